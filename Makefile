@@ -1,0 +1,39 @@
+# make demo, make test: each makes its own environment where there is none.
+# make VENV=/somewhere demo uses an environment that is there.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.emosphere-installed
+
+.PHONY: demo test test-slow learn checks lint bench clean
+
+demo: $(READY)
+	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+# The demo over three seeds, beside ridge regression and shuffled labels: recipes/MSP-Podcast/README.md
+checks: $(READY)
+	$(BIN)/python benchmarks/demo_checks.py
+
+# Real speech: recipes/OwnData on TAVA (see recipes/OwnData/README.md), style and mean pooling.
+learn: $(READY)
+	$(BIN)/python benchmarks/learn.py
+
+lint: $(READY)
+	$(BIN)/pip install -q ruff
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# constraints.txt: the versions that this tree was tested with.
+$(READY): setup.cfg constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; found " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[test]'
+	touch $(READY)
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,206 @@
+"""What the readers of corpora share: finding files and folders, leaving out classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from data_prep.corpus import Utterance
+
+
+def corpus_folder(data_folder: str | os.PathLike) -> Path:
+    """The corpus's folder as an absolute path, ``~`` included.
+
+    Arguments
+    ---------
+    data_folder : path
+        As given on the command line.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there or not a folder.
+    """
+    folder = Path(os.path.abspath(Path(data_folder).expanduser()))
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"The data folder must exist; {folder} does not. Check --data_folder."
+        )
+    if not folder.is_dir():
+        raise FileNotFoundError(f"The data folder must be a folder; {folder} is a file.")
+    return folder
+
+
+def names_in(folder: Path) -> str:
+    """What a folder holds, shortened, for an error."""
+    names = sorted(os.listdir(folder))
+    return ", ".join(names[:8]) + ", ..." * (len(names) > 8) if names else "nothing"
+
+
+def relative_path(path: str | os.PathLike, root: Path) -> str:
+    """A path as utterances have it: relative to the corpus's folder if it lies there, with ``/``.
+
+    Arguments
+    ---------
+    path : path
+        Absolute, or relative to ``root``.
+    root : pathlib.Path
+        The corpus's folder.
+
+    Example
+    -------
+    >>> relative_path("./wav/../a.wav", Path("/data")), relative_path("/else/a.wav", Path("/data"))
+    ('a.wav', '/else/a.wav')
+    """
+    path = Path(os.path.normpath(root / path))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def find_entry(folder: Path, names: Sequence[str], *, is_folder: bool = False) -> Path | None:
+    """The first of some names that a folder has, whatever the case of its letters.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        Where to look; not in its sub-folders.
+    names : sequence of str
+        In order of preference; ``a/b`` looks for ``b`` in the folder ``a``.
+    is_folder : bool
+        Whether a folder is looked for, or a file.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "Labels").mkdir()
+    >>> find_entry(folder, ["label", "labels"], is_folder=True).name
+    'Labels'
+    >>> find_entry(folder, ["labels"]) is None
+    True
+    """
+    for name in names:
+        found = folder
+        for part in name.split("/"):
+            found = _entry(found, part)
+            if found is None:
+                break
+        if found is not None and found.is_dir() == is_folder:
+            return found
+    return None
+
+
+def _entry(folder: Path, name: str) -> Path | None:
+    """One entry by name; an exact spelling wins over other cases."""
+    if (folder / name).exists():
+        return folder / name
+    if not folder.is_dir():
+        return None
+    wanted = name.casefold()
+    return next((folder / n for n in sorted(os.listdir(folder)) if n.casefold() == wanted), None)
+
+
+def named_entry(
+    folder: Path, name: str | os.PathLike, *, option: str, is_folder: bool = False
+) -> Path:
+    """A file or folder that the user named, relative to ``folder`` or absolute.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        The corpus's folder.
+    name : path
+        What the user gave.
+    option : str
+        The option it was given with, for the error.
+    is_folder : bool
+        Whether it must be a folder, or a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there, or of the other kind.
+    """
+    path = Path(os.path.abspath(folder / Path(name).expanduser()))
+    if not (path.is_dir() if is_folder else path.is_file()):
+        problem = "is something else" if path.exists() else "does not exist"
+        raise FileNotFoundError(
+            f"--{option} must name a {'folder' if is_folder else 'file'}, in {folder} or by its "
+            f"absolute path; {path} {problem}."
+        )
+    return path
+
+
+def class_list(words: str | Collection[str], allowed: Collection[str], *, option: str) -> set[str]:
+    """The classes that an option names, in lower case.
+
+    Arguments
+    ---------
+    words : str or collection of str
+        Emotions; a text may name several, separated by commas.
+    allowed : collection of str
+        Emotions of the corpus, in lower case.
+    option : str
+        Name of the option, for the error.
+
+    Raises
+    ------
+    ValueError
+        If a word is not allowed.
+
+    Example
+    -------
+    >>> sorted(class_list("Other, sad", ["angry", "other", "sad"], option="drop_train"))
+    ['other', 'sad']
+    """
+    words = words.split(",") if isinstance(words, str) else words
+    chosen = {str(word).strip().casefold() for word in words} - {""}
+    unknown = sorted(chosen - set(allowed))
+    if unknown:
+        raise ValueError(
+            f"--{option} must name emotions of the corpus; found {', '.join(unknown)}, "
+            f"allowed are {', '.join(allowed) or 'none: the labels have no emotions'}."
+        )
+    return chosen
+
+
+def drop_classes(
+    sets: Mapping[str, list[Utterance]], dropped: Mapping[str, Collection[str]]
+) -> tuple[dict[str, list[Utterance]], list[Utterance], dict[str, dict[str, int]]]:
+    """Takes the emotions that a protocol leaves out from each set.
+
+    Arguments
+    ---------
+    sets : dict of str to list of Utterance
+        All rows.
+    dropped : dict of str to collection of str
+        For the names of some sets the emotions to leave out. A name without its number (``test``)
+        goes for ``test1``, ``test2`` as well.
+
+    Returns
+    -------
+    kept : dict of str to list of Utterance
+        The remaining rows.
+    left_out : list of Utterance
+        The others.
+    counts : dict of str to dict of str to int
+        For each set how many rows of which emotion were left out.
+
+    Example
+    -------
+    >>> rows = [Utterance("a", "a.wav", emotion="sad"), Utterance("b", "b.wav", emotion="other")]
+    >>> kept, left_out, counts = drop_classes({"test1": rows}, {"test": {"other"}})
+    >>> [row.id for row in kept["test1"]], [row.id for row in left_out], counts
+    (['a'], ['b'], {'test1': {'other': 1}})
+    """
+    kept: dict[str, list[Utterance]] = {}
+    left_out: list[Utterance] = []
+    counts: dict[str, dict[str, int]] = {}
+    for name, rows in sets.items():
+        words = dropped.get(name, dropped.get(name.rstrip("0123456789"), ()))
+        kept[name] = [row for row in rows if row.emotion.casefold() not in words]
+        for row in rows:
+            if row.emotion.casefold() in words:
+                left_out.append(row)
+                counts.setdefault(name, {}).setdefault(row.emotion, 0)
+                counts[name][row.emotion] += 1
+    return kept, left_out, counts

@@ -1,0 +1,164 @@
+"""The manifest, a SpeechBrain CSV with one row an utterance: columns, writing, reading."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_prep.audio_check import Header
+from data_prep.corpus import Utterance
+from emosphere_sb.scale import DIMENSIONS
+
+COLUMNS = (
+    "ID",
+    "duration",
+    "wav",
+    "sample_rate",
+    *DIMENSIONS,
+    "emotion",
+    "speaker",
+    "gender",
+    "session",
+    "transcript",
+)
+"""The columns of a manifest, in their order."""
+
+NUMBERS = ("duration", *DIMENSIONS)
+
+
+def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
+    """One line of a manifest, in the order of :data:`COLUMNS`.
+
+    Labels are written with ``repr``, which reads back as the same number; ``duration`` too, so that
+    ``round(duration * sample_rate)`` is the number of frames.
+
+    Example
+    -------
+    >>> manifest_row(Utterance("a", "wav/a.wav", 4.0, 2.2), Header(8000, 16000, 1))[:7]
+    ('a', '0.5', '$data_root/wav/a.wav', 16000, '4.0', '2.2', '')
+    """
+    wav = row.path if os.path.isabs(row.path) else f"$data_root/{row.path}"
+    labels = ["" if value is None else repr(float(value)) for value in row.vad]
+    texts = (row.emotion, row.speaker, row.gender, row.session, " ".join(row.transcript.split()))
+    return (row.id, repr(header.duration), wav, header.sample_rate, *labels, *texts)
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A CSV file, complete or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    replace_file(path, text.getvalue())
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Writes beside the file and then puts it in its place in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Names of files that are not Unicode can only be rejected, but must still be listed.
+    temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+    os.replace(temporary, path)
+
+
+class _Replacements(dict):
+    """A ``$word`` that is no variable of a manifest stays as it is."""
+
+    def __missing__(self, name: str) -> str:
+        return f"${name}"
+
+
+def replacements(data_root: str | os.PathLike) -> dict[str, str]:
+    """What to give to SpeechBrain's ``from_csv`` as ``replacements``.
+
+    A plain dict with ``data_root`` would do for most corpora; this one also lets files and
+    transcripts pass that hold a dollar sign before a word.
+
+    Arguments
+    ---------
+    data_root : path
+        The corpus's folder, see :attr:`Summary.data_root`.
+
+    Example
+    -------
+    >>> table = replacements("/data")
+    >>> table["data_root"], table["5.00"]
+    ('/data', '$5.00')
+    """
+    return _Replacements(data_root=str(data_root))
+
+
+def read_manifest(
+    path: str | os.PathLike, *, data_root: str | os.PathLike | None = None
+) -> pd.DataFrame:
+    """A manifest as a table: numbers as floats (NaN where unknown), all else as text.
+
+    Arguments
+    ---------
+    path : path
+        ``<set>.csv`` as :func:`prepare` wrote it.
+    data_root : path, optional
+        Put in the place of ``$data_root``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If columns are missing or unknown.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There must be a manifest {path}. Run the preparation first.")
+    # Only an empty cell is empty: a speaker may be called NA, an emotion none.
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    validate(frame.columns, name=path.name)
+    for column in NUMBERS:
+        frame[column] = [float(text or "nan") for text in frame[column]]
+    frame["sample_rate"] = frame["sample_rate"].astype(int)
+    if data_root is not None:
+        root = str(data_root)
+        frame["wav"] = [re.sub(r"^\$data_root(?=/)", lambda _: root, wav) for wav in frame["wav"]]
+    return frame
+
+
+def validate(columns: Iterable[str], *, name: str) -> None:
+    """Checks that a manifest has exactly the columns that it must have.
+
+    Arguments
+    ---------
+    columns : iterable of str
+        As found.
+    name : str
+        Of the file, for the error.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or unknown.
+
+    Example
+    -------
+    >>> validate(["ID", "wav"], name="train.csv")
+    Traceback (most recent call last):
+    ValueError: Manifest train.csv has no column 'duration', 'sample_rate', 'valence', 'arousal', \
+'dominance', 'emotion', 'speaker', 'gender', 'session', 'transcript'; found ID, wav. \
+Run the preparation again with --skip_prep=False.
+    """
+    found = list(columns)
+    missing = [repr(column) for column in COLUMNS if column not in found]
+    extra = [repr(column) for column in found if column not in COLUMNS]
+    if not missing and not extra and len(found) == len(COLUMNS):
+        return
+    problems = [f"has no column {', '.join(missing)}"] if missing else []
+    problems += [f"has the unknown column {', '.join(extra)}"] if extra else []
+    raise ValueError(
+        f"Manifest {name} {' and '.join(problems) or 'names a column twice'}; "
+        f"found {', '.join(found)}. Run the preparation again with --skip_prep=False."
+    )

@@ -1,0 +1,264 @@
+"""One's own data: a CSV with a row an audio file, on any scale that two numbers give."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from data_prep.corpus import Corpus, Rejection, Utterance, is_known_speaker
+from data_prep.division import divide_speakers
+from data_prep.label_text import parse_gender, parse_number, read_table, unused_columns
+from data_prep.parsing import (
+    class_list,
+    corpus_folder,
+    drop_classes,
+    named_entry,
+    relative_path,
+)
+from emosphere_sb.scale import DIMENSIONS, Scale
+
+NAME = "OwnData"
+
+REQUIRED = ("file", *DIMENSIONS)
+OPTIONAL = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
+SETS = {
+    "train": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "development": "valid",
+    "test": "test",
+}
+"""Words for a set, in lower case; ``test`` may have a number."""
+
+
+def read(
+    data_folder: str | os.PathLike,
+    *,
+    labels_file: str | os.PathLike = "labels.csv",
+    label_low: float | None = None,
+    label_high: float | None = None,
+    reversed_dimensions: str | Collection[str] = (),
+    release: str | None = None,
+    split_seed: int = 1,
+    valid_share: float = 0.15,
+    test_share: float = 0.15,
+    drop_train: str | Collection[str] = (),
+    drop_valid: str | Collection[str] = (),
+    drop_test: str | Collection[str] = (),
+) -> Corpus:
+    """The corpus that a table describes.
+
+    Columns: ``file`` (relative to the folder, or absolute), ``valence``, ``arousal``,
+    ``dominance``; where present ``id``, ``speaker``, ``gender``, ``emotion``, ``session``,
+    ``transcript``, and ``split`` (train, valid, test, test1, ...). Without ``split`` the speakers
+    are divided at random.
+
+    Arguments
+    ---------
+    data_folder : path
+        Holds the table and the audio.
+    labels_file : path
+        The table, relative to ``data_folder`` or absolute.
+    label_low, label_high : float
+        The ends of the scale of the labels.
+    reversed_dimensions : str or collection of str
+        Dimensions stored upside down.
+    release : str, optional
+        A name for this state of the data.
+    split_seed, valid_share, test_share : int, float, float
+        For the division by speakers: its seed and the shares of speakers. Without a column
+        ``speaker`` every file counts as a speaker of its own.
+    drop_train, drop_valid, drop_test : str or collection of str
+        Emotions to leave out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder or the table is missing.
+    ValueError
+        If the scale is not given, or the table or an option cannot be used.
+    """
+    root = corpus_folder(data_folder)
+    scale = _scale(label_low, label_high, reversed_dimensions)
+    labels = named_entry(root, labels_file, option="labels_file")
+    corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
+    corpus.inputs, corpus.audio_folders = [labels], [root]
+    header, rows = _rows(corpus, labels)
+    allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
+    dropped = {
+        name: class_list(words, allowed, option=f"drop_{name}")
+        for name, words in (("train", drop_train), ("valid", drop_valid), ("test", drop_test))
+    }
+    if "split" in header:
+        corpus.protocol["partition"] = "column split"
+        corpus.sets = _by_column(rows)
+    else:
+        shares = {"valid": float(valid_share), "test": float(test_share)}
+        _by_speaker(corpus, [row for _, row in rows], int(split_seed), shares)
+    corpus.sets, left_out, counts = drop_classes(corpus.sets, dropped)
+    corpus.left_out = {row.path for row in left_out}
+    corpus.protocol["drop"] = {name: sorted(words) for name, words in dropped.items()}
+    corpus.protocol["dropped"] = counts
+    return corpus
+
+
+def _scale(
+    low: float | None, high: float | None, reversed_dimensions: str | Collection[str]
+) -> Scale:
+    """The scale, which nobody can guess from the labels."""
+    if low is None or high is None:
+        raise ValueError(
+            "The scale of the labels must be given by its two ends; found "
+            f"label_low={low}, label_high={high}. Pass for instance --label_low=1 --label_high=7."
+        )
+    if isinstance(reversed_dimensions, str):
+        reversed_dimensions = [
+            word.strip() for word in reversed_dimensions.split(",") if word.strip()
+        ]
+    return Scale(low, high, tuple(reversed_dimensions))
+
+
+def read_labels(path: str | os.PathLike) -> Iterable[tuple[int, dict[str, str], str]]:
+    """The rows of a table.
+
+    Arguments
+    ---------
+    path : path
+        The table.
+
+    Yields
+    ------
+    (int, dict of str to str, str)
+        Line, values by the names of their columns in lower case, and why the row cannot be used
+        (empty if it can).
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or the file is no CSV in UTF-8.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "labels.csv"
+    >>> _ = path.write_text("File,Valence,Arousal,Dominance\\na.wav,1,2,3\\n")
+    >>> list(read_labels(path))
+    [(2, {'file': 'a.wav', 'valence': '1', 'arousal': '2', 'dominance': '3'}, '')]
+    """
+    header, rows = read_table(Path(path), REQUIRED, multiline=True)
+    for line, values in rows:
+        row = dict(zip(header, values, strict=False))
+        if len(values) != len(header):
+            yield line, row, f"damaged row: line {line} has {len(values)} values, not {len(header)}"
+        else:
+            yield line, row, "" if row["file"] else f"no file name: line {line}"
+
+
+def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
+    """Columns of the table, and its usable rows, each with the name of its set."""
+    header, _ = read_table(labels, REQUIRED)
+    corpus.warnings += unused_columns(labels, header, REQUIRED + OPTIONAL)
+    found: list[tuple[str, str, dict[str, str]]] = []
+    for line, row, problem in read_labels(labels):
+        name = set_name(row["split"]) if row.get("split") else ""
+        if not problem and "split" in header and not name:
+            problem = f"unknown split: {row['split']!r}"
+        path = f"{labels.name}:{line}"
+        if row.get("file"):
+            path = relative_path(row["file"], corpus.data_root)
+        if problem:
+            corpus.rejected.append(Rejection(path, problem, name))
+        else:
+            found.append((name, path, row))
+    if not found and not corpus.rejected:
+        raise ValueError(f"{labels} must hold rows; it has only a header.")
+    return set(header), _utterances(corpus, found)
+
+
+def set_name(word: str) -> str:
+    """The set that a word in the column ``split`` means; empty if none.
+
+    Example
+    -------
+    >>> set_name("Dev"), set_name("test2"), set_name("later")
+    ('valid', 'test2', '')
+    """
+    word = word.casefold()
+    stem = word.rstrip("0123456789")
+    return word if stem == "test" else SETS.get(word, "")
+
+
+def _utterances(
+    corpus: Corpus, found: list[tuple[str, str, dict[str, str]]]
+) -> list[tuple[str, Utterance]]:
+    """Rows with parsed labels; the others become rejections."""
+    ids = unique_ids({path for _, path, _ in found})
+    rows = []
+    for name, path, row in found:
+        try:
+            vad = [parse_number(row[dimension], dimension) for dimension in DIMENSIONS]
+        except ValueError as error:
+            corpus.rejected.append(Rejection(path, str(error), name))
+            continue
+        texts = {key: row.get(key, "") for key in ("emotion", "speaker", "session", "transcript")}
+        gender = parse_gender(row.get("gender", ""))
+        rows.append(
+            (name, Utterance(row.get("id") or ids[path], path, *vad, gender=gender, **texts))
+        )
+    return rows
+
+
+def unique_ids(paths: Iterable[str]) -> dict[str, str]:
+    """An id for each path: the path without its ending, ``-`` for ``/``, numbered where needed.
+
+    Example
+    -------
+    >>> unique_ids(["s1/a.wav", "s1-a.wav", "b.flac"])
+    {'b.flac': 'b', 's1-a.wav': 's1-a', 's1/a.wav': 's1-a-2'}
+    """
+    ids: dict[str, str] = {}
+    used: set[str] = set()
+    for path in sorted(paths):
+        base = os.path.splitext(path)[0].strip("/").replace("/", "-")
+        name, number = base, 1
+        while name in used:
+            number += 1
+            name = f"{base}-{number}"
+        used.add(name)
+        ids[path] = name
+    return ids
+
+
+def _by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
+    """Sets as the table has them: training, validation, then the test sets by name."""
+    tests = sorted({name for name, _ in rows} - {"train", "valid"})
+    return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
+
+
+def _by_speaker(corpus: Corpus, rows: list[Utterance], seed: int, shares: dict[str, float]) -> None:
+    """Sets by a random division of the speakers."""
+    known = [row for row in rows if is_known_speaker(row.speaker)]
+    if rows and not known:
+        corpus.warnings.append(
+            "No speakers are named: each file counts as a speaker of its own, so that sets may "
+            "share voices and results come out too good. Add a column speaker."
+        )
+    elif len(known) < len(rows):
+        corpus.warnings.append(
+            f"{len(rows) - len(known)} files without a speaker are all used for training."
+        )
+    groups = {row.speaker if known else row.path for row in known or rows}
+    place = divide_speakers(groups, seed=seed, shares=shares)
+    corpus.sets = {name: [] for name in ("train", *shares) if name == "train" or shares[name]}
+    for row in rows:
+        group = row.speaker if known else row.path
+        corpus.sets[place.get(group, "train")].append(row)
+    corpus.protocol.update(
+        partition="by speaker" if known else "by file",
+        split_seed=seed,
+        shares=shares,
+        speakers=dict(Counter(place.values())),
+    )

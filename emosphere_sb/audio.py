@@ -1,0 +1,57 @@
+"""Audio files as the model hears them: mono, 16 kHz, cut to a number of seconds."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+SAMPLE_RATE = 16000
+
+
+def read_audio(path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None) -> Tensor:
+    """Read (part of) a file, mixed to mono and resampled to 16 kHz.
+
+    Only the wanted part is read: the file is sought, not loaded and cut.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        Anything that libsndfile reads: wav, flac, ogg, mp3.
+    start : float
+        Where to begin, in seconds.
+    seconds : float, optional
+        How much to read at the most; ``None`` reads to the end.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (samples,), float32.
+
+    Raises
+    ------
+    RuntimeError
+        If the file cannot be read or holds no samples, naming it.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            file.seek(round(start * rate))
+            count = -1 if seconds is None else round(seconds * rate)
+            samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise RuntimeError(
+            f"Audio file {path} cannot be read ({error}). Was it moved or changed since the "
+            f"preparation? Run it again with --skip_prep=False."
+        ) from error
+    if not len(samples):
+        raise RuntimeError(f"Audio file {path} has no samples from second {start:g} on.")
+    mono = torch.from_numpy(samples.mean(axis=1, dtype=np.float32))
+    if rate == SAMPLE_RATE:
+        return mono
+    from torchaudio.functional import resample
+
+    return resample(mono, rate, SAMPLE_RATE)

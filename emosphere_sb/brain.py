@@ -1,0 +1,372 @@
+"""EmoSphereBrain: the forward pass, the objective, the step, and what happens between epochs."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import speechbrain as sb
+import torch
+from speechbrain.core import Stage
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader
+
+from emosphere_sb.data import Batch
+from emosphere_sb.class_metrics import classification_metrics
+from emosphere_sb.metrics import regression_metrics
+from emosphere_sb.scale import DIMENSIONS
+
+logger = logging.getLogger(__name__)
+
+WINDOWS = ("effective", "micro")
+
+
+@dataclass
+class Output:
+    """What the model says: ``vad`` (batch, 3) in [-1, 1], ``logits`` (batch, classes) or None."""
+
+    vad: Tensor
+    logits: Tensor | None
+
+    @staticmethod
+    def join(parts: list[Output]) -> Output:
+        """One batch from several."""
+        logits = [part.logits for part in parts if part.logits is not None]
+        vad = torch.cat([part.vad for part in parts])
+        return Output(vad, torch.cat(logits) if logits else None)
+
+    def leaves(self) -> Output:
+        """The same values as leaves of a new graph."""
+        logits = None if self.logits is None else self.logits.detach().requires_grad_()
+        return Output(self.vad.detach().requires_grad_(), logits)
+
+
+@dataclass
+class Labels:
+    """What the objective compares with: ``vad`` (batch, 3), ``target`` (batch,)."""
+
+    vad: Tensor
+    target: Tensor
+
+    @staticmethod
+    def join(batches: list[Batch]) -> Labels:
+        """The labels of several batches in one."""
+        return Labels(torch.cat([b.vad for b in batches]), torch.cat([b.target for b in batches]))
+
+
+class EmoSphereBrain(sb.Brain):
+    """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
+
+    Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``vad_loss``, ``weighting``,
+    ``ccc_window``, ``seed``, ``lr_backbone``, ``schedule``, ``epoch_counter``, ``loggers``,
+    ``longest_batch`` (None: no dry run), and in ``modules``: ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
+    ``auxiliary_head``.
+
+    Raises
+    ------
+    ValueError
+        If ``max_grad_norm`` is not positive (SpeechBrain would turn every gradient round), gradient
+        accumulation is asked for in SpeechBrain's way, or ``ccc_window`` is unknown.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.max_grad_norm > 0:
+            raise ValueError(
+                f"max_grad_norm must be positive; found {self.max_grad_norm}. To switch clipping "
+                f"off say --max_grad_norm=inf: a negative norm would flip every gradient's sign."
+            )
+        if self.grad_accumulation_factor != 1:
+            raise ValueError(
+                "grad_accumulation_factor is not used here: batch_size is the effective batch, and "
+                "micro_batch says how many utterances run through the model at a time."
+            )
+        if self.hparams.ccc_window not in WINDOWS:
+            raise ValueError(
+                f"ccc_window must be one of {', '.join(WINDOWS)}; found {self.hparams.ccc_window!r}."
+            )
+        self.predictions: dict[str, tuple[Tensor, Tensor | None]] = {}
+        self.head_figures: dict = {}
+        self.train_stats: dict = {}
+        self._sums: dict[str, float] = defaultdict(float)
+        self.schedule = None
+        self._best_loaded = False
+
+    # --- one batch ---------------------------------------------------------------------------
+
+    def compute_forward(self, batch: Batch, stage: Stage) -> Output:
+        """Waveforms to VAD and, while the auxiliary task is active, class scores."""
+        batch = batch.to(self.device)
+        signals = self.modules.normaliser(batch.signals, batch.lengths)
+        frames, lengths = self.modules.encoder(signals, batch.lengths)
+        utterance = self.modules.pooling(frames, lengths)
+        logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
+        return Output(self.modules.vad_head(utterance), logits)
+
+    def compute_objectives(self, predictions: Output, batch: Batch | Labels, stage: Stage) -> Tensor:
+        """The joint loss, float32 whatever the autocast: CCC plus the weighted auxiliary loss."""
+        vad, target = batch.vad.to(self.device), batch.target.to(self.device)
+        loss = self.hparams.vad_loss(predictions.vad, vad, ~vad.isnan())
+        self._sums["vad_loss"] += loss.detach()
+        self._sums["undefined"] += self.hparams.vad_loss.undefined(~vad.isnan())
+        self._sums["objectives"] += 1
+        if predictions.logits is None:
+            return loss
+        auxiliary = self.hparams.task(predictions.logits, target, vad)
+        self._sums["auxiliary_loss"] += auxiliary.detach()
+        return self.hparams.weighting(loss, auxiliary)
+
+    @property
+    def auxiliary_active(self) -> bool:
+        """Whether the auxiliary head is trained (or was, at the checkpoint that is evaluated)."""
+        return self.hparams.task.size > 0 and self.hparams.weighting.active
+
+    # --- one step ----------------------------------------------------------------------------
+
+    def fit_batch(self, batch: list[Batch]) -> Tensor:
+        """One optimiser step over this process's share, given as a list of micro-batches."""
+        self.on_fit_batch_start(batch, True)
+        backward = self._effective_window if self.hparams.ccc_window == "effective" else self._micro
+        loss = backward(batch)
+        if loss is None:
+            self.zero_grad(set_to_none=True)
+            return torch.tensor(math.nan)
+        self.optimizers_step()
+        if self.schedule is not None:
+            self.schedule.step()
+        self.on_fit_batch_end(batch, None, loss, True)
+        return loss.detach().cpu()
+
+    def _micro(self, batches: list[Batch]) -> Tensor | None:
+        """The loss of each micro-batch by itself, as published, weighted by its share."""
+        size = sum(len(batch.ids) for batch in batches)
+        total = torch.zeros((), device=self.device)
+        for number, batch in enumerate(batches):
+            loss = self.compute_objectives(self._forward(batch, number), batch, Stage.TRAIN)
+            loss = loss * len(batch.ids) / size
+            if not self._finite(loss, [batch]):
+                return None
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
+
+    def _effective_window(self, batches: list[Batch]) -> Tensor | None:
+        """The loss over all micro-batches together, exactly, with one micro-batch's memory.
+
+        Predictions come first without gradients; the loss's gradient with respect to them is then
+        handed to a second pass, which draws the same dropout as the first.
+        """
+        if len(batches) == 1:
+            output = self._forward(batches[0], 0)
+            loss = self.compute_objectives(output, batches[0], Stage.TRAIN)
+            if not self._finite(loss, batches):
+                return None
+            self.scaler.scale(loss).backward()
+            return loss
+        with torch.no_grad():
+            outputs = [self._forward(batch, number) for number, batch in enumerate(batches)]
+        joined = Output.join(outputs).leaves()
+        loss = self.compute_objectives(joined, Labels.join(batches), Stage.TRAIN)
+        if not self._finite(loss, batches):
+            return None
+        self.scaler.scale(loss).backward()
+        sizes = [len(batch.ids) for batch in batches]
+        gradients = [joined.vad.grad.split(sizes)]
+        if joined.logits is not None:
+            gradients.append(joined.logits.grad.split(sizes))
+        for number, batch in enumerate(batches):
+            output = self._forward(batch, number)
+            tensors = [output.vad, output.logits][: len(gradients)]
+            torch.autograd.backward(tensors, [gradient[number] for gradient in gradients])
+        return loss
+
+    def _forward(self, batch: Batch, number: int) -> Output:
+        """Forward pass with random states that are a function of (seed, step, micro-batch).
+
+        So a second pass draws the same dropout, and a restarted run the same as one left alone.
+        """
+        rank = sb.utils.distributed.get_rank() or 0
+        seed_all(self.hparams.seed, self.optimizer_step, number, rank)
+        # A context of its own for each pass: autocast keeps casted weights, and those that a pass
+        # without gradients leaves behind would cut the next one's graph.
+        with self.training_ctx:
+            output = self.compute_forward(batch, Stage.TRAIN)
+        logits = None if output.logits is None else output.logits.float()
+        return Output(output.vad.float(), logits)
+
+    def _finite(self, loss: Tensor, batches: list[Batch]) -> bool:
+        """Whether the loss may be back-propagated; counts and names what may not."""
+        if bool(torch.isfinite(loss)):
+            return True
+        self.nonfinite_count += 1
+        ids = [name for batch in batches for name in batch.ids]
+        logger.warning("Loss is %s; the step is left out. Utterances: %s", float(loss), ids)
+        if self.nonfinite_count > self.nonfinite_patience:
+            raise ValueError(
+                f"The loss was not finite {self.nonfinite_count} times in this epoch, more than "
+                f"nonfinite_patience ({self.nonfinite_patience}). Last utterances: {ids}. Lower "
+                f"the learning rate, or train in --precision=bf16 or fp32."
+            )
+        return False
+
+    def optimizers_step(self) -> None:
+        """Unscale, clip over *all* parameters, step."""
+        for optimizer in self.optimizers_dict.values():
+            self.scaler.unscale_(optimizer)
+        trainable = [p for o in self.optimizers_dict.values() for g in o.param_groups for p in g["params"]]
+        if math.isfinite(self.max_grad_norm):
+            self._sums["gradient_norm"] += clip_grad_norm_(trainable, self.max_grad_norm)
+        for optimizer in self.optimizers_dict.values():
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        self.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
+
+    def init_optimizers(self) -> None:
+        """One optimiser with two groups: the backbone's parameters, and everything else's."""
+        backbone = list(self.modules.encoder.parameters())
+        inside = {id(parameter) for parameter in backbone}
+        rest = [p for p in self.modules.parameters() if id(p) not in inside]
+        groups = [
+            {"params": [p for p in rest if p.requires_grad]},
+            {"params": [p for p in backbone if p.requires_grad], "lr": self.hparams.lr_backbone},
+        ]
+        self.optimizer = self.opt_class([group for group in groups if group["params"]])
+        self.optimizers_dict = {"optimizer": self.optimizer}
+        self.schedule = self.hparams.schedule(self.optimizer)
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("optimizer", self.optimizer)
+            self.checkpointer.add_recoverable("schedule", self.schedule)
+
+    # --- stages ------------------------------------------------------------------------------
+
+    def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
+        """Set the dynamic weight of this epoch and forget the last set's predictions."""
+        self.predictions = {}
+        if stage == Stage.TRAIN:
+            self.hparams.weighting.set_epoch(epoch)
+            self._sums = defaultdict(float)
+
+    def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
+        """Keep the predictions; figures are computed once over the whole set, never per batch."""
+        with self.evaluation_ctx:
+            output = self.compute_forward(batch, stage)
+        vad = output.vad.float().cpu()
+        logits = output.logits
+        logits = [None] * len(vad) if logits is None else logits.float().cpu()
+        for row, name in enumerate(batch.ids):
+            self.predictions[name] = (vad[row], logits[row], batch.vad[row], batch.target[row])
+        return torch.zeros(())
+
+    def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
+        """Log, keep the best checkpoint by mean CCC over the development set, stop early."""
+        if stage == Stage.TRAIN:
+            self.train_stats = self._train_figures(stage_loss)
+        elif stage == Stage.VALID:
+            figures = self.figures()
+            self._log(epoch, figures)
+            score = figures["mean_ccc"]
+            # A model that predicts one value for all has no CCC; it is worse than any other.
+            score = -1.0 if math.isnan(score) else score
+            meta = {"epoch": epoch, "mean_ccc": score, "head": self.head_figures}
+            self.checkpointer.save_and_keep_only(meta=meta, max_keys=["mean_ccc"])
+            self.hparams.epoch_counter.update_metric(score)
+
+    def _log(self, epoch: int, figures: dict) -> None:
+        about = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
+        for log in self.hparams.loggers:
+            log.log_stats(about, train_stats=self.train_stats, valid_stats=figures)
+
+    def _train_figures(self, loss: float) -> dict:
+        sums, count = self._sums, max(self._sums["objectives"], 1)
+        figures = {"loss": loss, "vad_loss": float(sums["vad_loss"] / count)}
+        if self.auxiliary_active:
+            figures["auxiliary_loss"] = float(sums["auxiliary_loss"] / count)
+            figures["weight"] = self.hparams.weighting.weight
+        if sums["undefined"]:
+            figures["undefined_ccc"] = int(sums["undefined"])
+        return figures
+
+    def figures(self) -> dict:
+        """Figures of the set whose predictions are kept: CCC by dimension, and the head's."""
+        vad, logits, truth, target = zip(*self.predictions.values(), strict=True)
+        regression = regression_metrics(torch.stack(truth).numpy(), torch.stack(vad).numpy())
+        figures = {name: regression[name]["ccc"] for name in DIMENSIONS}
+        figures["mean_ccc"] = regression["mean_ccc"]
+        if logits[0] is not None:
+            classes = torch.stack(logits).argmax(dim=1).numpy()
+            head = classification_metrics(torch.stack(target).numpy(), classes)
+            self.head_figures = {"epoch": self.hparams.epoch_counter.current, **head}
+            figures |= {f"head_{name}": value for name, value in head.items()}
+        return figures
+
+    def on_fit_start(self) -> None:
+        """Recover the last checkpoint, then see that the longest batch fits into memory."""
+        super().on_fit_start()
+        self._best_loaded = False
+        if self.hparams.longest_batch is not None:
+            self.dry_run(self.hparams.longest_batch())
+
+    def dry_run(self, batch: Batch) -> None:
+        """Run the longest micro-batch forward and backward, so that a lack of memory shows now."""
+        self.modules.train()
+        with out_of_memory_advice(len(batch.ids), int(batch.lengths.max()) / 16000):
+            output = self._forward(batch, 0)
+            total = sum(t.square().sum() for t in (output.vad, output.logits) if t is not None)
+            self.scaler.scale(total).backward()
+        self.zero_grad(set_to_none=True)
+
+    def predict(self, loader: DataLoader) -> tuple[dict, dict | None]:
+        """Predict a set with the best checkpoint.
+
+        Returns
+        -------
+        tuple
+            VAD by id, (3,) in [-1, 1], and class probabilities by id; ``None`` in place of these
+            where the auxiliary head was no longer trained at that checkpoint.
+        """
+        self.evaluate(loader, max_key="mean_ccc")
+        vad = {name: kept[0].double().numpy() for name, kept in self.predictions.items()}
+        if not self.auxiliary_active:
+            return vad, None
+        scores = {name: kept[1].double().softmax(0).numpy() for name, kept in self.predictions.items()}
+        return vad, scores
+
+    def best_checkpoint_meta(self) -> dict:
+        """Epoch, mean CCC and the auxiliary head's last figures, at the best checkpoint."""
+        return self.checkpointer.find_checkpoint(max_key="mean_ccc").meta
+
+    def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
+        """Load the best checkpoint, once for all the sets that follow."""
+        if not self._best_loaded:
+            super().on_evaluate_start(max_key, min_key)
+            self._best_loaded = True
+
+
+def seed_all(*key: int) -> None:
+    """Seed Python, NumPy and PyTorch (every device) from a key of integers."""
+    seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def out_of_memory_advice(size: int, seconds: float):
+    """Turn a lack of memory into an error that says which setting to change."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no class
+        if not any(text in str(error).lower() for text in ("out of memory", "can't allocate memory")):
+            raise
+        raise MemoryError(
+            f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower micro_batch (now "
+            f"{size}): the effective batch and the result stay the same; or lower max_seconds, or "
+            f"set --gradient_checkpointing=True."
+        ) from error

@@ -1,0 +1,244 @@
+"""Manifests to datasets and loaders: one loader item is one optimiser step's share of a process."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from speechbrain.dataio.dataloader import SaveableDataLoader
+from speechbrain.dataio.dataset import DynamicItemDataset
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from emosphere_sb.audio import SAMPLE_RATE, read_audio
+from emosphere_sb.sampler import PooledBatchSampler, by_length
+from emosphere_sb.scale import DIMENSIONS, Scale
+
+CROPS = ("first", "random")
+
+
+@dataclass
+class Batch:
+    """Utterances that run through the model together.
+
+    ``signals`` (batch, samples) zeros behind each end; ``lengths`` (batch,) valid samples; ``vad``
+    (batch, 3) in [-1, 1], NaN where unknown; ``target`` (batch,) class of the auxiliary task, -1
+    where unknown.
+    """
+
+    ids: list[str]
+    signals: Tensor
+    lengths: Tensor
+    vad: Tensor
+    target: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """True where a dimension is known, (batch, 3)."""
+        return ~self.vad.isnan()
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on another device."""
+        return self._each(lambda value: value.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The same in pinned memory: the loader calls this when a GPU waits."""
+        return self._each(lambda value: value.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        values = (getattr(self, field.name) for field in fields(self))
+        return Batch(*(change(v) if isinstance(v, Tensor) else v for v in values))
+
+
+def collate(items: Sequence[Mapping]) -> Batch:
+    """Pad the items of a dataset to one batch."""
+    signals = [item["signal"] for item in items]
+    return Batch(
+        ids=[item["id"] for item in items],
+        signals=torch.nn.utils.rnn.pad_sequence(signals, batch_first=True),
+        lengths=torch.tensor([len(signal) for signal in signals]),
+        vad=torch.stack([item["vad"] for item in items]).float(),
+        target=torch.tensor([item["target"] for item in items]),
+    )
+
+
+class CollateStep:
+    """Cut a step's share into micro-batches and pad each by itself."""
+
+    def __init__(self, micro_batch: int):
+        self.micro_batch = micro_batch
+
+    def __call__(self, items: Sequence[Mapping]) -> list[Batch]:
+        cuts = range(0, len(items), self.micro_batch)
+        return [collate(items[cut : cut + self.micro_batch]) for cut in cuts]
+
+
+def read_rows(manifest: str | os.PathLike, data_root: str | os.PathLike) -> dict[str, dict]:
+    """Read a manifest: id to row, with ``$data_root`` put in place of the folder."""
+    with open(manifest, newline="", encoding="utf-8") as file:
+        rows = {row.pop("ID"): row for row in csv.DictReader(file)}
+    for row in rows.values():
+        row["wav"] = row["wav"].replace("$data_root", str(data_root), 1)
+        row["duration"] = float(row["duration"])
+    return rows
+
+
+def vad_of(row: Mapping, scale: Scale) -> Tensor:
+    """A row's labels on [-1, 1] in float64, (3,), NaN where unknown."""
+    raw = [float(row[name]) if row[name] != "" else math.nan for name in DIMENSIONS]
+    return torch.from_numpy(scale.normalise(raw))
+
+
+class SpeechDataset(DynamicItemDataset):
+    """Utterances of a manifest with their signal, VAD and auxiliary target.
+
+    Arguments
+    ---------
+    rows : dict
+        As ``read_rows`` gives them.
+    scale : Scale
+        The corpus's label scale.
+    task : object
+        The auxiliary task: its ``target(vad, emotion)`` gives a class or -1.
+    max_seconds : float, optional
+        Longer utterances are cut to this.
+    crop : str
+        Which part remains: ``first`` (published), or ``random``, drawn anew in each epoch from
+        (seed, epoch, utterance), so that neither workers nor a restart change it.
+    seed : int
+        For random crops.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[str, Mapping],
+        *,
+        scale: Scale,
+        task,
+        max_seconds: float | None = None,
+        crop: str = "first",
+        seed: int = 0,
+    ):
+        if crop not in CROPS:
+            raise ValueError(f"crop must be one of {', '.join(CROPS)}; found {crop!r}.")
+        super().__init__(dict(rows))
+        self.scale, self.task, self.max_seconds, self.crop = scale, task, max_seconds, crop
+        self.seed = seed
+        # Shared, so that workers that outlive an epoch see the next one.
+        self.epoch = torch.zeros(1, dtype=torch.long).share_memory_()
+        self.add_dynamic_item(self._signal, takes=["id", "wav", "duration"], provides="signal")
+        self.add_dynamic_item(self._labels, takes=["id"], provides="vad")
+        self.add_dynamic_item(self._target, takes=["vad", "emotion"], provides="target")
+        self.set_output_keys(["id", "signal", "vad", "target"])
+
+    @property
+    def durations(self) -> list[float]:
+        """Seconds of each utterance, in the dataset's order, after the cut."""
+        limit = math.inf if self.max_seconds is None else self.max_seconds
+        return [min(self.data[i]["duration"], limit) for i in self.data_ids]
+
+    def targets(self) -> Tensor:
+        """Auxiliary class of each utterance, (utterances,), read without audio."""
+        with self.output_keys_as(["target"]):
+            return torch.tensor([item["target"] for item in self])
+
+    def _labels(self, utterance: str) -> Tensor:
+        return vad_of(self.data[utterance], self.scale)
+
+    def _target(self, vad: Tensor, emotion: str) -> int:
+        return self.task.target(vad, emotion)
+
+    def _signal(self, utterance: str, wav: str, duration: float) -> Tensor:
+        return read_audio(wav, start=self._start(utterance, duration), seconds=self.max_seconds)
+
+    def _start(self, utterance: str, duration: float) -> float:
+        spare = duration - (self.max_seconds or math.inf)
+        if self.crop == "first" or spare <= 0:
+            return 0.0
+        key = f"{self.seed}/{int(self.epoch)}/{utterance}".encode()
+        return random.Random(hashlib.sha256(key).digest()).uniform(0.0, spare)
+
+
+def train_loader(
+    dataset: SpeechDataset,
+    sampler: PooledBatchSampler,
+    *,
+    micro_batch: int,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> SaveableDataLoader:
+    """A loader whose items are steps: lists of micro-batches. Its position can be saved."""
+    return SaveableDataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=CollateStep(micro_batch),
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+    )
+
+
+def eval_loader(
+    dataset: SpeechDataset, *, batch_size: int, num_workers: int = 0, pin_memory: bool = False
+) -> DataLoader:
+    """A loader in order of length, longest first: little padding, and a lack of memory shows early."""
+    return DataLoader(
+        dataset,
+        batch_sampler=by_length(dataset.durations, batch_size),
+        collate_fn=collate,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+    )
+
+
+def longest_batch(dataset: SpeechDataset, size: int) -> Batch:
+    """The batch that needs the most memory: the longest utterances, padded to the longest cut."""
+    order = by_length(dataset.durations, size)[0]
+    return collate([dataset[i] for i in order])
+
+
+def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple[float, float]:
+    """Mean and population deviation over the samples of whole files, in one streamed float64 pass.
+
+    Memory does not grow with the corpus: each file is read, summed, and forgotten.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    count, mean, squares = 0, 0.0, 0.0
+    with ThreadPoolExecutor(workers) as pool:
+        paths = [row["wav"] for row in rows.values()]
+        for first in range(0, len(paths), 1024):  # so that a large corpus queues no futures
+            for n, m, s in pool.map(_moments, paths[first : first + 1024]):
+                # Chan et al.: two sets' moments joined without losing digits.
+                delta, total = m - mean, count + n
+                squares += s + delta * delta * count * n / total
+                mean += delta * n / total
+                count = total
+    return mean, math.sqrt(squares / count)
+
+
+def _moments(path: str) -> tuple[int, float, float]:
+    signal = read_audio(path).double()
+    mean = float(signal.mean())
+    return len(signal), mean, float((signal - mean).square().sum())
+
+
+__all__ = [
+    "SAMPLE_RATE",
+    "Batch",
+    "CollateStep",
+    "SpeechDataset",
+    "collate",
+    "corpus_statistics",
+    "eval_loader",
+    "longest_batch",
+    "read_rows",
+    "train_loader",
+    "vad_of",
+]

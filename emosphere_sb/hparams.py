@@ -1,0 +1,183 @@
+"""emosphere.yaml + rows + the command line, refusing what HyperPyYAML lets through.
+
+The merge happens on the YAML tree, before any object is built: a row or the command line replaces
+a top-level value as a whole, so that no argument of a replaced class survives, and the merged tree
+that is saved beside a run is all there is to know about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, TaggedScalar
+from ruamel.yaml.error import YAMLError
+
+from emosphere_sb.arguments import HPARAMS, Arguments
+
+# What may differ between two runs that claim the same output folder: it changes no result.
+HARMLESS = (
+    "data_folder", "results_folder", "output_folder", "skip_prep", "eval_batch", "num_workers",
+    "tensorboard", "acoustic_baseline", "dry_run", "gradient_checkpointing",
+)  # fmt: skip
+
+
+def read_tree(path: Path) -> CommentedMap:
+    """Read a YAML file with its tags and comments.
+
+    Raises
+    ------
+    ValueError
+        If it is not a YAML mapping, with the place.
+    """
+    try:
+        tree = YAML().load(Path(path).read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(tree, CommentedMap):
+        raise ValueError(f"{path} must hold a mapping of keys to values; found {type(tree).__name__}.")
+    return tree
+
+
+def merge(arguments: Arguments) -> CommentedMap:
+    """The tree of a run: the file, then its rows, then the command line.
+
+    Raises
+    ------
+    ValueError
+        If a row or a key is unknown, or a value is not of the kind that the file gives.
+    """
+    tree = read_tree(arguments.file)
+    table = read_rows(arguments.file)
+    for name in arguments.rows:
+        if name not in table:
+            raise ValueError(unknown("row", name, table))
+        for key, value in (table[name] or {}).items():
+            _replace(tree, key, value, f"row {name!r}")
+    for key, text in arguments.overrides.items():
+        if key not in tree:
+            raise ValueError(unknown("key", key, tree))
+        _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
+    tree["row"] = arguments.row
+    return tree
+
+
+def read_rows(file: Path) -> CommentedMap:
+    """The named rows that lie beside ``file``, or the package's own."""
+    beside = Path(file).parent / "rows.yaml"
+    return read_tree(beside if beside.is_file() else HPARAMS / "rows.yaml")
+
+
+def unknown(kind: str, name: str, known) -> str:
+    """An error text: what was found, what comes nearest, and what is allowed."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {name!r}.{hint} Allowed: {', '.join(sorted(known))}."
+
+
+def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
+    if key not in tree:
+        raise ValueError(f"{source}: {unknown('key', key, tree)}")
+    old = tree[key]
+    if isinstance(old, CommentedMap) and old.tag.value is None:
+        raise ValueError(
+            f"{source}: {key!r} is a mapping that wires parts together; set the top-level keys "
+            f"that it refers to instead."
+        )
+    _check_kind(key, old, value, source)
+    tree[key] = value
+
+
+def _check_kind(key: str, old: Any, new: Any, source: str) -> None:
+    expected = _kind(old)
+    if expected is None or new is None or _kind(new) == expected:
+        return
+    hint = " An empty value is written null." if str(new) == "None" else ""
+    raise ValueError(f"{source}: {key} must be {expected}; found {str(new)!r}.{hint}")
+
+
+def _kind(value: Any) -> str | None:
+    """What a value may be replaced by; ``None`` where anything goes (null, a reference)."""
+    if isinstance(value, TaggedScalar) and value.tag.value == "!ref" or value is None:
+        return None
+    if getattr(getattr(value, "tag", None), "value", None):
+        return "an object (!new: or !name:)"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a list" if isinstance(value, list) else "text"
+
+
+def parse_value(key: str, text: str, old: Any) -> Any:
+    """A command line's text as the value it stands for.
+
+    Where the file has text, text it stays (a path may look like anything); else it is read as YAML.
+    """
+    if _kind(old) == "text":
+        return None if text == "null" else text
+    if isinstance(old, bool) and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        value = YAML().load(f"- {text}")[0]
+    except YAMLError:
+        value = text
+    # A path with a colon and a blank would be read as a mapping, and one with " #" be cut.
+    if isinstance(value, CommentedMap) and value.tag.value is None or " #" in text:
+        return text
+    return value
+
+
+def dump(tree: CommentedMap) -> str:
+    """The tree as HyperPyYAML text."""
+    stream = io.StringIO()
+    writer = YAML()
+    writer.width = 4096  # a wrapped line would break a reference apart
+    writer.dump(tree, stream)
+    return stream.getvalue()
+
+
+def build(tree: CommentedMap) -> dict[str, Any]:
+    """Build the objects of a tree.
+
+    Raises
+    ------
+    ValueError
+        If an object cannot be built, naming it.
+    """
+    from hyperpyyaml import load_hyperpyyaml
+
+    try:
+        return load_hyperpyyaml(dump(tree))
+    except (ImportError, TypeError) as error:
+        raise ValueError(f"The hyperparameters do not fit together: {' '.join(map(str, error.args))}") from error
+
+
+def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:
+    """Keys in which two trees differ and that change a result."""
+    keys = [key for key in {**tree, **saved} if key not in HARMLESS]
+    return [key for key in keys if _plain(tree.get(key)) != _plain(saved.get(key))]
+
+
+def _plain(value: Any) -> Any:
+    """A value without YAML's wrappers, tag included, for comparison."""
+    tag = getattr(getattr(value, "tag", None), "value", None)
+    if isinstance(value, TaggedScalar):
+        return (tag, value.value)
+    if isinstance(value, dict):
+        return (tag, {key: _plain(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return (tag, [_plain(item) for item in value])
+    return value
+
+
+def scalars(tree: CommentedMap) -> dict[str, Any]:
+    """The values that need no object: what preparation asks for before anything is built."""
+    return {
+        key: list(value) if isinstance(value, list) else value
+        for key, value in tree.items()
+        if not getattr(getattr(value, "tag", None), "value", None) and not isinstance(value, dict)
+    }

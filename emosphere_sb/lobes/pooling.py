@@ -1,0 +1,182 @@
+"""Frames of an utterance to one vector. Every pooling masks before it mixes time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from emosphere_sb.lobes.masking import frame_mask, masked_mean
+
+
+class StylePooling(nn.Module):
+    """Style pooling with multi-head self-attention (EmoSphere-SER, section 2; Meta-StyleSpeech).
+
+    Two fully connected layers (spectral), two gated convolutions with residuals (temporal),
+    self-attention with a residual, a fully connected layer, and the mean over the valid frames.
+
+    Arguments
+    ---------
+    input_size : int
+        Features of a frame.
+    width : int
+        Width of every layer (published: 1024); also the ``output_size``.
+    heads : int
+        Attention heads (published: 2).
+    kernel_size : int
+        Frames that a temporal convolution sees (published: 5); odd.
+    dropout : float
+        After each spectral layer, each gated convolution, and the attention (published: 0.1).
+    attention_scale : str or float
+        What attention scores are multiplied by: ``d_model`` is 1 / sqrt(width), the published
+        1/32; ``d_head`` is the usual 1 / sqrt(width / heads); or a number.
+
+    Raises
+    ------
+    ValueError
+        If width is not divisible by heads, the kernel is even, or the scale is none of the above.
+
+    Example
+    -------
+    >>> pooling = StylePooling(16, 32)
+    >>> pooling(torch.randn(2, 7, 16), torch.tensor([7, 4])).shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        width: int = 1024,
+        heads: int = 2,
+        kernel_size: int = 5,
+        dropout: float = 0.1,
+        attention_scale: str | float = "d_model",
+    ):
+        super().__init__()
+        self.output_size = width
+        self.spectral = nn.Sequential(
+            nn.Linear(input_size, width), nn.Mish(), nn.Dropout(dropout),
+            nn.Linear(width, width), nn.Mish(), nn.Dropout(dropout),
+        )  # fmt: skip
+        self.temporal = nn.ModuleList(
+            GatedConvolution(width, kernel_size, dropout) for _ in range(2)
+        )
+        self.attention = SelfAttention(width, heads, dropout, attention_scale)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pool (batch, time, feature) with valid frames (batch,) to (batch, ``output_size``)."""
+        mask = frame_mask(lengths, frames.shape[1])
+        hidden = self.spectral(frames)  # (batch, time, width)
+        for convolution in self.temporal:
+            hidden = convolution(hidden.masked_fill(~mask.unsqueeze(-1), 0.0))
+        hidden = self.attention(hidden, mask)
+        return masked_mean(self.output(hidden), mask)
+
+
+class GatedConvolution(nn.Module):
+    """Convolution over time, gated linear unit, dropout, residual (Meta-StyleSpeech)."""
+
+    def __init__(self, width: int, kernel_size: int = 5, dropout: float = 0.1):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, to keep the length; found {kernel_size}.")
+        self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=kernel_size // 2)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Shape (batch, time, width) in and out; padded frames must be zero."""
+        gated = F.glu(self.convolution(hidden.transpose(1, 2)), dim=1)  # (batch, width, time)
+        return hidden + self.dropout(gated.transpose(1, 2))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over valid frames with a residual, without a layer norm."""
+
+    def __init__(self, width: int, heads: int, dropout: float, scale: str | float = "d_model"):
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width ({width}) must be divisible by heads ({heads}).")
+        self.heads = heads
+        self.scale = attention_scale(scale, width, heads)
+        self.query, self.key, self.value, self.project = (nn.Linear(width, width) for _ in range(4))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Shape (batch, time, width) in and out; ``mask`` (batch, time) is True at valid frames."""
+        query, key, value = (
+            layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )  # (batch, heads, time, width / heads)
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask[:, None, None, :], scale=self.scale
+        )
+        return hidden + self.dropout(self.project(attended.transpose(1, 2).flatten(-2)))
+
+
+def attention_scale(scale: str | float, width: int, heads: int) -> float:
+    """The factor of the attention scores: ``d_model``, ``d_head`` or a number."""
+    named = {"d_model": 1 / math.sqrt(width), "d_head": 1 / math.sqrt(width / heads)}
+    if isinstance(scale, (int, float)) and not isinstance(scale, bool) and scale > 0:
+        return float(scale)
+    if scale not in named:
+        raise ValueError(
+            f"attention_scale must be d_model (1/sqrt(width), published), d_head, or a positive "
+            f"number; found {scale!r}."
+        )
+    return named[scale]
+
+
+class MeanPooling(nn.Module):
+    """Mean over the valid frames.
+
+    Example
+    -------
+    >>> MeanPooling(1)(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2]))
+    tensor([[2.]])
+    """
+
+    def __init__(self, input_size: int):
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pool (batch, time, feature) with valid frames (batch,) to (batch, feature)."""
+        return masked_mean(frames, frame_mask(lengths, frames.shape[1]))
+
+
+class AttentiveStatsPooling(nn.Module):
+    """Attentive statistics pooling (Okabe et al., 2018): weighted mean and deviation over time.
+
+    The pooling of the IS2025 challenge's baseline, and the paper's ablation of style pooling.
+
+    Arguments
+    ---------
+    input_size : int
+        Features of a frame; the ``output_size`` is twice as large.
+
+    Example
+    -------
+    >>> AttentiveStatsPooling(16)(torch.randn(2, 7, 16), torch.tensor([7, 4])).shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(self, input_size: int):
+        super().__init__()
+        self.output_size = 2 * input_size
+        self.hidden = nn.Linear(input_size, input_size)
+        self.score = nn.Linear(input_size, 1, bias=False)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Pool (batch, time, feature) with valid frames (batch,) to (batch, 2 · feature)."""
+        mask = frame_mask(lengths, frames.shape[1])
+        # Statistics in float32: under fp16 the variance of a long utterance loses its digits.
+        with torch.autocast(frames.device.type, enabled=False):
+            frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
+            scores = self.score(torch.tanh(self.hidden(frames))).squeeze(-1)  # (batch, time)
+            weights = scores.masked_fill(~mask, -math.inf).softmax(dim=1).unsqueeze(-1)
+            mean = (weights * frames).sum(dim=1)
+            variance = (weights * (frames - mean.unsqueeze(1)).square()).sum(dim=1)
+            return torch.cat([mean, variance.clamp(min=1e-5).sqrt()], dim=-1)

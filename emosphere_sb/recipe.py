@@ -1,0 +1,228 @@
+"""The order of a run: prepare, build, train, test, report. Readable from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import resource
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import speechbrain as sb
+import torch
+from ruamel.yaml.comments import CommentedMap
+
+from data_prep.manifest import Summary, summary_lines
+from emosphere_sb import data
+from emosphere_sb.brain import EmoSphereBrain
+from emosphere_sb.hparams import build, scalars
+from emosphere_sb.launch import read_command
+from emosphere_sb.report.figures import screen_table
+from emosphere_sb.report.predictions import predictions_table
+from emosphere_sb.report.run import machine, report_sets, write_metrics
+from emosphere_sb.sampler import PooledBatchSampler
+from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.workspace import claim_folder, prepare_corpus, training_statistics
+
+logger = logging.getLogger(__name__)
+
+SCHEDULES = ("constant", "linear", "cosine")
+
+
+def run(arguments: list[str], *, corpus: str) -> dict:
+    """Run a recipe: prepare, train, test on every test set, report.
+
+    Arguments
+    ---------
+    arguments : list of str
+        ``[HPARAMS.yaml, --row=NAME, --key=value, …]``, see ``emosphere_sb.launch``.
+    corpus : str
+        One of ``emosphere_sb.workspace.CORPORA``.
+
+    Returns
+    -------
+    dict
+        What stands in ``metrics.json``.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the command line, the hyperparameters, or the data do not allow a run, before training.
+    """
+    return run_tree(*read_command(arguments), corpus=corpus)
+
+
+def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
+    """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
+    started = time.time()
+    settings = scalars(tree)
+    summary = prepare_corpus(settings, corpus)
+    folder = claim_folder(tree, settings, summary)
+    sb.create_experiment_directory(str(folder), save_env_desc=False)
+    for line in summary_lines(summary):
+        logger.info("%s", line)
+    rows = read_sets(summary, settings)
+    hparams = build(tree)
+    sets = make_datasets(rows, summary, hparams)
+    brain = make_brain(hparams, options, sets, folder)
+    fit(brain, hparams, sets, summary)
+    trained = time.time() - started
+    results = evaluate(brain, hparams, sets, rows, summary, folder)
+    if settings["acoustic_baseline"]:
+        logger.info("%s", baseline_lines(summary, folder))
+    cost = {"seconds_to_trained": round(trained, 1), "seconds": round(time.time() - started, 1)}
+    protocol = protocol_facts(summary, settings, brain, rows)
+    metrics = write_metrics(folder, results, protocol, {**cost, **memory(), "machine": machine()})
+    print(screen_table(results))
+    logger.info("Predictions, metrics.json and checkpoints are in %s", folder)
+    return metrics
+
+
+def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
+    """Manifest rows of every set."""
+    rows = {name: data.read_rows(path, summary.data_root) for name, path in summary.sets.items()}
+    if settings["shuffle_labels"]:
+        deal_out_labels(rows["train"], settings["seed"])
+    return rows
+
+
+def deal_out_labels(rows: dict[str, dict], seed: int) -> None:
+    """Give every training utterance the labels of another one, in place."""
+    labels = [{key: row[key] for key in (*DIMENSIONS, "emotion")} for row in rows.values()]
+    random.Random(seed).shuffle(labels)
+    for row, other in zip(rows.values(), labels, strict=True):
+        row.update(other)
+    logger.warning("shuffle_labels: the training labels were dealt out anew. Expect a CCC of 0.")
+
+
+def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data.SpeechDataset]:
+    """A dataset for every set; only training takes random crops."""
+    make = partial(
+        data.SpeechDataset,
+        scale=summary.scale,
+        task=hparams["task"],
+        max_seconds=hparams["max_seconds"],
+        seed=hparams["seed"],
+    )
+    return {
+        name: make(part, crop=hparams["crop"] if name == "train" else "first")
+        for name, part in rows.items()
+    }
+
+
+def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSphereBrain:
+    """The Brain with everything that it needs to save and to restore."""
+    modules = {name: part for name, part in hparams["modules"].items() if part is not None}
+    checkpointer = sb.utils.checkpoints.Checkpointer(
+        str(folder / "save"),
+        recoverables={"model": torch.nn.ModuleDict(modules), "counter": hparams["epoch_counter"]},
+    )
+    steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
+    hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
+    hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
+    hparams["longest_batch"] = (
+        partial(data.longest_batch, sets["train"], min(hparams["micro_batch"], hparams["batch_size"]))
+        if hparams["dry_run"]
+        else None
+    )
+    if hparams["precision"] == "fp16" and not torch.cuda.is_available():
+        logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
+        hparams["precision"] = "fp32"
+    return EmoSphereBrain(modules, hparams["opt_class"], hparams, options, checkpointer)
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: int):
+    """Learning-rate schedule over optimiser steps, with warm-up (transformers' own)."""
+    from transformers import get_scheduler
+
+    if settings["schedule_name"] not in SCHEDULES:
+        raise ValueError(
+            f"schedule_name must be one of {', '.join(SCHEDULES)}; found "
+            f"{settings['schedule_name']!r}."
+        )
+    name = settings["schedule_name"].replace("constant", "constant_with_warmup")
+    return get_scheduler(name, optimizer, settings["warmup_steps"], steps)
+
+
+def make_loggers(folder: Path, tensorboard: bool) -> list:
+    """SpeechBrain's file logger, and its TensorBoard logger where that is asked for."""
+    loggers = [sb.utils.train_logger.FileTrainLogger(str(folder / "train_log.txt"))]
+    if tensorboard:
+        loggers.append(sb.utils.train_logger.TensorboardLogger(str(folder / "tensorboard")))
+    return loggers
+
+
+def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
+    """Class weights and waveform statistics from the training set, then the epochs."""
+    train_set = sets["train"]
+    hparams["task"].set_targets(train_set.targets())
+    if hparams["normaliser"].mode == "corpus":
+        hparams["normaliser"].set_statistics(*training_statistics(summary))
+    sampler = PooledBatchSampler(
+        train_set.durations, hparams["batch_size"], seed=hparams["seed"], pool=hparams["sort_pool"]
+    )
+    workers = {"num_workers": hparams["num_workers"], "pin_memory": brain.device_type == "cuda"}
+    loader = data.train_loader(
+        train_set, sampler, micro_batch=hparams["micro_batch"], **workers
+    )
+    brain.train_sampler = EpochSetter(sampler, train_set)
+    brain.checkpointer.add_recoverable("loader", loader)
+    valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
+    brain.fit(hparams["epoch_counter"], loader, valid)
+
+
+class EpochSetter:
+    """Tells the sampler's order and the dataset's random crops which epoch it is."""
+
+    def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset):
+        self.sampler, self.dataset = sampler, dataset
+
+    def set_epoch(self, epoch: int) -> None:
+        """SpeechBrain calls this before each epoch."""
+        self.sampler.set_epoch(epoch)
+        self.dataset.epoch.fill_(epoch)
+
+
+def evaluate(brain, hparams: dict, sets: dict, rows: dict, summary: Summary, folder: Path) -> dict:
+    """Predict every set but the training set with the best checkpoint; figures by set."""
+    task = hparams["task"]
+    tables = {}
+    for name in (name for name in rows if name != "train"):
+        loader = data.eval_loader(
+            sets[name], batch_size=hparams["eval_batch"], num_workers=hparams["num_workers"]
+        )
+        vad, probabilities = brain.predict(loader)
+        tables[name] = predictions_table(
+            rows[name], vad, scale=summary.scale, regions=task.regions,
+            probabilities=probabilities, classes=task.names, head=task.kind,
+        )  # fmt: skip
+    return report_sets(folder, tables)
+
+
+def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
+    """What a figure must be quoted with."""
+    best = brain.best_checkpoint_meta()
+    keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "precision", "shuffle_labels")
+    return {
+        "corpus": summary.corpus,
+        "release": summary.release,
+        "synthetic": settings["data_folder"] is None,
+        **summary.protocol,
+        "utterances": {name: len(part) for name, part in rows.items()},
+        **{key: settings[key] for key in keys},
+        "best_epoch": best["epoch"],
+        "auxiliary_head": best["head"],
+    }
+
+
+def memory() -> dict[str, float]:
+    """Peak memory of this process and, where there is one, of the GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    facts = {"peak_memory_mib": round(peak)}
+    if torch.cuda.is_available():
+        facts["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    return facts

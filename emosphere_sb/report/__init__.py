@@ -1,0 +1,1 @@
+"""Everything after training is read from one file of predictions."""

@@ -1,0 +1,110 @@
+"""``predictions/<set>.csv``: one row an utterance, on the corpus's own scale."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from emosphere_sb.regions import SphericalRegions
+from emosphere_sb.scale import DIMENSIONS, Scale
+
+KEPT = ("duration", "speaker", "gender", "emotion")
+PREDICTED = tuple(f"{name}_predicted" for name in DIMENSIONS)
+
+
+def predictions_table(
+    rows: Mapping[str, Mapping],
+    vad: Mapping[str, np.ndarray],
+    *,
+    scale: Scale,
+    regions: SphericalRegions,
+    probabilities: Mapping[str, np.ndarray] | None = None,
+    classes: Sequence[str] = (),
+    head: str = "region",
+) -> pd.DataFrame:
+    """Put together what is known and what is predicted.
+
+    Arguments
+    ---------
+    rows : mapping
+        Manifest rows by id.
+    vad : mapping
+        Predicted VAD by id, (3,), in [-1, 1], unclipped.
+    scale : Scale
+        The corpus's.
+    regions : SphericalRegions
+        For the true region and the region of the predicted point.
+    probabilities : mapping, optional
+        The auxiliary head's, by id, (classes,); ``None`` where the head is not in use.
+    classes : sequence of str
+        Their names.
+    head : str
+        What the head predicts: ``region`` or ``emotion``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ID, duration, speaker, gender, emotion; valence, arousal, dominance (raw, empty
+        where unknown); ``*_predicted``; region, region_point (of the regressed point); and where
+        there is a head ``<head>_head`` and ``p_<class>``.
+    """
+    ids = [name for name in rows if name in vad]
+    truth = np.array([[_number(rows[i][name]) for name in DIMENSIONS] for i in ids])
+    point = np.stack([vad[i] for i in ids]).astype(np.float64)
+    table = pd.DataFrame({"ID": ids})
+    for column in KEPT:
+        table[column] = [rows[i][column] for i in ids]
+    table[list(DIMENSIONS)] = truth
+    table[list(PREDICTED)] = scale.restore(point)
+    table["region"] = region_names(scale.normalise(truth), regions)
+    table["region_point"] = region_names(point, regions)
+    if probabilities is None:
+        return table
+    scores = np.stack([probabilities[i] for i in ids])
+    table[f"{head}_head"] = np.array(classes)[scores.argmax(axis=1)]
+    return pd.concat([table, pd.DataFrame(scores, columns=[f"p_{c}" for c in classes])], axis=1)
+
+
+def region_names(vad: np.ndarray, regions: SphericalRegions) -> list[str]:
+    """Region of each point (…, 3), decided in float64; empty where a dimension is unknown."""
+    indices = regions.assign(torch.from_numpy(np.asarray(vad, dtype=np.float64))).tolist()
+    return ["" if index < 0 else regions.names[index] for index in indices]
+
+
+def write_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Write a table so that reading it gives the same numbers; never half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    table.to_csv(partial, index=False)
+    partial.replace(path)
+
+
+def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
+    """Read predictions: numbers as float64 (NaN where empty), everything else as text.
+
+    Raises
+    ------
+    ValueError
+        If a column that the figures need is missing.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in ("ID", *DIMENSIONS, *PREDICTED) if name not in table]
+    if missing:
+        raise ValueError(
+            f"Predictions {path} must have the columns {', '.join(missing)}; found "
+            f"{', '.join(table.columns)}."
+        )
+    numbers = [c for c in table if c in (*DIMENSIONS, *PREDICTED, "duration") or c.startswith("p_")]
+    for name in numbers:
+        table[name] = [_number(value) for value in table[name]]
+    return table
+
+
+def _number(text: str | float) -> float:
+    return float("nan") if text == "" else float(text)

@@ -1,0 +1,63 @@
+"""What a run leaves behind: predictions of every set, and metrics.json read from them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from emosphere_sb.report.figures import figures, write_json
+from emosphere_sb.report.predictions import read_predictions, write_predictions
+
+PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "numpy")
+
+
+def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
+    """Write each set's predictions, and compute its figures from the file that was written.
+
+    Sets without labels (predict-only) get their predictions and no figures.
+    """
+    results = {}
+    for name, table in tables.items():
+        path = folder / "predictions" / f"{name}.csv"
+        write_predictions(table, path)
+        written = read_predictions(path)
+        if written["valence"].notna().any():
+            results[name] = figures(written)
+    return results
+
+
+def write_metrics(folder: Path, results: Mapping, protocol: Mapping, run: Mapping) -> dict:
+    """Write ``metrics.json``: figures by set, the protocol they belong to, and the run's cost."""
+    metrics = {**results, "protocol": {**protocol, "versions": versions()}, "run": dict(run)}
+    write_json(metrics, folder / "metrics.json")
+    return metrics
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    own = {"emosphere_sb": version("emosphere-sb"), "python": platform.python_version()}
+    return own | {name: version(name) for name in PACKAGES}
+
+
+def machine() -> str:
+    """Processor, cores, and GPU, as a result's place of origin."""
+    import os
+
+    import torch
+
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    return f"{processor()}, {os.cpu_count()} cores{gpu}"
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

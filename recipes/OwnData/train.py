@@ -1,0 +1,8 @@
+"""EmoSphere-SER on your own data: python recipes/OwnData/train.py hparams/emosphere.yaml --help"""
+
+import sys
+
+from emosphere_sb.launch import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], corpus="OwnData"))

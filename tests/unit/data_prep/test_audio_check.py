@@ -1,0 +1,187 @@
+"""The header check: what it reads equals libsndfile, what is broken is recognised."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.audio_check import (
+    AudioError,
+    Header,
+    list_audio,
+    listing_digest,
+    read_header,
+    read_headers,
+)
+
+SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW")
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    frames=st.integers(1, 300),
+    rate=st.sampled_from([8000, 11025, 16000, 44100, 48000]),
+    channels=st.integers(1, 3),
+    subtype=st.sampled_from(SUBTYPES),
+    container=st.sampled_from(["WAV", "WAVEX"]),
+)
+def test_wav_header_equals_libsndfile(tmp_path_factory, frames, rate, channels, subtype, container):
+    path = tmp_path_factory.mktemp("audio") / "a.wav"
+    soundfile.write(path, np.zeros((frames, channels)), rate, subtype=subtype, format=container)
+    info = soundfile.info(path)
+    assert read_header(path) == (info.frames, info.samplerate, info.channels)
+    assert read_header(path) == (frames, rate, channels)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "aiff", "au"])
+def test_other_formats(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.zeros((4000, 2)), 16000)
+    assert read_header(path) == Header(4000, 16000, 2)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff", "au"])
+def test_truncated(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioError, match=r"^truncated audio: "):
+        read_header(path)
+
+
+def test_wav_that_lacks_one_byte_is_truncated(tmp_path, wav):
+    path = wav(tmp_path / "a.wav", seconds=0.1)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(AudioError, match="promises 3200 bytes, 3199 are there"):
+        read_header(path)
+
+
+def test_chunks_before_the_data_are_skipped(tmp_path, wav):
+    content = wav(tmp_path / "a.wav", seconds=0.1).read_bytes()
+    # Longer than what is read at once, and of odd length: a filling byte follows.
+    extra = b"LIST" + (301).to_bytes(4, "little") + b"x" * 302
+    content = content[:36] + extra + content[36:]
+    content = b"RIFF" + (len(content) - 8).to_bytes(4, "little") + content[8:]
+    path = tmp_path / "b.wav"
+    path.write_bytes(content)
+    assert soundfile.info(path).frames == 1600
+    assert read_header(path) == Header(1600, 16000, 1)
+
+
+@pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF])
+def test_streamed_wav_of_unknown_length_is_not_truncated(tmp_path, wav, size):
+    content = bytearray(wav(tmp_path / "a.wav", seconds=0.1).read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    path = tmp_path / "b.wav"
+    path.write_bytes(content)
+    assert read_header(path) == Header(1600, 16000, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "^empty audio file$"),
+        (b"<html>404</html>" * 20, "^not audio: "),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "^not audio: "),
+        (b"RIFF", "^not audio: "),
+    ],
+)
+def test_no_audio(tmp_path, content, reason):
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=reason):
+        read_header(path)
+
+
+def test_header_that_promises_nothing_is_empty(tmp_path, wav):
+    content = bytearray(wav(tmp_path / "a.wav", seconds=0.1).read_bytes())
+    content[40:44] = bytes(4)
+    path = tmp_path / "b.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"^empty audio file$"):
+        read_header(path)
+
+
+def test_header_without_samples_is_empty(tmp_path, wav):
+    with pytest.raises(AudioError, match=r"^empty audio file$"):
+        read_header(wav(tmp_path / "a.wav", seconds=0))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(AudioError, match=r"^missing audio file$"):
+        read_header(tmp_path / "a.wav")
+
+
+def test_folder_with_an_audio_name(tmp_path):
+    (tmp_path / "a.wav").mkdir()
+    with pytest.raises(AudioError, match=r"^unreadable audio file: "):
+        read_header(tmp_path / "a.wav")
+
+
+@settings(deadline=None, max_examples=80)
+@given(data=st.data())
+def test_damaged_headers_raise_nothing_else(tmp_path_factory, data):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(50), 16000, format="WAV")
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, 47))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("audio") / "a.wav"
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        header = read_header(path)
+    except AudioError:
+        return
+    assert header.frames > 0 and header.sample_rate > 0 and header.channels > 0
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_headers_keep_the_order_of_the_paths(tmp_path, wav, workers):
+    paths = [str(wav(tmp_path / f"{k}.wav", seconds=0.01 * (k + 1))) for k in range(5)]
+    paths = paths * 120 + [str(tmp_path / "absent.wav")]
+    headers = read_headers(paths, workers=workers)
+    assert [header.frames for header in headers[:-1]] == [160, 320, 480, 640, 800] * 120
+    assert str(headers[-1]) == "missing audio file"
+
+
+def test_no_workers_are_refused():
+    with pytest.raises(ValueError, match="at least 1; found 0"):
+        read_headers([], workers=0)
+
+
+def test_listing_skips_dot_files_and_other_files(tmp_path, wav):
+    wav(tmp_path / "Sub" / "A.WAV")
+    wav(tmp_path / "Sub" / "._A.wav")
+    wav(tmp_path / ".hidden" / "b.wav")
+    (tmp_path / "labels.csv").write_text("x")
+    assert list(list_audio([tmp_path])) == [str(tmp_path / "Sub" / "A.WAV")]
+
+
+def test_listing_ends_where_links_go_round(tmp_path, wav):
+    wav(tmp_path / "a.wav")
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert list(list_audio([tmp_path])) == [str(tmp_path / "a.wav")]
+
+
+def test_listing_follows_a_link_to_elsewhere(tmp_path, wav):
+    wav(tmp_path / "disk" / "a.wav")
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "Audios").symlink_to(tmp_path / "disk", target_is_directory=True)
+    assert list(list_audio([tmp_path / "corpus"])) == [str(tmp_path / "corpus/Audios/a.wav")]
+
+
+def test_digest_notices_size_time_and_name(tmp_path, wav):
+    path = wav(tmp_path / "a.wav")
+    digests = {listing_digest(list_audio([tmp_path]))}
+    os.utime(path, ns=(1, 1))
+    digests.add(listing_digest(list_audio([tmp_path])))
+    path.write_bytes(b"1")
+    os.utime(path, ns=(1, 1))
+    digests.add(listing_digest(list_audio([tmp_path])))
+    path.rename(tmp_path / "b.wav")
+    digests.add(listing_digest(list_audio([tmp_path])))
+    assert len(digests) == 4

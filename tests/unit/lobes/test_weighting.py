@@ -1,0 +1,173 @@
+"""Dynamic weighting: schedules by epoch, what is left out, and what a checkpoint keeps."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from emosphere_sb.lobes.weighting import (
+    AuxiliaryWeighting,
+    ConstantWeight,
+    LinearDecay,
+    UncertaintyWeighting,
+)
+
+PUBLISHED = [1.0, 0.802, 0.604, 0.406, 0.208]
+MAIN, AUXILIARY = torch.tensor(2.0), torch.tensor(3.0)
+ALL = [LinearDecay, ConstantWeight, UncertaintyWeighting]
+
+
+def weights(weighting, epochs):
+    found = []
+    for epoch in range(1, epochs + 1):
+        weighting.set_epoch(epoch)
+        found.append(weighting.weight)
+    return found
+
+
+def test_published_schedule():
+    assert weights(LinearDecay(), 8) == pytest.approx([*PUBLISHED, 0.0, 0.0, 0.0])
+
+
+def test_floor_is_kept_by_setting():
+    assert weights(LinearDecay(1.0, 0.01, 5, "keep_floor"), 7) == pytest.approx(
+        [*PUBLISHED, 0.01, 0.01]
+    )
+
+
+def test_arguments_by_position():
+    # 2, 2 - 1.5/3, 2 - 3/3
+    assert weights(LinearDecay(2.0, 0.5, 3), 4) == pytest.approx([2.0, 1.5, 1.0, 0.0])
+
+
+def test_first_epoch_is_the_default():
+    assert LinearDecay().weight == 1.0
+
+
+@pytest.mark.parametrize("epoch, active", [(1, True), (5, True), (6, False), (20, False)])
+def test_left_out_after_its_epochs(epoch, active):
+    weighting = LinearDecay()
+    weighting.set_epoch(epoch)
+    assert weighting.active is active
+
+
+def test_kept_at_the_floor_it_stays_active():
+    weighting = LinearDecay(afterwards="keep_floor")
+    weighting.set_epoch(20)
+    assert weighting.active
+
+
+def test_total_is_the_weighted_sum():
+    weighting = LinearDecay()
+    weighting.set_epoch(2)
+    assert weighting(MAIN, AUXILIARY).item() == pytest.approx(2 + 0.802 * 3)
+
+
+def test_left_out_task_gets_no_gradient_at_all():
+    weighting = LinearDecay()
+    weighting.set_epoch(6)
+    main, auxiliary = MAIN.clone().requires_grad_(), AUXILIARY.clone().requires_grad_()
+    weighting(main, auxiliary).backward()
+    assert (main.grad.item(), auxiliary.grad) == (1.0, None)
+
+
+def test_left_out_task_may_be_broken_or_absent():
+    weighting = ConstantWeight(0.0)
+    assert weighting(MAIN, None) is MAIN
+    assert weighting(MAIN, torch.tensor(math.nan)) is MAIN
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_missing_loss_of_an_active_task_is_an_error(make):
+    with pytest.raises(ValueError, match=f"{make.__name__} is active in epoch 1"):
+        make()(MAIN, None)
+
+
+def test_constant_weight_stays():
+    assert weights(ConstantWeight(0.3), 10) == [0.3] * 10
+    assert ConstantWeight(0.3)(MAIN, AUXILIARY).item() == pytest.approx(2.9)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_epoch_is_in_the_checkpoint(make, tmp_path):
+    saved, fresh = make(), make()
+    saved.set_epoch(4)
+    torch.save(saved.state_dict(), tmp_path / "weighting.ckpt")
+    fresh.load_state_dict(torch.load(tmp_path / "weighting.ckpt"))
+    assert int(fresh.epoch) == 4
+    assert fresh.weight == saved.weight
+
+
+def test_recovered_schedule_goes_on_where_it_was():
+    saved, fresh = LinearDecay(), torch.nn.ModuleDict({"weighting": LinearDecay()})
+    saved.set_epoch(6)
+    fresh.load_state_dict({f"weighting.{key}": value for key, value in saved.state_dict().items()})
+    assert not fresh["weighting"].active
+
+
+def test_copies_do_not_share_their_epoch():
+    first = LinearDecay()
+    second = copy.deepcopy(first)
+    second.load_state_dict({"epoch": torch.tensor(5)})
+    assert (first.weight, second.weight) == pytest.approx((1.0, 0.208))
+
+
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("epoch", [0, -1])
+def test_epochs_count_from_one(make, epoch):
+    with pytest.raises(ValueError, match=f"count from 1; found epoch {epoch}"):
+        make().set_epoch(epoch)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((0.1, 0.5), "0 <= floor <= start; found start=0.1, floor=0.5"),
+        ((1.0, -0.1), "0 <= floor <= start"),
+        ((1.0, 0.01, 0), "at least 1 epoch; found epochs=0"),
+        ((1.0, 0.01, 5, "stop"), "one of leave_out, keep_floor; found 'stop'"),
+    ],
+)
+def test_impossible_decays_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LinearDecay(*arguments)
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan])
+def test_negative_weight_is_refused(weight):
+    with pytest.raises(ValueError, match="must be at least 0"):
+        ConstantWeight(weight)
+
+
+def test_weighting_without_a_weight_says_so():
+    with pytest.raises(NotImplementedError, match="AuxiliaryWeighting must define its weight"):
+        AuxiliaryWeighting()(MAIN, AUXILIARY)
+
+
+def test_uncertainty_starts_as_the_plain_sum():
+    assert UncertaintyWeighting()(MAIN, AUXILIARY).item() == pytest.approx(5.0)
+
+
+def test_uncertainty_by_hand():
+    weighting = UncertaintyWeighting()
+    with torch.no_grad():
+        weighting.log_variances.copy_(torch.tensor([math.log(4.0), math.log(0.5)]))
+    # 2 / 4 + log 4 + 3 / 0.5 + log 0.5
+    assert weighting(MAIN, AUXILIARY).item() == pytest.approx(6.5 + math.log(2.0))
+    assert weighting.weight == pytest.approx(2.0)
+
+
+def test_uncertainty_settles_at_the_inverse_losses():
+    # d/ds (exp(-s) L + s) = 1 - L exp(-s), which is 0 where exp(s) = L
+    weighting = UncertaintyWeighting()
+    with torch.no_grad():
+        weighting.log_variances.copy_(torch.tensor([math.log(2.0), math.log(6.0)]))
+    weighting(MAIN, AUXILIARY).backward()
+    assert weighting.log_variances.grad.tolist() == pytest.approx([0.0, 0.5], abs=1e-6)
+
+
+def test_uncertainty_is_never_left_out():
+    weighting = UncertaintyWeighting()
+    weighting.set_epoch(100)
+    assert weighting.active
