@@ -34,7 +34,7 @@ SIZES = {
 }
 """Name of a size: utterances of each split."""
 
-_COLUMNS = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set".split(",")
+_HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
 _HIDDEN = "Test3"  # the split whose labels nobody is given: audio and Partitions.txt alone
 _README = """SYNTHETIC SPEECH
 
@@ -231,7 +231,7 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
     _write_lines(folder / "Labels" / "labels.txt", _rater_lines(labelled))
     with (folder / "Labels" / "labels_consensus.csv").open("w", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(_COLUMNS)
+        table.writerow(_HEADER.split(","))
         table.writerows(_row(item) for item in labelled)
     for item in labelled:
         name = Path(file_name(item)).with_suffix(".txt")

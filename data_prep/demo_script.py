@@ -111,21 +111,21 @@ _WHO = (
     "my neighbour|the baker|our teacher|the driver|a young doctor|the old farmer|her cousin|"
     "the man upstairs|the new student|our guide|the captain|his sister|the painter|someone|"
     "the woman next door|the gardener"
-).split("|")
+)
 _DOES = (
     "brought|found|repaired|painted|sold|carried|forgot|borrowed|cleaned|counted|moved|opened|"
     "ordered|packed|showed me|wanted"
-).split("|")
+)
 _WHAT = (
     "the wooden boat|a basket of apples|the kitchen table|two letters|the green door|"
     "an old radio|the blue bicycle|a map of the city|seven chairs|the garden gate|"
     "a loaf of bread|the winter coats|a box of books|the long ladder|some coffee|the car keys"
-).split("|")
+)
 _WHERE = (
     "|near the river|before lunch|this morning|in the village|on Monday|after the rain|"
     "behind the station|at the market|with a friend of mine|late in the evening|"
     "and then went home|because the train was late|while the others were waiting outside"
-).split("|")
+)
 
 
 def sentences(seed: int) -> Iterator[str]:
@@ -147,7 +147,7 @@ def sentences(seed: int) -> Iterator[str]:
     >>> len(texts) == len(set(texts))
     True
     """
-    parts = (_WHO, _DOES, _WHAT, _WHERE)
+    parts = [part.split("|") for part in (_WHO, _DOES, _WHAT, _WHERE)]
     shape = tuple(len(part) for part in parts)
     for index in np.random.default_rng([seed, 1]).permutation(int(np.prod(shape))):
         chosen = np.unravel_index(index, shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -39,6 +40,11 @@ _MISSING = (
     "The synthetic demo corpus needs eSpeak NG (GPL-3.0), and the package espeakng-loader that "
     "carries it is not installed. Run pip install 'emosphere-sb[demo]'."
 )
+
+
+def installed() -> bool:
+    """Whether eSpeak NG can be had here."""
+    return importlib.util.find_spec("espeakng_loader") is not None
 
 
 class Synthesiser:
@@ -168,7 +174,7 @@ def _speak(library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]
     chunks: list[np.ndarray] = []
 
     @_CALLBACK
-    def receive(samples, count, events):  # noqa: ANN001 (the signature is the C library's)
+    def receive(samples, count, events):
         if samples and count > 0:
             chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -181,9 +187,7 @@ def _speak(library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]
     for name, value in settings.items():
         library.espeak_SetParameter(_PARAMETERS[name], int(value), 0)
     data = text.encode() + b"\0"
-    library.espeak_Synth(
-        data, ctypes.c_size_t(len(data)), 0, _BY_CHARACTER, 0, _UTF8, None, None
-    )
+    library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, _BY_CHARACTER, 0, _UTF8, None, None)
     if not chunks:
         raise ValueError(f"text must give speech; eSpeak NG said nothing for {text!r}.")
     return np.concatenate(chunks).astype(np.float32) / 32768.0

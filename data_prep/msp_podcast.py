@@ -246,12 +246,10 @@ def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:
     """The challenge's test set, from ``Partitions.txt`` and from the names of the audio files."""
     files = {name for name in os.listdir(audio) if _TEST3.fullmatch(name)}
     files.update(_partition_files(partitions, "test3") if partitions else ())
-    labelled = {row.id for _, row in corpus.utterances()}
     folder = relative_path(audio, corpus.data_root)
     rows = [
         Utterance(os.path.splitext(name)[0], posixpath.join(folder, name)) for name in sorted(files)
     ]
-    rows = [row for row in rows if row.id not in labelled]
     if rows and "test3" not in corpus.sets:
         corpus.sets["test3"] = rows
         corpus.predict_only = ("test3",)

@@ -94,7 +94,7 @@ def read(
         for name, words in (("train", drop_train), ("valid", drop_valid), ("test", drop_test))
     }
     if "split" in header:
-        corpus.protocol["partition"] = "column split"
+        corpus.protocol["partition"] = "given"
         corpus.sets = _by_column(rows)
     else:
         shares = {"valid": float(valid_share), "test": float(test_share)}
@@ -257,7 +257,7 @@ def _by_speaker(corpus: Corpus, rows: list[Utterance], seed: int, shares: dict[s
         group = row.speaker if known else row.path
         corpus.sets[place.get(group, "train")].append(row)
     corpus.protocol.update(
-        partition="by speaker" if known else "by file",
+        partition="by_speaker" if known else "by_file",
         split_seed=seed,
         shares=shares,
         speakers=dict(Counter(place.values())),

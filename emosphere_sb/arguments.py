@@ -74,7 +74,7 @@ def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
     Raises
     ------
     ValueError
-        If there is no file or more than one, or an option without a value.
+        If there is no file or more than one, ``--row`` twice, or an option without a value.
     """
     files, rows, overrides, options = [], [], {}, {}
     words = iter(arguments)
@@ -91,6 +91,8 @@ def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
             if value is None or value.startswith("--"):
                 raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
         if name == "row":
+            if rows:
+                raise ValueError("--row stands twice; several rows are written --row=NAME+NAME.")
             rows = value.split("+")
         elif name in RUN_OPTIONS and name not in known:
             options[name] = _option(name, value)
@@ -109,10 +111,13 @@ def _one_file(files: list[str]) -> Path:
 
 
 def find_file(name: str) -> Path:
-    """A YAML file as given, or the package's own of that name."""
-    for path in (Path(name), HPARAMS / Path(name).name):
-        if path.is_file():
-            return path
+    """A YAML file as given; ``hparams/NAME.yaml`` and ``NAME.yaml`` also mean the package's own."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    # Not for other folders: a path with a typing error must not run another file.
+    if path.parent in (Path(), Path("hparams")) and (HPARAMS / path.name).is_file():
+        return HPARAMS / path.name
     raise ValueError(f"Hyperparameter file {name} does not exist; the package's are in {HPARAMS}.")
 
 

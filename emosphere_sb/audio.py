@@ -42,7 +42,7 @@ def read_audio(path: str | os.PathLike, *, start: float = 0.0, seconds: float | 
             file.seek(round(start * rate))
             count = -1 if seconds is None else round(seconds * rate)
             samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
-    except (OSError, soundfile.SoundFileError) as error:
+    except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
         raise RuntimeError(
             f"Audio file {path} cannot be read ({error}). Was it moved or changed since the "
             f"preparation? Run it again with --skip_prep=False."

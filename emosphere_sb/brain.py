@@ -64,7 +64,7 @@ class EmoSphereBrain(sb.Brain):
     """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
 
     Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``vad_loss``, ``weighting``,
-    ``ccc_window``, ``seed``, ``lr_backbone``, ``schedule``, ``epoch_counter``, ``loggers``,
+    ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_weighting``, ``schedule``, ``epoch_counter``, ``loggers``,
     ``longest_batch`` (None: no dry run), and in ``modules``: ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
     ``auxiliary_head``.
 
@@ -229,15 +229,19 @@ class EmoSphereBrain(sb.Brain):
         self.optimizer_step += 1
 
     def init_optimizers(self) -> None:
-        """One optimiser with two groups: the backbone's parameters, and everything else's."""
-        backbone = list(self.modules.encoder.parameters())
-        inside = {id(parameter) for parameter in backbone}
-        rest = [p for p in self.modules.parameters() if id(p) not in inside]
-        groups = [
-            {"params": [p for p in rest if p.requires_grad]},
-            {"params": [p for p in backbone if p.requires_grad], "lr": self.hparams.lr_backbone},
-        ]
-        self.optimizer = self.opt_class([group for group in groups if group["params"]])
+        """One optimiser with three groups: backbone, learned loss weights, and everything else."""
+        special = {
+            "encoder": {"lr": self.hparams.lr_backbone},
+            # Two numbers that must get somewhere within the run, and that decay would pull to 0.
+            "weighting": {"lr": self.hparams.lr_weighting, "weight_decay": 0.0},
+        }
+        groups: dict[str, list] = {"": [], **{name: [] for name in special}}
+        for name, module in self.modules.items():
+            trainable = [p for p in module.parameters() if p.requires_grad]
+            groups[name if name in special else ""] += trainable
+        self.optimizer = self.opt_class(
+            [{"params": g, **special.get(name, {})} for name, g in groups.items() if g]
+        )
         self.optimizers_dict = {"optimizer": self.optimizer}
         self.schedule = self.hparams.schedule(self.optimizer)
         if self.checkpointer is not None:

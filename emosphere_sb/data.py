@@ -73,6 +73,9 @@ class CollateStep:
     """Cut a step's share into micro-batches and pad each by itself."""
 
     def __init__(self, micro_batch: int):
+        # A negative step would cut nothing, and a run would train on nothing.
+        if micro_batch < 1:
+            raise ValueError(f"micro_batch must be at least 1 utterance; found {micro_batch}.")
         self.micro_batch = micro_batch
 
     def __call__(self, items: Sequence[Mapping]) -> list[Batch]:

@@ -24,6 +24,17 @@ HARMLESS = (
     "tensorboard", "acoustic_baseline", "dry_run", "gradient_checkpointing",
 )  # fmt: skip
 
+# Read as text whatever they look like: release 1.10 is not 1.1, and a folder may be called 007.
+TEXT = (
+    "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
+)  # fmt: skip
+
+# Null in the file and text otherwise: read as YAML, release 1.10 would become 1.1.
+TEXT = ("data_folder", "output_folder", "release", "demo_size", "labels_file", "audio_folder")
+# May be null although the file has a value: no cut, and no head without a task.
+OPTIONAL = ("max_seconds", "auxiliary_head")
+NUMBER, WHOLE = "a number", "a whole number"
+
 
 def read_tree(path: Path) -> CommentedMap:
     """Read a YAML file with its tags and comments.
@@ -92,11 +103,18 @@ def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
 
 
 def _check_kind(key: str, old: Any, new: Any, source: str) -> None:
-    expected = _kind(old)
-    if expected is None or new is None or _kind(new) == expected:
+    expected = "text" if key in TEXT else _kind(old)
+    if str(new) == "None" and new is not None:
+        raise ValueError(f"{source}: {key} is 'None'; an empty value is written null.")
+    if new is None and (old is None or key in OPTIONAL + TEXT):
         return
-    hint = " An empty value is written null." if str(new) == "None" else ""
-    raise ValueError(f"{source}: {key} must be {expected}; found {str(new)!r}.{hint}")
+    found = _kind(new)
+    if expected in (None, found) and new is not None or (expected, found) == (NUMBER, WHOLE):
+        return
+    expected = expected or "a value"
+    raise ValueError(
+        f"{source}: {key} must be {expected}; found {'null' if new is None else repr(str(new))}."
+    )
 
 
 def _kind(value: Any) -> str | None:
@@ -107,8 +125,10 @@ def _kind(value: Any) -> str | None:
         return "an object (!new: or !name:)"
     if isinstance(value, bool):
         return "true or false"
-    if isinstance(value, (int, float)):
-        return "a number"
+    if isinstance(value, int):
+        return WHOLE
+    if isinstance(value, float):
+        return NUMBER
     return "a list" if isinstance(value, list) else "text"
 
 
@@ -117,7 +137,7 @@ def parse_value(key: str, text: str, old: Any) -> Any:
 
     Where the file has text, text it stays (a path may look like anything); else it is read as YAML.
     """
-    if _kind(old) == "text":
+    if _kind(old) == "text" or key in TEXT:
         return None if text == "null" else text
     if isinstance(old, bool) and text.lower() in ("true", "false"):
         return text.lower() == "true"

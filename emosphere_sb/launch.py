@@ -45,11 +45,9 @@ def main(arguments: list[str], *, corpus: str) -> int:
 
 def read_command(arguments: list[str]) -> tuple:
     """Merged tree and run options of a command line."""
-    file = next((word for word in arguments if word.endswith((".yaml", ".yml"))), None)
-    known = set(read_tree(HPARAMS / "emosphere.yaml"))
-    if file is not None and os.path.isfile(file):
-        known = set(read_tree(file))
-    parsed = parse_arguments(arguments, known)
+    # Twice: which words are keys of the file is known once it is known which word is the file.
+    file = parse_arguments(arguments, set(read_tree(HPARAMS / "emosphere.yaml"))).file
+    parsed = parse_arguments(arguments, set(read_tree(file)))
     return merge(parsed), parsed.run_options
 
 

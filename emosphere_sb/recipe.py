@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import resource
@@ -20,7 +19,7 @@ from emosphere_sb import data
 from emosphere_sb.brain import EmoSphereBrain
 from emosphere_sb.hparams import build, scalars
 from emosphere_sb.launch import read_command
-from emosphere_sb.report.figures import screen_table
+from emosphere_sb.report.figures import figures, screen_table, write_json
 from emosphere_sb.report.predictions import predictions_table
 from emosphere_sb.report.run import machine, report_sets, write_metrics
 from emosphere_sb.sampler import PooledBatchSampler
@@ -70,13 +69,15 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     brain = make_brain(hparams, options, sets, folder)
     fit(brain, hparams, sets, summary)
     trained = time.time() - started
-    results = evaluate(brain, hparams, sets, rows, summary, folder)
-    if settings["acoustic_baseline"]:
-        logger.info("%s", baseline_lines(summary, folder))
+    results = report_sets(folder, predict(brain, hparams, sets, rows, summary))
+    beside = acoustic_baseline(summary, folder) if settings["acoustic_baseline"] else {}
     cost = {"seconds_to_trained": round(trained, 1), "seconds": round(time.time() - started, 1)}
     protocol = protocol_facts(summary, settings, brain, rows)
     metrics = write_metrics(folder, results, protocol, {**cost, **memory(), "machine": machine()})
     print(screen_table(results))
+    if beside:
+        print("\nRidge regression on duration, level, mean F0, F0 range and spectral tilt:")
+        print(screen_table(beside))
     logger.info("Predictions, metrics.json and checkpoints are in %s", folder)
     return metrics
 
@@ -186,8 +187,8 @@ class EpochSetter:
         self.dataset.epoch.fill_(epoch)
 
 
-def evaluate(brain, hparams: dict, sets: dict, rows: dict, summary: Summary, folder: Path) -> dict:
-    """Predict every set but the training set with the best checkpoint; figures by set."""
+def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> dict:
+    """Predictions of the best checkpoint on every set but the training set: a table by set."""
     task = hparams["task"]
     tables = {}
     for name in (name for name in rows if name != "train"):
@@ -199,7 +200,18 @@ def evaluate(brain, hparams: dict, sets: dict, rows: dict, summary: Summary, fol
             rows[name], vad, scale=summary.scale, regions=task.regions,
             probabilities=probabilities, classes=task.names, head=task.kind,
         )  # fmt: skip
-    return report_sets(folder, tables)
+    return tables
+
+
+def acoustic_baseline(summary: Summary, folder: Path) -> dict[str, dict]:
+    """Figures of ridge regression on five acoustic features, on the same sets; also kept as JSON."""
+    from emosphere_sb.report.baseline import evaluate_baseline
+
+    labelled = {name: summary.sets[name] for name in summary.labelled}
+    tables = evaluate_baseline(labelled, summary.data_root)
+    results = {name: figures(table) for name, table in tables.items() if name != "train"}
+    write_json(results, folder / "acoustic_baseline.json")
+    return results
 
 
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:

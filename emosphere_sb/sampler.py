@@ -88,7 +88,7 @@ class PooledBatchSampler(Sampler[list[int]]):
             batches += cut(pool, self.batch_size)
         if self.pool:
             chance.shuffle(batches)
-        remainder.sort(key=lambda index: -self.durations[index])
+            remainder.sort(key=lambda index: -self.durations[index])
         return batches + ([remainder] if remainder else [])
 
 
@@ -100,10 +100,17 @@ def cut(order: list[int], size: int) -> list[list[int]]:
 def by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
     """All utterances, longest first, cut into batches (evaluation).
 
+    Raises
+    ------
+    ValueError
+        If a batch would hold less than one utterance.
+
     Example
     -------
     >>> by_length([1.0, 3.0, 2.0], 2)
     [[1, 2], [0]]
     """
+    if batch_size < 1:
+        raise ValueError(f"eval_batch must be at least 1 utterance; found {batch_size}.")
     order = sorted(range(len(durations)), key=lambda index: -durations[index])
     return cut(order, batch_size)

@@ -54,7 +54,11 @@ def prepare_corpus(settings: dict, corpus: str) -> Summary:
     module = corpus_module(corpus)
     folder = find_corpus(settings, corpus)
     takes = inspect.signature(module.read).parameters
-    options = {key: value for key, value in settings.items() if key in takes and key != "data_folder"}
+    options = {  # null means the reader's own default
+        key: value
+        for key, value in settings.items()
+        if key in takes and key != "data_folder" and value is not None
+    }
     limits = {key: settings[key] for key in ("min_duration", "max_duration")}
     key = json.dumps([str(folder.absolute()), limits, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]

@@ -66,7 +66,7 @@ class SSLEncoder(nn.Module):
         self.freeze = freeze
         self.model = load_backbone(backbone)
         config = self.model.config
-        config.apply_spec_augment = bool(spec_augment)
+        self.spec_augment = bool(spec_augment)
         if layerdrop is not None:
             config.layerdrop = float(layerdrop)
         if gradient_checkpointing:
@@ -81,7 +81,9 @@ class SSLEncoder(nn.Module):
         if self.freeze == "all":
             self.model.requires_grad_(False)
         elif self.freeze == "feature_encoder":
-            self.model.feature_extractor.requires_grad_(False)
+            # Not requires_grad_(False): transformers would go on to ask for the waveform's gradient,
+            # keep every activation of the convolutions, and go back through them.
+            self.model.freeze_feature_encoder()
 
     def train(self, mode: bool = True) -> SSLEncoder:
         """A wholly frozen backbone stays in evaluation mode: no dropout, no SpecAugment."""
@@ -129,6 +131,9 @@ class SSLEncoder(nn.Module):
         return frames.masked_fill(~mask.unsqueeze(-1), 0.0), frame_lengths
 
     def _encode(self, signals: Tensor, lengths: Tensor) -> Tensor:
+        # transformers raises where a batch has fewer frames than one masked span.
+        config, frames = self.model.config, int(self.frame_lengths(lengths.max()))
+        config.apply_spec_augment = self.spec_augment and frames > config.mask_time_length
         if bool((lengths == signals.shape[1]).all()):
             return self.model(signals).last_hidden_state
         mask = frame_mask(lengths, signals.shape[1])
@@ -161,27 +166,39 @@ def load_backbone(backbone: str) -> nn.Module:
     ValueError
         If there is no such model, with what was tried.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
-    if str(backbone).endswith(".json"):
-        settings = json.loads(find_configuration(backbone).read_text(encoding="utf-8"))
-        return AutoModel.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
+    bare = find_configuration(backbone) if str(backbone).endswith(".json") else None
     try:
-        return AutoModel.from_pretrained(backbone, dtype=torch.float32)
-    except (OSError, ValueError) as error:
+        if bare is None:
+            model = AutoModel.from_pretrained(backbone, dtype=torch.float32)
+        else:
+            settings = json.loads(bare.read_text(encoding="utf-8"))
+            model = AutoModel.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise ValueError(
             f"backbone must be a name on the HuggingFace hub (microsoft/wavlm-large), a folder "
             f"written by save_pretrained, or a .json configuration; {backbone!r} could not be "
             f"loaded: {error}"
         ) from error
+    if not hasattr(model, "feature_extractor"):
+        raise ValueError(
+            f"backbone must hear waveforms through convolutions (WavLM, wav2vec 2.0, HuBERT, "
+            f"data2vec-audio, UniSpeech-SAT); {backbone!r} is a {type(model).__name__}."
+        )
+    return model
 
 
 def find_configuration(backbone: str | os.PathLike) -> Path:
     """The ``.json`` file: as given, or among the package's own ``hparams/backbones``."""
     own = Path(__file__).resolve().parents[2] / "hparams" / "backbones"
-    for path in (Path(backbone), own / Path(backbone).name):
-        if path.is_file():
-            return path
+    path = Path(backbone)
+    if path.is_file():
+        return path
+    # Not for other folders: a path with a typing error must not build another model.
+    if path.parent in (Path(), Path("hparams/backbones")) and (own / path.name).is_file():
+        return own / path.name
     known = ", ".join(sorted(path.name for path in own.glob("*.json")))
     raise ValueError(
         f"backbone {str(backbone)!r}: no such file, and none of that name comes with the package, "

@@ -31,6 +31,10 @@ def frame_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the valid frames: (batch, time, feature) and (batch, time) give (batch, feature)."""
-    weights = mask.unsqueeze(-1).to(values.dtype)
-    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+    """Mean over the valid frames: (batch, time, feature) and (batch, time) give (batch, feature).
+
+    In float32 at least: bfloat16 cannot count beyond 256 frames.
+    """
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    total = values.masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)

@@ -31,7 +31,7 @@ class WaveformNormaliser(nn.Module):
     -------
     >>> normalise = WaveformNormaliser("utterance")
     >>> normalise(torch.tensor([[1.0, 3.0, 0.0]]), torch.tensor([2]))
-    tensor([[-1.0000,  1.0000,  0.0000]])
+    tensor([[-1.,  1.,  0.]])
     """
 
     def __init__(self, mode: str = "corpus", backbone: str | None = None):

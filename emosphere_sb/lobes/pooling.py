@@ -175,6 +175,7 @@ class AttentiveStatsPooling(nn.Module):
         # Statistics in float32: under fp16 the variance of a long utterance loses its digits.
         with torch.autocast(frames.device.type, enabled=False):
             frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
+            frames = frames.masked_fill(~mask.unsqueeze(-1), 0.0)
             scores = self.score(torch.tanh(self.hidden(frames))).squeeze(-1)  # (batch, time)
             weights = scores.masked_fill(~mask, -math.inf).softmax(dim=1).unsqueeze(-1)
             mean = (weights * frames).sum(dim=1)

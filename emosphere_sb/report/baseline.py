@@ -7,160 +7,180 @@ the model needs no model; one on which it does nothing may have labels that cann
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 
-logger = logging.getLogger(__name__)
+from emosphere_sb.audio import SAMPLE_RATE, read_audio
+from emosphere_sb.data import read_rows
+from emosphere_sb.report.acoustics import FEATURES, acoustic_features
+from emosphere_sb.report.predictions import KEPT, PREDICTED
+from emosphere_sb.scale import DIMENSIONS
 
-FEATURES = ("duration", "rms", "mean_f0", "f0_range", "tilt")
-DIMENSIONS = ("valence", "arousal", "dominance")
 PENALTIES = tuple(10.0**exponent for exponent in range(-2, 6))
 
-_FRAME, _HOP = 0.050, 0.020  # seconds; a frame holds three periods of the lowest pitch
-_LOWEST, _HIGHEST = 60.0, 420.0  # Hz
-_VOICED = 0.55  # least autocorrelation, relative to lag 0, of a voiced frame
-_SILENCE = 25.0  # a frame this many dB below the loudest counts as a pause
-_TILT_BAND = (100.0, 5000.0)  # Hz
 
-
-def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Five figures of an utterance.
+def evaluate_baseline(
+    manifests: Mapping[str, str | os.PathLike],
+    data_root: str | os.PathLike,
+    *,
+    train: str = "train",
+    workers: int = 2,
+) -> dict[str, pd.DataFrame]:
+    """Fit ridge regression on one set's acoustics and predict the other sets.
 
     Arguments
     ---------
-    signal : np.ndarray
-        Shape (time,), or (time, channels), which are averaged.
-    sample_rate : int
-        In Hz, at least 1000.
+    manifests : mapping of str to path
+        Manifest of each set, by the set's name.
+    data_root : path
+        What ``$data_root`` stands for in them.
+    train : str
+        The set to learn from; utterances without labels are left out.
+    workers : int
+        Threads that read the audio.
 
     Returns
     -------
-    features : np.ndarray
-        Shape (5,): duration in seconds; RMS in dB of full scale; mean pitch in semitones above
-        100 Hz; range of the pitch, from its 10th to its 90th percentile, in semitones; slope of
-        the spectrum from 100 to 5000 Hz in dB per octave. Both pitch figures are NaN where
-        nothing is voiced, the slope is NaN for digital silence.
+    tables : dict of str to pandas.DataFrame
+        For every set but ``train``, in the order given: ID, duration, speaker, gender, emotion,
+        the true dimensions (NaN where unknown) and the predicted ones, both on the corpus's
+        scale; :func:`emosphere_sb.report.figures.figures` reads them.
 
     Raises
     ------
     ValueError
-        If the signal is empty or the sample rate is below 1000 Hz.
-
-    Example
-    -------
-    >>> time = np.arange(16000) / 16000
-    >>> wave = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 20))
-    >>> acoustic_features(0.1 * wave, 16000).round(1).tolist()
-    [1.0, -20.9, 12.0, 0.0, -6.1]
+        If there is no set of that name.
     """
-    signal = np.asarray(signal, dtype=np.float64)
-    signal = signal.mean(axis=1) if signal.ndim == 2 else signal
-    if signal.size == 0 or sample_rate < 1000:
+    if train not in manifests:
         raise ValueError(
-            f"signal must hold samples at 1000 Hz or more; found {signal.size} at {sample_rate} "
-            "Hz. Leave the file out of the manifest."
+            f"The baseline needs the manifest of the set {train!r} to learn from; found "
+            f"{', '.join(manifests)}. Name another one with train=…."
         )
-    duration = signal.size / sample_rate
-    level = 10 * np.log10(max(float(np.mean(signal**2)), 1e-10))
-    pitch = 12 * np.log2(pitch_track(signal, sample_rate) / 100.0)
-    mean, spread = np.nan, np.nan
-    if pitch.size:
-        mean, spread = pitch.mean(), np.subtract(*np.percentile(pitch, [90, 10]))
-    return np.array([duration, level, mean, spread, spectral_tilt(signal, sample_rate)])
+    tables = {name: _truth(read_rows(path, data_root)) for name, path in manifests.items()}
+    features = {name: _features(table.pop("wav"), workers) for name, table in tables.items()}
+    learn = tables.pop(train)
+    # Unknown speakers may be the same person: they count as one.
+    speakers = learn["speaker"].to_numpy() if learn["speaker"].ne("").any() else None
+    vad = learn[list(DIMENSIONS)].to_numpy()
+    for name, table in tables.items():
+        table[list(PREDICTED)] = ridge(features[train], vad, features[name], groups=speakers)
+    return tables
 
 
-def pitch_track(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Pitch of the voiced frames by normalised autocorrelation (Boersma, 1993).
+def ridge(
+    train_features: np.ndarray,
+    train_vad: np.ndarray,
+    features: np.ndarray,
+    *,
+    groups: Sequence | None = None,
+    penalties: Sequence[float] = PENALTIES,
+) -> np.ndarray:
+    """Ridge regression in closed form (Hoerl and Kennard, 1970), one penalty per dimension.
 
-    The autocorrelation of a windowed frame is divided by that of the window, so that long lags
-    do not lose height; among the peaks, one an octave higher wins when it is nearly as high.
+    Features are standardised by the training set, unknown ones (NaN) set to its mean. The
+    penalty is the one with the least squared error when each group is left out in turn, so that
+    with speakers as groups it is chosen for speakers that are not heard in training.
 
     Arguments
     ---------
-    signal : np.ndarray
-        Shape (time,).
-    sample_rate : int
-        In Hz.
+    train_features : np.ndarray
+        Shape (training utterance, feature).
+    train_vad : np.ndarray
+        Shape (training utterance, dimension); rows with NaN are left out of that dimension.
+    features : np.ndarray
+        Shape (utterance, feature): what to predict from.
+    groups : sequence, optional
+        Speaker of each training utterance; without it each utterance is its own group.
+    penalties : sequence of float
+        To choose from.
 
     Returns
     -------
-    pitch : np.ndarray
-        Shape (voiced frames,), in Hz between 60 and 420.
+    vad : np.ndarray
+        Shape (utterance, dimension).
+
+    Raises
+    ------
+    ValueError
+        If a dimension is known for fewer than two groups.
 
     Example
     -------
-    >>> wave = np.sign(np.sin(2 * np.pi * 150 * np.arange(8000) / 16000))
-    >>> float(np.median(pitch_track(wave, 16000)).round())
-    150.0
+    >>> x = np.arange(6.0)[:, None]
+    >>> ridge(x, 2.0 * x + 1.0, np.array([[10.0]]), penalties=[0.0]).round(6).tolist()
+    [[21.0]]
     """
-    frames = _frames(signal, sample_rate)
-    if not len(frames):
-        return np.empty(0)
-    window = np.hanning(frames.shape[1])
-    correlation = _autocorrelation((frames - frames.mean(axis=1, keepdims=True)) * window)
-    height = correlation / np.maximum(correlation[:, :1], 1e-12)
-    own = _autocorrelation(window[None])
-    first, last = int(sample_rate / _HIGHEST), int(sample_rate / _LOWEST)
-    height = height[:, : last + 2] / (own / own[:, :1])[:, : last + 2]
-    lags = np.arange(height.shape[1])
-    # A small bonus for short lags: without it a whole multiple of the period may win by a hair.
-    score = height - 0.02 * np.log2(np.maximum(lags, 1) / first)
-    peak = np.argmax(score[:, first : last + 1], axis=1) + first
-    rows = np.arange(len(peak))
-    left, middle, right = (height[rows, peak + shift] for shift in (-1, 0, 1))
-    curve = left - 2 * middle + right
-    is_peak = (middle >= left) & (middle >= right) & (curve < 0)
-    shift = np.where(is_peak, 0.5 * (left - right) / np.where(is_peak, curve, 1.0), 0.0)
-    return (sample_rate / (peak + shift))[is_peak & (middle > _VOICED)]
+    mean, deviation = _moments(np.asarray(train_features, dtype=np.float64))
+    train, new = (
+        np.nan_to_num((np.asarray(x, dtype=np.float64) - mean) / deviation)
+        for x in (train_features, features)
+    )
+    labels = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    columns = []
+    for target in np.asarray(train_vad, dtype=np.float64).T:
+        known = np.isfinite(target)
+        offset, weights = _fit(train[known], target[known], labels[known], penalties)
+        columns.append(offset + new @ weights)
+    return np.stack(columns, axis=1)
 
 
-def spectral_tilt(signal: np.ndarray, sample_rate: int) -> float:
-    """Slope of the long-term spectrum, in dB per octave, fitted over third octaves.
-
-    Arguments
-    ---------
-    signal : np.ndarray
-        Shape (time,).
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    slope : float
-        Negative for speech; NaN for silence or a signal too short for two bands.
-    """
-    power = np.abs(np.fft.rfft(signal)) ** 2
-    frequency = np.fft.rfftfreq(signal.size, 1 / sample_rate)
-    low, high = _TILT_BAND
-    high = min(high, sample_rate / 2)
-    edges = low * 2.0 ** (np.arange(0, 3 * np.log2(high / low) + 1e-9) / 3)
-    band = np.digitize(frequency, edges)
-    count = np.bincount(band, minlength=len(edges) + 1)[1 : len(edges)]
-    total = np.bincount(band, power, minlength=len(edges) + 1)[1 : len(edges)]
-    usable = (count > 0) & (total > 0)
-    if usable.sum() < 2:
-        return float("nan")
-    octave = np.log2(edges[:-1][usable])
-    return float(np.polyfit(octave, 10 * np.log10(total[usable] / count[usable]), 1)[0])
+def _fit(
+    x: np.ndarray, y: np.ndarray, labels: np.ndarray, penalties: Sequence[float]
+) -> tuple[float, np.ndarray]:
+    """Offset and weights with the penalty that serves groups left out best."""
+    held_out = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if len(held_out) < 2:
+        raise ValueError(
+            f"Ridge regression needs labelled utterances of two speakers; found {len(held_out)}. "
+            "Leave the acoustic baseline out: --acoustic_baseline=False."
+        )
+    x = np.column_stack([np.ones(len(x)), x])
+    gram, moment = x.T @ x, x.T @ y
+    errors = []
+    for penalty in penalties:
+        error = 0.0
+        for rows in held_out:  # what was summed over the group is taken out of the sums
+            weights = _solve(gram - x[rows].T @ x[rows], moment - x[rows].T @ y[rows], penalty)
+            error += float(np.sum((y[rows] - x[rows] @ weights) ** 2))
+        errors.append(error)
+    weights = _solve(gram, moment, penalties[int(np.argmin(errors))])
+    return float(weights[0]), weights[1:]
 
 
-def _frames(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Overlapping frames (frame, time) that are no pause."""
-    size, hop = int(_FRAME * sample_rate), int(_HOP * sample_rate)
-    if signal.size < size:
-        return np.empty((0, size))
-    frames = np.lib.stride_tricks.sliding_window_view(signal, size)[::hop]
-    energy = np.mean(frames**2, axis=1)
-    return frames[(energy > energy.max() * 10 ** (-_SILENCE / 10)) & (energy > 1e-9)]
+def _solve(gram: np.ndarray, moment: np.ndarray, penalty: float) -> np.ndarray:
+    """Weights of the penalised normal equations; the offset, which comes first, goes free."""
+    free = np.diag([0.0] + [penalty] * (len(gram) - 1))
+    return np.linalg.lstsq(gram + free, moment, rcond=None)[0]
 
 
-def _autocorrelation(frames: np.ndarray) -> np.ndarray:
-    """Of every row, by two Fourier transforms."""
-    size = 1 << (2 * frames.shape[1] - 1).bit_length()
-    return np.fft.irfft(np.abs(np.fft.rfft(frames, size)) ** 2, size)[:, : frames.shape[1]]
+def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each feature over its known values; 0 and 1 where that fails."""
+    known = np.isfinite(features)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, features, 0.0).sum(axis=0) / count
+    deviation = np.sqrt((np.where(known, features - mean, 0.0) ** 2).sum(axis=0) / count)
+    return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+def _truth(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """What a manifest says: the columns of a table of predictions, and the file to read."""
+    table = pd.DataFrame({"ID": list(rows)})
+    for column in KEPT:
+        table[column] = [row[column] for row in rows.values()]
+    for name in DIMENSIONS:
+        table[name] = [float(row[name] or "nan") for row in rows.values()]
+    table["wav"] = [row["wav"] for row in rows.values()]
+    return table
+
+
+def _features(paths: Sequence[str], workers: int) -> np.ndarray:
+    """Acoustic features of many files, (file, 5): NumPy's transforms let threads run at once."""
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        rows = pool.map(
+            lambda path: acoustic_features(read_audio(path).numpy(), SAMPLE_RATE), paths
+        )
+        return np.array(list(rows)).reshape(len(paths), len(FEATURES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 
 from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.scale import DIMENSIONS, Scale
+
+logger = logging.getLogger(__name__)
 
 KEPT = ("duration", "speaker", "gender", "emotion")
 PREDICTED = tuple(f"{name}_predicted" for name in DIMENSIONS)
@@ -54,6 +57,8 @@ def predictions_table(
         there is a head ``<head>_head`` and ``p_<class>``.
     """
     ids = [name for name in rows if name in vad]
+    if len(ids) < len(rows):  # --debug stops early
+        logger.warning("%d of %d utterances were not predicted.", len(rows) - len(ids), len(rows))
     truth = np.array([[_number(rows[i][name]) for name in DIMENSIONS] for i in ids])
     point = np.stack([vad[i] for i in ids]).astype(np.float64)
     table = pd.DataFrame({"ID": ids})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from emosphere_sb import __version__
 from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import read_predictions, write_predictions
 
@@ -39,7 +40,7 @@ def write_metrics(folder: Path, results: Mapping, protocol: Mapping, run: Mappin
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    own = {"emosphere_sb": version("emosphere-sb"), "python": platform.python_version()}
+    own = {"emosphere_sb": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in PACKAGES}
 
 

@@ -1,16 +1,15 @@
 """Small corpora written by hand."""
 
 import csv
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from speechbrain.utils.importutils import LazyModule
 
-# Hypothesis asks every loaded module for its file, upon which SpeechBrain's lazy modules import
-# what is not installed (k2) and end the whole test session.
-LazyModule.__file__ = None
+from data_prep.corpus import Corpus, Utterance
+from emosphere_sb.scale import Scale
 
 
 @pytest.fixture
@@ -34,5 +33,70 @@ def rows_of():
     def read(path):
         with open(path, newline="", encoding="utf-8") as file:
             return list(csv.reader(file))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def reader():
+    """Makes a corpus module that hands over given sets and counts how often it is asked."""
+
+    def make(sets, **facts):
+        module = types.SimpleNamespace(NAME="Tiny", calls=0)
+
+        def read(data_folder, **options):
+            module.calls += 1
+            given = {
+                "audio_folders": [data_folder],
+                "inputs": [data_folder / "labels.csv"],
+                **facts,
+            }
+            return Corpus("Tiny", data_folder, sets, Scale(1, 7), **given)
+
+        module.read = read
+        return module
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def utterance():
+    """Makes an utterance with ordinary labels and a speaker of its own."""
+
+    def make(name, **fields):
+        defaults = {"valence": 4.0, "arousal": 2.5, "dominance": 3.0, "speaker": name}
+        return Utterance(name, f"{name}.wav", **{**defaults, **fields})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sets_of(utterance):
+    """Makes three sets of utterances with names of one letter."""
+
+    def make(train="abcdef", valid="gh", test="ij"):
+        names = {"train": train, "valid": valid, "test": test}
+        return {name: [utterance(letter) for letter in letters] for name, letters in names.items()}
+
+    return make
+
+
+@pytest.fixture
+def data(tmp_path, wav):
+    """A folder with a label file and ten audio files, a.wav to j.wav."""
+    folder = tmp_path / "data"
+    for name in "abcdefghij":
+        wav(folder / f"{name}.wav")
+    (folder / "labels.csv").write_text("labels")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rejected_rows():
+    """Rows of ``rejected.csv`` in a folder, without its header."""
+
+    def read(folder):
+        with open(folder / "rejected.csv", newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))[1:]
 
     return read

@@ -70,6 +70,9 @@ def test_chunks_before_the_data_are_skipped(tmp_path, wav):
     path.write_bytes(content)
     assert soundfile.info(path).frames == 1600
     assert read_header(path) == Header(1600, 16000, 1)
+    path.write_bytes(content[:-1])
+    with pytest.raises(AudioError, match=r"^truncated audio: "):
+        read_header(path)
 
 
 @pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF])

@@ -169,7 +169,7 @@ def test_speakers_are_divided_without_a_split_column(folder):
     }
     assert len(set().union(*speakers.values())) == 10
     assert sum(len(rows) for rows in found.sets.values()) == 30
-    assert found.protocol["partition"] == "by speaker"
+    assert found.protocol["partition"] == "by_speaker"
 
 
 def test_rows_without_a_speaker_are_used_for_training(folder):

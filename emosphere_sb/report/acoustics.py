@@ -1,0 +1,155 @@
+"""Five acoustic figures of an utterance: duration, loudness, pitch, pitch range, spectral tilt."""
+
+from __future__ import annotations
+
+import numpy as np
+
+FEATURES = ("duration", "rms", "mean_f0", "f0_range", "tilt")
+
+_FRAME, _HOP = 0.050, 0.020  # seconds; a frame holds three periods of the lowest pitch
+_LOWEST, _HIGHEST = 60.0, 420.0  # Hz
+_ENOUGH = 8000  # Hz: sample rate at which the pitch is looked for
+_VOICED = 0.55  # least autocorrelation, relative to lag 0, of a voiced frame
+_SILENCE = 25.0  # a frame this many dB below the loudest counts as a pause
+_TILT_BAND = (100.0, 5000.0)  # Hz
+_EMPTY = 1e-10  # a band with less than this share of the energy has no level worth fitting
+
+
+def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Five figures of an utterance.
+
+    Arguments
+    ---------
+    signal : np.ndarray
+        Shape (time,), or (time, channels), which are averaged.
+    sample_rate : int
+        In Hz, at least 1000.
+
+    Returns
+    -------
+    features : np.ndarray
+        Shape (5,): duration in seconds; RMS in dB of full scale; mean pitch in semitones above
+        100 Hz; range of the pitch, from its 10th to its 90th percentile, in semitones; slope of
+        the spectrum from 100 to 5000 Hz in dB per octave. Both pitch figures are NaN where
+        nothing is voiced, the slope is NaN for digital silence.
+
+    Raises
+    ------
+    ValueError
+        If the signal is empty or the sample rate is below 1000 Hz.
+
+    Example
+    -------
+    >>> time = np.arange(16000) / 16000
+    >>> wave = sum(np.sin(2 * np.pi * 200 * k * time) / k for k in range(1, 20))
+    >>> acoustic_features(0.1 * wave, 16000)[:4].round(1).tolist()
+    [1.0, -21.0, 12.0, 0.0]
+    """
+    signal = np.asarray(signal, dtype=np.float64)
+    signal = signal.mean(axis=1) if signal.ndim == 2 else signal
+    if signal.size == 0 or sample_rate < 1000:
+        raise ValueError(
+            f"signal must hold samples at 1000 Hz or more; found {signal.size} at {sample_rate} "
+            "Hz. Leave the file out of the manifest."
+        )
+    duration = signal.size / sample_rate
+    level = 10 * np.log10(max(float(np.mean(signal**2)), 1e-10))
+    pitch = 12 * np.log2(pitch_track(signal, sample_rate) / 100.0)
+    mean, spread = np.nan, np.nan
+    if pitch.size:
+        mean, spread = pitch.mean(), np.subtract(*np.percentile(pitch, [90, 10]))
+    return np.array([duration, level, mean, spread, spectral_tilt(signal, sample_rate)])
+
+
+def pitch_track(signal: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Pitch of the voiced frames by normalised autocorrelation (Boersma, 1993).
+
+    The autocorrelation of a windowed frame is divided by that of the window, so that long lags
+    do not lose height; among the peaks, one an octave higher wins when it is nearly as high.
+
+    Arguments
+    ---------
+    signal : np.ndarray
+        Shape (time,).
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    pitch : np.ndarray
+        Shape (voiced frames,), in Hz between 60 and 420.
+
+    Example
+    -------
+    >>> wave = np.sign(np.sin(2 * np.pi * 150 * np.arange(8000) / 16000))
+    >>> float(np.median(pitch_track(wave, 16000)).round())
+    150.0
+    """
+    factor = max(sample_rate // _ENOUGH, 1)  # a crude low-pass: harmonics above do not matter
+    signal = signal[: signal.size // factor * factor].reshape(-1, factor).mean(axis=1)
+    sample_rate = sample_rate / factor
+    frames = _frames(signal, sample_rate)
+    if not len(frames):
+        return np.empty(0)
+    window = np.hanning(frames.shape[1]).astype(np.float32)
+    correlation = _autocorrelation(np.float32(frames - frames.mean(axis=1, keepdims=True)) * window)
+    height = correlation / np.maximum(correlation[:, :1], 1e-12)
+    own = _autocorrelation(window[None])
+    first, last = int(sample_rate / _HIGHEST), int(sample_rate / _LOWEST)
+    height = height[:, : last + 2] / (own / own[:, :1])[:, : last + 2]
+    lags = np.arange(height.shape[1])
+    # A small bonus for short lags: without it a whole multiple of the period may win by a hair.
+    score = height - 0.05 * np.log2(np.maximum(lags, 1) / first)
+    peak = np.argmax(score[:, first : last + 1], axis=1) + first
+    rows = np.arange(len(peak))
+    left, middle, right = (height[rows, peak + shift] for shift in (-1, 0, 1))
+    curve = left - 2 * middle + right
+    is_peak = (middle >= left) & (middle >= right) & (curve < 0)
+    shift = np.where(is_peak, 0.5 * (left - right) / np.where(is_peak, curve, 1.0), 0.0)
+    return (sample_rate / (peak + shift))[is_peak & (middle > _VOICED)]
+
+
+def spectral_tilt(signal: np.ndarray, sample_rate: int) -> float:
+    """Slope of the long-term spectrum, in dB per octave, fitted over third octaves.
+
+    Arguments
+    ---------
+    signal : np.ndarray
+        Shape (time,).
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    slope : float
+        Negative for speech; NaN for silence or a signal too short for two bands.
+    """
+    size = -(-signal.size // 1800) * 1800  # a product of small primes transforms fast
+    power = np.abs(np.fft.rfft(signal, size)) ** 2
+    low, high = _TILT_BAND
+    high = min(high, sample_rate / 2)
+    edges = low * 2.0 ** (np.arange(0, 3 * np.log2(high / low) + 1e-9) / 3)
+    first = np.ceil(edges * size / sample_rate).astype(int)
+    total = np.diff(np.concatenate([[0.0], np.cumsum(power)])[first])
+    count = np.diff(first)
+    usable = (count > 0) & (total > _EMPTY * power.sum())
+    if usable.sum() < 2:
+        return float("nan")
+    octave = np.log2(edges[:-1][usable])
+    return float(np.polyfit(octave, 10 * np.log10(total[usable] / count[usable]), 1)[0])
+
+
+def _frames(signal: np.ndarray, sample_rate: float) -> np.ndarray:
+    """Overlapping frames (frame, time) that are no pause."""
+    size, hop = int(_FRAME * sample_rate), int(_HOP * sample_rate)
+    if signal.size < size:
+        return np.empty((0, size))
+    frames = np.lib.stride_tricks.sliding_window_view(signal, size)[::hop]
+    energy = np.mean(frames**2, axis=1)
+    return frames[(energy > energy.max() * 10 ** (-_SILENCE / 10)) & (energy > 1e-9)]
+
+
+def _autocorrelation(frames: np.ndarray) -> np.ndarray:
+    """Of every row, by two Fourier transforms."""
+    size = 1 << (2 * frames.shape[1] - 1).bit_length()
+    return np.fft.irfft(np.abs(np.fft.rfft(frames, size)) ** 2, size)[:, : frames.shape[1]]

@@ -1,0 +1,119 @@
+"""The package as it is installed: metadata, package data, and who may import whom."""
+
+import ast
+import configparser
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def installed(root, tmp_path_factory):
+    """An empty environment with the wheel that this tree builds, and nothing else."""
+    pytest.importorskip("build", reason="the extra 'test' is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    # A clean copy: build leftovers of the working tree must not find their way into the wheel.
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert names, "git lists no files"
+    for name in names:
+        if (root / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((root / name).read_bytes())
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, source]
+    subprocess.run(command, check=True, capture_output=True)
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    wheel = next(folder.glob("*.whl"))
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel]
+    subprocess.run(command, check=True, capture_output=True)
+    return python
+
+
+def ask(python, code, folder, **environment):
+    environment = {"PATH": os.environ["PATH"], **environment}
+    run = subprocess.run(
+        [python, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_wheel_has_hparams_and_data_prep(installed, tmp_path):
+    code = (
+        "import emosphere_sb, data_prep, pathlib; from emosphere_sb.arguments import HPARAMS;"
+        "print(emosphere_sb.__file__); print(data_prep.__file__);"
+        "print(*sorted(p.name for p in HPARAMS.rglob('*') if p.is_file()))"
+    )
+    own, preparation, names = ask(installed, code, tmp_path).splitlines()
+    assert all(str(installed.parents[1]) in path for path in (own, preparation))
+    expected = {"emosphere.yaml", "rows.yaml", "wavlm_demo.json", "wavlm_smoke.json"}
+    assert expected <= set(names.split())
+
+
+def test_wheel_runs_away_from_the_repository(installed, tmp_path):
+    """Dependencies come from this environment, the package from the wheel."""
+    code = (
+        "from emosphere_sb.arguments import Arguments, find_file; from emosphere_sb.hparams import merge, build;"
+        "a = Arguments(find_file('hparams/emosphere.yaml'), ['smoke'], {});"
+        "h = build(merge(a)); print(h['encoder'].output_size, h['encoder'].__class__.__module__)"
+    )
+    said = ask(installed, code, tmp_path, PYTHONPATH=sysconfig.get_paths()["purelib"])
+    assert said.splitlines()[-1] == "16 emosphere_sb.lobes.encoder"
+
+
+def test_torch_and_torchaudio_load_together():
+    import torch
+    import torchaudio.functional
+
+    assert torchaudio.functional.resample(torch.zeros(8), 2, 1).shape == (4,)
+
+
+def test_dependencies_are_those_of_setup_cfg(root):
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    wanted = config["options"]["install_requires"].split("\n")
+    wanted = {line.split()[0] for line in wanted if line and not line.startswith("#")}
+    assert {"speechbrain", "torch", "torchaudio", "transformers", "hyperpyyaml"} <= wanted
+    installed = {line.split(";")[0].split(">")[0].strip() for line in requires("emosphere-sb")}
+    assert wanted <= installed
+
+
+def imports_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+    return found | {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+
+
+def test_data_prep_imports_nothing_of_the_library_but_scale(root):
+    files = list((root / "data_prep").glob("*.py"))
+    assert len(files) > 3
+    for path in files:
+        own = {name for name in imports_of(path) if name.startswith("emosphere_sb")}
+        assert own <= {"emosphere_sb.scale"}, path
+
+
+def test_library_imports_data_prep_only_where_a_run_is_put_together(root):
+    files = list((root / "emosphere_sb").rglob("*.py"))
+    assert len(files) > 20
+    users = {
+        path.name
+        for path in files
+        if any(name.split(".")[0] == "data_prep" for name in imports_of(path))
+    }
+    assert users == {"recipe.py", "workspace.py"}
+
+
+@pytest.mark.parametrize("module", ["emosphere_sb", "emosphere_sb.scale", "emosphere_sb.launch"])
+def test_light_doors_do_not_import_torch(module):
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,76 @@
+"""What the READMEs say can be run: their commands, rows, keys, files and make targets exist."""
+
+import re
+
+import pytest
+
+from emosphere_sb.arguments import HPARAMS, parse_arguments
+from emosphere_sb.hparams import merge, read_rows, read_tree
+
+
+def readmes(root):
+    return [root / "README.md", *sorted(root.glob("recipes/*/README.md"))]
+
+
+def commands(root):
+    """Lines of code blocks and inline code that start a recipe."""
+    found = []
+    for path in readmes(root):
+        text = path.read_text(encoding="utf-8")
+        found += re.findall(r"python (recipes/\S+/train\.py) ([^\n`]*)", text)
+    return found
+
+
+def test_there_are_commands_and_their_arguments_are_accepted(root):
+    found = commands(root)
+    assert len(found) >= 6
+    known = set(read_tree(HPARAMS / "emosphere.yaml"))
+    for script, arguments in found:
+        assert (root / script).is_file()
+        words = [word for word in arguments.split() if word != "--help"]
+        if words:
+            merge(parse_arguments([words[0].replace("hparams", str(HPARAMS)), *words[1:]], known))
+
+
+def test_every_row_stands_in_the_readme(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    rows = list(read_rows(HPARAMS / "emosphere.yaml"))
+    assert len(rows) > 15
+    assert [row for row in rows if f"`{row}`" not in text] == []
+
+
+def test_options_named_in_the_readmes_are_keys(root):
+    known = set(read_tree(HPARAMS / "emosphere.yaml"))
+    named = set()
+    for path in readmes(root):
+        named |= set(re.findall(r"`--(\w+)[=`]", path.read_text(encoding="utf-8")))
+    assert len(named) > 10
+    from emosphere_sb.arguments import RUN_OPTIONS
+
+    assert named - known - set(RUN_OPTIONS) <= {"row", "help"}
+
+
+def test_make_targets_named_in_the_readmes_exist(root):
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, flags=re.MULTILINE))
+    named = set()
+    for path in readmes(root):
+        named |= set(re.findall(r"(?:^|`)make ([a-z][\w-]*)", path.read_text(encoding="utf-8"), re.M))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_links_between_files_lead_somewhere(root):
+    links = []
+    for path in readmes(root):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text(encoding="utf-8")):
+            links.append(path.parent / target)
+    assert links
+    assert [str(link) for link in links if not link.exists()] == []
+
+
+@pytest.mark.parametrize("name", ["demo-checks", "learn"])
+def test_generated_tables_are_there_with_what_made_them(root, name):
+    whole = "".join(path.read_text(encoding="utf-8") for path in readmes(root))
+    table = whole.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    assert "| mean CCC |" in table
+    assert "Made by `make" in table

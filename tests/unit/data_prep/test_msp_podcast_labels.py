@@ -1,0 +1,45 @@
+"""MSP-Podcast's consensus labels: their reader, used alone, and the release that they tell."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.msp_podcast import recognise
+from data_prep.msp_podcast_labels import EMOTIONS, read_labels
+
+HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
+
+
+@pytest.mark.parametrize("letter", list(EMOTIONS))
+def test_emotions_in_words(tmp_path, letter):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"{HEADER}\na.wav,{letter},1,2,3,4,Male,Train\n")
+    words = "angry sad happy surprise fear disgust contempt neutral other no_agreement"
+    assert next(read_labels(path)).emotion == words.split()["ASHUFDCNOX".index(letter)]
+
+
+values = st.one_of(st.just(""), st.floats(1, 7).map(repr), st.integers(1, 7).map(str))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(values, values, values), min_size=1, max_size=8))
+def test_values_equal_those_in_the_file(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("labels") / "labels_consensus.csv"
+    lines = [f"{k}.wav,N,{a},{v},{d},1,Male,Train" for k, (v, a, d) in enumerate(rows)]
+    path.write_text("\n".join([HEADER, *lines]))
+    read = [(row.valence, row.arousal, row.dominance) for row in read_labels(path)]
+    assert read == [tuple(float(text) if text else None for text in row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("counts", "release"),
+    [
+        ({"Train": 84030, "Development": 19815, "Test1": 30647, "Test2": 14815}, "1.11"),
+        ({"Train": 84260, "Development": 31961}, "IS2025"),
+        ({"Train": 169190, "Development": 34399, "Test1": 46294, "Test2": 14822}, "2.0"),
+        ({"Train": 84260, "Development": 31960}, None),
+        ({"Train": 84030, "Development": 19815, "Test1": 30647}, None),
+    ],
+)
+def test_published_numbers_of_rows(counts, release):
+    assert recognise(counts) == release

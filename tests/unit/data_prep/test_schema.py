@@ -1,0 +1,101 @@
+"""The manifest as a file: what is written is what is read, by us and by SpeechBrain."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from speechbrain.dataio.dataio import load_data_csv
+
+from data_prep.audio_check import Header
+from data_prep.corpus import Utterance
+from data_prep.manifest import COLUMNS, prepare, read_manifest, replacements, validate
+from data_prep.schema import manifest_row
+
+NAMES = ["a b", "a:b", "ä ß 語", "a,b", 'a "b"', "$", "$data", "$data_rooted", "50$", "é=?#%&'"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_files_survive_speechbrain(data, tmp_path, wav, name, reader, sets_of):
+    path = wav(data / name / f"{name}.wav")
+    sets = sets_of()
+    sets["train"].append(
+        Utterance(name, f"{name}/{name}.wav", 1.0, 2.0, 3.0, transcript=f"'{name}'")
+    )
+    summary = prepare(reader(sets), data, tmp_path / "out")
+    row = load_data_csv(summary.sets["train"], replacements(summary.data_root))[name]
+    assert row["wav"] == str(path) and row["transcript"] == f"'{name}'"
+    frame = read_manifest(summary.sets["train"], data_root=summary.data_root)
+    assert frame.set_index("ID").wav[name] == str(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_the_data_folder_survive(data, tmp_path, name, reader, sets_of):
+    folder = data.rename(tmp_path / name)
+    summary = prepare(reader(sets_of()), folder, tmp_path / "out put")
+    rows = load_data_csv(summary.sets["train"], replacements(summary.data_root))
+    assert rows["a"]["wav"] == str(folder / "a.wav")
+    assert prepare(reader(sets_of()), folder, tmp_path / "out put").skipped
+
+
+def test_file_named_like_the_variable_is_refused(data, tmp_path, wav, reader, sets_of):
+    wav(data / "$data_root" / "x.wav")
+    sets = sets_of()
+    sets["train"].append(Utterance("x", "$data_root/x.wav", 1.0, 2.0, 3.0))
+    summary = prepare(reader(sets), data, tmp_path / "out")
+    assert summary.rejected == {"reserved word": 1}
+
+
+def test_speaker_called_na_stays_text(data, tmp_path, reader, sets_of, utterance):
+    sets = sets_of()
+    sets["train"][0] = utterance("a", speaker="NA", emotion="null")
+    frame = read_manifest(prepare(reader(sets), data, tmp_path / "out").sets["train"])
+    assert (frame.speaker[0], frame.emotion[0]) == ("NA", "null")
+
+
+@given(st.integers(1, 10**8), st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000]))
+def test_duration_gives_back_the_frames(frames, rate):
+    row = manifest_row(Utterance("a", "a.wav", 1.0), Header(frames, rate, 1))
+    assert round(float(row[1]) * row[3]) == frames
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(*[st.none() | st.floats(1, 7)] * 3), min_size=1, max_size=6))
+def test_labels_that_are_kept_are_exact(tmp_path_factory, reader, labels):
+    folder = tmp_path_factory.mktemp("data")
+    rows = [Utterance(str(k), f"{k}.wav", *vad) for k, vad in enumerate([(1.0,) * 3, *labels])]
+    for row in rows:
+        soundfile.write(folder / row.path, np.zeros(800), 16000)
+    sets = {"train": rows, "valid": [Utterance("v", "v.wav", 1.0)]}
+    soundfile.write(folder / "v.wav", np.zeros(800), 16000)
+    summary = prepare(reader(sets), folder, folder / "out")
+    frame = read_manifest(summary.sets["train"]).set_index("ID")
+    expected = {row.id: row.vad for row in rows if row.vad != (None,) * 3}
+    assert list(frame.index) == list(expected)
+    for name, vad in expected.items():
+        found = frame.loc[name, ["valence", "arousal", "dominance"]]
+        assert [None if np.isnan(value) else value for value in found] == list(vad)
+
+
+def test_missing_column_in_a_manifest(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("ID,duration,wav\n")
+    with pytest.raises(
+        ValueError, match=r"Manifest train.csv has no column 'sample_rate', 'valence'"
+    ):
+        read_manifest(path)
+
+
+def test_extra_column_in_a_manifest():
+    with pytest.raises(ValueError, match=r"has the unknown column 'mood'; found ID, .*skip_prep=F"):
+        validate([*COLUMNS, "mood"], name="train.csv")
+
+
+def test_column_twice_in_a_manifest():
+    with pytest.raises(ValueError, match="names a column twice"):
+        validate([*COLUMNS, "wav"], name="train.csv")
+
+
+def test_missing_manifest(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Run the preparation first"):
+        read_manifest(tmp_path / "train.csv")
