@@ -102,11 +102,11 @@ def pitch_track(signal: np.ndarray, sample_rate: int) -> np.ndarray:
     score = height - 0.05 * np.log2(np.maximum(lags, 1) / first)
     peak = np.argmax(score[:, first : last + 1], axis=1) + first
     rows = np.arange(len(peak))
-    left, middle, right = (height[rows, peak + shift] for shift in (-1, 0, 1))
+    left, middle, right = (score[rows, peak + shift] for shift in (-1, 0, 1))
     curve = left - 2 * middle + right
-    is_peak = (middle >= left) & (middle >= right) & (curve < 0)
-    shift = np.where(is_peak, 0.5 * (left - right) / np.where(is_peak, curve, 1.0), 0.0)
-    return (sample_rate / (peak + shift))[is_peak & (middle > _VOICED)]
+    voiced = (curve < 0) & (middle >= left) & (middle >= right) & (height[rows, peak] > _VOICED)
+    shift = 0.5 * (left - right)[voiced] / curve[voiced]  # top of the parabola through the three
+    return sample_rate / (peak[voiced] + shift)
 
 
 def spectral_tilt(signal: np.ndarray, sample_rate: int) -> float:
@@ -125,7 +125,7 @@ def spectral_tilt(signal: np.ndarray, sample_rate: int) -> float:
         Negative for speech; NaN for silence or a signal too short for two bands.
     """
     size = -(-signal.size // 1800) * 1800  # a product of small primes transforms fast
-    power = np.abs(np.fft.rfft(signal, size)) ** 2
+    power = np.abs(np.fft.rfft(_faded(signal, sample_rate), size)) ** 2
     low, high = _TILT_BAND
     high = min(high, sample_rate / 2)
     edges = low * 2.0 ** (np.arange(0, 3 * np.log2(high / low) + 1e-9) / 3)
@@ -137,6 +137,15 @@ def spectral_tilt(signal: np.ndarray, sample_rate: int) -> float:
         return float("nan")
     octave = np.log2(edges[:-1][usable])
     return float(np.polyfit(octave, 10 * np.log10(total[usable] / count[usable]), 1)[0])
+
+
+def _faded(signal: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Smooth ends: a cut-off edge would lay a slope of its own under the spectrum."""
+    size = min(int(_FRAME * sample_rate), signal.size // 2)
+    rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))
+    gain = np.ones(signal.size)
+    gain[:size], gain[signal.size - size :] = rise, rise[::-1]
+    return signal * gain
 
 
 def _frames(signal: np.ndarray, sample_rate: float) -> np.ndarray:
