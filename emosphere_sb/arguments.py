@@ -90,6 +90,8 @@ def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
             value = next(words, None)
             if value is None or value.startswith("--"):
                 raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
+        if not value:  # such as --data_folder=$UNSET: an empty path would mean this folder
+            raise ValueError(f"--{name} has an empty value; nothing is written --{name}=null.")
         if name == "row":
             if rows:
                 raise ValueError("--row stands twice; several rows are written --row=NAME+NAME.")

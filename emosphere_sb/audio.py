@@ -12,7 +12,9 @@ from torch import Tensor
 SAMPLE_RATE = 16000
 
 
-def read_audio(path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None) -> Tensor:
+def read_audio(
+    path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
+) -> Tensor:
     """Read (part of) a file, mixed to mono and resampled to 16 kHz.
 
     Only the wanted part is read: the file is sought, not loaded and cut.

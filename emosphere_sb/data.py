@@ -9,7 +9,6 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import torch
 from speechbrain.dataio.dataloader import SaveableDataLoader
@@ -111,12 +110,17 @@ class SpeechDataset(DynamicItemDataset):
     task : object
         The auxiliary task: its ``target(vad, emotion)`` gives a class or -1.
     max_seconds : float, optional
-        Longer utterances are cut to this.
+        Longer utterances are cut to this; ``None`` keeps them whole.
     crop : str
         Which part remains: ``first`` (published), or ``random``, drawn anew in each epoch from
         (seed, epoch, utterance), so that neither workers nor a restart change it.
     seed : int
         For random crops.
+
+    Raises
+    ------
+    ValueError
+        If ``crop`` is not one of the two, or nothing would remain of an utterance.
     """
 
     def __init__(
@@ -131,6 +135,10 @@ class SpeechDataset(DynamicItemDataset):
     ):
         if crop not in CROPS:
             raise ValueError(f"crop must be one of {', '.join(CROPS)}; found {crop!r}.")
+        if max_seconds is not None and not max_seconds > 0:
+            raise ValueError(
+                f"max_seconds must be above 0, or null (no cut at all); found {max_seconds}."
+            )
         super().__init__(dict(rows))
         self.scale, self.task, self.max_seconds, self.crop = scale, task, max_seconds, crop
         self.seed = seed
@@ -190,7 +198,7 @@ def train_loader(
 def eval_loader(
     dataset: SpeechDataset, *, batch_size: int, num_workers: int = 0, pin_memory: bool = False
 ) -> DataLoader:
-    """A loader in order of length, longest first: little padding, and a lack of memory shows early."""
+    """A loader in order of length, longest first: little padding, a lack of memory shows early."""
     return DataLoader(
         dataset,
         batch_sampler=by_length(dataset.durations, batch_size),
@@ -210,9 +218,18 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
     """Mean and population deviation over the samples of whole files, in one streamed float64 pass.
 
     Memory does not grow with the corpus: each file is read, summed, and forgotten.
+
+    Raises
+    ------
+    ValueError
+        If there is no utterance.
+    RuntimeError
+        If a file cannot be read, or holds samples that are not finite.
     """
     from concurrent.futures import ThreadPoolExecutor
 
+    if not rows:
+        raise ValueError("Statistics of the waveform need at least one utterance; found none.")
     count, mean, squares = 0, 0.0, 0.0
     with ThreadPoolExecutor(workers) as pool:
         paths = [row["wav"] for row in rows.values()]
@@ -228,6 +245,11 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
 
 def _moments(path: str) -> tuple[int, float, float]:
     signal = read_audio(path).double()
+    if not bool(signal.isfinite().all()):  # one such sample would make every utterance NaN
+        raise RuntimeError(
+            f"Audio file {path} holds samples that are not finite numbers. Mend it, or take it out "
+            f"of the labels and run the preparation again with --skip_prep=False."
+        )
     mean = float(signal.mean())
     return len(signal), mean, float((signal - mean).square().sum())
 

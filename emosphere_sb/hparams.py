@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,23 @@ HARMLESS = (
     "tensorboard", "acoustic_baseline", "dry_run", "gradient_checkpointing",
 )  # fmt: skip
 
-# Read as text whatever they look like: release 1.10 is not 1.1, and a folder may be called 007.
+# Text whatever they look like: release 1.10 is not 1.1, and a folder may be called 007.
 TEXT = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
+    "demo_size",
 )  # fmt: skip
-
-# Null in the file and text otherwise: read as YAML, release 1.10 would become 1.1.
-TEXT = ("data_folder", "output_folder", "release", "demo_size", "labels_file", "audio_folder")
+# Null in the file, and a number otherwise.
+NUMBERS = ("layerdrop", "label_low", "label_high")
 # May be null although the file has a value: no cut, and no head without a task.
 OPTIONAL = ("max_seconds", "auxiliary_head")
 NUMBER, WHOLE = "a number", "a whole number"
+# What a whole number must at least be; below, a run would train on nothing, or with the wrong sign.
+SMALLEST = {
+    "seed": 0, "head_width": 1, "number_of_epochs": 1, "patience": 0, "batch_size": 1,
+    "micro_batch": 1, "sort_pool": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0,
+}  # fmt: skip
+# YAML 1.1 read these as values; YAML 1.2 reads text, and text is true.
+FORMER_VALUES = ("yes", "no", "on", "off", "none")
 
 
 def read_tree(path: Path) -> CommentedMap:
@@ -46,7 +54,7 @@ def read_tree(path: Path) -> CommentedMap:
     """
     try:
         tree = YAML().load(Path(path).read_text(encoding="utf-8"))
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, CommentedMap):
         raise ValueError(f"{path} must hold a mapping of keys to values; found {type(tree).__name__}.")
@@ -62,18 +70,34 @@ def merge(arguments: Arguments) -> CommentedMap:
         If a row or a key is unknown, or a value is not of the kind that the file gives.
     """
     tree = read_tree(arguments.file)
+    _check_file(tree, arguments.file)
     table = read_rows(arguments.file)
     for name in arguments.rows:
         if name not in table:
             raise ValueError(unknown("row", name, table))
-        for key, value in (table[name] or {}).items():
+        if not isinstance(table[name], dict):
+            raise ValueError(f"Row {name!r} must map keys to values; found {table[name]!r}.")
+        for key, value in table[name].items():
             _replace(tree, key, value, f"row {name!r}")
     for key, text in arguments.overrides.items():
         if key not in tree:
             raise ValueError(unknown("key", key, tree))
         _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
     tree["row"] = arguments.row
+    for key in SMALLEST.keys() & tree.keys():
+        value, smallest = tree[key], SMALLEST[key]
+        if not isinstance(value, TaggedScalar) and (_kind(value) != WHOLE or value < smallest):
+            raise ValueError(f"{key} must be a whole number from {smallest} on; found {value}.")
     return tree
+
+
+def _check_file(tree: CommentedMap, file: Path) -> None:
+    """Refuse values in the file that would be read as something else than they look like."""
+    for key, value in tree.items():
+        if key in TEXT:
+            _check_kind(key, value, value, str(file), tree)
+        elif isinstance(value, str) and value.lower() in FORMER_VALUES:
+            raise ValueError(f"{file}: {key} is {value!r}; write True, False or null.")
 
 
 def read_rows(file: Path) -> CommentedMap:
@@ -98,15 +122,17 @@ def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
             f"{source}: {key!r} is a mapping that wires parts together; set the top-level keys "
             f"that it refers to instead."
         )
-    _check_kind(key, old, value, source)
+    _check_kind(key, old, value, source, tree)
     tree[key] = value
 
 
-def _check_kind(key: str, old: Any, new: Any, source: str) -> None:
-    expected = "text" if key in TEXT else _kind(old)
+def _check_kind(key: str, old: Any, new: Any, source: str, tree: CommentedMap) -> None:
+    expected = "text" if key in TEXT else NUMBER if key in NUMBERS else _kind(old, tree)
     if str(new) == "None" and new is not None:
         raise ValueError(f"{source}: {key} is 'None'; an empty value is written null.")
-    if new is None and (old is None or key in OPTIONAL + TEXT):
+    if isinstance(new, float) and math.isnan(new):
+        raise ValueError(f"{source}: {key} must be {expected}; found 'nan'.")
+    if new is None and (old is None or key in OPTIONAL + TEXT + NUMBERS):
         return
     found = _kind(new)
     if expected in (None, found) and new is not None or (expected, found) == (NUMBER, WHOLE):
@@ -117,9 +143,15 @@ def _check_kind(key: str, old: Any, new: Any, source: str) -> None:
     )
 
 
-def _kind(value: Any) -> str | None:
-    """What a value may be replaced by; ``None`` where anything goes (null, a reference)."""
-    if isinstance(value, TaggedScalar) and value.tag.value == "!ref" or value is None:
+def _kind(value: Any, tree: CommentedMap | None = None) -> str | None:
+    """What a value may be replaced by; ``None`` where anything goes (null, a reference).
+
+    With ``tree`` a reference to one of its keys counts as that key's value.
+    """
+    if isinstance(value, TaggedScalar) and value.tag.value == "!ref":
+        name = value.value.strip("<>")
+        return _kind(tree[name]) if tree is not None and name in tree else None
+    if value is None:
         return None
     if getattr(getattr(value, "tag", None), "value", None):
         return "an object (!new: or !name:)"
@@ -129,6 +161,8 @@ def _kind(value: Any) -> str | None:
         return WHOLE
     if isinstance(value, float):
         return NUMBER
+    if isinstance(value, dict):
+        return "a mapping"
     return "a list" if isinstance(value, list) else "text"
 
 
@@ -141,12 +175,16 @@ def parse_value(key: str, text: str, old: Any) -> Any:
         return None if text == "null" else text
     if isinstance(old, bool) and text.lower() in ("true", "false"):
         return text.lower() == "true"
+    if _kind(old) == NUMBER and text.lower().lstrip("+-") in ("inf", "nan"):
+        return float(text)  # YAML's own spelling, .inf, is read below
     try:
         value = YAML().load(f"- {text}")[0]
     except YAMLError:
         value = text
-    # A path with a colon and a blank would be read as a mapping, and one with " #" be cut.
+    # A path with a colon and a blank would be read as a mapping, and one with a "#" be cut.
     if isinstance(value, CommentedMap) and value.tag.value is None or " #" in text:
+        return text
+    if value is None and text.lower() not in ("null", "~"):
         return text
     return value
 
@@ -172,8 +210,10 @@ def build(tree: CommentedMap) -> dict[str, Any]:
 
     try:
         return load_hyperpyyaml(dump(tree))
-    except (ImportError, TypeError) as error:
-        raise ValueError(f"The hyperparameters do not fit together: {' '.join(map(str, error.args))}") from error
+    except (ImportError, TypeError, AttributeError, YAMLError) as error:
+        parts = [error] if isinstance(error, YAMLError) else error.args
+        reason = " ".join(map(str, parts))
+        raise ValueError(f"The hyperparameters do not fit together: {reason}") from error
 
 
 def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:

@@ -27,7 +27,7 @@ def main(arguments: list[str], *, corpus: str) -> int:
         with one line on the standard error stream that says what to do.
     """
     if not arguments or {"-h", "--help"} & set(arguments):
-        print(usage())
+        print(usage(corpus))
         return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -35,30 +35,37 @@ def main(arguments: list[str], *, corpus: str) -> int:
         from emosphere_sb.recipe import run_tree
 
         run_tree(*tree, corpus=corpus)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
-        print(f"error: {error}\n(EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
+        text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
         return 2
     return 0
 
 
 def read_command(arguments: list[str]) -> tuple:
     """Merged tree and run options of a command line."""
+    own = set(read_tree(HPARAMS / "emosphere.yaml"))
     # Twice: which words are keys of the file is known once it is known which word is the file.
-    file = parse_arguments(arguments, set(read_tree(HPARAMS / "emosphere.yaml"))).file
-    parsed = parse_arguments(arguments, set(read_tree(file)))
+    file = parse_arguments(arguments, own).file
+    known = set(read_tree(file))
+    if own - known:
+        raise ValueError(
+            f"{file} must have every key of {HPARAMS / 'emosphere.yaml'}; it lacks "
+            f"{', '.join(sorted(own - known))}. Copy them from there."
+        )
+    parsed = parse_arguments(arguments, known)
     return merge(parsed), parsed.run_options
 
 
-def usage() -> str:
+def usage(corpus: str) -> str:
     """The help text, with the rows and keys that there are."""
     path = HPARAMS / "emosphere.yaml"
-    keys = (key for key in read_tree(path) if not key.startswith("__"))
-    options = (name for name in RUN_OPTIONS if name not in read_tree(path))
+    keys = list(read_tree(path))
     return USAGE.format(
-        program="recipes/MSP-Podcast/train.py",
+        program=f"recipes/{corpus}/train.py",
         rows=", ".join(read_rows(path)),
-        keys=", ".join(keys),
-        options=", ".join(options),
+        keys=", ".join(key for key in keys if not key.startswith("__")),
+        options=", ".join(name for name in RUN_OPTIONS if name not in keys),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import resource
@@ -24,7 +25,7 @@ from emosphere_sb.report.predictions import predictions_table
 from emosphere_sb.report.run import machine, report_sets, write_metrics
 from emosphere_sb.sampler import PooledBatchSampler
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.workspace import claim_folder, prepare_corpus, training_statistics
+from emosphere_sb.workspace import claim_folder, corpus_module, prepare_corpus, training_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,9 @@ def run(arguments: list[str], *, corpus: str) -> dict:
 def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
     started = time.time()
+    check_device(options)
+    if options.get("debug"):
+        tree["row"] += "+debug"  # its files must not be taken for those of a whole run
     settings = scalars(tree)
     summary = prepare_corpus(settings, corpus)
     folder = claim_folder(tree, settings, summary)
@@ -72,14 +76,20 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     results = report_sets(folder, predict(brain, hparams, sets, rows, summary))
     beside = acoustic_baseline(summary, folder) if settings["acoustic_baseline"] else {}
     cost = {"seconds_to_trained": round(trained, 1), "seconds": round(time.time() - started, 1)}
-    protocol = protocol_facts(summary, settings, brain, rows)
+    protocol = {**protocol_facts(summary, settings, brain, rows), "run_options": options}
     metrics = write_metrics(folder, results, protocol, {**cost, **memory(), "machine": machine()})
-    print(screen_table(results))
-    if beside:
-        print("\nRidge regression on duration, level, mean F0, F0 range and spectral tilt:")
-        print(screen_table(beside))
+    show(results, beside, demo_cap(summary))
     logger.info("Predictions, metrics.json and checkpoints are in %s", folder)
     return metrics
+
+
+def check_device(options: dict) -> None:
+    """Refuse a device that this machine does not have, before anything is made."""
+    try:
+        torch.empty(0, device=options.get("device"))
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device={options['device']} cannot be used: {reason}") from error
 
 
 def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
@@ -117,6 +127,11 @@ def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data
 def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSphereBrain:
     """The Brain with everything that it needs to save and to restore."""
     modules = {name: part for name, part in hparams["modules"].items() if part is not None}
+    if hparams["task"].size > 0 and "auxiliary_head" not in modules:
+        raise ValueError(
+            f"A {type(hparams['task']).__name__} needs an auxiliary_head; found null. To train "
+            f"without an auxiliary task take --row=no_regions."
+        )
     checkpointer = sb.utils.checkpoints.Checkpointer(
         str(folder / "save"),
         recoverables={"model": torch.nn.ModuleDict(modules), "counter": hparams["epoch_counter"]},
@@ -173,6 +188,11 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     brain.checkpointer.add_recoverable("loader", loader)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
     brain.fit(hparams["epoch_counter"], loader, valid)
+    if brain.checkpointer.find_checkpoint() is None:
+        raise ValueError(
+            f"{brain.checkpointer.checkpoints_dir} must hold a checkpoint to test; found none. "
+            f"Train first, without --test_only."
+        )
 
 
 class EpochSetter:
@@ -214,10 +234,34 @@ def acoustic_baseline(summary: Summary, folder: Path) -> dict[str, dict]:
     return results
 
 
+def demo_cap(summary: Summary) -> dict[str, dict]:
+    """What the simulated raters' noise lets a perfect model reach; empty for a real corpus."""
+    stamp = summary.data_root / "demo.json"
+    if not stamp.is_file():
+        return {}
+    cap = json.loads(stamp.read_text(encoding="utf-8"))["cap"]
+    names = corpus_module(summary.corpus).SETS
+    return {names[split.lower()]: values for split, values in cap.items()}
+
+
+def show(results: dict, beside: dict, cap: dict) -> None:
+    """Print the final table, and for synthetic speech what it has to be held against."""
+    if cap:
+        print("\nSYNTHETIC SPEECH: no figure below says anything about human speech.")
+    print(f"\n{screen_table(results)}")
+    if beside:
+        print("\nBeside it, ridge regression on duration, level, mean F0, F0 range, spectral tilt:")
+        print(screen_table(beside))
+    if cap:
+        print("\nThe simulated raters' noise caps the CCC of a perfect model at (V, A, D):")
+        for name in (name for name in results if name in cap):
+            print(f"{name:<7}" + "".join(f"{cap[name][dimension]:10.4f}" for dimension in DIMENSIONS))
+
+
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
     """What a figure must be quoted with."""
     best = brain.best_checkpoint_meta()
-    keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "precision", "shuffle_labels")
+    keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
     return {
         "corpus": summary.corpus,
         "release": summary.release,
@@ -225,6 +269,7 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
         **summary.protocol,
         "utterances": {name: len(part) for name, part in rows.items()},
         **{key: settings[key] for key in keys},
+        "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
         "best_epoch": best["epoch"],
         "auxiliary_head": best["head"],
     }

@@ -78,7 +78,7 @@ class PooledBatchSampler(Sampler[list[int]]):
         chance = random.Random(f"{self.seed}/{self.epoch}")
         order = list(range(len(self.durations)))
         chance.shuffle(order)
-        # The remainder is drawn before any sorting, so that it is no pool's shortest, and comes last.
+        # The remainder is drawn before any sorting, so that it is no pool's shortest; it is last.
         whole = len(order) - len(order) % self.batch_size
         order, remainder = order[:whole], order[whole:]
         batches = []

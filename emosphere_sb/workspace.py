@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 # A corpus is one file in data_prep/ and its name here.
 CORPORA = {"MSP-Podcast": "data_prep.msp_podcast", "OwnData": "data_prep.table"}
 
+# Sets that shape the weights: a run on others of these must not go on from this one's checkpoints.
+LEARNED_FROM = ("train", "valid")
+_OWN_FOLDER = "Give this one a folder of its own with --output_folder=…, or delete the old one."
+
 
 def corpus_module(corpus: str) -> ModuleType:
     """The module that reads a corpus's label files."""
@@ -59,6 +63,8 @@ def prepare_corpus(settings: dict, corpus: str) -> Summary:
         for key, value in settings.items()
         if key in takes and key != "data_folder" and value is not None
     }
+    if settings["data_folder"] is None and "release" in takes:
+        options["release"] = "synthetic"  # so that the folder of its results says it, too
     limits = {key: settings[key] for key in ("min_duration", "max_duration")}
     key = json.dumps([str(folder.absolute()), limits, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -75,10 +81,12 @@ def prepare_corpus(settings: dict, corpus: str) -> Summary:
 def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, float]:
     """Mean and deviation over the samples of the training files, kept beside the manifest.
 
-    They are computed again when the manifest has changed.
+    They are computed again when the manifest or the audio has changed.
     """
     manifest = summary.sets["train"]
-    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    # Other audio of the same lengths leaves the manifest as it is.
+    audio = summary.facts.get("fingerprint", {}).get("audio", "")
+    digest = hashlib.sha256(manifest.read_bytes() + audio.encode()).hexdigest()
     path = manifest.with_name("statistics.json")
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -86,11 +94,7 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
             return kept["mean"], kept["deviation"]
     logger.info("Mean and deviation over all training files (once; kept in %s)", path)
     mean, deviation = corpus_statistics(read_rows(manifest, summary.data_root), workers=workers)
-    partial = path.with_suffix(".partial")
-    partial.write_text(
-        json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}), encoding="utf-8"
-    )
-    partial.replace(path)
+    _replace(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation
 
 
@@ -101,21 +105,35 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     ------
     ValueError
         If the folder holds a run whose hyperparameters differ in anything that changes the
-        result, unless ``output_folder`` was given.
+        result, or one on other data, unless ``output_folder`` was given.
     """
     given = settings["output_folder"]
     folder = Path(str(given)) if given else default_folder(settings, summary)
-    saved = folder / "hyperparams.yaml"
-    if saved.is_file() and not given:
-        different = differences(tree, read_tree(saved))
-        if different:
-            raise ValueError(
-                f"{folder} holds a run with other values of {', '.join(different)}. Give this one "
-                f"a folder of its own with --output_folder=…, or delete the old one."
-            )
+    saved, seen = folder / "hyperparams.yaml", folder / "data.json"
+    digests = {  # not the paths: a corpus may move
+        name: hashlib.sha256(summary.sets[name].read_bytes()).hexdigest() for name in LEARNED_FROM
+    }
+    different = differences(tree, read_tree(saved)) if saved.is_file() and not given else []
+    if different:
+        raise ValueError(
+            f"{folder} holds a run with other values of {', '.join(different)}. {_OWN_FOLDER}"
+        )
+    if seen.is_file() and not given and json.loads(seen.read_text(encoding="utf-8")) != digests:
+        raise ValueError(
+            f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
+            f"were not those in {summary.folder}. {_OWN_FOLDER}"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    saved.write_text(dump(tree), encoding="utf-8")
+    _replace(saved, dump(tree))
+    _replace(seen, json.dumps(digests))
     return folder
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def default_folder(settings: dict, summary: Summary) -> Path:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.losses import inverse_frequency, region_loss
+from emosphere_sb.regions import SphericalRegions
 
 CLASS_WEIGHTS = ("inverse_frequency", "none")
 EMOTIONS = ("angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral")
@@ -28,6 +28,11 @@ class AuxiliaryTask(nn.Module):
     class_weights : str
         ``inverse_frequency``, N / (K · n_k) over the training set and 0 for an empty class
         (published), or ``none``.
+
+    Raises
+    ------
+    ValueError
+        If a class is named twice, or ``class_weights`` is neither of the two.
     """
 
     kind = "none"
@@ -39,6 +44,8 @@ class AuxiliaryTask(nn.Module):
             allowed = ", ".join(CLASS_WEIGHTS)
             raise ValueError(f"class_weights must be one of {allowed}; found {class_weights!r}.")
         self.names = list(names)
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"Each class must be named once; found {', '.join(self.names)}.")
         self.class_weights = class_weights
         self.register_buffer("weights", torch.ones(len(self.names)))
 
@@ -77,6 +84,11 @@ class RegionTask(AuxiliaryTask):
     centre_radius : float
         Above 0, points nearer to neutral than this are a class of their own.
 
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
     Example
     -------
     >>> RegionTask(90).target(torch.tensor([0.1, 0.2, -0.3], dtype=torch.float64), "")
@@ -93,6 +105,8 @@ class RegionTask(AuxiliaryTask):
         centre_radius: float = 0.0,
     ):
         regions = SphericalRegions(step, centre_radius)
+        if concentration is not None:
+            regions.soft_targets([0.0, 0.0, 0.0], concentration)  # refuses what the loss would
         super().__init__(regions.names, class_weights)
         self.regions, self.concentration = regions, concentration
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +16,17 @@ from emosphere_sb.lobes.masking import frame_mask
 logger = logging.getLogger(__name__)
 
 FREEZE = ("none", "feature_encoder", "all")
+# Families that mask padding before every layer that mixes time. data2vec-audio and conformers do
+# not: there one convolution follows another, and padding comes back in between.
+MASKED_FAMILIES = ("hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm")
 
 
 class SSLEncoder(nn.Module):
     """Frames of a self-supervised speech model, and how many of them are valid.
 
     In evaluation an utterance gives the same frames alone and in any batch: padding is masked, the
-    number of valid frames follows the model's own arithmetic, and models whose feature encoder
-    normalises over time (group norm), where a mask cannot help, run equal lengths together.
+    number of valid frames follows the model's own arithmetic, and models where a mask cannot help
+    (see ``padding_is_masked``) run equal lengths together.
 
     Arguments
     ---------
@@ -73,16 +77,15 @@ class SSLEncoder(nn.Module):
             self.model.gradient_checkpointing_enable()
         self.output_size: int = config.hidden_size
         self.receptive_field = receptive_field(config)
-        # Group norm takes its mean and variance over all frames of a row, padding included.
-        self.equal_lengths_only = getattr(config, "feat_extract_norm", "layer") == "group"
+        self.equal_lengths_only = not padding_is_masked(config)
         self._freeze()
 
     def _freeze(self) -> None:
         if self.freeze == "all":
-            self.model.requires_grad_(False)
+            self.model.requires_grad_(False).eval()
         elif self.freeze == "feature_encoder":
-            # Not requires_grad_(False): transformers would go on to ask for the waveform's gradient,
-            # keep every activation of the convolutions, and go back through them.
+            # Not requires_grad_(False): transformers would go on to ask for the waveform's
+            # gradient, keep every activation of the convolutions, and go back through them.
             self.model.freeze_feature_encoder()
 
     def train(self, mode: bool = True) -> SSLEncoder:
@@ -122,7 +125,7 @@ class SSLEncoder(nn.Module):
                 f"receptive field); found {int(lengths.min())}. Run the preparation with "
                 f"--min_duration={self.receptive_field / 16000:g} or more."
             )
-        if self.equal_lengths_only and not self.training:
+        if self.equal_lengths_only and not self.model.training:  # a frozen one never trains
             frames = self._encode_by_length(signals, lengths)
         else:
             frames = self._encode(signals, lengths)
@@ -150,6 +153,19 @@ class SSLEncoder(nn.Module):
         return frames
 
 
+def padding_is_masked(config) -> bool:
+    """Whether an attention mask alone keeps padding from changing an utterance's frames.
+
+    Group norm takes its mean and variance over all frames of a row, padding included; an adapter
+    convolves over time without a mask.
+    """
+    return (
+        config.model_type in MASKED_FAMILIES
+        and config.feat_extract_norm == "layer"
+        and not getattr(config, "add_adapter", False)
+    )
+
+
 def receptive_field(config) -> int:
     """Samples that the first frame needs: the convolutions of ``config``, one after the other."""
     field, jump = 1, 1
@@ -166,9 +182,15 @@ def load_backbone(backbone: str) -> nn.Module:
     ValueError
         If there is no such model, with what was tried.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
+    # What they raise for a name, a configuration and a file of weights that are wrong or damaged.
+    refusals = (
+        OSError, ValueError, TypeError, KeyError, RuntimeError, UnpicklingError,
+        SafetensorError, StrictDataclassError,
+    )  # fmt: skip
     bare = find_configuration(backbone) if str(backbone).endswith(".json") else None
     try:
         if bare is None:
@@ -176,7 +198,7 @@ def load_backbone(backbone: str) -> nn.Module:
         else:
             settings = json.loads(bare.read_text(encoding="utf-8"))
             model = AutoModel.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+    except refusals as error:
         raise ValueError(
             f"backbone must be a name on the HuggingFace hub (microsoft/wavlm-large), a folder "
             f"written by save_pretrained, or a .json configuration; {backbone!r} could not be "

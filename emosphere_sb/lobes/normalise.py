@@ -25,7 +25,7 @@ class WaveformNormaliser(nn.Module):
     Raises
     ------
     ValueError
-        If the mode is unknown.
+        If the mode is unknown, or ``as_checkpoint`` finds no feature extractor.
 
     Example
     -------
@@ -72,6 +72,8 @@ def checkpoint_mode(backbone: str | None) -> str:
     from transformers import AutoFeatureExtractor
 
     try:
+        if str(backbone).endswith(".json"):  # which would be read as if it were that file
+            raise OSError("a bare configuration comes without one")
         extractor = AutoFeatureExtractor.from_pretrained(backbone)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(

@@ -81,7 +81,7 @@ class GatedConvolution(nn.Module):
 
     def __init__(self, width: int, kernel_size: int = 5, dropout: float = 0.1):
         super().__init__()
-        if kernel_size % 2 == 0:
+        if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, to keep the length; found {kernel_size}.")
         self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=kernel_size // 2)
         self.dropout = nn.Dropout(dropout)
@@ -97,8 +97,8 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float, scale: str | float = "d_model"):
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width ({width}) must be divisible by heads ({heads}).")
+        if heads < 1 or width % heads:
+            raise ValueError(f"width ({width}) must be divisible by heads ({heads}), at least 1.")
         self.heads = heads
         self.scale = attention_scale(scale, width, heads)
         self.query, self.key, self.value, self.project = (nn.Linear(width, width) for _ in range(4))
@@ -119,9 +119,9 @@ class SelfAttention(nn.Module):
 def attention_scale(scale: str | float, width: int, heads: int) -> float:
     """The factor of the attention scores: ``d_model``, ``d_head`` or a number."""
     named = {"d_model": 1 / math.sqrt(width), "d_head": 1 / math.sqrt(width / heads)}
-    if isinstance(scale, (int, float)) and not isinstance(scale, bool) and scale > 0:
+    if isinstance(scale, (int, float)) and not isinstance(scale, bool) and 0 < scale < math.inf:
         return float(scale)
-    if scale not in named:
+    if not isinstance(scale, str) or scale not in named:
         raise ValueError(
             f"attention_scale must be d_model (1/sqrt(width), published), d_head, or a positive "
             f"number; found {scale!r}."

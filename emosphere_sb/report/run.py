@@ -12,6 +12,7 @@ import pandas as pd
 from emosphere_sb import __version__
 from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import read_predictions, write_predictions
+from emosphere_sb.scale import DIMENSIONS
 
 PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "numpy")
 
@@ -26,7 +27,7 @@ def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, d
         path = folder / "predictions" / f"{name}.csv"
         write_predictions(table, path)
         written = read_predictions(path)
-        if written["valence"].notna().any():
+        if written[list(DIMENSIONS)].notna().any(axis=None):
             results[name] = figures(written)
     return results
 
