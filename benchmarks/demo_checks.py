@@ -12,6 +12,7 @@ from runs import DIMENSIONS, ROOT, origin, put_between, run_all, seeds_row, spre
 
 SEEDS = (1, 2, 3)
 RESULTS = ROOT / "results" / "checks"
+CORPUS = ROOT / "results" / "demo_corpus" / "MSP-Podcast" / "demo"
 SETS = ("test1", "test2")
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     rows = []
     for name in SETS:
         rows += [
-            seeds_row(f"{name}: EmoSphere-SER, `--row=demo`", [metrics[f"model-{s}"][name] for s in SEEDS]),
+            seeds_row(f"{name}: `--row=demo`", [metrics[f"model-{s}"][name] for s in SEEDS]),
             seeds_row(f"{name}: ridge regression, 5 features", [ridge[name]]),
             seeds_row(f"{name}: shuffled labels", [metrics[f"shuffled-{s}"][name] for s in SEEDS]),
             cap_row(name),
@@ -52,16 +53,16 @@ def make_corpus() -> None:
     """Make the demo corpus once, before runs that would make it at the same time."""
     from data_prep import demo
 
-    demo.write("MSP-Podcast", ROOT / "results" / "demo_corpus" / "MSP-Podcast" / "demo", size="demo")
+    demo.write("MSP-Podcast", CORPUS, size="demo")
 
 
 def cap_row(name: str) -> str:
     """What a perfect model would reach: the raters' noise caps the CCC."""
-    stamp = ROOT / "results" / "demo_corpus" / "MSP-Podcast" / "demo" / "demo.json"
-    cap = json.loads(stamp.read_text(encoding="utf-8"))["cap"][name.capitalize()]
-    values = [cap[dimension] for dimension in DIMENSIONS]
-    figures = [{**{d: {"ccc": v} for d, v in zip(DIMENSIONS, values, strict=True)}, "mean_ccc": sum(values) / 3}]
-    return seeds_row(f"{name}: cap by the raters' noise", figures)
+    stamp = json.loads((CORPUS / "demo.json").read_text(encoding="utf-8"))
+    cap = stamp["cap"][name.capitalize()]
+    figures = {dimension: {"ccc": cap[dimension]} for dimension in DIMENSIONS}
+    figures["mean_ccc"] = sum(cap[dimension] for dimension in DIMENSIONS) / len(DIMENSIONS)
+    return seeds_row(f"{name}: cap by the raters' noise", [figures])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from runs import ROOT, origin, put_between, run_all, seeds_row, table
 
 SEEDS = (1, 2, 3)
+RESULTS = ROOT / "results" / "learn"
 ROWS = {"style pooling": "learn", "mean pooling": "learn+mean_pooling"}
 
 
@@ -29,7 +30,7 @@ def main() -> int:
         for seed in SEEDS:
             options = [f"--data_folder={folder}", f"--row={row}", f"--seed={seed}"]
             options += ["--label_low=-1", "--label_high=1", "--acoustic_baseline=False"]
-            jobs[f"{row}-{seed}"] = ("OwnData", options, ROOT / "results" / "learn" / f"{row}-{seed}")
+            jobs[f"{row}-{seed}"] = ("OwnData", options, RESULTS / f"{row}-{seed}")
     metrics = run_all(jobs)
     rows = [
         seeds_row(name, [metrics[f"{row}-{seed}"]["test"] for seed in SEEDS])

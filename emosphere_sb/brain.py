@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 from collections import defaultdict
-from contextlib import contextmanager
-from dataclasses import dataclass
 
-import numpy as np
 import speechbrain as sb
 import torch
 from speechbrain.core import Stage
@@ -17,55 +13,25 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from emosphere_sb.data import Batch
+from emosphere_sb.audio import SAMPLE_RATE
 from emosphere_sb.class_metrics import classification_metrics
+from emosphere_sb.data import Batch
 from emosphere_sb.metrics import regression_metrics
 from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.step import Labels, Output, out_of_memory_advice, seed_all
 
 logger = logging.getLogger(__name__)
 
 WINDOWS = ("effective", "micro")
 
 
-@dataclass
-class Output:
-    """What the model says: ``vad`` (batch, 3) in [-1, 1], ``logits`` (batch, classes) or None."""
-
-    vad: Tensor
-    logits: Tensor | None
-
-    @staticmethod
-    def join(parts: list[Output]) -> Output:
-        """One batch from several."""
-        logits = [part.logits for part in parts if part.logits is not None]
-        vad = torch.cat([part.vad for part in parts])
-        return Output(vad, torch.cat(logits) if logits else None)
-
-    def leaves(self) -> Output:
-        """The same values as leaves of a new graph."""
-        logits = None if self.logits is None else self.logits.detach().requires_grad_()
-        return Output(self.vad.detach().requires_grad_(), logits)
-
-
-@dataclass
-class Labels:
-    """What the objective compares with: ``vad`` (batch, 3), ``target`` (batch,)."""
-
-    vad: Tensor
-    target: Tensor
-
-    @staticmethod
-    def join(batches: list[Batch]) -> Labels:
-        """The labels of several batches in one."""
-        return Labels(torch.cat([b.vad for b in batches]), torch.cat([b.target for b in batches]))
-
-
 class EmoSphereBrain(sb.Brain):
     """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
 
     Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``vad_loss``, ``weighting``,
-    ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_weighting``, ``schedule``, ``epoch_counter``, ``loggers``,
-    ``longest_batch`` (None: no dry run), and in ``modules``: ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
+    ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_weighting``, ``schedule``, ``epoch_counter``,
+    ``loggers``, ``longest_batch`` (None: no dry run), and in ``modules``: ``normaliser``,
+    ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
     ``auxiliary_head``.
 
     Raises
@@ -89,7 +55,8 @@ class EmoSphereBrain(sb.Brain):
             )
         if self.hparams.ccc_window not in WINDOWS:
             raise ValueError(
-                f"ccc_window must be one of {', '.join(WINDOWS)}; found {self.hparams.ccc_window!r}."
+                f"ccc_window must be one of {', '.join(WINDOWS)}; found "
+                f"{self.hparams.ccc_window!r}."
             )
         self.predictions: dict[str, tuple[Tensor, Tensor | None]] = {}
         self.head_figures: dict = {}
@@ -109,7 +76,9 @@ class EmoSphereBrain(sb.Brain):
         logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
         return Output(self.modules.vad_head(utterance), logits)
 
-    def compute_objectives(self, predictions: Output, batch: Batch | Labels, stage: Stage) -> Tensor:
+    def compute_objectives(
+        self, predictions: Output, batch: Batch | Labels, stage: Stage
+    ) -> Tensor:
         """The joint loss, float32 whatever the autocast: CCC plus the weighted auxiliary loss."""
         vad, target = batch.vad.to(self.device), batch.target.to(self.device)
         loss = self.hparams.vad_loss(predictions.vad, vad, ~vad.isnan())
@@ -219,7 +188,9 @@ class EmoSphereBrain(sb.Brain):
         """Unscale, clip over *all* parameters, step."""
         for optimizer in self.optimizers_dict.values():
             self.scaler.unscale_(optimizer)
-        trainable = [p for o in self.optimizers_dict.values() for g in o.param_groups for p in g["params"]]
+        trainable = [
+            p for o in self.optimizers_dict.values() for g in o.param_groups for p in g["params"]
+        ]
         if math.isfinite(self.max_grad_norm):
             self._sums["gradient_norm"] += clip_grad_norm_(trainable, self.max_grad_norm)
         for optimizer in self.optimizers_dict.values():
@@ -314,13 +285,16 @@ class EmoSphereBrain(sb.Brain):
         """Recover the last checkpoint, then see that the longest batch fits into memory."""
         super().on_fit_start()
         self._best_loaded = False
+        last = None if self.checkpointer is None else self.checkpointer.find_checkpoint()
+        # The head's last figures are from an epoch that a resumed run may not see again.
+        self.head_figures = {} if last is None else last.meta.get("head", {})
         if self.hparams.longest_batch is not None:
             self.dry_run(self.hparams.longest_batch())
 
     def dry_run(self, batch: Batch) -> None:
         """Run the longest micro-batch forward and backward, so that a lack of memory shows now."""
         self.modules.train()
-        with out_of_memory_advice(len(batch.ids), int(batch.lengths.max()) / 16000):
+        with out_of_memory_advice(len(batch.ids), int(batch.lengths.max()) / SAMPLE_RATE):
             output = self._forward(batch, 0)
             total = sum(t.square().sum() for t in (output.vad, output.logits) if t is not None)
             self.scaler.scale(total).backward()
@@ -339,7 +313,9 @@ class EmoSphereBrain(sb.Brain):
         vad = {name: kept[0].double().numpy() for name, kept in self.predictions.items()}
         if not self.auxiliary_active:
             return vad, None
-        scores = {name: kept[1].double().softmax(0).numpy() for name, kept in self.predictions.items()}
+        scores = {
+            name: kept[1].double().softmax(0).numpy() for name, kept in self.predictions.items()
+        }
         return vad, scores
 
     def best_checkpoint_meta(self) -> dict:
@@ -351,26 +327,3 @@ class EmoSphereBrain(sb.Brain):
         if not self._best_loaded:
             super().on_evaluate_start(max_key, min_key)
             self._best_loaded = True
-
-
-def seed_all(*key: int) -> None:
-    """Seed Python, NumPy and PyTorch (every device) from a key of integers."""
-    seed = int(np.random.SeedSequence(key).generate_state(1)[0])
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-@contextmanager
-def out_of_memory_advice(size: int, seconds: float):
-    """Turn a lack of memory into an error that says which setting to change."""
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no class
-        if not any(text in str(error).lower() for text in ("out of memory", "can't allocate memory")):
-            raise
-        raise MemoryError(
-            f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower micro_batch (now "
-            f"{size}): the effective batch and the result stay the same; or lower max_seconds, or "
-            f"set --gradient_checkpointing=True."
-        ) from error

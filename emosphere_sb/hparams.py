@@ -57,7 +57,9 @@ def read_tree(path: Path) -> CommentedMap:
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, CommentedMap):
-        raise ValueError(f"{path} must hold a mapping of keys to values; found {type(tree).__name__}.")
+        raise ValueError(
+            f"{path} must hold a mapping of keys to values; found {type(tree).__name__}."
+        )
     return tree
 
 
@@ -135,7 +137,7 @@ def _check_kind(key: str, old: Any, new: Any, source: str, tree: CommentedMap) -
     if new is None and (old is None or key in OPTIONAL + TEXT + NUMBERS):
         return
     found = _kind(new)
-    if expected in (None, found) and new is not None or (expected, found) == (NUMBER, WHOLE):
+    if (expected in (None, found) and new is not None) or (expected, found) == (NUMBER, WHOLE):
         return
     expected = expected or "a value"
     raise ValueError(
@@ -182,7 +184,7 @@ def parse_value(key: str, text: str, old: Any) -> Any:
     except YAMLError:
         value = text
     # A path with a colon and a blank would be read as a mapping, and one with a "#" be cut.
-    if isinstance(value, CommentedMap) and value.tag.value is None or " #" in text:
+    if (isinstance(value, CommentedMap) and value.tag.value is None) or " #" in text:
         return text
     if value is None and text.lower() not in ("null", "~"):
         return text

@@ -1,4 +1,4 @@
-"""The door of every recipe: help without torch, and errors written for the person who meets them."""
+"""The door of every recipe: help without torch, and errors for the person who meets them."""
 
 from __future__ import annotations
 

@@ -140,7 +140,9 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
     hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
     hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
     hparams["longest_batch"] = (
-        partial(data.longest_batch, sets["train"], min(hparams["micro_batch"], hparams["batch_size"]))
+        partial(
+            data.longest_batch, sets["train"], min(hparams["micro_batch"], hparams["batch_size"])
+        )
         if hparams["dry_run"]
         else None
     )
@@ -181,9 +183,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
         train_set.durations, hparams["batch_size"], seed=hparams["seed"], pool=hparams["sort_pool"]
     )
     workers = {"num_workers": hparams["num_workers"], "pin_memory": brain.device_type == "cuda"}
-    loader = data.train_loader(
-        train_set, sampler, micro_batch=hparams["micro_batch"], **workers
-    )
+    loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
     brain.train_sampler = EpochSetter(sampler, train_set)
     brain.checkpointer.add_recoverable("loader", loader)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
@@ -224,7 +224,7 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
 
 
 def acoustic_baseline(summary: Summary, folder: Path) -> dict[str, dict]:
-    """Figures of ridge regression on five acoustic features, on the same sets; also kept as JSON."""
+    """Figures of ridge regression on five acoustic features, on the same sets; kept as JSON."""
     from emosphere_sb.report.baseline import evaluate_baseline
 
     labelled = {name: summary.sets[name] for name in summary.labelled}
@@ -255,7 +255,9 @@ def show(results: dict, beside: dict, cap: dict) -> None:
     if cap:
         print("\nThe simulated raters' noise caps the CCC of a perfect model at (V, A, D):")
         for name in (name for name in results if name in cap):
-            print(f"{name:<7}" + "".join(f"{cap[name][dimension]:10.4f}" for dimension in DIMENSIONS))
+            print(
+                f"{name:<7}" + "".join(f"{cap[name][dimension]:10.4f}" for dimension in DIMENSIONS)
+            )
 
 
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:

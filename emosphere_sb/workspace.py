@@ -34,7 +34,7 @@ def corpus_module(corpus: str) -> ModuleType:
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
-    """The corpus's folder; where there is none but ``demo_size`` is set, the demo corpus is made."""
+    """The corpus's folder; without one, where ``demo_size`` is set, the demo corpus is made."""
     if settings["data_folder"] is not None:
         return Path(str(settings["data_folder"]))
     if settings["demo_size"] is None:
@@ -140,4 +140,6 @@ def default_folder(settings: dict, summary: Summary) -> Path:
     """``<results_folder>/<corpus>[-<release>]/<row>/<partition>/<seed>``."""
     corpus = summary.corpus + (f"-{summary.release}" if summary.release else "")
     partition = str(summary.protocol.get("partition", "given"))
-    return Path(settings["results_folder"], corpus, settings["row"], partition, str(settings["seed"]))
+    return Path(
+        settings["results_folder"], corpus, settings["row"], partition, str(settings["seed"])
+    )

@@ -86,7 +86,8 @@ class SSLEncoder(nn.Module):
         elif self.freeze == "feature_encoder":
             # Not requires_grad_(False): transformers would go on to ask for the waveform's
             # gradient, keep every activation of the convolutions, and go back through them.
-            self.model.freeze_feature_encoder()
+            # On the feature extractor, because not every family's model (HuBERT) passes it on.
+            self.model.feature_extractor._freeze_parameters()
 
     def train(self, mode: bool = True) -> SSLEncoder:
         """A wholly frozen backbone stays in evaluation mode: no dropout, no SpecAugment."""

@@ -7,6 +7,8 @@ call that makes one loss of two. The epoch is a buffer, hence in every checkpoin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ AFTERWARDS = ("leave_out", "keep_floor")
 """What :class:`LinearDecay` can do once its epochs are over."""
 
 
-class AuxiliaryWeighting(nn.Module):
+class AuxiliaryWeighting(nn.Module, ABC):
     """What all weightings share: the epoch, and the sum of two losses.
 
     A subclass says its :attr:`weight`. Epochs count from 1, as in SpeechBrain.
@@ -50,9 +52,9 @@ class AuxiliaryWeighting(nn.Module):
         self.epoch.fill_(self._epoch)
 
     @property
+    @abstractmethod
     def weight(self) -> float:
         """The current weight of the auxiliary loss."""
-        raise NotImplementedError(f"{type(self).__name__} must define its weight.")
 
     @property
     def active(self) -> bool:

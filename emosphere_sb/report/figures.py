@@ -52,14 +52,17 @@ def head_classes(table: pd.DataFrame) -> list[str]:
     return [column[2:] for column in table if column.startswith("p_")]
 
 
-def class_figures(truth: pd.Series, predicted: pd.Series, *, names: list[str] | None = None) -> dict:
+def class_figures(
+    truth: pd.Series, predicted: pd.Series, *, names: list[str] | None = None
+) -> dict:
     """Accuracy, macro F1 and unweighted recall over the utterances whose class is known."""
     names = names or sorted(set(truth) | set(predicted))
     index = {name: number for number, name in enumerate(names) if name}
-    pairs = [(index[t], index[p]) for t, p in zip(truth, predicted, strict=True) if t in index and p]
-    true, guess = (np.array(column, dtype=int) for column in zip(*pairs, strict=True)) if pairs else (
-        np.zeros(0, int), np.zeros(0, int))  # fmt: skip
-    return {**classification_metrics(true, guess), "n": len(pairs)}
+    pairs = [
+        (index[t], index[p]) for t, p in zip(truth, predicted, strict=True) if t in index and p
+    ]
+    true, guess = np.array(pairs, dtype=int).reshape(-1, 2).T
+    return classification_metrics(true, guess)
 
 
 def write_json(facts: Mapping, path: str | os.PathLike) -> None:
@@ -83,10 +86,10 @@ def screen_table(results: Mapping[str, Mapping]) -> str:
 
     Example
     -------
-    >>> row = {"valence": {"ccc": 0.5, "n": 2}, "arousal": {"ccc": 0.75}, "dominance": {"ccc": 0.25}}
-    >>> print(screen_table({"test1": {**row, "mean_ccc": 0.5}}))
-    CCC       valence   arousal  dominance      mean  utterances
-    test1      0.5000    0.7500     0.2500    0.5000           2
+    >>> row = {"valence": {"ccc": 0.5, "n": 2}, "arousal": {"ccc": 0.75}}
+    >>> print(screen_table({"test1": {**row, "dominance": {"ccc": 0.25}, "mean_ccc": 0.5}}))
+    CCC      valence   arousal  dominance      mean  utterances
+    test1     0.5000    0.7500     0.2500    0.5000           2
     """
     width = max([len("CCC"), *(len(name) for name in results)])
     heads = f"{'valence':>9} {'arousal':>9} {'dominance':>10} {'mean':>9} {'utterances':>11}"

@@ -22,7 +22,7 @@ from emosphere_sb.data import (
 )
 from emosphere_sb.lobes import NoTask, RegionTask
 from emosphere_sb.sampler import PooledBatchSampler
-from emosphere_sb.scale import Scale
+from emosphere_sb.scale import DIMENSIONS, Scale
 
 RATE = 16000
 SCALE = Scale(1, 7)
@@ -68,7 +68,9 @@ def test_rows_are_read_by_id(tmp_path):
     assert read_rows(tmp_path / "m.csv", "/corpus") == {"a": expected}
 
 
-@pytest.mark.parametrize("name", ["two words", "C: a,b", "$data_root", "${HOME} $x", 'q"uo\te', "Ü声"])
+@pytest.mark.parametrize(
+    "name", ["two words", "C: a,b", "$data_root", "${HOME} $x", 'q"uo\te', "Ü声"]
+)
 def test_odd_paths_reach_the_audio(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
@@ -91,10 +93,10 @@ def test_a_reversed_dimension_is_turned():
     assert found.tolist() == [0.5, 0.5, -1.0]
 
 
-@pytest.mark.parametrize("empty", ["valence", "arousal", "dominance"])
+@pytest.mark.parametrize("empty", DIMENSIONS)
 def test_an_empty_label_is_nan(empty):
     found = vad_of({**LABELS, empty: ""}, SCALE)
-    place = ("valence", "arousal", "dominance").index(empty)
+    place = DIMENSIONS.index(empty)
     assert found.isnan().tolist() == [index == place for index in range(3)]
 
 
@@ -111,12 +113,9 @@ def test_an_empty_label_is_nan(empty):
     ],
 )
 def test_region_is_decided_on_the_raw_label(scale, dimension, raw, region):
-    others = {name: "2.0" if name in scale.reversed else "6.0" for name in SCALE_NAMES}
+    others = {name: "2.0" if name in scale.reversed else "6.0" for name in DIMENSIONS}
     row = {"wav": "absent.wav", "duration": 1.0, "emotion": "", **others, dimension: raw}
     assert make_set({"a": row}, scale=scale).targets().tolist() == [region]
-
-
-SCALE_NAMES = ("valence", "arousal", "dominance")
 
 
 def test_the_case_above_needs_float64():
@@ -316,7 +315,9 @@ def test_statistics_keep_their_digits_beside_a_large_offset(tmp_path):
 def test_statistics_count_every_file_of_a_large_set(tmp_path):
     for name, value in (("a", 0.0), ("b", 1.0)):
         soundfile.write(tmp_path / f"{name}.wav", np.full(2, value), RATE, subtype="FLOAT")
-    rows = {str(n): {"wav": str(tmp_path / ("b.wav" if n >= 1024 else "a.wav"))} for n in range(1280)}
+    rows = {
+        str(n): {"wav": str(tmp_path / ("b.wav" if n >= 1024 else "a.wav"))} for n in range(1280)
+    }
     # 256 of 1280 are ones: mean .2, deviation sqrt(.2 * .8)
     assert corpus_statistics(rows) == pytest.approx((0.2, 0.4))
 

@@ -141,7 +141,7 @@ def test_negative_weight_is_refused(weight):
 
 
 def test_weighting_without_a_weight_says_so():
-    with pytest.raises(NotImplementedError, match="AuxiliaryWeighting must define its weight"):
+    with pytest.raises(TypeError, match="abstract"):
         AuxiliaryWeighting()(MAIN, AUXILIARY)
 
 

@@ -1,0 +1,71 @@
+"""What a step handles: outputs and labels that can be joined, random states, a lack of memory."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emosphere_sb.data import Batch
+
+
+@dataclass
+class Output:
+    """What the model says: ``vad`` (batch, 3) in [-1, 1], ``logits`` (batch, classes) or None."""
+
+    vad: Tensor
+    logits: Tensor | None
+
+    @staticmethod
+    def join(parts: list[Output]) -> Output:
+        """One batch from several."""
+        logits = [part.logits for part in parts if part.logits is not None]
+        vad = torch.cat([part.vad for part in parts])
+        return Output(vad, torch.cat(logits) if logits else None)
+
+    def leaves(self) -> Output:
+        """The same values as leaves of a new graph."""
+        logits = None if self.logits is None else self.logits.detach().requires_grad_()
+        return Output(self.vad.detach().requires_grad_(), logits)
+
+
+@dataclass
+class Labels:
+    """What the objective compares with: ``vad`` (batch, 3), ``target`` (batch,)."""
+
+    vad: Tensor
+    target: Tensor
+
+    @staticmethod
+    def join(batches: list[Batch]) -> Labels:
+        """The labels of several batches in one."""
+        return Labels(torch.cat([b.vad for b in batches]), torch.cat([b.target for b in batches]))
+
+
+def seed_all(*key: int) -> None:
+    """Seed Python, NumPy and PyTorch (every device) from a key of integers."""
+    seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def out_of_memory_advice(size: int, seconds: float):
+    """Turn a lack of memory into an error that says which setting to change."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no class
+        if not any(
+            text in str(error).lower() for text in ("out of memory", "can't allocate memory")
+        ):
+            raise
+        raise MemoryError(
+            f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower micro_batch (now "
+            f"{size}): the effective batch and the result stay the same; or lower max_seconds, or "
+            f"set --gradient_checkpointing=True."
+        ) from error

@@ -1,0 +1,39 @@
+"""Every recipe from end to end as a user starts it: the rows of tests/recipes/*.csv."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROWS = [
+    row
+    for table in sorted(Path(__file__).parent.glob("*.csv"))
+    for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+]
+
+
+def test_every_recipe_has_a_row(root):
+    scripts = {str(path.relative_to(root)) for path in root.glob("recipes/*/train.py")}
+    assert scripts, "no recipe found"
+    assert scripts - {row["Script_file"] for row in ROWS} <= {"recipes/OwnData/train.py"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["Dataset"])
+def test_recipe_runs_from_end_to_end(row, root, tmp_path):
+    for column in ("Script_file", "Hparam_file", "Data_prep_file", "Readme_file"):
+        assert (root / row[column]).is_file()
+    options = [*row["test_debug_flags"].split(), f"--results_folder={tmp_path}", "--noprogressbar"]
+    command = [sys.executable, row["Script_file"], row["Hparam_file"], *options]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    metrics = list(tmp_path.rglob("metrics.json"))
+    assert len(metrics) == 1
+    for name in row["test_debug_checks"].split(","):
+        assert (metrics[0].parent / name).is_file(), name
+    figures = json.loads(metrics[0].read_text(encoding="utf-8"))
+    assert figures["protocol"]["synthetic"] is True
+    assert "SYNTHETIC SPEECH" in run.stdout
+    assert f"{figures['valid']['mean_ccc']:.4f}" in run.stdout

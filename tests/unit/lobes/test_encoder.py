@@ -1,0 +1,328 @@
+"""The speech model: frames and their number, loading, freezing, SpecAugment, clear errors."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emosphere_sb.lobes.encoder import SSLEncoder, receptive_field
+
+FAMILIES = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio")
+
+
+def noise(*lengths, seed=0):
+    """A padded batch and its lengths."""
+    chance = torch.Generator().manual_seed(seed)
+    signals = torch.zeros(len(lengths), max(lengths))
+    for row, length in enumerate(lengths):
+        signals[row, :length] = torch.randn(length, generator=chance)
+    return signals, torch.tensor(lengths)
+
+
+def make(backbone, freeze="none", **options):
+    torch.manual_seed(1)
+    return SSLEncoder(backbone, freeze, **options)
+
+
+# ---- frames ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", ["standard", "wavlm_smoke.json", "wavlm_demo.json"])
+def test_number_of_frames_is_the_convolutions_own(configuration, backbone):
+    encoder = make(configuration() if backbone == "standard" else backbone).eval()
+    field = encoder.receptive_field
+    generator = torch.Generator().manual_seed(0)
+    lengths = [*range(field, field + 8), field + 319, field + 320, field + 321, 16000]
+    lengths += torch.randint(field, 5000, (12,), generator=generator).tolist()
+    found = encoder.frame_lengths(torch.tensor(lengths)).tolist()
+    with torch.no_grad():
+        expected = [
+            encoder.model.feature_extractor(torch.zeros(1, length)).shape[-1] for length in lengths
+        ]
+    assert found == expected
+    assert found[0] == 1
+
+
+def test_standard_arithmetic_by_hand(configuration):
+    lengths = torch.tensor([400, 719, 720, 16000, 192000])
+    # floor((n - 400) / 320) + 1
+    assert make(configuration()).frame_lengths(lengths).tolist() == [1, 1, 2, 49, 599]
+
+
+@pytest.mark.parametrize(
+    "kernels, strides, field", [([10, 3], [5, 2], 20), ([400, 4], [160, 4], 880)]
+)
+def test_receptive_field_by_hand(configuration, kernels, strides, field):
+    changes = {"conv_kernel": kernels, "conv_stride": strides, "conv_dim": [16, 16]}
+    encoder = make(configuration(num_feat_extract_layers=2, **changes))
+    assert encoder.receptive_field == receptive_field(encoder.model.config) == field
+
+
+def test_receptive_field_is_the_shortest_that_works(configuration):
+    encoder = make(configuration()).eval()
+    assert encoder.receptive_field == 400
+    frames, lengths = encoder(*noise(400))
+    assert frames.shape == (1, 1, 32) and lengths.tolist() == [1]
+    with pytest.raises(RuntimeError):
+        encoder.model.feature_extractor(torch.zeros(1, 399))
+
+
+def test_too_short_an_utterance_is_refused(configuration):
+    with pytest.raises(ValueError, match=r"at least 400 .*found 399.*--min_duration=0\.025"):
+        make(configuration())(*noise(5000, 399))
+
+
+def test_padded_frames_are_zero(configuration):
+    frames, lengths = make(configuration()).eval()(*noise(4000, 2000))
+    assert lengths.tolist() == [12, 6]
+    assert not frames[1, 6:].any()
+    assert frames[1, :6].abs().sum(dim=-1).min() > 0
+
+
+def test_frames_are_the_models_last_hidden_state(configuration):
+    encoder = make(configuration()).eval()
+    signals, lengths = noise(4000, 4000)
+    with torch.no_grad():
+        assert torch.equal(encoder(signals, lengths)[0], encoder.model(signals).last_hidden_state)
+
+
+@pytest.mark.parametrize("family", ["wavlm", "wav2vec2", "hubert", "unispeech-sat"])
+def test_group_norm_runs_equal_lengths_together(configuration, family):
+    backbone = configuration(family, feat_extract_norm="group", do_stable_layer_norm=False)
+    encoder = make(backbone).eval()
+    assert encoder.equal_lengths_only
+    signals, lengths = noise(4000, 2500, 4000, 900)
+    with torch.no_grad():
+        frames, valid = encoder(signals, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = encoder.model(signals[row : row + 1, :length]).last_hidden_state[0]
+            torch.testing.assert_close(frames[row, : valid[row]], alone, rtol=0, atol=1e-5)
+            assert not frames[row, valid[row] :].any()
+
+
+@pytest.mark.parametrize("family", ["wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat"])
+def test_layer_norm_runs_the_whole_batch_at_once(configuration, family):
+    encoder = make(configuration(family)).eval()
+    calls = []
+    encoder.model.register_forward_hook(lambda *_: calls.append(1))
+    encoder(*noise(4000, 2500, 900))
+    assert calls == [1]
+
+
+def test_group_norm_trains_in_one_pass(configuration):
+    encoder = make(configuration(feat_extract_norm="group", do_stable_layer_norm=False))
+    calls = []
+    encoder.train().model.register_forward_hook(lambda *_: calls.append(1))
+    encoder(*noise(4000, 2500, 900))
+    assert calls == [1]
+
+
+# ---- loading ---------------------------------------------------------------------------------
+
+
+def test_a_saved_folder_gives_the_same_model(configuration, tmp_path):
+    first = make(configuration()).eval()
+    first.model.save_pretrained(tmp_path / "model")
+    torch.manual_seed(99)
+    second = SSLEncoder(str(tmp_path / "model"), "none").eval()
+    batch = noise(4000, 2500)
+    assert torch.equal(first(*batch)[0], second(*batch)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_are_float32_however_they_were_saved(configuration, tmp_path, dtype):
+    make(configuration()).model.to(dtype).save_pretrained(tmp_path / "model")
+    stored = load_file(tmp_path / "model" / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {dtype}
+    encoder = SSLEncoder(str(tmp_path / "model"))
+    assert {parameter.dtype for parameter in encoder.parameters()} == {torch.float32}
+
+
+def test_a_configuration_gives_random_weights():
+    torch.manual_seed(1)
+    one, other = (SSLEncoder("wavlm_smoke.json").state_dict() for _ in range(2))
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_packages_own_configurations_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert SSLEncoder("wavlm_smoke.json").output_size == 16
+    assert SSLEncoder("hparams/backbones/wavlm_smoke.json").output_size == 16
+    with pytest.raises(ValueError, match=r"no such file.*wavlm_demo\.json, wavlm_smoke\.json"):
+        SSLEncoder("elsewhere/wavlm_smoke.json")
+
+
+@pytest.mark.parametrize("name", ["nobody/no-such-model", "no_such_folder", "two words", ""])
+def test_a_wrong_name_says_what_is_allowed(name):
+    with pytest.raises(
+        ValueError, match="backbone must be a name on the HuggingFace hub"
+    ) as caught:
+        SSLEncoder(name)
+    assert repr(name) in str(caught.value)
+
+
+def break_folder(folder, how):
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if how == "truncated":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif how == "no_weights":
+        weights.unlink()
+    elif how == "not_weights":
+        weights.unlink()
+        (folder / "pytorch_model.bin").write_bytes(b"hello")
+    elif how == "other_sizes":
+        config.write_text(json.dumps({**json.loads(config.read_text()), "intermediate_size": 40}))
+    elif how == "broken_configuration":
+        config.write_text("{")
+
+
+@pytest.mark.parametrize(
+    "how", ["truncated", "no_weights", "not_weights", "other_sizes", "broken_configuration"]
+)
+def test_a_damaged_folder_is_named(configuration, tmp_path, how):
+    make(configuration()).model.save_pretrained(tmp_path / "model")
+    break_folder(tmp_path / "model", how)
+    with pytest.raises(ValueError, match="could not be loaded") as caught:
+        SSLEncoder(str(tmp_path / "model"))
+    assert str(tmp_path / "model") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": "wide"},
+        {"hidden_size": 33},
+        {"conv_kernel": [3]},
+        {"num_conv_pos_embedding_groups": 5},
+        {"model_type": "wavelm"},
+        {"model_type": None},
+        {"model_type": "bert"},
+    ],
+)
+def test_a_wrong_configuration_is_refused(configuration, changes):
+    with pytest.raises(ValueError, match="backbone must"):
+        SSLEncoder(configuration(**changes))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '"wavlm"', "{}", "{"])
+def test_json_that_is_no_configuration_is_refused(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match="backbone must"):
+        SSLEncoder(str(tmp_path / "a.json"))
+
+
+# ---- freezing --------------------------------------------------------------------------------
+
+
+def test_nothing_is_frozen(configuration):
+    assert all(p.requires_grad for p in make(configuration(), "none").parameters())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_convolutions_are_frozen(configuration, family):
+    model = make(configuration(family), "feature_encoder").model
+    frozen = {name: not parameter.requires_grad for name, parameter in model.named_parameters()}
+    assert {name for name in frozen if name.startswith("feature_extractor.")} == {
+        name for name, is_frozen in frozen.items() if is_frozen
+    }
+    assert 0 < sum(frozen.values()) < len(frozen)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_frozen_convolutions_keep_no_graph(configuration, family):
+    encoder = make(configuration(family), "feature_encoder").train()
+    outputs = []
+    encoder.model.feature_extractor.register_forward_hook(lambda *args: outputs.append(args[-1]))
+    frames, _ = encoder(*noise(4000, 2500))
+    assert not outputs[0].requires_grad
+    frames.square().sum().backward()
+    assert encoder.model.feature_projection.projection.weight.grad.any()
+
+
+def test_convolutions_train_where_nothing_is_frozen(configuration):
+    encoder = make(configuration(), "none").train()
+    encoder(*noise(4000, 2500))[0].square().sum().backward()
+    assert all(p.grad.any() for p in encoder.model.feature_extractor.parameters())
+
+
+def test_a_frozen_backbone_stays_in_evaluation(configuration):
+    encoder = make(configuration(hidden_dropout=0.5, mask_time_prob=0.5), "all")
+    batch = noise(8000, 2500)
+    built = encoder(*batch)[0]
+    assert not encoder.model.training
+    encoder.train()
+    assert encoder.training and not encoder.model.training
+    assert not any(p.requires_grad for p in encoder.parameters())
+    trained = encoder(*batch)[0]
+    assert torch.equal(trained, built) and torch.equal(trained, encoder.eval()(*batch)[0])
+
+
+def test_a_frozen_group_norm_gives_the_same_frames_in_training(configuration):
+    encoder = make(configuration(feat_extract_norm="group", do_stable_layer_norm=False), "all")
+    batch = noise(4000, 2500)
+    assert torch.equal(encoder.train()(*batch)[0], encoder.eval()(*batch)[0])
+
+
+def test_an_unknown_freeze_is_refused():
+    with pytest.raises(ValueError, match=r"freeze must be one of none, .*found 'some'"):
+        SSLEncoder("wavlm_smoke.json", "some")
+
+
+# ---- training --------------------------------------------------------------------------------
+
+AUGMENTED = {"mask_time_prob": 0.5, "mask_time_length": 10}
+
+
+def test_spec_augment_is_for_training_only(configuration):
+    encoder = make(configuration(**AUGMENTED))
+    batch = noise(8000, 6000)
+    plain = encoder.eval()(*batch)[0]
+    assert (encoder.train()(*batch)[0] - plain).abs().max() > 1e-3
+
+
+def test_spec_augment_can_be_switched_off(configuration):
+    encoder = make(configuration(**AUGMENTED), spec_augment=False)
+    batch = noise(8000, 6000)
+    plain = encoder.eval()(*batch)[0]
+    torch.testing.assert_close(encoder.train()(*batch)[0], plain)
+
+
+@pytest.mark.parametrize("lengths", [(400,), (400, 900), (3279, 3279), (3280,), (3600, 400)])
+def test_few_frames_can_be_trained_on(configuration, lengths):
+    # 3280 samples are 10 frames, as many as a masked span
+    frames, _ = make(configuration(**AUGMENTED)).train()(*noise(*lengths))
+    frames.sum().backward()
+    assert frames.isfinite().all()
+
+
+def test_a_short_batch_does_not_switch_spec_augment_off_for_good(configuration):
+    encoder = make(configuration(**AUGMENTED))
+    batch = noise(8000)
+    plain = encoder.eval()(*batch)[0]
+    encoder.train()(*noise(400))
+    assert (encoder(*batch)[0] - plain).abs().max() > 1e-3
+
+
+def test_layerdrop_replaces_the_checkpoints(configuration):
+    batch = noise(4000)
+    encoder = make(configuration(), spec_augment=False, layerdrop=1.0)
+    plain = encoder.eval()(*batch)[0]
+    assert (encoder.train()(*batch)[0] - plain).abs().max() > 1e-3
+
+
+def test_layerdrop_is_the_checkpoints_by_default(configuration):
+    assert make(configuration(layerdrop=0.25)).model.config.layerdrop == 0.25
+    assert make(configuration(layerdrop=0.25), layerdrop=0).model.config.layerdrop == 0.0
+
+
+def test_gradient_checkpointing_changes_no_gradient(configuration):
+    gradients = []
+    for checkpointing in (False, True):
+        encoder = make(configuration(), "feature_encoder", gradient_checkpointing=checkpointing)
+        assert encoder.model.is_gradient_checkpointing is checkpointing
+        encoder.spec_augment = False
+        encoder.train()(*noise(4000, 2500))[0].square().sum().backward()
+        gradients.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
+    assert len(gradients[0]) > 10
+    torch.testing.assert_close(*gradients)

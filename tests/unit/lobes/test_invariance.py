@@ -1,0 +1,162 @@
+"""What is predicted for an utterance depends neither on padding nor on the rest of its batch.
+
+Lengths and signals are drawn anew in every run; a failure names the seed that repeats it.
+"""
+
+import secrets
+
+import pytest
+import torch
+
+from emosphere_sb.lobes import (
+    AttentiveStatsPooling,
+    MeanPooling,
+    SSLEncoder,
+    StylePooling,
+    VADHead,
+    WaveformNormaliser,
+)
+
+TOLERANCE = 1e-5
+SEED = secrets.randbelow(2**32)
+POOLINGS = {
+    "style": lambda size: StylePooling(size, 64),
+    "style_d_head": lambda size: StylePooling(size, 32, 4, 7, 0.1, "d_head"),
+    "mean": MeanPooling,
+    "attentive": AttentiveStatsPooling,
+}
+# Families that run equal lengths together, because a mask does not keep padding out of them.
+EQUAL_LENGTHS = {
+    "wavlm": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
+    "wav2vec2": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
+    "hubert": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
+    "data2vec-audio": {},
+    "wav2vec2-conformer": {},
+}
+MASKED = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat")
+
+
+class Chain(torch.nn.Module):
+    """Waveforms to VAD, as the Brain puts it together."""
+
+    def __init__(self, backbone, pooling, mode="corpus"):
+        super().__init__()
+        self.normaliser = WaveformNormaliser(mode)
+        self.normaliser.set_statistics(0.003, 0.08)
+        self.encoder = SSLEncoder(backbone)
+        self.pooling = POOLINGS[pooling](self.encoder.output_size)
+        self.head = VADHead(self.pooling.output_size, 64)
+
+    @torch.no_grad()
+    def forward(self, signals, lengths):
+        signals = self.normaliser(signals, lengths)
+        return self.head(self.pooling(*self.encoder(signals, lengths)))
+
+
+def draw_utterances(chance, count, shortest):
+    """Coloured noise of any loudness and length, among it the shortest that is allowed."""
+    lengths = torch.randint(shortest, 14000, (count - 1,), generator=chance).tolist()
+    signals = []
+    for length in [*lengths, shortest]:
+        noise = torch.randn(length, generator=chance)
+        loudness = 10 ** (-2.5 * torch.rand(1, generator=chance))
+        signals.append(loudness * (noise + 0.8 * noise.roll(1)) / 2)
+    return signals
+
+
+def pad(signals, extra=0, filler=0.0):
+    """A batch with ``extra`` columns beyond the longest and ``filler`` behind each end."""
+    lengths = [len(signal) for signal in signals]
+    batch = torch.full((len(signals), max(lengths) + extra), filler)
+    for row, signal in enumerate(signals):
+        batch[row, : len(signal)] = signal
+    return batch, torch.tensor(lengths)
+
+
+def check(model, shortest):
+    """Each utterance alone against: padded, with all others, with others in another order."""
+    chance = torch.Generator().manual_seed(SEED)
+    signals = draw_utterances(chance, 5, shortest)
+    order = torch.randperm(len(signals), generator=chance).tolist()[:4]
+    batches = {
+        "all": (range(len(signals)), pad(signals)),
+        "others": (order, pad([signals[i] for i in order], extra=int(1 + SEED % 5000))),
+        "garbage": (range(len(signals)), pad(signals, 700, filler=float("nan"))),
+    }
+    alone = [model(*pad([signal])) for signal in signals]
+    for row, signal in enumerate(signals):
+        padded = model(*pad([signal], extra=int(1 + SEED % 4000)))
+        compare(alone[row][0], padded[0], f"utterance {row}, padded")
+    for name, (rows, batch) in batches.items():
+        found = model(*batch)
+        for place, row in enumerate(rows):
+            compare(alone[row][0], found[place], f"utterance {row}, batch {name!r}")
+
+
+def compare(alone, found, where):
+    size = min(len(alone), len(found))
+    assert len(found) >= len(alone)
+    difference = float((alone - found[:size]).abs().max())
+    # "not below" rather than "above": NaN must fail.
+    assert difference < TOLERANCE, f"{where}: differs by {difference:.2e} (seed {SEED})"
+
+
+def make_chain(*arguments):
+    torch.manual_seed(SEED)
+    return Chain(*arguments).eval()
+
+
+@pytest.mark.parametrize("mode", ["corpus", "utterance", "none"])
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("backbone", ["wavlm_smoke.json", "standard"])
+def test_prediction_on_layer_norm_wavlm(configuration, backbone, pooling, mode):
+    backbone = configuration(num_hidden_layers=3) if backbone == "standard" else backbone
+    chain = make_chain(backbone, pooling, mode)
+    check(chain, chain.encoder.receptive_field)
+
+
+@pytest.mark.parametrize("family", MASKED)
+def test_prediction_on_families_with_a_mask(configuration, family):
+    chain = make_chain(configuration(family), "style")
+    assert not chain.encoder.equal_lengths_only
+    check(chain, 400)
+
+
+@pytest.mark.parametrize("family", EQUAL_LENGTHS)
+def test_prediction_on_families_in_equal_lengths(configuration, family):
+    chain = make_chain(configuration(family, **EQUAL_LENGTHS[family]), "style")
+    assert chain.encoder.equal_lengths_only
+    check(chain, 400)
+
+
+def test_prediction_behind_an_adapter(configuration):
+    chain = make_chain(configuration("wav2vec2", add_adapter=True), "style")
+    check(chain, 6000)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_pooling_by_itself(pooling):
+    """Frames in place of signals: the poolings must not count on zeros behind an end."""
+    chance = torch.Generator().manual_seed(SEED)
+    torch.manual_seed(SEED)
+    model = POOLINGS[pooling](12).eval()
+    lengths = torch.cat([torch.randint(1, 60, (5,), generator=chance), torch.tensor([1])])
+    frames = torch.randn(6, int(lengths.max()) + 7, 12, generator=chance)
+    with torch.no_grad():
+        together = model(100 * frames.masked_fill(frame_is_valid(lengths, frames), 0.0)
+                         + frames, lengths)  # fmt: skip
+        for row, length in enumerate(lengths.tolist()):
+            alone = model(frames[row : row + 1, :length], lengths[row : row + 1])
+            compare(alone[0], together[row], f"utterance {row}")
+
+
+def frame_is_valid(lengths, frames):
+    return (torch.arange(frames.shape[1]) < lengths.unsqueeze(1)).unsqueeze(-1)
+
+
+def test_the_check_notices_a_leak(configuration):
+    """Without the mask the same model fails: the tests above can."""
+    chain = make_chain(configuration("data2vec-audio"), "style")
+    chain.encoder.equal_lengths_only = False
+    with pytest.raises(AssertionError, match=f"seed {SEED}"):
+        check(chain, 400)

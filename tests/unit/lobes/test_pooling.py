@@ -1,0 +1,235 @@
+"""Poolings against an independent NumPy implementation, values by hand, and bad arguments."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emosphere_sb.lobes.pooling import (
+    AttentiveStatsPooling,
+    GatedConvolution,
+    MeanPooling,
+    SelfAttention,
+    StylePooling,
+    attention_scale,
+)
+
+REFERENCE = Path(__file__).with_name("style_pooling_reference.py")
+SPEC = importlib.util.spec_from_file_location(REFERENCE.stem, REFERENCE)
+reference = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(reference)
+
+FEATURE, WIDTH, LENGTHS = 5, 8, (9, 1, 4, 6)
+# The reference's names of the module's parameters.
+LAYERS = {
+    "spectral.0": "spectral.0",
+    "spectral.1": "spectral.3",
+    "temporal.0": "temporal.0.convolution",
+    "temporal.1": "temporal.1.convolution",
+    "query": "attention.query",
+    "key": "attention.key",
+    "value": "attention.value",
+    "attention_output": "attention.project",
+    "output": "output",
+}
+SCALES = {"d_model": 1 / math.sqrt(WIDTH), "d_head": 1 / math.sqrt(WIDTH / 2), 0.7: 0.7}
+
+
+def make_style(scale="d_model", **options):
+    """A style pooling in float64 whose every parameter counts, and those parameters in NumPy."""
+    torch.manual_seed(3)
+    pooling = StylePooling(FEATURE, WIDTH, attention_scale=scale, **options).double().eval()
+    with torch.no_grad():
+        for parameter in pooling.parameters():
+            parameter.normal_(std=0.3)
+    return pooling, {name: tensor.detach().numpy() for name, tensor in named(pooling).items()}
+
+
+def named(pooling):
+    """The module's parameters by the reference's names, none left over."""
+    own = dict(pooling.named_parameters())
+    shapes = reference.parameter_shapes(FEATURE, WIDTH)
+    found = {name: own.pop(f"{LAYERS[name[: name.rindex('.')]]}.{name.split('.')[-1]}")
+             for name in shapes}  # fmt: skip
+    assert not own
+    return found
+
+
+def make_batch(filler=0.0):
+    """Frames of unequal lengths, with ``filler`` behind each end."""
+    chance = torch.Generator().manual_seed(11)
+    frames = torch.randn(len(LENGTHS), max(LENGTHS) + 2, FEATURE, generator=chance).double()
+    for row, length in enumerate(LENGTHS):
+        frames[row, length:] = filler
+    return frames, torch.tensor(LENGTHS)
+
+
+def pooled_by_reference(frames, parameters, scale):
+    rows = zip(frames, LENGTHS, strict=True)
+    return np.stack(
+        [reference.style_pooling(row[:n], parameters, scale=SCALES[scale]) for row, n in rows]
+    )
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("filler", [0.0, 1e4])
+def test_style_pooling_equals_the_reference(scale, filler):
+    pooling, parameters = make_style(scale)
+    frames, lengths = make_batch(filler)
+    expected = pooled_by_reference(frames.numpy(), parameters, scale)
+    np.testing.assert_allclose(pooling(frames, lengths).detach(), expected, rtol=0, atol=1e-10)
+
+
+def test_the_scales_are_told_apart():
+    frames, lengths = make_batch()
+    found = [make_style(scale)[0](frames, lengths) for scale in SCALES]
+    assert (found[0] - found[1]).abs().max() > 1e-3 < (found[1] - found[2]).abs().max()
+
+
+@pytest.mark.parametrize("scale", ["d_model", "d_head"])
+def test_style_pooling_gradient_of_the_frames(scale):
+    pooling, parameters = make_style(scale)
+    frames, lengths = make_batch(filler=2.0)
+    upstream = np.random.default_rng(0).standard_normal((len(LENGTHS), WIDTH))
+    leaf = frames.clone().requires_grad_()
+    pooling(leaf, lengths).backward(torch.from_numpy(upstream))
+    indices = range(0, frames.numel(), 3)
+    expected = reference.numerical_gradient(
+        lambda x: pooled_by_reference(x, parameters, scale), frames.numpy(), upstream, indices
+    )
+    np.testing.assert_allclose(leaf.grad.flatten()[list(indices)], expected, rtol=0, atol=1e-7)
+    assert np.abs(expected).max() > 0.01
+    for row, length in enumerate(LENGTHS):
+        assert not leaf.grad[row, length:].any()
+
+
+@pytest.mark.parametrize("scale", ["d_model", "d_head"])
+@pytest.mark.parametrize("name", list(reference.parameter_shapes(FEATURE, WIDTH)))
+def test_style_pooling_gradient_of_every_parameter(scale, name):
+    pooling, parameters = make_style(scale)
+    frames, lengths = make_batch()
+    upstream = np.random.default_rng(0).standard_normal((len(LENGTHS), WIDTH))
+    pooling(frames, lengths).backward(torch.from_numpy(upstream))
+    found = named(pooling)[name].grad.flatten().numpy()
+    indices = np.random.default_rng(1).permutation(found.size)[:6]
+
+    def pooled(values):
+        return pooled_by_reference(frames.numpy(), {**parameters, name: values}, scale)
+
+    expected = reference.numerical_gradient(pooled, parameters[name], upstream, indices)
+    np.testing.assert_allclose(found[indices], expected, rtol=0, atol=1e-6)
+    # A key's bias adds the same to every score of a query, which the softmax takes away again.
+    assert (np.abs(expected).max() > 1e-4) == (name != "key.bias")
+
+
+def test_published_values_are_the_defaults():
+    pooling = StylePooling(4)
+    assert pooling.output_size == 1024
+    assert pooling.attention.heads == 2
+    assert pooling.attention.scale == 1 / 32
+    assert {layer.convolution.kernel_size for layer in pooling.temporal} == {(5,)}
+    assert {layer.convolution.out_channels for layer in pooling.temporal} == {2048}
+    dropouts = [m.p for m in pooling.modules() if isinstance(m, torch.nn.Dropout)]
+    assert dropouts == [0.1] * 5  # two spectral, two temporal, one after the attention
+
+
+def test_the_usual_scale_is_the_root_of_a_head():
+    assert StylePooling(4, attention_scale="d_head").attention.scale == 1 / math.sqrt(512)
+
+
+def test_dropout_works_in_training_only():
+    pooling = make_style(dropout=0.5)[0]
+    frames, lengths = make_batch()
+    assert torch.equal(pooling(frames, lengths), pooling(frames, lengths))
+    pooling.train()
+    assert not torch.equal(pooling(frames, lengths), pooling(frames, lengths))
+
+
+def test_mean_pooling_by_hand():
+    frames = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [9.0, 9.0]], [[5.0, 6.0], [7.0, 7.0], [0, 0]]])
+    assert MeanPooling(2)(frames, torch.tensor([2, 1])).tolist() == [[2.0, 2.0], [5.0, 6.0]]
+
+
+def test_mean_pooling_counts_beyond_what_bfloat16_can():
+    frames = torch.ones(1, 1000, 1, dtype=torch.bfloat16)
+    assert MeanPooling(1)(frames, torch.tensor([1000])).item() == 1.0
+
+
+def attentive_statistics(frames, pooling):
+    """One utterance (time, feature), from Okabe et al. (2018), equations 2 to 6, in NumPy."""
+    weight, bias, vector = (p.detach().numpy() for p in pooling.parameters())
+    scores = np.tanh(frames @ weight.T + bias) @ vector[0]
+    share = np.exp(scores) / np.exp(scores).sum()
+    mean = share @ frames
+    deviation = np.sqrt(np.maximum(share @ frames**2 - mean**2, 1e-5))
+    return np.concatenate([mean, deviation])
+
+
+@pytest.mark.parametrize("filler", [0.0, 1e4, math.nan])
+def test_attentive_statistics_equal_the_paper(filler):
+    torch.manual_seed(0)
+    pooling = AttentiveStatsPooling(FEATURE).double()
+    frames, lengths = make_batch(filler)
+    rows = zip(frames.numpy(), LENGTHS, strict=True)
+    expected = np.stack([attentive_statistics(row[:n], pooling) for row, n in rows])
+    np.testing.assert_allclose(pooling(frames, lengths).detach(), expected, rtol=0, atol=1e-9)
+
+
+def test_attentive_statistics_train_on_constant_frames():
+    pooling = AttentiveStatsPooling(3)
+    frames = torch.ones(2, 4, 3, requires_grad=True)
+    pooling(frames, torch.tensor([4, 1])).sum().backward()
+    assert frames.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in pooling.parameters())
+
+
+def test_attentive_statistics_are_float32_under_autocast():
+    pooling = AttentiveStatsPooling(3)
+    frames, lengths = torch.randn(2, 300, 3), torch.tensor([300, 120])
+    expected = pooling(frames, lengths)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = pooling(frames, lengths)
+    assert found.dtype == torch.float32 and torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("make", [StylePooling, MeanPooling, AttentiveStatsPooling])
+def test_output_size_is_what_comes_out(make):
+    pooling = make(6)
+    found = pooling(torch.randn(2, 5, 6), torch.tensor([5, 1]))
+    assert found.shape == (2, pooling.output_size)
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"heads": 3}, r"width \(8\) must be divisible by heads \(3\)"),
+        ({"heads": 0}, r"divisible by heads \(0\)"),
+        ({"kernel_size": 4}, "kernel_size must be odd, to keep the length; found 4"),
+        ({"kernel_size": -1}, "kernel_size must be odd"),
+    ],
+)
+def test_bad_sizes_are_refused(options, text):
+    with pytest.raises(ValueError, match=text):
+        StylePooling(4, 8, **options)
+
+
+@pytest.mark.parametrize("scale", ["dmodel", 0, -1.0, math.inf, math.nan, True, None, [1.0]])
+def test_bad_scales_are_refused(scale):
+    with pytest.raises(ValueError, match="attention_scale must be d_model"):
+        attention_scale(scale, 8, 2)
+
+
+def test_gated_convolution_keeps_any_length():
+    for time in (1, 2, 7):
+        assert GatedConvolution(4, 7)(torch.zeros(1, time, 4)).shape == (1, time, 4)
+
+
+def test_attention_gives_padded_keys_no_weight():
+    attention = SelfAttention(4, 2, 0.0).eval()
+    hidden, mask = torch.randn(1, 3, 4), torch.tensor([[True, True, False]])
+    alone = attention(hidden[:, :2], mask[:, :2])
+    hidden[:, 2] = 1e3
+    torch.testing.assert_close(attention(hidden, mask)[:, :2], alone)

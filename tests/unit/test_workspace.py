@@ -1,0 +1,251 @@
+"""Where a run's things are: demo corpus, a reader's options, statistics, the claimed folder."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile
+
+import data_prep.demo
+from data_prep.manifest import Summary
+from emosphere_sb import workspace
+from emosphere_sb.arguments import HPARAMS, Arguments
+from emosphere_sb.hparams import merge, read_tree, scalars
+from emosphere_sb.workspace import (
+    CORPORA,
+    claim_folder,
+    corpus_module,
+    default_folder,
+    find_corpus,
+    prepare_corpus,
+    training_statistics,
+)
+
+
+@pytest.fixture
+def summary(tmp_path):
+    """Two sets of two short files each."""
+    chance = np.random.default_rng(0)
+    for name in ("train", "valid"):
+        lines = ["ID,duration,wav"]
+        for number in range(2):
+            signal = chance.normal(0.1, 0.2, 1000 * (number + 1)).clip(-1, 1)
+            soundfile.write(tmp_path / f"{name}{number}.wav", signal, 16000, subtype="FLOAT")
+            lines.append(f"{name}{number},{len(signal) / 16000!r},$data_root/{name}{number}.wav")
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return summary_in(tmp_path)
+
+
+def summary_in(folder, *, audio="a", release=None, protocol=()):
+    sets = {name: {"file": f"{name}.csv"} for name in ("train", "valid")}
+    facts = {"corpus": "C", "release": release, "data_root": str(folder), "sets": sets}
+    facts |= {"fingerprint": {"audio": audio}, "protocol": dict(protocol)}
+    return Summary(folder, facts)
+
+
+def tree_of(folder, **overrides):
+    texts = {"results_folder": str(folder), **{k: str(v) for k, v in overrides.items()}}
+    return merge(Arguments(HPARAMS / "emosphere.yaml", ["smoke"], texts))
+
+
+def claim(folder, summary, **overrides):
+    tree = tree_of(folder, **overrides)
+    return claim_folder(tree, scalars(tree), summary)
+
+
+# --- corpus ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What the demo was asked for, in place of the synthesis."""
+    asked = []
+    monkeypatch.setattr(data_prep.demo, "write", lambda *a, **k: asked.append((a, k)))
+    return asked
+
+
+def test_demo_corpus_is_made_where_there_is_no_data(tmp_path, written):
+    settings = {"data_folder": None, "demo_size": "smoke", "results_folder": tmp_path}
+    folder = find_corpus(settings, "MSP-Podcast")
+    assert folder == tmp_path / "demo_corpus" / "MSP-Podcast" / "smoke"
+    assert written == [(("MSP-Podcast", folder), {"size": "smoke"})]
+
+
+def test_data_folder_wins_over_the_demo(written):
+    settings = {"data_folder": "/da ta:ü", "demo_size": "smoke", "results_folder": "r"}
+    assert find_corpus(settings, "MSP-Podcast") == Path("/da ta:ü")
+    assert written == []
+
+
+def test_neither_data_nor_demo_says_both_ways(written):
+    settings = {"data_folder": None, "demo_size": None, "results_folder": "r"}
+    with pytest.raises(ValueError, match=r"Say where C is: --data_folder=.*--row=demo"):
+        find_corpus(settings, "C")
+    assert written == []
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_corpus_has_a_module_that_reads(corpus):
+    module = corpus_module(corpus)
+    assert module.NAME
+    assert callable(module.read)
+
+
+def test_unknown_corpus_names_those_there_are():
+    with pytest.raises(ValueError, match=r"Unknown corpus 'X'. Allowed: MSP-Podcast, OwnData"):
+        corpus_module("X")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Calls of prepare, for a reader with three options."""
+    module = ModuleType("reader")
+    module.read = lambda data_folder, *, release="own", drop_train=(), label_low=None: None
+    calls = []
+    monkeypatch.setattr(workspace, "corpus_module", lambda corpus: module)
+    monkeypatch.setattr(workspace, "prepare", lambda *a, **k: calls.append((a, k)))
+    return calls
+
+
+def prepare_with(tmp_path, **changes):
+    settings = {
+        "data_folder": "/data", "results_folder": tmp_path, "demo_size": None, "skip_prep": True,
+        "min_duration": 0.025, "max_duration": 60.0, "release": None, "drop_train": [],
+        "label_low": None, "batch_size": 8,
+    }  # fmt: skip
+    prepare_corpus(settings | changes, "C")
+
+
+def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
+    prepare_with(tmp_path, drop_train=["other"], label_low=0)
+    (_, folder, output), options = asked[0]
+    assert folder == Path("/data")
+    assert output.parent == tmp_path / "C" / "manifests"
+    assert options == {
+        "drop_train": ["other"], "label_low": 0, "skip": True, "min_duration": 0.025,
+        "max_duration": 60.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True), ({"batch_size": 9}, True), ({"skip_prep": False}, True),
+        ({"release": "2"}, False), ({"drop_train": ["x"]}, False), ({"data_folder": "/b"}, False),
+        ({"min_duration": 0.5}, False), ({"max_duration": 5.0}, False),
+    ],
+)  # fmt: skip
+def test_each_set_of_preparation_settings_has_a_folder(asked, tmp_path, change, same):
+    prepare_with(tmp_path)
+    prepare_with(tmp_path, **change)
+    assert (asked[0][0][2] == asked[1][0][2]) is same
+
+
+# --- statistics ------------------------------------------------------------------------------
+
+
+def test_statistics_are_those_of_all_training_samples(summary):
+    parts = [soundfile.read(summary.folder / f"train{n}.wav")[0] for n in (0, 1)]
+    samples = np.concatenate(parts)
+    mean, deviation = training_statistics(summary)
+    assert mean == pytest.approx(samples.mean(), abs=1e-9)
+    assert deviation == pytest.approx(samples.std(), abs=1e-9)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    calls = []
+    whole = workspace.corpus_statistics
+
+    def count(*args, **kwargs):
+        calls.append(args)
+        return whole(*args, **kwargs)
+
+    monkeypatch.setattr(workspace, "corpus_statistics", count)
+    return calls
+
+
+def test_statistics_are_kept(summary, counted):
+    assert training_statistics(summary) == training_statistics(summary)
+    assert len(counted) == 1
+
+
+def test_statistics_are_computed_again_when_the_manifest_changes(summary, counted):
+    first = training_statistics(summary)
+    text = summary.sets["train"].read_text()
+    summary.sets["train"].write_text(text[: text.index("train1")])
+    assert training_statistics(summary) != first
+    assert len(counted) == 2
+
+
+def test_statistics_are_computed_again_when_only_the_audio_changes(summary, counted):
+    """Denoised files of the same lengths leave the manifest as it is."""
+    first = training_statistics(summary)
+    path = summary.folder / "train0.wav"
+    soundfile.write(path, 0.5 * soundfile.read(path)[0], 16000, subtype="FLOAT")
+    assert training_statistics(summary_in(summary.folder, audio="b")) != first
+    assert len(counted) == 2
+
+
+# --- output folder ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("release", "protocol", "expected"),
+    [
+        (None, {}, "C/smoke/given/7"),
+        ("1.10", {"partition": "official"}, "C-1.10/smoke/official/7"),
+    ],
+)
+def test_default_folder(tmp_path, release, protocol, expected):
+    settings = {"results_folder": "results", "row": "smoke", "seed": 7}
+    summary = summary_in(tmp_path, release=release, protocol=protocol)
+    assert default_folder(settings, summary) == Path("results") / expected
+
+
+def test_claimed_folder_holds_the_merged_hyperparameters(summary, tmp_path):
+    folder = claim(tmp_path / "r", summary, lr=0.5)
+    assert folder == tmp_path / "r" / "C" / "smoke" / "given" / "7"
+    saved = read_tree(folder / "hyperparams.yaml")
+    assert (saved["lr"], saved["row"], saved["batch_size"]) == (0.5, "smoke", 16)
+
+
+def test_same_run_may_go_on_whatever_changes_no_result(summary, tmp_path):
+    first = claim(tmp_path / "r", summary)
+    assert claim(tmp_path / "r", summary, num_workers=1, data_folder="/moved") == first
+
+
+def test_other_values_are_refused_with_every_key_named(summary, tmp_path):
+    folder = claim(tmp_path / "r", summary)
+    with pytest.raises(ValueError, match=r"other values of lr, batch_size|batch_size, lr") as error:
+        claim(tmp_path / "r", summary, lr=0.5, batch_size=3, eval_batch=2)
+    assert str(folder) in str(error.value)
+    assert "--output_folder" in str(error.value)
+    assert "eval_batch" not in str(error.value)
+    assert read_tree(folder / "hyperparams.yaml")["batch_size"] == 16
+
+
+def test_other_data_are_refused(summary, tmp_path):
+    """Two folders of one's own data differ in nothing but data_folder, which may move."""
+    claim(tmp_path / "r", summary)
+    text = summary.sets["train"].read_text()
+    summary.sets["train"].write_text(text.replace("train1,", "train9,"))
+    with pytest.raises(
+        ValueError, match=r"holds a run on other data.*train and valid.*--output_folder"
+    ):
+        claim(tmp_path / "r", summary)
+
+
+def test_given_folder_is_taken_as_it_is(summary, tmp_path):
+    given = tmp_path / "mine"
+    claim(tmp_path, summary, output_folder=given)
+    assert claim(tmp_path, summary, output_folder=given, batch_size=3) == given
+    assert read_tree(given / "hyperparams.yaml")["batch_size"] == 3
+
+
+def test_nothing_half_written_is_left(summary, tmp_path):
+    folder = claim(tmp_path / "r", summary)
+    assert sorted(path.name for path in folder.iterdir()) == ["data.json", "hyperparams.yaml"]
+    assert set(json.loads((folder / "data.json").read_text())) == {"train", "valid"}
