@@ -5,16 +5,13 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo test test-slow learn checks lint bench clean
+.PHONY: demo test learn checks lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
-
-test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
 
 # The demo over three seeds, beside ridge regression and shuffled labels: recipes/MSP-Podcast/README.md
 checks: $(READY)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,8 @@ def run_recipe(recipe: str, options: Sequence[str], folder: Path) -> dict:
     """Run ``recipes/<recipe>/train.py`` in a process of its own; returns its metrics.json."""
     command = [sys.executable, f"recipes/{recipe}/train.py", "hparams/emosphere.yaml"]
     command += [*options, f"--output_folder={folder}", "--noprogressbar"]
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a run is made anew, never continued
+    folder.mkdir(parents=True)
     print(" ".join(command[1:]), flush=True)
     # One thread each: several runs on two threads each wait for one another's threads.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

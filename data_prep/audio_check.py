@@ -1,8 +1,9 @@
-"""Audio files: which there are, and whether their headers can be believed.
+"""Audio files: which there are, and whether they can be read to their end.
 
-Only headers are read, never all samples. Plain WAV headers are read here: that is several times as
-fast as opening the file with libsndfile, which moreover shortens a truncated file without a word.
-Every other file is opened with soundfile.
+Of WAV files with integer samples (the corpora's own) only the header is read, and read here: that
+is several times as fast as opening the file with libsndfile, which moreover shortens a truncated
+file without a word. Compressed files can be damaged in their middle, and float samples can be NaN,
+which no header tells: those are decoded once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import numpy as np
 import soundfile
 from tqdm import tqdm
 
@@ -33,7 +35,9 @@ DEFAULT_WORKERS = 8
 UNKNOWN_LENGTH = 0x7FFFF000
 """Streaming writers put a data size of this or more into a WAV header: that is no promise."""
 
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_PCM, _EXTENSIBLE = 1, 0xFFFE
+_WHOLE = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32")
+_BLOCK = 1 << 20
 _SHORTENED = re.compile(r"(?:SSND|Data Size)\s*: \d+ \(should be|lacks an end-of-stream bit")
 
 
@@ -213,7 +217,7 @@ def read_header(path: str | os.PathLike) -> Header:
 
 
 def _plain_wav(file: io.RawIOBase, size: int) -> Header | None:
-    """Header of a WAV file of integer or float samples; None for all that is less plain."""
+    """Header of a WAV file of integer samples; None for all that is less plain."""
     start = file.read(256)
     if start[:4] != b"RIFF" or start[8:12] != b"WAVE":
         return None
@@ -238,8 +242,13 @@ def _plain_wav(file: io.RawIOBase, size: int) -> Header | None:
 
 def _is_plain(code: int, channels: int, rate: int, frame: int, bits: int) -> bool:
     """Whether frames can be counted by a division."""
-    widths = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64)}.get(code, ())
-    return bits in widths and channels > 0 and rate > 0 and frame == channels * bits // 8
+    return (
+        code == _PCM
+        and bits in (8, 16, 24, 32)
+        and channels > 0
+        and rate > 0
+        and frame == channels * bits // 8
+    )
 
 
 def _plain_data(promised: int, there: int, layout: Header) -> Header | None:
@@ -254,7 +263,7 @@ def _plain_data(promised: int, there: int, layout: Header) -> Header | None:
 
 
 def _with_soundfile(path: str) -> Header:
-    """Header by libsndfile; of compressed files the last frame is decoded as well."""
+    """Header by libsndfile; whatever is no whole-number PCM in a WAV file is decoded as well."""
     try:
         info = soundfile.info(path)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
@@ -262,16 +271,21 @@ def _with_soundfile(path: str) -> Header:
         raise AudioError(f"not audio: {reason}") from None
     if _SHORTENED.search(info.extra_info):
         raise AudioError("truncated audio: the header promises more than the file holds")
-    if info.format not in ("WAV", "WAVEX") and info.frames and not _last_frame(path, info.frames):
-        raise AudioError(f"truncated audio: the last of {info.frames} frames cannot be read")
+    if info.format not in ("WAV", "WAVEX") or info.subtype not in _WHOLE:
+        _decode(path, info.frames)
     return Header(info.frames, info.samplerate, info.channels)
 
 
-def _last_frame(path: str, frames: int) -> bool:
-    """Whether the last frame that the header promises can be decoded."""
+def _decode(path: str, promised: int) -> None:
+    """Read a file to its end; refuse it if that fails, ends early, or meets NaN."""
+    read = 0
     try:
         with soundfile.SoundFile(path) as file:
-            file.seek(frames - 1)
-            return len(file.read(1)) == 1
-    except (soundfile.SoundFileError, RuntimeError):
-        return False
+            for block in file.blocks(_BLOCK, dtype="float32"):
+                if not np.isfinite(block).all():
+                    raise AudioError("samples that are no numbers: NaN or infinity")
+                read += len(block)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"damaged audio: {error}") from None
+    if read < promised:
+        raise AudioError(f"truncated audio: {read} of {promised} frames can be read")

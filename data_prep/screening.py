@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections import defaultdict
@@ -15,6 +16,10 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 
 Checked = dict[str, list[tuple[Utterance, Header]]]
 """For each set the utterances that can be used, with their headers."""
+
+LARGEST_RATIO = 1000
+"""Of a sample rate to 16 kHz in lowest terms. Resampling costs memory in proportion to it: 44.1 kHz
+has 441, 16,001 Hz would take gigabytes for two seconds."""
 
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
@@ -128,6 +133,8 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     """
     if isinstance(header, AudioError):
         return str(header)
+    if header.sample_rate // math.gcd(header.sample_rate, 16000) > LARGEST_RATIO:
+        return f"odd sample rate: {header.sample_rate} Hz; convert it to 16000 Hz"
     if header.duration < min_duration:
         return f"shorter than {min_duration:g} s: {header.duration:g} s"
     if header.duration > max_duration:

@@ -43,7 +43,7 @@ def read(
     label_high: float | None = None,
     reversed_dimensions: str | Collection[str] = (),
     release: str | None = None,
-    split_seed: int = 1,
+    partition_seed: int = 1,
     valid_share: float = 0.15,
     test_share: float = 0.15,
     drop_train: str | Collection[str] = (),
@@ -69,7 +69,7 @@ def read(
         Dimensions stored upside down.
     release : str, optional
         A name for this state of the data.
-    split_seed, valid_share, test_share : int, float, float
+    partition_seed, valid_share, test_share : int, float, float
         For the division by speakers: its seed and the shares of speakers. Without a column
         ``speaker`` every file counts as a speaker of its own.
     drop_train, drop_valid, drop_test : str or collection of str
@@ -88,6 +88,9 @@ def read(
     corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
     corpus.inputs, corpus.audio_folders = [labels], [root]
     header, rows = _rows(corpus, labels)
+    # Audio elsewhere is watched for changes as well.
+    elsewhere = {Path(row.path).parent for _, row in rows if os.path.isabs(row.path)}
+    corpus.audio_folders += sorted(elsewhere)
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
     dropped = {
         name: class_list(words, allowed, option=f"drop_{name}")
@@ -98,7 +101,7 @@ def read(
         corpus.sets = _by_column(rows)
     else:
         shares = {"valid": float(valid_share), "test": float(test_share)}
-        _by_speaker(corpus, [row for _, row in rows], int(split_seed), shares)
+        _by_speaker(corpus, [row for _, row in rows], int(partition_seed), shares)
     corpus.sets, left_out, counts = drop_classes(corpus.sets, dropped)
     corpus.left_out = {row.path for row in left_out}
     corpus.protocol["drop"] = {name: sorted(words) for name, words in dropped.items()}
@@ -258,7 +261,7 @@ def _by_speaker(corpus: Corpus, rows: list[Utterance], seed: int, shares: dict[s
         corpus.sets[place.get(group, "train")].append(row)
     corpus.protocol.update(
         partition="by_speaker" if known else "by_file",
-        split_seed=seed,
+        partition_seed=seed,
         shares=shares,
         speakers=dict(Counter(place.values())),
     )

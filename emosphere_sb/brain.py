@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections import defaultdict
 
 import speechbrain as sb
@@ -13,16 +14,17 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from emosphere_sb.audio import SAMPLE_RATE
 from emosphere_sb.class_metrics import classification_metrics
 from emosphere_sb.data import Batch
 from emosphere_sb.metrics import regression_metrics
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.step import Labels, Output, out_of_memory_advice, seed_all
+from emosphere_sb.step import Labels, Output, memory_advice, seed_all
 
 logger = logging.getLogger(__name__)
 
 WINDOWS = ("effective", "micro")
+# Run options of SpeechBrain whose place this Brain's own step has taken.
+UNUSED = ("remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend")
 
 
 class EmoSphereBrain(sb.Brain):
@@ -30,7 +32,7 @@ class EmoSphereBrain(sb.Brain):
 
     Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``vad_loss``, ``weighting``,
     ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_weighting``, ``schedule``, ``epoch_counter``,
-    ``loggers``, ``longest_batch`` (None: no dry run), and in ``modules``: ``normaliser``,
+    ``loggers``, ``longest_batches`` (None: no dry run), and in ``modules``: ``normaliser``,
     ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
     ``auxiliary_head``.
 
@@ -53,6 +55,8 @@ class EmoSphereBrain(sb.Brain):
                 "grad_accumulation_factor is not used here: batch_size is the effective batch, and "
                 "micro_batch says how many utterances run through the model at a time."
             )
+        for name in (name for name in UNUSED if getattr(self, name)):
+            raise ValueError(f"--{name} has no effect in this recipe, so it is refused.")
         if self.hparams.ccc_window not in WINDOWS:
             raise ValueError(
                 f"ccc_window must be one of {', '.join(WINDOWS)}; found "
@@ -60,6 +64,7 @@ class EmoSphereBrain(sb.Brain):
             )
         self.predictions: dict[str, tuple[Tensor, Tensor | None]] = {}
         self.head_figures: dict = {}
+        self.seconds, self._since = 0.0, time.time()  # of training, over all restarts
         self.train_stats: dict = {}
         self._sums: dict[str, float] = defaultdict(float)
         self.schedule = None
@@ -81,9 +86,10 @@ class EmoSphereBrain(sb.Brain):
     ) -> Tensor:
         """The joint loss, float32 whatever the autocast: CCC plus the weighted auxiliary loss."""
         vad, target = batch.vad.to(self.device), batch.target.to(self.device)
-        loss = self.hparams.vad_loss(predictions.vad, vad, ~vad.isnan())
+        known = ~vad.isnan()
+        loss = self.hparams.vad_loss(predictions.vad, vad, known)
         self._sums["vad_loss"] += loss.detach()
-        self._sums["undefined"] += self.hparams.vad_loss.undefined(~vad.isnan())
+        self._sums["undefined"] += self.hparams.vad_loss.undefined(known)
         self._sums["objectives"] += 1
         if predictions.logits is None:
             return loss
@@ -102,7 +108,9 @@ class EmoSphereBrain(sb.Brain):
         """One optimiser step over this process's share, given as a list of micro-batches."""
         self.on_fit_batch_start(batch, True)
         backward = self._effective_window if self.hparams.ccc_window == "effective" else self._micro
-        loss = backward(batch)
+        with memory_advice(batch[0], "micro_batch"):
+            loss = backward(batch)
+        self._sums["left_out" if loss is None else "steps"] += 1
         if loss is None:
             self.zero_grad(set_to_none=True)
             return torch.tensor(math.nan)
@@ -192,7 +200,7 @@ class EmoSphereBrain(sb.Brain):
             p for o in self.optimizers_dict.values() for g in o.param_groups for p in g["params"]
         ]
         if math.isfinite(self.max_grad_norm):
-            self._sums["gradient_norm"] += clip_grad_norm_(trainable, self.max_grad_norm)
+            clip_grad_norm_(trainable, self.max_grad_norm)
         for optimizer in self.optimizers_dict.values():
             self.scaler.step(optimizer)
         self.scaler.update()
@@ -227,10 +235,11 @@ class EmoSphereBrain(sb.Brain):
         if stage == Stage.TRAIN:
             self.hparams.weighting.set_epoch(epoch)
             self._sums = defaultdict(float)
+            self._since = time.time()
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
         """Keep the predictions; figures are computed once over the whole set, never per batch."""
-        with self.evaluation_ctx:
+        with self.evaluation_ctx, memory_advice(batch, "eval_batch"):
             output = self.compute_forward(batch, stage)
         vad = output.vad.float().cpu()
         logits = output.logits
@@ -242,6 +251,11 @@ class EmoSphereBrain(sb.Brain):
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         """Log, keep the best checkpoint by mean CCC over the development set, stop early."""
         if stage == Stage.TRAIN:
+            if not self._sums["steps"] and self._sums["left_out"]:
+                raise ValueError(
+                    f"No step of epoch {epoch} had a finite loss. Is there audio with NaN, or is "
+                    f"the learning rate far too high?"
+                )
             self.train_stats = self._train_figures(stage_loss)
         elif stage == Stage.VALID:
             figures = self.figures()
@@ -249,9 +263,13 @@ class EmoSphereBrain(sb.Brain):
             score = figures["mean_ccc"]
             # A model that predicts one value for all has no CCC; it is worse than any other.
             score = -1.0 if math.isnan(score) else score
+            self.seconds += time.time() - self._since
             meta = {"epoch": epoch, "mean_ccc": score, "head": self.head_figures}
-            self.checkpointer.save_and_keep_only(meta=meta, max_keys=["mean_ccc"])
+            # Before saving, so that a stop by patience is in the checkpoint as well.
             self.hparams.epoch_counter.update_metric(score)
+            self.checkpointer.save_and_keep_only(
+                meta={**meta, "seconds": self.seconds}, max_keys=["mean_ccc"]
+            )
 
     def _log(self, epoch: int, figures: dict) -> None:
         about = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
@@ -287,18 +305,28 @@ class EmoSphereBrain(sb.Brain):
         self._best_loaded = False
         last = None if self.checkpointer is None else self.checkpointer.find_checkpoint()
         # The head's last figures are from an epoch that a resumed run may not see again.
-        self.head_figures = {} if last is None else last.meta.get("head", {})
-        if self.hparams.longest_batch is not None:
-            self.dry_run(self.hparams.longest_batch())
+        meta = {} if last is None else last.meta
+        self.head_figures, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
+        if self.hparams.longest_batches is not None:
+            self.dry_run(*(make() for make in self.hparams.longest_batches))
 
-    def dry_run(self, batch: Batch) -> None:
-        """Run the longest micro-batch forward and backward, so that a lack of memory shows now."""
+    def dry_run(self, train: Batch, valid: Batch) -> None:
+        """Run the longest batches of training and evaluation: a lack of memory shows now.
+
+        Room for the optimiser's two moments is taken meanwhile: they come with the first step.
+        """
+        trainable = [p for p in self.modules.parameters() if p.requires_grad]
+        moments = [] if self.optimizer.state else [torch.empty_like(p) for p in trainable * 2]
         self.modules.train()
-        with out_of_memory_advice(len(batch.ids), int(batch.lengths.max()) / SAMPLE_RATE):
-            output = self._forward(batch, 0)
+        with memory_advice(train, "micro_batch"):
+            output = self._forward(train, 0)
             total = sum(t.square().sum() for t in (output.vad, output.logits) if t is not None)
             self.scaler.scale(total).backward()
         self.zero_grad(set_to_none=True)
+        self.modules.eval()
+        with torch.no_grad():
+            self.evaluate_batch(valid, Stage.VALID)
+        del moments
 
     def predict(self, loader: DataLoader) -> tuple[dict, dict | None]:
         """Predict a set with the best checkpoint.
@@ -310,6 +338,12 @@ class EmoSphereBrain(sb.Brain):
             where the auxiliary head was no longer trained at that checkpoint.
         """
         self.evaluate(loader, max_key="mean_ccc")
+        undefined = [n for n, kept in self.predictions.items() if not kept[0].isfinite().all()]
+        if undefined:
+            raise ValueError(
+                f"The model's prediction is not finite for {len(undefined)} utterances, such as "
+                f"{', '.join(undefined[:5])}: figures over the rest would not be this set's."
+            )
         vad = {name: kept[0].double().numpy() for name, kept in self.predictions.items()}
         if not self.auxiliary_active:
             return vad, None

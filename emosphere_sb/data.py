@@ -38,11 +38,6 @@ class Batch:
     vad: Tensor
     target: Tensor
 
-    @property
-    def mask(self) -> Tensor:
-        """True where a dimension is known, (batch, 3)."""
-        return ~self.vad.isnan()
-
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
         return self._each(lambda value: value.to(device, non_blocking=True))

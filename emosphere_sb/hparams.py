@@ -40,6 +40,8 @@ SMALLEST = {
     "seed": 0, "head_width": 1, "number_of_epochs": 1, "patience": 0, "batch_size": 1,
     "micro_batch": 1, "sort_pool": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0,
 }  # fmt: skip
+SHORTEST = 0.025  # seconds: 400 samples are what the first frame needs
+SAVED = "hyperparams.yaml"
 # YAML 1.1 read these as values; YAML 1.2 reads text, and text is true.
 FORMER_VALUES = ("yes", "no", "on", "off", "none")
 
@@ -85,11 +87,21 @@ def merge(arguments: Arguments) -> CommentedMap:
         if key not in tree:
             raise ValueError(unknown("key", key, tree))
         _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
-    tree["row"] = arguments.row
+    if arguments.rows or arguments.file.name != SAVED:  # a saved run keeps the name that it has
+        tree["row"] = arguments.row
     for key in SMALLEST.keys() & tree.keys():
         value, smallest = tree[key], SMALLEST[key]
         if not isinstance(value, TaggedScalar) and (_kind(value) != WHOLE or value < smallest):
             raise ValueError(f"{key} must be a whole number from {smallest} on; found {value}.")
+    norm = tree.get("max_grad_norm")
+    if isinstance(norm, (int, float)) and not norm > 0:
+        raise ValueError(
+            f"max_grad_norm must be positive; found {norm}. To switch clipping off say "
+            f"--max_grad_norm=inf: a negative norm would flip the sign of every gradient."
+        )
+    seconds = tree.get("max_seconds")
+    if isinstance(seconds, (int, float)) and not seconds >= SHORTEST:
+        raise ValueError(f"max_seconds must be null or at least {SHORTEST}; found {seconds}.")
     return tree
 
 
@@ -134,7 +146,8 @@ def _check_kind(key: str, old: Any, new: Any, source: str, tree: CommentedMap) -
         raise ValueError(f"{source}: {key} is 'None'; an empty value is written null.")
     if isinstance(new, float) and math.isnan(new):
         raise ValueError(f"{source}: {key} must be {expected}; found 'nan'.")
-    if new is None and (old is None or key in OPTIONAL + TEXT + NUMBERS):
+    nullable = old is None or key in OPTIONAL + TEXT + NUMBERS
+    if new is None and nullable and key != "results_folder":
         return
     found = _kind(new)
     if (expected in (None, found) and new is not None) or (expected, found) == (NUMBER, WHOLE):

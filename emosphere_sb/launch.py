@@ -18,7 +18,7 @@ def main(arguments: list[str], *, corpus: str) -> int:
     arguments : list of str
         As in ``sys.argv[1:]``.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.recipe.CORPORA``.
+        Name of the corpus, see ``emosphere_sb.workspace.CORPORA``.
 
     Returns
     -------
@@ -33,8 +33,9 @@ def main(arguments: list[str], *, corpus: str) -> int:
     try:
         tree = read_command(arguments)
         from emosphere_sb.recipe import run_tree
+        from emosphere_sb.report.screen import closing_text
 
-        run_tree(*tree, corpus=corpus)
+        print(f"\n{closing_text(run_tree(*tree, corpus=corpus))}")
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
-import resource
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,9 @@ from emosphere_sb import data
 from emosphere_sb.brain import EmoSphereBrain
 from emosphere_sb.hparams import build, scalars
 from emosphere_sb.launch import read_command
-from emosphere_sb.report.figures import figures, screen_table, write_json
+from emosphere_sb.report.figures import figures
 from emosphere_sb.report.predictions import predictions_table
-from emosphere_sb.report.run import machine, report_sets, write_metrics
+from emosphere_sb.report.run import machine, memory, report_sets, write_metrics
 from emosphere_sb.sampler import PooledBatchSampler
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.workspace import claim_folder, corpus_module, prepare_corpus, training_statistics
@@ -59,28 +58,32 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
     started = time.time()
     check_device(options)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("Training runs in one process so far; found torchrun with WORLD_SIZE > 1.")
     if options.get("debug"):
         tree["row"] += "+debug"  # its files must not be taken for those of a whole run
     settings = scalars(tree)
     summary = prepare_corpus(settings, corpus)
+    hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
     folder = claim_folder(tree, settings, summary)
     sb.create_experiment_directory(str(folder), save_env_desc=False)
     for line in summary_lines(summary):
         logger.info("%s", line)
     rows = read_sets(summary, settings)
-    hparams = build(tree)
     sets = make_datasets(rows, summary, hparams)
     brain = make_brain(hparams, options, sets, folder)
     fit(brain, hparams, sets, summary)
-    trained = time.time() - started
     results = report_sets(folder, predict(brain, hparams, sets, rows, summary))
-    beside = acoustic_baseline(summary, folder) if settings["acoustic_baseline"] else {}
-    cost = {"seconds_to_trained": round(trained, 1), "seconds": round(time.time() - started, 1)}
+    beside = {"cap": demo_cap(summary)}
+    if settings["acoustic_baseline"]:
+        beside["acoustic_baseline"] = acoustic_baseline(summary)
     protocol = {**protocol_facts(summary, settings, brain, rows), "run_options": options}
-    metrics = write_metrics(folder, results, protocol, {**cost, **memory(), "machine": machine()})
-    show(results, beside, demo_cap(summary))
-    logger.info("Predictions, metrics.json and checkpoints are in %s", folder)
-    return metrics
+    cost = {
+        "training_seconds": round(brain.seconds, 1),
+        "process_seconds": round(time.time() - started, 1),
+    }
+    origin = {"machine": machine(), "folder": str(folder)}
+    return write_metrics(folder, results, protocol, {**cost, **memory(), **origin}, beside)
 
 
 def check_device(options: dict) -> None:
@@ -139,10 +142,12 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
     steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
     hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
     hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
-    hparams["longest_batch"] = (
-        partial(
-            data.longest_batch, sets["train"], min(hparams["micro_batch"], hparams["batch_size"])
-        )
+    sizes = {
+        "train": min(hparams["micro_batch"], hparams["batch_size"]),
+        "valid": hparams["eval_batch"],
+    }
+    hparams["longest_batches"] = (
+        [partial(data.longest_batch, sets[name], size) for name, size in sizes.items()]
         if hparams["dry_run"]
         else None
     )
@@ -223,15 +228,13 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
     return tables
 
 
-def acoustic_baseline(summary: Summary, folder: Path) -> dict[str, dict]:
-    """Figures of ridge regression on five acoustic features, on the same sets; kept as JSON."""
+def acoustic_baseline(summary: Summary) -> dict[str, dict]:
+    """Figures of ridge regression on five acoustic features, on the same sets."""
     from emosphere_sb.report.baseline import evaluate_baseline
 
     labelled = {name: summary.sets[name] for name in summary.labelled}
     tables = evaluate_baseline(labelled, summary.data_root)
-    results = {name: figures(table) for name, table in tables.items() if name != "train"}
-    write_json(results, folder / "acoustic_baseline.json")
-    return results
+    return {name: figures(table) for name, table in tables.items() if name != "train"}
 
 
 def demo_cap(summary: Summary) -> dict[str, dict]:
@@ -244,22 +247,6 @@ def demo_cap(summary: Summary) -> dict[str, dict]:
     return {names[split.lower()]: values for split, values in cap.items()}
 
 
-def show(results: dict, beside: dict, cap: dict) -> None:
-    """Print the final table, and for synthetic speech what it has to be held against."""
-    if cap:
-        print("\nSYNTHETIC SPEECH: no figure below says anything about human speech.")
-    print(f"\n{screen_table(results)}")
-    if beside:
-        print("\nBeside it, ridge regression on duration, level, mean F0, F0 range, spectral tilt:")
-        print(screen_table(beside))
-    if cap:
-        print("\nThe simulated raters' noise caps the CCC of a perfect model at (V, A, D):")
-        for name in (name for name in results if name in cap):
-            print(
-                f"{name:<7}" + "".join(f"{cap[name][dimension]:10.4f}" for dimension in DIMENSIONS)
-            )
-
-
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
     """What a figure must be quoted with."""
     best = brain.best_checkpoint_meta()
@@ -270,18 +257,12 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
         "synthetic": settings["data_folder"] is None,
         **summary.protocol,
         "utterances": {name: len(part) for name, part in rows.items()},
+        "classes_kept": {
+            name: sorted({row["emotion"] for row in part.values()} - {""})
+            for name, part in rows.items()
+        },
         **{key: settings[key] for key in keys},
         "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
         "best_epoch": best["epoch"],
         "auxiliary_head": best["head"],
     }
-
-
-def memory() -> dict[str, float]:
-    """Peak memory of this process and, where there is one, of the GPU."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    facts = {"peak_memory_mib": round(peak)}
-    if torch.cuda.is_available():
-        facts["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
-    return facts

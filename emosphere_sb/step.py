@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emosphere_sb.audio import SAMPLE_RATE
 from emosphere_sb.data import Batch
 
 
@@ -55,17 +56,17 @@ def seed_all(*key: int) -> None:
 
 
 @contextmanager
-def out_of_memory_advice(size: int, seconds: float):
-    """Turn a lack of memory into an error that says which setting to change."""
+def memory_advice(batch: Batch, setting: str):
+    """Turn a lack of memory into an error that names the ``setting`` to lower."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no class
-        if not any(
-            text in str(error).lower() for text in ("out of memory", "can't allocate memory")
-        ):
+        texts = ("out of memory", "can't allocate memory")
+        if not any(text in str(error).lower() for text in texts):
             raise
+        size, seconds = len(batch.ids), int(batch.lengths.max()) / SAMPLE_RATE
         raise MemoryError(
-            f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower micro_batch (now "
-            f"{size}): the effective batch and the result stay the same; or lower max_seconds, or "
-            f"set --gradient_checkpointing=True."
+            f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower {setting} (now "
+            f"{size}): the result stays the same; or lower max_seconds, or set "
+            f"--gradient_checkpointing=True."
         ) from error

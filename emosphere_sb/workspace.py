@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import Summary, prepare
 from emosphere_sb.data import corpus_statistics, read_rows
-from emosphere_sb.hparams import differences, dump, read_tree
+from emosphere_sb.hparams import SAVED, differences, dump, read_tree
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,14 @@ def find_corpus(settings: dict, corpus: str) -> Path:
     """The corpus's folder; without one, where ``demo_size`` is set, the demo corpus is made."""
     if settings["data_folder"] is not None:
         return Path(str(settings["data_folder"]))
-    if settings["demo_size"] is None:
-        raise ValueError(
-            f"Say where {corpus} is: --data_folder=/path/to/it. Without data, --row=demo trains on "
-            f"synthetic speech that it makes first."
-        )
     from data_prep import demo
 
+    if settings["demo_size"] is None or corpus not in demo.LAYOUTS:
+        hint = " Without data, --row=demo trains on synthetic speech that it makes first."
+        raise ValueError(
+            f"Say where {corpus} is: --data_folder=/path/to/it."
+            + (hint if corpus in demo.LAYOUTS else "")
+        )
     folder = Path(settings["results_folder"]) / "demo_corpus" / corpus / str(settings["demo_size"])
     logger.info("Synthetic speech in the layout of %s: %s", corpus, folder)
     demo.write(corpus, folder, size=settings["demo_size"])
@@ -104,21 +105,25 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     Raises
     ------
     ValueError
-        If the folder holds a run whose hyperparameters differ in anything that changes the
-        result, or one on other data, unless ``output_folder`` was given.
+        If the folder holds a trained run whose hyperparameters differ in anything that changes
+        the result (in a given ``output_folder`` the number of epochs may grow), or one on other
+        data: its weights must not be reported as this run's.
     """
     given = settings["output_folder"]
     folder = Path(str(given)) if given else default_folder(settings, summary)
-    saved, seen = folder / "hyperparams.yaml", folder / "data.json"
+    saved, seen = folder / SAVED, folder / "data.json"
     digests = {  # not the paths: a corpus may move
         name: hashlib.sha256(summary.sets[name].read_bytes()).hexdigest() for name in LEARNED_FROM
     }
-    different = differences(tree, read_tree(saved)) if saved.is_file() and not given else []
+    trained = any((folder / "save").glob("CKPT*"))  # a run that never began binds nobody
+    different = differences(tree, read_tree(saved)) if trained and saved.is_file() else []
+    if given:  # the one thing that may grow in a folder of one's own
+        different = [key for key in different if key != "number_of_epochs"]
     if different:
         raise ValueError(
             f"{folder} holds a run with other values of {', '.join(different)}. {_OWN_FOLDER}"
         )
-    if seen.is_file() and not given and json.loads(seen.read_text(encoding="utf-8")) != digests:
+    if trained and seen.is_file() and json.loads(seen.read_text(encoding="utf-8")) != digests:
         raise ValueError(
             f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
             f"were not those in {summary.folder}. {_OWN_FOLDER}"

@@ -59,7 +59,18 @@ class AuxiliaryTask(nn.Module):
         return -1
 
     def set_targets(self, targets: Tensor) -> None:
-        """Take the class weights from the targets of the training set, (utterances,)."""
+        """Take the class weights from the targets of the training set, (utterances,).
+
+        Raises
+        ------
+        ValueError
+            If no utterance has a class, so that there is nothing to learn.
+        """
+        if self.size and not bool((targets >= 0).any()):
+            raise ValueError(
+                f"The auxiliary task needs utterances of the classes {', '.join(self.names)}; the "
+                f"training set has none. Take --row=no_regions to train without it."
+            )
         if self.class_weights == "inverse_frequency":
             counts = torch.bincount(targets[targets >= 0], minlength=self.size)
             self.weights.copy_(inverse_frequency(counts))
@@ -139,11 +150,11 @@ class EmotionTask(AuxiliaryTask):
         self, emotions: Sequence[str] = EMOTIONS, class_weights: str = "inverse_frequency"
     ):
         super().__init__(emotions, class_weights)
-        self._index = {name: index for index, name in enumerate(self.names)}
+        self._index = {name.casefold(): index for index, name in enumerate(self.names)}
 
     def target(self, vad: Tensor, emotion: str) -> int:
         """Index of the emotion, or -1."""
-        return self._index.get(emotion, -1)
+        return self._index.get(emotion.casefold(), -1)
 
 
 class NoTask(AuxiliaryTask):

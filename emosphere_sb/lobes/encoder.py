@@ -70,7 +70,7 @@ class SSLEncoder(nn.Module):
         self.freeze = freeze
         self.model = load_backbone(backbone)
         config = self.model.config
-        self.spec_augment = bool(spec_augment)
+        self.spec_augment = bool(spec_augment) and getattr(config, "apply_spec_augment", True)
         if layerdrop is not None:
             config.layerdrop = float(layerdrop)
         if gradient_checkpointing:

@@ -29,13 +29,14 @@ def figures(table: pd.DataFrame) -> dict:
     -------
     dict
         For each dimension CCC, Pearson, scale ratio, shift, MAE and the number of utterances;
-        ``mean_ccc``; ``region_point`` (region of the regressed point against the true region) and,
-        where there is a head, ``<head>_head`` with its accuracy, macro F1, unweighted recall, and
-        for regions how often it agrees with the point.
+        ``mean_ccc``; ``utterances``; ``region_point`` (region of the regressed point against the
+        true region) and, where there is a head, ``<head>_head`` with its accuracy, macro F1,
+        unweighted recall, and for regions how often it agrees with the point.
     """
     result = regression_metrics(
         table[list(DIMENSIONS)].to_numpy(), table[list(PREDICTED)].to_numpy()
     )
+    result["utterances"] = len(table)
     if "region" in table:
         result["region_point"] = class_figures(table["region"], table["region_point"])
     for head, truth in (("region_head", "region"), ("emotion_head", "emotion")):
@@ -57,10 +58,10 @@ def class_figures(
 ) -> dict:
     """Accuracy, macro F1 and unweighted recall over the utterances whose class is known."""
     names = names or sorted(set(truth) | set(predicted))
-    index = {name: number for number, name in enumerate(names) if name}
-    pairs = [
-        (index[t], index[p]) for t, p in zip(truth, predicted, strict=True) if t in index and p
-    ]
+    # As the tasks do, without regard to case.
+    index = {name.casefold(): number for number, name in enumerate(names) if name}
+    texts = ((t.casefold(), p.casefold()) for t, p in zip(truth, predicted, strict=True))
+    pairs = [(index[t], index[p]) for t, p in texts if t in index and p]
     true, guess = np.array(pairs, dtype=int).reshape(-1, 2).T
     return classification_metrics(true, guess)
 
@@ -79,25 +80,3 @@ def _plain(value):
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def screen_table(results: Mapping[str, Mapping]) -> str:
-    """The table that a run prints at its end: one line a set, CCC by dimension and their mean.
-
-    Example
-    -------
-    >>> row = {"valence": {"ccc": 0.5, "n": 2}, "arousal": {"ccc": 0.75}}
-    >>> print(screen_table({"test1": {**row, "dominance": {"ccc": 0.25}, "mean_ccc": 0.5}}))
-    CCC      valence   arousal  dominance      mean  utterances
-    test1     0.5000    0.7500     0.2500    0.5000           2
-    """
-    width = max([len("CCC"), *(len(name) for name in results)])
-    heads = f"{'valence':>9} {'arousal':>9} {'dominance':>10} {'mean':>9} {'utterances':>11}"
-    lines = [f"{'CCC':<{width}}  {heads}"]
-    for name, row in results.items():
-        v, a, d = (row[dimension]["ccc"] for dimension in DIMENSIONS)
-        lines.append(
-            f"{name:<{width}}  {v:9.4f} {a:9.4f} {d:10.4f} {row['mean_ccc']:9.4f} "
-            f"{row['valence']['n']:11d}"
-        )
-    return "\n".join(lines)

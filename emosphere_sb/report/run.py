@@ -32,9 +32,15 @@ def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, d
     return results
 
 
-def write_metrics(folder: Path, results: Mapping, protocol: Mapping, run: Mapping) -> dict:
-    """Write ``metrics.json``: figures by set, the protocol they belong to, and the run's cost."""
+def write_metrics(
+    folder: Path, results: Mapping, protocol: Mapping, run: Mapping, beside: Mapping
+) -> dict:
+    """Write ``metrics.json``: figures by set, their protocol, the run's cost, what stands beside.
+
+    ``beside`` holds what the figures must be held against: a baseline, the cap of synthetic labels.
+    """
     metrics = {**results, "protocol": {**protocol, "versions": versions()}, "run": dict(run)}
+    metrics["beside"] = {name: facts for name, facts in beside.items() if facts}
     write_json(metrics, folder / "metrics.json")
     return metrics
 
@@ -53,6 +59,21 @@ def machine() -> str:
 
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     return f"{processor()}, {os.cpu_count()} cores{gpu}"
+
+
+def memory() -> dict[str, int]:
+    """Peak memory of this process and, where there is one, of the GPU, in MiB."""
+    import resource
+    import sys
+
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    facts = {"peak_memory_mib": round(peak)}
+    if torch.cuda.is_available():
+        facts["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    return facts
 
 
 def processor() -> str:

@@ -62,7 +62,8 @@ def test_wheel_has_hparams_and_data_prep(installed, tmp_path):
 def test_wheel_runs_away_from_the_repository(installed, tmp_path):
     """Dependencies come from this environment, the package from the wheel."""
     code = (
-        "from emosphere_sb.arguments import Arguments, find_file; from emosphere_sb.hparams import merge, build;"
+        "from emosphere_sb.arguments import Arguments, find_file;"
+        "from emosphere_sb.hparams import merge, build;"
         "a = Arguments(find_file('hparams/emosphere.yaml'), ['smoke'], {});"
         "h = build(merge(a)); print(h['encoder'].output_size, h['encoder'].__class__.__module__)"
     )

@@ -55,7 +55,9 @@ def test_make_targets_named_in_the_readmes_exist(root):
     targets = set(re.findall(r"^([\w-]+):", makefile, flags=re.MULTILINE))
     named = set()
     for path in readmes(root):
-        named |= set(re.findall(r"(?:^|`)make ([a-z][\w-]*)", path.read_text(encoding="utf-8"), re.M))
+        named |= set(
+            re.findall(r"(?:^|`)make ([a-z][\w-]*)", path.read_text(encoding="utf-8"), re.M)
+        )
     assert {"demo", "test"} <= named <= targets
 
 

@@ -113,6 +113,10 @@ def published_brain():
     return make_brain("published", **TINY)
 
 
+def test_file_without_a_row_has_the_published_pooling(published):
+    assert "pooling" not in differences(published, merge(Arguments(FILE)))
+
+
 def test_published_numbers(published):
     facts = scalars(published)
     expected = {

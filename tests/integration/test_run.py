@@ -1,4 +1,4 @@
-"""A run from end to end in-process, on tiny synthetic data: what it writes, resumes, and refuses."""
+"""A run from end to end in-process, on tiny synthetic data: what it writes and refuses, resumes."""
 
 import json
 import math
@@ -134,6 +134,62 @@ def test_resume_ends_at_the_same_weights_bit_for_bit(recipe, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_resume_in_the_middle_of_an_epoch_ends_the_same(recipe, tmp_path, monkeypatch):
+    from emosphere_sb.brain import EmoSphereBrain
+
+    options = ["--number_of_epochs=2", "--ckpt_interval_steps=1", "--schedule_name=cosine"]
+    recipe(*options, f"--output_folder={tmp_path}/whole")
+    step = EmoSphereBrain.optimizers_step
+
+    def die(brain):
+        if brain.optimizer_step == 4:  # the second step of the second epoch
+            raise KeyboardInterrupt
+        step(brain)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(EmoSphereBrain, "optimizers_step", die)
+        recipe(*options, f"--output_folder={tmp_path}/parts")
+    recipe(*options, f"--output_folder={tmp_path}/parts")
+    whole, parts = last_weights(tmp_path / "whole"), last_weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_run_that_patience_stopped_stays_stopped(recipe, tmp_path):
+    options = ["--patience=1", "--lr=0.3", "--number_of_epochs=9", f"--output_folder={tmp_path}"]
+    recipe(*options)
+    log = (tmp_path / "train_log.txt").read_text()
+    assert len(log.splitlines()) < 9
+    recipe(*options)
+    assert (tmp_path / "train_log.txt").read_text() == log
+
+
+def test_head_keeps_the_epoch_of_its_last_figures_over_a_restart(recipe, tmp_path):
+    short = "--weighting=!new:emosphere_sb.lobes.LinearDecay [1.0, 0.01, 1, leave_out]"
+    recipe("--number_of_epochs=1", short, f"--output_folder={tmp_path}")
+    result = recipe("--number_of_epochs=2", short, f"--output_folder={tmp_path}")
+    assert result["protocol"]["auxiliary_head"]["epoch"] == 1
+
+
+def test_synthetic_run_carries_its_cap_and_training_time_over_restarts(recipe, finished):
+    assert set(finished["beside"]["cap"]) >= {"valid", "test1", "test2"}
+    first = finished["run"]["training_seconds"]
+    assert first > 0
+    assert recipe()["run"]["training_seconds"] == first
+
+
+def test_backbone_that_fails_to_load_does_not_block_the_corrected_run(recipe, tmp_path):
+    folder = f"--output_folder={tmp_path}"
+    with pytest.raises(ValueError, match=r"nope\.json"):
+        recipe("--backbone=nope.json", folder)
+    recipe("--number_of_epochs=1", folder)
+
+
+def test_several_processes_are_refused(recipe, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="one process"):
+        recipe()
+
+
 def test_tiny_set_is_learned_by_heart(smoke_corpus, tmp_path):
     """Train and development sets are copies of the same 16 utterances: the chain can fit them."""
     from emosphere_sb.recipe import run
@@ -142,7 +198,9 @@ def test_tiny_set_is_learned_by_heart(smoke_corpus, tmp_path):
     rows = []
     for row in table[table["Split_Set"] == "Development"].itertuples():
         for split in ("train", "valid"):
-            shutil.copy(smoke_corpus / "Audios" / row.FileName, tmp_path / f"{split}-{row.FileName}")
+            shutil.copy(
+                smoke_corpus / "Audios" / row.FileName, tmp_path / f"{split}-{row.FileName}"
+            )
             vad = {"valence": row.EmoVal, "arousal": row.EmoAct, "dominance": row.EmoDom}
             rows.append({"file": f"{split}-{row.FileName}", **vad, "split": split})
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
@@ -155,6 +213,8 @@ def test_tiny_set_is_learned_by_heart(smoke_corpus, tmp_path):
 
 
 def test_shuffled_labels_are_announced(recipe, tmp_path):
-    result = recipe("--number_of_epochs=1", f"--output_folder={tmp_path}", row="smoke+shuffled_labels")
+    result = recipe(
+        "--number_of_epochs=1", f"--output_folder={tmp_path}", row="smoke+shuffled_labels"
+    )
     assert result["protocol"]["shuffle_labels"] is True
     assert not math.isnan(result["test1"]["mean_ccc"])

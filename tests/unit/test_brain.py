@@ -1,4 +1,4 @@
-"""The step: windows, replayed dropout, clipping, non-finite losses, and the head that is left out."""
+"""The step: windows, replayed dropout, clipping, non-finite losses, the head that is left out."""
 
 import math
 
@@ -19,7 +19,7 @@ def make_brain(rows=("smoke",), options=None, **overrides) -> EmoSphereBrain:
     texts = {key: str(value) for key, value in overrides.items()}
     hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
     hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)
-    hparams["loggers"], hparams["longest_batch"] = [], None
+    hparams["loggers"], hparams["longest_batches"] = [], None
     modules = {name: part for name, part in hparams["modules"].items() if part is not None}
     brain = EmoSphereBrain(modules, hparams["opt_class"], hparams, options or {"device": "cpu"})
     brain.init_optimizers()
@@ -180,7 +180,10 @@ def test_head_that_is_left_out_gets_no_gradient_and_no_weight_decay():
 
 @pytest.mark.parametrize("window", ["micro", "effective"])
 def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(window):
-    brain, step = make_brain(ccc_window=window, options={"device": "cpu", "nonfinite_patience": 1}), make_step()
+    brain, step = (
+        make_brain(ccc_window=window, options={"device": "cpu", "nonfinite_patience": 1}),
+        make_step(),
+    )
     step[1].signals[0, 0] = math.nan
     before = [p.clone() for p in brain.modules.parameters()]
     brain.fit_batch(step)
@@ -224,13 +227,13 @@ def test_lack_of_memory_names_micro_batch(monkeypatch):
 
     monkeypatch.setattr(brain, "_forward", fail)
     with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s .*Lower micro_batch"):
-        brain.dry_run(step[0])
+        brain.dry_run(step[0], step[1])
 
 
 def test_dry_run_changes_nothing():
     brain, step = make_brain(), make_step()
     before = {name: value.clone() for name, value in brain.modules.state_dict().items()}
-    brain.dry_run(step[0])
+    brain.dry_run(step[0], step[1])
     assert all(torch.equal(before[n], v) for n, v in brain.modules.state_dict().items())
     assert not gradients(brain)
     assert not brain.optimizer.state

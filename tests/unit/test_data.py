@@ -83,9 +83,9 @@ def test_odd_paths_reach_the_audio(tmp_path, name):
 
 
 def test_labels_are_vad_on_minus_one_to_one():
-    found = vad_of(LABELS, SCALE)
-    assert found.dtype == torch.float64
-    assert found.tolist() == [0.5, 0.0, -1.0]
+    found = vad_of({**LABELS, "valence": "2.2"}, SCALE)
+    assert found.dtype == torch.float64  # and never float32 on the way
+    assert found.tolist() == [(2.2 - 4) / 3, 0.0, -1.0]
 
 
 def test_a_reversed_dimension_is_turned():
@@ -226,7 +226,7 @@ def test_collate_pads_with_zeros():
     assert batch.lengths.tolist() == [2, 4]
     assert batch.target.tolist() == [2, -1]
     assert batch.vad.dtype == torch.float32
-    assert batch.mask.tolist() == [[True] * 3, [False, True, True]]
+    assert batch.vad.isnan().tolist() == [[False] * 3, [True, False, False]]
 
 
 def test_a_step_is_cut_into_micro_batches_padded_by_themselves():

@@ -140,6 +140,7 @@ def test_mapping_that_wires_parts_is_not_replaced():
         ("layerdrop", "none", "a number"),
         ("label_low", "[1]", "a number"),
         ("drop_train", "other", "a list"),
+        ("results_folder", "null", "text"),
         ("pooling", "mean", "an object"),
         ("task", "null", "an object"),
     ],

@@ -81,7 +81,14 @@ def test_data_folder_wins_over_the_demo(written):
 
 def test_neither_data_nor_demo_says_both_ways(written):
     settings = {"data_folder": None, "demo_size": None, "results_folder": "r"}
-    with pytest.raises(ValueError, match=r"Say where C is: --data_folder=.*--row=demo"):
+    with pytest.raises(ValueError, match=r"Say where MSP-Podcast is: --data_folder=.*--row=demo"):
+        find_corpus(settings, "MSP-Podcast")
+    assert written == []
+
+
+def test_corpus_without_a_synthetic_layout_is_not_told_of_the_demo(written):
+    settings = {"data_folder": None, "demo_size": "smoke", "results_folder": "r"}
+    with pytest.raises(ValueError, match=r"Say where C is: --data_folder=/path/to/it\.$"):
         find_corpus(settings, "C")
     assert written == []
 
@@ -217,8 +224,14 @@ def test_same_run_may_go_on_whatever_changes_no_result(summary, tmp_path):
     assert claim(tmp_path / "r", summary, num_workers=1, data_folder="/moved") == first
 
 
+def trained(folder):
+    """Leave a checkpoint in a claimed folder."""
+    (folder / "save" / "CKPT+1").mkdir(parents=True)
+    return folder
+
+
 def test_other_values_are_refused_with_every_key_named(summary, tmp_path):
-    folder = claim(tmp_path / "r", summary)
+    folder = trained(claim(tmp_path / "r", summary))
     with pytest.raises(ValueError, match=r"other values of lr, batch_size|batch_size, lr") as error:
         claim(tmp_path / "r", summary, lr=0.5, batch_size=3, eval_batch=2)
     assert str(folder) in str(error.value)
@@ -229,7 +242,7 @@ def test_other_values_are_refused_with_every_key_named(summary, tmp_path):
 
 def test_other_data_are_refused(summary, tmp_path):
     """Two folders of one's own data differ in nothing but data_folder, which may move."""
-    claim(tmp_path / "r", summary)
+    trained(claim(tmp_path / "r", summary))
     text = summary.sets["train"].read_text()
     summary.sets["train"].write_text(text.replace("train1,", "train9,"))
     with pytest.raises(
@@ -238,11 +251,18 @@ def test_other_data_are_refused(summary, tmp_path):
         claim(tmp_path / "r", summary)
 
 
-def test_given_folder_is_taken_as_it_is(summary, tmp_path):
-    given = tmp_path / "mine"
-    claim(tmp_path, summary, output_folder=given)
-    assert claim(tmp_path, summary, output_folder=given, batch_size=3) == given
-    assert read_tree(given / "hyperparams.yaml")["batch_size"] == 3
+def test_folder_of_a_run_that_never_trained_is_free(summary, tmp_path):
+    folder = claim(tmp_path / "r", summary)
+    assert claim(tmp_path / "r", summary, batch_size=3) == folder
+    assert read_tree(folder / "hyperparams.yaml")["batch_size"] == 3
+
+
+def test_given_folder_lets_the_epochs_grow_and_nothing_else(summary, tmp_path):
+    """Otherwise the first run's weights would be reported under the second one's settings."""
+    given = trained(claim(tmp_path, summary, output_folder=tmp_path / "mine"))
+    assert claim(tmp_path, summary, output_folder=given, number_of_epochs=9) == given
+    with pytest.raises(ValueError, match="other values of batch_size"):
+        claim(tmp_path, summary, output_folder=given, number_of_epochs=9, batch_size=3)
 
 
 def test_nothing_half_written_is_left(summary, tmp_path):

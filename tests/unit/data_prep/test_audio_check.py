@@ -49,7 +49,24 @@ def test_truncated(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 16000), 16000)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(AudioError, match=r"^truncated audio: "):
+    with pytest.raises(AudioError, match=r"^(truncated|damaged) audio: "):
+        read_header(path)
+
+
+def test_compressed_file_damaged_in_its_middle(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 64000), 16000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 3000] = bytes(3000)
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"^(truncated|damaged) audio: "):
+        read_header(path)
+
+
+def test_float_samples_that_are_no_numbers(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array([0.0, np.nan, 0.5]), 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="samples that are no numbers"):
         read_header(path)
 
 

@@ -64,10 +64,10 @@ def test_without_class_weights_all_count_alike():
     assert task.weights.tolist() == [1.0] * 8
 
 
-def test_no_known_target_gives_no_weight():
-    task = RegionTask()
-    task.set_targets(torch.tensor([-1, -1]))
-    assert task.weights.tolist() == [0.0] * 8
+@pytest.mark.parametrize("class_weights", ["inverse_frequency", "none"])
+def test_a_training_set_without_any_class_is_refused(class_weights):
+    with pytest.raises(ValueError, match="the training set has none"):
+        RegionTask(90, class_weights).set_targets(torch.tensor([-1, -1]))
 
 
 @pytest.mark.parametrize("task", [RegionTask(180), EmotionTask(["angry", "sad"])])
@@ -108,6 +108,11 @@ def test_emotions_are_classes_by_name():
     assert (task.size, task.kind) == (8, "emotion")
     assert [task.target(point(0, 0, 0), name) for name in EMOTIONS] == list(range(8))
     assert {task.target(point(0, 0, 0), name) for name in ("other", "no_agreement", "")} == {-1}
+
+
+def test_emotions_are_told_apart_by_letters_alone():
+    task = EmotionTask(["Sad", "HAPPY"])
+    assert [task.target(point(0, 0, 0), name) for name in ("sad", "happy", "SAD")] == [0, 1, 0]
 
 
 def test_emotion_needs_no_known_dimension():

@@ -288,6 +288,13 @@ def test_spec_augment_can_be_switched_off(configuration):
     torch.testing.assert_close(encoder.train()(*batch)[0], plain)
 
 
+def test_spec_augment_stays_off_where_the_checkpoint_says_so(configuration):
+    encoder = make(configuration(**AUGMENTED, apply_spec_augment=False))
+    batch = noise(8000, 6000)
+    plain = encoder.eval()(*batch)[0]
+    torch.testing.assert_close(encoder.train()(*batch)[0], plain)
+
+
 @pytest.mark.parametrize("lengths", [(400,), (400, 900), (3279, 3279), (3280,), (3600, 400)])
 def test_few_frames_can_be_trained_on(configuration, lengths):
     # 3280 samples are 10 frames, as many as a masked span
