@@ -5,13 +5,17 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo test learn checks lint clean
+.PHONY: demo demo-cost test learn checks lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# Puts the cost of the last make demo into recipes/MSP-Podcast/README.md.
+demo-cost: $(READY)
+	$(BIN)/python benchmarks/demo_cost.py
 
 # The demo over three seeds, beside ridge regression and shuffled labels: recipes/MSP-Podcast/README.md
 checks: $(READY)
