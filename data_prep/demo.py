@@ -123,7 +123,7 @@ def write_msp_podcast(
     if facts is not None:
         return facts
     _refuse_foreign(folder)
-    logger.info("Making %d utterances of synthetic speech ", sum(counts.values()))
+    logger.info("Making %d utterances of synthetic speech", sum(counts.values()))
     spoken = script(counts, seed=seed)
     partial = folder.with_name(folder.name + ".partial")
     _refuse_foreign(partial)
