@@ -14,6 +14,41 @@ UNKNOWN_SPEAKERS = frozenset({"", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
+class RaterFigures:
+    """What several raters said of one utterance, in few figures.
+
+    Arguments
+    ---------
+    count : int, optional
+        Raters that rated at least one dimension; ``None`` where unknown.
+    valence_sd, arousal_sd, dominance_sd : float, optional
+        Population deviation over the raters, in the corpus's own units.
+    votes : str
+        Emotions with the number of raters that chose them, such as ``angry:2;neutral:1``.
+
+    Example
+    -------
+    >>> RaterFigures(3, 0.5, 0.0, None, "angry:2;neutral:1").sd
+    (0.5, 0.0, None)
+    """
+
+    count: int | None = None
+    valence_sd: float | None = None
+    arousal_sd: float | None = None
+    dominance_sd: float | None = None
+    votes: str = ""
+
+    @property
+    def sd(self) -> tuple[float | None, float | None, float | None]:
+        """Deviations of valence, arousal, dominance."""
+        return self.valence_sd, self.arousal_sd, self.dominance_sd
+
+
+NO_RATERS = RaterFigures()
+"""Of an utterance whose raters are not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One row of a label file.
 
@@ -27,6 +62,8 @@ class Utterance:
         On the corpus's own scale, exactly as in the label file; ``None`` where unknown.
     emotion, speaker, gender, session, transcript : str
         Empty where unknown.
+    raters : RaterFigures
+        Number, spread and votes of the raters, where their single ratings are known.
 
     Example
     -------
@@ -44,6 +81,7 @@ class Utterance:
     gender: str = ""
     session: str = ""
     transcript: str = ""
+    raters: RaterFigures = NO_RATERS
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:

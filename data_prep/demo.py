@@ -1,26 +1,33 @@
-"""The demo corpus: SYNTHETIC SPEECH in the layout of a corpus that cannot be passed on.
+"""The demo corpora: SYNTHETIC SPEECH in the layouts of corpora that cannot be passed on.
 
 What is said is drawn in :mod:`data_prep.demo_script`, its sound made in
-:mod:`data_prep.demo_voice`; this module writes it to disk as MSP-Podcast lies on disk, so that
-the preparation and all that follows run as they do on the real corpus.
+:mod:`data_prep.demo_voice`; each file of :mod:`data_prep.demo_layouts` writes it to disk as one
+corpus lies on disk, so that the preparation and all that follows run as they do on the real one.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.demo_script import CLASSES, Rating, Spoken, script, voices
-from data_prep.demo_studio import Take, record
+from data_prep.demo_layouts import iemocap, msp_improv, msp_podcast, table
+from data_prep.demo_layouts.layout import Layout, write_lines
+from data_prep.demo_script import Spoken
+from data_prep.demo_studio import record
 
 logger = logging.getLogger(__name__)
+
+LAYOUTS: dict[str, Layout] = {
+    layout.corpus: layout
+    for layout in (msp_podcast.LAYOUT, iemocap.LAYOUT, msp_improv.LAYOUT, table.LAYOUT)
+}
+"""Name of a corpus: how the demo corpus is written in its layout."""
 
 VERSION = 1
 """Rises with every change of what is written, so that older folders are made anew."""
@@ -28,74 +35,35 @@ VERSION = 1
 STAMP = "demo.json"
 """Written last: a folder without it is not finished."""
 
-SIZES = {
-    "demo": {"Train": 3000, "Development": 300, "Test1": 300, "Test2": 200, "Test3": 20},
-    "smoke": {"Train": 48, "Development": 16, "Test1": 16, "Test2": 8, "Test3": 4},
-}
-"""Name of a size: utterances of each split."""
-
-_HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
-_HIDDEN = "Test3"  # the split whose labels nobody is given: audio and Partitions.txt alone
 _README = """SYNTHETIC SPEECH
 
 Nobody said these sentences, nobody felt or rated them. They were made by eSpeak NG and a
-random number generator (seed {seed}), in the file layout of MSP-Podcast, to run the recipe
+random number generator (seed {seed}), in the file layout of {corpus}, to run the recipe
 where the real corpus is not at hand. No result on them says anything about human speech.
 """
 
 
 def write(
-    corpus: str, folder: str | Path, *, size: str = "demo", seed: int = 1, workers: int = 2
-) -> dict:
-    """Write the demo corpus in the layout of a corpus.
-
-    Arguments
-    ---------
-    corpus : str
-        Whose layout: ``MSP-Podcast``.
-    folder : str or Path
-        Where to.
-    size : str
-        A key of :data:`SIZES`.
-    seed, workers : int
-        As in :func:`write_msp_podcast`.
-
-    Returns
-    -------
-    facts : dict
-        As in :func:`write_msp_podcast`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layout or size.
-    """
-    if corpus not in LAYOUTS:
-        raise ValueError(
-            f"Synthetic speech can be written in the layout of {', '.join(LAYOUTS)}; found "
-            f"{corpus!r}. Pass --data_folder for a corpus of your own."
-        )
-    return LAYOUTS[corpus](folder, utterances=size, seed=seed, workers=workers)
-
-
-def write_msp_podcast(
+    corpus: str,
     folder: str | Path,
     *,
-    utterances: Mapping[str, int] | str = "demo",
+    size: Mapping[str, int] | str = "demo",
     seed: int = 1,
     workers: int = 2,
 ) -> dict:
-    """Write the demo corpus as MSP-Podcast lies on disk, unless it is there already.
+    """Write the demo corpus in the layout of a corpus, unless it is there already.
 
     It is written beside the folder and renamed when complete. A half-written folder is made
     anew; the same corpus is found by its stamp and left as it is.
 
     Arguments
     ---------
+    corpus : str
+        Whose layout: a key of :data:`LAYOUTS`.
     folder : str or Path
         Where to. An older demo corpus there is replaced.
-    utterances : mapping of str to int, or str
-        Number of utterances of each split, or a key of :data:`SIZES`.
+    size : mapping of str to int, or str
+        Number of utterances of each split or session, or ``demo`` or ``smoke``.
     seed : int
         The same seed gives the same files.
     workers : int
@@ -105,7 +73,8 @@ def write_msp_podcast(
     -------
     facts : dict
         What the stamp holds: version, layout, seed, utterances, speakers, and ``cap``: for every
-        split with labels and each dimension the CCC that nothing can pass, see :func:`cap`.
+        split or session with labels and each dimension the CCC that nothing can pass, see
+        :func:`cap`.
 
     Raises
     ------
@@ -114,34 +83,32 @@ def write_msp_podcast(
     ImportError
         If the package ``espeakng-loader`` is not installed.
     ValueError
-        If there is no such size, or a split has no voices.
+        If there is no such layout or size, or a split or session has no voices.
     """
-    folder = Path(folder)
-    counts = _counts(utterances)
-    settings = {"version": VERSION, "layout": "MSP-Podcast", "seed": seed, "utterances": counts}
+    layout, folder = _layout(corpus), Path(folder)
+    counts = _counts(layout, size)
+    settings = {"version": VERSION, "layout": corpus, "seed": seed, "utterances": counts}
     facts = _finished(folder, settings)
     if facts is not None:
         return facts
     _refuse_foreign(folder)
     logger.info("Making %d utterances of synthetic speech", sum(counts.values()))
-    spoken = script(counts, seed=seed)
+    spoken = layout.script(counts, seed=seed)
     partial = folder.with_name(folder.name + ".partial")
     _refuse_foreign(partial)
     shutil.rmtree(partial, ignore_errors=True)
-    _write_texts(partial, spoken, seed)
-    record(list(_takes(partial, spoken)), counts, seed=seed, workers=workers)
-    facts = {**settings, "speakers": len({item.voice for item in spoken}), "cap": cap(spoken)}
+    _write_files(partial, layout, spoken, seed=seed, workers=workers)
+    speakers = len({item.voice for item in spoken})
+    facts = {**settings, "speakers": speakers, "cap": cap(spoken, hidden=layout.hidden)}
     (partial / STAMP).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     return facts
 
 
-LAYOUTS: dict[str, Callable[..., dict]] = {"MSP-Podcast": write_msp_podcast}
-"""Name of a corpus: what writes the demo corpus in its layout."""
-
-
-def cap(spoken: Sequence[Spoken]) -> dict[str, dict[str, float]]:
+def cap(
+    spoken: Sequence[Spoken], *, hidden: frozenset[str] = frozenset()
+) -> dict[str, dict[str, float]]:
     """The CCC that a perfect ear would reach, for the raters' noise is in the labels too.
 
     A perfect ear hears the latent dimension and maps it affinely to the consensus. The CCC of
@@ -152,45 +119,54 @@ def cap(spoken: Sequence[Spoken]) -> dict[str, dict[str, float]]:
     ---------
     spoken : sequence of Spoken
         The corpus.
+    hidden : frozenset of str
+        Splits without labels.
 
     Returns
     -------
     cap : dict
-        ``cap[split][dimension]`` for each split that has labels and two utterances or more.
+        ``cap[part][dimension]`` for each split or session with labels, and for each dimension of
+        which at least two different labels are known there.
     """
-    caps = {}
-    for split in dict.fromkeys(item.voice.split for item in spoken):
-        items = [item for item in spoken if item.voice.split == split]
-        if split == _HIDDEN or len(items) < 2:
-            continue
-        pairs = np.array([(item.vad, item.consensus) for item in items])
-        caps[split] = {
-            name: round(float(np.corrcoef(pairs[:, 0, i], pairs[:, 1, i])[0, 1]), 4)
-            for i, name in enumerate(("valence", "arousal", "dominance"))
-        }
+    caps: dict[str, dict[str, float]] = {}
+    for part in dict.fromkeys(item.voice.part for item in spoken):
+        items = [item for item in spoken if item.voice.part == part]
+        if part not in hidden and len(items) > 1:
+            caps[part] = _caps(items)
     return caps
 
 
-def file_name(item: Spoken) -> str:
-    """Name of an utterance's wav file: a podcast holds up to fifty turns of one voice."""
-    cast = [voice for voice in voices() if voice.split == item.voice.split]
-    if item.voice.split == _HIDDEN:
-        number = item.turn * len(cast) + cast.index(item.voice) + 1
-        return f"MSP-PODCAST_test3_{number:04d}.wav"
-    podcast = 300 * voices().index(item.voice) + item.turn // 50 + 1
-    return f"MSP-PODCAST_{podcast:04d}_{item.turn % 50 + 1:04d}.wav"
+def _caps(items: Sequence[Spoken]) -> dict[str, float]:
+    """Of one part, for each dimension."""
+    pairs = np.array([(item.vad, item.consensus) for item in items])
+    found = {}
+    for i, name in enumerate(("valence", "arousal", "dominance")):
+        known = pairs[~np.isnan(pairs[:, 1, i]), :, i]
+        if len(np.unique(known[:, 1])) > 1:
+            found[name] = round(float(np.corrcoef(known.T)[0, 1]), 4)
+    return found
 
 
-def _counts(utterances: Mapping[str, int] | str) -> dict[str, int]:
-    """Number of utterances of each split."""
-    if isinstance(utterances, str):
-        if utterances not in SIZES:
+def _layout(corpus: str) -> Layout:
+    """The layout of a corpus."""
+    if corpus not in LAYOUTS:
+        raise ValueError(
+            f"Synthetic speech can be written in the layout of {', '.join(LAYOUTS)}; found "
+            f"{corpus!r}. Pass --data_folder for a corpus of your own."
+        )
+    return LAYOUTS[corpus]
+
+
+def _counts(layout: Layout, size: Mapping[str, int] | str) -> dict[str, int]:
+    """Number of utterances of each split or session."""
+    if isinstance(size, str):
+        if size not in layout.sizes:
             raise ValueError(
-                f"The size of the demo corpus must be one of {', '.join(SIZES)}; found "
-                f"{utterances!r}."
+                f"The size of the demo corpus must be one of {', '.join(layout.sizes)}; found "
+                f"{size!r}."
             )
-        utterances = SIZES[utterances]
-    return dict(utterances)
+        size = layout.sizes[size]
+    return dict(size)
 
 
 def _finished(folder: Path, settings: Mapping) -> dict | None:
@@ -200,7 +176,7 @@ def _finished(folder: Path, settings: Mapping) -> dict | None:
         return None
     facts = json.loads(stamp.read_text(encoding="utf-8"))
     same = all(facts.get(key) == value for key, value in settings.items())
-    files = sum(1 for _ in (folder / "Audios").glob("*.wav"))
+    files = sum(1 for path in folder.rglob("*.wav") if not path.name.startswith("."))
     return facts if same and files == sum(settings["utterances"].values()) else None
 
 
@@ -217,79 +193,14 @@ def _refuse_foreign(folder: Path) -> None:
     )
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
-    """Everything but the audio; the README first, for it says whose folder this is."""
-    for name in ("Audios", "Labels", "Transcripts"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    ordered = sorted(spoken, key=file_name)
-    labelled = [item for item in ordered if item.voice.split != _HIDDEN]
-    _write_lines(folder / "README.txt", _README.format(seed=seed).splitlines())
-    _write_lines(
-        folder / "Partitions.txt", (f"{item.voice.split}; {file_name(item)}" for item in ordered)
-    )
-    _write_lines(folder / "Speaker_ids.txt", _speaker_lines(labelled))
-    _write_lines(folder / "Labels" / "labels.txt", _rater_lines(labelled))
-    with (folder / "Labels" / "labels_consensus.csv").open("w", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(_HEADER.split(","))
-        table.writerows(_row(item) for item in labelled)
-    for item in labelled:
-        name = Path(file_name(item)).with_suffix(".txt")
-        _write_lines(folder / "Transcripts" / name, [item.text])
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    """A text file, the same on every system."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in lines)
-
-
-def _row(item: Spoken) -> list:
-    """Of the consensus file: its order is arousal, valence, dominance, with six decimals."""
-    valence, arousal, dominance = (round(value, 6) for value in item.consensus)
-    voice = item.voice
-    numbers = [arousal, valence, dominance]
-    return [file_name(item), item.emotion, *numbers, voice.speaker, voice.gender, voice.split]
-
-
-def _rater_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
-    """Of ``labels.txt``: a header and one line a rater, a blank line between files."""
-    for item in spoken:
-        yield f"{file_name(item)}; {item.emotion}; {_attributes(item.consensus)}"
-        for rating in item.ratings:
-            words = "; ".join(_emotions(rating, item.number))
-            yield f"WORKER{rating.worker:08d}; {words}; {_attributes(rating.vad)}"
-        yield ""
-
-
-def _emotions(rating: Rating, number: int) -> tuple[str, str]:
-    """A rater's first and second choice; what follows ``Other-`` is free text, as in reality."""
-    if rating.emotion != "O":
-        word = CLASSES[rating.emotion][0]
-        return word, word
-    said = ("confused", "tired; or bored?", "calm, a little distant")[number % 3]
-    return f"Other-{said}", "Other"
-
-
-def _attributes(vad: tuple[float, float, float]) -> str:
-    """In the order of the real file."""
-    valence, arousal, dominance = vad
-    return f"A:{arousal:.6f}; V:{valence:.6f}; D:{dominance:.6f};"
-
-
-def _speaker_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
-    """Of ``Speaker_ids.txt``: who the speakers are, then who speaks in which file."""
-    for voice in dict.fromkeys(item.voice for item in spoken):
-        if voice.speaker != "Unknown":
-            yield f"Speaker_{voice.speaker}; {voice.gender}"
-    yield ""
-    for item in spoken:
-        known = item.voice.speaker != "Unknown"
-        yield f"{file_name(item)}; {'Speaker_' if known else ''}{item.voice.speaker}"
-
-
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> Iterator[Take]:
-    """What to record: 16 kHz mono, but for the first file, for the real corpus has one as well."""
-    for item in spoken:
-        path = str(folder / "Audios" / file_name(item))
-        yield Take(item.number, path) if item.number else Take(0, path, 44100, 2)
+def _write_files(
+    folder: Path, layout: Layout, spoken: Sequence[Spoken], *, seed: int, workers: int
+) -> None:
+    """Everything but the stamp; the README first, for it says whose folder this is."""
+    readme = _README.format(seed=seed, corpus=layout.corpus)
+    write_lines(folder / "README.txt", readme.splitlines())
+    takes = layout.takes(folder, spoken)
+    for place in {Path(take.path).parent for take in takes}:
+        place.mkdir(parents=True, exist_ok=True)
+    record(takes, seed=seed, workers=workers)
+    layout.write_texts(folder, spoken, seed)

@@ -1,4 +1,4 @@
-"""What is said in the synthetic demo corpus, by which voice and in which emotional state.
+"""What is said in a synthetic demo corpus, by which voice and in which emotional state.
 
 Plain records, drawn from a seed, that know neither sound nor files: :mod:`data_prep.demo_voice`
 speaks them, :mod:`data_prep.demo` writes them in the layout of a corpus.
@@ -6,23 +6,13 @@ speaks them, :mod:`data_prep.demo` writes them in the layout of a corpus.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-CLASSES = {
-    "N": ("Neutral", (0.0, 0.0, 0.0)),
-    "H": ("Happy", (0.60, 0.35, 0.25)),
-    "A": ("Angry", (-0.60, 0.60, 0.55)),
-    "S": ("Sad", (-0.50, -0.50, -0.40)),
-    "U": ("Surprise", (0.20, 0.65, -0.20)),
-    "F": ("Fear", (-0.50, 0.45, -0.60)),
-    "D": ("Disgust", (-0.65, 0.00, 0.20)),
-    "C": ("Contempt", (-0.30, -0.25, 0.60)),
-}
-"""Letter of a class: its name in the rater rows and its valence, arousal, dominance."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +27,71 @@ class Voice:
         Number as text, or ``Unknown``.
     gender : str
         ``Female`` or ``Male``.
-    split : str
-        The one split in which the voice is heard.
+    part : str
+        The one split or session in which the voice is heard.
+
+    Example
+    -------
+    >>> Voice("en-us+f1", "3", "Female", "Train").variant
+    'f1'
     """
 
     name: str
     speaker: str
     gender: str
-    split: str
+    part: str
+
+    @property
+    def variant(self) -> str:
+        """Who this is, whatever the accent."""
+        return self.name.split("+")[1]
 
 
 @dataclass(frozen=True)
 class Rating:
-    """One rater's row: worker, class letter, valence, arousal and dominance on 1 to 7."""
+    """One rater's row: worker, class, and votes for valence, arousal and dominance.
+
+    Votes are integers of the panel's scale, or nan where the rater gave none.
+    """
 
     worker: int
     emotion: str
-    vad: tuple[int, int, int]
+    vad: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Those who rate a corpus, and on what.
+
+    Arguments
+    ---------
+    classes : mapping of str to tuple
+        Code of a class: its valence, arousal and dominance in [-1, 1].
+    other, tie : str
+        Codes for another class than these, and for two classes named equally often.
+    low, high : int
+        Ends of the scale.
+    raters : (int, int)
+        Fewest and most raters of an utterance.
+    pool : int
+        How many raters there are.
+    noise : float
+        Deviation of one rater, in [-1, 1].
+    unrated_every, skipped_every : int
+        Of so many utterances, one whose dominance nobody rated, and one whose dominance the
+        first rater skipped; 0 for none.
+    """
+
+    classes: Mapping[str, tuple[float, float, float]]
+    other: str = "O"
+    tie: str = "X"
+    low: int = 1
+    high: int = 7
+    raters: tuple[int, int] = (5, 7)
+    pool: int = 60
+    noise: float = 0.56
+    unrated_every: int = 0
+    skipped_every: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +101,7 @@ class Spoken:
     Arguments
     ---------
     number : int
-        Place in the corpus, from 0; with the corpus's seed it fixes every random detail.
+        Place among all that can be said; with the corpus's seed it fixes every random detail.
     turn : int
         Place among the utterances of the same voice, from 0.
     text : str
@@ -73,9 +111,9 @@ class Spoken:
     vad : tuple of float
         The latent valence, arousal and dominance that shape the sound, in [-1, 1].
     ratings : tuple of Rating
-        Five to seven simulated raters.
+        What the simulated raters made of it.
     emotion : str
-        Letter of the class most raters named; ``O`` for other, ``X`` for a tie.
+        Code of the class that most raters named, or of a tie.
     """
 
     number: int
@@ -88,24 +126,16 @@ class Spoken:
 
     @property
     def consensus(self) -> tuple[float, float, float]:
-        """Plain mean of the raters' valence, arousal and dominance, as the real corpus has it."""
-        columns = zip(*(rating.vad for rating in self.ratings), strict=True)
-        valence, arousal, dominance = (sum(column) / len(self.ratings) for column in columns)
+        """Plain mean of the raters' votes, as the real corpora have it; nan without a vote."""
+        valence, arousal, dominance = map(_mean, zip(*(r.vad for r in self.ratings), strict=True))
         return valence, arousal, dominance
 
 
-_VOICES = {
-    "Train": "en-us+f1 en+f3 en-us+f5 en-us+Alicia en+linda en-us+grandma en-029+anika "
-    "en-us+m1 en+m3 en-us+m5 en-gb-scotland+m7 en-us+Andy en+Gene2 en-us+Mario "
-    "en-us+pablo en-us-nyc+travis en-gb-x-rp+klatt4",
-    "Unknown": "en-us+belinda en-us+Alex",
-    "Development": "en-us+f2 en+Andrea en-us+m2 en+Michael",
-    "Test1": "en+f4 en-us+aunty en-us+m4 en-gb-x-gbclan+Lee",
-    "Test2": "en-us+Annie en+m6 en-us+norbert",
-    "Test3": "en-us+shelby en+max",
-}
-_FEMALE = {"f1", "f2", "f3", "f4", "f5", "Alicia", "linda", "grandma", "anika", "belinda"}
-_FEMALE |= {"Andrea", "aunty", "Annie", "shelby"}
+def _mean(votes: Sequence[float]) -> float:
+    """Of the votes that were given."""
+    given = [vote for vote in votes if not math.isnan(vote)]
+    return sum(given) / len(given) if given else math.nan
+
 
 _WHO = (
     "my neighbour|the baker|our teacher|the driver|a young doctor|the old farmer|her cousin|"
@@ -128,13 +158,15 @@ _WHERE = (
 )
 
 
-def sentences(seed: int) -> Iterator[str]:
+def sentences(seed: int, *, first: int = 0) -> Iterator[str]:
     """Different sentences with neutral content, in an order that the seed fixes.
 
     Arguments
     ---------
     seed : int
         Of the order.
+    first : int
+        How many to leave out.
 
     Returns
     -------
@@ -144,99 +176,96 @@ def sentences(seed: int) -> Iterator[str]:
     Example
     -------
     >>> texts = list(sentences(1))
-    >>> len(texts) == len(set(texts))
-    True
+    >>> len(texts) == len(set(texts)), next(sentences(1, first=9)) == texts[9]
+    (True, True)
     """
     parts = [part.split("|") for part in (_WHO, _DOES, _WHAT, _WHERE)]
     shape = tuple(len(part) for part in parts)
-    for index in np.random.default_rng([seed, 1]).permutation(int(np.prod(shape))):
+    for index in np.random.default_rng([seed, 1]).permutation(int(np.prod(shape)))[first:]:
         chosen = np.unravel_index(index, shape)
         words = " ".join(part[i] for part, i in zip(parts, chosen, strict=True)).strip()
         yield words[0].upper() + words[1:] + "."
 
 
-def voices() -> list[Voice]:
-    """Every voice of the corpus; none is heard in two splits.
-
-    Example
-    -------
-    >>> len(voices())
-    32
-    """
-    found = []
-    for split, names in _VOICES.items():
-        for name in names.split():
-            gender = "Female" if name.split("+")[1] in _FEMALE else "Male"
-            unknown = split == "Unknown"
-            speaker = "Unknown" if unknown else str(3 + 7 * len(found))
-            found.append(Voice(name, speaker, gender, "Train" if unknown else split))
-    return found
-
-
-def script(utterances: Mapping[str, int], *, seed: int = 1) -> list[Spoken]:
-    """Draw the corpus: sentences, voices, latent emotions and simulated raters.
+def script(
+    utterances: Mapping[str, int],
+    voices: Sequence[Voice],
+    panel: Panel,
+    *,
+    seed: int = 1,
+    first: int = 0,
+) -> list[Spoken]:
+    """Draw a corpus: sentences, voices, latent emotions and simulated raters.
 
     Arguments
     ---------
     utterances : mapping of str to int
-        Number of utterances of each split, by the split's name.
+        Number of utterances of each split or session, by its name.
+    voices : sequence of Voice
+        Who speaks where.
+    panel : Panel
+        Who rates.
     seed : int
-        The same seed and numbers give the same records.
+        The same arguments give the same records.
+    first : int
+        Number of the first utterance: corpora that begin far apart share no sentence.
 
     Returns
     -------
     script : list of Spoken
-        Split by split, in the order of the splits given; the voices of a split take turns.
+        Part by part, in the order of the parts given; the voices of a part take turns.
 
     Raises
     ------
     ValueError
-        If a split has no voices.
+        If a part has no voices.
 
     Example
     -------
-    >>> [spoken.text for spoken in script({"Train": 1}, seed=1)] == [next(sentences(1))]
+    >>> voice = Voice("en-us+f1", "3", "Female", "Train")
+    >>> panel = Panel({"N": (0.0, 0.0, 0.0)})
+    >>> [item.text for item in script({"Train": 1}, [voice], panel)] == [next(sentences(1))]
     True
     """
-    texts = sentences(seed)
-    bias = np.random.default_rng([seed, 6]).normal(0.0, _RATER_BIAS, (_RATERS, 3))
+    texts = sentences(seed, first=first)
+    bias = np.random.default_rng([seed, 6]).normal(0.0, _RATER_BIAS, (panel.pool, 3))
     spoken = []
-    for split, count in utterances.items():
-        cast = _cast(split)
+    for part, count in utterances.items():
+        cast = _cast(voices, part)
         for i in range(count):
             turn, voice = divmod(i, len(cast))
-            rng = np.random.default_rng([seed, 2, len(spoken)])
-            vad, ratings = _feel(rng, bias)
-            emotion = _majority(ratings)
-            text = next(texts)
-            spoken.append(Spoken(len(spoken), turn, text, cast[voice], vad, ratings, emotion))
+            number = first + len(spoken)
+            vad, ratings = _feel(np.random.default_rng([seed, 2, number]), panel, bias)
+            emotion = _majority(ratings, panel.tie)
+            ratings = _with_gaps(ratings, panel, number)
+            spoken.append(Spoken(number, turn, next(texts), cast[voice], vad, ratings, emotion))
     return spoken
 
 
-def _cast(split: str) -> list[Voice]:
-    """The voices of a split."""
-    cast = [voice for voice in voices() if voice.split == split]
+def _cast(voices: Sequence[Voice], part: str) -> list[Voice]:
+    """The voices of a part."""
+    cast = [voice for voice in voices if voice.part == part]
     if not cast:
-        names = ", ".join(dict.fromkeys(voice.split for voice in voices()))
-        raise ValueError(f"utterances must name splits among {names}; found {split!r}.")
+        names = ", ".join(dict.fromkeys(voice.part for voice in voices))
+        raise ValueError(f"utterances must name parts among {names}; found {part!r}.")
     return cast
 
 
 def _feel(
-    rng: np.random.Generator, bias: np.ndarray
+    rng: np.random.Generator, panel: Panel, bias: np.ndarray
 ) -> tuple[tuple[float, float, float], tuple[Rating, ...]]:
-    """A latent point and what its five to seven raters make of it."""
+    """A latent point and what its raters make of it."""
     vad = _latent(rng)
     odd = rng.random() < 0.04
-    workers = rng.choice(len(bias), size=rng.integers(5, 8), replace=False).tolist()
-    ratings = tuple(_rate(vad, odd, worker, bias[worker], rng) for worker in workers)
+    fewest, most = panel.raters
+    size = rng.integers(fewest, most + 1)
+    workers = rng.choice(len(bias), size=size, replace=False).tolist()
+    ratings = tuple(_rate(vad, odd, worker, bias[worker], panel, rng) for worker in workers)
     valence, arousal, dominance = vad.tolist()
     return (valence, arousal, dominance), ratings
 
 
-_RATERS = 60
 _RATER_BIAS = 0.12
-_RATER_NOISE = 0.56  # of one rater, in [-1, 1]: five to seven of them cap the CCC at about 0.9
 
 # Correlations between valence, arousal and dominance: milder than in recorded speech, so that
 # a model which hears one dimension does not thereby know the others.
@@ -250,19 +279,41 @@ def _latent(rng: np.random.Generator) -> np.ndarray:
 
 
 def _rate(
-    vad: np.ndarray, odd: bool, worker: int, bias: np.ndarray, rng: np.random.Generator
+    vad: np.ndarray,
+    odd: bool,
+    worker: int,
+    bias: np.ndarray,
+    panel: Panel,
+    rng: np.random.Generator,
 ) -> Rating:
-    """What one rater hears: the latent point, blurred and biased, on the scale from 1 to 7."""
-    heard = vad + bias + rng.normal(0.0, _RATER_NOISE, 3)
-    valence, arousal, dominance = np.clip(np.rint(4.0 + 3.0 * heard), 1, 7).astype(int).tolist()
+    """What one rater hears: the latent point, blurred and biased, on the panel's own scale."""
+    heard = vad + bias + rng.normal(0.0, panel.noise, 3)
+    middle, half = (panel.low + panel.high) / 2, (panel.high - panel.low) / 2
+    votes = np.clip(np.rint(middle + half * heard), panel.low, panel.high)
+    valence, arousal, dominance = votes.astype(int).tolist()
     felt = vad + 0.4 * (heard - vad)
-    centres = np.array([centre for _, centre in CLASSES.values()])
-    emotion = list(CLASSES)[int(np.argmin(((centres - felt) ** 2).sum(axis=1)))]
+    centres = np.array(list(panel.classes.values()))
+    emotion = list(panel.classes)[int(np.argmin(((centres - felt) ** 2).sum(axis=1)))]
     other = rng.random() < (0.7 if odd else 0.03)
-    return Rating(worker + 1, "O" if other else emotion, (valence, arousal, dominance))
+    return Rating(worker + 1, panel.other if other else emotion, (valence, arousal, dominance))
 
 
-def _majority(ratings: tuple[Rating, ...]) -> str:
-    """The class named most often; ``X`` where two classes are named equally often."""
+def _majority(ratings: Sequence[Rating], tie: str) -> str:
+    """The class named most often, if no other is named as often."""
     votes = Counter(rating.emotion for rating in ratings).most_common()
-    return "X" if len(votes) > 1 and votes[0][1] == votes[1][1] else votes[0][0]
+    return tie if len(votes) > 1 and votes[0][1] == votes[1][1] else votes[0][0]
+
+
+def _with_gaps(ratings: tuple[Rating, ...], panel: Panel, number: int) -> tuple[Rating, ...]:
+    """The ratings as some utterances of the real corpora have them: not all of dominance."""
+    if panel.unrated_every and number % panel.unrated_every == 0:
+        return tuple(map(_without_dominance, ratings))
+    if panel.skipped_every and number % panel.skipped_every == 0:
+        return (_without_dominance(ratings[0]), *ratings[1:])
+    return ratings
+
+
+def _without_dominance(rating: Rating) -> Rating:
+    """The same rating, with one question left open."""
+    valence, arousal, _ = rating.vad
+    return dataclasses.replace(rating, vad=(valence, arousal, math.nan))

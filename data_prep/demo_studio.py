@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from data_prep.demo_script import Spoken, script
+from data_prep.demo_script import Spoken
 from data_prep.demo_voice import SAMPLE_RATE, resampled, speak
 from data_prep.espeak import Synthesiser
 
@@ -25,8 +25,8 @@ class Take:
 
     Arguments
     ---------
-    number : int
-        Which utterance of the script.
+    spoken : Spoken
+        What to say.
     path : str
         Where the wav file goes.
     sample_rate : int
@@ -35,30 +35,22 @@ class Take:
         1 for mono; 2 for stereo, with the second channel a little softer.
     """
 
-    number: int
+    spoken: Spoken
     path: str
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
 
 
-def record(
-    takes: Sequence[Take],
-    utterances: Mapping[str, int],
-    *,
-    seed: int = 1,
-    workers: int = 2,
-) -> None:
+def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
     """Synthesise and write wav files (PCM, 16 bit); the same files for any number of workers.
 
-    Each worker is an interpreter of its own, which draws the script from the seed again:
-    eSpeak NG has one state per process, and a fork of a process that runs torch may hang.
+    Each worker is an interpreter of its own: eSpeak NG has one state per process, and a fork of
+    a process that runs torch may hang.
 
     Arguments
     ---------
     takes : sequence of Take
         What to record.
-    utterances : mapping of str to int
-        As :func:`data_prep.demo_script.script` takes them.
     seed : int
         Of the corpus.
     workers : int
@@ -73,11 +65,9 @@ def record(
     """
     Synthesiser()  # says here, not in a worker, that the package is missing
     if workers <= 1:
-        _record(takes, script(utterances, seed=seed), seed)
+        _record(takes, seed)
         return
-    started = [
-        _start(takes[part::workers], utterances, seed) for part in range(min(workers, len(takes)))
-    ]
+    started = [_start(takes[part::workers], seed) for part in range(min(workers, len(takes)))]
     said = [process.communicate()[1] for process in started]
     for process, text in zip(started, said, strict=True):
         if process.returncode:
@@ -87,11 +77,11 @@ def record(
             )
 
 
-def _record(takes: Sequence[Take], spoken: Sequence[Spoken], seed: int) -> None:
+def _record(takes: Sequence[Take], seed: int) -> None:
     """Record one after the other."""
     synthesiser = Synthesiser()
     for take in takes:
-        samples = speak(spoken[take.number], synthesiser, seed=seed)
+        samples = speak(take.spoken, synthesiser, seed=seed)
         if take.sample_rate != SAMPLE_RATE:
             samples = resampled(samples, SAMPLE_RATE, take.sample_rate)
         if take.channels == 2:
@@ -99,13 +89,12 @@ def _record(takes: Sequence[Take], spoken: Sequence[Spoken], seed: int) -> None:
         soundfile.write(take.path, samples, take.sample_rate, subtype="PCM_16")
 
 
-def _start(takes: Sequence[Take], utterances: Mapping[str, int], seed: int) -> subprocess.Popen:
+def _start(takes: Sequence[Take], seed: int) -> subprocess.Popen:
     """A worker that has been handed its share."""
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    share = {"takes": [astuple(take) for take in takes], "utterances": dict(utterances)}
-    with tempfile.TemporaryFile("w+") as task:
-        json.dump({**share, "seed": seed}, task)
+    with tempfile.TemporaryFile() as task:
+        pickle.dump((takes, seed), task)
         task.seek(0)
         return subprocess.Popen(
             [sys.executable, "-m", "data_prep.demo_studio"],
@@ -117,10 +106,9 @@ def _start(takes: Sequence[Take], utterances: Mapping[str, int], seed: int) -> s
 
 
 def _work() -> None:
-    """Record the share that arrives on standard input."""
-    share = json.load(sys.stdin)
-    takes = [Take(*fields) for fields in share["takes"]]
-    _record(takes, script(share["utterances"], seed=share["seed"]), share["seed"])
+    """Record the share that arrives on standard input, from this very program."""
+    takes, seed = pickle.load(sys.stdin.buffer)
+    _record(takes, seed)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Label files as text: tables of comma-separated values, numbers, genders."""
+"""Label files as text: tables of comma-separated values, lines, numbers, genders."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
+import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -54,12 +56,24 @@ def read_table(
     if missing:
         raise ValueError(
             f"{path} must have the columns {', '.join(required)} (comma-separated, any case); "
-            f"missing: {', '.join(missing)}; found: {', '.join(header)}."
+            f"missing: {', '.join(missing)}; found: {shortened(', '.join(header))}."
         )
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise ValueError(f"{path} must name each column once; twice: {', '.join(twice)}.")
+        twice_text = shortened(", ".join(twice))
+        raise ValueError(f"{path} must name each column once; twice: {twice_text}.")
     return names, rows
+
+
+def shortened(text: str, length: int = 300) -> str:
+    """A text of a file for an error: a damaged file may have all of it in one line.
+
+    Example
+    -------
+    >>> shortened("valence", 3)
+    'val...'
+    """
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def unused_columns(path: Path, header: Collection[str], used: Collection[str]) -> list[str]:
@@ -71,7 +85,8 @@ def unused_columns(path: Path, header: Collection[str], used: Collection[str]) -
     ['labels.csv has columns that are not used: raters.']
     """
     extra = [name for name in header if name and name not in used]
-    return [f"{path.name} has columns that are not used: {', '.join(extra)}."] if extra else []
+    names = shortened(", ".join(extra))
+    return [f"{path.name} has columns that are not used: {names}."] if extra else []
 
 
 def _csv_rows(path: Path, *, multiline: bool) -> Iterator[tuple[int, list[str]]]:
@@ -91,6 +106,55 @@ def _csv_rows(path: Path, *, multiline: bool) -> Iterator[tuple[int, list[str]]]
         raise ValueError(
             f"{path} must be UTF-8 text: {error.reason} at byte {error.start}."
         ) from None
+
+
+def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, without its end.
+
+    Text that is not UTF-8 is taken for Latin-1: label files have ASCII where it matters, and what
+    raters and transcribers wrote may be in any 8-bit encoding. Only line feeds and carriage returns
+    end a line.
+
+    Arguments
+    ---------
+    path : path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the file holds zero bytes, as other files and UTF-16 do.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_bytes(b"caf\\xe9\\r\\n\\r\\nno\\n")
+    >>> list(read_lines(path))
+    [(1, 'café'), (2, ''), (3, 'no')]
+    """
+    with open(path, encoding=_encoding(path), newline=None) as file:
+        yield from ((number, line.rstrip("\n")) for number, line in enumerate(file, start=1))
+
+
+def _encoding(path: str | os.PathLike) -> str:
+    """UTF-8 if all of a text is, otherwise Latin-1. Read piece by piece: files may be large."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    encoding, place = "utf-8-sig", 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            if b"\0" in block:
+                raise ValueError(
+                    f"{path} must be text in UTF-8 or an 8-bit encoding; found a zero byte at "
+                    f"{place + block.index(0)}. Save it as UTF-8, or take the corpus's own file."
+                )
+            place += len(block)
+            try:
+                decoder.decode(block, final=False)
+            except UnicodeDecodeError:
+                encoding = "latin-1"
+                decoder.reset()
+    # What is left in the decoder is a character that the file's end cuts off.
+    return "latin-1" if decoder.getstate()[0] else encoding
 
 
 def parse_number(text: str, name: str) -> float | None:

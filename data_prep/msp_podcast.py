@@ -18,18 +18,19 @@ from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.division import draw
 from data_prep.label_text import read_table, unused_columns
 from data_prep.msp_podcast_labels import COLUMNS, EMOTIONS, Label, read_labels
+from data_prep.msp_podcast_raters import add_raters, read_raters
 from data_prep.parsing import (
-    class_list,
     corpus_folder,
-    drop_classes,
+    drop_lists,
     find_entry,
+    leave_out,
     named_entry,
     names_in,
     relative_path,
 )
 from emosphere_sb.scale import Scale
 
-__all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "recognise"]
+__all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "recognise"]
 
 NAME = "MSP-Podcast"
 SCALE = Scale(1, 7)
@@ -56,6 +57,7 @@ RELEASES = {
 """Rows of each Split_Set, by which a release is recognised."""
 
 LABEL_FILES = ("labels_consensus.csv", "labels_concensus.csv")
+RATER_FILES = ("labels.txt", "labels_detailed.csv")
 LABEL_FOLDERS = ("Labels", "Label", ".")
 AUDIO_FOLDERS = ("Audios", "Audio")
 PARTITIONS = ("official", "paper")
@@ -71,6 +73,7 @@ def read(
     partition: str = "official",
     partition_seed: int = 1,
     partition_per_class: int = 300,
+    raters: bool = False,
     drop_train: str | Collection[str] = (),
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
@@ -90,13 +93,16 @@ def read(
         classes are the validation set and the rest is the in-house test set, ``test``.
     partition_seed, partition_per_class : int
         For ``paper``: which ones, and how many.
+    raters : bool
+        Whether to read the single raters as well (``labels.txt`` or ``labels_detailed.csv``), for
+        each utterance's number of raters, spread and votes. It takes a while.
     drop_train, drop_valid, drop_test : str or collection of str
         Emotions to leave out, such as ``other`` and ``no_agreement``.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, the audio or the label file is missing.
+        If the folder, the audio, the label file, or with ``raters`` theirs is missing.
     ValueError
         If the label file or an option cannot be used.
     """
@@ -104,16 +110,17 @@ def read(
     audio = _audio_folder(root, audio_folder)
     labels = _labels_file(root, labels_file)
     partitions = find_entry(root, ("Partitions.txt", "Labels/Partitions.txt"))
-    dropped = {
-        name: class_list(words, EMOTIONS.values(), option=f"drop_{name}")
-        for name, words in (("train", drop_train), ("valid", drop_valid), ("test", drop_test))
-    }
+    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
     corpus = Corpus(NAME, root, {}, SCALE, official_split=True, audio_folders=[audio])
     corpus.inputs = [labels, partitions or root / "Partitions.txt"]
     corpus.protocol["partition"] = partition
     splits = _fill(corpus, labels, audio)
+    if raters:
+        single = _raters_file(root)
+        corpus.inputs.append(single)
+        add_raters(corpus, single)
     _divide(corpus, partition, int(partition_seed), int(partition_per_class))
-    _drop(corpus, dropped)
+    leave_out(corpus, dropped)
     _add_test3(corpus, audio, partitions)
     _name_release(corpus, release, recognise(splits))
     return corpus
@@ -180,6 +187,17 @@ def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
     return file
 
 
+def _raters_file(root: Path) -> Path:
+    """The file with the single raters."""
+    file = find_entry(root, [f"{a}/{b}" for b in RATER_FILES for a in LABEL_FOLDERS])
+    if file is None:
+        raise FileNotFoundError(
+            f"{root} must hold {' or '.join(f'Labels/{name}' for name in RATER_FILES)} for the "
+            f"single raters; found {names_in(root)}. Use --raters=False to do without them."
+        )
+    return file
+
+
 def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
     """Puts the label file's rows into sets; returns the number of rows of each Split_Set."""
     corpus.warnings += unused_columns(labels, read_table(labels, COLUMNS)[0], COLUMNS)
@@ -197,6 +215,10 @@ def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
             found.setdefault(name, []).append(_utterance(label, path))
     if not splits:
         raise ValueError(f"{labels} must hold rows; it has only a header.")
+    if "test" in found and "test1" in found:
+        # No release has both: this is what is left of Test1 or Test2 in a line that is cut off.
+        cut = [Rejection(row.path, "unknown partition: 'Test'") for row in found.pop("test")]
+        corpus.rejected += cut
     corpus.sets = {name: found[name] for name in dict.fromkeys(SETS.values()) if name in found}
     return dict(splits)
 
@@ -232,14 +254,6 @@ def _divide(corpus: Corpus, partition: str, seed: int, per_class: int) -> None:
             sets["test1" if name == "test" else name] = rows
     corpus.sets = sets
     corpus.protocol.update(partition_seed=seed, partition_per_class=per_class)
-
-
-def _drop(corpus: Corpus, dropped: dict[str, set[str]]) -> None:
-    """Leaves out the emotions that the protocol does not want."""
-    corpus.sets, left_out, counts = drop_classes(corpus.sets, dropped)
-    corpus.left_out.update(row.path for row in left_out)
-    corpus.protocol["drop"] = {name: sorted(words) for name, words in dropped.items()}
-    corpus.protocol["dropped"] = counts
 
 
 def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:

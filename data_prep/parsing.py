@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from data_prep.corpus import Utterance
+from data_prep.corpus import Corpus, Utterance
 
 
 def corpus_folder(data_folder: str | os.PathLike) -> Path:
@@ -204,3 +204,69 @@ def drop_classes(
                 counts.setdefault(name, {}).setdefault(row.emotion, 0)
                 counts[name][row.emotion] += 1
     return kept, left_out, counts
+
+
+def drop_lists(
+    allowed: Collection[str],
+    *,
+    train: str | Collection[str] = (),
+    valid: str | Collection[str] = (),
+    test: str | Collection[str] = (),
+) -> dict[str, set[str]]:
+    """The options ``drop_train``, ``drop_valid`` and ``drop_test`` as sets of emotions.
+
+    Arguments
+    ---------
+    allowed : collection of str
+        Emotions of the corpus, in lower case.
+    train, valid, test : str or collection of str
+        See :func:`class_list`.
+
+    Raises
+    ------
+    ValueError
+        If a word is not allowed.
+
+    Example
+    -------
+    >>> drop_lists(["sad", "other"], train="other")
+    {'train': {'other'}, 'valid': set(), 'test': set()}
+    """
+    given = {"train": train, "valid": valid, "test": test}
+    return {
+        name: class_list(words, allowed, option=f"drop_{name}") for name, words in given.items()
+    }
+
+
+def leave_out(corpus: Corpus, dropped: Mapping[str, Collection[str]]) -> None:
+    """Takes the emotions that a protocol leaves out from a corpus, and notes how many there were.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Changed: its sets, its files that are left out, its protocol.
+    dropped : dict of str to collection of str
+        See :func:`drop_classes`.
+    """
+    corpus.sets, left_out, counts = drop_classes(corpus.sets, dropped)
+    corpus.left_out.update(row.path for row in left_out)
+    corpus.protocol["drop"] = {name: sorted(words) for name, words in dropped.items()}
+    corpus.protocol["dropped"] = counts
+
+
+def without_transcript(corpus: Corpus) -> list[str]:
+    """A warning if utterances have no transcript, in a corpus that comes with transcripts.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        With its sets.
+
+    Example
+    -------
+    >>> rows = [Utterance("a", "a.wav", transcript="Yes."), Utterance("b", "b.wav")]
+    >>> without_transcript(Corpus("Mine", Path(), {"train": rows}, None))
+    ['1 of 2 utterances have no transcript.']
+    """
+    missing = [not row.transcript for _, row in corpus.utterances()]
+    return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)

@@ -27,10 +27,13 @@ COLUMNS = (
     "gender",
     "session",
     "transcript",
+    "n_raters",
+    *(f"{dimension}_sd" for dimension in DIMENSIONS),
+    "votes",
 )
 """The columns of a manifest, in their order."""
 
-NUMBERS = ("duration", *DIMENSIONS)
+NUMBERS = ("duration", *DIMENSIONS, "n_raters", *(f"{dimension}_sd" for dimension in DIMENSIONS))
 
 
 def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
@@ -45,9 +48,14 @@ def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
     ('a', '0.5', '$data_root/wav/a.wav', 16000, '4.0', '2.2', '')
     """
     wav = row.path if os.path.isabs(row.path) else f"$data_root/{row.path}"
-    labels = ["" if value is None else repr(float(value)) for value in row.vad]
+    labels, spread = (
+        ["" if value is None else repr(float(value)) for value in values]
+        for values in (row.vad, row.raters.sd)
+    )
+    count = "" if row.raters.count is None else row.raters.count
     texts = (row.emotion, row.speaker, row.gender, row.session, " ".join(row.transcript.split()))
-    return (row.id, repr(header.duration), wav, header.sample_rate, *labels, *texts)
+    sound = (row.id, repr(header.duration), wav, header.sample_rate)
+    return (*sound, *labels, *texts, count, *spread, row.raters.votes)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -148,7 +156,8 @@ def validate(columns: Iterable[str], *, name: str) -> None:
     >>> validate(["ID", "wav"], name="train.csv")
     Traceback (most recent call last):
     ValueError: Manifest train.csv has no column 'duration', 'sample_rate', 'valence', 'arousal', \
-'dominance', 'emotion', 'speaker', 'gender', 'session', 'transcript'; found ID, wav. \
+'dominance', 'emotion', 'speaker', 'gender', 'session', 'transcript', 'n_raters', \
+'valence_sd', 'arousal_sd', 'dominance_sd', 'votes'; found ID, wav. \
 Run the preparation again with --skip_prep=False.
     """
     found = list(columns)

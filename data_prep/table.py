@@ -9,11 +9,17 @@ from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, is_known_speaker
 from data_prep.division import divide_speakers
-from data_prep.label_text import parse_gender, parse_number, read_table, unused_columns
+from data_prep.label_text import (
+    parse_gender,
+    parse_number,
+    read_table,
+    shortened,
+    unused_columns,
+)
 from data_prep.parsing import (
-    class_list,
     corpus_folder,
-    drop_classes,
+    drop_lists,
+    leave_out,
     named_entry,
     relative_path,
 )
@@ -92,20 +98,14 @@ def read(
     elsewhere = {Path(row.path).parent for _, row in rows if os.path.isabs(row.path)}
     corpus.audio_folders += sorted(elsewhere)
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
-    dropped = {
-        name: class_list(words, allowed, option=f"drop_{name}")
-        for name, words in (("train", drop_train), ("valid", drop_valid), ("test", drop_test))
-    }
+    dropped = drop_lists(allowed, train=drop_train, valid=drop_valid, test=drop_test)
     if "split" in header:
         corpus.protocol["partition"] = "given"
         corpus.sets = _by_column(rows)
     else:
         shares = {"valid": float(valid_share), "test": float(test_share)}
         _by_speaker(corpus, [row for _, row in rows], int(partition_seed), shares)
-    corpus.sets, left_out, counts = drop_classes(corpus.sets, dropped)
-    corpus.left_out = {row.path for row in left_out}
-    corpus.protocol["drop"] = {name: sorted(words) for name, words in dropped.items()}
-    corpus.protocol["dropped"] = counts
+    leave_out(corpus, dropped)
     return corpus
 
 
@@ -178,7 +178,14 @@ def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utter
             found.append((name, path, row))
     if not found and not corpus.rejected:
         raise ValueError(f"{labels} must hold rows; it has only a header.")
-    return set(header), _utterances(corpus, found)
+    rows = _utterances(corpus, found)
+    if not rows:
+        first = corpus.rejected[0]
+        raise ValueError(
+            f"{labels} must hold rows that can be used; found none in "
+            f"{len(corpus.rejected):,} (first: {first.path}, {shortened(first.reason)})."
+        )
+    return set(header), rows
 
 
 def set_name(word: str) -> str:

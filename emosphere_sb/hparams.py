@@ -22,13 +22,14 @@ from emosphere_sb.arguments import HPARAMS, Arguments
 # What may differ between two runs that claim the same output folder: it changes no result.
 HARMLESS = (
     "data_folder", "results_folder", "output_folder", "skip_prep", "eval_batch", "num_workers",
-    "tensorboard", "acoustic_baseline", "dry_run", "gradient_checkpointing",
+    "test_corpus", "test_data_folder", "tensorboard", "acoustic_baseline", "dry_run",
+    "gradient_checkpointing",
 )  # fmt: skip
 
 # Text whatever they look like: release 1.10 is not 1.1, and a folder may be called 007.
 TEXT = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
-    "demo_size",
+    "test_corpus", "test_data_folder", "demo_size",
 )  # fmt: skip
 # Null in the file, and a number otherwise.
 NUMBERS = ("layerdrop", "label_low", "label_high")
@@ -42,6 +43,7 @@ SMALLEST = {
 }  # fmt: skip
 SHORTEST = 0.025  # seconds: 400 samples are what the first frame needs
 SAVED = "hyperparams.yaml"
+ALL_FOLDS = "all"  # the one text that the number of a fold may be
 # YAML 1.1 read these as values; YAML 1.2 reads text, and text is true.
 FORMER_VALUES = ("yes", "no", "on", "off", "none")
 
@@ -86,7 +88,10 @@ def merge(arguments: Arguments) -> CommentedMap:
     for key, text in arguments.overrides.items():
         if key not in tree:
             raise ValueError(unknown("key", key, tree))
-        _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
+        if key == "fold" and text == ALL_FOLDS:
+            tree[key] = text
+        else:
+            _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
     if arguments.rows or arguments.file.name != SAVED:  # a saved run keeps the name that it has
         tree["row"] = arguments.row
     for key in SMALLEST.keys() & tree.keys():

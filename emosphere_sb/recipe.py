@@ -17,17 +17,31 @@ from ruamel.yaml.comments import CommentedMap
 from data_prep.manifest import Summary, summary_lines
 from emosphere_sb import data
 from emosphere_sb.brain import EmoSphereBrain
-from emosphere_sb.hparams import build, scalars
+from emosphere_sb.folds import run_folds
+from emosphere_sb.hparams import ALL_FOLDS, build, scalars
 from emosphere_sb.launch import read_command
 from emosphere_sb.report.figures import figures
 from emosphere_sb.report.predictions import predictions_table
 from emosphere_sb.report.run import machine, memory, report_sets, write_metrics
 from emosphere_sb.sampler import PooledBatchSampler
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.workspace import claim_folder, corpus_module, prepare_corpus, training_statistics
+from emosphere_sb.workspace import (
+    LEARNED_FROM,
+    STAMP,
+    claim_folder,
+    corpus_module,
+    is_synthetic,
+    prepare_corpus,
+    training_statistics,
+)
 
 logger = logging.getLogger(__name__)
 
+# Settings of the corpus that is trained on, which mean nothing to another one.
+OWN_DEFAULTS = {
+    "partition": None, "fold": 1, "release": None, "labels_file": None, "audio_folder": None,
+    "drop_train": [], "drop_valid": [], "drop_test": [],
+}  # fmt: skip
 SCHEDULES = ("constant", "linear", "cosine")
 
 
@@ -56,6 +70,13 @@ def run(arguments: list[str], *, corpus: str) -> dict:
 
 def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
+    if tree["fold"] == ALL_FOLDS:
+        return run_folds(tree, options, corpus=corpus, run=run_one)
+    return run_one(tree, options, corpus=corpus)
+
+
+def run_one(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
+    """One run, on one fold where the corpus has several."""
     started = time.time()
     check_device(options)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -74,7 +95,11 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     brain = make_brain(hparams, options, sets, folder)
     fit(brain, hparams, sets, summary)
     results = report_sets(folder, predict(brain, hparams, sets, rows, summary))
-    beside = {"cap": demo_cap(summary)}
+    if settings["test_corpus"]:
+        other, foreign = other_corpus(settings)
+        foreign_sets = make_datasets(foreign, other, hparams)
+        results |= report_sets(folder, predict(brain, hparams, foreign_sets, foreign, other))
+    beside = {"cap": demo_cap(summary, rows)}
     if settings["acoustic_baseline"]:
         beside["acoustic_baseline"] = acoustic_baseline(summary)
     protocol = {**protocol_facts(summary, settings, brain, rows), "run_options": options}
@@ -101,6 +126,22 @@ def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
     if settings["shuffle_labels"]:
         deal_out_labels(rows["train"], settings["seed"])
     return rows
+
+
+def other_corpus(settings: dict) -> tuple[Summary, dict[str, dict]]:
+    """Another corpus to test on: its official test sets, or all of it where it has none.
+
+    It is prepared by its own defaults, and its predictions and figures are on its own scale.
+    """
+    corpus = settings["test_corpus"]
+    other = {**settings, **OWN_DEFAULTS, "data_folder": settings["test_data_folder"]}
+    summary = prepare_corpus(other, corpus)
+    rows = read_sets(summary, {**settings, "shuffle_labels": False})
+    if summary.facts["official_split"]:
+        rows = {name: part for name, part in rows.items() if name not in LEARNED_FROM}
+    else:
+        rows = {"all": {key: row for part in rows.values() for key, row in part.items()}}
+    return summary, {f"{corpus}-{name}": part for name, part in rows.items()}
 
 
 def deal_out_labels(rows: dict[str, dict], seed: int) -> None:
@@ -237,14 +278,19 @@ def acoustic_baseline(summary: Summary) -> dict[str, dict]:
     return {name: figures(table) for name, table in tables.items() if name != "train"}
 
 
-def demo_cap(summary: Summary) -> dict[str, dict]:
-    """What the simulated raters' noise lets a perfect model reach; empty for a real corpus."""
-    stamp = summary.data_root / "demo.json"
-    if not stamp.is_file():
+def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
+    """What the simulated raters' noise lets a perfect model reach; empty for a real corpus.
+
+    It is known for each split, or for each session: then for the sets that are one session.
+    """
+    if not is_synthetic(summary):
         return {}
-    cap = json.loads(stamp.read_text(encoding="utf-8"))["cap"]
-    names = corpus_module(summary.corpus).SETS
-    return {names[split.lower()]: values for split, values in cap.items()}
+    names = getattr(corpus_module(summary.corpus), "SETS", {})
+    cap = json.loads((summary.data_root / STAMP).read_text(encoding="utf-8"))["cap"]
+    cap = {names.get(part.lower(), part): values for part, values in cap.items()}
+    sessions = {name: {row["session"] for row in part.values()} for name, part in rows.items()}
+    part_of = {name: name if name in cap else "+".join(sorted(sessions[name])) for name in rows}
+    return {name: cap[part] for name, part in part_of.items() if part in cap}
 
 
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
@@ -254,7 +300,7 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
     return {
         "corpus": summary.corpus,
         "release": summary.release,
-        "synthetic": settings["data_folder"] is None,
+        "synthetic": is_synthetic(summary),
         **summary.protocol,
         "utterances": {name: len(part) for name, part in rows.items()},
         "classes_kept": {

@@ -19,8 +19,14 @@ from emosphere_sb.hparams import SAVED, differences, dump, read_tree
 logger = logging.getLogger(__name__)
 
 # A corpus is one file in data_prep/ and its name here.
-CORPORA = {"MSP-Podcast": "data_prep.msp_podcast", "OwnData": "data_prep.table"}
+CORPORA = {
+    "MSP-Podcast": "data_prep.msp_podcast",
+    "IEMOCAP": "data_prep.iemocap",
+    "MSP-IMPROV": "data_prep.msp_improv",
+    "OwnData": "data_prep.table",
+}
 
+STAMP = "demo.json"
 # Sets that shape the weights: a run on others of these must not go on from this one's checkpoints.
 LEARNED_FROM = ("train", "valid")
 _OWN_FOLDER = "Give this one a folder of its own with --output_folder=…, or delete the old one."
@@ -64,8 +70,12 @@ def prepare_corpus(settings: dict, corpus: str) -> Summary:
         for key, value in settings.items()
         if key in takes and key != "data_folder" and value is not None
     }
-    if settings["data_folder"] is None and "release" in takes:
-        options["release"] = "synthetic"  # so that the folder of its results says it, too
+    if settings["data_folder"] is None:
+        from data_prep import demo
+
+        options |= demo.LAYOUTS[corpus].options
+        if "release" in takes:
+            options["release"] = "synthetic"  # so that no release is looked for
     limits = {key: settings[key] for key in ("min_duration", "max_duration")}
     key = json.dumps([str(folder.absolute()), limits, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -141,10 +151,18 @@ def _replace(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def is_synthetic(summary: Summary) -> bool:
+    """Whether the corpus is the demo's speech, which carries its stamp."""
+    return (summary.data_root / STAMP).is_file()
+
+
 def default_folder(settings: dict, summary: Summary) -> Path:
-    """``<results_folder>/<corpus>[-<release>]/<row>/<partition>/<seed>``."""
-    corpus = summary.corpus + (f"-{summary.release}" if summary.release else "")
+    """``<results_folder>/<corpus>[-<release>]/<row>/<partition>[-<fold>]/<seed>``."""
+    release = summary.release or ("synthetic" if is_synthetic(summary) else "")
+    corpus = summary.corpus + (f"-{release}" if release else "")
     partition = str(summary.protocol.get("partition", "given"))
+    if summary.protocol.get("folds", 1) > 1:
+        partition += f"-{summary.protocol['fold']}"
     return Path(
         settings["results_folder"], corpus, settings["row"], partition, str(settings["seed"])
     )

@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from speechbrain.utils.importutils import LazyModule
 
 # Hypothesis asks every loaded module for its file, upon which SpeechBrain's lazy modules import
 # what is not installed (k2) and end the whole test session.
 LazyModule.__file__ = None
+
+# A busy machine is no fault of the code: no test asserts a time, Hypothesis's neither.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # No test may reach out: a hub is not there in CI, and a typing error must not wait for it.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from emosphere_sb.scale import DIMENSIONS
 
+SYNTHETIC = "SYNTHETIC SPEECH: no figure below says anything about human speech."
 RIDGE = "Beside it, ridge regression on duration, level, mean F0, F0 range, spectral tilt:"
 CAP = "The simulated raters' noise caps the CCC of a perfect model at (V, A, D):"
 APART = ("protocol", "run", "beside")
@@ -20,10 +21,12 @@ def closing_text(metrics: Mapping) -> str:
     metrics : mapping
         As ``metrics.json`` holds it.
     """
+    if "by_fold" in metrics:
+        return folds_text(metrics)
     results = {name: row for name, row in metrics.items() if name not in APART}
     beside, parts = metrics["beside"], []
     if metrics["protocol"]["synthetic"]:
-        parts.append("SYNTHETIC SPEECH: no figure below says anything about human speech.")
+        parts.append(SYNTHETIC)
     parts.append(screen_table(results))
     if "acoustic_baseline" in beside:
         parts.append(f"{RIDGE}\n{screen_table(beside['acoustic_baseline'])}")
@@ -57,3 +60,18 @@ def screen_table(results: Mapping[str, Mapping]) -> str:
             f"{row['utterances']:11d}"
         )
     return "\n".join(lines)
+
+
+def folds_text(summary: Mapping) -> str:
+    """The table over folds for the screen."""
+    lines = [SYNTHETIC, ""] if summary["protocol"]["synthetic"] else []
+    for name, facts in summary["by_fold"].items():
+        lines.append(f"CCC, {name}{'':<10} valence   arousal  dominance      mean")
+        rows = {f"fold {number}": row for number, row in facts["folds"].items()}
+        rows |= {"mean over folds": facts["mean_over_folds"]}
+        rows |= {"± over folds": facts["deviation_over_folds"], "pooled": facts["pooled"]}
+        for label, row in rows.items():
+            v, a, d, mean = (row[key] for key in (*DIMENSIONS, "mean_ccc"))
+            lines.append(f"{label:<16} {v:9.4f} {a:9.4f} {d:10.4f} {mean:9.4f}")
+        lines.append(f"({facts['utterances']} utterances; pooled: CCC over all folds' predictions)")
+    return "\n".join([*lines, f"Summary: {summary['folder']}/summary.json"])

@@ -98,7 +98,9 @@ def test_wrong_row(fail):
 
 
 def test_wrong_corpus(fail):
-    assert "Unknown corpus 'Nope'. Allowed: MSP-Podcast, OwnData." in fail(corpus="Nope")
+    assert "Unknown corpus 'Nope'. Allowed: MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData." in fail(
+        corpus="Nope"
+    )
 
 
 def test_missing_label_file(fail, tmp_path):
@@ -107,7 +109,7 @@ def test_missing_label_file(fail, tmp_path):
 
 
 def test_no_data_and_no_demo_of_that_corpus(fail):
-    assert "--data_folder" in fail("--data_folder=null", corpus="OwnData")
+    assert "--data_folder" in fail("--data_folder=null", "--demo_size=null", corpus="OwnData")
 
 
 def test_invalid_yaml_is_one_line_too(fail, tmp_path):
@@ -122,7 +124,7 @@ def test_missing_file(fail):
 def test_own_file_that_lacks_keys_names_them(fail, tmp_path):
     text = (HPARAMS / "emosphere.yaml").read_text(encoding="utf-8")
     (tmp_path / "own.yaml").write_text(
-        text.replace("data_folder: null", "").replace("crop: first", "")
+        text.replace("\ndata_folder: null", "\n").replace("crop: first", "")
     )
     line = fail(file=str(tmp_path / "own.yaml"))
     assert "own.yaml must have every key" in line

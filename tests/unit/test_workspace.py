@@ -101,7 +101,9 @@ def test_corpus_has_a_module_that_reads(corpus):
 
 
 def test_unknown_corpus_names_those_there_are():
-    with pytest.raises(ValueError, match=r"Unknown corpus 'X'. Allowed: MSP-Podcast, OwnData"):
+    with pytest.raises(
+        ValueError, match=r"Unknown corpus 'X'. Allowed: MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData"
+    ):
         corpus_module("X")
 
 

@@ -100,3 +100,28 @@ def rejected_rows():
             return list(csv.reader(file))[1:]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def demo_corpus(tmp_path_factory):
+    """Writes a tiny synthetic corpus: ``demo_corpus(name, {part: count}, workers=1)``."""
+    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    from data_prep import demo
+
+    def write(corpus, counts, **options):
+        folder = tmp_path_factory.mktemp("demo corpus") / 'Größe: $5, "tiny"'
+        demo.write(corpus, folder, size=counts, **{"workers": 1, **options})
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """The bytes of every file below a folder, by its path relative to the folder."""
+
+    def read(folder):
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    return read

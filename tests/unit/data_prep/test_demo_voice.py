@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_prep import espeak
-from data_prep.demo_script import script
+from data_prep.demo_layouts.msp_podcast import LAYOUT
 from data_prep.demo_voice import SAMPLE_RATE, manner, resampled, speak
 
 needs_espeak = pytest.mark.skipif(
@@ -16,7 +16,7 @@ needs_espeak = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def spoken():
-    return script({"Train": 10}, seed=1)
+    return LAYOUT.script({"Train": 10}, seed=1)
 
 
 def altered(item, dimension, value):
@@ -90,3 +90,11 @@ def test_resampling_keeps_a_tone_and_its_duration():
     expected = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
     np.testing.assert_allclose(resampled(tone, 16000, 44100), expected, atol=1e-5)
     np.testing.assert_allclose(resampled(expected, 44100, 16000), tone, atol=1e-5)
+
+
+def test_resampling_to_a_multiple_keeps_the_samples_and_adds_others_between_them():
+    noise = np.random.default_rng(0).standard_normal(1600)
+    noise = np.convolve(noise, [0.5, 0.5]).astype(np.float32)  # nothing at half the sample rate
+    fine = resampled(noise, 16000, 48000)
+    assert fine.dtype == np.float32 and len(fine) == 4803
+    np.testing.assert_allclose(fine[::3], noise, atol=1e-4)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.label_text import parse_number, read_table
+from data_prep.label_text import parse_number, read_lines, read_table
 
 
 def table(path, content, required=("file", "valence"), **options):
@@ -77,3 +77,36 @@ def test_texts_that_are_no_numbers(text):
 
 def test_empty_is_unknown():
     assert parse_number("  ", "EmoVal") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"a\nb\n", ["a", "b"]),
+        (b"a\r\nb", ["a", "b"]),
+        (b"a\rb\r", ["a", "b"]),
+        (b"\xef\xbb\xbfcaf\xc3\xa9\n", ["café"]),
+        (b"caf\xe9\n", ["café"]),
+        (b"caf\xc3", ["cafÃ"]),  # a character that the end cuts off: no UTF-8
+        ("a\x85b\x0bc\u2028d\n".encode(), ["a\x85b\x0bc\u2028d"]),
+        (b"", []),
+    ],
+)
+def test_lines_of_any_8_bit_text(tmp_path, content, lines):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert [line for _, line in read_lines(tmp_path / "a.txt")] == lines
+
+
+def test_line_far_into_a_file_decides_its_encoding(tmp_path):
+    long = "é" * (1 << 20)  # its second byte lies across the pieces that are read
+    (tmp_path / "a.txt").write_bytes(f"x{long}\n".encode())
+    assert list(read_lines(tmp_path / "a.txt")) == [(1, f"x{long}")]
+    (tmp_path / "a.txt").write_bytes(f"{long}\n".encode() + b"\xe9\n")
+    assert [number for number, _ in read_lines(tmp_path / "a.txt")] == [1, 2]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_text_with_zero_bytes_is_refused(tmp_path, encoding):
+    (tmp_path / "a.txt").write_text("Ses01F", encoding=encoding)
+    with pytest.raises(ValueError, match=r"a.txt must be text in UTF-8 or an 8-bit encoding"):
+        list(read_lines(tmp_path / "a.txt"))

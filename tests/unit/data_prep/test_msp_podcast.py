@@ -67,7 +67,8 @@ def test_manifests_of_a_small_corpus(corpus, tmp_path, rows_of):
     }
     assert list(summary.sets) == list(expected)
     for name, lines in expected.items():
-        wanted = [f"{header},transcript", *lines]
+        raters = "n_raters,valence_sd,arousal_sd,dominance_sd,votes"
+        wanted = [f"{header},transcript,{raters}", *(f"{line},,,,," for line in lines)]
         assert rows_of(summary.sets[name]) == [line.split(",") for line in wanted]
     assert rows_of(tmp_path / "out" / "rejected.csv") == [["path", "set", "reason"]]
 
@@ -162,7 +163,7 @@ def test_test3_from_partitions_and_from_the_audio(corpus, tmp_path, wav, rows_of
     summary = prepare(msp_podcast, root, tmp_path / "out")
     name = "MSP-PODCAST_test3_000"
     assert rows_of(summary.sets["test3"])[1:] == [
-        [f"{name}{k}", "0.5", f"$data_root/Audios/{name}{k}.wav", "16000", *[""] * 8]
+        [f"{name}{k}", "0.5", f"$data_root/Audios/{name}{k}.wav", "16000", *[""] * 13]
         for k in (1, 2)
     ]
     assert summary.labelled == ("train", "valid", "test1", "test2")
@@ -340,3 +341,9 @@ def test_official_spelling_wins(corpus):
     root = corpus()
     os.makedirs(root / "AUDIOS", exist_ok=True)
     assert msp_podcast.read(root).audio_folders == [root / "Audios"]
+
+
+def test_cut_off_name_of_a_test_set_is_no_set_of_its_own(corpus):
+    found = msp_podcast.read(corpus(f"{ROWS}\nb.wav,N,1,2,3,4,Male,Test"))
+    assert found.rejected == [Rejection("Audios/b.wav", "unknown partition: 'Test'")]
+    assert list(found.sets) == ["train", "valid", "test1", "test2"]

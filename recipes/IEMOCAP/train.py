@@ -1,0 +1,8 @@
+"""EmoSphere-SER on IEMOCAP: python recipes/IEMOCAP/train.py hparams/emosphere.yaml …"""
+
+import sys
+
+from emosphere_sb.launch import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], corpus="IEMOCAP"))
