@@ -18,7 +18,7 @@ from emosphere_sb.class_metrics import classification_metrics
 from emosphere_sb.data import Batch
 from emosphere_sb.metrics import regression_metrics
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.step import Labels, Output, memory_advice, seed_all
+from emosphere_sb.step import Labels, Output, memory_advice, parameter_groups, seed_all
 
 logger = logging.getLogger(__name__)
 
@@ -127,9 +127,8 @@ class EmoSphereBrain(sb.Brain):
         for number, batch in enumerate(batches):
             loss = self.compute_objectives(self._forward(batch, number), batch, Stage.TRAIN)
             loss = loss * len(batch.ids) / size
-            if not self._finite(loss, [batch]):
+            if not self._backward(loss, [batch]):
                 return None
-            self.scaler.scale(loss).backward()
             total += loss.detach()
         return total
 
@@ -142,17 +141,13 @@ class EmoSphereBrain(sb.Brain):
         if len(batches) == 1:
             output = self._forward(batches[0], 0)
             loss = self.compute_objectives(output, batches[0], Stage.TRAIN)
-            if not self._finite(loss, batches):
-                return None
-            self.scaler.scale(loss).backward()
-            return loss
+            return loss if self._backward(loss, batches) else None
         with torch.no_grad():
             outputs = [self._forward(batch, number) for number, batch in enumerate(batches)]
         joined = Output.join(outputs).leaves()
         loss = self.compute_objectives(joined, Labels.join(batches), Stage.TRAIN)
-        if not self._finite(loss, batches):
+        if not self._backward(loss, batches):
             return None
-        self.scaler.scale(loss).backward()
         sizes = [len(batch.ids) for batch in batches]
         gradients = [joined.vad.grad.split(sizes)]
         if joined.logits is not None:
@@ -177,9 +172,10 @@ class EmoSphereBrain(sb.Brain):
         logits = None if output.logits is None else output.logits.float()
         return Output(output.vad.float(), logits)
 
-    def _finite(self, loss: Tensor, batches: list[Batch]) -> bool:
-        """Whether the loss may be back-propagated; counts and names what may not."""
+    def _backward(self, loss: Tensor, batches: list[Batch]) -> bool:
+        """Back-propagate a finite loss; count and name what is not, and leave it."""
         if bool(torch.isfinite(loss)):
+            self.scaler.scale(loss).backward()
             return True
         self.nonfinite_count += 1
         ids = [name for batch in batches for name in batch.ids]
@@ -209,18 +205,8 @@ class EmoSphereBrain(sb.Brain):
 
     def init_optimizers(self) -> None:
         """One optimiser with three groups: backbone, learned loss weights, and everything else."""
-        special = {
-            "encoder": {"lr": self.hparams.lr_backbone},
-            # Two numbers that must get somewhere within the run, and that decay would pull to 0.
-            "weighting": {"lr": self.hparams.lr_weighting, "weight_decay": 0.0},
-        }
-        groups: dict[str, list] = {"": [], **{name: [] for name in special}}
-        for name, module in self.modules.items():
-            trainable = [p for p in module.parameters() if p.requires_grad]
-            groups[name if name in special else ""] += trainable
-        self.optimizer = self.opt_class(
-            [{"params": g, **special.get(name, {})} for name, g in groups.items() if g]
-        )
+        rates = self.hparams.lr_backbone, self.hparams.lr_weighting
+        self.optimizer = self.opt_class(parameter_groups(self.modules, *rates))
         self.optimizers_dict = {"optimizer": self.optimizer}
         self.schedule = self.hparams.schedule(self.optimizer)
         if self.checkpointer is not None:

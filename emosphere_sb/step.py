@@ -1,4 +1,4 @@
-"""What a step handles: outputs and labels that can be joined, random states, a lack of memory."""
+"""What a step handles: outputs and labels to join, random states, parameters, a lack of memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emosphere_sb.audio import SAMPLE_RATE
 from emosphere_sb.data import Batch
@@ -53,6 +53,20 @@ def seed_all(*key: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def parameter_groups(modules: nn.ModuleDict, lr_backbone: float, lr_weighting: float) -> list[dict]:
+    """Trainable parameters as an optimiser takes them: backbone, learned loss weights, the rest."""
+    special = {
+        "encoder": {"lr": lr_backbone},
+        # Two numbers that must get somewhere within the run, and that decay would pull to 0.
+        "weighting": {"lr": lr_weighting, "weight_decay": 0.0},
+    }
+    groups: dict[str, list] = {"": [], **{name: [] for name in special}}
+    for name, module in modules.items():
+        trainable = [p for p in module.parameters() if p.requires_grad]
+        groups[name if name in special else ""] += trainable
+    return [{"params": part, **special.get(name, {})} for name, part in groups.items() if part]
 
 
 @contextmanager
