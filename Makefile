@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test learn checks lint clean
+.PHONY: demo demo-cost test learn checks preparation lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -24,6 +24,10 @@ checks: $(READY)
 # Real speech: recipes/OwnData on TAVA (see recipes/OwnData/README.md), style and mean pooling.
 learn: $(READY)
 	$(BIN)/python benchmarks/learn.py
+
+# Time and memory of the preparation, up to 264,705 files: benchmarks/RESULTS.md
+preparation: $(READY)
+	$(BIN)/python benchmarks/preparation.py
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff

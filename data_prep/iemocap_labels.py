@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_prep.label_text import read_lines
-from data_prep.raters import Rater, choices, parse_value
+from data_prep.raters import Rated, Rater, choices, parse_value
 from emosphere_sb.scale import DIMENSIONS
 
 EMOTIONS = {
@@ -36,48 +36,26 @@ _TRANSCRIPT = re.compile(r"\s*(Ses\w+)\s*\[[^\]]*\]\s*:(.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of a dialogue.
+class Turn(Rated):
+    """One turn of a dialogue; its raters are the evaluators (``A-E1``, ``C-E1``), on 1 to 5.
 
     Arguments
     ---------
-    line : int
-        Where it begins in the file.
     utterance : str
         Its id; empty where it cannot be read.
     start, end : float
         In seconds from the dialogue's beginning.
     emotion : str
         What most raters chose, see :data:`EMOTIONS`.
-    valence, arousal, dominance : float, optional
-        Means of the raters on 1 to 5; ``None`` where missing.
-    raters : tuple of Rater
-        The evaluators' lines (``A-E1``, ``C-E1``) as far as they can be read.
     self_reports : tuple of Rater
         What the speakers say of themselves (``A-F1``, ``C-M1``): not in the means.
-    problem : str
-        Why the turn cannot be used; empty if it can.
-    rater_problem : str
-        Why some rater's line cannot be used; empty if all can.
     """
 
-    line: int
     utterance: str = ""
     start: float = 0.0
     end: float = 0.0
     emotion: str = ""
-    valence: float | None = None
-    arousal: float | None = None
-    dominance: float | None = None
-    raters: tuple[Rater, ...] = ()
     self_reports: tuple[Rater, ...] = ()
-    problem: str = ""
-    rater_problem: str = ""
-
-    @property
-    def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal, dominance."""
-        return self.valence, self.arousal, self.dominance
 
 
 def read_labels(path: str | os.PathLike) -> Iterator[Turn]:

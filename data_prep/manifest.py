@@ -22,6 +22,7 @@ from data_prep.schema import (
     COLUMNS,
     manifest_row,
     read_manifest,
+    read_rows,
     replace_file,
     replacements,
     validate,
@@ -43,6 +44,7 @@ from data_prep.summary import (
 
 __all__ = [
     "COLUMNS",
+    "LEARNED_FROM",
     "Corpus",
     "Rejection",
     "Summary",
@@ -50,12 +52,16 @@ __all__ = [
     "load_summary",
     "prepare",
     "read_manifest",
+    "read_rows",
     "replacements",
     "summary_lines",
     "validate",
 ]
 
 logger = logging.getLogger(__name__)
+
+LEARNED_FROM = ("train", "valid")
+"""Sets that shape a model's weights."""
 
 MIN_DURATION = 0.025
 """Seconds: the receptive field of the speech models' convolutions, 400 samples at 16 kHz."""
@@ -73,6 +79,7 @@ def prepare(
     max_duration: float = MAX_DURATION,
     workers: int | None = None,
     skip: bool = True,
+    needed: Sequence[str] = LEARNED_FROM,
     **options: Any,
 ) -> Summary:
     """Writes the manifests of a corpus, unless they are there and nothing has changed.
@@ -91,6 +98,8 @@ def prepare(
         Threads that read audio headers.
     skip : bool
         Whether an earlier preparation of the same input may be used.
+    needed : sequence of str
+        Sets that must not be empty; whoever only tests needs none.
     **options
         For the reader of the corpus.
 
@@ -105,13 +114,13 @@ def prepare(
         If the data folder or something in it is missing.
     ValueError
         If label files cannot be read, sets share speakers though they are not the corpus's own, or
-        no utterance for training or validation is left.
+        no utterance of a needed set, or none at all, is left.
     """
     root, folder = corpus_folder(data_folder), Path(output_folder)
     limits = {"min_duration": min_duration, "max_duration": max_duration}
     if not 0 <= min_duration < max_duration:
         raise ValueError(f"0 <= min_duration < max_duration must hold; found {limits}.")
-    request = request_of(corpus_module.NAME, root, {**limits, **options})
+    request = request_of(corpus_module.NAME, root, {**limits, "needed": list(needed), **options})
     facts = is_unchanged(folder, request) if skip else None
     if facts is not None:
         return Summary(folder, facts, skipped=True)
@@ -121,7 +130,7 @@ def prepare(
     listing = list_audio(corpus.audio_folders)
     fingerprint["audio"] = listing_digest(listing)
     checked, rejected = screen(corpus, listing, workers=workers, **limits)
-    checked, warnings = _usable_sets(corpus, checked, rejected)
+    checked, warnings = _usable_sets(corpus, checked, rejected, needed)
     facts = _facts(corpus, checked, rejected, warnings + _guard_speakers(corpus, checked))
     return _write(folder, corpus, checked, rejected, facts, fingerprint)
 
@@ -136,15 +145,17 @@ def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _usable_sets(
-    corpus: Corpus, checked: Checked, rejected: Sequence[Rejection]
+    corpus: Corpus, checked: Checked, rejected: Sequence[Rejection], needed: Sequence[str]
 ) -> tuple[Checked, list[str]]:
-    """The sets that hold something; an error if nothing is left to train or validate on."""
+    """The sets that hold something; an error if a needed one, or all of them, hold nothing."""
     warnings = []
-    for name in dict.fromkeys(("train", "valid", *corpus.sets)):
+    if not any(checked.values()):
+        needed = needed or list(corpus.sets)
+    for name in dict.fromkeys((*needed, *corpus.sets)):
         if checked.get(name):
             continue
         reasons = _top_reasons(name, corpus, rejected)
-        if name in ("train", "valid"):
+        if name in needed:
             raise ValueError(
                 f"The set '{name}' of {corpus.name} must hold at least one utterance; {reasons}. "
                 f"Read from {corpus.data_root}."

@@ -61,6 +61,13 @@ RATER_FILES = ("labels.txt", "labels_detailed.csv")
 LABEL_FOLDERS = ("Labels", "Label", ".")
 AUDIO_FOLDERS = ("Audios", "Audio")
 PARTITIONS = ("official", "paper")
+PARTITION_FILES = (
+    "Partitions.txt",
+    "Labels/Partitions.txt",
+    "Partition.txt",
+    "Labels/Partition.txt",
+)
+"""The list of sets; the readme of release 1.12 has it without the s."""
 _TEST3 = re.compile(r"msp-podcast_test3_\d+\.wav", re.IGNORECASE)
 
 
@@ -109,7 +116,7 @@ def read(
     root = corpus_folder(data_folder)
     audio = _audio_folder(root, audio_folder)
     labels = _labels_file(root, labels_file)
-    partitions = find_entry(root, ("Partitions.txt", "Labels/Partitions.txt"))
+    partitions = find_entry(root, PARTITION_FILES)
     dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
     corpus = Corpus(NAME, root, {}, SCALE, official_split=True, audio_folders=[audio])
     corpus.inputs = [labels, partitions or root / "Partitions.txt"]

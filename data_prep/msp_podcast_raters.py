@@ -63,7 +63,7 @@ def _table_blocks(path: Path) -> Iterator[Block]:
                 raters.append(_rater(row))
             except ValueError as error:
                 bad = bad or f"{path.name}:{line}, {error}"
-        yield Block(first, file, raters=tuple(raters), rater_problem=bad)
+        yield Block(first, file=file, raters=tuple(raters), rater_problem=bad)
 
 
 def _rater(row: dict[str, str]) -> Rater:

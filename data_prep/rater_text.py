@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from data_prep.label_text import read_lines
-from data_prep.raters import Rater, choices, parse_value
+from data_prep.raters import Rated, Rater, choices, parse_value
 
 _FILE = re.compile(r"\s*([^\s;]+\.(?:wav|avi))\s*(?:;|$)", re.IGNORECASE)
 _VALUE = re.compile(r"\s*([AVDN])\s*:([^:]*)")
@@ -25,41 +25,19 @@ _NEEDED = ("V", "A", "D")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(Rated):
     """One utterance with its raters.
 
     Arguments
     ---------
-    line : int
-        Where it begins in the file.
     file : str
         Name of the audio file, as in the label file; empty where it cannot be read.
     letter : str
         Its class, as in the file.
-    valence, arousal, dominance : float, optional
-        The means of the raters, as in the file; ``None`` where missing.
-    raters : tuple of Rater
-        Those whose lines can be read, equal lines included.
-    problem : str
-        Why the first line cannot be used; empty if it can.
-    rater_problem : str
-        Why some rater's line cannot be used; empty if all can.
     """
 
-    line: int
-    file: str
+    file: str = ""
     letter: str = ""
-    valence: float | None = None
-    arousal: float | None = None
-    dominance: float | None = None
-    raters: tuple[Rater, ...] = ()
-    problem: str = ""
-    rater_problem: str = ""
-
-    @property
-    def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal, dominance."""
-        return self.valence, self.arousal, self.dominance
 
 
 def read_blocks(path: str | os.PathLike) -> Iterator[Block]:

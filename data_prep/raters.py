@@ -67,6 +67,38 @@ class Rater:
         return self.valence, self.arousal, self.dominance
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """An utterance as a label file has it: its means, and the raters below them.
+
+    Arguments
+    ---------
+    line : int
+        Where it begins in the file.
+    valence, arousal, dominance : float, optional
+        The means of the raters, as in the file; ``None`` where missing.
+    raters : tuple of Rater
+        Those whose lines can be read, equal lines included.
+    problem : str
+        Why it cannot be used; empty if it can.
+    rater_problem : str
+        Why some rater's line cannot be used; empty if all can.
+    """
+
+    line: int
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    raters: tuple[Rater, ...] = ()
+    problem: str = ""
+    rater_problem: str = ""
+
+    @property
+    def vad(self) -> tuple[float | None, float | None, float | None]:
+        """Valence, arousal, dominance."""
+        return self.valence, self.arousal, self.dominance
+
+
 def emotion_of(text: str) -> str:
     """The emotion that a rater's word means; empty if it is not known.
 

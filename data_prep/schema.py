@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,10 @@ def replacements(data_root: str | os.PathLike) -> dict[str, str]:
     return _Replacements(data_root=str(data_root))
 
 
-def read_manifest(
+def read_rows(
     path: str | os.PathLike, *, data_root: str | os.PathLike | None = None
-) -> pd.DataFrame:
-    """A manifest as a table: numbers as floats (NaN where unknown), all else as text.
+) -> dict[str, dict[str, Any]]:
+    """A manifest as SpeechBrain's datasets take it: id to row, all text but the duration.
 
     Arguments
     ---------
@@ -124,16 +123,29 @@ def read_manifest(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There must be a manifest {path}. Run the preparation first.")
-    # Only an empty cell is empty: a speaker may be called NA, an emotion none.
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    validate(frame.columns, name=path.name)
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = csv.DictReader(file)
+        validate(lines.fieldnames or (), name=path.name)
+        rows = {row.pop("ID"): row for row in lines}
+    for row in rows.values():
+        row["duration"] = float(row["duration"])
+        if data_root is not None and row["wav"].startswith("$data_root/"):
+            row["wav"] = row["wav"].replace("$data_root", str(data_root), 1)
+    return rows
+
+
+def read_manifest(
+    path: str | os.PathLike, *, data_root: str | os.PathLike | None = None
+) -> pd.DataFrame:
+    """A manifest as a table: numbers as floats (NaN where unknown), all else as text.
+
+    See :func:`read_rows`.
+    """
+    rows = read_rows(path, data_root=data_root)
+    frame = pd.DataFrame([{"ID": name, **row} for name, row in rows.items()], columns=COLUMNS)
     for column in NUMBERS:
         frame[column] = [float(text or "nan") for text in frame[column]]
-    frame["sample_rate"] = frame["sample_rate"].astype(int)
-    if data_root is not None:
-        root = str(data_root)
-        frame["wav"] = [re.sub(r"^\$data_root(?=/)", lambda _: root, wav) for wav in frame["wav"]]
-    return frame
+    return frame.astype({"sample_rate": int})
 
 
 def validate(columns: Iterable[str], *, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, is_known_speaker
@@ -23,9 +23,13 @@ from data_prep.parsing import (
     named_entry,
     relative_path,
 )
+from data_prep.protocols import speaker_folds
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
+PARTITIONS = ("split", "by_speaker", "folds", "whole")
+WHOLE = {"partition": "whole"}
+"""What to set where a model that was trained elsewhere is tested on this corpus."""
 
 REQUIRED = ("file", *DIMENSIONS)
 OPTIONAL = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
@@ -49,6 +53,9 @@ def read(
     label_high: float | None = None,
     reversed_dimensions: str | Collection[str] = (),
     release: str | None = None,
+    partition: str | None = None,
+    fold: int = 1,
+    folds: int = 5,
     partition_seed: int = 1,
     valid_share: float = 0.15,
     test_share: float = 0.15,
@@ -60,8 +67,7 @@ def read(
 
     Columns: ``file`` (relative to the folder, or absolute), ``valence``, ``arousal``,
     ``dominance``; where present ``id``, ``speaker``, ``gender``, ``emotion``, ``session``,
-    ``transcript``, and ``split`` (train, valid, test, test1, ...). Without ``split`` the speakers
-    are divided at random.
+    ``transcript``, and ``split`` (train, valid, test, test1, ...).
 
     Arguments
     ---------
@@ -75,9 +81,15 @@ def read(
         Dimensions stored upside down.
     release : str, optional
         A name for this state of the data.
+    partition : str, optional
+        ``split``: by the column ``split``, the default where there is one. ``by_speaker``: speakers
+        are divided at random by shares, the default otherwise. ``folds``: cross-validation over
+        speakers. ``whole``: all of it is one test set. Without a column ``speaker`` every file
+        counts as a speaker of its own.
+    fold, folds : int
+        For ``folds``: which one, from 1, of how many.
     partition_seed, valid_share, test_share : int, float, float
-        For the division by speakers: its seed and the shares of speakers. Without a column
-        ``speaker`` every file counts as a speaker of its own.
+        For ``by_speaker`` and ``folds``: the seed; for ``by_speaker``: the shares of speakers.
     drop_train, drop_valid, drop_test : str or collection of str
         Emotions to leave out.
 
@@ -99,14 +111,43 @@ def read(
     corpus.audio_folders += sorted(elsewhere)
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
     dropped = drop_lists(allowed, train=drop_train, valid=drop_valid, test=drop_test)
-    if "split" in header:
-        corpus.protocol["partition"] = "given"
+    partition = _partition(partition, header, labels)
+    corpus.protocol["partition"] = partition
+    folds_asked = partition == "folds"
+    if not folds_asked and str(fold) != "1":
+        raise ValueError(
+            f"--fold must be 1: the partition {partition!r} has no folds; found {fold!r}. "
+            "Cross-validation over speakers is --partition=folds."
+        )
+    if partition == "split":
         corpus.sets = _by_column(rows)
+    elif partition == "whole":
+        corpus.sets = {"test": [row for _, row in rows]}
     else:
-        shares = {"valid": float(valid_share), "test": float(test_share)}
-        _by_speaker(corpus, [row for _, row in rows], int(partition_seed), shares)
+        seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
+        facts = {"fold": int(fold), "folds": int(folds)} if folds_asked else {"shares": shares}
+        corpus.protocol.update(facts, partition_seed=seed)
+        _by_speaker(
+            corpus,
+            [row for _, row in rows],
+            lambda groups: (
+                speaker_folds(groups, folds=int(folds), seed=seed).place(fold)
+                if folds_asked
+                else divide_speakers(groups, seed=seed, shares=shares)
+            ),
+        )
     leave_out(corpus, dropped)
     return corpus
+
+
+def _partition(name: str | None, header: Collection[str], labels: Path) -> str:
+    """The partition that is meant, if the table has what it needs."""
+    name = name or ("split" if "split" in header else "by_speaker")
+    if name not in PARTITIONS:
+        raise ValueError(f"--partition must be one of {', '.join(PARTITIONS)}; found {name!r}.")
+    if name == "split" and "split" not in header:
+        raise ValueError(f"--partition=split needs a column split in {labels}; there is none.")
+    return name
 
 
 def _scale(
@@ -248,8 +289,10 @@ def _by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
 
 
-def _by_speaker(corpus: Corpus, rows: list[Utterance], seed: int, shares: dict[str, float]) -> None:
-    """Sets by a random division of the speakers."""
+def _by_speaker(
+    corpus: Corpus, rows: list[Utterance], divide: Callable[[set[str]], dict[str, str]]
+) -> None:
+    """Sets by a random division of the speakers, which ``divide`` makes."""
     known = [row for row in rows if is_known_speaker(row.speaker)]
     if rows and not known:
         corpus.warnings.append(
@@ -260,15 +303,10 @@ def _by_speaker(corpus: Corpus, rows: list[Utterance], seed: int, shares: dict[s
         corpus.warnings.append(
             f"{len(rows) - len(known)} files without a speaker are all used for training."
         )
-    groups = {row.speaker if known else row.path for row in known or rows}
-    place = divide_speakers(groups, seed=seed, shares=shares)
-    corpus.sets = {name: [] for name in ("train", *shares) if name == "train" or shares[name]}
+    place = divide({row.speaker if known else row.path for row in known or rows})
+    corpus.sets = {name: [] for name in ("train", "valid", "test") if name in place.values()}
     for row in rows:
         group = row.speaker if known else row.path
         corpus.sets[place.get(group, "train")].append(row)
-    corpus.protocol.update(
-        partition="by_speaker" if known else "by_file",
-        partition_seed=seed,
-        shares=shares,
-        speakers=dict(Counter(place.values())),
-    )
+    corpus.protocol["divided_by"] = "speaker" if known else "file"
+    corpus.protocol["speakers"] = dict(Counter(place.values()))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -77,16 +75,6 @@ class CollateStep:
         return [collate(items[cut : cut + self.micro_batch]) for cut in cuts]
 
 
-def read_rows(manifest: str | os.PathLike, data_root: str | os.PathLike) -> dict[str, dict]:
-    """Read a manifest: id to row, with ``$data_root`` put in place of the folder."""
-    with open(manifest, newline="", encoding="utf-8") as file:
-        rows = {row.pop("ID"): row for row in csv.DictReader(file)}
-    for row in rows.values():
-        row["wav"] = row["wav"].replace("$data_root", str(data_root), 1)
-        row["duration"] = float(row["duration"])
-    return rows
-
-
 def vad_of(row: Mapping, scale: Scale) -> Tensor:
     """A row's labels on [-1, 1] in float64, (3,), NaN where unknown."""
     raw = [float(row[name]) if row[name] != "" else math.nan for name in DIMENSIONS]
@@ -99,7 +87,7 @@ class SpeechDataset(DynamicItemDataset):
     Arguments
     ---------
     rows : dict
-        As ``read_rows`` gives them.
+        Id to row, as ``data_prep.manifest.read_rows`` gives them.
     scale : Scale
         The corpus's label scale.
     task : object
@@ -258,7 +246,6 @@ __all__ = [
     "corpus_statistics",
     "eval_loader",
     "longest_batch",
-    "read_rows",
     "train_loader",
     "vad_of",
 ]

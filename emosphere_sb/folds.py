@@ -17,7 +17,7 @@ from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import read_predictions
 from emosphere_sb.report.screen import APART
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.workspace import corpus_module, default_folder, prepare_corpus
+from emosphere_sb.workspace import default_folder, prepare_corpus
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +68,13 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
 
 def number_of_folds(tree: CommentedMap, corpus: str) -> int:
     """How many folds the chosen partition has."""
-    partitions = getattr(corpus_module(corpus), "PARTITIONS", ())
-    if not isinstance(partitions, Mapping):
-        raise ValueError(f"{corpus} has no folds; leave --fold=all out.")
-    name = tree["partition"] or next(iter(partitions))
-    if name not in partitions:
-        raise ValueError(f"partition must be one of {', '.join(partitions)}; found {name!r}.")
-    return len(partitions[name].folds)
+    protocol = prepare_corpus({**scalars(tree), "fold": 1}, corpus).protocol
+    if "folds" not in protocol:
+        raise ValueError(
+            f"The partition {protocol['partition']!r} of {corpus} has no folds; leave --fold=all "
+            f"out, or choose one that has with --partition=…."
+        )
+    return protocol["folds"]
 
 
 def fold_folder(tree: CommentedMap, corpus: str) -> Path:

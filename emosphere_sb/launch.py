@@ -7,6 +7,7 @@ import os
 import sys
 
 from emosphere_sb.arguments import HPARAMS, RUN_OPTIONS, USAGE, parse_arguments
+from emosphere_sb.corpora import refuse_foreign
 from emosphere_sb.hparams import merge, read_rows, read_tree
 
 
@@ -18,7 +19,7 @@ def main(arguments: list[str], *, corpus: str) -> int:
     arguments : list of str
         As in ``sys.argv[1:]``.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.workspace.CORPORA``.
+        Name of the corpus, see ``emosphere_sb.corpora.CORPORA``.
 
     Returns
     -------
@@ -31,7 +32,7 @@ def main(arguments: list[str], *, corpus: str) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        tree = read_command(arguments)
+        tree = read_command(arguments, corpus=corpus)
         from emosphere_sb.recipe import run_tree
         from emosphere_sb.report.screen import closing_text
 
@@ -45,8 +46,8 @@ def main(arguments: list[str], *, corpus: str) -> int:
     return 0
 
 
-def read_command(arguments: list[str]) -> tuple:
-    """Merged tree and run options of a command line."""
+def read_command(arguments: list[str], *, corpus: str) -> tuple:
+    """Merged tree and run options of a command line for a corpus."""
     own = set(read_tree(HPARAMS / "emosphere.yaml"))
     # Twice: which words are keys of the file is known once it is known which word is the file.
     file = parse_arguments(arguments, own).file
@@ -57,7 +58,9 @@ def read_command(arguments: list[str]) -> tuple:
             f"{', '.join(sorted(own - known))}. Copy them from there."
         )
     parsed = parse_arguments(arguments, known)
-    return merge(parsed), parsed.run_options
+    tree = merge(parsed)
+    refuse_foreign(parsed.overrides, filter(None, (corpus, tree["test_corpus"])))
+    return tree, parsed.run_options
 
 
 def usage(corpus: str) -> str:

@@ -14,9 +14,10 @@ import speechbrain as sb
 import torch
 from ruamel.yaml.comments import CommentedMap
 
-from data_prep.manifest import Summary, summary_lines
+from data_prep.manifest import LEARNED_FROM, Summary, read_rows, summary_lines
 from emosphere_sb import data
 from emosphere_sb.brain import EmoSphereBrain
+from emosphere_sb.corpora import corpus_module
 from emosphere_sb.folds import run_folds
 from emosphere_sb.hparams import ALL_FOLDS, build, scalars
 from emosphere_sb.launch import read_command
@@ -26,10 +27,8 @@ from emosphere_sb.report.run import machine, memory, report_sets, write_metrics
 from emosphere_sb.sampler import PooledBatchSampler
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.workspace import (
-    LEARNED_FROM,
     STAMP,
     claim_folder,
-    corpus_module,
     is_synthetic,
     prepare_corpus,
     training_statistics,
@@ -53,7 +52,7 @@ def run(arguments: list[str], *, corpus: str) -> dict:
     arguments : list of str
         ``[HPARAMS.yaml, --row=NAME, --key=value, …]``, see ``emosphere_sb.launch``.
     corpus : str
-        One of ``emosphere_sb.workspace.CORPORA``.
+        One of ``emosphere_sb.corpora.CORPORA``.
 
     Returns
     -------
@@ -65,7 +64,7 @@ def run(arguments: list[str], *, corpus: str) -> dict:
     ValueError, OSError
         If the command line, the hyperparameters, or the data do not allow a run, before training.
     """
-    return run_tree(*read_command(arguments), corpus=corpus)
+    return run_tree(*read_command(arguments, corpus=corpus), corpus=corpus)
 
 
 def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
@@ -122,7 +121,8 @@ def check_device(options: dict) -> None:
 
 def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
     """Manifest rows of every set."""
-    rows = {name: data.read_rows(path, summary.data_root) for name, path in summary.sets.items()}
+    root = summary.data_root
+    rows = {name: read_rows(path, data_root=root) for name, path in summary.sets.items()}
     if settings["shuffle_labels"]:
         deal_out_labels(rows["train"], settings["seed"])
     return rows
@@ -133,9 +133,12 @@ def other_corpus(settings: dict) -> tuple[Summary, dict[str, dict]]:
 
     It is prepared by its own defaults, and its predictions and figures are on its own scale.
     """
-    corpus = settings["test_corpus"]
-    other = {**settings, **OWN_DEFAULTS, "data_folder": settings["test_data_folder"]}
-    summary = prepare_corpus(other, corpus)
+    corpus, folder = settings["test_corpus"], settings["test_data_folder"]
+    if folder is None:
+        raise ValueError(f"Say where {corpus} is: --test_data_folder=/path/to/it.")
+    whole = getattr(corpus_module(corpus), "WHOLE", {})
+    other = {**settings, **OWN_DEFAULTS, **whole, "data_folder": folder}
+    summary = prepare_corpus(other, corpus, needed=())
     rows = read_sets(summary, {**settings, "shuffle_labels": False})
     if summary.facts["official_split"]:
         rows = {name: part for name, part in rows.items() if name not in LEARNED_FROM}
@@ -273,8 +276,11 @@ def acoustic_baseline(summary: Summary) -> dict[str, dict]:
     """Figures of ridge regression on five acoustic features, on the same sets."""
     from emosphere_sb.report.baseline import evaluate_baseline
 
-    labelled = {name: summary.sets[name] for name in summary.labelled}
-    tables = evaluate_baseline(labelled, summary.data_root)
+    labelled = {
+        name: read_rows(summary.sets[name], data_root=summary.data_root)
+        for name in summary.labelled
+    }
+    tables = evaluate_baseline(labelled)
     return {name: figures(table) for name, table in tables.items() if name != "train"}
 
 

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import inspect
 import json
 import logging
 from pathlib import Path
-from types import ModuleType
 
 from ruamel.yaml.comments import CommentedMap
 
-from data_prep.manifest import Summary, prepare
-from emosphere_sb.data import corpus_statistics, read_rows
+from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
+from emosphere_sb.corpora import corpus_module, reader_settings
+from emosphere_sb.data import corpus_statistics
 from emosphere_sb.hparams import SAVED, differences, dump, read_tree
 
 logger = logging.getLogger(__name__)
 
-# A corpus is one file in data_prep/ and its name here.
-CORPORA = {
-    "MSP-Podcast": "data_prep.msp_podcast",
-    "IEMOCAP": "data_prep.iemocap",
-    "MSP-IMPROV": "data_prep.msp_improv",
-    "OwnData": "data_prep.table",
-}
-
 STAMP = "demo.json"
-# Sets that shape the weights: a run on others of these must not go on from this one's checkpoints.
-LEARNED_FROM = ("train", "valid")
 _OWN_FOLDER = "Give this one a folder of its own with --output_folder=…, or delete the old one."
-
-
-def corpus_module(corpus: str) -> ModuleType:
-    """The module that reads a corpus's label files."""
-    if corpus not in CORPORA:
-        raise ValueError(f"Unknown corpus {corpus!r}. Allowed: {', '.join(CORPORA)}.")
-    return importlib.import_module(CORPORA[corpus])
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
@@ -57,18 +38,18 @@ def find_corpus(settings: dict, corpus: str) -> Path:
     return folder
 
 
-def prepare_corpus(settings: dict, corpus: str) -> Summary:
+def prepare_corpus(
+    settings: dict, corpus: str, *, needed: tuple[str, ...] = LEARNED_FROM
+) -> Summary:
     """Write the manifests, or find them unchanged.
 
     A reader is given those settings that its ``read`` takes; each set of settings has a folder.
+    ``needed`` names the sets that must not be empty.
     """
-    module = corpus_module(corpus)
     folder = find_corpus(settings, corpus)
-    takes = inspect.signature(module.read).parameters
+    takes = reader_settings(corpus)
     options = {  # null means the reader's own default
-        key: value
-        for key, value in settings.items()
-        if key in takes and key != "data_folder" and value is not None
+        key: value for key, value in settings.items() if key in takes and value is not None
     }
     if settings["data_folder"] is None:
         from data_prep import demo
@@ -77,13 +58,14 @@ def prepare_corpus(settings: dict, corpus: str) -> Summary:
         if "release" in takes:
             options["release"] = "synthetic"  # so that no release is looked for
     limits = {key: settings[key] for key in ("min_duration", "max_duration")}
-    key = json.dumps([str(folder.absolute()), limits, options], sort_keys=True)
+    key = json.dumps([str(folder.absolute()), limits, needed, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
     return prepare(
-        module,
+        corpus_module(corpus),
         folder,
         Path(settings["results_folder"]) / corpus / "manifests" / name,
         skip=settings["skip_prep"],
+        needed=needed,
         **limits,
         **options,
     )
@@ -104,7 +86,9 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
         if kept["manifest"] == digest:
             return kept["mean"], kept["deviation"]
     logger.info("Mean and deviation over all training files (once; kept in %s)", path)
-    mean, deviation = corpus_statistics(read_rows(manifest, summary.data_root), workers=workers)
+    mean, deviation = corpus_statistics(
+        read_rows(manifest, data_root=summary.data_root), workers=workers
+    )
     _replace(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation
 

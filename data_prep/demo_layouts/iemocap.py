@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from data_prep.demo_layouts.layout import Layout, gender_of, write_lines
+from data_prep.demo_layouts.layout import Layout, couples, write_lines
 from data_prep.demo_script import Panel, Spoken, Voice
 from data_prep.demo_studio import Take
 
@@ -80,11 +80,7 @@ def voices() -> list[Voice]:
     >>> [voice.speaker for voice in voices()][:4]
     ['Ses01F', 'Ses01M', 'Ses02F', 'Ses02M']
     """
-    return [
-        Voice(name, f"Ses0{session}{gender_of(name)[0]}", gender_of(name), session)
-        for session, names in _VOICES.items()
-        for name in names.split()
-    ]
+    return couples(_VOICES, lambda session, letter: f"Ses0{session}{letter}")
 
 
 def dialogs(spoken: Sequence[Spoken]) -> dict[str, list[Turn]]:

@@ -75,6 +75,28 @@ def gender_of(name: str) -> str:
     return "Female" if name.split("+")[1] in _FEMALE else "Male"
 
 
+def couples(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
+    """The voices of a corpus in which each session has its own woman and man.
+
+    Arguments
+    ---------
+    names : mapping of str to str
+        For each session the two eSpeak voices, with a blank between them.
+    speaker : callable
+        ``speaker(session, letter)``: how the corpus names them; the letter is F or M.
+
+    Example
+    -------
+    >>> [voice.speaker for voice in couples({"2": "en+f1 en+m1"}, "{0}{1}".format)]
+    ['2F', '2M']
+    """
+    return [
+        Voice(name, speaker(session, gender_of(name)[0]), gender_of(name), session)
+        for session, pair in names.items()
+        for name in pair.split()
+    ]
+
+
 def write_lines(path: Path, lines: Iterable[str], *, encoding: str = "utf-8") -> None:
     """A text file, the same on every system, and its folder where there is none.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.demo_layouts.layout import Layout, gender_of, write_lines
+from data_prep.demo_layouts.layout import Layout, couples, write_lines
 from data_prep.demo_script import Panel, Spoken, Voice
 from data_prep.demo_studio import Take
 
@@ -55,11 +55,7 @@ def voices() -> list[Voice]:
     >>> [voice.speaker for voice in voices()][:4]
     ['F01', 'M01', 'F02', 'M02']
     """
-    return [
-        Voice(name, f"{gender_of(name)[0]}0{session}", gender_of(name), session)
-        for session, names in _VOICES.items()
-        for name in names.split()
-    ]
+    return couples(_VOICES, lambda session, letter: f"{letter}0{session}")
 
 
 def names(spoken: Sequence[Spoken]) -> dict[str, Spoken]:

@@ -7,7 +7,6 @@ the model needs no model; one on which it does nothing may have labels that cann
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from emosphere_sb.audio import SAMPLE_RATE, read_audio
-from emosphere_sb.data import read_rows
 from emosphere_sb.report.acoustics import FEATURES, acoustic_features
 from emosphere_sb.report.predictions import KEPT, PREDICTED
 from emosphere_sb.scale import DIMENSIONS
@@ -24,8 +22,7 @@ PENALTIES = tuple(10.0**exponent for exponent in range(-2, 6))
 
 
 def evaluate_baseline(
-    manifests: Mapping[str, str | os.PathLike],
-    data_root: str | os.PathLike,
+    sets: Mapping[str, Mapping[str, Mapping]],
     *,
     train: str = "train",
     workers: int = 2,
@@ -34,10 +31,8 @@ def evaluate_baseline(
 
     Arguments
     ---------
-    manifests : mapping of str to path
-        Manifest of each set, by the set's name.
-    data_root : path
-        What ``$data_root`` stands for in them.
+    sets : mapping of str to mapping
+        Rows of each set by id, as ``data_prep.manifest.read_rows`` gives them.
     train : str
         The set to learn from; utterances without labels are left out.
     workers : int
@@ -55,12 +50,12 @@ def evaluate_baseline(
     ValueError
         If there is no set of that name.
     """
-    if train not in manifests:
+    if train not in sets:
         raise ValueError(
-            f"The baseline needs the manifest of the set {train!r} to learn from; found "
-            f"{', '.join(manifests)}. Name another one with train=…."
+            f"The baseline needs the set {train!r} to learn from; found "
+            f"{', '.join(sets)}. Name another one with train=…."
         )
-    tables = {name: _truth(read_rows(path, data_root)) for name, path in manifests.items()}
+    tables = {name: _truth(rows) for name, rows in sets.items()}
     features = {name: _features(table.pop("wav"), workers) for name, table in tables.items()}
     learn = tables.pop(train)
     # Unknown speakers may be the same person: they count as one.

@@ -88,11 +88,22 @@ def test_corpus_without_folds_says_so(root, smoke_corpus, tmp_path):
     from emosphere_sb.recipe import run
 
     options = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--fold=all"]
-    with pytest.raises(ValueError, match="MSP-Podcast has no folds"):
+    with pytest.raises(ValueError, match=r"--fold belongs to .* and does nothing for MSP-Pod"):
         run(
             [str(root / "hparams" / "emosphere.yaml"), "--row=smoke", *options],
             corpus="MSP-Podcast",
         )
+
+
+def test_partition_without_folds_says_so(root, tmp_path):
+    from data_prep import demo
+    from emosphere_sb.recipe import run
+
+    demo.write("OwnData", tmp_path / "own", size="smoke")
+    options = ["--row=smoke", f"--data_folder={tmp_path}/own", f"--results_folder={tmp_path}"]
+    options += ["--label_low=1", "--label_high=7", "--fold=all"]
+    with pytest.raises(ValueError, match=r"'split' of OwnData has no folds; .* --partition=…"):
+        run([str(root / "hparams" / "emosphere.yaml"), *options], corpus="OwnData")
 
 
 def test_output_folder_is_refused_with_all_folds(root, corpus, tmp_path):

@@ -27,12 +27,12 @@ def read(data_folder):
 
 
 def test_fourth_corpus_runs_from_end_to_end(root, tmp_path, monkeypatch):
-    from emosphere_sb import workspace
+    from emosphere_sb import corpora
     from emosphere_sb.recipe import run
 
     (tmp_path / "fourth_corpus.py").write_text(READER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(workspace.CORPORA, "Fourth", "fourth_corpus")
+    monkeypatch.setitem(corpora.CORPORA, "Fourth", "fourth_corpus")
     data, chance, lines = tmp_path / "data", np.random.default_rng(1), []
     data.mkdir()
     for number in range(30):

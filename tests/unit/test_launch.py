@@ -151,7 +151,8 @@ def test_fault_of_the_program_is_not_hidden(monkeypatch):
 def test_keys_of_an_own_file_are_known(tmp_path):
     text = (HPARAMS / "emosphere.yaml").read_text(encoding="utf-8")
     (tmp_path / "own.yaml").write_text(text + "\ndebug: False\n", encoding="utf-8")
-    tree, options = read_command([str(tmp_path / "own.yaml"), "--debug=True", "--jit"])
+    words = [str(tmp_path / "own.yaml"), "--debug=True", "--jit"]
+    tree, options = read_command(words, corpus="IEMOCAP")
     assert tree["debug"] is True
     assert options == {"jit": True}
 

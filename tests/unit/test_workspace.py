@@ -9,14 +9,12 @@ import pytest
 import soundfile
 
 import data_prep.demo
-from data_prep.manifest import Summary
-from emosphere_sb import workspace
+from data_prep.manifest import COLUMNS, Summary
+from emosphere_sb import corpora, workspace
 from emosphere_sb.arguments import HPARAMS, Arguments
 from emosphere_sb.hparams import merge, read_tree, scalars
 from emosphere_sb.workspace import (
-    CORPORA,
     claim_folder,
-    corpus_module,
     default_folder,
     find_corpus,
     prepare_corpus,
@@ -29,11 +27,12 @@ def summary(tmp_path):
     """Two sets of two short files each."""
     chance = np.random.default_rng(0)
     for name in ("train", "valid"):
-        lines = ["ID,duration,wav"]
+        lines = [",".join(COLUMNS)]
         for number in range(2):
             signal = chance.normal(0.1, 0.2, 1000 * (number + 1)).clip(-1, 1)
             soundfile.write(tmp_path / f"{name}{number}.wav", signal, 16000, subtype="FLOAT")
-            lines.append(f"{name}{number},{len(signal) / 16000!r},$data_root/{name}{number}.wav")
+            row = [f"{name}{number}", repr(len(signal) / 16000), f"$data_root/{name}{number}.wav"]
+            lines.append(",".join(row + [""] * (len(COLUMNS) - 3)))
         (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return summary_in(tmp_path)
 
@@ -93,20 +92,6 @@ def test_corpus_without_a_synthetic_layout_is_not_told_of_the_demo(written):
     assert written == []
 
 
-@pytest.mark.parametrize("corpus", CORPORA)
-def test_corpus_has_a_module_that_reads(corpus):
-    module = corpus_module(corpus)
-    assert module.NAME
-    assert callable(module.read)
-
-
-def test_unknown_corpus_names_those_there_are():
-    with pytest.raises(
-        ValueError, match=r"Unknown corpus 'X'. Allowed: MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData"
-    ):
-        corpus_module("X")
-
-
 @pytest.fixture
 def asked(monkeypatch):
     """Calls of prepare, for a reader with three options."""
@@ -114,6 +99,7 @@ def asked(monkeypatch):
     module.read = lambda data_folder, *, release="own", drop_train=(), label_low=None: None
     calls = []
     monkeypatch.setattr(workspace, "corpus_module", lambda corpus: module)
+    monkeypatch.setattr(corpora, "corpus_module", lambda corpus: module)
     monkeypatch.setattr(workspace, "prepare", lambda *a, **k: calls.append((a, k)))
     return calls
 
@@ -134,7 +120,7 @@ def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
         "drop_train": ["other"], "label_low": 0, "skip": True, "min_duration": 0.025,
-        "max_duration": 60.0,
+        "max_duration": 60.0, "needed": ("train", "valid"),
     }  # fmt: skip
 
 

@@ -154,12 +154,13 @@ def test_unknown_values_stay_unknown(corpus):
     assert found.sets["train"][-1] == Utterance("b", "Audios/b.wav", 2.0, None, None, "neutral")
 
 
-def test_test3_from_partitions_and_from_the_audio(corpus, tmp_path, wav, rows_of):
+@pytest.mark.parametrize("file", ["Partitions.txt", "Labels/partition.txt"])
+def test_test3_from_partitions_and_from_the_audio(file, corpus, tmp_path, wav, rows_of):
     root = corpus()
     wav(root / "Audios" / "MSP-PODCAST_test3_0002.wav")
     wav(root / "Audios" / "MSP-PODCAST_test3_0001.wav")
     text = "Test Sets\nTrain; MSP-PODCAST_0001_0008.wav\nTest3;MSP-PODCAST_test3_0001.wav\n"
-    (root / "Partitions.txt").write_text(text + " Test3 ; MSP-PODCAST_test3_0003.wav \n")
+    (root / file).write_text(text + " Test3 ; MSP-PODCAST_test3_0003.wav \n")
     summary = prepare(msp_podcast, root, tmp_path / "out")
     name = "MSP-PODCAST_test3_000"
     assert rows_of(summary.sets["test3"])[1:] == [

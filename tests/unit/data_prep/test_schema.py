@@ -9,7 +9,7 @@ from speechbrain.dataio.dataio import load_data_csv
 
 from data_prep.audio_check import Header
 from data_prep.corpus import Utterance
-from data_prep.manifest import COLUMNS, prepare, read_manifest, replacements, validate
+from data_prep.manifest import COLUMNS, prepare, read_manifest, read_rows, replacements, validate
 from data_prep.schema import manifest_row
 
 NAMES = ["a b", "a:b", "ä ß 語", "a,b", 'a "b"', "$", "$data", "$data_rooted", "50$", "é=?#%&'"]
@@ -25,6 +25,8 @@ def test_names_of_files_survive_speechbrain(data, tmp_path, wav, name, reader, s
     summary = prepare(reader(sets), data, tmp_path / "out")
     row = load_data_csv(summary.sets["train"], replacements(summary.data_root))[name]
     assert row["wav"] == str(path) and row["transcript"] == f"'{name}'"
+    own = read_rows(summary.sets["train"], data_root=summary.data_root)[name]
+    assert own == {key: row[key] for key in COLUMNS[1:]} and type(own["duration"]) is float
     frame = read_manifest(summary.sets["train"], data_root=summary.data_root)
     assert frame.set_index("ID").wav[name] == str(path)
 
@@ -53,6 +55,14 @@ def test_speaker_called_na_stays_text(data, tmp_path, reader, sets_of, utterance
     assert (frame.speaker[0], frame.emotion[0]) == ("NA", "null")
 
 
+def test_only_the_word_at_the_beginning_is_replaced(tmp_path):
+    row = ["a", "1.25", "$data_root/x/$data_root.wav", *[""] * (len(COLUMNS) - 3)]
+    (tmp_path / "m.csv").write_text(f"{','.join(COLUMNS)}\n{','.join(row)}\n")
+    expected = {"duration": 1.25, "wav": "/corpus/x/$data_root.wav"}
+    rows = read_rows(tmp_path / "m.csv", data_root="/corpus")
+    assert rows == {"a": {**dict.fromkeys(COLUMNS[1:], ""), **expected}}
+
+
 @given(st.integers(1, 10**8), st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000]))
 def test_duration_gives_back_the_frames(frames, rate):
     row = manifest_row(Utterance("a", "a.wav", 1.0), Header(frames, rate, 1))
@@ -77,13 +87,14 @@ def test_labels_that_are_kept_are_exact(tmp_path_factory, reader, labels):
         assert [None if np.isnan(value) else value for value in found] == list(vad)
 
 
-def test_missing_column_in_a_manifest(tmp_path):
+@pytest.mark.parametrize("reader_of_it", [read_manifest, read_rows])
+def test_missing_column_in_a_manifest(reader_of_it, tmp_path):
     path = tmp_path / "train.csv"
     path.write_text("ID,duration,wav\n")
     with pytest.raises(
         ValueError, match=r"Manifest train.csv has no column 'sample_rate', 'valence'"
     ):
-        read_manifest(path)
+        reader_of_it(path)
 
 
 def test_extra_column_in_a_manifest():

@@ -172,6 +172,60 @@ def test_speakers_are_divided_without_a_split_column(folder):
     assert found.protocol["partition"] == "by_speaker"
 
 
+def speakers_of(corpus):
+    return {name: {row.speaker for row in rows} for name, rows in corpus.sets.items()}
+
+
+def test_cross_validation_over_speakers(folder):
+    root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
+    tested = []
+    for fold in (1, 2, 3, 4):
+        found = table.read(root, **SCALE, partition="folds", folds=4, fold=fold)
+        sets = speakers_of(found)
+        assert list(sets) == ["train", "valid", "test"]
+        assert sum(map(len, sets.values())) == len(set().union(*sets.values())) == 10
+        facts = {key: found.protocol[key] for key in found.protocol if "drop" not in key}
+        assert facts == {
+            "partition": "folds", "fold": fold, "folds": 4, "partition_seed": 1,
+            "divided_by": "speaker", "speakers": {name: len(names) for name, names in sets.items()},
+        }  # fmt: skip
+        tested.append(sets["test"])
+    assert sorted(map(len, tested)) == [2, 2, 3, 3]
+    assert set().union(*tested) == {f"s{k}" for k in range(10)}
+
+
+def test_folds_do_not_look_at_a_split_column(folder):
+    lines = [f"{line},train" for line in many(6)]
+    root = folder(lines, header="file,valence,arousal,dominance,speaker,split", audio=False)
+    found = table.read(root, **SCALE, partition="folds", folds=3)
+    assert [len(names) for names in speakers_of(found).values()] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"fold": 2}, "fold must be 1: the partition 'by_speaker' has no folds; found 2.*=folds"),
+        ({"partition": "speaker"}, "one of split, by_speaker, folds, whole; found 'speaker'"),
+        ({"partition": "split"}, "needs a column split in .*labels.csv; there is none"),
+        ({"partition": "folds", "fold": 6}, "whole number from 1 to 5; found 6"),
+        ({"partition": "folds", "folds": 11}, "11 folds need as many speakers; found 10: s0"),
+        ({"partition": "folds", "folds": 2}, "at least 3 parts; found 2"),
+    ],
+)
+def test_partition_that_cannot_be(folder, options, text):
+    root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
+    with pytest.raises(ValueError, match=text):
+        table.read(root, **SCALE, **options)
+
+
+def test_whole_table_as_one_test_set(folder, tmp_path):
+    """A set of two speakers who are in two splits: no division is needed to test on it."""
+    root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
+    summary = prepare(table, root, tmp_path / "out", needed=(), **SCALE, **table.WHOLE)
+    assert list(summary.sets) == ["test"]
+    assert set(read_manifest(summary.sets["test"]).ID) == {"a", "b", "c-d", "e"}
+
+
 def test_rows_without_a_speaker_are_used_for_training(folder):
     lines = [*many(), "x.wav,1,2,3,", "y.wav,1,2,3,unknown"]
     root = folder(lines, header="file,valence,arousal,dominance,speaker", audio=False)

@@ -1,7 +1,5 @@
 """Ridge regression against other solvers, and the whole baseline on files made by hand."""
 
-import csv
-
 import numpy as np
 import pytest
 import soundfile
@@ -110,44 +108,43 @@ def test_one_speaker_is_too_few(drawn):
 
 
 @pytest.fixture
-def manifests(tmp_path):
+def sets(tmp_path):
     """Noise whose level is the arousal and whose length is the valence; dominance is empty."""
     rng = np.random.default_rng(3)
     (tmp_path / "wav").mkdir()
-    paths = {}
+    found = {}
     for name, count in (("train", 40), ("test", 12), ("hidden", 3)):
-        paths[name] = tmp_path / f"{name}.csv"
-        with paths[name].open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, COLUMNS, restval="")
-            table.writeheader()
-            for i in range(count):
-                valence, arousal = rng.uniform(1, 7, 2)
-                seconds, level = 0.3 + 0.1 * valence, 0.005 * 10 ** (0.2 * arousal)
-                noise = level * rng.standard_normal(round(16000 * seconds))
-                soundfile.write(tmp_path / "wav" / f"{name}{i}.wav", np.clip(noise, -1, 1), 16000)
-                row = {"ID": f"{name}{i}", "duration": seconds, "speaker": f"{name}{i % 5}"}
-                row["wav"] = f"$data_root/wav/{name}{i}.wav"
-                if name != "hidden":
-                    row |= {"valence": valence, "arousal": arousal, "dominance": (i % 2) * 2 + 1}
-                table.writerow(row)
-    return paths
+        found[name] = {}
+        for i in range(count):
+            valence, arousal = rng.uniform(1, 7, 2)
+            seconds, level = 0.3 + 0.1 * valence, 0.005 * 10 ** (0.2 * arousal)
+            noise = level * rng.standard_normal(round(16000 * seconds))
+            path = tmp_path / "wav" / f"{name}{i}.wav"
+            soundfile.write(path, np.clip(noise, -1, 1), 16000)
+            row = dict.fromkeys(COLUMNS[1:], "")
+            row |= {"duration": seconds, "speaker": f"{name}{i % 5}", "wav": str(path)}
+            if name != "hidden":
+                vad = (valence, arousal, (i % 2) * 2 + 1)
+                row |= dict(zip(DIMENSIONS, map(str, vad), strict=True))
+            found[name][f"{name}{i}"] = row
+    return found
 
 
-def test_the_baseline_predicts_what_the_features_show(manifests, tmp_path):
-    tables = evaluate_baseline(manifests, tmp_path)
+def test_the_baseline_predicts_what_the_features_show(sets):
+    tables = evaluate_baseline(sets)
     assert list(tables) == ["test", "hidden"]
     result = figures(tables["test"])
     assert result["valence"]["ccc"] > 0.98 and result["arousal"]["ccc"] > 0.95
     assert abs(result["dominance"]["ccc"]) < 0.4
 
 
-def test_a_set_without_labels_is_predicted_all_the_same(manifests, tmp_path):
-    table = evaluate_baseline(manifests, tmp_path)["hidden"]
+def test_a_set_without_labels_is_predicted_all_the_same(sets):
+    table = evaluate_baseline(sets)["hidden"]
     assert table["ID"].tolist() == ["hidden0", "hidden1", "hidden2"]
     assert table[list(DIMENSIONS)].isna().all(axis=None)
     assert np.isfinite(table[[f"{name}_predicted" for name in DIMENSIONS]]).all(axis=None)
 
 
-def test_a_missing_training_set_is_named(manifests, tmp_path):
+def test_a_missing_training_set_is_named(sets):
     with pytest.raises(ValueError, match="'train' to learn from; found test"):
-        evaluate_baseline({"test": manifests["test"]}, tmp_path)
+        evaluate_baseline({"test": sets["test"]})

@@ -1,0 +1,67 @@
+"""The corpora that a recipe can be run on, and the settings that each of them has."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from types import ModuleType
+
+# A corpus is one file in data_prep/ and its name here.
+CORPORA = {
+    "MSP-Podcast": "data_prep.msp_podcast",
+    "IEMOCAP": "data_prep.iemocap",
+    "MSP-IMPROV": "data_prep.msp_improv",
+    "OwnData": "data_prep.table",
+}
+
+
+def corpus_module(corpus: str) -> ModuleType:
+    """The module that reads a corpus's label files.
+
+    Raises
+    ------
+    ValueError
+        If there is no such corpus.
+    """
+    if corpus not in CORPORA:
+        raise ValueError(f"Unknown corpus {corpus!r}. Allowed: {', '.join(CORPORA)}.")
+    return importlib.import_module(CORPORA[corpus])
+
+
+def reader_settings(corpus: str) -> set[str]:
+    """Names of the settings that a corpus's ``read`` takes."""
+    return set(inspect.signature(corpus_module(corpus).read).parameters) - {"data_folder"}
+
+
+def refuse_foreign(keys: Iterable[str], corpora: Iterable[str]) -> None:
+    """Refuse settings that only other corpora have: nobody shall think that they did something.
+
+    Arguments
+    ---------
+    keys : iterable of str
+        As written on the command line. What a row sets is not asked: rows serve all corpora.
+    corpora : iterable of str
+        Those of the run.
+
+    Raises
+    ------
+    ValueError
+        Naming the setting, and the corpora that have it.
+
+    Example
+    -------
+    >>> refuse_foreign(["seed", "fold"], ["IEMOCAP"])
+    >>> refuse_foreign(["four_classes"], ["MSP-IMPROV"])
+    Traceback (most recent call last):
+    ValueError: --four_classes belongs to IEMOCAP and does nothing for MSP-IMPROV; leave it out.
+    """
+    names = list(corpora)
+    taken = set().union(*(reader_settings(name) for name in names))
+    for key in keys:
+        owners = [name for name in CORPORA if key in reader_settings(name)]
+        if owners and key not in taken:
+            raise ValueError(
+                f"--{key} belongs to {', '.join(owners)} and does nothing for "
+                f"{', '.join(names)}; leave it out."
+            )
