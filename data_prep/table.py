@@ -127,6 +127,8 @@ def read(
         seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
         facts = {"fold": int(fold), "folds": int(folds)} if folds_asked else {"shares": shares}
         corpus.protocol.update(facts, partition_seed=seed)
+        if folds_asked:  # so that runs over 5 and over 10 folds have folders of their own
+            corpus.protocol["partition"] = f"{int(folds)}_folds"
         _by_speaker(
             corpus,
             [row for _, row in rows],

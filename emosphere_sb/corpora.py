@@ -24,9 +24,7 @@ def corpus_module(corpus: str) -> ModuleType:
     ValueError
         If there is no such corpus.
     """
-    if corpus not in CORPORA:
-        raise ValueError(f"Unknown corpus {corpus!r}. Allowed: {', '.join(CORPORA)}.")
-    return importlib.import_module(CORPORA[corpus])
+    return importlib.import_module(CORPORA[corpus_name(corpus)])
 
 
 def reader_settings(corpus: str) -> set[str]:
@@ -34,15 +32,34 @@ def reader_settings(corpus: str) -> set[str]:
     return set(inspect.signature(corpus_module(corpus).read).parameters) - {"data_folder"}
 
 
-def refuse_foreign(keys: Iterable[str], corpora: Iterable[str]) -> None:
+def corpus_name(text: str) -> str:
+    """A corpus's name as it is written here, whatever the case of its letters.
+
+    Raises
+    ------
+    ValueError
+        If there is no such corpus.
+
+    Example
+    -------
+    >>> corpus_name("msp-improv")
+    'MSP-IMPROV'
+    """
+    for name in CORPORA:
+        if name.casefold() == text.casefold():
+            return name
+    raise ValueError(f"Unknown corpus {text!r}. Allowed: {', '.join(CORPORA)}.")
+
+
+def refuse_foreign(keys: Iterable[str], corpus: str) -> None:
     """Refuse settings that only other corpora have: nobody shall think that they did something.
 
     Arguments
     ---------
     keys : iterable of str
         As written on the command line. What a row sets is not asked: rows serve all corpora.
-    corpora : iterable of str
-        Those of the run.
+    corpus : str
+        The one that is trained on.
 
     Raises
     ------
@@ -51,17 +68,16 @@ def refuse_foreign(keys: Iterable[str], corpora: Iterable[str]) -> None:
 
     Example
     -------
-    >>> refuse_foreign(["seed", "fold"], ["IEMOCAP"])
-    >>> refuse_foreign(["four_classes"], ["MSP-IMPROV"])
+    >>> refuse_foreign(["seed", "fold"], "IEMOCAP")
+    >>> refuse_foreign(["four_classes"], "MSP-IMPROV")
     Traceback (most recent call last):
-    ValueError: --four_classes belongs to IEMOCAP and does nothing for MSP-IMPROV; leave it out.
+    ValueError: --four_classes belongs to IEMOCAP and does nothing for MSP-IMPROV; leave it out \
+(settings of a --test_corpus go into --test_options).
     """
-    names = list(corpora)
-    taken = set().union(*(reader_settings(name) for name in names))
     for key in keys:
         owners = [name for name in CORPORA if key in reader_settings(name)]
-        if owners and key not in taken:
+        if owners and key not in reader_settings(corpus):
             raise ValueError(
-                f"--{key} belongs to {', '.join(owners)} and does nothing for "
-                f"{', '.join(names)}; leave it out."
+                f"--{key} belongs to {', '.join(owners)} and does nothing for {corpus}; leave it "
+                f"out (settings of a --test_corpus go into --test_options)."
             )

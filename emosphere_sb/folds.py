@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,20 +12,25 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml.comments import CommentedMap
 
-from emosphere_sb.hparams import ALL_FOLDS, SAVED, differences, read_tree, scalars
+from data_prep.manifest import Summary
+from emosphere_sb.cross import metrics_file, other_corpus
+from emosphere_sb.hparams import ALL_FOLDS, SAVED, copy_tree, differences, read_tree, scalars
 from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import read_predictions
 from emosphere_sb.report.screen import APART
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.workspace import default_folder, prepare_corpus
+from emosphere_sb.workspace import default_folder, is_on, prepare_corpus
 
 logger = logging.getLogger(__name__)
 
-QUOTED = ("corpus", "partition", "row", "seed", "synthetic")
+COLUMNS = (*DIMENSIONS, "mean_ccc")
 
 
 def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     """Run every fold that is not finished, then sum them up.
+
+    All folds are prepared before the first one is trained, so that a corpus that does not allow one
+    of them says so at once.
 
     Arguments
     ---------
@@ -50,46 +55,62 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     """
     if tree["output_folder"]:
         raise ValueError("--fold=all gives each fold its own folder; leave --output_folder out.")
-    folders, folds = [], {}
-    for number in range(1, number_of_folds(tree, corpus) + 1):
-        one = copy.deepcopy(tree)
-        one["fold"] = number
-        folder = fold_folder(one, corpus)
-        folds[str(number)] = finished(one, folder) or run(one, options, corpus=corpus)
+    folders, results = [], {}
+    for one, summary in prepared_folds(tree, corpus):
+        folder = default_folder(scalars(one), summary)
+        if not is_finished(one, folder, summary):
+            run(one, options, corpus=corpus)
+        results[str(one["fold"])] = load_results(folder, one["test_corpus"])
         folders.append(folder)
-    summary = summarise(folds, folders)
-    place = folders[0].parent.with_name(folders[0].parent.name.rpartition("-")[0] + f"-{ALL_FOLDS}")
-    place = place / folders[0].name
+    found = summarise(results, folders)
+    name = f"{found['protocol']['partition']}-{ALL_FOLDS}"
+    place = folders[0].parent.with_name(name) / folders[0].name
     place.mkdir(parents=True, exist_ok=True)
-    write_json(summary, place / "summary.json")
-    logger.info("Summary over %d folds: %s", len(folds), place / "summary.json")
-    return {**summary, "folder": str(place)}
+    write_json(found, place / "summary.json")
+    logger.info("Summary over %d folds: %s", len(results), place / "summary.json")
+    return {**found, "folder": str(place)}
 
 
-def number_of_folds(tree: CommentedMap, corpus: str) -> int:
-    """How many folds the chosen partition has."""
-    protocol = prepare_corpus({**scalars(tree), "fold": 1}, corpus).protocol
-    if "folds" not in protocol:
-        raise ValueError(
-            f"The partition {protocol['partition']!r} of {corpus} has no folds; leave --fold=all "
-            f"out, or choose one that has with --partition=…."
-        )
-    return protocol["folds"]
+def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, Summary]]:
+    """The tree and the manifests of each fold; the corpus that is tested on is prepared too."""
+    prepared, number, last = [], 1, 1
+    while number <= last:
+        one = copy_tree(tree)
+        one["fold"] = number
+        summary = prepare_corpus(scalars(one), corpus)
+        if "folds" not in summary.protocol:
+            raise ValueError(
+                f"The partition {summary.protocol.get('partition')!r} of {corpus} has no folds; "
+                f"leave --fold=all out, or choose one that has with --partition=…."
+            )
+        last = summary.protocol["folds"]
+        prepared.append((one, summary))
+        number += 1
+    other_corpus(scalars(tree), prepared[0][1])
+    return prepared
 
 
-def fold_folder(tree: CommentedMap, corpus: str) -> Path:
-    """Where a fold's run lies."""
-    settings = scalars(tree)
-    return default_folder(settings, prepare_corpus(settings, corpus))
-
-
-def finished(tree: CommentedMap, folder: Path) -> dict | None:
-    """The metrics of a fold that ran to its end with the same settings, if there are any."""
-    path, saved = folder / "metrics.json", folder / SAVED
-    if not path.is_file() or not saved.is_file() or differences(tree, read_tree(saved)):
-        return None
+def is_finished(tree: CommentedMap, folder: Path, summary: Summary) -> bool:
+    """Whether a fold ran to its end, with the same settings on the same data."""
+    wanted = [folder / "metrics.json"]
+    if tree["test_corpus"]:
+        wanted.append(metrics_file(folder, tree["test_corpus"]))
+    saved = folder / SAVED
+    if not saved.is_file() or not all(path.is_file() for path in wanted):
+        return False
+    if differences(tree, read_tree(saved)) or not is_on(folder, summary):
+        return False  # the run itself says what is different
     logger.info("Finished before: %s", folder)
-    return json.loads(path.read_text(encoding="utf-8"))
+    return True
+
+
+def load_results(folder: Path, other: str | None) -> dict:
+    """The figures that a run left, those on another corpus included."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    if other:
+        foreign = json.loads(metrics_file(folder, other).read_text(encoding="utf-8"))
+        metrics |= {name: row for name, row in foreign.items() if name not in APART}
+    return metrics
 
 
 def summarise(folds: Mapping[str, Mapping], folders: Sequence[Path]) -> dict:
@@ -98,34 +119,61 @@ def summarise(folds: Mapping[str, Mapping], folders: Sequence[Path]) -> dict:
     The two differ: the mean over folds weighs every fold alike and sees no difference between
     folds' means, the pooled CCC does.
     """
-    metrics = next(iter(folds.values()))
-    names = [name for name in metrics if name not in (*APART, "valid")]
+    first, *others = folds.values()
+    names = [name for name in first if name not in (*APART, "valid")]
+    protocol = {  # what holds for every fold
+        key: value
+        for key, value in first["protocol"].items()
+        if all(other["protocol"].get(key) == value for other in others)
+    }
     return {
         "by_fold": {name: over_folds(name, folds, folders) for name in names},
-        "protocol": {key: metrics["protocol"][key] for key in QUOTED},
+        "protocol": protocol,
     }
 
 
 def over_folds(name: str, folds: Mapping[str, Mapping], folders: Sequence[Path]) -> dict:
-    """One test set over all folds."""
+    """One test set over all folds.
+
+    A fold whose CCC is not defined (a dimension without labels, or constant) is left out of mean
+    and deviation; ``defined`` counts the others. Predictions are pooled only where the folds' test
+    sets have no utterance in common: those of another corpus are the same in each.
+    """
     by_fold = {number: ccc_of(metrics[name]) for number, metrics in folds.items()}
-    columns = {key: [row[key] for row in by_fold.values()] for key in (*DIMENSIONS, "mean_ccc")}
+    columns = {
+        key: [row[key] for row in by_fold.values() if row[key] is not None] for key in COLUMNS
+    }
     tables = [read_predictions(folder / "predictions" / f"{name}.csv") for folder in folders]
+    pooled = pd.concat(tables, ignore_index=True)
     return {
         "folds": by_fold,
-        "mean_over_folds": {key: statistics.mean(values) for key, values in columns.items()},
+        "defined": {key: len(values) for key, values in columns.items()},
+        "mean_over_folds": {key: mean(values) for key, values in columns.items()},
         "deviation_over_folds": {key: deviation(values) for key, values in columns.items()},
-        "pooled": ccc_of(figures(pd.concat(tables, ignore_index=True))),
-        "utterances": sum(len(table) for table in tables),
+        "pooled": ccc_of(figures(pooled)) if pooled["ID"].is_unique else None,
+        "utterances": int(pooled["ID"].nunique()),
     }
 
 
-def ccc_of(figures_of_set: Mapping) -> dict[str, float]:
-    """CCC of each dimension and their mean."""
+def ccc_of(figures_of_set: Mapping) -> dict[str, float | None]:
+    """CCC of each dimension and their mean; ``None`` where it is not defined."""
     ccc = {name: figures_of_set[name]["ccc"] for name in DIMENSIONS}
-    return {**ccc, "mean_ccc": figures_of_set["mean_ccc"]}
+    ccc["mean_ccc"] = figures_of_set["mean_ccc"]
+    return {key: value if is_known(value) else None for key, value in ccc.items()}
 
 
-def deviation(values: Sequence[float]) -> float:
-    """Standard deviation over folds (n - 1); 0 for one fold."""
+def is_known(value: float | None) -> bool:
+    """Whether a figure is there: JSON has null for NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Mean over folds, ``None`` where there is none."""
+    return statistics.mean(values) if values else None
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation over folds (n - 1); 0 for one fold, ``None`` where there is none."""
+    if not values:
+        return None
     return statistics.stdev(values) if len(values) > 1 else 0.0

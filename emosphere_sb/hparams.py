@@ -22,14 +22,14 @@ from emosphere_sb.arguments import HPARAMS, Arguments
 # What may differ between two runs that claim the same output folder: it changes no result.
 HARMLESS = (
     "data_folder", "results_folder", "output_folder", "skip_prep", "eval_batch", "num_workers",
-    "test_corpus", "test_data_folder", "tensorboard", "acoustic_baseline", "dry_run",
-    "gradient_checkpointing",
+    "test_corpus", "test_data_folder", "test_options", "tensorboard", "acoustic_baseline",
+    "dry_run", "gradient_checkpointing",
 )  # fmt: skip
 
 # Text whatever they look like: release 1.10 is not 1.1, and a folder may be called 007.
 TEXT = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
-    "test_corpus", "test_data_folder", "demo_size",
+    "test_corpus", "test_data_folder", "test_options", "demo_size",
 )  # fmt: skip
 # Null in the file, and a number otherwise.
 NUMBERS = ("layerdrop", "label_low", "label_high")
@@ -158,8 +158,10 @@ def _check_kind(key: str, old: Any, new: Any, source: str, tree: CommentedMap) -
     if (expected in (None, found) and new is not None) or (expected, found) == (NUMBER, WHOLE):
         return
     expected = expected or "a value"
+    hint = f" Write [{new}], in quotes on a command line." if expected == "a list" else ""
     raise ValueError(
         f"{source}: {key} must be {expected}; found {'null' if new is None else repr(str(new))}."
+        f"{hint}"
     )
 
 
@@ -216,6 +218,11 @@ def dump(tree: CommentedMap) -> str:
     writer.width = 4096  # a wrapped line would break a reference apart
     writer.dump(tree, stream)
     return stream.getvalue()
+
+
+def copy_tree(tree: CommentedMap) -> CommentedMap:
+    """A copy with all tags (``copy.deepcopy`` loses those of empty lists)."""
+    return YAML().load(dump(tree))
 
 
 def build(tree: CommentedMap) -> dict[str, Any]:

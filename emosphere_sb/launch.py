@@ -7,7 +7,7 @@ import os
 import sys
 
 from emosphere_sb.arguments import HPARAMS, RUN_OPTIONS, USAGE, parse_arguments
-from emosphere_sb.corpora import refuse_foreign
+from emosphere_sb.corpora import corpus_name, refuse_foreign
 from emosphere_sb.hparams import merge, read_rows, read_tree
 
 
@@ -59,7 +59,14 @@ def read_command(arguments: list[str], *, corpus: str) -> tuple:
         )
     parsed = parse_arguments(arguments, known)
     tree = merge(parsed)
-    refuse_foreign(parsed.overrides, filter(None, (corpus, tree["test_corpus"])))
+    refuse_foreign(parsed.overrides, corpus)
+    if (tree["test_corpus"] is None) != (tree["test_data_folder"] is None):
+        raise ValueError(
+            f"--test_corpus and --test_data_folder belong together; found "
+            f"{tree['test_corpus']} and {tree['test_data_folder']}."
+        )
+    if tree["test_corpus"] is not None:
+        tree["test_corpus"] = corpus_name(tree["test_corpus"])
     return tree, parsed.run_options
 
 

@@ -14,10 +14,11 @@ import speechbrain as sb
 import torch
 from ruamel.yaml.comments import CommentedMap
 
-from data_prep.manifest import LEARNED_FROM, Summary, read_rows, summary_lines
+from data_prep.manifest import Summary, read_rows, summary_lines
 from emosphere_sb import data
 from emosphere_sb.brain import EmoSphereBrain
 from emosphere_sb.corpora import corpus_module
+from emosphere_sb.cross import metrics_file, other_corpus
 from emosphere_sb.folds import run_folds
 from emosphere_sb.hparams import ALL_FOLDS, build, scalars
 from emosphere_sb.launch import read_command
@@ -36,11 +37,6 @@ from emosphere_sb.workspace import (
 
 logger = logging.getLogger(__name__)
 
-# Settings of the corpus that is trained on, which mean nothing to another one.
-OWN_DEFAULTS = {
-    "partition": None, "fold": 1, "release": None, "labels_file": None, "audio_folder": None,
-    "drop_train": [], "drop_valid": [], "drop_test": [],
-}  # fmt: skip
 SCHEDULES = ("constant", "linear", "cosine")
 
 
@@ -69,6 +65,8 @@ def run(arguments: list[str], *, corpus: str) -> dict:
 
 def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
+    if options.get("debug"):
+        tree["row"] += "+debug"  # its files must not be taken for those of a whole run
     if tree["fold"] == ALL_FOLDS:
         return run_folds(tree, options, corpus=corpus, run=run_one)
     return run_one(tree, options, corpus=corpus)
@@ -80,10 +78,9 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     check_device(options)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("Training runs in one process so far; found torchrun with WORLD_SIZE > 1.")
-    if options.get("debug"):
-        tree["row"] += "+debug"  # its files must not be taken for those of a whole run
     settings = scalars(tree)
     summary = prepare_corpus(settings, corpus)
+    other = other_corpus(settings, summary)  # before training: it may be what cannot be read
     hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
     folder = claim_folder(tree, settings, summary)
     sb.create_experiment_directory(str(folder), save_env_desc=False)
@@ -94,10 +91,6 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     brain = make_brain(hparams, options, sets, folder)
     fit(brain, hparams, sets, summary)
     results = report_sets(folder, predict(brain, hparams, sets, rows, summary))
-    if settings["test_corpus"]:
-        other, foreign = other_corpus(settings)
-        foreign_sets = make_datasets(foreign, other, hparams)
-        results |= report_sets(folder, predict(brain, hparams, foreign_sets, foreign, other))
     beside = {"cap": demo_cap(summary, rows)}
     if settings["acoustic_baseline"]:
         beside["acoustic_baseline"] = acoustic_baseline(summary)
@@ -107,7 +100,15 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
         "process_seconds": round(time.time() - started, 1),
     }
     origin = {"machine": machine(), "folder": str(folder)}
-    return write_metrics(folder, results, protocol, {**cost, **memory(), **origin}, beside)
+    cost |= {**memory(), **origin}
+    metrics = write_metrics(folder / "metrics.json", results, protocol, cost, beside)
+    if other is None:
+        return metrics
+    sets = make_datasets(other.rows, other.summary, hparams)
+    foreign = report_sets(folder, predict(brain, hparams, sets, other.rows, other.summary))
+    protocol |= {"trained_on": summary.corpus, "tested_on": other.facts()}
+    write_metrics(metrics_file(folder, other.name), foreign, protocol, cost, {})
+    return {**foreign, **metrics}
 
 
 def check_device(options: dict) -> None:
@@ -126,25 +127,6 @@ def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
     if settings["shuffle_labels"]:
         deal_out_labels(rows["train"], settings["seed"])
     return rows
-
-
-def other_corpus(settings: dict) -> tuple[Summary, dict[str, dict]]:
-    """Another corpus to test on: its official test sets, or all of it where it has none.
-
-    It is prepared by its own defaults, and its predictions and figures are on its own scale.
-    """
-    corpus, folder = settings["test_corpus"], settings["test_data_folder"]
-    if folder is None:
-        raise ValueError(f"Say where {corpus} is: --test_data_folder=/path/to/it.")
-    whole = getattr(corpus_module(corpus), "WHOLE", {})
-    other = {**settings, **OWN_DEFAULTS, **whole, "data_folder": folder}
-    summary = prepare_corpus(other, corpus, needed=())
-    rows = read_sets(summary, {**settings, "shuffle_labels": False})
-    if summary.facts["official_split"]:
-        rows = {name: part for name, part in rows.items() if name not in LEARNED_FROM}
-    else:
-        rows = {"all": {key: row for part in rows.values() for key, row in part.items()}}
-    return summary, {f"{corpus}-{name}": part for name, part in rows.items()}
 
 
 def deal_out_labels(rows: dict[str, dict], seed: int) -> None:

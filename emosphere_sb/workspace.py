@@ -17,7 +17,11 @@ from emosphere_sb.hparams import SAVED, differences, dump, read_tree
 logger = logging.getLogger(__name__)
 
 STAMP = "demo.json"
-_OWN_FOLDER = "Give this one a folder of its own with --output_folder=…, or delete the old one."
+DATA = "data.json"  # in a run's folder: digests of its manifests
+_OWN_FOLDER = (
+    "Give this one a folder of its own with --output_folder=… (with --fold=all: "
+    "--results_folder=…), or delete the old one."
+)
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
@@ -105,10 +109,8 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     """
     given = settings["output_folder"]
     folder = Path(str(given)) if given else default_folder(settings, summary)
-    saved, seen = folder / SAVED, folder / "data.json"
-    digests = {  # not the paths: a corpus may move
-        name: hashlib.sha256(summary.sets[name].read_bytes()).hexdigest() for name in LEARNED_FROM
-    }
+    saved, seen = folder / SAVED, folder / DATA
+    digests = data_digests(summary)
     trained = any((folder / "save").glob("CKPT*"))  # a run that never began binds nobody
     different = differences(tree, read_tree(saved)) if trained and saved.is_file() else []
     if given:  # the one thing that may grow in a folder of one's own
@@ -117,7 +119,8 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
         raise ValueError(
             f"{folder} holds a run with other values of {', '.join(different)}. {_OWN_FOLDER}"
         )
-    if trained and seen.is_file() and json.loads(seen.read_text(encoding="utf-8")) != digests:
+    before = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else digests
+    if trained and any(before[name] != digests[name] for name in LEARNED_FROM):
         raise ValueError(
             f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
             f"were not those in {summary.folder}. {_OWN_FOLDER}"
@@ -126,6 +129,19 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     _replace(saved, dump(tree))
     _replace(seen, json.dumps(digests))
     return folder
+
+
+def data_digests(summary: Summary) -> dict[str, str]:
+    """What tells one state of the data from another, for each set; a corpus may move."""
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in summary.sets.items()
+    }
+
+
+def is_on(folder: Path, summary: Summary) -> bool:
+    """Whether the run in a folder was trained and tested on exactly these data."""
+    seen = folder / DATA
+    return seen.is_file() and json.loads(seen.read_text(encoding="utf-8")) == data_digests(summary)
 
 
 def _replace(path: Path, text: str) -> None:

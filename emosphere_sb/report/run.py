@@ -33,15 +33,15 @@ def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, d
 
 
 def write_metrics(
-    folder: Path, results: Mapping, protocol: Mapping, run: Mapping, beside: Mapping
+    path: Path, results: Mapping, protocol: Mapping, run: Mapping, beside: Mapping
 ) -> dict:
-    """Write ``metrics.json``: figures by set, their protocol, the run's cost, what stands beside.
+    """Write a file such as ``metrics.json``: figures by set, their protocol, the run's cost.
 
     ``beside`` holds what the figures must be held against: a baseline, the cap of synthetic labels.
     """
     metrics = {**results, "protocol": {**protocol, "versions": versions()}, "run": dict(run)}
     metrics["beside"] = {name: facts for name, facts in beside.items() if facts}
-    write_json(metrics, folder / "metrics.json")
+    write_json(metrics, path)
     return metrics
 
 

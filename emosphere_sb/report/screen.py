@@ -66,12 +66,19 @@ def folds_text(summary: Mapping) -> str:
     """The table over folds for the screen."""
     lines = [SYNTHETIC, ""] if summary["protocol"]["synthetic"] else []
     for name, facts in summary["by_fold"].items():
-        lines.append(f"CCC, {name}{'':<10} valence   arousal  dominance      mean")
+        lines.append(f"{f'CCC, {name}':<16}   valence   arousal dominance      mean")
         rows = {f"fold {number}": row for number, row in facts["folds"].items()}
         rows |= {"mean over folds": facts["mean_over_folds"]}
-        rows |= {"± over folds": facts["deviation_over_folds"], "pooled": facts["pooled"]}
+        rows |= {"± over folds": facts["deviation_over_folds"]}
+        note = f"{facts['utterances']} utterances"
+        if facts["pooled"] is not None:
+            rows |= {"pooled": facts["pooled"]}
+            note += "; pooled: CCC over all folds' predictions"
         for label, row in rows.items():
-            v, a, d, mean = (row[key] for key in (*DIMENSIONS, "mean_ccc"))
-            lines.append(f"{label:<16} {v:9.4f} {a:9.4f} {d:10.4f} {mean:9.4f}")
-        lines.append(f"({facts['utterances']} utterances; pooled: CCC over all folds' predictions)")
+            values = (row[key] for key in (*DIMENSIONS, "mean_ccc"))
+            cells = ("–" if value is None else f"{value:.4f}" for value in values)
+            lines.append(f"{label:<16}" + "".join(f"{cell:>10}" for cell in cells))
+        if any(count < len(facts["folds"]) for count in facts["defined"].values()):
+            note += "; –: not defined, left out of the mean"
+        lines.append(f"({note})")
     return "\n".join([*lines, f"Summary: {summary['folder']}/summary.json"])

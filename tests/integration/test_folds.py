@@ -1,13 +1,18 @@
 """Every fold, and the summary over them: on synthetic speech in the layout of IEMOCAP."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from emosphere_sb.folds import over_folds
+from emosphere_sb.folds import over_folds, run_folds
+from emosphere_sb.launch import read_command
+from emosphere_sb.report.screen import closing_text
 from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.workspace import claim_folder, prepare_corpus
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,12 @@ def test_pooled_ccc_sees_what_the_mean_over_folds_cannot(tmp_path):
     assert facts["deviation_over_folds"]["valence"] == 0
     assert facts["pooled"]["valence"] == pytest.approx(expected)
     assert facts["pooled"]["valence"] != pytest.approx(4 / 7)
+    folds["2"]["test"]["valence"] = {"ccc": None}  # as metrics.json has what is not defined
+    facts = over_folds("test", folds, folders)
+    assert facts["defined"] == {"valence": 1, "arousal": 2, "dominance": 2, "mean_ccc": 2}
+    assert facts["mean_over_folds"]["valence"] == pytest.approx(4 / 7)
+    facts = over_folds("test", folds, [folders[0], folders[0]])  # another corpus: the same twice
+    assert (facts["pooled"], facts["utterances"]) == (None, 3)
 
 
 def test_corpus_without_folds_says_so(root, smoke_corpus, tmp_path):
@@ -109,3 +120,107 @@ def test_partition_without_folds_says_so(root, tmp_path):
 def test_output_folder_is_refused_with_all_folds(root, corpus, tmp_path):
     with pytest.raises(ValueError, match="leave --output_folder out"):
         start(root, corpus, tmp_path, "--fold=all", f"--output_folder={tmp_path}/o")
+
+
+class FakeRun:
+    """Leaves what a run leaves, without training: which folds it was asked for stands in it."""
+
+    def __init__(self):
+        self.folds = []
+
+    def __call__(self, tree, options, *, corpus):
+        from emosphere_sb.hparams import scalars
+
+        settings = scalars(tree)
+        summary = prepare_corpus(settings, corpus)
+        folder = claim_folder(tree, settings, summary)
+        (folder / "save" / "CKPT").mkdir(parents=True, exist_ok=True)
+        self.folds.append(settings["fold"])
+        rows = pd.read_csv(summary.sets["test"])
+        table = rows[["ID", *DIMENSIONS]]
+        for name in DIMENSIONS:
+            table = table.assign(**{f"{name}_predicted": rows[name] + 0.5})
+        (folder / "predictions").mkdir(exist_ok=True)
+        table.to_csv(folder / "predictions" / "test.csv", index=False)
+        figures = {name: {"ccc": 0.5 + settings["fold"] / 100} for name in DIMENSIONS}
+        if settings["fold"] == 2:
+            figures["dominance"] = {"ccc": None}
+        facts = {"synthetic": True, **summary.protocol}
+        metrics = {"test": {**figures, "mean_ccc": 0.5}, "protocol": facts}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+
+
+def folds_of(root, corpus, results, *options):
+    words = [str(root / "hparams" / "emosphere.yaml"), "--fold=all", f"--data_folder={corpus}"]
+    rows = [] if any(option.startswith("--row") for option in options) else ["--row=smoke"]
+    words += [f"--results_folder={results}", *rows, *options]
+    fake = FakeRun()
+    return run_folds(*read_command(words, corpus="IEMOCAP"), corpus="IEMOCAP", run=fake), fake.folds
+
+
+def change_valence(corpus, sessions, begin):
+    """Another first digit of the valence in all label files of some sessions."""
+    for path in corpus.glob(f"{sessions}/dialog/EmoEvaluation/Ses*.txt"):
+        text = path.read_text(encoding="latin-1")
+        path.write_text(re.sub(r"\t\[\d\.", f"\t[{begin}", text), encoding="latin-1")
+
+
+def test_finished_folds_are_those_with_the_same_settings_and_data(root, corpus, tmp_path):
+    summary, ran = folds_of(root, corpus, tmp_path / "r")
+    assert ran == [1, 2, 3, 4, 5]
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [])
+    with pytest.raises(ValueError, match=r"other values of lr\. .*--fold=all: --results_folder"):
+        folds_of(root, corpus, tmp_path / "r", "--lr=0.5")
+    other = tmp_path / "other"
+    shutil.copytree(corpus, other)
+    change_valence(other, "Session*", "1.")
+    with pytest.raises(ValueError, match="holds a run on other data"):
+        folds_of(root, other, tmp_path / "r")
+    one = tmp_path / "r/IEMOCAP-synthetic/smoke/session-3/7/metrics.json"
+    one.unlink()  # interrupted
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [3])
+
+
+def test_undefined_ccc_of_a_fold_is_counted_and_shown(root, corpus, tmp_path):
+    summary, _ = folds_of(root, corpus, tmp_path)
+    facts = summary["by_fold"]["test"]
+    assert facts["defined"]["dominance"] == 4
+    assert facts["mean_over_folds"]["dominance"] == pytest.approx(0.5 + (1 + 3 + 4 + 5) / 400)
+    text = closing_text(summary)
+    assert [line.split()[-2] for line in text.splitlines() if line.startswith("fold")][1] == "–"
+    assert "–: not defined, left out of the mean" in text
+    assert summary["protocol"]["folds"] == 5
+    assert "fold" not in summary["protocol"]  # what is not the same in each is not said of all
+
+
+def test_partition_with_one_fold_keeps_its_name(root, corpus, tmp_path):
+    summary, ran = folds_of(root, corpus, tmp_path, "--partition=fixed")
+    assert ran == [1]
+    assert summary["folder"] == str(tmp_path / "IEMOCAP-synthetic/smoke/fixed-all/7")
+
+
+@pytest.mark.parametrize("row", ["no_regions", "uncertainty", "challenge_baseline"])
+def test_rows_with_empty_lists_keep_their_classes(row, root, corpus, tmp_path):
+    from emosphere_sb.hparams import read_tree
+
+    folds_of(root, corpus, tmp_path, f"--row=smoke+{row}")
+    saved = tmp_path / f"IEMOCAP-synthetic/smoke+{row}/session-4/7/hyperparams.yaml"
+    key = "weighting" if row == "uncertainty" else "task"
+    assert read_tree(saved)[key].tag.value.startswith("!new:emosphere_sb.lobes.")
+
+
+def test_fold_that_cannot_be_prepared_stops_before_the_first_is_trained(root, corpus, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(corpus, other)
+    change_valence(other, "Session4", "9.")
+    words = [str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--fold=all"]
+    words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
+    fake = FakeRun()
+    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must hold"):
+        run_folds(*read_command(words, corpus="IEMOCAP"), corpus="IEMOCAP", run=fake)
+    assert fake.folds == []
+
+
+def test_debug_runs_are_apart(root, corpus, tmp_path):
+    summary = start(root, corpus, tmp_path, "--fold=all", "--partition=fixed", "--debug")
+    assert summary["folder"] == str(tmp_path / "IEMOCAP-synthetic/smoke+debug/fixed-all/7")

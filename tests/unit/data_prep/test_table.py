@@ -186,7 +186,7 @@ def test_cross_validation_over_speakers(folder):
         assert sum(map(len, sets.values())) == len(set().union(*sets.values())) == 10
         facts = {key: found.protocol[key] for key in found.protocol if "drop" not in key}
         assert facts == {
-            "partition": "folds", "fold": fold, "folds": 4, "partition_seed": 1,
+            "partition": "4_folds", "fold": fold, "folds": 4, "partition_seed": 1,
             "divided_by": "speaker", "speakers": {name: len(names) for name, names in sets.items()},
         }  # fmt: skip
         tested.append(sets["test"])

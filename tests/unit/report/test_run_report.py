@@ -47,7 +47,7 @@ def test_set_with_labels_of_one_dimension_has_figures(tmp_path, dimension):
 def test_metrics_json_is_what_is_returned(tmp_path):
     beside = {"cap": {"test": 0.9}, "acoustic_baseline": {}}
     sets, run = {"test": {"mean_ccc": 0.5}}, {"seconds": 1.5}
-    metrics = write_metrics(tmp_path, sets, {"seed": 7}, run, beside)
+    metrics = write_metrics(tmp_path / "metrics.json", sets, {"seed": 7}, run, beside)
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert metrics["test"] == {"mean_ccc": 0.5}
     assert metrics["protocol"]["seed"] == 7
