@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test learn checks preparation lint clean
+.PHONY: demo demo-cost test learn checks preparation bench lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -28,6 +28,12 @@ learn: $(READY)
 # Time and memory of the preparation, up to 264,705 files: benchmarks/RESULTS.md
 preparation: $(READY)
 	$(BIN)/python benchmarks/preparation.py
+
+# Speed and memory beside the published pipeline, about ten minutes on two cores, and Whisper without
+# padding: benchmarks/RESULTS.md
+bench: $(READY)
+	$(BIN)/python benchmarks/whisper_padding.py
+	$(BIN)/python benchmarks/throughput.py
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff

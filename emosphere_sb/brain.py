@@ -46,9 +46,8 @@ class EmoSphereBrain(sb.Brain):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if not self.max_grad_norm > 0:
-            raise ValueError(
-                f"max_grad_norm must be positive; found {self.max_grad_norm}. To switch clipping "
-                f"off say --max_grad_norm=inf: a negative norm would flip every gradient's sign."
+            raise ValueError(  # a negative one would flip every gradient's sign
+                f"max_grad_norm must be positive, inf for none; found {self.max_grad_norm}."
             )
         if self.grad_accumulation_factor != 1:
             raise ValueError(
@@ -74,9 +73,12 @@ class EmoSphereBrain(sb.Brain):
 
     def compute_forward(self, batch: Batch, stage: Stage) -> Output:
         """Waveforms to VAD and, while the auxiliary task is active, class scores."""
-        batch = batch.to(self.device)
-        signals = self.modules.normaliser(batch.signals, batch.lengths)
-        frames, lengths = self.modules.encoder(signals, batch.lengths)
+        batch, encoder = batch.to(self.device), self.modules.encoder
+        if batch.cached:
+            frames, lengths = encoder.combine(batch.signals), batch.lengths
+        else:
+            signals = self.modules.normaliser(batch.signals, batch.lengths)
+            frames, lengths = encoder(signals, batch.lengths)
         utterance = self.modules.pooling(frames, lengths)
         logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
         return Output(self.modules.vad_head(utterance), logits)
@@ -220,6 +222,7 @@ class EmoSphereBrain(sb.Brain):
         self.predictions = {}
         if stage == Stage.TRAIN:
             self.hparams.weighting.set_epoch(epoch)
+            self.modules.encoder.set_epoch(epoch)
             self._sums = defaultdict(float)
             self._since = time.time()
 

@@ -15,17 +15,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from emosphere_sb.audio import SAMPLE_RATE, read_audio
+from emosphere_sb.cache import FeatureCache
 from emosphere_sb.sampler import PooledBatchSampler, by_length
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 CROPS = ("first", "random")
+FRAME_RATE = 50  # frames in a second of nearly all speech models
 
 
 @dataclass
 class Batch:
     """Utterances that run through the model together.
 
-    ``signals`` (batch, samples) zeros behind each end; ``lengths`` (batch,) valid samples; ``vad``
+    ``signals`` (batch, samples) zeros behind each end; ``lengths`` (batch,) valid samples; or, if
+    ``cached``, a backbone's states (batch, frames, layers, size) and valid frames; ``vad``
     (batch, 3) in [-1, 1], NaN where unknown; ``target`` (batch,) class of the auxiliary task, -1
     where unknown.
     """
@@ -35,6 +38,12 @@ class Batch:
     lengths: Tensor
     vad: Tensor
     target: Tensor
+    cached: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Length of the longest utterance."""
+        return int(self.lengths.max()) / (FRAME_RATE if self.cached else SAMPLE_RATE)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
@@ -58,6 +67,7 @@ def collate(items: Sequence[Mapping]) -> Batch:
         lengths=torch.tensor([len(signal) for signal in signals]),
         vad=torch.stack([item["vad"] for item in items]).float(),
         target=torch.tensor([item["target"] for item in items]),
+        cached=signals[0].dim() > 1,
     )
 
 
@@ -124,7 +134,7 @@ class SpeechDataset(DynamicItemDataset):
             )
         super().__init__(dict(rows))
         self.scale, self.task, self.max_seconds, self.crop = scale, task, max_seconds, crop
-        self.seed = seed
+        self.seed, self.cache = seed, None
         # Shared, so that workers that outlive an epoch see the next one.
         self.epoch = torch.zeros(1, dtype=torch.long).share_memory_()
         self.add_dynamic_item(self._signal, takes=["id", "wav", "duration"], provides="signal")
@@ -149,7 +159,18 @@ class SpeechDataset(DynamicItemDataset):
     def _target(self, vad: Tensor, emotion: str) -> int:
         return self.task.target(vad, emotion)
 
+    @property
+    def audio(self) -> dict[str, str]:
+        """The audio file of each utterance."""
+        return {name: self.data[name]["wav"] for name in self.data_ids}
+
+    def read_from(self, cache: FeatureCache) -> None:
+        """From now on give a backbone's states in place of the waveform."""
+        self.cache = cache
+
     def _signal(self, utterance: str, wav: str, duration: float) -> Tensor:
+        if self.cache is not None:
+            return self.cache[utterance]
         return read_audio(wav, start=self._start(utterance, duration), seconds=self.max_seconds)
 
     def _start(self, utterance: str, duration: float) -> float:

@@ -19,6 +19,7 @@ from emosphere_sb import data
 from emosphere_sb.brain import EmoSphereBrain
 from emosphere_sb.corpora import corpus_module
 from emosphere_sb.cross import metrics_file, other_corpus
+from emosphere_sb.features import read_features, refuse_changing
 from emosphere_sb.folds import run_folds
 from emosphere_sb.hparams import ALL_FOLDS, build, scalars
 from emosphere_sb.launch import read_command
@@ -161,6 +162,8 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             f"A {type(hparams['task']).__name__} needs an auxiliary_head; found null. To train "
             f"without an auxiliary task take --row=no_regions."
         )
+    if hparams["feature_cache"]:
+        refuse_changing(hparams["encoder"], hparams)
     checkpointer = sb.utils.checkpoints.Checkpointer(
         str(folder / "save"),
         recoverables={"model": torch.nn.ModuleDict(modules), "counter": hparams["epoch_counter"]},
@@ -210,6 +213,9 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     hparams["task"].set_targets(train_set.targets())
     if hparams["normaliser"].mode == "corpus":
         hparams["normaliser"].set_statistics(*training_statistics(summary))
+    if hparams["feature_cache"]:
+        root = Path(hparams["results_folder"]) / summary.corpus / "features"
+        read_features(brain, hparams, sets, root)
     sampler = PooledBatchSampler(
         train_set.durations, hparams["batch_size"], seed=hparams["seed"], pool=hparams["sort_pool"]
     )

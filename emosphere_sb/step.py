@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.audio import SAMPLE_RATE
 from emosphere_sb.data import Batch
 
 
@@ -56,16 +55,20 @@ def seed_all(*key: int) -> None:
 
 
 def parameter_groups(modules: nn.ModuleDict, lr_backbone: float, lr_weighting: float) -> list[dict]:
-    """Trainable parameters as an optimiser takes them: backbone, learned loss weights, the rest."""
+    """Trainable parameters as an optimiser takes them: backbone, learned loss weights, the rest.
+
+    A learned mixture of the backbone's layers belongs to the rest.
+    """
     special = {
-        "encoder": {"lr": lr_backbone},
+        "backbone": {"lr": lr_backbone},
         # Two numbers that must get somewhere within the run, and that decay would pull to 0.
         "weighting": {"lr": lr_weighting, "weight_decay": 0.0},
     }
     groups: dict[str, list] = {"": [], **{name: [] for name in special}}
-    for name, module in modules.items():
-        trainable = [p for p in module.parameters() if p.requires_grad]
-        groups[name if name in special else ""] += trainable
+    for name, parameter in modules.named_parameters():
+        if parameter.requires_grad:
+            part = "backbone" if name.startswith("encoder.backbone.") else name.partition(".")[0]
+            groups[part if part in special else ""].append(parameter)
     return [{"params": part, **special.get(name, {})} for name, part in groups.items() if part]
 
 
@@ -78,7 +81,7 @@ def memory_advice(batch: Batch, setting: str):
         texts = ("out of memory", "can't allocate memory")
         if not any(text in str(error).lower() for text in texts):
             raise
-        size, seconds = len(batch.ids), int(batch.lengths.max()) / SAMPLE_RATE
+        size, seconds = len(batch.ids), batch.seconds
         raise MemoryError(
             f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower {setting} (now "
             f"{size}): the result stays the same; or lower max_seconds, or set "

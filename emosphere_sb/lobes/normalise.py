@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.lobes.masking import frame_mask
+from emosphere_sb.masking import frame_mask
 
 MODES = ("corpus", "utterance", "none", "as_checkpoint")
 
@@ -46,6 +46,10 @@ class WaveformNormaliser(nn.Module):
         """Take the corpus's mean and population deviation, which the checkpoint then carries."""
         self.mean.fill_(mean)
         self.deviation.fill_(deviation)
+
+    def facts(self) -> tuple[str, float, float]:
+        """What its output depends on: mode, mean, deviation."""
+        return self.mode, float(self.mean), float(self.deviation)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
         """Normalise (batch, samples); what lies behind an utterance's end becomes zero."""

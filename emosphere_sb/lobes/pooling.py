@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emosphere_sb.lobes.masking import frame_mask, masked_mean
+from emosphere_sb.masking import frame_mask, masked_mean
 
 
 class StylePooling(nn.Module):

@@ -25,15 +25,16 @@ POOLINGS = {
     "mean": MeanPooling,
     "attentive": AttentiveStatsPooling,
 }
-# Families that run equal lengths together, because a mask does not keep padding out of them.
-EQUAL_LENGTHS = {
-    "wavlm": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
-    "wav2vec2": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
-    "hubert": {"feat_extract_norm": "group", "do_stable_layer_norm": False},
-    "data2vec-audio": {},
-    "wav2vec2-conformer": {},
-}
-MASKED = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat")
+GROUP = {"feat_extract_norm": "group", "do_stable_layer_norm": False}
+LAYER_NORM = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat")
+# Padding would come in through group norm and through convolutions one after the other.
+MASKED = [
+    *((family, {}) for family in (*LAYER_NORM, "data2vec-audio", "wav2vec2-conformer")),
+    *((family, GROUP) for family in LAYER_NORM),
+    ("wav2vec2-conformer", {"position_embeddings_type": "rotary"}),
+]
+# Families that run equal lengths together, because no mask keeps padding out of them.
+EQUAL_LENGTHS = {"sew": {}, "hubert": {"conv_pos_batch_norm": True}}
 
 
 class Chain(torch.nn.Module):
@@ -115,9 +116,9 @@ def test_prediction_on_layer_norm_wavlm(configuration, backbone, pooling, mode):
     check(chain, chain.encoder.receptive_field)
 
 
-@pytest.mark.parametrize("family", MASKED)
-def test_prediction_on_families_with_a_mask(configuration, family):
-    chain = make_chain(configuration(family), "style")
+@pytest.mark.parametrize(("family", "changes"), MASKED)
+def test_prediction_on_families_with_a_mask(configuration, family, changes):
+    chain = make_chain(configuration(family, **changes), "style")
     assert not chain.encoder.equal_lengths_only
     check(chain, 400)
 
@@ -157,6 +158,8 @@ def frame_is_valid(lengths, frames):
 def test_the_check_notices_a_leak(configuration):
     """Without the mask the same model fails: the tests above can."""
     chain = make_chain(configuration("data2vec-audio"), "style")
-    chain.encoder.equal_lengths_only = False
+    chain.encoder.backbone._silence_padding = None
+    for layer in chain.encoder.model.encoder.pos_conv_embed.layers:
+        layer._forward_pre_hooks.clear()
     with pytest.raises(AssertionError, match=f"seed {SEED}"):
         check(chain, 400)

@@ -21,14 +21,31 @@ NARROW = {
     "do_stable_layer_norm": True,
 }
 
+SEW = {  # its own defaults have 13 convolutions
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "squeeze_factor": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def waveform_settings():
+    """Configuration of a narrow model: ``waveform_settings("wavlm", layerdrop=0.5)``."""
+
+    def settings(family: str = "wavlm", **changes) -> dict:
+        own = SEW if family == "sew" else {}
+        return {"model_type": family, **NARROW, **own, **changes}
+
+    return settings
+
 
 @pytest.fixture
-def configuration(tmp_path):
-    """Writes the configuration of a narrow model: ``configuration("wavlm", layerdrop=0.5)``."""
+def configuration(tmp_path, waveform_settings):
+    """The same in a file, which gives random weights: ``configuration("wavlm")``."""
 
     def write(family: str = "wavlm", **changes) -> str:
         path = tmp_path / f"{family}.json"
-        path.write_text(json.dumps({"model_type": family, **NARROW, **changes}))
+        path.write_text(json.dumps(waveform_settings(family, **changes)))
         return str(path)
 
     return write

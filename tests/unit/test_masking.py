@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from emosphere_sb.lobes.masking import frame_mask, masked_mean
+from emosphere_sb.masking import frame_mask, masked_mean
 
 
 def test_mask_by_hand():

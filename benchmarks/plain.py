@@ -1,0 +1,186 @@
+"""The *plain* pipeline: what the published code does, written anew from its description.
+
+transformers' own WavLM with its own attention, the convolutions frozen by transformers' own method,
+an attention mask; all audio decoded in memory and normalised by the corpus; batches of 16 drawn at
+random and padded to the longest; AdamW; evaluation one utterance at a time; float32 on a CPU, fp16
+autocast with a gradient scaler on a GPU. Pooling, heads and losses are this project's, so that both
+sides of the benchmark hold the same weights. It is what *ours* is measured against: nothing here
+may be tuned, neither way.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
+from transformers import WavLMModel
+
+from emosphere_sb.lobes import EmotionHead, StylePooling, VADHead
+from emosphere_sb.losses import ccc_loss, inverse_frequency, region_loss
+from emosphere_sb.regions import SphericalRegions
+from emosphere_sb.scale import DIMENSIONS, Scale
+
+BATCH = 16  # utterances that run through the model together (published)
+SECONDS = 12.0  # utterances are cut to this (published)
+RATE = 16000
+LEARNING_RATE = 1e-5  # published
+EPSILON = 1e-6  # beside the deviation (published)
+
+
+class PlainModel(nn.Module):
+    """WavLM, style pooling, and two heads.
+
+    Arguments
+    ---------
+    ssl : WavLMModel
+        transformers' own; its convolutional feature encoder is frozen here.
+    width : int
+        Of pooling and heads (published: 1024).
+    pooling_dropout : float
+        Published: 0.1.
+    head_dropout : float
+        Published: 0.5.
+    """
+
+    def __init__(
+        self,
+        ssl: WavLMModel,
+        *,
+        width: int = 1024,
+        pooling_dropout: float = 0.1,
+        head_dropout: float = 0.5,
+    ):
+        super().__init__()
+        self.ssl = ssl
+        self.ssl.freeze_feature_encoder()
+        self.regions = SphericalRegions(90)
+        self.pooling = StylePooling(ssl.config.hidden_size, width, dropout=pooling_dropout)
+        self.vad_head = VADHead(width, width, head_dropout)
+        self.region_head = EmotionHead(width, len(self.regions.names), width, head_dropout)
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Padded (batch, samples) and valid samples (batch,) to VAD and region scores."""
+        positions = torch.arange(signals.shape[1], device=signals.device)
+        mask = (positions < lengths.unsqueeze(1)).long()
+        frames = self.ssl(signals, attention_mask=mask).last_hidden_state
+        # The model's own arithmetic: the published one is off by a frame, which costs no time but
+        # would keep the two sides from giving the same answer.
+        utterance = self.pooling(frames, self.ssl._get_feat_extract_output_lengths(lengths))
+        return self.vad_head(utterance), self.region_head(utterance)
+
+
+class PlainPipeline:
+    """Training and evaluation of a ``PlainModel`` on rows of a manifest."""
+
+    def __init__(self, model: PlainModel, *, device: str, scale: Scale, batch: int = BATCH):
+        self.model, self.device, self.scale = model.to(device), device, scale
+        self.batch = batch
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+        self.half = device == "cuda"
+        self.scaler = torch.amp.GradScaler(device, enabled=self.half)
+        self.items: list[dict] = []
+        self.evaluated: list[dict] = []
+        self.weights = torch.ones(len(model.regions.names))
+
+    def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:
+        """Decode every file into memory, and take statistics and class weights from it.
+
+        The first ``evaluated`` rows are what ``evaluate`` runs over.
+        """
+        signals = [decode(row["wav"]) for row in rows.values()]
+        mean, deviation = statistics(signals)
+        self.items = []
+        for (name, row), signal in zip(rows.items(), signals, strict=True):
+            vad = self.scale.normalise([float(row[dimension]) for dimension in DIMENSIONS])
+            vad = torch.from_numpy(vad)
+            signal -= mean
+            signal /= deviation + EPSILON
+            region = int(self.model.regions.assign(vad))
+            item = {"signal": torch.from_numpy(signal), "vad": vad.float(), "region": region}
+            self.items.append({"id": name, **item})
+        self.evaluated = self.items[:evaluated]
+        regions = torch.tensor([item["region"] for item in self.items])
+        counts = torch.bincount(regions, minlength=len(self.weights))
+        self.weights = inverse_frequency(counts).to(self.device)
+        self.batches = self._epochs()
+
+    def _epochs(self) -> Iterator[tuple]:
+        """Batches drawn at random, one epoch after the other."""
+        for epoch in itertools.count():
+            drawn = torch.Generator().manual_seed(epoch)
+            yield from DataLoader(
+                self.items, batch_size=self.batch, shuffle=True, generator=drawn, collate_fn=collate
+            )
+
+    def train(self, steps: int) -> tuple[list[str], list[float]]:
+        """The next steps: ids of the utterances, and the loss of each step."""
+        self.model.train()
+        names, losses = [], []
+        for ids, *batch in itertools.islice(self.batches, steps):
+            losses.append(self._step(*batch))
+            names += ids
+        return names, torch.stack(losses).tolist()
+
+    def warm(self, count: int) -> None:
+        """One step on the longest utterances."""
+        self.model.train()
+        longest = sorted(self.items, key=lambda item: len(item["signal"]))[-count:]
+        self._step(*collate(longest)[1:])
+
+    def _step(self, signals: Tensor, lengths: Tensor, vad: Tensor, regions: Tensor) -> Tensor:
+        vad, regions = vad.to(self.device), regions.to(self.device)
+        self.optimizer.zero_grad()
+        with torch.autocast(self.device, torch.float16, enabled=self.half):
+            predicted, scores = self.model(signals.to(self.device), lengths.to(self.device))
+        loss = ccc_loss(predicted, vad) + region_loss(scores, regions, self.weights)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, list[float]]:
+        """VAD of every utterance of the evaluation set, one at a time."""
+        self.model.eval()
+        predictions = []
+        for item in self.evaluated:
+            _, signals, lengths, _, _ = collate([item])
+            with torch.autocast(self.device, torch.float16, enabled=self.half):
+                vad, _ = self.model(signals.to(self.device), lengths.to(self.device))
+            predictions.append(vad)
+        vad = torch.cat(predictions).tolist()
+        return {item["id"]: row for item, row in zip(self.evaluated, vad, strict=True)}
+
+
+def decode(path: str) -> np.ndarray:
+    """The first 12 s of a mono file, float32."""
+    samples, rate = soundfile.read(path, frames=round(SECONDS * RATE), dtype="float32")
+    if rate != RATE or samples.ndim != 1:
+        raise ValueError(f"{path} must be mono at {RATE} Hz; found {rate} Hz, {samples.shape}.")
+    return samples
+
+
+def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Mean and population deviation over all samples."""
+    count = sum(map(len, signals))
+    mean = sum(float(signal.sum(dtype=np.float64)) for signal in signals) / count
+    squares = sum(float(np.square(signal.astype(np.float64) - mean).sum()) for signal in signals)
+    return mean, (squares / count) ** 0.5
+
+
+def collate(items: Sequence[Mapping]) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
+    """Ids, signals padded to the longest, their lengths, VAD, and regions."""
+    signals = [item["signal"] for item in items]
+    return (
+        [item["id"] for item in items],
+        pad_sequence(signals, batch_first=True),
+        torch.tensor([len(signal) for signal in signals]),
+        torch.stack([item["vad"] for item in items]),
+        torch.tensor([item["region"] for item in items]),
+    )

@@ -1,0 +1,183 @@
+"""WavLM's attention with its gated relative position bias (Chen et al., 2022), without the waste.
+
+transformers asks for attention weights that nobody reads, repeats the bias for every utterance, and
+reads the projections' weights past their modules, so that LoRA on them does nothing. Here the same
+weights give the same output, through the projections as modules.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
+
+from emosphere_sb.backbones.dropout import keep_mask
+
+TOLERANCE = 1e-4
+"""How far the two may be apart on the numbers of :func:`agrees`, which are of the order of 1."""
+
+
+class GatedAttention(WavLMAttention):
+    """transformers' ``WavLMAttention`` with another forward pass: no attention weights.
+
+    Never built: the class of a loaded module is set to it.
+    """
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        position_bias: Tensor | None = None,
+        index: int = 0,
+        **kwargs,
+    ) -> tuple[Tensor, None, Tensor]:
+        """As transformers': (batch, frame, feature); the mask (batch, frame) is 1 where valid."""
+        batch, frames, _ = hidden_states.shape
+        if position_bias is None:
+            position_bias = self.compute_bias(frames, frames)
+        shape = (batch, frames, self.num_heads, self.head_dim)
+        gate = self._gate(hidden_states.view(shape))
+        query, key, value = (
+            projection(hidden_states).view(shape).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        valid = None if attention_mask is None else attention_mask.bool()
+        dropout = self.dropout if self.training else 0.0
+        output = attend(query, key, value, gate, position_bias, valid, dropout)
+        output = output.transpose(1, 2).reshape(batch, frames, self.embed_dim)
+        return self.out_proj(output), None, position_bias
+
+    def _gate(self, heads: Tensor) -> Tensor:
+        """How much of the bias each frame takes: (batch, head, frame)."""
+        # The eight outputs are summed in fours: summing the weights first does it in two.
+        weight = self.gru_rel_pos_linear.weight.view(2, 4, -1).sum(1)
+        bias = self.gru_rel_pos_linear.bias.view(2, 4).sum(1)
+        update, reset = torch.sigmoid(functional.linear(heads, weight, bias)).unbind(-1)
+        gate = update * (reset * self.gru_rel_pos_const.view(-1) - 1.0) + 2.0
+        return gate.transpose(1, 2)
+
+    def compute_bias(self, query_length: int, key_length: int) -> Tensor:
+        """Bias (head, frame, frame), which depends on the distance of two frames alone."""
+        device = self.rel_attn_embed.weight.device
+        distances = torch.arange(1 - query_length, key_length, device=device)
+        by_distance = self.rel_attn_embed(self._relative_positions_bucket(distances))
+        # Row i begins at the distance of frame 0 from frame i: the last row first, then turned.
+        return by_distance.t().contiguous().unfold(1, key_length, 1).flip(1)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    gate: Tensor,
+    bias: Tensor,
+    valid: Tensor | None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """softmax(q·k / sqrt(d) + gate · bias) · v over valid frames.
+
+    Arguments
+    ---------
+    query, key, value : torch.Tensor
+        Shape (batch, head, frame, feature).
+    gate : torch.Tensor
+        Shape (batch, head, frame).
+    bias : torch.Tensor
+        Shape (head, frame, frame).
+    valid : torch.Tensor, optional
+        Shape (batch, frame), bool; ``None``: all are.
+    dropout : float
+        Probability that an attention weight is left out.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (batch, head, frame, feature).
+    """
+    tensors = (query, key, value, gate, bias)
+    if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
+        return _fused(*tensors, valid, dropout)
+    if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
+        return _AttendOnCPU.apply(*tensors, valid, dropout)
+    # The bias of all utterances and heads is made again in the backward pass: it is what fills the
+    # memory of a GPU, and costs little.
+    return checkpoint(_fused, *tensors, valid, dropout, use_reentrant=False)
+
+
+def _fused(query, key, value, gate, bias, valid, dropout) -> Tensor:
+    mask = (gate.unsqueeze(-1) * bias).to(query.dtype)
+    if valid is not None:
+        mask = mask.masked_fill(~valid[:, None, None, :], -torch.inf)
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout
+    )
+
+
+class _AttendOnCPU(torch.autograd.Function):
+    """The same with its gradients in as few passes over (batch, head, frame, frame) as it takes.
+
+    PyTorch's fused kernel for CPUs has no gradient for the bias.
+    """
+
+    @staticmethod
+    def forward(ctx, query, key, value, gate, bias, valid, dropout):
+        scale = query.shape[-1] ** -0.5
+        query = query * scale
+        scores = query.new_empty(*query.shape[:3], key.shape[2])
+        torch.mul(gate.unsqueeze(-1), bias, out=scores)
+        scores.view(-1, *scores.shape[2:]).baddbmm_(
+            query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
+        )
+        if valid is not None:
+            scores.masked_fill_(~valid[:, None, None, :], -torch.inf)
+        weights = torch.softmax(scores, -1)
+        keep = keep_mask(weights.shape, dropout) if dropout else None
+        dropped = weights if keep is None else weights.mul(keep).mul_(1 / (1 - dropout))
+        ctx.save_for_backward(query, key, value, gate, bias, weights, keep)
+        ctx.dropout, ctx.scale = dropout, scale
+        return dropped @ value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        query, key, value, gate, bias, weights, keep = ctx.saved_tensors
+        d_weights = gradient @ value.transpose(-1, -2)
+        dropped = weights
+        if keep is not None:
+            factor = 1 / (1 - ctx.dropout)
+            d_weights.mul_(keep).mul_(factor)
+            dropped = weights.mul(keep).mul_(factor)
+        d_value = dropped.transpose(-1, -2) @ gradient
+        d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
+        d_query = (d_scores @ key).mul_(ctx.scale)
+        d_key = d_scores.transpose(-1, -2) @ query
+        d_gate = torch.einsum("bhij,hij->bhi", d_scores, bias) if ctx.needs_input_grad[3] else None
+        d_bias = torch.einsum("bhij,bhi->hij", d_scores, gate) if ctx.needs_input_grad[4] else None
+        return d_query, d_key, d_value, d_gate, d_bias, None, None
+
+
+def agrees() -> bool:
+    """Whether this attention gives what the installed transformers' does, on a tiny example.
+
+    Asked once a process, before a WavLM is changed: transformers may change underneath.
+    """
+    state = torch.random.get_rng_state()
+    try:
+        torch.manual_seed(0)
+        stock = WavLMAttention(embed_dim=16, num_heads=2, num_buckets=16, max_distance=8).eval()
+        ours = WavLMAttention(embed_dim=16, num_heads=2, num_buckets=16, max_distance=8).eval()
+        torch.nn.init.normal_(stock.gru_rel_pos_const)
+        ours.load_state_dict(stock.state_dict())
+        ours.__class__ = GatedAttention
+        frames = torch.randn(2, 12, 16)
+        mask = torch.arange(12) < torch.tensor([[12], [7]])
+        with torch.no_grad():
+            first, second = (module(frames, attention_mask=mask)[0] for module in (stock, ours))
+        return bool((first - second)[mask].abs().max() < TOLERANCE)
+    except (AttributeError, TypeError, RuntimeError, ValueError):
+        return False
+    finally:
+        torch.random.set_rng_state(state)

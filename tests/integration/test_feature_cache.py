@@ -1,0 +1,81 @@
+"""A run from cached features is the run without them; where they would change it is refused."""
+
+import json
+
+import pandas as pd
+import pytest
+
+PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
+
+
+def start(root, smoke_corpus, results, *options):
+    from emosphere_sb.recipe import run
+
+    words = [
+        str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar", "--freeze=all",
+        f"--data_folder={smoke_corpus}", f"--results_folder={results}", *options,
+    ]  # fmt: skip
+    return run(words, corpus="MSP-Podcast")
+
+
+def predictions(metrics):
+    table = pd.read_csv(f"{metrics['run']['folder']}/predictions/test1.csv").set_index("ID")
+    return table[PREDICTED].sort_index()
+
+
+@pytest.mark.parametrize("layers", ["last", "weighted", "1"])
+def test_cached_run_is_the_run_without(layers, root, smoke_corpus, tmp_path):
+    plain = start(root, smoke_corpus, tmp_path / "plain", f"--layers={layers}")
+    runs = {
+        precision: start(
+            root, smoke_corpus, tmp_path / "cached", f"--layers={layers}", "--feature_cache=True",
+            f"--feature_cache_precision={precision}", f"--output_folder={tmp_path}/{precision}",
+        )
+        for precision in ("fp32", "fp16")
+    }  # fmt: skip
+    error = (predictions(plain) - predictions(runs["fp32"])).abs().max().max()
+    assert error < 1e-4  # 2 epochs of training on a scale of 6; features differ by rounding
+    error = (predictions(plain) - predictions(runs["fp16"])).abs().max().max()
+    assert 0 < error < 0.05
+
+
+def test_second_run_computes_no_features_and_other_settings_do(
+    root, smoke_corpus, tmp_path, monkeypatch
+):
+    from emosphere_sb import features
+
+    filled, fill = [], features.fill
+    monkeypatch.setattr(
+        features, "fill", lambda cache, *rest: filled.append(cache.name) or fill(cache, *rest)
+    )
+    start(root, smoke_corpus, tmp_path, "--feature_cache=True")
+    sets = ["train", "valid", "test1", "test2", "test3"]
+    assert filled == sets
+    other_heads = ["--feature_cache=True", "--seed=8", "--head_width=8"]
+    start(root, smoke_corpus, tmp_path, "--number_of_epochs=1", *other_heads)
+    # Another seed is another random backbone; a pretrained one would be the same.
+    assert filled == 2 * sets
+    for more in ("--max_seconds=0.5", "--normalisation=utterance", "--layers=1"):
+        del filled[:]
+        folder = f"--output_folder={tmp_path}/{more.strip('-')}"
+        start(root, smoke_corpus, tmp_path, "--feature_cache=True", more, folder)
+        assert filled == sets, more
+        start(root, smoke_corpus, tmp_path, "--feature_cache=True", more, folder + "2")
+        assert filled == sets, more
+    assert json.loads((tmp_path / "max_seconds=0.5/metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--freeze=feature_encoder", "the backbone is trained"),
+        ("--freeze=1:all, 2:none", "the backbone is trained"),
+        ("--crop=random", "random crops are other audio"),
+        ("--lora_rank=2", "LoRA changes the features"),
+    ],
+)
+def test_features_that_change_are_not_cached(option, reason, root, smoke_corpus, tmp_path):
+    if "lora" in option:
+        pytest.importorskip("peft")
+    with pytest.raises(ValueError, match=f"feature_cache cannot be used: {reason}"):
+        start(root, smoke_corpus, tmp_path, "--feature_cache=True", option)

@@ -1,0 +1,90 @@
+"""Which parameters are trained in which epoch, and what stays in evaluation mode."""
+
+import pytest
+import torch
+
+from emosphere_sb.backbones.freezing import Freezing
+from emosphere_sb.lobes import SSLEncoder
+
+
+def encoder_of(freeze, **options):
+    torch.manual_seed(1)
+    return SSLEncoder("wavlm_demo.json", freeze, **options)
+
+
+def trained(encoder):
+    return {name for name, p in encoder.model.named_parameters() if p.requires_grad}
+
+
+def test_modes_by_hand():
+    every = {name for name, _ in encoder_of("none").model.named_parameters()}
+    assert trained(encoder_of("none")) == every
+    convolutions = {name for name in every if name.startswith("feature_extractor.")}
+    assert convolutions and trained(encoder_of("feature_encoder")) == every - convolutions
+    assert trained(encoder_of("all")) == set()
+    last = encoder_of("none").model.config.num_hidden_layers - 1
+    top = {name for name in every if name.startswith(f"encoder.layers.{last}.")}
+    norm = {"encoder.layer_norm.weight", "encoder.layer_norm.bias"}  # behind the last layer
+    assert trained(encoder_of("all_but_top_1")) == top | norm
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("some", r"one of none, feature_encoder, all_but_top_K, all; found 'some'"),
+        ("all_but_top_K", "found 'all_but_top_K'"),
+        ("2:all", "ascend from epoch 1; found '2:all'"),
+        ("1:all, 1:none", "ascend from epoch 1"),
+        ("1:all, 3", "must read such as '1:all, 3:feature_encoder'"),
+        ("1:all, 3:some", "found 'some'"),
+    ],
+)
+def test_plan_that_cannot_be(text, error):
+    with pytest.raises(ValueError, match=error):
+        Freezing.parse(text)
+
+
+def test_more_layers_than_there_are():
+    with pytest.raises(ValueError, match=r"freeze=all_but_top_99: the backbone has \d layers"):
+        encoder_of("all_but_top_99")
+
+
+def test_plan_by_epoch_freezes_what_each_epoch_says():
+    encoder = encoder_of("1:all, 3:all_but_top_1, 4:none").train()
+    assert trained(encoder) == trained(encoder_of("none"))  # what the optimiser must know of
+    for epoch, mode in ((1, "all"), (2, "all"), (3, "all_but_top_1"), (4, "none"), (9, "none")):
+        encoder.set_epoch(epoch)
+        assert trained(encoder) == trained(encoder_of(mode)), epoch
+        assert encoder.model.training == (mode == "none")
+    encoder.eval().set_epoch(4)
+    assert not encoder.model.training
+
+
+def test_frozen_layers_stay_in_evaluation():
+    encoder = encoder_of("all_but_top_1").train()
+    modes = [layer.training for layer in encoder.backbone.layers]
+    assert modes == [False] * (len(modes) - 1) + [True]
+    assert not encoder.model.feature_projection.training
+    assert not any(module.training for module in encoder.eval().modules())
+
+
+def test_frozen_parts_do_not_move_and_the_others_do():
+    """Bit for bit, over optimiser steps with weight decay."""
+    encoder = encoder_of("1:all, 2:all_but_top_1, 3:feature_encoder")
+    optimizer = torch.optim.AdamW(encoder.parameters(), 1e-2, weight_decay=0.5)
+    signals, lengths = torch.randn(2, 4000), torch.tensor([4000, 2500])
+    for epoch in (1, 2, 3):
+        encoder.train().set_epoch(epoch)
+        before = {name: p.detach().clone() for name, p in encoder.model.named_parameters()}
+        frames, _ = encoder(signals, lengths)
+        if frames.requires_grad:
+            (frames * torch.randn_like(frames)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        moved = {n for n, p in encoder.model.named_parameters() if not torch.equal(p, before[n])}
+        assert moved == trained(encoder) - {"masked_spec_embed"}
+
+
+def test_parameters_that_nothing_depends_on_are_not_trained():
+    assert "masked_spec_embed" not in trained(encoder_of("none", spec_augment=False))
+    assert encoder_of("all").frozen and not encoder_of("1:all, 2:none").frozen

@@ -1,0 +1,107 @@
+"""The chosen layer, or the mixture of all, against transformers' own hidden states."""
+
+import copy
+
+import pytest
+import torch
+
+from emosphere_sb.lobes import SSLEncoder
+
+LAYERS = 4
+
+
+@pytest.fixture(params=["wavlm", "hubert", "data2vec-audio", "wav2vec2-bert", "whisper"])
+def backbone(request, tmp_path, save_any):
+    return save_any(request.param)
+
+
+def batch():
+    chance = torch.Generator().manual_seed(3)
+    signals = torch.zeros(3, 9000)
+    lengths = torch.tensor([9000, 4000, 7000])
+    for row, length in enumerate(lengths.tolist()):
+        signals[row, :length] = 0.1 * torch.randn(length, generator=chance)
+    return signals, lengths
+
+
+def states_of(backbone, signals, lengths):
+    """What each layer is given and gives, by hooks of the test's own on a whole model."""
+    encoder = SSLEncoder(backbone, "none").eval()
+    found = []
+    layers = encoder.backbone.layers
+    layers[0].register_forward_pre_hook(
+        lambda _, inputs, named: found.append(inputs[0] if inputs else named["hidden_states"]),
+        with_kwargs=True,
+    )
+    for layer in layers:
+        layer.register_forward_hook(
+            lambda _, inputs, out: found.append(out[0] if isinstance(out, tuple) else out)
+        )
+    last, valid = encoder(signals, lengths)
+    found[-1] = last
+    mask = (torch.arange(last.shape[1]) < valid.unsqueeze(1)).unsqueeze(-1)
+    return [state.detach().masked_fill(~mask, 0.0) for state in found]
+
+
+def test_each_layer_by_its_number(backbone):
+    expected = states_of(backbone, *batch())
+    for number, state in enumerate(expected):
+        encoder = SSLEncoder(backbone, "none", layers=number).eval()
+        assert len(encoder.backbone.layers) == max(number, 1)  # those above are not run
+        torch.testing.assert_close(encoder(*batch())[0], state, rtol=1e-5, atol=1e-6)
+
+
+def test_weighted_sum_by_hand(backbone):
+    expected = states_of(backbone, *batch())
+    encoder = SSLEncoder(backbone, "all", layers="weighted").eval()
+    shares = torch.linspace(1, 2, len(expected))
+    encoder.states.weights.data = (shares / shares.sum()).log() + 5.0
+    found, _ = encoder(*batch())
+    mixture = sum(s * state for s, state in zip(shares / shares.sum(), expected, strict=True))
+    torch.testing.assert_close(found, mixture, rtol=1e-4, atol=1e-5)
+    found.square().sum().backward()
+    assert encoder.states.weights.grad.abs().min() > 0
+    assert [name for name, p in encoder.named_parameters() if p.requires_grad] == ["states.weights"]
+
+
+def test_layer_that_is_dropped_gives_what_it_was_given(save_any):
+    encoder = SSLEncoder(save_any("wavlm"), "none", False, 1.0, layers="weighted").train()
+    states, _ = encoder.hidden_states(*batch())
+    # In training each layer but the first is left out; the last state has the final norm.
+    assert states.shape[1] == 3
+    assert not torch.equal(states[:, 0], states[:, 1])
+    encoder.combine = None
+    states.sum().backward()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradients_reach_all_layers_of_a_mixture(checkpointing, save_any):
+    folder = save_any("wavlm")
+    encoder = SSLEncoder(folder, "none", False, 0.0, checkpointing, "weighted").train()
+    encoder(*batch())[0].square().sum().backward()
+    missing = [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
+    assert missing == []
+
+
+def test_every_trained_parameter_of_a_lower_layer_gets_a_gradient(save_any):
+    for number in (0, 1):
+        encoder = SSLEncoder(save_any("wavlm"), "none", False, 0.0, layers=number).train()
+        weights = torch.randn(32)
+        (encoder(*batch())[0] * weights).sum().backward()
+        missing = [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
+        assert missing == [], number
+
+
+@pytest.mark.parametrize("layers", [9, -1, "first", "1.5"])
+def test_layers_that_there_are_not(layers):
+    with pytest.raises(ValueError, match=f"a number from 0 to [0-9]; found {layers!r}"):
+        SSLEncoder("wavlm_smoke.json", layers=layers)
+
+
+def test_saved_and_loaded_with_its_mixture(save_any):
+    folder = save_any("wavlm")
+    first = SSLEncoder(folder, layers="weighted").eval()
+    torch.nn.init.normal_(first.states.weights)
+    second = SSLEncoder(folder, layers="weighted").eval()
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert torch.equal(first(*batch())[0], second(*batch())[0])
