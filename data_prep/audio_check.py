@@ -35,6 +35,8 @@ DEFAULT_WORKERS = 8
 UNKNOWN_LENGTH = 0x7FFFF000
 """Streaming writers put a data size of this or more into a WAV header: that is no promise."""
 
+MISSING_FILE = "missing audio file"
+
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _WHOLE = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32")
 _BLOCK = 1 << 20
@@ -69,11 +71,29 @@ class Header(NamedTuple):
         return self.frames / self.sample_rate
 
 
+class Found(NamedTuple):
+    """What a folder tells of a file in it.
+
+    Arguments
+    ---------
+    size : int
+        In bytes.
+    changed : int
+        When it was written, in nanoseconds.
+    is_link : bool
+        Whether it is a symbolic link; size and time are those of the file behind it.
+    """
+
+    size: int
+    changed: int
+    is_link: bool = False
+
+
 class AudioError(ValueError):
     """An audio file that cannot be used; the message is the reason as ``kind: details``."""
 
 
-def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, tuple[int, int]]:
+def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
     """Absolute path to (size, time of last change in ns) of all audio files below some folders.
 
     Links to folders are followed once. Names that start with a dot are skipped: they are no audio
@@ -88,10 +108,10 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, tuple[int, int
     -------
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "a.wav").write_bytes(b"12"), (folder / "._a.wav").write_bytes(b"1")
-    >>> [(os.path.basename(path), size) for path, (size, _) in list_audio([folder]).items()]
+    >>> [(os.path.basename(path), size) for path, (size, *_) in list_audio([folder]).items()]
     [('a.wav', 2)]
     """
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, Found] = {}
     seen: set[tuple[int, int]] = set()
     waiting = [os.path.abspath(folder) for folder in folders]
     while waiting:
@@ -107,7 +127,7 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, tuple[int, int
     return found
 
 
-def _collect(entries: Iterable[os.DirEntry], found: dict[str, tuple[int, int]]) -> list[str]:
+def _collect(entries: Iterable[os.DirEntry], found: dict[str, Found]) -> list[str]:
     """Puts a folder's audio files into ``found`` and returns its sub-folders."""
     folders = []
     for entry in entries:
@@ -117,24 +137,26 @@ def _collect(entries: Iterable[os.DirEntry], found: dict[str, tuple[int, int]]) 
             folders.append(entry.path)
         elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES and entry.is_file():
             status = entry.stat()
-            found[entry.path] = (status.st_size, status.st_mtime_ns)
+            found[entry.path] = Found(status.st_size, status.st_mtime_ns, entry.is_symlink())
     return sorted(folders)
 
 
-def listing_digest(listing: dict[str, tuple[int, int]]) -> str:
-    """A short text that changes when a file comes, goes, or is written anew.
+def listing_digest(listing: dict[str, Found]) -> str:
+    """A short text that changes when a file comes, goes, is written anew, or becomes a link.
 
     Example
     -------
-    >>> listing_digest({"a": (1, 2), "b": (3, 4)}) == listing_digest({"b": (3, 4), "a": (1, 2)})
+    >>> a, b = Found(1, 2), Found(3, 4)
+    >>> listing_digest({"a": a, "b": b}) == listing_digest({"b": b, "a": a})
     True
-    >>> listing_digest({"a": (1, 2)}) == listing_digest({"a": (1, 3)})
+    >>> listing_digest({"a": a}) == listing_digest({"a": Found(1, 3)})
     False
     """
     digest = hashlib.sha256()
     for path in sorted(listing):
-        size, changed = listing[path]
-        digest.update(f"{path}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
+        size, changed, is_link = listing[path]
+        text = f"{path}\0{size}\0{changed}\0{is_link}\n"
+        digest.update(text.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -207,7 +229,7 @@ def read_header(path: str | os.PathLike) -> Header:
             size = os.fstat(file.fileno()).st_size
             header = _plain_wav(file, size) if size else Header(0, 1, 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise AudioError("missing audio file") from None
+        raise AudioError(MISSING_FILE) from None
     except OSError as error:
         raise AudioError(f"unreadable audio file: {error.strerror}") from None
     header = header or _with_soundfile(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from emosphere_sb.scale import Scale
 
-UNKNOWN_SPEAKERS = frozenset({"", "unknown"})
+UNKNOWN_SPEAKERS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
 """Speaker names (in lower case) that do not tell one person from another."""
 
 
@@ -117,6 +118,29 @@ class Rejection(NamedTuple):
         return self.reason.partition(": ")[0]
 
 
+class LeftOut(NamedTuple):
+    """A row that an option leaves out: neither used nor rejected.
+
+    Arguments
+    ---------
+    set : str
+        The set it would have been in.
+    row : Utterance
+        As the label file has it.
+    option : str
+        By which it is left out, as on the command line.
+
+    Example
+    -------
+    >>> LeftOut("train", Utterance("a", "a.wav", emotion="other"), "--drop_train").row.path
+    'a.wav'
+    """
+
+    set: str
+    row: Utterance
+    option: str
+
+
 @dataclass
 class Corpus:
     """A corpus as its label files describe it.
@@ -139,8 +163,11 @@ class Corpus:
         Sets whose labels are hidden.
     rejected : list of Rejection
         Rows that the reader could not use.
-    left_out : set of str
-        Paths that the protocol leaves out on purpose: neither used nor rejected.
+    left_out : list of LeftOut
+        Rows that the protocol leaves out on purpose. They are kept here because a row contradicts
+        another one of the same file whether it is used or not.
+    unfilled : dict of str to str
+        For sets that an option leaves without rows: which option, in words.
     warnings : list of str
         What whoever reports a result on these sets should know.
     protocol : dict
@@ -150,6 +177,8 @@ class Corpus:
         appearance is a change.
     audio_folders : list of pathlib.Path
         Searched, with their sub-folders, for audio that no label names.
+    transcribed : bool
+        Whether the corpus comes with transcripts, so that those that are missing are worth a word.
     """
 
     name: str
@@ -160,17 +189,31 @@ class Corpus:
     official_split: bool = False
     predict_only: tuple[str, ...] = ()
     rejected: list[Rejection] = field(default_factory=list)
-    left_out: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+    unfilled: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     protocol: dict[str, Any] = field(default_factory=dict)
     inputs: list[Path] = field(default_factory=list)
     audio_folders: list[Path] = field(default_factory=list)
+    transcribed: bool = False
 
     def utterances(self) -> Iterator[tuple[str, Utterance]]:
         """All utterances with the name of their set, set by set."""
         for name, rows in self.sets.items():
             for row in rows:
                 yield name, row
+
+
+def speaker_key(name: str) -> str:
+    """What a person's names have in common, however they are typed; empty for an unknown person.
+
+    Example
+    -------
+    >>> speaker_key("S 1"), speaker_key("s1"), speaker_key("N/A")
+    ('s1', 's1', '')
+    """
+    key = unicodedata.normalize("NFC", "".join(name.split()).casefold())
+    return "" if key in UNKNOWN_SPEAKERS else key
 
 
 def is_known_speaker(name: str) -> bool:
@@ -181,4 +224,4 @@ def is_known_speaker(name: str) -> bool:
     >>> is_known_speaker("30"), is_known_speaker("Unknown"), is_known_speaker("")
     (True, False, False)
     """
-    return name.casefold() not in UNKNOWN_SPEAKERS
+    return bool(speaker_key(name))

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.iemocap_labels import EMOTIONS, Turn, read_labels, read_transcripts
+from data_prep.label_text import unreadable_transcripts
 from data_prep.parsing import (
     corpus_folder,
     drop_lists,
     find_entry,
+    join_classes,
     leave_out,
     names_in,
     relative_path,
-    without_transcript,
+    spellings,
 )
 from data_prep.protocols import Partition, choose, partner, rotate
 from data_prep.raters import RaterCheck
@@ -92,13 +93,14 @@ def read(
     dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
     root = corpus_folder(data_folder)
     root = find_entry(root, ("IEMOCAP_full_release",), is_folder=True) or root
-    corpus = Corpus(NAME, root, {name: [] for name in division.fold(fold)}, SCALE)
+    sets = {name: [] for name in division.fold(fold)}
+    corpus = Corpus(NAME, root, sets, SCALE, transcribed=True)
     corpus.protocol = division.facts(partition, fold)
-    check = RaterCheck(SCALE)
+    check, unread = RaterCheck(SCALE), []
     for session in SESSIONS:
-        for row in _session(corpus, session, check, place):
+        for row in _session(corpus, session, check, place, unread):
             corpus.sets[place[getattr(row, division.by)]].append(row)
-    corpus.warnings += check.warnings() + without_transcript(corpus)
+    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
     _leave_out(corpus, dropped, four_classes)
     return corpus
 
@@ -109,18 +111,15 @@ def _leave_out(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool)
     if not four_classes:
         return leave_out(corpus, dropped)
     others = set(EMOTIONS.values()) - set(FOUR_CLASSES)
-    leave_out(corpus, {name: words | others for name, words in dropped.items()})
-    corpus.sets = {
-        name: [replace(row, emotion=FOUR_CLASSES[row.emotion]) for row in rows]
-        for name, rows in corpus.sets.items()
-    }
-    return None
+    leave_out(corpus, dropped, always=others, option="--four_classes")
+    return join_classes(corpus, FOUR_CLASSES)
 
 
 def _session(
-    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str]
+    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unread: list[str]
 ) -> Iterator[Utterance]:
-    """The usable turns of a session; the others become rejections."""
+    """The usable turns of a session; the others become rejections. ``unread`` gets the problems of
+    transcripts."""
     folder = find_entry(corpus.data_root, (f"Session{session}",), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
@@ -135,10 +134,20 @@ def _session(
     # A dialogue with audio has labels, and all have transcripts: those that appear later count.
     expected = {labels / f"{name}.txt" for name in os.listdir(audio) if not name.startswith(".")}
     transcripts = {file: spoken / file.name for file in files}
-    corpus.inputs += sorted({*files, *expected, *transcripts.values()})
+    preferred = spellings(folder, [f"dialog/transcriptions/{file.name}" for file in files])
+    corpus.inputs += sorted({*files, *expected, *transcripts.values(), *preferred})
     for file in files:
-        said = read_transcripts(transcripts[file]) if transcripts[file].is_file() else {}
+        said = _said(transcripts[file], unread)
         yield from _dialogue(corpus, file, audio / file.stem, said, check, place)
+
+
+def _said(file: Path, unread: list[str]) -> dict[str, str]:
+    """What is said in a dialogue; nothing where that is not known."""
+    try:
+        return read_transcripts(file) if file.is_file() else {}
+    except (OSError, ValueError) as error:
+        unread.append(str(error))
+        return {}
 
 
 def _inside(session: Path, name: str) -> Path:

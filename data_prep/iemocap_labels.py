@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from data_prep.label_text import read_lines
-from data_prep.raters import Rated, Rater, choices, parse_value
+from data_prep.label_text import parse_value, read_lines
+from data_prep.raters import Rated, Rater, choices
 from emosphere_sb.scale import DIMENSIONS
 
 EMOTIONS = {

@@ -157,6 +157,22 @@ def _encoding(path: str | os.PathLike) -> str:
     return "latin-1" if decoder.getstate()[0] else encoding
 
 
+def unreadable_transcripts(problems: Sequence[str]) -> list[str]:
+    """A warning if transcripts cannot be read: they are no reason to do without the labels.
+
+    Example
+    -------
+    >>> unreadable_transcripts(["a.txt must be text", "b.txt must be text"])
+    ['2 transcripts cannot be read and are taken as empty (first: a.txt must be text).']
+    """
+    if not problems:
+        return []
+    return [
+        f"{len(problems):,} transcripts cannot be read and are taken as empty "
+        f"(first: {problems[0].rstrip('.')})."
+    ]
+
+
 def parse_number(text: str, name: str) -> float | None:
     """The number that a text holds; None if it is empty.
 
@@ -189,6 +205,36 @@ def parse_number(text: str, name: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"not a number: {name} is {text[:40]!r}")
     return float(text)
+
+
+def parse_value(text: str, name: str) -> float | None:
+    """A label or rating as text: ``NaN`` and nothing are both a value that is missing.
+
+    Infinity is none that a person gives, and no mean of them.
+
+    Arguments
+    ---------
+    text : str
+        As in the file.
+    name : str
+        What it is, for the error.
+
+    Raises
+    ------
+    ValueError
+        If the text is no finite number.
+
+    Example
+    -------
+    >>> parse_value(" 3.5", "valence"), parse_value("NaN", "valence"), parse_value("", "valence")
+    (3.5, None, None)
+    """
+    value = parse_number(text, name)
+    if value is None or math.isnan(value):
+        return None
+    if math.isinf(value):
+        raise ValueError(f"label not finite: {name} is {text.strip()[:40]}")
+    return value
 
 
 def parse_gender(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +29,7 @@ from data_prep.schema import (
     validate,
     write_csv,
 )
-from data_prep.screening import Checked, screen, shared_speakers
+from data_prep.screening import Checked, screen, shared_speakers, spelt_differently
 from data_prep.summary import (
     REJECTED_FILE,
     SUMMARY_FILE,
@@ -77,6 +78,7 @@ def prepare(
     *,
     min_duration: float = MIN_DURATION,
     max_duration: float = MAX_DURATION,
+    outside_scale: str = "reject",
     workers: int | None = None,
     skip: bool = True,
     needed: Sequence[str] = LEARNED_FROM,
@@ -94,6 +96,9 @@ def prepare(
         Gets ``<set>.csv``, ``rejected.csv`` and, last, ``summary.json``.
     min_duration, max_duration : float
         In seconds; files shorter or longer are rejected.
+    outside_scale : str
+        ``reject`` rows with a label off the corpus's scale, or ``clip`` it to the nearest end, with
+        a warning.
     workers : int, optional
         Threads that read audio headers.
     skip : bool
@@ -117,9 +122,16 @@ def prepare(
         no utterance of a needed set, or none at all, is left.
     """
     root, folder = corpus_folder(data_folder), Path(output_folder)
-    limits = {"min_duration": min_duration, "max_duration": max_duration}
     if not 0 <= min_duration < max_duration:
-        raise ValueError(f"0 <= min_duration < max_duration must hold; found {limits}.")
+        raise ValueError(
+            "0 <= min_duration < max_duration must hold; found "
+            f"min_duration={min_duration}, max_duration={max_duration}."
+        )
+    limits = {
+        "min_duration": min_duration,
+        "max_duration": max_duration,
+        "outside_scale": outside_scale,
+    }
     request = request_of(corpus_module.NAME, root, {**limits, "needed": list(needed), **options})
     facts = is_unchanged(folder, request) if skip else None
     if facts is not None:
@@ -129,9 +141,10 @@ def prepare(
     fingerprint = _fingerprint(corpus, request)
     listing = list_audio(corpus.audio_folders)
     fingerprint["audio"] = listing_digest(listing)
-    checked, rejected = screen(corpus, listing, workers=workers, **limits)
-    checked, warnings = _usable_sets(corpus, checked, rejected, needed)
-    facts = _facts(corpus, checked, rejected, warnings + _guard_speakers(corpus, checked))
+    checked, rejected, warnings = screen(corpus, listing, workers=workers, **limits)
+    checked, empty = _usable_sets(corpus, checked, rejected, needed)
+    warnings += empty + spelt_differently(checked) + _guard_speakers(corpus, checked)
+    facts = _facts(corpus, checked, rejected, warnings)
     return _write(folder, corpus, checked, rejected, facts, fingerprint)
 
 
@@ -154,7 +167,7 @@ def _usable_sets(
     for name in dict.fromkeys((*needed, *corpus.sets)):
         if checked.get(name):
             continue
-        reasons = _top_reasons(name, corpus, rejected)
+        reasons = _why_empty(name, corpus, rejected)
         if name in needed:
             raise ValueError(
                 f"The set '{name}' of {corpus.name} must hold at least one utterance; {reasons}. "
@@ -164,11 +177,21 @@ def _usable_sets(
     return {name: rows for name, rows in checked.items() if rows}, warnings
 
 
-def _top_reasons(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
+def _why_empty(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
     """Why a set is empty, in words."""
     own = [rejection for rejection in rejected if rejection.set == name]
-    rows = len(corpus.sets.get(name, ())) + len([r for r in corpus.rejected if r.set == name])
-    own = own or [rejection for rejection in rejected if not rejection.set]
+    left_out = Counter(item.option for item in corpus.left_out if item.set == name)
+    rows = len(corpus.sets.get(name, ())) + left_out.total()
+    rows += sum(rejection.set == name for rejection in corpus.rejected)
+    text = f"found {rows:,} rows for it in the labels"
+    if not rows and name in corpus.unfilled:
+        return f"{text}: {corpus.unfilled[name]}"
+    if left_out:
+        counts = [f"{count:,} by {option}" for option, count in left_out.most_common()]
+        text += f", left out: {', '.join(counts)}"
+    if not rows:
+        # They may be this set's: nobody knows. Audio without a label is not among them.
+        own = [rejection for rejection in corpus.rejected if not rejection.set]
     examples: dict[str, Rejection] = {}
     for rejection in own:
         examples.setdefault(rejection.kind, rejection)
@@ -176,8 +199,7 @@ def _top_reasons(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> st
         f"{count:,} x {kind} (first: {examples[kind].path}, {examples[kind].reason})"
         for kind, count in list(rejection_counts(own).items())[:3]
     ]
-    found = f"found {rows:,} rows for it in the labels"
-    return f"{found}, rejected: {'; '.join(top)}" if top else found
+    return f"{text}, rejected: {'; '.join(top)}" if top else text
 
 
 def _guard_speakers(corpus: Corpus, checked: Checked) -> list[str]:

@@ -11,12 +11,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.corpus import Corpus, Rejection, Utterance
-from data_prep.label_text import read_lines
+from data_prep.corpus import Corpus, LeftOut, Rejection, Utterance
+from data_prep.label_text import read_lines, unreadable_transcripts
 from data_prep.parsing import (
     corpus_folder,
     drop_lists,
@@ -25,7 +26,8 @@ from data_prep.parsing import (
     named_entry,
     names_in,
     relative_path,
-    without_transcript,
+    spellings,
+    unequal,
 )
 from data_prep.protocols import Partition, choose, rotate
 from data_prep.rater_text import Block
@@ -115,13 +117,17 @@ def read(
     root = corpus_folder(data_folder)
     labels = _labels_file(root, labels_file)
     sets = {name: [] for name in division.fold(fold)}
-    corpus = Corpus(NAME, root, sets, SCALE if flip_arousal else UPRIGHT, inputs=[labels])
+    corpus = Corpus(NAME, root, sets, SCALE if flip_arousal else UPRIGHT, transcribed=True)
+    corpus.inputs = [labels]
+    if not labels_file:
+        corpus.inputs = spellings(root, LABEL_FILES)
+        corpus.warnings += unequal(labels, corpus.inputs)
     corpus.protocol = division.facts(partition, fold)
     corpus.protocol.update(flip_arousal=flip_arousal, conditions=list(wanted))
     folders = _session_folders(root, audio_folder)
     corpus.audio_folders = list(folders.values())
     unused = _fill(corpus, labels, folders, place, wanted)
-    corpus.warnings += without_transcript(corpus) + _upside_down(corpus, flip_arousal)
+    corpus.warnings += _upside_down(corpus, flip_arousal)
     leave_out(corpus, dropped)
     for (name, condition), count in sorted(unused.items()):
         corpus.protocol["dropped"].setdefault(name, {})[f"condition {condition}"] = count
@@ -177,9 +183,9 @@ def _fill(
     wanted: Collection[str],
 ) -> Counter[tuple[str, str]]:
     """Puts the label file's turns into sets; returns how many of which condition are not used."""
-    check, unused, blocks = RaterCheck(SCALE), Counter(), 0
-    spoken = find_entry(corpus.data_root, (TRANSCRIPTS,), is_folder=True)
-    spoken = spoken or corpus.data_root / TRANSCRIPTS
+    check, unused, unread, blocks = RaterCheck(SCALE), Counter(), [], 0
+    preferred = corpus.data_root / TRANSCRIPTS
+    spoken = find_entry(corpus.data_root, (TRANSCRIPTS,), is_folder=True) or preferred
     for block in read_labels(labels):
         blocks += 1
         found = _NAME.fullmatch(block.file)
@@ -188,15 +194,17 @@ def _fill(
         if problem := _problem(block, found, labels.name):
             corpus.rejected.append(Rejection(path, problem, name))
         elif found and found.group(6) not in wanted:
-            corpus.left_out.add(path)
+            corpus.left_out.append(LeftOut(name, _turn(block, found, path), "--conditions"))
             unused[name, found.group(6)] += 1
         elif found:
-            file = spoken / f"MSP-IMPROV-{found.group(1)}.txt"
-            corpus.inputs.append(file)
-            corpus.sets[name].append(_utterance(block, found, path, _said(file), check))
+            file = f"MSP-IMPROV-{found.group(1)}.txt"
+            corpus.inputs += dict.fromkeys((spoken / file, preferred / file))
+            row = replace(_turn(block, found, path), transcript=_said(spoken / file, unread))
+            rated = check.figures(row.id, row.vad, block.raters, problem=block.rater_problem)
+            corpus.sets[name].append(replace(row, raters=rated))
     if not blocks:
         raise ValueError(f"{labels} must hold turns; it is empty. Take the corpus's own file.")
-    corpus.warnings += check.warnings()
+    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
     return unused
 
 
@@ -220,20 +228,21 @@ def _path(corpus: Corpus, folders: Mapping[str, Path], found: re.Match[str]) -> 
     return f"{folder}/{found.group(2)}/{found.group(6)}/MSP-IMPROV-{found.group(1)}.wav"
 
 
-def _said(file: Path) -> str:
-    """The transcript of a turn; empty if there is none."""
+def _said(file: Path, unread: list[str]) -> str:
+    """The transcript of a turn; empty if there is none that can be read."""
     if not file.is_file():
         return ""
-    return " ".join(line.strip() for _, line in read_lines(file)).strip()
+    try:
+        return " ".join(line.strip() for _, line in read_lines(file)).strip()
+    except (OSError, ValueError) as error:
+        unread.append(str(error))
+        return ""
 
 
-def _utterance(
-    block: Block, found: re.Match[str], path: str, said: str, check: RaterCheck
-) -> Utterance:
-    """A usable turn."""
-    name = f"MSP-IMPROV-{found.group(1)}"
+def _turn(block: Block, found: re.Match[str], path: str) -> Utterance:
+    """A usable turn, without what is said and what its raters say."""
     return Utterance(
-        name,
+        f"MSP-IMPROV-{found.group(1)}",
         path,
         *block.vad,
         emotion=EMOTIONS[block.letter],
@@ -241,8 +250,6 @@ def _utterance(
         speaker=found.group(3),
         gender=_GENDERS[found.group(4)],
         session=found.group(5),
-        transcript=said,
-        raters=check.figures(name, block.vad, block.raters, problem=block.rater_problem),
     )
 
 

@@ -11,7 +11,8 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance
@@ -27,6 +28,8 @@ from data_prep.parsing import (
     named_entry,
     names_in,
     relative_path,
+    spellings,
+    unequal,
 )
 from emosphere_sb.scale import Scale
 
@@ -56,9 +59,18 @@ RELEASES = {
 }
 """Rows of each Split_Set, by which a release is recognised."""
 
-LABEL_FILES = ("labels_consensus.csv", "labels_concensus.csv")
-RATER_FILES = ("labels.txt", "labels_detailed.csv")
 LABEL_FOLDERS = ("Labels", "Label", ".")
+LABEL_FILES = [
+    f"{folder}/{name}"
+    for name in ("labels_consensus.csv", "labels_concensus.csv")
+    for folder in LABEL_FOLDERS
+]
+RATER_FILES = [
+    [f"{folder}/{name}" for folder in LABEL_FOLDERS]
+    for name in ("labels.txt", "labels_detailed.csv")
+]
+"""The text and the table with the single raters, each wherever it may be."""
+
 AUDIO_FOLDERS = ("Audios", "Audio")
 PARTITIONS = ("official", "paper")
 PARTITION_FILES = (
@@ -119,18 +131,31 @@ def read(
     partitions = find_entry(root, PARTITION_FILES)
     dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
     corpus = Corpus(NAME, root, {}, SCALE, official_split=True, audio_folders=[audio])
-    corpus.inputs = [labels, partitions or root / "Partitions.txt"]
+    _add_inputs(corpus, partitions, PARTITION_FILES)
+    if labels_file:
+        corpus.inputs.append(labels)
+    else:
+        _add_inputs(corpus, labels, LABEL_FILES)
     corpus.protocol["partition"] = partition
     splits = _fill(corpus, labels, audio)
     if raters:
         single = _raters_file(root)
-        corpus.inputs.append(single)
+        for names in RATER_FILES:
+            _add_inputs(corpus, single, names)
         add_raters(corpus, single)
     _divide(corpus, partition, int(partition_seed), int(partition_per_class))
     leave_out(corpus, dropped)
     _add_test3(corpus, audio, partitions)
     _name_release(corpus, release, recognise(splits))
     return corpus
+
+
+def _add_inputs(corpus: Corpus, taken: Path | None, names: Sequence[str]) -> None:
+    """Notes all spellings of a file, and warns of those that differ from the one that is read."""
+    places = spellings(corpus.data_root, names)
+    corpus.inputs += places
+    if taken in places:
+        corpus.warnings += unequal(taken, places)
 
 
 def _name_release(corpus: Corpus, given: str | None, recognised: str | None) -> None:
@@ -185,7 +210,7 @@ def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
     """The consensus labels, in either spelling."""
     if given:
         return named_entry(root, given, option="labels_file")
-    file = find_entry(root, [f"{a}/{b}" for b in LABEL_FILES for a in LABEL_FOLDERS])
+    file = find_entry(root, LABEL_FILES)
     if file is None:
         raise FileNotFoundError(
             f"{root} must hold Labels/labels_consensus.csv (or labels_concensus.csv); found "
@@ -196,10 +221,10 @@ def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
 
 def _raters_file(root: Path) -> Path:
     """The file with the single raters."""
-    file = find_entry(root, [f"{a}/{b}" for b in RATER_FILES for a in LABEL_FOLDERS])
+    file = find_entry(root, list(chain.from_iterable(RATER_FILES)))
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold {' or '.join(f'Labels/{name}' for name in RATER_FILES)} for the "
+            f"{root} must hold {' or '.join(names[0] for names in RATER_FILES)} for the "
             f"single raters; found {names_in(root)}. Use --raters=False to do without them."
         )
     return file

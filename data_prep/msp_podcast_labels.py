@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.label_text import parse_gender, parse_number, read_table
+from data_prep.label_text import parse_gender, parse_value, read_table
 
 COLUMNS = ("filename", "emoclass", "emoact", "emoval", "emodom", "spkrid", "gender", "split_set")
 EMOTIONS = {
@@ -38,7 +38,8 @@ class Label:
     emotion : str
         The class in words, see :data:`EMOTIONS`.
     valence, arousal, dominance : float, optional
-        Means of the raters on 1 to 7; ``None`` where the file has nothing.
+        Means of the raters on 1 to 7; ``None`` where the file has nothing or
+        ``NaN``.
     speaker, gender : str
         As in the file; ``Unknown`` occurs.
     split : str
@@ -102,9 +103,9 @@ def _label(line: int, row: dict[str, str]) -> Label:
             line,
             row["filename"],
             _emotion(row["emoclass"]),
-            parse_number(row["emoval"], "EmoVal"),
-            parse_number(row["emoact"], "EmoAct"),
-            parse_number(row["emodom"], "EmoDom"),
+            parse_value(row["emoval"], "EmoVal"),
+            parse_value(row["emoact"], "EmoAct"),
+            parse_value(row["emodom"], "EmoDom"),
             row["spkrid"],
             parse_gender(row["gender"]),
             row["split_set"],

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from data_prep.corpus import NO_RATERS, Corpus
-from data_prep.label_text import read_table
+from data_prep.label_text import parse_value, read_table
 from data_prep.rater_text import Block, read_blocks
-from data_prep.raters import Rater, RaterCheck, choices, parse_value
+from data_prep.raters import Rater, RaterCheck, choices
 
 COLUMNS = ("filename", "emoclass_major", "emoact", "emoval", "emodom")
 WORKERS = ("workerid", "worker", "annotatorid", "annotator")
@@ -30,7 +31,7 @@ def read_raters(path: str | os.PathLike) -> Iterator[Block]:
     ------
     Block
         One for each utterance, in the file's order. A table has no consensus, so that its blocks
-        have none either.
+        have none either; its rows need not stand together.
 
     Raises
     ------
@@ -49,31 +50,45 @@ def read_raters(path: str | os.PathLike) -> Iterator[Block]:
     return _table_blocks(path) if path.suffix.casefold() == ".csv" else read_blocks(path)
 
 
+@dataclass(slots=True)
+class _Rows:
+    """The rows of one utterance, as far as they have been read."""
+
+    line: int
+    raters: list[Rater] = field(default_factory=list)
+    bad: str = ""
+
+
 def _table_blocks(path: Path) -> Iterator[Block]:
-    """Blocks of a table; rows of one utterance stand together."""
-    header, rows = read_table(path, COLUMNS)
-    named = ((line, dict(zip(header, values, strict=False)), len(values)) for line, values in rows)
-    for file, group in itertools.groupby(named, key=lambda item: item[1].get("filename", "")):
-        raters, bad, first = [], "", 0
-        for line, row, number in group:
-            first = first or line
-            try:
-                if number != len(header):
-                    raise ValueError(f"damaged row: {number} values, not {len(header)}")
-                raters.append(_rater(row))
-            except ValueError as error:
-                bad = bad or f"{path.name}:{line}, {error}"
-        yield Block(first, file=file, raters=tuple(raters), rater_problem=bad)
+    """Blocks of a table, whose rows may be in any order."""
+    header, lines = read_table(path, COLUMNS)
+    found: dict[str, _Rows] = {}
+    for line, values in lines:
+        row = dict(zip(header, values, strict=False))
+        own = found.setdefault(row.get("filename", ""), _Rows(line))
+        try:
+            if len(values) != len(header):
+                raise ValueError(f"damaged row: {len(values)} values, not {len(header)}")
+            own.raters.append(_rater(row))
+        except ValueError as error:
+            own.bad = own.bad or f"{path.name}:{line}, {error}"
+    for file, own in found.items():
+        yield Block(own.line, file=file, raters=tuple(own.raters), rater_problem=own.bad)
+
+
+# A table has 1.5 million rows, but few different words, ratings and names: each is kept once.
+_choices = lru_cache(maxsize=4096)(lambda word: choices([word]))
+_value = lru_cache(maxsize=4096)(parse_value)
 
 
 def _rater(row: dict[str, str]) -> Rater:
     """One row."""
     return Rater(
-        next((row[name] for name in WORKERS if name in row), ""),
-        **choices([row["emoclass_major"]]),
-        valence=parse_value(row["emoval"], "EmoVal"),
-        arousal=parse_value(row["emoact"], "EmoAct"),
-        dominance=parse_value(row["emodom"], "EmoDom"),
+        sys.intern(next((row[name] for name in WORKERS if name in row), "")),
+        **_choices(row["emoclass_major"]),
+        valence=_value(row["emoval"], "EmoVal"),
+        arousal=_value(row["emoact"], "EmoAct"),
+        dominance=_value(row["emodom"], "EmoDom"),
     )
 
 

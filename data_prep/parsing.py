@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from data_prep.corpus import Corpus, Utterance
+from data_prep.corpus import Corpus, LeftOut, Utterance
 
 
 def corpus_folder(data_folder: str | os.PathLike) -> Path:
@@ -91,12 +94,61 @@ def find_entry(folder: Path, names: Sequence[str], *, is_folder: bool = False) -
 
 def _entry(folder: Path, name: str) -> Path | None:
     """One entry by name; an exact spelling wins over other cases."""
-    if (folder / name).exists():
-        return folder / name
-    if not folder.is_dir():
-        return None
+    return folder / name if (folder / name).exists() else next(iter(_entries(folder, name)), None)
+
+
+def _entries(folder: Path, name: str) -> list[Path]:
+    """All entries of a name, in whatever case."""
+    if name == "." or not folder.is_dir():
+        return [folder] * (name == ".")
     wanted = name.casefold()
-    return next((folder / n for n in sorted(os.listdir(folder)) if n.casefold() == wanted), None)
+    return [folder / found for found in sorted(os.listdir(folder)) if found.casefold() == wanted]
+
+
+def spellings(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Every file that :func:`find_entry` finds or would find, those that are not there included.
+
+    The inputs of a corpus: one that appears may be preferred to the one that was read.
+
+    Arguments
+    ---------
+    folder : pathlib.Path
+        Where to look.
+    names : iterable of str
+        See :func:`find_entry`.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "labels").mkdir()
+    >>> [path.relative_to(folder).as_posix() for path in spellings(folder, ["Labels/a.csv"])]
+    ['labels/a.csv', 'Labels/a.csv']
+    """
+    places: list[Path] = []
+    for name in names:
+        found = [folder]
+        for part in name.split("/"):
+            # As it is spelt here, and as the corpus spells it.
+            found = [path for own in found for path in (*_entries(own, part), own / part)]
+        places += found
+    return list(dict.fromkeys(places))
+
+
+def unequal(taken: Path, others: Iterable[Path]) -> list[str]:
+    """Warnings for files that could have been read in the place of another one, and differ from it.
+
+    Arguments
+    ---------
+    taken : pathlib.Path
+        The one that is read.
+    others : iterable of pathlib.Path
+        See :func:`spellings`.
+    """
+    return [
+        f"{taken} is read; {other} is there as well, and differs. Take one of them away."
+        for other in others
+        if other != taken and other.is_file() and not filecmp.cmp(taken, other, shallow=False)
+    ]
 
 
 def named_entry(
@@ -165,7 +217,7 @@ def class_list(words: str | Collection[str], allowed: Collection[str], *, option
 
 def drop_classes(
     sets: Mapping[str, list[Utterance]], dropped: Mapping[str, Collection[str]]
-) -> tuple[dict[str, list[Utterance]], list[Utterance], dict[str, dict[str, int]]]:
+) -> tuple[dict[str, list[Utterance]], list[LeftOut], dict[str, dict[str, int]]]:
     """Takes the emotions that a protocol leaves out from each set.
 
     Arguments
@@ -180,7 +232,7 @@ def drop_classes(
     -------
     kept : dict of str to list of Utterance
         The remaining rows.
-    left_out : list of Utterance
+    left_out : list of LeftOut
         The others.
     counts : dict of str to dict of str to int
         For each set how many rows of which emotion were left out.
@@ -189,18 +241,21 @@ def drop_classes(
     -------
     >>> rows = [Utterance("a", "a.wav", emotion="sad"), Utterance("b", "b.wav", emotion="other")]
     >>> kept, left_out, counts = drop_classes({"test1": rows}, {"test": {"other"}})
-    >>> [row.id for row in kept["test1"]], [row.id for row in left_out], counts
-    (['a'], ['b'], {'test1': {'other': 1}})
+    >>> [row.id for row in kept["test1"]], counts
+    (['a'], {'test1': {'other': 1}})
+    >>> [(name, row.id, option) for name, row, option in left_out]
+    [('test1', 'b', '--drop_test')]
     """
     kept: dict[str, list[Utterance]] = {}
-    left_out: list[Utterance] = []
+    left_out: list[LeftOut] = []
     counts: dict[str, dict[str, int]] = {}
     for name, rows in sets.items():
-        words = dropped.get(name, dropped.get(name.rstrip("0123456789"), ()))
+        key = name if name in dropped else name.rstrip("0123456789")
+        words = dropped.get(key, ())
         kept[name] = [row for row in rows if row.emotion.casefold() not in words]
         for row in rows:
             if row.emotion.casefold() in words:
-                left_out.append(row)
+                left_out.append(LeftOut(name, row, f"--drop_{key}"))
                 counts.setdefault(name, {}).setdefault(row.emotion, 0)
                 counts[name][row.emotion] += 1
     return kept, left_out, counts
@@ -238,35 +293,56 @@ def drop_lists(
     }
 
 
-def leave_out(corpus: Corpus, dropped: Mapping[str, Collection[str]]) -> None:
+def leave_out(
+    corpus: Corpus,
+    dropped: Mapping[str, Collection[str]],
+    *,
+    always: Collection[str] = (),
+    option: str = "",
+) -> None:
     """Takes the emotions that a protocol leaves out from a corpus, and notes how many there were.
 
     Arguments
     ---------
     corpus : Corpus
-        Changed: its sets, its files that are left out, its protocol.
+        Changed: its sets, its rows that are left out, its protocol.
     dropped : dict of str to collection of str
         See :func:`drop_classes`.
+    always : collection of str
+        Emotions that are left out of every set of ``dropped`` beside those ...
+    option : str
+        ... and by which option.
     """
-    corpus.sets, left_out, counts = drop_classes(corpus.sets, dropped)
-    corpus.left_out.update(row.path for row in left_out)
-    corpus.protocol["drop"] = {name: sorted(words) for name, words in dropped.items()}
+    words = {name: {*own, *always} for name, own in dropped.items()}
+    corpus.sets, left_out, counts = drop_classes(corpus.sets, words)
+    corpus.left_out += [
+        item._replace(option=option) if item.row.emotion.casefold() in always else item
+        for item in left_out
+    ]
+    corpus.protocol["drop"] = {name: sorted(own) for name, own in words.items()}
     corpus.protocol["dropped"] = counts
 
 
-def without_transcript(corpus: Corpus) -> list[str]:
-    """A warning if utterances have no transcript, in a corpus that comes with transcripts.
+def join_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
+    """Calls emotions by the names of the classes that they are parts of.
+
+    Where the label files give one utterance two emotions, both stay as they are: joined they would
+    be equal, and pass for one row that stands twice.
 
     Arguments
     ---------
     corpus : Corpus
-        With its sets.
-
-    Example
-    -------
-    >>> rows = [Utterance("a", "a.wav", transcript="Yes."), Utterance("b", "b.wav")]
-    >>> without_transcript(Corpus("Mine", Path(), {"train": rows}, None))
-    ['1 of 2 utterances have no transcript.']
+        Changed: its sets. What is left out has been left out.
+    words : dict of str to str
+        The class of each emotion.
     """
-    missing = [not row.transcript for _, row in corpus.utterances()]
-    return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)
+    emotions: dict[str, set[str]] = defaultdict(set)
+    for row in [*(row for _, row in corpus.utterances()), *(item.row for item in corpus.left_out)]:
+        emotions[row.id].add(row.emotion)
+    corpus.sets = {
+        name: [
+            replace(row, emotion=words[row.emotion]) if len(emotions[row.id]) == 1 else row
+            for row in rows
+        ]
+        for name, rows in corpus.sets.items()
+    }

@@ -15,10 +15,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from data_prep.label_text import read_lines
-from data_prep.raters import Rated, Rater, choices, parse_value
+from data_prep.label_text import parse_value, read_lines
+from data_prep.raters import Rated, Rater, choices
 
 _FILE = re.compile(r"\s*([^\s;]+\.(?:wav|avi))\s*(?:;|$)", re.IGNORECASE)
+# Whatever a label file says of its own utterances, it does not say of raters: another kind of file,
+# or a class of one letter in the second place, where raters have a word.
+_HEAD = re.compile(
+    r"\s*[^\s;]+\.(?:wav|avi|mp[34]|m4[av]|mov|mkv|webm|wm[av]|mpe?g|flac|ogg|opus|aac|txt)\s*(?:;|$)"
+    r"|[^;]*;\s*[A-Z]\s*;",
+    re.IGNORECASE,
+)
 _VALUE = re.compile(r"\s*([AVDN])\s*:([^:]*)")
 _NAMES = {"A": "arousal", "V": "valence", "D": "dominance", "N": "naturalness"}
 _NEEDED = ("V", "A", "D")
@@ -77,7 +84,7 @@ def _groups(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
     """Lines that belong together: up to a blank line, or to the next line that names a file."""
     group: list[tuple[int, str]] = []
     for number, line in lines:
-        if group and (not line.strip() or _FILE.match(line)):
+        if group and (not line.strip() or _HEAD.match(line)):
             yield group
             group = []
         if line.strip():

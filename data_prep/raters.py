@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from data_prep.corpus import NO_RATERS, RaterFigures
-from data_prep.label_text import parse_number
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 TOLERANCE = 1e-4
@@ -123,36 +121,6 @@ def choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     texts = [text.strip() for text in texts if text.strip()]
     known = tuple(dict.fromkeys(emotion for emotion in map(emotion_of, texts) if emotion))
     return {"emotions": known, "unknown": tuple(text for text in texts if not emotion_of(text))}
-
-
-def parse_value(text: str, name: str) -> float | None:
-    """A label or rating as text: ``NaN`` and nothing are both a value that is missing.
-
-    Infinity is none that a person gives, and no mean of them.
-
-    Arguments
-    ---------
-    text : str
-        As in the file.
-    name : str
-        What it is, for the error.
-
-    Raises
-    ------
-    ValueError
-        If the text is no finite number.
-
-    Example
-    -------
-    >>> parse_value(" 3.5", "valence"), parse_value("NaN", "valence"), parse_value("", "valence")
-    (3.5, None, None)
-    """
-    value = parse_number(text, name)
-    if value is None or math.isnan(value):
-        return None
-    if math.isinf(value):
-        raise ValueError(f"label not finite: {name} is {text.strip()[:40]}")
-    return value
 
 
 def single(raters: Iterable[Rater]) -> list[Rater]:

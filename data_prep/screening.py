@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 
-from data_prep.audio_check import AudioError, Header, read_headers
-from data_prep.corpus import Corpus, Rejection, Utterance, is_known_speaker
+from data_prep.audio_check import MISSING_FILE, AudioError, Found, Header, read_headers
+from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
+from data_prep.doubles import Files, without_doubles
 from data_prep.label_text import is_finite
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -21,27 +21,36 @@ LARGEST_RATIO = 1000
 """Of a sample rate to 16 kHz in lowest terms. Resampling costs memory in proportion to it: 44.1 kHz
 has 441, 16,001 Hz would take gigabytes for two seconds."""
 
+OUTSIDE_SCALE = ("reject", "clip")
+"""What to do with labels that lie outside the scale."""
+
+NAMED = 10
+"""So many labels that were changed are named in a warning."""
+
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
 
 def screen(
     corpus: Corpus,
-    listing: dict[str, tuple[int, int]],
+    listing: dict[str, Found],
     *,
     min_duration: float,
     max_duration: float,
+    outside_scale: str = "reject",
     workers: int | None = None,
-) -> tuple[Checked, list[Rejection]]:
+) -> tuple[Checked, list[Rejection], list[str]]:
     """Splits a corpus into what can be used and what cannot, with the reason for each.
 
     Arguments
     ---------
     corpus : Corpus
         As its reader returned it.
-    listing : dict of str to tuple
+    listing : dict of str to Found
         The audio files below the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
         In seconds, both still accepted.
+    outside_scale : str
+        ``reject`` rows with a label off the scale, or ``clip`` it to the scale's nearest end.
     workers : int, optional
         Threads that read headers.
 
@@ -51,27 +60,89 @@ def screen(
         Every set of the corpus, in its order.
     rejected : list of Rejection
         The reader's own rejections, then doubles, labels, audio, and audio without a label.
+    warnings : list of str
+        What was changed on the way, and what is missing.
+
+    Raises
+    ------
+    ValueError
+        If ``outside_scale`` is none of its words.
     """
-    named = _named_files(corpus)
-    rejected = list(corpus.rejected)
-    single, doubles = _without_doubles(list(corpus.utterances()))
-    rejected += doubles
-    rows = []
+    if outside_scale not in OUTSIDE_SCALE:
+        raise ValueError(
+            f"--outside_scale must be {' or '.join(OUTSIDE_SCALE)}; found {outside_scale!r}."
+        )
+    files = Files(corpus.data_root, listing)
+    single, doubles, named = without_doubles(corpus, files)
+    rejected = [*corpus.rejected, *doubles]
+    rows, clipped = [], {}
     for name, row in single:
+        if outside_scale == "clip":
+            row, clipped[row.id] = clip(row, corpus.scale)
         reason = label_problem(row, corpus.scale, labelled=name not in corpus.predict_only)
         if reason:
             rejected.append(Rejection(row.path, reason, name))
         else:
             rows.append((name, row))
-    headers = read_headers([_file(corpus, row.path) for _, row in rows], workers=workers)
+    paths = [files.absolute(row.path) for _, row in rows]
+    headers = read_headers(paths, workers=workers)
     checked: Checked = {name: [] for name in corpus.sets}
-    for (name, row), header in zip(rows, headers, strict=True):
+    for (name, row), path, header in zip(rows, paths, headers, strict=True):
         reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
+        if reason == MISSING_FILE and (alike := files.alike(path)):
+            reason += f": there is {alike}"
         if reason or isinstance(header, AudioError):
             rejected.append(Rejection(row.path, reason, name))
         else:
             checked[name].append((row, header))
-    return checked, rejected + _unlabelled(corpus, listing, named)
+    rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
+    kept = (row.id for members in checked.values() for row, _ in members)
+    warnings = _clipped([change for name in kept for change in clipped.get(name, ())])
+    return checked, rejected, warnings + (_silent(checked) if corpus.transcribed else [])
+
+
+def clip(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
+    """A row whose labels lie on the scale, and what had to be changed, in words.
+
+    Arguments
+    ---------
+    row : Utterance
+        One row of a label file.
+    scale : emosphere_sb.scale.Scale
+        The corpus's scale.
+
+    Example
+    -------
+    >>> row, changes = clip(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
+    >>> row.vad, changes
+    ((4.0, 7.0, None), ['arousal of a was 7.5'])
+    """
+    off = {
+        dimension: value
+        for dimension, value in zip(DIMENSIONS, row.vad, strict=True)
+        if is_finite(value) and not scale.contains(value)
+    }
+    if not off:
+        return row, []
+    ends = {key: scale.low if value < scale.low else scale.high for key, value in off.items()}
+    return replace(row, **ends), [f"{key} of {row.id} was {value}" for key, value in off.items()]
+
+
+def _clipped(changes: list[str]) -> list[str]:
+    """A warning that counts and names labels that were clipped."""
+    if not changes:
+        return []
+    more = ", ..." if len(changes) > NAMED else ""
+    return [
+        f"{len(changes):,} labels outside the scale were put on its nearest end "
+        f"({', '.join(changes[:NAMED])}{more})."
+    ]
+
+
+def _silent(checked: Checked) -> list[str]:
+    """A warning if utterances have no transcript."""
+    missing = [not row.transcript for rows in checked.values() for row, _ in rows]
+    return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)
 
 
 def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str:
@@ -145,6 +216,8 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
 def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
     """The known speakers that two sets have in common, for every pair that has any.
 
+    A speaker whose name is typed in several ways, such as ``s1`` and ``S 1``, is one person.
+
     Example
     -------
     >>> header = Header(16000, 16000, 1)
@@ -153,61 +226,40 @@ def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
     ...                  "valid": [row("c", "30"), row("d", "Unknown")], "test": [row("e", "31")]})
     {('train', 'valid'): ['30']}
     """
-    speakers = {
-        name: {row.speaker for row, _ in rows if is_known_speaker(row.speaker)}
-        for name, rows in checked.items()
-    }
-    pairs = itertools.combinations(speakers, 2)
-    shared = {(a, b): sorted(speakers[a] & speakers[b]) for a, b in pairs}
+    people = {name: _by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()}
+    shared = {}
+    for a, b in itertools.combinations(people, 2):
+        keys = people[a].keys() & people[b].keys()
+        shared[a, b] = sorted(" = ".join(sorted(people[a][key] | people[b][key])) for key in keys)
     return {pair: names for pair, names in shared.items() if names}
 
 
-def _file(corpus: Corpus, path: str) -> str:
-    """Absolute path of an utterance's audio."""
-    return os.path.normpath(os.path.join(corpus.data_root, path))
+def spelt_differently(checked: Checked) -> list[str]:
+    """A warning if known speakers have names that differ only in case, blanks or Unicode form.
+
+    Example
+    -------
+    >>> header = Header(16000, 16000, 1)
+    >>> rows = [(Utterance(id, id, 1.0, speaker=id), header) for id in ("s 1", "S1", "s2")]
+    >>> spelt_differently({"train": rows})
+    ["Speakers whose names differ only in case or blanks count as one person: 'S1' and 's 1'."]
+    """
+    names = {row.speaker for rows in checked.values() for row, _ in rows}
+    groups = [group for group in _by_person(names).values() if len(group) > 1]
+    if not groups:
+        return []
+    texts = [" and ".join(map(repr, sorted(group))) for group in groups[:3]]
+    more = f"; and {len(groups) - 3:,} more" if len(groups) > 3 else ""
+    return [
+        "Speakers whose names differ only in case or blanks count as one person: "
+        f"{'; '.join(texts)}{more}."
+    ]
 
 
-def _named_files(corpus: Corpus) -> set[str]:
-    """Absolute paths of all audio that some label names, used or not."""
-    named = {_file(corpus, row.path) for _, row in corpus.utterances()}
-    named.update(_file(corpus, rejection.path) for rejection in corpus.rejected)
-    named.update(_file(corpus, path) for path in corpus.left_out)
-    return named
-
-
-def _unlabelled(
-    corpus: Corpus, listing: dict[str, tuple[int, int]], named: set[str]
-) -> list[Rejection]:
-    """One rejection for every audio file that no label names."""
-    root = str(corpus.data_root)
-    paths = sorted(path for path in listing if path not in named)
-    relative = (os.path.relpath(path, root).replace(os.sep, "/") for path in paths)
-    return [Rejection(path, "audio without a label") for path in relative]
-
-
-def _without_doubles(
-    rows: Sequence[tuple[str, Utterance]],
-) -> tuple[list[tuple[str, Utterance]], list[Rejection]]:
-    """Of equal rows the first; of different rows with one id, or one file, none."""
-    rejected: list[Rejection] = []
-    for kind, key in (("duplicate id", "id"), ("duplicate file", "path")):
-        groups = defaultdict(list)
-        for position, (_, row) in enumerate(rows):
-            groups[getattr(row, key)].append(position)
-        bad = {}
-        for value, places in groups.items():
-            if len(places) > 1:
-                bad.update(_doubles(rows, places, f"{kind}: {value!r}"))
-        rejected += [
-            Rejection(rows[place][1].path, reason, rows[place][0])
-            for place, reason in sorted(bad.items())
-        ]
-        rows = [row for place, row in enumerate(rows) if place not in bad]
-    return list(rows), rejected
-
-
-def _doubles(rows: Sequence[tuple[str, Utterance]], places: list[int], what: str) -> dict[int, str]:
-    """Reasons for the rows at some places, which share an id or a file."""
-    if len({rows[place] for place in places}) == 1:
-        return dict.fromkeys(places[1:], f"{what}, an equal row stands before")
-    return {place: f"{what} occurs in {len(places)} different rows" for place in places}
+def _by_person(names: Iterable[str]) -> dict[str, set[str]]:
+    """Spellings of known speakers' names, by what they have in common."""
+    people: dict[str, set[str]] = {}
+    for name in sorted(names):
+        if key := speaker_key(name):
+            people.setdefault(key, set()).add(name)
+    return people

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.audio_check import Header, list_audio, listing_digest
-from data_prep.corpus import Rejection, Utterance, is_known_speaker
+from data_prep.corpus import Rejection, Utterance, speaker_key
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 SUMMARY_FILE = "summary.json"
 REJECTED_FILE = "rejected.csv"
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Part of the fingerprint: raise it when the same input gives other manifests."""
 
 
@@ -194,7 +194,7 @@ def set_facts(
         "shortest": min(durations, default=0.0),
         "longest": max(durations, default=0.0),
         "emotions": _counts(row.emotion for row, _ in rows),
-        "speakers": len({row.speaker for row, _ in rows if is_known_speaker(row.speaker)}),
+        "speakers": len({speaker_key(name) for name in {row.speaker for row, _ in rows}} - {""}),
         "genders": _counts(row.gender for row, _ in rows),
         "missing": {
             dimension: sum(getattr(row, dimension) is None for row, _ in rows)

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from data_prep.corpus import Corpus, Rejection, Utterance, is_known_speaker
+from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.division import divide_speakers
 from data_prep.label_text import (
     parse_gender,
-    parse_number,
+    parse_value,
     read_table,
     shortened,
     unused_columns,
@@ -28,6 +28,9 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
 PARTITIONS = ("split", "by_speaker", "folds", "whole")
+MISSING = frozenset({"na", "n/a", "null", "none"})
+"""Words (in lower case) that tables have for a missing value, beside ``NaN`` and nothing."""
+
 WHOLE = {"partition": "whole"}
 """What to set where a model that was trained elsewhere is tested on this corpus."""
 
@@ -123,12 +126,19 @@ def read(
         corpus.sets = _by_column(rows)
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
+        reason = "--partition=whole makes all of it the set 'test'"
+        corpus.unfilled = {"train": reason, "valid": reason}
     else:
         seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
         facts = {"fold": int(fold), "folds": int(folds)} if folds_asked else {"shares": shares}
         corpus.protocol.update(facts, partition_seed=seed)
         if folds_asked:  # so that runs over 5 and over 10 folds have folders of their own
             corpus.protocol["partition"] = f"{int(folds)}_folds"
+        corpus.unfilled = {
+            name: f"--{name}_share=0 gives it no speaker"
+            for name, share in shares.items()
+            if not (share or folds_asked)
+        }
         _by_speaker(
             corpus,
             [row for _, row in rows],
@@ -252,7 +262,7 @@ def _utterances(
     rows = []
     for name, path, row in found:
         try:
-            vad = [parse_number(row[dimension], dimension) for dimension in DIMENSIONS]
+            vad = [_label(row[dimension], dimension) for dimension in DIMENSIONS]
         except ValueError as error:
             corpus.rejected.append(Rejection(path, str(error), name))
             continue
@@ -262,6 +272,11 @@ def _utterances(
             (name, Utterance(row.get("id") or ids[path], path, *vad, gender=gender, **texts))
         )
     return rows
+
+
+def _label(text: str, name: str) -> float | None:
+    """A label, None where the table has none."""
+    return None if text.casefold() in MISSING else parse_value(text, name)
 
 
 def unique_ids(paths: Iterable[str]) -> dict[str, str]:
@@ -295,7 +310,11 @@ def _by_speaker(
     corpus: Corpus, rows: list[Utterance], divide: Callable[[set[str]], dict[str, str]]
 ) -> None:
     """Sets by a random division of the speakers, which ``divide`` makes."""
-    known = [row for row in rows if is_known_speaker(row.speaker)]
+    # Of spellings of one name the first stands for all: a person is in one set.
+    names: dict[str, str] = {}
+    for speaker in sorted({row.speaker for row in rows}):
+        names.setdefault(speaker_key(speaker), speaker)
+    known = [row for row in rows if speaker_key(row.speaker)]
     if rows and not known:
         corpus.warnings.append(
             "No speakers are named: each file counts as a speaker of its own, so that sets may "
@@ -305,10 +324,10 @@ def _by_speaker(
         corpus.warnings.append(
             f"{len(rows) - len(known)} files without a speaker are all used for training."
         )
-    place = divide({row.speaker if known else row.path for row in known or rows})
+    groups = {row.path: names[speaker_key(row.speaker)] if known else row.path for row in rows}
+    place = divide({groups[row.path] for row in known or rows})
     corpus.sets = {name: [] for name in ("train", "valid", "test") if name in place.values()}
     for row in rows:
-        group = row.speaker if known else row.path
-        corpus.sets[place.get(group, "train")].append(row)
+        corpus.sets[place.get(groups[row.path], "train")].append(row)
     corpus.protocol["divided_by"] = "speaker" if known else "file"
     corpus.protocol["speakers"] = dict(Counter(place.values()))

@@ -61,7 +61,7 @@ def prepare_corpus(
         options |= demo.LAYOUTS[corpus].options
         if "release" in takes:
             options["release"] = "synthetic"  # so that no release is looked for
-    limits = {key: settings[key] for key in ("min_duration", "max_duration")}
+    limits = {key: settings[key] for key in ("min_duration", "max_duration", "outside_scale")}
     key = json.dumps([str(folder.absolute()), limits, needed, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
     return prepare(

@@ -145,7 +145,7 @@ def test_full_disk_leaves_nothing(when, tmp_path, audio, states):
     size = 0 if when == "write" else 10_000  # of the buffer
     with pytest.raises(OSError, match="No space left"), cache.writer() as writer:
         writer.file.close()
-        writer.file = open("/dev/full", "wb", buffering=size)
+        writer.file = open("/dev/full", "wb", buffering=size)  # noqa: SIM115
         for name, value in states.items():
             writer.add(name, value)
     assert list(cache.folder.iterdir()) == []

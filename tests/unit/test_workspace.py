@@ -107,8 +107,8 @@ def asked(monkeypatch):
 def prepare_with(tmp_path, **changes):
     settings = {
         "data_folder": "/data", "results_folder": tmp_path, "demo_size": None, "skip_prep": True,
-        "min_duration": 0.025, "max_duration": 60.0, "release": None, "drop_train": [],
-        "label_low": None, "batch_size": 8,
+        "min_duration": 0.025, "max_duration": 60.0, "outside_scale": "reject", "release": None,
+        "drop_train": [], "label_low": None, "batch_size": 8,
     }  # fmt: skip
     prepare_corpus(settings | changes, "C")
 
@@ -120,7 +120,7 @@ def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
         "drop_train": ["other"], "label_low": 0, "skip": True, "min_duration": 0.025,
-        "max_duration": 60.0, "needed": ("train", "valid"),
+        "max_duration": 60.0, "outside_scale": "reject", "needed": ("train", "valid"),
     }  # fmt: skip
 
 

@@ -91,6 +91,21 @@ def data(tmp_path, wav):
     return folder
 
 
+@pytest.fixture
+def folder(tmp_path, wav):
+    """Writes a table and its audio: ``folder(lines, header=…)``."""
+
+    def write(lines, *, header="file,valence,arousal,dominance,speaker,split", audio=True):
+        root = tmp_path / "own"
+        root.mkdir(exist_ok=True)
+        for line in lines if audio else ():
+            wav(root / line.split(",")[0])
+        (root / "labels.csv").write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+        return root
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def rejected_rows():
     """Rows of ``rejected.csv`` in a folder, without its header."""

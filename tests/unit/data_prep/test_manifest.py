@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.corpus import Rejection, Utterance
+from data_prep.corpus import LeftOut, Rejection, Utterance
 from data_prep.manifest import prepare, read_manifest, summary_lines
 
 
@@ -98,10 +98,13 @@ def test_stereo_and_other_rates_are_accepted_and_counted(data, tmp_path, wav, re
     assert "1 not mono, 5 at 16000 Hz and 1 at 44100 Hz" in "\n".join(summary_lines(summary))
 
 
-def test_audio_without_a_label_is_listed(data, tmp_path, wav, reader, sets_of, rejected_rows):
+def test_audio_without_a_label_is_listed(
+    data, tmp_path, wav, reader, sets_of, utterance, rejected_rows
+):
     wav(data / "sub" / "extra.wav")
     wav(data / "dropped.wav")
-    summary = prepare(reader(sets_of(), left_out={"dropped.wav"}), data, tmp_path / "out")
+    left_out = [LeftOut("train", utterance("dropped"), "--drop_train")]
+    summary = prepare(reader(sets_of(), left_out=left_out), data, tmp_path / "out")
     assert rejected_rows(tmp_path / "out") == [["sub/extra.wav", "", "audio without a label"]]
     assert summary.rejected == {"audio without a label": 1}
 

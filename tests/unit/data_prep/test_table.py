@@ -17,21 +17,6 @@ TAVA = Path(
 )
 
 
-@pytest.fixture
-def folder(tmp_path, wav):
-    """Writes a table and its audio: ``folder(lines, header=…)``."""
-
-    def write(lines, *, header="file,valence,arousal,dominance,speaker,split", audio=True):
-        root = tmp_path / "own"
-        root.mkdir(exist_ok=True)
-        for line in lines if audio else ():
-            wav(root / line.split(",")[0])
-        (root / "labels.csv").write_text("\n".join([header, *lines, ""]), encoding="utf-8")
-        return root
-
-    return write
-
-
 SPLIT = ["a.wav,1,2,3,s1,train", "b.wav,4,5,1.5,s2,Dev", "c/d.wav,2,2,,s3,test"]
 
 
@@ -110,6 +95,21 @@ def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
 def test_rows_that_cannot_be_used(folder, line, rejection):
     root = folder([*SPLIT, line], audio=False)
     assert table.read(root, **SCALE).rejected == [rejection]
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan", "NA", "n/a", "N/A", "null", "None", ""])
+def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
+    root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train", f"f.wav,{word},{word},{word},s1,train"])
+    summary = prepare(table, root, tmp_path / "out", **SCALE)
+    assert rows_of(summary.sets["train"])[2][4:7] == ["1.0", "", "3.0"]
+    assert summary.rejected == {"no label": 1}
+
+
+@pytest.mark.parametrize("word", ["inf", "-Infinity", "-", "?", "missing", "#N/A", "nan nan"])
+def test_words_that_are_no_value(folder, tmp_path, word):
+    root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train"])
+    summary = prepare(table, root, tmp_path / "out", **SCALE)
+    assert set(summary.rejected) <= {"label not finite", "not a number"} and summary.rejected
 
 
 def test_short_row_without_its_file(folder):
@@ -266,7 +266,8 @@ def test_classes_that_are_left_out(folder):
     found = table.read(folder(lines, header=header), **SCALE, drop_train="other")
     assert [row.id for row in found.sets["train"]] == ["a"]
     assert found.protocol["dropped"] == {"train": {"Other": 1}}
-    assert (found.left_out, len(found.sets["valid"])) == ({"b.wav"}, 1)
+    left_out = [(name, row.path, option) for name, row, option in found.left_out]
+    assert (left_out, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
 
 
 def test_class_that_the_table_does_not_have(folder):

@@ -73,7 +73,7 @@ def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, re
     assert rejected_rows(tmp_path / "out") == [
         [f"{folder}{name}.wav", "train", reason] for name, reason in REJECTED
     ]
-    assert summary.warnings == ["11 of 13 utterances have no transcript."]
+    assert summary.warnings == ["10 of 12 utterances have no transcript."]
     assert summary.scale == Scale(1, 5)
 
 
@@ -187,6 +187,86 @@ def test_fold_that_is_not_there(tree, partition, fold):
         iemocap.read(tree, partition=partition, fold=fold)
 
 
+def test_four_classes_make_no_contradiction_equal(tree, dialogue, turns, tmp_path, rejected_rows):
+    """One id as happy and as excited: joined, the two rows would pass for one that stands twice."""
+    name = "Ses02M_script01_1b"
+    text = turns(name, ("exc", "exc", "hap")).replace("_F002", "_F000")
+    dialogue(name, text)
+    for k, options in enumerate(({}, {"four_classes": True}, {"drop_train": "happy"})):
+        options = {"partition": "fixed", "four_classes": True, **options}
+        summary = prepare(iemocap, tree, tmp_path / str(k), **options)
+        rows = [row for row in rejected_rows(tmp_path / str(k)) if "_F000.wav" in row[0]]
+        assert len(rows) == (1 if "drop_train" in options else 2)
+        reason = f"duplicate id: '{name}_F000' occurs in 2 different rows"
+        assert all(row[2].startswith(reason) for row in rows)
+        assert f"{name}_F000" not in summary.sets["train"].read_text()
+        assert f"{name}_M001" in summary.sets["train"].read_text()
+
+
+def test_equal_rows_count_once_with_four_classes(tree, dialogue, turns, tmp_path, rows_of):
+    name = "Ses05M_script01_1b"
+    dialogue(
+        name,
+        turns(name, ("exc", "neu", "exc")).replace(
+            "2.0000 - 2.5000]\tSes05M_script01_1b_F002", "0.0000 - 0.5000]\tSes05M_script01_1b_F000"
+        ),
+    )
+    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed", four_classes=True)
+    assert [row[7] for row in rows_of(summary.sets["test"])[1:]] == ["happy", "neutral"]
+    assert summary.rejected["duplicate id"] == 1
+
+
+def test_files_that_are_no_label_files_are_not_read(tree):
+    before = iemocap.read(tree).sets
+    labels = tree / "Session1/dialog/EmoEvaluation"
+    other = (labels / "Ses01F_impro01.txt").read_text("latin-1").replace("impro01_", "impro02_")
+    (labels / "Ses01F_impro02").write_text(other)
+    (labels / "Ses01F_impro02.txt~").write_text(other)
+    (labels / "Ses01F_impro02.anvil").write_text(other)
+    assert iemocap.read(tree).sets == before
+
+
+def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, turns):
+    name = "Ses02M_impro03"
+    wav(tree / f"Session2/sentences/wav/{name}/{name}_F000.wav", seconds=0.1)
+    before = prepare(iemocap, tree, tmp_path / "out")
+    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    labels = tree / f"Session2/dialog/EmoEvaluation/{name}.txt"
+    labels.write_text(turns(name, ("sad",)))
+    after = prepare(iemocap, tree, tmp_path / "out")
+    assert not after.skipped
+    assert sum(after.counts.values()) == sum(before.counts.values()) + 1
+
+
+def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_path):
+    dialog = tree / "Session1" / "dialog"
+    (dialog / "transcriptions").rename(dialog / "Transcriptions")
+    prepare(iemocap, tree, tmp_path / "out")
+    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    (dialog / "transcriptions").mkdir()
+    (dialog / "transcriptions" / "Ses01F_impro01.txt").write_text("nothing")
+    summary = prepare(iemocap, tree, tmp_path / "out")
+    assert not summary.skipped
+    assert summary.warnings == ["12 of 12 utterances have no transcript."]
+
+
+def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
+    spoken = tree / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
+    spoken.write_bytes(said.encode("utf-16"))
+    summary = prepare(iemocap, tree, tmp_path / "out")
+    assert summary.warnings[0].startswith(
+        f"1 transcripts cannot be read and are taken as empty (first: {spoken} must be text in UTF"
+    )
+    assert summary.warnings[1] == "12 of 12 utterances have no transcript."
+
+
+def test_transcripts_are_counted_of_what_is_kept(tree, tmp_path):
+    options = {"partition": "fixed", "four_classes": True}
+    summary = prepare(iemocap, tree, tmp_path / "out", **options)
+    # 4 of the first dialogue less two classes and a label off the scale ..., 2 of each other one.
+    assert summary.warnings == ["9 of 10 utterances have no transcript."]
+
+
 def test_folder_one_level_up(tree):
     tree.rename(tree.with_name("IEMOCAP_full_release"))
     found = iemocap.read(tree.parent)
@@ -230,4 +310,4 @@ def test_files_that_appear_or_change_mean_a_new_preparation(tree, dialogue, tmp_
     (spoken / "Ses02M_script01_1b.txt").write_text("Ses02M_script01_1b_F000 [0.0-0.5]: Hello\n")
     summary = prepare(iemocap, tree, tmp_path / "out")
     assert not summary.skipped
-    assert summary.warnings == ["10 of 13 utterances have no transcript."]
+    assert summary.warnings == ["9 of 12 utterances have no transcript."]

@@ -1,0 +1,92 @@
+"""Who counts as a person, and as the same one, however the names are typed."""
+
+import pytest
+
+from data_prep import table
+from data_prep.corpus import is_known_speaker, speaker_key
+from data_prep.manifest import prepare, read_manifest
+
+SCALE = {"label_low": 1, "label_high": 5}
+HEADER = "file,valence,arousal,dominance,speaker"
+NOBODY = ["", "Unknown", "NA", "n/a", "N/A", "NaN", "nan", "None", "NULL", "-", "?", " na "]
+
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_names_that_are_nobody_are_not_shared(data, tmp_path, name, reader, sets_of, utterance):
+    assert not is_known_speaker(name)
+    sets = sets_of()
+    sets["train"][0] = utterance("a", speaker=name)
+    sets["valid"][0] = utterance("g", speaker=name)
+    summary = prepare(reader(sets), data, tmp_path / "out")
+    assert summary.warnings == []
+    assert summary.facts["sets"]["train"]["speakers"] == 5
+    assert read_manifest(summary.sets["valid"]).speaker[0] == name  # as it stands in the labels
+
+
+@pytest.mark.parametrize("name", ["0", "30", "Nan Li", "N", "unknown1", "--", "Ann"])
+def test_names_that_are_somebody(name):
+    assert is_known_speaker(name)
+
+
+def test_keys_of_names():
+    assert len({speaker_key(name) for name in ("s 1", "S1", " s1 ", "s\u00a01")}) == 1
+    assert speaker_key("e\u0301va") == speaker_key("\u00c9va")
+    assert len({speaker_key(name) for name in ("s1", "s2", "s01", "s-1")}) == 4
+
+
+@pytest.mark.parametrize(("one", "other"), [("s0", "S0"), ("s 1", "s1"), ("Ann", "ANN ")])
+def test_one_person_under_two_names_is_not_in_two_sets(
+    data, tmp_path, one, other, reader, sets_of, utterance
+):
+    sets = sets_of()
+    sets["train"][0] = utterance("a", speaker=one)
+    sets["test"][0] = utterance("i", speaker=other)
+    text = " = ".join(sorted((one, other)))
+    with pytest.raises(ValueError, match=rf"train and test share 1 \(speaker {text}\)"):
+        prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare(reader(sets, official_split=True), data, tmp_path / "out")
+    names = " and ".join(map(repr, sorted((one, other))))
+    assert summary.warnings == [
+        f"Speakers whose names differ only in case or blanks count as one person: {names}.",
+        "Speakers are shared, as this division of the corpus has it: "
+        f"train and test share 1 (speaker {text}).",
+    ]
+
+
+def test_one_person_under_two_names_within_a_set(data, tmp_path, reader, sets_of, utterance):
+    sets = sets_of()
+    sets["train"][:3] = [
+        utterance(letter, speaker=name)
+        for letter, name in zip("abc", ("s0", "S0", "S 0"), strict=True)
+    ]
+    summary = prepare(reader(sets), data, tmp_path / "out")
+    assert summary.warnings == [
+        "Speakers whose names differ only in case or blanks count as one person: "
+        "'S 0' and 'S0' and 's0'."
+    ]
+    assert summary.facts["sets"]["train"]["speakers"] == 4
+    assert set(read_manifest(summary.sets["train"]).speaker) == {*"def", "s0", "S0", "S 0"}
+
+
+@pytest.mark.parametrize("options", [{}, {"partition": "folds", "folds": 3}])
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
+    lines = [
+        f"{s}{k}.wav,1,2,3,{name}" for s in range(6) for k, name in enumerate((f"s{s}", f"S {s}"))
+    ]
+    root = folder([*lines, "x.wav,1,2,3,n/a", "y.wav,1,2,3,?"], header=HEADER)
+    summary = prepare(table, root, tmp_path / "out", **SCALE, partition_seed=seed, **options)
+    assert sum(facts["speakers"] for facts in summary.facts["sets"].values()) == 6
+    assert {"x", "y"} <= set(read_manifest(summary.sets["train"]).ID)
+    assert "2 files without a speaker are all used for training." in summary.warnings
+
+
+def test_division_of_ordinary_names_is_what_it_was(folder):
+    """Results of earlier runs must stay comparable."""
+    lines = [f"{s}.wav,1,2,3,Speaker {s}" for s in range(10)]
+    found = table.read(folder(lines, header=HEADER, audio=False), **SCALE, partition_seed=3)
+    assert {name: sorted(row.id for row in rows) for name, rows in found.sets.items()} == {
+        "train": ["0", "1", "4", "5", "6", "9"],
+        "valid": ["3", "8"],
+        "test": ["2", "7"],
+    }
