@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test learn checks preparation bench lint clean
+.PHONY: demo demo-cost test learn checks preparation bench bench-cache lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -34,6 +34,10 @@ preparation: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/whisper_padding.py
 	$(BIN)/python benchmarks/throughput.py
+
+# Training from cached features of a frozen backbone: benchmarks/RESULTS.md
+bench-cache: $(READY)
+	$(BIN)/python benchmarks/feature_cache.py
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff

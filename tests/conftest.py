@@ -1,5 +1,6 @@
-"""What several tests need: the repository's root, and a small synthetic corpus made once."""
+"""What several tests need: the root, a small synthetic corpus, small models of any family."""
 
+import json
 import os
 from pathlib import Path
 
@@ -43,3 +44,114 @@ def _few_threads():
     import torch
 
     torch.set_num_threads(1)
+
+
+NARROW = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": [16] * 7,  # with kernels and strides of the real models: 400 samples, 320 apart
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "hidden_dropout": 0.0,
+    "attention_dropout": 0.0,
+    "activation_dropout": 0.0,
+    "feat_proj_dropout": 0.0,
+    "layerdrop": 0.0,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+}
+
+SEW = {  # its own defaults have 13 convolutions
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "squeeze_factor": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def waveform_settings():
+    """Configuration of a narrow model: ``waveform_settings("wavlm", layerdrop=0.5)``."""
+
+    def settings(family: str = "wavlm", **changes) -> dict:
+        own = SEW if family == "sew" else {}
+        return {"model_type": family, **NARROW, **own, **changes}
+
+    return settings
+
+
+@pytest.fixture
+def configuration(tmp_path, waveform_settings):
+    """The same in a file, which gives random weights: ``configuration("wavlm")``."""
+
+    def write(family: str = "wavlm", **changes) -> str:
+        path = tmp_path / f"{family}.json"
+        path.write_text(json.dumps(waveform_settings(family, **changes)))
+        return str(path)
+
+    return write
+
+
+LOG_MEL = {
+    "whisper": {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48,
+        "vocab_size": 8,  # the decoder is not used
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 3,
+        "begin_suppress_tokens": None,
+    },
+    "wav2vec2-bert": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "conformer_conv_dropout": 0.0,
+        "layerdrop": 0.0,
+        "final_dropout": 0.0,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def log_mel_settings():
+    """Configurations of narrow models on log-mel frames, by family."""
+    return LOG_MEL
+
+
+@pytest.fixture(scope="session")
+def save_any(tmp_path_factory, waveform_settings):
+    """The folder of a narrow random model of any family, always the same one for a family."""
+    from transformers import (
+        AutoConfig,
+        AutoModel,
+        SeamlessM4TFeatureExtractor,
+        WhisperFeatureExtractor,
+    )
+
+    folders: dict[str, str] = {}
+
+    def folder_of(family: str) -> str:
+        if family not in folders:
+            folder = tmp_path_factory.mktemp(family)
+            if family in LOG_MEL:
+                config = AutoConfig.for_model(model_type=family, **LOG_MEL[family])
+                kind = (
+                    WhisperFeatureExtractor if family == "whisper" else SeamlessM4TFeatureExtractor
+                )
+                kind().save_pretrained(folder)
+            else:
+                config = AutoConfig.for_model(**waveform_settings(family))
+            AutoModel.from_config(config).save_pretrained(folder)
+            folders[family] = str(folder)
+        return folders[family]
+
+    return folder_of

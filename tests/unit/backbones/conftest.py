@@ -7,33 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-NARROW = {
-    "whisper": {
-        "d_model": 32,
-        "encoder_layers": 2,
-        "decoder_layers": 1,
-        "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2,
-        "encoder_ffn_dim": 48,
-        "decoder_ffn_dim": 48,
-        "vocab_size": 8,  # the decoder is not used
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "decoder_start_token_id": 3,
-        "begin_suppress_tokens": None,
-    },
-    "wav2vec2-bert": {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 48,
-        "conformer_conv_dropout": 0.0,
-        "layerdrop": 0.0,
-        "final_dropout": 0.0,
-    },
-}
-
 
 @pytest.fixture
 def chance():
@@ -45,11 +18,11 @@ def chance():
 
 
 @pytest.fixture
-def narrow_settings():
+def narrow_settings(log_mel_settings):
     """Configuration of a narrow model: ``narrow_settings("whisper", d_model=16)``."""
 
     def settings(family: str, **changes) -> dict:
-        return {"model_type": family, **NARROW[family], **changes}
+        return {"model_type": family, **log_mel_settings[family], **changes}
 
     return settings
 
@@ -74,36 +47,6 @@ def save(tmp_path, narrow_settings):
         return str(folder)
 
     return write
-
-
-@pytest.fixture(scope="session")
-def save_any(tmp_path_factory, waveform_settings):
-    """The folder of a narrow random model of any family, always the same one for a family."""
-    from transformers import (
-        AutoConfig,
-        AutoModel,
-        SeamlessM4TFeatureExtractor,
-        WhisperFeatureExtractor,
-    )
-
-    folders: dict[str, str] = {}
-
-    def folder_of(family: str) -> str:
-        if family not in folders:
-            folder = tmp_path_factory.mktemp(family)
-            if family in NARROW:
-                config = AutoConfig.for_model(model_type=family, **NARROW[family])
-                kind = (
-                    WhisperFeatureExtractor if family == "whisper" else SeamlessM4TFeatureExtractor
-                )
-                kind().save_pretrained(folder)
-            else:
-                config = AutoConfig.for_model(**waveform_settings(family))
-            AutoModel.from_config(config).save_pretrained(folder)
-            folders[family] = str(folder)
-        return folders[family]
-
-    return folder_of
 
 
 @pytest.fixture

@@ -328,11 +328,10 @@ def test_layerdrop_is_the_checkpoints_by_default(configuration):
 def test_gradient_checkpointing_changes_no_gradient(configuration):
     gradients = []
     for checkpointing in (False, True):
-        encoder = make(configuration(), "feature_encoder", gradient_checkpointing=checkpointing)
-        assert (
-            any(layer.gradient_checkpointing for layer in encoder.backbone.layers) is checkpointing
-        )
-        encoder.spec_augment = False
+        options = {"gradient_checkpointing": checkpointing, "spec_augment": False}
+        encoder = make(configuration(), "feature_encoder", **options)
+        layers = encoder.backbone.layers
+        assert any(layer.gradient_checkpointing for layer in layers) is checkpointing
         encoder.train()(*noise(4000, 2500))[0].square().sum().backward()
         gradients.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
     assert len(gradients[0]) > 10

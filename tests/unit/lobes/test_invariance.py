@@ -127,7 +127,7 @@ def test_prediction_on_families_with_a_mask(configuration, family, changes):
 def test_prediction_on_families_in_equal_lengths(configuration, family):
     chain = make_chain(configuration(family, **EQUAL_LENGTHS[family]), "style")
     assert chain.encoder.equal_lengths_only
-    check(chain, 400)
+    check(chain, chain.encoder.receptive_field)
 
 
 def test_prediction_behind_an_adapter(configuration):

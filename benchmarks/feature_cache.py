@@ -1,0 +1,155 @@
+"""Training from cached features: beside the same frozen run without them, and beside the memory.
+
+``make bench-cache`` runs it. The backbone is frozen, noise has MSP-Podcast's durations, and one
+epoch is timed again and again on the same utterances: without a cache, from the cache on disk, and
+on batches of features that are in memory already, which is what pooling and heads cost by
+themselves. The cache is filled before (the first epoch), and that is timed apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from ours import command
+from runs import ROOT, put_between
+from sides import quiet
+from workload import SIZES, durations, save_weights, write_corpus
+
+from emosphere_sb import data
+from emosphere_sb.features import read_features
+from emosphere_sb.hparams import build
+from emosphere_sb.launch import read_command
+from emosphere_sb.recipe import make_brain
+from emosphere_sb.report.run import machine
+from emosphere_sb.sampler import PooledBatchSampler
+from emosphere_sb.scale import Scale
+
+POOLINGS = {
+    "mean": "--pooling=!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]",
+    "style": "",
+}
+DEFAULTS = {"size": "base", "utterances": 32, "repeats": 5}
+
+
+class Frozen:
+    """A Brain with a frozen backbone, its utterances, and epochs over them."""
+
+    def __init__(self, pooling: str, size: str, rows: dict, folder: Path, device: str, batch: int):
+        words = command(SIZES[size], folder, device, batch)
+        words += ["--freeze=all", f"--results_folder={folder}"]
+        words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
+        keep = {word.partition("=")[0]: word for word in words}  # the last one of a name counts
+        tree, options = read_command(list(keep.values()), corpus="MSP-Podcast")
+        self.hparams = hparams = build(tree)
+        self.set = data.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
+        output = folder / pooling
+        output.mkdir()
+        self.brain = make_brain(hparams, options, {"train": self.set, "valid": self.set}, output)
+        hparams["task"].set_targets(self.set.targets())
+        hparams["normaliser"].set_statistics(0.0, 1.0)
+        self.brain.on_fit_start()
+        self.brain.nonfinite_count = 0
+        self.brain.on_stage_start(_train_stage(), 1)
+        sampler = PooledBatchSampler(self.set.durations, batch, seed=1)
+        workers = {"num_workers": hparams["num_workers"]}
+        self.loader = data.train_loader(self.set, sampler, micro_batch=batch, **workers)
+
+    def epoch(self, steps=None) -> None:
+        """All steps of an epoch: from the loader, or those that are given."""
+        self.brain.modules.train()
+        for step in self.loader if steps is None else steps:
+            self.brain.fit_batch(step)
+        if self.brain.device_type == "cuda":
+            torch.cuda.synchronize()
+
+    def fill(self, folder: Path) -> None:
+        """From now on from the cache."""
+        read_features(self.brain, self.hparams, {"train": self.set}, folder)
+
+
+def _train_stage():
+    from speechbrain.core import Stage
+
+    return Stage.TRAIN
+
+
+def seconds(call: Callable[[], None]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def measure(pooling: str, arguments: argparse.Namespace, rows: dict, folder: Path) -> dict:
+    """Seconds of an epoch in each of the three ways, and of filling the cache."""
+    frozen = Frozen(pooling, arguments.size, rows, folder, arguments.device, arguments.batch)
+    found = {"without": [seconds(frozen.epoch)]}
+    found["filling"] = [seconds(lambda: frozen.fill(folder / f"cache-{pooling}"))]
+    kept = list(frozen.loader)
+    frozen.epoch()  # warm
+    for name in ("cached", "memory"):
+        found[name] = []
+    for _ in range(arguments.repeats):
+        found["cached"].append(seconds(frozen.epoch))
+        found["memory"].append(seconds(lambda: frozen.epoch(kept)))
+    return found
+
+
+def report(found: dict[str, dict], arguments: argparse.Namespace, hours: float, made: str) -> str:
+    """A Markdown table, and what made it."""
+    lines = [
+        "| pooling | without cache | filling it once | from the cache | features in memory | "
+        "without / cache | cache / memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for pooling, times in found.items():
+        median = {name: statistics.median(values) for name, values in times.items()}
+        over = [a / b for a, b in zip(times["cached"], times["memory"], strict=True)]
+        names = ("without", "filling", "cached", "memory")
+        cells = [f"{median[name]:.2f} s" for name in names]
+        cells.append(f"{median['without'] / median['cached']:.0f}")
+        cells.append(f"{statistics.median(over):.2f} ({min(over):.2f} to {max(over):.2f})")
+        lines.append(f"| {pooling} | {' | '.join(cells)} |")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
+    lines += [
+        "",
+        f"Seconds of an epoch over {arguments.utterances} utterances ({hours * 60:.1f} minutes of "
+        f"noise with MSP-Podcast's durations), WavLM-{arguments.size} frozen, float32, batches of "
+        f"{arguments.batch}; medians of {arguments.repeats} epochs, in turns, of one without the "
+        f"cache. Made by `{made}` ({versions}; {machine()}; {torch.get_num_threads()} threads).",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, and write benchmarks/RESULTS.md at the default size."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--size", choices=list(SIZES), default=DEFAULTS["size"])
+    parser.add_argument("--utterances", type=int, default=DEFAULTS["utterances"])
+    parser.add_argument("--repeats", type=int, default=DEFAULTS["repeats"])
+    parser.add_argument("--batch", type=int, default=16)
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=default)
+    arguments = parser.parse_args()
+    quiet()
+    with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
+        folder = Path(name)
+        rows = write_corpus(folder / "audio", durations(arguments.utterances))
+        save_weights(SIZES[arguments.size], folder)
+        found = {pooling: measure(pooling, arguments, rows, folder) for pooling in POOLINGS}
+    hours = sum(row["duration"] for row in rows.values()) / 3600
+    text = report(found, arguments, hours, "make bench-cache")
+    print(text)
+    if all(getattr(arguments, key) == value for key, value in DEFAULTS.items()):
+        put_between(ROOT / "benchmarks" / "RESULTS.md", "feature-cache", text)
+
+
+if __name__ == "__main__":
+    main()
