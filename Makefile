@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test learn checks preparation bench bench-cache lint clean
+.PHONY: demo demo-cost test learn checks preparation bench bench-cache backbones lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -38,6 +38,10 @@ bench: $(READY)
 # Training from cached features of a frozen backbone: benchmarks/RESULTS.md
 bench-cache: $(READY)
 	$(BIN)/python benchmarks/feature_cache.py
+
+# The table of backbones in README.md
+backbones: $(READY)
+	$(BIN)/python benchmarks/backbones.py
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff

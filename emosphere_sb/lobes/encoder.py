@@ -59,6 +59,7 @@ class SSLEncoder(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> encoder = SSLEncoder("hparams/backbones/wavlm_smoke.json", freeze="none").eval()
     >>> frames, lengths = encoder(torch.randn(2, 16000), torch.tensor([16000, 8000]))
     >>> frames.shape[-1] == encoder.output_size, lengths.tolist()

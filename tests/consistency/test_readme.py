@@ -77,6 +77,10 @@ def test_links_between_files_lead_somewhere(root):
         ("demo-cost", "mean CCC"),
         ("learn", "mean CCC"),
         ("preparation", "| 264,705 |"),
+        ("backbones", "microsoft/wavlm-large"),
+        ("throughput", "ours / plain"),
+        ("feature-cache", "cache / memory"),
+        ("whisper-padding", "difference"),
     ],
 )
 def test_generated_figures_are_there_with_what_made_them(root, name, figure):

@@ -28,7 +28,7 @@ def pair(**changes):
     options = {"embed_dim": 32, "num_heads": 4, "num_buckets": 32, "max_distance": 40}
     stock = WavLMAttention(**{**options, **changes})
     for parameter in stock.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
+        torch.nn.init.normal_(parameter, std=0.2)
     ours = copy.deepcopy(stock)
     ours.__class__ = GatedAttention
     return stock, ours
