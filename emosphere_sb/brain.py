@@ -62,12 +62,10 @@ class EmoSphereBrain(sb.Brain):
                 f"{self.hparams.ccc_window!r}."
             )
         self.predictions: dict[str, tuple[Tensor, Tensor | None]] = {}
-        self.head_figures: dict = {}
         self.seconds, self._since = 0.0, time.time()  # of training, over all restarts
-        self.train_stats: dict = {}
+        self.train_stats, self.head_figures = {}, {}
         self._sums: dict[str, float] = defaultdict(float)
-        self.schedule = None
-        self._best_loaded = False
+        self.schedule, self._best_loaded = None, False
 
     # --- one batch ---------------------------------------------------------------------------
 

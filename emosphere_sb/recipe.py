@@ -212,6 +212,8 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     train_set = sets["train"]
     hparams["task"].set_targets(train_set.targets())
     if hparams["normaliser"].mode == "corpus":
+        if advice := getattr(hparams["encoder"].backbone, "advice", ""):
+            logger.warning("%s", advice)
         hparams["normaliser"].set_statistics(*training_statistics(summary))
     if hparams["feature_cache"]:
         root = Path(hparams["results_folder"]) / summary.corpus / "features"

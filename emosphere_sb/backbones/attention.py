@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
-from emosphere_sb.backbones.dropout import keep_mask
+from emosphere_sb.backbones.dropout import drop_mask
 
 TOLERANCE = 1e-4
 """How far the two may be apart on the numbers of :func:`agrees`, which are of the order of 1."""
@@ -132,31 +132,39 @@ class _AttendOnCPU(torch.autograd.Function):
             query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
         )
         if valid is not None:
-            scores.masked_fill_(~valid[:, None, None, :], -torch.inf)
+            for row, length in zip(scores, valid.sum(1).tolist(), strict=True):
+                row[..., length:] = -torch.inf  # the padding alone, not a pass over everything
         weights = torch.softmax(scores, -1)
-        keep = keep_mask(weights.shape, dropout) if dropout else None
-        dropped = weights if keep is None else weights.mul(keep).mul_(1 / (1 - dropout))
-        ctx.save_for_backward(query, key, value, gate, bias, weights, keep)
-        ctx.dropout, ctx.scale = dropout, scale
-        return dropped @ value
+        drop = drop_mask(weights.shape, dropout) if dropout else None
+        kept = weights if drop is None else weights.masked_fill(drop, 0.0)
+        ctx.save_for_backward(query, key, value, gate, bias, weights, drop)
+        ctx.factor, ctx.scale = 1 / (1 - dropout), scale
+        return (kept @ value).mul_(ctx.factor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        query, key, value, gate, bias, weights, keep = ctx.saved_tensors
+        query, key, value, gate, bias, weights, drop = ctx.saved_tensors
+        gradient = gradient * ctx.factor
+        kept = weights if drop is None else weights.masked_fill(drop, 0.0)
+        d_value = kept.transpose(-1, -2) @ gradient
         d_weights = gradient @ value.transpose(-1, -2)
-        dropped = weights
-        if keep is not None:
-            factor = 1 / (1 - ctx.dropout)
-            d_weights.mul_(keep).mul_(factor)
-            dropped = weights.mul(keep).mul_(factor)
-        d_value = dropped.transpose(-1, -2) @ gradient
+        if drop is not None:
+            d_weights.masked_fill_(drop, 0.0)
         d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
         d_query = (d_scores @ key).mul_(ctx.scale)
         d_key = d_scores.transpose(-1, -2) @ query
-        d_gate = torch.einsum("bhij,hij->bhi", d_scores, bias) if ctx.needs_input_grad[3] else None
-        d_bias = torch.einsum("bhij,bhi->hij", d_scores, gate) if ctx.needs_input_grad[4] else None
+        d_gate, d_bias = _bias_gradients(d_scores, gate, bias)
         return d_query, d_key, d_value, d_gate, d_bias, None, None
+
+
+def _bias_gradients(d_scores: Tensor, gate: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of gate and bias, utterance by utterance: what is in between stays in the cache."""
+    d_gate, d_bias = torch.empty_like(gate), torch.zeros_like(bias)
+    for row, d_row in enumerate(d_scores):
+        d_gate[row] = (d_row * bias).sum(-1)
+        d_bias.addcmul_(d_row, gate[row].unsqueeze(-1))
+    return d_gate, d_bias
 
 
 def agrees() -> bool:

@@ -114,9 +114,12 @@ class FeatureEncoder(nn.Module):
     def _stack(self, signals: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """All convolutions: (…, sample) to (…, frame, channel)."""
         conv = self.conv_layers[0].conv
-        frames = signals.unfold(-1, conv.kernel_size[0], conv.stride[0]) @ weight
-        if bias is not None:
-            frames = frames + bias
+        windows = signals.unfold(-1, conv.kernel_size[0], conv.stride[0])
+        if bias is not None and windows.dim() == 2:
+            frames = torch.addmm(bias, windows, weight)
+        else:
+            frames = windows @ weight
+            frames = frames if bias is None else frames + bias
         frames = _finish(self.conv_layers[0], frames)
         for number, layer in enumerate(self.conv_layers[1:], start=1):
             frames = _finish(layer, convolve(frames, self._blocks_of(number), layer.conv))

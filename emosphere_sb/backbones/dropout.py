@@ -10,38 +10,40 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
-def keep_mask(shape: Sequence[int], dropout: float) -> Tensor:
-    """True where an element is kept, from PyTorch's own generator: the same seed, the same mask.
+def drop_mask(shape: Sequence[int], dropout: float) -> Tensor:
+    """True where an element is dropped, from PyTorch's own generator: the same seed, the same mask.
 
     Arguments
     ---------
     shape : sequence of int
         Of the mask.
     dropout : float
-        Probability of False, met to within 1/131072.
+        Probability of True, met to within 1/131072.
     """
     count = math.prod(shape)
     numbers = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
     limit = round(dropout * 2**16) - 2**15
-    return (numbers.view(torch.int16)[:count] >= limit).view(shape)
+    return (numbers.view(torch.int16)[:count] < limit).view(shape)
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, dropout):
-        keep = keep_mask(values.shape, dropout)
-        ctx.save_for_backward(keep)
+        drop = drop_mask(values.shape, dropout)
+        ctx.save_for_backward(drop)
         ctx.factor = 1 / (1 - dropout)
-        return values.mul(keep).mul_(ctx.factor)
+        # Not a product with the mask, which would first be copied to floating point.
+        return values.masked_fill(drop, 0.0).mul_(ctx.factor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        return gradient.mul(*ctx.saved_tensors).mul_(ctx.factor), None
+        (drop,) = ctx.saved_tensors
+        return gradient.masked_fill(drop, 0.0).mul_(ctx.factor), None
 
 
 class FastDropout(nn.Dropout):
-    """``torch.nn.Dropout`` with :func:`keep_mask` on a CPU; elsewhere PyTorch's own.
+    """``torch.nn.Dropout`` with :func:`drop_mask` on a CPU; elsewhere PyTorch's own.
 
     Never built: the class of a loaded module is set to it.
     """

@@ -7,7 +7,7 @@ from functools import cache
 
 from torch import Tensor, nn
 
-from emosphere_sb.backbones import convolutions
+from emosphere_sb.backbones import convolutions, dropout, positions
 from emosphere_sb.masking import frame_mask
 
 logger = logging.getLogger(__name__)
@@ -131,12 +131,11 @@ class WaveformBackbone(nn.Module):
 
 
 def make_fast(model: nn.Module) -> None:
-    """Give a model the fast convolutions, dropout and, if it is a WavLM, attention, in place."""
-    from emosphere_sb.backbones.dropout import make_fast as make_dropout_fast
-
+    """Give a model fast convolutions, dropout and, if it is a WavLM, attention, in place."""
     if convolutions.is_supported(model.feature_extractor):
         model.feature_extractor = convolutions.FeatureEncoder(model.feature_extractor)
-    make_dropout_fast(model)
+    dropout.make_fast(model)
+    positions.make_fast(model)
     if model.config.model_type == "wavlm" and wavlm_is_known():
         from emosphere_sb.backbones.attention import GatedAttention
 

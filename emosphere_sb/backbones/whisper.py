@@ -57,6 +57,9 @@ class WhisperBackbone(nn.Module):
     """
 
     masked = True
+    advice = (
+        "Whisper was trained on the waveform as it is: take --normalisation=as_checkpoint, or none."
+    )
 
     def __init__(self, model: nn.Module, extractor, spec_augment: bool = True):
         super().__init__()

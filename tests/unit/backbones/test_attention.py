@@ -127,8 +127,8 @@ def test_gradients_of_the_function_itself(dropout, monkeypatch):
     def draw(*shape):
         return torch.randn(*shape, generator=chance, dtype=torch.float64).requires_grad_()
 
-    keep = torch.rand(2, 2, 5, 5, generator=chance) > dropout
-    monkeypatch.setattr(attention, "keep_mask", lambda shape, p: keep)
+    drop = torch.rand(2, 2, 5, 5, generator=chance) < dropout
+    monkeypatch.setattr(attention, "drop_mask", lambda shape, p: drop)
     inputs = [draw(2, 2, 5, 3), draw(2, 2, 5, 3), draw(2, 2, 5, 3), draw(2, 2, 5), draw(2, 5, 5)]
     valid = torch.tensor([[True] * 5, [True, True, True, False, False]])
     assert torch.autograd.gradcheck(lambda *t: attend(*t, valid, dropout), inputs)

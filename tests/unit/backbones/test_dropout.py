@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.dropout import FastDropout, keep_mask, make_fast
+from emosphere_sb.backbones.dropout import FastDropout, drop_mask, make_fast
 
 
 @pytest.mark.parametrize("dropout", [0.05, 0.1, 0.5, 0.9])
 def test_rate_of_the_mask(dropout):
     torch.manual_seed(1)
-    mask = keep_mask((1000, 1001), dropout)
+    mask = drop_mask((1000, 1001), dropout)
     assert mask.shape == (1000, 1001) and mask.dtype == torch.bool
     deviation = (dropout * (1 - dropout) / mask.numel()) ** 0.5
-    assert 1 - mask.float().mean().item() == pytest.approx(dropout, abs=5 * deviation + 2**-17)
+    assert mask.float().mean().item() == pytest.approx(dropout, abs=5 * deviation + 2**-17)
     # Neighbours come from one number: they must not know of each other.
     pairs = mask.flatten()[: mask.numel() // 4 * 4].view(-1, 4).float()
     assert torch.corrcoef(pairs.t()).fill_diagonal_(0).abs().max() < 0.01
@@ -21,7 +21,7 @@ def test_rate_of_the_mask(dropout):
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (4,), (5, 7)])
 def test_any_shape(shape):
-    assert keep_mask(shape, 0.5).shape == shape
+    assert drop_mask(shape, 0.5).shape == shape
 
 
 def test_values_and_gradient_share_one_mask():

@@ -1,0 +1,76 @@
+"""The position convolution through FFT against PyTorch's own, values and gradients."""
+
+import copy
+import secrets
+
+import pytest
+import torch
+from torch import nn
+
+from emosphere_sb.backbones.positions import SpectralConv1d, fast_size, is_supported, make_fast
+
+SEED = secrets.randbelow(2**32)
+
+
+def pair(kernel=128, padding=64, bias=True):
+    torch.manual_seed(SEED)
+    stock = nn.Conv1d(32, 48, kernel, padding=padding, groups=4, bias=bias)
+    ours = copy.deepcopy(stock)
+    ours.__class__ = SpectralConv1d
+    return stock, ours
+
+
+@pytest.mark.parametrize("options", [{}, {"kernel": 33, "padding": 5}, {"bias": False}])
+@pytest.mark.parametrize("frames", [1, 49, 300])
+def test_values_and_gradients_are_pytorchs(frames, options):
+    stock, ours = pair(**options)
+    if frames + 2 * stock.padding[0] < stock.kernel_size[0]:
+        pytest.skip("no frame comes out")
+    values = torch.randn(3, 32, frames)
+    found = []
+    for conv in (stock.double(), ours):
+        inputs = values.to(conv.weight.dtype).requires_grad_()
+        output = conv(inputs)
+        weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(SEED))
+        (output * weights.to(output.dtype)).sum().backward()
+        found.append([output.detach(), inputs.grad, *(p.grad for p in conv.parameters())])
+    for expected, value in zip(*found, strict=True):
+        error = (value.double() - expected).abs().max() / expected.abs().max()
+        assert error < 5e-6, f"seed {SEED}"
+
+
+def test_other_precisions_take_pytorchs_own():
+    stock, ours = pair()
+    values = torch.randn(1, 32, 20, dtype=torch.float64)
+    assert torch.equal(stock.double()(values), ours.double()(values))
+
+
+def test_weight_norm_stays_where_it_is():
+    torch.manual_seed(SEED)
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(8, 8, 64, padding=32, groups=2), dim=2)
+    model = nn.Module()
+    model.encoder = nn.Module()
+    model.encoder.pos_conv_embed = nn.Sequential(conv, nn.GELU())
+    names, values = set(model.state_dict()), torch.randn(2, 8, 30)
+    expected = conv(values)
+    make_fast(model)
+    assert isinstance(conv, SpectralConv1d) and set(model.state_dict()) == names
+    torch.testing.assert_close(conv(values), expected, rtol=1e-4, atol=1e-5)
+    conv(values).sum().backward()
+    assert all(p.grad is not None for p in conv.parameters())
+    with torch.no_grad():
+        conv.parametrizations.weight.original0.mul_(2.0)
+    torch.testing.assert_close(
+        conv(values) - conv.bias[:, None], 2 * (expected - conv.bias[:, None]), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_narrow_and_unusual_convolutions_are_left_alone():
+    assert is_supported(nn.Conv1d(4, 4, 128, padding=64))
+    assert not is_supported(nn.Conv1d(4, 4, 19, padding=9))
+    assert not is_supported(nn.Conv1d(4, 4, 128, padding="same"))
+    assert not is_supported(nn.Conv1d(4, 4, 128, stride=2))
+
+
+def test_sizes_by_hand():
+    assert [fast_size(n) for n in (431, 433, 1000, 1001)] == [432, 450, 1000, 1024]
