@@ -113,7 +113,7 @@ def report(results: dict[str, list[dict]], pairs: int, weights: str) -> str:
         f"Log-mel frames and encoder, one utterance at a time, float32 on a CPU; the median of "
         f"{pairs} interleaved pairs, with the range of their ratios. Difference: its norm over the "
         f"utterance's own frames, divided by the norm of transformers' frames. {weights} Made by "
-        f"`python benchmarks/whisper_padding.py` ({versions}; {torch.get_num_threads()} of "
+        f"`make bench` ({versions}; {torch.get_num_threads()} of "
         f"{os.cpu_count()} cores; noise in syllables).",
     ]
     return "\n".join(lines)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from emosphere_sb.kept import Kept
 from emosphere_sb.masking import frame_mask
 
 PIECE = 250
@@ -50,7 +51,7 @@ class FeatureEncoder(nn.Module):
         self.conv_layers = original.conv_layers
         self.gradient_checkpointing = False
         self.lengths: Tensor | None = None
-        self._blocks: dict[int, tuple[tuple, list[Tensor]]] = {}
+        self._blocks = [Kept() for _ in self.conv_layers]
 
     def _freeze_parameters(self) -> None:
         """The name by which transformers freezes it."""
@@ -127,16 +128,11 @@ class FeatureEncoder(nn.Module):
 
     def _blocks_of(self, number: int) -> list[Tensor]:
         """A convolution's weight as the factors of :func:`convolve`, kept while it is frozen."""
-        weight = self.conv_layers[number].conv.weight
-        if weight.requires_grad:
-            return blocks_of(self.conv_layers[number].conv)
-        state = (weight.data_ptr(), weight._version, weight.dtype)
-        if self._blocks.get(number, (None,))[0] != state:
-            self._blocks[number] = (state, blocks_of(self.conv_layers[number].conv))
-        return self._blocks[number][1]
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_blocks": {}}
+        conv = self.conv_layers[number].conv
+        if conv.weight.requires_grad:
+            self._blocks[number].clear()
+            return blocks_of(conv)
+        return self._blocks[number].get([conv.weight], lambda: blocks_of(conv))
 
 
 def is_supported(original: nn.Module) -> bool:

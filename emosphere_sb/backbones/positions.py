@@ -10,8 +10,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from emosphere_sb.kept import Kept
+
 SHORTEST_KERNEL = 32
 """Below this many taps the convolution itself is as fast."""
+
+SEGMENT = 4
+"""Kernels that a segment is long: shorter ones compute more of what is thrown away, longer ones
+read larger spectra of the weights."""
+
+FEW_FRAMES = 1200
+"""Below this many frames of a batch, training's spectra of the weights cost more than they save."""
 
 
 class SpectralConv1d(nn.Conv1d):
@@ -23,37 +32,43 @@ class SpectralConv1d(nn.Conv1d):
 
     def forward(self, frames: Tensor) -> Tensor:
         """As ``torch.nn.Conv1d``: (batch, channel, frame)."""
-        if frames.device.type != "cpu" or frames.dtype != torch.float32:
-            return super().forward(frames)
         kernel, (padding,) = self.kernel_size[0], self.padding
-        padded = nn.functional.pad(frames, (padding, padding))
-        size = fast_size(padded.shape[-1])
-        shape = (frames.shape[0], self.groups, self.in_channels // self.groups, -1)
-        # A cyclic correlation over at least the padded length has the true one at its beginning.
-        signal = torch.fft.rfft(padded, n=size).view(shape)
-        weight = torch.fft.rfft(self.weight, n=size).conj()
-        weight = weight.view(self.groups, -1, *weight.shape[1:])
-        spectrum = torch.einsum("bgif,goif->bgof", signal, weight).flatten(1, 2)
-        output = torch.fft.irfft(spectrum, n=size)[..., : padded.shape[-1] - kernel + 1]
+        count = frames.shape[-1] + 2 * padding - kernel + 1
+        if (
+            (frames.device.type, frames.dtype) != ("cpu", torch.float32)
+            or (self._learns() and count * len(frames) < FEW_FRAMES)
+            or count < 1  # PyTorch's error says what is missing
+        ):
+            return super().forward(frames)
+        # Segments of one size, which overlap by a kernel (overlap-save): a cyclic correlation has
+        # the true one at its beginning. One size means one spectrum of the weights.
+        size = SEGMENT * kernel
+        step = size - kernel + 1
+        segments = -(-count // step)
+        end = (segments - 1) * step + size - frames.shape[-1] - padding
+        windows = nn.functional.pad(frames, (padding, end)).unfold(-1, size, step)
+        signal = torch.fft.rfft(windows).unflatten(1, (self.groups, -1))
+        # (group, frequency, batch · segment, in), so that each frequency is a matrix product
+        signal = signal.permute(1, 4, 0, 3, 2).flatten(2, 3)
+        product = signal @ self._spectrum(size)
+        product = product.unflatten(2, (len(frames), segments)).permute(2, 0, 4, 3, 1).flatten(1, 2)
+        output = torch.fft.irfft(product, n=size)[..., :step].flatten(2)[..., :count]
         return output if self.bias is None else output + self.bias.unsqueeze(-1)
 
+    def _learns(self) -> bool:
+        return torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
 
-def fast_size(length: int) -> int:
-    """The smallest length from ``length`` on with no prime factor above 5: FFTs are fast on it.
+    def _spectrum(self, size: int) -> Tensor:
+        """The weights' (group, frequency, in, out)."""
+        if self.training or self._learns():
+            self.kept.clear()
+            return self._transform(size)
+        # The parameters are what weight norm makes the weight of.
+        return self.kept.get(self.parameters(), lambda: self._transform(size).contiguous())
 
-    Example
-    -------
-    >>> [fast_size(length) for length in (1, 7, 128, 427)]
-    [1, 8, 128, 432]
-    """
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-        length += 1
+    def _transform(self, size: int) -> Tensor:
+        spectrum = torch.fft.rfft(self.weight, n=size).unflatten(0, (self.groups, -1))
+        return spectrum.permute(0, 3, 2, 1).conj()
 
 
 def make_fast(model: nn.Module) -> None:
@@ -63,6 +78,7 @@ def make_fast(model: nn.Module) -> None:
         # Weight norm gives the module a class of its own, below PyTorch's.
         if isinstance(module, nn.Conv1d) and is_supported(module):
             kind = type(module)
+            module.kept = Kept()
             if kind is nn.Conv1d:
                 module.__class__ = SpectralConv1d
             else:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from emosphere_sb.kept import Kept
 from emosphere_sb.masking import frame_mask, masked_mean
 
 
@@ -85,11 +86,35 @@ class GatedConvolution(nn.Module):
             raise ValueError(f"kernel_size must be odd, to keep the length; found {kernel_size}.")
         self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=kernel_size // 2)
         self.dropout = nn.Dropout(dropout)
+        self._kept = Kept()
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Shape (batch, time, width) in and out; padded frames must be zero."""
-        gated = F.glu(self.convolution(hidden.transpose(1, 2)), dim=1)  # (batch, width, time)
-        return hidden + self.dropout(gated.transpose(1, 2))
+        gated = F.glu(self._convolve(hidden), dim=-1)  # (batch, time, width)
+        return hidden + self.dropout(gated)
+
+    def _convolve(self, hidden: Tensor) -> Tensor:
+        conv, (margin,) = self.convolution, self.convolution.padding
+        if hidden.device.type != "cpu":
+            return conv(hidden.transpose(1, 2)).transpose(1, 2)
+        # As matrix products, twice as fast there: with the margins in, a tap of the kernel sees all
+        # frames of the batch behind one another, and the rows across two utterances are cut off.
+        batch, time = hidden.shape[:2]
+        rows = F.pad(hidden, (0, 0, margin, margin)).flatten(0, 1)
+        count = len(rows) - 2 * margin
+        output = conv.bias
+        for tap, weight in enumerate(self._taps()):
+            output = torch.addmm(output, rows[tap : tap + count], weight)
+        output = F.pad(output, (0, 0, 0, 2 * margin))
+        return output.unflatten(0, (batch, time + 2 * margin))[:, :time]
+
+    def _taps(self) -> Tensor:
+        """The kernel as (tap, in, out), in evaluation kept in this order."""
+        weight = self.convolution.weight
+        if self.training or torch.is_grad_enabled():
+            self._kept.clear()
+            return weight.permute(2, 1, 0)
+        return self._kept.get([weight], lambda: weight.permute(2, 1, 0).contiguous())
 
 
 class SelfAttention(nn.Module):

@@ -1,13 +1,16 @@
 """The position convolution through FFT against PyTorch's own, values and gradients."""
 
 import copy
+import pickle
 import secrets
 
 import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.positions import SpectralConv1d, fast_size, is_supported, make_fast
+from emosphere_sb.backbones import positions
+from emosphere_sb.backbones.positions import SpectralConv1d, is_supported, make_fast
+from emosphere_sb.kept import Kept
 
 SEED = secrets.randbelow(2**32)
 
@@ -16,13 +19,14 @@ def pair(kernel=128, padding=64, bias=True):
     torch.manual_seed(SEED)
     stock = nn.Conv1d(32, 48, kernel, padding=padding, groups=4, bias=bias)
     ours = copy.deepcopy(stock)
-    ours.__class__ = SpectralConv1d
+    ours.__class__, ours.kept = SpectralConv1d, Kept()
     return stock, ours
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 33, "padding": 5}, {"bias": False}])
 @pytest.mark.parametrize("frames", [1, 49, 300])
-def test_values_and_gradients_are_pytorchs(frames, options):
+def test_values_and_gradients_are_pytorchs(frames, options, monkeypatch):
+    monkeypatch.setattr(positions, "FEW_FRAMES", 0)
     stock, ours = pair(**options)
     if frames + 2 * stock.padding[0] < stock.kernel_size[0]:
         pytest.skip("no frame comes out")
@@ -72,5 +76,39 @@ def test_narrow_and_unusual_convolutions_are_left_alone():
     assert not is_supported(nn.Conv1d(4, 4, 128, stride=2))
 
 
-def test_sizes_by_hand():
-    assert [fast_size(n) for n in (431, 433, 1000, 1001)] == [432, 450, 1000, 1024]
+def test_small_batches_train_as_in_pytorch(monkeypatch):
+    stock, ours = pair()
+    monkeypatch.setattr(ours, "_spectrum", lambda size: pytest.fail("no spectrum is needed"))
+    values = torch.randn(2, 32, 100)
+    assert torch.equal(stock(values), ours(values))
+
+
+@pytest.mark.parametrize("change", ["in place", "loaded", "past autograd, in training"])
+def test_evaluation_follows_the_weights(change):
+    stock, ours = (conv.eval() for conv in pair())
+    values = torch.randn(2, 32, 100)
+    with torch.no_grad():
+        first = ours(values)
+        torch.testing.assert_close(first, stock(values), rtol=1e-4, atol=1e-5)
+        if change == "in place":
+            ours.weight.mul_(2.0)
+        elif change == "loaded":
+            ours.load_state_dict({"weight": 2 * ours.weight, "bias": ours.bias})
+        else:  # as optimisers outside PyTorch do, which autograd does not count
+            ours.train()(values)
+            ours.weight.data.mul_(2.0)
+            ours.eval()
+        bias = ours.bias[:, None]
+        torch.testing.assert_close(ours(values) - bias, 2 * (first - bias), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_kept_is_not_saved():
+    _, ours = pair()
+    values = torch.randn(2, 32, 100)
+    with torch.inference_mode():
+        expected = ours.eval()(values)
+    assert ours.kept._value is not None and not ours.kept._value.is_inference()
+    for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        assert other.kept._value is None
+        with torch.no_grad():
+            assert torch.equal(other(values), expected)

@@ -233,3 +233,28 @@ def test_attention_gives_padded_keys_no_weight():
     alone = attention(hidden[:, :2], mask[:, :2])
     hidden[:, 2] = 1e3
     torch.testing.assert_close(attention(hidden, mask)[:, :2], alone)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8), (1, 9, 8), (4, 9, 8)])
+@pytest.mark.parametrize("training", [True, False])
+def test_gated_convolution_is_pytorchs(shape, training):
+    block = GatedConvolution(8, 5, dropout=0.0).double().train(training)
+    hidden = torch.randn(shape, dtype=torch.float64)
+
+    def stock(values):
+        mixed = block.convolution(values.transpose(1, 2))
+        return values + torch.nn.functional.glu(mixed, dim=1).transpose(1, 2)
+
+    found = []
+    for function in (block, stock):
+        block.zero_grad()
+        values = hidden.clone().requires_grad_()
+        output = function(values)
+        output.sin().sum().backward()
+        found.append([output, values.grad, *(p.grad for p in block.parameters())])
+    for value, expected in zip(*found, strict=True):
+        torch.testing.assert_close(value, expected)
+    with torch.no_grad():
+        for _ in range(2):  # in evaluation the second reads what the first kept
+            torch.testing.assert_close(block(hidden), stock(hidden))
+            block.convolution.weight.mul_(-1.5)
