@@ -28,6 +28,7 @@ EMOTIONS = {
 
 _NUMBER = r"\s*(\d+\.?\d*)\s*"
 _TURN = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+([^\s\[\]]+)\s+([^\s\[\]]+)\s+\[([^\[\]]*)\]\s*")
+_ORDER = re.compile(r"%.*\[\s*([VAD]\s*,\s*[VAD]\s*,\s*[VAD])\s*\]")
 _NAME = re.compile(r"Ses0[1-5][FM]_\w+_[FM]\w+", re.ASCII)
 _RATER = re.compile(r"([AC])-([A-Z]\d+):(.*)")
 _RATING = re.compile(r"\s*(val|act|dom)(?![a-z])\s*(.*)")
@@ -74,7 +75,7 @@ def read_labels(path: str | os.PathLike) -> Iterator[Turn]:
     Raises
     ------
     ValueError
-        If the file is no text.
+        If the file is no text, or its heading orders the dimensions otherwise.
 
     Example
     -------
@@ -100,6 +101,12 @@ def _groups(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
         if group and (not line or line.startswith("[")):
             yield group
             group = []
+        order = _ORDER.match(line)
+        if order and "".join(order.group(1).split()) != "V,A,D":
+            raise ValueError(
+                f"{path}, line {number}: the dimensions must be [V, A, D]; found "
+                f"[{order.group(1)}]. Take the corpus's own file."
+            )
         if line and not line.startswith("%"):
             group.append((number, line))
     if group:

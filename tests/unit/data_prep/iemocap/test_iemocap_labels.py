@@ -28,6 +28,14 @@ def test_order_in_the_file_is_valence_arousal_dominance(tmp_path, impro):
     assert (turn.valence, turn.arousal, turn.dominance) == (2.5, 2.0, 1.5)
 
 
+@pytest.mark.parametrize("order", ["A, V, D", "V, D, A", "D,A,V"])
+def test_heading_with_another_order_is_refused(tmp_path, impro, order):
+    path = tmp_path / "Ses01F_impro01.txt"
+    path.write_text(impro.replace("V, A, D", order))
+    with pytest.raises(ValueError, match=rf"01.txt, line 1: .* must be \[V, A, D\]; .*\[{order}\]"):
+        list(read_labels(path))
+
+
 def test_ratings_are_taken_by_their_names(tmp_path, impro):
     path = tmp_path / "Ses01F_impro01.txt"
     text = impro.replace("val 3; act 2; dom  2;", "dom 2; val 3; act 2;")
