@@ -64,7 +64,8 @@ LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
 
 TRANSCRIPTS = "Human_transcriptions/All_human_transcriptions"
 _NAME = re.compile(
-    r"(?:UTD|MSP)-IMPROV-((S\d\d[AHNS])-(([FM])0([1-6]))-([PRST])-[FM]{2}\d+)\.(?:avi|wav)"
+    r"(?:UTD|MSP)-IMPROV-((S\d\d[AHNS])-(([FM])0([1-6]))-([PRST])-[FM]{2}\d{1,9})\.(?:avi|wav)",
+    re.ASCII,
 )
 _GENDERS = {"F": "Female", "M": "Male"}
 

@@ -18,7 +18,7 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 SUMMARY_FILE = "summary.json"
 REJECTED_FILE = "rejected.csv"
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Part of the fingerprint: raise it when the same input gives other manifests."""
 
 

@@ -303,6 +303,7 @@ def test_fold_that_is_not_there(tree):
         "UTD-IMPROV-S01A-F07-R-FF01.avi",
         "UTD-IMPROV-S01A-F01-Q-FF01.avi",
         "UTD-IMPROV-S01A-F01-R-FF01.avi.avi",
+        f"UTD-IMPROV-S01A-F01-R-FF{'1' * 300}.avi",  # more than a file can be called
     ],
 )
 def test_names_that_are_no_turns(tree, name):
@@ -310,7 +311,7 @@ def test_names_that_are_no_turns(tree, name):
     (rejection,) = msp_improv.read(tree(text)).rejected
     assert rejection == (
         "Evalution.txt:1",
-        f"unknown name of a turn: '{name}' (Evalution.txt, line 1)",
+        f"unknown name of a turn: '{name[:60]}' (Evalution.txt, line 1)",
         "",
     )
 
