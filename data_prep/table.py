@@ -124,6 +124,7 @@ def read(
         )
     if partition == "split":
         corpus.sets = _by_column(rows)
+        corpus.warnings += _nameless([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
         reason = "--partition=whole makes all of it the set 'test'"
@@ -304,6 +305,17 @@ def _by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
     """Sets as the table has them: training, validation, then the test sets by name."""
     tests = sorted({name for name, _ in rows} - {"train", "valid"})
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
+
+
+def _nameless(rows: list[Utterance]) -> list[str]:
+    """A warning if the guard against shared speakers does not see all voices."""
+    nameless = sum(not speaker_key(row.speaker) for row in rows)
+    if not nameless:
+        return []
+    return [
+        f"{nameless:,} of {len(rows):,} files have no speaker: whether their voices are in several "
+        "sets cannot be checked."
+    ]
 
 
 def _by_speaker(

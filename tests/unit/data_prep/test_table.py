@@ -260,6 +260,13 @@ def test_given_split_must_not_share_speakers(folder, tmp_path):
         prepare(table, root, tmp_path / "out", **SCALE)
 
 
+def test_given_split_of_unknown_speakers_is_a_warning(folder):
+    root = folder([*SPLIT, "e.wav,1,1,1,,test", "f.wav,1,1,1,NA,train"], audio=False)
+    assert table.read(root, **SCALE).warnings == [
+        "2 of 5 files have no speaker: whether their voices are in several sets cannot be checked."
+    ]
+
+
 def test_classes_that_are_left_out(folder):
     header = "file,valence,arousal,dominance,split,emotion"
     lines = ["a.wav,1,1,1,train,Happy", "b.wav,1,1,1,train,Other", "c.wav,1,1,1,dev,other"]
