@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from data_prep.manifest import LEARNED_FROM, Summary, read_rows
-from emosphere_sb.arguments import HPARAMS
+from emosphere_sb.arguments import HPARAMS, Arguments
 from emosphere_sb.corpora import corpus_module, reader_settings
-from emosphere_sb.hparams import read_tree, scalars, unknown
-from emosphere_sb.workspace import prepare_corpus
+from emosphere_sb.hparams import merge, read_tree, scalars, unknown
+from emosphere_sb.workspace import data_digests, prepare_corpus
+
+FILE = HPARAMS / "emosphere.yaml"
+NOT_TESTED = {f"drop_{name}" for name in LEARNED_FROM}
+"""Settings of sets that are not tested on."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class OtherCorpus:
             "scale": self.summary.facts["scale"],
             "options": self.options,
             "utterances": {name: len(part) for name, part in self.rows.items()},
+            "manifests": data_digests(self.summary),
         }
 
 
@@ -45,15 +53,17 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
     Raises
     ------
     FileNotFoundError, ValueError
-        If it cannot be read, or is the corpus that the model is trained on.
+        If it cannot be read, has no test set, or is the corpus that the model is trained on.
     """
     corpus = settings["test_corpus"]
     if corpus is None:
         return None
     options = {**getattr(corpus_module(corpus), "WHOLE", {}), **parse_options(settings, corpus)}
-    own = scalars(read_tree(HPARAMS / "emosphere.yaml"))
+    own = scalars(read_tree(FILE))
     other = {**settings, **{key: own[key] for key in reader_settings(corpus) if key in own}}
     other |= {**options, "data_folder": settings["test_data_folder"]}
+    if "drop_test" in options:  # where all of it is tested: of whatever set its reader makes
+        other |= dict.fromkeys(NOT_TESTED, options["drop_test"])
     if not Path(other["data_folder"]).expanduser().is_dir():
         raise FileNotFoundError(
             f"--test_data_folder must be a folder that holds {corpus}; found "
@@ -72,33 +82,67 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
         sets = {name: part for name, part in sets.items() if name not in LEARNED_FROM}
     else:
         sets = {"all": {key: row for part in sets.values() for key, row in part.items()}}
+    if not sets:
+        raise ValueError(
+            f"--test_data_folder must hold a test set of {corpus}; found "
+            f"{', '.join(summary.sets)} in {summary.data_root}."
+        )
+    _refuse_learned(sets, trained)
     named = {f"{corpus}-{name}": part for name, part in sets.items()}
     return OtherCorpus(corpus, summary, named, options)
 
 
+def _refuse_learned(sets: Mapping[str, Mapping[str, Mapping]], trained: Summary) -> None:
+    """Refuses audio that the model is trained on: a copy of its corpus has another folder."""
+    for learned in LEARNED_FROM:
+        known = read_rows(trained.sets[learned], data_root=trained.data_root)
+        for part in sets.values():
+            for name in part.keys() & known.keys():
+                pair = part[name]["wav"], known[name]["wav"]
+                if all(map(os.path.isfile, pair)) and filecmp.cmp(*pair, shallow=False):
+                    raise ValueError(
+                        f"--test_data_folder must be another corpus; found {pair[0]}, the same "
+                        f"audio as {pair[1]} in the set '{learned}' of the model's own."
+                    )
+
+
 def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
-    """The mapping in ``test_options``, all of whose keys the corpus has.
+    """The mapping in ``test_options``, whose values are read as the command line's are.
+
+    YAML alone would make release 1.10 of 1.1, and truth of ``no``.
 
     Example
     -------
-    >>> parse_options({"test_options": "{label_low: 1, label_high: 5}"}, "OwnData")
-    {'label_low': 1, 'label_high': 5}
+    >>> parse_options({"test_options": "{label_low: 1, release: 1.10}"}, "OwnData")
+    {'label_low': 1, 'release': '1.10'}
     """
     text = settings["test_options"]
     try:
-        options = YAML(typ="safe").load(text) if text else {}
+        words = YAML(typ="base").load(text) if text else {}  # all scalars as text
     except YAMLError:
-        options = None
-    if not isinstance(options, dict):
+        words = None
+    if not isinstance(words, dict):
         raise ValueError(
             f"test_options must be a mapping such as '{{label_low: 1, label_high: 5}}'; found "
             f"{text!r}."
         )
-    allowed = reader_settings(corpus)
-    for key in options:
+    allowed = reader_settings(corpus) - NOT_TESTED
+    for key in words:
         if key not in allowed:
-            raise ValueError(f"test_options: {unknown('key', key, allowed)}")
-    return options
+            raise ValueError(f"test_options: {unknown('key', str(key), allowed)}")
+    overrides = {key: _as_word(value) for key, value in words.items()}
+    try:
+        values = scalars(merge(Arguments(FILE, overrides=overrides)))
+    except ValueError as error:
+        raise ValueError(f"test_options: {error}") from error
+    return {key: values[key] for key in words}
+
+
+def _as_word(value: Any) -> str:
+    """A value as it would stand on the command line."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    return "null" if value in (None, "") else str(value)
 
 
 def metrics_file(folder: Path, corpus: str) -> Path:

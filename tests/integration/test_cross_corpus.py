@@ -130,6 +130,13 @@ def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, c
         ),
         (
             [
+                "--test_corpus=MSP-IMPROV", "--test_data_folder={corpora}/MSP-IMPROV",
+                "--test_options={{flip_arousal: no}}",
+            ],
+            "test_options: .*flip_arousal must be true or false; found 'no'",
+        ),
+        (
+            [
                 "--test_corpus=OwnData", "--test_data_folder={corpora}/OwnData",
                 "--test_options=label_low",
             ],
