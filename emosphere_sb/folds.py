@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml.comments import CommentedMap
 
-from data_prep.manifest import Summary
-from emosphere_sb.cross import metrics_file, other_corpus
+from data_prep.manifest import LEARNED_FROM, Summary
+from emosphere_sb.cross import OtherCorpus, metrics_file, other_corpus
 from emosphere_sb.hparams import ALL_FOLDS, SAVED, copy_tree, differences, read_tree, scalars
 from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import read_predictions
@@ -56,9 +56,11 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     if tree["output_folder"]:
         raise ValueError("--fold=all gives each fold its own folder; leave --output_folder out.")
     folders, results = [], {}
-    for one, summary in prepared_folds(tree, corpus):
+    prepared = prepared_folds(tree, corpus)
+    other = other_corpus(scalars(tree), prepared[0][1])
+    for one, summary in prepared:
         folder = default_folder(scalars(one), summary)
-        if not is_finished(one, folder, summary):
+        if not is_finished(one, folder, summary, other):
             run(one, options, corpus=corpus)
         results[str(one["fold"])] = load_results(folder, one["test_corpus"])
         folders.append(folder)
@@ -72,7 +74,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
 
 
 def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, Summary]]:
-    """The tree and the manifests of each fold; the corpus that is tested on is prepared too."""
+    """The tree and the manifests of each fold."""
     prepared, number, last = [], 1, 1
     while number <= last:
         one = copy_tree(tree)
@@ -83,25 +85,39 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
                 f"The partition {summary.protocol.get('partition')!r} of {corpus} has no folds; "
                 f"leave --fold=all out, or choose one that has with --partition=…."
             )
+        if not summary.sets.keys() - {*LEARNED_FROM}:
+            raise ValueError(
+                f"Every fold must have a test set; fold {number} of {corpus} has none. "
+                f"{' '.join(summary.warnings)}"
+            )
         last = summary.protocol["folds"]
         prepared.append((one, summary))
         number += 1
-    other_corpus(scalars(tree), prepared[0][1])
     return prepared
 
 
-def is_finished(tree: CommentedMap, folder: Path, summary: Summary) -> bool:
+def is_finished(
+    tree: CommentedMap, folder: Path, summary: Summary, other: OtherCorpus | None = None
+) -> bool:
     """Whether a fold ran to its end, with the same settings on the same data."""
-    wanted = [folder / "metrics.json"]
-    if tree["test_corpus"]:
-        wanted.append(metrics_file(folder, tree["test_corpus"]))
     saved = folder / SAVED
-    if not saved.is_file() or not all(path.is_file() for path in wanted):
+    if not saved.is_file() or not (folder / "metrics.json").is_file():
         return False
     if differences(tree, read_tree(saved)) or not is_on(folder, summary):
         return False  # the run itself says what is different
+    if other is not None and not is_tested_on(folder, other):
+        return False
     logger.info("Finished before: %s", folder)
     return True
+
+
+def is_tested_on(folder: Path, other: OtherCorpus) -> bool:
+    """Whether the figures on another corpus are there, and of exactly these data."""
+    path = metrics_file(folder, other.name)
+    if not path.is_file():
+        return False
+    protocol = json.loads(path.read_text(encoding="utf-8"))["protocol"]
+    return protocol["tested_on"] == json.loads(json.dumps(other.facts()))
 
 
 def load_results(folder: Path, other: str | None) -> dict:
@@ -110,6 +126,7 @@ def load_results(folder: Path, other: str | None) -> dict:
     if other:
         foreign = json.loads(metrics_file(folder, other).read_text(encoding="utf-8"))
         metrics |= {name: row for name, row in foreign.items() if name not in APART}
+        metrics["protocol"]["tested_on"] = foreign["protocol"]["tested_on"]
     return metrics
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_prep.iemocap import EMOTIONS
+from emosphere_sb.cross import metrics_file, other_corpus
 from emosphere_sb.folds import over_folds, run_folds
 from emosphere_sb.launch import read_command
 from emosphere_sb.report.screen import closing_text
@@ -148,6 +150,11 @@ class FakeRun:
         facts = {"synthetic": True, **summary.protocol}
         metrics = {"test": {**figures, "mean_ccc": 0.5}, "protocol": facts}
         (folder / "metrics.json").write_text(json.dumps(metrics))
+        if other := other_corpus(settings, summary):
+            table.to_csv(folder / "predictions" / f"{other.name}-all.csv", index=False)
+            metrics = {f"{other.name}-all": {**figures, "mean_ccc": 0.5}}
+            metrics["protocol"] = {"tested_on": other.facts()}
+            metrics_file(folder, other.name).write_text(json.dumps(metrics))
 
 
 def folds_of(root, corpus, results, *options):
@@ -179,6 +186,36 @@ def test_finished_folds_are_those_with_the_same_settings_and_data(root, corpus, 
     one = tmp_path / "r/IEMOCAP-synthetic/smoke/session-3/7/metrics.json"
     one.unlink()  # interrupted
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [3])
+
+
+def test_figures_on_another_corpus_are_those_of_its_settings_and_data(root, corpus, tmp_path):
+    from data_prep import demo
+
+    own = tmp_path / "own"
+    demo.write("OwnData", own, size="smoke")
+    words = ["--test_corpus=OwnData", f"--test_data_folder={own}"]
+    first = [*words, "--test_options={label_low: 1, label_high: 7}"]
+    other = [*words, "--test_options={label_low: 0, label_high: 8}"]
+    results = tmp_path / "r"
+    folds_of(root, corpus, results)
+    summary, ran = folds_of(root, corpus, results, *first)
+    assert ran == [1, 2, 3, 4, 5]
+    assert summary["protocol"]["tested_on"]["scale"]["high"] == 7
+    assert folds_of(root, corpus, results, *first) == (summary, [])
+    summary, ran = folds_of(root, corpus, results, *other)
+    assert ran == [1, 2, 3, 4, 5]
+    assert summary["protocol"]["tested_on"]["scale"]["high"] == 8
+    labels = own / "labels.csv"
+    labels.write_text("\n".join(labels.read_text().splitlines()[:-1]))
+    summary, ran = folds_of(root, corpus, results, *other)
+    assert ran == [1, 2, 3, 4, 5]
+    assert summary["protocol"]["tested_on"]["utterances"] == {"OwnData-all": 59}
+
+
+def test_fold_without_a_test_set_stops_before_the_first_is_trained(root, corpus, tmp_path):
+    everything = f"--drop_test=[{', '.join(EMOTIONS.values())}]"
+    with pytest.raises(ValueError, match=r"fold 1 of IEMOCAP has none.* left out: .*--drop_test"):
+        folds_of(root, corpus, tmp_path, everything)
 
 
 def test_undefined_ccc_of_a_fold_is_counted_and_shown(root, corpus, tmp_path):

@@ -1,13 +1,16 @@
 """Another corpus that is tested on: its settings, and what of it may be tested."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
-from emosphere_sb.cross import other_corpus, parse_options
+from emosphere_sb.cross import metrics_file, other_corpus, parse_options
+from emosphere_sb.folds import is_tested_on
 from emosphere_sb.hparams import read_tree, scalars
+from emosphere_sb.report.figures import write_json
 from emosphere_sb.workspace import prepare_corpus
 
 CODES = ("neu", "xxx")
@@ -132,3 +135,19 @@ def test_corpus_without_a_test_set_is_refused(own, settings, tmp_path):
     summary = prepare_corpus(words, "OwnData")
     with pytest.raises(ValueError, match="must hold a test set of MSP-Podcast; found train in"):
         other_corpus(words, summary)
+
+
+def test_figures_on_other_data_or_by_other_settings_do_not_count(iemocap, own, settings, tmp_path):
+    words = settings(data_folder=str(own), test_corpus="IEMOCAP", test_data_folder=str(iemocap))
+    summary = prepare_corpus(words, "OwnData")
+    other = other_corpus(words, summary)
+    assert not is_tested_on(tmp_path, other)
+    facts = {"protocol": {"tested_on": other.facts()}}
+    write_json(facts, metrics_file(tmp_path, "IEMOCAP"))
+    assert is_tested_on(tmp_path, other_corpus(words, summary))
+    assert json.loads(metrics_file(tmp_path, "IEMOCAP").read_text()) == facts
+    joined = {**words, "test_options": "{four_classes: True}"}
+    assert not is_tested_on(tmp_path, other_corpus(joined, summary))
+    labels = iemocap / "Session3/dialog/EmoEvaluation/Ses03F_impro01.txt"
+    labels.write_text(labels.read_text().replace("[2.0, 3.0", "[3.0, 2.0"))
+    assert not is_tested_on(tmp_path, other_corpus(words, summary))
