@@ -31,6 +31,7 @@ _TURN = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+([^\s\[\]]+)\s+([^\s\[\]]+)\s+\[
 _ORDER = re.compile(r"%.*\[\s*([VAD]\s*,\s*[VAD]\s*,\s*[VAD])\s*\]")
 _NAME = re.compile(r"Ses0[1-5][FM]_\w+_[FM]\w+", re.ASCII)
 _RATER = re.compile(r"([AC])-([A-Z]\d+):(.*)")
+_SECOND = re.compile(r"(?<!\w)[AC]-[A-Z]\d+:\s")
 _RATING = re.compile(r"\s*(val|act|dom)(?![a-z])\s*(.*)")
 _DIMENSIONS = {"val": "valence", "act": "arousal", "dom": "dominance"}
 _TRANSCRIPT = re.compile(r"\s*(Ses\w+)\s*\[[^\]]*\]\s*:(.*)")
@@ -163,6 +164,8 @@ def _rater(line: str) -> tuple[str, Rater]:
     if not found:
         raise ValueError("damaged line: a rater's must begin as 'A-E1:' or 'C-E1:'")
     kind, who, text = found.groups()
+    if _SECOND.search(text):
+        raise ValueError("damaged line: it holds two raters")
     content = _chosen(text) if kind == "C" else _ratings(text)
     rows = "raters" if who.startswith("E") else "self_reports"
     return rows, Rater(f"{kind}-{who}", **content)

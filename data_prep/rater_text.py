@@ -27,6 +27,7 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 _VALUE = re.compile(r"\s*([AVDN])\s*:([^:]*)")
+_NUMBER = re.compile(r"[AVDN]\s*:\s*\d+\.\d+")
 _NAMES = {"A": "arousal", "V": "valence", "D": "dominance", "N": "naturalness"}
 _NEEDED = ("V", "A", "D")
 
@@ -120,6 +121,8 @@ def _rater(line: str) -> Rater:
     values, texts = _values(line)
     if len(texts) < 2 or not texts[0]:
         raise ValueError("damaged line: it must be a rater, emotions, and A, V, D")
+    if any(_NUMBER.fullmatch(text) for text in texts):
+        raise ValueError("damaged line: it holds two raters")
     return Rater(texts[0], **choices([texts[1]]), **values)
 
 

@@ -42,6 +42,23 @@ def test_names_of_raters_are_no_files(tmp_path, name):
     assert [rater.name for rater in block.raters] == ["w1", "w2", name]
 
 
+@pytest.mark.parametrize("line", ["".join(RATERS), RATERS[0] + " " + RATERS[0]])
+def test_two_raters_in_one_line_are_not_one(tmp_path, line):
+    path = tmp_path / "labels.txt"
+    path.write_text(f"{HEAD}\n{line}\n")
+    (block,) = read_blocks(path)
+    assert block.rater_problem == "labels.txt:2, damaged line: it holds two raters"
+    assert (block.vad, block.problem) == ((4.0, 2.0, 3.0), "")
+
+
+def test_free_text_that_looks_like_ratings_is_text(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text(f"{HEAD}\nw1; Other-A: 3; V: or so; N: 2; Sad; A:2.0; V:4.0; D:3.0;\n")
+    (block,) = read_blocks(path)
+    assert not block.rater_problem
+    assert block.raters[0].vad == (4.0, 2.0, 3.0)
+
+
 COLUMNS = "FileName,WorkerID,EmoClass_Major,EmoAct,EmoVal,EmoDom"
 ROWS = [
     "a.wav,w1,Sad,1,2,3",

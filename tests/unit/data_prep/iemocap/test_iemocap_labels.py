@@ -43,6 +43,15 @@ def test_ratings_are_taken_by_their_names(tmp_path, impro):
     assert next(read_labels(path)).raters[-2].vad == (3.0, 2.0, 2.0)
 
 
+@pytest.mark.parametrize("first", ["C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()"])
+def test_two_raters_in_one_line_are_not_one(tmp_path, impro, first):
+    path = tmp_path / "Ses01F_impro01.txt"
+    path.write_text(impro.replace(f"{first}\n", first))
+    turn = next(read_labels(path))
+    assert turn.rater_problem.endswith(", damaged line: it holds two raters")
+    assert turn.vad == (2.5, 2.0, 1.5)
+
+
 def test_scale_is_1_to_5_upright():
     assert SCALE.normalise([1.0, 3.0, 5.0]).tolist() == [-1.0, 0.0, 1.0]
     assert SCALE.normalise([5.0, 5.0, 5.0]).tolist() == [1.0, 1.0, 1.0]
