@@ -95,7 +95,7 @@ def attend(
     Returns
     -------
     torch.Tensor
-        Shape (batch, head, frame, feature).
+        Shape (batch, head, frame, feature); what stands at padded frames means nothing.
     """
     tensors = (query, key, value, gate, bias)
     if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
@@ -117,54 +117,66 @@ def _fused(query, key, value, gate, bias, valid, dropout) -> Tensor:
 
 
 class _AttendOnCPU(torch.autograd.Function):
-    """The same with its gradients in as few passes over (batch, head, frame, frame) as it takes.
+    """The same with its gradients, utterance by utterance, over its own frames alone.
 
-    PyTorch's fused kernel for CPUs has no gradient for the bias.
+    PyTorch's fused kernel for CPUs has no gradient for the bias. One utterance's (head, frame,
+    frame) stays in the cache through all passes over it, in two buffers that all utterances share,
+    and padding is never computed: padded frames give zeros.
     """
 
     @staticmethod
     def forward(ctx, query, key, value, gate, bias, valid, dropout):
-        scale = query.shape[-1] ** -0.5
-        query = query * scale
-        scores = query.new_empty(*query.shape[:3], key.shape[2])
-        torch.mul(gate.unsqueeze(-1), bias, out=scores)
-        scores.view(-1, *scores.shape[2:]).baddbmm_(
-            query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
-        )
-        if valid is not None:
-            for row, length in zip(scores, valid.sum(1).tolist(), strict=True):
-                row[..., length:] = -torch.inf  # the padding alone, not a pass over everything
-        weights = torch.softmax(scores, -1)
-        drop = drop_mask(weights.shape, dropout) if dropout else None
-        kept = weights if drop is None else weights.masked_fill(drop, 0.0)
-        ctx.save_for_backward(query, key, value, gate, bias, weights, drop)
-        ctx.factor, ctx.scale = 1 / (1 - dropout), scale
-        return (kept @ value).mul_(ctx.factor)
+        batch, heads, frames, size = query.shape
+        lengths = [frames] * batch if valid is None else valid.sum(1).tolist()
+        ctx.factor, ctx.scale, ctx.lengths = 1 / (1 - dropout), size**-0.5, lengths
+        # In the layout that the output projection reads, so that nobody copies it
+        output = query.new_zeros(batch, frames, heads, size).transpose(1, 2)
+        buffer, kept = query.new_empty(heads * max(lengths) ** 2), []
+        for row, length in enumerate(lengths):
+            q, k, v = (tensor[row, :, :length] for tensor in (query, key, value))
+            scores = buffer[: heads * length**2].view(heads, length, length)
+            torch.mul(gate[row, :, :length, None], bias[:, :length, :length], out=scores)
+            scores.baddbmm_(q * ctx.scale, k.transpose(1, 2))
+            weights = torch.softmax(scores, -1)
+            drop = drop_mask(weights.shape, dropout) if dropout else None
+            dropped = weights if drop is None else scores.copy_(weights).masked_fill_(drop, 0.0)
+            output[row, :, :length] = torch.bmm(dropped, v).mul_(ctx.factor)
+            kept += [weights] if drop is None else [weights, drop]
+        ctx.save_for_backward(query, key, value, gate, bias, output, *kept)
+        return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        query, key, value, gate, bias, weights, drop = ctx.saved_tensors
-        gradient = gradient * ctx.factor
-        kept = weights if drop is None else weights.masked_fill(drop, 0.0)
-        d_value = kept.transpose(-1, -2) @ gradient
-        d_weights = gradient @ value.transpose(-1, -2)
-        if drop is not None:
-            d_weights.masked_fill_(drop, 0.0)
-        d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
-        d_query = (d_scores @ key).mul_(ctx.scale)
-        d_key = d_scores.transpose(-1, -2) @ query
-        d_gate, d_bias = _bias_gradients(d_scores, gate, bias)
+        query, key, value, gate, bias, output, *kept = ctx.saved_tensors
+        step = len(kept) // len(ctx.lengths)
+        d_query, d_key, d_value, d_gate, d_bias = (
+            torch.zeros_like(tensor) for tensor in (query, key, value, gate, bias)
+        )
+        first, second = query.new_empty(2, query.shape[1] * max(ctx.lengths) ** 2)
+        for row, length in enumerate(ctx.lengths):
+            weights, drop = (*kept[row * step : (row + 1) * step], None)[:2]
+            shape = weights.shape
+            d_scores, buffer = (part[: weights.numel()].view(shape) for part in (first, second))
+            q, k, v = (tensor[row, :, :length] for tensor in (query, key, value))
+            d_output = gradient[row, :, :length]
+            # Of the softmax: weights · (d_weights - sum of weights · d_weights), and that sum is
+            # the product of the output with its gradient, dropout or not (Dao et al., 2022).
+            total = (d_output * output[row, :, :length]).sum(-1, keepdim=True)
+            d_output = d_output * ctx.factor
+            torch.bmm(d_output, v.transpose(1, 2), out=d_scores)
+            dropped = weights
+            if drop is not None:
+                d_scores.masked_fill_(drop, 0.0)
+                dropped = buffer.copy_(weights).masked_fill_(drop, 0.0)
+            d_value[row, :, :length] = torch.bmm(dropped.transpose(1, 2), d_output)
+            d_scores.sub_(total).mul_(weights)
+            d_query[row, :, :length] = torch.bmm(d_scores, k).mul_(ctx.scale)
+            d_key[row, :, :length] = torch.bmm(d_scores.transpose(1, 2), q * ctx.scale)
+            d_bias[:, :length, :length].addcmul_(d_scores, gate[row, :, :length, None])
+            torch.mul(d_scores, bias[:, :length, :length], out=buffer)
+            torch.sum(buffer, -1, out=d_gate[row, :, :length])
         return d_query, d_key, d_value, d_gate, d_bias, None, None
-
-
-def _bias_gradients(d_scores: Tensor, gate: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of gate and bias, utterance by utterance: what is in between stays in the cache."""
-    d_gate, d_bias = torch.empty_like(gate), torch.zeros_like(bias)
-    for row, d_row in enumerate(d_scores):
-        d_gate[row] = (d_row * bias).sum(-1)
-        d_bias.addcmul_(d_row, gate[row].unsqueeze(-1))
-    return d_gate, d_bias
 
 
 def agrees() -> bool:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from emosphere_sb.backbones.dropout import is_gelu
 from emosphere_sb.kept import Kept
 from emosphere_sb.masking import frame_mask
 
@@ -246,16 +247,9 @@ def _finish(layer: nn.Module, frames: Tensor) -> Tensor:
     norm = getattr(layer, "layer_norm", None)
     if isinstance(norm, nn.LayerNorm):
         frames = norm(frames)
-    if not torch.is_grad_enabled() and _is_gelu(layer.activation):
+    if not torch.is_grad_enabled() and is_gelu(layer.activation):
         return torch.ops.aten.gelu_(frames)  # in place: a quarter of the memory traffic
     return layer.activation(frames)
-
-
-def _is_gelu(activation: nn.Module) -> bool:
-    """Whether it is the exact GELU; transformers has a class of its own for it."""
-    if isinstance(activation, nn.GELU):
-        return activation.approximate == "none"
-    return type(activation).__name__ == "GELUActivation" and activation.act is nn.functional.gelu
 
 
 def number_of_frames(layers: Sequence[nn.Module], samples: int | Tensor) -> int | Tensor:

@@ -116,7 +116,7 @@ def test_softmax_of_gated_bias_by_hand():
         found = attend(*tensors, value, gate, bias, None).flatten()
         torch.testing.assert_close(found, 1 + 2 * share)
         alone = attend(*tensors, value, gate, bias, torch.tensor([[True, False]])).flatten()
-        torch.testing.assert_close(alone, torch.ones(2))
+        torch.testing.assert_close(alone[:1], torch.ones(1))  # the other frame is padding
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
@@ -127,8 +127,10 @@ def test_gradients_of_the_function_itself(dropout, monkeypatch):
     def draw(*shape):
         return torch.randn(*shape, generator=chance, dtype=torch.float64).requires_grad_()
 
-    drop = torch.rand(2, 2, 5, 5, generator=chance) < dropout
-    monkeypatch.setattr(attention, "drop_mask", lambda shape, p: drop)
+    drop = torch.rand(2, 5, 5, generator=chance) < dropout
+    monkeypatch.setattr(
+        attention, "drop_mask", lambda shape, p: drop[:, : shape[1], : shape[2]].contiguous()
+    )
     inputs = [draw(2, 2, 5, 3), draw(2, 2, 5, 3), draw(2, 2, 5, 3), draw(2, 2, 5), draw(2, 5, 5)]
     valid = torch.tensor([[True] * 5, [True, True, True, False, False]])
     assert torch.autograd.gradcheck(lambda *t: attend(*t, valid, dropout), inputs)

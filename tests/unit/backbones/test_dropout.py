@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.dropout import FastDropout, drop_mask, make_fast
+from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, drop_mask, make_fast
 
 
 @pytest.mark.parametrize("dropout", [0.05, 0.1, 0.5, 0.9])
@@ -53,3 +53,38 @@ def test_dropout_layers_of_a_model_change_their_class_alone():
     make_fast(model)
     assert [type(part) for part in model] == [nn.Linear, FastDropout, nn.Dropout1d]
     assert model[1].p == 0.3
+
+
+def test_gelu_and_dropout_in_one_are_the_two_one_after_the_other():
+    torch.manual_seed(5)
+    values = torch.randn(3, 7, 11, dtype=torch.float64)
+    gradient = torch.randn_like(values)
+    found, module = [], GeluDropout(0.3)
+    for both in (module, lambda v: _Drop.apply(torch.nn.functional.gelu(v), 0.3)):
+        torch.manual_seed(6)  # the same mask
+        inputs = values.clone().requires_grad_()
+        output = both(inputs)
+        output.backward(gradient)
+        found.append((output.detach(), inputs.grad))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-14, atol=0)
+    assert 0 < int((found[0][0] == 0).sum()) < values.numel()
+    module.eval()
+    assert torch.equal(module(values), torch.nn.functional.gelu(values))
+
+
+def test_feed_forward_layers_get_it_and_keep_their_weights():
+    from transformers import HubertConfig
+    from transformers.models.hubert.modeling_hubert import HubertFeedForward
+
+    options = {"hidden_size": 8, "intermediate_size": 12, "hidden_dropout": 0.0}
+    exact = HubertFeedForward(HubertConfig(**options, activation_dropout=0.4))
+    names, values = [*exact.state_dict()], torch.randn(2, 8)
+    expected = exact.eval()(values)
+    make_fast(exact)
+    assert isinstance(exact.intermediate_act_fn, GeluDropout)
+    assert exact.intermediate_act_fn.p == 0.4
+    assert [*exact.state_dict()] == names
+    torch.testing.assert_close(exact(values), expected)
+    other = HubertFeedForward(HubertConfig(**options, hidden_act="relu"))
+    make_fast(other)
+    assert type(other.intermediate_act_fn) is not GeluDropout
