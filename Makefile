@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test learn checks preparation bench bench-cache backbones lint clean
+.PHONY: demo demo-cost test learn checks sorting preparation bench bench-cache backbones lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -20,6 +20,10 @@ demo-cost: $(READY)
 # The demo over three seeds, beside ridge regression and shuffled labels: recipes/MSP-Podcast/README.md
 checks: $(READY)
 	$(BIN)/python benchmarks/demo_checks.py
+
+# The demo with and without sorting by length, three seeds: benchmarks/RESULTS.md
+sorting: $(READY)
+	$(BIN)/python benchmarks/sorting.py
 
 # Real speech: recipes/OwnData on TAVA (see recipes/OwnData/README.md), style and mean pooling.
 learn: $(READY)
