@@ -34,7 +34,7 @@ MASKED = [
     ("wav2vec2-conformer", {"position_embeddings_type": "rotary"}),
 ]
 # Families that run equal lengths together, because no mask keeps padding out of them.
-EQUAL_LENGTHS = {"sew": {}, "hubert": {"conv_pos_batch_norm": True}}
+EQUAL_LENGTHS = {"sew": {}, "sew-d": {}, "hubert": {"conv_pos_batch_norm": True}}
 
 
 class Chain(torch.nn.Module):
