@@ -13,6 +13,8 @@ import hashlib
 import json
 import logging
 import os
+import platform
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,13 +71,18 @@ class FeatureCache:
         """Whether a whole cache is there; if so it is ready to be read."""
         if not (self.data.is_file() and self.index.is_file()):
             return False
-        facts = json.loads(self.index.read_text(encoding="utf-8"))
-        if facts["version"] != VERSION or facts["bytes"] != self.data.stat().st_size:
+        try:
+            facts = json.loads(self.index.read_text(encoding="utf-8"))
+            whole = (facts["version"], facts["bytes"]) == (VERSION, self.data.stat().st_size)
+            places = facts["places"] if whole else {}
+        except (OSError, ValueError, KeyError, TypeError):  # cut off, or taken away meanwhile
+            whole = False
+        if not whole:
             logger.warning("%s is not whole: its features are computed again.", self.data)
             return False
-        if set(facts["places"]) != set(self.ids):
+        if set(places) != set(self.ids):
             return False
-        self._places = facts["places"]
+        self._places = places
         self._values = np.memmap(self.data, self.type, mode="r")
         return True
 
@@ -106,6 +113,9 @@ class FeatureCache:
             If the disk has not enough room.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(f"{self.name}-*.partial"):
+            if is_abandoned(path):
+                path.unlink(missing_ok=True)
         free = shutil.disk_usage(self.folder).free
         text = f"The features of the set {self.name!r} need {size / 1e9:.2f} GB in {self.folder}"
         logger.info("%s; %.2f GB are free.", text, free / 1e9)
@@ -128,15 +138,28 @@ class CacheWriter:
         self.cache = cache
         self.places: dict[str, tuple[int, list[int]]] = {}
         self.written = 0
-        self.partial = cache.data.with_suffix(f".{os.getpid()}.partial")
+        self.partial = cache.data.with_suffix(f".{platform.node()}.{os.getpid()}.partial")
 
     def __enter__(self) -> CacheWriter:
         self.file = self.partial.open("wb")
         return self
 
     def add(self, utterance: str, states: Tensor) -> None:
-        """States (frame, layer, feature) of one utterance."""
-        values = np.ascontiguousarray(states.float().cpu().numpy().astype(self.cache.type))
+        """States (frame, layer, feature) of one utterance.
+
+        Raises
+        ------
+        ValueError
+            If they are beyond what the precision holds.
+        """
+        states = states.float().cpu()
+        largest = float(states.abs().nan_to_num(0.0, posinf=0.0).max())
+        if largest > float(np.finfo(self.cache.type).max):
+            raise ValueError(
+                f"The features of {utterance} reach {largest:.3g}, which half precision cannot "
+                f"hold. Take --feature_cache_precision=fp32."
+            )
+        values = np.ascontiguousarray(states.numpy().astype(self.cache.type))
         self.places[utterance] = (self.written // self.cache.type.itemsize, list(values.shape))
         self.file.write(values.data)
         self.written += values.nbytes
@@ -169,13 +192,30 @@ class CacheWriter:
     def _put_in_place(self) -> None:
         cache = self.cache
         for old in cache.folder.glob(f"{cache.name}-*"):  # of other audio, or of a killed writer
-            if old != self.partial:
-                old.unlink()
+            if old.suffix != ".partial" or is_abandoned(old):
+                old.unlink(missing_ok=True)
         os.replace(self.partial, cache.data)
         facts = {"version": VERSION, "bytes": self.written, "places": self.places}
-        partial = cache.index.with_suffix(".partial")
+        partial = self.partial.with_suffix(".index.partial")
         partial.write_text(json.dumps(facts), encoding="utf-8")
         os.replace(partial, cache.index)
+
+
+def is_abandoned(partial: Path) -> bool:
+    """Whether the writer of a partial file was on this machine and is no longer there.
+
+    Another run of the same backbone may be filling its own file meanwhile.
+    """
+    name = re.search(rf"\.{re.escape(platform.node())}\.(\d+)(\.index)?\.partial$", partial.name)
+    if not name or os.name != "posix":  # elsewhere the question would end the process
+        return False
+    try:
+        os.kill(int(name.group(1)), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's
+        return False
+    return False
 
 
 def audio_digest(audio: Mapping[str, str | os.PathLike]) -> str:

@@ -26,6 +26,7 @@ def read_features(
 ) -> None:
     """Let all sets be read from features below ``root``, computed first where there are none."""
     facts = {**{key: hparams[key] for key in KEYS}, "waveform": hparams["normaliser"].facts()}
+    facts["eval_precision"] = brain.eval_precision  # in which they are computed
     folder = cache_folder(root, brain.modules.encoder, facts)
     for name, dataset in sets.items():
         cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])
@@ -64,6 +65,8 @@ def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True, default=str).encode())
     digest.update(encoder.model.config.to_json_string().encode())
     digest.update(type(encoder.backbone).__name__.encode())
+    log_mel = getattr(encoder.backbone, "log_mel", None)
+    digest.update(b"" if log_mel is None else log_mel.settings.encode())
     for name, value in encoder.model.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())

@@ -12,7 +12,9 @@ from torch import Tensor
 class Kept:
     """What was made of a module's weights, until they change.
 
-    It holds no state of a model: copied, pickled or saved, it is empty.
+    It holds no state of a model: copied, pickled or saved, it is empty. Of changes it sees those
+    that autograd counts. Fused optimisers and ``weight.data`` in place go past it: whoever keeps
+    weights that are trained calls :meth:`clear` in training.
 
     Example
     -------

@@ -75,7 +75,7 @@ def waveform_settings():
     """Configuration of a narrow model: ``waveform_settings("wavlm", layerdrop=0.5)``."""
 
     def settings(family: str = "wavlm", **changes) -> dict:
-        own = SEW if family == "sew" else {}
+        own = SEW if family in ("sew", "sew-d") else {}
         return {"model_type": family, **NARROW, **own, **changes}
 
     return settings

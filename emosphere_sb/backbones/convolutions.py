@@ -217,6 +217,7 @@ def convolve(frames: Tensor, blocks: Sequence[Tensor], conv: nn.Conv1d) -> Tenso
     """
     step, channels = conv.stride[0], frames.shape[-1]
     count = (frames.shape[-2] - conv.kernel_size[0]) // step + 1
+    autocast = torch.is_autocast_enabled(frames.device.type)  # which no operation in place heeds
     output, offset = None, 0
     for block in blocks:
         taps = block.shape[0] // channels
@@ -226,7 +227,7 @@ def convolve(frames: Tensor, blocks: Sequence[Tensor], conv: nn.Conv1d) -> Tenso
         else:
             part = frames[..., offset : offset + (count - 1) * step + 1 : step, :]
         offset += taps
-        if part.dim() == 2 and not torch.is_grad_enabled():
+        if part.dim() == 2 and not (torch.is_grad_enabled() or autocast):
             output = _add_product(output, part, block)
         else:
             product = part @ block

@@ -52,6 +52,7 @@ class WhisperLogMel:
     def __init__(self, extractor):
         from transformers.audio_utils import window_function
 
+        self.settings: str = extractor.to_json_string()
         self.fft, self.hop = int(extractor.n_fft), int(extractor.hop_length)
         # A mirror needs one sample more than it reaches.
         self.shortest = max(self.fft // 2 + 1, self.hop)
@@ -137,6 +138,7 @@ class SeamlessLogMel:
                 f"Log-mel input stacks two frames, as every w2v-BERT 2.0 does; the preprocessor's "
                 f"stride is {extractor.stride}."
             )
+        self.settings: str = extractor.to_json_string()
         self.padding = float(extractor.padding_value)
         self.shortest = KALDI_LENGTH + KALDI_HOP  # two frames, for one stack and a deviation
         self._constants = _Constants(extractor.window, extractor.mel_filters)

@@ -33,6 +33,10 @@ class SpectralConv1d(nn.Conv1d):
     def forward(self, frames: Tensor) -> Tensor:
         """As ``torch.nn.Conv1d``: (batch, channel, frame)."""
         kernel, (padding,) = self.kernel_size[0], self.padding
+        if self.training or self._learns():
+            # Whatever computes this pass: a step that follows may be one that autograd does not
+            # count, as fused optimisers' are.
+            self.kept.clear()
         count = frames.shape[-1] + 2 * padding - kernel + 1
         if (
             (frames.device.type, frames.dtype) != ("cpu", torch.float32)
@@ -61,7 +65,6 @@ class SpectralConv1d(nn.Conv1d):
     def _spectrum(self, size: int) -> Tensor:
         """The weights' (group, frequency, in, out)."""
         if self.training or self._learns():
-            self.kept.clear()
             return self._transform(size)
         # The parameters are what weight norm makes the weight of.
         return self.kept.get(self.parameters(), lambda: self._transform(size).contiguous())

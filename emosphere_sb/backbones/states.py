@@ -23,7 +23,8 @@ class HiddenStates(nn.Module):
     Raises
     ------
     ValueError
-        If ``layers`` is none of these, or beyond the last layer.
+        If ``layers`` is none of these, or beyond the last layer; when it runs, if the layers have
+        other frames than the model gives.
     """
 
     def __init__(self, backbone: nn.Module, layers: str | int = "last"):
@@ -71,10 +72,13 @@ class HiddenStates(nn.Module):
         if self.layers == "last":
             return self.backbone(signals, lengths).unsqueeze(1)
         states: dict[int, Tensor] = {}
-        first = self.backbone.layers[0].register_forward_pre_hook(
-            _keep_input(states), with_kwargs=True
-        )
-        handles = [first]
+        # State 0 enters the first layer that runs, or the final norm where layerdrop leaves none.
+        enters = [*self.backbone.layers, self.backbone.final_norm]
+        handles = [
+            module.register_forward_pre_hook(_keep_input(states), with_kwargs=True)
+            for module in enters
+            if module is not None
+        ]
         for number, layer in enumerate(self.backbone.layers, start=1):
             handles.append(layer.register_forward_hook(_keep(states, number)))
         try:
@@ -82,12 +86,23 @@ class HiddenStates(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
+        states.setdefault(0, last)
         for number in range(1, len(self.backbone.layers) + 1):
             states.setdefault(number, states[number - 1])
+        self._refuse_other_shapes(states[0], last)
         if self.layers != "weighted":
             return states[int(self.layers)].unsqueeze(1)
         states[len(self.backbone.layers)] = last
         return torch.stack([states[number] for number in sorted(states)], dim=1)
+
+    def _refuse_other_shapes(self, state: Tensor, last: Tensor) -> None:
+        """SEW's layers see fewer frames than it gives; an adapter makes fewer of what they give."""
+        if state.shape != last.shape:
+            raise ValueError(
+                f"layers must be last for this backbone; found {self.layers}. Its layers give "
+                f"(frames, size) of {tuple(state.shape[1:])}, the model itself "
+                f"{tuple(last.shape[1:])}."
+            )
 
     def combine(self, states: Tensor) -> Tensor:
         """One frame sequence (batch, frame, feature) from the states."""

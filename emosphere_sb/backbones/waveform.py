@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 from torch import Tensor, nn
@@ -52,6 +53,9 @@ class WaveformBackbone(nn.Module):
         self._valid: Tensor | None = None  # frame mask of the batch that runs
         if fast:
             make_fast(model)
+        if getattr(model, "adapter", None) is not None:
+            # Each of its layers halves time: without one, frames and their number do not agree.
+            model.adapter.layerdrop = 0.0
         self.masked = padding_is_masked(model)
         for module in self._leaking():
             module.register_forward_pre_hook(self._silence_padding)
@@ -59,7 +63,8 @@ class WaveformBackbone(nn.Module):
     @property
     def layers(self) -> nn.ModuleList:
         """The transformer layers, from the first."""
-        return self.model.encoder.layers
+        encoder = self.model.encoder
+        return encoder.layers if hasattr(encoder, "layers") else encoder.encoder.layer  # SEW-D
 
     @property
     def feature_encoder(self) -> nn.Module:
@@ -69,8 +74,10 @@ class WaveformBackbone(nn.Module):
     @property
     def final_norm(self) -> nn.Module | None:
         """The norm behind the last layer, in models that normalise before each layer."""
-        stable = getattr(self.model.config, "do_stable_layer_norm", False)
-        conformer = self.model.config.model_type == "wav2vec2-conformer"
+        config = self.model.config
+        # Elsewhere the encoder's norm stands before the layers, whatever a configuration says.
+        stable = config.model_type in MASKED_FAMILIES and config.do_stable_layer_norm
+        conformer = config.model_type == "wav2vec2-conformer"
         return self.model.encoder.layer_norm if stable or conformer else None
 
     @property
@@ -103,18 +110,43 @@ class WaveformBackbone(nn.Module):
         frames = int(self.frame_lengths(lengths.max()))
         # transformers raises where a batch has fewer frames than one masked span.
         config.apply_spec_augment = self.spec_augment and frames > config.mask_time_length
-        mask = None
+        mask = valid = None
         if bool((lengths < signals.shape[1]).any()):
             mask = frame_mask(lengths, signals.shape[1]).long()
             count = convolutions.number_of_frames_of(config, signals.shape[1])
             valid = convolutions.number_of_frames_of(config, lengths)
-            self._valid = frame_mask(valid, count).unsqueeze(1)
-        if isinstance(self.feature_encoder, convolutions.FeatureEncoder):
+            valid = frame_mask(valid, count).unsqueeze(1)
+        with self._frames_are_valid(valid), self._samples_are_valid(lengths):
+            return self.model(signals, attention_mask=mask).last_hidden_state
+
+    def checkpoint_contexts(self) -> tuple:
+        """For gradient checkpointing: a layer that runs again meets the padding of the first time.
+
+        Returns
+        -------
+        tuple
+            Contexts of a layer's forward pass and of its repetition.
+        """
+        return nullcontext(), self._frames_are_valid(self._valid)
+
+    @contextmanager
+    def _frames_are_valid(self, valid: Tensor | None):
+        before, self._valid = self._valid, valid
+        try:
+            yield
+        finally:
+            self._valid = before
+
+    @contextmanager
+    def _samples_are_valid(self, lengths: Tensor):
+        fast = isinstance(self.feature_encoder, convolutions.FeatureEncoder)
+        if fast:
             self.feature_encoder.lengths = lengths
         try:
-            return self.model(signals, attention_mask=mask).last_hidden_state
+            yield
         finally:
-            self._valid = None
+            if fast:
+                self.feature_encoder.lengths = None
 
     def _leaking(self) -> list[nn.Module]:
         path = LEAKS.get(self.model.config.model_type)
@@ -148,9 +180,12 @@ def wavlm_is_known() -> bool:
     """Whether the installed transformers' WavLM attention is the one that this package computes."""
     import transformers
 
-    from emosphere_sb.backbones import attention
+    try:
+        from emosphere_sb.backbones import attention
 
-    known = attention.agrees()
+        known = attention.agrees()
+    except ImportError:  # what it is made of has another place or name
+        known = False
     if not known:
         logger.warning(
             "transformers %s computes WavLM's attention otherwise than this package knows: "

@@ -86,7 +86,7 @@ class SSLEncoder(nn.Module):
         if layerdrop is not None:
             self.backbone.layerdrop = layerdrop
         if gradient_checkpointing:
-            enable_checkpointing(self.model)
+            enable_checkpointing(self.backbone)
         self.states = HiddenStates(self.backbone, layers)
         self.output_size: int = self.backbone.output_size
         self.receptive_field: int = self.backbone.receptive_field
@@ -200,10 +200,13 @@ class SSLEncoder(nn.Module):
         return states
 
 
-def enable_checkpointing(model: nn.Module) -> None:
+def enable_checkpointing(backbone: nn.Module) -> None:
     """Gradient checkpointing, under the name that the installed transformers has for it."""
+    model, options = backbone.model, {"use_reentrant": False}
+    if hasattr(backbone, "checkpoint_contexts"):
+        options["context_fn"] = backbone.checkpoint_contexts
     newer = getattr(model, "activation_checkpointing_enable", None)
-    (newer or model.gradient_checkpointing_enable)()
+    (newer or model.gradient_checkpointing_enable)(options)
 
 
 def freeze_backbone(encoder: SSLEncoder) -> None:

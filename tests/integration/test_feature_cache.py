@@ -1,6 +1,8 @@
 """A run from cached features is the run without them; where they would change it is refused."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -55,7 +57,12 @@ def test_second_run_computes_no_features_and_other_settings_do(
     start(root, smoke_corpus, tmp_path, "--number_of_epochs=1", *other_heads)
     # Another seed is another random backbone; a pretrained one would be the same.
     assert filled == 2 * sets
-    for more in ("--max_seconds=0.5", "--normalisation=utterance", "--layers=1"):
+    for more in (
+        "--max_seconds=0.5",
+        "--normalisation=utterance",
+        "--layers=1",
+        "--eval_precision=bf16",
+    ):
         del filled[:]
         folder = f"--output_folder={tmp_path}/{more.strip('-')}"
         start(root, smoke_corpus, tmp_path, "--feature_cache=True", more, folder)
@@ -63,6 +70,19 @@ def test_second_run_computes_no_features_and_other_settings_do(
         start(root, smoke_corpus, tmp_path, "--feature_cache=True", more, folder + "2")
         assert filled == sets, more
     assert json.loads((tmp_path / "max_seconds=0.5/metrics.json").read_text())
+
+
+def test_another_preprocessor_is_another_cache(save_any, tmp_path):
+    from emosphere_sb.features import cache_folder
+    from emosphere_sb.lobes import SSLEncoder
+
+    folder = Path(shutil.copytree(save_any("wav2vec2-bert"), tmp_path / "model"))
+    first = cache_folder(tmp_path, SSLEncoder(str(folder), "all"), {})
+    assert cache_folder(tmp_path, SSLEncoder(str(folder), "all"), {}) == first
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    settings["padding_value"] = 1.0
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert cache_folder(tmp_path, SSLEncoder(str(folder), "all"), {}) != first
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import platform
 import shutil
 
 import numpy as np
@@ -86,7 +87,10 @@ def test_old_features_are_taken_away_when_new_ones_are_there(tmp_path, audio, st
     assert new.open()
 
 
-@pytest.mark.parametrize("fault", ["cut", "longer", "no index", "no data", "layout"])
+@pytest.mark.parametrize(
+    "fault",
+    ["cut", "longer", "no index", "no data", "layout", "empty index", "half index", "other index"],
+)
 def test_files_that_are_not_whole_are_not_believed(fault, tmp_path, audio, states):
     cache = filled(tmp_path, audio, states)
     if fault == "cut":
@@ -97,6 +101,10 @@ def test_files_that_are_not_whole_are_not_believed(fault, tmp_path, audio, state
     elif fault == "layout":
         facts = json.loads(cache.index.read_text())
         cache.index.write_text(json.dumps({**facts, "version": -1}))
+    elif fault.endswith(" index") and fault != "no index":
+        text = cache.index.read_text()
+        texts = {"empty index": "", "half index": text[: len(text) // 2], "other index": "[1]"}
+        cache.index.write_text(texts[fault])
     else:
         (cache.index if fault == "no index" else cache.data).unlink()
     assert not make(tmp_path, audio).open()
@@ -118,6 +126,43 @@ def test_writer_that_is_killed_leaves_nothing_that_is_believed(tmp_path, audio, 
     assert not make(tmp_path, audio).open()
     filled(tmp_path, audio, states)
     assert sorted(path.suffix for path in cache.folder.iterdir()) == [".bin", ".json"]
+
+
+def test_writer_that_lives_keeps_its_file(tmp_path, audio, states):
+    """Two runs of one backbone with other seeds fill the same cache."""
+    cache = make(tmp_path, audio)
+    cache.reserve(1)
+    other = cache.data.with_suffix(f".{platform.node()}.{os.getppid()}.partial")
+    elsewhere = cache.data.with_suffix(".another-machine.999999999.partial")
+    for path in (other, elsewhere):
+        path.write_bytes(b"1")
+    filled(tmp_path, audio, states)
+    assert other.exists() and elsewhere.exists() and make(tmp_path, audio).open()
+
+
+def test_disk_of_a_killed_writer_is_freed_before_more_is_asked_for(tmp_path, audio, monkeypatch):
+    cache = make(tmp_path, audio)
+    cache.folder.mkdir()
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitpid(dead, 0)
+    left = cache.data.with_suffix(f".{platform.node()}.{dead}.partial")
+    left.write_bytes(b"1")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        module.shutil, "disk_usage", lambda folder: usage._replace(free=0 if left.exists() else 9)
+    )
+    cache.reserve(9)
+
+
+@pytest.mark.parametrize("value", [65505.0, -1e5])
+def test_what_half_precision_cannot_hold_is_refused(value, tmp_path, audio, states):
+    states["b"][0, 1, 2] = value
+    with pytest.raises(ValueError, match=r"The features of b reach .*feature_cache_precision=fp32"):
+        filled(tmp_path, audio, states, "fp16")
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert filled(tmp_path, audio, states).open()
 
 
 def test_killed_between_data_and_index(tmp_path, audio, states, monkeypatch):

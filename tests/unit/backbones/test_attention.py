@@ -2,12 +2,14 @@
 
 import copy
 import secrets
+import sys
 
 import pytest
 import torch
 from transformers import WavLMConfig, WavLMModel
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
+from emosphere_sb import backbones
 from emosphere_sb.backbones import attention
 from emosphere_sb.backbones.attention import GatedAttention, agrees, attend
 from emosphere_sb.backbones.waveform import WaveformBackbone, wavlm_is_known
@@ -161,6 +163,18 @@ def test_another_transformers_is_noticed_and_left_alone(monkeypatch, caplog):
     right = attention.GatedAttention._gate
     monkeypatch.setattr(GatedAttention, "_gate", lambda self, heads: 1.01 * right(self, heads))
     assert not agrees()
+    wavlm_is_known.cache_clear()
+    try:
+        model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
+        assert type(model.encoder.layers[0].attention) is WavLMAttention
+        assert "computes WavLM's attention otherwise" in caplog.text
+    finally:
+        wavlm_is_known.cache_clear()
+
+
+def test_transformers_without_the_attention_is_noticed(monkeypatch, caplog):
+    monkeypatch.delattr(backbones, "attention")
+    monkeypatch.setitem(sys.modules, "emosphere_sb.backbones.attention", None)
     wavlm_is_known.cache_clear()
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model

@@ -131,6 +131,22 @@ def test_as_near_to_float64_as_transformers_own(kind):
     assert errors[1] < 1e-6 * float(reference.abs().max()), f"seed {SEED}"
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
+def test_autocast_is_as_near_to_float32_as_transformers_own(kind, frozen):
+    stock, ours = pair(kind)
+    if frozen:
+        ours._freeze_parameters()
+    signals, _ = draw(6000)
+    reference, errors = stock(signals), []
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for encoder in (stock, ours):
+            found = encoder(signals)
+            assert found.dtype == torch.bfloat16
+            errors.append((found.float() - reference).square().mean().sqrt().item())
+    assert 0 < errors[1] < 2 * errors[0], f"seed {SEED}"
+
+
 def test_frozen_weights_are_read_again_when_they_change():
     stock, ours = pair("layer")
     ours._freeze_parameters()

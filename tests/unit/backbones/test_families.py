@@ -9,7 +9,7 @@ from emosphere_sb.lobes import SSLEncoder
 
 FAMILIES = (
     "wavlm", "wav2vec2", "hubert", "data2vec-audio", "unispeech", "unispeech-sat",
-    "wav2vec2-conformer", "sew", "wav2vec2-bert", "whisper",
+    "wav2vec2-conformer", "sew", "sew-d", "wav2vec2-bert", "whisper",
 )  # fmt: skip
 
 

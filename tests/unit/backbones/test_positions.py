@@ -102,6 +102,21 @@ def test_evaluation_follows_the_weights(change):
         torch.testing.assert_close(ours(values) - bias, 2 * (first - bias), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_evaluation_follows_an_optimiser_that_trains_on_few_frames(fused):
+    """A fused step is not counted by autograd, and few frames run without a spectrum."""
+    _, ours = pair()
+    values = torch.randn(2, 32, 100)
+    optimizer = torch.optim.AdamW(ours.parameters(), 0.1, fused=fused)
+    for _ in range(2):
+        with torch.no_grad():
+            found = ours.eval()(values)
+            expected = nn.functional.conv1d(values, ours.weight, ours.bias, padding=64, groups=4)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        ours.train()(values).sum().backward()
+        optimizer.step()
+
+
 def test_what_is_kept_is_not_saved():
     _, ours = pair()
     values = torch.randn(2, 32, 100)

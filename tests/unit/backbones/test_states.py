@@ -74,6 +74,36 @@ def test_layer_that_is_dropped_gives_what_it_was_given(save_any):
     states.sum().backward()
 
 
+@pytest.mark.parametrize("layers", ["weighted", "1"])
+@pytest.mark.parametrize(
+    "family",
+    ["wav2vec2", "hubert", "data2vec-audio", "wav2vec2-conformer", "wav2vec2-bert", "whisper"],
+)
+def test_states_where_layerdrop_leaves_no_layer(family, layers, save_any):
+    """All but WavLM may leave out the first one too: each state is then what would enter it."""
+    folder = save_any(family)
+    entering, *_ = states_of(folder, *batch())
+    encoder = SSLEncoder(folder, "none", False, 1.0, layers=layers).train()
+    states, valid = encoder.hidden_states(*batch())
+    norm = encoder.backbone.final_norm
+    expected = [entering] * states.shape[1]
+    if layers == "weighted" and norm is not None:
+        mask = torch.arange(entering.shape[1]) < valid.unsqueeze(1)
+        expected[-1] = norm(entering).masked_fill(~mask.unsqueeze(-1), 0.0)
+    assert len(expected) == (3 if layers == "weighted" else 1)
+    torch.testing.assert_close(states, torch.stack(expected, 1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [0, 1, "weighted"])
+@pytest.mark.parametrize(("family", "changes"), [("sew", {}), ("wav2vec2", {"add_adapter": True})])
+def test_layers_with_other_frames_than_the_model_are_refused(
+    family, changes, layers, configuration
+):
+    encoder = SSLEncoder(configuration(family, **changes), layers=layers).eval()
+    with pytest.raises(ValueError, match=f"layers must be last for this .* found {layers}"):
+        encoder(*batch())
+
+
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_gradients_reach_all_layers_of_a_mixture(checkpointing, save_any):
     folder = save_any("wavlm")

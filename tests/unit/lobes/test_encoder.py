@@ -120,6 +120,31 @@ def test_group_norm_trains_in_one_pass(configuration):
     assert calls == [1]
 
 
+@pytest.mark.parametrize("family", [*FAMILIES, "wav2vec2-conformer"])
+def test_frames_of_10000_lengths_of_each_family(configuration, family):
+    lengths = torch.randint(400, 960_000, (10_000,), generator=torch.Generator().manual_seed(3))
+    # Frame k ends at sample 400 + 320 k.
+    expected = [(length - 400) // 320 + 1 for length in lengths.tolist()]
+    assert make(configuration(family)).frame_lengths(lengths).tolist() == expected
+
+
+def test_a_padded_batch_leaves_nothing_behind(configuration):
+    """transformers' model by itself, before and after."""
+    encoder = make(configuration("wav2vec2-conformer")).eval()
+    signals = noise(8000, 8000, 8000)[0]
+    with torch.no_grad():
+        before = encoder.model(signals).last_hidden_state
+        encoder(*noise(4000, 2500, 900))
+        assert torch.equal(encoder.model(signals).last_hidden_state, before)
+
+
+def test_an_adapters_layers_are_never_dropped(configuration):
+    """Each halves time: without one, frames and their number would not agree."""
+    encoder = make(configuration("wav2vec2", add_adapter=True, layerdrop=1.0), spec_augment=False)
+    frames, lengths = encoder.train()(*noise(9000, 9000))
+    assert frames.shape[1] == int(lengths.max())
+
+
 # ---- loading ---------------------------------------------------------------------------------
 
 
@@ -325,14 +350,27 @@ def test_layerdrop_is_the_checkpoints_by_default(configuration):
     assert make(configuration(layerdrop=0.25), layerdrop=0).model.config.layerdrop == 0.0
 
 
-def test_gradient_checkpointing_changes_no_gradient(configuration):
+@pytest.mark.parametrize("family", [*FAMILIES, "wav2vec2-conformer", "sew"])
+def test_gradient_checkpointing_changes_no_gradient(configuration, family):
     gradients = []
     for checkpointing in (False, True):
         options = {"gradient_checkpointing": checkpointing, "spec_augment": False}
-        encoder = make(configuration(), "feature_encoder", **options)
+        encoder = make(configuration(family), "feature_encoder", **options)
         layers = encoder.backbone.layers
         assert any(layer.gradient_checkpointing for layer in layers) is checkpointing
         encoder.train()(*noise(4000, 2500))[0].square().sum().backward()
         gradients.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
     assert len(gradients[0]) > 10
+    torch.testing.assert_close(*gradients)
+
+
+def test_layers_that_run_again_meet_their_own_padding(configuration):
+    """Two batches forward before one backward pass; a conformer masks inside its layers."""
+    gradients = []
+    for checkpointing in (False, True):
+        options = {"gradient_checkpointing": checkpointing, "spec_augment": False}
+        encoder = make(configuration("wav2vec2-conformer"), **options).train()
+        batches = noise(4000, 2500), noise(3000, 900, seed=1)
+        sum(encoder(*batch)[0].square().sum() for batch in batches).backward()
+        gradients.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
     torch.testing.assert_close(*gradients)

@@ -7,6 +7,7 @@ import secrets
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from emosphere_sb.lobes import (
     AttentiveStatsPooling,
@@ -34,7 +35,7 @@ MASKED = [
     ("wav2vec2-conformer", {"position_embeddings_type": "rotary"}),
 ]
 # Families that run equal lengths together, because no mask keeps padding out of them.
-EQUAL_LENGTHS = {"sew": {}, "hubert": {"conv_pos_batch_norm": True}}
+EQUAL_LENGTHS = {"sew": {}, "sew-d": {}, "hubert": {"conv_pos_batch_norm": True}}
 
 
 class Chain(torch.nn.Module):
@@ -121,6 +122,28 @@ def test_prediction_on_families_with_a_mask(configuration, family, changes):
     chain = make_chain(configuration(family, **changes), "style")
     assert not chain.encoder.equal_lengths_only
     check(chain, 400)
+
+
+@pytest.mark.parametrize(("family", "changes"), MASKED)
+@torch.no_grad()
+def test_any_batch_gives_what_transformers_gives_alone(
+    family, changes, waveform_settings, tmp_path
+):
+    """In float64, so that only our rounding is left; with the real models' wide position kernel."""
+    wide = {"num_conv_pos_embeddings": 3 if family == "data2vec-audio" else 128}  # data2vec: layers
+    torch.manual_seed(SEED)
+    stock = AutoModel.from_config(
+        AutoConfig.for_model(**waveform_settings(family, **wide, **changes))
+    )
+    stock.save_pretrained(tmp_path)
+    stock = stock.double().eval()
+    encoder = SSLEncoder(str(tmp_path)).eval()
+    signals = draw_utterances(torch.Generator().manual_seed(SEED), 5, 400)
+    frames, lengths = encoder(*pad(signals))
+    for row, signal in enumerate(signals):
+        alone = stock(signal.double().unsqueeze(0)).last_hidden_state[0]
+        assert len(alone) == int(lengths[row])
+        compare(alone, frames[row], f"{family} {changes}, {len(signal)} samples")
 
 
 @pytest.mark.parametrize("family", EQUAL_LENGTHS)
