@@ -16,7 +16,7 @@ from data_prep.manifest import LEARNED_FROM, Summary
 from emosphere_sb.cross import OtherCorpus, metrics_file, other_corpus
 from emosphere_sb.hparams import ALL_FOLDS, SAVED, copy_tree, differences, read_tree, scalars
 from emosphere_sb.report.figures import figures, write_json
-from emosphere_sb.report.predictions import read_predictions
+from emosphere_sb.report.predictions import PREDICTED, read_predictions
 from emosphere_sb.report.screen import APART
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.workspace import default_folder, is_on, prepare_corpus
@@ -24,6 +24,7 @@ from emosphere_sb.workspace import default_folder, is_on, prepare_corpus
 logger = logging.getLogger(__name__)
 
 COLUMNS = (*DIMENSIONS, "mean_ccc")
+POOLED = ("ID", *DIMENSIONS, *PREDICTED)  # columns of predictions that a CCC needs
 
 
 def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
@@ -161,7 +162,8 @@ def over_folds(name: str, folds: Mapping[str, Mapping], folders: Sequence[Path])
         key: [row[key] for row in by_fold.values() if row[key] is not None] for key in COLUMNS
     }
     tables = [read_predictions(folder / "predictions" / f"{name}.csv") for folder in folders]
-    pooled = pd.concat(tables, ignore_index=True)
+    # Not the head's columns: a fold has none where its best epoch is behind the auxiliary task.
+    pooled = pd.concat([table[list(POOLED)] for table in tables], ignore_index=True)
     return {
         "folds": by_fold,
         "defined": {key: len(values) for key, values in columns.items()},

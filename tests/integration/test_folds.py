@@ -72,6 +72,9 @@ def test_pooled_ccc_sees_what_the_mean_over_folds_cannot(tmp_path):
         table = pd.DataFrame({"ID": [f"{number}{i}" for i in range(3)]})
         for name in DIMENSIONS:
             table[name], table[f"{name}_predicted"] = truth, truth + offset
+        table["region"] = table["region_point"] = "I"
+        if number == "1":  # its best epoch still had the auxiliary task, the other fold's had not
+            table["region_head"], table["p_I"] = "I", 1.0
         folder = tmp_path / number
         (folder / "predictions").mkdir(parents=True)
         table.to_csv(folder / "predictions" / "test.csv", index=False)
