@@ -5,13 +5,17 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test learn checks sorting preparation bench bench-cache backbones lint clean
+.PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache backbones lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# What takes minutes: two dozen kills in a row, whole runs under torchrun.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
 
 # Puts the cost of the last make demo into recipes/MSP-Podcast/README.md.
 demo-cost: $(READY)

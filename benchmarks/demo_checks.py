@@ -1,7 +1,7 @@
-"""Is the demo corpus neither trivial nor leaking? ``make checks``, about half an hour on two cores.
+"""Is the demo corpus neither trivial nor leaking? ``make checks``, half an hour on two cores.
 
-On the same split of synthetic speech: the model, ridge regression on five acoustic features, and the
-model trained on shuffled labels. Writes the table in recipes/MSP-Podcast/README.md.
+On the same split of synthetic speech: the model, ridge regression on five acoustic features, and
+the model trained on shuffled labels. Writes the table in recipes/MSP-Podcast/README.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Does sorting by length cost accuracy? ``make sorting``, a quarter of an hour on two cores.
 
-The demo (SYNTHETIC speech) with batches from pools sorted by length, as by default, and with batches
-drawn at random, over three seeds. Writes the table in benchmarks/RESULTS.md.
+The demo (SYNTHETIC speech) with batches from pools sorted by length, as by default, and with
+batches drawn at random, over three seeds. Writes the table in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations

@@ -11,6 +11,13 @@ from torch import Tensor
 
 SAMPLE_RATE = 16000
 
+TOLERANCE = 0.1
+"""Seconds that a file may be shorter than it was when it was prepared."""
+
+
+class AudioError(OSError, RuntimeError):
+    """A file cannot be read, or does not hold what it held."""
+
 
 def read_audio(
     path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
@@ -35,7 +42,7 @@ def read_audio(
 
     Raises
     ------
-    RuntimeError
+    AudioError
         If the file cannot be read or holds no samples, naming it.
     """
     try:
@@ -45,12 +52,12 @@ def read_audio(
             count = -1 if seconds is None else round(seconds * rate)
             samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
     except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
-        raise RuntimeError(
+        raise AudioError(
             f"Audio file {path} cannot be read ({error}). Was it moved or changed since the "
             f"preparation? Run it again with --skip_prep=False."
         ) from error
     if not len(samples):
-        raise RuntimeError(f"Audio file {path} has no samples from second {start:g} on.")
+        raise AudioError(f"Audio file {path} has no samples from second {start:g} on.")
     mono = torch.from_numpy(samples.mean(axis=1, dtype=np.float32))
     if rate == SAMPLE_RATE:
         return mono

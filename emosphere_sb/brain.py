@@ -1,4 +1,4 @@
-"""EmoSphereBrain: the forward pass, the objective, the step, and what happens between epochs."""
+"""EmoSphereBrain: what happens between the steps: epochs, evaluation, checkpoints, figures."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ import math
 import time
 from collections import defaultdict
 
-import speechbrain as sb
 import torch
 from speechbrain.core import Stage
+from speechbrain.utils.checkpoints import Checkpoint
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
+from emosphere_sb import distributed
+from emosphere_sb.checkpoints import WITHIN
 from emosphere_sb.class_metrics import classification_metrics
 from emosphere_sb.data import Batch
+from emosphere_sb.joint_step import JointStepBrain
 from emosphere_sb.metrics import regression_metrics
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.step import Labels, Output, memory_advice, parameter_groups, seed_all
+from emosphere_sb.step import gather_predictions, memory_advice
+from emosphere_sb.stopping import StoppedError
+from emosphere_sb.weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
-WINDOWS = ("effective", "micro")
-# Run options of SpeechBrain whose place this Brain's own step has taken.
-UNUSED = ("remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend")
 
-
-class EmoSphereBrain(sb.Brain):
+class EmoSphereBrain(JointStepBrain):
     """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
 
     Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``vad_loss``, ``weighting``,
     ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_weighting``, ``schedule``, ``epoch_counter``,
-    ``loggers``, ``longest_batches`` (None: no dry run), and in ``modules``: ``normaliser``,
+    ``loggers``, ``longest_batches`` (None: no dry run), ``set_sizes`` (utterances of each set),
+    ``average_checkpoints``, and in ``modules``: ``normaliser``,
     ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
     ``auxiliary_head``.
 
@@ -45,195 +46,45 @@ class EmoSphereBrain(sb.Brain):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if not self.max_grad_norm > 0:
-            raise ValueError(  # a negative one would flip every gradient's sign
-                f"max_grad_norm must be positive, inf for none; found {self.max_grad_norm}."
-            )
-        if self.grad_accumulation_factor != 1:
-            raise ValueError(
-                "grad_accumulation_factor is not used here: batch_size is the effective batch, and "
-                "micro_batch says how many utterances run through the model at a time."
-            )
-        for name in (name for name in UNUSED if getattr(self, name)):
-            raise ValueError(f"--{name} has no effect in this recipe, so it is refused.")
-        if self.hparams.ccc_window not in WINDOWS:
-            raise ValueError(
-                f"ccc_window must be one of {', '.join(WINDOWS)}; found "
-                f"{self.hparams.ccc_window!r}."
-            )
-        self.predictions: dict[str, tuple[Tensor, Tensor | None]] = {}
+        self.predictions: dict[str, tuple[Tensor, ...]] = {}
         self.seconds, self._since = 0.0, time.time()  # of training, over all restarts
         self.train_stats, self.head_figures = {}, {}
-        self._sums: dict[str, float] = defaultdict(float)
-        self.schedule, self._best_loaded = None, False
-
-    # --- one batch ---------------------------------------------------------------------------
-
-    def compute_forward(self, batch: Batch, stage: Stage) -> Output:
-        """Waveforms to VAD and, while the auxiliary task is active, class scores."""
-        batch, encoder = batch.to(self.device), self.modules.encoder
-        if batch.cached:
-            frames, lengths = encoder.combine(batch.signals), batch.lengths
-        else:
-            signals = self.modules.normaliser(batch.signals, batch.lengths)
-            frames, lengths = encoder(signals, batch.lengths)
-        utterance = self.modules.pooling(frames, lengths)
-        logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
-        return Output(self.modules.vad_head(utterance), logits)
-
-    def compute_objectives(
-        self, predictions: Output, batch: Batch | Labels, stage: Stage
-    ) -> Tensor:
-        """The joint loss, float32 whatever the autocast: CCC plus the weighted auxiliary loss."""
-        vad, target = batch.vad.to(self.device), batch.target.to(self.device)
-        known = ~vad.isnan()
-        loss = self.hparams.vad_loss(predictions.vad, vad, known)
-        self._sums["vad_loss"] += loss.detach()
-        self._sums["undefined"] += self.hparams.vad_loss.undefined(known)
-        self._sums["objectives"] += 1
-        if predictions.logits is None:
-            return loss
-        auxiliary = self.hparams.task(predictions.logits, target, vad)
-        self._sums["auxiliary_loss"] += auxiliary.detach()
-        return self.hparams.weighting(loss, auxiliary)
-
-    @property
-    def auxiliary_active(self) -> bool:
-        """Whether the auxiliary head is trained (or was, at the checkpoint that is evaluated)."""
-        return self.hparams.task.size > 0 and self.hparams.weighting.active
-
-    # --- one step ----------------------------------------------------------------------------
-
-    def fit_batch(self, batch: list[Batch]) -> Tensor:
-        """One optimiser step over this process's share, given as a list of micro-batches."""
-        self.on_fit_batch_start(batch, True)
-        backward = self._effective_window if self.hparams.ccc_window == "effective" else self._micro
-        with memory_advice(batch[0], "micro_batch"):
-            loss = backward(batch)
-        self._sums["left_out" if loss is None else "steps"] += 1
-        if loss is None:
-            self.zero_grad(set_to_none=True)
-            return torch.tensor(math.nan)
-        self.optimizers_step()
-        if self.schedule is not None:
-            self.schedule.step()
-        self.on_fit_batch_end(batch, None, loss, True)
-        return loss.detach().cpu()
-
-    def _micro(self, batches: list[Batch]) -> Tensor | None:
-        """The loss of each micro-batch by itself, as published, weighted by its share."""
-        size = sum(len(batch.ids) for batch in batches)
-        total = torch.zeros((), device=self.device)
-        for number, batch in enumerate(batches):
-            loss = self.compute_objectives(self._forward(batch, number), batch, Stage.TRAIN)
-            loss = loss * len(batch.ids) / size
-            if not self._backward(loss, [batch]):
-                return None
-            total += loss.detach()
-        return total
-
-    def _effective_window(self, batches: list[Batch]) -> Tensor | None:
-        """The loss over all micro-batches together, exactly, with one micro-batch's memory.
-
-        Predictions come first without gradients; the loss's gradient with respect to them is then
-        handed to a second pass, which draws the same dropout as the first.
-        """
-        if len(batches) == 1:
-            output = self._forward(batches[0], 0)
-            loss = self.compute_objectives(output, batches[0], Stage.TRAIN)
-            return loss if self._backward(loss, batches) else None
-        with torch.no_grad():
-            outputs = [self._forward(batch, number) for number, batch in enumerate(batches)]
-        joined = Output.join(outputs).leaves()
-        loss = self.compute_objectives(joined, Labels.join(batches), Stage.TRAIN)
-        if not self._backward(loss, batches):
-            return None
-        sizes = [len(batch.ids) for batch in batches]
-        gradients = [joined.vad.grad.split(sizes)]
-        if joined.logits is not None:
-            gradients.append(joined.logits.grad.split(sizes))
-        for number, batch in enumerate(batches):
-            output = self._forward(batch, number)
-            tensors = [output.vad, output.logits][: len(gradients)]
-            torch.autograd.backward(tensors, [gradient[number] for gradient in gradients])
-        return loss
-
-    def _forward(self, batch: Batch, number: int) -> Output:
-        """Forward pass with random states that are a function of (seed, step, micro-batch).
-
-        So a second pass draws the same dropout, and a restarted run the same as one left alone.
-        """
-        rank = sb.utils.distributed.get_rank() or 0
-        seed_all(self.hparams.seed, self.optimizer_step, number, rank)
-        # A context of its own for each pass: autocast keeps casted weights, and those that a pass
-        # without gradients leaves behind would cut the next one's graph.
-        with self.training_ctx:
-            output = self.compute_forward(batch, Stage.TRAIN)
-        logits = None if output.logits is None else output.logits.float()
-        return Output(output.vad.float(), logits)
-
-    def _backward(self, loss: Tensor, batches: list[Batch]) -> bool:
-        """Back-propagate a finite loss; count and name what is not, and leave it."""
-        if bool(torch.isfinite(loss)):
-            self.scaler.scale(loss).backward()
-            return True
-        self.nonfinite_count += 1
-        ids = [name for batch in batches for name in batch.ids]
-        logger.warning("Loss is %s; the step is left out. Utterances: %s", float(loss), ids)
-        if self.nonfinite_count > self.nonfinite_patience:
-            raise ValueError(
-                f"The loss was not finite {self.nonfinite_count} times in this epoch, more than "
-                f"nonfinite_patience ({self.nonfinite_patience}). Last utterances: {ids}. Lower "
-                f"the learning rate, or train in --precision=bf16 or fp32."
-            )
-        return False
-
-    def optimizers_step(self) -> None:
-        """Unscale, clip over *all* parameters, step."""
-        for optimizer in self.optimizers_dict.values():
-            self.scaler.unscale_(optimizer)
-        trainable = [
-            p for o in self.optimizers_dict.values() for g in o.param_groups for p in g["params"]
-        ]
-        if math.isfinite(self.max_grad_norm):
-            clip_grad_norm_(trainable, self.max_grad_norm)
-        for optimizer in self.optimizers_dict.values():
-            self.scaler.step(optimizer)
-        self.scaler.update()
-        self.zero_grad(set_to_none=True)
-        self.optimizer_step += 1
-
-    def init_optimizers(self) -> None:
-        """One optimiser with three groups: backbone, learned loss weights, and everything else."""
-        rates = self.hparams.lr_backbone, self.hparams.lr_weighting
-        self.optimizer = self.opt_class(parameter_groups(self.modules, *rates))
-        self.optimizers_dict = {"optimizer": self.optimizer}
-        self.schedule = self.hparams.schedule(self.optimizer)
+        self.tested: list[Checkpoint] = []  # those whose weights are tested; none before that
+        # Steps and mean loss of an epoch whose training is over and whose evaluation is not.
+        self._trained: tuple[int, float] | None = None
         if self.checkpointer is not None:
-            self.checkpointer.add_recoverable("optimizer", self.optimizer)
-            self.checkpointer.add_recoverable("schedule", self.schedule)
+            self.checkpointer.recoverables["brain"] = Progress(self)
 
     # --- stages ------------------------------------------------------------------------------
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
         """Set the dynamic weight of this epoch and forget the last set's predictions."""
-        self.predictions = {}
+        self.predictions, self._unread = {}, {}
         if stage == Stage.TRAIN:
             self.hparams.weighting.set_epoch(epoch)
             self.modules.encoder.set_epoch(epoch)
-            self._sums = defaultdict(float)
-            self._since = time.time()
+            if not self.step:  # otherwise it goes on within the epoch
+                self._sums = defaultdict(float)
+            self._trained, self._since = None, time.time()
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
         """Keep the predictions; figures are computed once over the whole set, never per batch."""
-        with self.evaluation_ctx, memory_advice(batch, "eval_batch"):
+        if self.stop.came and distributed.is_main():
+            self._stop(within=stage == Stage.VALID, together=False)
+        self._keep_predictions(batch, stage)
+        return torch.zeros(())
+
+    def _keep_predictions(self, batch: Batch, stage: Stage) -> None:
+        self._unread.update(batch.missing)
+        if not batch.ids:
+            return
+        with self.evaluation_ctx, memory_advice([batch], "eval_batch"):
             output = self.compute_forward(batch, stage)
         vad = output.vad.float().cpu()
         logits = output.logits
         logits = [None] * len(vad) if logits is None else logits.float().cpu()
         for row, name in enumerate(batch.ids):
             self.predictions[name] = (vad[row], logits[row], batch.vad[row], batch.target[row])
-        return torch.zeros(())
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         """Log, keep the best checkpoint by mean CCC over the development set, stop early."""
@@ -243,20 +94,62 @@ class EmoSphereBrain(sb.Brain):
                     f"No step of epoch {epoch} had a finite loss. Is there audio with NaN, or is "
                     f"the learning rate far too high?"
                 )
+            self._trained = self.step, stage_loss
             self.train_stats = self._train_figures(stage_loss)
-        elif stage == Stage.VALID:
-            figures = self.figures()
-            self._log(epoch, figures)
-            score = figures["mean_ccc"]
-            # A model that predicts one value for all has no CCC; it is worse than any other.
-            score = -1.0 if math.isnan(score) else score
-            self.seconds += time.time() - self._since
-            meta = {"epoch": epoch, "mean_ccc": score, "head": self.head_figures}
-            # Before saving, so that a stop by patience is in the checkpoint as well.
-            self.hparams.epoch_counter.update_metric(score)
-            self.checkpointer.save_and_keep_only(
-                meta={**meta, "seconds": self.seconds}, max_keys=["mean_ccc"]
+            return
+        self.predictions = gather_predictions(self.predictions)
+        if stage == Stage.TEST:
+            self._refuse_unread()
+            return
+        self.missing.note("valid", self._unread, size=self.hparams.set_sizes["valid"])
+        figures = self.figures()
+        self._log(epoch, figures)
+        score = figures["mean_ccc"]
+        # A model that predicts one value for all has no CCC; it is worse than any other.
+        score = -1.0 if math.isnan(score) else score
+        self.seconds += time.time() - self._since
+        meta = {"epoch": epoch, "mean_ccc": score, "head": self.head_figures}
+        # Before saving, so that a stop by patience is in the checkpoint as well.
+        self.hparams.epoch_counter.update_metric(score)
+        self._trained = None
+        self.checkpointer.save_checkpoint({**meta, "seconds": self.seconds})
+        last = max(1, self.hparams.average_checkpoints)
+        self.checkpointer.tidy(best="mean_ccc", last=last)
+
+    def _refuse_unread(self) -> None:
+        """Figures over the rest would not be this set's."""
+        unread = [why for share in distributed.gather(self._unread) for why in share.values()]
+        if unread:
+            raise ValueError(
+                f"The audio of {len(unread)} utterances that are to be tested cannot be read: "
+                f"{'; '.join(unread[:5])}. Mend the files and start the same command again: the "
+                f"model is trained."
             )
+
+    def _save_intra_epoch_ckpt(self) -> None:
+        """SpeechBrain calls this between two steps, at the intervals of its run options."""
+        self.seconds += time.time() - self._since
+        self._since = time.time()
+        meta = {WITHIN: True, "seconds": self.seconds, "head": self.head_figures}
+        self.checkpointer.save_checkpoint(meta, end_of_epoch=False)
+        self.checkpointer.tidy(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
+        """Asked after each step, in every process: the moment at which a run can be stopped."""
+        if self._stopping:
+            self._stop(within=True, together=True)
+        return super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+
+    def _stop(self, *, within: bool, together: bool) -> None:
+        """Save, where there is something to save, and leave.
+
+        In an evaluation the processes do not meet: the main one goes alone, which ends the others.
+        """
+        if within:
+            self._save_intra_epoch_ckpt()
+        if together:
+            distributed.wait()  # while the main process writes
+        raise StoppedError
 
     def _log(self, epoch: int, figures: dict) -> None:
         about = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
@@ -264,10 +157,11 @@ class EmoSphereBrain(sb.Brain):
             log.log_stats(about, train_stats=self.train_stats, valid_stats=figures)
 
     def _train_figures(self, loss: float) -> dict:
-        sums, count = self._sums, max(self._sums["objectives"], 1)
-        figures = {"loss": loss, "vad_loss": float(sums["vad_loss"] / count)}
+        sums = defaultdict(float, {name: float(value) for name, value in self._sums.items()})
+        count = max(sums["objectives"], 1)
+        figures = {"loss": loss, "vad_loss": sums["vad_loss"] / count}
         if self.auxiliary_active:
-            figures["auxiliary_loss"] = float(sums["auxiliary_loss"] / count)
+            figures["auxiliary_loss"] = sums["auxiliary_loss"] / count
             figures["weight"] = self.hparams.weighting.weight
         if sums["undefined"]:
             figures["undefined_ccc"] = int(sums["undefined"])
@@ -288,9 +182,14 @@ class EmoSphereBrain(sb.Brain):
 
     def on_fit_start(self) -> None:
         """Recover the last checkpoint, then see that the longest batch fits into memory."""
-        super().on_fit_start()
-        self._best_loaded = False
-        last = None if self.checkpointer is None else self.checkpointer.find_checkpoint()
+        self.checkpointer.clear_remains()
+        self._compile()
+        self.init_optimizers()
+        last = self.checkpointer.recover_if_possible()
+        distributed.share_state(self.modules)
+        self.tested = []
+        if last is None and self.checkpointer is not None:
+            self.checkpointer.recoverables["loggers"].clear()
         # The head's last figures are from an epoch that a resumed run may not see again.
         meta = {} if last is None else last.meta
         self.head_figures, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
@@ -305,14 +204,16 @@ class EmoSphereBrain(sb.Brain):
         trainable = [p for p in self.modules.parameters() if p.requires_grad]
         moments = [] if self.optimizer.state else [torch.empty_like(p) for p in trainable * 2]
         self.modules.train()
-        with memory_advice(train, "micro_batch"):
+        if not train.ids or not valid.ids:  # audio that cannot be read: training says so
+            return
+        with memory_advice([train], "micro_batch"):
             output = self._forward(train, 0)
             total = sum(t.square().sum() for t in (output.vad, output.logits) if t is not None)
             self.scaler.scale(total).backward()
         self.zero_grad(set_to_none=True)
         self.modules.eval()
         with torch.no_grad():
-            self.evaluate_batch(valid, Stage.VALID)
+            self._keep_predictions(valid, Stage.VALID)  # nothing to save if told to stop here
         del moments
 
     def predict(self, loader: DataLoader) -> tuple[dict, dict | None]:
@@ -339,12 +240,50 @@ class EmoSphereBrain(sb.Brain):
         }
         return vad, scores
 
-    def best_checkpoint_meta(self) -> dict:
-        """Epoch, mean CCC and the auxiliary head's last figures, at the best checkpoint."""
-        return self.checkpointer.find_checkpoint(max_key="mean_ccc").meta
-
     def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
-        """Load the best checkpoint, once for all the sets that follow."""
-        if not self._best_loaded:
-            super().on_evaluate_start(max_key, min_key)
-            self._best_loaded = True
+        """Load the best checkpoint's weights, or the mean of the last, once for all sets."""
+        if self.tested:
+            return
+        model, count = self.checkpointer.recoverables["model"], self.hparams.average_checkpoints
+        how = {"ckpt_predicate": lambda c: WITHIN not in c.meta} if count else {"max_key": max_key}
+        self.tested = self.checkpointer.find_whole(count or 1, **how)
+        if not self.tested:
+            raise ValueError(f"No whole checkpoint to test in {self.checkpointer.checkpoints_dir}.")
+        logger.info("Weights of %s", ", ".join(c.path.name for c in self.tested))
+        states = [read_tensors(c.path / "model.ckpt") for c in self.tested]
+        model.load_state_dict(average_weights(states, model.trained))
+
+    def tested_facts(self) -> dict:
+        """Of which epochs the tested weights are, and the auxiliary head's last figures there."""
+        newest, averaged = self.tested[0].meta, self.hparams.average_checkpoints
+        epochs = sorted(checkpoint.meta["epoch"] for checkpoint in self.tested)
+        which = {"averaged_epochs": epochs} if averaged else {"best_epoch": newest["epoch"]}
+        return {**which, "auxiliary_head": newest["head"]}
+
+
+class Progress:
+    """Where a run stands within an epoch, as a part of its checkpoints."""
+
+    def __init__(self, brain: EmoSphereBrain):
+        self.brain = brain
+
+    def state_dict(self) -> dict:
+        """Steps, and the sums that an epoch's figures are made of."""
+        brain = self.brain
+        # SpeechBrain forgets both before the evaluation that belongs to them.
+        step, loss = brain._trained or (brain.step, brain.avg_train_loss)
+        return {
+            "step": step,
+            "avg_train_loss": float(loss),
+            "optimizer_step": brain.optimizer_step,
+            "sums": {name: float(value) for name, value in brain._sums.items()},
+            "left_out": brain.missing.reasons,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on there."""
+        brain = self.brain
+        brain.step, brain.avg_train_loss = state["step"], state["avg_train_loss"]
+        brain.optimizer_step = state["optimizer_step"]
+        brain._sums = defaultdict(float, state["sums"])
+        brain.missing.reasons = state["left_out"]

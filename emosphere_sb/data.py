@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
-from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from emosphere_sb.audio import SAMPLE_RATE, read_audio
+from emosphere_sb.audio import SAMPLE_RATE, TOLERANCE, AudioError, read_audio
 from emosphere_sb.cache import FeatureCache
+from emosphere_sb.distributed import processes, rank
 from emosphere_sb.sampler import PooledBatchSampler, by_length
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -30,7 +31,7 @@ class Batch:
     ``signals`` (batch, samples) zeros behind each end; ``lengths`` (batch,) valid samples; or, if
     ``cached``, a backbone's states (batch, frames, layers, size) and valid frames; ``vad``
     (batch, 3) in [-1, 1], NaN where unknown; ``target`` (batch,) class of the auxiliary task, -1
-    where unknown.
+    where unknown; ``missing`` says by id why an utterance is not among them.
     """
 
     ids: list[str]
@@ -39,6 +40,7 @@ class Batch:
     vad: Tensor
     target: Tensor
     cached: bool = False
+    missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -54,12 +56,17 @@ class Batch:
         return self._each(lambda value: value.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        values = (getattr(self, field.name) for field in fields(self))
+        values = (getattr(self, part.name) for part in fields(self))
         return Batch(*(change(v) if isinstance(v, Tensor) else v for v in values))
 
 
 def collate(items: Sequence[Mapping]) -> Batch:
     """Pad the items of a dataset to one batch."""
+    missing = {item["id"]: item["missing"] for item in items if "missing" in item}
+    items = [item for item in items if "missing" not in item]
+    if not items:
+        none = torch.zeros(0, dtype=torch.long)
+        return Batch([], torch.zeros(0, 0), none, torch.zeros(0, 3), none, missing=missing)
     signals = [item["signal"] for item in items]
     return Batch(
         ids=[item["id"] for item in items],
@@ -68,6 +75,7 @@ def collate(items: Sequence[Mapping]) -> Batch:
         vad=torch.stack([item["vad"] for item in items]).float(),
         target=torch.tensor([item["target"] for item in items]),
         cached=signals[0].dim() > 1,
+        missing=missing,
     )
 
 
@@ -142,6 +150,13 @@ class SpeechDataset(DynamicItemDataset):
         self.add_dynamic_item(self._target, takes=["vad", "emotion"], provides="target")
         self.set_output_keys(["id", "signal", "vad", "target"])
 
+    def __getitem__(self, index: int) -> dict:
+        """An utterance's id, signal, VAD and target, or its id and why its audio is ``missing``."""
+        try:
+            return super().__getitem__(index)
+        except AudioError as error:
+            return {"id": self.data_ids[index], "missing": str(error)}
+
     @property
     def durations(self) -> list[float]:
         """Seconds of each utterance, in the dataset's order, after the cut."""
@@ -171,7 +186,17 @@ class SpeechDataset(DynamicItemDataset):
     def _signal(self, utterance: str, wav: str, duration: float) -> Tensor:
         if self.cache is not None:
             return self.cache[utterance]
-        return read_audio(wav, start=self._start(utterance, duration), seconds=self.max_seconds)
+        start = self._start(utterance, duration)
+        signal = read_audio(wav, start=start, seconds=self.max_seconds)
+        expected = min(duration - start, self.max_seconds or math.inf)
+        if len(signal) < (expected - TOLERANCE) * SAMPLE_RATE:
+            raise AudioError(
+                f"Audio file {wav} ends after {len(signal) / SAMPLE_RATE:.2f} s; when it was "
+                f"prepared there were {expected:.2f}."
+            )
+        if not bool(signal.isfinite().all()):
+            raise AudioError(f"Audio file {wav} holds samples that are not finite numbers.")
+        return signal
 
     def _start(self, utterance: str, duration: float) -> float:
         spare = duration - (self.max_seconds or math.inf)
@@ -181,6 +206,11 @@ class SpeechDataset(DynamicItemDataset):
         return random.Random(hashlib.sha256(key).digest()).uniform(0.0, spare)
 
 
+def outlast_warning(_worker: int) -> None:
+    """Let a loader's process go on when a cluster warns: it reaches all, and one run decides."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def train_loader(
     dataset: SpeechDataset,
     sampler: PooledBatchSampler,
@@ -188,27 +218,38 @@ def train_loader(
     micro_batch: int,
     num_workers: int = 0,
     pin_memory: bool = False,
-) -> SaveableDataLoader:
-    """A loader whose items are steps: lists of micro-batches. Its position can be saved."""
-    return SaveableDataLoader(
+) -> DataLoader:
+    """A loader whose items are steps: lists of micro-batches."""
+    return DataLoader(
         dataset,
         batch_sampler=sampler,
         collate_fn=CollateStep(micro_batch),
         num_workers=num_workers,
         pin_memory=pin_memory,
+        worker_init_fn=outlast_warning,
     )
 
 
 def eval_loader(
-    dataset: SpeechDataset, *, batch_size: int, num_workers: int = 0, pin_memory: bool = False
+    dataset: SpeechDataset,
+    *,
+    batch_size: int,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+    shared: bool = True,
 ) -> DataLoader:
-    """A loader in order of length, longest first: little padding, a lack of memory shows early."""
+    """A set, longest first: little padding, a lack of memory shows early.
+
+    ``shared``: only this process's part of its batches.
+    """
+    batches = by_length(dataset.durations, batch_size)
     return DataLoader(
         dataset,
-        batch_sampler=by_length(dataset.durations, batch_size),
+        batch_sampler=batches[rank() :: processes()] if shared else batches,
         collate_fn=collate,
         num_workers=num_workers,
         pin_memory=pin_memory,
+        worker_init_fn=outlast_warning,
     )
 
 
@@ -227,7 +268,7 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
     ------
     ValueError
         If there is no utterance.
-    RuntimeError
+    AudioError
         If a file cannot be read, or holds samples that are not finite.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -250,7 +291,7 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
 def _moments(path: str) -> tuple[int, float, float]:
     signal = read_audio(path).double()
     if not bool(signal.isfinite().all()):  # one such sample would make every utterance NaN
-        raise RuntimeError(
+        raise AudioError(
             f"Audio file {path} holds samples that are not finite numbers. Mend it, or take it out "
             f"of the labels and run the preparation again with --skip_prep=False."
         )

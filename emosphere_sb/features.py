@@ -15,7 +15,10 @@ from emosphere_sb.audio import SAMPLE_RATE
 from emosphere_sb.brain import EmoSphereBrain
 from emosphere_sb.cache import FeatureCache
 from emosphere_sb.data import Batch, SpeechDataset, eval_loader
+from emosphere_sb.files import held
 from emosphere_sb.step import memory_advice
+from emosphere_sb.stopping import StoppedError
+from emosphere_sb.weights import digest_of_tensors
 
 # Settings that change a backbone's features, beside its weights and its configuration.
 KEYS = ("max_seconds", "layers", "precision")
@@ -30,9 +33,11 @@ def read_features(
     folder = cache_folder(root, brain.modules.encoder, facts)
     for name, dataset in sets.items():
         cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])
-        if not cache.open():
-            fill(cache, brain, dataset, hparams)
-            cache.open()
+        folder.mkdir(parents=True, exist_ok=True)
+        with held(folder / f"{name}.lock", seconds=-1):  # another run may fill it: wait for it
+            if not cache.open():
+                fill(cache, brain, dataset, hparams)
+                cache.open()
         dataset.read_from(cache)
 
 
@@ -43,10 +48,14 @@ def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hpa
     frames = int(encoder.frame_lengths(samples).clamp(min=0).sum())
     cache.reserve(cache.bytes_for(frames, encoder.states.count, encoder.output_size))
     workers = {"num_workers": hparams["num_workers"]}
-    loader = eval_loader(dataset, batch_size=hparams["eval_batch"], **workers)
+    loader = eval_loader(dataset, batch_size=hparams["eval_batch"], shared=False, **workers)
     brain.modules.eval()
     with cache.writer() as writer:
         for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"features of {cache.name}"):
+            if brain.stop.came:
+                raise StoppedError
+            if batch.missing:
+                raise ValueError("; ".join(batch.missing.values()))
             states, lengths = hidden_states(brain, batch)
             for row, (name, length) in enumerate(zip(batch.ids, lengths.tolist(), strict=True)):
                 writer.add(name, states[row, :, :length].transpose(0, 1))
@@ -54,7 +63,7 @@ def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hpa
 
 def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
     """The backbone's states and their valid frames, as evaluation computes them."""
-    with torch.no_grad(), brain.evaluation_ctx, memory_advice(batch, "eval_batch"):
+    with torch.no_grad(), brain.evaluation_ctx, memory_advice([batch], "eval_batch"):
         batch = batch.to(brain.device)
         signals = brain.modules.normaliser(batch.signals, batch.lengths)
         return brain.modules.encoder.hidden_states(signals, batch.lengths)
@@ -67,9 +76,7 @@ def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
     digest.update(type(encoder.backbone).__name__.encode())
     log_mel = getattr(encoder.backbone, "log_mel", None)
     digest.update(b"" if log_mel is None else log_mel.settings.encode())
-    for name, value in encoder.model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    digest.update(digest_of_tensors(encoder.model.state_dict()).encode())
     return Path(root) / digest.hexdigest()[:16]
 
 

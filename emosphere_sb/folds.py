@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary
 from emosphere_sb.cross import OtherCorpus, metrics_file, other_corpus
+from emosphere_sb.distributed import from_main, is_main, one_per_node
 from emosphere_sb.hparams import ALL_FOLDS, SAVED, copy_tree, differences, read_tree, scalars
 from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import PREDICTED, read_predictions
@@ -58,18 +59,22 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
         raise ValueError("--fold=all gives each fold its own folder; leave --output_folder out.")
     folders, results = [], {}
     prepared = prepared_folds(tree, corpus)
-    other = other_corpus(scalars(tree), prepared[0][1])
+    settings = scalars(tree)
+    with one_per_node() as first:
+        settings["skip_prep"] |= not first
+        other = other_corpus(settings, prepared[0][1])
     for one, summary in prepared:
         folder = default_folder(scalars(one), summary)
-        if not is_finished(one, folder, summary, other):
+        if not from_main(is_finished(one, folder, summary, other)):
             run(one, options, corpus=corpus)
         results[str(one["fold"])] = load_results(folder, one["test_corpus"])
         folders.append(folder)
     found = summarise(results, folders)
     name = f"{found['protocol']['partition']}-{ALL_FOLDS}"
     place = folders[0].parent.with_name(name) / folders[0].name
-    place.mkdir(parents=True, exist_ok=True)
-    write_json(found, place / "summary.json")
+    if is_main():
+        place.mkdir(parents=True, exist_ok=True)
+        write_json(found, place / "summary.json")
     logger.info("Summary over %d folds: %s", len(results), place / "summary.json")
     return {**found, "folder": str(place)}
 
@@ -80,7 +85,10 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
     while number <= last:
         one = copy_tree(tree)
         one["fold"] = number
-        summary = prepare_corpus(scalars(one), corpus)
+        settings = scalars(one)
+        with one_per_node() as first:
+            settings["skip_prep"] |= not first
+            summary = prepare_corpus(settings, corpus)
         if "folds" not in summary.protocol:
             raise ValueError(
                 f"The partition {summary.protocol.get('partition')!r} of {corpus} has no folds; "

@@ -40,6 +40,7 @@ NUMBER, WHOLE = "a number", "a whole number"
 SMALLEST = {
     "seed": 0, "head_width": 1, "number_of_epochs": 1, "patience": 0, "batch_size": 1,
     "micro_batch": 1, "sort_pool": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0,
+    "average_checkpoints": 0,
 }  # fmt: skip
 SHORTEST = 0.025  # seconds: 400 samples are what the first frame needs
 SAVED = "hyperparams.yaml"

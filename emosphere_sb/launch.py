@@ -8,7 +8,9 @@ import sys
 
 from emosphere_sb.arguments import HPARAMS, RUN_OPTIONS, USAGE, parse_arguments
 from emosphere_sb.corpora import corpus_name, refuse_foreign
+from emosphere_sb.files import FULL, MAKE_ROOM
 from emosphere_sb.hparams import merge, read_rows, read_tree
+from emosphere_sb.stopping import STOPPED, StoppedError
 
 
 def main(arguments: list[str], *, corpus: str) -> int:
@@ -24,8 +26,9 @@ def main(arguments: list[str], *, corpus: str) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 2 where the command line, the hyperparameters or the data are at fault,
-        with one line on the standard error stream that says what to do.
+        Exit status: 0; 2 where the command line, the hyperparameters or the data are at fault, with
+        one line on the standard error stream that says what to do; 75 where SIGTERM came and the
+        run saved and left.
     """
     if not arguments or {"-h", "--help"} & set(arguments):
         print(usage(corpus))
@@ -33,15 +36,35 @@ def main(arguments: list[str], *, corpus: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         tree = read_command(arguments, corpus=corpus)
+        from emosphere_sb.distributed import finish, is_main
         from emosphere_sb.recipe import run_tree
         from emosphere_sb.report.screen import closing_text
 
-        print(f"\n{closing_text(run_tree(*tree, corpus=corpus))}")
+        metrics = run_tree(*tree, corpus=corpus)
+        if is_main():
+            print(f"\n{closing_text(metrics)}")
+        finish()
+    except StoppedError:
+        print(
+            f"Told to stop (SIGTERM). What was trained is saved: the same command goes on from "
+            f"there. Exit status {STOPPED}.",
+            file=sys.stderr,
+        )
+        return STOPPED
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
         text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        if getattr(error, "errno", None) in FULL:
+            text += f". {MAKE_ROOM}"
         print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        from emosphere_sb.distributed import another_ended
+
+        if not another_ended(error):
+            raise
+        print("error: another process of this run ended; its message says why.", file=sys.stderr)
         return 2
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import random
 import time
 from functools import partial
@@ -15,24 +14,29 @@ import torch
 from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import Summary, read_rows, summary_lines
-from emosphere_sb import data
+from emosphere_sb import data, distributed
 from emosphere_sb.brain import EmoSphereBrain
+from emosphere_sb.checkpoints import Checkpointer
 from emosphere_sb.corpora import corpus_module
 from emosphere_sb.cross import metrics_file, other_corpus
 from emosphere_sb.features import read_features, refuse_changing
 from emosphere_sb.folds import run_folds
-from emosphere_sb.hparams import ALL_FOLDS, build, scalars
+from emosphere_sb.hparams import ALL_FOLDS, SAVED, build, scalars
 from emosphere_sb.launch import read_command
+from emosphere_sb.logs import LogState, make_loggers
 from emosphere_sb.report.figures import figures
 from emosphere_sb.report.predictions import predictions_table
 from emosphere_sb.report.run import machine, memory, report_sets, write_metrics
 from emosphere_sb.sampler import PooledBatchSampler
 from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.weights import TrainedWeights
 from emosphere_sb.workspace import (
     STAMP,
     claim_folder,
     is_synthetic,
+    occupied,
     prepare_corpus,
+    run_folder,
     training_statistics,
 )
 
@@ -66,6 +70,10 @@ def run(arguments: list[str], *, corpus: str) -> dict:
 
 def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
+    check_device(options)
+    distributed.start(options)
+    if not distributed.is_main():
+        logging.getLogger().setLevel(logging.ERROR)  # the main process warns for all
     if options.get("debug"):
         tree["row"] += "+debug"  # its files must not be taken for those of a whole run
     if tree["fold"] == ALL_FOLDS:
@@ -76,40 +84,65 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
 def run_one(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     """One run, on one fold where the corpus has several."""
     started = time.time()
-    check_device(options)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError("Training runs in one process so far; found torchrun with WORLD_SIZE > 1.")
     settings = scalars(tree)
-    summary = prepare_corpus(settings, corpus)
-    other = other_corpus(settings, summary)  # before training: it may be what cannot be read
-    hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
-    folder = claim_folder(tree, settings, summary)
-    sb.create_experiment_directory(str(folder), save_env_desc=False)
-    for line in summary_lines(summary):
-        logger.info("%s", line)
-    rows = read_sets(summary, settings)
-    sets = make_datasets(rows, summary, hparams)
-    brain = make_brain(hparams, options, sets, folder)
-    fit(brain, hparams, sets, summary)
-    results = report_sets(folder, predict(brain, hparams, sets, rows, summary))
+    with distributed.one_per_node() as first:
+        settings["skip_prep"] |= not first
+        summary = prepare_corpus(settings, corpus)
+        other = other_corpus(settings, summary)  # before training: it may be what cannot be read
+        hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
+    folder = run_folder(settings, summary)
+    with occupied(folder):
+        if distributed.is_main():
+            claim_folder(tree, settings, summary)
+        distributed.refuse_unshared(folder / SAVED)
+        sb.create_experiment_directory(str(folder), save_env_desc=False)
+        for line in summary_lines(summary):
+            logger.info("%s", line)
+        rows = read_sets(summary, settings)
+        sets = make_datasets(rows, summary, hparams)
+        brain = make_brain(hparams, options, sets, folder)
+        with brain.stop.listening():
+            fit(brain, hparams, sets, summary)
+            tables = predict(brain, hparams, sets, rows, summary)
+            foreign = None
+            if other is not None:
+                sets = make_datasets(other.rows, other.summary, hparams)
+                foreign = predict(brain, hparams, sets, other.rows, other.summary)
+        metrics = None
+        if distributed.is_main():
+            metrics = report(brain, folder, settings, options, summary, rows, tables, started)
+            if other is not None:
+                metrics |= report_other(folder, other, summary, metrics, foreign)
+        return distributed.from_main(metrics)
+
+
+def report(brain, folder, settings, options, summary, rows, tables, started) -> dict:
+    """Write predictions and ``metrics.json``."""
+    results = report_sets(folder, tables)
     beside = {"cap": demo_cap(summary, rows)}
     if settings["acoustic_baseline"]:
         beside["acoustic_baseline"] = acoustic_baseline(summary)
     protocol = {**protocol_facts(summary, settings, brain, rows), "run_options": options}
+    if brain.missing.reasons:
+        protocol["left_out"] = brain.missing.reasons
     cost = {
         "training_seconds": round(brain.seconds, 1),
         "process_seconds": round(time.time() - started, 1),
+        "processes": distributed.processes(),
+        **memory(),
+        "machine": machine(),
+        "folder": str(folder),
     }
-    origin = {"machine": machine(), "folder": str(folder)}
-    cost |= {**memory(), **origin}
-    metrics = write_metrics(folder / "metrics.json", results, protocol, cost, beside)
-    if other is None:
-        return metrics
-    sets = make_datasets(other.rows, other.summary, hparams)
-    foreign = report_sets(folder, predict(brain, hparams, sets, other.rows, other.summary))
-    protocol |= {"trained_on": summary.corpus, "tested_on": other.facts()}
-    write_metrics(metrics_file(folder, other.name), foreign, protocol, cost, {})
-    return {**foreign, **metrics}
+    return write_metrics(folder / "metrics.json", results, protocol, cost, beside)
+
+
+def report_other(folder: Path, other, summary: Summary, metrics: dict, tables: dict) -> dict:
+    """Write predictions of another corpus and ``metrics_on_<corpus>.json``; its figures by set."""
+    foreign = report_sets(folder, tables)
+    about = {"trained_on": summary.corpus, "tested_on": other.facts()}
+    protocol = {**metrics["protocol"], **about}
+    write_metrics(metrics_file(folder, other.name), foreign, protocol, metrics["run"], {})
+    return foreign
 
 
 def check_device(options: dict) -> None:
@@ -164,15 +197,21 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
         )
     if hparams["feature_cache"]:
         refuse_changing(hparams["encoder"], hparams)
-    checkpointer = sb.utils.checkpoints.Checkpointer(
+    checkpointer = Checkpointer(
         str(folder / "save"),
-        recoverables={"model": torch.nn.ModuleDict(modules), "counter": hparams["epoch_counter"]},
+        recoverables={
+            "model": TrainedWeights(torch.nn.ModuleDict(modules), hparams["backbone"]),
+            "counter": hparams["epoch_counter"],
+        },
     )
     steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
     hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
     hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
+    checkpointer.add_recoverable("loggers", LogState(hparams["loggers"]))
+    hparams["set_sizes"] = {name: len(part) for name, part in sets.items()}
+    share = -(-hparams["batch_size"] // distributed.processes())
     sizes = {
-        "train": min(hparams["micro_batch"], hparams["batch_size"]),
+        "train": min(hparams["micro_batch"], share),
         "valid": hparams["eval_batch"],
     }
     hparams["longest_batches"] = (
@@ -199,14 +238,6 @@ def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: in
     return get_scheduler(name, optimizer, settings["warmup_steps"], steps)
 
 
-def make_loggers(folder: Path, tensorboard: bool) -> list:
-    """SpeechBrain's file logger, and its TensorBoard logger where that is asked for."""
-    loggers = [sb.utils.train_logger.FileTrainLogger(str(folder / "train_log.txt"))]
-    if tensorboard:
-        loggers.append(sb.utils.train_logger.TensorboardLogger(str(folder / "tensorboard")))
-    return loggers
-
-
 def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
     """Class weights and waveform statistics from the training set, then the epochs."""
     train_set = sets["train"]
@@ -214,20 +245,27 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     if hparams["normaliser"].mode == "corpus":
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)
-        hparams["normaliser"].set_statistics(*training_statistics(summary))
+        with distributed.one_per_node():
+            statistics = training_statistics(summary)
+        hparams["normaliser"].set_statistics(*statistics)
     if hparams["feature_cache"]:
         root = Path(hparams["results_folder"]) / summary.corpus / "features"
-        read_features(brain, hparams, sets, root)
+        with distributed.one_per_node():
+            read_features(brain, hparams, sets, root)
     sampler = PooledBatchSampler(
-        train_set.durations, hparams["batch_size"], seed=hparams["seed"], pool=hparams["sort_pool"]
+        train_set.durations,
+        hparams["batch_size"],
+        seed=hparams["seed"],
+        pool=hparams["sort_pool"],
+        process=distributed.rank(),
+        processes=distributed.processes(),
     )
     workers = {"num_workers": hparams["num_workers"], "pin_memory": brain.device_type == "cuda"}
     loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
-    brain.train_sampler = EpochSetter(sampler, train_set)
-    brain.checkpointer.add_recoverable("loader", loader)
+    brain.train_sampler = EpochSetter(sampler, train_set, brain)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
     brain.fit(hparams["epoch_counter"], loader, valid)
-    if brain.checkpointer.find_checkpoint() is None:
+    if distributed.from_main(brain.checkpointer.find_checkpoint()) is None:
         raise ValueError(
             f"{brain.checkpointer.checkpoints_dir} must hold a checkpoint to test; found none. "
             f"Train first, without --test_only."
@@ -235,14 +273,14 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
 
 
 class EpochSetter:
-    """Tells the sampler's order and the dataset's random crops which epoch it is."""
+    """Tells the sampler and the dataset's random crops which epoch it is, and where it goes on."""
 
-    def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset):
-        self.sampler, self.dataset = sampler, dataset
+    def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset, brain):
+        self.sampler, self.dataset, self.brain = sampler, dataset, brain
 
     def set_epoch(self, epoch: int) -> None:
         """SpeechBrain calls this before each epoch."""
-        self.sampler.set_epoch(epoch)
+        self.sampler.set_epoch(epoch, done=self.brain.step)
         self.dataset.epoch.fill_(epoch)
 
 
@@ -291,7 +329,6 @@ def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
 
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
     """What a figure must be quoted with."""
-    best = brain.best_checkpoint_meta()
     keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
     return {
         "corpus": summary.corpus,
@@ -305,6 +342,5 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
         },
         **{key: settings[key] for key in keys},
         "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
-        "best_epoch": best["epoch"],
-        "auxiliary_head": best["head"],
+        **brain.tested_facts(),
     }

@@ -59,18 +59,19 @@ class PooledBatchSampler(Sampler[list[int]]):
                 f"process ({process}) below processes ({processes})."
             )
         self.durations, self.batch_size = durations, batch_size
-        self.seed, self.pool, self.epoch = seed, pool, 0
+        self.seed, self.pool, self.epoch, self.done = seed, pool, 0, 0
         self.process, self.processes = process, processes
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is given next."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, done: int = 0) -> None:
+        """Choose the epoch whose order is given next, and how many of its steps are done."""
+        self.epoch, self.done = epoch, done
 
     def __len__(self) -> int:
+        """Steps of a whole epoch."""
         return -(-len(self.durations) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self.effective_batches():
+        for batch in self.effective_batches()[self.done :]:
             yield batch[self.process :: self.processes]
 
     def effective_batches(self) -> list[list[int]]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emosphere_sb.data import Batch
+from emosphere_sb.distributed import gather, gather_rows
 
 
 @dataclass
@@ -20,17 +21,38 @@ class Output:
     vad: Tensor
     logits: Tensor | None
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What there is of the two."""
+        return [self.vad] if self.logits is None else [self.vad, self.logits]
+
     @staticmethod
-    def join(parts: list[Output]) -> Output:
-        """One batch from several."""
+    def join(parts: list[Output], classes: int, device: torch.device | str) -> Output:
+        """One batch from several, or from none; ``classes`` 0 means no class scores."""
+        if not parts:
+            none = torch.zeros(0, max(classes, 3), device=device)
+            return Output(none[:, :3], none[:, :classes] if classes else None)
         logits = [part.logits for part in parts if part.logits is not None]
         vad = torch.cat([part.vad for part in parts])
         return Output(vad, torch.cat(logits) if logits else None)
 
+    def gather(self, sizes: list[int]) -> Output:
+        """Those of all processes, in their order, without gradients."""
+        return Output(*(None if t is None else gather_rows(t, sizes) for t in self._pair))
+
     def leaves(self) -> Output:
         """The same values as leaves of a new graph."""
-        logits = None if self.logits is None else self.logits.detach().requires_grad_()
-        return Output(self.vad.detach().requires_grad_(), logits)
+        return Output(*(None if t is None else t.detach().requires_grad_() for t in self._pair))
+
+    def gradients(self, first: int, cuts: list[int]) -> list[list[Tensor]]:
+        """Gradients of ``tensors`` for consecutive cuts of the rows from ``first`` on."""
+        end = first + sum(cuts)
+        parts = [(t.grad if t.grad is not None else torch.zeros_like(t)) for t in self.tensors]
+        return [list(cut) for cut in zip(*(p[first:end].split(cuts) for p in parts), strict=True)]
+
+    @property
+    def _pair(self) -> tuple[Tensor, Tensor | None]:
+        return self.vad, self.logits
 
 
 @dataclass
@@ -41,9 +63,33 @@ class Labels:
     target: Tensor
 
     @staticmethod
-    def join(batches: list[Batch]) -> Labels:
-        """The labels of several batches in one."""
-        return Labels(torch.cat([b.vad for b in batches]), torch.cat([b.target for b in batches]))
+    def join(batches: list[Batch], device: torch.device | str) -> Labels:
+        """The labels of several batches in one, or of none."""
+        none = torch.zeros(0, dtype=torch.long)
+        vad = torch.cat([torch.zeros(0, 3), *(batch.vad for batch in batches)])
+        target = torch.cat([none, *(batch.target for batch in batches)])
+        return Labels(vad.to(device), target.to(device))
+
+    def gather(self, sizes: list[int]) -> Labels:
+        """Those of all processes, in their order."""
+        return Labels(gather_rows(self.vad, sizes), gather_rows(self.target, sizes))
+
+
+def gather_predictions(kept: dict[str, tuple]) -> dict[str, tuple]:
+    """What all processes have kept by id, in the order of the ids, whoever had them.
+
+    Arguments
+    ---------
+    kept : dict
+        Tensors by id, of the same shapes for each; ``None`` in a place where there are none.
+    """
+    # In columns: thousands of small tensors would travel with the batches that they are views of.
+    columns = [None if c[0] is None else torch.stack(c) for c in zip(*kept.values(), strict=True)]
+    rows = {}
+    for ids, parts in gather((list(kept), columns)):
+        parts = [[None] * len(ids) if part is None else part for part in parts]
+        rows.update(zip(ids, zip(*parts, strict=True), strict=True))
+    return {name: rows[name] for name in sorted(rows)}
 
 
 def seed_all(*key: int) -> None:
@@ -73,7 +119,7 @@ def parameter_groups(modules: nn.ModuleDict, lr_backbone: float, lr_weighting: f
 
 
 @contextmanager
-def memory_advice(batch: Batch, setting: str):
+def memory_advice(batches: list[Batch], setting: str):
     """Turn a lack of memory into an error that names the ``setting`` to lower."""
     try:
         yield
@@ -81,7 +127,8 @@ def memory_advice(batch: Batch, setting: str):
         texts = ("out of memory", "can't allocate memory")
         if not any(text in str(error).lower() for text in texts):
             raise
-        size, seconds = len(batch.ids), batch.seconds
+        size = max((len(batch.ids) for batch in batches), default=0)
+        seconds = max((batch.seconds for batch in batches), default=0.0)
         raise MemoryError(
             f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower {setting} (now "
             f"{size}): the result stays the same; or lower max_seconds, or set "

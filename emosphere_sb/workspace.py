@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
@@ -12,11 +14,16 @@ from ruamel.yaml.comments import CommentedMap
 from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
 from emosphere_sb.corpora import corpus_module, reader_settings
 from emosphere_sb.data import corpus_statistics
+from emosphere_sb.distributed import is_main
+from emosphere_sb.files import held, write_whole
 from emosphere_sb.hparams import SAVED, differences, dump, read_tree
 
 logger = logging.getLogger(__name__)
 
 STAMP = "demo.json"
+LOCK = "in_use.lock"
+SECONDS = 15
+"""How long a killed run's loader processes may outlive it, and keep its folder."""
 DATA = "data.json"  # in a run's folder: digests of its manifests
 _OWN_FOLDER = (
     "Give this one a folder of its own with --output_folder=… (with --fold=all: "
@@ -93,8 +100,32 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
     mean, deviation = corpus_statistics(
         read_rows(manifest, data_root=summary.data_root), workers=workers
     )
-    _replace(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
+    write_whole(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Keep a run's folder for this run, as long as its process lives.
+
+    Raises
+    ------
+    ValueError
+        If another run uses it.
+    """
+    if not is_main():
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder / LOCK, seconds=SECONDS))
+        except TimeoutError as error:
+            raise ValueError(
+                f"Another run uses {folder} at this moment. Wait for it, or give this one a folder "
+                f"of its own with --output_folder=…."
+            ) from error
+        yield
 
 
 def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
@@ -108,7 +139,7 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
         data: its weights must not be reported as this run's.
     """
     given = settings["output_folder"]
-    folder = Path(str(given)) if given else default_folder(settings, summary)
+    folder = run_folder(settings, summary)
     saved, seen = folder / SAVED, folder / DATA
     digests = data_digests(summary)
     trained = any((folder / "save").glob("CKPT*"))  # a run that never began binds nobody
@@ -123,11 +154,12 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     if trained and any(before[name] != digests[name] for name in LEARNED_FROM):
         raise ValueError(
             f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
-            f"were not those in {summary.folder}. {_OWN_FOLDER}"
+            f"were not those in {summary.folder}. If audio has gone since (rejected.csv there "
+            f"names it), bring it back and start the same command again. {_OWN_FOLDER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(saved, dump(tree))
-    _replace(seen, json.dumps(digests))
+    write_whole(saved, dump(tree))
+    write_whole(seen, json.dumps(digests))
     return folder
 
 
@@ -144,16 +176,15 @@ def is_on(folder: Path, summary: Summary) -> bool:
     return seen.is_file() and json.loads(seen.read_text(encoding="utf-8")) == data_digests(summary)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def is_synthetic(summary: Summary) -> bool:
     """Whether the corpus is the demo's speech, which carries its stamp."""
     return (summary.data_root / STAMP).is_file()
+
+
+def run_folder(settings: dict, summary: Summary) -> Path:
+    """``output_folder`` where it is given, otherwise :func:`default_folder`."""
+    given = settings["output_folder"]
+    return Path(str(given)) if given else default_folder(settings, summary)
 
 
 def default_folder(settings: dict, summary: Summary) -> Path:

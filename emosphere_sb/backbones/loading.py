@@ -17,7 +17,13 @@ from emosphere_sb.backbones.waveform import WaveformBackbone
 logger = logging.getLogger(__name__)
 
 
-def load_backbone(backbone: str, spec_augment: bool = True, *, fast: bool = True) -> nn.Module:
+def load_backbone(
+    backbone: str,
+    spec_augment: bool = True,
+    *,
+    fast: bool = True,
+    trust_remote_code: bool = False,
+) -> nn.Module:
     """Load a speech model in float32, as a module of this package.
 
     Arguments
@@ -29,6 +35,9 @@ def load_backbone(backbone: str, spec_augment: bool = True, *, fast: bool = True
         Whether SpecAugment is applied in training as the configuration says.
     fast : bool
         ``False``: transformers' modules as they are.
+    trust_remote_code : bool
+        Whether Python code that comes with the weights may run. Weights themselves are read as
+        tensors, whatever this says.
 
     Returns
     -------
@@ -40,7 +49,7 @@ def load_backbone(backbone: str, spec_augment: bool = True, *, fast: bool = True
     ValueError
         If there is no such model, or it does not hear speech.
     """
-    model = load_model(backbone)
+    model = load_model(backbone, trust_remote_code)
     kind = model.config.model_type
     if kind == "whisper":
         from emosphere_sb.backbones.whisper import WhisperBackbone
@@ -59,7 +68,7 @@ def load_backbone(backbone: str, spec_augment: bool = True, *, fast: bool = True
     return WaveformBackbone(model, spec_augment, fast=fast)
 
 
-def load_model(backbone: str) -> nn.Module:
+def load_model(backbone: str, trust_remote_code: bool = False) -> nn.Module:
     """transformers' own model of that name.
 
     Raises
@@ -79,7 +88,12 @@ def load_model(backbone: str) -> nn.Module:
     bare = find_configuration(backbone) if str(backbone).endswith(".json") else None
     try:
         if bare is None:
-            return AutoModel.from_pretrained(backbone, dtype=torch.float32)
+            return AutoModel.from_pretrained(
+                backbone,
+                dtype=torch.float32,
+                weights_only=True,  # a pickle that holds anything but tensors is refused
+                trust_remote_code=trust_remote_code,
+            )
         settings = json.loads(bare.read_text(encoding="utf-8"))
         return AutoModel.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
     except refusals as error:

@@ -51,6 +51,8 @@ class SSLEncoder(nn.Module):
         See :func:`emosphere_sb.backbones.lora.add_lora`.
     lora_targets : sequence of str
         The linear layers that get adapters.
+    trust_remote_code : bool
+        Whether Python code that comes with the backbone's weights may run.
 
     Raises
     ------
@@ -78,11 +80,12 @@ class SSLEncoder(nn.Module):
         lora_alpha: float = 16.0,
         lora_dropout: float = 0.0,
         lora_targets: Sequence[str] = ("q_proj", "v_proj"),
+        trust_remote_code: bool = False,
     ):
         super().__init__()
         self.freezing = Freezing.parse(freeze)
         self.epoch = 1
-        self.backbone = load_backbone(backbone, spec_augment)
+        self.backbone = load_backbone(backbone, spec_augment, trust_remote_code=trust_remote_code)
         if layerdrop is not None:
             self.backbone.layerdrop = layerdrop
         if gradient_checkpointing:

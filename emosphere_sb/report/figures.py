@@ -6,12 +6,12 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emosphere_sb.class_metrics import classification_metrics
+from emosphere_sb.files import write_whole
 from emosphere_sb.metrics import regression_metrics
 from emosphere_sb.report.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
@@ -68,10 +68,7 @@ def class_figures(
 
 def write_json(facts: Mapping, path: str | os.PathLike) -> None:
     """Write a JSON file whole or not at all; an undefined figure becomes null."""
-    path = Path(path)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(_plain(facts), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(_plain(facts), indent=2) + "\n")
 
 
 def _plain(value):

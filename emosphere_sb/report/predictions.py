@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from emosphere_sb.files import write_whole
 from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -85,9 +86,7 @@ def write_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
     """Write a table so that reading it gives the same numbers; never half a file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    table.to_csv(partial, index=False)
-    partial.replace(path)
+    write_whole(path, table.to_csv(index=False))
 
 
 def read_predictions(path: str | os.PathLike) -> pd.DataFrame:

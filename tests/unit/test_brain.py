@@ -6,27 +6,11 @@ import pytest
 import torch
 from speechbrain.core import Stage
 
-from emosphere_sb.arguments import HPARAMS, Arguments
-from emosphere_sb.brain import EmoSphereBrain, Labels, Output, seed_all
 from emosphere_sb.data import Batch
-from emosphere_sb.hparams import build, merge
-from emosphere_sb.recipe import make_schedule
+from emosphere_sb.step import Labels, Output, seed_all
+from tests.steps import assert_close, gradients, make_brain, no_dropout
 
 LENGTHS = (5000, 4200, 3100, 2600, 1800, 900)
-
-
-def make_brain(rows=("smoke",), options=None, **overrides) -> EmoSphereBrain:
-    texts = {key: str(value) for key, value in overrides.items()}
-    hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
-    hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)
-    hparams["loggers"], hparams["longest_batches"] = [], None
-    modules = {name: part for name, part in hparams["modules"].items() if part is not None}
-    brain = EmoSphereBrain(modules, hparams["opt_class"], hparams, options or {"device": "cpu"})
-    brain.init_optimizers()
-    brain.on_stage_start(Stage.TRAIN, 1)
-    brain.nonfinite_count = 0
-    brain.modules.train()
-    return brain
 
 
 def make_step(sizes=(2, 3, 1), seed=0) -> list[Batch]:
@@ -45,32 +29,26 @@ def make_step(sizes=(2, 3, 1), seed=0) -> list[Batch]:
     return batches
 
 
-def gradients(brain) -> dict[str, torch.Tensor]:
-    return {n: p.grad.clone() for n, p in brain.modules.named_parameters() if p.grad is not None}
+def whole(brain, outputs, step) -> torch.Tensor:
+    """The loss over all micro-batches, in one graph."""
+    joined = Output.join(outputs, brain.hparams.task.size, "cpu")
+    return brain.compute_objectives(joined, Labels.join(step, "cpu"), Stage.TRAIN)
 
 
-def no_dropout(brain) -> None:
-    for module in brain.modules.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    brain.modules.encoder.spec_augment = False
-
-
-def assert_close(found, expected, tolerance=1e-5):
-    assert found.keys() == expected.keys()
-    scale = max(float(value.abs().max()) for value in expected.values())
-    for name in expected:
-        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=tolerance * scale)
+def window(brain, name: str, step):
+    """The loss of a step in one process, its gradients left where they are."""
+    backward = {"micro": brain._micro, "effective": brain._effective_window}[name]
+    return backward(step, brain._sizes(step))
 
 
 def test_effective_window_equals_the_big_batch():
     brain, step = make_brain(ccc_window="effective"), make_step()
     no_dropout(brain)
     outputs = [brain._forward(batch, n) for n, batch in enumerate(step)]
-    brain.compute_objectives(Output.join(outputs), Labels.join(step), Stage.TRAIN).backward()
+    whole(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
-    brain._effective_window(step)
+    window(brain, "effective", step)
     assert_close(gradients(brain), expected)
 
 
@@ -80,20 +58,20 @@ def test_effective_window_replays_the_dropout_of_its_first_pass():
     for number, batch in enumerate(step):  # one graph over all, each with its own random state
         seed_all(brain.hparams.seed, brain.optimizer_step, number, 0)
         outputs.append(brain.compute_forward(batch, Stage.TRAIN))
-    brain.compute_objectives(Output.join(outputs), Labels.join(step), Stage.TRAIN).backward()
+    whole(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
-    brain._effective_window(step)
+    window(brain, "effective", step)
     assert_close(gradients(brain), expected)
 
 
 def test_other_dropout_masks_would_show():
     brain, step = make_brain(ccc_window="effective"), make_step()
-    brain._effective_window(step)
+    window(brain, "effective", step)
     first = gradients(brain)
     brain.zero_grad(set_to_none=True)
     brain.optimizer_step += 1
-    brain._effective_window(step)
+    window(brain, "effective", step)
     with pytest.raises(AssertionError):
         assert_close(gradients(brain), first, tolerance=1e-2)
 
@@ -108,7 +86,7 @@ def test_micro_window_is_the_mean_of_the_micro_batches_losses():
     (sum(losses) / 2).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
-    loss = brain._micro(step)
+    loss = window(brain, "micro", step)
     assert float(loss) == pytest.approx(sum(map(float, losses)) / 2, abs=1e-6)
     assert_close(gradients(brain), expected)
 
@@ -116,11 +94,10 @@ def test_micro_window_is_the_mean_of_the_micro_batches_losses():
 def test_micro_and_effective_windows_differ():
     step = make_step()
     losses = []
-    for window in ("micro", "effective"):
-        brain = make_brain(ccc_window=window)
+    for name in ("micro", "effective"):
+        brain = make_brain(ccc_window=name)
         no_dropout(brain)
-        backward = brain._micro if window == "micro" else brain._effective_window
-        losses.append(float(backward(step)))
+        losses.append(float(window(brain, name, step)))
     assert abs(losses[0] - losses[1]) > 0.01
 
 
@@ -178,12 +155,10 @@ def test_head_that_is_left_out_gets_no_gradient_and_no_weight_decay():
     assert all(not torch.equal(a, b) for a, b in moved)
 
 
-@pytest.mark.parametrize("window", ["micro", "effective"])
-def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(window):
-    brain, step = (
-        make_brain(ccc_window=window, options={"device": "cpu", "nonfinite_patience": 1}),
-        make_step(),
-    )
+@pytest.mark.parametrize("name", ["micro", "effective"])
+def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(name):
+    options = {"device": "cpu", "nonfinite_patience": 1}
+    brain, step = make_brain(ccc_window=name, options=options), make_step()
     step[1].signals[0, 0] = math.nan
     before = [p.clone() for p in brain.modules.parameters()]
     brain.fit_batch(step)
@@ -252,3 +227,9 @@ def test_figures_are_computed_over_the_whole_set():
     covariance = ((x - x.mean()) * (y - y.mean())).mean()
     spread = x.var(unbiased=False) + y.var(unbiased=False) + (x.mean() - y.mean()) ** 2
     assert brain.figures()["mean_ccc"] == pytest.approx(float(2 * covariance / spread), abs=1e-6)
+
+
+@pytest.mark.parametrize("option", [{"compile": True}, {"compile_module_keys": ["encoder"]}])
+def test_compile_is_refused_and_says_why(option):
+    with pytest.raises(ValueError, match="--compile is refused: each utterance and batch"):
+        make_brain(options={"device": "cpu", **option})

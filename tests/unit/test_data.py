@@ -2,6 +2,9 @@
 
 import csv
 import math
+import os
+import re
+import signal
 
 import numpy as np
 import pytest
@@ -200,6 +203,70 @@ def test_an_unknown_crop_is_refused():
 def test_a_cut_that_leaves_nothing_is_refused(seconds):
     with pytest.raises(ValueError, match="max_seconds must be above 0"):
         make_set({}, max_seconds=seconds)
+
+
+# ---- faults ----------------------------------------------------------------------------------
+
+
+def delete(path):
+    path.unlink()
+
+
+def shorten(path):
+    write_ramp(path, 4000)
+
+
+def overwrite(path):
+    path.write_bytes(b"not audio")
+
+
+def spoil(path):
+    soundfile.write(path, np.full(8000, np.nan, dtype=np.float32), RATE, subtype="FLOAT")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (delete, r"u1\.wav cannot be read"),
+        (shorten, r"u1\.wav ends after 0\.25 s; when it was prepared there were 0\.50"),
+        (overwrite, r"u1\.wav cannot be read"),
+        (spoil, r"u1\.wav holds samples that are not finite numbers"),
+    ],
+)
+def test_fault_of_an_audio_file_is_told_and_the_others_are_read(tmp_path, damage, said):
+    dataset = make_set(make_rows(tmp_path, [0.5, 0.5, 0.4]))
+    damage(tmp_path / "u1.wav")
+    for workers in (0, 1):
+        (batch,) = eval_loader(dataset, batch_size=3, num_workers=workers)
+        assert batch.ids == ["u0", "u2"]
+        assert list(batch.missing) == ["u1"]
+        assert re.search(said, batch.missing["u1"])
+        assert batch.signals.shape == (2, 8000)
+
+
+def test_a_batch_of_nothing_but_faults_is_empty(tmp_path):
+    dataset = make_set(make_rows(tmp_path, [0.1]))
+    delete(tmp_path / "u0.wav")
+    (batch,) = eval_loader(dataset, batch_size=3)
+    assert (batch.ids, list(batch.missing), len(batch.vad)) == ([], ["u0"], 0)
+    assert batch.to("cpu").missing == batch.missing
+
+
+def test_a_file_may_be_a_little_shorter_than_it_was(tmp_path):
+    """Some decoders give fewer samples than a header promises."""
+    dataset = make_set(make_rows(tmp_path, [0.5]))
+    write_ramp(tmp_path / "u0.wav", 6500)
+    assert len(dataset[0]["signal"]) == 6500
+
+
+def test_a_loaders_process_outlasts_a_clusters_warning(tmp_path):
+    dataset = make_set(make_rows(tmp_path, [0.1] * 40))
+    loader = eval_loader(dataset, batch_size=1, num_workers=1)
+    batches = iter(loader)
+    next(batches)
+    (worker,) = batches._workers
+    os.kill(worker.pid, signal.SIGTERM)
+    assert len(list(batches)) == 39
 
 
 # ---- batches ---------------------------------------------------------------------------------

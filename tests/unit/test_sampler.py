@@ -81,6 +81,26 @@ def test_order_is_a_pure_function_of_seed_and_epoch():
     assert found == first == list(sampler)
 
 
+@pytest.mark.parametrize("process", [0, 1, 2])
+def test_epoch_that_goes_on_gives_what_is_left_of_it(process):
+    options = {"seed": 7, "process": process, "processes": 3}
+    sampler = PooledBatchSampler(DURATIONS, 16, **options)
+    sampler.set_epoch(3, done=5)
+    assert list(sampler) == epoch_of(3, **options)[5:]
+    assert len(sampler) == 13  # of the whole epoch: a progress bar begins at 5
+    sampler.set_epoch(4)
+    assert list(sampler) == epoch_of(4, **options)
+
+
+def test_steps_do_not_depend_on_the_number_of_processes():
+    """So a run can go on with another number of them, within an epoch too."""
+    for processes in (2, 5, 20):
+        shares = [epoch_of(2, process=p, processes=processes) for p in range(processes)]
+        steps = [sorted(chain(*parts)) for parts in zip(*shares, strict=True)]
+        assert steps == [sorted(batch) for batch in epoch_of(2)]
+    assert [] in shares[19]  # a share may be empty
+
+
 def test_drawing_an_order_leaves_the_global_state_alone():
     random.seed(1)
     state = random.getstate()

@@ -17,6 +17,7 @@ from emosphere_sb.workspace import (
     claim_folder,
     default_folder,
     find_corpus,
+    occupied,
     prepare_corpus,
     training_statistics,
 )
@@ -257,3 +258,18 @@ def test_nothing_half_written_is_left(summary, tmp_path):
     folder = claim(tmp_path / "r", summary)
     assert sorted(path.name for path in folder.iterdir()) == ["data.json", "hyperparams.yaml"]
     assert set(json.loads((folder / "data.json").read_text())) == {"train", "valid"}
+
+
+def test_fault_folder_that_another_process_holds_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "SECONDS", 0.05)
+    folder = tmp_path / "run"
+    refused = pytest.raises(ValueError, match=r"Another run uses .*--output_folder")
+    with occupied(folder), refused, occupied(folder):
+        pass
+    with occupied(folder):  # given back
+        pass
+
+
+def test_error_of_a_run_is_not_taken_for_a_folder_in_use(tmp_path):
+    with pytest.raises(TimeoutError, match="a disk"), occupied(tmp_path):
+        raise TimeoutError("a disk")

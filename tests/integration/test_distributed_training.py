@@ -1,0 +1,318 @@
+"""Whole runs under torchrun: two processes, two nodes on one machine, Slurm's script, SIGTERM."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from emosphere_sb.scale import DIMENSIONS
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+PREDICTED = [f"{name}_predicted" for name in DIMENSIONS]
+# Counts who reads the corpus's labels, then does what recipes/MSP-Podcast/train.py does.
+COUNTING = """
+import functools, os, sys
+from data_prep import msp_podcast
+
+read = msp_podcast.read
+
+@functools.wraps(read)
+def counted(*arguments, **options):
+    with open("{log}", "a") as log:
+        log.write(os.environ["RANK"] + chr(10))
+    return read(*arguments, **options)
+
+msp_podcast.read = counted
+from emosphere_sb.launch import main
+
+sys.exit(main(sys.argv[1:], corpus="MSP-Podcast"))
+"""
+# Slurm's commands as two nodes on this machine have them.
+SRUN = """
+while [[ "$1" == --* ]]; do shift; done
+trap 'kill -TERM $first $second' TERM
+SLURM_NODEID=0 "$@" & first=$!
+SLURM_NODEID=1 "$@" & second=$!
+wait -n || status=$?
+wait $first $second
+exit ${status:-0}
+"""
+SCONTROL = """
+if [ "$1 $2" = "show hostnames" ]; then printf '127.0.0.1\\n127.0.0.1\\n'; exit; fi
+echo "$@" >> "$CALLS"
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def torchrun(count: int, *words, script="recipes/MSP-Podcast/train.py") -> list:
+    """The command for several processes on one machine."""
+    port = free_port()  # of its own, since tests may run side by side
+    return [*TORCHRUN, f"--nproc_per_node={count}", f"--master_port={port}", script, *words]
+
+
+@pytest.fixture(scope="module")
+def options(smoke_corpus, tmp_path_factory, root):
+    """A run without anything random in its steps, of batches that two processes do not divide."""
+    folder = tmp_path_factory.mktemp("model")
+    settings = json.loads((root / "hparams" / "backbones" / "wavlm_smoke.json").read_text())
+    (folder / "still.json").write_text(json.dumps({**settings, "hidden_dropout": 0.0}))
+    return [
+        "hparams/emosphere.yaml", "--row=smoke+mean_pooling", "--noprogressbar", "--device=cpu",
+        f"--data_folder={smoke_corpus}", "--release=synthetic", f"--backbone={folder}/still.json",
+        "--head_dropout=0", "--spec_augment=False", "--batch_size=15", "--micro_batch=4",
+        "--number_of_epochs=6",  # the last one is without the auxiliary head
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def environment(root):
+    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def launch(root, environment):
+    """Start a command at the root; all that were started are ended with the tests."""
+    started = []
+
+    def start(words, **variables):
+        process = subprocess.Popen(
+            [str(word) for word in words], cwd=root, env={**environment, **variables},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def finish(process) -> str:
+    """What it wrote; it must end well."""
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def alone(options, root, tmp_path_factory):
+    """The folder of the run in one process."""
+    from emosphere_sb.recipe import run
+
+    results = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        run([*options, f"--results_folder={results}"], corpus="MSP-Podcast")
+    return folder_in(results)
+
+
+def folder_in(results):
+    (metrics,) = results.rglob("metrics.json")
+    return metrics.parent
+
+
+def assert_same_run(found, expected) -> None:
+    """The same metrics, and the same predictions, one for each utterance."""
+    ours, theirs = (json.loads((f / "metrics.json").read_text()) for f in (found, expected))
+    for name in ("valid", "test1", "test2"):
+        assert ours[name]["mean_ccc"] == pytest.approx(theirs[name]["mean_ccc"], abs=2e-4)
+        for dimension in DIMENSIONS:
+            figures = theirs[name][dimension]
+            assert ours[name][dimension] == pytest.approx(figures, abs=2e-3, rel=2e-3)
+    for name in ("valid", "test1", "test2", "test3"):
+        a, b = (pd.read_csv(f / "predictions" / f"{name}.csv") for f in (found, expected))
+        assert list(a["ID"]) == list(b["ID"]) and a["ID"].is_unique
+        assert float((a[PREDICTED] - b[PREDICTED]).abs().max().max()) < 1e-3
+    assert ours["protocol"]["best_epoch"] == theirs["protocol"]["best_epoch"]
+    logs = [(f / "train_log.txt").read_text().splitlines() for f in (found, expected)]
+    assert len(logs[0]) == len(logs[1]) == 6
+    assert "auxiliary_loss" in logs[0][4] and "auxiliary_loss" not in logs[0][5]
+
+
+def test_distributed_run_on_two_processes_is_that_of_one(launch, options, alone, tmp_path):
+    output = finish(launch(torchrun(2, *options, f"--results_folder={tmp_path}")))
+    folder = folder_in(tmp_path)
+    assert_same_run(folder, alone)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["run"]["processes"] == 2
+    assert output.count("test1") == output.count("test2") > 0  # the closing table, once
+    assert output.count("Beginning experiment!") == 1
+
+
+def nodes(launch, script, words):
+    """Two torchruns, as docs/distributed.md has them, on one machine."""
+    port = free_port()
+    return [
+        launch(
+            [
+                *TORCHRUN, "--nnodes=2", f"--node_rank={rank}", "--nproc_per_node=1",
+                "--master_addr=127.0.0.1", f"--master_port={port}", script, *words,
+            ]
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+
+
+def test_distributed_run_on_two_nodes_prepares_once(launch, options, alone, tmp_path):
+    (tmp_path / "train.py").write_text(COUNTING.format(log=tmp_path / "readers"))
+    words = [*options, f"--results_folder={tmp_path}/results"]
+    for process in nodes(launch, tmp_path / "train.py", words):
+        finish(process)
+    assert_same_run(folder_in(tmp_path / "results"), alone)
+    assert (tmp_path / "readers").read_text().split() == ["0"]
+
+
+@pytest.mark.slow
+def test_distributed_preparation_that_is_forced_runs_once_a_node(launch, options, tmp_path):
+    (tmp_path / "train.py").write_text(COUNTING.format(log=tmp_path / "readers"))
+    words = [*options, f"--results_folder={tmp_path}/results", "--number_of_epochs=1"]
+    finish(launch(torchrun(3, *words, "--skip_prep=False", script=tmp_path / "train.py")))
+    assert (tmp_path / "readers").read_text().split() == ["0"]
+
+
+@pytest.mark.slow
+def test_distributed_fault_of_one_process_ends_all_with_one_message(launch, options, tmp_path):
+    """Only the first one of a node prepares; the others wait for it."""
+    process = launch(torchrun(3, *options, f"--results_folder={tmp_path}", "--min_duration=50"))
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert output.count("error: The set") == 1
+    assert "Connection closed by peer" not in output
+
+
+@pytest.mark.slow
+def test_distributed_nodes_without_a_shared_disk_are_refused(launch, options, tmp_path):
+    """Each node has a results folder of its own under the same name."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import os, sys\n"
+        "from emosphere_sb import distributed\n"
+        "from emosphere_sb.launch import main\n"
+        "distributed.DISK_SECONDS = 0\n"
+        f"own = '{tmp_path}/' + os.environ['GROUP_RANK']\n"
+        "sys.exit(main([*sys.argv[1:], f'--results_folder={own}'], corpus='MSP-Podcast'))\n"
+    )
+    outputs = [process.communicate(timeout=300)[0] for process in nodes(launch, script, options)]
+    assert any("must share the disk with the output folder" in output for output in outputs)
+
+
+@pytest.mark.slow
+def test_distributed_slurm_script_runs_and_asks_to_be_put_back(
+    launch, options, alone, tmp_path, root
+):
+    programs = {"srun": SRUN, "scontrol": SCONTROL, "torchrun": f'exec {" ".join(TORCHRUN)} "$@"\n'}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}")
+        (tmp_path / name).chmod(0o755)
+    words = ["bash", "docs/multi_node.sbatch", *options, f"--results_folder={tmp_path}/results"]
+    variables = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7",
+        "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_GPUS_ON_NODE": "1", "CALLS": str(tmp_path / "calls"),
+        "MASTER_PORT": str(free_port()),
+    }  # fmt: skip
+    process = launch(words, **variables)
+    log = wait_for(tmp_path / "results", "train_log.txt")
+    process.send_signal(signal.SIGTERM)  # as Slurm does before the time is over
+    output, _ = process.communicate(timeout=300)
+    assert (tmp_path / "calls").read_text() == "requeue 7\n", output
+    assert len(log.read_text().splitlines()) < 6
+    finish(launch(words, **{**variables, "MASTER_PORT": str(free_port())}))
+    assert_same_run(folder_in(tmp_path / "results"), alone)
+    assert (tmp_path / "calls").read_text() == "requeue 7\n"
+
+
+def wait_for(folder, name: str):
+    """The file once something stands in it."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        found = [path for path in folder.rglob(name) if path.stat().st_size]
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError(f"{name} did not appear in {folder}")
+
+
+def newest_weights(results) -> dict:
+    newest = max(results.rglob("CKPT*/model.ckpt"), key=lambda path: path.parent.name)
+    return torch.load(newest, weights_only=True)["weights"]
+
+
+@pytest.mark.slow
+def test_distributed_run_that_sigterm_stopped_resumes_to_the_same_bits(launch, options, tmp_path):
+    def start(name):
+        words = [*options, f"--results_folder={tmp_path}/{name}", "--head_dropout=0.3"]
+        return launch(torchrun(2, *words))
+
+    finish(start("whole"))
+    process = start("parts")
+    log = wait_for(tmp_path / "parts", "train_log.txt")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "What was trained is saved" in output
+    assert len(log.read_text().splitlines()) < 6
+    finish(start("parts"))
+    whole, parts = newest_weights(tmp_path / "whole"), newest_weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert log.read_text() == wait_for(tmp_path / "whole", "train_log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_distributed_run_goes_on_with_another_number_of_processes(
+    launch, options, alone, tmp_path, root
+):
+    words = [*options, f"--output_folder={tmp_path}/run", f"--results_folder={tmp_path}"]
+    for count, epochs in ((3, 2), (1, 4), (2, 6)):
+        finish(launch(torchrun(count, *words, f"--number_of_epochs={epochs}")))
+    assert_same_run(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["--row=published+smoke", "--partition=official"],
+        ["--row=smoke+uncertainty", "--layerdrop=0.5"],
+        ["--freeze=all", "--feature_cache=True"],
+        ["--debug"],
+        ["--average_checkpoints=2"],
+    ],
+)
+def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_path):
+    plain = [word for word in options if not word.startswith(("--row", "--backbone"))]
+    row = [] if any(word.startswith("--row") for word in changes) else ["--row=smoke"]
+    words = [*plain, *row, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
+    finish(launch(torchrun(3, *words)))
+    for path in (folder_in(tmp_path) / "predictions").glob("*.csv"):
+        table = pd.read_csv(path)
+        assert table["ID"].is_unique
+        assert "--debug" in changes or table[PREDICTED].notna().all(axis=None)
+
+
+@pytest.mark.slow
+def test_distributed_folds_are_run_one_after_the_other(launch, tmp_path):
+    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    words = ["hparams/emosphere.yaml", "--row=smoke", "--fold=all", "--device=cpu"]
+    words += ["--noprogressbar", "--number_of_epochs=1", f"--results_folder={tmp_path}"]
+    finish(launch(torchrun(2, *words, script="recipes/IEMOCAP/train.py")))
+    (path,) = tmp_path.rglob("session-all/*/summary.json")  # not the manifests'
+    facts = json.loads(path.read_text())["by_fold"]["test"]
+    assert list(facts["folds"]) == ["1", "2", "3", "4", "5"]
+    tables = [pd.read_csv(path) for path in tmp_path.rglob("predictions/test.csv")]
+    ids = pd.concat(tables)["ID"]
+    assert len(tables) == 5 and ids.is_unique and len(ids) == facts["utterances"]
