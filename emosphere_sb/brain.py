@@ -188,7 +188,7 @@ class EmoSphereBrain(JointStepBrain):
         last = self.checkpointer.recover_if_possible()
         distributed.share_state(self.modules)
         self.tested = []
-        if last is None and self.checkpointer is not None:
+        if last is None:
             self.checkpointer.recoverables["loggers"].clear()
         # The head's last figures are from an epoch that a resumed run may not see again.
         meta = {} if last is None else last.meta
@@ -250,7 +250,8 @@ class EmoSphereBrain(JointStepBrain):
         if not self.tested:
             raise ValueError(f"No whole checkpoint to test in {self.checkpointer.checkpoints_dir}.")
         logger.info("Weights of %s", ", ".join(c.path.name for c in self.tested))
-        states = [read_tensors(c.path / "model.ckpt") for c in self.tested]
+        # Mapped: the mean needs no more memory than one of them.
+        states = [read_tensors(c.path / "model.ckpt", mmap=True) for c in self.tested]
         model.load_state_dict(average_weights(states, model.trained))
 
     def tested_facts(self) -> dict:

@@ -19,7 +19,7 @@ def commands(root):
     for path in readmes(root):
         text = path.read_text(encoding="utf-8")
         starts = r"(?:python |torchrun [^`\n]*?|^ +)"  # the last one continues a torchrun
-        found += re.findall(starts + r"(recipes/\S+/train\.py) ([^\n`]*)", text, re.M)
+        found += re.findall(starts + r"(recipes/\S+/train\.py) ([^\n`#]*)", text, re.M)
     return found
 
 
@@ -81,6 +81,7 @@ def test_links_between_files_lead_somewhere(root):
         ("preparation", "| 264,705 |"),
         ("backbones", "microsoft/wavlm-large"),
         ("throughput", "ours / plain"),
+        ("sorting", "--sort_pool=0"),
         ("whisper-padding", "difference"),
     ],
 )

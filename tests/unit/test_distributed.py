@@ -4,6 +4,7 @@ All processes are started once; what they found is read from files by the tests.
 """
 
 import copy
+import datetime
 import json
 import math
 import os
@@ -300,6 +301,7 @@ def work(rank: int, folder, ports: dict[int, int]) -> None:
     """One process: in each of the worlds that it belongs to."""
     torch.set_num_threads(1)
     distributed.DISK_SECONDS = 0
+    distributed.TIMEOUT = datetime.timedelta(minutes=3)  # who waits for nobody must not wait on
     for world, port in ports.items():
         if rank < world:
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": port}
