@@ -82,6 +82,7 @@ def test_links_between_files_lead_somewhere(root):
         ("backbones", "microsoft/wavlm-large"),
         ("throughput", "ours / plain"),
         ("sorting", "--sort_pool=0"),
+        ("feature-cache", "cache / memory"),
         ("whisper-padding", "difference"),
     ],
 )
