@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache backbones lint clean
+.PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache profile backbones lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -42,6 +42,10 @@ preparation: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/whisper_padding.py
 	$(BIN)/python benchmarks/throughput.py
+
+# Where the time goes in training and evaluation: benchmarks/RESULTS.md
+profile: $(READY)
+	$(BIN)/python benchmarks/profiling.py
 
 # Training from cached features of a frozen backbone: benchmarks/RESULTS.md
 bench-cache: $(READY)
