@@ -10,7 +10,7 @@ import speechbrain as sb
 import torch
 from speechbrain.core import Stage
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from emosphere_sb import distributed
 from emosphere_sb.data import Batch
@@ -121,13 +121,15 @@ class JointStepBrain(sb.Brain):
         self._step_sums.clear()
         with memory_advice(batch, "micro_batch"):
             loss = backward(batch, sizes) if sum(sizes) else None
+        if loss is not None and not self.optimizers_step():
+            self._leave_out(batch, loss, "The loss is finite, its gradient is not")
+            loss = None
         self._sums["left_out" if loss is None else "steps"] += 1
         if loss is None:
             self.zero_grad(set_to_none=True)
             return torch.tensor(math.nan)
         for name in SUMS:
             self._sums[name] += self._step_sums[name]
-        self.optimizers_step()
         if self.schedule is not None:
             self.schedule.step()
         self.on_fit_batch_end(batch, None, loss, True)
@@ -163,7 +165,7 @@ class JointStepBrain(sb.Brain):
         told = distributed.gather_numbers([good, float(total), *own], self.device)
         total, *sums = told[:, 1:].sum(dim=0).float()
         if not told[:, 0].all():
-            self._leave_out(batches, total)
+            self._leave_out(batches, total, "The loss is not finite")
             return None
         self._step_sums.update(zip(SUMS, sums, strict=True))
         return total
@@ -183,7 +185,7 @@ class JointStepBrain(sb.Brain):
         labels = Labels.join(batches, self.device).gather(sizes)
         loss = self.compute_objectives(joined, labels, Stage.TRAIN)
         if not bool(torch.isfinite(loss)):
-            self._leave_out(batches, loss)
+            self._leave_out(batches, loss, "The loss is not finite")
             return None
         self.scaler.scale(loss).backward()
         first = sum(sizes[: distributed.rank()])
@@ -219,35 +221,46 @@ class JointStepBrain(sb.Brain):
         logits = None if output.logits is None else output.logits.float()
         return Output(output.vad.float(), logits)
 
-    def _leave_out(self, batches: list[Batch], loss: Tensor) -> None:
-        """Count a loss that is not finite, and name its utterances; too many end the run."""
+    def _leave_out(self, batches: list[Batch], loss: Tensor, fault: str) -> None:
+        """Count and name a step whose loss or gradient is not finite; too many end the run."""
         self._sums["nonfinite"] += 1  # with the others in checkpoints within an epoch
         count = int(self._sums["nonfinite"])
         shares = distributed.gather([name for batch in batches for name in batch.ids])
         ids = [name for share in shares for name in share]
-        logger.warning("Loss is %s; the step is left out. Utterances: %s", loss.item(), ids)
+        logger.warning(
+            "%s (loss %s); the step is left out. Utterances: %s", fault, loss.item(), ids
+        )
         if count > self.nonfinite_patience:
             raise ValueError(
-                f"The loss was not finite {count} times in this epoch, more than "
+                f"The loss or its gradient was not finite {count} times in this epoch, more than "
                 f"nonfinite_patience ({self.nonfinite_patience}). Last utterances: {ids}. Lower "
                 f"the learning rate, or train in --precision=bf16 or fp32."
             )
 
-    def optimizers_step(self) -> None:
-        """Sum over processes, unscale, clip over *all* parameters, step."""
+    def optimizers_step(self) -> bool:
+        """Sum over processes, unscale, clip over *all* parameters, step.
+
+        ``False``, without a step, where a gradient is not finite: a finite loss may have one. An
+        fp16 scaler sees to that itself, and lowers its scale, which is no fault.
+        """
         trainable = [
             p for o in self.optimizers_dict.values() for g in o.param_groups for p in g["params"]
         ]
         distributed.sum_gradients(trainable)
         for optimizer in self.optimizers_dict.values():
             self.scaler.unscale_(optimizer)
+        # Over the sum of all processes: each decides alike.
+        norm = get_total_norm([p.grad for p in trainable if p.grad is not None])
+        if not (self.scaler.is_enabled() or bool(norm.isfinite())):
+            return False
         if math.isfinite(self.max_grad_norm):
-            clip_grad_norm_(trainable, self.max_grad_norm)
+            clip_grads_with_norm_(trainable, self.max_grad_norm, norm)
         for optimizer in self.optimizers_dict.values():
             self.scaler.step(optimizer)
         self.scaler.update()
         self.zero_grad(set_to_none=True)
         self.optimizer_step += 1
+        return True
 
     def init_optimizers(self) -> None:
         """One optimiser with three groups: backbone, learned loss weights, and everything else."""

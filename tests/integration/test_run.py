@@ -149,7 +149,7 @@ def test_resume_in_the_middle_of_an_epoch_ends_the_same(recipe, tmp_path, monkey
     def die(brain):
         if brain.optimizer_step == 4:  # the second step of the second epoch
             raise KeyboardInterrupt
-        step(brain)
+        return step(brain)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(EmoSphereBrain, "optimizers_step", die)

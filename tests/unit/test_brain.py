@@ -168,6 +168,31 @@ def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(nam
         brain.fit_batch(step)
 
 
+@pytest.mark.parametrize("limit", ["inf", "5.0"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["micro", "effective"])
+def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
+    name, precision, limit
+):
+    options = {"device": "cpu", "nonfinite_patience": 1, "precision": precision}
+    brain, step = make_brain(ccc_window=name, options=options, max_grad_norm=limit), make_step()
+    assert brain.precision == precision
+    before = [p.clone() for p in brain.modules.parameters()]
+    parameter, factors = next(brain.modules.vad_head.parameters()), [math.inf, 1.0, math.inf]
+    # Each micro-batch has a backward pass of its own.
+    factors = [factor for factor in factors for _ in step]
+    parameter.register_hook(lambda gradient: gradient * factors.pop(0))
+    assert math.isnan(brain.fit_batch(step))
+    same = zip(before, brain.modules.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same)
+    assert all(p.grad is None for p in brain.modules.parameters())
+    assert brain.optimizer_step == brain.schedule.last_epoch == 0
+    assert brain._sums["left_out"] == brain._sums["nonfinite"] == 1 and not brain._sums["steps"]
+    assert math.isfinite(brain.fit_batch(step)) and brain.optimizer_step == 1
+    with pytest.raises(ValueError, match=f"gradient was not finite 2 times.*{step[1].ids[0]}"):
+        brain.fit_batch(step)
+
+
 def test_losses_are_float32_under_bf16_autocast():
     brain, step = make_brain(precision="bf16"), make_step()
     seen = []
