@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
+import yaml
 from speechbrain.utils.checkpoints import CKPT_PREFIX, METAFNAME, Checkpoint
 from speechbrain.utils.checkpoints import Checkpointer as SpeechBrainCheckpointer
 from speechbrain.utils.distributed import MainProcessContext
@@ -99,10 +100,16 @@ class Checkpointer(SpeechBrainCheckpointer):
         """All folders whose description is as it was written; others are put aside, loudly."""
         found = []
         for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
-            if fault := fault_of(folder, only=[METAFNAME]):
+            fault = fault_of(folder, only=[METAFNAME])
+            try:
+                made = [] if fault else self._construct_checkpoint_objects([folder])
+                fault = fault or _lacks(made[0].meta)
+            except (yaml.YAMLError, ValueError) as error:  # safe YAML has no tags that run code
+                fault = f"{METAFNAME} is not plain values: {str(error).splitlines()[0]}"
+            if fault:
                 self._put_aside(folder, fault)
             else:
-                found += self._construct_checkpoint_objects([folder])
+                found += made
         return found
 
     def find_whole(self, count: int = 1, **how) -> list[Checkpoint]:
@@ -220,6 +227,13 @@ def fault_of(folder: Path, *, only: Collection[str] = ()) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{SUMS} cannot be read, or does not fit: {error}"
     return f"{', '.join(wrong)} changed since written" if wrong else ""
+
+
+def _lacks(meta: object) -> str:
+    """What a checkpoint's description lacks; empty where that is nothing."""
+    there = set(meta) if isinstance(meta, dict) else set()
+    absent = sorted({"unixtime", "end-of-epoch"} - there)
+    return f"{METAFNAME} lacks {' and '.join(absent)}" if absent else ""
 
 
 def _has_state(thing: object) -> bool:

@@ -220,6 +220,28 @@ def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("unixtime: !!python/object/apply:os.mkdir [{place}]", "CKPT.yaml is not plain values"),
+        ("", "CKPT.yaml lacks end-of-epoch and unixtime"),
+        ("end-of-epoch: true", "CKPT.yaml lacks unixtime"),
+    ],
+)
+def test_fault_description_with_a_matching_digest_is_not_believed(
+    saver, tmp_path, caplog, text, fault
+):
+    before, newest = save(saver, 1.0), save(saver, 2.0)
+    path = newest.path / "CKPT.yaml"
+    path.write_text(text.format(place=tmp_path / "ran"))
+    sums = json.loads((newest.path / "sha256.json").read_text())
+    (newest.path / "sha256.json").write_text(json.dumps(sums | {"CKPT.yaml": digest_of(path)}))
+    assert not fault_of(newest.path)
+    assert saver.recover_if_possible().path == before.path
+    assert fault in caplog.text
+    assert not (tmp_path / "ran").exists()
+
+
 # --- what an interruption leaves -------------------------------------------------------------
 
 
