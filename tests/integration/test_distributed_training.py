@@ -291,6 +291,7 @@ def test_distributed_run_goes_on_with_another_number_of_processes(
         ["--freeze=all", "--feature_cache=True"],
         ["--debug"],
         ["--average_checkpoints=2"],
+        ["--precision=bf16"],
     ],
 )
 def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_path):
