@@ -63,7 +63,7 @@ def write(
     folder : str or Path
         Where to. An older demo corpus there is replaced.
     size : mapping of str to int, or str
-        Number of utterances of each split or session, or ``demo`` or ``smoke``.
+        Number of utterances of each split or session, or ``demo``, ``small`` or ``smoke``.
     seed : int
         The same seed gives the same files.
     workers : int

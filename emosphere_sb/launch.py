@@ -10,6 +10,7 @@ from emosphere_sb.arguments import HPARAMS, RUN_OPTIONS, USAGE, parse_arguments
 from emosphere_sb.corpora import corpus_name, refuse_foreign
 from emosphere_sb.files import FULL, MAKE_ROOM
 from emosphere_sb.hparams import merge, read_rows, read_tree
+from emosphere_sb.provenance import recipe_command
 from emosphere_sb.stopping import STOPPED, StoppedError
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str], *, corpus: str) -> int:
         from emosphere_sb.recipe import run_tree
         from emosphere_sb.report.screen import closing_text
 
-        metrics = run_tree(*tree, corpus=corpus)
+        metrics = run_tree(*tree, corpus=corpus, command=recipe_command(corpus, arguments))
         if is_main():
             print(f"\n{closing_text(metrics)}")
         finish()

@@ -24,9 +24,16 @@ from emosphere_sb.folds import run_folds
 from emosphere_sb.hparams import ALL_FOLDS, SAVED, build, scalars
 from emosphere_sb.launch import read_command
 from emosphere_sb.logs import LogState, make_loggers
+from emosphere_sb.provenance import commit, recipe_command
 from emosphere_sb.report.figures import figures
 from emosphere_sb.report.predictions import predictions_table
-from emosphere_sb.report.run import machine, memory, report_sets, write_metrics
+from emosphere_sb.report.run import (
+    machine,
+    memory,
+    predictions_digests,
+    report_sets,
+    write_metrics,
+)
 from emosphere_sb.sampler import PooledBatchSampler
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.weights import TrainedWeights
@@ -65,11 +72,15 @@ def run(arguments: list[str], *, corpus: str) -> dict:
     ValueError, OSError
         If the command line, the hyperparameters, or the data do not allow a run, before training.
     """
-    return run_tree(*read_command(arguments, corpus=corpus), corpus=corpus)
+    command = recipe_command(corpus, arguments)
+    return run_tree(*read_command(arguments, corpus=corpus), corpus=corpus, command=command)
 
 
-def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
-    """``run`` on a merged tree of hyperparameters and SpeechBrain's run options."""
+def run_tree(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
+    """``run`` on a merged tree of hyperparameters and SpeechBrain's run options.
+
+    ``command`` is what the run's results will say that made them.
+    """
     check_device(options)
     distributed.start(options)
     if not distributed.is_main():
@@ -77,14 +88,14 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
     if options.get("debug"):
         tree["row"] += "+debug"  # its files must not be taken for those of a whole run
     if tree["fold"] == ALL_FOLDS:
-        return run_folds(tree, options, corpus=corpus, run=run_one)
-    return run_one(tree, options, corpus=corpus)
+        return run_folds(tree, options, corpus=corpus, run=partial(run_one, command=command))
+    return run_one(tree, options, corpus=corpus, command=command)
 
 
-def run_one(tree: CommentedMap, options: dict, *, corpus: str) -> dict:
+def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
     """One run, on one fold where the corpus has several."""
     started = time.time()
-    settings = scalars(tree)
+    settings = {**scalars(tree), "command": command}
     with distributed.one_per_node() as first:
         settings["skip_prep"] |= not first
         summary = prepare_corpus(settings, corpus)
@@ -132,6 +143,9 @@ def report(brain, folder, settings, options, summary, rows, tables, started) -> 
         **memory(),
         "machine": machine(),
         "folder": str(folder),
+        "command": settings["command"],
+        "commit": commit(),
+        "predictions": predictions_digests(folder, tables),
     }
     return write_metrics(folder / "metrics.json", results, protocol, cost, beside)
 
@@ -140,8 +154,9 @@ def report_other(folder: Path, other, summary: Summary, metrics: dict, tables: d
     """Write predictions of another corpus and ``metrics_on_<corpus>.json``; its figures by set."""
     foreign = report_sets(folder, tables)
     about = {"trained_on": summary.corpus, "tested_on": other.facts()}
-    protocol = {**metrics["protocol"], **about}
-    write_metrics(metrics_file(folder, other.name), foreign, protocol, metrics["run"], {})
+    protocol = {**metrics["protocol"], **about, "scale": other.summary.scale.to_dict()}
+    cost = {**metrics["run"], "predictions": predictions_digests(folder, tables)}
+    write_metrics(metrics_file(folder, other.name), foreign, protocol, cost, {})
     return foreign
 
 
@@ -333,6 +348,7 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
     return {
         "corpus": summary.corpus,
         "release": summary.release,
+        "scale": summary.scale.to_dict(),
         "synthetic": is_synthetic(summary),
         **summary.protocol,
         "utterances": {name: len(part) for name, part in rows.items()},

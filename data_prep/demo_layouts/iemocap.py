@@ -15,7 +15,11 @@ from data_prep.demo_script import Panel, Spoken, Voice
 from data_prep.demo_studio import Take
 
 SESSIONS = tuple("12345")
-SIZES = {"demo": dict.fromkeys(SESSIONS, 600), "smoke": dict.fromkeys(SESSIONS, 12)}
+SIZES = {
+    "demo": dict.fromkeys(SESSIONS, 600),
+    "small": dict.fromkeys(SESSIONS, 240),
+    "smoke": dict.fromkeys(SESSIONS, 12),
+}
 """Name of a size: utterances of each session."""
 
 CLASSES = {

@@ -24,7 +24,7 @@ class Layout:
     corpus : str
         Whose layout this is.
     sizes : mapping of str to mapping
-        For each size, ``demo`` and ``smoke``, the utterances of each split or session.
+        For each size, ``demo``, ``small`` and ``smoke``, the utterances of each split or session.
     voices : sequence of Voice
         Who speaks in which of them.
     panel : Panel

@@ -13,7 +13,11 @@ from data_prep.demo_script import Panel, Spoken, Voice
 from data_prep.demo_studio import Take
 
 SESSIONS = tuple("123456")
-SIZES = {"demo": dict.fromkeys(SESSIONS, 500), "smoke": dict.fromkeys(SESSIONS, 10)}
+SIZES = {
+    "demo": dict.fromkeys(SESSIONS, 500),
+    "small": dict.fromkeys(SESSIONS, 200),
+    "smoke": dict.fromkeys(SESSIONS, 10),
+}
 """Name of a size: utterances of each session."""
 
 CLASSES = {

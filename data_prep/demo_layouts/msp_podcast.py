@@ -12,6 +12,7 @@ from data_prep.demo_studio import Take
 
 SIZES = {
     "demo": {"Train": 3000, "Development": 300, "Test1": 300, "Test2": 200, "Test3": 20},
+    "small": {"Train": 800, "Development": 240, "Test1": 240, "Test2": 120, "Test3": 20},
     "smoke": {"Train": 48, "Development": 16, "Test1": 16, "Test2": 8, "Test3": 4},
 }
 """Name of a size: utterances of each split."""

@@ -13,6 +13,7 @@ from data_prep.demo_studio import Take
 
 SIZES = {
     "demo": {"train": 2400, "valid": 300, "test": 300},
+    "small": {"train": 800, "valid": 200, "test": 200},
     "smoke": {"train": 36, "valid": 12, "test": 12},
 }
 """Name of a size: utterances of each set."""

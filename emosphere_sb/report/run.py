@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
 from emosphere_sb import __version__
+from emosphere_sb.files import digest_of
 from emosphere_sb.report.figures import figures, write_json
 from emosphere_sb.report.predictions import read_predictions, write_predictions
 from emosphere_sb.scale import DIMENSIONS
@@ -30,6 +31,11 @@ def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, d
         if written[list(DIMENSIONS)].notna().any(axis=None):
             results[name] = figures(written)
     return results
+
+
+def predictions_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each set's predictions: whoever reads them later sees whether they are these."""
+    return {name: digest_of(folder / "predictions" / f"{name}.csv") for name in names}
 
 
 def write_metrics(

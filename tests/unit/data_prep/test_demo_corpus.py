@@ -83,10 +83,11 @@ def test_every_split_and_session_hears_both_genders(scripts, corpus):
     assert all(found == {"Female", "Male"} for found in genders.values())
 
 
-def test_sizes_are_about_three_thousand_and_sixty_or_ninety(corpus):
+def test_sizes_are_about_three_thousand_one_thousand_and_sixty_or_ninety(corpus):
     sizes = demo.LAYOUTS[corpus].sizes
-    assert list(sizes) == ["demo", "smoke"]
+    assert list(sizes) == ["demo", "small", "smoke"]
     assert 2900 < sum(sizes["demo"].values()) < 4000
+    assert 1100 < sum(sizes["small"].values()) < 1500
     assert 55 < sum(sizes["smoke"].values()) < 95
 
 
@@ -256,7 +257,7 @@ def test_a_failing_worker_is_reported_with_its_words(tmp_path):
 
 
 def test_an_unknown_size_or_layout_says_what_is_allowed(tmp_path):
-    with pytest.raises(ValueError, match="one of demo, smoke; found 'huge'"):
+    with pytest.raises(ValueError, match="one of demo, small, smoke; found 'huge'"):
         demo.write("MSP-Podcast", tmp_path / "x", size="huge")
     allowed = "layout of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"
     with pytest.raises(ValueError, match=allowed):

@@ -1,0 +1,91 @@
+"""``emosphere COMMAND …``: the package's one console command. Its help imports nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "table": ("emosphere_sb.tables.command", "runs × seeds as one table: Markdown, LaTeX, CSV, HTML"),
+    "report": ("emosphere_sb.report.command", "figures, intervals and plots of a run or a CSV"),
+    "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
+}
+"""Name: the module whose ``run(words)`` it is, and what it does in a line."""
+
+FAULT = 2
+"""Exit status where the command line or the data are at fault."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Arguments
+    ---------
+    words : sequence of str, optional
+        As in ``sys.argv[1:]``, which is the default.
+
+    Returns
+    -------
+    int
+        Exit status: 0; 1 where a table has marked cells or a file does not pass its check; 2 where
+        the command line or the data are at fault, with one line on the standard error stream.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if words[0] == "--version":
+        from emosphere_sb import __version__
+
+        print(f"emosphere {__version__}")
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        return _command(words[0])(words[1:])
+    except BrokenPipeError:  # emosphere … | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, MemoryError, ImportError) as error:
+        if os.environ.get("EMOSPHERE_TRACEBACK"):
+            raise
+        text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
+        return FAULT
+
+
+def usage() -> str:
+    """The help text: every command with what it does."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: emosphere COMMAND …",
+            "",
+            *lines,
+            "",
+            "emosphere COMMAND --help says more. Training is a recipe's own command:",
+            "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=…",
+        ]
+    )
+
+
+def _command(name: str):
+    """The function that a command is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such command.
+    """
+    if name not in COMMANDS:
+        from emosphere_sb.hparams import unknown
+
+        raise ValueError(unknown("command", name, COMMANDS))
+    return importlib.import_module(COMMANDS[name][0]).run
+
+
+if __name__ == "__main__":
+    sys.exit(main())
