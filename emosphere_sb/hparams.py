@@ -247,18 +247,18 @@ def build(tree: CommentedMap) -> dict[str, Any]:
 def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:
     """Keys in which two trees differ and that change a result."""
     keys = [key for key in {**tree, **saved} if key not in HARMLESS]
-    return [key for key in keys if _plain(tree.get(key)) != _plain(saved.get(key))]
+    return [key for key in keys if plain(tree.get(key)) != plain(saved.get(key))]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value without YAML's wrappers, tag included, for comparison."""
     tag = getattr(getattr(value, "tag", None), "value", None)
     if isinstance(value, TaggedScalar):
         return (tag, value.value)
     if isinstance(value, dict):
-        return (tag, {key: _plain(item) for key, item in value.items()})
+        return (tag, {key: plain(item) for key, item in value.items()})
     if isinstance(value, list):
-        return (tag, [_plain(item) for item in value])
+        return (tag, [plain(item) for item in value])
     return value
 
 
