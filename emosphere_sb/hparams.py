@@ -116,8 +116,18 @@ def _check_file(tree: CommentedMap, file: Path) -> None:
     for key, value in tree.items():
         if key in TEXT:
             _check_kind(key, value, value, str(file), tree)
-        elif isinstance(value, str) and value.lower() in FORMER_VALUES:
+        elif (
+            isinstance(value, str)
+            and value.lower() in FORMER_VALUES
+            and (value == "None" or not _takes_text(key, file))  # freeze: none is meant so
+        ):
             raise ValueError(f"{file}: {key} is {value!r}; write True, False or null.")
+
+
+def _takes_text(key: str, file: Path) -> bool:
+    """Whether a key's value may be text: by the package's file, or as a run has checked it."""
+    own = read_tree(HPARAMS / "emosphere.yaml")
+    return _kind(own[key]) == "text" if key in own else file.name == SAVED
 
 
 def read_rows(file: Path) -> CommentedMap:

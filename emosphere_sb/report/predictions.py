@@ -18,6 +18,8 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 logger = logging.getLogger(__name__)
 
 KEPT = ("duration", "speaker", "gender", "emotion")
+RATERS = "n_raters"
+"""Number of raters, kept where the manifest knows it for some utterance."""
 PREDICTED = tuple(f"{name}_predicted" for name in DIMENSIONS)
 
 
@@ -53,9 +55,9 @@ def predictions_table(
     Returns
     -------
     pandas.DataFrame
-        Columns ID, duration, speaker, gender, emotion; valence, arousal, dominance (raw, empty
-        where unknown); ``*_predicted``; region, region_point (of the regressed point); and where
-        there is a head ``<head>_head`` and ``p_<class>``.
+        Columns ID, duration, speaker, gender, emotion, n_raters (where the manifest has some);
+        valence, arousal, dominance (raw, empty where unknown); ``*_predicted``; region,
+        region_point (of the regressed point); and where there is a head ``<head>_head`` and ``p_<class>``.
     """
     ids = [name for name in rows if name in vad]
     if len(ids) < len(rows):  # --debug stops early
@@ -65,6 +67,8 @@ def predictions_table(
     table = pd.DataFrame({"ID": ids})
     for column in KEPT:
         table[column] = [rows[i][column] for i in ids]
+    if any(rows[i].get(RATERS) for i in ids):
+        table[RATERS] = [rows[i].get(RATERS, "") for i in ids]
     table[list(DIMENSIONS)] = truth
     table[list(PREDICTED)] = scale.restore(point)
     table["region"] = region_names(scale.normalise(truth), regions)

@@ -188,6 +188,33 @@ def test_word_that_only_looks_like_a_value_is_refused_in_the_file(tmp_path, word
         tree_of(file=file)
 
 
+@pytest.mark.parametrize(("key", "text"), [("freeze", "none"), ("normalisation", "none")])
+def test_saved_file_with_text_that_once_was_a_value_is_read_again(tmp_path, key, text):
+    saved = tmp_path / "hyperparams.yaml"
+    saved.write_text(dump(tree_of("smoke", **{key: text})), encoding="utf-8")
+    assert f"\n{key}: {text}" in saved.read_text(encoding="utf-8")  # unquoted
+    tree = tree_of(file=saved)
+    assert tree[key] == text
+    assert differences(tree, read_tree(saved)) == []
+
+
+def test_key_of_ones_own_takes_the_text_that_the_run_has_saved(tmp_path):
+    file = own_files(tmp_path, "mode: fast\n")
+    saved = tmp_path / "hyperparams.yaml"
+    saved.write_text(dump(tree_of(file=file, mode="off")), encoding="utf-8")
+    assert tree_of(file=saved)["mode"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("key", "word"), [("skip_prep", "yes"), ("layerdrop", "none"), ("freeze", "None")]
+)
+def test_word_that_is_a_mistake_is_refused_in_a_saved_file_too(tmp_path, key, word):
+    saved = tmp_path / "hyperparams.yaml"
+    saved.write_text(f"{key}: {word}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{key} is '{word}'; write True, False or null"):
+        tree_of(file=saved)
+
+
 @pytest.mark.parametrize("key", TEXT)
 def test_text_that_looks_like_a_number_must_be_quoted_in_the_file(tmp_path, key):
     with pytest.raises(ValueError, match=f"{key} must be text; found '1.1"):

@@ -11,6 +11,7 @@ from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.report.predictions import (
     KEPT,
     PREDICTED,
+    RATERS,
     predictions_table,
     read_predictions,
     region_names,
@@ -36,6 +37,19 @@ def test_columns_without_a_head():
     table = table_of({"a": row()}, {"a": [0.0, 0.0, 0.0]})
     expected = ["ID", *KEPT, *DIMENSIONS, *PREDICTED, "region", "region_point"]
     assert list(table.columns) == expected
+
+
+def test_number_of_raters_is_kept_where_the_manifest_has_it(tmp_path):
+    rows = {"a": row(n_raters="7"), "b": row(n_raters=""), "c": row()}
+    table = table_of(rows, {name: [0.0] * 3 for name in rows})
+    assert list(table.columns)[: len(KEPT) + 2] == ["ID", *KEPT, RATERS]
+    write_predictions(table, tmp_path / "test.csv")
+    assert read_predictions(tmp_path / "test.csv")[RATERS].tolist() == ["7", "", ""]
+
+
+def test_number_of_raters_that_nobody_knows_makes_no_column():
+    rows = {"a": row(n_raters=""), "b": row(n_raters="")}
+    assert RATERS not in table_of(rows, {name: [0.0] * 3 for name in rows})
 
 
 def test_truth_is_raw_and_prediction_is_on_the_corpus_scale_unclipped():
