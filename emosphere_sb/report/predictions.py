@@ -57,7 +57,8 @@ def predictions_table(
     pandas.DataFrame
         Columns ID, duration, speaker, gender, emotion, n_raters (where the manifest has some);
         valence, arousal, dominance (raw, empty where unknown); ``*_predicted``; region,
-        region_point (of the regressed point); and where there is a head ``<head>_head`` and ``p_<class>``.
+        region_point (of the regressed point); and where there is a head ``<head>_head`` and
+        ``p_<class>``.
     """
     ids = [name for name in rows if name in vad]
     if len(ids) < len(rows):  # --debug stops early
