@@ -1,0 +1,134 @@
+"""The challenge's file: order of columns, scale, list, and every problem that a check finds."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from emosphere_sb.report.predictions import PREDICTED
+from emosphere_sb.report.submission import check, clipped, submission_table
+from emosphere_sb.scale import Scale
+
+HEADER = "FileName,EmoAct,EmoVal,EmoDom"
+IDS = ["a.wav", "b.wav", "c.wav"]
+
+
+def table_of(vad):
+    table = pd.DataFrame({"ID": list(vad)})
+    table[list(PREDICTED)] = list(vad.values())
+    return table
+
+
+def problems(folder, *lines, header=HEADER, ids=IDS, start=""):
+    path = folder / "submission.csv"
+    path.write_bytes((start + "\n".join([header, *lines]) + "\n").encode("utf-8"))
+    return check(path, ids)
+
+
+def test_columns_come_as_activation_valence_dominance():
+    table = submission_table(table_of({"a": [2.0, 3.0, 5.0]}), Scale(1, 7))
+    assert list(table.columns) == HEADER.split(",")
+    assert table.values.tolist() == [["a.wav", 3.0, 2.0, 5.0]]
+
+
+def test_another_scale_is_converted_and_a_reversed_dimension_turned():
+    """On 1..5, 2 is a quarter of the way up: 1 + 6/4 = 2.5; upside down three quarters: 5.5."""
+    scale = Scale(1, 5, reversed=("arousal",))
+    table = submission_table(table_of({"a": [2.0, 2.0, 5.0]}), scale)
+    assert table.values.tolist() == [["a.wav", 5.5, 2.5, 7.0]]
+
+
+def test_values_beyond_the_scale_are_set_to_its_ends_and_counted():
+    predicted = table_of({"a": [0.5, 7.5, 7.0], "b": [1.0, 8.0, 4.0]})
+    table = submission_table(predicted, Scale(1, 7))
+    assert table.values.tolist() == [["a.wav", 7.0, 1.0, 7.0], ["b.wav", 7.0, 1.0, 4.0]]
+    assert clipped(predicted, Scale(1, 7)) == 3
+
+
+def test_list_gives_names_and_order_whatever_the_ids_look_like():
+    predicted = table_of({"a": [2.0] * 3, "x/b.wav": [3.0] * 3, "c": [4.0] * 3})
+    table = submission_table(predicted, Scale(1, 7), names=["b.wav", "Audio/a.wav"])
+    assert table.iloc[:, :2].values.tolist() == [["b.wav", 3.0], ["Audio/a.wav", 2.0]]
+
+
+def test_id_that_has_its_ending_gets_no_second_one():
+    assert submission_table(table_of({"a.wav": [2.0] * 3}), Scale(1, 7))["FileName"][0] == "a.wav"
+
+
+def test_file_without_a_prediction_is_named_with_counts():
+    with pytest.raises(ValueError, match=r"of 2, 1 \(z\.wav\) have none among 1 predictions"):
+        submission_table(table_of({"a": [2.0] * 3}), Scale(1, 7), names=["a.wav", "z.wav"])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_prediction_that_is_no_number_is_named(value):
+    with pytest.raises(ValueError, match=r"finite numbers; not so for 1 \(b\)"):
+        submission_table(table_of({"a": [2.0] * 3, "b": [2.0, value, 2.0]}), Scale(1, 7))
+
+
+def test_double_id_is_named():
+    with pytest.raises(ValueError, match=r"hold 1 \(a\) more than once"):
+        submission_table(table_of({"a": [2.0] * 3, "y/a.wav": [3.0] * 3}), Scale(1, 7))
+
+
+def test_what_is_written_passes_the_check(tmp_path):
+    predicted = table_of({name: [1 / 3 + n, 5.0, 7.0] for n, name in enumerate("abc")})
+    submission_table(predicted, Scale(1, 7)).to_csv(tmp_path / "s.csv", index=False)
+    assert check(tmp_path / "s.csv", IDS) == []
+    first = (tmp_path / "s.csv").read_text().splitlines()[:2]
+    assert first == [HEADER, "a.wav,5.0,1.0,7.0"]
+
+
+GOOD = ("a.wav,1,7,4.5", "b.wav,2,2,2", "c.wav,3,3,3")
+
+
+def test_file_that_is_right_has_no_problem(tmp_path):
+    assert problems(tmp_path, *GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("a.wav,1,7,4.5", "b.wav,2,2,2"), ["missing: 1 (c.wav)"]),
+        ((*GOOD, "d.wav,1,1,1"), ["not in the list: 1 (d.wav)"]),
+        ((*GOOD, "b.wav,2,2,2"), ["more than once: 1 (b.wav)"]),
+        ((GOOD[1], GOOD[0], GOOD[2]), ["file 1 is b.wav where the list has a.wav"]),
+        (("a.wav,nan,7,4", *GOOD[1:]), ["EmoAct must be a number; not so for 1 (a.wav)"]),
+        (("a.wav,1,inf,4", *GOOD[1:]), ["EmoVal must be a number; not so for 1 (a.wav)"]),
+        (("a.wav,1,7,high", *GOOD[1:]), ["EmoDom must be a number; not so for 1 (a.wav)"]),
+        (("a.wav,1,7,", *GOOD[1:]), ["EmoDom must be a number; not so for 1 (a.wav)"]),
+        (("a.wav,0.99,7,4", *GOOD[1:]), ["EmoAct must lie in [1, 7]; not so for 1 (a.wav)"]),
+        (("a.wav,1,7.01,4", *GOOD[1:]), ["EmoVal must lie in [1, 7]; not so for 1 (a.wav)"]),
+        (
+            ("a,1,7,4", *GOOD[1:]),
+            ["missing: 1 (a.wav)", "not in the list: 1 (a)", "spelt as in the list"],
+        ),
+        (("a.wav,1,7", *GOOD[1:]), ["4 entries; not so: 1 (a.wav,1,7)", "missing: 1 (a.wav)"]),
+        (("a.wav,9,7,x", *GOOD[1:]), ["EmoAct must lie", "EmoDom must be a number"]),
+    ],
+)
+def test_every_problem_is_said(tmp_path, lines, said):
+    found = problems(tmp_path, *lines)
+    assert len(found) == len(said)
+    assert all(part in problem for part, problem in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "header", ["FileName,EmoVal,EmoAct,EmoDom", "filename,EmoAct,EmoVal,EmoDom", "FileName,EmoAct"]
+)
+def test_header_must_be_exact_and_in_order(tmp_path, header):
+    assert problems(tmp_path, *GOOD, header=header) == [
+        f"The header must be {HEADER}; found {header}."
+    ]
+
+
+def test_byte_order_mark_is_a_problem(tmp_path):
+    (found,) = problems(tmp_path, *GOOD, start="\ufeff")
+    assert "byte order mark" in found
+
+
+def test_empty_file_lacks_its_header_and_every_name(tmp_path):
+    (tmp_path / "s.csv").write_text("")
+    found = check(tmp_path / "s.csv", IDS)
+    assert found[0].endswith("found an empty file.")
+    assert found[1].endswith("missing: 3 (a.wav, b.wav, c.wav).")
