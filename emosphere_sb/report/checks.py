@@ -49,10 +49,9 @@ def check_predictions(table: pd.DataFrame, *, source: str, scale: Scale | None =
     warnings = []
     for name, predicted in zip(DIMENSIONS, PREDICTED, strict=True):
         truth, values = (table[c].to_numpy(np.float64) for c in (name, predicted))
-        _refuse(~np.isfinite(values), table["ID"], f"{source}: every {predicted} must be finite")
-        _refuse(
-            np.isinf(truth), table["ID"], f"{source}: every true {name} must be finite or empty"
-        )
+        ids, every = table["ID"], f"{source}: every"
+        _refuse(~np.isfinite(values), ids, f"{every} {predicted} must be finite")
+        _refuse(np.isinf(truth), ids, f"{every} true {name} must be finite or empty")
         known = truth[~np.isnan(truth)]
         if scale is not None:
             off = ~np.isnan(truth) & ~scale.contains(truth)
