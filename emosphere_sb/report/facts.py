@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emosphere_sb.report.markup import Markup, element
+from emosphere_sb.report.markup import Markup, command, element
 from emosphere_sb.report.numerals import UNDEFINED, count_text, figure_text, seconds_text
 
 VERBATIM = ("command",)
@@ -67,7 +67,7 @@ def _number(value: float) -> str:
 
 def _shown(name: str, value: object) -> Markup | str:
     if name in VERBATIM and value:
-        return element("pre", value)
+        return command(str(value))
     if isinstance(value, Mapping):
         return facts_list(value)
     if isinstance(value, (list, tuple)):

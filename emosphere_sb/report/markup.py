@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import struct
 from collections.abc import Iterable, Sequence
 
 VOID = ("br", "img", "link", "meta")
@@ -11,6 +12,11 @@ VOID = ("br", "img", "link", "meta")
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Content security policy of every page: a browser fetches nothing and runs nothing."""
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+DPI = 144
+"""Of the pictures; a browser's pixel is 1/96 inch."""
 
 
 class Markup(str):
@@ -117,16 +123,44 @@ def scrolling(child: object, label: str) -> Markup:
 def picture(png: bytes, alt: str, caption: object) -> Markup:
     """A PNG inside the page, with its caption.
 
+    Arguments
+    ---------
+    png : bytes
+        The file, drawn at 144 dots an inch: it is shown at its size, and smaller where the window
+        is.
+    alt : str
+        What stands in its place for those who do not see it.
+    caption : object
+        Below it.
+
     Raises
     ------
     ValueError
-        If there is no text for those who do not see it.
+        If it is no PNG, or there is no text in its place.
     """
+    if png[:8] != SIGNATURE or len(png) < 24:
+        raise ValueError(
+            f"A picture must be a PNG file; found {png[:8]!r}. Draw it with plots.png."
+        )
     if not alt.strip():
         raise ValueError("A picture needs a text for those who do not see it; found none.")
     data = base64.b64encode(png).decode("ascii")
-    image = element("img", src=f"data:image/png;base64,{data}", alt=alt, loading="lazy")
+    width, height = (round(pixels * 96 / DPI) for pixels in struct.unpack(">II", png[16:24]))
+    size = {"width": width, "height": height}
+    image = element("img", src=f"data:image/png;base64,{data}", alt=alt, **size)
     return element("figure", scrolling(image, "picture"), element("figcaption", caption))
+
+
+def command(text: str) -> Markup:
+    """A command line to be copied: it breaks between its words and not at their hyphens.
+
+    Example
+    -------
+    >>> print(command("make demo"))
+    <pre><span>make</span> <span>demo</span></pre>
+    """
+    words = (element("span", word) for word in text.split(" "))
+    return element("pre", Markup(" ".join(words)))
 
 
 def document(title: str, *body: object, css: str) -> Markup:

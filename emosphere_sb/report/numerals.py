@@ -72,15 +72,15 @@ def p_text(value: float | None) -> str:
     return figure_text(value)
 
 
-def count_text(value: int | None) -> str:
-    """A count with commas.
+def count_text(value: float | None) -> str:
+    """A count with commas; a mean of counts is rounded.
 
     Example
     -------
     >>> count_text(30647), count_text(0)
     ('30,647', '0')
     """
-    return UNDEFINED if value is None else f"{value:,d}"
+    return UNDEFINED if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
 
 def seconds_text(seconds: float | None) -> str:

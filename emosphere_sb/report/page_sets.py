@@ -29,7 +29,10 @@ CALIBRATION = {
     "scale_ratio": "ratio of deviations",
 }
 
-SHOWN = ("figures", "intervals", "warnings", "confusion", "slices", "calibration")
+SHOWN = (
+    "figures", "intervals", "warnings", "runs", "confusion", "slices", "missing_slices",
+    "calibration",
+)  # fmt: skip
 """Keys of an evaluation that have a place of their own."""
 
 HEADS = ["set", "utterances", *(f"{TITLES[name]} CCC" for name in COLOURS)]
@@ -63,7 +66,7 @@ def figures_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> M
 
 def comparison_section(whole: Mapping[str, Mapping]) -> Markup:
     """Differences to another system, set by set."""
-    heads = ["difference in CCC", "difference", "interval", "p"]
+    heads = ["dimension", "difference in CCC", "interval", "p"]
     parts = []
     for name, facts in whole.items():
         rows = []
@@ -100,7 +103,7 @@ def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> Markup | Non
     parts += [facts_list(rest)] if rest else []
     if not parts:
         return None
-    return element("section", element("h2", "Beside them"), *parts, id="beside")
+    return element("section", element("h2", "To hold them against"), *parts, id="beside")
 
 
 def set_section(
@@ -128,13 +131,17 @@ def set_section(
     if calibration := evaluation.get("calibration"):
         parts += [element("h3", "Calibration"), _calibration(calibration, evaluation["figures"])]
     slices = {key: rows for key, rows in (evaluation.get("slices") or {}).items() if rows}
-    if slices:
+    missing = evaluation.get("missing_slices") or []
+    if slices or missing:
         parts.append(element("h3", "Parts of the set"))
         shown = pictures.get("slices", [])
         for (key, rows), drawn in zip(slices.items(), shown, strict=True):
             title = SLICES.get(key, f"By {key}")
             numbers = element("summary", f"{title}: the numbers")
             parts += [drawn, element("details", numbers, _slice(title, rows))]
+    if missing:
+        text = f"Not known of these utterances, so not shown: {', '.join(missing)}."
+        parts.append(element("p", text, class_="note"))
     rest = {key: value for key, value in evaluation.items() if key not in SHOWN}
     parts += [element("h3", "Further facts"), facts_list(rest)] if rest else []
     return element("section", *parts, id=f"set-{anchor(name)}")
@@ -160,7 +167,9 @@ def _about(name: str, part: Mapping) -> str:
         return f"{name}: no intervals."
     level = f"{100 * facts['level']:g}% intervals" if "level" in facts else "Intervals"
     times = f", {count_text(facts['resamples'])} resamples" if facts.get("resamples") else ""
-    text = f"{name}: {level} by bootstrap over {count_text(facts['units'])} {facts['unit']}{times}."
+    several = f"mean over {part['runs']} runs; " if part.get("runs", 1) > 1 else ""
+    units = f"{count_text(facts['units'])} {facts['unit']}"
+    text = f"{name}: {several}{level} by bootstrap over {units}{times}."
     lost = f" {count_text(facts['undefined'])} undefined." if facts.get("undefined") else ""
     return f"{text}{lost} {facts['note']}" if facts.get("note") else f"{text}{lost}"
 

@@ -28,7 +28,7 @@ p { max-width: 46rem; margin: 0.5rem 0; }
 a { color: var(--accent); }
 .soft, .interval, figcaption, .note { color: var(--soft); }
 .note { font-size: 0.9rem; }
-.interval { display: block; font-size: 0.8rem; }
+.interval { display: block; font-size: 0.8rem; white-space: nowrap; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0.35rem 1.1rem; list-style: none; padding: 0;
   margin: 0.9rem 0 0; }
 .synthetic { background: var(--synthetic-paper); color: var(--synthetic-ink); font-weight: 600;
@@ -51,8 +51,7 @@ tbody tr:nth-child(even) { background: var(--band); }
 figure { margin: 1.1rem 0 1.6rem; }
 figure .wide { background: #ffffff; border: 1px solid var(--line); border-radius: 0.4rem;
   padding: 0.6rem; }
-figure img { display: block; width: 100%; min-width: 34rem; height: auto; margin: 0 auto; }
-figure.narrow img { max-width: 46rem; }
+figure img { display: block; max-width: max(100%, 34rem); height: auto; margin: 0 auto; }
 figcaption { font-size: 0.9rem; margin-top: 0.4rem; max-width: 60rem; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: 0.15rem 1.2rem;
   margin: 0.6rem 0 1rem; }
@@ -63,9 +62,10 @@ code, pre { font: 0.86rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospac
 pre { white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; margin: 0;
   background: var(--band); border: 1px solid var(--line); border-radius: 0.3rem;
   padding: 0.35rem 0.6rem; text-align: left; }
-td pre { min-width: 22rem; }
+pre span { display: inline-block; max-width: 100%; }
+td pre { min-width: 34rem; }
 code { overflow-wrap: anywhere; }
-.runs td { text-align: left; }
+.runs th, .runs td { text-align: left; white-space: nowrap; }
 summary { cursor: pointer; color: var(--accent); }
 @media (max-width: 40rem) {
   body { font-size: 15px; }
@@ -81,7 +81,7 @@ summary { cursor: pointer; color: var(--accent); }
   nav { display: none; }
   .synthetic { border: 2px solid #000000; }
   .wide { overflow: visible; }
-  figure img { min-width: 0; }
+  figure img { max-width: 100%; }
   figure, tr, .warnings, pre { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }

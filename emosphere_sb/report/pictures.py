@@ -76,9 +76,9 @@ def pictures(
     """
     for name, evaluation in report["sets"].items():
         if name in tables:
-            yield from _of_points(name, evaluation["figures"], tables[name], scale_of(report))
+            yield from _of_points(name, evaluation, tables[name], scale_of(report))
         for key, matrix in (evaluation.get("confusion") or {}).items():
-            yield _of_confusion(name, key, matrix)
+            yield _of_confusion(name, key, matrix, evaluation.get("runs", 1))
         for key, parts in (evaluation.get("slices") or {}).items():
             if parts:
                 yield _of_slices(name, key, parts, evaluation["figures"])
@@ -102,8 +102,10 @@ def without_sphere(table: pd.DataFrame, scale: Scale | None) -> str | None:
 
 
 def _of_points(
-    name: str, figures: Mapping, table: pd.DataFrame, scale: Scale | None
+    name: str, evaluation: Mapping, table: pd.DataFrame, scale: Scale | None
 ) -> Iterator[Picture]:
+    figures, runs = evaluation["figures"], evaluation.get("runs", 1)
+    several = f" The CCC is the mean over {runs} runs." if runs > 1 else ""
     said = "; ".join(f"{d} CCC {figure_text(ccc(figures, d))}" for d in DIMENSIONS)
     size = f"{count_text(len(table))} utterances"
     yield Picture(
@@ -112,7 +114,7 @@ def _of_points(
         section="points",
         figure=plots.predicted_against_true(table, figures, scale=scale, name=name),
         caption="Each panel covers the label scale, whose ends are marked; on the dashed line "
-        "prediction and truth are equal.",
+        "prediction and truth are equal." + several,
         alt=f"Predicted against true values of {name}, {size}: {said}.",
     )
     if without_sphere(table, scale) is not None:
@@ -131,18 +133,22 @@ def _of_points(
     )
 
 
-def _of_confusion(name: str, key: str, matrix: Mapping) -> Picture:
+def _of_confusion(name: str, key: str, matrix: Mapping, runs: int) -> Picture:
     classes, title = CONFUSIONS.get(key, ("class", key.replace("_", " ")))
     counts = np.asarray(matrix["counts"], dtype=int)
     total, right = int(counts.sum()), int(counts.trace())
     accuracy = f", accuracy {100 * right / total:.1f}%" if total else ""
-    size = f"{count_text(total)} utterances, {len(matrix['classes'])} classes{accuracy}"
+    several = f", summed over {runs} runs" if runs > 1 else ""
+    lost = matrix.get("left_out") or 0
+    unknown = f" Left out, a class not being known: {count_text(lost)}." if lost else ""
+    size = f"{count_text(total)} utterances{several}, {len(matrix['classes'])} classes{accuracy}"
     return Picture(
         name=f"{name}_confusion_{key}",
         set=name,
         section="confusion",
         figure=plots.confusion(matrix, title=f"{title}, {name}", classes=classes),
-        caption=f"{title} (columns) against the truth (rows): {size}. Shares are those of the row.",
+        caption=f"{title} (columns) against the truth (rows): {size}. Shares are those of the row."
+        + unknown,
         alt=f"Confusion matrix of {name}, {title.lower()}: {size}.",
     )
 

@@ -16,6 +16,8 @@ from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from emosphere_sb.report.markup import DPI
+
 COLOURS = {
     "valence": "#0072B2",
     "arousal": "#D55E00",
@@ -50,8 +52,6 @@ STYLE = {
     "text.parse_math": False,  # a name from a file may hold a dollar
     "pdf.fonttype": 42,
 }
-
-DPI = 144
 
 Drawing = TypeVar("Drawing", bound=Callable[..., Figure])
 

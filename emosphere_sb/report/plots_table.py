@@ -16,17 +16,23 @@ OURS, REFERENCE, PUBLISHED = "#0072B2", "#333333", "#D55E00"
 
 
 @styled
-def table_figure(rows: Sequence[Mapping], xlabel: str, *, title: str = "") -> Figure:
-    """Rows of a table as points over one axis.
+def table_figure(
+    rows: Sequence[Mapping] | Sequence[tuple[str, Sequence[Mapping]]],
+    xlabel: str,
+    *,
+    title: str = "",
+) -> Figure:
+    """Rows of a table as points over one axis, a panel a block of its columns.
 
     Arguments
     ---------
-    rows : sequence of mapping
-        Each with ``label``; ``mean`` over seeds or ``None`` (not run); ``interval``, two ends, or
-        ``None``; ``seeds``, the figure of each; ``published``, a figure or ``None``; ``reference``,
-        whether the others are compared with this row.
+    rows : sequence of mapping, or of (str, sequence of mapping)
+        The rows of one panel, or for each of several panels its title and its rows, which have the
+        same labels in the same order. Each row has ``label``; ``mean`` over seeds or ``None`` (not
+        run); ``interval``, two ends, or ``None``; ``seeds``, the figure of each; ``published``, a
+        figure or ``None``; ``reference``, whether the others are compared with this row.
     xlabel : str
-        What the axis shows, with the corpus and the set.
+        What the axes show.
     title : str
         Of the figure.
 
@@ -35,11 +41,41 @@ def table_figure(rows: Sequence[Mapping], xlabel: str, *, title: str = "") -> Fi
     matplotlib.figure.Figure
         The first row on top. A point is the mean, its line the interval, small dots are seeds, an
         open diamond is the published figure; a dotted line goes through the reference. A row that
-        has not been run says so.
+        has not been run says so. Panels stand side by side, each with an axis of its own.
+
+    Raises
+    ------
+    ValueError
+        If the panels do not have the same rows.
     """
-    height = 1.5 + 0.42 * max(len(rows), 2) + (0.3 if title else 0.0)
-    figure = Figure(figsize=(8.6, height), layout="constrained")
-    axes = figure.subplots()
+    single = not rows or isinstance(rows[0], Mapping)
+    panels = [("", list(rows))] if single else [(head, list(part)) for head, part in rows]
+    labels = [row["label"] for row in panels[0][1]]
+    for head, part in panels:
+        if [row["label"] for row in part] != labels:
+            raise ValueError(
+                f"Every panel must have the rows {', '.join(labels)}; found "
+                f"{', '.join(row['label'] for row in part)} in {head!r}. Give a row that has not "
+                "been run with mean=None."
+            )
+    height = 1.5 + 0.42 * max(len(labels), 2) + 0.3 * bool(title)
+    figure = Figure(figsize=(8.6 if single else 3.4 + 3.6 * len(panels), height),
+                    layout="constrained")  # fmt: skip
+    for axes, (head, part) in zip(
+        figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True
+    ):
+        _panel(axes, part, xlabel if len(panels) < 3 else "", head or title)
+    above = title if panels[0][0] else ""
+    if len(panels) > 2:  # below the panels one label would run into the next
+        above = f"{title}: {xlabel}" if title else xlabel
+    if above:
+        figure.suptitle(above, x=0.01, ha="left", fontsize=10.5)
+    if marks := _marks([row for _, part in panels for row in part]):
+        figure.legend(handles=marks, loc="outside lower left", ncols=len(marks), fontsize=8.5)
+    return figure
+
+
+def _panel(axes: Axes, rows: Sequence[Mapping], xlabel: str, title: str) -> None:
     axes.grid(axis="x")
     for place, row in enumerate(rows):
         _row(axes, place, row)
@@ -49,14 +85,11 @@ def table_figure(rows: Sequence[Mapping], xlabel: str, *, title: str = "") -> Fi
     axes.spines["left"].set_visible(False)
     axes.set(xlabel=xlabel, title=title)
     axes.margins(x=0.12)
-    # The last column of a table stands at the right: so do the figures.
+    # The figures in words stand at the right, as a table's last column.
     for place, row in enumerate(rows):
         if row["mean"] is not None:
             axes.text(1.01, place, figure_text(row["mean"]), transform=axes.get_yaxis_transform(),
                       va="center", fontsize=9)  # fmt: skip
-    if marks := _marks(rows):
-        figure.legend(handles=marks, loc="outside lower left", ncols=len(marks), fontsize=8.5)
-    return figure
 
 
 def _row(axes: Axes, place: int, row: Mapping) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from emosphere_sb.report.markup import Markup, document, element, picture, scrolling, table
+from emosphere_sb.report.markup import Markup, command, document, element, picture, scrolling, table
 from emosphere_sb.report.numerals import UNDEFINED, figure_text, seconds_text
 from emosphere_sb.report.page_style import CSS
 from emosphere_sb.report.screen import SYNTHETIC
 
-HEADS = ("row", "corpus", "seed", "fold", "status", "mean CCC", "V", "A", "D", "time", "commit",
-         "folder", "command")  # fmt: skip
 FIGURES = ("mean_ccc", "valence", "arousal", "dominance")
 
 
@@ -22,8 +20,8 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
     facts : mapping
         ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table``, HTML of this
         project's own making, which stands as it is; ``runs``, a mapping each with ``row``,
-        ``corpus``, ``seed``, ``fold``, ``status``, ``mean_ccc``, ``valence``, ``arousal``,
-        ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``, ``seconds``; and
+        ``corpus``, ``set`` (optional), ``seed``, ``fold``, ``status``, ``mean_ccc``, ``valence``,
+        ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``, ``seconds``; and
         ``origin``, what made the table.
     figure_png : bytes
         The picture, as ``plots.png`` gives it of ``plots.table_figure``.
@@ -40,9 +38,11 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
 
     Example
     -------
+    >>> from matplotlib.figure import Figure
+    >>> from emosphere_sb.report.plots import png
     >>> facts = {"name": "t", "caption": "One < two", "synthetic": False, "notes": [],
     ...          "html_table": "<table></table>", "runs": [], "origin": "Made by hand."}
-    >>> page = table_page(facts, b"")
+    >>> page = table_page(facts, png(Figure((1, 1))))
     >>> "<h1>One &lt; two</h1>" in page, "<table></table>" in page
     (True, True)
     """
@@ -86,22 +86,26 @@ def _count(runs: Sequence[Mapping]) -> Markup:
 
 
 def _runs(runs: Sequence[Mapping]) -> Markup:
+    """A line a run; what a run is told by first, its command and place last."""
+    keys = [key for key in ("row", "corpus", "set", "seed", "fold", "status") if _any(runs, key)]
+    heads = [*keys, "mean CCC", "V", "A", "D", "time", "command", "folder", "commit"]
     rows = [
         [
-            run["row"],
-            run["corpus"],
-            _given(run["seed"]),
-            _given(run["fold"]),
-            run["status"],
+            *(_given(run.get(key)) for key in keys),
             *(figure_text(run[name]) for name in FIGURES),
             seconds_text(run["seconds"]),
-            element("code", _given(run["commit"])),
+            command(run["command"]) if run["command"] else UNDEFINED,
             element("code", _given(run["folder"])),
-            element("pre", run["command"]) if run["command"] else UNDEFINED,
+            element("code", _given(run["commit"])),
         ]
         for run in runs
     ]
-    return element("div", table(HEADS, rows, label="runs"), class_="runs")
+    return element("div", table(heads, rows, label="runs"), class_="runs")
+
+
+def _any(runs: Sequence[Mapping], key: str) -> bool:
+    """Whether a column has anything to say; the row names a line and always does."""
+    return key == "row" or any(run.get(key) not in (None, "") for run in runs)
 
 
 def _given(value: object) -> object:
