@@ -1,0 +1,1 @@
+"""Tables of runs: rows × corpora × seeds × folds from one command, each figure traceable."""

@@ -1,0 +1,196 @@
+"""tables.yaml against the paper, rows.yaml and the README."""
+
+import re
+
+import pytest
+
+from emosphere_sb.arguments import HPARAMS, Arguments
+from emosphere_sb.corpora import reader_settings
+from emosphere_sb.hparams import merge, plain, read_rows
+from emosphere_sb.launch import read_command
+from emosphere_sb.tables.columns import COLUMNS
+from emosphere_sb.tables.grid import read_table, table_names, trained_on
+
+FILE = HPARAMS / "emosphere.yaml"
+NAMES = table_names()
+
+# Typed from the paper: V, A, D, average, then macro F1 and accuracy in %.
+PAPER = {
+    "paper_table_1": [  # auxiliary loss, style pooling, preprocessing
+        (("✓", "✓", "✓"), (0.6952, 0.7482, 0.6220, 0.6884)),
+        (("✓", "✓", "–"), (0.6953, 0.7447, 0.6166, 0.6855)),
+        (("✓", "–", "–"), (0.6908, 0.7456, 0.6192, 0.6852)),
+        (("–", "–", "–"), (0.6845, 0.7349, 0.6210, 0.6801)),
+    ],
+    "paper_table_2": [
+        (("without dynamic weighting",), (0.6951, 0.7405, 0.6267, 0.6875)),
+        (("categorical emotion recognition",), (0.6912, 0.7342, 0.6281, 0.6845)),
+        (("plain cross-entropy",), (0.6968, 0.7352, 0.6308, 0.6876)),
+        (("proposed",), (0.6952, 0.7482, 0.6220, 0.6884)),
+    ],
+    "paper_table_3": [  # N (angle)
+        (("32 (45°)",), (0.6833, 0.7385, 0.6204, 0.6808, 4.77, 16.95)),
+        (("18 (60°)",), (0.6962, 0.7376, 0.6250, 0.6863, 17.96, 31.95)),
+        (("8 (90°)",), (0.6952, 0.7482, 0.6220, 0.6884, 36.27, 59.51)),
+    ],
+}
+REGRESSION = ["valence", "arousal", "dominance", "mean"]
+CONTENT = {  # what distinguishes a row, worked out from the paper's text
+    "paper_table_1": [
+        ("StylePooling", "RegionTask", "LinearDecay", {"no_agreement", "other"}),
+        ("StylePooling", "RegionTask", "LinearDecay", {"other"}),
+        ("AttentiveStatsPooling", "RegionTask", "LinearDecay", {"other"}),
+        ("AttentiveStatsPooling", "NoTask", "LinearDecay", {"other"}),
+    ],
+    "paper_table_2": [
+        ("StylePooling", "RegionTask", "ConstantWeight", {"no_agreement", "other"}),
+        ("StylePooling", "EmotionTask", "LinearDecay", {"no_agreement", "other"}),
+        ("StylePooling", "RegionTask", "LinearDecay", {"no_agreement", "other"}),
+        ("StylePooling", "RegionTask", "LinearDecay", {"no_agreement", "other"}),
+    ],
+    "paper_table_3": [
+        ("StylePooling", "RegionTask", "LinearDecay", {"no_agreement", "other"}),
+    ]
+    * 3,
+}
+WEIGHTED, PLAIN = "inverse_frequency", "none"
+REGIONS = {  # step in degrees and class weights of the rows that have a region task
+    "paper_table_1": [(90, WEIGHTED), (90, WEIGHTED), (90, WEIGHTED), None],
+    "paper_table_2": [(90, WEIGHTED), None, (90, PLAIN), (90, WEIGHTED)],
+    "paper_table_3": [(45, WEIGHTED), (60, WEIGHTED), (90, WEIGHTED)],
+}
+
+
+def tree_of(table, row):
+    names = [name for part in (table.row, row.row) if part for name in part.split("+")]
+    return merge(Arguments(FILE, names))
+
+
+def class_of(value) -> str:
+    return value.tag.value.rpartition(".")[2]
+
+
+def differing(one, other) -> set[str]:
+    return {k for k in {**one, **other} if k != "row" and plain(one.get(k)) != plain(other.get(k))}
+
+
+def test_there_are_tables():
+    assert {*PAPER, "ablation", "pooling", "regions", "weighting", "backbones"} <= set(NAMES)
+    assert {"region_targets", "corpora", "cross_corpus"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_table_reads_and_its_rows_are_those_of_rows_yaml(name):
+    table, known = read_table(name), set(read_rows(FILE))
+    assert table.rows and table.groups and table.columns and table.seeds
+    assert table.name == name
+    assert len({row.labels for row in table.rows}) == len(table.rows)
+    used = {part for row in (table, *table.rows) for part in row.row.split("+") if part}
+    assert used <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_of_every_table_builds_the_settings_of_its_corpora(name):
+    table = read_table(name)
+    for row, group in table.pairs():
+        corpus = trained_on(row, group)
+        words = [str(FILE), f"--row={'+'.join(r for r in (table.row, row.row) if r)}"]
+        words = [word for word in words if word != "--row="]
+        options = [f"--{key}={value}" for key, value in {**group.options, **row.options}.items()]
+        tree, _ = read_command([*words, *options], corpus=corpus)
+        assert all(key in tree for key in {**group.options, **row.options})
+        assert group.folds == 1 or "fold" in reader_settings(corpus)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_a_table_are_all_different_runs(name):
+    table = read_table(name)
+    contents = [
+        repr((plain_tree(table, row), sorted(row.options.items()), row.corpus))
+        for row in table.rows
+    ]
+    assert len(set(contents)) == len(contents) == len(table.rows)
+
+
+def plain_tree(table, row):
+    return sorted((k, repr(plain(v))) for k, v in tree_of(table, row).items() if k != "row")
+
+
+@pytest.mark.parametrize("name", list(PAPER))
+def test_rows_columns_and_published_figures_are_the_paper_s(name):
+    table = read_table(name)
+    assert [(row.labels, row.published) for row in table.rows] == PAPER[name]
+    heads = [n for c in table.columns for n, column in COLUMNS.items() if column is c]
+    count = max(len(figures) for _, figures in PAPER[name])
+    assert heads[:count] == [*REGRESSION, "point_f1", "point_accuracy"][:count]
+    assert table.row == "published" and len(table.seeds) > 1
+    (group,) = table.groups
+    assert (group.corpus, group.set) == ("MSP-Podcast", "test")  # the in-house test set
+
+
+def test_the_paper_s_averages_are_those_of_its_figures():
+    rows = [figures for table in PAPER.values() for _, figures in table]
+    assert len(rows) == 11
+    for valence, arousal, dominance, mean, *_ in rows:
+        assert mean == pytest.approx((valence + arousal + dominance) / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", list(PAPER))
+def test_rows_set_what_the_paper_says(name):
+    table = read_table(name)
+    proposed = merge(Arguments(FILE, ["published"]))
+    assert proposed["partition"] == "paper"
+    for row, wanted, regions in zip(table.rows, CONTENT[name], REGIONS[name], strict=True):
+        tree = tree_of(table, row)
+        pooling, task, weighting = (class_of(tree[k]) for k in ("pooling", "task", "weighting"))
+        assert (pooling, task, weighting, set(tree["drop_train"])) == wanted, row.name
+        if regions is not None:
+            assert tuple(tree["task"][:2]) == regions, row.name
+        # Whatever is trained on, all rows are tested on the same utterances.
+        assert set(tree["drop_test"]) == set(tree["drop_valid"]) == {"no_agreement", "other"}
+        allowed = {"pooling", "task", "weighting", "drop_train", "auxiliary_head"}
+        assert differing(tree, proposed) <= allowed, row.name
+
+
+def test_the_reference_of_the_paper_s_tables_is_the_proposed_model():
+    proposed = merge(Arguments(FILE, ["published"]))
+    for name in PAPER:
+        table = read_table(name)
+        row = next(row for row in table.rows if row.name == table.reference)
+        assert differing(tree_of(table, row), proposed) == set()
+        assert (
+            row.published == (PAPER["paper_table_1"][0][1] + (36.27, 59.51))[: len(row.published)]
+        )
+
+
+def test_constant_weight_keeps_the_weight_that_dynamic_weighting_begins_with():
+    table = read_table("paper_table_2")
+    first, *_, last = (tree_of(table, row)["weighting"] for row in table.rows)
+    assert list(first) == [1.0]
+    assert list(last) == [1.0, 0.01, 5, "leave_out"]
+
+
+def test_the_emotion_task_has_the_eight_classes():
+    table = read_table("paper_table_2")
+    classes, weights = tree_of(table, table.rows[1])["task"]
+    eight = {"angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral"}
+    assert set(classes) == eight and len(classes) == 8
+    assert weights == WEIGHTED
+
+
+def test_the_regions_go_down_to_30_degrees():
+    table = read_table("regions")
+    steps = {row.name: tree_of(table, row)["task"][0] for row in table.rows}
+    assert steps == {
+        "2 (180°)": 180, "8 (90°)": 90, "18 (60°)": 60, "32 (45°)": 45, "72 (30°)": 30,
+    }  # fmt: skip
+    for name, step in steps.items():  # N = (360 / step)·(180 / step)
+        assert int(name.split()[0]) == (360 // step) * (180 // step)
+
+
+def test_tables_that_the_readme_names_are_there(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"emosphere table ((?:[a-z_\d]+ ?)+)", text)
+    if not named:
+        pytest.skip("README.md names no table yet")
+    assert {word for words in named for word in words.split()} <= set(NAMES)
