@@ -170,14 +170,9 @@ def test_an_unknown_table_is_refused_with_those_that_there_are(read):
 
 
 def test_options_are_written_as_on_a_command_line():
-    values = {
-        "patience": None,
-        "drop_train": ["other", "no_agreement"],
-        "lr": 1e-05,
-        "raters": True,
-    }
+    values = {"patience": None, "drop_train": ["other", "x"], "lr": 1e-05, "raters": True}
     assert grid.read_options(values, "x") == {
-        "patience": "null", "drop_train": "[other, no_agreement]", "lr": "1e-05",
+        "patience": "null", "drop_train": "[other, x]", "lr": "1e-05", "raters": "True",
     }  # fmt: skip
     assert grid.read_options(None, "x") == {}
 
