@@ -22,7 +22,6 @@ from emosphere_sb.metrics import regression_metrics
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.step import gather_predictions, memory_advice
 from emosphere_sb.stopping import StoppedError
-from emosphere_sb.weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -244,15 +243,8 @@ class EmoSphereBrain(JointStepBrain):
         """Load the best checkpoint's weights, or the mean of the last, once for all sets."""
         if self.tested:
             return
-        model, count = self.checkpointer.recoverables["model"], self.hparams.average_checkpoints
-        how = {"ckpt_predicate": lambda c: WITHIN not in c.meta} if count else {"max_key": max_key}
-        self.tested = self.checkpointer.find_whole(count or 1, **how)
-        if not self.tested:
-            raise ValueError(f"No whole checkpoint to test in {self.checkpointer.checkpoints_dir}.")
-        logger.info("Weights of %s", ", ".join(c.path.name for c in self.tested))
-        # Mapped: the mean needs no more memory than one of them.
-        states = [read_tensors(c.path / "model.ckpt", mmap=True) for c in self.tested]
-        model.load_state_dict(average_weights(states, model.trained))
+        average = self.hparams.average_checkpoints
+        self.tested = self.checkpointer.load_tested(average, max_key=max_key)
 
     def tested_facts(self) -> dict:
         """Of which epochs the tested weights are, and the auxiliary head's last figures there."""

@@ -24,7 +24,7 @@ from speechbrain.utils.distributed import MainProcessContext
 
 from emosphere_sb import distributed
 from emosphere_sb.files import MAKE_ROOM, digest_of, force
-from emosphere_sb.weights import read_tensors
+from emosphere_sb.weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +120,41 @@ class Checkpointer(SpeechBrainCheckpointer):
                 if len(found) < count and self.is_whole(checkpoint):
                     found.append(checkpoint)
         return distributed.from_main(found)
+
+    def load_tested(
+        self, average: int = 0, *, max_key: str | None = "mean_ccc"
+    ) -> list[Checkpoint]:
+        """Load the weights that are tested: the best epoch's, or the mean of the last ones.
+
+        Arguments
+        ---------
+        average : int
+            How many epochs' weights are averaged; 0: the best epoch alone.
+        max_key : str
+            What the best has most of.
+
+        Returns
+        -------
+        list of Checkpoint
+            Those that were read, the newest first.
+
+        Raises
+        ------
+        ValueError
+            If there is no whole checkpoint, or it is of another model.
+        """
+        how = (
+            {"ckpt_predicate": lambda c: WITHIN not in c.meta} if average else {"max_key": max_key}
+        )
+        tested = self.find_whole(average or 1, **how)
+        if not tested:
+            raise ValueError(f"No whole checkpoint to test in {self.checkpoints_dir}.")
+        logger.info("Weights of %s", ", ".join(c.path.name for c in tested))
+        # Mapped: the mean needs no more memory than one of them.
+        states = [read_tensors(c.path / "model.ckpt", mmap=True) for c in tested]
+        model = self.recoverables["model"]
+        model.load_state_dict(average_weights(states, model.trained))
+        return tested
 
     def is_whole(self, checkpoint: Checkpoint) -> bool:
         """Whether its files are as they were written; otherwise it is put aside, loudly."""

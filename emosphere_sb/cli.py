@@ -9,7 +9,10 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
-    "table": ("emosphere_sb.tables.command", "runs × seeds as one table: Markdown, LaTeX, CSV, HTML"),
+    "table": (
+        "emosphere_sb.tables.command",
+        "rows × seeds as a table: Markdown, LaTeX, CSV, HTML",
+    ),
     "report": ("emosphere_sb.report.command", "figures, intervals and plots of a run or a CSV"),
     "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
 }
@@ -34,17 +37,10 @@ def main(words: Sequence[str] | None = None) -> int:
         the command line or the data are at fault, with one line on the standard error stream.
     """
     words = list(sys.argv[1:] if words is None else words)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0
-    if words[0] == "--version":
-        from emosphere_sb import __version__
-
-        print(f"emosphere {__version__}")
-        return 0
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        return _command(words[0])(words[1:])
+        status = _run(words)
+        sys.stdout.flush()  # a reader that has gone is noticed here, not behind this function
+        return status
     except BrokenPipeError:  # emosphere … | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -54,6 +50,20 @@ def main(words: Sequence[str] | None = None) -> int:
         text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
         return FAULT
+
+
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if words[0] == "--version":
+        from emosphere_sb import __version__
+
+        print(f"emosphere {__version__}")
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each table of each font
+    return _command(words[0])(words[1:])
 
 
 def usage() -> str:

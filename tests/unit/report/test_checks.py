@@ -137,3 +137,11 @@ def test_predictions_most_of_which_are_off_the_scale_are_warned_of():
     assert "3 of 4 values of valence_predicted lie off the scale 1 to 7 (from 4 to 70)" in warning
     built["valence_predicted"] = [50.0, 60.0, 7.0, 4.0]  # half is not more than half
     assert check(built) == []
+
+
+def test_a_run_s_own_values_are_on_the_scale_however_poor_they_are():
+    poor = table([1.0, 4.0, 7.0, 2.0], [0.1, 0.2, 0.3, 0.1])
+    with pytest.raises(ValueError, match="must be on the corpus's scale"):
+        check(poor)
+    warnings = check_predictions(poor, source="test1.csv", scale=SEVEN, own=True)
+    assert len(warnings) == 3  # of looking like another scale's: one a dimension

@@ -1,0 +1,161 @@
+"""The runs behind a table: one a configuration, corpus, seed and fold, whatever a row calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml.comments import CommentedMap
+
+from emosphere_sb.corpora import reader_settings
+from emosphere_sb.hparams import HARMLESS, plain
+from emosphere_sb.launch import read_command
+from emosphere_sb.tables.grid import Group, Row, Table, read_options, trained_on
+
+FILE = "hparams/emosphere.yaml"
+ABOUT = "cell.json"
+"""In a run's folder: by which rows it was begun. Resumed under another name, it keeps that one."""
+
+# Run options that change no result.
+INDIFFERENT = (
+    "device", "noprogressbar", "tqdm_colored_bar", "distributed_backend", "log_config",
+    "ckpt_interval_minutes", "ckpt_interval_steps",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run, and the set of its predictions that a table reads.
+
+    Arguments
+    ---------
+    corpus : str
+        That is trained on.
+    row : str
+        Rows of ``rows.yaml``, joined by ``+``; may be empty.
+    words : tuple of str
+        The command line without ``--row`` and the output folder.
+    seed, fold : int
+        Of the run.
+    set : str
+        Name of the predictions that are read.
+    folder : Path
+        Of the run: named by what it is, so that equal cells of several rows and tables are one run.
+    test_corpus : str or None
+        Another corpus that is tested on.
+    """
+
+    corpus: str
+    row: str
+    words: tuple[str, ...]
+    seed: int
+    fold: int
+    set: str
+    folder: Path
+    test_corpus: str | None
+
+    def command(self) -> list[str]:
+        """The recipe's arguments that make it."""
+        row = self.row
+        about = self.folder / ABOUT
+        if about.is_file():
+            row = json.loads(about.read_text(encoding="utf-8"))["row"]
+        rows = [f"--row={row}"] if row else []
+        return [FILE, *rows, *self.words, f"--output_folder={self.folder}"]
+
+    @property
+    def metrics(self) -> Path:
+        """The file that a finished run leaves, written last."""
+        from emosphere_sb.cross import metrics_file
+
+        if self.test_corpus:
+            return metrics_file(self.folder, self.test_corpus)
+        return self.folder / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions that the table reads."""
+        return self.folder / "predictions" / f"{self.set}.csv"
+
+
+class Cells:
+    """Makes the cells of tables.
+
+    Arguments
+    ---------
+    results_folder : path
+        Where runs and tables lie.
+    data_folders : mapping of str to str
+        Of each corpus that is not the demo's.
+    row : str
+        Rows that every cell takes, behind the table's own and before a row's.
+    overrides : mapping of str to str
+        Keys and run options for every cell.
+
+    Raises
+    ------
+    ValueError
+        If a row or key is unknown, or one is given that a table sets itself.
+    """
+
+    def __init__(
+        self,
+        results_folder: Path,
+        *,
+        data_folders: Mapping[str, str] | None = None,
+        row: str = "",
+        overrides: Mapping[str, str] | None = None,
+    ):
+        self.results_folder = Path(results_folder)
+        self.data_folders = dict(data_folders or {})
+        self.row = row
+        self.overrides = read_options(overrides, "the command line")
+        self._trees: dict[Cell, CommentedMap] = {}
+
+    def of(self, table: Table, row: Row, group: Group) -> dict[tuple[int, int], Cell]:
+        """The cells of one row in one block, by (seed, fold)."""
+        return {
+            (seed, fold): self._cell(table, row, group, seed, fold)
+            for seed in table.seeds
+            for fold in range(1, group.folds + 1)
+        }
+
+    def tree(self, cell: Cell) -> CommentedMap:
+        """The merged hyperparameters of a cell."""
+        if cell not in self._trees:
+            self._trees[cell] = read_command(cell.command(), corpus=cell.corpus)[0]
+        return self._trees[cell]
+
+    def _cell(self, table: Table, row: Row, group: Group, seed: int, fold: int) -> Cell:
+        corpus = trained_on(row, group)
+        other = group.tested_on if group.tested_on != corpus else None
+        rows = "+".join(part for part in (table.row, self.row, row.row) if part)
+        words = [f"--seed={seed}"]
+        if "fold" in reader_settings(corpus):
+            words.append(f"--fold={fold}")
+        words += [f"--{k}={v}" for k, v in (group.options | row.options | self.overrides).items()]
+        digest = self._digest(corpus, rows, words)
+        folder = self.results_folder / "tables" / "runs" / corpus / digest
+        name = group.set if other is None else f"{other}-{group.elsewhere}"
+        places = [f"--results_folder={self.results_folder}", "--noprogressbar"]
+        if corpus in self.data_folders:
+            places.append(f"--data_folder={self.data_folders[corpus]}")
+        if other is not None:
+            where = self.data_folders.get(other, "")
+            places += [f"--test_corpus={other}", f"--test_data_folder={where or '?'}"]
+        return Cell(corpus, rows, (*words, *places), seed, fold, name, folder, other)
+
+    def _digest(self, corpus: str, rows: str, words: Sequence[str]) -> str:
+        """What a run is: its merged settings but for those that change no result."""
+        command = [FILE, *([f"--row={rows}"] if rows else []), *words]
+        tree, options = read_command(command, corpus=corpus)
+        content: dict[str, Any] = {
+            key: plain(value) for key, value in tree.items() if key not in (*HARMLESS, "row")
+        }
+        told = {key: value for key, value in options.items() if key not in INDIFFERENT}
+        text = json.dumps([corpus, content, told], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

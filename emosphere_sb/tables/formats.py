@@ -1,0 +1,126 @@
+"""A table's page as Markdown, LaTeX (booktabs) and HTML."""
+
+from __future__ import annotations
+
+from html import escape
+
+from emosphere_sb.tables.page import Line, Page, Text
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "−": "$-$", "–": "--", "°": r"$^\circ$", "✓": r"\checkmark{}", "<": "$<$",
+    ">": "$>$", "×": r"$\times$", "“": "``", "”": "''",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # behind the end of a line these would be its options
+}  # fmt: skip
+
+
+def markdown(page: Page, title: str) -> str:
+    """GitHub's Markdown: blocks stand in the heads, published figures in lines of their own."""
+    several = len(page.blocks) > 1
+    titles = [block for block, count in page.blocks for _ in range(count)]
+    heads = [
+        f"{block}: {head}" if several else head
+        for block, head in zip(titles, page.heads, strict=True)
+    ]
+    lines = [
+        f"**{_md(title)}**" + ("" if several else f" – {_md(page.blocks[0][0])}"),
+        "",
+        _bars([_md(text) for text in (*page.labels, *heads)]),
+        _bars(["---"] * len(page.labels) + ["---:"] * len(heads)),
+    ]
+    for line in page.lines:
+        labels = [f"*{t}*" if line.published and t else t for t in map(_md, line.labels)]
+        lines.append(_bars([*labels, *(_markdown_cell(cell) for cell in line.cells)]))
+    notes = [f"- {_md(note)}" for note in page.notes]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def _bars(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _md(text: str) -> str:
+    """A star or a bar in Markdown must not become markup."""
+    return text.replace("|", r"\|").replace("*", r"\*")
+
+
+def _markdown_cell(cell: Text) -> str:
+    value = f"**{cell.value}**" if cell.bold else cell.value
+    spread = f" ± {cell.deviation}" if cell.deviation else ""
+    stars = cell.stars.replace("*", r"\*")
+    note = f" [{cell.note}]" if cell.note else ""
+    return f"{value}{spread}{stars}{note}"
+
+
+def latex(page: Page, title: str, name: str) -> str:
+    """A booktabs table; it needs the packages booktabs and amssymb."""
+    columns = "l" * len(page.labels) + "r" * len(page.heads)
+    blocks, rules, at = [], [], len(page.labels) + 1
+    for block, count in page.blocks:
+        blocks.append(rf"\multicolumn{{{count}}}{{c}}{{{_tex(block)}}}")
+        rules.append(rf"\cmidrule(lr){{{at}-{at + count - 1}}}")
+        at += count
+    lines = [
+        "% needs: \\usepackage{booktabs, amssymb}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_tex(title)}}}",
+        rf"\label{{tab:{name}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        " & ".join([""] * (len(page.labels) - 1) + [""] + blocks).strip() + r" \\",
+        " ".join(rules),
+        " & ".join([*map(_tex, page.labels), *map(_tex, page.heads)]) + r" \\",
+        r"\midrule",
+    ]
+    lines += [_latex_line(line) for line in page.lines]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {_tex(note)}" for note in page.notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _latex_line(line: Line) -> str:
+    labels = [rf"\emph{{{_tex(t)}}}" if line.published and t else _tex(t) for t in line.labels]
+    return " & ".join([*labels, *map(_latex_cell, line.cells)]) + r" \\"
+
+
+def _latex_cell(cell: Text) -> str:
+    value = rf"\textbf{{{_tex(cell.value)}}}" if cell.bold else _tex(cell.value)
+    spread = rf" $\pm$ {cell.deviation}" if cell.deviation else ""
+    stars = f"$^{{{cell.stars}}}$" if cell.stars else ""
+    note = f"$^{{{cell.note}}}$" if cell.note else ""
+    return f"{value}{spread}{stars}{note}"
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def html(page: Page) -> str:
+    """The table alone, for a page that holds it."""
+    blank = f'<th colspan="{len(page.labels)}"></th>'
+    blocks = "".join(
+        f'<th scope="colgroup" colspan="{count}">{escape(block)}</th>'
+        for block, count in page.blocks
+    )
+    heads = "".join(f'<th scope="col">{escape(t)}</th>' for t in (*page.labels, *page.heads))
+    body = "\n".join(_html_line(line) for line in page.lines)
+    return (
+        f"<table>\n<thead>\n<tr>{blank}{blocks}</tr>\n<tr>{heads}</tr>\n</thead>\n"
+        f"<tbody>\n{body}\n</tbody>\n</table>"
+    )
+
+
+def _html_line(line: Line) -> str:
+    kind = ' class="published"' if line.published else ""
+    labels = "".join(f'<th scope="row">{escape(text)}</th>' for text in line.labels)
+    return f"<tr{kind}>{labels}{''.join(map(_html_cell, line.cells))}</tr>"
+
+
+def _html_cell(cell: Text) -> str:
+    value = f"<strong>{escape(cell.value)}</strong>" if cell.bold else escape(cell.value)
+    spread = f" ± {escape(cell.deviation)}" if cell.deviation else ""
+    stars = f"<sup>{escape(cell.stars)}</sup>" if cell.stars else ""
+    note = f"<sup>[{escape(cell.note)}]</sup>" if cell.note else ""
+    return f"<td>{value}{spread}{stars}{note}</td>"

@@ -1,0 +1,152 @@
+"""From cells to runs: what is missing is run, what was interrupted goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+
+from data_prep.manifest import Summary
+from emosphere_sb.corpora import reader_settings
+from emosphere_sb.cross import other_corpus
+from emosphere_sb.files import write_whole
+from emosphere_sb.hparams import scalars
+from emosphere_sb.stopping import STOPPED
+from emosphere_sb.tables.cells import ABOUT, Cell, Cells
+from emosphere_sb.tables.launcher import SCREEN, Job, Launcher
+from emosphere_sb.tables.progress import Progress
+from emosphere_sb.tables.state import DAMAGED, FINISHED, TO_RUN, State, inspect
+from emosphere_sb.workspace import prepare_corpus
+
+logger = logging.getLogger(__name__)
+
+
+class Preparations:
+    """Manifests, made once before any run: runs at the same time would each make them.
+
+    Arguments
+    ---------
+    cells : Cells
+        Whose runs need them.
+    """
+
+    def __init__(self, cells: Cells):
+        self._cells, self._made = cells, {}
+
+    def of(self, cell: Cell) -> Summary:
+        """The preparation of a cell's corpus, with the cell's settings.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the corpus cannot be read.
+        """
+        settings = scalars(self._cells.tree(cell))
+        asked = {"min_duration", "max_duration", "outside_scale", "data_folder", "demo_size"}
+        asked |= reader_settings(cell.corpus)
+        key = json.dumps([cell.corpus, {k: settings.get(k) for k in sorted(asked)}], default=str)
+        if key not in self._made:
+            self._made[key] = prepare_corpus(settings, cell.corpus)
+        if cell.test_corpus and (key, cell.test_corpus) not in self._made:
+            self._made[key, cell.test_corpus] = other_corpus(settings, self._made[key])
+        return self._made[key]
+
+
+def inspect_all(
+    wanted: Iterable[Cell], cells: Cells, preparations: Preparations | None
+) -> dict[Cell, State]:
+    """Where each cell stands; without preparations the runs' own records are believed."""
+    return {
+        cell: inspect(cell, cells, preparations.of(cell) if preparations else None)
+        for cell in dict.fromkeys(wanted)
+    }
+
+
+def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
+    """The runs that are to be made: equal cells once, one folder's one after the other.
+
+    Arguments
+    ---------
+    states : mapping of Cell to State
+        All cells.
+    mend : bool
+        Whether damaged cells are run again.
+    """
+    kinds = (*TO_RUN, DAMAGED) if mend else TO_RUN
+    by_folder: dict = {}
+    for cell, state in states.items():
+        if state.kind in kinds:
+            by_folder.setdefault(cell.folder, []).append(cell)
+    jobs = []
+    for folder, found in by_folder.items():
+        # A run with another corpus to test on leaves its own figures as well.
+        others = [cell for cell in found if cell.test_corpus] or found[:1]
+        commands = dict.fromkeys(tuple(cell.command()) for cell in others)
+        jobs.append(Job(folder, found[0].corpus, tuple(commands)))
+    return jobs
+
+
+def run_jobs(
+    jobs: list[Job], states: Mapping[Cell, State], cells: Cells, launcher: Launcher
+) -> dict:
+    """Run them, saying what has ended.
+
+    Returns
+    -------
+    dict
+        Folder of each run that failed: why, in a line.
+    """
+    first = {cell.folder: cell for cell in reversed(states)}
+    for job in jobs:
+        about = job.folder / ABOUT
+        if not about.is_file():
+            job.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(about, json.dumps({"row": first[job.folder].row}))
+    epochs = {job.folder: cells.tree(first[job.folder])["number_of_epochs"] for job in jobs}
+    progress, failed = Progress(jobs, epochs, say=logger.info), {}
+    with closing(launcher.run(jobs)) as running:
+        for job, status in running:
+            cell = first[job.folder]
+            name = f"{cell.corpus} {cell.row or 'emosphere'} seed {cell.seed}"
+            if "fold" in reader_settings(cell.corpus):
+                name += f" fold {cell.fold}"
+            if status:
+                failed[job.folder] = why(job, status)
+                progress.end(job, f"{name}: FAILED, {failed[job.folder]}")
+            else:
+                progress.end(job, f"{name}: {_score(cell)}")
+    return failed
+
+
+def why(job: Job, status: int) -> str:
+    """Why a run failed: the last error that it named."""
+    if status == STOPPED:
+        return "stopped and saved; the same command goes on"
+    screen = job.folder / SCREEN
+    lines = screen.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line for line in lines if "rror" in line and ":" in line] or lines or ["no word"]
+    return f"exit status {status}: {said[-1][:300]} (all of it: {screen})"
+
+
+def _score(cell: Cell) -> str:
+    metrics = json.loads(cell.metrics.read_text(encoding="utf-8"))
+    score = metrics.get(cell.set, {}).get("mean_ccc")
+    seconds = metrics["run"]["process_seconds"]
+    figure = "no CCC" if score is None else f"mean CCC {score:.3f} on {cell.set}"
+    return f"{figure} in {seconds:.0f} s"
+
+
+def marks(states: Mapping[Cell, State], failed: Mapping) -> dict[Cell, str]:
+    """What is wrong with each cell that has no figures; those with figures are left out."""
+    found = {}
+    for cell, state in states.items():
+        if state.kind == FINISHED:
+            continue
+        reason = failed.get(cell.folder) if state.kind != DAMAGED else None
+        found[cell] = f"failed: {reason}" if reason else _mark(state)
+    return found
+
+
+def _mark(state: State) -> str:
+    return f"{state.kind}: {state.reason}" if state.reason else state.kind
