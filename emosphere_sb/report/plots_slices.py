@@ -45,6 +45,7 @@ def slice_bars(parts: Sequence[Mapping], whole: Mapping | None = None, *, title:
     panels = figure.subplots(1, 4, sharey=True, sharex=True)
     for axes, name in zip(panels, COLOURS, strict=True):
         axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)  # the line at 0 is the one that counts
         axes.axvline(0, color=GREY, linewidth=0.8)
         for row, part in enumerate(parts):
             _bar(axes, row, part, name)

@@ -19,8 +19,9 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 MOST = 3000
 """Points a panel shows at most."""
 
-ELEVATION, AZIMUTHS = 20, {"from +A +D": 40, "from -A -D": 220}
-"""Where the two views stand, in degrees; together they show the whole sphere."""
+VIEWS = {"from +V +A +D": (20, 40), "from -V -A -D": (-20, 220)}
+"""Elevation and azimuth of the two views, in degrees. They are opposite, so that every point is
+seen from one."""
 
 
 @styled
@@ -42,8 +43,8 @@ def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) 
     Returns
     -------
     matplotlib.figure.Figure
-        Two columns, truth and prediction; two rows, seen from high arousal and dominance and from
-        the opposite. Valence points up. A point lies where the ray from neutral meets the unit
+        Two columns, truth and prediction; two rows, seen from the side of high values and from
+        the opposite one. Valence points up. A point lies where the ray from neutral meets the unit
         sphere; points at neutral have no direction and are counted below. The circles are the
         borders of the octants.
     """
@@ -64,15 +65,15 @@ def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) 
         points = vad[away] / radius[away, None]
         shades = np.array([colours[text] for text in drawn[region]], dtype=object)[away]
         figure.text(0.27 + 0.48 * column, 0.945, title, ha="center", fontweight="bold")
-        for row, azimuth in enumerate(AZIMUTHS.values()):
+        for row, view in enumerate(VIEWS.values()):
             axes = figure.add_subplot(2, 2, 1 + column + 2 * row, projection="3d")
-            _globe(axes, azimuth)
+            _globe(axes, view)
             if len(points):
-                _cloud(axes, points, shades, azimuth)
+                _cloud(axes, points, shades, view)
             else:
                 axes.text2D(0.5, 0.5, "no labels", transform=axes.transAxes, ha="center")
     figure.subplots_adjust(left=0.03, right=1.0, top=0.94, bottom=0.1, wspace=0.0, hspace=0.06)
-    for side, height in zip(AZIMUTHS, (0.73, 0.30), strict=True):
+    for side, height in zip(VIEWS, (0.73, 0.30), strict=True):
         figure.text(0.025, height, f"seen {side}", rotation=90, va="center", color=GREY)
     title = f"On the sphere, {name}" if name else "On the sphere"
     figure.suptitle(title, x=0.02, y=0.985, ha="left", fontsize=10.5)
@@ -152,20 +153,20 @@ def _legend(figure: Figure, labels: dict[str, str], classes: int) -> None:
     )  # fmt: skip
 
 
-def _view(azimuth: float) -> np.ndarray:
+def _eye(view: tuple[float, float]) -> np.ndarray:
     """Unit vector towards the eye, (x, y, z) = (arousal, dominance, valence)."""
-    turn, rise = np.deg2rad([azimuth, ELEVATION])
+    rise, turn = np.deg2rad(view)
     return np.array([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
 
 
-def _globe(axes: Axes, azimuth: float) -> None:
+def _globe(axes: Axes, view: tuple[float, float]) -> None:
     """Outline, borders of the octants, and the axes' names."""
-    axes.view_init(elev=ELEVATION, azim=azimuth)
+    axes.view_init(elev=view[0], azim=view[1])
     axes.set_proj_type("ortho")
     axes.set_axis_off()
     axes.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
     axes.set_box_aspect((1, 1, 1), zoom=1.42)
-    eye = _view(azimuth)
+    eye = _eye(view)
     turn = np.linspace(0, 2 * np.pi, 121)
     circle = np.stack([np.cos(turn), np.sin(turn)])
     side = np.cross(eye, [0.0, 0.0, 1.0])
@@ -186,10 +187,10 @@ def _globe(axes: Axes, azimuth: float) -> None:
                       color="#333333")  # fmt: skip
 
 
-def _cloud(axes: Axes, points: np.ndarray, colours: np.ndarray, azimuth: float) -> None:
+def _cloud(axes: Axes, points: np.ndarray, colours: np.ndarray, view: tuple) -> None:
     """The points on this side."""
     xyz = points[:, [1, 2, 0]]  # (valence, arousal, dominance) to valence upwards
-    near = xyz @ _view(azimuth) >= 0
+    near = xyz @ _eye(view) >= 0
     # The thin edge holds pale colours against the paper.
     axes.scatter(
         *xyz[near].T, c=list(colours[near]), s=10, alpha=0.65, linewidths=0.25,

@@ -21,8 +21,8 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
         ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table``, HTML of this
         project's own making, which stands as it is; ``runs``, a mapping each with ``row``,
         ``corpus``, ``set`` (optional), ``seed``, ``fold``, ``status``, ``mean_ccc``, ``valence``,
-        ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``, ``seconds``; and
-        ``origin``, what made the table.
+        ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``,
+        ``seconds``; and ``origin``, what made the table.
     figure_png : bytes
         The picture, as ``plots.png`` gives it of ``plots.table_figure``.
 
