@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from emosphere_sb.report.alignment import aligned
 from emosphere_sb.report.figures import head_classes
 from emosphere_sb.report.predictions import PREDICTED, region_names
 from emosphere_sb.report.run import predictions_digests, report_sets, write_metrics
-from emosphere_sb.report.sources import METRICS, SAVED, Run
+from emosphere_sb.report.sources import METRICS, SAVED, Run, common_facts
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 HEADS = ("region_head", "emotion_head")
@@ -135,7 +135,7 @@ def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
         tables[name] = average([run.tables[name] for run in runs], scale=scale, regions=regions)
     results = report_sets(folder, tables)
     protocol = {
-        **_common_facts([run.protocol for run in runs]),
+        **common_facts([run.protocol for run in runs]),
         "synthetic": any(run.protocol.get("synthetic", False) for run in runs),
         "members": [str(run.folder or run.name) for run in runs],
         "sets_left_out": left_out,
@@ -178,16 +178,6 @@ def _common_regions(runs: Sequence[Run]) -> SphericalRegions:
     return SphericalRegions(*cuts.pop()) if known and len(cuts) == 1 else SphericalRegions(90)
 
 
-def _common_facts(protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What holds for every member."""
-    first, *others = protocols
-    return {
-        key: value
-        for key, value in first.items()
-        if key != "versions" and all(other.get(key) == value for other in others)
-    }
-
-
 def _common_beside(runs: Sequence[Run]) -> dict[str, Any]:
     """What the figures are held against, where it is the same for all members."""
-    return _common_facts([run.metrics.get("beside", {}) for run in runs])
+    return common_facts([run.metrics.get("beside", {}) for run in runs])

@@ -241,6 +241,22 @@ def common_sets(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
     return common, notes
 
 
+def common_facts(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several protocols, or other mappings of facts, have in common.
+
+    Example
+    -------
+    >>> common_facts([{"row": "demo", "seed": 1}, {"row": "demo", "seed": 2}])
+    {'row': 'demo'}
+    """
+    first, *others = mappings
+    return {
+        key: value
+        for key, value in first.items()
+        if all(key in other and other[key] == value for other in others)
+    }
+
+
 def _refuse_unfinished(folder: Path) -> None:
     found = [name for name in UNFINISHED if (folder / name).exists()]
     if found:
