@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 
-from data_prep.manifest import Summary
 from emosphere_sb.corpora import reader_settings
 from emosphere_sb.cross import other_corpus
 from emosphere_sb.files import write_whole
@@ -17,7 +16,7 @@ from emosphere_sb.tables.cells import ABOUT, Cell, Cells
 from emosphere_sb.tables.launcher import SCREEN, Job, Launcher
 from emosphere_sb.tables.progress import Progress
 from emosphere_sb.tables.state import DAMAGED, FINISHED, TO_RUN, State, inspect
-from emosphere_sb.workspace import prepare_corpus
+from emosphere_sb.workspace import Summary, prepare_corpus
 
 logger = logging.getLogger(__name__)
 

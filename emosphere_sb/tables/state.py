@@ -9,14 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.manifest import Summary
 from emosphere_sb.files import digest_of
 from emosphere_sb.hparams import SAVED, differences, read_tree
 from emosphere_sb.report.checks import check_predictions
 from emosphere_sb.report.predictions import read_predictions
 from emosphere_sb.scale import Scale
 from emosphere_sb.tables.cells import Cell, Cells
-from emosphere_sb.workspace import is_on
+from emosphere_sb.workspace import Summary, is_on
 
 NOT_BEGUN, INTERRUPTED, FINISHED, DAMAGED = "not begun", "interrupted", "finished", "damaged"
 
