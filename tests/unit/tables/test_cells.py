@@ -1,0 +1,180 @@
+"""Runs behind a table: what makes two of them one, and what makes them two."""
+
+import json
+
+import pytest
+
+from emosphere_sb.launch import read_command
+from emosphere_sb.tables.cells import ABOUT, FILE, Cells
+from tests.unit.tables.made import cell, make_group, make_row, make_table
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(root, monkeypatch):
+    monkeypatch.chdir(root)
+
+
+@pytest.fixture
+def cells(tmp_path):
+    return Cells(tmp_path, row="smoke")
+
+
+def test_equal_content_under_other_names_is_one_run(cells, tmp_path):
+    plain = cell(cells)
+    assert plain.folder.parent == tmp_path / "tables" / "runs" / "MSP-Podcast"
+    same = [
+        cell(cells, make_row("another name")),
+        cell(cells, make_row(row="regions_90")),  # the default under a name
+        cell(cells, make_row(options={"batch_size": "16"})),  # as smoke sets it
+        cell(cells, name="another_table", caption="Another"),
+        cell(cells, block=make_group(name="test2")),  # another set of the same run
+        cell(cells, row="smoke"),
+    ]
+    assert {other.folder for other in same} == {plain.folder}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"line": make_row(options={"lr": "0.002"})},
+        {"line": make_row(options={"precision": "bf16"})},
+        {"line": make_row(row="mean_pooling")},
+        {"line": make_row(options={"number_of_epochs": "3"})},
+        {"line": make_row(options={"drop_train": "[other]"})},
+        {"line": make_row(options={"release": "1.11"})},
+        {"line": make_row(options={"debug": "True"})},
+        {"seeds": (2,)},
+        {"block": make_group("IEMOCAP", "test")},
+        {"block": make_group(batch_size="8")},
+    ],
+    ids=str,
+)
+def test_whatever_changes_a_result_is_another_run(cells, changes):
+    assert cell(cells, **changes).folder.name != cell(cells).folder.name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_workers": "2"}, {"eval_batch": "8"}, {"device": "cpu"}, {"tensorboard": "True"},
+        {"ckpt_interval_steps": "5"}, {"gradient_checkpointing": "True"}, {"dry_run": "False"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_changes_no_result_is_the_same_run(tmp_path, cells, options):
+    here = Cells(tmp_path, row="smoke", overrides=options)
+    assert cell(here).folder == cell(cells).folder
+    ((key, value),) = options.items()
+    assert f"--{key}={value}" in cell(here).command()
+
+
+def test_where_the_data_lie_makes_no_other_run(tmp_path, cells):
+    there = Cells(tmp_path, row="smoke", data_folders={"MSP-Podcast": "/somewhere"})
+    assert cell(there).folder == cell(cells).folder
+    assert "--data_folder=/somewhere" in cell(there).command()
+    assert not [word for word in cell(cells).command() if word.startswith("--data_folder")]
+
+
+def test_the_order_of_options_does_not_matter(tmp_path):
+    options = {"lr": "0.1", "batch_size": "8", "crop": "random"}
+    one, other = (
+        Cells(tmp_path, row="smoke", overrides=dict(items))
+        for items in (list(options.items()), list(options.items())[::-1])
+    )
+    assert cell(one).folder == cell(other).folder
+    backwards = [make_row(options=dict(list(options.items())[::step])) for step in (1, -1)]
+    assert len({cell(one, row).folder for row in backwards}) == 1
+
+
+def test_every_fold_and_seed_is_a_run(cells):
+    table = make_table(seeds=(4, 2))
+    found = cells.of(table, make_row(), make_group("IEMOCAP", "test", folds=3))
+    assert list(found) == [(4, 1), (4, 2), (4, 3), (2, 1), (2, 2), (2, 3)]
+    assert len({one.folder for one in found.values()}) == 6
+    for (seed, fold), one in found.items():
+        tree, _ = read_command(one.command(), corpus="IEMOCAP")
+        assert (tree["seed"], tree["fold"]) == (seed, fold)
+        assert (one.seed, one.fold, one.set) == (seed, fold, "test")
+
+
+def test_a_corpus_without_folds_is_given_none(cells):
+    assert not [word for word in cell(cells).command() if word.startswith("--fold")]
+
+
+def test_the_command_line_s_row_stands_between_the_table_s_and_the_row_s_own(tmp_path):
+    cells = Cells(tmp_path, row="demo_small")
+    one = cell(cells, make_row(row="mean_pooling"), row="published")
+    assert one.command()[:2] == [FILE, "--row=published+demo_small+mean_pooling"]
+    tree = cells.tree(one)
+    assert (tree["partition"], tree["demo_size"]) == ("paper", "small")
+    # demo_small's own pooling must not cover what the row of the table is about.
+    assert tree["pooling"].tag.value.endswith("MeanPooling")
+
+
+def test_options_of_the_command_line_go_before_those_of_a_row_and_a_block(tmp_path):
+    cells = Cells(tmp_path, row="smoke", overrides={"lr": "0.3"})
+    one = cell(cells, make_row(options={"lr": "0.2", "patience": "2"}), make_group(lr="0.1"))
+    tree = cells.tree(one)
+    assert (tree["lr"], tree["patience"]) == (0.3, 2)
+
+
+def test_options_of_a_row_go_before_those_of_a_block(cells):
+    one = cell(cells, make_row(options={"lr": "0.2"}), make_group(lr="0.1"))
+    assert cells.tree(one)["lr"] == 0.2
+
+
+def test_another_corpus_is_a_second_test_of_the_same_run(tmp_path):
+    folders = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
+    cells = Cells(tmp_path, row="smoke", data_folders=folders)
+    row = make_row(corpus="IEMOCAP")
+    own = cell(cells, row, make_group(None, "test", tested_on="IEMOCAP", elsewhere="all"))
+    other = cell(cells, row, make_group(None, "test", tested_on="MSP-IMPROV", elsewhere="all"))
+    assert own.folder == other.folder and own != other
+    assert (own.corpus, own.test_corpus, own.set) == ("IEMOCAP", None, "test")
+    assert (other.corpus, other.test_corpus, other.set) == (
+        "IEMOCAP",
+        "MSP-IMPROV",
+        "MSP-IMPROV-all",
+    )
+    assert own.metrics == own.folder / "metrics.json"
+    assert other.metrics == own.folder / "metrics_on_MSP-IMPROV.json"
+    assert other.predictions == own.folder / "predictions" / "MSP-IMPROV-all.csv"
+    tree = cells.tree(other)
+    assert (tree["test_corpus"], tree["test_data_folder"]) == ("MSP-IMPROV", "/improv")
+    assert tree["data_folder"] == "/iemocap"
+
+
+def test_a_command_makes_the_run_of_its_cell(cells):
+    one = cell(cells, make_row(options={"lr": "0.2"}))
+    tree, options = read_command(one.command(), corpus="MSP-Podcast")
+    assert tree["output_folder"] == str(one.folder)
+    assert tree["results_folder"] == str(cells.results_folder)
+    assert (tree["row"], tree["lr"]) == ("smoke", 0.2)
+    assert options["noprogressbar"]
+
+
+def test_a_run_that_was_begun_under_another_name_keeps_it(cells):
+    one, other = cell(cells, make_row(row="regions_90")), cell(cells)
+    assert one.folder == other.folder
+    one.folder.mkdir(parents=True)
+    (one.folder / ABOUT).write_text(json.dumps({"row": "smoke+regions_90"}))
+    assert "--row=smoke+regions_90" in other.command()
+
+
+@pytest.mark.parametrize(
+    ("row", "overrides", "said"),
+    [
+        ("smok", {}, "Unknown row 'smok'"),
+        ("smoke", {"lrr": "1"}, "lrr"),
+        ("smoke", {"lr": "fast"}, "lr must be a number"),
+        ("smoke", {"four_classes": "True"}, "--four_classes belongs to IEMOCAP"),
+    ],
+)
+def test_what_no_run_takes_is_refused(tmp_path, row, overrides, said):
+    with pytest.raises(ValueError, match=said):
+        cell(Cells(tmp_path, row=row, overrides=overrides))
+
+
+def test_what_a_table_sets_is_refused_on_the_command_line(tmp_path):
+    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table itself"):
+        Cells(tmp_path, overrides={"seed": "3"})

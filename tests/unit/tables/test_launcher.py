@@ -1,0 +1,340 @@
+"""Starting runs: how many at once, where, and what happens when one fails or all must stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emosphere_sb.tables import launcher
+from emosphere_sb.tables.launcher import SCREEN, Job, LocalLauncher, SlurmLauncher
+
+NOTE = """
+import json, os, sys, time
+folder, seconds, status = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+begin = time.monotonic()
+print("here", flush=True)
+time.sleep(seconds)
+names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+about = {"begin": begin, "end": time.monotonic(), **{n: os.environ.get(n) for n in names}}
+with open(os.path.join(folder, f"{os.getpid()}.json"), "w") as file:
+    json.dump(about, file)
+if status:
+    print("ValueError: lr must be a number", file=sys.stderr)
+sys.exit(status)
+"""
+PATIENT = """
+import os, signal, sys, time
+def leave(*_):
+    open(os.path.join(sys.argv[1], "told"), "w").close()
+    sys.exit(75)
+signal.signal(signal.SIGTERM, leave)
+open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
+time.sleep(600)
+"""
+WATCHED = """
+import os, signal, sys, time
+from emosphere_sb.tables.run import end_with_the_parent
+def leave(*_):
+    open(os.path.join(sys.argv[1], "told"), "w").close()
+    os._exit(75)
+signal.signal(signal.SIGTERM, leave)
+end_with_the_parent()
+open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
+time.sleep(600)
+"""
+PARENT = """
+import sys
+from pathlib import Path
+from emosphere_sb.tables.launcher import Job, LocalLauncher
+Job.processes = lambda job: [[sys.executable, "-c", *job.commands[0]]]
+list(LocalLauncher().run([Job(Path(sys.argv[1]), "x", ((sys.argv[2], sys.argv[1]),))]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _python_for_a_recipe(monkeypatch):
+    """A job's commands are scripts with their arguments, in place of recipes."""
+    monkeypatch.setattr(
+        Job, "processes", lambda job: [[sys.executable, "-c", *c] for c in job.commands]
+    )
+
+
+def job(folder: Path, *runs: tuple[float, int]) -> Job:
+    """A job whose commands take some seconds, and end with a status."""
+    words = [(NOTE, str(folder), str(seconds), str(status)) for seconds, status in runs]
+    return Job(folder, "MSP-Podcast", tuple(words))
+
+
+def notes(*folders: Path) -> list[dict]:
+    return [json.loads(p.read_text()) for folder in folders for p in sorted(folder.glob("*.json"))]
+
+
+def most_at_once(spans) -> int:
+    """At how many spans' begin the most of them go on."""
+    return max(sum(o["begin"] <= s["begin"] < o["end"] for o in spans) for s in spans)
+
+
+def wait_until(holds, what: str) -> None:
+    """Generous: it ends a test that would hang, and asserts no time."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def alive(number: int) -> bool:
+    """Whether a process runs; one that has ended and is not yet collected does not."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def pid_in(folder: Path) -> int:
+    wait_until(lambda: list(folder.glob("*.pid")), f"no process in {folder}")
+    return int(next(folder.glob("*.pid")).stem)
+
+
+def test_a_job_s_process_is_the_recipe_of_its_corpus(monkeypatch):
+    monkeypatch.undo()
+    made = Job(Path("x"), "IEMOCAP", (("a.yaml", "--seed=1"), ("a.yaml", "--seed=2")))
+    start = [sys.executable, "-m", "emosphere_sb.tables.run", "IEMOCAP", "a.yaml"]
+    assert made.processes() == [[*start, "--seed=1"], [*start, "--seed=2"]]
+
+
+def test_each_job_ends_with_its_own_status(tmp_path):
+    jobs = [job(tmp_path / name, (0, status)) for name, status in (("a", 0), ("b", 3), ("c", 0))]
+    ended = dict(LocalLauncher().run(jobs))
+    assert ended == {jobs[0]: 0, jobs[1]: 3, jobs[2]: 0}
+    assert "ValueError: lr must be a number" in (tmp_path / "b" / SCREEN).read_text()
+    assert (tmp_path / "a" / SCREEN).read_text() == "here\n"
+
+
+def test_no_job_is_no_process(tmp_path):
+    assert list(LocalLauncher(2).run([])) == []
+
+
+def test_one_at_a_time_where_nothing_else_is_asked_for(tmp_path):
+    jobs = [job(tmp_path / str(n), (0.05, 0)) for n in range(3)]
+    assert [ended for ended, _ in LocalLauncher().run(jobs)] == jobs
+    assert most_at_once(notes(*(j.folder for j in jobs))) == 1
+
+
+def test_as_many_at_once_as_asked_for_and_never_more(tmp_path):
+    jobs = [job(tmp_path / str(n), (0.6, 0)) for n in range(5)]
+    assert {ended for ended, _ in LocalLauncher(3).run(jobs)} == set(jobs)
+    spans = notes(*(j.folder for j in jobs))
+    assert len(spans) == 5
+    assert most_at_once(spans) == 3
+
+
+def test_commands_of_a_job_come_one_after_the_other(tmp_path):
+    one = job(tmp_path / "a", (0.05, 0), (0.05, 0))
+    assert list(LocalLauncher(2).run([one])) == [(one, 0)]
+    first, second = sorted(notes(one.folder), key=lambda note: note["begin"])
+    assert first["end"] <= second["begin"]
+
+
+def test_a_job_ends_with_its_first_command_that_fails(tmp_path):
+    one = job(tmp_path / "a", (0, 0), (0, 4), (0, 0))
+    assert list(LocalLauncher().run([one])) == [(one, 4)]
+    assert len(notes(one.folder)) == 2
+
+
+def test_what_runs_say_is_added_to_what_they_said_before(tmp_path):
+    one = job(tmp_path / "a", (0, 0))
+    for _ in range(2):
+        list(LocalLauncher().run([one]))
+    assert (one.folder / SCREEN).read_text() == "here\nhere\n"
+
+
+def test_every_slot_has_its_gpu(tmp_path):
+    jobs = [job(tmp_path / str(n), (0.4, 0)) for n in range(4)]
+    list(LocalLauncher(2, gpus=("0", "GPU-5f")).run(jobs))
+    spans = notes(*(j.folder for j in jobs))
+    assert {note["CUDA_VISIBLE_DEVICES"] for note in spans} == {"0", "GPU-5f"}
+    for gpu in ("0", "GPU-5f"):
+        assert most_at_once([n for n in spans if n["CUDA_VISIBLE_DEVICES"] == gpu]) == 1
+
+
+def test_more_runs_than_gpus_share_them():
+    found = [LocalLauncher(4, gpus=("0", "1")).environment(slot) for slot in range(4)]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == ["0", "1", "0", "1"]
+
+
+def test_without_gpus_runs_share_the_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(launcher, "cores", lambda: 8)
+    assert LocalLauncher(3).environment(0)["OMP_NUM_THREADS"] == "2"
+    assert LocalLauncher(20).environment(0)["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in LocalLauncher(1).environment(0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert LocalLauncher(3).environment(0)["OMP_NUM_THREADS"] == "5"
+
+
+def test_no_run_at_a_time_is_refused():
+    with pytest.raises(ValueError, match=r"^--jobs must be at least 1; found 0"):
+        LocalLauncher(0)
+
+
+def test_a_program_that_is_not_there_is_an_error_of_the_launcher(tmp_path, monkeypatch):
+    monkeypatch.setattr(Job, "processes", lambda job: [["/no/such/program"]])
+    with pytest.raises(FileNotFoundError, match="/no/such/program"):
+        list(LocalLauncher().run([Job(tmp_path / "a", "x", ((),))]))
+
+
+def test_leaving_stops_what_runs_and_begins_nothing_more(tmp_path):
+    quick = job(tmp_path / "quick", (0, 0))
+    slow = Job(tmp_path / "slow", "x", ((PATIENT, str(tmp_path / "slow")),))
+    later = job(tmp_path / "later", (0, 0))
+    begun = LocalLauncher(2).run([quick, slow, slow, later])
+    assert next(begun) == (quick, 0)
+    process = pid_in(slow.folder)
+    begun.close()
+    assert not alive(process)
+    assert (slow.folder / "told").exists()  # it could save
+    assert not notes(later.folder)
+
+
+def test_a_process_that_does_not_leave_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "GRACE", 0.2)
+    deaf = PATIENT.replace(
+        "signal.signal(signal.SIGTERM, leave)", "signal.signal(15, signal.SIG_IGN)"
+    )
+    stuck = Job(tmp_path / "stuck", "x", ((deaf, str(tmp_path / "stuck")),))
+    quick = job(tmp_path / "quick", (0, 0))
+    begun = LocalLauncher(2).run([quick, stuck])
+    next(begun)
+    process = pid_in(stuck.folder)
+    begun.close()
+    assert not alive(process)
+
+
+def test_runs_end_with_a_parent_that_is_killed(tmp_path, root):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path), WATCHED],
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    child = pid_in(tmp_path)
+    assert alive(child)
+    parent.kill()
+    assert parent.wait() == -signal.SIGKILL
+    wait_until(lambda: not alive(child), "the run goes on without its parent")
+    assert (tmp_path / "told").exists()  # it could save
+
+
+def test_a_run_that_has_no_pipe_is_not_ended(tmp_path, root):
+    script = WATCHED.replace("time.sleep(600)", "time.sleep(0.3); sys.exit(5)")
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.DEVNULL, check=False,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert run.returncode == 5
+
+
+def test_a_run_is_its_recipe_s_command(monkeypatch):
+    from emosphere_sb.tables import run
+
+    called = []
+    monkeypatch.setattr(run, "main", lambda words, corpus: called.append((words, corpus)) or 2)
+    monkeypatch.setattr(run, "end_with_the_parent", lambda: called.append("watched"))
+    assert run.run(["IEMOCAP", "a.yaml", "--fold=2"]) == 2
+    assert called == ["watched", (["a.yaml", "--fold=2"], "IEMOCAP")]
+
+
+# --- GPUs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "gpus"),
+    [("", []), ("-1", []), ("0,3", ["0", "3"]), ("GPU-5f, 1", ["GPU-5f", "1"])],
+)
+def test_gpus_are_those_that_the_environment_leaves(monkeypatch, told, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+    assert launcher.visible_gpus() == gpus
+
+
+@pytest.mark.parametrize(
+    ("script", "gpus"),
+    [
+        ("echo 'GPU 0: A'; echo '  MIG 1g: (UUID: MIG-2)'; echo 'GPU 1: A'", ["0", "1"]),
+        ("echo 'No devices were found'", []),
+        ("exit 9", []),
+        (None, []),
+    ],
+)  # fmt: skip
+def test_otherwise_nvidia_smi_is_asked(monkeypatch, tmp_path, script, gpus):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if script is not None:
+        path = tmp_path / "nvidia-smi"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    assert launcher.visible_gpus() == gpus
+
+
+# --- Slurm, through submitit's local executor -------------------------------------------------
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
+    return SlurmLauncher(tmp_path / "slurm", {"timeout_min": 2}, cluster="local", seconds=0.05)
+
+
+def test_slurm_jobs_end_with_their_status(slurm, tmp_path):
+    good, bad = job(tmp_path / "good", (0, 0), (0, 0)), job(tmp_path / "bad", (0, 3), (0, 0))
+    assert dict(slurm.run([good, bad])) == {good: 0, bad: 1}
+    assert len(notes(good.folder)) == 2
+    assert len(notes(bad.folder)) == 1  # its first command failed
+    assert "ValueError: lr must be a number" in (bad.folder / SCREEN).read_text()
+
+
+def test_slurm_s_closed_standard_input_is_no_dead_parent(slurm, tmp_path, monkeypatch):
+    """``srun`` gives tasks a pipe that is closed at once."""
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    before = os.dup(0)
+    os.dup2(ours, 0)
+    try:
+        script = WATCHED.replace("time.sleep(600)", "time.sleep(0.5)")
+        one = Job(tmp_path / "a", "x", ((script, str(tmp_path / "a")),))
+        assert list(slurm.run([one])) == [(one, 0)]
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(ours)
+    assert not (one.folder / "told").exists()
+
+
+def test_leaving_cancels_slurm_jobs(slurm, tmp_path, monkeypatch):
+    from submitit.local.local import LocalJob
+
+    cancelled = []
+    monkeypatch.setattr(LocalJob, "cancel", lambda self, check=True: cancelled.append(self))
+    quick = job(tmp_path / "quick", (0, 0))
+    slow = Job(tmp_path / "slow", "x", ((PATIENT, str(tmp_path / "slow")),))
+    begun = slurm.run([quick, slow])
+    assert next(begun) == (quick, 0)
+    process = pid_in(slow.folder)
+    begun.close()
+    assert len(cancelled) == 1 and not cancelled[0].done()
+    os.kill(process, signal.SIGTERM)  # as Slurm would
+    wait_until(cancelled[0].done, "the job goes on")
+
+
+def test_what_submitit_does_not_take_is_refused(tmp_path):
+    pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
+    with pytest.raises(ValueError, match=r"^--slurm: submitit says: .*minutes"):
+        SlurmLauncher(tmp_path, {"minutes": 3}, cluster="local")
+
+
+def test_without_submitit_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ImportError, match=r"pip install 'emosphere-sb\[slurm\]'"):
+        SlurmLauncher(tmp_path)
