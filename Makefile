@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache profile backbones lint clean
+.PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache profile backbones \
+	tables coverage lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -54,6 +55,14 @@ bench-cache: $(READY)
 # The table of backbones in README.md
 backbones: $(READY)
 	$(BIN)/python benchmarks/backbones.py
+
+# Two tables on synthetic speech, from one command: README.md. Started again, it goes on.
+tables: $(READY)
+	$(BIN)/python benchmarks/demo_tables.py
+
+# Do bootstrap intervals hold the truth as often as they say? docs/statistics.md
+coverage: $(READY)
+	$(BIN)/python benchmarks/coverage.py
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff

@@ -63,7 +63,7 @@ def check_predictions(
             _refuse(off, ids, f"{every} true {name} must lie on {_ends(scale)}")
         if not own:
             _same_scale(values, known, scale, f"{source}: {predicted}")
-        warnings += _odd(values, known, scale, source, name)
+        warnings += _odd(values, known, None if own else scale, source, name)
     return warnings
 
 

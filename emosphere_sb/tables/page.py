@@ -12,6 +12,8 @@ from emosphere_sb.tables.grid import Group, Row
 LEVELS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """Below which corrected p-value how many stars stand."""
 
+MOST_WARNINGS = 8
+
 
 @dataclass(frozen=True)
 class Text:
@@ -192,5 +194,7 @@ def _notes(found: Collected) -> Iterator[str]:
     for entry in found.entries:
         if entry.not_compared:
             yield f"{entry.row.name}: not compared with the reference: {entry.not_compared}"
-    warnings = {w for s in found.states.values() for w in s.warnings}
-    yield from sorted(warnings)
+    warnings = sorted({w for s in found.states.values() for w in s.warnings})
+    yield from warnings[:MOST_WARNINGS]
+    if len(warnings) > MOST_WARNINGS:
+        yield f"… and {len(warnings) - MOST_WARNINGS} more: `emosphere report` on the run says them."

@@ -143,5 +143,7 @@ def test_a_run_s_own_values_are_on_the_scale_however_poor_they_are():
     poor = table([1.0, 4.0, 7.0, 2.0], [0.1, 0.2, 0.3, 0.1])
     with pytest.raises(ValueError, match="must be on the corpus's scale"):
         check(poor)
+    assert check_predictions(poor, source="test1.csv", scale=SEVEN, own=True) == []
+    poor[PREDICTED[0]] = 0.1
     warnings = check_predictions(poor, source="test1.csv", scale=SEVEN, own=True)
-    assert len(warnings) == 3  # of looking like another scale's: one a dimension
+    assert warnings == ["test1.csv: every valence_predicted is 0.1; its CCC is 0."]
