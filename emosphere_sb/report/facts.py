@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emosphere_sb.report.markup import Markup, command, element
+from emosphere_sb.report.markup import Markup, command, element, join
 from emosphere_sb.report.numerals import UNDEFINED, count_text, figure_text, seconds_text
 
-VERBATIM = ("command",)
+VERBATIM = ("command", "commands")
 """Facts to be copied."""
 
 
@@ -67,7 +67,7 @@ def _number(value: float) -> str:
 
 def _shown(name: str, value: object) -> Markup | str:
     if name in VERBATIM and value:
-        return command(str(value))
+        return join(map(command, [value] if isinstance(value, str) else filter(None, value)))
     if isinstance(value, Mapping):
         return facts_list(value)
     if isinstance(value, (list, tuple)):

@@ -19,6 +19,9 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 MOST = 3000
 """Points a panel shows at most."""
 
+FEW = 300
+"""Fewer points than these are drawn larger."""
+
 VIEWS = {"from +V +A +D": (20, 40), "from -V -A -D": (-20, 220)}
 """Elevation and azimuth of the two views, in degrees. They are opposite, so that every point is
 seen from one."""
@@ -191,8 +194,9 @@ def _cloud(axes: Axes, points: np.ndarray, colours: np.ndarray, view: tuple) -> 
     """The points on this side."""
     xyz = points[:, [1, 2, 0]]  # (valence, arousal, dominance) to valence upwards
     near = xyz @ _eye(view) >= 0
+    size = 24 if len(points) < FEW else 10
     # The thin edge holds pale colours against the paper.
     axes.scatter(
-        *xyz[near].T, c=list(colours[near]), s=10, alpha=0.65, linewidths=0.25,
+        *xyz[near].T, c=list(colours[near]), s=size, alpha=0.65, linewidths=0.25,
         edgecolors="#555555", depthshade=False,
     )  # fmt: skip

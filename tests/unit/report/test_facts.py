@@ -41,5 +41,11 @@ def test_command_and_digest():
     assert "<dt>commit</dt><dd>–</dd>" in text
 
 
+def test_several_commands_can_each_be_copied():
+    text = facts_list({"commands": ["make a", None, "make b"]})
+    assert text.count("<pre>") == 2
+    assert text.index("<span>a</span>") < text.index("<span>b</span>")
+
+
 def test_no_facts():
     assert facts_list({}) == '<p class="soft">none</p>'
