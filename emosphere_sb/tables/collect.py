@@ -124,7 +124,7 @@ def collect(
     cells : Cells
         That made the states' cells.
     states : mapping of Cell to State
-        Of every cell of the table.
+        Of every cell of the table, and maybe of others.
     marks : mapping of Cell to str
         What is wrong with those that are not finished.
     resamples, seed : int
@@ -141,7 +141,8 @@ def collect(
         entry = Entry(row, group, own, {key: marks[c] for key, c in own.items() if c in marks})
         _fill(entry, states)
         entries.append(entry)
-    found = Collected(table, entries, states, _any_synthetic(states.values()), resamples)
+    own = {cell: states[cell] for entry in entries for cell in entry.cells.values()}
+    found = Collected(table, entries, own, _any_synthetic(own.values()), resamples)
     for entry in entries:
         if entry.tables:
             entry.interval = intervals(list(entry.tables.values()), resamples=resamples, seed=seed)

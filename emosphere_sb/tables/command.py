@@ -44,6 +44,8 @@ FLAGS = ("only_collect", "mend", "list")
 OWN = ("data_folder", "results_folder", "row", "seeds", "jobs", "launcher", "slurm", "tables",
        "resamples")  # fmt: skip
 LAUNCHERS = ("local", "slurm")
+LEVEL = 0.95
+"""Of the intervals."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -156,6 +158,7 @@ def _make(
     tables: Sequence[Table], options: Mapping[str, str], overrides: Mapping, words: Sequence[str]
 ) -> int:
     """Run, collect, write."""
+    from emosphere_sb.report.bootstrap import check_settings
     from emosphere_sb.tables.cells import Cells
     from emosphere_sb.tables.collect import collect
     from emosphere_sb.tables.jobs import Preparations, inspect_all, jobs_of, marks, run_jobs
@@ -163,6 +166,7 @@ def _make(
     from emosphere_sb.tables.write import write_table
 
     resamples = _whole(options, "resamples", 10_000)
+    check_settings(resamples, LEVEL)  # not after days of runs
     results = Path(options.get("results_folder", "results"))
     row = options.get("row", "")
     folders = data_folders(tables, options)

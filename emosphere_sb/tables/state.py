@@ -23,6 +23,13 @@ TO_RUN = (NOT_BEGUN, INTERRUPTED)
 """Kinds of cells that a table runs; a damaged one is run again only where that is asked for."""
 
 
+NEEDED = {
+    "run": ("predictions", "commit", "command", "process_seconds", "machine"),
+    "protocol": ("scale", "synthetic", "versions"),
+}
+"""What a table says about a run besides its predictions."""
+
+
 @dataclass(frozen=True)
 class State:
     """Where a cell stands.
@@ -77,6 +84,9 @@ def inspect(cell: Cell, cells: Cells, summary: Summary | None = None) -> State:
 
 def _read(cell: Cell, cells: Cells, summary: Summary | None) -> State:
     metrics = json.loads(cell.metrics.read_text(encoding="utf-8"))
+    for part, names in NEEDED.items():
+        for name in names:
+            metrics[part][name]  # a KeyError says what is missing
     saved = read_tree(cell.folder / SAVED)
     different = [key for key in differences(cells.tree(cell), saved) if key != "row"]
     if different:

@@ -9,16 +9,6 @@ from emosphere_sb.tables.cells import ABOUT, FILE, Cells
 from tests.unit.tables.made import cell, make_group, make_row, make_table
 
 
-@pytest.fixture(autouse=True)
-def _at_the_root(root, monkeypatch):
-    monkeypatch.chdir(root)
-
-
-@pytest.fixture
-def cells(tmp_path):
-    return Cells(tmp_path, row="smoke")
-
-
 def test_equal_content_under_other_names_is_one_run(cells, tmp_path):
     plain = cell(cells)
     assert plain.folder.parent == tmp_path / "tables" / "runs" / "MSP-Podcast"
