@@ -197,4 +197,5 @@ def _notes(found: Collected) -> Iterator[str]:
     warnings = sorted({w for s in found.states.values() for w in s.warnings})
     yield from warnings[:MOST_WARNINGS]
     if len(warnings) > MOST_WARNINGS:
-        yield f"… and {len(warnings) - MOST_WARNINGS} more: `emosphere report` on the run says them."
+        more = len(warnings) - MOST_WARNINGS
+        yield f"… and {more} more: `emosphere report` on the run says them."

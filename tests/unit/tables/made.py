@@ -1,6 +1,7 @@
 """Tables, rows and cells that stand in no file: what tests of tables share."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,10 @@ from emosphere_sb.hparams import SAVED, dump
 from emosphere_sb.report.predictions import PREDICTED
 from emosphere_sb.report.run import predictions_digests, report_sets, write_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.tables.cells import Cell
+from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.grid import Group, Row, Table
+from emosphere_sb.tables.state import FINISHED, NOT_BEGUN, State
 from emosphere_sb.workspace import DATA
 
 SCALE = Scale(1, 7)
@@ -61,10 +65,58 @@ def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
     results = report_sets(folder, {name: table})
     digests = predictions_digests(folder, {name: table})
     if cell.metrics.is_file():  # of another set
-        digests |= json.loads(cell.metrics.read_text())["run"]["predictions"]
-    protocol = {"scale": SCALE.to_dict(), "synthetic": synthetic, "auxiliary_head": head}
-    facts = {
-        "predictions": digests, "commit": "c0ffee", "command": "python recipe", "machine": "a box",
-        "process_seconds": 3.5, **run,
-    }  # fmt: skip
+        digests = json.loads(cell.metrics.read_text())["run"]["predictions"] | digests
+    protocol, facts = about(synthetic=synthetic, head=head, predictions=digests, **run)
     write_metrics(cell.metrics, results, protocol, facts, {})
+
+
+def about(*, synthetic=False, head=None, **run):
+    """What stands in a run's file of figures beside them: protocol and cost."""
+    protocol = {
+        "scale": SCALE.to_dict(), "synthetic": synthetic, "auxiliary_head": head,
+        "versions": {"torch": "2"},
+    }  # fmt: skip
+    return protocol, {
+        "commit": "c0ffee", "command": "python recipe", "machine": "a box", "process_seconds": 3.5,
+        **run,
+    }  # fmt: skip
+
+
+class NoCells:
+    """Cells that no settings stand behind: each is a run of its own."""
+
+    def of(self, table, row, group):
+        """As ``Cells.of``."""
+        folder = Path("runs", group.tested_on, row.name)
+        return {
+            (seed, fold): Cell(
+                group.tested_on, row.row, (f"--seed={seed}",), seed, fold, group.set,
+                folder / f"{seed}-{fold}", None,
+            )
+            for seed in table.seeds
+            for fold in range(1, group.folds + 1)
+        }  # fmt: skip
+
+
+def done(table, **options) -> State:
+    """Of a finished run with these predictions."""
+    protocol, run = about(**options)
+    return State(FINISHED, "", {"protocol": protocol, "run": run}, table)
+
+
+def gathered(fill, table, marks=None, **options):
+    """A collected table; ``fill(cell, row)`` gives a state, ``marks`` are by (row, seed, fold)."""
+    states, marked = {}, {}
+    for row, group in table.pairs():
+        for (seed, fold), cell in NoCells().of(table, row, group).items():
+            reason = (marks or {}).get((row.name, seed, fold))
+            states[cell] = State(NOT_BEGUN) if reason else fill(cell, row)
+            marked |= {cell: reason} if reason else {}
+    return collect(table, NoCells(), states, marked, **{"resamples": 99, **options})
+
+
+def ccc(table, name) -> float:
+    """Lin's coefficient with population variances, written out."""
+    x, y = table[name].to_numpy(), table[f"{name}_predicted"].to_numpy()
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    return float(2 * covariance / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))
