@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from emosphere_sb.tables.page import Line, Page, Text
@@ -41,8 +42,8 @@ def _bars(cells: list[str]) -> str:
 
 
 def _md(text: str) -> str:
-    """A star or a bar in Markdown must not become markup."""
-    return text.replace("|", r"\|").replace("*", r"\*")
+    """No star, bar or tag in a text must become markup."""
+    return re.sub(r"[|*]|<(?=[A-Za-z/!])", r"\\\g<0>", text)
 
 
 def _markdown_cell(cell: Text) -> str:
