@@ -35,7 +35,7 @@ from emosphere_sb.report.run import (
     write_metrics,
 )
 from emosphere_sb.sampler import PooledBatchSampler
-from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.weights import TrainedWeights
 from emosphere_sb.workspace import (
     STAMP,
@@ -342,6 +342,25 @@ def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
     return {name: cap[part] for name, part in part_of.items() if part in cap}
 
 
+def emotion_places(rows: dict[str, dict], scale: Scale) -> dict[str, dict]:
+    """Where the utterances of each emotion lie on average: VAD in [-1, 1], and how many they are.
+
+    Utterances with an unknown dimension do not count.
+    """
+    places: dict[str, list] = {}
+    for row in rows.values():
+        vad = data.vad_of(row, scale)
+        if row["emotion"] and bool(vad.isfinite().all()):
+            places.setdefault(row["emotion"], []).append(vad)
+    return {
+        emotion: {
+            "vad": [round(float(value), 6) for value in torch.stack(found).mean(dim=0)],
+            "utterances": len(found),
+        }
+        for emotion, found in sorted(places.items())
+    }
+
+
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
     """What a figure must be quoted with."""
     keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
@@ -356,6 +375,7 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
             name: sorted({row["emotion"] for row in part.values()} - {""})
             for name, part in rows.items()
         },
+        "emotions": emotion_places(rows["train"], summary.scale),
         **{key: settings[key] for key in keys},
         "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
         **brain.tested_facts(),

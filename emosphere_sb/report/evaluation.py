@@ -38,6 +38,7 @@ def evaluate(
     seed: int = 0,
     manifest: pd.DataFrame | None = None,
     source: str = "predictions",
+    own: bool = False,
 ) -> dict[str, Any]:
     """Evaluate one set of predictions, or one system's over several seeds.
 
@@ -58,6 +59,9 @@ def evaluate(
         emotion, duration, and number of raters is taken from there, by ID.
     source : str
         What errors call the predictions.
+    own : bool
+        Whether runs of this package wrote them, see
+        :func:`emosphere_sb.report.checks.check_predictions`.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def evaluate(
     for number, table in enumerate(tables, start=1):
         name = source if len(tables) == 1 else f"{source}, run {number}"
         # Whoever shows them says of which set they are.
-        found = check_predictions(table, source=name, scale=scale)
+        found = check_predictions(table, source=name, scale=scale, own=own)
         warnings += [text.removeprefix(source).lstrip(":, ") for text in found]
     if len(tables) > 1:
         tables = aligned(tables)

@@ -1,10 +1,12 @@
 """What the READMEs say can be run: their commands, rows, keys, files and make targets exist."""
 
+import contextlib
 import re
 
 import pytest
 
 from emosphere_sb.arguments import HPARAMS, parse_arguments
+from emosphere_sb.cli import COMMANDS, main
 from emosphere_sb.hparams import merge, read_rows, read_tree
 
 
@@ -41,7 +43,19 @@ def test_every_row_stands_in_the_readme(root):
     assert [row for row in rows if f"`{row}`" not in text] == []
 
 
-def test_options_named_in_the_readmes_are_keys(root):
+def options_of_commands(capsys):
+    """Options that the help of the console commands names."""
+    found = set()
+    for name in COMMANDS:
+        with contextlib.suppress(SystemExit):  # argparse leaves so
+            main([name, "--help"])
+        options = re.findall(r"--(\w+)", capsys.readouterr().out)
+        assert len(options) > 1, name
+        found |= set(options)
+    return found
+
+
+def test_options_named_in_the_readmes_are_options(root, capsys):
     known = set(read_tree(HPARAMS / "emosphere.yaml"))
     named = set()
     for path in readmes(root):
@@ -49,7 +63,8 @@ def test_options_named_in_the_readmes_are_keys(root):
     assert len(named) > 10
     from emosphere_sb.arguments import RUN_OPTIONS
 
-    assert named - known - set(RUN_OPTIONS) <= {"row", "help", "node_rank"}  # torchrun's
+    known |= {*RUN_OPTIONS, *options_of_commands(capsys)}
+    assert named - known <= {"row", "help", "node_rank"}  # torchrun's
 
 
 def test_make_targets_named_in_the_readmes_exist(root):

@@ -1,0 +1,207 @@
+"""Audio as people have it: any file that libsndfile reads, arrays, odd rates, odd contents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from emosphere_sb.audio import SAMPLE_RATE, AudioError, read_audio
+
+RATES = (1_000, 768_000)
+"""Sampling rates that are taken, in Hz: what lies outside is a damaged header, or no speech."""
+SILENT = 1e-4
+"""Root mean square, of full scale 1, below which a file is called silent (-80 dB)."""
+CLIPPED = 0.001
+"""Share of samples at full scale above which a file is called clipped."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An utterance as the model hears it.
+
+    Arguments
+    ---------
+    source : str
+        Path, or a name for an array.
+    signal : torch.Tensor
+        Shape (samples,), float32, 16 kHz mono.
+    duration : float
+        Seconds of the whole.
+    start : float
+        Where the signal begins in it, in seconds.
+    warnings : tuple of str
+        What is odd about it.
+    """
+
+    source: str
+    signal: Tensor
+    duration: float
+    start: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> float:
+        """Where the signal ends in the whole, in seconds."""
+        return self.start + len(self.signal) / SAMPLE_RATE
+
+
+def header(path: str | os.PathLike) -> tuple[float, int]:
+    """Duration in seconds and sampling rate of a file, from its header.
+
+    Raises
+    ------
+    AudioError
+        If it is no audio file that libsndfile reads, is empty, or has an impossible rate.
+    """
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        raise AudioError(f"{name} is a folder, not an audio file.")
+    try:
+        about = soundfile.info(name)
+    except (OSError, TypeError, soundfile.SoundFileError) as error:
+        if not os.path.exists(name):
+            raise AudioError(f"There is no file {name}.") from error
+        reason = str(error).removeprefix(f"Error opening {name!r}: ")
+        raise AudioError(
+            f"{name} is no audio file that libsndfile {soundfile.__libsndfile_version__} reads "
+            f"({reason}). It reads wav, flac, ogg, opus, mp3 and aiff; convert others first: "
+            f"ffmpeg -i IN -ar 16000 -ac 1 OUT.wav."
+        ) from error
+    if not about.frames > 0:
+        raise AudioError(f"{name} holds no samples.")
+    if not RATES[0] <= about.samplerate <= RATES[1]:
+        raise AudioError(
+            f"{name} must have a sampling rate between {RATES[0]:,} and {RATES[1]:,} Hz; found "
+            f"{about.samplerate:,}."
+        )
+    return about.frames / about.samplerate, about.samplerate
+
+
+def hear_file(
+    path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
+) -> Heard:
+    """Read a file, or a part of it, as evaluation reads it.
+
+    Arguments
+    ---------
+    path : path
+        Anything that libsndfile reads.
+    start : float
+        Where to begin, in seconds.
+    seconds : float, optional
+        How much at the most.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, or holds samples that are not finite.
+    """
+    duration, _ = header(path)
+    try:
+        signal = read_audio(path, start=start, seconds=seconds)
+    except AudioError as error:  # its advice is for a prepared corpus
+        raise AudioError(f"{os.fspath(path)} cannot be read: {_cause(error)}") from error
+    return _heard(os.fspath(path), signal, duration, start)
+
+
+def hear_array(
+    samples: Any, sampling_rate: int, *, source: str = "array", seconds: float | None = None
+) -> Heard:
+    """An array as an utterance.
+
+    Arguments
+    ---------
+    samples : array_like or torch.Tensor
+        Shape (samples,), or two-dimensional with the shorter axis for channels. Floats are taken
+        with full scale 1, integers by their type's range.
+    sampling_rate : int
+        In Hz.
+    source : str
+        Its name.
+    seconds : float, optional
+        How much of it at the most.
+
+    Raises
+    ------
+    AudioError
+        If the shape, the type or the rate cannot be audio, or samples are not finite.
+    """
+    if sampling_rate is None or not RATES[0] <= sampling_rate <= RATES[1]:
+        raise AudioError(
+            f"An array needs its sampling_rate, between {RATES[0]:,} and {RATES[1]:,} Hz; found "
+            f"{sampling_rate}."
+        )
+    array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
+    if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or not array.size:
+        raise AudioError(
+            f"{source} must be numbers of shape (samples,) or (channels, samples); found "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    if array.dtype.kind == "u":
+        middle = (np.iinfo(array.dtype).max + 1) / 2
+        array = (array.astype(np.float64) - middle) / middle
+    elif array.dtype.kind == "i":
+        array = array.astype(np.float64) / (np.iinfo(array.dtype).max + 1.0)
+    if array.ndim == 2:
+        array = array.mean(axis=int(np.argmin(array.shape)))
+    signal = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    duration = len(signal) / sampling_rate
+    if seconds is not None:
+        signal = signal[: round(seconds * sampling_rate)]
+    if sampling_rate != SAMPLE_RATE:
+        from torchaudio.functional import resample
+
+        signal = resample(signal, int(sampling_rate), SAMPLE_RATE)
+    return _heard(source, signal, duration, 0.0)
+
+
+def warnings_of(signal: Tensor) -> tuple[str, ...]:
+    """What is odd about a signal: silence, clipping.
+
+    Example
+    -------
+    >>> warnings_of(torch.zeros(800))
+    ('silent',)
+    >>> warnings_of(torch.tensor([1.0, -1.0]).repeat(400))
+    ('clipped',)
+    """
+    found = []
+    if float(signal.square().mean().sqrt()) < SILENT:
+        found.append("silent")
+    # 16-bit full scale is 32767 / 32768
+    if float((signal.abs() >= 0.99996).float().mean()) > CLIPPED:
+        found.append("clipped")
+    return tuple(found)
+
+
+def refuse_short(heard: Sequence[Heard], shortest: int) -> None:
+    """Refuse what is shorter than the model's receptive field.
+
+    Raises
+    ------
+    AudioError
+        Naming the first such utterance.
+    """
+    for item in heard:
+        if len(item.signal) < shortest:
+            raise AudioError(
+                f"{item.source} must have at least {shortest / SAMPLE_RATE:g} s to be heard; found "
+                f"{len(item.signal) / SAMPLE_RATE:.4f} s."
+            )
+
+
+def _heard(source: str, signal: Tensor, duration: float, start: float) -> Heard:
+    if not bool(signal.isfinite().all()):
+        raise AudioError(f"{source} holds samples that are not finite numbers.")
+    return Heard(source, signal, duration, start, warnings_of(signal))
+
+
+def _cause(error: AudioError) -> str:
+    return str(error.__cause__ or error)

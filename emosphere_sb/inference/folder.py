@@ -1,0 +1,94 @@
+"""The folder of a released model: which files it has, and that they are those that were written.
+
+======================  =======================================================================
+``emosphere.json``      parts of the model, label scale, regions, emotion words, protocol
+``backbone.json``       transformers' configuration of the SSL model
+``model.safetensors``   all weights, the SSL model's among them
+``README.md``           the model card
+``checksums.json``      SHA-256 of each of these
+======================  =======================================================================
+
+Models on log-mel frames have ``preprocessor_config.json`` as well. Nothing in it is code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emosphere_sb.files import digest_of, write_whole
+
+CONFIGURATION = "emosphere.json"
+BACKBONE = "backbone.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+CHECKSUMS = "checksums.json"
+PREPROCESSOR = "preprocessor_config.json"
+
+NEEDED = (CONFIGURATION, BACKBONE, WEIGHTS, CHECKSUMS)
+FORMAT = 1
+"""Rises when an older reader would misread what is written."""
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Plain data, readable by people."""
+    write_whole(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+
+def seal(folder: Path) -> None:
+    """Write the checksums: the last file of a release."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
+    write_json(folder / CHECKSUMS, {name: digest_of(folder / name) for name in names})
+
+
+def check_seal(folder: Path) -> None:
+    """See that a folder holds what was released.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or another one than was written.
+    """
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        raise ValueError(
+            f"{folder} must hold {', '.join(NEEDED)} to be a released model; {', '.join(missing)} "
+            f"is missing (found {', '.join(there[:8]) or 'nothing'}). `emosphere release RUN OUT` "
+            f"writes one; a folder of checkpoints (save/) is none."
+        )
+    for name, digest in read_json(folder / CHECKSUMS).items():
+        path = folder / os.path.basename(name)
+        if not path.is_file():
+            raise ValueError(f"{path} is missing: the model is damaged. Get it again.")
+        if digest_of(path) != digest:
+            raise ValueError(
+                f"{path} is not the file that was released (its SHA-256 is another one than "
+                f"{CHECKSUMS} says): damaged, or changed by somebody. Get the model again."
+            )
+    listed = read_json(folder / CHECKSUMS)
+    for name in (CONFIGURATION, BACKBONE, WEIGHTS):
+        if name not in listed:
+            raise ValueError(f"{folder / CHECKSUMS} must list {name}; it does not.")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A mapping from a JSON file.
+
+    Raises
+    ------
+    ValueError
+        If it is no mapping in JSON.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no JSON: {error}. The model is damaged; get it again."
+        ) from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold a mapping; found {type(found).__name__}.")
+    return found

@@ -1,0 +1,344 @@
+"""``EmoSphere``: a released model in one line, asked in another."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from speechbrain.inference.interfaces import Pretrained
+from torch import Tensor, nn
+
+from emosphere_sb.audio import AudioError
+from emosphere_sb.geometry import to_spherical
+from emosphere_sb.inference.audio_input import Heard, header, hear_array, hear_file, refuse_short
+from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.released import About, Outcome, evaluation_mode
+from emosphere_sb.sampler import by_length
+
+logger = logging.getLogger(__name__)
+
+
+class EmoSphere(Pretrained):
+    """A trained model that predicts valence, arousal and dominance.
+
+    It is made by :meth:`from_pretrained` (or SpeechBrain's :meth:`from_hparams`, which does the
+    same); no code that comes with a model is run, and its weights are read as tensors.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        ``model(signals, lengths)`` gives an :class:`emosphere_sb.inference.released.Outcome`.
+    about : About
+        What is known of it.
+    device : str, optional
+        ``cpu``, ``cuda``, ``cuda:1``, …; the default is a GPU where there is one.
+
+    Example
+    -------
+    >>> model = EmoSphere.from_pretrained("path/to/a/released/model")  # doctest: +SKIP
+    >>> model.predict("speech.wav").valence  # doctest: +SKIP
+    0.31
+    """
+
+    MODULES_NEEDED = ("model",)
+
+    def __init__(self, model: nn.Module, about: About, device: str | None = None):
+        options = {"device": device or ("cuda" if torch.cuda.is_available() else "cpu")}
+        super().__init__({"model": evaluation_mode(model)}, {}, options)
+        self.about = about
+        self._regions = about.regions
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike,
+        *,
+        device: str | None = None,
+        revision: str | None = None,
+        savedir: str | os.PathLike | None = None,
+    ) -> EmoSphere:
+        """Load a released model, or one of the public checkpoints that are known.
+
+        Arguments
+        ---------
+        source : str
+            A folder, or a name on the HuggingFace hub.
+        device : str, optional
+            ``cpu``, ``cuda``, ``cuda:1``, …
+        revision : str, optional
+            Of the hub: a branch, a tag or a commit.
+        savedir : path, optional
+            Where a download is kept; the default is HuggingFace's cache.
+
+        Raises
+        ------
+        ValueError
+            If it is no model that is known, is damaged, or its files are not those of its
+            checksums.
+        """
+        from emosphere_sb.inference.loading import load
+
+        model, about = load(source, revision=revision, savedir=savedir)
+        return cls(model, about, device)
+
+    @classmethod
+    def from_hparams(
+        cls,
+        source: str,
+        hparams_file: str | None = None,
+        *,
+        savedir: str | None = None,
+        run_opts: Mapping[str, Any] | None = None,
+        revision: str | None = None,
+        **unused: Any,
+    ) -> EmoSphere:
+        """SpeechBrain's way to load a model; a released model needs no YAML that builds objects.
+
+        Arguments
+        ---------
+        source : str
+            As for :meth:`from_pretrained`.
+        hparams_file : str, optional
+            Must stay away: nothing in a released model is built from YAML.
+        savedir, revision
+            As for :meth:`from_pretrained`.
+        run_opts : mapping, optional
+            ``device`` is read.
+
+        Raises
+        ------
+        ValueError
+            If something is given that would change nothing, or as :meth:`from_pretrained`.
+        """
+        given = [name for name, value in unused.items() if value]
+        if hparams_file is not None or given:
+            names = ", ".join(given or ["hparams_file"])
+            raise ValueError(
+                f"A released model is plain data: {names} would do nothing; leave it out. Settings "
+                f"belong to predict()."
+            )
+        device = (run_opts or {}).get("device")
+        return cls.from_pretrained(source, device=device, revision=revision, savedir=savedir)
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        audio: Any,
+        sampling_rate: int | None = None,
+        *,
+        batch_size: int = 16,
+        max_seconds: float | str | None = "evaluation",
+        words: int = 0,
+    ) -> Prediction | list[Prediction]:
+        """Predict one utterance or many.
+
+        Arguments
+        ---------
+        audio : path, array, or a sequence of these
+            A path to anything that libsndfile reads; or samples of shape (samples,) or (channels,
+            samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``. A list (or
+            tuple) means several utterances, whose shortest way is batches of similar lengths.
+        sampling_rate : int, optional
+            Of arrays, in Hz; for files their own is read.
+        batch_size : int
+            Utterances that run together. It changes no figure by more than 1e-5.
+        max_seconds : float, None or ``evaluation``
+            Longer utterances are cut to this; the default is the cut of the model's evaluation,
+            ``None`` hears everything. For long recordings take
+            :func:`emosphere_sb.inference.timeline.timeline`.
+        words : int
+            How many of the nearest emotion words to give.
+
+        Returns
+        -------
+        Prediction or list of Prediction
+            A list for a list, in its order.
+
+        Raises
+        ------
+        AudioError
+            If something cannot be heard, naming it. :meth:`predict_each` goes on instead.
+        ValueError
+            If an option is out of range.
+        """
+        several = isinstance(audio, (list, tuple))
+        found = []
+        for item in self.predict_each(
+            audio if several else [audio], sampling_rate, batch_size=batch_size,
+            max_seconds=max_seconds, words=words,
+        ):  # fmt: skip
+            if isinstance(item, AudioError):
+                raise item
+            found.append(item)
+        return found if several else found[0]
+
+    def predict_each(
+        self,
+        audio: Sequence[Any],
+        sampling_rate: int | None = None,
+        *,
+        batch_size: int = 16,
+        max_seconds: float | str | None = "evaluation",
+        words: int = 0,
+        chunk: int = 512,
+    ) -> Iterator[Prediction | AudioError]:
+        """The same for very many: an answer for each, in their order, errors among them.
+
+        Arguments
+        ---------
+        audio, sampling_rate, batch_size, max_seconds, words
+            As for :meth:`predict`.
+        chunk : int
+            Utterances that are sorted by length together; memory grows with this, not with the
+            number of files.
+
+        Yields
+        ------
+        Prediction or AudioError
+            One for each utterance: what is damaged stops nothing.
+        """
+        limit = self._limit(max_seconds)
+        if words and not self.about.words:
+            raise ValueError(
+                f"The model {self.about.name} knows no emotion words: it was released without a "
+                f"training set that has them."
+            )
+        if batch_size < 1 or chunk < 1:
+            raise ValueError(
+                f"batch_size and chunk must be at least 1; found {batch_size}, {chunk}."
+            )
+        for first in range(0, len(audio), chunk):
+            part = list(enumerate(audio[first : first + chunk], start=first))
+            yield from self._chunk(part, sampling_rate, batch_size, limit, words)
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
+        """A padded batch of 16 kHz waveforms (batch, samples), with gradients where they are on.
+
+        SpeechBrain's convention gives ``lengths`` (batch,) relative to the longest; whole numbers
+        are taken as samples.
+        """
+        if lengths.is_floating_point():
+            lengths = (lengths * signals.shape[1]).round().long()
+        return self.mods.model(signals.to(self.device), lengths.to(self.device))
+
+    @torch.inference_mode()
+    def outcome(self, signals: Sequence[Tensor]) -> Outcome:
+        """What the model says of some utterances, (samples,) each, in one batch, on the CPU."""
+        lengths = torch.tensor([len(signal) for signal in signals])
+        padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
+        with self.inference_ctx:
+            found = self.forward(padded, lengths)
+        logits = None if found.logits is None else found.logits.float().cpu()
+        return Outcome(found.vad.float().cpu(), found.embedding.float().cpu(), logits)
+
+    def answers(self, heard: Sequence[Heard], *, words: int = 0) -> list[Prediction]:
+        """Predictions of some utterances that run together as one batch."""
+        found = self.outcome([item.signal for item in heard])
+        vad = found.vad.double()
+        if not bool(vad.isfinite().all()):
+            raise ValueError(f"The model {self.about.name} gives values that are not finite.")
+        scale, regions = self.about.scale, self._regions
+        on_scale = scale.restore(vad.numpy())
+        radius, azimuth, polar = to_spherical(vad)
+        index = regions.assign(vad).tolist()
+        scores = None if found.logits is None else found.logits.double().softmax(1).tolist()
+        return [
+            Prediction(
+                source=item.source, duration=item.duration, start=item.start, end=item.end,
+                vad=vad[row].numpy(), on_scale=on_scale[row],
+                region=regions.names[index[row]],
+                region_description=regions.descriptions[index[row]],
+                radius=float(radius[row]), azimuth=float(azimuth[row].rad2deg()),
+                polar=float(polar[row].rad2deg()), embedding=found.embedding[row].numpy(),
+                probabilities=(
+                    {} if scores is None
+                    else dict(zip(self.about.classes, scores[row], strict=True))
+                ),
+                head=self.about.head,
+                words=nearest_words(vad[row].numpy(), self.about.words, words),
+                warnings=item.warnings,
+            )
+            for row, item in enumerate(heard)
+        ]  # fmt: skip
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _limit(self, max_seconds: float | str | None) -> float | None:
+        if max_seconds == "evaluation":
+            return self.about.max_seconds
+        if max_seconds is not None and not max_seconds > 0:
+            raise ValueError(f"max_seconds must be above 0, or None; found {max_seconds}.")
+        return max_seconds
+
+    def _chunk(
+        self, part: Sequence[tuple[int, Any]], rate: int | None, size: int, limit, words: int
+    ) -> Iterator[Prediction | AudioError]:
+        answers: dict[int, Prediction | AudioError] = {}
+        lengths: dict[int, float] = {}
+        for number, item in part:
+            try:
+                lengths[number] = _seconds(item, rate, limit)
+            except AudioError as error:
+                answers[number] = error
+        numbers, items = list(lengths), dict(part)
+        for batch in by_length([lengths[n] for n in numbers], size) if numbers else []:
+            heard: dict[int, Heard] = {}
+            for n in (numbers[place] for place in batch):
+                try:
+                    heard[n] = _hear(items[n], n, rate, limit)
+                    refuse_short([heard[n]], self.mods.model.shortest)
+                except AudioError as error:
+                    heard.pop(n, None)
+                    answers[n] = error
+            if heard:
+                found = self.answers(list(heard.values()), words=words)
+                answers |= dict(zip(heard, found, strict=True))
+        for number, _ in part:
+            yield answers[number]
+
+
+def nearest_words(
+    vad: np.ndarray, words: Mapping[str, Iterable[float]], count: int
+) -> list[tuple[str, float]]:
+    """The emotion words nearest to a point, with their Euclidean distance.
+
+    Example
+    -------
+    >>> nearest_words(np.array([0.5, 0.0, 0.0]), {"happy": [0.6, 0.0, 0.0], "sad": [-1, 0, 0]}, 1)
+    [('happy', 0.1)]
+    """
+    distances = {
+        word: round(float(np.linalg.norm(vad - np.asarray(place))), 6)
+        for word, place in words.items()
+    }
+    return sorted(distances.items(), key=lambda pair: pair[1])[:count]
+
+
+def _is_path(item: Any) -> bool:
+    return isinstance(item, (str, os.PathLike))
+
+
+def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
+    """What an utterance will take to run, to sort by."""
+    if _is_path(item):
+        seconds, _ = header(item)
+    else:
+        shape = np.shape(item)
+        seconds = (max(shape) if shape else 0) / (rate or 1)
+    return seconds if limit is None else min(seconds, limit)
+
+
+def _hear(item: Any, number: int, rate: int | None, limit: float | None) -> Heard:
+    if _is_path(item):
+        heard = hear_file(item, seconds=limit)
+    else:
+        heard = hear_array(item, rate, source=f"array {number}", seconds=limit)
+    if limit is not None and heard.duration > limit:
+        cut = f"only the first {limit:g} of {heard.duration:.1f} s were heard"
+        return Heard(heard.source, heard.signal, heard.duration, 0.0, (*heard.warnings, cut))
+    return heard

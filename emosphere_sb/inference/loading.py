@@ -1,0 +1,166 @@
+"""From a folder or a name on the hub to a model; tensors and plain data, never code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from emosphere_sb.inference import folder as files
+from emosphere_sb.inference import parts
+from emosphere_sb.inference.public import load_public, public_layout
+from emosphere_sb.inference.released import About, ReleasedModel, evaluation_mode
+from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
+
+
+def load(
+    source: str | os.PathLike,
+    *,
+    revision: str | None = None,
+    savedir: str | os.PathLike | None = None,
+) -> tuple[nn.Module, About]:
+    """Load a released model, or a public checkpoint whose layout is known.
+
+    Arguments
+    ---------
+    source : str
+        A folder, or a name on the HuggingFace hub.
+    revision, savedir
+        See :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
+
+    Returns
+    -------
+    tuple
+        The model, in evaluation mode, and what is known of it.
+
+    Raises
+    ------
+    ValueError
+        If it is not there, damaged, or nothing that is known.
+    """
+    folder = find(source, revision=revision, savedir=savedir)
+    if not (folder / files.CONFIGURATION).is_file():
+        layout = public_layout(folder, str(source))
+        if layout is not None:
+            return load_public(layout, folder, str(source))
+    return load_released(folder)
+
+
+def find(
+    source: str | os.PathLike,
+    *,
+    revision: str | None = None,
+    savedir: str | os.PathLike | None = None,
+) -> Path:
+    """The folder of a model, downloaded where it is a name on the hub.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, and no such model on the hub or no way to it.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    text = str(source)
+    if folder.exists():
+        raise ValueError(f"{text} must be the folder of a model; it is a file.")
+    if text.count("/") != 1 or text.startswith((".", "/", "~")):
+        raise ValueError(f"There is no folder {text}, and it is no name on the hub (owner/model).")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                text, revision=revision, local_dir=savedir,
+                # Weights as tensors, and plain data: nothing that could be code.
+                allow_patterns=["*.json", "*.safetensors", "*.bin", "README.md", "*.txt"],
+            )
+        )  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    ) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{text} is no folder here, and cannot be had from the HuggingFace hub ({reason})."
+        ) from error
+
+
+def load_released(folder: Path) -> tuple[ReleasedModel, About]:
+    """Load what :func:`emosphere_sb.inference.release.release` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing, damaged, changed, or made by a newer version.
+    """
+    files.check_seal(folder)
+    configuration = files.read_json(folder / files.CONFIGURATION)
+    if configuration.get("format") != files.FORMAT:
+        raise ValueError(
+            f"{folder / files.CONFIGURATION} has format {configuration.get('format')}; this "
+            f"version reads format {files.FORMAT}. Update emosphere-sb."
+        )
+    try:
+        about, described = About.from_dict(configuration["about"]), configuration["parts"]
+        model = _build(described, folder)
+    except KeyError as error:
+        raise ValueError(f"{folder / files.CONFIGURATION} lacks {error}.") from error
+    _fill(model, read_weights(folder / files.WEIGHTS), folder)
+    return evaluation_mode(model), about
+
+
+def _build(described: dict, folder: Path) -> ReleasedModel:
+    encoder = SSLEncoder(
+        str(folder / files.BACKBONE),
+        freeze="all",
+        spec_augment=False,
+        layers=described["encoder"]["layers"],
+    )
+    head = described["class_head"]
+    return ReleasedModel(
+        WaveformNormaliser(described["normaliser"]["mode"]),
+        encoder,
+        parts.build(described["pooling"], parts.POOLINGS),
+        parts.build(described["vad_head"], parts.HEADS),
+        None if head is None else parts.build(head, parts.HEADS),
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If it is none: a pickle under that name is refused, not read.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no safetensors file ({error}). Weights are read as tensors alone; a pickle "
+            f"(.pt, .bin, .ckpt) under another name is refused."
+        ) from error
+
+
+def _fill(model: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
+    expected = model.state_dict()
+    wrong = {
+        *(expected.keys() ^ weights.keys()),
+        *(n for n in expected.keys() & weights.keys() if expected[n].shape != weights[n].shape),
+    }
+    if wrong:
+        raise ValueError(
+            f"{folder / files.WEIGHTS} does not fit {files.CONFIGURATION} and {files.BACKBONE}: "
+            f"{', '.join(sorted(wrong)[:5])}. The folder holds files of different models."
+        )
+    model.load_state_dict(weights)
