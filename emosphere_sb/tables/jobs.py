@@ -6,6 +6,8 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 from emosphere_sb.corpora import reader_settings
 from emosphere_sb.cross import other_corpus
@@ -13,7 +15,7 @@ from emosphere_sb.files import write_whole
 from emosphere_sb.hparams import scalars
 from emosphere_sb.stopping import STOPPED
 from emosphere_sb.tables.cells import ABOUT, Cell, Cells
-from emosphere_sb.tables.launcher import SCREEN, Job, Launcher
+from emosphere_sb.tables.launcher import BEGUN, SCREEN, Job, Launcher
 from emosphere_sb.tables.progress import Progress
 from emosphere_sb.tables.state import DAMAGED, FINISHED, TO_RUN, State, inspect
 from emosphere_sb.workspace import Summary, prepare_corpus
@@ -73,6 +75,7 @@ def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
         Whether damaged cells are run again.
     """
     kinds = (*TO_RUN, DAMAGED) if mend else TO_RUN
+    names = _names(states)
     by_folder: dict = {}
     for cell, state in states.items():
         if state.kind in kinds:
@@ -81,9 +84,15 @@ def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
     for folder, found in by_folder.items():
         # A run with another corpus to test on leaves its own figures as well.
         others = [cell for cell in found if cell.test_corpus] or found[:1]
-        commands = dict.fromkeys(tuple(cell.command()) for cell in others)
+        alike = [replace(cell, row=names[folder]) for cell in others]
+        commands = dict.fromkeys(tuple(cell.command()) for cell in alike)
         jobs.append(Job(folder, found[0].corpus, tuple(commands)))
     return jobs
+
+
+def _names(states: Mapping[Cell, State]) -> dict[Path, str]:
+    """Under which rows each folder's run is made: those of its first cell."""
+    return {cell.folder: cell.row for cell in reversed(states)}
 
 
 def run_jobs(
@@ -101,7 +110,7 @@ def run_jobs(
         about = job.folder / ABOUT
         if not about.is_file():
             job.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(about, json.dumps({"row": first[job.folder].row}))
+            write_whole(about, json.dumps({"row": _names(states)[job.folder]}))
     epochs = {job.folder: cells.tree(first[job.folder])["number_of_epochs"] for job in jobs}
     progress, failed = Progress(jobs, epochs, say=logger.info), {}
     with closing(launcher.run(jobs)) as running:
@@ -123,7 +132,8 @@ def why(job: Job, status: int) -> str:
     if status == STOPPED:
         return "stopped and saved; the same command goes on"
     screen = job.folder / SCREEN
-    lines = screen.read_text(encoding="utf-8", errors="replace").splitlines()
+    whole = screen.read_text(encoding="utf-8", errors="replace")
+    lines = whole.rpartition(f"\n{BEGUN}")[2].splitlines()[1:]  # not of an earlier attempt
     said = [line for line in lines if "rror" in line and ":" in line] or lines or ["no word"]
     return f"exit status {status}: {said[-1][:300]} (all of it: {screen})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import Any, Protocol
 
 SCREEN = "screen.txt"
 """In a run's folder: what it said."""
+BEGUN = "$ "
+"""Stands before each command there."""
 GRACE = 60
 """Seconds that a run has to save when it is told to stop."""
 
@@ -121,7 +124,8 @@ class LocalLauncher:
         """One job; the status of the first command that fails, 0 where none does."""
         job.folder.mkdir(parents=True, exist_ok=True)
         for command in job.processes():
-            with open(job.folder / SCREEN, "ab") as screen:
+            with open(job.folder / SCREEN, "ab", buffering=0) as screen:
+                screen.write(f"\n{BEGUN}{shlex.join(command)}\n".encode())
                 process = self._start(command, screen, slot)
                 if process is None:
                     return -signal.SIGTERM
@@ -246,14 +250,12 @@ class SlurmLauncher:
         error = handle.exception()
         said = "\n".join(text for text in (handle.stdout(), handle.stderr()) if text)
         with open(job.folder / SCREEN, "a", encoding="utf-8") as screen:
-            screen.write(said + "\n")
+            screen.write(f"\n{BEGUN}{shlex.join(_in_order(job))}\n{said}\n")
         return 0 if error is None else 1
 
 
 def _in_order(job: Job) -> list[str]:
     """All commands of a job as one, which ends with the first that fails."""
-    import shlex
-
     lines = " && ".join(shlex.join(command) for command in job.processes())
     # srun gives its tasks a pipe that is closed at once: no sign that a parent has gone.
     return ["/bin/sh", "-c", f"exec < /dev/null; {lines}"]

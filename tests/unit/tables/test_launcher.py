@@ -112,7 +112,8 @@ def test_each_job_ends_with_its_own_status(tmp_path):
     ended = dict(LocalLauncher().run(jobs))
     assert ended == {jobs[0]: 0, jobs[1]: 3, jobs[2]: 0}
     assert "ValueError: lr must be a number" in (tmp_path / "b" / SCREEN).read_text()
-    assert (tmp_path / "a" / SCREEN).read_text() == "here\n"
+    begun, said = (tmp_path / "a" / SCREEN).read_text().strip().rsplit("\n", 1)
+    assert begun.startswith(f"$ {sys.executable} -c ") and said == "here"
 
 
 def test_no_job_is_no_process(tmp_path):
@@ -150,7 +151,9 @@ def test_what_runs_say_is_added_to_what_they_said_before(tmp_path):
     one = job(tmp_path / "a", (0, 0))
     for _ in range(2):
         list(LocalLauncher().run([one]))
-    assert (one.folder / SCREEN).read_text() == "here\nhere\n"
+    lines = (one.folder / SCREEN).read_text().splitlines()
+    assert lines.count("here") == 2
+    assert len([line for line in lines if line.startswith("$ ")]) == 2
 
 
 def test_every_slot_has_its_gpu(tmp_path):

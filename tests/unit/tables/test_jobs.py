@@ -1,0 +1,191 @@
+"""From cells to runs: what is run, in which order, what is said of it, and what stays marked."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from emosphere_sb.tables import jobs as module
+from emosphere_sb.tables.cells import ABOUT, Cell, Cells
+from emosphere_sb.tables.jobs import (
+    Preparations,
+    inspect_all,
+    jobs_of,
+    marks,
+    run_jobs,
+    why,
+)
+from emosphere_sb.tables.launcher import SCREEN, Job
+from emosphere_sb.tables.state import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN, State
+from tests.unit.tables.made import cell, finish, make_group, make_row, predictions
+
+
+def bare(folder, *, row="", seed=1, name="test1", test_corpus=None):
+    words = (f"--seed={seed}", *([f"--test_corpus={test_corpus}"] if test_corpus else []))
+    return Cell("IEMOCAP", row, words, seed, 1, name, Path(folder), test_corpus)
+
+
+def folders(jobs) -> list[str]:
+    return [str(job.folder) for job in jobs]
+
+
+STATES = {
+    bare("new"): State(NOT_BEGUN), bare("half"): State(INTERRUPTED),
+    bare("whole"): State(FINISHED), bare("broken"): State(DAMAGED, "gone"),
+}  # fmt: skip
+
+
+def test_what_is_missing_or_interrupted_is_run():
+    assert folders(jobs_of(STATES, mend=False)) == ["new", "half"]
+
+
+def test_what_is_damaged_is_run_where_it_is_asked_for():
+    assert folders(jobs_of(STATES, mend=True)) == ["new", "half", "broken"]
+
+
+def test_equal_cells_are_one_run():
+    states = dict.fromkeys([bare("a"), bare("a", name="test2"), bare("b")], State(NOT_BEGUN))
+    one, other = jobs_of(states, mend=False)
+    assert (str(one.folder), len(one.commands), str(other.folder)) == ("a", 1, "b")
+    assert one.corpus == "IEMOCAP"
+
+
+def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
+    cells = [
+        bare("a", row="x"), bare("a", row="x", test_corpus="MSP-IMPROV"),
+        bare("a", row="y", test_corpus="MSP-Podcast"), bare("a", row="y", test_corpus="MSP-IMPROV"),
+    ]  # fmt: skip
+    (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), mend=False)
+    # A run with another corpus leaves its own figures as well; two corpora need two commands.
+    assert [[w for w in c if w.startswith("--test")] for c in job.commands] == [
+        ["--test_corpus=MSP-IMPROV"], ["--test_corpus=MSP-Podcast"],
+    ]  # fmt: skip
+    assert all("--row=x" in command for command in job.commands)
+
+
+class Script:
+    """A launcher that ends jobs as it is told, and leaves what a run would."""
+
+    def __init__(self, cells, statuses=(), leave=None):
+        self.cells, self.statuses, self.leave = cells, dict(statuses), leave
+        self.seen = []
+
+    def run(self, jobs):
+        for job in jobs:
+            self.seen.append(job.folder)
+            assert (job.folder / ABOUT).is_file()
+            status = self.statuses.get(job.folder, 0)
+            if status == 0:
+                self.leave(job)
+            yield job, status
+
+
+@pytest.fixture
+def two(cells):
+    """Two cells that are to be run, and a launcher's leavings."""
+    states = {cell(cells, seeds=(seed,)): State(NOT_BEGUN) for seed in (1, 2)}
+    by_folder = {one.folder: one for one in states}
+
+    def leave(job):
+        finish(cells, by_folder[job.folder], predictions(seed=by_folder[job.folder].seed))
+
+    return states, leave
+
+
+def test_runs_that_end_well_and_badly(cells, two, caplog):
+    caplog.set_level("INFO")
+    states, leave = two
+    good, bad = states
+    bad.folder.mkdir(parents=True)
+    (bad.folder / SCREEN).write_text("\n$ python\nerror: lr must be a number\n")
+    launcher = Script(cells, {bad.folder: 2}, leave)
+    failed = run_jobs(jobs_of(states, mend=False), states, cells, launcher)
+    assert launcher.seen == [good.folder, bad.folder]
+    reason = f"exit status 2: error: lr must be a number (all of it: {bad.folder / SCREEN})"
+    assert failed == {bad.folder: reason}
+    assert json.loads((good.folder / ABOUT).read_text()) == {"row": "smoke"}
+    first, second = caplog.messages
+    assert first.startswith("[1/2] MSP-Podcast smoke seed 1: mean CCC 0.")
+    assert "on test1 in 4 s" in first
+    assert second.startswith(f"[2/2] MSP-Podcast smoke seed 2: FAILED, {reason}")
+    after = inspect_all(states, cells, None)
+    assert marks(after, failed) == {bad: f"failed: {reason}"}
+
+
+def test_a_folder_keeps_the_name_that_it_was_begun_under(cells, two):
+    states, leave = two
+    (job, _) = jobs_of(states, mend=False)
+    job.folder.mkdir(parents=True)
+    (job.folder / ABOUT).write_text('{"row": "smoke+regions_90"}')
+    run_jobs([job], states, cells, Script(cells, leave=leave))
+    assert json.loads((job.folder / ABOUT).read_text()) == {"row": "smoke+regions_90"}
+    assert "--row=smoke+regions_90" in jobs_of(states, mend=False)[0].commands[0]
+
+
+def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
+    class Broken:
+        def run(self, jobs):
+            raise OSError("no more processes")
+            yield
+
+    states, _ = two
+    with pytest.raises(OSError, match="no more processes"):
+        run_jobs(jobs_of(states, mend=False), states, cells, Broken())
+
+
+@pytest.mark.parametrize(
+    ("screen", "status", "said"),
+    [
+        ("\n$ c\nan error: one\nerror: two\nbye\n", 2, "exit status 2: error: two"),
+        ("\n$ c\nLoading\nTraceback\nRuntimeError: out of memory\n", 1, "RuntimeError: out of"),
+        ("\n$ c\nerror: of the last time\n\n$ c\nepoch 2\n", -9, "status -9: epoch 2"),
+        ("\n$ c\nerror: of the last time\n\n$ c\n", -9, "exit status -9: no word"),
+        ("\n$ c\n\nerror: between\n\nnothing\n", 1, "error: between"),
+        ("\n$ c\nerror: x\n", 75, "stopped and saved; the same command goes on"),
+    ],
+)  # fmt: skip
+def test_why_a_run_failed(tmp_path, screen, status, said):
+    (tmp_path / SCREEN).write_text(screen)
+    text = why(Job(tmp_path, "IEMOCAP", ()), status)
+    assert said in text and "\n" not in text
+    assert status == 75 or str(tmp_path / SCREEN) in text
+    assert "of the last time" not in text
+
+
+def test_what_is_wrong_with_each_cell_without_figures():
+    failed = {Path("new"): "exit status 1: x", Path("broken"): "exit status 2: y"}
+    found = {str(one.folder): text for one, text in marks(STATES, failed).items()}
+    # Of a damaged one that could not be mended the damage itself is said.
+    assert found == {
+        "new": "failed: exit status 1: x",
+        "half": "interrupted",
+        "broken": "damaged: gone",
+    }
+    assert {str(c.folder): t for c, t in marks(STATES, {}).items()}["new"] == "not begun"
+
+
+def test_manifests_are_made_once_for_equal_settings(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        module, "prepare_corpus", lambda settings, corpus: made.append(corpus) or SimpleNamespace()
+    )
+    monkeypatch.setattr(module, "other_corpus", lambda settings, own: made.append("other"))
+    data = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
+    cells = Cells(tmp_path, row="smoke", data_folders=data)
+    preparations = Preparations(cells)
+    group = make_group("IEMOCAP", "test")
+    same = [
+        cell(cells, make_row(row="mean_pooling"), group), cell(cells, block=group, seeds=(5,)),
+        cell(cells, make_row(options={"lr": "0.1"}), group),
+    ]  # fmt: skip
+    assert len({id(preparations.of(one)) for one in same}) == 1
+    assert made == ["IEMOCAP"]
+    preparations.of(cell(cells, make_row(options={"four_classes": "True"}), group))
+    assert made == ["IEMOCAP", "IEMOCAP"]
+    crossed = cell(
+        cells, make_row(corpus="IEMOCAP"), make_group(None, "test", tested_on="MSP-IMPROV")
+    )
+    for _ in range(2):
+        preparations.of(crossed)
+    assert made == ["IEMOCAP", "IEMOCAP", "other"]
