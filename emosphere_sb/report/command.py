@@ -88,6 +88,7 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
     from emosphere_sb.files import write_whole
     from emosphere_sb.report.figures import write_json
     from emosphere_sb.report.page import run_page, write_plots
+    from emosphere_sb.report.pictures import pictures
     from emosphere_sb.report.training_log import read_log
 
     # It tells of every table of every font that it cuts down for a PDF.
@@ -101,9 +102,11 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
         written.append(folder / "correction.json")
         maps = {run.name: one.to_dict() for run, one in zip(runs, report.corrections, strict=True)}
         write_json(maps, written[-1])
-    write_whole(written[1], run_page(report.facts, report.tables, log))
+    everything = (report.facts, report.tables)
+    drawn = list(pictures(*everything, log))  # once, for the page and for the files
+    write_whole(written[1], run_page(*everything, log, drawn=drawn))
     if plots:
-        written += write_plots(report.facts, report.tables, folder / "plots", log)
+        written += write_plots(*everything, folder / "plots", log, drawn=drawn)
     return written
 
 

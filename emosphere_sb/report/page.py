@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +17,8 @@ from emosphere_sb.report.page_sets import (
     set_section,
 )
 from emosphere_sb.report.page_style import CSS
-from emosphere_sb.report.pictures import pictures, scale_of, without_sphere
-from emosphere_sb.report.plots_style import pdf, png
+from emosphere_sb.report.pictures import Picture, pictures, scale_of, without_sphere
+from emosphere_sb.report.plots_style import pdf
 from emosphere_sb.report.screen import SYNTHETIC
 
 SHOWN = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
@@ -26,7 +26,11 @@ SHOWN = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside"
 
 
 def run_page(
-    report: Mapping, tables: Mapping[str, pd.DataFrame], log: Mapping | None = None
+    report: Mapping,
+    tables: Mapping[str, pd.DataFrame],
+    log: Mapping | None = None,
+    *,
+    drawn: Sequence[Picture] | None = None,
 ) -> str:
     """A run's report as a page: pictures and style inside, nothing fetched, no script.
 
@@ -41,6 +45,8 @@ def run_page(
         Predictions by set, for the plots.
     log : mapping, optional
         As ``training_log.read_log`` gives it.
+    drawn : sequence of Picture, optional
+        The report's plots where they are drawn already.
 
     Returns
     -------
@@ -52,10 +58,11 @@ def run_page(
     KeyError
         If the report has no ``title``, ``protocol``, ``run`` or ``sets``.
     """
-    drawn = {}
-    for item in pictures(report, tables, log):
-        shown = picture(png(item.figure), item.alt, item.caption)
-        drawn.setdefault((item.set, item.section), []).append(shown)
+    shown: dict[tuple[str, str], list] = {}
+    for item in pictures(report, tables, log) if drawn is None else drawn:
+        shown.setdefault((item.set, item.section), []).append(
+            picture(item.png, item.alt, item.caption)
+        )
     sets = report["sets"]
     whole = report.get("comparison") or {}
     parts = [
@@ -71,11 +78,11 @@ def run_page(
         scale, note = scale_of(report), "There are no predictions to draw."
         if name in tables:
             note = without_sphere(tables[name], scale)
-        pieces = {section: shown for (of, section), shown in drawn.items() if of == name}
+        pieces = {section: items for (of, section), items in shown.items() if of == name}
         parts.append(set_section(name, evaluation, pieces, note))
     if log is not None:
         parts.append(
-            element("section", element("h2", "Training"), *drawn["", "training"], id="training")
+            element("section", element("h2", "Training"), *shown["", "training"], id="training")
         )
     parts.append(_facts("Protocol", report["protocol"], "protocol"))
     parts.append(_facts("Run", report["run"], "run"))
@@ -89,12 +96,14 @@ def write_plots(
     tables: Mapping[str, pd.DataFrame],
     folder: Path,
     log: Mapping | None = None,
+    *,
+    drawn: Sequence[Picture] | None = None,
 ) -> list[Path]:
     """Write every plot of a report as PNG and PDF.
 
     Arguments
     ---------
-    report, tables, log
+    report, tables, log, drawn
         As for :func:`run_page`.
     folder : path
         Made where it is missing. Characters of a set's name that a file name should not have become
@@ -113,10 +122,10 @@ def write_plots(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for item in pictures(report, tables, log):
-        for save, ending in ((png, "png"), (pdf, "pdf")):
+    for item in pictures(report, tables, log) if drawn is None else drawn:
+        for ending in ("png", "pdf"):
             path = folder / f"{anchor(item.name)}.{ending}"
-            path.write_bytes(save(item.figure))
+            path.write_bytes(item.png if ending == "png" else pdf(item.figure))
             written.append(path)
     return written
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,11 @@ class Picture:
     figure: Figure
     caption: str
     alt: str
+
+    @cached_property
+    def png(self) -> bytes:
+        """The plot as PNG, rendered once however often it is shown."""
+        return plots.png(self.figure)
 
 
 def pictures(
