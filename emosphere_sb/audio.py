@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # models that run without torch read with this module
+    from torch import Tensor
 
 SAMPLE_RATE = 16000
 
@@ -24,6 +26,37 @@ def read_audio(
 ) -> Tensor:
     """Read (part of) a file, mixed to mono and resampled to 16 kHz.
 
+    Arguments
+    ---------
+    path, start, seconds
+        See :func:`read_mono`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (samples,), float32.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read or holds no samples, naming it.
+    """
+    import torch
+
+    samples, rate = read_mono(path, start=start, seconds=seconds)
+    mono = torch.from_numpy(samples)
+    if rate == SAMPLE_RATE:
+        return mono
+    from torchaudio.functional import resample
+
+    return resample(mono, rate, SAMPLE_RATE)
+
+
+def read_mono(
+    path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
+) -> tuple[np.ndarray, int]:
+    """Read (part of) a file at its own rate, mixed to mono.
+
     Only the wanted part is read: the file is sought, not loaded and cut.
 
     Arguments
@@ -37,8 +70,8 @@ def read_audio(
 
     Returns
     -------
-    torch.Tensor
-        Shape (samples,), float32.
+    tuple
+        Samples, numpy.ndarray of shape (samples,), float32, and their rate in Hz.
 
     Raises
     ------
@@ -58,9 +91,4 @@ def read_audio(
         ) from error
     if not len(samples):
         raise AudioError(f"Audio file {path} has no samples from second {start:g} on.")
-    mono = torch.from_numpy(samples.mean(axis=1, dtype=np.float32))
-    if rate == SAMPLE_RATE:
-        return mono
-    from torchaudio.functional import resample
-
-    return resample(mono, rate, SAMPLE_RATE)
+    return samples.mean(axis=1, dtype=np.float32), rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -11,6 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
+
+from emosphere_sb.digests import digest_of
+
+__all__ = ["FULL", "MAKE_ROOM", "digest_of", "force", "held", "write_whole"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +54,6 @@ def force(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    whole = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(2**22):
-            whole.update(piece)
-    return whole.hexdigest()
 
 
 @contextmanager

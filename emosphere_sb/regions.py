@@ -8,17 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emosphere_sb.geometry import to_cartesian, to_spherical
+from emosphere_sb.geometry import to_cartesian
+from emosphere_sb.region_grid import OCTANTS, STEPS, RegionGrid
 
-STEPS = (180, 90, 60, 45, 30)
-"""Angles, in degrees, into which the sphere can be cut."""
-
-OCTANTS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
-"""The published names of the regions at 90 degrees, in the order of their indices."""
-
-# (valence half, quarter of azimuth) -> index of the published octant; rows +V and -V,
-# columns +A+D, -A+D, -A-D, +A-D
-_OCTANT_GRID = ((0, 1, 5, 4), (3, 2, 6, 7))
+__all__ = ["OCTANTS", "STEPS", "SphericalRegions"]
 
 
 class SphericalRegions:
@@ -80,25 +73,15 @@ class SphericalRegions:
     """
 
     def __init__(self, step: int = 90, centre_radius: float = 0.0) -> None:
-        if step not in STEPS:
-            raise ValueError(
-                f"The step must be one of {', '.join(map(str, STEPS))} degrees; found {step!r}."
-            )
-        if not 0.0 <= centre_radius < math.sqrt(3):
-            raise ValueError(
-                "centre_radius must be at least 0 (no centre region) and below sqrt 3, the "
-                f"farthest corner of the cube; found {centre_radius!r}."
-            )
-        self.step = int(step)
-        self.centre_radius = float(centre_radius)
-        self._grid = self._index_grid()
-        self.names, self.descriptions = self._labels()
+        self._cut = RegionGrid(step, centre_radius)
+        self.step, self.centre_radius = self._cut.step, self._cut.centre_radius
+        self.names, self.descriptions = self._cut.names, self._cut.descriptions
         self.centres = self._directions()
         self.solid_angles = self._areas()
         self.neighbours = self._adjacency()
 
     def __len__(self) -> int:
-        return self._grid.numel() + (self.centre_radius > 0)
+        return len(self._cut)
 
     def __repr__(self) -> str:
         return f"SphericalRegions(step={self.step}, centre_radius={self.centre_radius:g})"
@@ -122,16 +105,7 @@ class SphericalRegions:
             If the last axis does not have three entries.
         """
         vad = torch.as_tensor(vad, dtype=torch.float64).detach()
-        radius, azimuth, polar = to_spherical(vad)
-        known = vad.isfinite().all(dim=-1)
-        if self.step == 90:
-            ring, column = self._signs(vad)
-        else:
-            ring, column = self._intervals(azimuth, polar)
-        index = self._grid.to(vad.device)[ring.where(known, 0), column.where(known, 0)]
-        if self.centre_radius > 0:
-            index = index.masked_fill(radius < self.centre_radius, self._grid.numel())
-        return index.masked_fill(~known, -1)
+        return torch.from_numpy(self._cut.assign(vad.cpu().numpy())).to(vad.device)
 
     def soft_targets(self, vad: Any, concentration: float) -> Tensor:
         r"""Targets that fall with the angle between a point and the centre of a region.
@@ -190,58 +164,9 @@ class SphericalRegions:
         targets = targets.masked_fill((index < 0).unsqueeze(-1), 0.0)
         return targets if vad.dtype == torch.float64 else targets.float()
 
-    def _index_grid(self) -> Tensor:
-        """Indices by ring and column, shape (180/step, 360/step)."""
-        if self.step == 90:
-            return torch.tensor(_OCTANT_GRID)
-        rings, columns = 180 // self.step, 360 // self.step
-        return torch.arange(rings * columns).view(rings, columns)
-
-    @staticmethod
-    def _signs(vad: Tensor) -> tuple[Tensor, Tensor]:
-        """Ring and column under the published sign rule."""
-        valence, arousal, dominance = (vad < 0).unbind(-1)
-        return valence.long(), torch.where(dominance, 3 - arousal.long(), arousal.long())
-
-    def _intervals(self, azimuth: Tensor, polar: Tensor) -> tuple[Tensor, Tensor]:
-        """Ring and column by the borders of the class docstring."""
-        rings, columns = self._grid.shape
-        # floor before the remainder: 360 added to a tiny negative azimuth would round to 360
-        column = (azimuth.rad2deg() / self.step).floor().nan_to_num().long().remainder(columns)
-        ring = (polar.rad2deg() / self.step).ceil().nan_to_num().long() - 1
-        return ring.clamp(0, rings - 1), column
-
-    def _cells(self) -> list[tuple[int, int, int]]:
-        """(index, polar angle, azimuth) of every cell, lower borders in degrees, by index."""
-        rings, columns = self._grid.shape
-        return sorted(
-            (int(self._grid[i, j]), i * self.step, j * self.step)
-            for i in range(rings)
-            for j in range(columns)
-        )
-
-    def _labels(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        if self.step == 90:
-            names = list(OCTANTS)
-            descriptions = [
-                f"{OCTANTS[k]} ({'-' if polar else '+'}V "
-                f"{'-' if azimuth in (90, 180) else '+'}A {'-' if azimuth >= 180 else '+'}D)"
-                for k, polar, azimuth in self._cells()
-            ]
-        else:
-            names = [f"p{polar:03d}a{azimuth:03d}" for _, polar, azimuth in self._cells()]
-            descriptions = [
-                f"polar {i}-{i + self.step}, azimuth {j}-{j + self.step} degrees"
-                for _, i, j in self._cells()
-            ]
-        if self.centre_radius > 0:
-            names.append("centre")
-            descriptions.append(f"centre (radius below {self.centre_radius:g})")
-        return tuple(names), tuple(descriptions)
-
     def _directions(self) -> Tensor:
         """Unit vectors to the middle of each cell, by index."""
-        cells = torch.tensor([cell[1:] for cell in self._cells()], dtype=torch.float64)
+        cells = torch.tensor([cell[1:] for cell in self._cut.cells()], dtype=torch.float64)
         polar, azimuth = (cells + self.step / 2).deg2rad().unbind(-1)
         if self.step == 90:
             # the angle between +V and (1, 1, 1): an octant treats its three dimensions alike
@@ -255,7 +180,7 @@ class SphericalRegions:
         width = math.radians(self.step)
         areas = [
             width * (math.cos(math.radians(polar)) - math.cos(math.radians(polar) + width))
-            for _, polar, _ in self._cells()
+            for _, polar, _ in self._cut.cells()
         ]
         return self._with_centre(
             torch.tensor(areas, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
@@ -265,7 +190,7 @@ class SphericalRegions:
         return torch.cat([table, centre]) if self.centre_radius > 0 else table
 
     def _adjacency(self) -> list[set[int]]:
-        grid = self._grid
+        grid = torch.from_numpy(self._cut.indices)
         pairs = torch.cat(
             [
                 torch.stack([grid, grid.roll(1, dims=1)]).flatten(1),  # along a ring, which closes

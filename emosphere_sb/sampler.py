@@ -7,6 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
+from emosphere_sb.batches import by_length, cut
+
+__all__ = ["PooledBatchSampler", "by_length", "cut"]
+
 
 class PooledBatchSampler(Sampler[list[int]]):
     """Effective batches of similar lengths whose order is a pure function of (seed, epoch).
@@ -91,27 +95,3 @@ class PooledBatchSampler(Sampler[list[int]]):
             chance.shuffle(batches)
             remainder.sort(key=lambda index: -self.durations[index])
         return batches + ([remainder] if remainder else [])
-
-
-def cut(order: list[int], size: int) -> list[list[int]]:
-    """Consecutive pieces of ``size``, the last one as long as is left."""
-    return [order[first : first + size] for first in range(0, len(order), size)]
-
-
-def by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
-    """All utterances, longest first, cut into batches (evaluation).
-
-    Raises
-    ------
-    ValueError
-        If a batch would hold less than one utterance.
-
-    Example
-    -------
-    >>> by_length([1.0, 3.0, 2.0], 2)
-    [[1, 2], [0]]
-    """
-    if batch_size < 1:
-        raise ValueError(f"eval_batch must be at least 1 utterance; found {batch_size}.")
-    order = sorted(range(len(durations)), key=lambda index: -durations[index])
-    return cut(order, batch_size)

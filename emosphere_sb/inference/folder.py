@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.files import digest_of, write_whole
+from emosphere_sb.digests import digest_of
 
 CONFIGURATION = "emosphere.json"
 BACKBONE = "backbone.json"
@@ -35,6 +35,8 @@ FORMAT = 1
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Plain data, readable by people."""
+    from emosphere_sb.files import write_whole  # which needs more than reading does
+
     write_whole(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
 
