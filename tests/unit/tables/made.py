@@ -27,8 +27,8 @@ def make_table(**changes):
     return Table(**{**facts, **changes})
 
 
-def make_row(name="r", row="", options=None, corpus=None):
-    return Row(name, (name,), row, options or {}, corpus, ())
+def make_row(name="r", row="", options=None, corpus=None, published=()):
+    return Row(name, (name,), row, options or {}, corpus, published)
 
 
 def make_group(corpus="MSP-Podcast", name="test1", *, tested_on=None, elsewhere=None, folds=1, **o):
