@@ -1,0 +1,246 @@
+"""``emosphere table`` on real runs: made once, interrupted, damaged, and with one that fails."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emosphere_sb.tables.command import run
+from emosphere_sb.tables.launcher import SCREEN
+
+TABLES = """
+kept:
+    caption: Two runs, one of them under two names
+    row: smoke
+    seeds: [1]
+    groups: [{corpus: MSP-Podcast, set: test1}]
+    columns: [valence, arousal, dominance, mean]
+    labels: [model]
+    reference: plain
+    rows:
+        plain: {}
+        octants: {row: regions_90}
+        mean pooling: {row: mean_pooling}
+failing:
+    caption: One run fails
+    row: smoke
+    seeds: [1]
+    groups: [{corpus: MSP-Podcast, set: test1}]
+    columns: [mean]
+    labels: [model]
+    reference: plain
+    rows:
+        too deep: {options: {layers: 99}}
+        plain: {}
+        one epoch: {options: {number_of_epochs: 1}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(root, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the same sums however many runs go on
+
+
+@pytest.fixture(scope="module")
+def command(smoke_corpus, tmp_path_factory):
+    """Words of the command for a table and a folder of results."""
+    file = tmp_path_factory.mktemp("own") / "tables.yaml"
+    file.write_text(TABLES, encoding="utf-8")
+
+    def words(results: Path, *more: str, table="kept") -> list[str]:
+        folders = [f"--data_folder={smoke_corpus}", f"--results_folder={results}"]
+        return [table, f"--tables={file}", *folders, "--device=cpu", "--resamples=99", *more]
+
+    return words
+
+
+def start(words: list[str], root: Path) -> subprocess.Popen:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "emosphere_sb.cli", "table", *words], cwd=root, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(command, root, tmp_path_factory):
+    """Results of a table that was left alone, and what it said."""
+    results = tmp_path_factory.mktemp("whole")
+    process = start(command(results, "--jobs=2"), root)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    return results, said
+
+
+@pytest.fixture
+def results(whole, tmp_path) -> Path:
+    """A copy of them."""
+    return Path(shutil.copytree(whole[0], tmp_path / "results"))
+
+
+def runs_of(results: Path) -> list[Path]:
+    return sorted((results / "tables" / "runs" / "MSP-Podcast").iterdir())
+
+
+def predictions_of(results: Path) -> dict[str, bytes]:
+    found = {
+        f"{folder.name}/{path.name}": path.read_bytes()
+        for folder in runs_of(results)
+        for path in folder.glob("predictions/*.csv")
+    }
+    assert found
+    return found
+
+
+def lines_of(results: Path, table="kept") -> list[dict]:
+    with open(results / "tables" / f"{table}.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def markdown_of(results: Path, table="kept") -> list[str]:
+    """The lines of figures."""
+    text = (results / "tables" / f"{table}.md").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+def figures_of(results: Path) -> list[tuple]:
+    names = (
+        "row",
+        "set",
+        "seed",
+        "status",
+        "valence",
+        "arousal",
+        "dominance",
+        "mean",
+        "head_epoch",
+    )
+    return [tuple(line[name] for name in names) for line in lines_of(results)]
+
+
+def processes_of(results: Path) -> list[int]:
+    """Processes that have something to do with these results."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if str(results).encode() in words and int(path.parent.name) != os.getpid():
+            found.append(int(path.parent.name))
+    return found
+
+
+def wait_until(holds, process=None) -> None:
+    """Generous: it ends a test that would hang, and asserts no time."""
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end
+        assert process is None or process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+
+
+def test_a_table_is_made_and_equal_rows_are_one_run(whole):
+    results, said = whole
+    assert "2 runs for kept: 0 finished, 2 to run" in said
+    assert len(runs_of(results)) == 2
+    plain, octants, pooled = lines_of(results)
+    assert plain["run_folder"] == octants["run_folder"] != pooled["run_folder"]
+    assert plain["mean"] == octants["mean"] != pooled["mean"]
+    assert [line["status"] for line in (plain, octants, pooled)] == ["finished"] * 3
+    shown = [re.sub(r"[*\\ ]", "", line).split("|")[2:6] for line in markdown_of(results)[2:]]
+    assert shown[0] == shown[1]
+    for figures, line in zip(shown, (plain, octants, pooled), strict=True):
+        named = [float(line[name]) for name in ("valence", "arousal", "dominance", "mean")]
+        assert [float(text) for text in figures] == pytest.approx(named, abs=5e-4)
+    assert "SYNTHETIC SPEECH" in said
+
+
+def test_a_finished_table_runs_nothing(whole, results, command, capsys):
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*") if "runs" in path.parts}
+    assert len(before) > 20
+    assert run(command(results)) == 0
+    after = {path: path.stat().st_mtime_ns for path in results.rglob("*") if "runs" in path.parts}
+    assert after == before
+    assert markdown_of(results) == markdown_of(whole[0])
+    assert "[a]" not in capsys.readouterr().out
+
+
+def test_a_table_that_is_killed_twice_ends_as_one_that_was_left_alone(
+    whole, command, root, tmp_path
+):
+    results = tmp_path / "killed"
+
+    def epochs() -> int:
+        logs = results.glob("tables/runs/MSP-Podcast/*/train_log.txt")
+        return sum(path.read_text(encoding="utf-8").count("epoch: ") for path in logs)
+
+    # At once with all that it has started, in the first run.
+    process = start(command(results), root)
+    wait_until(lambda: epochs() >= 1, process)
+    for number in processes_of(results):
+        os.kill(number, signal.SIGKILL)
+    process.communicate()
+    assert not processes_of(results)
+    assert not list(results.rglob("metrics.json"))
+
+    # Alone, in the second run, which must end with it.
+    process = start(command(results), root)
+    wait_until(lambda: list(results.rglob("metrics.json")) and epochs() >= 3, process)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not processes_of(results))
+    assert len(list(results.rglob("metrics.json"))) == 1
+    assert not (results / "tables" / "kept.md").exists()
+
+    process = start(command(results), root)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert "2 runs for kept: 1 finished, 1 to run" in said
+    assert predictions_of(results) == predictions_of(whole[0])
+    assert figures_of(results) == figures_of(whole[0])
+    assert markdown_of(results) == markdown_of(whole[0])
+    assert not processes_of(results)
+
+
+def test_predictions_that_are_gone_are_marked_and_can_be_mended(whole, results, command, capsys):
+    plain, _, pooled = lines_of(results)
+    name = Path(pooled["run_folder"]).name
+    gone = results / "tables" / "runs" / "MSP-Podcast" / name / "predictions" / "test1.csv"
+    gone.unlink()
+    assert run(command(results)) == 1
+    captured = capsys.readouterr()
+    assert "[a] seed 1: damaged: predictions/test1.csv is gone" in captured.out
+    assert "--mend" in captured.err
+    assert markdown_of(results)[-1] == "| mean pooling | – [a] | – [a] | – [a] | – [a] |"
+    assert lines_of(results)[0]["mean"] == plain["mean"]
+    assert not gone.exists()  # nothing is run again that nobody has asked for
+
+    assert run(command(results, "--mend")) == 0
+    assert predictions_of(results) == predictions_of(whole[0])
+    assert figures_of(results) == figures_of(whole[0])
+
+
+def test_a_run_that_fails_is_marked_and_the_others_go_on(results, command, capsys):
+    assert run(command(results, table="failing")) == 1
+    captured = capsys.readouterr()
+    failed, plain, short = lines_of(results, "failing")
+    assert failed["status"].startswith("failed: exit status 2: error: ")
+    assert "99" in failed["status"] and failed["mean"] == ""
+    screen = Path(failed["run_folder"]) / SCREEN
+    assert str(screen) in failed["status"] and "99" in screen.read_text(encoding="utf-8")
+    assert (plain["status"], short["status"]) == ("finished", "finished")
+    logs = [Path(line["run_folder"]) / "train_log.txt" for line in (plain, short)]
+    assert [path.read_text(encoding="utf-8").count("epoch: ") for path in logs] == [2, 1]
+    assert "[a] seed 1: failed: exit status 2: error: " in captured.out
+    assert markdown_of(results, "failing")[2] == "| too deep | – [a] |"
+    assert "1 runs are marked" in captured.err
