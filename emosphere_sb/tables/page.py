@@ -173,7 +173,8 @@ def _notes(found: Collected) -> Iterator[str]:
         yield (
             f"Stars: difference from “{table.reference}”, paired bootstrap on the same utterances "
             f"({found.resamples:,} resamples{f' of {over}' if over else ''}; mean over seeds under "
-            f"one resample), Holm over the rows: * p < .05, ** p < .01, *** p < .001."
+            f"one resample), Holm over the rows: * p < .05, ** p < .01, *** p < .001. Other seeds "
+            f"may say otherwise: the deviation tells."
         )
     yield from dict.fromkeys(e.interval["note"] for e in entries if e.interval.get("note"))
     if any(row.published for row in table.rows):

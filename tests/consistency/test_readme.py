@@ -99,6 +99,8 @@ def test_links_between_files_lead_somewhere(root):
         ("sorting", "--sort_pool=0"),
         ("feature-cache", "cache / memory"),
         ("whisper-padding", "difference"),
+        ("tables", "SYNTHETIC SPEECH"),
+        ("coverage", "false alarms"),
     ],
 )
 def test_generated_figures_are_there_with_what_made_them(root, name, figure):
