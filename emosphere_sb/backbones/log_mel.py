@@ -8,7 +8,9 @@ in float32 the rounding of loud bands reaches the quiet ones.
 
 from __future__ import annotations
 
+import json
 import logging
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -223,9 +225,9 @@ def extractor_for(model: nn.Module, source: str):
         A model of transformers, for its configuration.
     source : str
         Where it came from: a hub name or folder, whose ``preprocessor_config.json`` (or
-        ``processor_config.json``) is read, or a bare ``.json`` configuration, which has none. Where
-        there is none, transformers' defaults with the model's number of bands are taken, and the
-        log says so.
+        ``processor_config.json``) is read, or a bare ``.json`` configuration, beside which a
+        ``preprocessor_config.json`` may lie, as in a released model. Where there is none,
+        transformers' defaults with the model's number of bands are taken, and the log says so.
 
     Returns
     -------
@@ -255,7 +257,9 @@ def extractor_for(model: nn.Module, source: str):
     try:
         # AutoFeatureExtractor would read a bare configuration as if it were the preprocessor's.
         bare = source.endswith(".json")
-        if not bare and any(
+        if bare and (beside := Path(source).with_name("preprocessor_config.json")).is_file():
+            extractor = _from_file(beside, kind)
+        elif not bare and any(
             cached_file(source, name, _raise_exceptions_for_missing_entries=False)
             for name in ("preprocessor_config.json", "processor_config.json")
         ):
@@ -268,12 +272,21 @@ def extractor_for(model: nn.Module, source: str):
                 source, kind.__name__, bins,
             )  # fmt: skip
             extractor = kind(**defaults)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"The preprocessor_config.json of backbone {source!r} could not be used: {error}"
         ) from error
     _check(extractor, kind, bins, source)
     return extractor
+
+
+def _from_file(path: Path, kind: type):
+    """An extractor from one file, and from nothing else that lies or is named there."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    named = settings.pop("feature_extractor_type", kind.__name__)
+    if named != kind.__name__:
+        raise ValueError(f"it names a {named}, the model wants a {kind.__name__}")
+    return kind.from_dict(settings)
 
 
 def _check(extractor, kind: type, bins: int, source: str) -> None:

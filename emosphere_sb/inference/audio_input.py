@@ -20,6 +20,10 @@ SILENT = 1e-4
 """Root mean square, of full scale 1, below which a file is called silent (-80 dB)."""
 CLIPPED = 0.001
 """Share of samples at full scale above which a file is called clipped."""
+BEYOND = 2.0
+"""Level, of full scale 1, above which a signal has another full scale than it should."""
+LONGEST = 600.0
+"""Seconds that are heard in one piece at the most: attention's memory grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,16 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
     AudioError
         If it is no audio file that libsndfile reads, is empty, or has an impossible rate.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     if os.path.isdir(name):
         raise AudioError(f"{name} is a folder, not an audio file.")
+    if not os.path.exists(name):
+        raise AudioError(f"There is no file {name}.")
+    if not os.path.isfile(name):
+        raise AudioError(f"{name} must be a regular file: a pipe or a device cannot be sought in.")
     try:
         about = soundfile.info(name)
     except (OSError, TypeError, soundfile.SoundFileError) as error:
-        if not os.path.exists(name):
-            raise AudioError(f"There is no file {name}.") from error
         reason = str(error).removeprefix(f"Error opening {name!r}: ")
         raise AudioError(
             f"{name} is no audio file that libsndfile {soundfile.__libsndfile_version__} reads "
@@ -107,8 +113,8 @@ def hear_file(
     try:
         signal = read_audio(path, start=start, seconds=seconds)
     except AudioError as error:  # its advice is for a prepared corpus
-        raise AudioError(f"{os.fspath(path)} cannot be read: {_cause(error)}") from error
-    return _heard(os.fspath(path), signal, duration, start)
+        raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
+    return _heard(os.fsdecode(path), signal, duration, start)
 
 
 def hear_array(
@@ -120,7 +126,7 @@ def hear_array(
     ---------
     samples : array_like or torch.Tensor
         Shape (samples,), or two-dimensional with the shorter axis for channels. Floats are taken
-        with full scale 1, integers by their type's range.
+        with full scale 1, integers of up to 32 bits by their type's range.
     sampling_rate : int
         In Hz.
     source : str
@@ -133,37 +139,70 @@ def hear_array(
     AudioError
         If the shape, the type or the rate cannot be audio, or samples are not finite.
     """
-    if sampling_rate is None or not RATES[0] <= sampling_rate <= RATES[1]:
+    rate = _rate(sampling_rate)
+    array = _numbers(samples, source)
+    time = int(np.argmax(array.shape))
+    duration = array.shape[time] / rate
+    if seconds is not None:
+        array = array[(slice(None),) * time + (slice(round(seconds * rate)),)]
+    array = _full_scale_one(array)
+    if array.ndim == 2:
+        array = array.mean(axis=1 - time)
+    signal = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    if rate != SAMPLE_RATE:
+        from torchaudio.functional import resample
+
+        signal = resample(signal, rate, SAMPLE_RATE)
+    return _heard(source, signal, duration, 0.0)
+
+
+def _rate(given: Any) -> int:
+    try:
+        rate = int(given)
+    except (TypeError, ValueError, OverflowError):
+        rate = -1
+    if rate != given or not RATES[0] <= rate <= RATES[1]:
         raise AudioError(
-            f"An array needs its sampling_rate, between {RATES[0]:,} and {RATES[1]:,} Hz; found "
-            f"{sampling_rate}."
+            f"An array needs its sampling_rate, a whole number between {RATES[0]:,} and "
+            f"{RATES[1]:,} Hz; found {given!r}."
         )
-    array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
+    return rate
+
+
+def _numbers(samples: Any, source: str) -> np.ndarray:
+    if isinstance(samples, Tensor):
+        samples = samples.detach().cpu()
+        # numpy has no bfloat16
+        samples = (samples.float() if samples.is_floating_point() else samples).numpy()
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:  # lists of several lengths
+        raise AudioError(f"{source} is no array: {error}") from error
     if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or not array.size:
         raise AudioError(
             f"{source} must be numbers of shape (samples,) or (channels, samples); found "
             f"{array.dtype} of shape {array.shape}."
         )
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 4:
+        raise AudioError(
+            f"{source} must be floats with full scale 1, or integers of up to 32 bits, whose type "
+            f"says what full scale is; found {array.dtype}. Convert it: array.astype('int16') for "
+            f"16-bit audio."
+        )
+    return array
+
+
+def _full_scale_one(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "u":
         middle = (np.iinfo(array.dtype).max + 1) / 2
-        array = (array.astype(np.float64) - middle) / middle
-    elif array.dtype.kind == "i":
-        array = array.astype(np.float64) / (np.iinfo(array.dtype).max + 1.0)
-    if array.ndim == 2:
-        array = array.mean(axis=int(np.argmin(array.shape)))
-    signal = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    duration = len(signal) / sampling_rate
-    if seconds is not None:
-        signal = signal[: round(seconds * sampling_rate)]
-    if sampling_rate != SAMPLE_RATE:
-        from torchaudio.functional import resample
-
-        signal = resample(signal, int(sampling_rate), SAMPLE_RATE)
-    return _heard(source, signal, duration, 0.0)
+        return (array.astype(np.float64) - middle) / middle
+    if array.dtype.kind == "i":
+        return array.astype(np.float64) / (np.iinfo(array.dtype).max + 1.0)
+    return array
 
 
 def warnings_of(signal: Tensor) -> tuple[str, ...]:
-    """What is odd about a signal: silence, clipping.
+    """What is odd about a signal: silence, clipping, another full scale than 1.
 
     Example
     -------
@@ -175,8 +214,10 @@ def warnings_of(signal: Tensor) -> tuple[str, ...]:
     found = []
     if float(signal.square().mean().sqrt()) < SILENT:
         found.append("silent")
+    if (peak := float(signal.abs().max())) > BEYOND:
+        found.append(f"a peak of {peak:.4g} where full scale is 1")
     # 16-bit full scale is 32767 / 32768
-    if float((signal.abs() >= 0.99996).float().mean()) > CLIPPED:
+    elif float((signal.abs() >= 0.99996).float().mean()) > CLIPPED:
         found.append("clipped")
     return tuple(found)
 
@@ -195,6 +236,30 @@ def refuse_short(heard: Sequence[Heard], shortest: int) -> None:
                 f"{item.source} must have at least {shortest / SAMPLE_RATE:g} s to be heard; found "
                 f"{len(item.signal) / SAMPLE_RATE:.4f} s."
             )
+
+
+def refuse_long(source: str, seconds: float, most: float) -> None:
+    """Refuse what is longer than can be heard in one piece, before it is read.
+
+    Arguments
+    ---------
+    source : str
+        Its name.
+    seconds : float
+        What is to be heard of it.
+    most : float
+        The model's own limit, or :data:`LONGEST`.
+
+    Raises
+    ------
+    AudioError
+        Saying what to do.
+    """
+    if seconds > most + 1 / SAMPLE_RATE:
+        raise AudioError(
+            f"{source} must have at most {most:g} s to be heard in one piece; found {seconds:.1f} "
+            f"s. Take windows (emosphere timeline, or predict with a window), or set max_seconds."
+        )
 
 
 def _heard(source: str, signal: Tensor, duration: float, start: float) -> Heard:

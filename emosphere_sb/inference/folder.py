@@ -49,6 +49,9 @@ def seal(folder: Path) -> None:
 def check_seal(folder: Path) -> None:
     """See that a folder holds what was released.
 
+    It finds damage and careless changes. Whoever changes a file on purpose can write its checksum
+    anew: against that, get the model from where you trust its owner.
+
     Raises
     ------
     ValueError
@@ -62,7 +65,16 @@ def check_seal(folder: Path) -> None:
             f"is missing (found {', '.join(there[:8]) or 'nothing'}). `emosphere release RUN OUT` "
             f"writes one; a folder of checkpoints (save/) is none."
         )
-    for name, digest in read_json(folder / CHECKSUMS).items():
+    listed = read_json(folder / CHECKSUMS)
+    read = [CONFIGURATION, BACKBONE, WEIGHTS]
+    read += [PREPROCESSOR] if (folder / PREPROCESSOR).exists() else []
+    for name in read:  # whatever else lies there is not read, and may come and go
+        if name not in listed:
+            raise ValueError(
+                f"{folder / CHECKSUMS} must list {name}, which the model is made of; it does not. "
+                f"The file was put there by somebody. Get the model again."
+            )
+    for name, digest in listed.items():
         path = folder / os.path.basename(name)
         if not path.is_file():
             raise ValueError(f"{path} is missing: the model is damaged. Get it again.")
@@ -71,10 +83,6 @@ def check_seal(folder: Path) -> None:
                 f"{path} is not the file that was released (its SHA-256 is another one than "
                 f"{CHECKSUMS} says): damaged, or changed by somebody. Get the model again."
             )
-    listed = read_json(folder / CHECKSUMS)
-    for name in (CONFIGURATION, BACKBONE, WEIGHTS):
-        if name not in listed:
-            raise ValueError(f"{folder / CHECKSUMS} must list {name}; it does not.")
 
 
 def read_json(path: Path) -> dict[str, Any]:

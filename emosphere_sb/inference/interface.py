@@ -12,9 +12,17 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
-from emosphere_sb.audio import AudioError
+from emosphere_sb.audio import SAMPLE_RATE, AudioError
 from emosphere_sb.geometry import to_spherical
-from emosphere_sb.inference.audio_input import Heard, header, hear_array, hear_file, refuse_short
+from emosphere_sb.inference.audio_input import (
+    LONGEST,
+    Heard,
+    header,
+    hear_array,
+    hear_file,
+    refuse_long,
+    refuse_short,
+)
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.released import About, Outcome, evaluation_mode
 from emosphere_sb.sampler import by_length
@@ -47,8 +55,7 @@ class EmoSphere(Pretrained):
     MODULES_NEEDED = ("model",)
 
     def __init__(self, model: nn.Module, about: About, device: str | None = None):
-        options = {"device": device or ("cuda" if torch.cuda.is_available() else "cpu")}
-        super().__init__({"model": evaluation_mode(model)}, {}, options)
+        super().__init__({"model": evaluation_mode(model)}, {}, {"device": usable(device)})
         self.about = about
         self._regions = about.regions
 
@@ -77,11 +84,12 @@ class EmoSphere(Pretrained):
         Raises
         ------
         ValueError
-            If it is no model that is known, is damaged, or its files are not those of its
-            checksums.
+            If it is no model that is known, is damaged, its files are not those of its checksums,
+            or there is no such device.
         """
         from emosphere_sb.inference.loading import load
 
+        device = usable(device)  # before anything is downloaded
         model, about = load(source, revision=revision, savedir=savedir)
         return cls(model, about, device)
 
@@ -107,21 +115,22 @@ class EmoSphere(Pretrained):
         savedir, revision
             As for :meth:`from_pretrained`.
         run_opts : mapping, optional
-            ``device`` is read.
+            ``device``; SpeechBrain's others do nothing here.
 
         Raises
         ------
         ValueError
             If something is given that would change nothing, or as :meth:`from_pretrained`.
         """
-        given = [name for name, value in unused.items() if value]
+        run_opts = dict(run_opts or {})
+        device = run_opts.pop("device", None)
+        given = [name for name, value in {**unused, **run_opts}.items() if value]
         if hparams_file is not None or given:
             names = ", ".join(given or ["hparams_file"])
             raise ValueError(
                 f"A released model is plain data: {names} would do nothing; leave it out. Settings "
                 f"belong to predict()."
             )
-        device = (run_opts or {}).get("device")
         return cls.from_pretrained(source, device=device, revision=revision, savedir=savedir)
 
     # --- asking ------------------------------------------------------------------------------
@@ -149,7 +158,8 @@ class EmoSphere(Pretrained):
             Utterances that run together. It changes no figure by more than 1e-5.
         max_seconds : float, None or ``evaluation``
             Longer utterances are cut to this; the default is the cut of the model's evaluation,
-            ``None`` hears everything. For long recordings take
+            ``None`` hears everything, of up to ten minutes or what the model can hear (Whisper:
+            30 s); what is longer is refused. For long recordings take
             :func:`emosphere_sb.inference.timeline.timeline`.
         words : int
             How many of the nearest emotion words to give.
@@ -208,10 +218,13 @@ class EmoSphere(Pretrained):
                 f"The model {self.about.name} knows no emotion words: it was released without a "
                 f"training set that has them."
             )
-        if batch_size < 1 or chunk < 1:
+        if batch_size < 1 or chunk < 1 or words < 0:
             raise ValueError(
-                f"batch_size and chunk must be at least 1; found {batch_size}, {chunk}."
+                f"batch_size and chunk must be at least 1, words at least 0; found {batch_size}, "
+                f"{chunk}, {words}."
             )
+        if _is_path(audio):  # which would be taken letter by letter
+            raise ValueError(f"predict_each takes a list; found {audio!r}. Write [{audio!r}].")
         for first in range(0, len(audio), chunk):
             part = list(enumerate(audio[first : first + chunk], start=first))
             yield from self._chunk(part, sampling_rate, batch_size, limit, words)
@@ -271,9 +284,20 @@ class EmoSphere(Pretrained):
     def _limit(self, max_seconds: float | str | None) -> float | None:
         if max_seconds == "evaluation":
             return self.about.max_seconds
-        if max_seconds is not None and not max_seconds > 0:
-            raise ValueError(f"max_seconds must be above 0, or None; found {max_seconds}.")
-        return max_seconds
+        if max_seconds is None:
+            return None
+        if isinstance(max_seconds, (bool, str)) or not 0 < max_seconds < float("inf"):
+            raise ValueError(
+                f"max_seconds must be a number of seconds above 0, None, or 'evaluation'; found "
+                f"{max_seconds!r}."
+            )
+        return float(max_seconds)
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that may run through the model in one piece."""
+        own = getattr(self.mods.model, "longest", None)
+        return LONGEST if own is None else min(LONGEST, own / SAMPLE_RATE)
 
     def _chunk(
         self, part: Sequence[tuple[int, Any]], rate: int | None, size: int, limit, words: int
@@ -282,7 +306,9 @@ class EmoSphere(Pretrained):
         lengths: dict[int, float] = {}
         for number, item in part:
             try:
-                lengths[number] = _seconds(item, rate, limit)
+                seconds = _seconds(item, rate, limit)
+                refuse_long(_name(item, number), seconds, self._longest)
+                lengths[number] = seconds
             except AudioError as error:
                 answers[number] = error
         numbers, items = list(lengths), dict(part)
@@ -319,8 +345,30 @@ def nearest_words(
     return sorted(distances.items(), key=lambda pair: pair[1])[:count]
 
 
+def usable(device: str | None) -> str:
+    """A device that is there: the one that is named, else a GPU, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the one that is named is not there.
+    """
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"The device {device} cannot be used: {reason}") from error
+    return str(device)
+
+
 def _is_path(item: Any) -> bool:
     return isinstance(item, (str, os.PathLike))
+
+
+def _name(item: Any, number: int) -> str:
+    return os.fsdecode(item) if _is_path(item) else f"array {number}"
 
 
 def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
@@ -328,8 +376,10 @@ def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
     if _is_path(item):
         seconds, _ = header(item)
     else:
-        shape = np.shape(item)
-        seconds = (max(shape) if shape else 0) / (rate or 1)
+        # What has no shape, or no sensible rate, is refused with a reason where it is heard.
+        shape = getattr(item, "shape", ())
+        known = isinstance(rate, (int, float)) and rate > 0
+        seconds = (max(shape) if shape else 0) / (rate if known else 1)
     return seconds if limit is None else min(seconds, limit)
 
 
@@ -337,7 +387,7 @@ def _hear(item: Any, number: int, rate: int | None, limit: float | None) -> Hear
     if _is_path(item):
         heard = hear_file(item, seconds=limit)
     else:
-        heard = hear_array(item, rate, source=f"array {number}", seconds=limit)
+        heard = hear_array(item, rate, source=_name(item, number), seconds=limit)
     if limit is not None and heard.duration > limit:
         cut = f"only the first {limit:g} of {heard.duration:.1f} s were heard"
         return Heard(heard.source, heard.signal, heard.duration, 0.0, (*heard.warnings, cut))

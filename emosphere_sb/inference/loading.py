@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -109,16 +113,71 @@ def load_released(folder: Path) -> tuple[ReleasedModel, About]:
             f"{folder / files.CONFIGURATION} has format {configuration.get('format')}; this "
             f"version reads format {files.FORMAT}. Update emosphere-sb."
         )
+    refuse_code(files.read_json(folder / files.BACKBONE), folder / files.BACKBONE)
     try:
         about, described = About.from_dict(configuration["about"]), configuration["parts"]
-        model = _build(described, folder)
-    except KeyError as error:
-        raise ValueError(f"{folder / files.CONFIGURATION} lacks {error}.") from error
+        with unfilled():
+            model = _build(described, folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{folder / files.CONFIGURATION} does not describe a model: {type(error).__name__}: "
+            f"{error}."
+        ) from error
     _fill(model, read_weights(folder / files.WEIGHTS), folder)
     return evaluation_mode(model), about
 
 
-def _build(described: dict, folder: Path) -> ReleasedModel:
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Modules that are made here get weights that nobody drew: those that are read replace them.
+
+    Drawing them takes longer than all the rest, and would move the caller's random numbers.
+    """
+    try:
+        from transformers.initialization import no_init_weights
+    except ImportError:  # no public name: where it has gone, weights are drawn, which is slower
+        no_init_weights = nullcontext
+    with torch.random.fork_rng(devices=[]), no_init_weights():
+        yield
+
+
+def refuse_code(settings: Mapping[str, Any], path: Path) -> None:
+    """Refuse a configuration of transformers that names code to be fetched and run.
+
+    Arguments
+    ---------
+    settings : mapping
+        As the file holds it.
+    path : Path
+        Of the file, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it, or a mapping in it, names Python files, a quantisation, or an implementation of
+        attention or experts but transformers' own: such a name may be one on the hub.
+
+    Example
+    -------
+    >>> refuse_code({"model_type": "wavlm", "hidden_size": 64}, Path("backbone.json"))
+    >>> refuse_code({"attn_implementation": "someone/kernel"}, Path("backbone.json"))
+    Traceback (most recent call last):
+    ValueError: backbone.json must be plain settings of a model; found attn_implementation: \
+'someone/kernel', which may run code. Do not use this model.
+    """
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            refuse_code(value, path)
+        names_code = key in ("auto_map", "custom_pipelines", "quantization_config")
+        chooses = "implementation" in key or "kernel_config" in key
+        if (names_code and value) or (chooses and value not in (None, "eager", "sdpa")):
+            raise ValueError(
+                f"{path} must be plain settings of a model; found {key}: {value!r}, which may run "
+                f"code. Do not use this model."
+            )
+
+
+def _build(described: Mapping[str, Any], folder: Path) -> ReleasedModel:
     encoder = SSLEncoder(
         str(folder / files.BACKBONE),
         freeze="all",

@@ -56,15 +56,16 @@ def build(description: Mapping[str, Any], allowed) -> nn.Module:
     ValueError
         If the class is not one of those that are allowed, or does not take the arguments.
     """
-    name, arguments = description.get("class"), description.get("arguments")
+    fields = description if isinstance(description, Mapping) else {}
+    name, arguments = fields.get("class"), fields.get("arguments")
     if name not in allowed or not isinstance(arguments, list):
         raise ValueError(
             f"A part of a released model must be one of {', '.join(allowed)} with a list of "
-            f"arguments; found {dict(description)}."
+            f"arguments; found {description!r}."
         )
     try:
         return getattr(lobes, name)(*arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch: sizes that cannot be had
         raise ValueError(f"{name} does not take {arguments}: {error}") from error
 
 

@@ -117,6 +117,11 @@ class ReleasedModel(nn.Module):
         """Samples that an utterance must at least have."""
         return self.encoder.receptive_field
 
+    @property
+    def longest(self) -> int | None:
+        """Samples that an utterance may at most have; ``None``: no limit of the model's own."""
+        return getattr(self.encoder.backbone, "most_samples", None)
+
     def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
         """Predict a padded batch.
 
