@@ -15,6 +15,10 @@ COMMANDS = {
     ),
     "report": ("emosphere_sb.report.command", "figures, intervals and plots of a run or a CSV"),
     "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
+    "demo": (
+        "emosphere_sb.demo_page.command",
+        "a page on this machine to record or drop speech on",
+    ),
 }
 """Name: the module whose ``run(words)`` it is, and what it does in a line."""
 

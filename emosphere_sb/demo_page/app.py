@@ -1,0 +1,165 @@
+"""The page: what it is made of, and what happens when something is recorded or dropped."""
+
+# Annotations are values here, not strings: Gradio reads those of functions inside functions.
+
+import logging
+import os
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from emosphere_sb.audio import AudioError
+from emosphere_sb.demo_page.command import LOOPBACK, exposure
+from emosphere_sb.demo_page.hearing import read
+from emosphere_sb.demo_page.limits import Limits
+from emosphere_sb.demo_page.results import alert, nothing, result
+from emosphere_sb.demo_page.uploads import Uploads
+from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.released import About
+
+logger = logging.getLogger(__name__)
+
+TITLE = "EmoSphere: valence, arousal and dominance from speech"
+WAITING = 16
+"""Recordings that may wait; more are turned away with a message."""
+KEPT = (600, 3600)
+"""Seconds: how often old uploads are looked for, and how old they may become."""
+
+
+def gradio() -> Any:
+    """The module Gradio, which sends nothing to its makers.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
+    try:
+        import gradio
+    except ImportError as error:
+        raise ImportError(
+            f"The page needs Gradio: pip install 'emosphere-sb[page]' ({error})."
+        ) from error
+    return gradio
+
+
+def build(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:
+    """The page, not yet listening.
+
+    Arguments
+    ---------
+    model : EmoSphere
+        Who answers. One recording runs at a time.
+    limits : Limits
+        Of recordings.
+    uploads : Uploads
+        Removes them.
+    host : str
+        Where it will listen: another one than this machine's own is warned of on the page.
+
+    Returns
+    -------
+    gradio.Blocks
+        Its queue takes 16 recordings.
+
+    Raises
+    ------
+    ImportError
+        If Gradio is not installed.
+    """
+    gr = gradio()
+
+    def answer(
+        path: str | None,
+        request: gr.Request,
+        progress=gr.Progress(),  # noqa: B008  Gradio knows it by this default
+    ) -> dict[str, Any]:
+        if path is None:
+            uploads.close(request.session_hash)
+            return nothing()
+        uploads.show(request.session_hash, path)
+        return reply(model, limits, path, lambda share: progress(share, desc="Listening"))
+
+    def leave(request: gr.Request) -> None:
+        uploads.close(request.session_hash)
+
+    with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=KEPT) as page:
+        gr.HTML(heading(model.about, limits, host), elem_id="em-head", apply_default_css=False)
+        recording = gr.Audio(
+            sources=["upload", "microphone"], type="filepath", editable=False, buttons=[],
+            label="Recording", elem_id="em-audio",
+        )  # fmt: skip
+        shown = gr.HTML(
+            nothing(), html_template="${value.html}", js_on_load=script(), elem_id="em-result",
+            apply_default_css=False,
+        )  # fmt: skip
+        recording.change(
+            answer, recording, shown, api_visibility="private", trigger_mode="always_last"
+        )
+        page.unload(leave)
+    return page.queue(max_size=WAITING, default_concurrency_limit=1)
+
+
+def reply(model: EmoSphere, limits: Limits, path: str, progress=lambda share: None) -> dict:
+    """What the page shows of an upload: its result, or why there is none.
+
+    Arguments
+    ---------
+    model, limits
+        As for :func:`build`.
+    path : str
+        Of the upload.
+    progress : callable
+        Called with the share that is done.
+
+    Returns
+    -------
+    dict
+        As :func:`emosphere_sb.demo_page.results.result` gives it.
+    """
+    try:
+        limits.check(path)
+        return result(read(model, path, progress=progress), model.about)
+    except (AudioError, ValueError) as error:
+        # People know their file by its name; the folder is of this page.
+        return alert(str(error).replace(path, os.path.basename(path)))
+    except Exception as error:
+        # The page stays up for the next recording; the terminal has all of it.
+        logger.exception("No answer for %s", path)
+        return alert(
+            f"Something failed here ({type(error).__name__}). The terminal in which the page was "
+            f"started says what."
+        )
+
+
+def heading(about: About, limits: Limits, host: str) -> str:
+    """Which model this is, its licence, the SYNTHETIC mark, and what happens to recordings."""
+    synthetic = (
+        '<p class="em-synthetic"><strong>SYNTHETIC</strong> This model was trained on synthetic '
+        "speech: it shows how the page works, and says nothing about people.</p>"
+        if about.synthetic
+        else ""
+    )
+    open_to = f'<p class="em-alert">{escape(exposure(host))}</p>' if host not in LOOPBACK else ""
+    licence = escape(about.licence or "not known")
+    return (
+        f"<header><h1>{TITLE}</h1>{synthetic}{open_to}"
+        f'<p>Model: <strong id="em-model">{escape(about.name)}</strong>. Licence of its weights: '
+        f"{licence}</p>"
+        f'<p class="em-soft">{limits.text} Formats: wav, flac, ogg, opus, mp3, aiff. Recordings go '
+        f"to the machine that runs this page and nowhere else; they are removed when the next one "
+        f"comes or the page is closed. What a model says of a voice is an estimate of how it "
+        f"sounds, not of what a person feels.</p></header>"
+    )
+
+
+def script() -> str:
+    """The drawing of the sphere, as Gradio runs it when the result's place is there."""
+    return files(__package__).joinpath("sphere.js").read_text(encoding="utf-8")
+
+
+def style() -> Path:
+    """How the page looks."""
+    return Path(str(files(__package__).joinpath("page.css")))
