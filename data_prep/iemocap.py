@@ -31,6 +31,13 @@ from emosphere_sb.scale import Scale
 __all__ = ["NAME", "PARTITIONS", "SCALE", "Turn", "read", "read_labels", "read_transcripts"]
 
 NAME = "IEMOCAP"
+LANGUAGE = "en"
+SPEECH = "English dialogues, improvised and scripted, of ten actors"
+TERMS = (
+    "IEMOCAP is given under a release form of the University of Southern California, which does "
+    "not allow passing the data on. Ask its owners before sharing weights trained on it."
+)
+"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
 SCALE = Scale(1, 5)
 SESSIONS = tuple("12345")
 

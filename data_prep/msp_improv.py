@@ -38,6 +38,13 @@ from emosphere_sb.scale import Scale
 __all__ = ["NAME", "PARTITIONS", "SCALE", "Block", "correlation", "read", "read_labels"]
 
 NAME = "MSP-IMPROV"
+LANGUAGE = "en"
+SPEECH = "English improvisations, read sentences and conversations of twelve actors"
+TERMS = (
+    "MSP-IMPROV is given by the University of Texas at Dallas to whoever asks for it and accepts "
+    "its terms: ask its owners before sharing weights trained on it."
+)
+"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
 SCALE = Scale(1, 5, reversed=("arousal",))
 UPRIGHT = Scale(1, 5)
 """For a copy whose arousal somebody has already turned round."""

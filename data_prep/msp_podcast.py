@@ -36,6 +36,14 @@ from emosphere_sb.scale import Scale
 __all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "recognise"]
 
 NAME = "MSP-Podcast"
+LANGUAGE = "en"
+SPEECH = "English podcasts: spontaneous and prepared speech, rated by listeners from its sound"
+TERMS = (
+    "MSP-Podcast is given under an agreement with the University of Texas at Dallas: ask its "
+    "owners before sharing weights trained on it. The public model of audEERING that was trained "
+    "on it is shared under CC BY-NC-SA 4.0, that is not for commercial use."
+)
+"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
 SCALE = Scale(1, 7)
 
 SETS = {

@@ -27,6 +27,13 @@ from data_prep.protocols import speaker_folds
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
+LANGUAGE = ""
+SPEECH = "recordings of the releaser's own, of which nothing more is known here"
+TERMS = (
+    "Trained on data of the releaser's own: whether its weights may be shared follows from the "
+    "terms of that data, and from what its speakers have agreed to."
+)
+"""What the data's terms mean for whoever shares weights."""
 PARTITIONS = ("split", "by_speaker", "folds", "whole")
 MISSING = frozenset({"na", "n/a", "null", "none"})
 """Words (in lower case) that tables have for a missing value, beside ``NaN`` and nothing."""

@@ -15,6 +15,7 @@ COMMANDS = {
     ),
     "report": ("emosphere_sb.report.command", "figures, intervals and plots of a run or a CSV"),
     "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
+    "release": ("emosphere_sb.inference.release_command", "a trained model as a folder for all"),
     "demo": (
         "emosphere_sb.demo_page.command",
         "a page on this machine to record or drop speech on",

@@ -2,47 +2,82 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
-from safetensors.torch import save_file
 from torch import nn
 
 from emosphere_sb.backbones.lora import merge_lora
 from emosphere_sb.checkpoints import Checkpointer
-from emosphere_sb.hparams import SAVED, build, copy_tree, read_tree
-from emosphere_sb.inference import folder as files
+from emosphere_sb.hparams import SAVED, build, read_tree
 from emosphere_sb.inference import parts
 from emosphere_sb.inference.card import model_card
+from emosphere_sb.inference.origin import licence_of, public_protocol
+from emosphere_sb.inference.randomness import random_states_kept
 from emosphere_sb.inference.released import About, ReleasedModel
-from emosphere_sb.report.run import versions
-from emosphere_sb.scale import Scale
+from emosphere_sb.inference.whole import refuse_occupied, whole_folder
+from emosphere_sb.inference.writing import write_released
+from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
+from emosphere_sb.report.sources import METRICS, Run, read_source
+from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.weights import TrainedWeights
 
 logger = logging.getLogger(__name__)
 
+MODULES = (
+    "normaliser", "encoder", "pooling", "vad_head", "auxiliary_head", "weighting", "task",
+)  # fmt: skip
 NO_WORD = ("", "other", "no_agreement")
 FEWEST = 10
 """Utterances that an emotion must have in the training set to give a word its place."""
 
 
-def release(run: str | os.PathLike, out: str | os.PathLike, *, name: str | None = None) -> Path:
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a run's hyperparameters build, with the weights that were tested.
+
+    Arguments
+    ---------
+    tree : CommentedMap
+        The hyperparameters.
+    built : mapping
+        Their objects.
+    with_head : bool
+        Whether the auxiliary head was still trained at these weights.
+    """
+
+    tree: CommentedMap
+    built: Mapping[str, Any]
+    with_head: bool
+
+
+def release(
+    run: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    name: str | None = None,
+    resamples: int = 10_000,
+) -> Path:
     """Write the released model of a finished run.
+
+    The run's ``hyperparams.yaml`` builds the model, so it runs code, as a run does: release runs of
+    your own. What is written holds none.
 
     Arguments
     ---------
     run : path
-        A run's folder: ``metrics.json``, ``hyperparams.yaml``, ``save/``.
+        A run's folder: ``metrics.json``, ``hyperparams.yaml``, ``predictions/``, ``save/``.
     out : path
         Where to; must be new or empty. It appears whole or not at all.
     name : str, optional
-        Of the model; the default is the corpus and the row.
+        Of the model, one line; the default is the corpus and the row.
+    resamples : int
+        For the intervals in the model card.
 
     Returns
     -------
@@ -52,179 +87,177 @@ def release(run: str | os.PathLike, out: str | os.PathLike, *, name: str | None 
     Raises
     ------
     ValueError
-        If the run is not finished, its weights cannot be read, or a part of its model is not of
-        this package.
+        If the run is not finished, its files are not those that it wrote, its weights cannot be
+        read, or a part of its model is not of this package.
     FileExistsError
         If ``out`` holds something.
     """
     run, out = Path(run), Path(out)
-    metrics = read_finished(run)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} must be a new or an empty folder; it holds something.")
-    tree = read_tree(run / SAVED)
-    built, with_head = load_run(run, tree)
-    about = describe(tree, built, metrics, with_head, name)
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        _write(partial, tree, built, about, metrics, run)
-        if out.exists():
-            out.rmdir()
-        os.replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    refuse_occupied(out)
+    if name is not None and (not name.strip() or len(name.splitlines()) > 1):
+        raise ValueError(f"The name of a model must be one line of text; found {name!r}.")
+    source = read_finished(run)
+    rebuilt = rebuild(run, source.protocol)
+    about = describe(rebuilt, source, name)
+    described = describe_parts(rebuilt)
+    card = model_card(about, source, resamples=resamples)
+    with whole_folder(out) as folder:
+        write_released(folder, assemble(rebuilt), about, described, card)
     logger.info("Released %s: %s", about.name, out)
     return out
 
 
-def read_finished(run: Path) -> dict[str, Any]:
-    """The figures of a finished run.
+def read_finished(run: Path) -> Run:
+    """A finished run with its predictions.
 
     Raises
     ------
     ValueError
-        If the folder is no run's, or the run is not finished.
+        If the folder is no run's, the run is not finished, was made with ``--debug``, or its
+        predictions are not the files that it wrote.
     """
-    for name in (SAVED, "metrics.json"):
-        if not (run / name).is_file():
+    found = sorted(path.name for path in run.iterdir()) if run.is_dir() else []
+    for name in (SAVED, METRICS, "save"):
+        if name not in found:
             raise ValueError(
-                f"{run} must be the folder of a finished run, with {SAVED} and metrics.json; it "
-                f"has no {name}. Start its command again: it goes on where it stopped."
+                f"{run} must be the folder of a finished run, with {SAVED}, {METRICS} and save/; "
+                f"it has no {name} (found {', '.join(found[:8]) or 'nothing'}). Runs lie in "
+                f"results/<corpus>/<row>/<partition>/<seed>; the command of one that is not "
+                f"finished, started again, goes on where it stopped."
             )
-    return json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    (source,) = read_source(run)
+    if source.notes:
+        raise ValueError(
+            f"{' '.join(source.notes)} The card of a model quotes the run's own figures: start the "
+            f"run's command again with --test_only."
+        )
+    needed = ("corpus", "release", "row", "synthetic", "scale", "utterances", "backbone")
+    if absent := [key for key in needed if key not in source.protocol]:
+        raise ValueError(
+            f"{run / METRICS} does not say {', '.join(absent)}: it was made by an older version. "
+            f"Start the run's command again: it only tests anew."
+        )
+    if "debug" in str(source.protocol["row"]).split("+"):
+        raise ValueError(f"{run} was made with --debug, on a few batches; release a whole run.")
+    return source
 
 
-def load_run(run: Path, tree: CommentedMap) -> tuple[dict[str, Any], bool]:
+def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     """Build a run's parts with the weights that were tested.
 
-    Returns
-    -------
-    tuple
-        What the tree builds, and whether the auxiliary head was still trained there.
+    Raises
+    ------
+    ValueError
+        If they cannot be built or read, or are not those whose figures ``metrics.json`` has.
     """
-    built = build(_without_seed(tree))
+    tree = read_tree(run / SAVED)
+    # The seed stays in the tree: a backbone from a bare configuration has its weights from it.
+    with random_states_kept():
+        built = build(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     recoverables = {"model": TrainedWeights(nn.ModuleDict(modules), built["backbone"])}
     checkpointer = Checkpointer(str(run / "save"), recoverables=recoverables)
-    checkpointer.load_tested(built["average_checkpoints"])
-    return built, built["task"].size > 0 and bool(built["weighting"].active)
-
-
-def _without_seed(tree: CommentedMap) -> CommentedMap:
-    """The tree without the line that seeds everything: a library does not touch random states."""
-    tree = copy_tree(tree)
-    tree.pop("__set_seed", None)
-    return tree
-
-
-def describe(
-    tree: CommentedMap, built: Mapping, metrics: Mapping, with_head: bool, name: str | None
-) -> About:
-    """What is known of a run's model."""
-    protocol, task = metrics["protocol"], built["task"]
-    if "scale" not in protocol:
+    tested = checkpointer.load_tested(built["average_checkpoints"])
+    epochs = sorted(checkpoint.meta["epoch"] for checkpoint in tested)
+    reported = protocol.get("averaged_epochs", [protocol.get("best_epoch")])
+    if epochs != reported:
         raise ValueError(
-            "The run does not say its label scale: it was made by an older version. Start its "
-            "command again: it only tests anew."
+            f"{run / METRICS} has figures of epoch {_some(reported)}; the checkpoints in save/ are "
+            f"of epoch {_some(epochs)}: the run went on after it was tested, or lost a checkpoint. "
+            f"Start its command again."
         )
-    emotions = protocol.get("emotions", {})
+    with_head = built["task"].size > 0 and bool(built["weighting"].active)
+    return Rebuilt(tree, built, with_head)
+
+
+def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> About:
+    """What is known of a run's model."""
+    protocol, task = source.protocol, rebuilt.built["task"]
     words = {
         word: facts["vad"]
-        for word, facts in emotions.items()
+        for word, facts in protocol.get("emotions", {}).items()
         if word not in NO_WORD and facts["utterances"] >= FEWEST
     }
-    corpus = protocol["corpus"] + (f" {protocol['release']}" if protocol["release"] else "")
+    corpus = f"{protocol['corpus']} {protocol['release'] or ''}".strip()
     return About(
         name=name or f"{corpus} {protocol['row']}",
         scale=Scale.from_dict(protocol["scale"]),
-        max_seconds=tree["max_seconds"],
+        max_seconds=parts.plain(rebuilt.tree["max_seconds"]),
         region_step=task.regions.step,
         centre_radius=task.regions.centre_radius,
-        head=task.kind if with_head else "none",
-        classes=tuple(task.names) if with_head else (),
+        head=task.kind if rebuilt.with_head else "none",
+        classes=tuple(task.names) if rebuilt.with_head else (),
         words=words,
         licence=licence_of(protocol),
         synthetic=bool(protocol["synthetic"]),
-        facts={"protocol": protocol, "figures": figures_of(metrics), "made_by": versions()},
+        facts={"protocol": public_protocol(protocol), "figures": figures_of(source)},
     )
 
 
-def licence_of(protocol: Mapping) -> str:
-    """What binds the weights, in a line."""
-    if protocol["synthetic"]:
-        return "Trained on synthetic speech alone: no corpus's terms apply."
-    from emosphere_sb.corpora import corpus_module
-
-    terms = getattr(corpus_module(protocol["corpus"]), "TERMS", "")
-    return terms or "Subject to the terms of the training data."
-
-
-def figures_of(metrics: Mapping) -> dict[str, dict]:
-    """CCC of every set."""
+def figures_of(source: Run) -> dict[str, dict]:
+    """CCC of every set with labels."""
+    rows = {name: source.metrics[name] for name in source.labelled}
     return {
         name: {
-            **{d: row[d]["ccc"] for d in ("valence", "arousal", "dominance")},
+            **{dimension: row[dimension]["ccc"] for dimension in DIMENSIONS},
             "mean": row["mean_ccc"],
             "utterances": row["utterances"],
         }
-        for name, row in metrics.items()
-        if name not in ("protocol", "run", "beside")
+        for name, row in rows.items()
     }
 
 
-def _write(
-    out: Path, tree: CommentedMap, built: Mapping, about: About, metrics: Mapping, run: Path
-) -> None:
-    """All files, the checksums last."""
-    encoder, normaliser = built["encoder"], built["normaliser"]
-    if encoder.has_lora:
-        merge_lora(encoder.backbone)
-    head = built["auxiliary_head"] if about.head != "none" else None
-    configuration = {
-        "format": files.FORMAT,
-        "about": about.to_dict(),
-        "parts": {
-            "normaliser": {"mode": normaliser.mode},
-            "encoder": {"layers": parts.plain(tree["layers"])},
-            "pooling": parts.describe(tree, "pooling", built, parts.POOLINGS),
-            "vad_head": parts.describe(tree, "vad_head", built, parts.HEADS),
-            "class_head": (
-                None if head is None
-                else parts.describe(tree, "auxiliary_head", built, parts.HEADS)
-            ),
-        },
-    }  # fmt: skip
-    files.write_json(out / files.CONFIGURATION, configuration)
-    files.write_json(out / files.BACKBONE, backbone_configuration(encoder.model.config))
-    extractor = getattr(encoder.backbone, "extractor", None)
-    if extractor is not None:
-        (out / files.PREPROCESSOR).write_text(extractor.to_json_string(), encoding="utf-8")
-    model = ReleasedModel(normaliser, encoder, built["pooling"], built["vad_head"], head)
-    save_weights(model, out / files.WEIGHTS)
-    (out / files.CARD).write_text(model_card(about, metrics, run), encoding="utf-8")
-    files.seal(out)
-
-
-def backbone_configuration(config) -> dict[str, Any]:
-    """transformers' configuration without paths of this machine.
+def describe_parts(rebuilt: Rebuilt) -> dict[str, Any]:
+    """The parts of a model as plain data, which loading builds them from.
 
     Raises
     ------
     ValueError
-        If the model needs code of its own.
+        If one is not of this package.
     """
-    facts = json.loads(config.to_json_string(use_diff=False))
-    if "auto_map" in facts:
+    tree, built = rebuilt.tree, rebuilt.built
+    refuse_own_parts(built)
+    head = parts.describe(tree, "auxiliary_head", built, parts.HEADS) if rebuilt.with_head else None
+    return {
+        "normaliser": {"mode": built["normaliser"].mode},
+        "encoder": {"layers": built["encoder"].states.layers},
+        "pooling": parts.describe(tree, "pooling", built, parts.POOLINGS),
+        "vad_head": parts.describe(tree, "vad_head", built, parts.HEADS),
+        "class_head": head,
+    }
+
+
+def refuse_own_parts(built: Mapping[str, Any]) -> None:
+    """Refuse a model with a module that loading would not know.
+
+    Raises
+    ------
+    ValueError
+        Naming it.
+    """
+    if others := sorted(set(built["modules"]) - set(MODULES)):
         raise ValueError(
-            "The backbone runs Python code of its own (--trust_remote_code), which a released "
-            "model does not hold."
+            f"A released model has the modules {', '.join(MODULES)}; found {', '.join(others)} "
+            f"beside them. A model with parts of your own can be shared as a package."
         )
-    return {key: value for key, value in facts.items() if key not in ("_name_or_path",)}
+    for name, kind in (("normaliser", WaveformNormaliser), ("encoder", SSLEncoder)):
+        if type(built[name]) is not kind:
+            raise ValueError(
+                f"{name} must be a {kind.__name__} to be released; found a "
+                f"{type(built[name]).__name__}. A part of your own can be shared as a package."
+            )
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """All weights and buffers, as tensors alone."""
-    # Copies: safetensors refuses tensors that share memory.
-    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    save_file({name: value.contiguous() for name, value in state.items()}, path)
+def assemble(rebuilt: Rebuilt) -> ReleasedModel:
+    """The parts in one module, adapters merged into the weights that they adapt."""
+    built = rebuilt.built
+    if built["encoder"].has_lora:
+        merge_lora(built["encoder"].backbone)
+    head = built["auxiliary_head"] if rebuilt.with_head else None
+    return ReleasedModel(
+        built["normaliser"], built["encoder"], built["pooling"], built["vad_head"], head
+    )
+
+
+def _some(epochs) -> str:
+    return ", ".join(map(str, epochs))
