@@ -1,0 +1,223 @@
+"""What the layouts of public checkpoints share: their SSL model in our encoder, and their heads."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from emosphere_sb.lobes import SSLEncoder
+from emosphere_sb.scale import DIMENSIONS, Scale
+
+logger = logging.getLogger(__name__)
+
+UNIT = Scale(0, 1)
+"""The scale of all of them: the corpus's 1 to 7 brought to 0 to 1."""
+
+CORPUS = "MSP-Podcast"
+"""What all of them were trained on, where they are those that their authors published."""
+
+OLD = {
+    "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
+    "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
+}
+"""Names of weight norm before torch 2, in files of that time."""
+
+STRUCTURE = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
+    "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_norm",
+    "feat_extract_activation", "do_stable_layer_norm", "num_conv_pos_embeddings",
+    "num_conv_pos_embedding_groups", "layer_norm_eps",
+)  # fmt: skip
+"""Settings of transformers that change what a model on waveforms computes."""
+
+
+class UnitHead(nn.Module):
+    """A regression head on [0, 1] in any order of dimensions, as VAD in [-1, 1].
+
+    Arguments
+    ---------
+    layers : torch.nn.Module
+        Shape (batch, size) to (batch, 3).
+    order : sequence of str
+        Which dimension each output is.
+
+    Raises
+    ------
+    ValueError
+        If the order does not name each dimension once.
+
+    Example
+    -------
+    >>> head = UnitHead(nn.Identity(), ("arousal", "dominance", "valence"))
+    >>> head(torch.tensor([[0.5, 1.0, 0.0]]))
+    tensor([[-1.,  0.,  1.]])
+    """
+
+    def __init__(self, layers: nn.Module, order: Sequence[str]):
+        super().__init__()
+        if sorted(order) != sorted(DIMENSIONS):
+            raise ValueError(
+                f"The outputs must be {', '.join(DIMENSIONS)} in some order; found "
+                f"{', '.join(order)}."
+            )
+        self.layers = layers
+        self.index = [list(order).index(name) for name in DIMENSIONS]
+
+    def forward(self, utterance: Tensor) -> Tensor:
+        """Shape (batch, size) to (batch, 3), in the order valence, arousal, dominance."""
+        return 2 * self.layers(utterance)[:, self.index] - 1
+
+
+def order_of(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Which dimension each output is, where ``id2label`` says so.
+
+    Example
+    -------
+    >>> order_of({"id2label": {"1": "Dominance", "0": "arousal", "2": "valence"}})
+    ('arousal', 'dominance', 'valence')
+    >>> order_of({"id2label": {"0": "LABEL_0"}}) is None
+    True
+    """
+    labels = configuration.get("id2label")
+    if not isinstance(labels, Mapping):
+        return None
+    numbered = {str(key): str(name).lower() for key, name in labels.items()}
+    order = tuple(numbered.get(str(number), "") for number in range(len(numbered)))
+    return order if sorted(order) == sorted(DIMENSIONS) else None
+
+
+def encoder_of(
+    settings: Mapping[str, Any], state: Mapping[str, Tensor], path: Path, layers: str = "last"
+) -> SSLEncoder:
+    """The encoder of this package with the weights of a checkpoint's SSL model.
+
+    Arguments
+    ---------
+    settings : mapping
+        transformers' configuration, ``model_type`` included.
+    state : mapping of str to torch.Tensor
+        The SSL model's weights under transformers' names, those of old versions too.
+    path : Path
+        Where they come from, for messages.
+    layers : str
+        As :class:`emosphere_sb.lobes.SSLEncoder` takes it.
+
+    Raises
+    ------
+    ValueError
+        If the settings are of no such model, or the weights are of another one.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "backbone.json"
+        file.write_text(json.dumps(dict(settings)), encoding="utf-8")
+        encoder = SSLEncoder(str(file), freeze="all", spec_augment=False, layers=layers)
+    renamed = {_new_name(name): value for name, value in state.items()}
+    own = encoder.model.state_dict()
+    if "masked_spec_embed" in own:  # of training alone; not every file has it
+        renamed.setdefault("masked_spec_embed", torch.zeros_like(own["masked_spec_embed"]))
+    fill(encoder.model, renamed, path, "the SSL model")
+    return encoder
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) -> None:
+    """Load weights, none missing, none left over, all of the right shape.
+
+    Raises
+    ------
+    ValueError
+        Naming the first few that do not fit.
+    """
+    own = module.state_dict()
+    wrong = [
+        *sorted(own.keys() ^ state.keys()),
+        *sorted(n for n in own.keys() & state.keys() if own[n].shape != state[n].shape),
+    ]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit the layout that its names and config.json say: {part} differs "
+            f"in {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}."
+        )
+    module.load_state_dict(dict(state))
+
+
+def linear(state: Mapping[str, Tensor], name: str) -> nn.Linear:
+    """A linear layer of given weights; of a convolution over one frame too.
+
+    Raises
+    ------
+    ValueError
+        If they are of no such layer.
+    """
+    weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+    if weight.dim() == 3 and weight.shape[2] == 1:
+        weight = weight.squeeze(2)
+    if weight.dim() != 2 or bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"{name} must be a linear layer; found a weight of shape {tuple(weight.shape)} and a "
+            f"bias of {tuple(bias.shape)}."
+        )
+    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer
+
+
+def wavlm_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """transformers' settings of a WavLM, from the shapes of its weights.
+
+    Some checkpoints name the WavLM that they began with and do not describe it. Its two kinds
+    differ in what no shape shows: the one with layer norm in all convolutions (large) normalises
+    before each transformer layer, the one with group norm in the first (base, base-plus) behind.
+
+    Raises
+    ------
+    ValueError
+        If the weights are of no WavLM.
+    """
+    state = {_new_name(name): value for name, value in state.items()}
+    try:
+        size = state["feature_projection.projection.weight"].shape[0]
+        position = state["encoder.pos_conv_embed.conv.parametrizations.weight.original1"]
+        convolutions = _numbers(state, "feature_extractor.conv_layers.")
+        kernels = [
+            state[f"feature_extractor.conv_layers.{number}.conv.weight"] for number in convolutions
+        ]
+        buckets, heads = state["encoder.layers.0.attention.rel_attn_embed.weight"].shape
+        inner = state["encoder.layers.0.feed_forward.intermediate_dense.weight"].shape[0]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"The SSL model must be a WavLM; its weights lack {error}.") from error
+    layer_norm = "feature_extractor.conv_layers.1.layer_norm.weight" in state
+    return {
+        "model_type": "wavlm",
+        "hidden_size": size,
+        "num_hidden_layers": len(_numbers(state, "encoder.layers.")),
+        "num_attention_heads": heads,
+        "num_buckets": buckets,
+        "intermediate_size": inner,
+        "conv_dim": [kernel.shape[0] for kernel in kernels],
+        "conv_kernel": [kernel.shape[2] for kernel in kernels],
+        "conv_bias": "feature_extractor.conv_layers.0.conv.bias" in state,
+        "feat_extract_norm": "layer" if layer_norm else "group",
+        "do_stable_layer_norm": layer_norm,
+        "num_conv_pos_embeddings": position.shape[2],
+        "num_conv_pos_embedding_groups": size // position.shape[1],
+    }
+
+
+def _numbers(state: Mapping[str, Tensor], prefix: str) -> list[int]:
+    return sorted(
+        {int(n.removeprefix(prefix).split(".")[0]) for n in state if n.startswith(prefix)}
+    )
+
+
+def _new_name(name: str) -> str:
+    for old, new in OLD.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name

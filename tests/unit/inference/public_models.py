@@ -1,0 +1,103 @@
+"""Tiny public checkpoints as their authors' code saves them, and what that code computes.
+
+The SSL models are transformers' own, on one utterance without padding; all that follows is written
+out in float64 with numpy, independently of the package.
+"""
+
+import json
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModel
+
+OLD = {
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+}
+LENGTHS = (8000, 16000, 5233)
+
+
+def ssl_model(settings):
+    """A small random model whose biases and norms are random too."""
+    torch.manual_seed(3)
+    model = AutoModel.from_config(AutoConfig.for_model(**settings)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def signals():
+    """Utterances of different lengths, loudness and offset."""
+    generator = torch.Generator().manual_seed(5)
+    loud = zip(LENGTHS, (0.1, 0.4, 0.02), (0.0, 0.01, -0.02), strict=True)
+    return [level * torch.randn(n, generator=generator) + shift for n, level, shift in loud]
+
+
+def saved(folder, configuration, weights, *, name="model.safetensors", old=True):
+    """Write a checkpoint; ``old`` gives weight norm the names that files of its time have."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(configuration))
+    state = {}
+    for key, value in weights.items():
+        for new, before in OLD.items():
+            key = key.replace(new, before) if old else key
+        state[key] = value.detach().clone().contiguous()
+    if name.endswith(".safetensors"):
+        save_file(state, folder / name)
+    else:
+        torch.save(state, folder / name)
+    return folder
+
+
+def prefixed(model, prefix):
+    return {f"{prefix}{name}": value for name, value in model.state_dict().items()}
+
+
+def random_layers(sizes, seed=11):
+    """``NAME.weight`` and ``NAME.bias`` for ``{NAME: shape of the weight}``."""
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, shape in sizes.items():
+        found[f"{name}.weight"] = torch.randn(*shape, generator=generator) / shape[1] ** 0.5
+        found[f"{name}.bias"] = 0.1 * torch.randn(shape[0], generator=generator)
+    return found
+
+
+def states_of(model, signal):
+    """All hidden states, (layers + 1, frames, size), float64, the last one with its final norm.
+
+    So transformers 4 gave them, with which these checkpoints were trained; 5 gives the last one as
+    it is before that norm.
+    """
+    with torch.no_grad():
+        found = model(signal[None].float(), output_hidden_states=True)
+    states = [*found.hidden_states[:-1], found.last_hidden_state]
+    return np.stack([state[0].double().numpy() for state in states])
+
+
+def last_of(model, signal):
+    """The last hidden state, (frames, size), float64."""
+    with torch.no_grad():
+        return model(signal[None].float()).last_hidden_state[0].double().numpy()
+
+
+def by_utterance(signal):
+    """Zero mean, unit variance, as transformers' feature extractor has it."""
+    values = signal.double().numpy()
+    return torch.from_numpy((values - values.mean()) / np.sqrt(values.var() + 1e-7))
+
+
+def affine(weights, name, x):
+    """Matrix product and bias; kernels over one frame are matrices."""
+    weight = weights[f"{name}.weight"].double().numpy()
+    return x @ weight.reshape(weight.shape[:2]).T + weights[f"{name}.bias"].double().numpy()
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
