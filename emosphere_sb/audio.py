@@ -17,8 +17,24 @@ TOLERANCE = 0.1
 """Seconds that a file may be shorter than it was when it was prepared."""
 
 
+UNKNOWN = 2**62
+"""libsndfile gives a length above this, in samples, where a header has none."""
+
+
 class AudioError(OSError, RuntimeError):
     """A file cannot be read, or does not hold what it held."""
+
+
+class Sequential(soundfile.SoundFile):
+    """A file that is read from where it stands to its end.
+
+    soundfile seeks to where it is after every read of a seekable file, which fails at the end of
+    one whose header has no length (FLAC that was written to a pipe).
+    """
+
+    def seekable(self) -> bool:
+        """Whether soundfile may seek by itself."""
+        return False
 
 
 def read_audio(
@@ -79,11 +95,16 @@ def read_mono(
         If the file cannot be read or holds no samples, naming it.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with Sequential(path) as file:
             rate = file.samplerate
-            file.seek(round(start * rate))
-            count = -1 if seconds is None else round(seconds * rate)
-            samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
+            if start:
+                file.seek(round(start * rate))
+            left = max(0, file.frames - round(start * rate))
+            count = left if seconds is None else min(left, round(seconds * rate))
+            if file.frames > UNKNOWN:
+                samples = _to_the_end(file, count)
+            else:
+                samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
     except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
         raise AudioError(
             f"Audio file {path} cannot be read ({error}). Was it moved or changed since the "
@@ -92,3 +113,12 @@ def read_mono(
     if not len(samples):
         raise AudioError(f"Audio file {path} has no samples from second {start:g} on.")
     return samples.mean(axis=1, dtype=np.float32), rate
+
+
+def _to_the_end(file: Sequential, most: int) -> np.ndarray:
+    """Samples (samples, channels) of a file that does not know how many it has."""
+    pieces = [np.empty((0, file.channels), dtype=np.float32)]
+    while most > 0 and len(piece := file.read(min(most, 2**17), dtype="float32", always_2d=True)):
+        pieces.append(piece)
+        most -= len(piece)
+    return np.concatenate(pieces)

@@ -12,7 +12,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from emosphere_sb.audio import SAMPLE_RATE, AudioError, read_audio
+from emosphere_sb.audio import SAMPLE_RATE, UNKNOWN, AudioError, read_audio
+from emosphere_sb.inference.stream import count_samples
 
 RATES = (1_000, 768_000)
 """Sampling rates that are taken, in Hz: what lies outside is a damaged header, or no speech."""
@@ -59,6 +60,9 @@ class Heard:
 def header(path: str | os.PathLike) -> tuple[float, int]:
     """Duration in seconds and sampling rate of a file, from its header.
 
+    Where a header has no length (FLAC that was written to a pipe), samples are counted: that reads
+    all of the file.
+
     Raises
     ------
     AudioError
@@ -80,14 +84,15 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
             f"({reason}). It reads wav, flac, ogg, opus, mp3 and aiff; convert others first: "
             f"ffmpeg -i IN -ar 16000 -ac 1 OUT.wav."
         ) from error
-    if not about.frames > 0:
+    frames = count_samples(name) if about.frames > UNKNOWN else about.frames
+    if not frames > 0:
         raise AudioError(f"{name} holds no samples.")
     if not RATES[0] <= about.samplerate <= RATES[1]:
         raise AudioError(
             f"{name} must have a sampling rate between {RATES[0]:,} and {RATES[1]:,} Hz; found "
             f"{about.samplerate:,}."
         )
-    return about.frames / about.samplerate, about.samplerate
+    return frames / about.samplerate, about.samplerate
 
 
 def hear_file(

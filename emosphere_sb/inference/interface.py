@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
 from emosphere_sb.audio import SAMPLE_RATE, AudioError
-from emosphere_sb.geometry import to_spherical
 from emosphere_sb.inference.audio_input import (
     LONGEST,
     Heard,
@@ -23,8 +21,11 @@ from emosphere_sb.inference.audio_input import (
     refuse_long,
     refuse_short,
 )
+from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.released import About, Outcome, evaluation_mode
+from emosphere_sb.inference.windows import array_windows, file_windows, plan
+from emosphere_sb.inference.windows import predict_each as predict_windows
 from emosphere_sb.sampler import by_length
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,6 @@ class EmoSphere(Pretrained):
     def __init__(self, model: nn.Module, about: About, device: str | None = None):
         super().__init__({"model": evaluation_mode(model)}, {}, {"device": usable(device)})
         self.about = about
-        self._regions = about.regions
 
     @classmethod
     def from_pretrained(
@@ -143,6 +143,8 @@ class EmoSphere(Pretrained):
         batch_size: int = 16,
         max_seconds: float | str | None = "evaluation",
         words: int = 0,
+        window: float | None = None,
+        overlap: float = 0.5,
     ) -> Prediction | list[Prediction]:
         """Predict one utterance or many.
 
@@ -163,6 +165,12 @@ class EmoSphere(Pretrained):
             :func:`emosphere_sb.inference.timeline.timeline`.
         words : int
             How many of the nearest emotion words to give.
+        window : float, optional
+            Seconds: hear an utterance in windows, in the length that the model was trained on, and
+            give the mean over them, weighted by their durations. Files of any length can then be
+            heard, and they are heard whole unless ``max_seconds`` is a number.
+        overlap : float
+            Share of a window that it has in common with the next one, from 0 to below 1.
 
         Returns
         -------
@@ -180,7 +188,7 @@ class EmoSphere(Pretrained):
         found = []
         for item in self.predict_each(
             audio if several else [audio], sampling_rate, batch_size=batch_size,
-            max_seconds=max_seconds, words=words,
+            max_seconds=max_seconds, words=words, window=window, overlap=overlap,
         ):  # fmt: skip
             if isinstance(item, AudioError):
                 raise item
@@ -195,13 +203,15 @@ class EmoSphere(Pretrained):
         batch_size: int = 16,
         max_seconds: float | str | None = "evaluation",
         words: int = 0,
+        window: float | None = None,
+        overlap: float = 0.5,
         chunk: int = 512,
     ) -> Iterator[Prediction | AudioError]:
         """The same for very many: an answer for each, in their order, errors among them.
 
         Arguments
         ---------
-        audio, sampling_rate, batch_size, max_seconds, words
+        audio, sampling_rate, batch_size, max_seconds, words, window, overlap
             As for :meth:`predict`.
         chunk : int
             Utterances that are sorted by length together; memory grows with this, not with the
@@ -225,6 +235,15 @@ class EmoSphere(Pretrained):
             )
         if _is_path(audio):  # which would be taken letter by letter
             raise ValueError(f"predict_each takes a list; found {audio!r}. Write [{audio!r}].")
+        if window is not None:
+            how = self._plan(window, overlap)
+            limit = None if max_seconds == "evaluation" else limit
+            utterances = (
+                _windows(item, n, sampling_rate, limit, how, self.shortest)
+                for n, item in enumerate(audio)
+            )
+            yield from predict_windows(self, utterances, batch_size=batch_size, words=words)
+            return
         for first in range(0, len(audio), chunk):
             part = list(enumerate(audio[first : first + chunk], start=first))
             yield from self._chunk(part, sampling_rate, batch_size, limit, words)
@@ -255,29 +274,32 @@ class EmoSphere(Pretrained):
         vad = found.vad.double()
         if not bool(vad.isfinite().all()):
             raise ValueError(f"The model {self.about.name} gives values that are not finite.")
-        scale, regions = self.about.scale, self._regions
-        on_scale = scale.restore(vad.numpy())
-        radius, azimuth, polar = to_spherical(vad)
-        index = regions.assign(vad).tolist()
         scores = None if found.logits is None else found.logits.double().softmax(1).tolist()
         return [
             Prediction(
                 source=item.source, duration=item.duration, start=item.start, end=item.end,
-                vad=vad[row].numpy(), on_scale=on_scale[row],
-                region=regions.names[index[row]],
-                region_description=regions.descriptions[index[row]],
-                radius=float(radius[row]), azimuth=float(azimuth[row].rad2deg()),
-                polar=float(polar[row].rad2deg()), embedding=found.embedding[row].numpy(),
+                embedding=found.embedding[row].numpy(),
                 probabilities=(
                     {} if scores is None
                     else dict(zip(self.about.classes, scores[row], strict=True))
                 ),
                 head=self.about.head,
-                words=nearest_words(vad[row].numpy(), self.about.words, words),
                 warnings=item.warnings,
+                **locate(vad[row].numpy(), self.about, words=words),
             )
             for row, item in enumerate(heard)
         ]  # fmt: skip
+
+    @property
+    def shortest(self) -> int:
+        """Samples, at 16 kHz, that an utterance must at least have."""
+        return self.mods.model.shortest
+
+    @property
+    def longest(self) -> float:
+        """Seconds that may run through the model in one piece."""
+        own = getattr(self.mods.model, "longest", None)
+        return LONGEST if own is None else min(LONGEST, own / SAMPLE_RATE)
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -293,11 +315,11 @@ class EmoSphere(Pretrained):
             )
         return float(max_seconds)
 
-    @property
-    def _longest(self) -> float:
-        """Seconds that may run through the model in one piece."""
-        own = getattr(self.mods.model, "longest", None)
-        return LONGEST if own is None else min(LONGEST, own / SAMPLE_RATE)
+    def _plan(self, window: float, overlap: float):
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap must be at least 0 and below 1; found {overlap!r}.")
+        hop = window * (1 - overlap)
+        return plan(self, window, hop, longest=self.longest, name="window · (1 - overlap)")
 
     def _chunk(
         self, part: Sequence[tuple[int, Any]], rate: int | None, size: int, limit, words: int
@@ -307,7 +329,7 @@ class EmoSphere(Pretrained):
         for number, item in part:
             try:
                 seconds = _seconds(item, rate, limit)
-                refuse_long(_name(item, number), seconds, self._longest)
+                refuse_long(_name(item, number), seconds, self.longest)
                 lengths[number] = seconds
             except AudioError as error:
                 answers[number] = error
@@ -317,7 +339,7 @@ class EmoSphere(Pretrained):
             for n in (numbers[place] for place in batch):
                 try:
                     heard[n] = _hear(items[n], n, rate, limit)
-                    refuse_short([heard[n]], self.mods.model.shortest)
+                    refuse_short([heard[n]], self.shortest)
                 except AudioError as error:
                     heard.pop(n, None)
                     answers[n] = error
@@ -326,23 +348,6 @@ class EmoSphere(Pretrained):
                 answers |= dict(zip(heard, found, strict=True))
         for number, _ in part:
             yield answers[number]
-
-
-def nearest_words(
-    vad: np.ndarray, words: Mapping[str, Iterable[float]], count: int
-) -> list[tuple[str, float]]:
-    """The emotion words nearest to a point, with their Euclidean distance.
-
-    Example
-    -------
-    >>> nearest_words(np.array([0.5, 0.0, 0.0]), {"happy": [0.6, 0.0, 0.0], "sad": [-1, 0, 0]}, 1)
-    [('happy', 0.1)]
-    """
-    distances = {
-        word: round(float(np.linalg.norm(vad - np.asarray(place))), 6)
-        for word, place in words.items()
-    }
-    return sorted(distances.items(), key=lambda pair: pair[1])[:count]
 
 
 def usable(device: str | None) -> str:
@@ -392,3 +397,16 @@ def _hear(item: Any, number: int, rate: int | None, limit: float | None) -> Hear
         cut = f"only the first {limit:g} of {heard.duration:.1f} s were heard"
         return Heard(heard.source, heard.signal, heard.duration, 0.0, (*heard.warnings, cut))
     return heard
+
+
+def _windows(
+    item: Any, number: int, rate: int | None, limit: float | None, how, shortest: int
+) -> Iterator[Heard]:
+    """The windows of an utterance."""
+    if _is_path(item) and limit is None:
+        parts = file_windows(item, how)  # not read as a whole: it may be of any length
+    else:
+        parts = array_windows(_hear(item, number, rate, limit), how)
+    for heard in parts:
+        refuse_short([heard], shortest)
+        yield heard

@@ -184,6 +184,13 @@ def test_transformers_without_the_attention_is_noticed(monkeypatch, caplog):
         wavlm_is_known.cache_clear()
 
 
+def test_it_agrees_where_modules_are_made_without_drawing_weights():
+    from transformers.initialization import no_init_weights
+
+    with no_init_weights():
+        assert all(agrees() for _ in range(3))
+
+
 def test_asking_whether_it_agrees_leaves_the_random_state_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)

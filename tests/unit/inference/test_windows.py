@@ -1,0 +1,271 @@
+"""Windows cut where they should, from the samples that a reader of the whole file hears."""
+
+import math
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+from emosphere_sb.audio import AudioError
+from emosphere_sb.inference import windows
+from emosphere_sb.inference.audio_input import header, hear_file
+from emosphere_sb.inference.stream import count_samples, mono_pieces, resampled
+from emosphere_sb.inference.windows import Plan, cut, file_windows, plan
+
+RATE = 16000
+
+
+def noise(samples, channels=1, seed=0):
+    drawn = 0.1 * np.random.default_rng(seed).standard_normal((samples, channels))
+    return drawn.astype(np.float32).squeeze()
+
+
+def pieces(signal, size):
+    return [signal[first : first + size] for first in range(0, len(signal), size)]
+
+
+def places(length, window, hop, least=1, size=7):
+    found = list(cut(pieces(np.arange(length), size), Plan(window, hop, least)))
+    for start, part in found:  # every window holds the samples of its place
+        assert part.tolist() == list(range(start, start + len(part)))
+    return [(start, start + len(part)) for start, part in found]
+
+
+def without_length(path):
+    """FLAC as it is written to a pipe: no number of samples in its STREAMINFO."""
+    whole = bytearray(path.read_bytes())
+    whole[21] &= 0xF0  # the last 36 bits before the MD5 sum
+    whole[22:26] = bytes(4)
+    path.write_bytes(whole)
+    return path
+
+
+@pytest.mark.parametrize(
+    "length, window, hop, expected",
+    [
+        (10, 4, 2, [(0, 4), (2, 6), (4, 8), (6, 10)]),  # the last one ends with the signal
+        (11, 4, 2, [(0, 4), (2, 6), (4, 8), (6, 10), (8, 11)]),  # one shorter window
+        (4, 4, 2, [(0, 4)]),
+        (3, 4, 2, [(0, 3)]),  # shorter than a window
+        (12, 4, 4, [(0, 4), (4, 8), (8, 12)]),
+        (13, 4, 4, [(0, 4), (4, 8), (8, 12), (12, 13)]),
+        (12, 2, 5, [(0, 2), (5, 7), (10, 12)]),  # a hop above the window leaves gaps
+        (9, 2, 5, [(0, 2), (5, 7)]),  # the signal ends in a gap
+        (0, 4, 2, []),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_windows_lie_where_they_should(length, window, hop, expected, size):
+    assert places(length, window, hop, size=size) == expected
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_the_last_window_begins_earlier_rather_than_being_too_short(size):
+    assert places(13, 4, 4, least=3, size=size) == [(0, 4), (4, 8), (8, 12), (10, 13)]
+    assert places(2, 4, 4, least=3, size=size) == [(0, 2)]  # there is no more
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
+def test_pieces_resample_as_the_whole(rate):
+    signal = noise(int(1.3 * rate) + 7)
+    found = np.concatenate(list(resampled(pieces(signal, 5001), rate)))
+    whole = resample(torch.from_numpy(signal), rate, RATE).numpy()
+    assert found.shape == whole.shape
+    np.testing.assert_allclose(found, whole, atol=1e-4, rtol=0)
+
+
+def test_odd_rates_have_as_many_samples_as_they_must():
+    signal = noise(44101)
+    assert sum(len(part) for part in resampled(pieces(signal, 9999), 44101)) == RATE
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_windows_of_a_file_are_those_of_the_whole_file(tmp_path, kind):
+    path = tmp_path / f"déjà vu.{kind}"
+    soundfile.write(path, noise(5 * 44100, channels=2), 44100)
+    whole = hear_file(path).signal.numpy()
+    found = list(file_windows(path, Plan(2 * RATE, RATE, 1)))
+    assert [(one.start, one.end) for one in found] == [(0, 2), (1, 3), (2, 4), (3, 5)]
+    for one in found:
+        first = round(one.start * RATE)
+        np.testing.assert_allclose(
+            one.signal.numpy(), whole[first : first + 2 * RATE], atol=1e-4, rtol=0
+        )
+        assert one.duration == 5.0
+
+
+@pytest.mark.parametrize(
+    "rate, channels, subtype", [(8000, 1, "PCM_U8"), (96000, 2, "PCM_24"), (48000, 6, "FLOAT")]
+)
+def test_odd_formats(tmp_path, rate, channels, subtype):
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, noise(2 * rate, channels), rate, subtype=subtype)
+    found = list(file_windows(path, Plan(RATE, RATE, 1)))
+    heard = np.concatenate([one.signal for one in found])
+    np.testing.assert_allclose(heard, hear_file(path).signal, atol=1e-4)
+
+
+def test_a_header_without_length(tmp_path):
+    path = tmp_path / "piped.flac"
+    soundfile.write(path, noise(3 * RATE), RATE)
+    expected, _ = soundfile.read(path, dtype="float32")
+    without_length(path)
+    assert soundfile.info(path).frames > 2**60  # else this tests nothing
+    assert header(path) == (3.0, RATE)
+    assert count_samples(path) == 3 * RATE
+    found = list(file_windows(path, Plan(RATE, RATE, 1)))
+    np.testing.assert_array_equal(np.concatenate([one.signal for one in found]), expected)
+    assert found[-1].warnings == ()
+    np.testing.assert_array_equal(hear_file(path).signal, expected)  # utterances as well
+    np.testing.assert_array_equal(hear_file(path, seconds=0.5).signal, expected[: RATE // 2])
+
+
+def test_a_file_that_ends_early_says_so(tmp_path):
+    path = tmp_path / "cut.mp3"
+    soundfile.write(path, noise(6 * RATE), RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = list(file_windows(path, Plan(RATE, RATE, 1)))
+    assert 2 < found[-1].end < 4
+    assert found[-1].warnings == (f"the file ends at {found[-1].end:.1f} s; its header says 6.0 s",)
+    assert all(not one.warnings for one in found[:-1])
+
+
+def test_damage_is_reported_behind_what_is_whole(tmp_path):
+    path = tmp_path / "cut.flac"
+    soundfile.write(path, noise(30 * RATE), RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = []
+    with pytest.raises(AudioError, match=r"cut\.flac cannot be read beyond \d+\.\d s: "):
+        for one in file_windows(path, Plan(RATE, RATE, 1)):
+            found.append(one)
+    assert len(found) >= 5
+
+
+def test_values_that_are_not_finite(tmp_path):
+    path = tmp_path / "nan.wav"
+    signal = noise(RATE)
+    signal[100] = math.nan
+    soundfile.write(path, signal, RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not finite"):
+        list(mono_pieces(path))
+
+
+def test_a_header_that_promises_a_day_costs_nothing(tmp_path):
+    path = tmp_path / "day.wav"
+    samples = 24 * 3600 * 8000
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", samples + 36, b"WAVE", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8,
+        b"data", samples,
+    )  # fmt: skip
+    with open(path, "wb") as file:  # a hole: no disk, no time
+        file.write(head)
+        file.truncate(samples + len(head))
+    assert header(path)[0] == 86400.0
+    first = next(file_windows(path, Plan(4 * RATE, RATE, RATE)))
+    assert (first.start, first.end, first.duration) == (0.0, 4.0, 86400.0)
+
+
+# --- the mean over windows -------------------------------------------------------------------
+
+
+class Model:
+    """Says of a window: valence is its mean sample, the embedding its length and its sum."""
+
+    about = SimpleNamespace(
+        region_step=90, centre_radius=0.0, words={"up": [1, 0, 0], "down": [-1, 0, 0]},
+        scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
+    )  # fmt: skip
+    shortest = 400
+
+    def __init__(self):
+        self.batches = []
+
+    def answers(self, heard, *, words=0):
+        self.batches.append(len(heard))
+        return [self.answer(one) for one in heard]
+
+    def answer(self, one):
+        from emosphere_sb.inference.locate import locate
+        from emosphere_sb.inference.prediction import Prediction
+
+        mean = float(np.mean(np.asarray(one.signal)))
+        return Prediction(
+            source=one.source, duration=one.duration, start=one.start, end=one.end,
+            embedding=np.array([len(one.signal), 1.0], dtype=np.float32),
+            probabilities={"a": mean, "b": 1 - mean}, head="emotion", warnings=one.warnings,
+            **locate([mean, 0.5, -0.5], self.about, words=0),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def three_seconds(tmp_path):
+    """0.2 for two seconds, then 0.5 for one."""
+    path = tmp_path / "steps.wav"
+    signal = np.repeat(np.float32([0.2, 0.2, 0.5]), RATE)
+    soundfile.write(path, signal, RATE, subtype="FLOAT")
+    return path
+
+
+def test_the_mean_is_weighted_by_duration(three_seconds):
+    parts = file_windows(three_seconds, Plan(2 * RATE, 2 * RATE, 1))
+    (found,) = windows.predict_each(Model(), [parts], batch_size=4, words=1)
+    assert found.valence == pytest.approx((2 * 0.2 + 1 * 0.5) / 3, abs=1e-6)
+    assert found.on_scale[0] == pytest.approx(4 + 3 * 0.3, abs=1e-6)
+    assert found.embedding.tolist() == pytest.approx([RATE * (2 * 2 + 1 * 1) / 3, 1.0])
+    assert found.probabilities["b"] == pytest.approx(0.7, abs=1e-6)
+    assert (found.start, found.end, found.duration) == (0.0, 3.0, 3.0)
+    assert found.region == "V"  # +V +A -D
+    assert found.radius == pytest.approx(math.sqrt(0.3**2 + 0.5), abs=1e-6)
+    assert [word for word, _ in found.words] == ["up"]
+
+
+def test_windows_of_several_utterances_share_batches_and_keep_their_order(three_seconds, tmp_path):
+    other = tmp_path / "other.wav"
+    soundfile.write(other, np.full(RATE, 0.7, dtype=np.float32), RATE, subtype="FLOAT")
+    how, model = Plan(RATE, RATE, 1), Model()
+    paths = [three_seconds, other, tmp_path / "missing.wav", three_seconds]
+    found = list(
+        windows.predict_each(model, [file_windows(p, how) for p in paths], batch_size=2, words=0)
+    )
+    assert model.batches == [2, 2, 2, 1]  # 3 + 1 + 0 + 3 windows
+    assert [round(one.valence, 6) for one in (found[0], found[1], found[3])] == [0.3, 0.7, 0.3]
+    assert isinstance(found[2], AudioError)
+
+
+def test_silent_is_said_of_an_utterance_that_is_silent_throughout(tmp_path):
+    path = tmp_path / "half.wav"
+    soundfile.write(path, np.concatenate([np.zeros(RATE), noise(RATE)]), RATE)
+    (found,) = windows.predict_each(
+        Model(), [file_windows(path, Plan(RATE, RATE, 1))], batch_size=4, words=0
+    )
+    assert found.warnings == ()
+    soundfile.write(path, np.zeros(2 * RATE), RATE)
+    (found,) = windows.predict_each(
+        Model(), [file_windows(path, Plan(RATE, RATE, 1))], batch_size=4, words=0
+    )
+    assert found.warnings == ("silent",)
+
+
+def test_a_plan_in_samples():
+    assert plan(Model(), 4.0, 1.0) == Plan(64000, 16000, 16000)
+    assert plan(Model(), 0.5, 0.25) == Plan(8000, 4000, 8000)  # at most the window
+
+
+@pytest.mark.parametrize(
+    "window, hop, match",
+    [
+        (0.01, 1.0, "window must be at least 0.025 s and at most 30 s"),
+        (31.0, 1.0, "at most 30 s for this model; found 31"),
+        (math.nan, 1.0, "window must be"),
+        (4.0, 0.0, "hop must lead forward"),
+        (4.0, -1.0, "hop must lead forward"),
+        (4.0, math.inf, "hop must lead forward"),
+    ],
+)
+def test_plans_that_are_refused(window, hop, match):
+    with pytest.raises(ValueError, match=match):
+        plan(Model(), window, hop, longest=30.0)
