@@ -70,7 +70,8 @@ def read(
         If it cannot be heard.
     """
     name = os.path.basename(path)
-    whole = replace(model.predict(path, words=WORDS), source=name)
+    words = WORDS if model.about.words else 0
+    whole = replace(model.predict(path, words=words), source=name)
     hop = hop_of(whole.duration)
     windows = []
     for one in timeline(model, path, window=window, hop=hop):
