@@ -28,15 +28,22 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If it is not UTF-8, has no line below its header, a column twice, or a line of another
-        length.
+        If it is not UTF-8, is no table, has no line below its header, a column twice, or a line of
+        another length.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be UTF-8; {error}. Save it as such.") from error
     separator = max(SEPARATORS, key=text.partition("\n")[0].count)
-    lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        lines = [row for row in reader if row]
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} cannot be read as a table, at line {reader.line_num}: {error}. Look for a "
+            "quotation mark that is not closed."
+        ) from error
     if len(lines) < 2:
         raise ValueError(f"{path} must hold a header and lines below it; found {len(lines)} lines.")
     header = [name.strip() for name in lines[0]]

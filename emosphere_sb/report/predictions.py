@@ -13,6 +13,7 @@ import torch
 
 from emosphere_sb.files import write_whole
 from emosphere_sb.regions import SphericalRegions
+from emosphere_sb.report.foreign_text import number
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 logger = logging.getLogger(__name__)
@@ -100,9 +101,34 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If a column that the figures need is missing.
+        If the file is empty, a column that the figures need is missing, or an entry that must be
+        a number is none.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError as error:
+        raise ValueError(
+            f"Predictions {path} must hold a header and lines below it; found an empty file. Make "
+            "them again."
+        ) from error
+    return with_numbers(table, path)
+
+
+def with_numbers(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
+    """A table of texts with numbers where predictions have them; changes the one given.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        All entries as text, as they stand in the file.
+    path : path
+        The file, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If a column that the figures need is missing, or an entry is no number.
+    """
     missing = [name for name in ("ID", *DIMENSIONS, *PREDICTED) if name not in table]
     if missing:
         raise ValueError(
@@ -111,7 +137,10 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
         )
     numbers = [c for c in table if c in (*DIMENSIONS, *PREDICTED, "duration") or c.startswith("p_")]
     for name in numbers:
-        table[name] = [_number(value) for value in table[name]]
+        table[name] = [
+            number(text, f"{name} of {i}", path)
+            for i, text in zip(table["ID"], table[name], strict=True)
+        ]
     return table
 
 

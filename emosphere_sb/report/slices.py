@@ -87,7 +87,10 @@ def _bin(seconds: float) -> str:
 
 
 def _raters(text: str) -> str:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise ValueError(f"Every {RATERS} must be a number or empty; found {text!r}.") from error
     return f">{RATERS_EACH}" if number > RATERS_EACH else f"{number:g}"
 
 

@@ -16,7 +16,7 @@ from emosphere_sb.hparams import SAVED, plain, read_tree
 from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.report.foreign import read_foreign
 from emosphere_sb.report.foreign_text import read_text_table
-from emosphere_sb.report.predictions import PREDICTED, read_predictions
+from emosphere_sb.report.predictions import PREDICTED, read_predictions, with_numbers
 from emosphere_sb.report.screen import APART
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -174,10 +174,10 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     ValueError
         If it is not a run's and no scale is given, or it cannot be read.
     """
-    header = read_text_table(path)
-    ours = all(name in header for name in ("ID", *DIMENSIONS, *PREDICTED))
+    table = read_text_table(path)
+    ours = all(name in table for name in ("ID", *DIMENSIONS, *PREDICTED))
     if ours and not (settings.labels or settings.columns or settings.predicted_scale):
-        tables = {path.stem: read_predictions(path)}
+        tables = {path.stem: with_numbers(table, path)}
         return Run(path.name, None, tables, {path.stem: settings.scale})
     if settings.scale is None:
         raise ValueError(

@@ -58,3 +58,9 @@ def test_numbers():
 def test_entry_that_is_no_number_is_named(text):
     with pytest.raises(ValueError, match=f"valence of a in f must be a number; found '{text}'"):
         number(text, "valence of a", "f")
+
+
+def test_what_is_no_table_is_refused_with_its_line(tmp_path):
+    """The csv module takes fields of up to 131,072 letters."""
+    with pytest.raises(ValueError, match=r"x.csv cannot be read as a table, at line 2: field"):
+        read_text_table(written(tmp_path, "a,b\n" + "x" * 131_073 + ",1\n"))

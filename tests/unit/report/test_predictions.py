@@ -167,3 +167,25 @@ def test_missing_column_is_named_with_those_found(tmp_path):
         ValueError, match=r"columns dominance, arousal_predicted.*found ID, valence"
     ):
         read_predictions(tmp_path / "test.csv")
+
+
+HEADER = ",".join(["ID", *DIMENSIONS, *PREDICTED])
+
+
+def test_entry_that_is_no_number_is_named_with_its_column_and_utterance(tmp_path):
+    (tmp_path / "test.csv").write_text(f"{HEADER}\na,1,2,3,4,5,6\nb,1,2,3,4,high,6\n")
+    with pytest.raises(ValueError, match=r"arousal_predicted of b in .*test.csv.*'high'"):
+        read_predictions(tmp_path / "test.csv")
+
+
+def test_what_says_that_nothing_is_known_is_no_figure(tmp_path):
+    (tmp_path / "test.csv").write_text(f"{HEADER}\na,NA,,3,4,5,6\n")
+    table = read_predictions(tmp_path / "test.csv")
+    assert table[["valence", "arousal"]].isna().all(axis=None)
+    assert table["dominance"].tolist() == [3.0]
+
+
+def test_empty_file_is_named(tmp_path):
+    (tmp_path / "test.csv").write_text("")
+    with pytest.raises(ValueError, match=r"test.csv must hold a header.*found an empty file"):
+        read_predictions(tmp_path / "test.csv")

@@ -75,3 +75,8 @@ def test_column_that_holds_nothing_is_missing_as_one_that_is_not_there(empty):
     )
     assert list(masks) == ["gender"]
     assert missing == ["speaker", "duration", "emotion", "region", "raters"]
+
+
+def test_number_of_raters_that_is_none_is_said():
+    with pytest.raises(ValueError, match="n_raters must be a number or empty; found 'five'"):
+        slice_masks(pd.DataFrame({"n_raters": ["5", "five"]}))

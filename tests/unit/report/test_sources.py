@@ -190,3 +190,14 @@ def test_sets_that_all_runs_have(tmp_path):
         f"No figures for {name}: not every run has predictions and labels of it."
         for name in ("valid", "test3")
     ]
+
+
+def test_csv_with_the_columns_of_a_run_may_come_from_a_spreadsheet(tmp_path):
+    """A byte order mark, semicolons, decimal commas and Windows' line ends."""
+    write_predictions(set_of(10), tmp_path / "test1.csv")
+    (expected,) = read_source(tmp_path / "test1.csv")
+    lines = (tmp_path / "test1.csv").read_text(encoding="utf-8").splitlines()
+    text = "\ufeff" + "\r\n".join(lines).replace(",", ";").replace(".", ",")
+    (tmp_path / "test1.csv").write_bytes(text.encode())
+    (run,) = read_source(tmp_path / "test1.csv")
+    assert run.tables["test1"].equals(expected.tables["test1"])
