@@ -49,8 +49,8 @@ def submission_table(
     Raises
     ------
     ValueError
-        If a name of the list has no prediction, a prediction is not a finite number, or an id
-        stands there twice.
+        If a name of the list has no prediction, two of its names would get the same one, a
+        prediction is not a finite number, or an id stands there twice.
 
     Example
     -------
@@ -68,6 +68,11 @@ def submission_table(
     values = pd.DataFrame(_challenge_values(table, scale), index=stems, columns=DIMENSIONS)
     if names is None:
         names = [f"{name}.wav" for name in stems]
+    if doubles := repeated(map(stem, names)):
+        raise ValueError(
+            f"Names of the list must differ in more than their folder or ending; not so "
+            f"{some(doubles)}: they would get the same prediction. Mend the list."
+        )
     missing = [name for name in names if stem(name) not in values.index]
     if missing:
         raise ValueError(
@@ -110,7 +115,10 @@ def check(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
     problems = []
     if text.startswith(BOM):
         problems.append("The file starts with a byte order mark; save it as plain UTF-8.")
-    rows = [row for row in csv.reader(text.removeprefix(BOM).splitlines()) if row]
+    try:
+        rows = [row for row in csv.reader(text.removeprefix(BOM).splitlines()) if row]
+    except csv.Error as error:
+        return [*problems, f"The file must be a table with commas: {error}."]
     if not rows or tuple(rows[0]) != HEADER:
         found = ",".join(rows[0]) if rows else "an empty file"
         problems.append(f"The header must be {','.join(HEADER)}; found {found}.")
@@ -160,6 +168,8 @@ def _value_problems(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _number(text: str) -> float:
+    if "_" in text or not text.isascii():  # Python's own spellings, nobody else's
+        return math.nan
     try:
         return float(text)
     except ValueError:

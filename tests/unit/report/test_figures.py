@@ -128,3 +128,20 @@ def test_json_keeps_every_digit_and_leaves_one_file(tmp_path):
     write_json({"ccc": 0.1 + 0.2}, tmp_path / "m.json")
     assert json.loads((tmp_path / "m.json").read_text())["ccc"] == 0.1 + 0.2
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
+
+
+@pytest.mark.parametrize("known", [{"region": "I"}, {"region_point": "I"}, {"region_head": "I"}])
+def test_class_without_its_counterpart_has_no_figures(known):
+    found = figures(table_of([[1, 1, 1]], [[2, 1, 3]], **known))
+    assert {"region_point", "region_head"}.isdisjoint(found)
+
+
+def test_head_without_a_point_has_figures_and_no_agreement():
+    found = figures(table_of([[1, 1, 1]], [[2, 1, 3]], region="I", region_head="I"))
+    assert found["region_head"]["accuracy"] == 1.0
+    assert "agreement_with_point" not in found["region_head"]
+
+
+def test_class_that_the_head_does_not_know_is_refused():
+    with pytest.raises(ValueError, match=r"knows, I, II; found v\. Each needs its column"):
+        class_figures(pd.Series(["I", "II"]), pd.Series(["I", "V"]), names=["I", "II"])

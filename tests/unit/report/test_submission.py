@@ -132,3 +132,22 @@ def test_empty_file_lacks_its_header_and_every_name(tmp_path):
     found = check(tmp_path / "s.csv", IDS)
     assert found[0].endswith("found an empty file.")
     assert found[1].endswith("missing: 3 (a.wav, b.wav, c.wav).")
+
+
+def test_names_that_would_share_a_prediction_are_refused():
+    predicted = table_of({"a": [2.0] * 3, "b": [3.0] * 3})
+    with pytest.raises(ValueError, match=r"more than their folder or ending; not so 1 \(a\)"):
+        submission_table(predicted, Scale(1, 7), names=["x/a.wav", "y/a.wav", "b.wav"])
+
+
+def test_what_is_no_table_is_a_problem(tmp_path):
+    """The csv module takes fields of up to 131,072 letters."""
+    (found,) = problems(tmp_path, "x" * 131_073 + ",1,2,3")
+    assert found.startswith("The file must be a table with commas: field larger")
+
+
+@pytest.mark.parametrize("text", ["0_3", "٣"])
+def test_number_that_only_python_reads_is_a_problem(tmp_path, text):
+    assert problems(tmp_path, f"a.wav,{text},2,3", "b.wav,1,2,3", "c.wav,1,2,3") == [
+        "EmoAct must be a number; not so for 1 (a.wav)."
+    ]
