@@ -228,7 +228,8 @@ def _with_demo(tables, folders, row, results, overrides) -> dict[str, str]:
     from emosphere_sb.tables.cells import FILE as HPARAMS
     from emosphere_sb.workspace import find_corpus
 
-    rows = [f"--row={row}"] if row else []
+    names = dict.fromkeys(part for part in (*(t.row for t in tables), row) if part)
+    rows = [f"--row={'+'.join(names)}"] if names else []
     words = [HPARAMS, *rows, f"--results_folder={results}"]
     words += [f"--{key}={value}" for key, value in overrides.items()]
     made = {c: str(find_corpus(scalars(read_command(words, corpus=c)[0]), c)) for c in lacking}

@@ -49,19 +49,37 @@ class Preparations:
         key = json.dumps([cell.corpus, {k: settings.get(k) for k in sorted(asked)}], default=str)
         if key not in self._made:
             self._made[key] = prepare_corpus(settings, cell.corpus)
-        if cell.test_corpus and (key, cell.test_corpus) not in self._made:
-            self._made[key, cell.test_corpus] = other_corpus(settings, self._made[key])
         return self._made[key]
+
+    def tested_on(self, cell: Cell) -> dict | None:
+        """What its figures must say of the other corpus; ``None`` where there is none.
+
+        Raises
+        ------
+        ValueError, OSError
+            If that corpus cannot be read.
+        """
+        if cell.test_corpus is None:
+            return None
+        own, settings = self.of(cell), scalars(self._cells.tree(cell))
+        key = (
+            id(own),
+            *(settings[f"test_{name}"] for name in ("corpus", "data_folder", "options")),
+        )
+        if key not in self._made:
+            self._made[key] = other_corpus(settings, own)
+        return self._made[key].facts()
 
 
 def inspect_all(
     wanted: Iterable[Cell], cells: Cells, preparations: Preparations | None
 ) -> dict[Cell, State]:
     """Where each cell stands; without preparations the runs' own records are believed."""
-    return {
-        cell: inspect(cell, cells, preparations.of(cell) if preparations else None)
+    given = (
+        (cell, (preparations.of(cell), preparations.tested_on(cell)) if preparations else ())
         for cell in dict.fromkeys(wanted)
-    }
+    )
+    return {cell: inspect(cell, cells, *data) for cell, data in given}
 
 
 def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:

@@ -55,7 +55,12 @@ class State:
     warnings: tuple[str, ...] = ()
 
 
-def inspect(cell: Cell, cells: Cells, summary: Summary | None = None) -> State:
+def inspect(
+    cell: Cell,
+    cells: Cells,
+    summary: Summary | None = None,
+    tested_on: Mapping[str, Any] | None = None,
+) -> State:
     """Look at a cell's folder; nothing is changed.
 
     Arguments
@@ -67,6 +72,9 @@ def inspect(cell: Cell, cells: Cells, summary: Summary | None = None) -> State:
     summary : Summary, optional
         Of the corpus's preparation: the run must have been on exactly these data. Without it the
         run's own record stands alone.
+    tested_on : mapping, optional
+        ``OtherCorpus.facts()`` of another corpus that is tested on: neither its data nor its
+        settings are part of what a run is called, so that the figures must be on exactly these.
 
     Returns
     -------
@@ -77,12 +85,14 @@ def inspect(cell: Cell, cells: Cells, summary: Summary | None = None) -> State:
         begun = any((cell.folder / "save").glob("CKPT*"))
         return State(INTERRUPTED if begun else NOT_BEGUN)
     try:
-        return _read(cell, cells, summary)
+        return _read(cell, cells, summary, tested_on)
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         return State(DAMAGED, _reason(error))
 
 
-def _read(cell: Cell, cells: Cells, summary: Summary | None) -> State:
+def _read(
+    cell: Cell, cells: Cells, summary: Summary | None, tested_on: Mapping[str, Any] | None
+) -> State:
     metrics = json.loads(cell.metrics.read_text(encoding="utf-8"))
     for part, names in NEEDED.items():
         for name in names:
@@ -97,6 +107,11 @@ def _read(cell: Cell, cells: Cells, summary: Summary | None) -> State:
             "the run was on other data than those that are given now; another corpus needs "
             "another --results_folder",
         )
+    if tested_on is not None:
+        asked, told = json.loads(json.dumps(tested_on)), metrics["protocol"]["tested_on"]
+        other = [key for key in asked if told.get(key) != asked[key]]
+        if other:
+            return State(DAMAGED, f"{cell.test_corpus} was tested with other {', '.join(other)}")
     wanted = metrics["run"]["predictions"].get(cell.set)
     if wanted is None:
         there = ", ".join(metrics["run"]["predictions"])

@@ -40,6 +40,17 @@ failing:
         too deep: {options: {layers: 99}}
         plain: {}
         one epoch: {options: {number_of_epochs: 1}}
+crossed:
+    caption: Trained on one corpus, tested on two
+    row: smoke
+    seeds: [1]
+    groups:
+        - {tested_on: MSP-IMPROV, set: test, elsewhere: all}
+        - {tested_on: IEMOCAP, set: test, elsewhere: all}
+    columns: [mean]
+    labels: [trained on]
+    rows:
+        IEMOCAP: {corpus: IEMOCAP}
 """
 
 
@@ -245,3 +256,26 @@ def test_a_run_that_fails_is_marked_and_the_others_go_on(results, command, capsy
     assert "[a] seed 1: failed: exit status 2: error: " in captured.out
     assert markdown_of(results, "failing")[2] == "| too deep | – [a] |"
     assert "1 runs are marked" in captured.err
+
+
+def test_a_run_is_tested_again_where_another_corpus_is_another(command, tmp_path, capsys):
+    words = [w for w in command(tmp_path, table="crossed") if not w.startswith("--data_folder")]
+    assert run(words) == 0
+    (folder,) = (tmp_path / "tables" / "runs" / "IEMOCAP").iterdir()
+    foreign = folder / "predictions" / "MSP-IMPROV-all.csv"
+    lines = len(foreign.read_text(encoding="utf-8").splitlines())
+    time_of = foreign.stat().st_mtime_ns
+    assert run(words) == 0
+    assert foreign.stat().st_mtime_ns == time_of
+    crossed, own = lines_of(tmp_path, "crossed")
+    assert (crossed["set"], own["set"]) == ("MSP-IMPROV-all", "test")
+    assert crossed["run_folder"] == own["run_folder"] == str(folder)
+
+    other = [*words, "--test_options={conditions: [P]}"]
+    capsys.readouterr()
+    assert run(other) == 1
+    assert "damaged: MSP-IMPROV was tested with other options, " in capsys.readouterr().out
+    assert lines_of(tmp_path, "crossed")[1]["mean"] == own["mean"]
+    assert run([*other, "--mend"]) == 0
+    assert 1 < len(foreign.read_text(encoding="utf-8").splitlines()) < lines
+    assert lines_of(tmp_path, "crossed")[1]["mean"] == own["mean"]

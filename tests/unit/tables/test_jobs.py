@@ -170,7 +170,10 @@ def test_manifests_are_made_once_for_equal_settings(tmp_path, monkeypatch):
     monkeypatch.setattr(
         module, "prepare_corpus", lambda settings, corpus: made.append(corpus) or SimpleNamespace()
     )
-    monkeypatch.setattr(module, "other_corpus", lambda settings, own: made.append("other"))
+    other = SimpleNamespace(facts=lambda: {"corpus": "MSP-IMPROV"})
+    monkeypatch.setattr(
+        module, "other_corpus", lambda settings, own: made.append(settings["test_options"]) or other
+    )
     data = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
     cells = Cells(tmp_path, row="smoke", data_folders=data)
     preparations = Preparations(cells)
@@ -183,9 +186,11 @@ def test_manifests_are_made_once_for_equal_settings(tmp_path, monkeypatch):
     assert made == ["IEMOCAP"]
     preparations.of(cell(cells, make_row(options={"four_classes": "True"}), group))
     assert made == ["IEMOCAP", "IEMOCAP"]
-    crossed = cell(
-        cells, make_row(corpus="IEMOCAP"), make_group(None, "test", tested_on="MSP-IMPROV")
-    )
-    for _ in range(2):
-        preparations.of(crossed)
-    assert made == ["IEMOCAP", "IEMOCAP", "other"]
+    assert preparations.tested_on(same[0]) is None
+    for options, text in (({}, None), ({"test_options": "{raters: True}"}, "{raters: True}")):
+        row = make_row(corpus="IEMOCAP", options=options)
+        crossed = cell(cells, row, make_group(None, "test", tested_on="MSP-IMPROV"))
+        for _ in range(2):
+            assert preparations.tested_on(crossed) == {"corpus": "MSP-IMPROV"}
+        assert made.pop() == text
+    assert made == ["IEMOCAP", "IEMOCAP"]

@@ -88,6 +88,20 @@ def test_a_run_without_the_other_corpus_s_figures_goes_on(tmp_path):
     assert [inspect(one, cells).kind for one in (own, other)] == [FINISHED, FINISHED]
 
 
+def test_figures_on_another_state_of_the_other_corpus(tmp_path):
+    cells = Cells(tmp_path, row="smoke", data_folders={"OwnData": "/own"})
+    one = cell(cells, make_row(corpus="IEMOCAP"), make_group(None, "test", tested_on="OwnData"))
+    finish(cells, one, predictions())
+    facts = {"options": {"label_low": 1}, "manifests": {"all": "5f"}, "scale": {"reversed": ()}}
+    change_metrics(one, lambda m: m["protocol"].update(tested_on=facts))
+    assert inspect(one, cells, None, facts).kind == FINISHED
+    for key, value in (("options", {"label_low": 2}), ("manifests", {"all": "60"})):
+        state = inspect(one, cells, None, {**facts, key: value})
+        assert (state.kind, state.reason) == (DAMAGED, f"OwnData was tested with other {key}")
+    change_metrics(one, lambda m: m["protocol"].pop("tested_on"))
+    assert inspect(one, cells, None, facts).kind == DAMAGED
+
+
 def test_predictions_that_are_gone(cells, finished):
     finished.predictions.unlink()
     assert damage(finished, cells) == "predictions/test1.csv is gone"
