@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emosphere_sb.audio import SAMPLE_RATE
-from emosphere_sb.inference.audio_input import Heard, hear_file, refuse_short, warnings_of
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.timeline import timeline
 
 WINDOW = 4.0
 """Seconds of a window."""
@@ -89,58 +88,3 @@ def hop_of(duration: float) -> float:
     (1.0, 2.0, 12.0)
     """
     return max(HOP, float(np.ceil(duration / MOST)))
-
-
-def timeline(
-    model: EmoSphere,
-    path: str | os.PathLike,
-    *,
-    window: float = WINDOW,
-    hop: float = HOP,
-    batch_size: int = 16,
-) -> Iterator[Prediction]:
-    """Predictions of windows of a recording, in their order.
-
-    Arguments
-    ---------
-    model : EmoSphere
-        Whom to ask.
-    path : path
-        Of the recording.
-    window, hop : float
-        Seconds of a window, and from one to the next. The last one ends with the recording.
-    batch_size : int
-        Windows that run together.
-
-    Yields
-    ------
-    Prediction
-        With its ``start`` and ``end``.
-    """
-    heard = hear_file(path)
-    refuse_short([heard], model.mods.model.shortest)
-    cuts = [_cut(heard, *bounds) for bounds in bounds_of(len(heard.signal), window, hop)]
-    for first in range(0, len(cuts), batch_size):
-        yield from model.answers(cuts[first : first + batch_size])
-
-
-def bounds_of(samples: int, window: float, hop: float) -> list[tuple[int, int]]:
-    """Where windows begin and end, in samples at 16 kHz; together they cover everything.
-
-    Example
-    -------
-    >>> bounds_of(72_000, 4.0, 0.25)
-    [(0, 64000), (4000, 68000), (8000, 72000)]
-    >>> bounds_of(72_000, 4.0, 1.0), bounds_of(9_000, 4.0, 1.0)
-    ([(0, 64000), (8000, 72000)], [(0, 9000)])
-    """
-    size = min(samples, round(window * SAMPLE_RATE))
-    starts = list(range(0, samples - size + 1, max(1, round(hop * SAMPLE_RATE))))
-    if starts[-1] + size < samples:
-        starts.append(samples - size)
-    return [(start, start + size) for start in starts]
-
-
-def _cut(heard: Heard, first: int, last: int) -> Heard:
-    signal = heard.signal[first:last]
-    return Heard(heard.source, signal, heard.duration, first / SAMPLE_RATE, warnings_of(signal))
