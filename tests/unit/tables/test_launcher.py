@@ -1,54 +1,29 @@
 """Starting runs: how many at once, where, and what happens when one fails or all must stop."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from emosphere_sb.tables import launcher
-from emosphere_sb.tables.launcher import SCREEN, Job, LocalLauncher, SlurmLauncher
+from emosphere_sb.tables.launcher import SCREEN, Job, LocalLauncher
+from tests.unit.tables.processes import (
+    PATIENT,
+    WATCHED,
+    alive,
+    job,
+    most_at_once,
+    notes,
+    pid_in,
+    wait_until,
+)  # fmt: skip
 
-NOTE = """
-import json, os, sys, time
-folder, seconds, status = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-begin = time.monotonic()
-print("here", flush=True)
-time.sleep(seconds)
-names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
-about = {"begin": begin, "end": time.monotonic(), **{n: os.environ.get(n) for n in names}}
-with open(os.path.join(folder, f"{os.getpid()}.json"), "w") as file:
-    json.dump(about, file)
-if status:
-    print("ValueError: lr must be a number", file=sys.stderr)
-sys.exit(status)
-"""
-PATIENT = """
-import os, signal, sys, time
-def leave(*_):
-    open(os.path.join(sys.argv[1], "told"), "w").close()
-    sys.exit(75)
-signal.signal(signal.SIGTERM, leave)
-open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
-time.sleep(600)
-"""
-WATCHED = """
-import os, signal, sys, time
-from emosphere_sb.tables.run import end_with_the_parent
-def leave(*_):
-    open(os.path.join(sys.argv[1], "told"), "w").close()
-    os._exit(75)
-signal.signal(signal.SIGTERM, leave)
-end_with_the_parent()
-open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
-time.sleep(600)
-"""
 PARENT = """
 import sys
+from pathlib import Path
 from pathlib import Path
 from emosphere_sb.tables.launcher import Job, LocalLauncher
 Job.processes = lambda job: [[sys.executable, "-c", *job.commands[0]]]
@@ -62,42 +37,6 @@ def _python_for_a_recipe(monkeypatch):
     monkeypatch.setattr(
         Job, "processes", lambda job: [[sys.executable, "-c", *c] for c in job.commands]
     )
-
-
-def job(folder: Path, *runs: tuple[float, int]) -> Job:
-    """A job whose commands take some seconds, and end with a status."""
-    words = [(NOTE, str(folder), str(seconds), str(status)) for seconds, status in runs]
-    return Job(folder, "MSP-Podcast", tuple(words))
-
-
-def notes(*folders: Path) -> list[dict]:
-    return [json.loads(p.read_text()) for folder in folders for p in sorted(folder.glob("*.json"))]
-
-
-def most_at_once(spans) -> int:
-    """At how many spans' begin the most of them go on."""
-    return max(sum(o["begin"] <= s["begin"] < o["end"] for o in spans) for s in spans)
-
-
-def wait_until(holds, what: str) -> None:
-    """Generous: it ends a test that would hang, and asserts no time."""
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-def alive(number: int) -> bool:
-    """Whether a process runs; one that has ended and is not yet collected does not."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def pid_in(folder: Path) -> int:
-    wait_until(lambda: list(folder.glob("*.pid")), f"no process in {folder}")
-    return int(next(folder.glob("*.pid")).stem)
 
 
 def test_a_job_s_process_is_the_recipe_of_its_corpus(monkeypatch):
@@ -279,65 +218,3 @@ def test_otherwise_nvidia_smi_is_asked(monkeypatch, tmp_path, script, gpus):
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
     assert launcher.visible_gpus() == gpus
-
-
-# --- Slurm, through submitit's local executor -------------------------------------------------
-
-
-@pytest.fixture
-def slurm(tmp_path):
-    pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
-    return SlurmLauncher(tmp_path / "slurm", {"timeout_min": 2}, cluster="local", seconds=0.05)
-
-
-def test_slurm_jobs_end_with_their_status(slurm, tmp_path):
-    good, bad = job(tmp_path / "good", (0, 0), (0, 0)), job(tmp_path / "bad", (0, 3), (0, 0))
-    assert dict(slurm.run([good, bad])) == {good: 0, bad: 1}
-    assert len(notes(good.folder)) == 2
-    assert len(notes(bad.folder)) == 1  # its first command failed
-    assert "ValueError: lr must be a number" in (bad.folder / SCREEN).read_text()
-
-
-def test_slurm_s_closed_standard_input_is_no_dead_parent(slurm, tmp_path, monkeypatch):
-    """``srun`` gives tasks a pipe that is closed at once."""
-    ours, theirs = os.pipe()
-    os.close(theirs)
-    before = os.dup(0)
-    os.dup2(ours, 0)
-    try:
-        script = WATCHED.replace("time.sleep(600)", "time.sleep(0.5)")
-        one = Job(tmp_path / "a", "x", ((script, str(tmp_path / "a")),))
-        assert list(slurm.run([one])) == [(one, 0)]
-    finally:
-        os.dup2(before, 0)
-        os.close(before)
-        os.close(ours)
-    assert not (one.folder / "told").exists()
-
-
-def test_leaving_cancels_slurm_jobs(slurm, tmp_path, monkeypatch):
-    from submitit.local.local import LocalJob
-
-    cancelled = []
-    monkeypatch.setattr(LocalJob, "cancel", lambda self, check=True: cancelled.append(self))
-    quick = job(tmp_path / "quick", (0, 0))
-    slow = Job(tmp_path / "slow", "x", ((PATIENT, str(tmp_path / "slow")),))
-    begun = slurm.run([quick, slow])
-    assert next(begun) == (quick, 0)
-    process = pid_in(slow.folder)
-    begun.close()
-    assert len(cancelled) == 1 and not cancelled[0].done()
-    os.kill(process, signal.SIGTERM)  # as Slurm would
-    wait_until(cancelled[0].done, "the job goes on")
-
-
-def test_what_submitit_does_not_take_is_refused(tmp_path):
-    pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
-    with pytest.raises(ValueError, match=r"^--slurm: submitit says: .*minutes"):
-        SlurmLauncher(tmp_path, {"minutes": 3}, cluster="local")
-
-
-def test_without_submitit_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(ImportError, match=r"pip install 'emosphere-sb\[slurm\]'"):
-        SlurmLauncher(tmp_path)
