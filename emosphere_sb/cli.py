@@ -16,15 +16,24 @@ COMMANDS = {
     "report": ("emosphere_sb.report.command", "figures, intervals and plots of a run or a CSV"),
     "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
     "release": ("emosphere_sb.inference.release_command", "a trained model as a folder for all"),
+    "predict": ("emosphere_sb.inference.predict_command", "audio files to a table of predictions"),
+    "timeline": ("emosphere_sb.inference.timeline_command", "a long recording over its time"),
+    "prepare": ("emosphere_sb.inference.prepare_command", "a corpus's manifests, without training"),
     "demo": (
         "emosphere_sb.demo_page.command",
         "a page on this machine to record or drop speech on",
+    ),
+    "evaluate": (
+        "emosphere_sb.inference.evaluate_command",
+        "a released or public model on a corpus, as a run that reports take",
     ),
 }
 """Name: the module whose ``run(words)`` it is, and what it does in a line."""
 
 FAULT = 2
 """Exit status where the command line or the data are at fault."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as a shell says it."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -39,22 +48,31 @@ def main(words: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0; 1 where a table has marked cells or a file does not pass its check; 2 where
-        the command line or the data are at fault, with one line on the standard error stream.
+        the command line or the data are at fault, with one line on the standard error stream; 130
+        after Ctrl-C.
     """
     words = list(sys.argv[1:] if words is None else words)
     try:
         status = _run(words)
         sys.stdout.flush()  # a reader that has gone is noticed here, not behind this function
         return status
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # emosphere … | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
-        text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        text = " ".join(line.strip() for line in _said(error).splitlines() if line.strip())
         print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
         return FAULT
+
+
+def _said(error: Exception) -> str:
+    """What an error says; some say nothing."""
+    return str(error) or type(error).__name__
 
 
 def _run(words: Sequence[str]) -> int:
@@ -67,7 +85,8 @@ def _run(words: Sequence[str]) -> int:
         print(f"emosphere {__version__}")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each table of each font
+    for name in ("fontTools", "speechbrain.utils.quirks"):  # each table of each font; each setting
+        logging.getLogger(name).setLevel(logging.WARNING)
     return _command(words[0])(words[1:])
 
 

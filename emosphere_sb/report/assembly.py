@@ -92,7 +92,7 @@ def assemble(runs: Sequence[Run], request: Request) -> Report:
         name: evaluate(
             [run.tables[name] for run in runs], scale=_scale_of(name, runs),
             resamples=request.resamples, seed=request.seed, source=name,
-            own=all(run.folder is not None and not run.notes for run in runs),
+            own=all(run.folder is not None and name not in run.changed for run in runs),
         )
         for name in sets
     }  # fmt: skip

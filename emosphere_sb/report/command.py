@@ -46,10 +46,12 @@ def run(words: Sequence[str]) -> int:
     from emosphere_sb.report import ensemble
     from emosphere_sb.report.assembly import Request, assemble
     from emosphere_sb.report.report_text import report_text
-    from emosphere_sb.report.sources import read_run, read_source
+    from emosphere_sb.report.sources import as_one_set, read_run, read_source
 
+    if options.seed < 0:
+        raise ValueError(f"--seed must be a whole number from 0; found {options.seed}.")
     csv = csv_settings(options)
-    runs = [one for source in options.sources for one in read_source(source, csv)]
+    runs = as_one_set([one for source in options.sources for one in read_source(source, csv)])
     folder = report_folder(options, runs)
     if options.average:
         ensemble.write(options.out, runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 
 METRICS = "metrics.json"
 FOLDS = "summary.json"
+ONE_SET = "predictions"
+"""Name of the set that several CSV files hold."""
 UNFINISHED = (SAVED, "train_log.txt", "save")
 """What a run has from its beginning."""
 
@@ -46,6 +48,8 @@ class Run:
         As ``metrics.json`` holds it, those on another corpus included; empty for a CSV.
     notes : list of str
         What a reader must know about how the tables came about.
+    changed : frozenset of str
+        Sets whose file is not the one that the run wrote.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Run:
     regions: SphericalRegions | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    changed: frozenset[str] = frozenset()
 
     @property
     def labelled(self) -> list[str]:
@@ -156,14 +161,15 @@ def read_run(folder: str | os.PathLike) -> Run:
             f"{', '.join(missing)}. Start the run's command again with --test_only."
         )
     order = [*metrics_of, *(name for name in files if name not in metrics_of)]
+    changed = [n for n in order if n in digests and digest_of(files[n]) != digests[n]]
     notes = [
         f"{folder.name}: predictions/{name}.csv is not the file that the run wrote."
-        for name in order
-        if name in digests and digest_of(files[name]) != digests[name]
+        for name in changed
     ]
     scales = {name: _scale(metrics_of.get(name, own)) for name in order}
     tables = {name: read_predictions(files[name]) for name in order}
-    return Run(folder.name, folder, tables, scales, regions_of(folder, own), metrics, notes)
+    regions = regions_of(folder, own)
+    return Run(folder.name, folder, tables, scales, regions, metrics, notes, frozenset(changed))
 
 
 def read_csv(path: Path, settings: CsvSettings) -> Run:
@@ -190,6 +196,32 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     )  # fmt: skip
     scales = {path.stem: settings.scale}
     return Run(path.name, None, {path.stem: table}, scales, SphericalRegions(90), notes=notes)
+
+
+def as_one_set(runs: Sequence[Run]) -> list[Run]:
+    """CSV files of several seeds as one set: by themselves each is named after its file.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        At least one.
+
+    Returns
+    -------
+    list of Run
+        As they are where one has a folder, which names its sets, or all files are called alike.
+    """
+    names = {name for run in runs for name in run.tables}
+    if len(names) == 1 or any(run.folder is not None for run in runs):
+        return list(runs)
+    return [
+        replace(
+            run,
+            tables={ONE_SET: next(iter(run.tables.values()))},
+            scales={ONE_SET: next(iter(run.scales.values()))},
+        )
+        for run in runs
+    ]
 
 
 def regions_of(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
@@ -274,6 +306,11 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     missing = [key for key in APART if not isinstance(metrics, dict) or key not in metrics]
     if missing:
         raise ValueError(f"{path} must hold {', '.join(APART)}; found no {', '.join(missing)}.")
+    if wrong := [key for key, value in metrics.items() if not isinstance(value, dict)]:
+        raise ValueError(
+            f"{path} must hold a mapping for each of its keys; not so for {', '.join(wrong)}. Is "
+            "it another program's?"
+        )
     return metrics
 
 
@@ -284,7 +321,13 @@ def _scale(protocol: Mapping[str, Any]) -> Scale | None:
 def _resolved(value: Any, tree: Mapping[str, Any]) -> Any:
     """A value, or what a reference to a top-level key stands for."""
     if isinstance(value, tuple) and value[0] == "!ref":
-        return plain(tree[value[1].strip("<>")])
+        key = value[1].strip("<>")
+        if key not in tree:
+            raise ValueError(
+                f"{SAVED} of the run refers to {key!r}, which is not in it. Was it edited? Start "
+                "the run's command again."
+            )
+        return plain(tree[key])
     return value
 
 

@@ -133,3 +133,21 @@ def test_a_reader_that_has_gone_is_no_error(words, root):
     assert run.stderr.read() == ""
     assert run.wait() == 0
     run.stderr.close()
+
+
+def test_ctrl_c_is_a_line_and_no_traceback(command, capsys):
+    def run(words):
+        raise KeyboardInterrupt
+
+    command(run)
+    assert cli.main(["own"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_an_error_without_words_has_its_name(command, capsys):
+    def run(words):
+        raise MemoryError
+
+    command(run)
+    assert cli.main(["own"]) == 2
+    assert capsys.readouterr().err.startswith("error: MemoryError (")

@@ -207,3 +207,31 @@ def test_help_loads_neither_torch_nor_pandas():
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
+    """Mean of the figures of both; each file has a name of its own."""
+    for seed in (1, 2):
+        write_predictions(bare(seed=seed), tmp_path / f"seed{seed}.csv")
+    files = [str(tmp_path / f"seed{seed}.csv") for seed in (1, 2)]
+    assert command.run([*files, f"--out={tmp_path / 'out'}", *FAST]) == 0
+    (found,) = report_in(tmp_path / "out")["sets"].values()
+    expected = [figures(read_predictions(file))["mean_ccc"] for file in files]
+    assert found["figures"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
+
+
+def test_one_changed_set_leaves_the_others_the_run_s_own(folder):
+    """A poor model may say 0.2 for all; a changed file that does may be on another scale."""
+    poor = bare(40)
+    poor[list(PREDICTED)] = 0.2
+    run = write_run(folder.parent / "poor", {"valid": poor, "test1": bare()})
+    write_predictions(bare(seed=3), run / "predictions" / "test1.csv")
+    assert command.run([str(run), *FAST]) == 0
+    write_predictions(poor.assign(valence_predicted=0.3), run / "predictions" / "valid.csv")
+    with pytest.raises(ValueError, match="valid: valence_predicted must be on the corpus's scale"):
+        command.run([str(run), *FAST])
+
+
+def test_seed_below_0_is_refused(folder):
+    with pytest.raises(ValueError, match="--seed must be a whole number from 0; found -1"):
+        command.run([str(folder / "1"), "--seed=-1", *FAST])

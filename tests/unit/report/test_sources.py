@@ -8,6 +8,7 @@ from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.report.predictions import write_predictions
 from emosphere_sb.report.sources import (
     CsvSettings,
+    as_one_set,
     common_sets,
     read_run,
     read_source,
@@ -201,3 +202,30 @@ def test_csv_with_the_columns_of_a_run_may_come_from_a_spreadsheet(tmp_path):
     (tmp_path / "test1.csv").write_bytes(text.encode())
     (run,) = read_source(tmp_path / "test1.csv")
     assert run.tables["test1"].equals(expected.tables["test1"])
+
+
+@pytest.mark.parametrize("key", ["protocol", "run", "beside", "test1"])
+def test_figures_of_another_form_are_refused(tmp_path, key):
+    folder = write_run(tmp_path / "7")
+    change_metrics(folder, lambda metrics: metrics.update({key: [1.0]}))
+    with pytest.raises(ValueError, match=f"metrics.json must hold a mapping.*not so for {key}"):
+        read_run(folder)
+
+
+def test_reference_to_nothing_in_the_hyperparameters_is_refused(tmp_path):
+    yaml = "row: demo\ntask: !new:emosphere_sb.lobes.tasks.RegionTask [!ref <nowhere>]\n"
+    folder = write_run(tmp_path / "7", yaml=yaml)
+    with pytest.raises(ValueError, match=r"hyperparams.yaml of the run refers to 'nowhere'"):
+        read_run(folder)
+
+
+def test_csv_files_of_several_seeds_are_one_set(tmp_path):
+    for seed in (1, 2):
+        write_predictions(set_of(10, seed=seed), tmp_path / f"seed{seed}.csv")
+    runs = [read_source(tmp_path / f"seed{seed}.csv")[0] for seed in (1, 2)]
+    found = as_one_set(runs)
+    assert [list(run.tables) for run in found] == [["predictions"]] * 2
+    assert found[1].tables["predictions"].equals(runs[1].tables["seed2"])
+    assert as_one_set(runs[:1]) == runs[:1]
+    with_folder = [*runs, read_run(write_run(tmp_path / "7"))]
+    assert as_one_set(with_folder) == with_folder
