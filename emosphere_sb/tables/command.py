@@ -33,7 +33,7 @@ and writes RESULTS_FOLDER/tables/NAME.md, .tex, .csv (all runs), .summary.csv, .
   --mend                also run again what is damaged (predictions that are gone or changed)
   --tables=FILE         another file than hparams/tables.yaml
   --resamples=N         of the bootstrap (10000)
-  --list                which runs there are and how they stand, and nothing else
+  --list                how each run stands: corpora are prepared, nothing is trained
   --key=value           a key of emosphere.yaml or a run option, for every run
 
 Exit status: 0; 1 where runs failed or cells are marked; 2 where the command or the data are at
@@ -212,7 +212,7 @@ def _make(
         marked += found.marked()
     if marked:
         hint = "" if collecting else " Damaged ones are run again with --mend."
-        print(f"{marked} runs are marked: see the notes below.{hint}", file=sys.stderr)
+        print(f"Marked runs: {marked}. See the notes below.{hint}", file=sys.stderr)
     return 1 if marked else 0
 
 

@@ -197,7 +197,7 @@ def test_only_collect_writes_the_table_of_what_is_there(words, tmp_path, capsys)
     assert run([*words, "--only_collect"]) == 1
     captured = capsys.readouterr()
     assert "[a] seed 2: not begun" in captured.out
-    assert "1 runs are marked" in captured.err
+    assert "Marked runs: 1" in captured.err
     assert str(tmp_path / "results" / "tables" / "one.md") in captured.out
     assert (tmp_path / "results" / "tables" / "one.html").is_file()
 
