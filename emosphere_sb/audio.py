@@ -32,9 +32,17 @@ class Sequential(soundfile.SoundFile):
     one whose header has no length (FLAC that was written to a pipe).
     """
 
+    def __init__(self, path: str | os.PathLike):
+        super().__init__(native(path))
+
     def seekable(self) -> bool:
         """Whether soundfile may seek by itself."""
         return False
+
+
+def native(path: str | os.PathLike) -> str | bytes:
+    """A path for soundfile, which would refuse a name whose bytes are no UTF-8."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 def read_audio(

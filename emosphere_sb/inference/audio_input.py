@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from emosphere_sb.audio import SAMPLE_RATE, UNKNOWN, AudioError, read_audio
+from emosphere_sb.audio import SAMPLE_RATE, TOLERANCE, UNKNOWN, AudioError, native, read_audio
 from emosphere_sb.inference.stream import count_samples
 
 RATES = (1_000, 768_000)
@@ -76,9 +76,9 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
     if not os.path.isfile(name):
         raise AudioError(f"{name} must be a regular file: a pipe or a device cannot be sought in.")
     try:
-        about = soundfile.info(name)
+        about = soundfile.info(native(name))
     except (OSError, TypeError, soundfile.SoundFileError) as error:
-        reason = str(error).removeprefix(f"Error opening {name!r}: ")
+        reason = str(error).removeprefix(f"Error opening {native(name)!r}: ")
         raise AudioError(
             f"{name} is no audio file that libsndfile {soundfile.__libsndfile_version__} reads "
             f"({reason}). It reads wav, flac, ogg, opus, mp3 and aiff; convert others first: "
@@ -119,7 +119,16 @@ def hear_file(
         signal = read_audio(path, start=start, seconds=seconds)
     except AudioError as error:  # its advice is for a prepared corpus
         raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
-    return _heard(os.fsdecode(path), signal, duration, start)
+    heard = _heard(os.fsdecode(path), signal, duration, start)
+    expected = duration if seconds is None else min(duration, start + seconds)
+    if heard.end < expected - TOLERANCE:
+        return replace(heard, warnings=(*heard.warnings, ends_early(heard.end, duration)))
+    return heard
+
+
+def ends_early(end: float, duration: float) -> str:
+    """The warning of a file that was cut off, in seconds."""
+    return f"the file ends at {end:.1f} s; its header says {duration:.1f} s"
 
 
 def hear_array(
@@ -146,7 +155,7 @@ def hear_array(
     """
     rate = _rate(sampling_rate)
     array = _numbers(samples, source)
-    time = int(np.argmax(array.shape))
+    time = array.ndim - 1 if array.shape[-1] >= array.shape[0] else 0
     duration = array.shape[time] / rate
     if seconds is not None:
         array = array[(slice(None),) * time + (slice(round(seconds * rate)),)]

@@ -43,7 +43,7 @@ def mono_pieces(path: str | os.PathLike, *, piece: int = PIECE) -> Iterator[np.n
     """
     done, rate = 0, 1
     try:
-        with Sequential(os.fspath(path)) as file:
+        with Sequential(path) as file:
             rate = file.samplerate
             while len(samples := file.read(piece, dtype="float32", always_2d=True)):
                 mono = samples.mean(axis=1, dtype=np.float32)

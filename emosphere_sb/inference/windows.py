@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emosphere_sb.audio import SAMPLE_RATE, TOLERANCE, AudioError
-from emosphere_sb.inference.audio_input import Heard, header, hear_array
+from emosphere_sb.inference.audio_input import Heard, ends_early, header, hear_array
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.stream import mono_pieces, resampled
@@ -151,8 +151,7 @@ def file_windows(path: str | os.PathLike, how: Plan) -> Iterator[Heard]:
     # With a hop above the window the last one may end before the recording does
     reached = last.end + max(0, how.hop - how.window) / SAMPLE_RATE
     if reached < duration - TOLERANCE:
-        early = f"the file ends at {last.end:.1f} s; its header says {duration:.1f} s"
-        last = replace(last, warnings=(*last.warnings, early))
+        last = replace(last, warnings=(*last.warnings, ends_early(last.end, duration)))
     yield last
 
 

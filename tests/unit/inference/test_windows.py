@@ -1,7 +1,9 @@
 """Windows cut where they should, from the samples that a reader of the whole file hears."""
 
 import math
+import os
 import struct
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -132,6 +134,17 @@ def test_a_file_that_ends_early_says_so(tmp_path):
     assert 2 < found[-1].end < 4
     assert found[-1].warnings == (f"the file ends at {found[-1].end:.1f} s; its header says 6.0 s",)
     assert all(not one.warnings for one in found[:-1])
+    assert hear_file(path).warnings == found[-1].warnings  # as an utterance too
+    assert hear_file(path, seconds=1.0).warnings == ()  # that much is there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")
+def test_names_that_are_no_utf8(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    soundfile.write(open(path, "wb"), noise(RATE), RATE, format="WAV")  # noqa: SIM115
+    (found,) = file_windows(path, Plan(RATE, RATE, 1))
+    assert found.source == path and header(path) == (1.0, RATE)
+    assert len(hear_file(path).signal) == RATE
 
 
 def test_damage_is_reported_behind_what_is_whole(tmp_path):
