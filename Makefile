@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache profile backbones \
-	tables coverage lint clean
+	bench-predict bench-onnx predict-example tables coverage docs lint clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
@@ -52,6 +52,10 @@ profile: $(READY)
 bench-cache: $(READY)
 	$(BIN)/python benchmarks/feature_cache.py
 
+# What emosphere predict writes, of the last make demo: README.md
+predict-example: $(READY)
+	$(BIN)/python benchmarks/predict_example.py
+
 # The table of backbones in README.md
 backbones: $(READY)
 	$(BIN)/python benchmarks/backbones.py
@@ -60,9 +64,21 @@ backbones: $(READY)
 tables: $(READY)
 	$(BIN)/python benchmarks/demo_tables.py
 
+# Prediction on many files and on an hour of speech: benchmarks/RESULTS.md
+bench-predict: $(READY)
+	$(BIN)/python benchmarks/prediction.py
+
+# PyTorch, ONNX in float32, and int8: benchmarks/RESULTS.md. Its CCC needs a run: make demo
+bench-onnx: $(READY)
+	$(BIN)/python benchmarks/onnx.py
+
 # Do bootstrap intervals hold the truth as often as they say? docs/statistics.md
 coverage: $(READY)
 	$(BIN)/python benchmarks/coverage.py
+
+# Every command and every Python block of the READMEs and the tutorial, run for real at a tiny size.
+docs: $(READY)
+	$(BIN)/python -m pytest -m docs --durations=10 tests/docs
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff

@@ -1,0 +1,64 @@
+"""Workplaces for pages, and what stands in for things that cannot be had in a test."""
+
+import pytest
+
+from tests.docs.workplace import (
+    Workplace,
+    free_port,
+    long_recording,
+    recordings,
+    short_tables,
+)
+
+SIZES = {  # as row smoke's, but enough in Development for the paper's division
+    "MSP-Podcast": {"Train": 48, "Development": 60, "Test1": 16, "Test2": 8, "Test3": 4},
+    "IEMOCAP": "smoke",
+    "MSP-IMPROV": "smoke",
+    "OwnData": "smoke",
+}
+
+
+@pytest.fixture(scope="session")
+def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
+    """What the names in braces of the substitutions mean."""
+    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    from data_prep import demo
+    from tests.unit.inference.test_public_audeering import checkpoint
+
+    folder = tmp_path_factory.mktemp("stand_ins")
+
+    def corpus(name):
+        demo.write(name, folder / name, size=SIZES[name])
+        return folder / name
+
+    def audeering():
+        if not (folder / "audeering").is_dir():
+            checkpoint(folder / "audeering", waveform_settings)
+        return folder / "audeering"
+
+    return {
+        "MSP-PODCAST": lambda: corpus("MSP-Podcast"),
+        "IEMOCAP_full_release": lambda: corpus("IEMOCAP"),
+        "MSP-IMPROV": lambda: corpus("MSP-IMPROV"),
+        "folder": lambda: corpus("OwnData"),
+        "hubert": lambda: save_any("hubert"),
+        "audeering": audeering,
+        "tables": lambda: short_tables(root, folder / "tables.yaml"),
+        "port": free_port,
+    }
+
+
+@pytest.fixture(scope="session")
+def workplace_of(root, tmp_path_factory, stand_ins):
+    """The workplace of a page, in which recordings of one's own lie."""
+    made = {}
+
+    def workplace(page):
+        if page not in made:
+            folder = tmp_path_factory.mktemp(page.replace("/", "_").replace(".md", ""))
+            made[page] = Workplace(root, folder, stand_ins)
+            long_recording(stand_ins["folder"](), folder / "long_recording.wav")
+            recordings(stand_ins["folder"](), folder)
+        return made[page]
+
+    return workplace

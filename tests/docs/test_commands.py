@@ -1,0 +1,22 @@
+"""Every command and every block of Python of the pages runs: ``make docs``."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PYTHON, all_snippets, pages
+
+FOUND = all_snippets(Path(__file__).resolve().parents[2])
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("snippet", FOUND, ids=lambda snippet: snippet.place)
+def test_it_runs(snippet, workplace_of):
+    workplace_of(snippet.page).run(snippet)
+
+
+def test_there_are_as_many_as_there_should_be(root):
+    assert len(FOUND) >= 40
+    assert {snippet.page for snippet in FOUND} == set(pages(root))
+    blocks = {snippet.page for snippet in FOUND if snippet.language == PYTHON}
+    assert blocks >= {"README.md", "docs/tutorial.md"}

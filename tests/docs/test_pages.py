@@ -1,0 +1,124 @@
+"""How commands are found in pages, and that each of them is one that can be run."""
+
+import pytest
+
+from tests.docs.pages import PYTHON, SHELL, Snippet, all_snippets, snippets
+from tests.docs.substitutions import TABLE, substituted
+from tests.docs.workplace import Workplace
+
+PAGE = """\
+# Title
+
+```
+make demo    # says what
+torchrun --nproc_per_node=4 \\
+    train.py   --x=1
+
+```
+
+Inline `emosphere nothing`, and what is not run:
+
+```text
+results/   a tree
+```
+
+```python
+if True:
+    print("{x}")
+```
+"""
+
+
+def test_commands_and_python_are_found_with_their_lines():
+    assert snippets(PAGE, "a.md") == [
+        Snippet("a.md", 4, SHELL, "make demo"),
+        Snippet("a.md", 5, SHELL, "torchrun --nproc_per_node=4 train.py --x=1"),
+        Snippet("a.md", 17, PYTHON, 'if True:\n    print("{x}")\n'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("```\nls -l\n```\n", "a.md:2: a command begins with one of emosphere, make"),
+        ("```rust\n```\n", "a.md:1: a block is python"),
+        ("```\nmake demo\n", "a.md:1: this block is not closed"),
+        ("```\nmake \\\n```\n", "a.md:2: the last line of this block goes on nowhere"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        snippets(text, "a.md")
+
+
+@pytest.mark.parametrize(
+    ("command", "run"),
+    [
+        (
+            "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=… "
+            "--row=published+no_regions",
+            "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml "
+            "--data_folder={MSP-PODCAST} --row=published+smoke+no_regions",
+        ),
+        (
+            "emosphere table ablation --row=demo_small --seeds=1,2,3 --jobs=2",
+            "emosphere table ablation --row=smoke --seeds=1 --jobs=2 --tables={tables}",
+        ),
+        (
+            "emosphere table pooling --data_folder=/path/to/MSP-PODCAST",
+            "emosphere table pooling --data_folder={MSP-PODCAST} --seeds=1 --tables={tables}",
+        ),
+    ],
+)
+def test_substitutions(command, run):
+    assert substituted(Snippet("a.md", 1, SHELL, command))[0] == run
+
+
+def test_a_command_that_no_substitution_covers_is_refused():
+    snippet = Snippet("a.md", 7, SHELL, "emosphere evaluate /path/to/model IEMOCAP")
+    with pytest.raises(ValueError, match=r"a.md:7: '/path/to/model' cannot be run.*TABLE"):
+        substituted(snippet)
+
+
+def test_every_command_can_be_run_and_every_substitution_is_used(root):
+    used = [line for snippet in all_snippets(root) for line in substituted(snippet)[1]]
+    assert [line.pattern for line in TABLE if line not in used] == []
+    assert all(line.why for line in TABLE)
+
+
+@pytest.fixture
+def place(root, tmp_path):
+    return Workplace(root, tmp_path, {"name": lambda: "said"})
+
+
+def shell(text):
+    return Snippet("a.md", 1, SHELL, text)
+
+
+def test_a_workplace_runs_what_stands_there(place):
+    block = Snippet("a.md", 1, PYTHON, 'x = {1: 2}\nprint("{name}", x)\n')
+    assert place.run(block) == "said {1: 2}\n"
+    assert "usage: emosphere COMMAND" in place.run(shell("emosphere --help"))
+
+
+def test_a_command_that_fails_or_leaves_nothing_is_told(place):
+    with pytest.raises(AssertionError, match=r"and ended with 2:\n.*error: .*nothing"):
+        place.run(shell("emosphere nothing"))
+    with pytest.raises(AssertionError, match=r"left no page\.csv"):
+        place.run(shell("emosphere --help --out=page.csv"))
+
+
+def test_targets_and_extras_must_be_there(place):
+    place.run(shell("make VENV=/somewhere demo"))
+    place.run(shell("pip install -e '.[onnx,demo]'"))
+    with pytest.raises(AssertionError, match=r"no such target: .'tee'"):
+        place.run(shell("make tee"))
+    with pytest.raises(AssertionError, match=r"no such extras: .'tea'"):
+        place.run(shell("pip install -e '.[onnx,tea]'"))
+
+
+def test_the_table_of_predictions_in_the_readme_is_generated(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    block = text.split("<!-- predict -->")[1].split("<!-- /predict -->")[0]
+    assert "SYNTHETIC SPEECH" in block and "Made by `make demo; make predict-example`" in block
+    assert "| valence | arousal | dominance |" in block
