@@ -1,0 +1,308 @@
+"""``EmoSphere``: what is asked is answered, in order, whatever lies between."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+from emosphere_sb.audio import AudioError
+from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.regions import SphericalRegions
+from tests.unit.inference.untrained import WORDS, write_tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("released") / "tiny"
+    write_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return EmoSphere.from_pretrained(folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def plain(folder):
+    """The same model without the interface."""
+    from emosphere_sb.inference.loading import load_released
+
+    return load_released(folder)[0]
+
+
+def noise(seconds, seed=0, rate=16000):
+    return 0.1 * np.random.default_rng(seed).normal(size=round(seconds * rate)).astype(np.float32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Six files of six lengths, not in their order."""
+    paths = []
+    for number, seconds in enumerate((1.2, 0.3, 1.9, 0.7, 0.05, 1.5)):
+        paths.append(tmp_path / f"{number}.wav")
+        soundfile.write(paths[-1], noise(seconds, number), 16000, subtype="FLOAT")
+    return paths
+
+
+@torch.inference_mode()
+def said_by(plain, signal):
+    signal = torch.as_tensor(signal)
+    return plain(signal.unsqueeze(0), torch.tensor([len(signal)]))
+
+
+def test_says_what_the_model_says(model, plain, files):
+    found = model.predict(files[0])
+    expected = said_by(plain, noise(1.2, 0))
+    vad = expected.vad[0].double().numpy()
+    np.testing.assert_allclose(found.vad, vad, atol=1e-6)
+    np.testing.assert_allclose(found.embedding, expected.embedding[0].numpy(), atol=1e-6)
+    # the scale of 1 to 7 has its middle at 4 and a half range of 3
+    np.testing.assert_allclose(found.on_scale, 4 + 3 * vad, atol=1e-5)
+    assert (found.valence, found.arousal, found.dominance) == tuple(found.vad)
+    scores = np.exp(expected.logits[0].double().numpy())
+    np.testing.assert_allclose(list(found.probabilities.values()), scores / scores.sum(), atol=1e-6)
+    assert list(found.probabilities) == list(SphericalRegions(90).names)
+    assert found.head == "region" and found.source == str(files[0])
+    assert (found.duration, found.start, found.end) == (1.2, 0.0, 1.2)
+
+
+def test_place_on_the_sphere(model, files):
+    """Radius, angles and octant from the formulas of spherical coordinates, written out here."""
+    found = model.predict(files[1])
+    v, a, d = found.vad
+    radius = float(np.sqrt(v * v + a * a + d * d))
+    assert found.radius == pytest.approx(radius, abs=1e-9)
+    regions = SphericalRegions(90)
+    index = int(regions.assign(torch.from_numpy(found.vad)))
+    assert (found.region, found.region_description) == (
+        regions.names[index], regions.descriptions[index],
+    )  # fmt: skip
+    assert found.polar == pytest.approx(np.rad2deg(np.arccos(v / radius)), abs=1e-6)
+    assert found.azimuth == pytest.approx(np.rad2deg(np.arctan2(d, a)), abs=1e-6)
+
+
+def test_batch_says_what_each_says_alone(model, files):
+    together = model.predict(files, batch_size=6)
+    alone = [model.predict(path) for path in files]
+    by_two = model.predict(files, batch_size=2)
+    assert [item.source for item in together] == [str(path) for path in files]
+    for one, other, third in zip(together, alone, by_two, strict=True):
+        assert one.source == other.source == third.source
+        np.testing.assert_allclose(one.vad, other.vad, atol=1e-5)
+        np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+        np.testing.assert_allclose(third.vad, other.vad, atol=1e-5)
+    assert len({tuple(item.vad.round(6)) for item in alone}) == 6
+
+
+def test_chunks_keep_the_order(model, files):
+    found = list(model.predict_each(files, chunk=2, batch_size=3))
+    assert [item.source for item in found] == [str(path) for path in files]
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "tensor", "two channels"])
+def test_array_says_what_a_file_says(model, files, kind):
+    samples = noise(1.2, 0)
+    given = {
+        "float32": samples, "float64": samples.astype(np.float64),
+        "tensor": torch.from_numpy(samples), "two channels": np.stack([samples, samples]),
+    }[kind]  # fmt: skip
+    found, expected = model.predict(given, 16000), model.predict(files[0])
+    np.testing.assert_allclose(found.vad, expected.vad, atol=1e-6)
+    assert found.source == "array 0"
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+def test_arrays_of_other_rates(model, plain, rate):
+    samples = noise(0.8, 3, rate)
+    expected = said_by(plain, resample(torch.from_numpy(samples), rate, 16000))
+    found = model.predict(samples, rate)
+    np.testing.assert_allclose(found.vad, expected.vad[0].numpy(), atol=1e-5)
+
+
+def test_lists_of_arrays_keep_their_order(model):
+    arrays = [noise(0.9, 1), noise(0.2, 2), noise(0.6, 3)]
+    found = model.predict(arrays, 16000)
+    assert [item.source for item in found] == ["array 0", "array 1", "array 2"]
+    assert [round(item.duration, 3) for item in found] == [0.9, 0.2, 0.6]
+
+
+def test_nothing_gives_nothing(model):
+    assert model.predict([]) == [] == list(model.predict_each([]))
+
+
+# --- what is cut -------------------------------------------------------------------------------
+
+
+def test_evaluations_cut_is_the_default(model, plain, tmp_path):
+    samples = noise(3.0, 5)
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    for given in (tmp_path / "a.wav", samples):
+        found = model.predict(given, 16000)
+        expected = said_by(plain, samples[:32000])  # the model was tested on the first 2 s
+        np.testing.assert_allclose(found.vad, expected.vad[0].numpy(), atol=1e-6)
+        assert (found.duration, found.end) == (3.0, 2.0)
+        assert found.warnings == ("only the first 2 of 3.0 s were heard",)
+
+
+def test_max_seconds(model, plain):
+    samples = noise(3.0, 5)
+    whole = model.predict(samples, 16000, max_seconds=None)
+    np.testing.assert_allclose(whole.vad, said_by(plain, samples).vad[0].numpy(), atol=1e-6)
+    assert whole.warnings == () and whole.end == 3.0
+    part = model.predict(samples, 16000, max_seconds=0.5)
+    expected = said_by(plain, samples[:8000]).vad[0].numpy()
+    np.testing.assert_allclose(part.vad, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "all", True])
+def test_impossible_cut(model, files, value):
+    with pytest.raises(ValueError, match="max_seconds must be"):
+        model.predict(files[0], max_seconds=value)
+
+
+def test_day_long_file_is_cut_or_refused_without_being_read(model, tmp_path):
+    """A header of 24 h is enough to be refused; the samples are not there."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000, dtype=np.int16), 16000)
+    with open(tmp_path / "a.wav", "r+b") as file:
+        file.truncate(44 + 2 * 16000 * 86_400)  # a hole, which takes no room on the disk
+        file.seek(4)
+        file.write((36 + 2 * 16000 * 86_400).to_bytes(4, "little"))
+        file.seek(40)
+        file.write((2 * 16000 * 86_400).to_bytes(4, "little"))
+    found = model.predict(tmp_path / "a.wav")
+    assert found.duration == 86_400 and found.end == 2.0 and "silent" in found.warnings
+    with pytest.raises(AudioError, match=r"at most 600 s .* found 86400\.0 s"):
+        model.predict(tmp_path / "a.wav", max_seconds=None)
+
+
+# --- what is wrong -----------------------------------------------------------------------------
+
+
+def test_errors_keep_their_place(model, files, tmp_path):
+    (tmp_path / "bad.wav").write_text("no audio")
+    soundfile.write(tmp_path / "short.wav", np.zeros(1), 16000)
+    mixed = [files[0], tmp_path / "bad.wav", files[1], tmp_path / "none.wav",
+             tmp_path / "short.wav", files[2]]  # fmt: skip
+    found = list(model.predict_each(mixed, batch_size=2))
+    wrong = [isinstance(item, AudioError) for item in found]
+    assert wrong == [False, True, False, True, True, False]
+    for item, path in zip(found, mixed, strict=True):
+        assert str(path) in (str(item) if isinstance(item, AudioError) else item.source)
+    np.testing.assert_allclose(found[5].vad, model.predict(files[2]).vad, atol=1e-5)
+
+
+def test_predict_raises_what_predict_each_gives(model, files, tmp_path):
+    with pytest.raises(AudioError, match=r"There is no file .*none\.wav"):
+        model.predict([files[0], tmp_path / "none.wav"])
+
+
+def test_bad_arrays_keep_their_place(model):
+    mixed = [noise(0.5), np.zeros(0), np.full(9000, np.nan), noise(0.4), 3, None]
+    found = list(model.predict_each(mixed, 16000))
+    wrong = [isinstance(item, AudioError) for item in found]
+    assert wrong == [False, True, True, False, True, True]
+
+
+@pytest.mark.parametrize("rate", [None, 0, "fast"])
+def test_arrays_without_a_rate(model, rate):
+    with pytest.raises(AudioError, match="needs its sampling_rate"):
+        model.predict(noise(0.5), rate)
+
+
+def test_silence_and_clipping_are_said(model):
+    assert model.predict(np.zeros(8000), 16000).warnings == ("silent",)
+    assert model.predict(np.ones(8000), 16000).warnings == ("clipped",)
+    assert np.isfinite(model.predict(np.zeros(8000), 16000).vad).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"chunk": 0}, {"words": -1}, {"batch_size": -4}]
+)
+def test_impossible_options(model, files, options):
+    with pytest.raises(ValueError, match="must be at least"):
+        list(model.predict_each(files, **options))
+
+
+def test_single_path_is_no_list(model, files):
+    with pytest.raises(ValueError, match="takes a list"):
+        list(model.predict_each(str(files[0])))
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+def test_nearest_words(model, files):
+    found = model.predict(files[0], words=2)
+    distances = {word: np.sqrt(((found.vad - np.array(v)) ** 2).sum()) for word, v in WORDS.items()}
+    expected = sorted(distances, key=distances.get)[:2]
+    assert [word for word, _ in found.words] == expected
+    for word, distance in found.words:
+        assert distance == pytest.approx(distances[word], abs=1e-5)
+    assert not model.predict(files[0]).words
+
+
+def test_model_without_words(tmp_path, files):
+    write_tiny(tmp_path / "wordless", words={})
+    model = EmoSphere.from_pretrained(tmp_path / "wordless", device="cpu")
+    with pytest.raises(ValueError, match="knows no emotion words"):
+        model.predict(files[0], words=1)
+
+
+def test_model_without_a_class_head(tmp_path, files):
+    write_tiny(tmp_path / "headless", head=False)
+    model = EmoSphere.from_pretrained(tmp_path / "headless", device="cpu")
+    found = model.predict(files[0])
+    assert found.probabilities == {} and found.head == "none"
+
+
+# --- loading, SpeechBrain's way ----------------------------------------------------------------
+
+
+def test_from_hparams_is_from_pretrained(model, folder, files):
+    other = EmoSphere.from_hparams(str(folder), run_opts={"device": "cpu"})
+    assert other.about == model.about
+    ours, theirs = other.predict(files[0]), model.predict(files[0])
+    assert np.array_equal(ours.vad, theirs.vad)
+    assert np.array_equal(ours.embedding, theirs.embedding)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"hparams_file": "hyperparams.yaml"}, "hparams_file"),
+        ({"pymodule_file": "custom.py"}, "pymodule_file"),
+        ({"overrides": {"a": 1}}, "overrides"), ({"run_opts": {"precision": "fp16"}}, "precision"),
+    ],
+)  # fmt: skip
+def test_from_hparams_refuses_what_would_do_nothing(folder, given, name):
+    with pytest.raises(ValueError, match=f"{name} would do nothing"):
+        EmoSphere.from_hparams(str(folder), **given)
+
+
+def test_yaml_in_the_folder_is_never_read(tmp_path, files):
+    write_tiny(tmp_path / "m")
+    sprung = tmp_path / "sprung"
+    trap = f"a: !apply:os.system ['touch {sprung}']\n"
+    for name in ("hyperparams.yaml", "custom.py", "config.json"):
+        (tmp_path / "m" / name).write_text(trap)
+    for load in (EmoSphere.from_pretrained, EmoSphere.from_hparams):
+        assert np.isfinite(load(str(tmp_path / "m")).predict(files[0]).vad).all()
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "no such", "meta device"])
+def test_device_that_is_not_there(folder, device):
+    with pytest.raises(ValueError, match=f"The device {device} cannot be used"):
+        EmoSphere.from_pretrained(folder, device=device)
+
+
+def test_forward_takes_relative_lengths(model, plain):
+    signals = torch.zeros(2, 16000)
+    signals[0] = torch.from_numpy(noise(1.0, 1))
+    signals[1, :8000] = torch.from_numpy(noise(0.5, 2))
+    ours = model(signals, torch.tensor([1.0, 0.5])).vad
+    with torch.inference_mode():
+        theirs = plain(signals, torch.tensor([16000, 8000])).vad
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)

@@ -1,0 +1,56 @@
+"""What is known of a model as plain data, and the model's parts in one module."""
+
+import json
+
+import pytest
+import torch
+
+from emosphere_sb.inference.released import About
+from emosphere_sb.scale import Scale
+from tests.unit.inference.untrained import tiny_about, tiny_model
+
+
+def test_about_comes_back_from_json():
+    about = tiny_about(scale=Scale(1, 5, reversed=("arousal",)), centre_radius=0.25, facts={"a": 1})
+    assert About.from_dict(json.loads(json.dumps(about.to_dict()))) == about
+    assert about.regions.centre_radius == 0.25
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda facts: facts.pop("name"), lambda facts: facts.pop("scale"),
+        lambda facts: facts.update(surprise=1), lambda facts: facts["scale"].pop("low"),
+    ],
+)  # fmt: skip
+def test_description_that_does_not_fit(edit):
+    facts = tiny_about().to_dict()
+    edit(facts)
+    with pytest.raises(ValueError):
+        About.from_dict(facts)
+
+
+def test_says_the_same_in_any_batch():
+    model = tiny_model()
+    signals = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([9000, 4000, 1500])
+    for row, length in enumerate(lengths.tolist()):
+        signals[row, length:] = 0
+    with torch.inference_mode():
+        together = model(signals, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = model(signals[row : row + 1, :length], lengths[row : row + 1])
+            for name in ("vad", "embedding", "logits"):
+                torch.testing.assert_close(
+                    getattr(together, name)[row], getattr(alone, name)[0], atol=1e-5, rtol=0
+                )
+
+
+def test_limits_follow_the_backbone(save_any):
+    assert tiny_model().shortest == 80 + 7 * 40  # two convolutions: 80 and 8 samples, 40 apart
+    assert tiny_model().longest is None
+    from emosphere_sb.inference.released import ReleasedModel
+    from emosphere_sb.lobes import SSLEncoder
+
+    whisper = SSLEncoder(save_any("whisper"), freeze="all")
+    assert ReleasedModel(None, whisper, None, None).longest == 30 * 16000
