@@ -59,11 +59,14 @@ class Cell:
     test_corpus: str | None
 
     def command(self) -> list[str]:
-        """The recipe's arguments that make it."""
-        row = self.row
-        about = self.folder / ABOUT
-        if about.is_file():
-            row = json.loads(about.read_text(encoding="utf-8"))["row"]
+        """The recipe's arguments that make it.
+
+        Raises
+        ------
+        ValueError
+            If the folder's note of its rows was edited.
+        """
+        row = _begun_as(self.folder / ABOUT, self.row)
         rows = [f"--row={row}"] if row else []
         return [FILE, *rows, *self.words, f"--output_folder={self.folder}"]
 
@@ -80,6 +83,20 @@ class Cell:
     def predictions(self) -> Path:
         """The predictions that the table reads."""
         return self.folder / "predictions" / f"{self.set}.csv"
+
+
+def _begun_as(about: Path, row: str) -> str:
+    """Under which rows a folder's run was begun; ``row`` where there is none yet."""
+    if not about.is_file():
+        return row
+    try:
+        found = json.loads(about.read_text(encoding="utf-8"))["row"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{about} must hold {{"row": NAME}}, the rows of the run beside it; it does not. '
+            f'Write the row of hyperparams.yaml there, or {{"row": "{row}"}}.'
+        ) from error
+    return str(found)
 
 
 class Cells:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from emosphere_sb.report.alignment import aligned
 from emosphere_sb.report.comparison import compare, holm
 from emosphere_sb.report.figures import figures
 from emosphere_sb.report.intervals import intervals
@@ -171,6 +172,19 @@ def _fill(entry: Entry, states: Mapping[Cell, State]) -> None:
             entry.by_seed[seed]["head_seen"] = {
                 key: statistics.mean(head[key] for head in heads) for key in keys
             } | {"epochs": sorted({head["epoch"] for head in heads})}
+    _refuse_unlike_seeds(entry)
+
+
+def _refuse_unlike_seeds(entry: Entry) -> None:
+    """Mark a row whose seeds are of other utterances or labels: nobody can tell which are right."""
+    if len(entry.tables) < 2:
+        return
+    try:
+        aligned(list(entry.tables.values()))
+    except ValueError as error:
+        unlike = dict.fromkeys(entry.cells, f"its seeds do not go together: {error}")
+        entry.marks = {**unlike, **entry.marks}
+        entry.tables, entry.by_seed = {}, {}
 
 
 def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

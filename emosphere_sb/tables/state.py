@@ -28,6 +28,8 @@ NEEDED = {
     "protocol": ("scale", "synthetic", "versions"),
 }
 """What a table says about a run besides its predictions."""
+MAPPINGS = ("versions", "auxiliary_head")
+"""Of the protocol, what a table looks into; the head's figures may be missing."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ def _read(
     for part, names in NEEDED.items():
         for name in names:
             metrics[part][name]  # a KeyError says what is missing
+    for name in MAPPINGS:
+        if not isinstance(metrics["protocol"].get(name) or {}, dict):
+            return State(DAMAGED, f"{name} in the run's file of figures is no mapping")
     saved = read_tree(cell.folder / SAVED)
     different = [key for key in differences(cells.tree(cell), saved) if key != "row"]
     if different:

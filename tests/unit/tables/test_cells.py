@@ -151,6 +151,15 @@ def test_a_run_that_was_begun_under_another_name_keeps_it(cells):
     assert "--row=smoke+regions_90" in other.command()
 
 
+@pytest.mark.parametrize("text", ["nonsense", "[]", "{}"])
+def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
+    one = cell(cells)
+    one.folder.mkdir(parents=True)
+    (one.folder / ABOUT).write_text(text)
+    with pytest.raises(ValueError, match=f'{ABOUT} must hold .*"row": "'):
+        one.command()
+
+
 @pytest.mark.parametrize(
     ("row", "overrides", "said"),
     [

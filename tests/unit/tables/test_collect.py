@@ -253,3 +253,21 @@ def test_runs_of_other_tables_say_nothing_about_this_one():
     found = collect(table, NoCells(), states, {}, resamples=99)
     assert not found.synthetic
     assert len(found.states) == 1
+
+
+@pytest.mark.parametrize("what", ["labels", "utterances"])
+def test_a_row_whose_seeds_do_not_go_together_is_marked(what):
+    """Two releases of a corpus, say: a mean over them would be of nothing."""
+
+    def mixed(cell, row):
+        odd = row.name == "none" and cell.seed == 2
+        table = predictions(seed=cell.seed, first=500 if odd and what == "utterances" else 0)
+        return done(table.assign(valence=table["valence"] + 0.25) if odd else table)
+
+    found = gathered(mixed, vad_table())
+    *others, entry = found.entries
+    assert entry.mean(COLUMNS["mean"]) is None
+    assert set(entry.marks) == set(entry.cells)
+    assert all("its seeds do not go together" in reason for reason in entry.marks.values())
+    assert [bool(other.marks) for other in others] == [False, False]
+    assert found.marked() == 3

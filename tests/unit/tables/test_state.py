@@ -237,3 +237,9 @@ def test_a_constant_prediction_is_a_warning(cells):
     state = inspect(one, cells)
     assert state.kind == FINISHED
     assert len(state.warnings) == 1 and "every valence_predicted is 4" in state.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["versions", "auxiliary_head"])
+def test_figures_of_another_form(cells, finished, name):
+    change_metrics(finished, lambda m: m["protocol"].update({name: [1.0]}))
+    assert damage(finished, cells) == f"{name} in the run's file of figures is no mapping"
