@@ -58,6 +58,43 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
     corpus = settings["test_corpus"]
     if corpus is None:
         return None
+    summary, options = prepare_tested(settings, corpus)
+    if summary.data_root.resolve() == trained.data_root.resolve():
+        raise ValueError(
+            f"--test_data_folder must be another corpus; found {summary.data_root}, which the "
+            f"model is trained on: its test sets are tested anyway."
+        )
+    sets = sets_to_test(summary)
+    _refuse_learned(sets, trained)
+    named = {f"{corpus}-{name}": part for name, part in sets.items()}
+    return OtherCorpus(corpus, summary, named, options)
+
+
+def prepare_tested(
+    settings: dict, corpus: str, *, said_by: str = "--test_data_folder"
+) -> tuple[Summary, dict[str, Any]]:
+    """Prepare a corpus that is only tested on, by its own defaults and ``test_options``.
+
+    Arguments
+    ---------
+    settings : dict
+        With ``test_data_folder``, ``test_options``, and what a preparation asks for.
+    corpus : str
+        Its name.
+    said_by : str
+        What the user calls its folder, for messages.
+
+    Returns
+    -------
+    tuple
+        The summary, and the options that were given or are the corpus's own where all of it is
+        tested.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it cannot be read, or an option is unknown.
+    """
     options = {**getattr(corpus_module(corpus), "WHOLE", {}), **parse_options(settings, corpus)}
     own = scalars(read_tree(FILE))
     other = {**settings, **{key: own[key] for key in reader_settings(corpus) if key in own}}
@@ -66,15 +103,19 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
         other |= dict.fromkeys(NOT_TESTED, options["drop_test"])
     if not Path(other["data_folder"]).expanduser().is_dir():
         raise FileNotFoundError(
-            f"--test_data_folder must be a folder that holds {corpus}; found "
-            f"{other['data_folder']}."
+            f"{said_by} must be a folder that holds {corpus}; found {other['data_folder']}."
         )
-    summary = prepare_corpus(other, corpus, needed=())
-    if summary.data_root.resolve() == trained.data_root.resolve():
-        raise ValueError(
-            f"--test_data_folder must be another corpus; found {summary.data_root}, which the "
-            f"model is trained on: its test sets are tested anyway."
-        )
+    return prepare_corpus(other, corpus, needed=()), options
+
+
+def sets_to_test(summary: Summary, *, said_by: str = "--test_data_folder") -> dict[str, dict]:
+    """Manifest rows of the official test sets, or of ``all`` where the corpus has none.
+
+    Raises
+    ------
+    ValueError
+        If it has official sets, and no test set among them.
+    """
     sets = {
         name: read_rows(path, data_root=summary.data_root) for name, path in summary.sets.items()
     }
@@ -84,12 +125,10 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
         sets = {"all": {key: row for part in sets.values() for key, row in part.items()}}
     if not sets:
         raise ValueError(
-            f"--test_data_folder must hold a test set of {corpus}; found "
+            f"{said_by} must hold a test set of {summary.corpus}; found "
             f"{', '.join(summary.sets)} in {summary.data_root}."
         )
-    _refuse_learned(sets, trained)
-    named = {f"{corpus}-{name}": part for name, part in sets.items()}
-    return OtherCorpus(corpus, summary, named, options)
+    return sets
 
 
 def _refuse_learned(sets: Mapping[str, Mapping[str, Mapping]], trained: Summary) -> None:
