@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
-import torch
-from torch import Tensor
 
-from emosphere_sb.audio import SAMPLE_RATE, TOLERANCE, UNKNOWN, AudioError, native, read_audio
+from emosphere_sb.audio import (
+    SAMPLE_RATE,
+    TOLERANCE,
+    UNKNOWN,
+    AudioError,
+    native,
+    read_audio,
+    read_mono,
+)
+from emosphere_sb.inference.resampling import resample
 from emosphere_sb.inference.stream import count_samples
+
+if TYPE_CHECKING:  # a model in ONNX is asked without torch
+    from torch import Tensor
 
 RATES = (1_000, 768_000)
 """Sampling rates that are taken, in Hz: what lies outside is a damaged header, or no speech."""
@@ -35,7 +45,7 @@ class Heard:
     ---------
     source : str
         Path, or a name for an array.
-    signal : torch.Tensor
+    signal : torch.Tensor or numpy.ndarray
         Shape (samples,), float32, 16 kHz mono.
     duration : float
         Seconds of the whole.
@@ -46,7 +56,7 @@ class Heard:
     """
 
     source: str
-    signal: Tensor
+    signal: Tensor | np.ndarray
     duration: float
     start: float = 0.0
     warnings: tuple[str, ...] = ()
@@ -96,7 +106,11 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
 
 
 def hear_file(
-    path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
+    path: str | os.PathLike,
+    *,
+    start: float = 0.0,
+    seconds: float | None = None,
+    tensors: bool = True,
 ) -> Heard:
     """Read a file, or a part of it, as evaluation reads it.
 
@@ -108,6 +122,8 @@ def hear_file(
         Where to begin, in seconds.
     seconds : float, optional
         How much at the most.
+    tensors : bool
+        ``False``: a numpy.ndarray, resampled without torch (equal to 1e-5 at the level of speech).
 
     Raises
     ------
@@ -116,7 +132,10 @@ def hear_file(
     """
     duration, _ = header(path)
     try:
-        signal = read_audio(path, start=start, seconds=seconds)
+        if tensors:
+            signal = read_audio(path, start=start, seconds=seconds)
+        else:
+            signal = resample(*read_mono(path, start=start, seconds=seconds), SAMPLE_RATE)
     except AudioError as error:  # its advice is for a prepared corpus
         raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
     heard = _heard(os.fsdecode(path), signal, duration, start)
@@ -132,7 +151,12 @@ def ends_early(end: float, duration: float) -> str:
 
 
 def hear_array(
-    samples: Any, sampling_rate: int, *, source: str = "array", seconds: float | None = None
+    samples: Any,
+    sampling_rate: int,
+    *,
+    source: str = "array",
+    seconds: float | None = None,
+    tensors: bool = True,
 ) -> Heard:
     """An array as an utterance.
 
@@ -147,6 +171,8 @@ def hear_array(
         Its name.
     seconds : float, optional
         How much of it at the most.
+    tensors : bool
+        As for :func:`hear_file`.
 
     Raises
     ------
@@ -162,12 +188,20 @@ def hear_array(
     array = _full_scale_one(array)
     if array.ndim == 2:
         array = array.mean(axis=1 - time)
-    signal = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    if rate != SAMPLE_RATE:
-        from torchaudio.functional import resample
-
-        signal = resample(signal, rate, SAMPLE_RATE)
+    signal = np.ascontiguousarray(array, dtype=np.float32)
+    signal = _tensor(signal, rate) if tensors else resample(signal, rate, SAMPLE_RATE)
     return _heard(source, signal, duration, 0.0)
+
+
+def _tensor(signal: np.ndarray, rate: int) -> Tensor:
+    """A signal at the model's rate as a tensor."""
+    import torch
+
+    if rate == SAMPLE_RATE:
+        return torch.from_numpy(signal)
+    from torchaudio.functional import resample as resample_tensor
+
+    return resample_tensor(torch.from_numpy(signal), rate, SAMPLE_RATE)
 
 
 def _rate(given: Any) -> int:
@@ -184,7 +218,7 @@ def _rate(given: Any) -> int:
 
 
 def _numbers(samples: Any, source: str) -> np.ndarray:
-    if isinstance(samples, Tensor):
+    if hasattr(samples, "is_floating_point"):  # a tensor
         samples = samples.detach().cpu()
         # numpy has no bfloat16
         samples = (samples.float() if samples.is_floating_point() else samples).numpy()
@@ -215,23 +249,23 @@ def _full_scale_one(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def warnings_of(signal: Tensor) -> tuple[str, ...]:
+def warnings_of(signal: Tensor | np.ndarray) -> tuple[str, ...]:
     """What is odd about a signal: silence, clipping, another full scale than 1.
 
     Example
     -------
-    >>> warnings_of(torch.zeros(800))
+    >>> warnings_of(np.zeros(800))
     ('silent',)
-    >>> warnings_of(torch.tensor([1.0, -1.0]).repeat(400))
+    >>> warnings_of(np.array([1.0, -1.0] * 400))
     ('clipped',)
     """
-    found = []
-    if float(signal.square().mean().sqrt()) < SILENT:
+    found, signal = [], np.asarray(signal)
+    if float(np.square(signal).mean(dtype=np.float64)) ** 0.5 < SILENT:
         found.append("silent")
-    if (peak := float(signal.abs().max())) > BEYOND:
+    if (peak := float(np.abs(signal).max())) > BEYOND:
         found.append(f"a peak of {peak:.4g} where full scale is 1")
     # 16-bit full scale is 32767 / 32768
-    elif float((signal.abs() >= 0.99996).float().mean()) > CLIPPED:
+    elif float((np.abs(signal) >= 0.99996).mean()) > CLIPPED:
         found.append("clipped")
     return tuple(found)
 
@@ -276,8 +310,8 @@ def refuse_long(source: str, seconds: float, most: float) -> None:
         )
 
 
-def _heard(source: str, signal: Tensor, duration: float, start: float) -> Heard:
-    if not bool(signal.isfinite().all()):
+def _heard(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Heard:
+    if not np.isfinite(np.asarray(signal)).all():
         raise AudioError(f"{source} holds samples that are not finite numbers.")
     return Heard(source, signal, duration, start, warnings_of(signal))
 

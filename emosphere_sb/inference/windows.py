@@ -118,7 +118,7 @@ def cut(pieces: Iterable[np.ndarray], how: Plan) -> Iterator[tuple[int, np.ndarr
         yield start, held[start - first :].copy()
 
 
-def file_windows(path: str | os.PathLike, how: Plan) -> Iterator[Heard]:
+def file_windows(path: str | os.PathLike, how: Plan, *, tensors: bool = True) -> Iterator[Heard]:
     """Windows of a file, read as they are needed.
 
     Arguments
@@ -127,6 +127,8 @@ def file_windows(path: str | os.PathLike, how: Plan) -> Iterator[Heard]:
         Anything that libsndfile reads.
     how : Plan
         In samples at 16 kHz.
+    tensors : bool
+        As for :func:`emosphere_sb.inference.audio_input.hear_file`.
 
     Yields
     ------
@@ -144,7 +146,7 @@ def file_windows(path: str | os.PathLike, how: Plan) -> Iterator[Heard]:
     for start, samples in cut(resampled(mono_pieces(path), rate), how):
         if last is not None:
             yield last
-        heard = hear_array(samples, SAMPLE_RATE, source=name)
+        heard = hear_array(samples, SAMPLE_RATE, source=name, tensors=tensors)
         last = replace(heard, duration=duration, start=start / SAMPLE_RATE)
     if last is None:
         raise AudioError(f"{name} holds no samples.")
@@ -157,8 +159,9 @@ def file_windows(path: str | os.PathLike, how: Plan) -> Iterator[Heard]:
 
 def array_windows(heard: Heard, how: Plan) -> Iterator[Heard]:
     """Windows of what has been heard as a whole."""
+    tensors = not isinstance(heard.signal, np.ndarray)
     for start, samples in cut([np.asarray(heard.signal)], how):
-        part = hear_array(samples, SAMPLE_RATE, source=heard.source)
+        part = hear_array(samples, SAMPLE_RATE, source=heard.source, tensors=tensors)
         yield replace(part, duration=heard.duration, start=start / SAMPLE_RATE)
 
 
