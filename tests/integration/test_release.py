@@ -1,0 +1,192 @@
+"""A trained run as a released folder: the same figures elsewhere, with nothing else there."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emosphere_sb.audio import read_audio
+from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.release import FEWEST, NO_WORD, rebuild, release
+from emosphere_sb.report.predictions import PREDICTED, read_predictions
+from emosphere_sb.scale import DIMENSIONS
+from tests.unit.inference.untrained import reference
+
+ELSEWHERE = """
+import json, socket, sys
+
+def refuse(*_):
+    raise OSError("the network was asked for")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+from emosphere_sb import EmoSphere
+import torch
+
+def refuse_pickle(*_, **__):
+    raise AssertionError("torch.load was called")
+
+torch.load = refuse_pickle
+torch.set_num_threads(1)
+folder, paths = sys.argv[1], json.load(open(sys.argv[2]))
+model = EmoSphere.from_pretrained(folder, device="cpu")
+rows = [item.to_dict(embedding=True) for item in model.predict(paths, batch_size=5)]
+assert not any(name.startswith("data_prep") for name in sys.modules), "the corpora were imported"
+print(json.dumps(rows))
+"""
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from emosphere_sb.inference import writing
+from emosphere_sb.inference.release import release
+
+def wait(model, path):
+    path.write_bytes(b"half")
+    Path(sys.argv[3]).touch()
+    time.sleep(600)
+
+writing.save_weights = wait
+release(sys.argv[1], sys.argv[2], resamples=999)
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(smoke_corpus, save_any, root, tmp_path_factory):
+    """A run on a backbone of its own, which is then deleted: run, released folder, parts."""
+    from emosphere_sb.recipe import run
+
+    folder = tmp_path_factory.mktemp("trained")
+    backbone = shutil.copytree(save_any("wavlm"), folder / "backbone")
+    run(
+        [
+            str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar",
+            "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={folder}",
+            f"--output_folder={folder / 'run'}", "--release=synthetic", f"--backbone={backbone}",
+            "--freeze=feature_encoder", "--layers=weighted", "--max_seconds=1.0",
+        ],
+        corpus="MSP-Podcast",
+    )  # fmt: skip
+    out = release(folder / "run", folder / "out", resamples=999)
+    built = rebuild(folder / "run", {"best_epoch": best_epoch(folder / "run")}).built
+    shutil.rmtree(backbone)
+    return folder / "run", out, built
+
+
+def best_epoch(run):
+    return json.loads((run / "metrics.json").read_text())["protocol"]["best_epoch"]
+
+
+def paths_of(run, smoke_corpus, name):
+    table = read_predictions(run / "predictions" / f"{name}.csv")
+    paths = [str(next(smoke_corpus.rglob(f"{one}.wav"))) for one in table["ID"]]
+    return table, paths
+
+
+def elsewhere(folder, paths, tmp_path):
+    """What another process says, in which there is nothing but the folder."""
+    moved = shutil.copytree(folder, tmp_path / "moved to an öther place")
+    (tmp_path / "paths.json").write_text(json.dumps(paths))
+    (tmp_path / "empty").mkdir()
+    environment = {
+        **os.environ, "HF_HOME": str(tmp_path / "empty"), "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+    }  # fmt: skip
+    environment.pop("TRANSFORMERS_CACHE", None)
+    words = [sys.executable, "-c", ELSEWHERE, str(moved), str(tmp_path / "paths.json")]
+    found = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert found.returncode == 0, found.stderr
+    assert not list((tmp_path / "empty").rglob("*.safetensors"))
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def test_says_elsewhere_what_the_run_wrote(trained, smoke_corpus, tmp_path):
+    run, out, built = trained
+    table, paths = paths_of(run, smoke_corpus, "test1")
+    rows = elsewhere(out, paths, tmp_path)
+    assert len(rows) == len(table) == 16
+    found = np.array([[row[f"{d}_on_scale"] for d in DIMENSIONS] for row in rows])
+    np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
+    assert [row["region"] for row in rows] == table["region_point"].tolist()
+    scores = table[[name for name in table if name.startswith("p_")]]
+    assert len(scores.columns) == 8
+    ours = np.array([[row[name] for name in scores] for row in rows])
+    np.testing.assert_allclose(ours, scores.to_numpy(), atol=1e-6)
+    for path, row in zip(paths, rows, strict=True):
+        signal_ = read_audio(path, seconds=1.0).unsqueeze(0)
+        _, embedding, _ = reference(built, signal_, torch.tensor([signal_.shape[1]]))
+        np.testing.assert_allclose(row["embedding"], embedding[0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["valid", "test2", "test3"])
+def test_says_what_the_run_wrote_of_every_set(trained, smoke_corpus, name):
+    run, out, _ = trained
+    table, paths = paths_of(run, smoke_corpus, name)
+    model = EmoSphere.from_pretrained(out, device="cpu")
+    found = np.stack([item.on_scale for item in model.predict(paths)])
+    np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
+
+
+def test_words_are_the_training_sets_means(trained):
+    run, out, _ = trained
+    (manifest,) = run.parent.glob("MSP-Podcast/manifests/*/train.csv")
+    table = pd.read_csv(manifest, keep_default_na=False)
+    table[list(DIMENSIONS)] = (table[list(DIMENSIONS)].astype(float) - 4) / 3  # of 1 to 7
+    counts = table.groupby("emotion").size()
+    names = [word for word in counts.index if counts[word] >= FEWEST and word not in NO_WORD]
+    expected = table.groupby("emotion")[list(DIMENSIONS)].mean().loc[names]
+    words = EmoSphere.from_pretrained(out, device="cpu").about.words
+    assert sorted(words) == sorted(names) and names
+    for word in names:
+        np.testing.assert_allclose(words[word], expected.loc[word], atol=1e-6)
+
+
+def test_card_has_the_runs_figures_and_command(trained):
+    run, out, _ = trained
+    card = (out / "README.md").read_text()
+    metrics = json.loads((run / "metrics.json").read_text())
+    line = next(line for line in card.splitlines() if line.startswith("| test1 |"))
+    for cell, dimension in zip(line.split("|")[2:5], DIMENSIONS, strict=True):
+        value = float(cell.split()[0])
+        assert value == pytest.approx(metrics["test1"][dimension]["ccc"], abs=5.1e-4)
+    assert "--row=smoke" in card and "--backbone=…" in card and "**SYNTHETIC SPEECH.**" in card
+
+
+def test_names_no_place_of_this_machine(trained):
+    run, out, _ = trained
+    for path in out.iterdir():
+        assert str(run.parent).encode() not in path.read_bytes(), path.name
+
+
+def test_killed_in_the_middle_and_released_again(smoke_corpus, root, tmp_path):
+    from emosphere_sb.recipe import run
+
+    run(
+        [
+            str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar",
+            "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}",
+            f"--output_folder={tmp_path / 'run'}", "--number_of_epochs=1",
+        ],
+        corpus="MSP-Podcast",
+    )  # fmt: skip
+    words = [str(tmp_path / name) for name in ("run", "out", "sign")]
+    process = subprocess.Popen([sys.executable, "-c", KILLED, *words], cwd=root)
+    while not (tmp_path / "sign").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out").exists()
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    assert not list(tmp_path.glob(".*.partial"))
+    table, paths = paths_of(tmp_path / "run", smoke_corpus, "test1")
+    model = EmoSphere.from_pretrained(tmp_path / "out", device="cpu")
+    found = np.stack([item.on_scale for item in model.predict(paths)])
+    np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
