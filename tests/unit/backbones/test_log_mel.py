@@ -161,10 +161,12 @@ def test_a_device_without_float64_gets_float32():
 
 
 @pytest.mark.parametrize("bins", [80, 128])
-def test_the_folders_preprocessor_is_read(tmp_path, narrow_settings, bins):
+@pytest.mark.parametrize("bare", [False, True])
+def test_the_folders_preprocessor_is_read(tmp_path, narrow_settings, bins, bare):
+    """Beside a bare configuration too: so it lies in a released model."""
     WhisperFeatureExtractor(feature_size=bins, chunk_length=20).save_pretrained(tmp_path)
     model = Model(narrow_settings("whisper", num_mel_bins=bins))
-    extractor = extractor_for(model, str(tmp_path))
+    extractor = extractor_for(model, str(tmp_path / "backbone.json" if bare else tmp_path))
     assert isinstance(extractor, WhisperFeatureExtractor) and extractor.chunk_length == 20
 
 
@@ -223,12 +225,15 @@ def test_without_a_preprocessor_the_log_names_the_defaults(
         ),
     ],
 )
-def test_a_preprocessor_that_does_not_fit_is_refused(tmp_path, narrow_settings, text, message):
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_preprocessor_that_does_not_fit_is_refused(
+    tmp_path, narrow_settings, text, message, bare
+):
     model = Model(narrow_settings("whisper"))
     model.config.save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
-        extractor_for(model, str(tmp_path))
+        extractor_for(model, str(tmp_path / "config.json" if bare else tmp_path))
     assert str(tmp_path) in str(caught.value)
 
 
