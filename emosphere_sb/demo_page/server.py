@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """Of the reader's own machine: Gradio's themes ask a server of fonts otherwise."""
 
+NARROW = "<style>@media (max-width: 48rem) { .main { padding: 0.6rem !important; } }</style>"
+"""Of the frame around the page: Gradio lets a style sheet's media queries speak of its inside."""
+
 
 def serve(
     model: EmoSphere, limits: Limits, *, host: str = "127.0.0.1", port: int | None = None
@@ -83,7 +86,7 @@ def opened(
                 server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
                 show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
                 mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-                max_file_size=limits.max_bytes, css_paths=[style()],
+                max_file_size=limits.max_bytes, css_paths=[style()], head=NARROW,
                 theme=theme, app_kwargs={"middleware": [_private_headers()]},
             )  # fmt: skip
             yield address.rstrip("/")
