@@ -17,6 +17,7 @@ COMMANDS = {
     "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
     "release": ("emosphere_sb.inference.release_command", "a trained model as a folder for all"),
     "predict": ("emosphere_sb.inference.predict_command", "audio files to a table of predictions"),
+    "export": ("emosphere_sb.inference.export_command", "a model as ONNX, which needs no torch"),
     "timeline": ("emosphere_sb.inference.timeline_command", "a long recording over its time"),
     "prepare": ("emosphere_sb.inference.prepare_command", "a corpus's manifests, without training"),
     "demo": (

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ CARD = "README.md"
 CHECKSUMS = "checksums.json"
 PREPROCESSOR = "preprocessor_config.json"
 
-NEEDED = (CONFIGURATION, BACKBONE, WEIGHTS, CHECKSUMS)
+PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
+"""What a released model is made of."""
 FORMAT = 1
 """Rises when an older reader would misread what is written."""
 
@@ -46,27 +47,39 @@ def seal(folder: Path) -> None:
     write_json(folder / CHECKSUMS, {name: digest_of(folder / name) for name in names})
 
 
-def check_seal(folder: Path) -> None:
+def check_seal(
+    folder: Path, parts: Sequence[str] = PARTS, *, made_by: str = "emosphere release RUN OUT"
+) -> None:
     """See that a folder holds what was released.
 
     It finds damage and careless changes. Whoever changes a file on purpose can write its checksum
     anew: against that, get the model from where you trust its owner.
+
+    Arguments
+    ---------
+    folder : Path
+        Of the model.
+    parts : sequence of str
+        Files that it is made of.
+    made_by : str
+        The command that writes such a folder.
 
     Raises
     ------
     ValueError
         If a file is missing or another one than was written.
     """
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    needed = (*parts, CHECKSUMS)
+    missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         raise ValueError(
-            f"{folder} must hold {', '.join(NEEDED)} to be a released model; {', '.join(missing)} "
-            f"is missing (found {', '.join(there[:8]) or 'nothing'}). `emosphere release RUN OUT` "
+            f"{folder} must hold {', '.join(needed)} to be a released model; {', '.join(missing)} "
+            f"is missing (found {', '.join(there[:8]) or 'nothing'}). `{made_by}` "
             f"writes one; a folder of checkpoints (save/) is none."
         )
     listed = read_json(folder / CHECKSUMS)
-    read = [CONFIGURATION, BACKBONE, WEIGHTS]
+    read = [*parts]
     read += [PREPROCESSOR] if (folder / PREPROCESSOR).exists() else []
     for name in read:  # whatever else lies there is not read, and may come and go
         if name not in listed:
