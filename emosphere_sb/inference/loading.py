@@ -213,13 +213,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _fill(model: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
     expected = model.state_dict()
-    wrong = {
-        *(expected.keys() ^ weights.keys()),
-        *(n for n in expected.keys() & weights.keys() if expected[n].shape != weights[n].shape),
-    }
+    differ = (
+        name
+        for name in expected.keys() & weights.keys()
+        if expected[name].shape != weights[name].shape
+        or expected[name].dtype != weights[name].dtype
+    )
+    wrong = {*(expected.keys() ^ weights.keys()), *differ}
     if wrong:
         raise ValueError(
             f"{folder / files.WEIGHTS} does not fit {files.CONFIGURATION} and {files.BACKBONE}: "
             f"{', '.join(sorted(wrong)[:5])}. The folder holds files of different models."
         )
-    model.load_state_dict(weights)
+    model.load_state_dict(weights, assign=True)  # not copied: a large model is there once

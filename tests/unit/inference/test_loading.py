@@ -122,7 +122,12 @@ def grow(folder, name):
     save_file(state, folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("edit", [lack, grow])
+def halve(folder, name):
+    state = load_file(folder / "model.safetensors")
+    save_file(state | {name: state[name].half()}, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("edit", [lack, grow, halve])
 def test_weights_of_another_model_are_refused(folder, edit):
     edit(folder, "vad_head.layers.1.weight")
     files.seal(folder)
