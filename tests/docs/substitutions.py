@@ -43,7 +43,11 @@ TABLE = [
         "the same, with the published division and protocol",
     ),
     Substitution(
-        r"--row=(?:demo_small|demo|learn)\b", "--row=smoke", "minutes become seconds",
+        r"(emosphere table .*)--row=demo_small", r"\1--row=smoke --results_folder=results/small",
+        "minutes become seconds; row smoke's own folders hold runs on another corpus by now",
+    ),
+    Substitution(
+        r"--row=(?:demo|learn)\b", "--row=smoke", "minutes become seconds",
     ),
     Substitution(
         r"(?<=results/)MSP-Podcast(?:-1\.11|-synthetic)?/(?:emosphere|demo)/",
@@ -78,6 +82,10 @@ TABLE = [
     # ---- Several processes -----------------------------------------------------------------------
     Substitution(
         r"(torchrun .*)", r"\1 --device=cpu", "several processes and no GPU for each",
+    ),
+    Substitution(
+        r"(torchrun .*)", r"\1 --output_folder=results/several",
+        "a run of its own: that of the same row is finished, and would only be tested again",
     ),
     Substitution(
         r"(--nnodes=2 .*)--nproc_per_node=4", r"\1--nproc_per_node=1",

@@ -62,7 +62,8 @@ def test_what_cannot_be_run_is_refused(text, reason):
         ),
         (
             "emosphere table ablation --row=demo_small --seeds=1,2,3 --jobs=2",
-            "emosphere table ablation --row=smoke --seeds=1 --jobs=2 --tables={tables}",
+            "emosphere table ablation --row=smoke --results_folder=results/small --seeds=1 "
+            "--jobs=2 --tables={tables}",
         ),
         (
             "emosphere table pooling --data_folder=/path/to/MSP-PODCAST",
