@@ -32,7 +32,9 @@ def write_whole(path: Path, text: str) -> None:
         If it cannot be written, naming it.
     """
     path = Path(path)
-    partial = path.with_suffix(".partial")
+    # The whole name: a table's files differ in their endings only. What a killed process has left
+    # is written over by the next.
+    partial = path.with_name(f"{path.name}.partial")
     try:
         with open(partial, "w", encoding="utf-8", newline="") as file:
             file.write(text)

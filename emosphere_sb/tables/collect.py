@@ -103,8 +103,9 @@ class Collected:
         return next(e for e in self.entries if e.row is row and e.group is group)
 
     def marked(self) -> int:
-        """How many runs have no figures."""
-        return len({cell for e in self.entries for key, cell in e.cells.items() if key in e.marks})
+        """How many runs lack figures that the table needs."""
+        marked = (e.cells[key] for e in self.entries for key in e.marks)
+        return len({cell.folder for cell in marked})
 
 
 def collect(

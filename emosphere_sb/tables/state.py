@@ -136,4 +136,6 @@ def _reason(error: Exception) -> str:
     """An error in one line; a key that is missing says no more than its name."""
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is not in the run's file of figures"
+    if isinstance(error, (TypeError, AttributeError, json.JSONDecodeError)):
+        return f"a file of the run has another form: {' '.join(str(error).split())}"
     return " ".join(str(error).split())

@@ -171,7 +171,7 @@ def test_fault_full_disk_for_the_figures_leaves_the_model(runs, whole, tmp_path,
     from emosphere_sb.report import run as report
 
     def full(*_):
-        os.symlink("/dev/full", tmp_path / "metrics.partial")
+        os.symlink("/dev/full", tmp_path / "metrics.json.partial")
         return write(*_)
 
     write = report.write_json

@@ -31,7 +31,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     replace, seen = os.replace, []
 
     def look(*names):
-        seen.append((path.read_text(), (tmp_path / "a.partial").read_text()))
+        seen.append((path.read_text(), (tmp_path / "a.json.partial").read_text()))
         replace(*names)
 
     monkeypatch.setattr(files.os, "replace", look)
@@ -44,7 +44,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
 def test_fault_full_disk_keeps_the_old_file_and_names_it(tmp_path):
     path = tmp_path / "a.json"
     write_whole(path, "old")
-    (tmp_path / "a.partial").symlink_to("/dev/full")  # where every write finds no room
+    (tmp_path / "a.json.partial").symlink_to("/dev/full")  # where every write finds no room
     with pytest.raises(OSError, match=r"a\.json cannot be written: No space left") as error:
         write_whole(path, "new")
     assert error.value.errno == errno.ENOSPC
@@ -88,3 +88,21 @@ def test_disk_without_locks_is_said_and_used(tmp_path, monkeypatch, caplog):
     with held(tmp_path / "a.lock", seconds=0):
         pass
     assert "has no locks" in caplog.text
+
+
+def test_files_that_differ_in_their_endings_do_not_meet_while_they_are_written(
+    tmp_path, monkeypatch
+):
+    """Another process writes the same table's Markdown in the middle."""
+    whole = files.os.replace
+
+    def replace(source, target):
+        monkeypatch.setattr(files.os, "replace", whole)
+        write_whole(tmp_path / "a.md", "theirs")
+        whole(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    write_whole(tmp_path / "a.csv", "ours")
+    assert (tmp_path / "a.csv").read_text() == "ours"
+    assert (tmp_path / "a.md").read_text() == "theirs"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "a.md"}

@@ -271,3 +271,11 @@ def test_a_row_whose_seeds_do_not_go_together_is_marked(what):
     assert all("its seeds do not go together" in reason for reason in entry.marks.values())
     assert [bool(other.marks) for other in others] == [False, False]
     assert found.marked() == 3
+
+
+def test_a_run_that_lacks_two_sets_is_marked_once():
+    groups = (make_group(name="test1"), make_group(name="test2"))
+    found = gathered(
+        noisy, vad_table(groups=groups, rows=ROWS[:1]), {("plain", 2, 1): "damaged: x"}
+    )
+    assert found.marked() == 1

@@ -168,6 +168,11 @@ def test_figures_that_are_half_there(cells, finished, half):
     damage(finished, cells)
 
 
+def test_figures_of_something_else_are_said_in_words(cells, finished):
+    finished.metrics.write_text("[]")
+    assert damage(finished, cells).startswith("a file of the run has another form: ")
+
+
 def test_figures_in_no_encoding(cells, finished):
     finished.metrics.write_bytes(b"\xff\xfe\x00")
     damage(finished, cells)
