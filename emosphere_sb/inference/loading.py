@@ -225,4 +225,5 @@ def _fill(model: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
             f"{folder / files.WEIGHTS} does not fit {files.CONFIGURATION} and {files.BACKBONE}: "
             f"{', '.join(sorted(wrong)[:5])}. The folder holds files of different models."
         )
-    model.load_state_dict(weights, assign=True)  # not copied: a large model is there once
+    # Copied: what was read is mapped from the file, and would change with it.
+    model.load_state_dict(weights)

@@ -45,6 +45,15 @@ def test_gives_the_weights_bit_for_bit(whole):
     assert not any(value.requires_grad for value in loaded.parameters())
 
 
+def test_file_that_changes_afterwards_changes_no_model(whole, folder):
+    loaded, _ = load_released(folder)
+    with open(folder / "model.safetensors", "r+b") as file:
+        file.seek(4096)
+        file.write(bytes(40_000))
+    expected, found = whole[1].state_dict(), loaded.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize("family", ["wavlm", "hubert", "whisper", "wav2vec2-bert", "sew"])
 def test_undrawn_weights_are_all_replaced(family, tmp_path, save_any):
     """What a constructor computes, and is in no state, is as it should be without drawn weights."""
