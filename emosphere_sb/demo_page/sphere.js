@@ -310,18 +310,22 @@ function show() {
     });
   }
   choose(0);
+  const player = document.querySelector("#em-audio");
+  if (player) following.observe(player, { subtree: true, childList: true, characterData: true });
 }
 
-// The player's own time moves the point; these events do not bubble, so they are caught on the way.
-document.addEventListener(
-  "timeupdate",
-  (event) => {
-    if (!event.target.closest("#em-audio") || !part.range || event.target.paused) return;
-    stop();
-    choose(at(event.target.currentTime));
-  },
-  true,
-);
+// The player's clock moves the point. Its sound is no element of the page that could be asked.
+let heard = "0:00";
+function follow() {
+  const clock = document.querySelector("#em-audio .timestamps time");
+  const text = clock ? clock.textContent : "0:00";
+  if (text === heard) return;
+  heard = text;
+  if (!part.range) return;
+  stop();
+  choose(at(text.split(":").reduce((total, piece) => 60 * total + Number(piece), 0)));
+}
+const following = new MutationObserver(follow);
 new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 watch("value", show);
 show();
