@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from emosphere_sb.cli import COMMANDS
 from tests.docs.pages import PYTHON, all_snippets, pages
 
 FOUND = all_snippets(Path(__file__).resolve().parents[2])
@@ -18,5 +19,7 @@ def test_it_runs(snippet, workplace_of):
 def test_there_are_as_many_as_there_should_be(root):
     assert len(FOUND) >= 40
     assert {snippet.page for snippet in FOUND} == set(pages(root))
+    shown = {snippet.text.split()[1] for snippet in FOUND if snippet.program == "emosphere"}
+    assert shown == set(COMMANDS)  # every command is shown somewhere, and run
     blocks = {snippet.page for snippet in FOUND if snippet.language == PYTHON}
     assert blocks >= {"README.md", "docs/tutorial.md"}
