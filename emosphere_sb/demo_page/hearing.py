@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emosphere_sb.inference.audio_input import header
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import timeline
@@ -69,14 +70,27 @@ def read(
         If it cannot be heard.
     """
     name = os.path.basename(path)
-    words = WORDS if model.about.words else 0
-    whole = replace(model.predict(path, words=words), source=name)
+    whole = replace(_whole(model, path, window), source=name)
     hop = hop_of(whole.duration)
     windows = []
     for one in timeline(model, path, window=window, hop=hop):
         windows.append(replace(one, source=name))
         progress(min(1.0, one.end / whole.duration))
     return Reading(whole, tuple(windows))
+
+
+def _whole(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
+    """The recording as evaluation hears it, or, where the model hears less at once, in windows."""
+    words = WORDS if model.about.words else 0
+    duration, _ = header(path)
+    if min(duration, model.about.max_seconds or duration) <= model.longest:
+        return model.predict(path, words=words)
+    whole = model.predict(path, words=words, window=window, overlap=0.0)
+    note = (
+        f"the model hears {model.longest:g} s at once: the figures of the recording are the mean "
+        f"over windows of {window:g} s"
+    )
+    return replace(whole, warnings=(*whole.warnings, note))
 
 
 def hop_of(duration: float) -> float:

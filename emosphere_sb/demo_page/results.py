@@ -112,7 +112,7 @@ def numbers(reading: Reading, about: About) -> str:
     return (
         '<table class="em-numbers"><caption>Valence, arousal, dominance; neutral is 0</caption>'
         '<thead><tr><td></td><th scope="col">in [−1, 1]</th>'
-        f'<th scope="col">on the scale {scale.low:g} to {scale.high:g}</th>{last}'
+        f'<th scope="col">from {scale.low:g} to {scale.high:g}</th>{last}'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 

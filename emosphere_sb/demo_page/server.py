@@ -81,17 +81,28 @@ def opened(
     with upload_folder() as folder:
         page = build(model, limits, Uploads(folder), host)
         try:
-            theme = gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
-            _, address, _ = page.launch(
-                server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
-                show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
-                mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-                max_file_size=limits.max_bytes, css_paths=[style()], head=NARROW,
-                theme=theme, app_kwargs={"middleware": [_private_headers()]},
-            )  # fmt: skip
-            yield address.rstrip("/")
+            yield _listen(page, limits, host, port)
         finally:
             page.close(verbose=False)
+
+
+def _listen(page, limits: Limits, host: str, port: int | None) -> str:
+    """Start to answer; the address."""
+    theme = gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
+    try:
+        _, address, _ = page.launch(
+            server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
+            show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
+            mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
+            max_file_size=limits.max_bytes, css_paths=[style()], head=NARROW, theme=theme,
+            app_kwargs={"middleware": [_private_headers()]},
+        )  # fmt: skip
+    except OSError as error:
+        raise OSError(
+            f"The page cannot listen on {host}, port {port or '7860 to 7959'}: another program "
+            f"does, or this machine has no such address. Choose another --port or --host."
+        ) from error
+    return address.rstrip("/")
 
 
 def _private_headers():

@@ -298,5 +298,7 @@ def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
 
 
 def test_a_port_that_is_taken_is_an_error(address, model):
-    with pytest.raises(OSError, match="port"), opened(model, LIMITS, port=urlsplit(address).port):
+    port = urlsplit(address).port
+    message = f"cannot listen on 127.0.0.1, port {port}: another program does.*another --port"
+    with pytest.raises(OSError, match=message), opened(model, LIMITS, port=port):
         pytest.fail("two pages on one port")

@@ -62,6 +62,17 @@ def test_less_than_the_receptive_field_is_refused(tmp_path):
         read(hand_model(), path)
 
 
+def test_longer_than_the_model_hears_at_once_is_the_mean_of_windows(tmp_path):
+    model = hand_model(max_seconds=None)
+    model.mods.model.longest = 5 * 16_000
+    path = write_levels(tmp_path / "long.wav", (4, 0.25), (4, -0.75))
+    whole = read(model, path).whole
+    assert whole.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)  # windows at 0 and 4 s
+    assert (whole.start, whole.end) == (0.0, 8.0)
+    assert "the model hears 5 s at once" in whole.warnings[-1]
+    assert whole.words[0] == ("calm", pytest.approx(0.75, abs=1e-6))
+
+
 @pytest.mark.parametrize("duration", [1, 299, 300, 301, 600, 5_000, 86_400])
 def test_windows_stay_few(duration):
     hop = hop_of(duration)
