@@ -1,0 +1,97 @@
+"""The tutorial from a folder of recordings to a time line, in this process and row smoke."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from emosphere_sb.scale import DIMENSIONS
+from tests.docs.pages import PYTHON, snippets
+
+PAGE = "docs/tutorial.md"
+SHORTER = {"emosphere report": " --no_plots --resamples=100"}  # tests of reports draw them
+ELSEWHERE = {"emosphere demo": "tests/integration/test_demo_page.py opens it in a browser"}
+ON_SCALE = [f"{name}_on_scale" for name in DIMENSIONS]
+
+
+def follow(place, snippet):
+    """Run a snippet in this process, which has imported what takes most of the time."""
+    text = place.text(snippet)
+    if snippet.language == PYTHON:
+        exec(compile(text, snippet.place, "exec"), {"__name__": "__main__"})
+    elif snippet.program == "python":
+        from emosphere_sb.recipe import run
+
+        script, *words = shlex.split(text)[1:]
+        run([*words, "--noprogressbar"], corpus=Path(script).parent.name)
+    elif snippet.program == "emosphere":
+        from emosphere_sb.cli import main
+
+        text += next((more for name, more in SHORTER.items() if text.startswith(name)), "")
+        assert main(shlex.split(text)[1:]) == 0, f"{snippet.place}: {text}"
+    else:
+        place.run(snippet)
+
+
+@pytest.fixture(scope="module")
+def followed(root, workplace_of):
+    """The folder once all has been done that the page says."""
+    place = workplace_of(PAGE)
+    found = snippets((root / PAGE).read_text(encoding="utf-8"), PAGE)
+    left = [s for s in found if any(s.text.startswith(name) for name in ELSEWHERE)]
+    assert len(left) == len(ELSEWHERE) and len(found) >= 12
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place.folder)
+        for snippet in found:
+            if snippet not in left:
+                follow(place, snippet)
+    return place.folder
+
+
+def table(folder, name):
+    """Predictions by the names of their files."""
+    found = pd.read_csv(folder / name)
+    return found.set_index(found["file"].map(lambda path: Path(path).stem)).sort_index()
+
+
+def test_every_file_is_predicted_as_the_run_predicted_it(followed):
+    found = table(followed, "predictions.csv")
+    assert len(found) == 36 + 12 + 12  # the synthetic corpus of size smoke
+    run = pd.read_csv(followed / "results/mine/predictions/test.csv").set_index("ID")
+    assert len(run) == 12
+    names = [name.removeprefix("wav-") for name in run.index]  # ids are made from paths
+    expected = run[[f"{name}_predicted" for name in DIMENSIONS]].to_numpy()
+    np.testing.assert_allclose(found.loc[names, ON_SCALE], expected, atol=1e-5)
+
+
+def test_json_lines_say_the_same_and_hold_embeddings(followed):
+    lines = (followed / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = pd.DataFrame(map(json.loads, lines)).set_index("file")
+    found = pd.read_csv(followed / "predictions.csv").set_index("file")
+    assert list(rows.index) == list(found.index)
+    np.testing.assert_allclose(rows[list(DIMENSIONS)], found[list(DIMENSIONS)], atol=2e-6)
+    embeddings = np.array(rows["embedding"].tolist())
+    assert embeddings.shape[0] == 60 and embeddings.std(axis=0).max() > 0
+
+
+def test_the_time_line_covers_the_recording(followed):
+    found = pd.read_csv(followed / "timeline.csv")
+    seconds = soundfile.info(followed / "long_recording.wav").duration
+    assert found["start"].iloc[0] == 0
+    assert found["end"].iloc[-1] == pytest.approx(seconds, abs=1e-3)
+    np.testing.assert_allclose(np.diff(found["start"]), 1.0, atol=1e-3)  # the hop
+    assert (followed / "timeline.png").stat().st_size > 10_000
+
+
+def test_without_pytorch_it_says_the_same(followed):
+    found, expected = table(followed, "by_onnx.csv"), table(followed, "predictions.csv")
+    np.testing.assert_allclose(found[list(DIMENSIONS)], expected[list(DIMENSIONS)], atol=1e-4)
+
+
+def test_report_and_card_say_that_the_speech_is_synthetic(followed):
+    for name in ("results/mine/report/report.html", "my_model/README.md"):
+        assert "synthetic speech" in (followed / name).read_text(encoding="utf-8").lower(), name
