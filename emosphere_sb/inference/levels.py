@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.signal import lfilter
 
 FRAME = 0.005
 """Seconds: in such steps the envelope is followed."""
@@ -46,6 +45,8 @@ def speech_level(pieces: Iterable[np.ndarray], rate: int) -> float:
     >>> -21 < level < -20  # the tone's own is -20; 0.2 s of hangover are counted with it
     True
     """
+    from scipy.signal import lfilter  # not needed to predict without torch
+
     frame, decay = max(1, round(FRAME * rate)), math.exp(-FRAME / TIME_CONSTANT)
     hangover = round(HANGOVER / FRAME)
     states = [np.zeros(1), np.zeros(1)]

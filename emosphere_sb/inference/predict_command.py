@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +62,11 @@ def run(words: Sequence[str]) -> int:
         logger.warning("%s", text)
     model = load_model(options.model, device=options.device, onnx=options.onnx)
     with room_for_batches(), ExitStack() as stack:
+        answers = ask(model, found.files, options)
+        first = next(answers)  # options that the model refuses leave an old table as it is
         bar = stack.enter_context(progress(len(found.files), "file", quiet=options.quiet))
         tables = open_tables(options, found.files, model, stack, printer(bar))
-        failed = predict_files(model, found.files, tables, options, bar)
+        failed = write(chain([first], answers), tables, bar)
     predicted = len(found.files) - failed
     where = f": {options.out}" if options.out else ""
     if failed or not options.quiet:
@@ -71,16 +75,21 @@ def run(words: Sequence[str]) -> int:
     return FAULT if failed else 0
 
 
-def predict_files(model: Any, files: Sequence[str], tables: Sequence, options, bar) -> int:
-    """Write what the model says of each file; how many could not be heard."""
-    from emosphere_sb.audio import AudioError
-
+def ask(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterator:
+    """A prediction or an AudioError for each file."""
     settings = {"batch_size": options.batch_size, "words": options.words}
     settings |= {"max_seconds": options.max_seconds, "chunk": CHUNKS * options.batch_size}
     if options.window is not None:
         settings |= {"window": options.window, "overlap": options.overlap}
+    return model.predict_each(files, **settings)
+
+
+def write(answers: Iterable, tables: Sequence, bar: Any) -> int:
+    """Write the predictions and report what could not be heard; how many those are."""
+    from emosphere_sb.audio import AudioError
+
     failed = 0
-    for answer in model.predict_each(files, **settings):
+    for answer in answers:
         if isinstance(answer, AudioError):
             failed += 1
             printer(bar, sys.stderr)(f"not predicted: {_safe(str(answer))}")
@@ -177,7 +186,8 @@ def room_for_batches() -> Iterator[None]:
 
 def progress(total: float, unit: str, *, quiet: bool, **settings: Any):
     """A progress bar on the standard error stream; nothing where nobody looks at it."""
-    if quiet or not sys.stderr.isatty():
+    # tqdm is not among what a model without torch needs
+    if quiet or not sys.stderr.isatty() or find_spec("tqdm") is None:
         return nullcontext()
     from tqdm import tqdm
 

@@ -95,7 +95,7 @@ def _predicted(model, path, how, skip_silence, batch_size) -> Iterator[Predictio
         floor = speech_level(mono_pieces(path), rate) - skip_silence
     waiting: list[tuple[Heard, bool]] = []
     try:
-        for heard in file_windows(path, how):
+        for heard in file_windows(path, how, tensors=model.tensors):
             refuse_short([heard], model.shortest)
             # A recording without any speech has a level of -inf, and is all silence
             loud = floor is None or -math.inf < floor < level(np.asarray(heard.signal))
