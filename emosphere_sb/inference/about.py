@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from emosphere_sb.scale import Scale
@@ -63,9 +64,10 @@ class About:
         Raises
         ------
         ValueError
-            If a field is missing or unknown.
+            If a field is missing, unknown, or of another kind than it should be.
         """
         try:
+            _check(fields)
             values = {**fields, "scale": Scale.from_dict(fields["scale"])}
             return cls(**{**values, "classes": tuple(fields.get("classes", ()))})
         except (KeyError, TypeError) as error:
@@ -77,3 +79,57 @@ class About:
         from emosphere_sb.regions import SphericalRegions  # which needs torch
 
         return SphericalRegions(self.region_step, self.centre_radius)
+
+
+def _check(fields: Mapping[str, Any]) -> None:
+    """Refuse what would be noticed late, or never: the file may have been written by anybody."""
+    for name, (fits, rule) in RULES.items():
+        if name in fields and not fits(fields[name]):
+            raise ValueError(
+                f"The description of a model does not fit: its {name} must be {rule}; found "
+                f"{fields[name]!r}. Get the model again."
+            )
+    classes, head = fields.get("classes", ()), fields.get("head", "none")
+    if bool(classes) != (head != "none"):
+        raise ValueError(
+            f"The description of a model does not fit: it must have classes where it has a class "
+            f"head, and none elsewhere; found head {head} with {len(classes)} classes."
+        )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _line(value: Any) -> bool:
+    """Whether it is text that a terminal shows as one line."""
+    return isinstance(value, str) and value.isprintable()
+
+
+def _names(value: Any) -> bool:
+    """Whether they are names that tell classes apart: one column of a table each."""
+    found = isinstance(value, (list, tuple)) and all(_line(name) for name in value)
+    return found and len(set(value)) == len(value)
+
+
+def _place(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 3 and all(map(_number, value))
+
+
+def _places(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(_line(w) and _place(p) for w, p in value.items())
+
+
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_line, "a line of text"),
+    "licence": (_line, "a line of text"),
+    "max_seconds": (lambda v: v is None or (_number(v) and v > 0), "a number above 0, or null"),
+    "region_step": (_number, "a number of degrees"),
+    "centre_radius": (_number, "a number"),
+    "head": (lambda v: v in ("region", "emotion", "none"), "region, emotion or none"),
+    "classes": (_names, "a list of different names, a line each"),
+    "words": (_places, "a mapping of words to three numbers each"),
+    "synthetic": (lambda v: isinstance(v, bool), "true or false"),
+    "facts": (lambda v: isinstance(v, Mapping), "a mapping"),
+}
+"""What a field of a description must be."""

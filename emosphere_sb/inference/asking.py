@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -154,10 +155,15 @@ class Asking:
             Utterances that are sorted by length together; memory grows with this, not with the
             number of files.
 
-        Yields
-        ------
-        Prediction or AudioError
+        Returns
+        -------
+        iterator of Prediction or AudioError
             One for each utterance: what is damaged stops nothing.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range; before anything is heard.
         """
         limit = self._limit(max_seconds)
         if words and not self.about.words:
@@ -178,11 +184,14 @@ class Asking:
             utterances = (
                 _windows(item, n, sampling_rate, limit, how, self) for n, item in enumerate(audio)
             )
-            yield from predict_windows(self, utterances, batch_size=batch_size, words=words)
-            return
-        for first in range(0, len(audio), chunk):
-            part = list(enumerate(audio[first : first + chunk], start=first))
-            yield from self._chunk(part, sampling_rate, batch_size, limit, words)
+            return predict_windows(self, utterances, batch_size=batch_size, words=words)
+        parts = (
+            list(enumerate(audio[first : first + chunk], start=first))
+            for first in range(0, len(audio), chunk)
+        )
+        return chain.from_iterable(
+            self._chunk(part, sampling_rate, batch_size, limit, words) for part in parts
+        )
 
     def answers(self, heard: Sequence[Heard], *, words: int = 0) -> list[Prediction]:
         """Predictions of some utterances that run together as one batch."""

@@ -33,6 +33,9 @@ CLIPPED = 0.001
 """Share of samples at full scale above which a file is called clipped."""
 BEYOND = 2.0
 """Level, of full scale 1, above which a signal has another full scale than it should."""
+IMPOSSIBLE = 1e10
+"""Level that no audio has, integers of 32 bits that were written as floats (2e9) included: beyond
+it squares leave float32, and a model would say nothing of all that runs with it in a batch."""
 LONGEST = 600.0
 """Seconds that are heard in one piece at the most: attention's memory grows with their square."""
 
@@ -260,7 +263,7 @@ def warnings_of(signal: Tensor | np.ndarray) -> tuple[str, ...]:
     ('clipped',)
     """
     found, signal = [], np.asarray(signal)
-    if float(np.square(signal).mean(dtype=np.float64)) ** 0.5 < SILENT:
+    if float(np.square(signal, dtype=np.float64).mean()) ** 0.5 < SILENT:
         found.append("silent")
     if (peak := float(np.abs(signal).max())) > BEYOND:
         found.append(f"a peak of {peak:.4g} where full scale is 1")
@@ -313,6 +316,11 @@ def refuse_long(source: str, seconds: float, most: float) -> None:
 def _heard(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Heard:
     if not np.isfinite(np.asarray(signal)).all():
         raise AudioError(f"{source} holds samples that are not finite numbers.")
+    if (peak := float(np.abs(np.asarray(signal)).max(initial=0.0))) > IMPOSSIBLE:
+        raise AudioError(
+            f"{source} must hold samples with full scale 1; found values of up to {peak:.4g}: it "
+            f"is damaged, or no audio."
+        )
     return Heard(source, signal, duration, start, warnings_of(signal))
 
 

@@ -108,7 +108,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last: nested a thousand deep
         raise ValueError(
             f"{path} is no JSON: {error}. The model is damaged; get it again."
         ) from error

@@ -123,6 +123,12 @@ def load_released(folder: Path) -> tuple[ReleasedModel, About]:
             f"{folder / files.CONFIGURATION} does not describe a model: {type(error).__name__}: "
             f"{error}."
         ) from error
+    outputs = 0 if model.class_head is None else model.class_head.layers[-1].out_features
+    if outputs != len(about.classes):
+        raise ValueError(
+            f"{folder / files.CONFIGURATION} must name each output of the class head; found "
+            f"{outputs} outputs and {len(about.classes)} classes. Get the model again."
+        )
     _fill(model, read_weights(folder / files.WEIGHTS), folder)
     return evaluation_mode(model), about
 

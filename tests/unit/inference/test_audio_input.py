@@ -221,6 +221,13 @@ def test_another_full_scale_is_said():
     assert warning.startswith("a peak of 1.2e+04 where full scale is 1")
 
 
+def test_levels_that_no_audio_has_are_refused():
+    loud = hear_array(tone(level=2.0**31), 16000)  # integers of 32 bits as floats
+    assert loud.warnings == ("a peak of 2.147e+09 where full scale is 1",)
+    with pytest.raises(AudioError, match=r"x must hold samples with full scale 1; .* 1e\+11"):
+        hear_array(tone(level=1e11), 16000, source="x")
+
+
 def test_what_is_too_short_or_too_long():
     heard = hear_array(np.zeros(399), 16000, source="x")
     with pytest.raises(AudioError, match=r"x must have at least 0\.025 s .* found 0\.0249 s"):

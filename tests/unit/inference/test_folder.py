@@ -84,8 +84,9 @@ def test_listed_paths_do_not_leave_the_folder(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("{", "no JSON"), ("[1]", "must hold a mapping"), ("", "no JSON"), ("\udcff", "no JSON")],
-)
+    [("{", "no JSON"), ("[1]", "must hold a mapping"), ("", "no JSON"), ("\udcff", "no JSON"),
+     ("[" * 100_000, "no JSON")],
+)  # fmt: skip
 def test_json_that_is_none(tmp_path, text, match):
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -222,7 +222,27 @@ def test_silence_and_clipping_are_said(model):
 )
 def test_impossible_options(model, files, options):
     with pytest.raises(ValueError, match="must be at least"):
-        list(model.predict_each(files, **options))
+        model.predict_each(files, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"window": 0.001}, {"window": 1.0, "overlap": 1.0}, {"max_seconds": -1}]
+)
+def test_options_are_refused_before_anything_is_asked_for(model, files, options):
+    with pytest.raises(ValueError, match="must be"):
+        model.predict_each(files, **options)
+
+
+def test_level_that_no_audio_has_keeps_its_place(model, tmp_path):
+    paths = [tmp_path / "good.wav", tmp_path / "loud.wav"]
+    soundfile.write(paths[0], noise(0.5, 1), 16000, subtype="FLOAT")
+    soundfile.write(paths[1], noise(0.5, 2) * np.float32(1e30), 16000, subtype="FLOAT")
+    alone = model.predict(paths[0])
+    for window in (None, 0.25):
+        good, loud = model.predict_each(paths, window=window)
+        assert isinstance(loud, AudioError) and "full scale 1" in str(loud)
+        if window is None:
+            np.testing.assert_allclose(good.vad, alone.vad, atol=1e-5)
 
 
 def test_single_path_is_no_list(model, files):

@@ -144,6 +144,17 @@ def test_weights_of_another_model_are_refused(folder, edit):
         load_released(folder)
 
 
+@pytest.mark.parametrize("classes", [["a", "b"], []])
+def test_classes_that_are_not_the_heads_are_refused(folder, classes):
+    path = folder / files.CONFIGURATION
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["about"] |= {"classes": classes, "head": "region" if classes else "none"}
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    files.seal(folder)
+    with pytest.raises(ValueError, match=f"found 8 outputs and {len(classes)} classes"):
+        load_released(folder)
+
+
 def test_weights_of_more_than_the_model_are_refused(folder):
     grow(folder, "something.else")
     files.seal(folder)

@@ -30,6 +30,28 @@ def test_description_that_does_not_fit(edit):
         About.from_dict(facts)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_seconds", "12"), ("max_seconds", -1), ("max_seconds", 0), ("max_seconds", True),
+        ("centre_radius", "x"), ("centre_radius", float("nan")), ("region_step", [90]),
+        ("name", 5), ("name", "red \x1b[31m"), ("licence", None), ("licence", "two\nlines"),
+        ("synthetic", "no"), ("head", "other"), ("facts", None), ("words", ["sad"]),
+        ("words", {"sad": [0, 0]}), ("words", {"sad": "low"}), ("words", {"a\nb": [0, 0, 0]}),
+        ("classes", "abcdefgh"), ("classes", ["I"] * 8), ("classes", [1, 2]),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_kind_is_named(field, value):
+    with pytest.raises(ValueError, match=f"its {field} must be"):
+        About.from_dict(tiny_about().to_dict() | {field: value})
+
+
+@pytest.mark.parametrize("changes", [{"head": "none"}, {"classes": []}])
+def test_classes_and_a_head_belong_together(changes):
+    with pytest.raises(ValueError, match="classes where it has a class head"):
+        About.from_dict(tiny_about().to_dict() | changes)
+
+
 def test_says_the_same_in_any_batch():
     model = tiny_model()
     signals = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
