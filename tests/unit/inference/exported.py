@@ -15,10 +15,10 @@ FIELD = 10 + 7 * 5 + 3 * 20
 """Samples that the first frame of these sees."""
 
 
-def settings_of(waveform_settings, family, norm="layer"):
+def settings_of(waveform_settings, family, norm="layer", **changes):
     """A configuration with layer norm before or group norm behind."""
     stable = {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer"}
-    return waveform_settings(family, **SHORT, **stable)
+    return waveform_settings(family, **SHORT, **stable, **changes)
 
 
 def model_of(
