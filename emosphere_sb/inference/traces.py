@@ -9,7 +9,7 @@ import numpy as np
 
 from emosphere_sb.inference.prediction import Prediction
 
-MOST = 4096
+MOST = 1500
 """Steps of time that are kept; beyond, neighbours are put together."""
 
 
