@@ -70,7 +70,7 @@ bench-predict: $(READY)
 
 # PyTorch, ONNX in float32, and int8: benchmarks/RESULTS.md. Its CCC needs a run: make demo
 bench-onnx: $(READY)
-	$(BIN)/python benchmarks/onnx.py
+	$(BIN)/python benchmarks/onnx_speed.py
 
 # Do bootstrap intervals hold the truth as often as they say? docs/statistics.md
 coverage: $(READY)

@@ -1,0 +1,231 @@
+"""ONNX beside torch: time, size and difference, and what int8 costs in CCC, into RESULTS.md.
+
+After ``make demo``: ``make bench-onnx``. ``--run=`` and ``--corpus=`` name another run and the
+corpus that it was trained on. Not called onnx.py: beside these scripts it would hide the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from runs import DIMENSIONS, ROOT, put_between
+
+from emosphere_sb.inference.export import Exported, export, made_sound
+from emosphere_sb.inference.export_labels import Labelled, ccc_of
+from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.onnx_predict import OnnxEmoSphere
+from emosphere_sb.inference.release import release
+from emosphere_sb.inference.released import About, ReleasedModel
+from emosphere_sb.inference.writing import write_released
+from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
+from emosphere_sb.report.run import versions
+from emosphere_sb.scale import Scale
+
+RUN = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7"
+CORPUS = ROOT / "results" / "demo_corpus" / "MSP-Podcast" / "demo"
+SET = "test1"
+THREADS = 2
+SECONDS = 5.0
+BASE = {"model_type": "wavlm"}
+"""transformers' defaults are WavLM-base: 12 layers of 768, group norm."""
+WIDTH = 768
+SIDES = ("torch", "onnxruntime float32", "onnxruntime int8")
+FILES = {
+    "torch": "model.safetensors",
+    SIDES[1]: "model.onnx",
+    SIDES[2]: "model_int8.onnx",
+}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Export both models, measure, write."""
+    options = parser().parse_args(words)
+    if not (options.run / "metrics.json").is_file():
+        raise SystemExit(
+            f"There is no finished run in {options.run}. `make demo` makes one; --run=FOLDER and "
+            f"--corpus=FOLDER name another."
+        )
+    torch.set_num_threads(THREADS)
+    rows, repetitions = [], 3 if options.quick else 15
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        release(options.run, folder / "demo", resamples=100)
+        models = {"demo": folder / "demo"}
+        if not options.quick:
+            models["WavLM-base size, random weights"] = write_base(folder / "base")
+        for label, model in models.items():
+            rows += measured(label, model, repetitions)
+        figures = costs(folder / "demo", labels_of(options.run, options.corpus))
+    text = "\n\n".join([speed_table(rows), ccc_table(figures), origin(options, repetitions)])
+    print(text)
+    if not options.quick:
+        put_between(ROOT / "benchmarks" / "RESULTS.md", "onnx", text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_argument("--run", type=Path, default=RUN, help="a finished run of row demo")
+    made.add_argument("--corpus", type=Path, default=CORPUS, help="the speech that it heard")
+    made.add_argument("--quick", action="store_true", help="the demo model alone; write nothing")
+    return made
+
+
+def write_base(folder: Path) -> Path:
+    """A released model of WavLM-base's size."""
+    folder.mkdir()
+    configuration = folder.with_suffix(".json")
+    configuration.write_text(json.dumps(BASE))
+    torch.manual_seed(0)
+    encoder = SSLEncoder(str(configuration), freeze="all", spec_augment=False)
+    pooling, head = StylePooling(WIDTH), VADHead(1024)
+    model = ReleasedModel(WaveformNormaliser("none"), encoder, pooling, head)
+    described = {
+        "normaliser": {"mode": "none"},
+        "encoder": {"layers": "last"},
+        "pooling": {"class": "StylePooling", "arguments": [WIDTH]},
+        "vad_head": {"class": "VADHead", "arguments": [1024]},
+        "class_head": None,
+    }
+    about = About("base size", Scale(1, 7), licence="None.", synthetic=True)
+    write_released(folder, model.eval(), about, described, "# Random weights\n")
+    return folder
+
+
+def measured(label: str, model: Path, repetitions: int) -> list[dict]:
+    """A row for each side: seconds per second of audio, megabytes, difference."""
+    out = model.with_name(model.name + "-onnx")
+    found = export(model, out, int8=True)
+    sides = {
+        SIDES[0]: EmoSphere.from_pretrained(model, device="cpu"),
+        SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
+        SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
+    }
+    (sound,) = made_sound([SECONDS])
+    signals = {SIDES[0]: torch.from_numpy(sound), SIDES[1]: sound, SIDES[2]: sound}
+    calls = {name: (lambda m=m, s=signals[name]: m.ask([s])) for name, m in sides.items()}
+    times = interleaved(calls, repetitions)
+    return [
+        {
+            "model": label,
+            "side": name,
+            "times": [seconds / SECONDS for seconds in times[name]],
+            "size": size_of(model if name == SIDES[0] else out, FILES[name]),
+            "difference": difference_of(found, name),
+        }
+        for name in SIDES
+    ]
+
+
+def interleaved(calls: Mapping[str, Callable], repetitions: int) -> dict[str, list[float]]:
+    """Seconds of each call, in turns, so that what else the machine does meets all of them."""
+    for call in calls.values():
+        call()  # first calls allocate
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repetitions):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def size_of(folder: Path, name: str) -> float:
+    """Megabytes of a file, with weights that stand beside it."""
+    return sum(path.stat().st_size for path in folder.glob(f"{name}*")) / 1e6
+
+
+def difference_of(found: Exported, side: str) -> float | None:
+    """The largest difference from torch in VAD, which torch itself does not have."""
+    return None if side == SIDES[0] else found.deviations[FILES[side]]["vad"]
+
+
+def labels_of(run: Path, corpus: Path) -> list[Labelled]:
+    """The files of a run's test set with their labels."""
+    paths = {path.stem: path for path in corpus.rglob("*.wav")}
+    with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    missing = [row["ID"] for row in rows if row["ID"] not in paths]
+    if missing:
+        raise SystemExit(
+            f"{corpus} must hold the speech of {run}; {len(missing)} of {len(rows)} files of "
+            f"{SET} are not there. --corpus=FOLDER names another."
+        )
+    return [
+        Labelled(str(paths[row["ID"]]), tuple(float(row[name]) for name in DIMENSIONS))
+        for row in rows
+    ]
+
+
+def costs(model: Path, labels: Sequence[Labelled]) -> dict[str, dict[str, float]]:
+    """CCC of each side on labelled files."""
+    out = model.with_name(model.name + "-onnx")
+    sides = {
+        SIDES[0]: EmoSphere.from_pretrained(model, device="cpu"),
+        SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
+        SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
+    }
+    figures = {name: ccc_of(side, labels) for name, side in sides.items()}
+    return {name: {**row, "files": len(labels)} for name, row in figures.items()}
+
+
+def speed_table(rows: Sequence[Mapping]) -> str:
+    """Time, size and difference as Markdown."""
+    lines = [
+        "| model | runs on | seconds per second of audio | of torch's | MB | VAD differs by |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        base = next(r for r in rows if r["model"] == row["model"] and r["side"] == SIDES[0])
+        ratios = np.divide(row["times"], base["times"])  # of calls that ran in turns
+        low, high = np.quantile(row["times"], [0.25, 0.75])
+        differs = "" if row["difference"] is None else f"{row['difference']:.1e}"
+        lines.append(
+            f"| {row['model']} | {row['side']} | {statistics.median(row['times']):.4f} "
+            f"({low:.4f} to {high:.4f}) | {statistics.median(ratios):.2f} | {row['size']:.1f} | "
+            f"{differs} |"
+        )
+    return "\n".join(lines)
+
+
+def ccc_table(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """CCC as Markdown."""
+    names = (*DIMENSIONS, "mean")
+    lines = [
+        f"| {SET} of the demo, SYNTHETIC SPEECH | {' | '.join(names)} | loss in mean CCC |",
+        "|---|" + "---|" * (len(names) + 1),
+    ]
+    for side, row in figures.items():
+        loss = figures[SIDES[0]]["mean"] - row["mean"]
+        cells = " | ".join(f"{row[name]:.4f}" for name in names)
+        lines.append(f"| {side} | {cells} | {loss:+.4f} |")
+    return "\n".join(lines)
+
+
+def origin(options: argparse.Namespace, repetitions: int) -> str:
+    """What made the tables."""
+    metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
+    count = metrics[SET]["utterances"]
+    kept = {name: versions()[name] for name in ("emosphere_sb", "python", "torch", "transformers")}
+    listed = ", ".join(f"{name} {version}" for name, version in kept.items())
+    return (
+        f"Utterances of {SECONDS:g} s, one at a time, {THREADS} threads; medians (and quartiles) "
+        f"of {repetitions} calls in turns, on a machine that others used as well. CCC over {count} "
+        f"files. The difference is the largest over three made sounds, alone and in a batch. "
+        f"by `make demo; make bench-onnx` (seed {metrics['protocol']['seed']}; {listed}, "
+        f"onnxruntime {onnxruntime.__version__}; {metrics['run']['machine']})."
+    )
+
+
+if __name__ == "__main__":
+    main()
