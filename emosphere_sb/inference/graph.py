@@ -158,9 +158,7 @@ def refuse_unknown(model: nn.Module) -> None:
             f"{type(model).__name__}."
         )
     config = model.encoder.model.config
-    group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
-    unmasked = not (model.encoder.backbone.masked or group_norm)
-    if config.model_type not in MASKED_FAMILIES or unmasked:
+    if config.model_type not in MASKED_FAMILIES or not model.encoder.backbone.masked:
         reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
         raise ValueError(
             f"Models of the families {', '.join(MASKED_FAMILIES)} can be exported to ONNX; found "

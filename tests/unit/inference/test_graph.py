@@ -82,6 +82,7 @@ def test_group_norm_is_pytorchs_own_over_the_frames_that_count():
         ("data2vec-audio", {"conv_pos_kernel_size": 5, "num_conv_pos_embeddings": 2}, "data2vec"),
         ("sew", {}, "found sew"),
         ("wav2vec2", {"add_adapter": True}, "with adapters or batch norm"),
+        ("wav2vec2", {"add_adapter": True, "feat_extract_norm": "group"}, "with adapters"),
     ],
 )
 def test_fault_what_no_mask_helps_is_refused(family, changes, found, waveform_settings, tmp_path):
