@@ -146,7 +146,8 @@ def long_row(size: str, found: dict) -> str:
     speed = found["audio"] / found["taken"]
     return (
         f"| {size} | {found['audio'] / 60:.0f} min | {found['windows']:,} | {found['taken']:.0f} s "
-        f"| {speed:.1f} | {found['used']:.0f} s | {found['before']:.2f} GB | {found['peak']:.2f} GB |"
+        f"| {speed:.1f} | {found['used']:.0f} s | {found['before']:.2f} GB "
+        f"| {found['peak']:.2f} GB |"
     )
 
 
@@ -172,7 +173,8 @@ def report(rows: list[str], long_rows: list[str], repeats: int) -> str:
             "largest between the two ways, of V, A and D. CPU time: over all threads, which other "
             "work on the machine does not lengthen. Memory: resident, of a process of its own; "
             f"before: with the model loaded. Load of the machine while it ran: {load()}. "
-            f"Made by `make bench-predict` ({versions}; {machine()}; {torch.get_num_threads()} threads).",
+            f"Made by `make bench-predict` ({versions}; {machine()}; "
+            f"{torch.get_num_threads()} threads).",
         ]
     )
 
