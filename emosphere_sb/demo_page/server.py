@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,10 @@ def opened(
 
 def _listen(page, limits: Limits, host: str, port: int | None) -> str:
     """Start to answer; the address."""
+    try:
+        socket.getaddrinfo(host, port)
+    except OSError as error:  # Gradio would try a hundred ports on it
+        raise OSError(f"There is no address {host!r} ({error}). Choose another --host.") from error
     theme = gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
     try:
         _, address, _ = page.launch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from emosphere_sb.inference.stream import count_samples
 if TYPE_CHECKING:  # a model in ONNX is asked without torch
     from torch import Tensor
 
+UNSAID = 2**31 - 2**16
+"""Bytes from which on the length in a wav's header says that it was not known."""
 RATES = (1_000, 768_000)
 """Sampling rates that are taken, in Hz: what lies outside is a damaged header, or no speech."""
 SILENT = 1e-4
@@ -81,6 +84,12 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
     AudioError
         If it is no audio file that libsndfile reads, is empty, or has an impossible rate.
     """
+    duration, rate, _ = _about(path)
+    return duration, rate
+
+
+def _about(path: str | os.PathLike) -> tuple[float, int, str]:
+    """What :func:`header` gives, and a warning of a wav that lacks its end; empty otherwise."""
     name = os.fsdecode(path)
     if os.path.isdir(name):
         raise AudioError(f"{name} is a folder, not an audio file.")
@@ -89,7 +98,7 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
     if not os.path.isfile(name):
         raise AudioError(f"{name} must be a regular file: a pipe or a device cannot be sought in.")
     try:
-        about = soundfile.info(native(name))
+        about = soundfile.info(native(name), verbose=True)  # its log tells what a wav lacks
     except (OSError, TypeError, soundfile.SoundFileError) as error:
         reason = str(error).removeprefix(f"Error opening {native(name)!r}: ")
         raise AudioError(
@@ -105,7 +114,25 @@ def header(path: str | os.PathLike) -> tuple[float, int]:
             f"{name} must have a sampling rate between {RATES[0]:,} and {RATES[1]:,} Hz; found "
             f"{about.samplerate:,}."
         )
-    return frames / about.samplerate, about.samplerate
+    return frames / about.samplerate, about.samplerate, _lacking(about.extra_info)
+
+
+def _lacking(log: str) -> str:
+    """A warning where libsndfile found less sound than a header promises, which it takes silently.
+
+    Example
+    -------
+    >>> _lacking("data : 56820 (should be 28388)")
+    'the file is cut off: 50% of the sound that its header names is there'
+    """
+    found = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
+    if found is None:
+        return ""
+    promised, there = int(found[1]), int(found[2])
+    if promised >= UNSAID or there >= promised:  # written to a pipe: no length was known
+        return ""
+    share = f"{100 * there / promised:.0f}%"
+    return f"the file is cut off: {share} of the sound that its header names is there"
 
 
 def hear_file(
@@ -133,7 +160,7 @@ def hear_file(
     AudioError
         If it cannot be read, or holds samples that are not finite.
     """
-    duration, _ = header(path)
+    duration, _, lacking = _about(path)
     try:
         if tensors:
             signal = read_audio(path, start=start, seconds=seconds)
@@ -142,6 +169,8 @@ def hear_file(
     except AudioError as error:  # its advice is for a prepared corpus
         raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
     heard = _heard(os.fsdecode(path), signal, duration, start)
+    if lacking:
+        heard = replace(heard, warnings=(*heard.warnings, lacking))
     expected = duration if seconds is None else min(duration, start + seconds)
     if heard.end < expected - TOLERANCE:
         return replace(heard, warnings=(*heard.warnings, ends_early(heard.end, duration)))

@@ -172,7 +172,7 @@ def usable(device: str | None) -> str:
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
+        torch.empty(1, device=device).item()  # a "meta" device holds no values
     except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
         reason = str(error).splitlines()[0]
         raise ValueError(f"The device {device} cannot be used: {reason}") from error

@@ -195,7 +195,7 @@ def _build(described: Mapping[str, Any], folder: Path) -> ReleasedModel:
         WaveformNormaliser(described["normaliser"]["mode"]),
         encoder,
         parts.build(described["pooling"], parts.POOLINGS),
-        parts.build(described["vad_head"], parts.HEADS),
+        parts.build(described["vad_head"], ("VADHead",)),
         None if head is None else parts.build(head, parts.HEADS),
     )
 

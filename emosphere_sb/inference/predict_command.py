@@ -80,7 +80,10 @@ def ask(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterat
     settings = {"batch_size": options.batch_size, "words": options.words}
     settings |= {"max_seconds": options.max_seconds, "chunk": CHUNKS * options.batch_size}
     if options.window is not None:
-        settings |= {"window": options.window, "overlap": options.overlap}
+        overlap = 0.5 if options.overlap is None else options.overlap
+        settings |= {"window": options.window, "overlap": overlap}
+    elif options.overlap is not None:
+        raise ValueError("--overlap is that of windows, so it needs --window=SECONDS.")
     return model.predict_each(files, **settings)
 
 
@@ -241,7 +244,7 @@ def parser() -> argparse.ArgumentParser:
         help="cut longer files to this; none: hear all; default: evaluation, as the model was "
         "tested")  # fmt: skip
     add("--window", type=float, metavar="S", help="hear all, as the mean over windows of S seconds")
-    add("--overlap", type=float, default=0.5, metavar="X", help="of windows, a share (default .5)")
+    add("--overlap", type=float, metavar="X", help="of windows, a share (default .5)")
     add("--batch_size", type=int, default=16, metavar="N", help="files that run together")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
     add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")

@@ -222,7 +222,7 @@ def describe_parts(rebuilt: Rebuilt) -> dict[str, Any]:
         "normaliser": {"mode": built["normaliser"].mode},
         "encoder": {"layers": built["encoder"].states.layers},
         "pooling": parts.describe(tree, "pooling", built, parts.POOLINGS),
-        "vad_head": parts.describe(tree, "vad_head", built, parts.HEADS),
+        "vad_head": parts.describe(tree, "vad_head", built, ("VADHead",)),
         "class_head": head,
     }
 

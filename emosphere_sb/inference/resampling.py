@@ -85,7 +85,7 @@ def _kernels(old: int, new: int) -> tuple[np.ndarray, int]:
     width = math.ceil(ZEROS * old / cutoff)
     phase = np.arange(new)
     taps = (phase * old // new)[:, None] + np.arange(-width, width + 2)
-    # torchaudio rounds an output's place to float32, which is heard at 1e-4 at rates such as 22,050;
+    # torchaudio rounds an output's place to float32, heard at 1e-4 at rates such as 22,050;
     # models were trained on what it gives.
     place = phase.astype(np.float32) / np.float32(new)
     # Distance of a tap from the output's place, in zero crossings

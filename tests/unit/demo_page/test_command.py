@@ -87,3 +87,11 @@ def test_without_gradio_the_extra_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["demo", "model"]) == 2
     assert "pip install 'emosphere-sb[page]'" in capsys.readouterr().err
+
+
+def test_a_host_that_is_none_is_said_at_once():
+    from emosphere_sb.demo_page.limits import Limits
+    from emosphere_sb.demo_page.server import _listen
+
+    with pytest.raises(OSError, match=r"There is no address '999\.1\.1\.1'"):
+        _listen(None, Limits(), "999.1.1.1", None)  # before the page is asked for anything

@@ -236,3 +236,25 @@ def test_what_is_too_short_or_too_long():
     refuse_long("x", 30.0, 30.0)
     with pytest.raises(AudioError, match=r"x must have at most 30 s .* found 30\.5 s"):
         refuse_long("x", 30.5, 30.0)
+
+
+def test_a_wav_that_was_cut_off_in_copying_says_so(tmp_path):
+    whole = tmp_path / "whole.wav"
+    soundfile.write(whole, np.full(16000, 0.1), 16000, subtype="PCM_16")
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[: 44 + 16000])  # half of the samples
+    heard = hear_file(cut)
+    assert heard.duration == 0.5
+    assert heard.warnings == (
+        "the file is cut off: 50% of the sound that its header names is there",
+    )
+    assert hear_file(whole).warnings == ()
+
+
+def test_a_wav_written_to_a_pipe_has_no_length_to_be_short_of(tmp_path):
+    path = tmp_path / "pipe.wav"
+    soundfile.write(path, np.full(16000, 0.1), 16000, subtype="PCM_16")
+    raw = bytearray(path.read_bytes())
+    raw[40:44] = b"\xff\xff\xff\xff"  # the length of the data chunk
+    path.write_bytes(raw)
+    assert hear_file(path).warnings == ()

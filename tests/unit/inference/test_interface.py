@@ -312,7 +312,7 @@ def test_yaml_in_the_folder_is_never_read(tmp_path, files):
     assert not sprung.exists()
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "no such", "meta device"])
+@pytest.mark.parametrize("device", ["cuda:99", "no such", "meta device", "meta"])
 def test_device_that_is_not_there(folder, device):
     with pytest.raises(ValueError, match=f"The device {device} cannot be used"):
         EmoSphere.from_pretrained(folder, device=device)

@@ -245,6 +245,7 @@ def test_words_in_csv(tmp_path):
         (["--words=-1"], "--words must be at least 0; found -1"),
         (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
         (["--window=0.001"], "window must be at least"),
+        (["--overlap=0.5"], "--overlap is that of windows"),
         (["--window=1", "--overlap=1"], "overlap must be at least 0 and below 1"),
         (["--max_seconds=-1"], "max_seconds must be"),
         (["--device=nothing"], "nothing"),
