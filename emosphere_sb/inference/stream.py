@@ -16,8 +16,8 @@ import soundfile
 from emosphere_sb.audio import SAMPLE_RATE, AudioError, Sequential
 from emosphere_sb.inference.resampling import ROLLOFF, ZEROS, resample
 
-PIECE = 2**17
-"""Samples of each channel that are read at a time."""
+PIECE = 2**15
+"""Samples of each channel that are read at a time: what is lost in front of damage, at the most."""
 
 
 def mono_pieces(path: str | os.PathLike, *, piece: int = PIECE) -> Iterator[np.ndarray]:
