@@ -220,10 +220,11 @@ def origin(options: argparse.Namespace, repetitions: int) -> str:
     listed = ", ".join(f"{name} {version}" for name, version in kept.items())
     return (
         f"Utterances of {SECONDS:g} s, one at a time, {THREADS} threads; medians (and quartiles) "
-        f"of {repetitions} calls in turns, on a machine that others used as well. CCC over {count} "
-        f"files. The difference is the largest over three made sounds, alone and in a batch. "
-        f"by `make demo; make bench-onnx` (seed {metrics['protocol']['seed']}; {listed}, "
-        f"onnxruntime {onnxruntime.__version__}; {metrics['run']['machine']})."
+        f"of {repetitions} calls in turns, and of their ratios, on a machine that others used as "
+        f"well. The difference is the largest over three made sounds, alone and in a batch. CCC "
+        f"over {count} files. Made by `make demo; make bench-onnx` (seed "
+        f"{metrics['protocol']['seed']}; {listed}, onnxruntime {onnxruntime.__version__}; "
+        f"{metrics['run']['machine']})."
     )
 
 
