@@ -60,7 +60,7 @@ def run(words: Sequence[str]) -> int:
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
     for text in found.notes:
         logger.warning("%s", text)
-    model = load_model(options.model, device=options.device, onnx=options.onnx)
+    model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
     with room_for_batches(), ExitStack() as stack:
         answers = ask(model, found.files, options)
         first = next(answers)  # options that the model refuses leave an old table as it is
@@ -134,14 +134,23 @@ def refuse_senseless(options: argparse.Namespace) -> None:
         suffix_of(options.out)
     elif options.embedding:
         raise ValueError("--embedding needs --out=FILE.csv (it goes beside) or --out=FILE.jsonl.")
-    if options.onnx and options.device:
-        raise ValueError("--onnx runs on the CPU; leave --device out.")
+    check_runtime(options)
     for name, least in (("batch_size", 1), ("words", 0)):
         if getattr(options, name, least) < least:
             raise ValueError(f"--{name} must be at least {least}; found {getattr(options, name)}.")
 
 
-def load_model(source: str, *, device: str | None = None, onnx: bool = False) -> Any:
+def check_runtime(options: argparse.Namespace) -> None:
+    """Refuse options of torch with ``--onnx``, and of ONNX without it."""
+    if options.onnx and options.device:
+        raise ValueError("--onnx runs on the CPU; leave --device out.")
+    if options.int8 and not options.onnx:
+        raise ValueError("--int8 is a model in ONNX: say --onnx too (emosphere export --int8).")
+
+
+def load_model(
+    source: str, *, device: str | None = None, onnx: bool = False, int8: bool = False
+) -> Any:
     """A model that answers: with torch, or without it as ONNX.
 
     Arguments
@@ -152,6 +161,8 @@ def load_model(source: str, *, device: str | None = None, onnx: bool = False) ->
         Of torch.
     onnx : bool
         Whether to run it on onnxruntime. torch is not imported then.
+    int8 : bool
+        With ``onnx``: the smaller, faster, slightly different one.
 
     Raises
     ------
@@ -161,7 +172,7 @@ def load_model(source: str, *, device: str | None = None, onnx: bool = False) ->
     if onnx:
         from emosphere_sb.inference.onnx_predict import OnnxEmoSphere
 
-        return OnnxEmoSphere.from_pretrained(source)
+        return OnnxEmoSphere.from_pretrained(source, int8=int8)
     from emosphere_sb.inference.interface import EmoSphere
 
     return EmoSphere.from_pretrained(source, device=device)
@@ -248,5 +259,6 @@ def parser() -> argparse.ArgumentParser:
     add("--batch_size", type=int, default=16, metavar="N", help="files that run together")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
     add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
+    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
     add("--quiet", action="store_true", help="no progress, no closing line")
     return made

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from emosphere_sb.inference.predict_command import (
+    check_runtime,
     load_model,
     printer,
     progress,
@@ -54,7 +55,7 @@ def run(words: Sequence[str]) -> int:
     from emosphere_sb.inference.audio_input import header
 
     header(options.file)  # before the model is loaded
-    model = load_model(options.model, device=options.device, onnx=options.onnx)
+    model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
     try:
         with room_for_batches():
             summary, traces = predict(options, model)
@@ -187,8 +188,7 @@ def refuse_senseless(options: argparse.Namespace) -> None:
         folder = Path(options.plot).parent
         if not folder.is_dir():
             raise ValueError(f"{folder} must be a folder, for the plot; make it.")
-    if options.onnx and options.device:
-        raise ValueError("--onnx runs on the CPU; leave --device out.")
+    check_runtime(options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -210,5 +210,6 @@ def parser() -> argparse.ArgumentParser:
     add("--batch_size", type=int, default=16, metavar="N", help="windows that run together")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
     add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
+    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
     add("--quiet", action="store_true", help="no progress bar")
     return made

@@ -244,6 +244,7 @@ def test_words_in_csv(tmp_path):
         (["--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["--words=-1"], "--words must be at least 0; found -1"),
         (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
+        (["--int8"], "say --onnx too"),
         (["--window=0.001"], "window must be at least"),
         (["--overlap=0.5"], "--overlap is that of windows"),
         (["--window=1", "--overlap=1"], "overlap must be at least 0 and below 1"),
