@@ -171,7 +171,7 @@ def report(rows: list[str], long_rows: list[str], repeats: int) -> str:
             "demo: row `demo`; base: WavLM-base with the published pooling and head. Medians "
             f"of {repeats} interleaved pairs with the range of their ratios; difference: the "
             "largest between the two ways, of V, A and D. CPU time: over all threads, which other "
-            "work on the machine does not lengthen. Memory: resident, of a process of its own; "
+            "work on the machine lengthens least. Memory: resident, of a process of its own; "
             f"before: with the model loaded. Load of the machine while it ran: {load()}. "
             f"Made by `make bench-predict` ({versions}; {machine()}; "
             f"{torch.get_num_threads()} threads).",
