@@ -107,9 +107,10 @@ def write(answers: Iterable, tables: Sequence, bar: Any) -> int:
 def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, say) -> list:
     """What takes the predictions: a file, the screen, embeddings beside a CSV."""
     from emosphere_sb.inference import tables_out
+    from emosphere_sb.inference.screen_out import Screen
 
     if options.out is None:
-        return [stack.enter_context(tables_out.Screen(files, model.about.scale, say))]
+        return [stack.enter_context(Screen(files, model.about.scale, say))]
     if tables_out.suffix_of(options.out) == ".jsonl":
         row = partial(tables_out.plain_row, embedding=options.embedding)
         return [stack.enter_context(tables_out.JsonLines(options.out, row))]

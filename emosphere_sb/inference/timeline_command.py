@@ -73,6 +73,7 @@ def run(words: Sequence[str]) -> int:
 def predict(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
     """Write the table; the summary, and the traces that a plot needs."""
     from emosphere_sb.inference import tables_out
+    from emosphere_sb.inference.screen_out import TimeScreen
     from emosphere_sb.inference.timeline import Summary, timeline
     from emosphere_sb.inference.traces import Traces
 
@@ -86,7 +87,7 @@ def predict(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
         bar = stack.enter_context(progress(0, "s", quiet=options.quiet, bar_format=form))
         row = partial(timeline_row, asked=options.skip_silence is not None)
         if options.out is None:
-            table = tables_out.TimeScreen(model.about.scale, printer(bar))
+            table = TimeScreen(model.about.scale, printer(bar))
         elif tables_out.suffix_of(options.out) == ".jsonl":
             table = tables_out.JsonLines(options.out, row)
         else:
