@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
@@ -17,13 +16,13 @@ from data_prep.manifest import Summary, read_rows, summary_lines
 from emosphere_sb import data, distributed
 from emosphere_sb.brain import EmoSphereBrain
 from emosphere_sb.checkpoints import Checkpointer
-from emosphere_sb.corpora import corpus_module
 from emosphere_sb.cross import metrics_file, other_corpus
 from emosphere_sb.features import read_features, refuse_changing
 from emosphere_sb.folds import run_folds
 from emosphere_sb.hparams import ALL_FOLDS, SAVED, build, scalars
 from emosphere_sb.launch import read_command
 from emosphere_sb.logs import LogState, make_loggers
+from emosphere_sb.protocol import demo_cap, protocol_facts
 from emosphere_sb.provenance import commit, recipe_command
 from emosphere_sb.report.figures import figures
 from emosphere_sb.report.predictions import predictions_table
@@ -35,12 +34,10 @@ from emosphere_sb.report.run import (
     write_metrics,
 )
 from emosphere_sb.sampler import PooledBatchSampler
-from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.weights import TrainedWeights
 from emosphere_sb.workspace import (
-    STAMP,
     claim_folder,
-    is_synthetic,
     occupied,
     prepare_corpus,
     run_folder,
@@ -325,58 +322,3 @@ def acoustic_baseline(summary: Summary) -> dict[str, dict]:
     }
     tables = evaluate_baseline(labelled)
     return {name: figures(table) for name, table in tables.items() if name != "train"}
-
-
-def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
-    """What the simulated raters' noise lets a perfect model reach; empty for a real corpus.
-
-    It is known for each split, or for each session: then for the sets that are one session.
-    """
-    if not is_synthetic(summary):
-        return {}
-    names = getattr(corpus_module(summary.corpus), "SETS", {})
-    cap = json.loads((summary.data_root / STAMP).read_text(encoding="utf-8"))["cap"]
-    cap = {names.get(part.lower(), part): values for part, values in cap.items()}
-    sessions = {name: {row["session"] for row in part.values()} for name, part in rows.items()}
-    part_of = {name: name if name in cap else "+".join(sorted(sessions[name])) for name in rows}
-    return {name: cap[part] for name, part in part_of.items() if part in cap}
-
-
-def emotion_places(rows: dict[str, dict], scale: Scale) -> dict[str, dict]:
-    """Where the utterances of each emotion lie on average: VAD in [-1, 1], and how many they are.
-
-    Utterances with an unknown dimension do not count.
-    """
-    places: dict[str, list] = {}
-    for row in rows.values():
-        vad = data.vad_of(row, scale)
-        if row["emotion"] and bool(vad.isfinite().all()):
-            places.setdefault(row["emotion"], []).append(vad)
-    return {
-        emotion: {
-            "vad": [round(float(value), 6) for value in torch.stack(found).mean(dim=0)],
-            "utterances": len(found),
-        }
-        for emotion, found in sorted(places.items())
-    }
-
-
-def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
-    """What a figure must be quoted with."""
-    keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
-    return {
-        "corpus": summary.corpus,
-        "release": summary.release,
-        "scale": summary.scale.to_dict(),
-        "synthetic": is_synthetic(summary),
-        **summary.protocol,
-        "utterances": {name: len(part) for name, part in rows.items()},
-        "classes_kept": {
-            name: sorted({row["emotion"] for row in part.values()} - {""})
-            for name, part in rows.items()
-        },
-        "emotions": emotion_places(rows["train"], summary.scale),
-        **{key: settings[key] for key in keys},
-        "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
-        **brain.tested_facts(),
-    }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emosphere_sb.inference.audio_input import header
+from emosphere_sb.inference.header import header
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import timeline

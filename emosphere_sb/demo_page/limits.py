@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from emosphere_sb.audio import AudioError
 from emosphere_sb.demo_page.wording import clock
-from emosphere_sb.inference.audio_input import header
+from emosphere_sb.inference.header import header
 
 MEGABYTE = 1024**2
 """Bytes, as Gradio counts them, whose own message on large files stands on the page too."""

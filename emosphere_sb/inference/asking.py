@@ -6,6 +6,7 @@ Without torch, so that a model in ONNX is asked in the same words.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -18,12 +19,12 @@ from emosphere_sb.batches import by_length
 from emosphere_sb.inference.about import About
 from emosphere_sb.inference.audio_input import (
     Heard,
-    header,
     hear_array,
     hear_file,
     refuse_long,
     refuse_short,
 )
+from emosphere_sb.inference.header import header
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.windows import array_windows, file_windows, plan
@@ -49,7 +50,7 @@ class Answers:
     logits: np.ndarray | None = None
 
 
-class Asking:
+class Asking(ABC):
     """``predict``, ``predict_each`` and ``answers`` of a model.
 
     Attributes
@@ -69,9 +70,9 @@ class Asking:
     longest: float
     tensors: bool = True
 
+    @abstractmethod
     def ask(self, signals: Sequence[Any]) -> Answers:
         """What the model says of some utterances, (samples,) each at 16 kHz, in one batch."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method ask(signals).")
 
     def predict(
         self,

@@ -18,8 +18,8 @@ from emosphere_sb.hparams import SAVED, unknown
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.released import About
 from emosphere_sb.missing import LIMIT
+from emosphere_sb.protocol import demo_cap
 from emosphere_sb.provenance import commit
-from emosphere_sb.recipe import demo_cap
 from emosphere_sb.report.predictions import predictions_table
 from emosphere_sb.report.run import machine, predictions_digests, report_sets, write_metrics
 from emosphere_sb.report.sources import METRICS

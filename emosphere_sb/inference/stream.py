@@ -26,7 +26,7 @@ def mono_pieces(path: str | os.PathLike, *, piece: int = PIECE) -> Iterator[np.n
     Arguments
     ---------
     path : path
-        Anything that libsndfile reads; :func:`emosphere_sb.inference.audio_input.header` says why
+        Anything that libsndfile reads; :func:`emosphere_sb.inference.header.header` says why
         not.
     piece : int
         Samples at a time.

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.inference.audio_input import Heard, header, refuse_short
+from emosphere_sb.inference.audio_input import Heard, refuse_short
+from emosphere_sb.inference.header import header
 from emosphere_sb.inference.levels import level, speech_level
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.stream import mono_pieces

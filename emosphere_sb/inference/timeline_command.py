@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     """
     options = parser().parse_args(words)
     refuse_senseless(options)
-    from emosphere_sb.inference.audio_input import header
+    from emosphere_sb.inference.header import header
 
     header(options.file)  # before the model is loaded
     model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from emosphere_sb.audio import SAMPLE_RATE, TOLERANCE, AudioError
-from emosphere_sb.inference.audio_input import Heard, ends_early, header, hear_array
+from emosphere_sb.inference.audio_input import Heard, ends_early, hear_array
+from emosphere_sb.inference.header import header
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.stream import mono_pieces, resampled

@@ -10,13 +10,13 @@ from torchaudio.functional import resample
 
 from emosphere_sb.audio import AudioError
 from emosphere_sb.inference.audio_input import (
-    header,
     hear_array,
     hear_file,
     refuse_long,
     refuse_short,
     warnings_of,
 )
+from emosphere_sb.inference.header import header
 
 
 def tone(seconds=0.5, rate=16000, level=0.25, pitch=220.0):
