@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel
 
 from emosphere_sb.backbones.freezing import freeze
 from emosphere_sb.backbones.w2v_bert import W2vBertBackbone
-from emosphere_sb.backbones.waveform import WaveformBackbone
+from emosphere_sb.backbones.waveform_models import WaveformBackbone
 from emosphere_sb.backbones.whisper import WhisperBackbone
 
 LARGE = {

@@ -23,10 +23,10 @@ import pandas as pd
 from runs import DIMENSIONS, ROOT, origin, put_between
 from simulation import DESIGNS, ONE, Design, simulate
 
-from emosphere_sb.report.comparison import compare
-from emosphere_sb.report.intervals import intervals
-from emosphere_sb.report.predictions import PREDICTED
-from emosphere_sb.report.run import machine, memory, versions
+from emosphere_sb.report.stats.comparison import compare
+from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.results.metrics_json import machine, memory, versions
+from emosphere_sb.results.predictions import PREDICTED
 
 SEED = 1
 SETS = 1000

@@ -43,9 +43,9 @@ def main() -> None:
 
 def make_corpus() -> None:
     """Make the demo corpus once, before runs that would make it at the same time."""
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
-    demo.write("MSP-Podcast", CORPUS, size="demo")
+    synthetic.write("MSP-Podcast", CORPUS, size="demo")
 
 
 def cap_row(name: str, cap: dict) -> str:

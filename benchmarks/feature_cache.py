@@ -22,14 +22,14 @@ from runs import ROOT, put_between
 from sides import quiet
 from workload import SIZES, durations, save_weights, write_corpus
 
-from emosphere_sb import data
-from emosphere_sb.features import read_features
-from emosphere_sb.hparams import build
-from emosphere_sb.launch import read_command
-from emosphere_sb.recipe import make_brain
-from emosphere_sb.report.run import machine
-from emosphere_sb.sampler import PooledBatchSampler
+from emosphere_sb.data import dataset
+from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.recipe.hparams import build
+from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.run import make_brain
+from emosphere_sb.results.metrics_json import machine
 from emosphere_sb.scale import Scale
+from emosphere_sb.training.feature_extraction import read_features
 
 POOLINGS = {
     "mean": "--pooling=!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]",
@@ -48,7 +48,7 @@ class Frozen:
         keep = {word.partition("=")[0]: word for word in words}  # the last one of a name counts
         tree, options = read_command(list(keep.values()), corpus="MSP-Podcast")
         self.hparams = hparams = build(tree)
-        self.set = data.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
+        self.set = dataset.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
         output = folder / pooling
         output.mkdir()
         self.brain = make_brain(hparams, options, {"train": self.set, "valid": self.set}, output)
@@ -59,7 +59,7 @@ class Frozen:
         self.brain.on_stage_start(_train_stage(), 1)
         sampler = PooledBatchSampler(self.set.durations, batch, seed=1)
         workers = {"num_workers": hparams["num_workers"]}
-        self.loader = data.train_loader(self.set, sampler, micro_batch=batch, **workers)
+        self.loader = dataset.train_loader(self.set, sampler, micro_batch=batch, **workers)
 
     def epoch(self, steps=None) -> None:
         """All steps of an epoch: from the loader, or those that are given."""

@@ -20,15 +20,15 @@ import onnxruntime
 import torch
 from runs import DIMENSIONS, ROOT, put_between
 
-from emosphere_sb.inference.export import Exported, export, made_sound
-from emosphere_sb.inference.export_labels import Labelled, ccc_of
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.inference.onnx_predict import OnnxEmoSphere
-from emosphere_sb.inference.release import release
-from emosphere_sb.inference.released import About, ReleasedModel
-from emosphere_sb.inference.writing import write_released
 from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.report.run import versions
+from emosphere_sb.onnx_export.export import Exported, export, made_sound
+from emosphere_sb.onnx_export.labelled_check import Labelled, ccc_of
+from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
+from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.release import release
+from emosphere_sb.release.write import write_released
+from emosphere_sb.results.metrics_json import versions
 from emosphere_sb.scale import Scale
 
 RUN = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7"

@@ -15,12 +15,12 @@ from plain import BATCH
 from speechbrain.core import Stage
 from workload import Size
 
-from emosphere_sb import data
-from emosphere_sb.arguments import HPARAMS
-from emosphere_sb.hparams import build
-from emosphere_sb.launch import read_command
-from emosphere_sb.recipe import make_brain
-from emosphere_sb.sampler import PooledBatchSampler
+from emosphere_sb.data import dataset
+from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.recipe.arguments import HPARAMS
+from emosphere_sb.recipe.hparams import build
+from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.scale import Scale
 
 
@@ -52,7 +52,7 @@ class Ours:
         hparams = self.hparams
         first = dict(itertools.islice(rows.items(), evaluated))
         sets = {
-            name: data.SpeechDataset(
+            name: dataset.SpeechDataset(
                 part, scale=self.scale, task=hparams["task"], max_seconds=hparams["max_seconds"]
             )
             for name, part in {"train": rows, "valid": first}.items()
@@ -60,7 +60,7 @@ class Ours:
         if self.brain is None:
             self._make_brain(sets)
         hparams["task"].set_targets(sets["train"].targets())
-        hparams["normaliser"].set_statistics(*data.corpus_statistics(rows))
+        hparams["normaliser"].set_statistics(*dataset.corpus_statistics(rows))
         workers = {
             "num_workers": hparams["num_workers"],
             "pin_memory": self.brain.device_type == "cuda",
@@ -72,15 +72,15 @@ class Ours:
             seed=hparams["seed"],
             pool=hparams["sort_pool"],
         )
-        self.loader = data.train_loader(
+        self.loader = dataset.train_loader(
             self.train_set, self.sampler, micro_batch=hparams["micro_batch"], **workers
         )
-        self.valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
+        self.valid = dataset.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
         # Always as in the first epoch: later ones leave the region head out.
         self.brain.on_stage_start(Stage.TRAIN, 1)
         self.batches = self._epochs()
 
-    def _make_brain(self, sets: dict[str, data.SpeechDataset]) -> None:
+    def _make_brain(self, sets: dict[str, dataset.SpeechDataset]) -> None:
         output = self.folder / "ours"
         output.mkdir(exist_ok=True)
         self.brain = make_brain(self.hparams, self.options, sets, output)
@@ -90,7 +90,7 @@ class Ours:
         self.brain.on_fit_start()
         self.brain.nonfinite_count = 0
 
-    def _epochs(self) -> Iterator[list[data.Batch]]:
+    def _epochs(self) -> Iterator[list[dataset.Batch]]:
         """Steps of the loader, one epoch after the other."""
         for epoch in itertools.count():
             self.sampler.set_epoch(epoch)
@@ -108,7 +108,7 @@ class Ours:
     def warm(self, count: int) -> None:
         """One step on the longest utterances."""
         self.brain.modules.train()
-        self.brain.fit_batch([data.longest_batch(self.train_set, count)])
+        self.brain.fit_batch([dataset.longest_batch(self.train_set, count)])
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, list[float]]:

@@ -23,8 +23,8 @@ from transformers import WavLMModel
 
 from emosphere_sb.lobes import EmotionHead, StylePooling, VADHead
 from emosphere_sb.losses import ccc_loss, inverse_frequency, region_loss
-from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.sphere.regions import SphericalRegions
 
 BATCH = 16  # utterances that run through the model together (published)
 SECONDS = 12.0  # utterances are cut to this (published)

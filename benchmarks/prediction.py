@@ -25,7 +25,7 @@ from runs import ROOT, put_between
 from sides import quiet
 from workload import SIZES, durations
 
-from emosphere_sb.report.run import machine
+from emosphere_sb.results.metrics_json import machine
 
 RATE = 16000
 DEMO = {"demo": "hparams/backbones/wavlm_demo.json", "base": "WavLM-base"}
@@ -38,8 +38,8 @@ QUICK = {"files": {"demo": 16, "base": 2}, "seconds": {"demo": 60, "base": 8}, "
 def model_of(size: str, folder: Path):
     """A model of this size with random weights, as recipes build it."""
     from emosphere_sb.inference.interface import EmoSphere
-    from emosphere_sb.inference.released import About, ReleasedModel
     from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
+    from emosphere_sb.release.model import About, ReleasedModel
     from emosphere_sb.scale import Scale
 
     torch.manual_seed(1)

@@ -21,7 +21,7 @@ from throughput import DEFAULTS, TASKS
 from torch.profiler import ProfilerActivity, profile
 from workload import SIZES, durations, save_weights, useful_flops, write_corpus
 
-from emosphere_sb.report.run import machine
+from emosphere_sb.results.metrics_json import machine
 
 # Names under which PyTorch runs matrix products, convolutions and fused attention on a CPU
 PRODUCTS = ("mm", "addmm", "addmm_", "bmm", "baddbmm", "baddbmm_", "mkldnn_convolution",

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.predictions import PREDICTED
+from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 SHARE = 0.3

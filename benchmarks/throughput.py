@@ -35,7 +35,7 @@ from workload import (
     write_corpus,
 )
 
-from emosphere_sb.report.run import machine
+from emosphere_sb.results.metrics_json import machine
 
 TASKS = {"train": "training", "eval": "evaluation"}
 PAIRS = 5

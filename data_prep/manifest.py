@@ -18,7 +18,7 @@ from typing import Any
 
 from data_prep.audio_check import list_audio, listing_digest
 from data_prep.corpus import Corpus, Rejection, Utterance
-from data_prep.parsing import corpus_folder
+from data_prep.parsing.folders import corpus_folder
 from data_prep.schema import (
     COLUMNS,
     manifest_row,

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from data_prep.audio_check import MISSING_FILE, AudioError, Found, Header, read_headers
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
-from data_prep.doubles import Files, without_doubles
-from data_prep.label_text import is_finite
+from data_prep.duplicates import Files, without_doubles
+from data_prep.parsing.label_text import is_finite
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 Checked = dict[str, list[tuple[Utterance, Header]]]

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "table": (
-        "emosphere_sb.tables.command",
+        "emosphere_sb.commands.table",
         "rows × seeds as a table: Markdown, LaTeX, CSV, HTML",
     ),
-    "report": ("emosphere_sb.report.command", "figures, intervals and plots of a run or a CSV"),
-    "submission": ("emosphere_sb.report.submission_command", "write or check a challenge file"),
-    "release": ("emosphere_sb.inference.release_command", "a trained model as a folder for all"),
-    "predict": ("emosphere_sb.inference.predict_command", "audio files to a table of predictions"),
-    "export": ("emosphere_sb.inference.export_command", "a model as ONNX, which needs no torch"),
-    "timeline": ("emosphere_sb.inference.timeline_command", "a long recording over its time"),
-    "prepare": ("emosphere_sb.inference.prepare_command", "a corpus's manifests, without training"),
+    "report": ("emosphere_sb.commands.report", "figures, intervals and plots of a run or a CSV"),
+    "submission": ("emosphere_sb.commands.submission", "write or check a challenge file"),
+    "release": ("emosphere_sb.commands.release", "a trained model as a folder for all"),
+    "predict": ("emosphere_sb.commands.predict", "audio files to a table of predictions"),
+    "export": ("emosphere_sb.commands.export", "a model as ONNX, which needs no torch"),
+    "timeline": ("emosphere_sb.commands.timeline", "a long recording over its time"),
+    "prepare": ("emosphere_sb.commands.prepare", "a corpus's manifests, without training"),
     "demo": (
-        "emosphere_sb.demo_page.command",
+        "emosphere_sb.commands.demo",
         "a page on this machine to record or drop speech on",
     ),
     "evaluate": (
-        "emosphere_sb.inference.evaluate_command",
+        "emosphere_sb.commands.evaluate",
         "a released or public model on a corpus, as a run that reports take",
     ),
 }
@@ -116,7 +116,7 @@ def _command(name: str):
         If there is no such command.
     """
     if name not in COMMANDS:
-        from emosphere_sb.hparams import unknown
+        from emosphere_sb.recipe.hparams import unknown
 
         raise ValueError(unknown("command", name, COMMANDS))
     return importlib.import_module(COMMANDS[name][0]).run

@@ -4,7 +4,7 @@
 summed once a step, after the last backward pass, in place of ``DistributedDataParallel``: each
 process differentiates the loss of the *whole* effective batch with respect to its own share, so
 that the sum is that loss's gradient, whatever the number of processes, with empty shares, unused
-parameters and a second forward pass (:meth:`emosphere_sb.brain.EmoSphereBrain.fit_batch`).
+parameters and a second forward pass (:meth:`emosphere_sb.training.brain.EmoSphereBrain.fit_batch`).
 """
 
 from __future__ import annotations

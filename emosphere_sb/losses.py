@@ -203,7 +203,7 @@ def region_loss(
         Shape (N,). (default: ones)
     targets : torch.Tensor
         Shape (batch, N), soft targets that take the labels' place in the known rows, as from
-        :meth:`emosphere_sb.regions.SphericalRegions.soft_targets`. (default: the labels)
+        :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: the labels)
 
     Returns
     -------

@@ -31,10 +31,10 @@ def root() -> Path:
 def smoke_corpus(tmp_path_factory) -> Path:
     """The synthetic corpus of row smoke, in the layout of MSP-Podcast."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("demo") / "MSP-Podcast"
-    demo.write("MSP-Podcast", folder, size="smoke")
+    synthetic.write("MSP-Podcast", folder, size="smoke")
     return folder
 
 

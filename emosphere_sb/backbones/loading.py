@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from emosphere_sb.backbones.log_mel import extractor_for
-from emosphere_sb.backbones.waveform import WaveformBackbone
+from emosphere_sb.backbones.waveform_models import WaveformBackbone
 
 logger = logging.getLogger(__name__)
 

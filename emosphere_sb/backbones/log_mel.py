@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.masking import frame_mask
+from emosphere_sb.backbones.masking import frame_mask
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from emosphere_sb.backbones.waveform import WaveformBackbone, wavlm_is_known
+from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_is_known
 
 
 def add_lora(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from emosphere_sb.backbones.log_mel import SeamlessLogMel
-from emosphere_sb.masking import frame_mask
+from emosphere_sb.backbones.masking import frame_mask
 
 
 class W2vBertBackbone(nn.Module):

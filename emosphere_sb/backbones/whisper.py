@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emosphere_sb.backbones.log_mel import SAMPLE_RATE, WhisperLogMel
-from emosphere_sb.masking import frame_mask
+from emosphere_sb.backbones.masking import frame_mask
 
 
 class WhisperBackbone(nn.Module):

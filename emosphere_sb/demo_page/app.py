@@ -9,14 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.audio import AudioError
-from emosphere_sb.demo_page.command import LOOPBACK, exposure
-from emosphere_sb.demo_page.hearing import read
+from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.commands.demo import LOOPBACK, exposure
+from emosphere_sb.demo_page.analysis import read
 from emosphere_sb.demo_page.limits import Limits
-from emosphere_sb.demo_page.results import alert, nothing, result
+from emosphere_sb.demo_page.result_html import alert, nothing, result
 from emosphere_sb.demo_page.uploads import Uploads
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.inference.released import About
+from emosphere_sb.release.model import About
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def reply(model: EmoSphere, limits: Limits, path: str, progress=lambda share: No
     Returns
     -------
     dict
-        As :func:`emosphere_sb.demo_page.results.result` gives it.
+        As :func:`emosphere_sb.demo_page.result_html.result` gives it.
     """
     try:
         limits.check(path)

@@ -6,9 +6,9 @@ import math
 import os
 from dataclasses import dataclass
 
-from emosphere_sb.audio import AudioError
-from emosphere_sb.demo_page.wording import clock
-from emosphere_sb.inference.header import header
+from emosphere_sb.audio.header import header
+from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.demo_page.number_format import clock
 
 MEGABYTE = 1024**2
 """Bytes, as Gradio counts them, whose own message on large files stands on the page too."""

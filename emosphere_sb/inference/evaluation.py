@@ -12,19 +12,24 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.manifest import LEARNED_FROM, Summary, read_rows
-from emosphere_sb.audio import AudioError
-from emosphere_sb.cross import OtherCorpus, sets_to_test
-from emosphere_sb.hparams import SAVED, unknown
+from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.data.unreadable import LIMIT
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.inference.released import About
-from emosphere_sb.missing import LIMIT
-from emosphere_sb.protocol import demo_cap
-from emosphere_sb.provenance import commit
-from emosphere_sb.report.predictions import predictions_table
-from emosphere_sb.report.run import machine, predictions_digests, report_sets, write_metrics
-from emosphere_sb.report.sources import METRICS
+from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
+from emosphere_sb.recipe.hparams import SAVED, unknown
+from emosphere_sb.recipe.protocol import demo_cap
+from emosphere_sb.recipe.workspace import is_synthetic
+from emosphere_sb.release.model import About
+from emosphere_sb.report.read.runs import METRICS
+from emosphere_sb.results.metrics_json import (
+    machine,
+    predictions_digests,
+    report_sets,
+    write_metrics,
+)
+from emosphere_sb.results.predictions import predictions_table
+from emosphere_sb.results.provenance import commit
 from emosphere_sb.scale import Scale
-from emosphere_sb.workspace import is_synthetic
 
 logger = logging.getLogger(__name__)
 
@@ -250,7 +255,7 @@ def claim(folder: Path) -> None:
     ValueError
         If it holds anything else.
     """
-    from emosphere_sb.inference.folder import read_json
+    from emosphere_sb.release.checksums import read_json
 
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return

@@ -11,10 +11,10 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
-from emosphere_sb.audio import SAMPLE_RATE
-from emosphere_sb.inference.asking import Answers, Asking
-from emosphere_sb.inference.audio_input import LONGEST
-from emosphere_sb.inference.released import About, Outcome, evaluation_mode
+from emosphere_sb.audio.reading import SAMPLE_RATE
+from emosphere_sb.inference.predictor import Answers, Asking
+from emosphere_sb.inference.waveform import LONGEST
+from emosphere_sb.release.model import About, Outcome, evaluation_mode
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class EmoSphere(Asking, Pretrained):
     Arguments
     ---------
     model : torch.nn.Module
-        ``model(signals, lengths)`` gives an :class:`emosphere_sb.inference.released.Outcome`.
+        ``model(signals, lengths)`` gives an :class:`emosphere_sb.release.model.Outcome`.
     about : About
         What is known of it.
     device : str, optional
@@ -75,7 +75,7 @@ class EmoSphere(Asking, Pretrained):
             If it is no model that is known, is damaged, its files are not those of its checksums,
             or there is no such device.
         """
-        from emosphere_sb.inference.loading import load
+        from emosphere_sb.release.load import load
 
         device = usable(device)  # before anything is downloaded
         model, about = load(source, revision=revision, savedir=savedir)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.region_grid import RegionGrid, spherical
+from emosphere_sb.sphere.grid import RegionGrid, spherical
 
 
 def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.inference.audio_input import Heard, refuse_short
-from emosphere_sb.inference.header import header
-from emosphere_sb.inference.levels import level, speech_level
+from emosphere_sb.audio.header import header
+from emosphere_sb.audio.speech_level import level, speech_level
+from emosphere_sb.audio.stream import mono_pieces
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.stream import mono_pieces
+from emosphere_sb.inference.waveform import Heard, refuse_short
 from emosphere_sb.inference.windows import file_windows, plan
 
 SILENCE = "silence"
@@ -51,7 +51,7 @@ def timeline(
         Seconds from the beginning of one window to that of the next.
     skip_silence : float, optional
         dB: windows that lie so far below the recording's own speech level (ITU-T P.56, see
-        :func:`emosphere_sb.inference.levels.speech_level`) are not predicted; 25 is a good value
+        :func:`emosphere_sb.audio.speech_level.speech_level`) are not predicted; 25 is a good value
         for a quiet room. The file is then read twice. The default is to predict all.
     batch_size : int
         Windows that run together.

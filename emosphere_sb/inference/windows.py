@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio import SAMPLE_RATE, TOLERANCE, AudioError
-from emosphere_sb.inference.audio_input import Heard, ends_early, hear_array
-from emosphere_sb.inference.header import header
+from emosphere_sb.audio.header import header
+from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, AudioError
+from emosphere_sb.audio.stream import mono_pieces, resampled
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.stream import mono_pieces, resampled
+from emosphere_sb.inference.waveform import Heard, ends_early, hear_array
 
 LEAST = 1.0
 """Seconds that the last window of a recording has at least, where the recording has so many."""
@@ -129,7 +129,7 @@ def file_windows(path: str | os.PathLike, how: Plan, *, tensors: bool = True) ->
     how : Plan
         In samples at 16 kHz.
     tensors : bool
-        As for :func:`emosphere_sb.inference.audio_input.hear_file`.
+        As for :func:`emosphere_sb.inference.waveform.hear_file`.
 
     Yields
     ------

@@ -1,10 +1,10 @@
 """The parts that a YAML file builds: encoder, normalisation, pooling, heads, tasks, weighting."""
 
-from emosphere_sb.lobes.auxiliary import EmotionTask, NoTask, RegionTask
 from emosphere_sb.lobes.encoder import SSLEncoder
 from emosphere_sb.lobes.heads import EmotionHead, VADHead
-from emosphere_sb.lobes.normalise import WaveformNormaliser
+from emosphere_sb.lobes.normalisation import WaveformNormaliser
 from emosphere_sb.lobes.pooling import AttentiveStatsPooling, MeanPooling, StylePooling
+from emosphere_sb.lobes.tasks import EmotionTask, NoTask, RegionTask
 from emosphere_sb.lobes.weighting import ConstantWeight, LinearDecay, UncertaintyWeighting
 
 __all__ = [

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from emosphere_sb.backbones import load_backbone
 from emosphere_sb.backbones.freezing import Freezing, freeze, set_training
+from emosphere_sb.backbones.layer_mix import HiddenStates
 from emosphere_sb.backbones.lora import add_lora
-from emosphere_sb.backbones.states import HiddenStates
-from emosphere_sb.masking import frame_mask
+from emosphere_sb.backbones.masking import frame_mask
 
 logger = logging.getLogger(__name__)
 

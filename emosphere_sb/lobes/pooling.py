@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emosphere_sb.kept import Kept
-from emosphere_sb.masking import frame_mask, masked_mean
+from emosphere_sb.backbones.masking import frame_mask, masked_mean
+from emosphere_sb.backbones.weight_cache import Kept
 
 
 class StylePooling(nn.Module):

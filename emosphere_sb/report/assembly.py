@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from emosphere_sb.report.calibration import Correction
-from emosphere_sb.report.comparison import compare
-from emosphere_sb.report.evaluation import evaluate, mean_figures
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.file_lists import stem
-from emosphere_sb.report.sources import Run, common_facts, common_sets
+from emosphere_sb.report.read.file_lists import stem
+from emosphere_sb.report.read.runs import Run, common_facts, common_sets
+from emosphere_sb.report.stats.calibration import Correction
+from emosphere_sb.report.stats.comparison import compare
+from emosphere_sb.report.stats.evaluation import evaluate, mean_figures
+from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import Scale
 
 DEVELOPMENT = "valid"
@@ -31,7 +31,7 @@ class Request:
     resamples, seed : int
         Of the bootstrap.
     correct : str, optional
-        Kind of a correction, see :class:`emosphere_sb.report.calibration.Correction`.
+        Kind of a correction, see :class:`emosphere_sb.report.stats.calibration.Correction`.
     fit : pandas.DataFrame, optional
         Predictions to learn the correction from. (default: each run's own development set)
     reference : sequence of Run
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass
 class Report:
-    """A report, as :func:`emosphere_sb.report.page.run_page` takes it.
+    """A report, as :func:`emosphere_sb.report.html.page.run_page` takes it.
 
     Arguments
     ---------

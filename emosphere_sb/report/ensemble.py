@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.regions import SphericalRegions
-from emosphere_sb.report.alignment import aligned
-from emosphere_sb.report.figures import head_classes
-from emosphere_sb.report.predictions import PREDICTED, region_names
-from emosphere_sb.report.run import predictions_digests, report_sets, write_metrics
-from emosphere_sb.report.sources import METRICS, SAVED, Run, common_facts
+from emosphere_sb.report.read.runs import METRICS, SAVED, Run, common_facts
+from emosphere_sb.results.alignment import aligned
+from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.results.predictions import PREDICTED, region_names
+from emosphere_sb.results.scores import head_classes
 from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.sphere.regions import SphericalRegions
 
 HEADS = ("region_head", "emotion_head")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.file_lists import COLUMN, repeated, some, stem
-from emosphere_sb.report.predictions import PREDICTED
+from emosphere_sb.report.read.file_lists import COLUMN, repeated, some, stem
+from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 CHALLENGE = Scale(1, 7)

@@ -11,10 +11,10 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from emosphere_sb.corpora import reader_settings
-from emosphere_sb.hparams import HARMLESS, plain
-from emosphere_sb.launch import read_command
-from emosphere_sb.tables.grid import Group, Row, Table, read_options, trained_on
+from emosphere_sb.recipe.corpora import reader_settings
+from emosphere_sb.recipe.hparams import HARMLESS, plain
+from emosphere_sb.recipe.main import read_command
+from emosphere_sb.tables.spec import Group, Row, Table, read_options, trained_on
 
 FILE = "hparams/emosphere.yaml"
 ABOUT = "cell.json"
@@ -73,7 +73,7 @@ class Cell:
     @property
     def metrics(self) -> Path:
         """The file that a finished run leaves, written last."""
-        from emosphere_sb.cross import metrics_file
+        from emosphere_sb.recipe.cross_corpus import metrics_file
 
         if self.test_corpus:
             return metrics_file(self.folder, self.test_corpus)

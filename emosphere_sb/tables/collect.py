@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from emosphere_sb.report.alignment import aligned
-from emosphere_sb.report.comparison import compare, holm
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.intervals import intervals
+from emosphere_sb.report.stats.comparison import compare, holm
+from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.results.alignment import aligned
+from emosphere_sb.results.scores import figures
 from emosphere_sb.tables.cells import Cell, Cells
 from emosphere_sb.tables.columns import Column
-from emosphere_sb.tables.grid import Group, Row, Table
-from emosphere_sb.tables.state import State
+from emosphere_sb.tables.spec import Group, Row, Table
+from emosphere_sb.tables.status import State
 
 
 @dataclass

@@ -9,16 +9,16 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from emosphere_sb.corpora import reader_settings
-from emosphere_sb.cross import other_corpus
-from emosphere_sb.files import write_whole
-from emosphere_sb.hparams import scalars
-from emosphere_sb.stopping import STOPPED
+from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.recipe.corpora import reader_settings
+from emosphere_sb.recipe.cross_corpus import other_corpus
+from emosphere_sb.recipe.hparams import scalars
+from emosphere_sb.recipe.workspace import Summary, prepare_corpus
 from emosphere_sb.tables.cells import ABOUT, Cell, Cells
 from emosphere_sb.tables.launcher import BEGUN, SCREEN, Job, Launcher
 from emosphere_sb.tables.progress import Progress
-from emosphere_sb.tables.state import DAMAGED, FINISHED, TO_RUN, State, inspect
-from emosphere_sb.workspace import Summary, prepare_corpus
+from emosphere_sb.tables.status import DAMAGED, FINISHED, TO_RUN, State, inspect
+from emosphere_sb.training.preemption import STOPPED
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from emosphere_sb.tables.collect import Collected, Entry
 from emosphere_sb.tables.columns import Column
-from emosphere_sb.tables.grid import Group, Row
+from emosphere_sb.tables.spec import Group, Row
 
 LEVELS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 """Below which corrected p-value how many stars stand."""

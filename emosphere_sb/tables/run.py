@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from emosphere_sb.launch import main
+from emosphere_sb.recipe.main import main
 
 
 def end_with_the_parent() -> None:

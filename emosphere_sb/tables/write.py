@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.files import write_whole
-from emosphere_sb.provenance import recipe_command
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.plots import pdf, png, table_figure
-from emosphere_sb.report.table_page import table_page
+from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.report.html.table_page import table_page
+from emosphere_sb.report.plots.all import pdf, png, table_figure
+from emosphere_sb.results.provenance import recipe_command
+from emosphere_sb.results.scores import figures
 from emosphere_sb.tables.collect import Collected, Entry
 from emosphere_sb.tables.columns import COLUMNS, Column
 from emosphere_sb.tables.formats import html, latex, markdown

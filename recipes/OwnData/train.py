@@ -2,7 +2,7 @@
 
 import sys
 
-from emosphere_sb.launch import main
+from emosphere_sb.recipe.main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], corpus="OwnData"))

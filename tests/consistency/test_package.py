@@ -50,7 +50,7 @@ def ask(python, code, folder, **environment):
 
 def test_wheel_has_hparams_and_data_prep(installed, tmp_path):
     code = (
-        "import emosphere_sb, data_prep, pathlib; from emosphere_sb.arguments import HPARAMS;"
+        "import emosphere_sb, data_prep, pathlib; from emosphere_sb.recipe.arguments import HPARAMS;"
         "print(emosphere_sb.__file__); print(data_prep.__file__);"
         "print(*sorted(p.name for p in HPARAMS.rglob('*') if p.is_file()))"
     )
@@ -63,8 +63,8 @@ def test_wheel_has_hparams_and_data_prep(installed, tmp_path):
 def test_wheel_runs_away_from_the_repository(installed, tmp_path):
     """Dependencies come from this environment, the package from the wheel."""
     code = (
-        "from emosphere_sb.arguments import Arguments, find_file;"
-        "from emosphere_sb.hparams import merge, build;"
+        "from emosphere_sb.recipe.arguments import Arguments, find_file;"
+        "from emosphere_sb.recipe.hparams import merge, build;"
         "a = Arguments(find_file('hparams/emosphere.yaml'), ['smoke'], {});"
         "h = build(merge(a)); print(h['encoder'].output_size, h['encoder'].__class__.__module__)"
     )
@@ -115,7 +115,9 @@ def test_library_imports_data_prep_only_where_a_run_is_put_together(root):
     assert users == run | {"evaluation.py", "prepare_command.py"}  # of models: on a corpus
 
 
-@pytest.mark.parametrize("module", ["emosphere_sb", "emosphere_sb.scale", "emosphere_sb.launch"])
+@pytest.mark.parametrize(
+    "module", ["emosphere_sb", "emosphere_sb.scale", "emosphere_sb.recipe.main"]
+)
 def test_light_doors_do_not_import_torch(module):
     code = f"import sys, {module}; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from emosphere_sb.arguments import HPARAMS, parse_arguments
 from emosphere_sb.cli import COMMANDS, main
-from emosphere_sb.hparams import merge, read_rows, read_tree
+from emosphere_sb.recipe.arguments import HPARAMS, parse_arguments
+from emosphere_sb.recipe.hparams import merge, read_rows, read_tree
 
 
 def readmes(root):
@@ -61,7 +61,7 @@ def test_options_named_in_the_readmes_are_options(root, capsys):
     for path in readmes(root):
         named |= set(re.findall(r"`--(\w+)[=`]", path.read_text(encoding="utf-8")))
     assert len(named) > 10
-    from emosphere_sb.arguments import RUN_OPTIONS
+    from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
     known |= {*RUN_OPTIONS, *options_of_commands(capsys)}
     assert named - known <= {"row", "help", "node_rank"}  # torchrun's

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from emosphere_sb.arguments import HPARAMS, Arguments
-from emosphere_sb.corpora import reader_settings
-from emosphere_sb.hparams import merge, plain, read_rows
-from emosphere_sb.launch import read_command
+from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.corpora import reader_settings
+from emosphere_sb.recipe.hparams import merge, plain, read_rows
+from emosphere_sb.recipe.main import read_command
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.grid import read_table, table_names, trained_on
+from emosphere_sb.tables.spec import read_table, table_names, trained_on
 
 FILE = HPARAMS / "emosphere.yaml"
 NAMES = table_names()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.workplace import (
+from tests.helpers.docs_workspace import (
     Workplace,
     free_port,
     long_recording,
@@ -22,13 +22,13 @@ SIZES = {  # as row smoke's, but enough in Development for the paper's division
 def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
     """What the names in braces of the substitutions mean."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    from data_prep import demo
-    from tests.unit.inference.test_public_audeering import checkpoint
+    from data_prep.synthetic import write as synthetic
+    from tests.unit.public_models.test_audeering import checkpoint
 
     folder = tmp_path_factory.mktemp("stand_ins")
 
     def corpus(name):
-        demo.write(name, folder / name, size=SIZES[name])
+        synthetic.write(name, folder / name, size=SIZES[name])
         return folder / name
 
     def audeering():

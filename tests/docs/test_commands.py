@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.cli import COMMANDS
-from tests.docs.pages import PYTHON, all_snippets, pages
+from tests.helpers.docs_pages import PYTHON, all_snippets, pages
 
 FOUND = all_snippets(Path(__file__).resolve().parents[2])
 

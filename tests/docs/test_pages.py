@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.docs.pages import PYTHON, SHELL, Snippet, all_snippets, snippets
-from tests.docs.substitutions import TABLE, substituted
-from tests.docs.workplace import Workplace
+from tests.helpers.docs_pages import PYTHON, SHELL, Snippet, all_snippets, snippets
+from tests.helpers.docs_substitutions import TABLE, substituted
+from tests.helpers.docs_workspace import Workplace
 
 PAGE = """\
 # Title

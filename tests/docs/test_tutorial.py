@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from emosphere_sb.scale import DIMENSIONS
-from tests.docs.pages import PYTHON, snippets
+from tests.helpers.docs_pages import PYTHON, snippets
 
 PAGE = "docs/tutorial.md"
 SHORTER = {"emosphere report": " --no_plots --resamples=100"}  # tests of reports draw them
@@ -24,7 +24,7 @@ def follow(place, snippet):
     if snippet.language == PYTHON:
         exec(compile(text, snippet.place, "exec"), {"__name__": "__main__"})
     elif snippet.program == "python":
-        from emosphere_sb.recipe import run
+        from emosphere_sb.recipe.run import run
 
         script, *words = shlex.split(text)[1:]
         run([*words, "--noprogressbar"], corpus=Path(script).parent.name)

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from emosphere_sb.corpora import CORPORA
+from emosphere_sb.recipe.corpora import CORPORA
 from emosphere_sb.scale import DIMENSIONS
 
 ENDS = ["--label_low=1", "--label_high=7"]  # own data alone has to be told
@@ -15,11 +15,11 @@ ENDS = ["--label_low=1", "--label_high=7"]  # own data alone has to be told
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("demo")
     for corpus in CORPORA:
-        demo.write(corpus, folder / corpus, size="smoke")
+        synthetic.write(corpus, folder / corpus, size="smoke")
     return folder
 
 
@@ -35,7 +35,7 @@ def command(root, corpora, trained, results):
 @pytest.fixture(scope="module")
 def trained_on(corpora, root, tmp_path_factory):
     """A run of one epoch on each corpus: its command and its metrics."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     found = {}
     for trained in CORPORA:
@@ -46,7 +46,7 @@ def trained_on(corpora, root, tmp_path_factory):
 
 @pytest.mark.parametrize("trained", CORPORA)
 def test_every_other_corpus_is_tested_on(trained, trained_on, corpora):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     words, plain = trained_on[trained]
     folder = corpora_folder(words)
@@ -77,7 +77,7 @@ def corpora_folder(words):
 
 def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, corpora, tmp_path):
     """The same audio under two scales: predictions differ by the map between the scales alone."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     words, _ = trained_on["IEMOCAP"]
     tables = []
@@ -147,7 +147,7 @@ def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, c
 def test_other_corpus_that_cannot_be_is_refused_before_training(
     more, text, corpora, root, tmp_path
 ):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     words = command(root, corpora, "IEMOCAP", tmp_path)
     with pytest.raises((ValueError, OSError), match=text):

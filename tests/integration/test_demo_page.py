@@ -34,7 +34,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.server import opened
 from emosphere_sb.scale import DIMENSIONS
-from tests.unit.demo_page.hand_model import hand_model, write_levels
+from tests.helpers.fixed_model import hand_model, write_levels
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -276,7 +276,7 @@ def kept(folder):
 
 def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
     code = (
-        "from tests.unit.demo_page.hand_model import hand_model\n"
+        "from tests.helpers.fixed_model import hand_model\n"
         "from emosphere_sb.demo_page.limits import Limits\n"
         "from emosphere_sb.demo_page.server import serve\n"
         "serve(hand_model(), Limits())\n"

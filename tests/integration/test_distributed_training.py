@@ -30,7 +30,7 @@ def counted(*arguments, **options):
     return read(*arguments, **options)
 
 msp_podcast.read = counted
-from emosphere_sb.launch import main
+from emosphere_sb.recipe.main import main
 
 sys.exit(main(sys.argv[1:], corpus="MSP-Podcast"))
 """
@@ -112,7 +112,7 @@ def finish(process) -> str:
 @pytest.fixture(scope="module")
 def alone(options, root, tmp_path_factory):
     """The folder of the run in one process."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     results = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
@@ -202,7 +202,7 @@ def test_distributed_nodes_without_a_shared_disk_are_refused(launch, options, tm
     script.write_text(
         "import os, sys\n"
         "from emosphere_sb import distributed\n"
-        "from emosphere_sb.launch import main\n"
+        "from emosphere_sb.recipe.main import main\n"
         "distributed.DISK_SECONDS = 0\n"
         f"own = '{tmp_path}/' + os.environ['GROUP_RANK']\n"
         "sys.exit(main([*sys.argv[1:], f'--results_folder={own}'], corpus='MSP-Podcast'))\n"

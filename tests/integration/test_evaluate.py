@@ -12,12 +12,12 @@ import soundfile
 from emosphere_sb import cli
 from emosphere_sb.inference.evaluation import KEY, predict_set, training_note
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.inference.released import About
-from emosphere_sb.report.predictions import read_predictions
-from emosphere_sb.report.sources import read_source
+from emosphere_sb.release.model import About
+from emosphere_sb.report.read.runs import read_source
+from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import DIMENSIONS, Scale
-from tests.runs import Runs
-from tests.unit.inference.test_public_odyssey import checkpoint
+from tests.helpers.run import Runs
+from tests.unit.public_models.test_odyssey import checkpoint
 
 SETS = ("valid", "test1", "test2")
 
@@ -25,18 +25,18 @@ SETS = ("valid", "test1", "test2")
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("with blanks ü")
     for corpus in ("MSP-Podcast", "IEMOCAP", "OwnData"):
-        demo.write(corpus, folder / corpus, size="smoke")
+        synthetic.write(corpus, folder / corpus, size="smoke")
     return folder
 
 
 @pytest.fixture(scope="module")
 def own(corpora, tmp_path_factory):
     """A run with the auxiliary head in use to its end, and its released model."""
-    from emosphere_sb.inference.release import release
+    from emosphere_sb.release.release import release
 
     folder = tmp_path_factory.mktemp("run")
     runs = Runs(corpora / "MSP-Podcast", folder)
@@ -238,7 +238,7 @@ def test_note_on_what_the_model_learned_from(tmp_path):
 
 def test_command_line_help_imports_no_torch():
     script = (
-        "import sys; import emosphere_sb.inference.evaluate_command as c\n"
+        "import sys; import emosphere_sb.commands.evaluate as c\n"
         "try: c.run(['--help'])\n"
         "except SystemExit as e: assert e.code == 0\n"
         "assert not {'torch', 'pandas', 'transformers'} & set(sys.modules)"

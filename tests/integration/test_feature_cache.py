@@ -11,7 +11,7 @@ PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
 
 
 def start(root, smoke_corpus, results, *options):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     words = [
         str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar", "--freeze=all",
@@ -44,11 +44,13 @@ def test_cached_run_is_the_run_without(layers, root, smoke_corpus, tmp_path):
 def test_second_run_computes_no_features_and_other_settings_do(
     root, smoke_corpus, tmp_path, monkeypatch
 ):
-    from emosphere_sb import features
+    from emosphere_sb.training import feature_extraction
 
-    filled, fill = [], features.fill
+    filled, fill = [], feature_extraction.fill
     monkeypatch.setattr(
-        features, "fill", lambda cache, *rest: filled.append(cache.name) or fill(cache, *rest)
+        feature_extraction,
+        "fill",
+        lambda cache, *rest: filled.append(cache.name) or fill(cache, *rest),
     )
     start(root, smoke_corpus, tmp_path, "--feature_cache=True")
     sets = ["train", "valid", "test1", "test2", "test3"]
@@ -73,8 +75,8 @@ def test_second_run_computes_no_features_and_other_settings_do(
 
 
 def test_another_preprocessor_is_another_cache(save_any, tmp_path):
-    from emosphere_sb.features import cache_folder
     from emosphere_sb.lobes import SSLEncoder
+    from emosphere_sb.training.feature_extraction import cache_folder
 
     folder = Path(shutil.copytree(save_any("wav2vec2-bert"), tmp_path / "model"))
     first = cache_folder(tmp_path, SSLEncoder(str(folder), "all"), {})

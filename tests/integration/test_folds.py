@@ -8,27 +8,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_prep.iemocap import EMOTIONS
-from emosphere_sb.cross import metrics_file, other_corpus
-from emosphere_sb.folds import over_folds, run_folds
-from emosphere_sb.launch import read_command
-from emosphere_sb.report.screen import closing_text
+from data_prep.iemocap.reader import EMOTIONS
+from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
+from emosphere_sb.recipe.folds import over_folds, run_folds
+from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.workspace import claim_folder, prepare_corpus
+from emosphere_sb.results.summary_text import closing_text
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.workspace import claim_folder, prepare_corpus
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("demo") / "IEMOCAP"
-    demo.write("IEMOCAP", folder, size="smoke")
+    synthetic.write("IEMOCAP", folder, size="smoke")
     return folder
 
 
 def start(root, corpus, results, *options):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     return run(
         [
@@ -101,7 +101,7 @@ def test_pooled_ccc_sees_what_the_mean_over_folds_cannot(tmp_path):
 
 
 def test_corpus_without_folds_says_so(root, smoke_corpus, tmp_path):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     options = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--fold=all"]
     with pytest.raises(ValueError, match=r"--fold belongs to .* and does nothing for MSP-Pod"):
@@ -112,10 +112,10 @@ def test_corpus_without_folds_says_so(root, smoke_corpus, tmp_path):
 
 
 def test_partition_without_folds_says_so(root, tmp_path):
-    from data_prep import demo
-    from emosphere_sb.recipe import run
+    from data_prep.synthetic import write as synthetic
+    from emosphere_sb.recipe.run import run
 
-    demo.write("OwnData", tmp_path / "own", size="smoke")
+    synthetic.write("OwnData", tmp_path / "own", size="smoke")
     options = ["--row=smoke", f"--data_folder={tmp_path}/own", f"--results_folder={tmp_path}"]
     options += ["--label_low=1", "--label_high=7", "--fold=all"]
     with pytest.raises(ValueError, match=r"'split' of OwnData has no folds; .* --partition=…"):
@@ -134,7 +134,7 @@ class FakeRun:
         self.folds = []
 
     def __call__(self, tree, options, *, corpus):
-        from emosphere_sb.hparams import scalars
+        from emosphere_sb.recipe.hparams import scalars
 
         settings = scalars(tree)
         summary = prepare_corpus(settings, corpus)
@@ -192,10 +192,10 @@ def test_finished_folds_are_those_with_the_same_settings_and_data(root, corpus, 
 
 
 def test_figures_on_another_corpus_are_those_of_its_settings_and_data(root, corpus, tmp_path):
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
     own = tmp_path / "own"
-    demo.write("OwnData", own, size="smoke")
+    synthetic.write("OwnData", own, size="smoke")
     words = ["--test_corpus=OwnData", f"--test_data_folder={own}"]
     first = [*words, "--test_options={label_low: 1, label_high: 7}"]
     other = [*words, "--test_options={label_low: 0, label_high: 8}"]
@@ -241,7 +241,7 @@ def test_partition_with_one_fold_keeps_its_name(root, corpus, tmp_path):
 
 @pytest.mark.parametrize("row", ["no_regions", "uncertainty", "challenge_baseline"])
 def test_rows_with_empty_lists_keep_their_classes(row, root, corpus, tmp_path):
-    from emosphere_sb.hparams import read_tree
+    from emosphere_sb.recipe.hparams import read_tree
 
     folds_of(root, corpus, tmp_path, f"--row=smoke+{row}")
     saved = tmp_path / f"IEMOCAP-synthetic/smoke+{row}/session-4/7/hyperparams.yaml"

@@ -27,8 +27,8 @@ def read(data_folder):
 
 
 def test_fourth_corpus_runs_from_end_to_end(root, tmp_path, monkeypatch):
-    from emosphere_sb import corpora
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe import corpora
+    from emosphere_sb.recipe.run import run
 
     (tmp_path / "fourth_corpus.py").write_text(READER)
     monkeypatch.syspath_prepend(tmp_path)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.runs import Runs, assert_same_end
+from tests.helpers.run import Runs, assert_same_end
 
 SMOKE = ["--number_of_epochs=3", "--ckpt_interval_steps=2", "--crop=random", "--max_seconds=1.0"]
 LONG = ["--number_of_epochs=24", "--ckpt_interval_steps=1", "--schedule_name=cosine"]

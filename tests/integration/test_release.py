@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import torch
 
-from emosphere_sb.audio import read_audio
+from emosphere_sb.audio.reading import read_audio
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.inference.release import FEWEST, NO_WORD, rebuild, release
-from emosphere_sb.report.predictions import PREDICTED, read_predictions
+from emosphere_sb.release.release import FEWEST, NO_WORD, rebuild, release
+from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.scale import DIMENSIONS
-from tests.unit.inference.untrained import reference
+from tests.helpers.models import reference
 
 ELSEWHERE = """
 import json, socket, sys
@@ -46,7 +46,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from emosphere_sb.inference import writing
-from emosphere_sb.inference.release import release
+from emosphere_sb.release.release import release
 
 def wait(model, path):
     path.write_bytes(b"half")
@@ -61,7 +61,7 @@ release(sys.argv[1], sys.argv[2], resamples=999)
 @pytest.fixture(scope="module")
 def trained(smoke_corpus, save_any, root, tmp_path_factory):
     """A run on a backbone of its own, which is then deleted: run, released folder, parts."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     folder = tmp_path_factory.mktemp("trained")
     backbone = shutil.copytree(save_any("wavlm"), folder / "backbone")
@@ -166,7 +166,7 @@ def test_names_no_place_of_this_machine(trained):
 
 
 def test_killed_in_the_middle_and_released_again(smoke_corpus, root, tmp_path):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     run(
         [

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emosphere_sb.regions import SphericalRegions
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.page import run_page
-from emosphere_sb.report.predictions import PREDICTED, region_names
+from emosphere_sb.report.html.page import run_page
+from emosphere_sb.results.predictions import PREDICTED, region_names
+from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.sphere.regions import SphericalRegions
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.predictions import read_predictions
+from emosphere_sb.results.predictions import read_predictions
+from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS
 
 QUIET = ["hparams/emosphere.yaml", "--noprogressbar", "--release=synthetic"]
@@ -18,7 +18,7 @@ QUIET = ["hparams/emosphere.yaml", "--noprogressbar", "--release=synthetic"]
 @pytest.fixture(scope="module")
 def recipe(smoke_corpus, root, tmp_path_factory):
     """Run the MSP-Podcast recipe with ``--row=smoke`` and further options."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     results = tmp_path_factory.mktemp("results")
 
@@ -114,7 +114,7 @@ def test_harmless_differences_are_not(recipe, finished):
 
 
 def test_no_data_and_no_demo_says_what_to_do(recipe):
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     with pytest.raises(ValueError, match=r"--data_folder=/path/to/it.*--row=demo"):
         run(["hparams/emosphere.yaml"], corpus="MSP-Podcast")
@@ -140,7 +140,7 @@ def test_resume_ends_at_the_same_weights_bit_for_bit(recipe, tmp_path):
 
 
 def test_resume_in_the_middle_of_an_epoch_ends_the_same(recipe, tmp_path, monkeypatch):
-    from emosphere_sb.brain import EmoSphereBrain
+    from emosphere_sb.training.brain import EmoSphereBrain
 
     options = ["--number_of_epochs=2", "--ckpt_interval_steps=1", "--schedule_name=cosine"]
     recipe(*options, f"--output_folder={tmp_path}/whole")
@@ -196,7 +196,7 @@ def test_several_processes_without_torchrun_are_refused(recipe, monkeypatch):
 
 def test_tiny_set_is_learned_by_heart(smoke_corpus, tmp_path):
     """Train and development sets are copies of the same 16 utterances: the chain can fit them."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe.run import run
 
     table = pd.read_csv(smoke_corpus / "Labels" / "labels_consensus.csv", dtype=str)
     rows = []

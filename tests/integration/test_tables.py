@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from emosphere_sb.tables.command import run
+from emosphere_sb.commands.table import run
 from emosphere_sb.tables.launcher import SCREEN
 
 TABLES = """

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from emosphere_sb.inference.export import export
 from emosphere_sb.inference.interface import EmoSphere
-from tests.unit.inference.exported import settings_of, write_model
+from emosphere_sb.onnx_export.export import export
+from tests.helpers.onnx_models import settings_of, write_model
 
 # What `pip install --no-deps emosphere-sb` and `pip install numpy soundfile onnxruntime` leave out
 BLOCKED = (
@@ -32,7 +32,7 @@ sys.meta_path.insert(0, Blocked())
 """
 PYTHON = """
 import json
-from emosphere_sb.inference.onnx_predict import OnnxEmoSphere
+from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 model = OnnxEmoSphere.from_pretrained(sys.argv[1], threads=1)
 print(json.dumps([item.to_dict(embedding=True) for item in model.predict(sys.argv[2:], words=1)]))
 """

@@ -21,11 +21,18 @@ import torch
 from speechbrain.core import Stage
 
 from emosphere_sb import distributed
-from emosphere_sb.arguments import HPARAMS
-from emosphere_sb.data import CollateStep, SpeechDataset, collate, eval_loader
+from emosphere_sb.data.dataset import CollateStep, SpeechDataset, collate, eval_loader
+from emosphere_sb.recipe.arguments import HPARAMS
 from emosphere_sb.scale import DIMENSIONS, Scale
-from emosphere_sb.step import Labels, Output, seed_all
-from tests.steps import assert_close, gradients, largest_error, make_brain, no_dropout, utterances
+from emosphere_sb.training.optimisation import Labels, Output, seed_all
+from tests.helpers.brain import (
+    assert_close,
+    gradients,
+    largest_error,
+    make_brain,
+    no_dropout,
+    utterances,
+)
 
 WORLDS = (2, 3)
 LENGTHS = (5000, 900, 4200, 3100, 700, 2600, 1800)  # 7 divides by none of the two

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from emosphere_sb.losses import inverse_frequency, region_loss
-from emosphere_sb.regions import SphericalRegions
+from emosphere_sb.sphere.regions import SphericalRegions
 
 NAN = math.nan
 

@@ -14,7 +14,7 @@ from emosphere_sb.backbones.log_mel import (
     extractor_for,
     precision,
 )
-from emosphere_sb.masking import frame_mask
+from emosphere_sb.backbones.masking import frame_mask
 
 KINDS = {
     "whisper": (WhisperLogMel, WhisperFeatureExtractor()),

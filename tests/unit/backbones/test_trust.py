@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from emosphere_sb.arguments import HPARAMS, Arguments
-from emosphere_sb.hparams import build, merge
+from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.hparams import build, merge
 
 CODE = """
 from pathlib import Path

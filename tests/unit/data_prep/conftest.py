@@ -121,11 +121,11 @@ def rejected_rows():
 def demo_corpus(tmp_path_factory):
     """Writes a tiny synthetic corpus: ``demo_corpus(name, {part: count}, workers=1)``."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    from data_prep import demo
+    from data_prep.synthetic import write as synthetic
 
     def write(corpus, counts, **options):
         folder = tmp_path_factory.mktemp("demo corpus") / 'Größe: $5, "tiny"'
-        demo.write(corpus, folder, size=counts, **{"workers": 1, **options})
+        synthetic.write(corpus, folder, size=counts, **{"workers": 1, **options})
         return folder
 
     return write

@@ -2,9 +2,11 @@
 
 import pytest
 
-from data_prep import iemocap, msp_improv, table
 from data_prep.corpus import LeftOut, Rejection
+from data_prep.iemocap import reader as iemocap
 from data_prep.manifest import prepare
+from data_prep.msp_improv import reader as msp_improv
+from data_prep.own_data import reader as own_data
 
 SCALE = {"label_low": 1, "label_high": 5}
 HEADER = "file,valence,arousal,dominance,speaker,split,emotion"
@@ -27,7 +29,7 @@ def message(module, root, out, **options):
 def test_classes_that_an_option_drops(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
-    said = message(table, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
+    said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
     assert said == (
         "The set 'valid' of OwnData must hold at least one utterance; found 3 rows for it in the "
         f"labels, left out: 3 by --drop_valid. Read from {root}."
@@ -37,7 +39,7 @@ def test_classes_that_an_option_drops(folder, tmp_path, wav):
 def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
     root = folder([line for line in LINES if line[0] != "c"], header=HEADER)
     wav(root / "extra.wav")
-    said = message(table, root, tmp_path / "out", **SCALE, drop_valid="sad")
+    said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
     assert (
         "found 2 rows for it in the labels, left out: 1 by --drop_valid, rejected: "
         "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0, "
@@ -48,7 +50,7 @@ def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
 def test_test_set_that_an_option_empties(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
-    summary = prepare(table, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"])
+    summary = prepare(own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"])
     assert summary.warnings == [
         "The set 'test' is left out because it is empty: found 2 rows for it in the labels, "
         "left out: 2 by --drop_test."
@@ -60,14 +62,14 @@ def test_share_of_nothing(folder, tmp_path, wav, name):
     root = folder([f"{k}.wav,1,2,3,s{k}" for k in range(9)], header=HEADER.rsplit(",", 2)[0])
     wav(root / "extra.wav")
     said = message(
-        table, root, tmp_path / "out", **SCALE, **{f"{name}_share": 0}, needed=("train", name)
+        own_data, root, tmp_path / "out", **SCALE, **{f"{name}_share": 0}, needed=("train", name)
     )
     assert f"found 0 rows for it in the labels: --{name}_share=0 gives it no speaker. R" in said
 
 
 def test_whole_table_has_nothing_to_train_on(folder, tmp_path):
     root = folder(LINES, header=HEADER)
-    said = message(table, root, tmp_path / "out", **SCALE, partition="whole")
+    said = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
     assert "in the labels: --partition=whole makes all of it the set 'test'. Read" in said
 
 
@@ -76,7 +78,7 @@ def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
     lines = [line.replace(",dev,", ",evaluation,") for line in LINES]
     root = folder(lines, header=HEADER)
     wav(root / "extra.wav")
-    said = message(table, root, tmp_path / "out", **SCALE)
+    said = message(own_data, root, tmp_path / "out", **SCALE)
     assert "found 0 rows for it in the labels, rejected: 3 x unknown split (first: b.wav" in said
     assert "audio without a label" not in said
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from data_prep import msp_improv, msp_podcast
 from data_prep.manifest import prepare
-from data_prep.parsing import spellings
+from data_prep.msp_improv import reader as msp_improv
+from data_prep.msp_podcast import reader as msp_podcast
+from data_prep.parsing.folders import spellings
 
 PODCAST = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n" + "".join(
     f"MSP-PODCAST_000{k}_0001.wav,N,2,3,4,{k},Male,{split}\n"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_prep import table
 from data_prep.corpus import is_known_speaker, speaker_key
 from data_prep.manifest import prepare, read_manifest
+from data_prep.own_data import reader as own_data
 
 SCALE = {"label_low": 1, "label_high": 5}
 HEADER = "file,valence,arousal,dominance,speaker"
@@ -75,7 +75,7 @@ def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
         f"{s}{k}.wav,1,2,3,{name}" for s in range(6) for k, name in enumerate((f"s{s}", f"S {s}"))
     ]
     root = folder([*lines, "x.wav,1,2,3,n/a", "y.wav,1,2,3,?"], header=HEADER)
-    summary = prepare(table, root, tmp_path / "out", **SCALE, partition_seed=seed, **options)
+    summary = prepare(own_data, root, tmp_path / "out", **SCALE, partition_seed=seed, **options)
     assert sum(facts["speakers"] for facts in summary.facts["sets"].values()) == 6
     assert {"x", "y"} <= set(read_manifest(summary.sets["train"]).ID)
     assert "2 files without a speaker are all used for training." in summary.warnings
@@ -84,7 +84,7 @@ def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
 def test_division_of_ordinary_names_is_what_it_was(folder):
     """Results of earlier runs must stay comparable."""
     lines = [f"{s}.wav,1,2,3,Speaker {s}" for s in range(10)]
-    found = table.read(folder(lines, header=HEADER, audio=False), **SCALE, partition_seed=3)
+    found = own_data.read(folder(lines, header=HEADER, audio=False), **SCALE, partition_seed=3)
     assert {name: sorted(row.id for row in rows) for name, rows in found.sets.items()} == {
         "train": ["0", "1", "4", "5", "6", "9"],
         "valid": ["3", "8"],

@@ -6,7 +6,7 @@ import pytest
 
 from emosphere_sb.demo_page.app import heading, reply, style
 from emosphere_sb.demo_page.limits import Limits
-from tests.unit.demo_page.hand_model import hand_model, write_levels
+from tests.helpers.fixed_model import hand_model, write_levels
 
 
 def test_a_recording_is_answered(tmp_path):

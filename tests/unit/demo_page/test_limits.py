@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from emosphere_sb.audio import AudioError
+from emosphere_sb.audio.reading import AudioError
 from emosphere_sb.demo_page.limits import Limits
-from tests.unit.demo_page.hand_model import write_levels
+from tests.helpers.fixed_model import write_levels
 
 
 @pytest.mark.parametrize("name", ["max_seconds", "max_megabytes"])

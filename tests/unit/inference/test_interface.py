@@ -6,10 +6,10 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from emosphere_sb.audio import AudioError
+from emosphere_sb.audio.reading import AudioError
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.regions import SphericalRegions
-from tests.unit.inference.untrained import WORDS, write_tiny
+from emosphere_sb.sphere.regions import SphericalRegions
+from tests.helpers.models import WORDS, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def model(folder):
 @pytest.fixture(scope="module")
 def plain(folder):
     """The same model without the interface."""
-    from emosphere_sb.inference.loading import load_released
+    from emosphere_sb.release.load import load_released
 
     return load_released(folder)[0]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from emosphere_sb.audio import AudioError
-from emosphere_sb.inference.levels import level, speech_level
+from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.speech_level import level, speech_level
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import is_silence, summarise, timeline

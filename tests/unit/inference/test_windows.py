@@ -12,11 +12,11 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from emosphere_sb.audio import AudioError
+from emosphere_sb.audio.header import header
+from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.stream import count_samples, mono_pieces, resampled
 from emosphere_sb.inference import windows
-from emosphere_sb.inference.audio_input import hear_file
-from emosphere_sb.inference.header import header
-from emosphere_sb.inference.stream import count_samples, mono_pieces, resampled
+from emosphere_sb.inference.waveform import hear_file
 from emosphere_sb.inference.windows import Plan, cut, file_windows, plan
 
 RATE = 16000

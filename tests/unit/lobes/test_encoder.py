@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from emosphere_sb.backbones.waveform import receptive_field
+from emosphere_sb.backbones.waveform_models import receptive_field
 from emosphere_sb.lobes.encoder import SSLEncoder
 
 FAMILIES = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio")

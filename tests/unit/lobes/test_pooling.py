@@ -1,8 +1,6 @@
 """Poolings against an independent NumPy implementation, values by hand, and bad arguments."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +14,7 @@ from emosphere_sb.lobes.pooling import (
     StylePooling,
     attention_scale,
 )
-
-REFERENCE = Path(__file__).with_name("style_pooling_reference.py")
-SPEC = importlib.util.spec_from_file_location(REFERENCE.stem, REFERENCE)
-reference = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(reference)
+from tests.helpers import style_pooling_reference as reference
 
 FEATURE, WIDTH, LENGTHS = 5, 8, (9, 1, 4, 6)
 # The reference's names of the module's parameters.

@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.report.assembly import Request, assemble
-from emosphere_sb.report.calibration import Correction
-from emosphere_sb.report.comparison import compare
-from emosphere_sb.report.evaluation import evaluate
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.sources import Run, read_run
+from emosphere_sb.report.read.runs import Run, read_run
+from emosphere_sb.report.stats.calibration import Correction
+from emosphere_sb.report.stats.comparison import compare
+from emosphere_sb.report.stats.evaluation import evaluate
+from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS, Scale
-from tests.unit.report.runs_on_disk import SEVEN, set_of, write_run
+from emosphere_sb.sphere.regions import SphericalRegions
+from tests.helpers.run_folders import SEVEN, set_of, write_run
 
 FAST = Request(resamples=199)
 

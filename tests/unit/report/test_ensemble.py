@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from emosphere_sb.regions import SphericalRegions
 from emosphere_sb.report.ensemble import average, write
-from emosphere_sb.report.figures import figures
-from emosphere_sb.report.predictions import PREDICTED, read_predictions, write_predictions
-from emosphere_sb.report.sources import read_run, read_source
+from emosphere_sb.report.read.runs import read_run, read_source
+from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
+from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS, Scale
-from tests.unit.report.runs_on_disk import SEVEN, change_metrics, set_of, write_run
+from emosphere_sb.sphere.regions import SphericalRegions
+from tests.helpers.run_folders import SEVEN, change_metrics, set_of, write_run
 
 OCTANTS = SphericalRegions(90)
 

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from emosphere_sb.report.predictions import PREDICTED
 from emosphere_sb.report.submission import check, clipped, submission_table
+from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import Scale
 
 HEADER = "FileName,EmoAct,EmoVal,EmoDom"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from emosphere_sb.launch import read_command
+from emosphere_sb.recipe.main import read_command
 from emosphere_sb.tables.cells import ABOUT, FILE, Cells
-from tests.unit.tables.made import cell, make_group, make_row, make_table
+from tests.helpers.tables import cell, make_group, make_row, make_table
 
 
 def test_equal_content_under_other_names_is_one_run(cells, tmp_path):

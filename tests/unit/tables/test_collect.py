@@ -5,12 +5,12 @@ import statistics
 import pandas as pd
 import pytest
 
-from emosphere_sb.report.intervals import intervals
+from emosphere_sb.report.stats.intervals import intervals
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables import collect as module
 from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.columns import COLUMNS
-from tests.unit.tables.made import (
+from tests.helpers.tables import (
     NoCells,
     ccc,
     done,

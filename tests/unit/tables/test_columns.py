@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emosphere_sb.report.figures import figures
+from emosphere_sb.results.scores import figures
 from emosphere_sb.tables.columns import COLUMNS
 
 RIGHT = {"valence": [1.0, 2, 3, 4], "arousal": [2.0, 2, 4, 4], "dominance": [1.0, 1, 1, 5]}

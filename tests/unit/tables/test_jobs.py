@@ -17,8 +17,8 @@ from emosphere_sb.tables.jobs import (
     why,
 )
 from emosphere_sb.tables.launcher import SCREEN, Job
-from emosphere_sb.tables.state import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN, State
-from tests.unit.tables.made import cell, finish, make_group, make_row, predictions
+from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN, State
+from tests.helpers.tables import cell, finish, make_group, make_row, predictions
 
 
 def bare(folder, *, row="", seed=1, name="test1", test_corpus=None):

@@ -10,7 +10,7 @@ import pytest
 
 from emosphere_sb.tables import launcher
 from emosphere_sb.tables.launcher import SCREEN, Job, LocalLauncher
-from tests.unit.tables.processes import (
+from tests.helpers.processes import (
     PATIENT,
     WATCHED,
     alive,

@@ -6,8 +6,8 @@ from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables.collect import Collected, Entry
 from emosphere_sb.tables.columns import COLUMNS
 from emosphere_sb.tables.page import Text, lay_out
-from emosphere_sb.tables.state import FINISHED, NOT_BEGUN, State
-from tests.unit.tables.made import NoCells, make_group, make_row, make_table
+from emosphere_sb.tables.status import FINISHED, NOT_BEGUN, State
+from tests.helpers.tables import NoCells, make_group, make_row, make_table
 
 VAD = tuple(COLUMNS[name] for name in (*DIMENSIONS, "mean"))
 INTERVAL = {"unit": "speakers", "units": 1200, "note": None}

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from emosphere_sb.tables.launcher import SCREEN, Job, SlurmLauncher
-from tests.unit.tables.processes import PATIENT, WATCHED, job, notes, pid_in, wait_until
+from tests.helpers.processes import PATIENT, WATCHED, job, notes, pid_in, wait_until
 
 
 @pytest.fixture(autouse=True)

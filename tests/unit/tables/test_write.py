@@ -11,9 +11,9 @@ import pytest
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.state import NOT_BEGUN, State, inspect
+from emosphere_sb.tables.status import NOT_BEGUN, State, inspect
 from emosphere_sb.tables.write import write_table
-from tests.unit.tables.made import (
+from tests.helpers.tables import (
     done,
     finish,
     gathered,

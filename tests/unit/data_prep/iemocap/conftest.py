@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_prep.iemocap import read_labels
+from data_prep.iemocap.reader import read_labels
 
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 

@@ -10,8 +10,11 @@ from types import ModuleType
 
 import pytest
 
-from data_prep import iemocap, msp_improv, msp_podcast, table
+from data_prep.iemocap import reader as iemocap
 from data_prep.manifest import prepare
+from data_prep.msp_improv import reader as msp_improv
+from data_prep.msp_podcast import reader as msp_podcast
+from data_prep.own_data import reader as own_data
 
 LETTERS = "NASHNXAOHS"
 
@@ -165,7 +168,7 @@ def own_table(root, wav):
     scale = {"label_low": 1, "label_high": 5}
     # Without the name of the column split speakers are divided anew.
     free = ("speaker", "emotion")
-    return Case(table, root, root / "labels.csv", ",", scale, free, named=("set",))
+    return Case(own_data, root, root / "labels.csv", ",", scale, free, named=("set",))
 
 
 CASES = [podcast, podcast_raters, podcast_detailed, iemocap_tree, improv_tree, own_table]

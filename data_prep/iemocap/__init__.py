@@ -1,0 +1,1 @@
+"""IEMOCAP: label files to utterances."""

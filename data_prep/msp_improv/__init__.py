@@ -1,0 +1,1 @@
+"""MSP-IMPROV: label files to utterances."""

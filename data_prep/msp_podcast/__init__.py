@@ -1,0 +1,1 @@
+"""MSP-Podcast: label files to utterances."""

@@ -1,0 +1,1 @@
+"""Your own data: a table of files and labels to utterances."""

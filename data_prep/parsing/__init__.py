@@ -1,0 +1,1 @@
+"""Parse label files and folders; shared by all corpora."""

@@ -1,0 +1,1 @@
+"""Divide a corpus into sets and folds."""

@@ -1,0 +1,1 @@
+"""Synthetic speech in the layout of each corpus, for demos and tests."""

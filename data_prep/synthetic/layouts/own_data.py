@@ -1,0 +1,82 @@
+"""The synthetic demo speech as a table of one's own describes it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_prep.synthetic.layouts import msp_podcast
+from data_prep.synthetic.layouts.layout import Layout
+from data_prep.synthetic.recording import Take
+from data_prep.synthetic.script import Spoken, Voice
+
+SIZES = {
+    "demo": {"train": 2400, "valid": 300, "test": 300},
+    "small": {"train": 800, "valid": 200, "test": 200},
+    "smoke": {"train": 36, "valid": 12, "test": 12},
+}
+"""Name of a size: utterances of each set."""
+
+PANEL = msp_podcast.PANEL
+COLUMNS = ["file", "valence", "arousal", "dominance", "speaker", "gender", "emotion", "split"]
+_SETS = {"Train": "train", "Development": "valid", "Test1": "test"}
+
+
+def voices() -> list[Voice]:
+    """The voices that MSP-Podcast's layout has in three of its splits, all of them named.
+
+    Example
+    -------
+    >>> voices()[0]
+    Voice(name='en-us+f1', speaker='speaker01', gender='Female', part='train')
+    """
+    cast = [v for v in msp_podcast.voices() if v.part in _SETS and v.speaker != "Unknown"]
+    return [
+        Voice(voice.name, f"speaker{number:02d}", voice.gender, _SETS[voice.part])
+        for number, voice in enumerate(cast, start=1)
+    ]
+
+
+def file_name(item: Spoken) -> str:
+    """An utterance's audio file, relative to the folder."""
+    return f"wav/{item.voice.speaker}_{item.turn + 1:03d}.wav"
+
+
+def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
+    """What to record: 16 kHz mono."""
+    return [Take(item, str(folder / file_name(item))) for item in spoken]
+
+
+def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
+    """The table."""
+    del seed  # nothing here is drawn
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows(_row(item) for item in sorted(spoken, key=file_name))
+
+
+def _row(item: Spoken) -> list:
+    """Of the table."""
+    voice, numbers = item.voice, [round(value, 6) for value in item.consensus]
+    return [file_name(item), *numbers, voice.speaker, voice.gender, _word(item), voice.part]
+
+
+def _word(item: Spoken) -> str:
+    """The class in plain words."""
+    rare = {PANEL.other: "other", PANEL.tie: "no_agreement"}
+    return rare.get(item.emotion) or msp_podcast.CLASSES[item.emotion][0].lower()
+
+
+LAYOUT = Layout(
+    corpus="OwnData",
+    sizes=SIZES,
+    voices=voices(),
+    panel=PANEL,
+    takes=_takes,
+    write_texts=_write_texts,
+    first=30_000,
+    options={"label_low": PANEL.low, "label_high": PANEL.high},
+)
+"""All of the above."""

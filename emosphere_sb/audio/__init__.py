@@ -1,0 +1,1 @@
+"""Read audio files: headers, samples, resampling and speech level."""

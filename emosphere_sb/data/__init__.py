@@ -1,0 +1,1 @@
+"""Datasets, batches, samplers and cached features, from manifests to the Brain."""

@@ -1,0 +1,1 @@
+"""Atomic writes, file locks and checksums. Requires neither torch nor numpy."""

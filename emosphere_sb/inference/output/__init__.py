@@ -1,0 +1,1 @@
+"""Write predictions to the console, to tables and to plots."""

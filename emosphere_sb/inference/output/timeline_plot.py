@@ -1,0 +1,196 @@
+"""A timeline as a plot: three dimensions, their regions as a band, silence in grey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from emosphere_sb.inference.output.traces import Traces, clock
+from emosphere_sb.report.plots.style import (
+    COLOURS,
+    FAINT,
+    GREY,
+    TITLES,
+    note,
+    nothing,
+    palette,
+    styled,
+)
+from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.sphere.grid import RegionGrid
+
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200)
+"""Seconds between ticks of time."""
+PARTS = 40
+"""The smooth line is a mean over one of so many parts of the recording."""
+NAMED = 8
+"""Regions that have a colour of their own; rarer ones share one."""
+
+
+@styled
+def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> Figure:
+    """Valence, arousal and dominance over time.
+
+    Arguments
+    ---------
+    traces : Traces
+        Of the recording.
+    about : About
+        Of the model: its label scale is the axis on the right.
+    title : str
+        Of the recording.
+    window : float
+        Seconds of a window.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels with one axis of time. Thin: single windows, or where many share a step of
+        time their range. Thick: the mean over a fortieth of the recording, at least over two
+        windows. Grey: silence that was skipped. Below: the region of most windows.
+    """
+    figure = Figure(figsize=(11, 7.4), layout="constrained")
+    heights = [3, 3, 3, 0.5]
+    panels = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+    smoothing = max(2 * window, traces.duration / PARTS, traces.width)
+    limit = _limit(traces)
+    for column, (axes, name) in enumerate(zip(panels[:3], DIMENSIONS, strict=True)):
+        _panel(axes, traces, column, name, smoothing)
+        axes.set_ylim(-limit, limit)
+        _scale_axis(axes, about.scale, reverse=name in about.scale.reversed)
+    _band(panels[3], traces, about)
+    for axes in panels:
+        _grey(axes, traces)
+    _time_axis(panels[3], traces.duration)
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # room for the note
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+    texts = [f"thin: windows of {window:g} s", f"thick: mean over {clock(smoothing)}"]
+    texts += ["grey: silence, not predicted"] if traces.silence.any() else []
+    note(figure, "  ·  ".join([about.name, *texts]))
+    return figure
+
+
+def _limit(traces: Traces) -> float:
+    """The same for all three: whole scale, or further where predictions go there."""
+    low, high = traces.ranges
+    reach = np.nanmax(np.abs([low, high])) if np.isfinite(low).any() else 1.0
+    return max(1.0, 1.05 * float(reach))
+
+
+def _panel(axes: Axes, traces: Traces, column: int, name: str, smoothing: float) -> None:
+    times, colour = traces.times, COLOURS[name]
+    low, high = (edge[:, column] for edge in traces.ranges)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.fill_between(times, low, high, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(times, traces.means[:, column], color=colour, alpha=0.45, linewidth=0.7)
+    if len(times) == 1:  # a line of one point is none
+        axes.plot(times, traces.means[:, column], color=colour, marker="o")
+    axes.plot(times, traces.smoothed(smoothing)[:, column], color=colour, linewidth=2.2)
+    axes.set_title(TITLES[name], color=colour)
+    axes.grid(axis="both")
+    if not np.isfinite(low).any():
+        nothing(axes, "nothing was predicted")
+
+
+def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
+    """The label scale on the right."""
+    sign, half = (-1 if reverse else 1), (scale.high - scale.low) / 2
+    right = axes.secondary_yaxis(
+        "right",
+        functions=(
+            lambda value: scale.neutral + sign * half * value,
+            lambda value: (value - scale.neutral) / (sign * half),
+        ),
+    )
+    right.tick_params(labelsize=8, colors=GREY)
+    right.set_ylabel(f"{scale.low:g} to {scale.high:g}", fontsize=8, color=GREY)
+    right.spines["right"].set_visible(False)
+
+
+def _band(axes: Axes, traces: Traces, about: Any) -> None:
+    """The regions as a band of colours, the most frequent named."""
+    regions = traces.regions
+    counts = {name: regions.count(name) for name in dict.fromkeys(regions) if name}
+    named = sorted(counts, key=counts.__getitem__, reverse=True)[:NAMED]
+    colours = _colours(named, about)
+    for name, first, last in _runs(regions):
+        if name:
+            axes.axvspan(*_span(traces, first, last), color=colours.get(name, FAINT), linewidth=0)
+    axes.set_yticks([])
+    axes.set_ylabel("region", rotation=0, ha="right", va="center", fontsize=8.5)
+    patches = [Patch(color=colours[name], label=name) for name in named]
+    if len(counts) > len(named):
+        patches.append(Patch(color=FAINT, label=f"{len(counts) - len(named)} more"))
+    if patches:
+        axes.legend(
+            handles=patches, loc="upper left", bbox_to_anchor=(0, -0.9), ncols=9, fontsize=8.5,
+            handlelength=1.0, columnspacing=1.2, borderpad=0, borderaxespad=0,
+        )  # fmt: skip
+
+
+def _colours(named: list[str], about: Any) -> dict[str, Any]:
+    """Octants have the same colour in every plot; paler than the lines, which use the same ones."""
+    grid = RegionGrid(about.region_step, about.centre_radius)
+    order = list(grid.names) if len(grid) <= NAMED else named
+    known = dict(zip(order, palette(max(1, len(order))), strict=False))
+    return {name: tuple(0.35 + 0.65 * part for part in to_rgb(known[name])) for name in named}
+
+
+def _grey(axes: Axes, traces: Traces) -> None:
+    for silent, first, last in _runs(traces.silence.tolist()):
+        if silent:
+            axes.axvspan(*_span(traces, first, last), color="#EDEDED", linewidth=0, zorder=0)
+
+
+def _runs(values: list) -> list[tuple[Any, int, int]]:
+    """(value, first, last) of stretches of equal neighbours.
+
+    Example
+    -------
+    >>> _runs(["I", "I", "", "II"])
+    [('I', 0, 1), ('', 2, 2), ('II', 3, 3)]
+    """
+    found: list[tuple[Any, int, int]] = []
+    for index, value in enumerate(values):
+        if found and found[-1][0] == value:
+            found[-1] = (value, found[-1][1], index)
+        else:
+            found.append((value, index, index))
+    return found
+
+
+def _span(traces: Traces, first: int, last: int) -> tuple[float, float]:
+    """From the beginning of a step to the end of another; the outer ones reach the edges."""
+    half = traces.width / 2
+    times = traces.times
+    begin = 0.0 if first == 0 else times[first] - half
+    end = traces.duration if last == len(times) - 1 else times[last] + half
+    return begin, end
+
+
+def _time_axis(axes: Axes, duration: float) -> None:
+    """Ticks at whole seconds, minutes or hours."""
+    hours = duration >= 3600
+    step = next((tick for tick in TICKS if duration / tick <= 13), 86400)
+    axes.xaxis.set_major_locator(MultipleLocator(step))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, hours=hours)))
+    axes.set_xlim(0, max(duration, 1e-3))
+    axes.set_xlabel(f"time ({'h:mm' if hours else 'm:ss'})", loc="right")
+
+
+def tick_text(seconds: float, *, hours: bool) -> str:
+    """A place in time: ``h:mm`` in recordings of hours, else ``m:ss``.
+
+    Example
+    -------
+    >>> tick_text(5400, hours=True), tick_text(90, hours=False)
+    ('1:30', '1:30')
+    """
+    whole = round(seconds / 60) if hours else round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"

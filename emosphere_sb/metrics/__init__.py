@@ -1,0 +1,33 @@
+"""Metrics of regression and classification, computed once per set in float64."""
+
+from emosphere_sb.metrics.classification import (
+    accuracy,
+    agreement,
+    classification_metrics,
+    confusion,
+    macro_f1,
+    unweighted_recall,
+)
+from emosphere_sb.metrics.regression import (
+    ccc,
+    mae,
+    pearson,
+    regression_metrics,
+    scale_ratio,
+    shift,
+)
+
+__all__ = [
+    "accuracy",
+    "agreement",
+    "ccc",
+    "classification_metrics",
+    "confusion",
+    "macro_f1",
+    "mae",
+    "pearson",
+    "regression_metrics",
+    "scale_ratio",
+    "shift",
+    "unweighted_recall",
+]

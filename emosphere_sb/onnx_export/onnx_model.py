@@ -1,0 +1,185 @@
+"""A released model in the form in which it can be exported: no branch and no loop on the data.
+
+The package's fast modules run each utterance by itself and look at lengths in Python. For ONNX the
+same weights go into transformers' own convolutions, with padding masked inside the graph, so that
+what is said of an utterance does not depend on its batch there either.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from emosphere_sb.backbones.layer_mix import HiddenStates
+from emosphere_sb.backbones.masking import frame_mask
+from emosphere_sb.backbones.waveform_models import MASKED_FAMILIES, WaveformBackbone
+from emosphere_sb.lobes.pooling import GatedConvolution
+from emosphere_sb.release.model import ReleasedModel
+
+
+class ExportedModel(nn.Module):
+    """A released model for :func:`torch.onnx.export`.
+
+    Arguments
+    ---------
+    model : ReleasedModel
+        It is not changed.
+
+    Raises
+    ------
+    ValueError
+        If its SSL model is of a family that cannot be exported.
+
+    Example
+    -------
+    >>> ExportedModel(model)(waveform, lengths)  # doctest: +SKIP
+    """
+
+    def __init__(self, model: ReleasedModel):
+        super().__init__()
+        refuse_unknown(model)
+        self.normaliser = copy.deepcopy(model.normaliser)
+        self.backbone = ExportedBackbone(_rebuilt(model.encoder))
+        self.states = HiddenStates(self.backbone, model.encoder.states.layers)
+        self.states.load_state_dict(model.encoder.states.state_dict())
+        self.pooling = copy.deepcopy(model.pooling)
+        self.vad_head = copy.deepcopy(model.vad_head)
+        self.class_head = copy.deepcopy(model.class_head)
+        for module in self.pooling.modules():
+            if type(module) is GatedConvolution:
+                module.__class__ = ExportedConvolution
+        self.requires_grad_(False).eval()
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """As the released model: (batch, samples) at 16 kHz, and valid samples (batch,).
+
+        Returns
+        -------
+        tuple
+            VAD (batch, 3), embedding (batch, size) and, with a class head, logits (batch, classes).
+        """
+        states = self.states(self.normaliser(waveform, lengths), lengths)
+        valid = self.backbone.frame_lengths(lengths)
+        mask = frame_mask(valid, states.shape[2])
+        states = states.masked_fill(~mask[:, None, :, None], 0.0)
+        embedding = self.pooling(self.states.combine(states), valid)
+        found = self.vad_head(embedding), embedding
+        return found if self.class_head is None else (*found, self.class_head(embedding))
+
+
+class ExportedBackbone(WaveformBackbone):
+    """A speech model of transformers with its own convolutions and with masks as tensors.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        transformers' own, as it is built.
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__(model, spec_augment=False, fast=False)
+        for conv_layer in self.feature_encoder.conv_layers:
+            if isinstance(getattr(conv_layer, "layer_norm", None), nn.GroupNorm):
+                conv_layer.layer_norm = MaskedGroupNorm(conv_layer.layer_norm)
+        for module in model.encoder.pos_conv_embed.modules():
+            if parametrize.is_parametrized(module, "weight"):  # weight norm becomes the weight
+                parametrize.remove_parametrizations(module, "weight")
+        if model.config.model_type == "wavlm":
+            from emosphere_sb.onnx_export.onnx_attention import ExportedAttention
+
+            for layer in model.encoder.layers:
+                layer.attention.__class__ = ExportedAttention
+        # transformers' own works on the data in place
+        model._get_feature_vector_attention_mask = self._frames_that_are_valid
+
+    def _frames_that_are_valid(self, size: int, attention_mask: Tensor, **_) -> Tensor:
+        return frame_mask(self.frame_lengths(attention_mask.sum(-1)), size)
+
+    def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
+        """Last hidden state (batch, frame, feature) of signals (batch, sample)."""
+        for module in self.feature_encoder.modules():
+            if isinstance(module, MaskedGroupNorm):
+                first = self.feature_encoder.conv_layers[0].conv
+                module.valid = (lengths - first.kernel_size[0]) // first.stride[0] + 1
+        mask = frame_mask(lengths, signals.shape[1]).long()
+        return self.model(signals, attention_mask=mask).last_hidden_state
+
+
+class MaskedGroupNorm(nn.Module):
+    """Group norm with a group for each channel, over an utterance's own frames.
+
+    Arguments
+    ---------
+    original : torch.nn.GroupNorm
+        Its weights.
+
+    Attributes
+    ----------
+    valid : torch.Tensor
+        Shape (batch,): frames of the batch that comes next.
+    """
+
+    def __init__(self, original: nn.GroupNorm):
+        super().__init__()
+        self.weight, self.bias, self.eps = original.weight, original.bias, original.eps
+        self.valid: Tensor | None = None
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Shape (batch, channel, frame) in and out."""
+        mask = frame_mask(self.valid, frames.shape[2]).unsqueeze(1).to(frames.dtype)
+        count = self.valid[:, None, None].to(frames.dtype)
+        centred = frames - (frames * mask).sum(2, keepdim=True) / count
+        variance = (centred * mask).square().sum(2, keepdim=True) / count
+        scale = self.weight[:, None] * (variance + self.eps).rsqrt()
+        return centred * scale + self.bias[:, None]
+
+
+class ExportedConvolution(GatedConvolution):
+    """Style pooling's convolution as one operation; the class of a module is set to it."""
+
+    def _convolve(self, hidden: Tensor) -> Tensor:
+        return self.convolution(hidden.transpose(1, 2)).transpose(1, 2)
+
+
+def refuse_unknown(model: nn.Module) -> None:
+    """Refuse what cannot be exported.
+
+    Raises
+    ------
+    ValueError
+        Saying what can.
+    """
+    if not isinstance(model, ReleasedModel):
+        raise ValueError(
+            f"Only models that `emosphere release` wrote can be exported; found a "
+            f"{type(model).__name__}."
+        )
+    config = model.encoder.model.config
+    if config.model_type not in MASKED_FAMILIES or not model.encoder.backbone.masked:
+        reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
+        raise ValueError(
+            f"Models of the families {', '.join(MASKED_FAMILIES)} can be exported to ONNX; found "
+            f"{config.model_type}{reason}, whose frames depend on padding or on operations that "
+            f"ONNX lacks. Use it with torch: emosphere predict."
+        )
+
+
+def _rebuilt(encoder) -> nn.Module:
+    """transformers' own model with an encoder's weights, without the package's fast modules."""
+    from transformers import AutoModel
+
+    own = encoder.model
+    config = copy.deepcopy(own.config)
+    config._attn_implementation = "eager"  # as plain products, which every runtime fuses itself
+    with torch.random.fork_rng(devices=[]):
+        plain = AutoModel.from_config(config, dtype=torch.float32)
+    # With a number of layers chosen those above are gone: they come back, to be gone again in
+    # HiddenStates, which tells the last of all layers from the last that is left.
+    above = plain.encoder.layers[len(own.encoder.layers) :]
+    del plain.encoder.layers[len(own.encoder.layers) :]
+    plain.load_state_dict(own.state_dict())
+    plain.encoder.layers.extend(above)
+    return plain

@@ -1,0 +1,1 @@
+"""Published checkpoints of other projects, loaded through the same interface."""

@@ -1,0 +1,1 @@
+"""A training run: command line, hyperparameters, corpora, folds and the order of the steps."""

@@ -1,0 +1,325 @@
+"""The order of a run: prepare, build, train, test, report. Readable from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from functools import partial
+from pathlib import Path
+
+import speechbrain as sb
+import torch
+from ruamel.yaml.comments import CommentedMap
+
+from data_prep.manifest import Summary, read_rows, summary_lines
+from emosphere_sb import distributed
+from emosphere_sb.data import dataset as data
+from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
+from emosphere_sb.recipe.folds import run_folds
+from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build, scalars
+from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.protocol import demo_cap, protocol_facts
+from emosphere_sb.recipe.workspace import (
+    claim_folder,
+    occupied,
+    prepare_corpus,
+    run_folder,
+    training_statistics,
+)
+from emosphere_sb.results.metrics_json import (
+    machine,
+    memory,
+    predictions_digests,
+    report_sets,
+    write_metrics,
+)
+from emosphere_sb.results.predictions import predictions_table
+from emosphere_sb.results.provenance import commit, recipe_command
+from emosphere_sb.results.scores import figures
+from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.training.brain import EmoSphereBrain
+from emosphere_sb.training.checkpoints import Checkpointer
+from emosphere_sb.training.feature_extraction import read_features, refuse_changing
+from emosphere_sb.training.loggers import LogState, make_loggers
+from emosphere_sb.training.trained_weights import TrainedWeights
+
+logger = logging.getLogger(__name__)
+
+SCHEDULES = ("constant", "linear", "cosine")
+
+
+def run(arguments: list[str], *, corpus: str) -> dict:
+    """Run a recipe: prepare, train, test on every test set, report.
+
+    Arguments
+    ---------
+    arguments : list of str
+        ``[HPARAMS.yaml, --row=NAME, --key=value, …]``, see ``emosphere_sb.recipe.main``.
+    corpus : str
+        One of ``emosphere_sb.recipe.corpora.CORPORA``.
+
+    Returns
+    -------
+    dict
+        What stands in ``metrics.json``.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the command line, the hyperparameters, or the data do not allow a run, before training.
+    """
+    command = recipe_command(corpus, arguments)
+    return run_tree(*read_command(arguments, corpus=corpus), corpus=corpus, command=command)
+
+
+def run_tree(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
+    """``run`` on a merged tree of hyperparameters and SpeechBrain's run options.
+
+    ``command`` is what the run's results will say that made them.
+    """
+    check_device(options)
+    distributed.start(options)
+    if not distributed.is_main():
+        logging.getLogger().setLevel(logging.ERROR)  # the main process warns for all
+    if options.get("debug"):
+        tree["row"] += "+debug"  # its files must not be taken for those of a whole run
+    if tree["fold"] == ALL_FOLDS:
+        return run_folds(tree, options, corpus=corpus, run=partial(run_one, command=command))
+    return run_one(tree, options, corpus=corpus, command=command)
+
+
+def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
+    """One run, on one fold where the corpus has several."""
+    started = time.time()
+    settings = {**scalars(tree), "command": command}
+    with distributed.one_per_node() as first:
+        settings["skip_prep"] |= not first
+        summary = prepare_corpus(settings, corpus)
+        other = other_corpus(settings, summary)  # before training: it may be what cannot be read
+        hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
+    folder = run_folder(settings, summary)
+    with occupied(folder):
+        if distributed.is_main():
+            claim_folder(tree, settings, summary)
+        distributed.refuse_unshared(folder / SAVED)
+        sb.create_experiment_directory(str(folder), save_env_desc=False)
+        for line in summary_lines(summary):
+            logger.info("%s", line)
+        rows = read_sets(summary, settings)
+        sets = make_datasets(rows, summary, hparams)
+        brain = make_brain(hparams, options, sets, folder)
+        with brain.stop.listening():
+            fit(brain, hparams, sets, summary)
+            tables = predict(brain, hparams, sets, rows, summary)
+            foreign = None
+            if other is not None:
+                sets = make_datasets(other.rows, other.summary, hparams)
+                foreign = predict(brain, hparams, sets, other.rows, other.summary)
+        metrics = None
+        if distributed.is_main():
+            metrics = report(brain, folder, settings, options, summary, rows, tables, started)
+            if other is not None:
+                metrics |= report_other(folder, other, summary, metrics, foreign)
+        return distributed.from_main(metrics)
+
+
+def report(brain, folder, settings, options, summary, rows, tables, started) -> dict:
+    """Write predictions and ``metrics.json``."""
+    results = report_sets(folder, tables)
+    beside = {"cap": demo_cap(summary, rows)}
+    if settings["acoustic_baseline"]:
+        beside["acoustic_baseline"] = acoustic_baseline(summary)
+    protocol = {**protocol_facts(summary, settings, brain, rows), "run_options": options}
+    if brain.missing.reasons:
+        protocol["left_out"] = brain.missing.reasons
+    cost = {
+        "training_seconds": round(brain.seconds, 1),
+        "process_seconds": round(time.time() - started, 1),
+        "processes": distributed.processes(),
+        **memory(),
+        "machine": machine(),
+        "folder": str(folder),
+        "command": settings["command"],
+        "commit": commit(),
+        "predictions": predictions_digests(folder, tables),
+    }
+    return write_metrics(folder / "metrics.json", results, protocol, cost, beside)
+
+
+def report_other(folder: Path, other, summary: Summary, metrics: dict, tables: dict) -> dict:
+    """Write predictions of another corpus and ``metrics_on_<corpus>.json``; its figures by set."""
+    foreign = report_sets(folder, tables)
+    about = {"trained_on": summary.corpus, "tested_on": other.facts()}
+    protocol = {**metrics["protocol"], **about, "scale": other.summary.scale.to_dict()}
+    cost = {**metrics["run"], "predictions": predictions_digests(folder, tables)}
+    write_metrics(metrics_file(folder, other.name), foreign, protocol, cost, {})
+    return foreign
+
+
+def check_device(options: dict) -> None:
+    """Refuse a device that this machine does not have, before anything is made."""
+    try:
+        torch.empty(0, device=options.get("device"))
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device={options['device']} cannot be used: {reason}") from error
+
+
+def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
+    """Manifest rows of every set."""
+    root = summary.data_root
+    rows = {name: read_rows(path, data_root=root) for name, path in summary.sets.items()}
+    if settings["shuffle_labels"]:
+        deal_out_labels(rows["train"], settings["seed"])
+    return rows
+
+
+def deal_out_labels(rows: dict[str, dict], seed: int) -> None:
+    """Give every training utterance the labels of another one, in place."""
+    labels = [{key: row[key] for key in (*DIMENSIONS, "emotion")} for row in rows.values()]
+    random.Random(seed).shuffle(labels)
+    for row, other in zip(rows.values(), labels, strict=True):
+        row.update(other)
+    logger.warning("shuffle_labels: the training labels were dealt out anew. Expect a CCC of 0.")
+
+
+def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data.SpeechDataset]:
+    """A dataset for every set; only training takes random crops."""
+    make = partial(
+        data.SpeechDataset,
+        scale=summary.scale,
+        task=hparams["task"],
+        max_seconds=hparams["max_seconds"],
+        seed=hparams["seed"],
+    )
+    return {
+        name: make(part, crop=hparams["crop"] if name == "train" else "first")
+        for name, part in rows.items()
+    }
+
+
+def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSphereBrain:
+    """The Brain with everything that it needs to save and to restore."""
+    modules = {name: part for name, part in hparams["modules"].items() if part is not None}
+    if hparams["task"].size > 0 and "auxiliary_head" not in modules:
+        raise ValueError(
+            f"A {type(hparams['task']).__name__} needs an auxiliary_head; found null. To train "
+            f"without an auxiliary task take --row=no_regions."
+        )
+    if hparams["feature_cache"]:
+        refuse_changing(hparams["encoder"], hparams)
+    checkpointer = Checkpointer(
+        str(folder / "save"),
+        recoverables={
+            "model": TrainedWeights(torch.nn.ModuleDict(modules), hparams["backbone"]),
+            "counter": hparams["epoch_counter"],
+        },
+    )
+    steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
+    hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
+    hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
+    checkpointer.add_recoverable("loggers", LogState(hparams["loggers"]))
+    hparams["set_sizes"] = {name: len(part) for name, part in sets.items()}
+    share = -(-hparams["batch_size"] // distributed.processes())
+    sizes = {
+        "train": min(hparams["micro_batch"], share),
+        "valid": hparams["eval_batch"],
+    }
+    hparams["longest_batches"] = (
+        [partial(data.longest_batch, sets[name], size) for name, size in sizes.items()]
+        if hparams["dry_run"]
+        else None
+    )
+    if hparams["precision"] == "fp16" and not torch.cuda.is_available():
+        logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
+        hparams["precision"] = "fp32"
+    return EmoSphereBrain(modules, hparams["opt_class"], hparams, options, checkpointer)
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: int):
+    """Learning-rate schedule over optimiser steps, with warm-up (transformers' own)."""
+    from transformers import get_scheduler
+
+    if settings["schedule_name"] not in SCHEDULES:
+        raise ValueError(
+            f"schedule_name must be one of {', '.join(SCHEDULES)}; found "
+            f"{settings['schedule_name']!r}."
+        )
+    name = settings["schedule_name"].replace("constant", "constant_with_warmup")
+    return get_scheduler(name, optimizer, settings["warmup_steps"], steps)
+
+
+def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
+    """Class weights and waveform statistics from the training set, then the epochs."""
+    train_set = sets["train"]
+    hparams["task"].set_targets(train_set.targets())
+    if hparams["normaliser"].mode == "corpus":
+        if advice := getattr(hparams["encoder"].backbone, "advice", ""):
+            logger.warning("%s", advice)
+        with distributed.one_per_node():
+            statistics = training_statistics(summary)
+        hparams["normaliser"].set_statistics(*statistics)
+    if hparams["feature_cache"]:
+        root = Path(hparams["results_folder"]) / summary.corpus / "features"
+        with distributed.one_per_node():
+            read_features(brain, hparams, sets, root)
+    sampler = PooledBatchSampler(
+        train_set.durations,
+        hparams["batch_size"],
+        seed=hparams["seed"],
+        pool=hparams["sort_pool"],
+        process=distributed.rank(),
+        processes=distributed.processes(),
+    )
+    workers = {"num_workers": hparams["num_workers"], "pin_memory": brain.device_type == "cuda"}
+    loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
+    brain.train_sampler = EpochSetter(sampler, train_set, brain)
+    valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
+    brain.fit(hparams["epoch_counter"], loader, valid)
+    if distributed.from_main(brain.checkpointer.find_checkpoint()) is None:
+        raise ValueError(
+            f"{brain.checkpointer.checkpoints_dir} must hold a checkpoint to test; found none. "
+            f"Train first, without --test_only."
+        )
+
+
+class EpochSetter:
+    """Tells the sampler and the dataset's random crops which epoch it is, and where it goes on."""
+
+    def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset, brain):
+        self.sampler, self.dataset, self.brain = sampler, dataset, brain
+
+    def set_epoch(self, epoch: int) -> None:
+        """SpeechBrain calls this before each epoch."""
+        self.sampler.set_epoch(epoch, done=self.brain.step)
+        self.dataset.epoch.fill_(epoch)
+
+
+def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> dict:
+    """Predictions of the best checkpoint on every set but the training set: a table by set."""
+    task = hparams["task"]
+    tables = {}
+    for name in (name for name in rows if name != "train"):
+        loader = data.eval_loader(
+            sets[name], batch_size=hparams["eval_batch"], num_workers=hparams["num_workers"]
+        )
+        vad, probabilities = brain.predict(loader)
+        tables[name] = predictions_table(
+            rows[name], vad, scale=summary.scale, regions=task.regions,
+            probabilities=probabilities, classes=task.names, head=task.kind,
+        )  # fmt: skip
+    return tables
+
+
+def acoustic_baseline(summary: Summary) -> dict[str, dict]:
+    """Figures of ridge regression on five acoustic features, on the same sets."""
+    from emosphere_sb.results.acoustic_baseline import evaluate_baseline
+
+    labelled = {
+        name: read_rows(summary.sets[name], data_root=summary.data_root)
+        for name in summary.labelled
+    }
+    tables = evaluate_baseline(labelled)
+    return {name: figures(table) for name, table in tables.items() if name != "train"}

@@ -1,0 +1,1 @@
+"""Released models: package a trained model, verify it, load it."""

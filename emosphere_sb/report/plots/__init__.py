@@ -1,0 +1,1 @@
+"""Figures of reports and tables, drawn with matplotlib."""

@@ -1,0 +1,84 @@
+"""Training curves from a run's log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, nothing, styled
+from emosphere_sb.results.number_format import figure_text
+
+LOSSES = {
+    "train loss": ("total", "#333333"),
+    "train vad_loss": ("VAD (1 - CCC, summed)", "#56B4E9"),
+    "train auxiliary_loss": ("auxiliary", "#CC79A7"),
+}
+WEIGHT = "train weight"
+WEIGHT_COLOUR = "#E69F00"
+
+
+@styled
+def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
+    """Losses, CCC of the development set, and the weight of the auxiliary loss over the epochs.
+
+    Arguments
+    ---------
+    log : mapping of str to sequence of float
+        As ``training_log.read_log`` gives it.
+    best : int, optional
+        The epoch whose checkpoint was tested: a line marks it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels above each other with one axis of epochs; two where no epoch had an auxiliary
+        loss.
+    """
+    weighted = WEIGHT in log
+    heights = [3, 3, 1.4] if weighted else [3, 3]
+    figure = Figure(figsize=(8.6, sum(heights) + 0.8), layout="constrained")
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    epochs = np.asarray(log["epoch"], dtype=float)
+    lines = {name: entry for name, entry in LOSSES.items() if name in log}
+    _curves(panels[0], epochs, log, lines)
+    panels[0].set(title="Training losses", ylabel="loss")
+    development = {
+        f"valid {name}": (TITLES[name], colour)
+        for name, colour in COLOURS.items()
+        if f"valid {name}" in log
+    }
+    _curves(panels[1], epochs, log, development)
+    panels[1].set(title="Development set", ylabel="CCC")
+    if weighted:
+        _curves(panels[2], epochs, log, {WEIGHT: ("", WEIGHT_COLOUR)})
+        panels[2].set(title="Weight of the auxiliary loss", ylabel="weight")
+        panels[2].set_ylim(bottom=0, top=1.1 * max(1e-3, float(np.nanmax(log[WEIGHT]))))
+    if best is not None:
+        _mark(panels, log, best)
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _curves(axes: Axes, epochs: np.ndarray, log: Mapping, lines: Mapping) -> None:
+    """Several columns in one panel, each with its name at the side."""
+    axes.grid(axis="y")
+    for name, (label, colour) in lines.items():
+        style = {"linewidth": 2.2 if label in ("total", "Mean") else 1.5, "color": colour}
+        axes.plot(epochs, log[name], marker="o", markersize=3.5, label=label, **style)
+    if not lines:
+        nothing(axes, "not in the log")
+    elif any(label for label, _ in lines.values()):
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _mark(panels: Sequence[Axes], log: Mapping, best: int) -> None:
+    for axes in panels:
+        axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
+    scores = dict(zip(log["epoch"], log.get("valid mean_ccc", []), strict=False))
+    score = f", mean CCC {figure_text(scores[best])}" if best in scores else ""
+    panels[1].set_title(f"Development set (tested: epoch {best}{score})")

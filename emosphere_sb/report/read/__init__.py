@@ -1,0 +1,1 @@
+"""Read what a report evaluates: runs, prediction files, file lists, training logs."""

@@ -1,0 +1,1 @@
+"""Scores with bootstrap intervals, paired comparisons, subgroups and calibration."""

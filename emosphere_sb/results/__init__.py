@@ -1,0 +1,1 @@
+"""The files a run writes: predictions, scores, ``metrics.json`` and provenance."""

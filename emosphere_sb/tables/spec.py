@@ -1,0 +1,251 @@
+"""``hparams/tables.yaml``: what a table consists of, refusing what it does not understand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosphere_sb.recipe.arguments import HPARAMS
+from emosphere_sb.recipe.corpora import corpus_name
+from emosphere_sb.recipe.hparams import read_tree, unknown
+from emosphere_sb.tables.columns import COLUMNS, Column
+
+FILE = HPARAMS / "tables.yaml"
+
+TABLE_KEYS = (
+    "caption", "row", "seeds", "groups", "columns", "labels", "reference", "rows",
+)  # fmt: skip
+GROUP_KEYS = ("corpus", "tested_on", "set", "elsewhere", "folds", "options")
+ROW_KEYS = ("label", "row", "options", "corpus", "published")
+OWN_KEYS = ("seed", "fold", "row", "data_folder", "results_folder", "output_folder",
+            "test_corpus", "test_data_folder")  # fmt: skip
+"""Keys of emosphere.yaml that a table sets itself."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A block of columns: a corpus that is tested on, and the set that is read."""
+
+    tested_on: str
+    corpus: str | None
+    set: str
+    elsewhere: str
+    folds: int
+    options: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """What stands above the block."""
+        pooled = f", {self.folds} folds pooled" if self.folds > 1 else ""
+        name = self.set if self.elsewhere == self.set or self.corpus else "test"
+        return f"{self.tested_on} {name}{pooled}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line: its labels, and what it changes."""
+
+    name: str
+    labels: tuple[str, ...]
+    row: str
+    options: Mapping[str, str]
+    corpus: str | None
+    published: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of ``tables.yaml``: see there."""
+
+    name: str
+    caption: str
+    row: str
+    seeds: tuple[int, ...]
+    groups: tuple[Group, ...]
+    columns: tuple[Column, ...]
+    labels: tuple[str, ...]
+    reference: str | None
+    rows: tuple[Row, ...]
+
+    def pairs(self) -> Iterator[tuple[Row, Group]]:
+        """Every row with every block."""
+        return ((row, group) for row in self.rows for group in self.groups)
+
+    def corpora(self) -> list[str]:
+        """Names of all corpora that are read."""
+        names = [name for row, group in self.pairs() for name in (trained_on(row, group),)]
+        return list(dict.fromkeys([*names, *(group.tested_on for group in self.groups)]))
+
+
+def trained_on(row: Row, group: Group) -> str:
+    """The corpus on which a cell is trained."""
+    return row.corpus or group.corpus or group.tested_on
+
+
+def table_names(file: Path = FILE) -> list[str]:
+    """The tables that there are."""
+    return list(read_tree(file))
+
+
+def read_table(name: str, file: Path = FILE) -> Table:
+    """Read one table.
+
+    Arguments
+    ---------
+    name : str
+        Its key in the file.
+    file : path
+        ``tables.yaml``, or one of one's own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table, or it does not say what a table must, naming the place.
+    """
+    tree = read_tree(file)
+    if name not in tree:
+        raise ValueError(unknown("table", name, tree))
+    spec = tree[name]
+    place = f"{Path(file).name}, {name}"
+    _known(spec, TABLE_KEYS, place)
+    for key in ("caption", "seeds", "groups", "columns", "labels", "rows"):
+        if not spec.get(key):
+            raise ValueError(f"{place}: {key} must be given; found {spec.get(key)!r}.")
+    for key in ("seeds", "groups", "columns", "labels"):
+        _list(spec[key], f"{place}: {key}")
+    _mapping(spec["rows"], f"{place}, rows")
+    labels = tuple(map(str, spec["labels"]))
+    columns = tuple(_column(column, place) for column in spec["columns"])
+    groups = tuple(_group(item, place) for item in spec["groups"])
+    rows = tuple(
+        _row(str(key), item or {}, labels, len(columns), place)
+        for key, item in spec["rows"].items()
+    )
+    reference = None if spec.get("reference") is None else str(spec["reference"])
+    names = [row.name for row in rows]
+    if reference is not None and reference not in names:
+        raise ValueError(f"{place}: reference: {unknown('row', reference, names)}")
+    if any(row.published for row in rows) and len(groups) > 1:
+        raise ValueError(f"{place}: published figures belong to one group; found {len(groups)}.")
+    return Table(
+        name, str(spec["caption"]), str(spec.get("row") or ""), read_seeds(spec["seeds"], place),
+        groups, columns, labels, reference, rows,
+    )  # fmt: skip
+
+
+def read_seeds(values: Sequence, place: str) -> tuple[int, ...]:
+    """Seeds: whole numbers from 0, each once.
+
+    Example
+    -------
+    >>> read_seeds(["1", 2], "--seeds")
+    (1, 2)
+    """
+    texts = [str(value).strip() for value in values]
+    if not texts or not all(text.isdigit() for text in texts):
+        raise ValueError(f"{place}: seeds must be whole numbers from 0; found {', '.join(texts)}.")
+    seeds = tuple(int(text) for text in texts)
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"{place}: each seed must stand once; found {', '.join(texts)}.")
+    return seeds
+
+
+def read_options(options: Mapping[str, Any] | None, place: str) -> dict[str, str]:
+    """Overrides as text, as they would stand on a command line."""
+    if options is not None:
+        _mapping(options, f"{place}, options")
+    for key in options or {}:
+        if key in OWN_KEYS:
+            raise ValueError(
+                f"{place}: {key} is set by the table itself; leave it out "
+                f"(seeds: --seeds, rows: --row, folders: --data_folder and --results_folder)."
+            )
+    return {key: _text(value) for key, value in (options or {}).items()}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value)
+
+
+def _column(name: str, place: str) -> Column:
+    if str(name) not in COLUMNS:
+        raise ValueError(f"{place}: {unknown('column', str(name), COLUMNS)}")
+    return COLUMNS[name]
+
+
+def _group(spec: Mapping, place: str) -> Group:
+    _known(spec, GROUP_KEYS, f"{place}, groups")
+    if ("corpus" in spec) == ("tested_on" in spec) or "set" not in spec:
+        raise ValueError(
+            f"{place}: each group must have a set, and either corpus or tested_on; found "
+            f"{', '.join(spec) or 'nothing'}."
+        )
+    folds = spec.get("folds", 1)
+    if not isinstance(folds, int) or isinstance(folds, bool) or folds < 1:
+        raise ValueError(f"{place}: folds must be a whole number from 1; found {folds!r}.")
+    tested = _corpus(spec.get("corpus", spec.get("tested_on")), f"{place}, groups")
+    return Group(
+        tested, tested if "corpus" in spec else None, str(spec["set"]),
+        str(spec.get("elsewhere", spec["set"])), folds, read_options(spec.get("options"), place),
+    )  # fmt: skip
+
+
+def _row(name: str, spec: Mapping, labels: Sequence[str], columns: int, place: str) -> Row:
+    place = f"{place}, rows, {name}"
+    _known(spec, ROW_KEYS, place)
+    texts = tuple(map(str, _list(spec.get("label", [name]), f"{place}: label")))
+    if len(texts) != len(labels):
+        raise ValueError(
+            f"{place}: label must have one text for each of {', '.join(labels)}; found "
+            f"{', '.join(texts)}."
+        )
+    published = _figures(spec.get("published", []), f"{place}: published")
+    if len(published) > columns:
+        raise ValueError(
+            f"{place}: published must have at most one figure for each of {columns} columns; "
+            f"found {len(published)}."
+        )
+    corpus = spec.get("corpus")
+    if corpus is not None:
+        corpus = _corpus(corpus, place)
+    options = read_options(spec.get("options"), place)
+    return Row(name, texts, str(spec.get("row") or ""), options, corpus, published)
+
+
+def _known(spec: Any, allowed: Sequence[str], place: str) -> None:
+    _mapping(spec, place)
+    for key in spec:
+        if key not in allowed:
+            raise ValueError(f"{place}: {unknown('key', str(key), allowed)}")
+
+
+def _mapping(value: Any, place: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{place}: must map keys to values; found {value!r}.")
+
+
+def _list(value: Any, place: str) -> Sequence:
+    """A text would be taken apart into its letters."""
+    if not isinstance(value, list):
+        raise ValueError(f"{place} must be a list such as [a, b]; found {value!r}.")
+    return value
+
+
+def _figures(values: Any, place: str) -> tuple[float, ...]:
+    for value in _list(values, place):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{place} must hold numbers; found {value!r}.")
+    return tuple(map(float, values))
+
+
+def _corpus(name: Any, place: str) -> str:
+    try:
+        return corpus_name(str(name))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error

@@ -1,0 +1,1 @@
+"""Train a model: the Brain, its optimiser step, checkpoints and loggers."""

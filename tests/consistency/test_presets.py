@@ -1,0 +1,348 @@
+"""Every row builds and takes a step; what the published row and the paper's tables set."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from speechbrain.core import Stage
+
+from emosphere_sb.data.dataset import Batch, CollateStep
+from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.hparams import build, differences, merge, read_rows, scalars
+from emosphere_sb.recipe.run import make_datasets, make_schedule
+from emosphere_sb.recipe.workspace import prepare_corpus
+from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.training.brain import EmoSphereBrain
+
+FILE = HPARAMS / "emosphere.yaml"
+ROWS = list(read_rows(FILE))
+WHOLE_MODELS = ("published", "demo", "learn")  # they set the sizes that smoke makes small
+SMALL = [f"{row}+smoke" if row in WHOLE_MODELS else f"smoke+{row}" for row in ROWS]
+TINY = {"backbone": "wavlm_smoke.json", "precision": "fp32"}  # published but for the backbone
+
+
+def merged(rows, **overrides):
+    return merge(Arguments(FILE, rows.split("+"), {k: str(v) for k, v in overrides.items()}))
+
+
+def make_brain(rows, **overrides):
+    hparams = build(merged(rows, **{"precision": "fp32", **overrides}))
+    hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)
+    hparams["loggers"], hparams["longest_batch"] = [], None
+    modules = {name: part for name, part in hparams["modules"].items() if part is not None}
+    brain = EmoSphereBrain(modules, hparams["opt_class"], hparams, {"device": "cpu"})
+    brain.init_optimizers()
+    brain.on_stage_start(Stage.TRAIN, 1)
+    brain.nonfinite_count = 0
+    brain.modules.train()
+    return brain
+
+
+def make_step(task, sizes=(3, 2)):
+    chance = torch.Generator().manual_seed(1)
+    batches = []
+    for size in sizes:
+        lengths = torch.arange(size).flip(0) * 700 + 1500
+        signals = torch.randn(size, int(lengths.max()), generator=chance)
+        signals[torch.arange(signals.shape[1]) >= lengths.unsqueeze(1)] = 0.0
+        vad = torch.rand(size, 3, generator=chance) * 2 - 1
+        target = torch.tensor([task.target(point.double(), "happy") for point in vad])
+        batches.append(Batch([f"{size}-{n}" for n in range(size)], signals, lengths, vad, target))
+    return batches
+
+
+def parameters(module):
+    return torch.cat([p.detach().flatten().clone() for p in module.parameters()])
+
+
+# --- every row -------------------------------------------------------------------------------
+
+
+def test_there_are_rows():
+    assert len(ROWS) > 15
+    assert {"published", "demo", "smoke", "challenge_baseline"} <= set(ROWS)
+
+
+@pytest.mark.parametrize("rows", SMALL)
+def test_row_builds_and_takes_one_optimiser_step(rows):
+    brain = make_brain(rows)
+    task, modules = brain.hparams.task, brain.modules
+    step = make_step(task)
+    task.set_targets(torch.cat([batch.target for batch in step]))
+    brain.schedule = None  # warm-up would begin with a learning rate of 0
+    for group in brain.optimizer.param_groups:
+        group["lr"] = 1e-3
+    trained = ("encoder", "pooling", "vad_head") + (("auxiliary_head",) if task.size else ())
+    trained = [name for name in trained if list(modules[name].parameters())]
+    before = {name: parameters(modules[name]) for name in trained}
+    assert torch.isfinite(brain.fit_batch(step))
+    assert brain.optimizer_step == 1
+    for name in trained:
+        after = parameters(modules[name])
+        assert after.isfinite().all()
+        assert not torch.equal(after, before[name]), name
+    assert ("auxiliary_head" in modules) is (task.size > 0)
+
+
+@pytest.mark.parametrize("rows", SMALL)
+def test_row_builds_what_it_says(rows):
+    """The small row must still be that row: smoke in the wrong place would undo it."""
+    row = (
+        next(name for name in rows.split("+") if name != "smoke")
+        if rows != "smoke+smoke"
+        else "smoke"
+    )
+    own, tree = read_rows(FILE)[row], merged(rows)
+    kept = set(own) - (set(read_rows(FILE)["smoke"]) if row in WHOLE_MODELS else set())
+    alone = merged(row)
+    assert not kept & set(differences(tree, alone))
+
+
+# --- published -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published():
+    return merged("published")
+
+
+@pytest.fixture(scope="module")
+def published_brain():
+    return make_brain("published", **TINY)
+
+
+def test_file_without_a_row_has_the_published_pooling(published):
+    assert "pooling" not in differences(published, merge(Arguments(FILE)))
+
+
+def test_published_numbers(published):
+    facts = scalars(published)
+    expected = {
+        "backbone": "microsoft/wavlm-large", "freeze": "feature_encoder", "spec_augment": True,
+        "layerdrop": None, "normalisation": "corpus", "max_seconds": 12.0, "crop": "first",
+        "head_width": 1024, "head_dropout": 0.5, "batch_size": 64, "micro_batch": 16,
+        "ccc_window": "micro", "sort_pool": 0, "number_of_epochs": 20, "lr": 1e-5, "seed": 7,
+        "patience": 0, "warmup_steps": 0, "schedule_name": "constant", "precision": "fp16",
+        "max_grad_norm": float("inf"), "partition": "paper", "partition_per_class": 300,
+    }  # fmt: skip
+    assert {key: facts[key] for key in expected} == expected
+
+
+def test_published_pooling(published_brain):
+    pooling = published_brain.modules.pooling
+    assert pooling.output_size == 1024
+    assert pooling.attention.heads == 2
+    assert pooling.attention.scale == 1 / 32
+    assert [block.convolution.kernel_size for block in pooling.temporal] == [(5,), (5,)]
+    dropouts = [m.p for m in pooling.modules() if isinstance(m, torch.nn.Dropout)]
+    assert set(dropouts) == {0.1}
+
+
+def test_published_heads(published_brain):
+    for head, size in (("vad_head", 3), ("auxiliary_head", 8)):
+        module = published_brain.modules[head]
+        linear = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+        assert [(m.in_features, m.out_features) for m in linear] == [(1024, 1024), (1024, size)]
+        assert [m.p for m in module.modules() if isinstance(m, torch.nn.Dropout)] == [0.5, 0.5]
+
+
+def test_published_optimiser(published_brain):
+    optimizer = published_brain.optimizer
+    assert type(optimizer) is torch.optim.AdamW
+    plain = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]).defaults
+    for group in optimizer.param_groups:
+        assert group["lr"] == 1e-5
+        assert (group["weight_decay"], group["betas"]) == (plain["weight_decay"], plain["betas"])
+
+
+def test_published_backbone_is_trained_but_for_its_convolutions(published_brain):
+    model = published_brain.modules.encoder.model
+    assert not any(p.requires_grad for p in model.feature_extractor.parameters())
+    assert all(p.requires_grad for p in model.encoder.parameters())
+
+
+def test_published_weights_per_epoch():
+    weighting = make_brain("published+smoke").hparams.weighting
+    weights = []
+    for epoch in range(1, 21):
+        weighting.set_epoch(epoch)
+        weights.append(weighting.weight if weighting.active else None)
+    assert weights[:5] == pytest.approx([1, 0.802, 0.604, 0.406, 0.208], abs=1e-12)
+    assert weights[5:] == [None] * 15
+
+
+# Raw labels (V, A, D) on 1..7, with their octants by the sign rule (neutral counts as +).
+COUNTED = [
+    *[(5.0, 5.0, 5.0)] * 3, (4.0, 4.0, 4.0), (4.0, 6.0, 4.5),  # I: five
+    (3.0, 2.0, 1.0), (3.9, 3.9, 3.9),  # VII: two
+    (2.0, 5.0, 4.0),  # IV: one
+]  # fmt: skip
+
+
+def manifest_rows(labels, **facts):
+    known = {"wav": "", "duration": 30.0, "emotion": "happy", **facts}
+    return {
+        f"u{n}": {**known, **dict(zip(DIMENSIONS, map(str, vad), strict=True))}
+        for n, vad in enumerate(labels)
+    }
+
+
+def test_published_class_weights_of_a_counted_training_set():
+    """N / (K n_k) with N = 8, K = 8: 1/5, 1/2 and 1; an empty class has 0."""
+    hparams = build(merged("published+smoke"))
+    rows = {"train": manifest_rows(COUNTED)}
+    sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
+    hparams["task"].set_targets(sets["train"].targets())
+    expected = [1 / 5, 0, 0, 1, 0, 0, 1 / 2, 0]
+    assert hparams["task"].weights.tolist() == pytest.approx(expected, abs=1e-7)
+
+
+def test_published_cut_holds_in_evaluation_too():
+    hparams = build(merged("published+smoke"))
+    rows = {name: manifest_rows(COUNTED[:1]) for name in ("train", "valid", "test")}
+    sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
+    assert [(part.durations, part.crop) for part in sets.values()] == [([12.0], "first")] * 3
+
+
+def test_published_batch_is_four_micro_batches(published):
+    item = {"id": "a", "signal": torch.zeros(8), "vad": torch.zeros(3), "target": 0}
+    batches = CollateStep(published["micro_batch"])([item] * published["batch_size"])
+    assert [len(batch.ids) for batch in batches] == [16, 16, 16, 16]
+
+
+@pytest.fixture
+def all_classes(smoke_corpus, tmp_path):
+    """The smoke corpus with every class in its Development set, and its labels."""
+    path = smoke_corpus / "Labels" / "labels_consensus.csv"
+    labels = pd.read_csv(path, dtype=str)
+    rows = labels.index[labels["Split_Set"] == "Development"]
+    labels.loc[rows, "EmoClass"] = [LETTERS[n % len(LETTERS)] for n in range(len(rows))]
+    (tmp_path / "Labels").mkdir()
+    (tmp_path / "Audios").symlink_to(smoke_corpus / "Audios")
+    labels.to_csv(tmp_path / "Labels" / path.name, index=False)
+    return tmp_path, labels.loc[rows]
+
+
+LETTERS = "ASHUFDCNOX"  # O and X: other, no agreement
+
+
+def test_published_division_and_classes(all_classes, tmp_path):
+    folder, development = all_classes
+    facts = {"data_folder": folder, "results_folder": tmp_path / "r", "release": "synthetic"}
+    summary = prepare_corpus(scalars(merged("published+smoke", **facts)), "MSP-Podcast")
+    sets = {name: pd.read_csv(path, dtype=str) for name, path in summary.sets.items()}
+    for name in ("train", "valid", "test"):
+        assert len(sets[name])
+        assert not {"other", "no_agreement"} & set(sets[name]["emotion"]), name
+    counts = Counter(sets["valid"]["emotion"])
+    assert len(counts) == 8
+    assert set(counts.values()) == {1}  # smoke: 1 of each in place of 300
+    kept = development[~development["EmoClass"].isin(["O", "X"])]["FileName"]
+    divided = [*sets["valid"]["ID"], *sets["test"]["ID"]]
+    assert sorted(divided) == sorted(kept.str.removesuffix(".wav"))
+
+
+# --- the paper's tables ----------------------------------------------------------------------
+
+CHANGES = {
+    "keep_no_agreement": {"drop_train"},
+    "attentive_statistics": {"pooling"},
+    "no_regions": {"task", "auxiliary_head"},
+    "constant_weight": {"weighting"},
+    "categorical": {"task"},
+    "unweighted": {"task"},
+    "regions_45": {"task"},
+    "regions_60": {"task"},
+    "regions_90": set(),
+}
+
+
+@pytest.mark.parametrize("row", CHANGES)
+def test_row_of_a_table_changes_exactly_what_the_table_says(published, row):
+    assert set(differences(merged(f"published+{row}"), published)) == {"row"} | CHANGES[row]
+
+
+def built(row, **overrides):
+    return build(merged(f"smoke+{row}", **overrides))
+
+
+def test_table_1_keeps_no_agreement_in_training_only():
+    tree = merged("published+keep_no_agreement")
+    assert list(tree["drop_train"]) == ["other"]
+    assert list(tree["drop_valid"]) == list(tree["drop_test"]) == ["no_agreement", "other"]
+
+
+def test_table_1_attentive_statistics():
+    hparams = built("attentive_statistics")
+    assert type(hparams["pooling"]).__name__ == "AttentiveStatsPooling"
+    assert hparams["pooling"].output_size == 2 * hparams["encoder"].output_size
+
+
+def test_table_1_no_auxiliary_loss():
+    hparams = built("no_regions")
+    assert hparams["task"].size == 0
+    assert hparams["auxiliary_head"] is None
+
+
+def test_table_2_constant_weight_to_the_end():
+    weighting = built("constant_weight")["weighting"]
+    weighting.set_epoch(20)
+    assert (weighting.active, weighting.weight) == (True, 1.0)
+
+
+def test_table_2_categorical_emotion_has_the_eight_classes():
+    task = built("categorical")["task"]
+    assert (task.kind, task.size) == ("emotion", 8)
+    assert task.target(torch.zeros(3), "neutral") == task.names.index("neutral")
+    assert task.target(torch.zeros(3), "no_agreement") == -1
+
+
+def test_table_2_unweighted():
+    task = built("unweighted")["task"]
+    task.set_targets(torch.tensor([0, 0, 0, 1]))
+    assert task.weights.tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("row", "size"), [("regions_45", 32), ("regions_60", 18), ("regions_90", 8)]
+)
+def test_table_3_number_of_regions(row, size):
+    hparams = built(row)
+    assert hparams["task"].size == len(hparams["task"].regions.names) == size
+    assert list(hparams["auxiliary_head"].parameters())[-1].shape == (size,)
+    assert hparams["task"].concentration is None
+
+
+# --- ours ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("row", "size"), [("regions_30", 72), ("regions_180", 2)])
+def test_our_numbers_of_regions(row, size):
+    assert built(row)["task"].size == size
+
+
+def test_soft_regions_are_octants_with_a_concentration():
+    task = built("soft_regions")["task"]
+    assert (task.size, task.concentration) == (8, 4.0)
+
+
+def test_keep_floor():
+    weighting = built("keep_floor")["weighting"]
+    weighting.set_epoch(6)
+    assert (weighting.active, weighting.weight) == (True, 0.01)
+
+
+def test_uncertainty_has_a_learning_rate_of_its_own_and_no_decay():
+    brain = make_brain("smoke+uncertainty")
+    group = next(g for g in brain.optimizer.param_groups if len(g["params"]) == 1)
+    assert group["params"][0] is brain.modules.weighting.log_variances
+    assert (group["lr"], group["weight_decay"]) == (brain.hparams.lr_weighting, 0.0)
+
+
+def test_challenge_baseline():
+    tree, hparams = merged("challenge_baseline"), built("challenge_baseline")
+    assert (tree["batch_size"], tree["micro_batch"], tree["ccc_window"]) == (32, 8, "micro")
+    assert hparams["task"].size == 0
+    assert type(hparams["pooling"]).__name__ == "AttentiveStatsPooling"

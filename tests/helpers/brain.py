@@ -1,0 +1,65 @@
+"""What tests of the optimiser step share: a small Brain, random utterances, comparisons."""
+
+import torch
+from speechbrain.core import Stage
+
+from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.hparams import build, merge
+from emosphere_sb.recipe.run import make_schedule
+from emosphere_sb.training.brain import EmoSphereBrain
+
+
+def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> EmoSphereBrain:
+    """A Brain at the start of epoch 1, with the row smoke's small random WavLM."""
+    texts = {key: str(value) for key, value in overrides.items()}
+    hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
+    hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)
+    hparams["loggers"], hparams["longest_batches"] = [], None
+    modules = {name: part for name, part in hparams["modules"].items() if part is not None}
+    opt_class = opt_class or hparams["opt_class"]
+    brain = EmoSphereBrain(modules, opt_class, hparams, options or {"device": "cpu"})
+    brain.init_optimizers()
+    brain.on_stage_start(Stage.TRAIN, 1)
+    brain.nonfinite_count = 0
+    brain.modules.train()
+    return brain
+
+
+def no_dropout(brain) -> None:
+    """Nothing random in the forward pass."""
+    for module in brain.modules.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    brain.modules.encoder.backbone.spec_augment = False
+
+
+def utterances(lengths, seed=0) -> list[dict]:
+    """Items as a dataset gives them, with random audio, labels and classes."""
+    chance = torch.Generator().manual_seed(seed)
+    return [
+        {
+            "id": f"u{seed}-{number}",
+            "signal": torch.randn(length, generator=chance),
+            "vad": torch.rand(3, generator=chance) * 2 - 1,
+            "target": int(torch.randint(-1, 8, (1,), generator=chance)),
+        }
+        for number, length in enumerate(lengths)
+    ]
+
+
+def gradients(brain) -> dict[str, torch.Tensor]:
+    """A copy of every gradient that there is."""
+    return {n: p.grad.clone() for n, p in brain.modules.named_parameters() if p.grad is not None}
+
+
+def largest_error(found: dict, expected: dict) -> float:
+    """Largest difference of two states, relative to the largest number among the expected ones."""
+    assert found.keys() == expected.keys()
+    difference = torch.cat([(found[name] - expected[name]).flatten() for name in expected])
+    scale = torch.cat([value.flatten() for value in expected.values()]).abs().max()
+    return float(difference.abs().max() / scale)
+
+
+def assert_close(found: dict, expected: dict, tolerance: float = 1e-5) -> None:
+    """Same names, and values that differ by less than a share of the largest."""
+    assert largest_error(found, expected) <= tolerance

@@ -1,0 +1,118 @@
+"""Finished runs and released models on a disk, with random weights and without training."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, WaveformNormaliser
+from emosphere_sb.recipe.hparams import build, dump
+from emosphere_sb.recipe.main import read_command
+from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
+from emosphere_sb.release.write import write_released
+from emosphere_sb.scale import Scale
+from emosphere_sb.sphere.regions import SphericalRegions
+from emosphere_sb.training.checkpoints import Checkpointer
+from emosphere_sb.training.trained_weights import TrainedWeights
+from tests.helpers.run_folders import set_of, write_run
+
+ROOT = Path(__file__).resolve().parents[2]
+ONES = {"train": 60, "valid": 40, "test1": 60, "test3": 5}
+WORDS = {"happy": [0.5, 0.25, 0.0], "sad": [-0.5, -0.5, -0.25], "angry": [-0.5, 0.75, 0.5]}
+
+
+def tiny_model(seed=0, *, head=True, **options):
+    """A model on a small WavLM, its weights drawn from a seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = SSLEncoder("hparams/backbones/wavlm_smoke.json", freeze="all", **options)
+        model = ReleasedModel(
+            WaveformNormaliser("corpus"), encoder, StylePooling(16, 8), VADHead(8, 8, 0.1),
+            EmotionHead(8, 8, 8, 0.1) if head else None,
+        )  # fmt: skip
+    model.normaliser.set_statistics(0.01, 0.2)
+    return evaluation_mode(model)
+
+
+def tiny_about(*, head=True, **changes):
+    """What is known of it."""
+    names = SphericalRegions(90).names
+    facts = {
+        "name": "tiny", "scale": Scale(1, 7), "max_seconds": 2.0, "words": WORDS,
+        "head": "region" if head else "none", "classes": tuple(names) if head else (),
+        "licence": "None.", "synthetic": True,
+    }  # fmt: skip
+    return About(**(facts | changes))
+
+
+def write_tiny(folder, seed=0, *, head=True, layers="last", **about):
+    """A released folder of it; returns the model."""
+    folder.mkdir(parents=True)
+    model = tiny_model(seed, head=head, layers=layers)
+    described = {
+        "normaliser": {"mode": "corpus"},
+        "encoder": {"layers": layers},
+        "pooling": {"class": "StylePooling", "arguments": [16, 8]},
+        "vad_head": {"class": "VADHead", "arguments": [8, 8, 0.1]},
+        "class_head": {"class": "EmotionHead", "arguments": [8, 8, 8, 0.1]} if head else None,
+    }
+    write_released(folder, model, tiny_about(head=head, **about), described, "# tiny\n")
+    return model
+
+
+def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=None):
+    """A finished run that was never trained.
+
+    Arguments
+    ---------
+    folder : Path
+        To be made.
+    *words : str
+        Options of the recipe beyond row smoke.
+    change : callable, optional
+        Given what the hyperparameters build and the epoch, before that epoch's checkpoint.
+    epochs : sequence of int
+        Of the checkpoints; the first one scores best.
+    protocol : mapping, optional
+        To change in what metrics.json says.
+    yaml : callable, optional
+        Changes the text of hyperparams.yaml.
+
+    Returns
+    -------
+    dict
+        What the hyperparameters build, with the weights of the last epoch.
+    """
+    rows = "+".join(["smoke", *(word for word in words if not word.startswith("--"))])
+    options = [word for word in words if word.startswith("--")]
+    command = [str(ROOT / "hparams/emosphere.yaml"), f"--row={rows}", *options]
+    tree, _ = read_command(command, corpus="MSP-Podcast")
+    text = dump(tree) if yaml is None else yaml(dump(tree))
+    facts = {
+        "synthetic": True, "release": "synthetic", "row": rows, "utterances": ONES,
+        "backbone": tree["backbone"], "best_epoch": epochs[0], "emotions": {},
+        "partition": "official", "seed": 7, "normalisation": "corpus", **(protocol or {}),
+    }  # fmt: skip
+    write_run(folder, {"valid": set_of(40), "test1": set_of()}, yaml=text, **facts)
+    built = build(tree)
+    modules = {name: part for name, part in built["modules"].items() if part is not None}
+    weights = TrainedWeights(nn.ModuleDict(modules), built["backbone"])
+    saver = Checkpointer(str(folder / "save"), recoverables={"model": weights})
+    built["normaliser"].set_statistics(0.01, 0.1)
+    for number, epoch in enumerate(epochs):
+        if change is not None:
+            change(built, epoch)
+        saver.save_checkpoint({"epoch": epoch, "mean_ccc": 0.5 - 0.1 * number, "head": {}})
+    return built
+
+
+@torch.inference_mode()
+def reference(built, signals, lengths, *, head=True):
+    """VAD, embedding and class scores as the recipe's parts give them, one by one."""
+    for part in built["modules"].values():
+        if part is not None:
+            part.eval()
+    frames, valid = built["encoder"](built["normaliser"](signals, lengths), lengths)
+    embedding = built["pooling"](frames, valid)
+    scores = built["auxiliary_head"](embedding) if head else None
+    return built["vad_head"](embedding), embedding, scores

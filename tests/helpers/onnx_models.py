@@ -1,0 +1,59 @@
+"""Small models of several families, released, whose graphs are quickly exported."""
+
+import json
+
+import torch
+
+from emosphere_sb import lobes
+from emosphere_sb.release.model import ReleasedModel, evaluation_mode
+from emosphere_sb.release.write import write_released
+from tests.helpers.models import tiny_about
+
+# Three convolutions: each makes the number of frames a longer expression, and export slower.
+SHORT = {"conv_dim": [16] * 3, "conv_kernel": [10, 8, 4], "conv_stride": [5, 4, 4]}
+FIELD = 10 + 7 * 5 + 3 * 20
+"""Samples that the first frame of these sees."""
+
+
+def settings_of(waveform_settings, family, norm="layer", **changes):
+    """A configuration with layer norm before or group norm behind."""
+    stable = {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer"}
+    return waveform_settings(family, **SHORT, **stable, **changes)
+
+
+def model_of(
+    settings, path, *, pooling="StylePooling", layers="last", mode="corpus", head=True, seed=0
+):
+    """A model with random weights, and its parts as plain data."""
+    path.write_text(json.dumps(settings))
+    arguments = {"StylePooling": [32, 16]}.get(pooling, [32])
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = lobes.SSLEncoder(str(path), freeze="all", spec_augment=False, layers=layers)
+        pooled = getattr(lobes, pooling)(*arguments)
+        size = pooled.output_size
+        model = ReleasedModel(
+            lobes.WaveformNormaliser(mode), encoder, pooled, lobes.VADHead(size, 24),
+            lobes.EmotionHead(size, 8, 24) if head else None,
+        )  # fmt: skip
+        for parameter in model.parameters():  # norms and biases are not 1 and 0 in trained models
+            parameter.data.add_(0.05 * torch.randn_like(parameter))
+    if mode == "corpus":
+        model.normaliser.set_statistics(0.01, 0.2)
+    described = {
+        "normaliser": {"mode": mode},
+        "encoder": {"layers": layers},
+        "pooling": {"class": pooling, "arguments": arguments},
+        "vad_head": {"class": "VADHead", "arguments": [size, 24]},
+        "class_head": {"class": "EmotionHead", "arguments": [size, 8, 24]} if head else None,
+    }
+    return evaluation_mode(model), described
+
+
+def write_model(folder, settings, *, head=True, **options):
+    """A released folder of it; returns the model."""
+    folder.mkdir(parents=True)
+    path = folder.with_suffix(".json")
+    model, described = model_of(settings, path, head=head, **options)
+    write_released(folder, model, tiny_about(head=head), described, "# A card\n")
+    return model

@@ -1,0 +1,100 @@
+"""What tests of whole runs share: how one is started, ended from outside, and compared."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from emosphere_sb.training.checkpoints import BROKEN, DELETED, PARTIAL
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = "hparams/emosphere.yaml"
+
+
+class Runs:
+    """Runs of the recipe for MSP-Podcast with row smoke and the same options, in several ways."""
+
+    def __init__(self, corpus: Path, results: Path, *options: str):
+        self.results, self.number = results, 0
+        self.words = [
+            FILE, "--row=smoke", "--noprogressbar", "--release=synthetic", "--device=cpu",
+            f"--data_folder={corpus}", f"--results_folder={results}", *options,
+        ]  # fmt: skip
+
+    def here(self, folder: Path, *options: str) -> dict:
+        """Run in this process."""
+        from emosphere_sb.recipe.run import run
+
+        return run([*self.words, f"--output_folder={folder}", *options], corpus="MSP-Podcast")
+
+    def paused(self, folder: Path, moment: str, number: int, *options: str):
+        """Begin a run that waits at a moment, see ``tests/helpers/kill_points.py``: its process and sign."""
+        self.number += 1
+        sign = self.results / f"sign{self.number}"
+        script = [sys.executable, "tests/helpers/kill_points.py", moment, str(number), str(sign)]
+        words = [*script, *self.words, f"--output_folder={folder}", *options]
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            words, cwd=ROOT, env=environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return process, sign
+
+    def killed(self, folder: Path, moment: str, number: int, *options: str, delay: float = 0):
+        """Begin a run and kill it at a moment, or some seconds later."""
+        process, sign = self.paused(folder, moment, number, *options)
+        wait_for(process, sign)
+        time.sleep(delay)
+        process.kill()
+        output, _ = process.communicate()
+        assert process.returncode == -signal.SIGKILL, output
+
+
+def wait_for(process: subprocess.Popen, sign: Path) -> None:
+    """Wait until a process has said that it is where it should be."""
+    while not sign.exists():
+        time.sleep(0.02)
+        assert process.poll() is None, f"It ended before: {process.communicate()[0]}"
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The folders of a run's checkpoints, the oldest first."""
+    return sorted((folder / "save").glob("CKPT*"))
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The weights in a checkpoint."""
+    return torch.load(checkpoint / "model.ckpt", weights_only=True)["weights"]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    """The newest checkpoints of two runs hold the same, bit for bit."""
+    ours, theirs = (weights(checkpoints(folder)[-1]) for folder in (one, other))
+    assert ours.keys() == theirs.keys() and len(ours) > 50
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def metrics_of(folder: Path) -> dict:
+    """``metrics.json`` without what a run cost."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    del metrics["run"]
+    return metrics
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    """Two runs left the same behind, and nothing half: weights, log, predictions, figures."""
+    assert_same_weights(one, other)
+    assert metrics_of(one) == metrics_of(other)
+    names = ["train_log.txt", *(f"predictions/{n}.csv" for n in ("valid", "test1", "test2"))]
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    for folder in (one, other):
+        save = [path.name for path in (folder / "save").iterdir()]
+        assert not [n for n in save if n.startswith((PARTIAL, DELETED, BROKEN))]
+        assert not list(folder.rglob("*.partial"))

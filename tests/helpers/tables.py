@@ -1,0 +1,122 @@
+"""Tables, rows and cells that stand in no file: what tests of tables share."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emosphere_sb.recipe.hparams import SAVED, dump
+from emosphere_sb.recipe.workspace import DATA
+from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.results.predictions import PREDICTED
+from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.tables.cells import Cell
+from emosphere_sb.tables.collect import collect
+from emosphere_sb.tables.spec import Group, Row, Table
+from emosphere_sb.tables.status import FINISHED, NOT_BEGUN, State
+
+SCALE = Scale(1, 7)
+
+
+def make_table(**changes):
+    facts = {
+        "name": "t", "caption": "T", "row": "", "seeds": (1,), "groups": (), "columns": (),
+        "labels": ("model",), "reference": None, "rows": (),
+    }  # fmt: skip
+    return Table(**{**facts, **changes})
+
+
+def make_row(name="r", row="", options=None, corpus=None, published=()):
+    return Row(name, (name,), row, options or {}, corpus, published)
+
+
+def make_group(corpus="MSP-Podcast", name="test1", *, tested_on=None, elsewhere=None, folds=1, **o):
+    return Group(tested_on or corpus, corpus, name, elsewhere or name, folds, o)
+
+
+def cell(cells, line=None, block=None, **changes):
+    """The one cell of a row in a block; changes go to the table."""
+    table = make_table(**changes)
+    (found,) = cells.of(table, line or make_row(), block or make_group()).values()
+    return found
+
+
+def predictions(noise=0.5, *, seed=0, first=0, number=40):
+    """Predictions whose truth is the same for every noise and seed, from 12 speakers."""
+    ids = range(first, first + number)
+    truth = np.array([np.random.default_rng(900 + i).uniform(1.5, 6.5, 3) for i in ids])
+    guess = truth + np.random.default_rng(seed).normal(0, noise, truth.shape)
+    table = pd.DataFrame({"ID": [f"u{i:03d}" for i in ids]})
+    table["speaker"] = [f"s{i % 12}" for i in ids]
+    table[list(DIMENSIONS)] = truth
+    table[list(PREDICTED)] = guess
+    table["region"] = np.where(truth[:, 0] >= 4, "I", "II")
+    table["region_point"] = np.where(guess[:, 0] >= 4, "I", "II")
+    return table
+
+
+def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
+    """Leave behind what a run of a cell leaves, with these predictions."""
+    folder, name = cell.folder, cell.set
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SAVED).write_text(dump(cells.tree(cell)), encoding="utf-8")
+    (folder / DATA).write_text(json.dumps(data or {}))
+    results = report_sets(folder, {name: table})
+    digests = predictions_digests(folder, {name: table})
+    if cell.metrics.is_file():  # of another set
+        digests = json.loads(cell.metrics.read_text())["run"]["predictions"] | digests
+    protocol, facts = about(synthetic=synthetic, head=head, predictions=digests, **run)
+    write_metrics(cell.metrics, results, protocol, facts, {})
+
+
+def about(*, synthetic=False, head=None, **run):
+    """What stands in a run's file of figures beside them: protocol and cost."""
+    protocol = {
+        "scale": SCALE.to_dict(), "synthetic": synthetic, "auxiliary_head": head,
+        "versions": {"torch": "2"},
+    }  # fmt: skip
+    return protocol, {
+        "commit": "c0ffee", "command": "python recipe", "machine": "a box", "process_seconds": 3.5,
+        **run,
+    }  # fmt: skip
+
+
+class NoCells:
+    """Cells that no settings stand behind: each is a run of its own."""
+
+    def of(self, table, row, group):
+        """As ``Cells.of``."""
+        folder = Path("runs", group.tested_on, row.name)
+        return {
+            (seed, fold): Cell(
+                group.tested_on, row.row, (f"--seed={seed}",), seed, fold, group.set,
+                folder / f"{seed}-{fold}", None,
+            )
+            for seed in table.seeds
+            for fold in range(1, group.folds + 1)
+        }  # fmt: skip
+
+
+def done(table, **options) -> State:
+    """Of a finished run with these predictions."""
+    protocol, run = about(**options)
+    return State(FINISHED, "", {"protocol": protocol, "run": run}, table)
+
+
+def gathered(fill, table, marks=None, **options):
+    """A collected table; ``fill(cell, row)`` gives a state, ``marks`` are by (row, seed, fold)."""
+    states, marked = {}, {}
+    for row, group in table.pairs():
+        for (seed, fold), cell in NoCells().of(table, row, group).items():
+            reason = (marks or {}).get((row.name, seed, fold))
+            states[cell] = State(NOT_BEGUN) if reason else fill(cell, row)
+            marked |= {cell: reason} if reason else {}
+    return collect(table, NoCells(), states, marked, **{"resamples": 99, **options})
+
+
+def ccc(table, name) -> float:
+    """Lin's coefficient with population variances, written out."""
+    x, y = table[name].to_numpy(), table[f"{name}_predicted"].to_numpy()
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    return float(2 * covariance / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))

@@ -1,0 +1,97 @@
+"""The command line of the page: options, refusals, and a help that imports nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+from emosphere_sb.cli import main
+from emosphere_sb.commands import demo
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom emosphere_sb.cli import main\n"
+        "try:\n    main(['demo', '--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print([m for m in ('torch', 'gradio', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--max_seconds" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "emosphere demo needs a model"),
+        (["model", "--share"], "ssh -L 7860:127.0.0.1:7860"),
+        (["model", "--share", "--port=80"], "ssh -L 80:127.0.0.1:80"),
+        (["model", "--port=0"], "--port must be between 1 and 65535; found 0"),
+        (["model", "--port=70000"], "found 70000"),
+        (["model", "--max_seconds=0"], "--max_seconds must be a finite number above 0"),
+        (["model", "--max_megabytes=inf"], "--max_megabytes must be a finite number above 0"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_status_2(words, message, capsys):
+    assert main(["demo", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["m", "--max_sec=3"], ["m", "--port=x"], ["a", "b"]])
+def test_unknown_options_end_with_status_2(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["demo", *words])
+    assert end.value.code == 2
+    assert "usage: emosphere demo" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_model(tmp_path, capsys):
+    pytest.importorskip("gradio")
+    assert main(["demo", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_options_reach_the_page(monkeypatch):
+    pytest.importorskip("gradio")
+    from emosphere_sb.demo_page import server
+    from emosphere_sb.demo_page.limits import Limits
+    from emosphere_sb.inference.interface import EmoSphere
+
+    asked = {}
+    monkeypatch.setattr(
+        EmoSphere, "from_pretrained", lambda name, device=None: f"{name} on {device}"
+    )
+    monkeypatch.setattr(server, "serve", lambda *args, **named: asked.update(a=args, n=named))
+    words = ["m", "--port=8000", "--host=::1", "--max_seconds=9", "--device=cpu"]
+    assert demo.run(words) == 0
+    assert asked == {
+        "a": ("m on cpu", Limits(9.0, 50.0)),
+        "n": {"host": "::1", "port": 8000},
+    }
+
+
+def test_an_open_address_is_warned_of_and_a_closed_one_is_not(monkeypatch, caplog):
+    pytest.importorskip("gradio")
+    from emosphere_sb.demo_page import server
+    from emosphere_sb.inference.interface import EmoSphere
+
+    monkeypatch.setattr(EmoSphere, "from_pretrained", lambda name, device=None: name)
+    monkeypatch.setattr(server, "serve", lambda *args, **named: None)
+    demo.run(["m"])
+    assert "WARNING" not in caplog.text
+    demo.run(["m", "--host=0.0.0.0"])
+    assert "WARNING: this page listens on 0.0.0.0" in caplog.text
+
+
+def test_without_gradio_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["demo", "model"]) == 2
+    assert "pip install 'emosphere-sb[page]'" in capsys.readouterr().err
+
+
+def test_a_host_that_is_none_is_said_at_once():
+    from emosphere_sb.demo_page.limits import Limits
+    from emosphere_sb.demo_page.server import _listen
+
+    with pytest.raises(OSError, match=r"There is no address '999\.1\.1\.1'"):
+        _listen(None, Limits(), "999.1.1.1", None)  # before the page is asked for anything

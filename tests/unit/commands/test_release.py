@@ -1,0 +1,47 @@
+"""``emosphere release``: what it prints, and its exit status."""
+
+import subprocess
+import sys
+
+import pytest
+
+from emosphere_sb.cli import main
+from emosphere_sb.release.load import load_released
+from tests.helpers.models import untrained_run
+
+
+def test_writes_and_says_what_was_written(tmp_path, capsys):
+    untrained_run(tmp_path / "run")
+    assert main(["release", str(tmp_path / "run"), str(tmp_path / "out"), "--name=Mine"]) == 0
+    text = capsys.readouterr().out
+    assert f"Mine: {tmp_path / 'out'}" in text and text.startswith("SYNTHETIC SPEECH")
+    assert "Licence: Trained on synthetic speech alone" in text
+    assert load_released(tmp_path / "out")[1].name == "Mine"
+
+
+@pytest.mark.parametrize("place", ["none", "file"])
+def test_fault_is_one_line(tmp_path, capsys, place):
+    (tmp_path / "file").write_text("x")
+    assert main(["release", str(tmp_path / place), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "must be the folder of a finished run" in error
+
+
+@pytest.mark.parametrize("words", [[], ["a"], ["a", "b", "c"], ["a", "b", "--nam=x"]])
+def test_wrong_words_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["release", *words])
+    assert error.value.code == 2
+    assert "usage: emosphere release" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom emosphere_sb.cli import main\n"
+        "try:\n    main(['release', '--help'])\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "print({'torch', 'pandas', 'transformers', 'speechbrain'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "set()"
+    assert "appears whole or not at all" in run.stdout

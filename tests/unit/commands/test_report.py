@@ -1,0 +1,238 @@
+"""``emosphere report``: what it reads, writes and prints."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from emosphere_sb.commands import report
+from emosphere_sb.report.ensemble import average
+from emosphere_sb.report.read.runs import read_run
+from emosphere_sb.report.stats import calibration
+from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
+from emosphere_sb.results.scores import figures
+from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.run_folders import SEVEN, set_of, write_run
+
+FAST = ["--resamples=199", "--no_plots"]
+
+
+def bare(*arguments, **options):
+    """Predictions that know of speakers only: each slicing is a plot, which takes its time."""
+    return set_of(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two seeds of a row."""
+    for seed in (1, 2):
+        tables = {
+            "valid": bare(40, seed=seed + 20), "test1": bare(seed=seed),
+            "test3": bare(5, labelled=False),
+        }  # fmt: skip
+        write_run(tmp_path / "row" / str(seed), tables, seed=seed)
+    return tmp_path / "row"
+
+
+def report_in(folder):
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def test_report_of_a_run_lies_in_its_folder_and_is_printed(folder, capsys):
+    assert report.run([str(folder / "1"), *FAST]) == 0
+    facts = report_in(folder / "1" / "report")
+    expected = figures(read_predictions(folder / "1" / "predictions" / "test1.csv"))
+    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == expected["mean_ccc"]
+    low, high = facts["sets"]["test1"]["intervals"]["mean_ccc"]
+    assert low < expected["mean_ccc"] < high
+    text = capsys.readouterr().out
+    assert f"{expected['valence']['ccc']:.3f}"[1:] in text
+    assert "test1: 60 utterances; 95% intervals over 12 speakers" in text
+    assert {path.name for path in (folder / "1" / "report").iterdir()} == {
+        "report.json", "report.html",
+    }  # fmt: skip
+    page = (folder / "1" / "report" / "report.html").read_text(encoding="utf-8")
+    assert f"{expected['mean_ccc']:.3f}"[1:] in page
+
+
+def test_plots_are_written_as_png_and_pdf(folder):
+    report.run([str(folder / "1"), "--set=test1", "--resamples=199"])
+    plots = {path.name for path in (folder / "1" / "report" / "plots").iterdir()}
+    assert {"test1_predicted_against_true.png", "test1_predicted_against_true.pdf"} <= plots
+    assert not any(name.startswith("valid") for name in plots)
+    assert len(plots) % 2 == 0
+
+
+def test_folder_of_runs_gives_one_report_of_their_mean(folder):
+    report.run([str(folder), *FAST, "--set=test1"])
+    facts = report_in(folder / "report")
+    assert facts["sets"]["test1"]["runs"] == 2
+    report.run([str(folder), *FAST, "--set=test1"])  # the report's folder is no run
+    assert report_in(folder / "report") == facts
+
+
+def test_several_sources_need_a_folder(folder, tmp_path):
+    sources = [str(folder / "1"), str(folder / "2")]
+    with pytest.raises(ValueError, match="2 sources needs a folder"):
+        report.run([*sources, *FAST])
+    report.run([*sources, *FAST, "--set=test1", f"--out={tmp_path / 'here'}"])
+    assert report_in(tmp_path / "here")["sets"]["test1"]["runs"] == 2
+
+
+def test_only_the_sets_that_are_named(folder, capsys):
+    report.run([str(folder / "1"), *FAST, "--set=test1"])
+    assert list(report_in(folder / "1" / "report")["sets"]) == ["test1"]
+    assert "valid:" not in capsys.readouterr().out
+
+
+def test_comparison_is_written_and_printed(folder, tmp_path, capsys):
+    other = write_run(tmp_path / "other", {"test1": bare(seed=5, noise=0.9)})
+    report.run([str(folder), *FAST, "--compare", str(other)])
+    found = report_in(folder / "report")["comparison"]["test1"]
+    assert found["seeds"] == [2, 1]
+    assert found["mean_ccc"]["p"] == 1 / 200  # far apart: no resample comes near
+    assert "difference in CCC" in capsys.readouterr().out
+
+
+def test_correction_is_written_and_printed_beside(folder, capsys):
+    report.run([str(folder), *FAST, "--correct=affine"])
+    maps = json.loads((folder / "report" / "correction.json").read_text())
+    assert list(maps) == ["1", "2"]
+    assert maps["1"]["valence"]["slope"] > 0
+    assert "corrected" in report_in(folder / "report")["sets"]["test1"]["calibration"]
+    text = capsys.readouterr().out
+    assert "CCC, affine" in text
+
+
+def test_correction_learned_on_a_file(folder, tmp_path):
+    write_predictions(set_of(50, seed=8), tmp_path / "dev.csv")
+    words = [
+        str(folder / "1"),
+        *FAST,
+        "--set=test1",
+        "--correct=isotonic",
+        f"--fit={tmp_path / 'dev.csv'}",
+    ]
+    report.run(words)
+    maps = json.loads((folder / "1" / "report" / "correction.json").read_text())
+    expected = calibration.Correction.fit("isotonic", set_of(50, seed=8)).to_dict()
+    assert maps == {"1": expected}
+
+
+def test_average_becomes_a_run_with_a_report(folder, tmp_path):
+    out = tmp_path / "mean"
+    report.run([str(folder), *FAST, "--set=test1", "--average", f"--out={out}"])
+    run = read_run(out)
+    tables = [read_predictions(folder / seed / "predictions" / "test1.csv") for seed in "12"]
+    expected = figures(average(tables, scale=SEVEN, regions=run.regions))
+    facts = report_in(out / "report")
+    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
+    assert facts["title"] == "MSP-Podcast, 1.11, demo, average of 2 runs"
+    assert facts["protocol"]["members"] == [str(folder / "1"), str(folder / "2")]
+    report.run([str(out), *FAST, "--set=test1"])  # as any run
+    assert report_in(out / "report") == facts
+
+
+def test_average_needs_a_place_outside_its_members(folder):
+    with pytest.raises(ValueError, match="--out=FOLDER"):
+        report.run([str(folder), *FAST, "--average"])
+    with pytest.raises(ValueError, match="must not lie among the runs"):
+        report.run([str(folder), *FAST, "--average", f"--out={folder / 'mean'}"])
+    assert not (folder / "mean").exists()
+
+
+def test_csv_of_others_with_labels(tmp_path, capsys):
+    ours = bare(60)
+    labels = pd.DataFrame({"FileName": ours["ID"] + ".wav", "SpkrID": ours["speaker"]})
+    theirs = pd.DataFrame({"clip": ours["ID"]})
+    columns = {"EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
+    for theirs_name, name in columns.items():
+        labels[theirs_name] = ours[name]
+        theirs[f"out_{name}"] = (ours[f"{name}_predicted"] - 1) / 6  # 1 to 7 becomes 0 to 1
+    labels.loc[len(labels)] = ["more.wav", "x", 1.0, 1.0, 1.0]
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    theirs.to_csv(tmp_path / "theirs.csv", index=False, sep=";")
+    mapping = ", ".join(f"{n}_predicted=out_{n}" for n in columns.values())
+    words = [
+        str(tmp_path / "theirs.csv"), f"--labels={tmp_path / 'labels.csv'}", "--label_low=1",
+        "--label_high=7", "--predicted_low=0", "--predicted_high=1", *FAST,
+        f"--columns=ID=clip, {mapping}",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"1 \(more\.wav\) in labels\.csv only"):
+        report.run(words)
+    report.run([*words, "--only_common"])
+    facts = report_in(tmp_path / "theirs_report")["sets"]["theirs"]
+    assert facts["figures"]["mean_ccc"] == pytest.approx(figures(ours)["mean_ccc"], abs=1e-9)
+    assert facts["intervals"]["unit"] == "speakers"
+    assert "1 (more.wav) in labels.csv only" in capsys.readouterr().out
+
+
+def test_seed_and_resamples_reach_the_bootstrap(folder):
+    report.run([str(folder / "1"), "--no_plots", "--set=test1", "--resamples=299", "--seed=5"])
+    found = report_in(folder / "1" / "report")["sets"]["test1"]["intervals"]
+    assert (found["resamples"], found["seed"]) == (299, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--label_low=1"], "say --label_low and --label_high"),
+        (["--predicted_high=1"], "say --predicted_low and --predicted_high"),
+        (["--columns=valence"], "'ours=theirs, …'.*found 'valence'"),
+        (["--columns=ID=a, ID=b"], "each of ours once.*found 'ID=b'"),
+        (["--reversed_dimensions=arousal"], "needs --label_low"),
+        (["--set=test3"], "one of valid, test1; found test3"),
+        (["--average", "--out=x"], "two runs or more; found 1"),
+    ],
+)
+def test_command_line_at_fault(folder, words, message):
+    with pytest.raises(ValueError, match=message):
+        report.run([str(folder / "1"), *FAST, *words])
+
+
+def test_unfinished_run_says_what_to_do(folder):
+    (folder / "2" / "metrics.json").unlink()
+    with pytest.raises(ValueError, match=r"is not finished.*Start the same command again"):
+        report.run([str(folder), *FAST])
+
+
+def test_kinds_on_the_command_line_are_those_that_there_are():
+    assert report.KINDS == calibration.KINDS
+
+
+def test_help_loads_neither_torch_nor_pandas():
+    code = (
+        "import sys; from emosphere_sb.commands.report import parser; parser().format_help();"
+        "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
+    """Mean of the figures of both; each file has a name of its own."""
+    for seed in (1, 2):
+        write_predictions(bare(seed=seed), tmp_path / f"seed{seed}.csv")
+    files = [str(tmp_path / f"seed{seed}.csv") for seed in (1, 2)]
+    assert report.run([*files, f"--out={tmp_path / 'out'}", *FAST]) == 0
+    (found,) = report_in(tmp_path / "out")["sets"].values()
+    expected = [figures(read_predictions(file))["mean_ccc"] for file in files]
+    assert found["figures"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
+
+
+def test_one_changed_set_leaves_the_others_the_run_s_own(folder):
+    """A poor model may say 0.2 for all; a changed file that does may be on another scale."""
+    poor = bare(40)
+    poor[list(PREDICTED)] = 0.2
+    run = write_run(folder.parent / "poor", {"valid": poor, "test1": bare()})
+    write_predictions(bare(seed=3), run / "predictions" / "test1.csv")
+    assert report.run([str(run), *FAST]) == 0
+    write_predictions(poor.assign(valence_predicted=0.3), run / "predictions" / "valid.csv")
+    with pytest.raises(ValueError, match="valid: valence_predicted must be on the corpus's scale"):
+        report.run([str(run), *FAST])
+
+
+def test_seed_below_0_is_refused(folder):
+    with pytest.raises(ValueError, match="--seed must be a whole number from 0; found -1"):
+        report.run([str(folder / "1"), "--seed=-1", *FAST])

@@ -1,0 +1,233 @@
+"""emosphere timeline: the table over time, what a plot keeps of it, the plot's axes."""
+
+import csv
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from emosphere_sb import cli
+from emosphere_sb.commands.timeline import summary_lines
+from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.output import traces as kept
+from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
+from emosphere_sb.inference.output.traces import Traces
+from emosphere_sb.inference.timeline import Summary
+from emosphere_sb.scale import Scale
+from tests.helpers.models import write_tiny
+
+RATE = 16000
+ABOUT = SimpleNamespace(name="tiny", scale=Scale(1, 7), region_step=90, centre_radius=0.0)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    write_tiny(folder)
+    return folder
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Three seconds of noise, three of silence, 1.5 of noise."""
+    path = tmp_path / "lange Aufnahme.wav"
+    noise = 0.1 * np.random.default_rng(0).standard_normal(round(4.5 * RATE))
+    parts = [noise[: 3 * RATE], np.zeros(3 * RATE), noise[3 * RATE :]]
+    soundfile.write(path, np.concatenate(parts), RATE)
+    return path
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def window(start, end, vad, region="I"):
+    return SimpleNamespace(start=start, end=end, vad=np.array(vad, dtype=float), region=region)
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def test_a_table_over_time(released, recording, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    command = ["timeline", str(released), str(recording), f"--out={out}", "--window=1.5"]
+    assert cli.main([*command, "--hop=1.5", "--skip_silence=25"]) == 0
+    rows = read_csv(out)
+    assert list(rows[0]) == [
+        "start", "end", "valence", "arousal", "dominance", "valence_on_scale",
+        "arousal_on_scale", "dominance_on_scale", "region", "kind", "warnings",
+    ]  # fmt: skip
+    assert [float(row["start"]) for row in rows] == [0, 1.5, 3, 4.5, 6]
+    assert [row["kind"] for row in rows] == ["speech", "speech", "silence", "silence", "speech"]
+    assert rows[2]["valence"] == rows[2]["region"] == rows[2]["arousal_on_scale"] == ""
+    model = EmoSphere.from_pretrained(released, device="cpu")
+    signal, _ = soundfile.read(recording, dtype="float32")
+    expected = [
+        model.predict(signal[round(start * RATE) : round((start + 1.5) * RATE)], RATE)
+        for start in (0, 1.5, 6)
+    ]
+    for row, one in zip([rows[0], rows[1], rows[4]], expected, strict=True):
+        assert float(row["valence"]) == pytest.approx(one.valence, abs=2e-5)
+        assert float(row["dominance_on_scale"]) == pytest.approx(one.on_scale[2], abs=6e-5)
+        assert row["region"] == one.region
+    said = capsys.readouterr().out
+    assert "0:08 in 5 windows, 2 of them silence" in said
+    mean = np.mean([one.arousal for one in expected])
+    assert f"arousal   {mean:>+7.2f}" in said
+
+
+def test_without_a_search_for_silence_nobody_says_what_is_speech(released, recording, tmp_path):
+    out = tmp_path / "out.jsonl"
+    assert cli.main(["timeline", str(released), str(recording), f"--out={out}", "--hop=2"]) == 0
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [(row["start"], row["end"]) for row in rows] == [(0, 4), (2, 6), (4, 7.5)]
+    assert {row["kind"] for row in rows} == {""}
+    assert all(math.isfinite(row["valence"]) for row in rows)
+
+
+def test_the_screen(released, recording, capsys):
+    command = ["timeline", str(released), str(recording), "--window=1.5", "--hop=1.5"]
+    assert cli.main([*command, "--skip_silence=25"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["start", "end", "valence", "arousal"]
+    assert lines[3].split() == ["3.00", "4.50", "(silence)"]
+
+
+def test_a_plot_is_written(released, recording, tmp_path):
+    plot = tmp_path / "plot.png"
+    assert cli.main(["timeline", str(released), str(recording), f"--plot={plot}"]) == 0
+    assert plot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    plot = tmp_path / "plot.pdf"
+    assert cli.main(["timeline", str(released), str(recording), f"--plot={plot}"]) == 0
+    assert plot.read_bytes()[:5] == b"%PDF-"
+
+
+def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
+    path, out = tmp_path / "cut.flac", tmp_path / "out.csv"
+    noise = 0.1 * np.random.default_rng(1).standard_normal(30 * RATE)
+    soundfile.write(path, noise, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
+    assert "cut.flac cannot be read beyond" in capsys.readouterr().err
+    assert len(read_csv(out)) >= 5
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (["--out=x.txt"], "--out must end with .csv or .jsonl"),
+        (["--plot=x.gif"], "--plot must end with .png or .pdf; found x.gif"),
+        (["--plot=no/such/x.png"], "no/such must be a folder"),
+        (["--hop=0"], "hop must lead forward"),
+        (["--window=0"], "window must be at least"),
+        (["--skip_silence=-3"], "skip_silence must be a number of dB above 0"),
+        (["--batch_size=0"], "batch_size must be at least 1"),
+        (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
+    ],
+)
+def test_options_that_are_refused(released, recording, capsys, options, reason):
+    assert cli.main(["timeline", str(released), str(recording), *options]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_said_before_a_model_is_loaded(tmp_path, capsys):
+    assert cli.main(["timeline", str(tmp_path / "no model"), str(tmp_path / "no.wav")]) == 2
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_a_summary_of_silence_alone():
+    lines = summary_lines(Summary(windows=3, silent=3, end=12.0), Scale(1, 7))
+    assert lines[0] == "0:12 in 3 windows, 3 of them silence"
+    assert lines[1].startswith("Nothing was predicted")
+
+
+# --- what a plot keeps --------------------------------------------------------------------------
+
+
+def test_windows_lie_at_their_middle():
+    traces = Traces(1.0)
+    for start in range(3):
+        traces.add(window(start, start + 4, [0.1 * start, 0, 0]))
+    assert traces.times.tolist() == [2.0, 3.0, 4.0]
+    assert traces.means[:, 0].tolist() == pytest.approx([0.0, 0.1, 0.2])
+    assert traces.duration == 6.0
+
+
+def test_memory_does_not_grow_and_means_stay(monkeypatch):
+    monkeypatch.setattr(kept, "MOST", 8)
+    traces = Traces(1.0)
+    values = np.random.default_rng(0).uniform(-1, 1, 100)
+    for start, value in enumerate(values):
+        traces.add(window(start, start + 4, [value, -value, 0], "I" if start % 16 else "II"))
+    assert len(traces.steps) == 7 and traces.width == 16.0  # 100 windows in steps of 16
+    groups = [values[first : first + 16] for first in range(0, 100, 16)]
+    assert traces.means[:, 0].tolist() == pytest.approx([group.mean() for group in groups])
+    low, high = traces.ranges
+    assert low[:, 0].tolist() == [group.min() for group in groups]
+    assert high[:, 1].tolist() == [-group.min() for group in groups]
+    assert traces.regions == ["I"] * 7
+    # The middle of 16 windows' middles: 2 + 7.5 for the first of them
+    assert traces.times.tolist() == pytest.approx([9.5 + 16 * k for k in range(7)])
+
+
+def test_silence_is_what_is_silent_for_half_of_a_step():
+    traces = Traces(1.0)
+    unknown = [math.nan] * 3
+    for start, vad in enumerate(([0.5] * 3, unknown, [0.25] * 3)):
+        traces.add(window(start, start + 1, vad))
+    assert traces.silence.tolist() == [False, True, False]
+    assert np.isnan(traces.means[1]).all()
+    # The mean over three windows leaves the silent one out, where it is not shown itself
+    assert traces.smoothed(2.0)[:, 0].tolist() == pytest.approx([0.5, math.nan, 0.25], nan_ok=True)
+    assert traces.smoothed(4.0)[[0, 2], 0].tolist() == pytest.approx([0.375, 0.375])
+
+
+# --- the plot -----------------------------------------------------------------------------------
+
+
+def drawn(traces):
+    return timeline_plot(traces, about=ABOUT, title="a $talk$", window=4.0)
+
+
+def test_the_plot_shows_the_three_dimensions_over_time():
+    traces = Traces(1.0)
+    for start in range(60):
+        vad = [0.5, -0.25, start / 60] if not 20 <= start < 30 else [math.nan] * 3
+        traces.add(window(start, start + 4, vad, "V" if start < 40 else "I"))
+    figure = drawn(traces)
+    panels = figure.axes[:4]
+    assert [axes.get_title(loc="left") for axes in panels[:3]] == [
+        "Valence", "Arousal", "Dominance",
+    ]  # fmt: skip
+    thick = max(panels[1].lines, key=lambda line: line.get_linewidth())
+    values = np.asarray(thick.get_ydata(), dtype=float)
+    assert np.nanmax(np.abs(values + 0.25)) < 1e-9
+    assert np.isnan(values[20:30]).all() and np.isfinite(values[:20]).all()
+    assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["V", "I"]
+    assert panels[3].get_xlim() == (0.0, 63.0)
+    assert any("grey: silence" in text.get_text() for text in figure.texts)
+
+
+def test_hours_are_written_as_hours():
+    traces = Traces(600.0)
+    for start in range(0, 9 * 3600, 600):
+        traces.add(window(start, start + 4, [0, 0, 0]))
+    axes = drawn(traces).axes[3]
+    assert axes.get_xlabel() == "time (h:mm)"
+    assert axes.xaxis.get_major_formatter()(5400, 0) == "1:30"
+    assert tick_text(9 * 3600, hours=True) == "9:00"
+    assert tick_text(75, hours=False) == "1:15"
+
+
+@pytest.mark.parametrize("vad", [[0.1, 0.2, 0.3], [math.nan] * 3])
+def test_one_window_and_none_at_all_are_drawn(vad):
+    traces = Traces(1.0)
+    traces.add(window(0, 0.3, vad))
+    figure = drawn(traces)
+    figure.savefig("/dev/null", format="png")
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert shown == ([] if math.isfinite(vad[0]) else ["nothing was predicted"])

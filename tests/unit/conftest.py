@@ -1,0 +1,125 @@
+"""A made-up report with everything in it, whose figures are worked out from a seeded table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emosphere_sb.metrics import confusion
+from emosphere_sb.results.predictions import PREDICTED, region_names
+from emosphere_sb.results.scores import figures
+from emosphere_sb.scale import DIMENSIONS, Scale
+from emosphere_sb.sphere.regions import SphericalRegions
+
+
+@pytest.fixture(scope="session")
+def scale():
+    return Scale(1, 7)
+
+
+@pytest.fixture(scope="session")
+def made_table(scale):
+    """Predictions of so many utterances, true and predicted regions of a step."""
+
+    def make(length=60, *, step=90, seed=0, labelled=True):
+        chance = np.random.default_rng(seed)
+        true = np.clip(4 + chance.normal(size=(length, 3)), 1, 7)
+        predicted = 4 + 0.6 * (true - 4) + 0.5 * chance.normal(size=(length, 3))
+        regions = SphericalRegions(step)
+        table = pd.DataFrame({"ID": [f"u{number}" for number in range(length)]})
+        table["gender"] = chance.choice(["Female", "Male"], length)
+        table[list(DIMENSIONS)] = true if labelled else np.nan
+        table[list(PREDICTED)] = predicted
+        table["region"] = region_names(scale.normalise(true), regions) if labelled else ""
+        table["region_point"] = region_names(scale.normalise(predicted), regions)
+        return table
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_evaluation():
+    """What ``evaluate`` gives of a table, with intervals of a width that is given."""
+
+    def intervals(found, width):
+        ends = {
+            d: {key: [found[d][key] - width, found[d][key] + width] for key in ("ccc", "mae")}
+            for d in DIMENSIONS
+        }
+        mean = [found["mean_ccc"] - width, found["mean_ccc"] + width]
+        facts = {"unit": "speakers", "units": 40, "note": "A note & more.", "level": 0.95}
+        return {**facts, "resamples": 10_000, **ends, "mean_ccc": mean}
+
+    def make(table, width=0.05):
+        found = figures(table)
+        names = SphericalRegions(90).names
+        index = {name: number for number, name in enumerate(names)}
+        pairs = (table[column].map(index).to_numpy() for column in ("region", "region_point"))
+        parts = []
+        for value, part in table.groupby("gender"):
+            own = figures(part)
+            parts.append({"value": value, "utterances": len(part), "figures": own})
+            parts[-1]["intervals"] = intervals(own, width) if value == "Female" else None
+        slopes = {"slope_of_prediction": 0.625, "slope_of_truth": 0.875, "scale_ratio": 0.75}
+        return {
+            "figures": found,
+            "intervals": intervals(found, width),
+            "warnings": ["More than half of the predictions lie off the scale."],
+            "confusion": {
+                "region_point": {
+                    "classes": list(names),
+                    "counts": confusion(*pairs, classes=8).tolist(),
+                }
+            },
+            "slices": {"gender": parts},
+            "missing_slices": ["raters"],
+            "calibration": {
+                **dict.fromkeys(DIMENSIONS, slopes),
+                "corrected": {"affine": {**found, "mean_ccc": 0.4321}},
+            },
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_log():
+    """Three epochs; the auxiliary loss is left out in the third."""
+    nan = float("nan")
+    return {
+        "epoch": [1.0, 2.0, 3.0],
+        "lr": [1e-5, 1e-5, 1e-5],
+        "train loss": [4.5, 3.5, 2.0],
+        "train vad_loss": [2.5, 2.25, 2.0],
+        "train auxiliary_loss": [2.0, 1.5, nan],
+        "train weight": [1.0, 0.5, nan],
+        "valid valence": [0.1, 0.2, 0.25],
+        "valid arousal": [0.3, 0.4, 0.45],
+        "valid dominance": [0.2, 0.3, 0.35],
+        "valid mean_ccc": [0.2, 0.3, 0.35],
+    }
+
+
+@pytest.fixture(scope="session")
+def made_report(made_table, made_evaluation):
+    """Report and tables of one labelled set and one without labels."""
+    table = made_table(120)
+    difference = {"difference": 0.0123, "low": 0.001, "high": 0.0234, "p": 0.0004}
+    report = {
+        "title": "MSP-Podcast, row <smoke> & seed 7",
+        "protocol": {
+            "corpus": "MSP-Podcast",
+            "scale": {"low": 1.0, "high": 7.0, "reversed": []},
+            "utterances": {"train": 84030, "test1": 120},
+            "best_epoch": 2,
+            "versions": {"torch": "2.14.1"},
+        },
+        "run": {"training_seconds": 7200.0, "commit": "ab12", "command": "python t.py --row=a<b"},
+        "synthetic": True,
+        "sets": {"test1": made_evaluation(table)},
+        "comparison": {
+            "test1": {"unit": "speakers", "units": 40, "note": None}
+            | dict.fromkeys((*DIMENSIONS, "mean_ccc"), difference)
+        },
+        "beside": {"cap": {"test1": dict.fromkeys(DIMENSIONS, 0.9087)}},
+    }
+    return report, {"test1": table, "test3": made_table(20, seed=1, labelled=False)}

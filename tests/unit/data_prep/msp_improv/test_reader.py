@@ -1,0 +1,351 @@
+"""MSP-IMPROV: a tree written by hand gives the manifests that a person would write."""
+
+import pytest
+
+from data_prep.corpus import NO_RATERS
+from data_prep.manifest import prepare
+from data_prep.msp_improv import reader as msp_improv
+from data_prep.msp_improv.reader import correlation
+from emosphere_sb.scale import Scale
+
+# Session 1 has every irregularity; the others have two plain turns each.
+FIRST = """\
+UTD-IMPROV-S01A-F01-R-FF01.avi; A; A:1.500000; V:2.000000; D:4.500000 ; N:3.666667;
+ann-1; Angry; Angry,Frustrated; A:1.000000; V:2.000000; D:5.000000; N:4.000000;
+ann-2; Other-fed up; or tired: both; Angry; A:2.000000; V:2.000000; D:4.000000; N:3.000000;
+ann-2; Other-fed up; or tired: both; Angry; A:2.000000; V:2.000000; D:4.000000; N:3.000000;
+
+UTD-IMPROV-S01H-M01-S-FM01.avi; X; A:3.000000; V:4.000000; D:NaN ; N:NaN;
+ann-1; Happy; Happy; A:3.000000; V:4.000000; D:NaN; N:NaN;
+
+UTD-IMPROV-S02N-F01-P-FM02.avi; O; A:5.000000; V:3.000000; D:1.000000 ; N:3.000000;
+
+UTD-IMPROV-S02N-M01-P-MF02.avi; N; A:NaN; V:NaN; D:NaN ; N:3.000000;
+
+UTD-IMPROV-S02S-M01-T-MF03.avi; S; A:4.000000; V:1.000000; D:5.500000 ; N:3.000000;
+
+UTD-IMPROV-S02S-M01-T-MF04.avi; S; A:4.000000; V:1.000000; D:2.000000 ; N:3.000000;
+
+UTD-IMPROV-S02S-M01-T-MF05.avi; Q; A:4.000000; V:1.000000; D:2.000000 ; N:3.000000;
+
+UTD-IMPROV-S02S-M01-T-MF06.avi; S; A:4.000000; V:1.000000; D:2.00
+"""
+REJECTED = [
+    ["S02N/P/MSP-IMPROV-S02N-M01-P-MF02", "no label: all of A, V, D are missing ({}, line 11)"],
+    ["S02S/T/MSP-IMPROV-S02S-M01-T-MF05", "unknown emotion: 'Q' is none of ASHNOX ({}, line 17)"],
+    [
+        "S02S/T/MSP-IMPROV-S02S-M01-T-MF06",
+        "damaged line: no ';' after 'D:2.00' ({}, line 19)",
+    ],
+    [
+        "S02S/T/MSP-IMPROV-S02S-M01-T-MF03",
+        "label outside the scale: dominance is 5.5, allowed is 1 to 5",
+    ],
+]
+
+
+def plain(session):
+    """Two turns of a session: an active, dominant one and a calm, weak one."""
+    return (
+        f"UTD-IMPROV-S03A-F0{session}-R-FF01.avi; A; A:2.000000; V:2.000000; D:4.000000 ; N:3;\n\n"
+        f"UTD-IMPROV-S03S-M0{session}-P-FM01.avi; S; A:4.000000; V:2.500000; D:2.000000 ; N:3;\n\n"
+    )
+
+
+LABELS = FIRST + "\n" + "".join(plain(session) for session in "23456")
+
+
+@pytest.fixture
+def tree(tmp_path, wav):
+    """Writes a corpus: ``tree(labels, name=…, audio=…)``; gives its folder."""
+
+    def write(labels=LABELS, *, name="Evalution.txt", audio="Audio"):
+        root = tmp_path / "MSP-IMPROV"
+        for session in "123456":
+            (root / audio / f"session{session}").mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(labels.encode("latin-1"))
+        for line in LABELS.splitlines():
+            if line.startswith("UTD"):
+                stem = line.split(".")[0].replace("UTD", "MSP")
+                _, _, sentence, speaker, condition, _ = stem.split("-")
+                folder = root / audio / f"session{speaker[2]}" / sentence / condition
+                wav(folder / f"{stem}.wav", seconds=0.1, rate=48000)
+        (root / audio / "session1/S01A/R/._MSP-IMPROV-S01A-F01-R-FF01.wav").write_bytes(b"\0\5")
+        spoken = root / "Human_transcriptions" / "All_human_transcriptions"
+        spoken.mkdir(parents=True, exist_ok=True)
+        said = "How can I not?\n  Caf\xe9.\n".encode("latin-1")
+        (spoken / "MSP-IMPROV-S01A-F01-R-FF01.txt").write_bytes(said)
+        return root
+
+    return write
+
+
+HEAD = (
+    "ID,duration,wav,sample_rate,valence,arousal,dominance,emotion,speaker,gender,session,"
+    "transcript,n_raters,valence_sd,arousal_sd,dominance_sd,votes"
+)
+
+
+def row(name, valence, arousal, dominance, emotion, said="", raters=("",) * 5):
+    """A manifest's row as a person would write it from the name of the turn."""
+    sentence, speaker, condition, _ = name.split("-")
+    session, gender = speaker[2], {"F": "Female", "M": "Male"}[speaker[0]]
+    stem = f"MSP-IMPROV-{name}"
+    wav = f"$data_root/Audio/session{session}/{sentence}/{condition}/{stem}.wav"
+    vad = [valence, arousal, dominance]
+    return [stem, "0.1", wav, "48000", *vad, emotion, speaker, gender, session, said, *raters]
+
+
+def plain_rows(session):
+    return [
+        row(f"S03A-F0{session}-R-FF01", "2.0", "2.0", "4.0", "angry"),
+        row(f"S03S-M0{session}-P-FM01", "2.5", "4.0", "2.0", "sad"),
+    ]
+
+
+TEST = [
+    row(
+        "S01A-F01-R-FF01",
+        *("2.0", "1.5", "4.5", "angry", "How can I not? Caf\xe9."),
+        ("2", "0.0", "0.5", "0.5", "angry:1;other:1"),
+    ),
+    row(
+        "S01H-M01-S-FM01",
+        *("4.0", "3.0", "", "no_agreement", ""),
+        ("1", "0.0", "0.0", "", "happy:1"),
+    ),
+    row("S02N-F01-P-FM02", "3.0", "5.0", "1.0", "other"),
+    row("S02S-M01-T-MF04", "1.0", "4.0", "2.0", "sad"),
+]
+
+
+def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, rejected_rows):
+    summary = prepare(msp_improv, tree(), tmp_path / "out")
+    train = [line for session in "3456" for line in plain_rows(session)]
+    expected = {"train": train, "valid": plain_rows("2"), "test": TEST}
+    assert list(summary.sets) == list(expected)
+    for name, rows in expected.items():
+        assert rows_of(summary.sets[name]) == [HEAD.split(","), *rows]
+    assert rejected_rows(tmp_path / "out") == [
+        [f"Audio/session1/{path}.wav", "test", reason.format("Evalution.txt")]
+        for path, reason in REJECTED
+    ]
+    assert summary.warnings == ["13 of 14 utterances have no transcript."]
+    assert summary.scale == Scale(1, 5, ("arousal",))
+
+
+def test_manifest_keeps_the_file_and_the_scale_turns(tree):
+    found = msp_improv.read(tree())
+    angry = found.sets["test"][0]
+    assert angry.arousal == 1.5  # as in the file, where 1 is very active
+    assert found.scale.normalise(angry.vad).tolist() == [-0.5, 0.75, 0.75]
+
+
+def test_switch_for_a_copy_that_is_turned_round_already(tree):
+    found = msp_improv.read(tree(), flip_arousal=False)
+    assert found.scale == Scale(1, 5)
+    assert found.sets["test"][0].arousal == 1.5
+    assert found.protocol["flip_arousal"] is False
+
+
+def test_correlation_of_arousal_and_dominance_is_that_of_a_calculator(tree):
+    # As in the file: all turns that have both and whose dominance is on the scale.
+    pairs = [(1.5, 4.5), (5, 1), (4, 2)] + [(2, 4), (4, 2)] * 5
+    n, a, d = len(pairs), [6 - x for x, _ in pairs], [y for _, y in pairs]
+    cov = sum(x * y for x, y in zip(a, d, strict=True)) / n - sum(a) * sum(d) / n**2
+    var = [sum(x * x for x in v) / n - (sum(v) / n) ** 2 for v in (a, d)]
+    expected = cov / (var[0] * var[1]) ** 0.5
+    assert correlation(msp_improv.read(tree())) == pytest.approx(expected)
+    assert correlation(msp_improv.read(tree(), flip_arousal=False)) == pytest.approx(-expected)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_arousal_the_wrong_way_round_is_a_warning(tree, flip):
+    text = LABELS
+    if flip:  # a copy in which somebody has turned arousal already
+        swaps = {"A:2.000000; V": "A:4.0; V", "A:4.000000; V": "A:2.0; V"}
+        swaps |= {"A:1.500000": "A:4.5", "A:5.000000": "A:1.0"}
+        for old, new in swaps.items():
+            text = text.replace(old, new)
+    found = msp_improv.read(tree(text), flip_arousal=flip)
+    (warning,) = [text for text in found.warnings if "correlates" in text]
+    assert f"with --flip_arousal={flip}, correlates with dominance at -" in warning
+    assert warning.endswith(f"use --flip_arousal={not flip}.")
+
+
+def test_too_few_turns_for_a_correlation(tree):
+    found = msp_improv.read(tree(plain("2")), flip_arousal=False)
+    assert correlation(found) is None and not any("correlates" in t for t in found.warnings)
+
+
+def test_same_value_everywhere_has_no_correlation(tree):
+    text = "".join(plain(s) for s in "2345").replace("D:4.0", "D:2.0")
+    assert correlation(msp_improv.read(tree(text))) is None
+
+
+@pytest.mark.parametrize("name", ["Evalution.txt", "Evaluation.txt", "evaluation.txt"])
+@pytest.mark.parametrize("audio", ["Audio", "audio", "."])
+def test_names_of_copies_in_the_wild(tree, name, audio):
+    found = msp_improv.read(tree(name=name, audio=audio))
+    folder = "" if audio == "." else f"{audio}/"
+    assert found.sets["test"][0].path == (f"{folder}session1/S01A/R/MSP-IMPROV-S01A-F01-R-FF01.wav")
+
+
+def test_places_that_the_user_names(tree, tmp_path, rows_of):
+    root = tree(name="mine.txt", audio="../sounds")
+    options = {"labels_file": "mine.txt", "audio_folder": tmp_path / "sounds"}
+    summary = prepare(msp_improv, root, tmp_path / "out", **options)
+    path = tmp_path / "sounds/session1/S01A/R/MSP-IMPROV-S01A-F01-R-FF01.wav"
+    assert rows_of(summary.sets["test"])[1][2] == str(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(" ; N", "; N"),
+        lambda text: text.replace("; ", " ;\t"),
+        lambda text: text.replace("UTD-", "MSP-").replace(".avi", ".wav"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace(" N:3;", " N:3"),
+        lambda text: text.replace("D:NaN", "D:nan"),
+        lambda text: "\n\n" + text.replace("\n\n", "\n \n\n"),
+    ],
+)
+def test_same_labels_in_many_dresses(tree, change):
+    before = msp_improv.read(tree()).sets
+    assert change(LABELS) != LABELS
+    assert msp_improv.read(tree(change(LABELS))).sets == before
+
+
+def test_raters_that_stand_twice_count_once(tree):
+    found = msp_improv.read(tree()).sets["test"][0].raters
+    assert (found.count, found.votes) == (2, "angry:1;other:1")
+
+
+def test_damaged_rater_leaves_no_figures_and_says_where(tree):
+    found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
+    assert found.sets["test"][0].raters == NO_RATERS
+    assert "(first: Evalution.txt:2, damaged line: no value D at its end)" in found.warnings[0]
+
+
+def test_label_that_is_not_the_mean_is_a_warning(tree):
+    found = msp_improv.read(tree(LABELS.replace("A:1.500000; V", "A:2.500000; V")))
+    assert "S01A-F01-R-FF01, arousal is 2.5, the mean of 2 raters is 1.5" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("letter", "word"),
+    [
+        ("A", "angry"),
+        ("S", "sad"),
+        ("H", "happy"),
+        ("N", "neutral"),
+        ("O", "other"),
+        ("X", "no_agreement"),
+    ],
+)
+def test_emotions_in_words(tree, letter, word):
+    text = plain("1").replace("; A;", f"; {letter};")
+    assert msp_improv.read(tree(text)).sets["test"][0].emotion == word
+
+
+@pytest.mark.parametrize(("fold", "sessions"), [(1, "1 2 3456"), (4, "4 5 1236"), (6, "6 1 2345")])
+def test_sessions_of_a_fold(tree, fold, sessions):
+    found = msp_improv.read(tree(), fold=fold)
+    sets = [{row.session for row in found.sets[name]} for name in ("test", "valid", "train")]
+    assert sets == [set(group) for group in sessions.split()]
+    assert (found.protocol["partition"], found.protocol["fold"]) == ("session", fold)
+    assert found.protocol["folds"] == 6
+
+
+def test_conditions_that_are_not_wanted(tree, tmp_path):
+    options = {"conditions": "p, S"}
+    summary = prepare(msp_improv, tree(), tmp_path / "out", **options)
+    assert summary.counts == {"train": 4, "valid": 1, "test": 2}
+    assert summary.protocol["conditions"] == ["P", "S"]
+    assert summary.protocol["dropped"] == {
+        "train": {"condition R": 4},
+        "valid": {"condition R": 1},
+        "test": {"condition R": 1, "condition T": 2},
+    }
+    assert "audio without a label" not in summary.rejected
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [(["P", "Q"], "some of P, R, S, T; found P, Q"), ("", "P, R, S, T; found none")],
+)
+def test_conditions_that_are_none(tree, conditions, message):
+    with pytest.raises(ValueError, match=message):
+        msp_improv.read(tree(), conditions=conditions)
+
+
+def test_classes_that_a_protocol_leaves_out(tree):
+    found = msp_improv.read(tree(), drop_test=["other", "no_agreement"])
+    assert found.protocol["dropped"] == {"test": {"no_agreement": 1, "other": 1}}
+    with pytest.raises(ValueError, match=r"--drop_train must name .*found contempt"):
+        msp_improv.read(tree(), drop_train="contempt")
+
+
+def test_unknown_partition(tree):
+    with pytest.raises(ValueError, match="--partition must be session; found 'speaker'"):
+        msp_improv.read(tree(), partition="speaker")
+
+
+def test_fold_that_is_not_there(tree):
+    with pytest.raises(ValueError, match="from 1 to 6; found 7"):
+        msp_improv.read(tree(), fold=7)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UTD-IMPROV-S01A-F07-R-FF01.avi",
+        "UTD-IMPROV-S01A-F01-Q-FF01.avi",
+        "UTD-IMPROV-S01A-F01-R-FF01.avi.avi",
+        f"UTD-IMPROV-S01A-F01-R-FF{'1' * 300}.avi",  # more than a file can be called
+    ],
+)
+def test_names_that_are_no_turns(tree, name):
+    text = plain("1").replace("UTD-IMPROV-S03A-F01-R-FF01.avi", name)
+    (rejection,) = msp_improv.read(tree(text)).rejected
+    assert rejection == (
+        "Evalution.txt:1",
+        f"unknown name of a turn: '{name[:60]}' (Evalution.txt, line 1)",
+        "",
+    )
+
+
+def test_missing_label_file(tree):
+    with pytest.raises(FileNotFoundError, match=r"Evalution.txt \(or Evaluation.txt\); found Audi"):
+        msp_improv.read(tree(name="labels.txt"))
+
+
+def test_missing_sessions(tree):
+    root = tree()
+    for session in "25":
+        (root / f"Audio/session{session}").rename(root / f"lost{session}")
+    with pytest.raises(FileNotFoundError, match="missing: session2, session5; found session1, se"):
+        msp_improv.read(root)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n\r\n"])
+def test_empty_label_file(tree, text):
+    with pytest.raises(ValueError, match=r"Evalution.txt must hold turns; it is empty"):
+        msp_improv.read(tree(text))
+
+
+def test_label_file_in_utf_16_is_refused(tree):
+    root = tree()
+    (root / "Evalution.txt").write_bytes(LABELS.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"Evalution.txt must be text in UTF-8 or an 8-bit"):
+        msp_improv.read(root)
+
+
+def test_transcripts_that_appear_mean_a_new_preparation(tree, tmp_path):
+    root = tree()
+    prepare(msp_improv, root, tmp_path / "out")
+    assert prepare(msp_improv, root, tmp_path / "out").skipped
+    folder = root / "Human_transcriptions" / "All_human_transcriptions"
+    (folder / "MSP-IMPROV-S03A-F02-R-FF01.txt").write_text("Why?")
+    assert not prepare(msp_improv, root, tmp_path / "out").skipped

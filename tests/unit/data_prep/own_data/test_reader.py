@@ -1,0 +1,308 @@
+"""One's own table: sets, scale, ids, and real speech where it is at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.manifest import prepare, read_manifest
+from data_prep.own_data import reader as own_data
+from emosphere_sb.scale import Scale
+
+SCALE = {"label_low": 1, "label_high": 5}
+TAVA = Path(
+    os.environ.get("EMOSPHERE_TAVA") or Path(__file__).parents[5] / "shared" / "data" / "tava"
+)
+
+
+SPLIT = ["a.wav,1,2,3,s1,train", "b.wav,4,5,1.5,s2,Dev", "c/d.wav,2,2,,s3,test"]
+
+
+def test_manifests_of_a_small_table(folder, tmp_path, wav, rows_of):
+    header = "ID,file,VALENCE,Arousal,dominance,speaker,split,gender,emotion,session,transcript"
+    lines = [
+        "u1,a.wav,1,2,3,s1,train,f,happy,1,Hello",
+        'u2,b.wav,4,5,1.5,s2,validation,M,Sad,2,"Oh, no"',
+        ",c/d.wav,2,2.25,,s3,test2,diverse,,,",
+    ]
+    root = folder(lines, header=header, audio=False)
+    for file in ("a.wav", "b.wav", "c/d.wav"):
+        wav(root / file)
+    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    expected = {
+        "train": "u1,0.5,$data_root/a.wav,16000,1.0,2.0,3.0,happy,s1,Female,1,Hello",
+        "valid": "u2,0.5,$data_root/b.wav,16000,4.0,5.0,1.5,Sad,s2,Male,2,Oh; no",
+        "test2": "c-d,0.5,$data_root/c/d.wav,16000,2.0,2.25,,,s3,diverse,,",
+    }
+    for name, line in expected.items():
+        wanted = [value.replace(";", ",") for value in line.split(",")]
+        assert rows_of(summary.sets[name])[1:] == [[*wanted, *[""] * 5]]
+    assert list(summary.sets) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("train", "train"),
+        ("TRAIN", "train"),
+        ("valid", "valid"),
+        ("dev", "valid"),
+        ("Development", "valid"),
+        ("validation", "valid"),
+        ("test", "test"),
+        ("Test1", "test1"),
+        ("test12", "test12"),
+        ("holdout", ""),
+        ("train2", ""),
+    ],
+)
+def test_words_for_sets(word, name):
+    assert own_data.set_name(word) == name
+
+
+@pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
+def test_scale_must_be_given(folder, scale):
+    with pytest.raises(ValueError, match="Pass for instance --label_low=1 --label_high=7"):
+        own_data.read(folder(SPLIT), **scale)
+
+
+def test_scale_with_reversed_dimensions(folder):
+    root = folder(SPLIT)
+    found = own_data.read(root, **SCALE, reversed_dimensions="arousal, dominance")
+    assert found.scale == Scale(1, 5, ("arousal", "dominance"))
+    assert found.sets["train"][0].arousal == 2.0
+
+
+def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
+    root = folder([*SPLIT, "e.wav,5.5,1,1,s1,train"])
+    prepare(own_data, root, tmp_path / "out", **SCALE)
+    reason = "label outside the scale: valence is 5.5, allowed is 1 to 5"
+    assert rows_of(tmp_path / "out" / "rejected.csv")[1:] == [["e.wav", "train", reason]]
+
+
+@pytest.mark.parametrize(
+    ("line", "rejection"),
+    [
+        ("e.wav,1,2,3,s1,later", ("e.wav", "unknown split: 'later'", "")),
+        ("e.wav,1,2,3,s1,", ("e.wav", "unknown split: ''", "")),
+        ("e.wav,1,x,3,s1,train", ("e.wav", "not a number: arousal is 'x'", "train")),
+        ("e.wav,1,2,3", ("e.wav", "damaged row: line 5 has 4 values, not 6", "")),
+        (",1,2,3,s1,train", ("labels.csv:5", "no file name: line 5", "train")),
+    ],
+)
+def test_rows_that_cannot_be_used(folder, line, rejection):
+    root = folder([*SPLIT, line], audio=False)
+    assert own_data.read(root, **SCALE).rejected == [rejection]
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan", "NA", "n/a", "N/A", "null", "None", ""])
+def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
+    root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train", f"f.wav,{word},{word},{word},s1,train"])
+    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    assert rows_of(summary.sets["train"])[2][4:7] == ["1.0", "", "3.0"]
+    assert summary.rejected == {"no label": 1}
+
+
+@pytest.mark.parametrize("word", ["inf", "-Infinity", "-", "?", "missing", "#N/A", "nan nan"])
+def test_words_that_are_no_value(folder, tmp_path, word):
+    root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train"])
+    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    assert set(summary.rejected) <= {"label not finite", "not a number"} and summary.rejected
+
+
+def test_short_row_without_its_file(folder):
+    header = "valence,arousal,dominance,split,file"
+    root = folder(["1,2,3,train,a.wav", "1,2,3"], header=header, audio=False)
+    reason = "damaged row: line 3 has 3 values, not 5"
+    assert own_data.read(root, **SCALE).rejected == [("labels.csv:3", reason, "")]
+
+
+def test_absolute_paths_inside_and_outside(folder, tmp_path, wav, rows_of):
+    outside = wav(tmp_path / "elsewhere" / "x.wav")
+    root = folder(SPLIT)
+    lines = [*SPLIT, f"{outside},1,1,1,s1,train", f"{root}/e.wav,1,1,1,s1,train"]
+    wav(root / "e.wav")
+    summary = prepare(own_data, folder(lines, audio=False), tmp_path / "out", **SCALE)
+    rows = rows_of(summary.sets["train"])[1:]
+    assert [row[2] for row in rows] == ["$data_root/a.wav", str(outside), "$data_root/e.wav"]
+    assert rows[2][0] == "e"
+
+
+def test_table_named_by_the_user(folder, tmp_path):
+    root = folder(SPLIT)
+    (root / "labels.csv").rename(tmp_path / "mine.csv")
+    found = own_data.read(root, **SCALE, labels_file=tmp_path / "mine.csv")
+    assert found.sets["train"][0].path == "a.wav"
+
+
+def test_missing_table(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"--labels_file must name a file.*does not exist"):
+        own_data.read(tmp_path, **SCALE)
+
+
+def test_missing_column(folder):
+    root = folder(["a.wav,1,2"], header="file,valence,activation", audio=False)
+    with pytest.raises(ValueError, match="missing: arousal, dominance; found: file, valence, act"):
+        own_data.read(root, **SCALE)
+
+
+def test_ids_of_paths_that_look_alike_differ():
+    ids = own_data.unique_ids(["a/b.wav", "a-b.wav", "a-b.flac", "a-b-2.wav"])
+    assert len(set(ids.values())) == 4
+    assert own_data.unique_ids(sorted(ids, reverse=True)) == ids
+
+
+def many(speakers=10, files=3):
+    return [f"s{s}/{k}.wav,1,2,3,s{s}" for s in range(speakers) for k in range(files)]
+
+
+def test_speakers_are_divided_without_a_split_column(folder):
+    root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
+    found = own_data.read(root, **SCALE, valid_share=0.2, test_share=0.3)
+    speakers = {name: {row.speaker for row in rows} for name, rows in found.sets.items()}
+    assert {name: len(names) for name, names in speakers.items()} == {
+        "train": 5,
+        "valid": 2,
+        "test": 3,
+    }
+    assert len(set().union(*speakers.values())) == 10
+    assert sum(len(rows) for rows in found.sets.values()) == 30
+    assert found.protocol["partition"] == "by_speaker"
+
+
+def speakers_of(corpus):
+    return {name: {row.speaker for row in rows} for name, rows in corpus.sets.items()}
+
+
+def test_cross_validation_over_speakers(folder):
+    root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
+    tested = []
+    for fold in (1, 2, 3, 4):
+        found = own_data.read(root, **SCALE, partition="folds", folds=4, fold=fold)
+        sets = speakers_of(found)
+        assert list(sets) == ["train", "valid", "test"]
+        assert sum(map(len, sets.values())) == len(set().union(*sets.values())) == 10
+        facts = {key: found.protocol[key] for key in found.protocol if "drop" not in key}
+        assert facts == {
+            "partition": "4_folds", "fold": fold, "folds": 4, "partition_seed": 1,
+            "divided_by": "speaker", "speakers": {name: len(names) for name, names in sets.items()},
+        }  # fmt: skip
+        tested.append(sets["test"])
+    assert sorted(map(len, tested)) == [2, 2, 3, 3]
+    assert set().union(*tested) == {f"s{k}" for k in range(10)}
+
+
+def test_folds_do_not_look_at_a_split_column(folder):
+    lines = [f"{line},train" for line in many(6)]
+    root = folder(lines, header="file,valence,arousal,dominance,speaker,split", audio=False)
+    found = own_data.read(root, **SCALE, partition="folds", folds=3)
+    assert [len(names) for names in speakers_of(found).values()] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"fold": 2}, "fold must be 1: the partition 'by_speaker' has no folds; found 2.*=folds"),
+        ({"partition": "speaker"}, "one of split, by_speaker, folds, whole; found 'speaker'"),
+        ({"partition": "split"}, "needs a column split in .*labels.csv; there is none"),
+        ({"partition": "folds", "fold": 6}, "whole number from 1 to 5; found 6"),
+        ({"partition": "folds", "folds": 11}, "11 folds need as many speakers; found 10: s0"),
+        ({"partition": "folds", "folds": 2}, "at least 3 parts; found 2"),
+    ],
+)
+def test_partition_that_cannot_be(folder, options, text):
+    root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
+    with pytest.raises(ValueError, match=text):
+        own_data.read(root, **SCALE, **options)
+
+
+def test_whole_table_as_one_test_set(folder, tmp_path):
+    """A set of two speakers who are in two splits: no division is needed to test on it."""
+    root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
+    summary = prepare(own_data, root, tmp_path / "out", needed=(), **SCALE, **own_data.WHOLE)
+    assert list(summary.sets) == ["test"]
+    assert set(read_manifest(summary.sets["test"]).ID) == {"a", "b", "c-d", "e"}
+
+
+def test_rows_without_a_speaker_are_used_for_training(folder):
+    lines = [*many(), "x.wav,1,2,3,", "y.wav,1,2,3,unknown"]
+    root = folder(lines, header="file,valence,arousal,dominance,speaker", audio=False)
+    found = own_data.read(root, **SCALE)
+    assert {"x", "y"} <= {row.id for row in found.sets["train"]}
+    assert found.warnings == ["2 files without a speaker are all used for training."]
+
+
+def test_without_speakers_a_loud_warning(folder):
+    lines = [f"{k}.wav,1,2,3" for k in range(20)]
+    root = folder(lines, header="file,valence,arousal,dominance", audio=False)
+    found = own_data.read(root, **SCALE)
+    assert {name: len(rows) for name, rows in found.sets.items()} == {
+        "train": 14,
+        "valid": 3,
+        "test": 3,
+    }
+    assert "sets may share voices" in found.warnings[0]
+
+
+def test_too_few_speakers(folder):
+    root = folder(many(2), header="file,valence,arousal,dominance,speaker", audio=False)
+    with pytest.raises(ValueError, match="at least 3 speakers; found 2: s0, s1"):
+        own_data.read(root, **SCALE)
+
+
+def test_given_split_must_not_share_speakers(folder, tmp_path):
+    root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
+    with pytest.raises(
+        ValueError, match=r"must not share speakers: train and test share 1 \(spe.*s1"
+    ):
+        prepare(own_data, root, tmp_path / "out", **SCALE)
+
+
+def test_given_split_of_unknown_speakers_is_a_warning(folder):
+    root = folder([*SPLIT, "e.wav,1,1,1,,test", "f.wav,1,1,1,NA,train"], audio=False)
+    assert own_data.read(root, **SCALE).warnings == [
+        "2 of 5 files have no speaker: whether their voices are in several sets cannot be checked."
+    ]
+
+
+def test_classes_that_are_left_out(folder):
+    header = "file,valence,arousal,dominance,split,emotion"
+    lines = ["a.wav,1,1,1,train,Happy", "b.wav,1,1,1,train,Other", "c.wav,1,1,1,dev,other"]
+    found = own_data.read(folder(lines, header=header), **SCALE, drop_train="other")
+    assert [row.id for row in found.sets["train"]] == ["a"]
+    assert found.protocol["dropped"] == {"train": {"Other": 1}}
+    left_out = [(name, row.path, option) for name, row, option in found.left_out]
+    assert (left_out, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
+
+
+def test_class_that_the_table_does_not_have(folder):
+    with pytest.raises(ValueError, match="found other, allowed are none: the labels have no emot"):
+        own_data.read(folder(SPLIT), **SCALE, drop_train="other")
+
+
+numbers = st.one_of(st.just(""), st.floats(1, 5).map(repr), st.integers(1, 5).map(str))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6))
+def test_labels_equal_those_in_the_table(tmp_path_factory, labels):
+    root = tmp_path_factory.mktemp("own")
+    lines = [f"{k}.wav,{','.join(row)},train" for k, row in enumerate(labels)]
+    header = "file,valence,arousal,dominance,split"
+    (root / "labels.csv").write_text("\n".join([header, *lines]))
+    found = [row.vad for row in own_data.read(root, **SCALE).sets["train"]]
+    assert found == [tuple(float(text) if text else None for text in row) for row in labels]
+
+
+@pytest.mark.skipif(not TAVA.is_dir(), reason=f"the TAVA corpus is not at {TAVA}")
+def test_real_speech(tmp_path):
+    summary = prepare(own_data, TAVA, tmp_path, label_low=-1, label_high=1)
+    assert summary.counts == {"train": 160, "valid": 32, "test": 64}
+    assert summary.rejected == {}
+    frame = read_manifest(summary.sets["train"], data_root=TAVA).set_index("ID")
+    row = frame.loc["wav-s01_happy_audio"]
+    # As it stands in the corpus's labels.csv.
+    assert (row.valence, row.arousal, row.dominance) == (0.30254902, 0.190718954, -0.045555556)
+    assert Path(row.wav).is_file()

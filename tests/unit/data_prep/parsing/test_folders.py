@@ -1,0 +1,68 @@
+"""Finding what a corpus consists of; the doors of data_prep."""
+
+import subprocess
+import sys
+
+import pytest
+
+from data_prep.corpus import Utterance
+from data_prep.parsing.folders import (
+    class_list,
+    corpus_folder,
+    drop_classes,
+    find_entry,
+    named_entry,
+)
+
+
+def test_home_folder_is_written_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "corpus").mkdir()
+    assert corpus_folder("~/corpus") == tmp_path / "corpus"
+
+
+def test_relative_folder_becomes_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert corpus_folder(".") == tmp_path
+
+
+def test_names_are_found_in_their_order(tmp_path):
+    (tmp_path / "B.TXT").write_text("")
+    (tmp_path / "c.txt").write_text("")
+    assert find_entry(tmp_path, ["a.txt", "b.txt", "c.txt"]) == tmp_path / "B.TXT"
+
+
+def test_name_in_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "labels").write_text("")
+    assert find_entry(tmp_path, ["Labels/a.csv"]) is None
+
+
+def test_folder_where_a_file_must_be(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"--labels_file must name a file.*is something else"
+    ):
+        named_entry(tmp_path.parent, tmp_path.name, option="labels_file")
+
+
+@pytest.mark.parametrize(
+    "words", ["other,sad", " Other , SAD,", ["sad", "other"], ("OTHER", "sad")]
+)
+def test_classes_in_every_notation(words):
+    assert class_list(words, ["other", "sad", "happy"], option="drop_train") == {"other", "sad"}
+
+
+def test_classes_of_a_numbered_set_can_be_named_apart():
+    rows = [Utterance("a", "a.wav", emotion="sad")]
+    kept, _, _ = drop_classes({"test1": rows, "test2": rows}, {"test": {"sad"}, "test2": set()})
+    assert [len(kept[name]) for name in ("test1", "test2")] == [0, 1]
+
+
+def test_preparation_needs_neither_torch_nor_the_library():
+    code = (
+        "import sys, data_prep.manifest, data_prep.msp_podcast.reader, data_prep.own_data.reader\n"
+        "library = {name for name in sys.modules if name.startswith('emosphere_sb')}\n"
+        "assert library == {'emosphere_sb', 'emosphere_sb.scale'}, library\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

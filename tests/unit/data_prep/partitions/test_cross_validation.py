@@ -1,0 +1,147 @@
+"""Divisions into folds: who is where, and that nobody is in two sets."""
+
+import itertools
+
+import pytest
+
+from data_prep.iemocap import reader as iemocap
+from data_prep.msp_improv import reader as msp_improv
+from data_prep.partitions.cross_validation import Partition, choose, partner, rotate, speaker_folds
+
+SESSION_FOLDS = {  # test, valid, train, as a person counts
+    1: ("1", "2", "345"),
+    2: ("2", "3", "145"),
+    3: ("3", "4", "125"),
+    4: ("4", "5", "123"),
+    5: ("5", "1", "234"),
+}
+
+
+@pytest.mark.parametrize("fold", SESSION_FOLDS)
+def test_iemocap_leaves_one_session_out(fold):
+    test, valid, train = SESSION_FOLDS[fold]
+    expected = {"train": tuple(train), "valid": (valid,), "test": (test,)}
+    assert iemocap.PARTITIONS["session"].fold(fold) == expected
+
+
+def test_iemocap_leaves_one_speaker_out():
+    partition = iemocap.PARTITIONS["speaker"]
+    assert len(partition.folds) == 10
+    # The fourth speaker is the man of session 2; the woman of that session validates.
+    fold = partition.fold(4)
+    assert (fold["test"], fold["valid"]) == (("Ses02M",), ("Ses02F",))
+    others = "Ses01F Ses01M Ses03F Ses03M Ses04F Ses04M Ses05F Ses05M"
+    assert fold["train"] == tuple(others.split())
+
+
+def test_iemocap_fixed_division():
+    assert iemocap.PARTITIONS["fixed"].folds == (
+        {"train": ("1", "2", "3"), "valid": ("4",), "test": ("5",)},
+    )
+
+
+def test_msp_improv_leaves_one_session_out():
+    partition = msp_improv.PARTITIONS["session"]
+    assert len(partition.folds) == 6
+    assert partition.fold(2) == {
+        "train": ("1", "4", "5", "6"),
+        "valid": ("3",),
+        "test": ("2",),
+    }
+    assert partition.fold(6)["valid"] == ("1",)
+
+
+ALL = [
+    *iemocap.PARTITIONS.items(),
+    *msp_improv.PARTITIONS.items(),
+    ("own", speaker_folds("abcdefghijk", folds=4, seed=3)),
+]
+
+
+@pytest.mark.parametrize(("name", "partition"), ALL)
+def test_no_group_is_in_two_sets_and_none_is_left_out(name, partition):
+    everybody = {group for groups in partition.folds[0].values() for group in groups}
+    for fold in partition.folds:
+        assert list(fold) == ["train", "valid", "test"]
+        for one, other in itertools.combinations(fold.values(), 2):
+            assert not set(one) & set(other)
+        assert {group for groups in fold.values() for group in groups} == everybody
+
+
+@pytest.mark.parametrize(("name", "partition"), [item for item in ALL if item[0] != "fixed"])
+def test_every_group_is_tested_exactly_once(name, partition):
+    tested = [group for fold in partition.folds for group in fold["test"]]
+    everybody = {group for groups in partition.folds[0].values() for group in groups}
+    assert sorted(tested) == sorted(everybody)
+
+
+def test_place_is_the_fold_the_other_way_round():
+    place = iemocap.PARTITIONS["session"].place(3)
+    assert place == {"1": "train", "2": "train", "5": "train", "4": "valid", "3": "test"}
+
+
+@pytest.mark.parametrize("fold", [0, 6, -1, "x", "", 1.5, None, True, " 1", "01"])
+def test_fold_that_is_not_there(fold):
+    with pytest.raises(ValueError, match=r"--fold must be a whole number from 1 to 5; found "):
+        iemocap.PARTITIONS["session"].fold(fold)
+
+
+def test_only_one_fold():
+    with pytest.raises(ValueError, match="--fold must be a whole number 1: there is one; found 2"):
+        iemocap.PARTITIONS["fixed"].fold(2)
+
+
+def test_fold_as_text_is_a_fold():
+    partition = iemocap.PARTITIONS["session"]
+    assert partition.fold("2") == partition.fold(2)
+
+
+def test_unknown_partition():
+    with pytest.raises(ValueError, match="must be session or speaker or fixed; found 'paper'"):
+        choose(iemocap.PARTITIONS, "paper")
+
+
+def test_facts_are_those_of_the_fold():
+    assert iemocap.PARTITIONS["fixed"].facts("fixed", "1") == {
+        "partition": "fixed",
+        "fold": 1,
+        "folds": 1,
+        "divided_by": "session",
+        "groups": {"train": ["1", "2", "3"], "valid": ["4"], "test": ["5"]},
+    }
+
+
+def test_partners_validate_for_each_other():
+    folds = partner([("a", "b"), ("c", "d")])
+    assert [(fold["test"][0], fold["valid"][0]) for fold in folds] == [
+        ("a", "b"),
+        ("b", "a"),
+        ("c", "d"),
+        ("d", "c"),
+    ]
+
+
+def test_two_parts_leave_nothing_to_train_on():
+    with pytest.raises(ValueError, match="need at least 3 parts; found 2"):
+        rotate([("a",), ("b",)])
+
+
+def test_speakers_are_dealt_out_evenly():
+    partition = speaker_folds(map(str, range(11)), folds=4, seed=1)
+    assert sorted(len(fold["test"]) for fold in partition.folds) == [2, 3, 3, 3]
+
+
+def test_speaker_folds_depend_on_names_and_seed_alone():
+    one = speaker_folds("abcdefgh", folds=4, seed=1)
+    assert speaker_folds("hgfedcbaa", folds=4, seed=1) == one
+    assert speaker_folds("abcdefgh", folds=4, seed=2) != one
+
+
+def test_more_folds_than_speakers():
+    with pytest.raises(ValueError, match="5 folds need as many speakers; found 2: a, b"):
+        speaker_folds("ab", folds=5, seed=1)
+
+
+def test_partition_is_plain_data():
+    fold = {"train": ("1",), "valid": ("2",), "test": ("3",)}
+    assert Partition("session", (fold,)).fold(1) is fold

@@ -1,0 +1,100 @@
+"""How valence, arousal and dominance are heard in the synthetic speech."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from data_prep.synthetic import espeak
+from data_prep.synthetic.layouts.msp_podcast import LAYOUT
+from data_prep.synthetic.voice import SAMPLE_RATE, manner, resampled, speak
+
+needs_espeak = pytest.mark.skipif(
+    not espeak.installed(), reason="espeakng-loader (extra 'demo') is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    return LAYOUT.script({"Train": 10}, seed=1)
+
+
+def altered(item, dimension, value):
+    """The same utterance with one latent dimension set to another value."""
+    vad = [0.0, 0.0, 0.0]
+    vad[dimension] = value
+    return dataclasses.replace(item, vad=tuple(vad))
+
+
+@pytest.mark.parametrize(
+    ("dimension", "own"),
+    [(0, {"smile", "swell", "rise"}), (1, {"breath"}), (2, {"chest", "tremor"})],
+)
+def test_each_dimension_has_cues_of_its_own(spoken, dimension, own):
+    low, high = (
+        dataclasses.asdict(manner(altered(spoken[7], dimension, value))) for value in (-0.8, 0.8)
+    )
+    changed = {name for name in low if low[name] != high[name]}
+    assert own <= changed
+    others = {"smile", "swell", "rise", "breath", "chest", "tremor"} - own
+    assert not others & changed
+
+
+@needs_espeak
+def test_arousal_is_louder_and_faster(spoken):
+    calm, active = (speak(altered(spoken[3], 1, a), espeak.Synthesiser()) for a in (-0.9, 0.9))
+    assert len(active) < 0.75 * len(calm)
+    assert 10 * np.log10(np.mean(active**2) / np.mean(calm**2)) > 5.0
+
+
+def band_level(samples, low, high):
+    """Share of a band, in dB."""
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    return 10 * np.log10(power[(frequency >= low) & (frequency < high)].sum() / power.sum())
+
+
+@needs_espeak
+def test_valence_lifts_the_resonances_of_a_smile(spoken):
+    sad, happy = (speak(altered(spoken[3], 0, v), espeak.Synthesiser()) for v in (-0.9, 0.9))
+
+    def smile(samples):
+        return band_level(samples, 2300, 3400) - band_level(samples, 1000, 1700)
+
+    assert smile(happy) - smile(sad) > 10.0
+
+
+@needs_espeak
+def test_dominance_has_weight_and_does_not_tremble(spoken):
+    meek, firm = (speak(altered(spoken[3], 2, d), espeak.Synthesiser()) for d in (-0.9, 0.9))
+
+    def tremor(samples):
+        power = samples.astype(float) ** 2
+        wave = np.exp(-2j * np.pi * 7.5 * np.arange(len(power)) / SAMPLE_RATE)
+        return abs(power @ wave) / power.sum()
+
+    assert band_level(firm, 250, 500) > band_level(meek, 250, 500) + 2.0
+    assert tremor(meek) > 2 * tremor(firm)
+
+
+@needs_espeak
+def test_speech_is_16_khz_float32_without_clipping(spoken):
+    samples = speak(spoken[0], espeak.Synthesiser())
+    assert samples.dtype == np.float32
+    assert 1.0 < len(samples) / SAMPLE_RATE < 6.5
+    assert 0.01 < np.abs(samples).max() < 1.0
+
+
+def test_resampling_keeps_a_tone_and_its_duration():
+    tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
+    np.testing.assert_allclose(resampled(tone, 16000, 44100), expected, atol=1e-5)
+    np.testing.assert_allclose(resampled(expected, 44100, 16000), tone, atol=1e-5)
+
+
+def test_resampling_to_a_multiple_keeps_the_samples_and_adds_others_between_them():
+    noise = np.random.default_rng(0).standard_normal(1600)
+    noise = np.convolve(noise, [0.5, 0.5]).astype(np.float32)  # nothing at half the sample rate
+    fine = resampled(noise, 16000, 48000)
+    assert fine.dtype == np.float32 and len(fine) == 4803
+    np.testing.assert_allclose(fine[::3], noise, atol=1e-4)

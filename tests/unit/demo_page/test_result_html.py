@@ -1,0 +1,141 @@
+"""The numbers of the page: read back from its HTML and held against the prediction."""
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from emosphere_sb.demo_page.analysis import read
+from emosphere_sb.demo_page.result_html import alert, as_csv, nothing, result, warnings_box
+from tests.helpers.fixed_model import hand_model, write_levels
+
+VOID = {"br", "img", "input", "line", "rect", "polyline"}
+
+
+class Elements(HTMLParser):
+    """Start tags with attributes; fails where a tag is closed that is not open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open, self.text = [], [], ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def shown(tmp_path):
+    model = hand_model()
+    reading = read(model, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+    return result(reading, model.about)["html"]
+
+
+def values(html):
+    return [float(a["data-value"]) for _, a in Elements(html).found if "data-value" in a]
+
+
+def test_numbers_on_both_scales_and_probabilities(shown):
+    # neutral is 4 on a scale from 1 to 7, a unit is 3
+    vad = [-0.25, 0.5, -0.25]
+    expected = [number for value in vad for number in (value, 4 + 3 * value)]
+    assert values(shown)[:6] == pytest.approx(expected, abs=1e-6)
+    assert values(shown)[6:] == pytest.approx([n / 36 for n in range(8, 0, -1)], abs=1e-6)
+
+
+def test_mean_and_range_of_the_windows(shown):
+    # windows: 0.25, 0, -0.25, -0.5, -0.75
+    assert "−0.25 (−0.75 to +0.25)" in Elements(shown).text
+
+
+def test_region_words_and_licence(shown):
+    text = Elements(shown).text
+    assert "VIII (−V +A −D)" in text
+    # |(-0.25, 0.5, -0.25) - (0.25, 0, 0)| = sqrt(0.5625)
+    assert "Nearest emotion words: calm (0.75)" in text
+    assert "far & away" in text
+
+
+def test_a_single_window_has_no_slider(tmp_path):
+    model = hand_model()
+    reading = read(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
+    html = result(reading, model.about)["html"]
+    assert 'type="range"' not in html
+    assert "mean of windows" not in html
+
+
+def test_a_model_without_head_and_words_shows_none(tmp_path):
+    model = hand_model(words={}, head="none", classes=())
+    model.mods.model.forward = without_logits(model.mods.model.forward)
+    reading = read(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
+    html = result(reading, model.about)["html"]
+    assert "probabilities" not in html
+    assert "Nearest" not in html
+
+
+def without_logits(forward):
+    from emosphere_sb.release.model import Outcome
+
+    def call(signals, lengths):
+        found = forward(signals, lengths)
+        return Outcome(found.vad, found.embedding)
+
+    return call
+
+
+def test_warnings_in_words(tmp_path):
+    model = hand_model()
+    reading = read(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
+    text = Elements(warnings_box(reading.whole)).text
+    assert "clipped" in text
+    assert "Only the first 12 of 13.0 s were heard." in text
+    silent = read(model, write_levels(tmp_path / "silent.wav", (2, 0.0)))
+    assert "The recording is silent" in warnings_box(silent.whole)
+    assert warnings_box(read(model, write_levels(tmp_path / "a.wav", (2, 0.5))).whole) == ""
+
+
+def test_a_name_is_text(tmp_path):
+    model = hand_model()
+    path = write_levels(tmp_path / "<img src=x onerror=alert(1)> & ü.wav", (2, 0.25))
+    html = result(read(model, path), model.about)["html"]
+    assert not any(tag == "img" for tag, _ in Elements(html).found)
+    assert "<img src=x onerror=alert(1)> & ü.wav" in Elements(html).text
+
+
+def test_a_message_is_text():
+    shown = alert("<script>alert(1)</script> is no audio file.")
+    assert "script" not in [tag for tag, _ in Elements(shown["html"]).found]
+    assert 'role="alert"' in shown["html"]
+    assert shown["scene"] is None
+    assert nothing()["scene"] is None
+
+
+def test_csv_of_the_windows(tmp_path):
+    reading = read(hand_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
+    rows = list(csv.DictReader(io.StringIO(as_csv(reading))))
+    assert [float(row["start"]) for row in rows] == [0, 1, 2, 3, 4]
+    assert [float(row["valence"]) for row in rows] == pytest.approx(
+        [0.25, 0.0, -0.25, -0.5, -0.75], abs=1e-6
+    )
+    assert {row["file"] for row in rows} == {"a, b.wav"}
+
+
+def test_controls_have_labels(shown):
+    found = Elements(shown).found
+    assert re.search(r"<label>Window <input type=\"range\"", shown)
+    assert all(a.get("aria-label") for t, a in found if t == "svg" and a.get("role") == "img")
+    assert [a["tabindex"] for t, a in found if t == "canvas"] == ["0"]

@@ -1,0 +1,155 @@
+"""The auxiliary tasks: targets, class weights, losses, and what a checkpoint keeps."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from emosphere_sb.lobes.tasks import EMOTIONS, EmotionTask, NoTask, RegionTask
+
+
+def point(*vad):
+    return torch.tensor(vad, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "vad, region",
+    [
+        ((0.1, 0.1, 0.1), "I"), ((0.1, -0.1, 0.1), "II"), ((-0.1, -0.1, 0.1), "III"),
+        ((-0.1, 0.1, 0.1), "IV"), ((0.1, 0.1, -0.1), "V"), ((0.1, -0.1, -0.1), "VI"),
+        ((-0.1, -0.1, -0.1), "VII"), ((-0.1, 0.1, -0.1), "VIII"), ((0.0, 0.0, 0.0), "I"),
+    ],
+)  # fmt: skip
+def test_published_octants(vad, region):
+    task = RegionTask()
+    assert task.size == 8
+    assert task.names[task.target(point(*vad), "")] == region
+
+
+@pytest.mark.parametrize("step, size", [(180, 2), (90, 8), (60, 18), (45, 32), (30, 72)])
+def test_sizes_are_those_of_the_paper(step, size):
+    assert RegionTask(step).size == size
+    assert RegionTask(step, centre_radius=0.1).size == size + 1
+
+
+def test_a_centre_is_a_class_of_its_own():
+    task = RegionTask(90, "none", None, 0.2)
+    assert task.target(point(0.1, 0.1, 0.1), "") == 8
+    assert task.target(point(0.2, 0.2, 0.2), "") == 0
+
+
+def test_an_unknown_dimension_has_no_region():
+    assert RegionTask().target(point(0.1, math.nan, 0.1), "happy") == -1
+
+
+def test_class_weights_by_hand():
+    task = RegionTask()
+    task.set_targets(torch.tensor([0, 0, 0, 1, 7, 7, -1, -1]))
+    # N / (K n) with N = 6 known utterances and K = 8 classes, 0 for an empty class
+    expected = [6 / 24, 6 / 8, 0, 0, 0, 0, 0, 6 / 16]
+    assert task.weights.tolist() == pytest.approx(expected)
+
+
+def test_class_weights_replace_the_earlier_ones():
+    task = RegionTask(180)
+    task.set_targets(torch.tensor([0, 1, 1]))
+    task.set_targets(torch.tensor([0, 1]))
+    assert task.weights.tolist() == [1.0, 1.0]
+
+
+def test_without_class_weights_all_count_alike():
+    task = RegionTask(90, "none")
+    task.set_targets(torch.tensor([0, 0, 0, 1]))
+    assert task.weights.tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize("class_weights", ["inverse_frequency", "none"])
+def test_a_training_set_without_any_class_is_refused(class_weights):
+    with pytest.raises(ValueError, match="the training set has none"):
+        RegionTask(90, class_weights).set_targets(torch.tensor([-1, -1]))
+
+
+@pytest.mark.parametrize("task", [RegionTask(180), EmotionTask(["angry", "sad"])])
+def test_loss_is_weighted_cross_entropy(task):
+    task.set_targets(torch.tensor([0, 1, 1, 1]))
+    logits = torch.tensor([[1.0, -1.0], [0.5, 2.0], [0.0, 3.0]], requires_grad=True)
+    target = torch.tensor([0, 0, -1])
+    expected = F.cross_entropy(logits, target, weight=torch.tensor([2.0, 2 / 3]), ignore_index=-1)
+    found = task(logits, target, torch.zeros(3, 3))
+    torch.testing.assert_close(found, expected)
+
+
+def test_soft_loss_by_hand():
+    # Two halves of the sphere, centres +-D: shares proportional to exp(+-kappa d)
+    task = RegionTask(180, "none", 2.0)
+    logits, vad = torch.tensor([[0.3, -0.4]]), torch.tensor([[0.2, -0.1, 0.5]])
+    share = math.e / (math.e + 1 / math.e)
+    low = math.log(math.exp(0.3) + math.exp(-0.4))
+    expected = share * (low - 0.3) + (1 - share) * (low + 0.4)
+    assert float(task(logits, torch.tensor([0]), vad)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_soft_loss_leaves_unknown_points_out():
+    task = RegionTask(90, "inverse_frequency", 4.0)
+    task.set_targets(torch.tensor([0, 1, 2]))
+    torch.manual_seed(0)
+    logits, vad = torch.randn(3, 8), torch.rand(3, 3)
+    vad[1, 2] = math.nan
+    target = torch.tensor([0, -1, 0])
+    kept = torch.tensor([0, 2])
+    found = task(logits, target, vad)
+    torch.testing.assert_close(found, task(logits[kept], target[kept], vad[kept]))
+    assert found.isfinite()
+
+
+def test_emotions_are_classes_by_name():
+    task = EmotionTask()
+    assert (task.size, task.kind) == (8, "emotion")
+    assert [task.target(point(0, 0, 0), name) for name in EMOTIONS] == list(range(8))
+    assert {task.target(point(0, 0, 0), name) for name in ("other", "no_agreement", "")} == {-1}
+
+
+def test_emotions_are_told_apart_by_letters_alone():
+    task = EmotionTask(["Sad", "HAPPY"])
+    assert [task.target(point(0, 0, 0), name) for name in ("sad", "happy", "SAD")] == [0, 1, 0]
+
+
+def test_emotion_needs_no_known_dimension():
+    assert EmotionTask(["sad", "happy"]).target(point(math.nan, 0, 0), "happy") == 1
+
+
+def test_no_task_has_no_classes():
+    task = NoTask()
+    assert (task.size, task.kind, task.names) == (0, "none", [])
+    assert task.target(point(0.1, 0.1, 0.1), "happy") == -1
+    task.set_targets(torch.tensor([-1, -1]))
+    assert not list(task.parameters())
+
+
+@pytest.mark.parametrize("task", [RegionTask(45), EmotionTask(), NoTask()])
+def test_every_task_can_name_a_points_region(task):
+    assert task.regions.names[int(task.regions.assign(point(0.3, 0.3, 0.3)))]
+
+
+def test_a_checkpoint_carries_the_class_weights():
+    one, other = RegionTask(), RegionTask()
+    one.set_targets(torch.tensor([0, 1, 1]))
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(one.weights, other.weights) and one.weights[0] != one.weights[1]
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: RegionTask(90, "balanced"), "class_weights must be one of .*found 'balanced'"),
+        (lambda: RegionTask(50), "found 50"),
+        (lambda: RegionTask(90, "none", -1.0), r"concentration .* found -1\.0"),
+        (lambda: RegionTask(90, "none", math.inf), "concentration .* found inf"),
+        (lambda: RegionTask(90, "none", None, 2.0), r"centre_radius .*found 2\.0"),
+        (lambda: EmotionTask(["sad", "happy", "sad"]), "named once; found sad, happy, sad"),
+    ],
+)
+def test_bad_arguments_are_refused_when_it_is_built(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()

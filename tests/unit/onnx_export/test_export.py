@@ -1,0 +1,263 @@
+"""emosphere export: the graph, its folder, its int8 version, and what is refused."""
+
+import contextlib
+import csv
+import io
+import json
+import shutil
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+
+from emosphere_sb import cli
+from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.onnx_export import export as export_module
+from emosphere_sb.onnx_export.export import export, made_sound, refuse_deviation
+from emosphere_sb.onnx_export.labelled_check import ccc_of, read_labels
+from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
+from emosphere_sb.onnx_export.session import Session
+from emosphere_sb.release.checksums import check_seal
+from tests.helpers.onnx_models import FIELD, settings_of, write_model
+
+LENGTHS = (FIELD, FIELD + 1, 1600, 8001, 20_000)
+LABELS = [(1.0, 2.0, 3.0), (4.0, 4.5, 2.0), (6.0, 5.0, 7.0)]
+
+
+def noise(samples, seed=0):
+    return (0.2 * np.random.default_rng(seed).normal(size=samples)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def wavlm(tmp_path_factory, waveform_settings):
+    """A WavLM with style pooling and a class head, exported by the command with int8."""
+    folder = tmp_path_factory.mktemp("wavlm")
+    model = write_model(folder / "model", settings_of(waveform_settings, "wavlm"))
+    with open(folder / "labels.csv", "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "valence", "arousal", "dominance"])
+        for number, vad in enumerate(LABELS):
+            soundfile.write(folder / f"{number}.wav", noise(9000, number), 16000)
+            rows.writerow([f"{number}.wav", *vad])
+    return folder, model
+
+
+@pytest.fixture(scope="module")
+def printed(wavlm):
+    """What the command prints."""
+    folder, _ = wavlm
+    words = ["export", str(folder / "model"), str(folder / "out"), "--int8"]
+    words += [f"--labels={folder / 'labels.csv'}", "--check", str(folder / "0.wav")]
+    screen = io.StringIO()
+    with contextlib.redirect_stdout(screen):
+        assert cli.main([*words, str(folder / "1.wav")]) == 0
+    return screen.getvalue()
+
+
+@pytest.fixture(scope="module")
+def out(wavlm, printed):
+    """The exported folder."""
+    return wavlm[0] / "out"
+
+
+@pytest.fixture(scope="module")
+def wav2vec2(tmp_path_factory, waveform_settings):
+    """A wav2vec 2.0 with group norm and attentive statistics, without a class head."""
+    folder = tmp_path_factory.mktemp("wav2vec2")
+    settings = settings_of(waveform_settings, "wav2vec2", "group", num_hidden_layers=1)
+    options = {"pooling": "AttentiveStatsPooling", "mode": "utterance", "head": False}
+    model = write_model(folder / "model", settings, **options)
+    export(folder / "model", folder / "out")
+    return model, folder / "out"
+
+
+def expected_of(model, signal):
+    with torch.no_grad():
+        found = model(torch.from_numpy(signal)[None], torch.tensor([len(signal)]))
+    return found.vad.numpy(), found.embedding.numpy()
+
+
+def compare(model, session):
+    signals = [noise(length, length) for length in LENGTHS]
+    together = session.run(signals)
+    for row, signal in enumerate(signals):
+        alone = session.run([signal])
+        for place, expected in enumerate(expected_of(model, signal)):
+            assert np.abs(alone[place] - expected).max() < 1e-4
+            assert np.abs(together[place][row] - expected[0]).max() < 1e-4
+
+
+def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(wavlm, out):
+    compare(wavlm[1], Session(out / "model.onnx"))
+
+
+def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
+    model, folder = wav2vec2
+    compare(model, Session(folder / "model.onnx"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["layer", "group"])
+@pytest.mark.parametrize(
+    "family, pooling, layers",
+    [
+        ("hubert", "MeanPooling", "weighted"),
+        ("wav2vec2", "StylePooling", 1),
+        ("unispeech", "AttentiveStatsPooling", "last"),
+        ("unispeech-sat", "MeanPooling", "last"),
+        ("wavlm", "AttentiveStatsPooling", 0),
+    ],
+)
+def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, tmp_path):
+    settings = settings_of(waveform_settings, family, norm)
+    model = write_model(tmp_path / "model", settings, pooling=pooling, layers=layers)
+    export(tmp_path / "model", tmp_path / "out")
+    compare(model, Session(tmp_path / "out" / "model.onnx"))
+
+
+def test_what_stands_behind_an_utterance_changes_nothing(out):
+    runtime = Session(out / "model.onnx")._session
+    padded = np.stack([noise(8000), noise(8000, 1)])
+    lengths = np.array([8000, 3000])
+    clean = padded.copy()
+    clean[1, 3000:] = 0
+    found = [
+        runtime.run(None, {"waveform": waveform, "lengths": lengths})[0]
+        for waveform in (padded, clean)
+    ]
+    assert np.abs(found[0] - found[1]).max() < 1e-6
+    assert np.abs(found[0][0] - found[0][1]).max() > 1e-3  # utterances do differ
+
+
+def test_graph_takes_any_batch_and_length(out):
+    graph = onnx.load(out / "model.onnx")
+    onnx.checker.check_model(graph)
+    waveform, lengths = graph.graph.input
+    sizes = [d.dim_param or d.dim_value for d in waveform.type.tensor_type.shape.dim]
+    assert sizes == ["batch", "samples"]
+    assert [d.dim_param for d in lengths.type.tensor_type.shape.dim] == ["batch"]
+    assert [o.name for o in graph.graph.output] == ["vad", "embedding", "logits"]
+    assert {item.domain: item.version for item in graph.opset_import}[""] == 20
+
+
+def test_int8_is_of_matrix_products_alone(out):
+    kinds = [node.op_type for node in onnx.load(out / "model_int8.onnx").graph.node]
+    plain = [node.op_type for node in onnx.load(out / "model.onnx").graph.node]
+    assert kinds.count("MatMulInteger") > 5
+    assert kinds.count("Conv") == plain.count("Conv") >= 4
+    assert "ConvInteger" not in kinds
+
+
+def test_folder_is_that_of_the_model(wavlm, out):
+    model = wavlm[0] / "model"
+    names = {"model.onnx", "model_int8.onnx", "emosphere.json", "README.md", "checksums.json"}
+    assert {path.name for path in out.iterdir()} == names
+    check_seal(out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
+    assert (out / "README.md").read_text() == (model / "README.md").read_text()
+    ours, theirs = (json.loads((f / "emosphere.json").read_text()) for f in (out, model))
+    facts = ours.pop("onnx")
+    assert ours == theirs
+    assert facts["shortest"] == FIELD
+    assert facts["deviations"]["model.onnx"]["vad"] < 1e-4
+    assert set(facts["deviations"]["model_int8.onnx"]) == {"vad", "embedding", "logits"}
+
+
+def test_command_prints_differences_and_ccc(printed, wavlm, out):
+    assert "compared with the model on 2 files, alone and in one batch" in printed
+    lines = printed.splitlines()
+    assert [line.split()[0] for line in lines if " differs by " in line] == [
+        "model.onnx", "model_int8.onnx",
+    ]  # fmt: skip
+    labels = read_labels(wavlm[0] / "labels.csv")
+    for name, model in {
+        "torch": EmoSphere.from_pretrained(wavlm[0] / "model", device="cpu"),
+        "int8": OnnxEmoSphere.from_pretrained(out, int8=True),
+    }.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert f"mean {ccc_of(model, labels)['mean']:.4f}" in line
+
+
+def test_ccc_of_labelled_files_by_hand(tmp_path):
+    """Lin's formula: 2 cov / (var + var + difference of means squared)."""
+
+    class Says:
+        def predict(self, paths):
+            values = {"a": 1.0, "b": 2.0, "c": 3.0}
+            return [type("P", (), {"on_scale": np.full(3, values[p[-1]])}) for p in paths]
+
+    path = tmp_path / "l.csv"
+    path.write_text("wav,valence,arousal,dominance\na,1,2,\nb,2,3,1\nc,3,4,3\n")
+    found = ccc_of(Says(), read_labels(path))
+    # valence: equal; arousal: shifted by 1, var 2/3: (4/3) / (4/3 + 1); dominance: of b, c alone,
+    # (2, 3) against (1, 3): cov 1/2, var 1/4 and 1, means 2.5 and 2: 1 / (1.25 + 0.25)
+    expected = {"valence": 1.0, "arousal": 4 / 7, "dominance": 2 / 3}
+    assert found == pytest.approx({**expected, "mean": (1 + 4 / 7 + 2 / 3) / 3})
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("name,valence\na,1\n", "must have the columns file or wav, valence, arousal, dominance"),
+        ("file,valence,arousal,dominance\na,1,x,2\n", "line 2: labels must be numbers"),
+        ("file,valence,arousal,dominance\na,1,1,2\n", "two labelled files at least; found 1"),
+        ("", "found none"),
+    ],
+)
+def test_fault_labels(text, message, tmp_path):
+    (tmp_path / "l.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_labels(tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize("value", [1.1e-4, float("nan")])
+def test_fault_difference_above_the_tolerance(value):
+    refuse_deviation({"vad": 0.9e-4})
+    with pytest.raises(ValueError, match=r"must equal the model to 0\.0001"):
+        refuse_deviation({"vad": 0.0, "embedding": value})
+
+
+def test_fault_graph_of_another_model_is_never_written(
+    out, waveform_settings, tmp_path, monkeypatch
+):
+    write_model(tmp_path / "other", settings_of(waveform_settings, "wavlm"), seed=1)
+    copy = lambda model, path: shutil.copyfile(out / "model.onnx", path)  # noqa: E731
+    monkeypatch.setattr(export_module, "write_graph", copy)
+    with pytest.raises(ValueError, match="Nothing was written"):
+        export(tmp_path / "other", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_fault_place_that_is_taken(wavlm, tmp_path):
+    (tmp_path / "note.txt").touch()
+    with pytest.raises(FileExistsError, match="new or an empty folder"):
+        export(wavlm[0] / "model", tmp_path)
+
+
+@pytest.mark.parametrize("check", [[], [np.zeros(FIELD - 1, np.float32)]])
+def test_fault_nothing_to_compare_on(check, wavlm, tmp_path):
+    with pytest.raises(ValueError, match=f"one utterance at least, of {FIELD} samples"):
+        export(wavlm[0] / "model", tmp_path / "out", check=check)
+
+
+def test_fault_model_that_cannot_be_exported(tmp_path, configuration, waveform_settings, capsys):
+    settings = {**waveform_settings("wav2vec2"), "add_adapter": True}
+    write_model(tmp_path / "model", settings, pooling="MeanPooling", head=False)
+    assert cli.main(["export", str(tmp_path / "model"), str(tmp_path / "out")]) == 2
+    assert "found wav2vec2 with adapters" in capsys.readouterr().err
+
+
+def test_fault_exporter_is_not_installed(wavlm, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert cli.main(["export", str(wavlm[0] / "model"), str(tmp_path / "out")]) == 2
+    assert "pip install 'emosphere-sb[onnx]'" in capsys.readouterr().err
+
+
+def test_made_sound_is_the_same_every_time_and_at_the_level_of_speech():
+    first, second = made_sound([0.5, 1.0]), made_sound([0.5, 1.0])
+    assert [len(signal) for signal in first] == [8000, 16000]
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one, other)
+        assert 0.02 < np.sqrt(np.mean(one**2)) < 0.3 and np.abs(one).max() < 1

@@ -1,0 +1,47 @@
+"""Which settings belong to which corpus."""
+
+import pytest
+
+from emosphere_sb.recipe.corpora import CORPORA, corpus_module, reader_settings, refuse_foreign
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_corpus_has_a_module_that_reads(corpus):
+    module = corpus_module(corpus)
+    assert module.NAME
+    assert callable(module.read)
+
+
+def test_unknown_corpus_names_those_there_are():
+    with pytest.raises(
+        ValueError, match=r"Unknown corpus 'X'. Allowed: MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData"
+    ):
+        corpus_module("X")
+
+
+OWNERS = {  # by hand, from the comments of emosphere.yaml
+    "four_classes": {"IEMOCAP"},
+    "flip_arousal": {"MSP-IMPROV"},
+    "conditions": {"MSP-IMPROV"},
+    "raters": {"MSP-Podcast"},
+    "label_low": {"OwnData"},
+    "folds": {"OwnData"},
+    "labels_file": {"MSP-Podcast", "MSP-IMPROV", "OwnData"},
+    "partition": set(CORPORA),
+    "drop_test": set(CORPORA),
+}
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("key", OWNERS)
+def test_setting_of_other_corpora_is_refused(key, corpus):
+    assert (key in reader_settings(corpus)) == (corpus in OWNERS[key])
+    if corpus in OWNERS[key]:
+        refuse_foreign([key], corpus)
+    else:
+        with pytest.raises(ValueError, match=rf"^--{key} belongs to .* for {corpus}; leave"):
+            refuse_foreign([key], corpus)
+
+
+def test_settings_of_no_corpus_are_not_asked_for():
+    refuse_foreign(["batch_size", "seed"], "IEMOCAP")

@@ -1,0 +1,377 @@
+"""File + rows + command line: what merges, what is refused, and what comes back from the disk."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.hparams import (
+    HARMLESS,
+    SMALLEST,
+    TEXT,
+    build,
+    differences,
+    dump,
+    merge,
+    read_rows,
+    read_tree,
+    scalars,
+)
+
+FILE = HPARAMS / "emosphere.yaml"
+BASE, TABLE = read_tree(FILE), read_rows(FILE)
+ROWS = list(TABLE)
+POOLING = "!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]"
+
+
+def tree_of(*rows, file=FILE, **overrides):
+    return merge(Arguments(file, list(rows), {key: str(v) for key, v in overrides.items()}))
+
+
+def again(tree):
+    return YAML().load(dump(tree))
+
+
+def own_files(folder, text="a: 1\nseed: 3\nlr: 0.1\nskip_prep: True\n", rows="one:\n    a: 2\n"):
+    (folder / "own.yaml").write_text(text, encoding="utf-8")
+    (folder / "rows.yaml").write_text(rows, encoding="utf-8")
+    return folder / "own.yaml"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A file of few keys, which reads fast."""
+    folder = tmp_path_factory.mktemp("small")
+    return own_files(folder, "data_folder: null\nresults_folder: results\n", "one: {}\n")
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_row_merges_and_sets_what_it_says(row):
+    values, tree = TABLE[row], tree_of(row)
+    assert values
+    for key, value in values.items():
+        assert key in BASE
+        assert dump_one(tree[key]) == dump_one(value)
+    assert set(differences(tree, BASE)) <= {"row", *values}
+
+
+def dump_one(value):
+    return dump(CommentedMap(x=value)).split("#")[0].strip()
+
+
+def test_rows_are_applied_in_order_and_the_command_line_last():
+    assert tree_of("published", "smoke")["batch_size"] == 16
+    assert tree_of("smoke", "published")["batch_size"] == 64
+    assert tree_of("smoke", "published", batch_size=5)["batch_size"] == 5
+
+
+def test_row_that_stands_on_another_takes_its_values():
+    learn, demo = tree_of("learn"), tree_of("demo")
+    assert (learn["backbone"], learn["head_width"]) == (demo["backbone"], demo["head_width"])
+    assert (learn["demo_size"], learn["batch_size"]) == (None, 16)
+
+
+def test_merged_tree_names_its_row():
+    assert tree_of("published", "no_regions")["row"] == "published+no_regions"
+    assert tree_of()["row"] == "emosphere"
+
+
+def test_unknown_row_names_the_nearest_and_all_that_are_allowed():
+    with pytest.raises(
+        ValueError, match=r"Unknown row 'publisht'. Did you mean 'published'\?"
+    ) as e:
+        tree_of("publisht")
+    assert all(row in str(e.value) for row in ROWS)
+
+
+def test_unknown_key_names_the_nearest_and_all_that_are_allowed():
+    with pytest.raises(
+        ValueError, match=r"Unknown key 'bach_size'. Did you mean 'batch_size'"
+    ) as e:
+        tree_of(bach_size=3)
+    assert "micro_batch" in str(e.value)
+
+
+@pytest.mark.parametrize("key", ["modules.encoder", "opt_class.lr", "encoder.freeze", "pooling.1"])
+def test_nested_key_is_unknown(key):
+    with pytest.raises(ValueError, match=f"Unknown key '{key}'"):
+        merge(Arguments(FILE, [], {key: "1"}))
+
+
+def test_unknown_key_in_a_row_names_the_row(tmp_path):
+    file = own_files(tmp_path, rows="one:\n    b: 2\n")
+    with pytest.raises(ValueError, match=r"row 'one': Unknown key 'b'.*Allowed: a, lr"):
+        tree_of("one", file=file)
+
+
+@pytest.mark.parametrize("rows", ["one: 3\n", "one:\n", "one: [a]\n"])
+def test_row_that_is_no_mapping_is_refused(tmp_path, rows):
+    with pytest.raises(ValueError, match="Row 'one' must map keys to values"):
+        tree_of("one", file=own_files(tmp_path, rows=rows))
+
+
+def test_mapping_that_wires_parts_is_not_replaced():
+    with pytest.raises(ValueError, match="'modules' is a mapping that wires parts together"):
+        tree_of(modules="{encoder: 1}")
+
+
+# --- kinds of values -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected"),
+    [
+        ("skip_prep", "yes", "true or false"),
+        ("skip_prep", "1", "true or false"),
+        ("batch_size", "many", "a whole number"),
+        ("batch_size", "1.5", "a whole number"),
+        ("batch_size", "True", "a whole number"),
+        ("lr", "fast", "a number"),
+        ("lr", "null", "a number"),
+        ("lr", "nan", "a number"),
+        ("lr_backbone", "fast", "a number"),
+        ("layerdrop", "none", "a number"),
+        ("label_low", "[1]", "a number"),
+        ("drop_train", "other", "a list"),
+        ("results_folder", "null", "text"),
+        ("pooling", "mean", "an object"),
+        ("task", "null", "an object"),
+    ],
+)
+def test_value_of_the_wrong_kind_names_key_kind_and_value(key, text, expected):
+    said = rf"command line: {key} must be {expected}.*found '?.*{text[:3]}"
+    with pytest.raises(ValueError, match=said):
+        tree_of(**{key: text})
+
+
+@pytest.mark.parametrize("key", ["lr", "release", "skip_prep", "data_folder", "layerdrop"])
+def test_python_none_is_refused_with_what_to_write(key):
+    with pytest.raises(ValueError, match=rf"{key} is 'None'; an empty value is written null"):
+        tree_of(**{key: "None"})
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("release", "1.10", "1.10"), ("release", "null", None), ("data_folder", "007", "007"),
+        ("results_folder", "1e3", "1e3"), ("skip_prep", "false", False), ("lr", "1e-5", 1e-5),
+        ("lr", "3", 3), ("lr_backbone", "1e-6", 1e-6), ("max_grad_norm", "inf", math.inf),
+        ("max_grad_norm", ".inf", math.inf), ("max_seconds", "null", None), ("seed", "07", 7),
+        ("drop_train", "[a, b]", ["a", "b"]), ("drop_train", "[]", []), ("layerdrop", "0.1", 0.1),
+        ("label_low", "-1", -1), ("auxiliary_head", "null", None), ("backbone", "1:30", "1:30"),
+    ],
+)  # fmt: skip
+def test_value_of_the_right_kind(key, text, value):
+    found = tree_of(**{key: text})[key]
+    assert found == value
+    assert isinstance(found, type(value))
+
+
+@pytest.mark.parametrize("key", sorted(SMALLEST))
+def test_whole_number_below_its_smallest_is_refused(key):
+    assert tree_of(**{key: SMALLEST[key]})[key] == SMALLEST[key]
+    with pytest.raises(ValueError, match=f"{key} must be a whole number from {SMALLEST[key]} on"):
+        tree_of(**{key: SMALLEST[key] - 1})
+
+
+@pytest.mark.parametrize("word", ["yes", "No", "off", "None"])
+def test_word_that_only_looks_like_a_value_is_refused_in_the_file(tmp_path, word):
+    file = own_files(tmp_path, f"skip_prep: {word}\n")
+    with pytest.raises(ValueError, match=f"skip_prep is '{word}'; write True, False or null"):
+        tree_of(file=file)
+
+
+@pytest.mark.parametrize(("key", "text"), [("freeze", "none"), ("normalisation", "none")])
+def test_saved_file_with_text_that_once_was_a_value_is_read_again(tmp_path, key, text):
+    saved = tmp_path / "hyperparams.yaml"
+    saved.write_text(dump(tree_of("smoke", **{key: text})), encoding="utf-8")
+    assert f"\n{key}: {text}" in saved.read_text(encoding="utf-8")  # unquoted
+    tree = tree_of(file=saved)
+    assert tree[key] == text
+    assert differences(tree, read_tree(saved)) == []
+
+
+def test_key_of_ones_own_takes_the_text_that_the_run_has_saved(tmp_path):
+    file = own_files(tmp_path, "mode: fast\n")
+    saved = tmp_path / "hyperparams.yaml"
+    saved.write_text(dump(tree_of(file=file, mode="off")), encoding="utf-8")
+    assert tree_of(file=saved)["mode"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("key", "word"), [("skip_prep", "yes"), ("layerdrop", "none"), ("freeze", "None")]
+)
+def test_word_that_is_a_mistake_is_refused_in_a_saved_file_too(tmp_path, key, word):
+    saved = tmp_path / "hyperparams.yaml"
+    saved.write_text(f"{key}: {word}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"{key} is '{word}'; write True, False or null"):
+        tree_of(file=saved)
+
+
+@pytest.mark.parametrize("key", TEXT)
+def test_text_that_looks_like_a_number_must_be_quoted_in_the_file(tmp_path, key):
+    with pytest.raises(ValueError, match=f"{key} must be text; found '1.1"):
+        tree_of(file=own_files(tmp_path, f"{key}: 1.10\n"))
+    assert tree_of(file=own_files(tmp_path, f"{key}: '1.10'\n"))[key] == "1.10"
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["a: [1, 2\nb: 3\n", "a: 1\na: 2\n", "a: 1\n  b: 2\n"])
+def test_invalid_yaml_names_file_and_place(tmp_path, text):
+    file = own_files(tmp_path, text)
+    with pytest.raises(ValueError, match=r"(?s)own\.yaml is not valid YAML: .*line \d"):
+        tree_of(file=file)
+
+
+def test_file_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "own.yaml").write_bytes(b"a: \xff\n")
+    with pytest.raises(ValueError, match=r"own\.yaml is not valid YAML: 'utf-8'"):
+        read_tree(tmp_path / "own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "NoneType"), ("- 1\n", "CommentedSeq"), ("3", "int")]
+)
+def test_file_must_be_a_mapping(tmp_path, text, found):
+    with pytest.raises(ValueError, match=f"must hold a mapping of keys to values; found {found}"):
+        read_tree(own_files(tmp_path, text))
+
+
+# --- dump and read ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", [None, *ROWS])
+def test_dump_reads_back_without_a_difference(row):
+    tree = tree_of(*([row] if row else []))
+    back = again(tree)
+    assert list(back) == list(tree)
+    assert differences(back, tree) == []
+    assert dump(back) == dump(tree)
+
+
+# Without control characters and line separators, which no label file or folder is named with.
+PATHS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=PATHS.filter(lambda text: text not in ("null", "None")))
+def test_any_path_survives_merge_dump_and_read(small, text):
+    tree = tree_of(file=small, data_folder=text, results_folder=text)
+    back = again(tree)
+    assert (tree["data_folder"], back["data_folder"], back["results_folder"]) == (text, text, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1.10", "a: b #c=d", "ü <seed>", "yes", "12:30:45", "!ref <seed>"]
+)
+def test_text_reaches_the_built_hyperparameters(text):
+    assert build(tree_of("smoke", labels_file=text))["labels_file"] == text
+
+
+def test_class_swap_leaves_no_argument_of_the_old_class():
+    tree = tree_of("smoke", "mean_pooling")
+    assert differences(tree, tree_of("smoke", pooling=POOLING)) == ["row"]
+    assert len(tree["pooling"]) == 1
+    built = build(again(tree))
+    assert type(built["pooling"]).__name__ == "MeanPooling"
+    assert built["pooling"].output_size == built["encoder"].output_size
+
+
+def test_class_swap_with_named_arguments_leaves_none_either():
+    tree = tree_of("smoke", opt_class="!name:torch.optim.SGD {momentum: 0.5}")
+    assert dict(again(tree)["opt_class"]) == {"momentum": 0.5}
+    optimizer = build(tree)["opt_class"]
+    assert optimizer.func.__name__ == "SGD"
+    assert optimizer.keywords == {"momentum": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "said"),
+    [
+        ("!new:emosphere_sb.lobes.MeanPool [16]", "emosphere_sb.lobes.MeanPool"),
+        ("!new:nowhere.MeanPooling [16]", "nowhere.MeanPooling"),
+        ("!new:emosphere_sb.lobes.MeanPooling [1, 2, 3]", "MeanPooling"),
+        ("!new:emosphere_sb.lobes.MeanPooling {size: 3}", "size"),
+        ("!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.size>]", "size"),
+        ("!new:emosphere_sb.lobes.MeanPooling [!ref <coder.size>]", "coder"),
+        ("!name:emosphere_sb.lobes.MeanPooling", "output_size"),
+        ("!nwe:emosphere_sb.lobes.MeanPooling", "!nwe"),
+    ],
+)
+def test_object_that_cannot_be_built_is_named(pooling, said):
+    with pytest.raises(ValueError, match=said):
+        build(tree_of("smoke", pooling=pooling))
+
+
+# --- differences -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [HARMLESS, TEXT, SMALLEST])
+def test_keys_of_the_tables_exist(table):
+    assert set(table) <= set(BASE)
+
+
+OTHER = {  # another value for every key that can be set
+    **dict.fromkeys(TEXT, "x"), "label_low": 0, "label_high": 9, "layerdrop": 0.5,
+    "max_seconds": "null", "lr_backbone": 1.0, "max_grad_norm": 1.0,
+}  # fmt: skip
+
+
+def another(key, value):
+    if key in OTHER:
+        return OTHER[key]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    return "[x]" if isinstance(value, list) else "x"
+
+
+@pytest.mark.parametrize("key", [*scalars(BASE), "lr_backbone"])
+def test_difference_in_a_value_is_seen_unless_harmless(key):
+    if key == "row":
+        expected, tree = ["row"], {**BASE, "row": "other"}
+    else:
+        expected = [] if key in HARMLESS else [key]
+        tree = tree_of(**{key: another(key, BASE[key])})
+    assert differences(tree, BASE) == differences(BASE, tree) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "first", "second"),
+    [
+        ("task", "!new:a.B [90]", "!new:a.C [90]"),  # class
+        ("task", "!new:a.B [90]", "!new:a.B [60]"),  # argument
+        ("task", "!new:a.B [90]", "!name:a.B [90]"),  # tag
+        ("task", "!new:a.B [[1, 2]]", "!new:a.B [[1, 3]]"),  # deep argument
+        ("task", "!new:a.B {a: 1}", "!new:a.B {b: 1}"),  # name of an argument
+        ("task", "!new:a.B [!ref <lr>]", "!new:a.B [!ref <seed>]"),  # reference
+        ("task", "!new:a.B []", "!new:a.B [null]"),
+        ("auxiliary_head", "!new:a.B []", "null"),
+        ("opt_class", "!name:torch.optim.SGD", "!name:torch.optim.Adam"),  # tag without arguments
+    ],
+)
+def test_difference_in_an_object_is_seen(key, first, second):
+    assert differences(tree_of(**{key: first}), again(tree_of(**{key: second}))) == [key]
+    assert differences(tree_of(**{key: first}), again(tree_of(**{key: first}))) == []
+
+
+def test_key_that_only_one_side_has_is_a_difference():
+    tree, fewer = tree_of(), tree_of()
+    del fewer["patience"]
+    assert differences(tree, fewer) == differences(fewer, tree) == ["patience"]
+
+
+def test_scalars_are_what_needs_no_object():
+    values = scalars(tree_of("smoke", drop_train="[other]"))
+    assert (values["drop_train"], values["batch_size"]) == (["other"], 16)
+    assert not {"pooling", "modules", "opt_class", "lr_backbone"} & set(values)

@@ -1,0 +1,165 @@
+"""The model card: valid for the hub, its figures the run's own, its warnings loud."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from huggingface_hub.repocard import metadata_load
+
+from emosphere_sb.release.card import model_card
+from emosphere_sb.release.card_markdown import table
+from emosphere_sb.report.read.runs import read_run
+from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.results.predictions import read_predictions
+from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.models import tiny_about
+from tests.helpers.run_folders import change_metrics, set_of, write_run
+
+
+def made(tmp_path, *, tables=None, about=None, run=None, **protocol):
+    """A card and the run that it is of."""
+    facts = {
+        "release": "1.11", "synthetic": False, "row": "published", "backbone": "someone/wavlm",
+        "utterances": {"train": 84030}, "partition": "official", "best_epoch": 3,
+        "classes_kept": {"train": ["angry", "no_agreement"]}, "drop": {"train": ["other"]},
+        "normalisation": "corpus", "seed": 7, "precision": "fp16", **protocol,
+    }  # fmt: skip
+    folder = write_run(tmp_path / "run", tables, **facts)
+    if run:
+        change_metrics(folder, lambda metrics: metrics["run"].update(run))
+    source = read_run(folder)
+    synthetic = facts["synthetic"]
+    return model_card(tiny_about(**{"synthetic": synthetic, **(about or {})}, max_seconds=12.0),
+                      source, resamples=999), source  # fmt: skip
+
+
+def header_of(card):
+    return yaml.safe_load(card.split("---")[1])
+
+
+def rows_of(card, heading):
+    """The cells of the first table below a heading, by row."""
+    lines = card.split(f"## {heading}\n")[1].split("\n## ")[0].splitlines()
+    body = [line for line in lines if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body]
+
+
+def test_hub_reads_the_header(tmp_path):
+    card, source = made(tmp_path)
+    (tmp_path / "README.md").write_text(card)
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert (data.license, data.library_name) == ("other", "speechbrain")
+    assert data.pipeline_tag == "audio-classification"
+    assert data.datasets == ["msp-podcast"] and data.base_model == "someone/wavlm"
+    assert data.language == "en" and {"valence", "arousal", "dominance"} <= set(data.tags)
+    found = {(r.dataset_split, r.metric_name): r.metric_value for r in data.eval_results}
+    row = source.metrics["test1"]
+    expected = {("test1", f"CCC, {d}"): round(row[d]["ccc"], 4) for d in DIMENSIONS}
+    assert found == expected | {("test1", "CCC, mean"): round(row["mean_ccc"], 4)}
+
+
+def test_figures_are_the_runs_with_their_intervals(tmp_path):
+    card, _ = made(tmp_path)
+    rows = rows_of(card, "Figures")
+    assert [row[0] for row in rows] == ["valid", "test1"]  # test3 has no labels
+    for row in rows:
+        table = read_predictions(tmp_path / "run" / "predictions" / f"{row[0]}.csv")
+        found = intervals(table, resamples=999)
+        assert row[5:] == [str(len(table)), f"{found['units']} {found['unit']}"]
+        for cell, dimension in zip(row[1:4], DIMENSIONS, strict=True):
+            x, y = table[dimension], table[f"{dimension}_predicted"]
+            # Lin (1989), written out
+            spread = ((x - x.mean()) * (y - y.mean())).mean() * 2
+            ccc = spread / (x.var(ddof=0) + y.var(ddof=0) + (x.mean() - y.mean()) ** 2)
+            low, high = found[dimension]["ccc"]
+            assert cell == f"{ccc:.3f} \\[{low:.3f}, {high:.3f}\\]".replace("0.", ".")
+
+
+def test_calibration_is_the_regression_on_the_truth(tmp_path):
+    card, _ = made(tmp_path)
+    rows = {(row[0], row[1]): row[2:] for row in rows_of(card, "Calibration")}
+    assert len(rows) == 6
+    table = read_predictions(tmp_path / "run" / "predictions" / "test1.csv")
+    for dimension in DIMENSIONS:
+        x, y = table[dimension].to_numpy(), table[f"{dimension}_predicted"].to_numpy()
+        slope, _ = np.polyfit(x, y, 1)
+        shift = (y.mean() - x.mean()) / np.sqrt(x.std() * y.std())
+        expected = [slope, y.std() / x.std(), shift]
+        found = [float(cell) for cell in rows["test1", dimension]]
+        np.testing.assert_allclose(found, expected, atol=5.1e-4)
+
+
+def test_sections_say_what_must_be_said(tmp_path):
+    command = "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=/my/corpus"
+    card, _ = made(tmp_path, run={"command": command, "commit": "ab12", "machine": "A GPU"})
+    for text in (
+        "corpus: MSP-Podcast (English podcasts", "release: 1.11", "partition: official",
+        "heard of an utterance: first 12 s", "normalisation of the waveform: corpus",
+        "emotions kept in training: angry, no\\_agreement", "train other", "train 84,030",
+        "epoch of the weights: 3", "precision of training and test: fp16",
+        "Not for decisions about people", "not in medicine, not at work", "cho2025emosphere",
+        "emosphere predict", "EmoSphere.from_pretrained", "`ab12`", "--data_folder=…", "torch ",
+        "| happy | .500 | .250 | .000 |", "chosen on valid",
+    ):  # fmt: skip
+        assert text in card, text
+    assert "/my/corpus" not in card and "SYNTHETIC" not in card
+
+
+def test_synthetic_speech_is_said_first_and_is_in_no_list_of_results(tmp_path):
+    card, _ = made(tmp_path, synthetic=True, release="synthetic")
+    body = card.split("---")[2].strip().splitlines()
+    assert body[0] == "# tiny" and body[2].startswith("> **SYNTHETIC SPEECH.**")
+    header = header_of(card)
+    assert "synthetic" in header["tags"]
+    assert not {"datasets", "model-index", "metrics"} & header.keys()
+    assert "Trained on synthetic speech." in card and "English podcasts" not in card
+
+
+def test_shuffled_labels_are_said(tmp_path):
+    card, _ = made(tmp_path, shuffle_labels=True)
+    assert "**SHUFFLED LABELS.**" in card
+
+
+@pytest.mark.parametrize("corpus", ["MSP-Podcast", "IEMOCAP", "MSP-IMPROV", "OwnData"])
+def test_every_corpus_has_its_words(tmp_path, corpus):
+    from emosphere_sb.recipe.corpora import corpus_module
+
+    card, _ = made(tmp_path, corpus=corpus)
+    module = corpus_module(corpus)
+    assert module.SPEECH in card and len(module.TERMS) > 60
+    assert header_of(card).get("language", "") == module.LANGUAGE
+
+
+def test_local_backbone_is_no_base_model(tmp_path):
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    card, _ = made(tmp_path, backbone=str(tmp_path / "models" / "mine"))
+    assert "base_model" not in header_of(card)
+    assert "EmoSphere-SER on mine." in card and str(tmp_path) not in card
+
+
+def test_run_without_labels_has_no_figures(tmp_path):
+    card, _ = made(tmp_path, tables={"test3": set_of(5, labelled=False)})
+    assert "No set had labels" in card and "Not known: no set had labels." in card
+    assert header_of(card)["model-index"][0]["results"] == []
+
+
+def test_odd_names_are_no_markup(tmp_path):
+    name = "a: b | c # <script> *d* 'e' \"f\" --- [g](h) Größe"
+    card, _ = made(tmp_path, about={"name": name}, partition="x|y <b>")
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    assert metadata_load(tmp_path / "README.md")["model-index"][0]["name"] == name
+    assert "<script>" not in card.split("\n---\n", 1)[1] and "<b>" not in card
+    assert "x\\|y" in card
+
+
+def test_wide_cells_stay_in_their_column():
+    text = table(["a", "b|c"], [["d\ne", "|"]])
+    assert text.splitlines() == ["| a | b\\|c |", "|:---|---:|", "| d e | \\| |"]
+
+
+def test_is_the_same_every_time(tmp_path):
+    card, source = made(tmp_path)
+    again = model_card(tiny_about(synthetic=False, max_seconds=12.0), source, resamples=999)
+    assert card == again and json.dumps(header_of(card))

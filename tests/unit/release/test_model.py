@@ -1,0 +1,78 @@
+"""What is known of a model as plain data, and the model's parts in one module."""
+
+import json
+
+import pytest
+import torch
+
+from emosphere_sb.release.model import About
+from emosphere_sb.scale import Scale
+from tests.helpers.models import tiny_about, tiny_model
+
+
+def test_about_comes_back_from_json():
+    about = tiny_about(scale=Scale(1, 5, reversed=("arousal",)), centre_radius=0.25, facts={"a": 1})
+    assert About.from_dict(json.loads(json.dumps(about.to_dict()))) == about
+    assert about.regions.centre_radius == 0.25
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda facts: facts.pop("name"), lambda facts: facts.pop("scale"),
+        lambda facts: facts.update(surprise=1), lambda facts: facts["scale"].pop("low"),
+    ],
+)  # fmt: skip
+def test_description_that_does_not_fit(edit):
+    facts = tiny_about().to_dict()
+    edit(facts)
+    with pytest.raises(ValueError):
+        About.from_dict(facts)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_seconds", "12"), ("max_seconds", -1), ("max_seconds", 0), ("max_seconds", True),
+        ("centre_radius", "x"), ("centre_radius", float("nan")), ("region_step", [90]),
+        ("name", 5), ("name", "red \x1b[31m"), ("licence", None), ("licence", "two\nlines"),
+        ("synthetic", "no"), ("head", "other"), ("facts", None), ("words", ["sad"]),
+        ("words", {"sad": [0, 0]}), ("words", {"sad": "low"}), ("words", {"a\nb": [0, 0, 0]}),
+        ("classes", "abcdefgh"), ("classes", ["I"] * 8), ("classes", [1, 2]),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_kind_is_named(field, value):
+    with pytest.raises(ValueError, match=f"its {field} must be"):
+        About.from_dict(tiny_about().to_dict() | {field: value})
+
+
+@pytest.mark.parametrize("changes", [{"head": "none"}, {"classes": []}])
+def test_classes_and_a_head_belong_together(changes):
+    with pytest.raises(ValueError, match="classes where it has a class head"):
+        About.from_dict(tiny_about().to_dict() | changes)
+
+
+def test_says_the_same_in_any_batch():
+    model = tiny_model()
+    signals = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
+    lengths = torch.tensor([9000, 4000, 1500])
+    for row, length in enumerate(lengths.tolist()):
+        signals[row, length:] = 0
+    with torch.inference_mode():
+        together = model(signals, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = model(signals[row : row + 1, :length], lengths[row : row + 1])
+            for name in ("vad", "embedding", "logits"):
+                torch.testing.assert_close(
+                    getattr(together, name)[row], getattr(alone, name)[0], atol=1e-5, rtol=0
+                )
+
+
+def test_limits_follow_the_backbone(save_any):
+    assert tiny_model().shortest == 80 + 7 * 40  # two convolutions: 80 and 8 samples, 40 apart
+    assert tiny_model().longest is None
+    from emosphere_sb.lobes import SSLEncoder
+    from emosphere_sb.release.model import ReleasedModel
+
+    whisper = SSLEncoder(save_any("whisper"), freeze="all")
+    assert ReleasedModel(None, whisper, None, None).longest == 30 * 16000

@@ -1,0 +1,307 @@
+"""A finished run as a released folder: every kind of model, and what is refused."""
+
+import json
+import os
+import random
+import shutil
+import stat
+
+import numpy as np
+import pytest
+import torch
+
+from emosphere_sb.release.load import load_released
+from emosphere_sb.release.release import release
+from tests.helpers.models import reference, untrained_run
+from tests.helpers.run_folders import change_metrics
+
+
+@pytest.fixture(scope="module")
+def signals():
+    lengths = torch.tensor([16000, 7000])
+    found = torch.randn(2, 16000, generator=torch.Generator().manual_seed(3)) * 0.1
+    found[1, 7000:] = 0.0
+    return found, lengths
+
+
+def assert_same(built, folder, signals, *, head=True, tolerance=1e-6):
+    """The released model says what the recipe's own parts say."""
+    model, about = load_released(folder)
+    with torch.inference_mode():
+        found = model(*signals)
+    vad, embedding, scores = reference(built, *signals, head=head)
+    torch.testing.assert_close(found.vad, vad, atol=tolerance, rtol=0)
+    torch.testing.assert_close(found.embedding, embedding, atol=tolerance, rtol=1e-5)
+    assert (found.logits is not None) == head == (about.head != "none")
+    if head:
+        torch.testing.assert_close(found.logits, scores, atol=tolerance, rtol=1e-5)
+    return about
+
+
+VARIANTS = {
+    "style pooling": ([], True),
+    "attentive statistics": (["attentive_statistics"], True),
+    "mean pooling": (["mean_pooling"], True),
+    "emotion classes": (["categorical"], True),
+    "finer regions": (["regions_45"], True),
+    "no task": (["no_regions"], False),
+    "learned weights of losses": (["uncertainty"], True),
+    "the first layer's input": (["--layers=0"], True),
+    "normalised by utterance": (["--normalisation=utterance"], True),
+    "frozen convolutions": (["--freeze=feature_encoder"], True),
+    "whole utterances": (["--max_seconds=null"], True),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_says_what_the_run_says(name, tmp_path, signals):
+    words, head = VARIANTS[name]
+    built = untrained_run(tmp_path / "run", *words)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    about = assert_same(built, tmp_path / "out", signals, head=head)
+    assert about.max_seconds == (None if "--max_seconds=null" in words else 12.0)
+    assert about.region_step == (45 if "regions_45" in words else 90)
+    if "categorical" in words:
+        assert about.head == "emotion" and about.classes[:2] == ("angry", "sad")
+
+
+def test_head_that_was_left_out_of_training_is_not_released(tmp_path, signals):
+    def past_the_decay(built, epoch):
+        built["weighting"].set_epoch(epoch)
+
+    built = untrained_run(tmp_path / "run", epochs=(6,), change=past_the_decay)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    about = assert_same(built, tmp_path / "out", signals, head=False)
+    assert about.classes == ()
+    assert "has no class head" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_learned_sum_of_layers(tmp_path, signals):
+    def learn(built, epoch):
+        with torch.no_grad():
+            built["encoder"].states.weights.copy_(torch.tensor([2.0, -1.0]))
+
+    built = untrained_run(tmp_path / "run", "--layers=weighted", change=learn)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    assert_same(built, tmp_path / "out", signals)
+
+
+def test_adapters_are_merged(tmp_path, signals):
+    pytest.importorskip("peft")
+
+    def learn(built, epoch):
+        with torch.no_grad():
+            for name, value in built["encoder"].named_parameters():
+                if "lora_B" in name:  # zero before training
+                    value.copy_(
+                        torch.randn(value.shape, generator=torch.Generator().manual_seed(1))
+                    )
+
+    built = untrained_run(tmp_path / "run", "--lora_rank=2", change=learn)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    assert_same(built, tmp_path / "out", signals, tolerance=1e-5)
+    model, _ = load_released(tmp_path / "out")
+    assert not [name for name in model.state_dict() if "lora" in name]
+
+
+def test_mean_of_checkpoints_is_released(tmp_path, signals):
+    kept = {}
+
+    def move(built, epoch):
+        with torch.no_grad():
+            weight = built["vad_head"].layers[1].weight
+            weight.fill_(float(epoch))
+            kept[epoch] = weight.clone()
+
+    built = untrained_run(
+        tmp_path / "run", "--average_checkpoints=2", epochs=(1, 2, 4), change=move,
+        protocol={"averaged_epochs": [2, 4]},
+    )  # fmt: skip
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    with torch.no_grad():
+        built["vad_head"].layers[1].weight.copy_((kept[2] + kept[4]) / 2)
+    assert_same(built, tmp_path / "out", signals)
+
+
+@pytest.mark.parametrize("freeze", ["all", "feature_encoder"])
+@pytest.mark.parametrize("family", ["wavlm", "hubert", "wav2vec2", "data2vec-audio"])
+def test_needs_no_backbone_beside_it(family, freeze, tmp_path, signals, save_any):
+    """What was frozen is in no checkpoint; the released folder has it."""
+    backbone = shutil.copytree(save_any(family), tmp_path / "backbone")
+    built = untrained_run(tmp_path / "run", f"--backbone={backbone}", f"--freeze={freeze}")
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    shutil.rmtree(backbone)
+    about = assert_same(built, tmp_path / "out", signals, tolerance=1e-5)
+    assert "made from those of backbone, whose licence applies" in about.licence
+    for path in (tmp_path / "out").iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("family", "setting", "value"),
+    [("whisper", "n_fft", 512), ("wav2vec2-bert", "padding_value", 0.5)],
+)
+def test_log_mel_settings_go_along(family, setting, value, tmp_path, signals, save_any):
+    backbone = shutil.copytree(save_any(family), tmp_path / "backbone")
+    path = backbone / "preprocessor_config.json"
+    facts = json.loads(path.read_text())
+    assert facts[setting] != value
+    path.write_text(json.dumps(facts | {setting: value}))
+    words = [f"--backbone={backbone}", "--normalisation=none"]
+    built = untrained_run(tmp_path / "run", *words)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    shutil.rmtree(backbone)
+    assert_same(built, tmp_path / "out", signals, tolerance=1e-5)
+    kept = json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())
+    assert kept[setting] == value
+
+
+def test_files_have_the_rights_of_new_files(tmp_path):
+    untrained_run(tmp_path / "run")
+    before = os.umask(0o027)
+    try:
+        release(tmp_path / "run", tmp_path / "out", resamples=999)
+    finally:
+        os.umask(before)
+    rights = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()}
+    assert rights == {0o640}
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "README.md", "backbone.json", "checksums.json", "emosphere.json", "model.safetensors",
+    ]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]
+
+
+def test_random_states_stay(tmp_path):
+    untrained_run(tmp_path / "run")
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    expected = torch.rand(1), np.random.rand(), random.random()
+    torch.manual_seed(5), np.random.seed(5), random.seed(5)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    load_released(tmp_path / "out")
+    assert (torch.rand(1), np.random.rand(), random.random()) == expected
+
+
+def test_name_is_the_corpus_and_the_row_unless_it_is_given(tmp_path):
+    untrained_run(tmp_path / "run", "mean_pooling")
+    _, about = load_released(release(tmp_path / "run", tmp_path / "out", resamples=999))
+    assert about.name == "MSP-Podcast synthetic smoke+mean_pooling"
+    again = release(tmp_path / "run", tmp_path / "b", name="Mine *1*", resamples=999)
+    assert load_released(again)[1].name == "Mine *1*"
+    assert "# Mine \\*1\\*" in (again / "README.md").read_text()
+    for name in ("", " ", "two\nlines"):
+        with pytest.raises(ValueError, match="one line of text"):
+            release(tmp_path / "run", tmp_path / "c", name=name)
+
+
+def test_words_are_emotions_of_enough_utterances(tmp_path):
+    emotions = {
+        "angry": {"vad": [-0.25, 0.5, 0.25], "utterances": 10},
+        "fear": {"vad": [-0.5, 0.5, -0.25], "utterances": 9},
+        "other": {"vad": [0.0, 0.0, 0.0], "utterances": 900},
+        "no_agreement": {"vad": [0.0, 0.0, 0.0], "utterances": 900},
+    }
+    untrained_run(tmp_path / "run", protocol={"emotions": emotions})
+    _, about = load_released(release(tmp_path / "run", tmp_path / "out", resamples=999))
+    assert about.words == {"angry": [-0.25, 0.5, 0.25]}
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+def refused(run, out, match):
+    with pytest.raises(ValueError, match=match):
+        release(run, out, resamples=999)
+    assert not out.exists()
+    assert not list(out.parent.glob(".*.partial"))
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "hyperparams.yaml", "save"])
+def test_unfinished_run(name, tmp_path):
+    untrained_run(tmp_path / "run")
+    path = tmp_path / "run" / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    refused(tmp_path / "run", tmp_path / "out", f"finished run, .* it has no {name}")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("found", ["nothing", "a file", "other files"])
+def test_foreign_folder(found, tmp_path):
+    place = tmp_path / "place"
+    if found == "a file":
+        place.write_text("hello")
+    elif found == "other files":
+        place.mkdir()
+        (place / "config.json").write_text("{}")
+    refused(place, tmp_path / "out", "must be the folder of a finished run")
+
+
+def test_metrics_that_are_not_the_runs(tmp_path):
+    untrained_run(tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").write_text('{"a": 1}')
+    refused(tmp_path / "run", tmp_path / "out", "must hold protocol, run, beside")
+    (tmp_path / "run" / "metrics.json").write_text("{")
+    refused(tmp_path / "run", tmp_path / "out", "must be JSON")
+
+
+def test_predictions_that_were_edited(tmp_path):
+    untrained_run(tmp_path / "run")
+    path = tmp_path / "run" / "predictions" / "test1.csv"
+    path.write_text(path.read_text().replace("u001", "u901"))
+    refused(tmp_path / "run", tmp_path / "out", "test1.csv is not the file that the run wrote")
+
+
+def test_older_run(tmp_path):
+    untrained_run(tmp_path / "run")
+    change_metrics(tmp_path / "run", lambda metrics: metrics["protocol"].pop("scale"))
+    refused(tmp_path / "run", tmp_path / "out", "does not say scale")
+
+
+def test_debug_run(tmp_path):
+    untrained_run(tmp_path / "run", protocol={"row": "smoke+debug"})
+    refused(tmp_path / "run", tmp_path / "out", "--debug")
+
+
+def test_run_that_went_on_after_its_test(tmp_path):
+    untrained_run(tmp_path / "run", epochs=(3,), protocol={"best_epoch": 2})
+    refused(tmp_path / "run", tmp_path / "out", "figures of epoch 2; .* of epoch 3")
+
+
+def test_damaged_checkpoint(tmp_path):
+    untrained_run(tmp_path / "run")
+    (path,) = (tmp_path / "run" / "save").glob("CKPT*/model.ckpt")
+    path.write_bytes(path.read_bytes()[:-1])
+    refused(tmp_path / "run", tmp_path / "out", "No whole checkpoint")
+
+
+def test_backbone_that_is_gone(tmp_path, save_any):
+    backbone = shutil.copytree(save_any("wavlm"), tmp_path / "backbone")
+    untrained_run(tmp_path / "run", f"--backbone={backbone}")
+    shutil.rmtree(backbone)
+    refused(tmp_path / "run", tmp_path / "out", "could not be loaded")
+
+
+OWN = {
+    "pooling": ("!new:emosphere_sb.lobes.StylePooling", "!new:tests.helpers.modules.Pooling"),
+    "vad_head": ("!new:emosphere_sb.lobes.VADHead", "!new:tests.helpers.modules.Head"),
+    "normaliser": (
+        "!new:emosphere_sb.lobes.WaveformNormaliser", "!new:tests.helpers.modules.Normaliser",
+    ),
+    "encoder": ("!new:emosphere_sb.lobes.SSLEncoder", "!new:tests.helpers.modules.Encoder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", OWN)
+def test_part_of_ones_own(part, tmp_path):
+    untrained_run(tmp_path / "run", yaml=lambda text: text.replace(*OWN[part]))
+    assert OWN[part][1] in (tmp_path / "run" / "hyperparams.yaml").read_text()
+    refused(tmp_path / "run", tmp_path / "out", f"{part} must be .*of your own can be shared")
+
+
+def test_place_that_holds_something(tmp_path):
+    untrained_run(tmp_path / "run")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="new or an empty folder"):
+        release(tmp_path / "run", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]

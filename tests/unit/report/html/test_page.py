@@ -1,0 +1,256 @@
+"""The page of a run and of a table: what stands in it, and that nothing else is needed."""
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from emosphere_sb.report.html.page import run_page, write_plots
+from emosphere_sb.report.html.table_page import table_page
+from emosphere_sb.report.plots.all import png, table_figure
+
+
+class Reader(HTMLParser):
+    """Elements in order, with the text inside each table cell."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text, self.cells, self._cell = [], "", [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.cells.append([])
+        self._cell = tag if tag in ("td", "th") else self._cell
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+
+    def handle_endtag(self, tag):
+        self._cell = None if tag == self._cell else self._cell
+
+    def handle_data(self, data):
+        self.text += data
+        if self._cell:
+            self.cells[-1][-1] += data
+
+    def of(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(made_report, made_log):
+    return Reader(run_page(*made_report, made_log))
+
+
+def short(value):
+    """Three decimals without a leading zero, by another way than the page's."""
+    return re.sub(r"^(-?)0\.", r"\1.", format(value, ".3f"))
+
+
+def test_figures_and_their_intervals_stand_in_a_table(page, made_report):
+    found = made_report[0]["sets"]["test1"]["figures"]
+    row = next(row for row in page.cells if row[:2] == ["test1", "120"])
+    ccc = [found[d]["ccc"] for d in ("valence", "arousal", "dominance")] + [found["mean_ccc"]]
+    assert row[2:] == [f"{short(v)}[{short(v - 0.05)}, {short(v + 0.05)}]" for v in ccc]
+
+
+def test_synthetic_speech_and_warnings_come_before_the_figures(page):
+    places = [page.text.index("SYNTHETIC SPEECH")]
+    for text in ("row <smoke>", "More than half of the predictions", "95% intervals"):
+        places.append(page.text.index(text, places[0]))
+    assert places == sorted(places)
+
+
+def test_real_speech_has_no_banner(made_report):
+    report = {**made_report[0], "synthetic": False}
+    assert "SYNTHETIC" not in run_page(report, {})
+
+
+def test_what_the_intervals_stand_on_is_said(page):
+    said = "test1: 95% intervals by bootstrap over 40 speakers, 10,000 resamples. A note & more."
+    assert said in page.text
+
+
+def test_comparison_has_differences_with_p(page):
+    assert ["Valence", ".012", "[.001, .023]", "< .001"] in page.cells
+
+
+def test_slices_have_counts_and_intervals_where_there_are_some(page, made_report):
+    parts = made_report[0]["sets"]["test1"]["slices"]["gender"]
+    for part in parts:
+        row = next(row for row in page.cells if row[:1] == [part["value"]])
+        assert row[1] == str(part["utterances"])
+        assert ("[" in row[2]) is (part["value"] == "Female")
+    assert "so not shown: raters" in page.text
+
+
+def test_calibration_shows_corrected_beside_uncorrected(page, made_report):
+    mean = made_report[0]["sets"]["test1"]["figures"]["mean_ccc"]
+    assert ["slope of prediction on truth", ".625", ".625", ".625"] in page.cells
+    assert ["ratio of deviations", ".750", ".750", ".750"] in page.cells
+    assert next(row for row in page.cells if row[:1] == ["as predicted"])[-1] == short(mean)
+    assert next(row for row in page.cells if row[:1] == ["affine"])[-1] == ".432"
+
+
+def test_cap_protocol_and_run(page):
+    assert ["test1", ".909", ".909", ".909"] in page.cells
+    for text in ("84,030", "2.14.1", "2 h 00 min", "ab12", "python t.py --row=a<b"):
+        assert text in page.text
+
+
+def test_sets_without_labels_are_named(page):
+    assert "Without labels, predictions only: test3." in page.text
+
+
+def test_pictures_are_inside_and_have_words_with_figures(page, made_report):
+    images = page.of("img")
+    assert len(images) == 5  # points, sphere, confusion, gender, training
+    for image in images:
+        data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
+        assert data.startswith(b"\x89PNG")
+        assert re.search(r"\d", image["alt"])
+    valence = made_report[0]["sets"]["test1"]["figures"]["valence"]["ccc"]
+    assert f"valence CCC {short(valence)}" in images[0]["alt"]
+    assert "Epoch 2 was tested" in images[-1]["alt"]
+
+
+def test_accuracy_in_words_is_that_of_the_counts(page, made_report):
+    counts = made_report[0]["sets"]["test1"]["confusion"]["region_point"]["counts"]
+    right = sum(counts[n][n] for n in range(8)) / sum(map(sum, counts))
+    assert any(f"accuracy {100 * right:.1f}%" in image["alt"] for image in page.of("img"))
+
+
+def test_page_fetches_nothing_and_runs_nothing(made_report, made_log):
+    text = run_page(*made_report, made_log)
+    assert not re.search(r"(src|href|action|data)\s*=\s*[\"']?\s*(https?:)?//", text)
+    assert not re.search(r"url\(|@import|<script|<iframe|<object|\son\w+=", text)
+    for attrs in Reader(text).of("a"):
+        assert attrs["href"].startswith("#")
+
+
+def test_links_lead_somewhere(page):
+    ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
+    targets = {attrs["href"][1:] for attrs in page.of("a")}
+    assert targets == {"figures", "comparison", "set-test1", "training", "protocol", "run"}
+    assert targets <= ids
+
+
+def test_page_has_a_language_and_heads_with_scopes(page):
+    assert page.of("html") == [{"lang": "en"}]
+    assert all(attrs.get("scope") in ("col", "row") for attrs in page.of("th"))
+    assert len(page.of("h1")) == 1
+
+
+EVIL = "<script>alert(1)</script>\"'"
+
+
+def test_whatever_comes_from_files_is_escaped(made_table, made_evaluation):
+    table = made_table(60)
+    evaluation = made_evaluation(table)
+    evaluation["warnings"] = [EVIL]
+    evaluation["slices"]["gender"][0]["value"] = EVIL
+    evaluation["confusion"]["region_point"]["classes"][0] = EVIL
+    report = {
+        "title": EVIL, "protocol": {EVIL: EVIL}, "run": {"command": EVIL}, "synthetic": False,
+        "sets": {EVIL: evaluation}, "comparison": {EVIL: {"note": EVIL}},
+        "beside": {"other": {EVIL: [EVIL]}}, EVIL: EVIL,
+    }  # fmt: skip
+    text = run_page(report, {EVIL: table})
+    assert "<script" not in text
+    assert Reader(text).text.count(EVIL) > 10
+
+
+def test_what_nobody_foresaw_is_shown(made_report):
+    report, tables = made_report
+    report = {**report, "only_common": {"left_out": 17}}
+    text = Reader(run_page(report, tables)).text
+    assert "only common" in text and "left out17" in text
+
+
+def test_undefined_figures_are_dashes(made_report):
+    report, _ = made_report
+    found = {d: {"ccc": None, "n": 0} for d in ("valence", "arousal", "dominance")}
+    bare = {"figures": {**found, "mean_ccc": float("nan"), "utterances": 3}, "intervals": None}
+    read = Reader(run_page({**report, "sets": {"test9": bare}, "comparison": None}, {}))
+    assert ["test9", "3", "–", "–", "–", "–"] in read.cells
+    assert "test9: no intervals." in read.text
+    assert "There are no predictions to draw." in read.text
+
+
+def test_results_without_a_scale_have_no_sphere_and_say_so(made_report):
+    report, tables = made_report
+    protocol = {key: value for key, value in report["protocol"].items() if key != "scale"}
+    read = Reader(run_page({**report, "protocol": protocol}, tables))
+    assert len(read.of("img")) == 3
+    assert "do not say on which scale" in read.text
+
+
+def test_the_same_report_is_the_same_page(made_report, made_log):
+    assert run_page(*made_report, made_log) == run_page(*made_report, made_log)
+
+
+def test_plots_are_written_as_png_and_pdf(made_report, made_log, tmp_path):
+    written = write_plots(*made_report, tmp_path / "report", made_log)
+    names = ["test1_predicted_against_true", "test1_sphere", "test1_confusion_region_point",
+             "test1_by_gender", "training"]  # fmt: skip
+    assert [path.name for path in written] == [f"{n}.{e}" for n in names for e in ("png", "pdf")]
+    for path in written:
+        assert path.read_bytes()[:4] in (b"\x89PNG", b"%PDF")
+    again = write_plots(*made_report, tmp_path / "again", made_log)
+    assert [a.read_bytes() for a in again] == [b.read_bytes() for b in written]
+
+
+@pytest.fixture
+def facts():
+    run = {"row": "mean <pooling>", "corpus": "MSP-Podcast", "seed": 1, "fold": None,
+           "status": "finished", "mean_ccc": 0.6884, "valence": 0.6952, "arousal": 0.7482,
+           "dominance": 0.622, "folder": "results/a", "commit": "ab12", "seconds": 7200,
+           "command": "python train.py --row=mean_pooling"}  # fmt: skip
+    missing = {**run, "seed": 2, "status": "missing", "mean_ccc": None, "valence": None,
+               "arousal": None, "dominance": None, "seconds": None, "commit": None}  # fmt: skip
+    return {"name": "pooling", "caption": "Pooling & more", "synthetic": True, "notes": ["a < b"],
+            "html_table": "<table><tr><td>.688</td></tr></table>", "runs": [run, missing],
+            "origin": "Made by `emosphere table pooling`."}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def figure_png():
+    row = {"label": "a", "mean": 0.5, "interval": None, "seeds": [0.5], "published": None}
+    return png(table_figure([{**row, "reference": False}], "CCC"))
+
+
+def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
+    read = Reader(table_page(facts, figure_png))
+    assert [
+        "mean <pooling>", "MSP-Podcast", "1", "finished", ".688", ".695", ".748", ".622",
+        "2 h 00 min", "python train.py --row=mean_pooling", "results/a", "ab12",
+    ] in read.cells  # fmt: skip
+    assert ["mean <pooling>", "MSP-Podcast", "2", "missing", *"–––––"] in [
+        row[:9] for row in read.cells
+    ]
+    assert "2 runs: 1 finished, 1 missing." in read.text
+    assert read.text.index("SYNTHETIC") < read.text.rindex("a < b")
+    for text in ("a < b", "Made by `emosphere table pooling`."):
+        assert text in read.text
+    (image,) = read.of("img")
+    assert "seed 1: .688" in image["alt"] and "seed 2" not in image["alt"]
+
+
+def test_columns_of_runs_are_those_that_say_something(facts, figure_png):
+    facts["runs"][0] |= {"fold": 3, "set": "test2"}
+    heads = [row for row in Reader(table_page(facts, figure_png)).cells if "command" in row]
+    assert heads[0][:6] == ["row", "corpus", "set", "seed", "fold", "status"]
+
+
+def test_a_table_of_no_runs(facts, figure_png):
+    read = Reader(table_page({**facts, "runs": [], "notes": [], "synthetic": False}, figure_png))
+    assert "0 runs." in read.text
+    assert "SYNTHETIC" not in read.text
+
+
+def test_a_missing_fact_is_an_error(facts, figure_png):
+    del facts["origin"]
+    with pytest.raises(KeyError, match="origin"):
+        table_page(facts, figure_png)

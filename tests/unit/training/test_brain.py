@@ -1,0 +1,260 @@
+"""The step: windows, replayed dropout, clipping, non-finite losses, the head that is left out."""
+
+import math
+
+import pytest
+import torch
+from speechbrain.core import Stage
+
+from emosphere_sb.data.dataset import Batch
+from emosphere_sb.training.optimisation import Labels, Output, seed_all
+from tests.helpers.brain import assert_close, gradients, make_brain, no_dropout
+
+LENGTHS = (5000, 4200, 3100, 2600, 1800, 900)
+
+
+def make_step(sizes=(2, 3, 1), seed=0) -> list[Batch]:
+    """Micro-batches of the given sizes with random audio and labels."""
+    chance = torch.Generator().manual_seed(seed)
+    lengths, batches = list(LENGTHS), []
+    for size in sizes:
+        own, lengths = lengths[:size], lengths[size:]
+        signals = torch.zeros(size, own[0])
+        for row, length in enumerate(own):
+            signals[row, :length] = torch.randn(length, generator=chance)
+        vad = torch.rand(size, 3, generator=chance) * 2 - 1
+        target = torch.randint(0, 8, (size,), generator=chance)
+        ids = [f"u{len(lengths)}-{row}" for row in range(size)]
+        batches.append(Batch(ids, signals, torch.tensor(own), vad, target))
+    return batches
+
+
+def whole(brain, outputs, step) -> torch.Tensor:
+    """The loss over all micro-batches, in one graph."""
+    joined = Output.join(outputs, brain.hparams.task.size, "cpu")
+    return brain.compute_objectives(joined, Labels.join(step, "cpu"), Stage.TRAIN)
+
+
+def window(brain, name: str, step):
+    """The loss of a step in one process, its gradients left where they are."""
+    backward = {"micro": brain._micro, "effective": brain._effective_window}[name]
+    return backward(step, brain._sizes(step))
+
+
+def test_effective_window_equals_the_big_batch():
+    brain, step = make_brain(ccc_window="effective"), make_step()
+    no_dropout(brain)
+    outputs = [brain._forward(batch, n) for n, batch in enumerate(step)]
+    whole(brain, outputs, step).backward()
+    expected = gradients(brain)
+    brain.zero_grad(set_to_none=True)
+    window(brain, "effective", step)
+    assert_close(gradients(brain), expected)
+
+
+def test_effective_window_replays_the_dropout_of_its_first_pass():
+    brain, step = make_brain(ccc_window="effective"), make_step()
+    outputs = []
+    for number, batch in enumerate(step):  # one graph over all, each with its own random state
+        seed_all(brain.hparams.seed, brain.optimizer_step, number, 0)
+        outputs.append(brain.compute_forward(batch, Stage.TRAIN))
+    whole(brain, outputs, step).backward()
+    expected = gradients(brain)
+    brain.zero_grad(set_to_none=True)
+    window(brain, "effective", step)
+    assert_close(gradients(brain), expected)
+
+
+def test_other_dropout_masks_would_show():
+    brain, step = make_brain(ccc_window="effective"), make_step()
+    window(brain, "effective", step)
+    first = gradients(brain)
+    brain.zero_grad(set_to_none=True)
+    brain.optimizer_step += 1
+    window(brain, "effective", step)
+    with pytest.raises(AssertionError):
+        assert_close(gradients(brain), first, tolerance=1e-2)
+
+
+def test_micro_window_is_the_mean_of_the_micro_batches_losses():
+    brain, step = make_brain(ccc_window="micro"), make_step((3, 3))
+    no_dropout(brain)
+    losses = [
+        brain.compute_objectives(brain._forward(batch, n), batch, Stage.TRAIN)
+        for n, batch in enumerate(step)
+    ]
+    (sum(losses) / 2).backward()
+    expected = gradients(brain)
+    brain.zero_grad(set_to_none=True)
+    loss = window(brain, "micro", step)
+    assert float(loss) == pytest.approx(sum(map(float, losses)) / 2, abs=1e-6)
+    assert_close(gradients(brain), expected)
+
+
+def test_micro_and_effective_windows_differ():
+    step = make_step()
+    losses = []
+    for name in ("micro", "effective"):
+        brain = make_brain(ccc_window=name)
+        no_dropout(brain)
+        losses.append(float(window(brain, name, step)))
+    assert abs(losses[0] - losses[1]) > 0.01
+
+
+@pytest.mark.parametrize(("limit", "norm_left"), [("inf", 100.0), ("5.0", 5.0)])
+def test_clipping_covers_all_parameters_and_published_leaves_gradients_alone(limit, norm_left):
+    rows = ("published", "smoke") if limit == "inf" else ("smoke",)
+    overrides = {"precision": "fp32"} if limit == "inf" else {"max_grad_norm": limit}
+    brain = make_brain(rows, **overrides)
+    parameters = [p for p in brain.modules.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    total = torch.sqrt(sum(p.grad.square().sum() for p in parameters))
+    for parameter in parameters:
+        parameter.grad *= 100.0 / total
+    seen = {}
+    step = brain.optimizer.step
+
+    def spy(*args, **kwargs):
+        seen["norm"] = float(torch.sqrt(sum(p.grad.square().sum() for p in parameters)))
+        seen["groups"] = len(brain.optimizer.param_groups)
+        return step(*args, **kwargs)
+
+    brain.optimizer.step = spy
+    brain.optimizers_step()
+    assert seen["norm"] == pytest.approx(norm_left, rel=1e-4)
+    assert seen["groups"] > 1
+
+
+def test_negative_max_grad_norm_is_refused():
+    with pytest.raises(ValueError, match="max_grad_norm must be positive; found -1"):
+        make_brain(max_grad_norm=-1.0)
+
+
+def test_gradient_accumulation_is_refused_with_a_pointer_to_micro_batch():
+    with pytest.raises(ValueError, match="micro_batch"):
+        make_brain(options={"device": "cpu", "grad_accumulation_factor": 4})
+
+
+def test_unknown_window_is_refused():
+    with pytest.raises(ValueError, match="ccc_window must be one of effective, micro"):
+        make_brain(ccc_window="whole")
+
+
+def test_head_that_is_left_out_gets_no_gradient_and_no_weight_decay():
+    brain, step = make_brain(), make_step()
+    brain.fit_batch(step)
+    before = [p.clone() for p in brain.modules.auxiliary_head.parameters()]
+    regression = [p.clone() for p in brain.modules.vad_head.parameters()]
+    brain.on_stage_start(Stage.TRAIN, 6)
+    assert not brain.auxiliary_active
+    brain.fit_batch(step)
+    after = list(brain.modules.auxiliary_head.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    moved = zip(regression, brain.modules.vad_head.parameters(), strict=True)
+    assert all(not torch.equal(a, b) for a, b in moved)
+
+
+@pytest.mark.parametrize("name", ["micro", "effective"])
+def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(name):
+    options = {"device": "cpu", "nonfinite_patience": 1}
+    brain, step = make_brain(ccc_window=name, options=options), make_step()
+    step[1].signals[0, 0] = math.nan
+    before = [p.clone() for p in brain.modules.parameters()]
+    brain.fit_batch(step)
+    assert all(torch.equal(a, b) for a, b in zip(before, brain.modules.parameters(), strict=True))
+    assert brain.optimizer_step == 0
+    with pytest.raises(ValueError, match=step[1].ids[0]):
+        brain.fit_batch(step)
+
+
+@pytest.mark.parametrize("limit", ["inf", "5.0"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["micro", "effective"])
+def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
+    name, precision, limit
+):
+    options = {"device": "cpu", "nonfinite_patience": 1, "precision": precision}
+    brain, step = make_brain(ccc_window=name, options=options, max_grad_norm=limit), make_step()
+    assert brain.precision == precision
+    before = [p.clone() for p in brain.modules.parameters()]
+    parameter, factors = next(brain.modules.vad_head.parameters()), [math.inf, 1.0, math.inf]
+    # Each micro-batch has a backward pass of its own.
+    factors = [factor for factor in factors for _ in step]
+    parameter.register_hook(lambda gradient: gradient * factors.pop(0))
+    assert math.isnan(brain.fit_batch(step))
+    same = zip(before, brain.modules.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same)
+    assert all(p.grad is None for p in brain.modules.parameters())
+    assert brain.optimizer_step == brain.schedule.last_epoch == 0
+    assert brain._sums["left_out"] == brain._sums["nonfinite"] == 1 and not brain._sums["steps"]
+    assert math.isfinite(brain.fit_batch(step)) and brain.optimizer_step == 1
+    with pytest.raises(ValueError, match=f"gradient was not finite 2 times.*{step[1].ids[0]}"):
+        brain.fit_batch(step)
+
+
+def test_losses_are_float32_under_bf16_autocast():
+    brain, step = make_brain(precision="bf16"), make_step()
+    seen = []
+    loss = brain.hparams.vad_loss
+
+    class Spy:
+        undefined = staticmethod(loss.undefined)
+
+        def __call__(self, prediction, target, mask):
+            seen.append((prediction.dtype, torch.is_autocast_enabled("cpu")))
+            return loss(prediction, target, mask)
+
+    brain.hparams.vad_loss = Spy()
+    brain.fit_batch(step)
+    assert seen == [(torch.float32, False)]
+
+
+def test_missing_dimension_has_no_part_in_the_loss():
+    brain, step = make_brain(), make_step()
+    for batch in step:
+        batch.vad[:, 2] = math.nan
+    loss = brain.fit_batch(step)
+    assert torch.isfinite(loss)
+    assert brain._train_figures(0.0)["undefined_ccc"] == 1
+
+
+def test_lack_of_memory_names_micro_batch(monkeypatch):
+    brain, step = make_brain(), make_step()
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr(brain, "_forward", fail)
+    with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s .*Lower micro_batch"):
+        brain.dry_run(step[0], step[1])
+
+
+def test_dry_run_changes_nothing():
+    brain, step = make_brain(), make_step()
+    before = {name: value.clone() for name, value in brain.modules.state_dict().items()}
+    brain.dry_run(step[0], step[1])
+    assert all(torch.equal(before[n], v) for n, v in brain.modules.state_dict().items())
+    assert not gradients(brain)
+    assert not brain.optimizer.state
+
+
+def test_figures_are_computed_over_the_whole_set():
+    """The mean of per-batch CCCs is another figure: here every batch has a constant offset."""
+    brain = make_brain()
+    brain.hparams.epoch_counter.current = 1
+    truth = torch.linspace(-1, 1, 6).unsqueeze(1).repeat(1, 3)
+    predicted = truth + torch.tensor([0.3, 0.3, 0.3, -0.3, -0.3, -0.3]).unsqueeze(1)
+    brain.predictions = {
+        str(i): (predicted[i], None, truth[i], torch.tensor(0)) for i in range(len(truth))
+    }
+    x, y = truth[:, 0].double(), predicted[:, 0].double()
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    spread = x.var(unbiased=False) + y.var(unbiased=False) + (x.mean() - y.mean()) ** 2
+    assert brain.figures()["mean_ccc"] == pytest.approx(float(2 * covariance / spread), abs=1e-6)
+
+
+@pytest.mark.parametrize("option", [{"compile": True}, {"compile_module_keys": ["encoder"]}])
+def test_compile_is_refused_and_says_why(option):
+    with pytest.raises(ValueError, match="--compile is refused: each utterance and batch"):
+        make_brain(options={"device": "cpu", **option})

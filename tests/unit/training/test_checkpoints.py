@@ -1,0 +1,366 @@
+"""A checkpoint is whole or not there: damage is found, code is not run, the one before is used."""
+
+import json
+import logging
+import os
+import pickle
+import shutil
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from emosphere_sb.fileio.atomic import digest_of
+from emosphere_sb.training import checkpoints
+from emosphere_sb.training.brain import Progress
+from emosphere_sb.training.checkpoints import WITHIN, Checkpointer, fault_of
+from emosphere_sb.training.epoch_counter import EpochCounter
+from tests.helpers.brain import make_brain
+
+
+@pytest.fixture
+def saver(tmp_path):
+    """A checkpointer of one weight and a counter."""
+    saver = Checkpointer(tmp_path, {"model": nn.Linear(1, 1, bias=False)})
+    saver.add_recoverable("counter", EpochCounter(9))
+    return saver
+
+
+def save(saver, value, **meta):
+    """A checkpoint whose weight is the value."""
+    with torch.no_grad():
+        saver.recoverables["model"].weight.fill_(value)
+    return saver.save_checkpoint({"score": value, **meta}, end_of_epoch=WITHIN not in meta)
+
+
+def value(saver) -> float:
+    return saver.recoverables["model"].weight.item()
+
+
+def names(folder, prefix="CKPT"):
+    return sorted(path.name for path in folder.glob(f"{prefix}*"))
+
+
+# --- saving ----------------------------------------------------------------------------------
+
+
+def test_saved_folder_has_a_digest_of_each_file(saver):
+    folder = save(saver, 1.0).path
+    sums = json.loads((folder / "sha256.json").read_text())
+    assert set(sums) == {"CKPT.yaml", "model.ckpt", "counter.ckpt"}
+    assert all(digest_of(folder / name) == digest for name, digest in sums.items())
+
+
+def test_folder_has_its_name_only_once_it_is_whole(saver, tmp_path, monkeypatch):
+    seen = []
+    write = Checkpointer._write
+
+    def look(self, folder, *rest):
+        write(self, folder, *rest)
+        seen.append((names(tmp_path), folder.name))
+
+    monkeypatch.setattr(Checkpointer, "_write", look)
+    checkpoint = save(saver, 1.0)
+    assert seen == [([], f"partial-{checkpoint.path.name}")]
+    assert names(tmp_path, "") == [checkpoint.path.name]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("writer")])
+def test_fault_while_saving_keeps_what_there_was_and_nothing_half(
+    saver, tmp_path, monkeypatch, error
+):
+    kept = save(saver, 1.0).path.name
+
+    def fail(state, path):
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(checkpoints.torch, "save", fail)
+    with pytest.raises(OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Make room"):
+        save(saver, 2.0)
+    assert names(tmp_path, "") == [kept]
+    assert saver.recover_if_possible().path.name == kept
+
+
+def test_names_sort_as_the_checkpoints_do(saver, tmp_path):
+    made = [save(saver, float(number)).path.name for number in range(5)]
+    assert names(tmp_path) == made
+
+
+def test_newest_is_the_last_one_though_the_clock_was_set_back(saver, monkeypatch):
+    save(saver, 1.0)
+    monkeypatch.setattr(checkpoints.time, "time", lambda: 1e9)
+    save(saver, 2.0)
+    save(saver, 3.0)
+    saver.recover_if_possible()
+    assert value(saver) == 3.0
+
+
+# --- damage ----------------------------------------------------------------------------------
+
+
+def cut(folder):
+    (folder / "model.ckpt").write_bytes((folder / "model.ckpt").read_bytes()[:-1])
+
+
+def emptied(folder):
+    (folder / "model.ckpt").write_bytes(b"")
+
+
+def changed(folder):
+    content = bytearray((folder / "model.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "model.ckpt").write_bytes(content)
+
+
+def other_counter(folder):
+    (folder / "counter.ckpt").write_text("{}")
+
+
+def lost(name):
+    def remove(folder):
+        (folder / name).unlink()
+
+    remove.__name__ = f"lost_{name.partition('.')[0]}"
+    return remove
+
+
+def added(folder):
+    (folder / "more.ckpt").write_bytes(b"")
+
+
+def edited(folder):
+    path = folder / "CKPT.yaml"
+    path.write_text(path.read_text().replace("score: 2.0", "score: 9.0"))
+
+
+def nonsense(folder):
+    (folder / "CKPT.yaml").write_text("{")
+
+
+def bare(folder):
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def unsummed(folder):
+    (folder / "sha256.json").write_text("[1]")
+
+
+def a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
+DAMAGE = [
+    cut, emptied, changed, other_counter, added, edited, nonsense, bare, unsummed, a_file,
+    *map(lost, ("model.ckpt", "counter.ckpt", "CKPT.yaml", "sha256.json")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+def test_fault_in_the_newest_is_loud_and_the_one_before_it_used(saver, tmp_path, caplog, damage):
+    before, newest = save(saver, 1.0), save(saver, 2.0)
+    damage(newest.path)
+    with caplog.at_level(logging.ERROR):
+        assert saver.recover_if_possible().path == before.path
+    assert value(saver) == 1.0
+    assert f"CHECKPOINT BROKEN: {newest.path}" in caplog.text
+    assert names(tmp_path, "") == [before.path.name, f"broken-{newest.path.name}"]
+
+
+def test_fault_in_the_best_leaves_the_next_best(saver):
+    save(saver, 1.0)
+    best = save(saver, 3.0)
+    save(saver, 2.0)
+    cut(best.path)
+    (found,) = saver.find_whole(max_key="score")
+    assert found.meta["score"] == 2.0
+
+
+def test_fault_in_all_of_them_is_said(saver, caplog):
+    cut(save(saver, 1.0).path)
+    assert saver.recover_if_possible() is None
+    assert "No whole checkpoint is left: training begins at the beginning." in caplog.text
+
+
+def test_nothing_is_said_where_there_is_no_checkpoint_yet(saver, caplog):
+    assert saver.recover_if_possible() is None
+    assert "whole" not in caplog.text
+
+
+class Payload:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, place):
+        self.place = str(place)
+
+    def __reduce__(self):
+        return os.mkdir, (self.place,)
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
+    saver, tmp_path, caplog, archive
+):
+    """Neither in a file of PyTorch's nor in a bare pickle."""
+    before, newest = save(saver, 1.0), save(saver, 2.0)
+    path = newest.path / "model.ckpt"
+    if archive:
+        torch.save({"weight": Payload(tmp_path / "ran")}, path)
+    else:
+        path.write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    sums = json.loads((newest.path / "sha256.json").read_text())
+    sums["model.ckpt"] = digest_of(path)
+    (newest.path / "sha256.json").write_text(json.dumps(sums))
+    assert not fault_of(newest.path)
+    assert saver.recover_if_possible().path == before.path
+    assert "model.ckpt is not tensors alone" in caplog.text
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("unixtime: !!python/object/apply:os.mkdir [{place}]", "CKPT.yaml is not plain values"),
+        ("", "CKPT.yaml lacks end-of-epoch and unixtime"),
+        ("end-of-epoch: true", "CKPT.yaml lacks unixtime"),
+    ],
+)
+def test_fault_description_with_a_matching_digest_is_not_believed(
+    saver, tmp_path, caplog, text, fault
+):
+    before, newest = save(saver, 1.0), save(saver, 2.0)
+    path = newest.path / "CKPT.yaml"
+    path.write_text(text.format(place=tmp_path / "ran"))
+    sums = json.loads((newest.path / "sha256.json").read_text())
+    (newest.path / "sha256.json").write_text(json.dumps(sums | {"CKPT.yaml": digest_of(path)}))
+    assert not fault_of(newest.path)
+    assert saver.recover_if_possible().path == before.path
+    assert fault in caplog.text
+    assert not (tmp_path / "ran").exists()
+
+
+# --- what an interruption leaves -------------------------------------------------------------
+
+
+def test_resume_clears_what_an_interrupted_save_or_deletion_left(saver, tmp_path):
+    kept = save(saver, 1.0).path
+    for prefix in ("partial-", "deleted-", "broken-"):
+        shutil.copytree(kept, tmp_path / f"{prefix}CKPT+x")
+    assert [c.path for c in saver.list_checkpoints()] == [kept]
+    saver.clear_remains()
+    assert names(tmp_path, "") == [kept.name, "broken-CKPT+x"]  # that one is for its owner to see
+
+
+def test_deletion_takes_the_name_first(saver, tmp_path, monkeypatch):
+    checkpoint = save(saver, 1.0)
+
+    def die(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(checkpoints.shutil, "rmtree", die)
+        saver._delete_checkpoint(checkpoint)
+    assert not saver.list_checkpoints()
+
+
+# --- which are kept --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scores", "last", "kept"),
+    [
+        ([5.0], 1, [5.0]),
+        ([5.0, 1.0], 1, [5.0, 1.0]),
+        ([5.0, 1.0, 2.0, 3.0], 1, [5.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0, 4.0], 1, [3.0, 4.0]),  # two, should the newest be damaged
+        ([5.0, 1.0, 2.0, 3.0, 4.0], 3, [5.0, 2.0, 3.0, 4.0]),
+        ([4.0, 4.0, 1.0, 1.0], 1, [4.0, 1.0, 1.0]),
+    ],
+)
+def test_best_and_last_are_kept(saver, scores, last, kept):
+    for score in scores:
+        save(saver, score)
+    saver.tidy(best="score", last=last)
+    found = sorted(saver.find_checkpoints(), key=lambda c: c.meta["unixtime"])
+    assert [checkpoint.meta["score"] for checkpoint in found] == kept
+
+
+def test_within_an_epoch_the_newest_two_are_kept_beside_the_last_end_of_one(saver):
+    for score, within in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1)]:
+        meta = {WITHIN: True} if within else {"at_end": score}
+        save(saver, float(score), **meta)
+    saver.tidy(best="at_end", last=1)
+    assert sorted(c.meta["score"] for c in saver.find_checkpoints()) == [2.0, 4.0, 5.0]
+    save(saver, 6.0, at_end=6)
+    saver.tidy(best="at_end", last=1)
+    assert sorted(c.meta["score"] for c in saver.find_checkpoints()) == [5.0, 6.0]
+
+
+def test_find_whole_gives_as_many_as_are_asked_for(saver):
+    for score in (1.0, 2.0, 3.0, 4.0):
+        save(saver, score)
+    cut(saver.find_checkpoints()[1].path)
+    assert [c.meta["score"] for c in saver.find_whole(2)] == [4.0, 2.0]
+    assert [c.meta["score"] for c in saver.find_whole(9)] == [4.0, 2.0, 1.0]
+
+
+# --- what is in them -------------------------------------------------------------------------
+
+
+def test_progress_within_an_epoch_is_kept(tmp_path):
+    brain, again = make_brain(), make_brain()
+    brain.optimizer_step, brain.step, brain.avg_train_loss = 7, 2, 1.5
+    brain._sums.update({"steps": 2, "vad_loss": torch.tensor(3.0), "nonfinite": 1})
+    brain.missing.reasons = {"train": {"a": "gone"}}
+    Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
+    Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
+    assert (again.optimizer_step, again.step, again.avg_train_loss) == (7, 2, 1.5)
+    assert again._sums == {"steps": 2, "vad_loss": 3.0, "nonfinite": 1}
+    assert again.missing.reasons == {"train": {"a": "gone"}}
+
+
+def test_between_training_and_evaluation_an_epoch_is_kept_as_trained(tmp_path):
+    """SpeechBrain has forgotten its steps and its loss by then."""
+    brain, again = make_brain(), make_brain()
+    brain._trained = 3, 0.5
+    brain.step, brain.avg_train_loss = 0, 0.0
+    Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
+    Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
+    assert (again.step, again.avg_train_loss) == (3, 0.5)
+
+
+def test_fp16_scaler_keeps_its_scale(tmp_path):
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(torch.ones(1))
+    Checkpointer(tmp_path, {"scaler": scaler}).save_checkpoint()
+    fresh = torch.amp.GradScaler("cpu")
+    Checkpointer(tmp_path, {"scaler": fresh}).recover_if_possible()
+    assert fresh.state_dict() == scaler.state_dict()
+    assert fresh.get_scale() == 8.0
+
+
+@pytest.mark.parametrize(("before", "now"), [(False, True), (True, False)])
+def test_resume_on_a_machine_with_or_without_fp16(tmp_path, before, now):
+    old = torch.amp.GradScaler("cpu", enabled=before, init_scale=8.0)
+    Checkpointer(tmp_path, {"scaler": old}).save_checkpoint()
+    fresh = torch.amp.GradScaler("cpu", enabled=now, init_scale=4.0)
+    Checkpointer(tmp_path, {"scaler": fresh}).recover_if_possible()
+    assert fresh.get_scale() == (4.0 if now else 1.0)
+
+
+def test_within_an_epoch_that_epoch_is_the_next_one(saver):
+    counter = saver.recoverables["counter"]
+    counter.current = 3
+    save(saver, 1.0, **{WITHIN: True})
+    counter.current = 0
+    saver.recover_if_possible()
+    assert counter.current == 2
+    assert yaml.safe_load((saver.find_checkpoint().path / "CKPT.yaml").read_text())[WITHIN]
+
+
+def test_what_cannot_be_saved_says_so(tmp_path):
+    with pytest.raises(TypeError, match="A object can be in no checkpoint: it has no saver"):
+        Checkpointer(tmp_path, {"thing": object()}).save_checkpoint()
