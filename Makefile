@@ -9,7 +9,7 @@ READY := $(VENV)/.emosphere-installed
 	bench-predict bench-onnx predict-example tables coverage docs lint clean
 
 demo: $(READY)
-	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --row=demo
+	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -20,10 +20,10 @@ def main() -> None:
     for seed in SEEDS:
         # Ridge regression has no seed: once is enough.
         first = f"--acoustic_baseline={seed == SEEDS[0]}"
-        options = [f"--seed={seed}", "--row=demo", first]
+        options = [f"--seed={seed}", "--preset=demo", first]
         jobs[f"model-{seed}"] = ("MSP-Podcast", options, RESULTS / f"demo-{seed}")
     for seed in SEEDS:
-        options = [f"--seed={seed}", "--row=demo+shuffled_labels", "--acoustic_baseline=False"]
+        options = [f"--seed={seed}", "--preset=demo+shuffled_labels", "--acoustic_baseline=False"]
         jobs[f"shuffled-{seed}"] = ("MSP-Podcast", options, RESULTS / f"shuffled-{seed}")
     make_corpus()
     metrics = run_all(jobs)
@@ -31,7 +31,7 @@ def main() -> None:
     rows = []
     for name in SETS:
         rows += [
-            seeds_row(f"{name}: `--row=demo`", [metrics[f"model-{s}"][name] for s in SEEDS]),
+            seeds_row(f"{name}: `--preset=demo`", [metrics[f"model-{s}"][name] for s in SEEDS]),
             seeds_row(f"{name}: ridge regression, 5 features", [ridge[name]]),
             seeds_row(f"{name}: shuffled labels", [metrics[f"shuffled-{s}"][name] for s in SEEDS]),
             cap_row(name, metrics[f"model-{SEEDS[0]}"]["beside"]["cap"][name]),

@@ -14,7 +14,7 @@ from pathlib import Path
 from runs import ROOT, put_between
 
 TABLES = ("ablation", "paper_table_1")
-OPTIONS = ("--row=demo_small", "--seeds=1,2,3", "--jobs=2")
+OPTIONS = ("--preset=demo_small", "--seeds=1,2,3", "--jobs=2")
 RESULTS = ROOT / "results"
 
 

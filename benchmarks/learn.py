@@ -28,7 +28,7 @@ def main() -> int:
     jobs = {}
     for row in ROWS.values():
         for seed in SEEDS:
-            options = [f"--data_folder={folder}", f"--row={row}", f"--seed={seed}"]
+            options = [f"--data_folder={folder}", f"--preset={row}", f"--seed={seed}"]
             options += ["--label_low=-1", "--label_high=1", "--acoustic_baseline=False"]
             jobs[f"{row}-{seed}"] = ("OwnData", options, RESULTS / f"{row}-{seed}")
     metrics = run_all(jobs)

@@ -75,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    made.add_argument("--run", type=Path, default=RUN, help="a finished run of row demo")
+    made.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
     made.add_argument("--corpus", type=Path, default=CORPUS, help="the speech that it heard")
     made.add_argument("--quick", action="store_true", help="the demo model alone; write nothing")
     return made

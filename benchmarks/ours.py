@@ -70,7 +70,7 @@ class Ours:
             self.train_set.durations,
             hparams["batch_size"],
             seed=hparams["seed"],
-            pool=hparams["sort_pool"],
+            pool=hparams["bucket_batches"],
         )
         self.loader = dataset.train_loader(
             self.train_set, self.sampler, micro_batch=hparams["micro_batch"], **workers
@@ -133,7 +133,7 @@ def command(size: Size, folder: Path, device: str, batch: int) -> list[str]:
         f"--head_dropout={size.head_dropout}",
         f"--batch_size={batch}",
         f"--micro_batch={batch}",
-        "--dry_run=False",
+        "--check_memory=False",
         f"--precision={'fp16' if half else 'fp32'}",
         f"--eval_precision={'fp16' if half else 'fp32'}",
         # A CPU is busy with one utterance, so that a larger batch would only add padding; and all

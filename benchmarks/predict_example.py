@@ -78,7 +78,7 @@ def short(text: str) -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    made.add_argument("--run", type=Path, default=RUN, help="a finished run of row demo")
+    made.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
     made.add_argument("--corpus", type=Path, default=CORPUS, help="the corpus of that run")
     return made
 

@@ -11,8 +11,8 @@ from runs import ROOT, origin, put_between, run_all, seeds_row, table
 
 RESULTS = ROOT / "results" / "sorting"
 WAYS = {
-    "pools sorted by length (`--sort_pool=8`)": 8,
-    "drawn at random (`--sort_pool=0`)": 0,
+    "pools sorted by length (`--bucket_batches=8`)": 8,
+    "drawn at random (`--bucket_batches=0`)": 0,
 }
 
 
@@ -21,9 +21,9 @@ def main() -> None:
     jobs = {}
     for pool in WAYS.values():
         for seed in SEEDS:
-            options = [f"--seed={seed}", "--row=demo", "--acoustic_baseline=False"]
+            options = [f"--seed={seed}", "--preset=demo", "--acoustic_baseline=False"]
             folder = RESULTS / f"pool{pool}-{seed}"
-            jobs[pool, seed] = ("MSP-Podcast", [*options, f"--sort_pool={pool}"], folder)
+            jobs[pool, seed] = ("MSP-Podcast", [*options, f"--bucket_batches={pool}"], folder)
     make_corpus()
     metrics = run_all(jobs)
     rows = [

@@ -78,7 +78,7 @@ def prepare(
     *,
     min_duration: float = MIN_DURATION,
     max_duration: float = MAX_DURATION,
-    outside_scale: str = "reject",
+    out_of_range_labels: str = "reject",
     workers: int | None = None,
     skip: bool = True,
     needed: Sequence[str] = LEARNED_FROM,
@@ -96,7 +96,7 @@ def prepare(
         Gets ``<set>.csv``, ``rejected.csv`` and, last, ``summary.json``.
     min_duration, max_duration : float
         In seconds; files shorter or longer are rejected.
-    outside_scale : str
+    out_of_range_labels : str
         ``reject`` rows with a label off the corpus's scale, or ``clip`` it to the nearest end, with
         a warning.
     workers : int, optional
@@ -130,7 +130,7 @@ def prepare(
     limits = {
         "min_duration": min_duration,
         "max_duration": max_duration,
-        "outside_scale": outside_scale,
+        "out_of_range_labels": out_of_range_labels,
     }
     request = request_of(corpus_module.NAME, root, {**limits, "needed": list(needed), **options})
     facts = is_unchanged(folder, request) if skip else None

@@ -170,7 +170,7 @@ def validate(columns: Iterable[str], *, name: str) -> None:
     ValueError: Manifest train.csv has no column 'duration', 'sample_rate', 'valence', 'arousal', \
 'dominance', 'emotion', 'speaker', 'gender', 'session', 'transcript', 'n_raters', \
 'valence_sd', 'arousal_sd', 'dominance_sd', 'votes'; found ID, wav. \
-Run the preparation again with --skip_prep=False.
+Run the preparation again with --reuse_manifests=False.
     """
     found = list(columns)
     missing = [repr(column) for column in COLUMNS if column not in found]
@@ -181,5 +181,5 @@ Run the preparation again with --skip_prep=False.
     problems += [f"has the unknown column {', '.join(extra)}"] if extra else []
     raise ValueError(
         f"Manifest {name} {' and '.join(problems) or 'names a column twice'}; "
-        f"found {', '.join(found)}. Run the preparation again with --skip_prep=False."
+        f"found {', '.join(found)}. Run the preparation again with --reuse_manifests=False."
     )

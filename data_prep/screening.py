@@ -36,7 +36,7 @@ def screen(
     *,
     min_duration: float,
     max_duration: float,
-    outside_scale: str = "reject",
+    out_of_range_labels: str = "reject",
     workers: int | None = None,
 ) -> tuple[Checked, list[Rejection], list[str]]:
     """Splits a corpus into what can be used and what cannot, with the reason for each.
@@ -49,7 +49,7 @@ def screen(
         The audio files below the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
         In seconds, both still accepted.
-    outside_scale : str
+    out_of_range_labels : str
         ``reject`` rows with a label off the scale, or ``clip`` it to the scale's nearest end.
     workers : int, optional
         Threads that read headers.
@@ -66,18 +66,18 @@ def screen(
     Raises
     ------
     ValueError
-        If ``outside_scale`` is none of its words.
+        If ``out_of_range_labels`` is none of its words.
     """
-    if outside_scale not in OUTSIDE_SCALE:
+    if out_of_range_labels not in OUTSIDE_SCALE:
         raise ValueError(
-            f"--outside_scale must be {' or '.join(OUTSIDE_SCALE)}; found {outside_scale!r}."
+            f"--out_of_range_labels must be {' or '.join(OUTSIDE_SCALE)}; found {out_of_range_labels!r}."
         )
     files = Files(corpus.data_root, listing)
     single, doubles, named = without_doubles(corpus, files)
     rejected = [*corpus.rejected, *doubles]
     rows, clipped = [], {}
     for name, row in single:
-        if outside_scale == "clip":
+        if out_of_range_labels == "clip":
             row, clipped[row.id] = clip(row, corpus.scale)
         reason = label_problem(row, corpus.scale, labelled=name not in corpus.predict_only)
         if reason:

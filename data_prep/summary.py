@@ -115,7 +115,7 @@ def load_summary(folder: str | os.PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} must exist: it is written last, when a preparation is finished. "
-            "Run the preparation again with --skip_prep=False."
+            "Run the preparation again with --reuse_manifests=False."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def smoke_corpus(tmp_path_factory) -> Path:
-    """The synthetic corpus of row smoke, in the layout of MSP-Podcast."""
+    """The synthetic corpus of preset smoke, in the layout of MSP-Podcast."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     from data_prep.synthetic import write as synthetic
 

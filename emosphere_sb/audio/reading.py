@@ -116,7 +116,7 @@ def read_mono(
     except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
         raise AudioError(
             f"Audio file {path} cannot be read ({error}). Was it moved or changed since the "
-            f"preparation? Run it again with --skip_prep=False."
+            f"preparation? Run it again with --reuse_manifests=False."
         ) from error
     if not len(samples):
         raise AudioError(f"Audio file {path} has no samples from second {start:g} on.")

@@ -12,7 +12,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 NO_MODEL = (
     "emosphere demo needs a model: `emosphere demo MODEL`, where MODEL is the folder that "
-    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with --row=smoke "
+    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with --preset=smoke "
     "takes a minute and no data), or the name of a public checkpoint on the HuggingFace hub, such "
     "as audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
 )

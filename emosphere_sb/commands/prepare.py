@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 USAGE = """\
-usage: emosphere prepare CORPUS --data_folder=/path/to/it [--row=NAME[+NAME]] [--key=value ...]
+usage: emosphere prepare CORPUS --data_folder=/path/to/it [--preset=NAME[+NAME]] [--key=value ...]
 
 Reads a corpus's labels, checks its audio files, and writes manifests, a list of what is refused
 with its reasons, and a summary, as the first step of a training would. With the same options that
@@ -16,11 +16,11 @@ training finds them and goes on from there.
   --fold=all        every fold of the partition
   --key=value       any setting of hparams/emosphere.yaml; those that matter here are
                     {keys}
-  --skip_prep=False prepare again, whether or not anything has changed
+  --reuse_manifests=False prepare again, whether or not anything has changed
 """
 
 COMMON = (
-    "results_folder", "skip_prep", "min_duration", "max_duration", "outside_scale", "demo_size",
+    "results_folder", "reuse_manifests", "min_duration", "max_duration", "out_of_range_labels", "synthetic_corpus",
 )  # fmt: skip
 """Settings of the preparation of any corpus."""
 

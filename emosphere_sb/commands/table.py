@@ -24,7 +24,7 @@ and writes RESULTS_FOLDER/tables/NAME.md, .tex, .csv (all runs), .summary.csv, .
   --data_folder=PATH    the corpus, of a table that reads one
   --CORPUS=PATH         the same by name, of a table that reads several: --IEMOCAP=/path
   --results_folder=DIR  where runs and tables lie (results)
-  --row=NAME[+NAME]     rows for every run, behind the table's own: --row=demo_small needs no data
+  --preset=NAME[+NAME] presets for every run, behind the table's own: --preset=demo_small needs no data
   --seeds=1,2,3         in place of the table's
   --jobs=N              runs at a time on this machine (one a GPU; without GPUs 1)
   --launcher=slurm      runs as jobs of a Slurm cluster (needs the extra slurm), with
@@ -41,7 +41,7 @@ fault; 75 where it was told to stop (the same command goes on).
 """
 
 FLAGS = ("only_collect", "mend", "list")
-OWN = ("data_folder", "results_folder", "row", "seeds", "jobs", "launcher", "slurm", "tables",
+OWN = ("data_folder", "results_folder", "preset", "seeds", "jobs", "launcher", "slurm", "tables",
        "resamples")  # fmt: skip
 LAUNCHERS = ("local", "slurm")
 LEVEL = 0.95
@@ -168,13 +168,13 @@ def _make(
     resamples = _whole(options, "resamples", 10_000)
     check_settings(resamples, LEVEL)  # not after days of runs
     results = Path(options.get("results_folder", "results"))
-    row = options.get("row", "")
+    preset = options.get("preset", "")
     folders = data_folders(tables, options)
     collecting = "only_collect" in options
     launcher = _launcher(options, results)  # refused before anything is made
     if not collecting:
-        folders = _with_demo(tables, folders, row, results, overrides)
-    cells = Cells(results, data_folders=folders, row=row, overrides=overrides)
+        folders = _with_demo(tables, folders, preset, results, overrides)
+    cells = Cells(results, data_folders=folders, preset=preset, overrides=overrides)
     wanted = list(
         dict.fromkeys(
             cell
@@ -216,7 +216,7 @@ def _make(
     return 1 if marked else 0
 
 
-def _with_demo(tables, folders, row, results, overrides) -> dict[str, str]:
+def _with_demo(tables, folders, preset, results, overrides) -> dict[str, str]:
     """Folders of demo corpora that others are tested on: a run makes only the one it trains on."""
     pairs = [pair for table in tables for pair in table.pairs()]
     tested = {g.tested_on for row, g in pairs if trained_on(row, g) != g.tested_on}
@@ -228,9 +228,9 @@ def _with_demo(tables, folders, row, results, overrides) -> dict[str, str]:
     from emosphere_sb.recipe.workspace import find_corpus
     from emosphere_sb.tables.cells import FILE as HPARAMS
 
-    names = dict.fromkeys(part for part in (*(t.row for t in tables), row) if part)
-    rows = [f"--row={'+'.join(names)}"] if names else []
-    words = [HPARAMS, *rows, f"--results_folder={results}"]
+    names = dict.fromkeys(part for part in (*(t.preset for t in tables), preset) if part)
+    presets = [f"--preset={'+'.join(names)}"] if names else []
+    words = [HPARAMS, *presets, f"--results_folder={results}"]
     words += [f"--{key}={value}" for key, value in overrides.items()]
     made = {c: str(find_corpus(scalars(read_command(words, corpus=c)[0]), c)) for c in lacking}
     return {**folders, **made}

@@ -20,7 +20,7 @@ from emosphere_sb.data.sampler import PooledBatchSampler, by_length
 from emosphere_sb.distributed import processes, rank
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-CROPS = ("first", "random")
+CROPS = ("start", "random")
 FRAME_RATE = 50  # frames in a second of nearly all speech models
 
 
@@ -113,7 +113,7 @@ class SpeechDataset(DynamicItemDataset):
     max_seconds : float, optional
         Longer utterances are cut to this; ``None`` keeps them whole.
     crop : str
-        Which part remains: ``first`` (published), or ``random``, drawn anew in each epoch from
+        Which part remains: ``start`` (published), or ``random``, drawn anew in each epoch from
         (seed, epoch, utterance), so that neither workers nor a restart change it.
     seed : int
         For random crops.
@@ -131,7 +131,7 @@ class SpeechDataset(DynamicItemDataset):
         scale: Scale,
         task,
         max_seconds: float | None = None,
-        crop: str = "first",
+        crop: str = "start",
         seed: int = 0,
     ):
         if crop not in CROPS:
@@ -200,7 +200,7 @@ class SpeechDataset(DynamicItemDataset):
 
     def _start(self, utterance: str, duration: float) -> float:
         spare = duration - (self.max_seconds or math.inf)
-        if self.crop == "first" or spare <= 0:
+        if self.crop == "start" or spare <= 0:
             return 0.0
         key = f"{self.seed}/{int(self.epoch)}/{utterance}".encode()
         return random.Random(hashlib.sha256(key).digest()).uniform(0.0, spare)
@@ -293,7 +293,7 @@ def _moments(path: str) -> tuple[int, float, float]:
     if not bool(signal.isfinite().all()):  # one such sample would make every utterance NaN
         raise AudioError(
             f"Audio file {path} holds samples that are not finite numbers. Mend it, or take it out "
-            f"of the labels and run the preparation again with --skip_prep=False."
+            f"of the labels and run the preparation again with --reuse_manifests=False."
         )
     mean = float(signal.mean())
     return len(signal), mean, float((signal - mean).square().sum())

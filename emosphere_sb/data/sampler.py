@@ -59,7 +59,7 @@ class PooledBatchSampler(Sampler[list[int]]):
             raise ValueError("A batch sampler needs at least one utterance; found none.")
         if batch_size < 1 or pool < 0 or not 0 <= process < processes:
             raise ValueError(
-                f"batch_size ({batch_size}) must be at least 1, sort_pool ({pool}) at least 0, and "
+                f"batch_size ({batch_size}) must be at least 1, bucket_batches ({pool}) at least 0, and "
                 f"process ({process}) below processes ({processes})."
             )
         self.durations, self.batch_size = durations, batch_size

@@ -69,7 +69,7 @@ class AuxiliaryTask(nn.Module):
         if self.size and not bool((targets >= 0).any()):
             raise ValueError(
                 f"The auxiliary task needs utterances of the classes {', '.join(self.names)}; the "
-                f"training set has none. Take --row=no_regions to train without it."
+                f"training set has none. Take --preset=no_regions to train without it."
             )
         if self.class_weights == "inverse_frequency":
             counts = torch.bincount(targets[targets >= 0], minlength=self.size)

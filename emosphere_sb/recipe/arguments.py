@@ -27,15 +27,15 @@ PRECISION = ("precision",)
 RUN_OPTIONS = FLAGS + INTEGERS + STRINGS + LISTS + NUMBERS + PRECISION
 
 USAGE = """\
-usage: python {program} HPARAMS.yaml [--row=NAME[+NAME]] [--key=value ...]
+usage: python {program} HPARAMS.yaml [--preset=NAME[+NAME]] [--key=value ...]
 
 Prepares the corpus, trains, tests on every test set, and writes everything under results/.
 
   HPARAMS.yaml      hparams/emosphere.yaml: the paper's model
-  --row=NAME        what hparams/rows.yaml changes in it; a+b applies a, then b
+  --preset=NAME        what hparams/presets.yaml changes in it; a+b applies a, then b
   --key=value       any top-level key of the YAML file, written out in full
 
-Rows: {rows}
+Presets: {presets}
 
 Keys: {keys}
 
@@ -48,18 +48,18 @@ class Arguments:
     """A parsed command line."""
 
     file: Path
-    rows: list[str] = field(default_factory=list)
+    presets: list[str] = field(default_factory=list)
     overrides: dict[str, str] = field(default_factory=dict)
     run_options: dict = field(default_factory=dict)
 
     @property
-    def row(self) -> str:
-        """The rows as one name, which is also the name of the output folder."""
-        return "+".join(self.rows) or self.file.stem
+    def preset(self) -> str:
+        """The presets as one name, which is also the name of the output folder."""
+        return "+".join(self.presets) or self.file.stem
 
 
 def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
-    """Read ``HPARAMS.yaml --row=NAME --key=value``; names are never abbreviated.
+    """Read ``HPARAMS.yaml --preset=NAME --key=value``; names are never abbreviated.
 
     ``--key=value`` and ``--key value`` are the same. A value is everything behind the first ``=``,
     so that paths with blanks, colons and further ``=`` arrive as they are.
@@ -74,9 +74,9 @@ def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
     Raises
     ------
     ValueError
-        If there is no file or more than one, ``--row`` twice, or an option without a value.
+        If there is no file or more than one, ``--preset`` twice, or an option without a value.
     """
-    files, rows, overrides, options = [], [], {}, {}
+    files, presets, overrides, options = [], [], {}, {}
     words = iter(arguments)
     for word in words:
         if not word.startswith("--"):
@@ -92,15 +92,15 @@ def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
                 raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
         if not value:  # such as --data_folder=$UNSET: an empty path would mean this folder
             raise ValueError(f"--{name} has an empty value; nothing is written --{name}=null.")
-        if name == "row":
-            if rows:
-                raise ValueError("--row stands twice; several rows are written --row=NAME+NAME.")
-            rows = value.split("+")
+        if name == "preset":
+            if presets:
+                raise ValueError("--preset was given twice. Combine presets as --preset=NAME+NAME.")
+            presets = value.split("+")
         elif name in RUN_OPTIONS and name not in known:
             options[name] = _option(name, value)
         else:
             overrides[name] = value
-    return Arguments(_one_file(files), rows, overrides, options)
+    return Arguments(_one_file(files), presets, overrides, options)
 
 
 def _one_file(files: list[str]) -> Path:

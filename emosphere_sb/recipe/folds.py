@@ -61,7 +61,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     prepared = prepared_folds(tree, corpus)
     settings = scalars(tree)
     with one_per_node() as first:
-        settings["skip_prep"] |= not first
+        settings["reuse_manifests"] |= not first
         other = other_corpus(settings, prepared[0][1])
     for one, summary in prepared:
         folder = default_folder(scalars(one), summary)
@@ -87,7 +87,7 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
         one["fold"] = number
         settings = scalars(one)
         with one_per_node() as first:
-            settings["skip_prep"] |= not first
+            settings["reuse_manifests"] |= not first
             summary = prepare_corpus(settings, corpus)
         if "folds" not in summary.protocol:
             raise ValueError(

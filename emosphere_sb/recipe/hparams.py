@@ -1,6 +1,6 @@
-"""emosphere.yaml + rows + the command line, refusing what HyperPyYAML lets through.
+"""emosphere.yaml + presets + the command line, refusing what HyperPyYAML lets through.
 
-The merge happens on the YAML tree, before any object is built: a row or the command line replaces
+The merge happens on the YAML tree, before any object is built: a preset or the command line replaces
 a top-level value as a whole, so that no argument of a replaced class survives, and the merged tree
 that is saved beside a run is all there is to know about it.
 """
@@ -21,15 +21,15 @@ from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 
 # What may differ between two runs that claim the same output folder: it changes no result.
 HARMLESS = (
-    "data_folder", "results_folder", "output_folder", "skip_prep", "eval_batch", "num_workers",
+    "data_folder", "results_folder", "output_folder", "reuse_manifests", "eval_batch", "num_workers",
     "test_corpus", "test_data_folder", "test_options", "tensorboard", "acoustic_baseline",
-    "dry_run", "gradient_checkpointing",
+    "check_memory", "gradient_checkpointing",
 )  # fmt: skip
 
 # Text whatever they look like: release 1.10 is not 1.1, and a folder may be called 007.
 TEXT = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
-    "test_corpus", "test_data_folder", "test_options", "demo_size",
+    "test_corpus", "test_data_folder", "test_options", "synthetic_corpus",
 )  # fmt: skip
 # Null in the file, and a number otherwise.
 NUMBERS = ("layerdrop", "label_low", "label_high")
@@ -39,7 +39,7 @@ NUMBER, WHOLE = "a number", "a whole number"
 # What a whole number must at least be; below, a run would train on nothing, or with the wrong sign.
 SMALLEST = {
     "seed": 0, "head_width": 1, "number_of_epochs": 1, "patience": 0, "batch_size": 1,
-    "micro_batch": 1, "sort_pool": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0,
+    "micro_batch": 1, "bucket_batches": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0,
     "average_checkpoints": 0,
 }  # fmt: skip
 SHORTEST = 0.025  # seconds: 400 samples are what the first frame needs
@@ -69,23 +69,23 @@ def read_tree(path: Path) -> CommentedMap:
 
 
 def merge(arguments: Arguments) -> CommentedMap:
-    """The tree of a run: the file, then its rows, then the command line.
+    """The tree of a run: the file, then its presets, then the command line.
 
     Raises
     ------
     ValueError
-        If a row or a key is unknown, or a value is not of the kind that the file gives.
+        If a preset or a key is unknown, or a value is not of the kind that the file gives.
     """
     tree = read_tree(arguments.file)
     _check_file(tree, arguments.file)
-    table = read_rows(arguments.file)
-    for name in arguments.rows:
+    table = read_presets(arguments.file)
+    for name in arguments.presets:
         if name not in table:
-            raise ValueError(unknown("row", name, table))
+            raise ValueError(unknown("preset", name, table))
         if not isinstance(table[name], dict):
-            raise ValueError(f"Row {name!r} must map keys to values; found {table[name]!r}.")
+            raise ValueError(f"Preset {name!r} must map keys to values; found {table[name]!r}.")
         for key, value in table[name].items():
-            _replace(tree, key, value, f"row {name!r}")
+            _replace(tree, key, value, f"preset {name!r}")
     for key, text in arguments.overrides.items():
         if key not in tree:
             raise ValueError(unknown("key", key, tree))
@@ -93,8 +93,8 @@ def merge(arguments: Arguments) -> CommentedMap:
             tree[key] = text
         else:
             _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
-    if arguments.rows or arguments.file.name != SAVED:  # a saved run keeps the name that it has
-        tree["row"] = arguments.row
+    if arguments.presets or arguments.file.name != SAVED:  # a saved run keeps the name that it has
+        tree["preset"] = arguments.preset
     for key in SMALLEST.keys() & tree.keys():
         value, smallest = tree[key], SMALLEST[key]
         if not isinstance(value, TaggedScalar) and (_kind(value) != WHOLE or value < smallest):
@@ -130,10 +130,10 @@ def _takes_text(key: str, file: Path) -> bool:
     return _kind(own[key]) == "text" if key in own else file.name == SAVED
 
 
-def read_rows(file: Path) -> CommentedMap:
-    """The named rows that lie beside ``file``, or the package's own."""
-    beside = Path(file).parent / "rows.yaml"
-    return read_tree(beside if beside.is_file() else HPARAMS / "rows.yaml")
+def read_presets(file: Path) -> CommentedMap:
+    """The named presets that lie beside ``file``, or the package's own."""
+    beside = Path(file).parent / "presets.yaml"
+    return read_tree(beside if beside.is_file() else HPARAMS / "presets.yaml")
 
 
 def unknown(kind: str, name: str, known) -> str:

@@ -9,7 +9,7 @@ import sys
 from emosphere_sb.fileio.atomic import FULL, MAKE_ROOM
 from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS, USAGE, parse_arguments
 from emosphere_sb.recipe.corpora import corpus_name, refuse_foreign
-from emosphere_sb.recipe.hparams import merge, read_rows, read_tree
+from emosphere_sb.recipe.hparams import merge, read_presets, read_tree
 from emosphere_sb.results.provenance import recipe_command
 from emosphere_sb.training.preemption import STOPPED, StoppedError
 
@@ -95,12 +95,12 @@ def read_command(arguments: list[str], *, corpus: str) -> tuple:
 
 
 def usage(corpus: str) -> str:
-    """The help text, with the rows and keys that there are."""
+    """The help text, with the presets and keys that there are."""
     path = HPARAMS / "emosphere.yaml"
     keys = list(read_tree(path))
     return USAGE.format(
         program=f"recipes/{corpus}/train.py",
-        rows=", ".join(read_rows(path)),
+        presets=", ".join(read_presets(path)),
         keys=", ".join(key for key in keys if not key.startswith("__")),
         options=", ".join(name for name in RUN_OPTIONS if name not in keys),
     )

@@ -49,7 +49,7 @@ def emotion_places(rows: dict[str, dict], scale: Scale) -> dict[str, dict]:
 
 def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
     """What a figure must be quoted with."""
-    keys = ("row", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
+    keys = ("preset", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
     return {
         "corpus": summary.corpus,
         "release": summary.release,

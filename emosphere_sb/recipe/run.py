@@ -56,7 +56,7 @@ def run(arguments: list[str], *, corpus: str) -> dict:
     Arguments
     ---------
     arguments : list of str
-        ``[HPARAMS.yaml, --row=NAME, --key=value, …]``, see ``emosphere_sb.recipe.main``.
+        ``[HPARAMS.yaml, --preset=NAME, --key=value, …]``, see ``emosphere_sb.recipe.main``.
     corpus : str
         One of ``emosphere_sb.recipe.corpora.CORPORA``.
 
@@ -84,7 +84,7 @@ def run_tree(tree: CommentedMap, options: dict, *, corpus: str, command: str = "
     if not distributed.is_main():
         logging.getLogger().setLevel(logging.ERROR)  # the main process warns for all
     if options.get("debug"):
-        tree["row"] += "+debug"  # its files must not be taken for those of a whole run
+        tree["preset"] += "+debug"  # its files must not be taken for those of a whole run
     if tree["fold"] == ALL_FOLDS:
         return run_folds(tree, options, corpus=corpus, run=partial(run_one, command=command))
     return run_one(tree, options, corpus=corpus, command=command)
@@ -95,7 +95,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
     started = time.time()
     settings = {**scalars(tree), "command": command}
     with distributed.one_per_node() as first:
-        settings["skip_prep"] |= not first
+        settings["reuse_manifests"] |= not first
         summary = prepare_corpus(settings, corpus)
         other = other_corpus(settings, summary)  # before training: it may be what cannot be read
         hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
@@ -195,7 +195,7 @@ def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data
         seed=hparams["seed"],
     )
     return {
-        name: make(part, crop=hparams["crop"] if name == "train" else "first")
+        name: make(part, crop=hparams["crop"] if name == "train" else "start")
         for name, part in rows.items()
     }
 
@@ -206,7 +206,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
     if hparams["task"].size > 0 and "auxiliary_head" not in modules:
         raise ValueError(
             f"A {type(hparams['task']).__name__} needs an auxiliary_head; found null. To train "
-            f"without an auxiliary task take --row=no_regions."
+            f"without an auxiliary task take --preset=no_regions."
         )
     if hparams["feature_cache"]:
         refuse_changing(hparams["encoder"], hparams)
@@ -229,7 +229,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
     }
     hparams["longest_batches"] = (
         [partial(data.longest_batch, sets[name], size) for name, size in sizes.items()]
-        if hparams["dry_run"]
+        if hparams["check_memory"]
         else None
     )
     if hparams["precision"] == "fp16" and not torch.cuda.is_available():
@@ -269,7 +269,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
         train_set.durations,
         hparams["batch_size"],
         seed=hparams["seed"],
-        pool=hparams["sort_pool"],
+        pool=hparams["bucket_batches"],
         process=distributed.rank(),
         processes=distributed.processes(),
     )

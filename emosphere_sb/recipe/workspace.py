@@ -32,20 +32,25 @@ _OWN_FOLDER = (
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
-    """The corpus's folder; without one, where ``demo_size`` is set, the demo corpus is made."""
+    """The corpus's folder; without one, where ``synthetic_corpus`` is set, the demo corpus is made."""
     if settings["data_folder"] is not None:
         return Path(str(settings["data_folder"]))
     from data_prep.synthetic import write as synthetic
 
-    if settings["demo_size"] is None or corpus not in synthetic.LAYOUTS:
-        hint = " Without data, --row=demo trains on synthetic speech that it makes first."
+    if settings["synthetic_corpus"] is None or corpus not in synthetic.LAYOUTS:
+        hint = " Without data, --preset=demo trains on synthetic speech that it makes first."
         raise ValueError(
             f"Say where {corpus} is: --data_folder=/path/to/it."
             + (hint if corpus in synthetic.LAYOUTS else "")
         )
-    folder = Path(settings["results_folder"]) / "demo_corpus" / corpus / str(settings["demo_size"])
+    folder = (
+        Path(settings["results_folder"])
+        / "demo_corpus"
+        / corpus
+        / str(settings["synthetic_corpus"])
+    )
     logger.info("Synthetic speech in the layout of %s: %s", corpus, folder)
-    synthetic.write(corpus, folder, size=settings["demo_size"])
+    synthetic.write(corpus, folder, size=settings["synthetic_corpus"])
     return folder
 
 
@@ -68,14 +73,14 @@ def prepare_corpus(
         options |= synthetic.LAYOUTS[corpus].options
         if "release" in takes:
             options["release"] = "synthetic"  # so that no release is looked for
-    limits = {key: settings[key] for key in ("min_duration", "max_duration", "outside_scale")}
+    limits = {key: settings[key] for key in ("min_duration", "max_duration", "out_of_range_labels")}
     key = json.dumps([str(folder.absolute()), limits, needed, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
     return prepare(
         corpus_module(corpus),
         folder,
         Path(settings["results_folder"]) / corpus / "manifests" / name,
-        skip=settings["skip_prep"],
+        skip=settings["reuse_manifests"],
         needed=needed,
         **limits,
         **options,
@@ -188,12 +193,12 @@ def run_folder(settings: dict, summary: Summary) -> Path:
 
 
 def default_folder(settings: dict, summary: Summary) -> Path:
-    """``<results_folder>/<corpus>[-<release>]/<row>/<partition>[-<fold>]/<seed>``."""
+    """``<results_folder>/<corpus>[-<release>]/<preset>/<partition>[-<fold>]/<seed>``."""
     release = summary.release or ("synthetic" if is_synthetic(summary) else "")
     corpus = summary.corpus + (f"-{release}" if release else "")
     partition = str(summary.protocol.get("partition", "given"))
     if summary.protocol.get("folds", 1) > 1:
         partition += f"-{summary.protocol['fold']}"
     return Path(
-        settings["results_folder"], corpus, settings["row"], partition, str(settings["seed"])
+        settings["results_folder"], corpus, settings["preset"], partition, str(settings["seed"])
     )

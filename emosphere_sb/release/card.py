@@ -137,7 +137,7 @@ def _data(about: About, protocol: Mapping[str, Any]) -> str:
         "heard of an utterance": cut,
         "normalisation of the waveform": protocol.get("normalisation"),
         "label scale": about.scale.to_dict(),
-        "row of the configuration": protocol["row"],
+        "row of the configuration": protocol["preset"],
         "seed": protocol.get("seed"),
         "precision of training and test": protocol.get("precision"),
         "epoch of the weights": protocol.get("best_epoch"),

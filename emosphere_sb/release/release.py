@@ -131,13 +131,13 @@ def read_finished(run: Path) -> Run:
             f"{' '.join(source.notes)} The card of a model quotes the run's own figures: start the "
             f"run's command again with --test_only."
         )
-    needed = ("corpus", "release", "row", "synthetic", "scale", "utterances", "backbone")
+    needed = ("corpus", "release", "preset", "synthetic", "scale", "utterances", "backbone")
     if absent := [key for key in needed if key not in source.protocol]:
         raise ValueError(
             f"{run / METRICS} does not say {', '.join(absent)}: it was made by an older version. "
             f"Start the run's command again: it only tests anew."
         )
-    if "debug" in str(source.protocol["row"]).split("+"):
+    if "debug" in str(source.protocol["preset"]).split("+"):
         raise ValueError(f"{run} was made with --debug, on a few batches; release a whole run.")
     return source
 
@@ -180,7 +180,7 @@ def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> About:
     }
     corpus = f"{protocol['corpus']} {protocol['release'] or ''}".strip()
     return About(
-        name=name or f"{corpus} {protocol['row']}",
+        name=name or f"{corpus} {protocol['preset']}",
         scale=Scale.from_dict(protocol["scale"]),
         max_seconds=parts.plain(rebuilt.tree["max_seconds"]),
         region_step=task.regions.step,

@@ -226,7 +226,7 @@ def _title(runs: Sequence[Run]) -> str:
     facts = common_facts([run.protocol for run in runs])
     if not facts:
         return ", ".join(run.name for run in runs)
-    words = [str(facts[key]) for key in ("corpus", "release", "row") if facts.get(key)]
+    words = [str(facts[key]) for key in ("corpus", "release", "preset") if facts.get(key)]
     if members := facts.get("members"):
         words.append(f"average of {len(members)} runs")
     elif len(runs) > 1:

@@ -18,7 +18,7 @@ from emosphere_sb.tables.spec import Group, Row, Table, read_options, trained_on
 
 FILE = "hparams/emosphere.yaml"
 ABOUT = "cell.json"
-"""In a run's folder: by which rows it was begun. Resumed under another name, it keeps that one."""
+"""In a run's folder: by which presets it was begun. Resumed under another name, it keeps that one."""
 
 # Run options that change no result.
 INDIFFERENT = (
@@ -35,10 +35,10 @@ class Cell:
     ---------
     corpus : str
         That is trained on.
-    row : str
-        Rows of ``rows.yaml``, joined by ``+``; may be empty.
+    preset : str
+        Rows of ``presets.yaml``, joined by ``+``; may be empty.
     words : tuple of str
-        The command line without ``--row`` and the output folder.
+        The command line without ``--preset`` and the output folder.
     seed, fold : int
         Of the run.
     set : str
@@ -50,7 +50,7 @@ class Cell:
     """
 
     corpus: str
-    row: str
+    preset: str
     words: tuple[str, ...]
     seed: int
     fold: int
@@ -64,11 +64,11 @@ class Cell:
         Raises
         ------
         ValueError
-            If the folder's note of its rows was edited.
+            If the folder's note of its presets was edited.
         """
-        row = _begun_as(self.folder / ABOUT, self.row)
-        rows = [f"--row={row}"] if row else []
-        return [FILE, *rows, *self.words, f"--output_folder={self.folder}"]
+        preset = _begun_as(self.folder / ABOUT, self.preset)
+        presets = [f"--preset={preset}"] if preset else []
+        return [FILE, *presets, *self.words, f"--output_folder={self.folder}"]
 
     @property
     def metrics(self) -> Path:
@@ -85,16 +85,16 @@ class Cell:
         return self.folder / "predictions" / f"{self.set}.csv"
 
 
-def _begun_as(about: Path, row: str) -> str:
-    """Under which rows a folder's run was begun; ``row`` where there is none yet."""
+def _begun_as(about: Path, preset: str) -> str:
+    """Under which presets a folder's run was begun; ``preset`` where there is none yet."""
     if not about.is_file():
-        return row
+        return preset
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))["row"]
+        found = json.loads(about.read_text(encoding="utf-8"))["preset"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f'{about} must hold {{"row": NAME}}, the rows of the run beside it; it does not. '
-            f'Write the row of hyperparams.yaml there, or {{"row": "{row}"}}.'
+            f'{about} must hold {{"preset": NAME}}, the presets of the run beside it; it does not. '
+            f'Write the preset of hyperparams.yaml there, or {{"preset": "{preset}"}}.'
         ) from error
     return str(found)
 
@@ -108,15 +108,15 @@ class Cells:
         Where runs and tables lie.
     data_folders : mapping of str to str
         Of each corpus that is not the demo's.
-    row : str
-        Rows that every cell takes, behind the table's own and before a row's.
+    preset : str
+        Presets that every cell takes, behind the table's own and before a row's.
     overrides : mapping of str to str
         Keys and run options for every cell.
 
     Raises
     ------
     ValueError
-        If a row or key is unknown, or one is given that a table sets itself.
+        If a preset or key is unknown, or one is given that a table sets itself.
     """
 
     def __init__(
@@ -124,12 +124,12 @@ class Cells:
         results_folder: Path,
         *,
         data_folders: Mapping[str, str] | None = None,
-        row: str = "",
+        preset: str = "",
         overrides: Mapping[str, str] | None = None,
     ):
         self.results_folder = Path(results_folder)
         self.data_folders = dict(data_folders or {})
-        self.row = row
+        self.preset = preset
         self.overrides = read_options(overrides, "the command line")
         self._trees: dict[Cell, CommentedMap] = {}
         self._digests: dict[tuple, str] = {}  # each takes a tenth of a second
@@ -151,14 +151,14 @@ class Cells:
     def _cell(self, table: Table, row: Row, group: Group, seed: int, fold: int) -> Cell:
         corpus = trained_on(row, group)
         other = group.tested_on if group.tested_on != corpus else None
-        rows = "+".join(part for part in (table.row, self.row, row.row) if part)
+        presets = "+".join(part for part in (table.preset, self.preset, row.preset) if part)
         words = [f"--seed={seed}"]
         if "fold" in reader_settings(corpus):
             words.append(f"--fold={fold}")
         words += [f"--{k}={v}" for k, v in (group.options | row.options | self.overrides).items()]
-        asked = (corpus, rows, *words)
+        asked = (corpus, presets, *words)
         if asked not in self._digests:
-            self._digests[asked] = self._digest(corpus, rows, words)
+            self._digests[asked] = self._digest(corpus, presets, words)
         digest = self._digests[asked]
         folder = self.results_folder / "tables" / "runs" / corpus / digest
         name = group.set if other is None else f"{other}-{group.elsewhere}"
@@ -168,14 +168,14 @@ class Cells:
         if other is not None:
             where = self.data_folders.get(other, "")
             places += [f"--test_corpus={other}", f"--test_data_folder={where or '?'}"]
-        return Cell(corpus, rows, (*words, *places), seed, fold, name, folder, other)
+        return Cell(corpus, presets, (*words, *places), seed, fold, name, folder, other)
 
-    def _digest(self, corpus: str, rows: str, words: Sequence[str]) -> str:
+    def _digest(self, corpus: str, presets: str, words: Sequence[str]) -> str:
         """What a run is: its merged settings but for those that change no result."""
-        command = [FILE, *([f"--row={rows}"] if rows else []), *words]
+        command = [FILE, *([f"--preset={presets}"] if presets else []), *words]
         tree, options = read_command(command, corpus=corpus)
         content: dict[str, Any] = {
-            key: plain(value) for key, value in tree.items() if key not in (*HARMLESS, "row")
+            key: plain(value) for key, value in tree.items() if key not in (*HARMLESS, "preset")
         }
         told = {key: value for key, value in options.items() if key not in INDIFFERENT}
         text = json.dumps([corpus, content, told], sort_keys=True, default=str)

@@ -44,7 +44,13 @@ class Preparations:
             If the corpus cannot be read.
         """
         settings = scalars(self._cells.tree(cell))
-        asked = {"min_duration", "max_duration", "outside_scale", "data_folder", "demo_size"}
+        asked = {
+            "min_duration",
+            "max_duration",
+            "out_of_range_labels",
+            "data_folder",
+            "synthetic_corpus",
+        }
         asked |= reader_settings(cell.corpus)
         key = json.dumps([cell.corpus, {k: settings.get(k) for k in sorted(asked)}], default=str)
         if key not in self._made:
@@ -102,7 +108,7 @@ def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
     for folder, found in by_folder.items():
         # A run with another corpus to test on leaves its own figures as well.
         others = [cell for cell in found if cell.test_corpus] or found[:1]
-        alike = [replace(cell, row=names[folder]) for cell in others]
+        alike = [replace(cell, preset=names[folder]) for cell in others]
         commands = dict.fromkeys(tuple(cell.command()) for cell in alike)
         jobs.append(Job(folder, found[0].corpus, tuple(commands)))
     return jobs
@@ -110,7 +116,7 @@ def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
 
 def _names(states: Mapping[Cell, State]) -> dict[Path, str]:
     """Under which rows each folder's run is made: those of its first cell."""
-    return {cell.folder: cell.row for cell in reversed(states)}
+    return {cell.folder: cell.preset for cell in reversed(states)}
 
 
 def run_jobs(
@@ -128,13 +134,13 @@ def run_jobs(
         about = job.folder / ABOUT
         if not about.is_file():
             job.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(about, json.dumps({"row": _names(states)[job.folder]}))
+            write_whole(about, json.dumps({"preset": _names(states)[job.folder]}))
     epochs = {job.folder: cells.tree(first[job.folder])["number_of_epochs"] for job in jobs}
     progress, failed = Progress(jobs, epochs, say=logger.info), {}
     with closing(launcher.run(jobs)) as running:
         for job, status in running:
             cell = first[job.folder]
-            name = f"{cell.corpus} {cell.row or 'emosphere'} seed {cell.seed}"
+            name = f"{cell.corpus} {cell.preset or 'emosphere'} seed {cell.seed}"
             if "fold" in reader_settings(cell.corpus):
                 name += f" fold {cell.fold}"
             if status:

@@ -15,11 +15,11 @@ from emosphere_sb.tables.columns import COLUMNS, Column
 FILE = HPARAMS / "tables.yaml"
 
 TABLE_KEYS = (
-    "caption", "row", "seeds", "groups", "columns", "labels", "reference", "rows",
+    "caption", "preset", "seeds", "groups", "columns", "labels", "reference", "rows",
 )  # fmt: skip
 GROUP_KEYS = ("corpus", "tested_on", "set", "elsewhere", "folds", "options")
-ROW_KEYS = ("label", "row", "options", "corpus", "published")
-OWN_KEYS = ("seed", "fold", "row", "data_folder", "results_folder", "output_folder",
+ROW_KEYS = ("label", "preset", "options", "corpus", "published")
+OWN_KEYS = ("seed", "fold", "preset", "data_folder", "results_folder", "output_folder",
             "test_corpus", "test_data_folder")  # fmt: skip
 """Keys of emosphere.yaml that a table sets itself."""
 
@@ -49,7 +49,7 @@ class Row:
 
     name: str
     labels: tuple[str, ...]
-    row: str
+    preset: str
     options: Mapping[str, str]
     corpus: str | None
     published: tuple[float, ...]
@@ -61,7 +61,7 @@ class Table:
 
     name: str
     caption: str
-    row: str
+    preset: str
     seeds: tuple[int, ...]
     groups: tuple[Group, ...]
     columns: tuple[Column, ...]
@@ -130,7 +130,7 @@ def read_table(name: str, file: Path = FILE) -> Table:
     if any(row.published for row in rows) and len(groups) > 1:
         raise ValueError(f"{place}: published figures belong to one group; found {len(groups)}.")
     return Table(
-        name, str(spec["caption"]), str(spec.get("row") or ""), read_seeds(spec["seeds"], place),
+        name, str(spec["caption"]), str(spec.get("preset") or ""), read_seeds(spec["seeds"], place),
         groups, columns, labels, reference, rows,
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ def read_options(options: Mapping[str, Any] | None, place: str) -> dict[str, str
         if key in OWN_KEYS:
             raise ValueError(
                 f"{place}: {key} is set by the table itself; leave it out "
-                f"(seeds: --seeds, rows: --row, folders: --data_folder and --results_folder)."
+                f"(seeds: --seeds, presets: --preset, folders: --data_folder and --results_folder)."
             )
     return {key: _text(value) for key, value in (options or {}).items()}
 
@@ -215,7 +215,7 @@ def _row(name: str, spec: Mapping, labels: Sequence[str], columns: int, place: s
     if corpus is not None:
         corpus = _corpus(corpus, place)
     options = read_options(spec.get("options"), place)
-    return Row(name, texts, str(spec.get("row") or ""), options, corpus, published)
+    return Row(name, texts, str(spec.get("preset") or ""), options, corpus, published)
 
 
 def _known(spec: Any, allowed: Sequence[str], place: str) -> None:

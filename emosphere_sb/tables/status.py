@@ -103,7 +103,7 @@ def _read(
         if not isinstance(metrics["protocol"].get(name) or {}, dict):
             return State(DAMAGED, f"{name} in the run's file of figures is no mapping")
     saved = read_tree(cell.folder / SAVED)
-    different = [key for key in differences(cells.tree(cell), saved) if key != "row"]
+    different = [key for key in differences(cells.tree(cell), saved) if key != "preset"]
     if different:
         return State(DAMAGED, f"the folder holds a run with other values of {', '.join(different)}")
     if summary is not None and not is_on(cell.folder, summary):

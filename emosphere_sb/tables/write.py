@@ -20,7 +20,7 @@ from emosphere_sb.tables.formats import html, latex, markdown
 from emosphere_sb.tables.page import Page, lay_out
 
 RUN_HEAD = (
-    "table", "row", "rows_of_yaml", "trained_on", "tested_on", "set", "seed", "fold", "status",
+    "table", "row", "preset", "trained_on", "tested_on", "set", "seed", "fold", "status",
     *COLUMNS, "head_epoch", "utterances", "run_folder", "commit", "command", "seconds", "machine",
     "versions",
 )  # fmt: skip
@@ -80,7 +80,7 @@ def run_lines(found: Collected) -> Iterator[dict[str, Any]]:
             line = {
                 "table": found.table.name,
                 "row": entry.row.name,
-                "rows_of_yaml": cell.row or "emosphere",
+                "preset": cell.preset or "emosphere",
                 "trained_on": cell.corpus,
                 "tested_on": entry.group.tested_on,
                 "set": cell.set,

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 class EmoSphereBrain(JointStepBrain):
     """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
 
-    Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``vad_loss``, ``weighting``,
-    ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_weighting``, ``schedule``, ``epoch_counter``,
+    Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``regression_loss``, ``weighting``,
+    ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_loss_weights``, ``schedule``, ``epoch_counter``,
     ``loggers``, ``longest_batches`` (None: no dry run), ``set_sizes`` (utterances of each set),
     ``average_checkpoints``, and in ``modules``: ``normaliser``,
     ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
@@ -157,7 +157,7 @@ class EmoSphereBrain(JointStepBrain):
     def _train_figures(self, loss: float) -> dict:
         sums = defaultdict(float, {name: float(value) for name, value in self._sums.items()})
         count = max(sums["objectives"], 1)
-        figures = {"loss": loss, "vad_loss": sums["vad_loss"] / count}
+        figures = {"loss": loss, "regression_loss": sums["regression_loss"] / count}
         if self.auxiliary_active:
             figures["auxiliary_loss"] = sums["auxiliary_loss"] / count
             figures["weight"] = self.hparams.weighting.weight
@@ -192,9 +192,9 @@ class EmoSphereBrain(JointStepBrain):
         meta = {} if last is None else last.meta
         self.head_figures, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
         if self.hparams.longest_batches is not None:
-            self.dry_run(*(make() for make in self.hparams.longest_batches))
+            self.check_memory(*(make() for make in self.hparams.longest_batches))
 
-    def dry_run(self, train: Batch, valid: Batch) -> None:
+    def check_memory(self, train: Batch, valid: Batch) -> None:
         """Run the longest batches of training and evaluation: a lack of memory shows now.
 
         Room for the optimiser's two moments is taken meanwhile: they come with the first step.

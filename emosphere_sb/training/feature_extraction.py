@@ -93,7 +93,7 @@ def refuse_changing(encoder: nn.Module, settings: Mapping) -> None:
             not encoder.frozen and not encoder.has_lora
         ),
         "LoRA changes the features with every step": encoder.has_lora,
-        "random crops are other audio in each epoch (take --crop=first)": (
+        "random crops are other audio in each epoch (take --crop=start)": (
             settings["crop"] == "random"
         ),
     }

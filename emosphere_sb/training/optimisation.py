@@ -100,7 +100,9 @@ def seed_all(*key: int) -> None:
     torch.manual_seed(seed)
 
 
-def parameter_groups(modules: nn.ModuleDict, lr_backbone: float, lr_weighting: float) -> list[dict]:
+def parameter_groups(
+    modules: nn.ModuleDict, lr_backbone: float, lr_loss_weights: float
+) -> list[dict]:
     """Trainable parameters as an optimiser takes them: backbone, learned loss weights, the rest.
 
     A learned mixture of the backbone's layers belongs to the rest.
@@ -108,7 +110,7 @@ def parameter_groups(modules: nn.ModuleDict, lr_backbone: float, lr_weighting: f
     special = {
         "backbone": {"lr": lr_backbone},
         # Two numbers that must get somewhere within the run, and that decay would pull to 0.
-        "weighting": {"lr": lr_weighting, "weight_decay": 0.0},
+        "weighting": {"lr": lr_loss_weights, "weight_decay": 0.0},
     }
     groups: dict[str, list] = {"": [], **{name: [] for name in special}}
     for name, parameter in modules.named_parameters():

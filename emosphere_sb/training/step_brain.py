@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 WINDOWS = ("effective", "micro")
 # What is summed up over the windows of an epoch, for its figures.
-SUMS = ("vad_loss", "undefined", "auxiliary_loss", "objectives")
+SUMS = ("regression_loss", "undefined", "auxiliary_loss", "objectives")
 # Run options of SpeechBrain whose place this Brain's own step has taken.
 UNUSED = (
     "remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend",
@@ -101,9 +101,9 @@ class JointStepBrain(sb.Brain):
         """The joint loss, float32 whatever the autocast: CCC plus the weighted auxiliary loss."""
         vad, target = batch.vad.to(self.device), batch.target.to(self.device)
         known = ~vad.isnan()
-        loss = self.hparams.vad_loss(predictions.vad, vad, known)
-        self._step_sums["vad_loss"] += loss.detach()
-        self._step_sums["undefined"] += self.hparams.vad_loss.undefined(known)
+        loss = self.hparams.regression_loss(predictions.vad, vad, known)
+        self._step_sums["regression_loss"] += loss.detach()
+        self._step_sums["undefined"] += self.hparams.regression_loss.undefined(known)
         self._step_sums["objectives"] += 1
         if predictions.logits is None:
             return loss
@@ -270,7 +270,7 @@ class JointStepBrain(sb.Brain):
 
     def init_optimizers(self) -> None:
         """One optimiser with three groups: backbone, learned loss weights, and everything else."""
-        rates = self.hparams.lr_backbone, self.hparams.lr_weighting
+        rates = self.hparams.lr_backbone, self.hparams.lr_loss_weights
         self.optimizer = self.opt_class(parameter_groups(self.modules, *rates))
         self.optimizers_dict = {"optimizer": self.optimizer}
         self.schedule = self.hparams.schedule(self.optimizer)

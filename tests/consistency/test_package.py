@@ -56,7 +56,7 @@ def test_wheel_has_hparams_and_data_prep(installed, tmp_path):
     )
     own, preparation, names = ask(installed, code, tmp_path).splitlines()
     assert all(str(installed.parents[1]) in path for path in (own, preparation))
-    expected = {"emosphere.yaml", "rows.yaml", "wavlm_demo.json", "wavlm_smoke.json"}
+    expected = {"emosphere.yaml", "presets.yaml", "wavlm_demo.json", "wavlm_smoke.json"}
     assert expected <= set(names.split())
 
 

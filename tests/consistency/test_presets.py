@@ -10,14 +10,14 @@ from speechbrain.core import Stage
 
 from emosphere_sb.data.dataset import Batch, CollateStep
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, differences, merge, read_rows, scalars
+from emosphere_sb.recipe.hparams import build, differences, merge, read_presets, scalars
 from emosphere_sb.recipe.run import make_datasets, make_schedule
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.training.brain import EmoSphereBrain
 
 FILE = HPARAMS / "emosphere.yaml"
-ROWS = list(read_rows(FILE))
+ROWS = list(read_presets(FILE))
 WHOLE_MODELS = ("published", "demo", "learn")  # they set the sizes that smoke makes small
 SMALL = [f"{row}+smoke" if row in WHOLE_MODELS else f"smoke+{row}" for row in ROWS]
 TINY = {"backbone": "wavlm_smoke.json", "precision": "fp32"}  # published but for the backbone
@@ -94,8 +94,8 @@ def test_row_builds_what_it_says(rows):
         if rows != "smoke+smoke"
         else "smoke"
     )
-    own, tree = read_rows(FILE)[row], merged(rows)
-    kept = set(own) - (set(read_rows(FILE)["smoke"]) if row in WHOLE_MODELS else set())
+    own, tree = read_presets(FILE)[row], merged(rows)
+    kept = set(own) - (set(read_presets(FILE)["smoke"]) if row in WHOLE_MODELS else set())
     alone = merged(row)
     assert not kept & set(differences(tree, alone))
 
@@ -121,9 +121,9 @@ def test_published_numbers(published):
     facts = scalars(published)
     expected = {
         "backbone": "microsoft/wavlm-large", "freeze": "feature_encoder", "spec_augment": True,
-        "layerdrop": None, "normalisation": "corpus", "max_seconds": 12.0, "crop": "first",
+        "layerdrop": None, "normalisation": "corpus", "max_seconds": 12.0, "crop": "start",
         "head_width": 1024, "head_dropout": 0.5, "batch_size": 64, "micro_batch": 16,
-        "ccc_window": "micro", "sort_pool": 0, "number_of_epochs": 20, "lr": 1e-5, "seed": 7,
+        "ccc_window": "micro", "bucket_batches": 0, "number_of_epochs": 20, "lr": 1e-5, "seed": 7,
         "patience": 0, "warmup_steps": 0, "schedule_name": "constant", "precision": "fp16",
         "max_grad_norm": float("inf"), "partition": "paper", "partition_per_class": 300,
     }  # fmt: skip
@@ -203,7 +203,7 @@ def test_published_cut_holds_in_evaluation_too():
     hparams = build(merged("published+smoke"))
     rows = {name: manifest_rows(COUNTED[:1]) for name in ("train", "valid", "test")}
     sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
-    assert [(part.durations, part.crop) for part in sets.values()] == [([12.0], "first")] * 3
+    assert [(part.durations, part.crop) for part in sets.values()] == [([12.0], "start")] * 3
 
 
 def test_published_batch_is_four_micro_batches(published):
@@ -261,7 +261,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("row", CHANGES)
 def test_row_of_a_table_changes_exactly_what_the_table_says(published, row):
-    assert set(differences(merged(f"published+{row}"), published)) == {"row"} | CHANGES[row]
+    assert set(differences(merged(f"published+{row}"), published)) == {"preset"} | CHANGES[row]
 
 
 def built(row, **overrides):
@@ -338,7 +338,7 @@ def test_uncertainty_has_a_learning_rate_of_its_own_and_no_decay():
     brain = make_brain("smoke+uncertainty")
     group = next(g for g in brain.optimizer.param_groups if len(g["params"]) == 1)
     assert group["params"][0] is brain.modules.weighting.log_variances
-    assert (group["lr"], group["weight_decay"]) == (brain.hparams.lr_weighting, 0.0)
+    assert (group["lr"], group["weight_decay"]) == (brain.hparams.lr_loss_weights, 0.0)
 
 
 def test_challenge_baseline():

@@ -7,7 +7,7 @@ import pytest
 
 from emosphere_sb.cli import COMMANDS, main
 from emosphere_sb.recipe.arguments import HPARAMS, parse_arguments
-from emosphere_sb.recipe.hparams import merge, read_rows, read_tree
+from emosphere_sb.recipe.hparams import merge, read_presets, read_tree
 
 
 def readmes(root):
@@ -38,7 +38,7 @@ def test_there_are_commands_and_their_arguments_are_accepted(root):
 
 def test_every_row_stands_in_the_readme(root):
     text = (root / "README.md").read_text(encoding="utf-8")
-    rows = list(read_rows(HPARAMS / "emosphere.yaml"))
+    rows = list(read_presets(HPARAMS / "emosphere.yaml"))
     assert len(rows) > 15
     assert [row for row in rows if f"`{row}`" not in text] == []
 
@@ -64,7 +64,7 @@ def test_options_named_in_the_readmes_are_options(root, capsys):
     from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
     known |= {*RUN_OPTIONS, *options_of_commands(capsys)}
-    assert named - known <= {"row", "help", "node_rank"}  # torchrun's
+    assert named - known <= {"preset", "help", "node_rank"}  # torchrun's
 
 
 def test_make_targets_named_in_the_readmes_exist(root):
@@ -96,7 +96,7 @@ def test_links_between_files_lead_somewhere(root):
         ("preparation", "| 264,705 |"),
         ("backbones", "microsoft/wavlm-large"),
         ("throughput", "ours / plain"),
-        ("sorting", "--sort_pool=0"),
+        ("sorting", "--bucket_batches=0"),
         ("feature-cache", "cache / memory"),
         ("whisper-padding", "difference"),
         ("tables", "SYNTHETIC SPEECH"),

@@ -1,4 +1,4 @@
-"""tables.yaml against the paper, rows.yaml and the README."""
+"""tables.yaml against the paper, presets.yaml and the README."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.corpora import reader_settings
-from emosphere_sb.recipe.hparams import merge, plain, read_rows
+from emosphere_sb.recipe.hparams import merge, plain, read_presets
 from emosphere_sb.recipe.main import read_command
 from emosphere_sb.tables.columns import COLUMNS
 from emosphere_sb.tables.spec import read_table, table_names, trained_on
@@ -62,7 +62,7 @@ REGIONS = {  # step in degrees and class weights of the rows that have a region 
 
 
 def tree_of(table, row):
-    names = [name for part in (table.row, row.row) if part for name in part.split("+")]
+    names = [name for part in (table.preset, row.preset) if part for name in part.split("+")]
     return merge(Arguments(FILE, names))
 
 
@@ -71,7 +71,9 @@ def class_of(value) -> str:
 
 
 def differing(one, other) -> set[str]:
-    return {k for k in {**one, **other} if k != "row" and plain(one.get(k)) != plain(other.get(k))}
+    return {
+        k for k in {**one, **other} if k != "preset" and plain(one.get(k)) != plain(other.get(k))
+    }
 
 
 def test_there_are_tables():
@@ -81,11 +83,11 @@ def test_there_are_tables():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_table_reads_and_its_rows_are_those_of_rows_yaml(name):
-    table, known = read_table(name), set(read_rows(FILE))
+    table, known = read_table(name), set(read_presets(FILE))
     assert table.rows and table.groups and table.columns and table.seeds
     assert table.name == name
     assert len({row.labels for row in table.rows}) == len(table.rows)
-    used = {part for row in (table, *table.rows) for part in row.row.split("+") if part}
+    used = {part for row in (table, *table.rows) for part in row.preset.split("+") if part}
     assert used <= known
 
 
@@ -94,8 +96,8 @@ def test_every_row_of_every_table_builds_the_settings_of_its_corpora(name):
     table = read_table(name)
     for row, group in table.pairs():
         corpus = trained_on(row, group)
-        words = [str(FILE), f"--row={'+'.join(r for r in (table.row, row.row) if r)}"]
-        words = [word for word in words if word != "--row="]
+        words = [str(FILE), f"--preset={'+'.join(r for r in (table.preset, row.preset) if r)}"]
+        words = [word for word in words if word != "--preset="]
         options = [f"--{key}={value}" for key, value in {**group.options, **row.options}.items()]
         tree, _ = read_command([*words, *options], corpus=corpus)
         assert all(key in tree for key in {**group.options, **row.options})
@@ -113,7 +115,7 @@ def test_rows_of_a_table_are_all_different_runs(name):
 
 
 def plain_tree(table, row):
-    return sorted((k, repr(plain(v))) for k, v in tree_of(table, row).items() if k != "row")
+    return sorted((k, repr(plain(v))) for k, v in tree_of(table, row).items() if k != "preset")
 
 
 @pytest.mark.parametrize("name", list(PAPER))
@@ -123,7 +125,7 @@ def test_rows_columns_and_published_figures_are_the_paper_s(name):
     heads = [n for c in table.columns for n, column in COLUMNS.items() if column is c]
     count = max(len(figures) for _, figures in PAPER[name])
     assert heads[:count] == [*REGRESSION, "point_f1", "point_accuracy"][:count]
-    assert table.row == "published" and len(table.seeds) > 1
+    assert table.preset == "published" and len(table.seeds) > 1
     (group,) = table.groups
     assert (group.corpus, group.set) == ("MSP-Podcast", "test")  # the in-house test set
 

@@ -10,7 +10,7 @@ from tests.helpers.docs_workspace import (
     short_tables,
 )
 
-SIZES = {  # as row smoke's, but enough in Development for the paper's division
+SIZES = {  # as preset smoke's, but enough in Development for the paper's division
     "MSP-Podcast": {"Train": 48, "Development": 60, "Test1": 16, "Test2": 8, "Test3": 4},
     "IEMOCAP": "smoke",
     "MSP-IMPROV": "smoke",

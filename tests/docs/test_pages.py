@@ -56,13 +56,13 @@ def test_what_cannot_be_run_is_refused(text, reason):
     [
         (
             "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=… "
-            "--row=published+no_regions",
+            "--preset=published+no_regions",
             "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml "
-            "--data_folder={MSP-PODCAST} --row=published+smoke+no_regions",
+            "--data_folder={MSP-PODCAST} --preset=published+smoke+no_regions",
         ),
         (
-            "emosphere table ablation --row=demo_small --seeds=1,2,3 --jobs=2",
-            "emosphere table ablation --row=smoke --results_folder=results/small --seeds=1 "
+            "emosphere table ablation --preset=demo_small --seeds=1,2,3 --jobs=2",
+            "emosphere table ablation --preset=smoke --results_folder=results/small --seeds=1 "
             "--jobs=2 --tables={tables}",
         ),
         (

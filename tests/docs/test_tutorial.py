@@ -1,4 +1,4 @@
-"""The tutorial from a folder of recordings to a time line, in this process and row smoke."""
+"""The tutorial from a folder of recordings to a time line, in this process and preset smoke."""
 
 import json
 import shlex

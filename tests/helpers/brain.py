@@ -10,7 +10,7 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> EmoSphereBrain:
-    """A Brain at the start of epoch 1, with the row smoke's small random WavLM."""
+    """A Brain at the start of epoch 1, with the preset smoke's small random WavLM."""
     texts = {key: str(value) for key, value in overrides.items()}
     hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
     hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)

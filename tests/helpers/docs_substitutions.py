@@ -35,31 +35,31 @@ TABLE = [
     ),
     # ---- Size ------------------------------------------------------------------------------------
     Substitution(
-        HPARAMS + r"(?! --help)(?!.*--row=)", r"\1 --row=smoke",
+        HPARAMS + r"(?! --help)(?!.*--preset=)", r"\1 --preset=smoke",
         "a run of the paper's model takes a day: the same code at a tiny size",
     ),
     Substitution(
-        r"--row=published(?!\+smoke)", "--row=published+smoke",
+        r"--preset=published(?!\+smoke)", "--preset=published+smoke",
         "the same, with the published division and protocol",
     ),
     Substitution(
-        r"(emosphere table .*)--row=demo_small", r"\1--row=smoke --results_folder=results/small",
-        "minutes become seconds; row smoke's own folders hold runs on another corpus by now",
+        r"(emosphere table .*)--preset=demo_small", r"\1--preset=smoke --results_folder=results/small",
+        "minutes become seconds; preset smoke's own folders hold runs on another corpus by now",
     ),
     Substitution(
-        r"--row=(?:demo|learn)\b", "--row=smoke", "minutes become seconds",
+        r"--preset=(?:demo|learn)\b", "--preset=smoke", "minutes become seconds",
     ),
     Substitution(
         r"(?<=results/)MSP-Podcast(?:-1\.11|-synthetic)?/(?:emosphere|demo)/",
         "MSP-Podcast-synthetic/smoke/",
-        "where the run of row smoke lies",
+        "where the run of preset smoke lies",
     ),
     Substitution(
-        r"emosphere table paper_table_1", r"emosphere table paper_table_1 --row=smoke",
+        r"emosphere table paper_table_1", r"emosphere table paper_table_1 --preset=smoke",
         "four fine-tunings with five seeds each take weeks",
     ),
     Substitution(
-        r"(emosphere table ablation regions)", r"\1 --row=smoke", "so do eleven",
+        r"(emosphere table ablation regions)", r"\1 --preset=smoke", "so do eleven",
     ),
     Substitution(
         r"(emosphere table .*?)(?: --seeds=\S+)?( --jobs=\S+)?$", r"\1 --seeds=1\2",

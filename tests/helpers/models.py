@@ -68,7 +68,7 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     folder : Path
         To be made.
     *words : str
-        Options of the recipe beyond row smoke.
+        Options of the recipe beyond preset smoke.
     change : callable, optional
         Given what the hyperparameters build and the epoch, before that epoch's checkpoint.
     epochs : sequence of int
@@ -85,11 +85,11 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     """
     rows = "+".join(["smoke", *(word for word in words if not word.startswith("--"))])
     options = [word for word in words if word.startswith("--")]
-    command = [str(ROOT / "hparams/emosphere.yaml"), f"--row={rows}", *options]
+    command = [str(ROOT / "hparams/emosphere.yaml"), f"--preset={rows}", *options]
     tree, _ = read_command(command, corpus="MSP-Podcast")
     text = dump(tree) if yaml is None else yaml(dump(tree))
     facts = {
-        "synthetic": True, "release": "synthetic", "row": rows, "utterances": ONES,
+        "synthetic": True, "release": "synthetic", "preset": rows, "utterances": ONES,
         "backbone": tree["backbone"], "best_epoch": epochs[0], "emotions": {},
         "partition": "official", "seed": 7, "normalisation": "corpus", **(protocol or {}),
     }  # fmt: skip

@@ -17,12 +17,12 @@ FILE = "hparams/emosphere.yaml"
 
 
 class Runs:
-    """Runs of the recipe for MSP-Podcast with row smoke and the same options, in several ways."""
+    """Runs of the recipe for MSP-Podcast with preset smoke and the same options, in several ways."""
 
     def __init__(self, corpus: Path, results: Path, *options: str):
         self.results, self.number = results, 0
         self.words = [
-            FILE, "--row=smoke", "--noprogressbar", "--release=synthetic", "--device=cpu",
+            FILE, "--preset=smoke", "--noprogressbar", "--release=synthetic", "--device=cpu",
             f"--data_folder={corpus}", f"--results_folder={results}", *options,
         ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from emosphere_sb.sphere.regions import SphericalRegions
 SEVEN = Scale(1, 7)
 PROTOCOL = {
     "corpus": "MSP-Podcast", "release": "1.11", "scale": SEVEN.to_dict(), "synthetic": False,
-    "row": "demo", "backbone": "x",
+    "preset": "demo", "backbone": "x",
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def set_of(number=60, *, noise=0.3, seed=0, labelled=True, regions=None, head=Tr
     )  # fmt: skip
 
 
-def write_run(folder, tables=None, *, yaml="row: demo\n", **protocol):
+def write_run(folder, tables=None, *, yaml="preset: demo\n", **protocol):
     """A run's folder with predictions, metrics and hyperparameters."""
     tables = tables or {
         "valid": set_of(40), "test1": set_of(), "test3": set_of(5, labelled=False),

@@ -21,14 +21,14 @@ SCALE = Scale(1, 7)
 
 def make_table(**changes):
     facts = {
-        "name": "t", "caption": "T", "row": "", "seeds": (1,), "groups": (), "columns": (),
+        "name": "t", "caption": "T", "preset": "", "seeds": (1,), "groups": (), "columns": (),
         "labels": ("model",), "reference": None, "rows": (),
     }  # fmt: skip
     return Table(**{**facts, **changes})
 
 
-def make_row(name="r", row="", options=None, corpus=None, published=()):
-    return Row(name, (name,), row, options or {}, corpus, published)
+def make_row(name="r", preset="", options=None, corpus=None, published=()):
+    return Row(name, (name,), preset, options or {}, corpus, published)
 
 
 def make_group(corpus="MSP-Podcast", name="test1", *, tested_on=None, elsewhere=None, folds=1, **o):
@@ -90,7 +90,7 @@ class NoCells:
         folder = Path("runs", group.tested_on, row.name)
         return {
             (seed, fold): Cell(
-                group.tested_on, row.row, (f"--seed={seed}",), seed, fold, group.set,
+                group.tested_on, row.preset, (f"--seed={seed}",), seed, fold, group.set,
                 folder / f"{seed}-{fold}", None,
             )
             for seed in table.seeds

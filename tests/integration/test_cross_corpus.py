@@ -25,7 +25,7 @@ def corpora(tmp_path_factory):
 
 def command(root, corpora, trained, results):
     return [
-        str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar",
+        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
         "--number_of_epochs=1", "--normalisation=none", f"--data_folder={corpora / trained}",
         f"--results_folder={results}", f"--output_folder={results}/run",
         *(ENDS if trained == "OwnData" else []),

@@ -69,7 +69,7 @@ def options(smoke_corpus, tmp_path_factory, root):
     settings = json.loads((root / "hparams" / "backbones" / "wavlm_smoke.json").read_text())
     (folder / "still.json").write_text(json.dumps({**settings, "hidden_dropout": 0.0}))
     return [
-        "hparams/emosphere.yaml", "--row=smoke+mean_pooling", "--noprogressbar", "--device=cpu",
+        "hparams/emosphere.yaml", "--preset=smoke+mean_pooling", "--noprogressbar", "--device=cpu",
         f"--data_folder={smoke_corpus}", "--release=synthetic", f"--backbone={folder}/still.json",
         "--head_dropout=0", "--spec_augment=False", "--batch_size=15", "--micro_batch=4",
         "--number_of_epochs=6",  # the last one is without the auxiliary head
@@ -181,7 +181,7 @@ def test_distributed_run_on_two_nodes_prepares_once(launch, options, alone, tmp_
 def test_distributed_preparation_that_is_forced_runs_once_a_node(launch, options, tmp_path):
     (tmp_path / "train.py").write_text(COUNTING.format(log=tmp_path / "readers"))
     words = [*options, f"--results_folder={tmp_path}/results", "--number_of_epochs=1"]
-    finish(launch(torchrun(3, *words, "--skip_prep=False", script=tmp_path / "train.py")))
+    finish(launch(torchrun(3, *words, "--reuse_manifests=False", script=tmp_path / "train.py")))
     assert (tmp_path / "readers").read_text().split() == ["0"]
 
 
@@ -286,8 +286,8 @@ def test_distributed_run_goes_on_with_another_number_of_processes(
 @pytest.mark.parametrize(
     "changes",
     [
-        ["--row=published+smoke", "--partition=official"],
-        ["--row=smoke+uncertainty", "--layerdrop=0.5"],
+        ["--preset=published+smoke", "--partition=official"],
+        ["--preset=smoke+uncertainty", "--layerdrop=0.5"],
         ["--freeze=all", "--feature_cache=True"],
         ["--debug"],
         ["--average_checkpoints=2"],
@@ -296,7 +296,7 @@ def test_distributed_run_goes_on_with_another_number_of_processes(
 )
 def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_path):
     plain = [word for word in options if not word.startswith(("--row", "--backbone"))]
-    row = [] if any(word.startswith("--row") for word in changes) else ["--row=smoke"]
+    row = [] if any(word.startswith("--row") for word in changes) else ["--preset=smoke"]
     words = [*plain, *row, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
     finish(launch(torchrun(3, *words)))
     for path in (folder_in(tmp_path) / "predictions").glob("*.csv"):
@@ -308,7 +308,7 @@ def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_p
 @pytest.mark.slow
 def test_distributed_folds_are_run_one_after_the_other(launch, tmp_path):
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
-    words = ["hparams/emosphere.yaml", "--row=smoke", "--fold=all", "--device=cpu"]
+    words = ["hparams/emosphere.yaml", "--preset=smoke", "--fold=all", "--device=cpu"]
     words += ["--noprogressbar", "--number_of_epochs=1", f"--results_folder={tmp_path}"]
     finish(launch(torchrun(2, *words, script="recipes/IEMOCAP/train.py")))
     (path,) = tmp_path.rglob("session-all/*/summary.json")  # not the manifests'

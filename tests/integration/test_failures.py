@@ -310,7 +310,7 @@ def test_fault_audio_of_a_test_set_that_vanishes_is_refused_and_the_model_kept(
 @pytest.mark.parametrize(
     ("name", "number"),
     [
-        ("dry_run", 1),
+        ("check_memory", 1),
         ("fit_batch", 3),  # the last of an epoch
         ("on_stage_start", 4),  # an evaluation begins
         ("on_stage_start", 7),  # the first test begins

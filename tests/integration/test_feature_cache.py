@@ -14,7 +14,7 @@ def start(root, smoke_corpus, results, *options):
     from emosphere_sb.recipe.run import run
 
     words = [
-        str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar", "--freeze=all",
+        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar", "--freeze=all",
         f"--data_folder={smoke_corpus}", f"--results_folder={results}", *options,
     ]  # fmt: skip
     return run(words, corpus="MSP-Podcast")

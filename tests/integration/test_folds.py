@@ -32,7 +32,7 @@ def start(root, corpus, results, *options):
 
     return run(
         [
-            str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar",
+            str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
             "--number_of_epochs=1", f"--data_folder={corpus}", f"--results_folder={results}",
             *options,
         ],
@@ -106,7 +106,7 @@ def test_corpus_without_folds_says_so(root, smoke_corpus, tmp_path):
     options = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--fold=all"]
     with pytest.raises(ValueError, match=r"--fold belongs to .* and does nothing for MSP-Pod"):
         run(
-            [str(root / "hparams" / "emosphere.yaml"), "--row=smoke", *options],
+            [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", *options],
             corpus="MSP-Podcast",
         )
 
@@ -116,7 +116,7 @@ def test_partition_without_folds_says_so(root, tmp_path):
     from emosphere_sb.recipe.run import run
 
     synthetic.write("OwnData", tmp_path / "own", size="smoke")
-    options = ["--row=smoke", f"--data_folder={tmp_path}/own", f"--results_folder={tmp_path}"]
+    options = ["--preset=smoke", f"--data_folder={tmp_path}/own", f"--results_folder={tmp_path}"]
     options += ["--label_low=1", "--label_high=7", "--fold=all"]
     with pytest.raises(ValueError, match=r"'split' of OwnData has no folds; .* --partition=…"):
         run([str(root / "hparams" / "emosphere.yaml"), *options], corpus="OwnData")
@@ -162,7 +162,7 @@ class FakeRun:
 
 def folds_of(root, corpus, results, *options):
     words = [str(root / "hparams" / "emosphere.yaml"), "--fold=all", f"--data_folder={corpus}"]
-    rows = [] if any(option.startswith("--row") for option in options) else ["--row=smoke"]
+    rows = [] if any(option.startswith("--row") for option in options) else ["--preset=smoke"]
     words += [f"--results_folder={results}", *rows, *options]
     fake = FakeRun()
     return run_folds(*read_command(words, corpus="IEMOCAP"), corpus="IEMOCAP", run=fake), fake.folds
@@ -243,7 +243,7 @@ def test_partition_with_one_fold_keeps_its_name(root, corpus, tmp_path):
 def test_rows_with_empty_lists_keep_their_classes(row, root, corpus, tmp_path):
     from emosphere_sb.recipe.hparams import read_tree
 
-    folds_of(root, corpus, tmp_path, f"--row=smoke+{row}")
+    folds_of(root, corpus, tmp_path, f"--preset=smoke+{row}")
     saved = tmp_path / f"IEMOCAP-synthetic/smoke+{row}/session-4/7/hyperparams.yaml"
     key = "weighting" if row == "uncertainty" else "task"
     assert read_tree(saved)[key].tag.value.startswith("!new:emosphere_sb.lobes.")
@@ -253,7 +253,7 @@ def test_fold_that_cannot_be_prepared_stops_before_the_first_is_trained(root, co
     other = tmp_path / "other"
     shutil.copytree(corpus, other)
     change_valence(other, "Session4", "9.")
-    words = [str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--fold=all"]
+    words = [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--fold=all"]
     words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
     fake = FakeRun()
     with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must hold"):

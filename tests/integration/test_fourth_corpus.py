@@ -40,7 +40,7 @@ def test_fourth_corpus_runs_from_end_to_end(root, tmp_path, monkeypatch):
         split = "train" if number < 18 else "valid" if number < 24 else "test"
         lines.append(f"u{number} {split} {' '.join(str(x) for x in chance.integers(0, 101, 3))}")
     (data / "labels.txt").write_text("\n".join(lines))
-    options = ["--row=smoke", "--noprogressbar", "--number_of_epochs=1"]
+    options = ["--preset=smoke", "--noprogressbar", "--number_of_epochs=1"]
     options += [f"--data_folder={data}", f"--results_folder={tmp_path}"]
     metrics = run([str(root / "hparams" / "emosphere.yaml"), *options], corpus="Fourth")
     assert metrics["protocol"]["corpus"] == "Fourth"

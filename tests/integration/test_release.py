@@ -67,7 +67,7 @@ def trained(smoke_corpus, save_any, root, tmp_path_factory):
     backbone = shutil.copytree(save_any("wavlm"), folder / "backbone")
     run(
         [
-            str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar",
+            str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
             "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={folder}",
             f"--output_folder={folder / 'run'}", "--release=synthetic", f"--backbone={backbone}",
             "--freeze=feature_encoder", "--layers=weighted", "--max_seconds=1.0",
@@ -156,7 +156,7 @@ def test_card_has_the_runs_figures_and_command(trained):
     for cell, dimension in zip(line.split("|")[2:5], DIMENSIONS, strict=True):
         value = float(cell.split()[0])
         assert value == pytest.approx(metrics["test1"][dimension]["ccc"], abs=5.1e-4)
-    assert "--row=smoke" in card and "--backbone=…" in card and "**SYNTHETIC SPEECH.**" in card
+    assert "--preset=smoke" in card and "--backbone=…" in card and "**SYNTHETIC SPEECH.**" in card
 
 
 def test_names_no_place_of_this_machine(trained):
@@ -170,7 +170,7 @@ def test_killed_in_the_middle_and_released_again(smoke_corpus, root, tmp_path):
 
     run(
         [
-            str(root / "hparams" / "emosphere.yaml"), "--row=smoke", "--noprogressbar",
+            str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
             "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}",
             f"--output_folder={tmp_path / 'run'}", "--number_of_epochs=1",
         ],

@@ -17,14 +17,14 @@ QUIET = ["hparams/emosphere.yaml", "--noprogressbar", "--release=synthetic"]
 
 @pytest.fixture(scope="module")
 def recipe(smoke_corpus, root, tmp_path_factory):
-    """Run the MSP-Podcast recipe with ``--row=smoke`` and further options."""
+    """Run the MSP-Podcast recipe with ``--preset=smoke`` and further options."""
     from emosphere_sb.recipe.run import run
 
     results = tmp_path_factory.mktemp("results")
 
     def start(*options, row="smoke"):
         folder = [f"--data_folder={smoke_corpus}", f"--results_folder={results}"]
-        return run([*QUIET, f"--row={row}", *folder, *options], corpus="MSP-Podcast")
+        return run([*QUIET, f"--preset={row}", *folder, *options], corpus="MSP-Podcast")
 
     start.results = results
     start.folder = results / "MSP-Podcast-synthetic" / "smoke" / "official" / "7"
@@ -116,7 +116,7 @@ def test_harmless_differences_are_not(recipe, finished):
 def test_no_data_and_no_demo_says_what_to_do(recipe):
     from emosphere_sb.recipe.run import run
 
-    with pytest.raises(ValueError, match=r"--data_folder=/path/to/it.*--row=demo"):
+    with pytest.raises(ValueError, match=r"--data_folder=/path/to/it.*--preset=demo"):
         run(["hparams/emosphere.yaml"], corpus="MSP-Podcast")
 
 
@@ -212,7 +212,7 @@ def test_tiny_set_is_learned_by_heart(smoke_corpus, tmp_path):
         f"--data_folder={tmp_path} --results_folder={tmp_path}/results --label_low=1 --label_high=7"
         " --number_of_epochs=60 --lr=0.01 --head_dropout=0.0 --spec_augment=False"
     )
-    result = run([*QUIET, "--row=smoke", *options.split()], corpus="OwnData")
+    result = run([*QUIET, "--preset=smoke", *options.split()], corpus="OwnData")
     assert result["valid"]["mean_ccc"] > 0.8
 
 

@@ -18,7 +18,7 @@ from emosphere_sb.tables.launcher import SCREEN
 TABLES = """
 kept:
     caption: Two runs, one of them under two names
-    row: smoke
+    preset: smoke
     seeds: [1]
     groups: [{corpus: MSP-Podcast, set: test1}]
     columns: [valence, arousal, dominance, mean]
@@ -26,11 +26,11 @@ kept:
     reference: plain
     rows:
         plain: {}
-        octants: {row: regions_90}
-        mean pooling: {row: mean_pooling}
+        octants: {preset: regions_90}
+        mean pooling: {preset: mean_pooling}
 failing:
     caption: One run fails
-    row: smoke
+    preset: smoke
     seeds: [1]
     groups: [{corpus: MSP-Podcast, set: test1}]
     columns: [mean]
@@ -42,7 +42,7 @@ failing:
         one epoch: {options: {number_of_epochs: 1}}
 crossed:
     caption: Trained on one corpus, tested on two
-    row: smoke
+    preset: smoke
     seeds: [1]
     groups:
         - {tested_on: MSP-IMPROV, set: test, elsewhere: all}

@@ -89,7 +89,7 @@ def made_log():
         "epoch": [1.0, 2.0, 3.0],
         "lr": [1e-5, 1e-5, 1e-5],
         "train loss": [4.5, 3.5, 2.0],
-        "train vad_loss": [2.5, 2.25, 2.0],
+        "train regression_loss": [2.5, 2.25, 2.0],
         "train auxiliary_loss": [2.0, 1.5, nan],
         "train weight": [1.0, 0.5, nan],
         "valid valence": [0.1, 0.2, 0.25],
@@ -113,7 +113,11 @@ def made_report(made_table, made_evaluation):
             "best_epoch": 2,
             "versions": {"torch": "2.14.1"},
         },
-        "run": {"training_seconds": 7200.0, "commit": "ab12", "command": "python t.py --row=a<b"},
+        "run": {
+            "training_seconds": 7200.0,
+            "commit": "ab12",
+            "command": "python t.py --preset=a<b",
+        },
         "synthetic": True,
         "sets": {"test1": made_evaluation(table)},
         "comparison": {

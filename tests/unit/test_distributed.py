@@ -488,7 +488,7 @@ def test_distributed_evaluation_counts_each_utterance_once(count, world, several
 def test_distributed_fault_loss_that_is_not_finite_is_left_out_everywhere(window, world, several):
     for found in (found[f"{window}, not finite"] for found in several[world]):
         assert math.isnan(found["loss"]) and found["same"]
-        assert found["figures"]["vad_loss"] == 0  # nor is it in the epoch's mean
+        assert found["figures"]["regression_loss"] == 0  # nor is it in the epoch's mean
         assert "not finite 2 times" in found["error"]
         assert all(f"u0-{number}" in found["error"] for number in range(len(LENGTHS)))
 

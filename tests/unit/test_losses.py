@@ -202,11 +202,11 @@ def test_mse_by_hand():
     assert mse_loss(prediction, torch.zeros(2, 2), weights=[1.0, 2.0]).item() == 11.5
 
 
-def test_vad_loss_is_ccc_by_default(window):
+def test_regression_loss_is_ccc_by_default(window):
     assert VADLoss()(*window) == ccc_loss(*window)
 
 
-def test_vad_loss_adds_the_share_of_mse(window):
+def test_regression_loss_adds_the_share_of_mse(window):
     mask = torch.ones(24, 3, dtype=torch.bool)
     mask[0, 0] = False
     weights = (1.0, 0.5, 2.0)

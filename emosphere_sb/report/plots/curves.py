@@ -14,7 +14,7 @@ from emosphere_sb.results.number_format import figure_text
 
 LOSSES = {
     "train loss": ("total", "#333333"),
-    "train vad_loss": ("VAD (1 - CCC, summed)", "#56B4E9"),
+    "train regression_loss": ("VAD (1 - CCC, summed)", "#56B4E9"),
     "train auxiliary_loss": ("auxiliary", "#CC79A7"),
 }
 WEIGHT = "train weight"

@@ -278,8 +278,8 @@ def common_facts(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Example
     -------
-    >>> common_facts([{"row": "demo", "seed": 1}, {"row": "demo", "seed": 2}])
-    {'row': 'demo'}
+    >>> common_facts([{"preset": "demo", "seed": 1}, {"preset": "demo", "seed": 2}])
+    {'preset': 'demo'}
     """
     first, *others = mappings
     return {

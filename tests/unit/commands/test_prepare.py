@@ -13,7 +13,7 @@ from emosphere_sb.recipe.workspace import prepare_corpus
 
 
 def options(smoke_corpus, tmp_path):
-    return [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--row=smoke"]
+    return [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--preset=smoke"]
 
 
 def test_manifests_are_written_and_the_summary_is_printed(smoke_corpus, tmp_path, capsys):

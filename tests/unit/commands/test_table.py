@@ -15,7 +15,7 @@ from tests.helpers.tables import finish, make_group, make_row, make_table, predi
 OWN = """
 one:
     caption: Made up
-    row: smoke
+    preset: smoke
     seeds: [1, 2]
     groups: [{corpus: MSP-Podcast, set: test1}]
     columns: [valence, mean]
@@ -23,7 +23,7 @@ one:
     reference: plain
     rows:
         plain: {}
-        mean pooling: {row: mean_pooling}
+        mean pooling: {preset: mean_pooling}
 """
 
 
@@ -229,7 +229,7 @@ def test_the_list_names_every_run_and_starts_none(words, tmp_path, capsys, monke
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [state for state, _ in lines] == ["finished", "finished", "finished", "not begun"]
     assert all(c.startswith("python recipes/MSP-Podcast/train.py hparams/") for _, c in lines)
-    assert "--row=smoke+mean_pooling" in lines[3][1] and "--seed=2" in lines[3][1]
+    assert "--preset=smoke+mean_pooling" in lines[3][1] and "--seed=2" in lines[3][1]
     assert not (tmp_path / "results" / "tables" / "one.md").exists()
 
 

@@ -195,7 +195,7 @@ def test_crops_do_not_depend_on_workers(tmp_path):
 
 
 def test_an_unknown_crop_is_refused():
-    with pytest.raises(ValueError, match="crop must be one of first, random; found 'middle'"):
+    with pytest.raises(ValueError, match="crop must be one of start, random; found 'middle'"):
         make_set({}, crop="middle")
 
 

@@ -153,7 +153,7 @@ def test_interrupted_preparation_is_not_taken_for_a_finished_one(
     with pytest.raises(ZeroDivisionError):
         prepare(reader(sets_of(), inputs=[]), data, tmp_path / "out", fold=1)
     monkeypatch.undo()
-    with pytest.raises(FileNotFoundError, match="--skip_prep=False"):
+    with pytest.raises(FileNotFoundError, match="--reuse_manifests=False"):
         load_summary(tmp_path / "out")
 
 

@@ -98,7 +98,9 @@ def test_missing_column_in_a_manifest(reader_of_it, tmp_path):
 
 
 def test_extra_column_in_a_manifest():
-    with pytest.raises(ValueError, match=r"has the unknown column 'mood'; found ID, .*skip_prep=F"):
+    with pytest.raises(
+        ValueError, match=r"has the unknown column 'mood'; found ID, .*reuse_manifests=F"
+    ):
         validate([*COLUMNS, "mood"], name="train.csv")
 
 

@@ -56,18 +56,18 @@ def test_empty_value_is_refused(words):
 
 
 def test_rows_are_joined_by_a_plus_and_name_the_run():
-    parsed = parse("--row=published+no_regions")
-    assert parsed.rows == ["published", "no_regions"]
-    assert parsed.row == "published+no_regions"
+    parsed = parse("--preset=published+no_regions")
+    assert parsed.presets == ["published", "no_regions"]
+    assert parsed.preset == "published+no_regions"
 
 
 def test_run_without_a_row_is_named_by_its_file():
-    assert parse().row == "emosphere"
+    assert parse().preset == "emosphere"
 
 
 def test_row_twice_is_refused():
     with pytest.raises(ValueError, match="--row stands twice"):
-        parse("--row=a", "--row=b")
+        parse("--preset=a", "--preset=b")
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from emosphere_sb.recipe.hparams import (
     differences,
     dump,
     merge,
-    read_rows,
+    read_presets,
     read_tree,
     scalars,
 )
 
 FILE = HPARAMS / "emosphere.yaml"
-BASE, TABLE = read_tree(FILE), read_rows(FILE)
+BASE, TABLE = read_tree(FILE), read_presets(FILE)
 ROWS = list(TABLE)
 POOLING = "!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]"
 
@@ -38,7 +38,7 @@ def again(tree):
 
 def own_files(folder, text="a: 1\nseed: 3\nlr: 0.1\nskip_prep: True\n", rows="one:\n    a: 2\n"):
     (folder / "own.yaml").write_text(text, encoding="utf-8")
-    (folder / "rows.yaml").write_text(rows, encoding="utf-8")
+    (folder / "presets.yaml").write_text(rows, encoding="utf-8")
     return folder / "own.yaml"
 
 
@@ -59,7 +59,7 @@ def test_row_merges_and_sets_what_it_says(row):
     for key, value in values.items():
         assert key in BASE
         assert dump_one(tree[key]) == dump_one(value)
-    assert set(differences(tree, BASE)) <= {"row", *values}
+    assert set(differences(tree, BASE)) <= {"preset", *values}
 
 
 def dump_one(value):
@@ -75,17 +75,17 @@ def test_rows_are_applied_in_order_and_the_command_line_last():
 def test_row_that_stands_on_another_takes_its_values():
     learn, demo = tree_of("learn"), tree_of("demo")
     assert (learn["backbone"], learn["head_width"]) == (demo["backbone"], demo["head_width"])
-    assert (learn["demo_size"], learn["batch_size"]) == (None, 16)
+    assert (learn["synthetic_corpus"], learn["batch_size"]) == (None, 16)
 
 
 def test_merged_tree_names_its_row():
-    assert tree_of("published", "no_regions")["row"] == "published+no_regions"
-    assert tree_of()["row"] == "emosphere"
+    assert tree_of("published", "no_regions")["preset"] == "published+no_regions"
+    assert tree_of()["preset"] == "emosphere"
 
 
 def test_unknown_row_names_the_nearest_and_all_that_are_allowed():
     with pytest.raises(
-        ValueError, match=r"Unknown row 'publisht'. Did you mean 'published'\?"
+        ValueError, match=r"Unknown preset 'publisht'. Did you mean 'published'\?"
     ) as e:
         tree_of("publisht")
     assert all(row in str(e.value) for row in ROWS)
@@ -128,8 +128,8 @@ def test_mapping_that_wires_parts_is_not_replaced():
 @pytest.mark.parametrize(
     ("key", "text", "expected"),
     [
-        ("skip_prep", "yes", "true or false"),
-        ("skip_prep", "1", "true or false"),
+        ("reuse_manifests", "yes", "true or false"),
+        ("reuse_manifests", "1", "true or false"),
         ("batch_size", "many", "a whole number"),
         ("batch_size", "1.5", "a whole number"),
         ("batch_size", "True", "a whole number"),
@@ -151,7 +151,7 @@ def test_value_of_the_wrong_kind_names_key_kind_and_value(key, text, expected):
         tree_of(**{key: text})
 
 
-@pytest.mark.parametrize("key", ["lr", "release", "skip_prep", "data_folder", "layerdrop"])
+@pytest.mark.parametrize("key", ["lr", "release", "reuse_manifests", "data_folder", "layerdrop"])
 def test_python_none_is_refused_with_what_to_write(key):
     with pytest.raises(ValueError, match=rf"{key} is 'None'; an empty value is written null"):
         tree_of(**{key: "None"})
@@ -161,7 +161,7 @@ def test_python_none_is_refused_with_what_to_write(key):
     ("key", "text", "value"),
     [
         ("release", "1.10", "1.10"), ("release", "null", None), ("data_folder", "007", "007"),
-        ("results_folder", "1e3", "1e3"), ("skip_prep", "false", False), ("lr", "1e-5", 1e-5),
+        ("results_folder", "1e3", "1e3"), ("reuse_manifests", "false", False), ("lr", "1e-5", 1e-5),
         ("lr", "3", 3), ("lr_backbone", "1e-6", 1e-6), ("max_grad_norm", "inf", math.inf),
         ("max_grad_norm", ".inf", math.inf), ("max_seconds", "null", None), ("seed", "07", 7),
         ("drop_train", "[a, b]", ["a", "b"]), ("drop_train", "[]", []), ("layerdrop", "0.1", 0.1),
@@ -183,8 +183,8 @@ def test_whole_number_below_its_smallest_is_refused(key):
 
 @pytest.mark.parametrize("word", ["yes", "No", "off", "None"])
 def test_word_that_only_looks_like_a_value_is_refused_in_the_file(tmp_path, word):
-    file = own_files(tmp_path, f"skip_prep: {word}\n")
-    with pytest.raises(ValueError, match=f"skip_prep is '{word}'; write True, False or null"):
+    file = own_files(tmp_path, f"reuse_manifests: {word}\n")
+    with pytest.raises(ValueError, match=f"reuse_manifests is '{word}'; write True, False or null"):
         tree_of(file=file)
 
 
@@ -206,7 +206,7 @@ def test_key_of_ones_own_takes_the_text_that_the_run_has_saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "word"), [("skip_prep", "yes"), ("layerdrop", "none"), ("freeze", "None")]
+    ("key", "word"), [("reuse_manifests", "yes"), ("layerdrop", "none"), ("freeze", "None")]
 )
 def test_word_that_is_a_mistake_is_refused_in_a_saved_file_too(tmp_path, key, word):
     saved = tmp_path / "hyperparams.yaml"
@@ -279,7 +279,7 @@ def test_text_reaches_the_built_hyperparameters(text):
 
 def test_class_swap_leaves_no_argument_of_the_old_class():
     tree = tree_of("smoke", "mean_pooling")
-    assert differences(tree, tree_of("smoke", pooling=POOLING)) == ["row"]
+    assert differences(tree, tree_of("smoke", pooling=POOLING)) == ["preset"]
     assert len(tree["pooling"]) == 1
     built = build(again(tree))
     assert type(built["pooling"]).__name__ == "MeanPooling"
@@ -338,8 +338,8 @@ def another(key, value):
 
 @pytest.mark.parametrize("key", [*scalars(BASE), "lr_backbone"])
 def test_difference_in_a_value_is_seen_unless_harmless(key):
-    if key == "row":
-        expected, tree = ["row"], {**BASE, "row": "other"}
+    if key == "preset":
+        expected, tree = ["preset"], {**BASE, "row": "other"}
     else:
         expected = [] if key in HARMLESS else [key]
         tree = tree_of(**{key: another(key, BASE[key])})

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS
-from emosphere_sb.recipe.hparams import read_rows, read_tree
+from emosphere_sb.recipe.hparams import read_presets, read_tree
 from emosphere_sb.recipe.main import main, read_command, usage
 
 FILE = str(HPARAMS / "emosphere.yaml")
@@ -35,7 +35,7 @@ def fail(smoke_corpus, tmp_path, capsys, monkeypatch):
 
     def start(*options, file=FILE, corpus="MSP-Podcast", row="smoke"):
         folders = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}/results"]
-        words = [file, f"--row={row}", "--noprogressbar", *folders, *options]
+        words = [file, f"--preset={row}", "--noprogressbar", *folders, *options]
         assert main(words, corpus=corpus) == 2
         lines = capsys.readouterr().err.splitlines()
         errors = [line for line in lines if line.startswith("error: ")]
@@ -60,10 +60,10 @@ def test_help_names_every_row_key_and_run_option():
     assert text.startswith("usage: python recipes/OwnData/train.py")
     words = set(text.replace(",", " ").split())
     keys = {key for key in read_tree(FILE) if not key.startswith("__")}
-    assert words >= set(read_rows(FILE)) | keys | set(RUN_OPTIONS)
+    assert words >= set(read_presets(FILE)) | keys | set(RUN_OPTIONS)
 
 
-@pytest.mark.parametrize("words", [[], ["-h"], [FILE, "--row=nope", "--help"]])
+@pytest.mark.parametrize("words", [[], ["-h"], [FILE, "--preset=nope", "--help"]])
 def test_help_ends_with_status_0(words, capsys):
     assert main(words, corpus="MSP-Podcast") == 0
     assert capsys.readouterr().out.startswith("usage: ")
@@ -79,7 +79,7 @@ def test_help_ends_with_status_0(words, capsys):
         ("--backbone=nope.json", "'nope.json'.* has wavlm_demo.json, wavlm_smoke.json"),
         ("--pooling=!new:emosphere_sb.lobes.MeanPool [16]", "emosphere_sb.lobes.MeanPool"),
         ("--pooling=!nwe:a.B", "!nwe"),
-        ("--auxiliary_head=null", "RegionTask needs an auxiliary_head.*--row=no_regions"),
+        ("--auxiliary_head=null", "RegionTask needs an auxiliary_head.*--preset=no_regions"),
         ("--batch_size=0", "batch_size must be a whole number from 1 on; found 0"),
         ("--number_of_epochs=0", "number_of_epochs must be a whole number from 1 on; found 0"),
         ("--schedule_name=step", "schedule_name must be one of constant, linear, cosine"),
@@ -94,7 +94,7 @@ def test_error_of_the_user_is_one_clear_line_and_status_2(fail, option, said):
 
 
 def test_wrong_row(fail):
-    assert "Unknown row 'smok'. Did you mean 'smoke'?" in fail(row="smok")
+    assert "Unknown preset 'smok'. Did you mean 'smoke'?" in fail(row="smok")
 
 
 def test_wrong_corpus(fail):
@@ -109,7 +109,9 @@ def test_missing_label_file(fail, tmp_path):
 
 
 def test_no_data_and_no_demo_of_that_corpus(fail):
-    assert "--data_folder" in fail("--data_folder=null", "--demo_size=null", corpus="OwnData")
+    assert "--data_folder" in fail(
+        "--data_folder=null", "--synthetic_corpus=null", corpus="OwnData"
+    )
 
 
 def test_invalid_yaml_is_one_line_too(fail, tmp_path):
@@ -124,7 +126,7 @@ def test_missing_file(fail):
 def test_own_file_that_lacks_keys_names_them(fail, tmp_path):
     text = (HPARAMS / "emosphere.yaml").read_text(encoding="utf-8")
     (tmp_path / "own.yaml").write_text(
-        text.replace("\ndata_folder: null", "\n").replace("crop: first", "")
+        text.replace("\ndata_folder: null", "\n").replace("crop: start", "")
     )
     line = fail(file=str(tmp_path / "own.yaml"))
     assert "own.yaml must have every key" in line
@@ -133,8 +135,8 @@ def test_own_file_that_lacks_keys_names_them(fail, tmp_path):
 
 def test_traceback_is_to_be_had(monkeypatch):
     monkeypatch.setenv("EMOSPHERE_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="Unknown row 'smok'"):
-        main([FILE, "--row=smok"], corpus="MSP-Podcast")
+    with pytest.raises(ValueError, match="Unknown preset 'smok'"):
+        main([FILE, "--preset=smok"], corpus="MSP-Podcast")
 
 
 def test_fault_of_the_program_is_not_hidden(monkeypatch):
@@ -164,9 +166,9 @@ def test_debug_marks_the_row_that_names_the_folder(monkeypatch, words, row):
     seen = []
 
     def stop(settings, corpus):
-        seen.append(settings["row"])
+        seen.append(settings["preset"])
         raise ValueError("far enough")
 
     monkeypatch.setattr(emosphere_sb.recipe.run, "prepare_corpus", stop)
-    assert main([FILE, "--row=smoke", *words], corpus="MSP-Podcast") == 2
+    assert main([FILE, "--preset=smoke", *words], corpus="MSP-Podcast") == 2
     assert seen == [row]

@@ -67,27 +67,29 @@ def written(monkeypatch):
 
 
 def test_demo_corpus_is_made_where_there_is_no_data(tmp_path, written):
-    settings = {"data_folder": None, "demo_size": "smoke", "results_folder": tmp_path}
+    settings = {"data_folder": None, "synthetic_corpus": "smoke", "results_folder": tmp_path}
     folder = find_corpus(settings, "MSP-Podcast")
     assert folder == tmp_path / "demo_corpus" / "MSP-Podcast" / "smoke"
     assert written == [(("MSP-Podcast", folder), {"size": "smoke"})]
 
 
 def test_data_folder_wins_over_the_demo(written):
-    settings = {"data_folder": "/da ta:ü", "demo_size": "smoke", "results_folder": "r"}
+    settings = {"data_folder": "/da ta:ü", "synthetic_corpus": "smoke", "results_folder": "r"}
     assert find_corpus(settings, "MSP-Podcast") == Path("/da ta:ü")
     assert written == []
 
 
 def test_neither_data_nor_demo_says_both_ways(written):
-    settings = {"data_folder": None, "demo_size": None, "results_folder": "r"}
-    with pytest.raises(ValueError, match=r"Say where MSP-Podcast is: --data_folder=.*--row=demo"):
+    settings = {"data_folder": None, "synthetic_corpus": None, "results_folder": "r"}
+    with pytest.raises(
+        ValueError, match=r"Say where MSP-Podcast is: --data_folder=.*--preset=demo"
+    ):
         find_corpus(settings, "MSP-Podcast")
     assert written == []
 
 
 def test_corpus_without_a_synthetic_layout_is_not_told_of_the_demo(written):
-    settings = {"data_folder": None, "demo_size": "smoke", "results_folder": "r"}
+    settings = {"data_folder": None, "synthetic_corpus": "smoke", "results_folder": "r"}
     with pytest.raises(ValueError, match=r"Say where C is: --data_folder=/path/to/it\.$"):
         find_corpus(settings, "C")
     assert written == []
@@ -107,8 +109,8 @@ def asked(monkeypatch):
 
 def prepare_with(tmp_path, **changes):
     settings = {
-        "data_folder": "/data", "results_folder": tmp_path, "demo_size": None, "skip_prep": True,
-        "min_duration": 0.025, "max_duration": 60.0, "outside_scale": "reject", "release": None,
+        "data_folder": "/data", "results_folder": tmp_path, "synthetic_corpus": None, "reuse_manifests": True,
+        "min_duration": 0.025, "max_duration": 60.0, "out_of_range_labels": "reject", "release": None,
         "drop_train": [], "label_low": None, "batch_size": 8,
     }  # fmt: skip
     prepare_corpus(settings | changes, "C")
@@ -121,14 +123,14 @@ def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
         "drop_train": ["other"], "label_low": 0, "skip": True, "min_duration": 0.025,
-        "max_duration": 60.0, "outside_scale": "reject", "needed": ("train", "valid"),
+        "max_duration": 60.0, "out_of_range_labels": "reject", "needed": ("train", "valid"),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("change", "same"),
     [
-        ({}, True), ({"batch_size": 9}, True), ({"skip_prep": False}, True),
+        ({}, True), ({"batch_size": 9}, True), ({"reuse_manifests": False}, True),
         ({"release": "2"}, False), ({"drop_train": ["x"]}, False), ({"data_folder": "/b"}, False),
         ({"min_duration": 0.5}, False), ({"max_duration": 5.0}, False),
     ],
@@ -196,7 +198,7 @@ def test_statistics_are_computed_again_when_only_the_audio_changes(summary, coun
     ],
 )
 def test_default_folder(tmp_path, release, protocol, expected):
-    settings = {"results_folder": "results", "row": "smoke", "seed": 7}
+    settings = {"results_folder": "results", "preset": "smoke", "seed": 7}
     summary = summary_in(tmp_path, release=release, protocol=protocol)
     assert default_folder(settings, summary) == Path("results") / expected
 
@@ -205,7 +207,7 @@ def test_claimed_folder_holds_the_merged_hyperparameters(summary, tmp_path):
     folder = claim(tmp_path / "r", summary, lr=0.5)
     assert folder == tmp_path / "r" / "C" / "smoke" / "given" / "7"
     saved = read_tree(folder / "hyperparams.yaml")
-    assert (saved["lr"], saved["row"], saved["batch_size"]) == (0.5, "smoke", 16)
+    assert (saved["lr"], saved["preset"], saved["batch_size"]) == (0.5, "smoke", 16)
 
 
 def test_same_run_may_go_on_whatever_changes_no_result(summary, tmp_path):

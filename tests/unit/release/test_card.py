@@ -21,7 +21,7 @@ from tests.helpers.run_folders import change_metrics, set_of, write_run
 def made(tmp_path, *, tables=None, about=None, run=None, **protocol):
     """A card and the run that it is of."""
     facts = {
-        "release": "1.11", "synthetic": False, "row": "published", "backbone": "someone/wavlm",
+        "release": "1.11", "synthetic": False, "preset": "published", "backbone": "someone/wavlm",
         "utterances": {"train": 84030}, "partition": "official", "best_epoch": 3,
         "classes_kept": {"train": ["angry", "no_agreement"]}, "drop": {"train": ["other"]},
         "normalisation": "corpus", "seed": 7, "precision": "fp16", **protocol,

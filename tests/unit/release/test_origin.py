@@ -49,8 +49,8 @@ def test_names_on_the_hub(name, hub):
 
 
 def test_command_without_places():
-    words = "python t.py a.yaml --row=x+y '--data_folder=/my data' --results_folder=../r /a/b -q"
-    expected = "python t.py a.yaml --row=x+y --data_folder=… --results_folder=… … -q"
+    words = "python t.py a.yaml --preset=x+y '--data_folder=/my data' --results_folder=../r /a/b -q"
+    expected = "python t.py a.yaml --preset=x+y --data_folder=… --results_folder=… … -q"
     assert public_command(words) == expected
     assert public_command("python t.py '--test_options={a: 1}'") == (
         "python t.py '--test_options={a: 1}'"

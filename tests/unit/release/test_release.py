@@ -258,7 +258,7 @@ def test_older_run(tmp_path):
 
 
 def test_debug_run(tmp_path):
-    untrained_run(tmp_path / "run", protocol={"row": "smoke+debug"})
+    untrained_run(tmp_path / "run", protocol={"preset": "smoke+debug"})
     refused(tmp_path / "run", tmp_path / "out", "--debug")
 
 

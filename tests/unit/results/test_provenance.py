@@ -33,7 +33,9 @@ def test_the_commit_is_that_of_the_code(repository):
     assert provenance.commit() == head
 
 
-@pytest.mark.parametrize("name", ["emosphere_sb/a.py", "emosphere_sb/new.py", "hparams/rows.yaml"])
+@pytest.mark.parametrize(
+    "name", ["emosphere_sb/a.py", "emosphere_sb/new.py", "hparams/presets.yaml"]
+)
 def test_changed_and_new_files_are_marked(repository, name):
     folder, head = repository
     (folder / name).parent.mkdir(exist_ok=True)

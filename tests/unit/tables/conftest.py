@@ -12,5 +12,5 @@ def _at_the_root(root, monkeypatch):
 
 @pytest.fixture
 def cells(tmp_path):
-    """Of row smoke, in a folder of their own."""
-    return Cells(tmp_path, row="smoke")
+    """Of preset smoke, in a folder of their own."""
+    return Cells(tmp_path, preset="smoke")

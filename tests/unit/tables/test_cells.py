@@ -14,11 +14,11 @@ def test_equal_content_under_other_names_is_one_run(cells, tmp_path):
     assert plain.folder.parent == tmp_path / "tables" / "runs" / "MSP-Podcast"
     same = [
         cell(cells, make_row("another name")),
-        cell(cells, make_row(row="regions_90")),  # the default under a name
+        cell(cells, make_row(preset="regions_90")),  # the default under a name
         cell(cells, make_row(options={"batch_size": "16"})),  # as smoke sets it
         cell(cells, name="another_table", caption="Another"),
         cell(cells, block=make_group(name="test2")),  # another set of the same run
-        cell(cells, row="smoke"),
+        cell(cells, preset="smoke"),
     ]
     assert {other.folder for other in same} == {plain.folder}
 
@@ -28,7 +28,7 @@ def test_equal_content_under_other_names_is_one_run(cells, tmp_path):
     [
         {"line": make_row(options={"lr": "0.002"})},
         {"line": make_row(options={"precision": "bf16"})},
-        {"line": make_row(row="mean_pooling")},
+        {"line": make_row(preset="mean_pooling")},
         {"line": make_row(options={"number_of_epochs": "3"})},
         {"line": make_row(options={"drop_train": "[other]"})},
         {"line": make_row(options={"release": "1.11"})},
@@ -47,19 +47,19 @@ def test_whatever_changes_a_result_is_another_run(cells, changes):
     "options",
     [
         {"num_workers": "2"}, {"eval_batch": "8"}, {"device": "cpu"}, {"tensorboard": "True"},
-        {"ckpt_interval_steps": "5"}, {"gradient_checkpointing": "True"}, {"dry_run": "False"},
+        {"ckpt_interval_steps": "5"}, {"gradient_checkpointing": "True"}, {"check_memory": "False"},
     ],
     ids=str,
 )  # fmt: skip
 def test_what_changes_no_result_is_the_same_run(tmp_path, cells, options):
-    here = Cells(tmp_path, row="smoke", overrides=options)
+    here = Cells(tmp_path, preset="smoke", overrides=options)
     assert cell(here).folder == cell(cells).folder
     ((key, value),) = options.items()
     assert f"--{key}={value}" in cell(here).command()
 
 
 def test_where_the_data_lie_makes_no_other_run(tmp_path, cells):
-    there = Cells(tmp_path, row="smoke", data_folders={"MSP-Podcast": "/somewhere"})
+    there = Cells(tmp_path, preset="smoke", data_folders={"MSP-Podcast": "/somewhere"})
     assert cell(there).folder == cell(cells).folder
     assert "--data_folder=/somewhere" in cell(there).command()
     assert not [word for word in cell(cells).command() if word.startswith("--data_folder")]
@@ -68,7 +68,7 @@ def test_where_the_data_lie_makes_no_other_run(tmp_path, cells):
 def test_the_order_of_options_does_not_matter(tmp_path):
     options = {"lr": "0.1", "batch_size": "8", "crop": "random"}
     one, other = (
-        Cells(tmp_path, row="smoke", overrides=dict(items))
+        Cells(tmp_path, preset="smoke", overrides=dict(items))
         for items in (list(options.items()), list(options.items())[::-1])
     )
     assert cell(one).folder == cell(other).folder
@@ -92,17 +92,17 @@ def test_a_corpus_without_folds_is_given_none(cells):
 
 
 def test_the_command_line_s_row_stands_between_the_table_s_and_the_row_s_own(tmp_path):
-    cells = Cells(tmp_path, row="demo_small")
-    one = cell(cells, make_row(row="mean_pooling"), row="published")
-    assert one.command()[:2] == [FILE, "--row=published+demo_small+mean_pooling"]
+    cells = Cells(tmp_path, preset="demo_small")
+    one = cell(cells, make_row(preset="mean_pooling"), preset="published")
+    assert one.command()[:2] == [FILE, "--preset=published+demo_small+mean_pooling"]
     tree = cells.tree(one)
-    assert (tree["partition"], tree["demo_size"]) == ("paper", "small")
+    assert (tree["partition"], tree["synthetic_corpus"]) == ("paper", "small")
     # demo_small's own pooling must not cover what the row of the table is about.
     assert tree["pooling"].tag.value.endswith("MeanPooling")
 
 
 def test_options_of_the_command_line_go_before_those_of_a_row_and_a_block(tmp_path):
-    cells = Cells(tmp_path, row="smoke", overrides={"lr": "0.3"})
+    cells = Cells(tmp_path, preset="smoke", overrides={"lr": "0.3"})
     one = cell(cells, make_row(options={"lr": "0.2", "patience": "2"}), make_group(lr="0.1"))
     tree = cells.tree(one)
     assert (tree["lr"], tree["patience"]) == (0.3, 2)
@@ -115,7 +115,7 @@ def test_options_of_a_row_go_before_those_of_a_block(cells):
 
 def test_another_corpus_is_a_second_test_of_the_same_run(tmp_path):
     folders = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
-    cells = Cells(tmp_path, row="smoke", data_folders=folders)
+    cells = Cells(tmp_path, preset="smoke", data_folders=folders)
     row = make_row(corpus="IEMOCAP")
     own = cell(cells, row, make_group(None, "test", tested_on="IEMOCAP", elsewhere="all"))
     other = cell(cells, row, make_group(None, "test", tested_on="MSP-IMPROV", elsewhere="all"))
@@ -139,16 +139,16 @@ def test_a_command_makes_the_run_of_its_cell(cells):
     tree, options = read_command(one.command(), corpus="MSP-Podcast")
     assert tree["output_folder"] == str(one.folder)
     assert tree["results_folder"] == str(cells.results_folder)
-    assert (tree["row"], tree["lr"]) == ("smoke", 0.2)
+    assert (tree["preset"], tree["lr"]) == ("smoke", 0.2)
     assert options["noprogressbar"]
 
 
 def test_a_run_that_was_begun_under_another_name_keeps_it(cells):
-    one, other = cell(cells, make_row(row="regions_90")), cell(cells)
+    one, other = cell(cells, make_row(preset="regions_90")), cell(cells)
     assert one.folder == other.folder
     one.folder.mkdir(parents=True)
-    (one.folder / ABOUT).write_text(json.dumps({"row": "smoke+regions_90"}))
-    assert "--row=smoke+regions_90" in other.command()
+    (one.folder / ABOUT).write_text(json.dumps({"preset": "smoke+regions_90"}))
+    assert "--preset=smoke+regions_90" in other.command()
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", "{}"])
@@ -156,7 +156,7 @@ def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
     one = cell(cells)
     one.folder.mkdir(parents=True)
     (one.folder / ABOUT).write_text(text)
-    with pytest.raises(ValueError, match=f'{ABOUT} must hold .*"row": "'):
+    with pytest.raises(ValueError, match=f'{ABOUT} must hold .*"preset": "'):
         one.command()
 
 
@@ -171,7 +171,7 @@ def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
 )
 def test_what_no_run_takes_is_refused(tmp_path, row, overrides, said):
     with pytest.raises(ValueError, match=said):
-        cell(Cells(tmp_path, row=row, overrides=overrides))
+        cell(Cells(tmp_path, preset=row, overrides=overrides))
 
 
 def test_what_a_table_sets_is_refused_on_the_command_line(tmp_path):

@@ -21,9 +21,9 @@ from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN
 from tests.helpers.tables import cell, finish, make_group, make_row, predictions
 
 
-def bare(folder, *, row="", seed=1, name="test1", test_corpus=None):
+def bare(folder, *, preset="", seed=1, name="test1", test_corpus=None):
     words = (f"--seed={seed}", *([f"--test_corpus={test_corpus}"] if test_corpus else []))
-    return Cell("IEMOCAP", row, words, seed, 1, name, Path(folder), test_corpus)
+    return Cell("IEMOCAP", preset, words, seed, 1, name, Path(folder), test_corpus)
 
 
 def folders(jobs) -> list[str]:
@@ -53,15 +53,15 @@ def test_equal_cells_are_one_run():
 
 def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
     cells = [
-        bare("a", row="x"), bare("a", row="x", test_corpus="MSP-IMPROV"),
-        bare("a", row="y", test_corpus="MSP-Podcast"), bare("a", row="y", test_corpus="MSP-IMPROV"),
+        bare("a", preset="x"), bare("a", preset="x", test_corpus="MSP-IMPROV"),
+        bare("a", preset="y", test_corpus="MSP-Podcast"), bare("a", preset="y", test_corpus="MSP-IMPROV"),
     ]  # fmt: skip
     (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), mend=False)
     # A run with another corpus leaves its own figures as well; two corpora need two commands.
     assert [[w for w in c if w.startswith("--test")] for c in job.commands] == [
         ["--test_corpus=MSP-IMPROV"], ["--test_corpus=MSP-Podcast"],
     ]  # fmt: skip
-    assert all("--row=x" in command for command in job.commands)
+    assert all("--preset=x" in command for command in job.commands)
 
 
 class Script:
@@ -104,7 +104,7 @@ def test_runs_that_end_well_and_badly(cells, two, caplog):
     assert launcher.seen == [good.folder, bad.folder]
     reason = f"exit status 2: error: lr must be a number (all of it: {bad.folder / SCREEN})"
     assert failed == {bad.folder: reason}
-    assert json.loads((good.folder / ABOUT).read_text()) == {"row": "smoke"}
+    assert json.loads((good.folder / ABOUT).read_text()) == {"preset": "smoke"}
     first, second = caplog.messages
     assert first.startswith("[1/2] MSP-Podcast smoke seed 1: mean CCC 0.")
     assert "on test1 in 4 s" in first
@@ -117,10 +117,10 @@ def test_a_folder_keeps_the_name_that_it_was_begun_under(cells, two):
     states, leave = two
     (job, _) = jobs_of(states, mend=False)
     job.folder.mkdir(parents=True)
-    (job.folder / ABOUT).write_text('{"row": "smoke+regions_90"}')
+    (job.folder / ABOUT).write_text('{"preset": "smoke+regions_90"}')
     run_jobs([job], states, cells, Script(cells, leave=leave))
-    assert json.loads((job.folder / ABOUT).read_text()) == {"row": "smoke+regions_90"}
-    assert "--row=smoke+regions_90" in jobs_of(states, mend=False)[0].commands[0]
+    assert json.loads((job.folder / ABOUT).read_text()) == {"preset": "smoke+regions_90"}
+    assert "--preset=smoke+regions_90" in jobs_of(states, mend=False)[0].commands[0]
 
 
 def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
@@ -175,11 +175,11 @@ def test_manifests_are_made_once_for_equal_settings(tmp_path, monkeypatch):
         module, "other_corpus", lambda settings, own: made.append(settings["test_options"]) or other
     )
     data = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
-    cells = Cells(tmp_path, row="smoke", data_folders=data)
+    cells = Cells(tmp_path, preset="smoke", data_folders=data)
     preparations = Preparations(cells)
     group = make_group("IEMOCAP", "test")
     same = [
-        cell(cells, make_row(row="mean_pooling"), group), cell(cells, block=group, seeds=(5,)),
+        cell(cells, make_row(preset="mean_pooling"), group), cell(cells, block=group, seeds=(5,)),
         cell(cells, make_row(options={"lr": "0.1"}), group),
     ]  # fmt: skip
     assert len({id(preparations.of(one)) for one in same}) == 1

@@ -10,7 +10,7 @@ from emosphere_sb.tables.columns import COLUMNS
 
 TABLE = {
     "caption": "Made up",
-    "row": "published",
+    "preset": "published",
     "seeds": [3, 1],
     "groups": [{"corpus": "IEMOCAP", "set": "test", "folds": 5, "options": {"four_classes": True}}],
     "columns": ["valence", "mean"],
@@ -18,7 +18,7 @@ TABLE = {
     "reference": "one",
     "rows": {
         "one": {"label": ["One", "✓"], "published": [0.5, 0.25]},
-        "two": {"label": ["Two", "–"], "row": "mean_pooling", "options": {"lr": 0.1}},
+        "two": {"label": ["Two", "–"], "preset": "mean_pooling", "options": {"lr": 0.1}},
     },
 }
 
@@ -46,7 +46,7 @@ def refused(read, change, name="made_up") -> str:
 
 def test_a_table_is_read_as_it_stands(read):
     table = read()
-    assert (table.name, table.caption, table.row) == ("made_up", "Made up", "published")
+    assert (table.name, table.caption, table.preset) == ("made_up", "Made up", "published")
     assert (table.seeds, table.labels, table.reference) == ((3, 1), ("model", "loss"), "one")
     assert table.columns == (COLUMNS["valence"], COLUMNS["mean"])
     (group,) = table.groups
@@ -55,8 +55,13 @@ def test_a_table_is_read_as_it_stands(read):
     )  # fmt: skip
     assert group.options == {"four_classes": "True"}
     one, two = table.rows
-    assert (one.name, one.labels, one.row, one.published) == ("one", ("One", "✓"), "", (0.5, 0.25))
-    assert (two.labels, two.row, two.options) == (("Two", "–"), "mean_pooling", {"lr": "0.1"})
+    assert (one.name, one.labels, one.preset, one.published) == (
+        "one",
+        ("One", "✓"),
+        "",
+        (0.5, 0.25),
+    )
+    assert (two.labels, two.preset, two.options) == (("Two", "–"), "mean_pooling", {"lr": "0.1"})
 
 
 def test_a_row_without_a_label_is_called_by_its_name(read):

@@ -68,13 +68,13 @@ def test_a_finished_run_gives_its_predictions_and_figures(cells):
 
 
 def test_a_run_under_another_row_s_name_is_the_same(cells, finished):
-    other = cell(cells, make_row(row="regions_90"))
+    other = cell(cells, make_row(preset="regions_90"))
     assert inspect(other, cells).kind == FINISHED
 
 
 def test_a_run_without_the_other_corpus_s_figures_goes_on(tmp_path):
     folders = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
-    cells = Cells(tmp_path, row="smoke", data_folders=folders)
+    cells = Cells(tmp_path, preset="smoke", data_folders=folders)
     row = make_row(corpus="IEMOCAP")
     own, other = (
         cell(cells, row, make_group(None, "test", tested_on=name, elsewhere="all"))
@@ -89,7 +89,7 @@ def test_a_run_without_the_other_corpus_s_figures_goes_on(tmp_path):
 
 
 def test_figures_on_another_state_of_the_other_corpus(tmp_path):
-    cells = Cells(tmp_path, row="smoke", data_folders={"OwnData": "/own"})
+    cells = Cells(tmp_path, preset="smoke", data_folders={"OwnData": "/own"})
     one = cell(cells, make_row(corpus="IEMOCAP"), make_group(None, "test", tested_on="OwnData"))
     finish(cells, one, predictions())
     facts = {"options": {"label_low": 1}, "manifests": {"all": "5f"}, "scale": {"reversed": ()}}

@@ -50,7 +50,7 @@ def written(tmp_path_factory, root):
             groups=(make_group(), make_group("IEMOCAP", "test", folds=2)),
             columns=tuple(COLUMNS[name] for name in (*DIMENSIONS, "mean", "point_f1", "head_f1")),
         )  # fmt: skip
-        cells = Cells(folder, row="smoke")
+        cells = Cells(folder, preset="smoke")
         states, marked = {}, {}
         for row, group in table.pairs():
             for (seed, fold), cell in cells.of(table, row, group).items():

@@ -196,7 +196,7 @@ def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
 def test_losses_are_float32_under_bf16_autocast():
     brain, step = make_brain(precision="bf16"), make_step()
     seen = []
-    loss = brain.hparams.vad_loss
+    loss = brain.hparams.regression_loss
 
     class Spy:
         undefined = staticmethod(loss.undefined)
@@ -205,7 +205,7 @@ def test_losses_are_float32_under_bf16_autocast():
             seen.append((prediction.dtype, torch.is_autocast_enabled("cpu")))
             return loss(prediction, target, mask)
 
-    brain.hparams.vad_loss = Spy()
+    brain.hparams.regression_loss = Spy()
     brain.fit_batch(step)
     assert seen == [(torch.float32, False)]
 
@@ -227,13 +227,13 @@ def test_lack_of_memory_names_micro_batch(monkeypatch):
 
     monkeypatch.setattr(brain, "_forward", fail)
     with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s .*Lower micro_batch"):
-        brain.dry_run(step[0], step[1])
+        brain.check_memory(step[0], step[1])
 
 
-def test_dry_run_changes_nothing():
+def test_check_memory_changes_nothing():
     brain, step = make_brain(), make_step()
     before = {name: value.clone() for name, value in brain.modules.state_dict().items()}
-    brain.dry_run(step[0], step[1])
+    brain.check_memory(step[0], step[1])
     assert all(torch.equal(before[n], v) for n, v in brain.modules.state_dict().items())
     assert not gradients(brain)
     assert not brain.optimizer.state

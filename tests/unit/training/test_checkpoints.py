@@ -313,12 +313,12 @@ def test_find_whole_gives_as_many_as_are_asked_for(saver):
 def test_progress_within_an_epoch_is_kept(tmp_path):
     brain, again = make_brain(), make_brain()
     brain.optimizer_step, brain.step, brain.avg_train_loss = 7, 2, 1.5
-    brain._sums.update({"steps": 2, "vad_loss": torch.tensor(3.0), "nonfinite": 1})
+    brain._sums.update({"steps": 2, "regression_loss": torch.tensor(3.0), "nonfinite": 1})
     brain.missing.reasons = {"train": {"a": "gone"}}
     Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
     Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
     assert (again.optimizer_step, again.step, again.avg_train_loss) == (7, 2, 1.5)
-    assert again._sums == {"steps": 2, "vad_loss": 3.0, "nonfinite": 1}
+    assert again._sums == {"steps": 2, "regression_loss": 3.0, "nonfinite": 1}
     assert again.missing.reasons == {"train": {"a": "gone"}}
 
 

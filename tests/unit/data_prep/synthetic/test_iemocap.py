@@ -30,7 +30,7 @@ def corpus(demo_corpus):
 
 @pytest.fixture(scope="module")
 def smoke(demo_corpus):
-    """The corpus of row smoke; tests only read it."""
+    """The corpus of preset smoke; tests only read it."""
     return demo_corpus("IEMOCAP", "smoke", workers=2)
 
 

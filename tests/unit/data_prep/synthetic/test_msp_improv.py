@@ -31,7 +31,7 @@ def corpus(demo_corpus):
 
 @pytest.fixture(scope="module")
 def smoke(demo_corpus):
-    """The corpus of row smoke; tests only read it."""
+    """The corpus of preset smoke; tests only read it."""
     return demo_corpus("MSP-IMPROV", "smoke", workers=2)
 
 

@@ -96,7 +96,7 @@ def test_calibration_shows_corrected_beside_uncorrected(page, made_report):
 
 def test_cap_protocol_and_run(page):
     assert ["test1", ".909", ".909", ".909"] in page.cells
-    for text in ("84,030", "2.14.1", "2 h 00 min", "ab12", "python t.py --row=a<b"):
+    for text in ("84,030", "2.14.1", "2 h 00 min", "ab12", "python t.py --preset=a<b"):
         assert text in page.text
 
 
@@ -207,7 +207,7 @@ def facts():
     run = {"row": "mean <pooling>", "corpus": "MSP-Podcast", "seed": 1, "fold": None,
            "status": "finished", "mean_ccc": 0.6884, "valence": 0.6952, "arousal": 0.7482,
            "dominance": 0.622, "folder": "results/a", "commit": "ab12", "seconds": 7200,
-           "command": "python train.py --row=mean_pooling"}  # fmt: skip
+           "command": "python train.py --preset=mean_pooling"}  # fmt: skip
     missing = {**run, "seed": 2, "status": "missing", "mean_ccc": None, "valence": None,
                "arousal": None, "dominance": None, "seconds": None, "commit": None}  # fmt: skip
     return {"name": "pooling", "caption": "Pooling & more", "synthetic": True, "notes": ["a < b"],
@@ -225,7 +225,7 @@ def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
     read = Reader(table_page(facts, figure_png))
     assert [
         "mean <pooling>", "MSP-Podcast", "1", "finished", ".688", ".695", ".748", ".622",
-        "2 h 00 min", "python train.py --row=mean_pooling", "results/a", "ab12",
+        "2 h 00 min", "python train.py --preset=mean_pooling", "results/a", "ab12",
     ] in read.cells  # fmt: skip
     assert ["mean <pooling>", "MSP-Podcast", "2", "missing", *"–––––"] in [
         row[:9] for row in read.cells

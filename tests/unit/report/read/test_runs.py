@@ -166,7 +166,7 @@ TASK = "task: !new:emosphere_sb.lobes."
         (f"{TASK}EmotionTask [[happy], none]\n", 90, 0.0),
         (f"{TASK}NoTask []\n", 90, 0.0),
         ("task: null\n", 90, 0.0),
-        ("row: demo\n", 90, 0.0),
+        ("preset: demo\n", 90, 0.0),
     ],
 )
 def test_regions_are_those_of_the_task(tmp_path, yaml, step, radius):
@@ -213,7 +213,7 @@ def test_figures_of_another_form_are_refused(tmp_path, key):
 
 
 def test_reference_to_nothing_in_the_hyperparameters_is_refused(tmp_path):
-    yaml = "row: demo\ntask: !new:emosphere_sb.lobes.tasks.RegionTask [!ref <nowhere>]\n"
+    yaml = "preset: demo\ntask: !new:emosphere_sb.lobes.tasks.RegionTask [!ref <nowhere>]\n"
     folder = write_run(tmp_path / "7", yaml=yaml)
     with pytest.raises(ValueError, match=r"hyperparams.yaml of the run refers to 'nowhere'"):
         read_run(folder)

@@ -13,7 +13,7 @@ def written(tmp_path):
     """A log of three epochs: in the third the region task is left out, one CCC is not defined."""
     path = tmp_path / "train_log.txt"
     logger = FileTrainLogger(str(path))
-    about = {"loss": 5.3, "vad_loss": 0.0625, "auxiliary_loss": 150.25, "weight": 1.0}
+    about = {"loss": 5.3, "regression_loss": 0.0625, "auxiliary_loss": 150.25, "weight": 1.0}
     for epoch, weight in ((1, 1.0), (2, 0.75), (3, None)):
         train = about | {"weight": weight} if weight is not None else {"loss": 5.3}
         valence = math.nan if epoch == 2 else 0.25 * epoch
@@ -32,7 +32,9 @@ def test_columns_of_a_log(written):
     assert log["lr"] == [1e-5] * 3
     assert log["train loss"] == [5.3] * 3
     assert log["valid head_n"] == [16] * 3
-    assert log["train vad_loss"][0] == pytest.approx(0.0625, rel=0.01)  # three digits in the file
+    assert log["train regression_loss"][0] == pytest.approx(
+        0.0625, rel=0.01
+    )  # three digits in the file
     assert log["train auxiliary_loss"][1] == pytest.approx(150.25, rel=0.01)
 
 
