@@ -42,7 +42,7 @@ def test_names_are_not_abbreviated():
     assert parsed.run_options == {}
 
 
-@pytest.mark.parametrize("words", [["--seed"], ["--seed", "--debug"], ["--row"]])
+@pytest.mark.parametrize("words", [["--seed"], ["--seed", "--debug"], ["--preset"]])
 def test_option_without_a_value_is_refused(words):
     with pytest.raises(ValueError, match=rf"{words[0]} needs a value: {words[0]}=VALUE"):
         parse(*words)
@@ -55,18 +55,18 @@ def test_empty_value_is_refused(words):
         parse(*words)
 
 
-def test_rows_are_joined_by_a_plus_and_name_the_run():
+def test_presets_are_joined_by_a_plus_and_name_the_run():
     parsed = parse("--preset=published+no_regions")
     assert parsed.presets == ["published", "no_regions"]
     assert parsed.preset == "published+no_regions"
 
 
-def test_run_without_a_row_is_named_by_its_file():
+def test_run_without_a_preset_is_named_by_its_file():
     assert parse().preset == "emosphere"
 
 
-def test_row_twice_is_refused():
-    with pytest.raises(ValueError, match="--row stands twice"):
+def test_preset_twice_is_refused():
+    with pytest.raises(ValueError, match="--preset was given twice"):
         parse("--preset=a", "--preset=b")
 
 

@@ -1,4 +1,4 @@
-"""File + rows + command line: what merges, what is refused, and what comes back from the disk."""
+"""File + presets + command line: what merges, what is refused, and what comes back from the disk."""
 
 import math
 
@@ -24,21 +24,23 @@ from emosphere_sb.recipe.hparams import (
 
 FILE = HPARAMS / "emosphere.yaml"
 BASE, TABLE = read_tree(FILE), read_presets(FILE)
-ROWS = list(TABLE)
+PRESETS = list(TABLE)
 POOLING = "!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]"
 
 
-def tree_of(*rows, file=FILE, **overrides):
-    return merge(Arguments(file, list(rows), {key: str(v) for key, v in overrides.items()}))
+def tree_of(*presets, file=FILE, **overrides):
+    return merge(Arguments(file, list(presets), {key: str(v) for key, v in overrides.items()}))
 
 
 def again(tree):
     return YAML().load(dump(tree))
 
 
-def own_files(folder, text="a: 1\nseed: 3\nlr: 0.1\nskip_prep: True\n", rows="one:\n    a: 2\n"):
+def own_files(
+    folder, text="a: 1\nseed: 3\nlr: 0.1\nreuse_manifests: True\n", presets="one:\n    a: 2\n"
+):
     (folder / "own.yaml").write_text(text, encoding="utf-8")
-    (folder / "presets.yaml").write_text(rows, encoding="utf-8")
+    (folder / "presets.yaml").write_text(presets, encoding="utf-8")
     return folder / "own.yaml"
 
 
@@ -49,12 +51,12 @@ def small(tmp_path_factory):
     return own_files(folder, "data_folder: null\nresults_folder: results\n", "one: {}\n")
 
 
-# --- rows ------------------------------------------------------------------------------------
+# --- presets ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_row_merges_and_sets_what_it_says(row):
-    values, tree = TABLE[row], tree_of(row)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_merges_and_sets_what_it_says(preset):
+    values, tree = TABLE[preset], tree_of(preset)
     assert values
     for key, value in values.items():
         assert key in BASE
@@ -66,29 +68,29 @@ def dump_one(value):
     return dump(CommentedMap(x=value)).split("#")[0].strip()
 
 
-def test_rows_are_applied_in_order_and_the_command_line_last():
+def test_presets_are_applied_in_order_and_the_command_line_last():
     assert tree_of("published", "smoke")["batch_size"] == 16
     assert tree_of("smoke", "published")["batch_size"] == 64
     assert tree_of("smoke", "published", batch_size=5)["batch_size"] == 5
 
 
-def test_row_that_stands_on_another_takes_its_values():
+def test_preset_that_stands_on_another_takes_its_values():
     learn, demo = tree_of("learn"), tree_of("demo")
     assert (learn["backbone"], learn["head_width"]) == (demo["backbone"], demo["head_width"])
     assert (learn["synthetic_corpus"], learn["batch_size"]) == (None, 16)
 
 
-def test_merged_tree_names_its_row():
+def test_merged_tree_names_its_preset():
     assert tree_of("published", "no_regions")["preset"] == "published+no_regions"
     assert tree_of()["preset"] == "emosphere"
 
 
-def test_unknown_row_names_the_nearest_and_all_that_are_allowed():
+def test_unknown_preset_names_the_nearest_and_all_that_are_allowed():
     with pytest.raises(
         ValueError, match=r"Unknown preset 'publisht'. Did you mean 'published'\?"
     ) as e:
         tree_of("publisht")
-    assert all(row in str(e.value) for row in ROWS)
+    assert all(preset in str(e.value) for preset in PRESETS)
 
 
 def test_unknown_key_names_the_nearest_and_all_that_are_allowed():
@@ -105,16 +107,16 @@ def test_nested_key_is_unknown(key):
         merge(Arguments(FILE, [], {key: "1"}))
 
 
-def test_unknown_key_in_a_row_names_the_row(tmp_path):
-    file = own_files(tmp_path, rows="one:\n    b: 2\n")
-    with pytest.raises(ValueError, match=r"row 'one': Unknown key 'b'.*Allowed: a, lr"):
+def test_unknown_key_in_a_preset_names_the_preset(tmp_path):
+    file = own_files(tmp_path, presets="one:\n    b: 2\n")
+    with pytest.raises(ValueError, match=r"preset 'one': Unknown key 'b'.*Allowed: a, lr"):
         tree_of("one", file=file)
 
 
-@pytest.mark.parametrize("rows", ["one: 3\n", "one:\n", "one: [a]\n"])
-def test_row_that_is_no_mapping_is_refused(tmp_path, rows):
-    with pytest.raises(ValueError, match="Row 'one' must map keys to values"):
-        tree_of("one", file=own_files(tmp_path, rows=rows))
+@pytest.mark.parametrize("presets", ["one: 3\n", "one:\n", "one: [a]\n"])
+def test_preset_that_is_no_mapping_is_refused(tmp_path, presets):
+    with pytest.raises(ValueError, match="Preset 'one' must map keys to values"):
+        tree_of("one", file=own_files(tmp_path, presets=presets))
 
 
 def test_mapping_that_wires_parts_is_not_replaced():
@@ -249,9 +251,9 @@ def test_file_must_be_a_mapping(tmp_path, text, found):
 # --- dump and read ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", [None, *ROWS])
-def test_dump_reads_back_without_a_difference(row):
-    tree = tree_of(*([row] if row else []))
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_dump_reads_back_without_a_difference(preset):
+    tree = tree_of(*([preset] if preset else []))
     back = again(tree)
     assert list(back) == list(tree)
     assert differences(back, tree) == []
@@ -339,7 +341,7 @@ def another(key, value):
 @pytest.mark.parametrize("key", [*scalars(BASE), "lr_backbone"])
 def test_difference_in_a_value_is_seen_unless_harmless(key):
     if key == "preset":
-        expected, tree = ["preset"], {**BASE, "row": "other"}
+        expected, tree = ["preset"], {**BASE, "preset": "other"}
     else:
         expected = [] if key in HARMLESS else [key]
         tree = tree_of(**{key: another(key, BASE[key])})

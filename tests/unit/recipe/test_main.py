@@ -33,9 +33,9 @@ def fail(smoke_corpus, tmp_path, capsys, monkeypatch):
     """Start a run that must end with status 2, and return its one line."""
     monkeypatch.delenv("EMOSPHERE_TRACEBACK", raising=False)
 
-    def start(*options, file=FILE, corpus="MSP-Podcast", row="smoke"):
+    def start(*options, file=FILE, corpus="MSP-Podcast", preset="smoke"):
         folders = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}/results"]
-        words = [file, f"--preset={row}", "--noprogressbar", *folders, *options]
+        words = [file, f"--preset={preset}", "--noprogressbar", *folders, *options]
         assert main(words, corpus=corpus) == 2
         lines = capsys.readouterr().err.splitlines()
         errors = [line for line in lines if line.startswith("error: ")]
@@ -55,7 +55,7 @@ def test_help_does_not_import_torch(root):
     assert run.stdout.startswith("usage: python recipes/MSP-Podcast/train.py HPARAMS.yaml")
 
 
-def test_help_names_every_row_key_and_run_option():
+def test_help_names_every_preset_key_and_run_option():
     text = usage("OwnData")
     assert text.startswith("usage: python recipes/OwnData/train.py")
     words = set(text.replace(",", " ").split())
@@ -93,8 +93,8 @@ def test_error_of_the_user_is_one_clear_line_and_status_2(fail, option, said):
     assert re.search(said, fail(option))
 
 
-def test_wrong_row(fail):
-    assert "Unknown preset 'smok'. Did you mean 'smoke'?" in fail(row="smok")
+def test_wrong_preset(fail):
+    assert "Unknown preset 'smok'. Did you mean 'smoke'?" in fail(preset="smok")
 
 
 def test_wrong_corpus(fail):
@@ -159,8 +159,8 @@ def test_keys_of_an_own_file_are_known(tmp_path):
     assert options == {"jit": True}
 
 
-@pytest.mark.parametrize(("words", "row"), [(["--debug"], "smoke+debug"), (["--jit"], "smoke")])
-def test_debug_marks_the_row_that_names_the_folder(monkeypatch, words, row):
+@pytest.mark.parametrize(("words", "preset"), [(["--debug"], "smoke+debug"), (["--jit"], "smoke")])
+def test_debug_marks_the_preset_that_names_the_folder(monkeypatch, words, preset):
     import emosphere_sb.recipe.run
 
     seen = []
@@ -171,4 +171,4 @@ def test_debug_marks_the_row_that_names_the_folder(monkeypatch, words, row):
 
     monkeypatch.setattr(emosphere_sb.recipe.run, "prepare_corpus", stop)
     assert main([FILE, "--preset=smoke", *words], corpus="MSP-Podcast") == 2
-    assert seen == [row]
+    assert seen == [preset]

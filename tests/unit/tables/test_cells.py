@@ -163,7 +163,7 @@ def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
 @pytest.mark.parametrize(
     ("row", "overrides", "said"),
     [
-        ("smok", {}, "Unknown row 'smok'"),
+        ("smok", {}, "Unknown preset 'smok'"),
         ("smoke", {"lrr": "1"}, "lrr"),
         ("smoke", {"lr": "fast"}, "lr must be a number"),
         ("smoke", {"four_classes": "True"}, "--four_classes belongs to IEMOCAP"),
