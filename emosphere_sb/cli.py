@@ -116,9 +116,9 @@ def _command(name: str):
         If there is no such command.
     """
     if name not in COMMANDS:
-        from emosphere_sb.recipe.hparams import unknown
+        from emosphere_sb.recipe.renamed_keys import unknown_name
 
-        raise ValueError(unknown("command", name, COMMANDS))
+        raise ValueError(unknown_name("command", name, COMMANDS))
     return importlib.import_module(COMMANDS[name][0]).run
 
 

@@ -71,8 +71,8 @@ def run(words: Sequence[str]) -> int:
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the preparation of a corpus asks for: those of ``emosphere.yaml``."""
+    from emosphere_sb.fileio.yaml_tree import read_tree, scalars
     from emosphere_sb.recipe.cross_corpus import FILE
-    from emosphere_sb.recipe.hparams import read_tree, scalars
 
     return {
         **scalars(read_tree(FILE)),

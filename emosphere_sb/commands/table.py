@@ -223,8 +223,8 @@ def _with_demo(tables, folders, preset, results, overrides) -> dict[str, str]:
     lacking = sorted(tested - folders.keys())
     if not lacking:
         return folders
-    from emosphere_sb.recipe.hparams import scalars
-    from emosphere_sb.recipe.main import read_command
+    from emosphere_sb.fileio.yaml_tree import scalars
+    from emosphere_sb.recipe.command_line import read_command
     from emosphere_sb.recipe.workspace import find_corpus
     from emosphere_sb.tables.cells import FILE as HPARAMS
 
@@ -232,7 +232,7 @@ def _with_demo(tables, folders, preset, results, overrides) -> dict[str, str]:
     presets = [f"--preset={'+'.join(names)}"] if names else []
     words = [HPARAMS, *presets, f"--results_folder={results}"]
     words += [f"--{key}={value}" for key, value in overrides.items()]
-    made = {c: str(find_corpus(scalars(read_command(words, corpus=c)[0]), c)) for c in lacking}
+    made = {c: str(find_corpus(scalars(read_command(words, corpus=c).tree), c)) for c in lacking}
     return {**folders, **made}
 
 

@@ -14,8 +14,9 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary
 from emosphere_sb.distributed import from_main, is_main, one_per_node
+from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, other_corpus
-from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, copy_tree, differences, read_tree, scalars
+from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
 from emosphere_sb.recipe.workspace import default_folder, is_on, prepare_corpus
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import figures, write_json

@@ -16,10 +16,11 @@ from data_prep.manifest import Summary, read_rows, summary_lines
 from emosphere_sb import distributed
 from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.fileio.yaml_tree import scalars
+from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
 from emosphere_sb.recipe.folds import run_folds
-from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build, scalars
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build
 from emosphere_sb.recipe.protocol import demo_cap, protocol_facts
 from emosphere_sb.recipe.workspace import (
     claim_folder,
@@ -36,7 +37,7 @@ from emosphere_sb.results.metrics_json import (
     write_metrics,
 )
 from emosphere_sb.results.predictions import predictions_table
-from emosphere_sb.results.provenance import commit, recipe_command
+from emosphere_sb.results.provenance import commit
 from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.brain import EmoSphereBrain
@@ -63,31 +64,29 @@ def run(arguments: list[str], *, corpus: str) -> dict:
     Returns
     -------
     dict
-        What stands in ``metrics.json``.
+        The content of ``metrics.json``.
 
     Raises
     ------
     ValueError, OSError
-        If the command line, the hyperparameters, or the data do not allow a run, before training.
+        Before training, if the command line, the hyperparameters or the data are invalid.
     """
-    command = recipe_command(corpus, arguments)
-    return run_tree(*read_command(arguments, corpus=corpus), corpus=corpus, command=command)
+    return run_request(read_command(arguments, corpus=corpus))
 
 
-def run_tree(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
-    """``run`` on a merged tree of hyperparameters and SpeechBrain's run options.
-
-    ``command`` is what the run's results will say that made them.
-    """
+def run_request(request: RunRequest) -> dict:
+    """Run a parsed command line, see :func:`run`."""
+    tree, options = request.tree, request.run_options
     check_device(options)
     distributed.start(options)
     if not distributed.is_main():
         logging.getLogger().setLevel(logging.ERROR)  # the main process warns for all
     if options.get("debug"):
-        tree["preset"] += "+debug"  # its files must not be taken for those of a whole run
+        tree["preset"] += "+debug"  # its files must not be taken for those of a complete run
     if tree["fold"] == ALL_FOLDS:
-        return run_folds(tree, options, corpus=corpus, run=partial(run_one, command=command))
-    return run_one(tree, options, corpus=corpus, command=command)
+        one_fold = partial(run_one, command=request.command)
+        return run_folds(tree, options, corpus=request.corpus, run=one_fold)
+    return run_one(tree, options, corpus=request.corpus, command=request.command)
 
 
 def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:

@@ -15,8 +15,10 @@ from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
 from emosphere_sb.data.dataset import corpus_statistics
 from emosphere_sb.distributed import is_main
 from emosphere_sb.fileio.atomic import held, write_whole
+from emosphere_sb.fileio.yaml_tree import dump, read_tree
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
-from emosphere_sb.recipe.hparams import SAVED, differences, dump, read_tree
+from emosphere_sb.recipe.hparams import SAVED, differences
+from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES, renamed_in
 
 logger = logging.getLogger(__name__)
 
@@ -148,15 +150,17 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     saved, seen = folder / SAVED, folder / DATA
     digests = data_digests(summary)
     trained = any((folder / "save").glob("CKPT*"))  # a run that never began binds nobody
-    different = differences(tree, read_tree(saved)) if trained and saved.is_file() else []
+    before = read_tree(saved) if trained and saved.is_file() else tree
+    check_version(before, folder)
+    different = differences(tree, before)
     if given:  # the one thing that may grow in a folder of one's own
         different = [key for key in different if key != "number_of_epochs"]
     if different:
         raise ValueError(
             f"{folder} holds a run with other values of {', '.join(different)}. {_OWN_FOLDER}"
         )
-    before = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else digests
-    if trained and any(before[name] != digests[name] for name in LEARNED_FROM):
+    used = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else digests
+    if trained and any(used[name] != digests[name] for name in LEARNED_FROM):
         raise ValueError(
             f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
             f"were not those in {summary.folder}. If audio has gone since (rejected.csv there "
@@ -166,6 +170,16 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     write_whole(saved, dump(tree))
     write_whole(seen, json.dumps(digests))
     return folder
+
+
+def check_version(saved: CommentedMap, folder: Path) -> None:
+    """Raise ``ValueError`` if a folder's saved hyperparameters were written by version 0.1."""
+    if renamed_in(saved):
+        raise ValueError(
+            f"{folder} holds a run of version {LAST_VERSION_WITH_OLD_NAMES}, which is the last "
+            f"version that can resume it (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). "
+            f"{_OWN_FOLDER}"
+        )
 
 
 def data_digests(summary: Summary) -> dict[str, str]:

@@ -14,8 +14,9 @@ from torch import nn
 
 from emosphere_sb.backbones.lora import merge_lora
 from emosphere_sb.fileio.atomic_folder import refuse_occupied, whole_folder
+from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
-from emosphere_sb.recipe.hparams import SAVED, build, read_tree
+from emosphere_sb.recipe.hparams import SAVED, build
 from emosphere_sb.release import parts
 from emosphere_sb.release.card import model_card
 from emosphere_sb.release.model import About, ReleasedModel

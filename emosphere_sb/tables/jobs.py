@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.cross_corpus import other_corpus
-from emosphere_sb.recipe.hparams import scalars
 from emosphere_sb.recipe.workspace import Summary, prepare_corpus
 from emosphere_sb.tables.cells import ABOUT, Cell, Cells
 from emosphere_sb.tables.launcher import BEGUN, SCREEN, Job, Launcher

@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.recipe.hparams import build, dump
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.hparams import build
 from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
 from emosphere_sb.release.write import write_released
 from emosphere_sb.scale import Scale
@@ -86,7 +87,7 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     rows = "+".join(["smoke", *(word for word in words if not word.startswith("--"))])
     options = [word for word in words if word.startswith("--")]
     command = [str(ROOT / "hparams/emosphere.yaml"), f"--preset={rows}", *options]
-    tree, _ = read_command(command, corpus="MSP-Podcast")
+    tree = read_command(command, corpus="MSP-Podcast").tree
     text = dump(tree) if yaml is None else yaml(dump(tree))
     facts = {
         "synthetic": True, "release": "synthetic", "preset": rows, "utterances": ONES,

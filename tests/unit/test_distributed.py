@@ -113,7 +113,7 @@ CASES = {
     "learned loss weights": Case(rows=("smoke", "uncertainty")),
     "head left out": Case(epoch=6),
     "frozen part": Case(options={"freeze": "all_but_top_1"}, deep=True),
-    "frozen in this epoch": Case(options={"freeze": "1:all, 2:none"}),
+    "frozen in this epoch": Case(options={"freeze_schedule": "{1: all, 2: none}"}),
     "missing dimension": Case(change=no_dominance),
     "missing labels": Case(change=no_vad),
     "clipped": Case(options={"max_grad_norm": 0.1}),

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from emosphere_sb.fileio.atomic import digest_of
-from emosphere_sb.recipe.hparams import SAVED, plain, read_tree
+from emosphere_sb.fileio.yaml_tree import plain, read_tree
+from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.report.read.external import read_foreign
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, with_numbers
 from emosphere_sb.results.summary_text import APART

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import AttentiveStatsPooling, StylePooling
-from emosphere_sb.recipe.hparams import build, read_tree
+from emosphere_sb.recipe.hparams import build
 from emosphere_sb.release import parts
 
 TREE = """\
