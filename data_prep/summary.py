@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Any
 
 from data_prep.audio_check import Header, list_audio, listing_digest
 from data_prep.corpus import Rejection, Utterance, speaker_key
+from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 SUMMARY_FILE = "summary.json"
@@ -231,11 +231,7 @@ def file_digest(path: str | os.PathLike) -> str | None:
     True
     """
     try:
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
+        return digest_of(path)
     except OSError:
         return None
 
