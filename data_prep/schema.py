@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.audio_check import Header
 from data_prep.corpus import Utterance
+from emosphere_sb.audio.header import Header
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.scale import DIMENSIONS
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.audio_check import Header, list_audio, listing_digest
+from data_prep.audio_check import list_audio, listing_digest
 from data_prep.corpus import Rejection, Utterance, speaker_key
+from emosphere_sb.audio.header import Header
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.scale import DIMENSIONS, Scale
 

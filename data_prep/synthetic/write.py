@@ -1,8 +1,9 @@
 """The demo corpora: SYNTHETIC SPEECH in the layouts of corpora that cannot be passed on.
 
 What is said is drawn in :mod:`data_prep.synthetic.script`, its sound made in
-:mod:`data_prep.synthetic.voice`; each file of :mod:`data_prep.synthetic.layouts` writes it to disk as one
-corpus lies on disk, so that the preparation and all that follows run as they do on the real one.
+:mod:`data_prep.synthetic.voice`; each file of :mod:`data_prep.synthetic.layouts` writes it to disk
+as one corpus lies on disk, so that the preparation and all that follows run as they do on the real
+one.
 """
 
 from __future__ import annotations
