@@ -89,7 +89,7 @@ def ask(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterat
 
 def write(answers: Iterable, tables: Sequence, bar: Any) -> int:
     """Write the predictions and report what could not be heard; how many those are."""
-    from emosphere_sb.audio.reading import AudioError
+    from emosphere_sb.audio.errors import AudioError
 
     failed = 0
     for answer in answers:

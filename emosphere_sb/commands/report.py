@@ -87,7 +87,7 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
     list of Path
         What was written.
     """
-    from emosphere_sb.fileio.atomic import write_whole
+    from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.html.page import run_page, write_plots
     from emosphere_sb.report.plots.registry import pictures
     from emosphere_sb.report.read.training_log import read_log
@@ -106,7 +106,7 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
         write_json(maps, written[-1])
     everything = (report.facts, report.tables)
     drawn = list(pictures(*everything, log))  # once, for the page and for the files
-    write_whole(written[1], run_page(*everything, log, drawn=drawn))
+    atomic_write(written[1], run_page(*everything, log, drawn=drawn))
     if plots:
         written += write_plots(*everything, folder / "plots", log, drawn=drawn)
     return written

@@ -77,7 +77,7 @@ def check_file(options: argparse.Namespace) -> int:
 
 def write_file(options: argparse.Namespace) -> int:
     """Write the submission of a run's set, and check it."""
-    from emosphere_sb.fileio.atomic import write_whole
+    from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.read.file_lists import read_list, some, stem
     from emosphere_sb.report.read.runs import read_source
     from emosphere_sb.report.submission import clipped, submission_table
@@ -106,7 +106,7 @@ def write_file(options: argparse.Namespace) -> int:
     submission = submission_table(table, scale, names=names)
     out = Path(options.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, submission.to_csv(index=False, lineterminator="\n"))
+    atomic_write(out, submission.to_csv(index=False, lineterminator="\n"))
     for note in source.notes:
         print(f"Note: {note}")
     print(f"{len(submission):,} files of {options.set} written to {out}.")

@@ -52,9 +52,9 @@ def run(words: Sequence[str]) -> int:
     """
     options = parser().parse_args(words)
     refuse_senseless(options)
-    from emosphere_sb.audio.header import header
+    from emosphere_sb.audio.header import read_header
 
-    header(options.file)  # before the model is loaded
+    read_header(options.file)  # before the model is loaded
     model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
     try:
         with room_for_batches():

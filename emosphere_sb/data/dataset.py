@@ -14,9 +14,11 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, AudioError, read_audio
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, read_audio
+from emosphere_sb.data.batching import by_length
 from emosphere_sb.data.feature_cache import FeatureCache
-from emosphere_sb.data.sampler import PooledBatchSampler, by_length
+from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.distributed import processes, rank
 from emosphere_sb.scale import DIMENSIONS, Scale
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.commands.demo import LOOPBACK, exposure
 from emosphere_sb.demo_page.analysis import read
 from emosphere_sb.demo_page.limits import Limits

@@ -6,8 +6,8 @@ import math
 import os
 from dataclasses import dataclass
 
-from emosphere_sb.audio.header import header
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.header import read_header
 from emosphere_sb.demo_page.number_format import clock
 
 MEGABYTE = 1024**2
@@ -80,7 +80,7 @@ class Limits:
                 f"{size / MEGABYTE:.1f} MB. Cut it, or start the page with a larger "
                 f"--max_megabytes."
             )
-        duration, _ = header(path)
+        duration = read_header(path).duration
         if duration > self.max_seconds:
             raise AudioError(
                 f"A recording may last {clock(self.max_seconds)} min at the most; this one lasts "

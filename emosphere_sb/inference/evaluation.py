@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.manifest import LEARNED_FROM, Summary, read_rows
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.unreadable import LIMIT
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emosphere_sb.fileio.atomic_folder import refuse_occupied, whole_folder
+from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
 from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, Session
 from emosphere_sb.release import checksums
@@ -99,7 +99,7 @@ def export(
     exported = ExportedModel(model)
     signals = made_sound(SECONDS) if check is None else list(check)
     refuse_unheard(signals, model.shortest)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         write_graph(exported, folder / FLOAT32)
         deviations = {FLOAT32: deviation(model, Session(folder / FLOAT32), signals)}
         refuse_deviation(deviations[FLOAT32])

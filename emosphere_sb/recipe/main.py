@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from emosphere_sb.fileio.atomic import FULL, MAKE_ROOM
+from emosphere_sb.fileio.atomic import DISK_FULL_ERRNOS, MAKE_ROOM
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import corpus_name
 from emosphere_sb.recipe.help import usage
@@ -61,7 +61,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
         text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        if getattr(error, "errno", None) in FULL:
+        if getattr(error, "errno", None) in DISK_FULL_ERRNOS:
             text += f". {MAKE_ROOM}"
         print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
         return 2

@@ -14,7 +14,8 @@ from ruamel.yaml.comments import CommentedMap
 from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
 from emosphere_sb.data.dataset import corpus_statistics
 from emosphere_sb.distributed import is_main
-from emosphere_sb.fileio.atomic import held, write_whole
+from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.fileio.yaml_tree import dump, read_tree
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
 from emosphere_sb.recipe.hparams import SAVED, differences
@@ -107,7 +108,7 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
     mean, deviation = corpus_statistics(
         read_rows(manifest, data_root=summary.data_root), workers=workers
     )
-    write_whole(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
+    atomic_write(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation
 
 
@@ -126,7 +127,7 @@ def occupied(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(folder / LOCK, seconds=SECONDS))
+            stack.enter_context(file_lock(folder / LOCK, timeout=SECONDS))
         except TimeoutError as error:
             raise ValueError(
                 f"Another run uses {folder} at this moment. Wait for it, or give this one a folder "
@@ -167,8 +168,8 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
             f"names it), bring it back and start the same command again. {_OWN_FOLDER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(saved, dump(tree))
-    write_whole(seen, json.dumps(digests))
+    atomic_write(saved, dump(tree))
+    atomic_write(seen, json.dumps(digests))
     return folder
 
 

@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 from torch import nn
 
 from emosphere_sb.backbones.lora import merge_lora
-from emosphere_sb.fileio.atomic_folder import refuse_occupied, whole_folder
+from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
 from emosphere_sb.recipe.hparams import SAVED, build
@@ -102,7 +102,7 @@ def release(
     about = describe(rebuilt, source, name)
     described = describe_parts(rebuilt)
     card = model_card(about, source, resamples=resamples)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         write_released(folder, assemble(rebuilt), about, described, card)
     logger.info("Released %s: %s", about.name, out)
     return out

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.cross_corpus import other_corpus
@@ -134,7 +134,7 @@ def run_jobs(
         about = job.folder / ABOUT
         if not about.is_file():
             job.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(about, json.dumps({"preset": _names(states)[job.folder]}))
+            atomic_write(about, json.dumps({"preset": _names(states)[job.folder]}))
     epochs = {job.folder: cells.tree(first[job.folder])["number_of_epochs"] for job in jobs}
     progress, failed = Progress(jobs, epochs, say=logger.info), {}
     with closing(launcher.run(jobs)) as running:

@@ -23,7 +23,7 @@ from speechbrain.utils.checkpoints import Checkpointer as SpeechBrainCheckpointe
 from speechbrain.utils.distributed import MainProcessContext
 
 from emosphere_sb import distributed
-from emosphere_sb.fileio.atomic import MAKE_ROOM, digest_of, force
+from emosphere_sb.fileio.atomic import MAKE_ROOM, atomic_replace, digest_of, fsync_tree
 from emosphere_sb.training.trained_weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         try:
             partial.mkdir()
             self._write(partial, {"unixtime": self._now(), **(meta or {})}, end_of_epoch)
-            os.replace(partial, final)
-            force(self.checkpoints_dir)
+            atomic_replace(partial, final)
         except (OSError, RuntimeError) as error:  # PyTorch's writer raises a RuntimeError
             shutil.rmtree(partial, ignore_errors=True)
             kept = sorted(path.name for path in self._list_checkpoint_dirs())
@@ -90,9 +89,7 @@ class Checkpointer(SpeechBrainCheckpointer):
                 _write_state(thing, folder / f"{name}.ckpt")
         sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
         (folder / SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-        for path in folder.iterdir():
-            force(path)
-        force(folder)
+        fsync_tree(folder)
 
     # --- finding -----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.data.dataset import Batch, SpeechDataset, eval_loader
 from emosphere_sb.data.feature_cache import FeatureCache
-from emosphere_sb.fileio.atomic import held
+from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.optimisation import memory_advice
 from emosphere_sb.training.preemption import StoppedError
@@ -34,7 +34,7 @@ def read_features(
     for name, dataset in sets.items():
         cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])
         folder.mkdir(parents=True, exist_ok=True)
-        with held(folder / f"{name}.lock", seconds=-1):  # another run may fill it: wait for it
+        with file_lock(folder / f"{name}.lock", timeout=-1):  # another run may fill it: wait for it
             if not cache.open():
                 fill(cache, brain, dataset, hparams)
                 cache.open()

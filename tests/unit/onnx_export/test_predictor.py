@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from emosphere_sb.audio.reading import AudioError
-from emosphere_sb.fileio.digests import digest_of
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export.export import export
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
