@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb import __version__
-
 FORMAT = 2
 """Rises when an older reader would misread what is written."""
 READABLE = (1, 2)
@@ -81,7 +79,7 @@ def check_format(configuration: Mapping[str, Any], path: Path) -> int:
     known = re.fullmatch(r"emosphere-sb>=\d+(\.\d+)*", requires)
     needed = f"{requires}: pip install '{requires}'" if known else "a newer version"
     raise ValueError(
-        f"{path} has format {found}; emosphere-sb {__version__} reads formats "
+        f"{path} has format {found}; this version of emosphere-sb reads formats "
         f"{' and '.join(map(str, READABLE))}. Update to {needed}."
     )
 

@@ -174,6 +174,12 @@ def changed(folder, change):
     sums.write_text(json.dumps({**json.loads(sums.read_text()), path.name: digest_of(path)}))
 
 
+def test_description_in_format_1_is_read(copy, folders):
+    changed(copy, lambda facts: facts.update(format=1))
+    whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (folders / "out", copy))
+    assert older.about == whole.about and older.shortest == whole.shortest
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
