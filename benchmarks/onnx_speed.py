@@ -26,6 +26,7 @@ from emosphere_sb.onnx_export.export import Exported, export, made_sound
 from emosphere_sb.onnx_export.labelled_check import Labelled, ccc_of
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.release import release
 from emosphere_sb.release.write import write_released
 from emosphere_sb.results.metrics_json import versions
@@ -93,8 +94,8 @@ def write_base(folder: Path) -> Path:
     described = {
         "normaliser": {"mode": "none"},
         "encoder": {"layers": "last"},
-        "pooling": {"class": "StylePooling", "arguments": [WIDTH]},
-        "vad_head": {"class": "VADHead", "arguments": [1024]},
+        "pooling": describe_call("StylePooling", WIDTH),
+        "vad_head": describe_call("VADHead", 1024),
         "class_head": None,
     }
     about = About("base size", Scale(1, 7), licence="None.", synthetic=True)

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
+from emosphere_sb.inference.load import find, load
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
 from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, Session
 from emosphere_sb.release import checksums
-from emosphere_sb.release.load import find, load
+from emosphere_sb.release.formats import format_header
 from emosphere_sb.release.model import About, ReleasedModel
 
 OPSET = 20
@@ -261,7 +262,7 @@ def _configuration(folder: Path, about: About) -> dict[str, Any]:
     path = folder / checksums.CONFIGURATION
     if path.is_file():
         return checksums.read_json(path)
-    return {"format": checksums.FORMAT, "about": about.to_dict()}
+    return {**format_header(), "about": about.to_dict()}
 
 
 def _size(folder: Path, name: str) -> int:

@@ -81,7 +81,9 @@ def usage(corpus: str, *, program: str | None = None, topic: str = "") -> str:
     if topic == "presets":
         return _presets()
     if topic:
-        raise ValueError(f"--help must be {' or '.join(TOPICS)}, or have no value; found {topic!r}.")
+        raise ValueError(
+            f"--help must be {' or '.join(TOPICS)}, or have no value; found {topic!r}."
+        )
     program = program or f"python recipes/{corpus}/train.py"
     lines = [INTRODUCTION.format(program=program, corpus=corpus)]
     lines += _keys(corpus)

@@ -30,8 +30,6 @@ PREPROCESSOR = "preprocessor_config.json"
 
 PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
 """What a released model is made of."""
-FORMAT = 1
-"""Rises when an older reader would misread what is written."""
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:

@@ -255,9 +255,8 @@ def assemble(rebuilt: Rebuilt) -> ReleasedModel:
     if built["encoder"].has_lora:
         merge_lora(built["encoder"].backbone)
     head = built["auxiliary_head"] if rebuilt.with_head else None
-    return ReleasedModel(
-        built["normaliser"], built["encoder"], built["pooling"], built["vad_head"], head
-    )
+    own = {name: built[name] for name in ("normaliser", "encoder", "pooling", "vad_head")}
+    return ReleasedModel(**own, class_head=head)
 
 
 def _some(epochs) -> str:

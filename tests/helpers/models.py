@@ -10,6 +10,7 @@ from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, W
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build
 from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
+from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
 from emosphere_sb.scale import Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -53,9 +54,9 @@ def write_tiny(folder, seed=0, *, head=True, layers="last", **about):
     described = {
         "normaliser": {"mode": "corpus"},
         "encoder": {"layers": layers},
-        "pooling": {"class": "StylePooling", "arguments": [16, 8]},
-        "vad_head": {"class": "VADHead", "arguments": [8, 8, 0.1]},
-        "class_head": {"class": "EmotionHead", "arguments": [8, 8, 8, 0.1]} if head else None,
+        "pooling": describe_call("StylePooling", 16, 8),
+        "vad_head": describe_call("VADHead", 8, 8, 0.1),
+        "class_head": describe_call("EmotionHead", 8, 8, 8, 0.1) if head else None,
     }
     write_released(folder, model, tiny_about(head=head, **about), described, "# tiny\n")
     return model

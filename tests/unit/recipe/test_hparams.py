@@ -118,7 +118,9 @@ def test_preset_that_is_no_mapping_is_refused(tmp_path, presets):
 
 
 def test_mapping_that_wires_parts_is_not_replaced():
-    with pytest.raises(ValueError, match="'modules' connects the components and cannot be replaced"):
+    with pytest.raises(
+        ValueError, match="'modules' connects the components and cannot be replaced"
+    ):
         tree_of(modules="{encoder: 1}")
 
 
