@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from emosphere_sb.demo_page.analysis import Reading
-from emosphere_sb.demo_page.number_format import clock, signed
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model import About
+from emosphere_sb.results.number_format import clock_text, signed_text
 from emosphere_sb.scale import DIMENSIONS
 
 WIDTH, HEIGHT = 1000, 200
@@ -57,9 +57,9 @@ def _point(one: Prediction) -> dict[str, Any]:
 
 def spoken(one: Prediction) -> str:
     """A prediction in a sentence, for the line under the sphere and for screen readers."""
-    values = ", ".join(f"{n} {signed(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
+    values = ", ".join(f"{n} {signed_text(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
     silent = "; silent" if "silent" in one.warnings else ""
-    return f"{clock(one.start)}–{clock(one.end)}: {values}; region {one.region}{silent}"
+    return f"{clock_text(one.start)}–{clock_text(one.end)}: {values}; region {one.region}{silent}"
 
 
 def timeline_picture(reading: Reading) -> str:
@@ -88,10 +88,11 @@ def timeline_picture(reading: Reading) -> str:
         for value in (-1, -0.5, 0, 0.5, 1)
     ]
     values = [
-        f'<span style="top:{_y(v, bound) / HEIGHT:.2%}">{signed(v)[:5]}</span>' for v in (1, 0, -1)
+        f'<span style="top:{_y(v, bound) / HEIGHT:.2%}">{signed_text(v)[:5]}</span>'
+        for v in (1, 0, -1)
     ]
     times = [
-        f'<span style="left:{second / duration:.2%}">{clock(second, int(second % 1 > 0))}</span>'
+        f'<span style="left:{second / duration:.2%}">{clock_text(second, int(second % 1 > 0))}</span>'
         for second in time_marks(duration)
     ]
     legend = [
@@ -100,7 +101,7 @@ def timeline_picture(reading: Reading) -> str:
         for name in DIMENSIONS
     ]
     label = (
-        f"Valence, arousal and dominance over {clock(duration, 1)} min, "
+        f"Valence, arousal and dominance over {clock_text(duration, 1)} min, "
         f"{len(reading.windows)} windows; the table below holds the figures."
     )
     return (

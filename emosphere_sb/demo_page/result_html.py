@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from emosphere_sb.demo_page.analysis import Reading
 from emosphere_sb.demo_page.drawing import scene, timeline_picture
-from emosphere_sb.demo_page.number_format import clock, plain, signed
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model import About
+from emosphere_sb.results.number_format import clock_text, decimal_text, signed_text
 from emosphere_sb.scale import DIMENSIONS
 
 WARNINGS = {
@@ -41,7 +41,7 @@ def result(reading: Reading, about: About) -> dict[str, Any]:
     several = len(reading.windows) > 1
     parts = [
         warnings_box(reading.whole),
-        f"<h2>{escape(reading.whole.source)} <small>{clock(reading.whole.duration, 1)} min"
+        f"<h2>{escape(reading.whole.source)} <small>{clock_text(reading.whole.duration, 1)} min"
         f"</small></h2>",
         f'<div class="em-pair"><div>{_sphere(several)}</div><div>{numbers(reading, about)}'
         f"{_region(reading.whole)}{_scores(reading.whole)}{_words(reading.whole)}</div></div>",
@@ -98,14 +98,14 @@ def numbers(reading: Reading, about: About) -> str:
         value, scaled = float(reading.whole.vad[index]), float(reading.whole.on_scale[index])
         cells = (
             f'<th scope="row"><span class="em-key em-{name}"></span>{name}</th>'
-            f'<td data-value="{value!r}">{signed(value)}</td>'
-            f'<td data-value="{scaled!r}">{plain(scaled)}</td>'
+            f'<td data-value="{value!r}">{signed_text(value)}</td>'
+            f'<td data-value="{scaled!r}">{decimal_text(scaled)}</td>'
         )
         if several:
             over = reading.vad[:, index]
             cells += (
-                f"<td>{signed(over.mean())} <small>({signed(over.min())} to "
-                f"{signed(over.max())})</small></td>"
+                f"<td>{signed_text(over.mean())} <small>({signed_text(over.min())} to "
+                f"{signed_text(over.max())})</small></td>"
             )
         rows.append(f'<tr id="em-{name}">{cells}</tr>')
     last = '<th scope="col">mean of windows (range)</th>' if several else ""
@@ -173,8 +173,8 @@ def _slider(count: int) -> str:
 def _windows(reading: Reading) -> str:
     """The windows as a table, and as a CSV to keep."""
     rows = "".join(
-        f"<tr><td>{clock(one.start, 1)}</td><td>{clock(one.end, 1)}</td>"
-        + "".join(f"<td>{signed(value)}</td>" for value in one.vad)
+        f"<tr><td>{clock_text(one.start, 1)}</td><td>{clock_text(one.end, 1)}</td>"
+        + "".join(f"<td>{signed_text(value)}</td>" for value in one.vad)
         + f"<td>{escape(one.region)}</td><td>{escape('; '.join(one.warnings))}</td></tr>"
         for one in reading.windows
     )
