@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from emosphere_sb.audio.reading import AudioError
-from emosphere_sb.commands.demo import LOOPBACK, exposure
+from emosphere_sb.demo_page.address import LOOPBACK, exposure
 from emosphere_sb.demo_page.analysis import read
+from emosphere_sb.demo_page.gradio_import import gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.result_html import alert, nothing, result
 from emosphere_sb.demo_page.uploads import Uploads
@@ -25,24 +26,6 @@ WAITING = 16
 """Recordings that may wait; more are turned away with a message."""
 KEPT = (600, 3600)
 """Seconds: how often old uploads are looked for, and how old they may become."""
-
-
-def gradio() -> Any:
-    """The module Gradio, which sends nothing to its makers.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
-    try:
-        import gradio
-    except ImportError as error:
-        raise ImportError(
-            f"The page needs Gradio: pip install 'emosphere-sb[page]' ({error})."
-        ) from error
-    return gradio
 
 
 def build(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:

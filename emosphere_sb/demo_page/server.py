@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from emosphere_sb.demo_page.app import build, gradio, style
+from emosphere_sb.demo_page.app import build, style
+from emosphere_sb.demo_page.gradio_import import gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
