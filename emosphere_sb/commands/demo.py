@@ -6,15 +6,15 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-logger = logging.getLogger(__name__)
+from emosphere_sb.demo_page.address import LOOPBACK, exposure
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+logger = logging.getLogger(__name__)
 
 NO_MODEL = (
     "emosphere demo needs a model: `emosphere demo MODEL`, where MODEL is the folder that "
-    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with --preset=smoke "
-    "takes a minute and no data), or the name of a public checkpoint on the HuggingFace hub, such "
-    "as audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
+    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with "
+    "--preset=smoke takes a minute and no data), or the name of a public checkpoint on the "
+    "HuggingFace hub, such as audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
 )
 NO_SHARE = (
     "--share is not offered: a public link would send people's voices through a server of "
@@ -63,7 +63,7 @@ def run(words: Sequence[str]) -> int:
     limits = Limits(options.max_seconds, options.max_megabytes)
     if options.host not in LOOPBACK:
         logger.warning("%s", exposure(options.host))
-    from emosphere_sb.demo_page.app import gradio
+    from emosphere_sb.demo_page.gradio_import import gradio
     from emosphere_sb.demo_page.server import serve
     from emosphere_sb.inference.interface import EmoSphere
 
@@ -87,21 +87,6 @@ def check(options: argparse.Namespace) -> None:
         raise ValueError(NO_MODEL)
     if options.port is not None and not 1 <= options.port <= 65535:
         raise ValueError(f"--port must be between 1 and 65535; found {options.port}.")
-
-
-def exposure(host: str) -> str:
-    """The warning of a page that others can reach.
-
-    Example
-    -------
-    >>> exposure("0.0.0.0").startswith("WARNING: this page listens on 0.0.0.0")
-    True
-    """
-    return (
-        f"WARNING: this page listens on {host}, not on this machine alone. Whoever reaches it can "
-        f"use it, without a password and without encryption. --host=127.0.0.1 closes it; browsers "
-        f"record from a microphone only on 127.0.0.1 or over https."
-    )
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,19 +9,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from emosphere_sb.demo_page.app import build, gradio, style
+from emosphere_sb.demo_page.app import build, style
+from emosphere_sb.demo_page.gradio_import import gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
+from emosphere_sb.html import render
 from emosphere_sb.inference.interface import EmoSphere
 
 logger = logging.getLogger(__name__)
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """Of the reader's own machine: Gradio's themes ask a server of fonts otherwise."""
-
-NARROW = "<style>@media (max-width: 48rem) { .main { padding: 0.6rem !important; } }</style>"
-"""Of the frame around the page: Gradio lets a style sheet's media queries speak of its inside."""
 
 
 def serve(
@@ -99,7 +98,8 @@ def _listen(page, limits: Limits, host: str, port: int | None) -> str:
             server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
             show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
             mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-            max_file_size=limits.max_bytes, css_paths=[style()], head=NARROW, theme=theme,
+            max_file_size=limits.max_bytes, css_paths=[style()], theme=theme,
+            head=str(render("demo_page/head.html.jinja")),
             app_kwargs={"middleware": [_private_headers()]},
         )  # fmt: skip
     except OSError as error:
