@@ -6,6 +6,8 @@ import argparse
 import logging
 from collections.abc import Sequence
 
+from emosphere_sb.commands.arguments import CommandParser
+
 logger = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -104,12 +106,9 @@ def exposure(host: str) -> str:
     )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="emosphere demo", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = CommandParser("demo", DESCRIPTION)
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="a released model's folder, or a hub name")
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")

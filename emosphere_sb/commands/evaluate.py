@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emosphere_sb.commands.arguments import CommandParser
+
 DESCRIPTION = """\
 Predicts the sets of a corpus with a released or a public model, and writes predictions/<set>.csv
 and metrics.json into a folder that `emosphere report`, --compare, --average and `emosphere
@@ -126,12 +128,9 @@ def text_of(metrics: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere evaluate", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("evaluate", DESCRIPTION)
     add = made.add_argument
     add("model", metavar="MODEL", help="a folder, or a name on the hub")
     add("corpus", metavar="CORPUS", help="one that recipes know")

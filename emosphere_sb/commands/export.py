@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emosphere_sb.commands.arguments import CommandParser
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -65,12 +67,9 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere export", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("export", DESCRIPTION)
     made.add_argument("model", metavar="MODEL", help="the folder of a released model, or its name")
     made.add_argument("out", metavar="OUT", help="a new or empty folder")
     made.add_argument("--int8", action="store_true", help="write model_int8.onnx too")

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, check_runtime
 from emosphere_sb.commands.predict import (
-    check_runtime,
     load_model,
     printer,
     progress,
@@ -192,12 +192,9 @@ def refuse_senseless(options: argparse.Namespace) -> None:
     check_runtime(options)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere timeline", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("timeline", DESCRIPTION)
     add = made.add_argument
     add("model", metavar="MODEL", help="folder of a released model, or its name on the hub")
     add("file", metavar="FILE", help="the recording")
@@ -208,9 +205,6 @@ def parser() -> argparse.ArgumentParser:
     add("--skip_silence", type=float, metavar="DB",
         help="do not predict windows that lie DB below the recording's speech level, such as 25; "
         "default: predict all")  # fmt: skip
-    add("--batch_size", type=int, default=16, metavar="N", help="windows that run together")
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
-    add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
-    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
+    add_runtime_options(made, "windows")
     add("--quiet", action="store_true", help="no progress bar")
     return made
