@@ -136,6 +136,7 @@ def summary_lines(summary, scale) -> list[str]:
     scale : Scale
         Of the labels.
     """
+    from emosphere_sb.console import format_table
     from emosphere_sb.inference.output.traces import clock
     from emosphere_sb.scale import DIMENSIONS
 
@@ -146,9 +147,9 @@ def summary_lines(summary, scale) -> list[str]:
     if not summary.weight:
         return [*lines, "Nothing was predicted: all of it lies below the level of --skip_silence."]
     ends = f"{scale.low:g} to {scale.high:g}"
-    lines.append(f"{'':<10}{'mean':>7}{'deviation':>11}{ends:>10}")
     values = zip(DIMENSIONS, summary.mean, summary.deviation, summary.mean_on_scale, strict=True)
-    lines += [f"{n:<10}{mean:>+7.2f}{sd:>11.2f}{scaled:>10.2f}" for n, mean, sd, scaled in values]
+    rows = [[n, f"{mean:+.2f}", f"{sd:.2f}", f"{scaled:.2f}"] for n, mean, sd, scaled in values]
+    lines += format_table(["", "mean", "deviation", ends], rows).splitlines()
     shares = list(summary.shares().items())
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares[:4])
     lines.append(f"regions: {text}" + (f", {len(shares) - 4} more" if len(shares) > 4 else ""))

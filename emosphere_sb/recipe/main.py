@@ -37,13 +37,13 @@ def main(arguments: list[str], *, corpus: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         tree = read_command(arguments, corpus=corpus)
+        from emosphere_sb.console import run_summary
         from emosphere_sb.distributed import finish, is_main
         from emosphere_sb.recipe.run import run_tree
-        from emosphere_sb.results.summary_text import closing_text
 
         metrics = run_tree(*tree, corpus=corpus, command=recipe_command(corpus, arguments))
         if is_main():
-            print(f"\n{closing_text(metrics)}")
+            print(f"\n{run_summary(metrics)}")
         finish()
     except StoppedError:
         print(

@@ -19,7 +19,7 @@ from emosphere_sb.report.html.sections import (
 from emosphere_sb.report.html.style import CSS
 from emosphere_sb.report.plots.registry import Picture, pictures, scale_of, without_sphere
 from emosphere_sb.report.plots.style import pdf
-from emosphere_sb.results.summary_text import SYNTHETIC
+from emosphere_sb.results.constants import SYNTHETIC
 
 SHOWN = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
 """Keys of a report that have a place of their own; others stand in a list at the end."""

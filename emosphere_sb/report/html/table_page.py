@@ -14,8 +14,8 @@ from emosphere_sb.report.html.markup import (
     table,
 )
 from emosphere_sb.report.html.style import CSS
+from emosphere_sb.results.constants import SYNTHETIC
 from emosphere_sb.results.number_format import UNDEFINED, figure_text, seconds_text
-from emosphere_sb.results.summary_text import SYNTHETIC
 
 FIGURES = ("mean_ccc", "valence", "arousal", "dominance")
 
