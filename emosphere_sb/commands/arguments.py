@@ -6,6 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 _REQUIRED = "the following arguments are required: "
+_VERBS = ("must ", "needs ", "takes ")  # reasons that make a sentence with the option's name
 _GIVEN = "_given"  # of a namespace while it is filled: the options that were given so far
 
 
@@ -72,8 +73,12 @@ class CommandParser(argparse.ArgumentParser):
             names = message.removeprefix(_REQUIRED)
             options = all(name.startswith("-") for name in names.split(", "))
             message = f"missing {'options' if options else 'arguments'}: {names}"
-        message = message.removeprefix("argument ")
-        message = message.replace("ignored explicit argument", "takes no value; found")
+        option, colon, reason = message.removeprefix("argument ").partition(": ")
+        if reason == "expected one argument":
+            reason = f"needs a value: {option}=VALUE"
+        reason = reason.replace("ignored explicit argument", "takes no value; found")
+        if message.startswith("argument "):
+            message = option + (" " if reason.startswith(_VERBS) else colon) + reason
         raise ValueError(f"{message.rstrip('.')}. See {self.prog} --help.")
 
 

@@ -50,11 +50,11 @@ def test_values_are_those_of_argparse(parser):
     [
         ([], "missing arguments: PLACE, --size."),
         (["x"], "missing options: --size."),
-        (["x", "--size"], "--size: expected one argument."),
+        (["x", "--size"], "--size needs a value: --size=VALUE."),
         (["x", "--size=b"], "--size: invalid int value: 'b'."),
         (["x", "--size=3", "--siz=4"], "unrecognized arguments: --siz=4."),
         (["x", "y", "--size=3"], "unrecognized arguments: y."),
-        (["x", "--size=3", "--flag=yes"], "--flag: takes no value; found 'yes'."),
+        (["x", "--size=3", "--flag=yes"], "--flag takes no value; found 'yes'."),
         (["x", "--size=3", "--kind=c"], "--kind: invalid choice: 'c' (choose from 'a', 'b')."),
     ],
 )

@@ -266,7 +266,7 @@ def test_options_that_are_refused(released, recordings, capsys, options, reason)
         (["--batch"], "missing arguments: INPUT"),
         (
             ["--max_seconds=long"],
-            "--max_seconds: must be a number of seconds, evaluation or none; found 'long'",
+            "--max_seconds must be a number of seconds, evaluation or none; found 'long'",
         ),
         ([], "missing arguments: INPUT"),
         (["x.wav", "--batch"], "unrecognized arguments: --batch"),
