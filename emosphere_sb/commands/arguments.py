@@ -13,8 +13,8 @@ _GIVEN = "_given"  # of a namespace while it is filled: the options that were gi
 class CommandParser(argparse.ArgumentParser):
     """The parser of ``emosphere COMMAND``.
 
-    Names of options are never abbreviated, an option that is not a list is given once, and an error
-    is a :class:`ValueError`, which ``emosphere`` prints as one line.
+    Names of options are never abbreviated, and an error is a :class:`ValueError`, which
+    ``emosphere`` prints as one line.
 
     Arguments
     ---------
@@ -22,12 +22,15 @@ class CommandParser(argparse.ArgumentParser):
         Its name behind ``emosphere``.
     description : str
         For the help, which keeps its line breaks.
+    allow_repeated : bool
+        Whether an option may be given more than once, so that the last one counts. If not, only
+        options that collect several values may.
     **settings
         Further arguments of :class:`argparse.ArgumentParser`.
 
     Example
     -------
-    >>> parser = CommandParser("greet", "Greets somebody.")
+    >>> parser = CommandParser("greet", "Greets somebody.", allow_repeated=False)
     >>> _ = parser.add_argument("--name", required=True)
     >>> parser.parse_args(["--name=Ada"]).name
     'Ada'
@@ -39,14 +42,17 @@ class CommandParser(argparse.ArgumentParser):
     ValueError: --name was given more than once. See emosphere greet --help.
     """
 
-    def __init__(self, command: str, description: str, **settings: Any):
+    def __init__(
+        self, command: str, description: str, *, allow_repeated: bool = True, **settings: Any
+    ):
         super().__init__(
             prog=f"emosphere {command}", description=description, allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter, **settings,
         )  # fmt: skip
-        self.register("action", None, _StoreOnce)
-        self.register("action", "store", _StoreOnce)
-        self.register("action", "store_true", _StoreTrueOnce)
+        if not allow_repeated:
+            self.register("action", None, _StoreOnce)
+            self.register("action", "store", _StoreOnce)
+            self.register("action", "store_true", _StoreTrueOnce)
 
     @property
     def options(self) -> frozenset[str]:

@@ -78,7 +78,7 @@ def run(words: Sequence[str]) -> int:
 def parser() -> CommandParser:
     """The command's own options."""
     made = CommandParser(
-        "table", DESCRIPTION, epilog=EPILOG,
+        "table", DESCRIPTION, epilog=EPILOG, allow_repeated=False,
         usage="%(prog)s NAME [NAME …] [--data_folder=PATH] [--key=value …]",
     )  # fmt: skip
     add = made.add_argument

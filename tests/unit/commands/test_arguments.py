@@ -16,7 +16,11 @@ from emosphere_sb.commands.arguments import (
 @pytest.fixture
 def parser():
     """A command with every kind of argument."""
-    made = CommandParser("own", "Does nothing.")
+    return make_parser(allow_repeated=False)
+
+
+def make_parser(**settings):
+    made = CommandParser("own", "Does nothing.", **settings)
     made.add_argument("place", metavar="PLACE")
     made.add_argument("--size", type=int, default=3, required=True)
     made.add_argument("--set", action="append", default=[])
@@ -73,6 +77,12 @@ def test_a_command_line_at_fault_is_a_value_error(parser, words, text):
 )
 def test_an_option_that_is_given_twice_is_refused(parser, words, name):
     assert refusal(parser, ["x", *words]) == f"{name} was given more than once."
+
+
+def test_by_default_the_last_of_several_counts():
+    words = ["x", "--size=3", "--size=4", "--flag", "--flag", "--many", "1", "--many", "2"]
+    options = make_parser().parse_args(words)
+    assert (options.size, options.flag, options.many) == (4, True, ["2"])
 
 
 def test_a_parser_can_be_used_again(parser):
