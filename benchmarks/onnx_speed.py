@@ -22,8 +22,7 @@ from runs import DIMENSIONS, ROOT, put_between
 
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.onnx_export.export import Exported, export, made_sound
-from emosphere_sb.onnx_export.labelled_check import Labelled, ccc_of
+from emosphere_sb.onnx_export.export import Exported, ccc_on_files, export, made_sound
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.release.model import About, ReleasedModel
 from emosphere_sb.release.parts import describe_call
@@ -66,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> None:
             models["WavLM-base size, random weights"] = write_base(folder / "base")
         for label, model in models.items():
             rows += measured(label, model, repetitions)
-        figures = costs(folder / "demo", labels_of(options.run, options.corpus))
+        figures = costs(folder / "demo", *labels_of(options.run, options.corpus))
     text = "\n\n".join([speed_table(rows), ccc_table(figures), origin(options, repetitions)])
     print(text)
     if not options.quick:
@@ -151,8 +150,8 @@ def difference_of(found: Exported, side: str) -> float | None:
     return None if side == SIDES[0] else found.deviations[FILES[side]]["vad"]
 
 
-def labels_of(run: Path, corpus: Path) -> list[Labelled]:
-    """The files of a run's test set with their labels."""
+def labels_of(run: Path, corpus: Path) -> tuple[list[str], np.ndarray]:
+    """The files of a run's test set, and their labels (file, 3)."""
     paths = {path.stem: path for path in corpus.rglob("*.wav")}
     with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -162,13 +161,11 @@ def labels_of(run: Path, corpus: Path) -> list[Labelled]:
             f"{corpus} must hold the speech of {run}; {len(missing)} of {len(rows)} files of "
             f"{SET} are not there. --corpus=FOLDER names another."
         )
-    return [
-        Labelled(str(paths[row["ID"]]), tuple(float(row[name]) for name in DIMENSIONS))
-        for row in rows
-    ]
+    labels = np.array([[float(row[name]) for name in DIMENSIONS] for row in rows])
+    return [str(paths[row["ID"]]) for row in rows], labels
 
 
-def costs(model: Path, labels: Sequence[Labelled]) -> dict[str, dict[str, float]]:
+def costs(model: Path, paths: Sequence[str], labels: np.ndarray) -> dict[str, dict[str, float]]:
     """CCC of each side on labelled files."""
     out = model.with_name(model.name + "-onnx")
     sides = {
@@ -176,8 +173,8 @@ def costs(model: Path, labels: Sequence[Labelled]) -> dict[str, dict[str, float]
         SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
         SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
     }
-    figures = {name: ccc_of(side, labels) for name, side in sides.items()}
-    return {name: {**row, "files": len(labels)} for name, row in figures.items()}
+    figures = {name: ccc_on_files(side, paths, labels) for name, side in sides.items()}
+    return {name: {**row, "files": len(paths)} for name, row in figures.items()}
 
 
 def speed_table(rows: Sequence[Mapping]) -> str:

@@ -88,7 +88,10 @@ def _run(words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in ("fontTools", "speechbrain.utils.quirks"):  # each table of each font; each setting
         logging.getLogger(name).setLevel(logging.WARNING)
-    return _command(words[0])(words[1:])
+    try:
+        return _command(words[0])(words[1:])
+    except SystemExit as end:  # argparse, behind --help
+        return end.code or 0
 
 
 def usage() -> str:

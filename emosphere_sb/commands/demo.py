@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
+from emosphere_sb.commands.arguments import CommandParser
 from emosphere_sb.demo_page.address import LOOPBACK, exposure
 
 logger = logging.getLogger(__name__)
@@ -89,12 +90,9 @@ def check(options: argparse.Namespace) -> None:
         raise ValueError(f"--port must be between 1 and 65535; found {options.port}.")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="emosphere demo", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = CommandParser("demo", DESCRIPTION)
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="a released model's folder, or a hub name")
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")

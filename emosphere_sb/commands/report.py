@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from emosphere_sb.commands.arguments import CommandParser
+
 KINDS = ("affine", "least_squares", "isotonic")
 """Of corrections; those of ``emosphere_sb.report.stats.calibration``, which this must not import."""
 
@@ -188,12 +190,9 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return columns
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere report", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("report", DESCRIPTION)
     add = made.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="run, folder of runs, or CSV")
     add("--out", metavar="FOLDER", help="default: report/ in the run, FILE_report beside a CSV")

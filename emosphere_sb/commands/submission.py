@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from emosphere_sb.commands.arguments import CommandParser
+
 PROBLEMS = 1
 """Exit status where a file does not pass its check."""
 
@@ -42,12 +44,9 @@ def run(words: Sequence[str]) -> int:
     return write_file(options)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere submission", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("submission", DESCRIPTION)
     made.add_argument("run", nargs="?", metavar="RUN_FOLDER", help="a finished run, or an average")
     made.add_argument("--set", help="the set to hand in, such as test3")
     made.add_argument("--out", metavar="FILE", help="the CSV to write")

@@ -18,9 +18,9 @@ from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, other_corpus
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
 from emosphere_sb.recipe.workspace import default_folder, is_on, prepare_corpus
+from emosphere_sb.results.constants import NON_SET_KEYS
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import figures, write_json
-from emosphere_sb.results.summary_text import APART
 from emosphere_sb.scale import DIMENSIONS
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ def load_results(folder: Path, other: str | None) -> dict:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     if other:
         foreign = json.loads(metrics_file(folder, other).read_text(encoding="utf-8"))
-        metrics |= {name: row for name, row in foreign.items() if name not in APART}
+        metrics |= {name: row for name, row in foreign.items() if name not in NON_SET_KEYS}
         metrics["protocol"]["tested_on"] = foreign["protocol"]["tested_on"]
     return metrics
 
@@ -147,7 +147,7 @@ def summarise(folds: Mapping[str, Mapping], folders: Sequence[Path]) -> dict:
     folds' means, the pooled CCC does.
     """
     first, *others = folds.values()
-    names = [name for name in first if name not in (*APART, "valid")]
+    names = [name for name in first if name not in (*NON_SET_KEYS, "valid")]
     protocol = {  # what holds for every fold
         key: value
         for key, value in first["protocol"].items()

@@ -42,13 +42,13 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
             print(usage(corpus, program=program, topic="".join(topics)))
             return 0
         request = read_command(arguments, corpus=corpus)
+        from emosphere_sb.console import run_summary
         from emosphere_sb.distributed import finish, is_main
         from emosphere_sb.recipe.run import run_request
-        from emosphere_sb.results.summary_text import closing_text
 
         metrics = run_request(request)
         if is_main():
-            print(f"\n{closing_text(metrics)}")
+            print(f"\n{run_summary(metrics)}")
         finish()
     except StoppedError:
         print(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from ruamel.yaml.comments import CommentedMap
 from torch import nn
 
@@ -21,7 +25,6 @@ from emosphere_sb.release import parts
 from emosphere_sb.release.card import model_card
 from emosphere_sb.release.model import About, ReleasedModel
 from emosphere_sb.release.origin import licence_of, public_protocol
-from emosphere_sb.release.rng_state import random_states_kept
 from emosphere_sb.release.write import write_released
 from emosphere_sb.report.read.runs import METRICS, Run, read_source
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -153,7 +156,7 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     """
     tree = read_tree(run / SAVED)
     # The seed stays in the tree: a backbone from a bare configuration has its weights from it.
-    with random_states_kept():
+    with preserve_rng_state():
         built = build(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     recoverables = {"model": TrainedWeights(nn.ModuleDict(modules), built["backbone"])}
@@ -261,3 +264,24 @@ def assemble(rebuilt: Rebuilt) -> ReleasedModel:
 
 def _some(epochs) -> str:
     return ", ".join(map(str, epochs))
+
+
+@contextmanager
+def preserve_rng_state() -> Iterator[None]:
+    """Put the random states of Python, numpy and torch back, whatever is seeded meanwhile.
+
+    Example
+    -------
+    >>> _ = torch.manual_seed(1)
+    >>> with preserve_rng_state():
+    ...     _ = torch.manual_seed(2)
+    >>> torch.initial_seed()
+    1
+    """
+    python, arrays = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(arrays)

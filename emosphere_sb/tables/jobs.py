@@ -88,17 +88,17 @@ def inspect_all(
     return {cell: inspect(cell, cells, *data) for cell, data in given}
 
 
-def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
+def jobs_of(states: Mapping[Cell, State], *, rerun_damaged: bool) -> list[Job]:
     """The runs that are to be made: equal cells once, one folder's one after the other.
 
     Arguments
     ---------
     states : mapping of Cell to State
         All cells.
-    mend : bool
+    rerun_damaged : bool
         Whether damaged cells are run again.
     """
-    kinds = (*TO_RUN, DAMAGED) if mend else TO_RUN
+    kinds = (*TO_RUN, DAMAGED) if rerun_damaged else TO_RUN
     names = _names(states)
     by_folder: dict = {}
     for cell, state in states.items():

@@ -126,7 +126,11 @@ def test_library_imports_data_prep_only_where_a_run_is_put_together(root):
         if any(name.split(".")[0] == "data_prep" for name in imports_of(path))
     }
     run = {"recipe.py", "workspace.py", "folds.py", "cross.py"}
-    assert users == run | {"evaluation.py", "prepare_command.py"}  # of models: on a corpus
+    assert users == run | {
+        "evaluation.py",
+        "prepare_command.py",
+        "export.py",
+    }  # of models: on a corpus
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from data_prep.iemocap.reader import EMOTIONS
+from emosphere_sb.console import run_summary
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
 from emosphere_sb.recipe.folds import over_folds, run_folds
 from emosphere_sb.recipe.workspace import claim_folder, prepare_corpus
-from emosphere_sb.results.summary_text import closing_text
 from emosphere_sb.scale import DIMENSIONS
 
 
@@ -232,7 +232,7 @@ def test_undefined_ccc_of_a_fold_is_counted_and_shown(root, corpus, tmp_path):
     facts = summary["by_fold"]["test"]
     assert facts["defined"]["dominance"] == 4
     assert facts["mean_over_folds"]["dominance"] == pytest.approx(0.5 + (1 + 3 + 4 + 5) / 400)
-    text = closing_text(summary)
+    text = run_summary(summary)
     assert [line.split()[-2] for line in text.splitlines() if line.startswith("fold")][1] == "–"
     assert "–: not defined, left out of the mean" in text
     assert summary["protocol"]["folds"] == 5

@@ -20,7 +20,7 @@ from emosphere_sb.report.html.sections import (
 )
 from emosphere_sb.report.plots.registry import Picture, pictures, scale_of, without_sphere
 from emosphere_sb.report.plots.style import DPI, pdf
-from emosphere_sb.results.summary_text import SYNTHETIC
+from emosphere_sb.results.constants import SYNTHETIC
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG file."""

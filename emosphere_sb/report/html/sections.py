@@ -13,8 +13,8 @@ from emosphere_sb.report.html.facts import facts_list
 from emosphere_sb.report.plots.registry import CONFUSIONS
 from emosphere_sb.report.plots.slices import SLICES, ccc, ccc_interval
 from emosphere_sb.report.plots.style import COLOURS, TITLES
+from emosphere_sb.results.constants import CAP, RIDGE
 from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
-from emosphere_sb.results.summary_text import CAP, RIDGE
 from emosphere_sb.scale import DIMENSIONS
 
 MEASURES = {

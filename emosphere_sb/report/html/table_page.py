@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from emosphere_sb.html import render
 from emosphere_sb.report.html.page import picture
+from emosphere_sb.results.constants import SYNTHETIC
 from emosphere_sb.results.number_format import UNDEFINED, figure_text, seconds_text
-from emosphere_sb.results.summary_text import SYNTHETIC
 
 KEYS = ("row", "corpus", "set", "seed", "fold", "status")
 """What tells runs apart; the first is always shown."""
