@@ -13,7 +13,7 @@ LIMIT = 0.01
 """Share of a set that may be missing; the run stops when it is more."""
 
 
-class MissingAudio:
+class UnreadableAudio:
     """The utterances of each set whose audio could not be read.
 
     ``reasons`` says why, by set and id, over all restarts. Those that may be too many are counted
@@ -21,7 +21,7 @@ class MissingAudio:
 
     Example
     -------
-    >>> missing = MissingAudio()
+    >>> missing = UnreadableAudio()
     >>> missing.note("train", {"a": "Audio file a.wav is gone"}, size=200)
     >>> missing.reasons
     {'train': {'a': 'Audio file a.wav is gone'}}
@@ -49,7 +49,7 @@ class MissingAudio:
             If more than :data:`LIMIT` of the set are missing.
         """
         gone = self._gone[name]
-        for share in distributed.gather(reasons):
+        for share in distributed.all_gather_object(reasons):
             for utterance, reason in share.items():
                 if utterance not in gone:
                     logger.warning("Utterance %s of %s is left out: %s", utterance, name, reason)

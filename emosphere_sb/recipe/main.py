@@ -37,12 +37,12 @@ def main(arguments: list[str], *, corpus: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         tree = read_command(arguments, corpus=corpus)
-        from emosphere_sb.distributed import finish, is_main
+        from emosphere_sb.distributed import finish, is_main_process
         from emosphere_sb.recipe.run import run_tree
         from emosphere_sb.results.summary_text import closing_text
 
         metrics = run_tree(*tree, corpus=corpus, command=recipe_command(corpus, arguments))
-        if is_main():
+        if is_main_process():
             print(f"\n{closing_text(metrics)}")
         finish()
     except StoppedError:

@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
 from emosphere_sb.data.dataset import corpus_statistics
-from emosphere_sb.distributed import is_main
+from emosphere_sb.distributed import is_main_process
 from emosphere_sb.fileio.atomic import held, write_whole
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
 from emosphere_sb.recipe.hparams import SAVED, differences, dump, read_tree
@@ -118,7 +118,7 @@ def occupied(folder: Path) -> Iterator[None]:
     ValueError
         If another run uses it.
     """
-    if not is_main():
+    if not is_main_process():
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)

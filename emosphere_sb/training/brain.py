@@ -17,7 +17,7 @@ from emosphere_sb import distributed
 from emosphere_sb.data.dataset import Batch
 from emosphere_sb.metrics import classification_metrics, regression_metrics
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.training.checkpoints import WITHIN
+from emosphere_sb.training.checkpoints import INTRA_EPOCH
 from emosphere_sb.training.optimisation import gather_predictions, memory_advice
 from emosphere_sb.training.preemption import StoppedError
 from emosphere_sb.training.step_brain import JointStepBrain
@@ -67,7 +67,7 @@ class EmoSphereBrain(JointStepBrain):
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
         """Keep the predictions; figures are computed once over the whole set, never per batch."""
-        if self.stop.came and distributed.is_main():
+        if self.stop.came and distributed.is_main_process():
             self._stop(within=stage == Stage.VALID, together=False)
         self._keep_predictions(batch, stage)
         return torch.zeros(())
@@ -112,11 +112,13 @@ class EmoSphereBrain(JointStepBrain):
         self._trained = None
         self.checkpointer.save_checkpoint({**meta, "seconds": self.seconds})
         last = max(1, self.hparams.average_checkpoints)
-        self.checkpointer.tidy(best="mean_ccc", last=last)
+        self.checkpointer.prune(best="mean_ccc", last=last)
 
     def _refuse_unread(self) -> None:
         """Figures over the rest would not be this set's."""
-        unread = [why for share in distributed.gather(self._unread) for why in share.values()]
+        unread = [
+            why for share in distributed.all_gather_object(self._unread) for why in share.values()
+        ]
         if unread:
             raise ValueError(
                 f"The audio of {len(unread)} utterances that are to be tested cannot be read: "
@@ -128,9 +130,9 @@ class EmoSphereBrain(JointStepBrain):
         """SpeechBrain calls this between two steps, at the intervals of its run options."""
         self.seconds += time.time() - self._since
         self._since = time.time()
-        meta = {WITHIN: True, "seconds": self.seconds, "head": self.head_figures}
+        meta = {INTRA_EPOCH: True, "seconds": self.seconds, "head": self.head_figures}
         self.checkpointer.save_checkpoint(meta, end_of_epoch=False)
-        self.checkpointer.tidy(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
+        self.checkpointer.prune(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
         """Asked after each step, in every process: the moment at which a run can be stopped."""
@@ -146,7 +148,7 @@ class EmoSphereBrain(JointStepBrain):
         if within:
             self._save_intra_epoch_ckpt()
         if together:
-            distributed.wait()  # while the main process writes
+            distributed.barrier()  # while the main process writes
         raise StoppedError
 
     def _log(self, epoch: int, figures: dict) -> None:
@@ -180,7 +182,7 @@ class EmoSphereBrain(JointStepBrain):
 
     def on_fit_start(self) -> None:
         """Recover the last checkpoint, then see that the longest batch fits into memory."""
-        self.checkpointer.clear_remains()
+        self.checkpointer.remove_partial()
         self._compile()
         self.init_optimizers()
         last = self.checkpointer.recover_if_possible()
@@ -245,7 +247,7 @@ class EmoSphereBrain(JointStepBrain):
         average = self.hparams.average_checkpoints
         self.tested = self.checkpointer.load_tested(average, max_key=max_key)
 
-    def tested_facts(self) -> dict:
+    def checkpoint_metadata(self) -> dict:
         """Of which epochs the tested weights are, and the auxiliary head's last figures there."""
         newest, averaged = self.tested[0].meta, self.hparams.average_checkpoints
         epochs = sorted(checkpoint.meta["epoch"] for checkpoint in self.tested)

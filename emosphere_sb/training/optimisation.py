@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emosphere_sb.data.dataset import Batch
-from emosphere_sb.distributed import gather, gather_rows
+from emosphere_sb.distributed import all_gather_object, gather_rows
 
 
 @dataclass
@@ -86,7 +86,7 @@ def gather_predictions(kept: dict[str, tuple]) -> dict[str, tuple]:
     # In columns: thousands of small tensors would travel with the batches that they are views of.
     columns = [None if c[0] is None else torch.stack(c) for c in zip(*kept.values(), strict=True)]
     rows = {}
-    for ids, parts in gather((list(kept), columns)):
+    for ids, parts in all_gather_object((list(kept), columns)):
         parts = [[None] * len(ids) if part is None else part for part in parts]
         rows.update(zip(ids, zip(*parts, strict=True), strict=True))
     return {name: rows[name] for name in sorted(rows)}

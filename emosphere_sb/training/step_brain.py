@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from emosphere_sb import distributed
 from emosphere_sb.data.dataset import Batch
-from emosphere_sb.data.unreadable import MissingAudio
+from emosphere_sb.data.unreadable import UnreadableAudio
 from emosphere_sb.training.optimisation import (
     Labels,
     Output,
@@ -30,7 +30,7 @@ WINDOWS = ("effective", "micro")
 # What is summed up over the windows of an epoch, for its figures.
 SUMS = ("regression_loss", "undefined", "auxiliary_loss", "objectives")
 # Run options of SpeechBrain whose place this Brain's own step has taken.
-UNUSED = (
+UNSUPPORTED_RUN_OPTIONS = (
     "remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend",
     "find_unused_parameters", "jit",
 )  # fmt: skip
@@ -57,7 +57,7 @@ class JointStepBrain(sb.Brain):
                 "grad_accumulation_factor is not used here: batch_size is the effective batch, and "
                 "micro_batch says how many utterances run through the model at a time."
             )
-        for name in (name for name in UNUSED if getattr(self, name)):
+        for name in (name for name in UNSUPPORTED_RUN_OPTIONS if getattr(self, name)):
             raise ValueError(f"--{name} has no effect in this recipe, so it is refused.")
         if self.compile or self.compile_module_keys:
             raise ValueError(
@@ -72,7 +72,7 @@ class JointStepBrain(sb.Brain):
             )
         self.schedule = None
         self.stop, self._stopping = StopRequest(), False
-        self.missing = MissingAudio()
+        self.missing = UnreadableAudio()
         self._unread: dict[str, str] = {}
         # Over all processes, the same in each: of this epoch, and of the step that is under way.
         self._sums: dict[str, float] = defaultdict(float)
@@ -231,7 +231,7 @@ class JointStepBrain(sb.Brain):
         """Count and name a step whose loss or gradient is not finite; too many end the run."""
         self._sums["nonfinite"] += 1  # with the others in checkpoints within an epoch
         count = int(self._sums["nonfinite"])
-        shares = distributed.gather([name for batch in batches for name in batch.ids])
+        shares = distributed.all_gather_object([name for batch in batches for name in batch.ids])
         ids = [name for share in shares for name in share]
         logger.warning(
             "%s (loss %s); the step is left out. Utterances: %s", fault, loss.item(), ids

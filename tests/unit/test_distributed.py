@@ -226,8 +226,8 @@ def talk(folder, rank: int, world: int) -> dict:
         refusal = str(error)
     distributed.refuse_unshared(unshared)  # all see it
     return {
-        "gathered": distributed.gather(f"of {rank}"),
-        "from main": distributed.from_main(f"of {rank}"),
+        "gathered": distributed.all_gather_object(f"of {rank}"),
+        "from main": distributed.broadcast_from_main(f"of {rank}"),
         "numbers": distributed.gather_numbers([rank, 0.5], "cpu"),
         "rows": distributed.gather_rows(rows, sizes),
         "targets": distributed.gather_rows(rows[:, 0].long(), sizes),
@@ -256,13 +256,13 @@ def take_turns(folder, rank: int, world: int) -> list:
     """Two nodes, of which the first has all processes but the last one."""
     os.environ["LOCAL_RANK"] = str(rank if rank < world - 1 else 0)
     os.environ["GROUP_RANK"] = str(int(rank == world - 1))
-    with distributed.one_per_node() as first:
+    with distributed.local_rank_first() as first:
         with (folder / f"{world}-turns").open("a") as log:
             log.write(f"{rank} comes\n")
         if first:
             with (folder / f"{world}-turns").open("a") as log:
                 log.write(f"{rank} goes\n")
-    distributed.wait()
+    distributed.barrier()
     return (folder / f"{world}-turns").read_text().splitlines()
 
 
@@ -533,10 +533,10 @@ def test_one_process_needs_no_other(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     options = {}
     distributed.start(options)
-    assert options == {} and distributed.processes() == 1 and distributed.is_main()
-    assert distributed.gather(3) == [3] and distributed.from_main(3) == 3
+    assert options == {} and distributed.world_size() == 1 and distributed.is_main_process()
+    assert distributed.all_gather_object(3) == [3] and distributed.broadcast_from_main(3) == 3
     assert distributed.gather_rows(torch.ones(2, 3), [2]).tolist() == [[1.0] * 3] * 2
-    with distributed.one_per_node() as first:
+    with distributed.local_rank_first() as first:
         assert first
 
 
