@@ -63,3 +63,28 @@ class UnreadableAudio:
                 f"than {LIMIT:.0%}: {listed}. Mend the files (is the disk still mounted?) and "
                 f"start the same command again: it goes on from the last checkpoint."
             )
+
+
+def check_all_readable(reasons: dict[str, str]) -> None:
+    """Reject a test set with unreadable audio: metrics over the rest are not comparable.
+
+    Every process must call this with its own.
+
+    Arguments
+    ---------
+    reasons : dict
+        Why audio could not be read, by id of the utterance.
+
+    Raises
+    ------
+    ValueError
+        If there is any, in any process.
+    """
+    shares = distributed.all_gather_object(reasons)
+    unreadable = [reason for share in shares for reason in share.values()]
+    if unreadable:
+        raise ValueError(
+            f"The audio of {len(unreadable)} utterances that are to be tested cannot be read: "
+            f"{'; '.join(unreadable[:5])}. Mend the files and start the same command again: the "
+            f"model is trained."
+        )

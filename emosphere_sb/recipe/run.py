@@ -217,25 +217,37 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             "counter": hparams["epoch_counter"],
         },
     )
+    loggers = make_loggers(folder, hparams["tensorboard"])
+    checkpointer.add_recoverable("loggers", LogState(loggers))
     steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
-    hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
-    hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
-    checkpointer.add_recoverable("loggers", LogState(hparams["loggers"]))
-    hparams["set_sizes"] = {name: len(part) for name, part in sets.items()}
-    share = -(-hparams["batch_size"] // distributed.world_size())
-    sizes = {
-        "train": min(hparams["micro_batch"], share),
-        "valid": hparams["eval_batch"],
-    }
-    hparams["longest_batches"] = (
-        [partial(data.longest_batch, sets[name], size) for name, size in sizes.items()]
-        if hparams["check_memory"]
-        else None
+    return EmoSphereBrain(
+        modules,
+        hparams["opt_class"],
+        hparams,
+        {**options, **available_precision(hparams["precision"])},
+        checkpointer,
+        schedule=partial(make_schedule, settings=hparams, steps=steps),
+        set_sizes={name: len(part) for name, part in sets.items()},
+        loggers=loggers,
+        memory_check_batches=(
+            partial(longest_batches, sets, hparams) if hparams["check_memory"] else None
+        ),
     )
-    if hparams["precision"] == "fp16" and not torch.cuda.is_available():
-        logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
-        hparams["precision"] = "fp32"
-    return EmoSphereBrain(modules, hparams["opt_class"], hparams, options, checkpointer)
+
+
+def longest_batches(sets: dict, hparams: dict) -> tuple[data.Batch, data.Batch]:
+    """The batches of training and of evaluation that need the most memory."""
+    share = -(-hparams["batch_size"] // distributed.world_size())
+    train = data.longest_batch(sets["train"], min(hparams["micro_batch"], share))
+    return train, data.longest_batch(sets["valid"], hparams["eval_batch"])
+
+
+def available_precision(precision: str) -> dict[str, str]:
+    """Run options that replace a precision that this machine does not have."""
+    if precision != "fp16" or torch.cuda.is_available():
+        return {}
+    logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
+    return {"precision": "fp32"}
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: int):

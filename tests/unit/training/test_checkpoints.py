@@ -9,11 +9,11 @@ import shutil
 import pytest
 import torch
 import yaml
+from speechbrain.core import Stage
 from torch import nn
 
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.training import checkpoints
-from emosphere_sb.training.brain import Progress
 from emosphere_sb.training.checkpoints import INTRA_EPOCH, Checkpointer, integrity_error
 from emosphere_sb.training.epoch_counter import EpochCounter
 from tests.helpers.brain import make_brain
@@ -313,22 +313,25 @@ def test_find_intact_gives_as_many_as_are_asked_for(saver):
 def test_progress_within_an_epoch_is_kept(tmp_path):
     brain, again = make_brain(), make_brain()
     brain.optimizer_step, brain.step, brain.avg_train_loss = 7, 2, 1.5
-    brain._sums.update({"steps": 2, "regression_loss": torch.tensor(3.0), "nonfinite": 1})
+    brain.statistics.epoch.update(
+        {"steps": 2, "regression_loss": torch.tensor(3.0), "nonfinite": 1}
+    )
     brain.missing.reasons = {"train": {"a": "gone"}}
-    Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
-    Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
+    Checkpointer(tmp_path, {"brain": brain}).save_checkpoint(end_of_epoch=False)
+    Checkpointer(tmp_path, {"brain": again}).recover_if_possible()
     assert (again.optimizer_step, again.step, again.avg_train_loss) == (7, 2, 1.5)
-    assert again._sums == {"steps": 2, "regression_loss": 3.0, "nonfinite": 1}
+    assert again.statistics.epoch == {"steps": 2, "regression_loss": 3.0, "nonfinite": 1}
     assert again.missing.reasons == {"train": {"a": "gone"}}
 
 
 def test_between_training_and_evaluation_an_epoch_is_kept_as_trained(tmp_path):
     """SpeechBrain has forgotten its steps and its loss by then."""
     brain, again = make_brain(), make_brain()
-    brain._trained = 3, 0.5
+    brain.step = 3
+    brain.on_stage_end(Stage.TRAIN, 0.5, epoch=1)
     brain.step, brain.avg_train_loss = 0, 0.0
-    Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
-    Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
+    Checkpointer(tmp_path, {"brain": brain}).save_checkpoint(end_of_epoch=False)
+    Checkpointer(tmp_path, {"brain": again}).recover_if_possible()
     assert (again.step, again.avg_train_loss) == (3, 0.5)
 
 
