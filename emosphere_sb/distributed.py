@@ -1,4 +1,4 @@
-"""What the processes of one run say to each other, through ``torch.distributed``.
+"""Communication between the processes of one run, through ``torch.distributed``.
 
 ``torchrun`` starts the processes; with one process everything here costs nothing. Gradients are
 summed once a step, after the last backward pass, in place of ``DistributedDataParallel``: each
@@ -34,17 +34,17 @@ DISK_SECONDS = 60
 
 
 def rank() -> int:
-    """Number of this process, over all machines; 0 where there is one."""
+    """Rank of this process, over all machines; 0 without distributed training."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """How many processes there are, over all machines."""
+    """Number of processes, over all machines; 1 without distributed training."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes files and speaks."""
+    """Whether this is rank 0, which writes files and logs."""
     return rank() == 0
 
 
@@ -107,18 +107,18 @@ def another_ended(error: RuntimeError) -> bool:
 
 
 def barrier() -> None:
-    """Go on once all processes are here."""
+    """Wait until all processes have reached this point."""
     if world_size() > 1:
         dist.barrier()
 
 
 @contextmanager
 def local_rank_first() -> Iterator[bool]:
-    """What is prepared, downloaded or kept on disk: the first process of each node, then the rest.
+    """Run a block in the first process of each node, then in the others.
 
-    The nodes go one after the other, because they may share the disk: what the first has made the
-    next one finds. The context's value says whether this process is its node's first: the others
-    take what is there.
+    For what is downloaded or written to disk once, and read by all. The nodes take turns, because
+    they may share the disk. The value of the context is whether this process is the first of its
+    node.
     """
     if world_size() == 1:
         yield True
@@ -159,7 +159,7 @@ def refuse_unshared(path: Path) -> None:
 
 
 def all_gather_object(value: object) -> list:
-    """The value of every process, in their order."""
+    """Value of each process, ordered by rank."""
     if world_size() == 1:
         return [value]
     values = [None] * world_size()
@@ -168,7 +168,7 @@ def all_gather_object(value: object) -> list:
 
 
 def broadcast_from_main(value: object) -> object:
-    """The main process's value."""
+    """Value of the main process."""
     if world_size() == 1:
         return value
     box = [value]

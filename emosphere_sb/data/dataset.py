@@ -207,7 +207,7 @@ class SpeechDataset(DynamicItemDataset):
 
 
 def ignore_sigterm(_worker: int) -> None:
-    """Let a loader's process go on when a cluster warns: it reaches all, and one run decides."""
+    """Ignore SIGTERM in a loader's worker: a cluster sends it to all, and the run decides."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

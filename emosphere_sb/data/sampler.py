@@ -59,8 +59,8 @@ class PooledBatchSampler(Sampler[list[int]]):
             raise ValueError("A batch sampler needs at least one utterance; found none.")
         if batch_size < 1 or pool < 0 or not 0 <= process < processes:
             raise ValueError(
-                f"batch_size ({batch_size}) must be at least 1, bucket_batches ({pool}) at least 0, and "
-                f"process ({process}) below processes ({processes})."
+                f"batch_size ({batch_size}) must be at least 1, bucket_batches ({pool}) at least "
+                f"0, and process ({process}) below processes ({processes})."
             )
         self.durations, self.batch_size = durations, batch_size
         self.seed, self.pool, self.epoch, self.done = seed, pool, 0, 0

@@ -1,4 +1,4 @@
-"""Audio that vanishes or breaks while a run is under way: said, left out, and never too much."""
+"""Audio that vanishes or breaks during a run: logged, left out, and limited to a small share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from emosphere_sb import distributed
 logger = logging.getLogger(__name__)
 
 LIMIT = 0.01
-"""Share of a set that may be missing; the run stops when it is more."""
+"""Largest share of a set that may be unreadable."""
 
 
 class UnreadableAudio:
-    """The utterances of each set whose audio could not be read.
+    """Utterances of each set whose audio could not be read.
 
     ``reasons`` says why, by set and id, over all restarts. Those that may be too many are counted
     since the process began: the files may have been mended before.
@@ -32,7 +32,7 @@ class UnreadableAudio:
         self._gone: dict[str, dict[str, str]] = defaultdict(dict)
 
     def note(self, name: str, reasons: dict[str, str], *, size: int) -> None:
-        """Say what is missing; every process must call this with its own.
+        """Log and count unreadable utterances; every process must call this with its own.
 
         Arguments
         ---------
@@ -46,7 +46,7 @@ class UnreadableAudio:
         Raises
         ------
         ValueError
-            If more than :data:`LIMIT` of the set are missing.
+            If more than :data:`LIMIT` of the set are unreadable.
         """
         gone = self._gone[name]
         for share in distributed.all_gather_object(reasons):

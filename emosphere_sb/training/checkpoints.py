@@ -1,7 +1,7 @@
-"""Checkpoints that are whole or not there: written aside, checked when read, tensors only.
+"""Atomic, checksummed checkpoints that contain tensors only.
 
-SpeechBrain's Checkpointer decides what is saved and how it is found; this one changes how a folder
-comes into being, how it goes, and what is believed.
+SpeechBrain's Checkpointer decides what is saved and how it is found. This one changes how a folder
+is written, verified and deleted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PARTIAL, BROKEN, DELETED = "partial-", "broken-", "deleted-"
 
 
 class Checkpointer(SpeechBrainCheckpointer):
-    """SpeechBrain's Checkpointer for whom a checkpoint is whole or not there.
+    """Checkpointer with atomic, checksummed checkpoints.
 
     A folder is written under another name, with a digest of each file, forced to the disk, and
     renamed; one that is deleted is renamed first. Before one is read its files are compared with
@@ -97,7 +97,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     # --- finding -----------------------------------------------------------------------------
 
     def list_checkpoints(self) -> list[Checkpoint]:
-        """All folders whose description is as it was written; others are put aside, loudly."""
+        """List checkpoints with an intact description; rename others, with an error in the log."""
         found = []
         for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
             fault = integrity_error(folder, only=[METAFNAME])
@@ -113,7 +113,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return found
 
     def find_intact(self, count: int = 1, **how) -> list[Checkpoint]:
-        """The first ``count`` of :meth:`find_checkpoints` that are whole, in every process."""
+        """The first ``count`` of :meth:`find_checkpoints` that are intact, in every process."""
         found = []
         if distributed.is_main_process():
             for checkpoint in self.find_checkpoints(**how):
@@ -159,7 +159,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return tested
 
     def is_intact(self, checkpoint: Checkpoint) -> bool:
-        """Whether its files are as they were written; otherwise it is put aside, loudly."""
+        """Whether all files are as written; otherwise it is renamed, with an error in the log."""
         fault = integrity_error(checkpoint.path) or self._code_in(checkpoint.path)
         if fault:
             self._quarantine(checkpoint.path, fault)
@@ -191,7 +191,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     def recover_if_possible(
         self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None
     ) -> Checkpoint | None:
-        """Load the best or newest checkpoint that is whole."""
+        """Load the best or newest checkpoint that is intact."""
         found = self.find_intact(
             importance_key=importance_key,
             max_key=max_key,
@@ -229,7 +229,7 @@ class Checkpointer(SpeechBrainCheckpointer):
                 self._delete_checkpoint(checkpoint, verbosity=logging.DEBUG)
 
     def remove_partial(self) -> None:
-        """Delete what an interrupted save or deletion left; nobody else may use the folder."""
+        """Delete what an interrupted save or deletion left; only one run may use the folder."""
         if distributed.is_main_process():
             for prefix in (PARTIAL, DELETED):
                 for path in self.checkpoints_dir.glob(f"{prefix}*"):
@@ -245,14 +245,19 @@ class Checkpointer(SpeechBrainCheckpointer):
 
 
 def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
-    """What is wrong with a checkpoint's folder; empty where nothing is.
+    """Compare a checkpoint's folder with its checksums.
 
     Arguments
     ---------
     folder : path
-        Of a checkpoint.
+        Folder of a checkpoint.
     only : collection of str
-        Names of the files to look at; none means all.
+        Names of the files to compare. (default: all)
+
+    Returns
+    -------
+    str
+        What is wrong, or an empty string.
     """
     try:
         sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))

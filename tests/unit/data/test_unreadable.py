@@ -2,7 +2,7 @@
 
 import pytest
 
-from emosphere_sb.data.unreadable import UnreadableAudio
+from emosphere_sb.data.unreadable import UnreadableAudio, check_all_readable
 
 
 def test_missing_audio_is_said_once(caplog):
@@ -39,3 +39,9 @@ def test_files_that_were_mended_before_a_restart_do_not_count_against_it():
     missing.reasons = {"train": {"a": "gone"}}  # from a checkpoint
     missing.note("train", {"b": "cut"}, size=100)
     assert missing.reasons == {"train": {"a": "gone", "b": "cut"}}
+
+
+def test_fault_unreadable_audio_in_a_test_set_is_refused_with_reasons():
+    check_all_readable({})
+    with pytest.raises(ValueError, match=r"audio of 2 utterances .*: a is gone; b is cut\."):
+        check_all_readable({"a": "a is gone", "b": "b is cut"})
