@@ -62,7 +62,7 @@ BATCHES = [make_batch([1.0], "a"), make_batch([2.0, 3.0], "b")]
 def test_effective_batch_loss_is_that_of_all_utterances(model):
     """(3 w (1 + 2 + 3))^2 = 324 w^2, whose derivative is 648 w."""
     loss = effective_batch_backward(BATCHES, [3], model.step)
-    assert loss.finite and float(loss.value) == 4 * 324
+    assert loss.finite and loss.value.item() == 4 * 324
     assert float(model.weight.grad) == 2 * 648
     assert model.statistics.step["objectives"] == 1
 
