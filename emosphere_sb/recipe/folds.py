@@ -13,7 +13,7 @@ import pandas as pd
 from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary
-from emosphere_sb.distributed import from_main, is_main, one_per_node
+from emosphere_sb.distributed import broadcast_from_main, is_main_process, local_rank_first
 from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, other_corpus
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
@@ -61,19 +61,19 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     folders, results = [], {}
     prepared = prepared_folds(tree, corpus)
     settings = scalars(tree)
-    with one_per_node() as first:
+    with local_rank_first() as first:
         settings["reuse_manifests"] |= not first
         other = other_corpus(settings, prepared[0][1])
     for one, summary in prepared:
         folder = default_folder(scalars(one), summary)
-        if not from_main(is_finished(one, folder, summary, other)):
+        if not broadcast_from_main(is_finished(one, folder, summary, other)):
             run(one, options, corpus=corpus)
         results[str(one["fold"])] = load_results(folder, one["test_corpus"])
         folders.append(folder)
     found = summarise(results, folders)
     name = f"{found['protocol']['partition']}-{ALL_FOLDS}"
     place = folders[0].parent.with_name(name) / folders[0].name
-    if is_main():
+    if is_main_process():
         place.mkdir(parents=True, exist_ok=True)
         write_json(found, place / "summary.json")
     logger.info("Summary over %d folds: %s", len(results), place / "summary.json")
@@ -87,7 +87,7 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
         one = copy_tree(tree)
         one["fold"] = number
         settings = scalars(one)
-        with one_per_node() as first:
+        with local_rank_first() as first:
             settings["reuse_manifests"] |= not first
             summary = prepare_corpus(settings, corpus)
         if "folds" not in summary.protocol:

@@ -43,11 +43,11 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
             return 0
         request = read_command(arguments, corpus=corpus)
         from emosphere_sb.console import run_summary
-        from emosphere_sb.distributed import finish, is_main
+        from emosphere_sb.distributed import finish, is_main_process
         from emosphere_sb.recipe.run import run_request
 
         metrics = run_request(request)
-        if is_main():
+        if is_main_process():
             print(f"\n{run_summary(metrics)}")
         finish()
     except StoppedError:

@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
 from emosphere_sb.data.dataset import corpus_statistics
-from emosphere_sb.distributed import is_main
+from emosphere_sb.distributed import is_main_process
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.fileio.yaml_tree import dump, read_tree
@@ -121,7 +121,7 @@ def occupied(folder: Path) -> Iterator[None]:
     ValueError
         If another run uses it.
     """
-    if not is_main():
+    if not is_main_process():
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from emosphere_sb.training.preemption import StoppedError
 from emosphere_sb.training.trained_weights import digest_of_tensors
 
 # Settings that change a backbone's features, beside its weights and its configuration.
-KEYS = ("max_seconds", "layers", "precision")
+KEYS = ("max_seconds", "layers")
 
 
 def read_features(
@@ -29,7 +29,8 @@ def read_features(
 ) -> None:
     """Let all sets be read from features below ``root``, computed first where there are none."""
     facts = {**{key: hparams[key] for key in KEYS}, "waveform": hparams["normaliser"].facts()}
-    facts["eval_precision"] = brain.eval_precision  # in which they are computed
+    # They are computed in eval_precision.
+    facts |= {"precision": brain.precision, "eval_precision": brain.eval_precision}
     folder = cache_folder(root, brain.modules.encoder, facts)
     for name, dataset in sets.items():
         cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])

@@ -43,5 +43,5 @@ class LogState:
 
     def _write(self, text: str) -> None:
         path = Path(self.loggers[0].save_file)
-        if distributed.is_main() and (text or path.is_file()):
+        if distributed.is_main_process() and (text or path.is_file()):
             atomic_write(path, text)

@@ -19,9 +19,9 @@ PREDICTED = [f"{name}_predicted" for name in DIMENSIONS]
 # Counts who reads the corpus's labels, then does what recipes/MSP-Podcast/train.py does.
 COUNTING = """
 import functools, os, sys
-from data_prep import msp_podcast
+from data_prep.msp_podcast import reader
 
-read = msp_podcast.read
+read = reader.read
 
 @functools.wraps(read)
 def counted(*arguments, **options):
@@ -29,7 +29,7 @@ def counted(*arguments, **options):
         log.write(os.environ["RANK"] + chr(10))
     return read(*arguments, **options)
 
-msp_podcast.read = counted
+reader.read = counted
 from emosphere_sb.recipe.main import main
 
 sys.exit(main(sys.argv[1:], corpus="MSP-Podcast"))
