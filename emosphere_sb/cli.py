@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
+    "train": ("emosphere_sb.commands.train", "prepare a corpus, train a model on it and test it"),
     "table": (
         "emosphere_sb.commands.table",
         "rows × seeds as a table: Markdown, LaTeX, CSV, HTML",
@@ -104,8 +105,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "emosphere COMMAND --help says more. Training is a recipe's own command:",
-            "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=…",
+            "For details: emosphere COMMAND --help",
         ]
     )
 

@@ -36,7 +36,7 @@ class RunRequest:
     command: str = ""
 
 
-def read_command(words: list[str], *, corpus: str) -> RunRequest:
+def read_command(words: list[str], *, corpus: str, program: str | None = None) -> RunRequest:
     """Parse a command line and its hyperparameter file, each once.
 
     Arguments
@@ -45,6 +45,8 @@ def read_command(words: list[str], *, corpus: str) -> RunRequest:
         As in ``sys.argv[1:]``.
     corpus : str
         One of ``emosphere_sb.recipe.corpora.CORPORA``.
+    program : str, optional
+        The command before the words; the recipe's script by default.
 
     Raises
     ------
@@ -71,4 +73,5 @@ def read_command(words: list[str], *, corpus: str) -> RunRequest:
         )
     if tree["test_corpus"] is not None:
         tree["test_corpus"] = corpus_name(tree["test_corpus"])
-    return RunRequest(corpus, tree, arguments.run_options, recipe_command(corpus, words))
+    command = recipe_command(corpus, words, program=program)
+    return RunRequest(corpus, tree, arguments.run_options, command)

@@ -41,7 +41,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         if topics or not arguments:
             print(usage(corpus, program=program, topic="".join(topics)))
             return 0
-        request = read_command(arguments, corpus=corpus)
+        request = read_command(arguments, corpus=corpus, program=program)
         from emosphere_sb.console import run_summary
         from emosphere_sb.distributed import finish, is_main_process
         from emosphere_sb.recipe.run import run_request
@@ -50,6 +50,8 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         if is_main_process():
             print(f"\n{run_summary(metrics)}")
         finish()
+    except BrokenPipeError:  # … | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except StoppedError:
         print(
             f"Told to stop (SIGTERM). What was trained is saved: the same command goes on from "
