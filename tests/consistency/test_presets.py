@@ -6,15 +6,14 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from speechbrain.core import Stage
 
 from emosphere_sb.data.dataset import Batch, CollateStep
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import build, differences, merge, read_presets, scalars
-from emosphere_sb.recipe.run import make_datasets, make_schedule
+from emosphere_sb.recipe.run import make_datasets
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
-from emosphere_sb.training.brain import EmoSphereBrain
+from tests.helpers import brain as brains
 
 FILE = HPARAMS / "emosphere.yaml"
 ROWS = list(read_presets(FILE))
@@ -28,16 +27,7 @@ def merged(rows, **overrides):
 
 
 def make_brain(rows, **overrides):
-    hparams = build(merged(rows, **{"precision": "fp32", **overrides}))
-    hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)
-    hparams["loggers"], hparams["longest_batch"] = [], None
-    modules = {name: part for name, part in hparams["modules"].items() if part is not None}
-    brain = EmoSphereBrain(modules, hparams["opt_class"], hparams, {"device": "cpu"})
-    brain.init_optimizers()
-    brain.on_stage_start(Stage.TRAIN, 1)
-    brain.nonfinite_count = 0
-    brain.modules.train()
-    return brain
+    return brains.make_brain(rows.split("+"), **{"precision": "fp32", **overrides})
 
 
 def make_step(task, sizes=(3, 2)):
