@@ -40,15 +40,10 @@ MAXIMUM_FILES = 20
 
 @pytest.fixture(scope="module")
 def tree(root):
-    tree = SourceTree(root, ["emosphere_sb", "data_prep"])
+    tree = SourceTree(root, ["emosphere_sb", "data_prep", "recipes"])
     assert len(tree.files) > 150
     assert len(tree.imports) > 500
     return tree
-
-
-@pytest.fixture(scope="module")
-def recipes(root):
-    return SourceTree(root, ["recipes", "emosphere_sb"])
 
 
 def assert_none(violations):
@@ -77,9 +72,9 @@ def test_imports_go_to_lower_layers(tree):
     assert_none(rules.upward_imports(tree, "emosphere_sb", LAYERS))
 
 
-def test_recipes_import_only_the_entry_of_the_library(recipes):
-    uses = [use for use in recipes.imports if use.importer.startswith("recipes.")]
-    assert {recipes.path(use.importer) for use in uses} == {
+def test_recipes_import_only_the_entry_of_the_library(tree):
+    uses = [use for use in tree.imports if use.importer.startswith("recipes.")]
+    assert {tree.path(use.importer) for use in uses} == {
         f"recipes/{corpus}/train.py" for corpus in CORPORA
     }
     assert {use.imported for use in uses} == {"emosphere_sb.recipe.main"}
@@ -133,6 +128,16 @@ def test_only_commands_print(tree):
     others = ("emosphere_sb/recipe/main.py", "emosphere_sb/console.py")
     assert len(rules.prints(tree, allowed_files=())) > 20
     assert_none(rules.prints(tree, allowed_files=(*existing(tree, *COMMAND_LINE), *others)))
+
+
+def test_unit_tests_mirror_the_library(tree, root):
+    """Each folder of unit tests has its package; tests of all parsers have one for themselves."""
+    others = {"benchmarks", "data_prep/mutants"}
+    unit = root / "tests" / "unit"
+    folders = {path.parent.relative_to(unit).as_posix() for path in unit.rglob("test_*.py")}
+    packages = {folder.removeprefix("emosphere_sb/") for folder in rules.files_by_folder(tree)}
+    assert len(folders) > 20
+    assert not folders - packages - others - {"."}
 
 
 LIGHT = ["emosphere_sb", "emosphere_sb.scale", "emosphere_sb.cli", "emosphere_sb.recipe.main"]

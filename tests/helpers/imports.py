@@ -73,6 +73,11 @@ class SourceTree:
             for name, path in self.files.items()
         }
 
+    @cached_property
+    def nodes(self) -> dict[str, list[ast.AST]]:
+        """The executed nodes of every module's syntax tree."""
+        return {name: list(executed_nodes(tree)) for name, tree in self.syntax.items()}
+
     def path(self, module: str) -> str:
         """File of a module relative to the root, with forward slashes."""
         return self.files[module].relative_to(self.root).as_posix()
@@ -92,7 +97,7 @@ class SourceTree:
         return graph
 
     def _imports_of(self, module: str) -> Iterator[Import]:
-        for node in executed_nodes(self.syntax[module]):
+        for node in self.nodes[module]:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield Import(module, node.lineno, alias.name)
@@ -149,10 +154,7 @@ class SourceTree:
     @cached_property
     def _aliases(self) -> dict[str, defaultdict[str, list[tuple[str, str]]]]:
         """For every module its imported names, anywhere, with their source and name there."""
-        return {
-            module: self._imported_names(module, executed_nodes(tree))
-            for module, tree in self.syntax.items()
-        }
+        return {module: self._imported_names(module, nodes) for module, nodes in self.nodes.items()}
 
     @cached_property
     def _bindings(self) -> dict[str, defaultdict[str, list[tuple[str, str]]]]:
@@ -170,7 +172,7 @@ class SourceTree:
         return found
 
     def _imported_names(
-        self, module: str, nodes: Iterator[ast.AST] | list[ast.AST]
+        self, module: str, nodes: list[ast.AST]
     ) -> defaultdict[str, list[tuple[str, str]]]:
         found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for node in nodes:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from tests.helpers.imports import SourceTree, dotted_name, executed_nodes, find_cycles, reachable
+from tests.helpers.imports import SourceTree, dotted_name, find_cycles, reachable
 
 
 def import_cycles(tree: SourceTree) -> list[str]:
@@ -206,7 +206,7 @@ def _nodes(
         if outside or _is_among(tree.path(module), allowed_files):
             continue
         skipped = set() if into_main else _main_block(syntax)
-        yield from ((module, node) for node in executed_nodes(syntax) if node not in skipped)
+        yield from ((module, node) for node in tree.nodes[module] if node not in skipped)
 
 
 def _main_block(syntax: ast.Module) -> set[ast.AST]:
