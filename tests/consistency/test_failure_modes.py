@@ -31,7 +31,7 @@ def test_every_row_names_tests_that_exist(root):
 def test_every_whole_run_with_a_fault_stands_in_the_table(root):
     text = (root / "docs" / "faults.md").read_text(encoding="utf-8")
     integration = root / "tests" / "integration"
-    for name in ("test_faults.py", "test_kill.py"):
+    for name in ("test_failures.py", "test_kill.py"):
         tree = ast.parse((integration / name).read_text(encoding="utf-8"))
         tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         tests = [test for test in tests if test.startswith("test_")]
