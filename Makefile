@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-slow learn checks sorting preparation bench bench-cache profile backbones \
+.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache profile backbones \
 	bench-predict bench-onnx predict-example tables coverage docs lint clean
 
 demo: $(READY)
@@ -13,6 +13,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# A few minutes: everything but whole runs (tests/integration), with the examples in docstrings.
+test-unit: $(READY)
+	$(BIN)/python -m pytest tests/unit tests/consistency emosphere_sb data_prep
 
 # What takes minutes: two dozen kills in a row, whole runs under torchrun.
 test-slow: $(READY)

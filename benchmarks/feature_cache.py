@@ -56,7 +56,6 @@ class Frozen:
         hparams["task"].set_targets(self.set.targets())
         hparams["normaliser"].set_statistics(0.0, 1.0)
         self.brain.on_fit_start()
-        self.brain.nonfinite_count = 0
         self.brain.on_stage_start(_train_stage(), 1)
         sampler = PooledBatchSampler(self.set.durations, batch, seed=1)
         workers = {"num_workers": hparams["num_workers"]}

@@ -89,7 +89,6 @@ class Ours:
         for name, weights in rest.items():
             self.brain.modules[name].load_state_dict(weights)
         self.brain.on_fit_start()
-        self.brain.nonfinite_count = 0
 
     def _epochs(self) -> Iterator[list[dataset.Batch]]:
         """Steps of the loader, one epoch after the other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from emosphere_sb.commands.arguments import CommandParser
 from emosphere_sb.demo_page.address import LOOPBACK, exposure
@@ -70,7 +71,8 @@ def run(words: Sequence[str]) -> int:
 
     gradio()  # before a model is loaded, or downloaded, in vain
     model = EmoSphere.from_pretrained(options.model, device=options.device)
-    serve(model, limits, host=options.host, port=options.port)
+    announce = partial(print, flush=True)
+    serve(model, limits, host=options.host, port=options.port, announce=announce)
     return 0
 
 

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from emosphere_sb.demo_page.app import build, style
@@ -24,7 +24,12 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 
 
 def serve(
-    model: EmoSphere, limits: Limits, *, host: str = "127.0.0.1", port: int | None = None
+    model: EmoSphere,
+    limits: Limits,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    announce: Callable[[str], None] = logger.info,
 ) -> None:
     """Open the page and keep it open until Ctrl+C or SIGTERM.
 
@@ -34,6 +39,8 @@ def serve(
         See :func:`emosphere_sb.demo_page.app.build`.
     host, port
         See :func:`opened`.
+    announce : callable
+        Called with a line that names the address; logged by default.
 
     Raises
     ------
@@ -44,7 +51,7 @@ def serve(
     before = signal.signal(signal.SIGTERM, lambda *_: over.set())
     try:
         with opened(model, limits, host=host, port=port) as address:
-            print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
+            announce(f"The page is at {address} (Ctrl+C ends it).")
             over.wait()
     except KeyboardInterrupt:
         logger.info("Closed; uploads are removed.")

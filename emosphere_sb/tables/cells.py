@@ -19,7 +19,7 @@ from emosphere_sb.tables.spec import Group, Row, Table, read_options, trained_on
 
 FILE = "hparams/emosphere.yaml"
 ABOUT = "cell.json"
-"""In a run's folder: by which presets it was begun. Resumed under another name, it keeps that one."""
+"""In a run's folder: the presets it was begun with. Resumed under another name, it keeps them."""
 
 # Run options that change no result.
 INDIFFERENT = (

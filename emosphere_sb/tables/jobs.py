@@ -8,17 +8,21 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.cross_corpus import other_corpus
-from emosphere_sb.recipe.workspace import Summary, prepare_corpus
+from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.tables.cells import ABOUT, Cell, Cells
 from emosphere_sb.tables.launcher import BEGUN, SCREEN, Job, Launcher
 from emosphere_sb.tables.progress import Progress
 from emosphere_sb.tables.status import DAMAGED, FINISHED, TO_RUN, State, inspect
 from emosphere_sb.training.preemption import STOPPED
+
+if TYPE_CHECKING:  # only recipe/ reads corpora; here its summaries are passed on
+    from data_prep.summary import Summary
 
 logger = logging.getLogger(__name__)
 

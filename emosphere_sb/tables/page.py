@@ -178,7 +178,8 @@ def _notes(found: Collected) -> Iterator[str]:
         )
     yield from dict.fromkeys(e.interval["note"] for e in entries if e.interval.get("note"))
     if any(row.published for row in table.rows):
-        what = "the paper's text, single runs on its in-house test set of MSP-Podcast"
+        corpus = table.groups[0].corpus  # published figures belong to one group
+        what = f"the paper's text, single runs on its in-house test set of {corpus}"
         against = (
             "not comparable with synthetic speech, so that no difference is given"
             if found.synthetic

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.hparams import SAVED, differences
-from emosphere_sb.recipe.workspace import Summary, is_on
+from emosphere_sb.recipe.workspace import is_on
 from emosphere_sb.report.read.checks import check_predictions
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import Scale
 from emosphere_sb.tables.cells import Cell, Cells
+
+if TYPE_CHECKING:  # only recipe/ reads corpora; here its summaries are passed on
+    from data_prep.summary import Summary
 
 NOT_BEGUN, INTERRUPTED, FINISHED, DAMAGED = "not begun", "interrupted", "finished", "damaged"
 

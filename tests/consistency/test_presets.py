@@ -14,7 +14,7 @@ from emosphere_sb.recipe.hparams import build, differences, merge, read_presets
 from emosphere_sb.recipe.run import make_datasets
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
-from tests.helpers.brain import make_brain as make_test_brain
+from tests.helpers import brain as brains
 
 FILE = HPARAMS / "emosphere.yaml"
 ROWS = list(read_presets(FILE))
@@ -28,7 +28,7 @@ def merged(rows, **overrides):
 
 
 def make_brain(rows, **overrides):
-    return make_test_brain(rows.split("+"), **{"precision": "fp32", **overrides})
+    return brains.make_brain(rows.split("+"), **{"precision": "fp32", **overrides})
 
 
 def make_step(task, sizes=(3, 2)):

@@ -1,9 +1,9 @@
-"""Workplaces for pages, and what stands in for things that cannot be had in a test."""
+"""Workspaces for pages, and stand-ins for what a test cannot use."""
 
 import pytest
 
 from tests.helpers.docs_workspace import (
-    Workplace,
+    Workspace,
     free_port,
     long_recording,
     recordings,
@@ -20,7 +20,7 @@ SIZES = {  # as preset smoke's, but enough in Development for the paper's divisi
 
 @pytest.fixture(scope="session")
 def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
-    """What the names in braces of the substitutions mean."""
+    """Values of the names in braces of the substitutions."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     from data_prep.synthetic import write as synthetic
     from tests.unit.public_models.test_audeering import checkpoint
@@ -49,16 +49,16 @@ def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
 
 
 @pytest.fixture(scope="session")
-def workplace_of(root, tmp_path_factory, stand_ins):
-    """The workplace of a page, in which recordings of one's own lie."""
+def workspace_of(root, tmp_path_factory, stand_ins):
+    """The workspace of a page, with recordings in it."""
     made = {}
 
-    def workplace(page):
+    def workspace(page):
         if page not in made:
             folder = tmp_path_factory.mktemp(page.replace("/", "_").replace(".md", ""))
-            made[page] = Workplace(root, folder, stand_ins)
+            made[page] = Workspace(root, folder, stand_ins)
             long_recording(stand_ins["folder"](), folder / "long_recording.wav")
             recordings(stand_ins["folder"](), folder)
         return made[page]
 
-    return workplace
+    return workspace

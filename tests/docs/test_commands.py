@@ -12,8 +12,8 @@ FOUND = all_snippets(Path(__file__).resolve().parents[2])
 
 @pytest.mark.docs
 @pytest.mark.parametrize("snippet", FOUND, ids=lambda snippet: snippet.place)
-def test_it_runs(snippet, workplace_of):
-    workplace_of(snippet.page).run(snippet)
+def test_it_runs(snippet, workspace_of):
+    workspace_of(snippet.page).run(snippet)
 
 
 def test_there_are_as_many_as_there_should_be(root):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.helpers.docs_pages import PYTHON, SHELL, Snippet, all_snippets, snippets
 from tests.helpers.docs_substitutions import TABLE, substituted
-from tests.helpers.docs_workspace import Workplace
+from tests.helpers.docs_workspace import Workspace
 
 PAGE = """\
 # Title
@@ -89,14 +89,14 @@ def test_every_command_can_be_run_and_every_substitution_is_used(root):
 
 @pytest.fixture
 def place(root, tmp_path):
-    return Workplace(root, tmp_path, {"name": lambda: "said"})
+    return Workspace(root, tmp_path, {"name": lambda: "said"})
 
 
 def shell(text):
     return Snippet("a.md", 1, SHELL, text)
 
 
-def test_a_workplace_runs_what_stands_there(place):
+def test_a_workspace_runs_what_stands_there(place):
     block = Snippet("a.md", 1, PYTHON, 'x = {1: 2}\nprint("{name}", x)\n')
     assert place.run(block) == "said {1: 2}\n"
     assert "usage: emosphere COMMAND" in place.run(shell("emosphere --help"))

@@ -38,9 +38,9 @@ def follow(place, snippet):
 
 
 @pytest.fixture(scope="module")
-def followed(root, workplace_of):
+def followed(root, workspace_of):
     """The folder once all has been done that the page says."""
-    place = workplace_of(PAGE)
+    place = workspace_of(PAGE)
     found = snippets((root / PAGE).read_text(encoding="utf-8"), PAGE)
     left = [s for s in found if any(s.text.startswith(name) for name in ELSEWHERE)]
     assert len(left) == len(ELSEWHERE) and len(found) >= 12

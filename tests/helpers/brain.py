@@ -1,4 +1,4 @@
-"""What tests of the optimiser step share: a small Brain, random utterances, comparisons."""
+"""A small Brain, random utterances and comparisons, for tests of the optimiser step."""
 
 from functools import partial
 
@@ -12,7 +12,19 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> EmoSphereBrain:
-    """A Brain at the start of epoch 1, with the preset smoke's small random WavLM."""
+    """A Brain at the start of epoch 1, without loggers and without a check of the memory.
+
+    Arguments
+    ---------
+    rows : sequence of str
+        Names of presets.
+    options : dict, optional
+        SpeechBrain's run options.
+    opt_class : callable, optional
+        Makes the optimizer in place of the one of the presets.
+    **overrides : object
+        Further top-level keys.
+    """
     texts = {key: str(value) for key, value in overrides.items()}
     hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
     modules = {name: part for name, part in hparams["modules"].items() if part is not None}
@@ -26,13 +38,12 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
     )
     brain.init_optimizers()
     brain.on_stage_start(Stage.TRAIN, 1)
-    brain.nonfinite_count = 0
     brain.modules.train()
     return brain
 
 
 def no_dropout(brain) -> None:
-    """Nothing random in the forward pass."""
+    """Turn off dropout and SpecAugment, so that nothing in the forward pass is random."""
     for module in brain.modules.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -40,7 +51,7 @@ def no_dropout(brain) -> None:
 
 
 def utterances(lengths, seed=0) -> list[dict]:
-    """Items as a dataset gives them, with random audio, labels and classes."""
+    """Dataset items of some lengths in samples, with random audio, labels and classes."""
     chance = torch.Generator().manual_seed(seed)
     return [
         {
@@ -54,7 +65,7 @@ def utterances(lengths, seed=0) -> list[dict]:
 
 
 def gradients(brain) -> dict[str, torch.Tensor]:
-    """A copy of every gradient that there is."""
+    """Copies of all gradients, by the name of the parameter."""
     return {n: p.grad.clone() for n, p in brain.modules.named_parameters() if p.grad is not None}
 
 
@@ -67,5 +78,5 @@ def largest_error(found: dict, expected: dict) -> float:
 
 
 def assert_close(found: dict, expected: dict, tolerance: float = 1e-5) -> None:
-    """Same names, and values that differ by less than a share of the largest."""
+    """Assert the same names, and differences of at most a share of the largest value."""
     assert largest_error(found, expected) <= tolerance

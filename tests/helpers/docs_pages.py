@@ -1,4 +1,4 @@
-"""Commands and Python in the pages that users read."""
+"""Find the commands and Python blocks in README.md and the other pages for users."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGES = ("README.md", "docs/tutorial.md", "docs/distributed.md", "recipes/*/README.md")
-"""Where commands are looked for, from the root; the order in which they are run."""
+"""Pages with commands, relative to the root, in the order in which they are run."""
 
 SHELL, PYTHON = "", "python"
-"""Languages of blocks that are run: a fence without a language holds commands."""
+"""Languages of blocks that are run; a block without a language holds shell commands."""
 
 TEXT = ("text", "csv", "bibtex")
-"""Languages of blocks that hold nothing to run."""
+"""Languages of blocks that are not run."""
 
 PROGRAMS = ("emosphere", "make", "pip", "python", "torchrun")
-"""What a command begins with."""
+"""Programs that a command may start with."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Snippet:
     page : str
         The file, from the root.
     line : int
-        Where it begins, from 1.
+        First line, from 1.
     language : str
         :data:`SHELL` or :data:`PYTHON`.
     text : str
-        As it stands there; a command with its continuation lines, without a comment behind it.
+        The text; a command is joined over its continuation lines and has no comment.
     """
 
     page: str
@@ -42,7 +42,7 @@ class Snippet:
 
     @property
     def place(self) -> str:
-        """Page and line, as editors take it."""
+        """``PAGE:LINE``, as editors accept it."""
         return f"{self.page}:{self.line}"
 
     @property
@@ -52,18 +52,18 @@ class Snippet:
 
 
 def pages(root: Path) -> list[str]:
-    """The pages that there are; each pattern finds at least one."""
+    """All pages; each pattern must match at least one."""
     found = []
     for pattern in PAGES:
         there = sorted(str(path.relative_to(root)) for path in root.glob(pattern))
         if not there:
-            raise FileNotFoundError(f"{root} has no {pattern}: mend PAGES.")
+            raise FileNotFoundError(f"{root} has no {pattern}: correct PAGES.")
         found += there
     return found
 
 
 def snippets(text: str, page: str) -> list[Snippet]:
-    """Everything in a page that is run, in its order.
+    """Everything in a page that is run, in order.
 
     Raises
     ------
@@ -121,5 +121,5 @@ def _commands(lines: list[str], page: str, begun: int) -> list[Snippet]:
 
 
 def all_snippets(root: Path) -> list[Snippet]:
-    """Of all pages."""
+    """The snippets of all pages."""
     return [s for page in pages(root) for s in snippets((root / page).read_text("utf-8"), page)]

@@ -1,7 +1,7 @@
-"""What stands in a page, what is run in its place, and why.
+"""Replacements in the commands of pages, for running them in a test, each with a reason.
 
 Patterns are regular expressions on a command or a block of Python, applied from top to bottom.
-Names in braces are filled in where it is run (:class:`tests.helpers.docs_workspace.Workplace`).
+Names in braces are filled in when it is run (:class:`tests.helpers.docs_workspace.Workspace`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HPARAMS = r"(train\.py hparams/emosphere\.yaml)"
 
 @dataclass(frozen=True)
 class Substitution:
-    """One line of the table: a pattern, what comes in its place, and the reason."""
+    """A pattern, its replacement, and the reason."""
 
     pattern: str
     by: str
@@ -43,7 +43,8 @@ TABLE = [
         "the same, with the published division and protocol",
     ),
     Substitution(
-        r"(emosphere table .*)--preset=demo_small", r"\1--preset=smoke --results_folder=results/small",
+        r"(emosphere table .*)--preset=demo_small",
+        r"\1--preset=smoke --results_folder=results/small",
         "minutes become seconds; preset smoke's own folders hold runs on another corpus by now",
     ),
     Substitution(
@@ -103,7 +104,7 @@ TABLE = [
 
 
 def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
-    """What is run in place of a command or a block, before names in braces are filled in.
+    """The text to run instead of a snippet, before names in braces are filled in.
 
     Arguments
     ---------
@@ -113,12 +114,12 @@ def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
     Returns
     -------
     tuple
-        The text, and the lines of the table that were used.
+        The text, and the substitutions that were used.
 
     Raises
     ------
     ValueError
-        If something is left that can only be read by a human being.
+        If a placeholder such as … or /path/to is left.
     """
     text, used = snippet.text, []
     for line in TABLE:
@@ -130,6 +131,6 @@ def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
     if left and snippet.language == SHELL:
         raise ValueError(
             f"{snippet.place}: {left[0]!r} cannot be run: {snippet.text}. Add a line to TABLE of "
-            f"tests/helpers/docs_substitutions.py that says what is run in its place, and why."
+            f"tests/helpers/docs_substitutions.py with its replacement and the reason."
         )
     return text, used

@@ -1,4 +1,4 @@
-"""A folder in which a page is followed from its first command to its last."""
+"""A folder in which the commands of a page are run, from the first to the last."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.helpers.docs_pages import PYTHON, Snippet
 from tests.helpers.docs_substitutions import substituted
 
 LENT = ("recipes", "hparams", "docs", "benchmarks")
-"""What commands expect beside them: links to the repository's."""
+"""Folders that commands expect in the current folder: links to those of the repository."""
 
 
-class Workplace:
-    """Runs what stands in pages, with what it needs at hand.
+class Workspace:
+    """A folder with everything that the snippets of a page need.
 
     Arguments
     ---------
@@ -30,7 +30,7 @@ class Workplace:
     folder : Path
         New or empty.
     names : mapping of str to callable
-        What the names in braces of the substitutions mean: made when first asked for.
+        Values of the names in braces of the substitutions; called when a snippet has the name.
     """
 
     def __init__(self, root: Path, folder: Path, names: Mapping[str, Callable[[], object]]):
@@ -45,7 +45,7 @@ class Workplace:
         }  # fmt: skip
 
     def text(self, snippet: Snippet) -> str:
-        """What is run in place of a snippet."""
+        """The text to run instead of a snippet."""
         text, _ = substituted(snippet)
         for name in re.findall(r"\{([\w-]+)\}", text):
             if name in self.names:  # other braces are Python's own
@@ -53,17 +53,17 @@ class Workplace:
         return text
 
     def run(self, snippet: Snippet) -> str:
-        """Run a snippet and see that it leaves what it says.
+        """Run a snippet and check that it writes the files that it names.
 
         Returns
         -------
         str
-            What it wrote.
+            Its output.
 
         Raises
         ------
         AssertionError
-            If it fails, or a file that it names as its output is not there.
+            If it fails, or an output file that it names does not exist afterwards.
         """
         text = self.text(snippet)
         if snippet.language == PYTHON:
@@ -105,7 +105,7 @@ class Workplace:
         return said
 
     def _served(self, snippet: Snippet, text: str) -> str:
-        """A page: opened, asked for once, closed."""
+        """Start the server of the demo page, request the page once, and stop the server."""
         process = self._started(["bash", "-euc", f"exec {text}"])
         try:
             lines = []
@@ -126,7 +126,7 @@ class Workplace:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _target(self, snippet: Snippet) -> str:
-        """A make target is not run here: it makes environments. It must be there."""
+        """Check that a make target exists. It is not run: it makes environments."""
         makefile = (self.root / "Makefile").read_text(encoding="utf-8")
         targets = set(re.findall(r"^([\w-]+):", makefile, flags=re.M))
         named = [word for word in snippet.text.split()[1:] if "=" not in word]
@@ -134,7 +134,7 @@ class Workplace:
         return ""
 
     def _extras(self, snippet: Snippet) -> str:
-        """Nothing is installed here. The extras must be there."""
+        """Check that the extras of a ``pip install`` exist. Nothing is installed."""
         import configparser
 
         config = configparser.ConfigParser()
@@ -147,14 +147,14 @@ class Workplace:
 
 
 def free_port() -> int:
-    """A port that is free now."""
+    """A free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
 
 
 def long_recording(folder: Path, into: Path, seconds: float = 60.0) -> None:
-    """The files of a folder one behind the other, as a recording of someone's own."""
+    """Concatenate the wav files of a folder into one long recording."""
     import numpy as np
     import soundfile
 
@@ -172,7 +172,7 @@ def long_recording(folder: Path, into: Path, seconds: float = 60.0) -> None:
 
 
 def recordings(folder: Path, into: Path, count: int = 4) -> None:
-    """``speech.wav`` and a folder ``recordings``: audio of someone's own."""
+    """Copy wav files of a folder to ``speech.wav`` and to a folder ``recordings``."""
     files = sorted(folder.rglob("*.wav"))[: count + 1]
     (into / "recordings").mkdir()
     for path in files[:count]:
@@ -181,7 +181,7 @@ def recordings(folder: Path, into: Path, count: int = 4) -> None:
 
 
 def short_tables(root: Path, into: Path) -> Path:
-    """The tables with the reference and one more row each."""
+    """Write the tables of hparams/tables.yaml with two rows each, the reference and another one."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe")

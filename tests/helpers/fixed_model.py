@@ -1,4 +1,4 @@
-"""A model whose answers can be worked out by hand, and recordings for it."""
+"""A model whose output can be worked out by hand, and recordings for it."""
 
 import numpy as np
 import soundfile

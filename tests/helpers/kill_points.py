@@ -1,7 +1,9 @@
-"""Runs the MSP-Podcast recipe, but waits at a chosen moment: for tests that end it there.
+"""Run the MSP-Podcast recipe and pause it at a chosen moment, for tests that kill it there.
 
-python tests/helpers/kill_points.py MOMENT NUMBER SIGN ARGUMENTS…: the NUMBER-th time that MOMENT comes, the file
-SIGN is written, and nothing goes on until SIGN.go is there. ``begun`` does not wait.
+    python tests/helpers/kill_points.py MOMENT NUMBER SIGN ARGUMENTS…
+
+The NUMBER-th time that MOMENT comes, this writes the file SIGN and waits until SIGN.go exists.
+``begun`` does not wait.
 """
 
 import functools

@@ -23,8 +23,24 @@ ONES = {"train": 60, "valid": 40, "test1": 60, "test3": 5}
 WORDS = {"happy": [0.5, 0.25, 0.0], "sad": [-0.5, -0.5, -0.25], "angry": [-0.5, 0.75, 0.5]}
 
 
+class CustomPooling(StylePooling):
+    """A pooling that is not the package's, though it computes the same."""
+
+
+class CustomHead(VADHead):
+    """The same of a head."""
+
+
+class CustomNormaliser(WaveformNormaliser):
+    """The same of a normaliser."""
+
+
+class CustomEncoder(SSLEncoder):
+    """The same of an encoder."""
+
+
 def tiny_model(seed=0, *, head=True, **options):
-    """A model on a small WavLM, its weights drawn from a seed."""
+    """A model on a small WavLM, with random weights from a seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = SSLEncoder("hparams/backbones/wavlm_smoke.json", freeze="all", **options)
@@ -37,7 +53,7 @@ def tiny_model(seed=0, *, head=True, **options):
 
 
 def tiny_about(*, head=True, **changes):
-    """What is known of it."""
+    """Metadata of :func:`tiny_model`; ``changes`` are fields of :class:`About`."""
     names = SphericalRegions(90).names
     facts = {
         "name": "tiny", "scale": Scale(1, 7), "max_seconds": 2.0, "words": WORDS,
@@ -48,7 +64,7 @@ def tiny_about(*, head=True, **changes):
 
 
 def write_tiny(folder, seed=0, *, head=True, layers="last", **about):
-    """A released folder of it; returns the model."""
+    """Write :func:`tiny_model` as a released folder, and return it."""
     folder.mkdir(parents=True)
     model = tiny_model(seed, head=head, layers=layers)
     described = {
@@ -63,27 +79,27 @@ def write_tiny(folder, seed=0, *, head=True, layers="last", **about):
 
 
 def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=None):
-    """A finished run that was never trained.
+    """Write the folder of a finished run with random weights, without training.
 
     Arguments
     ---------
     folder : Path
-        To be made.
+        Must not exist.
     *words : str
-        Options of the recipe beyond preset smoke.
+        Presets, and options of the recipe, in addition to preset smoke.
     change : callable, optional
-        Given what the hyperparameters build and the epoch, before that epoch's checkpoint.
+        Called with the built hyperparameters and the epoch before each checkpoint is written.
     epochs : sequence of int
-        Of the checkpoints; the first one scores best.
+        Epochs of the checkpoints; the first one has the best score.
     protocol : mapping, optional
-        To change in what metrics.json says.
+        Changes of the protocol in metrics.json.
     yaml : callable, optional
         Changes the text of hyperparams.yaml.
 
     Returns
     -------
     dict
-        What the hyperparameters build, with the weights of the last epoch.
+        The built hyperparameters, with the weights of the last epoch.
     """
     rows = "+".join(["smoke", *(word for word in words if not word.startswith("--"))])
     options = [word for word in words if word.startswith("--")]
@@ -110,7 +126,7 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
 
 @torch.inference_mode()
 def reference(built, signals, lengths, *, head=True):
-    """VAD, embedding and class scores as the recipe's parts give them, one by one."""
+    """VAD, embedding and class scores, computed part by part from the built hyperparameters."""
     for part in built["modules"].values():
         if part is not None:
             part.eval()

@@ -1,4 +1,4 @@
-"""Small models of several families, released, whose graphs are quickly exported."""
+"""Small released models of several families that take little time to export."""
 
 import json
 
@@ -13,11 +13,11 @@ from tests.helpers.models import tiny_about
 # Three convolutions: each makes the number of frames a longer expression, and export slower.
 SHORT = {"conv_dim": [16] * 3, "conv_kernel": [10, 8, 4], "conv_stride": [5, 4, 4]}
 FIELD = 10 + 7 * 5 + 3 * 20
-"""Samples that the first frame of these sees."""
+"""Receptive field of their first frame, in samples."""
 
 
 def settings_of(waveform_settings, family, norm="layer", **changes):
-    """A configuration with layer norm before or group norm behind."""
+    """Configuration of a model with three convolutions, with layer norm or group norm."""
     stable = {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer"}
     return waveform_settings(family, **SHORT, **stable, **changes)
 
@@ -25,7 +25,7 @@ def settings_of(waveform_settings, family, norm="layer", **changes):
 def model_of(
     settings, path, *, pooling="StylePooling", layers="last", mode="corpus", head=True, seed=0
 ):
-    """A model with random weights, and its parts as plain data."""
+    """A model with random weights, and the description of its parts for a released folder."""
     path.write_text(json.dumps(settings))
     arguments = {"StylePooling": [32, 16]}.get(pooling, [32])
     with torch.random.fork_rng():
@@ -52,7 +52,7 @@ def model_of(
 
 
 def write_model(folder, settings, *, head=True, **options):
-    """A released folder of it; returns the model."""
+    """Write :func:`model_of` as a released folder, and return the model."""
     folder.mkdir(parents=True)
     path = folder.with_suffix(".json")
     model, described = model_of(settings, path, head=head, **options)

@@ -1,4 +1,4 @@
-"""Small processes in place of recipes, and what they leave: for tests of the launchers."""
+"""Small processes in place of recipes, and the notes that they leave, for tests of launchers."""
 
 import json
 import time
@@ -20,6 +20,8 @@ if status:
     print("ValueError: lr must be a number", file=sys.stderr)
 sys.exit(status)
 """
+"""Waits some seconds, writes down its times and environment, and ends with a status."""
+
 PATIENT = """
 import os, signal, sys, time
 def leave(*_):
@@ -29,6 +31,8 @@ signal.signal(signal.SIGTERM, leave)
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """
+"""Waits until SIGTERM, and then ends with 75."""
+
 WATCHED = """
 import os, signal, sys, time
 from emosphere_sb.tables.run import end_with_the_parent
@@ -40,25 +44,27 @@ end_with_the_parent()
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """
+"""The same, and gets SIGTERM when its parent ends."""
 
 
 def job(folder: Path, *runs: tuple[float, int]) -> Job:
-    """A job whose commands take some seconds, and end with a status."""
+    """A job with a command for each ``(seconds, status)``."""
     words = [(NOTE, str(folder), str(seconds), str(status)) for seconds, status in runs]
     return Job(folder, "MSP-Podcast", tuple(words))
 
 
 def notes(*folders: Path) -> list[dict]:
+    """What the commands of jobs in these folders wrote down."""
     return [json.loads(p.read_text()) for folder in folders for p in sorted(folder.glob("*.json"))]
 
 
 def most_at_once(spans) -> int:
-    """At how many spans' begin the most of them go on."""
+    """The largest number of spans that overlap."""
     return max(sum(o["begin"] <= s["begin"] < o["end"] for o in spans) for s in spans)
 
 
 def wait_until(holds, what: str) -> None:
-    """Generous: it ends a test that would hang, and asserts no time."""
+    """Wait until something holds. The limit only ends a test that would hang."""
     end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end, what
@@ -66,7 +72,7 @@ def wait_until(holds, what: str) -> None:
 
 
 def alive(number: int) -> bool:
-    """Whether a process runs; one that has ended and is not yet collected does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -74,5 +80,6 @@ def alive(number: int) -> bool:
 
 
 def pid_in(folder: Path) -> int:
+    """Process number of the command in a folder, once it has begun."""
     wait_until(lambda: list(folder.glob("*.pid")), f"no process in {folder}")
     return int(next(folder.glob("*.pid")).stem)

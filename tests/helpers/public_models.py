@@ -1,7 +1,7 @@
-"""Tiny public checkpoints as their authors' code saves them, and what that code computes.
+"""Tiny checkpoints in the layouts of public models, and reference computations for them.
 
-The SSL models are transformers' own, on one utterance without padding; all that follows is written
-out in float64 with numpy, independently of the package.
+The SSL models are those of transformers, on one utterance without padding. Everything after them is
+computed in float64 with numpy, independently of the package.
 """
 
 import json
@@ -52,6 +52,7 @@ def saved(folder, configuration, weights, *, name="model.safetensors", old=True)
 
 
 def prefixed(model, prefix):
+    """State dict of a model with a prefix before every name."""
     return {f"{prefix}{name}": value for name, value in model.state_dict().items()}
 
 

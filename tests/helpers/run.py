@@ -1,4 +1,4 @@
-"""What tests of whole runs share: how one is started, ended from outside, and compared."""
+"""Start whole runs, end them from outside, and compare what they leave."""
 
 import json
 import os
@@ -17,7 +17,17 @@ FILE = "hparams/emosphere.yaml"
 
 
 class Runs:
-    """Runs of the recipe for MSP-Podcast with preset smoke and the same options, in several ways."""
+    """Start runs of the MSP-Podcast recipe with preset smoke and the same options.
+
+    Arguments
+    ---------
+    corpus : Path
+        The corpus.
+    results : Path
+        Folder of the results.
+    *options : str
+        Further options of every run.
+    """
 
     def __init__(self, corpus: Path, results: Path, *options: str):
         self.results, self.number = results, 0
@@ -33,7 +43,13 @@ class Runs:
         return run([*self.words, f"--output_folder={folder}", *options], corpus="MSP-Podcast")
 
     def paused(self, folder: Path, moment: str, number: int, *options: str):
-        """Begin a run that waits at a moment, see ``tests/helpers/kill_points.py``: its process and sign."""
+        """Start a run that pauses at a moment of ``tests/helpers/kill_points.py``.
+
+        Returns
+        -------
+        tuple of subprocess.Popen and Path
+            The process, and the file that exists once it pauses.
+        """
         self.number += 1
         sign = self.results / f"sign{self.number}"
         script = [sys.executable, "tests/helpers/kill_points.py", moment, str(number), str(sign)]
@@ -47,7 +63,7 @@ class Runs:
         return process, sign
 
     def killed(self, folder: Path, moment: str, number: int, *options: str, delay: float = 0):
-        """Begin a run and kill it at a moment, or some seconds later."""
+        """Start a run and kill it at a moment, or ``delay`` seconds later."""
         process, sign = self.paused(folder, moment, number, *options)
         wait_for(process, sign)
         time.sleep(delay)
@@ -57,7 +73,7 @@ class Runs:
 
 
 def wait_for(process: subprocess.Popen, sign: Path) -> None:
-    """Wait until a process has said that it is where it should be."""
+    """Wait until a paused process has written its sign."""
     while not sign.exists():
         time.sleep(0.02)
         assert process.poll() is None, f"It ended before: {process.communicate()[0]}"
@@ -74,21 +90,21 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
-    """The newest checkpoints of two runs hold the same, bit for bit."""
+    """Assert that the newest checkpoints of two runs hold the same weights, bit for bit."""
     ours, theirs = (weights(checkpoints(folder)[-1]) for folder in (one, other))
     assert ours.keys() == theirs.keys() and len(ours) > 50
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def metrics_of(folder: Path) -> dict:
-    """``metrics.json`` without what a run cost."""
+    """Content of ``metrics.json`` without the part that differs from run to run."""
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     del metrics["run"]
     return metrics
 
 
 def assert_same_end(one: Path, other: Path) -> None:
-    """Two runs left the same behind, and nothing half: weights, log, predictions, figures."""
+    """Assert equal weights, logs, predictions and metrics of two runs, and no partial files."""
     assert_same_weights(one, other)
     assert metrics_of(one) == metrics_of(other)
     names = ["train_log.txt", *(f"predictions/{n}.csv" for n in ("valid", "test1", "test2"))]

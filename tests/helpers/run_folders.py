@@ -1,4 +1,4 @@
-"""Finished runs as they lie on a disk, made of chosen predictions, without training."""
+"""Folders of finished runs with chosen predictions, written without training."""
 
 import json
 
@@ -17,7 +17,7 @@ PROTOCOL = {
 
 
 def set_of(number=60, *, noise=0.3, seed=0, labelled=True, regions=None, head=True, scale=SEVEN):
-    """A table of predictions whose truth is the same for every noise and seed."""
+    """A table of predictions; the labels are the same for every noise and seed."""
     regions = regions or SphericalRegions(90)
     truth = np.random.default_rng(99).uniform(-0.8, 0.8, (number, 3))
     chance = np.random.default_rng(seed)
@@ -39,7 +39,7 @@ def set_of(number=60, *, noise=0.3, seed=0, labelled=True, regions=None, head=Tr
 
 
 def write_run(folder, tables=None, *, yaml="preset: demo\n", **protocol):
-    """A run's folder with predictions, metrics and hyperparameters."""
+    """Write a run's folder with predictions, metrics and hyperparameters."""
     tables = tables or {
         "valid": set_of(40), "test1": set_of(), "test3": set_of(5, labelled=False),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables, rows and cells that stand in no file: what tests of tables share."""
+"""Tables, rows, cells and their runs, built in the test instead of read from tables.yaml."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def cell(cells, line=None, block=None, **changes):
 
 
 def predictions(noise=0.5, *, seed=0, first=0, number=40):
-    """Predictions whose truth is the same for every noise and seed, from 12 speakers."""
+    """A table of predictions of 12 speakers; the labels are the same for every noise and seed."""
     ids = range(first, first + number)
     truth = np.array([np.random.default_rng(900 + i).uniform(1.5, 6.5, 3) for i in ids])
     guess = truth + np.random.default_rng(seed).normal(0, noise, truth.shape)
@@ -58,7 +58,7 @@ def predictions(noise=0.5, *, seed=0, first=0, number=40):
 
 
 def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
-    """Leave behind what a run of a cell leaves, with these predictions."""
+    """Write the folder that a run of a cell leaves, with these predictions."""
     folder, name = cell.folder, cell.set
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SAVED).write_text(dump(cells.tree(cell)), encoding="utf-8")
@@ -72,7 +72,7 @@ def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
 
 
 def about(*, synthetic=False, head=None, **run):
-    """What stands in a run's file of figures beside them: protocol and cost."""
+    """The parts ``protocol`` and ``run`` of a run's metrics.json."""
     protocol = {
         "scale": SCALE.to_dict(), "synthetic": synthetic, "auxiliary_head": head,
         "versions": {"torch": "2"},
@@ -84,7 +84,7 @@ def about(*, synthetic=False, head=None, **run):
 
 
 class NoCells:
-    """Cells that no settings stand behind: each is a run of its own."""
+    """Stand-in for :class:`Cells` without settings: each cell is a run of its own."""
 
     def of(self, table, row, group):
         """As ``Cells.of``."""
@@ -100,7 +100,7 @@ class NoCells:
 
 
 def done(table, **options) -> State:
-    """Of a finished run with these predictions."""
+    """State of a finished run with these predictions."""
     protocol, run = about(**options)
     return State(FINISHED, "", {"protocol": protocol, "run": run}, table)
 
@@ -117,7 +117,7 @@ def gathered(fill, table, marks=None, **options):
 
 
 def ccc(table, name) -> float:
-    """Lin's coefficient with population variances, written out."""
+    """Concordance correlation coefficient (Lin, 1989), with population variances."""
     x, y = table[name].to_numpy(), table[f"{name}_predicted"].to_numpy()
     covariance = ((x - x.mean()) * (y - y.mean())).mean()
     return float(2 * covariance / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))

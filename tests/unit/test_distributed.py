@@ -70,7 +70,7 @@ def fresh(rows=("smoke",), opt_class=None, still=True, **options):
     brain.modules.load_state_dict(state)
     brain.zero_grad(set_to_none=True)
     brain.init_optimizers()
-    brain.step = brain.optimizer_step = brain.nonfinite_count = 0
+    brain.step = brain.optimizer_step = 0
     brain.on_stage_start(Stage.TRAIN, 1)
     brain.modules.train()
     return brain

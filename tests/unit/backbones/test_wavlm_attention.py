@@ -173,7 +173,7 @@ def test_another_transformers_is_noticed_and_left_alone(monkeypatch, caplog):
 
 
 def test_transformers_without_the_attention_is_noticed(monkeypatch, caplog):
-    monkeypatch.delattr(backbones, "attention")
+    monkeypatch.delattr(backbones, "wavlm_attention")
     monkeypatch.setitem(sys.modules, "emosphere_sb.backbones.wavlm_attention", None)
     wavlm_is_known.cache_clear()
     try:

@@ -319,12 +319,12 @@ def test_backbone_that_is_gone(tmp_path, save_any):
 
 
 OWN = {
-    "pooling": ("!new:emosphere_sb.lobes.StylePooling", "!new:tests.helpers.modules.Pooling"),
-    "vad_head": ("!new:emosphere_sb.lobes.VADHead", "!new:tests.helpers.modules.Head"),
+    "pooling": ("!new:emosphere_sb.lobes.StylePooling", "!new:tests.helpers.models.CustomPooling"),
+    "vad_head": ("!new:emosphere_sb.lobes.VADHead", "!new:tests.helpers.models.CustomHead"),
     "normaliser": (
-        "!new:emosphere_sb.lobes.WaveformNormaliser", "!new:tests.helpers.modules.Normaliser",
+        "!new:emosphere_sb.lobes.WaveformNormaliser", "!new:tests.helpers.models.CustomNormaliser",
     ),
-    "encoder": ("!new:emosphere_sb.lobes.SSLEncoder", "!new:tests.helpers.modules.Encoder"),
+    "encoder": ("!new:emosphere_sb.lobes.SSLEncoder", "!new:tests.helpers.models.CustomEncoder"),
 }  # fmt: skip
 
 

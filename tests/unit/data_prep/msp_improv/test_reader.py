@@ -5,7 +5,7 @@ import pytest
 from data_prep.corpus import NO_RATERS
 from data_prep.manifest import prepare
 from data_prep.msp_improv import reader as msp_improv
-from data_prep.msp_improv.reader import correlation
+from data_prep.msp_improv.reader import SCALE, correlation, read_labels
 from emosphere_sb.scale import Scale
 
 # Session 1 has every irregularity; the others have two plain turns each.
@@ -349,3 +349,21 @@ def test_transcripts_that_appear_mean_a_new_preparation(tree, tmp_path):
     folder = root / "Human_transcriptions" / "All_human_transcriptions"
     (folder / "MSP-IMPROV-S03A-F02-R-FF01.txt").write_text("Why?")
     assert not prepare(msp_improv, root, tmp_path / "out").skipped
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "A:1.500000; V:2.000000; D:4.500000 ; N:3.666667;",
+        "V:2.000000; D:4.500000; A:1.500000 ; N:3.666667;",
+    ],
+)
+def test_dimensions_in_the_order_of_the_file_or_any_other(tmp_path, values):
+    (tmp_path / "Evalution.txt").write_text(f"UTD-IMPROV-S01A-F01-R-FF01.avi; A; {values}\n")
+    block = next(read_labels(tmp_path / "Evalution.txt"))
+    assert (block.valence, block.arousal, block.dominance) == (2.0, 1.5, 4.5)
+
+
+def test_activation_is_turned_round_and_nothing_else():
+    assert SCALE.normalise([1.0, 1.0, 1.0]).tolist() == [-1.0, 1.0, -1.0]
+    assert SCALE.normalise([4.0, 4.0, 4.0]).tolist() == [0.5, -0.5, 0.5]
