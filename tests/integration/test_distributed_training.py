@@ -295,9 +295,9 @@ def test_distributed_run_goes_on_with_another_number_of_processes(
     ],
 )
 def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_path):
-    plain = [word for word in options if not word.startswith(("--row", "--backbone"))]
-    row = [] if any(word.startswith("--row") for word in changes) else ["--preset=smoke"]
-    words = [*plain, *row, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
+    plain = [word for word in options if not word.startswith(("--preset", "--backbone"))]
+    preset = [] if any(word.startswith("--preset") for word in changes) else ["--preset=smoke"]
+    words = [*plain, *preset, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
     finish(launch(torchrun(3, *words)))
     for path in (folder_in(tmp_path) / "predictions").glob("*.csv"):
         table = pd.read_csv(path)
