@@ -48,8 +48,8 @@ class FreezeSchedule:
             return cls(((1, _check_mode(freeze)),))
         if not isinstance(schedule, Mapping) or not all(type(key) is int for key in schedule):
             raise ValueError(
-                f"freeze_schedule must map epochs to modes, such as {{1: all, 3: feature_encoder}}; "
-                f"found {schedule!r}."
+                f"freeze_schedule must map epochs to modes, such as "
+                f"{{1: all, 3: feature_encoder}}; found {schedule!r}."
             )
         epochs = list(schedule)
         if not epochs or epochs[0] != 1 or sorted(epochs) != epochs:

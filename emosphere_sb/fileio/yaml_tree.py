@@ -1,4 +1,4 @@
-"""YAML files as trees that keep tags and comments (HyperPyYAML's ``!new:``, ``!name:``, ``!ref``)."""
+"""YAML files as trees that keep comments and HyperPyYAML's tags (``!new:``, ``!name:``, ``!ref``)."""
 
 from __future__ import annotations
 

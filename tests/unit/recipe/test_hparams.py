@@ -1,4 +1,4 @@
-"""File + presets + command line: what merges, what is refused, and what comes back from the disk."""
+"""File + presets + command line: what merges, what is refused, and what comes back from disk."""
 
 import math
 
