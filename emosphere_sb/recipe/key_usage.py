@@ -9,6 +9,7 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap, TaggedScalar
 
 from emosphere_sb.fileio.yaml_tree import tag_of
+from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
 READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
 """Keys that the recipe itself reads, whatever the components are."""
@@ -94,7 +95,8 @@ def references_of_files(own: CommentedMap, tree: CommentedMap) -> dict[str, set[
     users, regular = references(tree), references(own)
     for key, found in users.items():
         found |= regular.get(key, set())
-        if key not in own and not found and class_of(tree[key]) is None:
+        read = key in own or key in RUN_OPTIONS  # SpeechBrain reads run options from hparams too
+        if not (read or found or class_of(tree[key])):
             found.add(key)
     return users
 
