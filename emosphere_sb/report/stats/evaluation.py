@@ -68,9 +68,9 @@ def evaluate(
     dict
         ``figures`` (see :func:`emosphere_sb.results.scores.figures`); ``intervals`` (see
         :func:`emosphere_sb.report.stats.intervals.intervals`); ``warnings``, list of str; ``runs``,
-        how many tables; ``confusion``: for ``region_point``, ``region_head``, ``emotion_head`` where
-        there are such, ``classes`` and ``counts``, rows being the truth, and ``left_out``, the
-        number of pairs of which a class is not known to the head or not known at all;
+        how many tables; ``confusion``: for ``region_point``, ``region_head``, ``emotion_head``
+        where there are such, ``classes`` and ``counts``, rows being the truth, and ``left_out``,
+        the number of pairs of which a class is not known to the head or not known at all;
         ``slices``: for gender, speaker (the largest 30), duration, emotion, region, raters a list
         of ``value``, ``utterances``, ``figures``, ``intervals`` (``None`` below 30 utterances);
         ``missing_slices``, those whose column is not there or empty; ``calibration`` (see
