@@ -24,8 +24,8 @@ from workload import SIZES, durations, save_weights, write_corpus
 
 from emosphere_sb.data import dataset
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build
-from emosphere_sb.recipe.main import read_command
 from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.results.metrics_json import machine
 from emosphere_sb.scale import Scale
@@ -46,7 +46,8 @@ class Frozen:
         words += ["--freeze=all", f"--results_folder={folder}"]
         words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
         keep = {word.partition("=")[0]: word for word in words}  # the last one of a name counts
-        tree, options = read_command(list(keep.values()), corpus="MSP-Podcast")
+        request = read_command(list(keep.values()), corpus="MSP-Podcast")
+        tree, options = request.tree, request.run_options
         self.hparams = hparams = build(tree)
         self.set = dataset.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
         output = folder / pooling

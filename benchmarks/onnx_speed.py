@@ -22,10 +22,10 @@ from runs import DIMENSIONS, ROOT, put_between
 
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.onnx_export.export import Exported, export, made_sound
-from emosphere_sb.onnx_export.labelled_check import Labelled, ccc_of
+from emosphere_sb.onnx_export.export import Exported, ccc_on_files, export, made_sound
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.release import release
 from emosphere_sb.release.write import write_released
 from emosphere_sb.results.metrics_json import versions
@@ -65,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> None:
             models["WavLM-base size, random weights"] = write_base(folder / "base")
         for label, model in models.items():
             rows += measured(label, model, repetitions)
-        figures = costs(folder / "demo", labels_of(options.run, options.corpus))
+        figures = costs(folder / "demo", *labels_of(options.run, options.corpus))
     text = "\n\n".join([speed_table(rows), ccc_table(figures), origin(options, repetitions)])
     print(text)
     if not options.quick:
@@ -93,8 +93,8 @@ def write_base(folder: Path) -> Path:
     described = {
         "normaliser": {"mode": "none"},
         "encoder": {"layers": "last"},
-        "pooling": {"class": "StylePooling", "arguments": [WIDTH]},
-        "vad_head": {"class": "VADHead", "arguments": [1024]},
+        "pooling": describe_call("StylePooling", WIDTH),
+        "vad_head": describe_call("VADHead", 1024),
         "class_head": None,
     }
     about = About("base size", Scale(1, 7), licence="None.", synthetic=True)
@@ -150,8 +150,8 @@ def difference_of(found: Exported, side: str) -> float | None:
     return None if side == SIDES[0] else found.deviations[FILES[side]]["vad"]
 
 
-def labels_of(run: Path, corpus: Path) -> list[Labelled]:
-    """The files of a run's test set with their labels."""
+def labels_of(run: Path, corpus: Path) -> tuple[list[str], np.ndarray]:
+    """The files of a run's test set, and their labels (file, 3)."""
     paths = {path.stem: path for path in corpus.rglob("*.wav")}
     with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -161,13 +161,11 @@ def labels_of(run: Path, corpus: Path) -> list[Labelled]:
             f"{corpus} must hold the speech of {run}; {len(missing)} of {len(rows)} files of "
             f"{SET} are not there. --corpus=FOLDER names another."
         )
-    return [
-        Labelled(str(paths[row["ID"]]), tuple(float(row[name]) for name in DIMENSIONS))
-        for row in rows
-    ]
+    labels = np.array([[float(row[name]) for name in DIMENSIONS] for row in rows])
+    return [str(paths[row["ID"]]) for row in rows], labels
 
 
-def costs(model: Path, labels: Sequence[Labelled]) -> dict[str, dict[str, float]]:
+def costs(model: Path, paths: Sequence[str], labels: np.ndarray) -> dict[str, dict[str, float]]:
     """CCC of each side on labelled files."""
     out = model.with_name(model.name + "-onnx")
     sides = {
@@ -175,8 +173,8 @@ def costs(model: Path, labels: Sequence[Labelled]) -> dict[str, dict[str, float]
         SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
         SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
     }
-    figures = {name: ccc_of(side, labels) for name, side in sides.items()}
-    return {name: {**row, "files": len(labels)} for name, row in figures.items()}
+    figures = {name: ccc_on_files(side, paths, labels) for name, side in sides.items()}
+    return {name: {**row, "files": len(paths)} for name, row in figures.items()}
 
 
 def speed_table(rows: Sequence[Mapping]) -> str:

@@ -18,8 +18,8 @@ from workload import Size
 from emosphere_sb.data import dataset
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.recipe.arguments import HPARAMS
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build
-from emosphere_sb.recipe.main import read_command
 from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.scale import Scale
 
@@ -43,7 +43,8 @@ class Ours:
 
     def __init__(self, size: Size, folder: Path, *, device: str, scale: Scale, batch: int = BATCH):
         words = command(size, folder, device, batch)
-        tree, self.options = read_command(words, corpus="MSP-Podcast")
+        request = read_command(words, corpus="MSP-Podcast")
+        tree, self.options = request.tree, request.run_options
         self.hparams, self.folder, self.scale = build(tree), folder, scale
         self.brain = None
 

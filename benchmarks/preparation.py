@@ -29,10 +29,10 @@ EMOTIONS = "ASHUFDCNOX"
 CHILD = """
 import json, resource, sys, time
 begin = time.perf_counter()
-from data_prep import msp_podcast
+from data_prep.msp_podcast import reader
 from data_prep.manifest import prepare
 imported = time.perf_counter()
-summary = prepare(msp_podcast, sys.argv[1], sys.argv[2])
+summary = prepare(reader, sys.argv[1], sys.argv[2])
 print(json.dumps({
     "seconds": time.perf_counter() - begin,
     "import_seconds": imported - begin,

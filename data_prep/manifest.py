@@ -24,10 +24,10 @@ from data_prep.schema import (
     manifest_row,
     read_manifest,
     read_rows,
-    replace_file,
     replacements,
     validate,
     write_csv,
+    write_text,
 )
 from data_prep.screening import Checked, screen, shared_speakers, spelt_differently
 from data_prep.summary import (
@@ -258,7 +258,7 @@ def _write(
     outputs = [*(f"{name}.csv" for name in checked), REJECTED_FILE]
     fingerprint["outputs"] = {name: file_digest(folder / name) for name in outputs}
     text = json.dumps({**facts, "fingerprint": fingerprint}, indent=2, ensure_ascii=True)
-    replace_file(folder / SUMMARY_FILE, text + "\n")
+    write_text(folder / SUMMARY_FILE, text + "\n")
     logger.info("Wrote %s with %s", folder, ", ".join(outputs))
     return Summary(folder, json.loads(text))
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.audio_check import Header
 from data_prep.corpus import Utterance
+from emosphere_sb.audio.header import Header
+from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.scale import DIMENSIONS
 
 COLUMNS = (
@@ -63,15 +64,14 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    replace_file(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Writes beside the file and then puts it in its place in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_text(path: Path, text: str) -> None:
+    """A text file, complete or not at all, even if two processes prepare the same corpus."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # Names of files that are not Unicode can only be rejected, but must still be listed.
-    temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
-    os.replace(temporary, path)
+    atomic_write(path, text, errors="backslashreplace", partial=partial)
 
 
 class _Replacements(dict):

@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from data_prep.audio_check import MISSING_FILE, AudioError, Found, Header, read_headers
+from data_prep.audio_check import Found, read_headers
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.duplicates import Files, without_doubles
 from data_prep.parsing.label_text import is_finite
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.header import MISSING_FILE, Header
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 Checked = dict[str, list[tuple[Utterance, Header]]]
@@ -70,7 +72,8 @@ def screen(
     """
     if out_of_range_labels not in OUTSIDE_SCALE:
         raise ValueError(
-            f"--out_of_range_labels must be {' or '.join(OUTSIDE_SCALE)}; found {out_of_range_labels!r}."
+            f"--out_of_range_labels must be {' or '.join(OUTSIDE_SCALE)}; found "
+            f"{out_of_range_labels!r}."
         )
     files = Files(corpus.data_root, listing)
     single, doubles, named = without_doubles(corpus, files)

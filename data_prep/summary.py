@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -11,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.audio_check import Header, list_audio, listing_digest
+from data_prep.audio_check import list_audio, listing_digest
 from data_prep.corpus import Rejection, Utterance, speaker_key
+from emosphere_sb.audio.header import Header
+from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 SUMMARY_FILE = "summary.json"
@@ -231,11 +232,7 @@ def file_digest(path: str | os.PathLike) -> str | None:
     True
     """
     try:
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
+        return digest_of(path)
     except OSError:
         return None
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
+    "train": ("emosphere_sb.commands.train", "prepare a corpus, train a model on it and test it"),
     "table": (
         "emosphere_sb.commands.table",
         "rows × seeds as a table: Markdown, LaTeX, CSV, HTML",
@@ -88,7 +89,10 @@ def _run(words: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in ("fontTools", "speechbrain.utils.quirks"):  # each table of each font; each setting
         logging.getLogger(name).setLevel(logging.WARNING)
-    return _command(words[0])(words[1:])
+    try:
+        return _command(words[0])(words[1:])
+    except SystemExit as end:  # argparse, behind --help
+        return end.code or 0
 
 
 def usage() -> str:
@@ -101,8 +105,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "emosphere COMMAND --help says more. Training is a recipe's own command:",
-            "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=…",
+            "For details: emosphere COMMAND --help",
         ]
     )
 
@@ -116,9 +119,9 @@ def _command(name: str):
         If there is no such command.
     """
     if name not in COMMANDS:
-        from emosphere_sb.recipe.hparams import unknown
+        from emosphere_sb.recipe.renamed_keys import unknown_name
 
-        raise ValueError(unknown("command", name, COMMANDS))
+        raise ValueError(unknown_name("command", name, COMMANDS))
     return importlib.import_module(COMMANDS[name][0]).run
 
 

@@ -1,4 +1,4 @@
-"""What the processes of one run say to each other, through ``torch.distributed``.
+"""Communication between the processes of one run, through ``torch.distributed``.
 
 ``torchrun`` starts the processes; with one process everything here costs nothing. Gradients are
 summed once a step, after the last backward pass, in place of ``DistributedDataParallel``: each
@@ -34,17 +34,17 @@ DISK_SECONDS = 60
 
 
 def rank() -> int:
-    """Number of this process, over all machines; 0 where there is one."""
+    """Rank of this process, over all machines; 0 without distributed training."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def processes() -> int:
-    """How many processes there are, over all machines."""
+def world_size() -> int:
+    """Number of processes, over all machines; 1 without distributed training."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def is_main() -> bool:
-    """Whether this is the process that writes files and speaks."""
+def is_main_process() -> bool:
+    """Whether this is rank 0, which writes files and logs."""
     return rank() == 0
 
 
@@ -103,29 +103,29 @@ def finish() -> None:
 
 def another_ended(error: RuntimeError) -> bool:
     """Whether an error says that another process is gone, rather than that this one failed."""
-    return processes() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
+    return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
 
-def wait() -> None:
-    """Go on once all processes are here."""
-    if processes() > 1:
+def barrier() -> None:
+    """Wait until all processes have reached this point."""
+    if world_size() > 1:
         dist.barrier()
 
 
 @contextmanager
-def one_per_node() -> Iterator[bool]:
-    """What is prepared, downloaded or kept on disk: the first process of each node, then the rest.
+def local_rank_first() -> Iterator[bool]:
+    """Run a block in the first process of each node, then in the others.
 
-    The nodes go one after the other, because they may share the disk: what the first has made the
-    next one finds. The context's value says whether this process is its node's first: the others
-    take what is there.
+    For what is downloaded or written to disk once, and read by all. The nodes take turns, because
+    they may share the disk. The value of the context is whether this process is the first of its
+    node.
     """
-    if processes() == 1:
+    if world_size() == 1:
         yield True
         return
     first = int(os.environ["LOCAL_RANK"]) == 0
     node = int(os.environ.get("GROUP_RANK", "0"))
-    nodes = max(gather(node)) + 1
+    nodes = max(all_gather_object(node)) + 1
     for _ in range(node if first else nodes):
         dist.barrier()
     yield first
@@ -146,11 +146,11 @@ def refuse_unshared(path: Path) -> None:
     ValueError
         If another process does not see it.
     """
-    wait()
+    barrier()
     end = time.monotonic() + DISK_SECONDS
     while not path.is_file() and time.monotonic() < end:
         time.sleep(1)
-    blind = [number for number, seen in enumerate(gather(path.is_file())) if not seen]
+    blind = [number for number, seen in enumerate(all_gather_object(path.is_file())) if not seen]
     if blind:
         raise ValueError(
             f"All nodes must share the disk with the output folder, where checkpoints are read: "
@@ -158,18 +158,18 @@ def refuse_unshared(path: Path) -> None:
         )
 
 
-def gather(value: object) -> list:
-    """The value of every process, in their order."""
-    if processes() == 1:
+def all_gather_object(value: object) -> list:
+    """Value of each process, ordered by rank."""
+    if world_size() == 1:
         return [value]
-    values = [None] * processes()
+    values = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
 
 
-def from_main(value: object) -> object:
-    """The main process's value."""
-    if processes() == 1:
+def broadcast_from_main(value: object) -> object:
+    """Value of the main process."""
+    if world_size() == 1:
         return value
     box = [value]
     dist.broadcast_object_list(box, src=0)
@@ -179,10 +179,10 @@ def from_main(value: object) -> object:
 def gather_numbers(numbers: list[float], device: torch.device | str) -> Tensor:
     """Shape (processes, numbers), float64: as many from each."""
     own = torch.tensor([numbers], dtype=torch.float64)
-    if processes() == 1:
+    if world_size() == 1:
         return own
     own = own.to(device)
-    rows = [torch.empty_like(own) for _ in range(processes())]
+    rows = [torch.empty_like(own) for _ in range(world_size())]
     dist.all_gather(rows, own)
     return torch.cat(rows).cpu()
 
@@ -197,7 +197,7 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
     sizes : list of int
         How many rows each process has; some may have none.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return rows.detach()
     # Each as long as the longest: not every backend takes tensors of different shapes.
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
@@ -213,7 +213,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     A parameter that has a gradient in one process has one in all of them afterwards, one that has
     none anywhere keeps none: an optimiser then leaves it alone.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return
     parameters = list(parameters)
     used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.uint8)
@@ -257,6 +257,6 @@ def _finish(work: dist.Work, flat: Tensor, bucket: list[Tensor]) -> None:
 
 def share_state(module: nn.Module) -> None:
     """Give every process the main one's parameters and buffers."""
-    if processes() > 1:
+    if world_size() > 1:
         for tensor in module.state_dict().values():
             dist.broadcast(tensor, src=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
@@ -186,13 +186,18 @@ def _scale(
     return Scale(low, high, tuple(reversed_dimensions))
 
 
-def read_labels(path: str | os.PathLike) -> Iterable[tuple[int, dict[str, str], str]]:
+def read_labels(
+    path: str | os.PathLike, *, path_columns: Sequence[str] = ("file",)
+) -> Iterable[tuple[int, dict[str, str], str]]:
     """The rows of a table.
 
     Arguments
     ---------
     path : path
         The table.
+    path_columns : sequence of str
+        Columns that may hold the path of the audio file; the first that the table has is read, and
+        is called ``file`` in what is returned.
 
     Yields
     ------
@@ -212,7 +217,11 @@ def read_labels(path: str | os.PathLike) -> Iterable[tuple[int, dict[str, str], 
     >>> list(read_labels(path))
     [(2, {'file': 'a.wav', 'valence': '1', 'arousal': '2', 'dominance': '3'}, '')]
     """
-    header, rows = read_table(Path(path), REQUIRED, multiline=True)
+    path = Path(path)
+    names, _ = read_table(path, ())
+    column = next((name for name in path_columns if name in names), " or ".join(path_columns))
+    header, rows = read_table(path, (column, *DIMENSIONS), multiline=True)
+    header[header.index(column)] = "file"
     for line, values in rows:
         row = dict(zip(header, values, strict=False))
         if len(values) != len(header):
@@ -270,7 +279,7 @@ def _utterances(
     rows = []
     for name, path, row in found:
         try:
-            vad = [_label(row[dimension], dimension) for dimension in DIMENSIONS]
+            vad = parse_labels(row)
         except ValueError as error:
             corpus.rejected.append(Rejection(path, str(error), name))
             continue
@@ -282,9 +291,23 @@ def _utterances(
     return rows
 
 
-def _label(text: str, name: str) -> float | None:
-    """A label, None where the table has none."""
-    return None if text.casefold() in MISSING else parse_value(text, name)
+def parse_labels(row: Mapping[str, str]) -> list[float | None]:
+    """Valence, arousal and dominance of a row; None where the table has no value.
+
+    Raises
+    ------
+    ValueError
+        If a label is no finite number.
+
+    Example
+    -------
+    >>> parse_labels({"valence": "2.5", "arousal": "n/a", "dominance": ""})
+    [2.5, None, None]
+    """
+    return [
+        None if row[name].casefold() in MISSING else parse_value(row[name], name)
+        for name in DIMENSIONS
+    ]
 
 
 def unique_ids(paths: Iterable[str]) -> dict[str, str]:

@@ -1,16 +1,15 @@
 """The demo corpora: SYNTHETIC SPEECH in the layouts of corpora that cannot be passed on.
 
 What is said is drawn in :mod:`data_prep.synthetic.script`, its sound made in
-:mod:`data_prep.synthetic.voice`; each file of :mod:`data_prep.synthetic.layouts` writes it to disk as one
-corpus lies on disk, so that the preparation and all that follows run as they do on the real one.
+:mod:`data_prep.synthetic.voice`; each file of :mod:`data_prep.synthetic.layouts` writes it to disk
+as one corpus lies on disk, so that the preparation and all that follows run as they do on the real
+one.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from data_prep.synthetic.layouts import iemocap, msp_improv, msp_podcast, own_da
 from data_prep.synthetic.layouts.layout import Layout, write_lines
 from data_prep.synthetic.recording import record
 from data_prep.synthetic.script import Spoken
+from emosphere_sb.fileio.atomic_folder import atomic_folder
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def write(
 ) -> dict:
     """Write the demo corpus in the layout of a corpus, unless it is there already.
 
-    It is written beside the folder and renamed when complete. A half-written folder is made
-    anew; the same corpus is found by its stamp and left as it is.
+    It is written beside the folder and renamed when complete. The same corpus is found by its stamp
+    and left as it is; an incomplete one is written again.
 
     Arguments
     ---------
@@ -80,6 +80,8 @@ def write(
     ------
     FileExistsError
         If the folder holds something that is no demo corpus.
+    TimeoutError
+        If another process is writing the same folder.
     ImportError
         If the package ``espeakng-loader`` is not installed.
     ValueError
@@ -94,15 +96,11 @@ def write(
     _refuse_foreign(folder)
     logger.info("Making %d utterances of synthetic speech", sum(counts.values()))
     spoken = layout.script(counts, seed=seed)
-    partial = folder.with_name(folder.name + ".partial")
-    _refuse_foreign(partial)
-    shutil.rmtree(partial, ignore_errors=True)
-    _write_files(partial, layout, spoken, seed=seed, workers=workers)
     speakers = len({item.voice for item in spoken})
     facts = {**settings, "speakers": speakers, "cap": cap(spoken, hidden=layout.hidden)}
-    (partial / STAMP).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    with atomic_folder(folder, overwrite=True, fsync=False) as partial:
+        _write_files(partial, layout, spoken, seed=seed, workers=workers)
+        (partial / STAMP).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return facts
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
+from emosphere_sb.audio.errors import AudioError
+
 if TYPE_CHECKING:  # models that run without torch read with this module
     from torch import Tensor
 
@@ -19,10 +21,6 @@ TOLERANCE = 0.1
 
 UNKNOWN = 2**62
 """libsndfile gives a length above this, in samples, where a header has none."""
-
-
-class AudioError(OSError, RuntimeError):
-    """A file cannot be read, or does not hold what it held."""
 
 
 class Sequential(soundfile.SoundFile):

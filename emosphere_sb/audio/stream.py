@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soundfile
 
-from emosphere_sb.audio.reading import SAMPLE_RATE, AudioError, Sequential
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.reading import SAMPLE_RATE, Sequential
 from emosphere_sb.audio.resampling import ROLLOFF, ZEROS, resample
 
 PIECE = 2**15
@@ -26,7 +27,7 @@ def mono_pieces(path: str | os.PathLike, *, piece: int = PIECE) -> Iterator[np.n
     Arguments
     ---------
     path : path
-        Anything that libsndfile reads; :func:`emosphere_sb.audio.header.header` says why
+        Anything that libsndfile reads; :func:`emosphere_sb.audio.header.read_header` says why
         not.
     piece : int
         Samples at a time.

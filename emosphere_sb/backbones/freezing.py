@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 MODES = ("none", "feature_encoder", "all_but_top_K", "all")
 _TOP = re.compile(r"all_but_top_(\d+)")
-_STEP = re.compile(r"\s*(\d+)\s*:\s*(\w+)\s*")
 
 
 @dataclass(frozen=True)
-class Freezing:
-    """What is frozen from which epoch on.
+class FreezeSchedule:
+    """The frozen part of a backbone, by epoch.
 
     Arguments
     ---------
     steps : tuple of (int, str)
-        Epochs from 1, ascending, each with a mode: ``none``; ``feature_encoder``, the convolutions;
+        First epoch (from 1, ascending) and mode: ``none``; ``feature_encoder``, the convolutions;
         ``all_but_top_K``, all but the last K layers; ``all``.
 
     Example
     -------
-    >>> plan = Freezing.parse("1:all, 3:all_but_top_4, 6:feature_encoder")
+    >>> plan = FreezeSchedule.create(schedule={1: "all", 3: "all_but_top_4", 6: "feature_encoder"})
     >>> [plan.at(epoch) for epoch in (1, 2, 3, 7)]
     ['all', 'all', 'all_but_top_4', 'feature_encoder']
     >>> plan.changes, plan.least
@@ -34,45 +34,54 @@ class Freezing:
     steps: tuple[tuple[int, str], ...]
 
     @classmethod
-    def parse(cls, text: str) -> Freezing:
-        """Read a mode, or ``epoch:mode, epoch:mode`` beginning with epoch 1.
+    def create(
+        cls, freeze: str = "feature_encoder", schedule: Mapping[int, str] | None = None
+    ) -> FreezeSchedule:
+        """Use ``freeze`` in all epochs, or ``schedule``, which replaces it, by epoch.
 
         Raises
         ------
         ValueError
-            If it is neither.
+            If a mode is unknown, or the epochs do not ascend from 1.
         """
-        if ":" not in text:
-            return cls(((1, _mode(text)),))
-        found = [_STEP.fullmatch(part) for part in text.split(",")]
-        if not all(found):
+        if schedule is None:
+            return cls(((1, _check_mode(freeze)),))
+        if not isinstance(schedule, Mapping) or not all(type(key) is int for key in schedule):
             raise ValueError(
-                f"freeze by epoch must read such as '1:all, 3:feature_encoder'; found {text!r}."
+                f"freeze_schedule must map epochs to modes, such as {{1: all, 3: feature_encoder}}; "
+                f"found {schedule!r}."
             )
-        steps = tuple((int(match.group(1)), _mode(match.group(2))) for match in found if match)
-        epochs = [epoch for epoch, _ in steps]
-        if epochs[0] != 1 or sorted(set(epochs)) != epochs:
-            raise ValueError(f"freeze by epoch must ascend from epoch 1; found {text!r}.")
-        return cls(steps)
+        epochs = list(schedule)
+        if not epochs or epochs[0] != 1 or sorted(epochs) != epochs:
+            raise ValueError(
+                f"The epochs of freeze_schedule must ascend from epoch 1; found {epochs}."
+            )
+        return cls(tuple((epoch, _check_mode(mode)) for epoch, mode in schedule.items()))
 
     @property
     def changes(self) -> bool:
-        """Whether it is not the same in all epochs."""
+        """Whether the frozen part changes between epochs."""
         return len({mode for _, mode in self.steps}) > 1
 
     @property
     def least(self) -> str:
-        """The mode that freezes least: what it leaves is what is ever trained."""
+        """The mode that freezes least: its trainable part is all that is ever trained."""
         return min((mode for _, mode in self.steps), key=_rank)
 
     def at(self, epoch: int) -> str:
-        """The mode of an epoch."""
+        """Return the mode of an epoch."""
         return [mode for start, mode in self.steps if start <= max(epoch, 1)][-1]
 
 
-def _mode(text: str) -> str:
-    if (text in MODES and text != "all_but_top_K") or _TOP.fullmatch(text):
-        return text
+def _check_mode(text: str) -> str:
+    if isinstance(text, str):
+        if (text in MODES and text != "all_but_top_K") or _TOP.fullmatch(text):
+            return text
+        if ":" in text:
+            raise ValueError(
+                f"freeze must be one of {', '.join(MODES)}; found {text!r}. To freeze by epoch, "
+                f"use --freeze_schedule='{{{text}}}'."
+            )
     raise ValueError(f"freeze must be one of {', '.join(MODES)}; found {text!r}.")
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
+
+from emosphere_sb.commands.arguments import CommandParser
+from emosphere_sb.demo_page.address import LOOPBACK, exposure
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 NO_MODEL = (
     "emosphere demo needs a model: `emosphere demo MODEL`, where MODEL is the folder that "
-    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with --preset=smoke "
-    "takes a minute and no data), or the name of a public checkpoint on the HuggingFace hub, such "
-    "as audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
+    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with "
+    "--preset=smoke takes a minute and no data), or the name of a public checkpoint on the "
+    "HuggingFace hub, such as audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
 )
 NO_SHARE = (
     "--share is not offered: a public link would send people's voices through a server of "
@@ -63,13 +65,14 @@ def run(words: Sequence[str]) -> int:
     limits = Limits(options.max_seconds, options.max_megabytes)
     if options.host not in LOOPBACK:
         logger.warning("%s", exposure(options.host))
-    from emosphere_sb.demo_page.app import gradio
+    from emosphere_sb.demo_page.gradio_import import gradio
     from emosphere_sb.demo_page.server import serve
     from emosphere_sb.inference.interface import EmoSphere
 
     gradio()  # before a model is loaded, or downloaded, in vain
     model = EmoSphere.from_pretrained(options.model, device=options.device)
-    serve(model, limits, host=options.host, port=options.port)
+    announce = partial(print, flush=True)
+    serve(model, limits, host=options.host, port=options.port, announce=announce)
     return 0
 
 
@@ -89,27 +92,9 @@ def check(options: argparse.Namespace) -> None:
         raise ValueError(f"--port must be between 1 and 65535; found {options.port}.")
 
 
-def exposure(host: str) -> str:
-    """The warning of a page that others can reach.
-
-    Example
-    -------
-    >>> exposure("0.0.0.0").startswith("WARNING: this page listens on 0.0.0.0")
-    True
-    """
-    return (
-        f"WARNING: this page listens on {host}, not on this machine alone. Whoever reaches it can "
-        f"use it, without a password and without encryption. --host=127.0.0.1 closes it; browsers "
-        f"record from a microphone only on 127.0.0.1 or over https."
-    )
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="emosphere demo", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = CommandParser("demo", DESCRIPTION)
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="a released model's folder, or a hub name")
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")

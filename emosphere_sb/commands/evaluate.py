@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emosphere_sb.commands.arguments import CommandParser
+
 DESCRIPTION = """\
 Predicts the sets of a corpus with a released or a public model, and writes predictions/<set>.csv
 and metrics.json into a folder that `emosphere report`, --compare, --average and `emosphere
@@ -71,8 +73,8 @@ def run(words: Sequence[str]) -> int:
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the preparation of a corpus asks for: those of ``emosphere.yaml``."""
+    from emosphere_sb.fileio.yaml_tree import read_tree, scalars
     from emosphere_sb.recipe.cross_corpus import FILE
-    from emosphere_sb.recipe.hparams import read_tree, scalars
 
     return {
         **scalars(read_tree(FILE)),
@@ -102,11 +104,12 @@ def folder_name(name: str) -> str:
 
 def text_of(metrics: Mapping[str, Any]) -> str:
     """What the command prints: whose figures, under which licence, what to mind, the table."""
-    from emosphere_sb.results.summary_text import APART, SYNTHETIC, screen_table
+    from emosphere_sb.console import ccc_table
+    from emosphere_sb.results.constants import NON_SET_KEYS, SYNTHETIC
 
     protocol = metrics["protocol"]
     model, sets = protocol["evaluated_model"], protocol["utterances"]
-    results = {name: row for name, row in metrics.items() if name not in APART}
+    results = {name: row for name, row in metrics.items() if name not in NON_SET_KEYS}
     corpus = " ".join(str(protocol[key]) for key in ("corpus", "release") if protocol[key])
     lines = [
         f"{model['name']} on {corpus}",
@@ -120,18 +123,15 @@ def text_of(metrics: Mapping[str, Any]) -> str:
     if unlabelled := [name for name in sets if name not in results]:
         lines.append(f"No figures for {', '.join(unlabelled)}: no labels")
     parts = [SYNTHETIC] if protocol["synthetic"] else []
-    parts += ["\n".join(lines), *([screen_table(results)] if results else [])]
+    parts += ["\n".join(lines), *([ccc_table(results)] if results else [])]
     folder = metrics["run"]["folder"]
     parts.append(f"Predictions and figures: {folder}\nA report: emosphere report '{folder}'")
     return "\n\n".join(parts)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere evaluate", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("evaluate", DESCRIPTION)
     add = made.add_argument
     add("model", metavar="MODEL", help="a folder, or a name on the hub")
     add("corpus", metavar="CORPUS", help="one that recipes know")

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from emosphere_sb.commands.arguments import CommandParser
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PATH_COLUMNS = ("file", "wav")
+"""Columns of the table of ``--labels`` that may hold the path."""
 
 DESCRIPTION = """\
 Writes a released model as ONNX: model.onnx (inputs waveform and lengths, outputs vad, embedding and
@@ -46,9 +55,7 @@ def run(words: Sequence[str]) -> int:
     require()
     labels = None
     if options.labels is not None:
-        from emosphere_sb.onnx_export.labelled_check import read_labels
-
-        labels = read_labels(options.labels)
+        labels = read_labelled_files(options.labels)
     found = export(options.model, options.out, int8=options.int8, check=heard(options))
     what = f"{len(options.check)} files" if options.check else "made sound"
     print(f"Exported to {found.path}, compared with the model on {what}, alone and in one batch:")
@@ -56,16 +63,13 @@ def run(words: Sequence[str]) -> int:
         print(f"  {name}  {found.sizes[name] / 1e6:.1f} MB  {listed(differences)}")
     print(f"A float32 graph may differ by {TOLERANCE:g} at the most.")
     if labels is not None:
-        print_ccc(options, labels)
+        print_ccc(options, *labels)
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere export", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("export", DESCRIPTION)
     made.add_argument("model", metavar="MODEL", help="the folder of a released model, or its name")
     made.add_argument("out", metavar="OUT", help="a new or empty folder")
     made.add_argument("--int8", action="store_true", help="write model_int8.onnx too")
@@ -92,10 +96,53 @@ def listed(differences: Mapping[str, float]) -> str:
     return ", ".join(f"{name} differs by {value:.1e}" for name, value in differences.items())
 
 
-def print_ccc(options: argparse.Namespace, labels: Any) -> None:
+def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]:
+    """Audio files and their labels from a table such as the corpus OwnData has.
+
+    Arguments
+    ---------
+    path : path
+        A CSV with the columns ``file`` or ``wav``, ``valence``, ``arousal``, ``dominance``. Paths
+        are taken as they are or, where there is no such file, from the CSV's folder.
+
+    Returns
+    -------
+    paths : list of str
+        Of the audio files.
+    labels : numpy.ndarray
+        Shape (file, 3), NaN where the table has no value.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a row is damaged, a label is no number, or there are fewer than two
+        rows.
+    """
+    import numpy as np
+
+    from data_prep.own_data.reader import parse_labels, read_labels
+
+    path, paths, labels = Path(path), [], []
+    for line, row, problem in read_labels(path, path_columns=PATH_COLUMNS):
+        if problem:
+            raise ValueError(f"{path}: {problem}.")
+        try:
+            labels.append(parse_labels(row))
+        except ValueError as error:
+            raise ValueError(
+                f"{path}, line {line}: labels must be numbers, or empty; {error}."
+            ) from error
+        given = Path(row["file"])
+        paths.append(os.fspath(given if given.exists() else path.parent / given))
+    if len(paths) < 2:
+        raise ValueError(f"{path} must have two labelled files at least; found {len(paths)}.")
+    return paths, np.array(labels, dtype=float)
+
+
+def print_ccc(options: argparse.Namespace, paths: Sequence[str], labels: np.ndarray) -> None:
     """CCC of the model and of each graph on labelled files, and what a graph loses."""
     from emosphere_sb.inference.interface import EmoSphere
-    from emosphere_sb.onnx_export.labelled_check import ccc_of
+    from emosphere_sb.onnx_export.export import ccc_on_files
     from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 
     models = {"torch": EmoSphere.from_pretrained(options.model, device="cpu")}
@@ -103,8 +150,8 @@ def print_ccc(options: argparse.Namespace, labels: Any) -> None:
         models["int8" if int8 else "float32"] = OnnxEmoSphere.from_pretrained(
             Path(options.out), int8=int8
         )
-    figures = {name: ccc_of(model, labels) for name, model in models.items()}
-    print(f"CCC on {len(labels)} files of {options.labels}:")
+    figures = {name: ccc_on_files(model, paths, labels) for name, model in models.items()}
+    print(f"CCC on {len(paths)} files of {options.labels}:")
     for name, row in figures.items():
         lost = "" if name == "torch" else f"  (loss {figures['torch']['mean'] - row['mean']:+.4f})"
         cells = "  ".join(f"{key} {value:.4f}" for key, value in row.items())

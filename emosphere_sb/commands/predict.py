@@ -13,6 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, check_runtime
+
 logger = logging.getLogger(__name__)
 
 FAULT = 2
@@ -89,7 +91,7 @@ def ask(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterat
 
 def write(answers: Iterable, tables: Sequence, bar: Any) -> int:
     """Write the predictions and report what could not be heard; how many those are."""
-    from emosphere_sb.audio.reading import AudioError
+    from emosphere_sb.audio.errors import AudioError
 
     failed = 0
     for answer in answers:
@@ -139,14 +141,6 @@ def refuse_senseless(options: argparse.Namespace) -> None:
     for name, least in (("batch_size", 1), ("words", 0)):
         if getattr(options, name, least) < least:
             raise ValueError(f"--{name} must be at least {least}; found {getattr(options, name)}.")
-
-
-def check_runtime(options: argparse.Namespace) -> None:
-    """Refuse options of torch with ``--onnx``, and of ONNX without it."""
-    if options.onnx and options.device:
-        raise ValueError("--onnx runs on the CPU; leave --device out.")
-    if options.int8 and not options.onnx:
-        raise ValueError("--int8 is a model in ONNX: say --onnx too (emosphere export --int8).")
 
 
 def load_model(
@@ -230,6 +224,11 @@ def _files(count: int) -> str:
 def seconds_or_word(text: str) -> float | str | None:
     """``--max_seconds``: a number, ``evaluation``, or ``none``.
 
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is anything else.
+
     Example
     -------
     >>> seconds_or_word("12"), seconds_or_word("none"), seconds_or_word("evaluation")
@@ -237,15 +236,17 @@ def seconds_or_word(text: str) -> float | str | None:
     """
     if text == "evaluation":
         return text
-    return None if text.lower() == "none" else float(text)
+    try:
+        return None if text.lower() == "none" else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of seconds, evaluation or none; found {text!r}"
+        ) from error
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere predict", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("predict", DESCRIPTION)
     add = made.add_argument
     add("model", metavar="MODEL", help="folder of a released model, or its name on the hub")
     add("inputs", nargs="+", metavar="INPUT", help="file, folder, pattern, or - for a list")
@@ -257,9 +258,6 @@ def parser() -> argparse.ArgumentParser:
         "tested")  # fmt: skip
     add("--window", type=float, metavar="S", help="hear all, as the mean over windows of S seconds")
     add("--overlap", type=float, metavar="X", help="of windows, a share (default .5)")
-    add("--batch_size", type=int, default=16, metavar="N", help="files that run together")
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
-    add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
-    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
+    add_runtime_options(made, "files")
     add("--quiet", action="store_true", help="no progress, no closing line")
     return made

@@ -71,11 +71,13 @@ def prepare(corpus: str, options: Sequence[str]) -> list[str]:
     list of str
         The summary, in lines; of every fold with ``--fold=all``.
     """
+    from emosphere_sb.fileio.yaml_tree import scalars
     from emosphere_sb.recipe.arguments import HPARAMS
-    from emosphere_sb.recipe.hparams import ALL_FOLDS, scalars
-    from emosphere_sb.recipe.main import read_command
+    from emosphere_sb.recipe.command_line import read_command
+    from emosphere_sb.recipe.hparams import ALL_FOLDS
 
-    tree, run_options = read_command([str(HPARAMS / "emosphere.yaml"), *options], corpus=corpus)
+    request = read_command([str(HPARAMS / "emosphere.yaml"), *options], corpus=corpus)
+    tree, run_options = request.tree, request.run_options
     if run_options:
         raise ValueError(
             f"--{', --'.join(run_options)} would do nothing in a preparation; leave it out."
@@ -101,9 +103,9 @@ def usage(corpus: str | None = None) -> str:
     """
     import textwrap
 
+    from emosphere_sb.fileio.yaml_tree import read_tree
     from emosphere_sb.recipe.arguments import HPARAMS
     from emosphere_sb.recipe.corpora import CORPORA, corpus_name, reader_settings
-    from emosphere_sb.recipe.hparams import read_tree
 
     names = list(CORPORA) if corpus is None else [corpus_name(corpus)]
     takes = set(COMMON).union(*(reader_settings(name) for name in names))

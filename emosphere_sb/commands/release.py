@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+
+from emosphere_sb.commands.arguments import CommandParser
 
 DESCRIPTION = """\
 Writes the released model of a finished run: weights as safetensors, plain data, a model card with
@@ -49,12 +50,9 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    found = argparse.ArgumentParser(
-        prog="emosphere release", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    found = CommandParser("release", DESCRIPTION)
     found.add_argument("run", metavar="RUN", help="a finished run's folder")
     found.add_argument("out", metavar="OUT", help="a new or empty folder")
     found.add_argument("--name", help="of the model, one line; default: the corpus and the row")

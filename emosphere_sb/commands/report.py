@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from emosphere_sb.commands.arguments import CommandParser
+
 KINDS = ("affine", "least_squares", "isotonic")
 """Of corrections; those of ``emosphere_sb.report.stats.calibration``, which this must not import."""
 
@@ -87,7 +89,7 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
     list of Path
         What was written.
     """
-    from emosphere_sb.fileio.atomic import write_whole
+    from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.html.page import run_page, write_plots
     from emosphere_sb.report.plots.registry import pictures
     from emosphere_sb.report.read.training_log import read_log
@@ -106,7 +108,7 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
         write_json(maps, written[-1])
     everything = (report.facts, report.tables)
     drawn = list(pictures(*everything, log))  # once, for the page and for the files
-    write_whole(written[1], run_page(*everything, log, drawn=drawn))
+    atomic_write(written[1], run_page(*everything, log, drawn=drawn))
     if plots:
         written += write_plots(*everything, folder / "plots", log, drawn=drawn)
     return written
@@ -188,12 +190,9 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return columns
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere report", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("report", DESCRIPTION)
     add = made.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="run, folder of runs, or CSV")
     add("--out", metavar="FOLDER", help="default: report/ in the run, FILE_report beside a CSV")

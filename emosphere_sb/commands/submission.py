@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from emosphere_sb.commands.arguments import CommandParser
+
 PROBLEMS = 1
 """Exit status where a file does not pass its check."""
 
@@ -42,12 +44,9 @@ def run(words: Sequence[str]) -> int:
     return write_file(options)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere submission", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("submission", DESCRIPTION)
     made.add_argument("run", nargs="?", metavar="RUN_FOLDER", help="a finished run, or an average")
     made.add_argument("--set", help="the set to hand in, such as test3")
     made.add_argument("--out", metavar="FILE", help="the CSV to write")
@@ -77,7 +76,7 @@ def check_file(options: argparse.Namespace) -> int:
 
 def write_file(options: argparse.Namespace) -> int:
     """Write the submission of a run's set, and check it."""
-    from emosphere_sb.fileio.atomic import write_whole
+    from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.read.file_lists import read_list, some, stem
     from emosphere_sb.report.read.runs import read_source
     from emosphere_sb.report.submission import clipped, submission_table
@@ -106,7 +105,7 @@ def write_file(options: argparse.Namespace) -> int:
     submission = submission_table(table, scale, names=names)
     out = Path(options.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, submission.to_csv(index=False, lineterminator="\n"))
+    atomic_write(out, submission.to_csv(index=False, lineterminator="\n"))
     for note in source.notes:
         print(f"Note: {note}")
     print(f"{len(submission):,} files of {options.set} written to {out}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import shlex
 import signal
@@ -9,41 +10,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from emosphere_sb.recipe.corpora import CORPORA, corpus_name
+from emosphere_sb.commands.arguments import CommandParser, nonempty, positive_int
+from emosphere_sb.recipe.corpora import CORPORA
 from emosphere_sb.tables.spec import FILE, Table, read_seeds, read_table, table_names, trained_on
 
 logger = logging.getLogger(__name__)
 
-USAGE = """\
-usage: emosphere table NAME [NAME …] [--data_folder=PATH] [--key=value …]
-
+DESCRIPTION = """\
 Runs what is missing of a table's runs, leaves what is finished, goes on with what was interrupted,
 and writes RESULTS_FOLDER/tables/NAME.md, .tex, .csv (all runs), .summary.csv, .html, .png, .pdf.
+"""
+EPILOG = """\
+Every other --key=value is a key of emosphere.yaml or a run option, for every run.
 
-  NAME                  {tables}
-  --data_folder=PATH    the corpus, of a table that reads one
-  --CORPUS=PATH         the same by name, of a table that reads several: --IEMOCAP=/path
-  --results_folder=DIR  where runs and tables lie (results)
-  --preset=NAME[+NAME] presets for every run, behind the table's own: --preset=demo_small needs no data
-  --seeds=1,2,3         in place of the table's
-  --jobs=N              runs at a time on this machine (one a GPU; without GPUs 1)
-  --launcher=slurm      runs as jobs of a Slurm cluster (needs the extra slurm), with
-  --slurm="{{timeout_min: 600, gpus_per_node: 1, slurm_partition: gpu}}"   submitit's parameters
-  --only_collect        run nothing: write the table of what is there
-  --mend                also run again what is damaged (predictions that are gone or changed)
-  --tables=FILE         another file than hparams/tables.yaml
-  --resamples=N         of the bootstrap (10000)
-  --list                how each run stands: corpora are prepared, nothing is trained
-  --key=value           a key of emosphere.yaml or a run option, for every run
+On a Slurm cluster (needs the extra slurm), with submitit's parameters:
+  --launcher=slurm --slurm="{timeout_min: 600, gpus_per_node: 1, slurm_partition: gpu}"
 
 Exit status: 0; 1 where runs failed or cells are marked; 2 where the command or the data are at
 fault; 75 where it was told to stop (the same command goes on).
 """
 
-FLAGS = ("only_collect", "mend", "list")
-OWN = ("data_folder", "results_folder", "preset", "seeds", "jobs", "launcher", "slurm", "tables",
-       "resamples")  # fmt: skip
 LAUNCHERS = ("local", "slurm")
+RENAMED = {"--mend": "--rerun-damaged"}
+"""Options of earlier versions."""
 LEVEL = 0.95
 """Of the intervals."""
 
@@ -66,14 +55,13 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the command line, a table or the data are at fault.
     """
-    if not words or {"-h", "--help"} & set(words):
-        print(USAGE.format(tables=", ".join(table_names())))
+    if not words:
+        parser().print_help()
         return 0
-    names, options, overrides = parse(words)
-    file = Path(options.get("tables", FILE))
-    tables = [read_table(name, file) for name in names]
-    if "seeds" in options:
-        seeds = read_seeds(options["seeds"].split(","), "--seeds")
+    options, overrides = parse(words)
+    tables = [read_table(name, Path(options.tables)) for name in options.names]
+    if options.seeds is not None:
+        seeds = read_seeds(options.seeds.split(","), "--seeds")
         tables = [_with_seeds(table, seeds) for table in tables]
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -87,51 +75,103 @@ def run(words: Sequence[str]) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def parse(words: Sequence[str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
-    """Names of tables, this command's options, and what goes to every run.
+def parser() -> CommandParser:
+    """The command's own options."""
+    made = CommandParser(
+        "table", DESCRIPTION, epilog=EPILOG, allow_repeated=False,
+        usage="%(prog)s NAME [NAME …] [--data_folder=PATH] [--key=value …]",
+    )  # fmt: skip
+    add = made.add_argument
+    add("names", nargs="*", metavar="NAME", help=", ".join(table_names()))
+    add(
+        "--data_folder", type=nonempty, metavar="PATH", help="the corpus, of a table that reads one"
+    )
+    add("--results_folder", type=nonempty, default="results", metavar="DIR",
+        help="where runs and tables lie (default results)")  # fmt: skip
+    add("--preset", type=nonempty, metavar="NAME[+NAME]",
+        help="presets for every run, behind the table's own; demo_small needs no data")  # fmt: skip
+    add("--seeds", type=nonempty, metavar="1,2,3", help="in place of the table's")
+    add("--jobs", type=positive_int, metavar="N",
+        help="runs at a time on this machine (default: one a GPU; without GPUs 1)")  # fmt: skip
+    add("--launcher", choices=LAUNCHERS, default="local", help="where runs start (default local)")
+    add("--slurm", type=nonempty, metavar="MAPPING", help="parameters of Slurm jobs")
+    add("--only_collect", action="store_true", help="run nothing: write the table of what is there")
+    add("--rerun-damaged", "--rerun_damaged", action="store_true",
+        help="also run again what is damaged (predictions that are gone or changed)")  # fmt: skip
+    add("--tables", type=nonempty, default=FILE, metavar="FILE",
+        help="another file than hparams/tables.yaml")  # fmt: skip
+    add("--resamples", type=positive_int, default=10_000, metavar="N",
+        help="of the bootstrap (default 10000)")  # fmt: skip
+    add("--list", action="store_true",
+        help="how each run stands: corpora are prepared, nothing is trained")  # fmt: skip
+    group = made.add_argument_group("corpora of a table that reads several")
+    for corpus in CORPORA:
+        group.add_argument(f"--{corpus}", dest=corpus, type=nonempty, metavar="PATH")
+    return made
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    """This command's options, and what goes to every run.
+
+    Returns
+    -------
+    options : argparse.Namespace
+        With ``corpus_folders``, the folders of corpora that are named by an option of their own.
+    overrides : dict of str to str
+        Every option that is not this command's own: a key of ``emosphere.yaml`` or a run option.
 
     Raises
     ------
     ValueError
-        If no table is named, an option stands twice or has no value, or a flag has one.
+        If no table is named, an option is given twice or has no value, or a flag has one.
 
     Example
     -------
-    >>> parse(["ablation", "--jobs=2", "--lr=0.1", "--mend"])
-    (['ablation'], {'jobs': '2', 'mend': 'True'}, {'lr': '0.1'})
+    >>> options, overrides = parse(["ablation", "--jobs=2", "--lr=0.1", "--list"])
+    >>> options.names, options.jobs, options.list, overrides
+    (['ablation'], 2, True, {'lr': '0.1'})
     """
-    names, options, overrides = [], {}, {}
-    rest = iter(words)
-    for word in rest:
-        if not word.startswith("--"):
-            names.append(word)
-            continue
-        name, equals, value = word[2:].partition("=")
-        corpus = _is_corpus(name)
-        target = options if corpus or name in (*FLAGS, *OWN) else overrides
-        key = corpus or name
-        if key in options or key in overrides:
-            raise ValueError(f"--{name} stands twice; say it once.")
-        if name in FLAGS:
-            if equals:
-                raise ValueError(f"--{name} takes no value; found {value!r}.")
-            value = "True"
-        elif not equals:
-            value = next(rest, "")
-        if not value or value.startswith("--"):
-            raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
-        target[key] = value
-    if not names:
+    words = [_with_corpus_name(word) for word in words]
+    made = parser()
+    given = dict.fromkeys(word.partition("=")[0] for word in words if word.startswith("--"))
+    for old, new in RENAMED.items():
+        if old in given:
+            made.error(f"{old} is called {new} now")
+    others = [name for name in given if name not in made.options and name != "--"]
+    for name in others:
+        made.add_argument(name, dest=name, type=nonempty)
+    found = vars(made.parse_intermixed_args(words))
+    overrides = {name.removeprefix("--"): found.pop(name) for name in others}
+    folders = {corpus: found.pop(corpus) for corpus in CORPORA}
+    if not found["names"]:
         raise ValueError(f"Name a table: {', '.join(table_names())}.")
-    return list(dict.fromkeys(names)), options, overrides
+    found["names"] = list(dict.fromkeys(found["names"]))
+    found["corpus_folders"] = {corpus: path for corpus, path in folders.items() if path}
+    return argparse.Namespace(**found), overrides
 
 
-def _is_corpus(name: str) -> str | None:
-    return next((c for c in CORPORA if c.casefold() == name.casefold()), None)
+def _with_corpus_name(word: str) -> str:
+    """``--iemocap=PATH`` as ``--IEMOCAP=PATH``; any other word as it is."""
+    name, equals, value = word.partition("=")
+    for corpus in CORPORA:
+        if name.casefold() == f"--{corpus}".casefold():
+            return f"--{corpus}{equals}{value}"
+    return word
 
 
-def data_folders(tables: Sequence[Table], options: Mapping[str, str]) -> dict[str, str]:
+def data_folders(
+    tables: Sequence[Table], corpus_folders: Mapping[str, str], data_folder: str | None = None
+) -> dict[str, str]:
     """Where each corpus lies that the tables read.
+
+    Arguments
+    ---------
+    tables : sequence of Table
+        What is made.
+    corpus_folders : mapping of str to str
+        By the name of the corpus, from ``--CORPUS=PATH``.
+    data_folder : str, optional
+        From ``--data_folder``.
 
     Raises
     ------
@@ -140,22 +180,21 @@ def data_folders(tables: Sequence[Table], options: Mapping[str, str]) -> dict[st
         table reads.
     """
     needed = list(dict.fromkeys(name for table in tables for name in table.corpora()))
-    found = {corpus_name(k): v for k, v in options.items() if _is_corpus(k)}
-    for name in found:
+    for name in corpus_folders:
         if name not in needed:
             raise ValueError(f"--{name}: the tables read {', '.join(needed)} alone; leave it out.")
-    if "data_folder" in options:
-        if len(needed) > 1 or found:
-            raise ValueError(
-                f"--data_folder is for a table of one corpus; these read {', '.join(needed)}: say "
-                f"{' '.join(f'--{name}=PATH' for name in needed)}."
-            )
-        found[needed[0]] = options["data_folder"]
-    return found
+    if data_folder is None:
+        return dict(corpus_folders)
+    if len(needed) > 1 or corpus_folders:
+        raise ValueError(
+            f"--data_folder is for a table of one corpus; these read {', '.join(needed)}: say "
+            f"{' '.join(f'--{name}=PATH' for name in needed)}."
+        )
+    return {needed[0]: data_folder}
 
 
 def _make(
-    tables: Sequence[Table], options: Mapping[str, str], overrides: Mapping, words: Sequence[str]
+    tables: Sequence[Table], options: argparse.Namespace, overrides: Mapping, words: Sequence[str]
 ) -> int:
     """Run, collect, write."""
     from emosphere_sb.report.stats.bootstrap import check_settings
@@ -165,12 +204,10 @@ def _make(
     from emosphere_sb.tables.status import FINISHED
     from emosphere_sb.tables.write import write_table
 
-    resamples = _whole(options, "resamples", 10_000)
-    check_settings(resamples, LEVEL)  # not after days of runs
-    results = Path(options.get("results_folder", "results"))
-    preset = options.get("preset", "")
-    folders = data_folders(tables, options)
-    collecting = "only_collect" in options
+    check_settings(options.resamples, LEVEL)  # not after days of runs
+    results, preset = Path(options.results_folder), options.preset or ""
+    folders = data_folders(tables, options.corpus_folders, options.data_folder)
+    collecting = options.only_collect
     launcher = _launcher(options, results)  # refused before anything is made
     if not collecting:
         folders = _with_demo(tables, folders, preset, results, overrides)
@@ -185,10 +222,10 @@ def _make(
     )
     preparations = None if collecting else Preparations(cells)
     states = inspect_all(wanted, cells, preparations)
-    if "list" in options:
+    if options.list:
         _list(states)
         return 0
-    jobs = [] if collecting else jobs_of(states, mend="mend" in options)
+    jobs = [] if collecting else jobs_of(states, rerun_damaged=options.rerun_damaged)
     folders_of = {cell.folder for cell in wanted}
     logger.info(
         "%d runs for %s: %d finished, %d to run", len(folders_of),
@@ -205,13 +242,13 @@ def _make(
     command, origin = shlex.join(["emosphere", "table", *words]), _origin()
     marked = 0
     for table in tables:
-        found = collect(table, cells, states, wrong, resamples=resamples)
+        found = collect(table, cells, states, wrong, resamples=options.resamples)
         paths = write_table(found, results / "tables", command=command, origin=origin)
         print(f"\n{paths[0].read_text(encoding='utf-8')}")
         print("Written: " + " ".join(map(str, paths)))
         marked += found.marked()
     if marked:
-        hint = "" if collecting else " Damaged ones are run again with --mend."
+        hint = "" if collecting else " Damaged ones are run again with --rerun-damaged."
         print(f"Marked runs: {marked}. See the notes below.{hint}", file=sys.stderr)
     return 1 if marked else 0
 
@@ -223,8 +260,8 @@ def _with_demo(tables, folders, preset, results, overrides) -> dict[str, str]:
     lacking = sorted(tested - folders.keys())
     if not lacking:
         return folders
-    from emosphere_sb.recipe.hparams import scalars
-    from emosphere_sb.recipe.main import read_command
+    from emosphere_sb.fileio.yaml_tree import scalars
+    from emosphere_sb.recipe.command_line import read_command
     from emosphere_sb.recipe.workspace import find_corpus
     from emosphere_sb.tables.cells import FILE as HPARAMS
 
@@ -232,20 +269,17 @@ def _with_demo(tables, folders, preset, results, overrides) -> dict[str, str]:
     presets = [f"--preset={'+'.join(names)}"] if names else []
     words = [HPARAMS, *presets, f"--results_folder={results}"]
     words += [f"--{key}={value}" for key, value in overrides.items()]
-    made = {c: str(find_corpus(scalars(read_command(words, corpus=c)[0]), c)) for c in lacking}
+    made = {c: str(find_corpus(scalars(read_command(words, corpus=c).tree), c)) for c in lacking}
     return {**folders, **made}
 
 
-def _launcher(options: Mapping[str, str], results: Path):
+def _launcher(options: argparse.Namespace, results: Path):
     from emosphere_sb.tables.launcher import LocalLauncher, SlurmLauncher, visible_gpus
 
-    name = options.get("launcher", "local")
-    if name not in LAUNCHERS:
-        raise ValueError(f"--launcher must be {' or '.join(LAUNCHERS)}; found {name!r}.")
-    if name == "slurm":
-        return SlurmLauncher(results / "tables" / "slurm", _parameters(options.get("slurm", "")))
+    if options.launcher == "slurm":
+        return SlurmLauncher(results / "tables" / "slurm", _parameters(options.slurm or ""))
     gpus = visible_gpus()
-    return LocalLauncher(_whole(options, "jobs", max(1, len(gpus))), gpus)
+    return LocalLauncher(options.jobs or max(1, len(gpus)), gpus)
 
 
 def _parameters(text: str) -> dict:
@@ -262,13 +296,6 @@ def _parameters(text: str) -> dict:
             f"{text!r}."
         )
     return found
-
-
-def _whole(options: Mapping[str, str], name: str, default: int) -> int:
-    text = options.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"--{name} must be a whole number from 1; found {text!r}.")
-    return int(text)
 
 
 def _with_seeds(table: Table, seeds: tuple[int, ...]) -> Table:

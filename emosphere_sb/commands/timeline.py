@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, check_runtime
 from emosphere_sb.commands.predict import (
-    check_runtime,
     load_model,
     printer,
     progress,
@@ -52,9 +52,9 @@ def run(words: Sequence[str]) -> int:
     """
     options = parser().parse_args(words)
     refuse_senseless(options)
-    from emosphere_sb.audio.header import header
+    from emosphere_sb.audio.header import read_header
 
-    header(options.file)  # before the model is loaded
+    read_header(options.file)  # before the model is loaded
     model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
     try:
         with room_for_batches():
@@ -136,6 +136,7 @@ def summary_lines(summary, scale) -> list[str]:
     scale : Scale
         Of the labels.
     """
+    from emosphere_sb.console import format_table
     from emosphere_sb.inference.output.traces import clock
     from emosphere_sb.scale import DIMENSIONS
 
@@ -146,9 +147,9 @@ def summary_lines(summary, scale) -> list[str]:
     if not summary.weight:
         return [*lines, "Nothing was predicted: all of it lies below the level of --skip_silence."]
     ends = f"{scale.low:g} to {scale.high:g}"
-    lines.append(f"{'':<10}{'mean':>7}{'deviation':>11}{ends:>10}")
     values = zip(DIMENSIONS, summary.mean, summary.deviation, summary.mean_on_scale, strict=True)
-    lines += [f"{n:<10}{mean:>+7.2f}{sd:>11.2f}{scaled:>10.2f}" for n, mean, sd, scaled in values]
+    rows = [[n, f"{mean:+.2f}", f"{sd:.2f}", f"{scaled:.2f}"] for n, mean, sd, scaled in values]
+    lines += format_table(["", "mean", "deviation", ends], rows).splitlines()
     shares = list(summary.shares().items())
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares[:4])
     lines.append(f"regions: {text}" + (f", {len(shares) - 4} more" if len(shares) > 4 else ""))
@@ -192,12 +193,9 @@ def refuse_senseless(options: argparse.Namespace) -> None:
     check_runtime(options)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="emosphere timeline", description=DESCRIPTION, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = CommandParser("timeline", DESCRIPTION)
     add = made.add_argument
     add("model", metavar="MODEL", help="folder of a released model, or its name on the hub")
     add("file", metavar="FILE", help="the recording")
@@ -208,9 +206,6 @@ def parser() -> argparse.ArgumentParser:
     add("--skip_silence", type=float, metavar="DB",
         help="do not predict windows that lie DB below the recording's speech level, such as 25; "
         "default: predict all")  # fmt: skip
-    add("--batch_size", type=int, default=16, metavar="N", help="windows that run together")
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
-    add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
-    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
+    add_runtime_options(made, "windows")
     add("--quiet", action="store_true", help="no progress bar")
     return made

@@ -14,10 +14,12 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, AudioError, read_audio
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, read_audio
+from emosphere_sb.data.batching import by_length
 from emosphere_sb.data.feature_cache import FeatureCache
-from emosphere_sb.data.sampler import PooledBatchSampler, by_length
-from emosphere_sb.distributed import processes, rank
+from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.distributed import rank, world_size
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 CROPS = ("start", "random")
@@ -206,8 +208,8 @@ class SpeechDataset(DynamicItemDataset):
         return random.Random(hashlib.sha256(key).digest()).uniform(0.0, spare)
 
 
-def outlast_warning(_worker: int) -> None:
-    """Let a loader's process go on when a cluster warns: it reaches all, and one run decides."""
+def ignore_sigterm(_worker: int) -> None:
+    """Ignore SIGTERM in a loader's worker: a cluster sends it to all, and the run decides."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
@@ -226,7 +228,7 @@ def train_loader(
         collate_fn=CollateStep(micro_batch),
         num_workers=num_workers,
         pin_memory=pin_memory,
-        worker_init_fn=outlast_warning,
+        worker_init_fn=ignore_sigterm,
     )
 
 
@@ -245,11 +247,11 @@ def eval_loader(
     batches = by_length(dataset.durations, batch_size)
     return DataLoader(
         dataset,
-        batch_sampler=batches[rank() :: processes()] if shared else batches,
+        batch_sampler=batches[rank() :: world_size()] if shared else batches,
         collate_fn=collate,
         num_workers=num_workers,
         pin_memory=pin_memory,
-        worker_init_fn=outlast_warning,
+        worker_init_fn=ignore_sigterm,
     )
 
 

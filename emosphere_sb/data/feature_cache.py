@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emosphere_sb.fileio.atomic import atomic_replace, atomic_write
+
 logger = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
@@ -194,11 +196,10 @@ class CacheWriter:
         for old in cache.folder.glob(f"{cache.name}-*"):  # of other audio, or of a killed writer
             if old.suffix != ".partial" or is_abandoned(old):
                 old.unlink(missing_ok=True)
-        os.replace(self.partial, cache.data)
+        atomic_replace(self.partial, cache.data)
         facts = {"version": VERSION, "bytes": self.written, "places": self.places}
-        partial = self.partial.with_suffix(".index.partial")
-        partial.write_text(json.dumps(facts), encoding="utf-8")
-        os.replace(partial, cache.index)
+        partial = self.partial.with_suffix(".index.partial")  # of this process
+        atomic_write(cache.index, json.dumps(facts), partial=partial)
 
 
 def is_abandoned(partial: Path) -> bool:

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-from emosphere_sb.data.batching import by_length, cut
-
-__all__ = ["PooledBatchSampler", "by_length", "cut"]
+from emosphere_sb.data.batching import cut
 
 
 class PooledBatchSampler(Sampler[list[int]]):
@@ -59,8 +57,8 @@ class PooledBatchSampler(Sampler[list[int]]):
             raise ValueError("A batch sampler needs at least one utterance; found none.")
         if batch_size < 1 or pool < 0 or not 0 <= process < processes:
             raise ValueError(
-                f"batch_size ({batch_size}) must be at least 1, bucket_batches ({pool}) at least 0, and "
-                f"process ({process}) below processes ({processes})."
+                f"batch_size ({batch_size}) must be at least 1, bucket_batches ({pool}) at least "
+                f"0, and process ({process}) below processes ({processes})."
             )
         self.durations, self.batch_size = durations, batch_size
         self.seed, self.pool, self.epoch, self.done = seed, pool, 0, 0

@@ -1,4 +1,4 @@
-"""Audio that vanishes or breaks while a run is under way: said, left out, and never too much."""
+"""Audio that vanishes or breaks during a run: logged, left out, and limited to a small share."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from emosphere_sb import distributed
 logger = logging.getLogger(__name__)
 
 LIMIT = 0.01
-"""Share of a set that may be missing; the run stops when it is more."""
+"""Largest share of a set that may be unreadable."""
 
 
-class MissingAudio:
-    """The utterances of each set whose audio could not be read.
+class UnreadableAudio:
+    """Utterances of each set whose audio could not be read.
 
     ``reasons`` says why, by set and id, over all restarts. Those that may be too many are counted
     since the process began: the files may have been mended before.
 
     Example
     -------
-    >>> missing = MissingAudio()
+    >>> missing = UnreadableAudio()
     >>> missing.note("train", {"a": "Audio file a.wav is gone"}, size=200)
     >>> missing.reasons
     {'train': {'a': 'Audio file a.wav is gone'}}
@@ -32,7 +32,7 @@ class MissingAudio:
         self._gone: dict[str, dict[str, str]] = defaultdict(dict)
 
     def note(self, name: str, reasons: dict[str, str], *, size: int) -> None:
-        """Say what is missing; every process must call this with its own.
+        """Log and count unreadable utterances; every process must call this with its own.
 
         Arguments
         ---------
@@ -46,10 +46,10 @@ class MissingAudio:
         Raises
         ------
         ValueError
-            If more than :data:`LIMIT` of the set are missing.
+            If more than :data:`LIMIT` of the set are unreadable.
         """
         gone = self._gone[name]
-        for share in distributed.gather(reasons):
+        for share in distributed.all_gather_object(reasons):
             for utterance, reason in share.items():
                 if utterance not in gone:
                     logger.warning("Utterance %s of %s is left out: %s", utterance, name, reason)
@@ -63,3 +63,28 @@ class MissingAudio:
                 f"than {LIMIT:.0%}: {listed}. Mend the files (is the disk still mounted?) and "
                 f"start the same command again: it goes on from the last checkpoint."
             )
+
+
+def check_all_readable(reasons: dict[str, str]) -> None:
+    """Reject a test set with unreadable audio: metrics over the rest are not comparable.
+
+    Every process must call this with its own.
+
+    Arguments
+    ---------
+    reasons : dict
+        Why audio could not be read, by id of the utterance.
+
+    Raises
+    ------
+    ValueError
+        If there is any, in any process.
+    """
+    shares = distributed.all_gather_object(reasons)
+    unreadable = [reason for share in shares for reason in share.values()]
+    if unreadable:
+        raise ValueError(
+            f"The audio of {len(unreadable)} utterances that are to be tested cannot be read: "
+            f"{'; '.join(unreadable[:5])}. Mend the files and start the same command again: the "
+            f"model is trained."
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emosphere_sb.audio.header import header
+from emosphere_sb.audio.header import read_header
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import timeline
@@ -82,7 +82,7 @@ def read(
 def _whole(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
     """The recording as evaluation hears it, or, where the model hears less at once, in windows."""
     words = WORDS if model.about.words else 0
-    duration, _ = header(path)
+    duration = read_header(path).duration
     if min(duration, model.about.max_seconds or duration) <= model.longest:
         return model.predict(path, words=words)
     whole = model.predict(path, words=words, window=window, overlap=0.0)

@@ -4,17 +4,18 @@
 
 import logging
 import os
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.audio.reading import AudioError
-from emosphere_sb.commands.demo import LOOPBACK, exposure
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.demo_page.address import LOOPBACK, exposure
 from emosphere_sb.demo_page.analysis import read
+from emosphere_sb.demo_page.gradio_import import gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.result_html import alert, nothing, result
 from emosphere_sb.demo_page.uploads import Uploads
+from emosphere_sb.html import render
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.release.model import About
 
@@ -25,24 +26,6 @@ WAITING = 16
 """Recordings that may wait; more are turned away with a message."""
 KEPT = (600, 3600)
 """Seconds: how often old uploads are looked for, and how old they may become."""
-
-
-def gradio() -> Any:
-    """The module Gradio, which sends nothing to its makers.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
-    try:
-        import gradio
-    except ImportError as error:
-        raise ImportError(
-            f"The page needs Gradio: pip install 'emosphere-sb[page]' ({error})."
-        ) from error
-    return gradio
 
 
 def build(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:
@@ -136,23 +119,9 @@ def reply(model: EmoSphere, limits: Limits, path: str, progress=lambda share: No
 
 def heading(about: About, limits: Limits, host: str) -> str:
     """Which model this is, its licence, the SYNTHETIC mark, and what happens to recordings."""
-    synthetic = (
-        '<p class="em-synthetic"><strong>SYNTHETIC</strong> This model was trained on synthetic '
-        "speech: it shows how the page works, and says nothing about people.</p>"
-        if about.synthetic
-        else ""
-    )
-    open_to = f'<p class="em-alert">{escape(exposure(host))}</p>' if host not in LOOPBACK else ""
-    licence = escape(about.licence or "not known")
-    return (
-        f"<header><h1>{TITLE}</h1>{synthetic}{open_to}"
-        f'<p>Model: <strong id="em-model">{escape(about.name)}</strong>. Licence of its weights: '
-        f"{licence}</p>"
-        f'<p class="em-soft">{limits.text} Formats: wav, flac, ogg, opus, mp3, aiff. Recordings go '
-        f"to the machine that runs this page and nowhere else; they are removed when the next one "
-        f"comes or the page is closed. What a model says of a voice is an estimate of how it "
-        f"sounds, not of what a person feels.</p></header>"
-    )
+    warning = "" if host in LOOPBACK else exposure(host)
+    view = {"title": TITLE, "about": about, "limits": limits, "warning": warning}
+    return str(render("demo_page/heading.html.jinja", **view))
 
 
 def script() -> str:

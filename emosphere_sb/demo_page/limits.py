@@ -6,9 +6,9 @@ import math
 import os
 from dataclasses import dataclass
 
-from emosphere_sb.audio.header import header
-from emosphere_sb.audio.reading import AudioError
-from emosphere_sb.demo_page.number_format import clock
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.header import read_header
+from emosphere_sb.results.number_format import clock_text
 
 MEGABYTE = 1024**2
 """Bytes, as Gradio counts them, whose own message on large files stands on the page too."""
@@ -54,7 +54,7 @@ class Limits:
     @property
     def text(self) -> str:
         """For the page."""
-        return f"Up to {clock(self.max_seconds)} min and {self.max_megabytes:g} MB."
+        return f"Up to {clock_text(self.max_seconds)} min and {self.max_megabytes:g} MB."
 
     def check(self, path: str | os.PathLike) -> float:
         """See that a file is within the limits.
@@ -80,11 +80,11 @@ class Limits:
                 f"{size / MEGABYTE:.1f} MB. Cut it, or start the page with a larger "
                 f"--max_megabytes."
             )
-        duration, _ = header(path)
+        duration = read_header(path).duration
         if duration > self.max_seconds:
             raise AudioError(
-                f"A recording may last {clock(self.max_seconds)} min at the most; this one lasts "
-                f"{clock(duration)} min. Cut it, start the page with a larger --max_seconds, or "
-                f"use `emosphere timeline` for long recordings."
+                f"A recording may last {clock_text(self.max_seconds)} min at the most; this one "
+                f"lasts {clock_text(duration)} min. Cut it, start the page with a larger "
+                f"--max_seconds, or use `emosphere timeline` for long recordings."
             )
         return duration

@@ -1,18 +1,20 @@
-"""The numbers of a recording as HTML: warnings, a sentence, tables. Everything is escaped."""
+"""The numbers of a recording as HTML: warnings, a sentence, tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from emosphere_sb.demo_page.analysis import Reading
 from emosphere_sb.demo_page.drawing import scene, timeline_picture
-from emosphere_sb.demo_page.number_format import clock, plain, signed
+from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model import About
+from emosphere_sb.results.number_format import MINUS, clock_text, decimal_text, signed_text
 from emosphere_sb.scale import DIMENSIONS
 
 WARNINGS = {
@@ -21,6 +23,9 @@ WARNINGS = {
     "clipped": "The recording is clipped: it was taken too loud, and its figures suffer.",
 }
 """What the audio's warnings mean; those that are not here are shown as they are."""
+
+MOST_CLASSES = 8
+"""Classes that are shown."""
 
 
 def result(reading: Reading, about: About) -> dict[str, Any]:
@@ -38,37 +43,42 @@ def result(reading: Reading, about: About) -> dict[str, Any]:
     dict
         ``html``, and ``scene`` for the drawing (see :func:`emosphere_sb.demo_page.drawing.scene`).
     """
-    several = len(reading.windows) > 1
-    parts = [
-        warnings_box(reading.whole),
-        f"<h2>{escape(reading.whole.source)} <small>{clock(reading.whole.duration, 1)} min"
-        f"</small></h2>",
-        f'<div class="em-pair"><div>{_sphere(several)}</div><div>{numbers(reading, about)}'
-        f"{_region(reading.whole)}{_scores(reading.whole)}{_words(reading.whole)}</div></div>",
-        "<h3>Over time</h3>",
-        timeline_picture(reading),
-        _slider(len(reading.windows)) if several else "",
-        _windows(reading),
-    ]
-    return {"html": "".join(parts), "scene": scene(reading, about)}
+    whole = reading.whole
+    html = render(
+        "demo_page/result.html.jinja",
+        warnings=warnings_box(whole),
+        source=whole.source,
+        duration=clock_text(whole.duration, 1),
+        low=f"{about.scale.low:g}",
+        high=f"{about.scale.high:g}",
+        dimensions=_dimensions(reading),
+        region=whole.region_description.replace("-", MINUS),
+        radius=f"{whole.radius:.2f}",
+        head=whole.head,
+        classes=_classes(whole),
+        count=len(whole.probabilities),
+        words=[(word, f"{distance:.2f}") for word, distance in whole.words],
+        timeline=timeline_picture(reading),
+        window_heads=("start", "end", *DIMENSIONS, "region", "audio"),
+        windows=[_cells(one) for one in reading.windows],
+        csv=quote(as_csv(reading)),
+    )
+    return {"html": str(html), "scene": scene(reading, about)}
 
 
 def alert(message: str) -> dict[str, Any]:
     """A message in place of a result."""
-    text = f'<div class="em-alert" role="alert"><strong>No result.</strong> {escape(message)}</div>'
-    return {"html": text, "scene": None}
+    return {"html": str(render("demo_page/alert.html.jinja", message=message)), "scene": None}
 
 
 def nothing() -> dict[str, Any]:
     """What stands there before a recording."""
-    text = '<p class="em-soft">Record speech or drop a file: the result appears here.</p>'
-    return {"html": text, "scene": None}
+    return {"html": str(render("demo_page/nothing.html.jinja")), "scene": None}
 
 
-def warnings_box(one: Prediction) -> str:
+def warnings_box(one: Prediction) -> Markup:
     """The warnings about a recording's audio; empty where there are none."""
-    items = "".join(f"<li>{escape(sentence(warning))}</li>" for warning in one.warnings)
-    return f'<div class="em-warnings" role="status"><ul>{items}</ul></div>' if items else ""
+    return render("demo_page/warnings.html.jinja", sentences=list(map(sentence, one.warnings)))
 
 
 def sentence(warning: str) -> str:
@@ -90,105 +100,37 @@ def sentence(warning: str) -> str:
     return text
 
 
-def numbers(reading: Reading, about: About) -> str:
+def _dimensions(reading: Reading) -> list[dict[str, Any]]:
     """Valence, arousal and dominance on both scales, with mean and range over the windows."""
-    scale, several = about.scale, len(reading.windows) > 1
-    rows = []
+    whole, rows = reading.whole, []
     for index, name in enumerate(DIMENSIONS):
-        value, scaled = float(reading.whole.vad[index]), float(reading.whole.on_scale[index])
-        cells = (
-            f'<th scope="row"><span class="em-key em-{name}"></span>{name}</th>'
-            f'<td data-value="{value!r}">{signed(value)}</td>'
-            f'<td data-value="{scaled!r}">{plain(scaled)}</td>'
+        value, scaled = float(whole.vad[index]), float(whole.on_scale[index])
+        over = reading.vad[:, index]
+        rows.append(
+            {
+                "name": name,
+                "figures": [(value, signed_text(value)), (scaled, decimal_text(scaled))],
+                "mean": signed_text(over.mean()),
+                "lowest": signed_text(over.min()),
+                "highest": signed_text(over.max()),
+            }
         )
-        if several:
-            over = reading.vad[:, index]
-            cells += (
-                f"<td>{signed(over.mean())} <small>({signed(over.min())} to "
-                f"{signed(over.max())})</small></td>"
-            )
-        rows.append(f'<tr id="em-{name}">{cells}</tr>')
-    last = '<th scope="col">mean of windows (range)</th>' if several else ""
-    return (
-        '<table class="em-numbers"><caption>Valence, arousal, dominance; neutral is 0</caption>'
-        '<thead><tr><td></td><th scope="col">in [−1, 1]</th>'
-        f'<th scope="col">from {scale.low:g} to {scale.high:g}</th>{last}'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+    return rows
 
 
-def _region(one: Prediction) -> str:
-    about = one.region_description.replace("-", "−")
-    return (
-        f'<p class="em-region">The point lies in region <strong>{escape(about)}</strong>, '
-        f"{one.radius:.2f} from neutral.</p>"
-    )
-
-
-def _scores(one: Prediction) -> str:
-    """Probabilities of the class head, the highest first, where the model has one."""
-    if not one.probabilities:
-        return ""
+def _classes(one: Prediction) -> list[dict[str, Any]]:
+    """Probabilities of the class head, the highest first; empty where the model has none."""
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
-    shown = ranked[:8]
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="em-bar"><span style="width:'
-        f'{share:.1%}"></span></td><td data-value="{share!r}">{share:.0%}</td></tr>'
-        for name, share in shown
-    )
-    rest = f" ({len(shown)} of {len(ranked)})" if len(shown) < len(ranked) else ""
-    return (
-        f'<table class="em-scores"><caption>The {escape(one.head)} head\'s probabilities{rest}'
-        f"</caption><tbody>{rows}</tbody></table>"
-    )
+    return [
+        {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}
+        for name, share in ranked[:MOST_CLASSES]
+    ]
 
 
-def _words(one: Prediction) -> str:
-    if not one.words:
-        return ""
-    items = ", ".join(f"{escape(word)} <small>({far:.2f})</small>" for word, far in one.words)
-    return (
-        f'<p class="em-words">Nearest emotion words: {items}. <small>Distances from each word\'s '
-        f"mean over the training set.</small></p>"
-    )
-
-
-def _sphere(several: bool) -> str:
-    trail = "; dots are windows, the ring is the one that is chosen" if several else ""
-    return (
-        '<canvas class="em-sphere" tabindex="0" role="img"></canvas>'
-        '<p class="em-soft em-hint">The diamond is the recording'
-        f"{trail}. Drag, or use the arrow keys, to turn it; Home turns it back.</p>"
-    )
-
-
-def _slider(count: int) -> str:
-    return (
-        '<div class="em-slide"><button type="button" class="em-play">Play</button>'
-        '<label>Window <input type="range" class="em-range" min="0" step="1" value="0" '
-        f'max="{count - 1}"></label></div><output class="em-now"></output>'
-    )
-
-
-def _windows(reading: Reading) -> str:
-    """The windows as a table, and as a CSV to keep."""
-    rows = "".join(
-        f"<tr><td>{clock(one.start, 1)}</td><td>{clock(one.end, 1)}</td>"
-        + "".join(f"<td>{signed(value)}</td>" for value in one.vad)
-        + f"<td>{escape(one.region)}</td><td>{escape('; '.join(one.warnings))}</td></tr>"
-        for one in reading.windows
-    )
-    heads = "".join(
-        f'<th scope="col">{name}</th>' for name in ("start", "end", *DIMENSIONS, "region", "audio")
-    )
-    link = f"data:text/csv;charset=utf-8,{quote(as_csv(reading))}"
-    return (
-        f"<details><summary>Table of the windows ({len(reading.windows)})</summary>"
-        f'<div class="em-wide" tabindex="0" role="region" aria-label="Table of the windows">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
-        f'<p><a class="em-download" href="{link}" download="windows.csv">Download the windows as '
-        f"CSV</a></p>"
-    )
+def _cells(one: Prediction) -> list[str]:
+    """A line of the table of windows."""
+    times = [clock_text(one.start, 1), clock_text(one.end, 1)]
+    return [*times, *map(signed_text, one.vad), one.region, "; ".join(one.warnings)]
 
 
 def as_csv(reading: Reading) -> str:

@@ -6,13 +6,15 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emosphere_sb.demo_page.app import build, gradio, style
+from emosphere_sb.demo_page.app import build, style
+from emosphere_sb.demo_page.gradio_import import gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
+from emosphere_sb.html import render
 from emosphere_sb.inference.interface import EmoSphere
 
 logger = logging.getLogger(__name__)
@@ -20,12 +22,14 @@ logger = logging.getLogger(__name__)
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 """Of the reader's own machine: Gradio's themes ask a server of fonts otherwise."""
 
-NARROW = "<style>@media (max-width: 48rem) { .main { padding: 0.6rem !important; } }</style>"
-"""Of the frame around the page: Gradio lets a style sheet's media queries speak of its inside."""
-
 
 def serve(
-    model: EmoSphere, limits: Limits, *, host: str = "127.0.0.1", port: int | None = None
+    model: EmoSphere,
+    limits: Limits,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    announce: Callable[[str], None] = logger.info,
 ) -> None:
     """Open the page and keep it open until Ctrl+C or SIGTERM.
 
@@ -35,6 +39,8 @@ def serve(
         See :func:`emosphere_sb.demo_page.app.build`.
     host, port
         See :func:`opened`.
+    announce : callable
+        Called with a line that names the address; logged by default.
 
     Raises
     ------
@@ -45,7 +51,7 @@ def serve(
     before = signal.signal(signal.SIGTERM, lambda *_: over.set())
     try:
         with opened(model, limits, host=host, port=port) as address:
-            print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
+            announce(f"The page is at {address} (Ctrl+C ends it).")
             over.wait()
     except KeyboardInterrupt:
         logger.info("Closed; uploads are removed.")
@@ -99,7 +105,8 @@ def _listen(page, limits: Limits, host: str, port: int | None) -> str:
             server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
             show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
             mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-            max_file_size=limits.max_bytes, css_paths=[style()], head=NARROW, theme=theme,
+            max_file_size=limits.max_bytes, css_paths=[style()], theme=theme,
+            head=str(render("demo_page/head.html.jinja")),
             app_kwargs={"middleware": [_private_headers()]},
         )  # fmt: skip
     except OSError as error:

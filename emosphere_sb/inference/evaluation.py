@@ -12,12 +12,13 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.manifest import LEARNED_FROM, Summary, read_rows
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.unreadable import LIMIT
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
-from emosphere_sb.recipe.hparams import SAVED, unknown
+from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.recipe.protocol import demo_cap
+from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import is_synthetic
 from emosphere_sb.release.model import About
 from emosphere_sb.report.read.runs import METRICS
@@ -63,7 +64,7 @@ def chosen_sets(summary: Summary, names: Sequence[str], *, said_by: str) -> dict
     rows["all"] = {key: row for part in rows.values() for key, row in part.items()}
     for name in names:
         if name not in rows:
-            raise ValueError(f"--set: {unknown('set', name, rows)}")
+            raise ValueError(f"--set: {unknown_name('set', name, rows)}")
     return {name: rows[name] for name in names}
 
 

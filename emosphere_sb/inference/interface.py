@@ -75,7 +75,7 @@ class EmoSphere(Asking, Pretrained):
             If it is no model that is known, is damaged, its files are not those of its checksums,
             or there is no such device.
         """
-        from emosphere_sb.release.load import load
+        from emosphere_sb.inference.load import load
 
         device = usable(device)  # before anything is downloaded
         model, about = load(source, revision=revision, savedir=savedir)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio.header import header
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.header import read_header
 from emosphere_sb.data.batching import by_length
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
@@ -287,7 +287,7 @@ def _name(item: Any, number: int) -> str:
 def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
     """What an utterance will take to run, to sort by."""
     if _is_path(item):
-        seconds, _ = header(item)
+        seconds = read_header(item).duration
     else:
         # What has no shape, or no sensible rate, is refused with a reason where it is heard.
         shape = getattr(item, "shape", ())

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio.header import header
+from emosphere_sb.audio.header import read_header
 from emosphere_sb.audio.speech_level import level, speech_level
 from emosphere_sb.audio.stream import mono_pieces
 from emosphere_sb.inference.prediction import Prediction
@@ -92,7 +92,7 @@ def is_silence(prediction: Prediction) -> bool:
 def _predicted(model, path, how, skip_silence, batch_size) -> Iterator[Prediction]:
     floor = None
     if skip_silence is not None:
-        _, rate = header(path)
+        rate = read_header(path).sample_rate
         floor = speech_level(mono_pieces(path), rate) - skip_silence
     waiting: list[tuple[Heard, bool]] = []
     try:

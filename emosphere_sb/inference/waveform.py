@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import RATES, read_header
 from emosphere_sb.audio.reading import (
     SAMPLE_RATE,
     TOLERANCE,
-    AudioError,
     read_audio,
     read_mono,
 )
@@ -90,7 +90,7 @@ def hear_file(
     AudioError
         If it cannot be read, or holds samples that are not finite.
     """
-    duration, _, lacking = read_header(path)
+    header = read_header(path)
     try:
         if tensors:
             signal = read_audio(path, start=start, seconds=seconds)
@@ -98,12 +98,13 @@ def hear_file(
             signal = resample(*read_mono(path, start=start, seconds=seconds), SAMPLE_RATE)
     except AudioError as error:  # its advice is for a prepared corpus
         raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
-    heard = _heard(os.fsdecode(path), signal, duration, start)
-    if lacking:
-        heard = replace(heard, warnings=(*heard.warnings, lacking))
-    expected = duration if seconds is None else min(duration, start + seconds)
+    heard = _heard(os.fsdecode(path), signal, header.duration, start)
+    if header.warning:
+        heard = replace(heard, warnings=(*heard.warnings, header.warning))
+    whole = header.duration
+    expected = whole if seconds is None else min(whole, start + seconds)
     if heard.end < expected - TOLERANCE:
-        return replace(heard, warnings=(*heard.warnings, ends_early(heard.end, duration)))
+        return replace(heard, warnings=(*heard.warnings, ends_early(heard.end, whole)))
     return heard
 
 

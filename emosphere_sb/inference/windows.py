@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio.header import header
-from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, AudioError
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.header import read_header
+from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE
 from emosphere_sb.audio.stream import mono_pieces, resampled
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
@@ -142,19 +143,19 @@ def file_windows(path: str | os.PathLike, how: Plan, *, tensors: bool = True) ->
     AudioError
         If it cannot be read; what lies before the damage has been yielded by then.
     """
-    duration, rate = header(path)
+    header = read_header(path)
     name, last = os.fsdecode(path), None
-    for start, samples in cut(resampled(mono_pieces(path), rate), how):
+    for start, samples in cut(resampled(mono_pieces(path), header.sample_rate), how):
         if last is not None:
             yield last
         heard = hear_array(samples, SAMPLE_RATE, source=name, tensors=tensors)
-        last = replace(heard, duration=duration, start=start / SAMPLE_RATE)
+        last = replace(heard, duration=header.duration, start=start / SAMPLE_RATE)
     if last is None:
         raise AudioError(f"{name} holds no samples.")
     # With a hop above the window the last one may end before the recording does
     reached = last.end + max(0, how.hop - how.window) / SAMPLE_RATE
-    if reached < duration - TOLERANCE:
-        last = replace(last, warnings=(*last.warnings, ends_early(last.end, duration)))
+    if reached < header.duration - TOLERANCE:
+        last = replace(last, warnings=(*last.warnings, ends_early(last.end, header.duration)))
     yield last
 
 

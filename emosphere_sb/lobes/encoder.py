@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from emosphere_sb.backbones import load_backbone
-from emosphere_sb.backbones.freezing import Freezing, freeze, set_training
+from emosphere_sb.backbones.freezing import FreezeSchedule, freeze, set_training
 from emosphere_sb.backbones.layer_mix import HiddenStates
 from emosphere_sb.backbones.lora import add_lora
 from emosphere_sb.backbones.masking import frame_mask
@@ -30,9 +30,8 @@ class SSLEncoder(nn.Module):
         A name on the HuggingFace hub, a folder that ``save_pretrained`` wrote, or a ``.json`` file
         with a bare configuration, which gives random weights.
     freeze : str
-        ``feature_encoder`` (the paper's: the convolutions stay as they are), ``none``, ``all``,
-        ``all_but_top_K`` (the last K layers are trained), or by epoch, as
-        ``1:all, 3:all_but_top_4``. What is frozen stays in evaluation mode.
+        The frozen part: ``feature_encoder`` (the convolutions, as published), ``none``, ``all``, or
+        ``all_but_top_K`` (the last K layers are trained). Frozen parts stay in evaluation mode.
     spec_augment : bool
         Whether SpecAugment is applied in training as the checkpoint's configuration says.
     layerdrop : float, optional
@@ -53,6 +52,8 @@ class SSLEncoder(nn.Module):
         The linear layers that get adapters.
     trust_remote_code : bool
         Whether Python code that comes with the backbone's weights may run.
+    freeze_schedule : mapping of int to str, optional
+        Freeze by epoch instead: first epoch to mode, such as ``{1: "all", 3: "all_but_top_4"}``.
 
     Raises
     ------
@@ -81,9 +82,10 @@ class SSLEncoder(nn.Module):
         lora_dropout: float = 0.0,
         lora_targets: Sequence[str] = ("q_proj", "v_proj"),
         trust_remote_code: bool = False,
+        freeze_schedule: Mapping[int, str] | None = None,
     ):
         super().__init__()
-        self.freezing = Freezing.parse(freeze)
+        self.freezing = FreezeSchedule.create(freeze, freeze_schedule)
         self.epoch = 1
         self.backbone = load_backbone(backbone, spec_augment, trust_remote_code=trust_remote_code)
         if layerdrop is not None:

@@ -62,7 +62,9 @@ class VADHead(EmotionHead):
     """
 
     def __init__(self, input_size: int, hidden_size: int = 1024, dropout: float = 0.5):
-        super().__init__(input_size, 3, hidden_size, dropout)
+        super().__init__(
+            input_size=input_size, output_size=3, hidden_size=hidden_size, dropout=dropout
+        )
 
     def forward(self, utterance: Tensor) -> Tensor:
         """Shape (batch, ``input_size``) to (batch, 3), in the order valence, arousal, dominance."""

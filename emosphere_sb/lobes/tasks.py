@@ -85,8 +85,8 @@ class RegionTask(AuxiliaryTask):
 
     Arguments
     ---------
-    step : int
-        Angle of a region in degrees: 90 gives the octants.
+    angle : int
+        Angle of a region in degrees: 30, 45, 60, 90 (octants) or 180.
     class_weights : str
         See ``AuxiliaryTask``.
     concentration : float, optional
@@ -110,12 +110,12 @@ class RegionTask(AuxiliaryTask):
 
     def __init__(
         self,
-        step: int = 90,
+        angle: int = 90,
         class_weights: str = "inverse_frequency",
         concentration: float | None = None,
         centre_radius: float = 0.0,
     ):
-        regions = SphericalRegions(step, centre_radius)
+        regions = SphericalRegions(angle, centre_radius)
         if concentration is not None:
             regions.soft_targets([0.0, 0.0, 0.0], concentration)  # refuses what the loss would
         super().__init__(regions.names, class_weights)

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-AFTERWARDS = ("leave_out", "keep_floor")
+AFTERWARDS = ("drop", "keep")
 """What :class:`LinearDecay` can do once its epochs are over."""
 
 
@@ -114,7 +114,7 @@ class LinearDecay(AuxiliaryWeighting):
     epochs : int
         How many epochs the line lasts.
     afterwards : str
-        ``leave_out`` for no auxiliary task after these epochs, as published, or ``keep_floor`` for
+        ``drop`` for no auxiliary task after these epochs, as published, or ``keep`` for
         a constant weight of ``floor``.
 
     Raises
@@ -139,7 +139,7 @@ class LinearDecay(AuxiliaryWeighting):
         start: float = 1.0,
         floor: float = 0.01,
         epochs: int = 5,
-        afterwards: str = "leave_out",
+        afterwards: str = "drop",
     ) -> None:
         super().__init__()
         if not 0 <= floor <= start:
@@ -159,7 +159,7 @@ class LinearDecay(AuxiliaryWeighting):
     def weight(self) -> float:
         """The weight of this epoch."""
         if self._epoch > self.epochs:
-            return self.floor if self.afterwards == "keep_floor" else 0.0
+            return self.floor if self.afterwards == "keep" else 0.0
         return self.start - (self.start - self.floor) / self.epochs * (self._epoch - 1)
 
 

@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from emosphere_sb.fileio.atomic_folder import refuse_occupied, whole_folder
+from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
+from emosphere_sb.inference.load import find, load
+from emosphere_sb.metrics import ccc
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
 from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, Session
 from emosphere_sb.release import checksums
-from emosphere_sb.release.load import find, load
+from emosphere_sb.release.formats import format_header
 from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.scale import DIMENSIONS
 
 OPSET = 20
 TOLERANCE = 1e-4
@@ -99,7 +102,7 @@ def export(
     exported = ExportedModel(model)
     signals = made_sound(SECONDS) if check is None else list(check)
     refuse_unheard(signals, model.shortest)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         write_graph(exported, folder / FLOAT32)
         deviations = {FLOAT32: deviation(model, Session(folder / FLOAT32), signals)}
         refuse_deviation(deviations[FLOAT32])
@@ -256,12 +259,40 @@ def made_sound(seconds: Sequence[float], *, seed: int = 0) -> list[np.ndarray]:
     return sounds
 
 
+def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[str, float]:
+    """CCC of a model's predictions by dimension, and their mean.
+
+    Arguments
+    ---------
+    model : EmoSphere or OnnxEmoSphere
+        Which predicts.
+    paths : sequence of str
+        Audio files.
+    labels : numpy.ndarray
+        Shape (file, 3): valence, arousal, dominance on the scale of the model's training labels;
+        NaN where unknown.
+
+    Returns
+    -------
+    dict
+        ``valence``, ``arousal``, ``dominance``, ``mean``.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be decoded.
+    """
+    predicted = np.stack([prediction.on_scale for prediction in model.predict(paths)])
+    figures = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
+    return {**figures, "mean": float(np.mean(list(figures.values())))}
+
+
 def _configuration(folder: Path, about: About) -> dict[str, Any]:
     """The model's own description; a public checkpoint has none, and gets one."""
     path = folder / checksums.CONFIGURATION
     if path.is_file():
         return checksums.read_json(path)
-    return {"format": checksums.FORMAT, "about": about.to_dict()}
+    return {**format_header(), "about": about.to_dict()}
 
 
 def _size(folder: Path, name: str) -> int:

@@ -12,10 +12,12 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from emosphere_sb.backbones.layer_mix import HiddenStates
 from emosphere_sb.backbones.masking import frame_mask
 from emosphere_sb.backbones.waveform_models import MASKED_FAMILIES, WaveformBackbone
+from emosphere_sb.backbones.wavlm_attention import GatedAttention
 from emosphere_sb.lobes.pooling import GatedConvolution
 from emosphere_sb.release.model import ReleasedModel
 
@@ -88,8 +90,6 @@ class ExportedBackbone(WaveformBackbone):
             if parametrize.is_parametrized(module, "weight"):  # weight norm becomes the weight
                 parametrize.remove_parametrizations(module, "weight")
         if model.config.model_type == "wavlm":
-            from emosphere_sb.onnx_export.onnx_attention import ExportedAttention
-
             for layer in model.encoder.layers:
                 layer.attention.__class__ = ExportedAttention
         # transformers' own works on the data in place
@@ -142,6 +142,36 @@ class ExportedConvolution(GatedConvolution):
 
     def _convolve(self, hidden: Tensor) -> Tensor:
         return self.convolution(hidden.transpose(1, 2)).transpose(1, 2)
+
+
+class ExportedAttention(GatedAttention):
+    """WavLM's attention as products that ONNX has; the class of a module is set to it."""
+
+    # By an index for each pair of frames: views that overlap have no counterpart in ONNX.
+    compute_bias = WavLMAttention.compute_bias
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        position_bias: Tensor | None = None,
+        **unused,
+    ) -> tuple[Tensor, None, Tensor]:
+        """As :class:`emosphere_sb.backbones.wavlm_attention.GatedAttention`, in plain products."""
+        frames = hidden_states.shape[1]
+        if position_bias is None:
+            position_bias = self.compute_bias(frames, frames)
+        heads = hidden_states.unflatten(-1, (self.num_heads, self.head_dim))
+        gate = self._gate(heads)
+        query, key, value = (
+            projection(hidden_states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )  # (batch, head, frame, feature)
+        scores = query @ key.transpose(2, 3) * self.head_dim**-0.5
+        scores = scores + gate.unsqueeze(-1) * position_bias
+        scores = scores.masked_fill(~attention_mask.bool()[:, None, None, :], -torch.inf)
+        output = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+        return self.out_proj(output), None, position_bias
 
 
 def refuse_unknown(model: nn.Module) -> None:

@@ -20,6 +20,7 @@ from emosphere_sb.inference.predictor import Answers, Asking
 from emosphere_sb.inference.waveform import LONGEST
 from emosphere_sb.onnx_export.session import FLOAT32, INT8, Session
 from emosphere_sb.release import checksums
+from emosphere_sb.release.formats import check_format
 from emosphere_sb.release.model_info import About
 
 
@@ -104,15 +105,11 @@ def read_description(folder: Path) -> tuple[About, int]:
     Raises
     ------
     ValueError
-        If the description is of another version, or does not fit.
+        If this version does not read its format, or the description does not fit.
     """
     path = folder / checksums.CONFIGURATION
     facts = checksums.read_json(path)
-    if facts.get("format") != checksums.FORMAT:
-        raise ValueError(
-            f"{path} has format {facts.get('format')}; this version reads format {checksums.FORMAT}. "
-            f"Update emosphere-sb."
-        )
+    check_format(facts, path)
     shortest = facts.get("onnx", {}).get("shortest")
     if not isinstance(shortest, int) or "about" not in facts:
         raise ValueError(

@@ -23,6 +23,7 @@ from emosphere_sb.public_models.files import (
 )
 from emosphere_sb.public_models.modules import CORPUS, UNIT
 from emosphere_sb.release.model import About, evaluation_mode
+from emosphere_sb.release.weights import unfilled
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,6 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Abou
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}; found {layout!r}.")
-    # `loading` imports this module.
-    from emosphere_sb.release.load import unfilled
-
     module, configuration = LAYOUTS[layout], configuration_of(folder)
     path = weights_file(folder)
     state = read_state(path)

@@ -1,14 +1,18 @@
-"""The command line of a recipe: what was said, as values, without importing torch."""
+"""The command line of a recipe as plain values, parsed without importing torch."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emosphere_sb.recipe.renamed_keys import check_not_renamed
+
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
 
-# SpeechBrain's run options and what they take; a test holds this against SpeechBrain's own list.
-# Those that emosphere.yaml sets as well (precision, max_grad_norm) are read as its keys.
+# SpeechBrain's run options by type; a test compares them with SpeechBrain's own list. Options that
+# are keys of emosphere.yaml too (precision, max_grad_norm) are parsed as keys.
 FLAGS = (
     "test_only", "debug", "debug_persistently", "data_parallel_backend", "find_unused_parameters",
     "jit", "compile", "compile_using_fullgraph", "compile_using_dynamic_shape_tracing",
@@ -26,26 +30,22 @@ NUMBERS = ("max_grad_norm",)
 PRECISION = ("precision",)
 RUN_OPTIONS = FLAGS + INTEGERS + STRINGS + LISTS + NUMBERS + PRECISION
 
-USAGE = """\
-usage: python {program} HPARAMS.yaml [--preset=NAME[+NAME]] [--key=value ...]
-
-Prepares the corpus, trains, tests on every test set, and writes everything under results/.
-
-  HPARAMS.yaml      hparams/emosphere.yaml: the paper's model
-  --preset=NAME        what hparams/presets.yaml changes in it; a+b applies a, then b
-  --key=value       any top-level key of the YAML file, written out in full
-
-Presets: {presets}
-
-Keys: {keys}
-
-SpeechBrain's run options: {options}
-"""
-
 
 @dataclass
 class Arguments:
-    """A parsed command line."""
+    """A parsed command line.
+
+    Arguments
+    ---------
+    file : Path
+        The hyperparameter file.
+    presets : list of str
+        Presets to apply, in this order.
+    overrides : dict
+        Key of the hyperparameter file to value, as text.
+    run_options : dict
+        SpeechBrain's run options to values.
+    """
 
     file: Path
     presets: list[str] = field(default_factory=list)
@@ -54,66 +54,152 @@ class Arguments:
 
     @property
     def preset(self) -> str:
-        """The presets as one name, which is also the name of the output folder."""
+        """The presets as one name, which is also part of the output folder."""
         return "+".join(self.presets) or self.file.stem
 
 
-def parse_arguments(arguments: list[str], known: set[str]) -> Arguments:
-    """Read ``HPARAMS.yaml --preset=NAME --key=value``; names are never abbreviated.
+class ArgumentParser(argparse.ArgumentParser):
+    """An ``argparse`` parser that raises ``ValueError`` and never abbreviates options."""
 
-    ``--key=value`` and ``--key value`` are the same. A value is everything behind the first ``=``,
-    so that paths with blanks, colons and further ``=`` arrive as they are.
+    def __init__(self):
+        super().__init__(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+
+    def error(self, message: str) -> None:
+        """Raise the message; the caller reports it and exits."""
+        option, _, reason = message.removeprefix("argument ").partition(": ")
+        if reason == "expected one argument":
+            raise ValueError(f"{option} needs a value: {option}=VALUE.")
+        raise ValueError(reason or message)
+
+
+def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
+    """Parse ``HPARAMS.yaml --preset=NAME --key=value``; options are never abbreviated.
+
+    Keys in ``known`` may be written ``--key=value`` or ``--key value``; all others, which only the
+    user's own file may have, ``--key=value``. A value is everything after the first ``=``, so paths
+    may contain blanks, colons and further ``=``.
 
     Arguments
     ---------
-    arguments : list of str
+    words : list of str
         As in ``sys.argv[1:]``.
-    known : set of str
-        Top-level keys of the YAML file: these win over run options of the same name.
+    known : iterable of str
+        Top-level keys of ``emosphere.yaml``; they take precedence over run options of the same
+        name.
 
     Raises
     ------
     ValueError
-        If there is no file or more than one, ``--preset`` twice, or an option without a value.
+        If there is not exactly one file, ``--preset`` is given twice, an option has no value or one
+        of the wrong type, or an option was renamed.
     """
-    files, presets, overrides, options = [], [], {}, {}
-    words = iter(arguments)
+    known = set(known)
     for word in words:
-        if not word.startswith("--"):
-            files.append(word)
-            continue
+        if word.startswith("--"):
+            check_not_renamed(word[2:].partition("=")[0], word.partition("=")[2], known)
+    words, off = _split_flags(words, known)
+    found, rest = _parser(known).parse_known_args(words)
+    values = vars(found)
+    presets = values.pop("preset", [])
+    if len(presets) > 1:
+        raise ValueError("--preset was given more than once. Combine presets as --preset=A+B.")
+    options = off | {name: values.pop(name) for name in list(values) if name not in known}
+    files = [word for word in rest if not word.startswith("--")]
+    for word in (word for word in rest if word.startswith("--")):
         name, equals, value = word[2:].partition("=")
-        if name in FLAGS and name not in known:
-            options[name] = _flag(name, value) if equals else True
-            continue
         if not equals:
-            value = next(words, None)
-            if value is None or value.startswith("--"):
-                raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
-        if not value:  # such as --data_folder=$UNSET: an empty path would mean this folder
-            raise ValueError(f"--{name} has an empty value; nothing is written --{name}=null.")
-        if name == "preset":
-            if presets:
-                raise ValueError("--preset was given twice. Combine presets as --preset=NAME+NAME.")
-            presets = value.split("+")
-        elif name in RUN_OPTIONS and name not in known:
-            options[name] = _option(name, value)
+            raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
+        values[name] = _nonempty(name)(value)
+    return Arguments(_only_file(files), presets[0].split("+") if presets else [], values, options)
+
+
+def _parser(known: set[str]) -> ArgumentParser:
+    """A parser with every key and every run option."""
+    parser = ArgumentParser()
+    parser.add_argument("--preset", action="append", type=_nonempty("preset"))
+    for name in sorted(known - {"preset"}):
+        parser.add_argument(f"--{name}", type=_nonempty(name))
+    for name in (name for name in RUN_OPTIONS if name not in known):
+        if name in FLAGS:
+            parser.add_argument(f"--{name}", action="store_const", const=True)
         else:
-            overrides[name] = value
-    return Arguments(_one_file(files), presets, overrides, options)
+            parser.add_argument(f"--{name}", type=_type_of(name))
+    return parser
 
 
-def _one_file(files: list[str]) -> Path:
+def _split_flags(words: list[str], known: set[str]) -> tuple[list[str], dict[str, bool]]:
+    """Write ``--flag=True`` as ``--flag``, and take ``--flag=False`` out of the words.
+
+    SpeechBrain's flags have no value in argparse.
+    """
+    kept, off = [], {}
+    for word in words:
+        name, equals, value = word[2:].partition("=")
+        if not (word.startswith("--") and equals and name in FLAGS and name not in known):
+            kept.append(word)
+        elif value.lower() not in ("true", "false"):
+            raise ValueError(f"--{name} must be True or False; found {value!r}.")
+        elif value.lower() == "true":
+            kept.append(f"--{name}")
+        else:
+            off[name] = False
+    return kept, off
+
+
+def _nonempty(name: str):
+    def check(value: str) -> str:
+        if not value:  # such as --data_folder=$UNSET: an empty path would mean this folder
+            raise ValueError(f"--{name} is empty. Use --{name}=null for no value.")
+        return value
+
+    return _raising(check)
+
+
+def _type_of(name: str):
+    def convert(value: str) -> object:
+        value = _nonempty(name)(value)
+        if name in LISTS:
+            return value.split(",")
+        if name in STRINGS + PRECISION:
+            return value
+        try:
+            return int(value) if name in INTEGERS else float(value)
+        except ValueError as error:
+            kind = "an integer" if name in INTEGERS else "a number"
+            raise ValueError(f"--{name} must be {kind}; found {value!r}.") from error
+
+    return _raising(convert)
+
+
+def _raising(function):
+    """Keep the text of a ``ValueError``, which argparse would replace."""
+
+    def call(value: str) -> object:
+        try:
+            return function(value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return call
+
+
+def _only_file(files: list[str]) -> Path:
     if len(files) != 1:
         raise ValueError(
-            f"One hyperparameter file must be named, such as hparams/emosphere.yaml; found "
-            f"{', '.join(files) or 'none'}. Options are written --key=value."
+            f"Exactly one hyperparameter file is required, such as hparams/emosphere.yaml; found "
+            f"{', '.join(files) or 'none'}. Write options as --key=value."
         )
     return find_file(files[0])
 
 
 def find_file(name: str) -> Path:
-    """A YAML file as given; ``hparams/NAME.yaml`` and ``NAME.yaml`` also mean the package's own."""
+    """Path of a YAML file; ``hparams/NAME.yaml`` and ``NAME.yaml`` also find the package's own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file.
+    """
     path = Path(name)
     if path.is_file():
         return path
@@ -121,20 +207,3 @@ def find_file(name: str) -> Path:
     if path.parent in (Path(), Path("hparams")) and (HPARAMS / path.name).is_file():
         return HPARAMS / path.name
     raise ValueError(f"Hyperparameter file {name} does not exist; the package's are in {HPARAMS}.")
-
-
-def _flag(name: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise ValueError(f"--{name} must be True or False; found {value!r}.")
-    return value.lower() == "true"
-
-
-def _option(name: str, value: str) -> object:
-    try:
-        if name in INTEGERS:
-            return int(value)
-        if name in NUMBERS:
-            return float(value)
-    except ValueError as error:
-        raise ValueError(f"--{name} must be a number; found {value!r}.") from error
-    return value.split(",") if name in LISTS else value

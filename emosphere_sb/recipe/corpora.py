@@ -51,13 +51,13 @@ def corpus_name(text: str) -> str:
     raise ValueError(f"Unknown corpus {text!r}. Allowed: {', '.join(CORPORA)}.")
 
 
-def refuse_foreign(keys: Iterable[str], corpus: str) -> None:
-    """Refuse settings that only other corpora have: nobody shall think that they did something.
+def check_corpus_keys(keys: Iterable[str], corpus: str) -> None:
+    """Raise ``ValueError`` for keys that only other corpora use.
 
     Arguments
     ---------
     keys : iterable of str
-        As written on the command line. What a row sets is not asked: rows serve all corpora.
+        Keys on the command line. Those of presets are not checked: presets serve all corpora.
     corpus : str
         The one that is trained on.
 
@@ -68,8 +68,8 @@ def refuse_foreign(keys: Iterable[str], corpus: str) -> None:
 
     Example
     -------
-    >>> refuse_foreign(["seed", "fold"], "IEMOCAP")
-    >>> refuse_foreign(["four_classes"], "MSP-IMPROV")
+    >>> check_corpus_keys(["seed", "fold"], "IEMOCAP")
+    >>> check_corpus_keys(["four_classes"], "MSP-IMPROV")
     Traceback (most recent call last):
     ValueError: --four_classes belongs to IEMOCAP and does nothing for MSP-IMPROV; leave it out \
 (settings of a --test_corpus go into --test_options).

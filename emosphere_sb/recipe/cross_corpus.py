@@ -13,9 +13,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from data_prep.manifest import LEARNED_FROM, Summary, read_rows
+from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
-from emosphere_sb.recipe.hparams import merge, read_tree, scalars, unknown
+from emosphere_sb.recipe.hparams import merge
+from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import data_digests, prepare_corpus
 
 FILE = HPARAMS / "emosphere.yaml"
@@ -168,7 +170,7 @@ def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
     allowed = reader_settings(corpus) - NOT_TESTED
     for key in words:
         if key not in allowed:
-            raise ValueError(f"test_options: {unknown('key', str(key), allowed)}")
+            raise ValueError(f"test_options: {unknown_name('key', str(key), allowed)}")
     overrides = {key: _as_word(value) for key, value in words.items()}
     try:
         values = scalars(merge(Arguments(FILE, overrides=overrides)))

@@ -13,13 +13,14 @@ import pandas as pd
 from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary
-from emosphere_sb.distributed import from_main, is_main, one_per_node
+from emosphere_sb.distributed import broadcast_from_main, is_main_process, local_rank_first
+from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, other_corpus
-from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, copy_tree, differences, read_tree, scalars
+from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
 from emosphere_sb.recipe.workspace import default_folder, is_on, prepare_corpus
+from emosphere_sb.results.constants import NON_SET_KEYS
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import figures, write_json
-from emosphere_sb.results.summary_text import APART
 from emosphere_sb.scale import DIMENSIONS
 
 logger = logging.getLogger(__name__)
@@ -60,19 +61,19 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     folders, results = [], {}
     prepared = prepared_folds(tree, corpus)
     settings = scalars(tree)
-    with one_per_node() as first:
+    with local_rank_first() as first:
         settings["reuse_manifests"] |= not first
         other = other_corpus(settings, prepared[0][1])
     for one, summary in prepared:
         folder = default_folder(scalars(one), summary)
-        if not from_main(is_finished(one, folder, summary, other)):
+        if not broadcast_from_main(is_finished(one, folder, summary, other)):
             run(one, options, corpus=corpus)
         results[str(one["fold"])] = load_results(folder, one["test_corpus"])
         folders.append(folder)
     found = summarise(results, folders)
     name = f"{found['protocol']['partition']}-{ALL_FOLDS}"
     place = folders[0].parent.with_name(name) / folders[0].name
-    if is_main():
+    if is_main_process():
         place.mkdir(parents=True, exist_ok=True)
         write_json(found, place / "summary.json")
     logger.info("Summary over %d folds: %s", len(results), place / "summary.json")
@@ -86,7 +87,7 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
         one = copy_tree(tree)
         one["fold"] = number
         settings = scalars(one)
-        with one_per_node() as first:
+        with local_rank_first() as first:
             settings["reuse_manifests"] |= not first
             summary = prepare_corpus(settings, corpus)
         if "folds" not in summary.protocol:
@@ -134,7 +135,7 @@ def load_results(folder: Path, other: str | None) -> dict:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     if other:
         foreign = json.loads(metrics_file(folder, other).read_text(encoding="utf-8"))
-        metrics |= {name: row for name, row in foreign.items() if name not in APART}
+        metrics |= {name: row for name, row in foreign.items() if name not in NON_SET_KEYS}
         metrics["protocol"]["tested_on"] = foreign["protocol"]["tested_on"]
     return metrics
 
@@ -146,7 +147,7 @@ def summarise(folds: Mapping[str, Mapping], folders: Sequence[Path]) -> dict:
     folds' means, the pooled CCC does.
     """
     first, *others = folds.values()
-    names = [name for name in first if name not in (*APART, "valid")]
+    names = [name for name in first if name not in (*NON_SET_KEYS, "valid")]
     protocol = {  # what holds for every fold
         key: value
         for key, value in first["protocol"].items()

@@ -1,4 +1,4 @@
-"""The door of every recipe: help without torch, and errors for the person who meets them."""
+"""Entry point of every recipe: help without torch, exit statuses and short error messages."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import logging
 import os
 import sys
 
-from emosphere_sb.fileio.atomic import FULL, MAKE_ROOM
-from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS, USAGE, parse_arguments
-from emosphere_sb.recipe.corpora import corpus_name, refuse_foreign
-from emosphere_sb.recipe.hparams import merge, read_presets, read_tree
-from emosphere_sb.results.provenance import recipe_command
+from emosphere_sb.fileio.atomic import DISK_FULL_ERRNOS, MAKE_ROOM
+from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.corpora import corpus_name
+from emosphere_sb.recipe.help import usage
 from emosphere_sb.training.preemption import STOPPED, StoppedError
 
+HELP = ("-h", "--help")
 
-def main(arguments: list[str], *, corpus: str) -> int:
+
+def main(arguments: list[str], *, corpus: str, program: str | None = None) -> int:
     """Run a recipe from a command line.
 
     Arguments
@@ -23,6 +24,8 @@ def main(arguments: list[str], *, corpus: str) -> int:
         As in ``sys.argv[1:]``.
     corpus : str
         Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
+    program : str, optional
+        The command, for the help.
 
     Returns
     -------
@@ -31,20 +34,24 @@ def main(arguments: list[str], *, corpus: str) -> int:
         one line on the standard error stream that says what to do; 75 where SIGTERM came and the
         run saved and left.
     """
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(usage(corpus))
-        return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        tree = read_command(arguments, corpus=corpus)
-        from emosphere_sb.distributed import finish, is_main
-        from emosphere_sb.recipe.run import run_tree
-        from emosphere_sb.results.summary_text import closing_text
+        corpus = corpus_name(corpus)
+        topics = [w.partition("=")[2] for w in arguments if w.partition("=")[0] in HELP]
+        if topics or not arguments:
+            print(usage(corpus, program=program, topic="".join(topics)))
+            return 0
+        request = read_command(arguments, corpus=corpus, program=program)
+        from emosphere_sb.console import run_summary
+        from emosphere_sb.distributed import finish, is_main_process
+        from emosphere_sb.recipe.run import run_request
 
-        metrics = run_tree(*tree, corpus=corpus, command=recipe_command(corpus, arguments))
-        if is_main():
-            print(f"\n{closing_text(metrics)}")
+        metrics = run_request(request)
+        if is_main_process():
+            print(f"\n{run_summary(metrics)}")
         finish()
+    except BrokenPipeError:  # … | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except StoppedError:
         print(
             f"Told to stop (SIGTERM). What was trained is saved: the same command goes on from "
@@ -56,7 +63,7 @@ def main(arguments: list[str], *, corpus: str) -> int:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
         text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        if getattr(error, "errno", None) in FULL:
+        if getattr(error, "errno", None) in DISK_FULL_ERRNOS:
             text += f". {MAKE_ROOM}"
         print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
         return 2
@@ -68,39 +75,3 @@ def main(arguments: list[str], *, corpus: str) -> int:
         print("error: another process of this run ended; its message says why.", file=sys.stderr)
         return 2
     return 0
-
-
-def read_command(arguments: list[str], *, corpus: str) -> tuple:
-    """Merged tree and run options of a command line for a corpus."""
-    own = set(read_tree(HPARAMS / "emosphere.yaml"))
-    # Twice: which words are keys of the file is known once it is known which word is the file.
-    file = parse_arguments(arguments, own).file
-    known = set(read_tree(file))
-    if own - known:
-        raise ValueError(
-            f"{file} must have every key of {HPARAMS / 'emosphere.yaml'}; it lacks "
-            f"{', '.join(sorted(own - known))}. Copy them from there."
-        )
-    parsed = parse_arguments(arguments, known)
-    tree = merge(parsed)
-    refuse_foreign(parsed.overrides, corpus)
-    if (tree["test_corpus"] is None) != (tree["test_data_folder"] is None):
-        raise ValueError(
-            f"--test_corpus and --test_data_folder belong together; found "
-            f"{tree['test_corpus']} and {tree['test_data_folder']}."
-        )
-    if tree["test_corpus"] is not None:
-        tree["test_corpus"] = corpus_name(tree["test_corpus"])
-    return tree, parsed.run_options
-
-
-def usage(corpus: str) -> str:
-    """The help text, with the presets and keys that there are."""
-    path = HPARAMS / "emosphere.yaml"
-    keys = list(read_tree(path))
-    return USAGE.format(
-        program=f"recipes/{corpus}/train.py",
-        presets=", ".join(read_presets(path)),
-        keys=", ".join(key for key in keys if not key.startswith("__")),
-        options=", ".join(name for name in RUN_OPTIONS if name not in keys),
-    )

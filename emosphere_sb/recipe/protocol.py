@@ -64,5 +64,5 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
         "emotions": emotion_places(rows["train"], summary.scale),
         **{key: settings[key] for key in keys},
         "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
-        **brain.tested_facts(),
+        **brain.checkpoint_metadata(),
     }

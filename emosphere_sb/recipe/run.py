@@ -16,10 +16,11 @@ from data_prep.manifest import Summary, read_rows, summary_lines
 from emosphere_sb import distributed
 from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.fileio.yaml_tree import scalars
+from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
 from emosphere_sb.recipe.folds import run_folds
-from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build, scalars
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build
 from emosphere_sb.recipe.protocol import demo_cap, protocol_facts
 from emosphere_sb.recipe.workspace import (
     claim_folder,
@@ -36,7 +37,7 @@ from emosphere_sb.results.metrics_json import (
     write_metrics,
 )
 from emosphere_sb.results.predictions import predictions_table
-from emosphere_sb.results.provenance import commit, recipe_command
+from emosphere_sb.results.provenance import commit
 from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.brain import EmoSphereBrain
@@ -63,45 +64,43 @@ def run(arguments: list[str], *, corpus: str) -> dict:
     Returns
     -------
     dict
-        What stands in ``metrics.json``.
+        The content of ``metrics.json``.
 
     Raises
     ------
     ValueError, OSError
-        If the command line, the hyperparameters, or the data do not allow a run, before training.
+        Before training, if the command line, the hyperparameters or the data are invalid.
     """
-    command = recipe_command(corpus, arguments)
-    return run_tree(*read_command(arguments, corpus=corpus), corpus=corpus, command=command)
+    return run_request(read_command(arguments, corpus=corpus))
 
 
-def run_tree(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
-    """``run`` on a merged tree of hyperparameters and SpeechBrain's run options.
-
-    ``command`` is what the run's results will say that made them.
-    """
+def run_request(request: RunRequest) -> dict:
+    """Run a parsed command line, see :func:`run`."""
+    tree, options = request.tree, request.run_options
     check_device(options)
     distributed.start(options)
-    if not distributed.is_main():
+    if not distributed.is_main_process():
         logging.getLogger().setLevel(logging.ERROR)  # the main process warns for all
     if options.get("debug"):
-        tree["preset"] += "+debug"  # its files must not be taken for those of a whole run
+        tree["preset"] += "+debug"  # its files must not be taken for those of a complete run
     if tree["fold"] == ALL_FOLDS:
-        return run_folds(tree, options, corpus=corpus, run=partial(run_one, command=command))
-    return run_one(tree, options, corpus=corpus, command=command)
+        one_fold = partial(run_one, command=request.command)
+        return run_folds(tree, options, corpus=request.corpus, run=one_fold)
+    return run_one(tree, options, corpus=request.corpus, command=request.command)
 
 
 def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
     """One run, on one fold where the corpus has several."""
     started = time.time()
     settings = {**scalars(tree), "command": command}
-    with distributed.one_per_node() as first:
+    with distributed.local_rank_first() as first:
         settings["reuse_manifests"] |= not first
         summary = prepare_corpus(settings, corpus)
         other = other_corpus(settings, summary)  # before training: it may be what cannot be read
         hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
     folder = run_folder(settings, summary)
     with occupied(folder):
-        if distributed.is_main():
+        if distributed.is_main_process():
             claim_folder(tree, settings, summary)
         distributed.refuse_unshared(folder / SAVED)
         sb.create_experiment_directory(str(folder), save_env_desc=False)
@@ -118,11 +117,11 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
                 sets = make_datasets(other.rows, other.summary, hparams)
                 foreign = predict(brain, hparams, sets, other.rows, other.summary)
         metrics = None
-        if distributed.is_main():
+        if distributed.is_main_process():
             metrics = report(brain, folder, settings, options, summary, rows, tables, started)
             if other is not None:
                 metrics |= report_other(folder, other, summary, metrics, foreign)
-        return distributed.from_main(metrics)
+        return distributed.broadcast_from_main(metrics)
 
 
 def report(brain, folder, settings, options, summary, rows, tables, started) -> dict:
@@ -137,7 +136,7 @@ def report(brain, folder, settings, options, summary, rows, tables, started) -> 
     cost = {
         "training_seconds": round(brain.seconds, 1),
         "process_seconds": round(time.time() - started, 1),
-        "processes": distributed.processes(),
+        "processes": distributed.world_size(),
         **memory(),
         "machine": machine(),
         "folder": str(folder),
@@ -172,11 +171,11 @@ def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
     root = summary.data_root
     rows = {name: read_rows(path, data_root=root) for name, path in summary.sets.items()}
     if settings["shuffle_labels"]:
-        deal_out_labels(rows["train"], settings["seed"])
+        shuffle_labels(rows["train"], settings["seed"])
     return rows
 
 
-def deal_out_labels(rows: dict[str, dict], seed: int) -> None:
+def shuffle_labels(rows: dict[str, dict], seed: int) -> None:
     """Give every training utterance the labels of another one, in place."""
     labels = [{key: row[key] for key in (*DIMENSIONS, "emotion")} for row in rows.values()]
     random.Random(seed).shuffle(labels)
@@ -217,25 +216,37 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             "counter": hparams["epoch_counter"],
         },
     )
+    loggers = make_loggers(folder, hparams["tensorboard"])
+    checkpointer.add_recoverable("loggers", LogState(loggers))
     steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
-    hparams["schedule"] = partial(make_schedule, settings=hparams, steps=steps)
-    hparams["loggers"] = make_loggers(folder, hparams["tensorboard"])
-    checkpointer.add_recoverable("loggers", LogState(hparams["loggers"]))
-    hparams["set_sizes"] = {name: len(part) for name, part in sets.items()}
-    share = -(-hparams["batch_size"] // distributed.processes())
-    sizes = {
-        "train": min(hparams["micro_batch"], share),
-        "valid": hparams["eval_batch"],
-    }
-    hparams["longest_batches"] = (
-        [partial(data.longest_batch, sets[name], size) for name, size in sizes.items()]
-        if hparams["check_memory"]
-        else None
+    return EmoSphereBrain(
+        modules,
+        hparams["opt_class"],
+        hparams,
+        {**options, **available_precision(hparams["precision"])},
+        checkpointer,
+        schedule=partial(make_schedule, settings=hparams, steps=steps),
+        set_sizes={name: len(part) for name, part in sets.items()},
+        loggers=loggers,
+        memory_check_batches=(
+            partial(longest_batches, sets, hparams) if hparams["check_memory"] else None
+        ),
     )
-    if hparams["precision"] == "fp16" and not torch.cuda.is_available():
-        logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
-        hparams["precision"] = "fp32"
-    return EmoSphereBrain(modules, hparams["opt_class"], hparams, options, checkpointer)
+
+
+def longest_batches(sets: dict, hparams: dict) -> tuple[data.Batch, data.Batch]:
+    """The batches of training and of evaluation that need the most memory."""
+    share = -(-hparams["batch_size"] // distributed.world_size())
+    train = data.longest_batch(sets["train"], min(hparams["micro_batch"], share))
+    return train, data.longest_batch(sets["valid"], hparams["eval_batch"])
+
+
+def available_precision(precision: str) -> dict[str, str]:
+    """Run options that replace a precision that this machine does not have."""
+    if precision != "fp16" or torch.cuda.is_available():
+        return {}
+    logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
+    return {"precision": "fp32"}
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: int):
@@ -258,12 +269,12 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     if hparams["normaliser"].mode == "corpus":
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)
-        with distributed.one_per_node():
+        with distributed.local_rank_first():
             statistics = training_statistics(summary)
         hparams["normaliser"].set_statistics(*statistics)
     if hparams["feature_cache"]:
         root = Path(hparams["results_folder"]) / summary.corpus / "features"
-        with distributed.one_per_node():
+        with distributed.local_rank_first():
             read_features(brain, hparams, sets, root)
     sampler = PooledBatchSampler(
         train_set.durations,
@@ -271,14 +282,14 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
         seed=hparams["seed"],
         pool=hparams["bucket_batches"],
         process=distributed.rank(),
-        processes=distributed.processes(),
+        processes=distributed.world_size(),
     )
     workers = {"num_workers": hparams["num_workers"], "pin_memory": brain.device_type == "cuda"}
     loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
     brain.train_sampler = EpochSetter(sampler, train_set, brain)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
     brain.fit(hparams["epoch_counter"], loader, valid)
-    if distributed.from_main(brain.checkpointer.find_checkpoint()) is None:
+    if distributed.broadcast_from_main(brain.checkpointer.find_checkpoint()) is None:
         raise ValueError(
             f"{brain.checkpointer.checkpoints_dir} must hold a checkpoint to test; found none. "
             f"Train first, without --test_only."

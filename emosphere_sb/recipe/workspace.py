@@ -13,10 +13,13 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
 from emosphere_sb.data.dataset import corpus_statistics
-from emosphere_sb.distributed import is_main
-from emosphere_sb.fileio.atomic import held, write_whole
+from emosphere_sb.distributed import is_main_process
+from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.lock import file_lock
+from emosphere_sb.fileio.yaml_tree import dump, read_tree
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
-from emosphere_sb.recipe.hparams import SAVED, differences, dump, read_tree
+from emosphere_sb.recipe.hparams import SAVED, differences
+from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES, renamed_in
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +108,7 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
     mean, deviation = corpus_statistics(
         read_rows(manifest, data_root=summary.data_root), workers=workers
     )
-    write_whole(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
+    atomic_write(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation
 
 
@@ -118,13 +121,13 @@ def occupied(folder: Path) -> Iterator[None]:
     ValueError
         If another run uses it.
     """
-    if not is_main():
+    if not is_main_process():
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(folder / LOCK, seconds=SECONDS))
+            stack.enter_context(file_lock(folder / LOCK, timeout=SECONDS))
         except TimeoutError as error:
             raise ValueError(
                 f"Another run uses {folder} at this moment. Wait for it, or give this one a folder "
@@ -148,24 +151,36 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     saved, seen = folder / SAVED, folder / DATA
     digests = data_digests(summary)
     trained = any((folder / "save").glob("CKPT*"))  # a run that never began binds nobody
-    different = differences(tree, read_tree(saved)) if trained and saved.is_file() else []
+    before = read_tree(saved) if trained and saved.is_file() else tree
+    check_version(before, folder)
+    different = differences(tree, before)
     if given:  # the one thing that may grow in a folder of one's own
         different = [key for key in different if key != "number_of_epochs"]
     if different:
         raise ValueError(
             f"{folder} holds a run with other values of {', '.join(different)}. {_OWN_FOLDER}"
         )
-    before = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else digests
-    if trained and any(before[name] != digests[name] for name in LEARNED_FROM):
+    used = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else digests
+    if trained and any(used[name] != digests[name] for name in LEARNED_FROM):
         raise ValueError(
             f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
             f"were not those in {summary.folder}. If audio has gone since (rejected.csv there "
             f"names it), bring it back and start the same command again. {_OWN_FOLDER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(saved, dump(tree))
-    write_whole(seen, json.dumps(digests))
+    atomic_write(saved, dump(tree))
+    atomic_write(seen, json.dumps(digests))
     return folder
+
+
+def check_version(saved: CommentedMap, folder: Path) -> None:
+    """Raise ``ValueError`` if a folder's saved hyperparameters were written by version 0.1."""
+    if renamed_in(saved):
+        raise ValueError(
+            f"{folder} holds a run of version {LAST_VERSION_WITH_OLD_NAMES}, which is the last "
+            f"version that can resume it (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). "
+            f"{_OWN_FOLDER}"
+        )
 
 
 def data_digests(summary: Summary) -> dict[str, str]:

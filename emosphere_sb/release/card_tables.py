@@ -1,9 +1,11 @@
-"""The figures of a model card: CCC with intervals, calibration, places of emotion words."""
+"""Figures of a model card as Markdown, in which nothing that is quoted can be markup."""
 
 from __future__ import annotations
 
-from emosphere_sb.release.card_markdown import quoted, table
+from collections.abc import Iterable, Mapping, Sequence
+
 from emosphere_sb.release.model import About
+from emosphere_sb.report.html.facts import fact_text
 from emosphere_sb.report.read.runs import Run
 from emosphere_sb.report.stats.calibration import calibration
 from emosphere_sb.report.stats.intervals import intervals
@@ -13,6 +15,8 @@ from emosphere_sb.scale import DIMENSIONS
 CHOSEN_ON = "valid"
 """The set on which a run chooses its epoch."""
 LEVEL = 0.95
+SPECIAL = "\\`*_{}[]<>|"
+"""Characters that Markdown reads as markup, unless they are escaped."""
 
 
 def figures_table(run: Run, *, resamples: int, seed: int) -> list[str]:
@@ -78,3 +82,68 @@ def words_table(about: About) -> list[str]:
 
 def _cell(value: float | None, ends) -> str:
     return f"{figure_text(value)} {interval_text(ends)}".strip()
+
+
+def quoted(text: object) -> str:
+    """A text as it is, on one line, whatever it looks like.
+
+    Example
+    -------
+    >>> quoted("a|b <i> my_model")
+    'a\\\\|b \\\\<i\\\\> my\\\\_model'
+    """
+    one_line = " ".join(str(text).split())
+    return "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in one_line)
+
+
+def code(text: object) -> str:
+    """A text to be copied; a backtick in it ends nothing.
+
+    Example
+    -------
+    >>> code("a --b=c"), code("a`b")
+    ('`a --b=c`', '`` a`b ``')
+    """
+    one_line = " ".join(str(text).split())
+    return f"`` {one_line} ``" if "`" in one_line else f"`{one_line}`"
+
+
+def fact_lines(facts: Mapping[str, object]) -> str:
+    """A mapping as a list; mappings in it as a line of pairs.
+
+    Example
+    -------
+    >>> print(fact_lines({"seed": 7, "utterances": {"train": 84030, "test1": 12}, "fold": None}))
+    - seed: 7
+    - utterances: train 84,030; test1 12
+    - fold: –
+    """
+    return "\n".join(f"- {name}: {_shown(name, value)}" for name, value in facts.items())
+
+
+def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table with left-aligned first column; cells are quoted.
+
+    Example
+    -------
+    >>> print(table(["set", "CCC"], [["test1", ".688"]]))
+    | set | CCC |
+    |:---|---:|
+    | test1 | .688 |
+    """
+    lines = [_row(heads), "|:---" + "|---:" * (len(heads) - 1) + "|"]
+    return "\n".join([*lines, *map(_row, rows)])
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(quoted, cells))} |"
+
+
+def _shown(name: str, value: object) -> str:
+    if name in ("command", "commit"):
+        return code(value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{quoted(key)} {_shown(key, item)}" for key, item in value.items()) or "–"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(name, item) for item in value) or "none"
+    return quoted(fact_text(name, value))

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.fileio.digests import digest_of
+from emosphere_sb.fileio.atomic import atomic_write, digest_of
 
 CONFIGURATION = "emosphere.json"
 BACKBONE = "backbone.json"
@@ -30,15 +30,11 @@ PREPROCESSOR = "preprocessor_config.json"
 
 PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
 """What a released model is made of."""
-FORMAT = 1
-"""Rises when an older reader would misread what is written."""
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Plain data, readable by people."""
-    from emosphere_sb.fileio.atomic import write_whole  # which needs more than reading does
-
-    write_whole(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    atomic_write(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
 
 def seal(folder: Path) -> None:

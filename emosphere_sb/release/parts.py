@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
@@ -17,23 +18,30 @@ PREFIX = "!new:emosphere_sb.lobes."
 
 
 def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) -> dict[str, Any]:
-    """A part of a run's YAML as class name and arguments.
+    """Describe a part of a run's YAML as class name and arguments by name.
 
     Arguments
     ---------
     tree : CommentedMap
-        The run's merged hyperparameters.
+        The run's merged hyperparameters. The part has its arguments as a mapping; a list, as
+        YAML files of version 0.1 have it, is read by the order of the constructor's parameters.
     key : str
-        Of the part.
+        Key of the part.
     built : mapping
         What the tree builds: references are looked up there.
     allowed : sequence of str
         Classes that may stand there.
 
+    Returns
+    -------
+    dict
+        ``class`` and ``arguments``, as :func:`describe_call` returns it.
+
     Raises
     ------
     ValueError
-        If the part is of another class, or its arguments are no plain values.
+        If the part is of another class, its arguments are no plain values, or the class does not
+        take them.
     """
     node = tree[key]
     name = str(getattr(getattr(node, "tag", None), "value", "") or "").removeprefix(PREFIX)
@@ -43,13 +51,50 @@ def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) ->
             f"{', '.join(allowed)}; found {name or node!r}. A part of your own can be shared as a "
             f"package with its own loader."
         )
-    if not isinstance(node, CommentedSeq):
-        raise ValueError(f"{key} must be written with a list of arguments; found {node!r}.")
-    return {"class": name, "arguments": [_value(item, built, key) for item in node]}
+    if isinstance(node, CommentedMap):
+        named = {str(parameter): _value(item, built, key) for parameter, item in node.items()}
+        return describe_call(name, **named)
+    if isinstance(node, CommentedSeq):
+        return describe_call(name, *(_value(item, built, key) for item in node))
+    raise ValueError(f"{key} must be written with a mapping of arguments; found {node!r}.")
 
 
-def build(description: Mapping[str, Any], allowed) -> nn.Module:
-    """The part that :func:`describe` wrote down.
+def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, Any]:
+    """Describe the construction of a part, with the value of every parameter.
+
+    Defaults are written out: a default that changes later does not change a published model.
+
+    Arguments
+    ---------
+    class_name : str
+        Name of the class in :mod:`emosphere_sb.lobes`.
+    *values, **named
+        Plain values, as its constructor takes them.
+
+    Raises
+    ------
+    ValueError
+        If the constructor does not take them.
+
+    Example
+    -------
+    >>> describe_call("VADHead", 16, dropout=0.1)
+    {'class': 'VADHead', 'arguments': {'input_size': 16, 'hidden_size': 1024, 'dropout': 0.1}}
+    """
+    try:
+        bound = inspect.signature(getattr(lobes, class_name)).bind(*values, **named)
+    except TypeError as error:
+        given = ", ".join([*map(repr, values), *(f"{k}={v!r}" for k, v in named.items())])
+        raise ValueError(f"{class_name} does not take ({given}): {error}.") from error
+    bound.apply_defaults()
+    return {
+        "class": class_name,
+        "arguments": {name: plain(value) for name, value in bound.arguments.items()},
+    }
+
+
+def build(description: Mapping[str, Any], allowed: Sequence[str]) -> nn.Module:
+    """Build the part that :func:`describe` wrote down.
 
     Raises
     ------
@@ -58,15 +103,18 @@ def build(description: Mapping[str, Any], allowed) -> nn.Module:
     """
     fields = description if isinstance(description, Mapping) else {}
     name, arguments = fields.get("class"), fields.get("arguments")
-    if name not in allowed or not isinstance(arguments, list):
+    if name not in allowed or not isinstance(arguments, Mapping):
         raise ValueError(
-            f"A part of a released model must be one of {', '.join(allowed)} with a list of "
+            f"A part of a released model must be one of {', '.join(allowed)} with a mapping of "
             f"arguments; found {description!r}."
         )
     try:
-        return getattr(lobes, name)(*arguments)
+        return getattr(lobes, name)(**arguments)
     except (TypeError, ValueError, RuntimeError) as error:  # torch: sizes that cannot be had
-        raise ValueError(f"{name} does not take {arguments}: {error}") from error
+        raise ValueError(
+            f"{name} does not take {arguments}: {error}. Update emosphere-sb, or get the model "
+            f"again."
+        ) from error
 
 
 def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
@@ -79,7 +127,7 @@ def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
         item = built[name]
         for attribute in attributes:
             item = getattr(item, attribute)
-    if isinstance(item, list):
+    if isinstance(item, (list, tuple)):
         return [_value(value, built, key) for value in item]
     if isinstance(item, bool) or item is None:
         return item

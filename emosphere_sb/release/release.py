@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from ruamel.yaml.comments import CommentedMap
 from torch import nn
 
 from emosphere_sb.backbones.lora import merge_lora
-from emosphere_sb.fileio.atomic_folder import refuse_occupied, whole_folder
+from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
+from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
-from emosphere_sb.recipe.hparams import SAVED, build, read_tree
+from emosphere_sb.recipe.hparams import SAVED, build
 from emosphere_sb.release import parts
 from emosphere_sb.release.card import model_card
 from emosphere_sb.release.model import About, ReleasedModel
 from emosphere_sb.release.origin import licence_of, public_protocol
-from emosphere_sb.release.rng_state import random_states_kept
 from emosphere_sb.release.write import write_released
 from emosphere_sb.report.read.runs import METRICS, Run, read_source
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -101,7 +105,7 @@ def release(
     about = describe(rebuilt, source, name)
     described = describe_parts(rebuilt)
     card = model_card(about, source, resamples=resamples)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         write_released(folder, assemble(rebuilt), about, described, card)
     logger.info("Released %s: %s", about.name, out)
     return out
@@ -152,7 +156,7 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     """
     tree = read_tree(run / SAVED)
     # The seed stays in the tree: a backbone from a bare configuration has its weights from it.
-    with random_states_kept():
+    with preserve_rng_state():
         built = build(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     recoverables = {"model": TrainedWeights(nn.ModuleDict(modules), built["backbone"])}
@@ -254,10 +258,30 @@ def assemble(rebuilt: Rebuilt) -> ReleasedModel:
     if built["encoder"].has_lora:
         merge_lora(built["encoder"].backbone)
     head = built["auxiliary_head"] if rebuilt.with_head else None
-    return ReleasedModel(
-        built["normaliser"], built["encoder"], built["pooling"], built["vad_head"], head
-    )
+    own = {name: built[name] for name in ("normaliser", "encoder", "pooling", "vad_head")}
+    return ReleasedModel(**own, class_head=head)
 
 
 def _some(epochs) -> str:
     return ", ".join(map(str, epochs))
+
+
+@contextmanager
+def preserve_rng_state() -> Iterator[None]:
+    """Put the random states of Python, numpy and torch back, whatever is seeded meanwhile.
+
+    Example
+    -------
+    >>> _ = torch.manual_seed(1)
+    >>> with preserve_rng_state():
+    ...     _ = torch.manual_seed(2)
+    >>> torch.initial_seed()
+    1
+    """
+    python, arrays = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(arrays)

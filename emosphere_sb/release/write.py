@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from emosphere_sb.release import checksums
+from emosphere_sb.release.formats import format_header
 from emosphere_sb.release.model import About, ReleasedModel
 
 PRIVATE = ("_name_or_path", "transformers_version")
@@ -45,7 +46,7 @@ def write_released(
         If the disk is full.
     """
     backbone = model.encoder.backbone
-    configuration = {"format": checksums.FORMAT, "about": about.to_dict(), "parts": dict(described)}
+    configuration = {**format_header(), "about": about.to_dict(), "parts": dict(described)}
     checksums.write_json(folder / checksums.CONFIGURATION, configuration)
     checksums.write_json(folder / checksums.BACKBONE, backbone_configuration(backbone.model.config))
     log_mel = getattr(backbone, "log_mel", None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from emosphere_sb.console import format_table
+from emosphere_sb.results.constants import SYNTHETIC
 from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
-from emosphere_sb.results.summary_text import SYNTHETIC
 from emosphere_sb.scale import DIMENSIONS
 
 MEASURES = {
@@ -49,7 +50,7 @@ def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) 
     figures, intervals = evaluation["figures"], evaluation["intervals"]
     several = f", mean over {evaluation['runs']} runs" if evaluation["runs"] > 1 else ""
     unit = f"{count_text(intervals['units'])} {intervals['unit']}"
-    rows = [["", "valence", "arousal", "dominance", "mean"]]
+    rows = []
     for key, title in MEASURES.items():
         cells = [_cell(figures[d][key], intervals[d][key]) for d in DIMENSIONS]
         mean = _cell(figures["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
@@ -72,17 +73,9 @@ def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) 
         f"{name}: {count_text(figures['utterances'])} utterances{several}; "
         f"{100 * intervals['level']:g}% intervals over {unit}"
     )
-    return "\n".join([title, *_padded(rows), *(f"  ({note})" for note in notes)])
+    table = format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)
+    return "\n".join([table, *(f"  ({note})" for note in notes)])
 
 
 def _cell(value: float | None, ends: Sequence[float | None] | None) -> str:
     return f"{figure_text(value)} {interval_text(ends)}".strip()
-
-
-def _padded(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as their widest entry."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

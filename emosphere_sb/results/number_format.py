@@ -1,4 +1,4 @@
-"""Figures as the field writes them: ``.688``, ``[.671, .704]``, ``30,647``, ``48 min``."""
+"""Figures, counts and times as the field writes them: ``.688``, ``30,647``, ``48 min``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 UNDEFINED = "–"
 """Stands where there is no figure, or none is defined."""
+
+MINUS = "\u2212"
+"""As wide as a plus sign."""
 
 
 def figure_text(value: float | None, decimals: int = 3) -> str:
@@ -99,3 +102,44 @@ def seconds_text(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock_text(seconds: float, decimals: int = 0) -> str:
+    """Minutes and seconds, with hours where there are any.
+
+    Example
+    -------
+    >>> clock_text(65), clock_text(3725), clock_text(2.5, 1)
+    ('1:05', '1:02:05', '0:02.5')
+    """
+    unit = 10**decimals
+    ticks = round(seconds * unit)
+    minutes, rest = divmod(ticks, 60 * unit)
+    width = 2 if decimals == 0 else 3 + decimals
+    tail = f"{rest / unit:0{width}.{decimals}f}"
+    if minutes >= 60:
+        return f"{minutes // 60}:{minutes % 60:02d}:{tail}"
+    return f"{minutes}:{tail}"
+
+
+def decimal_text(value: float) -> str:
+    """A number with two decimals, and a minus as wide as a plus.
+
+    Example
+    -------
+    >>> decimal_text(5.104), decimal_text(-0.816)
+    ('5.10', '−0.82')
+    """
+    return f"{value:.2f}".replace("-", MINUS)
+
+
+def signed_text(value: float) -> str:
+    """A score with its sign and two decimals.
+
+    Example
+    -------
+    >>> signed_text(0.314), signed_text(-0.001)
+    ('+0.31', '0.00')
+    """
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", MINUS)

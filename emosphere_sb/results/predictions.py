@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.results.text_table import number
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -92,7 +92,7 @@ def write_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
     """Write a table so that reading it gives the same numbers; never half a file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, table.to_csv(index=False))
+    atomic_write(path, table.to_csv(index=False))
 
 
 def read_predictions(path: str | os.PathLike) -> pd.DataFrame:

@@ -31,8 +31,8 @@ def commit() -> str | None:
         return None
 
 
-def recipe_command(corpus: str, words: Sequence[str]) -> str:
-    """A recipe's command line as it can be typed in the repository's root.
+def recipe_command(corpus: str, words: Sequence[str], *, program: str | None = None) -> str:
+    """Return a training command as it can be typed in the repository's root.
 
     Arguments
     ---------
@@ -40,13 +40,16 @@ def recipe_command(corpus: str, words: Sequence[str]) -> str:
         Whose recipe.
     words : sequence of str
         Its arguments.
+    program : str, optional
+        The command before them; the recipe's script by default.
 
     Example
     -------
     >>> recipe_command("IEMOCAP", ["hparams/emosphere.yaml", "--data_folder=/my data"])
     "python recipes/IEMOCAP/train.py hparams/emosphere.yaml '--data_folder=/my data'"
     """
-    return shlex.join(["python", f"recipes/{corpus}/train.py", *words])
+    start = program or f"python recipes/{corpus}/train.py"
+    return f"{start} {shlex.join(words)}".rstrip()
 
 
 def _git(*words: str) -> str:

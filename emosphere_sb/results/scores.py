@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.metrics import classification_metrics, regression_metrics
 from emosphere_sb.results.alignment import examples
 from emosphere_sb.results.predictions import PREDICTED
@@ -79,7 +79,7 @@ def class_figures(
 
 def write_json(facts: Mapping, path: str | os.PathLike) -> None:
     """Write a JSON file whole or not at all; an undefined figure becomes null."""
-    write_whole(path, json.dumps(_plain(facts), indent=2) + "\n")
+    atomic_write(path, json.dumps(_plain(facts), indent=2) + "\n")
 
 
 def _plain(value):

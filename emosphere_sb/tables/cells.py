@@ -11,9 +11,10 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
+from emosphere_sb.fileio.yaml_tree import plain
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
-from emosphere_sb.recipe.hparams import HARMLESS, plain
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.hparams import RESULT_NEUTRAL_KEYS
 from emosphere_sb.tables.spec import Group, Row, Table, read_options, trained_on
 
 FILE = "hparams/emosphere.yaml"
@@ -145,7 +146,7 @@ class Cells:
     def tree(self, cell: Cell) -> CommentedMap:
         """The merged hyperparameters of a cell."""
         if cell not in self._trees:
-            self._trees[cell] = read_command(cell.command(), corpus=cell.corpus)[0]
+            self._trees[cell] = read_command(cell.command(), corpus=cell.corpus).tree
         return self._trees[cell]
 
     def _cell(self, table: Table, row: Row, group: Group, seed: int, fold: int) -> Cell:
@@ -173,9 +174,12 @@ class Cells:
     def _digest(self, corpus: str, presets: str, words: Sequence[str]) -> str:
         """What a run is: its merged settings but for those that change no result."""
         command = [FILE, *([f"--preset={presets}"] if presets else []), *words]
-        tree, options = read_command(command, corpus=corpus)
+        request = read_command(command, corpus=corpus)
+        tree, options = request.tree, request.run_options
         content: dict[str, Any] = {
-            key: plain(value) for key, value in tree.items() if key not in (*HARMLESS, "preset")
+            key: plain(value)
+            for key, value in tree.items()
+            if key not in (*RESULT_NEUTRAL_KEYS, "preset")
         }
         told = {key: value for key, value in options.items() if key not in INDIFFERENT}
         text = json.dumps([corpus, content, told], sort_keys=True, default=str)

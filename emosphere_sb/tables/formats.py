@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from html import escape
 
+from markupsafe import Markup
+
+from emosphere_sb.html import render
 from emosphere_sb.tables.page import Line, Page, Text
 
 _LATEX = {
@@ -98,30 +100,6 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
-def html(page: Page) -> str:
+def html(page: Page) -> Markup:
     """The table alone, for a page that holds it."""
-    blank = f'<th colspan="{len(page.labels)}"></th>'
-    blocks = "".join(
-        f'<th scope="colgroup" colspan="{count}">{escape(block)}</th>'
-        for block, count in page.blocks
-    )
-    heads = "".join(f'<th scope="col">{escape(t)}</th>' for t in (*page.labels, *page.heads))
-    body = "\n".join(_html_line(line) for line in page.lines)
-    return (
-        f"<table>\n<thead>\n<tr>{blank}{blocks}</tr>\n<tr>{heads}</tr>\n</thead>\n"
-        f"<tbody>\n{body}\n</tbody>\n</table>"
-    )
-
-
-def _html_line(line: Line) -> str:
-    kind = ' class="published"' if line.published else ""
-    labels = "".join(f'<th scope="row">{escape(text)}</th>' for text in line.labels)
-    return f"<tr{kind}>{labels}{''.join(map(_html_cell, line.cells))}</tr>"
-
-
-def _html_cell(cell: Text) -> str:
-    value = f"<strong>{escape(cell.value)}</strong>" if cell.bold else escape(cell.value)
-    spread = f" ± {escape(cell.deviation)}" if cell.deviation else ""
-    stars = f"<sup>{escape(cell.stars)}</sup>" if cell.stars else ""
-    note = f"<sup>[{escape(cell.note)}]</sup>" if cell.note else ""
-    return f"<td>{value}{spread}{stars}{note}</td>"
+    return render("tables/table.html.jinja", page=page)

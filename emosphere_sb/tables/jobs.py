@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.cross_corpus import other_corpus
-from emosphere_sb.recipe.hparams import scalars
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.tables.cells import ABOUT, Cell, Cells
 from emosphere_sb.tables.launcher import BEGUN, SCREEN, Job, Launcher
@@ -92,17 +92,17 @@ def inspect_all(
     return {cell: inspect(cell, cells, *data) for cell, data in given}
 
 
-def jobs_of(states: Mapping[Cell, State], *, mend: bool) -> list[Job]:
+def jobs_of(states: Mapping[Cell, State], *, rerun_damaged: bool) -> list[Job]:
     """The runs that are to be made: equal cells once, one folder's one after the other.
 
     Arguments
     ---------
     states : mapping of Cell to State
         All cells.
-    mend : bool
+    rerun_damaged : bool
         Whether damaged cells are run again.
     """
-    kinds = (*TO_RUN, DAMAGED) if mend else TO_RUN
+    kinds = (*TO_RUN, DAMAGED) if rerun_damaged else TO_RUN
     names = _names(states)
     by_folder: dict = {}
     for cell, state in states.items():
@@ -138,7 +138,7 @@ def run_jobs(
         about = job.folder / ABOUT
         if not about.is_file():
             job.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(about, json.dumps({"preset": _names(states)[job.folder]}))
+            atomic_write(about, json.dumps({"preset": _names(states)[job.folder]}))
     epochs = {job.folder: cells.tree(first[job.folder])["number_of_epochs"] for job in jobs}
     progress, failed = Progress(jobs, epochs, say=logger.info), {}
     with closing(launcher.run(jobs)) as running:

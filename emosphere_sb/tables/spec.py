@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.arguments import HPARAMS
 from emosphere_sb.recipe.corpora import corpus_name
-from emosphere_sb.recipe.hparams import read_tree, unknown
+from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.tables.columns import COLUMNS, Column
 
 FILE = HPARAMS / "tables.yaml"
@@ -106,7 +107,7 @@ def read_table(name: str, file: Path = FILE) -> Table:
     """
     tree = read_tree(file)
     if name not in tree:
-        raise ValueError(unknown("table", name, tree))
+        raise ValueError(unknown_name("table", name, tree))
     spec = tree[name]
     place = f"{Path(file).name}, {name}"
     _known(spec, TABLE_KEYS, place)
@@ -126,7 +127,7 @@ def read_table(name: str, file: Path = FILE) -> Table:
     reference = None if spec.get("reference") is None else str(spec["reference"])
     names = [row.name for row in rows]
     if reference is not None and reference not in names:
-        raise ValueError(f"{place}: reference: {unknown('row', reference, names)}")
+        raise ValueError(f"{place}: reference: {unknown_name('row', reference, names)}")
     if any(row.published for row in rows) and len(groups) > 1:
         raise ValueError(f"{place}: published figures belong to one group; found {len(groups)}.")
     return Table(
@@ -175,7 +176,7 @@ def _text(value: Any) -> str:
 
 def _column(name: str, place: str) -> Column:
     if str(name) not in COLUMNS:
-        raise ValueError(f"{place}: {unknown('column', str(name), COLUMNS)}")
+        raise ValueError(f"{place}: {unknown_name('column', str(name), COLUMNS)}")
     return COLUMNS[name]
 
 
@@ -222,7 +223,7 @@ def _known(spec: Any, allowed: Sequence[str], place: str) -> None:
     _mapping(spec, place)
     for key in spec:
         if key not in allowed:
-            raise ValueError(f"{place}: {unknown('key', str(key), allowed)}")
+            raise ValueError(f"{place}: {unknown_name('key', str(key), allowed)}")
 
 
 def _mapping(value: Any, place: str) -> None:

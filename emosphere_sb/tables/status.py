@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from emosphere_sb.fileio.atomic import digest_of
-from emosphere_sb.recipe.hparams import SAVED, differences, read_tree
+from emosphere_sb.fileio.yaml_tree import read_tree
+from emosphere_sb.recipe.hparams import SAVED, differences
 from emosphere_sb.recipe.workspace import is_on
 from emosphere_sb.report.read.checks import check_predictions
 from emosphere_sb.results.predictions import read_predictions

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.report.html.table_page import table_page
 from emosphere_sb.report.plots.all import pdf, png, table_figure
 from emosphere_sb.results.provenance import recipe_command
@@ -64,7 +64,7 @@ def write_table(found: Collected, folder: Path, *, command: str, origin: str) ->
     paths = []
     for ending, text in texts.items():
         paths.append(folder / f"{name}.{ending}")
-        write_whole(paths[-1], text)
+        atomic_write(paths[-1], text)
     figure = _plot(found)
     for ending, picture in (("png", png(figure)), ("pdf", pdf(figure))):
         paths.append(folder / f"{name}.{ending}")

@@ -1,218 +1,319 @@
-"""EmoSphereBrain: what happens between the steps: epochs, evaluation, checkpoints, figures."""
+"""EmoSphereBrain: training and evaluation of the joint model, on one process or on many."""
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+import speechbrain as sb
 import torch
 from speechbrain.core import Stage
 from speechbrain.utils.checkpoints import Checkpoint
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from emosphere_sb import distributed
 from emosphere_sb.data.dataset import Batch
-from emosphere_sb.metrics import classification_metrics, regression_metrics
-from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.training.checkpoints import WITHIN
-from emosphere_sb.training.optimisation import gather_predictions, memory_advice
-from emosphere_sb.training.preemption import StoppedError
-from emosphere_sb.training.step_brain import JointStepBrain
+from emosphere_sb.data.unreadable import UnreadableAudio, check_all_readable
+from emosphere_sb.training import evaluation, optimisation
+from emosphere_sb.training.backward import (
+    StepContext,
+    StepLoss,
+    backward_function,
+    gather_share,
+    report_nonfinite,
+)
+from emosphere_sb.training.batch_outputs import Labels, Output
+from emosphere_sb.training.checkpoints import INTRA_EPOCH
+from emosphere_sb.training.preemption import StoppedError, StopRequest
+from emosphere_sb.training.run_options import validate_run_options
+from emosphere_sb.training.train_statistics import TrainStatistics
 
-logger = logging.getLogger(__name__)
 
-
-class EmoSphereBrain(JointStepBrain):
+class EmoSphereBrain(sb.Brain):
     """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
 
-    Beside SpeechBrain's arguments it expects in ``hparams``: ``task``, ``regression_loss``, ``weighting``,
-    ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_loss_weights``, ``schedule``, ``epoch_counter``,
-    ``loggers``, ``longest_batches`` (None: no dry run), ``set_sizes`` (utterances of each set),
-    ``average_checkpoints``, and in ``modules``: ``normaliser``,
-    ``encoder``, ``pooling``, ``vad_head`` and, where there is an auxiliary task,
-    ``auxiliary_head``.
+    ``modules`` must contain ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, for an
+    auxiliary task, ``auxiliary_head``. ``hparams`` must contain ``task``, ``regression_loss``,
+    ``weighting``, ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_loss_weights``,
+    ``epoch_counter`` and ``average_checkpoints``.
+
+    Arguments
+    ---------
+    modules, opt_class, hparams, run_opts, checkpointer
+        See ``speechbrain.core.Brain``.
+    schedule : callable
+        Makes the learning-rate scheduler of an optimiser.
+    set_sizes : mapping
+        Number of utterances of each set, by name: ``train`` and ``valid``.
+    loggers : sequence
+        SpeechBrain train loggers; each epoch is logged to all of them.
+    memory_check_batches : callable
+        Makes the pair of batches, of training and of evaluation, that needs the most memory. They
+        are run before the first epoch. (default: no memory check)
 
     Raises
     ------
     ValueError
-        If ``max_grad_norm`` is not positive (SpeechBrain would turn every gradient round), gradient
-        accumulation is asked for in SpeechBrain's way, or ``ccc_window`` is unknown.
+        If a run option is not supported or ``ccc_window`` is unknown.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.predictions: dict[str, tuple[Tensor, ...]] = {}
-        self.seconds, self._since = 0.0, time.time()  # of training, over all restarts
-        self.train_stats, self.head_figures = {}, {}
-        self.tested: list[Checkpoint] = []  # those whose weights are tested; none before that
-        # Steps and mean loss of an epoch whose training is over and whose evaluation is not.
+    def __init__(
+        self,
+        modules: Mapping[str, torch.nn.Module],
+        opt_class: Callable[[list[dict]], Optimizer],
+        hparams: Mapping,
+        run_opts: Mapping | None = None,
+        checkpointer=None,
+        *,
+        schedule: Callable[[Optimizer], LRScheduler],
+        set_sizes: Mapping[str, int],
+        loggers: Sequence = (),
+        memory_check_batches: Callable[[], tuple[Batch, Batch]] | None = None,
+    ):
+        super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
+        validate_run_options(vars(self))
+        self.schedule: LRScheduler | None = None  # until `init_optimizers`
+        self.set_sizes, self.loggers = set_sizes, loggers
+        self.stop = StopRequest()
+        self.missing = UnreadableAudio()
+        self.statistics = TrainStatistics()
+        self.predictions: dict[str, evaluation.Prediction] = {}  # of the set evaluated last, by id
+        self.head_metrics: dict = {}  # of the last epoch in which the auxiliary head was active
+        self.tested_checkpoints: list[Checkpoint] = []  # those whose weights are tested
+        self.seconds = 0.0  # training time over all restarts
+        self._clock = time.time()  # when `seconds` was last updated
+        self._make_schedule = schedule
+        self._memory_check_batches = memory_check_batches
+        self._backward = backward_function(self.hparams.ccc_window)
+        self._train_metrics: dict = {}
+        self._stopping = False  # whether any process was asked to stop
+        self._unreadable: dict[str, str] = {}  # of the set under evaluation: reasons by id
+        # Steps and mean loss of an epoch that is trained but not yet evaluated.
         self._trained: tuple[int, float] | None = None
+
+    # --- forward and objectives --------------------------------------------------------------
+
+    def compute_forward(self, batch: Batch, stage: Stage) -> Output:
+        """Compute VAD and, while the auxiliary task is active, class scores."""
+        batch, encoder = batch.to(self.device), self.modules.encoder
+        if batch.cached:
+            frames, lengths = encoder.combine(batch.signals), batch.lengths
+        else:
+            signals = self.modules.normaliser(batch.signals, batch.lengths)
+            frames, lengths = encoder(signals, batch.lengths)
+        utterance = self.modules.pooling(frames, lengths)
+        logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
+        return Output(self.modules.vad_head(utterance), logits)
+
+    def compute_objectives(
+        self, predictions: Output, batch: Batch | Labels, stage: Stage
+    ) -> Tensor:
+        """Compute the joint loss in float32: CCC plus the weighted auxiliary loss."""
+        vad, target = batch.vad.to(self.device), batch.target.to(self.device)
+        known = ~vad.isnan()
+        loss = self.hparams.regression_loss(predictions.vad, vad, known)
+        undefined = self.hparams.regression_loss.undefined(known)
+        self.statistics.add(regression_loss=loss.detach(), undefined=undefined, objectives=1)
+        if predictions.logits is None:
+            return loss
+        auxiliary = self.hparams.task(predictions.logits, target, vad)
+        self.statistics.add(auxiliary_loss=auxiliary.detach())
+        return self.hparams.weighting(loss, auxiliary)
+
+    @property
+    def auxiliary_active(self) -> bool:
+        """Whether the auxiliary head is trained (or was, at the checkpoint that is evaluated)."""
+        return self.hparams.task.size > 0 and self.hparams.weighting.active
+
+    # --- one optimiser step ------------------------------------------------------------------
+
+    def fit_batch(self, batch: list[Batch]) -> Tensor:
+        """Take one optimiser step on this process's share, a list of micro-batches."""
+        self.on_fit_batch_start(batch, True)
+        share = gather_share(batch, stop_requested=self.stop.came, device=self.device)
+        self._stopping = share.stop_requested
+        if share.any_unreadable:
+            self.missing.note("train", share.unreadable, size=self.set_sizes["train"])
+        self.statistics.start_step()
+        loss = self._step(share.batches, share.sizes) if sum(share.sizes) else None
+        if loss is None:
+            self.statistics.skip_step()
+            self.zero_grad(set_to_none=True)
+            return torch.tensor(math.nan)
+        self.statistics.end_step()
+        if self.schedule is not None:
+            self.schedule.step()
+        self.on_fit_batch_end(share.batches, None, loss, True)
+        return loss.detach().cpu()
+
+    def _step(self, batches: list[Batch], sizes: list[int]) -> Tensor | None:
+        """Backward pass and optimiser step; None if the loss or its gradient is not finite."""
+        with optimisation.memory_advice(batches, "micro_batch"):
+            loss = self.backward(batches, sizes)
+        if loss.finite and self.optimizers_step():
+            return loss.value
+        report_nonfinite(
+            batches, loss, count=self.statistics.count_nonfinite(), patience=self.nonfinite_patience
+        )
+        return None
+
+    def backward(self, batches: list[Batch], sizes: list[int]) -> StepLoss:
+        """Add the gradients of this process's share of a step, by the window of ``ccc_window``."""
+        step = StepContext(
+            forward=self.forward_train,
+            objective=partial(self.compute_objectives, stage=Stage.TRAIN),
+            statistics=self.statistics,
+            classes=self.hparams.task.size if self.auxiliary_active else 0,
+            loss_weights=list(self.hparams.weighting.parameters()),
+            scaler=self.scaler,
+            device=self.device,
+        )
+        return self._backward(batches, sizes, step)
+
+    def forward_train(self, batch: Batch, index: int) -> Output:
+        """Forward pass whose random states are a function of (seed, step, micro-batch, process).
+
+        So a second pass draws the same dropout, and a resumed run the same as an uninterrupted one.
+        """
+        optimisation.seed_all(self.hparams.seed, self.optimizer_step, index, distributed.rank())
+        # A context for each pass: autocast caches casted weights, and those of a pass without
+        # gradients would cut the graph of the next one.
+        with self.training_ctx:
+            output = self.compute_forward(batch, Stage.TRAIN)
+        logits = None if output.logits is None else output.logits.float()
+        return Output(output.vad.float(), logits)
+
+    def optimizers_step(self) -> bool:
+        """Clip over all parameters and step; False, without a step, for a non-finite gradient."""
+        optimizers = self.optimizers_dict.values()
+        if not optimisation.step_optimizers(optimizers, self.scaler, self.max_grad_norm):
+            return False
+        self.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
+        return True
+
+    def init_optimizers(self) -> None:
+        """Make the optimiser, with the groups of ``parameter_groups``, and its scheduler."""
+        self.optimizer = self.opt_class(
+            optimisation.parameter_groups(
+                self.modules, self.hparams.lr_backbone, self.hparams.lr_loss_weights
+            )
+        )
+        self.optimizers_dict = {"optimizer": self.optimizer}
+        self.schedule = self._make_schedule(self.optimizer)
         if self.checkpointer is not None:
-            self.checkpointer.recoverables["brain"] = Progress(self)
+            self.checkpointer.add_recoverable("optimizer", self.optimizer)
+            self.checkpointer.add_recoverable("schedule", self.schedule)
+
+    # --- start of training -------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Recover the last checkpoint, then check that the longest batches fit into memory."""
+        self.checkpointer.remove_partial()
+        self._compile()
+        self.init_optimizers()
+        last = self.checkpointer.recover_if_possible()
+        distributed.share_state(self.modules)
+        self.tested_checkpoints = []
+        if last is None:
+            self.checkpointer.recoverables["loggers"].clear()
+        # A resumed run may not see the epoch of the head's last metrics again.
+        meta = {} if last is None else last.meta
+        self.head_metrics, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
+        if self._memory_check_batches is not None:
+            self.check_memory(*self._memory_check_batches())
+
+    def check_memory(self, train: Batch, valid: Batch) -> None:
+        """Run the longest batches of training and evaluation, without changing the model.
+
+        A batch without utterances, because its audio cannot be read, is for training to report.
+        """
+        self.modules.train()
+        if not train.ids or not valid.ids:
+            return
+        with optimisation.reserve_optimizer_state(self.modules, self.optimizer):
+            with optimisation.memory_advice([train], "micro_batch"):
+                output = self.forward_train(train, 0)
+                total = sum(tensor.square().sum() for tensor in output.tensors)
+                self.scaler.scale(total).backward()
+            self.zero_grad(set_to_none=True)
+            self.modules.eval()
+            with torch.no_grad():
+                self._predict_batch(valid, Stage.VALID)
+
+    def _wrap_distributed(self) -> None:
+        """Do nothing: gradients are summed in the step, see :mod:`emosphere_sb.distributed`."""
 
     # --- stages ------------------------------------------------------------------------------
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
         """Set the dynamic weight of this epoch and forget the last set's predictions."""
-        self.predictions, self._unread = {}, {}
+        self.predictions, self._unreadable = {}, {}
         if stage == Stage.TRAIN:
             self.hparams.weighting.set_epoch(epoch)
             self.modules.encoder.set_epoch(epoch)
-            if not self.step:  # otherwise it goes on within the epoch
-                self._sums = defaultdict(float)
-            self._trained, self._since = None, time.time()
-
-    def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
-        """Keep the predictions; figures are computed once over the whole set, never per batch."""
-        if self.stop.came and distributed.is_main():
-            self._stop(within=stage == Stage.VALID, together=False)
-        self._keep_predictions(batch, stage)
-        return torch.zeros(())
-
-    def _keep_predictions(self, batch: Batch, stage: Stage) -> None:
-        self._unread.update(batch.missing)
-        if not batch.ids:
-            return
-        with self.evaluation_ctx, memory_advice([batch], "eval_batch"):
-            output = self.compute_forward(batch, stage)
-        vad = output.vad.float().cpu()
-        logits = output.logits
-        logits = [None] * len(vad) if logits is None else logits.float().cpu()
-        for row, name in enumerate(batch.ids):
-            self.predictions[name] = (vad[row], logits[row], batch.vad[row], batch.target[row])
+            if not self.step:  # otherwise it was resumed within the epoch
+                self.statistics.start_epoch()
+            self._trained, self._clock = None, time.time()
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
         """Log, keep the best checkpoint by mean CCC over the development set, stop early."""
         if stage == Stage.TRAIN:
-            if not self._sums["steps"] and self._sums["left_out"]:
-                raise ValueError(
-                    f"No step of epoch {epoch} had a finite loss. Is there audio with NaN, or is "
-                    f"the learning rate far too high?"
-                )
+            self.statistics.check_any_step(epoch)
             self._trained = self.step, stage_loss
-            self.train_stats = self._train_figures(stage_loss)
+            self._train_metrics = self.train_metrics(stage_loss)
             return
-        self.predictions = gather_predictions(self.predictions)
+        self.predictions = evaluation.gather_predictions(self.predictions)
         if stage == Stage.TEST:
-            self._refuse_unread()
+            check_all_readable(self._unreadable)
             return
-        self.missing.note("valid", self._unread, size=self.hparams.set_sizes["valid"])
-        figures = self.figures()
-        self._log(epoch, figures)
-        score = figures["mean_ccc"]
-        # A model that predicts one value for all has no CCC; it is worse than any other.
-        score = -1.0 if math.isnan(score) else score
-        self.seconds += time.time() - self._since
-        meta = {"epoch": epoch, "mean_ccc": score, "head": self.head_figures}
+        self.missing.note("valid", self._unreadable, size=self.set_sizes["valid"])
+        metrics = self.metrics()
+        rates = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
+        for log in self.loggers:
+            log.log_stats(rates, train_stats=self._train_metrics, valid_stats=metrics)
+        # The CCC of a constant prediction is undefined: rank that below all others.
+        score = -1.0 if math.isnan(metrics["mean_ccc"]) else metrics["mean_ccc"]
         # Before saving, so that a stop by patience is in the checkpoint as well.
         self.hparams.epoch_counter.update_metric(score)
         self._trained = None
-        self.checkpointer.save_checkpoint({**meta, "seconds": self.seconds})
-        last = max(1, self.hparams.average_checkpoints)
-        self.checkpointer.tidy(best="mean_ccc", last=last)
+        self._save_checkpoint({"epoch": epoch, "mean_ccc": score})
 
-    def _refuse_unread(self) -> None:
-        """Figures over the rest would not be this set's."""
-        unread = [why for share in distributed.gather(self._unread) for why in share.values()]
-        if unread:
-            raise ValueError(
-                f"The audio of {len(unread)} utterances that are to be tested cannot be read: "
-                f"{'; '.join(unread[:5])}. Mend the files and start the same command again: the "
-                f"model is trained."
-            )
+    def train_metrics(self, loss: float) -> dict:
+        """Mean losses of this epoch; ``loss`` is that of the joint loss."""
+        weight = self.hparams.weighting.weight if self.auxiliary_active else None
+        return self.statistics.metrics(loss, weight=weight)
 
-    def _save_intra_epoch_ckpt(self) -> None:
-        """SpeechBrain calls this between two steps, at the intervals of its run options."""
-        self.seconds += time.time() - self._since
-        self._since = time.time()
-        meta = {WITHIN: True, "seconds": self.seconds, "head": self.head_figures}
-        self.checkpointer.save_checkpoint(meta, end_of_epoch=False)
-        self.checkpointer.tidy(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
+    # --- evaluation --------------------------------------------------------------------------
 
-    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
-        """Asked after each step, in every process: the moment at which a run can be stopped."""
-        if self._stopping:
-            self._stop(within=True, together=True)
-        return super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+    def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
+        """Keep the predictions; metrics are computed once over the whole set, never per batch."""
+        if self.stop.came and distributed.is_main_process():
+            # The processes do not meet here: the main one leaves alone, which ends the others.
+            if stage == Stage.VALID:
+                self._save_intra_epoch_ckpt()
+            raise StoppedError
+        self._predict_batch(batch, stage)
+        return torch.zeros(())
 
-    def _stop(self, *, within: bool, together: bool) -> None:
-        """Save, where there is something to save, and leave.
+    def _predict_batch(self, batch: Batch, stage: Stage) -> None:
+        self._unreadable.update(batch.missing)
+        if batch.ids:
+            with self.evaluation_ctx, optimisation.memory_advice([batch], "eval_batch"):
+                output = self.compute_forward(batch, stage)
+            self.predictions.update(evaluation.split_predictions(batch, output))
 
-        In an evaluation the processes do not meet: the main one goes alone, which ends the others.
-        """
-        if within:
-            self._save_intra_epoch_ckpt()
-        if together:
-            distributed.wait()  # while the main process writes
-        raise StoppedError
-
-    def _log(self, epoch: int, figures: dict) -> None:
-        about = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
-        for log in self.hparams.loggers:
-            log.log_stats(about, train_stats=self.train_stats, valid_stats=figures)
-
-    def _train_figures(self, loss: float) -> dict:
-        sums = defaultdict(float, {name: float(value) for name, value in self._sums.items()})
-        count = max(sums["objectives"], 1)
-        figures = {"loss": loss, "regression_loss": sums["regression_loss"] / count}
-        if self.auxiliary_active:
-            figures["auxiliary_loss"] = sums["auxiliary_loss"] / count
-            figures["weight"] = self.hparams.weighting.weight
-        if sums["undefined"]:
-            figures["undefined_ccc"] = int(sums["undefined"])
-        return figures
-
-    def figures(self) -> dict:
-        """Figures of the set whose predictions are kept: CCC by dimension, and the head's."""
-        vad, logits, truth, target = zip(*self.predictions.values(), strict=True)
-        regression = regression_metrics(torch.stack(truth).numpy(), torch.stack(vad).numpy())
-        figures = {name: regression[name]["ccc"] for name in DIMENSIONS}
-        figures["mean_ccc"] = regression["mean_ccc"]
-        if logits[0] is not None:
-            classes = torch.stack(logits).argmax(dim=1).numpy()
-            head = classification_metrics(torch.stack(target).numpy(), classes)
-            self.head_figures = {"epoch": self.hparams.epoch_counter.current, **head}
-            figures |= {f"head_{name}": value for name, value in head.items()}
-        return figures
-
-    def on_fit_start(self) -> None:
-        """Recover the last checkpoint, then see that the longest batch fits into memory."""
-        self.checkpointer.clear_remains()
-        self._compile()
-        self.init_optimizers()
-        last = self.checkpointer.recover_if_possible()
-        distributed.share_state(self.modules)
-        self.tested = []
-        if last is None:
-            self.checkpointer.recoverables["loggers"].clear()
-        # The head's last figures are from an epoch that a resumed run may not see again.
-        meta = {} if last is None else last.meta
-        self.head_figures, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
-        if self.hparams.longest_batches is not None:
-            self.check_memory(*(make() for make in self.hparams.longest_batches))
-
-    def check_memory(self, train: Batch, valid: Batch) -> None:
-        """Run the longest batches of training and evaluation: a lack of memory shows now.
-
-        Room for the optimiser's two moments is taken meanwhile: they come with the first step.
-        """
-        trainable = [p for p in self.modules.parameters() if p.requires_grad]
-        moments = [] if self.optimizer.state else [torch.empty_like(p) for p in trainable * 2]
-        self.modules.train()
-        if not train.ids or not valid.ids:  # audio that cannot be read: training says so
-            return
-        with memory_advice([train], "micro_batch"):
-            output = self._forward(train, 0)
-            total = sum(t.square().sum() for t in (output.vad, output.logits) if t is not None)
-            self.scaler.scale(total).backward()
-        self.zero_grad(set_to_none=True)
-        self.modules.eval()
-        with torch.no_grad():
-            self._keep_predictions(valid, Stage.VALID)  # nothing to save if told to stop here
-        del moments
+    def metrics(self) -> dict:
+        """Metrics of the evaluated set: CCC by dimension and mean, and the auxiliary head's."""
+        metrics, head = evaluation.evaluation_metrics(self.predictions)
+        if head:
+            self.head_metrics = {"epoch": self.hparams.epoch_counter.current, **head}
+        return metrics | {f"head_{name}": value for name, value in head.items()}
 
     def predict(self, loader: DataLoader) -> tuple[dict, dict | None]:
         """Predict a set with the best checkpoint.
@@ -224,58 +325,58 @@ class EmoSphereBrain(JointStepBrain):
             where the auxiliary head was no longer trained at that checkpoint.
         """
         self.evaluate(loader, max_key="mean_ccc")
-        undefined = [n for n, kept in self.predictions.items() if not kept[0].isfinite().all()]
-        if undefined:
-            raise ValueError(
-                f"The model's prediction is not finite for {len(undefined)} utterances, such as "
-                f"{', '.join(undefined[:5])}: figures over the rest would not be this set's."
-            )
-        vad = {name: kept[0].double().numpy() for name, kept in self.predictions.items()}
-        if not self.auxiliary_active:
-            return vad, None
-        scores = {
-            name: kept[1].double().softmax(0).numpy() for name, kept in self.predictions.items()
-        }
-        return vad, scores
+        return evaluation.prediction_arrays(self.predictions)
 
     def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
         """Load the best checkpoint's weights, or the mean of the last, once for all sets."""
-        if self.tested:
-            return
-        average = self.hparams.average_checkpoints
-        self.tested = self.checkpointer.load_tested(average, max_key=max_key)
+        if not self.tested_checkpoints:
+            average = self.hparams.average_checkpoints
+            self.tested_checkpoints = self.checkpointer.load_tested(average, max_key=max_key)
 
-    def tested_facts(self) -> dict:
-        """Of which epochs the tested weights are, and the auxiliary head's last figures there."""
-        newest, averaged = self.tested[0].meta, self.hparams.average_checkpoints
-        epochs = sorted(checkpoint.meta["epoch"] for checkpoint in self.tested)
+    def checkpoint_metadata(self) -> dict:
+        """Epochs of the tested weights, and the auxiliary head's last metrics there."""
+        newest, averaged = self.tested_checkpoints[0].meta, self.hparams.average_checkpoints
+        epochs = sorted(checkpoint.meta["epoch"] for checkpoint in self.tested_checkpoints)
         which = {"averaged_epochs": epochs} if averaged else {"best_epoch": newest["epoch"]}
         return {**which, "auxiliary_head": newest["head"]}
 
-
-class Progress:
-    """Where a run stands within an epoch, as a part of its checkpoints."""
-
-    def __init__(self, brain: EmoSphereBrain):
-        self.brain = brain
+    # --- checkpoints and preemption ----------------------------------------------------------
 
     def state_dict(self) -> dict:
-        """Steps, and the sums that an epoch's figures are made of."""
-        brain = self.brain
-        # SpeechBrain forgets both before the evaluation that belongs to them.
-        step, loss = brain._trained or (brain.step, brain.avg_train_loss)
+        """Progress within the epoch, saved in checkpoints as ``brain``."""
+        # SpeechBrain resets both before the evaluation that belongs to them.
+        step, loss = self._trained or (self.step, self.avg_train_loss)
         return {
             "step": step,
             "avg_train_loss": float(loss),
-            "optimizer_step": brain.optimizer_step,
-            "sums": {name: float(value) for name, value in brain._sums.items()},
-            "left_out": brain.missing.reasons,
+            "optimizer_step": self.optimizer_step,
+            "sums": self.statistics.state_dict(),
+            "left_out": self.missing.reasons,
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on there."""
-        brain = self.brain
-        brain.step, brain.avg_train_loss = state["step"], state["avg_train_loss"]
-        brain.optimizer_step = state["optimizer_step"]
-        brain._sums = defaultdict(float, state["sums"])
-        brain.missing.reasons = state["left_out"]
+        """Continue within the epoch."""
+        self.step, self.avg_train_loss = state["step"], state["avg_train_loss"]
+        self.optimizer_step = state["optimizer_step"]
+        self.statistics.load_state_dict(state["sums"])
+        self.missing.reasons = state["left_out"]
+
+    def _save_checkpoint(self, meta: dict, *, end_of_epoch: bool = True) -> None:
+        """Save, with the training time and the head's metrics, and delete older checkpoints."""
+        now = time.time()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        meta = {**meta, "head": self.head_metrics, "seconds": self.seconds}
+        self.checkpointer.save_checkpoint(meta, end_of_epoch=end_of_epoch)
+        self.checkpointer.prune(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
+
+    def _save_intra_epoch_ckpt(self) -> None:
+        """Save between two steps: SpeechBrain calls this at the intervals of its run options."""
+        self._save_checkpoint({INTRA_EPOCH: True}, end_of_epoch=False)
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
+        """Stop here if any process was asked to: SpeechBrain calls this after each step."""
+        if self._stopping:
+            self._save_intra_epoch_ckpt()
+            distributed.barrier()  # while the main process writes
+            raise StoppedError
+        return super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)

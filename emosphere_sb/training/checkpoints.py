@@ -1,7 +1,7 @@
-"""Checkpoints that are whole or not there: written aside, checked when read, tensors only.
+"""Atomic, checksummed checkpoints that contain tensors only.
 
-SpeechBrain's Checkpointer decides what is saved and how it is found; this one changes how a folder
-comes into being, how it goes, and what is believed.
+SpeechBrain's Checkpointer decides what is saved and how it is found. This one changes how a folder
+is written, verified and deleted.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from speechbrain.utils.checkpoints import Checkpointer as SpeechBrainCheckpointe
 from speechbrain.utils.distributed import MainProcessContext
 
 from emosphere_sb import distributed
-from emosphere_sb.fileio.atomic import MAKE_ROOM, digest_of, force
+from emosphere_sb.fileio.atomic import MAKE_ROOM, atomic_replace, digest_of, fsync_tree
 from emosphere_sb.training.trained_weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
 SUMS = "sha256.json"
-WITHIN = "within_epoch"  # in the meta of checkpoints that lie between two steps of an epoch
+INTRA_EPOCH = "within_epoch"  # in the meta of checkpoints that lie between two steps of an epoch
 PARTIAL, BROKEN, DELETED = "partial-", "broken-", "deleted-"
 
 
 class Checkpointer(SpeechBrainCheckpointer):
-    """SpeechBrain's Checkpointer for whom a checkpoint is whole or not there.
+    """Checkpointer with atomic, checksummed checkpoints.
 
     A folder is written under another name, with a digest of each file, forced to the disk, and
     renamed; one that is deleted is renamed first. Before one is read its files are compared with
@@ -54,7 +54,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         OSError
             If it cannot be written; the checkpoints that are there stay as they are.
         """
-        if not distributed.is_main():
+        if not distributed.is_main_process():
             return None
         path_of = self._custom_checkpoint_dirpath
         final = self._new_checkpoint_dirpath() if name is None else path_of(name)
@@ -62,8 +62,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         try:
             partial.mkdir()
             self._write(partial, {"unixtime": self._now(), **(meta or {})}, end_of_epoch)
-            os.replace(partial, final)
-            force(self.checkpoints_dir)
+            atomic_replace(partial, final)
         except (OSError, RuntimeError) as error:  # PyTorch's writer raises a RuntimeError
             shutil.rmtree(partial, ignore_errors=True)
             kept = sorted(path.name for path in self._list_checkpoint_dirs())
@@ -90,36 +89,34 @@ class Checkpointer(SpeechBrainCheckpointer):
                 _write_state(thing, folder / f"{name}.ckpt")
         sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
         (folder / SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-        for path in folder.iterdir():
-            force(path)
-        force(folder)
+        fsync_tree(folder)
 
     # --- finding -----------------------------------------------------------------------------
 
     def list_checkpoints(self) -> list[Checkpoint]:
-        """All folders whose description is as it was written; others are put aside, loudly."""
+        """List checkpoints with an intact description; rename others, with an error in the log."""
         found = []
         for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
-            fault = fault_of(folder, only=[METAFNAME])
+            fault = integrity_error(folder, only=[METAFNAME])
             try:
                 made = [] if fault else self._construct_checkpoint_objects([folder])
                 fault = fault or _lacks(made[0].meta)
             except (yaml.YAMLError, ValueError) as error:  # safe YAML has no tags that run code
                 fault = f"{METAFNAME} is not plain values: {str(error).splitlines()[0]}"
             if fault:
-                self._put_aside(folder, fault)
+                self._quarantine(folder, fault)
             else:
                 found += made
         return found
 
-    def find_whole(self, count: int = 1, **how) -> list[Checkpoint]:
-        """The first ``count`` of :meth:`find_checkpoints` that are whole, in every process."""
+    def find_intact(self, count: int = 1, **how) -> list[Checkpoint]:
+        """The first ``count`` of :meth:`find_checkpoints` that are intact, in every process."""
         found = []
-        if distributed.is_main():
+        if distributed.is_main_process():
             for checkpoint in self.find_checkpoints(**how):
-                if len(found) < count and self.is_whole(checkpoint):
+                if len(found) < count and self.is_intact(checkpoint):
                     found.append(checkpoint)
-        return distributed.from_main(found)
+        return distributed.broadcast_from_main(found)
 
     def load_tested(
         self, average: int = 0, *, max_key: str | None = "mean_ccc"
@@ -144,9 +141,11 @@ class Checkpointer(SpeechBrainCheckpointer):
             If there is no whole checkpoint, or it is of another model.
         """
         how = (
-            {"ckpt_predicate": lambda c: WITHIN not in c.meta} if average else {"max_key": max_key}
+            {"ckpt_predicate": lambda c: INTRA_EPOCH not in c.meta}
+            if average
+            else {"max_key": max_key}
         )
-        tested = self.find_whole(average or 1, **how)
+        tested = self.find_intact(average or 1, **how)
         if not tested:
             raise ValueError(f"No whole checkpoint to test in {self.checkpoints_dir}.")
         logger.info("Weights of %s", ", ".join(c.path.name for c in tested))
@@ -156,11 +155,11 @@ class Checkpointer(SpeechBrainCheckpointer):
         model.load_state_dict(average_weights(states, model.trained))
         return tested
 
-    def is_whole(self, checkpoint: Checkpoint) -> bool:
-        """Whether its files are as they were written; otherwise it is put aside, loudly."""
-        fault = fault_of(checkpoint.path) or self._code_in(checkpoint.path)
+    def is_intact(self, checkpoint: Checkpoint) -> bool:
+        """Whether all files are as written; otherwise it is renamed, with an error in the log."""
+        fault = integrity_error(checkpoint.path) or self._code_in(checkpoint.path)
         if fault:
-            self._put_aside(checkpoint.path, fault)
+            self._quarantine(checkpoint.path, fault)
         return not fault
 
     def _code_in(self, folder: Path) -> str:
@@ -173,8 +172,8 @@ class Checkpointer(SpeechBrainCheckpointer):
                     return f"{name}.ckpt is not tensors alone: {str(error).splitlines()[0]}"
         return ""
 
-    def _put_aside(self, folder: Path, fault: str) -> None:
-        if not distributed.is_main():
+    def _quarantine(self, folder: Path, fault: str) -> None:
+        if not distributed.is_main_process():
             return
         aside = folder.with_name(BROKEN + folder.name)
         shutil.rmtree(aside, ignore_errors=True)
@@ -189,8 +188,8 @@ class Checkpointer(SpeechBrainCheckpointer):
     def recover_if_possible(
         self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None
     ) -> Checkpoint | None:
-        """Load the best or newest checkpoint that is whole."""
-        found = self.find_whole(
+        """Load the best or newest checkpoint that is intact."""
+        found = self.find_intact(
             importance_key=importance_key,
             max_key=max_key,
             min_key=min_key,
@@ -200,7 +199,7 @@ class Checkpointer(SpeechBrainCheckpointer):
             self.load_checkpoint(chosen)
         if not found and any(self.checkpoints_dir.glob(f"{BROKEN}*")):
             logger.error("No whole checkpoint is left: training begins at the beginning.")
-        distributed.wait()  # before anyone saves or deletes
+        distributed.barrier()  # before anyone saves or deletes
         return found[0] if found else None
 
     def load_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -211,24 +210,24 @@ class Checkpointer(SpeechBrainCheckpointer):
 
     # --- deleting ----------------------------------------------------------------------------
 
-    def tidy(self, *, best: str, last: int) -> None:
+    def prune(self, *, best: str, last: int) -> None:
         """Delete all but the best, the ``last`` newest ends of an epoch, and the two newest.
 
         Two, so that there is one before the newest, should that be damaged.
         """
-        if not distributed.is_main():
+        if not distributed.is_main_process():
             return
         everything = self.find_checkpoints()  # the newest first
-        kept = everything[:2] + [c for c in everything if WITHIN not in c.meta][:last]
+        kept = everything[:2] + [c for c in everything if INTRA_EPOCH not in c.meta][:last]
         kept += self.find_checkpoints(max_key=best)[:1]
         paths = {checkpoint.path for checkpoint in kept}
         for checkpoint in everything:
             if checkpoint.path not in paths:
                 self._delete_checkpoint(checkpoint, verbosity=logging.DEBUG)
 
-    def clear_remains(self) -> None:
-        """Delete what an interrupted save or deletion left; nobody else may use the folder."""
-        if distributed.is_main():
+    def remove_partial(self) -> None:
+        """Delete what an interrupted save or deletion left; only one run may use the folder."""
+        if distributed.is_main_process():
             for prefix in (PARTIAL, DELETED):
                 for path in self.checkpoints_dir.glob(f"{prefix}*"):
                     logger.info("Removing %s: a save or a deletion was interrupted there.", path)
@@ -242,15 +241,20 @@ class Checkpointer(SpeechBrainCheckpointer):
         logger.log(verbosity, "Deleted checkpoint %s", checkpoint.path)
 
 
-def fault_of(folder: Path, *, only: Collection[str] = ()) -> str:
-    """What is wrong with a checkpoint's folder; empty where nothing is.
+def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
+    """Compare a checkpoint's folder with its checksums.
 
     Arguments
     ---------
     folder : path
-        Of a checkpoint.
+        Folder of a checkpoint.
     only : collection of str
-        Names of the files to look at; none means all.
+        Names of the files to compare. (default: all)
+
+    Returns
+    -------
+    str
+        What is wrong, or an empty string.
     """
     try:
         sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))

@@ -14,14 +14,14 @@ from tqdm import tqdm
 from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.data.dataset import Batch, SpeechDataset, eval_loader
 from emosphere_sb.data.feature_cache import FeatureCache
-from emosphere_sb.fileio.atomic import held
+from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.optimisation import memory_advice
 from emosphere_sb.training.preemption import StoppedError
 from emosphere_sb.training.trained_weights import digest_of_tensors
 
 # Settings that change a backbone's features, beside its weights and its configuration.
-KEYS = ("max_seconds", "layers", "precision")
+KEYS = ("max_seconds", "layers")
 
 
 def read_features(
@@ -29,12 +29,13 @@ def read_features(
 ) -> None:
     """Let all sets be read from features below ``root``, computed first where there are none."""
     facts = {**{key: hparams[key] for key in KEYS}, "waveform": hparams["normaliser"].facts()}
-    facts["eval_precision"] = brain.eval_precision  # in which they are computed
+    # They are computed in eval_precision.
+    facts |= {"precision": brain.precision, "eval_precision": brain.eval_precision}
     folder = cache_folder(root, brain.modules.encoder, facts)
     for name, dataset in sets.items():
         cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])
         folder.mkdir(parents=True, exist_ok=True)
-        with held(folder / f"{name}.lock", seconds=-1):  # another run may fill it: wait for it
+        with file_lock(folder / f"{name}.lock", timeout=-1):  # another run may fill it: wait for it
             if not cache.open():
                 fill(cache, brain, dataset, hparams)
                 cache.open()

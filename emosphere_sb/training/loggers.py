@@ -7,7 +7,7 @@ from pathlib import Path
 from speechbrain.utils.train_logger import FileTrainLogger, TensorboardLogger
 
 from emosphere_sb import distributed
-from emosphere_sb.fileio.atomic import write_whole
+from emosphere_sb.fileio.atomic import atomic_write
 
 
 def make_loggers(folder: Path, tensorboard: bool) -> list:
@@ -43,5 +43,5 @@ class LogState:
 
     def _write(self, text: str) -> None:
         path = Path(self.loggers[0].save_file)
-        if distributed.is_main() and (text or path.is_file()):
-            write_whole(path, text)
+        if distributed.is_main_process() and (text or path.is_file()):
+            atomic_write(path, text)

@@ -1,95 +1,20 @@
-"""What a step handles: outputs and labels to join, random states, parameters, a lack of memory."""
+"""Random states, clipping, parameter groups and memory of one optimiser step."""
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Collection, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
 
+from emosphere_sb import distributed
 from emosphere_sb.data.dataset import Batch
-from emosphere_sb.distributed import gather, gather_rows
-
-
-@dataclass
-class Output:
-    """What the model says: ``vad`` (batch, 3) in [-1, 1], ``logits`` (batch, classes) or None."""
-
-    vad: Tensor
-    logits: Tensor | None
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        """What there is of the two."""
-        return [self.vad] if self.logits is None else [self.vad, self.logits]
-
-    @staticmethod
-    def join(parts: list[Output], classes: int, device: torch.device | str) -> Output:
-        """One batch from several, or from none; ``classes`` 0 means no class scores."""
-        if not parts:
-            none = torch.zeros(0, max(classes, 3), device=device)
-            return Output(none[:, :3], none[:, :classes] if classes else None)
-        logits = [part.logits for part in parts if part.logits is not None]
-        vad = torch.cat([part.vad for part in parts])
-        return Output(vad, torch.cat(logits) if logits else None)
-
-    def gather(self, sizes: list[int]) -> Output:
-        """Those of all processes, in their order, without gradients."""
-        return Output(*(None if t is None else gather_rows(t, sizes) for t in self._pair))
-
-    def leaves(self) -> Output:
-        """The same values as leaves of a new graph."""
-        return Output(*(None if t is None else t.detach().requires_grad_() for t in self._pair))
-
-    def gradients(self, first: int, cuts: list[int]) -> list[list[Tensor]]:
-        """Gradients of ``tensors`` for consecutive cuts of the rows from ``first`` on."""
-        end = first + sum(cuts)
-        parts = [(t.grad if t.grad is not None else torch.zeros_like(t)) for t in self.tensors]
-        return [list(cut) for cut in zip(*(p[first:end].split(cuts) for p in parts), strict=True)]
-
-    @property
-    def _pair(self) -> tuple[Tensor, Tensor | None]:
-        return self.vad, self.logits
-
-
-@dataclass
-class Labels:
-    """What the objective compares with: ``vad`` (batch, 3), ``target`` (batch,)."""
-
-    vad: Tensor
-    target: Tensor
-
-    @staticmethod
-    def join(batches: list[Batch], device: torch.device | str) -> Labels:
-        """The labels of several batches in one, or of none."""
-        none = torch.zeros(0, dtype=torch.long)
-        vad = torch.cat([torch.zeros(0, 3), *(batch.vad for batch in batches)])
-        target = torch.cat([none, *(batch.target for batch in batches)])
-        return Labels(vad.to(device), target.to(device))
-
-    def gather(self, sizes: list[int]) -> Labels:
-        """Those of all processes, in their order."""
-        return Labels(gather_rows(self.vad, sizes), gather_rows(self.target, sizes))
-
-
-def gather_predictions(kept: dict[str, tuple]) -> dict[str, tuple]:
-    """What all processes have kept by id, in the order of the ids, whoever had them.
-
-    Arguments
-    ---------
-    kept : dict
-        Tensors by id, of the same shapes for each; ``None`` in a place where there are none.
-    """
-    # In columns: thousands of small tensors would travel with the batches that they are views of.
-    columns = [None if c[0] is None else torch.stack(c) for c in zip(*kept.values(), strict=True)]
-    rows = {}
-    for ids, parts in gather((list(kept), columns)):
-        parts = [[None] * len(ids) if part is None else part for part in parts]
-        rows.update(zip(ids, zip(*parts, strict=True), strict=True))
-    return {name: rows[name] for name in sorted(rows)}
 
 
 def seed_all(*key: int) -> None:
@@ -100,10 +25,45 @@ def seed_all(*key: int) -> None:
     torch.manual_seed(seed)
 
 
+def step_optimizers(
+    optimizers: Collection[Optimizer], scaler: torch.amp.GradScaler, max_grad_norm: float
+) -> bool:
+    """Sum gradients over processes, unscale them, clip their total norm, and step.
+
+    Arguments
+    ---------
+    optimizers : collection of torch.optim.Optimizer
+        The norm is taken over the parameters of all of them.
+    scaler : torch.amp.GradScaler
+        In fp16 it skips steps whose gradient is not finite and lowers its scale, which is normal.
+    max_grad_norm : float
+        Largest norm of the gradient; inf: no clipping.
+
+    Returns
+    -------
+    bool
+        False, without a step, if a gradient is not finite and the scaler is disabled.
+    """
+    trainable = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+    distributed.sum_gradients(trainable)
+    for optimizer in optimizers:
+        scaler.unscale_(optimizer)
+    # The norm of the sum over processes is the same in each, so that all decide alike.
+    norm = get_total_norm([p.grad for p in trainable if p.grad is not None])
+    if not (scaler.is_enabled() or bool(norm.isfinite())):
+        return False
+    if math.isfinite(max_grad_norm):
+        clip_grads_with_norm_(trainable, max_grad_norm, norm)
+    for optimizer in optimizers:
+        scaler.step(optimizer)
+    scaler.update()
+    return True
+
+
 def parameter_groups(
     modules: nn.ModuleDict, lr_backbone: float, lr_loss_weights: float
 ) -> list[dict]:
-    """Trainable parameters as an optimiser takes them: backbone, learned loss weights, the rest.
+    """Split trainable parameters into groups: backbone, learned loss weights, and the rest.
 
     A learned mixture of the backbone's layers belongs to the rest.
     """
@@ -121,8 +81,17 @@ def parameter_groups(
 
 
 @contextmanager
-def memory_advice(batches: list[Batch], setting: str):
-    """Turn a lack of memory into an error that names the ``setting`` to lower."""
+def reserve_optimizer_state(modules: nn.Module, optimizer: Optimizer):
+    """Occupy the memory of both moments of Adam, which the first step allocates."""
+    trainable = [p for p in modules.parameters() if p.requires_grad]
+    moments = [] if optimizer.state else [torch.empty_like(p) for p in trainable * 2]
+    yield
+    del moments
+
+
+@contextmanager
+def memory_advice(batches: Sequence[Batch], setting: str):
+    """Turn an out-of-memory error into one that names the ``setting`` to lower."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no class

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from emosphere_sb.data.dataset import Batch, CollateStep
+from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, differences, merge, read_presets, scalars
+from emosphere_sb.recipe.hparams import build, differences, merge, read_presets
 from emosphere_sb.recipe.run import make_datasets
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -242,9 +243,9 @@ CHANGES = {
     "no_regions": {"task", "auxiliary_head"},
     "constant_weight": {"weighting"},
     "categorical": {"task"},
-    "unweighted": {"task"},
-    "regions_45": {"task"},
-    "regions_60": {"task"},
+    "unweighted": {"region_class_weights"},
+    "regions_45": {"region_angle"},
+    "regions_60": {"region_angle"},
     "regions_90": set(),
 }
 

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from emosphere_sb.cli import COMMANDS, main
+from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.arguments import HPARAMS, parse_arguments
-from emosphere_sb.recipe.hparams import merge, read_presets, read_tree
+from emosphere_sb.recipe.hparams import merge, read_presets
 
 
 def readmes(root):

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from emosphere_sb.fileio.yaml_tree import plain
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
-from emosphere_sb.recipe.hparams import merge, plain, read_presets
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.hparams import merge, read_presets
 from emosphere_sb.tables.columns import COLUMNS
 from emosphere_sb.tables.spec import read_table, table_names, trained_on
 
@@ -99,7 +100,7 @@ def test_every_row_of_every_table_builds_the_settings_of_its_corpora(name):
         words = [str(FILE), f"--preset={'+'.join(r for r in (table.preset, row.preset) if r)}"]
         words = [word for word in words if word != "--preset="]
         options = [f"--{key}={value}" for key, value in {**group.options, **row.options}.items()]
-        tree, _ = read_command([*words, *options], corpus=corpus)
+        tree = read_command([*words, *options], corpus=corpus).tree
         assert all(key in tree for key in {**group.options, **row.options})
         assert group.folds == 1 or "fold" in reader_settings(corpus)
 
@@ -147,10 +148,13 @@ def test_rows_set_what_the_paper_says(name):
         pooling, task, weighting = (class_of(tree[k]) for k in ("pooling", "task", "weighting"))
         assert (pooling, task, weighting, set(tree["drop_train"])) == wanted, row.name
         if regions is not None:
-            assert tuple(tree["task"][:2]) == regions, row.name
+            assert (tree["region_angle"], tree["region_class_weights"]) == regions, row.name
         # Whatever is trained on, all rows are tested on the same utterances.
         assert set(tree["drop_test"]) == set(tree["drop_valid"]) == {"no_agreement", "other"}
-        allowed = {"pooling", "task", "weighting", "drop_train", "auxiliary_head"}
+        allowed = {
+            "pooling", "task", "weighting", "drop_train", "auxiliary_head", "region_angle",
+            "region_class_weights",
+        }  # fmt: skip
         assert differing(tree, proposed) <= allowed, row.name
 
 
@@ -167,14 +171,17 @@ def test_the_reference_of_the_paper_s_tables_is_the_proposed_model():
 
 def test_constant_weight_keeps_the_weight_that_dynamic_weighting_begins_with():
     table = read_table("paper_table_2")
-    first, *_, last = (tree_of(table, row)["weighting"] for row in table.rows)
-    assert list(first) == [1.0]
-    assert list(last) == [1.0, 0.01, 5, "leave_out"]
+    first, *_, last = (tree_of(table, row) for row in table.rows)
+    assert first["weighting"]["weight"].value == "<aux_weight_start>"
+    keys = ("aux_weight_start", "aux_weight_end", "aux_decay_epochs", "aux_after_decay")
+    assert [last[key] for key in keys] == [1.0, 0.01, 5, "drop"]
+    assert first["aux_weight_start"] == 1.0
 
 
 def test_the_emotion_task_has_the_eight_classes():
     table = read_table("paper_table_2")
-    classes, weights = tree_of(table, table.rows[1])["task"]
+    task = tree_of(table, table.rows[1])["task"]
+    classes, weights = task["emotions"], task["class_weights"]
     eight = {"angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral"}
     assert set(classes) == eight and len(classes) == 8
     assert weights == WEIGHTED
@@ -182,7 +189,7 @@ def test_the_emotion_task_has_the_eight_classes():
 
 def test_the_regions_go_down_to_30_degrees():
     table = read_table("regions")
-    steps = {row.name: tree_of(table, row)["task"][0] for row in table.rows}
+    steps = {row.name: tree_of(table, row)["region_angle"] for row in table.rows}
     assert steps == {
         "2 (180°)": 180, "8 (90°)": 90, "18 (60°)": 60, "32 (45°)": 45, "72 (30°)": 30,
     }  # fmt: skip

@@ -1,5 +1,7 @@
 """A small Brain, random utterances and comparisons, for tests of the optimiser step."""
 
+from functools import partial
+
 import torch
 from speechbrain.core import Stage
 
@@ -25,11 +27,15 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
     """
     texts = {key: str(value) for key, value in overrides.items()}
     hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
-    hparams["schedule"] = lambda optimizer: make_schedule(optimizer, settings=hparams, steps=100)
-    hparams["loggers"], hparams["longest_batches"] = [], None
     modules = {name: part for name, part in hparams["modules"].items() if part is not None}
-    opt_class = opt_class or hparams["opt_class"]
-    brain = EmoSphereBrain(modules, opt_class, hparams, options or {"device": "cpu"})
+    brain = EmoSphereBrain(
+        modules,
+        opt_class or hparams["opt_class"],
+        hparams,
+        options or {"device": "cpu"},
+        schedule=partial(make_schedule, settings=hparams, steps=100),
+        set_sizes={"train": 100, "valid": 100},
+    )
     brain.init_optimizers()
     brain.on_stage_start(Stage.TRAIN, 1)
     brain.modules.train()

@@ -97,7 +97,7 @@ def between(moment: Moment) -> None:
     """A new checkpoint is there, and the old ones are too."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
-    moment.before(Checkpointer, "tidy")
+    moment.before(Checkpointer, "prune")
 
 
 def deleting(moment: Moment) -> None:
@@ -161,14 +161,14 @@ def full(moment: Moment) -> None:
     """From the NUMBER-th deletion of old checkpoints on no file may be longer than 20 kB."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
-    tidy = Checkpointer.tidy
+    prune = Checkpointer.prune
 
     def limited(*arguments, **options):
-        tidy(*arguments, **options)
+        prune(*arguments, **options)
         if moment.comes():
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 
-    Checkpointer.tidy = limited
+    Checkpointer.prune = limited
 
 
 MOMENTS = {

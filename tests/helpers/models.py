@@ -5,10 +5,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.recipe.hparams import build, dump
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.hparams import build
 from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
+from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
 from emosphere_sb.scale import Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -68,9 +70,9 @@ def write_tiny(folder, seed=0, *, head=True, layers="last", **about):
     described = {
         "normaliser": {"mode": "corpus"},
         "encoder": {"layers": layers},
-        "pooling": {"class": "StylePooling", "arguments": [16, 8]},
-        "vad_head": {"class": "VADHead", "arguments": [8, 8, 0.1]},
-        "class_head": {"class": "EmotionHead", "arguments": [8, 8, 8, 0.1]} if head else None,
+        "pooling": describe_call("StylePooling", 16, 8),
+        "vad_head": describe_call("VADHead", 8, 8, 0.1),
+        "class_head": describe_call("EmotionHead", 8, 8, 8, 0.1) if head else None,
     }
     write_released(folder, model, tiny_about(head=head, **about), described, "# tiny\n")
     return model
@@ -102,7 +104,7 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     rows = "+".join(["smoke", *(word for word in words if not word.startswith("--"))])
     options = [word for word in words if word.startswith("--")]
     command = [str(ROOT / "hparams/emosphere.yaml"), f"--preset={rows}", *options]
-    tree, _ = read_command(command, corpus="MSP-Podcast")
+    tree = read_command(command, corpus="MSP-Podcast").tree
     text = dump(tree) if yaml is None else yaml(dump(tree))
     facts = {
         "synthetic": True, "release": "synthetic", "preset": rows, "utterances": ONES,

@@ -6,6 +6,7 @@ import torch
 
 from emosphere_sb import lobes
 from emosphere_sb.release.model import ReleasedModel, evaluation_mode
+from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
 from tests.helpers.models import tiny_about
 
@@ -43,9 +44,9 @@ def model_of(
     described = {
         "normaliser": {"mode": mode},
         "encoder": {"layers": layers},
-        "pooling": {"class": pooling, "arguments": arguments},
-        "vad_head": {"class": "VADHead", "arguments": [size, 24]},
-        "class_head": {"class": "EmotionHead", "arguments": [size, 8, 24]} if head else None,
+        "pooling": describe_call(pooling, *arguments),
+        "vad_head": describe_call("VADHead", size, 24),
+        "class_head": describe_call("EmotionHead", size, 8, 24) if head else None,
     }
     return evaluation_mode(model), described
 

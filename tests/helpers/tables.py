@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.recipe.hparams import SAVED, dump
+from emosphere_sb.fileio.yaml_tree import dump
+from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.recipe.workspace import DATA
 from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
 from emosphere_sb.results.predictions import PREDICTED

@@ -279,7 +279,8 @@ def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
         "from tests.helpers.fixed_model import hand_model\n"
         "from emosphere_sb.demo_page.limits import Limits\n"
         "from emosphere_sb.demo_page.server import serve\n"
-        "serve(hand_model(), Limits())\n"
+        "from functools import partial\n"
+        "serve(hand_model(), Limits(), announce=partial(print, flush=True))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=root, text=True, stdout=subprocess.PIPE,

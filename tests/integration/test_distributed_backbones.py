@@ -14,7 +14,7 @@ FAMILIES = (
 )  # fmt: skip
 CASES = [
     *((family, {"freeze": "feature_encoder"}) for family in FAMILIES),
-    ("wavlm", {"freeze": "1:all_but_top_1, 2:none, 3:all_but_top_1"}),
+    ("wavlm", {"freeze_schedule": {1: "all_but_top_1", 2: "none", 3: "all_but_top_1"}}),
     ("wavlm", {"freeze": "feature_encoder", "layers": "weighted"}),
     ("wavlm", {"freeze": "feature_encoder", "layers": "1"}),
     ("wavlm", {"freeze": "none", "gradient_checkpointing": False, "spec_augment": False}),

@@ -19,9 +19,9 @@ PREDICTED = [f"{name}_predicted" for name in DIMENSIONS]
 # Counts who reads the corpus's labels, then does what recipes/MSP-Podcast/train.py does.
 COUNTING = """
 import functools, os, sys
-from data_prep import msp_podcast
+from data_prep.msp_podcast import reader
 
-read = msp_podcast.read
+read = reader.read
 
 @functools.wraps(read)
 def counted(*arguments, **options):
@@ -29,7 +29,7 @@ def counted(*arguments, **options):
         log.write(os.environ["RANK"] + chr(10))
     return read(*arguments, **options)
 
-msp_podcast.read = counted
+reader.read = counted
 from emosphere_sb.recipe.main import main
 
 sys.exit(main(sys.argv[1:], corpus="MSP-Podcast"))
@@ -295,9 +295,9 @@ def test_distributed_run_goes_on_with_another_number_of_processes(
     ],
 )
 def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_path):
-    plain = [word for word in options if not word.startswith(("--row", "--backbone"))]
-    row = [] if any(word.startswith("--row") for word in changes) else ["--preset=smoke"]
-    words = [*plain, *row, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
+    plain = [word for word in options if not word.startswith(("--preset", "--backbone"))]
+    preset = [] if any(word.startswith("--preset") for word in changes) else ["--preset=smoke"]
+    words = [*plain, *preset, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
     finish(launch(torchrun(3, *words)))
     for path in (folder_in(tmp_path) / "predictions").glob("*.csv"):
         table = pd.read_csv(path)

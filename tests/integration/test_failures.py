@@ -15,7 +15,7 @@ from emosphere_sb.data import unreadable
 from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
-from emosphere_sb.training.checkpoints import fault_of
+from emosphere_sb.training.checkpoints import integrity_error
 from emosphere_sb.training.preemption import STOPPED
 from tests.helpers.run import (
     Runs,
@@ -122,7 +122,7 @@ def test_fault_all_checkpoints_damaged_begins_at_the_beginning(runs, whole, tmp_
 def assert_stopped_well(folder) -> None:
     """There are checkpoints, each of them whole, and nothing half."""
     assert checkpoints(folder)
-    assert not any(fault_of(checkpoint) for checkpoint in checkpoints(folder))
+    assert not any(integrity_error(checkpoint) for checkpoint in checkpoints(folder))
     assert not list((folder / "save").glob("partial-*"))
 
 

@@ -91,7 +91,7 @@ def test_another_preprocessor_is_another_cache(save_any, tmp_path):
     ("option", "reason"),
     [
         ("--freeze=feature_encoder", "the backbone is trained"),
-        ("--freeze=1:all, 2:none", "the backbone is trained"),
+        ("--freeze_schedule={1: all, 2: none}", "the backbone is trained"),
         ("--crop=random", "random crops are other audio"),
         ("--lora_rank=2", "LoRA changes the features"),
     ],

@@ -9,12 +9,18 @@ import pandas as pd
 import pytest
 
 from data_prep.iemocap.reader import EMOTIONS
+from emosphere_sb.console import run_summary
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
 from emosphere_sb.recipe.folds import over_folds, run_folds
-from emosphere_sb.recipe.main import read_command
 from emosphere_sb.recipe.workspace import claim_folder, prepare_corpus
-from emosphere_sb.results.summary_text import closing_text
 from emosphere_sb.scale import DIMENSIONS
+
+
+def run_request_folds(words, run):
+    """Parse a command line and run its folds with ``run`` in place of training."""
+    request = read_command(words, corpus="IEMOCAP")
+    return run_folds(request.tree, request.run_options, corpus="IEMOCAP", run=run)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +140,7 @@ class FakeRun:
         self.folds = []
 
     def __call__(self, tree, options, *, corpus):
-        from emosphere_sb.recipe.hparams import scalars
+        from emosphere_sb.fileio.yaml_tree import scalars
 
         settings = scalars(tree)
         summary = prepare_corpus(settings, corpus)
@@ -165,7 +171,7 @@ def folds_of(root, corpus, results, *options):
     rows = [] if any(option.startswith("--row") for option in options) else ["--preset=smoke"]
     words += [f"--results_folder={results}", *rows, *options]
     fake = FakeRun()
-    return run_folds(*read_command(words, corpus="IEMOCAP"), corpus="IEMOCAP", run=fake), fake.folds
+    return run_request_folds(words, fake), fake.folds
 
 
 def change_valence(corpus, sessions, begin):
@@ -226,7 +232,7 @@ def test_undefined_ccc_of_a_fold_is_counted_and_shown(root, corpus, tmp_path):
     facts = summary["by_fold"]["test"]
     assert facts["defined"]["dominance"] == 4
     assert facts["mean_over_folds"]["dominance"] == pytest.approx(0.5 + (1 + 3 + 4 + 5) / 400)
-    text = closing_text(summary)
+    text = run_summary(summary)
     assert [line.split()[-2] for line in text.splitlines() if line.startswith("fold")][1] == "–"
     assert "–: not defined, left out of the mean" in text
     assert summary["protocol"]["folds"] == 5
@@ -241,7 +247,7 @@ def test_partition_with_one_fold_keeps_its_name(root, corpus, tmp_path):
 
 @pytest.mark.parametrize("row", ["no_regions", "uncertainty", "challenge_baseline"])
 def test_rows_with_empty_lists_keep_their_classes(row, root, corpus, tmp_path):
-    from emosphere_sb.recipe.hparams import read_tree
+    from emosphere_sb.fileio.yaml_tree import read_tree
 
     folds_of(root, corpus, tmp_path, f"--preset=smoke+{row}")
     saved = tmp_path / f"IEMOCAP-synthetic/smoke+{row}/session-4/7/hyperparams.yaml"
@@ -257,7 +263,7 @@ def test_fold_that_cannot_be_prepared_stops_before_the_first_is_trained(root, co
     words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
     fake = FakeRun()
     with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must hold"):
-        run_folds(*read_command(words, corpus="IEMOCAP"), corpus="IEMOCAP", run=fake)
+        run_request_folds(words, fake)
     assert fake.folds == []
 
 

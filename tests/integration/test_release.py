@@ -45,7 +45,7 @@ print(json.dumps(rows))
 KILLED = """
 import sys, time
 from pathlib import Path
-from emosphere_sb.inference import writing
+from emosphere_sb.release import write
 from emosphere_sb.release.release import release
 
 def wait(model, path):
@@ -53,7 +53,7 @@ def wait(model, path):
     Path(sys.argv[3]).touch()
     time.sleep(600)
 
-writing.save_weights = wait
+write.save_weights = wait
 release(sys.argv[1], sys.argv[2], resamples=999)
 """
 

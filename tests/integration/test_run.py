@@ -168,7 +168,7 @@ def test_run_that_patience_stopped_stays_stopped(recipe, tmp_path):
 
 
 def test_head_keeps_the_epoch_of_its_last_figures_over_a_restart(recipe, tmp_path):
-    short = "--weighting=!new:emosphere_sb.lobes.LinearDecay [1.0, 0.01, 1, leave_out]"
+    short = "--weighting=!new:emosphere_sb.lobes.LinearDecay [1.0, 0.01, 1, drop]"
     recipe("--number_of_epochs=1", short, f"--output_folder={tmp_path}")
     result = recipe("--number_of_epochs=2", short, f"--output_folder={tmp_path}")
     assert result["protocol"]["auxiliary_head"]["epoch"] == 1

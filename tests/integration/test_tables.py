@@ -232,12 +232,12 @@ def test_predictions_that_are_gone_are_marked_and_can_be_mended(whole, results, 
     assert run(command(results)) == 1
     captured = capsys.readouterr()
     assert "[a] seed 1: damaged: predictions/test1.csv is gone" in captured.out
-    assert "--mend" in captured.err
+    assert "--rerun-damaged" in captured.err
     assert markdown_of(results)[-1] == "| mean pooling | – [a] | – [a] | – [a] | – [a] |"
     assert lines_of(results)[0]["mean"] == plain["mean"]
     assert not gone.exists()  # nothing is run again that nobody has asked for
 
-    assert run(command(results, "--mend")) == 0
+    assert run(command(results, "--rerun-damaged")) == 0
     assert predictions_of(results) == predictions_of(whole[0])
     assert figures_of(results) == figures_of(whole[0])
 
@@ -276,6 +276,6 @@ def test_a_run_is_tested_again_where_another_corpus_is_another(command, tmp_path
     assert run(other) == 1
     assert "damaged: MSP-IMPROV was tested with other options, " in capsys.readouterr().out
     assert lines_of(tmp_path, "crossed")[1]["mean"] == own["mean"]
-    assert run([*other, "--mend"]) == 0
+    assert run([*other, "--rerun-damaged"]) == 0
     assert 1 < len(foreign.read_text(encoding="utf-8").splitlines()) < lines
     assert lines_of(tmp_path, "crossed")[1]["mean"] == own["mean"]

@@ -1,14 +1,31 @@
 """A made-up report with everything in it, whose figures are worked out from a seeded table."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from emosphere_sb.metrics import confusion
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
+
+
+@pytest.fixture
+def wav():
+    """Writes a short noise: ``wav(path, seconds=0.5, rate=16000, channels=1)``."""
+
+    def write(path, *, seconds=0.5, rate=16000, channels=1):
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).uniform(-0.1, 0.1, (round(seconds * rate), channels))
+        soundfile.write(path, noise, rate)
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ from emosphere_sb import distributed
 from emosphere_sb.data.dataset import CollateStep, SpeechDataset, collate, eval_loader
 from emosphere_sb.recipe.arguments import HPARAMS
 from emosphere_sb.scale import DIMENSIONS, Scale
-from emosphere_sb.training.optimisation import Labels, Output, seed_all
+from emosphere_sb.training.batch_outputs import Labels, Output
+from emosphere_sb.training.optimisation import seed_all
 from tests.helpers.brain import (
     assert_close,
     gradients,
@@ -113,7 +114,7 @@ CASES = {
     "learned loss weights": Case(rows=("smoke", "uncertainty")),
     "head left out": Case(epoch=6),
     "frozen part": Case(options={"freeze": "all_but_top_1"}, deep=True),
-    "frozen in this epoch": Case(options={"freeze": "1:all, 2:none"}),
+    "frozen in this epoch": Case(options={"freeze_schedule": "{1: all, 2: none}"}),
     "missing dimension": Case(change=no_dominance),
     "missing labels": Case(change=no_vad),
     "clipped": Case(options={"max_grad_norm": 0.1}),
@@ -136,7 +137,7 @@ def take_step(brain, batches) -> dict:
     hook = brain.optimizer.register_step_pre_hook(lambda *_: seen.update(gradients(brain)))
     loss = float(brain.fit_batch(batches))
     hook.remove()
-    return {"gradients": seen, "loss": loss, "figures": brain._train_figures(loss)}
+    return {"gradients": seen, "loss": loss, "figures": brain.train_metrics(loss)}
 
 
 def train(folder, rank: int, world: int, micro: int, opt_class=None, **options) -> dict:
@@ -182,7 +183,7 @@ def factor(number: float):
 def evaluate(folder, count: int) -> dict:
     """Predict a set and compute its figures, two utterances at a time."""
     brain = Case().brain(folder)
-    brain.noprogressbar, brain.tested = True, [None]
+    brain.noprogressbar, brain.tested_checkpoints = True, [None]
     rows = dict(list(json.loads((folder / "rows.json").read_text()).items())[:count])
     dataset = SpeechDataset(rows, scale=Scale(1, 7), task=brain.hparams.task)
     own = [name for batch in eval_loader(dataset, batch_size=2) for name in batch.ids]
@@ -190,7 +191,7 @@ def evaluate(folder, count: int) -> dict:
     brain.hparams.epoch_counter.current = 1
     tensors = {name: torch.from_numpy(value) for name, value in vad.items()}
     classes = {name: torch.from_numpy(value) for name, value in scores.items()}
-    return {"own": own, "vad": tensors, "classes": classes, "figures": brain.figures()}
+    return {"own": own, "vad": tensors, "classes": classes, "figures": brain.metrics()}
 
 
 def not_finite(folder, rank: int, world: int, window: str) -> dict:
@@ -204,7 +205,7 @@ def not_finite(folder, rank: int, world: int, window: str) -> dict:
     loss = float(brain.fit_batch(batches))
     after = {name: p.detach() for name, p in brain.modules.named_parameters()}
     same = all(torch.equal(before[name], after[name]) for name in before)
-    figures = brain._train_figures(0.0)
+    figures = brain.train_metrics(0.0)
     try:
         brain.fit_batch(batches)
     except ValueError as error:
@@ -226,8 +227,8 @@ def talk(folder, rank: int, world: int) -> dict:
         refusal = str(error)
     distributed.refuse_unshared(unshared)  # all see it
     return {
-        "gathered": distributed.gather(f"of {rank}"),
-        "from main": distributed.from_main(f"of {rank}"),
+        "gathered": distributed.all_gather_object(f"of {rank}"),
+        "from main": distributed.broadcast_from_main(f"of {rank}"),
         "numbers": distributed.gather_numbers([rank, 0.5], "cpu"),
         "rows": distributed.gather_rows(rows, sizes),
         "targets": distributed.gather_rows(rows[:, 0].long(), sizes),
@@ -256,13 +257,13 @@ def take_turns(folder, rank: int, world: int) -> list:
     """Two nodes, of which the first has all processes but the last one."""
     os.environ["LOCAL_RANK"] = str(rank if rank < world - 1 else 0)
     os.environ["GROUP_RANK"] = str(int(rank == world - 1))
-    with distributed.one_per_node() as first:
+    with distributed.local_rank_first() as first:
         with (folder / f"{world}-turns").open("a") as log:
             log.write(f"{rank} comes\n")
         if first:
             with (folder / f"{world}-turns").open("a") as log:
                 log.write(f"{rank} goes\n")
-    distributed.wait()
+    distributed.barrier()
     return (folder / f"{world}-turns").read_text().splitlines()
 
 
@@ -533,10 +534,10 @@ def test_one_process_needs_no_other(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     options = {}
     distributed.start(options)
-    assert options == {} and distributed.processes() == 1 and distributed.is_main()
-    assert distributed.gather(3) == [3] and distributed.from_main(3) == 3
+    assert options == {} and distributed.world_size() == 1 and distributed.is_main_process()
+    assert distributed.all_gather_object(3) == [3] and distributed.broadcast_from_main(3) == 3
     assert distributed.gather_rows(torch.ones(2, 3), [2]).tolist() == [[1.0] * 3] * 2
-    with distributed.one_per_node() as first:
+    with distributed.local_rank_first() as first:
         assert first
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from emosphere_sb.fileio.atomic import atomic_file
 from emosphere_sb.inference.prediction import Prediction
 
 SUFFIXES = (".csv", ".jsonl")
@@ -197,10 +198,8 @@ class Embeddings:
         start, end = np.array(self._times).reshape(-1, 2).T
         # Names that are no UTF-8 cannot stand in an array of text: they are written with escapes.
         files = [readable(name) for name in self._files]
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        with open(partial, "wb") as file:
+        with atomic_file(self.path) as file:
             np.savez(file, files=np.array(files, str), start=start, end=end, embedding=embedding)
-        os.replace(partial, self.path)
 
 
 def readable(name: str, encoding: str = "utf-8") -> str:

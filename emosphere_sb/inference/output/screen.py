@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from emosphere_sb.console import format_row
 from emosphere_sb.inference.output.files import on_one_line, readable
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.scale import DIMENSIONS, Scale
+
+POINT = (8, 8, 9, 17, 8)
+"""Widths of valence, arousal, dominance, all three on the labels' scale, and the region."""
+POINT_ALIGN = ">>>^<"
 
 
 class Screen:
@@ -20,7 +25,7 @@ class Screen:
     names : sequence of str
         All that may come, for the width of the first column.
     scale : Scale
-        Of the labels; named in the head.
+        Of the labels; named in the header.
     say : callable, optional
         What prints a line; the default is :func:`print`.
     """
@@ -28,7 +33,8 @@ class Screen:
     WIDEST = 40
 
     def __init__(self, names: Sequence[str], scale: Scale, say: Callable[[str], None] = print):
-        self._width = min(self.WIDEST, max([4, *map(len, names)]))
+        self._widths = (min(self.WIDEST, max([4, *map(len, names)])), 7, *POINT)
+        self._align = f"<>{POINT_ALIGN}"
         self._scale, self._say, self._begun = scale, say, False
 
     def __enter__(self) -> Screen:
@@ -38,34 +44,67 @@ class Screen:
         """Nothing is open."""
 
     def write(self, prediction: Prediction) -> None:
-        """Print a line, and the head before the first one."""
-        encoding = sys.stdout.encoding or "utf-8"
+        """Print a line, and the header before the first one."""
         if not self._begun:
-            self._say(readable(self._head(prediction), encoding))
+            self._print(self._header(prediction))
             self._begun = True
-        self._say(readable(self._line(prediction), encoding))
+        self._print(self._cells(prediction))
 
-    def _head(self, prediction: Prediction) -> str:
-        names = "".join(f"{name:>10}" for name in DIMENSIONS)
-        ends = f"{self._scale.low:g} to {self._scale.high:g}"
-        parts = [f"{'file':<{self._width}}", f"{'s':>7}", names, f"{ends:^16}", f"{'region':<8}"]
-        return "  ".join(parts + (["class"] if prediction.probabilities else [])).rstrip()
+    def _print(self, cells: Sequence[str]) -> None:
+        line = format_row(cells, self._widths, self._align)
+        self._say(readable(line, sys.stdout.encoding or "utf-8"))
 
-    def _line(self, prediction: Prediction) -> str:
-        values = "".join(f"{value:>+10.2f}" for value in prediction.vad)
-        scaled = " ".join(f"{value:5.2f}" for value in prediction.on_scale)
-        parts = [
-            f"{shortened(on_one_line(prediction.source), self._width):<{self._width}}",
-            f"{prediction.end - prediction.start:7.1f}",
-            values, f"{scaled:^16}", f"{prediction.region:<8}",
-        ]  # fmt: skip
+    def _header(self, prediction: Prediction) -> list[str]:
+        cells = ["file", "s", *_point_header(self._scale)]
+        return cells + (["class"] if prediction.probabilities else [])
+
+    def _cells(self, prediction: Prediction) -> list[str]:
+        name = shortened(on_one_line(prediction.source), self._widths[0])
+        cells = [name, f"{prediction.end - prediction.start:.1f}", *_point_cells(prediction)]
         if prediction.probabilities:
             best = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
-            parts.append(f"{best} {prediction.probabilities[best]:.0%}")
-        parts += [word for word, _ in prediction.words]
-        if prediction.warnings:
-            parts.append(f"({'; '.join(prediction.warnings)})")
-        return "  ".join(parts).rstrip()
+            cells.append(f"{best} {prediction.probabilities[best]:.0%}")
+        return [*cells, *(word for word, _ in prediction.words), *_warnings(prediction)]
+
+
+class TimeScreen(Screen):
+    """A timeline on the screen, a line as soon as it is known.
+
+    Arguments
+    ---------
+    scale : Scale
+        Of the labels; named in the header.
+    say : callable, optional
+        What prints a line; the default is :func:`print`.
+    """
+
+    def __init__(self, scale: Scale, say: Callable[[str], None] = print):
+        super().__init__([], scale, say)
+        self._widths, self._align = (9, 9, *POINT), f">>{POINT_ALIGN}"
+
+    def _header(self, prediction: Prediction) -> list[str]:
+        return ["start", "end", *_point_header(self._scale)]
+
+    def _cells(self, prediction: Prediction) -> list[str]:
+        known = np.isfinite(prediction.vad).all()
+        cells = _point_cells(prediction) if known else [""] * len(POINT)
+        times = [f"{prediction.start:.2f}", f"{prediction.end:.2f}"]
+        return [*times, *cells, *_warnings(prediction)]
+
+
+def _point_header(scale: Scale) -> list[str]:
+    return [*DIMENSIONS, f"{scale.low:g} to {scale.high:g}", "region"]
+
+
+def _point_cells(prediction: Prediction) -> list[str]:
+    """Valence, arousal and dominance in [-1, 1] and on the labels' scale, and the region."""
+    values = [f"{value:+.2f}" for value in prediction.vad]
+    scaled = " ".join(f"{value:5.2f}" for value in prediction.on_scale)
+    return [*values, scaled, prediction.region]
+
+
+def _warnings(prediction: Prediction) -> list[str]:
+    return [f"({'; '.join(prediction.warnings)})"] if prediction.warnings else []
 
 
 def shortened(name: str, width: int) -> str:
@@ -77,40 +116,3 @@ def shortened(name: str, width: int) -> str:
     '…to/speech.wav'
     """
     return name if len(name) <= width else f"…{name[1 - width :]}"
-
-
-class TimeScreen:
-    """A timeline on the screen, a line as soon as it is known.
-
-    Arguments
-    ---------
-    scale : Scale
-        Of the labels; named in the head.
-    say : callable, optional
-        What prints a line; the default is :func:`print`.
-    """
-
-    def __init__(self, scale: Scale, say: Callable[[str], None] = print):
-        self._scale, self._say, self._begun = scale, say, False
-
-    def __enter__(self) -> TimeScreen:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Nothing is open."""
-
-    def write(self, prediction: Prediction) -> None:
-        """Print a line, and the head before the first one."""
-        if not self._begun:
-            names = "".join(f"{name:>10}" for name in DIMENSIONS)
-            ends = f"{self._scale.low:g} to {self._scale.high:g}"
-            self._say(f"{'start':>9}{'end':>9}  {names}  {ends:^16}  region")
-            self._begun = True
-        line = f"{prediction.start:9.2f}{prediction.end:9.2f}  "
-        if np.isfinite(prediction.vad).all():
-            values = "".join(f"{value:>+10.2f}" for value in prediction.vad)
-            scaled = " ".join(f"{value:5.2f}" for value in prediction.on_scale)
-            line += f"{values}  {scaled:^16}  {prediction.region:<8}"
-        if prediction.warnings:
-            line += f"  ({'; '.join(prediction.warnings)})"
-        self._say(line.rstrip())

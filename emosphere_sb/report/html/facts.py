@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emosphere_sb.report.html.markup import Markup, command, element, join
+from markupsafe import Markup
+
+from emosphere_sb.html import render
 from emosphere_sb.results.number_format import UNDEFINED, count_text, figure_text, seconds_text
 
 VERBATIM = ("command", "commands")
@@ -30,11 +32,7 @@ def facts_list(facts: Mapping) -> Markup:
     >>> print(facts_list({"best_epoch": 3}))
     <dl><dt>best epoch</dt><dd>3</dd></dl>
     """
-    entries = []
-    for name, value in facts.items():
-        entries.append(element("dt", str(name).replace("_", " ")))
-        entries.append(element("dd", _shown(str(name), value)))
-    return element("dl", *entries) if entries else element("p", "none", class_="soft")
+    return render("report/facts.html.jinja", entries=_entries(facts))
 
 
 def fact_text(name: str, value: object) -> str:
@@ -65,18 +63,23 @@ def _number(value: float) -> str:
     return f"{value:g}" if len(f"{value:g}") < 6 else figure_text(value)
 
 
-def _shown(name: str, value: object) -> Markup | str:
+def _entries(facts: Mapping) -> list[tuple]:
+    return [(str(name).replace("_", " "), *_view(str(name), facts[name])) for name in facts]
+
+
+def _view(name: str, value: object) -> tuple[str, object]:
+    """A value as the template takes it: its kind, and what that kind shows."""
     if name in VERBATIM and value:
-        return join(map(command, [value] if isinstance(value, str) else filter(None, value)))
+        return "commands", [value] if isinstance(value, str) else list(filter(None, value))
     if isinstance(value, Mapping):
-        return facts_list(value)
+        return "facts", _entries(value)
     if isinstance(value, (list, tuple)):
         if any(isinstance(item, (Mapping, list, tuple)) for item in value):
-            return element("ul", *(element("li", _shown(name, item)) for item in value))
-        return ", ".join(fact_text(name, item) for item in value) or "none"
-    if name == "commit" or _is_digest(value):
-        return element("code", value) if value else UNDEFINED
-    return fact_text(name, value)
+            return "list", [_view(name, item) for item in value]
+        return "text", ", ".join(fact_text(name, item) for item in value) or "none"
+    if value and (name == "commit" or _is_digest(value)):
+        return "code", value
+    return "text", fact_text(name, value)
 
 
 def _is_digest(value: object) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from emosphere_sb.html import render
 from emosphere_sb.report.html.facts import facts_list
-from emosphere_sb.report.html.markup import Markup, document, element, picture
 from emosphere_sb.report.html.sections import (
     anchor,
     beside_section,
@@ -16,10 +18,12 @@ from emosphere_sb.report.html.sections import (
     figures_section,
     set_section,
 )
-from emosphere_sb.report.html.style import CSS
 from emosphere_sb.report.plots.registry import Picture, pictures, scale_of, without_sphere
-from emosphere_sb.report.plots.style import pdf
-from emosphere_sb.results.summary_text import SYNTHETIC
+from emosphere_sb.report.plots.style import DPI, pdf
+from emosphere_sb.results.constants import SYNTHETIC
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""First bytes of every PNG file."""
 
 SHOWN = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
 """Keys of a report that have a place of their own; others stand in a list at the end."""
@@ -60,35 +64,63 @@ def run_page(
     """
     shown: dict[tuple[str, str], list] = {}
     for item in pictures(report, tables, log) if drawn is None else drawn:
-        shown.setdefault((item.set, item.section), []).append(
-            picture(item.png, item.alt, item.caption)
-        )
-    sets = report["sets"]
-    whole = report.get("comparison") or {}
-    parts = [
-        element("p", SYNTHETIC, class_="synthetic") if report.get("synthetic") else None,
-        element("h1", report["title"]),
-        _contents(report, log),
-        _warnings(report),
-        figures_section(sets, [name for name in tables if name not in sets]),
-        comparison_section(whole) if whole else None,
-        beside_section(report.get("beside") or {}, sets),
-    ]
+        view = picture(item.png, item.alt, item.caption)
+        shown.setdefault((item.set, item.section), []).append(view)
+    sets, sections = report["sets"], []
     for name, evaluation in sets.items():
-        scale, note = scale_of(report), "There are no predictions to draw."
+        note = "There are no predictions to draw."
         if name in tables:
-            note = without_sphere(tables[name], scale)
+            note = without_sphere(tables[name], scale_of(report))
         pieces = {section: items for (of, section), items in shown.items() if of == name}
-        parts.append(set_section(name, evaluation, pieces, note))
-    if log is not None:
-        parts.append(
-            element("section", element("h2", "Training"), *shown["", "training"], id="training")
+        sections.append(set_section(name, evaluation, pieces, note))
+    page = render(
+        "report/run.html.jinja",
+        title=report["title"],
+        synthetic=SYNTHETIC if report.get("synthetic") else None,
+        contents=_contents(report, log),
+        warnings=_warnings(report),
+        figures=figures_section(sets, [name for name in tables if name not in sets]),
+        comparison=comparison_section(report.get("comparison") or {}),
+        beside=beside_section(report.get("beside") or {}, sets),
+        sets=sections,
+        training=None if log is None else shown["", "training"],
+        facts=_facts(report),
+    )
+    return str(page)
+
+
+def picture(png: bytes, alt: str, caption: str) -> dict[str, object]:
+    """A PNG inside the page, with its caption.
+
+    Arguments
+    ---------
+    png : bytes
+        The file, drawn at 144 dots per inch.
+    alt : str
+        Alternative text for those who do not see the picture.
+    caption : str
+        Text below the picture.
+
+    Returns
+    -------
+    dict
+        ``data`` in base64, ``alt``, ``caption``, ``width`` and ``height`` in pixels of CSS, of
+        which an inch has 96.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a PNG, or the alternative text is empty.
+    """
+    if png[:8] != SIGNATURE or len(png) < 24:
+        raise ValueError(
+            f"A picture must be a PNG file; found {png[:8]!r}. Draw it with plots.png."
         )
-    parts.append(_facts("Protocol", report["protocol"], "protocol"))
-    parts.append(_facts("Run", report["run"], "run"))
-    rest = {key: value for key, value in report.items() if key not in SHOWN}
-    parts.append(_facts("Further facts", rest, "further") if rest else None)
-    return document(report["title"], element("main", *parts), css=CSS)
+    if not alt.strip():
+        raise ValueError(f"A picture must have an alternative text; found {alt!r}.")
+    width, height = (round(pixels * 96 / DPI) for pixels in struct.unpack(">II", png[16:24]))
+    data = base64.b64encode(png).decode("ascii")
+    return {"data": data, "alt": alt, "caption": caption, "width": width, "height": height}
 
 
 def write_plots(
@@ -130,26 +162,26 @@ def write_plots(
     return written
 
 
-def _contents(report: Mapping, log: Mapping | None) -> Markup:
+def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
+    """Links: the section's id, and what it is called."""
     links = {"figures": "Figures"}
     links |= {"comparison": "Comparison"} if report.get("comparison") else {}
     links |= {f"set-{anchor(name)}": name for name in report["sets"]}
     links |= {"training": "Training"} if log is not None else {}
-    links |= {"protocol": "Protocol", "run": "Run"}
-    items = (element("li", element("a", text, href=f"#{target}")) for target, text in links.items())
-    return element("nav", element("ul", *items), aria_label="contents")
+    return list((links | {"protocol": "Protocol", "run": "Run"}).items())
 
 
-def _warnings(report: Mapping) -> Markup | None:
+def _warnings(report: Mapping) -> list[str]:
     """Everything that anybody should know before reading a figure, above the figures."""
     lines = list(report.get("warnings") or [])
     for name, evaluation in report["sets"].items():
         lines += [f"{name}: {text}" for text in evaluation.get("warnings") or []]
-    if not lines:
-        return None
-    items = element("ul", *(element("li", line) for line in lines))
-    return element("section", element("h2", "Warnings"), items, class_="warnings", role="note")
+    return lines
 
 
-def _facts(title: str, facts: Mapping, name: str) -> Markup:
-    return element("section", element("h2", title), facts_list(facts), id=name)
+def _facts(report: Mapping) -> list[tuple]:
+    """Sections of facts at the end: id, title, and a list."""
+    rest = {key: value for key, value in report.items() if key not in SHOWN}
+    parts = [("protocol", "Protocol", report["protocol"]), ("run", "Run", report["run"])]
+    parts += [("further", "Further facts", rest)] if rest else []
+    return [(id_, title, facts_list(facts)) for id_, title, facts in parts]

@@ -1,17 +1,20 @@
-"""The sections of a run's page: figures of all sets, comparison, and each set by itself."""
+"""What the sections of a run's page show: all sets, a comparison, and each set by itself."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from emosphere_sb.report.html.facts import facts_list
-from emosphere_sb.report.html.markup import Markup, element, join, table
 from emosphere_sb.report.plots.registry import CONFUSIONS
 from emosphere_sb.report.plots.slices import SLICES, ccc, ccc_interval
 from emosphere_sb.report.plots.style import COLOURS, TITLES
+from emosphere_sb.results.constants import CAP, RIDGE
 from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
-from emosphere_sb.results.summary_text import CAP, RIDGE
 from emosphere_sb.scale import DIMENSIONS
 
 MEASURES = {
@@ -38,6 +41,49 @@ SHOWN = (
 HEADS = ["set", "utterances", *(f"{TITLES[name]} CCC" for name in COLOURS)]
 
 
+class Score(NamedTuple):
+    """A cell of a table: a figure with its interval below."""
+
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names its rows.
+
+    Arguments
+    ---------
+    heads : sequence of str
+        Heads of the columns.
+    rows : sequence of sequence
+        Cells of type str or :class:`Score`, as many as there are heads.
+    caption : str
+        Text above the table.
+    label : str
+        Name of the table for a screen reader. (default: the caption)
+
+    Raises
+    ------
+    ValueError
+        If a row has more or fewer cells than there are heads.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str | Score]]
+    caption: str = ""
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that every row has a cell for each head."""
+        for number, cells in enumerate(self.rows, start=1):
+            if len(cells) != len(self.heads):
+                raise ValueError(
+                    f"Row {number} of a table must have {len(self.heads)} cells, one for each "
+                    f"head; found {len(cells)}."
+                )
+
+
 def anchor(text: str) -> str:
     """A name fit for a link and for a file.
 
@@ -49,23 +95,35 @@ def anchor(text: str) -> str:
     return re.sub(r"[^\w.-]", "_", text)
 
 
-def figures_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> Markup:
-    """CCC of every set with intervals, and on what those stand."""
+def figures_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> dict[str, Any]:
+    """CCC of every set with intervals, and on what those stand.
+
+    Returns
+    -------
+    dict
+        ``table`` and ``notes``.
+    """
     rows = [
         [name, count_text(part["figures"]["utterances"]), *_cells(part)]
         for name, part in sets.items()
     ]
-    about = dict.fromkeys(_about(name, part) for name, part in sets.items())
-    notes = [element("p", text, class_="note") for text in about if text]
+    notes = list(dict.fromkeys(_about(name, part) for name, part in sets.items()))
     if unlabelled:
-        text = f"Without labels, predictions only: {', '.join(unlabelled)}."
-        notes.append(element("p", text, class_="note"))
-    whole = table(HEADS, rows, caption="Concordance correlation coefficient by set")
-    return element("section", element("h2", "Figures"), whole, *notes, id="figures")
+        notes.append(f"Without labels, predictions only: {', '.join(unlabelled)}.")
+    return {
+        "table": Table(HEADS, rows, "Concordance correlation coefficient by set"),
+        "notes": notes,
+    }
 
 
-def comparison_section(whole: Mapping[str, Mapping]) -> Markup:
-    """Differences to another system, set by set."""
+def comparison_section(whole: Mapping[str, Mapping]) -> list[dict[str, Any]]:
+    """Differences to another system, set by set.
+
+    Returns
+    -------
+    list of dict
+        ``table`` and ``facts`` of each set.
+    """
     heads = ["dimension", "difference in CCC", "interval", "p"]
     parts = []
     for name, facts in whole.items():
@@ -74,23 +132,27 @@ def comparison_section(whole: Mapping[str, Mapping]) -> Markup:
             row = facts.get(key) or {}
             ends = interval_text([row.get("low"), row.get("high")])
             rows.append([title, figure_text(row.get("difference")), ends, p_text(row.get("p"))])
-        parts.append(table(heads, rows, caption=f"{name}: ours minus the other"))
         rest = {key: value for key, value in facts.items() if key not in TITLES}
-        parts.append(facts_list(rest))
-    text = "Paired: both systems on the same resampled utterances. Above 0, ours is better."
-    said = element("p", text, class_="note")
-    return element("section", element("h2", "Comparison"), said, *parts, id="comparison")
+        table = Table(heads, rows, f"{name}: ours minus the other")
+        parts.append({"table": table, "facts": facts_list(rest)})
+    return parts
 
 
-def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> Markup | None:
-    """What the figures have to be held against."""
-    parts = []
+def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
+    """What the figures have to be held against.
+
+    Returns
+    -------
+    dict
+        ``tables``, each with the text above it, and ``facts``.
+    """
+    tables = []
     if baseline := beside.get("acoustic_baseline"):
         rows = [
             [name, count_text(row.get("utterances")), *(figure_text(ccc(row, d)) for d in COLOURS)]
             for name, row in baseline.items()
         ]
-        parts += [element("p", RIDGE), table(HEADS, rows, label="acoustic baseline")]
+        tables.append((RIDGE, Table(HEADS, rows, label="acoustic baseline")))
     if cap := beside.get("cap"):
         rows = [
             [name, *(figure_text(row.get(d)) for d in DIMENSIONS)]
@@ -98,17 +160,14 @@ def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> Markup | Non
             if name in sets
         ]
         heads = ["set", *(TITLES[d] for d in DIMENSIONS)]
-        parts += [element("p", CAP), table(heads, rows, label="highest CCC of a perfect model")]
+        tables.append((CAP, Table(heads, rows, label="highest CCC of a perfect model")))
     rest = {key: value for key, value in beside.items() if key not in ("acoustic_baseline", "cap")}
-    parts += [facts_list(rest)] if rest else []
-    if not parts:
-        return None
-    return element("section", element("h2", "To hold them against"), *parts, id="beside")
+    return {"tables": tables, "facts": _facts(rest)}
 
 
 def set_section(
-    name: str, evaluation: Mapping, pictures: Mapping[str, Sequence[Markup]], note: str | None
-) -> Markup:
+    name: str, evaluation: Mapping, pictures: Mapping[str, Sequence[dict]], note: str | None
+) -> dict[str, Any]:
     """Everything about one set.
 
     Arguments
@@ -117,37 +176,42 @@ def set_section(
         Of the set.
     evaluation : mapping
         What ``evaluation.evaluate`` gives.
-    pictures : mapping of str to sequence of Markup
+    pictures : mapping of str to sequence of dict
         By section: ``points``, ``sphere``, ``confusion``, ``slices``.
     note : str or None
         Why a picture is missing.
+
+    Returns
+    -------
+    dict
+        Variables of a set in the template.
     """
-    parts = [element("h2", name), _measures(name, evaluation), *pictures.get("points", [])]
-    parts += pictures.get("sphere", [])
-    parts.append(None if note is None else element("p", note, class_="note"))
-    if classes := _classes(evaluation["figures"]):
-        parts += [element("h3", "Classes"), classes]
-    parts += pictures.get("confusion", [])
-    if calibration := evaluation.get("calibration"):
-        parts += [element("h3", "Calibration"), _calibration(calibration, evaluation["figures"])]
+    calibration = evaluation.get("calibration")
     slices = {key: rows for key, rows in (evaluation.get("slices") or {}).items() if rows}
-    missing = evaluation.get("missing_slices") or []
-    if slices or missing:
-        parts.append(element("h3", "Parts of the set"))
-        shown = pictures.get("slices", [])
-        for (key, rows), drawn in zip(slices.items(), shown, strict=True):
-            title = SLICES.get(key, f"By {key}")
-            numbers = element("summary", f"{title}: the numbers")
-            parts += [drawn, element("details", numbers, _slice(title, rows))]
-    if missing:
-        text = f"Not known of these utterances, so not shown: {', '.join(missing)}."
-        parts.append(element("p", text, class_="note"))
     rest = {key: value for key, value in evaluation.items() if key not in SHOWN}
-    parts += [element("h3", "Further facts"), facts_list(rest)] if rest else []
-    return element("section", *parts, id=f"set-{anchor(name)}")
+    return {
+        "name": name,
+        "anchor": anchor(name),
+        "measures": _measures(name, evaluation),
+        **{section: pictures.get(section, []) for section in ("points", "sphere", "confusion")},
+        "note": note,
+        "classes": _classes(evaluation["figures"]),
+        "calibration": calibration and _calibration(calibration, evaluation["figures"]),
+        "slices": [
+            _slice(SLICES.get(key, f"By {key}"), rows, drawn)
+            for (key, rows), drawn in zip(slices.items(), pictures.get("slices", []), strict=True)
+        ],
+        "missing_slices": evaluation.get("missing_slices") or [],
+        "facts": _facts(rest),
+    }
 
 
-def _cells(part: Mapping) -> list[Markup]:
+def _facts(facts: Mapping) -> Markup | str:
+    """A list of facts; empty where there are none."""
+    return facts_list(facts) if facts else ""
+
+
+def _cells(part: Mapping) -> list[str | Score]:
     """CCC of the dimensions and their mean, with intervals below."""
     return [
         _with_interval(ccc(part["figures"], name), ccc_interval(part.get("intervals"), name))
@@ -155,9 +219,8 @@ def _cells(part: Mapping) -> list[Markup]:
     ]
 
 
-def _with_interval(value: float | None, ends: Sequence[float] | None) -> Markup:
-    below = element("span", interval_text(ends), class_="interval") if ends else None
-    return join([figure_text(value), below])
+def _with_interval(value: float | None, ends: Sequence[float] | None) -> str | Score:
+    return Score(figure_text(value), interval_text(ends)) if ends else figure_text(value)
 
 
 def _about(name: str, part: Mapping) -> str:
@@ -174,7 +237,7 @@ def _about(name: str, part: Mapping) -> str:
     return f"{text}{lost} {facts['note']}" if facts.get("note") else f"{text}{lost}"
 
 
-def _measures(name: str, evaluation: Mapping) -> Markup:
+def _measures(name: str, evaluation: Mapping) -> Table:
     figures, intervals = evaluation["figures"], evaluation.get("intervals") or {}
     rows = []
     for key, title in MEASURES.items():
@@ -187,10 +250,10 @@ def _measures(name: str, evaluation: Mapping) -> Markup:
     labelled = (count_text(figures[d].get("n")) for d in DIMENSIONS)
     rows.append(["labelled utterances", *labelled, ""])
     heads = ["figure", *(TITLES[d] for d in DIMENSIONS), "Mean"]
-    return table(heads, rows, caption=f"{name}: figures on the corpus's own scale")
+    return Table(heads, rows, f"{name}: figures on the corpus's own scale")
 
 
-def _classes(figures: Mapping) -> Markup | None:
+def _classes(figures: Mapping) -> Table | None:
     rows = []
     for key, (_, title) in CONFUSIONS.items():
         if row := figures.get(key):
@@ -199,32 +262,29 @@ def _classes(figures: Mapping) -> Markup | None:
             rows.append([title, count_text(row.get("n")), *map(figure_text, shares), agreement])
     heads = ["classes", "utterances", "accuracy", "macro F1", "unweighted recall",
              "agreement with the point"]  # fmt: skip
-    return table(heads, rows, label="figures of classes") if rows else None
+    return Table(heads, rows, label="figures of classes") if rows else None
 
 
-def _calibration(facts: Mapping, figures: Mapping) -> Markup:
+def _calibration(facts: Mapping, figures: Mapping) -> dict[str, Any]:
     rows = [
         [title, *(figure_text((facts.get(d) or {}).get(key)) for d in DIMENSIONS)]
         for key, title in CALIBRATION.items()
     ]
     heads = ["calibration", *(TITLES[d] for d in DIMENSIONS)]
-    text = (
-        "A slope of prediction on truth below 1: predictions shrink towards the middle. A slope of "
-        "truth on prediction of 1: a step of the prediction means as large a step of the truth."
-    )
-    parts = [table(heads, rows, label="calibration"), element("p", text, class_="note")]
+    table, fitted = Table(heads, rows, label="calibration"), None
     if corrected := facts.get("corrected"):
         every = {"as predicted": figures, **corrected}
         rows = [[kind, *(figure_text(ccc(row, d)) for d in COLOURS)] for kind, row in every.items()]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
-        parts.append(table(heads, rows, caption="With a correction fitted on another set"))
+        fitted = Table(heads, rows, "With a correction fitted on another set")
     rest = {k: v for k, v in facts.items() if k not in (*DIMENSIONS, "corrected")}
-    return join([*parts, facts_list(rest) if rest else None])
+    return {"table": table, "corrected": fitted, "facts": _facts(rest)}
 
 
-def _slice(title: str, parts: Sequence[Mapping]) -> Markup:
+def _slice(title: str, parts: Sequence[Mapping], picture: Mapping) -> dict[str, Any]:
     rows = [
         [part["value"] or "unknown", count_text(part["utterances"]), *_cells(part)]
         for part in parts
     ]
-    return table(["part", *HEADS[1:]], rows, label=title)
+    table = Table(["part", *HEADS[1:]], rows, label=title)
+    return {"title": title, "picture": picture, "table": table}

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from emosphere_sb.report.html.markup import (
-    Markup,
-    command,
-    document,
-    element,
-    picture,
-    scrolling,
-    table,
-)
-from emosphere_sb.report.html.style import CSS
+from emosphere_sb.html import render
+from emosphere_sb.report.html.page import picture
+from emosphere_sb.results.constants import SYNTHETIC
 from emosphere_sb.results.number_format import UNDEFINED, figure_text, seconds_text
-from emosphere_sb.results.summary_text import SYNTHETIC
+
+KEYS = ("row", "corpus", "set", "seed", "fold", "status")
+"""What tells runs apart; the first is always shown."""
+
+HEADS = ("mean CCC", "V", "A", "D", "time", "command", "folder", "commit")
 
 FIGURES = ("mean_ccc", "valence", "arousal", "dominance")
 
@@ -26,8 +23,8 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
     Arguments
     ---------
     facts : mapping
-        ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table``, HTML of this
-        project's own making, which stands as it is; ``runs``, a mapping each with ``row``,
+        ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table`` as
+        :func:`emosphere_sb.tables.formats.html` renders it; ``runs``, a mapping each with ``row``,
         ``corpus``, ``set`` (optional), ``seed``, ``fold``, ``status``, ``mean_ccc``, ``valence``,
         ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``,
         ``seconds``; and ``origin``, what made the table.
@@ -37,7 +34,7 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
     Returns
     -------
     str
-        HTML that fetches nothing and has no script. All but ``html_table`` is escaped.
+        HTML that fetches nothing and has no script. All but a rendered ``html_table`` is escaped.
 
     Raises
     ------
@@ -46,32 +43,31 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
 
     Example
     -------
+    >>> from markupsafe import Markup
     >>> from matplotlib.figure import Figure
     >>> from emosphere_sb.report.plots.all import png
     >>> facts = {"name": "t", "caption": "One < two", "synthetic": False, "notes": [],
-    ...          "html_table": "<table></table>", "runs": [], "origin": "Made by hand."}
+    ...          "html_table": Markup("<table></table>"), "runs": [], "origin": "Made by hand."}
     >>> page = table_page(facts, png(Figure((1, 1))))
     >>> "<h1>One &lt; two</h1>" in page, "<table></table>" in page
     (True, True)
     """
     runs = facts["runs"]
-    body = [
-        element("p", SYNTHETIC, class_="synthetic") if facts["synthetic"] else None,
-        element("h1", facts["caption"]),
-        element("p", facts["name"], class_="soft"),
-        scrolling(Markup(facts["html_table"]), facts["caption"]),
-        _notes(facts["notes"]),
-        picture(figure_png, _alternative(facts, runs), "The same figures as a picture."),
-        element("section", element("h2", "Runs"), _count(runs), _runs(runs), id="runs"),
-        element("p", facts["origin"], class_="note"),
-    ]
-    return document(facts["caption"], element("main", *body), css=CSS)
-
-
-def _notes(notes: Sequence[str]) -> Markup | None:
-    if not notes:
-        return None
-    return element("ul", *(element("li", text) for text in notes), class_="note")
+    keys = [key for key in KEYS if _any(runs, key)]
+    page = render(
+        "report/table.html.jinja",
+        title=facts["caption"],
+        name=facts["name"],
+        synthetic=SYNTHETIC if facts["synthetic"] else None,
+        html_table=facts["html_table"],
+        notes=facts["notes"],
+        plot=picture(figure_png, _alternative(facts, runs), "The same figures as a picture."),
+        count=_count(runs),
+        heads=[*keys, *HEADS],
+        runs=[_run(run, keys) for run in runs],
+        origin=facts["origin"],
+    )
+    return str(page)
 
 
 def _alternative(facts: Mapping, runs: Sequence[Mapping]) -> str:
@@ -85,30 +81,25 @@ def _alternative(facts: Mapping, runs: Sequence[Mapping]) -> str:
     return f"{facts['caption']}. Mean CCC of the runs: {said or 'none yet'}{more}."
 
 
-def _count(runs: Sequence[Mapping]) -> Markup:
+def _count(runs: Sequence[Mapping]) -> str:
     """How many runs there are, by status, in the order in which they occur."""
     statuses = [str(run["status"]) for run in runs]
     each = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-    text = f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}" + (f": {each}." if each else ".")
-    return element("p", f"{text} A command is selected whole by a click.", class_="note")
+    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}" + (f": {each}." if each else ".")
 
 
-def _runs(runs: Sequence[Mapping]) -> Markup:
-    """A line a run; what a run is told by first, its command and place last."""
-    keys = [key for key in ("row", "corpus", "set", "seed", "fold", "status") if _any(runs, key)]
-    heads = [*keys, "mean CCC", "V", "A", "D", "time", "command", "folder", "commit"]
-    rows = [
-        [
-            *(_given(run.get(key)) for key in keys),
+def _run(run: Mapping, keys: Sequence[str]) -> dict:
+    """A line of the runs; what a run is told by first, its command and place last."""
+    return {
+        "row": _given(run["row"]),
+        "cells": [
+            *(_given(run.get(key)) for key in keys[1:]),
             *(figure_text(run[name]) for name in FIGURES),
             seconds_text(run["seconds"]),
-            command(run["command"]) if run["command"] else UNDEFINED,
-            element("code", _given(run["folder"])),
-            element("code", _given(run["commit"])),
-        ]
-        for run in runs
-    ]
-    return element("div", table(heads, rows, label="runs"), class_="runs")
+        ],
+        "command": run["command"],
+        "places": [_given(run["folder"]), _given(run["commit"])],
+    }
 
 
 def _any(runs: Sequence[Mapping], key: str) -> bool:

@@ -16,7 +16,8 @@ from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from emosphere_sb.report.html.markup import DPI
+DPI = 144
+"""Dots per inch of a PNG file."""
 
 COLOURS = {
     "valence": "#0072B2",

@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 
 from emosphere_sb.fileio.atomic import digest_of
-from emosphere_sb.recipe.hparams import SAVED, plain, read_tree
+from emosphere_sb.fileio.yaml_tree import plain, read_tree
+from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.report.read.external import read_foreign
+from emosphere_sb.results.constants import NON_SET_KEYS
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, with_numbers
-from emosphere_sb.results.summary_text import APART
 from emosphere_sb.results.text_table import read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -146,11 +147,11 @@ def read_run(folder: str | os.PathLike) -> Run:
     folder = Path(folder)
     metrics = _read_metrics(folder / METRICS)
     own = metrics["protocol"]
-    metrics_of = dict.fromkeys((name for name in metrics if name not in APART), own)
+    metrics_of = dict.fromkeys((name for name in metrics if name not in NON_SET_KEYS), own)
     digests = dict(metrics["run"].get("predictions", {}))
     for path in sorted(folder.glob("metrics_on_*.json")):
         other = _read_metrics(path)
-        sets = {name: row for name, row in other.items() if name not in APART}
+        sets = {name: row for name, row in other.items() if name not in NON_SET_KEYS}
         metrics |= sets
         digests |= other["run"].get("predictions", {})
         metrics_of |= dict.fromkeys(sets, other["protocol"])
@@ -303,9 +304,11 @@ def _read_metrics(path: Path) -> dict[str, Any]:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must be JSON: {error}. Start the run's command again.") from error
-    missing = [key for key in APART if not isinstance(metrics, dict) or key not in metrics]
+    missing = [key for key in NON_SET_KEYS if not isinstance(metrics, dict) or key not in metrics]
     if missing:
-        raise ValueError(f"{path} must hold {', '.join(APART)}; found no {', '.join(missing)}.")
+        raise ValueError(
+            f"{path} must hold {', '.join(NON_SET_KEYS)}; found no {', '.join(missing)}."
+        )
     if wrong := [key for key, value in metrics.items() if not isinstance(value, dict)]:
         raise ValueError(
             f"{path} must hold a mapping for each of its keys; not so for {', '.join(wrong)}. Is "

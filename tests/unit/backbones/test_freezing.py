@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from emosphere_sb.backbones.freezing import Freezing
+from emosphere_sb.backbones.freezing import FreezeSchedule
 from emosphere_sb.lobes import SSLEncoder
 
 
 def encoder_of(freeze, **options):
+    """An encoder with a mode, or with a mapping of epochs to modes."""
     torch.manual_seed(1)
-    return SSLEncoder("wavlm_demo.json", freeze, **options)
+    by_epoch = {"freeze_schedule": freeze} if isinstance(freeze, dict) else {"freeze": freeze}
+    return SSLEncoder("wavlm_demo.json", **by_epoch, **options)
 
 
 def trained(encoder):
@@ -29,19 +31,23 @@ def test_modes_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("text", "error"),
+    ("freeze", "schedule", "error"),
     [
-        ("some", r"one of none, feature_encoder, all_but_top_K, all; found 'some'"),
-        ("all_but_top_K", "found 'all_but_top_K'"),
-        ("2:all", "ascend from epoch 1; found '2:all'"),
-        ("1:all, 1:none", "ascend from epoch 1"),
-        ("1:all, 3", "must read such as '1:all, 3:feature_encoder'"),
-        ("1:all, 3:some", "found 'some'"),
+        ("some", None, r"one of none, feature_encoder, all_but_top_K, all; found 'some'"),
+        ("all_but_top_K", None, "found 'all_but_top_K'"),
+        ("1: all, 3: none", None, r"use --freeze_schedule='\{1: all, 3: none\}'"),
+        ("all", {2: "all"}, r"ascend from epoch 1; found \[2\]"),
+        ("all", {1: "all", 3: "none", 2: "all"}, r"ascend from epoch 1; found \[1, 3, 2\]"),
+        ("all", {}, "ascend from epoch 1"),
+        ("all", "1: all", "must map epochs to modes"),
+        ("all", {"1": "all"}, "must map epochs to modes"),
+        ("all", {1: "all", 3: "some"}, "found 'some'"),
+        ("all", {1: None}, "found None"),
     ],
 )
-def test_plan_that_cannot_be(text, error):
+def test_invalid_schedule_raises(freeze, schedule, error):
     with pytest.raises(ValueError, match=error):
-        Freezing.parse(text)
+        FreezeSchedule.create(freeze, schedule)
 
 
 def test_more_layers_than_there_are():
@@ -50,7 +56,7 @@ def test_more_layers_than_there_are():
 
 
 def test_plan_by_epoch_freezes_what_each_epoch_says():
-    encoder = encoder_of("1:all, 3:all_but_top_1, 4:none").train()
+    encoder = encoder_of({1: "all", 3: "all_but_top_1", 4: "none"}).train()
     assert trained(encoder) == trained(encoder_of("none"))  # what the optimiser must know of
     for epoch, mode in ((1, "all"), (2, "all"), (3, "all_but_top_1"), (4, "none"), (9, "none")):
         encoder.set_epoch(epoch)
@@ -70,7 +76,7 @@ def test_frozen_layers_stay_in_evaluation():
 
 def test_frozen_parts_do_not_move_and_the_others_do():
     """Bit for bit, over optimiser steps with weight decay."""
-    encoder = encoder_of("1:all, 2:all_but_top_1, 3:feature_encoder")
+    encoder = encoder_of({1: "all", 2: "all_but_top_1", 3: "feature_encoder"})
     optimizer = torch.optim.AdamW(encoder.parameters(), 1e-2, weight_decay=0.5)
     signals, lengths = torch.randn(2, 4000), torch.tensor([4000, 2500])
     for epoch in (1, 2, 3):
@@ -87,4 +93,4 @@ def test_frozen_parts_do_not_move_and_the_others_do():
 
 def test_parameters_that_nothing_depends_on_are_not_trained():
     assert "masked_spec_embed" not in trained(encoder_of("none", spec_augment=False))
-    assert encoder_of("all").frozen and not encoder_of("1:all, 2:none").frozen
+    assert encoder_of("all").frozen and not encoder_of({1: "all", 2: "none"}).frozen

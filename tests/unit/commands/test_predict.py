@@ -260,11 +260,21 @@ def test_options_that_are_refused(released, recordings, capsys, options, reason)
     assert "error: " in said and reason in said
 
 
-@pytest.mark.parametrize("options", [["--batch"], ["--max_seconds=long"], []])
-def test_argparse_ends_with_status_2(options):
-    with pytest.raises(SystemExit) as ended:
-        predict.run(["model", *options])
-    assert ended.value.code == 2
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch"], "missing arguments: INPUT"),
+        (
+            ["--max_seconds=long"],
+            "--max_seconds must be a number of seconds, evaluation or none; found 'long'",
+        ),
+        ([], "missing arguments: INPUT"),
+        (["x.wav", "--batch"], "unrecognized arguments: --batch"),
+    ],
+)
+def test_command_line_at_fault_ends_with_status_2(options, message, capsys):
+    assert cli.main(["predict", "model", *options]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}. See emosphere predict --help.")
 
 
 def test_an_old_table_stays_where_nothing_can_be_predicted(released, tmp_path):

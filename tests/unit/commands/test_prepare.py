@@ -7,8 +7,8 @@ import pytest
 
 from emosphere_sb import cli
 from emosphere_sb.commands.prepare import prepare, usage
-from emosphere_sb.recipe.hparams import scalars
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.fileio.yaml_tree import scalars
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.workspace import prepare_corpus
 
 
@@ -31,7 +31,7 @@ def test_manifests_are_written_and_the_summary_is_printed(smoke_corpus, tmp_path
 def test_a_training_finds_them(smoke_corpus, tmp_path):
     words = options(smoke_corpus, tmp_path)
     prepare("MSP-Podcast", words)
-    tree, _ = read_command(["hparams/emosphere.yaml", *words], corpus="MSP-Podcast")
+    tree = read_command(["hparams/emosphere.yaml", *words], corpus="MSP-Podcast").tree
     assert prepare_corpus(scalars(tree), "MSP-Podcast").skipped
     assert "unchanged since the last preparation" in prepare("MSP-Podcast", words)[0]
 

@@ -27,12 +27,18 @@ def test_fault_is_one_line(tmp_path, capsys, place):
     assert error.count("\n") == 1 and "must be the folder of a finished run" in error
 
 
-@pytest.mark.parametrize("words", [[], ["a"], ["a", "b", "c"], ["a", "b", "--nam=x"]])
-def test_wrong_words_are_refused(words, capsys):
-    with pytest.raises(SystemExit) as error:
-        main(["release", *words])
-    assert error.value.code == 2
-    assert "usage: emosphere release" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "missing arguments: RUN, OUT"),
+        (["a"], "missing arguments: OUT"),
+        (["a", "b", "c"], "unrecognized arguments: c"),
+        (["a", "b", "--nam=x"], "unrecognized arguments: --nam=x"),
+    ],
+)
+def test_wrong_words_are_refused(words, message, capsys):
+    assert main(["release", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}. See emosphere release --help.")
 
 
 def test_help_imports_nothing_heavy():

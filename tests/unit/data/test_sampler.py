@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emosphere_sb.data.sampler import PooledBatchSampler, by_length
+from emosphere_sb.data.sampler import PooledBatchSampler
 
 CHANCE = random.Random(5)
 DURATIONS = [CHANCE.expovariate(0.2) + 1.0 for _ in range(203)]
@@ -167,12 +167,3 @@ def test_numbers_out_of_range_are_refused(options):
 def test_an_empty_set_is_refused():
     with pytest.raises(ValueError, match="at least one utterance"):
         PooledBatchSampler([], 4)
-
-
-def test_evaluation_order_is_longest_first():
-    assert by_length([2.0, 5.0, 1.0, 5.0, 3.0], 2) == [[1, 3], [4, 0], [2]]
-
-
-def test_evaluation_batch_below_one_is_refused():
-    with pytest.raises(ValueError, match="eval_batch must be at least 1 utterance; found 0"):
-        by_length([1.0], 0)

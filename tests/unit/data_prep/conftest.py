@@ -4,26 +4,10 @@ import csv
 import types
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
 from data_prep.corpus import Corpus, Utterance
 from emosphere_sb.scale import Scale
-
-
-@pytest.fixture
-def wav():
-    """Writes a short noise: ``wav(path, seconds=0.5, rate=16000, channels=1)``."""
-
-    def write(path, *, seconds=0.5, rate=16000, channels=1):
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(0).uniform(-0.1, 0.1, (round(seconds * rate), channels))
-        soundfile.write(path, noise, rate)
-        return path
-
-    return write
 
 
 @pytest.fixture

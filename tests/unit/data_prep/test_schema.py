@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speechbrain.dataio.dataio import load_data_csv
 
-from data_prep.audio_check import Header
 from data_prep.corpus import Utterance
 from data_prep.manifest import COLUMNS, prepare, read_manifest, read_rows, replacements, validate
 from data_prep.schema import manifest_row
+from emosphere_sb.audio.header import Header
 
 NAMES = ["a b", "a:b", "ä ß 語", "a,b", 'a "b"', "$", "$data", "$data_rooted", "50$", "é=?#%&'"]
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.demo_page.analysis import MOST, hop_of, read
 from tests.helpers.fixed_model import hand_model, write_levels
 

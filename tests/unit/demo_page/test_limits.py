@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.demo_page.limits import Limits
 from tests.helpers.fixed_model import write_levels
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -114,6 +115,19 @@ def test_a_name_is_text(tmp_path):
     html = result(read(model, path), model.about)["html"]
     assert not any(tag == "img" for tag, _ in Elements(html).found)
     assert "<img src=x onerror=alert(1)> & ü.wav" in Elements(html).text
+
+
+def test_what_a_model_names_is_text(tmp_path):
+    evil = "<script>alert('1')</script>"
+    classes = tuple(f"{evil}{number}" for number in range(8))
+    model = hand_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
+    reading = read(model, write_levels(tmp_path / "a.wav", (2, 0.25)))
+    odd = replace(reading.whole, region_description=evil, warnings=(evil,))
+    windows = tuple(replace(one, region=evil, warnings=(evil,)) for one in reading.windows)
+    html = result(replace(reading, whole=odd, windows=windows), model.about)["html"]
+    assert "<script" not in html
+    # region, head, classes, word, region and warning of a window; a warning begins with a capital
+    assert Elements(html).text.count(evil) == 1 + 1 + 8 + 1 + 2 + 1
 
 
 def test_a_message_is_text():

@@ -1,33 +1,26 @@
-"""Files are whole or not there; locks end with their process."""
+"""Files are complete or absent."""
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 
 import pytest
 
 from emosphere_sb.fileio import atomic
-from emosphere_sb.fileio.atomic import digest_of, held, write_whole
-
-HOLDER = """
-import sys, time
-from emosphere_sb.fileio.atomic import held
-with held(sys.argv[1], seconds=0):
-    print("held", flush=True)
-    time.sleep(600)
-"""
+from emosphere_sb.fileio.atomic import atomic_file, atomic_write, digest_of
 
 
 def test_text_arrives_as_it_is(tmp_path):
-    write_whole(tmp_path / "a.csv", "ü\r\nb\n")
+    atomic_write(tmp_path / "a.csv", "ü\r\nb\n")
     assert (tmp_path / "a.csv").read_bytes() == "ü\r\nb\n".encode()
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
-    write_whole(path, "old")
+    atomic_write(path, "old")
     replace, seen = os.replace, []
 
     def look(*names):
@@ -35,7 +28,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
         replace(*names)
 
     monkeypatch.setattr(atomic.os, "replace", look)
-    write_whole(path, "new")
+    atomic_write(path, "new")
     assert seen == [("old", "new")]
     assert path.read_text() == "new"
 
@@ -43,10 +36,10 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_fault_full_disk_keeps_the_old_file_and_names_it(tmp_path):
     path = tmp_path / "a.json"
-    write_whole(path, "old")
+    atomic_write(path, "old")
     (tmp_path / "a.json.partial").symlink_to("/dev/full")  # where every write finds no room
     with pytest.raises(OSError, match=r"a\.json cannot be written: No space left") as error:
-        write_whole(path, "new")
+        atomic_write(path, "new")
     assert error.value.errno == errno.ENOSPC
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
     assert path.read_text() == "old"
@@ -58,38 +51,6 @@ def test_digest_is_sha256(tmp_path):
     assert digest_of(tmp_path / "a") == expected
 
 
-def test_lock_of_another_process_is_respected_until_it_is_killed(tmp_path, root):
-    lock = tmp_path / "a.lock"
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    words = [sys.executable, "-c", HOLDER, str(lock)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as other:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(TimeoutError), held(lock, seconds=0.05):
-            pass
-        other.kill()
-        other.wait()
-    assert lock.exists()
-    with held(lock, seconds=0):
-        pass
-
-
-def test_lock_is_given_back_after_an_error(tmp_path):
-    with pytest.raises(KeyError), held(tmp_path / "a.lock", seconds=0):
-        raise KeyError
-    with held(tmp_path / "a.lock", seconds=0):
-        pass
-
-
-def test_disk_without_locks_is_said_and_used(tmp_path, monkeypatch, caplog):
-    def fail(*_, **__):
-        raise NotImplementedError
-
-    monkeypatch.setattr(atomic.FileLock, "acquire", fail)
-    with held(tmp_path / "a.lock", seconds=0):
-        pass
-    assert "has no locks" in caplog.text
-
-
 def test_files_that_differ_in_their_endings_do_not_meet_while_they_are_written(
     tmp_path, monkeypatch
 ):
@@ -98,11 +59,85 @@ def test_files_that_differ_in_their_endings_do_not_meet_while_they_are_written(
 
     def replace(source, target):
         monkeypatch.setattr(atomic.os, "replace", whole)
-        write_whole(tmp_path / "a.md", "theirs")
+        atomic_write(tmp_path / "a.md", "theirs")
         whole(source, target)
 
     monkeypatch.setattr(atomic.os, "replace", replace)
-    write_whole(tmp_path / "a.csv", "ours")
+    atomic_write(tmp_path / "a.csv", "ours")
     assert (tmp_path / "a.csv").read_text() == "ours"
     assert (tmp_path / "a.md").read_text() == "theirs"
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "a.md"}
+
+
+def test_bytes_arrive_as_they_are(tmp_path):
+    atomic_write(tmp_path / "a.png", b"\x89PNG\r\n")
+    assert (tmp_path / "a.png").read_bytes() == b"\x89PNG\r\n"
+
+
+def test_text_that_is_not_unicode_is_refused_or_escaped(tmp_path):
+    path = tmp_path / "a.csv"
+    with pytest.raises(UnicodeEncodeError):
+        atomic_write(path, "\udcff")
+    assert list(tmp_path.iterdir()) == []
+    atomic_write(path, "\udcff", errors="backslashreplace")
+    assert path.read_bytes() == b"\\udcff"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_error_in_the_middle_keeps_the_old_file(tmp_path, error):
+    path = tmp_path / "a.npz"
+    atomic_write(path, "old")
+    with pytest.raises(error), atomic_file(path) as file:
+        file.write(b"half")
+        raise error
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_remains_of_a_killed_writer_are_overwritten(tmp_path):
+    (tmp_path / "a.json.partial").write_text("longer than what follows")
+    atomic_write(tmp_path / "a.json", "new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "new"}
+
+
+def test_partial_file_of_another_name(tmp_path):
+    partial = tmp_path / ".a.7.tmp"
+    with atomic_file(tmp_path / "a", partial=partial) as file:
+        file.write(b"one ")
+        file.write(b"two")
+        assert [path.name for path in tmp_path.iterdir()] == [partial.name]
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"one two"}
+
+
+def test_content_and_then_its_name_are_flushed_to_the_disk(tmp_path, monkeypatch):
+    fsync, seen = os.fsync, []
+
+    def look(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        seen.append((kind, sorted(path.name for path in tmp_path.iterdir())))
+        fsync(handle)
+
+    monkeypatch.setattr(atomic.os, "fsync", look)
+    atomic_write(tmp_path / "a", "text")
+    assert seen == [("file", ["a.partial"]), ("folder", ["a"])]
+
+
+def test_folders_are_flushed_after_all_that_they_hold(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    for name in ("a", "sub/b"):
+        (tmp_path / name).write_text(name)
+    seen = []
+    monkeypatch.setattr(atomic, "fsync_path", seen.append)
+    atomic.fsync_tree(tmp_path)
+    assert sorted(seen) == sorted(tmp_path / name for name in ("", "a", "sub", "sub/b"))
+    assert seen.index(tmp_path / "sub") > seen.index(tmp_path / "sub" / "b")
+    assert seen[-1] == tmp_path
+
+
+@pytest.mark.parametrize("package", ["torch", "numpy", "filelock"])
+def test_importing_needs_the_standard_library_only(package, root):
+    code = f"import sys, emosphere_sb.fileio.atomic; print({package!r} in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert run.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""A folder that is whole or not there, whatever happens while it is written."""
+"""A folder is complete or absent, whatever happens while it is written."""
 
 import os
 import signal
@@ -8,13 +8,14 @@ import time
 
 import pytest
 
-from emosphere_sb.fileio.atomic_folder import LOCK, whole_folder
+from emosphere_sb.fileio import atomic_folder as folders
+from emosphere_sb.fileio.atomic_folder import LOCK, atomic_folder
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from emosphere_sb.fileio.atomic_folder import whole_folder
-with whole_folder(sys.argv[1]) as folder:
+from emosphere_sb.fileio.atomic_folder import atomic_folder
+with atomic_folder(sys.argv[1]) as folder:
     (folder / "half").write_text("half")
     Path(sys.argv[2]).touch()
     time.sleep(600)
@@ -22,7 +23,7 @@ with whole_folder(sys.argv[1]) as folder:
 
 
 def write(out, text="whole"):
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         (folder / "file").write_text(text)
 
 
@@ -55,7 +56,7 @@ def test_appears_with_all_its_files(tmp_path, before):
 
 
 def test_is_not_there_before_the_end(tmp_path):
-    with whole_folder(tmp_path / "out") as folder:
+    with atomic_folder(tmp_path / "out") as folder:
         (folder / "file").write_text("whole")
         assert not (tmp_path / "out").exists()
     assert names(tmp_path) == ["out"]
@@ -63,7 +64,7 @@ def test_is_not_there_before_the_end(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_error_leaves_nothing(tmp_path, error):
-    with pytest.raises(error), whole_folder(tmp_path / "out") as folder:
+    with pytest.raises(error), atomic_folder(tmp_path / "out") as folder:
         (folder / "file").write_text("half")
         raise error
     assert names(tmp_path) == []
@@ -113,9 +114,49 @@ def test_link_to_an_empty_folder_is_followed(tmp_path):
 def test_private_files_get_the_rights_of_new_ones(tmp_path):
     before = os.umask(0o022)
     try:
-        with whole_folder(tmp_path / "out") as folder:
+        with atomic_folder(tmp_path / "out") as folder:
             (folder / "file").touch(mode=0o600)
     finally:
         os.umask(before)
     assert (tmp_path / "out" / "file").stat().st_mode & 0o777 == 0o644
     assert not (tmp_path / "out" / LOCK).exists()
+
+
+def test_old_content_stays_until_the_new_one_is_complete(tmp_path):
+    out = tmp_path / "out"
+    write(out, "old")
+    (out / "only old").touch()
+    with atomic_folder(out, overwrite=True) as folder:
+        (folder / "file").write_text("new")
+        assert names(out) == ["file", "only old"] and (out / "file").read_text() == "old"
+    assert names(out) == ["file"] and (out / "file").read_text() == "new"
+    assert names(tmp_path) == ["out"]
+
+
+def test_error_keeps_the_old_content(tmp_path):
+    write(tmp_path / "out", "old")
+    with pytest.raises(ValueError), atomic_folder(tmp_path / "out", overwrite=True) as folder:
+        (folder / "file").write_text("half")
+        raise ValueError
+    assert names(tmp_path) == ["out"] and (tmp_path / "out" / "file").read_text() == "old"
+
+
+def test_folders_in_a_folder_stay_accessible(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic_folder(tmp_path / "out") as folder:
+            (folder / "sub").mkdir()
+            (folder / "sub" / "file").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out" / "sub").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "out" / "sub" / "file").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("fsync", "flushed"), [(True, 1), (False, 0)])
+def test_content_is_flushed_to_the_disk_on_request(tmp_path, monkeypatch, fsync, flushed):
+    seen = []
+    monkeypatch.setattr(folders, "fsync_tree", seen.append)
+    with atomic_folder(tmp_path / "out", fsync=fsync):
+        pass
+    assert len(seen) == flushed

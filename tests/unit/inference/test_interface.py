@@ -6,7 +6,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.sphere.regions import SphericalRegions
 from tests.helpers.models import WORDS, write_tiny

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.speech_level import level, speech_level
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction

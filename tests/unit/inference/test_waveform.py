@@ -8,8 +8,8 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from emosphere_sb.audio.header import header
-from emosphere_sb.audio.reading import AudioError
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.header import Header, read_header
 from emosphere_sb.inference.waveform import (
     hear_array,
     hear_file,
@@ -65,7 +65,7 @@ def test_every_common_format_is_read(tmp_path, suffix, kind, tolerance):
 def test_names_of_any_kind(tmp_path, name):
     soundfile.write(str(tmp_path / name), tone(), 16000)
     assert hear_file(tmp_path / name).source == str(tmp_path / name)
-    assert header(str(tmp_path / name)) == (0.5, 16000)
+    assert read_header(str(tmp_path / name)) == Header(8000, 16000, 1)
 
 
 def test_part_of_a_file(tmp_path):
@@ -95,10 +95,10 @@ def test_what_is_no_audio(tmp_path, content, match):
 
 def test_folder_pipe_and_empty_file(tmp_path):
     with pytest.raises(AudioError, match="is a folder"):
-        header(tmp_path)
+        read_header(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AudioError, match="a regular file"):
-        header(tmp_path / "pipe")
+        read_header(tmp_path / "pipe")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
     with pytest.raises(AudioError, match="holds no samples"):
         hear_file(tmp_path / "none.wav")
@@ -107,7 +107,7 @@ def test_folder_pipe_and_empty_file(tmp_path):
 def test_file_of_another_kind_says_how_to_convert_it(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + b"\0" * 200)
     with pytest.raises(AudioError, match="ffmpeg -i IN"):
-        header(tmp_path / "a.m4a")
+        read_header(tmp_path / "a.m4a")
 
 
 def test_values_that_are_not_finite(tmp_path):
@@ -124,7 +124,7 @@ def test_values_that_are_not_finite(tmp_path):
 def test_impossible_rate_of_a_file(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(), 500)
     with pytest.raises(AudioError, match="found 500"):
-        header(tmp_path / "a.wav")
+        read_header(tmp_path / "a.wav")
 
 
 # --- arrays ------------------------------------------------------------------------------------

@@ -31,9 +31,7 @@ def test_published_schedule():
 
 
 def test_floor_is_kept_by_setting():
-    assert weights(LinearDecay(1.0, 0.01, 5, "keep_floor"), 7) == pytest.approx(
-        [*PUBLISHED, 0.01, 0.01]
-    )
+    assert weights(LinearDecay(1.0, 0.01, 5, "keep"), 7) == pytest.approx([*PUBLISHED, 0.01, 0.01])
 
 
 def test_arguments_by_position():
@@ -53,7 +51,7 @@ def test_left_out_after_its_epochs(epoch, active):
 
 
 def test_kept_at_the_floor_it_stays_active():
-    weighting = LinearDecay(afterwards="keep_floor")
+    weighting = LinearDecay(afterwards="keep")
     weighting.set_epoch(20)
     assert weighting.active
 
@@ -126,7 +124,7 @@ def test_epochs_count_from_one(make, epoch):
         ((0.1, 0.5), "0 <= floor <= start; found start=0.1, floor=0.5"),
         ((1.0, -0.1), "0 <= floor <= start"),
         ((1.0, 0.01, 0), "at least 1 epoch; found epochs=0"),
-        ((1.0, 0.01, 5, "stop"), "one of leave_out, keep_floor; found 'stop'"),
+        ((1.0, 0.01, 5, "stop"), "one of drop, keep; found 'stop'"),
     ],
 )
 def test_impossible_decays_are_refused(arguments, message):

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from emosphere_sb import cli
+from emosphere_sb.commands.export import read_labelled_files
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export import export as export_module
-from emosphere_sb.onnx_export.export import export, made_sound, refuse_deviation
-from emosphere_sb.onnx_export.labelled_check import ccc_of, read_labels
+from emosphere_sb.onnx_export.export import ccc_on_files, export, made_sound, refuse_deviation
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.onnx_export.session import Session
 from emosphere_sb.release.checksums import check_seal
@@ -134,13 +134,13 @@ def test_command_prints_differences_and_ccc(exported):
     assert [line.split()[0] for line in lines if " differs by " in line] == [
         "model.onnx", "model_int8.onnx",
     ]  # fmt: skip
-    labels = read_labels(exported.labels)
+    paths, labels = read_labelled_files(exported.labels)
     for name, model in {
         "torch": EmoSphere.from_pretrained(exported.released, device="cpu"),
         "int8": OnnxEmoSphere.from_pretrained(exported.out, int8=True),
     }.items():
         (line,) = [line for line in lines if line.split()[:1] == [name]]
-        assert f"mean {ccc_of(model, labels)['mean']:.4f}" in line
+        assert f"mean {ccc_on_files(model, paths, labels)['mean']:.4f}" in line
 
 
 def test_ccc_of_labelled_files_by_hand(tmp_path):
@@ -153,26 +153,11 @@ def test_ccc_of_labelled_files_by_hand(tmp_path):
 
     path = tmp_path / "l.csv"
     path.write_text("wav,valence,arousal,dominance\na,1,2,\nb,2,3,1\nc,3,4,3\n")
-    found = ccc_of(Says(), read_labels(path))
+    found = ccc_on_files(Says(), *read_labelled_files(path))
     # valence: equal; arousal: shifted by 1, var 2/3: (4/3) / (4/3 + 1); dominance: of b, c alone,
     # (2, 3) against (1, 3): cov 1/2, var 1/4 and 1, means 2.5 and 2: 1 / (1.25 + 0.25)
     expected = {"valence": 1.0, "arousal": 4 / 7, "dominance": 2 / 3}
     assert found == pytest.approx({**expected, "mean": (1 + 4 / 7 + 2 / 3) / 3})
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("name,valence\na,1\n", "must have the columns file or wav, valence, arousal, dominance"),
-        ("file,valence,arousal,dominance\na,1,x,2\n", "line 2: labels must be numbers"),
-        ("file,valence,arousal,dominance\na,1,1,2\n", "two labelled files at least; found 1"),
-        ("", "found none"),
-    ],
-)
-def test_fault_labels(text, message, tmp_path):
-    (tmp_path / "l.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_labels(tmp_path / "l.csv")
 
 
 @pytest.mark.parametrize("value", [1.1e-4, float("nan")])

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from emosphere_sb.audio.reading import AudioError
-from emosphere_sb.fileio.digests import digest_of
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.onnx_export.export import export
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.onnx_export.session import Session
+from tests.helpers.format_1 import FIXTURE, MODEL, predictions
 
 FORMATS = [  # rate, seconds, channels, suffix
     (16000, 0.5, 1, "wav"),
@@ -100,6 +102,19 @@ def test_about_is_the_models(pair):
     assert (ours.shortest, ours.longest) == (theirs.shortest, theirs.longest)
 
 
+def test_model_of_format_1_is_exported(tmp_path):
+    export(MODEL, tmp_path / "out")
+    found = predictions(OnnxEmoSphere.from_pretrained(tmp_path / "out", threads=1), tmp_path)
+    expected = json.loads((FIXTURE / "expected.json").read_text(encoding="utf-8"))
+    assert found.keys() == expected.keys()
+    for name, one in expected.items():
+        for key in ("vad", "embedding"):
+            np.testing.assert_allclose(found[name][key], one[key], rtol=0, atol=1e-4)
+        assert found[name]["probabilities"] == pytest.approx(one["probabilities"], abs=1e-4)
+    card = (tmp_path / "out" / "README.md").read_bytes()
+    assert card == (MODEL / "README.md").read_bytes()
+
+
 def test_fault_one_damaged_file_among_many_is_raised_by_predict(pair, recordings):
     with pytest.raises(AudioError, match="broken"):
         pair[1].predict(recordings)
@@ -148,6 +163,12 @@ def changed(folder, change):
     change(facts)
     path.write_text(json.dumps(facts))
     sums.write_text(json.dumps({**json.loads(sums.read_text()), path.name: digest_of(path)}))
+
+
+def test_description_in_format_1_is_read(copy, exported):
+    changed(copy, lambda facts: facts.update(format=1))
+    whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (exported.out, copy))
+    assert older.about == whole.about and older.shortest == whole.shortest
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emosphere_sb.recipe.corpora import CORPORA, corpus_module, reader_settings, refuse_foreign
+from emosphere_sb.recipe.corpora import CORPORA, check_corpus_keys, corpus_module, reader_settings
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -37,11 +37,11 @@ OWNERS = {  # by hand, from the comments of emosphere.yaml
 def test_setting_of_other_corpora_is_refused(key, corpus):
     assert (key in reader_settings(corpus)) == (corpus in OWNERS[key])
     if corpus in OWNERS[key]:
-        refuse_foreign([key], corpus)
+        check_corpus_keys([key], corpus)
     else:
         with pytest.raises(ValueError, match=rf"^--{key} belongs to .* for {corpus}; leave"):
-            refuse_foreign([key], corpus)
+            check_corpus_keys([key], corpus)
 
 
 def test_settings_of_no_corpus_are_not_asked_for():
-    refuse_foreign(["batch_size", "seed"], "IEMOCAP")
+    check_corpus_keys(["batch_size", "seed"], "IEMOCAP")

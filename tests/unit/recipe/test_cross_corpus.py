@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus, parse_options
 from emosphere_sb.recipe.folds import is_tested_on
-from emosphere_sb.recipe.hparams import read_tree, scalars
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.results.scores import write_json
 

@@ -10,9 +10,10 @@ import soundfile
 
 import data_prep.synthetic.write
 from data_prep.manifest import COLUMNS, Summary
+from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe import corpora, workspace
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import merge, read_tree, scalars
+from emosphere_sb.recipe.hparams import merge
 from emosphere_sb.recipe.workspace import (
     claim_folder,
     default_folder,

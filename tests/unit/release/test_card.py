@@ -9,7 +9,6 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard import metadata_load
 
 from emosphere_sb.release.card import model_card
-from emosphere_sb.release.card_markdown import table
 from emosphere_sb.report.read.runs import read_run
 from emosphere_sb.report.stats.intervals import intervals
 from emosphere_sb.results.predictions import read_predictions
@@ -152,11 +151,6 @@ def test_odd_names_are_no_markup(tmp_path):
     assert metadata_load(tmp_path / "README.md")["model-index"][0]["name"] == name
     assert "<script>" not in card.split("\n---\n", 1)[1] and "<b>" not in card
     assert "x\\|y" in card
-
-
-def test_wide_cells_stay_in_their_column():
-    text = table(["a", "b|c"], [["d\ne", "|"]])
-    assert text.splitlines() == ["| a | b\\|c |", "|:---|---:|", "| d e | \\| |"]
 
 
 def test_is_the_same_every_time(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import stat
 
@@ -170,6 +171,42 @@ def test_files_have_the_rights_of_new_files(tmp_path):
         "README.md", "backbone.json", "checksums.json", "emosphere.json", "model.safetensors",
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]
+
+
+POOLING = {
+    "as the preset has it": None,
+    "by position": " [!ref <encoder.output_size>, 16, 2, 5, 0.1, d_model]",
+    "by name": "\n    heads: 2\n    width: 16\n    input_size: !ref <encoder.output_size>",
+}
+
+
+@pytest.mark.parametrize("form", POOLING)
+def test_description_names_every_argument(form, tmp_path, signals):
+    def rewrite(text):
+        if POOLING[form] is None:
+            return text
+        part = re.compile(r"^pooling:.*\n(?:[ -].*\n)*", re.MULTILINE)
+        assert len(part.findall(text)) == 1
+        return part.sub(f"pooling: !new:emosphere_sb.lobes.StylePooling{POOLING[form]}\n", text)
+
+    built = untrained_run(tmp_path / "run", yaml=rewrite)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    assert_same(built, tmp_path / "out", signals)
+    facts = json.loads((tmp_path / "out" / "emosphere.json").read_text())
+    assert facts["format"] == 2 and facts["requires"] == "emosphere-sb>=0.2.0"
+    pooling = {
+        "input_size": 16, "width": 16, "heads": 2, "kernel_size": 5, "dropout": 0.1,
+        "attention_scale": "d_model",
+    }  # fmt: skip
+    vad_head = {"input_size": 16, "hidden_size": 16, "dropout": 0.5}
+    class_head = {"input_size": 16, "output_size": 8, "hidden_size": 16, "dropout": 0.5}
+    assert facts["parts"] == {
+        "normaliser": {"mode": "corpus"},
+        "encoder": {"layers": "last"},
+        "pooling": {"class": "StylePooling", "arguments": pooling},
+        "vad_head": {"class": "VADHead", "arguments": vad_head},
+        "class_head": {"class": "EmotionHead", "arguments": class_head},
+    }
 
 
 def test_random_states_stay(tmp_path):

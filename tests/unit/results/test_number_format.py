@@ -5,12 +5,15 @@ import math
 import pytest
 
 from emosphere_sb.results.number_format import (
+    clock_text,
     count_text,
+    decimal_text,
     figure_text,
     interval_text,
     known_interval,
     p_text,
     seconds_text,
+    signed_text,
 )
 
 
@@ -64,3 +67,30 @@ def test_counts():
 )
 def test_seconds(seconds, text):
     assert seconds_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "+1.00"), (-1.614, "−1.61"), (0.0049, "0.00"), (-0.0049, "0.00"), (0.006, "+0.01")],
+)
+def test_signed(value, text):
+    assert signed_text(value) == text
+
+
+def test_decimal():
+    assert [decimal_text(4), decimal_text(-0.816)] == ["4.00", "−0.82"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "decimals", "text"),
+    [
+        (0, 0, "0:00"),
+        (59.6, 0, "1:00"),  # rounded before it is cut: never 0:60
+        (59.96, 1, "1:00.0"),
+        (3599.99, 1, "1:00:00.0"),
+        (86_400, 0, "24:00:00"),
+        (7.25, 1, "0:07.2"),
+    ],
+)
+def test_clock(seconds, decimals, text):
+    assert clock_text(seconds, decimals) == text

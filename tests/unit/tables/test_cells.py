@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from emosphere_sb.recipe.main import read_command
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.tables.cells import ABOUT, FILE, Cells
 from tests.helpers.tables import cell, make_group, make_row, make_table
 
@@ -82,7 +82,7 @@ def test_every_fold_and_seed_is_a_run(cells):
     assert list(found) == [(4, 1), (4, 2), (4, 3), (2, 1), (2, 2), (2, 3)]
     assert len({one.folder for one in found.values()}) == 6
     for (seed, fold), one in found.items():
-        tree, _ = read_command(one.command(), corpus="IEMOCAP")
+        tree = read_command(one.command(), corpus="IEMOCAP").tree
         assert (tree["seed"], tree["fold"]) == (seed, fold)
         assert (one.seed, one.fold, one.set) == (seed, fold, "test")
 
@@ -136,7 +136,8 @@ def test_another_corpus_is_a_second_test_of_the_same_run(tmp_path):
 
 def test_a_command_makes_the_run_of_its_cell(cells):
     one = cell(cells, make_row(options={"lr": "0.2"}))
-    tree, options = read_command(one.command(), corpus="MSP-Podcast")
+    request = read_command(one.command(), corpus="MSP-Podcast")
+    tree, options = request.tree, request.run_options
     assert tree["output_folder"] == str(one.folder)
     assert tree["results_folder"] == str(cells.results_folder)
     assert (tree["preset"], tree["lr"]) == ("smoke", 0.2)

@@ -37,16 +37,16 @@ STATES = {
 
 
 def test_what_is_missing_or_interrupted_is_run():
-    assert folders(jobs_of(STATES, mend=False)) == ["new", "half"]
+    assert folders(jobs_of(STATES, rerun_damaged=False)) == ["new", "half"]
 
 
 def test_what_is_damaged_is_run_where_it_is_asked_for():
-    assert folders(jobs_of(STATES, mend=True)) == ["new", "half", "broken"]
+    assert folders(jobs_of(STATES, rerun_damaged=True)) == ["new", "half", "broken"]
 
 
 def test_equal_cells_are_one_run():
     states = dict.fromkeys([bare("a"), bare("a", name="test2"), bare("b")], State(NOT_BEGUN))
-    one, other = jobs_of(states, mend=False)
+    one, other = jobs_of(states, rerun_damaged=False)
     assert (str(one.folder), len(one.commands), str(other.folder)) == ("a", 1, "b")
     assert one.corpus == "IEMOCAP"
 
@@ -56,7 +56,7 @@ def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
         bare("a", preset="x"), bare("a", preset="x", test_corpus="MSP-IMPROV"),
         bare("a", preset="y", test_corpus="MSP-Podcast"), bare("a", preset="y", test_corpus="MSP-IMPROV"),
     ]  # fmt: skip
-    (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), mend=False)
+    (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), rerun_damaged=False)
     # A run with another corpus leaves its own figures as well; two corpora need two commands.
     assert [[w for w in c if w.startswith("--test")] for c in job.commands] == [
         ["--test_corpus=MSP-IMPROV"], ["--test_corpus=MSP-Podcast"],
@@ -100,7 +100,7 @@ def test_runs_that_end_well_and_badly(cells, two, caplog):
     bad.folder.mkdir(parents=True)
     (bad.folder / SCREEN).write_text("\n$ python\nerror: lr must be a number\n")
     launcher = Script(cells, {bad.folder: 2}, leave)
-    failed = run_jobs(jobs_of(states, mend=False), states, cells, launcher)
+    failed = run_jobs(jobs_of(states, rerun_damaged=False), states, cells, launcher)
     assert launcher.seen == [good.folder, bad.folder]
     reason = f"exit status 2: error: lr must be a number (all of it: {bad.folder / SCREEN})"
     assert failed == {bad.folder: reason}
@@ -115,12 +115,12 @@ def test_runs_that_end_well_and_badly(cells, two, caplog):
 
 def test_a_folder_keeps_the_name_that_it_was_begun_under(cells, two):
     states, leave = two
-    (job, _) = jobs_of(states, mend=False)
+    (job, _) = jobs_of(states, rerun_damaged=False)
     job.folder.mkdir(parents=True)
     (job.folder / ABOUT).write_text('{"preset": "smoke+regions_90"}')
     run_jobs([job], states, cells, Script(cells, leave=leave))
     assert json.loads((job.folder / ABOUT).read_text()) == {"preset": "smoke+regions_90"}
-    assert "--preset=smoke+regions_90" in jobs_of(states, mend=False)[0].commands[0]
+    assert "--preset=smoke+regions_90" in jobs_of(states, rerun_damaged=False)[0].commands[0]
 
 
 def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
@@ -131,7 +131,7 @@ def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
 
     states, _ = two
     with pytest.raises(OSError, match="no more processes"):
-        run_jobs(jobs_of(states, mend=False), states, cells, Broken())
+        run_jobs(jobs_of(states, rerun_damaged=False), states, cells, Broken())
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_why_a_run_failed(tmp_path, screen, status, said):
 def test_what_is_wrong_with_each_cell_without_figures():
     failed = {Path("new"): "exit status 1: x", Path("broken"): "exit status 2: y"}
     found = {str(one.folder): text for one, text in marks(STATES, failed).items()}
-    # Of a damaged one that could not be mended the damage itself is said.
+    # Of a damaged one that could not be run again the damage itself is said.
     assert found == {
         "new": "failed: exit status 1: x",
         "half": "interrupted",

@@ -7,7 +7,9 @@ import torch
 from speechbrain.core import Stage
 
 from emosphere_sb.data.dataset import Batch
-from emosphere_sb.training.optimisation import Labels, Output, seed_all
+from emosphere_sb.training.batch_outputs import Labels, Output
+from emosphere_sb.training.evaluation import Prediction
+from emosphere_sb.training.optimisation import seed_all
 from tests.helpers.brain import assert_close, gradients, make_brain, no_dropout
 
 LENGTHS = (5000, 4200, 3100, 2600, 1800, 900)
@@ -35,20 +37,21 @@ def whole(brain, outputs, step) -> torch.Tensor:
     return brain.compute_objectives(joined, Labels.join(step, "cpu"), Stage.TRAIN)
 
 
-def window(brain, name: str, step):
+def backward(brain, step):
     """The loss of a step in one process, its gradients left where they are."""
-    backward = {"micro": brain._micro, "effective": brain._effective_window}[name]
-    return backward(step, brain._sizes(step))
+    loss = brain.backward(step, [sum(len(batch.ids) for batch in step)])
+    assert loss.finite
+    return loss.value
 
 
 def test_effective_window_equals_the_big_batch():
     brain, step = make_brain(ccc_window="effective"), make_step()
     no_dropout(brain)
-    outputs = [brain._forward(batch, n) for n, batch in enumerate(step)]
+    outputs = [brain.forward_train(batch, n) for n, batch in enumerate(step)]
     whole(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
-    window(brain, "effective", step)
+    backward(brain, step)
     assert_close(gradients(brain), expected)
 
 
@@ -61,17 +64,17 @@ def test_effective_window_replays_the_dropout_of_its_first_pass():
     whole(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
-    window(brain, "effective", step)
+    backward(brain, step)
     assert_close(gradients(brain), expected)
 
 
 def test_other_dropout_masks_would_show():
     brain, step = make_brain(ccc_window="effective"), make_step()
-    window(brain, "effective", step)
+    backward(brain, step)
     first = gradients(brain)
     brain.zero_grad(set_to_none=True)
     brain.optimizer_step += 1
-    window(brain, "effective", step)
+    backward(brain, step)
     with pytest.raises(AssertionError):
         assert_close(gradients(brain), first, tolerance=1e-2)
 
@@ -80,13 +83,13 @@ def test_micro_window_is_the_mean_of_the_micro_batches_losses():
     brain, step = make_brain(ccc_window="micro"), make_step((3, 3))
     no_dropout(brain)
     losses = [
-        brain.compute_objectives(brain._forward(batch, n), batch, Stage.TRAIN)
+        brain.compute_objectives(brain.forward_train(batch, n), batch, Stage.TRAIN)
         for n, batch in enumerate(step)
     ]
     (sum(losses) / 2).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
-    loss = window(brain, "micro", step)
+    loss = backward(brain, step)
     assert float(loss) == pytest.approx(sum(map(float, losses)) / 2, abs=1e-6)
     assert_close(gradients(brain), expected)
 
@@ -97,7 +100,7 @@ def test_micro_and_effective_windows_differ():
     for name in ("micro", "effective"):
         brain = make_brain(ccc_window=name)
         no_dropout(brain)
-        losses.append(float(window(brain, name, step)))
+        losses.append(float(backward(brain, step)))
     assert abs(losses[0] - losses[1]) > 0.01
 
 
@@ -187,7 +190,8 @@ def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
     assert all(torch.equal(a, b) for a, b in same)
     assert all(p.grad is None for p in brain.modules.parameters())
     assert brain.optimizer_step == brain.schedule.last_epoch == 0
-    assert brain._sums["left_out"] == brain._sums["nonfinite"] == 1 and not brain._sums["steps"]
+    sums = brain.statistics.epoch
+    assert sums["left_out"] == sums["nonfinite"] == 1 and not sums["steps"]
     assert math.isfinite(brain.fit_batch(step)) and brain.optimizer_step == 1
     with pytest.raises(ValueError, match=f"gradient was not finite 2 times.*{step[1].ids[0]}"):
         brain.fit_batch(step)
@@ -216,7 +220,7 @@ def test_missing_dimension_has_no_part_in_the_loss():
         batch.vad[:, 2] = math.nan
     loss = brain.fit_batch(step)
     assert torch.isfinite(loss)
-    assert brain._train_figures(0.0)["undefined_ccc"] == 1
+    assert brain.train_metrics(0.0)["undefined_ccc"] == 1
 
 
 def test_lack_of_memory_names_micro_batch(monkeypatch):
@@ -225,7 +229,7 @@ def test_lack_of_memory_names_micro_batch(monkeypatch):
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
-    monkeypatch.setattr(brain, "_forward", fail)
+    monkeypatch.setattr(brain, "forward_train", fail)
     with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s .*Lower micro_batch"):
         brain.check_memory(step[0], step[1])
 
@@ -239,19 +243,19 @@ def test_check_memory_changes_nothing():
     assert not brain.optimizer.state
 
 
-def test_figures_are_computed_over_the_whole_set():
-    """The mean of per-batch CCCs is another figure: here every batch has a constant offset."""
+def test_metrics_are_computed_over_the_whole_set():
+    """The mean of per-batch CCCs is another value: here every batch has a constant offset."""
     brain = make_brain()
     brain.hparams.epoch_counter.current = 1
     truth = torch.linspace(-1, 1, 6).unsqueeze(1).repeat(1, 3)
     predicted = truth + torch.tensor([0.3, 0.3, 0.3, -0.3, -0.3, -0.3]).unsqueeze(1)
     brain.predictions = {
-        str(i): (predicted[i], None, truth[i], torch.tensor(0)) for i in range(len(truth))
+        str(i): Prediction(predicted[i], None, truth[i], torch.tensor(0)) for i in range(len(truth))
     }
     x, y = truth[:, 0].double(), predicted[:, 0].double()
     covariance = ((x - x.mean()) * (y - y.mean())).mean()
     spread = x.var(unbiased=False) + y.var(unbiased=False) + (x.mean() - y.mean()) ** 2
-    assert brain.figures()["mean_ccc"] == pytest.approx(float(2 * covariance / spread), abs=1e-6)
+    assert brain.metrics()["mean_ccc"] == pytest.approx(float(2 * covariance / spread), abs=1e-6)
 
 
 @pytest.mark.parametrize("option", [{"compile": True}, {"compile_module_keys": ["encoder"]}])

@@ -9,12 +9,12 @@ import shutil
 import pytest
 import torch
 import yaml
+from speechbrain.core import Stage
 from torch import nn
 
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.training import checkpoints
-from emosphere_sb.training.brain import Progress
-from emosphere_sb.training.checkpoints import WITHIN, Checkpointer, fault_of
+from emosphere_sb.training.checkpoints import INTRA_EPOCH, Checkpointer, integrity_error
 from emosphere_sb.training.epoch_counter import EpochCounter
 from tests.helpers.brain import make_brain
 
@@ -31,7 +31,7 @@ def save(saver, value, **meta):
     """A checkpoint whose weight is the value."""
     with torch.no_grad():
         saver.recoverables["model"].weight.fill_(value)
-    return saver.save_checkpoint({"score": value, **meta}, end_of_epoch=WITHIN not in meta)
+    return saver.save_checkpoint({"score": value, **meta}, end_of_epoch=INTRA_EPOCH not in meta)
 
 
 def value(saver) -> float:
@@ -175,7 +175,7 @@ def test_fault_in_the_best_leaves_the_next_best(saver):
     best = save(saver, 3.0)
     save(saver, 2.0)
     cut(best.path)
-    (found,) = saver.find_whole(max_key="score")
+    (found,) = saver.find_intact(max_key="score")
     assert found.meta["score"] == 2.0
 
 
@@ -214,7 +214,7 @@ def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
     sums = json.loads((newest.path / "sha256.json").read_text())
     sums["model.ckpt"] = digest_of(path)
     (newest.path / "sha256.json").write_text(json.dumps(sums))
-    assert not fault_of(newest.path)
+    assert not integrity_error(newest.path)
     assert saver.recover_if_possible().path == before.path
     assert "model.ckpt is not tensors alone" in caplog.text
     assert not (tmp_path / "ran").exists()
@@ -236,7 +236,7 @@ def test_fault_description_with_a_matching_digest_is_not_believed(
     path.write_text(text.format(place=tmp_path / "ran"))
     sums = json.loads((newest.path / "sha256.json").read_text())
     (newest.path / "sha256.json").write_text(json.dumps(sums | {"CKPT.yaml": digest_of(path)}))
-    assert not fault_of(newest.path)
+    assert not integrity_error(newest.path)
     assert saver.recover_if_possible().path == before.path
     assert fault in caplog.text
     assert not (tmp_path / "ran").exists()
@@ -250,7 +250,7 @@ def test_resume_clears_what_an_interrupted_save_or_deletion_left(saver, tmp_path
     for prefix in ("partial-", "deleted-", "broken-"):
         shutil.copytree(kept, tmp_path / f"{prefix}CKPT+x")
     assert [c.path for c in saver.list_checkpoints()] == [kept]
-    saver.clear_remains()
+    saver.remove_partial()
     assert names(tmp_path, "") == [kept.name, "broken-CKPT+x"]  # that one is for its owner to see
 
 
@@ -283,28 +283,28 @@ def test_deletion_takes_the_name_first(saver, tmp_path, monkeypatch):
 def test_best_and_last_are_kept(saver, scores, last, kept):
     for score in scores:
         save(saver, score)
-    saver.tidy(best="score", last=last)
+    saver.prune(best="score", last=last)
     found = sorted(saver.find_checkpoints(), key=lambda c: c.meta["unixtime"])
     assert [checkpoint.meta["score"] for checkpoint in found] == kept
 
 
 def test_within_an_epoch_the_newest_two_are_kept_beside_the_last_end_of_one(saver):
     for score, within in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1)]:
-        meta = {WITHIN: True} if within else {"at_end": score}
+        meta = {INTRA_EPOCH: True} if within else {"at_end": score}
         save(saver, float(score), **meta)
-    saver.tidy(best="at_end", last=1)
+    saver.prune(best="at_end", last=1)
     assert sorted(c.meta["score"] for c in saver.find_checkpoints()) == [2.0, 4.0, 5.0]
     save(saver, 6.0, at_end=6)
-    saver.tidy(best="at_end", last=1)
+    saver.prune(best="at_end", last=1)
     assert sorted(c.meta["score"] for c in saver.find_checkpoints()) == [5.0, 6.0]
 
 
-def test_find_whole_gives_as_many_as_are_asked_for(saver):
+def test_find_intact_gives_as_many_as_are_asked_for(saver):
     for score in (1.0, 2.0, 3.0, 4.0):
         save(saver, score)
     cut(saver.find_checkpoints()[1].path)
-    assert [c.meta["score"] for c in saver.find_whole(2)] == [4.0, 2.0]
-    assert [c.meta["score"] for c in saver.find_whole(9)] == [4.0, 2.0, 1.0]
+    assert [c.meta["score"] for c in saver.find_intact(2)] == [4.0, 2.0]
+    assert [c.meta["score"] for c in saver.find_intact(9)] == [4.0, 2.0, 1.0]
 
 
 # --- what is in them -------------------------------------------------------------------------
@@ -313,22 +313,25 @@ def test_find_whole_gives_as_many_as_are_asked_for(saver):
 def test_progress_within_an_epoch_is_kept(tmp_path):
     brain, again = make_brain(), make_brain()
     brain.optimizer_step, brain.step, brain.avg_train_loss = 7, 2, 1.5
-    brain._sums.update({"steps": 2, "regression_loss": torch.tensor(3.0), "nonfinite": 1})
+    brain.statistics.epoch.update(
+        {"steps": 2, "regression_loss": torch.tensor(3.0), "nonfinite": 1}
+    )
     brain.missing.reasons = {"train": {"a": "gone"}}
-    Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
-    Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
+    Checkpointer(tmp_path, {"brain": brain}).save_checkpoint(end_of_epoch=False)
+    Checkpointer(tmp_path, {"brain": again}).recover_if_possible()
     assert (again.optimizer_step, again.step, again.avg_train_loss) == (7, 2, 1.5)
-    assert again._sums == {"steps": 2, "regression_loss": 3.0, "nonfinite": 1}
+    assert again.statistics.epoch == {"steps": 2, "regression_loss": 3.0, "nonfinite": 1}
     assert again.missing.reasons == {"train": {"a": "gone"}}
 
 
 def test_between_training_and_evaluation_an_epoch_is_kept_as_trained(tmp_path):
     """SpeechBrain has forgotten its steps and its loss by then."""
     brain, again = make_brain(), make_brain()
-    brain._trained = 3, 0.5
+    brain.step = 3
+    brain.on_stage_end(Stage.TRAIN, 0.5, epoch=1)
     brain.step, brain.avg_train_loss = 0, 0.0
-    Checkpointer(tmp_path, {"brain": Progress(brain)}).save_checkpoint(end_of_epoch=False)
-    Checkpointer(tmp_path, {"brain": Progress(again)}).recover_if_possible()
+    Checkpointer(tmp_path, {"brain": brain}).save_checkpoint(end_of_epoch=False)
+    Checkpointer(tmp_path, {"brain": again}).recover_if_possible()
     assert (again.step, again.avg_train_loss) == (3, 0.5)
 
 
@@ -354,11 +357,11 @@ def test_resume_on_a_machine_with_or_without_fp16(tmp_path, before, now):
 def test_within_an_epoch_that_epoch_is_the_next_one(saver):
     counter = saver.recoverables["counter"]
     counter.current = 3
-    save(saver, 1.0, **{WITHIN: True})
+    save(saver, 1.0, **{INTRA_EPOCH: True})
     counter.current = 0
     saver.recover_if_possible()
     assert counter.current == 2
-    assert yaml.safe_load((saver.find_checkpoint().path / "CKPT.yaml").read_text())[WITHIN]
+    assert yaml.safe_load((saver.find_checkpoint().path / "CKPT.yaml").read_text())[INTRA_EPOCH]
 
 
 def test_what_cannot_be_saved_says_so(tmp_path):

@@ -57,12 +57,13 @@ def test_classes_of_a_numbered_set_can_be_named_apart():
     assert [len(kept[name]) for name in ("test1", "test2")] == [0, 1]
 
 
-def test_preparation_needs_neither_torch_nor_the_library():
+def test_preparation_needs_neither_torch_nor_more_of_the_library_than_its_light_packages():
     code = (
         "import sys, data_prep.manifest, data_prep.msp_podcast.reader, data_prep.own_data.reader\n"
-        "library = {name for name in sys.modules if name.startswith('emosphere_sb')}\n"
-        "assert library == {'emosphere_sb', 'emosphere_sb.scale'}, library\n"
-        "assert 'torch' not in sys.modules\n"
+        "names = [name.split('.') for name in sys.modules]\n"
+        "library = {tuple(name[1:2]) for name in names if name[0] == 'emosphere_sb'}\n"
+        "assert library == {(), ('audio',), ('fileio',), ('scale',)}, library\n"
+        "assert not {'torch', 'filelock'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,42 +1,18 @@
 """The page of a run and of a table: what stands in it, and that nothing else is needed."""
 
 import base64
+import html
 import re
-from html.parser import HTMLParser
+import struct
 
 import pytest
+from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from emosphere_sb.report.html.page import run_page, write_plots
+from emosphere_sb.report.html.page import picture, run_page, write_plots
 from emosphere_sb.report.html.table_page import table_page
 from emosphere_sb.report.plots.all import png, table_figure
-
-
-class Reader(HTMLParser):
-    """Elements in order, with the text inside each table cell."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.text, self.cells, self._cell = [], "", [], None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.cells.append([])
-        self._cell = tag if tag in ("td", "th") else self._cell
-        if tag in ("td", "th"):
-            self.cells[-1].append("")
-
-    def handle_endtag(self, tag):
-        self._cell = None if tag == self._cell else self._cell
-
-    def handle_data(self, data):
-        self.text += data
-        if self._cell:
-            self.cells[-1][-1] += data
-
-    def of(self, tag):
-        return [attrs for name, attrs in self.elements if name == tag]
+from tests.helpers.html import EVIL, Reader
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +106,11 @@ def test_page_fetches_nothing_and_runs_nothing(made_report, made_log):
         assert attrs["href"].startswith("#")
 
 
+def test_policy_forbids_all_but_what_is_inside(page):
+    policy = next(attrs["content"] for attrs in page.of("meta") if "http-equiv" in attrs)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
 def test_links_lead_somewhere(page):
     ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     targets = {attrs["href"][1:] for attrs in page.of("a")}
@@ -141,9 +122,6 @@ def test_page_has_a_language_and_heads_with_scopes(page):
     assert page.of("html") == [{"lang": "en"}]
     assert all(attrs.get("scope") in ("col", "row") for attrs in page.of("th"))
     assert len(page.of("h1")) == 1
-
-
-EVIL = "<script>alert(1)</script>\"'"
 
 
 def test_whatever_comes_from_files_is_escaped(made_table, made_evaluation):
@@ -159,7 +137,11 @@ def test_whatever_comes_from_files_is_escaped(made_table, made_evaluation):
     }  # fmt: skip
     text = run_page(report, {EVIL: table})
     assert "<script" not in text
-    assert Reader(text).text.count(EVIL) > 10
+    read = Reader(text)
+    assert read.text.count(EVIL) > 10
+    assert [EVIL in attrs["alt"] for attrs in read.of("img")] == [True] * 3
+    assert sum(EVIL in attrs.get("aria-label", "") for attrs in read.of("div")) >= 2
+    assert html.unescape(re.search(r"<title>(.*)</title>", text)[1]) == EVIL
 
 
 def test_what_nobody_foresaw_is_shown(made_report):
@@ -211,7 +193,7 @@ def facts():
     missing = {**run, "seed": 2, "status": "missing", "mean_ccc": None, "valence": None,
                "arousal": None, "dominance": None, "seconds": None, "commit": None}  # fmt: skip
     return {"name": "pooling", "caption": "Pooling & more", "synthetic": True, "notes": ["a < b"],
-            "html_table": "<table><tr><td>.688</td></tr></table>", "runs": [run, missing],
+            "html_table": Markup("<table><tr><td>.688</td></tr></table>"), "runs": [run, missing],
             "origin": "Made by `emosphere table pooling`."}  # fmt: skip
 
 
@@ -234,6 +216,7 @@ def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
     assert read.text.index("SYNTHETIC") < read.text.rindex("a < b")
     for text in ("a < b", "Made by `emosphere table pooling`."):
         assert text in read.text
+    assert [".688"] in read.cells
     (image,) = read.of("img")
     assert "seed 1: .688" in image["alt"] and "seed 2" not in image["alt"]
 
@@ -254,3 +237,39 @@ def test_a_missing_fact_is_an_error(facts, figure_png):
     del facts["origin"]
     with pytest.raises(KeyError, match="origin"):
         table_page(facts, figure_png)
+
+
+def test_whatever_a_table_holds_is_escaped(facts, figure_png):
+    named = ("row", "corpus", "set", "seed", "fold", "status", "folder", "commit", "command")
+    facts |= {"name": EVIL, "caption": EVIL, "notes": [EVIL], "origin": EVIL, "html_table": EVIL}
+    facts["runs"] = [{**facts["runs"][0], **dict.fromkeys(named, EVIL)}]
+    text = table_page(facts, figure_png)
+    assert "<script" not in text
+    read = Reader(text)
+    # title, heading, name, table, note, count of statuses, cells of the run, origin
+    assert read.text.count(EVIL) == 7 + len(named)
+    assert EVIL in read.of("img")[0]["alt"]
+    assert read.of("div")[0]["aria-label"] == EVIL
+
+
+def test_a_command_reads_as_it_was(facts, figure_png):
+    line = 'python train.py  --a-b="c < d"'
+    facts["runs"] = [{**facts["runs"][0], "command": line}]
+    text = table_page(facts, figure_png)
+    assert Reader(re.search(r"<pre>.*</pre>", text)[0]).text == line
+
+
+def test_picture_holds_the_file_at_its_size():
+    file = png(Figure((3, 2)))
+    shown = picture(file, "Alt", "c")
+    assert base64.b64decode(shown["data"]) == file
+    assert struct.unpack(">II", file[16:24]) == (432, 288)  # 144 dots an inch
+    assert (shown["width"], shown["height"]) == (288, 192)  # 96 browser's pixels an inch
+    assert (shown["alt"], shown["caption"]) == ("Alt", "c")
+
+
+def test_picture_without_words_or_without_a_picture_is_refused():
+    with pytest.raises(ValueError, match="must have an alternative text"):
+        picture(png(Figure((1, 1))), " ", "caption")
+    with pytest.raises(ValueError, match="must be a PNG file; found b'GIF89a'"):
+        picture(b"GIF89a", "alt", "caption")

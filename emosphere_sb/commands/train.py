@@ -1,0 +1,65 @@
+"""``emosphere train CORPUS``: what ``recipes/CORPUS/train.py`` does, for an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+HPARAMS = "hparams/emosphere.yaml"
+
+USAGE = """\
+usage: emosphere train CORPUS [HPARAMS.yaml] [--preset=NAME[+NAME]] [--key=value ...]
+
+Prepare a corpus, train on it, test on every test set, and write everything below results/.
+
+  CORPUS                 {corpora}
+  HPARAMS.yaml           default: hparams/emosphere.yaml, the paper's model
+
+emosphere train CORPUS --help lists the keys, emosphere train CORPUS --help=presets the presets.
+"""
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command.
+
+    Arguments
+    ---------
+    words : sequence of str
+        The arguments after ``emosphere train``.
+
+    Returns
+    -------
+    int
+        Exit status, see :func:`emosphere_sb.recipe.main.main`.
+
+    Raises
+    ------
+    ValueError
+        If the corpus is not the first argument.
+    """
+    from emosphere_sb.recipe.corpora import CORPORA, corpus_name
+    from emosphere_sb.recipe.main import main
+
+    words = list(words)
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE.format(corpora=", ".join(CORPORA)), end="")
+        return 0 if words else 2
+    if words[0].startswith("-") or words[0].endswith((".yaml", ".yml")):
+        raise ValueError(
+            f"The corpus must come first: emosphere train CORPUS; found {words[0]}. Corpora: "
+            f"{', '.join(CORPORA)}."
+        )
+    corpus, words = corpus_name(words[0]), words[1:]
+    if not any(is_file_name(word) for word in words):
+        words = [HPARAMS, *words]
+    return main(words, corpus=corpus, program=f"emosphere train {corpus}")
+
+
+def is_file_name(word: str) -> bool:
+    """Whether an argument names a hyperparameter file.
+
+    Example
+    -------
+    >>> [is_file_name(word) for word in ("own.yaml", "--seed=1", "1")]
+    [True, False, False]
+    """
+    return not word.startswith("-") and word.lower().endswith((".yaml", ".yml"))

@@ -1,0 +1,70 @@
+"""YAML files as trees that keep tags and comments (HyperPyYAML's ``!new:``, ``!name:``, ``!ref``)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, TaggedScalar
+from ruamel.yaml.error import YAMLError
+
+
+def read_tree(path: Path) -> CommentedMap:
+    """Read a YAML file with its tags and comments.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a YAML mapping, with the place of the error.
+    """
+    try:
+        tree = YAML().load(Path(path).read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(tree, CommentedMap):
+        raise ValueError(
+            f"{path} must hold a mapping of keys to values; found {type(tree).__name__}."
+        )
+    return tree
+
+
+def dump(tree: CommentedMap) -> str:
+    """Return the tree as HyperPyYAML text."""
+    stream = io.StringIO()
+    writer = YAML()
+    writer.width = 4096  # a wrapped line would break a reference apart
+    writer.dump(tree, stream)
+    return stream.getvalue()
+
+
+def copy_tree(tree: CommentedMap) -> CommentedMap:
+    """Copy a tree with all tags (``copy.deepcopy`` loses those of empty lists)."""
+    return YAML().load(dump(tree))
+
+
+def tag_of(value: Any) -> str | None:
+    """Return the tag of a YAML value, such as ``!ref``; ``None`` for plain values."""
+    return getattr(getattr(value, "tag", None), "value", None)
+
+
+def plain(value: Any) -> Any:
+    """Return a value without YAML's wrappers, tag included, for comparison."""
+    tag = tag_of(value)
+    if isinstance(value, TaggedScalar):
+        return (tag, value.value)
+    if isinstance(value, dict):
+        return (tag, {key: plain(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return (tag, [plain(item) for item in value])
+    return value
+
+
+def scalars(tree: CommentedMap) -> dict[str, Any]:
+    """Return the top-level values that are neither objects nor mappings."""
+    return {
+        key: list(value) if isinstance(value, list) else value
+        for key, value in tree.items()
+        if not tag_of(value) and not isinstance(value, dict)
+    }

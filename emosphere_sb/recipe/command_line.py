@@ -1,0 +1,77 @@
+"""The command line of a recipe, merged with its hyperparameter file and checked for a corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml.comments import CommentedMap
+
+from emosphere_sb.fileio.yaml_tree import read_tree
+from emosphere_sb.recipe.arguments import HPARAMS, parse_arguments
+from emosphere_sb.recipe.corpora import check_corpus_keys, corpus_name
+from emosphere_sb.recipe.hparams import check_keys, key_kinds, merge
+from emosphere_sb.results.provenance import recipe_command
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a command line asks for.
+
+    Arguments
+    ---------
+    corpus : str
+        Name of the corpus.
+    tree : CommentedMap
+        The merged hyperparameters.
+    run_options : dict
+        SpeechBrain's run options.
+    command : str
+        The command line, for the run's results.
+    """
+
+    corpus: str
+    tree: CommentedMap
+    run_options: dict[str, Any]
+    command: str = ""
+
+
+def read_command(words: list[str], *, corpus: str, program: str | None = None) -> RunRequest:
+    """Parse a command line and its hyperparameter file, each once.
+
+    Arguments
+    ---------
+    words : list of str
+        As in ``sys.argv[1:]``.
+    corpus : str
+        One of ``emosphere_sb.recipe.corpora.CORPORA``.
+    program : str, optional
+        The command before the words; the recipe's script by default.
+
+    Raises
+    ------
+    ValueError
+        If the command line or the file is invalid, or a key does not apply to the corpus.
+    """
+    path = HPARAMS / "emosphere.yaml"
+    own = read_tree(path)
+    arguments = parse_arguments(words, own)
+    kinds = key_kinds(own)
+    if arguments.file.samefile(path):
+        tree = own
+    else:
+        tree = read_tree(arguments.file)
+        check_keys(tree, own, arguments.file)
+        for name in arguments.run_options.keys() & tree.keys():  # the file's own key wins
+            arguments.overrides[name] = str(arguments.run_options.pop(name))
+    tree = merge(arguments, tree, kinds)
+    check_corpus_keys(arguments.overrides, corpus)
+    if (tree["test_corpus"] is None) != (tree["test_data_folder"] is None):
+        raise ValueError(
+            f"--test_corpus and --test_data_folder must be given together; found "
+            f"{tree['test_corpus']} and {tree['test_data_folder']}."
+        )
+    if tree["test_corpus"] is not None:
+        tree["test_corpus"] = corpus_name(tree["test_corpus"])
+    command = recipe_command(corpus, words, program=program)
+    return RunRequest(corpus, tree, arguments.run_options, command)

@@ -1,0 +1,173 @@
+"""The help of a recipe, read from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emosphere_sb.fileio.yaml_tree import read_tree, tag_of
+from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS
+from emosphere_sb.recipe.corpora import CORPORA, reader_settings
+from emosphere_sb.recipe.hparams import MAPPING_KEYS, NUMBER_KEYS, STRING_OR_NUMBER_KEYS
+
+TOPICS = ("presets",)
+_HEADING = re.compile(r"# -{2,} (?P<title>.+?) -{2,}$")
+_ENTRY = re.compile(r"(?P<key>[A-Za-z]\w*):(?P<value>.*?)(?:\s# (?P<meaning>.+))?$")
+
+INTRODUCTION = """\
+usage: {program} HPARAMS.yaml [--preset=NAME[+NAME]] [--key=value ...]
+
+Prepare {corpus}, train, test on every test set, and write everything below results/.
+
+  HPARAMS.yaml           hparams/emosphere.yaml is the paper's model
+  --preset=NAME[+NAME]   apply presets in this order; --help=presets lists them
+  --key=value            set a key of HPARAMS.yaml; keys are never abbreviated
+"""
+RUN_OPTIONS_HEADING = "SpeechBrain's run options"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key or a preset in a YAML file.
+
+    Arguments
+    ---------
+    group : str
+        The heading above it.
+    name : str
+        The key.
+    meaning : str
+        Its comment.
+    """
+
+    group: str
+    name: str
+    meaning: str
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Return the top-level keys of a YAML file with their headings and comments."""
+    group, entries = "", []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if heading := _HEADING.fullmatch(line):
+            group = heading["title"]
+        elif entry := _ENTRY.fullmatch(line):
+            entries.append(Entry(group, entry["key"], entry["meaning"] or ""))
+    return entries
+
+
+def usage(corpus: str, *, program: str | None = None, topic: str = "") -> str:
+    """Return the help text of a recipe.
+
+    Arguments
+    ---------
+    corpus : str
+        Only its own keys are listed.
+    program : str, optional
+        The command, ``python recipes/<corpus>/train.py`` by default.
+    topic : str
+        ``presets`` to list the presets instead of the keys.
+
+    Raises
+    ------
+    ValueError
+        If the topic is unknown.
+    """
+    if topic == "presets":
+        return _presets()
+    if topic:
+        raise ValueError(
+            f"--help must be {' or '.join(TOPICS)}, or have no value; found {topic!r}."
+        )
+    program = program or f"python recipes/{corpus}/train.py"
+    lines = [INTRODUCTION.format(program=program, corpus=corpus)]
+    lines += _keys(corpus)
+    names = ", ".join(name for name in RUN_OPTIONS if name not in _tree())
+    lines += [f"{RUN_OPTIONS_HEADING}:", *_wrapped(names, indent=2)]
+    return "\n".join(lines)
+
+
+def _presets() -> str:
+    lines = ["Presets, used as --preset=NAME or combined as --preset=A+B:"]
+    entries = read_entries(HPARAMS / "presets.yaml")
+    width = max(len(entry.name) for entry in entries)
+    for group, members in _by_group(entries):
+        lines += ["", f"{group}:"]
+        for entry in members:
+            lines.append(f"  {entry.name:<{width}}  {entry.meaning}")
+    return "\n".join(lines)
+
+
+def _keys(corpus: str) -> Iterator[str]:
+    """Lines with the keys that apply to a corpus, by group."""
+    tree = _tree()
+    foreign = set().union(*(reader_settings(name) for name in CORPORA)) - reader_settings(corpus)
+    for group, entries in _by_group(read_entries(HPARAMS / "emosphere.yaml")):
+        shown = [e for e in entries if e.name not in {*foreign, "preset", "modules"}]
+        if not shown:
+            continue
+        yield f"{group}:"
+        for entry in shown:
+            value = tree[entry.name]
+            yield f"  --{entry.name} {_type_name(entry.name, value)}"
+            yield from _wrapped(_described(entry, value), indent=6)
+        yield ""
+
+
+def _described(entry: Entry, value: Any) -> str:
+    """The meaning of a key, and its default."""
+    meaning = entry.meaning or "component, an object of this class"
+    return f"{meaning} (default: {_shown(value)})"
+
+
+def _by_group(entries: list[Entry]) -> Iterator[tuple[str, list[Entry]]]:
+    groups = dict.fromkeys(entry.group for entry in entries)
+    return ((group, [entry for entry in entries if entry.group == group]) for group in groups)
+
+
+def _type_name(key: str, value: Any) -> str:
+    """The type of a value, as the help shows it."""
+    if key in MAPPING_KEYS:
+        return "MAPPING"
+    if key in NUMBER_KEYS:
+        return "NUMBER"
+    if key in STRING_OR_NUMBER_KEYS:
+        return "TEXT|NUMBER"
+    if tag_of(value) == "!ref":
+        return "NUMBER"
+    if tag_of(value):
+        return "OBJECT"
+    names = {bool: "True|False", int: "INTEGER", list: "LIST"}
+    for kind, name in names.items():
+        if isinstance(value, kind):
+            return name
+    return "NUMBER" if isinstance(value, float) else "TEXT"
+
+
+def _shown(value: Any) -> str:
+    """A default, as it can be written on the command line."""
+    tag = tag_of(value)
+    if tag == "!ref":
+        return str(value.value).strip("<>")
+    if tag:
+        return str(tag).rpartition(".")[2]
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    return "null" if value is None else str(value)
+
+
+def _wrapped(text: str, *, indent: int) -> list[str]:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 100)
+    return textwrap.wrap(
+        text, width, initial_indent=" " * indent, subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _tree():
+    return read_tree(HPARAMS / "emosphere.yaml")

@@ -1,0 +1,135 @@
+"""Reject keys that have no effect on the run they are given for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ruamel.yaml.comments import CommentedMap, TaggedScalar
+
+from emosphere_sb.fileio.yaml_tree import tag_of
+
+READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
+"""Keys that the recipe itself reads, whatever the components are."""
+
+_REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
+_NO_LORA = ("lora_rank", lambda tree: tree["lora_rank"] == 0)
+
+CONDITIONS: dict[str, tuple[str, Callable[[Mapping], bool]]] = {
+    "lora_alpha": _NO_LORA,
+    "lora_dropout": _NO_LORA,
+    "lora_targets": _NO_LORA,
+    "feature_cache_precision": ("feature_cache", lambda tree: not tree["feature_cache"]),
+    "freeze": ("freeze_schedule", lambda tree: tree["freeze_schedule"] is not None),
+    "partition_per_class": ("partition", lambda tree: tree["partition"] != "paper"),
+    "folds": ("partition", lambda tree: tree["partition"] != "folds"),
+    "synthetic_corpus": ("data_folder", lambda tree: tree["data_folder"] is not None),
+    "lr_loss_weights": (
+        "weighting",
+        lambda tree: class_of(tree["weighting"]) in ("LinearDecay", "ConstantWeight"),
+    ),
+}
+"""Key: the key that decides whether it is used, and the condition under which it is not."""
+
+
+def references(tree: CommentedMap) -> dict[str, set[str]]:
+    """Return the top-level keys that refer to each key, directly or through another plain key.
+
+    Example
+    -------
+    >>> from ruamel.yaml import YAML
+    >>> text = "lr: 1\\nlr_backbone: !ref <lr>\\npart: !new:a.B {rate: !ref <lr_backbone>}"
+    >>> {key: sorted(users) for key, users in references(YAML().load(text)).items() if users}
+    {'lr': ['lr_backbone', 'part'], 'lr_backbone': ['part']}
+    """
+    users: dict[str, set[str]] = {str(key): set() for key in tree}
+    for key, value in tree.items():
+        for name in _names_in(value):
+            users.setdefault(name, set()).add(str(key))
+    for key, value in tree.items():
+        if _is_alias(value):
+            for name in _names_in(value):
+                users[name] |= users[str(key)]
+    return users
+
+
+def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iterable[str]) -> None:
+    """Raise ``ValueError`` if a key on the command line has no effect on this run.
+
+    Arguments
+    ---------
+    tree : CommentedMap
+        The merged hyperparameters.
+    before : mapping
+        :func:`references` of the hyperparameter file, before presets and command line.
+    keys : iterable of str
+        The keys given on the command line.
+
+    Example
+    -------
+    >>> from ruamel.yaml import YAML
+    >>> before = references(YAML().load("dim: 1\\npooling: !new:a.Style {width: !ref <dim>}"))
+    >>> check_effects(YAML().load("dim: 2\\npooling: !new:a.Mean {}"), before, ["dim"])
+    Traceback (most recent call last):
+    ValueError: --dim has no effect: pooling is Mean, which does not use it. Remove --dim, or choose \
+another pooling.
+    """
+    after = references(tree)
+    idle = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
+    for key in keys:
+        if key in idle:
+            raise ValueError(
+                f"--{key} has no effect: task is NoTask, so there is no auxiliary loss to weight. "
+                f"Remove --{key}, or choose another task."
+            )
+        if before.get(key) and not after.get(key, set()) - idle and key not in READ_BY_RECIPE:
+            raise ValueError(_no_effect(key, tree, sorted(before[key]), idle))
+        if key in CONDITIONS:
+            other, is_unused = CONDITIONS[key]
+            if key in tree and other in tree and is_unused(tree):
+                raise ValueError(
+                    f"--{key} has no effect: {other} is {_shown(tree[other])}. Remove --{key}, or "
+                    f"change --{other}."
+                )
+
+
+def class_of(value: Any) -> str | None:
+    """Return the class name of a ``!new:`` or ``!name:`` object; ``None`` for other values."""
+    tag = tag_of(value) or ""
+    return tag.rpartition(".")[2] if tag.startswith(("!new:", "!name:", "!apply:")) else None
+
+
+def _no_effect(key: str, tree: CommentedMap, components: list[str], idle: set[str]) -> str:
+    if idle & set(components):
+        return (
+            f"--{key} has no effect: task is NoTask, so there is no auxiliary loss. Remove "
+            f"--{key}, or choose another task."
+        )
+    names = " and ".join(
+        f"{name} is {class_of(tree.get(name)) or _shown(tree.get(name))}" for name in components
+    )
+    which = "which does not use it" if len(components) == 1 else "which do not use it"
+    return (
+        f"--{key} has no effect: {names}, {which}. Remove --{key}, or choose another "
+        f"{' or '.join(components)}."
+    )
+
+
+def _shown(value: Any) -> str:
+    return class_of(value) or ("null" if value is None else str(value))
+
+
+def _is_alias(value: Any) -> bool:
+    return isinstance(value, TaggedScalar) and value.tag.value == "!ref"
+
+
+def _names_in(value: Any) -> set[str]:
+    """Top-level keys that the ``!ref`` values inside ``value`` name."""
+    if _is_alias(value):
+        return set(_REFERENCE.findall(str(value.value)))
+    if isinstance(value, Mapping):
+        return set().union(*(_names_in(item) for item in value.values()))
+    if isinstance(value, list):
+        return set().union(*(_names_in(item) for item in value))
+    return set()

@@ -1,0 +1,123 @@
+"""Suggestions for unknown keys: renamed in version 0.2.0, misspelt, or known by another name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+RENAMED = {
+    "row": "preset",
+    "skip_prep": "reuse_manifests",
+    "dry_run": "check_memory",
+    "sort_pool": "bucket_batches",
+    "outside_scale": "out_of_range_labels",
+    "demo_size": "synthetic_corpus",
+    "vad_loss": "regression_loss",
+    "lr_weighting": "lr_loss_weights",
+}
+"""Keys of version 0.1 and their names since 0.2.0."""
+
+RENAMED_VALUES = {("crop", "first"): "start"}
+"""Values of version 0.1, by key, and their names since 0.2.0."""
+
+LAST_VERSION_WITH_OLD_NAMES = "0.1.0"
+
+SYNONYMS = {
+    "accumulation": "micro_batch",
+    "amp": "precision",
+    "angle": "region_angle",
+    "average": "average_checkpoints",
+    "bs": "batch_size",
+    "checkpoint": "backbone",
+    "clip": "max_grad_norm",
+    "data": "data_folder",
+    "data_dir": "data_folder",
+    "data_path": "data_folder",
+    "dataset": "data_folder",
+    "dropout": "head_dropout",
+    "early_stopping": "patience",
+    "encoder_name": "backbone",
+    "epochs": "number_of_epochs",
+    "eval_batch_size": "eval_batch",
+    "fp16": "precision",
+    "grad_accumulation": "micro_batch",
+    "grad_clip": "max_grad_norm",
+    "gradient_accumulation_steps": "micro_batch",
+    "heads": "pooling_heads",
+    "hidden_size": "head_width",
+    "learning_rate": "lr",
+    "lr_scheduler": "schedule_name",
+    "lr_scheduler_type": "schedule_name",
+    "max_audio_length": "max_seconds",
+    "max_epochs": "number_of_epochs",
+    "max_len": "max_seconds",
+    "max_length": "max_seconds",
+    "mixed_precision": "precision",
+    "model": "backbone",
+    "model_name": "backbone",
+    "model_name_or_path": "backbone",
+    "n_epochs": "number_of_epochs",
+    "num_epochs": "number_of_epochs",
+    "num_train_epochs": "number_of_epochs",
+    "out": "output_folder",
+    "output_dir": "output_folder",
+    "output_path": "output_folder",
+    "per_device_eval_batch_size": "eval_batch",
+    "per_device_train_batch_size": "micro_batch",
+    "pretrained_model": "backbone",
+    "random_seed": "seed",
+    "results_dir": "results_folder",
+    "sample_length": "max_seconds",
+    "scheduler": "schedule_name",
+    "split": "partition",
+    "ssl_model": "backbone",
+    "train_batch_size": "batch_size",
+    "upstream": "backbone",
+    "valid_batch_size": "eval_batch",
+    "warmup": "warmup_steps",
+    "width": "pooling_dim",
+    "workers": "num_workers",
+}
+"""Names that other toolkits use, and the key of the same meaning."""
+
+
+def check_not_renamed(name: str, value: str, known: Iterable[str]) -> None:
+    """Raise ``ValueError`` with the new name if a command-line option was renamed.
+
+    Example
+    -------
+    >>> check_not_renamed("row", "demo", ["preset"])
+    Traceback (most recent call last):
+    ValueError: --row was renamed to --preset in version 0.2.0; use --preset=demo.
+    """
+    if name in RENAMED and name not in known:
+        new = RENAMED[name]
+        raise ValueError(
+            f"--{name} was renamed to --{new} in version 0.2.0; use --{new}"
+            f"{f'={value}' if value else ''}."
+        )
+    if (new := RENAMED_VALUES.get((name, value))) is not None:
+        raise ValueError(
+            f"--{name}={value} was renamed to --{name}={new} in version 0.2.0; use that instead."
+        )
+
+
+def renamed_in(keys: Iterable[str]) -> str:
+    """Return "old (now new), …" for the keys of version 0.1 among ``keys``; empty for none."""
+    return ", ".join(f"{key} (now {RENAMED[key]})" for key in keys if key in RENAMED)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return an error message: the unknown name, the nearest one, and those allowed.
+
+    Example
+    -------
+    >>> unknown_name("key", "epochs", ["number_of_epochs", "seed"])
+    "Unknown key 'epochs'. Did you mean 'number_of_epochs'? Allowed: number_of_epochs, seed."
+    """
+    known = sorted(known)
+    near = SYNONYMS.get(name.lower().replace("-", "_"))
+    if near not in known:
+        near = next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return f"Unknown {kind} {name!r}.{hint} Allowed: {', '.join(known)}."

@@ -1,0 +1,99 @@
+"""Predictions of an evaluated set: kept by utterance, gathered from all processes, scored once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from emosphere_sb.data.dataset import Batch
+from emosphere_sb.distributed import all_gather_object
+from emosphere_sb.metrics import classification_metrics, regression_metrics
+from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.training.batch_outputs import Output
+
+
+class Prediction(NamedTuple):
+    """Output and labels of one utterance, on the CPU; ``logits`` may be None."""
+
+    vad: Tensor
+    logits: Tensor | None
+    true_vad: Tensor
+    target: Tensor
+
+
+def split_predictions(batch: Batch, output: Output) -> dict[str, Prediction]:
+    """Predictions of a batch by utterance id."""
+    vad = output.vad.float().cpu()
+    logits = [None] * len(vad) if output.logits is None else output.logits.float().cpu()
+    rows = zip(batch.ids, vad, logits, batch.vad, batch.target, strict=True)
+    return {name: Prediction(*values) for name, *values in rows}
+
+
+def gather_predictions(predictions: Mapping[str, Prediction]) -> dict[str, Prediction]:
+    """Predictions of all processes, sorted by utterance id.
+
+    Arguments
+    ---------
+    predictions : mapping
+        This process's predictions by utterance id.
+    """
+    # One tensor per field: a row is a view, and would be sent together with its whole batch.
+    columns = [
+        None if column[0] is None else torch.stack(column)
+        for column in zip(*predictions.values(), strict=True)
+    ]
+    gathered = {}
+    for ids, parts in all_gather_object((list(predictions), columns)):
+        parts = [[None] * len(ids) if part is None else part for part in parts]
+        rows = map(Prediction._make, zip(*parts, strict=True))
+        gathered.update(zip(ids, rows, strict=True))
+    return {name: gathered[name] for name in sorted(gathered)}
+
+
+def evaluation_metrics(predictions: Mapping[str, Prediction]) -> tuple[dict, dict]:
+    """Metrics over a whole set.
+
+    Returns
+    -------
+    tuple of dict
+        CCC of each dimension and ``mean_ccc``; classification metrics of the auxiliary head, empty
+        without logits.
+    """
+    vad, logits, true_vad, target = zip(*predictions.values(), strict=True)
+    regression = regression_metrics(torch.stack(true_vad).numpy(), torch.stack(vad).numpy())
+    metrics = {name: regression[name]["ccc"] for name in DIMENSIONS}
+    metrics["mean_ccc"] = regression["mean_ccc"]
+    if logits[0] is None:
+        return metrics, {}
+    classes = torch.stack(logits).argmax(dim=1).numpy()
+    return metrics, classification_metrics(torch.stack(target).numpy(), classes)
+
+
+def prediction_arrays(predictions: Mapping[str, Prediction]) -> tuple[dict, dict | None]:
+    """Convert predictions to NumPy arrays in float64.
+
+    Returns
+    -------
+    tuple
+        VAD (3,) by id, and class probabilities by id; None without logits.
+
+    Raises
+    ------
+    ValueError
+        If a prediction is not finite.
+    """
+    undefined = [name for name, found in predictions.items() if not found.vad.isfinite().all()]
+    if undefined:
+        raise ValueError(
+            f"The model's prediction is not finite for {len(undefined)} utterances, such as "
+            f"{', '.join(undefined[:5])}: figures over the rest would not be this set's."
+        )
+    vad = {name: found.vad.double().numpy() for name, found in predictions.items()}
+    if any(found.logits is None for found in predictions.values()):
+        return vad, None
+    return vad, {
+        name: found.logits.double().softmax(0).numpy() for name, found in predictions.items()
+    }

@@ -1,0 +1,79 @@
+"""The fixture ``tests/fixtures/released_format_1``: its signals, and what a model predicts of them.
+
+Runs as a script too, from the root of any version of the repository, to record predictions; the
+README beside the fixture has the commands.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "released_format_1"
+MODEL = FIXTURE / "model"
+SECONDS = (0.03, 0.4, 1.0, 2.3, 13.0)
+"""Lengths of the arrays; the model cuts the last one to 12 s."""
+WAV_RATE = 22050
+
+
+def sound(seed, seconds, rate):
+    """Generate a harmonic tone with noise, shape (samples,), float32.
+
+    ``RandomState`` draws the same numbers in every version of NumPy.
+    """
+    chance = np.random.RandomState(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    pitch, level = chance.uniform(90, 250), 10 ** chance.uniform(-2, -0.5)
+    tone = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 8))
+    swell = 0.55 - 0.45 * np.cos(2 * np.pi * 4 * time)
+    noise = chance.uniform(-1, 1, len(time))
+    return (level * swell * (0.3 * tone + 0.2 * noise)).astype(np.float32)
+
+
+def arrays():
+    """Signals at 16 kHz by name."""
+    return {f"{length:g} s": sound(n, length, 16000) for n, length in enumerate(SECONDS)}
+
+
+def write_wav(path):
+    """Write a stereo WAV file of 16 bits at 22.05 kHz."""
+    pair = [sound(seed, 0.7, WAV_RATE) for seed in (10, 11)]
+    samples = np.round(np.stack(pair, axis=1) * 32767).astype(np.int16)
+    soundfile.write(path, samples, WAV_RATE, subtype="PCM_16")
+
+
+def predictions(model, folder):
+    """Predict each signal; ``folder`` is where the WAV file is written."""
+    path = Path(folder) / "stereo.wav"
+    write_wav(path)
+    found = {name: model.predict(signal, 16000) for name, signal in arrays().items()}
+    found["stereo.wav"] = model.predict(str(path))
+    return {
+        name: {
+            "vad": [float(value) for value in one.vad],
+            "embedding": [float(value) for value in one.embedding],
+            "probabilities": {key: float(value) for key, value in one.probabilities.items()},
+            "region": one.region,
+        }
+        for name, one in found.items()
+    }
+
+
+def record(model_folder, out):
+    """Write the predictions of a released model as JSON."""
+    import torch
+
+    from emosphere_sb import EmoSphere
+
+    torch.set_num_threads(1)
+    model = EmoSphere.from_pretrained(model_folder, device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        found = predictions(model, folder)
+    Path(out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    record(*sys.argv[1:])

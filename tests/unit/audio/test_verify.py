@@ -1,0 +1,47 @@
+"""Decoding finds the damage that no header tells."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.verify import verify_samples
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_whole_file_passes(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (16000, 2)), 16000)
+    verify_samples(path, 16000)
+
+
+def test_fewer_samples_than_promised(tmp_path):
+    soundfile.write(tmp_path / "a.flac", np.zeros(16000), 16000)
+    with pytest.raises(AudioError, match=r"^truncated audio: 16000 of 16001 frames can be read$"):
+        verify_samples(tmp_path / "a.flac", 16001)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 1_500_000])  # of the second block
+def test_samples_that_are_no_numbers(tmp_path, value, place):
+    samples = np.zeros(1_500_001, dtype=np.float32)
+    samples[place] = value
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"^samples that are no numbers: NaN or infinity$"):
+        verify_samples(tmp_path / "a.wav", len(samples))
+
+
+def test_file_damaged_in_its_middle(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 64000), 16000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 3000] = bytes(3000)
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"^(truncated|damaged) audio: "):
+        verify_samples(path, 64000)
+
+
+def test_no_audio(tmp_path):
+    (tmp_path / "a.flac").write_bytes(b"text")
+    with pytest.raises(AudioError, match=r"^damaged audio: "):
+        verify_samples(tmp_path / "a.flac", 1)

@@ -1,0 +1,85 @@
+"""Random states, clipping over all parameters, parameter groups, and memory."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from emosphere_sb.training.optimisation import (
+    memory_advice,
+    parameter_groups,
+    reserve_optimizer_state,
+    seed_all,
+    step_optimizers,
+)
+
+SCALER = torch.amp.GradScaler("cpu", enabled=False)
+
+
+def draw() -> tuple:
+    """A number of each generator."""
+    return random.random(), np.random.rand(), float(torch.rand(()))
+
+
+def test_random_states_are_a_function_of_the_key():
+    found = []
+    for key in ((1, 2), (2, 1), (1, 2)):
+        seed_all(*key)
+        found.append(draw())
+    assert found[0] == found[2]
+    assert all(a != b for a, b in zip(found[0], found[1], strict=True))
+
+
+def make_optimizers(*gradients):
+    """SGD with a rate of 1 for each parameter, which is 0."""
+    parameters = [torch.nn.Parameter(torch.zeros(())) for _ in gradients]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = torch.tensor(gradient)
+    return parameters, [torch.optim.SGD([p], lr=1.0) for p in parameters]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(1.0, [-0.6, -0.8]), (10.0, [-3, -4]), (float("inf"), [-3, -4])]
+)
+def test_norm_is_clipped_over_all_optimizers(limit, expected):
+    parameters, optimizers = make_optimizers(3.0, 4.0)  # with a norm of 5
+    assert step_optimizers(optimizers, SCALER, limit)
+    assert [float(p) for p in parameters] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("limit", [1.0, float("inf")])
+def test_gradient_that_is_not_finite_changes_no_parameter(limit):
+    parameters, optimizers = make_optimizers(3.0, float("inf"))
+    assert not step_optimizers(optimizers, SCALER, limit)
+    assert [float(p) for p in parameters] == [0, 0]
+
+
+def test_parameters_have_the_rates_of_their_groups():
+    encoder = torch.nn.Module()
+    encoder.backbone, encoder.mix = torch.nn.Linear(1, 1), torch.nn.Linear(2, 1)
+    encoder.backbone.bias.requires_grad_(False)
+    weighting = torch.nn.Linear(3, 1, bias=False)
+    modules = torch.nn.ModuleDict({"encoder": encoder, "weighting": weighting})
+    rest, backbone, learned = parameter_groups(modules, 0.1, 0.2)
+    assert rest == {"params": list(encoder.mix.parameters())}
+    assert backbone == {"params": [encoder.backbone.weight], "lr": 0.1}
+    assert learned == {"params": [weighting.weight], "lr": 0.2, "weight_decay": 0.0}
+
+
+@pytest.mark.parametrize(("stepped", "expected"), [(False, 2), (True, 0)])
+def test_memory_of_both_moments_is_taken_before_the_first_step(stepped, expected, monkeypatch):
+    module = torch.nn.Linear(1, 1, bias=False)
+    optimizer = torch.optim.AdamW(module.parameters())
+    if stepped:
+        module(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+    taken, empty_like = [], torch.empty_like
+    monkeypatch.setattr(torch, "empty_like", lambda p: taken.append(p) or empty_like(p))
+    with reserve_optimizer_state(module, optimizer):
+        assert len(taken) == expected
+
+
+def test_other_errors_than_a_lack_of_memory_pass():
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"), memory_advice([], "micro_batch"):
+        raise RuntimeError("shapes differ")
