@@ -21,6 +21,7 @@ from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
 from emosphere_sb.recipe.hparams import SAVED, build
+from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES
 from emosphere_sb.release import parts
 from emosphere_sb.release.card import model_card
 from emosphere_sb.release.model import About, ReleasedModel
@@ -126,7 +127,7 @@ def read_finished(run: Path) -> Run:
             raise ValueError(
                 f"{run} must be the folder of a finished run, with {SAVED}, {METRICS} and save/; "
                 f"it has no {name} (found {', '.join(found[:8]) or 'nothing'}). Runs lie in "
-                f"results/<corpus>/<row>/<partition>/<seed>; the command of one that is not "
+                f"results/<corpus>/<preset>/<partition>/<seed>; the command of one that is not "
                 f"finished, started again, goes on where it stopped."
             )
     (source,) = read_source(run)
@@ -134,6 +135,12 @@ def read_finished(run: Path) -> Run:
         raise ValueError(
             f"{' '.join(source.notes)} The card of a model quotes the run's own figures: start the "
             f"run's command again with --test_only."
+        )
+    if "row" in source.protocol:
+        raise ValueError(
+            f"{run} holds a run of version {LAST_VERSION_WITH_OLD_NAMES}. Release it with that "
+            f"version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}): this one can load "
+            f"the released model, but not the run."
         )
     needed = ("corpus", "release", "preset", "synthetic", "scale", "utterances", "backbone")
     if absent := [key for key in needed if key not in source.protocol]:

@@ -1,6 +1,7 @@
 """The package as it is installed: metadata, package data, and a wheel away from its repository."""
 
 import configparser
+import json
 import os
 import re
 import subprocess
@@ -68,6 +69,28 @@ def test_wheel_runs_away_from_the_repository(installed, tmp_path):
     )
     said = ask(installed, code, tmp_path, PYTHONPATH=sysconfig.get_paths()["purelib"])
     assert said.splitlines()[-1] == "16 emosphere_sb.lobes.encoder"
+
+
+def test_wheel_trains_in_an_empty_folder(installed, tmp_path):
+    """``emosphere train`` needs no checkout; dependencies come from this environment."""
+    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": sysconfig.get_paths()["purelib"],
+        "OMP_NUM_THREADS": "1",
+    }
+    words = ["train", "OwnData", "--preset=smoke", "--noprogressbar", "--device=cpu"]
+    run = subprocess.run(
+        [installed.with_name("emosphere"), *words],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    (metrics,) = tmp_path.glob("results/OwnData-synthetic/smoke/split/7/metrics.json")
+    facts = json.loads(metrics.read_text(encoding="utf-8"))
+    assert facts["run"]["command"] == f"emosphere {' '.join(words)}".replace(
+        "OwnData ", "OwnData hparams/emosphere.yaml "
+    )
+    assert facts["run"]["commit"] is None  # not that of a repository around it
 
 
 def test_torch_and_torchaudio_load_together():

@@ -168,8 +168,9 @@ class FakeRun:
 
 def folds_of(root, corpus, results, *options):
     words = [str(root / "hparams" / "emosphere.yaml"), "--fold=all", f"--data_folder={corpus}"]
-    rows = [] if any(option.startswith("--row") for option in options) else ["--preset=smoke"]
-    words += [f"--results_folder={results}", *rows, *options]
+    has_preset = any(option.startswith("--preset=") for option in options)
+    presets = [] if has_preset else ["--preset=smoke"]
+    words += [f"--results_folder={results}", *presets, *options]
     fake = FakeRun()
     return run_request_folds(words, fake), fake.folds
 

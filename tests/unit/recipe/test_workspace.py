@@ -276,3 +276,12 @@ def test_fault_folder_that_another_process_holds_is_refused(tmp_path, monkeypatc
 def test_error_of_a_run_is_not_taken_for_a_folder_in_use(tmp_path):
     with pytest.raises(TimeoutError, match="a disk"), occupied(tmp_path):
         raise TimeoutError("a disk")
+
+
+def test_run_of_version_0_1_names_the_last_version_that_can_resume_it(summary, tmp_path):
+    folder = trained(claim(tmp_path / "r", summary))
+    saved = folder / "hyperparams.yaml"
+    saved.write_text(saved.read_text().replace("preset: smoke", "row: smoke"))
+    with pytest.raises(ValueError, match=r"run of version 0\.1\.0, which is the last version that"):
+        claim(tmp_path / "r", summary)
+    assert "row: smoke" in saved.read_text()

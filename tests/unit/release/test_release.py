@@ -262,6 +262,11 @@ def test_unfinished_run(name, tmp_path):
     assert not path.exists()
 
 
+def test_run_of_version_0_1_names_the_version_that_can_release_it(tmp_path):
+    untrained_run(tmp_path / "run", protocol={"row": "smoke"})
+    refused(tmp_path / "run", tmp_path / "out", r"run of version 0\.1\.0\. Release it with that")
+
+
 @pytest.mark.parametrize("found", ["nothing", "a file", "other files"])
 def test_foreign_folder(found, tmp_path):
     place = tmp_path / "place"
