@@ -1,11 +1,11 @@
-"""The help of a recipe, read from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
+"""Help of a recipe, read from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,9 @@ def usage(corpus: str, *, program: str | None = None, topic: str = "") -> str:
         )
     program = program or f"python recipes/{corpus}/train.py"
     lines = [INTRODUCTION.format(program=program, corpus=corpus)]
-    lines += _keys(corpus)
-    names = ", ".join(name for name in RUN_OPTIONS if name not in _tree())
+    tree = read_tree(HPARAMS / "emosphere.yaml")
+    lines += _keys(corpus, tree)
+    names = ", ".join(name for name in RUN_OPTIONS if name not in tree)
     lines += [f"{RUN_OPTIONS_HEADING}:", *_wrapped(names, indent=2)]
     return "\n".join(lines)
 
@@ -103,9 +104,8 @@ def _presets() -> str:
     return "\n".join(lines)
 
 
-def _keys(corpus: str) -> Iterator[str]:
+def _keys(corpus: str, tree: Mapping[str, Any]) -> Iterator[str]:
     """Lines with the keys that apply to a corpus, by group."""
-    tree = _tree()
     foreign = set().union(*(reader_settings(name) for name in CORPORA)) - reader_settings(corpus)
     for group, entries in _by_group(read_entries(HPARAMS / "emosphere.yaml")):
         shown = [e for e in entries if e.name not in {*foreign, "preset", "modules"}]
@@ -167,7 +167,3 @@ def _wrapped(text: str, *, indent: int) -> list[str]:
         text, width, initial_indent=" " * indent, subsequent_indent=" " * indent,
         break_on_hyphens=False,
     )  # fmt: skip
-
-
-def _tree():
-    return read_tree(HPARAMS / "emosphere.yaml")
