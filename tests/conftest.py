@@ -38,9 +38,12 @@ def smoke_corpus(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _few_threads():
-    """Tiny models run faster, and the same on every machine, on one thread."""
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Tiny models run faster on one thread, and give equal results on every machine.
+
+    For the session, so that fixtures of a module that train a model run on one thread as well.
+    """
     import torch
 
     torch.set_num_threads(1)

@@ -102,8 +102,8 @@ def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, c
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        (["--test_corpus=IEMOCAP"], "belong together; found IEMOCAP and None"),
-        (["--test_data_folder=/x"], "belong together; found None and /x"),
+        (["--test_corpus=IEMOCAP"], "must be given together; found IEMOCAP and None"),
+        (["--test_data_folder=/x"], "must be given together; found None and /x"),
         (["--test_corpus=X", "--test_data_folder=/x"], "Unknown corpus 'X'. Allowed: MSP-Pod"),
         (
             ["--test_corpus=MSP-IMPROV", "--test_data_folder=/nowhere"],

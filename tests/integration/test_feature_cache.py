@@ -13,8 +13,10 @@ PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
 def start(root, smoke_corpus, results, *options):
     from emosphere_sb.recipe.run import run
 
+    by_epoch = any(option.startswith("--freeze_schedule=") for option in options)
     words = [
-        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar", "--freeze=all",
+        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
+        *([] if by_epoch else ["--freeze=all"]),
         f"--data_folder={smoke_corpus}", f"--results_folder={results}", *options,
     ]  # fmt: skip
     return run(words, corpus="MSP-Podcast")
