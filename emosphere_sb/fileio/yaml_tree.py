@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import pickle
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ def read_tree(path: Path) -> CommentedMap:
         If the file is not a YAML mapping, with the place of the error.
     """
     try:
-        tree = YAML().load(Path(path).read_text(encoding="utf-8"))
+        tree = pickle.loads(_parse(Path(path).read_text(encoding="utf-8")))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, CommentedMap):
@@ -28,6 +30,15 @@ def read_tree(path: Path) -> CommentedMap:
             f"{path} must hold a mapping of keys to values; found {type(tree).__name__}."
         )
     return tree
+
+
+@lru_cache(maxsize=16)
+def _parse(text: str) -> bytes:
+    """Parse a text, which takes long: a table reads the same file for every run.
+
+    The tree is kept in pickled form, from which every caller gets a tree of its own.
+    """
+    return pickle.dumps(YAML().load(text))
 
 
 def dump(tree: CommentedMap) -> str:

@@ -1,8 +1,5 @@
 """emosphere export: the graph, its folder, its int8 version, and what is refused."""
 
-import contextlib
-import csv
-import io
 import json
 import shutil
 import sys
@@ -10,7 +7,6 @@ import sys
 import numpy as np
 import onnx
 import pytest
-import soundfile
 import torch
 
 from emosphere_sb import cli
@@ -24,43 +20,10 @@ from emosphere_sb.release.checksums import check_seal
 from tests.helpers.onnx_models import FIELD, settings_of, write_model
 
 LENGTHS = (FIELD, FIELD + 1, 1600, 8001, 20_000)
-LABELS = [(1.0, 2.0, 3.0), (4.0, 4.5, 2.0), (6.0, 5.0, 7.0)]
 
 
 def noise(samples, seed=0):
     return (0.2 * np.random.default_rng(seed).normal(size=samples)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def wavlm(tmp_path_factory, waveform_settings):
-    """A WavLM with style pooling and a class head, exported by the command with int8."""
-    folder = tmp_path_factory.mktemp("wavlm")
-    model = write_model(folder / "model", settings_of(waveform_settings, "wavlm"))
-    with open(folder / "labels.csv", "w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["file", "valence", "arousal", "dominance"])
-        for number, vad in enumerate(LABELS):
-            soundfile.write(folder / f"{number}.wav", noise(9000, number), 16000)
-            rows.writerow([f"{number}.wav", *vad])
-    return folder, model
-
-
-@pytest.fixture(scope="module")
-def printed(wavlm):
-    """What the command prints."""
-    folder, _ = wavlm
-    words = ["export", str(folder / "model"), str(folder / "out"), "--int8"]
-    words += [f"--labels={folder / 'labels.csv'}", "--check", str(folder / "0.wav")]
-    screen = io.StringIO()
-    with contextlib.redirect_stdout(screen):
-        assert cli.main([*words, str(folder / "1.wav")]) == 0
-    return screen.getvalue()
-
-
-@pytest.fixture(scope="module")
-def out(wavlm, printed):
-    """The exported folder."""
-    return wavlm[0] / "out"
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +53,8 @@ def compare(model, session):
             assert np.abs(together[place][row] - expected[0]).max() < 1e-4
 
 
-def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(wavlm, out):
-    compare(wavlm[1], Session(out / "model.onnx"))
+def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(exported):
+    compare(exported.model, Session(exported.out / "model.onnx"))
 
 
 def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
@@ -118,8 +81,8 @@ def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, 
     compare(model, Session(tmp_path / "out" / "model.onnx"))
 
 
-def test_what_stands_behind_an_utterance_changes_nothing(out):
-    runtime = Session(out / "model.onnx")._session
+def test_what_stands_behind_an_utterance_changes_nothing(exported):
+    runtime = Session(exported.out / "model.onnx")._session
     padded = np.stack([noise(8000), noise(8000, 1)])
     lengths = np.array([8000, 3000])
     clean = padded.copy()
@@ -132,8 +95,8 @@ def test_what_stands_behind_an_utterance_changes_nothing(out):
     assert np.abs(found[0][0] - found[0][1]).max() > 1e-3  # utterances do differ
 
 
-def test_graph_takes_any_batch_and_length(out):
-    graph = onnx.load(out / "model.onnx")
+def test_graph_takes_any_batch_and_length(exported):
+    graph = onnx.load(exported.out / "model.onnx")
     onnx.checker.check_model(graph)
     waveform, lengths = graph.graph.input
     sizes = [d.dim_param or d.dim_value for d in waveform.type.tensor_type.shape.dim]
@@ -143,16 +106,16 @@ def test_graph_takes_any_batch_and_length(out):
     assert {item.domain: item.version for item in graph.opset_import}[""] == 20
 
 
-def test_int8_is_of_matrix_products_alone(out):
-    kinds = [node.op_type for node in onnx.load(out / "model_int8.onnx").graph.node]
-    plain = [node.op_type for node in onnx.load(out / "model.onnx").graph.node]
+def test_int8_is_of_matrix_products_alone(exported):
+    kinds = [node.op_type for node in onnx.load(exported.out / "model_int8.onnx").graph.node]
+    plain = [node.op_type for node in onnx.load(exported.out / "model.onnx").graph.node]
     assert kinds.count("MatMulInteger") > 5
     assert kinds.count("Conv") == plain.count("Conv") >= 4
     assert "ConvInteger" not in kinds
 
 
-def test_folder_is_that_of_the_model(wavlm, out):
-    model = wavlm[0] / "model"
+def test_folder_is_that_of_the_model(exported):
+    model, out = exported.released, exported.out
     names = {"model.onnx", "model_int8.onnx", "emosphere.json", "README.md", "checksums.json"}
     assert {path.name for path in out.iterdir()} == names
     check_seal(out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
@@ -165,16 +128,16 @@ def test_folder_is_that_of_the_model(wavlm, out):
     assert set(facts["deviations"]["model_int8.onnx"]) == {"vad", "embedding", "logits"}
 
 
-def test_command_prints_differences_and_ccc(printed, wavlm, out):
-    assert "compared with the model on 2 files, alone and in one batch" in printed
-    lines = printed.splitlines()
+def test_command_prints_differences_and_ccc(exported):
+    assert "compared with the model on 2 files, alone and in one batch" in exported.printed
+    lines = exported.printed.splitlines()
     assert [line.split()[0] for line in lines if " differs by " in line] == [
         "model.onnx", "model_int8.onnx",
     ]  # fmt: skip
-    paths, labels = read_labelled_files(wavlm[0] / "labels.csv")
+    paths, labels = read_labelled_files(exported.labels)
     for name, model in {
-        "torch": EmoSphere.from_pretrained(wavlm[0] / "model", device="cpu"),
-        "int8": OnnxEmoSphere.from_pretrained(out, int8=True),
+        "torch": EmoSphere.from_pretrained(exported.released, device="cpu"),
+        "int8": OnnxEmoSphere.from_pretrained(exported.out, int8=True),
     }.items():
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         assert f"mean {ccc_on_files(model, paths, labels)['mean']:.4f}" in line
@@ -205,26 +168,26 @@ def test_fault_difference_above_the_tolerance(value):
 
 
 def test_fault_graph_of_another_model_is_never_written(
-    out, waveform_settings, tmp_path, monkeypatch
+    exported, waveform_settings, tmp_path, monkeypatch
 ):
     write_model(tmp_path / "other", settings_of(waveform_settings, "wavlm"), seed=1)
-    copy = lambda model, path: shutil.copyfile(out / "model.onnx", path)  # noqa: E731
+    copy = lambda model, path: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
     monkeypatch.setattr(export_module, "write_graph", copy)
     with pytest.raises(ValueError, match="Nothing was written"):
         export(tmp_path / "other", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_fault_place_that_is_taken(wavlm, tmp_path):
+def test_fault_place_that_is_taken(exported, tmp_path):
     (tmp_path / "note.txt").touch()
     with pytest.raises(FileExistsError, match="new or an empty folder"):
-        export(wavlm[0] / "model", tmp_path)
+        export(exported.released, tmp_path)
 
 
 @pytest.mark.parametrize("check", [[], [np.zeros(FIELD - 1, np.float32)]])
-def test_fault_nothing_to_compare_on(check, wavlm, tmp_path):
+def test_fault_nothing_to_compare_on(check, exported, tmp_path):
     with pytest.raises(ValueError, match=f"one utterance at least, of {FIELD} samples"):
-        export(wavlm[0] / "model", tmp_path / "out", check=check)
+        export(exported.released, tmp_path / "out", check=check)
 
 
 def test_fault_model_that_cannot_be_exported(tmp_path, configuration, waveform_settings, capsys):
@@ -234,9 +197,9 @@ def test_fault_model_that_cannot_be_exported(tmp_path, configuration, waveform_s
     assert "found wav2vec2 with adapters" in capsys.readouterr().err
 
 
-def test_fault_exporter_is_not_installed(wavlm, tmp_path, monkeypatch, capsys):
+def test_fault_exporter_is_not_installed(exported, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert cli.main(["export", str(wavlm[0] / "model"), str(tmp_path / "out")]) == 2
+    assert cli.main(["export", str(exported.released), str(tmp_path / "out")]) == 2
     assert "pip install 'emosphere-sb[onnx]'" in capsys.readouterr().err
 
 

@@ -15,7 +15,6 @@ from emosphere_sb.onnx_export.export import export
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.onnx_export.session import Session
 from tests.helpers.format_1 import FIXTURE, MODEL, predictions
-from tests.helpers.onnx_models import settings_of, write_model
 
 FORMATS = [  # rate, seconds, channels, suffix
     (16000, 0.5, 1, "wav"),
@@ -29,38 +28,29 @@ FORMATS = [  # rate, seconds, channels, suffix
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, waveform_settings):
-    """A model, and the same exported."""
-    folder = tmp_path_factory.mktemp("pair")
-    write_model(folder / "model", settings_of(waveform_settings, "wavlm", num_hidden_layers=1))
-    export(folder / "model", folder / "out")
-    return folder
+def pair(exported):
+    theirs = EmoSphere.from_pretrained(exported.released, device="cpu")
+    return theirs, OnnxEmoSphere.from_pretrained(exported.out, threads=1)
 
 
 @pytest.fixture(scope="module")
-def pair(folders):
-    theirs = EmoSphere.from_pretrained(folders / "model", device="cpu")
-    return theirs, OnnxEmoSphere.from_pretrained(folders / "out", threads=1)
-
-
-@pytest.fixture(scope="module")
-def recordings(folders):
+def recordings(tmp_path_factory):
     """Files of several rates, lengths and formats, one of them damaged."""
-    paths = []
+    folder, paths = tmp_path_factory.mktemp("recordings"), []
     for number, (rate, seconds, channels, suffix) in enumerate(FORMATS):
         chance = np.random.default_rng(number)
         samples = 0.2 * chance.normal(size=(round(rate * seconds), channels))
-        paths.append(folders / f"ein Ton {number} é.{suffix}")
+        paths.append(folder / f"ein Ton {number} é.{suffix}")
         soundfile.write(paths[-1], samples.clip(-1, 1), rate)
-    paths.insert(3, folders / "broken.wav")
+    paths.insert(3, folder / "broken.wav")
     paths[3].write_bytes(b"RIFF, but nothing else")
     return paths
 
 
 @pytest.fixture
-def copy(folders, tmp_path):
+def copy(exported, tmp_path):
     """An exported folder to damage."""
-    return shutil.copytree(folders / "out", tmp_path / "copy")
+    return shutil.copytree(exported.out, tmp_path / "copy")
 
 
 def same(ours, theirs):
@@ -141,19 +131,20 @@ def test_fault_no_such_folder(tmp_path):
         OnnxEmoSphere.from_pretrained(tmp_path / "none")
 
 
-def test_fault_released_folder_that_was_not_exported(folders):
+def test_fault_released_folder_that_was_not_exported(exported):
     with pytest.raises(ValueError, match=r"model\.onnx is missing.*emosphere export MODEL OUT`"):
-        OnnxEmoSphere.from_pretrained(folders / "model")
+        OnnxEmoSphere.from_pretrained(exported.released)
 
 
-def test_fault_exported_folder_where_torch_wants_a_released_one(folders):
+def test_fault_exported_folder_where_torch_wants_a_released_one(exported):
     with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
-        EmoSphere.from_pretrained(folders / "out")
+        EmoSphere.from_pretrained(exported.out)
 
 
-def test_fault_int8_that_was_not_asked_for(folders):
+def test_fault_int8_that_was_not_asked_for(copy):
+    (copy / "model_int8.onnx").unlink()
     with pytest.raises(ValueError, match=r"model_int8\.onnx is missing.*MODEL OUT --int8"):
-        OnnxEmoSphere.from_pretrained(folders / "out", int8=True)
+        OnnxEmoSphere.from_pretrained(copy, int8=True)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "emosphere.json"])
@@ -174,9 +165,9 @@ def changed(folder, change):
     sums.write_text(json.dumps({**json.loads(sums.read_text()), path.name: digest_of(path)}))
 
 
-def test_description_in_format_1_is_read(copy, folders):
+def test_description_in_format_1_is_read(copy, exported):
     changed(copy, lambda facts: facts.update(format=1))
-    whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (folders / "out", copy))
+    whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (exported.out, copy))
     assert older.about == whole.about and older.shortest == whole.shortest
 
 
@@ -212,7 +203,7 @@ def test_fault_graph_of_something_else(tmp_path):
         Session(tmp_path / "model.onnx")
 
 
-def test_fault_onnxruntime_is_not_installed(folders, monkeypatch):
+def test_fault_onnxruntime_is_not_installed(exported, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match="pip install onnxruntime"):
-        OnnxEmoSphere.from_pretrained(folders / "out")
+        OnnxEmoSphere.from_pretrained(exported.out)
