@@ -1,7 +1,7 @@
 """What is said in a synthetic demo corpus, by which voice and in which emotional state.
 
-Plain records, drawn from a seed, that know neither sound nor files: :mod:`data_prep.synthetic.voice`
-speaks them, :mod:`data_prep.synthetic.write` writes them in the layout of a corpus.
+Plain records, drawn from a seed, that know neither sound nor files:
+:mod:`data_prep.synthetic.voice` speaks them, :mod:`data_prep.synthetic.write` writes them in the layout of a corpus.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class FreezeSchedule:
             return cls(((1, _check_mode(freeze)),))
         if not isinstance(schedule, Mapping) or not all(type(key) is int for key in schedule):
             raise ValueError(
-                f"freeze_schedule must map epochs to modes, such as {{1: all, 3: feature_encoder}}; "
-                f"found {schedule!r}."
+                f"freeze_schedule must map epochs to modes, such as "
+                f"{{1: all, 3: feature_encoder}}; found {schedule!r}."
             )
         epochs = list(schedule)
         if not epochs or epochs[0] != 1 or sorted(epochs) != epochs:
@@ -80,9 +80,14 @@ def _check_mode(text: str) -> str:
         if ":" in text:
             raise ValueError(
                 f"freeze must be one of {', '.join(MODES)}; found {text!r}. To freeze by epoch, "
-                f"use --freeze_schedule='{{{text}}}'."
+                f"use --freeze_schedule='{{{_as_mapping(text)}}}'."
             )
     raise ValueError(f"freeze must be one of {', '.join(MODES)}; found {text!r}.")
+
+
+def _as_mapping(text: str) -> str:
+    """A schedule as version 0.1 wrote it, ``1:all,3:none``, as the inside of a YAML mapping."""
+    return ", ".join(re.sub(r"\s*:\s*", ": ", part.strip()) for part in text.split(","))
 
 
 def _rank(mode: str) -> tuple[int, int]:

@@ -27,8 +27,8 @@ LEAKS = {
 class WaveformBackbone(nn.Module):
     """A model of transformers that begins with convolutions over the waveform.
 
-    Its convolutions run as matrix products (:mod:`emosphere_sb.backbones.feature_encoder`), which also
-    keeps padding out of group norm; WavLM's attention is the fast one; data2vec-audio's stacked
+    Its convolutions run as matrix products (:mod:`emosphere_sb.backbones.feature_encoder`), which
+    also keeps padding out of group norm; WavLM's attention is the fast one; data2vec-audio's stacked
     position convolutions and the conformer's depthwise ones get their padding set to zero. What no
     mask helps (``masked`` is false: adapters, SEW, batch norm before the position convolution) must
     be given equal lengths.

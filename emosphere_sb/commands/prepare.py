@@ -20,7 +20,8 @@ training finds them and goes on from there.
 """
 
 COMMON = (
-    "results_folder", "reuse_manifests", "min_duration", "max_duration", "out_of_range_labels", "synthetic_corpus",
+    "results_folder", "reuse_manifests", "min_duration", "max_duration",
+    "out_of_range_labels", "synthetic_corpus",
 )  # fmt: skip
 """Settings of the preparation of any corpus."""
 

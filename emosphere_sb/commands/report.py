@@ -10,7 +10,7 @@ from pathlib import Path
 from emosphere_sb.commands.arguments import CommandParser
 
 KINDS = ("affine", "least_squares", "isotonic")
-"""Of corrections; those of ``emosphere_sb.report.stats.calibration``, which this must not import."""
+"""Of corrections; those of ``emosphere_sb.report.stats.calibration``, not to be imported here."""
 
 FOLDER = "report"
 

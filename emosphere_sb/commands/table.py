@@ -268,7 +268,8 @@ def _with_demo(tables, folders, preset, results, overrides) -> dict[str, str]:
     names = dict.fromkeys(part for part in (*(t.preset for t in tables), preset) if part)
     presets = [f"--preset={'+'.join(names)}"] if names else []
     words = [HPARAMS, *presets, f"--results_folder={results}"]
-    words += [f"--{key}={value}" for key, value in overrides.items()]
+    # The others are for the runs: what they have an effect on, rows and groups say.
+    words += [f"--{key}={value}" for key, value in overrides.items() if key == "synthetic_corpus"]
     made = {c: str(find_corpus(scalars(read_command(words, corpus=c).tree), c)) for c in lacking}
     return {**folders, **made}
 

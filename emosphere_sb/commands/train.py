@@ -49,9 +49,28 @@ def run(words: Sequence[str]) -> int:
             f"{', '.join(CORPORA)}."
         )
     corpus, words = corpus_name(words[0]), words[1:]
-    if not any(is_file_name(word) for word in words):
+    if not any(map(is_file_name, without_option_values(words))):
         words = [HPARAMS, *words]
     return main(words, corpus=corpus, program=f"emosphere train {corpus}")
+
+
+def without_option_values(words: Sequence[str]) -> list[str]:
+    """Leave out the values of options that are written ``--option value``.
+
+    Example
+    -------
+    >>> without_option_values(["--debug", "own.yaml", "--log_config", "log.yaml", "--seed=1"])
+    ['--debug', 'own.yaml', '--log_config', '--seed=1']
+    """
+    from emosphere_sb.recipe.arguments import FLAGS
+
+    flags = {f"--{name}" for name in FLAGS}
+    pairs = zip(["", *words], words, strict=False)
+    return [
+        word
+        for before, word in pairs
+        if not before.startswith("--") or "=" in before or before in flags
+    ]
 
 
 def is_file_name(word: str) -> bool:

@@ -1,4 +1,4 @@
-"""YAML files as trees with their comments and the tags of HyperPyYAML (``!new:``, ``!ref``)."""
+"""YAML files as trees that keep comments and HyperPyYAML's tags (``!new:``, ``!name:``, ``!ref``)."""
 
 from __future__ import annotations
 

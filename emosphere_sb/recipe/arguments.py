@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emosphere_sb.recipe.renamed_keys import check_not_renamed
+from emosphere_sb.recipe.renamed_keys import check_not_renamed, nearest_name
 
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
 
@@ -107,9 +107,13 @@ def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
     files = [word for word in rest if not word.startswith("--")]
     for word in (word for word in rest if word.startswith("--")):
         name, equals, value = word[2:].partition("=")
-        if not equals:
-            raise ValueError(f"--{name} needs a value: --{name}=VALUE.")
+        if not equals:  # a key of the user's own file, or an unknown one
+            near = nearest_name(name, known)
+            hint = f" Did you mean --{near}?" if near else ""
+            raise ValueError(f"--{name} needs a value: --{name}=VALUE.{hint}")
         values[name] = _nonempty(name)(value)
+    for name, value in values.items():
+        check_not_renamed(name, value, known)
     return Arguments(_only_file(files), presets[0].split("+") if presets else [], values, options)
 
 
@@ -149,6 +153,8 @@ def _split_flags(words: list[str], known: set[str]) -> tuple[list[str], dict[str
 def _nonempty(name: str):
     def check(value: str) -> str:
         if not value:  # such as --data_folder=$UNSET: an empty path would mean this folder
+            if name == "preset" or name in RUN_OPTIONS:  # null is no value of these
+                raise ValueError(f"--{name} is empty. Give it a value, or leave it out.")
             raise ValueError(f"--{name} is empty. Use --{name}=null for no value.")
         return value
 

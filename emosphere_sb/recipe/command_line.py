@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.arguments import HPARAMS, parse_arguments
 from emosphere_sb.recipe.corpora import check_corpus_keys, corpus_name
-from emosphere_sb.recipe.hparams import check_keys, key_kinds, merge
+from emosphere_sb.recipe.hparams import check_keys, merge
 from emosphere_sb.results.provenance import recipe_command
 
 
@@ -56,7 +56,6 @@ def read_command(words: list[str], *, corpus: str, program: str | None = None) -
     path = HPARAMS / "emosphere.yaml"
     own = read_tree(path)
     arguments = parse_arguments(words, own)
-    kinds = key_kinds(own)
     if arguments.file.samefile(path):
         tree = own
     else:
@@ -64,7 +63,7 @@ def read_command(words: list[str], *, corpus: str, program: str | None = None) -
         check_keys(tree, own, arguments.file)
         for name in arguments.run_options.keys() & tree.keys():  # the file's own key wins
             arguments.overrides[name] = str(arguments.run_options.pop(name))
-    tree = merge(arguments, tree, kinds)
+    tree = merge(arguments, tree, own)
     check_corpus_keys(arguments.overrides, corpus)
     if (tree["test_corpus"] is None) != (tree["test_data_folder"] is None):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Help of a recipe, read from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
+"""The help of a recipe, from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """emosphere.yaml + presets + the command line, with the checks that HyperPyYAML does not make.
 
-The merge happens on the YAML tree, before any object is built: a preset or the command line replaces
-a top-level value as a whole, so no argument of a replaced class survives, and the merged tree that
-is saved with a run describes it completely. ``hyperpyyaml.load_hyperpyyaml(file, overrides)``, in
-contrast, merges a mapping of arguments into the class that is there, and keeps that class.
+The merge happens on the YAML tree, before any object is built: a preset or the command line
+replaces a top-level value as a whole, so no argument of a replaced class survives, and the merged
+tree that is saved with a run describes it completely. In contrast,
+``hyperpyyaml.load_hyperpyyaml(file, overrides)`` merges a mapping of arguments into the class that
+is there, and keeps that class.
 """
 
 from __future__ import annotations
@@ -19,14 +20,23 @@ from ruamel.yaml.error import YAMLError
 
 from emosphere_sb.fileio.yaml_tree import dump, plain, read_tree, tag_of
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.key_usage import check_effects, references
-from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES, renamed_in, unknown_name
+from emosphere_sb.recipe.key_usage import (
+    check_effects,
+    check_preset_effect,
+    references_of_files,
+)
+from emosphere_sb.recipe.renamed_keys import (
+    LAST_VERSION_WITH_OLD_NAMES,
+    check_values_not_renamed,
+    renamed_in,
+    unknown_name,
+)
 
 # Keys that may differ between two runs in one output folder: they change no result.
 RESULT_NEUTRAL_KEYS = (
-    "data_folder", "results_folder", "output_folder", "reuse_manifests", "eval_batch", "num_workers",
-    "test_corpus", "test_data_folder", "test_options", "tensorboard", "acoustic_baseline",
-    "check_memory", "gradient_checkpointing",
+    "data_folder", "results_folder", "output_folder", "reuse_manifests", "eval_batch",
+    "num_workers", "test_corpus", "test_data_folder", "test_options", "tensorboard",
+    "acoustic_baseline", "check_memory", "gradient_checkpointing",
 )  # fmt: skip
 
 # Always read as text: release 1.10 is not 1.1, and a folder may be called 007.
@@ -58,7 +68,7 @@ YAML11_BOOLEANS = ("yes", "no", "on", "off", "none")
 
 
 def merge(
-    arguments: Arguments, tree: CommentedMap | None = None, kinds: Mapping[str, Any] | None = None
+    arguments: Arguments, tree: CommentedMap | None = None, own: CommentedMap | None = None
 ) -> CommentedMap:
     """Merge a run's hyperparameters: the file, then its presets, then the command line.
 
@@ -68,8 +78,8 @@ def merge(
         The parsed command line.
     tree : CommentedMap, optional
         The file's tree if it was read before; it is changed in place.
-    kinds : mapping, optional
-        :func:`key_kinds` of the package's own file if it was read before.
+    own : CommentedMap, optional
+        The tree of the package's own file if it was read before; it may be ``tree``.
 
     Raises
     ------
@@ -78,10 +88,10 @@ def merge(
         has no effect.
     """
     tree = read_tree(arguments.file) if tree is None else tree
-    kinds = key_kinds(read_tree(HPARAMS / "emosphere.yaml")) if kinds is None else kinds
-    _check_file(tree, arguments.file, kinds)
-    before = references(tree)
-    _apply_presets(tree, arguments)
+    own = read_tree(HPARAMS / "emosphere.yaml") if own is None else own
+    _check_file(tree, arguments.file, {key: _kind(value) for key, value in own.items()})
+    before = references_of_files(own, tree)
+    _apply_presets(tree, arguments, before)
     for key, text in arguments.overrides.items():
         if key not in tree:
             raise ValueError(unknown_name("key", key, tree))
@@ -96,7 +106,9 @@ def merge(
     return tree
 
 
-def _apply_presets(tree: CommentedMap, arguments: Arguments) -> None:
+def _apply_presets(
+    tree: CommentedMap, arguments: Arguments, before: Mapping[str, set[str]]
+) -> None:
     presets = read_presets(arguments.file) if arguments.presets else {}
     for name in arguments.presets:
         if name not in presets:
@@ -105,6 +117,7 @@ def _apply_presets(tree: CommentedMap, arguments: Arguments) -> None:
             raise ValueError(f"Preset {name!r} must map keys to values; found {presets[name]!r}.")
         for key, value in presets[name].items():
             _replace(tree, key, value, f"preset {name!r}")
+        check_preset_effect(tree, before, name, presets[name])
 
 
 def _check_ranges(tree: CommentedMap) -> None:
@@ -138,16 +151,12 @@ def check_keys(tree: CommentedMap, own: CommentedMap, file: Path) -> None:
             f"{file} was written for version {LAST_VERSION_WITH_OLD_NAMES}. Rename these keys: "
             f"{renamed}; CHANGELOG.md lists all changes."
         )
+    check_values_not_renamed(tree, file)
     if missing := sorted(own.keys() - tree.keys()):
         raise ValueError(
             f"{file} must have every key of {HPARAMS / 'emosphere.yaml'}; it lacks "
             f"{', '.join(missing)}. Copy them from there."
         )
-
-
-def key_kinds(tree: CommentedMap) -> dict[str, str | None]:
-    """Return the kind of value of each key, see :func:`merge`."""
-    return {key: _kind(value) for key, value in tree.items()}
 
 
 def _check_file(tree: CommentedMap, file: Path, kinds: Mapping[str, str | None]) -> None:

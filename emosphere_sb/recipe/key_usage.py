@@ -14,23 +14,39 @@ READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
 """Keys that the recipe itself reads, whatever the components are."""
 
 _REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
-_NO_LORA = ("lora_rank", lambda tree: tree["lora_rank"] == 0)
+FIXED_WEIGHTINGS = ("LinearDecay", "ConstantWeight")
+"""Weightings that learn no loss weights."""
+LOSS_WEIGHT_KEYS = ("lr_loss_weights",)
+"""Keys that the recipe reads for the weighting of the auxiliary loss."""
 
-CONDITIONS: dict[str, tuple[str, Callable[[Mapping], bool]]] = {
+
+def _is_ssl(tree: Mapping) -> bool:
+    """Whether the encoder is the package's own: another one may use its settings differently."""
+    return class_of(tree.get("encoder")) == "SSLEncoder"
+
+
+_NO_LORA = (("lora_rank", lambda tree: _is_ssl(tree) and tree["lora_rank"] == 0),)
+# Adapters freeze all other weights.
+_LORA = ("lora_rank", lambda tree: _is_ssl(tree) and tree["lora_rank"] > 0)
+
+CONDITIONS: dict[str, tuple[tuple[str, Callable[[Mapping], bool]], ...]] = {
     "lora_alpha": _NO_LORA,
     "lora_dropout": _NO_LORA,
     "lora_targets": _NO_LORA,
-    "feature_cache_precision": ("feature_cache", lambda tree: not tree["feature_cache"]),
-    "freeze": ("freeze_schedule", lambda tree: tree["freeze_schedule"] is not None),
-    "partition_per_class": ("partition", lambda tree: tree["partition"] != "paper"),
-    "folds": ("partition", lambda tree: tree["partition"] != "folds"),
-    "synthetic_corpus": ("data_folder", lambda tree: tree["data_folder"] is not None),
+    "feature_cache_precision": (("feature_cache", lambda tree: not tree["feature_cache"]),),
+    "freeze": (
+        ("freeze_schedule", lambda tree: _is_ssl(tree) and tree["freeze_schedule"] is not None),
+        _LORA,
+    ),
+    "freeze_schedule": (_LORA,),
+    "partition_per_class": (("partition", lambda tree: tree["partition"] != "paper"),),
+    "folds": (("partition", lambda tree: tree["partition"] != "folds"),),
+    "synthetic_corpus": (("data_folder", lambda tree: tree["data_folder"] is not None),),
     "lr_loss_weights": (
-        "weighting",
-        lambda tree: class_of(tree["weighting"]) in ("LinearDecay", "ConstantWeight"),
+        ("weighting", lambda tree: class_of(tree["weighting"]) in FIXED_WEIGHTINGS),
     ),
 }
-"""Key: the key that decides whether it is used, and the condition under which it is not."""
+"""Key: the keys that decide whether it is used, each with the condition under which it is not."""
 
 
 def references(tree: CommentedMap) -> dict[str, set[str]]:
@@ -54,6 +70,35 @@ def references(tree: CommentedMap) -> dict[str, set[str]]:
     return users
 
 
+def references_of_files(own: CommentedMap, tree: CommentedMap) -> dict[str, set[str]]:
+    """Return which components use each key of a hyperparameter file, before anything is merged.
+
+    Arguments
+    ---------
+    own : CommentedMap
+        The package's own file. A component that uses a key there counts: the file of a user may
+        have another one in its place, as the saved hyperparameters of a run have.
+    tree : CommentedMap
+        The file. Only components use keys that the package's own does not have, so an unused one
+        is expected to have a user nevertheless.
+
+    Example
+    -------
+    >>> from ruamel.yaml import YAML
+    >>> own = YAML().load("dim: 1\\npooling: !new:a.Style {width: !ref <dim>}")
+    >>> tree = YAML().load("dim: 1\\npooling: !new:a.Mean {}\\nmine: 1")
+    >>> users = references_of_files(own, tree)
+    >>> users["dim"], users["mine"], users["pooling"]
+    ({'pooling'}, {'mine'}, set())
+    """
+    users, regular = references(tree), references(own)
+    for key, found in users.items():
+        found |= regular.get(key, set())
+        if key not in own and not found and class_of(tree[key]) is None:
+            found.add(key)
+    return users
+
+
 def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iterable[str]) -> None:
     """Raise ``ValueError`` if a key on the command line has no effect on this run.
 
@@ -62,7 +107,7 @@ def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iter
     tree : CommentedMap
         The merged hyperparameters.
     before : mapping
-        :func:`references` of the hyperparameter file, before presets and command line.
+        :func:`references_of_files`, before presets and command line.
     keys : iterable of str
         The keys given on the command line.
 
@@ -72,26 +117,49 @@ def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iter
     >>> before = references(YAML().load("dim: 1\\npooling: !new:a.Style {width: !ref <dim>}"))
     >>> check_effects(YAML().load("dim: 2\\npooling: !new:a.Mean {}"), before, ["dim"])
     Traceback (most recent call last):
-    ValueError: --dim has no effect: pooling is Mean, which does not use it. Remove --dim, or choose \
-another pooling.
+    ValueError: --dim has no effect: pooling is Mean, which does not use it. Remove --dim, or \
+choose another pooling.
     """
-    after = references(tree)
-    idle = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
     for key in keys:
-        if key in idle:
-            raise ValueError(
-                f"--{key} has no effect: task is NoTask, so there is no auxiliary loss to weight. "
-                f"Remove --{key}, or choose another task."
-            )
-        if before.get(key) and not after.get(key, set()) - idle and key not in READ_BY_RECIPE:
-            raise ValueError(_no_effect(key, tree, sorted(before[key]), idle))
-        if key in CONDITIONS:
-            other, is_unused = CONDITIONS[key]
-            if key in tree and other in tree and is_unused(tree):
-                raise ValueError(
-                    f"--{key} has no effect: {other} is {_shown(tree[other])}. Remove --{key}, or "
-                    f"change --{other}."
-                )
+        if found := _no_effect(key, tree, before):
+            reason, other = found
+            remedy = f", or {other}" if other else ""
+            raise ValueError(f"--{key} has no effect: {reason}. Remove --{key}{remedy}.")
+
+
+def check_preset_effect(
+    tree: CommentedMap, before: Mapping[str, set[str]], name: str, keys: Iterable[str]
+) -> None:
+    """Raise ``ValueError`` if none of the keys of a preset has an effect where it is applied.
+
+    Arguments
+    ---------
+    tree : CommentedMap
+        The hyperparameters with this preset and those before it.
+    before : mapping
+        :func:`references_of_files`, before presets and command line.
+    name : str
+        The preset.
+    keys : iterable of str
+        Its keys.
+
+    Example
+    -------
+    >>> from ruamel.yaml import YAML
+    >>> before = references(YAML().load("dim: 1\\npooling: !new:a.Style {width: !ref <dim>}"))
+    >>> tree = YAML().load("dim: 2\\npooling: !new:a.Mean {}")
+    >>> check_preset_effect(tree, before, "wide", ["dim"])
+    Traceback (most recent call last):
+    ValueError: Preset 'wide' has no effect on the presets before it (dim: pooling is Mean, which \
+does not use it). Leave it out, or put it before them.
+    """
+    reasons = {key: _no_effect(key, tree, before) for key in keys}
+    if reasons and all(reasons.values()):
+        text = "; ".join(f"{key}: {found[0]}" for key, found in reasons.items())
+        raise ValueError(
+            f"Preset {name!r} has no effect on the presets before it ({text}). Leave it out, or "
+            f"put it before them."
+        )
 
 
 def class_of(value: Any) -> str | None:
@@ -100,20 +168,27 @@ def class_of(value: Any) -> str | None:
     return tag.rpartition(".")[2] if tag.startswith(("!new:", "!name:", "!apply:")) else None
 
 
-def _no_effect(key: str, tree: CommentedMap, components: list[str], idle: set[str]) -> str:
-    if idle & set(components):
-        return (
-            f"--{key} has no effect: task is NoTask, so there is no auxiliary loss. Remove "
-            f"--{key}, or choose another task."
-        )
-    names = " and ".join(
-        f"{name} is {class_of(tree.get(name)) or _shown(tree.get(name))}" for name in components
-    )
-    which = "which does not use it" if len(components) == 1 else "which do not use it"
-    return (
-        f"--{key} has no effect: {names}, {which}. Remove --{key}, or choose another "
-        f"{' or '.join(components)}."
-    )
+def _no_effect(
+    key: str, tree: CommentedMap, before: Mapping[str, set[str]]
+) -> tuple[str, str] | None:
+    """Why a key has no effect, and what to change so that it has; ``None`` if it has one."""
+    idle = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
+    components = sorted(before.get(key, ()))
+    unused = bool(components) and not references(tree).get(key, set()) - idle
+    if key in {*idle, *LOSS_WEIGHT_KEYS} and idle:
+        return "task is NoTask, so there is no auxiliary loss to weight", "choose another task"
+    if unused and key not in READ_BY_RECIPE:
+        if idle & {*components}:
+            return "task is NoTask, so there is no auxiliary loss", "choose another task"
+        if components == [key]:
+            return "no component refers to it", ""
+        names = " and ".join(f"{name} is {_shown(tree.get(name))}" for name in components)
+        which = "which does not use it" if len(components) == 1 else "which do not use it"
+        return f"{names}, {which}", f"choose another {' or '.join(components)}"
+    for other, is_unused in CONDITIONS.get(key, ()):
+        if key in tree and other in tree and is_unused(tree):
+            return f"{other} is {_shown(tree[other])}", f"change --{other}"
+    return None
 
 
 def _shown(value: Any) -> str:
@@ -121,11 +196,11 @@ def _shown(value: Any) -> str:
 
 
 def _is_alias(value: Any) -> bool:
-    return isinstance(value, TaggedScalar) and value.tag.value == "!ref"
+    return isinstance(value, TaggedScalar) and value.tag.value in ("!ref", "!copy")
 
 
 def _names_in(value: Any) -> set[str]:
-    """Top-level keys that the ``!ref`` values inside ``value`` name."""
+    """Top-level keys that the ``!ref`` and ``!copy`` values inside ``value`` name."""
     if _is_alias(value):
         return set(_REFERENCE.findall(str(value.value)))
     if isinstance(value, Mapping):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 RENAMED = {
     "row": "preset",
@@ -107,6 +108,20 @@ def renamed_in(keys: Iterable[str]) -> str:
     return ", ".join(f"{key} (now {RENAMED[key]})" for key in keys if key in RENAMED)
 
 
+def check_values_not_renamed(values: Mapping[str, Any], file: object) -> None:
+    """Raise ``ValueError`` with the new value if a file has a value of version 0.1.
+
+    Example
+    -------
+    >>> check_values_not_renamed({"crop": "first"}, "own.yaml")
+    Traceback (most recent call last):
+    ValueError: own.yaml: crop: first was renamed to crop: start in version 0.2.0.
+    """
+    for (key, old), new in RENAMED_VALUES.items():
+        if values.get(key) == old:
+            raise ValueError(f"{file}: {key}: {old} was renamed to {key}: {new} in version 0.2.0.")
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return an error message: the unknown name, the nearest one, and those allowed.
 
@@ -116,8 +131,19 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     "Unknown key 'epochs'. Did you mean 'number_of_epochs'? Allowed: number_of_epochs, seed."
     """
     known = sorted(known)
-    near = SYNONYMS.get(name.lower().replace("-", "_"))
-    if near not in known:
-        near = next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    near = nearest_name(name, known)
     hint = f" Did you mean {near!r}?" if near else ""
     return f"Unknown {kind} {name!r}.{hint} Allowed: {', '.join(known)}."
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that means the same or is spelt alike; ``None`` if there is none.
+
+    Example
+    -------
+    >>> nearest_name("epochs", ["number_of_epochs"]), nearest_name("sead", ["seed"])
+    ('number_of_epochs', 'seed')
+    """
+    known = sorted(known)
+    near = SYNONYMS.get(name.lower().replace("-", "_"))
+    return near if near in known else next(iter(difflib.get_close_matches(name, known, n=1)), None)

@@ -35,7 +35,7 @@ _OWN_FOLDER = (
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
-    """The corpus's folder; without one, where ``synthetic_corpus`` is set, the demo corpus is made."""
+    """The corpus's folder; without one, if ``synthetic_corpus`` is set, the demo corpus is made."""
     if settings["data_folder"] is not None:
         return Path(str(settings["data_folder"]))
     from data_prep.synthetic import write as synthetic
@@ -178,8 +178,8 @@ def check_version(saved: CommentedMap, folder: Path) -> None:
     if renamed_in(saved):
         raise ValueError(
             f"{folder} holds a run of version {LAST_VERSION_WITH_OLD_NAMES}, which is the last "
-            f"version that can resume it (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). "
-            f"{_OWN_FOLDER}"
+            f"version that can resume it (pip install "
+            f"emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). {_OWN_FOLDER}"
         )
 
 

@@ -1,7 +1,7 @@
 """In which region of the sphere a point lies, in numpy alone: the one place where it is decided.
 
-:class:`emosphere_sb.sphere.regions.SphericalRegions` asks here and adds what training needs. A model
-that is asked without torch asks here as well, so that both say the same to the last bit.
+:class:`emosphere_sb.sphere.regions.SphericalRegions` asks here and adds what training needs. A
+model that is asked without torch asks here as well, so that both say the same to the last bit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OCTANT_GRID = ((0, 1, 5, 4), (3, 2, 6, 7))
 
 
 def spherical(vad: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Radius, azimuth and polar angle, as :func:`emosphere_sb.sphere.geometry.to_spherical` has them.
+    """Radius, azimuth and polar angle, see :func:`emosphere_sb.sphere.geometry.to_spherical`.
 
     Arguments
     ---------

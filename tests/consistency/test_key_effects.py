@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.fileio.yaml_tree import read_tree, scalars
+from emosphere_sb.fileio.yaml_tree import dump, read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, merge, read_presets
+from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.hparams import SAVED, build, merge, read_presets
 from emosphere_sb.recipe.key_usage import (
     CONDITIONS,
     READ_BY_RECIPE,
@@ -30,7 +31,8 @@ OTHER = {  # another allowed value for each key that components use
     "freeze_schedule": "{1: all, 2: none}", "layers": "0", "spec_augment": "False",
     "layerdrop": "0.25", "gradient_checkpointing": "True", "lora_rank": "2", "lora_alpha": "8.0",
     "lora_dropout": "0.25", "lora_targets": "[k_proj]", "trust_remote_code": "True",
-    "pooling_dim": "24", "pooling_heads": "4", "pooling_kernel_size": "3", "pooling_dropout": "0.25",
+    "pooling_dim": "24", "pooling_heads": "4", "pooling_kernel_size": "3",
+    "pooling_dropout": "0.25",
     "pooling_attention_scale": "d_head", "head_width": "24", "head_dropout": "0.25",
     "region_angle": "60", "region_class_weights": "none", "region_soft_targets": "2.0",
     "region_centre_radius": "0.125", "aux_weight_start": "0.5", "aux_weight_end": "0.25",
@@ -161,6 +163,9 @@ def test_key_of_every_preset_reaches_a_component_or_is_rejected(preset):
         ([], {"lora_alpha": "8"}, "lora_rank is 0"),
         ([], {"feature_cache_precision": "fp16"}, "feature_cache is False"),
         ([], {"freeze_schedule": "{1: all}", "freeze": "none"}, "freeze_schedule is {1: 'all'}"),
+        ([], {"lora_rank": "2", "freeze": "none"}, "lora_rank is 2"),
+        ([], {"lora_rank": "2", "freeze_schedule": "{1: all}"}, "lora_rank is 2"),
+        (["uncertainty", "no_regions"], {"lr_loss_weights": "0.5"}, "task is NoTask"),
         ([], {"folds": "3"}, "partition is null"),
         (["published"], {"folds": "3"}, "partition is paper"),
         ([], {"data_folder": "/x", "synthetic_corpus": "demo"}, "data_folder is /x"),
@@ -172,8 +177,83 @@ def test_key_without_effect_names_the_component(presets, overrides, component):
         merge(Arguments(FILE, presets, overrides))
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"encoder": "!new:mine.Encoder {alpha: !ref <lora_alpha>}", "lora_alpha": "8"},
+        {"encoder": "!new:mine.Encoder {freeze: !ref <freeze>, rank: !ref <lora_rank>}",
+         "lora_rank": "2", "freeze": "none"},
+        {"pooling": "!new:mine.Pooling {width: !ref <pooling_dim>}", "pooling_dim": "16"},
+        {"pooling": "!new:mine.Pooling [!ref <pooling_dim>]", "pooling_dim": "16"},
+        {"pooling": "!new:mine.Pooling {width: !copy <pooling_dim>}", "pooling_dim": "16"},
+        {"pooling": "!new:mine.Pooling {parts: [{width: !ref <pooling_dim> // 2}]}",
+         "pooling_dim": "16"},
+        {"opt_class": "!name:torch.optim.SGD {momentum: 0.9}", "lr": "0.5"},
+        {"task": "!new:mine.Task {angle: !ref <region_angle>}", "region_angle": "45"},
+        {"weighting": "!new:mine.Weighting {}", "lr_loss_weights": "0.5"},
+    ],
+)  # fmt: skip
+def test_key_that_a_component_of_one_s_own_uses_is_accepted(overrides):
+    key, text = list(overrides.items())[-1]
+    assert str(merge(Arguments(FILE, [], overrides))[key]) == text
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    """Write a hyperparameter file of one's own: average pooling, and three more keys."""
+    style = FILE.read_text(encoding="utf-8")
+    begin, end = style.index("pooling: !new:"), style.index("vad_head: !new:")
+    text = "pooling: !new:emosphere_sb.lobes.MeanPooling\n    input_size: !ref <copied>\n"
+    text = f"{style[:begin]}{text}{style[end:]}\nused: 16\ncopied: !copy <used>\nunused: 1\n"
+    path = tmp_path / "own.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("pooling_dim", "pooling is MeanPooling"), ("unused", "no component refers to it")],
+)
+def test_key_without_effect_in_a_file_of_one_s_own_is_rejected(own_file, key, reason):
+    with pytest.raises(ValueError, match=f"--{key} has no effect: {reason}"):
+        read_command([str(own_file), f"--{key}=256"], corpus="IEMOCAP")
+
+
+def test_key_that_a_file_of_one_s_own_uses_is_accepted(own_file):
+    request = read_command([str(own_file), "--used=32", "--head_width=8"], corpus="IEMOCAP")
+    assert (request.tree["used"], request.tree["head_width"]) == (32, 8)
+
+
+def test_key_without_effect_in_the_saved_file_of_a_run_is_rejected(tmp_path):
+    saved = tmp_path / SAVED
+    saved.write_text(dump(tree_of(("mean_pooling",))), encoding="utf-8")
+    with pytest.raises(ValueError, match="--pooling_dim has no effect: pooling is MeanPooling"):
+        read_command([str(saved), "--pooling_dim=256"], corpus="IEMOCAP")
+
+
+@pytest.mark.parametrize(
+    ("presets", "reason"),
+    [
+        (["categorical", "regions_45"], r"'regions_45' .*region_angle: task is EmotionTask"),
+        (["no_regions", "soft_regions"], r"'soft_regions' .*region_soft_targets: task is NoTask"),
+        (["no_regions", "constant_weight"], r"'constant_weight' .*weighting: task is NoTask"),
+        (["uncertainty", "keep_floor"], r"'keep_floor' .*weighting is UncertaintyWeighting"),
+    ],
+)
+def test_preset_without_effect_on_those_before_it_is_rejected(presets, reason):
+    with pytest.raises(ValueError, match=rf"Preset {reason}.*put it before them"):
+        merge(Arguments(FILE, presets))
+
+
+@pytest.mark.parametrize("presets", [["soft_regions", "no_regions"], ["mean_pooling", "published"]])
+def test_later_preset_may_replace_what_an_earlier_one_changes(presets):
+    assert merge(Arguments(FILE, presets))["preset"] == "+".join(presets)
+
+
 def test_conditions_are_about_keys_that_exist():
-    assert {*CONDITIONS, *(other for other, _ in CONDITIONS.values())} <= set(BASE)
+    assert {*CONDITIONS, *(other for pairs in CONDITIONS.values() for other, _ in pairs)} <= set(
+        BASE
+    )
 
 
 def test_the_paper_s_settings_are_keys():

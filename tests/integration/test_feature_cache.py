@@ -10,13 +10,11 @@ import pytest
 PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
 
 
-def start(root, smoke_corpus, results, *options):
+def start(root, smoke_corpus, results, *options, freeze="--freeze=all"):
     from emosphere_sb.recipe.run import run
 
-    by_epoch = any(option.startswith("--freeze_schedule=") for option in options)
     words = [
-        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
-        *([] if by_epoch else ["--freeze=all"]),
+        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar", freeze,
         f"--data_folder={smoke_corpus}", f"--results_folder={results}", *options,
     ]  # fmt: skip
     return run(words, corpus="MSP-Podcast")
@@ -102,4 +100,5 @@ def test_features_that_change_are_not_cached(option, reason, root, smoke_corpus,
     if "lora" in option:
         pytest.importorskip("peft")
     with pytest.raises(ValueError, match=f"feature_cache cannot be used: {reason}"):
-        start(root, smoke_corpus, tmp_path, "--feature_cache=True", option)
+        options = {} if option.startswith("--crop") else {"freeze": option}
+        start(root, smoke_corpus, tmp_path, "--feature_cache=True", option, **options)

@@ -64,8 +64,8 @@ def compare(
     -------
     dict
         ``level``, ``resamples``, ``seed``; ``unit``, ``units``, ``note`` as for
-        :func:`emosphere_sb.report.stats.intervals.intervals`; ``seeds``, the numbers of tables, ours
-        first; ``undefined``, the number of resamples in which a difference is not defined; for
+        :func:`emosphere_sb.report.stats.intervals.intervals`; ``seeds``, the numbers of tables,
+        ours first; ``undefined``, the number of resamples in which a difference is not defined; for
         each dimension and ``mean_ccc`` a dict of ``difference`` (ours minus reference), ``low``,
         ``high``, ``p``, all ``None`` where a CCC is not defined.
 

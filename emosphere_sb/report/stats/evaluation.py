@@ -67,8 +67,8 @@ def evaluate(
     -------
     dict
         ``figures`` (see :func:`emosphere_sb.results.scores.figures`); ``intervals`` (see
-        :func:`emosphere_sb.report.stats.intervals.intervals`); ``warnings``, list of str; ``runs``, how
-        many tables; ``confusion``: for ``region_point``, ``region_head``, ``emotion_head`` where
+        :func:`emosphere_sb.report.stats.intervals.intervals`); ``warnings``, list of str; ``runs``,
+        how many tables; ``confusion``: for ``region_point``, ``region_head``, ``emotion_head`` where
         there are such, ``classes`` and ``counts``, rows being the truth, and ``left_out``, the
         number of pairs of which a class is not known to the head or not known at all;
         ``slices``: for gender, speaker (the largest 30), duration, emotion, region, raters a list

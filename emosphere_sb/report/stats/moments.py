@@ -131,7 +131,7 @@ def concordance(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.nda
 
 
 def other_figures(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
-    """Pearson, scale ratio, shift and MAE from totals, as :mod:`emosphere_sb.metrics.regression` has them.
+    """Pearson, scale ratio, shift and MAE from totals, see :mod:`emosphere_sb.metrics.regression`.
 
     Arguments
     ---------

@@ -36,6 +36,7 @@ def test_modes_by_hand():
         ("some", None, r"one of none, feature_encoder, all_but_top_K, all; found 'some'"),
         ("all_but_top_K", None, "found 'all_but_top_K'"),
         ("1: all, 3: none", None, r"use --freeze_schedule='\{1: all, 3: none\}'"),
+        ("1:all,3:none", None, r"use --freeze_schedule='\{1: all, 3: none\}'"),
         ("all", {2: "all"}, r"ascend from epoch 1; found \[2\]"),
         ("all", {1: "all", 3: "none", 2: "all"}, r"ascend from epoch 1; found \[1, 3, 2\]"),
         ("all", {}, "ascend from epoch 1"),

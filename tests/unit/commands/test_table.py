@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -258,3 +259,21 @@ def test_sigterm_ends_it_as_a_run_is_ended(words, monkeypatch, capsys):
     assert run(words) == 75
     assert capsys.readouterr().err == "Stopped. The same command goes on from here.\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_option_of_runs_need_not_suit_the_demo_corpora_of_others(tmp_path, monkeypatch):
+    """A block's options may be what gives an option of the command line its effect."""
+    made = []
+    monkeypatch.setattr(
+        "emosphere_sb.recipe.workspace.find_corpus",
+        lambda settings, corpus: made.append((corpus, settings["synthetic_corpus"])) or tmp_path,
+    )
+    table = SimpleNamespace(
+        preset="smoke",
+        pairs=lambda: [
+            (SimpleNamespace(corpus="MSP-Podcast"), SimpleNamespace(tested_on="IEMOCAP"))
+        ],
+    )
+    overrides = {"partition_per_class": "2", "synthetic_corpus": "small"}
+    folders = command._with_demo([table], {}, "", tmp_path, overrides)
+    assert folders == {"IEMOCAP": str(tmp_path)} and made == [("IEMOCAP", "small")]

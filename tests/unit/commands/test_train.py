@@ -25,9 +25,12 @@ def started(monkeypatch):
         (["OwnData", "--lr=0.1"], ["hparams/emosphere.yaml", "--lr=0.1"]),
         (["owndata", "mine.yaml", "--lr", "0.1"], ["mine.yaml", "--lr", "0.1"]),
         (["OwnData", "--preset=smoke", "a/b.yml"], ["--preset=smoke", "a/b.yml"]),
+        (["OwnData", "--log_config", "log.yaml"],
+         ["hparams/emosphere.yaml", "--log_config", "log.yaml"]),
+        (["OwnData", "--debug", "own.yaml", "--lr=1"], ["--debug", "own.yaml", "--lr=1"]),
         (["OwnData", "--help=presets"], ["hparams/emosphere.yaml", "--help=presets"]),
     ],
-)
+)  # fmt: skip
 def test_arguments_and_exit_status_are_those_of_the_recipe(started, words, expected):
     assert cli.main(["train", *words]) == 75
     assert started == [(expected, {"corpus": "OwnData", "program": "emosphere train OwnData"})]

@@ -55,6 +55,19 @@ def test_empty_value_is_refused(words):
         parse(*words)
 
 
+@pytest.mark.parametrize("name", ["preset", "device", "debug_batches"])
+def test_empty_value_of_an_option_that_is_never_null_does_not_suggest_null(name):
+    with pytest.raises(ValueError, match=rf"^--{name} is empty. Give it a value, or leave it out"):
+        parse(f"--{name}=")
+
+
+def test_unknown_key_without_a_value_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"--sead needs a value.*Did you mean --seed\?"):
+        parse("--sead", "3")
+    with pytest.raises(ValueError, match=r"^--xyzzy needs a value: --xyzzy=VALUE\.$"):
+        parse("--xyzzy", "3")
+
+
 def test_presets_are_joined_by_a_plus_and_name_the_run():
     parsed = parse("--preset=published+no_regions")
     assert parsed.presets == ["published", "no_regions"]

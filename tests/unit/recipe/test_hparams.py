@@ -1,4 +1,4 @@
-"""File + presets + command line: what merges, what is refused, and what comes back from the disk."""
+"""File + presets + command line: what merges, what is refused, and what comes back from disk."""
 
 import math
 
@@ -201,7 +201,7 @@ def test_saved_file_with_text_that_once_was_a_value_is_read_again(tmp_path, key,
 
 
 def test_key_of_ones_own_takes_the_text_that_the_run_has_saved(tmp_path):
-    file = own_files(tmp_path, "mode: fast\n")
+    file = own_files(tmp_path, "mode: fast\npart: !new:a.B {mode: !ref <mode>}\n")
     saved = tmp_path / "hyperparams.yaml"
     saved.write_text(dump(tree_of(file=file, mode="off")), encoding="utf-8")
     assert tree_of(file=saved)["mode"] == "off"

@@ -4,6 +4,7 @@ import pytest
 
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS, parse_arguments
+from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.renamed_keys import RENAMED, RENAMED_VALUES, SYNONYMS, unknown_name
 
 FILE = HPARAMS / "emosphere.yaml"
@@ -24,9 +25,17 @@ def test_renamed_option_names_the_new_one(old, separator):
         parse_arguments([str(FILE), *words], KEYS)
 
 
-def test_renamed_value_names_the_new_one():
+@pytest.mark.parametrize("words", [["--crop=first"], ["--crop", "first"]])
+def test_renamed_value_names_the_new_one(words):
     with pytest.raises(ValueError, match=r"--crop=first was renamed to --crop=start"):
-        parse_arguments([str(FILE), "--crop=first"], KEYS)
+        parse_arguments([str(FILE), *words], KEYS)
+
+
+def test_renamed_value_in_a_file_of_one_s_own_names_the_new_one(tmp_path):
+    text = FILE.read_text(encoding="utf-8").replace("\ncrop: start", "\ncrop: first")
+    (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"own.yaml: crop: first was renamed to crop: start"):
+        read_command([str(tmp_path / "own.yaml")], corpus="IEMOCAP")
 
 
 @pytest.mark.parametrize(

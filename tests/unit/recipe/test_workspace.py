@@ -110,8 +110,9 @@ def asked(monkeypatch):
 
 def prepare_with(tmp_path, **changes):
     settings = {
-        "data_folder": "/data", "results_folder": tmp_path, "synthetic_corpus": None, "reuse_manifests": True,
-        "min_duration": 0.025, "max_duration": 60.0, "out_of_range_labels": "reject", "release": None,
+        "data_folder": "/data", "results_folder": tmp_path, "synthetic_corpus": None,
+        "reuse_manifests": True, "min_duration": 0.025, "max_duration": 60.0,
+        "out_of_range_labels": "reject", "release": None,
         "drop_train": [], "label_low": None, "batch_size": 8,
     }  # fmt: skip
     prepare_corpus(settings | changes, "C")

@@ -54,7 +54,8 @@ def test_equal_cells_are_one_run():
 def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
     cells = [
         bare("a", preset="x"), bare("a", preset="x", test_corpus="MSP-IMPROV"),
-        bare("a", preset="y", test_corpus="MSP-Podcast"), bare("a", preset="y", test_corpus="MSP-IMPROV"),
+        bare("a", preset="y", test_corpus="MSP-Podcast"),
+        bare("a", preset="y", test_corpus="MSP-IMPROV"),
     ]  # fmt: skip
     (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), rerun_damaged=False)
     # A run with another corpus leaves its own figures as well; two corpora need two commands.
