@@ -1,5 +1,9 @@
-"""A made-up report with everything in it, whose figures are worked out from a seeded table."""
+"""Files without waiting for the disk, and a made-up report with everything in it.
 
+The metrics of the report are computed from a seeded table.
+"""
+
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,16 @@ from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import figures
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync():
+    """``os.fsync`` does nothing: files of tests need not survive a power cut, and it takes most of
+    the time of tests that write many files. Tests of ``fileio`` assert what is flushed and when.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture
