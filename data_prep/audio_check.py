@@ -18,14 +18,14 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Names (in lower case) by which an audio file is recognised in a folder."""
 
-CHUNK = 256
+HEADERS_PER_TASK = 256
 """Headers that one thread reads in a row."""
 
 DEFAULT_WORKERS = 8
 """Threads. They hide the latency of a network disk; on a local disk their number hardly matters."""
 
 
-class Found(NamedTuple):
+class FileStatus(NamedTuple):
     """What a folder tells of a file in it.
 
     Arguments
@@ -43,7 +43,7 @@ class Found(NamedTuple):
     is_link: bool = False
 
 
-def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
+def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
     """Absolute path to (size, time of last change in ns) of all audio files below some folders.
 
     Links to folders are followed once. Names that start with a dot are skipped: they are no audio
@@ -61,7 +61,7 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
     >>> [(os.path.basename(path), size) for path, (size, *_) in list_audio([folder]).items()]
     [('a.wav', 2)]
     """
-    found: dict[str, Found] = {}
+    found: dict[str, FileStatus] = {}
     seen: set[tuple[int, int]] = set()
     waiting = [os.path.abspath(folder) for folder in folders]
     while waiting:
@@ -77,7 +77,7 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
     return found
 
 
-def _collect(entries: Iterable[os.DirEntry], found: dict[str, Found]) -> list[str]:
+def _collect(entries: Iterable[os.DirEntry], found: dict[str, FileStatus]) -> list[str]:
     """Puts a folder's audio files into ``found`` and returns its sub-folders."""
     folders = []
     for entry in entries:
@@ -87,11 +87,11 @@ def _collect(entries: Iterable[os.DirEntry], found: dict[str, Found]) -> list[st
             folders.append(entry.path)
         elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES and entry.is_file():
             status = entry.stat()
-            found[entry.path] = Found(status.st_size, status.st_mtime_ns, entry.is_symlink())
+            found[entry.path] = FileStatus(status.st_size, status.st_mtime_ns, entry.is_symlink())
     return sorted(folders)
 
 
-def listing_digest(listing: dict[str, Found]) -> str:
+def listing_digest(listing: dict[str, FileStatus]) -> str:
     """A short text that changes when a file comes, goes, is written anew, or becomes a link.
 
     Example
@@ -130,7 +130,9 @@ def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[He
     workers = DEFAULT_WORKERS if workers is None else int(workers)
     if workers < 1:
         raise ValueError(f"The number of workers must be at least 1; found {workers}.")
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    chunks = [
+        paths[start : start + HEADERS_PER_TASK] for start in range(0, len(paths), HEADERS_PER_TASK)
+    ]
     headers: list[Header | AudioError] = []
     # The bar shows only on a terminal (disable=None), so that log files stay readable.
     progress = tqdm(total=len(paths), desc="Audio headers", unit="file", disable=None, leave=False)

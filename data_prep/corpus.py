@@ -15,7 +15,7 @@ UNKNOWN_SPEAKERS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null",
 
 
 @dataclass(frozen=True, slots=True)
-class RaterFigures:
+class RaterStatistics:
     """What several raters said of one utterance, in few figures.
 
     Arguments
@@ -45,7 +45,7 @@ class RaterFigures:
         return self.valence_sd, self.arousal_sd, self.dominance_sd
 
 
-NO_RATERS = RaterFigures()
+NO_RATERS = RaterStatistics()
 """Of an utterance whose raters are not known."""
 
 
@@ -82,7 +82,7 @@ class Utterance:
     gender: str = ""
     session: str = ""
     transcript: str = ""
-    raters: RaterFigures = NO_RATERS
+    raters: RaterStatistics = NO_RATERS
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:
@@ -118,7 +118,7 @@ class Rejection(NamedTuple):
         return self.reason.partition(": ")[0]
 
 
-class LeftOut(NamedTuple):
+class ExcludedRow(NamedTuple):
     """A row that an option leaves out: neither used nor rejected.
 
     Arguments
@@ -163,10 +163,10 @@ class Corpus:
         Sets whose labels are hidden.
     rejected : list of Rejection
         Rows that the reader could not use.
-    left_out : list of LeftOut
+    excluded : list of LeftOut
         Rows that the protocol leaves out on purpose. They are kept here because a row contradicts
         another one of the same file whether it is used or not.
-    unfilled : dict of str to str
+    empty_set_reasons : dict of str to str
         For sets that an option leaves without rows: which option, in words.
     warnings : list of str
         What whoever reports a result on these sets should know.
@@ -177,7 +177,7 @@ class Corpus:
         appearance is a change.
     audio_folders : list of pathlib.Path
         Searched, with their sub-folders, for audio that no label names.
-    transcribed : bool
+    has_transcripts : bool
         Whether the corpus comes with transcripts, so that those that are missing are worth a word.
     """
 
@@ -189,13 +189,13 @@ class Corpus:
     official_split: bool = False
     predict_only: tuple[str, ...] = ()
     rejected: list[Rejection] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    unfilled: dict[str, str] = field(default_factory=dict)
+    excluded: list[ExcludedRow] = field(default_factory=list)
+    empty_set_reasons: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     protocol: dict[str, Any] = field(default_factory=dict)
     inputs: list[Path] = field(default_factory=list)
     audio_folders: list[Path] = field(default_factory=list)
-    transcribed: bool = False
+    has_transcripts: bool = False
 
     def utterances(self) -> Iterator[tuple[str, Utterance]]:
         """All utterances with the name of their set, set by set."""

@@ -18,50 +18,54 @@ from typing import Any
 
 from data_prep.audio_check import list_audio, listing_digest
 from data_prep.corpus import Corpus, Rejection, Utterance
-from data_prep.parsing.folders import corpus_folder
+from data_prep.parsing.folders import resolve_data_folder
 from data_prep.schema import (
-    COLUMNS,
+    MANIFEST_COLUMNS,
     manifest_row,
     read_manifest,
-    read_rows,
+    read_manifest_rows,
     replacements,
-    validate,
     write_csv,
     write_text,
 )
-from data_prep.screening import Checked, screen, shared_speakers, spelt_differently
+from data_prep.screening import (
+    UsableRows,
+    name_variant_warnings,
+    screen_utterances,
+    shared_speakers,
+)
 from data_prep.summary import (
     REJECTED_FILE,
     SUMMARY_FILE,
     Summary,
     file_digest,
-    is_unchanged,
+    find_unchanged_summary,
     load_summary,
+    preparation_request,
+    preparation_summary_lines,
     rejection_counts,
-    request_of,
-    set_facts,
-    summary_lines,
+    set_statistics,
 )
 
 __all__ = [
-    "COLUMNS",
-    "LEARNED_FROM",
+    "MANIFEST_COLUMNS",
+    "TRAINING_SETS",
     "Corpus",
     "Rejection",
     "Summary",
     "Utterance",
+    "check_manifest_columns",
     "load_summary",
-    "prepare",
+    "preparation_summary_lines",
+    "prepare_manifests",
     "read_manifest",
-    "read_rows",
+    "read_manifest_rows",
     "replacements",
-    "summary_lines",
-    "validate",
 ]
 
 logger = logging.getLogger(__name__)
 
-LEARNED_FROM = ("train", "valid")
+TRAINING_SETS = ("train", "valid")
 """Sets that shape a model's weights."""
 
 MIN_DURATION = 0.025
@@ -71,7 +75,7 @@ MAX_DURATION = 60.0
 """Seconds. One longer file in a batch asks for more memory than any utterance should."""
 
 
-def prepare(
+def prepare_manifests(
     corpus_module: ModuleType,
     data_folder: str | os.PathLike,
     output_folder: str | os.PathLike,
@@ -80,8 +84,8 @@ def prepare(
     max_duration: float = MAX_DURATION,
     out_of_range_labels: str = "reject",
     workers: int | None = None,
-    skip: bool = True,
-    needed: Sequence[str] = LEARNED_FROM,
+    reuse: bool = True,
+    required_sets: Sequence[str] = TRAINING_SETS,
     **options: Any,
 ) -> Summary:
     """Writes the manifests of a corpus, unless they are there and nothing has changed.
@@ -121,7 +125,7 @@ def prepare(
         If label files cannot be read, sets share speakers though they are not the corpus's own, or
         no utterance of a needed set, or none at all, is left.
     """
-    root, folder = corpus_folder(data_folder), Path(output_folder)
+    root, folder = resolve_data_folder(data_folder), Path(output_folder)
     if not 0 <= min_duration < max_duration:
         raise ValueError(
             "0 <= min_duration < max_duration must hold; found "
@@ -132,8 +136,10 @@ def prepare(
         "max_duration": max_duration,
         "out_of_range_labels": out_of_range_labels,
     }
-    request = request_of(corpus_module.NAME, root, {**limits, "needed": list(needed), **options})
-    facts = is_unchanged(folder, request) if skip else None
+    request = preparation_request(
+        corpus_module.NAME, root, {**limits, "needed": list(required_sets), **options}
+    )
+    facts = find_unchanged_summary(folder, request) if reuse else None
     if facts is not None:
         return Summary(folder, facts, skipped=True)
     corpus = corpus_module.read(root, **options)
@@ -141,11 +147,11 @@ def prepare(
     fingerprint = _fingerprint(corpus, request)
     listing = list_audio(corpus.audio_folders)
     fingerprint["audio"] = listing_digest(listing)
-    checked, rejected, warnings = screen(corpus, listing, workers=workers, **limits)
-    checked, empty = _usable_sets(corpus, checked, rejected, needed)
-    warnings += empty + spelt_differently(checked) + _guard_speakers(corpus, checked)
-    facts = _facts(corpus, checked, rejected, warnings)
-    return _write(folder, corpus, checked, rejected, facts, fingerprint)
+    checked, rejected, warnings = screen_utterances(corpus, listing, workers=workers, **limits)
+    checked, empty = _drop_empty_sets(corpus, checked, rejected, required_sets)
+    warnings += empty + name_variant_warnings(checked) + _check_shared_speakers(corpus, checked)
+    facts = _summary_contents(corpus, checked, rejected, warnings)
+    return _write_files(folder, corpus, checked, rejected, facts, fingerprint)
 
 
 def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
@@ -157,9 +163,9 @@ def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _usable_sets(
-    corpus: Corpus, checked: Checked, rejected: Sequence[Rejection], needed: Sequence[str]
-) -> tuple[Checked, list[str]]:
+def _drop_empty_sets(
+    corpus: Corpus, checked: UsableRows, rejected: Sequence[Rejection], needed: Sequence[str]
+) -> tuple[UsableRows, list[str]]:
     """The sets that hold something; an error if a needed one, or all of them, hold nothing."""
     warnings = []
     if not any(checked.values()):
@@ -167,7 +173,7 @@ def _usable_sets(
     for name in dict.fromkeys((*needed, *corpus.sets)):
         if checked.get(name):
             continue
-        reasons = _why_empty(name, corpus, rejected)
+        reasons = _explain_empty_set(name, corpus, rejected)
         if name in needed:
             raise ValueError(
                 f"The set '{name}' of {corpus.name} must hold at least one utterance; {reasons}. "
@@ -177,17 +183,17 @@ def _usable_sets(
     return {name: rows for name, rows in checked.items() if rows}, warnings
 
 
-def _why_empty(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
+def _explain_empty_set(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
     """Why a set is empty, in words."""
     own = [rejection for rejection in rejected if rejection.set == name]
-    left_out = Counter(item.option for item in corpus.left_out if item.set == name)
-    rows = len(corpus.sets.get(name, ())) + left_out.total()
+    excluded = Counter(item.option for item in corpus.excluded if item.set == name)
+    rows = len(corpus.sets.get(name, ())) + excluded.total()
     rows += sum(rejection.set == name for rejection in corpus.rejected)
     text = f"found {rows:,} rows for it in the labels"
-    if not rows and name in corpus.unfilled:
-        return f"{text}: {corpus.unfilled[name]}"
-    if left_out:
-        counts = [f"{count:,} by {option}" for option, count in left_out.most_common()]
+    if not rows and name in corpus.empty_set_reasons:
+        return f"{text}: {corpus.empty_set_reasons[name]}"
+    if excluded:
+        counts = [f"{count:,} by {option}" for option, count in excluded.most_common()]
         text += f", left out: {', '.join(counts)}"
     if not rows:
         # They may be this set's: nobody knows. Audio without a label is not among them.
@@ -202,7 +208,7 @@ def _why_empty(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
     return f"{text}, rejected: {'; '.join(top)}" if top else text
 
 
-def _guard_speakers(corpus: Corpus, checked: Checked) -> list[str]:
+def _check_shared_speakers(corpus: Corpus, checked: UsableRows) -> list[str]:
     """Warnings for sets that share speakers; an error unless the corpus itself divides so."""
     shared = shared_speakers(checked)
     texts = [
@@ -220,8 +226,8 @@ def _guard_speakers(corpus: Corpus, checked: Checked) -> list[str]:
     ]
 
 
-def _facts(
-    corpus: Corpus, checked: Checked, rejected: Sequence[Rejection], warnings: Sequence[str]
+def _summary_contents(
+    corpus: Corpus, checked: UsableRows, rejected: Sequence[Rejection], warnings: Sequence[str]
 ) -> dict[str, Any]:
     """The contents of the summary, except for the fingerprint."""
     return {
@@ -230,7 +236,7 @@ def _facts(
         "data_root": str(corpus.data_root),
         "scale": corpus.scale.to_dict(),
         "sets": {
-            name: set_facts(name, rows, labelled=name not in corpus.predict_only)
+            name: set_statistics(name, rows, labelled=name not in corpus.predict_only)
             for name, rows in checked.items()
         },
         "rejected": rejection_counts(rejected),
@@ -240,19 +246,19 @@ def _facts(
     }
 
 
-def _write(
+def _write_files(
     folder: Path,
     corpus: Corpus,
-    checked: Checked,
+    checked: UsableRows,
     rejected: Sequence[Rejection],
     facts: dict[str, Any],
     fingerprint: dict[str, Any],
 ) -> Summary:
     """Writes all files, the summary last: without it the others do not count."""
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_earlier(folder)
+    _remove_previous_files(folder)
     for name, rows in checked.items():
-        write_csv(folder / f"{name}.csv", COLUMNS, (manifest_row(*row) for row in rows))
+        write_csv(folder / f"{name}.csv", MANIFEST_COLUMNS, (manifest_row(*row) for row in rows))
     lines = ((item.path, item.set, item.reason) for item in rejected)
     write_csv(folder / REJECTED_FILE, ("path", "set", "reason"), lines)
     outputs = [*(f"{name}.csv" for name in checked), REJECTED_FILE]
@@ -263,7 +269,7 @@ def _write(
     return Summary(folder, json.loads(text))
 
 
-def _remove_earlier(folder: Path) -> None:
+def _remove_previous_files(folder: Path) -> None:
     """Takes away an earlier preparation, its summary first: nobody shall take it for this one."""
     try:
         earlier = load_summary(folder)["sets"]

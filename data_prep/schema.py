@@ -16,7 +16,7 @@ from emosphere_sb.audio.header import Header
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.scale import DIMENSIONS
 
-COLUMNS = (
+MANIFEST_COLUMNS = (
     "ID",
     "duration",
     "wav",
@@ -33,7 +33,12 @@ COLUMNS = (
 )
 """The columns of a manifest, in their order."""
 
-NUMBERS = ("duration", *DIMENSIONS, "n_raters", *(f"{dimension}_sd" for dimension in DIMENSIONS))
+NUMERIC_COLUMNS = (
+    "duration",
+    *DIMENSIONS,
+    "n_raters",
+    *(f"{dimension}_sd" for dimension in DIMENSIONS),
+)
 
 
 def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
@@ -101,7 +106,7 @@ def replacements(data_root: str | os.PathLike) -> dict[str, str]:
     return _Replacements(data_root=str(data_root))
 
 
-def read_rows(
+def read_manifest_rows(
     path: str | os.PathLike, *, data_root: str | os.PathLike | None = None
 ) -> dict[str, dict[str, Any]]:
     """A manifest as SpeechBrain's datasets take it: id to row, all text but the duration.
@@ -125,7 +130,7 @@ def read_rows(
         raise FileNotFoundError(f"There must be a manifest {path}. Run the preparation first.")
     with open(path, newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
-        validate(lines.fieldnames or (), name=path.name)
+        check_manifest_columns(lines.fieldnames or (), name=path.name)
         rows = {row.pop("ID"): row for row in lines}
     for row in rows.values():
         row["duration"] = float(row["duration"])
@@ -141,14 +146,16 @@ def read_manifest(
 
     See :func:`read_rows`.
     """
-    rows = read_rows(path, data_root=data_root)
-    frame = pd.DataFrame([{"ID": name, **row} for name, row in rows.items()], columns=COLUMNS)
-    for column in NUMBERS:
+    rows = read_manifest_rows(path, data_root=data_root)
+    frame = pd.DataFrame(
+        [{"ID": name, **row} for name, row in rows.items()], columns=MANIFEST_COLUMNS
+    )
+    for column in NUMERIC_COLUMNS:
         frame[column] = [float(text or "nan") for text in frame[column]]
     return frame.astype({"sample_rate": int})
 
 
-def validate(columns: Iterable[str], *, name: str) -> None:
+def check_manifest_columns(columns: Iterable[str], *, name: str) -> None:
     """Checks that a manifest has exactly the columns that it must have.
 
     Arguments
@@ -173,9 +180,9 @@ def validate(columns: Iterable[str], *, name: str) -> None:
 Run the preparation again with --reuse_manifests=False.
     """
     found = list(columns)
-    missing = [repr(column) for column in COLUMNS if column not in found]
-    extra = [repr(column) for column in found if column not in COLUMNS]
-    if not missing and not extra and len(found) == len(COLUMNS):
+    missing = [repr(column) for column in MANIFEST_COLUMNS if column not in found]
+    extra = [repr(column) for column in found if column not in MANIFEST_COLUMNS]
+    if not missing and not extra and len(found) == len(MANIFEST_COLUMNS):
         return
     problems = [f"has no column {', '.join(missing)}"] if missing else []
     problems += [f"has the unknown column {', '.join(extra)}"] if extra else []

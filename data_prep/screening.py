@@ -8,39 +8,39 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from data_prep.audio_check import Found, read_headers
+from data_prep.audio_check import FileStatus, read_headers
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
-from data_prep.duplicates import Files, without_doubles
+from data_prep.duplicates import AudioPaths, drop_duplicates
 from data_prep.parsing.label_text import is_finite
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import MISSING_FILE, Header
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-Checked = dict[str, list[tuple[Utterance, Header]]]
+UsableRows = dict[str, list[tuple[Utterance, Header]]]
 """For each set the utterances that can be used, with their headers."""
 
-LARGEST_RATIO = 1000
+MAX_RESAMPLING_RATIO = 1000
 """Of a sample rate to 16 kHz in lowest terms. Resampling costs memory in proportion to it: 44.1 kHz
 has 441, 16,001 Hz would take gigabytes for two seconds."""
 
-OUTSIDE_SCALE = ("reject", "clip")
+OUT_OF_RANGE_ACTIONS = ("reject", "clip")
 """What to do with labels that lie outside the scale."""
 
-NAMED = 10
+MAX_LISTED_CHANGES = 10
 """So many labels that were changed are named in a warning."""
 
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
 
-def screen(
+def screen_utterances(
     corpus: Corpus,
-    listing: dict[str, Found],
+    listing: dict[str, FileStatus],
     *,
     min_duration: float,
     max_duration: float,
     out_of_range_labels: str = "reject",
     workers: int | None = None,
-) -> tuple[Checked, list[Rejection], list[str]]:
+) -> tuple[UsableRows, list[Rejection], list[str]]:
     """Splits a corpus into what can be used and what cannot, with the reason for each.
 
     Arguments
@@ -70,18 +70,18 @@ def screen(
     ValueError
         If ``out_of_range_labels`` is none of its words.
     """
-    if out_of_range_labels not in OUTSIDE_SCALE:
+    if out_of_range_labels not in OUT_OF_RANGE_ACTIONS:
         raise ValueError(
-            f"--out_of_range_labels must be {' or '.join(OUTSIDE_SCALE)}; found "
+            f"--out_of_range_labels must be {' or '.join(OUT_OF_RANGE_ACTIONS)}; found "
             f"{out_of_range_labels!r}."
         )
-    files = Files(corpus.data_root, listing)
-    single, doubles, named = without_doubles(corpus, files)
+    files = AudioPaths(corpus.data_root, listing)
+    single, doubles, named = drop_duplicates(corpus, files)
     rejected = [*corpus.rejected, *doubles]
     rows, clipped = [], {}
     for name, row in single:
         if out_of_range_labels == "clip":
-            row, clipped[row.id] = clip(row, corpus.scale)
+            row, clipped[row.id] = clip_labels(row, corpus.scale)
         reason = label_problem(row, corpus.scale, labelled=name not in corpus.predict_only)
         if reason:
             rejected.append(Rejection(row.path, reason, name))
@@ -89,10 +89,10 @@ def screen(
             rows.append((name, row))
     paths = [files.absolute(row.path) for _, row in rows]
     headers = read_headers(paths, workers=workers)
-    checked: Checked = {name: [] for name in corpus.sets}
+    checked: UsableRows = {name: [] for name in corpus.sets}
     for (name, row), path, header in zip(rows, paths, headers, strict=True):
         reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
-        if reason == MISSING_FILE and (alike := files.alike(path)):
+        if reason == MISSING_FILE and (alike := files.find_similar(path)):
             reason += f": there is {alike}"
         if reason or isinstance(header, AudioError):
             rejected.append(Rejection(row.path, reason, name))
@@ -100,11 +100,15 @@ def screen(
             checked[name].append((row, header))
     rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
     kept = (row.id for members in checked.values() for row, _ in members)
-    warnings = _clipped([change for name in kept for change in clipped.get(name, ())])
-    return checked, rejected, warnings + (_silent(checked) if corpus.transcribed else [])
+    warnings = _clipping_warnings([change for name in kept for change in clipped.get(name, ())])
+    return (
+        checked,
+        rejected,
+        warnings + (_missing_transcript_warnings(checked) if corpus.has_transcripts else []),
+    )
 
 
-def clip(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
+def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
     """A row whose labels lie on the scale, and what had to be changed, in words.
 
     Arguments
@@ -131,18 +135,18 @@ def clip(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
     return replace(row, **ends), [f"{key} of {row.id} was {value}" for key, value in off.items()]
 
 
-def _clipped(changes: list[str]) -> list[str]:
+def _clipping_warnings(changes: list[str]) -> list[str]:
     """A warning that counts and names labels that were clipped."""
     if not changes:
         return []
-    more = ", ..." if len(changes) > NAMED else ""
+    more = ", ..." if len(changes) > MAX_LISTED_CHANGES else ""
     return [
         f"{len(changes):,} labels outside the scale were put on its nearest end "
-        f"({', '.join(changes[:NAMED])}{more})."
+        f"({', '.join(changes[:MAX_LISTED_CHANGES])}{more})."
     ]
 
 
-def _silent(checked: Checked) -> list[str]:
+def _missing_transcript_warnings(checked: UsableRows) -> list[str]:
     """A warning if utterances have no transcript."""
     missing = [not row.transcript for rows in checked.values() for row, _ in rows]
     return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)
@@ -207,7 +211,7 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     """
     if isinstance(header, AudioError):
         return str(header)
-    if header.sample_rate // math.gcd(header.sample_rate, 16000) > LARGEST_RATIO:
+    if header.sample_rate // math.gcd(header.sample_rate, 16000) > MAX_RESAMPLING_RATIO:
         return f"odd sample rate: {header.sample_rate} Hz; convert it to 16000 Hz"
     if header.duration < min_duration:
         return f"shorter than {min_duration:g} s: {header.duration:g} s"
@@ -216,7 +220,7 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     return ""
 
 
-def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
+def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
     """The known speakers that two sets have in common, for every pair that has any.
 
     A speaker whose name is typed in several ways, such as ``s1`` and ``S 1``, is one person.
@@ -229,7 +233,9 @@ def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
     ...                  "valid": [row("c", "30"), row("d", "Unknown")], "test": [row("e", "31")]})
     {('train', 'valid'): ['30']}
     """
-    people = {name: _by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()}
+    people = {
+        name: _group_by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()
+    }
     shared = {}
     for a, b in itertools.combinations(people, 2):
         keys = people[a].keys() & people[b].keys()
@@ -237,7 +243,7 @@ def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
     return {pair: names for pair, names in shared.items() if names}
 
 
-def spelt_differently(checked: Checked) -> list[str]:
+def name_variant_warnings(checked: UsableRows) -> list[str]:
     """A warning if known speakers have names that differ only in case, blanks or Unicode form.
 
     Example
@@ -248,7 +254,7 @@ def spelt_differently(checked: Checked) -> list[str]:
     ["Speakers whose names differ only in case or blanks count as one person: 'S1' and 's 1'."]
     """
     names = {row.speaker for rows in checked.values() for row, _ in rows}
-    groups = [group for group in _by_person(names).values() if len(group) > 1]
+    groups = [group for group in _group_by_person(names).values() if len(group) > 1]
     if not groups:
         return []
     texts = [" and ".join(map(repr, sorted(group))) for group in groups[:3]]
@@ -259,7 +265,7 @@ def spelt_differently(checked: Checked) -> list[str]:
     ]
 
 
-def _by_person(names: Iterable[str]) -> dict[str, set[str]]:
+def _group_by_person(names: Iterable[str]) -> dict[str, set[str]]:
     """Spellings of known speakers' names, by what they have in common."""
     people: dict[str, set[str]] = {}
     for name in sorted(names):

@@ -127,21 +127,21 @@ def load_summary(folder: str | os.PathLike) -> dict[str, Any]:
     return facts
 
 
-def summary_lines(summary: Summary) -> list[str]:
+def preparation_summary_lines(summary: Summary) -> list[str]:
     """A preparation's outcome for the screen: sets, rejected files with their reasons, warnings.
 
     Arguments
     ---------
     summary : Summary
-        As :func:`data_prep.manifest.prepare` returned it.
+        As :func:`data_prep.manifest.prepare_manifests` returned it.
     """
     release = f" {summary.release}" if summary.release else ""
     state = "unchanged since the last preparation" if summary.skipped else "prepared"
     lines = [f"{summary.corpus}{release} {state}: manifests in {summary.folder}"]
     for name, facts in summary.facts["sets"].items():
-        lines.append(f"  {name}: {_set_line(facts)}")
+        lines.append(f"  {name}: {_format_set(facts)}")
     rejected = summary.rejected
-    lines.append(f"  rejected: {sum(rejected.values()):,}{_see(rejected)}")
+    lines.append(f"  rejected: {sum(rejected.values()):,}{_list_hint(rejected)}")
     lines += [f"    {count:,} {reason}" for reason, count in rejected.items()]
     for name, classes in summary.protocol.get("dropped", {}).items():
         counts = ", ".join(f"{count:,} {emotion}" for emotion, count in classes.items())
@@ -149,7 +149,7 @@ def summary_lines(summary: Summary) -> list[str]:
     return lines + [f"  warning: {text}" for text in summary.warnings]
 
 
-def _set_line(facts: Mapping[str, Any]) -> str:
+def _format_set(facts: Mapping[str, Any]) -> str:
     """One set in words."""
     known = facts["speakers"]
     parts = [f"{facts['utterances']:,} utterances", f"{facts['hours']:.2f} h"]
@@ -167,12 +167,12 @@ def _set_line(facts: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _see(rejected: Mapping[str, int]) -> str:
+def _list_hint(rejected: Mapping[str, int]) -> str:
     """Where the rejected files are listed, if there are any."""
     return f" (listed in {REJECTED_FILE})" if rejected else ""
 
 
-def set_facts(
+def set_statistics(
     name: str, rows: Sequence[tuple[Utterance, Header]], *, labelled: bool
 ) -> dict[str, Any]:
     """Counts of one set.
@@ -194,19 +194,19 @@ def set_facts(
         "hours": sum(durations) / 3600,
         "shortest": min(durations, default=0.0),
         "longest": max(durations, default=0.0),
-        "emotions": _counts(row.emotion for row, _ in rows),
+        "emotions": _count_values(row.emotion for row, _ in rows),
         "speakers": len({speaker_key(name) for name in {row.speaker for row, _ in rows}} - {""}),
-        "genders": _counts(row.gender for row, _ in rows),
+        "genders": _count_values(row.gender for row, _ in rows),
         "missing": {
             dimension: sum(getattr(row, dimension) is None for row, _ in rows)
             for dimension in DIMENSIONS
         },
-        "sample_rates": _counts(str(header.sample_rate) for _, header in rows),
-        "channels": _counts(str(header.channels) for _, header in rows),
+        "sample_rates": _count_values(str(header.sample_rate) for _, header in rows),
+        "channels": _count_values(str(header.channels) for _, header in rows),
     }
 
 
-def _counts(values: Iterable[str]) -> dict[str, int]:
+def _count_values(values: Iterable[str]) -> dict[str, int]:
     """How often each value occurs, the most frequent first, equal ones by name."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
@@ -220,7 +220,7 @@ def rejection_counts(rejected: Sequence[Rejection]) -> dict[str, int]:
     ...                   Rejection("c", "no label: y")])
     {'no label': 2, 'missing audio file': 1}
     """
-    return _counts(rejection.kind for rejection in rejected)
+    return _count_values(rejection.kind for rejection in rejected)
 
 
 def file_digest(path: str | os.PathLike) -> str | None:
@@ -237,18 +237,20 @@ def file_digest(path: str | os.PathLike) -> str | None:
         return None
 
 
-def request_of(name: str, data_folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked for, as plain JSON: the part of a fingerprint known before any reading."""
     request = {"corpus": name, "data_folder": str(data_folder), "options": dict(options)}
-    return json.loads(json.dumps({"code": CODE_VERSION, **request}, default=_plain, sort_keys=True))
+    return json.loads(
+        json.dumps({"code": CODE_VERSION, **request}, default=_to_json, sort_keys=True)
+    )
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """JSON for option values that are no JSON, in the same order every time."""
     return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
 
 
-def is_unchanged(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
+def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
     """The facts of an earlier preparation if asking again would give the same; None if not.
 
     Compared are the request, the contents of the label files, name, size and time of change of all

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_prep.parsing.label_text import parse_value, read_lines
-from data_prep.parsing.raters import Rated, Rater, choices
+from data_prep.parsing.raters import RatedUtterance, Rater, parse_choices
 from emosphere_sb.scale import DIMENSIONS
 
 EMOTIONS = {
@@ -38,7 +38,7 @@ _TRANSCRIPT = re.compile(r"\s*(Ses\w+)\s*\[[^\]]*\]\s*:(.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Rated):
+class Turn(RatedUtterance):
     """One turn of a dialogue; its raters are the evaluators (``A-E1``, ``C-E1``), on 1 to 5.
 
     Arguments
@@ -90,11 +90,11 @@ def read_labels(path: str | os.PathLike) -> Iterator[Turn]:
     >>> turn.raters
     (Rater(name='A-E3', emotions=(), unknown=(), valence=3.0, arousal=3.0, dominance=None),)
     """
-    for lines in _groups(path):
-        yield _turn(lines)
+    for lines in _group_lines(path):
+        yield _parse_turn(lines)
 
 
-def _groups(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
+def _group_lines(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
     """Lines about one turn: up to a blank line, or to the next line that begins a turn."""
     group: list[tuple[int, str]] = []
     for number, line in read_lines(path):
@@ -114,14 +114,14 @@ def _groups(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
         yield group
 
 
-def _turn(lines: list[tuple[int, str]]) -> Turn:
+def _parse_turn(lines: list[tuple[int, str]]) -> Turn:
     """One turn with the lines of its raters."""
     (number, first), *others = lines
     rows: dict[str, list[Rater]] = {"raters": [], "self_reports": []}
     bad = ""
     for place, line in others:
         try:
-            kind, rater = _rater(line)
+            kind, rater = _parse_rater(line)
             rows[kind].append(rater)
         except ValueError as error:
             bad = bad or f"line {place}, {error}"
@@ -133,12 +133,12 @@ def _turn(lines: list[tuple[int, str]]) -> Turn:
     start, end, name, code, bracket = found.groups()
     facts.update(utterance=name, start=float(start), end=float(end))
     try:
-        return Turn(emotion=_emotion(name, code), **_means(bracket), **facts)
+        return Turn(emotion=_parse_emotion(name, code), **_parse_means(bracket), **facts)
     except ValueError as error:
         return Turn(problem=str(error), **facts)
 
 
-def _emotion(name: str, code: str) -> str:
+def _parse_emotion(name: str, code: str) -> str:
     """The class, if both it and the turn's name are such as the corpus has."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"unknown name of a turn: {name[:40]!r}")
@@ -147,7 +147,7 @@ def _emotion(name: str, code: str) -> str:
     return EMOTIONS[code]
 
 
-def _means(bracket: str) -> dict[str, float | None]:
+def _parse_means(bracket: str) -> dict[str, float | None]:
     """Valence, arousal, dominance of ``2.5000, 3.0000, NaN``."""
     texts = bracket.split(",")
     if len(texts) != len(DIMENSIONS):
@@ -158,7 +158,7 @@ def _means(bracket: str) -> dict[str, float | None]:
     return values
 
 
-def _rater(line: str) -> tuple[str, Rater]:
+def _parse_rater(line: str) -> tuple[str, Rater]:
     """One line of a rater, and whether it is an evaluator or a speaker about themselves."""
     found = _RATER.fullmatch(line)
     if not found:
@@ -166,20 +166,20 @@ def _rater(line: str) -> tuple[str, Rater]:
     kind, who, text = found.groups()
     if _SECOND.search(text):
         raise ValueError("damaged line: it holds two raters")
-    content = _chosen(text) if kind == "C" else _ratings(text)
+    content = _parse_chosen_emotions(text) if kind == "C" else _parse_ratings(text)
     rows = "raters" if who.startswith("E") else "self_reports"
     return rows, Rater(f"{kind}-{who}", **content)
 
 
-def _chosen(text: str) -> dict[str, tuple[str, ...]]:
+def _parse_chosen_emotions(text: str) -> dict[str, tuple[str, ...]]:
     """Emotions of ``Frustration; Anger; (comment)``."""
     *words, tail = text.partition("(")[0].split(";")
     if tail.strip() or not words:
         raise ValueError(f"damaged line: no ';' after {tail.strip()[-40:]!r}")
-    return choices(words)
+    return parse_choices(words)
 
 
-def _ratings(text: str) -> dict[str, float | None]:
+def _parse_ratings(text: str) -> dict[str, float | None]:
     """Ratings of ``val 3; act 2; dom  2; (comment)``, taken by their names."""
     found = [_RATING.fullmatch(part) for part in text.split(";", 3)[:3]]
     ratings = {match.group(1): match.group(2) for match in found if match}

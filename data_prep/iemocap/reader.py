@@ -14,18 +14,23 @@ from pathlib import Path
 from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.iemocap.labels import EMOTIONS, Turn, read_labels, read_transcripts
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
+    apply_exclusions,
+    candidate_paths,
     find_entry,
-    join_classes,
-    leave_out,
-    names_in,
-    relative_path,
-    spellings,
+    list_names,
+    merge_classes,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
 )
-from data_prep.parsing.label_text import unreadable_transcripts
+from data_prep.parsing.label_text import unreadable_transcript_warnings
 from data_prep.parsing.raters import RaterCheck
-from data_prep.partitions.cross_validation import Partition, choose, partner, rotate
+from data_prep.partitions.cross_validation import (
+    Partition,
+    leave_one_group_out,
+    leave_one_speaker_out,
+    select_partition,
+)
 from emosphere_sb.scale import Scale
 
 __all__ = ["NAME", "PARTITIONS", "SCALE", "Turn", "read", "read_labels", "read_transcripts"]
@@ -42,8 +47,10 @@ SCALE = Scale(1, 5)
 SESSIONS = tuple("12345")
 
 PARTITIONS = {
-    "session": Partition("session", rotate(SESSIONS)),
-    "speaker": Partition("speaker", partner([(f"Ses0{k}F", f"Ses0{k}M") for k in SESSIONS])),
+    "session": Partition("session", leave_one_group_out(SESSIONS)),
+    "speaker": Partition(
+        "speaker", leave_one_speaker_out([(f"Ses0{k}F", f"Ses0{k}M") for k in SESSIONS])
+    ),
     "fixed": Partition("session", ({"train": ("1", "2", "3"), "valid": ("4",), "test": ("5",)},)),
 }
 """Leave one session out (5 folds), leave one speaker out (10), and one fixed division."""
@@ -95,34 +102,36 @@ def read(
     ValueError
         If a label file or an option cannot be used.
     """
-    division = choose(PARTITIONS, partition)
-    place = division.place(fold)
-    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
-    root = corpus_folder(data_folder)
+    division = select_partition(PARTITIONS, partition)
+    place = division.set_by_group(fold)
+    dropped = parse_drop_options(
+        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
+    )
+    root = resolve_data_folder(data_folder)
     root = find_entry(root, ("IEMOCAP_full_release",), is_folder=True) or root
     sets = {name: [] for name in division.fold(fold)}
-    corpus = Corpus(NAME, root, sets, SCALE, transcribed=True)
-    corpus.protocol = division.facts(partition, fold)
+    corpus = Corpus(NAME, root, sets, SCALE, has_transcripts=True)
+    corpus.protocol = division.metadata(partition, fold)
     check, unread = RaterCheck(SCALE), []
     for session in SESSIONS:
-        for row in _session(corpus, session, check, place, unread):
+        for row in _read_session(corpus, session, check, place, unread):
             corpus.sets[place[getattr(row, division.by)]].append(row)
-    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
-    _leave_out(corpus, dropped, four_classes)
+    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unread)
+    _exclude_and_merge(corpus, dropped, four_classes)
     return corpus
 
 
-def _leave_out(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
+def _exclude_and_merge(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
     """Leaves out what the protocol does not want, and joins classes where it does."""
     corpus.protocol["four_classes"] = four_classes
     if not four_classes:
-        return leave_out(corpus, dropped)
+        return apply_exclusions(corpus, dropped)
     others = set(EMOTIONS.values()) - set(FOUR_CLASSES)
-    leave_out(corpus, dropped, always=others, option="--four_classes")
-    return join_classes(corpus, FOUR_CLASSES)
+    apply_exclusions(corpus, dropped, always=others, option="--four_classes")
+    return merge_classes(corpus, FOUR_CLASSES)
 
 
-def _session(
+def _read_session(
     corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unread: list[str]
 ) -> Iterator[Utterance]:
     """The usable turns of a session; the others become rejections. ``unread`` gets the problems of
@@ -131,9 +140,11 @@ def _session(
     if folder is None:
         raise FileNotFoundError(
             f"{corpus.data_root} must hold Session1 to Session5; Session{session} is missing, "
-            f"found {names_in(corpus.data_root)}. Check --data_folder."
+            f"found {list_names(corpus.data_root)}. Check --data_folder."
         )
-    labels, audio = (_inside(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav"))
+    labels, audio = (
+        _required_folder(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav")
+    )
     spoken = find_entry(folder, ("dialog/transcriptions",), is_folder=True)
     spoken = spoken or folder / "dialog" / "transcriptions"
     corpus.audio_folders.append(audio)
@@ -141,14 +152,14 @@ def _session(
     # A dialogue with audio has labels, and all have transcripts: those that appear later count.
     expected = {labels / f"{name}.txt" for name in os.listdir(audio) if not name.startswith(".")}
     transcripts = {file: spoken / file.name for file in files}
-    preferred = spellings(folder, [f"dialog/transcriptions/{file.name}" for file in files])
+    preferred = candidate_paths(folder, [f"dialog/transcriptions/{file.name}" for file in files])
     corpus.inputs += sorted({*files, *expected, *transcripts.values(), *preferred})
     for file in files:
-        said = _said(transcripts[file], unread)
-        yield from _dialogue(corpus, file, audio / file.stem, said, check, place)
+        said = _read_transcripts(transcripts[file], unread)
+        yield from _read_dialogue(corpus, file, audio / file.stem, said, check, place)
 
 
-def _said(file: Path, unread: list[str]) -> dict[str, str]:
+def _read_transcripts(file: Path, unread: list[str]) -> dict[str, str]:
     """What is said in a dialogue; nothing where that is not known."""
     try:
         return read_transcripts(file) if file.is_file() else {}
@@ -157,12 +168,12 @@ def _said(file: Path, unread: list[str]) -> dict[str, str]:
         return {}
 
 
-def _inside(session: Path, name: str) -> Path:
+def _required_folder(session: Path, name: str) -> Path:
     """A folder that each session must have."""
     folder = find_entry(session, (name,), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{session} must hold the folder {name}; found {names_in(session)}. "
+            f"{session} must hold the folder {name}; found {list_names(session)}. "
             "Check --data_folder, and that the corpus was unpacked as a whole."
         )
     return folder
@@ -176,12 +187,12 @@ def _label_files(folder: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(
             f"{folder} must hold a label file <dialogue>.txt for each dialogue; found "
-            f"{names_in(folder)}. Check --data_folder."
+            f"{list_names(folder)}. Check --data_folder."
         )
     return files
 
 
-def _dialogue(
+def _read_dialogue(
     corpus: Corpus,
     file: Path,
     audio: Path,
@@ -190,30 +201,33 @@ def _dialogue(
     place: Mapping[str, str],
 ) -> Iterator[Utterance]:
     """The usable turns of one label file."""
-    name, folder = relative_path(file, corpus.data_root), relative_path(audio, corpus.data_root)
+    name, folder = (
+        relative_audio_path(file, corpus.data_root),
+        relative_audio_path(audio, corpus.data_root),
+    )
     turns = 0
     for turn in read_labels(file):
         turns += 1
-        problem = turn.problem or _stray(turn.utterance, file.stem)
+        problem = turn.problem or _check_dialogue(turn.utterance, file.stem)
         if problem:
-            known = turn.utterance and not _stray(turn.utterance, file.stem)
+            known = turn.utterance and not _check_dialogue(turn.utterance, file.stem)
             path = f"{folder}/{turn.utterance}.wav" if known else f"{name}:{turn.line}"
             reason = f"{problem} ({name}, line {turn.line})"
             corpus.rejected.append(Rejection(path, reason, _set_of(turn.utterance, file, place)))
         else:
-            yield _utterance(turn, folder, said.get(turn.utterance, ""), check, name)
+            yield _to_utterance(turn, folder, said.get(turn.utterance, ""), check, name)
     if not turns:
         corpus.rejected.append(Rejection(name, "no turns: the label file holds none"))
 
 
-def _stray(utterance: str, dialogue: str) -> str:
+def _check_dialogue(utterance: str, dialogue: str) -> str:
     """Why a turn cannot be one of a dialogue; empty if it can."""
     if utterance.rpartition("_")[0] == dialogue:
         return ""
     return f"turn of another dialogue: {utterance[:60]!r} in the labels of {dialogue}"
 
 
-def _speaker(utterance: str) -> str:
+def _speaker_of(utterance: str) -> str:
     """Who speaks: the session and the letter of the last part, not that of the first, which says
     who wore the markers of the motion capture.
 
@@ -227,12 +241,12 @@ def _speaker(utterance: str) -> str:
 
 def _set_of(utterance: str, file: Path, place: Mapping[str, str]) -> str:
     """The set that a turn would be in, empty where that cannot be told."""
-    return place.get(file.stem[4:5]) or place.get(_speaker(utterance), "")
+    return place.get(file.stem[4:5]) or place.get(_speaker_of(utterance), "")
 
 
-def _utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str) -> Utterance:
+def _to_utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str) -> Utterance:
     """A usable turn."""
-    speaker = _speaker(turn.utterance)
+    speaker = _speaker_of(turn.utterance)
     problem = f"{file}, {turn.rater_problem}" if turn.rater_problem else ""
     return Utterance(
         turn.utterance,
@@ -243,5 +257,5 @@ def _utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str)
         gender=_GENDERS[speaker[-1]],
         session=speaker[4],
         transcript=said,
-        raters=check.figures(turn.utterance, turn.vad, turn.raters, problem=problem),
+        raters=check.summarise(turn.utterance, turn.vad, turn.raters, problem=problem),
     )

@@ -16,26 +16,34 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.corpus import Corpus, LeftOut, Rejection, Utterance
+from data_prep.corpus import Corpus, ExcludedRow, Rejection, Utterance
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
+    apply_exclusions,
+    candidate_paths,
+    differing_file_warnings,
     find_entry,
-    leave_out,
-    named_entry,
-    names_in,
-    relative_path,
-    spellings,
-    unequal,
+    list_names,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
+    resolve_user_path,
 )
-from data_prep.parsing.label_text import read_lines, unreadable_transcripts
+from data_prep.parsing.label_text import read_lines, unreadable_transcript_warnings
 from data_prep.parsing.rater_text import Block
 from data_prep.parsing.rater_text import read_blocks as read_labels
 from data_prep.parsing.raters import RaterCheck
-from data_prep.partitions.cross_validation import Partition, choose, rotate
+from data_prep.partitions.cross_validation import Partition, leave_one_group_out, select_partition
 from emosphere_sb.scale import Scale
 
-__all__ = ["NAME", "PARTITIONS", "SCALE", "Block", "correlation", "read", "read_labels"]
+__all__ = [
+    "NAME",
+    "PARTITIONS",
+    "SCALE",
+    "Block",
+    "arousal_dominance_correlation",
+    "read",
+    "read_labels",
+]
 
 NAME = "MSP-IMPROV"
 LANGUAGE = "en"
@@ -46,11 +54,11 @@ TERMS = (
 )
 """What the corpus's terms mean for whoever shares weights, as far as public text says it."""
 SCALE = Scale(1, 5, reversed=("arousal",))
-UPRIGHT = Scale(1, 5)
+UNFLIPPED_SCALE = Scale(1, 5)
 """For a copy whose arousal somebody has already turned round."""
 
 SESSIONS = tuple("123456")
-PARTITIONS = {"session": Partition("session", rotate(SESSIONS))}
+PARTITIONS = {"session": Partition("session", leave_one_group_out(SESSIONS))}
 """Leave one session out. Who talks is not certain in every turn, but the session is."""
 
 EMOTIONS = {
@@ -118,31 +126,35 @@ def read(
     ValueError
         If the label file or an option cannot be used.
     """
-    division = choose(PARTITIONS, partition)
-    place = division.place(fold)
-    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
-    wanted = _conditions(conditions)
-    root = corpus_folder(data_folder)
+    division = select_partition(PARTITIONS, partition)
+    place = division.set_by_group(fold)
+    dropped = parse_drop_options(
+        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
+    )
+    wanted = _parse_conditions(conditions)
+    root = resolve_data_folder(data_folder)
     labels = _labels_file(root, labels_file)
     sets = {name: [] for name in division.fold(fold)}
-    corpus = Corpus(NAME, root, sets, SCALE if flip_arousal else UPRIGHT, transcribed=True)
+    corpus = Corpus(
+        NAME, root, sets, SCALE if flip_arousal else UNFLIPPED_SCALE, has_transcripts=True
+    )
     corpus.inputs = [labels]
     if not labels_file:
-        corpus.inputs = spellings(root, LABEL_FILES)
-        corpus.warnings += unequal(labels, corpus.inputs)
-    corpus.protocol = division.facts(partition, fold)
+        corpus.inputs = candidate_paths(root, LABEL_FILES)
+        corpus.warnings += differing_file_warnings(labels, corpus.inputs)
+    corpus.protocol = division.metadata(partition, fold)
     corpus.protocol.update(flip_arousal=flip_arousal, conditions=list(wanted))
     folders = _session_folders(root, audio_folder)
     corpus.audio_folders = list(folders.values())
-    unused = _fill(corpus, labels, folders, place, wanted)
-    corpus.warnings += _upside_down(corpus, flip_arousal)
-    leave_out(corpus, dropped)
+    unused = _fill_sets(corpus, labels, folders, place, wanted)
+    corpus.warnings += _arousal_direction_warnings(corpus, flip_arousal)
+    apply_exclusions(corpus, dropped)
     for (name, condition), count in sorted(unused.items()):
         corpus.protocol["dropped"].setdefault(name, {})[f"condition {condition}"] = count
     return corpus
 
 
-def _conditions(given: str | Collection[str]) -> tuple[str, ...]:
+def _parse_conditions(given: str | Collection[str]) -> tuple[str, ...]:
     """The conditions that are kept."""
     words = given.split(",") if isinstance(given, str) else given
     words = {str(word).strip().upper() for word in words} - {""}
@@ -157,11 +169,11 @@ def _conditions(given: str | Collection[str]) -> tuple[str, ...]:
 def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
     """The label file, in either spelling."""
     if given:
-        return named_entry(root, given, option="labels_file")
+        return resolve_user_path(root, given, option="labels_file")
     file = find_entry(root, LABEL_FILES)
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold Evalution.txt (or Evaluation.txt); found {names_in(root)}. "
+            f"{root} must hold Evalution.txt (or Evaluation.txt); found {list_names(root)}. "
             "Check --data_folder, or name the file with --labels_file."
         )
     return file
@@ -170,7 +182,7 @@ def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
 def _session_folders(root: Path, given: str | os.PathLike | None) -> dict[str, Path]:
     """The folder of each session."""
     if given:
-        audio = named_entry(root, given, option="audio_folder", is_folder=True)
+        audio = resolve_user_path(root, given, option="audio_folder", is_folder=True)
     else:
         audio = find_entry(root, ("Audio",), is_folder=True) or root
     found = {k: find_entry(audio, (f"session{k}",), is_folder=True) for k in SESSIONS}
@@ -178,12 +190,12 @@ def _session_folders(root: Path, given: str | os.PathLike | None) -> dict[str, P
     if missing:
         raise FileNotFoundError(
             f"{audio} must hold session1 to session6; missing: {', '.join(missing)}; found "
-            f"{names_in(audio)}. Check --data_folder, or name the folder with --audio_folder."
+            f"{list_names(audio)}. Check --data_folder, or name the folder with --audio_folder."
         )
     return {k: folder for k, folder in found.items() if folder is not None}
 
 
-def _fill(
+def _fill_sets(
     corpus: Corpus,
     labels: Path,
     folders: Mapping[str, Path],
@@ -198,25 +210,30 @@ def _fill(
         blocks += 1
         found = _NAME.fullmatch(block.file)
         name = place[found.group(5)] if found else ""
-        path = _path(corpus, folders, found) if found else f"{labels.name}:{block.line}"
-        if problem := _problem(block, found, labels.name):
+        path = _audio_path(corpus, folders, found) if found else f"{labels.name}:{block.line}"
+        if problem := _find_problem(block, found, labels.name):
             corpus.rejected.append(Rejection(path, problem, name))
         elif found and found.group(6) not in wanted:
-            corpus.left_out.append(LeftOut(name, _turn(block, found, path), "--conditions"))
+            corpus.excluded.append(
+                ExcludedRow(name, _to_utterance(block, found, path), "--conditions")
+            )
             unused[name, found.group(6)] += 1
         elif found:
             file = f"MSP-IMPROV-{found.group(1)}.txt"
             corpus.inputs += dict.fromkeys((spoken / file, preferred / file))
-            row = replace(_turn(block, found, path), transcript=_said(spoken / file, unread))
-            rated = check.figures(row.id, row.vad, block.raters, problem=block.rater_problem)
+            row = replace(
+                _to_utterance(block, found, path),
+                transcript=_read_transcript(spoken / file, unread),
+            )
+            rated = check.summarise(row.id, row.vad, block.raters, problem=block.rater_problem)
             corpus.sets[name].append(replace(row, raters=rated))
     if not blocks:
         raise ValueError(f"{labels} must hold turns; it is empty. Take the corpus's own file.")
-    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
+    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unread)
     return unused
 
 
-def _problem(block: Block, found: re.Match[str] | None, file: str) -> str:
+def _find_problem(block: Block, found: re.Match[str] | None, file: str) -> str:
     """Why a turn cannot be used, with file and line; empty if it can."""
     where = f"({file}, line {block.line})"
     if block.problem:
@@ -230,13 +247,13 @@ def _problem(block: Block, found: re.Match[str] | None, file: str) -> str:
     return ""
 
 
-def _path(corpus: Corpus, folders: Mapping[str, Path], found: re.Match[str]) -> str:
+def _audio_path(corpus: Corpus, folders: Mapping[str, Path], found: re.Match[str]) -> str:
     """The audio file of a turn, whose name begins as the corpus is called."""
-    folder = relative_path(folders[found.group(5)], corpus.data_root)
+    folder = relative_audio_path(folders[found.group(5)], corpus.data_root)
     return f"{folder}/{found.group(2)}/{found.group(6)}/MSP-IMPROV-{found.group(1)}.wav"
 
 
-def _said(file: Path, unread: list[str]) -> str:
+def _read_transcript(file: Path, unread: list[str]) -> str:
     """The transcript of a turn; empty if there is none that can be read."""
     if not file.is_file():
         return ""
@@ -247,7 +264,7 @@ def _said(file: Path, unread: list[str]) -> str:
         return ""
 
 
-def _turn(block: Block, found: re.Match[str], path: str) -> Utterance:
+def _to_utterance(block: Block, found: re.Match[str], path: str) -> Utterance:
     """A usable turn, without what is said and what its raters say."""
     return Utterance(
         f"MSP-IMPROV-{found.group(1)}",
@@ -261,7 +278,7 @@ def _turn(block: Block, found: re.Match[str], path: str) -> Utterance:
     )
 
 
-def correlation(corpus: Corpus) -> float | None:
+def arousal_dominance_correlation(corpus: Corpus) -> float | None:
     """Pearson's correlation of arousal and dominance on [-1, 1], as a model is given them.
 
     Arguments
@@ -282,9 +299,9 @@ def correlation(corpus: Corpus) -> float | None:
     return float(np.corrcoef(values.T)[0, 1]) if np.all(np.ptp(values, axis=0)) else None
 
 
-def _upside_down(corpus: Corpus, flip_arousal: bool) -> list[str]:
+def _arousal_direction_warnings(corpus: Corpus, flip_arousal: bool) -> list[str]:
     """A warning if arousal seems to be upside down: active voices sound dominant, not weak."""
-    found = correlation(corpus)
+    found = arousal_dominance_correlation(corpus)
     if found is None or found >= 0:
         return []
     return [

@@ -93,16 +93,16 @@ def read_labels(path: str | os.PathLike) -> Iterator[Label]:
             problem = f"damaged row: line {line} has {len(values)} values, not {len(header)}"
             yield Label(line, values[0] if header[0] == "filename" else "", problem=problem)
         else:
-            yield _label(line, dict(zip(header, values, strict=True)))
+            yield _parse_row(line, dict(zip(header, values, strict=True)))
 
 
-def _label(line: int, row: dict[str, str]) -> Label:
+def _parse_row(line: int, row: dict[str, str]) -> Label:
     """One complete row."""
     try:
         return Label(
             line,
             row["filename"],
-            _emotion(row["emoclass"]),
+            _parse_emotion(row["emoclass"]),
             parse_value(row["emoval"], "EmoVal"),
             parse_value(row["emoact"], "EmoAct"),
             parse_value(row["emodom"], "EmoDom"),
@@ -115,7 +115,7 @@ def _label(line: int, row: dict[str, str]) -> Label:
         return Label(line, row["filename"], split=row["split_set"], problem=str(error))
 
 
-def _emotion(letter: str) -> str:
+def _parse_emotion(letter: str) -> str:
     """The class that a letter stands for."""
     if letter.upper() not in EMOTIONS:
         raise ValueError(f"unknown emotion: {letter!r} is none of {''.join(EMOTIONS)}")

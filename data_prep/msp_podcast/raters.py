@@ -12,10 +12,10 @@ from pathlib import Path
 from data_prep.corpus import NO_RATERS, Corpus
 from data_prep.parsing.label_text import parse_value, read_table
 from data_prep.parsing.rater_text import Block, read_blocks
-from data_prep.parsing.raters import Rater, RaterCheck, choices
+from data_prep.parsing.raters import Rater, RaterCheck, parse_choices
 
 COLUMNS = ("filename", "emoclass_major", "emoact", "emoval", "emodom")
-WORKERS = ("workerid", "worker", "annotatorid", "annotator")
+RATER_COLUMNS = ("workerid", "worker", "annotatorid", "annotator")
 """Names of the column that tells raters apart, where there is one."""
 
 
@@ -51,7 +51,7 @@ def read_raters(path: str | os.PathLike) -> Iterator[Block]:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _UtteranceRows:
     """The rows of one utterance, as far as they have been read."""
 
     line: int
@@ -62,14 +62,14 @@ class _Rows:
 def _table_blocks(path: Path) -> Iterator[Block]:
     """Blocks of a table, whose rows may be in any order."""
     header, lines = read_table(path, COLUMNS)
-    found: dict[str, _Rows] = {}
+    found: dict[str, _UtteranceRows] = {}
     for line, values in lines:
         row = dict(zip(header, values, strict=False))
-        own = found.setdefault(row.get("filename", ""), _Rows(line))
+        own = found.setdefault(row.get("filename", ""), _UtteranceRows(line))
         try:
             if len(values) != len(header):
                 raise ValueError(f"damaged row: {len(values)} values, not {len(header)}")
-            own.raters.append(_rater(row))
+            own.raters.append(_parse_rater(row))
         except ValueError as error:
             own.bad = own.bad or f"{path.name}:{line}, {error}"
     for file, own in found.items():
@@ -77,14 +77,14 @@ def _table_blocks(path: Path) -> Iterator[Block]:
 
 
 # A table has 1.5 million rows, but few different words, ratings and names: each is kept once.
-_choices = lru_cache(maxsize=4096)(lambda word: choices([word]))
+_choices = lru_cache(maxsize=4096)(lambda word: parse_choices([word]))
 _value = lru_cache(maxsize=4096)(parse_value)
 
 
-def _rater(row: dict[str, str]) -> Rater:
+def _parse_rater(row: dict[str, str]) -> Rater:
     """One row."""
     return Rater(
-        sys.intern(next((row[name] for name in WORKERS if name in row), "")),
+        sys.intern(next((row[name] for name in RATER_COLUMNS if name in row), "")),
         **_choices(row["emoclass_major"]),
         valence=_value(row["emoval"], "EmoVal"),
         arousal=_value(row["emoact"], "EmoAct"),
@@ -111,17 +111,17 @@ def add_raters(corpus: Corpus, path: Path) -> None:
     for block in read_raters(path):
         where = f"{path.name}, line {block.line}"
         if block.file not in places:
-            check.note("in the raters' file are none of those with usable labels", where)
+            check.record("in the raters' file are none of those with usable labels", where)
             continue
         found = NO_RATERS
         if waiting.pop(block.file, False) is None:
             name, k = places[block.file][0]
             row, problem = corpus.sets[name][k], block.problem or block.rater_problem
-            found = check.figures(row.id, row.vad, block.raters, problem=problem)
+            found = check.summarise(row.id, row.vad, block.raters, problem=problem)
         else:
-            check.note("stand in the raters' file twice, and have no rater columns", where)
+            check.record("stand in the raters' file twice, and have no rater columns", where)
         for name, k in places[block.file]:
             corpus.sets[name][k] = replace(corpus.sets[name][k], raters=found)
     for file in waiting:
-        check.note("have no raters in their file", file)
+        check.record("have no raters in their file", file)
     corpus.warnings += check.warnings()

@@ -19,21 +19,21 @@ from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.msp_podcast.labels import COLUMNS, EMOTIONS, Label, read_labels
 from data_prep.msp_podcast.raters import add_raters, read_raters
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
+    apply_exclusions,
+    candidate_paths,
+    differing_file_warnings,
     find_entry,
-    leave_out,
-    named_entry,
-    names_in,
-    relative_path,
-    spellings,
-    unequal,
+    list_names,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
+    resolve_user_path,
 )
-from data_prep.parsing.label_text import read_table, unused_columns
-from data_prep.partitions.splits import draw
+from data_prep.parsing.label_text import read_table, unused_column_warnings
+from data_prep.partitions.splits import sample_per_class
 from emosphere_sb.scale import Scale
 
-__all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "recognise"]
+__all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "recognise_release"]
 
 NAME = "MSP-Podcast"
 LANGUAGE = "en"
@@ -57,7 +57,7 @@ SETS = {
 }
 """Split_Set of the label files, in lower case, to the names of the sets here."""
 
-DRAWN = tuple(word for letter, word in EMOTIONS.items() if letter not in "OX")
+SAMPLED_CLASSES = tuple(word for letter, word in EMOTIONS.items() if letter not in "OX")
 """The eight classes of which the paper draws its validation set."""
 
 RELEASES = {
@@ -133,11 +133,13 @@ def read(
     ValueError
         If the label file or an option cannot be used.
     """
-    root = corpus_folder(data_folder)
+    root = resolve_data_folder(data_folder)
     audio = _audio_folder(root, audio_folder)
     labels = _labels_file(root, labels_file)
     partitions = find_entry(root, PARTITION_FILES)
-    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
+    dropped = parse_drop_options(
+        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
+    )
     corpus = Corpus(NAME, root, {}, SCALE, official_split=True, audio_folders=[audio])
     _add_inputs(corpus, partitions, PARTITION_FILES)
     if labels_file:
@@ -145,28 +147,28 @@ def read(
     else:
         _add_inputs(corpus, labels, LABEL_FILES)
     corpus.protocol["partition"] = partition
-    splits = _fill(corpus, labels, audio)
+    splits = _fill_sets(corpus, labels, audio)
     if raters:
         single = _raters_file(root)
         for names in RATER_FILES:
             _add_inputs(corpus, single, names)
         add_raters(corpus, single)
-    _divide(corpus, partition, int(partition_seed), int(partition_per_class))
-    leave_out(corpus, dropped)
+    _apply_partition(corpus, partition, int(partition_seed), int(partition_per_class))
+    apply_exclusions(corpus, dropped)
     _add_test3(corpus, audio, partitions)
-    _name_release(corpus, release, recognise(splits))
+    _set_release(corpus, release, recognise_release(splits))
     return corpus
 
 
 def _add_inputs(corpus: Corpus, taken: Path | None, names: Sequence[str]) -> None:
     """Notes all spellings of a file, and warns of those that differ from the one that is read."""
-    places = spellings(corpus.data_root, names)
+    places = candidate_paths(corpus.data_root, names)
     corpus.inputs += places
     if taken in places:
-        corpus.warnings += unequal(taken, places)
+        corpus.warnings += differing_file_warnings(taken, places)
 
 
-def _name_release(corpus: Corpus, given: str | None, recognised: str | None) -> None:
+def _set_release(corpus: Corpus, given: str | None, recognised: str | None) -> None:
     """Sets the release, and warns where it is unknown or contradicts the number of rows."""
     corpus.release = str(given) if given else recognised
     if corpus.release is None:
@@ -181,7 +183,7 @@ def _name_release(corpus: Corpus, given: str | None, recognised: str | None) -> 
         )
 
 
-def recognise(splits: dict[str, int]) -> str | None:
+def recognise_release(splits: dict[str, int]) -> str | None:
     """The release whose label file has exactly these numbers of rows; None if there is none.
 
     Arguments
@@ -200,11 +202,11 @@ def recognise(splits: dict[str, int]) -> str | None:
 def _audio_folder(root: Path, given: str | os.PathLike | None) -> Path:
     """The folder with the wav files."""
     if given:
-        return named_entry(root, given, option="audio_folder", is_folder=True)
+        return resolve_user_path(root, given, option="audio_folder", is_folder=True)
     folder = find_entry(root, AUDIO_FOLDERS, is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{root} must hold a folder Audios (or Audio); found {names_in(root)}. "
+            f"{root} must hold a folder Audios (or Audio); found {list_names(root)}. "
             "Check --data_folder, or name the folder with --audio_folder."
         )
     with os.scandir(folder) as entries:
@@ -217,12 +219,12 @@ def _audio_folder(root: Path, given: str | os.PathLike | None) -> Path:
 def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
     """The consensus labels, in either spelling."""
     if given:
-        return named_entry(root, given, option="labels_file")
+        return resolve_user_path(root, given, option="labels_file")
     file = find_entry(root, LABEL_FILES)
     if file is None:
         raise FileNotFoundError(
             f"{root} must hold Labels/labels_consensus.csv (or labels_concensus.csv); found "
-            f"{names_in(root)}. Check --data_folder, or name the file with --labels_file."
+            f"{list_names(root)}. Check --data_folder, or name the file with --labels_file."
         )
     return file
 
@@ -233,15 +235,15 @@ def _raters_file(root: Path) -> Path:
     if file is None:
         raise FileNotFoundError(
             f"{root} must hold {' or '.join(names[0] for names in RATER_FILES)} for the "
-            f"single raters; found {names_in(root)}. Use --raters=False to do without them."
+            f"single raters; found {list_names(root)}. Use --raters=False to do without them."
         )
     return file
 
 
-def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
+def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
     """Puts the label file's rows into sets; returns the number of rows of each Split_Set."""
-    corpus.warnings += unused_columns(labels, read_table(labels, COLUMNS)[0], COLUMNS)
-    folder = relative_path(audio, corpus.data_root)
+    corpus.warnings += unused_column_warnings(labels, read_table(labels, COLUMNS)[0], COLUMNS)
+    folder = relative_audio_path(audio, corpus.data_root)
     splits: Counter[str] = Counter()
     found: dict[str, list[Utterance]] = {}
     for label in read_labels(labels):
@@ -252,7 +254,7 @@ def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
         if problem:
             corpus.rejected.append(Rejection(path, problem, name))
         else:
-            found.setdefault(name, []).append(_utterance(label, path))
+            found.setdefault(name, []).append(_to_utterance(label, path))
     if not splits:
         raise ValueError(f"{labels} must hold rows; it has only a header.")
     if "test" in found and {"test1", "test2"} & found.keys():
@@ -263,7 +265,7 @@ def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
     return dict(splits)
 
 
-def _utterance(label: Label, path: str) -> Utterance:
+def _to_utterance(label: Label, path: str) -> Utterance:
     """A usable row."""
     return Utterance(
         os.path.splitext(label.file)[0],
@@ -277,14 +279,14 @@ def _utterance(label: Label, path: str) -> Utterance:
     )
 
 
-def _divide(corpus: Corpus, partition: str, seed: int, per_class: int) -> None:
+def _apply_partition(corpus: Corpus, partition: str, seed: int, per_class: int) -> None:
     """The paper's division of the Development set, if it is asked for."""
     if partition not in PARTITIONS:
         raise ValueError(f"--partition must be {' or '.join(PARTITIONS)}; found {partition!r}.")
     if partition == "official":
         return
     development = corpus.sets.get("valid", [])
-    chosen = draw(development, DRAWN, seed=seed, per_class=per_class)
+    chosen = sample_per_class(development, SAMPLED_CLASSES, seed=seed, per_class=per_class)
     sets = {"train": corpus.sets.get("train", [])}
     sets["valid"] = [row for row in development if row.id in chosen]
     sets["test"] = [row for row in development if row.id not in chosen]
@@ -300,7 +302,7 @@ def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:
     """The challenge's test set, from ``Partitions.txt`` and from the names of the audio files."""
     files = {name for name in os.listdir(audio) if _TEST3.fullmatch(name)}
     files.update(_partition_files(partitions, "test3") if partitions else ())
-    folder = relative_path(audio, corpus.data_root)
+    folder = relative_audio_path(audio, corpus.data_root)
     rows = [
         Utterance(os.path.splitext(name)[0], posixpath.join(folder, name)) for name in sorted(files)
     ]

@@ -9,21 +9,21 @@ from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
-    leave_out,
-    named_entry,
-    relative_path,
+    apply_exclusions,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
+    resolve_user_path,
 )
 from data_prep.parsing.label_text import (
     parse_gender,
     parse_value,
     read_table,
-    shortened,
-    unused_columns,
+    truncate_text,
+    unused_column_warnings,
 )
-from data_prep.partitions.cross_validation import speaker_folds
-from data_prep.partitions.splits import divide_speakers
+from data_prep.partitions.cross_validation import speaker_k_fold
+from data_prep.partitions.splits import split_speakers
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
@@ -35,14 +35,14 @@ TERMS = (
 )
 """What the data's terms mean for whoever shares weights."""
 PARTITIONS = ("split", "by_speaker", "folds", "whole")
-MISSING = frozenset({"na", "n/a", "null", "none"})
+MISSING_VALUES = frozenset({"na", "n/a", "null", "none"})
 """Words (in lower case) that tables have for a missing value, beside ``NaN`` and nothing."""
 
 WHOLE = {"partition": "whole"}
 """What to set where a model that was trained elsewhere is tested on this corpus."""
 
-REQUIRED = ("file", *DIMENSIONS)
-OPTIONAL = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
+REQUIRED_COLUMNS = ("file", *DIMENSIONS)
+OPTIONAL_COLUMNS = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
 SETS = {
     "train": "train",
     "valid": "valid",
@@ -110,18 +110,18 @@ def read(
     ValueError
         If the scale is not given, or the table or an option cannot be used.
     """
-    root = corpus_folder(data_folder)
-    scale = _scale(label_low, label_high, reversed_dimensions)
-    labels = named_entry(root, labels_file, option="labels_file")
+    root = resolve_data_folder(data_folder)
+    scale = _label_scale(label_low, label_high, reversed_dimensions)
+    labels = resolve_user_path(root, labels_file, option="labels_file")
     corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
     corpus.inputs, corpus.audio_folders = [labels], [root]
-    header, rows = _rows(corpus, labels)
+    header, rows = _read_rows(corpus, labels)
     # Audio elsewhere is watched for changes as well.
     elsewhere = {Path(row.path).parent for _, row in rows if os.path.isabs(row.path)}
     corpus.audio_folders += sorted(elsewhere)
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
-    dropped = drop_lists(allowed, train=drop_train, valid=drop_valid, test=drop_test)
-    partition = _partition(partition, header, labels)
+    dropped = parse_drop_options(allowed, train=drop_train, valid=drop_valid, test=drop_test)
+    partition = _select_partition(partition, header, labels)
     corpus.protocol["partition"] = partition
     folds_asked = partition == "folds"
     if not folds_asked and str(fold) != "1":
@@ -130,37 +130,37 @@ def read(
             "Cross-validation over speakers is --partition=folds."
         )
     if partition == "split":
-        corpus.sets = _by_column(rows)
-        corpus.warnings += _nameless([row for _, row in rows])
+        corpus.sets = _split_by_column(rows)
+        corpus.warnings += _unknown_speaker_warnings([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
         reason = "--partition=whole makes all of it the set 'test'"
-        corpus.unfilled = {"train": reason, "valid": reason}
+        corpus.empty_set_reasons = {"train": reason, "valid": reason}
     else:
         seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
         facts = {"fold": int(fold), "folds": int(folds)} if folds_asked else {"shares": shares}
         corpus.protocol.update(facts, partition_seed=seed)
         if folds_asked:  # so that runs over 5 and over 10 folds have folders of their own
             corpus.protocol["partition"] = f"{int(folds)}_folds"
-        corpus.unfilled = {
+        corpus.empty_set_reasons = {
             name: f"--{name}_share=0 gives it no speaker"
             for name, share in shares.items()
             if not (share or folds_asked)
         }
-        _by_speaker(
+        _split_by_speaker(
             corpus,
             [row for _, row in rows],
             lambda groups: (
-                speaker_folds(groups, folds=int(folds), seed=seed).place(fold)
+                speaker_k_fold(groups, folds=int(folds), seed=seed).set_by_group(fold)
                 if folds_asked
-                else divide_speakers(groups, seed=seed, shares=shares)
+                else split_speakers(groups, seed=seed, shares=shares)
             ),
         )
-    leave_out(corpus, dropped)
+    apply_exclusions(corpus, dropped)
     return corpus
 
 
-def _partition(name: str | None, header: Collection[str], labels: Path) -> str:
+def _select_partition(name: str | None, header: Collection[str], labels: Path) -> str:
     """The partition that is meant, if the table has what it needs."""
     name = name or ("split" if "split" in header else "by_speaker")
     if name not in PARTITIONS:
@@ -170,7 +170,7 @@ def _partition(name: str | None, header: Collection[str], labels: Path) -> str:
     return name
 
 
-def _scale(
+def _label_scale(
     low: float | None, high: float | None, reversed_dimensions: str | Collection[str]
 ) -> Scale:
     """The scale, which nobody can guess from the labels."""
@@ -230,10 +230,10 @@ def read_labels(
             yield line, row, "" if row["file"] else f"no file name: line {line}"
 
 
-def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
+def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
     """Columns of the table, and its usable rows, each with the name of its set."""
-    header, _ = read_table(labels, REQUIRED)
-    corpus.warnings += unused_columns(labels, header, REQUIRED + OPTIONAL)
+    header, _ = read_table(labels, REQUIRED_COLUMNS)
+    corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     found: list[tuple[str, str, dict[str, str]]] = []
     for line, row, problem in read_labels(labels):
         name = set_name(row["split"]) if row.get("split") else ""
@@ -241,19 +241,19 @@ def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utter
             problem = f"unknown split: {row['split']!r}"
         path = f"{labels.name}:{line}"
         if row.get("file"):
-            path = relative_path(row["file"], corpus.data_root)
+            path = relative_audio_path(row["file"], corpus.data_root)
         if problem:
             corpus.rejected.append(Rejection(path, problem, name))
         else:
             found.append((name, path, row))
     if not found and not corpus.rejected:
         raise ValueError(f"{labels} must hold rows; it has only a header.")
-    rows = _utterances(corpus, found)
+    rows = _to_utterances(corpus, found)
     if not rows:
         first = corpus.rejected[0]
         raise ValueError(
             f"{labels} must hold rows that can be used; found none in "
-            f"{len(corpus.rejected):,} (first: {first.path}, {shortened(first.reason)})."
+            f"{len(corpus.rejected):,} (first: {first.path}, {truncate_text(first.reason)})."
         )
     return set(header), rows
 
@@ -271,7 +271,7 @@ def set_name(word: str) -> str:
     return word if stem == "test" else SETS.get(word, "")
 
 
-def _utterances(
+def _to_utterances(
     corpus: Corpus, found: list[tuple[str, str, dict[str, str]]]
 ) -> list[tuple[str, Utterance]]:
     """Rows with parsed labels; the others become rejections."""
@@ -305,7 +305,7 @@ def parse_labels(row: Mapping[str, str]) -> list[float | None]:
     [2.5, None, None]
     """
     return [
-        None if row[name].casefold() in MISSING else parse_value(row[name], name)
+        None if row[name].casefold() in MISSING_VALUES else parse_value(row[name], name)
         for name in DIMENSIONS
     ]
 
@@ -331,13 +331,13 @@ def unique_ids(paths: Iterable[str]) -> dict[str, str]:
     return ids
 
 
-def _by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
+def _split_by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
     """Sets as the table has them: training, validation, then the test sets by name."""
     tests = sorted({name for name, _ in rows} - {"train", "valid"})
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
 
 
-def _nameless(rows: list[Utterance]) -> list[str]:
+def _unknown_speaker_warnings(rows: list[Utterance]) -> list[str]:
     """A warning if the guard against shared speakers does not see all voices."""
     nameless = sum(not speaker_key(row.speaker) for row in rows)
     if not nameless:
@@ -348,7 +348,7 @@ def _nameless(rows: list[Utterance]) -> list[str]:
     ]
 
 
-def _by_speaker(
+def _split_by_speaker(
     corpus: Corpus, rows: list[Utterance], divide: Callable[[set[str]], dict[str, str]]
 ) -> None:
     """Sets by a random division of the speakers, which ``divide`` makes."""

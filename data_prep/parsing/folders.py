@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.corpus import Corpus, LeftOut, Utterance
+from data_prep.corpus import Corpus, ExcludedRow, Utterance
 
 
-def corpus_folder(data_folder: str | os.PathLike) -> Path:
+def resolve_data_folder(data_folder: str | os.PathLike) -> Path:
     """The corpus's folder as an absolute path, ``~`` included.
 
     Arguments
@@ -35,13 +35,13 @@ def corpus_folder(data_folder: str | os.PathLike) -> Path:
     return folder
 
 
-def names_in(folder: Path) -> str:
+def list_names(folder: Path) -> str:
     """What a folder holds, shortened, for an error."""
     names = sorted(os.listdir(folder))
     return ", ".join(names[:8]) + ", ..." * (len(names) > 8) if names else "nothing"
 
 
-def relative_path(path: str | os.PathLike, root: Path) -> str:
+def relative_audio_path(path: str | os.PathLike, root: Path) -> str:
     """A path as utterances have it: relative to the corpus's folder if it lies there, with ``/``.
 
     Arguments
@@ -105,7 +105,7 @@ def _entries(folder: Path, name: str) -> list[Path]:
     return [folder / found for found in sorted(os.listdir(folder)) if found.casefold() == wanted]
 
 
-def spellings(folder: Path, names: Iterable[str]) -> list[Path]:
+def candidate_paths(folder: Path, names: Iterable[str]) -> list[Path]:
     """Every file that :func:`find_entry` finds or would find, those that are not there included.
 
     The inputs of a corpus: one that appears may be preferred to the one that was read.
@@ -134,7 +134,7 @@ def spellings(folder: Path, names: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(places))
 
 
-def unequal(taken: Path, others: Iterable[Path]) -> list[str]:
+def differing_file_warnings(taken: Path, others: Iterable[Path]) -> list[str]:
     """Warnings for files that could have been read in the place of another one, and differ from it.
 
     Arguments
@@ -151,7 +151,7 @@ def unequal(taken: Path, others: Iterable[Path]) -> list[str]:
     ]
 
 
-def named_entry(
+def resolve_user_path(
     folder: Path, name: str | os.PathLike, *, option: str, is_folder: bool = False
 ) -> Path:
     """A file or folder that the user named, relative to ``folder`` or absolute.
@@ -182,7 +182,9 @@ def named_entry(
     return path
 
 
-def class_list(words: str | Collection[str], allowed: Collection[str], *, option: str) -> set[str]:
+def parse_classes(
+    words: str | Collection[str], allowed: Collection[str], *, option: str
+) -> set[str]:
     """The classes that an option names, in lower case.
 
     Arguments
@@ -215,9 +217,9 @@ def class_list(words: str | Collection[str], allowed: Collection[str], *, option
     return chosen
 
 
-def drop_classes(
+def exclude_classes(
     sets: Mapping[str, list[Utterance]], dropped: Mapping[str, Collection[str]]
-) -> tuple[dict[str, list[Utterance]], list[LeftOut], dict[str, dict[str, int]]]:
+) -> tuple[dict[str, list[Utterance]], list[ExcludedRow], dict[str, dict[str, int]]]:
     """Takes the emotions that a protocol leaves out from each set.
 
     Arguments
@@ -232,7 +234,7 @@ def drop_classes(
     -------
     kept : dict of str to list of Utterance
         The remaining rows.
-    left_out : list of LeftOut
+    excluded : list of LeftOut
         The others.
     counts : dict of str to dict of str to int
         For each set how many rows of which emotion were left out.
@@ -240,14 +242,14 @@ def drop_classes(
     Example
     -------
     >>> rows = [Utterance("a", "a.wav", emotion="sad"), Utterance("b", "b.wav", emotion="other")]
-    >>> kept, left_out, counts = drop_classes({"test1": rows}, {"test": {"other"}})
+    >>> kept, excluded, counts = drop_classes({"test1": rows}, {"test": {"other"}})
     >>> [row.id for row in kept["test1"]], counts
     (['a'], {'test1': {'other': 1}})
-    >>> [(name, row.id, option) for name, row, option in left_out]
+    >>> [(name, row.id, option) for name, row, option in excluded]
     [('test1', 'b', '--drop_test')]
     """
     kept: dict[str, list[Utterance]] = {}
-    left_out: list[LeftOut] = []
+    excluded: list[ExcludedRow] = []
     counts: dict[str, dict[str, int]] = {}
     for name, rows in sets.items():
         key = name if name in dropped else name.rstrip("0123456789")
@@ -255,13 +257,13 @@ def drop_classes(
         kept[name] = [row for row in rows if row.emotion.casefold() not in words]
         for row in rows:
             if row.emotion.casefold() in words:
-                left_out.append(LeftOut(name, row, f"--drop_{key}"))
+                excluded.append(ExcludedRow(name, row, f"--drop_{key}"))
                 counts.setdefault(name, {}).setdefault(row.emotion, 0)
                 counts[name][row.emotion] += 1
-    return kept, left_out, counts
+    return kept, excluded, counts
 
 
-def drop_lists(
+def parse_drop_options(
     allowed: Collection[str],
     *,
     train: str | Collection[str] = (),
@@ -289,11 +291,11 @@ def drop_lists(
     """
     given = {"train": train, "valid": valid, "test": test}
     return {
-        name: class_list(words, allowed, option=f"drop_{name}") for name, words in given.items()
+        name: parse_classes(words, allowed, option=f"drop_{name}") for name, words in given.items()
     }
 
 
-def leave_out(
+def apply_exclusions(
     corpus: Corpus,
     dropped: Mapping[str, Collection[str]],
     *,
@@ -314,16 +316,16 @@ def leave_out(
         ... and by which option.
     """
     words = {name: {*own, *always} for name, own in dropped.items()}
-    corpus.sets, left_out, counts = drop_classes(corpus.sets, words)
-    corpus.left_out += [
+    corpus.sets, excluded, counts = exclude_classes(corpus.sets, words)
+    corpus.excluded += [
         item._replace(option=option) if item.row.emotion.casefold() in always else item
-        for item in left_out
+        for item in excluded
     ]
     corpus.protocol["drop"] = {name: sorted(own) for name, own in words.items()}
     corpus.protocol["dropped"] = counts
 
 
-def join_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
+def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
     """Calls emotions by the names of the classes that they are parts of.
 
     Where the label files give one utterance two emotions, both stay as they are: joined they would
@@ -337,7 +339,7 @@ def join_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
         The class of each emotion.
     """
     emotions: dict[str, set[str]] = defaultdict(set)
-    for row in [*(row for _, row in corpus.utterances()), *(item.row for item in corpus.left_out)]:
+    for row in [*(row for _, row in corpus.utterances()), *(item.row for item in corpus.excluded)]:
         emotions[row.id].add(row.emotion)
     corpus.sets = {
         name: [

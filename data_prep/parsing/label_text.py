@@ -56,16 +56,16 @@ def read_table(
     if missing:
         raise ValueError(
             f"{path} must have the columns {', '.join(required)} (comma-separated, any case); "
-            f"missing: {', '.join(missing)}; found: {shortened(', '.join(header))}."
+            f"missing: {', '.join(missing)}; found: {truncate_text(', '.join(header))}."
         )
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        twice_text = shortened(", ".join(twice))
+        twice_text = truncate_text(", ".join(twice))
         raise ValueError(f"{path} must name each column once; twice: {twice_text}.")
     return names, rows
 
 
-def shortened(text: str, length: int = 300) -> str:
+def truncate_text(text: str, length: int = 300) -> str:
     """A text of a file for an error: a damaged file may have all of it in one line.
 
     Example
@@ -76,7 +76,7 @@ def shortened(text: str, length: int = 300) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
-def unused_columns(path: Path, header: Collection[str], used: Collection[str]) -> list[str]:
+def unused_column_warnings(path: Path, header: Collection[str], used: Collection[str]) -> list[str]:
     """A warning if a table has columns that nobody reads.
 
     Example
@@ -85,7 +85,7 @@ def unused_columns(path: Path, header: Collection[str], used: Collection[str]) -
     ['labels.csv has columns that are not used: raters.']
     """
     extra = [name for name in header if name and name not in used]
-    names = shortened(", ".join(extra))
+    names = truncate_text(", ".join(extra))
     return [f"{path.name} has columns that are not used: {names}."] if extra else []
 
 
@@ -157,7 +157,7 @@ def _encoding(path: str | os.PathLike) -> str:
     return "latin-1" if decoder.getstate()[0] else encoding
 
 
-def unreadable_transcripts(problems: Sequence[str]) -> list[str]:
+def unreadable_transcript_warnings(problems: Sequence[str]) -> list[str]:
     """A warning if transcripts cannot be read: they are no reason to do without the labels.
 
     Example

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from data_prep.parsing.label_text import parse_value, read_lines
-from data_prep.parsing.raters import Rated, Rater, choices
+from data_prep.parsing.raters import RatedUtterance, Rater, parse_choices
 
 _FILE = re.compile(r"\s*([^\s;]+\.(?:wav|avi))\s*(?:;|$)", re.IGNORECASE)
 # Whatever a label file says of its own utterances, it does not say of raters: another kind of file,
@@ -29,11 +29,11 @@ _HEAD = re.compile(
 _VALUE = re.compile(r"\s*([AVDN])\s*:([^:]*)")
 _NUMBER = re.compile(r"[AVDN]\s*:\s*\d+\.\d+")
 _NAMES = {"A": "arousal", "V": "valence", "D": "dominance", "N": "naturalness"}
-_NEEDED = ("V", "A", "D")
+_REQUIRED = ("V", "A", "D")
 
 
 @dataclass(frozen=True, slots=True)
-class Block(Rated):
+class Block(RatedUtterance):
     """One utterance with its raters.
 
     Arguments
@@ -77,11 +77,11 @@ def read_blocks(path: str | os.PathLike) -> Iterator[Block]:
     >>> block.raters
     (Rater(name='w1', emotions=('other',), unknown=(), valence=4.0, arousal=1.0, dominance=None),)
     """
-    for lines in _groups(read_lines(path)):
-        yield _block(os.path.basename(path), lines)
+    for lines in _group_lines(read_lines(path)):
+        yield _parse_block(os.path.basename(path), lines)
 
 
-def _groups(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+def _group_lines(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
     """Lines that belong together: up to a blank line, or to the next line that names a file."""
     group: list[tuple[int, str]] = []
     for number, line in lines:
@@ -94,20 +94,20 @@ def _groups(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
         yield group
 
 
-def _block(name: str, lines: list[tuple[int, str]]) -> Block:
+def _parse_block(name: str, lines: list[tuple[int, str]]) -> Block:
     """One block; ``name`` is the file's, for the problems."""
     (number, first), *others = lines
     raters, bad = [], ""
     for place, line in others:
         try:
-            raters.append(_rater(line))
+            raters.append(_parse_rater(line))
         except ValueError as error:
             bad = bad or f"{name}:{place}, {error}"
     found = _FILE.match(first)
     file = found.group(1) if found else ""
     block = {"line": number, "file": file, "raters": tuple(raters), "rater_problem": bad}
     try:
-        values, texts = _values(first)
+        values, texts = _parse_values(first)
         if not found or len(texts) != 2:
             raise ValueError("damaged line: it must be a file name, a class, and A, V, D")
         return Block(letter=texts[1], **values, **block)
@@ -115,18 +115,18 @@ def _block(name: str, lines: list[tuple[int, str]]) -> Block:
         return Block(problem=f"{error} ({name}, line {number})", **block)
 
 
-def _rater(line: str) -> Rater:
+def _parse_rater(line: str) -> Rater:
     """One rater. Free text of their own may hold semicolons, so that the values count from the
     right."""
-    values, texts = _values(line)
+    values, texts = _parse_values(line)
     if len(texts) < 2 or not texts[0]:
         raise ValueError("damaged line: it must be a rater, emotions, and A, V, D")
     if any(_NUMBER.fullmatch(text) for text in texts):
         raise ValueError("damaged line: it holds two raters")
-    return Rater(texts[0], **choices([texts[1]]), **values)
+    return Rater(texts[0], **parse_choices([texts[1]]), **values)
 
 
-def _values(line: str) -> tuple[dict[str, float | None], list[str]]:
+def _parse_values(line: str) -> tuple[dict[str, float | None], list[str]]:
     """Valence, arousal and dominance by name from a line's right end, and the parts before them.
 
     A number counts only with the semicolon after it: without one it may be cut off. Naturalness,
@@ -139,7 +139,7 @@ def _values(line: str) -> tuple[dict[str, float | None], list[str]]:
     while parts and (match := _VALUE.fullmatch(parts[-1])) and match.group(1) not in found:
         found[match.group(1)] = match.group(2)
         parts.pop()
-    missing = [name for name in _NEEDED if name not in found]
+    missing = [name for name in _REQUIRED if name not in found]
     if missing:
         raise ValueError(f"damaged line: no value {', '.join(missing)} at its end")
-    return {_NAMES[name]: parse_value(found[name], _NAMES[name]) for name in _NEEDED}, parts
+    return {_NAMES[name]: parse_value(found[name], _NAMES[name]) for name in _REQUIRED}, parts

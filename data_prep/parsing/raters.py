@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data_prep.corpus import NO_RATERS, RaterFigures
+from data_prep.corpus import NO_RATERS, RaterStatistics
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 TOLERANCE = 1e-4
 """How far labels may be from the raters' mean: label files are rounded to 4 or 6 decimals."""
 
-WORDS = {
+EMOTION_WORDS = {
     "angry": ("angry", "anger"),
     "sad": ("sad", "sadness"),
     "happy": ("happy", "happiness"),
@@ -28,7 +28,7 @@ WORDS = {
 }
 """Emotions of this project with the words that raters' files have for them, in lower case."""
 
-_BY_WORD = {word: emotion for emotion, words in WORDS.items() for word in words}
+_BY_WORD = {word: emotion for emotion, words in EMOTION_WORDS.items() for word in words}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Rater:
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
+class RatedUtterance:
     """An utterance as a label file has it: its means, and the raters below them.
 
     Arguments
@@ -97,7 +97,7 @@ class Rated:
         return self.valence, self.arousal, self.dominance
 
 
-def emotion_of(text: str) -> str:
+def parse_emotion(text: str) -> str:
     """The emotion that a rater's word means; empty if it is not known.
 
     Example
@@ -110,7 +110,7 @@ def emotion_of(text: str) -> str:
     return "other" if word.startswith("other-") else _BY_WORD.get(word, "")
 
 
-def choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def parse_choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """A rater's chosen words as ``emotions`` and ``unknown`` of :class:`Rater`.
 
     Example
@@ -119,11 +119,11 @@ def choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     {'emotions': ('angry',), 'unknown': ('Hungry',)}
     """
     texts = [text.strip() for text in texts if text.strip()]
-    known = tuple(dict.fromkeys(emotion for emotion in map(emotion_of, texts) if emotion))
-    return {"emotions": known, "unknown": tuple(text for text in texts if not emotion_of(text))}
+    known = tuple(dict.fromkeys(emotion for emotion in map(parse_emotion, texts) if emotion))
+    return {"emotions": known, "unknown": tuple(text for text in texts if not parse_emotion(text))}
 
 
-def single(raters: Iterable[Rater]) -> list[Rater]:
+def drop_repeated_ratings(raters: Iterable[Rater]) -> list[Rater]:
     """Of equal lines of one rater the first. Raters without names are never taken for one.
 
     Example
@@ -140,7 +140,7 @@ def single(raters: Iterable[Rater]) -> list[Rater]:
     return kept
 
 
-def figures(raters: Iterable[Rater]) -> RaterFigures:
+def summarise_raters(raters: Iterable[Rater]) -> RaterStatistics:
     """Number, spread and votes of an utterance's raters; equal lines of one rater count once.
 
     Arguments
@@ -154,16 +154,18 @@ def figures(raters: Iterable[Rater]) -> RaterFigures:
     ...          Rater("c", ("fear",))])
     RaterFigures(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, votes='sad:2;fear:1')
     """
-    raters = single(raters)
+    raters = drop_repeated_ratings(raters)
     count = sum(any(value is not None for value in rater.vad) for rater in raters)
-    spread = [statistics.pstdev(values) if values else None for values in _columns(raters)]
+    spread = [
+        statistics.pstdev(values) if values else None for values in _ratings_by_dimension(raters)
+    ]
     votes = Counter(emotion for rater in raters for emotion in rater.emotions)
     ordered = sorted(votes.items(), key=lambda item: (-item[1], item[0]))
     text = ";".join(f"{emotion}:{number}" for emotion, number in ordered)
-    return RaterFigures(count or None, *spread, votes=text)
+    return RaterStatistics(count or None, *spread, votes=text)
 
 
-def _columns(raters: Sequence[Rater]) -> list[list[float]]:
+def _ratings_by_dimension(raters: Sequence[Rater]) -> list[list[float]]:
     """Known values of valence, of arousal, of dominance."""
     return [
         [value for rater in raters if (value := getattr(rater, dimension)) is not None]
@@ -171,7 +173,7 @@ def _columns(raters: Sequence[Rater]) -> list[list[float]]:
     ]
 
 
-def difference(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
+def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
     """Where labels are not the mean of the raters, in words; empty if they are.
 
     Arguments
@@ -186,7 +188,9 @@ def difference(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
     >>> difference((2.0, 3.5, None), [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)])
     'arousal is 3.5, the mean of 2 raters is 3'
     """
-    for name, value, ratings in zip(DIMENSIONS, vad, _columns(single(raters)), strict=True):
+    for name, value, ratings in zip(
+        DIMENSIONS, vad, _ratings_by_dimension(drop_repeated_ratings(raters)), strict=True
+    ):
         if value is None or not ratings:
             continue
         mean = statistics.fmean(ratings)
@@ -207,7 +211,7 @@ class RaterCheck:
     Example
     -------
     >>> check = RaterCheck(Scale(1, 5))
-    >>> check.figures("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
+    >>> check.summarise("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
     'sad:1'
     >>> check.warnings()
     ['1 utterances have labels that are not the mean of their raters (first: a, valence is 3, \
@@ -219,14 +223,14 @@ the mean of 1 raters is 2).']
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
-    def figures(
+    def summarise(
         self,
         utterance: str,
         vad: Sequence[float | None],
         raters: Sequence[Rater],
         *,
         problem: str = "",
-    ) -> RaterFigures:
+    ) -> RaterStatistics:
         """The figures of one utterance; none if some of its raters could not be read.
 
         Arguments
@@ -240,23 +244,23 @@ the mean of 1 raters is 2).']
         problem : str
             Why lines could not be read: a spread over the others would be wrong.
         """
-        if problem := problem or self._beyond(utterance, raters):
-            self.note(
+        if problem := problem or self._find_out_of_range(utterance, raters):
+            self.record(
                 "have rater lines that cannot be used and therefore no rater columns", problem
             )
             return NO_RATERS
-        if unequal := difference(vad, raters):
-            self.note(
+        if unequal := mean_mismatch(vad, raters):
+            self.record(
                 "have labels that are not the mean of their raters", f"{utterance}, {unequal}"
             )
         if unknown := [text for rater in raters for text in rater.unknown]:
-            self.note(
+            self.record(
                 "have votes for emotions that are not known, which are not counted",
                 f"{utterance}, {unknown[0][:40]!r}",
             )
-        return figures(raters)
+        return summarise_raters(raters)
 
-    def _beyond(self, utterance: str, raters: Sequence[Rater]) -> str:
+    def _find_out_of_range(self, utterance: str, raters: Sequence[Rater]) -> str:
         """A rating that is not on the scale, in words; empty if all are."""
         for rater in raters:
             for value in rater.vad:
@@ -264,7 +268,7 @@ the mean of 1 raters is 2).']
                     return f"{utterance}, {rater.name or 'a rater'} says {value:g}"
         return ""
 
-    def note(self, what: str, example: str) -> None:
+    def record(self, what: str, example: str) -> None:
         """Counts an utterance that is odd in some way; ``example`` is told of the first one."""
         self._counts[what] += 1
         self._first.setdefault(what, example)

@@ -25,7 +25,7 @@ class Partition:
     Example
     -------
     >>> fixed = Partition("session", ({"train": ("1", "2"), "valid": ("3",), "test": ("4",)},))
-    >>> fixed.place(1)["3"]
+    >>> fixed.set_by_group(1)["3"]
     'valid'
     """
 
@@ -56,7 +56,7 @@ class Partition:
             raise ValueError(f"--fold must be a whole number {allowed}; found {number!r}.")
         return self.folds[int(text) - 1]
 
-    def place(self, number: int | str) -> dict[str, str]:
+    def set_by_group(self, number: int | str) -> dict[str, str]:
         """The set of each group in one fold.
 
         Arguments
@@ -66,7 +66,7 @@ class Partition:
         """
         return {group: name for name, groups in self.fold(number).items() for group in groups}
 
-    def facts(self, name: str, number: int | str) -> dict[str, Any]:
+    def metadata(self, name: str, number: int | str) -> dict[str, Any]:
         """What a result must say of its division, as plain JSON.
 
         Arguments
@@ -86,7 +86,7 @@ class Partition:
         }
 
 
-def rotate(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
+def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
     """Cross-validation: each part is the test set once, the next one, cyclically, the validation.
 
     Arguments
@@ -118,7 +118,7 @@ def rotate(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-def partner(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
+def leave_one_speaker_out(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
     """Each speaker is the test set once, with whom they talked as the validation set.
 
     Arguments
@@ -140,7 +140,7 @@ def partner(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-def speaker_folds(speakers: Iterable[str], *, folds: int, seed: int) -> Partition:
+def speaker_k_fold(speakers: Iterable[str], *, folds: int, seed: int) -> Partition:
     """Cross-validation over speakers who are dealt out at random.
 
     Depends on the names and the seed, not on their order. Numbers of speakers differ by at most 1.
@@ -172,10 +172,10 @@ def speaker_folds(speakers: Iterable[str], *, folds: int, seed: int) -> Partitio
             f"{', '.join(names[:5]) or 'none'}. Use fewer folds."
         )
     random.Random(seed).shuffle(names)
-    return Partition("speaker", rotate([tuple(names[k::folds]) for k in range(folds)]))
+    return Partition("speaker", leave_one_group_out([tuple(names[k::folds]) for k in range(folds)]))
 
 
-def choose(partitions: Mapping[str, Partition], name: str) -> Partition:
+def select_partition(partitions: Mapping[str, Partition], name: str) -> Partition:
     """The partition of a name.
 
     Arguments

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from data_prep.corpus import Utterance
 
 
-def draw(
+def sample_per_class(
     rows: Iterable[Utterance], classes: Iterable[str], *, seed: int, per_class: int
 ) -> set[str]:
     """Ids of a random choice with equally many utterances of some classes.
@@ -55,7 +55,7 @@ def draw(
     return chosen
 
 
-def divide_speakers(
+def split_speakers(
     speakers: Iterable[str], *, seed: int, shares: dict[str, float]
 ) -> dict[str, str]:
     """The set of each speaker.

@@ -42,7 +42,7 @@ _MISSING = (
 )
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether eSpeak NG can be had here."""
     return importlib.util.find_spec("espeakng_loader") is not None
 
@@ -73,7 +73,7 @@ class Synthesiser:
         except ImportError as error:
             raise ImportError(_MISSING) from error
         self._library_path = espeakng_loader.get_library_path()
-        self._data_path = self._reachable(Path(espeakng_loader.get_data_path()))
+        self._data_path = self._short_data_path(Path(espeakng_loader.get_data_path()))
 
     def speak(
         self,
@@ -128,10 +128,10 @@ class Synthesiser:
             "word_gap": word_gap,
         }
         for name, value in settings.items():
-            _check(name, value)
+            _check_setting(name, value)
         library, sample_rate = self._load()
         try:
-            samples = _speak(library, text, voice, settings)
+            samples = _synthesise(library, text, voice, settings)
         finally:
             library.espeak_Terminate()
             _unload(library)
@@ -151,7 +151,7 @@ class Synthesiser:
         library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
         return library, sample_rate
 
-    def _reachable(self, data: Path) -> Path:
+    def _short_data_path(self, data: Path) -> Path:
         """The data folder, or a link to it at a short path where its own path is too long."""
         if len(os.fsencode(data)) <= _LONGEST_DATA_PATH:
             return data
@@ -162,14 +162,16 @@ class Synthesiser:
         return link
 
 
-def _check(name: str, value: int) -> None:
+def _check_setting(name: str, value: int) -> None:
     """Refuse a setting outside eSpeak's limits, which the library itself would clip silently."""
     low, high = _LIMITS[name]
     if not low <= value <= high:
         raise ValueError(f"{name} must lie between {low} and {high}; found {value}.")
 
 
-def _speak(library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]) -> np.ndarray:
+def _synthesise(
+    library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]
+) -> np.ndarray:
     """Samples of one utterance from a library that is loaded."""
     chunks: list[np.ndarray] = []
 

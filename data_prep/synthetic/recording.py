@@ -15,17 +15,17 @@ import numpy as np
 import soundfile
 
 from data_prep.synthetic.espeak import Synthesiser
-from data_prep.synthetic.script import Spoken
-from data_prep.synthetic.voice import SAMPLE_RATE, resampled, speak
+from data_prep.synthetic.generate_script import Sentence
+from data_prep.synthetic.voice import SAMPLE_RATE, resample, synthesise_sentence
 
 
 @dataclass(frozen=True)
-class Take:
+class Recording:
     """One file to record.
 
     Arguments
     ---------
-    spoken : Spoken
+    sentence : Sentence
         What to say.
     path : str
         Where the wav file goes.
@@ -35,13 +35,13 @@ class Take:
         1 for mono; 2 for stereo, with the second channel a little softer.
     """
 
-    spoken: Spoken
+    sentence: Sentence
     path: str
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
 
 
-def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
+def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers: int = 2) -> None:
     """Synthesise and write wav files (PCM, 16 bit); the same files for any number of workers.
 
     Each worker is an interpreter of its own: eSpeak NG has one state per process, and a fork of
@@ -49,7 +49,7 @@ def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
 
     Arguments
     ---------
-    takes : sequence of Take
+    recordings : sequence of Recording
         What to record.
     seed : int
         Of the corpus.
@@ -65,9 +65,12 @@ def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
     """
     Synthesiser()  # says here, not in a worker, that the package is missing
     if workers <= 1:
-        _record(takes, seed)
+        _write_recordings(recordings, seed)
         return
-    started = [_start(takes[part::workers], seed) for part in range(min(workers, len(takes)))]
+    started = [
+        _start_worker(recordings[part::workers], seed)
+        for part in range(min(workers, len(recordings)))
+    ]
     said = [process.communicate()[1] for process in started]
     for process, text in zip(started, said, strict=True):
         if process.returncode:
@@ -77,24 +80,24 @@ def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
             )
 
 
-def _record(takes: Sequence[Take], seed: int) -> None:
+def _write_recordings(recordings: Sequence[Recording], seed: int) -> None:
     """Record one after the other."""
     synthesiser = Synthesiser()
-    for take in takes:
-        samples = speak(take.spoken, synthesiser, seed=seed)
-        if take.sample_rate != SAMPLE_RATE:
-            samples = resampled(samples, SAMPLE_RATE, take.sample_rate)
-        if take.channels == 2:
+    for recording in recordings:
+        samples = synthesise_sentence(recording.sentence, synthesiser, seed=seed)
+        if recording.sample_rate != SAMPLE_RATE:
+            samples = resample(samples, SAMPLE_RATE, recording.sample_rate)
+        if recording.channels == 2:
             samples = np.stack([samples, 0.8 * samples], axis=1)
-        soundfile.write(take.path, samples, take.sample_rate, subtype="PCM_16")
+        soundfile.write(recording.path, samples, recording.sample_rate, subtype="PCM_16")
 
 
-def _start(takes: Sequence[Take], seed: int) -> subprocess.Popen:
+def _start_worker(recordings: Sequence[Recording], seed: int) -> subprocess.Popen:
     """A worker that has been handed its share."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryFile() as task:
-        pickle.dump((takes, seed), task)
+        pickle.dump((recordings, seed), task)
         task.seek(0)
         return subprocess.Popen(
             [sys.executable, "-m", "data_prep.synthetic.recording"],
@@ -105,11 +108,11 @@ def _start(takes: Sequence[Take], seed: int) -> subprocess.Popen:
         )
 
 
-def _work() -> None:
+def _run_worker() -> None:
     """Record the share that arrives on standard input, from this very program."""
-    takes, seed = pickle.load(sys.stdin.buffer)
-    _record(takes, seed)
+    recordings, seed = pickle.load(sys.stdin.buffer)
+    _write_recordings(recordings, seed)
 
 
 if __name__ == "__main__":
-    _work()
+    _run_worker()

@@ -95,7 +95,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class Sentence:
     """One utterance: what is said, by whom, how, and how raters heard it.
 
     Arguments
@@ -158,7 +158,7 @@ _WHERE = (
 )
 
 
-def sentences(seed: int, *, first: int = 0) -> Iterator[str]:
+def sentence_texts(seed: int, *, first: int = 0) -> Iterator[str]:
     """Different sentences with neutral content, in an order that the seed fixes.
 
     Arguments
@@ -187,14 +187,14 @@ def sentences(seed: int, *, first: int = 0) -> Iterator[str]:
         yield words[0].upper() + words[1:] + "."
 
 
-def script(
+def generate_script(
     utterances: Mapping[str, int],
     voices: Sequence[Voice],
     panel: Panel,
     *,
     seed: int = 1,
     first: int = 0,
-) -> list[Spoken]:
+) -> list[Sentence]:
     """Draw a corpus: sentences, voices, latent emotions and simulated raters.
 
     Arguments
@@ -212,7 +212,7 @@ def script(
 
     Returns
     -------
-    script : list of Spoken
+    script : list of Sentence
         Part by part, in the order of the parts given; the voices of a part take turns.
 
     Raises
@@ -227,22 +227,24 @@ def script(
     >>> [item.text for item in script({"Train": 1}, [voice], panel)] == [next(sentences(1))]
     True
     """
-    texts = sentences(seed, first=first)
+    texts = sentence_texts(seed, first=first)
     bias = np.random.default_rng([seed, 6]).normal(0.0, _RATER_BIAS, (panel.pool, 3))
-    spoken = []
+    sentences = []
     for part, count in utterances.items():
-        cast = _cast(voices, part)
+        cast = _voices_of(voices, part)
         for i in range(count):
             turn, voice = divmod(i, len(cast))
-            number = first + len(spoken)
-            vad, ratings = _feel(np.random.default_rng([seed, 2, number]), panel, bias)
+            number = first + len(sentences)
+            vad, ratings = _simulate_ratings(np.random.default_rng([seed, 2, number]), panel, bias)
             emotion = _majority(ratings, panel.tie)
-            ratings = _with_gaps(ratings, panel, number)
-            spoken.append(Spoken(number, turn, next(texts), cast[voice], vad, ratings, emotion))
-    return spoken
+            ratings = _drop_dominance_votes(ratings, panel, number)
+            sentences.append(
+                Sentence(number, turn, next(texts), cast[voice], vad, ratings, emotion)
+            )
+    return sentences
 
 
-def _cast(voices: Sequence[Voice], part: str) -> list[Voice]:
+def _voices_of(voices: Sequence[Voice], part: str) -> list[Voice]:
     """The voices of a part."""
     cast = [voice for voice in voices if voice.part == part]
     if not cast:
@@ -251,16 +253,18 @@ def _cast(voices: Sequence[Voice], part: str) -> list[Voice]:
     return cast
 
 
-def _feel(
+def _simulate_ratings(
     rng: np.random.Generator, panel: Panel, bias: np.ndarray
 ) -> tuple[tuple[float, float, float], tuple[Rating, ...]]:
     """A latent point and what its raters make of it."""
-    vad = _latent(rng)
+    vad = _draw_latent(rng)
     odd = rng.random() < 0.04
     fewest, most = panel.raters
     size = rng.integers(fewest, most + 1)
     workers = rng.choice(len(bias), size=size, replace=False).tolist()
-    ratings = tuple(_rate(vad, odd, worker, bias[worker], panel, rng) for worker in workers)
+    ratings = tuple(
+        _simulate_rating(vad, odd, worker, bias[worker], panel, rng) for worker in workers
+    )
     valence, arousal, dominance = vad.tolist()
     return (valence, arousal, dominance), ratings
 
@@ -272,13 +276,13 @@ _RATER_BIAS = 0.12
 _CHOLESKY = np.linalg.cholesky([[1.0, 0.10, 0.15], [0.10, 1.0, 0.35], [0.15, 0.35, 1.0]])
 
 
-def _latent(rng: np.random.Generator) -> np.ndarray:
+def _draw_latent(rng: np.random.Generator) -> np.ndarray:
     """A point of the cube: three in ten near neutral, the others spread over the whole of it."""
     spread = 0.25 if rng.random() < 0.3 else 0.85
     return np.tanh(spread * _CHOLESKY @ rng.standard_normal(3))
 
 
-def _rate(
+def _simulate_rating(
     vad: np.ndarray,
     odd: bool,
     worker: int,
@@ -304,7 +308,9 @@ def _majority(ratings: Sequence[Rating], tie: str) -> str:
     return tie if len(votes) > 1 and votes[0][1] == votes[1][1] else votes[0][0]
 
 
-def _with_gaps(ratings: tuple[Rating, ...], panel: Panel, number: int) -> tuple[Rating, ...]:
+def _drop_dominance_votes(
+    ratings: tuple[Rating, ...], panel: Panel, number: int
+) -> tuple[Rating, ...]:
     """The ratings as some utterances of the real corpora have them: not all of dominance."""
     if panel.unrated_every and number % panel.unrated_every == 0:
         return tuple(map(_without_dominance, ratings))

@@ -1,6 +1,6 @@
 """The demo corpora: SYNTHETIC SPEECH in the layouts of corpora that cannot be passed on.
 
-What is said is drawn in :mod:`data_prep.synthetic.script`, its sound made in
+What is said is drawn in :mod:`data_prep.synthetic.generate_script`, its sound made in
 :mod:`data_prep.synthetic.voice`; each file of :mod:`data_prep.synthetic.layouts` writes it to disk
 as one corpus lies on disk, so that the preparation and all that follows run as they do on the real
 one.
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.synthetic.generate_script import Sentence
 from data_prep.synthetic.layouts import iemocap, msp_improv, msp_podcast, own_data
 from data_prep.synthetic.layouts.layout import Layout, write_lines
-from data_prep.synthetic.recording import record
-from data_prep.synthetic.script import Spoken
+from data_prep.synthetic.recording import write_recordings
 from emosphere_sb.fileio.atomic_folder import atomic_folder
 
 logger = logging.getLogger(__name__)
@@ -87,25 +87,25 @@ def write(
     ValueError
         If there is no such layout or size, or a split or session has no voices.
     """
-    layout, folder = _layout(corpus), Path(folder)
-    counts = _counts(layout, size)
+    layout, folder = _select_layout(corpus), Path(folder)
+    counts = _utterance_counts(layout, size)
     settings = {"version": VERSION, "layout": corpus, "seed": seed, "utterances": counts}
-    facts = _finished(folder, settings)
+    facts = _read_valid_stamp(folder, settings)
     if facts is not None:
         return facts
-    _refuse_foreign(folder)
+    _check_folder(folder)
     logger.info("Making %d utterances of synthetic speech", sum(counts.values()))
-    spoken = layout.script(counts, seed=seed)
-    speakers = len({item.voice for item in spoken})
-    facts = {**settings, "speakers": speakers, "cap": cap(spoken, hidden=layout.hidden)}
+    sentences = layout.script(counts, seed=seed)
+    speakers = len({item.voice for item in sentences})
+    facts = {**settings, "speakers": speakers, "cap": ccc_ceiling(sentences, hidden=layout.hidden)}
     with atomic_folder(folder, overwrite=True, fsync=False) as partial:
-        _write_files(partial, layout, spoken, seed=seed, workers=workers)
+        _write_files(partial, layout, sentences, seed=seed, workers=workers)
         (partial / STAMP).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return facts
 
 
-def cap(
-    spoken: Sequence[Spoken], *, hidden: frozenset[str] = frozenset()
+def ccc_ceiling(
+    sentences: Sequence[Sentence], *, hidden: frozenset[str] = frozenset()
 ) -> dict[str, dict[str, float]]:
     """The CCC that a perfect ear would reach, for the raters' noise is in the labels too.
 
@@ -115,7 +115,7 @@ def cap(
 
     Arguments
     ---------
-    spoken : sequence of Spoken
+    sentences : sequence of Sentence
         The corpus.
     hidden : frozenset of str
         Splits without labels.
@@ -127,14 +127,14 @@ def cap(
         which at least two different labels are known there.
     """
     caps: dict[str, dict[str, float]] = {}
-    for part in dict.fromkeys(item.voice.part for item in spoken):
-        items = [item for item in spoken if item.voice.part == part]
+    for part in dict.fromkeys(item.voice.part for item in sentences):
+        items = [item for item in sentences if item.voice.part == part]
         if part not in hidden and len(items) > 1:
-            caps[part] = _caps(items)
+            caps[part] = _ceilings_of_part(items)
     return caps
 
 
-def _caps(items: Sequence[Spoken]) -> dict[str, float]:
+def _ceilings_of_part(items: Sequence[Sentence]) -> dict[str, float]:
     """Of one part, for each dimension."""
     pairs = np.array([(item.vad, item.consensus) for item in items])
     found = {}
@@ -145,7 +145,7 @@ def _caps(items: Sequence[Spoken]) -> dict[str, float]:
     return found
 
 
-def _layout(corpus: str) -> Layout:
+def _select_layout(corpus: str) -> Layout:
     """The layout of a corpus."""
     if corpus not in LAYOUTS:
         raise ValueError(
@@ -155,7 +155,7 @@ def _layout(corpus: str) -> Layout:
     return LAYOUTS[corpus]
 
 
-def _counts(layout: Layout, size: Mapping[str, int] | str) -> dict[str, int]:
+def _utterance_counts(layout: Layout, size: Mapping[str, int] | str) -> dict[str, int]:
     """Number of utterances of each split or session."""
     if isinstance(size, str):
         if size not in layout.sizes:
@@ -167,7 +167,7 @@ def _counts(layout: Layout, size: Mapping[str, int] | str) -> dict[str, int]:
     return dict(size)
 
 
-def _finished(folder: Path, settings: Mapping) -> dict | None:
+def _read_valid_stamp(folder: Path, settings: Mapping) -> dict | None:
     """The stamp of a complete corpus with these settings, if there is one."""
     stamp = folder / STAMP
     if not stamp.is_file():
@@ -178,7 +178,7 @@ def _finished(folder: Path, settings: Mapping) -> dict | None:
     return facts if same and files == sum(settings["utterances"].values()) else None
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _check_folder(folder: Path) -> None:
     """Never delete what is not a demo corpus."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -192,13 +192,13 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _write_files(
-    folder: Path, layout: Layout, spoken: Sequence[Spoken], *, seed: int, workers: int
+    folder: Path, layout: Layout, sentences: Sequence[Sentence], *, seed: int, workers: int
 ) -> None:
     """Everything but the stamp; the README first, for it says whose folder this is."""
     readme = _README.format(seed=seed, corpus=layout.corpus)
     write_lines(folder / "README.txt", readme.splitlines())
-    takes = layout.takes(folder, spoken)
-    for place in {Path(take.path).parent for take in takes}:
+    recordings = layout.recordings(folder, sentences)
+    for place in {Path(recording.path).parent for recording in recordings}:
         place.mkdir(parents=True, exist_ok=True)
-    record(takes, seed=seed, workers=workers)
-    layout.write_texts(folder, spoken, seed)
+    write_recordings(recordings, seed=seed, workers=workers)
+    layout.write_texts(folder, sentences, seed)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from data_prep.synthetic.layouts.layout import Layout, couples, write_lines
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Spoken, Voice
+from data_prep.synthetic.generate_script import Panel, Sentence, Voice
+from data_prep.synthetic.layouts.layout import Layout, paired_voices, write_lines
+from data_prep.synthetic.recording import Recording
 
 SESSIONS = tuple("12345")
 SIZES = {
@@ -71,7 +71,7 @@ class Turn(NamedTuple):
     """An utterance and its place: id, start and end in its dialog, in seconds."""
 
     id: str
-    item: Spoken
+    item: Sentence
     start: float = 0.0
     end: float = 0.0
 
@@ -84,15 +84,15 @@ def voices() -> list[Voice]:
     >>> [voice.speaker for voice in voices()][:4]
     ['Ses01F', 'Ses01M', 'Ses02F', 'Ses02M']
     """
-    return couples(_VOICES, lambda session, letter: f"Ses0{session}{letter}")
+    return paired_voices(_VOICES, lambda session, letter: f"Ses0{session}{letter}")
 
 
-def dialogs(spoken: Sequence[Spoken]) -> dict[str, list[Turn]]:
+def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
     """The turns of each dialog. Its two speakers take turns, whoever wears the motion capture.
 
     Arguments
     ---------
-    spoken : sequence of Spoken
+    sentences : sequence of Sentence
         The corpus.
 
     Returns
@@ -101,18 +101,18 @@ def dialogs(spoken: Sequence[Spoken]) -> dict[str, list[Turn]]:
         By the dialog's name; times are not known yet.
     """
     sessions = defaultdict(list)
-    for item in spoken:
+    for item in sentences:
         sessions[item.voice.part].append(item)
     found: dict[str, list[Turn]] = {}
     for session, items in sessions.items():
         size = max(4, -(-len(items) // len(_DIALOGS)))
         for start in range(0, len(items), size):
             name = f"Ses0{session}{_DIALOGS[start // size]}"
-            found[name] = list(_numbered(name, items[start : start + size]))
+            found[name] = list(_number_turns(name, items[start : start + size]))
     return found
 
 
-def _numbered(dialog: str, items: Sequence[Spoken]) -> Iterator[Turn]:
+def _number_turns(dialog: str, items: Sequence[Sentence]) -> Iterator[Turn]:
     """Each speaker's turns of a dialog are counted from 0."""
     turns: Counter[str] = Counter()
     for item in items:
@@ -121,23 +121,23 @@ def _numbered(dialog: str, items: Sequence[Spoken]) -> Iterator[Turn]:
         turns[letter] += 1
 
 
-def _wav(folder: Path, turn: str) -> Path:
+def _wav_path(folder: Path, turn: str) -> Path:
     """The audio file of a turn."""
     dialog = turn.rpartition("_")[0]
     return folder / f"Session{int(dialog[3:5])}" / "sentences" / "wav" / dialog / f"{turn}.wav"
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
     """What to record: 16 kHz mono."""
-    everything = (turn for turns in dialogs(spoken).values() for turn in turns)
-    return [Take(turn.item, str(_wav(folder, turn.id))) for turn in everything]
+    everything = (turn for turns in dialogs(sentences).values() for turn in turns)
+    return [Recording(turn.item, str(_wav_path(folder, turn.id))) for turn in everything]
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
     """Labels, transcriptions, and what must not be taken for either."""
     spotted = set()
-    for dialog, turns in dialogs(spoken).items():
-        turns = list(_timed(folder, turns))
+    for dialog, turns in dialogs(sentences).items():
+        turns = list(_with_times(folder, turns))
         session = folder / f"Session{int(dialog[3:5])}" / "dialog"
         labels = session / "EmoEvaluation" / f"{dialog}.txt"
         selves = {turn.id: _self_report(turn.item, seed) for turn in turns}
@@ -146,15 +146,15 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
         _write_decoys(labels, turns, selves)
         if session not in spotted:
             spotted.add(session)
-            for path in (labels, _wav(folder, turns[0].id)):
+            for path in (labels, _wav_path(folder, turns[0].id)):
                 path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
 
 
-def _timed(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
+def _with_times(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
     """The turns with their times: one begins a little after the other has ended."""
     time = 1.5
     for turn in turns:
-        end = time + soundfile.info(_wav(folder, turn.id)).duration
+        end = time + soundfile.info(_wav_path(folder, turn.id)).duration
         yield turn._replace(start=time, end=end)
         time = end + _PAUSE
 
@@ -180,8 +180,8 @@ def evaluation_lines(
             yield f"C-E{rating.worker}:\t{_word(rating.emotion, turn.item.number)}"
         yield f"C-{actor}:\tNeutral;\t()"
         for rating in turn.item.ratings:
-            yield f"A-E{rating.worker}:\t{_votes(rating.vad)}"
-        yield f"A-{actor}:\t{_votes(selves[turn.id])}"
+            yield f"A-E{rating.worker}:\t{_format_votes(rating.vad)}"
+        yield f"A-{actor}:\t{_format_votes(selves[turn.id])}"
         yield ""
 
 
@@ -203,13 +203,13 @@ def _word(emotion: str, number: int) -> str:
     return f"Other;\t({('puzzled', 'blasé', '')[number % 3]})"
 
 
-def _votes(vad: Sequence[float]) -> str:
+def _format_votes(vad: Sequence[float]) -> str:
     """A rater's numbers, with two blanks after ``dom`` and nothing where there is no vote."""
     valence, arousal, dominance = ("" if np.isnan(vote) else f"{vote:.0f}" for vote in vad)
     return f"val {valence}; act {arousal}; dom  {dominance};\t()"
 
 
-def _self_report(item: Spoken, seed: int) -> tuple[float, float, float]:
+def _self_report(item: Sentence, seed: int) -> tuple[float, float, float]:
     """What the speaker says: felt more strongly than it is heard."""
     noise = np.random.default_rng([seed, 8, item.number]).normal(0.0, 0.3, 3)
     votes = np.clip(np.rint(3.0 + 3.0 * (np.array(item.vad) + noise)), 1, 5)
@@ -248,7 +248,7 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     first=10_000,
 )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Spoken, Voice, script
+from data_prep.synthetic.generate_script import Panel, Sentence, Voice, generate_script
+from data_prep.synthetic.recording import Recording
 
 # eSpeak NG's variants with the voice of a woman; the others in use have that of a man.
 _FEMALE = {"f1", "f2", "f3", "f4", "f5", "Alicia", "linda", "grandma", "anika", "belinda"}
@@ -29,12 +29,12 @@ class Layout:
         Who speaks in which of them.
     panel : Panel
         Who rates.
-    takes : callable
-        ``takes(folder, spoken)``: the audio files, one an utterance.
+    recordings : callable
+        ``recordings(folder, sentences)``: the audio files, one an utterance.
     write_texts : callable
-        ``write_texts(folder, spoken, seed)``: everything else, once the audio is there.
+        ``write_texts(folder, sentences, seed)``: everything else, once the audio is there.
     first : int
-        Number of the first utterance; see :func:`data_prep.synthetic.script.script`.
+        Number of the first utterance; see :func:`data_prep.synthetic.generate_script.script`.
     hidden : frozenset of str
         Splits whose labels nobody is given.
     options : mapping of str to Any
@@ -45,13 +45,13 @@ class Layout:
     sizes: Mapping[str, Mapping[str, int]]
     voices: Sequence[Voice]
     panel: Panel
-    takes: Callable[[Path, Sequence[Spoken]], list[Take]]
-    write_texts: Callable[[Path, Sequence[Spoken], int], None]
+    recordings: Callable[[Path, Sequence[Sentence]], list[Recording]]
+    write_texts: Callable[[Path, Sequence[Sentence], int], None]
     first: int = 0
     hidden: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def script(self, utterances: Mapping[str, int], *, seed: int = 1) -> list[Spoken]:
+    def script(self, utterances: Mapping[str, int], *, seed: int = 1) -> list[Sentence]:
         """What is said in a corpus of this layout.
 
         Arguments
@@ -61,7 +61,7 @@ class Layout:
         seed : int
             The same seed gives the same records.
         """
-        return script(utterances, self.voices, self.panel, seed=seed, first=self.first)
+        return generate_script(utterances, self.voices, self.panel, seed=seed, first=self.first)
 
 
 def gender_of(name: str) -> str:
@@ -75,7 +75,7 @@ def gender_of(name: str) -> str:
     return "Female" if name.split("+")[1] in _FEMALE else "Male"
 
 
-def couples(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
+def paired_voices(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
     """The voices of a corpus in which each session has its own woman and man.
 
     Arguments

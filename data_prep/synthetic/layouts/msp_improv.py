@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.synthetic.layouts.layout import Layout, couples, write_lines
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Spoken, Voice
+from data_prep.synthetic.generate_script import Panel, Sentence, Voice
+from data_prep.synthetic.layouts.layout import Layout, paired_voices, write_lines
+from data_prep.synthetic.recording import Recording
 
 SESSIONS = tuple("123456")
 SIZES = {
@@ -59,26 +59,26 @@ def voices() -> list[Voice]:
     >>> [voice.speaker for voice in voices()][:4]
     ['F01', 'M01', 'F02', 'M02']
     """
-    return couples(_VOICES, lambda session, letter: f"{letter}0{session}")
+    return paired_voices(_VOICES, lambda session, letter: f"{letter}0{session}")
 
 
-def names(spoken: Sequence[Spoken]) -> dict[str, Spoken]:
+def sentences_by_name(sentences: Sequence[Sentence]) -> dict[str, Sentence]:
     """What is said in each utterance, by its name without the first word (``MSP`` or ``UTD``).
 
     Arguments
     ---------
-    spoken : sequence of Spoken
+    sentences : sequence of Sentence
         The corpus.
 
     Returns
     -------
-    names : dict of str to Spoken
+    names : dict of str to Sentence
         Such as ``IMPROV-S01A-F01-P-FM01``.
     """
     place = {voice: index for index, voice in enumerate(voices())}
     turns: Counter[str] = Counter()
     found = {}
-    for item in spoken:
+    for item in sentences:
         index = place[item.voice]
         sentence = (7 * item.turn + index) % 20 + 1
         condition = _CONDITIONS[(item.turn + 5 * index) % len(_CONDITIONS)]
@@ -89,7 +89,7 @@ def names(spoken: Sequence[Spoken]) -> dict[str, Spoken]:
     return found
 
 
-def _pair(item: Spoken, condition: str) -> str:
+def _pair(item: Sentence, condition: str) -> str:
     """The two letters before the turn: who is named first changes where two talk freely."""
     own = item.voice.gender[0]
     if condition in "RT":
@@ -97,25 +97,25 @@ def _pair(item: Spoken, condition: str) -> str:
     return "FM" if item.turn % 2 else "MF"
 
 
-def _target(item: Spoken) -> str:
+def _target(item: Sentence) -> str:
     """The class that the actor was asked for: the nearest one to what is in the voice."""
     centres = np.array([centre for _, centre in CLASSES.values()])
     return list(CLASSES)[int(np.argmin(((centres - np.array(item.vad)) ** 2).sum(axis=1)))]
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
     """What to record: 48 kHz mono."""
-    takes = []
-    for name, item in names(spoken).items():
+    recordings = []
+    for name, item in sentences_by_name(sentences).items():
         _, sentence, _, condition, _ = name.split("-")
         place = folder / "Audio" / f"session{item.voice.part}" / sentence / condition
-        takes.append(Take(item, str(place / f"MSP-{name}.wav"), SAMPLE_RATE))
-    return takes
+        recordings.append(Recording(item, str(place / f"MSP-{name}.wav"), SAMPLE_RATE))
+    return recordings
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
     """Labels and transcriptions, where there is one."""
-    named = names(spoken)
+    named = sentences_by_name(sentences)
     write_lines(folder / "Evalution.txt", evaluation_lines(named, seed=seed))
     texts = folder / "Human_transcriptions" / "All_human_transcriptions"
     for name, item in named.items():
@@ -123,7 +123,7 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
             write_lines(texts / f"MSP-{name}.txt", [item.text])
 
 
-def evaluation_lines(named: Mapping[str, Spoken], *, seed: int = 1) -> Iterator[str]:
+def evaluation_lines(named: Mapping[str, Sentence], *, seed: int = 1) -> Iterator[str]:
     """Of ``Evalution.txt``: a summary and its raters for each utterance, then a blank line.
 
     Arguments
@@ -139,7 +139,7 @@ def evaluation_lines(named: Mapping[str, Spoken], *, seed: int = 1) -> Iterator[
         values = _attributes(item.consensus, float(np.mean(natural)), blank=" ")
         yield f"UTD-{name}.avi; {item.emotion}; {values}"
         raters = [
-            f"WORKER{rating.worker:08d}; {_words(rating.emotion)}; {_attributes(rating.vad, value)}"
+            f"WORKER{rating.worker:08d}; {_rater_words(rating.emotion)}; {_attributes(rating.vad, value)}"
             for rating, value in zip(item.ratings, natural, strict=True)
         ]
         yield from raters
@@ -148,7 +148,7 @@ def evaluation_lines(named: Mapping[str, Spoken], *, seed: int = 1) -> Iterator[
         yield ""
 
 
-def _words(emotion: str) -> str:
+def _rater_words(emotion: str) -> str:
     """A rater's first choice, and all of them."""
     word = CLASSES.get(emotion, ("Other",))[0]
     return f"{word}; {word},Frustrated" if emotion in "AS" else f"{word}; {word}"
@@ -167,7 +167,7 @@ def _number(value: float) -> str:
     return "NaN" if np.isnan(value) else f"{value:.6f}"
 
 
-def _naturalness(item: Spoken, seed: int) -> list[float]:
+def _naturalness(item: Sentence, seed: int) -> list[float]:
     """How natural each rater finds the utterance, from 1 to 5."""
     if item.number % _UNSEEN_EVERY == 0:
         return [float("nan")] * len(item.ratings)
@@ -180,7 +180,7 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     first=20_000,
 )

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from data_prep.synthetic.generate_script import Panel, Rating, Sentence, Voice
 from data_prep.synthetic.layouts.layout import Layout, gender_of, write_lines
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Rating, Spoken, Voice
+from data_prep.synthetic.recording import Recording
 
 SIZES = {
     "demo": {"Train": 3000, "Development": 300, "Test1": 300, "Test2": 200, "Test3": 20},
@@ -63,7 +63,7 @@ def voices() -> list[Voice]:
     return found
 
 
-def file_name(item: Spoken) -> str:
+def file_name(item: Sentence) -> str:
     """Name of an utterance's wav file: a podcast holds up to fifty turns of one voice."""
     everyone = voices()
     if item.voice.part == _HIDDEN:
@@ -74,17 +74,20 @@ def file_name(item: Spoken) -> str:
     return f"MSP-PODCAST_{podcast:04d}_{item.turn % 50 + 1:04d}.wav"
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
     """What to record: 16 kHz mono, but for the first file, for the real corpus has one as well."""
-    paths = [str(folder / "Audios" / file_name(item)) for item in spoken]
-    first = Take(spoken[0], paths[0], 44100, 2)
-    return [first, *(Take(item, path) for item, path in zip(spoken[1:], paths[1:], strict=True))]
+    paths = [str(folder / "Audios" / file_name(item)) for item in sentences]
+    first = Recording(sentences[0], paths[0], 44100, 2)
+    return [
+        first,
+        *(Recording(item, path) for item, path in zip(sentences[1:], paths[1:], strict=True)),
+    ]
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
     """Labels, raters, partitions, speakers and transcripts."""
     del seed  # nothing here is drawn
-    ordered = sorted(spoken, key=file_name)
+    ordered = sorted(sentences, key=file_name)
     labelled = [item for item in ordered if item.voice.part != _HIDDEN]
     write_lines(
         folder / "Partitions.txt", (f"{item.voice.part}; {file_name(item)}" for item in ordered)
@@ -94,13 +97,13 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
     with (folder / "Labels" / "labels_consensus.csv").open("w", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(_HEADER.split(","))
-        table.writerows(_row(item) for item in labelled)
+        table.writerows(_table_row(item) for item in labelled)
     for item in labelled:
         name = Path(file_name(item)).with_suffix(".txt")
         write_lines(folder / "Transcripts" / name, [item.text])
 
 
-def _row(item: Spoken) -> list:
+def _table_row(item: Sentence) -> list:
     """Of the consensus file: its order is arousal, valence, dominance, with six decimals."""
     valence, arousal, dominance = (round(value, 6) for value in item.consensus)
     voice = item.voice
@@ -108,9 +111,9 @@ def _row(item: Spoken) -> list:
     return [file_name(item), item.emotion, *numbers, voice.speaker, voice.gender, voice.part]
 
 
-def _rater_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
+def _rater_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
     """Of ``labels.txt``: a header and one line a rater, a blank line between files."""
-    for item in spoken:
+    for item in sentences:
         yield f"{file_name(item)}; {item.emotion}; {_attributes(item.consensus)}"
         for rating in item.ratings:
             words = "; ".join(_emotions(rating, item.number))
@@ -133,13 +136,13 @@ def _attributes(vad: tuple[float, float, float]) -> str:
     return f"A:{arousal:.6f}; V:{valence:.6f}; D:{dominance:.6f};"
 
 
-def _speaker_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
+def _speaker_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
     """Of ``Speaker_ids.txt``: who the speakers are, then who speaks in which file."""
-    for voice in dict.fromkeys(item.voice for item in spoken):
+    for voice in dict.fromkeys(item.voice for item in sentences):
         if voice.speaker != "Unknown":
             yield f"Speaker_{voice.speaker}; {voice.gender}"
     yield ""
-    for item in spoken:
+    for item in sentences:
         known = item.voice.speaker != "Unknown"
         yield f"{file_name(item)}; {'Speaker_' if known else ''}{item.voice.speaker}"
 
@@ -149,7 +152,7 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     hidden=frozenset({_HIDDEN}),
 )

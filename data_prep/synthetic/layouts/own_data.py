@@ -6,10 +6,10 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_prep.synthetic.generate_script import Sentence, Voice
 from data_prep.synthetic.layouts import msp_podcast
 from data_prep.synthetic.layouts.layout import Layout
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Spoken, Voice
+from data_prep.synthetic.recording import Recording
 
 SIZES = {
     "demo": {"train": 2400, "valid": 300, "test": 300},
@@ -38,32 +38,32 @@ def voices() -> list[Voice]:
     ]
 
 
-def file_name(item: Spoken) -> str:
+def file_name(item: Sentence) -> str:
     """An utterance's audio file, relative to the folder."""
     return f"wav/{item.voice.speaker}_{item.turn + 1:03d}.wav"
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
     """What to record: 16 kHz mono."""
-    return [Take(item, str(folder / file_name(item))) for item in spoken]
+    return [Recording(item, str(folder / file_name(item))) for item in sentences]
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
     """The table."""
     del seed  # nothing here is drawn
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows(_row(item) for item in sorted(spoken, key=file_name))
+        table.writerows(_table_row(item) for item in sorted(sentences, key=file_name))
 
 
-def _row(item: Spoken) -> list:
+def _table_row(item: Sentence) -> list:
     """Of the table."""
     voice, numbers = item.voice, [round(value, 6) for value in item.consensus]
     return [file_name(item), *numbers, voice.speaker, voice.gender, _word(item), voice.part]
 
 
-def _word(item: Spoken) -> str:
+def _word(item: Sentence) -> str:
     """The class in plain words."""
     rare = {PANEL.other: "other", PANEL.tie: "no_agreement"}
     return rare.get(item.emotion) or msp_podcast.CLASSES[item.emotion][0].lower()
@@ -74,7 +74,7 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     first=30_000,
     options={"label_low": PANEL.low, "label_high": PANEL.high},

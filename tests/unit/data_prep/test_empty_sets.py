@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_prep.corpus import LeftOut, Rejection
+from data_prep.corpus import ExcludedRow, Rejection
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
 from data_prep.own_data import reader as own_data
 
@@ -22,7 +22,7 @@ LINES = [
 
 def message(module, root, out, **options):
     with pytest.raises(ValueError) as error:
-        prepare(module, root, out, **options)
+        prepare_manifests(module, root, out, **options)
     return str(error.value)
 
 
@@ -50,7 +50,9 @@ def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
 def test_test_set_that_an_option_empties(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"])
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"]
+    )
     assert summary.warnings == [
         "The set 'test' is left out because it is empty: found 2 rows for it in the labels, "
         "left out: 2 by --drop_test."
@@ -84,8 +86,8 @@ def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
 
 
 def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
-    left_out = [
-        LeftOut(name, utterance(id), option)
+    excluded = [
+        ExcludedRow(name, utterance(id), option)
         for name, id, option in (
             ("valid", "x", "--drop_valid"),
             ("valid", "y", "--conditions"),
@@ -94,7 +96,7 @@ def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
         )
     ]
     rejected = [Rejection("v.wav", "damaged row", "valid"), Rejection("?", "no file name")]
-    module = reader(sets_of(valid=""), left_out=left_out, rejected=rejected)
+    module = reader(sets_of(valid=""), excluded=excluded, rejected=rejected)
     said = message(module, data, tmp_path / "out")
     assert (
         "found 4 rows for it in the labels, left out: 2 by --conditions, 1 by --drop_valid, "

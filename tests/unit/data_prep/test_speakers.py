@@ -3,7 +3,7 @@
 import pytest
 
 from data_prep.corpus import is_known_speaker, speaker_key
-from data_prep.manifest import prepare, read_manifest
+from data_prep.manifest import prepare_manifests, read_manifest
 from data_prep.own_data import reader as own_data
 
 SCALE = {"label_low": 1, "label_high": 5}
@@ -17,7 +17,7 @@ def test_names_that_are_nobody_are_not_shared(data, tmp_path, name, reader, sets
     sets = sets_of()
     sets["train"][0] = utterance("a", speaker=name)
     sets["valid"][0] = utterance("g", speaker=name)
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.warnings == []
     assert summary.facts["sets"]["train"]["speakers"] == 5
     assert read_manifest(summary.sets["valid"]).speaker[0] == name  # as it stands in the labels
@@ -43,8 +43,8 @@ def test_one_person_under_two_names_is_not_in_two_sets(
     sets["test"][0] = utterance("i", speaker=other)
     text = " = ".join(sorted((one, other)))
     with pytest.raises(ValueError, match=rf"train and test share 1 \(speaker {text}\)"):
-        prepare(reader(sets), data, tmp_path / "out")
-    summary = prepare(reader(sets, official_split=True), data, tmp_path / "out")
+        prepare_manifests(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     names = " and ".join(map(repr, sorted((one, other))))
     assert summary.warnings == [
         f"Speakers whose names differ only in case or blanks count as one person: {names}.",
@@ -59,7 +59,7 @@ def test_one_person_under_two_names_within_a_set(data, tmp_path, reader, sets_of
         utterance(letter, speaker=name)
         for letter, name in zip("abc", ("s0", "S0", "S 0"), strict=True)
     ]
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.warnings == [
         "Speakers whose names differ only in case or blanks count as one person: "
         "'S 0' and 'S0' and 's0'."
@@ -75,7 +75,9 @@ def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
         f"{s}{k}.wav,1,2,3,{name}" for s in range(6) for k, name in enumerate((f"s{s}", f"S {s}"))
     ]
     root = folder([*lines, "x.wav,1,2,3,n/a", "y.wav,1,2,3,?"], header=HEADER)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, partition_seed=seed, **options)
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", **SCALE, partition_seed=seed, **options
+    )
     assert sum(facts["speakers"] for facts in summary.facts["sets"].values()) == 6
     assert {"x", "y"} <= set(read_manifest(summary.sets["train"]).ID)
     assert "2 files without a speaker are all used for training." in summary.warnings

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.iemocap import reader as iemocap
 from data_prep.iemocap.reader import SCALE, read_labels, read_transcripts
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 
 EMOTIONS = {
     "ang": "angry",
@@ -84,7 +84,7 @@ def test_emotions_in_words(tmp_path, code, word, turns):
 )
 def test_label_file_without_turns_is_rejected(dialogue, tree, text, tmp_path, rejected_rows):
     dialogue("Ses02F_impro09", text, audio=["Ses02F_impro09_F000"])
-    prepare(iemocap, tree, tmp_path / "out")
+    prepare_manifests(iemocap, tree, tmp_path / "out")
     rows = rejected_rows(tmp_path / "out")
     assert rows[-1] == [
         "Session2/sentences/wav/Ses02F_impro09/Ses02F_impro09_F000.wav",

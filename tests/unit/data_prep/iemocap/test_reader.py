@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_prep.corpus import NO_RATERS, RaterFigures
+from data_prep.corpus import NO_RATERS, RaterStatistics
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from emosphere_sb.scale import Scale
 
 HEAD = (
@@ -60,7 +60,7 @@ REJECTED = [
 
 
 def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, rejected_rows):
-    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out", partition="fixed")
     expected = {
         "train": FIRST + plain("2") + plain("3"),
         "valid": plain("4"),
@@ -81,7 +81,7 @@ def test_self_reports_are_not_in_the_mean(tree):
     found = iemocap.read(tree)
     row = found.sets["test"][0]
     # With the speaker's 5, 5, 5 the spread would be 1.25 and more, and the mean would differ.
-    assert row.raters == RaterFigures(2, 0.5, 0.0, 0.5, "neutral:2;frustrated:1;sad:1")
+    assert row.raters == RaterStatistics(2, 0.5, 0.0, 0.5, "neutral:2;frustrated:1;sad:1")
     assert not any("mean of their raters" in text for text in found.warnings)
 
 
@@ -140,7 +140,7 @@ def test_rejected_rows_are_in_their_set(tree, tmp_path):
 
 def test_sets_share_no_speaker(tree, tmp_path):
     for fold in range(1, 6):
-        summary = prepare(iemocap, tree, tmp_path / str(fold), fold=fold)
+        summary = prepare_manifests(iemocap, tree, tmp_path / str(fold), fold=fold)
         assert not any("shared" in text for text in summary.warnings)
 
 
@@ -166,7 +166,7 @@ def test_classes_that_a_protocol_leaves_out(tree, tmp_path):
         "train": {"no_agreement": 1, "other": 1},
         "test": {"excited": 1},
     }
-    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed", **options)
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out", partition="fixed", **options)
     assert "audio without a label" not in summary.rejected
 
 
@@ -194,7 +194,7 @@ def test_four_classes_make_no_contradiction_equal(tree, dialogue, turns, tmp_pat
     dialogue(name, text)
     for k, options in enumerate(({}, {"four_classes": True}, {"drop_train": "happy"})):
         options = {"partition": "fixed", "four_classes": True, **options}
-        summary = prepare(iemocap, tree, tmp_path / str(k), **options)
+        summary = prepare_manifests(iemocap, tree, tmp_path / str(k), **options)
         rows = [row for row in rejected_rows(tmp_path / str(k)) if "_F000.wav" in row[0]]
         assert len(rows) == (1 if "drop_train" in options else 2)
         reason = f"duplicate id: '{name}_F000' occurs in 2 different rows"
@@ -211,7 +211,9 @@ def test_equal_rows_count_once_with_four_classes(tree, dialogue, turns, tmp_path
             "2.0000 - 2.5000]\tSes05M_script01_1b_F002", "0.0000 - 0.5000]\tSes05M_script01_1b_F000"
         ),
     )
-    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed", four_classes=True)
+    summary = prepare_manifests(
+        iemocap, tree, tmp_path / "out", partition="fixed", four_classes=True
+    )
     assert [row[7] for row in rows_of(summary.sets["test"])[1:]] == ["happy", "neutral"]
     assert summary.rejected["duplicate id"] == 1
 
@@ -229,11 +231,11 @@ def test_files_that_are_no_label_files_are_not_read(tree):
 def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, turns):
     name = "Ses02M_impro03"
     wav(tree / f"Session2/sentences/wav/{name}/{name}_F000.wav", seconds=0.1)
-    before = prepare(iemocap, tree, tmp_path / "out")
-    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    before = prepare_manifests(iemocap, tree, tmp_path / "out")
+    assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     labels = tree / f"Session2/dialog/EmoEvaluation/{name}.txt"
     labels.write_text(turns(name, ("sad",)))
-    after = prepare(iemocap, tree, tmp_path / "out")
+    after = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert not after.skipped
     assert sum(after.counts.values()) == sum(before.counts.values()) + 1
 
@@ -241,11 +243,11 @@ def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, tu
 def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_path):
     dialog = tree / "Session1" / "dialog"
     (dialog / "transcriptions").rename(dialog / "Transcriptions")
-    prepare(iemocap, tree, tmp_path / "out")
-    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    prepare_manifests(iemocap, tree, tmp_path / "out")
+    assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     (dialog / "transcriptions").mkdir()
     (dialog / "transcriptions" / "Ses01F_impro01.txt").write_text("nothing")
-    summary = prepare(iemocap, tree, tmp_path / "out")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert not summary.skipped
     assert summary.warnings == ["12 of 12 utterances have no transcript."]
 
@@ -253,7 +255,7 @@ def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_pat
 def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
     spoken = tree / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
     spoken.write_bytes(said.encode("utf-16"))
-    summary = prepare(iemocap, tree, tmp_path / "out")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert summary.warnings[0].startswith(
         f"1 transcripts cannot be read and are taken as empty (first: {spoken} must be text in UTF"
     )
@@ -262,7 +264,7 @@ def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
 
 def test_transcripts_are_counted_of_what_is_kept(tree, tmp_path):
     options = {"partition": "fixed", "four_classes": True}
-    summary = prepare(iemocap, tree, tmp_path / "out", **options)
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out", **options)
     # 4 of the first dialogue less two classes and a label off the scale ..., 2 of each other one.
     assert summary.warnings == ["9 of 10 utterances have no transcript."]
 
@@ -303,11 +305,11 @@ def test_session_without_label_files(tree):
 
 
 def test_files_that_appear_or_change_mean_a_new_preparation(tree, dialogue, tmp_path):
-    prepare(iemocap, tree, tmp_path / "out")
-    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    prepare_manifests(iemocap, tree, tmp_path / "out")
+    assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     spoken = tree / "Session2" / "dialog" / "transcriptions"
     spoken.mkdir()
     (spoken / "Ses02M_script01_1b.txt").write_text("Ses02M_script01_1b_F000 [0.0-0.5]: Hello\n")
-    summary = prepare(iemocap, tree, tmp_path / "out")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert not summary.skipped
     assert summary.warnings == ["9 of 12 utterances have no transcript."]

@@ -3,9 +3,9 @@
 import pytest
 
 from data_prep.corpus import NO_RATERS
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
-from data_prep.msp_improv.reader import SCALE, correlation, read_labels
+from data_prep.msp_improv.reader import SCALE, arousal_dominance_correlation, read_labels
 from emosphere_sb.scale import Scale
 
 # Session 1 has every irregularity; the others have two plain turns each.
@@ -120,7 +120,7 @@ TEST = [
 
 
 def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, rejected_rows):
-    summary = prepare(msp_improv, tree(), tmp_path / "out")
+    summary = prepare_manifests(msp_improv, tree(), tmp_path / "out")
     train = [line for session in "3456" for line in plain_rows(session)]
     expected = {"train": train, "valid": plain_rows("2"), "test": TEST}
     assert list(summary.sets) == list(expected)
@@ -155,8 +155,10 @@ def test_correlation_of_arousal_and_dominance_is_that_of_a_calculator(tree):
     cov = sum(x * y for x, y in zip(a, d, strict=True)) / n - sum(a) * sum(d) / n**2
     var = [sum(x * x for x in v) / n - (sum(v) / n) ** 2 for v in (a, d)]
     expected = cov / (var[0] * var[1]) ** 0.5
-    assert correlation(msp_improv.read(tree())) == pytest.approx(expected)
-    assert correlation(msp_improv.read(tree(), flip_arousal=False)) == pytest.approx(-expected)
+    assert arousal_dominance_correlation(msp_improv.read(tree())) == pytest.approx(expected)
+    assert arousal_dominance_correlation(
+        msp_improv.read(tree(), flip_arousal=False)
+    ) == pytest.approx(-expected)
 
 
 @pytest.mark.parametrize("flip", [True, False])
@@ -175,12 +177,14 @@ def test_arousal_the_wrong_way_round_is_a_warning(tree, flip):
 
 def test_too_few_turns_for_a_correlation(tree):
     found = msp_improv.read(tree(plain("2")), flip_arousal=False)
-    assert correlation(found) is None and not any("correlates" in t for t in found.warnings)
+    assert arousal_dominance_correlation(found) is None and not any(
+        "correlates" in t for t in found.warnings
+    )
 
 
 def test_same_value_everywhere_has_no_correlation(tree):
     text = "".join(plain(s) for s in "2345").replace("D:4.0", "D:2.0")
-    assert correlation(msp_improv.read(tree(text))) is None
+    assert arousal_dominance_correlation(msp_improv.read(tree(text))) is None
 
 
 @pytest.mark.parametrize("name", ["Evalution.txt", "Evaluation.txt", "evaluation.txt"])
@@ -194,7 +198,7 @@ def test_names_of_copies_in_the_wild(tree, name, audio):
 def test_places_that_the_user_names(tree, tmp_path, rows_of):
     root = tree(name="mine.txt", audio="../sounds")
     options = {"labels_file": "mine.txt", "audio_folder": tmp_path / "sounds"}
-    summary = prepare(msp_improv, root, tmp_path / "out", **options)
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out", **options)
     path = tmp_path / "sounds/session1/S01A/R/MSP-IMPROV-S01A-F01-R-FF01.wav"
     assert rows_of(summary.sets["test"])[1][2] == str(path)
 
@@ -260,7 +264,7 @@ def test_sessions_of_a_fold(tree, fold, sessions):
 
 def test_conditions_that_are_not_wanted(tree, tmp_path):
     options = {"conditions": "p, S"}
-    summary = prepare(msp_improv, tree(), tmp_path / "out", **options)
+    summary = prepare_manifests(msp_improv, tree(), tmp_path / "out", **options)
     assert summary.counts == {"train": 4, "valid": 1, "test": 2}
     assert summary.protocol["conditions"] == ["P", "S"]
     assert summary.protocol["dropped"] == {
@@ -344,11 +348,11 @@ def test_label_file_in_utf_16_is_refused(tree):
 
 def test_transcripts_that_appear_mean_a_new_preparation(tree, tmp_path):
     root = tree()
-    prepare(msp_improv, root, tmp_path / "out")
-    assert prepare(msp_improv, root, tmp_path / "out").skipped
+    prepare_manifests(msp_improv, root, tmp_path / "out")
+    assert prepare_manifests(msp_improv, root, tmp_path / "out").skipped
     folder = root / "Human_transcriptions" / "All_human_transcriptions"
     (folder / "MSP-IMPROV-S03A-F02-R-FF01.txt").write_text("Why?")
-    assert not prepare(msp_improv, root, tmp_path / "out").skipped
+    assert not prepare_manifests(msp_improv, root, tmp_path / "out").skipped
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.msp_podcast.labels import EMOTIONS, read_labels
-from data_prep.msp_podcast.reader import recognise
+from data_prep.msp_podcast.reader import recognise_release
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
 
@@ -44,7 +44,7 @@ def test_values_equal_those_in_the_file(tmp_path_factory, rows):
     ],
 )
 def test_published_numbers_of_rows(counts, release):
-    assert recognise(counts) == release
+    assert recognise_release(counts) == release
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def prepared(tmp_path, wav):
         (tmp_path / "Labels" / "labels_consensus.csv").write_text(text)
         for name in "abc":
             wav(tmp_path / "Audios" / f"{name}.wav")
-        return prepare(msp_podcast, tmp_path, tmp_path / "out")
+        return prepare_manifests(msp_podcast, tmp_path, tmp_path / "out")
 
     return make
 

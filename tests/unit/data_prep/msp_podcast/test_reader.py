@@ -5,7 +5,7 @@ import os
 import pytest
 
 from data_prep.corpus import Rejection, Utterance
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.msp_podcast.labels import EMOTIONS
 
@@ -46,7 +46,7 @@ def rows_in(splits):
 
 
 def test_manifests_of_a_small_corpus(corpus, tmp_path, rows_of):
-    summary = prepare(msp_podcast, corpus(), tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, corpus(), tmp_path / "out")
     header = "ID,duration,wav,sample_rate,valence,arousal,dominance,emotion,speaker,gender,session"
     audio = "$data_root/Audios/MSP-PODCAST"
     expected = {
@@ -122,7 +122,7 @@ def test_folders_that_the_user_names(corpus, tmp_path):
 
 def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
     root = corpus(audio="../sounds")
-    summary = prepare(msp_podcast, root, tmp_path / "out", audio_folder="../sounds")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out", audio_folder="../sounds")
     assert rows_of(summary.sets["valid"])[1][2] == str(tmp_path / "sounds" / NAMES[2])
 
 
@@ -161,7 +161,7 @@ def test_test3_from_partitions_and_from_the_audio(file, corpus, tmp_path, wav, r
     wav(root / "Audios" / "MSP-PODCAST_test3_0001.wav")
     text = "Test Sets\nTrain; MSP-PODCAST_0001_0008.wav\nTest3;MSP-PODCAST_test3_0001.wav\n"
     (root / file).write_text(text + " Test3 ; MSP-PODCAST_test3_0003.wav \n")
-    summary = prepare(msp_podcast, root, tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out")
     name = "MSP-PODCAST_test3_000"
     assert rows_of(summary.sets["test3"])[1:] == [
         [f"{name}{k}", "0.5", f"$data_root/Audios/{name}{k}.wav", "16000", *[""] * 13]
@@ -176,13 +176,13 @@ def test_test3_from_partitions_and_from_the_audio(file, corpus, tmp_path, wav, r
 def test_file_that_is_both_labelled_and_in_test3_is_used_in_neither(corpus, tmp_path):
     root = corpus()
     (root / "Partitions.txt").write_text(f"Test3; {NAMES[0]}\n")
-    summary = prepare(msp_podcast, root, tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out")
     assert summary.rejected == {"duplicate id": 2}
     assert summary.counts == {"train": 1, "valid": 1, "test1": 1, "test2": 1}
 
 
 def test_labelled_test3_is_an_ordinary_set(corpus, tmp_path):
-    summary = prepare(
+    summary = prepare_manifests(
         msp_podcast,
         corpus(f"{ROWS}\nMSP-PODCAST_test3_0001.wav,N,1,2,3,4,Male,Test3"),
         tmp_path / "out",
@@ -220,7 +220,7 @@ def test_unused_columns_are_a_warning(corpus):
 
 
 def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
-    summary = prepare(
+    summary = prepare_manifests(
         msp_podcast,
         corpus(),
         tmp_path / "out",
@@ -293,7 +293,7 @@ def test_paper_division_needs_enough_of_each_class(corpus):
 
 def test_paper_division_says_that_speakers_are_shared(corpus, tmp_path):
     options = {"partition": "paper", "partition_per_class": 3}
-    summary = prepare(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
+    summary = prepare_manifests(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
     assert any("valid and test share 1 (speaker 9)" in text for text in summary.warnings)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.manifest import prepare, read_manifest
+from data_prep.manifest import prepare_manifests, read_manifest
 from data_prep.own_data import reader as own_data
 from emosphere_sb.scale import Scale
 
@@ -30,7 +30,7 @@ def test_manifests_of_a_small_table(folder, tmp_path, wav, rows_of):
     root = folder(lines, header=header, audio=False)
     for file in ("a.wav", "b.wav", "c/d.wav"):
         wav(root / file)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     expected = {
         "train": "u1,0.5,$data_root/a.wav,16000,1.0,2.0,3.0,happy,s1,Female,1,Hello",
         "valid": "u2,0.5,$data_root/b.wav,16000,4.0,5.0,1.5,Sad,s2,Male,2,Oh; no",
@@ -77,7 +77,7 @@ def test_scale_with_reversed_dimensions(folder):
 
 def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
     root = folder([*SPLIT, "e.wav,5.5,1,1,s1,train"])
-    prepare(own_data, root, tmp_path / "out", **SCALE)
+    prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     reason = "label outside the scale: valence is 5.5, allowed is 1 to 5"
     assert rows_of(tmp_path / "out" / "rejected.csv")[1:] == [["e.wav", "train", reason]]
 
@@ -100,7 +100,7 @@ def test_rows_that_cannot_be_used(folder, line, rejection):
 @pytest.mark.parametrize("word", ["NaN", "nan", "NA", "n/a", "N/A", "null", "None", ""])
 def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
     root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train", f"f.wav,{word},{word},{word},s1,train"])
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert rows_of(summary.sets["train"])[2][4:7] == ["1.0", "", "3.0"]
     assert summary.rejected == {"no label": 1}
 
@@ -108,7 +108,7 @@ def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
 @pytest.mark.parametrize("word", ["inf", "-Infinity", "-", "?", "missing", "#N/A", "nan nan"])
 def test_words_that_are_no_value(folder, tmp_path, word):
     root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train"])
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert set(summary.rejected) <= {"label not finite", "not a number"} and summary.rejected
 
 
@@ -124,7 +124,7 @@ def test_absolute_paths_inside_and_outside(folder, tmp_path, wav, rows_of):
     root = folder(SPLIT)
     lines = [*SPLIT, f"{outside},1,1,1,s1,train", f"{root}/e.wav,1,1,1,s1,train"]
     wav(root / "e.wav")
-    summary = prepare(own_data, folder(lines, audio=False), tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, folder(lines, audio=False), tmp_path / "out", **SCALE)
     rows = rows_of(summary.sets["train"])[1:]
     assert [row[2] for row in rows] == ["$data_root/a.wav", str(outside), "$data_root/e.wav"]
     assert rows[2][0] == "e"
@@ -221,7 +221,9 @@ def test_partition_that_cannot_be(folder, options, text):
 def test_whole_table_as_one_test_set(folder, tmp_path):
     """A set of two speakers who are in two splits: no division is needed to test on it."""
     root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
-    summary = prepare(own_data, root, tmp_path / "out", needed=(), **SCALE, **own_data.WHOLE)
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", required_sets=(), **SCALE, **own_data.WHOLE
+    )
     assert list(summary.sets) == ["test"]
     assert set(read_manifest(summary.sets["test"]).ID) == {"a", "b", "c-d", "e"}
 
@@ -257,7 +259,7 @@ def test_given_split_must_not_share_speakers(folder, tmp_path):
     with pytest.raises(
         ValueError, match=r"must not share speakers: train and test share 1 \(spe.*s1"
     ):
-        prepare(own_data, root, tmp_path / "out", **SCALE)
+        prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
 
 
 def test_given_split_of_unknown_speakers_is_a_warning(folder):
@@ -273,8 +275,8 @@ def test_classes_that_are_left_out(folder):
     found = own_data.read(folder(lines, header=header), **SCALE, drop_train="other")
     assert [row.id for row in found.sets["train"]] == ["a"]
     assert found.protocol["dropped"] == {"train": {"Other": 1}}
-    left_out = [(name, row.path, option) for name, row, option in found.left_out]
-    assert (left_out, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
+    excluded = [(name, row.path, option) for name, row, option in found.excluded]
+    assert (excluded, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
 
 
 def test_class_that_the_table_does_not_have(folder):
@@ -298,7 +300,7 @@ def test_labels_equal_those_in_the_table(tmp_path_factory, labels):
 
 @pytest.mark.skipif(not TAVA.is_dir(), reason=f"the TAVA corpus is not at {TAVA}")
 def test_real_speech(tmp_path):
-    summary = prepare(own_data, TAVA, tmp_path, label_low=-1, label_high=1)
+    summary = prepare_manifests(own_data, TAVA, tmp_path, label_low=-1, label_high=1)
     assert summary.counts == {"train": 160, "valid": 32, "test": 64}
     assert summary.rejected == {}
     frame = read_manifest(summary.sets["train"], data_root=TAVA).set_index("ID")

@@ -5,12 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.corpus import NO_RATERS, RaterFigures
-from data_prep.manifest import prepare, read_manifest
+from data_prep.corpus import NO_RATERS, RaterStatistics
+from data_prep.manifest import prepare_manifests, read_manifest
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.msp_podcast.reader import read_raters
 from data_prep.parsing.rater_text import read_blocks
-from data_prep.parsing.raters import Rater, RaterCheck, difference, emotion_of, figures, single
+from data_prep.parsing.raters import (
+    Rater,
+    RaterCheck,
+    drop_repeated_ratings,
+    mean_mismatch,
+    parse_emotion,
+    summarise_raters,
+)
 from emosphere_sb.scale import Scale
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
@@ -43,11 +50,11 @@ MSP-PODCAST_0001_0141.wav,WORKER00000009,Happy,Happy,4,4,4
 FIGURES = {
     # Deviations by hand: (3, 5) and (3, 1) and (4, 2) -> 1; (1, 2, 3) -> sqrt(2/3);
     # (6, 5, 5) -> sqrt(2)/3.
-    "MSP-PODCAST_0001_0139": RaterFigures(2, 1.0, 1.0, 1.0, "neutral:1;other:1"),
-    "MSP-PODCAST_0001_0140": RaterFigures(
+    "MSP-PODCAST_0001_0139": RaterStatistics(2, 1.0, 1.0, 1.0, "neutral:1;other:1"),
+    "MSP-PODCAST_0001_0140": RaterStatistics(
         3, pytest.approx((2 / 3) ** 0.5), pytest.approx(2**0.5 / 3), 0.0, "angry:2;sad:1"
     ),
-    "MSP-PODCAST_0001_0141": RaterFigures(1, 0.0, 0.0, 0.0, "happy:1"),
+    "MSP-PODCAST_0001_0141": RaterStatistics(1, 0.0, 0.0, 0.0, "happy:1"),
 }
 
 
@@ -101,7 +108,7 @@ def test_columns_of_the_table_are_taken_by_name(root):
 
 
 def test_manifest_has_the_raters(root, tmp_path, rows_of):
-    summary = prepare(msp_podcast, root(), tmp_path / "out", raters=True)
+    summary = prepare_manifests(msp_podcast, root(), tmp_path / "out", raters=True)
     rows = rows_of(summary.sets["train"])
     columns = ["n_raters", "valence_sd", "arousal_sd", "dominance_sd", "votes"]
     assert rows[0][-6:] == ["transcript", *columns]
@@ -118,7 +125,7 @@ def test_raters_are_an_option(root):
 
 
 def test_without_raters_the_columns_are_empty(root, tmp_path):
-    frame = read_manifest(prepare(msp_podcast, root(), tmp_path / "out").sets["train"])
+    frame = read_manifest(prepare_manifests(msp_podcast, root(), tmp_path / "out").sets["train"])
     assert np.isnan(frame.n_raters).all() and np.isnan(frame.dominance_sd).all()
     assert set(frame.votes) == {""}
 
@@ -132,10 +139,10 @@ def test_raters_without_their_file(root):
 
 def test_another_raters_file_means_a_new_preparation(root, tmp_path):
     folder = root()
-    prepare(msp_podcast, folder, tmp_path / "out", raters=True)
-    assert prepare(msp_podcast, folder, tmp_path / "out", raters=True).skipped
+    prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True)
+    assert prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True).skipped
     (folder / "Labels" / "labels.txt").write_text(TEXT.replace("Sad;", "Fear;"))
-    assert not prepare(msp_podcast, folder, tmp_path / "out", raters=True).skipped
+    assert not prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True).skipped
 
 
 def test_consensus_that_is_not_the_mean_is_counted(root):
@@ -194,7 +201,7 @@ def test_utterances_on_one_side_only(root):
 
 def test_equal_rows_of_the_labels_stay_equal(root, tmp_path):
     labels = f"{LABELS}\n{LABELS.splitlines()[0]}"
-    summary = prepare(msp_podcast, root(labels=labels), tmp_path / "out", raters=True)
+    summary = prepare_manifests(msp_podcast, root(labels=labels), tmp_path / "out", raters=True)
     assert summary.counts == {"train": 2, "valid": 1}
 
 
@@ -206,21 +213,21 @@ def test_equal_lines_of_a_rater_count_once(root):
 
 def test_raters_without_names_are_never_one():
     raters = [Rater("", ("sad",), (), 1.0), Rater("", ("sad",), (), 1.0), Rater("a"), Rater("a")]
-    assert len(single(raters)) == 3
+    assert len(drop_repeated_ratings(raters)) == 3
 
 
 def test_one_rater_with_two_opinions_counts_twice():
     raters = [Rater("a", (), (), 1.0), Rater("a", (), (), 3.0)]
-    assert figures(raters) == RaterFigures(2, 1.0)
+    assert summarise_raters(raters) == RaterStatistics(2, 1.0)
 
 
 def test_no_raters_have_no_figures():
-    assert figures([]) == NO_RATERS
+    assert summarise_raters([]) == NO_RATERS
 
 
 def test_votes_are_ordered_by_number_and_name():
     raters = [Rater(str(k), (word,)) for k, word in enumerate(["sad", "fear", "angry", "sad"])]
-    assert figures(raters).votes == "sad:2;angry:1;fear:1"
+    assert summarise_raters(raters).votes == "sad:2;angry:1;fear:1"
 
 
 ratings = st.lists(st.tuples(*[st.none() | st.floats(1, 7)] * 3), min_size=1, max_size=9)
@@ -232,11 +239,11 @@ def test_spread_equals_numpy_and_the_mean_passes(rows):
     columns = [
         [value for value in column if value is not None] for column in zip(*rows, strict=True)
     ]
-    found = figures(raters)
+    found = summarise_raters(raters)
     for spread, column in zip(found.sd, columns, strict=True):
         assert spread == (pytest.approx(np.std(column), abs=1e-9) if column else None)
     means = [np.mean(column) if column else None for column in columns]
-    assert difference(means, raters) == ""
+    assert mean_mismatch(means, raters) == ""
 
 
 @pytest.mark.parametrize(
@@ -244,7 +251,7 @@ def test_spread_equals_numpy_and_the_mean_passes(rows):
 )
 def test_tolerance_of_the_mean(off, differs):
     raters = [Rater("a", (), (), 2.0), Rater("b", (), (), 3.0)]
-    assert bool(difference((2.5 + off, None, None), raters)) is differs
+    assert bool(mean_mismatch((2.5 + off, None, None), raters)) is differs
 
 
 @pytest.mark.parametrize(
@@ -260,13 +267,13 @@ def test_tolerance_of_the_mean(off, differs):
     ],
 )
 def test_words_of_raters(word, emotion):
-    assert emotion_of(word) == emotion
+    assert parse_emotion(word) == emotion
 
 
 def test_warnings_count_and_name_the_first():
     check = RaterCheck(Scale(1, 7))
-    check.figures("a", (1.0,) * 3, [], problem="x.txt:3, damaged")
-    check.figures("b", (1.0,) * 3, [], problem="x.txt:9, damaged")
+    check.summarise("a", (1.0,) * 3, [], problem="x.txt:3, damaged")
+    check.summarise("b", (1.0,) * 3, [], problem="x.txt:9, damaged")
     assert check.warnings() == [
         "2 utterances have rater lines that cannot be used and therefore no rater columns (first: "
         "x.txt:3, damaged)."

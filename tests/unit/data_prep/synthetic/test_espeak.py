@@ -14,7 +14,7 @@ from data_prep.synthetic import espeak
 from data_prep.synthetic.espeak import Synthesiser
 
 needs_espeak = pytest.mark.skipif(
-    not espeak.installed(), reason="espeakng-loader (extra 'demo') is not installed"
+    not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"
 )
 ROOT = Path(__file__).resolve().parents[4]
 BREATHY = "en-us+f5"  # a voice with noise in it, which eSpeak draws from the time of day

@@ -6,9 +6,10 @@ import re
 
 import pytest
 import soundfile
+from data_prep.synthetic.generate_script import Rating
 
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.synthetic.layouts.iemocap import (
     LAYOUT,
     Turn,
@@ -16,7 +17,6 @@ from data_prep.synthetic.layouts.iemocap import (
     evaluation_lines,
     transcription_lines,
 )
-from data_prep.synthetic.script import Rating
 
 TINY = {"1": 6, "5": 12}
 NEUTRAL = (Rating(2, "neu", (3, 2, 2)), Rating(3, "neu", (3, 3, 2)), Rating(4, "hap", (4, 2, 1)))
@@ -162,7 +162,7 @@ def test_decoys_in_the_sub_folders_say_something_else(corpus):
 
 
 def test_preparation_rejects_nothing_and_finds_the_votes_means(smoke, tmp_path):
-    summary = prepare(iemocap, smoke, tmp_path / "manifests", fold=3)
+    summary = prepare_manifests(iemocap, smoke, tmp_path / "manifests", fold=3)
     assert summary.counts == {"train": 36, "valid": 12, "test": 12}
     assert summary.rejected == {} and summary.warnings == []
 
