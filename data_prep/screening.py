@@ -1,4 +1,4 @@
-"""Which utterances can be used: labels, ids, audio and speakers, checked in one place."""
+"""Check labels, ids, audio and speakers, and separate usable from rejected utterances."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from emosphere_sb.audio.header import MISSING_FILE, Header
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 UsableRows = dict[str, list[tuple[Utterance, Header]]]
-"""For each set the utterances that can be used, with their headers."""
+"""Usable utterances of each set, with their audio headers."""
 
 MAX_RESAMPLING_RATIO = 1000
-"""Of a sample rate to 16 kHz in lowest terms. Resampling costs memory in proportion to it: 44.1 kHz
-has 441, 16,001 Hz would take gigabytes for two seconds."""
+"""Largest accepted numerator of the ratio of a sampling rate to 16 kHz, in lowest terms.
+
+The memory for resampling is proportional to it: it is 441 for 44.1 kHz, but 16,001 for 16,001 Hz,
+which would require gigabytes for two seconds of audio.
+"""
 
 OUT_OF_RANGE_ACTIONS = ("reject", "clip")
-"""What to do with labels that lie outside the scale."""
+"""Ways to handle labels outside the scale."""
 
 MAX_LISTED_CHANGES = 10
-"""So many labels that were changed are named in a warning."""
+"""Maximum number of clipped labels that a warning lists."""
 
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
@@ -41,34 +44,35 @@ def screen_utterances(
     out_of_range_labels: str = "reject",
     workers: int | None = None,
 ) -> tuple[UsableRows, list[Rejection], list[str]]:
-    """Splits a corpus into what can be used and what cannot, with the reason for each.
+    """Split the utterances of a corpus into usable and rejected ones.
 
     Arguments
     ---------
     corpus : Corpus
-        As its reader returned it.
-    listing : dict of str to Found
-        The audio files below the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
+        Corpus returned by its reader.
+    listing : dict of str to FileStatus
+        Audio files in the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
-        In seconds, both still accepted.
+        Duration limits in seconds (inclusive).
     out_of_range_labels : str
-        ``reject`` rows with a label off the scale, or ``clip`` it to the scale's nearest end.
+        ``reject`` to reject rows with a label outside the scale, or ``clip`` to clip the label.
     workers : int, optional
-        Threads that read headers.
+        Number of threads that read headers.
 
     Returns
     -------
     checked : dict of str to list of (Utterance, Header)
-        Every set of the corpus, in its order.
+        Usable utterances of each set, in the order of the corpus.
     rejected : list of Rejection
-        The reader's own rejections, then doubles, labels, audio, and audio without a label.
+        Rejections by the reader, followed by those for duplicates, labels, audio, and audio files
+        without a label.
     warnings : list of str
-        What was changed on the way, and what is missing.
+        Warnings about clipped labels and missing transcripts.
 
     Raises
     ------
     ValueError
-        If ``out_of_range_labels`` is none of its words.
+        If ``out_of_range_labels`` is neither ``reject`` nor ``clip``.
     """
     if out_of_range_labels not in OUT_OF_RANGE_ACTIONS:
         raise ValueError(
@@ -93,14 +97,14 @@ def screen_utterances(
     for (name, row), path, header in zip(rows, paths, headers, strict=True):
         reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
         if reason == MISSING_FILE and (alike := files.find_similar(path)):
-            reason += f": there is {alike}"
+            reason += f": did you mean {alike}?"
         if reason or isinstance(header, AudioError):
             rejected.append(Rejection(row.path, reason, name))
         else:
             checked[name].append((row, header))
     rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
-    kept = (row.id for members in checked.values() for row, _ in members)
-    warnings = _clipping_warnings([change for name in kept for change in clipped.get(name, ())])
+    usable_ids = (row.id for members in checked.values() for row, _ in members)
+    warnings = _clipping_warnings([change for id in usable_ids for change in clipped.get(name, ())])
     return (
         checked,
         rejected,
@@ -109,18 +113,25 @@ def screen_utterances(
 
 
 def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
-    """A row whose labels lie on the scale, and what had to be changed, in words.
+    """Clip the labels of a row to the scale.
 
     Arguments
     ---------
     row : Utterance
-        One row of a label file.
+        Row of a label file.
     scale : emosphere_sb.scale.Scale
-        The corpus's scale.
+        Scale of the corpus.
+
+    Returns
+    -------
+    row : Utterance
+        The row with clipped labels.
+    changes : list of str
+        Descriptions of the clipped labels.
 
     Example
     -------
-    >>> row, changes = clip(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
+    >>> row, changes = clip_labels(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
     >>> row.vad, changes
     ((4.0, 7.0, None), ['arousal of a was 7.5'])
     """
@@ -136,38 +147,38 @@ def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
 
 
 def _clipping_warnings(changes: list[str]) -> list[str]:
-    """A warning that counts and names labels that were clipped."""
+    """Return a warning with the number of clipped labels and examples, if there are any."""
     if not changes:
         return []
     more = ", ..." if len(changes) > MAX_LISTED_CHANGES else ""
     return [
-        f"{len(changes):,} labels outside the scale were put on its nearest end "
+        f"{len(changes):,} labels outside the scale were clipped "
         f"({', '.join(changes[:MAX_LISTED_CHANGES])}{more})."
     ]
 
 
 def _missing_transcript_warnings(checked: UsableRows) -> list[str]:
-    """A warning if utterances have no transcript."""
+    """Return a warning if utterances have no transcript."""
     missing = [not row.transcript for rows in checked.values() for row, _ in rows]
     return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)
 
 
 def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str:
-    """Why a row's labels or texts cannot be used; empty if they can.
+    """Return the reason to reject the labels or texts of a row; empty if they are valid.
 
     Arguments
     ---------
     row : Utterance
-        One row of a label file.
+        Row of a label file.
     scale : emosphere_sb.scale.Scale
-        The corpus's scale.
+        Scale of the corpus.
     labelled : bool
-        Whether at least one dimension must be known.
+        Whether at least one dimension must have a label.
 
     Example
     -------
     >>> label_problem(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
-    'label outside the scale: arousal is 7.5, allowed is 1 to 7'
+    'label outside the scale: arousal is 7.5, must be from 1 to 7'
     >>> label_problem(Utterance("a", "a.wav", 4.0), Scale(1, 7))
     ''
     """
@@ -181,19 +192,19 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
         if not scale.contains(value):
             return (
                 f"label outside the scale: {dimension} is {value}, "
-                f"allowed is {scale.low:g} to {scale.high:g}"
+                f"must be from {scale.low:g} to {scale.high:g}"
             )
     return _text_problem(row)
 
 
 def _text_problem(row: Utterance) -> str:
-    """Why a row could not be written to a manifest and read back unchanged; empty if it can."""
+    """Return the reason why a row would not survive writing and reading; empty if it would."""
     texts = (row.path, row.emotion, row.speaker, row.gender, row.session, row.transcript)
     text = "\n".join((row.id, *texts))
     if _DATA_ROOT.search(text):
-        return "reserved word: a path or text holds '$data_root', which manifests replace"
+        return "reserved word: a path or text contains '$data_root', which manifests replace"
     if "\0" in text:
-        return "not text: a path or text holds a zero byte"
+        return "not text: a path or text contains a null byte"
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -202,7 +213,7 @@ def _text_problem(row: Utterance) -> str:
 
 
 def audio_problem(header: Header | AudioError, *, min_duration: float, max_duration: float) -> str:
-    """Why an audio file cannot be used; empty if it can.
+    """Return the reason to reject an audio file; empty if it is usable.
 
     Example
     -------
@@ -212,7 +223,7 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     if isinstance(header, AudioError):
         return str(header)
     if header.sample_rate // math.gcd(header.sample_rate, 16000) > MAX_RESAMPLING_RATIO:
-        return f"odd sample rate: {header.sample_rate} Hz; convert it to 16000 Hz"
+        return f"unsupported sampling rate: {header.sample_rate} Hz; convert it to 16000 Hz"
     if header.duration < min_duration:
         return f"shorter than {min_duration:g} s: {header.duration:g} s"
     if header.duration > max_duration:
@@ -221,9 +232,9 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
 
 
 def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
-    """The known speakers that two sets have in common, for every pair that has any.
+    """Return the known speakers shared by two sets, for each pair of sets that share any.
 
-    A speaker whose name is typed in several ways, such as ``s1`` and ``S 1``, is one person.
+    Different spellings of a name, such as ``s1`` and ``S 1``, count as one speaker.
 
     Example
     -------
@@ -244,14 +255,15 @@ def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
 
 
 def name_variant_warnings(checked: UsableRows) -> list[str]:
-    """A warning if known speakers have names that differ only in case, blanks or Unicode form.
+    """Return a warning if speaker names differ only in case, whitespace or Unicode form.
 
     Example
     -------
     >>> header = Header(16000, 16000, 1)
     >>> rows = [(Utterance(id, id, 1.0, speaker=id), header) for id in ("s 1", "S1", "s2")]
-    >>> spelt_differently({"train": rows})
-    ["Speakers whose names differ only in case or blanks count as one person: 'S1' and 's 1'."]
+    >>> name_variant_warnings({"train": rows})
+    ["Speaker names that differ only in case or whitespace are treated as one speaker: 'S1' and \
+'s 1'."]
     """
     names = {row.speaker for rows in checked.values() for row, _ in rows}
     groups = [group for group in _group_by_person(names).values() if len(group) > 1]
@@ -260,13 +272,13 @@ def name_variant_warnings(checked: UsableRows) -> list[str]:
     texts = [" and ".join(map(repr, sorted(group))) for group in groups[:3]]
     more = f"; and {len(groups) - 3:,} more" if len(groups) > 3 else ""
     return [
-        "Speakers whose names differ only in case or blanks count as one person: "
+        "Speaker names that differ only in case or whitespace are treated as one speaker: "
         f"{'; '.join(texts)}{more}."
     ]
 
 
 def _group_by_person(names: Iterable[str]) -> dict[str, set[str]]:
-    """Spellings of known speakers' names, by what they have in common."""
+    """Group the spellings of known speaker names by their normalised form."""
     people: dict[str, set[str]] = {}
     for name in sorted(names):
         if key := speaker_key(name):

@@ -233,7 +233,7 @@ def _speaker_of(utterance: str) -> str:
 
     Example
     -------
-    >>> _speaker("Ses05M_script01_1b_F012")
+    >>> _speaker_of("Ses05M_script01_1b_F012")
     'Ses05F'
     """
     return utterance[:5] + utterance.rpartition("_")[2][:1]

@@ -193,7 +193,7 @@ def recognise_release(splits: dict[str, int]) -> str | None:
 
     Example
     -------
-    >>> recognise({"Train": 84260, "Development": 31961})
+    >>> recognise_release({"Train": 84260, "Development": 31961})
     'IS2025'
     """
     return next((name for name, counts in RELEASES.items() if counts == splits), None)

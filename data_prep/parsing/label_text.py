@@ -70,7 +70,7 @@ def truncate_text(text: str, length: int = 300) -> str:
 
     Example
     -------
-    >>> shortened("valence", 3)
+    >>> truncate_text("valence", 3)
     'val...'
     """
     return text if len(text) <= length else f"{text[:length]}..."
@@ -81,7 +81,7 @@ def unused_column_warnings(path: Path, header: Collection[str], used: Collection
 
     Example
     -------
-    >>> unused_columns(Path("labels.csv"), ["file", "raters"], ["file"])
+    >>> unused_column_warnings(Path("labels.csv"), ["file", "raters"], ["file"])
     ['labels.csv has columns that are not used: raters.']
     """
     extra = [name for name in header if name and name not in used]
@@ -162,7 +162,7 @@ def unreadable_transcript_warnings(problems: Sequence[str]) -> list[str]:
 
     Example
     -------
-    >>> unreadable_transcripts(["a.txt must be text", "b.txt must be text"])
+    >>> unreadable_transcript_warnings(["a.txt must be text", "b.txt must be text"])
     ['2 transcripts cannot be read and are taken as empty (first: a.txt must be text).']
     """
     if not problems:

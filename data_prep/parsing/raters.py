@@ -42,7 +42,7 @@ class Rater:
     emotions : tuple of str
         What was chosen, in the words of this project.
     unknown : tuple of str
-        What was chosen in words that are none of :data:`WORDS`, as in the file.
+        What was chosen in words that are none of :data:`EMOTION_WORDS`, as in the file.
     valence, arousal, dominance : float, optional
         On the corpus's own scale, as in the file; ``None`` where nothing was said.
 
@@ -102,7 +102,7 @@ def parse_emotion(text: str) -> str:
 
     Example
     -------
-    >>> emotion_of("Happiness"), emotion_of("Other-confused"), emotion_of("Hungry")
+    >>> parse_emotion("Happiness"), parse_emotion("Other-confused"), parse_emotion("Hungry")
     ('happy', 'other', '')
     """
     word = " ".join(text.casefold().split())
@@ -115,7 +115,7 @@ def parse_choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
     Example
     -------
-    >>> choices(["Anger", "Hungry"])
+    >>> parse_choices(["Anger", "Hungry"])
     {'emotions': ('angry',), 'unknown': ('Hungry',)}
     """
     texts = [text.strip() for text in texts if text.strip()]
@@ -128,7 +128,7 @@ def drop_repeated_ratings(raters: Iterable[Rater]) -> list[Rater]:
 
     Example
     -------
-    >>> [rater.name for rater in single([Rater("a"), Rater("a"), Rater("b"), Rater("")])]
+    >>> [rater.name for rater in drop_repeated_ratings([Rater("a"), Rater("a"), Rater("b"), Rater("")])]
     ['a', 'b', '']
     """
     kept: list[Rater] = []
@@ -150,7 +150,7 @@ def summarise_raters(raters: Iterable[Rater]) -> RaterStatistics:
 
     Example
     -------
-    >>> figures([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
+    >>> summarise_raters([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
     ...          Rater("c", ("fear",))])
     RaterFigures(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, votes='sad:2;fear:1')
     """
@@ -185,7 +185,7 @@ def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
 
     Example
     -------
-    >>> difference((2.0, 3.5, None), [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)])
+    >>> mean_mismatch((2.0, 3.5, None), [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)])
     'arousal is 3.5, the mean of 2 raters is 3'
     """
     for name, value, ratings in zip(

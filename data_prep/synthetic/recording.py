@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from data_prep.synthetic.espeak import Synthesiser
-from data_prep.synthetic.generate_script import Sentence
+from data_prep.synthetic.script import Sentence
 from data_prep.synthetic.voice import SAMPLE_RATE, resample, synthesise_sentence
 
 

@@ -175,8 +175,8 @@ def sentence_texts(seed: int, *, first: int = 0) -> Iterator[str]:
 
     Example
     -------
-    >>> texts = list(sentences(1))
-    >>> len(texts) == len(set(texts)), next(sentences(1, first=9)) == texts[9]
+    >>> texts = list(sentence_texts(1))
+    >>> len(texts) == len(set(texts)), next(sentence_texts(1, first=9)) == texts[9]
     (True, True)
     """
     parts = [part.split("|") for part in (_WHO, _DOES, _WHAT, _WHERE)]
@@ -224,7 +224,7 @@ def generate_script(
     -------
     >>> voice = Voice("en-us+f1", "3", "Female", "Train")
     >>> panel = Panel({"N": (0.0, 0.0, 0.0)})
-    >>> [item.text for item in script({"Train": 1}, [voice], panel)] == [next(sentences(1))]
+    >>> [item.text for item in generate_script({"Train": 1}, [voice], panel)] == [next(sentence_texts(1))]
     True
     """
     texts = sentence_texts(seed, first=first)

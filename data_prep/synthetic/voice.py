@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.synthetic.espeak import Synthesiser
-from data_prep.synthetic.generate_script import Sentence
+from data_prep.synthetic.script import Sentence
 
 SAMPLE_RATE = 16000
 _ROOM_NOISE_DB = -54.0  # dB of full scale: the constant noise of every recording
@@ -83,7 +83,7 @@ def prosody_of(sentence: Sentence, *, seed: int = 1) -> Prosody:
 
     Returns
     -------
-    manner : Manner
+    prosody : Prosody
         Settings of the synthesis.
     """
     speaker = np.random.default_rng([seed, 3, zlib.crc32(sentence.voice.name.encode())])

@@ -1,6 +1,6 @@
 """The demo corpora: SYNTHETIC SPEECH in the layouts of corpora that cannot be passed on.
 
-What is said is drawn in :mod:`data_prep.synthetic.generate_script`, its sound made in
+What is said is drawn in :mod:`data_prep.synthetic.script`, its sound made in
 :mod:`data_prep.synthetic.voice`; each file of :mod:`data_prep.synthetic.layouts` writes it to disk
 as one corpus lies on disk, so that the preparation and all that follows run as they do on the real
 one.
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.synthetic.generate_script import Sentence
 from data_prep.synthetic.layouts import iemocap, msp_improv, msp_podcast, own_data
 from data_prep.synthetic.layouts.layout import Layout, write_lines
 from data_prep.synthetic.recording import write_recordings
+from data_prep.synthetic.script import Sentence
 from emosphere_sb.fileio.atomic_folder import atomic_folder
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def write(
     facts : dict
         What the stamp holds: version, layout, seed, utterances, speakers, and ``cap``: for every
         split or session with labels and each dimension the CCC that nothing can pass, see
-        :func:`cap`.
+        :func:`ccc_ceiling`.
 
     Raises
     ------

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from data_prep.synthetic.generate_script import Panel, Sentence, Voice
 from data_prep.synthetic.layouts.layout import Layout, paired_voices, write_lines
 from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Sentence, Voice
 
 SESSIONS = tuple("12345")
 SIZES = {

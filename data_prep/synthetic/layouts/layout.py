@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.synthetic.generate_script import Panel, Sentence, Voice, generate_script
 from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Sentence, Voice, generate_script
 
 # eSpeak NG's variants with the voice of a woman; the others in use have that of a man.
 _FEMALE = {"f1", "f2", "f3", "f4", "f5", "Alicia", "linda", "grandma", "anika", "belinda"}
@@ -34,7 +34,7 @@ class Layout:
     write_texts : callable
         ``write_texts(folder, sentences, seed)``: everything else, once the audio is there.
     first : int
-        Number of the first utterance; see :func:`data_prep.synthetic.generate_script.script`.
+        Number of the first utterance; see :func:`data_prep.synthetic.script.script`.
     hidden : frozenset of str
         Splits whose labels nobody is given.
     options : mapping of str to Any
@@ -87,7 +87,7 @@ def paired_voices(names: Mapping[str, str], speaker: Callable[[str, str], str]) 
 
     Example
     -------
-    >>> [voice.speaker for voice in couples({"2": "en+f1 en+m1"}, "{0}{1}".format)]
+    >>> [voice.speaker for voice in paired_voices({"2": "en+f1 en+m1"}, "{0}{1}".format)]
     ['2F', '2M']
     """
     return [

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.synthetic.generate_script import Panel, Sentence, Voice
 from data_prep.synthetic.layouts.layout import Layout, paired_voices, write_lines
 from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Sentence, Voice
 
 SESSIONS = tuple("123456")
 SIZES = {
@@ -128,8 +128,8 @@ def evaluation_lines(named: Mapping[str, Sentence], *, seed: int = 1) -> Iterato
 
     Arguments
     ---------
-    named : mapping of str to Spoken
-        As :func:`names` returns it.
+    named : mapping of str to Sentence
+        As :func:`sentences_by_name` returns it.
     seed : int
         Of the corpus.
     """

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_prep.synthetic.generate_script import Panel, Rating, Sentence, Voice
 from data_prep.synthetic.layouts.layout import Layout, gender_of, write_lines
 from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Rating, Sentence, Voice
 
 SIZES = {
     "demo": {"Train": 3000, "Development": 300, "Test1": 300, "Test2": 200, "Test3": 20},

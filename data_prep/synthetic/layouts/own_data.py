@@ -6,10 +6,10 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.synthetic.generate_script import Sentence, Voice
 from data_prep.synthetic.layouts import msp_podcast
 from data_prep.synthetic.layouts.layout import Layout
 from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Sentence, Voice
 
 SIZES = {
     "demo": {"train": 2400, "valid": 300, "test": 300},

@@ -14,7 +14,7 @@ from data_prep.manifest import (
     read_manifest,
     read_manifest_rows,
     replacements,
-    validate,
+    check_manifest_columns,
 )
 from data_prep.schema import manifest_row
 from emosphere_sb.audio.header import Header
@@ -108,12 +108,12 @@ def test_extra_column_in_a_manifest():
     with pytest.raises(
         ValueError, match=r"has the unknown column 'mood'; found ID, .*reuse_manifests=F"
     ):
-        validate([*MANIFEST_COLUMNS, "mood"], name="train.csv")
+        check_manifest_columns([*MANIFEST_COLUMNS, "mood"], name="train.csv")
 
 
 def test_column_twice_in_a_manifest():
     with pytest.raises(ValueError, match="names a column twice"):
-        validate([*MANIFEST_COLUMNS, "wav"], name="train.csv")
+        check_manifest_columns([*MANIFEST_COLUMNS, "wav"], name="train.csv")
 
 
 def test_missing_manifest(tmp_path):

@@ -9,11 +9,11 @@ from collections import defaultdict
 import audmetric
 import numpy as np
 import pytest
-from data_prep.synthetic.generate_script import Rating, generate_script, sentence_texts
 
 from data_prep.synthetic import espeak
 from data_prep.synthetic import write as synthetic
 from data_prep.synthetic.recording import Recording, write_recordings
+from data_prep.synthetic.script import Rating, generate_script, sentence_texts
 
 needs_espeak = pytest.mark.skipif(
     not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"

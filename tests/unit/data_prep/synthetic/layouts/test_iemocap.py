@@ -6,7 +6,6 @@ import re
 
 import pytest
 import soundfile
-from data_prep.synthetic.generate_script import Rating
 
 from data_prep.iemocap import reader as iemocap
 from data_prep.manifest import prepare_manifests
@@ -17,6 +16,7 @@ from data_prep.synthetic.layouts.iemocap import (
     evaluation_lines,
     transcription_lines,
 )
+from data_prep.synthetic.script import Rating
 
 TINY = {"1": 6, "5": 12}
 NEUTRAL = (Rating(2, "neu", (3, 2, 2)), Rating(3, "neu", (3, 3, 2)), Rating(4, "hap", (4, 2, 1)))

@@ -8,11 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
-from data_prep.synthetic.generate_script import Rating
 
 from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
 from data_prep.synthetic.layouts.msp_improv import LAYOUT, evaluation_lines, sentences_by_name
+from data_prep.synthetic.script import Rating
 
 TINY = {"1": 6, "6": 4}
 NAME = re.compile(r"IMPROV-S(\d\d)([AHNS])-([FM])0([1-6])-([PRST])-([FM])([FM])(\d\d)")

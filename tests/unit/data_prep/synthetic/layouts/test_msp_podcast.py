@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from data_prep.synthetic.generate_script import Rating
 
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.synthetic.layouts.msp_podcast import LAYOUT, _rater_lines, file_name, voices
+from data_prep.synthetic.script import Rating
 
 TINY = {"Train": 20, "Development": 4, "Test1": 4, "Test2": 3, "Test3": 2}
 LABELLED = sum(TINY.values()) - TINY["Test3"]
