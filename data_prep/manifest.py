@@ -1,7 +1,7 @@
 """Write the manifests of a corpus: SpeechBrain CSV files, one per set.
 
-The reader of a corpus only parses its label files and returns a :class:`Corpus`. All steps shared by
-the corpora are in this module and the modules it calls: checking the audio, listing rejected files,
+The reader of a corpus only parses its label files and returns a :class:`Corpus`. All steps shared
+by the corpora are in this module and the modules it calls: checking the audio, listing rejected files,
 checking for shared speakers, writing the summary, and detecting that nothing has changed.
 """
 
@@ -145,7 +145,7 @@ def prepare_manifests(
     if facts is not None:
         return Summary(folder, facts, skipped=True)
     corpus = corpus_module.read(root, **options)
-    # Computed before the audio is read, so that a file changed meanwhile triggers a new preparation.
+    # Computed before the audio is read: a file changed meanwhile triggers a new preparation.
     fingerprint = _fingerprint(corpus, request)
     listing = list_audio(corpus.audio_folders)
     fingerprint["audio"] = listing_digest(listing)
@@ -178,8 +178,8 @@ def _drop_empty_sets(
         reasons = _explain_empty_set(name, corpus, rejected)
         if name in needed:
             raise ValueError(
-                f"The set '{name}' of {corpus.name} must contain at least one utterance; {reasons}. "
-                f"Data folder: {corpus.data_root}."
+                f"The set '{name}' of {corpus.name} must contain at least one utterance; "
+                f"{reasons}. Data folder: {corpus.data_root}."
             )
         warnings.append(f"The set '{name}' is empty and was skipped: {reasons}.")
     return {name: rows for name, rows in checked.items() if rows}, warnings

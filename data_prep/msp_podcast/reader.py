@@ -1,8 +1,7 @@
-"""MSP-Podcast, releases 1.6 to 2.0 and the Interspeech 2025 challenge: label files to utterances.
+"""Reader for MSP-Podcast, releases 1.6 to 2.0 and the Interspeech 2025 challenge.
 
-The label file orders the dimensions activation, valence, dominance; they are taken by the names of
-their columns. Test1 and Test2 stay separate sets; Test3, whose labels are hidden, can only be
-predicted.
+The label file lists activation, valence and dominance in this order; they are read by column name.
+Test1 and Test2 are separate sets. The labels of Test3 are hidden, so it can only be predicted.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ __all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "reco
 
 NAME = "MSP-Podcast"
 LANGUAGE = "en"
-SPEECH = "English podcasts: spontaneous and prepared speech, rated by listeners from its sound"
+SPEECH = "English podcasts: spontaneous and prepared speech, rated by listeners from the audio"
 TERMS = (
-    "MSP-Podcast is given under an agreement with the University of Texas at Dallas: ask its "
-    "owners before sharing weights trained on it. The public model of audEERING that was trained "
-    "on it is shared under CC BY-NC-SA 4.0, that is not for commercial use."
+    "MSP-Podcast is licensed under an agreement with the University of Texas at Dallas. Contact its "
+    "owners before sharing weights trained on it. The public audEERING model that was trained "
+    "on it is licensed under CC BY-NC-SA 4.0, which excludes commercial use."
 )
-"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
+"""Implications of the corpus's terms for sharing trained weights, based on public information."""
 SCALE = Scale(1, 7)
 
 SETS = {
@@ -55,17 +54,17 @@ SETS = {
     "test2": "test2",
     "test3": "test3",
 }
-"""Split_Set of the label files, in lower case, to the names of the sets here."""
+"""Name of the set for each ``Split_Set`` in the label files (in lower case)."""
 
 SAMPLED_CLASSES = tuple(word for letter, word in EMOTIONS.items() if letter not in "OX")
-"""The eight classes of which the paper draws its validation set."""
+"""The eight classes from which the validation set of the paper is sampled."""
 
 RELEASES = {
     "1.11": {"Train": 84030, "Development": 19815, "Test1": 30647, "Test2": 14815},
     "IS2025": {"Train": 84260, "Development": 31961},
     "2.0": {"Train": 169190, "Development": 34399, "Test1": 46294, "Test2": 14822},
 }
-"""Rows of each Split_Set, by which a release is recognised."""
+"""Number of rows of each ``Split_Set``, from which the release is detected."""
 
 LABEL_FOLDERS = ("Labels", "Label", ".")
 LABEL_FILES = [
@@ -77,7 +76,7 @@ RATER_FILES = [
     [f"{folder}/{name}" for folder in LABEL_FOLDERS]
     for name in ("labels.txt", "labels_detailed.csv")
 ]
-"""The text and the table with the single raters, each wherever it may be."""
+"""Possible paths of the text file and of the table with the individual ratings."""
 
 AUDIO_FOLDERS = ("Audios", "Audio")
 PARTITIONS = ("official", "paper")
@@ -87,7 +86,7 @@ PARTITION_FILES = (
     "Partition.txt",
     "Labels/Partition.txt",
 )
-"""The list of sets; the readme of release 1.12 has it without the s."""
+"""Possible paths of the list of sets. The readme of release 1.12 calls it ``Partition.txt``."""
 _TEST3 = re.compile(r"msp-podcast_test3_\d+\.wav", re.IGNORECASE)
 
 
@@ -105,33 +104,35 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """The corpus in a folder, whatever its release and the case of its folders' names.
+    """Read the corpus, for any release and any case of the folder names.
 
     Arguments
     ---------
     data_folder : path
-        Holds ``Audios`` and ``Labels``.
+        Folder with ``Audios`` and ``Labels``.
     audio_folder, labels_file : path, optional
-        Where they are if not found, relative to ``data_folder`` or absolute.
+        Audio folder and label file if they have other names, relative to ``data_folder`` or
+        absolute.
     release : str, optional
-        Which release this is; recognised from the number of rows where that tells.
+        Release of the corpus. By default it is detected from the numbers of rows, if possible.
     partition : str
-        ``official``, or ``paper``: of the Development set some utterances of each of the eight
-        classes are the validation set and the rest is the in-house test set, ``test``.
+        ``official``, or ``paper``: the validation set is sampled from the eight classes of the
+        Development set, and the remaining utterances are the in-house test set ``test``.
     partition_seed, partition_per_class : int
-        For ``paper``: which ones, and how many.
+        Random seed and number of utterances per class for the partition ``paper``.
     raters : bool
-        Whether to read the single raters as well (``labels.txt`` or ``labels_detailed.csv``), for
-        each utterance's number of raters, spread and votes. It takes a while.
+        Whether to read the individual ratings (``labels.txt`` or ``labels_detailed.csv``) for the
+        rater count, SDs and votes of each utterance. This takes some time.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to leave out, such as ``other`` and ``no_agreement``.
+        Emotions to exclude, such as ``other`` and ``no_agreement``.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, the audio, the label file, or with ``raters`` theirs is missing.
+        If the folder, the audio, the label file, or (with ``raters``) the file of individual
+        ratings is missing.
     ValueError
-        If the label file or an option cannot be used.
+        If the label file or an option is invalid.
     """
     root = resolve_data_folder(data_folder)
     audio = _audio_folder(root, audio_folder)
@@ -161,7 +162,7 @@ def read(
 
 
 def _add_inputs(corpus: Corpus, taken: Path | None, names: Sequence[str]) -> None:
-    """Notes all spellings of a file, and warns of those that differ from the one that is read."""
+    """Add the candidates for a file to the inputs, and warn if their contents differ."""
     places = candidate_paths(corpus.data_root, names)
     corpus.inputs += places
     if taken in places:
@@ -169,27 +170,26 @@ def _add_inputs(corpus: Corpus, taken: Path | None, names: Sequence[str]) -> Non
 
 
 def _set_release(corpus: Corpus, given: str | None, recognised: str | None) -> None:
-    """Sets the release, and warns where it is unknown or contradicts the number of rows."""
+    """Set the release; warn if it is unknown or does not match the numbers of rows."""
     corpus.release = str(given) if given else recognised
     if corpus.release is None:
         corpus.warnings.append(
-            "The release is not known (the numbers of rows fit none), but labels change between "
-            "releases: name it with --release, since every result must name it."
+            "Unknown release: the numbers of rows match no known release. Labels change between "
+            "releases, so specify it with --release and report it with each result."
         )
     elif recognised not in (None, corpus.release):
         corpus.warnings.append(
-            f"The release is named {corpus.release}, but the numbers of rows are those of "
-            f"{recognised}."
+            f"The release is given as {corpus.release}, but the numbers of rows match {recognised}."
         )
 
 
 def recognise_release(splits: dict[str, int]) -> str | None:
-    """The release whose label file has exactly these numbers of rows; None if there is none.
+    """Detect the release from the numbers of rows; return None if none matches exactly.
 
     Arguments
     ---------
     splits : dict of str to int
-        Rows of each Split_Set.
+        Number of rows of each ``Split_Set``.
 
     Example
     -------
@@ -200,48 +200,48 @@ def recognise_release(splits: dict[str, int]) -> str | None:
 
 
 def _audio_folder(root: Path, given: str | os.PathLike | None) -> Path:
-    """The folder with the wav files."""
+    """Find the folder with the wav files."""
     if given:
         return resolve_user_path(root, given, option="audio_folder", is_folder=True)
     folder = find_entry(root, AUDIO_FOLDERS, is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{root} must hold a folder Audios (or Audio); found {list_names(root)}. "
-            "Check --data_folder, or name the folder with --audio_folder."
+            f"{root} must contain a folder Audios (or Audio); found {list_names(root)}. "
+            "Check --data_folder or specify the folder with --audio_folder."
         )
     with os.scandir(folder) as entries:
         if any(entry.name.lower().endswith(".wav") for entry in entries):
             return folder
-    # Some copies have the wav files one folder further down.
+    # In some copies the wav files are one level deeper.
     return find_entry(folder, AUDIO_FOLDERS, is_folder=True) or folder
 
 
 def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
-    """The consensus labels, in either spelling."""
+    """Find the file of consensus labels, in either spelling."""
     if given:
         return resolve_user_path(root, given, option="labels_file")
     file = find_entry(root, LABEL_FILES)
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold Labels/labels_consensus.csv (or labels_concensus.csv); found "
-            f"{list_names(root)}. Check --data_folder, or name the file with --labels_file."
+            f"{root} must contain Labels/labels_consensus.csv (or labels_concensus.csv); found "
+            f"{list_names(root)}. Check --data_folder or specify the file with --labels_file."
         )
     return file
 
 
 def _raters_file(root: Path) -> Path:
-    """The file with the single raters."""
+    """Find the file with the individual ratings."""
     file = find_entry(root, list(chain.from_iterable(RATER_FILES)))
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold {' or '.join(names[0] for names in RATER_FILES)} for the "
-            f"single raters; found {list_names(root)}. Use --raters=False to do without them."
+            f"{root} must contain {' or '.join(names[0] for names in RATER_FILES)} for the "
+            f"individual ratings; found {list_names(root)}. Use --raters=False to skip them."
         )
     return file
 
 
 def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
-    """Puts the label file's rows into sets; returns the number of rows of each Split_Set."""
+    """Read the label file into sets; return the number of rows of each ``Split_Set``."""
     corpus.warnings += unused_column_warnings(labels, read_table(labels, COLUMNS)[0], COLUMNS)
     folder = relative_audio_path(audio, corpus.data_root)
     splits: Counter[str] = Counter()
@@ -256,9 +256,9 @@ def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
         else:
             found.setdefault(name, []).append(_to_utterance(label, path))
     if not splits:
-        raise ValueError(f"{labels} must hold rows; it has only a header.")
+        raise ValueError(f"{labels} must contain rows, but it has only a header.")
     if "test" in found and {"test1", "test2"} & found.keys():
-        # No release has both: this is what is left of Test1 or Test2 in a line that is cut off.
+        # No release has both, so "Test" is a truncated Test1 or Test2.
         cut = [Rejection(row.path, "unknown partition: 'Test'") for row in found.pop("test")]
         corpus.rejected += cut
     corpus.sets = {name: found[name] for name in dict.fromkeys(SETS.values()) if name in found}
@@ -266,7 +266,7 @@ def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
 
 
 def _to_utterance(label: Label, path: str) -> Utterance:
-    """A usable row."""
+    """Convert a usable row."""
     return Utterance(
         os.path.splitext(label.file)[0],
         path,
@@ -280,7 +280,7 @@ def _to_utterance(label: Label, path: str) -> Utterance:
 
 
 def _apply_partition(corpus: Corpus, partition: str, seed: int, per_class: int) -> None:
-    """The paper's division of the Development set, if it is asked for."""
+    """Split the Development set as in the paper, for ``partition="paper"``."""
     if partition not in PARTITIONS:
         raise ValueError(f"--partition must be {' or '.join(PARTITIONS)}; found {partition!r}.")
     if partition == "official":
@@ -292,14 +292,14 @@ def _apply_partition(corpus: Corpus, partition: str, seed: int, per_class: int) 
     sets["test"] = [row for row in development if row.id not in chosen]
     for name, rows in corpus.sets.items():
         if name.startswith("test"):
-            # The in-house set takes the name test: release 1.6's only test set moves to test1.
+            # The in-house set is called "test", so the only test set of release 1.6 becomes "test1".
             sets["test1" if name == "test" else name] = rows
     corpus.sets = sets
     corpus.protocol.update(partition_seed=seed, partition_per_class=per_class)
 
 
 def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:
-    """The challenge's test set, from ``Partitions.txt`` and from the names of the audio files."""
+    """Add the test set of the challenge, from ``Partitions.txt`` and the audio file names."""
     files = {name for name in os.listdir(audio) if _TEST3.fullmatch(name)}
     files.update(_partition_files(partitions, "test3") if partitions else ())
     folder = relative_audio_path(audio, corpus.data_root)
@@ -312,7 +312,7 @@ def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:
 
 
 def _partition_files(path: Path, wanted: str) -> Iterator[str]:
-    """Names of the files of one set; lines without a semicolon are headings."""
+    """Yield the file names of one set; lines without a semicolon are headings."""
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         name, semicolon, file = line.partition(";")
         if semicolon and name.strip().casefold() == wanted and file.strip():

@@ -53,8 +53,10 @@ def relative_audio_path(path: str | os.PathLike, root: Path) -> str:
 
     Example
     -------
-    >>> relative_audio_path("./wav/../a.wav", Path("/data")), relative_audio_path("/else/a.wav", Path("/data"))
-    ('a.wav', '/else/a.wav')
+    >>> relative_audio_path("./wav/../a.wav", Path("/data"))
+    'a.wav'
+    >>> relative_audio_path("/else/a.wav", Path("/data"))
+    '/else/a.wav'
     """
     path = Path(os.path.normpath(root / path))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -196,7 +196,8 @@ def select_partition(partitions: Mapping[str, Partition], name: str) -> Partitio
 
     Example
     -------
-    >>> select_partition({"session": Partition("session", leave_one_group_out(["1", "2", "3"]))}, "speaker")
+    >>> partition = Partition("session", leave_one_group_out(["1", "2", "3"]))
+    >>> select_partition({"session": partition}, "speaker")
     Traceback (most recent call last):
     ValueError: --partition must be session; found 'speaker'.
     """

@@ -224,7 +224,8 @@ def generate_script(
     -------
     >>> voice = Voice("en-us+f1", "3", "Female", "Train")
     >>> panel = Panel({"N": (0.0, 0.0, 0.0)})
-    >>> [item.text for item in generate_script({"Train": 1}, [voice], panel)] == [next(sentence_texts(1))]
+    >>> script = generate_script({"Train": 1}, [voice], panel)
+    >>> [item.text for item in script] == [next(sentence_texts(1))]
     True
     """
     texts = sentence_texts(seed, first=first)
