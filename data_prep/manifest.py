@@ -1,8 +1,8 @@
 """Write the manifests of a corpus: SpeechBrain CSV files, one per set.
 
 The reader of a corpus only parses its label files and returns a :class:`Corpus`. All steps shared
-by the corpora are in this module and the modules it calls: checking the audio, listing rejected files,
-checking for shared speakers, writing the summary, and detecting that nothing has changed.
+by the corpora are in this module and the modules it calls: checking the audio, listing rejected
+files, checking for shared speakers, writing the summary, and detecting that nothing has changed.
 """
 
 from __future__ import annotations

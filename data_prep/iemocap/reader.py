@@ -1,8 +1,8 @@
-"""IEMOCAP (``IEMOCAP_full_release``): label files of 151 dialogues to utterances.
+"""Reader for IEMOCAP (``IEMOCAP_full_release``), which has one label file for each of 151 dialogues.
 
-The label files order the dimensions valence, activation, dominance, on 1 to 5. Turns on which the
-raters did not agree (``xxx``) or chose another emotion (``oth``) have dimensions as all others, and
-stay in.
+The label files list valence, activation and dominance in this order, on a scale from 1 to 5. Turns
+without agreement of the raters (``xxx``) or with another emotion (``oth``) have valid dimensional
+labels and are included.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ NAME = "IEMOCAP"
 LANGUAGE = "en"
 SPEECH = "English dialogues, improvised and scripted, of ten actors"
 TERMS = (
-    "IEMOCAP is given under a release form of the University of Southern California, which does "
-    "not allow passing the data on. Ask its owners before sharing weights trained on it."
+    "IEMOCAP is licensed under a release form of the University of Southern California, which does "
+    "not permit redistribution. Contact its owners before sharing weights trained on it."
 )
-"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
+"""Implications of the corpus's terms for sharing trained weights, based on public information."""
 SCALE = Scale(1, 5)
 SESSIONS = tuple("12345")
 
@@ -53,7 +53,7 @@ PARTITIONS = {
     ),
     "fixed": Partition("session", ({"train": ("1", "2", "3"), "valid": ("4",), "test": ("5",)},)),
 }
-"""Leave one session out (5 folds), leave one speaker out (10), and one fixed division."""
+"""Leave-one-session-out (5 folds), leave-one-speaker-out (10 folds), and one fixed split."""
 
 FOUR_CLASSES = {
     "neutral": "neutral",
@@ -62,7 +62,7 @@ FOUR_CLASSES = {
     "happy": "happy",
     "excited": "happy",
 }
-"""The usual four classes: which emotions they are made of."""
+"""Class of each emotion in the common four-class protocol."""
 
 _GENDERS = {"F": "Female", "M": "Male"}
 
@@ -77,30 +77,30 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """The corpus in a folder, divided so that no speaker is in two sets.
+    """Read the corpus and split it so that the sets do not share speakers.
 
     Arguments
     ---------
     data_folder : path
-        Holds ``Session1`` to ``Session5``, or the folder ``IEMOCAP_full_release`` that does.
+        Folder with ``Session1`` to ``Session5``, or its parent folder.
     fold : int
-        Which fold of the partition, from 1.
+        Number of the fold, starting at 1.
     partition : str
-        ``session`` (5 folds: one session tests, the next one validates), ``speaker`` (10 folds: one
-        speaker tests, the partner of the same session validates), or ``fixed`` (1 fold: sessions 1
-        to 3, 4, 5).
+        ``session`` (5 folds: one session for testing, the next one for validation), ``speaker`` (10
+        folds: one speaker for testing, the other speaker of the session for validation), or
+        ``fixed`` (1 fold: sessions 1 to 3 for training, 4 for validation, 5 for testing).
     four_classes : bool
-        Whether to keep only neutral, angry, sad and happy, the last together with excited.
+        Whether to use only neutral, angry, sad and happy, with excited merged into happy.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to leave out, such as ``other`` and ``no_agreement``; they mean the classes before
-        ``four_classes`` joins some.
+        Emotions to exclude, such as ``other`` and ``no_agreement``. They refer to the classes
+        before ``four_classes`` merges any.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, a session, or the labels or audio of one are missing.
+        If the folder, a session, or the labels or the audio of a session are missing.
     ValueError
-        If a label file or an option cannot be used.
+        If a label file or an option is invalid.
     """
     division = select_partition(PARTITIONS, partition)
     place = division.set_by_group(fold)
@@ -112,17 +112,17 @@ def read(
     sets = {name: [] for name in division.fold(fold)}
     corpus = Corpus(NAME, root, sets, SCALE, has_transcripts=True)
     corpus.protocol = division.metadata(partition, fold)
-    check, unread = RaterCheck(SCALE), []
+    check, unreadable = RaterCheck(SCALE), []
     for session in SESSIONS:
-        for row in _read_session(corpus, session, check, place, unread):
+        for row in _read_session(corpus, session, check, place, unreadable):
             corpus.sets[place[getattr(row, division.by)]].append(row)
-    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unread)
+    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unreadable)
     _exclude_and_merge(corpus, dropped, four_classes)
     return corpus
 
 
 def _exclude_and_merge(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
-    """Leaves out what the protocol does not want, and joins classes where it does."""
+    """Exclude classes according to the protocol, and merge classes for ``four_classes``."""
     corpus.protocol["four_classes"] = four_classes
     if not four_classes:
         return apply_exclusions(corpus, dropped)
@@ -132,15 +132,17 @@ def _exclude_and_merge(corpus: Corpus, dropped: dict[str, set[str]], four_classe
 
 
 def _read_session(
-    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unread: list[str]
+    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unreadable: list[str]
 ) -> Iterator[Utterance]:
-    """The usable turns of a session; the others become rejections. ``unread`` gets the problems of
-    transcripts."""
+    """Yield the usable turns of a session; the others are added to the rejections.
+
+    Problems with transcripts are appended to ``unreadable``.
+    """
     folder = find_entry(corpus.data_root, (f"Session{session}",), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{corpus.data_root} must hold Session1 to Session5; Session{session} is missing, "
-            f"found {list_names(corpus.data_root)}. Check --data_folder."
+            f"{corpus.data_root} must contain Session1 to Session5; Session{session} is missing. "
+            f"Found {list_names(corpus.data_root)}. Check --data_folder."
         )
     labels, audio = (
         _required_folder(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav")
@@ -149,44 +151,44 @@ def _read_session(
     spoken = spoken or folder / "dialog" / "transcriptions"
     corpus.audio_folders.append(audio)
     files = _label_files(labels)
-    # A dialogue with audio has labels, and all have transcripts: those that appear later count.
+    # Missing label files and transcripts are inputs too: if they are added later, prepare again.
     expected = {labels / f"{name}.txt" for name in os.listdir(audio) if not name.startswith(".")}
     transcripts = {file: spoken / file.name for file in files}
     preferred = candidate_paths(folder, [f"dialog/transcriptions/{file.name}" for file in files])
     corpus.inputs += sorted({*files, *expected, *transcripts.values(), *preferred})
     for file in files:
-        said = _read_transcripts(transcripts[file], unread)
-        yield from _read_dialogue(corpus, file, audio / file.stem, said, check, place)
+        transcript = _read_transcripts(transcripts[file], unreadable)
+        yield from _read_dialogue(corpus, file, audio / file.stem, transcript, check, place)
 
 
-def _read_transcripts(file: Path, unread: list[str]) -> dict[str, str]:
-    """What is said in a dialogue; nothing where that is not known."""
+def _read_transcripts(file: Path, unreadable: list[str]) -> dict[str, str]:
+    """Read the transcripts of a dialogue; return an empty dict if they are unreadable."""
     try:
         return read_transcripts(file) if file.is_file() else {}
     except (OSError, ValueError) as error:
-        unread.append(str(error))
+        unreadable.append(str(error))
         return {}
 
 
 def _required_folder(session: Path, name: str) -> Path:
-    """A folder that each session must have."""
+    """Find a required folder of a session."""
     folder = find_entry(session, (name,), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{session} must hold the folder {name}; found {list_names(session)}. "
-            "Check --data_folder, and that the corpus was unpacked as a whole."
+            f"{session} must contain the folder {name}; found {list_names(session)}. "
+            "Check --data_folder and that the corpus was unpacked completely."
         )
     return folder
 
 
 def _label_files(folder: Path) -> list[Path]:
-    """Label files of a session: not those in sub-folders, nor those of macOS (``._Ses…txt``)."""
+    """List the label files of a session, without subfolders and macOS files (``._Ses…txt``)."""
     names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
     files = [folder / name for name in names if name.lower().endswith(".txt")]
     files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(
-            f"{folder} must hold a label file <dialogue>.txt for each dialogue; found "
+            f"{folder} must contain a label file <dialogue>.txt for each dialogue; found "
             f"{list_names(folder)}. Check --data_folder."
         )
     return files
@@ -196,11 +198,11 @@ def _read_dialogue(
     corpus: Corpus,
     file: Path,
     audio: Path,
-    said: Mapping[str, str],
+    transcript: Mapping[str, str],
     check: RaterCheck,
     place: Mapping[str, str],
 ) -> Iterator[Utterance]:
-    """The usable turns of one label file."""
+    """Yield the usable turns of one label file."""
     name, folder = (
         relative_audio_path(file, corpus.data_root),
         relative_audio_path(audio, corpus.data_root),
@@ -215,21 +217,22 @@ def _read_dialogue(
             reason = f"{problem} ({name}, line {turn.line})"
             corpus.rejected.append(Rejection(path, reason, _set_of(turn.utterance, file, place)))
         else:
-            yield _to_utterance(turn, folder, said.get(turn.utterance, ""), check, name)
+            yield _to_utterance(turn, folder, transcript.get(turn.utterance, ""), check, name)
     if not turns:
-        corpus.rejected.append(Rejection(name, "no turns: the label file holds none"))
+        corpus.rejected.append(Rejection(name, "no turns: the label file is empty"))
 
 
 def _check_dialogue(utterance: str, dialogue: str) -> str:
-    """Why a turn cannot be one of a dialogue; empty if it can."""
+    """Return a problem if a turn does not belong to a dialogue; empty if it does."""
     if utterance.rpartition("_")[0] == dialogue:
         return ""
     return f"turn of another dialogue: {utterance[:60]!r} in the labels of {dialogue}"
 
 
 def _speaker_of(utterance: str) -> str:
-    """Who speaks: the session and the letter of the last part, not that of the first, which says
-    who wore the markers of the motion capture.
+    """Return the speaker of a turn: the session and the letter in the last part of the name.
+
+    The letter in the first part denotes the speaker who wore the motion-capture markers.
 
     Example
     -------
@@ -240,12 +243,14 @@ def _speaker_of(utterance: str) -> str:
 
 
 def _set_of(utterance: str, file: Path, place: Mapping[str, str]) -> str:
-    """The set that a turn would be in, empty where that cannot be told."""
+    """Return the set of a rejected turn; empty if it is unknown."""
     return place.get(file.stem[4:5]) or place.get(_speaker_of(utterance), "")
 
 
-def _to_utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str) -> Utterance:
-    """A usable turn."""
+def _to_utterance(
+    turn: Turn, folder: str, transcript: str, check: RaterCheck, file: str
+) -> Utterance:
+    """Convert a usable turn."""
     speaker = _speaker_of(turn.utterance)
     problem = f"{file}, {turn.rater_problem}" if turn.rater_problem else ""
     return Utterance(
@@ -256,6 +261,6 @@ def _to_utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: s
         speaker=speaker,
         gender=_GENDERS[speaker[-1]],
         session=speaker[4],
-        transcript=said,
+        transcript=transcript,
         raters=check.summarise(turn.utterance, turn.vad, turn.raters, problem=problem),
     )

@@ -60,7 +60,9 @@ class Label:
 
 
 def read_labels(path: str | os.PathLike) -> Iterator[Label]:
-    """Iterate over the rows of ``labels_consensus.csv`` (``labels_concensus.csv`` up to release 1.8).
+    """Iterate over the rows of the consensus labels.
+
+    The file is called ``labels_consensus.csv``, up to release 1.8 ``labels_concensus.csv``.
 
     Arguments
     ---------

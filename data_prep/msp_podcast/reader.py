@@ -38,8 +38,8 @@ NAME = "MSP-Podcast"
 LANGUAGE = "en"
 SPEECH = "English podcasts: spontaneous and prepared speech, rated by listeners from the audio"
 TERMS = (
-    "MSP-Podcast is licensed under an agreement with the University of Texas at Dallas. Contact its "
-    "owners before sharing weights trained on it. The public audEERING model that was trained "
+    "MSP-Podcast is licensed under an agreement with the University of Texas at Dallas. Contact "
+    "its owners before sharing weights trained on it. The public audEERING model that was trained "
     "on it is licensed under CC BY-NC-SA 4.0, which excludes commercial use."
 )
 """Implications of the corpus's terms for sharing trained weights, based on public information."""
@@ -292,7 +292,7 @@ def _apply_partition(corpus: Corpus, partition: str, seed: int, per_class: int) 
     sets["test"] = [row for row in development if row.id not in chosen]
     for name, rows in corpus.sets.items():
         if name.startswith("test"):
-            # The in-house set is called "test", so the only test set of release 1.6 becomes "test1".
+            # "test" is the in-house set, so the only test set of release 1.6 becomes "test1".
             sets["test1" if name == "test" else name] = rows
     corpus.sets = sets
     corpus.protocol.update(partition_seed=seed, partition_per_class=per_class)
