@@ -1,4 +1,4 @@
-"""Reader for IEMOCAP (``IEMOCAP_full_release``), which has one label file for each of 151 dialogues.
+"""Reader for IEMOCAP (``IEMOCAP_full_release``), with one label file for each of 151 dialogues.
 
 The label files list valence, activation and dominance in this order, on a scale from 1 to 5. Turns
 without agreement of the raters (``xxx``) or with another emotion (``oth``) have valid dimensional

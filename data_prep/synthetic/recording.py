@@ -1,4 +1,4 @@
-"""Recording the synthetic demo corpus: many utterances to files, by several processes."""
+"""Synthesise the audio files of a demo corpus with several processes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from data_prep.synthetic.voice import SAMPLE_RATE, resample, synthesise_sentence
 
 @dataclass(frozen=True)
 class Recording:
-    """One file to record.
+    """Audio file to synthesise.
 
     Arguments
     ---------
     sentence : Sentence
-        What to say.
+        Sentence to synthesise.
     path : str
-        Where the wav file goes.
+        Path of the wav file.
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
     channels : int
-        1 for mono; 2 for stereo, with the second channel a little softer.
+        Number of channels: 1, or 2 with a slightly lower level of the second channel.
     """
 
     sentence: Sentence
@@ -42,28 +42,28 @@ class Recording:
 
 
 def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers: int = 2) -> None:
-    """Synthesise and write wav files (PCM, 16 bit); the same files for any number of workers.
+    """Synthesise and write wav files (16-bit PCM). The files do not depend on the number of workers.
 
-    Each worker is an interpreter of its own: eSpeak NG has one state per process, and a fork of
-    a process that runs torch may hang.
+    Each worker is a separate interpreter, because eSpeak NG has a global state per process, and
+    forking a process that uses torch may hang.
 
     Arguments
     ---------
     recordings : sequence of Recording
-        What to record.
+        Files to synthesise.
     seed : int
-        Of the corpus.
+        Random seed of the corpus.
     workers : int
-        Processes; 1 works in this one.
+        Number of processes; 1 uses the current process.
 
     Raises
     ------
     ImportError
         If the package ``espeakng-loader`` is not installed.
     RuntimeError
-        If a worker fails, with what it said last.
+        If a worker fails, with the end of its error output.
     """
-    Synthesiser()  # says here, not in a worker, that the package is missing
+    Synthesiser()  # raises ImportError here instead of in a worker
     if workers <= 1:
         _write_recordings(recordings, seed)
         return
@@ -71,17 +71,17 @@ def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers:
         _start_worker(recordings[part::workers], seed)
         for part in range(min(workers, len(recordings)))
     ]
-    said = [process.communicate()[1] for process in started]
-    for process, text in zip(started, said, strict=True):
+    errors = [process.communicate()[1] for process in started]
+    for process, text in zip(started, errors, strict=True):
         if process.returncode:
             raise RuntimeError(
-                "Every worker of the speech synthesis must end well; one ended with status "
-                f"{process.returncode}: {text.strip()[-2000:]}"
+                f"A worker of the speech synthesis failed with exit status {process.returncode}: "
+                f"{text.strip()[-2000:]}"
             )
 
 
 def _write_recordings(recordings: Sequence[Recording], seed: int) -> None:
-    """Record one after the other."""
+    """Synthesise and write recordings in the current process."""
     synthesiser = Synthesiser()
     for recording in recordings:
         samples = synthesise_sentence(recording.sentence, synthesiser, seed=seed)
@@ -93,7 +93,7 @@ def _write_recordings(recordings: Sequence[Recording], seed: int) -> None:
 
 
 def _start_worker(recordings: Sequence[Recording], seed: int) -> subprocess.Popen:
-    """A worker that has been handed its share."""
+    """Start a worker process for some of the recordings."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryFile() as task:
@@ -109,7 +109,7 @@ def _start_worker(recordings: Sequence[Recording], seed: int) -> subprocess.Pope
 
 
 def _run_worker() -> None:
-    """Record the share that arrives on standard input, from this very program."""
+    """Process the recordings that the parent process passes on standard input."""
     recordings, seed = pickle.load(sys.stdin.buffer)
     _write_recordings(recordings, seed)
 

@@ -1,16 +1,16 @@
-"""The sound of the synthetic demo corpus: how valence, arousal and dominance are heard.
+"""Acoustic cues of valence, arousal and dominance in the synthetic speech.
 
 ============  =====================================================================
-dimension     heard in
+dimension     cues
 ============  =====================================================================
-valence       pitch range, final rise, resonances of a smile, swelling loudness
-arousal       loudness, rate, pitch, little breath
-dominance     low pitch, weight in the chest register, steadiness (no tremor)
+valence       pitch range, final rise, smile resonances, increasing loudness
+arousal       loudness, speaking rate, pitch, little breath noise
+dominance     low pitch, energy in the chest register, no tremor
 ============  =====================================================================
 
-Some of these show in figures of the whole utterance (loudness, pitch, tilt), which voices and
-microphones blur; the others only in how the sound moves or where its resonances lie, which a
-model has to hear frame by frame.
+Some cues are visible in utterance-level features (loudness, pitch, tilt), which also vary between
+voices and microphones. The others are visible only in the temporal course or in the resonances,
+which a model must extract at the frame level.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from data_prep.synthetic.espeak import Synthesiser
 from data_prep.synthetic.script import Sentence
 
 SAMPLE_RATE = 16000
-_ROOM_NOISE_DB = -54.0  # dB of full scale: the constant noise of every recording
-_EDGE_SECONDS = 0.12  # seconds of room before and after the speech
-_TREMOR_HZ = 7.5  # Hz
+_ROOM_NOISE_DB = -54.0  # constant background noise, in dBFS
+_EDGE_SECONDS = 0.12  # background noise before and after the speech, in seconds
+_TREMOR_HZ = 7.5
 
 
 @dataclass(frozen=True)
 class Prosody:
-    """The settings that turn a sentence into emotional speech.
+    """Prosody and voice quality of a sentence.
 
     Arguments
     ---------
     rate, pitch, pitch_range : int
-        eSpeak's settings.
+        Settings of eSpeak NG.
     level : float
-        RMS in dB of full scale, before the microphone.
+        RMS level in dBFS, before the microphone gain.
     tilt : float
-        Change of the spectrum's slope, in dB per octave around 1 kHz.
+        Change of the spectral slope, in dB per octave around 1 kHz.
     smile : float
-        Lift of the resonances at 2.8 kHz against those at 1.3 kHz, in dB.
+        Boost at 2.8 kHz relative to 1.3 kHz, in dB.
     chest : float
-        Lift at 350 Hz, in dB.
+        Boost at 350 Hz, in dB.
     breath : float
-        Breath noise under the voice, in dB relative to it.
+        Level of the breath noise relative to the voice, in dB.
     tremor : float
-        Depth of the trembling of the loudness, 0 to 1.
+        Depth of the amplitude modulation, 0 to 1.
     swell : float
-        Rise of the loudness from the start to the end, in dB.
+        Increase of the loudness from start to end, in dB.
     rise : float
-        Rise of the pitch over the last third, relative; negative for a fall.
+        Relative pitch rise over the last third; negative for a fall.
     gain : float
-        Of the speaker's microphone, in dB: room and speech alike.
+        Microphone gain in dB, applied to speech and background noise.
     """
 
     rate: int
@@ -72,19 +72,19 @@ class Prosody:
 
 
 def prosody_of(sentence: Sentence, *, seed: int = 1) -> Prosody:
-    """How an utterance's latent emotion and its speaker's habits shape its sound.
+    """Compute the prosody of a sentence from its latent emotion and the habits of its speaker.
 
     Arguments
     ---------
     sentence : Sentence
-        The utterance.
+        Sentence to synthesise.
     seed : int
-        Of the corpus: speakers' habits and small accidents are drawn from it.
+        Random seed of the corpus, for speaker habits and random variation.
 
     Returns
     -------
     prosody : Prosody
-        Settings of the synthesis.
+        Synthesis settings.
     """
     speaker = np.random.default_rng([seed, 3, zlib.crc32(sentence.voice.name.encode())])
     habit = speaker.uniform(-1.0, 1.0, 5)
@@ -113,16 +113,16 @@ def prosody_of(sentence: Sentence, *, seed: int = 1) -> Prosody:
 def synthesise_sentence(
     sentence: Sentence, synthesiser: Synthesiser, *, seed: int = 1
 ) -> np.ndarray:
-    """Samples of one utterance.
+    """Synthesise one sentence.
 
     Arguments
     ---------
     sentence : Sentence
-        What to say and in which state.
+        Sentence with its speaker and latent emotion.
     synthesiser : Synthesiser
-        eSpeak NG.
+        Speech synthesiser.
     seed : int
-        Of the corpus.
+        Random seed of the corpus.
 
     Returns
     -------
@@ -148,14 +148,14 @@ def synthesise_sentence(
 
 
 def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """Another sample rate, by cutting or padding the spectrum.
+    """Resample a signal by truncating or zero-padding its spectrum.
 
     Arguments
     ---------
     samples : np.ndarray
         Shape (time,).
     rate, target : int
-        Sample rate that is and that is wanted, in Hz.
+        Current and new sampling rate in Hz.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
         Shape (time * target / rate, rounded), float32.
     """
     wanted = round(len(samples) * target / rate)
-    if target % rate == 0:  # a length that is a product of small primes transforms fast
+    if target % rate == 0:  # the FFT is fast for lengths with small prime factors
         samples = np.pad(samples, (0, -len(samples) % 1600))
     size = round(len(samples) * target / rate)
     spectrum = np.fft.rfft(samples)[: size // 2 + 1]
@@ -171,38 +171,38 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
 
 
 def _from_decibels(level: float) -> np.float32:
-    """Of a level in dB."""
+    """Convert a level in dB to an amplitude factor."""
     return np.float32(10.0 ** (level / 20.0))
 
 
 def _trim_pauses(samples: np.ndarray, rate: int) -> np.ndarray:
-    """The speech alone, with a little silence on either side: pauses must not tell the voice."""
+    """Trim silence to a fixed length on both sides, so that it does not identify the voice."""
     active = np.flatnonzero(np.abs(samples) > 1e-3)
     return np.pad(samples[active[0] : active[-1] + 1], int(_EDGE_SECONDS * rate))
 
 
 def _shape_spectrum(samples: np.ndarray, rate: int, how: Prosody) -> np.ndarray:
-    """Tilt and resonances of the manner, at twice the sample rate.
+    """Apply spectral tilt and resonances, and double the sampling rate.
 
-    Both are one product in the frequency domain; doubling the rate there makes the linear
-    interpolation that follows accurate enough.
+    Both are applied in the frequency domain. The doubled rate makes the subsequent linear
+    interpolation sufficiently accurate.
     """
-    size = -(-len(samples) // 4410) * 4410  # a product of small primes transforms fast
+    size = -(-len(samples) // 4410) * 4410  # the FFT is fast for lengths with small prime factors
     octave = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / rate), 50.0) / 1000.0)
     gain = how.tilt * octave + how.chest * _resonance(octave, 350.0, 0.45)
     gain += how.smile * (_resonance(octave, 2800.0, 0.30) - _resonance(octave, 1300.0, 0.35))
-    low_pass = 1.0 / (1.0 + 2.0 ** (24.0 * (octave - np.log2(7.4))))  # 16 kHz is the target
+    low_pass = 1.0 / (1.0 + 2.0 ** (24.0 * (octave - np.log2(7.4))))  # target: 16 kHz
     shape = (2.0 * low_pass * 10.0 ** (gain / 20.0)).astype(np.float32)
     return np.fft.irfft(np.fft.rfft(samples, size) * shape, 2 * size)[: 2 * len(samples)]
 
 
 def _resonance(octave: np.ndarray, centre: float, width: float) -> np.ndarray:
-    """A bell over the logarithmic frequency axis: centre in Hz, width in octaves."""
+    """Return a Gaussian on the logarithmic frequency axis (centre in Hz, width in octaves)."""
     return np.exp(-0.5 * ((octave - np.log2(centre / 1000.0)) / width) ** 2)
 
 
 def _bend_pitch(samples: np.ndarray, rate: int, rise: float) -> np.ndarray:
-    """16 kHz, with a pitch that rises or falls over the last third of the utterance."""
+    """Resample to 16 kHz, with a pitch rise or fall over the last third of the utterance."""
     size = len(samples) * SAMPLE_RATE // rate
     speed = 1.0 + rise * np.clip(3.0 * np.arange(size) / size - 2.0, 0.0, 1.0)
     place = np.cumsum(speed)
@@ -213,7 +213,7 @@ def _bend_pitch(samples: np.ndarray, rate: int, rise: float) -> np.ndarray:
 
 
 def _add_breath(samples: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Hiss that follows the loudness of the voice."""
+    """Add breath noise that follows the loudness of the voice."""
     width = SAMPLE_RATE // 50
     power = np.cumsum(np.pad(samples.astype(np.float64) ** 2, width // 2 + 1))
     loudness = np.sqrt(np.maximum(power[width:] - power[:-width], 0.0)[: len(samples)] / width)
@@ -222,7 +222,7 @@ def _add_breath(samples: np.ndarray, level: float, rng: np.random.Generator) -> 
 
 
 def _loudness_contour(size: int, how: Prosody, rng: np.random.Generator) -> np.ndarray:
-    """Gain over time: the tremor of the yielding, the swell of the pleased."""
+    """Return the gain over time: tremor (low dominance) and swell (valence)."""
     time = np.arange(size, dtype=np.float32) / SAMPLE_RATE
     tremor = 1.0 + how.tremor * np.sin(
         2 * np.pi * (_TREMOR_HZ * time + rng.random(dtype=np.float32))

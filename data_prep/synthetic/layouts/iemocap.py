@@ -1,4 +1,4 @@
-"""The synthetic demo speech as IEMOCAP lies on disk, with the irregularities of its copies."""
+"""Synthetic speech in the file layout of IEMOCAP, including the irregularities of its copies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZES = {
     "small": dict.fromkeys(SESSIONS, 240),
     "smoke": dict.fromkeys(SESSIONS, 12),
 }
-"""Name of a size: utterances of each session."""
+"""Number of utterances of each session, by the name of the size."""
 
 CLASSES = {
     "neu": ("Neutral", (0.0, 0.0, 0.0)),
@@ -33,9 +33,9 @@ CLASSES = {
     "dis": ("Disgust", (-0.75, -0.25, 0.35)),
     "sur": ("Surprise", (0.15, 0.65, -0.40)),
 }
-"""Code of a class: the raters' word for it and its valence, arousal, dominance."""
+"""Word used by the raters, and valence, arousal and dominance, of each class code."""
 
-# Two or three raters: less noise than elsewhere, or they would cap the CCC at about 0.8.
+# With two or three raters, the default noise would limit the CCC to about 0.8.
 PANEL = Panel(
     {code: centre for code, (_, centre) in CLASSES.items()},
     other="oth",
@@ -48,14 +48,14 @@ PANEL = Panel(
     skipped_every=43,
 )
 
-_VOICES = {  # the woman and the man of each session
+_VOICES = {  # female and male speaker of each session
     "1": "en+f2 en-us+m8",
     "2": "en-us+Andrea en-us+victor",
     "3": "en-us+f4 en-us+Jacky",
     "4": "en+aunty en+antonio",
     "5": "en+Annie en-us+ian",
 }
-# The first letter says who wears the motion capture: not who speaks.
+# The first letter denotes who wears the motion-capture markers, not who speaks.
 _DIALOGS = [
     *("F_impro01", "M_impro01", "M_script01_1b", "F_script01_1", "F_impro02", "M_impro02"),
     *("F_script01_2", "M_script01_2", "F_impro03", "M_impro03", "F_script02_1", "M_script02_1"),
@@ -68,7 +68,7 @@ _PAUSE = 0.4  # seconds between two turns
 
 
 class Turn(NamedTuple):
-    """An utterance and its place: id, start and end in its dialog, in seconds."""
+    """Utterance with its id, and its start and end in the dialog in seconds."""
 
     id: str
     item: Sentence
@@ -77,7 +77,7 @@ class Turn(NamedTuple):
 
 
 def voices() -> list[Voice]:
-    """A woman and a man in each session, and no one in two of them.
+    """Return the voices: one female and one male speaker per session.
 
     Example
     -------
@@ -88,17 +88,17 @@ def voices() -> list[Voice]:
 
 
 def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
-    """The turns of each dialog. Its two speakers take turns, whoever wears the motion capture.
+    """Group the sentences into dialogs in which the two speakers alternate.
 
     Arguments
     ---------
     sentences : sequence of Sentence
-        The corpus.
+        Sentences of the corpus.
 
     Returns
     -------
     dialogs : dict of str to list of Turn
-        By the dialog's name; times are not known yet.
+        Turns of each dialog by its name, without times.
     """
     sessions = defaultdict(list)
     for item in sentences:
@@ -113,7 +113,7 @@ def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
 
 
 def _number_turns(dialog: str, items: Sequence[Sentence]) -> Iterator[Turn]:
-    """Each speaker's turns of a dialog are counted from 0."""
+    """Number the turns of each speaker in a dialog from 0."""
     turns: Counter[str] = Counter()
     for item in items:
         letter = item.voice.gender[0]
@@ -122,19 +122,19 @@ def _number_turns(dialog: str, items: Sequence[Sentence]) -> Iterator[Turn]:
 
 
 def _wav_path(folder: Path, turn: str) -> Path:
-    """The audio file of a turn."""
+    """Return the path of the audio file of a turn."""
     dialog = turn.rpartition("_")[0]
     return folder / f"Session{int(dialog[3:5])}" / "sentences" / "wav" / dialog / f"{turn}.wav"
 
 
 def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
-    """What to record: 16 kHz mono."""
+    """Return the audio files to synthesise: 16 kHz mono."""
     everything = (turn for turns in dialogs(sentences).values() for turn in turns)
     return [Recording(turn.item, str(_wav_path(folder, turn.id))) for turn in everything]
 
 
 def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
-    """Labels, transcriptions, and what must not be taken for either."""
+    """Write labels, transcriptions, and decoy files that a reader must ignore."""
     spotted = set()
     for dialog, turns in dialogs(sentences).items():
         turns = list(_with_times(folder, turns))
@@ -151,7 +151,7 @@ def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None
 
 
 def _with_times(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
-    """The turns with their times: one begins a little after the other has ended."""
+    """Add times to the turns, with a short pause between turns."""
     time = 1.5
     for turn in turns:
         end = time + soundfile.info(_wav_path(folder, turn.id)).duration
@@ -162,14 +162,14 @@ def _with_times(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
 def evaluation_lines(
     turns: Sequence[Turn], selves: Mapping[str, tuple[float, float, float]]
 ) -> Iterator[str]:
-    """Of a label file: a line for each turn, then its raters, then a blank line.
+    """Yield the lines of a label file: each turn, followed by its raters and a blank line.
 
     Arguments
     ---------
     turns : sequence of Turn
-        Of one dialog.
+        Turns of one dialog.
     selves : mapping of str to tuple
-        For each turn's id the speaker's own valence, arousal, dominance, which is in no mean.
+        Self-reported valence, arousal and dominance by turn id; they are not part of the means.
     """
     yield _HEADER
     yield ""
@@ -186,31 +186,31 @@ def evaluation_lines(
 
 
 def _turn_line(turn: Turn, vad: Sequence[float]) -> str:
-    """Times, id, class, and the bracket in the order valence, arousal, dominance."""
+    """Format times, id, class, and valence, arousal and dominance in brackets."""
     values = ", ".join(_number(value) for value in vad)
     return f"[{turn.start:.4f} - {turn.end:.4f}]\t{turn.id}\t{turn.item.emotion}\t[{values}]"
 
 
 def _number(value: float) -> str:
-    """Four decimals."""
+    """Format a number with four decimals."""
     return "NaN" if np.isnan(value) else f"{value:.4f}"
 
 
 def _word(emotion: str, number: int) -> str:
-    """A rater's class; ``Other`` may come with a comment, which is not always plain ASCII."""
+    """Format the class of a rater; ``Other`` may have a comment, which may not be ASCII."""
     if emotion != PANEL.other:
         return f"{CLASSES[emotion][0]};\t()"
     return f"Other;\t({('puzzled', 'blasé', '')[number % 3]})"
 
 
 def _format_votes(vad: Sequence[float]) -> str:
-    """A rater's numbers, with two blanks after ``dom`` and nothing where there is no vote."""
+    """Format the votes of a rater, with two spaces after ``dom``; missing votes are empty."""
     valence, arousal, dominance = ("" if np.isnan(vote) else f"{vote:.0f}" for vote in vad)
     return f"val {valence}; act {arousal}; dom  {dominance};\t()"
 
 
 def _self_report(item: Sentence, seed: int) -> tuple[float, float, float]:
-    """What the speaker says: felt more strongly than it is heard."""
+    """Simulate the self-report of the speaker, which is more extreme than the ratings."""
     noise = np.random.default_rng([seed, 8, item.number]).normal(0.0, 0.3, 3)
     votes = np.clip(np.rint(3.0 + 3.0 * (np.array(item.vad) + noise)), 1, 5)
     valence, arousal, dominance = votes.tolist()
@@ -218,12 +218,12 @@ def _self_report(item: Sentence, seed: int) -> tuple[float, float, float]:
 
 
 def transcription_lines(turns: Sequence[Turn]) -> Iterator[str]:
-    """Of a transcription file, with a line without an id and an id without audio.
+    """Yield the lines of a transcription file, including one without an id and one without audio.
 
     Arguments
     ---------
     turns : sequence of Turn
-        Of one dialog.
+        Turns of one dialog.
     """
     for turn in turns:
         yield f"{turn.id} [{turn.start:08.4f}-{turn.end:08.4f}]: {turn.item.text}"
@@ -233,7 +233,7 @@ def transcription_lines(turns: Sequence[Turn]) -> Iterator[str]:
 
 
 def _write_decoys(labels: Path, turns: Sequence[Turn], selves: Mapping[str, tuple]) -> None:
-    """Sub-folders with other files of the same dialog, one even in the grammar of the labels."""
+    """Write subfolders with other files of the dialog, one of them in the label format."""
     own = [_HEADER, "", *(_turn_line(turn, selves[turn.id]) for turn in turns)]
     write_lines(labels.parent / "Self-evaluation" / labels.name, own)
     rows = [(turn.id, turn.item.ratings[0]) for turn in turns]
@@ -252,4 +252,4 @@ LAYOUT = Layout(
     write_texts=_write_texts,
     first=10_000,
 )
-"""All of the above."""
+"""Layout of IEMOCAP."""

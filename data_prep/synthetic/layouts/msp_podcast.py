@@ -1,4 +1,4 @@
-"""The synthetic demo speech as MSP-Podcast lies on disk."""
+"""Synthetic speech in the file layout of MSP-Podcast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = {
     "small": {"Train": 800, "Development": 240, "Test1": 240, "Test2": 120, "Test3": 20},
     "smoke": {"Train": 48, "Development": 16, "Test1": 16, "Test2": 8, "Test3": 4},
 }
-"""Name of a size: utterances of each split."""
+"""Number of utterances of each split, by the name of the size."""
 
 CLASSES = {
     "N": ("Neutral", (0.0, 0.0, 0.0)),
@@ -27,13 +27,13 @@ CLASSES = {
     "D": ("Disgust", (-0.65, 0.00, 0.20)),
     "C": ("Contempt", (-0.30, -0.25, 0.60)),
 }
-"""Letter of a class: its name in the rater rows and its valence, arousal, dominance."""
+"""Word used by the raters, and valence, arousal and dominance, of each class letter."""
 
-# Five to seven raters with the noise that a panel has by default cap the CCC at about 0.9.
+# With five to seven raters, the default noise limits the CCC to about 0.9.
 PANEL = Panel({letter: centre for letter, (_, centre) in CLASSES.items()})
 
 _HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
-_HIDDEN = "Test3"  # the split whose labels nobody is given: audio and Partitions.txt alone
+_HIDDEN = "Test3"  # split with hidden labels; it has only audio and entries in Partitions.txt
 _VOICES = {
     "Train": "en-us+f1 en+f3 en-us+f5 en-us+Alicia en+linda en-us+grandma en-029+anika "
     "en-us+m1 en+m3 en-us+m5 en-gb-scotland+m7 en-us+Andy en+Gene2 en-us+Mario "
@@ -47,7 +47,7 @@ _VOICES = {
 
 
 def voices() -> list[Voice]:
-    """Every voice of the corpus; none is heard in two splits.
+    """Return all voices of the corpus; each voice occurs in one split only.
 
     Example
     -------
@@ -64,7 +64,7 @@ def voices() -> list[Voice]:
 
 
 def file_name(item: Sentence) -> str:
-    """Name of an utterance's wav file: a podcast holds up to fifty turns of one voice."""
+    """Return the name of the wav file. A podcast has up to fifty turns of one voice."""
     everyone = voices()
     if item.voice.part == _HIDDEN:
         cast = [voice for voice in everyone if voice.part == _HIDDEN]
@@ -75,7 +75,10 @@ def file_name(item: Sentence) -> str:
 
 
 def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
-    """What to record: 16 kHz mono, but for the first file, for the real corpus has one as well."""
+    """Return the audio files to synthesise: 16 kHz mono.
+
+    The first file is stereo at 44.1 kHz, as the real corpus also contains such a file.
+    """
     paths = [str(folder / "Audios" / file_name(item)) for item in sentences]
     first = Recording(sentences[0], paths[0], 44100, 2)
     return [
@@ -85,8 +88,8 @@ def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
 
 
 def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
-    """Labels, raters, partitions, speakers and transcripts."""
-    del seed  # nothing here is drawn
+    """Write labels, ratings, partitions, speakers and transcripts."""
+    del seed  # nothing here is random
     ordered = sorted(sentences, key=file_name)
     labelled = [item for item in ordered if item.voice.part != _HIDDEN]
     write_lines(
@@ -104,7 +107,7 @@ def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None
 
 
 def _table_row(item: Sentence) -> list:
-    """Of the consensus file: its order is arousal, valence, dominance, with six decimals."""
+    """Return a row of the consensus file, with six decimals in the order of the file."""
     valence, arousal, dominance = (round(value, 6) for value in item.consensus)
     voice = item.voice
     numbers = [arousal, valence, dominance]
@@ -112,7 +115,7 @@ def _table_row(item: Sentence) -> list:
 
 
 def _rater_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
-    """Of ``labels.txt``: a header and one line a rater, a blank line between files."""
+    """Yield the lines of ``labels.txt``: a header, a line per rater, and a blank line per file."""
     for item in sentences:
         yield f"{file_name(item)}; {item.emotion}; {_attributes(item.consensus)}"
         for rating in item.ratings:
@@ -122,22 +125,22 @@ def _rater_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
 
 
 def _emotions(rating: Rating, number: int) -> tuple[str, str]:
-    """A rater's first and second choice; what follows ``Other-`` is free text, as in reality."""
+    """Format the first and second choice of a rater. ``Other-`` is followed by free text."""
     if rating.emotion != PANEL.other:
         word = CLASSES[rating.emotion][0]
         return word, word
-    said = ("confused", "tired; or bored?", "calm, a little distant")[number % 3]
-    return f"Other-{said}", "Other"
+    comment = ("confused", "tired; or bored?", "calm, a little distant")[number % 3]
+    return f"Other-{comment}", "Other"
 
 
 def _attributes(vad: tuple[float, float, float]) -> str:
-    """In the order of the real file."""
+    """Format the attributes in the order of the real file."""
     valence, arousal, dominance = vad
     return f"A:{arousal:.6f}; V:{valence:.6f}; D:{dominance:.6f};"
 
 
 def _speaker_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
-    """Of ``Speaker_ids.txt``: who the speakers are, then who speaks in which file."""
+    """Yield the lines of ``Speaker_ids.txt``: the speakers, then the speaker of each file."""
     for voice in dict.fromkeys(item.voice for item in sentences):
         if voice.speaker != "Unknown":
             yield f"Speaker_{voice.speaker}; {voice.gender}"
@@ -156,4 +159,4 @@ LAYOUT = Layout(
     write_texts=_write_texts,
     hidden=frozenset({_HIDDEN}),
 )
-"""All of the above."""
+"""Layout of MSP-Podcast."""
