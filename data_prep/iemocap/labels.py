@@ -161,7 +161,7 @@ def _parse_means(bracket: str) -> dict[str, float | None]:
 
 
 def _parse_rater(line: str) -> tuple[str, Rater]:
-    """Parse the line of a rater, and tell evaluators from self-reports."""
+    """Parse the line of a rater, and distinguish evaluators from self-reports."""
     found = _RATER.fullmatch(line)
     if not found:
         raise ValueError("damaged line: the line of a rater must start with 'A-E1:' or 'C-E1:'")
