@@ -28,7 +28,7 @@ def test_contradiction_does_not_depend_on_what_is_left_out(
     assert "a" not in ids_in(summary) and {"b", "c", "e"} <= ids_in(summary)
     reason = "duplicate id: 'a' occurs in 2 different rows"
     if used == 1:
-        reason += ", 1 of them left out by --drop_train"
+        reason += ", 1 of them excluded by --drop_train"
     assert rejected_rows(tmp_path / "out") == [["a.wav", "train", reason]] * used
 
 
@@ -49,7 +49,7 @@ def test_file_under_two_ids_one_of_them_left_out(folder, tmp_path, dropped):
         ("a.wav,oops,1,1,s1,train,sad", "not a number: valence is 'oops'"),
         ("a.wav,1,1,1,s1,later,sad", "unknown split: 'later'"),
         ("./a.wav,1,1,1,s1,,sad", "unknown split: ''"),
-        ("a.wav,1,1", "damaged row: line 6 has 3 values, not 7"),
+        ("a.wav,1,1", "damaged row: line 6 has 3 values, expected 7"),
     ],
 )
 def test_row_beside_one_of_the_same_file_that_cannot_be_used(
@@ -61,7 +61,7 @@ def test_row_beside_one_of_the_same_file_that_cannot_be_used(
     (_, first), (_, second) = sorted(
         (name, why) for path, name, why in rejected_rows(tmp_path / "out") if path == "a.wav"
     )
-    text = f"duplicate file: 'a.wav' stands also in a row that cannot be used, {reason}"
+    text = f"duplicate file: 'a.wav' also occurs in a rejected row, {reason}"
     assert {first, second} == {reason, text}
 
 
@@ -189,7 +189,7 @@ def test_missing_file_that_has_nearly_that_name(
     assert rejected_rows(tmp_path / "out")[0] == [
         written,
         "train",
-        f"missing audio file: there is {there}",
+        f"missing audio file: did you mean {there}",
     ]
 
 

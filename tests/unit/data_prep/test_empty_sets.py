@@ -31,8 +31,8 @@ def test_classes_that_an_option_drops(folder, tmp_path, wav):
     wav(root / "extra.wav")
     said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
     assert said == (
-        "The set 'valid' of OwnData must hold at least one utterance; found 3 rows for it in the "
-        f"labels, left out: 3 by --drop_valid. Read from {root}."
+        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this set in the "
+        f"labels, excluded: 3 by --drop_valid. Read from {root}."
     )
 
 
@@ -41,9 +41,9 @@ def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
     wav(root / "extra.wav")
     said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
     assert (
-        "found 2 rows for it in the labels, left out: 1 by --drop_valid, rejected: "
+        "found 2 rows for this set in the label files, excluded: 1 by --drop_valid, rejected: "
         "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0, "
-        "allowed is 1 to 5). Read" in said
+        "must be from 1 to 5). Read" in said
     )
 
 
@@ -54,8 +54,8 @@ def test_test_set_that_an_option_empties(folder, tmp_path, wav):
         own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"]
     )
     assert summary.warnings == [
-        "The set 'test' is left out because it is empty: found 2 rows for it in the labels, "
-        "left out: 2 by --drop_test."
+        "The set 'test' is empty and was skipped: found 2 rows for this set in the label files, "
+        "excluded: 2 by --drop_test."
     ]
 
 
@@ -66,7 +66,10 @@ def test_share_of_nothing(folder, tmp_path, wav, name):
     said = message(
         own_data, root, tmp_path / "out", **SCALE, **{f"{name}_share": 0}, needed=("train", name)
     )
-    assert f"found 0 rows for it in the labels: --{name}_share=0 gives it no speaker. R" in said
+    assert (
+        f"found 0 rows for this set in the label files: --{name}_share=0 gives it no speaker. R"
+        in said
+    )
 
 
 def test_whole_table_has_nothing_to_train_on(folder, tmp_path):
@@ -81,7 +84,10 @@ def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
     root = folder(lines, header=HEADER)
     wav(root / "extra.wav")
     said = message(own_data, root, tmp_path / "out", **SCALE)
-    assert "found 0 rows for it in the labels, rejected: 3 x unknown split (first: b.wav" in said
+    assert (
+        "found 0 rows for this set in the label files, rejected: 3 x unknown split (first: b.wav"
+        in said
+    )
     assert "audio without a label" not in said
 
 
@@ -99,7 +105,7 @@ def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
     module = reader(sets_of(valid=""), excluded=excluded, rejected=rejected)
     said = message(module, data, tmp_path / "out")
     assert (
-        "found 4 rows for it in the labels, left out: 2 by --conditions, 1 by --drop_valid, "
+        "found 4 rows for this set in the label files, excluded: 2 by --conditions, 1 by --drop_valid, "
         "rejected: 1 x damaged row (first: v.wav, damaged row). Read" in said
     )
 
@@ -112,8 +118,8 @@ def test_conditions_of_msp_improv(tmp_path, wav):
         lines.append(f"UTD-{name}.avi; A; A:2.0; V:3.0; D:4.0; N:3.0;\n\n")
     (root / "Evalution.txt").write_text("".join(lines))
     said = message(msp_improv, root, tmp_path / "out", conditions="P,S")
-    assert "'train' of MSP-IMPROV must hold at least one utterance; found 4 rows" in said
-    assert "in the labels, left out: 4 by --conditions. Read" in said
+    assert "'train' of MSP-IMPROV must contain at least one utterance; found 4 rows" in said
+    assert "in the labels, excluded: 4 by --conditions. Read" in said
 
 
 def test_four_classes_of_iemocap(tmp_path, wav):
@@ -128,4 +134,6 @@ def test_four_classes_of_iemocap(tmp_path, wav):
     said = message(
         iemocap, root, tmp_path / "out", partition="fixed", four_classes=True, drop_valid="sad"
     )
-    assert "found 1 rows for it in the labels, left out: 1 by --four_classes. Read" in said
+    assert (
+        "found 1 rows for this set in the label files, excluded: 1 by --four_classes. Read" in said
+    )

@@ -176,7 +176,7 @@ def test_transcript_of_msp_improv_that_cannot_be_read(improv, tmp_path, rows_of)
     summary = prepare_manifests(msp_improv, root, tmp_path / "out")
     assert [row[11] for row in rows_of(summary.sets["train"])[1:]] == ["", "Well.", "", ""]
     assert summary.warnings[0].startswith(
-        "1 transcripts cannot be read and are taken as empty (first: "
+        "1 transcripts could not be read and are left empty (first: "
         f"{spoken}/MSP-IMPROV-S01A-F03-R-FF01.txt must be text in UTF-8"
     )
     assert summary.warnings[1] == "5 of 6 utterances have no transcript."

@@ -11,8 +11,8 @@ from data_prep.manifest import preparation_summary_lines, prepare_manifests, rea
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"valence": 7.01}, "label outside the scale: valence is 7.01, allowed is 1 to 7"),
-        ({"arousal": 0.99}, "label outside the scale: arousal is 0.99, allowed is 1 to 7"),
+        ({"valence": 7.01}, "label outside the scale: valence is 7.01, must be from 1 to 7"),
+        ({"arousal": 0.99}, "label outside the scale: arousal is 0.99, must be from 1 to 7"),
         ({"dominance": float("nan")}, "label not finite: dominance is nan"),
         ({"dominance": float("inf")}, "label not finite: dominance is inf"),
         (
@@ -21,9 +21,9 @@ from data_prep.manifest import preparation_summary_lines, prepare_manifests, rea
         ),
         (
             {"transcript": "costs $data_root"},
-            "reserved word: a path or text holds '$data_root', which manifests replace",
+            "reserved word: a path or text contains '$data_root', which manifests replace",
         ),
-        ({"transcript": "a\0b"}, "not text: a path or text holds a zero byte"),
+        ({"transcript": "a\0b"}, "not text: a path or text contains a null byte"),
         ({"speaker": "\udce4"}, "not text: a path or text is not valid Unicode"),
     ],
 )
@@ -125,7 +125,7 @@ def test_of_equal_rows_the_first_is_kept(data, tmp_path, reader, sets_of, reject
     summary = prepare_manifests(reader(sets_of(train="abcdefa")), data, tmp_path / "out")
     assert list(read_manifest(summary.sets["train"]).ID) == list("abcdef")
     assert rejected_rows(tmp_path / "out") == [
-        ["a.wav", "train", "duplicate id: 'a', an equal row stands before"]
+        ["a.wav", "train", "duplicate id: 'a', identical to an earlier row"]
     ]
 
 
@@ -159,7 +159,7 @@ def test_empty_set_is_an_error_that_says_why(data, tmp_path, name, reader, sets_
     for letter in {"train": "abcdef", "valid": "gh"}[name]:
         (data / f"{letter}.wav").unlink()
     with pytest.raises(
-        ValueError, match=f"'{name}' of Tiny must hold .* x missing audio file"
+        ValueError, match=f"'{name}' of Tiny must contain .* x missing audio file"
     ) as e:
         prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     assert "first: " in str(e.value)
@@ -168,7 +168,9 @@ def test_empty_set_is_an_error_that_says_why(data, tmp_path, name, reader, sets_
 def test_corpus_without_a_validation_set(data, tmp_path, reader, sets_of):
     sets = sets_of()
     del sets["valid"]
-    with pytest.raises(ValueError, match=r"'valid' of Tiny must hold.*found 0 rows for it"):
+    with pytest.raises(
+        ValueError, match=r"'valid' of Tiny must contain.*found 0 rows for this set"
+    ):
         prepare_manifests(reader(sets), data, tmp_path / "out")
 
 
@@ -177,7 +179,7 @@ def test_empty_test_set_is_left_out_with_a_warning(data, tmp_path, reader, sets_
     (data / "j.wav").unlink()
     summary = prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     assert list(summary.sets) == ["train", "valid"]
-    assert "'test' is left out because it is empty" in summary.warnings[0]
+    assert "'test' is empty and was skipped" in summary.warnings[0]
 
 
 def test_shared_speakers_are_refused(data, tmp_path, reader, sets_of, utterance):
@@ -195,8 +197,7 @@ def test_shared_speakers_of_an_official_split_are_a_warning(
     sets["valid"][0] = utterance("g", speaker="a")
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     assert summary.warnings == [
-        "Speakers are shared, as this division of the corpus has it: "
-        "train and valid share 1 (speaker a)."
+        "The official sets of this corpus share speakers: train and valid share 1 (speaker a)."
     ]
 
 
@@ -221,7 +222,7 @@ def test_predict_only_sets_need_no_labels(data, tmp_path, reader, sets_of):
 @pytest.mark.parametrize("limits", [(-1, 60), (2, 1), (1, 1), (float("nan"), 60)])
 def test_impossible_limits(data, tmp_path, limits, reader, sets_of):
     low, high = limits
-    with pytest.raises(ValueError, match="0 <= min_duration < max_duration must hold"):
+    with pytest.raises(ValueError, match="0 <= min_duration < max_duration must contain"):
         prepare_manifests(reader(sets_of()), data, tmp_path, min_duration=low, max_duration=high)
 
 

@@ -31,7 +31,7 @@ def test_clipped_labels_lie_on_the_nearest_end(data, tmp_path, reader, sets):
     test = read_manifest(summary.sets["test"]).set_index("ID")
     assert test.loc["i", ["valence", "arousal", "dominance"]].tolist() == [4.0, 2.5, 1.0]
     assert summary.warnings == [
-        "3 labels outside the scale were put on its nearest end "
+        "3 labels outside the scale were clipped "
         "(valence of a was 7.01, arousal of a was 0.5, dominance of i was -3.0)."
     ]
 
@@ -42,7 +42,7 @@ def test_many_clipped_labels_are_counted(data, tmp_path, reader, sets_of, uttera
     (data / "f.wav").unlink()  # what is not kept is not counted
     summary = prepare_manifests(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
     (warning,) = summary.warnings
-    assert warning.startswith("15 labels outside the scale were put on its nearest end (valence")
+    assert warning.startswith("15 labels outside the scale were clipped (valence")
     assert warning.count(" was ") == 10 and warning.endswith("valence of d was 9.0, ...).")
 
 

@@ -112,7 +112,7 @@ def test_extra_column_in_a_manifest():
 
 
 def test_column_twice_in_a_manifest():
-    with pytest.raises(ValueError, match="names a column twice"):
+    with pytest.raises(ValueError, match="has duplicate columns"):
         check_manifest_columns([*MANIFEST_COLUMNS, "wav"], name="train.csv")
 
 

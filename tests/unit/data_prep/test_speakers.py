@@ -47,8 +47,8 @@ def test_one_person_under_two_names_is_not_in_two_sets(
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     names = " and ".join(map(repr, sorted((one, other))))
     assert summary.warnings == [
-        f"Speakers whose names differ only in case or blanks count as one person: {names}.",
-        "Speakers are shared, as this division of the corpus has it: "
+        f"Speaker names that differ only in case or whitespace are treated as one speaker: {names}.",
+        "The official sets of this corpus share speakers: "
         f"train and test share 1 (speaker {text}).",
     ]
 
@@ -61,7 +61,7 @@ def test_one_person_under_two_names_within_a_set(data, tmp_path, reader, sets_of
     ]
     summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.warnings == [
-        "Speakers whose names differ only in case or blanks count as one person: "
+        "Speaker names that differ only in case or whitespace are treated as one speaker: "
         "'S 0' and 'S0' and 's0'."
     ]
     assert summary.facts["sets"]["train"]["speakers"] == 4
@@ -80,7 +80,7 @@ def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
     )
     assert sum(facts["speakers"] for facts in summary.facts["sets"].values()) == 6
     assert {"x", "y"} <= set(read_manifest(summary.sets["train"]).ID)
-    assert "2 files without a speaker are all used for training." in summary.warnings
+    assert "All 2 files without a speaker are used for training." in summary.warnings
 
 
 def test_division_of_ordinary_names_is_what_it_was(folder):

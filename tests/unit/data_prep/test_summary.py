@@ -46,7 +46,7 @@ def test_lines_for_the_screen(data, tmp_path, reader, sets_of):
         "  test: 2 utterances, 0.00 h, 2 known speakers",
         "  rejected: 1 (listed in rejected.csv)",
         "    1 missing audio file",
-        "  left out of train by the protocol: 4 other",
+        "  excluded from train by the protocol: 4 other",
         "  warning: Take care.",
     ]
 
@@ -165,7 +165,7 @@ def test_interrupted_preparation_is_not_taken_for_a_finished_one(
 @pytest.mark.parametrize("content", ["no json", "[1]", "{}"])
 def test_damaged_summary(tmp_path, content):
     (tmp_path / "summary.json").write_text(content)
-    with pytest.raises(ValueError, match="Delete it and prepare again"):
+    with pytest.raises(ValueError, match="Delete it and run the preparation again"):
         load_summary(tmp_path)
 
 

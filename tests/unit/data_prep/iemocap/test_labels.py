@@ -48,7 +48,7 @@ def test_two_raters_in_one_line_are_not_one(tmp_path, impro, first):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro.replace(f"{first}\n", first))
     turn = next(read_labels(path))
-    assert turn.rater_problem.endswith(", damaged line: it holds two raters")
+    assert turn.rater_problem.endswith(", damaged line: it contains two raters")
     assert turn.vad == (2.5, 2.0, 1.5)
 
 
@@ -92,7 +92,7 @@ def test_label_file_without_turns_is_rejected(dialogue, tree, text, tmp_path, re
         "audio without a label",
     ]
     path = "Session2/dialog/EmoEvaluation/Ses02F_impro09.txt"
-    assert [path, "", "no turns: the label file holds none"] in rows
+    assert [path, "", "no turns: the label file is empty"] in rows
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,13 @@ FIRST = [
 LABELS = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
 CODES = "ang, hap, exc, sad, neu, fru, fea, dis, sur, oth, xxx"
 REJECTED = [
-    ["F002", f"no label: all of [NaN, NaN, NaN] is missing ({LABELS}, line 19)"],
+    ["F002", f"no label: all of [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
-        f"damaged line: [V, A, D] must hold three values, found [2.0, 3.0] ({LABELS}, line 21)",
+        f"damaged line: [V, A, D] must contain three values, found [2.0, 3.0] ({LABELS}, line 21)",
     ],
-    ["F006", f"unknown emotion: 'mad' is none of {CODES} ({LABELS}, line 27)"],
-    ["F004", "label outside the scale: arousal is 5.5, allowed is 1 to 5"],
+    ["F006", f"unknown emotion: 'mad', must be one of {CODES} ({LABELS}, line 27)"],
+    ["F004", "label outside the scale: arousal is 5.5, must be from 1 to 5"],
 ]
 
 
@@ -89,8 +89,8 @@ def test_label_that_is_not_the_mean_is_a_warning(dialogue, tree, impro):
     dialogue("Ses01F_impro01", impro.replace("[2.5000, 2.0", "[2.0000, 2.5"))
     (first, *_) = iemocap.read(tree).warnings
     assert first == (
-        "1 utterances have labels that are not the mean of their raters (first: "
-        "Ses01F_impro01_F000, valence is 2, the mean of 2 raters is 2.5)."
+        "1 utterances have labels that differ from the mean of their raters (first: "
+        "Ses01F_impro01_F000, valence is 2, but the mean of 2 raters is 2.5)."
     )
 
 
@@ -171,7 +171,9 @@ def test_classes_that_a_protocol_leaves_out(tree, tmp_path):
 
 
 def test_unknown_class_to_leave_out(tree):
-    with pytest.raises(ValueError, match=r"--drop_test must name .*found xxx, allowed are angry"):
+    with pytest.raises(
+        ValueError, match=r"--drop_test must be emotions .*found xxx. Valid emotions: angry"
+    ):
         iemocap.read(tree, drop_test=["xxx"])
 
 
@@ -183,7 +185,7 @@ def test_unknown_partition(tree, partition):
 
 @pytest.mark.parametrize(("partition", "fold"), [("session", 6), ("speaker", 11), ("fixed", 2)])
 def test_fold_that_is_not_there(tree, partition, fold):
-    with pytest.raises(ValueError, match=f"--fold must be a whole number .*; found {fold}"):
+    with pytest.raises(ValueError, match=f"--fold must be .*; found {fold}"):
         iemocap.read(tree, partition=partition, fold=fold)
 
 
@@ -257,7 +259,7 @@ def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
     spoken.write_bytes(said.encode("utf-16"))
     summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert summary.warnings[0].startswith(
-        f"1 transcripts cannot be read and are taken as empty (first: {spoken} must be text in UTF"
+        f"1 transcripts could not be read and are left empty (first: {spoken} must be text in UTF"
     )
     assert summary.warnings[1] == "12 of 12 utterances have no transcript."
 
@@ -288,8 +290,8 @@ def test_names_in_other_cases(tree):
     ("missing", "message"),
     [
         ("Session3", "Session3 is missing, found Session1, Session2, Session4, Session5"),
-        ("Session3/dialog/EmoEvaluation", "must hold the folder dialog/EmoEvaluation; found"),
-        ("Session3/sentences/wav", "must hold the folder sentences/wav; found"),
+        ("Session3/dialog/EmoEvaluation", "must contain the folder dialog/EmoEvaluation; found"),
+        ("Session3/sentences/wav", "must contain the folder sentences/wav; found"),
     ],
 )
 def test_missing_folders(tree, missing, message):
@@ -300,7 +302,7 @@ def test_missing_folders(tree, missing, message):
 
 def test_session_without_label_files(tree):
     (tree / "Session3/dialog/EmoEvaluation/Ses03M_script01_1b.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"must hold a label file <dialogue>\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"must contain a label file <dialogue>\.txt"):
         iemocap.read(tree)
 
 

@@ -32,14 +32,17 @@ UTD-IMPROV-S02S-M01-T-MF06.avi; S; A:4.000000; V:1.000000; D:2.00
 """
 REJECTED = [
     ["S02N/P/MSP-IMPROV-S02N-M01-P-MF02", "no label: all of A, V, D are missing ({}, line 11)"],
-    ["S02S/T/MSP-IMPROV-S02S-M01-T-MF05", "unknown emotion: 'Q' is none of ASHNOX ({}, line 17)"],
+    [
+        "S02S/T/MSP-IMPROV-S02S-M01-T-MF05",
+        "unknown emotion: 'Q', must be one of ASHNOX ({}, line 17)",
+    ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF06",
-        "damaged line: no ';' after 'D:2.00' ({}, line 19)",
+        "damaged line: missing ';' after 'D:2.00' ({}, line 19)",
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF03",
-        "label outside the scale: dominance is 5.5, allowed is 1 to 5",
+        "label outside the scale: dominance is 5.5, must be from 1 to 5",
     ],
 ]
 
@@ -229,12 +232,12 @@ def test_raters_that_stand_twice_count_once(tree):
 def test_damaged_rater_leaves_no_figures_and_says_where(tree):
     found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
     assert found.sets["test"][0].raters == NO_RATERS
-    assert "(first: Evalution.txt:2, damaged line: no value D at its end)" in found.warnings[0]
+    assert "(first: Evalution.txt:2, damaged line: no value D at the end)" in found.warnings[0]
 
 
 def test_label_that_is_not_the_mean_is_a_warning(tree):
     found = msp_improv.read(tree(LABELS.replace("A:1.500000; V", "A:2.500000; V")))
-    assert "S01A-F01-R-FF01, arousal is 2.5, the mean of 2 raters is 1.5" in found.warnings[0]
+    assert "S01A-F01-R-FF01, arousal is 2.5, but the mean of 2 raters is 1.5" in found.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +318,7 @@ def test_names_that_are_no_turns(tree, name):
     (rejection,) = msp_improv.read(tree(text)).rejected
     assert rejection == (
         "Evalution.txt:1",
-        f"unknown name of a turn: '{name[:60]}' (Evalution.txt, line 1)",
+        f"invalid turn name: '{name[:60]}' (Evalution.txt, line 1)",
         "",
     )
 
@@ -335,7 +338,7 @@ def test_missing_sessions(tree):
 
 @pytest.mark.parametrize("text", ["", "\n\n\r\n"])
 def test_empty_label_file(tree, text):
-    with pytest.raises(ValueError, match=r"Evalution.txt must hold turns; it is empty"):
+    with pytest.raises(ValueError, match=r"Evalution.txt must contain turns; it is empty"):
         msp_improv.read(tree(text))
 
 

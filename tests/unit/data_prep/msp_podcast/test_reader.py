@@ -129,13 +129,13 @@ def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
 @pytest.mark.parametrize(
     ("row", "reason", "name"),
     [
-        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q' is none of ASHUFDCNOX", "train"),
-        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: '' is none of ASHUFDCNOX", "train"),
+        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q', must be one of ASHUFDCNOX", "train"),
+        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: '', must be one of ASHUFDCNOX", "train"),
         ("a.wav,N,1,zwei,3,4,Male,Test1", "not a number: EmoVal is 'zwei'", "test1"),
         ("a.wav,N,1,2,3,4,Male,NA", "unknown partition: 'NA'", ""),
         ("a.wav,N,1,2,3,4,Male,", "unknown partition: ''", ""),
-        ("a.wav,N,1,2,3,4,Male", "damaged row: line 2 has 7 values, not 8", ""),
-        ("a.wav,N,1,2,3,4,Male,Train,x", "damaged row: line 2 has 9 values, not 8", ""),
+        ("a.wav,N,1,2,3,4,Male", "damaged row: line 2 has 7 values, expected 8", ""),
+        ("a.wav,N,1,2,3,4,Male,Train,x", "damaged row: line 2 has 9 values, expected 8", ""),
     ],
 )
 def test_rows_that_cannot_be_used(corpus, row, reason, name):
@@ -210,13 +210,13 @@ def test_release_as_given(corpus, monkeypatch):
     )
     found = msp_podcast.read(corpus(), release="1.10")
     assert found.release == "1.10"
-    assert found.warnings == ["The release is named 1.10, but the numbers of rows are those of 9."]
+    assert found.warnings == ["The release is given as 1.10, but the numbers of rows match 9."]
 
 
 def test_unused_columns_are_a_warning(corpus):
     rows = "\n".join(f"{line},5" for line in ROWS.splitlines())
     found = msp_podcast.read(corpus(rows, header=f"{HEADER},Raters"), release="2.0")
-    assert found.warnings == ["labels_consensus.csv has columns that are not used: raters."]
+    assert found.warnings == ["labels_consensus.csv has unused columns: raters."]
 
 
 def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
@@ -231,11 +231,13 @@ def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
     assert summary.counts == {"train": 1, "valid": 1, "test1": 1}
     assert summary.protocol["dropped"] == {"train": {"no_agreement": 1}, "test2": {"other": 1}}
     assert summary.rejected == {}
-    assert any("'test2' is left out because it is empty" in text for text in summary.warnings)
+    assert any("'test2' is empty and was skipped" in text for text in summary.warnings)
 
 
 def test_unknown_class_to_leave_out(corpus):
-    with pytest.raises(ValueError, match=r"--drop_valid must name .*found x, allowed are angry"):
+    with pytest.raises(
+        ValueError, match=r"--drop_valid must be emotions .*found x. Valid emotions: angry"
+    ):
         msp_podcast.read(corpus(), drop_valid=["X"])
 
 
@@ -287,7 +289,7 @@ def test_paper_division_with_the_test_set_of_release_1_6(corpus):
 
 
 def test_paper_division_needs_enough_of_each_class(corpus):
-    with pytest.raises(ValueError, match=r"too few: angry 4, sad 4.*partition_per_class"):
+    with pytest.raises(ValueError, match=r"found angry 4, sad 4.*partition_per_class"):
         msp_podcast.read(corpus(paper_rows()), partition="paper")
 
 
@@ -303,7 +305,7 @@ def test_unknown_partition_setting(corpus):
 
 
 def test_missing_data_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"absent does not. Check --data_folder"):
+    with pytest.raises(FileNotFoundError, match=r"absent does not exist. Check --data_folder"):
         msp_podcast.read(tmp_path / "absent")
 
 
@@ -323,7 +325,7 @@ def test_missing_label_file_says_what_was_found(corpus):
 
 @pytest.mark.parametrize("option", ["audio_folder", "labels_file"])
 def test_named_places_must_be_there(corpus, option):
-    with pytest.raises(FileNotFoundError, match=f"--{option} must name .*nowhere does not exist"):
+    with pytest.raises(FileNotFoundError, match=f"--{option} must be .*nowhere does not exist"):
         msp_podcast.read(corpus(), **{option: "nowhere"})
 
 
@@ -335,7 +337,7 @@ def test_missing_column(corpus):
 def test_label_file_with_only_a_header(corpus):
     root = corpus()
     (root / "Labels" / "labels_consensus.csv").write_text(HEADER)
-    with pytest.raises(ValueError, match="must hold rows; it has only a header"):
+    with pytest.raises(ValueError, match="must contain rows, but it has only a header"):
         msp_podcast.read(root)
 
 

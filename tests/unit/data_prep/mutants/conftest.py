@@ -1,4 +1,4 @@
-"""Small corpora whose label files and folders are damaged, and what must hold afterwards."""
+"""Small corpora whose label files and folders are damaged, and what must contain afterwards."""
 
 import csv
 import os
@@ -190,7 +190,7 @@ def case(request, tmp_path, wav):
     return request.param(root, link)
 
 
-# ---- What must hold -----------------------------------------------------------------------------
+# ---- What must contain -----------------------------------------------------------------------------
 
 LABELS = ("valence", "arousal", "dominance")
 RATERS = ("n_raters", "valence_sd", "arousal_sd", "dominance_sd")

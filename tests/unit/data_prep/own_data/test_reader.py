@@ -64,7 +64,7 @@ def test_words_for_sets(word, name):
 
 @pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
 def test_scale_must_be_given(folder, scale):
-    with pytest.raises(ValueError, match="Pass for instance --label_low=1 --label_high=7"):
+    with pytest.raises(ValueError, match="Pass for example --label_low=1 --label_high=7"):
         own_data.read(folder(SPLIT), **scale)
 
 
@@ -78,7 +78,7 @@ def test_scale_with_reversed_dimensions(folder):
 def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
     root = folder([*SPLIT, "e.wav,5.5,1,1,s1,train"])
     prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
-    reason = "label outside the scale: valence is 5.5, allowed is 1 to 5"
+    reason = "label outside the scale: valence is 5.5, must be from 1 to 5"
     assert rows_of(tmp_path / "out" / "rejected.csv")[1:] == [["e.wav", "train", reason]]
 
 
@@ -88,7 +88,7 @@ def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
         ("e.wav,1,2,3,s1,later", ("e.wav", "unknown split: 'later'", "")),
         ("e.wav,1,2,3,s1,", ("e.wav", "unknown split: ''", "")),
         ("e.wav,1,x,3,s1,train", ("e.wav", "not a number: arousal is 'x'", "train")),
-        ("e.wav,1,2,3", ("e.wav", "damaged row: line 5 has 4 values, not 6", "")),
+        ("e.wav,1,2,3", ("e.wav", "damaged row: line 5 has 4 values, expected 6", "")),
         (",1,2,3,s1,train", ("labels.csv:5", "no file name: line 5", "train")),
     ],
 )
@@ -115,7 +115,7 @@ def test_words_that_are_no_value(folder, tmp_path, word):
 def test_short_row_without_its_file(folder):
     header = "valence,arousal,dominance,split,file"
     root = folder(["1,2,3,train,a.wav", "1,2,3"], header=header, audio=False)
-    reason = "damaged row: line 3 has 3 values, not 5"
+    reason = "damaged row: line 3 has 3 values, expected 5"
     assert own_data.read(root, **SCALE).rejected == [("labels.csv:3", reason, "")]
 
 
@@ -138,7 +138,9 @@ def test_table_named_by_the_user(folder, tmp_path):
 
 
 def test_missing_table(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"--labels_file must name a file.*does not exist"):
+    with pytest.raises(
+        FileNotFoundError, match=r"--labels_file must be the path of a file.*does not exist"
+    ):
         own_data.read(tmp_path, **SCALE)
 
 
@@ -233,7 +235,7 @@ def test_rows_without_a_speaker_are_used_for_training(folder):
     root = folder(lines, header="file,valence,arousal,dominance,speaker", audio=False)
     found = own_data.read(root, **SCALE)
     assert {"x", "y"} <= {row.id for row in found.sets["train"]}
-    assert found.warnings == ["2 files without a speaker are all used for training."]
+    assert found.warnings == ["All 2 files without a speaker are used for training."]
 
 
 def test_without_speakers_a_loud_warning(folder):
@@ -280,7 +282,9 @@ def test_classes_that_are_left_out(folder):
 
 
 def test_class_that_the_table_does_not_have(folder):
-    with pytest.raises(ValueError, match="found other, allowed are none: the labels have no emot"):
+    with pytest.raises(
+        ValueError, match="found other. Valid emotions: none, the labels have no emot"
+    ):
         own_data.read(folder(SPLIT), **SCALE, drop_train="other")
 
 

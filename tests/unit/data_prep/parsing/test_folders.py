@@ -39,7 +39,7 @@ def test_name_in_a_folder_that_is_a_file(tmp_path):
 
 def test_folder_where_a_file_must_be(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"--labels_file must name a file.*is something else"
+        FileNotFoundError, match=r"--labels_file must be the path of a file.*is not a file"
     ):
         resolve_user_path(tmp_path.parent, tmp_path.name, option="labels_file")
 

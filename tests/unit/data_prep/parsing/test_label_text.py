@@ -47,9 +47,9 @@ def test_line_numbers_count_blank_lines(tmp_path):
         ("file,valence,Valence\na,1,2\n", "twice: valence"),
         ("file,valence\n\xe4,1\n".encode("latin-1"), "must be UTF-8 text"),
         ("file,valence\na,1\n".encode("utf-16"), "must be UTF-8 text"),
-        ('file,valence\n"a,1\nb,2\n', "not comma-separated|a quote is not closed"),
-        ('file,valence\n"a\nb",2\n', "line 3: a quote is not closed"),
-        ("file,valence\n" + "x" * 200_000 + ",1\n", "line 2: not comma-separated"),
+        ('file,valence\n"a,1\nb,2\n', "invalid CSV|unclosed quote"),
+        ('file,valence\n"a\nb",2\n', "line 3: unclosed quote"),
+        ("file,valence\n" + "x" * 200_000 + ",1\n", "line 2: invalid CSV"),
     ],
 )
 def test_refused(tmp_path, content, message):

@@ -148,8 +148,8 @@ def test_another_raters_file_means_a_new_preparation(root, tmp_path):
 def test_consensus_that_is_not_the_mean_is_counted(root):
     found = read(root(TEXT.replace("V:5.000000", "V:4.000000").replace("D:2.0", "D:2.00001")))
     assert found.warnings == [
-        "1 utterances have labels that are not the mean of their raters (first: "
-        "MSP-PODCAST_0001_0139, valence is 4, the mean of 2 raters is 3.5)."
+        "1 utterances have labels that differ from the mean of their raters (first: "
+        "MSP-PODCAST_0001_0139, valence is 4, but the mean of 2 raters is 3.5)."
     ]
 
 
@@ -162,8 +162,8 @@ def test_damaged_rater_leaves_no_figures_and_says_where(root):
     found = read(root(TEXT.replace("A:5.000000; V:2.000000; D:6.000000;", "A:5.000000; V:2.00")))
     assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert found.warnings == [
-        "1 utterances have rater lines that cannot be used and therefore no rater columns (first: "
-        "labels.txt:7, damaged line: no ';' after 'V:2.00')."
+        "1 utterances have unusable rater lines and therefore no rater statistics (first: "
+        "labels.txt:7, damaged line: missing ';' after 'V:2.00')."
     ]
 
 
@@ -177,7 +177,7 @@ def test_damaged_row_of_the_table(root):
 def test_words_that_are_not_known_are_no_votes(root):
     found = read(root(TEXT.replace("Angry; Angry;", "Hungry; Angry;")))
     assert by_id(found)["MSP-PODCAST_0001_0140"].votes == "angry:1;sad:1"
-    assert "votes for emotions that are not known" in found.warnings[0]
+    assert "votes for unknown emotions" in found.warnings[0]
     assert "'Hungry'" in found.warnings[0]
 
 
@@ -185,7 +185,7 @@ def test_utterance_that_stands_twice_has_no_figures(root):
     first = TEXT.split("\n\n")[0]
     found = read(root(f"{TEXT}\n{first}\n"))
     assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0139": NO_RATERS}
-    assert "1 utterances stand in the raters' file twice" in found.warnings[0]
+    assert "1 utterances occur twice in the file of individual ratings" in found.warnings[0]
 
 
 def test_utterances_on_one_side_only(root):
@@ -193,9 +193,9 @@ def test_utterances_on_one_side_only(root):
     found = read(root(text))
     assert by_id(found)["MSP-PODCAST_0001_0141"] == NO_RATERS
     assert found.warnings == [
-        "1 utterances in the raters' file are none of those with usable labels (first: "
+        "1 utterances in the file of individual ratings have no usable labels (first: "
         "labels.txt, line 10).",
-        "1 utterances have no raters in their file (first: MSP-PODCAST_0001_0141.wav).",
+        "1 utterances are missing from the file of individual ratings (first: MSP-PODCAST_0001_0141.wav).",
     ]
 
 
@@ -275,7 +275,7 @@ def test_warnings_count_and_name_the_first():
     check.summarise("a", (1.0,) * 3, [], problem="x.txt:3, damaged")
     check.summarise("b", (1.0,) * 3, [], problem="x.txt:9, damaged")
     assert check.warnings() == [
-        "2 utterances have rater lines that cannot be used and therefore no rater columns (first: "
+        "2 utterances have unusable rater lines and therefore no rater statistics (first: "
         "x.txt:3, damaged)."
     ]
 
@@ -303,13 +303,13 @@ def test_reader_of_raters_alone(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a.wav; N; A:1; V:2; D:3", "no ';' after 'D:3'"),
-        ("a.wav; N; A:1; V:2;", "no value D at its end"),
-        ("a.wav; N; A:1; V:2; D:3; x;", "no value V, A, D at its end"),
+        ("a.wav; N; A:1; V:2; D:3", "missing ';' after 'D:3'"),
+        ("a.wav; N; A:1; V:2;", "no value D at the end"),
+        ("a.wav; N; A:1; V:2; D:3; x;", "no value V, A, D at the end"),
         ("a.wav; N; A:1; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
         ("a.wav; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
         ("a.mp3; N; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.wav, N, A:1, V:2, D:3;", "no value V, A, D at its end"),
+        ("a.wav, N, A:1, V:2, D:3;", "no value V, A, D at the end"),
         ("a.wav; N; A:1; V:1.2.3; D:3;", "not a number: valence is '1.2.3'"),
         ("w1; Sad; Sad; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
     ],

@@ -88,12 +88,12 @@ def test_place_is_the_fold_the_other_way_round():
 
 @pytest.mark.parametrize("fold", [0, 6, -1, "x", "", 1.5, None, True, " 1", "01"])
 def test_fold_that_is_not_there(fold):
-    with pytest.raises(ValueError, match=r"--fold must be a whole number from 1 to 5; found "):
+    with pytest.raises(ValueError, match=r"--fold must be an integer from 1 to 5; found "):
         iemocap.PARTITIONS["session"].fold(fold)
 
 
 def test_only_one_fold():
-    with pytest.raises(ValueError, match="--fold must be a whole number 1: there is one; found 2"):
+    with pytest.raises(ValueError, match="--fold must be 1 \(there is only one fold\); found 2"):
         iemocap.PARTITIONS["fixed"].fold(2)
 
 
@@ -128,7 +128,7 @@ def test_partners_validate_for_each_other():
 
 
 def test_two_parts_leave_nothing_to_train_on():
-    with pytest.raises(ValueError, match="need at least 3 parts; found 2"):
+    with pytest.raises(ValueError, match="require at least 3 folds; found 2"):
         leave_one_group_out([("a",), ("b",)])
 
 
@@ -144,7 +144,7 @@ def test_speaker_folds_depend_on_names_and_seed_alone():
 
 
 def test_more_folds_than_speakers():
-    with pytest.raises(ValueError, match="5 folds need as many speakers; found 2: a, b"):
+    with pytest.raises(ValueError, match="5 folds require at least 5 speakers; found 2: a, b"):
         speaker_k_fold("ab", folds=5, seed=1)
 
 

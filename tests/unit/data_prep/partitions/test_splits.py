@@ -44,7 +44,7 @@ def test_draw_of_a_seed_never_changes():
 
 
 def test_draw_names_classes_that_are_too_small():
-    with pytest.raises(ValueError, match="needs as many of each; too few: happy 2, fear 0"):
+    with pytest.raises(ValueError, match="to sample from; found happy 2, fear 0"):
         sample_per_class(utterances(sad=3, happy=2), ["sad", "happy", "fear"], seed=1, per_class=3)
 
 
@@ -76,11 +76,11 @@ def test_a_share_of_zero_is_no_set():
 
 
 def test_too_few_speakers():
-    with pytest.raises(ValueError, match="needs at least 3 speakers; found 2: a, b"):
+    with pytest.raises(ValueError, match="requires at least 3 speakers; found 2: a, b"):
         split_speakers("aabb", seed=1, shares={"valid": 0.15, "test": 0.15})
 
 
 @pytest.mark.parametrize("shares", [{"valid": -0.1}, {"valid": 1.0}, {"valid": 0.5, "test": 0.5}])
 def test_impossible_shares(shares):
-    with pytest.raises(ValueError, match="leave a rest for training"):
+    with pytest.raises(ValueError, match="sum to less than 1"):
         split_speakers("abcdef", seed=1, shares=shares)

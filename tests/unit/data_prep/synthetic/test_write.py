@@ -244,7 +244,7 @@ def test_another_layout_replaces_the_corpus(tmp_path):
 
 def test_a_folder_with_something_else_is_never_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="something else"):
+    with pytest.raises(FileExistsError, match="contains other files"):
         synthetic.write("MSP-Podcast", tmp_path, size={"Train": 1})
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
@@ -262,6 +262,6 @@ def test_a_failing_worker_is_reported_with_its_words(tmp_path):
 def test_an_unknown_size_or_layout_says_what_is_allowed(tmp_path):
     with pytest.raises(ValueError, match="one of demo, small, smoke; found 'huge'"):
         synthetic.write("MSP-Podcast", tmp_path / "x", size="huge")
-    allowed = "layout of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"
+    allowed = "must be one of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"
     with pytest.raises(ValueError, match=allowed):
         synthetic.write("TIMIT", tmp_path / "x")
