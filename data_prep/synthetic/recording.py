@@ -44,8 +44,8 @@ class Recording:
 def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers: int = 2) -> None:
     """Synthesise and write wav files (16-bit PCM).
 
-    The files do not depend on the number of workers. Each worker is a separate interpreter, because eSpeak NG has a global state per process, and
-    forking a process that uses torch may hang.
+    The files do not depend on the number of workers. Each worker is a separate interpreter, because
+    eSpeak NG has a global state per process, and forking a process that uses torch may hang.
 
     Arguments
     ---------

@@ -139,7 +139,8 @@ def evaluation_lines(named: Mapping[str, Sentence], *, seed: int = 1) -> Iterato
         values = _attributes(item.consensus, float(np.mean(natural)), blank=" ")
         yield f"UTD-{name}.avi; {item.emotion}; {values}"
         raters = [
-            f"WORKER{rating.worker:08d}; {_rater_words(rating.emotion)}; {_attributes(rating.vad, value)}"
+            f"WORKER{rating.worker:08d}; {_rater_words(rating.emotion)}; "
+            f"{_attributes(rating.vad, value)}"
             for rating, value in zip(item.ratings, natural, strict=True)
         ]
         yield from raters

@@ -189,7 +189,7 @@ def test_missing_file_that_has_nearly_that_name(
     assert rejected_rows(tmp_path / "out")[0] == [
         written,
         "train",
-        f"missing audio file: did you mean {there}",
+        f"missing audio file: did you mean {there}?",
     ]
 
 

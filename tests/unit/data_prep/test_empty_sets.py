@@ -1,4 +1,4 @@
-"""What is said of a set without utterances: the option or the rejections that emptied it."""
+"""What is text of a set without utterances: the option or the rejections that emptied it."""
 
 import pytest
 
@@ -29,21 +29,21 @@ def message(module, root, out, **options):
 def test_classes_that_an_option_drops(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
-    said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
-    assert said == (
-        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this set in the "
-        f"labels, excluded: 3 by --drop_valid. Read from {root}."
+    text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
+    assert text == (
+        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this set in "
+        f"the label files, excluded: 3 by --drop_valid. Data folder: {root}."
     )
 
 
 def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
     root = folder([line for line in LINES if line[0] != "c"], header=HEADER)
     wav(root / "extra.wav")
-    said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
+    text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
     assert (
         "found 2 rows for this set in the label files, excluded: 1 by --drop_valid, rejected: "
         "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0, "
-        "must be from 1 to 5). Read" in said
+        "must be from 1 to 5). Data folder" in text
     )
 
 
@@ -63,19 +63,27 @@ def test_test_set_that_an_option_empties(folder, tmp_path, wav):
 def test_share_of_nothing(folder, tmp_path, wav, name):
     root = folder([f"{k}.wav,1,2,3,s{k}" for k in range(9)], header=HEADER.rsplit(",", 2)[0])
     wav(root / "extra.wav")
-    said = message(
-        own_data, root, tmp_path / "out", **SCALE, **{f"{name}_share": 0}, needed=("train", name)
+    text = message(
+        own_data,
+        root,
+        tmp_path / "out",
+        **SCALE,
+        **{f"{name}_share": 0},
+        required_sets=("train", name),
     )
     assert (
-        f"found 0 rows for this set in the label files: --{name}_share=0 gives it no speaker. R"
-        in said
+        f"found 0 rows for this set in the label files: --{name}_share=0 assigns no speakers to it. Da"
+        in text
     )
 
 
 def test_whole_table_has_nothing_to_train_on(folder, tmp_path):
     root = folder(LINES, header=HEADER)
-    said = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
-    assert "in the labels: --partition=whole makes all of it the set 'test'. Read" in said
+    text = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
+    assert (
+        "in the label files: --partition=whole assigns all data to the set 'test'. Data folder"
+        in text
+    )
 
 
 def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
@@ -83,12 +91,12 @@ def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
     lines = [line.replace(",dev,", ",evaluation,") for line in LINES]
     root = folder(lines, header=HEADER)
     wav(root / "extra.wav")
-    said = message(own_data, root, tmp_path / "out", **SCALE)
+    text = message(own_data, root, tmp_path / "out", **SCALE)
     assert (
         "found 0 rows for this set in the label files, rejected: 3 x unknown split (first: b.wav"
-        in said
+        in text
     )
-    assert "audio without a label" not in said
+    assert "audio without a label" not in text
 
 
 def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
@@ -103,10 +111,10 @@ def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
     ]
     rejected = [Rejection("v.wav", "damaged row", "valid"), Rejection("?", "no file name")]
     module = reader(sets_of(valid=""), excluded=excluded, rejected=rejected)
-    said = message(module, data, tmp_path / "out")
+    text = message(module, data, tmp_path / "out")
     assert (
         "found 4 rows for this set in the label files, excluded: 2 by --conditions, 1 by --drop_valid, "
-        "rejected: 1 x damaged row (first: v.wav, damaged row). Read" in said
+        "rejected: 1 x damaged row (first: v.wav, damaged row). Data folder" in text
     )
 
 
@@ -117,9 +125,9 @@ def test_conditions_of_msp_improv(tmp_path, wav):
         wav(root / f"session{session}/S01A/R/MSP-{name}.wav")
         lines.append(f"UTD-{name}.avi; A; A:2.0; V:3.0; D:4.0; N:3.0;\n\n")
     (root / "Evalution.txt").write_text("".join(lines))
-    said = message(msp_improv, root, tmp_path / "out", conditions="P,S")
-    assert "'train' of MSP-IMPROV must contain at least one utterance; found 4 rows" in said
-    assert "in the labels, excluded: 4 by --conditions. Read" in said
+    text = message(msp_improv, root, tmp_path / "out", conditions="P,S")
+    assert "'train' of MSP-IMPROV must contain at least one utterance; found 4 rows" in text
+    assert "in the label files, excluded: 4 by --conditions. Data folder" in text
 
 
 def test_four_classes_of_iemocap(tmp_path, wav):
@@ -131,9 +139,10 @@ def test_four_classes_of_iemocap(tmp_path, wav):
         labels.mkdir(parents=True)
         turn = f"[0.0 - 1.0]\t{name}_F000\t{code}\t[2.0, 3.0, 4.0]\n"
         (labels / f"{name}.txt").write_text(turn)
-    said = message(
+    text = message(
         iemocap, root, tmp_path / "out", partition="fixed", four_classes=True, drop_valid="sad"
     )
     assert (
-        "found 1 rows for this set in the label files, excluded: 1 by --four_classes. Read" in said
+        "found 1 rows for this set in the label files, excluded: 1 by --four_classes. Data folder"
+        in text
     )

@@ -76,10 +76,10 @@ def test_preferred_labels_that_appear_are_read(podcast, tmp_path, rows_of, read,
     podcast({appears: OTHER})
     summary = prepare_manifests(msp_podcast, root, tmp_path / "out")
     assert rows_of(summary.sets["train"])[1][4:7] == ["6.0", "5.0", "7.0"]
-    (warning,) = [text for text in summary.warnings if "differs" in text]
+    (warning,) = [text for text in summary.warnings if "different contents" in text]
     assert warning == (
-        f"{root / appears} is read; {root / read} is there as well, and differs. "
-        "Take one of them away."
+        f"{root / appears} is used, but {root / read} also exists and has different contents. "
+        "Remove one of them."
     )
 
 
@@ -89,7 +89,7 @@ def test_second_choice_that_appears_is_told(podcast, tmp_path):
     podcast({"Labels/labels_concensus.csv": OTHER})
     summary = prepare_manifests(msp_podcast, root, tmp_path / "out", release="2.0")
     assert not summary.skipped and len(summary.warnings) == 1
-    assert "labels_concensus.csv is there as well, and differs" in summary.warnings[0]
+    assert "labels_concensus.csv also exists and has different contents" in summary.warnings[0]
 
 
 def test_equal_copies_are_no_matter(podcast):
@@ -149,7 +149,7 @@ def test_labels_of_msp_improv_that_appear(improv, tmp_path, rows_of, read, appea
     summary = prepare_manifests(msp_improv, root, tmp_path / "out")
     assert not summary.skipped
     assert rows_of(summary.sets["train"])[1][4] == valence
-    assert [text for text in summary.warnings if "differs" in text] == [
+    assert [text for text in summary.warnings if "different contents" in text] == [
         f"{root / 'Evalution.txt'} is read; {root / 'Evaluation.txt'} is there as well, and "
         "differs. Take one of them away."
     ]

@@ -10,11 +10,11 @@ from speechbrain.dataio.dataio import load_data_csv
 from data_prep.corpus import Utterance
 from data_prep.manifest import (
     MANIFEST_COLUMNS,
+    check_manifest_columns,
     prepare_manifests,
     read_manifest,
     read_manifest_rows,
     replacements,
-    check_manifest_columns,
 )
 from data_prep.schema import manifest_row
 from emosphere_sb.audio.header import Header

@@ -47,7 +47,8 @@ def test_one_person_under_two_names_is_not_in_two_sets(
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     names = " and ".join(map(repr, sorted((one, other))))
     assert summary.warnings == [
-        f"Speaker names that differ only in case or whitespace are treated as one speaker: {names}.",
+        "Speaker names that differ only in case or whitespace are treated as one speaker: "
+        f"{names}.",
         "The official sets of this corpus share speakers: "
         f"train and test share 1 (speaker {text}).",
     ]

@@ -190,7 +190,7 @@ def case(request, tmp_path, wav):
     return request.param(root, link)
 
 
-# ---- What must contain -----------------------------------------------------------------------------
+# ---- Checks -------------------------------------------------------------------------------------
 
 LABELS = ("valence", "arousal", "dominance")
 RATERS = ("n_raters", "valence_sd", "arousal_sd", "dominance_sd")

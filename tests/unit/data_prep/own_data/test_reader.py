@@ -206,12 +206,18 @@ def test_folds_do_not_look_at_a_split_column(folder):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"fold": 2}, "fold must be 1: the partition 'by_speaker' has no folds; found 2.*=folds"),
+        (
+            {"fold": 2},
+            "fold must be 1, because the partition 'by_speaker' has no folds; found 2.*=folds",
+        ),
         ({"partition": "speaker"}, "one of split, by_speaker, folds, whole; found 'speaker'"),
-        ({"partition": "split"}, "needs a column split in .*labels.csv; there is none"),
-        ({"partition": "folds", "fold": 6}, "whole number from 1 to 5; found 6"),
-        ({"partition": "folds", "folds": 11}, "11 folds need as many speakers; found 10: s0"),
-        ({"partition": "folds", "folds": 2}, "at least 3 parts; found 2"),
+        ({"partition": "split"}, "requires a column 'split', which .*labels.csv lacks"),
+        ({"partition": "folds", "fold": 6}, "integer from 1 to 5; found 6"),
+        (
+            {"partition": "folds", "folds": 11},
+            "11 folds require at least 11 speakers; found 10: s0",
+        ),
+        ({"partition": "folds", "folds": 2}, "at least 3 folds; found 2"),
     ],
 )
 def test_partition_that_cannot_be(folder, options, text):
@@ -247,7 +253,7 @@ def test_without_speakers_a_loud_warning(folder):
         "valid": 3,
         "test": 3,
     }
-    assert "sets may share voices" in found.warnings[0]
+    assert "Sets may share speakers" in found.warnings[0]
 
 
 def test_too_few_speakers(folder):
@@ -267,7 +273,7 @@ def test_given_split_must_not_share_speakers(folder, tmp_path):
 def test_given_split_of_unknown_speakers_is_a_warning(folder):
     root = folder([*SPLIT, "e.wav,1,1,1,,test", "f.wav,1,1,1,NA,train"], audio=False)
     assert own_data.read(root, **SCALE).warnings == [
-        "2 of 5 files have no speaker: whether their voices are in several sets cannot be checked."
+        "2 of 5 files have no speaker, so it cannot be checked whether the sets cannot be checked."
     ]
 
 
@@ -283,7 +289,7 @@ def test_classes_that_are_left_out(folder):
 
 def test_class_that_the_table_does_not_have(folder):
     with pytest.raises(
-        ValueError, match="found other. Valid emotions: none, the labels have no emot"
+        ValueError, match=r"found other\. Valid emotions: none, the labels have no emot"
     ):
         own_data.read(folder(SPLIT), **SCALE, drop_train="other")
 

@@ -155,7 +155,7 @@ def test_consensus_that_is_not_the_mean_is_counted(root):
 
 def test_dimensions_that_are_swapped_are_not_the_mean(root):
     swapped = TEXT.replace("A:", "?:").replace("D:", "A:").replace("?:", "D:")
-    assert read(root(swapped)).warnings[0].startswith("2 utterances have labels that are not the")
+    assert read(root(swapped)).warnings[0].startswith("2 utterances have labels that differ")
 
 
 def test_damaged_rater_leaves_no_figures_and_says_where(root):
@@ -195,7 +195,8 @@ def test_utterances_on_one_side_only(root):
     assert found.warnings == [
         "1 utterances in the file of individual ratings have no usable labels (first: "
         "labels.txt, line 10).",
-        "1 utterances are missing from the file of individual ratings (first: MSP-PODCAST_0001_0141.wav).",
+        "1 utterances are missing from the file of individual ratings (first: "
+        "MSP-PODCAST_0001_0141.wav).",
     ]
 
 
@@ -284,7 +285,7 @@ def test_warnings_count_and_name_the_first():
 def test_rating_that_nobody_can_have_given_leaves_no_figures(root, rating):
     found = read(root(TEXT.replace("A:6.000000; V:1.0", f"{rating}; V:1.0")))
     assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
-    assert "1 utterances have rater lines that cannot be used" in found.warnings[0]
+    assert "1 utterances have unusable rater lines" in found.warnings[0]
 
 
 def test_reader_of_raters_alone(tmp_path):
@@ -304,14 +305,14 @@ def test_reader_of_raters_alone(tmp_path):
     ("text", "problem"),
     [
         ("a.wav; N; A:1; V:2; D:3", "missing ';' after 'D:3'"),
-        ("a.wav; N; A:1; V:2;", "no value D at the end"),
-        ("a.wav; N; A:1; V:2; D:3; x;", "no value V, A, D at the end"),
-        ("a.wav; N; A:1; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.wav; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.mp3; N; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.wav, N, A:1, V:2, D:3;", "no value V, A, D at the end"),
+        ("a.wav; N; A:1; V:2;", "missing value D at the end"),
+        ("a.wav; N; A:1; V:2; D:3; x;", "missing value V, A, D at the end"),
+        ("a.wav; N; A:1; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
+        ("a.wav; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
+        ("a.mp3; N; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
+        ("a.wav, N, A:1, V:2, D:3;", "missing value V, A, D at the end"),
         ("a.wav; N; A:1; V:1.2.3; D:3;", "not a number: valence is '1.2.3'"),
-        ("w1; Sad; Sad; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
+        ("w1; Sad; Sad; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
     ],
 )
 def test_first_lines_of_a_block_that_cannot_be_used(tmp_path, text, problem):

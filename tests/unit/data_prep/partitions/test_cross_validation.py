@@ -93,7 +93,7 @@ def test_fold_that_is_not_there(fold):
 
 
 def test_only_one_fold():
-    with pytest.raises(ValueError, match="--fold must be 1 \(there is only one fold\); found 2"):
+    with pytest.raises(ValueError, match=r"--fold must be 1 \(there is only one fold\); found 2"):
         iemocap.PARTITIONS["fixed"].fold(2)
 
 
