@@ -104,7 +104,9 @@ def screen_utterances(
             checked[name].append((row, header))
     rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
     usable_ids = (row.id for members in checked.values() for row, _ in members)
-    warnings = _clipping_warnings([change for id in usable_ids for change in clipped.get(name, ())])
+    warnings = _clipping_warnings(
+        [change for name in usable_ids for change in clipped.get(name, ())]
+    )
     return (
         checked,
         rejected,

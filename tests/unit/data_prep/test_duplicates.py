@@ -52,7 +52,7 @@ def test_file_under_two_ids_one_of_them_left_out(folder, tmp_path, dropped):
         ("a.wav,1,1", "damaged row: line 6 has 3 values, expected 7"),
     ],
 )
-def test_row_beside_one_of_the_same_file_that_cannot_be_used(
+def test_row_with_the_same_file_as_a_rejected_row_is_rejected(
     folder, tmp_path, rejected_rows, line, reason
 ):
     root = folder([TWICE[0], *OTHERS, line], header=HEADER)
@@ -106,7 +106,7 @@ def test_file_and_a_link_to_it_in_two_sets(folder, tmp_path, rejected_rows):
     ]
 
 
-def test_real_path_beside_one_through_a_link(folder, tmp_path):
+def test_real_path_and_linked_path_are_the_same_file(folder, tmp_path):
     """The data folder is a link; the table has relative paths and the real ones."""
     root = folder(OTHERS, header=HEADER)
     lines = [*OTHERS, f"{root}/b.wav,1,1,1,s4,train,sad", f"{root}/c.wav,2,2,2,s3,test,sad"]
@@ -178,7 +178,7 @@ def test_paths_that_no_file_can_have(data, tmp_path, path, reader, sets_of):
         (unicodedata.normalize("NFD", "é.wav"), unicodedata.normalize("NFC", "É.wav")),
     ],
 )
-def test_missing_file_that_has_nearly_that_name(
+def test_similar_name_is_suggested_for_a_missing_file(
     folder, tmp_path, wav, rejected_rows, written, there
 ):
     root = folder(OTHERS, header=HEADER)

@@ -31,8 +31,8 @@ def test_classes_that_an_option_drops(folder, tmp_path, wav):
     wav(root / "extra.wav")
     text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
     assert text == (
-        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this set in "
-        f"the label files, excluded: 3 by --drop_valid. Data folder: {root}."
+        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this "
+        f"set in the label files, excluded: 3 by --drop_valid. Data folder: {root}."
     )
 
 
@@ -60,7 +60,7 @@ def test_test_set_that_an_option_empties(folder, tmp_path, wav):
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])
-def test_share_of_nothing(folder, tmp_path, wav, name):
+def test_share_of_zero_leaves_the_set_empty(folder, tmp_path, wav, name):
     root = folder([f"{k}.wav,1,2,3,s{k}" for k in range(9)], header=HEADER.rsplit(",", 2)[0])
     wav(root / "extra.wav")
     text = message(
@@ -77,7 +77,7 @@ def test_share_of_nothing(folder, tmp_path, wav, name):
     )
 
 
-def test_whole_table_has_nothing_to_train_on(folder, tmp_path):
+def test_partition_whole_has_no_training_set(folder, tmp_path):
     root = folder(LINES, header=HEADER)
     text = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
     assert (
@@ -86,7 +86,7 @@ def test_whole_table_has_nothing_to_train_on(folder, tmp_path):
     )
 
 
-def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
+def test_unknown_words_for_sets(folder, tmp_path, wav):
     """Rows of a set that is not known may be this one's; audio without a label is none."""
     lines = [line.replace(",dev,", ",evaluation,") for line in LINES]
     root = folder(lines, header=HEADER)

@@ -83,7 +83,7 @@ def test_preferred_labels_that_appear_are_read(podcast, tmp_path, rows_of, read,
     )
 
 
-def test_second_choice_that_appears_is_told(podcast, tmp_path):
+def test_differing_alternative_file_is_reported(podcast, tmp_path):
     root = podcast({"Labels/labels_consensus.csv": PODCAST})
     prepare_manifests(msp_podcast, root, tmp_path / "out", release="2.0")
     podcast({"Labels/labels_concensus.csv": OTHER})
@@ -92,7 +92,7 @@ def test_second_choice_that_appears_is_told(podcast, tmp_path):
     assert "labels_concensus.csv also exists and has different contents" in summary.warnings[0]
 
 
-def test_equal_copies_are_no_matter(podcast):
+def test_identical_copies_are_accepted(podcast):
     root = podcast({"Labels/labels_consensus.csv": PODCAST, "labels_concensus.csv": PODCAST})
     assert msp_podcast.read(root, release="2.0").warnings == []
 
@@ -134,7 +134,7 @@ def test_raters_that_appear_are_read(podcast, tmp_path, rows_of):
     assert summary.warnings == []  # the text and the table are different files by right
     podcast({"Label/labels.txt": RATERS.replace("Sad", "Happy")})
     (warning,) = prepare_manifests(msp_podcast, root, tmp_path / "out", **options).warnings
-    assert warning.startswith(f"{root / 'Label/labels.txt'} is read; {root / 'labels.txt'} is")
+    assert warning.startswith(f"{root / 'Label/labels.txt'} is used, but {root / 'labels.txt'} ")
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_labels_of_msp_improv_that_appear(improv, tmp_path, rows_of, read, appea
     assert not summary.skipped
     assert rows_of(summary.sets["train"])[1][4] == valence
     assert [text for text in summary.warnings if "different contents" in text] == [
-        f"{root / 'Evalution.txt'} is read; {root / 'Evaluation.txt'} is there as well, and "
-        "differs. Take one of them away."
+        f"{root / 'Evalution.txt'} is used, but {root / 'Evaluation.txt'} also exists and has "
+        "different contents. Remove one of them."
     ]
 
 
@@ -182,7 +182,7 @@ def test_transcript_of_msp_improv_that_cannot_be_read(improv, tmp_path, rows_of)
     assert summary.warnings[1] == "5 of 6 utterances have no transcript."
 
 
-def test_transcripts_of_msp_improv_are_counted_of_what_is_kept(improv, tmp_path):
+def test_missing_msp_improv_transcripts_are_counted_among_used_rows(improv, tmp_path):
     root = improv({"Evalution.txt": 2})
     (root / "session3/S01A/R/MSP-IMPROV-S01A-F03-R-FF01.wav").unlink()
     summary = prepare_manifests(msp_improv, root, tmp_path / "out")

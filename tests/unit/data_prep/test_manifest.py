@@ -38,7 +38,9 @@ def test_labels_that_are_rejected(
     assert summary.rejected == {reason.partition(": ")[0]: 1}
 
 
-def test_ends_of_the_scale_and_missing_values_are_kept(data, tmp_path, reader, sets_of, utterance):
+def test_ends_of_the_scale_and_missing_values_are_accepted(
+    data, tmp_path, reader, sets_of, utterance
+):
     sets = sets_of()
     sets["train"][0] = utterance("a", valence=1.0, arousal=7.0, dominance=None)
     summary = prepare_manifests(reader(sets), data, tmp_path / "out")
@@ -121,7 +123,7 @@ def test_rejections_of_the_reader_come_first(data, tmp_path, reader, sets_of, re
     ]
 
 
-def test_of_equal_rows_the_first_is_kept(data, tmp_path, reader, sets_of, rejected_rows):
+def test_first_of_identical_rows_is_used(data, tmp_path, reader, sets_of, rejected_rows):
     summary = prepare_manifests(reader(sets_of(train="abcdefa")), data, tmp_path / "out")
     assert list(read_manifest(summary.sets["train"]).ID) == list("abcdef")
     assert rejected_rows(tmp_path / "out") == [
@@ -129,7 +131,7 @@ def test_of_equal_rows_the_first_is_kept(data, tmp_path, reader, sets_of, reject
     ]
 
 
-def test_of_different_rows_with_one_id_none_is_kept(
+def test_different_rows_with_one_id_are_all_rejected(
     data, tmp_path, reader, sets_of, utterance, rejected_rows
 ):
     sets = sets_of()
@@ -140,13 +142,13 @@ def test_of_different_rows_with_one_id_none_is_kept(
     assert rejected_rows(tmp_path / "out") == [["a.wav", "train", reason]] * 2
 
 
-def test_one_id_in_two_sets_is_kept_in_none(data, tmp_path, reader, sets_of):
+def test_id_in_two_sets_is_rejected_in_both(data, tmp_path, reader, sets_of):
     summary = prepare_manifests(reader(sets_of(test="ija")), data, tmp_path / "out")
     assert summary.counts == {"train": 5, "valid": 2, "test": 2}
     assert summary.rejected == {"duplicate id": 2}
 
 
-def test_one_file_under_two_ids_is_kept_under_none(data, tmp_path, reader, sets_of):
+def test_file_with_two_ids_is_rejected_for_both(data, tmp_path, reader, sets_of):
     sets = sets_of()
     sets["test"].append(Utterance("other", "a.wav", 1.0, 1.0, 1.0))
     summary = prepare_manifests(reader(sets), data, tmp_path / "out")
@@ -155,7 +157,7 @@ def test_one_file_under_two_ids_is_kept_under_none(data, tmp_path, reader, sets_
 
 
 @pytest.mark.parametrize("name", ["train", "valid"])
-def test_empty_set_is_an_error_that_says_why(data, tmp_path, name, reader, sets_of):
+def test_empty_set_raises_with_the_reason(data, tmp_path, name, reader, sets_of):
     for letter in {"train": "abcdef", "valid": "gh"}[name]:
         (data / f"{letter}.wav").unlink()
     with pytest.raises(
@@ -182,7 +184,7 @@ def test_empty_test_set_is_left_out_with_a_warning(data, tmp_path, reader, sets_
     assert "'test' is empty and was skipped" in summary.warnings[0]
 
 
-def test_shared_speakers_are_refused(data, tmp_path, reader, sets_of, utterance):
+def test_shared_speakers_raise(data, tmp_path, reader, sets_of, utterance):
     sets = sets_of()
     sets["valid"][0] = utterance("g", speaker="a")
     with pytest.raises(ValueError, match=r"train and valid share 1 \(speaker a\)"):
@@ -220,9 +222,11 @@ def test_predict_only_sets_need_no_labels(data, tmp_path, reader, sets_of):
 
 
 @pytest.mark.parametrize("limits", [(-1, 60), (2, 1), (1, 1), (float("nan"), 60)])
-def test_impossible_limits(data, tmp_path, limits, reader, sets_of):
+def test_invalid_duration_limits_raise(data, tmp_path, limits, reader, sets_of):
     low, high = limits
-    with pytest.raises(ValueError, match="0 <= min_duration < max_duration must contain"):
+    with pytest.raises(
+        ValueError, match="min_duration must be at least 0 and less than max_duration"
+    ):
         prepare_manifests(reader(sets_of()), data, tmp_path, min_duration=low, max_duration=high)
 
 

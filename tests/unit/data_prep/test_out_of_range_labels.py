@@ -21,7 +21,7 @@ def test_rejecting_is_the_default(data, tmp_path, reader, sets):
     assert summary.warnings == []
 
 
-def test_clipped_labels_lie_on_the_nearest_end(data, tmp_path, reader, sets):
+def test_clipped_labels_are_at_the_nearest_end(data, tmp_path, reader, sets):
     summary = prepare_manifests(reader(sets), data, tmp_path / "out", out_of_range_labels="clip")
     assert summary.rejected == {}
     train = read_manifest(summary.sets["train"]).set_index("ID")
@@ -47,7 +47,7 @@ def test_many_clipped_labels_are_counted(data, tmp_path, reader, sets_of, uttera
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
-def test_infinity_is_on_no_end(data, tmp_path, value, reader, sets_of, utterance):
+def test_infinite_labels_are_not_clipped(data, tmp_path, value, reader, sets_of, utterance):
     made = sets_of()
     made["train"][0] = utterance("a", valence=value)
     summary = prepare_manifests(reader(made), data, tmp_path / "out", out_of_range_labels="clip")

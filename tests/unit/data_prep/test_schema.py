@@ -47,7 +47,7 @@ def test_names_of_the_data_folder_survive(data, tmp_path, name, reader, sets_of)
     assert prepare_manifests(reader(sets_of()), folder, tmp_path / "out put").skipped
 
 
-def test_file_named_like_the_variable_is_refused(data, tmp_path, wav, reader, sets_of):
+def test_file_named_like_the_variable_is_rejected(data, tmp_path, wav, reader, sets_of):
     wav(data / "$data_root" / "x.wav")
     sets = sets_of()
     sets["train"].append(Utterance("x", "$data_root/x.wav", 1.0, 2.0, 3.0))
@@ -78,7 +78,7 @@ def test_duration_gives_back_the_frames(frames, rate):
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(*[st.none() | st.floats(1, 7)] * 3), min_size=1, max_size=6))
-def test_labels_that_are_kept_are_exact(tmp_path_factory, reader, labels):
+def test_accepted_labels_are_exact(tmp_path_factory, reader, labels):
     folder = tmp_path_factory.mktemp("data")
     rows = [Utterance(str(k), f"{k}.wav", *vad) for k, vad in enumerate([(1.0,) * 3, *labels])]
     for row in rows:

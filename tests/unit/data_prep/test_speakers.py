@@ -8,11 +8,11 @@ from data_prep.own_data import reader as own_data
 
 SCALE = {"label_low": 1, "label_high": 5}
 HEADER = "file,valence,arousal,dominance,speaker"
-NOBODY = ["", "Unknown", "NA", "n/a", "N/A", "NaN", "nan", "None", "NULL", "-", "?", " na "]
+UNKNOWN_NAMES = ["", "Unknown", "NA", "n/a", "N/A", "NaN", "nan", "None", "NULL", "-", "?", " na "]
 
 
-@pytest.mark.parametrize("name", NOBODY)
-def test_names_that_are_nobody_are_not_shared(data, tmp_path, name, reader, sets_of, utterance):
+@pytest.mark.parametrize("name", UNKNOWN_NAMES)
+def test_unknown_speaker_names_are_not_shared(data, tmp_path, name, reader, sets_of, utterance):
     assert not is_known_speaker(name)
     sets = sets_of()
     sets["train"][0] = utterance("a", speaker=name)
@@ -24,7 +24,7 @@ def test_names_that_are_nobody_are_not_shared(data, tmp_path, name, reader, sets
 
 
 @pytest.mark.parametrize("name", ["0", "30", "Nan Li", "N", "unknown1", "--", "Ann"])
-def test_names_that_are_somebody(name):
+def test_known_speaker_names(name):
     assert is_known_speaker(name)
 
 

@@ -29,7 +29,7 @@ def test_order_in_the_file_is_valence_arousal_dominance(tmp_path, impro):
 
 
 @pytest.mark.parametrize("order", ["A, V, D", "V, D, A", "D,A,V"])
-def test_heading_with_another_order_is_refused(tmp_path, impro, order):
+def test_header_with_another_order_raises(tmp_path, impro, order):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro.replace("V, A, D", order))
     with pytest.raises(ValueError, match=rf"01.txt, line 1: .* must be \[V, A, D\]; .*\[{order}\]"):
@@ -120,7 +120,7 @@ def test_lines_that_name_no_turn(dialogue, tree, line, reason, turns):
     assert rejection.set == "valid"
 
 
-def test_number_that_is_none_is_rejected_with_file_and_line(dialogue, tree, turns):
+def test_invalid_number_is_rejected_with_file_and_line(dialogue, tree, turns):
     dialogue("Ses02F_impro09", turns("Ses02F_impro09", ["sad"]).replace("3.0000", "three"))
     (rejection,) = [r for r in iemocap.read(tree).rejected if "impro09" in r.reason]
     assert rejection.path == "Session2/sentences/wav/Ses02F_impro09/Ses02F_impro09_F000.wav"
@@ -130,7 +130,7 @@ def test_number_that_is_none_is_rejected_with_file_and_line(dialogue, tree, turn
     )
 
 
-def test_label_file_in_utf_16_is_refused(dialogue, tree):
+def test_label_file_in_utf_16_raises(dialogue, tree):
     path = tree / "Session2/dialog/EmoEvaluation/Ses02M_script01_1b.txt"
     path.write_bytes(path.read_text().encode("utf-16"))
     with pytest.raises(ValueError, match=r"Ses02M_script01_1b.txt must be text in UTF-8 or an 8-"):

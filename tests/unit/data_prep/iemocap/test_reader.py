@@ -49,7 +49,7 @@ FIRST = [
 LABELS = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
 CODES = "ang, hap, exc, sad, neu, fru, fea, dis, sur, oth, xxx"
 REJECTED = [
-    ["F002", f"no label: all of [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
+    ["F002", f"no label: all values in [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
         f"damaged line: [V, A, D] must contain three values, found [2.0, 3.0] ({LABELS}, line 21)",
@@ -94,7 +94,7 @@ def test_label_that_is_not_the_mean_is_a_warning(dialogue, tree, impro):
     )
 
 
-def test_damaged_rater_leaves_no_figures_and_says_where(dialogue, tree, impro):
+def test_damaged_rater_line_gives_no_statistics_and_is_located(dialogue, tree, impro):
     dialogue("Ses01F_impro01", impro.replace("val 2; act 2; dom  1;", "val 2; act 2;"))
     found = iemocap.read(tree)
     assert found.sets["test"][0].raters == NO_RATERS
@@ -141,7 +141,7 @@ def test_rejected_rows_are_in_their_set(tree, tmp_path):
 def test_sets_share_no_speaker(tree, tmp_path):
     for fold in range(1, 6):
         summary = prepare_manifests(iemocap, tree, tmp_path / str(fold), fold=fold)
-        assert not any("shared" in text for text in summary.warnings)
+        assert not any("share" in text for text in summary.warnings)
 
 
 def test_four_classes(tree):
@@ -184,7 +184,7 @@ def test_unknown_partition(tree, partition):
 
 
 @pytest.mark.parametrize(("partition", "fold"), [("session", 6), ("speaker", 11), ("fixed", 2)])
-def test_fold_that_is_not_there(tree, partition, fold):
+def test_nonexistent_fold_raises(tree, partition, fold):
     with pytest.raises(ValueError, match=f"--fold must be .*; found {fold}"):
         iemocap.read(tree, partition=partition, fold=fold)
 
@@ -220,7 +220,7 @@ def test_equal_rows_count_once_with_four_classes(tree, dialogue, turns, tmp_path
     assert summary.rejected["duplicate id"] == 1
 
 
-def test_files_that_are_no_label_files_are_not_read(tree):
+def test_only_label_files_are_read(tree):
     before = iemocap.read(tree).sets
     labels = tree / "Session1/dialog/EmoEvaluation"
     other = (labels / "Ses01F_impro01.txt").read_text("latin-1").replace("impro01_", "impro02_")
@@ -264,7 +264,7 @@ def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
     assert summary.warnings[1] == "12 of 12 utterances have no transcript."
 
 
-def test_transcripts_are_counted_of_what_is_kept(tree, tmp_path):
+def test_missing_transcripts_are_counted_among_used_rows(tree, tmp_path):
     options = {"partition": "fixed", "four_classes": True}
     summary = prepare_manifests(iemocap, tree, tmp_path / "out", **options)
     # 4 of the first dialogue less two classes and a label off the scale ..., 2 of each other one.
@@ -289,7 +289,7 @@ def test_names_in_other_cases(tree):
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("Session3", "Session3 is missing, found Session1, Session2, Session4, Session5"),
+        ("Session3", "Session3 is missing. Found Session1, Session2, Session4, Session5"),
         ("Session3/dialog/EmoEvaluation", "must contain the folder dialog/EmoEvaluation; found"),
         ("Session3/sentences/wav", "must contain the folder sentences/wav; found"),
     ],

@@ -165,23 +165,23 @@ def test_correlation_of_arousal_and_dominance_is_that_of_a_calculator(tree):
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_arousal_the_wrong_way_round_is_a_warning(tree, flip):
+def test_reversed_arousal_gives_a_warning(tree, flip):
     text = LABELS
-    if flip:  # a copy in which somebody has turned arousal already
+    if flip:  # a copy in which arousal has already been reversed
         swaps = {"A:2.000000; V": "A:4.0; V", "A:4.000000; V": "A:2.0; V"}
         swaps |= {"A:1.500000": "A:4.5", "A:5.000000": "A:1.0"}
         for old, new in swaps.items():
             text = text.replace(old, new)
     found = msp_improv.read(tree(text), flip_arousal=flip)
-    (warning,) = [text for text in found.warnings if "correlates" in text]
-    assert f"with --flip_arousal={flip}, correlates with dominance at -" in warning
-    assert warning.endswith(f"use --flip_arousal={not flip}.")
+    (warning,) = [text for text in found.warnings if "correlation of arousal" in text]
+    assert f"but it is -1.00 with --flip_arousal={flip}." in warning
+    assert warning.endswith(f"Use --flip_arousal={not flip}.")
 
 
 def test_too_few_turns_for_a_correlation(tree):
     found = msp_improv.read(tree(plain("2")), flip_arousal=False)
     assert arousal_dominance_correlation(found) is None and not any(
-        "correlates" in t for t in found.warnings
+        "correlation of arousal" in t for t in found.warnings
     )
 
 
@@ -224,15 +224,15 @@ def test_same_labels_in_many_dresses(tree, change):
     assert msp_improv.read(tree(change(LABELS))).sets == before
 
 
-def test_raters_that_stand_twice_count_once(tree):
+def test_repeated_raters_count_once(tree):
     found = msp_improv.read(tree()).sets["test"][0].raters
     assert (found.count, found.votes) == (2, "angry:1;other:1")
 
 
-def test_damaged_rater_leaves_no_figures_and_says_where(tree):
+def test_damaged_rater_line_gives_no_statistics_and_is_located(tree):
     found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
     assert found.sets["test"][0].raters == NO_RATERS
-    assert "(first: Evalution.txt:2, damaged line: no value D at the end)" in found.warnings[0]
+    assert "(first: Evalution.txt:2, damaged line: missing value D at the end)" in found.warnings[0]
 
 
 def test_label_that_is_not_the_mean_is_a_warning(tree):
@@ -280,9 +280,9 @@ def test_conditions_that_are_not_wanted(tree, tmp_path):
 
 @pytest.mark.parametrize(
     ("conditions", "message"),
-    [(["P", "Q"], "some of P, R, S, T; found P, Q"), ("", "P, R, S, T; found none")],
+    [(["P", "Q"], "one or more of P, R, S, T; found P, Q"), ("", "P, R, S, T; found none")],
 )
-def test_conditions_that_are_none(tree, conditions, message):
+def test_invalid_conditions_raise(tree, conditions, message):
     with pytest.raises(ValueError, match=message):
         msp_improv.read(tree(), conditions=conditions)
 
@@ -290,7 +290,7 @@ def test_conditions_that_are_none(tree, conditions, message):
 def test_classes_that_a_protocol_leaves_out(tree):
     found = msp_improv.read(tree(), drop_test=["other", "no_agreement"])
     assert found.protocol["dropped"] == {"test": {"no_agreement": 1, "other": 1}}
-    with pytest.raises(ValueError, match=r"--drop_train must name .*found contempt"):
+    with pytest.raises(ValueError, match=r"--drop_train must be emotions .*found contempt"):
         msp_improv.read(tree(), drop_train="contempt")
 
 
@@ -299,7 +299,7 @@ def test_unknown_partition(tree):
         msp_improv.read(tree(), partition="speaker")
 
 
-def test_fold_that_is_not_there(tree):
+def test_nonexistent_fold_raises(tree):
     with pytest.raises(ValueError, match="from 1 to 6; found 7"):
         msp_improv.read(tree(), fold=7)
 
@@ -313,7 +313,7 @@ def test_fold_that_is_not_there(tree):
         f"UTD-IMPROV-S01A-F01-R-FF{'1' * 300}.avi",  # more than a file can be called
     ],
 )
-def test_names_that_are_no_turns(tree, name):
+def test_invalid_turn_names_are_rejected(tree, name):
     text = plain("1").replace("UTD-IMPROV-S03A-F01-R-FF01.avi", name)
     (rejection,) = msp_improv.read(tree(text)).rejected
     assert rejection == (
@@ -332,17 +332,17 @@ def test_missing_sessions(tree):
     root = tree()
     for session in "25":
         (root / f"Audio/session{session}").rename(root / f"lost{session}")
-    with pytest.raises(FileNotFoundError, match="missing: session2, session5; found session1, se"):
+    with pytest.raises(FileNotFoundError, match="missing: session2, session5; found: session1, s"):
         msp_improv.read(root)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n\r\n"])
 def test_empty_label_file(tree, text):
-    with pytest.raises(ValueError, match=r"Evalution.txt must contain turns; it is empty"):
+    with pytest.raises(ValueError, match=r"Evalution.txt is empty"):
         msp_improv.read(tree(text))
 
 
-def test_label_file_in_utf_16_is_refused(tree):
+def test_label_file_in_utf_16_raises(tree):
     root = tree()
     (root / "Evalution.txt").write_bytes(LABELS.encode("utf-16"))
     with pytest.raises(ValueError, match=r"Evalution.txt must be text in UTF-8 or an 8-bit"):

@@ -71,7 +71,7 @@ def prepared(tmp_path, wav):
         ("4,nan,", ["", "4.0", ""]),
     ],
 )
-def test_ends_of_the_scale_and_missing_values_are_kept(prepared, rows_of, values, vad):
+def test_ends_of_the_scale_and_missing_values_are_accepted(prepared, rows_of, values, vad):
     assert rows_of(prepared(values).sets["train"])[2][4:7] == vad
 
 
@@ -86,6 +86,6 @@ def test_ends_of_the_scale_and_missing_values_are_kept(prepared, rows_of, values
         ("NA,4,4", "not a number: EmoAct is 'NA'"),
     ],
 )
-def test_values_that_are_no_labels(prepared, rejected_rows, values, reason):
+def test_invalid_labels_are_rejected(prepared, rejected_rows, values, reason):
     summary = prepared(values)
     assert rejected_rows(summary.folder) == [["Audios/c.wav", "train", reason]]

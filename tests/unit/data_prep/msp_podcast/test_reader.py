@@ -293,7 +293,7 @@ def test_paper_division_needs_enough_of_each_class(corpus):
         msp_podcast.read(corpus(paper_rows()), partition="paper")
 
 
-def test_paper_division_says_that_speakers_are_shared(corpus, tmp_path):
+def test_paper_partition_warns_about_shared_speakers(corpus, tmp_path):
     options = {"partition": "paper", "partition_per_class": 3}
     summary = prepare_manifests(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
     assert any("valid and test share 1 (speaker 9)" in text for text in summary.warnings)
@@ -309,13 +309,13 @@ def test_missing_data_folder(tmp_path):
         msp_podcast.read(tmp_path / "absent")
 
 
-def test_missing_audio_folder_says_what_was_found(corpus):
+def test_missing_audio_folder_lists_the_contents(corpus):
     root = corpus(audio="sounds")
     with pytest.raises(FileNotFoundError, match=r"folder Audios.*found Labels, sounds.*--audio_fo"):
         msp_podcast.read(root)
 
 
-def test_missing_label_file_says_what_was_found(corpus):
+def test_missing_label_file_lists_the_contents(corpus):
     root = corpus(labels="Labels/truth.csv")
     with pytest.raises(
         FileNotFoundError, match=r"labels_consensus.csv.*found Audios, Labels.*--lab"
@@ -348,7 +348,7 @@ def test_official_spelling_wins(corpus):
 
 
 @pytest.mark.parametrize("whole", ["Test1", "Test2"])
-def test_cut_off_name_of_a_test_set_is_no_set_of_its_own(whole, corpus):
+def test_truncated_test_set_name_is_rejected(whole, corpus):
     rows = [row for row in ROWS.splitlines() if "Test" not in row or whole in row]
     found = msp_podcast.read(corpus("\n".join([*rows, "b.wav,N,1,2,3,4,Male,Test"])))
     assert found.rejected == [Rejection("Audios/b.wav", "unknown partition: 'Test'")]

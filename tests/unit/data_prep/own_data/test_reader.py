@@ -106,7 +106,7 @@ def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
 
 
 @pytest.mark.parametrize("word", ["inf", "-Infinity", "-", "?", "missing", "#N/A", "nan nan"])
-def test_words_that_are_no_value(folder, tmp_path, word):
+def test_invalid_values_are_rejected(folder, tmp_path, word):
     root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train"])
     summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert set(summary.rejected) <= {"label not finite", "not a number"} and summary.rejected
@@ -220,13 +220,13 @@ def test_folds_do_not_look_at_a_split_column(folder):
         ({"partition": "folds", "folds": 2}, "at least 3 folds; found 2"),
     ],
 )
-def test_partition_that_cannot_be(folder, options, text):
+def test_invalid_partition_options_raise(folder, options, text):
     root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
     with pytest.raises(ValueError, match=text):
         own_data.read(root, **SCALE, **options)
 
 
-def test_whole_table_as_one_test_set(folder, tmp_path):
+def test_complete_table_as_one_test_set(folder, tmp_path):
     """A set of two speakers who are in two splits: no division is needed to test on it."""
     root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
     summary = prepare_manifests(
@@ -244,7 +244,7 @@ def test_rows_without_a_speaker_are_used_for_training(folder):
     assert found.warnings == ["All 2 files without a speaker are used for training."]
 
 
-def test_without_speakers_a_loud_warning(folder):
+def test_missing_speakers_give_a_warning(folder):
     lines = [f"{k}.wav,1,2,3" for k in range(20)]
     root = folder(lines, header="file,valence,arousal,dominance", audio=False)
     found = own_data.read(root, **SCALE)
@@ -273,7 +273,7 @@ def test_given_split_must_not_share_speakers(folder, tmp_path):
 def test_given_split_of_unknown_speakers_is_a_warning(folder):
     root = folder([*SPLIT, "e.wav,1,1,1,,test", "f.wav,1,1,1,NA,train"], audio=False)
     assert own_data.read(root, **SCALE).warnings == [
-        "2 of 5 files have no speaker, so it cannot be checked whether the sets cannot be checked."
+        "2 of 5 files have no speaker, so it cannot be checked whether the sets share speakers."
     ]
 
 

@@ -47,7 +47,7 @@ MSP-PODCAST_0001_0140.wav,WORKER00000002,Angry,Angry,5,2,6
 MSP-PODCAST_0001_0140.wav,WORKER00000003,Sad,Sad,5,3,6
 MSP-PODCAST_0001_0141.wav,WORKER00000009,Happy,Happy,4,4,4
 """
-FIGURES = {
+STATISTICS = {
     # Deviations by hand: (3, 5) and (3, 1) and (4, 2) -> 1; (1, 2, 3) -> sqrt(2/3);
     # (6, 5, 5) -> sqrt(2)/3.
     "MSP-PODCAST_0001_0139": RaterStatistics(2, 1.0, 1.0, 1.0, "neutral:1;other:1"),
@@ -94,9 +94,9 @@ def by_id(corpus):
         (DETAILED.replace("FileName,WorkerID", "filename, workerid"), "Labels/Labels_Detailed.csv"),
     ],
 )
-def test_figures_of_both_files_in_many_dresses(root, text, name):
+def test_statistics_of_both_files_in_many_variants(root, text, name):
     found = read(root(text, name=name))
-    assert by_id(found) == FIGURES
+    assert by_id(found) == STATISTICS
     assert found.warnings == []
 
 
@@ -104,7 +104,7 @@ def test_columns_of_the_table_are_taken_by_name(root):
     rows = [line.split(",") for line in DETAILED.replace('"Concerned,Confused"', "x").splitlines()]
     rows = [row if len(row) == 7 else [*row[:3], "x", *row[-3:]] for row in rows]
     text = "\n".join(",".join(reversed(row)) for row in rows)
-    assert by_id(read(root(text, name="Labels/labels_detailed.csv"))) == FIGURES
+    assert by_id(read(root(text, name="Labels/labels_detailed.csv"))) == STATISTICS
 
 
 def test_manifest_has_the_raters(root, tmp_path, rows_of):
@@ -158,9 +158,9 @@ def test_dimensions_that_are_swapped_are_not_the_mean(root):
     assert read(root(swapped)).warnings[0].startswith("2 utterances have labels that differ")
 
 
-def test_damaged_rater_leaves_no_figures_and_says_where(root):
+def test_damaged_rater_line_gives_no_statistics_and_is_located(root):
     found = read(root(TEXT.replace("A:5.000000; V:2.000000; D:6.000000;", "A:5.000000; V:2.00")))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert found.warnings == [
         "1 utterances have unusable rater lines and therefore no rater statistics (first: "
         "labels.txt:7, damaged line: missing ';' after 'V:2.00')."
@@ -170,21 +170,21 @@ def test_damaged_rater_leaves_no_figures_and_says_where(root):
 def test_damaged_row_of_the_table(root):
     text = DETAILED.replace("Angry,Angry,5,2,6", "Angry,Angry,5,two,6")
     found = read(root(text, name="Labels/labels_detailed.csv"))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert "labels_detailed.csv:5, not a number: EmoVal is 'two'" in found.warnings[0]
 
 
-def test_words_that_are_not_known_are_no_votes(root):
+def test_unknown_words_are_not_counted_as_votes(root):
     found = read(root(TEXT.replace("Angry; Angry;", "Hungry; Angry;")))
     assert by_id(found)["MSP-PODCAST_0001_0140"].votes == "angry:1;sad:1"
     assert "votes for unknown emotions" in found.warnings[0]
     assert "'Hungry'" in found.warnings[0]
 
 
-def test_utterance_that_stands_twice_has_no_figures(root):
+def test_repeated_utterance_has_no_rater_statistics(root):
     first = TEXT.split("\n\n")[0]
     found = read(root(f"{TEXT}\n{first}\n"))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0139": NO_RATERS}
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0139": NO_RATERS}
     assert "1 utterances occur twice in the file of individual ratings" in found.warnings[0]
 
 
@@ -209,7 +209,7 @@ def test_equal_rows_of_the_labels_stay_equal(root, tmp_path):
 def test_equal_lines_of_a_rater_count_once(root):
     line = TEXT.splitlines()[5]
     found = read(root(TEXT.replace(line, f"{line}\n{line}")))
-    assert by_id(found) == FIGURES and found.warnings == []
+    assert by_id(found) == STATISTICS and found.warnings == []
 
 
 def test_raters_without_names_are_never_one():
@@ -222,7 +222,7 @@ def test_one_rater_with_two_opinions_counts_twice():
     assert summarise_raters(raters) == RaterStatistics(2, 1.0)
 
 
-def test_no_raters_have_no_figures():
+def test_no_raters_give_empty_statistics():
     assert summarise_raters([]) == NO_RATERS
 
 
@@ -282,9 +282,9 @@ def test_warnings_count_and_name_the_first():
 
 
 @pytest.mark.parametrize("rating", ["A:7.5", "A:-1.0", "A:1e300", "A:inf"])
-def test_rating_that_nobody_can_have_given_leaves_no_figures(root, rating):
+def test_rating_outside_the_scale_gives_no_statistics(root, rating):
     found = read(root(TEXT.replace("A:6.000000; V:1.0", f"{rating}; V:1.0")))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert "1 utterances have unusable rater lines" in found.warnings[0]
 
 

@@ -87,7 +87,7 @@ def test_place_is_the_fold_the_other_way_round():
 
 
 @pytest.mark.parametrize("fold", [0, 6, -1, "x", "", 1.5, None, True, " 1", "01"])
-def test_fold_that_is_not_there(fold):
+def test_nonexistent_fold_raises(fold):
     with pytest.raises(ValueError, match=r"--fold must be an integer from 1 to 5; found "):
         iemocap.PARTITIONS["session"].fold(fold)
 

@@ -48,7 +48,7 @@ def test_draw_names_classes_that_are_too_small():
         sample_per_class(utterances(sad=3, happy=2), ["sad", "happy", "fear"], seed=1, per_class=3)
 
 
-def test_draw_of_nothing_is_refused():
+def test_sample_of_size_zero_raises():
     with pytest.raises(ValueError, match="must be at least 1; found 0"):
         sample_per_class(utterances(sad=3), ["sad"], seed=1, per_class=0)
 
@@ -70,7 +70,7 @@ def test_every_set_gets_a_speaker():
     assert sorted(place.values()) == ["test", "train", "valid"]
 
 
-def test_a_share_of_zero_is_no_set():
+def test_share_of_zero_creates_no_set():
     place = split_speakers("abcd", seed=1, shares={"valid": 0.25, "test": 0})
     assert sorted(place.values()) == ["train", "train", "train", "valid"]
 

@@ -70,7 +70,7 @@ def test_valence_lifts_the_resonances_of_a_smile(sentences):
 
 
 @needs_espeak
-def test_dominance_has_weight_and_does_not_tremble(sentences):
+def test_dominance_boosts_low_frequencies_without_tremor(sentences):
     meek, firm = (
         synthesise_sentence(altered(sentences[3], 2, d), espeak.Synthesiser()) for d in (-0.9, 0.9)
     )

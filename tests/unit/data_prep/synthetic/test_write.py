@@ -76,7 +76,7 @@ def test_two_corpora_share_no_sentence(scripts):
     assert [pair for pair in pairs if texts[pair[0]] & texts[pair[1]]] == []
 
 
-def test_every_split_and_session_hears_both_genders(scripts, corpus):
+def test_each_split_and_session_has_both_genders(scripts, corpus):
     genders = defaultdict(set)
     for item in scripts[corpus]:
         genders[item.voice.part].add(item.voice.gender)
@@ -115,7 +115,7 @@ def test_latent_dimensions_fill_the_cube_and_none_is_a_copy_of_another(scripts, 
     ("corpus", "raters", "high"),
     [("MSP-Podcast", (5, 7), 7), ("IEMOCAP", (2, 3), 5), ("MSP-IMPROV", (5, 7), 5)],
 )
-def test_raters_are_different_workers_who_use_the_whole_scale(scripts, corpus, raters, high):
+def test_raters_are_distinct_and_use_the_full_scale(scripts, corpus, raters, high):
     votes = set()
     for item in scripts[corpus]:
         workers = {rating.worker for rating in item.ratings}
@@ -167,7 +167,7 @@ def test_the_cap_is_the_ccc_of_the_best_affine_map(scripts):
     assert cap - 1e-3 < best <= cap + 1e-4
 
 
-def test_the_cap_leaves_out_what_nobody_rated(scripts):
+def test_ccc_ceiling_ignores_unrated_utterances(scripts):
     items = [item for item in scripts["MSP-IMPROV"] if item.voice.part == "4"]
     known = [item for item in items if not math.isnan(item.consensus[2])]
     assert 0 < len(items) - len(known) < 0.1 * len(items)
@@ -213,7 +213,7 @@ def test_the_same_corpus_is_left_as_it_is_and_its_facts_are_returned(tmp_path, c
 
 @needs_espeak
 @pytest.mark.parametrize("damage", ["demo.json", "Audios/MSP-PODCAST_0301_0001.wav"])
-def test_a_half_written_folder_is_made_anew(tmp_path, contents, damage):
+def test_partially_written_folder_is_replaced(tmp_path, contents, damage):
     folder = tmp_path / "demo"
     synthetic.write("MSP-Podcast", folder, size={"Train": 2}, workers=1)
     before = contents(folder)
@@ -259,7 +259,7 @@ def test_a_failing_worker_is_reported_with_its_words(tmp_path):
         write_recordings(recordings, workers=2)
 
 
-def test_an_unknown_size_or_layout_says_what_is_allowed(tmp_path):
+def test_unknown_size_or_layout_lists_the_valid_ones(tmp_path):
     with pytest.raises(ValueError, match="one of demo, small, smoke; found 'huge'"):
         synthetic.write("MSP-Podcast", tmp_path / "x", size="huge")
     allowed = "must be one of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"

@@ -55,7 +55,7 @@ def lines_of(monkeypatch):
     return lines
 
 
-def test_the_label_file_reads_as_the_real_one_with_activation_upside_down(lines_of):
+def test_label_file_matches_the_real_format_with_reversed_activation(lines_of):
     assert lines_of() == [
         "UTD-IMPROV-S01A-F02-R-FF01.avi; A; A:3.333333; V:2.333333; D:3.000000 ; N:3.666667;",
         "WORKER00000008; Angry; Angry,Frustrated; A:3.000000; V:2.000000; D:3.000000; N:4.000000;",
@@ -70,7 +70,7 @@ def test_some_utterances_have_a_raters_line_twice_and_the_mean_counts_it_once(li
     assert double == [*single[:-1], single[-2], ""]
 
 
-def test_dominance_that_nobody_rated_is_nan_everywhere(lines_of):
+def test_unrated_dominance_is_nan_everywhere(lines_of):
     ratings = tuple(dataclasses.replace(r, vad=(*r.vad[:2], math.nan)) for r in ANGRY)
     lines = lines_of(ratings=ratings)
     assert lines[0].endswith("; A:3.333333; V:2.333333; D:NaN ; N:3.666667;")
