@@ -154,7 +154,8 @@ def summarise_raters(raters: Iterable[Rater]) -> RaterStatistics:
     -------
     >>> summarise_raters([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
     ...          Rater("c", ("fear",))])
-    RaterStatistics(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, votes='sad:2;fear:1')
+    RaterStatistics(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, \
+votes='sad:2;fear:1')
     """
     raters = drop_repeated_ratings(raters)
     count = sum(any(value is not None for value in rater.vad) for rater in raters)

@@ -72,7 +72,7 @@ def test_share_of_zero_leaves_the_set_empty(folder, tmp_path, wav, name):
         required_sets=("train", name),
     )
     assert (
-        f"found 0 rows for this set in the label files: --{name}_share=0 assigns no speakers to it. Da"
+        f"found 0 rows for this set in the label files: --{name}_share=0 assigns no speakers"
         in text
     )
 
@@ -113,7 +113,8 @@ def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
     module = reader(sets_of(valid=""), excluded=excluded, rejected=rejected)
     text = message(module, data, tmp_path / "out")
     assert (
-        "found 4 rows for this set in the label files, excluded: 2 by --conditions, 1 by --drop_valid, "
+        "found 4 rows for this set in the label files, excluded: 2 by --conditions, 1 by "
+        "--drop_valid, "
         "rejected: 1 x damaged row (first: v.wav, damaged row). Data folder" in text
     )
 

@@ -99,7 +99,7 @@ def impro():
 
 
 @pytest.fixture(scope="session")
-def said():
+def transcription():
     """Its transcription."""
     return TRANSCRIPTION
 

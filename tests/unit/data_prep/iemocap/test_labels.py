@@ -144,8 +144,8 @@ def test_line_ends_of_other_systems(dialogue, tree, end, impro):
     assert iemocap.read(tree).sets == before
 
 
-def test_transcripts_alone(tmp_path, said):
-    (tmp_path / "a.txt").write_bytes(said.encode("latin-1"))
+def test_transcripts_alone(tmp_path, transcription):
+    (tmp_path / "a.txt").write_bytes(transcription.encode("latin-1"))
     found = read_transcripts(tmp_path / "a.txt")
     assert list(found) == ["Ses01F_impro01_F000", "Ses01F_impro01_M000", "Ses01F_impro01_MXX0"]
     assert found["Ses01F_impro01_F000"] == 'Excuse me, "caf\xe9", $5.'

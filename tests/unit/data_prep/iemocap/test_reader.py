@@ -14,13 +14,13 @@ HEAD = (
 AUDIO = "$data_root/Session{}/sentences/wav/{}/{}.wav"
 
 
-def row(name, valence, arousal, dominance, emotion, said="", raters=("",) * 5):
+def row(name, valence, arousal, dominance, emotion, transcript="", raters=("",) * 5):
     """A manifest's row as a person would write it from the name of the turn."""
     session, gender = name[4], {"F": "Female", "M": "Male"}[name.split("_")[-1][0]]
     wav = AUDIO.format(session, name.rpartition("_")[0], name)
     speaker = f"Ses0{session}{gender[0]}"
     vad = [valence, arousal, dominance]
-    texts = [emotion, speaker, gender, session, said]
+    texts = [emotion, speaker, gender, session, transcript]
     return [name, "0.1", wav, "16000", *vad, *texts, *raters]
 
 
@@ -52,7 +52,7 @@ REJECTED = [
     ["F002", f"no label: all values in [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
-        f"damaged line: [V, A, D] must contain three values, found [2.0, 3.0] ({LABELS}, line 21)",
+        f"damaged line: [V, A, D] must be three values, found [2.0, 3.0] ({LABELS}, line 21)",
     ],
     ["F006", f"unknown emotion: 'mad', must be one of {CODES} ({LABELS}, line 27)"],
     ["F004", "label outside the scale: arousal is 5.5, must be from 1 to 5"],
@@ -254,9 +254,9 @@ def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_pat
     assert summary.warnings == ["12 of 12 utterances have no transcript."]
 
 
-def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
+def test_transcript_that_cannot_be_read_is_empty(tree, transcription, tmp_path):
     spoken = tree / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
-    spoken.write_bytes(said.encode("utf-16"))
+    spoken.write_bytes(transcription.encode("utf-16"))
     summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert summary.warnings[0].startswith(
         f"1 transcripts could not be read and are left empty (first: {spoken} must be text in UTF"
