@@ -1,7 +1,7 @@
-"""Differentiable objectives: concordance for the dimensions, cross-entropy for the regions.
+"""Loss functions: CCC loss for the VAD dimensions, cross-entropy for the regions.
 
-All are computed in float32 with autocast disabled, whatever precision comes in, because means and
-variances of half-precision predictions are half-precision noise; float64 stays float64.
+All losses are computed in float32 (float64 for float64 inputs) with autocast disabled, because
+means and variances are too inaccurate in half precision.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 MINIMUM_KNOWN = 2
-"""Known values that a dimension needs in a window; with fewer it gives no loss and no gradient."""
+"""Smallest number of known values for which the loss of a dimension is defined."""
 
 
 def ccc_loss(
@@ -26,25 +26,28 @@ def ccc_loss(
 
     .. math:: \rho_c = \frac{2\,\mathrm{cov}(x, y)}{\sigma_x^2 + \sigma_y^2 + (\mu_x - \mu_y)^2}
 
-    with population variances. A dimension gives no loss and no gradient where the coefficient is
-    undefined: with fewer than two known values, and where predictions and targets are constant and
-    equal, so that the denominator is 0 up to rounding.
+    Variances are population variances. The loss and the gradient of a dimension are 0 if its CCC is
+    undefined: if fewer than two values are known, or if predictions and targets are constant and
+    equal (up to rounding), so that the denominator is 0.
+
+    Lin, L. I. (1989). A concordance correlation coefficient to evaluate reproducibility.
+    Biometrics 45, 255-268.
 
     Arguments
     ---------
     prediction : torch.Tensor
-        Shape (batch, dimension).
+        Predictions, shape (batch, dimension).
     target : torch.Tensor
-        Shape (batch, dimension); may be NaN where the mask is False.
+        Targets, shape (batch, dimension); may be NaN where the mask is False.
     mask : torch.Tensor
-        Shape (batch, dimension), bool, True where the target is known. (default: all known)
+        True where the target is known, shape (batch, dimension). (default: all known)
     weights : sequence of float or torch.Tensor
-        One factor for each dimension. (default: ones)
+        Weight of each dimension. (default: ones)
 
     Returns
     -------
     torch.Tensor
-        The loss, a scalar.
+        Scalar loss; each dimension contributes a value in [0, 2] times its weight.
 
     Raises
     ------
@@ -66,8 +69,8 @@ def ccc_loss(
         dx, dy = (x - mean_x).where(known, 0.0), (y - mean_y).where(known, 0.0)
         shift = mean_x - mean_y
         denominator = _mean(dx.square() + dy.square(), count) + shift.square()
-        # a constant column has a variance of rounding errors, not of 0, and a ratio of two such
-        # would send a gradient of 1e8 through the network
+        # The computed variance of a constant column is not exactly 0. The ratio of two rounding
+        # errors would have gradients of up to 1e8.
         rounding = (8 * torch.finfo(x.dtype).eps) ** 2 * _mean(x.square() + y.square(), count)
         undefined = (count < MINIMUM_KNOWN) | (denominator <= rounding)
         ccc = 2 * _mean(dx * dy, count) / denominator.masked_fill(undefined, 1.0)
@@ -81,26 +84,26 @@ def mse_loss(
     *,
     weights: Sequence[float] | Tensor | None = None,
 ) -> Tensor:
-    """The mean squared error over the known values of each dimension, summed over the dimensions.
+    """Mean squared error over the known values of each dimension, summed over the dimensions.
 
-    As in :func:`ccc_loss`, a dimension with fewer than two known values gives no loss and no
-    gradient, so that both terms of :class:`VADLoss` leave out the same windows.
+    As in :func:`ccc_loss`, the loss and the gradient of a dimension with fewer than two known
+    values are 0, so that both terms of :class:`VADLoss` skip the same windows.
 
     Arguments
     ---------
     prediction : torch.Tensor
-        Shape (batch, dimension).
+        Predictions, shape (batch, dimension).
     target : torch.Tensor
-        Shape (batch, dimension); may be NaN where the mask is False.
+        Targets, shape (batch, dimension); may be NaN where the mask is False.
     mask : torch.Tensor
-        Shape (batch, dimension), bool, True where the target is known. (default: all known)
+        True where the target is known, shape (batch, dimension). (default: all known)
     weights : sequence of float or torch.Tensor
-        One factor for each dimension. (default: ones)
+        Weight of each dimension. (default: ones)
 
     Returns
     -------
     torch.Tensor
-        The loss, a scalar.
+        Scalar loss, at least 0.
 
     Raises
     ------

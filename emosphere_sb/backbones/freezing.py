@@ -1,4 +1,4 @@
-"""Which part of a backbone is trained in which epoch."""
+"""Freezing of a backbone, fixed or by epoch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ _TOP = re.compile(r"all_but_top_(\d+)")
 
 @dataclass(frozen=True)
 class FreezeSchedule:
-    """The frozen part of a backbone, by epoch.
+    """Frozen part of a backbone in each epoch.
 
     Arguments
     ---------
     steps : tuple of (int, str)
-        First epoch (from 1, ascending) and mode: ``none``; ``feature_encoder``, the convolutions;
-        ``all_but_top_K``, all but the last K layers; ``all``.
+        Pairs of first epoch (ascending from 1) and mode: ``none`` freezes nothing,
+        ``feature_encoder`` the convolutions, ``all_but_top_K`` everything except the last K layers,
+        and ``all`` the complete backbone.
 
     Example
     -------
@@ -37,19 +38,26 @@ class FreezeSchedule:
     def create(
         cls, freeze: str = "feature_encoder", schedule: Mapping[int, str] | None = None
     ) -> FreezeSchedule:
-        """Use ``freeze`` in all epochs, or ``schedule``, which replaces it, by epoch.
+        """Build a schedule from one mode for all epochs, or from a mapping that replaces it.
+
+        Arguments
+        ---------
+        freeze : str
+            Mode of all epochs; ignored if a schedule is given.
+        schedule : mapping of int to str, optional
+            Mode by first epoch, such as ``{1: "all", 3: "feature_encoder"}``.
 
         Raises
         ------
         ValueError
-            If a mode is unknown, or the epochs do not ascend from 1.
+            If a mode is unknown or the epochs do not ascend from 1.
         """
         if schedule is None:
             return cls(((1, _check_mode(freeze)),))
         if not isinstance(schedule, Mapping) or not all(type(key) is int for key in schedule):
             raise ValueError(
-                f"freeze_schedule must map epochs to modes, such as {{1: all, 3: feature_encoder}}; "
-                f"found {schedule!r}."
+                f"freeze_schedule must map epochs to modes, such as {{1: all, 3: none}}; found "
+                f"{schedule!r}."
             )
         epochs = list(schedule)
         if not epochs or epochs[0] != 1 or sorted(epochs) != epochs:
@@ -65,7 +73,7 @@ class FreezeSchedule:
 
     @property
     def least(self) -> str:
-        """The mode that freezes least: its trainable part is all that is ever trained."""
+        """The mode that freezes least; whatever it freezes is never trained."""
         return min((mode for _, mode in self.steps), key=_rank)
 
     def at(self, epoch: int) -> str:
@@ -91,12 +99,12 @@ def _rank(mode: str) -> tuple[int, int]:
 
 
 def trained_parts(backbone: nn.Module, mode: str) -> list[nn.Module]:
-    """The modules of a backbone that a mode leaves trainable.
+    """Return the modules of a backbone that are trained in a mode.
 
     Raises
     ------
     ValueError
-        If there are fewer layers than ``all_but_top_K`` keeps.
+        If the K of ``all_but_top_K`` exceeds the number of layers.
     """
     if mode == "all":
         return []
@@ -106,29 +114,33 @@ def trained_parts(backbone: nn.Module, mode: str) -> list[nn.Module]:
     count = int(top.group(1))
     if count > len(backbone.layers):
         raise ValueError(
-            f"freeze={mode}: the backbone has {len(backbone.layers)} layers that are used."
+            f"freeze={mode} needs at least {count} layers; this backbone uses "
+            f"{len(backbone.layers)}."
         )
     layers = list(backbone.layers[len(backbone.layers) - count :])
     return layers + ([backbone.final_norm] if backbone.final_norm is not None and count else [])
 
 
 def freeze(backbone: nn.Module, mode: str) -> None:
-    """Leave trainable what a mode leaves, and what is used at all."""
+    """Freeze a backbone for a mode. Parameters that no output depends on are always frozen."""
     backbone.model.requires_grad_(False)
     for part in trained_parts(backbone, mode):
         part.requires_grad_(True)
     if mode == "feature_encoder" and backbone.feature_encoder is not None:
         backbone.feature_encoder.requires_grad_(False)
         if hasattr(backbone.feature_encoder, "_freeze_parameters"):
-            # transformers' own would otherwise ask for the waveform's gradient and keep every
-            # activation; on the encoder itself, since not every family's model passes it on.
+            # Otherwise transformers' encoder computes the gradient of the waveform and stores every
+            # activation. Called on the encoder because not every model forwards the call.
             backbone.feature_encoder._freeze_parameters()
     for parameter in backbone.unused:
         parameter.requires_grad_(False)
 
 
 def set_training(backbone: nn.Module, mode: str, training: bool) -> None:
-    """Frozen parts stay in evaluation mode: no dropout, no layerdrop, no SpecAugment."""
+    """Set the mode of the trained parts; frozen parts stay in evaluation mode.
+
+    In evaluation mode there is no dropout, no layerdrop and no SpecAugment.
+    """
     backbone.model.eval()
     for part in trained_parts(backbone, mode):
         part.train(training)

@@ -176,7 +176,7 @@ def test_the_packages_own_configurations_are_found_from_anywhere(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert SSLEncoder("wavlm_smoke.json").output_size == 16
     assert SSLEncoder("hparams/backbones/wavlm_smoke.json").output_size == 16
-    with pytest.raises(ValueError, match=r"no such file.*wavlm_demo\.json, wavlm_smoke\.json"):
+    with pytest.raises(ValueError, match=r"not found.*wavlm_demo\.json, wavlm_smoke\.json"):
         SSLEncoder("elsewhere/wavlm_smoke.json")
 
 
