@@ -65,8 +65,8 @@ class UnreadableAudio:
             listed = "; ".join(f"{key}: {reason}" for key, reason in list(gone.items())[:5])
             raise ValueError(
                 f"{len(gone)} of {size} utterances of set {name} could not be read (limit: "
-                f"{LIMIT:.0%}): {listed}. Check that the disk is mounted, fix the files, and re-run "
-                f"the same command to resume from the last checkpoint."
+                f"{LIMIT:.0%}): {listed}. Check that the disk is mounted, fix the files, and "
+                f"re-run the same command to resume from the last checkpoint."
             )
 
 
