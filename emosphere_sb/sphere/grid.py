@@ -1,7 +1,7 @@
 """Assignment of points to regions of the sphere, in NumPy only.
 
-Training (:class:`emosphere_sb.sphere.regions.SphericalRegions`) and inference without torch both use
-this module, so their results are bit-identical.
+Training (:class:`emosphere_sb.sphere.regions.SphericalRegions`) and inference without torch both
+use this module, so their results are bit-identical.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class RegionGrid:
         return np.where(known[..., 0], index, -1)
 
     def cells(self) -> list[tuple[int, int, int]]:
-        """List (index, polar angle, azimuth) of each cell; the angles are lower borders in degrees."""
+        """List (index, polar angle, azimuth) of each cell, with lower borders in degrees."""
         return sorted(
             (int(index), ring * self.step, column * self.step)
             for (ring, column), index in np.ndenumerate(self.indices)

@@ -178,7 +178,7 @@ class SphericalRegions:
         return self._with_centre(centres, torch.zeros(1, 3, dtype=torch.float64))
 
     def _areas(self) -> Tensor:
-        """Compute solid angles: azimuth range times difference of the cosines of the polar range."""
+        """Compute solid angles: azimuth range times difference of cosines of the polar angles."""
         width = math.radians(self.step)
         areas = [
             width * (math.cos(math.radians(polar)) - math.cos(math.radians(polar) + width))
