@@ -22,13 +22,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-BUCKET = 8 * 2**20
+BUCKET_SIZE = 8 * 2**20
 """Number of gradient values per all-reduce call: 32 MB in float32."""
 
 TIMEOUT = datetime.timedelta(hours=12)
 """Timeout of collective operations; others wait while the first process prepares a corpus."""
 
-LAUNCHED = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """Environment variables that torchrun sets in each process, in addition to ``WORLD_SIZE``."""
 
 DISK_SECONDS = 60
@@ -50,7 +50,7 @@ def is_main_process() -> bool:
     return rank() == 0
 
 
-def start(options: dict) -> None:
+def init_distributed(options: dict) -> None:
     """Initialise the process group and select the device if torchrun started this process.
 
     Arguments
@@ -64,7 +64,7 @@ def start(options: dict) -> None:
         If several processes were not started by torchrun, the backend is unknown or does not
         support the device, or this machine has fewer GPUs than processes.
     """
-    absent = [name for name in LAUNCHED if name not in os.environ]
+    absent = [name for name in TORCHRUN_VARIABLES if name not in os.environ]
     if absent and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(absent)} are not set. Use "
@@ -97,13 +97,13 @@ def _own_gpu(local: int) -> str:
     return f"cuda:{local}"
 
 
-def finish() -> None:
+def destroy_distributed() -> None:
     """Destroy the process group, if any."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def another_ended(error: RuntimeError) -> bool:
+def is_peer_failure(error: RuntimeError) -> bool:
     """Whether an error was caused by the failure of another process."""
     return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
@@ -139,7 +139,7 @@ def local_rank_first() -> Iterator[bool]:
         dist.barrier()
 
 
-def refuse_unshared(path: Path) -> None:
+def check_shared_disk(path: Path) -> None:
     """Check that all nodes share the disk of the output folder. Must be called by every process.
 
     Arguments
@@ -257,7 +257,7 @@ def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
     """Yield groups of gradients of the same dtype with about :data:`BUCKET_SIZE` values."""
     bucket, count = [], 0
     for gradient in gradients:
-        if bucket and (count + gradient.numel() > BUCKET or gradient.dtype != bucket[0].dtype):
+        if bucket and (count + gradient.numel() > BUCKET_SIZE or gradient.dtype != bucket[0].dtype):
             yield bucket
             bucket, count = [], 0
         bucket.append(gradient)
@@ -273,7 +273,7 @@ def _finish(work: dist.Work, flat: Tensor, bucket: list[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def share_state(module: nn.Module) -> None:
+def broadcast_state(module: nn.Module) -> None:
     """Copy parameters and buffers of the main process to all other processes, in place."""
     if world_size() > 1:
         for tensor in module.state_dict().values():

@@ -98,7 +98,7 @@ def is_gelu(activation: nn.Module) -> bool:
     return type(activation).__name__ == "GELUActivation" and activation.act is nn.functional.gelu
 
 
-def make_fast(model: nn.Module) -> None:
+def patch_dropout(model: nn.Module) -> None:
     """Replace the dropout layers of a model by :class:`FastDropout`, in place.
 
     In feed-forward layers, whose submodules have the same names in all models of the wav2vec 2.0

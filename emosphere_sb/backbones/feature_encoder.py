@@ -23,12 +23,12 @@ from torch.utils.checkpoint import checkpoint
 
 from emosphere_sb.backbones.dropout import is_gelu
 from emosphere_sb.backbones.masking import frame_mask
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.weight_cache import WeightCache
 
-PIECE = 250
+CHUNK_FRAMES = 250
 """Frames (20 ms each) per chunk; the output of the first convolution then takes 32 MB."""
 
-TERMS = 128
+PARTIAL_SUM = 128
 """Number of products per partial sum. A single long sum has twice the rounding error of PyTorch's
 convolution (measured against float64), which uses partial sums too; shorter sums are slower."""
 
@@ -53,7 +53,7 @@ class FeatureEncoder(nn.Module):
         self.conv_layers = original.conv_layers
         self.gradient_checkpointing = False
         self.lengths: Tensor | None = None
-        self._blocks = [Kept() for _ in self.conv_layers]
+        self._blocks = [WeightCache() for _ in self.conv_layers]
 
     def _freeze_parameters(self) -> None:
         """Freeze all parameters; transformers calls this method."""
@@ -72,7 +72,7 @@ class FeatureEncoder(nn.Module):
             return run(signals, lengths).transpose(1, 2)
 
     def _by_row(self, signals: Tensor, lengths: Tensor) -> Tensor:
-        size = number_of_frames(self.conv_layers, signals.shape[1])
+        size = frame_count(self.conv_layers, signals.shape[1])
         rows = []
         for signal, length in zip(signals, lengths.tolist(), strict=True):
             frames = self._utterance(signal[:length])
@@ -82,15 +82,15 @@ class FeatureEncoder(nn.Module):
     def _utterance(self, signal: Tensor) -> Tensor:
         """Encode one utterance (sample,) as (frame, channel)."""
         first = self._first(signal, torch.tensor([len(signal)]))
-        count = number_of_frames(self.conv_layers, len(signal))
+        count = frame_count(self.conv_layers, len(signal))
         if count < 1:
-            field = extent(self.conv_layers)[0]
+            field = receptive_field_and_hop(self.conv_layers)[0]
             raise ValueError(f"A frame needs {field} samples; found {len(signal)}.")
         if torch.is_grad_enabled():
             return self._stack(signal, *first)
-        field, jump = extent(self.conv_layers)
-        starts = range(0, count, PIECE)
-        ends = (min(start + PIECE, count) for start in starts)
+        field, jump = receptive_field_and_hop(self.conv_layers)
+        starts = range(0, count, CHUNK_FRAMES)
+        ends = (min(start + CHUNK_FRAMES, count) for start in starts)
         pieces = [
             self._stack(signal[start * jump : (end - 1) * jump + field], *first)
             for start, end in zip(starts, ends, strict=True)
@@ -100,7 +100,7 @@ class FeatureEncoder(nn.Module):
     def _together(self, signals: Tensor, lengths: Tensor) -> Tensor:
         """Encode a padded batch at once, which is faster on a GPU."""
         frames = self._stack(signals, *self._first(signals, lengths))
-        valid = number_of_frames(self.conv_layers, lengths)
+        valid = frame_count(self.conv_layers, lengths)
         mask = frame_mask(valid, frames.shape[1])
         return frames.masked_fill(~mask.unsqueeze(-1), 0.0)
 
@@ -112,7 +112,7 @@ class FeatureEncoder(nn.Module):
         if not isinstance(norm, nn.GroupNorm):
             return weight, bias
         windows = signals.double().unfold(-1, layer.conv.kernel_size[0], layer.conv.stride[0])
-        return fold_group_norm(windows, number_of_frames([layer], lengths), weight.double(), norm)
+        return fold_group_norm(windows, frame_count([layer], lengths), weight.double(), norm)
 
     def _stack(self, signals: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Apply all convolutions: (…, sample) to (…, frame, channel)."""
@@ -133,8 +133,8 @@ class FeatureEncoder(nn.Module):
         conv = self.conv_layers[number].conv
         if conv.weight.requires_grad:
             self._blocks[number].clear()
-            return blocks_of(conv)
-        return self._blocks[number].get([conv.weight], lambda: blocks_of(conv))
+            return kernel_blocks(conv)
+        return self._blocks[number].get([conv.weight], lambda: kernel_blocks(conv))
 
 
 def is_supported(original: nn.Module) -> bool:
@@ -195,7 +195,7 @@ def fold_group_norm(
     return (weight * scale).to(norm.weight.dtype), bias.to(norm.weight.dtype)
 
 
-def blocks_of(conv: nn.Conv1d) -> list[Tensor]:
+def kernel_blocks(conv: nn.Conv1d) -> list[Tensor]:
     """Split the weight (out, in, kernel) of a convolution into blocks (taps · in, out).
 
     A block has ``stride`` taps. Taps left over at the end of the kernel get a block each.
@@ -238,8 +238,8 @@ def convolve(frames: Tensor, blocks: Sequence[Tensor], conv: nn.Conv1d) -> Tenso
 
 def _add_product(output: Tensor | None, part: Tensor, block: Tensor) -> Tensor:
     """Add ``part @ block`` to ``output`` in place, in sums of :data:`PARTIAL_SUM` products."""
-    for start in range(0, len(block), TERMS):
-        rows, columns = part[:, start : start + TERMS], block[start : start + TERMS]
+    for start in range(0, len(block), PARTIAL_SUM):
+        rows, columns = part[:, start : start + PARTIAL_SUM], block[start : start + PARTIAL_SUM]
         output = rows @ columns if output is None else output.addmm_(rows, columns)
     return output
 
@@ -254,21 +254,21 @@ def _finish(layer: nn.Module, frames: Tensor) -> Tensor:
     return layer.activation(frames)
 
 
-def number_of_frames(layers: Sequence[nn.Module], samples: int | Tensor) -> int | Tensor:
+def frame_count(layers: Sequence[nn.Module], samples: int | Tensor) -> int | Tensor:
     """Return the number of frames that a stack of convolutions outputs for a number of samples."""
     for layer in layers:
         samples = (samples - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
     return samples
 
 
-def number_of_frames_of(config, samples: int | Tensor) -> int | Tensor:
+def frame_count_from_config(config, samples: int | Tensor) -> int | Tensor:
     """Return the number of frames before any adapter, computed from a model's configuration."""
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         samples = (samples - kernel) // stride + 1
     return samples
 
 
-def extent(layers: Sequence[nn.Module]) -> tuple[int, int]:
+def receptive_field_and_hop(layers: Sequence[nn.Module]) -> tuple[int, int]:
     """Return the receptive field and the hop of a stack of convolutions, in samples."""
     field, jump = 1, 1
     for layer in layers:

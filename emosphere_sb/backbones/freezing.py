@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-MODES = ("none", "feature_encoder", "all_but_top_K", "all")
+FREEZE_MODES = ("none", "feature_encoder", "all_but_top_K", "all")
 _TOP = re.compile(r"all_but_top_(\d+)")
 
 
@@ -28,7 +28,7 @@ class FreezeSchedule:
     >>> plan = FreezeSchedule.create(schedule={1: "all", 3: "all_but_top_4", 6: "feature_encoder"})
     >>> [plan.at(epoch) for epoch in (1, 2, 3, 7)]
     ['all', 'all', 'all_but_top_4', 'feature_encoder']
-    >>> plan.changes, plan.least
+    >>> plan.changes, plan.least_frozen
     (True, 'feature_encoder')
     """
 
@@ -72,7 +72,7 @@ class FreezeSchedule:
         return len({mode for _, mode in self.steps}) > 1
 
     @property
-    def least(self) -> str:
+    def least_frozen(self) -> str:
         """The mode that freezes least; whatever it freezes is never trained."""
         return min((mode for _, mode in self.steps), key=_rank)
 
@@ -83,22 +83,22 @@ class FreezeSchedule:
 
 def _check_mode(text: str) -> str:
     if isinstance(text, str):
-        if (text in MODES and text != "all_but_top_K") or _TOP.fullmatch(text):
+        if (text in FREEZE_MODES and text != "all_but_top_K") or _TOP.fullmatch(text):
             return text
         if ":" in text:
             raise ValueError(
-                f"freeze must be one of {', '.join(MODES)}; found {text!r}. To freeze by epoch, "
+                f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}. To freeze by epoch, "
                 f"use --freeze_schedule='{{{text}}}'."
             )
-    raise ValueError(f"freeze must be one of {', '.join(MODES)}; found {text!r}.")
+    raise ValueError(f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}.")
 
 
 def _rank(mode: str) -> tuple[int, int]:
     top = _TOP.fullmatch(mode)
-    return (2, -int(top.group(1))) if top else (MODES.index(mode), 0)
+    return (2, -int(top.group(1))) if top else (FREEZE_MODES.index(mode), 0)
 
 
-def trained_parts(backbone: nn.Module, mode: str) -> list[nn.Module]:
+def trainable_modules(backbone: nn.Module, mode: str) -> list[nn.Module]:
     """Return the modules of a backbone that are trained in a mode.
 
     Raises
@@ -124,7 +124,7 @@ def trained_parts(backbone: nn.Module, mode: str) -> list[nn.Module]:
 def freeze(backbone: nn.Module, mode: str) -> None:
     """Freeze a backbone for a mode. Parameters that no output depends on are always frozen."""
     backbone.model.requires_grad_(False)
-    for part in trained_parts(backbone, mode):
+    for part in trainable_modules(backbone, mode):
         part.requires_grad_(True)
     if mode == "feature_encoder" and backbone.feature_encoder is not None:
         backbone.feature_encoder.requires_grad_(False)
@@ -142,5 +142,5 @@ def set_training(backbone: nn.Module, mode: str, training: bool) -> None:
     In evaluation mode there is no dropout, no layerdrop and no SpecAugment.
     """
     backbone.model.eval()
-    for part in trained_parts(backbone, mode):
+    for part in trainable_modules(backbone, mode):
         part.train(training)

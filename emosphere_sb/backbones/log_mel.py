@@ -58,7 +58,7 @@ class WhisperLogMel:
         self.settings: str = extractor.to_json_string()
         self.fft, self.hop = int(extractor.n_fft), int(extractor.hop_length)
         # Reflecting n samples needs an utterance of at least n + 1.
-        self.shortest = max(self.fft // 2 + 1, self.hop)
+        self.min_samples = max(self.fft // 2 + 1, self.hop)
         self._constants = _Constants(window_function(self.fft, "hann"), extractor.mel_filters)
         if extractor.dither:
             logger.info("Ignoring the dither (%g) of Whisper's preprocessor.", extractor.dither)
@@ -88,7 +88,7 @@ class WhisperLogMel:
         ValueError
             If an utterance has fewer than ``min_samples`` samples.
         """
-        _check_length(lengths, self.shortest)
+        _check_length(lengths, self.min_samples)
         window, filters = self._constants.on(signals.device)
         frames = self.frame_lengths(lengths)
         longest = int(frames.max())
@@ -144,7 +144,7 @@ class SeamlessLogMel:
             )
         self.settings: str = extractor.to_json_string()
         self.padding = float(extractor.padding_value)
-        self.shortest = KALDI_LENGTH + KALDI_HOP  # two frames: one stack, and a variance
+        self.min_samples = KALDI_LENGTH + KALDI_HOP  # two frames: one stack, and a variance
         self._constants = _Constants(extractor.window, extractor.mel_filters)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class SeamlessLogMel:
         ValueError
             If an utterance has fewer than ``min_samples`` samples.
         """
-        _check_length(lengths, self.shortest)
+        _check_length(lengths, self.min_samples)
         window, filters = self._constants.on(signals.device)
         frames = self._single(lengths)
         longest = int(frames.max())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_is_known
+from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_attention_is_supported
 
 
 def add_lora(
@@ -63,7 +63,7 @@ def add_lora(
 def _check_wavlm_targets(targets: Sequence[str]) -> None:
     """Reject attention projections if transformers' attention, which bypasses adapters, runs."""
     projections = {"q_proj", "k_proj", "v_proj", "out_proj"} & set(targets)
-    if projections and not wavlm_is_known():
+    if projections and not wavlm_attention_is_supported():
         raise ValueError(
             f"LoRA on {', '.join(sorted(projections))} would have no effect, because the WavLM "
             f"attention of the installed transformers bypasses the adapters. Use the feed-forward "

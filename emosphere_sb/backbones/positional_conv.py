@@ -10,16 +10,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.weight_cache import WeightCache
 
-SHORTEST_KERNEL = 32
+MIN_KERNEL_SIZE = 32
 """Number of taps from which FFT is faster than direct convolution."""
 
-SEGMENT = 4
+SEGMENT_KERNELS = 4
 """Length of a segment in kernel lengths. Shorter segments discard a larger part of the output,
 longer ones need larger spectra of the weights."""
 
-FEW_FRAMES = 1200
+MIN_TRAINING_FRAMES = 1200
 """Number of frames in a batch from which FFT is faster in training, where the spectrum of the
 weights is recomputed in each step."""
 
@@ -41,13 +41,13 @@ class SpectralConv1d(nn.Conv1d):
         count = frames.shape[-1] + 2 * padding - kernel + 1
         if (
             (frames.device.type, frames.dtype) != ("cpu", torch.float32)
-            or (self._learns() and count * len(frames) < FEW_FRAMES)
+            or (self._learns() and count * len(frames) < MIN_TRAINING_FRAMES)
             or count < 1  # PyTorch raises an informative error
         ):
             return super().forward(frames)
         # Overlap-save: segments overlap by one kernel, and the first `step` values of a segment's
         # circular correlation are valid. All segments share one spectrum of the weights.
-        size = SEGMENT * kernel
+        size = SEGMENT_KERNELS * kernel
         step = size - kernel + 1
         segments = -(-count // step)
         end = (segments - 1) * step + size - frames.shape[-1] - padding
@@ -75,14 +75,14 @@ class SpectralConv1d(nn.Conv1d):
         return spectrum.permute(0, 3, 2, 1).conj()
 
 
-def make_fast(model: nn.Module) -> None:
+def patch_positional_conv(model: nn.Module) -> None:
     """Replace the positional convolution of a model by :class:`SpectralConv1d`, in place."""
     embedding = getattr(model.encoder, "pos_conv_embed", None)
     for module in [] if embedding is None else embedding.modules():
         # Weight norm gives the module a subclass of nn.Conv1d.
         if isinstance(module, nn.Conv1d) and is_supported(module):
             kind = type(module)
-            module.weight_cache = Kept()
+            module.weight_cache = WeightCache()
             if kind is nn.Conv1d:
                 module.__class__ = SpectralConv1d
             else:
@@ -96,7 +96,7 @@ class _Parametrized(SpectralConv1d):
 def is_supported(conv: nn.Conv1d) -> bool:
     """Whether FFT supports a convolution and is faster for it."""
     return (
-        conv.kernel_size[0] >= SHORTEST_KERNEL
+        conv.kernel_size[0] >= MIN_KERNEL_SIZE
         and (conv.stride, conv.dilation) == ((1,), (1,))
         and conv.padding_mode == "zeros"
         and not isinstance(conv.padding, str)

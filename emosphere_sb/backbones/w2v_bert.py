@@ -62,7 +62,7 @@ class W2vBertBackbone(nn.Module):
         self.output_size: int = (
             config.output_hidden_size if config.add_adapter else config.hidden_size
         )
-        self.receptive_field: int = self.log_mel.shortest
+        self.receptive_field: int = self.log_mel.min_samples
         if model.adapter is not None:
             # Each adapter layer halves the frame rate: skipping one would change the frame count.
             model.adapter.layerdrop = 0.0

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 MASKED_FAMILIES = ("hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm")
 # Families with further convolutions over time: the modules, with input (batch, channel, frame),
 # before which padding must be set to zero again.
-LEAKS = {
+UNMASKED_CONVOLUTIONS = {
     "data2vec-audio": "encoder.pos_conv_embed.layers.*",
     "wav2vec2-conformer": "encoder.layers.*.conv_module.depthwise_conv",
 }
@@ -55,7 +55,7 @@ class WaveformBackbone(nn.Module):
         self.spec_augment = bool(spec_augment) and getattr(config, "apply_spec_augment", True)
         self._valid: Tensor | None = None  # frame mask of the current batch
         if fast:
-            make_fast(model)
+            patch_model(model)
         if getattr(model, "adapter", None) is not None:
             # Each adapter layer halves the frame rate: skipping one would change the frame count.
             model.adapter.layerdrop = 0.0
@@ -129,8 +129,8 @@ class WaveformBackbone(nn.Module):
         mask = valid = None
         if bool((lengths < signals.shape[1]).any()):
             mask = frame_mask(lengths, signals.shape[1]).long()
-            count = feature_encoder.number_of_frames_of(config, signals.shape[1])
-            valid = feature_encoder.number_of_frames_of(config, lengths)
+            count = feature_encoder.frame_count_from_config(config, signals.shape[1])
+            valid = feature_encoder.frame_count_from_config(config, lengths)
             valid = frame_mask(valid, count).unsqueeze(1)
         with self._frames_are_valid(valid), self._samples_are_valid(lengths):
             return self.model(signals, attention_mask=mask).last_hidden_state
@@ -165,7 +165,7 @@ class WaveformBackbone(nn.Module):
                 self.feature_encoder.lengths = None
 
     def _unmasked_modules(self) -> list[nn.Module]:
-        path = LEAKS.get(self.model.config.model_type)
+        path = UNMASKED_CONVOLUTIONS.get(self.model.config.model_type)
         if path is None:
             return []
         before, _, after = path.partition(".*")
@@ -178,13 +178,13 @@ class WaveformBackbone(nn.Module):
         return (inputs[0].masked_fill(~self._valid, 0.0), *inputs[1:])
 
 
-def make_fast(model: nn.Module) -> None:
+def patch_model(model: nn.Module) -> None:
     """Replace the convolutions, the dropout and WavLM's attention by faster ones, in place."""
     if feature_encoder.is_supported(model.feature_extractor):
         model.feature_extractor = feature_encoder.FeatureEncoder(model.feature_extractor)
-    dropout.make_fast(model)
-    positional_conv.make_fast(model)
-    if model.config.model_type == "wavlm" and wavlm_is_known():
+    dropout.patch_dropout(model)
+    positional_conv.patch_positional_conv(model)
+    if model.config.model_type == "wavlm" and wavlm_attention_is_supported():
         from emosphere_sb.backbones.wavlm_attention import GatedAttention
 
         for layer in model.encoder.layers:
@@ -192,14 +192,14 @@ def make_fast(model: nn.Module) -> None:
 
 
 @cache
-def wavlm_is_known() -> bool:
+def wavlm_attention_is_supported() -> bool:
     """Whether this package's WavLM attention matches that of the installed transformers."""
     import transformers
 
     try:
         from emosphere_sb.backbones import wavlm_attention
 
-        known = wavlm_attention.agrees()
+        known = wavlm_attention.matches_transformers()
     except ImportError:  # classes were moved or renamed
         known = False
     if not known:
@@ -216,7 +216,7 @@ def padding_is_masked(model: nn.Module) -> bool:
     config = model.config
     group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
     return (
-        config.model_type in (*MASKED_FAMILIES, *LEAKS)
+        config.model_type in (*MASKED_FAMILIES, *UNMASKED_CONVOLUTIONS)
         # In transformers, mean and variance of group norm include padding.
         and (not group_norm or isinstance(model.feature_extractor, feature_encoder.FeatureEncoder))
         # Batch norm changes the zeros at the end of the positional convolution's input.

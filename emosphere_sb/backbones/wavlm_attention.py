@@ -202,7 +202,7 @@ class _AttendOnCPU(torch.autograd.Function):
         return d_query, d_key, d_value, d_gate, d_bias, None, None
 
 
-def agrees() -> bool:
+def matches_transformers() -> bool:
     """Whether this attention equals that of the installed transformers on a tiny random example.
 
     Checked once per process before a WavLM model is modified, since a new version of transformers

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Kept:
+class WeightCache:
     """Cache of one value computed from weights, recomputed when they change.
 
     The cached value is not part of a model's state: a copied or unpickled cache is empty. Changes

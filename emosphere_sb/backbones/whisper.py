@@ -68,7 +68,7 @@ class WhisperBackbone(nn.Module):
         self.log_mel = WhisperLogMel(extractor)
         self.spec_augment = bool(spec_augment)
         self.output_size: int = self.model.config.d_model
-        self.receptive_field: int = self.log_mel.shortest
+        self.receptive_field: int = self.log_mel.min_samples
 
     # Properties: registering the modules again would save every weight twice.
     @property
@@ -101,7 +101,7 @@ class WhisperBackbone(nn.Module):
         self.model.layerdrop = self.model.config.encoder_layerdrop = float(value)
 
     @property
-    def most_samples(self) -> int:
+    def max_samples(self) -> int:
         """Largest number of samples of an utterance: 480,000 (30 s) for the published models."""
         return 2 * self.model.max_source_positions * self.log_mel.hop
 
@@ -184,7 +184,7 @@ class WhisperBackbone(nn.Module):
     def _check_max_length(self, lengths: Tensor) -> None:
         longest = int(lengths.max())
         if int(self.frame_lengths(torch.tensor(longest))) > self.model.max_source_positions:
-            seconds = self.most_samples / SAMPLE_RATE
+            seconds = self.max_samples / SAMPLE_RATE
             raise ValueError(
                 f"Whisper supports utterances of at most {seconds:g} s; found one of "
                 f"{longest / SAMPLE_RATE:g} s. Prepare the data with --max_duration={seconds:g} or "
@@ -228,7 +228,7 @@ def difference_from_padding(backbone: WhisperBackbone, signals: Tensor, lengths:
 
 def padded_encoding(backbone: WhisperBackbone, signals: Tensor, lengths: Tensor) -> Tensor:
     """Run transformers' encoder on utterances that are zero-padded to ``max_samples``."""
-    samples = backbone.most_samples
+    samples = backbone.max_samples
     padded = signals.new_zeros(len(signals), samples)
     width = min(samples, signals.shape[1])
     inside = frame_mask(lengths, width)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def cut(order: list[int], size: int) -> list[list[int]]:
+def split_list(order: list[int], size: int) -> list[list[int]]:
     """Split a list into consecutive parts of ``size`` items; the last part may be shorter."""
     return [order[first : first + size] for first in range(0, len(order), size)]
 
 
-def by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
+def batches_by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
     """Group utterances into batches in descending order of duration, for evaluation.
 
     Arguments
@@ -38,4 +38,4 @@ def by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
     if batch_size < 1:
         raise ValueError(f"eval_batch must be at least 1 utterance; found {batch_size}.")
     order = sorted(range(len(durations)), key=lambda index: -durations[index])
-    return cut(order, batch_size)
+    return split_list(order, batch_size)

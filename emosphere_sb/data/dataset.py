@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, read_audio
-from emosphere_sb.data.batching import by_length
+from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.data.feature_cache import FeatureCache
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.distributed import rank, world_size
@@ -119,7 +119,7 @@ class CollateStep:
         return [collate(items[cut : cut + self.micro_batch]) for cut in cuts]
 
 
-def vad_of(row: Mapping, scale: Scale) -> Tensor:
+def normalised_vad(row: Mapping, scale: Scale) -> Tensor:
     """Return the VAD labels of a manifest row in [-1, 1], float64, shape (3,), NaN if unknown."""
     raw = [float(row[name]) if row[name] != "" else math.nan for name in DIMENSIONS]
     return torch.from_numpy(scale.normalise(raw))
@@ -195,7 +195,7 @@ class SpeechDataset(DynamicItemDataset):
             return torch.tensor([item["target"] for item in self])
 
     def _labels(self, utterance: str) -> Tensor:
-        return vad_of(self.data[utterance], self.scale)
+        return normalised_vad(self.data[utterance], self.scale)
 
     def _target(self, vad: Tensor, emotion: str) -> int:
         return self.task.target(vad, emotion)
@@ -295,7 +295,7 @@ def eval_loader(
     shared : bool
         Whether to split the batches between the processes of a distributed run.
     """
-    batches = by_length(dataset.durations, batch_size)
+    batches = batches_by_length(dataset.durations, batch_size)
     return DataLoader(
         dataset,
         batch_sampler=batches[rank() :: world_size()] if shared else batches,
@@ -308,7 +308,7 @@ def eval_loader(
 
 def longest_batch(dataset: SpeechDataset, size: int) -> Batch:
     """Return the batch of the ``size`` longest utterances, which needs the most memory."""
-    order = by_length(dataset.durations, size)[0]
+    order = batches_by_length(dataset.durations, size)[0]
     return collate([dataset[i] for i in order])
 
 
@@ -375,5 +375,5 @@ __all__ = [
     "eval_loader",
     "longest_batch",
     "train_loader",
-    "vad_of",
+    "normalised_vad",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-from emosphere_sb.data.batching import cut
+from emosphere_sb.data.batching import split_list
 
 
 class PooledBatchSampler(Sampler[list[int]]):
@@ -88,10 +88,10 @@ class PooledBatchSampler(Sampler[list[int]]):
         full = len(order) - len(order) % self.batch_size
         order, remainder = order[:full], order[full:]
         batches = []
-        for pool in cut(order, self.batch_size * max(self.pool, 1)):
+        for pool in split_list(order, self.batch_size * max(self.pool, 1)):
             if self.pool:
                 pool.sort(key=lambda index: -self.durations[index])
-            batches += cut(pool, self.batch_size)
+            batches += split_list(pool, self.batch_size)
         if self.pool:
             chance.shuffle(batches)
             remainder.sort(key=lambda index: -self.durations[index])

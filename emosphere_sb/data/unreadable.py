@@ -9,7 +9,7 @@ from emosphere_sb import distributed
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 0.01
+MAX_UNREADABLE_SHARE = 0.01
 """Largest share of the utterances of a set that may be unreadable."""
 
 
@@ -61,11 +61,11 @@ class UnreadableAudio:
                     gone[utterance] = reason
         if gone:
             self.reasons[name] = {**gone, **self.reasons.get(name, {})}
-        if len(gone) > LIMIT * size:
+        if len(gone) > MAX_UNREADABLE_SHARE * size:
             listed = "; ".join(f"{key}: {reason}" for key, reason in list(gone.items())[:5])
             raise ValueError(
                 f"{len(gone)} of {size} utterances of set {name} could not be read (limit: "
-                f"{LIMIT:.0%}): {listed}. Check that the disk is mounted, fix the files, and "
+                f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Check that the disk is mounted, fix the files, and "
                 f"re-run the same command to resume from the last checkpoint."
             )
 

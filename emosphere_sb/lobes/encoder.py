@@ -120,7 +120,7 @@ class SSLEncoder(nn.Module):
     @property
     def frozen(self) -> bool:
         """Whether the complete backbone is frozen in all epochs."""
-        return not self.has_lora and self.freezing.least == "all"
+        return not self.has_lora and self.freezing.least_frozen == "all"
 
     def set_epoch(self, epoch: int) -> None:
         """Freeze the parts that the schedule freezes in this epoch.
@@ -243,5 +243,5 @@ def enable_checkpointing(backbone: nn.Module) -> None:
 
 def freeze_backbone(encoder: SSLEncoder) -> None:
     """Freeze what is frozen in all epochs; the optimiser, created before the first, omits it."""
-    freeze(encoder.backbone, encoder.freezing.least)
+    freeze(encoder.backbone, encoder.freezing.least_frozen)
     encoder.states.freeze_unused()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from emosphere_sb.backbones.masking import frame_mask
 
-MODES = ("corpus", "utterance", "none", "as_checkpoint")
+NORMALISATION_MODES = ("corpus", "utterance", "none", "as_checkpoint")
 
 
 class WaveformNormaliser(nn.Module):
@@ -37,8 +37,10 @@ class WaveformNormaliser(nn.Module):
 
     def __init__(self, mode: str = "corpus", backbone: str | None = None):
         super().__init__()
-        if mode not in MODES:
-            raise ValueError(f"normalisation must be one of {', '.join(MODES)}; found {mode!r}.")
+        if mode not in NORMALISATION_MODES:
+            raise ValueError(
+                f"normalisation must be one of {', '.join(NORMALISATION_MODES)}; found {mode!r}."
+            )
         self.mode = checkpoint_mode(backbone) if mode == "as_checkpoint" else mode
         self.register_buffer("mean", torch.tensor(0.0, dtype=torch.float64))
         self.register_buffer("deviation", torch.tensor(1.0, dtype=torch.float64))

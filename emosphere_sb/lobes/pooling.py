@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.weight_cache import WeightCache
 
 
 class StylePooling(nn.Module):
@@ -108,7 +108,7 @@ class GatedConvolution(nn.Module):
             )
         self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=kernel_size // 2)
         self.dropout = nn.Dropout(dropout)
-        self._cache = Kept()
+        self._cache = WeightCache()
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Transform frames (batch, time, width); padded frames must be zero."""

@@ -4,7 +4,7 @@ from emosphere_sb.metrics.classification import (
     accuracy,
     agreement,
     classification_metrics,
-    confusion,
+    confusion_matrix,
     macro_f1,
     unweighted_recall,
 )
@@ -22,7 +22,7 @@ __all__ = [
     "agreement",
     "ccc",
     "classification_metrics",
-    "confusion",
+    "confusion_matrix",
     "macro_f1",
     "mae",
     "pearson",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 
-def confusion(truth: Any, prediction: Any, *, classes: int | None = None) -> np.ndarray:
+def confusion_matrix(truth: Any, prediction: Any, *, classes: int | None = None) -> np.ndarray:
     """Compute the confusion matrix, with true classes in rows and predicted classes in columns.
 
     Arguments
@@ -137,7 +137,7 @@ def macro_f1(truth: Any, prediction: Any) -> float:
     >>> macro_f1([0, 0, 2, 2], [0, 0, 2, 0])
     0.7333333333333334
     """
-    counts = confusion(truth, prediction)
+    counts = confusion_matrix(truth, prediction)
     total = counts.sum(axis=0) + counts.sum(axis=1)
     occurs = total > 0
     return _mean_or_nan(2 * counts.diagonal()[occurs] / total[occurs])
@@ -170,7 +170,7 @@ def unweighted_recall(truth: Any, prediction: Any) -> float:
     >>> unweighted_recall([0, 0, 0, 0, 1], [0, 0, 0, 1, 1])
     0.875
     """
-    counts = confusion(truth, prediction)
+    counts = confusion_matrix(truth, prediction)
     true = counts.sum(axis=1)
     occurs = true > 0
     return _mean_or_nan(counts.diagonal()[occurs] / true[occurs])

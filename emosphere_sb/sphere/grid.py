@@ -21,7 +21,7 @@ OCTANTS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _OCTANT_GRID = ((0, 1, 5, 4), (3, 2, 6, 7))
 
 
-def spherical(vad: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def spherical_coordinates(vad: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Convert VAD points to spherical coordinates around zero, in NumPy.
 
     The definition is that of :func:`emosphere_sb.sphere.geometry.to_spherical`.
@@ -67,7 +67,7 @@ def spherical(vad: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.hypot(flat, valence), azimuth, polar
 
 
-class RegionGrid:
+class RegionPartition:
     """Partition of the sphere into regions: indices, names, and assignment of points.
 
     The borders are described in :class:`emosphere_sb.sphere.regions.SphericalRegions`.
@@ -138,7 +138,7 @@ class RegionGrid:
         vad = np.asarray(vad, dtype=np.float64)
         known = np.isfinite(vad).all(axis=-1, keepdims=True)
         points = np.where(known, vad, 0.0)
-        radius, azimuth, polar = spherical(points)
+        radius, azimuth, polar = spherical_coordinates(points)
         ring, column = self._signs(points) if self.step == 90 else self._intervals(azimuth, polar)
         index = self.indices[ring, column]
         if self.centre_radius > 0:

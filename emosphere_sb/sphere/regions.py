@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from emosphere_sb.sphere.geometry import to_cartesian
-from emosphere_sb.sphere.grid import OCTANTS, STEPS, RegionGrid
+from emosphere_sb.sphere.grid import OCTANTS, STEPS, RegionPartition
 
 __all__ = ["OCTANTS", "STEPS", "SphericalRegions"]
 
@@ -73,7 +73,7 @@ class SphericalRegions:
     """
 
     def __init__(self, step: int = 90, centre_radius: float = 0.0) -> None:
-        self._partition = RegionGrid(step, centre_radius)
+        self._partition = RegionPartition(step, centre_radius)
         self.step, self.centre_radius = self._partition.step, self._partition.centre_radius
         self.names, self.descriptions = self._partition.names, self._partition.descriptions
         self.centres = self._directions()

@@ -146,7 +146,7 @@ class EmoSphereBrain(sb.Brain):
             Loss over all processes, scalar; NaN if the step was skipped.
         """
         self.on_fit_batch_start(batch, True)
-        share = gather_share(batch, stop_requested=self.stop.came, device=self.device)
+        share = gather_share(batch, stop_requested=self.stop.received, device=self.device)
         self._stopping = share.stop_requested
         if share.any_unreadable:
             self.missing.note("train", share.unreadable, size=self.set_sizes["train"])
@@ -230,7 +230,7 @@ class EmoSphereBrain(sb.Brain):
         self._compile()
         self.init_optimizers()
         last = self.checkpointer.recover_if_possible()
-        distributed.share_state(self.modules)
+        distributed.broadcast_state(self.modules)
         self.tested_checkpoints = []
         if last is None:
             self.checkpointer.recoverables["loggers"].clear()
@@ -305,7 +305,7 @@ class EmoSphereBrain(sb.Brain):
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
         """Store the predictions; metrics are computed over the complete set, not per batch."""
-        if self.stop.came and distributed.is_main_process():
+        if self.stop.received and distributed.is_main_process():
             # Processes are not synchronised here: if the main process exits, the others end, too.
             if stage == Stage.VALID:
                 self._save_intra_epoch_ckpt()

@@ -28,7 +28,7 @@ from emosphere_sb.training.trained_weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
-SUMS = "sha256.json"
+CHECKSUM_FILE = "sha256.json"
 INTRA_EPOCH = "within_epoch"  # key in the meta of checkpoints saved within an epoch
 PARTIAL, BROKEN, DELETED = "partial-", "broken-", "deleted-"
 
@@ -89,7 +89,7 @@ class Checkpointer(SpeechBrainCheckpointer):
             for name, thing in self.recoverables.items():
                 _write_state(thing, folder / f"{name}.ckpt")
         sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
-        (folder / SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+        (folder / CHECKSUM_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
         fsync_tree(folder)
 
     # --- finding -----------------------------------------------------------------------------
@@ -278,15 +278,15 @@ def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
         Description of the error; empty if the checkpoint is intact.
     """
     try:
-        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
-        there = {path.name for path in folder.iterdir()} - {SUMS}
+        sums = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
+        there = {path.name for path in folder.iterdir()} - {CHECKSUM_FILE}
         if there != set(sums):
             return f"missing or unexpected files: {', '.join(sorted(there ^ set(sums)))}"
         names = set(only) or set(sums)
         wrong = sorted(name for name in names if digest_of(folder / name) != sums[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{SUMS} is missing or invalid: {error}"
-    return f"SHA-256 of {', '.join(wrong)} does not match {SUMS}" if wrong else ""
+        return f"{CHECKSUM_FILE} is missing or invalid: {error}"
+    return f"SHA-256 of {', '.join(wrong)} does not match {CHECKSUM_FILE}" if wrong else ""
 
 
 def _missing_keys(meta: object) -> str:

@@ -7,7 +7,7 @@ import json
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
-STATE = ("current", "best_limit", "best_score", "should_stop")
+STATE_FIELDS = ("current", "best_limit", "best_score", "should_stop")
 
 
 @register_checkpoint_hooks
@@ -43,7 +43,7 @@ class EpochCounter(EpochCounterWithStopper):
     def save(self, path: str) -> None:
         """Save the epoch, the best metric so far and whether to stop."""
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({name: getattr(self, name) for name in STATE}, file)
+            json.dump({name: getattr(self, name) for name in STATE_FIELDS}, file)
 
     @mark_as_loader
     def load(self, path: str, end_of_epoch: bool) -> None:

@@ -21,10 +21,10 @@ from emosphere_sb.training.preemption import StoppedError
 from emosphere_sb.training.trained_weights import digest_of_tensors
 
 # Settings that change the features of a backbone, in addition to its weights and configuration.
-KEYS = ("max_seconds", "layers")
+FEATURE_SETTINGS = ("max_seconds", "layers")
 
 
-def read_features(
+def use_cached_features(
     brain: EmoSphereBrain, hparams: dict, sets: Mapping[str, SpeechDataset], root: Path
 ) -> None:
     """Let all sets return cached features instead of waveforms; compute missing caches.
@@ -40,7 +40,7 @@ def read_features(
     root : path
         Folder that contains the caches of all backbones.
     """
-    settings = {key: hparams[key] for key in KEYS}
+    settings = {key: hparams[key] for key in FEATURE_SETTINGS}
     settings["waveform"] = hparams["normaliser"].settings()
     # Features are computed in eval_precision.
     settings |= {"precision": brain.precision, "eval_precision": brain.eval_precision}
@@ -50,12 +50,14 @@ def read_features(
         folder.mkdir(parents=True, exist_ok=True)
         with file_lock(folder / f"{name}.lock", timeout=-1):  # waits for other runs
             if not cache.open():
-                fill(cache, brain, dataset, hparams)
+                fill_cache(cache, brain, dataset, hparams)
                 cache.open()
         dataset.read_from(cache)
 
 
-def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hparams: dict) -> None:
+def fill_cache(
+    cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hparams: dict
+) -> None:
     """Compute the features of a set and write them to its cache.
 
     Raises
@@ -76,7 +78,7 @@ def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hpa
     brain.modules.eval()
     with cache.writer() as writer:
         for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {cache.name}"):
-            if brain.stop.came:
+            if brain.stop.received:
                 raise StoppedError
             if batch.missing:
                 raise ValueError("; ".join(batch.missing.values()))
@@ -114,7 +116,7 @@ def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
     return Path(root) / digest.hexdigest()[:16]
 
 
-def refuse_changing(encoder: nn.Module, settings: Mapping) -> None:
+def check_constant_features(encoder: nn.Module, settings: Mapping) -> None:
     """Check that the features are the same in all epochs, so that they can be cached.
 
     Arguments

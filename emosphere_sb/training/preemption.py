@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import contextmanager
 
-STOPPED = 75
+EXIT_STOPPED = 75
 """Exit status of a run that was stopped by SIGTERM and has saved (EX_TEMPFAIL: try again)."""
 
 
@@ -32,10 +32,10 @@ class StopRequest:
     """
 
     def __init__(self):
-        self.came = False
+        self.received = False
 
     @contextmanager
-    def listening(self):
+    def handle_sigterm(self):
         """Record SIGTERM instead of terminating. In other threads this has no effect."""
         try:
             before = signal.signal(signal.SIGTERM, self._note)
@@ -48,4 +48,4 @@ class StopRequest:
             signal.signal(signal.SIGTERM, before)
 
     def _note(self, _number, _frame) -> None:
-        self.came = True
+        self.received = True

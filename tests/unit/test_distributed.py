@@ -221,11 +221,11 @@ def talk(folder, rank: int, world: int) -> dict:
     if rank == 0:
         unshared.touch()
     try:
-        distributed.refuse_unshared(unshared if rank == 0 else folder / "absent")
+        distributed.check_shared_disk(unshared if rank == 0 else folder / "absent")
         refusal = ""
     except ValueError as error:
         refusal = str(error)
-    distributed.refuse_unshared(unshared)  # all see it
+    distributed.check_shared_disk(unshared)  # all see it
     return {
         "gathered": distributed.all_gather_object(f"of {rank}"),
         "from main": distributed.broadcast_from_main(f"of {rank}"),
@@ -242,14 +242,14 @@ def sums(rank: int) -> list:
     kinds = (torch.float32, torch.float32, torch.float64, torch.bfloat16, torch.float32)
     parameters = [torch.nn.Parameter(torch.zeros(2, n + 1, dtype=k)) for n, k in enumerate(kinds)]
     nowhere = torch.nn.Parameter(torch.zeros(3))
-    whole = distributed.BUCKET
-    distributed.BUCKET = 7
+    whole = distributed.BUCKET_SIZE
+    distributed.BUCKET_SIZE = 7
     for number, parameter in enumerate(parameters):
         if number or rank == 1:
             parameter.grad = torch.full_like(parameter, float(10**rank))
     parameters[4].grad = parameters[4].grad.t().contiguous().t()  # another layout
     distributed.sum_gradients([nowhere, *parameters])
-    distributed.BUCKET = whole
+    distributed.BUCKET_SIZE = whole
     return [nowhere.grad, *(parameter.grad for parameter in parameters)]
 
 
@@ -273,7 +273,7 @@ def shared_state(rank: int) -> dict:
     with torch.no_grad():
         for value in brain.modules.state_dict().values():
             value += rank
-    distributed.share_state(brain.modules)
+    distributed.broadcast_state(brain.modules)
     return copy.deepcopy(brain.modules.state_dict())
 
 
@@ -315,9 +315,9 @@ def work(rank: int, folder, ports: dict[int, int]) -> None:
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": port}
             os.environ.update({name: str(value) for name, value in place.items()})
             os.environ["MASTER_ADDR"] = "127.0.0.1"
-            distributed.start({"device": "cpu"})
+            distributed.init_distributed({"device": "cpu"})
             torch.save(findings(folder, rank, world), folder / f"{world}-{rank}.pt")
-            distributed.finish()
+            distributed.destroy_distributed()
 
 
 def free_ports(count: int) -> list[int]:
@@ -530,10 +530,10 @@ def test_distributed_nodes_prepare_one_after_the_other(world, several):
 
 
 def test_one_process_needs_no_other(monkeypatch):
-    for name in (*distributed.LAUNCHED, "WORLD_SIZE"):
+    for name in (*distributed.TORCHRUN_VARIABLES, "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     options = {}
-    distributed.start(options)
+    distributed.init_distributed(options)
     assert options == {} and distributed.world_size() == 1 and distributed.is_main_process()
     assert distributed.all_gather_object(3) == [3] and distributed.broadcast_from_main(3) == 3
     assert distributed.gather_rows(torch.ones(2, 3), [2]).tolist() == [[1.0] * 3] * 2
@@ -542,25 +542,25 @@ def test_one_process_needs_no_other(monkeypatch):
 
 
 def test_distributed_launch_without_torchrun_is_refused(monkeypatch):
-    for name in distributed.LAUNCHED:
+    for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"WORLD_SIZE is 4, but RANK, LOCAL_RANK.*torchrun"):
-        distributed.start({})
+        distributed.init_distributed({})
 
 
 @pytest.mark.parametrize("backend", ["mpi", "nccl"])
 def test_distributed_backend_that_cannot_serve_is_refused(backend, monkeypatch):
-    for name in distributed.LAUNCHED:
+    for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.setenv(name, "0")
     with pytest.raises(ValueError, match=f"found {backend} on the CPU"):
-        distributed.start({"device": "cpu", "distributed_backend": backend})
+        distributed.init_distributed({"device": "cpu", "distributed_backend": backend})
 
 
 def test_distributed_processes_without_a_gpu_of_their_own_are_refused(monkeypatch):
-    for name in distributed.LAUNCHED:
+    for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.setenv(name, "2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match=r"this machine has 2\. Lower --nproc_per_node to 2"):
-        distributed.start({})
+        distributed.init_distributed({})

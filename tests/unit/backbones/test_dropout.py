@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, drop_mask, make_fast
+from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, drop_mask, patch_dropout
 
 
 @pytest.mark.parametrize("dropout", [0.05, 0.1, 0.5, 0.9])
@@ -50,7 +50,7 @@ def test_nothing_is_dropped(layer):
 
 def test_dropout_layers_of_a_model_change_their_class_alone():
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.3), nn.Dropout1d(0.2))
-    make_fast(model)
+    patch_dropout(model)
     assert [type(part) for part in model] == [nn.Linear, FastDropout, nn.Dropout1d]
     assert model[1].p == 0.3
 
@@ -80,11 +80,11 @@ def test_feed_forward_layers_get_it_and_keep_their_weights():
     exact = HubertFeedForward(HubertConfig(**options, activation_dropout=0.4))
     names, values = [*exact.state_dict()], torch.randn(2, 8)
     expected = exact.eval()(values)
-    make_fast(exact)
+    patch_dropout(exact)
     assert isinstance(exact.intermediate_act_fn, GeluDropout)
     assert exact.intermediate_act_fn.p == 0.4
     assert [*exact.state_dict()] == names
     torch.testing.assert_close(exact(values), expected)
     other = HubertFeedForward(HubertConfig(**options, hidden_act="relu"))
-    make_fast(other)
+    patch_dropout(other)
     assert type(other.intermediate_act_fn) is not GeluDropout

@@ -11,12 +11,12 @@ import torch
 from transformers import AutoModel, Data2VecAudioConfig, HubertConfig, Wav2Vec2Config, WavLMConfig
 
 from emosphere_sb.backbones.feature_encoder import (
-    PIECE,
+    CHUNK_FRAMES,
     FeatureEncoder,
     fold_group_norm,
     is_supported,
-    number_of_frames,
-    number_of_frames_of,
+    frame_count,
+    frame_count_from_config,
 )
 
 SEED = secrets.randbelow(2**32)
@@ -85,7 +85,7 @@ def test_gradients_are_transformers_own(kind):
     stock, ours = pair(kind)
     signals, _ = draw(3000, 3000)
     signals.requires_grad_()
-    weights = torch.randn(24, number_of_frames(stock.conv_layers, 3000))
+    weights = torch.randn(24, frame_count(stock.conv_layers, 3000))
     gradients = []
     for encoder in (stock.double(), ours.double()):
         inputs = signals.detach().double().requires_grad_()
@@ -103,14 +103,14 @@ def test_gradients_are_transformers_own(kind):
 def test_a_long_utterance_runs_in_pieces_that_fit_together():
     stock, ours = pair("layer", width=8)
     ours._freeze_parameters()
-    samples = 320 * (2 * PIECE + 7) + 123
+    samples = 320 * (2 * CHUNK_FRAMES + 7) + 123
     signals, _ = draw(samples)
     sizes = []
     stack = ours._stack
     ours._stack = lambda part, *first: sizes.append(len(part)) or stack(part, *first)
     torch.testing.assert_close(ours(signals), stock(signals), rtol=1e-4, atol=1e-5)
     assert len(sizes) == 3
-    assert max(sizes) == 320 * (PIECE - 1) + 400
+    assert max(sizes) == 320 * (CHUNK_FRAMES - 1) + 400
 
 
 @pytest.mark.parametrize("kind", ["group", "layer"])
@@ -184,9 +184,9 @@ def test_frames_of_10000_lengths_are_those_of_the_convolutions():
         frames = torch.empty(1, 1, length, device="meta")
         for conv in layers:
             frames = conv(frames)
-        assert number_of_frames(stock.conv_layers, length) == frames.shape[-1], length
-    found = number_of_frames_of(config, torch.tensor(lengths))
-    assert found.tolist() == [number_of_frames(stock.conv_layers, length) for length in lengths]
+        assert frame_count(stock.conv_layers, length) == frames.shape[-1], length
+    found = frame_count_from_config(config, torch.tensor(lengths))
+    assert found.tolist() == [frame_count(stock.conv_layers, length) for length in lengths]
 
 
 def test_what_is_not_supported_is_left_alone():

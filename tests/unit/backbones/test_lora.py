@@ -65,7 +65,7 @@ def test_adapters_come_back_with_the_state(save_any):
 
 
 def test_where_adapters_would_do_nothing_they_are_refused(save_any, monkeypatch):
-    monkeypatch.setattr(waveform_models, "wavlm_is_known", lambda: False)
+    monkeypatch.setattr(waveform_models, "wavlm_attention_is_supported", lambda: False)
     monkeypatch.setattr(lora, "wavlm_is_known", lambda: False)
     with pytest.raises(ValueError, match="LoRA on k_proj, out_proj, q_proj, v_proj would do noth"):
         encoder_of(save_any("wavlm"))

@@ -9,8 +9,12 @@ import torch
 from torch import nn
 
 from emosphere_sb.backbones import positional_conv
-from emosphere_sb.backbones.positional_conv import SpectralConv1d, is_supported, make_fast
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.positional_conv import (
+    SpectralConv1d,
+    is_supported,
+    patch_positional_conv,
+)
+from emosphere_sb.backbones.weight_cache import WeightCache
 
 SEED = secrets.randbelow(2**32)
 
@@ -19,14 +23,14 @@ def pair(kernel=128, padding=64, bias=True):
     torch.manual_seed(SEED)
     stock = nn.Conv1d(32, 48, kernel, padding=padding, groups=4, bias=bias)
     ours = copy.deepcopy(stock)
-    ours.__class__, ours.kept = SpectralConv1d, Kept()
+    ours.__class__, ours.kept = SpectralConv1d, WeightCache()
     return stock, ours
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 33, "padding": 5}, {"bias": False}])
 @pytest.mark.parametrize("frames", [1, 49, 300])
 def test_values_and_gradients_are_pytorchs(frames, options, monkeypatch):
-    monkeypatch.setattr(positional_conv, "FEW_FRAMES", 0)
+    monkeypatch.setattr(positional_conv, "MIN_TRAINING_FRAMES", 0)
     stock, ours = pair(**options)
     if frames + 2 * stock.padding[0] < stock.kernel_size[0]:
         pytest.skip("no frame comes out")
@@ -57,7 +61,7 @@ def test_weight_norm_stays_where_it_is():
     model.encoder.pos_conv_embed = nn.Sequential(conv, nn.GELU())
     names, values = set(model.state_dict()), torch.randn(2, 8, 30)
     expected = conv(values)
-    make_fast(model)
+    patch_positional_conv(model)
     assert isinstance(conv, SpectralConv1d) and set(model.state_dict()) == names
     torch.testing.assert_close(conv(values), expected, rtol=1e-4, atol=1e-5)
     conv(values).sum().backward()

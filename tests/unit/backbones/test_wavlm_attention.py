@@ -11,8 +11,8 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from emosphere_sb import backbones
 from emosphere_sb.backbones import wavlm_attention
-from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_is_known
-from emosphere_sb.backbones.wavlm_attention import GatedAttention, agrees, attend
+from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_attention_is_supported
+from emosphere_sb.backbones.wavlm_attention import GatedAttention, matches_transformers, attend
 
 SEED = secrets.randbelow(2**32)
 NARROW = {
@@ -159,41 +159,41 @@ def test_the_bias_is_transformers_own():
 
 
 def test_another_transformers_is_noticed_and_left_alone(monkeypatch, caplog):
-    assert agrees()
+    assert matches_transformers()
     right = wavlm_attention.GatedAttention._gate
     monkeypatch.setattr(GatedAttention, "_gate", lambda self, heads: 1.01 * right(self, heads))
-    assert not agrees()
-    wavlm_is_known.cache_clear()
+    assert not matches_transformers()
+    wavlm_attention_is_supported.cache_clear()
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
         assert type(model.encoder.layers[0].attention) is WavLMAttention
         assert "computes WavLM's attention otherwise" in caplog.text
     finally:
-        wavlm_is_known.cache_clear()
+        wavlm_attention_is_supported.cache_clear()
 
 
 def test_transformers_without_the_attention_is_noticed(monkeypatch, caplog):
     monkeypatch.delattr(backbones, "wavlm_attention")
     monkeypatch.setitem(sys.modules, "emosphere_sb.backbones.wavlm_attention", None)
-    wavlm_is_known.cache_clear()
+    wavlm_attention_is_supported.cache_clear()
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
         assert type(model.encoder.layers[0].attention) is WavLMAttention
         assert "computes WavLM's attention otherwise" in caplog.text
     finally:
-        wavlm_is_known.cache_clear()
+        wavlm_attention_is_supported.cache_clear()
 
 
 def test_it_agrees_where_modules_are_made_without_drawing_weights():
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
-        assert all(agrees() for _ in range(3))
+        assert all(matches_transformers() for _ in range(3))
 
 
 def test_asking_whether_it_agrees_leaves_the_random_state_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    agrees()
+    matches_transformers()
     assert torch.equal(torch.rand(1), expected)

@@ -5,11 +5,11 @@ import pickle
 
 import torch
 
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.weight_cache import WeightCache
 
 
 def test_it_is_made_once_for_each_state_of_the_weights():
-    weights, made, kept = [torch.ones(2), torch.ones(3)], [], Kept()
+    weights, made, kept = [torch.ones(2), torch.ones(3)], [], WeightCache()
 
     def make():
         made.append(1)
@@ -25,7 +25,7 @@ def test_it_is_made_once_for_each_state_of_the_weights():
 
 
 def test_copies_are_empty_and_inference_mode_does_not_stick():
-    weight, kept = torch.ones(2), Kept()
+    weight, kept = torch.ones(2), WeightCache()
     with torch.inference_mode():
         value = kept.get([weight], lambda: weight * 2)
     assert not value.is_inference()

@@ -88,7 +88,7 @@ def test_difference_from_padding_is_measured_on_valid_frames(make, draw, pad):
 @torch.no_grad()
 def test_full_positions_do_not_differ_from_padding(make, draw, pad):
     backbone = make(max_source_positions=50)
-    assert backbone.most_samples == 16000
+    assert backbone.max_samples == 16000
     batch = pad(draw(1, 16000))
     assert float(difference_from_padding(backbone, *batch)) < 1e-6
     longer = pad(draw(1, 16100))  # 100 frames as well: the rest is no whole hop

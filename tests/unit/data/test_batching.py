@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from emosphere_sb.data.batching import by_length, cut
+from emosphere_sb.data.batching import batches_by_length, split_list
 
 
 @pytest.mark.parametrize(
@@ -13,16 +13,16 @@ from emosphere_sb.data.batching import by_length, cut
     [(1, [[4], [7], [5]]), (2, [[4, 7], [5]]), (3, [[4, 7, 5]])],
 )
 def test_consecutive_pieces(size, pieces):
-    assert cut([4, 7, 5], size) == pieces
+    assert split_list([4, 7, 5], size) == pieces
 
 
 def test_evaluation_order_is_longest_first():
-    assert by_length([2.0, 5.0, 1.0, 5.0, 3.0], 2) == [[1, 3], [4, 0], [2]]
+    assert batches_by_length([2.0, 5.0, 1.0, 5.0, 3.0], 2) == [[1, 3], [4, 0], [2]]
 
 
 def test_evaluation_batch_below_one_is_refused():
     with pytest.raises(ValueError, match="eval_batch must be at least 1 utterance; found 0"):
-        by_length([1.0], 0)
+        batches_by_length([1.0], 0)
 
 
 def test_models_that_run_without_torch_can_import_it(root):

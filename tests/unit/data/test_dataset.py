@@ -21,7 +21,7 @@ from emosphere_sb.data.dataset import (
     eval_loader,
     longest_batch,
     train_loader,
-    vad_of,
+    normalised_vad,
 )
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.lobes import NoTask, RegionTask
@@ -77,19 +77,19 @@ def test_odd_paths_reach_the_audio(tmp_path, name):
 
 
 def test_labels_are_vad_on_minus_one_to_one():
-    found = vad_of({**LABELS, "valence": "2.2"}, SCALE)
+    found = normalised_vad({**LABELS, "valence": "2.2"}, SCALE)
     assert found.dtype == torch.float64  # and never float32 on the way
     assert found.tolist() == [(2.2 - 4) / 3, 0.0, -1.0]
 
 
 def test_a_reversed_dimension_is_turned():
-    found = vad_of({**LABELS, "arousal": "2.5"}, Scale(1, 7, reversed=("arousal",)))
+    found = normalised_vad({**LABELS, "arousal": "2.5"}, Scale(1, 7, reversed=("arousal",)))
     assert found.tolist() == [0.5, 0.5, -1.0]
 
 
 @pytest.mark.parametrize("empty", DIMENSIONS)
 def test_an_empty_label_is_nan(empty):
-    found = vad_of({**LABELS, empty: ""}, SCALE)
+    found = normalised_vad({**LABELS, empty: ""}, SCALE)
     place = DIMENSIONS.index(empty)
     assert found.isnan().tolist() == [index == place for index in range(3)]
 

@@ -16,7 +16,7 @@ from emosphere_sb.metrics import (
     accuracy,
     agreement,
     classification_metrics,
-    confusion,
+    confusion_matrix,
     macro_f1,
     unweighted_recall,
 )
@@ -34,7 +34,7 @@ def large():
 
 
 def test_confusion_by_hand():
-    assert confusion(TRUTH, PREDICTION).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+    assert confusion_matrix(TRUTH, PREDICTION).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
 def test_accuracy_by_hand():
@@ -60,7 +60,7 @@ def test_equal_to_torchmetrics(large):
     assert unweighted_recall(*large) == pytest.approx(recall, abs=1e-6)
     assert accuracy(*large) == pytest.approx(share, abs=1e-6)
     table = multiclass_confusion_matrix(*pair, num_classes=8)
-    assert confusion(*large).tolist() == table.tolist()
+    assert confusion_matrix(*large).tolist() == table.tolist()
 
 
 def test_classes_that_never_occur_do_not_count():
@@ -90,12 +90,12 @@ def test_agreement_does_not_depend_on_the_order(large):
 
 
 def test_confusion_has_the_size_asked_for():
-    assert confusion([0], [1], classes=4).shape == (4, 4)
+    assert confusion_matrix([0], [1], classes=4).shape == (4, 4)
 
 
 def test_class_beyond_the_number_is_refused():
     with pytest.raises(ValueError, match="below 3, their number; found 3"):
-        confusion([0, 3], [0, 1], classes=3)
+        confusion_matrix([0, 3], [0, 1], classes=3)
 
 
 @pytest.mark.parametrize("metric", PAIRED)

@@ -6,31 +6,31 @@ import threading
 
 import pytest
 
-from emosphere_sb.training.preemption import STOPPED, StopRequest
+from emosphere_sb.training.preemption import EXIT_STOPPED, StopRequest
 
 
 def test_signal_is_noted_and_nobody_dies():
     request = StopRequest()
-    with request.listening():
+    with request.handle_sigterm():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert request.came
+        assert request.received
 
 
 def test_before_and_after_the_signal_is_whose_it_was():
     before = signal.getsignal(signal.SIGTERM)
     request = StopRequest()
-    with pytest.raises(KeyError), request.listening():
+    with pytest.raises(KeyError), request.handle_sigterm():
         assert signal.getsignal(signal.SIGTERM) != before
         raise KeyError
     assert signal.getsignal(signal.SIGTERM) == before
-    assert not request.came
+    assert not request.received
 
 
 def test_in_another_thread_it_is_the_hosts_business():
     request, ended = StopRequest(), []
 
     def listen():
-        with request.listening():
+        with request.handle_sigterm():
             ended.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=listen)
@@ -40,4 +40,4 @@ def test_in_another_thread_it_is_the_hosts_business():
 
 
 def test_the_exit_status_means_try_again():
-    assert os.EX_TEMPFAIL == STOPPED
+    assert os.EX_TEMPFAIL == EXIT_STOPPED
