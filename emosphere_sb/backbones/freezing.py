@@ -87,8 +87,8 @@ def _check_mode(text: str) -> str:
             return text
         if ":" in text:
             raise ValueError(
-                f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}. To freeze by epoch, "
-                f"use --freeze_schedule='{{{text}}}'."
+                f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}. To freeze by "
+                f"epoch, use --freeze_schedule='{{{text}}}'."
             )
     raise ValueError(f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}.")
 

@@ -374,6 +374,6 @@ __all__ = [
     "corpus_statistics",
     "eval_loader",
     "longest_batch",
-    "train_loader",
     "normalised_vad",
+    "train_loader",
 ]

@@ -65,8 +65,8 @@ class UnreadableAudio:
             listed = "; ".join(f"{key}: {reason}" for key, reason in list(gone.items())[:5])
             raise ValueError(
                 f"{len(gone)} of {size} utterances of set {name} could not be read (limit: "
-                f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Check that the disk is mounted, fix the files, and "
-                f"re-run the same command to resume from the last checkpoint."
+                f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Check that the disk is mounted, fix the "
+                f"files, and re-run the same command to resume from the last checkpoint."
             )
 
 

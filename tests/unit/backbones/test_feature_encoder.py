@@ -14,9 +14,9 @@ from emosphere_sb.backbones.feature_encoder import (
     CHUNK_FRAMES,
     FeatureEncoder,
     fold_group_norm,
-    is_supported,
     frame_count,
     frame_count_from_config,
+    is_supported,
 )
 
 SEED = secrets.randbelow(2**32)

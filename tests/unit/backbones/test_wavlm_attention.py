@@ -12,7 +12,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 from emosphere_sb import backbones
 from emosphere_sb.backbones import wavlm_attention
 from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_attention_is_supported
-from emosphere_sb.backbones.wavlm_attention import GatedAttention, matches_transformers, attend
+from emosphere_sb.backbones.wavlm_attention import GatedAttention, attend, matches_transformers
 
 SEED = secrets.randbelow(2**32)
 NARROW = {

@@ -20,8 +20,8 @@ from emosphere_sb.data.dataset import (
     corpus_statistics,
     eval_loader,
     longest_batch,
-    train_loader,
     normalised_vad,
+    train_loader,
 )
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.lobes import NoTask, RegionTask
