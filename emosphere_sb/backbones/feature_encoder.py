@@ -125,10 +125,10 @@ class FeatureEncoder(nn.Module):
             frames = frames if bias is None else frames + bias
         frames = _finish(self.conv_layers[0], frames)
         for number, layer in enumerate(self.conv_layers[1:], start=1):
-            frames = _finish(layer, convolve(frames, self._blocks_of(number), layer.conv))
+            frames = _finish(layer, convolve(frames, self._kernel_blocks(number), layer.conv))
         return frames
 
-    def _blocks_of(self, number: int) -> list[Tensor]:
+    def _kernel_blocks(self, number: int) -> list[Tensor]:
         """Return the weight as the blocks of :func:`convolve`; cached while it is frozen."""
         conv = self.conv_layers[number].conv
         if conv.weight.requires_grad:

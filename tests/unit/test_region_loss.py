@@ -157,5 +157,5 @@ def test_no_utterance_gives_no_weight():
 
 @pytest.mark.parametrize("counts", [[1, -1], [1.0, NAN]])
 def test_impossible_counts_are_refused(counts):
-    with pytest.raises(ValueError, match="Counts of classes must be at least 0"):
+    with pytest.raises(ValueError, match="Class counts must be finite and at least 0"):
         inverse_frequency(counts)

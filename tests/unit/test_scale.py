@@ -98,7 +98,7 @@ def test_nan_stays_nan():
 @pytest.mark.parametrize("shape", [(), (2,), (3, 2)])
 @pytest.mark.parametrize("make", [np.zeros, torch.zeros])
 def test_last_axis_must_be_vad(shape, make):
-    with pytest.raises(ValueError, match="last axis must hold valence, arousal, dominance"):
+    with pytest.raises(ValueError, match="last axis must have size 3"):
         PODCAST.normalise(make(shape))
 
 

@@ -66,14 +66,14 @@ def test_adapters_come_back_with_the_state(save_any):
 
 def test_where_adapters_would_do_nothing_they_are_refused(save_any, monkeypatch):
     monkeypatch.setattr(waveform_models, "wavlm_attention_is_supported", lambda: False)
-    monkeypatch.setattr(lora, "wavlm_is_known", lambda: False)
-    with pytest.raises(ValueError, match="LoRA on k_proj, out_proj, q_proj, v_proj would do noth"):
+    monkeypatch.setattr(lora, "wavlm_attention_is_supported", lambda: False)
+    with pytest.raises(ValueError, match="LoRA on k_proj, out_proj, q_proj, v_proj would have no"):
         encoder_of(save_any("wavlm"))
     encoder_of(save_any("wavlm"), ["intermediate_dense"])
 
 
 def test_targets_that_there_are_not(save_any):
-    with pytest.raises(ValueError, match=r"it has no linear_q\. It has .*q_proj"):
+    with pytest.raises(ValueError, match=r"not found: linear_q\. Available: .*q_proj"):
         encoder_of(save_any("wavlm"), ["q_proj", "linear_q"])
 
 

@@ -130,7 +130,7 @@ def test_frame_lengths_are_the_extractors_and_convolutions_own(chance, make):
 def test_what_has_no_positions_is_refused(make):
     backbone = make(max_source_positions=50)
     backbone(torch.zeros(1, 16159), torch.tensor([16159]))
-    with pytest.raises(ValueError, match=r"positions for 1 s; .* of 1\.01 s.*--max_duration=1 "):
+    with pytest.raises(ValueError, match=r"at most 1 s; .* of 1\.01 s.*--max_duration=1 "):
         backbone(torch.zeros(2, 16160), torch.tensor([4000, 16160]))
 
 

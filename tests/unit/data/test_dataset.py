@@ -201,7 +201,7 @@ def test_an_unknown_crop_is_refused():
 
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
 def test_a_cut_that_leaves_nothing_is_refused(seconds):
-    with pytest.raises(ValueError, match="max_seconds must be above 0"):
+    with pytest.raises(ValueError, match="max_seconds must be greater than 0"):
         make_set({}, max_seconds=seconds)
 
 
@@ -228,9 +228,9 @@ def spoil(path):
     ("damage", "said"),
     [
         (delete, r"u1\.wav cannot be read"),
-        (shorten, r"u1\.wav ends after 0\.25 s; when it was prepared there were 0\.50"),
+        (shorten, r"u1\.wav ends after 0\.25 s; expected 0\.50 s"),
         (overwrite, r"u1\.wav cannot be read"),
-        (spoil, r"u1\.wav holds samples that are not finite numbers"),
+        (spoil, r"u1\.wav contains samples that are NaN or infinite"),
     ],
 )
 def test_fault_of_an_audio_file_is_told_and_the_others_are_read(tmp_path, damage, said):
@@ -392,7 +392,7 @@ def test_statistics_refuse_samples_that_are_not_finite(tmp_path, value):
     samples = np.zeros(100, dtype=np.float32)
     samples[50] = value
     soundfile.write(rows["u1"]["wav"], samples, RATE, subtype="FLOAT")
-    with pytest.raises(RuntimeError, match=r"u1\.wav holds samples that are not finite"):
+    with pytest.raises(RuntimeError, match=r"u1\.wav contains samples that are NaN"):
         corpus_statistics(rows)
 
 

@@ -203,9 +203,7 @@ def test_disk_without_room_is_refused_before(tmp_path, audio, monkeypatch):
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda folder: usage)
     cache = make(tmp_path, audio)
     cache.reserve(999)
-    with pytest.raises(
-        OSError, match=r"need 0.00 GB .*, where 0.00 GB are free.*--feature_cache_p"
-    ):
+    with pytest.raises(OSError, match=r"needs 0.00 GB .* only 0.00 GB are free.*--feature_cache_p"):
         cache.reserve(1000)
 
 

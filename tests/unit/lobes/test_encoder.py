@@ -92,7 +92,7 @@ def test_family_that_no_mask_helps_runs_equal_lengths_together(configuration, ca
     caplog.set_level("INFO")
     encoder = make(configuration("sew")).eval()
     assert encoder.equal_lengths_only
-    assert "no mask keeps padding out of this model (sew)" in caplog.text
+    assert "masks do not fully exclude padding from this model (sew)" in caplog.text
     calls = []
     encoder.model.register_forward_hook(lambda *_: calls.append(1))
     encoder(*noise(4000, 2500, 4000, 900))
@@ -183,7 +183,7 @@ def test_the_packages_own_configurations_are_found_from_anywhere(tmp_path, monke
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "no_such_folder", "two words", ""])
 def test_a_wrong_name_says_what_is_allowed(name):
     with pytest.raises(
-        ValueError, match="backbone must be a name on the HuggingFace hub"
+        ValueError, match="backbone must be a name on the Hugging Face Hub"
     ) as caught:
         SSLEncoder(name)
     assert repr(name) in str(caught.value)

@@ -201,7 +201,7 @@ def test_output_size_is_what_comes_out(make):
     [
         ({"heads": 3}, r"width \(8\) must be divisible by heads \(3\)"),
         ({"heads": 0}, r"divisible by heads \(0\)"),
-        ({"kernel_size": 4}, "kernel_size must be odd, to keep the length; found 4"),
+        ({"kernel_size": 4}, "kernel_size must be odd, .*; found 4"),
         ({"kernel_size": -1}, "kernel_size must be odd"),
     ],
 )

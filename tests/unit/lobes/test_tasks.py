@@ -147,7 +147,7 @@ def test_a_checkpoint_carries_the_class_weights():
         (lambda: RegionTask(90, "none", -1.0), r"concentration .* found -1\.0"),
         (lambda: RegionTask(90, "none", math.inf), "concentration .* found inf"),
         (lambda: RegionTask(90, "none", None, 2.0), r"centre_radius .*found 2\.0"),
-        (lambda: EmotionTask(["sad", "happy", "sad"]), "named once; found sad, happy, sad"),
+        (lambda: EmotionTask(["sad", "happy", "sad"]), "must be unique; found sad, happy, sad"),
     ],
 )
 def test_bad_arguments_are_refused_when_it_is_built(make, text):

@@ -114,7 +114,7 @@ def test_copies_do_not_share_their_epoch():
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("epoch", [0, -1])
 def test_epochs_count_from_one(make, epoch):
-    with pytest.raises(ValueError, match=f"count from 1; found epoch {epoch}"):
+    with pytest.raises(ValueError, match=f"epoch must be at least 1; found {epoch}"):
         make().set_epoch(epoch)
 
 
@@ -123,7 +123,7 @@ def test_epochs_count_from_one(make, epoch):
     [
         ((0.1, 0.5), "0 <= floor <= start; found start=0.1, floor=0.5"),
         ((1.0, -0.1), "0 <= floor <= start"),
-        ((1.0, 0.01, 0), "at least 1 epoch; found epochs=0"),
+        ((1.0, 0.01, 0), "epochs must be at least 1; found 0"),
         ((1.0, 0.01, 5, "stop"), "one of drop, keep; found 'stop'"),
     ],
 )

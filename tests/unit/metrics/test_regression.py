@@ -125,7 +125,7 @@ def test_constant_prediction_has_zero_ccc_and_zero_scale():
 @pytest.mark.parametrize("metric", PAIRED)
 @pytest.mark.parametrize("prediction", [[1.0], [[1.0, 2.0]]])
 def test_unequal_lengths_are_refused(metric, prediction):
-    with pytest.raises(ValueError, match="two lists of the same length; found shapes \\(2,\\)"):
+    with pytest.raises(ValueError, match="of equal length; found shapes \\(2,\\)"):
         metric([1.0, 2.0], prediction)
 
 
@@ -172,5 +172,5 @@ def test_mean_ccc_without_any_label_is_undefined():
 
 @pytest.mark.parametrize("shape", [(4,), (4, 2), (5, 3)])
 def test_table_needs_three_dimensions(shape):
-    with pytest.raises(ValueError, match="shape \\(utterance, 3\\)"):
+    with pytest.raises(ValueError, match="shape \\(utterances, 3\\)"):
         regression_metrics(np.ones(shape), np.ones((4, 3)))

@@ -101,5 +101,5 @@ def test_gradient_does_not_turn_where_the_azimuth_wraps():
 
 @pytest.mark.parametrize("shape", [(), (2,), (3, 4)])
 def test_wrong_last_axis_is_named(shape):
-    with pytest.raises(ValueError, match="last axis must hold valence, arousal, dominance"):
+    with pytest.raises(ValueError, match="last axis must have size 3"):
         to_spherical(torch.zeros(shape))

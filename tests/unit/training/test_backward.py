@@ -115,7 +115,7 @@ def test_step_that_is_left_out_is_logged_with_its_utterances(finite, said, caplo
     with caplog.at_level(logging.WARNING):
         report_nonfinite(BATCHES, loss, count=2, patience=2)
     assert said in caplog.text and "['a0', 'b0', 'b1']" in caplog.text
-    with pytest.raises(ValueError, match=r"not finite 3 times .*nonfinite_patience \(2\).*'b1'"):
+    with pytest.raises(ValueError, match=r"not finite in 3 steps .*nonfinite_patience \(2\).*'b1'"):
         report_nonfinite(BATCHES, loss, count=3, patience=2)
 
 

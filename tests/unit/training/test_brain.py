@@ -130,7 +130,7 @@ def test_clipping_covers_all_parameters_and_published_leaves_gradients_alone(lim
 
 
 def test_negative_max_grad_norm_is_refused():
-    with pytest.raises(ValueError, match="max_grad_norm must be positive; found -1"):
+    with pytest.raises(ValueError, match=r"max_grad_norm must be positive.*found -1"):
         make_brain(max_grad_norm=-1.0)
 
 
@@ -193,7 +193,7 @@ def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
     sums = brain.statistics.epoch
     assert sums["left_out"] == sums["nonfinite"] == 1 and not sums["steps"]
     assert math.isfinite(brain.fit_batch(step)) and brain.optimizer_step == 1
-    with pytest.raises(ValueError, match=f"gradient was not finite 2 times.*{step[1].ids[0]}"):
+    with pytest.raises(ValueError, match=f"gradient was not finite in 2 steps.*{step[1].ids[0]}"):
         brain.fit_batch(step)
 
 
@@ -230,7 +230,7 @@ def test_lack_of_memory_names_micro_batch(monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(brain, "forward_train", fail)
-    with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s .*Lower micro_batch"):
+    with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s\. Reduce micro_batch"):
         brain.check_memory(step[0], step[1])
 
 
@@ -260,5 +260,5 @@ def test_metrics_are_computed_over_the_whole_set():
 
 @pytest.mark.parametrize("option", [{"compile": True}, {"compile_module_keys": ["encoder"]}])
 def test_compile_is_refused_and_says_why(option):
-    with pytest.raises(ValueError, match="--compile is refused: each utterance and batch"):
+    with pytest.raises(ValueError, match="--compile is not supported: the encoder depends on"):
         make_brain(options={"device": "cpu", **option})

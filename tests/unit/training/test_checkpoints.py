@@ -77,7 +77,7 @@ def test_fault_while_saving_keeps_what_there_was_and_nothing_half(
         raise error
 
     monkeypatch.setattr(checkpoints.torch, "save", fail)
-    with pytest.raises(OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Make room"):
+    with pytest.raises(OSError, match=rf"Could not write.*Existing .*{kept[5:15]}.*Make room"):
         save(saver, 2.0)
     assert names(tmp_path, "") == [kept]
     assert saver.recover_if_possible().path.name == kept
@@ -166,7 +166,7 @@ def test_fault_in_the_newest_is_loud_and_the_one_before_it_used(saver, tmp_path,
     with caplog.at_level(logging.ERROR):
         assert saver.recover_if_possible().path == before.path
     assert value(saver) == 1.0
-    assert f"CHECKPOINT BROKEN: {newest.path}" in caplog.text
+    assert f"Checkpoint {newest.path} is corrupted" in caplog.text
     assert names(tmp_path, "") == [before.path.name, f"broken-{newest.path.name}"]
 
 
@@ -182,12 +182,12 @@ def test_fault_in_the_best_leaves_the_next_best(saver):
 def test_fault_in_all_of_them_is_said(saver, caplog):
     cut(save(saver, 1.0).path)
     assert saver.recover_if_possible() is None
-    assert "No whole checkpoint is left: training begins at the beginning." in caplog.text
+    assert "No valid checkpoint left; starting training from scratch." in caplog.text
 
 
 def test_nothing_is_said_where_there_is_no_checkpoint_yet(saver, caplog):
     assert saver.recover_if_possible() is None
-    assert "whole" not in caplog.text
+    assert "valid" not in caplog.text
 
 
 class Payload:
@@ -216,7 +216,7 @@ def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
     (newest.path / "sha256.json").write_text(json.dumps(sums))
     assert not integrity_error(newest.path)
     assert saver.recover_if_possible().path == before.path
-    assert "model.ckpt is not tensors alone" in caplog.text
+    assert "model.ckpt contains more than tensors and plain values" in caplog.text
     assert not (tmp_path / "ran").exists()
 
 
@@ -224,8 +224,8 @@ def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
     ("text", "fault"),
     [
         ("unixtime: !!python/object/apply:os.mkdir [{place}]", "CKPT.yaml is not plain values"),
-        ("", "CKPT.yaml lacks end-of-epoch and unixtime"),
-        ("end-of-epoch: true", "CKPT.yaml lacks unixtime"),
+        ("", "CKPT.yaml does not contain end-of-epoch and unixtime"),
+        ("end-of-epoch: true", "CKPT.yaml does not contain unixtime"),
     ],
 )
 def test_fault_description_with_a_matching_digest_is_not_believed(
@@ -365,5 +365,5 @@ def test_within_an_epoch_that_epoch_is_the_next_one(saver):
 
 
 def test_what_cannot_be_saved_says_so(tmp_path):
-    with pytest.raises(TypeError, match="A object can be in no checkpoint: it has no saver"):
+    with pytest.raises(TypeError, match="No checkpoint saver found for objects of type object"):
         Checkpointer(tmp_path, {"thing": object()}).save_checkpoint()

@@ -74,5 +74,5 @@ def test_arrays_without_logits():
 
 
 def test_prediction_that_is_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="not finite for 1 utterances, such as u1"):
+    with pytest.raises(ValueError, match="predictions of 1 utterances are not finite, such as u1"):
         prediction_arrays(make_predictions([0.5, math.nan]))
