@@ -32,7 +32,7 @@ def batches_by_length(durations: Sequence[float], batch_size: int) -> list[list[
 
     Example
     -------
-    >>> by_length([1.0, 3.0, 2.0], 2)
+    >>> batches_by_length([1.0, 3.0, 2.0], 2)
     [[1, 2], [0]]
     """
     if batch_size < 1:

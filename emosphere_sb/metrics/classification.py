@@ -36,7 +36,7 @@ def confusion_matrix(truth: Any, prediction: Any, *, classes: int | None = None)
 
     Example
     -------
-    >>> confusion([0, 0, 1, -1], [0, 1, 1, 0]).tolist()
+    >>> confusion_matrix([0, 0, 1, -1], [0, 1, 1, 0]).tolist()
     [[1, 1], [0, 1]]
     """
     x, y = _classes(truth, prediction)

@@ -45,7 +45,7 @@ def spherical_coordinates(vad: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
     Example
     -------
-    >>> radius, azimuth, polar = spherical([0.0, 0.0, 0.5])
+    >>> radius, azimuth, polar = spherical_coordinates([0.0, 0.0, 0.5])
     >>> float(radius), float(np.rad2deg(azimuth)), float(np.rad2deg(polar))
     (0.5, 90.0, 90.0)
     """

@@ -1,4 +1,4 @@
-"""The feature encoder as matrix products against transformers' own convolutions.
+"""Feature encoder as matrix products, compared with the convolutions of transformers.
 
 Signals are drawn anew in every run; a failure names the seed that repeats it.
 """
@@ -35,12 +35,12 @@ KINDS = {
 
 
 def pair(kind, width=24):
-    """transformers' feature encoder and ours on the same weights."""
+    """Return transformers' feature encoder and its replacement with the same weights."""
     torch.manual_seed(SEED)
     family, changes = KINDS[kind]
     config = family(**SMALL, conv_dim=[width] * 7, **changes)
     stock = AutoModel.from_config(config).feature_extractor.eval()
-    for parameter in stock.parameters():  # norms begin as 1 and 0, which would hide their use
+    for parameter in stock.parameters():  # the initial 1 and 0 of norms would hide errors
         torch.nn.init.normal_(parameter, std=0.3)
     return stock, FeatureEncoder(copy.deepcopy(stock))
 
@@ -56,8 +56,8 @@ def draw(*lengths):
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_frames_are_those_of_each_utterance_alone(kind, frozen, together):
-    """Padding is NaN: it must not be touched where rows run one by one, as on a CPU."""
+def test_frames_do_not_depend_on_padding(kind, frozen, together):
+    """Padding is NaN if rows run one by one, as on the CPU, because it must not be read."""
     stock, ours = pair(kind)
     if frozen:
         ours._freeze_parameters()
@@ -81,7 +81,7 @@ def test_frames_are_those_of_each_utterance_alone(kind, frozen, together):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_transformers_own(kind):
+def test_gradients_match_transformers(kind):
     stock, ours = pair(kind)
     signals, _ = draw(3000, 3000)
     signals.requires_grad_()
@@ -93,14 +93,16 @@ def test_gradients_are_transformers_own(kind):
         named = {name: p.grad for name, p in encoder.named_parameters()}
         gradients.append({**named, "signals": inputs.grad})
     assert len(gradients[0]) > 7
-    if kind == "group, bias":  # a bias before a norm over time does nothing: 0 but for rounding
+    if (
+        kind == "group, bias"
+    ):  # a bias before a norm over time has no effect: the gradient is 0 up to rounding
         first = "conv_layers.0.conv.bias"
         assert gradients[0].pop(first).abs().max() < 1e-9
         assert gradients[1].pop(first) is None
     torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-10)
 
 
-def test_a_long_utterance_runs_in_pieces_that_fit_together():
+def test_chunks_of_a_long_utterance_match_one_pass():
     stock, ours = pair("layer", width=8)
     ours._freeze_parameters()
     samples = 320 * (2 * CHUNK_FRAMES + 7) + 123
@@ -114,8 +116,8 @@ def test_a_long_utterance_runs_in_pieces_that_fit_together():
 
 
 @pytest.mark.parametrize("kind", ["group", "layer"])
-def test_as_near_to_float64_as_transformers_own(kind):
-    """At the real width. The two round differently: measured, ours is .9 to 1.4 times as far."""
+def test_rounding_error_is_similar_to_transformers(kind):
+    """At the real width. Rounding differs: the measured error is .9 to 1.4 times as large."""
     stock, ours = pair(kind, width=512)
     for encoder in (stock, ours):
         encoder.requires_grad_(False)
@@ -133,7 +135,7 @@ def test_as_near_to_float64_as_transformers_own(kind):
 
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
-def test_autocast_is_as_near_to_float32_as_transformers_own(kind, frozen):
+def test_autocast_error_is_similar_to_transformers(kind, frozen):
     stock, ours = pair(kind)
     if frozen:
         ours._freeze_parameters()
@@ -147,7 +149,7 @@ def test_autocast_is_as_near_to_float32_as_transformers_own(kind, frozen):
     assert 0 < errors[1] < 2 * errors[0], f"seed {SEED}"
 
 
-def test_frozen_weights_are_read_again_when_they_change():
+def test_cached_blocks_are_updated_when_weights_change():
     stock, ours = pair("layer")
     ours._freeze_parameters()
     signals, _ = draw(2000)
@@ -158,12 +160,12 @@ def test_frozen_weights_are_read_again_when_they_change():
             torch.nn.init.normal_(parameter, std=0.2)
     assert not torch.allclose(ours(signals), first)
     torch.testing.assert_close(ours(signals), stock(signals), rtol=1e-4, atol=1e-5)
-    copy.deepcopy(ours)  # what is kept is not copied
+    copy.deepcopy(ours)  # the cache is not copied
     assert ours.state_dict().keys() == stock.state_dict().keys()
 
 
-def test_group_norm_folded_by_hand():
-    """Windows (1), (3) of one tap: mean 2, variance 1; weight 2 gives mean 4, deviation 2."""
+def test_fold_group_norm_by_hand():
+    """Windows (1), (3) of one tap: mean 2, variance 1; a weight of 2 gives mean 4, SD 2."""
     norm = torch.nn.GroupNorm(1, 1, eps=0.0)
     torch.nn.init.constant_(norm.weight, 5.0)
     torch.nn.init.constant_(norm.bias, 1.0)
@@ -173,8 +175,8 @@ def test_group_norm_folded_by_hand():
     assert (weight.item(), bias.item()) == (5.0, -9.0)
 
 
-def test_frames_of_10000_lengths_are_those_of_the_convolutions():
-    """On a device without numbers only sizes are computed, by the convolutions themselves."""
+def test_frame_count_matches_convolutions_for_10000_lengths():
+    """Run the convolutions on the meta device, which computes shapes only."""
     stock, _ = pair("layer", width=1)
     config = WavLMConfig()
     chance = torch.Generator().manual_seed(SEED)
@@ -189,7 +191,7 @@ def test_frames_of_10000_lengths_are_those_of_the_convolutions():
     assert found.tolist() == [frame_count(stock.conv_layers, length) for length in lengths]
 
 
-def test_what_is_not_supported_is_left_alone():
+def test_unsupported_encoders_are_rejected():
     stock, _ = pair("layer")
     assert is_supported(stock)
     stock.conv_layers[2].conv.padding = (1,)
@@ -197,7 +199,7 @@ def test_what_is_not_supported_is_left_alone():
     assert not is_supported(torch.nn.Linear(1, 1))
 
 
-def test_too_short_an_utterance_says_so():
+def test_too_short_utterance_raises():
     _, ours = pair("layer")
     with pytest.raises(ValueError, match="A frame needs 400 samples; found 399"):
         ours(torch.zeros(1, 399))

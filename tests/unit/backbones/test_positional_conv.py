@@ -1,4 +1,4 @@
-"""The position convolution through FFT against PyTorch's own, values and gradients."""
+"""FFT positional convolution: values and gradients against PyTorch's convolution."""
 
 import copy
 import pickle
@@ -23,13 +23,13 @@ def pair(kernel=128, padding=64, bias=True):
     torch.manual_seed(SEED)
     stock = nn.Conv1d(32, 48, kernel, padding=padding, groups=4, bias=bias)
     ours = copy.deepcopy(stock)
-    ours.__class__, ours.kept = SpectralConv1d, WeightCache()
+    ours.__class__, ours.weight_cache = SpectralConv1d, WeightCache()
     return stock, ours
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 33, "padding": 5}, {"bias": False}])
 @pytest.mark.parametrize("frames", [1, 49, 300])
-def test_values_and_gradients_are_pytorchs(frames, options, monkeypatch):
+def test_values_and_gradients_match_pytorch(frames, options, monkeypatch):
     monkeypatch.setattr(positional_conv, "MIN_TRAINING_FRAMES", 0)
     stock, ours = pair(**options)
     if frames + 2 * stock.padding[0] < stock.kernel_size[0]:
@@ -47,13 +47,13 @@ def test_values_and_gradients_are_pytorchs(frames, options, monkeypatch):
         assert error < 5e-6, f"seed {SEED}"
 
 
-def test_other_precisions_take_pytorchs_own():
+def test_other_dtypes_use_pytorch_convolution():
     stock, ours = pair()
     values = torch.randn(1, 32, 20, dtype=torch.float64)
     assert torch.equal(stock.double()(values), ours.double()(values))
 
 
-def test_weight_norm_stays_where_it_is():
+def test_weight_norm_is_preserved():
     torch.manual_seed(SEED)
     conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(8, 8, 64, padding=32, groups=2), dim=2)
     model = nn.Module()
@@ -73,14 +73,14 @@ def test_weight_norm_stays_where_it_is():
     )
 
 
-def test_narrow_and_unusual_convolutions_are_left_alone():
+def test_unsupported_convolutions_are_not_patched():
     assert is_supported(nn.Conv1d(4, 4, 128, padding=64))
     assert not is_supported(nn.Conv1d(4, 4, 19, padding=9))
     assert not is_supported(nn.Conv1d(4, 4, 128, padding="same"))
     assert not is_supported(nn.Conv1d(4, 4, 128, stride=2))
 
 
-def test_small_batches_train_as_in_pytorch(monkeypatch):
+def test_small_batches_use_pytorch_convolution_in_training(monkeypatch):
     stock, ours = pair()
     monkeypatch.setattr(ours, "_spectrum", lambda size: pytest.fail("no spectrum is needed"))
     values = torch.randn(2, 32, 100)
@@ -88,7 +88,7 @@ def test_small_batches_train_as_in_pytorch(monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["in place", "loaded", "past autograd, in training"])
-def test_evaluation_follows_the_weights(change):
+def test_evaluation_uses_updated_weights(change):
     stock, ours = (conv.eval() for conv in pair())
     values = torch.randn(2, 32, 100)
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_evaluation_follows_the_weights(change):
             ours.weight.mul_(2.0)
         elif change == "loaded":
             ours.load_state_dict({"weight": 2 * ours.weight, "bias": ours.bias})
-        else:  # as optimisers outside PyTorch do, which autograd does not count
+        else:  # as third-party optimisers do; not recorded by autograd's version counter
             ours.train()(values)
             ours.weight.data.mul_(2.0)
             ours.eval()
@@ -107,8 +107,8 @@ def test_evaluation_follows_the_weights(change):
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_evaluation_follows_an_optimiser_that_trains_on_few_frames(fused):
-    """A fused step is not counted by autograd, and few frames run without a spectrum."""
+def test_evaluation_uses_weights_updated_by_a_fused_optimiser(fused):
+    """Fused steps do not change autograd's version counter, and small batches use no spectrum."""
     _, ours = pair()
     values = torch.randn(2, 32, 100)
     optimizer = torch.optim.AdamW(ours.parameters(), 0.1, fused=fused)
@@ -121,13 +121,13 @@ def test_evaluation_follows_an_optimiser_that_trains_on_few_frames(fused):
         optimizer.step()
 
 
-def test_what_is_kept_is_not_saved():
+def test_cache_is_not_saved():
     _, ours = pair()
     values = torch.randn(2, 32, 100)
     with torch.inference_mode():
         expected = ours.eval()(values)
-    assert ours.kept._value is not None and not ours.kept._value.is_inference()
+    assert ours.weight_cache._value is not None and not ours.weight_cache._value.is_inference()
     for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
-        assert other.kept._value is None
+        assert other.weight_cache._value is None
         with torch.no_grad():
             assert torch.equal(other(values), expected)

@@ -1,4 +1,4 @@
-"""What is made of weights is made again when they change."""
+"""The cached value is recomputed when the weights change."""
 
 import copy
 import pickle
@@ -8,7 +8,7 @@ import torch
 from emosphere_sb.backbones.weight_cache import WeightCache
 
 
-def test_it_is_made_once_for_each_state_of_the_weights():
+def test_value_is_recomputed_only_when_weights_change():
     weights, made, kept = [torch.ones(2), torch.ones(3)], [], WeightCache()
 
     def make():
@@ -24,7 +24,7 @@ def test_it_is_made_once_for_each_state_of_the_weights():
     assert kept.get(weights, make) == 10 and len(made) == 4
 
 
-def test_copies_are_empty_and_inference_mode_does_not_stick():
+def test_copies_are_empty_and_values_are_no_inference_tensors():
     weight, kept = torch.ones(2), WeightCache()
     with torch.inference_mode():
         value = kept.get([weight], lambda: weight * 2)

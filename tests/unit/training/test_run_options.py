@@ -1,4 +1,4 @@
-"""SpeechBrain's run options: which are rejected."""
+"""Validation of SpeechBrain's run options."""
 
 import pytest
 from speechbrain.utils.run_opts import RunOptions
@@ -14,13 +14,13 @@ def test_defaults_are_accepted():
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED_RUN_OPTIONS)
-def test_options_of_a_step_that_is_not_taken_are_rejected(name):
+def test_unsupported_options_raise(name):
     with pytest.raises(ValueError, match=f"--{name} is not supported"):
         validate_run_options({**DEFAULTS, name: True})
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
-def test_largest_norm_must_be_positive(limit):
+def test_max_grad_norm_must_be_positive(limit):
     with pytest.raises(ValueError, match=f"max_grad_norm must be positive.*found {limit}"):
         validate_run_options({**DEFAULTS, "max_grad_norm": limit})
 
