@@ -139,7 +139,7 @@ def freeze(backbone: nn.Module, mode: str) -> None:
 def set_training(backbone: nn.Module, mode: str, training: bool) -> None:
     """Set the mode of the trained parts; frozen parts stay in evaluation mode.
 
-    In evaluation mode there is no dropout, no layerdrop and no SpecAugment.
+    Evaluation mode disables dropout, layerdrop and SpecAugment.
     """
     backbone.model.eval()
     for part in trainable_modules(backbone, mode):

@@ -333,7 +333,7 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
     Raises
     ------
     ValueError
-        If there are no utterances.
+        If the corpus is empty.
     AudioError
         If a file cannot be read or contains NaN or infinite samples.
     """

@@ -140,7 +140,7 @@ class FeatureCache:
 
 
 class CacheWriter:
-    """Context manager that writes a feature cache; if an error occurs, nothing is kept on disk."""
+    """Context manager that writes a feature cache; it leaves no files after an error."""
 
     def __init__(self, cache: FeatureCache):
         self.cache = cache

@@ -37,7 +37,7 @@ class PooledBatchSampler(Sampler[list[int]]):
     Raises
     ------
     ValueError
-        If there are no utterances or a number is out of range.
+        If the set is empty or a number is out of range.
 
     Example
     -------

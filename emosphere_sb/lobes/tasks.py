@@ -51,7 +51,7 @@ class AuxiliaryTask(nn.Module):
 
     @property
     def size(self) -> int:
-        """Number of classes; 0 if there is no auxiliary task."""
+        """Number of classes; 0 without auxiliary task."""
         return len(self.names)
 
     def target(self, vad: Tensor, emotion: str) -> int:

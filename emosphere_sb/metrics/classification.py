@@ -60,7 +60,7 @@ def accuracy(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def agreement(a: Any, b: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def macro_f1(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def unweighted_recall(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------

@@ -161,7 +161,7 @@ def effective_batch_backward(
     The predictions of all processes are gathered, and the gradient of the loss with respect to the
     predictions of this process is propagated through the model. The gradient is exact: if there are
     several micro-batches, each runs first without gradients, and again, with the same dropout, for
-    its backward pass. If the loss is not finite, there is no backward pass.
+    its backward pass. If the loss is not finite, the backward pass is skipped.
 
     Arguments
     ---------

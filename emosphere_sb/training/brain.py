@@ -243,7 +243,7 @@ class EmoSphereBrain(sb.Brain):
     def check_memory(self, train: Batch, valid: Batch) -> None:
         """Run the longest batches of training and evaluation, without changing the model.
 
-        There is no check if no audio of a batch could be read; training reports this error.
+        The check is skipped if no audio of a batch could be read; training reports this error.
         """
         self.modules.train()
         if not train.ids or not valid.ids:

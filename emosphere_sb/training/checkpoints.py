@@ -149,7 +149,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         Raises
         ------
         ValueError
-            If there is no valid checkpoint, or it belongs to another model.
+            If no valid checkpoint is found, or it belongs to another model.
         """
         how = (
             {"ckpt_predicate": lambda c: INTRA_EPOCH not in c.meta}
@@ -202,7 +202,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     def recover_if_possible(
         self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None
     ) -> Checkpoint | None:
-        """Load the best or newest intact checkpoint; return None if there is none."""
+        """Load the best or newest intact checkpoint; return None if none is found."""
         found = self.find_intact(
             importance_key=importance_key,
             max_key=max_key,

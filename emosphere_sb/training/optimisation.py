@@ -43,7 +43,7 @@ def step_optimizers(
     Returns
     -------
     bool
-        False if there was no step because a gradient is not finite and the scaler is disabled.
+        False if the step was skipped: a gradient is not finite and the scaler is disabled.
     """
     trainable = [p for o in optimizers for group in o.param_groups for p in group["params"]]
     distributed.sum_gradients(trainable)

@@ -242,14 +242,14 @@ def sums(rank: int) -> list:
     kinds = (torch.float32, torch.float32, torch.float64, torch.bfloat16, torch.float32)
     parameters = [torch.nn.Parameter(torch.zeros(2, n + 1, dtype=k)) for n, k in enumerate(kinds)]
     nowhere = torch.nn.Parameter(torch.zeros(3))
-    whole = distributed.BUCKET_SIZE
+    bucket_size = distributed.BUCKET_SIZE
     distributed.BUCKET_SIZE = 7
     for number, parameter in enumerate(parameters):
         if number or rank == 1:
             parameter.grad = torch.full_like(parameter, float(10**rank))
     parameters[4].grad = parameters[4].grad.t().contiguous().t()  # another memory layout
     distributed.sum_gradients([nowhere, *parameters])
-    distributed.BUCKET_SIZE = whole
+    distributed.BUCKET_SIZE = bucket_size
     return [nowhere.grad, *(parameter.grad for parameter in parameters)]
 
 

@@ -58,17 +58,17 @@ def draw(*lengths):
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_do_not_depend_on_padding(kind, frozen, together):
     """Padding is NaN if rows run one by one, as on the CPU, because it must not be read."""
-    stock, ours = pair(kind)
+    stock, fast = pair(kind)
     if frozen:
-        ours._freeze_parameters()
+        fast._freeze_parameters()
     chance = torch.Generator().manual_seed(SEED)
     lengths = [int(n) for n in torch.randint(400, 9000, (4,), generator=chance)] + [400, 719, 720]
     signals, counts = draw(*lengths)
     if together:  # as on a GPU
-        ours._by_row = ours._together
+        fast._by_row = fast._together
         signals = signals.nan_to_num(0.0)
-    ours.lengths = counts
-    found = ours(signals)
+    fast.lengths = counts
+    found = fast(signals)
     assert found.requires_grad is not frozen
     for row, length in enumerate(lengths):
         alone = stock(signals[row : row + 1, :length].clone())[0]
@@ -82,12 +82,12 @@ def test_frames_do_not_depend_on_padding(kind, frozen, together):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_match_transformers(kind):
-    stock, ours = pair(kind)
+    stock, fast = pair(kind)
     signals, _ = draw(3000, 3000)
     signals.requires_grad_()
     weights = torch.randn(24, frame_count(stock.conv_layers, 3000))
     gradients = []
-    for encoder in (stock.double(), ours.double()):
+    for encoder in (stock.double(), fast.double()):
         inputs = signals.detach().double().requires_grad_()
         (encoder(inputs) * weights).sum().backward()
         named = {name: p.grad for name, p in encoder.named_parameters()}
@@ -103,14 +103,14 @@ def test_gradients_match_transformers(kind):
 
 
 def test_chunks_of_a_long_utterance_match_one_pass():
-    stock, ours = pair("layer", width=8)
-    ours._freeze_parameters()
+    stock, fast = pair("layer", width=8)
+    fast._freeze_parameters()
     samples = 320 * (2 * CHUNK_FRAMES + 7) + 123
     signals, _ = draw(samples)
     sizes = []
-    stack = ours._stack
-    ours._stack = lambda part, *first: sizes.append(len(part)) or stack(part, *first)
-    torch.testing.assert_close(ours(signals), stock(signals), rtol=1e-4, atol=1e-5)
+    stack = fast._stack
+    fast._stack = lambda part, *first: sizes.append(len(part)) or stack(part, *first)
+    torch.testing.assert_close(fast(signals), stock(signals), rtol=1e-4, atol=1e-5)
     assert len(sizes) == 3
     assert max(sizes) == 320 * (CHUNK_FRAMES - 1) + 400
 
@@ -118,8 +118,8 @@ def test_chunks_of_a_long_utterance_match_one_pass():
 @pytest.mark.parametrize("kind", ["group", "layer"])
 def test_rounding_error_is_similar_to_transformers(kind):
     """At the real width. Rounding differs: the measured error is .9 to 1.4 times as large."""
-    stock, ours = pair(kind, width=512)
-    for encoder in (stock, ours):
+    stock, fast = pair(kind, width=512)
+    for encoder in (stock, fast):
         encoder.requires_grad_(False)
         for parameter in encoder.parameters():
             if parameter.dim() == 3:
@@ -127,7 +127,7 @@ def test_rounding_error_is_similar_to_transformers(kind):
     signals, _ = draw(16000)
     errors = []
     reference = copy.deepcopy(stock).double()(signals.double())
-    for encoder in (stock, ours):
+    for encoder in (stock, fast):
         errors.append(float((encoder(signals).double() - reference).square().mean().sqrt()))
     assert errors[1] <= 2 * errors[0], f"seed {SEED}"
     assert errors[1] < 1e-6 * float(reference.abs().max()), f"seed {SEED}"
@@ -136,13 +136,13 @@ def test_rounding_error_is_similar_to_transformers(kind):
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("kind", ["group", "layer", "data2vec"])
 def test_autocast_error_is_similar_to_transformers(kind, frozen):
-    stock, ours = pair(kind)
+    stock, fast = pair(kind)
     if frozen:
-        ours._freeze_parameters()
+        fast._freeze_parameters()
     signals, _ = draw(6000)
     reference, errors = stock(signals), []
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        for encoder in (stock, ours):
+        for encoder in (stock, fast):
             found = encoder(signals)
             assert found.dtype == torch.bfloat16
             errors.append((found.float() - reference).square().mean().sqrt().item())
@@ -150,18 +150,18 @@ def test_autocast_error_is_similar_to_transformers(kind, frozen):
 
 
 def test_cached_blocks_are_updated_when_weights_change():
-    stock, ours = pair("layer")
-    ours._freeze_parameters()
+    stock, fast = pair("layer")
+    fast._freeze_parameters()
     signals, _ = draw(2000)
-    first = ours(signals)
-    for encoder in (stock, ours):
+    first = fast(signals)
+    for encoder in (stock, fast):
         torch.manual_seed(SEED + 1)
         for parameter in encoder.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
-    assert not torch.allclose(ours(signals), first)
-    torch.testing.assert_close(ours(signals), stock(signals), rtol=1e-4, atol=1e-5)
-    copy.deepcopy(ours)  # the cache is not copied
-    assert ours.state_dict().keys() == stock.state_dict().keys()
+    assert not torch.allclose(fast(signals), first)
+    torch.testing.assert_close(fast(signals), stock(signals), rtol=1e-4, atol=1e-5)
+    copy.deepcopy(fast)  # the cache is not copied
+    assert fast.state_dict().keys() == stock.state_dict().keys()
 
 
 def test_fold_group_norm_by_hand():
@@ -200,6 +200,6 @@ def test_unsupported_encoders_are_rejected():
 
 
 def test_too_short_utterance_raises():
-    _, ours = pair("layer")
+    _, fast = pair("layer")
     with pytest.raises(ValueError, match="A frame needs 400 samples; found 399"):
-        ours(torch.zeros(1, 399))
+        fast(torch.zeros(1, 399))

@@ -22,21 +22,21 @@ SEED = secrets.randbelow(2**32)
 def pair(kernel=128, padding=64, bias=True):
     torch.manual_seed(SEED)
     stock = nn.Conv1d(32, 48, kernel, padding=padding, groups=4, bias=bias)
-    ours = copy.deepcopy(stock)
-    ours.__class__, ours.weight_cache = SpectralConv1d, WeightCache()
-    return stock, ours
+    fast = copy.deepcopy(stock)
+    fast.__class__, fast.weight_cache = SpectralConv1d, WeightCache()
+    return stock, fast
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 33, "padding": 5}, {"bias": False}])
 @pytest.mark.parametrize("frames", [1, 49, 300])
 def test_values_and_gradients_match_pytorch(frames, options, monkeypatch):
     monkeypatch.setattr(positional_conv, "MIN_TRAINING_FRAMES", 0)
-    stock, ours = pair(**options)
+    stock, fast = pair(**options)
     if frames + 2 * stock.padding[0] < stock.kernel_size[0]:
         pytest.skip("no frame comes out")
     values = torch.randn(3, 32, frames)
     found = []
-    for conv in (stock.double(), ours):
+    for conv in (stock.double(), fast):
         inputs = values.to(conv.weight.dtype).requires_grad_()
         output = conv(inputs)
         weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(SEED))
@@ -48,9 +48,9 @@ def test_values_and_gradients_match_pytorch(frames, options, monkeypatch):
 
 
 def test_other_dtypes_use_pytorch_convolution():
-    stock, ours = pair()
+    stock, fast = pair()
     values = torch.randn(1, 32, 20, dtype=torch.float64)
-    assert torch.equal(stock.double()(values), ours.double()(values))
+    assert torch.equal(stock.double()(values), fast.double()(values))
 
 
 def test_weight_norm_is_preserved():
@@ -81,53 +81,53 @@ def test_unsupported_convolutions_are_not_patched():
 
 
 def test_small_batches_use_pytorch_convolution_in_training(monkeypatch):
-    stock, ours = pair()
-    monkeypatch.setattr(ours, "_spectrum", lambda size: pytest.fail("no spectrum is needed"))
+    stock, fast = pair()
+    monkeypatch.setattr(fast, "_spectrum", lambda size: pytest.fail("no spectrum is needed"))
     values = torch.randn(2, 32, 100)
-    assert torch.equal(stock(values), ours(values))
+    assert torch.equal(stock(values), fast(values))
 
 
 @pytest.mark.parametrize("change", ["in place", "loaded", "past autograd, in training"])
 def test_evaluation_uses_updated_weights(change):
-    stock, ours = (conv.eval() for conv in pair())
+    stock, fast = (conv.eval() for conv in pair())
     values = torch.randn(2, 32, 100)
     with torch.no_grad():
-        first = ours(values)
+        first = fast(values)
         torch.testing.assert_close(first, stock(values), rtol=1e-4, atol=1e-5)
         if change == "in place":
-            ours.weight.mul_(2.0)
+            fast.weight.mul_(2.0)
         elif change == "loaded":
-            ours.load_state_dict({"weight": 2 * ours.weight, "bias": ours.bias})
+            fast.load_state_dict({"weight": 2 * fast.weight, "bias": fast.bias})
         else:  # as third-party optimisers do; not recorded by autograd's version counter
-            ours.train()(values)
-            ours.weight.data.mul_(2.0)
-            ours.eval()
-        bias = ours.bias[:, None]
-        torch.testing.assert_close(ours(values) - bias, 2 * (first - bias), rtol=1e-4, atol=1e-5)
+            fast.train()(values)
+            fast.weight.data.mul_(2.0)
+            fast.eval()
+        bias = fast.bias[:, None]
+        torch.testing.assert_close(fast(values) - bias, 2 * (first - bias), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_evaluation_uses_weights_updated_by_a_fused_optimiser(fused):
     """Fused steps do not change autograd's version counter, and small batches use no spectrum."""
-    _, ours = pair()
+    _, fast = pair()
     values = torch.randn(2, 32, 100)
-    optimizer = torch.optim.AdamW(ours.parameters(), 0.1, fused=fused)
+    optimizer = torch.optim.AdamW(fast.parameters(), 0.1, fused=fused)
     for _ in range(2):
         with torch.no_grad():
-            found = ours.eval()(values)
-            expected = nn.functional.conv1d(values, ours.weight, ours.bias, padding=64, groups=4)
+            found = fast.eval()(values)
+            expected = nn.functional.conv1d(values, fast.weight, fast.bias, padding=64, groups=4)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-        ours.train()(values).sum().backward()
+        fast.train()(values).sum().backward()
         optimizer.step()
 
 
 def test_cache_is_not_saved():
-    _, ours = pair()
+    _, fast = pair()
     values = torch.randn(2, 32, 100)
     with torch.inference_mode():
-        expected = ours.eval()(values)
-    assert ours.weight_cache._value is not None and not ours.weight_cache._value.is_inference()
-    for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        expected = fast.eval()(values)
+    assert fast.weight_cache._value is not None and not fast.weight_cache._value.is_inference()
+    for other in (pickle.loads(pickle.dumps(fast)), copy.deepcopy(fast)):
         assert other.weight_cache._value is None
         with torch.no_grad():
             assert torch.equal(other(values), expected)

@@ -31,9 +31,9 @@ def pair(**changes):
     stock = WavLMAttention(**{**options, **changes})
     for parameter in stock.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    ours = copy.deepcopy(stock)
-    ours.__class__ = GatedAttention
-    return stock, ours
+    fast = copy.deepcopy(stock)
+    fast.__class__ = GatedAttention
+    return stock, fast
 
 
 def run(module, frames, mask=None):
@@ -52,20 +52,20 @@ def run(module, frames, mask=None):
 
 @pytest.mark.parametrize("padded", [False, True])
 def test_output_and_gradients_match_transformers(padded):
-    stock, ours = pair()
+    stock, fast = pair()
     chance = torch.Generator().manual_seed(SEED)
     size = int(torch.randint(20, 90, (1,), generator=chance))
     lengths = torch.randint(1, size + 1, (5,), generator=chance)
     lengths[0] = size
     frames = torch.randn(5, size, 32, generator=chance)
     mask = torch.arange(size) < lengths.unsqueeze(1) if padded else None
-    found, expected = run(ours, frames, mask), run(stock, frames, mask)
+    found, expected = run(fast, frames, mask), run(stock, frames, mask)
     scale = max(float(value.abs().max()) for value in expected.values())
     for name, value in expected.items():
         error = float((found[name] - value).abs().max())
         assert error < 1e-5 * scale, f"{name}: {error:.1e} of {scale:.1e} (seed {SEED})"
     # In float64 the difference vanishes, so it is due to rounding.
-    found, expected = run(ours.double(), frames.double(), mask), run(
+    found, expected = run(fast.double(), frames.double(), mask), run(
         stock.double(), frames.double(), mask
     )  # fmt: skip
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
@@ -75,9 +75,9 @@ def test_output_and_gradients_match_transformers(padded):
 def test_model_output_matches_transformers(norm):
     torch.manual_seed(SEED)
     stock = WavLMModel(WavLMConfig(**{**NARROW, **norm})).eval()
-    ours = WaveformBackbone(copy.deepcopy(stock))
-    assert isinstance(ours.model.encoder.layers[0].attention, GatedAttention)
-    assert ours.model.state_dict().keys() == stock.state_dict().keys()
+    fast = WaveformBackbone(copy.deepcopy(stock))
+    assert isinstance(fast.model.encoder.layers[0].attention, GatedAttention)
+    assert fast.model.state_dict().keys() == stock.state_dict().keys()
     chance = torch.Generator().manual_seed(SEED)
     lengths = [9000, 2500, 400, 5000]
     signals = torch.zeros(4, 9000)
@@ -85,7 +85,7 @@ def test_model_output_matches_transformers(norm):
         signals[row, :length] = torch.randn(length, generator=chance)
     for grad in (False, True):
         with torch.set_grad_enabled(grad):
-            found = ours(signals, torch.tensor(lengths))
+            found = fast(signals, torch.tensor(lengths))
         for row, length in enumerate(lengths):
             with torch.no_grad():
                 alone = stock(signals[row : row + 1, :length]).last_hidden_state[0]
@@ -96,14 +96,14 @@ def test_model_output_matches_transformers(norm):
 def test_model_gradients_match_transformers():
     torch.manual_seed(SEED)
     stock = WavLMModel(WavLMConfig(**NARROW, **LAYER)).eval().double()
-    ours = WaveformBackbone(copy.deepcopy(stock))
+    fast = WaveformBackbone(copy.deepcopy(stock))
     signals = torch.randn(3, 6000, dtype=torch.float64)
     lengths = torch.tensor([6000, 6000, 6000])
     weights = torch.randn(3, 18, 32, dtype=torch.float64)
     (stock(signals).last_hidden_state * weights).sum().backward()
-    (ours(signals, lengths) * weights).sum().backward()
+    (fast(signals, lengths) * weights).sum().backward()
     expected = {name: p.grad for name, p in stock.named_parameters() if p.grad is not None}
-    found = {name: p.grad for name, p in ours.model.named_parameters() if p.grad is not None}
+    found = {name: p.grad for name, p in fast.model.named_parameters() if p.grad is not None}
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
 
 
@@ -153,9 +153,9 @@ def test_attention_dropout_is_unbiased_and_reproducible():
 
 
 def test_bias_matches_transformers():
-    stock, ours = pair()
+    stock, fast = pair()
     for frames in (1, 2, 17, 130):
-        assert torch.equal(ours.compute_bias(frames, frames), stock.compute_bias(frames, frames))
+        assert torch.equal(fast.compute_bias(frames, frames), stock.compute_bias(frames, frames))
 
 
 def test_different_transformers_attention_is_not_patched(monkeypatch, caplog):

@@ -78,8 +78,8 @@ def test_difference_from_padding_uses_valid_frames_only(make, draw, pad):
     for row, length in enumerate(batch[1].tolist()):
         signal = batch[0][row : row + 1, :length]
         short = backbone(signal, torch.tensor([length]))[0]
-        whole = torch.nn.functional.pad(signal, (0, 64000 - length))
-        features, _ = backbone.log_mel(whole, torch.tensor([64000]))
+        full = torch.nn.functional.pad(signal, (0, 64000 - length))
+        features, _ = backbone.log_mel(full, torch.tensor([64000]))
         padded = backbone.model(features).last_hidden_state[0, : len(short)]
         torch.testing.assert_close(found[row], (short - padded).norm() / padded.norm())
     assert (found > 1e-3).all()

@@ -225,7 +225,7 @@ def spoil(path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (delete, r"u1\.wav cannot be read"),
         (shorten, r"u1\.wav ends after 0\.25 s; expected 0\.50 s"),
@@ -233,14 +233,14 @@ def spoil(path):
         (spoil, r"u1\.wav contains samples that are NaN or infinite"),
     ],
 )
-def test_fault_of_an_audio_file_is_told_and_the_others_are_read(tmp_path, damage, said):
+def test_fault_of_an_audio_file_is_told_and_the_others_are_read(tmp_path, damage, message):
     dataset = make_set(make_rows(tmp_path, [0.5, 0.5, 0.4]))
     damage(tmp_path / "u1.wav")
     for workers in (0, 1):
         (batch,) = eval_loader(dataset, batch_size=3, num_workers=workers)
         assert batch.ids == ["u0", "u2"]
         assert list(batch.missing) == ["u1"]
-        assert re.search(said, batch.missing["u1"])
+        assert re.search(message, batch.missing["u1"])
         assert batch.signals.shape == (2, 8000)
 
 

@@ -128,7 +128,7 @@ def test_killed_writer_leaves_no_usable_cache(tmp_path, audio, states):
     assert sorted(path.suffix for path in cache.folder.iterdir()) == [".bin", ".json"]
 
 
-def test_partial_file_of_a_running_writer_is_kept(tmp_path, audio, states):
+def test_partial_file_of_a_running_writer_remains(tmp_path, audio, states):
     """Two runs of the same backbone with different seeds fill the same cache."""
     cache = make(tmp_path, audio)
     cache.reserve(1)

@@ -39,15 +39,15 @@ def test_shares_partition_exact_batches(count, batch_size, pool, processes, epoc
         epoch_of(epoch, durations, batch_size, pool=pool, process=process, processes=processes)
         for process in range(processes)
     ]
-    whole = epoch_of(epoch, durations, batch_size, pool=pool)
+    full = epoch_of(epoch, durations, batch_size, pool=pool)
     # All processes take the same number of steps and together process each effective batch once.
-    assert {len(share) for share in shares} == {len(whole)}
-    for batch, *parts in zip(whole, *shares, strict=True):
+    assert {len(share) for share in shares} == {len(full)}
+    for batch, *parts in zip(full, *shares, strict=True):
         assert sorted(chain(*parts)) == sorted(batch)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert sorted(chain(*whole)) == list(range(count))
-    assert {len(batch) for batch in whole[:-1]} <= {batch_size}
-    assert len(whole[-1]) == count % batch_size or len(whole[-1]) == batch_size
+    assert sorted(chain(*full)) == list(range(count))
+    assert {len(batch) for batch in full[:-1]} <= {batch_size}
+    assert len(full[-1]) == count % batch_size or len(full[-1]) == batch_size
 
 
 @pytest.mark.parametrize("pool", [0, 8])

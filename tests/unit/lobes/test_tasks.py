@@ -97,9 +97,9 @@ def test_soft_loss_ignores_unknown_points():
     logits, vad = torch.randn(3, 8), torch.rand(3, 3)
     vad[1, 2] = math.nan
     target = torch.tensor([0, -1, 0])
-    kept = torch.tensor([0, 2])
+    remaining = torch.tensor([0, 2])
     found = task(logits, target, vad)
-    torch.testing.assert_close(found, task(logits[kept], target[kept], vad[kept]))
+    torch.testing.assert_close(found, task(logits[remaining], target[remaining], vad[remaining]))
     assert found.isfinite()
 
 

@@ -46,11 +46,11 @@ def lin(truth, prediction, divisor):
 @pytest.mark.parametrize("size", [3, 10, 60])
 def test_ccc_matches_torchmetrics_except_for_the_divisor(size):
     truth, prediction = sample(0, size)
-    theirs = torchmetrics.ConcordanceCorrCoef().double()
-    theirs = theirs(torch.from_numpy(prediction), torch.from_numpy(truth)).item()
-    assert theirs == pytest.approx(lin(truth, prediction, size - 1), abs=1e-6)
+    reference = torchmetrics.ConcordanceCorrCoef().double()
+    reference = reference(torch.from_numpy(prediction), torch.from_numpy(truth)).item()
+    assert reference == pytest.approx(lin(truth, prediction, size - 1), abs=1e-6)
     assert ccc(truth, prediction) == pytest.approx(lin(truth, prediction, size), abs=1e-12)
-    assert abs(theirs - ccc(truth, prediction)) > 1e-5
+    assert abs(reference - ccc(truth, prediction)) > 1e-5
 
 
 finite = st.floats(-10, 10, allow_nan=False).map(lambda x: round(x, 3))

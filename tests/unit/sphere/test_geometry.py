@@ -69,7 +69,7 @@ def test_origin_may_be_a_sequence():
     assert (radius.item(), polar.item()) == (0.5, 0.0)
 
 
-def test_leading_axes_are_kept():
+def test_leading_axes_are_preserved():
     assert [tuple(x.shape) for x in to_spherical(torch.rand(2, 5, 3))] == [(2, 5)] * 3
 
 

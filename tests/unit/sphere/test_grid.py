@@ -13,10 +13,10 @@ from emosphere_sb.sphere.regions import SphericalRegions
 
 def test_numpy_coordinates_match_torch():
     points = np.random.default_rng(0).uniform(-1, 1, (2_000, 3))
-    for ours, theirs in zip(
+    for found, expected in zip(
         spherical_coordinates(points), to_spherical(torch.from_numpy(points)), strict=True
     ):
-        assert np.abs(ours - theirs.numpy()).max() < 1e-14
+        assert np.abs(found - expected.numpy()).max() < 1e-14
 
 
 @pytest.mark.parametrize(

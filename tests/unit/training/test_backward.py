@@ -122,5 +122,5 @@ def test_skipped_step_is_logged_with_its_utterances(finite, message, caplog):
 def test_backward_function_of_each_window():
     assert backward_function("effective") is effective_batch_backward
     assert backward_function("micro") is micro_batch_backward
-    with pytest.raises(ValueError, match="one of effective, micro; found 'whole'"):
-        backward_function("whole")
+    with pytest.raises(ValueError, match="one of effective, micro; found 'utterance'"):
+        backward_function("utterance")

@@ -31,7 +31,7 @@ def make_step(sizes=(2, 3, 1), seed=0) -> list[Batch]:
     return batches
 
 
-def whole(brain, outputs, step) -> torch.Tensor:
+def joint_loss(brain, outputs, step) -> torch.Tensor:
     """Compute the loss over all micro-batches in one graph."""
     joined = Output.join(outputs, brain.hparams.task.size, "cpu")
     return brain.compute_objectives(joined, Labels.join(step, "cpu"), Stage.TRAIN)
@@ -48,7 +48,7 @@ def test_effective_window_matches_the_complete_batch():
     brain, step = make_brain(ccc_window="effective"), make_step()
     no_dropout(brain)
     outputs = [brain.forward_train(batch, n) for n, batch in enumerate(step)]
-    whole(brain, outputs, step).backward()
+    joint_loss(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
     backward(brain, step)
@@ -63,7 +63,7 @@ def test_effective_window_repeats_the_dropout_of_the_first_pass():
     ):  # one graph over all micro-batches, each with its own random state
         seed_all(brain.hparams.seed, brain.optimizer_step, number, 0)
         outputs.append(brain.compute_forward(batch, Stage.TRAIN))
-    whole(brain, outputs, step).backward()
+    joint_loss(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
     backward(brain, step)
@@ -143,7 +143,7 @@ def test_gradient_accumulation_raises_and_mentions_micro_batch():
 
 def test_unknown_window_raises():
     with pytest.raises(ValueError, match="ccc_window must be one of effective, micro"):
-        make_brain(ccc_window="whole")
+        make_brain(ccc_window="utterance")
 
 
 def test_inactive_head_gets_no_gradient_and_no_weight_decay():

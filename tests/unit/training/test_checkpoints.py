@@ -68,17 +68,17 @@ def test_folder_is_renamed_only_when_complete(saver, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("writer")])
 def test_fault_while_saving_keeps_existing_checkpoints_only(saver, tmp_path, monkeypatch, error):
-    kept = save(saver, 1.0).path.name
+    remaining = save(saver, 1.0).path.name
 
     def fail(state, path):
         path.write_bytes(b"half")
         raise error
 
     monkeypatch.setattr(checkpoints.torch, "save", fail)
-    with pytest.raises(OSError, match=rf"Could not write.*Existing .*{kept[5:15]}.*Make room"):
+    with pytest.raises(OSError, match=rf"Could not write.*Existing .*{remaining[5:15]}.*Make room"):
         save(saver, 2.0)
-    assert names(tmp_path, "") == [kept]
-    assert saver.recover_if_possible().path.name == kept
+    assert names(tmp_path, "") == [remaining]
+    assert saver.recover_if_possible().path.name == remaining
 
 
 def test_names_sort_by_age(saver, tmp_path):
@@ -247,15 +247,15 @@ def test_fault_description_with_a_matching_digest_is_not_believed(
 
 
 def test_resume_removes_partial_and_deleted_folders(saver, tmp_path):
-    kept = save(saver, 1.0).path
+    remaining = save(saver, 1.0).path
     for prefix in ("partial-", "deleted-", "broken-"):
-        shutil.copytree(kept, tmp_path / f"{prefix}CKPT+x")
-    assert [c.path for c in saver.list_checkpoints()] == [kept]
+        shutil.copytree(remaining, tmp_path / f"{prefix}CKPT+x")
+    assert [c.path for c in saver.list_checkpoints()] == [remaining]
     saver.remove_partial()
     assert names(tmp_path, "") == [
-        kept.name,
+        remaining.name,
         "broken-CKPT+x",
-    ]  # broken checkpoints are kept for inspection
+    ]  # broken checkpoints stay for inspection
 
 
 def test_deletion_renames_the_folder_first(saver, tmp_path, monkeypatch):
@@ -274,7 +274,7 @@ def test_deletion_renames_the_folder_first(saver, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("scores", "last", "kept"),
+    ("scores", "last", "remaining"),
     [
         ([5.0], 1, [5.0]),
         ([5.0, 1.0], 1, [5.0, 1.0]),
@@ -284,12 +284,12 @@ def test_deletion_renames_the_folder_first(saver, tmp_path, monkeypatch):
         ([4.0, 4.0, 1.0, 1.0], 1, [4.0, 1.0, 1.0]),
     ],
 )
-def test_prune_keeps_best_and_last(saver, scores, last, kept):
+def test_prune_keeps_best_and_last(saver, scores, last, remaining):
     for score in scores:
         save(saver, score)
     saver.prune(best="score", last=last)
     found = sorted(saver.find_checkpoints(), key=lambda c: c.meta["unixtime"])
-    assert [checkpoint.meta["score"] for checkpoint in found] == kept
+    assert [checkpoint.meta["score"] for checkpoint in found] == remaining
 
 
 def test_prune_keeps_the_newest_two_and_the_last_end_of_an_epoch(saver):

@@ -26,13 +26,13 @@ def test_max_grad_norm_must_be_positive(limit):
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         ({"grad_accumulation_factor": 2}, "micro_batch"),
         ({"compile": True}, "--compile is not supported"),
         ({"compile_module_keys": ["encoder"]}, "--compile is not supported"),
     ],
 )
-def test_accumulation_and_compilation_are_rejected(option, said):
-    with pytest.raises(ValueError, match=said):
+def test_accumulation_and_compilation_are_rejected(option, message):
+    with pytest.raises(ValueError, match=message):
         validate_run_options({**DEFAULTS, **option})
