@@ -79,13 +79,13 @@ def init_distributed(options: dict) -> None:
             f"--distributed_backend must be nccl (GPUs only) or gloo; found {backend} on "
             f"{'the CPU' if cpu else 'GPUs'}."
         )
-    options["device"] = "cpu" if cpu else _own_gpu(int(os.environ["LOCAL_RANK"]))
+    options["device"] = "cpu" if cpu else _local_gpu(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
         bound = {"device_id": torch.device(options["device"])} if backend == "nccl" else {}
         dist.init_process_group(backend, timeout=TIMEOUT, **bound)
 
 
-def _own_gpu(local: int) -> str:
+def _local_gpu(local: int) -> str:
     """Return the device of the process with this local rank."""
     count = torch.cuda.device_count()
     if local >= count:
@@ -156,11 +156,13 @@ def check_shared_disk(path: Path) -> None:
     end = time.monotonic() + DISK_SECONDS
     while not path.is_file() and time.monotonic() < end:
         time.sleep(1)
-    blind = [number for number, seen in enumerate(all_gather_object(path.is_file())) if not seen]
-    if blind:
+    missing_ranks = [
+        number for number, seen in enumerate(all_gather_object(path.is_file())) if not seen
+    ]
+    if missing_ranks:
         raise ValueError(
             f"The output folder must be on a disk shared by all nodes, because each process reads "
-            f"checkpoints from it; ranks {blind} cannot access {path}. Use a shared "
+            f"checkpoints from it; ranks {missing_ranks} cannot access {path}. Use a shared "
             f"--results_folder."
         )
 

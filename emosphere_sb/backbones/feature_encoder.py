@@ -65,46 +65,46 @@ class FeatureEncoder(nn.Module):
         if lengths is None:
             lengths = torch.full((len(signals),), signals.shape[1], device=signals.device)
         frozen = not any(parameter.requires_grad for parameter in self.parameters())
-        run = self._by_row if signals.device.type == "cpu" else self._together
+        run = self._encode_rows if signals.device.type == "cpu" else self._encode_batch
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 return checkpoint(run, signals, lengths, use_reentrant=False).transpose(1, 2)
             return run(signals, lengths).transpose(1, 2)
 
-    def _by_row(self, signals: Tensor, lengths: Tensor) -> Tensor:
+    def _encode_rows(self, signals: Tensor, lengths: Tensor) -> Tensor:
         size = frame_count(self.conv_layers, signals.shape[1])
         rows = []
         for signal, length in zip(signals, lengths.tolist(), strict=True):
-            frames = self._utterance(signal[:length])
+            frames = self._encode_utterance(signal[:length])
             rows.append(nn.functional.pad(frames, (0, 0, 0, size - len(frames))))
         return torch.stack(rows)
 
-    def _utterance(self, signal: Tensor) -> Tensor:
+    def _encode_utterance(self, signal: Tensor) -> Tensor:
         """Encode one utterance (sample,) as (frame, channel)."""
-        first = self._first(signal, torch.tensor([len(signal)]))
+        first = self._first_conv(signal, torch.tensor([len(signal)]))
         count = frame_count(self.conv_layers, len(signal))
         if count < 1:
             field = receptive_field_and_hop(self.conv_layers)[0]
             raise ValueError(f"A frame needs {field} samples; found {len(signal)}.")
         if torch.is_grad_enabled():
-            return self._stack(signal, *first)
+            return self._apply_convs(signal, *first)
         field, jump = receptive_field_and_hop(self.conv_layers)
         starts = range(0, count, CHUNK_FRAMES)
         ends = (min(start + CHUNK_FRAMES, count) for start in starts)
         pieces = [
-            self._stack(signal[start * jump : (end - 1) * jump + field], *first)
+            self._apply_convs(signal[start * jump : (end - 1) * jump + field], *first)
             for start, end in zip(starts, ends, strict=True)
         ]
         return torch.cat(pieces)
 
-    def _together(self, signals: Tensor, lengths: Tensor) -> Tensor:
+    def _encode_batch(self, signals: Tensor, lengths: Tensor) -> Tensor:
         """Encode a padded batch at once, which is faster on a GPU."""
-        frames = self._stack(signals, *self._first(signals, lengths))
+        frames = self._apply_convs(signals, *self._first_conv(signals, lengths))
         valid = frame_count(self.conv_layers, lengths)
         mask = frame_mask(valid, frames.shape[1])
         return frames.masked_fill(~mask.unsqueeze(-1), 0.0)
 
-    def _first(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _first_conv(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return weight and bias of the first convolution with group norm folded in."""
         layer = self.conv_layers[0]
         weight, bias = layer.conv.weight[:, 0].t(), layer.conv.bias
@@ -114,7 +114,7 @@ class FeatureEncoder(nn.Module):
         windows = signals.double().unfold(-1, layer.conv.kernel_size[0], layer.conv.stride[0])
         return fold_group_norm(windows, frame_count([layer], lengths), weight.double(), norm)
 
-    def _stack(self, signals: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _apply_convs(self, signals: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Apply all convolutions: (…, sample) to (…, frame, channel)."""
         conv = self.conv_layers[0].conv
         windows = signals.unfold(-1, conv.kernel_size[0], conv.stride[0])

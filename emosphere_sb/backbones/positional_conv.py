@@ -34,14 +34,14 @@ class SpectralConv1d(nn.Conv1d):
     def forward(self, frames: Tensor) -> Tensor:
         """Convolve (batch, channel, frame), as ``torch.nn.Conv1d`` does."""
         kernel, (padding,) = self.kernel_size[0], self.padding
-        if self.training or self._learns():
+        if self.training or self._is_trained():
             # Cleared in any case: autograd's version counters do not record the updates of fused
             # optimisers, so the cache could not detect that the weights have changed.
             self.weight_cache.clear()
         count = frames.shape[-1] + 2 * padding - kernel + 1
         if (
             (frames.device.type, frames.dtype) != ("cpu", torch.float32)
-            or (self._learns() and count * len(frames) < MIN_TRAINING_FRAMES)
+            or (self._is_trained() and count * len(frames) < MIN_TRAINING_FRAMES)
             or count < 1  # PyTorch raises an informative error
         ):
             return super().forward(frames)
@@ -60,12 +60,12 @@ class SpectralConv1d(nn.Conv1d):
         output = torch.fft.irfft(product, n=size)[..., :step].flatten(2)[..., :count]
         return output if self.bias is None else output + self.bias.unsqueeze(-1)
 
-    def _learns(self) -> bool:
+    def _is_trained(self) -> bool:
         return torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
 
     def _spectrum(self, size: int) -> Tensor:
         """Return the spectrum of the weights, shape (group, frequency, in, out)."""
-        if self.training or self._learns():
+        if self.training or self._is_trained():
             return self._transform(size)
         # With weight norm, the weight is computed from these parameters.
         return self.weight_cache.get(self.parameters(), lambda: self._transform(size).contiguous())

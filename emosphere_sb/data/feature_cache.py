@@ -67,7 +67,7 @@ class FeatureCache:
         self.ids = list(audio)
         stem = self.folder / f"{name}-{self.digest}-{precision}"
         self.data, self.index = stem.with_suffix(".bin"), stem.with_suffix(".json")
-        self._places: dict[str, tuple[int, list[int]]] = {}
+        self._entries: dict[str, tuple[int, list[int]]] = {}
         self._values: np.ndarray | None = None
 
     def open(self) -> bool:
@@ -75,9 +75,9 @@ class FeatureCache:
         if not (self.data.is_file() and self.index.is_file()):
             return False
         try:
-            facts = json.loads(self.index.read_text(encoding="utf-8"))
-            complete = (facts["version"], facts["bytes"]) == (VERSION, self.data.stat().st_size)
-            places = facts["places"] if complete else {}
+            index = json.loads(self.index.read_text(encoding="utf-8"))
+            complete = (index["version"], index["bytes"]) == (VERSION, self.data.stat().st_size)
+            places = index["places"] if complete else {}
         except (OSError, ValueError, KeyError, TypeError):  # truncated, or deleted meanwhile
             complete = False
         if not complete:
@@ -85,13 +85,13 @@ class FeatureCache:
             return False
         if set(places) != set(self.ids):
             return False
-        self._places = places
+        self._entries = places
         self._values = np.memmap(self.data, self.type, mode="r")
         return True
 
     def __getitem__(self, utterance: str) -> Tensor:
         """Return the states (frame, layer, feature) of an utterance, in the cache's precision."""
-        offset, shape = self._places[utterance]
+        offset, shape = self._entries[utterance]
         values = self._values[offset : offset + int(np.prod(shape))]
         return torch.from_numpy(np.array(values)).view(*shape)
 
@@ -100,7 +100,7 @@ class FeatureCache:
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        if self._places:  # each worker process maps the file itself
+        if self._entries:  # each worker process maps the file itself
             self._values = np.memmap(self.data, self.type, mode="r")
 
     def bytes_for(self, frames: int, layers: int, size: int) -> int:
@@ -210,9 +210,9 @@ class CacheWriter:
             if old.suffix != ".partial" or is_abandoned(old):
                 old.unlink(missing_ok=True)
         atomic_replace(self.partial, cache.data)
-        facts = {"version": VERSION, "bytes": self.written, "places": self.places}
+        index = {"version": VERSION, "bytes": self.written, "places": self.places}
         partial = self.partial.with_suffix(".index.partial")  # unique to this process
-        atomic_write(cache.index, json.dumps(facts), partial=partial)
+        atomic_write(cache.index, json.dumps(index), partial=partial)
 
 
 def is_abandoned(partial: Path) -> bool:
@@ -236,6 +236,6 @@ def audio_digest(audio: Mapping[str, str | os.PathLike]) -> str:
     """Return a digest of ids, paths, sizes and modification times of audio files."""
     digest = hashlib.sha256()
     for name, path in sorted(audio.items()):
-        facts = os.stat(path)
-        digest.update(f"{name}\0{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+        stat = os.stat(path)
+        digest.update(f"{name}\0{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

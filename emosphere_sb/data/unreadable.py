@@ -34,7 +34,7 @@ class UnreadableAudio:
 
     def __init__(self):
         self.reasons: dict[str, dict[str, str]] = {}
-        self._gone: dict[str, dict[str, str]] = defaultdict(dict)
+        self._current: dict[str, dict[str, str]] = defaultdict(dict)
 
     def note(self, name: str, reasons: dict[str, str], *, size: int) -> None:
         """Log and count unreadable utterances. Must be called by every process.
@@ -53,18 +53,18 @@ class UnreadableAudio:
         ValueError
             If the share of unreadable utterances exceeds :data:`MAX_UNREADABLE_SHARE`.
         """
-        gone = self._gone[name]
+        unreadable = self._current[name]
         for share in distributed.all_gather_object(reasons):
             for utterance, reason in share.items():
-                if utterance not in gone:
+                if utterance not in unreadable:
                     logger.warning("Skipping utterance %s of set %s: %s", utterance, name, reason)
-                    gone[utterance] = reason
-        if gone:
-            self.reasons[name] = {**gone, **self.reasons.get(name, {})}
-        if len(gone) > MAX_UNREADABLE_SHARE * size:
-            listed = "; ".join(f"{key}: {reason}" for key, reason in list(gone.items())[:5])
+                    unreadable[utterance] = reason
+        if unreadable:
+            self.reasons[name] = {**unreadable, **self.reasons.get(name, {})}
+        if len(unreadable) > MAX_UNREADABLE_SHARE * size:
+            listed = "; ".join(f"{key}: {reason}" for key, reason in list(unreadable.items())[:5])
             raise ValueError(
-                f"{len(gone)} of {size} utterances of set {name} could not be read (limit: "
+                f"{len(unreadable)} of {size} utterances of set {name} could not be read (limit: "
                 f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Check that the disk is mounted, fix the "
                 f"files, and re-run the same command to resume from the last checkpoint."
             )

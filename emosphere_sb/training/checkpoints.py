@@ -86,8 +86,8 @@ class Checkpointer(SpeechBrainCheckpointer):
     def _write(self, folder: Path, meta: dict, end_of_epoch: bool) -> None:
         self._save_checkpoint_metafile(folder / METAFNAME, meta, end_of_epoch)
         with MainProcessContext():  # otherwise SpeechBrain's savers wait for the other processes
-            for name, thing in self.recoverables.items():
-                _write_state(thing, folder / f"{name}.ckpt")
+            for name, recoverable in self.recoverables.items():
+                _write_state(recoverable, folder / f"{name}.ckpt")
         sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
         (folder / CHECKSUM_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
         fsync_tree(folder)
@@ -175,8 +175,8 @@ class Checkpointer(SpeechBrainCheckpointer):
 
     def _content_error(self, folder: Path) -> str:
         """Describe a file that contains more than tensors and plain values; empty if all pass."""
-        for name, thing in self.recoverables.items():
-            if _has_state(thing):
+        for name, recoverable in self.recoverables.items():
+            if _has_state(recoverable):
                 try:
                     read_tensors(folder / f"{name}.ckpt", mmap=True)  # values are not read
                 except (OSError, RuntimeError, pickle.UnpicklingError) as error:
@@ -188,13 +188,13 @@ class Checkpointer(SpeechBrainCheckpointer):
         """Rename a damaged checkpoint in the main process, and log an error."""
         if not distributed.is_main_process():
             return
-        aside = folder.with_name(BROKEN + folder.name)
-        shutil.rmtree(aside, ignore_errors=True)
-        os.replace(folder, aside)
+        quarantined = folder.with_name(BROKEN + folder.name)
+        shutil.rmtree(quarantined, ignore_errors=True)
+        os.replace(folder, quarantined)
         logger.error(
             "Checkpoint %s is corrupted (%s). It was renamed to %s; falling back to the previous "
             "one.",
-            folder, fault, aside.name,
+            folder, fault, quarantined.name,
         )  # fmt: skip
 
     # --- reading -----------------------------------------------------------------------------
@@ -219,8 +219,10 @@ class Checkpointer(SpeechBrainCheckpointer):
     def load_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Load all recoverables."""
         logger.info("Loading checkpoint %s", checkpoint.path)
-        for name, thing in self.recoverables.items():
-            _read_state(thing, checkpoint.path / f"{name}.ckpt", checkpoint.meta["end-of-epoch"])
+        for name, recoverable in self.recoverables.items():
+            _read_state(
+                recoverable, checkpoint.path / f"{name}.ckpt", checkpoint.meta["end-of-epoch"]
+            )
 
     # --- deleting ----------------------------------------------------------------------------
 
@@ -256,9 +258,9 @@ class Checkpointer(SpeechBrainCheckpointer):
 
     @staticmethod
     def _delete_checkpoint(checkpoint: Checkpoint, verbosity: int = logging.INFO) -> None:
-        away = checkpoint.path.with_name(DELETED + checkpoint.path.name)
-        os.replace(checkpoint.path, away)
-        shutil.rmtree(away)
+        deleted = checkpoint.path.with_name(DELETED + checkpoint.path.name)
+        os.replace(checkpoint.path, deleted)
+        shutil.rmtree(deleted)
         logger.log(verbosity, "Deleted checkpoint %s", checkpoint.path)
 
 
@@ -279,9 +281,9 @@ def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
     """
     try:
         sums = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
-        there = {path.name for path in folder.iterdir()} - {CHECKSUM_FILE}
-        if there != set(sums):
-            return f"missing or unexpected files: {', '.join(sorted(there ^ set(sums)))}"
+        existing = {path.name for path in folder.iterdir()} - {CHECKSUM_FILE}
+        if existing != set(sums):
+            return f"missing or unexpected files: {', '.join(sorted(existing ^ set(sums)))}"
         names = set(only) or set(sums)
         wrong = sorted(name for name in names if digest_of(folder / name) != sums[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -291,37 +293,39 @@ def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
 
 def _missing_keys(meta: object) -> str:
     """Describe the keys missing from a checkpoint's metadata; '' if it is complete."""
-    there = set(meta) if isinstance(meta, dict) else set()
-    absent = sorted({"unixtime", "end-of-epoch"} - there)
+    existing = set(meta) if isinstance(meta, dict) else set()
+    absent = sorted({"unixtime", "end-of-epoch"} - existing)
     return f"{METAFNAME} does not contain {' and '.join(absent)}" if absent else ""
 
 
-def _has_state(thing: object) -> bool:
+def _has_state(recoverable: object) -> bool:
     """Whether an object has a ``state_dict``; others are saved by a hook of SpeechBrain."""
-    return hasattr(thing, "state_dict")
+    return hasattr(recoverable, "state_dict")
 
 
-def _write_state(thing: object, path: Path) -> None:
-    if _has_state(thing):
-        torch.save(thing.state_dict(), path)
+def _write_state(recoverable: object, path: Path) -> None:
+    if _has_state(recoverable):
+        torch.save(recoverable.state_dict(), path)
     else:
-        _hook(thing, "saver")(thing, path)
+        _hook(recoverable, "saver")(recoverable, path)
 
 
-def _read_state(thing: object, path: Path, end_of_epoch: bool) -> None:
-    if not _has_state(thing):
-        _hook(thing, "loader")(thing, path, end_of_epoch)
+def _read_state(recoverable: object, path: Path, end_of_epoch: bool) -> None:
+    if not _has_state(recoverable):
+        _hook(recoverable, "loader")(recoverable, path, end_of_epoch)
     # The state of an fp16 scaler is empty in a run without a GPU; on a GPU it then starts afresh.
     elif state := read_tensors(path):
-        thing.load_state_dict(state)
+        recoverable.load_state_dict(state)
 
 
-def _hook(thing: object, kind: str):
+def _hook(recoverable: object, kind: str):
     from speechbrain.utils import checkpoints as sb_checkpoints
 
     is_saver = kind == "saver"
     table = sb_checkpoints.DEFAULT_SAVE_HOOKS if is_saver else sb_checkpoints.DEFAULT_LOAD_HOOKS
-    hook = sb_checkpoints.get_default_hook(thing, table)
+    hook = sb_checkpoints.get_default_hook(recoverable, table)
     if hook is None:
-        raise TypeError(f"No checkpoint {kind} found for objects of type {type(thing).__name__}.")
+        raise TypeError(
+            f"No checkpoint {kind} found for objects of type {type(recoverable).__name__}."
+        )
     return hook

@@ -65,7 +65,7 @@ def test_frames_do_not_depend_on_padding(kind, frozen, together):
     lengths = [int(n) for n in torch.randint(400, 9000, (4,), generator=chance)] + [400, 719, 720]
     signals, counts = draw(*lengths)
     if together:  # as on a GPU
-        fast._by_row = fast._together
+        fast._encode_rows = fast._encode_batch
         signals = signals.nan_to_num(0.0)
     fast.lengths = counts
     found = fast(signals)
@@ -108,8 +108,8 @@ def test_chunks_of_a_long_utterance_match_one_pass():
     samples = 320 * (2 * CHUNK_FRAMES + 7) + 123
     signals, _ = draw(samples)
     sizes = []
-    stack = fast._stack
-    fast._stack = lambda part, *first: sizes.append(len(part)) or stack(part, *first)
+    stack = fast._apply_convs
+    fast._apply_convs = lambda part, *first: sizes.append(len(part)) or stack(part, *first)
     torch.testing.assert_close(fast(signals), stock(signals), rtol=1e-4, atol=1e-5)
     assert len(sizes) == 3
     assert max(sizes) == 320 * (CHUNK_FRAMES - 1) + 400
