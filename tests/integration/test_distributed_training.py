@@ -208,7 +208,7 @@ def test_distributed_nodes_without_a_shared_disk_are_refused(launch, options, tm
         "sys.exit(main([*sys.argv[1:], f'--results_folder={own}'], corpus='MSP-Podcast'))\n"
     )
     outputs = [process.communicate(timeout=300)[0] for process in nodes(launch, script, options)]
-    assert any("must share the disk with the output folder" in output for output in outputs)
+    assert any("must be on a disk shared by all nodes" in output for output in outputs)
 
 
 @pytest.mark.slow

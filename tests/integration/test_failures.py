@@ -99,7 +99,7 @@ def test_fault_damaged_checkpoint_is_named_and_the_one_before_it_used(
     newest = checkpoints(tmp_path)[-1]
     damage(newest)
     runs.here(tmp_path)
-    assert f"CHECKPOINT BROKEN: {newest}" in log_of(tmp_path)
+    assert f"Checkpoint {newest} is corrupted" in log_of(tmp_path)
     assert (tmp_path / "save" / f"broken-{newest.name}").is_dir()
     shutil.rmtree(tmp_path / "save" / f"broken-{newest.name}")
     assert_same_end(tmp_path, whole)
@@ -110,7 +110,7 @@ def test_fault_all_checkpoints_damaged_begins_at_the_beginning(runs, whole, tmp_
     for folder in checkpoints(tmp_path):
         cut(folder)
     runs.here(tmp_path)
-    assert "No whole checkpoint is left: training begins at the beginning." in log_of(tmp_path)
+    assert "No valid checkpoint left; starting training from scratch." in log_of(tmp_path)
     for folder in (tmp_path / "save").glob("broken-*"):
         shutil.rmtree(folder)
     assert_same_end(tmp_path, whole)
@@ -132,7 +132,7 @@ def test_fault_no_room_for_a_checkpoint_stops_the_run_which_resumes(runs, whole,
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 2
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert f"A checkpoint could not be written to {tmp_path}/save" in line
+    assert f"Could not write a checkpoint to {tmp_path}/save" in line
     assert "Make room and start the same command again" in line
     assert_stopped_well(tmp_path)
     runs.here(tmp_path)
@@ -160,7 +160,7 @@ def test_fault_full_disk_stops_the_run_which_resumes_once_there_is_room(
     disk, grow = small_disk
     assert command(runs, disk / "run") == 2
     error = capsys.readouterr().err
-    assert "No space left on device" in error or "could not be written" in error
+    assert "No space left on device" in error or "Could not write" in error
     assert "Make room and start the same command again" in error
     assert_stopped_well(disk / "run")
     grow("20m")
@@ -204,7 +204,7 @@ def test_fault_nonfinite_loss_is_not_stepped_and_stops_the_run_over_a_restart_to
     options = ["--nonfinite_patience=2", "--ckpt_interval_steps=1"]
     with pytest.raises(KeyboardInterrupt):
         runs.here(tmp_path, *options)
-    with pytest.raises(ValueError, match=r"not finite 3 times.*MSP-PODCAST_\d+") as error:
+    with pytest.raises(ValueError, match=r"not finite in 3 steps.*MSP-PODCAST_\d+") as error:
         runs.here(tmp_path, *options)
     assert "more than nonfinite_patience (2)" in str(error.value)
     assert seen == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
@@ -259,7 +259,7 @@ def test_fault_audio_that_breaks_while_training_is_named_and_left_out(
     metrics = own.here(tmp_path / "run")
     utterance, path = broken
     assert list(metrics["protocol"]["left_out"]["train"]) == [utterance]
-    said = f"Utterance {utterance} of train is left out: Audio file {path}"
+    said = f"Skipping utterance {utterance} of set train: Audio file {path}"
     assert log_of(tmp_path / "run").count(said) == 1
     assert len((tmp_path / "run" / "train_log.txt").read_text().splitlines()) == 3
 
@@ -271,7 +271,7 @@ def test_fault_too_much_audio_gone_stops_the_run_which_resumes_once_it_is_mended
     _, path = last_of(own, "train")
     after("on_stage_start", 3, lambda: delete(path))
     with pytest.raises(
-        ValueError, match=r"1 of 48 utterances of train cannot be read, more than 1"
+        ValueError, match=r"1 of 48 utterances of set train could not be read \(limit: 1"
     ):
         own.here(tmp_path / "run")
     with pytest.raises(ValueError, match=r"on other data.*If audio has gone since.*bring it back"):
@@ -285,7 +285,7 @@ def test_fault_audio_of_the_development_set_that_vanishes_stops_the_run(own, tmp
     own.here(tmp_path / "other", "--number_of_epochs=1")
     _, path = last_of(own, "valid")
     after("on_stage_start", 2, lambda: delete(path))
-    with pytest.raises(ValueError, match="1 of 16 utterances of valid cannot be read"):
+    with pytest.raises(ValueError, match="1 of 16 utterances of set valid could not be read"):
         own.here(tmp_path / "run")
 
 
@@ -295,7 +295,7 @@ def test_fault_audio_of_a_test_set_that_vanishes_is_refused_and_the_model_kept(
     own.here(tmp_path / "whole")
     _, path = last_of(own, "test1")
     after("on_stage_start", 4, lambda: delete(path))
-    with pytest.raises(ValueError, match="1 utterances that are to be tested cannot be read") as e:
+    with pytest.raises(ValueError, match="1 utterances of the test set could not be read") as e:
         own.here(tmp_path / "run")
     assert str(path) in str(e.value)
     assert not (tmp_path / "run" / "metrics.json").exists()

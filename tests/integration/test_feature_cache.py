@@ -92,7 +92,7 @@ def test_another_preprocessor_is_another_cache(save_any, tmp_path):
     [
         ("--freeze=feature_encoder", "the backbone is trained"),
         ("--freeze_schedule={1: all, 2: none}", "the backbone is trained"),
-        ("--crop=random", "random crops are other audio"),
+        ("--crop=random", "random crops differ between epochs"),
         ("--lora_rank=2", "LoRA changes the features"),
     ],
 )
