@@ -3,7 +3,7 @@
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def exposure(host: str) -> str:
+def exposure_warning(host: str) -> str:
     """The warning of a page that others can reach.
 
     Example

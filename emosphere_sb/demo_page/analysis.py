@@ -17,14 +17,14 @@ WINDOW = 4.0
 """Seconds of a window."""
 HOP = 1.0
 """Seconds from one window to the next, where that gives no more than :data:`MOST` windows."""
-MOST = 300
+MAX_WINDOWS = 300
 """Windows that a recording is shown in, about: more than a screen has room for help nobody."""
-WORDS = 5
+MAX_WORDS = 5
 """Nearest emotion words that are shown."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class Analysis:
     """What the page shows of one recording.
 
     Arguments
@@ -44,13 +44,13 @@ class Reading:
         return np.stack([window.vad for window in self.windows])
 
 
-def read(
+def analyse(
     model: EmoSphere,
     path: str | os.PathLike,
     *,
     window: float = WINDOW,
     progress: Callable[[float], object] = lambda share: None,
-) -> Reading:
+) -> Analysis:
     """Predict a recording as a whole and in windows.
 
     Arguments
@@ -71,17 +71,17 @@ def read(
     """
     name = os.path.basename(path)
     whole = replace(_whole(model, path, window), source=name)
-    hop = hop_of(whole.duration)
+    hop = choose_hop(whole.duration)
     windows = []
     for one in timeline(model, path, window=window, hop=hop):
         windows.append(replace(one, source=name))
         progress(min(1.0, one.end / whole.duration))
-    return Reading(whole, tuple(windows))
+    return Analysis(whole, tuple(windows))
 
 
 def _whole(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
     """The recording as evaluation hears it, or, where the model hears less at once, in windows."""
-    words = WORDS if model.about.words else 0
+    words = MAX_WORDS if model.about.words else 0
     duration = read_header(path).duration
     if min(duration, model.about.max_seconds or duration) <= model.longest:
         return model.predict(path, words=words)
@@ -93,7 +93,7 @@ def _whole(model: EmoSphere, path: str | os.PathLike, window: float) -> Predicti
     return replace(whole, warnings=(*whole.warnings, note))
 
 
-def hop_of(duration: float) -> float:
+def choose_hop(duration: float) -> float:
     """Seconds from one window to the next: whole seconds, so that the windows stay few.
 
     Example
@@ -101,4 +101,4 @@ def hop_of(duration: float) -> float:
     >>> hop_of(20), hop_of(600), hop_of(3600)
     (1.0, 2.0, 12.0)
     """
-    return max(HOP, float(np.ceil(duration / MOST)))
+    return max(HOP, float(np.ceil(duration / MAX_WINDOWS)))

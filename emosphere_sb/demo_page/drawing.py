@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from emosphere_sb.demo_page.analysis import Reading
+from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model import About
@@ -16,13 +16,13 @@ from emosphere_sb.scale import DIMENSIONS
 
 WIDTH, HEIGHT = 1000, 200
 """Units of the time line's SVG, which is stretched to the room that there is."""
-SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+TICK_STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """Steps between the marks of the time axis."""
-MARKS = 6
+MAX_TICKS = 6
 """Marks of the time axis at the most."""
 
 
-def scene(reading: Reading, about: About) -> dict[str, Any]:
+def sphere_scene(reading: Analysis, about: About) -> dict[str, Any]:
     """All that the drawing of the sphere needs, for JSON.
 
     Arguments
@@ -53,18 +53,18 @@ def _point(one: Prediction) -> dict[str, Any]:
         "vad": [float(value) for value in one.vad],
         "start": one.start,
         "end": one.end,
-        "text": spoken(one),
+        "text": describe_prediction(one),
     }
 
 
-def spoken(one: Prediction) -> str:
+def describe_prediction(one: Prediction) -> str:
     """A prediction in a sentence, for the line under the sphere and for screen readers."""
     values = ", ".join(f"{n} {signed_text(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
     silent = "; silent" if "silent" in one.warnings else ""
     return f"{clock_text(one.start)}–{clock_text(one.end)}: {values}; region {one.region}{silent}"
 
 
-def timeline_picture(reading: Reading) -> Markup:
+def timeline_html(reading: Analysis) -> Markup:
     """Valence, arousal and dominance over time as HTML; every window is at its middle.
 
     The SVG is stretched, and letters stand beside it, so that they stay readable on a phone. The
@@ -97,12 +97,12 @@ def timeline_picture(reading: Reading) -> Markup:
         values=[(f"{_y(v, bound) / HEIGHT:.2%}", signed_text(v)[:5]) for v in (1, 0, -1)],
         times=[
             (f"{second / duration:.2%}", clock_text(second, int(second % 1 > 0)))
-            for second in time_marks(duration)
+            for second in time_ticks(duration)
         ],
     )
 
 
-def time_marks(duration: float) -> list[float]:
+def time_ticks(duration: float) -> list[float]:
     """Round times from 0 on, few enough to stand beside each other.
 
     Example
@@ -110,12 +110,12 @@ def time_marks(duration: float) -> list[float]:
     >>> time_marks(12.3), time_marks(2)
     ([0, 5, 10], [0.0, 0.5, 1.0, 1.5, 2.0])
     """
-    step = next((s for s in SECONDS if duration / s < MARKS), SECONDS[-1])
+    step = next((s for s in TICK_STEPS if duration / s < MAX_TICKS), TICK_STEPS[-1])
     return [step * index for index in range(int(duration / step) + 1)]
 
 
 def _points(
-    reading: Reading, index: int, duration: float, bound: float
+    reading: Analysis, index: int, duration: float, bound: float
 ) -> list[tuple[float, float]]:
     """One dimension: through the windows' middles, level to both ends of the recording."""
     windows = reading.windows

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 
-def gradio() -> Any:
+def import_gradio() -> Any:
     """The module Gradio, which sends nothing to its makers.
 
     Raises

@@ -28,7 +28,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-NOT_KEPT = "/gradio_api/"
+NO_STORE_PREFIX = "/gradio_api/"
 """Paths under this are recordings and results, which no browser shall keep."""
 
 
@@ -50,7 +50,7 @@ class PrivateHeaders:
         async def with_headers(message: dict) -> None:
             if message["type"] == "http.response.start":
                 wanted = dict(HEADERS)
-                if scope["path"].startswith(NOT_KEPT):
+                if scope["path"].startswith(NO_STORE_PREFIX):
                     wanted["cache-control"] = "no-store"
                 kept = [pair for pair in message["headers"] if pair[0].decode() not in wanted]
                 own = [(name.encode(), value.encode()) for name, value in wanted.items()]

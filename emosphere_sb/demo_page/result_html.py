@@ -9,26 +9,26 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from emosphere_sb.demo_page.analysis import Reading
-from emosphere_sb.demo_page.drawing import scene, timeline_picture
+from emosphere_sb.demo_page.analysis import Analysis
+from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model import About
 from emosphere_sb.results.number_format import MINUS, clock_text, decimal_text, signed_text
 from emosphere_sb.scale import DIMENSIONS
 
-WARNINGS = {
+WARNING_SENTENCES = {
     "silent": "The recording is silent (below −80 dB of full scale): its figures mean nothing. "
     "Check the microphone.",
     "clipped": "The recording is clipped: it was taken too loud, and its figures suffer.",
 }
 """What the audio's warnings mean; those that are not here are shown as they are."""
 
-MOST_CLASSES = 8
+MAX_CLASSES = 8
 """Classes that are shown."""
 
 
-def result(reading: Reading, about: About) -> dict[str, Any]:
+def result_view(reading: Analysis, about: About) -> dict[str, Any]:
     """What the page shows of a recording.
 
     Arguments
@@ -41,7 +41,7 @@ def result(reading: Reading, about: About) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``html``, and ``scene`` for the drawing (see :func:`emosphere_sb.demo_page.drawing.scene`).
+        ``html``, and ``scene`` for the drawing (see :func:`emosphere_sb.demo_page.drawing.sphere_scene`).
     """
     whole = reading.whole
     html = render(
@@ -58,30 +58,32 @@ def result(reading: Reading, about: About) -> dict[str, Any]:
         classes=_classes(whole),
         count=len(whole.probabilities),
         words=[(word, f"{distance:.2f}") for word, distance in whole.words],
-        timeline=timeline_picture(reading),
+        timeline=timeline_html(reading),
         window_heads=("start", "end", *DIMENSIONS, "region", "audio"),
         windows=[_cells(one) for one in reading.windows],
-        csv=quote(as_csv(reading)),
+        csv=quote(windows_csv(reading)),
     )
-    return {"html": str(html), "scene": scene(reading, about)}
+    return {"html": str(html), "scene": sphere_scene(reading, about)}
 
 
-def alert(message: str) -> dict[str, Any]:
+def alert_view(message: str) -> dict[str, Any]:
     """A message in place of a result."""
     return {"html": str(render("demo_page/alert.html.jinja", message=message)), "scene": None}
 
 
-def nothing() -> dict[str, Any]:
+def empty_view() -> dict[str, Any]:
     """What stands there before a recording."""
     return {"html": str(render("demo_page/nothing.html.jinja")), "scene": None}
 
 
 def warnings_box(one: Prediction) -> Markup:
     """The warnings about a recording's audio; empty where there are none."""
-    return render("demo_page/warnings.html.jinja", sentences=list(map(sentence, one.warnings)))
+    return render(
+        "demo_page/warnings.html.jinja", sentences=list(map(warning_sentence, one.warnings))
+    )
 
 
-def sentence(warning: str) -> str:
+def warning_sentence(warning: str) -> str:
     """A warning as a sentence.
 
     Example
@@ -89,8 +91,8 @@ def sentence(warning: str) -> str:
     >>> sentence("only the first 12 of 30.0 s were heard")[:40]
     'Only the first 12 of 30.0 s were heard. '
     """
-    if warning in WARNINGS:
-        return WARNINGS[warning]
+    if warning in WARNING_SENTENCES:
+        return WARNING_SENTENCES[warning]
     text = warning[:1].upper() + warning[1:].rstrip(".") + "."
     if warning.startswith("only the first"):
         text += (
@@ -100,7 +102,7 @@ def sentence(warning: str) -> str:
     return text
 
 
-def _dimensions(reading: Reading) -> list[dict[str, Any]]:
+def _dimensions(reading: Analysis) -> list[dict[str, Any]]:
     """Valence, arousal and dominance on both scales, with mean and range over the windows."""
     whole, rows = reading.whole, []
     for index, name in enumerate(DIMENSIONS):
@@ -123,7 +125,7 @@ def _classes(one: Prediction) -> list[dict[str, Any]]:
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     return [
         {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}
-        for name, share in ranked[:MOST_CLASSES]
+        for name, share in ranked[:MAX_CLASSES]
     ]
 
 
@@ -133,7 +135,7 @@ def _cells(one: Prediction) -> list[str]:
     return [*times, *map(signed_text, one.vad), one.region, "; ".join(one.warnings)]
 
 
-def as_csv(reading: Reading) -> str:
+def windows_csv(reading: Analysis) -> str:
     """The windows as CSV: columns as :meth:`Prediction.to_dict` has them."""
     file = io.StringIO()
     rows = [one.to_dict() for one in reading.windows]

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emosphere_sb.demo_page.app import build, style
-from emosphere_sb.demo_page.gradio_import import gradio
+from emosphere_sb.demo_page.app import build_page, style_sheet
+from emosphere_sb.demo_page.gradio_import import import_gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
@@ -36,7 +36,7 @@ def serve(
     Arguments
     ---------
     model, limits
-        See :func:`emosphere_sb.demo_page.app.build`.
+        See :func:`emosphere_sb.demo_page.app.build_page`.
     host, port
         See :func:`opened`.
     announce : callable
@@ -50,7 +50,7 @@ def serve(
     over = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: over.set())
     try:
-        with opened(model, limits, host=host, port=port) as address:
+        with open_page(model, limits, host=host, port=port) as address:
             announce(f"The page is at {address} (Ctrl+C ends it).")
             over.wait()
     except KeyboardInterrupt:
@@ -60,7 +60,7 @@ def serve(
 
 
 @contextmanager
-def opened(
+def open_page(
     model: EmoSphere, limits: Limits, *, host: str = "127.0.0.1", port: int | None = None
 ) -> Iterator[str]:
     """The page while the context lasts.
@@ -68,7 +68,7 @@ def opened(
     Arguments
     ---------
     model, limits
-        See :func:`emosphere_sb.demo_page.app.build`.
+        See :func:`emosphere_sb.demo_page.app.build_page`.
     host : str
         Address to listen on.
     port : int, optional
@@ -86,7 +86,7 @@ def opened(
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each request to itself
     with upload_folder() as folder:
-        page = build(model, limits, Uploads(folder), host)
+        page = build_page(model, limits, Uploads(folder), host)
         try:
             yield _listen(page, limits, host, port)
         finally:
@@ -99,13 +99,13 @@ def _listen(page, limits: Limits, host: str, port: int | None) -> str:
         socket.getaddrinfo(host, port)
     except OSError as error:  # Gradio would try a hundred ports on it
         raise OSError(f"There is no address {host!r} ({error}). Choose another --host.") from error
-    theme = gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
+    theme = import_gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
     try:
         _, address, _ = page.launch(
             server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
             show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
             mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-            max_file_size=limits.max_bytes, css_paths=[style()], theme=theme,
+            max_file_size=limits.max_bytes, css_paths=[style_sheet()], theme=theme,
             head=str(render("demo_page/head.html.jinja")),
             app_kwargs={"middleware": [_private_headers()]},
         )  # fmt: skip

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
-from emosphere_sb.inference.load import find, load
+from emosphere_sb.inference.load import find_model, load_pretrained
 from emosphere_sb.metrics import ccc
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
-from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, Session
+from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import format_header
 from emosphere_sb.release.model import About, ReleasedModel
@@ -31,16 +31,16 @@ from emosphere_sb.scale import DIMENSIONS
 OPSET = 20
 TOLERANCE = 1e-4
 """How far the float32 graph may be from the model, in VAD, embedding and logits."""
-QUANTISED = ("MatMul", "Gemm")
+QUANTISED_OPERATORS = ("MatMul", "Gemm")
 """What becomes int8: the convolutions lose too much, and are few."""
-LARGEST = 1_800_000_000
+MAX_EMBEDDED_BYTES = 1_800_000_000
 """Bytes of weights above which they stand in a file beside the graph: protobuf ends at 2 GiB."""
-SECONDS = (0.3, 1.0, 2.7)
+SYNTHETIC_SECONDS = (0.3, 1.0, 2.7)
 """Lengths of the sound that is made for the check where none is given."""
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was written.
 
     Arguments
@@ -65,7 +65,7 @@ def export(
     *,
     int8: bool = False,
     check: Sequence[np.ndarray] | None = None,
-) -> Exported:
+) -> ExportResult:
     """Write a released model as ONNX.
 
     Arguments
@@ -96,21 +96,21 @@ def export(
     ImportError
         If what exports is not installed.
     """
-    require()
+    check_export_dependencies()
     refuse_occupied(Path(out))
-    model, about = load(source)
+    model, about = load_pretrained(source)
     exported = ExportedModel(model)
-    signals = made_sound(SECONDS) if check is None else list(check)
-    refuse_unheard(signals, model.shortest)
+    signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
+    check_signals(signals, model.shortest)
     with atomic_folder(out) as folder:
         write_graph(exported, folder / FLOAT32)
-        deviations = {FLOAT32: deviation(model, Session(folder / FLOAT32), signals)}
-        refuse_deviation(deviations[FLOAT32])
+        deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
+        check_deviation(deviations[FLOAT32])
         if int8:
             quantise(folder / FLOAT32, folder / INT8)
-            deviations[INT8] = deviation(model, Session(folder / INT8), signals)
+            deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
         sizes = {name: _size(folder, name) for name in deviations}
-        original = find(source)
+        original = find_model(source)
         facts = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
         checksums.write_json(
             folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": facts}
@@ -118,10 +118,10 @@ def export(
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
         checksums.seal(folder)
-    return Exported(Path(out), deviations, sizes)
+    return ExportResult(Path(out), deviations, sizes)
 
 
-def require() -> None:
+def check_export_dependencies() -> None:
     """See that what exports is installed, before anything is loaded.
 
     Raises
@@ -154,7 +154,7 @@ def write_graph(model: ExportedModel, path: Path) -> None:
     waveform = torch.zeros(2, 16000)
     lengths = torch.tensor([16000, 12000])
     outputs = OUTPUTS if model.class_head is not None else OUTPUTS[:2]
-    with quiet(), torch.no_grad():
+    with silence_exporters(), torch.no_grad():
         program = torch.onnx.export(
             model, (waveform, lengths), dynamo=True, opset_version=OPSET, verbose=False,
             input_names=INPUTS, output_names=outputs,
@@ -162,7 +162,7 @@ def write_graph(model: ExportedModel, path: Path) -> None:
         )  # fmt: skip
     _give_way(program.model, outputs)
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-    program.save(os.fspath(path), external_data=weights > LARGEST)
+    program.save(os.fspath(path), external_data=weights > MAX_EMBEDDED_BYTES)
 
 
 def _give_way(graph: Any, names: Sequence[str]) -> None:
@@ -182,16 +182,16 @@ def quantise(path: Path, out: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     external = path.with_name(path.name + ".data").exists()
-    with quiet():
+    with silence_exporters():
         quantize_dynamic(
-            path, out, op_types_to_quantize=list(QUANTISED), weight_type=QuantType.QInt8,
+            path, out, op_types_to_quantize=list(QUANTISED_OPERATORS), weight_type=QuantType.QInt8,
             per_channel=True, use_external_data_format=external,
         )  # fmt: skip
 
 
 @torch.inference_mode()
-def deviation(
-    model: ReleasedModel, session: Session, signals: Sequence[np.ndarray]
+def max_deviation(
+    model: ReleasedModel, session: OnnxSession, signals: Sequence[np.ndarray]
 ) -> dict[str, float]:
     """The largest absolute difference of a graph from a model, by output.
 
@@ -212,7 +212,7 @@ def deviation(
     return largest
 
 
-def refuse_unheard(signals: Sequence[np.ndarray], shortest: int) -> None:
+def check_signals(signals: Sequence[np.ndarray], shortest: int) -> None:
     """Refuse to compare on nothing, or on what a model cannot hear.
 
     Raises
@@ -228,7 +228,7 @@ def refuse_unheard(signals: Sequence[np.ndarray], shortest: int) -> None:
         )
 
 
-def refuse_deviation(found: Mapping[str, float]) -> None:
+def check_deviation(found: Mapping[str, float]) -> None:
     """Refuse a graph that says something else than its model.
 
     Raises
@@ -245,7 +245,7 @@ def refuse_deviation(found: Mapping[str, float]) -> None:
         )
 
 
-def made_sound(seconds: Sequence[float], *, seed: int = 0) -> list[np.ndarray]:
+def synthetic_signals(seconds: Sequence[float], *, seed: int = 0) -> list[np.ndarray]:
     """Harmonic sounds with noise, (samples,) each at 16 kHz, at about the level of speech."""
     chance = np.random.default_rng(seed)
     sounds = []
@@ -300,7 +300,7 @@ def _size(folder: Path, name: str) -> int:
 
 
 @contextmanager
-def quiet():
+def silence_exporters():
     """Leave out what the exporters say of operators and shapes that are not used here."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     before = [logger.level for logger in loggers]

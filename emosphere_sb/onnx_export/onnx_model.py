@@ -42,7 +42,7 @@ class ExportedModel(nn.Module):
 
     def __init__(self, model: ReleasedModel):
         super().__init__()
-        refuse_unknown(model)
+        check_exportable(model)
         self.normaliser = copy.deepcopy(model.normaliser)
         self.backbone = ExportedBackbone(_rebuilt(model.encoder))
         self.states = HiddenStates(self.backbone, model.encoder.states.layers)
@@ -174,7 +174,7 @@ class ExportedAttention(GatedAttention):
         return self.out_proj(output), None, position_bias
 
 
-def refuse_unknown(model: nn.Module) -> None:
+def check_exportable(model: nn.Module) -> None:
     """Refuse what cannot be exported.
 
     Raises

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from emosphere_sb.inference.predictor import Answers, Asking
-from emosphere_sb.inference.waveform import LONGEST
-from emosphere_sb.onnx_export.session import FLOAT32, INT8, Session
+from emosphere_sb.inference.predictor import Answers, Predictor
+from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.onnx_export.session import FLOAT32, INT8, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import check_format
 from emosphere_sb.release.model_info import About
 
 
-class OnnxEmoSphere(Asking):
+class OnnxEmoSphere(Predictor):
     """A model that ``emosphere export`` wrote, on onnxruntime.
 
     ``predict``, ``predict_each`` and ``answers`` are those of
@@ -48,9 +48,9 @@ class OnnxEmoSphere(Asking):
     """
 
     tensors = False
-    longest = LONGEST
+    longest = MAX_INPUT_SECONDS
 
-    def __init__(self, session: Session, about: About, shortest: int):
+    def __init__(self, session: OnnxSession, about: About, shortest: int):
         self.session, self.about, self.shortest = session, about, shortest
 
     @classmethod
@@ -85,7 +85,7 @@ class OnnxEmoSphere(Asking):
         parts = (checksums.CONFIGURATION, name)
         checksums.check_seal(folder, parts, made_by=f"emosphere export MODEL OUT{option}")
         about, shortest = read_description(folder)
-        session = Session(folder / name, threads=threads)
+        session = OnnxSession(folder / name, threads=threads)
         if session.has_logits != bool(about.classes):
             raise ValueError(
                 f"{folder / name} and {checksums.CONFIGURATION} must be of one model; found "
@@ -94,7 +94,7 @@ class OnnxEmoSphere(Asking):
             )
         return cls(session, about, shortest)
 
-    def ask(self, signals: Sequence[np.ndarray]) -> Answers:
+    def _forward(self, signals: Sequence[np.ndarray]) -> Answers:
         """What the model says of some utterances, (samples,) each at 16 kHz, in one batch."""
         return Answers(*self.session.run([np.asarray(signal) for signal in signals]))
 

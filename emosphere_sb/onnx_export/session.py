@@ -14,7 +14,7 @@ OUTPUTS = ("vad", "embedding", "logits")
 """Names in the graph; ``logits`` only with a class head."""
 
 
-class Session:
+class OnnxSession:
     """A graph that is ready to run.
 
     Arguments

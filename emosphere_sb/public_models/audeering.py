@@ -15,8 +15,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from emosphere_sb.lobes import MeanPooling, WaveformNormaliser
-from emosphere_sb.public_models.files import take
-from emosphere_sb.public_models.modules import STRUCTURE, UnitHead, encoder_of, linear, order_of
+from emosphere_sb.public_models.files import select_prefix
+from emosphere_sb.public_models.modules import (
+    STRUCTURAL_SETTINGS,
+    UnitHead,
+    build_encoder,
+    linear_from_state,
+    output_order,
+)
 from emosphere_sb.release.checksums import read_json
 from emosphere_sb.release.model import ReleasedModel
 
@@ -33,7 +39,7 @@ def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
     return (
         configuration.get("model_type") == "wav2vec2"
         and configuration.get("pooling_mode", "mean") == "mean"
-        and order_of(configuration) is not None
+        and output_order(configuration) is not None
         and {"classifier.dense.weight", "classifier.out_proj.weight"} <= names
         and any(name.startswith("wav2vec2.") for name in names)
     )
@@ -49,16 +55,22 @@ def build(
     ValueError
         If the weights do not fit, or nobody says how the waveform is normalised.
     """
-    settings = {key: configuration[key] for key in STRUCTURE if configuration.get(key) is not None}
-    encoder = encoder_of({"model_type": "wav2vec2", **settings}, take(state, "wav2vec2."), path)
+    settings = {
+        key: configuration[key] for key in STRUCTURAL_SETTINGS if configuration.get(key) is not None
+    }
+    encoder = build_encoder(
+        {"model_type": "wav2vec2", **settings}, select_prefix(state, "wav2vec2."), path
+    )
     layers = nn.Sequential(
-        linear(state, "classifier.dense"), nn.Tanh(), linear(state, "classifier.out_proj")
+        linear_from_state(state, "classifier.dense"),
+        nn.Tanh(),
+        linear_from_state(state, "classifier.out_proj"),
     )
     model = ReleasedModel(
         WaveformNormaliser("utterance" if _normalised(folder) else "none"),
         encoder,
         MeanPooling(encoder.output_size),
-        UnitHead(layers, order_of(configuration)),
+        UnitHead(layers, output_order(configuration)),
     )
     return model, {name for name in state if name.startswith(("wav2vec2.", "classifier."))}
 

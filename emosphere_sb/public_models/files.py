@@ -19,7 +19,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Names of the weights, the one that is preferred first; then any one ``*.pt``."""
 
 
-def configuration_of(folder: Path) -> dict[str, Any]:
+def read_configuration(folder: Path) -> dict[str, Any]:
     """``config.json`` as a mapping; nothing that it names is run."""
     return read_json(folder / CONFIGURATION)
 
@@ -86,7 +86,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
 
 
-def take(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def select_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The weights under a prefix, without it.
 
     Example
@@ -99,7 +99,7 @@ def take(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def licence_of(folder: Path, otherwise: str) -> str:
+def read_licence(folder: Path, otherwise: str) -> str:
     """The licence that the card in the folder names; ``otherwise`` where there is no card.
 
     It is read from the card's own head, where HuggingFace's cards have it.

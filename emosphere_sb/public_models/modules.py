@@ -17,19 +17,19 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 
 logger = logging.getLogger(__name__)
 
-UNIT = Scale(0, 1)
+UNIT_SCALE = Scale(0, 1)
 """The scale of all of them: the corpus's 1 to 7 brought to 0 to 1."""
 
-CORPUS = "MSP-Podcast"
+TRAINING_CORPUS = "MSP-Podcast"
 """What all of them were trained on, where they are those that their authors published."""
 
-OLD = {
+OLD_WEIGHT_NORM_NAMES = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
     "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
 }
 """Names of weight norm before torch 2, in files of that time."""
 
-STRUCTURE = (
+STRUCTURAL_SETTINGS = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
     "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_norm",
     "feat_extract_activation", "do_stable_layer_norm", "num_conv_pos_embeddings",
@@ -75,7 +75,7 @@ class UnitHead(nn.Module):
         return 2 * self.layers(utterance)[:, self.index] - 1
 
 
-def order_of(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
+def output_order(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Which dimension each output is, where ``id2label`` says so.
 
     Example
@@ -93,7 +93,7 @@ def order_of(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
     return order if sorted(order) == sorted(DIMENSIONS) else None
 
 
-def encoder_of(
+def build_encoder(
     settings: Mapping[str, Any], state: Mapping[str, Tensor], path: Path, layers: str = "last"
 ) -> SSLEncoder:
     """The encoder of this package with the weights of a checkpoint's SSL model.
@@ -122,11 +122,11 @@ def encoder_of(
     own = encoder.model.state_dict()
     if "masked_spec_embed" in own:  # of training alone; not every file has it
         renamed.setdefault("masked_spec_embed", torch.zeros_like(own["masked_spec_embed"]))
-    fill(encoder.model, renamed, path, "the SSL model")
+    load_exactly(encoder.model, renamed, path, "the SSL model")
     return encoder
 
 
-def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) -> None:
+def load_exactly(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) -> None:
     """Load weights, none missing, none left over, all of the right shape.
 
     Raises
@@ -147,7 +147,7 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) 
     module.load_state_dict(dict(state))
 
 
-def linear(state: Mapping[str, Tensor], name: str) -> nn.Linear:
+def linear_from_state(state: Mapping[str, Tensor], name: str) -> nn.Linear:
     """A linear layer of given weights; of a convolution over one frame too.
 
     Raises
@@ -217,7 +217,7 @@ def _numbers(state: Mapping[str, Tensor], prefix: str) -> list[int]:
 
 
 def _new_name(name: str) -> str:
-    for old, new in OLD.items():
+    for old, new in OLD_WEIGHT_NORM_NAMES.items():
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name

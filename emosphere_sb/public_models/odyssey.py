@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.lobes import AttentiveStatsPooling, WaveformNormaliser
-from emosphere_sb.public_models.files import take
+from emosphere_sb.public_models.files import select_prefix
 from emosphere_sb.public_models.modules import (
     UnitHead,
-    encoder_of,
-    fill,
-    linear,
-    order_of,
+    build_encoder,
+    linear_from_state,
+    load_exactly,
+    output_order,
     wavlm_settings,
 )
 from emosphere_sb.release.model import ReleasedModel
@@ -59,18 +59,18 @@ def build(
     ValueError
         If the weights do not fit, or the waveform's statistics are no numbers.
     """
-    ssl = take(state, "ssl_model.")
-    encoder = encoder_of(wavlm_settings(ssl), ssl, path)
+    ssl = select_prefix(state, "ssl_model.")
+    encoder = build_encoder(wavlm_settings(ssl), ssl, path)
     pooling = AttentiveStatsPooling(encoder.output_size)
     attention = {
         "hidden.weight": state["pool_model.sap_linear.weight"],
         "hidden.bias": state["pool_model.sap_linear.bias"],
         "score.weight": state["pool_model.attention"].reshape(1, -1),
     }
-    fill(pooling, attention, path, "the pooling")
+    load_exactly(pooling, attention, path, "the pooling")
     normaliser = WaveformNormaliser("corpus")
     normaliser.set_statistics(*_statistics(configuration, folder))
-    head = UnitHead(_layers(state, path), order_of(configuration) or ORDER)
+    head = UnitHead(_layers(state, path), output_order(configuration) or ORDER)
     prefixes = ("ssl_model.", "pool_model.", "ser_model.")
     taken = {name for name in state if name.startswith(prefixes)}
     return ReleasedModel(normaliser, encoder, pooling, head), taken
@@ -82,14 +82,16 @@ def max_seconds(configuration: Mapping[str, Any]) -> float | None:
 
 
 def _layers(state: Mapping[str, Tensor], path: Path) -> nn.Sequential:
-    names = take(state, "ser_model.fc.")
+    names = select_prefix(state, "ser_model.fc.")
     layers: list[nn.Module] = []
     for number in range(len({name.split(".")[0] for name in names})):
-        layer = linear(state, f"ser_model.fc.{number}.0")
+        layer = linear_from_state(state, f"ser_model.fc.{number}.0")
         norm = nn.LayerNorm(layer.out_features)
-        fill(norm, take(state, f"ser_model.fc.{number}.1."), path, f"layer norm {number}")
+        load_exactly(
+            norm, select_prefix(state, f"ser_model.fc.{number}.1."), path, f"layer norm {number}"
+        )
         layers += [layer, norm, nn.ReLU()]
-    return nn.Sequential(*layers, linear(state, "ser_model.out.0"))
+    return nn.Sequential(*layers, linear_from_state(state, "ser_model.out.0"))
 
 
 def _statistics(configuration: Mapping[str, Any], folder: Path) -> tuple[float, float]:

@@ -15,13 +15,13 @@ from torch import nn
 from emosphere_sb.public_models import audeering, odyssey, vox_profile
 from emosphere_sb.public_models.files import (
     CONFIGURATION,
-    configuration_of,
-    licence_of,
+    read_configuration,
+    read_licence,
     read_state,
     weight_names,
     weights_file,
 )
-from emosphere_sb.public_models.modules import CORPUS, UNIT
+from emosphere_sb.public_models.modules import TRAINING_CORPUS, UNIT_SCALE
 from emosphere_sb.release.model import About, evaluation_mode
 from emosphere_sb.release.weights import unfilled
 
@@ -35,12 +35,12 @@ LAYOUTS = {
 """A layout is one module and its name here."""
 
 
-def known_text() -> str:
+def known_checkpoints() -> str:
     """The known layouts by the checkpoints that have them."""
     return ", ".join(layout.KNOWN for layout in LAYOUTS.values())
 
 
-def public_layout(folder: Path, source: str) -> str | None:
+def detect_layout(folder: Path, source: str) -> str | None:
     """Which known layout a folder has.
 
     Arguments
@@ -63,7 +63,7 @@ def public_layout(folder: Path, source: str) -> str | None:
     """
     if not (folder / CONFIGURATION).is_file():
         return None
-    configuration = configuration_of(folder)
+    configuration = read_configuration(folder)
     path = weights_file(folder)
     names = weight_names(path)
     for name, layout in LAYOUTS.items():
@@ -71,7 +71,7 @@ def public_layout(folder: Path, source: str) -> str | None:
             return name
     shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
     raise ValueError(
-        f"{source} must be a released model, or a checkpoint in the layout of {known_text()}; "
+        f"{source} must be a released model, or a checkpoint in the layout of {known_checkpoints()}; "
         f"found a {configuration.get('model_type', 'model')} with weights of {shown or 'nothing'}."
     )
 
@@ -100,7 +100,7 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Abou
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}; found {layout!r}.")
-    module, configuration = LAYOUTS[layout], configuration_of(folder)
+    module, configuration = LAYOUTS[layout], read_configuration(folder)
     path = weights_file(folder)
     state = read_state(path)
     try:
@@ -115,11 +115,11 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Abou
         logger.info("%s: not VAD, not read: %s", path, ", ".join(left))
     about = About(
         name=_name(source),
-        scale=UNIT,
+        scale=UNIT_SCALE,
         max_seconds=limit,
-        licence=licence_of(folder, module.LICENCE),
+        licence=read_licence(folder, module.LICENCE),
         facts={
-            "protocol": {"corpus": CORPUS, "release": module.RELEASE},
+            "protocol": {"corpus": TRAINING_CORPUS, "release": module.RELEASE},
             "layout": layout,
             # Another model of this layout may have been trained on anything.
             "published_as": module.KNOWN,

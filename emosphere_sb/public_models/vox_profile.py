@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
 from emosphere_sb.lobes import WaveformNormaliser
-from emosphere_sb.public_models.files import take
-from emosphere_sb.public_models.modules import encoder_of, linear, wavlm_settings
+from emosphere_sb.public_models.files import select_prefix
+from emosphere_sb.public_models.modules import build_encoder, linear_from_state, wavlm_settings
 from emosphere_sb.release.model import ReleasedModel
 from emosphere_sb.scale import DIMENSIONS
 
@@ -103,7 +103,7 @@ def build(
     ValueError
         If the weights do not fit, or are of another WavLM than the settings say.
     """
-    ssl = merge_adapters(take(state, "backbone_model."), path)
+    ssl = merge_adapters(select_prefix(state, "backbone_model."), path)
     settings, kind = wavlm_settings(ssl), configuration["pretrain_model"]
     if BACKBONES.get(kind) != settings["feat_extract_norm"]:
         raise ValueError(
@@ -111,11 +111,11 @@ def build(
             f"{' or '.join(BACKBONES)}; found {kind!r} beside convolutions with "
             f"{settings['feat_extract_norm']} norm."
         )
-    encoder = encoder_of(settings, ssl, path, layers="weighted")
+    encoder = build_encoder(settings, ssl, path, layers="weighted")
     _mix(encoder.states.weights, state["weights"], configuration["use_conv_output"], path)
     frames = nn.Sequential(
-        linear(state, "model_seq.0"), nn.ReLU(),
-        linear(state, "model_seq.3"), nn.ReLU(), linear(state, "model_seq.6"),
+        linear_from_state(state, "model_seq.0"), nn.ReLU(),
+        linear_from_state(state, "model_seq.3"), nn.ReLU(), linear_from_state(state, "model_seq.6"),
     )  # fmt: skip
     heads = {name: _head(state, f"{name}_layer") for name in DIMENSIONS}
     model = ReleasedModel(
@@ -186,5 +186,8 @@ def _mix(own: nn.Parameter, given: Tensor, first: bool, path: Path) -> None:
 
 def _head(state: Mapping[str, Tensor], name: str) -> nn.Sequential:
     return nn.Sequential(
-        linear(state, f"{name}.0"), nn.ReLU(), linear(state, f"{name}.2"), nn.Sigmoid()
+        linear_from_state(state, f"{name}.0"),
+        nn.ReLU(),
+        linear_from_state(state, f"{name}.2"),
+        nn.Sigmoid(),
     )

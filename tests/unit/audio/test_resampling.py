@@ -34,7 +34,7 @@ def test_rates_without_a_common_factor_need_little_memory():
 
 def test_pieces_join_without_a_seam(monkeypatch):
     whole = resample(noise(5000), 44100, 16000)
-    monkeypatch.setattr(resampling, "PIECE", 7)
+    monkeypatch.setattr(resampling, "BLOCK_SAMPLES", 7)
     assert np.array_equal(resample(noise(5000), 44100, 16000), whole)
 
 

@@ -13,7 +13,7 @@ import soundfile
 from emosphere_sb import cli
 from emosphere_sb.commands import predict
 from emosphere_sb.commands.predict import load_model
-from emosphere_sb.inference.find_audio import Found, find_audio
+from emosphere_sb.inference.find_audio import FoundAudio, find_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import files
 from tests.helpers.models import write_tiny
@@ -78,7 +78,7 @@ def test_patterns(recordings):
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
     path = tmp_path / "take [1].wav"
     path.touch()
-    assert find_audio([str(path)]) == Found([str(path)])
+    assert find_audio([str(path)]) == FoundAudio([str(path)])
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
@@ -180,13 +180,13 @@ def test_the_screen(released, recordings, capsys):
 
 def test_results_come_as_they_are_known(released, recordings, tmp_path, monkeypatch):
     out, seen = tmp_path / "out.csv", []
-    write = files.CsvTable.write
+    write = files.CsvWriter.write
 
     def watch(table, prediction):
         write(table, prediction)
         seen.append(len(read_csv(out)))  # the row is in the file already
 
-    monkeypatch.setattr(files.CsvTable, "write", watch)
+    monkeypatch.setattr(files.CsvWriter, "write", watch)
     cli.main(["predict", str(released), str(recordings), f"--out={out}"])
     assert seen == [1, 2, 3]
 
@@ -229,7 +229,7 @@ def test_a_name_that_is_no_utf8_comes_out_as_it_went_in(released, tmp_path, caps
 
 def test_words_in_csv(tmp_path):
     path = tmp_path / "out.csv"
-    with files.CsvTable(path, lambda _: {"words": [["sad", 0.25], ["calm", 1.5]]}) as table:
+    with files.CsvWriter(path, lambda _: {"words": [["sad", 0.25], ["calm", 1.5]]}) as table:
         table.write(None)
     assert read_csv(path) == [{"words": "sad 0.25; calm 1.5"}]
 
@@ -299,10 +299,10 @@ def test_memory_of_a_gpu_that_does_not_do():
 
     with (
         pytest.raises(MemoryError, match="smaller --batch_size"),
-        predict.room_for_batches(),
+        predict.explain_out_of_memory(),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
-    with pytest.raises(RuntimeError, match="another"), predict.room_for_batches():
+    with pytest.raises(RuntimeError, match="another"), predict.explain_out_of_memory():
         raise RuntimeError("another fault")
 
 

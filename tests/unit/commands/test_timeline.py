@@ -15,7 +15,7 @@ from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import traces as kept
 from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
 from emosphere_sb.inference.output.traces import Traces
-from emosphere_sb.inference.timeline import Summary
+from emosphere_sb.inference.timeline import TimelineSummary
 from emosphere_sb.scale import Scale
 from tests.helpers.models import write_tiny
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_there_is_said_before_a_model_is_loaded(tmp_path, cap
 
 
 def test_a_summary_of_silence_alone():
-    lines = summary_lines(Summary(windows=3, silent=3, end=12.0), Scale(1, 7))
+    lines = summary_lines(TimelineSummary(windows=3, silent=3, end=12.0), Scale(1, 7))
     assert lines[0] == "0:12 in 3 windows, 3 of them silence"
     assert lines[1].startswith("Nothing was predicted")
 
@@ -158,7 +158,7 @@ def test_windows_lie_at_their_middle():
 
 
 def test_memory_does_not_grow_and_means_stay(monkeypatch):
-    monkeypatch.setattr(kept, "MOST", 8)
+    monkeypatch.setattr(kept, "MAX_STEPS", 8)
     traces = Traces(1.0)
     values = np.random.default_rng(0).uniform(-1, 1, 100)
     for start, value in enumerate(values):

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from emosphere_sb.demo_page.address import LOOPBACK, exposure
+from emosphere_sb.demo_page.address import LOOPBACK, exposure_warning
 
 
 def test_loopback_addresses_are_those_of_this_machine():
@@ -13,8 +13,8 @@ def test_loopback_addresses_are_those_of_this_machine():
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7"])
 def test_warning_names_the_address_and_what_closes_it(host):
-    assert f"listens on {host}, not on this machine alone" in exposure(host)
-    assert "--host=127.0.0.1 closes it" in exposure(host)
+    assert f"listens on {host}, not on this machine alone" in exposure_warning(host)
+    assert "--host=127.0.0.1 closes it" in exposure_warning(host)
 
 
 def test_the_page_imports_no_command(root):

@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.speech_level import level, speech_level
+from emosphere_sb.audio.speech_level import rms_level, speech_level
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.timeline import is_silence, summarise, timeline
+from emosphere_sb.inference.timeline import is_silence, summarise_timeline, timeline
 
 RATE = 16000
 
@@ -28,7 +28,7 @@ class Model:
     def __init__(self):
         self.batches = []
 
-    def answers(self, heard, *, words=0):
+    def predict_batch(self, heard, *, words=0):
         self.batches.append([round(one.start, 3) for one in heard])
         return [
             Prediction(
@@ -91,8 +91,8 @@ def test_the_floor_lies_below_the_recordings_own_level(write, skip, expected):
 def test_a_recording_without_any_speech_is_all_silence(write):
     found = list(timeline(Model(), write(np.zeros(8 * RATE)), window=2, hop=2, skip_silence=25))
     assert len(found) == 4 and all(map(is_silence, found))
-    assert summarise(found).windows == summarise(found).silent == 4
-    assert np.isnan(summarise(found).mean).all()
+    assert summarise_timeline(found).windows == summarise_timeline(found).silent == 4
+    assert np.isnan(summarise_timeline(found).mean).all()
 
 
 def test_without_skipping_silence_is_predicted_with_a_warning(write):
@@ -149,11 +149,11 @@ def test_options_are_refused_before_anything_is_read(options, match):
 
 def test_the_summary_counts_windows_by_their_duration(write):
     found = list(timeline(Model(), write(tone(5)), window=2, hop=2))
-    whole = summarise(found)  # windows at 0, 2, 4 s: 2, 2 and 1 s long
+    whole = summarise_timeline(found)  # windows at 0, 2, 4 s: 2, 2 and 1 s long
     hours = np.array([0, 2, 4]) / 3600
     weights = np.array([2, 2, 1]) / 5
     assert whole.mean[0] == pytest.approx(weights @ hours)
-    assert whole.deviation[0] == pytest.approx(math.sqrt(weights @ (hours - weights @ hours) ** 2))
+    assert whole.sd[0] == pytest.approx(math.sqrt(weights @ (hours - weights @ hours) ** 2))
     assert whole.mean_on_scale[1] == pytest.approx(5.5)
     assert whole.shares() == {"V": pytest.approx(1.0)}  # +V +A -D
     assert (whole.windows, whole.silent, whole.weight, whole.end) == (3, 0, 5.0, 5.0)
@@ -227,4 +227,4 @@ def test_silence_around_it_does_not_change_the_speech_level():
 def test_silence_has_no_speech_level():
     assert speech_level([np.zeros(RATE)], RATE) == -math.inf
     assert speech_level([], RATE) == -math.inf
-    assert level(np.zeros(10)) == -math.inf
+    assert rms_level(np.zeros(10)) == -math.inf

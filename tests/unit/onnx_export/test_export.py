@@ -17,9 +17,9 @@ from emosphere_sb import cli
 from emosphere_sb.commands.export import read_labelled_files
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export import export as export_module
-from emosphere_sb.onnx_export.export import ccc_on_files, export, made_sound, refuse_deviation
+from emosphere_sb.onnx_export.export import ccc_on_files, check_deviation, export, synthetic_signals
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-from emosphere_sb.onnx_export.session import Session
+from emosphere_sb.onnx_export.session import OnnxSession
 from emosphere_sb.release.checksums import check_seal
 from tests.helpers.onnx_models import FIELD, settings_of, write_model
 
@@ -91,12 +91,12 @@ def compare(model, session):
 
 
 def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(wavlm, out):
-    compare(wavlm[1], Session(out / "model.onnx"))
+    compare(wavlm[1], OnnxSession(out / "model.onnx"))
 
 
 def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
     model, folder = wav2vec2
-    compare(model, Session(folder / "model.onnx"))
+    compare(model, OnnxSession(folder / "model.onnx"))
 
 
 @pytest.mark.slow
@@ -115,11 +115,11 @@ def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, 
     settings = settings_of(waveform_settings, family, norm)
     model = write_model(tmp_path / "model", settings, pooling=pooling, layers=layers)
     export(tmp_path / "model", tmp_path / "out")
-    compare(model, Session(tmp_path / "out" / "model.onnx"))
+    compare(model, OnnxSession(tmp_path / "out" / "model.onnx"))
 
 
 def test_what_stands_behind_an_utterance_changes_nothing(out):
-    runtime = Session(out / "model.onnx")._session
+    runtime = OnnxSession(out / "model.onnx")._session
     padded = np.stack([noise(8000), noise(8000, 1)])
     lengths = np.array([8000, 3000])
     clean = padded.copy()
@@ -199,9 +199,9 @@ def test_ccc_of_labelled_files_by_hand(tmp_path):
 
 @pytest.mark.parametrize("value", [1.1e-4, float("nan")])
 def test_fault_difference_above_the_tolerance(value):
-    refuse_deviation({"vad": 0.9e-4})
+    check_deviation({"vad": 0.9e-4})
     with pytest.raises(ValueError, match=r"must equal the model to 0\.0001"):
-        refuse_deviation({"vad": 0.0, "embedding": value})
+        check_deviation({"vad": 0.0, "embedding": value})
 
 
 def test_fault_graph_of_another_model_is_never_written(
@@ -241,7 +241,7 @@ def test_fault_exporter_is_not_installed(wavlm, tmp_path, monkeypatch, capsys):
 
 
 def test_made_sound_is_the_same_every_time_and_at_the_level_of_speech():
-    first, second = made_sound([0.5, 1.0]), made_sound([0.5, 1.0])
+    first, second = synthetic_signals([0.5, 1.0]), synthetic_signals([0.5, 1.0])
     assert [len(signal) for signal in first] == [8000, 16000]
     for one, other in zip(first, second, strict=True):
         assert np.array_equal(one, other)

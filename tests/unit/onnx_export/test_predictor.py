@@ -13,7 +13,7 @@ from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export.export import export
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-from emosphere_sb.onnx_export.session import Session
+from emosphere_sb.onnx_export.session import OnnxSession
 from tests.helpers.format_1 import FIXTURE, MODEL, predictions
 from tests.helpers.onnx_models import settings_of, write_model
 
@@ -198,7 +198,7 @@ def test_fault_description(change, message, copy):
 def test_fault_file_that_is_no_graph(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(ValueError, match="no ONNX model that onnxruntime runs"):
-        Session(tmp_path / "model.onnx")
+        OnnxSession(tmp_path / "model.onnx")
 
 
 def test_fault_graph_of_something_else(tmp_path):
@@ -209,7 +209,7 @@ def test_fault_graph_of_something_else(tmp_path):
     opset = [helper.make_opsetid("", 20)]
     save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="must have the inputs waveform, lengths"):
-        Session(tmp_path / "model.onnx")
+        OnnxSession(tmp_path / "model.onnx")
 
 
 def test_fault_onnxruntime_is_not_installed(folders, monkeypatch):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.public_models.registry import LAYOUTS, load_public, public_layout
+from emosphere_sb.public_models.registry import LAYOUTS, detect_layout, load_public
 from tests.unit.public_models.test_odyssey import checkpoint
 
 FILES = ("model.safetensors", "pytorch_model.bin", "odd name.pt")
@@ -28,7 +28,7 @@ class Evil:
 @pytest.mark.parametrize("name", FILES)
 def test_layout_is_known_from_any_file_of_weights(tmp_path, waveform_settings, name):
     folder, *_ = checkpoint(tmp_path, waveform_settings, name=name)
-    assert public_layout(folder, "x") == "odyssey"
+    assert detect_layout(folder, "x") == "odyssey"
     assert EmoSphere.from_pretrained(folder, device="cpu").about.facts["layout"] == "odyssey"
 
 
@@ -87,7 +87,7 @@ def test_a_name_alone_makes_no_layout(tmp_path):
 
 
 def test_folder_without_weights_or_configuration(tmp_path, waveform_settings):
-    assert public_layout(tmp_path, "x") is None
+    assert detect_layout(tmp_path, "x") is None
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"must hold the weights as model\.safetensors, pytorch_"):
