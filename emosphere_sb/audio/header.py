@@ -116,8 +116,8 @@ def _read(name: str) -> Header:
         raise AudioError(f"{name} contains no samples.")
     if not VALID_SAMPLE_RATES[0] <= info.samplerate <= VALID_SAMPLE_RATES[1]:
         raise AudioError(
-            f"{name} must have a sampling rate between {VALID_SAMPLE_RATES[0]:,} and {VALID_SAMPLE_RATES[1]:,} Hz; found "
-            f"{info.samplerate:,}."
+            f"{name} must have a sampling rate between {VALID_SAMPLE_RATES[0]:,} and "
+            f"{VALID_SAMPLE_RATES[1]:,} Hz; found {info.samplerate:,} Hz."
         )
     return Header(frames, info.samplerate, info.channels, _truncation_warning(info.extra_info))
 

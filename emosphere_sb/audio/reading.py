@@ -117,7 +117,7 @@ def read_mono(
         OSError,
         TypeError,
         soundfile.SoundFileError,
-    ) as error:  # TypeError: .raw without header
+    ) as error:  # TypeError: .raw files
         raise AudioError(
             f"Audio file {path} cannot be read ({error}). If it was moved or changed since the "
             f"data preparation, re-run the preparation with --reuse_manifests=False."

@@ -1,6 +1,6 @@
-"""From a released model to ONNX: one graph with padding masked inside, and its int8 version.
+"""Export released models to ONNX, with padding masked inside the graph, and optionally to int8.
 
-What is written is checked against the model itself before it is there.
+Exported models are compared with the original before the output folder is created.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ from emosphere_sb.scale import DIMENSIONS
 
 OPSET = 20
 TOLERANCE = 1e-4
-"""How far the float32 graph may be from the model, in VAD, embedding and logits."""
+"""Maximum difference of VAD, embedding and logits between float32 graph and original model."""
 QUANTISED_OPERATORS = ("MatMul", "Gemm")
-"""What becomes int8: the convolutions lose too much, and are few."""
+"""Operators that are quantised. Convolutions are few and would lose too much precision."""
 MAX_EMBEDDED_BYTES = 1_800_000_000
-"""Bytes of weights above which they stand in a file beside the graph: protobuf ends at 2 GiB."""
+"""Size of the weights above which they are stored in a separate file (protobuf limit: 2 GiB)."""
 SYNTHETIC_SECONDS = (0.3, 1.0, 2.7)
-"""Lengths of the sound that is made for the check where none is given."""
+"""Durations of the generated test signals in seconds."""
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written.
+    """The result of an export.
 
     Arguments
     ---------
     path : Path
-        The folder.
+        Output folder.
     deviations : mapping of str to (mapping of str to float)
-        For each file of a graph the largest absolute difference from the model in torch, by output
-        (``vad``, ``embedding``, ``logits``), each utterance alone and all in one padded batch.
+        Largest absolute difference from the PyTorch model, by file and output (``vad``,
+        ``embedding``, ``logits``), over utterances processed one by one and as one padded batch.
     sizes : mapping of str to int
-        Bytes of each graph, weights included.
+        Size of each exported model in bytes, including weights.
     """
 
     path: Path
@@ -66,35 +66,36 @@ def export(
     int8: bool = False,
     check: Sequence[np.ndarray] | None = None,
 ) -> ExportResult:
-    """Write a released model as ONNX.
+    """Export a released model to ONNX.
 
     Arguments
     ---------
     source : path or str
-        As for :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
+        Path of a folder, or name of a model on the HuggingFace Hub.
     out : path
-        A new or empty folder. It appears whole or not at all: ``model.onnx`` with the inputs
-        ``waveform`` (batch, samples) at 16 kHz and ``lengths`` (batch,), and the outputs ``vad``,
-        ``embedding`` and, with a class head, ``logits``; the model's ``emosphere.json``, its card
-        and checksums.
+        New or empty output folder, which is created atomically. It contains ``model.onnx`` with the
+        inputs ``waveform`` (batch, samples) at 16 kHz and ``lengths`` (batch,) and the outputs
+        ``vad``, ``embedding`` and, with a class head, ``logits``; and the model's
+        ``emosphere.json``, model card and checksums.
     int8 : bool
-        Whether ``model_int8.onnx`` is written too: weights of matrix products in 8 bits.
+        Whether to write ``model_int8.onnx`` too, with 8-bit weights in matrix products.
     check : sequence of numpy.ndarray, optional
-        Utterances (samples,) at 16 kHz on which graph and model are compared; default: made sound.
+        Utterances (samples,) at 16 kHz for the comparison of graph and model. The default is
+        generated test audio.
 
     Returns
     -------
-    Exported
-        Where it is, and how far it is from the model.
+    ExportResult
+        Output folder, differences from the original model, and file sizes.
 
     Raises
     ------
     ValueError
         If the model cannot be exported, or the graph differs from it by more than 1e-4.
     FileExistsError
-        If ``out`` holds something.
+        If ``out`` is not empty.
     ImportError
-        If what exports is not installed.
+        If a package required for export is not installed.
     """
     check_export_dependencies()
     refuse_occupied(Path(out))
@@ -111,9 +112,9 @@ def export(
             deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
-        facts = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
+        metadata = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
         checksums.write_json(
-            folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": facts}
+            folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": metadata}
         )
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
@@ -122,12 +123,12 @@ def export(
 
 
 def check_export_dependencies() -> None:
-    """See that what exports is installed, before anything is loaded.
+    """Check that the packages required for export are installed.
 
     Raises
     ------
     ImportError
-        Naming what is missing.
+        If a package is missing.
     """
     try:
         import onnx  # noqa: F401
@@ -135,22 +136,22 @@ def check_export_dependencies() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"Export needs onnx, onnxscript and onnxruntime; {error}. Install the extra: pip "
+            f"Export requires onnx, onnxscript and onnxruntime ({error}). Install the extra: pip "
             f"install 'emosphere-sb[onnx]'."
         ) from error
 
 
 def write_graph(model: ExportedModel, path: Path) -> None:
-    """Write the graph of a model, batch and samples of any size.
+    """Write the graph of a model with dynamic batch size and length.
 
     Arguments
     ---------
     model : ExportedModel
-        What is written.
+        Model to write.
     path : Path
-        The file; weights of more than 1.8 GB go into ``path``.data.
+        Path of the ONNX file. Weights of more than 1.8 GB are stored in ``path``.data.
     """
-    # Two utterances, one of them padded: a size of 1 would be taken for a constant
+    # Use a batch of two, because the exporter treats dimensions of size 1 as constants
     waveform = torch.zeros(2, 16000)
     lengths = torch.tensor([16000, 12000])
     outputs = OUTPUTS if model.class_head is not None else OUTPUTS[:2]
@@ -160,13 +161,13 @@ def write_graph(model: ExportedModel, path: Path) -> None:
             input_names=INPUTS, output_names=outputs,
             dynamic_shapes=({0: "batch", 1: "samples"}, {0: "batch"}),
         )  # fmt: skip
-    _give_way(program.model, outputs)
+    _rename_inner_values(program.model, outputs)
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     program.save(os.fspath(path), external_data=weights > MAX_EMBEDDED_BYTES)
 
 
-def _give_way(graph: Any, names: Sequence[str]) -> None:
-    """Rename values inside a graph that have the name of an output (``embedding`` is common)."""
+def _rename_inner_values(graph: Any, names: Sequence[str]) -> None:
+    """Rename inner values of a graph whose names collide with an output, such as ``embedding``."""
     outputs = {id(value) for value in graph.graph.outputs}
     for node in graph.graph.all_nodes():
         for value in node.outputs:
@@ -175,9 +176,9 @@ def _give_way(graph: Any, names: Sequence[str]) -> None:
 
 
 def quantise(path: Path, out: Path) -> None:
-    """Write a graph with int8 weights in its matrix products (dynamic quantisation).
+    """Write a copy of a graph with int8 weights in matrix products (dynamic quantisation).
 
-    Activations are quantised as they come, by their own range; sums stay exact.
+    Activations are quantised at run time by their actual range; sums are exact.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -193,89 +194,90 @@ def quantise(path: Path, out: Path) -> None:
 def max_deviation(
     model: ReleasedModel, session: OnnxSession, signals: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """The largest absolute difference of a graph from a model, by output.
+    """Return the largest absolute difference between a graph and a model, by output.
 
-    The model hears each utterance alone; the graph hears it alone, and in a padded batch of all.
+    The model processes utterances one by one; the graph processes them one by one and as one padded
+    batch.
     """
-    ours = [
+    references = [
         model(torch.from_numpy(signal)[None], torch.tensor([len(signal)])) for signal in signals
     ]
-    alone = [session.run([signal]) for signal in signals]
-    together = session.run(signals)
+    single = [session.run([signal]) for signal in signals]
+    batch = session.run(signals)
     largest = {}
-    for place, name in enumerate(OUTPUTS):
-        if together[place] is None:
+    for index, name in enumerate(OUTPUTS):
+        if batch[index] is None:
             continue
-        expected = np.concatenate([getattr(outcome, name).numpy() for outcome in ours])
-        found = (np.concatenate([answer[place] for answer in alone]), together[place])
+        expected = np.concatenate([getattr(reference, name).numpy() for reference in references])
+        found = (np.concatenate([output[index] for output in single]), batch[index])
         largest[name] = max(float(np.abs(each - expected).max()) for each in found)
     return largest
 
 
 def check_signals(signals: Sequence[np.ndarray], shortest: int) -> None:
-    """Refuse to compare on nothing, or on what a model cannot hear.
+    """Check that there are test signals and that they are not too short for the model.
 
     Raises
     ------
     ValueError
-        Saying what there is.
+        If there is no signal, or one is too short.
     """
     lengths = [len(signal) for signal in signals]
     if not lengths or min(lengths) < shortest:
         raise ValueError(
-            f"A check needs one utterance at least, of {shortest} samples at 16 kHz or more; found "
-            f"{lengths or 'none'}."
+            f"The check requires at least one utterance, each of at least {shortest} samples at 16 "
+            f"kHz; found {lengths or 'none'}."
         )
 
 
 def check_deviation(found: Mapping[str, float]) -> None:
-    """Refuse a graph that says something else than its model.
+    """Check that a graph gives the same outputs as its model.
 
     Raises
     ------
     ValueError
-        If a difference is above 1e-4, or no number.
+        If a difference is above 1e-4 or NaN.
     """
     if not all(value <= TOLERANCE for value in found.values()):
         listed = ", ".join(f"{name} {value:.2g}" for name, value in found.items())
         raise ValueError(
-            f"The exported graph must equal the model to {TOLERANCE:g}; found differences of "
-            f"{listed}. Nothing was written. Please report the model's backbone and the versions "
-            f"of torch, onnxscript and onnxruntime."
+            f"The outputs of the exported graph must match the model within {TOLERANCE:g}; found "
+            f"differences of {listed}. Nothing was written. Please report the backbone and the "
+            f"versions of torch, onnxscript and onnxruntime."
         )
 
 
 def synthetic_signals(seconds: Sequence[float], *, seed: int = 0) -> list[np.ndarray]:
-    """Harmonic sounds with noise, (samples,) each at 16 kHz, at about the level of speech."""
-    chance = np.random.default_rng(seed)
-    sounds = []
+    """Generate noisy harmonic signals (samples,) at 16 kHz, at about speech level."""
+    rng = np.random.default_rng(seed)
+    signals = []
     for length in seconds:
         time = np.arange(round(length * 16000)) / 16000
-        pitch = chance.uniform(90, 250)
+        pitch = rng.uniform(90, 250)
         voice = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
-        swell = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
-        noise = chance.normal(scale=0.01, size=len(time))
-        sounds.append((0.1 * voice * swell + noise).astype(np.float32))
-    return sounds
+        envelope = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
+        noise = rng.normal(scale=0.01, size=len(time))
+        signals.append((0.1 * voice * envelope + noise).astype(np.float32))
+    return signals
 
 
 def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[str, float]:
-    """CCC of a model's predictions by dimension, and their mean.
+    """Compute the CCC of a model's predictions for each dimension, and their mean.
 
     Arguments
     ---------
     model : EmoSphere or OnnxEmoSphere
-        Which predicts.
+        Model to evaluate.
     paths : sequence of str
-        Audio files.
+        Paths of audio files.
     labels : numpy.ndarray
-        Shape (file, 3): valence, arousal, dominance on the scale of the model's training labels;
-        NaN where unknown.
+        Valence, arousal, dominance on the scale of the model's training labels, shape (files, 3);
+        NaN for missing labels.
 
     Returns
     -------
     dict
-        ``valence``, ``arousal``, ``dominance``, ``mean``.
+        CCC with the keys ``valence``, ``arousal``, ``dominance``, ``mean``.
 
     Raises
     ------
@@ -283,12 +285,12 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
         If a file cannot be decoded.
     """
     predicted = np.stack([prediction.on_scale for prediction in model.predict(paths)])
-    figures = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
-    return {**figures, "mean": float(np.mean(list(figures.values())))}
+    scores = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
+    return {**scores, "mean": float(np.mean(list(scores.values())))}
 
 
 def _configuration(folder: Path, about: About) -> dict[str, Any]:
-    """The model's own description; a public checkpoint has none, and gets one."""
+    """Return the description of a model; create one for a public checkpoint, which has none."""
     path = folder / checksums.CONFIGURATION
     if path.is_file():
         return checksums.read_json(path)
@@ -301,7 +303,7 @@ def _size(folder: Path, name: str) -> int:
 
 @contextmanager
 def silence_exporters():
-    """Leave out what the exporters say of operators and shapes that are not used here."""
+    """Suppress the exporters' warnings about operators and shapes that are not used here."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

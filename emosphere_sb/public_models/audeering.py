@@ -1,8 +1,8 @@
 """The layout of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim (Wagner et al., 2023).
 
-wav2vec 2.0 on the waveform normalised by utterance, mean over the last layer's frames, one hidden
-layer with tanh, three outputs on about [0, 1] in the order that ``id2label`` gives: arousal,
-dominance, valence. J. Wagner et al., "Dawn of the transformer era in speech emotion recognition:
+wav2vec 2.0 on the waveform normalised by utterance, mean over the frames of the last layer, one
+hidden layer with tanh, and three outputs on about [0, 1] in the order given by ``id2label``:
+arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in speech emotion recognition:
 closing the valence gap", IEEE TPAMI 45 (9), 2023, doi 10.1109/TPAMI.2023.3263585.
 """
 
@@ -31,11 +31,11 @@ LICENCE = "CC BY-NC-SA 4.0: no commercial use (its model card)"
 RELEASE = "1.7"
 PREPROCESSOR = "preprocessor_config.json"
 MAX_SECONDS = None
-"""The authors' code cuts nothing."""
+"""The authors' code does not truncate utterances."""
 
 
-def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether settings and names of weights are of this layout."""
+def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
+    """Whether the configuration and weight names match this layout."""
     return (
         configuration.get("model_type") == "wav2vec2"
         and configuration.get("pooling_mode", "mean") == "mean"
@@ -48,12 +48,12 @@ def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
 def build(
     configuration: Mapping[str, Any], state: Mapping[str, Tensor], folder: Path, path: Path
 ) -> tuple[ReleasedModel, set[str]]:
-    """The model, and the names of the weights that it has taken.
+    """Build the model, and return it with the names of the weights it uses.
 
     Raises
     ------
     ValueError
-        If the weights do not fit, or nobody says how the waveform is normalised.
+        If the weights do not match, or the normalisation of the waveform is not specified.
     """
     settings = {
         key: configuration[key] for key in STRUCTURAL_SETTINGS if configuration.get(key) is not None
@@ -76,7 +76,7 @@ def build(
 
 
 def max_seconds(_configuration: Mapping[str, Any]) -> float | None:
-    """The cut of the authors' evaluation."""
+    """Return the maximum duration in the authors' evaluation, in seconds."""
     return MAX_SECONDS
 
 
@@ -84,7 +84,7 @@ def _normalised(folder: Path) -> bool:
     path = folder / PREPROCESSOR
     if not path.is_file():
         raise ValueError(
-            f"{folder} must hold {PREPROCESSOR}, which says whether the waveform is normalised; it "
-            f"is not there. Get the whole folder from {KNOWN}."
+            f"{PREPROCESSOR} not found in {folder}. It is required because it specifies whether "
+            f"the waveform is normalised. Download the complete folder of {KNOWN}."
         )
-    return bool(read_json(path).get("do_normalize", True))  # transformers' own default
+    return bool(read_json(path).get("do_normalize", True))  # default of transformers

@@ -1,11 +1,11 @@
 """The layout of 3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes (Goncalves et al., 2024).
 
-The baseline of the Odyssey 2024 challenge: the waveform less the corpus's mean, by its deviation
-plus 1e-6 (both in ``config.json``), cut to ``maxlen`` samples in the challenge's evaluation (12 s);
-WavLM's last layer; attentive statistics pooling; layers of linear, layer norm and ReLU; outputs on
-[0, 1] in the order arousal, dominance, valence. Its pooling counts a frame per 320 samples, one
-more than there are: in a padded batch it hears a padded frame, alone none. Here it never does.
-L. Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
+The baseline of the Odyssey 2024 challenge: the waveform is normalised with the mean and the SD (plus
+1e-6) of the corpus, both from ``config.json``, and truncated to ``maxlen`` samples (12 s) in the
+challenge's evaluation; then the last layer of WavLM, attentive statistics pooling, blocks of linear
+layer, layer norm and ReLU, and outputs on [0, 1] in the order arousal, dominance, valence. The
+original pooling counts one frame per 320 samples, which is one too many, and therefore includes one
+padded frame in padded batches. Here, padded frames are never included. L. Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from emosphere_sb.public_models.modules import (
 from emosphere_sb.release.model import ReleasedModel
 
 KNOWN = "3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes"
-LICENCE = "MIT by what its users write: see its card"
+LICENCE = "MIT according to its users; see its model card"
 RELEASE = ""
 ORDER = ("arousal", "dominance", "valence")
 MAX_SAMPLES = 192_000
-"""The challenge's cut, 12 s at 16 kHz, where ``config.json`` names no other."""
+"""Truncation in the challenge, 12 s at 16 kHz, unless ``config.json`` specifies another value."""
 
 
-def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether settings and names of weights are of this layout, with all three dimensions."""
+def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
+    """Whether configuration and weight names match this layout with all three dimensions."""
     return (
         {"mean", "std"} <= configuration.keys()
         and configuration.get("num_classes", len(ORDER)) == len(ORDER)
@@ -52,12 +52,12 @@ def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
 def build(
     configuration: Mapping[str, Any], state: Mapping[str, Tensor], folder: Path, path: Path
 ) -> tuple[ReleasedModel, set[str]]:
-    """The model, and the names of the weights that it has taken.
+    """Build the model, and return it with the names of the weights it uses.
 
     Raises
     ------
     ValueError
-        If the weights do not fit, or the waveform's statistics are no numbers.
+        If the weights do not match, or the waveform statistics are invalid.
     """
     ssl = select_prefix(state, "ssl_model.")
     encoder = build_encoder(wavlm_settings(ssl), ssl, path)
@@ -77,7 +77,7 @@ def build(
 
 
 def max_seconds(configuration: Mapping[str, Any]) -> float | None:
-    """The cut of the challenge's evaluation."""
+    """Return the maximum duration in the challenge's evaluation, in seconds."""
     return configuration.get("maxlen", MAX_SAMPLES) / SAMPLE_RATE
 
 
@@ -102,7 +102,7 @@ def _statistics(configuration: Mapping[str, Any], folder: Path) -> tuple[float, 
         mean, deviation = math.nan, math.nan
     if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
         raise ValueError(
-            f"{folder / 'config.json'} must hold the waveform's mean and std as numbers, std above "
-            f"0; found {found[0]!r}, {found[1]!r}."
+            f"{folder / 'config.json'} must contain mean and std of the waveform as numbers, with "
+            f"std above 0; found {found[0]!r} and {found[1]!r}."
         )
     return mean, deviation

@@ -27,7 +27,7 @@ def test_samples_that_are_no_numbers(tmp_path, value, place):
     samples = np.zeros(1_500_001, dtype=np.float32)
     samples[place] = value
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"^samples that are no numbers: NaN or infinity$"):
+    with pytest.raises(AudioError, match=r"^non-finite samples: NaN or infinity$"):
         verify_samples(tmp_path / "a.wav", len(samples))
 
 

@@ -23,7 +23,7 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "emosphere demo needs a model"),
+        ([], "MODEL is required"),
         (["model", "--share"], "ssh -L 7860:127.0.0.1:7860"),
         (["model", "--share", "--port=80"], "ssh -L 80:127.0.0.1:80"),
         (["model", "--port=0"], "--port must be between 1 and 65535; found 0"),
@@ -99,5 +99,5 @@ def test_a_host_that_is_none_is_said_at_once():
     from emosphere_sb.demo_page.limits import Limits
     from emosphere_sb.demo_page.server import _listen
 
-    with pytest.raises(OSError, match=r"There is no address '999\.1\.1\.1'"):
+    with pytest.raises(OSError, match=r"Invalid --host '999\.1\.1\.1'"):
         _listen(None, Limits(), "999.1.1.1", None)  # before the page is asked for anything

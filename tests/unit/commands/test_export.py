@@ -53,7 +53,7 @@ def test_of_both_columns_file_is_read(tmp_path):
         (f"{HEADER}a,1,inf,2\n", "line 2: labels must be numbers.*arousal is inf"),
         (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: damaged row: line 3 has 3 values, not 4"),
         (f"{HEADER},1,1,2\n", "no file name: line 2"),
-        (f"{HEADER}a,1,1,2\n", "two labelled files at least; found 1"),
+        (f"{HEADER}a,1,1,2\n", "at least two labelled files; found 1"),
         ("", "it is empty"),
     ],
 )

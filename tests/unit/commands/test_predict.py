@@ -71,7 +71,7 @@ def test_a_file_is_taken_whatever_its_name_says(recordings):
 def test_patterns(recordings):
     assert names(find_audio([f"{recordings}/*.flac"]), recordings) == ["a.flac"]
     assert names(find_audio([f"{recordings}/**/*.ogg"]), recordings) == ["sub/ç.ogg"]
-    with pytest.raises(ValueError, match=r"No audio file fits the pattern .*\*\.opus"):
+    with pytest.raises(ValueError, match=r"No audio file matches the pattern .*\*\.opus"):
         find_audio([f"{recordings}/*.opus"])
 
 
@@ -91,20 +91,20 @@ def test_a_list_on_the_standard_input(end):
 
 
 def test_an_empty_list_is_an_error():
-    with pytest.raises(ValueError, match="list on the standard input names no file"):
+    with pytest.raises(ValueError, match="list of files on standard input is empty"):
         find_audio(["-"], io.BytesIO(b"\n\n"))
 
 
 def test_what_is_named_twice_is_predicted_once_and_that_is_said(recordings):
     found = find_audio([str(recordings / "b.wav"), str(recordings)])
     assert names(found, recordings)[:2] == ["b.wav", "a.flac"] and len(found.files) == 5
-    assert found.notes == ["1 file was named twice and is predicted once"]
+    assert found.notes == ["1 duplicate input ignored"]
 
 
 def test_a_folder_without_audio_is_an_error_that_says_what_is_there(tmp_path):
     for name in ("a.m4a", "b.m4a", "c.mp4", "d.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"found none, 2 with \.m4a, 1 with \.mp4\.$"):
+    with pytest.raises(ValueError, match=r"found 2 \.m4a, 1 \.mp4\.$"):
         find_audio([str(tmp_path)])
 
 
@@ -113,8 +113,8 @@ def test_what_is_left_out_of_a_folder_is_counted(tmp_path):
         (tmp_path / name).touch()
     found = find_audio([str(tmp_path)])
     assert names(found, tmp_path) == ["a.wav"]
-    assert any(note.startswith("1 file with .m4a left out") for note in found.notes)
-    assert "2 hidden files left out" in found.notes
+    assert any(note.startswith("1 .m4a file skipped") for note in found.notes)
+    assert "2 hidden files skipped" in found.notes
 
 
 def test_links_that_go_round_in_a_circle_end(tmp_path):
@@ -152,7 +152,7 @@ def test_csv_holds_what_the_model_says_in_order(released, recordings, tmp_path, 
     said = capsys.readouterr()
     assert said.err.count("not predicted: ") == 2
     assert "empty.wav" in said.err and "text.mp3" in said.err
-    assert f"3 files predicted, 2 not (reasons above): {out}" in caplog.text
+    assert f"3 files predicted, 2 failed (see messages above): {out}" in caplog.text
 
 
 def test_json_lines(released, recordings, tmp_path):
@@ -171,7 +171,7 @@ def test_json_lines(released, recordings, tmp_path):
 def test_the_screen(released, recordings, capsys):
     assert cli.main(["predict", str(released), *(str(recordings / name) for name in GOOD)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split()[:5] == ["file", "s", "valence", "arousal", "dominance"]
+    assert head.split()[:5] == ["file", "duration", "(s)", "valence", "arousal"]
     assert "1 to 7" in head
     assert len(lines) == 3 and "sub/ç.ogg" in lines[2]
     one = EmoSphere.from_pretrained(released, device="cpu").predict(recordings / "a.flac")
@@ -208,7 +208,7 @@ def test_a_window_hears_all_of_a_long_file(released, tmp_path):
         np.average([one[0] for one in vad], weights=[2, 2, 1]), abs=2e-5
     )
     assert cli.main(command) == 0  # without: the cut of the model's evaluation, and it is said
-    assert read_csv(out)[0]["warnings"] == "only the first 2 of 5.0 s were heard"
+    assert read_csv(out)[0]["warnings"] == "only the first 2 s (of 5.0 s) were used"
     assert cli.main([*command, "--max_seconds=none"]) == 0
     assert (read_csv(out)[0]["end"], read_csv(out)[0]["warnings"]) == ("5.000000", "")
 
@@ -241,17 +241,17 @@ def test_words_in_csv(tmp_path):
     "options, reason",
     [
         (["--out=out.xlsx"], "--out must end with .csv or .jsonl; found out.xlsx"),
-        (["--embedding"], "--embedding needs --out"),
+        (["--embedding"], "--embedding requires --out"),
         (["--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["--words=-1"], "--words must be at least 0; found -1"),
         (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
         (["--int8"], "say --onnx too"),
         (["--window=0.001"], "window must be at least"),
-        (["--overlap=0.5"], "--overlap is that of windows"),
+        (["--overlap=0.5"], "--overlap requires --window"),
         (["--window=1", "--overlap=1"], "overlap must be at least 0 and below 1"),
         (["--max_seconds=-1"], "max_seconds must be"),
         (["--device=nothing"], "nothing"),
-        (["--out=no/such/folder/x.csv"], "must be a folder"),
+        (["--out=no/such/folder/x.csv"], "does not exist"),
     ],
 )
 def test_options_that_are_refused(released, recordings, capsys, options, reason):
@@ -266,7 +266,7 @@ def test_options_that_are_refused(released, recordings, capsys, options, reason)
         (["--batch"], "missing arguments: INPUT"),
         (
             ["--max_seconds=long"],
-            "--max_seconds must be a number of seconds, evaluation or none; found 'long'",
+            "--max_seconds must be a number of seconds, 'evaluation' or 'none'; found 'long'",
         ),
         ([], "missing arguments: INPUT"),
         (["x.wav", "--batch"], "unrecognized arguments: --batch"),
@@ -291,7 +291,7 @@ def test_an_old_table_stays_where_nothing_can_be_predicted(released, tmp_path):
 def test_only_files_that_cannot_be_heard(released, tmp_path, caplog):
     (tmp_path / "empty.wav").touch()
     assert cli.main(["predict", str(released), str(tmp_path)]) == 2
-    assert "0 files predicted, 1 not" in caplog.text
+    assert "0 files predicted, 1 failed" in caplog.text
 
 
 def test_memory_of_a_gpu_that_does_not_do():

@@ -75,7 +75,7 @@ def test_a_table_over_time(released, recording, tmp_path, capsys):
         assert float(row["dominance_on_scale"]) == pytest.approx(one.on_scale[2], abs=6e-5)
         assert row["region"] == one.region
     said = capsys.readouterr().out
-    assert "0:08 in 5 windows, 2 of them silence" in said
+    assert "5 windows, 0:08 (2 silent, skipped)" in said
     mean = np.mean([one.arousal for one in expected])
     assert f"arousal    {mean:+.2f} " in said
 
@@ -93,7 +93,7 @@ def test_the_screen(released, recording, capsys):
     command = ["timeline", str(released), str(recording), "--window=1.5", "--hop=1.5"]
     assert cli.main([*command, "--skip_silence=25"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:4] == ["start", "end", "valence", "arousal"]
+    assert lines[0].split()[:4] == ["start", "(s)", "end", "(s)"]
     assert lines[3].split() == ["3.00", "4.50", "(silence)"]
 
 
@@ -112,7 +112,7 @@ def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
     soundfile.write(path, noise, RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
-    assert "cut.flac cannot be read beyond" in capsys.readouterr().err
+    assert "cut.flac cannot be read after" in capsys.readouterr().err
     assert len(read_csv(out)) >= 5
 
 
@@ -121,10 +121,10 @@ def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
     [
         (["--out=x.txt"], "--out must end with .csv or .jsonl"),
         (["--plot=x.gif"], "--plot must end with .png or .pdf; found x.gif"),
-        (["--plot=no/such/x.png"], "no/such must be a folder"),
-        (["--hop=0"], "hop must lead forward"),
+        (["--plot=no/such/x.png"], "Output folder no/such does not exist"),
+        (["--hop=0"], "hop must be at least one sample"),
         (["--window=0"], "window must be at least"),
-        (["--skip_silence=-3"], "skip_silence must be a number of dB above 0"),
+        (["--skip_silence=-3"], "skip_silence must be a positive number of dB"),
         (["--batch_size=0"], "batch_size must be at least 1"),
         (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
     ],
@@ -136,13 +136,13 @@ def test_options_that_are_refused(released, recording, capsys, options, reason):
 
 def test_a_file_that_is_not_there_is_said_before_a_model_is_loaded(tmp_path, capsys):
     assert cli.main(["timeline", str(tmp_path / "no model"), str(tmp_path / "no.wav")]) == 2
-    assert "There is no file" in capsys.readouterr().err
+    assert "File not found" in capsys.readouterr().err
 
 
 def test_a_summary_of_silence_alone():
     lines = summary_lines(TimelineSummary(windows=3, silent=3, end=12.0), Scale(1, 7))
-    assert lines[0] == "0:12 in 3 windows, 3 of them silence"
-    assert lines[1].startswith("Nothing was predicted")
+    assert lines[0] == "3 windows, 0:12 (3 silent, skipped)"
+    assert lines[1].startswith("No predictions")
 
 
 # --- what a plot keeps --------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_the_plot_shows_the_three_dimensions_over_time():
     assert np.isnan(values[20:30]).all() and np.isfinite(values[:20]).all()
     assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["V", "I"]
     assert panels[3].get_xlim() == (0.0, 63.0)
-    assert any("grey: silence" in text.get_text() for text in figure.texts)
+    assert any("grey: skipped silence" in text.get_text() for text in figure.texts)
 
 
 def test_hours_are_written_as_hours():
@@ -230,4 +230,4 @@ def test_one_window_and_none_at_all_are_drawn(vad):
     figure = drawn(traces)
     figure.savefig("/dev/null", format="png")
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown == ([] if math.isfinite(vad[0]) else ["nothing was predicted"])
+    assert shown == ([] if math.isfinite(vad[0]) else ["no predictions"])

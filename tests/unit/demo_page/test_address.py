@@ -13,8 +13,8 @@ def test_loopback_addresses_are_those_of_this_machine():
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7"])
 def test_warning_names_the_address_and_what_closes_it(host):
-    assert f"listens on {host}, not on this machine alone" in exposure_warning(host)
-    assert "--host=127.0.0.1 closes it" in exposure_warning(host)
+    assert f"listens on {host} and may be reachable from other machines" in exposure_warning(host)
+    assert "Use --host=127.0.0.1" in exposure_warning(host)
 
 
 def test_the_page_imports_no_command(root):

@@ -13,19 +13,19 @@ from tests.helpers.fixed_model import hand_model, write_levels
 def test_windows_over_a_change_of_level(tmp_path):
     # 4 s windows every second over 4 s of 0.25 and 4 s of -0.75: windows 0..4 hold n s of the rest
     path = write_levels(tmp_path / "two levels.wav", (4, 0.25), (4, -0.75))
-    reading = analyse(hand_model(), path)
+    analysis = analyse(hand_model(), path)
     share = np.arange(5) / 4
-    assert reading.vad[:, 0] == pytest.approx(0.25 - share, abs=1e-6)
-    assert reading.vad[:, 1] == pytest.approx(0.25 + 0.5 * share, abs=1e-6)
-    assert [(one.start, one.end) for one in reading.windows] == [
+    assert analysis.vad[:, 0] == pytest.approx(0.25 - share, abs=1e-6)
+    assert analysis.vad[:, 1] == pytest.approx(0.25 + 0.5 * share, abs=1e-6)
+    assert [(one.start, one.end) for one in analysis.windows] == [
         (second, second + 4.0) for second in range(5)
     ]
-    assert reading.whole.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)
+    assert analysis.overall.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)
 
 
 def test_predictions_bear_the_name_of_the_file_and_not_its_folder(tmp_path):
-    reading = analyse(hand_model(), write_levels(tmp_path / "ä b.wav", (5, 0.25)))
-    assert {reading.whole.source, *(one.source for one in reading.windows)} == {"ä b.wav"}
+    analysis = analyse(hand_model(), write_levels(tmp_path / "ä b.wav", (5, 0.25)))
+    assert {analysis.overall.source, *(one.source for one in analysis.windows)} == {"ä b.wav"}
 
 
 def test_a_recording_shorter_than_a_window_is_one(tmp_path):
@@ -66,11 +66,11 @@ def test_longer_than_the_model_hears_at_once_is_the_mean_of_windows(tmp_path):
     model = hand_model(max_seconds=None)
     model.mods.model.longest = 5 * 16_000
     path = write_levels(tmp_path / "long.wav", (4, 0.25), (4, -0.75))
-    whole = analyse(model, path).whole
-    assert whole.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)  # windows at 0 and 4 s
-    assert (whole.start, whole.end) == (0.0, 8.0)
-    assert "the model hears 5 s at once" in whole.warnings[-1]
-    assert whole.words[0] == ("calm", pytest.approx(0.75, abs=1e-6))
+    overall = analyse(model, path).overall
+    assert overall.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)  # windows at 0 and 4 s
+    assert (overall.start, overall.end) == (0.0, 8.0)
+    assert "the model processes at most 5 s" in overall.warnings[-1]
+    assert overall.words[0] == ("calm", pytest.approx(0.75, abs=1e-6))
 
 
 @pytest.mark.parametrize("duration", [1, 299, 300, 301, 600, 5_000, 86_400])

@@ -11,21 +11,26 @@ from tests.helpers.fixed_model import hand_model, write_levels
 
 def test_a_recording_is_answered(tmp_path):
     shown = respond(hand_model(), Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
-    assert shown["scene"]["whole"]["vad"] == pytest.approx([0.25, 0.25, -0.125], abs=1e-6)
+    assert shown["scene"]["overall"]["vad"] == pytest.approx([0.25, 0.25, -0.125], abs=1e-6)
 
 
 def test_a_damaged_file_is_a_message_without_the_folder(tmp_path):
     path = tmp_path / "damaged.wav"
     path.write_bytes(b"RIFF nothing")
     shown = respond(hand_model(), Limits(), str(path))
-    assert "damaged.wav is no audio file" in shown["html"]
+    assert "damaged.wav: unsupported or damaged audio" in shown["html"]
     assert str(tmp_path) not in shown["html"]
 
 
 def test_the_limits_are_kept(tmp_path):
     path = str(write_levels(tmp_path / "a.wav", (2, 0.25)))
-    assert "may last 0:01 min" in respond(hand_model(), Limits(max_seconds=1), path)["html"]
-    assert "0.1 MB at the most" in respond(hand_model(), Limits(max_megabytes=0.1), path)["html"]
+    assert (
+        "at most 0:01 min are allowed" in respond(hand_model(), Limits(max_seconds=1), path)["html"]
+    )
+    assert (
+        "at most 0.1 MB are allowed"
+        in respond(hand_model(), Limits(max_megabytes=0.1), path)["html"]
+    )
 
 
 def test_a_fault_of_the_program_is_logged_and_the_page_stays(tmp_path, caplog):
@@ -36,7 +41,7 @@ def test_a_fault_of_the_program_is_logged_and_the_page_stays(tmp_path, caplog):
 
     model.mods.model.forward = broken
     shown = respond(model, Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
-    assert "Something failed here (RuntimeError)" in shown["html"]
+    assert "Internal error (RuntimeError)" in shown["html"]
     assert "secret details" not in shown["html"]
     assert "secret details" in caplog.text
 
@@ -53,7 +58,7 @@ def test_head_names_the_model_its_licence_and_that_it_is_synthetic():
 def test_head_of_a_real_model_on_an_open_address():
     head = page_heading(hand_model(synthetic=False, licence="").about, Limits(), "0.0.0.0")
     assert "SYNTHETIC" not in head
-    assert "Licence of its weights: not known" in head
+    assert "Licence of the weights: unknown" in head
     assert "WARNING: this page listens on 0.0.0.0" in head
 
 

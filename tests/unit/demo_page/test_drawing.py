@@ -17,31 +17,31 @@ from tests.helpers.fixed_model import hand_model, write_levels
 
 
 @pytest.fixture
-def reading(tmp_path):
+def analysis(tmp_path):
     return analyse(hand_model(), write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
 
 
-def test_scene_holds_points_and_regions(reading):
+def test_scene_holds_points_and_regions(analysis):
     about = hand_model(region_step=45, centre_radius=0.1).about
-    drawn = json.loads(json.dumps(sphere_scene(reading, about)))
+    drawn = json.loads(json.dumps(sphere_scene(analysis, about)))
     assert (drawn["step"], drawn["centre"], drawn["duration"]) == (45, 0.1, 8.0)
-    assert drawn["whole"]["vad"] == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)
+    assert drawn["overall"]["vad"] == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)
     assert [one["start"] for one in drawn["windows"]] == [0, 1, 2, 3, 4]
     assert drawn["windows"][4]["vad"] == pytest.approx([-0.75, 0.75, -0.375], abs=1e-6)
     assert drawn["words"]["far & away"] == [-1.0, 1.0, 1.0]
 
 
-def test_a_window_in_words(reading):
+def test_a_window_in_words(analysis):
     # +V +A -D is region V, -V +A -D region VIII; halves go to the even digit
-    first, last = reading.windows[0], reading.windows[-1]
+    first, last = analysis.windows[0], analysis.windows[-1]
     values = "valence +0.25, arousal +0.25, dominance −0.12"
     assert describe_prediction(first) == f"0:00–0:04: {values}; region V"
     values = "valence −0.75, arousal +0.75, dominance −0.38"
     assert describe_prediction(last) == f"0:04–0:08: {values}; region VIII"
 
 
-def test_lines_pass_through_the_middles_of_windows(reading):
-    points = lines(reading)["valence"]
+def test_lines_pass_through_the_middles_of_windows(analysis):
+    points = lines(analysis)["valence"]
     # 8 s are 1000 units wide: middles at 2, 3, 4, 5, 6 s, level to 0 and 8 s; 1 is at the top, 0
     # in the middle of 200 units
     assert [x for x, _ in points] == [0, 250, 375, 500, 625, 750, 1000]
@@ -56,8 +56,8 @@ def test_values_beyond_one_stay_inside(tmp_path):
 
 
 def test_silence_is_marked(tmp_path):
-    reading = analyse(hand_model(), write_levels(tmp_path / "pause.wav", (4, 0.25), (4, 0.0)))
-    (silence,) = svg(reading).findall(".//g[@class='em-silence']/rect")
+    analysis = analyse(hand_model(), write_levels(tmp_path / "pause.wav", (4, 0.25), (4, 0.0)))
+    (silence,) = svg(analysis).findall(".//g[@class='em-silence']/rect")
     assert (silence.get("x"), silence.get("width")) == ("500.0", "500.0")
 
 
@@ -69,15 +69,15 @@ def test_time_marks_are_few_and_inside(duration):
     assert marks[-1] <= duration
 
 
-def svg(reading):
-    drawing = re.search(r"<svg role.*?</svg>", timeline_html(reading), re.DOTALL)
+def svg(analysis):
+    drawing = re.search(r"<svg role.*?</svg>", timeline_html(analysis), re.DOTALL)
     return ElementTree.fromstring(drawing[0])
 
 
-def lines(reading):
+def lines(analysis):
     return {
         line.get("class").removeprefix("em-"): [
             tuple(map(float, pair.split(","))) for pair in line.get("points").split()
         ]
-        for line in svg(reading).iter("polyline")
+        for line in svg(analysis).iter("polyline")
     }

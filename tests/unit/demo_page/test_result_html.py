@@ -48,8 +48,8 @@ class Elements(HTMLParser):
 @pytest.fixture
 def shown(tmp_path):
     model = hand_model()
-    reading = analyse(model, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
-    return result_view(reading, model.about)["html"]
+    analysis = analyse(model, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+    return result_view(analysis, model.about)["html"]
 
 
 def values(html):
@@ -79,8 +79,8 @@ def test_region_words_and_licence(shown):
 
 def test_a_single_window_has_no_slider(tmp_path):
     model = hand_model()
-    reading = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
-    html = result_view(reading, model.about)["html"]
+    analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
+    html = result_view(analysis, model.about)["html"]
     assert 'type="range"' not in html
     assert "mean of windows" not in html
 
@@ -88,8 +88,8 @@ def test_a_single_window_has_no_slider(tmp_path):
 def test_a_model_without_head_and_words_shows_none(tmp_path):
     model = hand_model(words={}, head="none", classes=())
     model.mods.model.forward = without_logits(model.mods.model.forward)
-    reading = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
-    html = result_view(reading, model.about)["html"]
+    analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
+    html = result_view(analysis, model.about)["html"]
     assert "probabilities" not in html
     assert "Nearest" not in html
 
@@ -106,13 +106,13 @@ def without_logits(forward):
 
 def test_warnings_in_words(tmp_path):
     model = hand_model()
-    reading = analyse(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
-    text = Elements(warnings_box(reading.whole)).text
+    analysis = analyse(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
+    text = Elements(warnings_box(analysis.overall)).text
     assert "clipped" in text
-    assert "Only the first 12 of 13.0 s were heard." in text
+    assert "Only the first 12 s (of 13.0 s) were used." in text
     silent = analyse(model, write_levels(tmp_path / "silent.wav", (2, 0.0)))
-    assert "The recording is silent" in warnings_box(silent.whole)
-    assert warnings_box(analyse(model, write_levels(tmp_path / "a.wav", (2, 0.5))).whole) == ""
+    assert "The recording is silent" in warnings_box(silent.overall)
+    assert warnings_box(analyse(model, write_levels(tmp_path / "a.wav", (2, 0.5))).overall) == ""
 
 
 def test_a_name_is_text(tmp_path):
@@ -127,10 +127,10 @@ def test_what_a_model_names_is_text(tmp_path):
     evil = "<script>alert('1')</script>"
     classes = tuple(f"{evil}{number}" for number in range(8))
     model = hand_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
-    reading = analyse(model, write_levels(tmp_path / "a.wav", (2, 0.25)))
-    odd = replace(reading.whole, region_description=evil, warnings=(evil,))
-    windows = tuple(replace(one, region=evil, warnings=(evil,)) for one in reading.windows)
-    html = result_view(replace(reading, whole=odd, windows=windows), model.about)["html"]
+    analysis = analyse(model, write_levels(tmp_path / "a.wav", (2, 0.25)))
+    odd = replace(analysis.overall, region_description=evil, warnings=(evil,))
+    windows = tuple(replace(one, region=evil, warnings=(evil,)) for one in analysis.windows)
+    html = result_view(replace(analysis, overall=odd, windows=windows), model.about)["html"]
     assert "<script" not in html
     # region, head, classes, word, region and warning of a window; a warning begins with a capital
     assert Elements(html).text.count(evil) == 1 + 1 + 8 + 1 + 2 + 1
@@ -145,8 +145,8 @@ def test_a_message_is_text():
 
 
 def test_csv_of_the_windows(tmp_path):
-    reading = analyse(hand_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
-    rows = list(csv.DictReader(io.StringIO(windows_csv(reading))))
+    analysis = analyse(hand_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
+    rows = list(csv.DictReader(io.StringIO(windows_csv(analysis))))
     assert [float(row["start"]) for row in rows] == [0, 1, 2, 3, 4]
     assert [float(row["valence"]) for row in rows] == pytest.approx(
         [0.25, 0.0, -0.25, -0.5, -0.75], abs=1e-6

@@ -64,7 +64,7 @@ def test_nothing_outside_the_folder_is_removed(folder, tmp_path, caplog):
     uploads.show("page", folder / ".." / "mine.wav")
     uploads.close("page")
     assert other.exists()
-    assert "is no upload of this page" in caplog.text
+    assert "is outside the upload folder" in caplog.text
 
 
 @pytest.mark.parametrize("before", [None, "/somewhere"])

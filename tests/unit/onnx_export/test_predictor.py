@@ -132,12 +132,12 @@ def test_fault_one_damaged_file_among_many_is_raised_by_predict(pair, recordings
 
 def test_fault_one_sample_is_too_short(pair, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(1), 16000)
-    with pytest.raises(AudioError, match="must have at least"):
+    with pytest.raises(AudioError, match="is too short"):
         pair[1].predict(tmp_path / "a.wav")
 
 
 def test_fault_no_such_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"no such folder\. `emosphere export"):
+    with pytest.raises(ValueError, match=r"does not exist\. Create it with `emosphere export"):
         OnnxEmoSphere.from_pretrained(tmp_path / "none")
 
 
@@ -197,7 +197,7 @@ def test_fault_description(change, message, copy):
 
 def test_fault_file_that_is_no_graph(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x80\x04K\x01.")  # a pickle
-    with pytest.raises(ValueError, match="no ONNX model that onnxruntime runs"):
+    with pytest.raises(ValueError, match="onnxruntime cannot load"):
         OnnxSession(tmp_path / "model.onnx")
 
 

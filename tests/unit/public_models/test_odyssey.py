@@ -74,8 +74,10 @@ def test_order_scale_normalisation_and_pooling(tmp_path, waveform_settings, hidd
 def test_no_padded_frame_is_heard(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     ours = EmoSphere.from_pretrained(folder, device="cpu")
-    together = ours.outcome(public_models.signals()).vad
-    alone = torch.cat([ours.outcome([signal]).vad for signal in public_models.signals()])
+    together = torch.from_numpy(ours._forward(public_models.signals())[0])
+    alone = torch.cat(
+        [torch.from_numpy(ours._forward([signal])[0]) for signal in public_models.signals()]
+    )
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
@@ -114,7 +116,7 @@ def test_what_is_known_of_it(tmp_path, waveform_settings):
 @pytest.mark.parametrize("value", ["nan", None, "0.1 or so", [1, 2]])
 def test_statistics_must_be_numbers(tmp_path, waveform_settings, value):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, settings_changes={"std": value})
-    with pytest.raises(ValueError, match="must hold the waveform's mean and std as numbers"):
+    with pytest.raises(ValueError, match="must contain mean and std of the waveform as numbers"):
         EmoSphere.from_pretrained(folder)
 
 
@@ -122,7 +124,7 @@ def test_a_model_of_one_dimension_is_of_no_known_layout(tmp_path, waveform_setti
     folder, *_ = checkpoint(
         tmp_path / "model", waveform_settings, settings_changes={"num_classes": 1}
     )
-    with pytest.raises(ValueError, match=r"found a ser with weights of pool_model, ser_model"):
+    with pytest.raises(ValueError, match=r"found a ser with weights pool_model, ser_model"):
         EmoSphere.from_pretrained(folder)
 
 

@@ -36,10 +36,10 @@ def test_layout_is_known_from_any_file_of_weights(tmp_path, waveform_settings, n
 def test_a_pickle_is_refused_and_not_run(tmp_path, waveform_settings, name):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, name=name)
     (folder / name).write_bytes(pickle.dumps({"weights": Evil(tmp_path / "run")}))
-    with pytest.raises(ValueError, match=r"is refused|tensors alone"):
+    with pytest.raises(ValueError, match=r"Pickles are rejected|something other than tensors"):
         EmoSphere.from_pretrained(folder)
     torch.save({"weights": Evil(tmp_path / "run")}, folder / name)
-    with pytest.raises(ValueError, match=r"is refused|tensors alone"):
+    with pytest.raises(ValueError, match=r"Pickles are rejected|something other than tensors"):
         EmoSphere.from_pretrained(folder)
     assert not (tmp_path / "run").exists()
 
@@ -55,21 +55,21 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, waveform_settings, name):
     folder, *_ = checkpoint(tmp_path, waveform_settings, name=name)
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"is no safetensors file|be whole"):
+    with pytest.raises(ValueError, match=r"is not a valid safetensors file|is damaged"):
         EmoSphere.from_pretrained(folder)
 
 
 def test_something_else_than_tensors_is_refused(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path, waveform_settings, name="pytorch_model.bin")
     torch.save({"state": {"a": torch.zeros(1)}, "epoch": 3}, folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="must hold a mapping of names to tensors"):
+    with pytest.raises(ValueError, match="must contain a mapping of names to tensors"):
         EmoSphere.from_pretrained(folder)
 
 
 def test_unknown_layout_says_which_are_known(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "hubert"}))
     save_file({"encoder.weight": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="found a hubert with weights of encoder") as error:
+    with pytest.raises(ValueError, match="found a hubert with weights encoder") as error:
         EmoSphere.from_pretrained(tmp_path)
     assert all(layout.KNOWN in str(error.value) for layout in LAYOUTS.values())
     with pytest.raises(ValueError, match="layout must be one of audeering, odyssey, vox_profile"):
@@ -90,10 +90,12 @@ def test_folder_without_weights_or_configuration(tmp_path, waveform_settings):
     assert detect_layout(tmp_path, "x") is None
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"must hold the weights as model\.safetensors, pytorch_"):
+    with pytest.raises(
+        ValueError, match=r"must contain the weights as model\.safetensors, pytorch_"
+    ):
         EmoSphere.from_pretrained(folder)
     (folder / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match="must hold a mapping"):
+    with pytest.raises(ValueError, match="must contain a mapping"):
         EmoSphere.from_pretrained(folder)
 
 

@@ -98,8 +98,10 @@ def test_adapters_are_added_to_their_weights(tmp_path, waveform_settings):
 def test_an_utterance_gives_in_a_batch_what_it_gives_alone(tmp_path, waveform_settings, kind):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, kind=kind)
     ours = EmoSphere.from_pretrained(folder, device="cpu")
-    together = ours.outcome(public_models.signals()).vad
-    alone = torch.cat([ours.outcome([signal]).vad for signal in public_models.signals()])
+    together = torch.from_numpy(ours._forward(public_models.signals())[0])
+    alone = torch.cat(
+        [torch.from_numpy(ours._forward([signal])[0]) for signal in public_models.signals()]
+    )
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
@@ -125,14 +127,14 @@ def test_settings_must_name_the_wavlm_of_the_weights(tmp_path, waveform_settings
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     path = folder / "config.json"
     path.write_text(path.read_text().replace('"wavlm_large"', '"wavlm"'))
-    with pytest.raises(ValueError, match=r"found 'wavlm' beside convolutions with layer norm"):
+    with pytest.raises(ValueError, match=r"found 'wavlm', but the convolutions have layer norm"):
         EmoSphere.from_pretrained(folder)
 
 
 def test_a_weight_for_each_layer(tmp_path, waveform_settings):
     more = {"weights": torch.zeros(5)}
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, more=more)
-    with pytest.raises(ValueError, match="a weight for each layer; found 5 for 3"):
+    with pytest.raises(ValueError, match="one weight per layer; found 5 weights for 3"):
         EmoSphere.from_pretrained(folder)
 
 
