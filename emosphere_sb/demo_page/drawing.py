@@ -68,8 +68,8 @@ def describe_prediction(one: Prediction) -> str:
 def timeline_html(analysis: Analysis) -> Markup:
     """Render valence, arousal and dominance over time as HTML, with windows at their centres.
 
-    Labels are outside the SVG, which is stretched, so that they remain readable on a phone. The page
-    also shows the values in a table.
+    Labels are outside the SVG, which is stretched, so that they remain readable on a phone. The
+    page also shows the values in a table.
 
     Arguments
     ---------

@@ -133,8 +133,8 @@ def _silent(waveform: Waveform) -> Prediction:
 class TimelineSummary:
     """Summary statistics of a recording, updated window by window.
 
-    Windows are weighted by their duration; skipped silence is ignored. If windows overlap, ``weight``
-    and ``total`` count overlapping parts several times.
+    Windows are weighted by their duration; skipped silence is ignored. If windows overlap,
+    ``weight`` and ``total`` count overlapping parts several times.
 
     Example
     -------

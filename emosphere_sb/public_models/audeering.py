@@ -2,8 +2,8 @@
 
 wav2vec 2.0 on the waveform normalised by utterance, mean over the frames of the last layer, one
 hidden layer with tanh, and three outputs on about [0, 1] in the order given by ``id2label``:
-arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in speech emotion recognition:
-closing the valence gap", IEEE TPAMI 45 (9), 2023, doi 10.1109/TPAMI.2023.3263585.
+arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in speech emotion
+recognition: closing the valence gap", IEEE TPAMI 45 (9), 2023, doi 10.1109/TPAMI.2023.3263585.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The layout of 3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes (Goncalves et al., 2024).
 
-The baseline of the Odyssey 2024 challenge: the waveform is normalised with the mean and the SD (plus
-1e-6) of the corpus, both from ``config.json``, and truncated to ``maxlen`` samples (12 s) in the
-challenge's evaluation; then the last layer of WavLM, attentive statistics pooling, blocks of linear
-layer, layer norm and ReLU, and outputs on [0, 1] in the order arousal, dominance, valence. The
-original pooling counts one frame per 320 samples, which is one too many, and therefore includes one
-padded frame in padded batches. Here, padded frames are never included. L. Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
+The baseline of the Odyssey 2024 challenge. The waveform is normalised with the mean and the SD
+(plus 1e-6) of the corpus, both from ``config.json``, and truncated to ``maxlen`` samples (12 s) in
+the challenge's evaluation. It is followed by the last layer of WavLM, attentive statistics pooling,
+blocks of linear layer, layer norm and ReLU, and outputs on [0, 1] in the order arousal, dominance,
+valence. The original pooling counts one frame per 320 samples, which is one too many, so it
+includes one padded frame in padded batches. Here, padded frames are never included. L. Goncalves et
+al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
 """
 
 from __future__ import annotations

@@ -72,8 +72,9 @@ def detect_layout(folder: Path, source: str) -> str | None:
             return name
     shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
     raise ValueError(
-        f"{source} must be a released model, or a checkpoint in the layout of {known_checkpoints()}; "
-        f"found a {configuration.get('model_type', 'model')} with weights {shown or '(none)'}."
+        f"{source} must be a released model, or a checkpoint in the layout of "
+        f"{known_checkpoints()}; found a {configuration.get('model_type', 'model')} with weights "
+        f"{shown or '(none)'}."
     )
 
 

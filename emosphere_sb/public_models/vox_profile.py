@@ -7,8 +7,8 @@ for each dimension, a linear layer, ReLU, a linear layer and a sigmoid, with out
 Some checkpoints have low-rank adapters in the feed-forward layers of the upper half; they are
 merged into the weights, scaled by one over their rank (the default of loralib). The last layer is
 used after the final norm, as in transformers 4, with which the weights were trained. The authors'
-evaluation truncates utterances to 15 s. T. Feng et al., "Vox-Profile: a speech foundation model benchmark for
-characterizing diverse speaker and speech traits", arXiv 2505.14648, 2025.
+evaluation truncates utterances to 15 s. T. Feng et al., "Vox-Profile: a speech foundation model
+benchmark for characterizing diverse speaker and speech traits", arXiv 2505.14648, 2025.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Traces:
         if self.begin is None:
             self.begin = middle
         self.duration = max(self.duration, prediction.end)
-        # Adding 0.5 puts window centres in the middle of a step, so that rounding does not move them
+        # Adding 0.5 puts window centres in the middle of a step, so rounding does not move them
         index = max(0, int((middle - self.begin) / self.width + 0.5))
         while index >= MAX_STEPS:
             self._halve()

@@ -90,9 +90,7 @@ def test_folder_without_weights_or_configuration(tmp_path, waveform_settings):
     assert detect_layout(tmp_path, "x") is None
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(
-        ValueError, match=r"must contain the weights as model\.safetensors, pytorch_"
-    ):
+    with pytest.raises(ValueError, match=r"must contain the weights as model\.safetensors"):
         EmoSphere.from_pretrained(folder)
     (folder / "config.json").write_text("[]")
     with pytest.raises(ValueError, match="must contain a mapping"):
