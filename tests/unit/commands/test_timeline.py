@@ -80,7 +80,7 @@ def test_a_table_over_time(released, recording, tmp_path, capsys):
     assert f"arousal    {mean:+.2f} " in said
 
 
-def test_without_a_search_for_silence_nobody_says_what_is_speech(released, recording, tmp_path):
+def test_kind_is_empty_without_skip_silence(released, recording, tmp_path):
     out = tmp_path / "out.jsonl"
     assert cli.main(["timeline", str(released), str(recording), f"--out={out}", "--hop=2"]) == 0
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -89,7 +89,7 @@ def test_without_a_search_for_silence_nobody_says_what_is_speech(released, recor
     assert all(math.isfinite(row["valence"]) for row in rows)
 
 
-def test_the_screen(released, recording, capsys):
+def test_console_table(released, recording, capsys):
     command = ["timeline", str(released), str(recording), "--window=1.5", "--hop=1.5"]
     assert cli.main([*command, "--skip_silence=25"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -106,7 +106,7 @@ def test_a_plot_is_written(released, recording, tmp_path):
     assert plot.read_bytes()[:5] == b"%PDF-"
 
 
-def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
+def test_rows_before_damage_are_written(released, tmp_path, capsys):
     path, out = tmp_path / "cut.flac", tmp_path / "out.csv"
     noise = 0.1 * np.random.default_rng(1).standard_normal(30 * RATE)
     soundfile.write(path, noise, RATE)
@@ -129,17 +129,17 @@ def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
         (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
     ],
 )
-def test_options_that_are_refused(released, recording, capsys, options, reason):
+def test_invalid_options(released, recording, capsys, options, reason):
     assert cli.main(["timeline", str(released), str(recording), *options]) == 2
     assert reason in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_said_before_a_model_is_loaded(tmp_path, capsys):
+def test_missing_file_is_reported_before_the_model_is_loaded(tmp_path, capsys):
     assert cli.main(["timeline", str(tmp_path / "no model"), str(tmp_path / "no.wav")]) == 2
     assert "File not found" in capsys.readouterr().err
 
 
-def test_a_summary_of_silence_alone():
+def test_summary_without_speech():
     lines = summary_lines(TimelineSummary(windows=3, silent=3, end=12.0), Scale(1, 7))
     assert lines[0] == "3 windows, 0:12 (3 silent, skipped)"
     assert lines[1].startswith("No predictions")
@@ -148,7 +148,7 @@ def test_a_summary_of_silence_alone():
 # --- what a plot keeps --------------------------------------------------------------------------
 
 
-def test_windows_lie_at_their_middle():
+def test_windows_are_placed_at_their_centre():
     traces = Traces(1.0)
     for start in range(3):
         traces.add(window(start, start + 4, [0.1 * start, 0, 0]))
@@ -157,7 +157,7 @@ def test_windows_lie_at_their_middle():
     assert traces.duration == 6.0
 
 
-def test_memory_does_not_grow_and_means_stay(monkeypatch):
+def test_merging_steps_preserves_means(monkeypatch):
     monkeypatch.setattr(kept, "MAX_STEPS", 8)
     traces = Traces(1.0)
     values = np.random.default_rng(0).uniform(-1, 1, 100)
@@ -174,7 +174,7 @@ def test_memory_does_not_grow_and_means_stay(monkeypatch):
     assert traces.times.tolist() == pytest.approx([9.5 + 16 * k for k in range(7)])
 
 
-def test_silence_is_what_is_silent_for_half_of_a_step():
+def test_step_is_silent_if_half_of_it_is():
     traces = Traces(1.0)
     unknown = [math.nan] * 3
     for start, vad in enumerate(([0.5] * 3, unknown, [0.25] * 3)):
@@ -212,7 +212,7 @@ def test_the_plot_shows_the_three_dimensions_over_time():
     assert any("grey: skipped silence" in text.get_text() for text in figure.texts)
 
 
-def test_hours_are_written_as_hours():
+def test_time_axis_of_long_recordings_uses_hours():
     traces = Traces(600.0)
     for start in range(0, 9 * 3600, 600):
         traces.add(window(start, start + 4, [0, 0, 0]))
@@ -224,7 +224,7 @@ def test_hours_are_written_as_hours():
 
 
 @pytest.mark.parametrize("vad", [[0.1, 0.2, 0.3], [math.nan] * 3])
-def test_one_window_and_none_at_all_are_drawn(vad):
+def test_plot_of_one_window_and_of_silence(vad):
     traces = Traces(1.0)
     traces.add(window(0, 0.3, vad))
     figure = drawn(traces)

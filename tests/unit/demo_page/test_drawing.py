@@ -21,7 +21,7 @@ def analysis(tmp_path):
     return analyse(hand_model(), write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
 
 
-def test_scene_holds_points_and_regions(analysis):
+def test_scene_contains_points_and_regions(analysis):
     about = hand_model(region_step=45, centre_radius=0.1).about
     drawn = json.loads(json.dumps(sphere_scene(analysis, about)))
     assert (drawn["step"], drawn["centre"], drawn["duration"]) == (45, 0.1, 8.0)
@@ -31,7 +31,7 @@ def test_scene_holds_points_and_regions(analysis):
     assert drawn["words"]["far & away"] == [-1.0, 1.0, 1.0]
 
 
-def test_a_window_in_words(analysis):
+def test_describe_prediction(analysis):
     # +V +A -D is region V, -V +A -D region VIII; halves go to the even digit
     first, last = analysis.windows[0], analysis.windows[-1]
     values = "valence +0.25, arousal +0.25, dominance −0.12"
@@ -40,7 +40,7 @@ def test_a_window_in_words(analysis):
     assert describe_prediction(last) == f"0:04–0:08: {values}; region VIII"
 
 
-def test_lines_pass_through_the_middles_of_windows(analysis):
+def test_lines_pass_through_window_centres(analysis):
     points = lines(analysis)["valence"]
     # 8 s are 1000 units wide: middles at 2, 3, 4, 5, 6 s, level to 0 and 8 s; 1 is at the top, 0
     # in the middle of 200 units
@@ -48,7 +48,7 @@ def test_lines_pass_through_the_middles_of_windows(analysis):
     assert [y for _, y in points] == pytest.approx([75, 75, 100, 125, 150, 175, 175], abs=0.051)
 
 
-def test_values_beyond_one_stay_inside(tmp_path):
+def test_values_above_one_are_inside_the_plot(tmp_path):
     drawn = lines(analyse(hand_model(), write_levels(tmp_path / "loud.wav", (5, -1.6))))
     heights = [y for points in drawn.values() for _, y in points]
     assert min(heights) > 0
@@ -62,7 +62,7 @@ def test_silence_is_marked(tmp_path):
 
 
 @pytest.mark.parametrize("duration", [0.03, 0.4, 1, 7, 12, 59, 61, 600, 3_599, 20_000])
-def test_time_marks_are_few_and_inside(duration):
+def test_time_ticks_are_few_and_within_the_recording(duration):
     marks = time_ticks(duration)
     assert marks[0] == 0
     assert len(marks) <= 6

@@ -85,7 +85,7 @@ def test_a_single_window_has_no_slider(tmp_path):
     assert "mean of windows" not in html
 
 
-def test_a_model_without_head_and_words_shows_none(tmp_path):
+def test_model_without_head_and_words(tmp_path):
     model = hand_model(words={}, head="none", classes=())
     model.mods.model.forward = without_logits(model.mods.model.forward)
     analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
@@ -104,7 +104,7 @@ def without_logits(forward):
     return call
 
 
-def test_warnings_in_words(tmp_path):
+def test_warning_sentences(tmp_path):
     model = hand_model()
     analysis = analyse(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
     text = Elements(warnings_box(analysis.overall)).text
@@ -115,7 +115,7 @@ def test_warnings_in_words(tmp_path):
     assert warnings_box(analyse(model, write_levels(tmp_path / "a.wav", (2, 0.5))).overall) == ""
 
 
-def test_a_name_is_text(tmp_path):
+def test_file_name_is_escaped(tmp_path):
     model = hand_model()
     path = write_levels(tmp_path / "<img src=x onerror=alert(1)> & ü.wav", (2, 0.25))
     html = result_view(analyse(model, path), model.about)["html"]
@@ -123,7 +123,7 @@ def test_a_name_is_text(tmp_path):
     assert "<img src=x onerror=alert(1)> & ü.wav" in Elements(html).text
 
 
-def test_what_a_model_names_is_text(tmp_path):
+def test_names_from_the_model_are_escaped(tmp_path):
     evil = "<script>alert('1')</script>"
     classes = tuple(f"{evil}{number}" for number in range(8))
     model = hand_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
@@ -136,7 +136,7 @@ def test_what_a_model_names_is_text(tmp_path):
     assert Elements(html).text.count(evil) == 1 + 1 + 8 + 1 + 2 + 1
 
 
-def test_a_message_is_text():
+def test_alert_message_is_escaped():
     shown = alert_view("<script>alert(1)</script> is no audio file.")
     assert "script" not in [tag for tag, _ in Elements(shown["html"]).found]
     assert 'role="alert"' in shown["html"]

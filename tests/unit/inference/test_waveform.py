@@ -84,7 +84,7 @@ def test_part_of_a_file(tmp_path):
         (b"RIFF\x24\0\0\0WAVEfmt ", "unsupported or damaged audio"), (None, "File not found"),
     ],
 )  # fmt: skip
-def test_what_is_no_audio(tmp_path, content, match):
+def test_invalid_audio_files(tmp_path, content, match):
     path = tmp_path / "a.wav"
     if content is not None:
         path.write_bytes(content)
@@ -104,13 +104,13 @@ def test_folder_pipe_and_empty_file(tmp_path):
         load_file(tmp_path / "none.wav")
 
 
-def test_file_of_another_kind_says_how_to_convert_it(tmp_path):
+def test_error_for_unsupported_format_explains_conversion(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + b"\0" * 200)
     with pytest.raises(AudioError, match="ffmpeg -i IN"):
         read_header(tmp_path / "a.m4a")
 
 
-def test_values_that_are_not_finite(tmp_path):
+def test_non_finite_values_are_rejected(tmp_path):
     for value in (np.nan, np.inf):
         samples = tone()
         samples[100] = value
@@ -121,7 +121,7 @@ def test_values_that_are_not_finite(tmp_path):
             from_array(samples, 16000)
 
 
-def test_impossible_rate_of_a_file(tmp_path):
+def test_invalid_sampling_rate_of_a_file(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(), 500)
     with pytest.raises(AudioError, match="found 500"):
         read_header(tmp_path / "a.wav")
@@ -150,7 +150,7 @@ def test_full_scale_follows_the_type(kind, values, expected):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_32"])
-def test_integers_are_what_a_file_of_them_gives(tmp_path, subtype):
+def test_integer_array_matches_integer_file(tmp_path, subtype):
     soundfile.write(tmp_path / "a.wav", tone(), 16000, subtype=subtype)
     kind = {"PCM_16": "int16"}.get(subtype, "int32")
     samples, _ = soundfile.read(tmp_path / "a.wav", dtype=kind)
@@ -173,7 +173,7 @@ def test_shorter_axis_is_channels(layout):
     torch.testing.assert_close(from_array(given, 16000).signal, expected)
 
 
-def test_array_is_cut_before_it_is_resampled():
+def test_array_is_truncated_before_resampling():
     samples = tone(seconds=2.0, rate=8000).astype(np.float32)
     heard = from_array(np.stack([samples, samples]), 8000, seconds=0.5)
     expected = resample(torch.from_numpy(samples[:4000]), 8000, 16000)
@@ -191,7 +191,7 @@ def test_array_is_cut_before_it_is_resampled():
         (np.zeros(9, dtype=np.int64), "up to 32 bits"), (np.zeros(9, dtype=np.uint64), "32 bits"),
     ],
 )  # fmt: skip
-def test_array_that_is_no_audio(array, match):
+def test_invalid_arrays(array, match):
     with pytest.raises(AudioError, match=match):
         from_array(array, 16000)
 
@@ -205,7 +205,7 @@ def test_array_needs_a_rate(rate):
 # --- what is odd -------------------------------------------------------------------------------
 
 
-def test_silence_and_clipping_are_said():
+def test_silence_and_clipping_give_warnings():
     assert signal_warnings(torch.full((800,), 0.99e-4)) == ("silent",)
     assert signal_warnings(torch.full((800,), 1.01e-4)) == ()
     signal = torch.full((10_000,), 0.5)
@@ -215,20 +215,20 @@ def test_silence_and_clipping_are_said():
     assert signal_warnings(signal) == ("clipped",)
 
 
-def test_another_full_scale_is_said():
+def test_unexpected_full_scale_gives_a_warning():
     found = from_array(tone(level=12000.0), 16000)
     (warning,) = found.warnings
-    assert warning.startswith("a peak of 1.2e+04 where full scale is 1")
+    assert warning.startswith("peak of 1.2e+04 where full scale is 1")
 
 
-def test_levels_that_no_audio_has_are_refused():
+def test_impossible_levels_are_rejected():
     loud = from_array(tone(level=2.0**31), 16000)  # integers of 32 bits as floats
     assert loud.warnings == ("peak of 2.147e+09, but full scale is 1",)
     with pytest.raises(AudioError, match=r"x must contain samples with full scale 1; .* 1e\+11"):
         from_array(tone(level=1e11), 16000, source="x")
 
 
-def test_what_is_too_short_or_too_long():
+def test_too_short_and_too_long_utterances_are_rejected():
     heard = from_array(np.zeros(399), 16000, source="x")
     with pytest.raises(AudioError, match=r"x is too short: at least 0\.025 s .* found 0\.0249 s"):
         check_min_length([heard], 400)
@@ -238,7 +238,7 @@ def test_what_is_too_short_or_too_long():
         check_max_length("x", 30.5, 30.0)
 
 
-def test_a_wav_that_was_cut_off_in_copying_says_so(tmp_path):
+def test_truncated_wav_gives_a_warning(tmp_path):
     whole = tmp_path / "whole.wav"
     soundfile.write(whole, np.full(16000, 0.1), 16000, subtype="PCM_16")
     cut = tmp_path / "cut.wav"
@@ -251,7 +251,7 @@ def test_a_wav_that_was_cut_off_in_copying_says_so(tmp_path):
     assert load_file(whole).warnings == ()
 
 
-def test_a_wav_written_to_a_pipe_has_no_length_to_be_short_of(tmp_path):
+def test_wav_written_to_a_pipe_gives_no_warning(tmp_path):
     path = tmp_path / "pipe.wav"
     soundfile.write(path, np.full(16000, 0.1), 16000, subtype="PCM_16")
     raw = bytearray(path.read_bytes())

@@ -62,18 +62,18 @@ def without_length(path):
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_windows_lie_where_they_should(length, window, hop, expected, size):
+def test_window_positions(length, window, hop, expected, size):
     assert places(length, window, hop, size=size) == expected
 
 
 @pytest.mark.parametrize("size", [1, 4, 100])
-def test_the_last_window_begins_earlier_rather_than_being_too_short(size):
+def test_last_window_starts_earlier_to_reach_minimum_length(size):
     assert places(13, 4, 4, least=3, size=size) == [(0, 4), (4, 8), (8, 12), (10, 13)]
     assert places(2, 4, 4, least=3, size=size) == [(0, 2)]  # there is no more
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
-def test_pieces_resample_as_the_whole(rate):
+def test_block_resampling_matches_full_resampling(rate):
     signal = noise(int(1.3 * rate) + 7)
     found = np.concatenate(list(resample_blocks(pieces(signal, 5001), rate)))
     whole = resample(torch.from_numpy(signal), rate, RATE).numpy()
@@ -81,13 +81,13 @@ def test_pieces_resample_as_the_whole(rate):
     np.testing.assert_allclose(found, whole, atol=1e-4, rtol=0)
 
 
-def test_odd_rates_have_as_many_samples_as_they_must():
+def test_number_of_samples_at_odd_rates():
     signal = noise(44101)
     assert sum(len(part) for part in resample_blocks(pieces(signal, 9999), 44101)) == RATE
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
-def test_windows_of_a_file_are_those_of_the_whole_file(tmp_path, kind):
+def test_windows_match_slices_of_the_file(tmp_path, kind):
     path = tmp_path / f"déjà vu.{kind}"
     soundfile.write(path, noise(5 * 44100, channels=2), 44100)
     whole = load_file(path).signal.numpy()
@@ -127,7 +127,7 @@ def test_a_header_without_length(tmp_path):
     np.testing.assert_array_equal(load_file(path, seconds=0.5).signal, expected[: RATE // 2])
 
 
-def test_a_file_that_ends_early_says_so(tmp_path):
+def test_file_that_ends_early_gives_a_warning(tmp_path):
     path = tmp_path / "cut.mp3"
     soundfile.write(path, noise(6 * RATE), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -142,7 +142,7 @@ def test_a_file_that_ends_early_says_so(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")
-def test_names_that_are_no_utf8(tmp_path):
+def test_non_utf8_file_names(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
     soundfile.write(open(path, "wb"), noise(RATE), RATE, format="WAV")  # noqa: SIM115
     (found,) = file_windows(path, WindowPlan(RATE, RATE, 1))
@@ -150,7 +150,7 @@ def test_names_that_are_no_utf8(tmp_path):
     assert len(load_file(path).signal) == RATE
 
 
-def test_damage_is_reported_behind_what_is_whole(tmp_path):
+def test_windows_before_damage_are_yielded(tmp_path):
     path = tmp_path / "cut.flac"
     soundfile.write(path, noise(30 * RATE), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -161,7 +161,7 @@ def test_damage_is_reported_behind_what_is_whole(tmp_path):
     assert len(found) >= 5
 
 
-def test_values_that_are_not_finite(tmp_path):
+def test_non_finite_values_are_rejected(tmp_path):
     path = tmp_path / "nan.wav"
     signal = noise(RATE)
     signal[100] = math.nan
@@ -170,7 +170,7 @@ def test_values_that_are_not_finite(tmp_path):
         list(read_mono_blocks(path))
 
 
-def test_a_header_that_promises_a_day_costs_nothing(tmp_path):
+def test_header_with_day_long_duration_uses_no_memory(tmp_path):
     path = tmp_path / "day.wav"
     samples = 24 * 3600 * 8000
     head = struct.pack(
@@ -254,7 +254,7 @@ def test_windows_of_several_utterances_share_batches_and_keep_their_order(three_
     assert isinstance(found[2], AudioError)
 
 
-def test_silent_is_said_of_an_utterance_that_is_silent_throughout(tmp_path):
+def test_silent_warning_requires_all_windows_silent(tmp_path):
     path = tmp_path / "half.wav"
     soundfile.write(path, np.concatenate([np.zeros(RATE), noise(RATE)]), RATE)
     (found,) = windows.predict_windowed(
@@ -268,7 +268,7 @@ def test_silent_is_said_of_an_utterance_that_is_silent_throughout(tmp_path):
     assert found.warnings == ("silent",)
 
 
-def test_a_plan_in_samples():
+def test_plan_windows_converts_to_samples():
     assert plan_windows(Model(), 4.0, 1.0) == WindowPlan(64000, 16000, 16000)
     assert plan_windows(Model(), 0.5, 0.25) == WindowPlan(8000, 4000, 8000)  # at most the window
 
@@ -279,11 +279,11 @@ def test_a_plan_in_samples():
         (0.01, 1.0, "window must be at least 0.025 s and at most 30 s"),
         (31.0, 1.0, "at most 30 s for this model; found 31"),
         (math.nan, 1.0, "window must be"),
-        (4.0, 0.0, "hop must at least one sample"),
-        (4.0, -1.0, "hop must at least one sample"),
-        (4.0, math.inf, "hop must at least one sample"),
+        (4.0, 0.0, "hop must be at least one sample"),
+        (4.0, -1.0, "hop must be at least one sample"),
+        (4.0, math.inf, "hop must be at least one sample"),
     ],
 )
-def test_plans_that_are_refused(window, hop, match):
+def test_invalid_plans(window, hop, match):
     with pytest.raises(ValueError, match=match):
         plan_windows(Model(), window, hop, longest=30.0)

@@ -118,7 +118,7 @@ def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, 
     compare(model, OnnxSession(tmp_path / "out" / "model.onnx"))
 
 
-def test_what_stands_behind_an_utterance_changes_nothing(out):
+def test_padding_does_not_change_predictions(out):
     runtime = OnnxSession(out / "model.onnx")._session
     padded = np.stack([noise(8000), noise(8000, 1)])
     lengths = np.array([8000, 3000])
@@ -143,7 +143,7 @@ def test_graph_takes_any_batch_and_length(out):
     assert {item.domain: item.version for item in graph.opset_import}[""] == 20
 
 
-def test_int8_is_of_matrix_products_alone(out):
+def test_only_matrix_products_are_quantised(out):
     kinds = [node.op_type for node in onnx.load(out / "model_int8.onnx").graph.node]
     plain = [node.op_type for node in onnx.load(out / "model.onnx").graph.node]
     assert kinds.count("MatMulInteger") > 5
@@ -151,7 +151,7 @@ def test_int8_is_of_matrix_products_alone(out):
     assert "ConvInteger" not in kinds
 
 
-def test_folder_is_that_of_the_model(wavlm, out):
+def test_exported_folder_contains_description_and_card(wavlm, out):
     model = wavlm[0] / "model"
     names = {"model.onnx", "model_int8.onnx", "emosphere.json", "README.md", "checksums.json"}
     assert {path.name for path in out.iterdir()} == names
@@ -215,7 +215,7 @@ def test_fault_graph_of_another_model_is_never_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_fault_place_that_is_taken(wavlm, tmp_path):
+def test_fault_output_folder_is_not_empty(wavlm, tmp_path):
     (tmp_path / "note.txt").touch()
     with pytest.raises(FileExistsError, match="new or an empty folder"):
         export(wavlm[0] / "model", tmp_path)
@@ -242,7 +242,7 @@ def test_fault_exporter_is_not_installed(wavlm, tmp_path, monkeypatch, capsys):
     assert "pip install 'emosphere-sb[onnx]'" in capsys.readouterr().err
 
 
-def test_made_sound_is_the_same_every_time_and_at_the_level_of_speech():
+def test_synthetic_signals_are_reproducible_and_at_speech_level():
     first, second = synthetic_signals([0.5, 1.0]), synthetic_signals([0.5, 1.0])
     assert [len(signal) for signal in first] == [8000, 16000]
     for one, other in zip(first, second, strict=True):

@@ -77,7 +77,7 @@ def same(ours, theirs):
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"words": 2, "max_seconds": 0.3}])
-def test_every_file_as_with_torch(pair, recordings, options):
+def test_every_file_matches_pytorch(pair, recordings, options):
     theirs, ours = (list(model.predict_each(recordings, **options)) for model in pair)
     assert len(ours) == len(theirs) == len(FORMATS) + 1
     for one, other in zip(ours, theirs, strict=True):
@@ -88,14 +88,14 @@ def test_every_file_as_with_torch(pair, recordings, options):
     assert [isinstance(item, AudioError) for item in ours].index(True) == 3
 
 
-def test_windows_as_with_torch(pair, recordings):
+def test_windows_match_pytorch(pair, recordings):
     theirs, ours = (model.predict(recordings[-1], window=1.0, overlap=0.5) for model in pair)
     same(ours, theirs)
     assert ours.end == pytest.approx(3.5)
 
 
 @pytest.mark.parametrize("rate, kind", [(16000, np.float32), (44100, np.int16), (8000, np.uint8)])
-def test_arrays_as_with_torch(pair, rate, kind):
+def test_arrays_match_pytorch(pair, rate, kind):
     chance = np.random.default_rng(3)
     samples = 0.2 * chance.normal(size=(2, rate))
     if kind != np.float32:
@@ -106,7 +106,7 @@ def test_arrays_as_with_torch(pair, rate, kind):
     same(ours, theirs)
 
 
-def test_about_is_the_models(pair):
+def test_model_information_is_preserved(pair):
     theirs, ours = pair
     assert ours.about == theirs.about
     assert (ours.shortest, ours.longest) == (theirs.shortest, theirs.longest)
@@ -146,12 +146,12 @@ def test_fault_released_folder_that_was_not_exported(folders):
         OnnxEmoSphere.from_pretrained(folders / "model")
 
 
-def test_fault_exported_folder_where_torch_wants_a_released_one(folders):
+def test_fault_exported_folder_loaded_with_pytorch(folders):
     with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
         EmoSphere.from_pretrained(folders / "out")
 
 
-def test_fault_int8_that_was_not_asked_for(folders):
+def test_fault_int8_was_not_exported(folders):
     with pytest.raises(ValueError, match=r"model_int8\.onnx is missing.*MODEL OUT --int8"):
         OnnxEmoSphere.from_pretrained(folders / "out", int8=True)
 
@@ -195,13 +195,13 @@ def test_fault_description(change, message, copy):
         OnnxEmoSphere.from_pretrained(copy)
 
 
-def test_fault_file_that_is_no_graph(tmp_path):
+def test_fault_file_is_not_an_onnx_model(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x80\x04K\x01.")  # a pickle
     with pytest.raises(ValueError, match="onnxruntime cannot load"):
         OnnxSession(tmp_path / "model.onnx")
 
 
-def test_fault_graph_of_something_else(tmp_path):
+def test_fault_graph_with_other_inputs(tmp_path):
     from onnx import TensorProto, helper, save
 
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in ("x", "y")]
