@@ -196,7 +196,7 @@ def test_a_damaged_file_a_long_one_and_then_a_good_one(page, tmp_path):
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(b"RIFF\x00\x00\x00\x00WAVE but nothing else" * 9)
     drop(page, damaged)
-    text = until(page, ".em-alert[role=alert]", "damaged.wav is no audio file").text
+    text = until(page, ".em-alert[role=alert]", "damaged.wav: unsupported or damaged audio").text
     assert "Traceback" not in text
     assert tempfile.gettempdir() not in text
     clear(page)
@@ -209,7 +209,7 @@ def test_a_damaged_file_a_long_one_and_then_a_good_one(page, tmp_path):
 
 def clear(page):
     until(page, "#em-audio button[aria-label=Clear]").click()
-    until(page, "#em-result .em-soft", "Record speech or drop a file")
+    until(page, "#em-result .em-soft", "Record speech or upload a file")
 
 
 def test_a_file_too_large_is_refused(page, tmp_path):
@@ -288,7 +288,7 @@ def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
     )  # fmt: skip
     try:
         line = process.stdout.readline()
-        assert re.match(r"The page is at http://127\.0\.0\.1:\d+ \(Ctrl\+C ends it\)\.", line)
+        assert re.match(r"Page running at http://127\.0\.0\.1:\d+ \(press Ctrl\+C to stop\)\.", line)
         assert list(tmp_path.glob("emosphere-demo-*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
@@ -300,6 +300,6 @@ def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
 
 def test_a_port_that_is_taken_is_an_error(address, model):
     port = urlsplit(address).port
-    message = f"cannot listen on 127.0.0.1, port {port}: another program does.*another --port"
+    message = f"Cannot listen on 127.0.0.1, port {port}: the port is in use.*another --port"
     with pytest.raises(OSError, match=message), opened(model, LIMITS, port=port):
         pytest.fail("two pages on one port")

@@ -132,10 +132,10 @@ def test_outputs_are_brought_to_the_scale_of_the_corpus(corpora, public, tmp_pat
     protocol = metrics["protocol"]
     assert protocol[KEY]["scale"] == {"low": 0.0, "high": 1.0, "reversed": []}
     assert protocol["conversion"].startswith(
-        "from the model's scale, 0 to 1, to the corpus's, 1 to 7 (arousal upside down)"
+        "linear, from the model's scale (0 to 1) to the corpus's scale (1 to 7, arousal reversed)"
     )
     assert protocol["max_seconds"] == 12.0 and protocol["note"] == ""
-    assert "MIT by what its users write: see its card" in capsys.readouterr().out
+    assert "MIT according to its users; see its model card" in capsys.readouterr().out
 
 
 def test_default_sets_and_folder(corpora, public, tmp_path):
@@ -164,7 +164,7 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         words = [str(public), "MSP-Podcast", f"--data_folder={corpora / 'MSP-Podcast'}"]
         words += [f"--results_folder={tmp_path / 'results'}", f"--out={out}"]
         assert cli.main(["evaluate", *words]) == 2
-        assert "--out must be a new or an empty folder" in capsys.readouterr().err
+        assert "--out must be a new or empty folder" in capsys.readouterr().err
     assert (run / "metrics.json").read_bytes() == before
 
 
@@ -206,7 +206,7 @@ def test_little_audio_that_cannot_be_heard_is_left_out_and_much_is_refused(publi
     alone = model.predict(tmp_path / "a.wav").vad
     assert max(np.abs(point - alone).max() for point in vad.values()) < 1e-5
     rows["u9"] = {"wav": str(tmp_path)}
-    with pytest.raises(ValueError, match="audio of 2 of 150 utterances of test1 cannot be heard"):
+    with pytest.raises(ValueError, match="2 of 150 utterances of test1 could not be read"):
         predict_set(model, "test1", rows, batch_size=50)
 
 
@@ -227,11 +227,11 @@ def test_note_on_what_the_model_learned_from(tmp_path):
     mine = about(protocol=protocol)
     assert training_note(mine, Corpus("IEMOCAP", tmp_path), ["all"]) == ""
     note = training_note(mine, podcast, ["test1"])
-    assert note.startswith("The model was trained on MSP-Podcast 1.11. Another release")
-    assert "Figures on train, all say nothing" in training_note(mine, podcast, ["train", "all"])
+    assert note.startswith("The model was trained on MSP-Podcast 1.11. Test sets of another")
+    assert "Results on train, all do not show" in training_note(mine, podcast, ["train", "all"])
     note = training_note(about(protocol=protocol, published_as="a/b"), podcast, ["test1"])
-    assert note.startswith("a/b, in whose layout the model is, was trained on MSP-Podcast 1.11; so")
-    assert training_note(about(), podcast, ["test1"]).startswith("Nothing says what the model was")
+    assert note.startswith("The model has the layout of a/b, which was trained on MSP-Podcast 1.11.")
+    assert training_note(about(), podcast, ["test1"]).startswith("The training corpus of the model is unknown")
     (tmp_path / "demo.json").write_text("{}")  # synthetic speech in the corpus's layout
     assert training_note(mine, podcast, ["test1"]) == ""
 

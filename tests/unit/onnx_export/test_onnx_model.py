@@ -57,14 +57,14 @@ def test_the_model_itself_is_not_changed(waveform_settings, tmp_path):
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
-def test_random_numbers_of_the_caller_are_not_moved(waveform_settings, tmp_path):
+def test_random_state_of_the_caller_is_unchanged(waveform_settings, tmp_path):
     model, _ = model_of(settings_of(waveform_settings, "wavlm"), tmp_path / "a.json")
     before = torch.get_rng_state()
     ExportedModel(model)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_group_norm_is_pytorchs_own_over_the_frames_that_count():
+def test_masked_group_norm_matches_pytorch_on_valid_frames():
     original = torch.nn.GroupNorm(4, 4)
     torch.nn.init.normal_(original.weight)
     torch.nn.init.normal_(original.bias)
@@ -85,7 +85,7 @@ def test_group_norm_is_pytorchs_own_over_the_frames_that_count():
         ("wav2vec2", {"add_adapter": True, "feat_extract_norm": "group"}, "with adapters"),
     ],
 )
-def test_fault_what_no_mask_helps_is_refused(family, changes, found, waveform_settings, tmp_path):
+def test_fault_unsupported_family_is_rejected(family, changes, found, waveform_settings, tmp_path):
     settings = {**waveform_settings(family), **changes}
     model, _ = model_of(settings, tmp_path / "a.json", head=False, pooling="MeanPooling")
     with pytest.raises(ValueError, match=found) as caught:
@@ -93,6 +93,6 @@ def test_fault_what_no_mask_helps_is_refused(family, changes, found, waveform_se
     assert "emosphere predict" in str(caught.value)
 
 
-def test_fault_no_released_model():
+def test_fault_not_a_released_model():
     with pytest.raises(ValueError, match="found a Linear"):
         ExportedModel(torch.nn.Linear(1, 1))
