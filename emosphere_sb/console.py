@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from emosphere_sb.results.constants import CAP, NON_SET_KEYS, RIDGE, SYNTHETIC
+from emosphere_sb.results.constants import CEILING_HEADING, NON_SET_KEYS, BASELINE_HEADING, SYNTHETIC_WARNING
 from emosphere_sb.results.number_format import UNDEFINED
 from emosphere_sb.scale import DIMENSIONS
 
@@ -103,17 +103,17 @@ def run_summary(metrics: Mapping) -> str:
     results = {name: row for name, row in metrics.items() if name not in NON_SET_KEYS}
     beside, parts = metrics["beside"], []
     if metrics["protocol"]["synthetic"]:
-        parts.append(SYNTHETIC)
+        parts.append(SYNTHETIC_WARNING)
     parts.append(ccc_table(results))
     if "acoustic_baseline" in beside:
-        parts.append(ccc_table(beside["acoustic_baseline"], title=RIDGE))
+        parts.append(ccc_table(beside["acoustic_baseline"], title=BASELINE_HEADING))
     if "cap" in beside:
         rows = [
             [name, *(f"{row[dimension]:.4f}" for dimension in DIMENSIONS)]
             for name, row in beside["cap"].items()
             if name in results
         ]
-        parts.append(format_table([], rows, title=CAP))
+        parts.append(format_table([], rows, title=CEILING_HEADING))
     parts.append(f"Predictions, metrics and checkpoints: {metrics['run']['folder']}")
     return "\n\n".join(parts)
 
@@ -150,7 +150,7 @@ def folds_summary(summary: Mapping) -> str:
     summary : mapping
         The content of ``summary.json``.
     """
-    parts = [SYNTHETIC] if summary["protocol"]["synthetic"] else []
+    parts = [SYNTHETIC_WARNING] if summary["protocol"]["synthetic"] else []
     tables = [_fold_table(name, facts) for name, facts in summary["by_fold"].items()]
     place = f"Summary: {summary['folder']}/summary.json"
     return "\n\n".join([*parts, "\n".join([*tables, place])])

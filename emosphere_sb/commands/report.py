@@ -10,9 +10,9 @@ from pathlib import Path
 from emosphere_sb.commands.arguments import CommandParser
 
 KINDS = ("affine", "least_squares", "isotonic")
-"""Of corrections; those of ``emosphere_sb.report.stats.calibration``, which this must not import."""
+"""Of corrections; those of ``emosphere_sb.report.stats.calibration_metrics``, which this must not import."""
 
-FOLDER = "report"
+REPORT_FOLDER = "report"
 
 DESCRIPTION = """\
 Reads predictions and writes report.json, report.html and plots; prints the figures.
@@ -44,33 +44,33 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the command line, a source, or what lies in it is at fault.
     """
-    options = parser().parse_args(words)
+    options = build_parser().parse_args(words)
     from emosphere_sb.report import ensemble
-    from emosphere_sb.report.assembly import Request, assemble
-    from emosphere_sb.report.read.runs import as_one_set, read_run, read_source
+    from emosphere_sb.report.assembly import ReportRequest, assemble_report
+    from emosphere_sb.report.read.runs import unify_set_names, read_run, read_source
     from emosphere_sb.report.text import report_text
 
     if options.seed < 0:
         raise ValueError(f"--seed must be a whole number from 0; found {options.seed}.")
     csv = csv_settings(options)
-    runs = as_one_set([one for source in options.sources for one in read_source(source, csv)])
+    runs = unify_set_names([one for source in options.sources for one in read_source(source, csv)])
     folder = report_folder(options, runs)
     if options.average:
-        ensemble.write(options.out, runs)
+        ensemble.write_average(options.out, runs)
         runs = [read_run(options.out)]
-    request = Request(
+    request = ReportRequest(
         sets=options.set, resamples=options.resamples, seed=options.seed, correct=options.correct,
         fit=None if options.fit is None else _fit_table(options.fit, csv),
         reference=[one for other in options.compare for one in read_source(other, csv)],
     )  # fmt: skip
-    report = assemble(runs, request)
-    write(folder, report, runs, plots=not options.no_plots)
+    report = assemble_report(runs, request)
+    write_report(folder, report, runs, plots=not options.no_plots)
     print(report_text(report.facts))
     print(f"\nReport: {folder / 'report.html'}")
     return 0
 
 
-def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[Path]:
+def write_report(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[Path]:
     """Write ``report.json``, ``report.html``, plots, and ``correction.json`` where there is one.
 
     Arguments
@@ -91,15 +91,15 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
     """
     from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.html.page import run_page, write_plots
-    from emosphere_sb.report.plots.registry import pictures
-    from emosphere_sb.report.read.training_log import read_log
+    from emosphere_sb.report.plots.registry import draw_plots
+    from emosphere_sb.report.read.training_log import read_train_log
     from emosphere_sb.results.scores import write_json
 
     # It tells of every table of every font that it cuts down for a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     path = runs[0].folder / "train_log.txt" if len(runs) == 1 and runs[0].folder else None
-    log = read_log(path) if path is not None and path.is_file() else None
+    log = read_train_log(path) if path is not None and path.is_file() else None
     written = [folder / "report.json", folder / "report.html"]
     write_json(report.facts, written[0])
     if report.corrections:
@@ -107,7 +107,7 @@ def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[P
         maps = {run.name: one.to_dict() for run, one in zip(runs, report.corrections, strict=True)}
         write_json(maps, written[-1])
     everything = (report.facts, report.tables)
-    drawn = list(pictures(*everything, log))  # once, for the page and for the files
+    drawn = list(draw_plots(*everything, log))  # once, for the page and for the files
     atomic_write(written[1], run_page(*everything, log, drawn=drawn))
     if plots:
         written += write_plots(*everything, folder / "plots", log, drawn=drawn)
@@ -131,7 +131,7 @@ def report_folder(options: argparse.Namespace, runs: Sequence) -> Path:
                 f"--out must not lie among the runs that are averaged, where it would be taken for "
                 f"one of them; found {options.out} in {inside[0].folder.parent}."
             )
-        return Path(options.out) / FOLDER
+        return Path(options.out) / REPORT_FOLDER
     if options.out is not None:
         return Path(options.out)
     if len(options.sources) > 1:
@@ -140,7 +140,7 @@ def report_folder(options: argparse.Namespace, runs: Sequence) -> Path:
             "--out=FOLDER."
         )
     source = Path(options.sources[0])
-    return source / FOLDER if source.is_dir() else source.with_name(f"{source.stem}_{FOLDER}")
+    return source / REPORT_FOLDER if source.is_dir() else source.with_name(f"{source.stem}_{REPORT_FOLDER}")
 
 
 def csv_settings(options: argparse.Namespace):
@@ -190,7 +190,7 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return columns
 
 
-def parser() -> CommandParser:
+def build_parser() -> CommandParser:
     """The command line."""
     made = CommandParser("report", DESCRIPTION)
     add = made.add_argument
@@ -228,12 +228,12 @@ def _scale(low: float | None, high: float | None, kind: str, turned: Sequence[st
 
 
 def _fit_table(path: str, csv):
-    from emosphere_sb.report.assembly import DEVELOPMENT
+    from emosphere_sb.report.assembly import DEVELOPMENT_SET
     from emosphere_sb.report.read.runs import read_source
 
     runs = read_source(path, csv)
     tables = runs[0].tables
-    table = tables.get(DEVELOPMENT) if runs[0].folder else next(iter(tables.values()))
+    table = tables.get(DEVELOPMENT_SET) if runs[0].folder else next(iter(tables.values()))
     if len(runs) > 1 or table is None:
         raise ValueError(f"--fit must be one run's predictions of the development set; not {path}.")
     return table

@@ -38,13 +38,13 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the command line, the run, or a file is at fault.
     """
-    options = parser().parse_args(words)
+    options = build_parser().parse_args(words)
     if options.check is not None:
-        return check_file(options)
-    return write_file(options)
+        return check_existing(options)
+    return write_submission(options)
 
 
-def parser() -> CommandParser:
+def build_parser() -> CommandParser:
     """The command line."""
     made = CommandParser("submission", DESCRIPTION)
     made.add_argument("run", nargs="?", metavar="RUN_FOLDER", help="a finished run, or an average")
@@ -61,9 +61,9 @@ def parser() -> CommandParser:
     return made
 
 
-def check_file(options: argparse.Namespace) -> int:
+def check_existing(options: argparse.Namespace) -> int:
     """Check a file against a list, and print every problem."""
-    from emosphere_sb.report.read.file_lists import read_list
+    from emosphere_sb.report.read.file_lists import read_file_list
 
     given = [name for name in ("run", "set", "out") if getattr(options, name) is not None]
     if options.list is None or given:
@@ -71,15 +71,15 @@ def check_file(options: argparse.Namespace) -> int:
             "--check needs the list of files, and nothing else; found "
             f"{', '.join(given) or 'no list'}. Write --check FILE --list=FILE."
         )
-    return report_problems(options.check, read_list(options.list))
+    return print_problems(options.check, read_file_list(options.list))
 
 
-def write_file(options: argparse.Namespace) -> int:
+def write_submission(options: argparse.Namespace) -> int:
     """Write the submission of a run's set, and check it."""
     from emosphere_sb.fileio.atomic import atomic_write
-    from emosphere_sb.report.read.file_lists import read_list, some, stem
+    from emosphere_sb.report.read.file_lists import read_file_list, count_with_examples, utterance_id
     from emosphere_sb.report.read.runs import read_source
-    from emosphere_sb.report.submission import clipped, submission_table
+    from emosphere_sb.report.submission import count_clipped, submission_table
 
     missing = [name for name in ("run", "set", "out") if getattr(options, name) is None]
     if missing:
@@ -101,7 +101,7 @@ def write_file(options: argparse.Namespace) -> int:
             f"predictions; found {options.set!r}."
         )
     table, scale = source.tables[options.set], _scale(options, source)
-    names = None if options.list is None else read_list(options.list)
+    names = None if options.list is None else read_file_list(options.list)
     submission = submission_table(table, scale, names=names)
     out = Path(options.out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -109,19 +109,19 @@ def write_file(options: argparse.Namespace) -> int:
     for note in source.notes:
         print(f"Note: {note}")
     print(f"{len(submission):,} files of {options.set} written to {out}.")
-    listed = {stem(name) for name in submission["FileName"]}
-    if left_out := [name for name in table["ID"] if stem(name) not in listed]:
-        print(f"Predicted, but not in the list and not handed in: {some(left_out)}.")
-    used = table[[stem(name) in listed for name in table["ID"]]]
-    print(f"Set to the ends of the scale, 1 or 7: {clipped(used, scale):,} of {3 * len(used):,}.")
-    return report_problems(out, names or list(submission["FileName"]))
+    listed = {utterance_id(name) for name in submission["FileName"]}
+    if left_out := [name for name in table["ID"] if utterance_id(name) not in listed]:
+        print(f"Predicted, but not in the list and not handed in: {count_with_examples(left_out)}.")
+    used = table[[utterance_id(name) in listed for name in table["ID"]]]
+    print(f"Set to the ends of the scale, 1 or 7: {count_clipped(used, scale):,} of {3 * len(used):,}.")
+    return print_problems(out, names or list(submission["FileName"]))
 
 
-def report_problems(path: str | Path, ids: Sequence[str]) -> int:
+def print_problems(path: str | Path, ids: Sequence[str]) -> int:
     """Print what a check finds; the exit status."""
-    from emosphere_sb.report.submission import check
+    from emosphere_sb.report.submission import check_submission
 
-    problems = check(path, ids)
+    problems = check_submission(path, ids)
     for problem in problems:
         print(problem)
     if problems:

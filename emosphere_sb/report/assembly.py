@@ -8,20 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from emosphere_sb.report.read.file_lists import stem
-from emosphere_sb.report.read.runs import Run, common_facts, common_sets
-from emosphere_sb.report.stats.calibration import Correction
-from emosphere_sb.report.stats.comparison import compare
-from emosphere_sb.report.stats.evaluation import evaluate, mean_figures
-from emosphere_sb.results.scores import figures
+from emosphere_sb.report.read.file_lists import utterance_id
+from emosphere_sb.report.read.runs import Run, common_metadata, common_sets
+from emosphere_sb.report.stats.calibration_metrics import Correction
+from emosphere_sb.report.stats.comparison import compare_systems
+from emosphere_sb.report.stats.evaluation import evaluate_predictions, mean_metrics
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import Scale
 
-DEVELOPMENT = "valid"
+DEVELOPMENT_SET = "valid"
 """The set that corrections are learned on: a run's development set."""
 
 
 @dataclass(frozen=True)
-class Request:
+class ReportRequest:
     """What a report is to hold beside the figures.
 
     Arguments
@@ -31,7 +31,7 @@ class Request:
     resamples, seed : int
         Of the bootstrap.
     correct : str, optional
-        Kind of a correction, see :class:`emosphere_sb.report.stats.calibration.Correction`.
+        Kind of a correction, see :class:`emosphere_sb.report.stats.calibration_metrics.Correction`.
     fit : pandas.DataFrame, optional
         Predictions to learn the correction from. (default: each run's own development set)
     reference : sequence of Run
@@ -66,7 +66,7 @@ class Report:
     corrections: list[Correction] = field(default_factory=list)
 
 
-def assemble(runs: Sequence[Run], request: Request) -> Report:
+def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
     """Put the report of one system together.
 
     Arguments
@@ -89,7 +89,7 @@ def assemble(runs: Sequence[Run], request: Request) -> Report:
     sets, warnings = _sets(runs, request.sets)
     corrections = _corrections(runs, request)
     evaluations = {
-        name: evaluate(
+        name: evaluate_predictions(
             [run.tables[name] for run in runs], scale=_scale_of(name, runs),
             resamples=request.resamples, seed=request.seed, source=name,
             own=all(run.folder is not None and name not in run.changed for run in runs),
@@ -113,7 +113,7 @@ def assemble(runs: Sequence[Run], request: Request) -> Report:
         "run": _run_facts(runs),
         "synthetic": any(run.protocol.get("synthetic", False) for run in runs),
         "sets": evaluations,
-        "beside": common_facts([run.metrics.get("beside", {}) for run in runs]),
+        "beside": common_metadata([run.metrics.get("beside", {}) for run in runs]),
         "warnings": warnings + odd,
     }
     if request.reference:
@@ -145,7 +145,7 @@ def _scale_of(name: str, runs: Sequence[Run]) -> Scale | None:
     return scales.pop() if scales else None
 
 
-def _corrections(runs: Sequence[Run], request: Request) -> list[Correction]:
+def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction]:
     """One for each run, learned from its development set or from the table that is given."""
     if request.correct is None:
         return []
@@ -153,20 +153,20 @@ def _corrections(runs: Sequence[Run], request: Request) -> list[Correction]:
         if len(runs) > 1:
             raise ValueError(
                 f"--fit is one run's predictions; found {len(runs)} runs. Leave it out, so that "
-                f"each run is corrected by its own set {DEVELOPMENT!r}, or average them first."
+                f"each run is corrected by its own set {DEVELOPMENT_SET!r}, or average them first."
             )
         return [Correction.fit(request.correct, request.fit)]
-    lacking = [run.name for run in runs if DEVELOPMENT not in run.labelled]
+    lacking = [run.name for run in runs if DEVELOPMENT_SET not in run.labelled]
     if lacking:
         raise ValueError(
             f"A correction is learned on predictions of the development set; {', '.join(lacking)} "
-            f"has no labelled set {DEVELOPMENT!r}. Name a file with --fit=DEV.csv."
+            f"has no labelled set {DEVELOPMENT_SET!r}. Name a file with --fit=DEV.csv."
         )
-    return [Correction.fit(request.correct, run.tables[DEVELOPMENT]) for run in runs]
+    return [Correction.fit(request.correct, run.tables[DEVELOPMENT_SET]) for run in runs]
 
 
 def _corrected(
-    name: str, runs: Sequence[Run], corrections: Sequence[Correction], request: Request
+    name: str, runs: Sequence[Run], corrections: Sequence[Correction], request: ReportRequest
 ) -> dict[str, Any]:
     """Figures after the correction, and what must be known about it."""
     tables = [
@@ -174,17 +174,17 @@ def _corrected(
         for one, run in zip(corrections, runs, strict=True)
     ]
     own = request.fit is None
-    learned = f"the set {DEVELOPMENT} of each run" if own else "the file named with --fit"
-    same = own and name == DEVELOPMENT
+    learned = f"the set {DEVELOPMENT_SET} of each run" if own else "the file named with --fit"
+    same = own and name == DEVELOPMENT_SET
     return {
-        "corrected": {request.correct: mean_figures(tables, figures)},
+        "corrected": {request.correct: mean_metrics(tables, prediction_metrics)},
         "correction_learned_on": f"{learned}, which is this one" if same else learned,
         "not_corrected": list(dict.fromkeys(note for one in corrections for note in one.notes)),
     }
 
 
 def _comparison(
-    sets: Sequence[str], runs: Sequence[Run], request: Request, warnings: list[str]
+    sets: Sequence[str], runs: Sequence[Run], request: ReportRequest, warnings: list[str]
 ) -> dict[str, Any]:
     """The paired comparison on every set that both systems have predicted."""
     found = {}
@@ -199,7 +199,7 @@ def _comparison(
             ]
             warnings.append(f"{name} is not compared: {', '.join(lacking)} has no such set.")
             continue
-        found[name] = compare(ours, theirs, resamples=request.resamples, seed=request.seed)
+        found[name] = compare_systems(ours, theirs, resamples=request.resamples, seed=request.seed)
         found[name]["reference"] = [str(other.folder or other.name) for other in request.reference]
     if not found:
         raise ValueError(
@@ -214,16 +214,16 @@ def _counterpart(name: str, run: Run, other: Run) -> pd.DataFrame | None:
     table = run.tables[name]
     if run.folder is not None and other.folder is not None:
         return other.tables.get(name)
-    keys = {stem(i): i for i in table["ID"]}
+    keys = {utterance_id(i): i for i in table["ID"]}
     for candidate in (other.tables.get(name), *other.tables.values()):
-        if candidate is not None and {stem(i) for i in candidate["ID"]} == keys.keys():
+        if candidate is not None and {utterance_id(i) for i in candidate["ID"]} == keys.keys():
             # Only folders and endings differ: the ids of ours, so that they meet.
-            return candidate.assign(ID=[keys[stem(i)] for i in candidate["ID"]])
+            return candidate.assign(ID=[keys[utterance_id(i)] for i in candidate["ID"]])
     return None
 
 
 def _title(runs: Sequence[Run]) -> str:
-    facts = common_facts([run.protocol for run in runs])
+    facts = common_metadata([run.protocol for run in runs])
     if not facts:
         return ", ".join(run.name for run in runs)
     words = [str(facts[key]) for key in ("corpus", "release", "preset") if facts.get(key)]
@@ -237,7 +237,7 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _protocol(sets: Sequence[str], runs: Sequence[Run]) -> dict[str, Any]:
-    protocol = common_facts([run.protocol for run in runs])
+    protocol = common_metadata([run.protocol for run in runs])
     scale = _scale_of(sets[0], runs)
     if "scale" not in protocol and scale is not None:
         protocol["scale"] = scale.to_dict()

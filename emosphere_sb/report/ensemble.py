@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.runs import METRICS, SAVED, Run, common_facts
-from emosphere_sb.results.alignment import aligned
-from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.report.read.runs import METRICS_FILE, SAVED, Run, common_metadata
+from emosphere_sb.results.alignment import align_tables
+from emosphere_sb.results.metrics_json import prediction_digests, write_and_score_sets, write_metrics
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import head_classes
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -21,7 +21,7 @@ from emosphere_sb.sphere.regions import SphericalRegions
 HEADS = ("region_head", "emotion_head")
 
 
-def average(
+def average_predictions(
     tables: Sequence[pd.DataFrame],
     *,
     scale: Scale | None = None,
@@ -53,7 +53,7 @@ def average(
         If there are fewer than two tables, or they are not of the same utterances.
     """
     _enough(tables)
-    tables = aligned(tables)
+    tables = align_tables(tables)
     first = tables[0]
     ours = [
         c for c in first if not c.startswith("p_") and c not in (*HEADS, "region", "region_point")
@@ -88,7 +88,7 @@ def common_head(tables: Sequence[pd.DataFrame]) -> tuple[str | None, list[str]]:
     return None, []
 
 
-def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
+def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
     """Write the average of several runs as a run's folder, which any report takes.
 
     Arguments
@@ -132,10 +132,10 @@ def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
         old.unlink()  # of an earlier average, whose members may have had other sets
     scale, tables = _own_scale(first), {}
     for name in shared:
-        tables[name] = average([run.tables[name] for run in runs], scale=scale, regions=regions)
-    results = report_sets(folder, tables)
+        tables[name] = average_predictions([run.tables[name] for run in runs], scale=scale, regions=regions)
+    results = write_and_score_sets(folder, tables)
     protocol = {
-        **common_facts([run.protocol for run in runs]),
+        **common_metadata([run.protocol for run in runs]),
         "synthetic": any(run.protocol.get("synthetic", False) for run in runs),
         "members": [str(run.folder or run.name) for run in runs],
         "sets_left_out": left_out,
@@ -147,8 +147,8 @@ def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
     }
     if scale is not None:
         protocol["scale"] = scale.to_dict()
-    facts = {"folder": str(folder), "predictions": predictions_digests(folder, tables)}
-    return write_metrics(folder / METRICS, results, protocol, facts, _common_beside(runs))
+    facts = {"folder": str(folder), "predictions": prediction_digests(folder, tables)}
+    return write_metrics(folder / METRICS_FILE, results, protocol, facts, _common_beside(runs))
 
 
 def _enough(members: Sequence) -> None:
@@ -180,4 +180,4 @@ def _common_regions(runs: Sequence[Run]) -> SphericalRegions:
 
 def _common_beside(runs: Sequence[Run]) -> dict[str, Any]:
     """What the figures are held against, where it is the same for all members."""
-    return common_facts([run.metrics.get("beside", {}) for run in runs])
+    return common_metadata([run.metrics.get("beside", {}) for run in runs])

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.file_lists import COLUMN, repeated, some, stem
+from emosphere_sb.report.read.file_lists import COLUMN, find_duplicates, count_with_examples, utterance_id
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-CHALLENGE = Scale(1, 7)
+CHALLENGE_SCALE = Scale(1, 7)
 ATTRIBUTES = {"EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
 HEADER = (COLUMN, *ATTRIBUTES)
 BOM = "\ufeff"
@@ -59,37 +59,37 @@ def submission_table(
     >>> submission_table(table, Scale(-1, 1)).values.tolist()
     [['a.wav', 1.0, 5.5, 4.0]]
     """
-    stems = [stem(name) for name in table["ID"]]
-    if doubles := repeated(stems):
+    stems = [utterance_id(name) for name in table["ID"]]
+    if doubles := find_duplicates(stems):
         raise ValueError(
-            f"A submission must have each file once; the predictions hold {some(doubles)} more "
+            f"A submission must have each file once; the predictions hold {count_with_examples(doubles)} more "
             "than once. Predict the set again."
         )
     values = pd.DataFrame(_challenge_values(table, scale), index=stems, columns=DIMENSIONS)
     if names is None:
         names = [f"{name}.wav" for name in stems]
-    if doubles := repeated(map(stem, names)):
+    if doubles := find_duplicates(map(utterance_id, names)):
         raise ValueError(
             f"Names of the list must differ in more than their folder or ending; not so "
-            f"{some(doubles)}: they would get the same prediction. Mend the list."
+            f"{count_with_examples(doubles)}: they would get the same prediction. Mend the list."
         )
-    missing = [name for name in names if stem(name) not in values.index]
+    missing = [name for name in names if utterance_id(name) not in values.index]
     if missing:
         raise ValueError(
-            f"Every file of the list must have a prediction; of {len(names):,}, {some(missing)} "
+            f"Every file of the list must have a prediction; of {len(names):,}, {count_with_examples(missing)} "
             f"have none among {len(stems):,} predictions. Check --set and --list."
         )
-    values = values.loc[[stem(name) for name in names]].clip(CHALLENGE.low, CHALLENGE.high)
+    values = values.loc[[utterance_id(name) for name in names]].clip(CHALLENGE_SCALE.low, CHALLENGE_SCALE.high)
     columns = {column: values[name].to_numpy() for column, name in ATTRIBUTES.items()}
     return pd.DataFrame({COLUMN: list(names), **columns})
 
 
-def clipped(table: pd.DataFrame, scale: Scale) -> int:
+def count_clipped(table: pd.DataFrame, scale: Scale) -> int:
     """How many values of a set's predictions lie beyond 1 to 7."""
-    return int((~CHALLENGE.contains(_challenge_values(table, scale))).sum())
+    return int((~CHALLENGE_SCALE.contains(_challenge_values(table, scale))).sum())
 
 
-def check(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
+def check_submission(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
     """What is wrong with a submission.
 
     Arguments
@@ -125,7 +125,7 @@ def check(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
     whole = [row for row in rows[1:] if len(row) == len(HEADER)]
     if len(whole) < len(rows) - 1:
         bad = [",".join(row) for row in rows[1:] if len(row) != len(HEADER)]
-        problems.append(f"Every line must have {len(HEADER)} entries; not so: {some(bad)}.")
+        problems.append(f"Every line must have {len(HEADER)} entries; not so: {count_with_examples(bad)}.")
     return problems + _name_problems([row[0] for row in whole], ids) + _value_problems(whole)
 
 
@@ -135,13 +135,13 @@ def _name_problems(names: Sequence[str], ids: Sequence[str]) -> list[str]:
     wanted, found = set(ids), set(names)
     missing = [name for name in ids if name not in found]
     foreign = [name for name in names if name not in wanted]
-    if doubles := repeated(names):
-        problems.append(f"Every file must be there once; more than once: {some(doubles)}.")
+    if doubles := find_duplicates(names):
+        problems.append(f"Every file must be there once; more than once: {count_with_examples(doubles)}.")
     if missing:
-        problems.append(f"Every file of the list must be there; missing: {some(missing)}.")
+        problems.append(f"Every file of the list must be there; missing: {count_with_examples(missing)}.")
     if foreign:
-        problems.append(f"No other file may be there; not in the list: {some(foreign)}.")
-    if {stem(name) for name in missing} & {stem(name) for name in foreign}:
+        problems.append(f"No other file may be there; not in the list: {count_with_examples(foreign)}.")
+    if {utterance_id(name) for name in missing} & {utterance_id(name) for name in foreign}:
         problems.append("Names must be spelt as in the list, with its folders and its .wav.")
     if not problems and list(names) != list(ids):
         place = next(n for n, (a, b) in enumerate(zip(names, ids, strict=True)) if a != b)
@@ -159,11 +159,11 @@ def _value_problems(rows: Sequence[Sequence[str]]) -> list[str]:
         values = [(row[0], _number(row[column])) for row in rows]
         numbers = [(name, value) for name, value in values if math.isfinite(value)]
         unread = [name for name, value in values if not math.isfinite(value)]
-        off = [name for name, value in numbers if not CHALLENGE.contains(value)]
+        off = [name for name, value in numbers if not CHALLENGE_SCALE.contains(value)]
         if unread:
-            problems.append(f"{attribute} must be a number; not so for {some(unread)}.")
+            problems.append(f"{attribute} must be a number; not so for {count_with_examples(unread)}.")
         if off:
-            problems.append(f"{attribute} must lie in [1, 7]; not so for {some(off)}.")
+            problems.append(f"{attribute} must lie in [1, 7]; not so for {count_with_examples(off)}.")
     return problems
 
 
@@ -182,7 +182,7 @@ def _challenge_values(table: pd.DataFrame, scale: Scale) -> np.ndarray:
     unknown = table["ID"][~np.isfinite(values).all(axis=1)]
     if len(unknown):
         raise ValueError(
-            f"Predictions must be finite numbers; not so for {some(unknown)}. Predict the set "
+            f"Predictions must be finite numbers; not so for {count_with_examples(unknown)}. Predict the set "
             "again."
         )
-    return CHALLENGE.restore(scale.normalise(values))
+    return CHALLENGE_SCALE.restore(scale.normalise(values))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emosphere_sb.console import format_table
-from emosphere_sb.results.constants import SYNTHETIC
-from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
+from emosphere_sb.results.number_format import format_count, format_score, format_interval, format_p_value
 from emosphere_sb.scale import DIMENSIONS
 
-MEASURES = {
+METRIC_LABELS = {
     "ccc": "CCC",
     "pearson": "Pearson",
     "scale_ratio": "scale ratio",
@@ -25,7 +25,7 @@ def report_text(report: Mapping) -> str:
     Arguments
     ---------
     report : mapping
-        As :func:`emosphere_sb.report.assembly.assemble` puts it together.
+        As :func:`emosphere_sb.report.assembly.assemble_report` puts it together.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def report_text(report: Mapping) -> str:
     """
     parts = [report["title"]]
     if report.get("synthetic"):
-        parts.append(SYNTHETIC)
+        parts.append(SYNTHETIC_WARNING)
     for name, evaluation in report["sets"].items():
         parts.append(set_text(name, evaluation, (report.get("comparison") or {}).get(name)))
     notes = list(report.get("warnings") or [])
@@ -49,28 +49,28 @@ def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) 
     """One set: a line a figure, a column a dimension."""
     figures, intervals = evaluation["figures"], evaluation["intervals"]
     several = f", mean over {evaluation['runs']} runs" if evaluation["runs"] > 1 else ""
-    unit = f"{count_text(intervals['units'])} {intervals['unit']}"
+    unit = f"{format_count(intervals['units'])} {intervals['unit']}"
     rows = []
-    for key, title in MEASURES.items():
+    for key, title in METRIC_LABELS.items():
         cells = [_cell(figures[d][key], intervals[d][key]) for d in DIMENSIONS]
         mean = _cell(figures["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
         rows.append([title, *cells, mean])
     notes = [intervals["note"]] if intervals["note"] else []
     for kind, row in evaluation["calibration"].get("corrected", {}).items():
         values = [row[d]["ccc"] for d in DIMENSIONS] + [row["mean_ccc"]]
-        rows.append([f"CCC, {kind}", *map(figure_text, values)])
+        rows.append([f"CCC, {kind}", *map(format_score, values)])
         learned = evaluation["calibration"]["correction_learned_on"]
         notes += [f"{kind}: a correction learned on {learned}"]
         notes += evaluation["calibration"]["not_corrected"]
     if comparison:
         parts = [comparison[column] for column in COLUMNS]
         cells = [_cell(part["difference"], [part["low"], part["high"]]) for part in parts]
-        rows += [["difference in CCC", *cells], ["p", *(p_text(part["p"]) for part in parts)]]
+        rows += [["difference in CCC", *cells], ["p", *(format_p_value(part["p"]) for part in parts)]]
         notes.append(f"difference: ours minus {', '.join(comparison['reference'])}; paired")
     if evaluation["missing_slices"]:
         notes.append(f"no slices by {', '.join(evaluation['missing_slices'])}: not known")
     title = (
-        f"{name}: {count_text(figures['utterances'])} utterances{several}; "
+        f"{name}: {format_count(figures['utterances'])} utterances{several}; "
         f"{100 * intervals['level']:g}% intervals over {unit}"
     )
     table = format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)
@@ -78,4 +78,4 @@ def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) 
 
 
 def _cell(value: float | None, ends: Sequence[float | None] | None) -> str:
-    return f"{figure_text(value)} {interval_text(ends)}".strip()
+    return f"{format_score(value)} {format_interval(ends)}".strip()

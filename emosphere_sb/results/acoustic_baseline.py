@@ -15,7 +15,7 @@ import pandas as pd
 
 from emosphere_sb.audio.reading import SAMPLE_RATE, read_audio
 from emosphere_sb.results.acoustic_features import FEATURES, acoustic_features
-from emosphere_sb.results.predictions import KEPT, PREDICTED
+from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 PENALTIES = tuple(10.0**exponent for exponent in range(-2, 6))
@@ -43,7 +43,7 @@ def evaluate_baseline(
     tables : dict of str to pandas.DataFrame
         For every set but ``train``, in the order given: ID, duration, speaker, gender, emotion,
         the true dimensions (NaN where unknown) and the predicted ones, both on the corpus's
-        scale; :func:`emosphere_sb.results.scores.figures` reads them.
+        scale; :func:`emosphere_sb.results.scores.prediction_metrics` reads them.
 
     Raises
     ------
@@ -62,11 +62,11 @@ def evaluate_baseline(
     speakers = learn["speaker"].to_numpy() if learn["speaker"].ne("").any() else None
     vad = learn[list(DIMENSIONS)].to_numpy()
     for name, table in tables.items():
-        table[list(PREDICTED)] = ridge(features[train], vad, features[name], groups=speakers)
+        table[list(PREDICTED)] = ridge_regression(features[train], vad, features[name], groups=speakers)
     return tables
 
 
-def ridge(
+def ridge_regression(
     train_features: np.ndarray,
     train_vad: np.ndarray,
     features: np.ndarray,
@@ -164,7 +164,7 @@ def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _truth(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     """What a manifest says: the columns of a table of predictions, and the file to read."""
     table = pd.DataFrame({"ID": list(rows)})
-    for column in KEPT:
+    for column in MANIFEST_COLUMNS:
         table[column] = [row[column] for row in rows.values()]
     for name in DIMENSIONS:
         table[name] = [float(row[name] or "nan") for row in rows.values()]

@@ -9,11 +9,11 @@ import pandas as pd
 
 from emosphere_sb.scale import DIMENSIONS
 
-SHOWN = 3
+MAX_EXAMPLES = 3
 """How many ids an error names."""
 
 
-def aligned(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+def align_tables(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     """Put several tables into the order of the first one.
 
     Arguments
@@ -46,7 +46,7 @@ def aligned(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     return [first, *(_like(first, table, n) for n, table in enumerate(tables[1:], start=1))]
 
 
-def examples(ids: Sequence) -> str:
+def first_examples(ids: Sequence) -> str:
     """The first few ids, and that there are more: for errors.
 
     Arguments
@@ -59,7 +59,7 @@ def examples(ids: Sequence) -> str:
     >>> examples(["a", "b", "c", "d"])
     'a, b, c, …'
     """
-    return ", ".join(map(str, ids[:SHOWN])) + (", …" if len(ids) > SHOWN else "")
+    return ", ".join(map(str, ids[:MAX_EXAMPLES])) + (", …" if len(ids) > MAX_EXAMPLES else "")
 
 
 def _each_id_once(table: pd.DataFrame, number: int) -> None:
@@ -67,7 +67,7 @@ def _each_id_once(table: pd.DataFrame, number: int) -> None:
     if len(twice):
         raise ValueError(
             f"Every id must stand once in a table; in table {number + 1} {len(twice)} stand more "
-            f"than once ({examples(twice)}). Remove the repeated rows."
+            f"than once ({first_examples(twice)}). Remove the repeated rows."
         )
 
 
@@ -93,7 +93,7 @@ def _same_truth(ids: pd.Series, first: pd.Series, other: pd.Series, name: str, n
     x, y = first.to_numpy(np.float64), other.to_numpy(np.float64)
     differs = np.flatnonzero((x != y) & ~(np.isnan(x) & np.isnan(y)))
     if differs.size:
-        shown = examples([f"{ids[i]}: {x[i]:g} and {y[i]:g}" for i in differs])
+        shown = first_examples([f"{ids[i]}: {x[i]:g} and {y[i]:g}" for i in differs])
         raise ValueError(
             f"All tables must have the same true {name}; it differs between the first table and "
             f"table {number + 1} for {differs.size} of {len(ids)} utterances ({shown}). Give "
@@ -102,4 +102,4 @@ def _same_truth(ids: pd.Series, first: pd.Series, other: pd.Series, name: str, n
 
 
 def _named(ids: Sequence) -> str:
-    return f" ({examples(ids)})" if len(ids) else ""
+    return f" ({first_examples(ids)})" if len(ids) else ""

@@ -5,6 +5,6 @@ from __future__ import annotations
 NON_SET_KEYS = ("protocol", "run", "beside")
 """Keys of ``metrics.json`` under which no figures of a set stand."""
 
-SYNTHETIC = "SYNTHETIC SPEECH: no figure below says anything about human speech."
-RIDGE = "Beside it, ridge regression on duration, level, mean F0, F0 range, spectral tilt:"
-CAP = "The simulated raters' noise caps the CCC of a perfect model at (V, A, D):"
+SYNTHETIC_WARNING = "SYNTHETIC SPEECH: no figure below says anything about human speech."
+BASELINE_HEADING = "Beside it, ridge regression on duration, level, mean F0, F0 range, spectral tilt:"
+CEILING_HEADING = "The simulated raters' noise caps the CCC of a perfect model at (V, A, D):"

@@ -12,13 +12,13 @@ import pandas as pd
 from emosphere_sb import __version__
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.results.predictions import read_predictions, write_predictions
-from emosphere_sb.results.scores import figures, write_json
+from emosphere_sb.results.scores import prediction_metrics, write_json
 from emosphere_sb.scale import DIMENSIONS
 
 PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "numpy")
 
 
-def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
+def write_and_score_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
     """Write each set's predictions, and compute its figures from the file that was written.
 
     Sets without labels (predict-only) get their predictions and no figures.
@@ -29,11 +29,11 @@ def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, d
         write_predictions(table, path)
         written = read_predictions(path)
         if written[list(DIMENSIONS)].notna().any(axis=None):
-            results[name] = figures(written)
+            results[name] = prediction_metrics(written)
     return results
 
 
-def predictions_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+def prediction_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of each set's predictions: whoever reads them later sees whether they are these."""
     return {name: digest_of(folder / "predictions" / f"{name}.csv") for name in names}
 
@@ -45,29 +45,29 @@ def write_metrics(
 
     ``beside`` holds what the figures must be held against: a baseline, the cap of synthetic labels.
     """
-    metrics = {**results, "protocol": {**protocol, "versions": versions()}, "run": dict(run)}
+    metrics = {**results, "protocol": {**protocol, "versions": package_versions()}, "run": dict(run)}
     metrics["beside"] = {name: facts for name, facts in beside.items() if facts}
     write_json(metrics, path)
     return metrics
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     own = {"emosphere_sb": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in PACKAGES}
 
 
-def machine() -> str:
+def machine_description() -> str:
     """Processor, cores, and GPU, as a result's place of origin."""
     import os
 
     import torch
 
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    return f"{processor()}, {os.cpu_count()} cores{gpu}"
+    return f"{processor_name()}, {os.cpu_count()} cores{gpu}"
 
 
-def memory() -> dict[str, int]:
+def peak_memory() -> dict[str, int]:
     """Peak memory of this process and, where there is one, of the GPU, in MiB."""
     import resource
     import sys
@@ -82,7 +82,7 @@ def memory() -> dict[str, int]:
     return facts
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The processor's name where the system tells it."""
     information = Path("/proc/cpuinfo")
     if information.is_file():

@@ -12,7 +12,7 @@ MINUS = "\u2212"
 """As wide as a plus sign."""
 
 
-def figure_text(value: float | None, decimals: int = 3) -> str:
+def format_score(value: float | None, decimals: int = 3) -> str:
     """A CCC or a like figure, without a zero before the point.
 
     Arguments
@@ -44,7 +44,7 @@ def figure_text(value: float | None, decimals: int = 3) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def interval_text(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
+def format_interval(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
     """An interval; empty where there is none.
 
     Example
@@ -52,17 +52,17 @@ def interval_text(interval: Sequence[float | None] | None, decimals: int = 3) ->
     >>> interval_text([0.4901, 0.533]), interval_text(None), interval_text([None, None])
     ('[.490, .533]', '', '')
     """
-    if not known_interval(interval):
+    if not is_finite_interval(interval):
         return ""
-    return f"[{figure_text(interval[0], decimals)}, {figure_text(interval[1], decimals)}]"
+    return f"[{format_score(interval[0], decimals)}, {format_score(interval[1], decimals)}]"
 
 
-def known_interval(interval: Sequence[float | None] | None) -> bool:
+def is_finite_interval(interval: Sequence[float | None] | None) -> bool:
     """Whether both ends of an interval are finite numbers."""
     return interval is not None and all(end is not None and math.isfinite(end) for end in interval)
 
 
-def p_text(value: float | None) -> str:
+def format_p_value(value: float | None) -> str:
     """A p-value, three decimals; what is smaller says so.
 
     Example
@@ -72,10 +72,10 @@ def p_text(value: float | None) -> str:
     """
     if value is not None and value < 0.001:
         return "< .001"
-    return figure_text(value)
+    return format_score(value)
 
 
-def count_text(value: float | None) -> str:
+def format_count(value: float | None) -> str:
     """A count with commas; a mean of counts is rounded.
 
     Example
@@ -86,7 +86,7 @@ def count_text(value: float | None) -> str:
     return UNDEFINED if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
 
-def seconds_text(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """A time in the unit that suits it.
 
     Example
@@ -104,7 +104,7 @@ def seconds_text(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def clock_text(seconds: float, decimals: int = 0) -> str:
+def format_clock(seconds: float, decimals: int = 0) -> str:
     """Minutes and seconds, with hours where there are any.
 
     Example
@@ -122,7 +122,7 @@ def clock_text(seconds: float, decimals: int = 0) -> str:
     return f"{minutes}:{tail}"
 
 
-def decimal_text(value: float) -> str:
+def format_decimal(value: float) -> str:
     """A number with two decimals, and a minus as wide as a plus.
 
     Example
@@ -133,7 +133,7 @@ def decimal_text(value: float) -> str:
     return f"{value:.2f}".replace("-", MINUS)
 
 
-def signed_text(value: float) -> str:
+def format_signed(value: float) -> str:
     """A score with its sign and two decimals.
 
     Example

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 
 from emosphere_sb.fileio.atomic import atomic_write
-from emosphere_sb.results.text_table import number
+from emosphere_sb.results.text_table import parse_number
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
 logger = logging.getLogger(__name__)
 
-KEPT = ("duration", "speaker", "gender", "emotion")
+MANIFEST_COLUMNS = ("duration", "speaker", "gender", "emotion")
 RATERS = "n_raters"
 """Number of raters, kept where the manifest knows it for some utterance."""
 PREDICTED = tuple(f"{name}_predicted" for name in DIMENSIONS)
@@ -67,7 +67,7 @@ def predictions_table(
     truth = np.array([[_number(rows[i][name]) for name in DIMENSIONS] for i in ids])
     point = np.stack([vad[i] for i in ids]).astype(np.float64)
     table = pd.DataFrame({"ID": ids})
-    for column in KEPT:
+    for column in MANIFEST_COLUMNS:
         table[column] = [rows[i][column] for i in ids]
     if any(rows[i].get(RATERS) for i in ids):
         table[RATERS] = [rows[i].get(RATERS, "") for i in ids]
@@ -111,10 +111,10 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
             f"Predictions {path} must hold a header and lines below it; found an empty file. Make "
             "them again."
         ) from error
-    return with_numbers(table, path)
+    return parse_numeric_columns(table, path)
 
 
-def with_numbers(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
+def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
     """A table of texts with numbers where predictions have them; changes the one given.
 
     Arguments
@@ -138,7 +138,7 @@ def with_numbers(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
     numbers = [c for c in table if c in (*DIMENSIONS, *PREDICTED, "duration") or c.startswith("p_")]
     for name in numbers:
         table[name] = [
-            number(text, f"{name} of {i}", path)
+            parse_number(text, f"{name} of {i}", path)
             for i, text in zip(table["ID"], table[name], strict=True)
         ]
     return table

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2]
-FOLDERS = ("emosphere_sb", "data_prep", "hparams", "recipes")
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+CODE_FOLDERS = ("emosphere_sb", "data_prep", "hparams", "recipes")
 """What a result depends on; other files may change without a mark."""
 
 
-def commit() -> str | None:
+def git_commit() -> str | None:
     """The commit of the code that runs, with ``-dirty`` where files that count have changed.
 
     Returns
@@ -23,9 +23,9 @@ def commit() -> str | None:
     """
     try:
         top = _git("rev-parse", "--show-toplevel")
-        if Path(top).resolve() != SOURCE:  # a repository around an environment is not this one
+        if Path(top).resolve() != REPOSITORY_ROOT:  # a repository around an environment is not this one
             return None
-        changed = _git("status", "--porcelain", "--", *FOLDERS)
+        changed = _git("status", "--porcelain", "--", *CODE_FOLDERS)
         return _git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -54,6 +54,6 @@ def recipe_command(corpus: str, words: Sequence[str], *, program: str | None = N
 
 def _git(*words: str) -> str:
     run = subprocess.run(
-        ["git", "-C", str(SOURCE), *words], capture_output=True, text=True, check=True
+        ["git", "-C", str(REPOSITORY_ROOT), *words], capture_output=True, text=True, check=True
     )
     return run.stdout.strip()

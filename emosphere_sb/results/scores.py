@@ -12,12 +12,12 @@ import pandas as pd
 
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.metrics import classification_metrics, regression_metrics
-from emosphere_sb.results.alignment import examples
+from emosphere_sb.results.alignment import first_examples
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 
-def figures(table: pd.DataFrame) -> dict:
+def prediction_metrics(table: pd.DataFrame) -> dict:
     """Figures of one set of predictions, on the corpus's own scale.
 
     Arguments
@@ -44,10 +44,10 @@ def figures(table: pd.DataFrame) -> dict:
     )
     result["utterances"] = len(table)
     if "region" in table and "region_point" in table:
-        result["region_point"] = class_figures(table["region"], table["region_point"])
+        result["region_point"] = class_metrics(table["region"], table["region_point"])
     for head, truth in (("region_head", "region"), ("emotion_head", "emotion")):
         if head in table and truth in table:
-            result[head] = class_figures(table[truth], table[head], names=head_classes(table))
+            result[head] = class_metrics(table[truth], table[head], names=head_classes(table))
     if "region_head" in result and "region_point" in table:
         agree = (table["region_head"] == table["region_point"]).to_numpy()
         result["region_head"]["agreement_with_point"] = float(agree.mean())
@@ -59,7 +59,7 @@ def head_classes(table: pd.DataFrame) -> list[str]:
     return [column[2:] for column in table if column.startswith("p_")]
 
 
-def class_figures(
+def class_metrics(
     truth: pd.Series, predicted: pd.Series, *, names: list[str] | None = None
 ) -> dict:
     """Accuracy, macro F1 and unweighted recall over the utterances whose class is known."""
@@ -70,7 +70,7 @@ def class_figures(
     if foreign := sorted({p for _, p in texts if p and p not in index}):
         raise ValueError(
             f"Predicted classes must be among those that the head knows, {', '.join(names)}; found "
-            f"{examples(foreign)}. Each needs its column of probabilities, p_<class>."
+            f"{first_examples(foreign)}. Each needs its column of probabilities, p_<class>."
         )
     pairs = [(index[t], index[p]) for t, p in texts if t in index and p]
     true, guess = np.array(pairs, dtype=int).reshape(-1, 2).T

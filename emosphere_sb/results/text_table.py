@@ -58,7 +58,7 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
     return pd.DataFrame([[cell.strip() for cell in row] for row in lines[1:]], columns=header)
 
 
-def number(text: str, what: str, path: str | os.PathLike) -> float:
+def parse_number(text: str, what: str, path: str | os.PathLike) -> float:
     """An entry as a number; NaN where it is empty or says that nothing is known.
 
     A decimal comma, which only tables of semicolons and tabs hold unquoted, is understood.

@@ -10,22 +10,22 @@ from pathlib import Path
 import pandas as pd
 
 from emosphere_sb.html import render
-from emosphere_sb.report.html.facts import facts_list
+from emosphere_sb.report.html.metadata import metadata_list
 from emosphere_sb.report.html.sections import (
     anchor,
-    beside_section,
+    baselines_section,
     comparison_section,
-    figures_section,
+    scores_section,
     set_section,
 )
-from emosphere_sb.report.plots.registry import Picture, pictures, scale_of, without_sphere
-from emosphere_sb.report.plots.style import DPI, pdf
-from emosphere_sb.results.constants import SYNTHETIC
+from emosphere_sb.report.plots.registry import Plot, draw_plots, report_scale, missing_sphere_reason
+from emosphere_sb.report.plots.plot_style import DPI, figure_to_pdf
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG file."""
 
-SHOWN = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
+REPORT_KEYS = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
 """Keys of a report that have a place of their own; others stand in a list at the end."""
 
 
@@ -34,7 +34,7 @@ def run_page(
     tables: Mapping[str, pd.DataFrame],
     log: Mapping | None = None,
     *,
-    drawn: Sequence[Picture] | None = None,
+    drawn: Sequence[Plot] | None = None,
 ) -> str:
     """A run's report as a page: pictures and style inside, nothing fetched, no script.
 
@@ -63,25 +63,25 @@ def run_page(
         If the report has no ``title``, ``protocol``, ``run`` or ``sets``.
     """
     shown: dict[tuple[str, str], list] = {}
-    for item in pictures(report, tables, log) if drawn is None else drawn:
-        view = picture(item.png, item.alt, item.caption)
+    for item in draw_plots(report, tables, log) if drawn is None else drawn:
+        view = image_view(item.png, item.alt, item.caption)
         shown.setdefault((item.set, item.section), []).append(view)
     sets, sections = report["sets"], []
     for name, evaluation in sets.items():
         note = "There are no predictions to draw."
         if name in tables:
-            note = without_sphere(tables[name], scale_of(report))
+            note = missing_sphere_reason(tables[name], report_scale(report))
         pieces = {section: items for (of, section), items in shown.items() if of == name}
         sections.append(set_section(name, evaluation, pieces, note))
     page = render(
         "report/run.html.jinja",
         title=report["title"],
-        synthetic=SYNTHETIC if report.get("synthetic") else None,
+        synthetic=SYNTHETIC_WARNING if report.get("synthetic") else None,
         contents=_contents(report, log),
         warnings=_warnings(report),
-        figures=figures_section(sets, [name for name in tables if name not in sets]),
+        figures=scores_section(sets, [name for name in tables if name not in sets]),
         comparison=comparison_section(report.get("comparison") or {}),
-        beside=beside_section(report.get("beside") or {}, sets),
+        beside=baselines_section(report.get("beside") or {}, sets),
         sets=sections,
         training=None if log is None else shown["", "training"],
         facts=_facts(report),
@@ -89,7 +89,7 @@ def run_page(
     return str(page)
 
 
-def picture(png: bytes, alt: str, caption: str) -> dict[str, object]:
+def image_view(png: bytes, alt: str, caption: str) -> dict[str, object]:
     """A PNG inside the page, with its caption.
 
     Arguments
@@ -112,7 +112,7 @@ def picture(png: bytes, alt: str, caption: str) -> dict[str, object]:
     ValueError
         If the file is not a PNG, or the alternative text is empty.
     """
-    if png[:8] != SIGNATURE or len(png) < 24:
+    if png[:8] != PNG_SIGNATURE or len(png) < 24:
         raise ValueError(
             f"A picture must be a PNG file; found {png[:8]!r}. Draw it with plots.png."
         )
@@ -129,7 +129,7 @@ def write_plots(
     folder: Path,
     log: Mapping | None = None,
     *,
-    drawn: Sequence[Picture] | None = None,
+    drawn: Sequence[Plot] | None = None,
 ) -> list[Path]:
     """Write every plot of a report as PNG and PDF.
 
@@ -154,10 +154,10 @@ def write_plots(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for item in pictures(report, tables, log) if drawn is None else drawn:
+    for item in draw_plots(report, tables, log) if drawn is None else drawn:
         for ending in ("png", "pdf"):
             path = folder / f"{anchor(item.name)}.{ending}"
-            path.write_bytes(item.png if ending == "png" else pdf(item.figure))
+            path.write_bytes(item.png if ending == "png" else figure_to_pdf(item.figure))
             written.append(path)
     return written
 
@@ -181,7 +181,7 @@ def _warnings(report: Mapping) -> list[str]:
 
 def _facts(report: Mapping) -> list[tuple]:
     """Sections of facts at the end: id, title, and a list."""
-    rest = {key: value for key, value in report.items() if key not in SHOWN}
+    rest = {key: value for key, value in report.items() if key not in REPORT_KEYS}
     parts = [("protocol", "Protocol", report["protocol"]), ("run", "Run", report["run"])]
     parts += [("further", "Further facts", rest)] if rest else []
-    return [(id_, title, facts_list(facts)) for id_, title, facts in parts]
+    return [(id_, title, metadata_list(facts)) for id_, title, facts in parts]

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from emosphere_sb.report.html.facts import facts_list
+from emosphere_sb.report.html.metadata import metadata_list
 from emosphere_sb.report.plots.registry import CONFUSIONS
-from emosphere_sb.report.plots.slices import SLICES, ccc, ccc_interval
-from emosphere_sb.report.plots.style import COLOURS, TITLES
-from emosphere_sb.results.constants import CAP, RIDGE
-from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
+from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, get_ccc_interval
+from emosphere_sb.report.plots.plot_style import COLOURS, TITLES
+from emosphere_sb.results.constants import CEILING_HEADING, BASELINE_HEADING
+from emosphere_sb.results.number_format import format_count, format_score, format_interval, format_p_value
 from emosphere_sb.scale import DIMENSIONS
 
-MEASURES = {
+METRIC_LABELS = {
     "ccc": "CCC",
     "pearson": "Pearson",
     "scale_ratio": "scale ratio",
@@ -26,13 +26,13 @@ MEASURES = {
 }
 """Of a dimension, in the order of the table."""
 
-CALIBRATION = {
+CALIBRATION_LABELS = {
     "slope_of_prediction": "slope of prediction on truth",
     "slope_of_truth": "slope of truth on prediction",
     "scale_ratio": "ratio of deviations",
 }
 
-SHOWN = (
+EVALUATION_KEYS = (
     "figures", "intervals", "warnings", "runs", "confusion", "slices", "missing_slices",
     "calibration",
 )  # fmt: skip
@@ -95,7 +95,7 @@ def anchor(text: str) -> str:
     return re.sub(r"[^\w.-]", "_", text)
 
 
-def figures_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> dict[str, Any]:
+def scores_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> dict[str, Any]:
     """CCC of every set with intervals, and on what those stand.
 
     Returns
@@ -104,7 +104,7 @@ def figures_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> d
         ``table`` and ``notes``.
     """
     rows = [
-        [name, count_text(part["figures"]["utterances"]), *_cells(part)]
+        [name, format_count(part["figures"]["utterances"]), *_cells(part)]
         for name, part in sets.items()
     ]
     notes = list(dict.fromkeys(_about(name, part) for name, part in sets.items()))
@@ -130,15 +130,15 @@ def comparison_section(whole: Mapping[str, Mapping]) -> list[dict[str, Any]]:
         rows = []
         for key, title in TITLES.items():
             row = facts.get(key) or {}
-            ends = interval_text([row.get("low"), row.get("high")])
-            rows.append([title, figure_text(row.get("difference")), ends, p_text(row.get("p"))])
+            ends = format_interval([row.get("low"), row.get("high")])
+            rows.append([title, format_score(row.get("difference")), ends, format_p_value(row.get("p"))])
         rest = {key: value for key, value in facts.items() if key not in TITLES}
         table = Table(heads, rows, f"{name}: ours minus the other")
-        parts.append({"table": table, "facts": facts_list(rest)})
+        parts.append({"table": table, "facts": metadata_list(rest)})
     return parts
 
 
-def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
+def baselines_section(beside: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
     """What the figures have to be held against.
 
     Returns
@@ -149,18 +149,18 @@ def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> dict[str, An
     tables = []
     if baseline := beside.get("acoustic_baseline"):
         rows = [
-            [name, count_text(row.get("utterances")), *(figure_text(ccc(row, d)) for d in COLOURS)]
+            [name, format_count(row.get("utterances")), *(format_score(get_ccc(row, d)) for d in COLOURS)]
             for name, row in baseline.items()
         ]
-        tables.append((RIDGE, Table(HEADS, rows, label="acoustic baseline")))
+        tables.append((BASELINE_HEADING, Table(HEADS, rows, label="acoustic baseline")))
     if cap := beside.get("cap"):
         rows = [
-            [name, *(figure_text(row.get(d)) for d in DIMENSIONS)]
+            [name, *(format_score(row.get(d)) for d in DIMENSIONS)]
             for name, row in cap.items()
             if name in sets
         ]
         heads = ["set", *(TITLES[d] for d in DIMENSIONS)]
-        tables.append((CAP, Table(heads, rows, label="highest CCC of a perfect model")))
+        tables.append((CEILING_HEADING, Table(heads, rows, label="highest CCC of a perfect model")))
     rest = {key: value for key, value in beside.items() if key not in ("acoustic_baseline", "cap")}
     return {"tables": tables, "facts": _facts(rest)}
 
@@ -188,7 +188,7 @@ def set_section(
     """
     calibration = evaluation.get("calibration")
     slices = {key: rows for key, rows in (evaluation.get("slices") or {}).items() if rows}
-    rest = {key: value for key, value in evaluation.items() if key not in SHOWN}
+    rest = {key: value for key, value in evaluation.items() if key not in EVALUATION_KEYS}
     return {
         "name": name,
         "anchor": anchor(name),
@@ -198,7 +198,7 @@ def set_section(
         "classes": _classes(evaluation["figures"]),
         "calibration": calibration and _calibration(calibration, evaluation["figures"]),
         "slices": [
-            _slice(SLICES.get(key, f"By {key}"), rows, drawn)
+            _slice(SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
             for (key, rows), drawn in zip(slices.items(), pictures.get("slices", []), strict=True)
         ],
         "missing_slices": evaluation.get("missing_slices") or [],
@@ -208,19 +208,19 @@ def set_section(
 
 def _facts(facts: Mapping) -> Markup | str:
     """A list of facts; empty where there are none."""
-    return facts_list(facts) if facts else ""
+    return metadata_list(facts) if facts else ""
 
 
 def _cells(part: Mapping) -> list[str | Score]:
     """CCC of the dimensions and their mean, with intervals below."""
     return [
-        _with_interval(ccc(part["figures"], name), ccc_interval(part.get("intervals"), name))
+        _with_interval(get_ccc(part["figures"], name), get_ccc_interval(part.get("intervals"), name))
         for name in COLOURS
     ]
 
 
 def _with_interval(value: float | None, ends: Sequence[float] | None) -> str | Score:
-    return Score(figure_text(value), interval_text(ends)) if ends else figure_text(value)
+    return Score(format_score(value), format_interval(ends)) if ends else format_score(value)
 
 
 def _about(name: str, part: Mapping) -> str:
@@ -229,25 +229,25 @@ def _about(name: str, part: Mapping) -> str:
     if not facts:
         return f"{name}: no intervals."
     level = f"{100 * facts['level']:g}% intervals" if "level" in facts else "Intervals"
-    times = f", {count_text(facts['resamples'])} resamples" if facts.get("resamples") else ""
+    times = f", {format_count(facts['resamples'])} resamples" if facts.get("resamples") else ""
     several = f"mean over {part['runs']} runs; " if part.get("runs", 1) > 1 else ""
-    units = f"{count_text(facts['units'])} {facts['unit']}"
+    units = f"{format_count(facts['units'])} {facts['unit']}"
     text = f"{name}: {several}{level} by bootstrap over {units}{times}."
-    lost = f" {count_text(facts['undefined'])} undefined." if facts.get("undefined") else ""
+    lost = f" {format_count(facts['undefined'])} undefined." if facts.get("undefined") else ""
     return f"{text}{lost} {facts['note']}" if facts.get("note") else f"{text}{lost}"
 
 
 def _measures(name: str, evaluation: Mapping) -> Table:
     figures, intervals = evaluation["figures"], evaluation.get("intervals") or {}
     rows = []
-    for key, title in MEASURES.items():
+    for key, title in METRIC_LABELS.items():
         cells = [
             _with_interval(figures[d].get(key), (intervals.get(d) or {}).get(key))
             for d in DIMENSIONS
         ]
         mean = _with_interval(figures.get("mean_ccc"), intervals.get("mean_ccc"))
         rows.append([title, *cells, mean if key == "ccc" else ""])
-    labelled = (count_text(figures[d].get("n")) for d in DIMENSIONS)
+    labelled = (format_count(figures[d].get("n")) for d in DIMENSIONS)
     rows.append(["labelled utterances", *labelled, ""])
     heads = ["figure", *(TITLES[d] for d in DIMENSIONS), "Mean"]
     return Table(heads, rows, f"{name}: figures on the corpus's own scale")
@@ -258,8 +258,8 @@ def _classes(figures: Mapping) -> Table | None:
     for key, (_, title) in CONFUSIONS.items():
         if row := figures.get(key):
             shares = (row.get(k) for k in ("accuracy", "macro_f1", "unweighted_recall"))
-            agreement = figure_text(row.get("agreement_with_point"))
-            rows.append([title, count_text(row.get("n")), *map(figure_text, shares), agreement])
+            agreement = format_score(row.get("agreement_with_point"))
+            rows.append([title, format_count(row.get("n")), *map(format_score, shares), agreement])
     heads = ["classes", "utterances", "accuracy", "macro F1", "unweighted recall",
              "agreement with the point"]  # fmt: skip
     return Table(heads, rows, label="figures of classes") if rows else None
@@ -267,14 +267,14 @@ def _classes(figures: Mapping) -> Table | None:
 
 def _calibration(facts: Mapping, figures: Mapping) -> dict[str, Any]:
     rows = [
-        [title, *(figure_text((facts.get(d) or {}).get(key)) for d in DIMENSIONS)]
-        for key, title in CALIBRATION.items()
+        [title, *(format_score((facts.get(d) or {}).get(key)) for d in DIMENSIONS)]
+        for key, title in CALIBRATION_LABELS.items()
     ]
     heads = ["calibration", *(TITLES[d] for d in DIMENSIONS)]
     table, fitted = Table(heads, rows, label="calibration"), None
     if corrected := facts.get("corrected"):
         every = {"as predicted": figures, **corrected}
-        rows = [[kind, *(figure_text(ccc(row, d)) for d in COLOURS)] for kind, row in every.items()]
+        rows = [[kind, *(format_score(get_ccc(row, d)) for d in COLOURS)] for kind, row in every.items()]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
         fitted = Table(heads, rows, "With a correction fitted on another set")
     rest = {k: v for k, v in facts.items() if k not in (*DIMENSIONS, "corrected")}
@@ -283,7 +283,7 @@ def _calibration(facts: Mapping, figures: Mapping) -> dict[str, Any]:
 
 def _slice(title: str, parts: Sequence[Mapping], picture: Mapping) -> dict[str, Any]:
     rows = [
-        [part["value"] or "unknown", count_text(part["utterances"]), *_cells(part)]
+        [part["value"] or "unknown", format_count(part["utterances"]), *_cells(part)]
         for part in parts
     ]
     table = Table(["part", *HEADS[1:]], rows, label=title)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emosphere_sb.html import render
-from emosphere_sb.report.html.page import picture
-from emosphere_sb.results.constants import SYNTHETIC
-from emosphere_sb.results.number_format import UNDEFINED, figure_text, seconds_text
+from emosphere_sb.report.html.page import image_view
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
+from emosphere_sb.results.number_format import UNDEFINED, format_score, format_duration
 
-KEYS = ("row", "corpus", "set", "seed", "fold", "status")
+RUN_KEYS = ("row", "corpus", "set", "seed", "fold", "status")
 """What tells runs apart; the first is always shown."""
 
-HEADS = ("mean CCC", "V", "A", "D", "time", "command", "folder", "commit")
+RESULT_HEADS = ("mean CCC", "V", "A", "D", "time", "command", "folder", "commit")
 
-FIGURES = ("mean_ccc", "valence", "arousal", "dominance")
+SCORE_KEYS = ("mean_ccc", "valence", "arousal", "dominance")
 
 
 def table_page(facts: Mapping, figure_png: bytes) -> str:
@@ -53,17 +53,17 @@ def table_page(facts: Mapping, figure_png: bytes) -> str:
     (True, True)
     """
     runs = facts["runs"]
-    keys = [key for key in KEYS if _any(runs, key)]
+    keys = [key for key in RUN_KEYS if _any(runs, key)]
     page = render(
         "report/table.html.jinja",
         title=facts["caption"],
         name=facts["name"],
-        synthetic=SYNTHETIC if facts["synthetic"] else None,
+        synthetic=SYNTHETIC_WARNING if facts["synthetic"] else None,
         html_table=facts["html_table"],
         notes=facts["notes"],
-        plot=picture(figure_png, _alternative(facts, runs), "The same figures as a picture."),
+        plot=image_view(figure_png, _alternative(facts, runs), "The same figures as a picture."),
         count=_count(runs),
-        heads=[*keys, *HEADS],
+        heads=[*keys, *RESULT_HEADS],
         runs=[_run(run, keys) for run in runs],
         origin=facts["origin"],
     )
@@ -74,7 +74,7 @@ def _alternative(facts: Mapping, runs: Sequence[Mapping]) -> str:
     """The figures of the runs, since the picture's own are in the table above it."""
     done = [run for run in runs if run["mean_ccc"] is not None]
     said = "; ".join(
-        f"{run['row']}, {run['corpus']}, seed {run['seed']}: {figure_text(run['mean_ccc'])}"
+        f"{run['row']}, {run['corpus']}, seed {run['seed']}: {format_score(run['mean_ccc'])}"
         for run in done[:40]
     )
     more = f"; and {len(done) - 40} more below" if len(done) > 40 else ""
@@ -94,8 +94,8 @@ def _run(run: Mapping, keys: Sequence[str]) -> dict:
         "row": _given(run["row"]),
         "cells": [
             *(_given(run.get(key)) for key in keys[1:]),
-            *(figure_text(run[name]) for name in FIGURES),
-            seconds_text(run["seconds"]),
+            *(format_score(run[name]) for name in SCORE_KEYS),
+            format_duration(run["seconds"]),
         ],
         "command": run["command"],
         "places": [_given(run["folder"]), _given(run["commit"])],

@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.style import colour_bar, nothing, styled
-from emosphere_sb.results.number_format import count_text
+from emosphere_sb.report.plots.plot_style import add_colour_bar, annotate_empty, with_plot_style
+from emosphere_sb.results.number_format import format_count
 
-WRITTEN = 12
+MAX_ANNOTATED_CLASSES = 12
 """Up to so many classes each cell says its share and its count."""
 
 
-@styled
-def confusion(matrix: Mapping, *, title: str, classes: str = "region") -> Figure:
+@with_plot_style
+def confusion_figure(matrix: Mapping, *, title: str, classes: str = "region") -> Figure:
     """Counts, and shares of each true class.
 
     Arguments
@@ -48,7 +48,7 @@ def confusion(matrix: Mapping, *, title: str, classes: str = "region") -> Figure
             f"shape {counts.shape}. Count true classes in rows, predicted ones in columns."
         )
     shares = row_shares(counts)
-    if len(names) <= WRITTEN:
+    if len(names) <= MAX_ANNOTATED_CLASSES:
         return _written(names, counts, shares, title, classes)
     return _dense(names, counts, shares, title, classes)
 
@@ -74,13 +74,13 @@ def _written(names, counts, shares, title: str, classes: str) -> Figure:
         share, count = shares[row, column], counts[row, column]
         shade = "white" if share > 0.55 else "#222222" if count else "#AAAAAA"
         axes.text(column, row - 0.14, f"{100 * share:.0f}%", ha="center", va="center", color=shade)
-        axes.text(column, row + 0.22, count_text(int(count)), ha="center", va="center", color=shade,
+        axes.text(column, row + 0.22, format_count(int(count)), ha="center", va="center", color=shade,
                   fontsize=7.5)  # fmt: skip
     ticks = range(len(names))
     longest = max(map(len, names), default=0)
     axes.set_xticks(ticks, names, rotation=45 if longest > 5 else 0,
                     ha="right" if longest > 5 else "center")  # fmt: skip
-    sums = [count_text(int(total)) for total in counts.sum(axis=1)]
+    sums = [format_count(int(total)) for total in counts.sum(axis=1)]
     axes.set_yticks(ticks, [f"{n} (n = {total})" for n, total in zip(names, sums, strict=True)])
     axes.tick_params(length=0)
     axes.set(title=title, xlabel=f"predicted {classes}", ylabel=f"true {classes}")
@@ -94,9 +94,9 @@ def _dense(names, counts, shares, title: str, classes: str) -> Figure:
         cells = np.ma.masked_equal(counts, 0)
         norm = LogNorm(vmin=1, vmax=max(int(counts.max()), 2))
         image = left.imshow(cells, cmap="Blues", norm=norm, interpolation="nearest")
-        colour_bar(figure, left, image, "utterances")
+        add_colour_bar(figure, left, image, "utterances")
     else:
-        nothing(left, "no utterances")
+        annotate_empty(left, "no utterances")
     # Among so many classes no share comes near 1.
     _shares(figure, right, shares, most=float(np.nanmax(shares, initial=0.01)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
@@ -115,6 +115,6 @@ def _shares(figure: Figure, axes: Axes, shares: np.ndarray, *, most: float = 1.0
     image = axes.imshow(
         np.ma.masked_invalid(shares), cmap="Blues", vmin=0, vmax=most, interpolation="nearest"
     )
-    colour_bar(figure, axes, image, "share of the true class")
+    add_colour_bar(figure, axes, image, "share of the true class")
     for spine in axes.spines.values():
         spine.set_visible(False)

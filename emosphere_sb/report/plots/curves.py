@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, nothing, styled
-from emosphere_sb.results.number_format import figure_text
+from emosphere_sb.report.plots.plot_style import COLOURS, GREY, TITLES, annotate_empty, with_plot_style
+from emosphere_sb.results.number_format import format_score
 
 LOSSES = {
     "train loss": ("total", "#333333"),
@@ -21,7 +21,7 @@ WEIGHT = "train weight"
 WEIGHT_COLOUR = "#E69F00"
 
 
-@styled
+@with_plot_style
 def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
     """Losses, CCC of the development set, and the weight of the auxiliary loss over the epochs.
 
@@ -71,7 +71,7 @@ def _curves(axes: Axes, epochs: np.ndarray, log: Mapping, lines: Mapping) -> Non
         style = {"linewidth": 2.2 if label in ("total", "Mean") else 1.5, "color": colour}
         axes.plot(epochs, log[name], marker="o", markersize=3.5, label=label, **style)
     if not lines:
-        nothing(axes, "not in the log")
+        annotate_empty(axes, "not in the log")
     elif any(label for label, _ in lines.values()):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
@@ -80,5 +80,5 @@ def _mark(panels: Sequence[Axes], log: Mapping, best: int) -> None:
     for axes in panels:
         axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
     scores = dict(zip(log["epoch"], log.get("valid mean_ccc", []), strict=False))
-    score = f", mean CCC {figure_text(scores[best])}" if best in scores else ""
+    score = f", mean CCC {format_score(scores[best])}" if best in scores else ""
     panels[1].set_title(f"Development set (tested: epoch {best}{score})")

@@ -10,25 +10,25 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.style import (
+from emosphere_sb.report.plots.plot_style import (
     COLOURS,
     FAINT,
     GREY,
     TITLES,
-    colour_bar,
-    nothing,
-    styled,
+    add_colour_bar,
+    annotate_empty,
+    with_plot_style,
 )
-from emosphere_sb.results.number_format import count_text, figure_text
+from emosphere_sb.results.number_format import format_count, format_score
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-DENSE = 1500
+MIN_HEXBIN_POINTS = 1500
 """From so many points on their density is drawn and not the points."""
 
 
-@styled
-def predicted_against_true(
+@with_plot_style
+def predicted_vs_true(
     table: pd.DataFrame, figures: Mapping, *, scale: Scale | None = None, name: str = ""
 ) -> Figure:
     """Predictions over the truth with the line on which both are equal, for every dimension.
@@ -61,8 +61,8 @@ def predicted_against_true(
         if known.any():
             _points(axes, true[known], predicted[known], dimension, (low, high))
         else:
-            nothing(axes, "no labels")
-        axes.set_title(f"{TITLES[dimension]}: CCC {figure_text(_ccc(figures, dimension))}")
+            annotate_empty(axes, "no labels")
+        axes.set_title(f"{TITLES[dimension]}: CCC {format_score(_ccc(figures, dimension))}")
         axes.set_xlabel(f"true {dimension}{_span(scale)}\n{_counted(known)}")
         axes.set_ylabel(f"predicted {dimension}")
     if name:
@@ -80,8 +80,8 @@ def _span(scale: Scale | None) -> str:
 
 def _counted(known: np.ndarray) -> str:
     unknown = int((~known).sum())
-    text = f"n = {count_text(int(known.sum()))}"
-    return text + (f", {count_text(unknown)} without a label" if unknown else "")
+    text = f"n = {format_count(int(known.sum()))}"
+    return text + (f", {format_count(unknown)} without a label" if unknown else "")
 
 
 def _limits(table: pd.DataFrame, scale: Scale | None) -> tuple[float, float]:
@@ -105,7 +105,7 @@ def _points(
     axes: Axes, true: np.ndarray, predicted: np.ndarray, dimension: str, limits: tuple
 ) -> None:
     colour = COLOURS[dimension]
-    if len(true) < DENSE:
+    if len(true) < MIN_HEXBIN_POINTS:
         axes.scatter(true, predicted, s=11, color=colour, alpha=0.4, linewidths=0, zorder=2)
         return
     ramp = LinearSegmentedColormap.from_list(dimension, ["#F2F2F2", colour, "#101010"])
@@ -113,4 +113,4 @@ def _points(
         true, predicted, gridsize=34, extent=(*limits, *limits), bins="log", mincnt=1, cmap=ramp,
         linewidths=0.1, zorder=2,
     )  # fmt: skip
-    colour_bar(axes.figure, axes, cells, "utterances")
+    add_colour_bar(axes.figure, axes, cells, "utterances")

@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from emosphere_sb.report.plots.style import GREY, note, palette, styled
-from emosphere_sb.results.number_format import count_text
+from emosphere_sb.report.plots.plot_style import GREY, add_footnote, palette, with_plot_style
+from emosphere_sb.results.number_format import format_count
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import STEPS, SphericalRegions
 
-MOST = 3000
+MAX_POINTS = 3000
 """Points a panel shows at most."""
 
-FEW = 300
+LARGE_MARKER_POINTS = 300
 """Fewer points than these are drawn larger."""
 
 VIEWS = {"from +V +A +D": (20, 40), "from -V -A -D": (-20, 220)}
@@ -27,8 +27,8 @@ VIEWS = {"from +V +A +D": (20, 40), "from -V -A -D": (-20, 220)}
 seen from one."""
 
 
-@styled
-def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) -> Figure:
+@with_plot_style
+def sphere_figure(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) -> Figure:
     """Directions of true and predicted VAD from neutral, each seen from both sides.
 
     Arguments
@@ -57,7 +57,7 @@ def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) 
         names |= {column[2:] for column in table if column.startswith("p_")}
     colours, labels = region_colours(names)
     labelled = table[np.isfinite(table[list(DIMENSIONS)].to_numpy(dtype=float)).all(axis=1)]
-    drawn = thinned(labelled if len(labelled) else table, seed=seed)
+    drawn = subsample(labelled if len(labelled) else table, seed=seed)
     figure = Figure(figsize=(8.2, 8.8))
     lost = []
     for column, (title, region) in enumerate(zip(("true", "predicted"), columns, strict=True)):
@@ -81,7 +81,7 @@ def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) 
     title = f"On the sphere, {name}" if name else "On the sphere"
     figure.suptitle(title, x=0.02, y=0.985, ha="left", fontsize=10.5)
     _legend(figure, labels, len(colours))
-    note(figure, _said(len(drawn), len(labelled) or len(table), lost, seed))
+    add_footnote(figure, _said(len(drawn), len(labelled) or len(table), lost, seed))
     return figure
 
 
@@ -127,7 +127,7 @@ def region_colours(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]
     )
 
 
-def thinned(table: pd.DataFrame, *, seed: int, most: int = MOST) -> pd.DataFrame:
+def subsample(table: pd.DataFrame, *, seed: int, most: int = MAX_POINTS) -> pd.DataFrame:
     """At most so many rows, drawn without replacement, in their order."""
     if len(table) <= most:
         return table
@@ -137,9 +137,9 @@ def thinned(table: pd.DataFrame, *, seed: int, most: int = MOST) -> pd.DataFrame
 def _said(drawn: int, of: int, lost: list[int], seed: int) -> str:
     parts = []
     if drawn < of:
-        parts.append(f"{count_text(drawn)} of {count_text(of)} utterances, drawn with seed {seed}")
+        parts.append(f"{format_count(drawn)} of {format_count(of)} utterances, drawn with seed {seed}")
     else:
-        parts.append(f"{count_text(drawn)} utterances")
+        parts.append(f"{format_count(drawn)} utterances")
     if any(lost):
         parts.append(f"at neutral, not drawn: {lost[0]:,} true, {lost[1]:,} predicted")
     return "; ".join(parts)
@@ -194,7 +194,7 @@ def _cloud(axes: Axes, points: np.ndarray, colours: np.ndarray, view: tuple) -> 
     """The points on this side."""
     xyz = points[:, [1, 2, 0]]  # (valence, arousal, dominance) to valence upwards
     near = xyz @ _eye(view) >= 0
-    size = 24 if len(points) < FEW else 10
+    size = 24 if len(points) < LARGE_MARKER_POINTS else 10
     # The thin edge holds pale colours against the paper.
     axes.scatter(
         *xyz[near].T, c=list(colours[near]), s=size, alpha=0.65, linewidths=0.25,

@@ -58,7 +58,7 @@ Drawing = TypeVar("Drawing", bound=Callable[..., Figure])
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def plot_style() -> Iterator[None]:
     """Draw in this project's style, whatever a user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -66,30 +66,30 @@ def style() -> Iterator[None]:
         yield
 
 
-def styled(draw: Drawing) -> Drawing:
+def with_plot_style(draw: Drawing) -> Drawing:
     """A drawing function that draws in the style."""
 
     @functools.wraps(draw)
     def in_style(*args, **kwargs):
-        with style():
+        with plot_style():
             return draw(*args, **kwargs)
 
     return in_style
 
 
-def png(figure: Figure) -> bytes:
+def figure_to_png(figure: Figure) -> bytes:
     """A figure as PNG, without the version and the date that would make it differ."""
     return _saved(figure, "png", {"Software": None})
 
 
-def pdf(figure: Figure) -> bytes:
+def figure_to_pdf(figure: Figure) -> bytes:
     """A figure as PDF, without versions and the date."""
     return _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
 
 
 def _saved(figure: Figure, form: str, metadata: dict) -> bytes:
     whole = io.BytesIO()
-    with style():
+    with plot_style():
         figure.savefig(whole, format=form, dpi=DPI, metadata=metadata)
     return whole.getvalue()
 
@@ -131,7 +131,7 @@ def palette(count: int) -> list[str]:
     return [to_hex(ramp(index * leap % count / (count - 1))) for index in range(count)]
 
 
-def colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str) -> None:
+def add_colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str) -> None:
     """What the colours of a panel mean, in small type, with counts in whole numbers."""
     form = "{x:,.0f}" if isinstance(image.norm, LogNorm) else "{x:g}"
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, format=StrMethodFormatter(form))
@@ -141,11 +141,11 @@ def colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str) ->
     bar.outline.set_visible(False)
 
 
-def note(figure: Figure, text: str) -> None:
+def add_footnote(figure: Figure, text: str) -> None:
     """A line in small grey type below everything."""
     figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=8, color=GREY)
 
 
-def nothing(axes: Axes, text: str) -> None:
+def annotate_empty(axes: Axes, text: str) -> None:
     """Say in an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from emosphere_sb.report.plots.style import GREY, styled
-from emosphere_sb.results.number_format import figure_text, known_interval
+from emosphere_sb.report.plots.plot_style import GREY, with_plot_style
+from emosphere_sb.results.number_format import format_score, is_finite_interval
 
 OURS, REFERENCE, PUBLISHED = "#0072B2", "#333333", "#D55E00"
 
 
-@styled
+@with_plot_style
 def table_figure(
     rows: Sequence[Mapping] | Sequence[tuple[str, Sequence[Mapping]]],
     xlabel: str,
@@ -88,7 +88,7 @@ def _panel(axes: Axes, rows: Sequence[Mapping], xlabel: str, title: str) -> None
     # The figures in words stand at the right, as a table's last column.
     for place, row in enumerate(rows):
         if row["mean"] is not None:
-            axes.text(1.01, place, figure_text(row["mean"]), transform=axes.get_yaxis_transform(),
+            axes.text(1.01, place, format_score(row["mean"]), transform=axes.get_yaxis_transform(),
                       va="center", fontsize=9)  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _row(axes: Axes, place: int, row: Mapping) -> None:
     seeds = np.asarray(row["seeds"], dtype=float)
     # Beside the line, which would hide them.
     axes.plot(seeds, np.full(seeds.size, place + 0.17), ".", color=colour, alpha=0.6, markersize=6)
-    if known_interval(row["interval"]):
+    if is_finite_interval(row["interval"]):
         axes.plot(row["interval"], [place, place], color=colour, linewidth=2, alpha=0.85)
     if row["mean"] is not None:
         axes.plot(row["mean"], place, "o", color=colour, markersize=7.5, zorder=4)
@@ -118,7 +118,7 @@ def _marks(rows: Sequence[Mapping]) -> list[Line2D]:
         marks.append(Line2D([], [], marker="o", linestyle="", color=OURS, label="mean over seeds"))
     if any(row["mean"] is not None and row["reference"] for row in rows):
         marks.append(Line2D([], [], marker="o", linestyle="", color=REFERENCE, label="reference"))
-    if any(known_interval(row["interval"]) for row in rows):
+    if any(is_finite_interval(row["interval"]) for row in rows):
         marks.append(Line2D([], [], color=OURS, linewidth=2, label="interval"))
     if any(len(row["seeds"]) for row in rows):
         marks.append(Line2D([], [], marker=".", linestyle="", color=OURS, alpha=0.5, label="seed"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.results.alignment import examples
+from emosphere_sb.results.alignment import first_examples
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -86,20 +86,20 @@ def _ids(table: pd.DataFrame, source: str) -> None:
     if empty.size:
         raise ValueError(
             f"{source}: every row must have an ID; {empty.size} of {len(ids)} have none (rows "
-            f"{examples(list(empty + 1))}). Fill the column ID."
+            f"{first_examples(list(empty + 1))}). Fill the column ID."
         )
     twice = ids[ids.duplicated()].unique()
     if len(twice):
         raise ValueError(
             f"{source}: every ID must stand once; {len(twice)} stand more than once "
-            f"({examples(twice)}). Remove the repeated rows."
+            f"({first_examples(twice)}). Remove the repeated rows."
         )
 
 
 def _refuse(wrong: np.ndarray, ids: pd.Series, must: str) -> None:
     if wrong.any():
         raise ValueError(
-            f"{must}; {wrong.sum()} of {len(ids)} are not ({examples(list(ids[wrong]))}). Correct "
+            f"{must}; {wrong.sum()} of {len(ids)} are not ({first_examples(list(ids[wrong]))}). Correct "
             "these rows or make the predictions again."
         )
 

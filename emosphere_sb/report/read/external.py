@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.file_lists import repeated, some, stem
-from emosphere_sb.results.predictions import KEPT, PREDICTED, RATERS, region_names
-from emosphere_sb.results.text_table import number, read_text_table
+from emosphere_sb.report.read.file_lists import find_duplicates, count_with_examples, utterance_id
+from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED, RATERS, region_names
+from emosphere_sb.results.text_table import parse_number, read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -32,21 +32,21 @@ _USUAL = {
     RATERS: (RATERS,),
 }
 _MARKS = ("{}_predicted", "{}_prediction", "{}_pred", "predicted_{}", "pred_{}", "{}_hat")
-USUAL = _USUAL | {
+COLUMN_ALIASES = _USUAL | {
     f"{name}_predicted": tuple(mark.format(word) for word in _USUAL[name] for mark in _MARKS)
     for name in DIMENSIONS
 }
 """Our column: the names, in lower case, under which it is recognised."""
 
 
-class Foreign(NamedTuple):
+class ExternalPredictions(NamedTuple):
     """A table of predictions, and what has to be said about how it came about."""
 
     table: pd.DataFrame
     notes: list[str]
 
 
-def read_foreign(
+def read_external(
     path: str | os.PathLike,
     *,
     scale: Scale,
@@ -54,7 +54,7 @@ def read_foreign(
     labels: str | os.PathLike | None = None,
     predicted_scale: Scale | None = None,
     only_common: bool = False,
-) -> Foreign:
+) -> ExternalPredictions:
     """Read anybody's predictions.
 
     Arguments
@@ -110,16 +110,16 @@ def read_foreign(
         _require(truth, ("ID", *DIMENSIONS), labels)
         table, left_out = _joined(table, truth, only_common, Path(path), Path(labels))
         notes += left_out
-    if doubles := repeated(table["ID"]):
-        raise ValueError(f"Every id must stand in {path} once; {some(doubles)} more often.")
-    return Foreign(_our_table(table, scale, predicted_scale, path), notes)
+    if doubles := find_duplicates(table["ID"]):
+        raise ValueError(f"Every id must stand in {path} once; {count_with_examples(doubles)} more often.")
+    return ExternalPredictions(_our_table(table, scale, predicted_scale, path), notes)
 
 
 def _check_mapping(columns: Mapping[str, str], raw: Mapping[str, pd.DataFrame]) -> None:
-    unknown = [name for name in columns if name not in USUAL]
+    unknown = [name for name in columns if name not in COLUMN_ALIASES]
     if unknown:
         raise ValueError(
-            f"columns must name one of {', '.join(USUAL)} before the '='; found "
+            f"columns must name one of {', '.join(COLUMN_ALIASES)} before the '='; found "
             f"{', '.join(unknown)}."
         )
     for ours, theirs in columns.items():
@@ -135,7 +135,7 @@ def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path) -> pd.DataFr
     """Our names for what is mapped or recognised; every other column is left out."""
     mapped = {theirs: ours for ours, theirs in columns.items() if theirs in table}
     taken, names = set(mapped.values()), dict(mapped)
-    for ours, usual in USUAL.items():
+    for ours, usual in COLUMN_ALIASES.items():
         candidates = [c for c in table if c.strip().lower() in usual and c not in mapped]
         exact = [c for c in candidates if c == ours]
         if ours in taken or not candidates:
@@ -180,7 +180,7 @@ def _joined(
         f"in {file.name} only": [i for i, key in zip(ids, keys, strict=True) if key not in common]
         for file, ids, keys in sides
     }
-    notes = [f"{some(ids)} {where}" for where, ids in lonely.items() if ids]
+    notes = [f"{count_with_examples(ids)} {where}" for where, ids in lonely.items() if ids]
     if notes and (not only_common or not common):
         advice = "--only_common takes those in both" if common else "Are they of the same set?"
         raise ValueError(
@@ -196,16 +196,16 @@ def _joined(
 
 def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[list, list]:
     """Ids as they stand, or without folders and audio endings where more of them meet so."""
-    whole, bare = (list(a), list(b)), ([stem(name) for name in a], [stem(name) for name in b])
-    usable = [pair for pair in (whole, bare) if not repeated(pair[0]) and not repeated(pair[1])]
+    whole, bare = (list(a), list(b)), ([utterance_id(name) for name in a], [utterance_id(name) for name in b])
+    usable = [pair for pair in (whole, bare) if not find_duplicates(pair[0]) and not find_duplicates(pair[1])]
     if not usable:
         for keys, file in zip(whole, (path, other), strict=True):
-            if doubles := repeated(keys):
+            if doubles := find_duplicates(keys):
                 raise ValueError(
-                    f"Every id must stand in {file} once; {some(doubles)} stand there more often."
+                    f"Every id must stand in {file} once; {count_with_examples(doubles)} stand there more often."
                 )
-        doubles = repeated(bare[0]) + repeated(bare[1])
-        raise ValueError(f"Ids must differ in more than their folder; not so {some(doubles)}.")
+        doubles = find_duplicates(bare[0]) + find_duplicates(bare[1])
+        raise ValueError(f"Ids must differ in more than their folder; not so {count_with_examples(doubles)}.")
     return max(usable, key=lambda pair: len(set(pair[0]) & set(pair[1])))
 
 
@@ -214,13 +214,13 @@ def _our_table(
 ) -> pd.DataFrame:
     """Numbers as numbers, predictions on the labels' scale, and the octants."""
     result = pd.DataFrame({"ID": table["ID"].tolist()})
-    for name in (*KEPT, RATERS):
+    for name in (*MANIFEST_COLUMNS, RATERS):
         if name in table:
             result[name] = table[name].tolist()
     for name in ("duration", *DIMENSIONS, *PREDICTED):
         if name in table:
             result[name] = [
-                number(text, f"{name} of {i}", path)
+                parse_number(text, f"{name} of {i}", path)
                 for i, text in zip(table["ID"], table[name], strict=True)
             ]
     if predicted_scale is not None and predicted_scale != scale:

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 COLUMN = "FileName"
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 """Endings that are not part of an utterance's id. Ids may hold dots of their own."""
-SHOWN = 3
+MAX_EXAMPLES = 3
 
 
-def read_list(path: str | os.PathLike) -> list[str]:
+def read_file_list(path: str | os.PathLike) -> list[str]:
     """Names of files, in the order of the list.
 
     Arguments
@@ -59,15 +59,15 @@ def read_list(path: str | os.PathLike) -> list[str]:
             f"The list {path} must hold a name on every line; found {len(names)} names, "
             f"{names.count('')} of them empty. Mend the list."
         )
-    if doubles := repeated(names):
+    if doubles := find_duplicates(names):
         raise ValueError(
-            f"The list {path} must name each file once; {some(doubles)} stand there more than "
+            f"The list {path} must name each file once; {count_with_examples(doubles)} stand there more than "
             "once. Mend the list."
         )
     return names
 
 
-def stem(name: str) -> str:
+def utterance_id(name: str) -> str:
     """A name without folders (of either slash) and without the ending of an audio file.
 
     Example
@@ -77,10 +77,10 @@ def stem(name: str) -> str:
     """
     name = name.replace("\\", "/").rpartition("/")[2]
     start, ending = os.path.splitext(name)
-    return start if ending.lower() in AUDIO else name
+    return start if ending.lower() in AUDIO_SUFFIXES else name
 
 
-def repeated(names: Iterable[str]) -> list[str]:
+def find_duplicates(names: Iterable[str]) -> list[str]:
     """Names that stand there more than once, each one time.
 
     Example
@@ -91,7 +91,7 @@ def repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def some(names: Iterable[str]) -> str:
+def count_with_examples(names: Iterable[str]) -> str:
     """How many names, and the first few.
 
     Example
@@ -100,4 +100,4 @@ def some(names: Iterable[str]) -> str:
     ('4 (a, b, c, …)', '1 (a)')
     """
     names = list(names)
-    return f"{len(names):,} ({', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''})"
+    return f"{len(names):,} ({', '.join(names[:MAX_EXAMPLES])}{', …' if len(names) > MAX_EXAMPLES else ''})"

@@ -14,18 +14,18 @@ import pandas as pd
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.fileio.yaml_tree import plain, read_tree
 from emosphere_sb.recipe.hparams import SAVED
-from emosphere_sb.report.read.external import read_foreign
+from emosphere_sb.report.read.external import read_external
 from emosphere_sb.results.constants import NON_SET_KEYS
-from emosphere_sb.results.predictions import PREDICTED, read_predictions, with_numbers
+from emosphere_sb.results.predictions import PREDICTED, read_predictions, parse_numeric_columns
 from emosphere_sb.results.text_table import read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-METRICS = "metrics.json"
-FOLDS = "summary.json"
-ONE_SET = "predictions"
+METRICS_FILE = "metrics.json"
+SUMMARY_FILE = "summary.json"
+SHARED_SET_NAME = "predictions"
 """Name of the set that several CSV files hold."""
-UNFINISHED = (SAVED, "train_log.txt", "save")
+RUN_FILES = (SAVED, "train_log.txt", "save")
 """What a run has from its beginning."""
 
 
@@ -79,7 +79,7 @@ class Run:
 
 @dataclass(frozen=True)
 class CsvSettings:
-    """How a CSV is to be read; see :func:`emosphere_sb.report.read.external.read_foreign`."""
+    """How a CSV is to be read; see :func:`emosphere_sb.report.read.external.read_external`."""
 
     scale: Scale | None = None
     predicted_scale: Scale | None = None
@@ -113,24 +113,24 @@ def read_source(path: str | os.PathLike, csv: CsvSettings | None = None) -> list
         return [read_csv(path, csv or CsvSettings())]
     if not path.is_dir():
         raise ValueError(f"A run's folder or a CSV file must be named; found no {path}.")
-    if (path / METRICS).is_file():
+    if (path / METRICS_FILE).is_file():
         return [read_run(path)]
     _refuse_unfinished(path)
-    if (path / FOLDS).is_file():
+    if (path / SUMMARY_FILE).is_file():
         raise ValueError(
-            f"{path} must be one run; found a {FOLDS} over folds, whose figures stand in it. Name "
+            f"{path} must be one run; found a {SUMMARY_FILE} over folds, whose figures stand in it. Name "
             "the folder of one fold."
         )
     children = sorted((child for child in path.iterdir() if child.is_dir()), key=_natural)
     for child in children:
-        if not (child / METRICS).is_file():
+        if not (child / METRICS_FILE).is_file():
             _refuse_unfinished(child)
-    runs = [read_run(child) for child in children if (child / METRICS).is_file()]
+    runs = [read_run(child) for child in children if (child / METRICS_FILE).is_file()]
     if not runs:
         names = sorted(entry.name for entry in path.iterdir())
         found = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise ValueError(
-            f"{path} must be a finished run (with {METRICS}) or a folder of such; found "
+            f"{path} must be a finished run (with {METRICS_FILE}) or a folder of such; found "
             f"{found or 'an empty folder'}. Runs lie in results/<corpus>/<row>/<partition>/<seed>."
         )
     return runs
@@ -145,7 +145,7 @@ def read_run(folder: str | os.PathLike) -> Run:
         If a file cannot be read, or a set has figures and no predictions.
     """
     folder = Path(folder)
-    metrics = _read_metrics(folder / METRICS)
+    metrics = _read_metrics(folder / METRICS_FILE)
     own = metrics["protocol"]
     metrics_of = dict.fromkeys((name for name in metrics if name not in NON_SET_KEYS), own)
     digests = dict(metrics["run"].get("predictions", {}))
@@ -169,7 +169,7 @@ def read_run(folder: str | os.PathLike) -> Run:
     ]
     scales = {name: _scale(metrics_of.get(name, own)) for name in order}
     tables = {name: read_predictions(files[name]) for name in order}
-    regions = regions_of(folder, own)
+    regions = run_regions(folder, own)
     return Run(folder.name, folder, tables, scales, regions, metrics, notes, frozenset(changed))
 
 
@@ -184,14 +184,14 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     table = read_text_table(path)
     ours = all(name in table for name in ("ID", *DIMENSIONS, *PREDICTED))
     if ours and not (settings.labels or settings.columns or settings.predicted_scale):
-        tables = {path.stem: with_numbers(table, path)}
+        tables = {path.stem: parse_numeric_columns(table, path)}
         return Run(path.name, None, tables, {path.stem: settings.scale})
     if settings.scale is None:
         raise ValueError(
             f"{path} is not of a run, so the scale of its labels must be said; found none. Add "
             "--label_low=1 --label_high=7, or what it is."
         )
-    table, notes = read_foreign(
+    table, notes = read_external(
         path, scale=settings.scale, columns=settings.columns, labels=settings.labels,
         predicted_scale=settings.predicted_scale, only_common=settings.only_common,
     )  # fmt: skip
@@ -199,7 +199,7 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     return Run(path.name, None, {path.stem: table}, scales, SphericalRegions(90), notes=notes)
 
 
-def as_one_set(runs: Sequence[Run]) -> list[Run]:
+def unify_set_names(runs: Sequence[Run]) -> list[Run]:
     """CSV files of several seeds as one set: by themselves each is named after its file.
 
     Arguments
@@ -218,14 +218,14 @@ def as_one_set(runs: Sequence[Run]) -> list[Run]:
     return [
         replace(
             run,
-            tables={ONE_SET: next(iter(run.tables.values()))},
-            scales={ONE_SET: next(iter(run.scales.values()))},
+            tables={SHARED_SET_NAME: next(iter(run.tables.values()))},
+            scales={SHARED_SET_NAME: next(iter(run.scales.values()))},
         )
         for run in runs
     ]
 
 
-def regions_of(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
+def run_regions(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
     """How a run cuts the sphere: by its protocol, or by the task in its hyperparameters.
 
     Arguments
@@ -274,7 +274,7 @@ def common_sets(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
     return common, notes
 
 
-def common_facts(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def common_metadata(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What several protocols, or other mappings of facts, have in common.
 
     Example
@@ -291,10 +291,10 @@ def common_facts(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_unfinished(folder: Path) -> None:
-    found = [name for name in UNFINISHED if (folder / name).exists()]
+    found = [name for name in RUN_FILES if (folder / name).exists()]
     if found:
         raise ValueError(
-            f"The run {folder} is not finished: it has {', '.join(found)} and no {METRICS}. Start "
+            f"The run {folder} is not finished: it has {', '.join(found)} and no {METRICS_FILE}. Start "
             "the same command again, which goes on from the last checkpoint, or name other runs."
         )
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-def read_log(path: str | os.PathLike) -> dict[str, list[float]]:
+def read_train_log(path: str | os.PathLike) -> dict[str, list[float]]:
     """Read what SpeechBrain's ``FileTrainLogger`` wrote, a line an epoch.
 
     A line reads ``epoch: 1, lr: 1.00e-03 - train loss: 5.30, … - valid valence: 3.79e-04, …``: the

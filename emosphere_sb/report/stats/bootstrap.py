@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emosphere_sb.report.stats.moments import GAP, Moments, concordance, other_figures
+from emosphere_sb.report.stats.unit_moments import GAP, Moments, ccc_and_gradient, other_metrics
 
-FIGURES = ("pearson", "scale_ratio", "shift", "mae")
-CELLS = 1 << 20
+OTHER_METRICS = ("pearson", "scale_ratio", "shift", "mae")
+MAX_CELLS = 1 << 20
 """Resamples times units held at once: some 60 MB."""
 ROUNDING = 1e-12
 """Differences of CCCs below this are rounding."""
@@ -52,7 +52,7 @@ class Resampled:
     figures: np.ndarray | None
 
 
-def check_settings(resamples: int, level: float) -> None:
+def check_bootstrap_settings(resamples: int, level: float) -> None:
     """Refuse a level out of (0, 1), and too few resamples to reach it.
 
     Raises
@@ -94,7 +94,7 @@ def resample(
         One row a resample.
     """
     rng = np.random.default_rng(seed)
-    at_once = max(1, CELLS // units)
+    at_once = max(1, MAX_CELLS // units)
     parts = []
     for begin in range(0, resamples, at_once):
         counts = _draw(rng, min(at_once, resamples - begin), units)
@@ -106,7 +106,7 @@ def resample(
     )
 
 
-def observed(dimensions: Sequence[Terms], units: int, *, figures: bool = False) -> Resampled:
+def observed_statistic(dimensions: Sequence[Terms], units: int, *, figures: bool = False) -> Resampled:
     """The same statistic on the table itself, every unit once: one row."""
     return _evaluate(dimensions, np.ones((1, units)), figures)
 
@@ -123,7 +123,7 @@ def _evaluate(dimensions: Sequence[Terms], counts: np.ndarray, figures: bool) ->
     usable = [all(_usable(column) for _, column in terms) for terms in dimensions]
     rows, last = len(counts), len(dimensions)
     value, error = (np.full((rows, last + 1), math.nan) for _ in range(2))
-    found = np.full((rows, last, len(FIGURES)), math.nan) if figures else None
+    found = np.full((rows, last, len(OTHER_METRICS)), math.nan) if figures else None
     joint = np.zeros_like(counts)
     for d, terms in enumerate(dimensions):
         value[:, d], influence, others = _dimension(terms, counts, figures)
@@ -149,15 +149,15 @@ def _usable(column: Moments) -> bool:
 def _dimension(terms: Terms, counts: np.ndarray, figures: bool) -> tuple:
     """Value, influence of each unit, and other figures of one dimension."""
     value, gradients = np.zeros(len(counts)), []
-    others = np.zeros((len(counts), len(FIGURES))) if figures else None
+    others = np.zeros((len(counts), len(OTHER_METRICS))) if figures else None
     for weight, column in terms:
         totals = counts @ column.sums
-        one, gradient = concordance(totals, column)
+        one, gradient = ccc_and_gradient(totals, column)
         value += weight * one
         gradients.append(weight * gradient)
         if figures:
-            more = other_figures(totals, column)
-            others += weight * np.stack([more[name] for name in FIGURES], axis=1)
+            more = other_metrics(totals, column)
+            others += weight * np.stack([more[name] for name in OTHER_METRICS], axis=1)
     sums = np.hstack([column.sums[:, :GAP] for _, column in terms])
     return value, np.hstack(gradients) @ sums.T, others
 
@@ -167,7 +167,7 @@ def _error(counts: np.ndarray, influence: np.ndarray, units: int) -> np.ndarray:
     return np.sqrt(squares * units / (units - 1))
 
 
-def distances(
+def studentised_distances(
     statistic: np.ndarray, error: np.ndarray, centre: float, *, fisher: bool
 ) -> np.ndarray:
     r"""How many of its own standard errors each resample lies from the table's value.
@@ -192,18 +192,18 @@ def distances(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = np.abs(statistic - centre)
-        moved = np.abs(to_z(statistic) - to_z(centre)) if fisher else gap
+        moved = np.abs(fisher_z(statistic) - fisher_z(centre)) if fisher else gap
         t = moved / (error / (1 - statistic**2) if fisher else error)
     t[gap <= ROUNDING] = 0.0
     return np.where(np.isnan(t), math.inf, t)
 
 
-def to_z(value: np.ndarray | float) -> np.ndarray | float:
+def fisher_z(value: np.ndarray | float) -> np.ndarray | float:
     """Fisher's z; finite for a CCC of 1 up to rounding."""
     return np.arctanh(np.clip(value, -1 + 1e-15, 1 - 1e-15))
 
 
-def critical(distance: np.ndarray, level: float) -> float:
+def critical_distance(distance: np.ndarray, level: float) -> float:
     """The distance that ``level`` of the resamples do not exceed, counting the table as one.
 
     Example

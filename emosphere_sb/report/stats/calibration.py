@@ -18,11 +18,11 @@ from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 KINDS = ("affine", "least_squares", "isotonic")
-BY_POINT = ("region", "region_point", "region_head")
+POINT_COLUMNS = ("region", "region_point", "region_head")
 """Columns that say nothing true any more once the point has moved."""
 
 
-def calibration(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+def calibration_metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     r"""How predictions lie to the truth, by dimension.
 
     Arguments
@@ -177,7 +177,7 @@ class Correction:
         if "region_point" not in table:
             return corrected
         if scale is None or regions is None:
-            return corrected.drop(columns=[name for name in BY_POINT if name in table])
+            return corrected.drop(columns=[name for name in POINT_COLUMNS if name in table])
         point = scale.normalise(corrected[list(PREDICTED)].to_numpy())
         corrected["region_point"] = region_names(point, regions)
         return corrected

@@ -10,20 +10,20 @@ import pandas as pd
 from emosphere_sb.report.stats.bootstrap import (
     ROUNDING,
     Resampled,
-    check_settings,
-    critical,
-    distances,
-    observed,
+    check_bootstrap_settings,
+    critical_distance,
+    studentised_distances,
+    observed_statistic,
     resample,
 )
-from emosphere_sb.report.stats.intervals import column_moments, full_note, undefined
+from emosphere_sb.report.stats.confidence_intervals import column_moments, interval_note, count_undefined
 from emosphere_sb.report.stats.units import resampling_units
-from emosphere_sb.results.alignment import aligned, examples
+from emosphere_sb.results.alignment import align_tables, first_examples
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 
-def compare(
+def compare_systems(
     ours: Sequence[pd.DataFrame],
     reference: Sequence[pd.DataFrame],
     *,
@@ -64,7 +64,7 @@ def compare(
     -------
     dict
         ``level``, ``resamples``, ``seed``; ``unit``, ``units``, ``note`` as for
-        :func:`emosphere_sb.report.stats.intervals.intervals`; ``seeds``, the numbers of tables, ours
+        :func:`emosphere_sb.report.stats.confidence_intervals.confidence_intervals`; ``seeds``, the numbers of tables, ours
         first; ``undefined``, the number of resamples in which a difference is not defined; for
         each dimension and ``mean_ccc`` a dict of ``difference`` (ours minus reference), ``low``,
         ``high``, ``p``, all ``None`` where a CCC is not defined.
@@ -84,9 +84,9 @@ def compare(
     >>> compare([table], [table], resamples=999)["mean_ccc"]
     {'difference': 0.0, 'low': 0.0, 'high': 0.0, 'p': 1.0}
     """
-    check_settings(resamples, level)
+    check_bootstrap_settings(resamples, level)
     sides = [_listed(ours, "ours"), _listed(reference, "reference")]
-    tables = aligned([*sides[0], *sides[1]])
+    tables = align_tables([*sides[0], *sides[1]])
     _predicted_everywhere(tables)
     labelled = tables[0][list(DIMENSIONS)].notna().any(axis=1).to_numpy()
     tables = [table[labelled] for table in tables]
@@ -97,7 +97,7 @@ def compare(
     facts: dict = {
         "unit": units.kind,
         "units": units.count,
-        "note": full_note(units, columns),
+        "note": interval_note(units, columns),
         "seeds": [len(side) for side in sides],
         "resamples": resamples,
         "seed": seed,
@@ -106,13 +106,13 @@ def compare(
     names = (*DIMENSIONS, "mean_ccc")
     if units.count < 2:
         return {**facts, "undefined": 0, **{name: _nothing() for name in names}}
-    whole = observed(terms, units.count)
+    whole = observed_statistic(terms, units.count)
     drawn = resample(terms, units.count, resamples=resamples, seed=seed)
-    facts["undefined"] = undefined(whole, drawn)
+    facts["undefined"] = count_undefined(whole, drawn)
     return facts | {name: _test(whole, drawn, d, level) for d, name in enumerate(names)}
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
+def holm_correction(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down correction for several tests.
 
     The smallest of m p-values times m, the next times m - 1, and so on; none smaller than the one
@@ -145,7 +145,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     wrong = [p for p in p_values if p is not None and not 0 <= p <= 1]
     if wrong:
         raise ValueError(
-            f"Every p-value must lie in [0, 1]; found {examples(wrong)}. Use None for a test that "
+            f"Every p-value must lie in [0, 1]; found {first_examples(wrong)}. Use None for a test that "
             "was not made."
         )
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
@@ -171,7 +171,7 @@ def _predicted_everywhere(tables: Sequence[pd.DataFrame]) -> None:
             raise ValueError(
                 "Both systems must have predicted every utterance; table "
                 f"{number + 1} has NaN for {missing.sum()} of {len(table)} "
-                f"({examples(list(table['ID'][missing]))}). Predict these or leave them out of all "
+                f"({first_examples(list(table['ID'][missing]))}). Predict these or leave them out of all "
                 "tables."
             )
 
@@ -182,8 +182,8 @@ def _test(whole: Resampled, drawn: Resampled, d: int, level: float) -> dict:
         return _nothing()
     if error <= ROUNDING and abs(value) <= ROUNDING:  # the same predictions on both sides
         return {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
-    distance = distances(drawn.value[:, d], drawn.error[:, d], value, fisher=False)
-    half = critical(distance, level) * error
+    distance = studentised_distances(drawn.value[:, d], drawn.error[:, d], value, fisher=False)
+    half = critical_distance(distance, level) * error
     far = abs(value) / error if error > 0 else math.inf
     beyond = int((distance >= far).sum())
     return {

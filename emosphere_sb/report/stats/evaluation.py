@@ -11,17 +11,17 @@ import pandas as pd
 
 from emosphere_sb.metrics import confusion
 from emosphere_sb.report.read.checks import check_predictions
-from emosphere_sb.report.stats.calibration import calibration
-from emosphere_sb.report.stats.intervals import intervals
-from emosphere_sb.report.stats.slices import slice_masks
-from emosphere_sb.results.alignment import aligned
-from emosphere_sb.results.predictions import KEPT, RATERS
-from emosphere_sb.results.scores import figures, head_classes
+from emosphere_sb.report.stats.calibration_metrics import calibration_metrics
+from emosphere_sb.report.stats.confidence_intervals import confidence_intervals
+from emosphere_sb.report.stats.slices import subgroup_masks
+from emosphere_sb.results.alignment import align_tables
+from emosphere_sb.results.predictions import MANIFEST_COLUMNS, RATERS
+from emosphere_sb.results.scores import prediction_metrics, head_classes
 from emosphere_sb.scale import Scale
 
-ENOUGH = 30
+MIN_UTTERANCES = 30
 """Utterances from which on a slice gets intervals."""
-SLICE_RESAMPLES = 2_000
+MAX_SUBGROUP_RESAMPLES = 2_000
 HEADS = {
     "region_point": "region",
     "region_head": "region",
@@ -30,7 +30,7 @@ HEADS = {
 """Column of predicted classes: that of the true ones."""
 
 
-def evaluate(
+def evaluate_predictions(
     tables: pd.DataFrame | Sequence[pd.DataFrame],
     *,
     scale: Scale | None = None,
@@ -66,15 +66,15 @@ def evaluate(
     Returns
     -------
     dict
-        ``figures`` (see :func:`emosphere_sb.results.scores.figures`); ``intervals`` (see
-        :func:`emosphere_sb.report.stats.intervals.intervals`); ``warnings``, list of str; ``runs``, how
+        ``figures`` (see :func:`emosphere_sb.results.scores.prediction_metrics`); ``intervals`` (see
+        :func:`emosphere_sb.report.stats.confidence_intervals.confidence_intervals`); ``warnings``, list of str; ``runs``, how
         many tables; ``confusion``: for ``region_point``, ``region_head``, ``emotion_head`` where
         there are such, ``classes`` and ``counts``, rows being the truth, and ``left_out``, the
         number of pairs of which a class is not known to the head or not known at all;
         ``slices``: for gender, speaker (the largest 30), duration, emotion, region, raters a list
         of ``value``, ``utterances``, ``figures``, ``intervals`` (``None`` below 30 utterances);
         ``missing_slices``, those whose column is not there or empty; ``calibration`` (see
-        :func:`emosphere_sb.report.stats.calibration.calibration`).
+        :func:`emosphere_sb.report.stats.calibration_metrics.calibration_metrics`).
 
     Raises
     ------
@@ -89,23 +89,23 @@ def evaluate(
         found = check_predictions(table, source=name, scale=scale, own=own)
         warnings += [text.removeprefix(source).lstrip(":, ") for text in found]
     if len(tables) > 1:
-        tables = aligned(tables)
+        tables = align_tables(tables)
     if manifest is not None:
         tables = [_completed(table, manifest) for table in tables]
-    cut, missing = _slices(tables, resamples=min(resamples, SLICE_RESAMPLES), seed=seed)
+    cut, missing = _slices(tables, resamples=min(resamples, MAX_SUBGROUP_RESAMPLES), seed=seed)
     return {
-        "figures": mean_figures(tables, figures),
-        "intervals": intervals(tables, resamples=resamples, seed=seed),
+        "figures": mean_metrics(tables, prediction_metrics),
+        "intervals": confidence_intervals(tables, resamples=resamples, seed=seed),
         "warnings": warnings,
         "runs": len(tables),
         "confusion": _confusions(tables),
         "slices": cut,
         "missing_slices": missing,
-        "calibration": mean_figures(tables, calibration),
+        "calibration": mean_metrics(tables, calibration_metrics),
     }
 
 
-def mean_figures(
+def mean_metrics(
     tables: Sequence[pd.DataFrame], measure: Callable[[pd.DataFrame], Mapping]
 ) -> dict[str, Any]:
     """The mean over tables of every figure that all of them have.
@@ -146,15 +146,15 @@ def _slices(
     tables: Sequence[pd.DataFrame], *, resamples: int, seed: int
 ) -> tuple[dict[str, list[dict]], list[str]]:
     """Figures of every slice, with intervals where it is large enough."""
-    masks, missing = slice_masks(tables[0])  # what they go by is the truth, the same in all
+    masks, missing = subgroup_masks(tables[0])  # what they go by is the truth, the same in all
     slices: dict[str, list[dict]] = {name: [] for name in masks}
     for name, parts in masks.items():
         for value, mask in parts.items():
             part = [table[mask].reset_index(drop=True) for table in tables]
             count = int(mask.sum())
-            facts = {"value": value, "utterances": count, "figures": mean_figures(part, figures)}
+            facts = {"value": value, "utterances": count, "figures": mean_metrics(part, prediction_metrics)}
             facts["intervals"] = (
-                intervals(part, resamples=resamples, seed=seed) if count >= ENOUGH else None
+                confidence_intervals(part, resamples=resamples, seed=seed) if count >= MIN_UTTERANCES else None
             )
             slices[name].append(facts)
     return slices, missing
@@ -202,5 +202,5 @@ def _completed(table: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
             f"The manifest must hold every utterance of the predictions; {len(unknown):,} are not "
             f"in it, {unknown[0]} for one. Take the manifest of the same set."
         )
-    lacking = [name for name in (*KEPT, RATERS) if name not in table and name in rows]
+    lacking = [name for name in (*MANIFEST_COLUMNS, RATERS) if name not in table and name in rows]
     return table.assign(**{name: rows.loc[table["ID"], name].to_numpy() for name in lacking})

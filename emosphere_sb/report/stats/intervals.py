@@ -8,24 +8,24 @@ import numpy as np
 import pandas as pd
 
 from emosphere_sb.report.stats.bootstrap import (
-    FIGURES,
+    OTHER_METRICS,
     ROUNDING,
     Resampled,
-    check_settings,
-    critical,
-    distances,
-    observed,
+    check_bootstrap_settings,
+    critical_distance,
+    studentised_distances,
+    observed_statistic,
     resample,
-    to_z,
+    fisher_z,
 )
-from emosphere_sb.report.stats.moments import Moments, moments
+from emosphere_sb.report.stats.unit_moments import Moments, unit_moments
 from emosphere_sb.report.stats.units import MIN_SPEAKERS, Units, resampling_units
-from emosphere_sb.results.alignment import aligned
+from emosphere_sb.results.alignment import align_tables
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 
-def intervals(
+def confidence_intervals(
     tables: pd.DataFrame | Sequence[pd.DataFrame],
     *,
     resamples: int = 10_000,
@@ -82,27 +82,27 @@ def intervals(
     >>> found["valence"]["mae"], found["unit"]
     ([1.0, 1.0], 'utterances')
     """
-    check_settings(resamples, level)
-    tables = aligned([tables] if isinstance(tables, pd.DataFrame) else list(tables))
+    check_bootstrap_settings(resamples, level)
+    tables = align_tables([tables] if isinstance(tables, pd.DataFrame) else list(tables))
     # Utterances without any truth have no part in a figure: their speakers do not count.
     labelled = tables[0][list(DIMENSIONS)].notna().any(axis=1).to_numpy()
     tables = [table[labelled] for table in tables]
     facts: dict = {"level": level, "resamples": resamples, "seed": seed}
     units = resampling_units(tables[0])
     columns = [column_moments(tables, name, units) for name in DIMENSIONS]
-    facts |= {"unit": units.kind, "units": units.count, "note": full_note(units, columns)}
+    facts |= {"unit": units.kind, "units": units.count, "note": interval_note(units, columns)}
     if units.count < 2:
-        nothing = {name: dict.fromkeys(("ccc", *FIGURES)) for name in DIMENSIONS}
+        nothing = {name: dict.fromkeys(("ccc", *OTHER_METRICS)) for name in DIMENSIONS}
         return {**facts, "undefined": 0, **nothing, "mean_ccc": None}
     terms = [[(1 / len(tables), column) for column in seeds] for seeds in columns]
-    whole = observed(terms, units.count, figures=True)
+    whole = observed_statistic(terms, units.count, figures=True)
     drawn = resample(terms, units.count, resamples=resamples, seed=seed, figures=True)
-    facts["undefined"] = undefined(whole, drawn)
+    facts["undefined"] = count_undefined(whole, drawn)
     ccc = [_studentised(whole, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
     for d, name in enumerate(DIMENSIONS):
         varies = all(column.varies for column in columns[d])
         facts[name] = {"ccc": ccc[d] if varies else None}
-        for f, figure in enumerate(FIGURES):
+        for f, figure in enumerate(OTHER_METRICS):
             some = varies or figure == "mae"
             facts[name][figure] = _percentile(drawn.figures[:, d, f], level) if some else None
     some = any(column.varies for seeds in columns for column in seeds)
@@ -113,7 +113,7 @@ def column_moments(tables: Sequence[pd.DataFrame], name: str, units: Units) -> l
     """One dimension's sums over units, for each table."""
     predicted = PREDICTED[DIMENSIONS.index(name)]
     return [
-        moments(
+        unit_moments(
             table[name].to_numpy(np.float64),
             table[predicted].to_numpy(np.float64),
             units.codes,
@@ -123,7 +123,7 @@ def column_moments(tables: Sequence[pd.DataFrame], name: str, units: Units) -> l
     ]
 
 
-def full_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | None:
+def interval_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | None:
     """The units' note, and which dimension is known for too few speakers."""
     notes = [units.note] if units.note else []
     for name, seeds in zip(DIMENSIONS, columns, strict=True):
@@ -135,7 +135,7 @@ def full_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | None:
     return " ".join(notes) or None
 
 
-def undefined(whole: Resampled, drawn: Resampled) -> int:
+def count_undefined(whole: Resampled, drawn: Resampled) -> int:
     """Resamples in which something is not defined that is defined on the whole table."""
     lost = (np.isnan(drawn.value) & ~np.isnan(whole.value)).any(axis=1)
     if whole.figures is not None:
@@ -149,9 +149,9 @@ def _studentised(whole: Resampled, drawn: Resampled, d: int, level: float) -> li
         return None
     if error <= ROUNDING:  # a perfect prediction
         return [value, value]
-    distance = distances(drawn.value[:, d], drawn.error[:, d], value, fisher=True)
-    half = critical(distance, level) * error / (1 - value**2)
-    return [float(np.tanh(to_z(value) - half)), float(np.tanh(to_z(value) + half))]
+    distance = studentised_distances(drawn.value[:, d], drawn.error[:, d], value, fisher=True)
+    half = critical_distance(distance, level) * error / (1 - value**2)
+    return [float(np.tanh(fisher_z(value) - half)), float(np.tanh(fisher_z(value) + half))]
 
 
 def _percentile(values: np.ndarray, level: float) -> list | None:

@@ -48,7 +48,7 @@ class Moments:
         return min(self.variances) > 0
 
 
-def moments(truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count: int) -> Moments:
+def unit_moments(truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count: int) -> Moments:
     """Sum a pair of columns over units.
 
     Arguments
@@ -85,7 +85,7 @@ def moments(truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count:
     return Moments(np.column_stack(sums), float(offset), variances)
 
 
-def concordance(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.ndarray]:
+def ccc_and_gradient(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.ndarray]:
     r"""CCC (Lin, 1989) from totals, and its gradient by the totals.
 
     With :math:`\delta` the offset, both parts multiplied by :math:`n^2`:
@@ -130,7 +130,7 @@ def concordance(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.nda
     return value, gradient / lower[:, None]
 
 
-def other_figures(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
+def other_metrics(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
     """Pearson, scale ratio, shift and MAE from totals, as :mod:`emosphere_sb.metrics.regression` has them.
 
     Arguments

@@ -9,7 +9,7 @@ import pandas as pd
 
 from emosphere_sb.results.predictions import RATERS
 
-SLICES = {
+SUBGROUP_COLUMNS = {
     "gender": "gender",
     "speaker": "speaker",
     "duration": "duration",
@@ -19,18 +19,18 @@ SLICES = {
 }
 """Name of a slicing: the column that it goes by."""
 
-SECONDS = (2, 4, 6, 8, 12)
+DURATION_EDGES = (2, 4, 6, 8, 12)
 """Borders of the bins of duration; 12 belongs to the bin below it, the others to that above."""
-SPEAKERS = 30
+MAX_SPEAKERS = 30
 """Speakers that get a line each: those with most utterances."""
-RATERS_EACH = 10
+MAX_RATERS = 10
 """Numbers of raters up to this one get a line each."""
 UNKNOWN = "unknown"
-NOBODY = ("", "nan", UNKNOWN)
+UNKNOWN_VALUES = ("", "nan", UNKNOWN)
 """What labels write, in lower case, where they know nothing."""
 
 
-def slice_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
+def subgroup_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
     """Cut a set of predictions in six ways.
 
     Arguments
@@ -57,7 +57,7 @@ def slice_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], 
     ['speaker', 'emotion', 'region', 'raters']
     """
     masks, missing = {}, []
-    for name, column in SLICES.items():
+    for name, column in SUBGROUP_COLUMNS.items():
         values = _values(name, table[column]) if column in table else []
         if all(value == UNKNOWN for value in values):
             missing.append(name)
@@ -70,7 +70,7 @@ def slice_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], 
 def _values(name: str, column: pd.Series) -> list[str]:
     if name == "duration":
         return [_bin(float(value)) for value in column]
-    texts = [UNKNOWN if str(text).strip().lower() in NOBODY else str(text) for text in column]
+    texts = [UNKNOWN if str(text).strip().lower() in UNKNOWN_VALUES else str(text) for text in column]
     if name == "raters":
         return [text if text == UNKNOWN else _raters(text) for text in texts]
     return _largest(texts) if name == "speaker" else texts
@@ -79,11 +79,11 @@ def _values(name: str, column: pd.Series) -> list[str]:
 def _bin(seconds: float) -> str:
     if math.isnan(seconds):
         return UNKNOWN
-    if seconds > SECONDS[-1]:
-        return f">{SECONDS[-1]}"
-    inner = SECONDS[:-1]
+    if seconds > DURATION_EDGES[-1]:
+        return f">{DURATION_EDGES[-1]}"
+    inner = DURATION_EDGES[:-1]
     place = int(np.searchsorted(inner, seconds, side="right"))
-    return f"{inner[place - 1]}-{SECONDS[place]}" if place else f"<{SECONDS[0]}"
+    return f"{inner[place - 1]}-{DURATION_EDGES[place]}" if place else f"<{DURATION_EDGES[0]}"
 
 
 def _raters(text: str) -> str:
@@ -91,7 +91,7 @@ def _raters(text: str) -> str:
         number = float(text)
     except ValueError as error:
         raise ValueError(f"Every {RATERS} must be a number or empty; found {text!r}.") from error
-    return f">{RATERS_EACH}" if number > RATERS_EACH else f"{number:g}"
+    return f">{MAX_RATERS}" if number > MAX_RATERS else f"{number:g}"
 
 
 def _largest(speakers: list[str]) -> list[str]:
@@ -99,8 +99,8 @@ def _largest(speakers: list[str]) -> list[str]:
     counts = pd.Series(speakers).loc[lambda s: s != UNKNOWN].value_counts()
     # Of speakers with equally many utterances the first in the alphabet go first.
     ranked = sorted(counts.index, key=lambda speaker: (-counts[speaker], speaker))
-    kept = {*ranked[:SPEAKERS], UNKNOWN}
-    rest = f"{len(ranked) - SPEAKERS} others"
+    kept = {*ranked[:MAX_SPEAKERS], UNKNOWN}
+    rest = f"{len(ranked) - MAX_SPEAKERS} others"
     return [speaker if speaker in kept else rest for speaker in speakers]
 
 

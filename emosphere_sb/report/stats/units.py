@@ -14,7 +14,7 @@ import pandas as pd
 MIN_SPEAKERS = 10
 """With fewer speakers than this their variance cannot be told from so few of them."""
 
-UNKNOWN = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
+UNKNOWN_SPEAKERS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
 """How corpora write that a speaker is not known, in lower case."""
 
 
@@ -84,7 +84,7 @@ def _names(table: pd.DataFrame) -> np.ndarray:
     if "speaker" not in table:
         return np.full(len(table), "", dtype=object)
     texts = ["" if pd.isna(name) else str(name).strip() for name in table["speaker"]]
-    return np.array(["" if t.casefold() in UNKNOWN else t for t in texts], dtype=object)
+    return np.array(["" if t.casefold() in UNKNOWN_SPEAKERS else t for t in texts], dtype=object)
 
 
 def _too_few(found: int) -> str:

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from emosphere_sb.commands import report
-from emosphere_sb.report.ensemble import average
+from emosphere_sb.report.ensemble import average_predictions
 from emosphere_sb.report.read.runs import read_run
-from emosphere_sb.report.stats import calibration
+from emosphere_sb.report.stats import calibration_metrics
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.run_folders import SEVEN, set_of, write_run
 
@@ -43,7 +43,7 @@ def report_in(folder):
 def test_report_of_a_run_lies_in_its_folder_and_is_printed(folder, capsys):
     assert report.run([str(folder / "1"), *FAST]) == 0
     facts = report_in(folder / "1" / "report")
-    expected = figures(read_predictions(folder / "1" / "predictions" / "test1.csv"))
+    expected = prediction_metrics(read_predictions(folder / "1" / "predictions" / "test1.csv"))
     assert facts["sets"]["test1"]["figures"]["mean_ccc"] == expected["mean_ccc"]
     low, high = facts["sets"]["test1"]["intervals"]["mean_ccc"]
     assert low < expected["mean_ccc"] < high
@@ -117,7 +117,7 @@ def test_correction_learned_on_a_file(folder, tmp_path):
     ]
     report.run(words)
     maps = json.loads((folder / "1" / "report" / "correction.json").read_text())
-    expected = calibration.Correction.fit("isotonic", set_of(50, seed=8)).to_dict()
+    expected = calibration_metrics.Correction.fit("isotonic", set_of(50, seed=8)).to_dict()
     assert maps == {"1": expected}
 
 
@@ -126,7 +126,7 @@ def test_average_becomes_a_run_with_a_report(folder, tmp_path):
     report.run([str(folder), *FAST, "--set=test1", "--average", f"--out={out}"])
     run = read_run(out)
     tables = [read_predictions(folder / seed / "predictions" / "test1.csv") for seed in "12"]
-    expected = figures(average(tables, scale=SEVEN, regions=run.regions))
+    expected = prediction_metrics(average_predictions(tables, scale=SEVEN, regions=run.regions))
     facts = report_in(out / "report")
     assert facts["sets"]["test1"]["figures"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
     assert facts["title"] == "MSP-Podcast, 1.11, demo, average of 2 runs"
@@ -164,7 +164,7 @@ def test_csv_of_others_with_labels(tmp_path, capsys):
         report.run(words)
     report.run([*words, "--only_common"])
     facts = report_in(tmp_path / "theirs_report")["sets"]["theirs"]
-    assert facts["figures"]["mean_ccc"] == pytest.approx(figures(ours)["mean_ccc"], abs=1e-9)
+    assert facts["figures"]["mean_ccc"] == pytest.approx(prediction_metrics(ours)["mean_ccc"], abs=1e-9)
     assert facts["intervals"]["unit"] == "speakers"
     assert "1 (more.wav) in labels.csv only" in capsys.readouterr().out
 
@@ -199,7 +199,7 @@ def test_unfinished_run_says_what_to_do(folder):
 
 
 def test_kinds_on_the_command_line_are_those_that_there_are():
-    assert report.KINDS == calibration.KINDS
+    assert report.KINDS == calibration_metrics.KINDS
 
 
 def test_help_loads_neither_torch_nor_pandas():
@@ -217,7 +217,7 @@ def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
     files = [str(tmp_path / f"seed{seed}.csv") for seed in (1, 2)]
     assert report.run([*files, f"--out={tmp_path / 'out'}", *FAST]) == 0
     (found,) = report_in(tmp_path / "out")["sets"].values()
-    expected = [figures(read_predictions(file))["mean_ccc"] for file in files]
+    expected = [prediction_metrics(read_predictions(file))["mean_ccc"] for file in files]
     assert found["figures"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
 
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from emosphere_sb.report.submission import check, clipped, submission_table
+from emosphere_sb.report.submission import check_submission, count_clipped, submission_table
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import Scale
 
@@ -22,7 +22,7 @@ def table_of(vad):
 def problems(folder, *lines, header=HEADER, ids=IDS, start=""):
     path = folder / "submission.csv"
     path.write_bytes((start + "\n".join([header, *lines]) + "\n").encode("utf-8"))
-    return check(path, ids)
+    return check_submission(path, ids)
 
 
 def test_columns_come_as_activation_valence_dominance():
@@ -42,7 +42,7 @@ def test_values_beyond_the_scale_are_set_to_its_ends_and_counted():
     predicted = table_of({"a": [0.5, 7.5, 7.0], "b": [1.0, 8.0, 4.0]})
     table = submission_table(predicted, Scale(1, 7))
     assert table.values.tolist() == [["a.wav", 7.0, 1.0, 7.0], ["b.wav", 7.0, 1.0, 4.0]]
-    assert clipped(predicted, Scale(1, 7)) == 3
+    assert count_clipped(predicted, Scale(1, 7)) == 3
 
 
 def test_list_gives_names_and_order_whatever_the_ids_look_like():
@@ -74,7 +74,7 @@ def test_double_id_is_named():
 def test_what_is_written_passes_the_check(tmp_path):
     predicted = table_of({name: [1 / 3 + n, 5.0, 7.0] for n, name in enumerate("abc")})
     submission_table(predicted, Scale(1, 7)).to_csv(tmp_path / "s.csv", index=False)
-    assert check(tmp_path / "s.csv", IDS) == []
+    assert check_submission(tmp_path / "s.csv", IDS) == []
     first = (tmp_path / "s.csv").read_text().splitlines()[:2]
     assert first == [HEADER, "a.wav,5.0,1.0,7.0"]
 
@@ -129,7 +129,7 @@ def test_byte_order_mark_is_a_problem(tmp_path):
 
 def test_empty_file_lacks_its_header_and_every_name(tmp_path):
     (tmp_path / "s.csv").write_text("")
-    found = check(tmp_path / "s.csv", IDS)
+    found = check_submission(tmp_path / "s.csv", IDS)
     assert found[0].endswith("found an empty file.")
     assert found[1].endswith("missing: 3 (a.wav, b.wav, c.wav).")
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from emosphere_sb.results.metrics_json import (
-    machine,
-    processor,
-    report_sets,
-    versions,
+    machine_description,
+    processor_name,
+    write_and_score_sets,
+    package_versions,
     write_metrics,
 )
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 
 
@@ -31,7 +31,7 @@ def table_of(known=DIMENSIONS, length=4):
 
 
 def test_every_set_is_written_and_the_labelled_ones_have_figures(tmp_path):
-    results = report_sets(tmp_path, {"test1": table_of(), "test3": table_of(known=())})
+    results = write_and_score_sets(tmp_path, {"test1": table_of(), "test3": table_of(known=())})
     assert {path.name for path in (tmp_path / "predictions").iterdir()} == {
         "test1.csv",
         "test3.csv",
@@ -40,13 +40,13 @@ def test_every_set_is_written_and_the_labelled_ones_have_figures(tmp_path):
 
 
 def test_figures_are_those_of_the_written_file(tmp_path):
-    results = report_sets(tmp_path, {"test": table_of()})
-    assert results["test"] == figures(read_predictions(tmp_path / "predictions" / "test.csv"))
+    results = write_and_score_sets(tmp_path, {"test": table_of()})
+    assert results["test"] == prediction_metrics(read_predictions(tmp_path / "predictions" / "test.csv"))
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_set_with_labels_of_one_dimension_has_figures(tmp_path, dimension):
-    results = report_sets(tmp_path, {"test": table_of(known=(dimension,))})
+    results = write_and_score_sets(tmp_path, {"test": table_of(known=(dimension,))})
     assert results["test"]["mean_ccc"] == results["test"][dimension]["ccc"]
 
 
@@ -57,13 +57,13 @@ def test_metrics_json_is_what_is_returned(tmp_path):
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert metrics["test"] == {"mean_ccc": 0.5}
     assert metrics["protocol"]["seed"] == 7
-    assert metrics["protocol"]["versions"] == versions()
+    assert metrics["protocol"]["versions"] == package_versions()
     assert metrics["run"] == {"seconds": 1.5}
     assert metrics["beside"] == {"cap": {"test": 0.9}}
 
 
 def test_versions_are_those_installed():
-    found = versions()
+    found = package_versions()
     assert {"emosphere_sb", "python", "torch", "torchaudio", "speechbrain", "transformers"} <= set(
         found
     )
@@ -73,7 +73,7 @@ def test_versions_are_those_installed():
 def test_machine_names_processor_cores_and_gpu():
     import torch
 
-    text = machine()
-    assert text.startswith(processor())
+    text = machine_description()
+    assert text.startswith(processor_name())
     assert " cores" in text
     assert ("no GPU" in text) is not torch.cuda.is_available()

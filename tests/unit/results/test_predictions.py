@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emosphere_sb.results.predictions import (
-    KEPT,
+    MANIFEST_COLUMNS,
     PREDICTED,
     RATERS,
     predictions_table,
@@ -35,14 +35,14 @@ def table_of(rows, vad, **options):
 
 def test_columns_without_a_head():
     table = table_of({"a": row()}, {"a": [0.0, 0.0, 0.0]})
-    expected = ["ID", *KEPT, *DIMENSIONS, *PREDICTED, "region", "region_point"]
+    expected = ["ID", *MANIFEST_COLUMNS, *DIMENSIONS, *PREDICTED, "region", "region_point"]
     assert list(table.columns) == expected
 
 
 def test_number_of_raters_is_kept_where_the_manifest_has_it(tmp_path):
     rows = {"a": row(n_raters="7"), "b": row(n_raters=""), "c": row()}
     table = table_of(rows, {name: [0.0] * 3 for name in rows})
-    assert list(table.columns)[: len(KEPT) + 2] == ["ID", *KEPT, RATERS]
+    assert list(table.columns)[: len(MANIFEST_COLUMNS) + 2] == ["ID", *MANIFEST_COLUMNS, RATERS]
     write_predictions(table, tmp_path / "test.csv")
     assert read_predictions(tmp_path / "test.csv")[RATERS].tolist() == ["7", "", ""]
 

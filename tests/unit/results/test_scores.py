@@ -9,8 +9,8 @@ import pytest
 
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.results.scores import (
-    class_figures,
-    figures,
+    class_metrics,
+    prediction_metrics,
     head_classes,
     write_json,
 )
@@ -27,7 +27,7 @@ def table_of(truth, predicted, **columns):
 def test_ccc_by_hand():
     """x = 1, 2, 3 and y = 2, 3, 4: 2 · 2/3 / (2/3 + 2/3 + 1) = 4/7; y = x: 1; y = 4 - x: -1."""
     truth = [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
-    found = figures(table_of(truth, [[2, 1, 3], [3, 2, 2], [4, 3, 1]]))
+    found = prediction_metrics(table_of(truth, [[2, 1, 3], [3, 2, 2], [4, 3, 1]]))
     assert [found[name]["ccc"] for name in DIMENSIONS] == pytest.approx(
         [4 / 7, 1.0, -1.0], abs=1e-12
     )
@@ -37,7 +37,7 @@ def test_ccc_by_hand():
 
 def test_unknown_values_are_left_out_of_their_dimension_only():
     nan = math.nan
-    found = figures(
+    found = prediction_metrics(
         table_of([[1, 1, nan], [2, nan, nan], [3, 3, nan]], [[1, 1, 1], [2, 9, 2], [3, 3, 3]])
     )
     assert [found[name]["n"] for name in DIMENSIONS] == [3, 2, 0]
@@ -49,7 +49,7 @@ def test_unknown_values_are_left_out_of_their_dimension_only():
 def test_one_figure_over_the_whole_set_and_not_a_mean_over_parts():
     truth = [[0.0] * 3, [1.0] * 3, [2.0] * 3, [3.0] * 3]
     predicted = [[0.0] * 3, [1.0] * 3, [0.0] * 3, [1.0] * 3]
-    whole = figures(table_of(truth, predicted))["mean_ccc"]
+    whole = prediction_metrics(table_of(truth, predicted))["mean_ccc"]
     # x: mean 1.5, variance 1.25; y: mean .5, variance .25; covariance .25. Halves: 1 and 1/9.
     assert whole == pytest.approx(2 * 0.25 / (1.25 + 0.25 + 1.0), abs=1e-12)
 
@@ -59,7 +59,7 @@ LABELS = [[0.0] * 3, [1.0] * 3, [2.0] * 3, [3.0] * 3]
 
 def test_region_head_by_hand():
     """Truth I I II ?, head I II II I, point I I II I."""
-    found = figures(
+    found = prediction_metrics(
         table_of(
             LABELS, LABELS, region=["I", "I", "II", ""], region_point=["I", "I", "II", "I"],
             region_head=["I", "II", "II", "I"], p_I=0.5, p_II=0.25, p_III=0.25,
@@ -76,7 +76,7 @@ def test_region_head_by_hand():
 
 
 def test_emotion_head_is_judged_over_the_classes_it_knows():
-    found = figures(
+    found = prediction_metrics(
         table_of(
             LABELS, LABELS, emotion=["happy", "other", "sad", ""],
             emotion_head=["happy", "sad", "happy", "sad"], p_happy=0.5, p_sad=0.5,
@@ -88,7 +88,7 @@ def test_emotion_head_is_judged_over_the_classes_it_knows():
 
 
 def test_class_is_found_whatever_its_case():
-    found = class_figures(
+    found = class_metrics(
         pd.Series(["Happy", "SAD", "sad"]), pd.Series(["happy", "Sad", "happy"]),
         names=["happy", "Sad"],
     )  # fmt: skip
@@ -96,7 +96,7 @@ def test_class_is_found_whatever_its_case():
 
 
 def test_table_without_regions_has_figures_too():
-    found = figures(table_of(LABELS, LABELS))
+    found = prediction_metrics(table_of(LABELS, LABELS))
     assert set(found) == {*DIMENSIONS, "mean_ccc", "utterances"}
 
 
@@ -108,7 +108,7 @@ def test_head_classes_are_the_columns_of_probabilities():
 
 
 def test_no_known_class_gives_nan_and_a_count_of_0():
-    found = class_figures(pd.Series(["", ""]), pd.Series(["I", "II"]))
+    found = class_metrics(pd.Series(["", ""]), pd.Series(["I", "II"]))
     assert found["n"] == 0
     assert math.isnan(found["accuracy"])
 
@@ -132,16 +132,16 @@ def test_json_keeps_every_digit_and_leaves_one_file(tmp_path):
 
 @pytest.mark.parametrize("known", [{"region": "I"}, {"region_point": "I"}, {"region_head": "I"}])
 def test_class_without_its_counterpart_has_no_figures(known):
-    found = figures(table_of([[1, 1, 1]], [[2, 1, 3]], **known))
+    found = prediction_metrics(table_of([[1, 1, 1]], [[2, 1, 3]], **known))
     assert {"region_point", "region_head"}.isdisjoint(found)
 
 
 def test_head_without_a_point_has_figures_and_no_agreement():
-    found = figures(table_of([[1, 1, 1]], [[2, 1, 3]], region="I", region_head="I"))
+    found = prediction_metrics(table_of([[1, 1, 1]], [[2, 1, 3]], region="I", region_head="I"))
     assert found["region_head"]["accuracy"] == 1.0
     assert "agreement_with_point" not in found["region_head"]
 
 
 def test_class_that_the_head_does_not_know_is_refused():
     with pytest.raises(ValueError, match=r"knows, I, II; found v\. Each needs its column"):
-        class_figures(pd.Series(["I", "II"]), pd.Series(["I", "V"]), names=["I", "II"])
+        class_metrics(pd.Series(["I", "II"]), pd.Series(["I", "V"]), names=["I", "II"])

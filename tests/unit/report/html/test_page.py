@@ -9,9 +9,9 @@ import pytest
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.html.page import picture, run_page, write_plots
+from emosphere_sb.report.html.page import image_view, run_page, write_plots
 from emosphere_sb.report.html.table_page import table_page
-from emosphere_sb.report.plots.all import png, table_figure
+from emosphere_sb.report.plots.all import figure_to_png, table_figure
 from tests.helpers.html import EVIL, Reader
 
 
@@ -200,7 +200,7 @@ def facts():
 @pytest.fixture(scope="module")
 def figure_png():
     row = {"label": "a", "mean": 0.5, "interval": None, "seeds": [0.5], "published": None}
-    return png(table_figure([{**row, "reference": False}], "CCC"))
+    return figure_to_png(table_figure([{**row, "reference": False}], "CCC"))
 
 
 def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
@@ -260,8 +260,8 @@ def test_a_command_reads_as_it_was(facts, figure_png):
 
 
 def test_picture_holds_the_file_at_its_size():
-    file = png(Figure((3, 2)))
-    shown = picture(file, "Alt", "c")
+    file = figure_to_png(Figure((3, 2)))
+    shown = image_view(file, "Alt", "c")
     assert base64.b64decode(shown["data"]) == file
     assert struct.unpack(">II", file[16:24]) == (432, 288)  # 144 dots an inch
     assert (shown["width"], shown["height"]) == (288, 192)  # 96 browser's pixels an inch
@@ -270,6 +270,6 @@ def test_picture_holds_the_file_at_its_size():
 
 def test_picture_without_words_or_without_a_picture_is_refused():
     with pytest.raises(ValueError, match="must have an alternative text"):
-        picture(png(Figure((1, 1))), " ", "caption")
+        image_view(figure_to_png(Figure((1, 1))), " ", "caption")
     with pytest.raises(ValueError, match="must be a PNG file; found b'GIF89a'"):
-        picture(b"GIF89a", "alt", "caption")
+        image_view(b"GIF89a", "alt", "caption")

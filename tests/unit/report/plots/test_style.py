@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.style import COLOURS, palette, pdf, png, styled
+from emosphere_sb.report.plots.plot_style import COLOURS, palette, figure_to_pdf, figure_to_png, with_plot_style
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISIONS = {
@@ -83,7 +83,7 @@ def drawn():
     return figure
 
 
-@pytest.mark.parametrize("save", [png, pdf])
+@pytest.mark.parametrize("save", [figure_to_png, figure_to_pdf])
 def test_the_same_bytes_without_date_and_version(save):
     first, second = save(drawn()), save(drawn())
     assert first == second
@@ -92,11 +92,11 @@ def test_the_same_bytes_without_date_and_version(save):
 
 
 def test_png_is_of_its_size():
-    assert struct.unpack(">II", png(drawn())[16:24]) == (2 * 144, 144)
+    assert struct.unpack(">II", figure_to_png(drawn())[16:24]) == (2 * 144, 144)
 
 
 def test_a_users_settings_change_nothing_and_come_back():
-    before = png(styled(drawn)())
+    before = figure_to_png(with_plot_style(drawn)())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
-        assert png(styled(drawn)()) == before
+        assert figure_to_png(with_plot_style(drawn)()) == before
         assert matplotlib.rcParams["font.size"] == 30

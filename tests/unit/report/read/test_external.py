@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from emosphere_sb.report.read.external import read_foreign
+from emosphere_sb.report.read.external import read_external
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -24,7 +24,7 @@ def written(folder, text, name="predictions.csv"):
 def read(folder, text, labels=None, **options):
     if labels is not None:
         options["labels"] = written(folder, labels, "labels.csv")
-    return read_foreign(written(folder, text), **{"scale": SEVEN, **options})
+    return read_external(written(folder, text), **{"scale": SEVEN, **options})
 
 
 def test_one_file_with_truth_and_prediction(tmp_path):

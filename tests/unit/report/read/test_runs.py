@@ -6,11 +6,11 @@ import pytest
 
 from emosphere_sb.report.read.runs import (
     CsvSettings,
-    as_one_set,
+    unify_set_names,
     common_sets,
     read_run,
     read_source,
-    regions_of,
+    run_regions,
 )
 from emosphere_sb.results.predictions import write_predictions
 from emosphere_sb.scale import Scale
@@ -171,14 +171,14 @@ TASK = "task: !new:emosphere_sb.lobes."
 )
 def test_regions_are_those_of_the_task(tmp_path, yaml, step, radius):
     (tmp_path / "hyperparams.yaml").write_text(yaml)
-    found = regions_of(tmp_path, {})
+    found = run_regions(tmp_path, {})
     assert (found.step, found.centre_radius) == (step, radius)
 
 
 def test_regions_that_the_protocol_names_win(tmp_path):
-    found = regions_of(tmp_path, {"regions": {"step": 45, "centre_radius": 0.0}})
+    found = run_regions(tmp_path, {"regions": {"step": 45, "centre_radius": 0.0}})
     assert found.names == SphericalRegions(45).names
-    assert regions_of(tmp_path, {}).step == 90
+    assert run_regions(tmp_path, {}).step == 90
 
 
 def test_sets_that_all_runs_have(tmp_path):
@@ -223,9 +223,9 @@ def test_csv_files_of_several_seeds_are_one_set(tmp_path):
     for seed in (1, 2):
         write_predictions(set_of(10, seed=seed), tmp_path / f"seed{seed}.csv")
     runs = [read_source(tmp_path / f"seed{seed}.csv")[0] for seed in (1, 2)]
-    found = as_one_set(runs)
+    found = unify_set_names(runs)
     assert [list(run.tables) for run in found] == [["predictions"]] * 2
     assert found[1].tables["predictions"].equals(runs[1].tables["seed2"])
-    assert as_one_set(runs[:1]) == runs[:1]
+    assert unify_set_names(runs[:1]) == runs[:1]
     with_folder = [*runs, read_run(write_run(tmp_path / "7"))]
-    assert as_one_set(with_folder) == with_folder
+    assert unify_set_names(with_folder) == with_folder

@@ -5,7 +5,7 @@ import math
 import pytest
 from speechbrain.utils.train_logger import FileTrainLogger
 
-from emosphere_sb.report.read.training_log import read_log
+from emosphere_sb.report.read.training_log import read_train_log
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def written(tmp_path):
 
 
 def test_columns_of_a_log(written):
-    log = read_log(written)
+    log = read_train_log(written)
     assert log["epoch"] == [1, 2, 3]
     assert log["lr"] == [1e-5] * 3
     assert log["train loss"] == [5.3] * 3
@@ -39,7 +39,7 @@ def test_columns_of_a_log(written):
 
 
 def test_what_a_line_does_not_have_is_nan(written):
-    log = read_log(written)
+    log = read_train_log(written)
     assert log["train weight"][:2] == [1.0, 0.75]
     assert math.isnan(log["train weight"][2])
     assert math.isnan(log["valid valence"][1])
@@ -47,7 +47,7 @@ def test_what_a_line_does_not_have_is_nan(written):
 
 
 def test_all_columns_have_one_length(written):
-    assert {len(column) for column in read_log(written).values()} == {3}
+    assert {len(column) for column in read_train_log(written).values()} == {3}
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_what_is_no_log_is_refused(tmp_path, text, said):
     path = tmp_path / "train_log.txt"
     path.write_text(text)
     with pytest.raises(ValueError, match=said):
-        read_log(path)
+        read_train_log(path)
 
 
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError):
-        read_log(tmp_path / "train_log.txt")
+        read_train_log(tmp_path / "train_log.txt")

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import isotonic_regression, minimize
 
 from emosphere_sb.metrics import ccc, pearson
-from emosphere_sb.report.stats.calibration import KINDS, Correction, calibration, isotonic_fit
+from emosphere_sb.report.stats.calibration_metrics import KINDS, Correction, calibration_metrics, isotonic_fit
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -39,14 +39,14 @@ def columns(table):
 
 def test_slopes_by_hand():
     """x = 1 2 3 4, y = 2 2 3 3: cov 1/2, variances 5/4 and 1/4."""
-    found = calibration(table_of([1, 2, 3, 4, math.nan], [2, 2, 3, 3, 9]))["dominance"]
+    found = calibration_metrics(table_of([1, 2, 3, 4, math.nan], [2, 2, 3, 3, 9]))["dominance"]
     assert found["slope_of_prediction"] == pytest.approx(0.4, abs=1e-12)
     assert found["slope_of_truth"] == pytest.approx(2.0, abs=1e-12)
     assert found["scale_ratio"] == pytest.approx(math.sqrt(0.2), abs=1e-12)
 
 
 def test_slopes_that_are_not_defined_are_nan():
-    found = calibration(table_of([2, 2, 2], [1, 2, 3]))["valence"]
+    found = calibration_metrics(table_of([2, 2, 2], [1, 2, 3]))["valence"]
     assert math.isnan(found["slope_of_prediction"])
     assert math.isnan(found["scale_ratio"])
     assert found["slope_of_truth"] == 0.0

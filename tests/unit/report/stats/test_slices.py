@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emosphere_sb.report.stats.slices import SLICES, slice_masks
+from emosphere_sb.report.stats.slices import SUBGROUP_COLUMNS, subgroup_masks
 
 
 def members(column, values):
     """Numbers of the utterances in each slice by one column."""
-    (name,) = [name for name, of in SLICES.items() if of == column]
-    masks, missing = slice_masks(pd.DataFrame({column: values}))
-    assert set(missing) == set(SLICES) - {name}
+    (name,) = [name for name, of in SUBGROUP_COLUMNS.items() if of == column]
+    masks, missing = subgroup_masks(pd.DataFrame({column: values}))
+    assert set(missing) == set(SUBGROUP_COLUMNS) - {name}
     return {value: np.flatnonzero(mask).tolist() for value, mask in masks[name].items()}
 
 
@@ -62,15 +62,15 @@ def test_every_utterance_is_in_one_slice_of_each_kind():
     for name in ("gender", "emotion", "region", "speaker"):
         table[name] = chance.choice(["", *(f"v{n}" for n in range(50))], 200)
     table["n_raters"] = chance.choice(["", "3", "12"], 200)
-    masks, missing = slice_masks(table)
-    assert (list(masks), missing) == (list(SLICES), [])
+    masks, missing = subgroup_masks(table)
+    assert (list(masks), missing) == (list(SUBGROUP_COLUMNS), [])
     for parts in masks.values():
         assert np.sum(list(parts.values()), axis=0).tolist() == [1] * 200
 
 
 @pytest.mark.parametrize("empty", ["", "Unknown"])
 def test_column_that_holds_nothing_is_missing_as_one_that_is_not_there(empty):
-    masks, missing = slice_masks(
+    masks, missing = subgroup_masks(
         pd.DataFrame({"gender": ["Male"], "speaker": [empty], "duration": [math.nan]})
     )
     assert list(masks) == ["gender"]
@@ -79,4 +79,4 @@ def test_column_that_holds_nothing_is_missing_as_one_that_is_not_there(empty):
 
 def test_number_of_raters_that_is_none_is_said():
     with pytest.raises(ValueError, match="n_raters must be a number or empty; found 'five'"):
-        slice_masks(pd.DataFrame({"n_raters": ["5", "five"]}))
+        subgroup_masks(pd.DataFrame({"n_raters": ["5", "five"]}))

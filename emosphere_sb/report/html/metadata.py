@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from emosphere_sb.html import render
-from emosphere_sb.results.number_format import UNDEFINED, count_text, figure_text, seconds_text
+from emosphere_sb.results.number_format import UNDEFINED, format_count, format_score, format_duration
 
 VERBATIM = ("command", "commands")
 """Facts to be copied."""
 
 
-def facts_list(facts: Mapping) -> Markup:
+def metadata_list(facts: Mapping) -> Markup:
     """A mapping as a description list, mappings in it as lists in the list.
 
     Arguments
@@ -35,7 +35,7 @@ def facts_list(facts: Mapping) -> Markup:
     return render("report/facts.html.jinja", entries=_entries(facts))
 
 
-def fact_text(name: str, value: object) -> str:
+def format_metadata(name: str, value: object) -> str:
     """A plain value as a line; ``name`` says what it is.
 
     Example
@@ -50,17 +50,17 @@ def fact_text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)) and name.endswith("seconds"):
-        return seconds_text(value)
+        return format_duration(value)
     if isinstance(value, (int, float)) and name.endswith("_mib"):
         return f"{value / 1024:.1f} GiB" if value >= 1024 else f"{value:g} MiB"
     if isinstance(value, int):
-        return str(value) if name.endswith("seed") else count_text(value)
+        return str(value) if name.endswith("seed") else format_count(value)
     return _number(value) if isinstance(value, float) else str(value)
 
 
 def _number(value: float) -> str:
     """A setting as it was given, a figure with three decimals."""
-    return f"{value:g}" if len(f"{value:g}") < 6 else figure_text(value)
+    return f"{value:g}" if len(f"{value:g}") < 6 else format_score(value)
 
 
 def _entries(facts: Mapping) -> list[tuple]:
@@ -76,10 +76,10 @@ def _view(name: str, value: object) -> tuple[str, object]:
     if isinstance(value, (list, tuple)):
         if any(isinstance(item, (Mapping, list, tuple)) for item in value):
             return "list", [_view(name, item) for item in value]
-        return "text", ", ".join(fact_text(name, item) for item in value) or "none"
+        return "text", ", ".join(format_metadata(name, item) for item in value) or "none"
     if value and (name == "commit" or _is_digest(value)):
         return "code", value
-    return "text", fact_text(name, value)
+    return "text", format_metadata(name, value)
 
 
 def _is_digest(value: object) -> bool:
