@@ -1,7 +1,7 @@
-"""The submission of the MSP-Podcast challenge (Interspeech 2025): written, and checked.
+"""Write and check submissions to the MSP-Podcast challenge (Interspeech 2025).
 
-One line a file of the hidden test set, ``FileName,EmoAct,EmoVal,EmoDom``, on the corpus's scale of
-1 to 7. The attributes come in this order, which is not ours.
+A submission has one line per file of the hidden test set, ``FileName,EmoAct,EmoVal,EmoDom``, on the
+label scale of 1 to 7. Note the order of the attributes: arousal, valence, dominance.
 """
 
 from __future__ import annotations
@@ -60,24 +60,24 @@ def submission_table(
     [['a.wav', 1.0, 5.5, 4.0]]
     """
     stems = [utterance_id(name) for name in table["ID"]]
-    if doubles := find_duplicates(stems):
+    if duplicates := find_duplicates(stems):
         raise ValueError(
-            f"A submission must have each file once; the predictions hold {count_with_examples(doubles)} more "
-            "than once. Predict the set again."
+            f"The predictions contain duplicated files: {count_with_examples(duplicates)}. Predict "
+            "the set again."
         )
     values = pd.DataFrame(_challenge_values(table, scale), index=stems, columns=DIMENSIONS)
     if names is None:
         names = [f"{name}.wav" for name in stems]
-    if doubles := find_duplicates(map(utterance_id, names)):
+    if duplicates := find_duplicates(map(utterance_id, names)):
         raise ValueError(
-            f"Names of the list must differ in more than their folder or ending; not so "
-            f"{count_with_examples(doubles)}: they would get the same prediction. Mend the list."
+            "File names of the list must differ in more than folder and suffix; duplicated: "
+            f"{count_with_examples(duplicates)}. Fix the list."
         )
     missing = [name for name in names if utterance_id(name) not in values.index]
     if missing:
         raise ValueError(
-            f"Every file of the list must have a prediction; of {len(names):,}, {count_with_examples(missing)} "
-            f"have none among {len(stems):,} predictions. Check --set and --list."
+            f"Each file of the list must have a prediction; missing: {count_with_examples(missing)} "
+            f"of {len(names):,} files, with {len(stems):,} predictions. Check --set and --list."
         )
     values = values.loc[[utterance_id(name) for name in names]].clip(CHALLENGE_SCALE.low, CHALLENGE_SCALE.high)
     columns = {column: values[name].to_numpy() for column, name in ATTRIBUTES.items()}
@@ -85,7 +85,7 @@ def submission_table(
 
 
 def count_clipped(table: pd.DataFrame, scale: Scale) -> int:
-    """How many values of a set's predictions lie beyond 1 to 7."""
+    """Number of predicted values outside [1, 7]."""
     return int((~CHALLENGE_SCALE.contains(_challenge_values(table, scale))).sum())
 
 
@@ -114,61 +114,67 @@ def check_submission(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
     text = Path(path).read_bytes().decode("utf-8", errors="replace")
     problems = []
     if text.startswith(BOM):
-        problems.append("The file starts with a byte order mark; save it as plain UTF-8.")
+        problems.append("The file starts with a byte order mark; save it as UTF-8 without BOM.")
     try:
         rows = [row for row in csv.reader(text.removeprefix(BOM).splitlines()) if row]
     except csv.Error as error:
-        return [*problems, f"The file must be a table with commas: {error}."]
+        return [*problems, f"The file is not a valid comma-separated table: {error}."]
     if not rows or tuple(rows[0]) != HEADER:
         found = ",".join(rows[0]) if rows else "an empty file"
         problems.append(f"The header must be {','.join(HEADER)}; found {found}.")
-    whole = [row for row in rows[1:] if len(row) == len(HEADER)]
-    if len(whole) < len(rows) - 1:
+    complete = [row for row in rows[1:] if len(row) == len(HEADER)]
+    if len(complete) < len(rows) - 1:
         bad = [",".join(row) for row in rows[1:] if len(row) != len(HEADER)]
-        problems.append(f"Every line must have {len(HEADER)} entries; not so: {count_with_examples(bad)}.")
-    return problems + _name_problems([row[0] for row in whole], ids) + _value_problems(whole)
+        problems.append(
+            f"Each line must have {len(HEADER)} entries; invalid: {count_with_examples(bad)}."
+        )
+    return problems + _name_problems([row[0] for row in complete], ids) + _value_problems(complete)
 
 
 def _name_problems(names: Sequence[str], ids: Sequence[str]) -> list[str]:
-    """Names that are missing, foreign, double, spelt otherwise, or in another order."""
+    """Report missing, unexpected, duplicated, differently spelt or misordered names."""
     problems = []
     wanted, found = set(ids), set(names)
     missing = [name for name in ids if name not in found]
-    foreign = [name for name in names if name not in wanted]
-    if doubles := find_duplicates(names):
-        problems.append(f"Every file must be there once; more than once: {count_with_examples(doubles)}.")
+    unexpected = [name for name in names if name not in wanted]
+    if duplicates := find_duplicates(names):
+        problems.append(f"Duplicated files: {count_with_examples(duplicates)}.")
     if missing:
-        problems.append(f"Every file of the list must be there; missing: {count_with_examples(missing)}.")
-    if foreign:
-        problems.append(f"No other file may be there; not in the list: {count_with_examples(foreign)}.")
-    if {utterance_id(name) for name in missing} & {utterance_id(name) for name in foreign}:
-        problems.append("Names must be spelt as in the list, with its folders and its .wav.")
+        problems.append(f"Missing files of the list: {count_with_examples(missing)}.")
+    if unexpected:
+        problems.append(f"Files that are not in the list: {count_with_examples(unexpected)}.")
+    if {utterance_id(name) for name in missing} & {utterance_id(name) for name in unexpected}:
+        problems.append("File names must be spelt as in the list, including folders and .wav.")
     if not problems and list(names) != list(ids):
         place = next(n for n, (a, b) in enumerate(zip(names, ids, strict=True)) if a != b)
         problems.append(
-            f"The order must be the list's; file {place + 1} is {names[place]} where the list has "
+            f"Files must be in the order of the list; file {place + 1} is {names[place]}, expected "
             f"{ids[place]}."
         )
     return problems
 
 
 def _value_problems(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Values that are no number, or off the scale."""
+    """Report values that are not numbers or out of range."""
     problems = []
     for column, attribute in enumerate(HEADER[1:], start=1):
         values = [(row[0], _number(row[column])) for row in rows]
         numbers = [(name, value) for name, value in values if math.isfinite(value)]
-        unread = [name for name, value in values if not math.isfinite(value)]
-        off = [name for name, value in numbers if not CHALLENGE_SCALE.contains(value)]
-        if unread:
-            problems.append(f"{attribute} must be a number; not so for {count_with_examples(unread)}.")
-        if off:
-            problems.append(f"{attribute} must lie in [1, 7]; not so for {count_with_examples(off)}.")
+        invalid = [name for name, value in values if not math.isfinite(value)]
+        outside = [name for name, value in numbers if not CHALLENGE_SCALE.contains(value)]
+        if invalid:
+            problems.append(
+                f"{attribute} must be a number; invalid for {count_with_examples(invalid)}."
+            )
+        if outside:
+            problems.append(
+                f"{attribute} must be in [1, 7]; out of range for {count_with_examples(outside)}."
+            )
     return problems
 
 
 def _number(text: str) -> float:
-    if "_" in text or not text.isascii():  # Python's own spellings, nobody else's
+    if "_" in text or not text.isascii():  # accepted by float(), but not by other programs
         return math.nan
     try:
         return float(text)
@@ -177,12 +183,12 @@ def _number(text: str) -> float:
 
 
 def _challenge_values(table: pd.DataFrame, scale: Scale) -> np.ndarray:
-    """Predictions on 1 to 7, not clipped, shape (utterance, 3)."""
+    """Predictions on the scale of 1 to 7, not clipped, shape (utterance, 3)."""
     values = table[list(PREDICTED)].to_numpy(dtype=np.float64)
     unknown = table["ID"][~np.isfinite(values).all(axis=1)]
     if len(unknown):
         raise ValueError(
-            f"Predictions must be finite numbers; not so for {count_with_examples(unknown)}. Predict the set "
-            "again."
+            f"Predictions must be finite; NaN or infinite for {count_with_examples(unknown)}. "
+            "Predict the set again."
         )
     return CHALLENGE_SCALE.restore(scale.normalise(values))

@@ -1,4 +1,4 @@
-"""A report as a table for the screen."""
+"""Format a report for the console."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ METRIC_LABELS = {
     "mae": "MAE",
 }
 COLUMNS = (*DIMENSIONS, "mean_ccc")
+MISSING_LABELS = {"raters": "number of raters"}
 
 
 def report_text(report: Mapping) -> str:
-    """Figures of every set with their intervals, corrected ones below, then comparisons.
+    """Format the metrics of each set with confidence intervals, corrections and comparisons.
 
     Arguments
     ---------
     report : mapping
-        As :func:`emosphere_sb.report.assembly.assemble_report` puts it together.
+        Content of a report, see :class:`emosphere_sb.report.assembly.Report`.
 
     Returns
     -------
     str
-        Without a line end at its end.
+        Text without a final newline.
     """
     parts = [report["title"]]
     if report.get("synthetic"):
@@ -46,32 +47,33 @@ def report_text(report: Mapping) -> str:
 
 
 def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) -> str:
-    """One set: a line a figure, a column a dimension."""
-    figures, intervals = evaluation["figures"], evaluation["intervals"]
+    """Format one set: one line per metric, one column per dimension."""
+    metrics, intervals = evaluation["metrics"], evaluation["intervals"]
     several = f", mean over {evaluation['runs']} runs" if evaluation["runs"] > 1 else ""
     unit = f"{format_count(intervals['units'])} {intervals['unit']}"
     rows = []
     for key, title in METRIC_LABELS.items():
-        cells = [_cell(figures[d][key], intervals[d][key]) for d in DIMENSIONS]
-        mean = _cell(figures["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
+        cells = [_cell(metrics[d][key], intervals[d][key]) for d in DIMENSIONS]
+        mean = _cell(metrics["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
         rows.append([title, *cells, mean])
     notes = [intervals["note"]] if intervals["note"] else []
     for kind, row in evaluation["calibration"].get("corrected", {}).items():
         values = [row[d]["ccc"] for d in DIMENSIONS] + [row["mean_ccc"]]
         rows.append([f"CCC, {kind}", *map(format_score, values)])
-        learned = evaluation["calibration"]["correction_learned_on"]
-        notes += [f"{kind}: a correction learned on {learned}"]
+        fitted_on = evaluation["calibration"]["correction_learned_on"]
+        notes += [f"{kind}: correction fitted on {fitted_on}"]
         notes += evaluation["calibration"]["not_corrected"]
     if comparison:
         parts = [comparison[column] for column in COLUMNS]
         cells = [_cell(part["difference"], [part["low"], part["high"]]) for part in parts]
         rows += [["difference in CCC", *cells], ["p", *(format_p_value(part["p"]) for part in parts)]]
-        notes.append(f"difference: ours minus {', '.join(comparison['reference'])}; paired")
+        notes.append(f"difference: this system minus {', '.join(comparison['reference'])}; paired")
     if evaluation["missing_slices"]:
-        notes.append(f"no slices by {', '.join(evaluation['missing_slices'])}: not known")
+        missing = ", ".join(MISSING_LABELS.get(name, name) for name in evaluation["missing_slices"])
+        notes.append(f"no breakdown by {missing}: not recorded")
     title = (
         f"{name}: {format_count(figures['utterances'])} utterances{several}; "
-        f"{100 * intervals['level']:g}% intervals over {unit}"
+        f"{100 * intervals['level']:g}% confidence intervals over {unit}"
     )
     table = format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)
     return "\n".join([table, *(f"  ({note})" for note in notes)])

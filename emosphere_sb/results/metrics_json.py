@@ -1,4 +1,4 @@
-"""What a run leaves behind: predictions of every set, and metrics.json read from them."""
+"""Write the results of a run: predictions of each set, and ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "numpy")
 
 
 def write_and_score_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
-    """Write each set's predictions, and compute its figures from the file that was written.
+    """Write the predictions of each set and compute its metrics from the written file.
 
-    Sets without labels (predict-only) get their predictions and no figures.
+    Sets without labels (predict-only) have predictions but no metrics.
     """
     results = {}
     for name, table in tables.items():
@@ -34,31 +34,31 @@ def write_and_score_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> di
 
 
 def prediction_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each set's predictions: whoever reads them later sees whether they are these."""
+    """SHA-256 of each predictions file, used later to detect modified files."""
     return {name: digest_of(folder / "predictions" / f"{name}.csv") for name in names}
 
 
 def write_metrics(
     path: Path, results: Mapping, protocol: Mapping, run: Mapping, beside: Mapping
 ) -> dict:
-    """Write a file such as ``metrics.json``: figures by set, their protocol, the run's cost.
+    """Write a file such as ``metrics.json``: metrics by set, the protocol, and the run's cost.
 
-    ``beside`` holds what the figures must be held against: a baseline, the cap of synthetic labels.
+    ``beside`` holds reference values: the acoustic baseline and the ceiling of synthetic labels.
     """
     metrics = {**results, "protocol": {**protocol, "versions": package_versions()}, "run": dict(run)}
-    metrics["beside"] = {name: facts for name, facts in beside.items() if facts}
+    metrics["beside"] = {name: values for name, values in beside.items() if values}
     write_json(metrics, path)
     return metrics
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Versions of this package, of Python and of the main dependencies."""
     own = {"emosphere_sb": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in PACKAGES}
 
 
 def machine_description() -> str:
-    """Processor, cores, and GPU, as a result's place of origin."""
+    """Describe the hardware: processor, number of cores, and GPU."""
     import os
 
     import torch
@@ -68,7 +68,7 @@ def machine_description() -> str:
 
 
 def peak_memory() -> dict[str, int]:
-    """Peak memory of this process and, where there is one, of the GPU, in MiB."""
+    """Peak memory of this process and, if available, of the GPU, in MiB."""
     import resource
     import sys
 
@@ -76,14 +76,14 @@ def peak_memory() -> dict[str, int]:
 
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    facts = {"peak_memory_mib": round(peak)}
+    usage = {"peak_memory_mib": round(peak)}
     if torch.cuda.is_available():
-        facts["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
-    return facts
+        usage["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    return usage
 
 
 def processor_name() -> str:
-    """The processor's name where the system tells it."""
+    """Model name of the processor, if the system provides it."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
         for line in information.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Figures, counts and times as the field writes them: ``.688``, ``30,647``, ``48 min``."""
+"""Format scores, counts and durations: ``.688``, ``30,647``, ``48 min``."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from collections.abc import Sequence
 
 UNDEFINED = "–"
-"""Stands where there is no figure, or none is defined."""
+"""Placeholder for a missing or undefined value."""
 
 MINUS = "\u2212"
-"""As wide as a plus sign."""
+"""Minus sign, as wide as a plus sign."""
 
 
 def format_score(value: float | None, decimals: int = 3) -> str:
-    """A CCC or a like figure, without a zero before the point.
+    """Format a CCC or a similar score without a leading zero.
 
     Arguments
     ---------
     value : float or None
-        ``None`` and NaN are figures that are not defined.
+        The score. ``None`` and NaN mean undefined.
     decimals : int
-        Digits after the point. From 10,000 on there are four significant digits instead.
+        Number of decimals. Values of 10,000 and more have four significant digits instead.
 
     Returns
     -------
     str
-        The figure, or a dash.
+        The score, or a dash if it is undefined.
 
     Example
     -------
@@ -40,12 +40,12 @@ def format_score(value: float | None, decimals: int = 3) -> str:
         return f"{value:.4g}"
     text = f"{value:.{decimals}f}"
     if float(text) == 0:
-        text = text.lstrip("-")  # a rounded -0.0001 is no negative figure
+        text = text.lstrip("-")  # -0.0001 rounds to 0, not to -0
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def format_interval(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
-    """An interval; empty where there is none.
+    """Format an interval; return an empty string if it is undefined.
 
     Example
     -------
@@ -63,7 +63,7 @@ def is_finite_interval(interval: Sequence[float | None] | None) -> bool:
 
 
 def format_p_value(value: float | None) -> str:
-    """A p-value, three decimals; what is smaller says so.
+    """Format a p-value with three decimals, or as ``< .001``.
 
     Example
     -------
@@ -76,7 +76,7 @@ def format_p_value(value: float | None) -> str:
 
 
 def format_count(value: float | None) -> str:
-    """A count with commas; a mean of counts is rounded.
+    """Format a count with thousands separators; a mean of counts is rounded.
 
     Example
     -------
@@ -87,7 +87,7 @@ def format_count(value: float | None) -> str:
 
 
 def format_duration(seconds: float | None) -> str:
-    """A time in the unit that suits it.
+    """Format a duration in a suitable unit.
 
     Example
     -------
@@ -105,7 +105,7 @@ def format_duration(seconds: float | None) -> str:
 
 
 def format_clock(seconds: float, decimals: int = 0) -> str:
-    """Minutes and seconds, with hours where there are any.
+    """Format a duration as ``minutes:seconds``, or ``hours:minutes:seconds`` if needed.
 
     Example
     -------
@@ -123,7 +123,7 @@ def format_clock(seconds: float, decimals: int = 0) -> str:
 
 
 def format_decimal(value: float) -> str:
-    """A number with two decimals, and a minus as wide as a plus.
+    """Format a number with two decimals and a typographic minus sign.
 
     Example
     -------
@@ -134,7 +134,7 @@ def format_decimal(value: float) -> str:
 
 
 def format_signed(value: float) -> str:
-    """A score with its sign and two decimals.
+    """Format a score with its sign and two decimals.
 
     Example
     -------

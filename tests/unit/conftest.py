@@ -74,11 +74,11 @@ def made_evaluation():
         parts = []
         for value, part in table.groupby("gender"):
             own = prediction_metrics(part)
-            parts.append({"value": value, "utterances": len(part), "figures": own})
+            parts.append({"value": value, "utterances": len(part), "metrics": own})
             parts[-1]["intervals"] = intervals(own, width) if value == "Female" else None
         slopes = {"slope_of_prediction": 0.625, "slope_of_truth": 0.875, "scale_ratio": 0.75}
         return {
-            "figures": found,
+            "metrics": found,
             "intervals": intervals(found, width),
             "warnings": ["More than half of the predictions lie off the scale."],
             "confusion": {

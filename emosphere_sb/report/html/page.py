@@ -19,7 +19,7 @@ from emosphere_sb.report.html.sections import (
     set_section,
 )
 from emosphere_sb.report.plots.registry import Plot, draw_plots, report_scale, missing_sphere_reason
-from emosphere_sb.report.plots.plot_style import DPI, figure_to_pdf
+from emosphere_sb.report.plots.style import DPI, figure_to_pdf
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -79,7 +79,7 @@ def run_page(
         synthetic=SYNTHETIC_WARNING if report.get("synthetic") else None,
         contents=_contents(report, log),
         warnings=_warnings(report),
-        figures=scores_section(sets, [name for name in tables if name not in sets]),
+        scores=scores_section(sets, [name for name in tables if name not in sets]),
         comparison=comparison_section(report.get("comparison") or {}),
         beside=baselines_section(report.get("beside") or {}, sets),
         sets=sections,
@@ -164,7 +164,7 @@ def write_plots(
 
 def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
     """Links: the section's id, and what it is called."""
-    links = {"figures": "Figures"}
+    links = {"metrics": "Figures"}
     links |= {"comparison": "Comparison"} if report.get("comparison") else {}
     links |= {f"set-{anchor(name)}": name for name in report["sets"]}
     links |= {"training": "Training"} if log is not None else {}

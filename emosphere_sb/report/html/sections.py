@@ -12,7 +12,7 @@ from markupsafe import Markup
 from emosphere_sb.report.html.metadata import metadata_list
 from emosphere_sb.report.plots.registry import CONFUSIONS
 from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, get_ccc_interval
-from emosphere_sb.report.plots.plot_style import COLOURS, TITLES
+from emosphere_sb.report.plots.style import COLOURS, TITLES
 from emosphere_sb.results.constants import CEILING_HEADING, BASELINE_HEADING
 from emosphere_sb.results.number_format import format_count, format_score, format_interval, format_p_value
 from emosphere_sb.scale import DIMENSIONS
@@ -33,7 +33,7 @@ CALIBRATION_LABELS = {
 }
 
 EVALUATION_KEYS = (
-    "figures", "intervals", "warnings", "runs", "confusion", "slices", "missing_slices",
+    "metrics", "intervals", "warnings", "runs", "confusion", "slices", "missing_slices",
     "calibration",
 )  # fmt: skip
 """Keys of an evaluation that have a place of their own."""
@@ -104,7 +104,7 @@ def scores_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> di
         ``table`` and ``notes``.
     """
     rows = [
-        [name, format_count(part["figures"]["utterances"]), *_cells(part)]
+        [name, format_count(part["metrics"]["utterances"]), *_cells(part)]
         for name, part in sets.items()
     ]
     notes = list(dict.fromkeys(_about(name, part) for name, part in sets.items()))
@@ -195,8 +195,8 @@ def set_section(
         "measures": _measures(name, evaluation),
         **{section: pictures.get(section, []) for section in ("points", "sphere", "confusion")},
         "note": note,
-        "classes": _classes(evaluation["figures"]),
-        "calibration": calibration and _calibration(calibration, evaluation["figures"]),
+        "classes": _classes(evaluation["metrics"]),
+        "calibration": calibration and _calibration(calibration, evaluation["metrics"]),
         "slices": [
             _slice(SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
             for (key, rows), drawn in zip(slices.items(), pictures.get("slices", []), strict=True)
@@ -214,7 +214,7 @@ def _facts(facts: Mapping) -> Markup | str:
 def _cells(part: Mapping) -> list[str | Score]:
     """CCC of the dimensions and their mean, with intervals below."""
     return [
-        _with_interval(get_ccc(part["figures"], name), get_ccc_interval(part.get("intervals"), name))
+        _with_interval(get_ccc(part["metrics"], name), get_ccc_interval(part.get("intervals"), name))
         for name in COLOURS
     ]
 
@@ -238,25 +238,25 @@ def _about(name: str, part: Mapping) -> str:
 
 
 def _measures(name: str, evaluation: Mapping) -> Table:
-    figures, intervals = evaluation["figures"], evaluation.get("intervals") or {}
+    metrics, intervals = evaluation["metrics"], evaluation.get("intervals") or {}
     rows = []
     for key, title in METRIC_LABELS.items():
         cells = [
-            _with_interval(figures[d].get(key), (intervals.get(d) or {}).get(key))
+            _with_interval(metrics[d].get(key), (intervals.get(d) or {}).get(key))
             for d in DIMENSIONS
         ]
-        mean = _with_interval(figures.get("mean_ccc"), intervals.get("mean_ccc"))
+        mean = _with_interval(metrics.get("mean_ccc"), intervals.get("mean_ccc"))
         rows.append([title, *cells, mean if key == "ccc" else ""])
-    labelled = (format_count(figures[d].get("n")) for d in DIMENSIONS)
+    labelled = (format_count(metrics[d].get("n")) for d in DIMENSIONS)
     rows.append(["labelled utterances", *labelled, ""])
     heads = ["figure", *(TITLES[d] for d in DIMENSIONS), "Mean"]
     return Table(heads, rows, f"{name}: figures on the corpus's own scale")
 
 
-def _classes(figures: Mapping) -> Table | None:
+def _classes(metrics: Mapping) -> Table | None:
     rows = []
     for key, (_, title) in CONFUSIONS.items():
-        if row := figures.get(key):
+        if row := metrics.get(key):
             shares = (row.get(k) for k in ("accuracy", "macro_f1", "unweighted_recall"))
             agreement = format_score(row.get("agreement_with_point"))
             rows.append([title, format_count(row.get("n")), *map(format_score, shares), agreement])
@@ -265,7 +265,7 @@ def _classes(figures: Mapping) -> Table | None:
     return Table(heads, rows, label="figures of classes") if rows else None
 
 
-def _calibration(facts: Mapping, figures: Mapping) -> dict[str, Any]:
+def _calibration(facts: Mapping, metrics: Mapping) -> dict[str, Any]:
     rows = [
         [title, *(format_score((facts.get(d) or {}).get(key)) for d in DIMENSIONS)]
         for key, title in CALIBRATION_LABELS.items()
@@ -273,7 +273,7 @@ def _calibration(facts: Mapping, figures: Mapping) -> dict[str, Any]:
     heads = ["calibration", *(TITLES[d] for d in DIMENSIONS)]
     table, fitted = Table(heads, rows, label="calibration"), None
     if corrected := facts.get("corrected"):
-        every = {"as predicted": figures, **corrected}
+        every = {"as predicted": metrics, **corrected}
         rows = [[kind, *(format_score(get_ccc(row, d)) for d in COLOURS)] for kind, row in every.items()]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
         fitted = Table(heads, rows, "With a correction fitted on another set")

@@ -4,12 +4,12 @@ They are matplotlib figures, drawn without pyplot: nothing is kept open, no wind
 the same input gives the same bytes.
 """
 
-from emosphere_sb.report.plots.confusion_figure import confusion_figure
+from emosphere_sb.report.plots.confusion import confusion_figure
 from emosphere_sb.report.plots.curves import training_curves
 from emosphere_sb.report.plots.scatter import predicted_vs_true
 from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, subgroup_bars
-from emosphere_sb.report.plots.sphere_figure import sphere_figure
-from emosphere_sb.report.plots.plot_style import figure_to_pdf, figure_to_png
+from emosphere_sb.report.plots.sphere import sphere_figure
+from emosphere_sb.report.plots.style import figure_to_pdf, figure_to_png
 from emosphere_sb.report.plots.table import table_figure
 
 __all__ = [

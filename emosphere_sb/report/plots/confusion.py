@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.plot_style import add_colour_bar, annotate_empty, with_plot_style
+from emosphere_sb.report.plots.style import add_colour_bar, annotate_empty, with_plot_style
 from emosphere_sb.results.number_format import format_count
 
 MAX_ANNOTATED_CLASSES = 12

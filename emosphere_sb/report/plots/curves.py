@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emosphere_sb.report.plots.plot_style import COLOURS, GREY, TITLES, annotate_empty, with_plot_style
+from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, annotate_empty, with_plot_style
 from emosphere_sb.results.number_format import format_score
 
 LOSSES = {

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from emosphere_sb.report.plots import all
 from emosphere_sb.report.plots.curves import WEIGHT
 from emosphere_sb.report.plots.slices import get_ccc
-from emosphere_sb.report.plots.plot_style import COLOURS
+from emosphere_sb.report.plots.style import COLOURS
 from emosphere_sb.results.number_format import format_count, format_score
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -87,7 +87,7 @@ def draw_plots(
             yield _of_confusion(name, key, matrix, evaluation.get("runs", 1))
         for key, parts in (evaluation.get("slices") or {}).items():
             if parts:
-                yield _of_slices(name, key, parts, evaluation["figures"])
+                yield _of_slices(name, key, parts, evaluation["metrics"])
     if log is not None:
         yield _of_training(log, report["protocol"].get("best_epoch"))
 
@@ -110,7 +110,7 @@ def missing_sphere_reason(table: pd.DataFrame, scale: Scale | None) -> str | Non
 def _of_points(
     name: str, evaluation: Mapping, table: pd.DataFrame, scale: Scale | None
 ) -> Iterator[Plot]:
-    figures, runs = evaluation["figures"], evaluation.get("runs", 1)
+    metrics, runs = evaluation["metrics"], evaluation.get("runs", 1)
     several = f" The CCC is the mean over {runs} runs." if runs > 1 else ""
     said = "; ".join(f"{d} CCC {format_score(get_ccc(figures, d))}" for d in DIMENSIONS)
     size = f"{format_count(len(table))} utterances"
@@ -118,7 +118,7 @@ def _of_points(
         name=f"{name}_predicted_against_true",
         set=name,
         section="points",
-        figure=all.predicted_vs_true(table, figures, scale=scale, name=name),
+        figure=all.predicted_vs_true(table, metrics, scale=scale, name=name),
         caption="Each panel covers the label scale, whose ends are marked; on the dashed line "
         "prediction and truth are equal." + several,
         alt=f"Predicted against true values of {name}, {size}: {said}.",
@@ -159,7 +159,7 @@ def _of_confusion(name: str, key: str, matrix: Mapping, runs: int) -> Plot:
     )
 
 
-def _of_slices(name: str, key: str, parts: list, figures: Mapping) -> Plot:
+def _of_slices(name: str, key: str, parts: list, metrics: Mapping) -> Plot:
     title = all.SUBGROUP_TITLES.get(key, f"By {key.replace('_', ' ')}")
     said = [
         f"{part['value'] or 'unknown'} {format_score(get_ccc(part['figures'], 'mean_ccc'))}"
@@ -171,7 +171,7 @@ def _of_slices(name: str, key: str, parts: list, figures: Mapping) -> Plot:
         name=f"{name}_by_{key}",
         set=name,
         section="slices",
-        figure=all.subgroup_bars(parts, figures, title=f"{title}, {name}"),
+        figure=all.subgroup_bars(parts, metrics, title=f"{title}, {name}"),
         caption="CCC within each part; n is its number of utterances."
         + (" Bars without a line have no interval: too few utterances." if bare else ""),
         alt=f"CCC of {name} {title.lower()}, means: {'; '.join(said)}{more}.",

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.plot_style import (
+from emosphere_sb.report.plots.style import (
     COLOURS,
     FAINT,
     GREY,
@@ -29,7 +29,7 @@ MIN_HEXBIN_POINTS = 1500
 
 @with_plot_style
 def predicted_vs_true(
-    table: pd.DataFrame, figures: Mapping, *, scale: Scale | None = None, name: str = ""
+    table: pd.DataFrame, metrics: Mapping, *, scale: Scale | None = None, name: str = ""
 ) -> Figure:
     """Predictions over the truth with the line on which both are equal, for every dimension.
 
@@ -70,8 +70,8 @@ def predicted_vs_true(
     return figure
 
 
-def _ccc(figures: Mapping, dimension: str) -> float | None:
-    return figures.get(dimension, {}).get("ccc")
+def _ccc(metrics: Mapping, dimension: str) -> float | None:
+    return metrics.get(dimension, {}).get("ccc")
 
 
 def _span(scale: Scale | None) -> str:

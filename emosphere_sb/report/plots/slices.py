@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.plot_style import COLOURS, GREY, TITLES, with_plot_style
+from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, with_plot_style
 from emosphere_sb.results.number_format import format_count, is_finite_interval
 
 SUBGROUP_TITLES = {
@@ -61,9 +61,9 @@ def subgroup_bars(parts: Sequence[Mapping], overall: Mapping | None = None, *, t
     return figure
 
 
-def get_ccc(figures: Mapping, name: str) -> float | None:
+def get_ccc(metrics: Mapping, name: str) -> float | None:
     """CCC of a dimension or of ``mean_ccc``; ``None`` where it is not defined."""
-    value = figures.get(name) if name == "mean_ccc" else figures.get(name, {}).get("ccc")
+    value = metrics.get(name) if name == "mean_ccc" else metrics.get(name, {}).get("ccc")
     return None if value is None or not np.isfinite(value) else float(value)
 
 
@@ -80,7 +80,7 @@ def _label(part: Mapping) -> str:
 
 
 def _bar(axes: Axes, row: int, part: Mapping, name: str) -> None:
-    value = get_ccc(part["figures"], name)
+    value = get_ccc(part["metrics"], name)
     if value is None:
         axes.text(0, row, " not defined", va="center", fontsize=8, color=GREY)
         return

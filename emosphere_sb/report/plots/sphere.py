@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from emosphere_sb.report.plots.plot_style import GREY, add_footnote, palette, with_plot_style
+from emosphere_sb.report.plots.style import GREY, add_footnote, palette, with_plot_style
 from emosphere_sb.results.number_format import format_count
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale

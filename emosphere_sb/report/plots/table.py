@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from emosphere_sb.report.plots.plot_style import GREY, with_plot_style
+from emosphere_sb.report.plots.style import GREY, with_plot_style
 from emosphere_sb.results.number_format import format_score, is_finite_interval
 
 OURS, REFERENCE, PUBLISHED = "#0072B2", "#333333", "#D55E00"

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emosphere_sb.report.stats.unit_moments import GAP, Moments, ccc_and_gradient, other_metrics
+from emosphere_sb.report.stats.moments import GAP, Moments, ccc_and_gradient, secondary_metrics
 
-OTHER_METRICS = ("pearson", "scale_ratio", "shift", "mae")
+SECONDARY_METRICS = ("pearson", "scale_ratio", "shift", "mae")
 MAX_CELLS = 1 << 20
 """Resamples times units held at once: some 60 MB."""
 ROUNDING = 1e-12
@@ -49,7 +49,7 @@ class Resampled:
 
     value: np.ndarray
     error: np.ndarray
-    figures: np.ndarray | None
+    secondary: np.ndarray | None
 
 
 def check_bootstrap_settings(resamples: int, level: float) -> None:
@@ -71,7 +71,7 @@ def check_bootstrap_settings(resamples: int, level: float) -> None:
 
 
 def resample(
-    dimensions: Sequence[Terms], units: int, *, resamples: int, seed: int, figures: bool = False
+    dimensions: Sequence[Terms], units: int, *, resamples: int, seed: int, secondary: bool = False
 ) -> Resampled:
     """Draw units again and again, and compute a statistic on every resample.
 
@@ -98,17 +98,17 @@ def resample(
     parts = []
     for begin in range(0, resamples, at_once):
         counts = _draw(rng, min(at_once, resamples - begin), units)
-        parts.append(_evaluate(dimensions, counts, figures))
+        parts.append(_evaluate(dimensions, counts, secondary))
     return Resampled(
         np.concatenate([part.value for part in parts]),
         np.concatenate([part.error for part in parts]),
-        np.concatenate([part.figures for part in parts]) if figures else None,
+        np.concatenate([part.secondary for part in parts]) if secondary else None,
     )
 
 
-def observed_statistic(dimensions: Sequence[Terms], units: int, *, figures: bool = False) -> Resampled:
+def observed_statistic(dimensions: Sequence[Terms], units: int, *, secondary: bool = False) -> Resampled:
     """The same statistic on the table itself, every unit once: one row."""
-    return _evaluate(dimensions, np.ones((1, units)), figures)
+    return _evaluate(dimensions, np.ones((1, units)), secondary)
 
 
 def _draw(rng: np.random.Generator, resamples: int, units: int) -> np.ndarray:
@@ -119,15 +119,15 @@ def _draw(rng: np.random.Generator, resamples: int, units: int) -> np.ndarray:
     return counts.reshape(resamples, units).astype(np.float64)
 
 
-def _evaluate(dimensions: Sequence[Terms], counts: np.ndarray, figures: bool) -> Resampled:
+def _evaluate(dimensions: Sequence[Terms], counts: np.ndarray, secondary: bool) -> Resampled:
     usable = [all(_usable(column) for _, column in terms) for terms in dimensions]
     rows, last = len(counts), len(dimensions)
     value, error = (np.full((rows, last + 1), math.nan) for _ in range(2))
-    found = np.full((rows, last, len(OTHER_METRICS)), math.nan) if figures else None
+    found = np.full((rows, last, len(SECONDARY_METRICS)), math.nan) if secondary else None
     joint = np.zeros_like(counts)
     for d, terms in enumerate(dimensions):
-        value[:, d], influence, others = _dimension(terms, counts, figures)
-        if figures:
+        value[:, d], influence, others = _dimension(terms, counts, secondary)
+        if secondary:
             found[:, d] = others
         if usable[d]:
             error[:, d] = _error(counts, influence, max(column.units for _, column in terms))
@@ -146,18 +146,18 @@ def _usable(column: Moments) -> bool:
     return column.units > 1 and (max(column.variances) > 0 or column.offset != 0)
 
 
-def _dimension(terms: Terms, counts: np.ndarray, figures: bool) -> tuple:
+def _dimension(terms: Terms, counts: np.ndarray, secondary: bool) -> tuple:
     """Value, influence of each unit, and other figures of one dimension."""
     value, gradients = np.zeros(len(counts)), []
-    others = np.zeros((len(counts), len(OTHER_METRICS))) if figures else None
+    others = np.zeros((len(counts), len(SECONDARY_METRICS))) if secondary else None
     for weight, column in terms:
         totals = counts @ column.sums
         one, gradient = ccc_and_gradient(totals, column)
         value += weight * one
         gradients.append(weight * gradient)
-        if figures:
-            more = other_metrics(totals, column)
-            others += weight * np.stack([more[name] for name in OTHER_METRICS], axis=1)
+        if secondary:
+            more = secondary_metrics(totals, column)
+            others += weight * np.stack([more[name] for name in SECONDARY_METRICS], axis=1)
     sums = np.hstack([column.sums[:, :GAP] for _, column in terms])
     return value, np.hstack(gradients) @ sums.T, others
 

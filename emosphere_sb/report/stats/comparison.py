@@ -16,7 +16,7 @@ from emosphere_sb.report.stats.bootstrap import (
     observed_statistic,
     resample,
 )
-from emosphere_sb.report.stats.confidence_intervals import column_moments, interval_note, count_undefined
+from emosphere_sb.report.stats.intervals import column_moments, interval_note, count_undefined
 from emosphere_sb.report.stats.units import resampling_units
 from emosphere_sb.results.alignment import align_tables, first_examples
 from emosphere_sb.results.predictions import PREDICTED
@@ -64,7 +64,7 @@ def compare_systems(
     -------
     dict
         ``level``, ``resamples``, ``seed``; ``unit``, ``units``, ``note`` as for
-        :func:`emosphere_sb.report.stats.confidence_intervals.confidence_intervals`; ``seeds``, the numbers of tables, ours
+        :func:`emosphere_sb.report.stats.intervals.confidence_intervals`; ``seeds``, the numbers of tables, ours
         first; ``undefined``, the number of resamples in which a difference is not defined; for
         each dimension and ``mean_ccc`` a dict of ``difference`` (ours minus reference), ``low``,
         ``high``, ``p``, all ``None`` where a CCC is not defined.

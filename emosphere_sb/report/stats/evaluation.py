@@ -11,8 +11,8 @@ import pandas as pd
 
 from emosphere_sb.metrics import confusion
 from emosphere_sb.report.read.checks import check_predictions
-from emosphere_sb.report.stats.calibration_metrics import calibration_metrics
-from emosphere_sb.report.stats.confidence_intervals import confidence_intervals
+from emosphere_sb.report.stats.calibration import calibration_metrics
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.report.stats.slices import subgroup_masks
 from emosphere_sb.results.alignment import align_tables
 from emosphere_sb.results.predictions import MANIFEST_COLUMNS, RATERS
@@ -67,14 +67,14 @@ def evaluate_predictions(
     -------
     dict
         ``figures`` (see :func:`emosphere_sb.results.scores.prediction_metrics`); ``intervals`` (see
-        :func:`emosphere_sb.report.stats.confidence_intervals.confidence_intervals`); ``warnings``, list of str; ``runs``, how
+        :func:`emosphere_sb.report.stats.intervals.confidence_intervals`); ``warnings``, list of str; ``runs``, how
         many tables; ``confusion``: for ``region_point``, ``region_head``, ``emotion_head`` where
         there are such, ``classes`` and ``counts``, rows being the truth, and ``left_out``, the
         number of pairs of which a class is not known to the head or not known at all;
         ``slices``: for gender, speaker (the largest 30), duration, emotion, region, raters a list
         of ``value``, ``utterances``, ``figures``, ``intervals`` (``None`` below 30 utterances);
         ``missing_slices``, those whose column is not there or empty; ``calibration`` (see
-        :func:`emosphere_sb.report.stats.calibration_metrics.calibration_metrics`).
+        :func:`emosphere_sb.report.stats.calibration.calibration_metrics`).
 
     Raises
     ------
@@ -94,7 +94,7 @@ def evaluate_predictions(
         tables = [_completed(table, manifest) for table in tables]
     cut, missing = _slices(tables, resamples=min(resamples, MAX_SUBGROUP_RESAMPLES), seed=seed)
     return {
-        "figures": mean_metrics(tables, prediction_metrics),
+        "metrics": mean_metrics(tables, prediction_metrics),
         "intervals": confidence_intervals(tables, resamples=resamples, seed=seed),
         "warnings": warnings,
         "runs": len(tables),
@@ -152,7 +152,7 @@ def _slices(
         for value, mask in parts.items():
             part = [table[mask].reset_index(drop=True) for table in tables]
             count = int(mask.sum())
-            facts = {"value": value, "utterances": count, "figures": mean_metrics(part, prediction_metrics)}
+            facts = {"value": value, "utterances": count, "metrics": mean_metrics(part, prediction_metrics)}
             facts["intervals"] = (
                 confidence_intervals(part, resamples=resamples, seed=seed) if count >= MIN_UTTERANCES else None
             )

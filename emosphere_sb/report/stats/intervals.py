@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emosphere_sb.report.stats.bootstrap import (
-    OTHER_METRICS,
+    SECONDARY_METRICS,
     ROUNDING,
     Resampled,
     check_bootstrap_settings,
@@ -18,7 +18,7 @@ from emosphere_sb.report.stats.bootstrap import (
     resample,
     fisher_z,
 )
-from emosphere_sb.report.stats.unit_moments import Moments, unit_moments
+from emosphere_sb.report.stats.moments import Moments, unit_moments
 from emosphere_sb.report.stats.units import MIN_SPEAKERS, Units, resampling_units
 from emosphere_sb.results.alignment import align_tables
 from emosphere_sb.results.predictions import PREDICTED
@@ -92,19 +92,19 @@ def confidence_intervals(
     columns = [column_moments(tables, name, units) for name in DIMENSIONS]
     facts |= {"unit": units.kind, "units": units.count, "note": interval_note(units, columns)}
     if units.count < 2:
-        nothing = {name: dict.fromkeys(("ccc", *OTHER_METRICS)) for name in DIMENSIONS}
+        nothing = {name: dict.fromkeys(("ccc", *SECONDARY_METRICS)) for name in DIMENSIONS}
         return {**facts, "undefined": 0, **nothing, "mean_ccc": None}
     terms = [[(1 / len(tables), column) for column in seeds] for seeds in columns]
-    whole = observed_statistic(terms, units.count, figures=True)
-    drawn = resample(terms, units.count, resamples=resamples, seed=seed, figures=True)
+    whole = observed_statistic(terms, units.count, secondary=True)
+    drawn = resample(terms, units.count, resamples=resamples, seed=seed, secondary=True)
     facts["undefined"] = count_undefined(whole, drawn)
     ccc = [_studentised(whole, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
     for d, name in enumerate(DIMENSIONS):
         varies = all(column.varies for column in columns[d])
         facts[name] = {"ccc": ccc[d] if varies else None}
-        for f, figure in enumerate(OTHER_METRICS):
+        for f, figure in enumerate(SECONDARY_METRICS):
             some = varies or figure == "mae"
-            facts[name][figure] = _percentile(drawn.figures[:, d, f], level) if some else None
+            facts[name][figure] = _percentile(drawn.secondary[:, d, f], level) if some else None
     some = any(column.varies for seeds in columns for column in seeds)
     return {**facts, "mean_ccc": ccc[-1] if some else None}
 
@@ -138,8 +138,8 @@ def interval_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | N
 def count_undefined(whole: Resampled, drawn: Resampled) -> int:
     """Resamples in which something is not defined that is defined on the whole table."""
     lost = (np.isnan(drawn.value) & ~np.isnan(whole.value)).any(axis=1)
-    if whole.figures is not None:
-        lost |= (np.isnan(drawn.figures) & ~np.isnan(whole.figures)).any(axis=(1, 2))
+    if whole.secondary is not None:
+        lost |= (np.isnan(drawn.secondary) & ~np.isnan(whole.secondary)).any(axis=(1, 2))
     return int(lost.sum())
 
 

@@ -130,7 +130,7 @@ def ccc_and_gradient(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, n
     return value, gradient / lower[:, None]
 
 
-def other_metrics(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
+def secondary_metrics(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
     """Pearson, scale ratio, shift and MAE from totals, as :mod:`emosphere_sb.metrics.regression` has them.
 
     Arguments

@@ -44,7 +44,7 @@ def test_report_of_a_run_lies_in_its_folder_and_is_printed(folder, capsys):
     assert report.run([str(folder / "1"), *FAST]) == 0
     facts = report_in(folder / "1" / "report")
     expected = prediction_metrics(read_predictions(folder / "1" / "predictions" / "test1.csv"))
-    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == expected["mean_ccc"]
+    assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == expected["mean_ccc"]
     low, high = facts["sets"]["test1"]["intervals"]["mean_ccc"]
     assert low < expected["mean_ccc"] < high
     text = capsys.readouterr().out
@@ -128,7 +128,7 @@ def test_average_becomes_a_run_with_a_report(folder, tmp_path):
     tables = [read_predictions(folder / seed / "predictions" / "test1.csv") for seed in "12"]
     expected = prediction_metrics(average_predictions(tables, scale=SEVEN, regions=run.regions))
     facts = report_in(out / "report")
-    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
+    assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
     assert facts["title"] == "MSP-Podcast, 1.11, demo, average of 2 runs"
     assert facts["protocol"]["members"] == [str(folder / "1"), str(folder / "2")]
     report.run([str(out), *FAST, "--set=test1"])  # as any run
@@ -164,7 +164,7 @@ def test_csv_of_others_with_labels(tmp_path, capsys):
         report.run(words)
     report.run([*words, "--only_common"])
     facts = report_in(tmp_path / "theirs_report")["sets"]["theirs"]
-    assert facts["figures"]["mean_ccc"] == pytest.approx(prediction_metrics(ours)["mean_ccc"], abs=1e-9)
+    assert facts["metrics"]["mean_ccc"] == pytest.approx(prediction_metrics(ours)["mean_ccc"], abs=1e-9)
     assert facts["intervals"]["unit"] == "speakers"
     assert "1 (more.wav) in labels.csv only" in capsys.readouterr().out
 
@@ -218,7 +218,7 @@ def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
     assert report.run([*files, f"--out={tmp_path / 'out'}", *FAST]) == 0
     (found,) = report_in(tmp_path / "out")["sets"].values()
     expected = [prediction_metrics(read_predictions(file))["mean_ccc"] for file in files]
-    assert found["figures"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
+    assert found["metrics"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
 
 
 def test_one_changed_set_leaves_the_others_the_run_s_own(folder):

@@ -7,7 +7,7 @@ import pytest
 
 from emosphere_sb.report.assembly import ReportRequest, assemble_report
 from emosphere_sb.report.read.runs import Run, read_run
-from emosphere_sb.report.stats.calibration_metrics import Correction
+from emosphere_sb.report.stats.calibration import Correction
 from emosphere_sb.report.stats.comparison import compare_systems
 from emosphere_sb.report.stats.evaluation import evaluate_predictions
 from emosphere_sb.results.scores import prediction_metrics
@@ -59,7 +59,7 @@ def test_runs_of_several_seeds_are_one_system(tmp_path):
     assert facts["title"] == "MSP-Podcast, 1.11, demo, 2 runs"
     assert facts["sets"]["test1"]["runs"] == 2
     mean = sum(prediction_metrics(run.tables["test1"])["mean_ccc"] for run in runs) / 2
-    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == pytest.approx(mean, abs=1e-12)
+    assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == pytest.approx(mean, abs=1e-12)
     assert "seed" not in facts["protocol"]
     assert facts["run"]["runs"] == [str(tmp_path / "1"), str(tmp_path / "2")]
     assert facts["warnings"] == [
@@ -121,8 +121,8 @@ def test_correction_is_learned_on_the_development_set_and_shown_beside(tmp_path,
     expected = prediction_metrics(own.apply(run.tables["test1"], scale=SEVEN, regions=SphericalRegions(90)))
     found = report.facts["sets"]["test1"]
     assert found["calibration"]["corrected"] == {kind: expected}
-    assert found["figures"] == prediction_metrics(run.tables["test1"])
-    assert found["figures"]["mean_ccc"] != expected["mean_ccc"]
+    assert found["metrics"] == prediction_metrics(run.tables["test1"])
+    assert found["metrics"]["mean_ccc"] != expected["mean_ccc"]
     assert found["calibration"]["correction_learned_on"] == "the set valid of each run"
     said = report.facts["sets"]["valid"]["calibration"]["correction_learned_on"]
     assert said == "the set valid of each run, which is this one"

@@ -11,11 +11,11 @@ INTERVALS = {
 
 
 def evaluation(**more):
-    figures = {name: dict(FIGURES) for name in DIMENSIONS}
-    figures["dominance"]["ccc"] = None
+    metrics = {name: dict(FIGURES) for name in DIMENSIONS}
+    metrics["dominance"]["ccc"] = None
     intervals = {name: dict(INTERVALS) for name in DIMENSIONS}
     return {
-        "figures": {**figures, "mean_ccc": 0.25, "utterances": 1234},
+        "metrics": {**metrics, "mean_ccc": 0.25, "utterances": 1234},
         "intervals": {
             **intervals, "mean_ccc": [0.2, 0.3], "units": 24, "unit": "speakers", "level": 0.9,
             "note": None,

@@ -26,7 +26,7 @@ def short(value):
 
 
 def test_figures_and_their_intervals_stand_in_a_table(page, made_report):
-    found = made_report[0]["sets"]["test1"]["figures"]
+    found = made_report[0]["sets"]["test1"]["metrics"]
     row = next(row for row in page.cells if row[:2] == ["test1", "120"])
     ccc = [found[d]["ccc"] for d in ("valence", "arousal", "dominance")] + [found["mean_ccc"]]
     assert row[2:] == [f"{short(v)}[{short(v - 0.05)}, {short(v + 0.05)}]" for v in ccc]
@@ -63,7 +63,7 @@ def test_slices_have_counts_and_intervals_where_there_are_some(page, made_report
 
 
 def test_calibration_shows_corrected_beside_uncorrected(page, made_report):
-    mean = made_report[0]["sets"]["test1"]["figures"]["mean_ccc"]
+    mean = made_report[0]["sets"]["test1"]["metrics"]["mean_ccc"]
     assert ["slope of prediction on truth", ".625", ".625", ".625"] in page.cells
     assert ["ratio of deviations", ".750", ".750", ".750"] in page.cells
     assert next(row for row in page.cells if row[:1] == ["as predicted"])[-1] == short(mean)
@@ -87,7 +87,7 @@ def test_pictures_are_inside_and_have_words_with_figures(page, made_report):
         data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert data.startswith(b"\x89PNG")
         assert re.search(r"\d", image["alt"])
-    valence = made_report[0]["sets"]["test1"]["figures"]["valence"]["ccc"]
+    valence = made_report[0]["sets"]["test1"]["metrics"]["valence"]["ccc"]
     assert f"valence CCC {short(valence)}" in images[0]["alt"]
     assert "Epoch 2 was tested" in images[-1]["alt"]
 
@@ -114,7 +114,7 @@ def test_policy_forbids_all_but_what_is_inside(page):
 def test_links_lead_somewhere(page):
     ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     targets = {attrs["href"][1:] for attrs in page.of("a")}
-    assert targets == {"figures", "comparison", "set-test1", "training", "protocol", "run"}
+    assert targets == {"metrics", "comparison", "set-test1", "training", "protocol", "run"}
     assert targets <= ids
 
 
@@ -154,7 +154,7 @@ def test_what_nobody_foresaw_is_shown(made_report):
 def test_undefined_figures_are_dashes(made_report):
     report, _ = made_report
     found = {d: {"ccc": None, "n": 0} for d in ("valence", "arousal", "dominance")}
-    bare = {"figures": {**found, "mean_ccc": float("nan"), "utterances": 3}, "intervals": None}
+    bare = {"metrics": {**found, "mean_ccc": float("nan"), "utterances": 3}, "intervals": None}
     read = Reader(run_page({**report, "sets": {"test9": bare}, "comparison": None}, {}))
     assert ["test9", "3", "–", "–", "–", "–"] in read.cells
     assert "test9: no intervals." in read.text

@@ -6,7 +6,7 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.image import AxesImage
 
 from emosphere_sb.report.plots import all
-from emosphere_sb.report.plots.sphere_figure import region_colours, subsample
+from emosphere_sb.report.plots.sphere import region_colours, subsample
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -207,12 +207,12 @@ def test_training_curves_without_an_auxiliary_task_have_no_weight(made_log):
 def part(value, ccc, interval=None, utterances=1234):
     found = {name: {"ccc": ccc} for name in DIMENSIONS} | {"mean_ccc": ccc}
     ends = {name: {"ccc": interval} for name in DIMENSIONS} | {"mean_ccc": interval}
-    return {"value": value, "utterances": utterances, "figures": found, "intervals": ends}
+    return {"value": value, "utterances": utterances, "metrics": found, "intervals": ends}
 
 
 def test_slices_are_bars_with_intervals_and_counts():
     parts = [part("Female", 0.5, [0.4, 0.6]), part("", -0.25, None, 3), part("x", float("nan"))]
-    figure = all.subgroup_bars(parts, part("", 0.45)["figures"], title="By gender")
+    figure = all.subgroup_bars(parts, part("", 0.45)["metrics"], title="By gender")
     for axes in figure.axes:
         assert [bar.get_width() for bar in axes.patches] == [0.5, -0.25]
         drawn = [list(line.get_xdata()) for line in axes.lines]

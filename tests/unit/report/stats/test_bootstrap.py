@@ -11,7 +11,7 @@ from emosphere_sb.report.stats.bootstrap import (
     observed_statistic,
     resample,
 )
-from emosphere_sb.report.stats.unit_moments import unit_moments
+from emosphere_sb.report.stats.moments import unit_moments
 
 CODES = np.repeat(np.arange(8), [1, 5, 2, 2, 9, 3, 4, 4])
 UNITS = 8
@@ -85,10 +85,10 @@ def test_resamples_of_a_difference_and_of_the_mean_equal_a_loop_over_the_rows():
 def test_the_seed_alone_decides_and_not_the_memory(monkeypatch):
     truth, predictions = columns()
     terms = [terms_of(truth, predictions, [1.0])]
-    whole = resample(terms, UNITS, resamples=50, seed=7, figures=True)
+    whole = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
     monkeypatch.setattr(bootstrap, "MAX_CELLS", 3 * UNITS + 1)
-    parts = resample(terms, UNITS, resamples=50, seed=7, figures=True)
-    for name in ("value", "error", "figures"):
+    parts = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
+    for name in ("value", "error", "metrics"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)
     other = resample(terms, UNITS, resamples=50, seed=8)
     assert not np.allclose(other.value, whole.value)
@@ -105,10 +105,10 @@ def test_a_dimension_without_truth_is_undefined_and_out_of_the_mean():
     truth, predictions = columns()
     empty = terms_of(np.full(CODES.size, np.nan), predictions, [1.0])
     found = resample(
-        [terms_of(truth, predictions, [1.0]), empty], UNITS, resamples=5, seed=0, figures=True
+        [terms_of(truth, predictions, [1.0]), empty], UNITS, resamples=5, seed=0, secondary=True
     )
     assert np.isnan(found.value[:, 1]).all()
-    assert np.isnan(found.figures[:, 1]).all()
+    assert np.isnan(found.secondary[:, 1]).all()
     np.testing.assert_allclose(found.value[:, 2], found.value[:, 0])
     np.testing.assert_allclose(found.error[:, 2], found.error[:, 0])
 

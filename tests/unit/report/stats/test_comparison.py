@@ -9,7 +9,7 @@ import pytest
 
 from emosphere_sb import metrics
 from emosphere_sb.report.stats.comparison import compare_systems, holm_correction
-from emosphere_sb.report.stats.confidence_intervals import confidence_intervals
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 

@@ -9,7 +9,7 @@ import pytest
 
 from emosphere_sb.metrics import ccc
 from emosphere_sb.report.stats.evaluation import MIN_UTTERANCES, evaluate_predictions, mean_metrics
-from emosphere_sb.report.stats.confidence_intervals import confidence_intervals
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -34,7 +34,7 @@ def slice_of(found, name, value):
 
 
 def test_figures_and_intervals_are_those_of_the_whole_set(found, table):
-    assert found["figures"] == prediction_metrics(table)
+    assert found["metrics"] == prediction_metrics(table)
     assert found["intervals"] == confidence_intervals(table, resamples=2500, seed=3)
     assert (found["runs"], found["warnings"]) == (1, [])
 
@@ -43,7 +43,7 @@ def test_figures_of_a_slice_are_those_of_its_utterances(found, table):
     part = table[table["gender"] == "Male"]
     male = slice_of(found, "gender", "Male")
     assert male["utterances"] == 60
-    assert male["figures"]["valence"]["ccc"] == pytest.approx(
+    assert male["metrics"]["valence"]["ccc"] == pytest.approx(
         ccc(part["valence"], part["valence_predicted"]), abs=1e-12
     )
     assert male["intervals"]["resamples"] == 2000
@@ -110,15 +110,15 @@ def test_several_runs_are_a_mean_over_runs_and_sums_of_counts():
     shuffled = [tables[0], tables[1].sample(frac=1, random_state=0), tables[2]]
     found = evaluate_predictions(shuffled, scale=SEVEN, **FAST)
     expected = np.mean([prediction_metrics(table)["arousal"]["ccc"] for table in tables])
-    assert found["figures"]["arousal"]["ccc"] == pytest.approx(expected, abs=1e-12)
-    assert found["figures"]["arousal"]["n"] == 90
+    assert found["metrics"]["arousal"]["ccc"] == pytest.approx(expected, abs=1e-12)
+    assert found["metrics"]["arousal"]["n"] == 90
     assert found["runs"] == 3
     assert found["intervals"] == confidence_intervals(tables, **FAST)
     assert np.sum(found["confusion"]["region_point"]["counts"]) == 270
     female = slice_of(found, "gender", "Female")
     parts = [prediction_metrics(table[table["gender"] == "Female"]) for table in tables]
     assert female["utterances"] == 45
-    assert female["figures"]["mean_ccc"] == pytest.approx(
+    assert female["metrics"]["mean_ccc"] == pytest.approx(
         np.mean([part["mean_ccc"] for part in parts]), abs=1e-12
     )
     slopes = [np.polyfit(t["valence"], t["valence_predicted"], 1)[0] for t in tables]
@@ -127,14 +127,14 @@ def test_several_runs_are_a_mean_over_runs_and_sums_of_counts():
 
 def test_head_that_one_run_is_without_has_no_mean():
     found = evaluate_predictions([set_of(), set_of(head=False)], **FAST)
-    assert "region_head" not in found["figures"]
+    assert "region_head" not in found["metrics"]
     assert list(found["confusion"]) == ["region_point"]
 
 
 def test_figure_that_is_not_defined_for_one_run_is_not_for_the_mean():
     constant = set_of().assign(valence_predicted=4.0)
     found = evaluate_predictions([set_of(), constant], **FAST)
-    assert math.isnan(found["figures"]["valence"]["pearson"])
+    assert math.isnan(found["metrics"]["valence"]["pearson"])
     assert found["warnings"] == ["run 2: every valence_predicted is 4; its CCC is 0."]
     assert evaluate_predictions(constant, source="test1", **FAST)["warnings"] == [
         "every valence_predicted is 4; its CCC is 0."
@@ -167,7 +167,7 @@ def test_manifest_fills_in_what_the_table_lacks():
 
 
 def test_everything_is_plain_enough_for_json(found):
-    assert json.loads(json.dumps(found))["figures"]["valence"] == found["figures"]["valence"]
+    assert json.loads(json.dumps(found))["metrics"]["valence"] == found["metrics"]["valence"]
 
 
 def test_regions_of_a_fine_cut():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emosphere_sb import metrics
-from emosphere_sb.report.stats.confidence_intervals import confidence_intervals
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 

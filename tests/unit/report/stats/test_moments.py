@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emosphere_sb import metrics
-from emosphere_sb.report.stats.unit_moments import GAP, ccc_and_gradient, unit_moments, other_metrics
+from emosphere_sb.report.stats.moments import GAP, ccc_and_gradient, unit_moments, secondary_metrics
 
 
 def pairs(count=40, offset=0.0, seed=0):
@@ -42,7 +42,7 @@ def test_nothing_known_is_all_zero_and_its_figures_undefined():
     assert not found.varies
     totals = np.ones((1, 3)) @ found.sums
     assert np.isnan(ccc_and_gradient(totals, found)[0]).all()
-    assert all(np.isnan(values).all() for values in other_metrics(totals, found).values())
+    assert all(np.isnan(values).all() for values in secondary_metrics(totals, found).values())
 
 
 @pytest.mark.parametrize("offset", [0.0, -3.0, 1e6])
@@ -52,7 +52,7 @@ def test_figures_of_a_resample_are_those_of_its_rows(offset):
     column = unit_moments(truth, prediction, codes, 7)
     counts = np.array([[1, 1, 1, 1, 1, 1, 1], [0, 3, 1, 0, 2, 1, 0], [7, 0, 0, 0, 0, 0, 0]])
     totals = counts @ column.sums
-    value, others = ccc_and_gradient(totals, column)[0], other_metrics(totals, column)
+    value, others = ccc_and_gradient(totals, column)[0], secondary_metrics(totals, column)
     for row, drawn in enumerate(counts):
         rows = np.repeat(np.arange(40), drawn[codes])
         x, y = truth[rows], prediction[rows]
@@ -88,12 +88,12 @@ def test_a_constant_truth_is_told_from_rounding():
     assert not column.varies
     totals = np.ones((1, 30)) @ column.sums
     assert ccc_and_gradient(totals, column)[0][0] == 0.0
-    assert np.isnan(other_metrics(totals, column)["pearson"][0])
+    assert np.isnan(secondary_metrics(totals, column)["pearson"][0])
 
 
 def test_a_resample_without_variation_has_no_pearson():
     # Unit 0 holds one utterance drawn three times: its variance is rounding, not variation.
     column = unit_moments(*pairs(4), np.arange(4), 4)
-    figures = other_metrics(np.array([[3.0, 0, 0, 0]]) @ column.sums, column)
-    assert np.isnan(figures["pearson"][0])
-    assert np.isnan(figures["scale_ratio"][0])
+    metrics = secondary_metrics(np.array([[3.0, 0, 0, 0]]) @ column.sums, column)
+    assert np.isnan(metrics["pearson"][0])
+    assert np.isnan(metrics["scale_ratio"][0])
