@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from emosphere_sb.results.constants import CEILING_HEADING, NON_SET_KEYS, BASELINE_HEADING, SYNTHETIC_WARNING
+from emosphere_sb.results.constants import (
+    BASELINE_HEADING,
+    CEILING_HEADING,
+    NON_SET_KEYS,
+    SYNTHETIC_WARNING,
+)
 from emosphere_sb.results.number_format import UNDEFINED
 from emosphere_sb.scale import DIMENSIONS
 

@@ -47,7 +47,7 @@ def run(words: Sequence[str]) -> int:
     options = build_parser().parse_args(words)
     from emosphere_sb.report import ensemble
     from emosphere_sb.report.assembly import ReportRequest, assemble_report
-    from emosphere_sb.report.read.runs import unify_set_names, read_run, read_source
+    from emosphere_sb.report.read.runs import read_run, read_source, unify_set_names
     from emosphere_sb.report.text import report_text
 
     if options.seed < 0:
@@ -139,7 +139,11 @@ def report_folder(options: argparse.Namespace, runs: Sequence) -> Path:
             "--out=FOLDER."
         )
     source = Path(options.sources[0])
-    return source / REPORT_FOLDER if source.is_dir() else source.with_name(f"{source.stem}_{REPORT_FOLDER}")
+    return (
+        source / REPORT_FOLDER
+        if source.is_dir()
+        else source.with_name(f"{source.stem}_{REPORT_FOLDER}")
+    )
 
 
 def csv_settings(options: argparse.Namespace):

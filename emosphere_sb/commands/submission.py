@@ -78,7 +78,11 @@ def check_existing(options: argparse.Namespace) -> int:
 def write_submission(options: argparse.Namespace) -> int:
     """Write a submission from the predictions of a run, and check it."""
     from emosphere_sb.fileio.atomic import atomic_write
-    from emosphere_sb.report.read.file_lists import read_file_list, count_with_examples, utterance_id
+    from emosphere_sb.report.read.file_lists import (
+        count_with_examples,
+        read_file_list,
+        utterance_id,
+    )
     from emosphere_sb.report.read.runs import read_source
     from emosphere_sb.report.submission import count_clipped, submission_table
 
@@ -92,8 +96,8 @@ def write_submission(options: argparse.Namespace) -> int:
     if len(runs) > 1 or runs[0].folder is None:
         raise ValueError(
             f"A submission requires the folder of a single run; {options.run} is "
-            f"{f'a folder of {len(runs)} runs' if len(runs) > 1 else 'a CSV'}. To average runs, use "
-            "emosphere report RUNS --average --out=FOLDER."
+            f"{f'a folder of {len(runs)} runs' if len(runs) > 1 else 'a CSV'}. To average runs, "
+            "use emosphere report RUNS --average --out=FOLDER."
         )
     (source,) = runs
     if options.set not in source.tables:
@@ -112,7 +116,9 @@ def write_submission(options: argparse.Namespace) -> int:
     print(f"Wrote {len(submission):,} files of {options.set} to {out}.")
     listed = {utterance_id(name) for name in submission["FileName"]}
     if left_out := [name for name in table["ID"] if utterance_id(name) not in listed]:
-        print(f"Predicted files that are not in the list, skipped: {count_with_examples(left_out)}.")
+        print(
+            f"Predicted files that are not in the list, skipped: {count_with_examples(left_out)}."
+        )
     used = table[[utterance_id(name) in listed for name in table["ID"]]]
     print(f"Values clipped to [1, 7]: {count_clipped(used, scale):,} of {3 * len(used):,}.")
     return print_problems(out, names or list(submission["FileName"]))

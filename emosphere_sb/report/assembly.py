@@ -67,24 +67,25 @@ class Report:
 
 
 def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
-    """Put the report of one system together.
+    """Assemble the report of one system.
 
     Arguments
     ---------
     runs : sequence of Run
-        One, or runs of one system over several seeds: figures are means over them.
-    request : Request
-        What else it is to hold.
+        Runs of the system. Metrics of several runs (seeds) are averaged.
+    request : ReportRequest
+        Options of the report.
 
     Returns
     -------
     Report
+        The report.
 
     Raises
     ------
     ValueError
-        If a set that was asked for is not there, nothing has labels, the runs or the reference do
-        not go together, or there is nothing to learn a correction from.
+        If a requested set is missing, no set has labels, the runs or the reference do not match,
+        or there are no predictions to fit a correction on.
     """
     sets, warnings = _sets(runs, request.sets)
     corrections = _corrections(runs, request)
@@ -131,7 +132,8 @@ def _sets(runs: Sequence[Run], wanted: Sequence[str]) -> tuple[list[str], list[s
         )
     if not common:
         raise ValueError(
-            f"At least one labelled set must be predicted by all runs; found none. {' '.join(notes)}"
+            "At least one labelled set must be predicted by all runs; found none. "
+            f"{' '.join(notes)}"
         )
     return (list(wanted), []) if wanted else (common, notes)
 
@@ -151,8 +153,8 @@ def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction
     if request.fit is not None:
         if len(runs) > 1:
             raise ValueError(
-                f"--fit supports a single run; found {len(runs)} runs. Remove --fit to correct each "
-                f"run by its own set {DEVELOPMENT_SET!r}, or average the runs with --average."
+                f"--fit supports a single run; found {len(runs)} runs. Remove --fit to correct "
+                f"each run by its own set {DEVELOPMENT_SET!r}, or average the runs with --average."
             )
         return [Correction.fit(request.correct, request.fit)]
     lacking = [run.name for run in runs if DEVELOPMENT_SET not in run.labelled]

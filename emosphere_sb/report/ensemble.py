@@ -12,7 +12,11 @@ import pandas as pd
 
 from emosphere_sb.report.read.runs import METRICS_FILE, SAVED, Run, common_metadata
 from emosphere_sb.results.alignment import align_tables
-from emosphere_sb.results.metrics_json import prediction_digests, write_and_score_sets, write_metrics
+from emosphere_sb.results.metrics_json import (
+    prediction_digests,
+    write_and_score_sets,
+    write_metrics,
+)
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import head_classes
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -131,7 +135,9 @@ def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, A
         old.unlink()  # from an earlier average, whose members may have had other sets
     scale, tables = _own_scale(first), {}
     for name in shared:
-        tables[name] = average_predictions([run.tables[name] for run in runs], scale=scale, regions=regions)
+        tables[name] = average_predictions(
+            [run.tables[name] for run in runs], scale=scale, regions=regions
+        )
     results = write_and_score_sets(folder, tables)
     protocol = {
         **common_metadata([run.protocol for run in runs]),

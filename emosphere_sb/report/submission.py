@@ -15,7 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.file_lists import COLUMN, find_duplicates, count_with_examples, utterance_id
+from emosphere_sb.report.read.file_lists import (
+    COLUMN,
+    count_with_examples,
+    find_duplicates,
+    utterance_id,
+)
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -28,29 +33,29 @@ BOM = "\ufeff"
 def submission_table(
     table: pd.DataFrame, scale: Scale, *, names: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """A set's predictions as the challenge takes them.
+    """Convert the predictions of a set to the format of the challenge.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it.
+        Predictions as returned by ``read_predictions``.
     scale : Scale
-        Of the predictions.
+        Scale of the predictions.
     names : sequence of str, optional
-        The challenge's list: file names in the order that is asked for. Ids are found whether
-        either has folders and a ``.wav`` or not. (default: the table's ids, as ``.wav`` files)
+        File names of the challenge, in the required order. They are matched to IDs without folders
+        and audio suffixes. (default: the IDs of the table, as ``.wav`` files)
 
     Returns
     -------
     pandas.DataFrame
-        FileName, EmoAct, EmoVal, EmoDom in [1, 7]: values beyond are set to the nearest end, as
-        the published code does; :func:`clipped` counts them.
+        Columns FileName, EmoAct, EmoVal and EmoDom. Values are clipped to [1, 7], as in the
+        published code; :func:`count_clipped` counts the clipped values.
 
     Raises
     ------
     ValueError
-        If a name of the list has no prediction, two of its names would get the same one, a
-        prediction is not a finite number, or an id stands there twice.
+        If a file name has no prediction, two file names match the same prediction, a prediction is
+        not finite, or an ID is duplicated.
 
     Example
     -------
@@ -76,10 +81,12 @@ def submission_table(
     missing = [name for name in names if utterance_id(name) not in values.index]
     if missing:
         raise ValueError(
-            f"Each file of the list must have a prediction; missing: {count_with_examples(missing)} "
-            f"of {len(names):,} files, with {len(stems):,} predictions. Check --set and --list."
+            f"Each file of the list must have a prediction; missing: "
+            f"{count_with_examples(missing)} of {len(names):,} files, with {len(stems):,} predictions. Check --set and --list."
         )
-    values = values.loc[[utterance_id(name) for name in names]].clip(CHALLENGE_SCALE.low, CHALLENGE_SCALE.high)
+    values = values.loc[[utterance_id(name) for name in names]].clip(
+        CHALLENGE_SCALE.low, CHALLENGE_SCALE.high
+    )
     columns = {column: values[name].to_numpy() for column, name in ATTRIBUTES.items()}
     return pd.DataFrame({COLUMN: list(names), **columns})
 
@@ -90,21 +97,22 @@ def count_clipped(table: pd.DataFrame, scale: Scale) -> int:
 
 
 def check_submission(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
-    """What is wrong with a submission.
+    """Check a submission and return its problems.
+
+    The header, the number of entries per line, the file names and their order, and the values,
+    which must be numbers in [1, 7], are checked.
 
     Arguments
     ---------
     path : path
-        The CSV file.
+        Submission (CSV).
     ids : sequence of str
-        The files that must be in it, in their order, as :func:`read_list` gives them.
+        Required file names in order, as returned by :func:`read_file_list`.
 
     Returns
     -------
     list of str
-        One line a problem; empty where the file can be handed in. Checked are the header and its
-        order, that every line has four entries, that every name of the list is there once, as it
-        is spelt and in its place, that no other is, and that all values are numbers in [1, 7].
+        One line per problem; empty if the submission is valid.
 
     Raises
     ------

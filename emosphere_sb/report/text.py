@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from emosphere_sb.console import format_table
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
-from emosphere_sb.results.number_format import format_count, format_score, format_interval, format_p_value
+from emosphere_sb.results.number_format import (
+    format_count,
+    format_interval,
+    format_p_value,
+    format_score,
+)
 from emosphere_sb.scale import DIMENSIONS
 
 METRIC_LABELS = {
@@ -66,13 +71,16 @@ def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) 
     if comparison:
         parts = [comparison[column] for column in COLUMNS]
         cells = [_cell(part["difference"], [part["low"], part["high"]]) for part in parts]
-        rows += [["difference in CCC", *cells], ["p", *(format_p_value(part["p"]) for part in parts)]]
+        rows += [
+            ["difference in CCC", *cells],
+            ["p", *(format_p_value(part["p"]) for part in parts)],
+        ]
         notes.append(f"difference: this system minus {', '.join(comparison['reference'])}; paired")
     if evaluation["missing_slices"]:
         missing = ", ".join(MISSING_LABELS.get(name, name) for name in evaluation["missing_slices"])
         notes.append(f"no breakdown by {missing}: not recorded")
     title = (
-        f"{name}: {format_count(figures['utterances'])} utterances{several}; "
+        f"{name}: {format_count(metrics['utterances'])} utterances{several}; "
         f"{100 * intervals['level']:g}% confidence intervals over {unit}"
     )
     table = format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)

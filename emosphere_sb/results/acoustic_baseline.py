@@ -62,7 +62,9 @@ def evaluate_baseline(
     speakers = training["speaker"].to_numpy() if training["speaker"].ne("").any() else None
     vad = training[list(DIMENSIONS)].to_numpy()
     for name, table in tables.items():
-        table[list(PREDICTED)] = ridge_regression(features[train], vad, features[name], groups=speakers)
+        table[list(PREDICTED)] = ridge_regression(
+            features[train], vad, features[name], groups=speakers
+        )
     return tables
 
 

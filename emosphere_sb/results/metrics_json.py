@@ -45,7 +45,11 @@ def write_metrics(
 
     ``beside`` holds reference values: the acoustic baseline and the ceiling of synthetic labels.
     """
-    metrics = {**results, "protocol": {**protocol, "versions": package_versions()}, "run": dict(run)}
+    metrics = {
+        **results,
+        "protocol": {**protocol, "versions": package_versions()},
+        "run": dict(run),
+    }
     metrics["beside"] = {name: values for name, values in beside.items() if values}
     write_json(metrics, path)
     return metrics

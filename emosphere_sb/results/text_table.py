@@ -45,7 +45,9 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
             "quotation mark."
         ) from error
     if len(lines) < 2:
-        raise ValueError(f"{path} must have a header and at least one row; found {len(lines)} lines.")
+        raise ValueError(
+            f"{path} must have a header and at least one row; found {len(lines)} lines."
+        )
     header = [name.strip() for name in lines[0]]
     if len(set(header)) < len(header):
         raise ValueError(f"Column names of {path} must be unique; found {', '.join(header)}.")

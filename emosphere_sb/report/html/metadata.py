@@ -1,4 +1,4 @@
-"""Nested facts (a protocol, versions, a run's cost) as a list for reading."""
+"""Render nested metadata (protocol, versions, cost of a run) as HTML lists."""
 
 from __future__ import annotations
 
@@ -7,36 +7,41 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from emosphere_sb.html import render
-from emosphere_sb.results.number_format import UNDEFINED, format_count, format_score, format_duration
+from emosphere_sb.results.number_format import (
+    UNDEFINED,
+    format_count,
+    format_duration,
+    format_score,
+)
 
 VERBATIM = ("command", "commands")
-"""Facts to be copied."""
+"""Keys of commands, which are shown in a copyable block."""
 
 
-def metadata_list(facts: Mapping) -> Markup:
-    """A mapping as a description list, mappings in it as lists in the list.
+def metadata_list(metadata: Mapping) -> Markup:
+    """Render a mapping as a description list, with nested lists for nested mappings.
 
     Arguments
     ---------
-    facts : mapping
-        Of plain values, lists, and mappings, as JSON holds them.
+    metadata : mapping
+        JSON-compatible values, lists and mappings.
 
     Returns
     -------
     Markup
-        Names with blanks for underlines; counts with commas, ``*_seconds`` as a time, ``*_mib`` in
-        GiB from 1,024 on; a command in type that can be copied.
+        Description list. Underscores in names become spaces, ``*_seconds`` are shown as durations,
+        and ``*_mib`` in MiB or GiB.
 
     Example
     -------
     >>> print(facts_list({"best_epoch": 3}))
     <dl><dt>best epoch</dt><dd>3</dd></dl>
     """
-    return render("report/facts.html.jinja", entries=_entries(facts))
+    return render("report/metadata.html.jinja", entries=_entries(metadata))
 
 
 def format_metadata(name: str, value: object) -> str:
-    """A plain value as a line; ``name`` says what it is.
+    """Format a single value; its name determines the unit.
 
     Example
     -------
@@ -59,20 +64,20 @@ def format_metadata(name: str, value: object) -> str:
 
 
 def _number(value: float) -> str:
-    """A setting as it was given, a figure with three decimals."""
+    """Format short numbers (settings) unchanged and long ones (scores) with three decimals."""
     return f"{value:g}" if len(f"{value:g}") < 6 else format_score(value)
 
 
-def _entries(facts: Mapping) -> list[tuple]:
-    return [(str(name).replace("_", " "), *_view(str(name), facts[name])) for name in facts]
+def _entries(metadata: Mapping) -> list[tuple]:
+    return [(str(name).replace("_", " "), *_view(str(name), metadata[name])) for name in metadata]
 
 
 def _view(name: str, value: object) -> tuple[str, object]:
-    """A value as the template takes it: its kind, and what that kind shows."""
+    """Return the kind and the content of a value for the template."""
     if name in VERBATIM and value:
         return "commands", [value] if isinstance(value, str) else list(filter(None, value))
     if isinstance(value, Mapping):
-        return "facts", _entries(value)
+        return "metadata", _entries(value)
     if isinstance(value, (list, tuple)):
         if any(isinstance(item, (Mapping, list, tuple)) for item in value):
             return "list", [_view(name, item) for item in value]

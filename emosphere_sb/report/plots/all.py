@@ -1,7 +1,7 @@
-"""Every plot of a report and of a table of runs; each stands in a file of its own.
+"""All plots of reports and results tables, one per module.
 
-They are matplotlib figures, drawn without pyplot: nothing is kept open, no window is needed, and
-the same input gives the same bytes.
+They are matplotlib figures drawn without pyplot: no display is needed, no figure has to be closed,
+and the output is reproducible byte by byte.
 """
 
 from emosphere_sb.report.plots.confusion import confusion_figure
@@ -18,8 +18,8 @@ __all__ = [
     "figure_to_pdf",
     "figure_to_png",
     "predicted_vs_true",
-    "subgroup_bars",
     "sphere_figure",
+    "subgroup_bars",
     "table_figure",
     "training_curves",
 ]

@@ -1,4 +1,4 @@
-"""Training curves from a run's log."""
+"""Plot training curves."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ WEIGHT_COLOUR = "#E69F00"
 
 @with_plot_style
 def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
-    """Losses, CCC of the development set, and the weight of the auxiliary loss over the epochs.
+    """Plot losses, CCC on the development set, and weight of the auxiliary loss by epoch.
 
     Arguments
     ---------
     log : mapping of str to sequence of float
-        As ``training_log.read_log`` gives it.
+        Training log as returned by ``read_train_log``.
     best : int, optional
-        The epoch whose checkpoint was tested: a line marks it.
+        Epoch of the tested checkpoint, marked by a line.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels above each other with one axis of epochs; two where no epoch had an auxiliary
-        loss.
+        Three panels with a shared epoch axis; two without an auxiliary loss.
     """
     weighted = WEIGHT in log
     heights = [3, 3, 1.4] if weighted else [3, 3]
@@ -65,7 +64,7 @@ def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = No
 
 
 def _curves(axes: Axes, epochs: np.ndarray, log: Mapping, lines: Mapping) -> None:
-    """Several columns in one panel, each with its name at the side."""
+    """Plot several columns of the log in one panel, with a legend."""
     axes.grid(axis="y")
     for name, (label, colour) in lines.items():
         style = {"linewidth": 2.2 if label in ("total", "Mean") else 1.5, "color": colour}

@@ -1,4 +1,4 @@
-"""Predicted against true, a panel a dimension."""
+"""Plot predicted versus true values."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 MIN_HEXBIN_POINTS = 1500
-"""From so many points on their density is drawn and not the points."""
+"""Minimum number of points for which densities are plotted instead of points."""
 
 
 @with_plot_style
 def predicted_vs_true(
     table: pd.DataFrame, metrics: Mapping, *, scale: Scale | None = None, name: str = ""
 ) -> Figure:
-    """Predictions over the truth with the line on which both are equal, for every dimension.
+    """Plot predicted versus true values, with the identity line, for each dimension.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it; utterances without a label of a dimension are left out of
-        its panel and counted there.
-    figures : mapping
-        Of the same table, as ``report.figures.figures`` gives them: the CCC in the titles.
+        Predictions as returned by ``read_predictions``. Utterances without a label are excluded
+        from the panel of that dimension; their number is shown.
+    metrics : mapping
+        Metrics of the table, as returned by ``prediction_metrics``. Titles show the CCC.
     scale : Scale, optional
-        The corpus's: the panels cover it, its ends are marked.
+        Label scale of the corpus, which determines the axis limits.
     name : str
-        Of the set, for the figure's title.
+        Name of the set for the title.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels. Points are drawn up to 1,500, from there on hexagons coloured by the
-        logarithm of the number of utterances in them.
+        Three panels with points, or with hexagonal bins on a logarithmic colour scale for 1,500 or
+        more points.
     """
     figure = Figure(figsize=(10.6, 3.7), layout="constrained")
     low, high = _limits(table, scale)
@@ -62,11 +62,11 @@ def predicted_vs_true(
             _points(axes, true[known], predicted[known], dimension, (low, high))
         else:
             annotate_empty(axes, "no labels")
-        axes.set_title(f"{TITLES[dimension]}: CCC {format_score(_ccc(figures, dimension))}")
-        axes.set_xlabel(f"true {dimension}{_span(scale)}\n{_counted(known)}")
+        axes.set_title(f"{TITLES[dimension]}: CCC {format_score(_ccc(metrics, dimension))}")
+        axes.set_xlabel(f"true {dimension}{_range(scale)}\n{_counts(known)}")
         axes.set_ylabel(f"predicted {dimension}")
     if name:
-        figure.suptitle(f"Predicted against true, {name}", x=0.01, ha="left", fontsize=10.5)
+        figure.suptitle(f"Predicted versus true values, {name}", x=0.01, ha="left", fontsize=10.5)
     return figure
 
 
@@ -74,18 +74,18 @@ def _ccc(metrics: Mapping, dimension: str) -> float | None:
     return metrics.get(dimension, {}).get("ccc")
 
 
-def _span(scale: Scale | None) -> str:
+def _range(scale: Scale | None) -> str:
     return "" if scale is None else f" (scale {scale.low:g} to {scale.high:g})"
 
 
-def _counted(known: np.ndarray) -> str:
+def _counts(known: np.ndarray) -> str:
     unknown = int((~known).sum())
     text = f"n = {format_count(int(known.sum()))}"
     return text + (f", {format_count(unknown)} without a label" if unknown else "")
 
 
 def _limits(table: pd.DataFrame, scale: Scale | None) -> tuple[float, float]:
-    """The same ends for both axes of all panels: the scale, and whatever lies off it."""
+    """Common axis limits of all panels: the label scale, extended to values outside it."""
     values = table[[*DIMENSIONS, *PREDICTED]].to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     ends = [*([scale.low, scale.high] if scale else []), *values.tolist()] or [0.0, 1.0]

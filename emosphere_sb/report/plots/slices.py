@@ -1,4 +1,4 @@
-"""CCC of parts of a set: by gender, speaker, duration, and so on."""
+"""Plot the CCC of subgroups."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ SUBGROUP_TITLES = {
     "region": "By true region",
     "raters": "By number of raters",
 }
-"""Titles of the slices of a report, in their order."""
+"""Titles of the kinds of subgroups, in report order."""
 
 
 @with_plot_style
-def subgroup_bars(parts: Sequence[Mapping], overall: Mapping | None = None, *, title: str) -> Figure:
-    """CCC of every part as a bar with its interval, a panel a dimension and one for their mean.
+def subgroup_bars(
+    parts: Sequence[Mapping], overall: Mapping | None = None, *, title: str
+) -> Figure:
+    """Plot the CCC of each subgroup as a bar with its confidence interval.
 
     Arguments
     ---------
     parts : sequence of mapping
-        Each with ``value``, ``utterances``, ``figures``, and ``intervals`` or ``None``.
-    whole : mapping, optional
-        Figures of the whole set: a line marks them.
+        Subgroups with ``value``, ``utterances``, ``metrics``, and ``intervals`` or ``None``.
+    overall : mapping, optional
+        Metrics of the complete set, marked by dashed lines.
     title : str
-        Of the figure.
+        Title of the plot.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Four panels side by side. Where the CCC of a part is not defined it says so.
+        Four panels: one per dimension, and one for the mean. An undefined CCC is marked.
     """
     height = 1.25 + 0.3 * max(len(parts), 2)
     figure = Figure(figsize=(10.6, height), layout="constrained")
     panels = figure.subplots(1, 4, sharey=True, sharex=True)
     for axes, name in zip(panels, COLOURS, strict=True):
         axes.grid(axis="x")
-        axes.spines["left"].set_visible(False)  # the line at 0 is the one that counts
+        axes.spines["left"].set_visible(False)  # the line at 0 replaces it
         axes.axvline(0, color=GREY, linewidth=0.8)
         for row, part in enumerate(parts):
             _bar(axes, row, part, name)
@@ -62,13 +64,13 @@ def subgroup_bars(parts: Sequence[Mapping], overall: Mapping | None = None, *, t
 
 
 def get_ccc(metrics: Mapping, name: str) -> float | None:
-    """CCC of a dimension or of ``mean_ccc``; ``None`` where it is not defined."""
+    """Return the CCC of a dimension or ``mean_ccc``; ``None`` if undefined."""
     value = metrics.get(name) if name == "mean_ccc" else metrics.get(name, {}).get("ccc")
     return None if value is None or not np.isfinite(value) else float(value)
 
 
 def get_ccc_interval(intervals: Mapping | None, name: str) -> Sequence[float] | None:
-    """Its interval; ``None`` where there is none."""
+    """Return the confidence interval of a CCC; ``None`` if undefined."""
     if not intervals:
         return None
     ends = intervals.get(name) if name == "mean_ccc" else (intervals.get(name) or {}).get("ccc")
@@ -82,7 +84,7 @@ def _label(part: Mapping) -> str:
 def _bar(axes: Axes, row: int, part: Mapping, name: str) -> None:
     value = get_ccc(part["metrics"], name)
     if value is None:
-        axes.text(0, row, " not defined", va="center", fontsize=8, color=GREY)
+        axes.text(0, row, " undefined", va="center", fontsize=8, color=GREY)
         return
     axes.barh(row, value, height=0.64, color=COLOURS[name], alpha=0.75)
     ends = get_ccc_interval(part.get("intervals"), name)

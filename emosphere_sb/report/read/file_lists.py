@@ -1,4 +1,4 @@
-"""A list of audio files, as a challenge hands it out: plain text, or a CSV with ``FileName``."""
+"""Read lists of audio files, such as those of a challenge: plain text or CSV with ``FileName``."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pathlib import Path
 
 COLUMN = "FileName"
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
-"""Endings that are not part of an utterance's id. Ids may hold dots of their own."""
+"""File suffixes that are not part of an utterance ID. IDs may contain dots."""
 MAX_EXAMPLES = 3
 
 
 def read_file_list(path: str | os.PathLike) -> list[str]:
-    """Names of files, in the order of the list.
+    """Read file names in the order of the list.
 
     Arguments
     ---------
     path : path
-        Text with one name a line (blank lines do not count), or a CSV whose header has
+        Text file with one name per line (blank lines are ignored), or CSV with a column
         ``FileName``. UTF-8, with or without a byte order mark.
 
     Returns
     -------
     list of str
-        Each name once, as it stands there.
+        Unique names, unchanged.
 
     Raises
     ------
     ValueError
-        If there is no name, a name is empty or stands there twice, or the file looks like a CSV
-        without ``FileName``.
+        If there are no names, a name is empty or duplicated, or the file looks like a CSV without
+        the column ``FileName``.
     """
     text = Path(path).read_text(encoding="utf-8-sig")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -43,32 +43,32 @@ def read_file_list(path: str | os.PathLike) -> list[str]:
         for row in rows:
             if len(row) <= column:
                 raise ValueError(
-                    f"Every line of {path} must have a {COLUMN}, in column {column + 1}; found "
-                    f"{','.join(row)!r}. Mend the list."
+                    f"Each line of {path} must have a {COLUMN} in column {column + 1}; found "
+                    f"{','.join(row)!r}. Fix the list."
                 )
         names = [row[column].strip() for row in rows]
     elif len(header) > 1:
         raise ValueError(
-            f"The list {path} must have a column {COLUMN}, or one name a line; found the columns "
-            f"{', '.join(header)}. Rename the column that holds the files."
+            f"The list {path} must have a column {COLUMN}, or one name per line; found the columns "
+            f"{', '.join(header)}. Rename the column with the file names."
         )
     else:
         names = [line.strip() for line in lines]
     if not names or "" in names:
         raise ValueError(
-            f"The list {path} must hold a name on every line; found {len(names)} names, "
-            f"{names.count('')} of them empty. Mend the list."
+            f"The list {path} must have a file name on each line; found {len(names)} names, "
+            f"{names.count('')} of them empty. Fix the list."
         )
-    if doubles := find_duplicates(names):
+    if duplicates := find_duplicates(names):
         raise ValueError(
-            f"The list {path} must name each file once; {count_with_examples(doubles)} stand there more than "
-            "once. Mend the list."
+            f"File names in {path} must be unique; duplicated: {count_with_examples(duplicates)}. "
+            "Fix the list."
         )
     return names
 
 
 def utterance_id(name: str) -> str:
-    """A name without folders (of either slash) and without the ending of an audio file.
+    """Return a file name without folders and without an audio suffix.
 
     Example
     -------
@@ -81,7 +81,7 @@ def utterance_id(name: str) -> str:
 
 
 def find_duplicates(names: Iterable[str]) -> list[str]:
-    """Names that stand there more than once, each one time.
+    """Return the names that occur more than once, each listed once.
 
     Example
     -------
@@ -92,7 +92,7 @@ def find_duplicates(names: Iterable[str]) -> list[str]:
 
 
 def count_with_examples(names: Iterable[str]) -> str:
-    """How many names, and the first few.
+    """Return the number of names and the first few of them, for messages.
 
     Example
     -------
@@ -100,4 +100,5 @@ def count_with_examples(names: Iterable[str]) -> str:
     ('4 (a, b, c, …)', '1 (a)')
     """
     names = list(names)
-    return f"{len(names):,} ({', '.join(names[:MAX_EXAMPLES])}{', …' if len(names) > MAX_EXAMPLES else ''})"
+    more = ", …" if len(names) > MAX_EXAMPLES else ""
+    return f"{len(names):,} ({', '.join(names[:MAX_EXAMPLES])}{more})"

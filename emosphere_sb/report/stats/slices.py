@@ -1,4 +1,4 @@
-"""Which utterances belong together: by gender, speaker, duration, emotion, region, raters."""
+"""Split utterances into subgroups by gender, speaker, duration, emotion, region and raters."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ SUBGROUP_COLUMNS = {
     "region": "region",
     "raters": RATERS,
 }
-"""Name of a slicing: the column that it goes by."""
+"""Column of each kind of subgroup."""
 
 DURATION_EDGES = (2, 4, 6, 8, 12)
-"""Borders of the bins of duration; 12 belongs to the bin below it, the others to that above."""
+"""Edges of the duration bins in seconds; 12 belongs to the lower bin, the others to the upper."""
 MAX_SPEAKERS = 30
-"""Speakers that get a line each: those with most utterances."""
+"""Number of speakers shown individually: those with the most utterances."""
 MAX_RATERS = 10
-"""Numbers of raters up to this one get a line each."""
+"""Largest number of raters shown individually."""
 UNKNOWN = "unknown"
 UNKNOWN_VALUES = ("", "nan", UNKNOWN)
-"""What labels write, in lower case, where they know nothing."""
+"""Values that mean unknown, in lower case."""
 
 
 def subgroup_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
-    """Cut a set of predictions in six ways.
+    """Assign utterances to subgroups in six ways.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it.
+        Predictions as returned by ``read_predictions``.
 
     Returns
     -------
     masks : dict
-        For each slicing that the table allows, by value, which utterances it holds: bool, shape
-        (utterance,). Every utterance is in one slice: those without a value make up ``unknown``,
-        the speakers beyond the 30 largest one line together. ``duration`` is in seconds.
+        Boolean masks, shape (utterance,), by kind and value of the subgroup. Each utterance is in
+        one subgroup of each kind: those without a value are in ``unknown``, and all speakers except
+        the 30 largest share one subgroup. ``duration`` is in seconds.
     missing : list of str
-        Slicings whose column is not there or holds nothing.
+        Kinds whose column is missing or empty.
 
     Example
     -------
@@ -70,7 +70,9 @@ def subgroup_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]
 def _values(name: str, column: pd.Series) -> list[str]:
     if name == "duration":
         return [_bin(float(value)) for value in column]
-    texts = [UNKNOWN if str(text).strip().lower() in UNKNOWN_VALUES else str(text) for text in column]
+    texts = [
+        UNKNOWN if str(text).strip().lower() in UNKNOWN_VALUES else str(text) for text in column
+    ]
     if name == "raters":
         return [text if text == UNKNOWN else _raters(text) for text in texts]
     return _largest(texts) if name == "speaker" else texts
@@ -90,22 +92,22 @@ def _raters(text: str) -> str:
     try:
         number = float(text)
     except ValueError as error:
-        raise ValueError(f"Every {RATERS} must be a number or empty; found {text!r}.") from error
+        raise ValueError(f"{RATERS} must be a number or empty; found {text!r}.") from error
     return f">{MAX_RATERS}" if number > MAX_RATERS else f"{number:g}"
 
 
 def _largest(speakers: list[str]) -> list[str]:
-    """The name of each of the largest speakers, and one for all others."""
+    """Replace all speakers except the largest ones by a common name."""
     counts = pd.Series(speakers).loc[lambda s: s != UNKNOWN].value_counts()
-    # Of speakers with equally many utterances the first in the alphabet go first.
+    # Ties are resolved alphabetically.
     ranked = sorted(counts.index, key=lambda speaker: (-counts[speaker], speaker))
-    kept = {*ranked[:MAX_SPEAKERS], UNKNOWN}
+    shown = {*ranked[:MAX_SPEAKERS], UNKNOWN}
     rest = f"{len(ranked) - MAX_SPEAKERS} others"
-    return [speaker if speaker in kept else rest for speaker in speakers]
+    return [speaker if speaker in shown else rest for speaker in speakers]
 
 
 def _order(name: str, values: np.ndarray) -> list[str]:
-    """Bins from low to high, speakers from large to small, else the alphabet; unknown last."""
+    """Sort bins by value, speakers by size, other values alphabetically, and unknown last."""
     found, counts = np.unique(values, return_counts=True)
     size = dict(zip(found.tolist(), counts.tolist(), strict=True))
 

@@ -164,7 +164,9 @@ def test_csv_of_others_with_labels(tmp_path, capsys):
         report.run(words)
     report.run([*words, "--only_common"])
     facts = report_in(tmp_path / "theirs_report")["sets"]["theirs"]
-    assert facts["metrics"]["mean_ccc"] == pytest.approx(prediction_metrics(ours)["mean_ccc"], abs=1e-9)
+    assert facts["metrics"]["mean_ccc"] == pytest.approx(
+        prediction_metrics(ours)["mean_ccc"], abs=1e-9
+    )
     assert facts["intervals"]["unit"] == "speakers"
     assert "1 (more.wav) in labels.csv only" in capsys.readouterr().out
 

@@ -37,7 +37,7 @@ def csv_run(table, name="other.csv"):
 def test_one_run(tmp_path):
     run = seeded(tmp_path / "7", 7)
     report = assemble_report([run], FAST)
-    facts = report.facts
+    facts = report.content
     assert facts["title"] == "MSP-Podcast, 1.11, demo, seed 7"
     assert list(facts["sets"]) == ["valid", "test1"]
     expected = evaluate_predictions(run.tables["test1"], scale=SEVEN, resamples=199)
@@ -55,7 +55,7 @@ def test_one_run(tmp_path):
 def test_runs_of_several_seeds_are_one_system(tmp_path):
     runs = [seeded(tmp_path / str(seed), seed) for seed in (1, 2)]
     report = assemble_report(runs, request(sets=["test1"]))
-    facts = report.facts
+    facts = report.content
     assert facts["title"] == "MSP-Podcast, 1.11, demo, 2 runs"
     assert facts["sets"]["test1"]["runs"] == 2
     mean = sum(prediction_metrics(run.tables["test1"])["mean_ccc"] for run in runs) / 2
@@ -70,7 +70,7 @@ def test_runs_of_several_seeds_are_one_system(tmp_path):
 
 def test_synthetic_speech_is_marked(tmp_path):
     runs = [seeded(tmp_path / "1", 1), seeded(tmp_path / "2", 2, synthetic=True)]
-    assert assemble_report(runs, FAST).facts["synthetic"] is True
+    assert assemble_report(runs, FAST).content["synthetic"] is True
 
 
 def test_set_that_is_not_there_is_refused(tmp_path):
@@ -95,7 +95,7 @@ def test_older_run_is_not_held_against_a_scale():
     table = set_of()
     table.loc[0, "valence"] = 99.0
     run = Run("old", None, {"x": table}, {"x": None})
-    assert "x" in assemble_report([run], FAST).facts["sets"]
+    assert "x" in assemble_report([run], FAST).content["sets"]
     with pytest.raises(ValueError, match="1 to 7"):
         assemble_report([dataclasses.replace(run, scales={"x": SEVEN})], FAST)
 
@@ -105,9 +105,9 @@ def test_set_on_another_scale_has_no_picture_and_that_is_said(tmp_path):
     tables = {**run.tables, "IEMOCAP-all": set_of(30, scale=Scale(1, 5))}
     scales = {**run.scales, "IEMOCAP-all": Scale(1, 5)}
     report = assemble_report([dataclasses.replace(run, tables=tables, scales=scales)], FAST)
-    assert "IEMOCAP-all" in report.facts["sets"]
+    assert "IEMOCAP-all" in report.content["sets"]
     assert "IEMOCAP-all" not in report.tables
-    assert report.facts["warnings"][-1].startswith("No pictures of points for IEMOCAP-all")
+    assert report.content["warnings"][-1].startswith("No pictures of points for IEMOCAP-all")
 
 
 # --- corrections ---------------------------------------------------------------------------------
@@ -118,13 +118,15 @@ def test_correction_is_learned_on_the_development_set_and_shown_beside(tmp_path,
     run = seeded(tmp_path / "1", 1)
     report = assemble_report([run], request(correct=kind))
     own = Correction.fit(kind, run.tables["valid"])
-    expected = prediction_metrics(own.apply(run.tables["test1"], scale=SEVEN, regions=SphericalRegions(90)))
-    found = report.facts["sets"]["test1"]
+    expected = prediction_metrics(
+        own.apply(run.tables["test1"], scale=SEVEN, regions=SphericalRegions(90))
+    )
+    found = report.content["sets"]["test1"]
     assert found["calibration"]["corrected"] == {kind: expected}
     assert found["metrics"] == prediction_metrics(run.tables["test1"])
     assert found["metrics"]["mean_ccc"] != expected["mean_ccc"]
     assert found["calibration"]["correction_learned_on"] == "the set valid of each run"
-    said = report.facts["sets"]["valid"]["calibration"]["correction_learned_on"]
+    said = report.content["sets"]["valid"]["calibration"]["correction_learned_on"]
     assert said == "the set valid of each run, which is this one"
     assert [one.to_dict() for one in report.corrections] == [own.to_dict()]
 
@@ -136,7 +138,7 @@ def test_each_run_has_its_own_correction(tmp_path):
         prediction_metrics(Correction.fit("affine", run.tables["valid"]).apply(run.tables["test1"]))
         for run in runs
     ]
-    found = report.facts["sets"]["test1"]["calibration"]["corrected"]["affine"]
+    found = report.content["sets"]["test1"]["calibration"]["corrected"]["affine"]
     assert found["valence"]["ccc"] == pytest.approx(
         (expected[0]["valence"]["ccc"] + expected[1]["valence"]["ccc"]) / 2, abs=1e-12
     )
@@ -150,7 +152,7 @@ def test_correction_from_a_file(tmp_path):
             run.tables["other"], scale=SEVEN, regions=SphericalRegions(90)
         )
     )
-    calibration = report.facts["sets"]["other"]["calibration"]
+    calibration = report.content["sets"]["other"]["calibration"]
     assert calibration["corrected"]["affine"] == expected
     assert calibration["correction_learned_on"] == "the file named with --fit"
 
@@ -158,7 +160,7 @@ def test_correction_from_a_file(tmp_path):
 def test_what_cannot_be_corrected_is_said(tmp_path):
     dev = set_of(50).assign(valence_predicted=4.0)
     report = assemble_report([csv_run(set_of())], request(correct="affine", fit=dev))
-    (note,) = report.facts["sets"]["other"]["calibration"]["not_corrected"]
+    (note,) = report.content["sets"]["other"]["calibration"]["not_corrected"]
     assert note.startswith("valence is not corrected")
 
 
@@ -176,7 +178,7 @@ def test_correction_without_a_development_set_is_refused(tmp_path):
 def test_comparison_is_that_of_the_tables(tmp_path):
     ours = [seeded(tmp_path / "a1", 1), seeded(tmp_path / "a2", 2)]
     theirs = [seeded(tmp_path / "b1", 3, noise=0.9)]
-    found = assemble_report(ours, request(reference=theirs)).facts["comparison"]
+    found = assemble_report(ours, request(reference=theirs)).content["comparison"]
     expected = compare_systems(
         [run.tables["test1"] for run in ours], [theirs[0].tables["test1"]], resamples=199
     )
@@ -192,7 +194,7 @@ def test_csv_is_compared_with_the_set_of_its_utterances(tmp_path):
     run = seeded(tmp_path / "1", 1)
     table = set_of(seed=4).sample(frac=1, random_state=0)
     table["ID"] = "wavs/" + table["ID"] + ".wav"
-    facts = assemble_report([run], request(reference=[csv_run(table)])).facts
+    facts = assemble_report([run], request(reference=[csv_run(table)])).content
     assert list(facts["comparison"]) == ["test1"]
     assert "valid is not compared: other.csv has no such set." in facts["warnings"]
     expected = compare_systems([run.tables["test1"]], [set_of(seed=4)], resamples=199)
@@ -201,7 +203,9 @@ def test_csv_is_compared_with_the_set_of_its_utterances(tmp_path):
 
 def test_csv_is_compared_with_a_run(tmp_path):
     run = seeded(tmp_path / "1", 1)
-    found = assemble_report([csv_run(set_of(seed=4))], request(reference=[run])).facts["comparison"]
+    found = assemble_report([csv_run(set_of(seed=4))], request(reference=[run])).content[
+        "comparison"
+    ]
     assert found["other"]["seeds"] == [1, 1]
     assert [found["other"][name]["p"] <= 1 for name in DIMENSIONS] == [True] * 3
 
@@ -215,7 +219,7 @@ def test_reference_of_other_utterances_is_refused(tmp_path):
 def test_notes_of_the_sources_are_told(tmp_path):
     run = dataclasses.replace(csv_run(set_of()), notes=["2 left out."])
     other = dataclasses.replace(csv_run(set_of(seed=2)), notes=["3 left out."])
-    facts = assemble_report([run], request(reference=[other])).facts
+    facts = assemble_report([run], request(reference=[other])).content
     assert facts["warnings"] == ["2 left out.", "3 left out."]
     assert facts["title"] == "other.csv"
     assert facts["protocol"] == {"scale": SEVEN.to_dict()}

@@ -65,7 +65,9 @@ def test_probabilities_are_found_by_class_and_not_by_place(members):
 
 
 def test_head_that_not_all_have_is_left_out(members):
-    found = average_predictions([members[0], set_of(seed=4, head=False)], scale=SEVEN, regions=OCTANTS)
+    found = average_predictions(
+        [members[0], set_of(seed=4, head=False)], scale=SEVEN, regions=OCTANTS
+    )
     assert not [name for name in found if name.startswith("p_") or name == "region_head"]
     assert "region_point" in found
 

@@ -65,7 +65,9 @@ def test_the_penalty_is_the_one_that_serves_speakers_left_out_best():
         errors.append(error)
     best = PENALTIES[int(np.argmin(errors))]
     expected = penalised(features, vad[:, 0], best)(features)
-    np.testing.assert_allclose(ridge_regression(features, vad, features, groups=speakers)[:, 0], expected)
+    np.testing.assert_allclose(
+        ridge_regression(features, vad, features, groups=speakers)[:, 0], expected
+    )
     alone = ridge_regression(features, vad, features)[:, 0]
     assert np.abs(alone - expected).max() > 0.01
 
@@ -92,13 +94,17 @@ def test_an_unknown_feature_counts_as_the_training_mean(drawn):
     features, vad, _ = drawn
     unknown, mean = features[:1].copy(), features[:1].copy()
     unknown[0, 3], mean[0, 3] = np.nan, features[:, 3].mean()
-    np.testing.assert_allclose(ridge_regression(features, vad, unknown), ridge_regression(features, vad, mean))
+    np.testing.assert_allclose(
+        ridge_regression(features, vad, unknown), ridge_regression(features, vad, mean)
+    )
 
 
 def test_a_constant_feature_does_no_harm(drawn):
     features, vad, _ = drawn
     constant = np.column_stack([features, np.full(60, 3.0)])
-    np.testing.assert_allclose(ridge_regression(constant, vad, constant), ridge_regression(features, vad, features))
+    np.testing.assert_allclose(
+        ridge_regression(constant, vad, constant), ridge_regression(features, vad, features)
+    )
 
 
 def test_one_speaker_is_too_few(drawn):

@@ -57,7 +57,9 @@ def test_fewer_utterances_are_refused():
 def test_another_truth_is_refused_with_both_values(changed):
     said = rf"true valence; it differs .* table 2 for 1 of 2 utterances \(b: 2 and {changed}\)"
     with pytest.raises(ValueError, match=said):
-        align_tables([table(["a", "b"], valence=[1.0, 2.0]), table(["a", "b"], valence=[1.0, changed])])
+        align_tables(
+            [table(["a", "b"], valence=[1.0, 2.0]), table(["a", "b"], valence=[1.0, changed])]
+        )
 
 
 def test_double_ids_are_refused():

@@ -10,9 +10,9 @@ import pytest
 
 from emosphere_sb.results.metrics_json import (
     machine_description,
+    package_versions,
     processor_name,
     write_and_score_sets,
-    package_versions,
     write_metrics,
 )
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
@@ -41,7 +41,9 @@ def test_every_set_is_written_and_the_labelled_ones_have_figures(tmp_path):
 
 def test_figures_are_those_of_the_written_file(tmp_path):
     results = write_and_score_sets(tmp_path, {"test": table_of()})
-    assert results["test"] == prediction_metrics(read_predictions(tmp_path / "predictions" / "test.csv"))
+    assert results["test"] == prediction_metrics(
+        read_predictions(tmp_path / "predictions" / "test.csv")
+    )
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)

@@ -8,12 +8,12 @@ from emosphere_sb.results.number_format import (
     format_clock,
     format_count,
     format_decimal,
-    format_score,
-    format_interval,
-    is_finite_interval,
-    format_p_value,
     format_duration,
+    format_interval,
+    format_p_value,
+    format_score,
     format_signed,
+    is_finite_interval,
 )
 
 

@@ -10,8 +10,8 @@ import pytest
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.results.scores import (
     class_metrics,
-    prediction_metrics,
     head_classes,
+    prediction_metrics,
     write_json,
 )
 from emosphere_sb.scale import DIMENSIONS

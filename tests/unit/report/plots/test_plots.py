@@ -98,8 +98,12 @@ def test_more_points_than_fit_are_drawn_by_seed_and_it_is_said(made_table, scale
     table = made_table(3500)
     figure = all.sphere_figure(table, scale=scale, seed=5)
     assert any("3,000 of 3,500 utterances, drawn with seed 5" in text for text in texts(figure))
-    assert all.figure_to_png(figure) == all.figure_to_png(all.sphere_figure(table, scale=scale, seed=5))
-    assert all.figure_to_png(figure) != all.figure_to_png(all.sphere_figure(table, scale=scale, seed=6))
+    assert all.figure_to_png(figure) == all.figure_to_png(
+        all.sphere_figure(table, scale=scale, seed=5)
+    )
+    assert all.figure_to_png(figure) != all.figure_to_png(
+        all.sphere_figure(table, scale=scale, seed=6)
+    )
 
 
 def test_neutral_has_no_direction_and_is_counted(made_table, scale):

@@ -9,7 +9,13 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.style import COLOURS, palette, figure_to_pdf, figure_to_png, with_plot_style
+from emosphere_sb.report.plots.style import (
+    COLOURS,
+    figure_to_pdf,
+    figure_to_png,
+    palette,
+    with_plot_style,
+)
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISIONS = {

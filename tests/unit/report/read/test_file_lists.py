@@ -2,7 +2,12 @@
 
 import pytest
 
-from emosphere_sb.report.read.file_lists import read_file_list, find_duplicates, count_with_examples, utterance_id
+from emosphere_sb.report.read.file_lists import (
+    count_with_examples,
+    find_duplicates,
+    read_file_list,
+    utterance_id,
+)
 
 
 def written(folder, text, name="list.txt"):

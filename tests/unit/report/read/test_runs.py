@@ -6,11 +6,11 @@ import pytest
 
 from emosphere_sb.report.read.runs import (
     CsvSettings,
-    unify_set_names,
     common_sets,
     read_run,
     read_source,
     run_regions,
+    unify_set_names,
 )
 from emosphere_sb.results.predictions import write_predictions
 from emosphere_sb.scale import Scale

@@ -7,9 +7,9 @@ from emosphere_sb.report.stats import bootstrap
 from emosphere_sb.report.stats.bootstrap import (
     check_bootstrap_settings,
     critical_distance,
-    studentised_distances,
     observed_statistic,
     resample,
+    studentised_distances,
 )
 from emosphere_sb.report.stats.moments import unit_moments
 
@@ -45,7 +45,9 @@ def plain_error(statistic, weights):
 
 
 def terms_of(truth, predictions, weights):
-    return [(w, unit_moments(truth, p, CODES, UNITS)) for w, p in zip(weights, predictions, strict=True)]
+    return [
+        (w, unit_moments(truth, p, CODES, UNITS)) for w, p in zip(weights, predictions, strict=True)
+    ]
 
 
 def test_the_error_is_that_of_the_influences():
@@ -115,14 +117,21 @@ def test_a_dimension_without_truth_is_undefined_and_out_of_the_mean():
 
 def test_distances_by_hand():
     value, error = np.array([0.5, 0.25, np.nan, 0.75]), np.array([0.1, 0.125, 0.1, 0.0])
-    assert studentised_distances(value, error, 0.5, fisher=False).tolist() == [0.0, 2.0, np.inf, np.inf]
+    assert studentised_distances(value, error, 0.5, fisher=False).tolist() == [
+        0.0,
+        2.0,
+        np.inf,
+        np.inf,
+    ]
     # Fisher's z of 0.6 is ln 2, of 0 it is 0; dz = dr / (1 - r^2).
     found = studentised_distances(np.array([0.6]), np.array([0.32]), 0.0, fisher=True)
     assert found[0] == pytest.approx(2 * np.log(2))
 
 
 def test_a_resample_equal_to_the_table_has_no_distance_even_without_error():
-    assert studentised_distances(np.array([1.0]), np.array([0.0]), 1.0, fisher=True).tolist() == [0.0]
+    assert studentised_distances(np.array([1.0]), np.array([0.0]), 1.0, fisher=True).tolist() == [
+        0.0
+    ]
 
 
 @pytest.mark.parametrize(("level", "rank"), [(0.95, 19), (0.9, 18), (0.5, 10)])

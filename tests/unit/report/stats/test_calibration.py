@@ -8,7 +8,12 @@ import pytest
 from scipy.optimize import isotonic_regression, minimize
 
 from emosphere_sb.metrics import ccc, pearson
-from emosphere_sb.report.stats.calibration import KINDS, Correction, calibration_metrics, isotonic_fit
+from emosphere_sb.report.stats.calibration import (
+    KINDS,
+    Correction,
+    calibration_metrics,
+    isotonic_fit,
+)
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 

@@ -153,7 +153,10 @@ def test_unlabelled_utterances_are_no_units():
 def test_a_dimension_known_for_few_speakers_is_noted():
     built = table()
     built.loc[built["speaker"] > "s0004", "valence"] = np.nan
-    assert "true valence is known for 5 speakers only" in confidence_intervals(built, resamples=499)["note"]
+    assert (
+        "true valence is known for 5 speakers only"
+        in confidence_intervals(built, resamples=499)["note"]
+    )
 
 
 @pytest.mark.parametrize("column", ["valence", "valence_predicted"])

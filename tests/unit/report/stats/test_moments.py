@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emosphere_sb import metrics
-from emosphere_sb.report.stats.moments import GAP, ccc_and_gradient, unit_moments, secondary_metrics
+from emosphere_sb.report.stats.moments import GAP, ccc_and_gradient, secondary_metrics, unit_moments
 
 
 def pairs(count=40, offset=0.0, seed=0):
