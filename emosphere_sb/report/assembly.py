@@ -85,7 +85,7 @@ def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
     ------
     ValueError
         If a requested set is missing, no set has labels, the runs or the reference do not match,
-        or there are no predictions to fit a correction on.
+        or predictions to fit a correction on are missing.
     """
     sets, warnings = _sets(runs, request.sets)
     corrections = _corrections(runs, request)

@@ -80,7 +80,7 @@ def average_predictions(
 
 
 def common_head(tables: Sequence[pd.DataFrame]) -> tuple[str | None, list[str]]:
-    """The auxiliary head that all tables have, and its classes; ``None`` where there is none."""
+    """Return the auxiliary head shared by all tables (or ``None``), and its classes."""
     first, *others = tables
     classes = head_classes(first)
     for head in HEADS:

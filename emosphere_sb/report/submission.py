@@ -82,7 +82,8 @@ def submission_table(
     if missing:
         raise ValueError(
             f"Each file of the list must have a prediction; missing: "
-            f"{count_with_examples(missing)} of {len(names):,} files, with {len(stems):,} predictions. Check --set and --list."
+            f"{count_with_examples(missing)} of {len(names):,} files, with {len(stems):,} "
+            "predictions. Check --set and --list."
         )
     values = values.loc[[utterance_id(name) for name in names]].clip(
         CHALLENGE_SCALE.low, CHALLENGE_SCALE.high

@@ -19,7 +19,7 @@ from emosphere_sb.report.html.sections import (
     set_section,
 )
 from emosphere_sb.report.plots.registry import Plot, draw_plots, missing_sphere_reason, report_scale
-from emosphere_sb.report.plots.style import DPI, figure_to_pdf
+from emosphere_sb.report.plots.style import DPI, render_pdf
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -114,7 +114,7 @@ def image_view(png: bytes, alt: str, caption: str) -> dict[str, object]:
     """
     if png[:8] != PNG_SIGNATURE or len(png) < 24:
         raise ValueError(
-            f"An image must be a PNG file; found {png[:8]!r}. Use plots.style.figure_to_png."
+            f"An image must be a PNG file; found {png[:8]!r}. Use plots.style.render_png."
         )
     if not alt.strip():
         raise ValueError(f"An image must have an alternative text; found {alt!r}.")
@@ -157,7 +157,7 @@ def write_plots(
     for item in draw_plots(report, tables, log) if drawn is None else drawn:
         for ending in ("png", "pdf"):
             path = folder / f"{anchor(item.name)}.{ending}"
-            path.write_bytes(item.png if ending == "png" else figure_to_pdf(item.figure))
+            path.write_bytes(item.png if ending == "png" else render_pdf(item.figure))
             written.append(path)
     return written
 

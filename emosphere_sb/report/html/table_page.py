@@ -29,7 +29,7 @@ def table_page(content: Mapping, figure_png: bytes) -> str:
         ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``,
         ``seconds``; and ``origin``, a sentence on how the table was generated.
     figure_png : bytes
-        PNG of the figure returned by ``table_figure``.
+        PNG of the figure returned by ``plot_table``.
 
     Returns
     -------
@@ -45,10 +45,10 @@ def table_page(content: Mapping, figure_png: bytes) -> str:
     -------
     >>> from markupsafe import Markup
     >>> from matplotlib.figure import Figure
-    >>> from emosphere_sb.report.plots.all import png
+    >>> from emosphere_sb.report.plots.all import render_png
     >>> content = {"name": "t", "caption": "One < two", "synthetic": False, "notes": [],
     ...            "html_table": Markup("<table></table>"), "runs": [], "origin": "An example."}
-    >>> page = table_page(facts, png(Figure((1, 1))))
+    >>> page = table_page(content, render_png(Figure((1, 1))))
     >>> "<h1>One &lt; two</h1>" in page, "<table></table>" in page
     (True, True)
     """

@@ -4,22 +4,22 @@ They are matplotlib figures drawn without pyplot: no display is needed, no figur
 and the output is reproducible byte by byte.
 """
 
-from emosphere_sb.report.plots.confusion import confusion_figure
-from emosphere_sb.report.plots.curves import training_curves
-from emosphere_sb.report.plots.scatter import predicted_vs_true
-from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, subgroup_bars
-from emosphere_sb.report.plots.sphere import sphere_figure
-from emosphere_sb.report.plots.style import figure_to_pdf, figure_to_png
-from emosphere_sb.report.plots.table import table_figure
+from emosphere_sb.report.plots.confusion import plot_confusion
+from emosphere_sb.report.plots.curves import plot_training_curves
+from emosphere_sb.report.plots.scatter import plot_predictions
+from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, plot_subgroups
+from emosphere_sb.report.plots.sphere import plot_sphere
+from emosphere_sb.report.plots.style import render_pdf, render_png
+from emosphere_sb.report.plots.table import plot_table
 
 __all__ = [
     "SUBGROUP_TITLES",
-    "confusion_figure",
-    "figure_to_pdf",
-    "figure_to_png",
-    "predicted_vs_true",
-    "sphere_figure",
-    "subgroup_bars",
-    "table_figure",
-    "training_curves",
+    "plot_confusion",
+    "plot_predictions",
+    "plot_sphere",
+    "plot_subgroups",
+    "plot_table",
+    "plot_training_curves",
+    "render_pdf",
+    "render_png",
 ]

@@ -17,7 +17,7 @@ MAX_ANNOTATED_CLASSES = 12
 
 
 @with_plot_style
-def confusion_figure(matrix: Mapping, *, title: str, classes: str = "region") -> Figure:
+def plot_confusion(matrix: Mapping, *, title: str, classes: str = "region") -> Figure:
     """Plot a confusion matrix with counts and row-wise shares.
 
     Arguments

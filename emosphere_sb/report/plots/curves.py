@@ -22,7 +22,7 @@ WEIGHT_COLOUR = "#E69F00"
 
 
 @with_plot_style
-def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
+def plot_training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
     """Plot losses, CCC on the development set, and weight of the auxiliary loss by epoch.
 
     Arguments

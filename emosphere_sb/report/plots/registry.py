@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.confusion import confusion_figure
-from emosphere_sb.report.plots.curves import WEIGHT, training_curves
-from emosphere_sb.report.plots.scatter import predicted_vs_true
-from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, subgroup_bars
-from emosphere_sb.report.plots.sphere import sphere_figure
-from emosphere_sb.report.plots.style import COLOURS
+from emosphere_sb.report.plots.confusion import plot_confusion
+from emosphere_sb.report.plots.curves import WEIGHT, plot_training_curves
+from emosphere_sb.report.plots.scatter import plot_predictions
+from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, plot_subgroups
+from emosphere_sb.report.plots.sphere import plot_sphere
+from emosphere_sb.report.plots.style import COLOURS, render_png
 from emosphere_sb.results.number_format import format_count, format_score
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -60,7 +60,7 @@ class Plot:
     @cached_property
     def png(self) -> bytes:
         """Content of a PNG file, rendered on first use."""
-        return figure_to_png(self.figure)
+        return render_png(self.figure)
 
 
 def draw_plots(
@@ -120,7 +120,7 @@ def _point_plots(
         name=f"{name}_predicted_against_true",
         set=name,
         section="points",
-        figure=predicted_vs_true(table, metrics, scale=scale, name=name),
+        figure=plot_predictions(table, metrics, scale=scale, name=name),
         caption="Solid lines: ends of the label scale. Dashed line: prediction equals truth."
         + several,
         alt=f"Predicted versus true values of {name}, {size}: {scores}.",
@@ -134,7 +134,7 @@ def _point_plots(
         name=f"{name}_sphere",
         set=name,
         section="sphere",
-        figure=sphere_figure(table, scale=scale, name=name),
+        figure=plot_sphere(table, scale=scale, name=name),
         caption="True (left) and predicted (right) directions from neutral, coloured by region. "
         "Valence points up.",
         alt=f"True and predicted directions of {name} on the sphere, {size}{correct}.",
@@ -154,7 +154,7 @@ def _confusion_plot(name: str, key: str, matrix: Mapping, runs: int) -> Plot:
         name=f"{name}_confusion_{key}",
         set=name,
         section="confusion",
-        figure=confusion_figure(matrix, title=f"{title}, {name}", classes=classes),
+        figure=plot_confusion(matrix, title=f"{title}, {name}", classes=classes),
         caption=f"{title} (columns) versus true class (rows): {size}. Shares are per row."
         + unknown,
         alt=f"Confusion matrix of {name}, {title.lower()}: {size}.",
@@ -164,7 +164,7 @@ def _confusion_plot(name: str, key: str, matrix: Mapping, runs: int) -> Plot:
 def _subgroup_plot(name: str, key: str, parts: list, metrics: Mapping) -> Plot:
     title = SUBGROUP_TITLES.get(key, f"By {key.replace('_', ' ')}")
     scores = [
-        f"{part['value'] or 'unknown'} {format_score(get_ccc(part['figures'], 'mean_ccc'))}"
+        f"{part['value'] or 'unknown'} {format_score(get_ccc(part['metrics'], 'mean_ccc'))}"
         for part in parts[:MAX_ALT_PARTS]
     ]
     more = f"; and {len(parts) - MAX_ALT_PARTS} more" if len(parts) > MAX_ALT_PARTS else ""
@@ -173,7 +173,7 @@ def _subgroup_plot(name: str, key: str, parts: list, metrics: Mapping) -> Plot:
         name=f"{name}_by_{key}",
         set=name,
         section="slices",
-        figure=subgroup_bars(parts, metrics, title=f"{title}, {name}"),
+        figure=plot_subgroups(parts, metrics, title=f"{title}, {name}"),
         caption="CCC within each subgroup; n: number of utterances."
         + (" Bars without an error bar: too few utterances for an interval." if too_small else ""),
         alt=f"Mean CCC of {name} {title.lower()}: {'; '.join(scores)}{more}.",
@@ -194,7 +194,7 @@ def _training_plot(log: Mapping, best: int | None) -> Plot:
         name="training",
         set="",
         section="training",
-        figure=training_curves(log, best=best),
+        figure=plot_training_curves(log, best=best),
         caption="From train_log.txt (three significant digits)." + tested
         + ("" if removed is None else f" Auxiliary loss removed after epoch {removed}."),
         alt=f"Training losses and CCC on the development set over {epochs} epochs.{ended}{tested}",

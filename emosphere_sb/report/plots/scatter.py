@@ -28,7 +28,7 @@ MIN_HEXBIN_POINTS = 1500
 
 
 @with_plot_style
-def predicted_vs_true(
+def plot_predictions(
     table: pd.DataFrame, metrics: Mapping, *, scale: Scale | None = None, name: str = ""
 ) -> Figure:
     """Plot predicted versus true values, with the identity line, for each dimension.

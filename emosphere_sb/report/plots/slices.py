@@ -23,7 +23,7 @@ SUBGROUP_TITLES = {
 
 
 @with_plot_style
-def subgroup_bars(
+def plot_subgroups(
     parts: Sequence[Mapping], overall: Mapping | None = None, *, title: str
 ) -> Figure:
     """Plot the CCC of each subgroup as a bar with its confidence interval.
@@ -58,7 +58,7 @@ def subgroup_bars(
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(parts)), [_label(part) for part in parts])
     panels[0].set_ylim(len(parts) - 0.4, -0.6)
-    dashed = " (dashed: the whole set)" if overall else ""
+    dashed = " (dashed: complete set)" if overall else ""
     figure.suptitle(f"{title}{dashed}", x=0.01, ha="left", fontsize=10.5)
     return figure
 

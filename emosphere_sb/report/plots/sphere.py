@@ -27,7 +27,7 @@ VIEWS = {"from +V +A +D": (20, 40), "from -V -A -D": (-20, 220)}
 
 
 @with_plot_style
-def sphere_figure(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) -> Figure:
+def plot_sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) -> Figure:
     """Plot the directions of true and predicted VAD from neutral, from two opposite views.
 
     Arguments

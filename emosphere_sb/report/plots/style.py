@@ -77,12 +77,12 @@ def with_plot_style(draw: Drawing) -> Drawing:
     return in_style
 
 
-def figure_to_png(figure: Figure) -> bytes:
+def render_png(figure: Figure) -> bytes:
     """Render a figure as PNG, without version and date, so that the output is reproducible."""
     return _render_figure(figure, "png", {"Software": None})
 
 
-def figure_to_pdf(figure: Figure) -> bytes:
+def render_pdf(figure: Figure) -> bytes:
     """Render a figure as PDF, without version and date, so that the output is reproducible."""
     return _render_figure(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
 

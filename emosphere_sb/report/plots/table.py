@@ -16,7 +16,7 @@ RUN_COLOUR, REFERENCE_COLOUR, PUBLISHED_COLOUR = "#0072B2", "#333333", "#D55E00"
 
 
 @with_plot_style
-def table_figure(
+def plot_table(
     rows: Sequence[Mapping] | Sequence[tuple[str, Sequence[Mapping]]],
     xlabel: str,
     *,

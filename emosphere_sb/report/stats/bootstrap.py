@@ -85,7 +85,7 @@ def resample(
         Number of resamples.
     seed : int
         Random seed. The result does not depend on the batch size.
-    figures : bool
+    secondary : bool
         Whether to compute the secondary metrics as well.
 
     Returns

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from emosphere_sb.report.html.page import image_view, run_page, write_plots
 from emosphere_sb.report.html.table_page import table_page
-from emosphere_sb.report.plots.all import figure_to_png, table_figure
+from emosphere_sb.report.plots.all import plot_table, render_png
 from tests.helpers.html import EVIL, Reader
 
 
@@ -200,7 +200,7 @@ def facts():
 @pytest.fixture(scope="module")
 def figure_png():
     row = {"label": "a", "mean": 0.5, "interval": None, "seeds": [0.5], "published": None}
-    return figure_to_png(table_figure([{**row, "reference": False}], "CCC"))
+    return render_png(plot_table([{**row, "reference": False}], "CCC"))
 
 
 def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
@@ -260,7 +260,7 @@ def test_a_command_reads_as_it_was(facts, figure_png):
 
 
 def test_picture_holds_the_file_at_its_size():
-    file = figure_to_png(Figure((3, 2)))
+    file = render_png(Figure((3, 2)))
     shown = image_view(file, "Alt", "c")
     assert base64.b64decode(shown["data"]) == file
     assert struct.unpack(">II", file[16:24]) == (432, 288)  # 144 dots an inch
@@ -270,6 +270,6 @@ def test_picture_holds_the_file_at_its_size():
 
 def test_picture_without_words_or_without_a_picture_is_refused():
     with pytest.raises(ValueError, match="must have an alternative text"):
-        image_view(figure_to_png(Figure((1, 1))), " ", "caption")
+        image_view(render_png(Figure((1, 1))), " ", "caption")
     with pytest.raises(ValueError, match="must be a PNG file; found b'GIF89a'"):
         image_view(b"GIF89a", "alt", "caption")

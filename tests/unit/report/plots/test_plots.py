@@ -26,7 +26,7 @@ def test_points_are_the_labelled_ones(made_table, scale):
     table = made_table(50)
     table.loc[:9, "valence"] = np.nan
     found = prediction_metrics(table)
-    figure = all.predicted_vs_true(table, found, scale=scale, name="test1")
+    figure = all.plot_predictions(table, found, scale=scale, name="test1")
     valence, arousal, dominance = figure.axes
     (points,) = scatters(valence)
     expected = table.loc[10:, ["valence", "valence_predicted"]].to_numpy()
@@ -41,7 +41,7 @@ def test_points_are_the_labelled_ones(made_table, scale):
 
 def test_many_points_are_counted_in_cells(made_table, scale):
     table = made_table(3000)
-    figure = all.predicted_vs_true(table, prediction_metrics(table), scale=scale)
+    figure = all.plot_predictions(table, prediction_metrics(table), scale=scale)
     for axes in figure.axes[:3]:
         (cells,) = (found for found in axes.collections if isinstance(found, PolyCollection))
         assert cells.get_array().sum() == 3000
@@ -51,7 +51,7 @@ def test_many_points_are_counted_in_cells(made_table, scale):
 def test_panels_cover_the_scale_and_what_lies_off_it(made_table, scale):
     table = made_table(20)
     table.loc[0, "arousal_predicted"] = 9.5
-    figure = all.predicted_vs_true(table, prediction_metrics(table), scale=scale)
+    figure = all.plot_predictions(table, prediction_metrics(table), scale=scale)
     for axes in figure.axes:
         low, high = axes.get_xlim()
         assert (low, high) == axes.get_ylim()
@@ -60,14 +60,14 @@ def test_panels_cover_the_scale_and_what_lies_off_it(made_table, scale):
 
 def test_a_set_without_labels_says_so(made_table, scale):
     table = made_table(20, labelled=False)
-    figure = all.predicted_vs_true(table, prediction_metrics(table), scale=scale)
+    figure = all.plot_predictions(table, prediction_metrics(table), scale=scale)
     assert texts(figure).count("no labels") == 3
     assert "Valence: CCC –" in texts(figure)
 
 
 def test_every_point_lies_on_the_sphere_on_the_side_that_is_seen(made_table, scale):
     table = made_table(200)
-    figure = all.sphere_figure(table, scale=scale)
+    figure = all.plot_sphere(table, scale=scale)
     by_column = {0: [], 1: []}
     for number, axes in enumerate(figure.axes):
         (cloud,) = scatters(axes)
@@ -88,7 +88,7 @@ def test_reversed_dimensions_are_turned(made_table):
     table = made_table(1)
     table[list(DIMENSIONS)] = [[6.0, 5.0, 5.0]]
     for scale, height in ((Scale(1, 7), 2), (Scale(1, 7, reversed=("valence",)), -2)):
-        figure = all.sphere_figure(table, scale=scale)
+        figure = all.plot_sphere(table, scale=scale)
         points = [np.stack(scatters(axes)[0]._offsets3d, axis=1) for axes in figure.axes[:2]]
         expected = np.array([[1, 1, height]]) / np.sqrt(6)
         np.testing.assert_allclose(np.concatenate(points), expected)
@@ -96,21 +96,17 @@ def test_reversed_dimensions_are_turned(made_table):
 
 def test_more_points_than_fit_are_drawn_by_seed_and_it_is_said(made_table, scale):
     table = made_table(3500)
-    figure = all.sphere_figure(table, scale=scale, seed=5)
+    figure = all.plot_sphere(table, scale=scale, seed=5)
     assert any("3,000 of 3,500 utterances, drawn with seed 5" in text for text in texts(figure))
-    assert all.figure_to_png(figure) == all.figure_to_png(
-        all.sphere_figure(table, scale=scale, seed=5)
-    )
-    assert all.figure_to_png(figure) != all.figure_to_png(
-        all.sphere_figure(table, scale=scale, seed=6)
-    )
+    assert all.render_png(figure) == all.render_png(all.plot_sphere(table, scale=scale, seed=5))
+    assert all.render_png(figure) != all.render_png(all.plot_sphere(table, scale=scale, seed=6))
 
 
 def test_neutral_has_no_direction_and_is_counted(made_table, scale):
     table = made_table(20)
     table.loc[3, list(DIMENSIONS)] = 4.0
     said = "20 utterances; at neutral, not drawn: 1 true, 0 predicted"
-    assert said in texts(all.sphere_figure(table, scale=scale))
+    assert said in texts(all.plot_sphere(table, scale=scale))
 
 
 def test_thinned_keeps_order_and_draws_nothing_twice(made_table):
@@ -140,14 +136,14 @@ def test_regions_of_two_partitions_are_refused():
 
 @pytest.mark.parametrize("step", [60, 30])
 def test_sphere_of_finer_regions(made_table, scale, step):
-    figure = all.sphere_figure(made_table(100, step=step), scale=scale)
+    figure = all.plot_sphere(made_table(100, step=step), scale=scale)
     regions = len(SphericalRegions(step))
     assert any(f"{regions} regions" in text for text in texts(figure))
 
 
 def test_confusion_writes_counts_and_shares():
     matrix = {"classes": ["a", "b", "c"], "counts": [[3, 1, 0], [0, 1200, 0], [0, 0, 0]]}
-    figure = all.confusion_figure(matrix, title="t", classes="emotion")
+    figure = all.plot_confusion(matrix, title="t", classes="emotion")
     axes = figure.axes[0]
     cells = [(text.get_text(), text.get_position()) for text in axes.texts]
     assert [text for text, _ in cells] == [
@@ -165,29 +161,29 @@ def test_confusion_of_many_classes_has_counts_and_shares_beside_each_other():
     counts = np.zeros((72, 72), dtype=int)
     counts[0, 0], counts[0, 71], counts[5, 5] = 30, 10, 1
     names = SphericalRegions(30).names
-    figure = all.confusion_figure({"classes": names, "counts": counts}, title="t")
+    figure = all.plot_confusion({"classes": names, "counts": counts}, title="t")
     left, right = (axes.images[0].get_array() for axes in figure.axes[:2])
     assert left.sum() == 41
     assert left[0, 71] == 10
     assert right[0, 0] == 0.75 and right[5, 5] == 1.0
     assert right.mask[1].all()
-    assert len(all.figure_to_png(figure)) > 1000
+    assert len(all.render_png(figure)) > 1000
 
 
 def test_confusion_without_utterances_is_drawn():
     for classes in (2, 20):
         matrix = {"classes": list("abcdefghijklmnopqrst")[:classes]}
         matrix["counts"] = np.zeros((classes, classes), dtype=int)
-        assert len(all.figure_to_png(all.confusion_figure(matrix, title="t"))) > 1000
+        assert len(all.render_png(all.plot_confusion(matrix, title="t"))) > 1000
 
 
 def test_confusion_that_is_no_square_is_refused():
     with pytest.raises(ValueError, match=r"classes, 2; found shape \(1, 2\)"):
-        all.confusion_figure({"classes": ["a", "b"], "counts": [[1, 2]]}, title="t")
+        all.plot_confusion({"classes": ["a", "b"], "counts": [[1, 2]]}, title="t")
 
 
 def test_training_curves_hold_the_log(made_log):
-    figure = all.training_curves(made_log, best=2)
+    figure = all.plot_training_curves(made_log, best=2)
     losses, development, weight = figure.axes
     drawn = {line.get_label(): line.get_ydata() for line in losses.lines}
     np.testing.assert_array_equal(drawn["total"], [4.5, 3.5, 2.0])
@@ -202,7 +198,7 @@ def test_training_curves_hold_the_log(made_log):
 
 def test_training_curves_without_an_auxiliary_task_have_no_weight(made_log):
     log = {name: column for name, column in made_log.items() if "weight" not in name}
-    figure = all.training_curves(log)
+    figure = all.plot_training_curves(log)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "Training losses", "Development set",
     ]  # fmt: skip
@@ -216,7 +212,7 @@ def part(value, ccc, interval=None, utterances=1234):
 
 def test_slices_are_bars_with_intervals_and_counts():
     parts = [part("Female", 0.5, [0.4, 0.6]), part("", -0.25, None, 3), part("x", float("nan"))]
-    figure = all.subgroup_bars(parts, part("", 0.45)["metrics"], title="By gender")
+    figure = all.plot_subgroups(parts, part("", 0.45)["metrics"], title="By gender")
     for axes in figure.axes:
         assert [bar.get_width() for bar in axes.patches] == [0.5, -0.25]
         drawn = [list(line.get_xdata()) for line in axes.lines]
@@ -237,7 +233,7 @@ def test_table_figure_shows_means_intervals_seeds_and_published_figures():
         row("ours", 0.7, interval=[0.65, 0.75], seeds=[0.69, 0.71], published=0.68, reference=True),
         row("other", None),
     ]
-    figure = all.table_figure(rows, "mean CCC")
+    figure = all.plot_table(rows, "mean CCC")
     (axes,) = figure.axes
     by_marker = {line.get_marker(): list(np.atleast_1d(line.get_xdata())) for line in axes.lines
                  if len(np.atleast_1d(line.get_xdata()))}  # fmt: skip
@@ -251,7 +247,7 @@ def test_table_figure_shows_means_intervals_seeds_and_published_figures():
 
 def test_table_figure_with_a_panel_a_block():
     blocks = [(f"test{n}", [row("a", 0.1 * n), row("b", None)]) for n in (1, 2, 3)]
-    figure = all.table_figure(blocks, "mean CCC", title="Pooling")
+    figure = all.plot_table(blocks, "mean CCC", title="Pooling")
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["test1", "test2", "test3"]
     assert "Pooling: mean CCC" in texts(figure)
     assert [text for text in texts(figure) if text in (".100", ".200", ".300")] == [
@@ -262,14 +258,14 @@ def test_table_figure_with_a_panel_a_block():
 def test_table_figure_of_panels_with_other_rows_is_refused():
     blocks = [("test1", [row("a", 0.1)]), ("test2", [row("b", 0.1)])]
     with pytest.raises(ValueError, match="Every panel must have the rows a; found b in 'test2'"):
-        all.table_figure(blocks, "CCC")
+        all.plot_table(blocks, "CCC")
 
 
 def test_table_figure_of_nothing_is_drawn():
-    assert len(all.figure_to_png(all.table_figure([row("a", None)], "CCC"))) > 1000
+    assert len(all.render_png(all.plot_table([row("a", None)], "CCC"))) > 1000
 
 
 def test_names_with_dollars_are_no_formulas(scale):
-    figure = all.subgroup_bars([part("$x_1$", 0.5)], title="By $peaker$")
-    assert len(all.figure_to_png(figure)) > 1000
+    figure = all.plot_subgroups([part("$x_1$", 0.5)], title="By $peaker$")
+    assert len(all.render_png(figure)) > 1000
     assert "By $peaker$" in texts(figure)

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from emosphere_sb.report.plots.style import (
     COLOURS,
-    figure_to_pdf,
-    figure_to_png,
     palette,
+    render_pdf,
+    render_png,
     with_plot_style,
 )
 
@@ -89,7 +89,7 @@ def drawn():
     return figure
 
 
-@pytest.mark.parametrize("save", [figure_to_png, figure_to_pdf])
+@pytest.mark.parametrize("save", [render_png, render_pdf])
 def test_the_same_bytes_without_date_and_version(save):
     first, second = save(drawn()), save(drawn())
     assert first == second
@@ -98,11 +98,11 @@ def test_the_same_bytes_without_date_and_version(save):
 
 
 def test_png_is_of_its_size():
-    assert struct.unpack(">II", figure_to_png(drawn())[16:24]) == (2 * 144, 144)
+    assert struct.unpack(">II", render_png(drawn())[16:24]) == (2 * 144, 144)
 
 
 def test_a_users_settings_change_nothing_and_come_back():
-    before = figure_to_png(with_plot_style(drawn)())
+    before = render_png(with_plot_style(drawn)())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
-        assert figure_to_png(with_plot_style(drawn)()) == before
+        assert render_png(with_plot_style(drawn)()) == before
         assert matplotlib.rcParams["font.size"] == 30
