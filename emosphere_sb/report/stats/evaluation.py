@@ -67,13 +67,13 @@ def evaluate_predictions(
     -------
     dict
         ``metrics`` (see :func:`emosphere_sb.results.scores.prediction_metrics`); ``intervals`` (see
-        :func:`emosphere_sb.report.stats.intervals.confidence_intervals`); ``warnings``,
-        list of str; ``runs``, number of tables; ``confusion``: ``classes``, ``counts`` (true
-        classes in rows) and ``left_out`` (number of pairs with an unknown class) for
-        ``region_point``, ``region_head`` and ``emotion_head``, if present; ``slices``: subgroups by gender, speaker (the largest 30),
-        duration, emotion, region and raters, each a list of ``value``, ``utterances``,
-        ``metrics`` and ``intervals`` (``None`` below 30 utterances); ``missing_slices``, the
-        subgroups whose column is missing or empty; ``calibration`` (see
+        :func:`emosphere_sb.report.stats.intervals.confidence_intervals`); ``warnings``, list of
+        str; ``runs``, number of tables; ``confusion``: ``classes``, ``counts`` (true classes in
+        rows) and ``left_out`` (number of pairs with an unknown class) for ``region_point``,
+        ``region_head`` and ``emotion_head``, if present; ``slices``: subgroups by gender, speaker
+        (the largest 30), duration, emotion, region and raters, each a list of ``value``,
+        ``utterances``, ``metrics`` and ``intervals`` (``None`` below 30 utterances);
+        ``missing_slices``, the subgroups whose column is missing or empty; ``calibration`` (see
         :func:`emosphere_sb.report.stats.calibration.calibration_metrics`).
 
     Raises
