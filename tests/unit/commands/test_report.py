@@ -40,7 +40,7 @@ def report_in(folder):
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def test_report_of_a_run_lies_in_its_folder_and_is_printed(folder, capsys):
+def test_report_is_written_to_run_folder_and_printed(folder, capsys):
     assert report.run([str(folder / "1"), *FAST]) == 0
     facts = report_in(folder / "1" / "report")
     expected = prediction_metrics(read_predictions(folder / "1" / "predictions" / "test1.csv"))
@@ -65,7 +65,7 @@ def test_plots_are_written_as_png_and_pdf(folder):
     assert len(plots) % 2 == 0
 
 
-def test_folder_of_runs_gives_one_report_of_their_mean(folder):
+def test_folder_of_runs_gives_one_averaged_report(folder):
     report.run([str(folder), *FAST, "--set=test1"])
     facts = report_in(folder / "report")
     assert facts["sets"]["test1"]["runs"] == 2
@@ -73,7 +73,7 @@ def test_folder_of_runs_gives_one_report_of_their_mean(folder):
     assert report_in(folder / "report") == facts
 
 
-def test_several_sources_need_a_folder(folder, tmp_path):
+def test_several_sources_require_output_folder(folder, tmp_path):
     sources = [str(folder / "1"), str(folder / "2")]
     with pytest.raises(ValueError, match="2 sources needs a folder"):
         report.run([*sources, *FAST])
@@ -81,7 +81,7 @@ def test_several_sources_need_a_folder(folder, tmp_path):
     assert report_in(tmp_path / "here")["sets"]["test1"]["runs"] == 2
 
 
-def test_only_the_sets_that_are_named(folder, capsys):
+def test_set_option_selects_sets(folder, capsys):
     report.run([str(folder / "1"), *FAST, "--set=test1"])
     assert list(report_in(folder / "1" / "report")["sets"]) == ["test1"]
     assert "valid:" not in capsys.readouterr().out
@@ -96,7 +96,7 @@ def test_comparison_is_written_and_printed(folder, tmp_path, capsys):
     assert "difference in CCC" in capsys.readouterr().out
 
 
-def test_correction_is_written_and_printed_beside(folder, capsys):
+def test_correction_is_written_and_printed(folder, capsys):
     report.run([str(folder), *FAST, "--correct=affine"])
     maps = json.loads((folder / "report" / "correction.json").read_text())
     assert list(maps) == ["1", "2"]
@@ -106,7 +106,7 @@ def test_correction_is_written_and_printed_beside(folder, capsys):
     assert "CCC, affine" in text
 
 
-def test_correction_learned_on_a_file(folder, tmp_path):
+def test_correction_fitted_on_file(folder, tmp_path):
     write_predictions(set_of(50, seed=8), tmp_path / "dev.csv")
     words = [
         str(folder / "1"),
@@ -121,7 +121,7 @@ def test_correction_learned_on_a_file(folder, tmp_path):
     assert maps == {"1": expected}
 
 
-def test_average_becomes_a_run_with_a_report(folder, tmp_path):
+def test_average_is_saved_as_run_with_report(folder, tmp_path):
     out = tmp_path / "mean"
     report.run([str(folder), *FAST, "--set=test1", "--average", f"--out={out}"])
     run = read_run(out)
@@ -135,7 +135,7 @@ def test_average_becomes_a_run_with_a_report(folder, tmp_path):
     assert report_in(out / "report") == facts
 
 
-def test_average_needs_a_place_outside_its_members(folder):
+def test_average_rejects_output_among_members(folder):
     with pytest.raises(ValueError, match="--out=FOLDER"):
         report.run([str(folder), *FAST, "--average"])
     with pytest.raises(ValueError, match="must not lie among the runs"):
@@ -143,7 +143,7 @@ def test_average_needs_a_place_outside_its_members(folder):
     assert not (folder / "mean").exists()
 
 
-def test_csv_of_others_with_labels(tmp_path, capsys):
+def test_external_csv_with_labels(tmp_path, capsys):
     ours = bare(60)
     labels = pd.DataFrame({"FileName": ours["ID"] + ".wav", "SpkrID": ours["speaker"]})
     theirs = pd.DataFrame({"clip": ours["ID"]})
@@ -189,22 +189,22 @@ def test_seed_and_resamples_reach_the_bootstrap(folder):
         (["--average", "--out=x"], "two runs or more; found 1"),
     ],
 )
-def test_command_line_at_fault(folder, words, message):
+def test_invalid_options_are_rejected(folder, words, message):
     with pytest.raises(ValueError, match=message):
         report.run([str(folder / "1"), *FAST, *words])
 
 
-def test_unfinished_run_says_what_to_do(folder):
+def test_unfinished_run_raises_with_advice(folder):
     (folder / "2" / "metrics.json").unlink()
     with pytest.raises(ValueError, match=r"is not finished.*Start the same command again"):
         report.run([str(folder), *FAST])
 
 
-def test_kinds_on_the_command_line_are_those_that_there_are():
+def test_correction_kinds_match_library():
     assert report.KINDS == calibration_metrics.KINDS
 
 
-def test_help_loads_neither_torch_nor_pandas():
+def test_help_imports_neither_torch_nor_pandas():
     code = (
         "import sys; from emosphere_sb.commands.report import parser; parser().format_help();"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
@@ -212,7 +212,7 @@ def test_help_loads_neither_torch_nor_pandas():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
+def test_csv_files_of_two_seeds_are_averaged(folder, tmp_path):
     """Mean of the figures of both; each file has a name of its own."""
     for seed in (1, 2):
         write_predictions(bare(seed=seed), tmp_path / f"seed{seed}.csv")
@@ -223,7 +223,7 @@ def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
     assert found["metrics"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
 
 
-def test_one_changed_set_leaves_the_others_the_run_s_own(folder):
+def test_modified_set_does_not_affect_checks_of_others(folder):
     """A poor model may say 0.2 for all; a changed file that does may be on another scale."""
     poor = bare(40)
     poor[list(PREDICTED)] = 0.2
@@ -235,6 +235,6 @@ def test_one_changed_set_leaves_the_others_the_run_s_own(folder):
         report.run([str(run), *FAST])
 
 
-def test_seed_below_0_is_refused(folder):
+def test_negative_seed_raises(folder):
     with pytest.raises(ValueError, match="--seed must be a whole number from 0; found -1"):
         report.run([str(folder / "1"), "--seed=-1", *FAST])

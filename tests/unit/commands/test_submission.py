@@ -25,7 +25,7 @@ def said(capsys):
     return capsys.readouterr().out
 
 
-def test_writes_the_set_and_checks_it(folder, tmp_path, capsys):
+def test_submission_is_written_and_checked(folder, tmp_path, capsys):
     out = tmp_path / "deep" / "s.csv"
     assert run([str(folder), "--set=test3", f"--out={out}"]) == 0
     table = pd.read_csv(out)
@@ -38,7 +38,7 @@ def test_writes_the_set_and_checks_it(folder, tmp_path, capsys):
     assert "5 files, no problem found" in text
 
 
-def test_list_gives_order_and_names_and_what_is_left_out_is_said(folder, tmp_path, capsys):
+def test_list_defines_order_and_names_and_reports_skipped(folder, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("u003.wav\nu001.wav\n")
     out = tmp_path / "s.csv"
     assert run([str(folder), "--set", "test3", f"--out={out}", f"--list={tmp_path}/list.txt"]) == 0
@@ -48,7 +48,7 @@ def test_list_gives_order_and_names_and_what_is_left_out_is_said(folder, tmp_pat
     assert "1 or 7: 0 of 6" in text
 
 
-def test_list_with_a_file_that_was_not_predicted_is_refused(folder, tmp_path):
+def test_list_with_unpredicted_file_raises(folder, tmp_path):
     (tmp_path / "list.txt").write_text("u003.wav\nu009.wav\n")
     words = [str(folder), "--set=test3", f"--out={tmp_path}/s.csv", f"--list={tmp_path}/list.txt"]
     with pytest.raises(ValueError, match=r"1 \(u009\.wav\) have none"):
@@ -56,7 +56,7 @@ def test_list_with_a_file_that_was_not_predicted_is_refused(folder, tmp_path):
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_check_passes_what_was_written_and_prints_every_problem_otherwise(folder, tmp_path, capsys):
+def test_check_accepts_written_file_and_prints_all_problems(folder, tmp_path, capsys):
     out = tmp_path / "s.csv"
     run([str(folder), "--set=test3", f"--out={out}"])
     (tmp_path / "list.txt").write_text("\n".join(NAMES))
@@ -72,7 +72,7 @@ def test_check_passes_what_was_written_and_prints_every_problem_otherwise(folder
     assert "3 problems." in text
 
 
-def test_older_run_needs_its_scale_said(folder, tmp_path):
+def test_old_run_requires_scale_options(folder, tmp_path):
     change_metrics(folder, lambda metrics: metrics["protocol"].pop("scale"))
     words = [str(folder), "--set=test3", f"--out={tmp_path}/s.csv"]
     with pytest.raises(ValueError, match="--label_low=1 --label_high=7"):
@@ -82,7 +82,7 @@ def test_older_run_needs_its_scale_said(folder, tmp_path):
     assert pd.read_csv(tmp_path / "s.csv").loc[1, "EmoVal"] == 3.25
 
 
-def test_scale_that_the_run_knows_is_not_said_again(folder, tmp_path):
+def test_scale_options_are_rejected_if_recorded(folder, tmp_path):
     words = [str(folder), "--set=test3", f"--out={tmp_path}/s.csv", "--label_low=1"]
     with pytest.raises(ValueError, match="its scale is 1 to 7; leave"):
         run(words)
@@ -98,12 +98,12 @@ def test_scale_that_the_run_knows_is_not_said_again(folder, tmp_path):
         (["RUN", "--check", "x.csv", "--list=y"], "nothing else; found run"),
     ],
 )
-def test_command_line_at_fault(folder, words, message):
+def test_invalid_options_are_rejected(folder, words, message):
     with pytest.raises(ValueError, match=message):
         run([str(folder) if word == "RUN" else word for word in words])
 
 
-def test_several_runs_are_averaged_first(folder, tmp_path):
+def test_several_runs_must_be_averaged_first(folder, tmp_path):
     write_run(tmp_path / "8")
     with pytest.raises(ValueError, match=r"is 2 runs\. Average runs first"):
         run([str(tmp_path), "--set=test3", f"--out={tmp_path}/s.csv"])
@@ -114,7 +114,7 @@ def test_options_are_not_abbreviated(folder):
         run([str(folder), "--se=test3", "--out=x"])
 
 
-def test_help_loads_neither_torch_nor_pandas():
+def test_help_imports_neither_torch_nor_pandas():
     code = (
         "import sys; from emosphere_sb.commands.submission import parser;"
         "parser().format_help(); assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"

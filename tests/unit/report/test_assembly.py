@@ -34,7 +34,7 @@ def csv_run(table, name="other.csv"):
     return Run(name, None, {"other": table}, {"other": SEVEN}, SphericalRegions(90))
 
 
-def test_one_run(tmp_path):
+def test_single_run(tmp_path):
     run = seeded(tmp_path / "7", 7)
     report = assemble_report([run], FAST)
     facts = report.content
@@ -52,7 +52,7 @@ def test_one_run(tmp_path):
     json.dumps(facts)
 
 
-def test_runs_of_several_seeds_are_one_system(tmp_path):
+def test_seeds_are_averaged_as_one_system(tmp_path):
     runs = [seeded(tmp_path / str(seed), seed) for seed in (1, 2)]
     report = assemble_report(runs, request(sets=["test1"]))
     facts = report.content
@@ -73,25 +73,25 @@ def test_synthetic_speech_is_marked(tmp_path):
     assert assemble_report(runs, FAST).content["synthetic"] is True
 
 
-def test_set_that_is_not_there_is_refused(tmp_path):
+def test_missing_set_raises(tmp_path):
     run = seeded(tmp_path / "1", 1)
     with pytest.raises(ValueError, match="one of valid, test1; found test3, dev"):
         assemble_report([run], request(sets=["test1", "test3", "dev"]))
 
 
-def test_nothing_with_labels_is_refused(tmp_path):
+def test_no_labelled_set_raises(tmp_path):
     run = read_run(write_run(tmp_path / "1", {"test3": set_of(5, labelled=False)}))
     with pytest.raises(ValueError, match=r"found none\. No figures for test3"):
         assemble_report([run], FAST)
 
 
-def test_runs_on_two_scales_are_refused(tmp_path):
+def test_runs_on_different_label_scales_raise(tmp_path):
     runs = [seeded(tmp_path / "1", 1), seeded(tmp_path / "2", 2, scale=Scale(0, 8).to_dict())]
     with pytest.raises(ValueError, match=r"valid on one scale; found 1: Scale.*2: Scale"):
         assemble_report(runs, FAST)
 
 
-def test_older_run_is_not_held_against_a_scale():
+def test_old_run_is_not_checked_against_scale():
     table = set_of()
     table.loc[0, "valence"] = 99.0
     run = Run("old", None, {"x": table}, {"x": None})
@@ -100,7 +100,7 @@ def test_older_run_is_not_held_against_a_scale():
         assemble_report([dataclasses.replace(run, scales={"x": SEVEN})], FAST)
 
 
-def test_set_on_another_scale_has_no_picture_and_that_is_said(tmp_path):
+def test_set_on_other_scale_has_no_point_plots_with_note(tmp_path):
     run = seeded(tmp_path / "1", 1)
     tables = {**run.tables, "IEMOCAP-all": set_of(30, scale=Scale(1, 5))}
     scales = {**run.scales, "IEMOCAP-all": Scale(1, 5)}
@@ -114,7 +114,7 @@ def test_set_on_another_scale_has_no_picture_and_that_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["affine", "isotonic"])
-def test_correction_is_learned_on_the_development_set_and_shown_beside(tmp_path, kind):
+def test_correction_is_fitted_on_development_set(tmp_path, kind):
     run = seeded(tmp_path / "1", 1)
     report = assemble_report([run], request(correct=kind))
     own = Correction.fit(kind, run.tables["valid"])
@@ -144,7 +144,7 @@ def test_each_run_has_its_own_correction(tmp_path):
     )
 
 
-def test_correction_from_a_file(tmp_path):
+def test_correction_fitted_on_given_table(tmp_path):
     run, dev = csv_run(set_of()), set_of(50, seed=9)
     report = assemble_report([run], request(correct="affine", fit=dev))
     expected = prediction_metrics(
@@ -157,14 +157,14 @@ def test_correction_from_a_file(tmp_path):
     assert calibration["correction_learned_on"] == "the file named with --fit"
 
 
-def test_what_cannot_be_corrected_is_said(tmp_path):
+def test_uncorrectable_dimension_is_noted(tmp_path):
     dev = set_of(50).assign(valence_predicted=4.0)
     report = assemble_report([csv_run(set_of())], request(correct="affine", fit=dev))
     (note,) = report.content["sets"]["other"]["calibration"]["not_corrected"]
     assert note.startswith("valence is not corrected")
 
 
-def test_correction_without_a_development_set_is_refused(tmp_path):
+def test_correction_without_development_set_raises(tmp_path):
     with pytest.raises(ValueError, match=r"other\.csv has no labelled set 'valid'.*--fit"):
         assemble_report([csv_run(set_of())], request(correct="affine"))
     runs = [seeded(tmp_path / str(seed), seed) for seed in (1, 2)]
@@ -175,7 +175,7 @@ def test_correction_without_a_development_set_is_refused(tmp_path):
 # --- comparisons ---------------------------------------------------------------------------------
 
 
-def test_comparison_is_that_of_the_tables(tmp_path):
+def test_comparison_matches_compare_systems(tmp_path):
     ours = [seeded(tmp_path / "a1", 1), seeded(tmp_path / "a2", 2)]
     theirs = [seeded(tmp_path / "b1", 3, noise=0.9)]
     found = assemble_report(ours, request(reference=theirs)).content["comparison"]
@@ -190,7 +190,7 @@ def test_comparison_is_that_of_the_tables(tmp_path):
     assert found["test1"]["mean_ccc"]["low"] > 0
 
 
-def test_csv_is_compared_with_the_set_of_its_utterances(tmp_path):
+def test_csv_is_matched_to_set_by_ids(tmp_path):
     run = seeded(tmp_path / "1", 1)
     table = set_of(seed=4).sample(frac=1, random_state=0)
     table["ID"] = "wavs/" + table["ID"] + ".wav"
@@ -201,7 +201,7 @@ def test_csv_is_compared_with_the_set_of_its_utterances(tmp_path):
     assert facts["comparison"]["test1"]["valence"] == expected["valence"]
 
 
-def test_csv_is_compared_with_a_run(tmp_path):
+def test_csv_is_compared_with_run(tmp_path):
     run = seeded(tmp_path / "1", 1)
     found = assemble_report([csv_run(set_of(seed=4))], request(reference=[run])).content[
         "comparison"
@@ -210,13 +210,13 @@ def test_csv_is_compared_with_a_run(tmp_path):
     assert [found["other"][name]["p"] <= 1 for name in DIMENSIONS] == [True] * 3
 
 
-def test_reference_of_other_utterances_is_refused(tmp_path):
+def test_reference_with_different_utterances_raises(tmp_path):
     run = seeded(tmp_path / "1", 1)
     with pytest.raises(ValueError, match=r"of the sets valid, test1, found none in other\.csv"):
         assemble_report([run], request(reference=[csv_run(set_of(17))]))
 
 
-def test_notes_of_the_sources_are_told(tmp_path):
+def test_notes_of_sources_are_included(tmp_path):
     run = dataclasses.replace(csv_run(set_of()), notes=["2 left out."])
     other = dataclasses.replace(csv_run(set_of(seed=2)), notes=["3 left out."])
     facts = assemble_report([run], request(reference=[other])).content

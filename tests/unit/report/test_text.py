@@ -24,7 +24,7 @@ def evaluation(**more):
     }  # fmt: skip
 
 
-def test_one_line_a_figure():
+def test_one_line_per_metric():
     assert set_text("test1", evaluation()).splitlines() == [
         "test1: 1,234 utterances; 90% intervals over 24 speakers",
         "               valence                arousal                dominance              mean",
@@ -37,7 +37,7 @@ def test_one_line_a_figure():
     ]
 
 
-def test_corrected_figures_stand_below_the_uncorrected_ones():
+def test_corrected_metrics_are_below_uncorrected_ones():
     corrected = {name: {"ccc": 0.75} for name in DIMENSIONS} | {"mean_ccc": 0.625}
     calibration = {
         "corrected": {"affine": corrected}, "correction_learned_on": "the set valid",
@@ -62,7 +62,7 @@ def test_comparison_has_difference_interval_and_p():
     assert lines[9] == "  (difference: ours minus a, b; paired)"
 
 
-def test_notes_of_a_set():
+def test_notes_of_set():
     facts = evaluation(missing_slices=["raters", "gender"], runs=3)
     facts["intervals"]["note"] = "Few speakers."
     text = set_text("x", facts)
@@ -72,7 +72,7 @@ def test_notes_of_a_set():
     ]  # fmt: skip
 
 
-def test_whole_report():
+def test_complete_report():
     report = {
         "title": "T", "synthetic": True, "warnings": ["w"],
         "sets": {"valid": evaluation(), "test1": evaluation(warnings=["odd"])},

@@ -32,30 +32,30 @@ from emosphere_sb.results.number_format import (
         (-math.inf, "-∞"),
     ],
 )
-def test_figure(value, text):
+def test_format_score(value, text):
     assert format_score(value) == text
 
 
-def test_figure_with_other_decimals():
+def test_format_score_with_decimals():
     assert format_score(0.68839, 4) == ".6884"
 
 
 @pytest.mark.parametrize("interval", [None, [None, 0.5], [0.1, math.nan], [-math.inf, 0.5]])
-def test_interval_that_is_not_known(interval):
+def test_format_undefined_interval(interval):
     assert format_interval(interval) == ""
     assert not is_finite_interval(interval)
 
 
-def test_interval_below_zero():
+def test_format_negative_interval():
     assert format_interval([-0.0104, 0.2]) == "[-.010, .200]"
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.00099, "< .001"), (0.001, ".001"), (0.05, ".050")])
-def test_p(p, text):
+def test_format_p_value(p, text):
     assert format_p_value(p) == text
 
 
-def test_counts():
+def test_format_count():
     assert format_count(1234567) == "1,234,567"
     assert format_count(1234.6) == "1,235"
     assert format_count(None) == format_count(math.nan) == "–"
@@ -65,7 +65,7 @@ def test_counts():
     ("seconds", "text"),
     [(9.94, "9.9 s"), (119.4, "119 s"), (119.6, "2 min"), (7199, "2 h 00 min"), (None, "–")],
 )
-def test_seconds(seconds, text):
+def test_format_duration(seconds, text):
     assert format_duration(seconds) == text
 
 
@@ -73,11 +73,11 @@ def test_seconds(seconds, text):
     ("value", "text"),
     [(1, "+1.00"), (-1.614, "−1.61"), (0.0049, "0.00"), (-0.0049, "0.00"), (0.006, "+0.01")],
 )
-def test_signed(value, text):
+def test_format_signed(value, text):
     assert format_signed(value) == text
 
 
-def test_decimal():
+def test_format_decimal():
     assert [format_decimal(4), format_decimal(-0.816)] == ["4.00", "−0.82"]
 
 
@@ -92,5 +92,5 @@ def test_decimal():
         (7.25, 1, "0:07.2"),
     ],
 )
-def test_clock(seconds, decimals, text):
+def test_format_clock(seconds, decimals, text):
     assert format_clock(seconds, decimals) == text

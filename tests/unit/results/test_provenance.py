@@ -25,7 +25,7 @@ def repository(tmp_path, monkeypatch):
     return tmp_path, git("rev-parse", "HEAD")
 
 
-def test_the_commit_is_that_of_the_code(repository):
+def test_commit_matches_code(repository):
     folder, head = repository
     assert provenance.git_commit() == head
     assert len(head) == 40
@@ -36,14 +36,14 @@ def test_the_commit_is_that_of_the_code(repository):
 @pytest.mark.parametrize(
     "name", ["emosphere_sb/a.py", "emosphere_sb/new.py", "hparams/presets.yaml"]
 )
-def test_changed_and_new_files_are_marked(repository, name):
+def test_modified_and_new_files_mark_commit_dirty(repository, name):
     folder, head = repository
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("a = 2\n")
     assert provenance.git_commit() == f"{head}-dirty"
 
 
-def test_no_repository_of_its_own_is_no_commit(repository, monkeypatch, tmp_path_factory):
+def test_no_commit_outside_own_repository(repository, monkeypatch, tmp_path_factory):
     folder, _ = repository
     monkeypatch.setattr(provenance, "REPOSITORY_ROOT", folder / "emosphere_sb")  # inside another's
     assert provenance.git_commit() is None

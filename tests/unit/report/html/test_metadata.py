@@ -20,11 +20,11 @@ from emosphere_sb.report.html.metadata import format_metadata, metadata_list
         ("accuracy", 0.123456, ".123"),
     ],
 )
-def test_fact(name, value, text):
+def test_format_metadata(name, value, text):
     assert format_metadata(name, value) == text
 
 
-def test_nested_facts():
+def test_nested_metadata():
     facts = {"sets": {"train": [], "test": ["angry", "<sad>"]}, "parts": [{"a": 1}]}
     assert metadata_list(facts) == (
         "<dl><dt>sets</dt><dd><dl><dt>train</dt><dd>none</dd>"
@@ -47,5 +47,5 @@ def test_several_commands_can_each_be_copied():
     assert text.index("<span>a</span>") < text.index("<span>b</span>")
 
 
-def test_no_facts():
+def test_empty_metadata():
     assert metadata_list({}) == '<p class="soft">none</p>'

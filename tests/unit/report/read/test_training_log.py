@@ -26,7 +26,7 @@ def written(tmp_path):
     return path
 
 
-def test_columns_of_a_log(written):
+def test_columns_of_log(written):
     log = read_train_log(written)
     assert log["epoch"] == [1, 2, 3]
     assert log["lr"] == [1e-5] * 3
@@ -38,7 +38,7 @@ def test_columns_of_a_log(written):
     assert log["train auxiliary_loss"][1] == pytest.approx(150.25, rel=0.01)
 
 
-def test_what_a_line_does_not_have_is_nan(written):
+def test_missing_entries_are_nan(written):
     log = read_train_log(written)
     assert log["train weight"][:2] == [1.0, 0.75]
     assert math.isnan(log["train weight"][2])
@@ -46,7 +46,7 @@ def test_what_a_line_does_not_have_is_nan(written):
     assert log["valid valence"][2] == 0.75
 
 
-def test_all_columns_have_one_length(written):
+def test_columns_have_equal_length(written):
     assert {len(column) for column in read_train_log(written).values()} == {3}
 
 
@@ -59,13 +59,13 @@ def test_all_columns_have_one_length(written):
         ("lr: 1.0 - train loss: 2.0\n", "which epoch it is; found lr, train loss"),
     ],
 )
-def test_what_is_no_log_is_refused(tmp_path, text, said):
+def test_invalid_log_raises(tmp_path, text, said):
     path = tmp_path / "train_log.txt"
     path.write_text(text)
     with pytest.raises(ValueError, match=said):
         read_train_log(path)
 
 
-def test_no_file(tmp_path):
+def test_missing_log_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_train_log(tmp_path / "train_log.txt")

@@ -33,7 +33,7 @@ def values(name, built):
     return built[name].to_numpy(), built[f"{name}_predicted"].to_numpy()
 
 
-def test_every_interval_holds_its_figure_and_is_plain_json():
+def test_intervals_contain_their_metric_and_are_json_serialisable():
     built = table()
     found = confidence_intervals(built, resamples=999)
     assert (found["level"], found["resamples"], found["seed"]) == (0.95, 999, 0)
@@ -49,7 +49,7 @@ def test_every_interval_holds_its_figure_and_is_plain_json():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_many_normal_utterances_give_lins_asymptotic_interval():
+def test_interval_matches_lin_asymptotics():
     # Lin (1989), with the correction of 2000: the variance of z for a bivariate normal sample.
     n, r, v, u = 8000, 0.6, 1.2, 0.3
     rng = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_many_normal_utterances_give_lins_asymptotic_interval():
     assert found["mean_ccc"] == pytest.approx(found["valence"]["ccc"])
 
 
-def test_effects_of_speakers_make_the_interval_wider_than_utterances_would():
+def test_speaker_effects_widen_intervals():
     built = table(count=1200)
     by_speaker = confidence_intervals(built, resamples=999)
     by_utterance = confidence_intervals(built.assign(speaker="Unknown"), resamples=999)
@@ -81,7 +81,7 @@ def test_effects_of_speakers_make_the_interval_wider_than_utterances_would():
         assert np.ptp(by_speaker[name]["ccc"]) > 2 * np.ptp(by_utterance[name]["ccc"])
 
 
-def test_speakers_of_one_utterance_each_are_utterances():
+def test_speakers_with_one_utterance_each_match_utterances():
     built = table(count=60, speakers=60)
     one = confidence_intervals(built, resamples=499)
     other = confidence_intervals(built.assign(speaker=""), resamples=499)
@@ -91,7 +91,7 @@ def test_speakers_of_one_utterance_each_are_utterances():
     assert one == other
 
 
-def test_the_order_of_rows_does_not_matter_and_the_seed_does():
+def test_result_depends_on_seed_not_on_row_order():
     built = table()
     shuffled = built.sample(frac=1, random_state=3)
     one, other = (confidence_intervals(t, resamples=499) for t in (built, shuffled))
@@ -100,7 +100,7 @@ def test_the_order_of_rows_does_not_matter_and_the_seed_does():
     assert confidence_intervals(built, resamples=499, seed=1)["mean_ccc"] != one["mean_ccc"]
 
 
-def test_a_higher_level_is_wider():
+def test_higher_level_gives_wider_interval():
     widths = [
         np.ptp(confidence_intervals(table(), resamples=999, level=level)["mean_ccc"])
         for level in (0.8, 0.95, 0.99)
@@ -109,7 +109,7 @@ def test_a_higher_level_is_wider():
     assert widths[0] < 0.8 * widths[2]
 
 
-def test_several_seeds_are_averaged_on_one_resample():
+def test_seeds_are_averaged_on_same_resample():
     built = table()
     assert confidence_intervals([built, built], resamples=499)["mean_ccc"] == pytest.approx(
         confidence_intervals(built, resamples=499)["mean_ccc"]
@@ -122,7 +122,7 @@ def test_several_seeds_are_averaged_on_one_resample():
     assert high < metrics.ccc(*values("valence", built))
 
 
-def test_an_unknown_dimension_has_no_interval_and_no_part_in_the_mean():
+def test_unknown_dimension_is_excluded_from_mean():
     built = table()
     built["arousal"] = np.nan
     found = confidence_intervals(built, resamples=499)
@@ -133,7 +133,7 @@ def test_an_unknown_dimension_has_no_interval_and_no_part_in_the_mean():
     assert low < np.mean(known) < high
 
 
-def test_a_set_without_truth_has_no_intervals():
+def test_set_without_truth_has_no_intervals():
     built = table()
     built[list(DIMENSIONS)] = np.nan
     found = confidence_intervals(built, resamples=499)
@@ -141,7 +141,7 @@ def test_a_set_without_truth_has_no_intervals():
     assert found["dominance"] == dict.fromkeys(FIGURES)
 
 
-def test_unlabelled_utterances_are_no_units():
+def test_unlabelled_utterances_are_not_units():
     built = table(count=130, speakers=13)
     built.loc[built["speaker"] == "s0000", list(DIMENSIONS)] = np.nan
     found = confidence_intervals(built, resamples=499)
@@ -150,7 +150,7 @@ def test_unlabelled_utterances_are_no_units():
     assert found == confidence_intervals(kept, resamples=499)
 
 
-def test_a_dimension_known_for_few_speakers_is_noted():
+def test_dimension_with_few_speakers_is_noted():
     built = table()
     built.loc[built["speaker"] > "s0004", "valence"] = np.nan
     assert (
@@ -160,7 +160,7 @@ def test_a_dimension_known_for_few_speakers_is_noted():
 
 
 @pytest.mark.parametrize("column", ["valence", "valence_predicted"])
-def test_a_constant_column_has_an_interval_of_the_mae_only(column):
+def test_constant_column_has_only_mae_interval(column):
     built = table()
     built[column] = 4.1
     found = confidence_intervals(built, resamples=499)
@@ -173,7 +173,7 @@ def test_a_constant_column_has_an_interval_of_the_mae_only(column):
     assert low < sum(others) / 3 < high
 
 
-def test_a_perfect_prediction_is_perfect_in_every_resample():
+def test_perfect_prediction_has_degenerate_interval():
     built = table()
     built["valence_predicted"] = built["valence"]
     found = confidence_intervals(built, resamples=499)["valence"]
@@ -192,18 +192,18 @@ def test_undefined_resamples_are_counted():
     assert found["valence"]["pearson"] is not None
 
 
-def test_too_few_units_give_an_interval_that_says_nothing():
+def test_too_few_units_give_uninformative_interval():
     # Of two units half of the resamples draw one twice, and have no standard error.
     low, high = confidence_intervals(table(count=2, speakers=2), resamples=999)["valence"]["ccc"]
     assert (low, high) == (-1.0, 1.0)
 
 
-def test_one_utterance_has_no_interval():
+def test_single_utterance_has_no_interval():
     found = confidence_intervals(table(count=1, speakers=1), resamples=499)
     assert (found["units"], found["mean_ccc"]) == (1, None)
     assert found["valence"] == dict.fromkeys(FIGURES)
 
 
-def test_too_few_resamples_are_refused():
+def test_too_few_resamples_raise():
     with pytest.raises(ValueError, match="at least 19 resamples"):
         confidence_intervals(table(), resamples=10)
