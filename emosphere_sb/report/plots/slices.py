@@ -24,7 +24,7 @@ SUBGROUP_TITLES = {
 
 @with_plot_style
 def plot_subgroups(
-    parts: Sequence[Mapping], overall: Mapping | None = None, *, title: str
+    parts: Sequence[Mapping], metrics: Mapping | None = None, *, title: str
 ) -> Figure:
     """Plot the CCC of each subgroup as a bar with its confidence interval.
 
@@ -32,7 +32,7 @@ def plot_subgroups(
     ---------
     parts : sequence of mapping
         Subgroups with ``value``, ``utterances``, ``metrics``, and ``intervals`` or ``None``.
-    overall : mapping, optional
+    metrics : mapping, optional
         Metrics of the complete set, marked by dashed lines.
     title : str
         Title of the plot.
@@ -51,14 +51,14 @@ def plot_subgroups(
         axes.axvline(0, color=GREY, linewidth=0.8)
         for row, part in enumerate(parts):
             _bar(axes, row, part, name)
-        overall = get_ccc(overall, name) if overall else None
+        overall = get_ccc(metrics, name) if metrics else None
         if overall is not None:
             axes.axvline(overall, color="#111111", linewidth=1, linestyle=(0, (2, 2)), zorder=3)
         axes.set(title=TITLES[name], xlabel="CCC")
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(parts)), [_label(part) for part in parts])
     panels[0].set_ylim(len(parts) - 0.4, -0.6)
-    dashed = " (dashed: complete set)" if overall else ""
+    dashed = " (dashed: complete set)" if metrics else ""
     figure.suptitle(f"{title}{dashed}", x=0.01, ha="left", fontsize=10.5)
     return figure
 

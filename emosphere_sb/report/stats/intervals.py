@@ -92,8 +92,8 @@ def confidence_intervals(
     columns = [column_moments(tables, name, units) for name in DIMENSIONS]
     result |= {"unit": units.kind, "units": units.count, "note": interval_note(units, columns)}
     if units.count < 2:
-        undefined = {name: dict.fromkeys(("ccc", *SECONDARY_METRICS)) for name in DIMENSIONS}
-        return {**result, "undefined": 0, **undefined, "mean_ccc": None}
+        nothing = {name: dict.fromkeys(("ccc", *SECONDARY_METRICS)) for name in DIMENSIONS}
+        return {**result, "undefined": 0, **nothing, "mean_ccc": None}
     terms = [[(1 / len(tables), column) for column in seeds] for seeds in columns]
     observed = observed_statistic(terms, units.count, secondary=True)
     drawn = resample(terms, units.count, resamples=resamples, seed=seed, secondary=True)
