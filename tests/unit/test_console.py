@@ -103,8 +103,10 @@ def test_run_summary_of_synthetic_speech_has_warning_baseline_and_ceiling():
     }
     text = run_summary(metrics(protocol={"synthetic": True}, beside=beside))
     assert text.startswith("SYNTHETIC SPEECH")
-    assert text.index("0.3333") < text.index("ridge regression") < text.index("raters' noise caps")
-    assert "at (V, A, D):\ntest1  0.9000  0.8000  0.7000\n" in text
+    assert (
+        text.index("0.3333") < text.index("ridge regression") < text.index("simulated rater noise")
+    )
+    assert "(V, A, D):\ntest1  0.9000  0.8000  0.7000\n" in text
     assert "train" not in text  # only sets that are reported
 
 
@@ -128,8 +130,8 @@ def test_folds_summary_has_folds_mean_and_sd():
         "fold 1            0.5000        –     0.2500  0.3750",
         "fold 2            0.5000   0.1250     0.2500  0.3750",
         "mean over folds   0.5000        –     0.2500  0.3750",
-        "± over folds      0.0000   0.0000     0.0000  0.0000",
-        "(7 utterances; –: not defined, left out of the mean)",
+        "SD over folds     0.0000   0.0000     0.0000  0.0000",
+        "(7 utterances; –: undefined, excluded from the mean)",
         "Summary: results/here/summary.json",
     ]
 
@@ -141,4 +143,4 @@ def test_folds_summary_with_pooled_and_defined_folds():
     lines = run_summary(summary).splitlines()
     assert lines[0].startswith("SYNTHETIC SPEECH") and lines[1] == ""
     assert lines[-3].split() == ["pooled", "0.5000", "0.5000", "0.5000", "0.5000"]
-    assert lines[-2] == "(7 utterances; pooled: CCC over all folds' predictions)"
+    assert lines[-2] == "(7 utterances; pooled: CCC over the predictions of all folds)"

@@ -59,7 +59,7 @@ def check_predictions(
         known = truth[~np.isnan(truth)]
         if scale is not None:
             outside = ~np.isnan(truth) & ~scale.contains(truth)
-            _check_rows(outside, ids, f"{source}: true {name} must be in {_range(scale)}")
+            _check_rows(outside, ids, f"{source}: true {name} must be in the range {_range(scale)}")
         if not own:
             _check_same_scale(values, known, scale, f"{source}: {predicted}")
         warnings += _suspicious(values, known, None if own else scale, source, name)

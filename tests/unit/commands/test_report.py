@@ -49,7 +49,7 @@ def test_report_is_written_to_run_folder_and_printed(folder, capsys):
     assert low < expected["mean_ccc"] < high
     text = capsys.readouterr().out
     assert f"{expected['valence']['ccc']:.3f}"[1:] in text
-    assert "test1: 60 utterances; 95% intervals over 12 speakers" in text
+    assert "test1: 60 utterances; 95% confidence intervals over 12 speakers" in text
     assert {path.name for path in (folder / "1" / "report").iterdir()} == {
         "report.json", "report.html",
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_folder_of_runs_gives_one_averaged_report(folder):
 
 def test_several_sources_require_output_folder(folder, tmp_path):
     sources = [str(folder / "1"), str(folder / "2")]
-    with pytest.raises(ValueError, match="2 sources needs a folder"):
+    with pytest.raises(ValueError, match="several sources \\(2\\) requires"):
         report.run([*sources, *FAST])
     report.run([*sources, *FAST, "--set=test1", f"--out={tmp_path / 'here'}"])
     assert report_in(tmp_path / "here")["sets"]["test1"]["runs"] == 2
@@ -138,7 +138,7 @@ def test_average_is_saved_as_run_with_report(folder, tmp_path):
 def test_average_rejects_output_among_members(folder):
     with pytest.raises(ValueError, match="--out=FOLDER"):
         report.run([str(folder), *FAST, "--average"])
-    with pytest.raises(ValueError, match="must not lie among the runs"):
+    with pytest.raises(ValueError, match="must be outside the folder of the averaged runs"):
         report.run([str(folder), *FAST, "--average", f"--out={folder / 'mean'}"])
     assert not (folder / "mean").exists()
 
@@ -160,7 +160,7 @@ def test_external_csv_with_labels(tmp_path, capsys):
         "--label_high=7", "--predicted_low=0", "--predicted_high=1", *FAST,
         f"--columns=ID=clip, {mapping}",
     ]  # fmt: skip
-    with pytest.raises(ValueError, match=r"1 \(more\.wav\) in labels\.csv only"):
+    with pytest.raises(ValueError, match=r"1 \(more\.wav\) only in labels\.csv"):
         report.run(words)
     report.run([*words, "--only_common"])
     facts = report_in(tmp_path / "theirs_report")["sets"]["theirs"]
@@ -180,13 +180,13 @@ def test_seed_and_resamples_reach_the_bootstrap(folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--label_low=1"], "say --label_low and --label_high"),
-        (["--predicted_high=1"], "say --predicted_low and --predicted_high"),
-        (["--columns=valence"], "'ours=theirs, …'.*found 'valence'"),
-        (["--columns=ID=a, ID=b"], "each of ours once.*found 'ID=b'"),
-        (["--reversed_dimensions=arousal"], "needs --label_low"),
-        (["--set=test3"], "one of valid, test1; found test3"),
-        (["--average", "--out=x"], "two runs or more; found 1"),
+        (["--label_low=1"], "--label_low and --label_high must be given together"),
+        (["--predicted_high=1"], "--predicted_low and --predicted_high must be given together"),
+        (["--columns=valence"], "'name=column, …'.*found 'valence'"),
+        (["--columns=ID=a, ID=b"], "unique names.*found 'ID=b'"),
+        (["--reversed_dimensions=arousal"], "requires --label_low"),
+        (["--set=test3"], "all runs \\(valid, test1\\); found test3"),
+        (["--average", "--out=x"], "at least two runs; found 1"),
     ],
 )
 def test_invalid_options_are_rejected(folder, words, message):
@@ -196,7 +196,7 @@ def test_invalid_options_are_rejected(folder, words, message):
 
 def test_unfinished_run_raises_with_advice(folder):
     (folder / "2" / "metrics.json").unlink()
-    with pytest.raises(ValueError, match=r"is not finished.*Start the same command again"):
+    with pytest.raises(ValueError, match=r"is not finished.*Re-run the training command"):
         report.run([str(folder), *FAST])
 
 
@@ -206,7 +206,7 @@ def test_correction_kinds_match_library():
 
 def test_help_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from emosphere_sb.commands.report import parser; parser().format_help();"
+        "import sys; from emosphere_sb.commands.report import build_parser; build_parser().format_help();"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -231,10 +231,10 @@ def test_modified_set_does_not_affect_checks_of_others(folder):
     write_predictions(bare(seed=3), run / "predictions" / "test1.csv")
     assert report.run([str(run), *FAST]) == 0
     write_predictions(poor.assign(valence_predicted=0.3), run / "predictions" / "valid.csv")
-    with pytest.raises(ValueError, match="valid: valence_predicted must be on the corpus's scale"):
+    with pytest.raises(ValueError, match="valid: valence_predicted must be on the label scale"):
         report.run([str(run), *FAST])
 
 
 def test_negative_seed_raises(folder):
-    with pytest.raises(ValueError, match="--seed must be a whole number from 0; found -1"):
+    with pytest.raises(ValueError, match="--seed must be an integer >= 0; found -1"):
         report.run([str(folder / "1"), "--seed=-1", *FAST])

@@ -44,7 +44,7 @@ def test_single_run(tmp_path):
     assert facts["sets"]["test1"] == expected
     assert facts["protocol"] == run.metrics["protocol"]
     assert facts["run"] == run.metrics["run"]
-    assert facts["warnings"] == ["No figures for test3: it has no labels."]
+    assert facts["warnings"] == ["No metrics for test3: it has no labels."]
     assert facts["synthetic"] is False
     assert "comparison" not in facts
     assert list(report.tables) == ["valid", "test1"]
@@ -63,7 +63,7 @@ def test_seeds_are_averaged_as_one_system(tmp_path):
     assert "seed" not in facts["protocol"]
     assert facts["run"]["runs"] == [str(tmp_path / "1"), str(tmp_path / "2")]
     assert facts["warnings"] == [
-        "Figures are means over 2 runs; pictures of points show the first, 1."
+        "Metrics are means over 2 runs. Scatter and sphere plots show the first run, 1."
     ]
     assert report.tables["test1"].equals(runs[0].tables["test1"])
 
@@ -75,19 +75,21 @@ def test_synthetic_speech_is_marked(tmp_path):
 
 def test_missing_set_raises(tmp_path):
     run = seeded(tmp_path / "1", 1)
-    with pytest.raises(ValueError, match="one of valid, test1; found test3, dev"):
+    with pytest.raises(
+        ValueError, match="predicted by all runs \\(valid, test1\\); found test3, dev"
+    ):
         assemble_report([run], request(sets=["test1", "test3", "dev"]))
 
 
 def test_no_labelled_set_raises(tmp_path):
     run = read_run(write_run(tmp_path / "1", {"test3": set_of(5, labelled=False)}))
-    with pytest.raises(ValueError, match=r"found none\. No figures for test3"):
+    with pytest.raises(ValueError, match=r"found none\. No metrics for test3"):
         assemble_report([run], FAST)
 
 
 def test_runs_on_different_label_scales_raise(tmp_path):
     runs = [seeded(tmp_path / "1", 1), seeded(tmp_path / "2", 2, scale=Scale(0, 8).to_dict())]
-    with pytest.raises(ValueError, match=r"valid on one scale; found 1: Scale.*2: Scale"):
+    with pytest.raises(ValueError, match=r"same label scale for valid; found 1: Scale.*2: Scale"):
         assemble_report(runs, FAST)
 
 
@@ -107,7 +109,7 @@ def test_set_on_other_scale_has_no_point_plots_with_note(tmp_path):
     report = assemble_report([dataclasses.replace(run, tables=tables, scales=scales)], FAST)
     assert "IEMOCAP-all" in report.content["sets"]
     assert "IEMOCAP-all" not in report.tables
-    assert report.content["warnings"][-1].startswith("No pictures of points for IEMOCAP-all")
+    assert report.content["warnings"][-1].startswith("No scatter and sphere plots of IEMOCAP-all")
 
 
 # --- corrections ---------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ def test_correction_is_fitted_on_development_set(tmp_path, kind):
     assert found["metrics"]["mean_ccc"] != expected["mean_ccc"]
     assert found["calibration"]["correction_learned_on"] == "the set valid of each run"
     said = report.content["sets"]["valid"]["calibration"]["correction_learned_on"]
-    assert said == "the set valid of each run, which is this one"
+    assert said == "the set valid of each run (this set)"
     assert [one.to_dict() for one in report.corrections] == [own.to_dict()]
 
 
@@ -154,7 +156,7 @@ def test_correction_fitted_on_given_table(tmp_path):
     )
     calibration = report.content["sets"]["other"]["calibration"]
     assert calibration["corrected"]["affine"] == expected
-    assert calibration["correction_learned_on"] == "the file named with --fit"
+    assert calibration["correction_learned_on"] == "the file given with --fit"
 
 
 def test_uncorrectable_dimension_is_noted(tmp_path):
@@ -165,10 +167,10 @@ def test_uncorrectable_dimension_is_noted(tmp_path):
 
 
 def test_correction_without_development_set_raises(tmp_path):
-    with pytest.raises(ValueError, match=r"other\.csv has no labelled set 'valid'.*--fit"):
+    with pytest.raises(ValueError, match=r"no labelled set 'valid' in other\.csv.*--fit"):
         assemble_report([csv_run(set_of())], request(correct="affine"))
     runs = [seeded(tmp_path / str(seed), seed) for seed in (1, 2)]
-    with pytest.raises(ValueError, match="--fit is one run's predictions; found 2 runs"):
+    with pytest.raises(ValueError, match="--fit supports a single run; found 2 runs"):
         assemble_report(runs, request(correct="affine", fit=set_of()))
 
 
@@ -196,7 +198,7 @@ def test_csv_is_matched_to_set_by_ids(tmp_path):
     table["ID"] = "wavs/" + table["ID"] + ".wav"
     facts = assemble_report([run], request(reference=[csv_run(table)])).content
     assert list(facts["comparison"]) == ["test1"]
-    assert "valid is not compared: other.csv has no such set." in facts["warnings"]
+    assert "valid is not compared: not predicted by other.csv." in facts["warnings"]
     expected = compare_systems([run.tables["test1"]], [set_of(seed=4)], resamples=199)
     assert facts["comparison"]["test1"]["valence"] == expected["valence"]
 
@@ -212,7 +214,7 @@ def test_csv_is_compared_with_run(tmp_path):
 
 def test_reference_with_different_utterances_raises(tmp_path):
     run = seeded(tmp_path / "1", 1)
-    with pytest.raises(ValueError, match=r"of the sets valid, test1, found none in other\.csv"):
+    with pytest.raises(ValueError, match=r"found none of the sets valid, test1 in other\.csv"):
         assemble_report([run], request(reference=[csv_run(set_of(17))]))
 
 

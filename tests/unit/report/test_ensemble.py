@@ -88,7 +88,7 @@ def test_no_regions_without_scale(members):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_average_requires_two_runs(number, members):
-    with pytest.raises(ValueError, match=f"two runs or more; found {number}"):
+    with pytest.raises(ValueError, match=f"at least two runs; found {number}"):
         average_predictions(members[:number])
 
 
@@ -182,7 +182,7 @@ def test_existing_average_is_replaced_but_run_is_not(tmp_path):
     write_average(tmp_path / "mean", runs)
     assert not (tmp_path / "mean" / "predictions" / "old.csv").exists()
     before = read_predictions(tmp_path / "row" / "1" / "predictions" / "test1.csv")
-    with pytest.raises(ValueError, match="must be a folder for the average; found a run in it"):
+    with pytest.raises(ValueError, match="already contains a run"):
         write_average(tmp_path / "row" / "1", runs)
     assert read_predictions(tmp_path / "row" / "1" / "predictions" / "test1.csv").equals(before)
 
@@ -190,7 +190,7 @@ def test_existing_average_is_replaced_but_run_is_not(tmp_path):
 def test_runs_on_different_scales_raise(tmp_path):
     one = read_run(write_run(tmp_path / "1"))
     two = read_run(write_run(tmp_path / "2", scale=Scale(1, 5).to_dict()))
-    with pytest.raises(ValueError, match=r"valid on one scale; found 1: Scale.*2: Scale"):
+    with pytest.raises(ValueError, match=r"same label scale for valid; found 1: Scale.*2: Scale"):
         write_average(tmp_path / "mean", [one, two])
 
 

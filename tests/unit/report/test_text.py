@@ -3,7 +3,7 @@
 from emosphere_sb.report.text import report_text, set_text
 from emosphere_sb.scale import DIMENSIONS
 
-FIGURES = {"ccc": 0.5, "pearson": 0.625, "scale_ratio": 1.25, "shift": -0.125, "mae": 0.75, "n": 9}
+METRICS = {"ccc": 0.5, "pearson": 0.625, "scale_ratio": 1.25, "shift": -0.125, "mae": 0.75, "n": 9}
 INTERVALS = {
     "ccc": [0.4, 0.6], "pearson": [0.5, 0.7], "scale_ratio": None, "shift": [-20.5, 0.0],
     "mae": [0.5, 1.0],
@@ -11,7 +11,7 @@ INTERVALS = {
 
 
 def evaluation(**more):
-    metrics = {name: dict(FIGURES) for name in DIMENSIONS}
+    metrics = {name: dict(METRICS) for name in DIMENSIONS}
     metrics["dominance"]["ccc"] = None
     intervals = {name: dict(INTERVALS) for name in DIMENSIONS}
     return {
@@ -26,7 +26,7 @@ def evaluation(**more):
 
 def test_one_line_per_metric():
     assert set_text("test1", evaluation()).splitlines() == [
-        "test1: 1,234 utterances; 90% intervals over 24 speakers",
+        "test1: 1,234 utterances; 90% confidence intervals over 24 speakers",
         "               valence                arousal                dominance              mean",
         "  CCC          .500 [.400, .600]      .500 [.400, .600]      – [.400, .600]"
         "         .250 [.200, .300]",
@@ -47,7 +47,7 @@ def test_corrected_metrics_are_below_uncorrected_ones():
     assert lines[2].split()[:2] == ["CCC", ".500"]
     assert lines[7].split() == ["CCC,", "affine", ".750", ".750", ".750", ".625"]
     assert lines[8:] == [
-        "  (affine: a correction learned on the set valid)", "  (arousal is not corrected: why.)",
+        "  (affine: correction fitted on the set valid)", "  (arousal is not corrected: why.)",
     ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_comparison_has_difference_interval_and_p():
     assert lines[7].startswith("  difference in CCC  .020 [-.010, .030]")
     assert lines[7].count(".020 [-.010, .030]") == 4
     assert lines[8].split() == ["p", ".250", ".250", ".250", "<", ".001"]
-    assert lines[9] == "  (difference: ours minus a, b; paired)"
+    assert lines[9] == "  (difference: this system minus a, b; paired)"
 
 
 def test_notes_of_set():
@@ -68,7 +68,7 @@ def test_notes_of_set():
     text = set_text("x", facts)
     assert "1,234 utterances, mean over 3 runs;" in text
     assert text.splitlines()[-2:] == [
-        "  (Few speakers.)", "  (no slices by raters, gender: not known)",
+        "  (Few speakers.)", "  (no breakdown by number of raters, gender: not recorded)",
     ]  # fmt: skip
 
 

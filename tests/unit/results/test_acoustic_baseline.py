@@ -152,5 +152,5 @@ def test_unlabelled_set_is_predicted(sets):
 
 
 def test_missing_training_set_raises(sets):
-    with pytest.raises(ValueError, match="'train' to learn from; found test"):
+    with pytest.raises(ValueError, match="training set 'train'; found test"):
         evaluate_baseline({"test": sets["test"]})

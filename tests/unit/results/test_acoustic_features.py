@@ -86,5 +86,5 @@ def test_signal_shorter_than_frame_has_no_pitch():
 
 @pytest.mark.parametrize(("size", "rate"), [(0, RATE), (100, 500)])
 def test_empty_signal_or_invalid_rate_raises(size, rate):
-    with pytest.raises(ValueError, match=f"found {size} at {rate} Hz"):
+    with pytest.raises(ValueError, match=f"found {size} samples at {rate} Hz"):
         acoustic_features(np.zeros(size), rate)

@@ -41,21 +41,21 @@ def test_missing_truth_in_both_tables_is_equal():
 
 
 def test_different_utterances_raise_with_counts_and_names():
-    said = r"table 2 lacks 2 of the first one's 3 \(b, c\) and has 1 of its own \(d\).*same set"
+    said = r"table 2 lacks 2 of the 3 utterances of table 1 \(b, c\), 1 in excess \(d\).*same set"
     with pytest.raises(ValueError, match=said):
         align_tables([table(["a", "b", "c"]), table(["a", "d"])])
 
 
 def test_fewer_utterances_raise():
     with pytest.raises(
-        ValueError, match=r"table 3 lacks 1 of the first one's 2 \(b\) and has 0 of its own"
+        ValueError, match=r"table 3 lacks 1 of the 2 utterances of table 1 \(b\), 0 in excess"
     ):
         align_tables([table(["a", "b"]), table(["a", "b"]), table(["a"])])
 
 
 @pytest.mark.parametrize("changed", [2.5, np.nan])
 def test_different_truth_raises_with_both_values(changed):
-    said = rf"true valence; it differs .* table 2 for 1 of 2 utterances \(b: 2 and {changed}\)"
+    said = rf"true valence; tables 1 and 2 differ for 1 of 2 utterances \(b: 2 and {changed}\)"
     with pytest.raises(ValueError, match=said):
         align_tables(
             [table(["a", "b"], valence=[1.0, 2.0]), table(["a", "b"], valence=[1.0, changed])]
@@ -63,10 +63,10 @@ def test_different_truth_raises_with_both_values(changed):
 
 
 def test_duplicated_ids_raise():
-    with pytest.raises(ValueError, match=r"in table 2 1 stand more than once \(a\)"):
+    with pytest.raises(ValueError, match=r"table 2 has 1 duplicated IDs \(a\)"):
         align_tables([table(["a", "b"]), table(["a", "a"])])
 
 
 def test_no_table_raises():
-    with pytest.raises(ValueError, match="at least one table"):
+    with pytest.raises(ValueError, match="At least one prediction table"):
         align_tables([])

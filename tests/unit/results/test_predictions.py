@@ -164,7 +164,7 @@ def test_writing_leaves_single_complete_file(tmp_path):
 def test_missing_column_raises_with_found_columns(tmp_path):
     (tmp_path / "test.csv").write_text("ID,valence,arousal,valence_predicted\na,1,2,3\n")
     with pytest.raises(
-        ValueError, match=r"columns dominance, arousal_predicted.*found ID, valence"
+        ValueError, match=r"no column dominance, arousal_predicted.*found ID, valence"
     ):
         read_predictions(tmp_path / "test.csv")
 
@@ -187,5 +187,5 @@ def test_missing_value_markers_are_nan(tmp_path):
 
 def test_empty_file_raises(tmp_path):
     (tmp_path / "test.csv").write_text("")
-    with pytest.raises(ValueError, match=r"test.csv must hold a header.*found an empty file"):
+    with pytest.raises(ValueError, match=r"test.csv is empty"):
         read_predictions(tmp_path / "test.csv")

@@ -143,5 +143,7 @@ def test_head_without_point_has_no_agreement():
 
 
 def test_unknown_predicted_class_raises():
-    with pytest.raises(ValueError, match=r"knows, I, II; found v\. Each needs its column"):
+    with pytest.raises(
+        ValueError, match=r"classes of the head \(I, II\); found v\. Each class needs"
+    ):
         class_metrics(pd.Series(["I", "II"]), pd.Series(["I", "V"]), names=["I", "II"])

@@ -34,7 +34,7 @@ def test_scores_and_intervals_are_in_table(page, made_report):
 
 def test_synthetic_banner_and_warnings_precede_results(page):
     places = [page.text.index("SYNTHETIC SPEECH")]
-    for text in ("row <smoke>", "More than half of the predictions", "95% intervals"):
+    for text in ("row <smoke>", "More than half of the predictions", "95% confidence intervals"):
         places.append(page.text.index(text, places[0]))
     assert places == sorted(places)
 
@@ -45,7 +45,7 @@ def test_real_speech_has_no_banner(made_report):
 
 
 def test_interval_method_is_described(page):
-    said = "test1: 95% intervals by bootstrap over 40 speakers, 10,000 resamples. A note & more."
+    said = "test1: 95% confidence intervals from a bootstrap over 40 speakers, 10,000 resamples. A note & more."
     assert said in page.text
 
 
@@ -59,13 +59,13 @@ def test_subgroups_show_counts_and_available_intervals(page, made_report):
         row = next(row for row in page.cells if row[:1] == [part["value"]])
         assert row[1] == str(part["utterances"])
         assert ("[" in row[2]) is (part["value"] == "Female")
-    assert "so not shown: raters" in page.text
+    assert "no breakdown by: raters" in page.text
 
 
 def test_calibration_shows_corrected_and_uncorrected(page, made_report):
     mean = made_report[0]["sets"]["test1"]["metrics"]["mean_ccc"]
     assert ["slope of prediction on truth", ".625", ".625", ".625"] in page.cells
-    assert ["ratio of deviations", ".750", ".750", ".750"] in page.cells
+    assert ["ratio of SDs", ".750", ".750", ".750"] in page.cells
     assert next(row for row in page.cells if row[:1] == ["as predicted"])[-1] == short(mean)
     assert next(row for row in page.cells if row[:1] == ["affine"])[-1] == ".432"
 
@@ -77,7 +77,7 @@ def test_cap_protocol_and_run(page):
 
 
 def test_unlabelled_sets_are_listed(page):
-    assert "Without labels, predictions only: test3." in page.text
+    assert "Predictions only, no labels: test3." in page.text
 
 
 def test_images_are_embedded_with_alt_text_and_scores(page, made_report):
@@ -114,7 +114,7 @@ def test_content_security_policy_allows_embedded_content_only(page):
 def test_links_have_targets(page):
     ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     targets = {attrs["href"][1:] for attrs in page.of("a")}
-    assert targets == {"metrics", "comparison", "set-test1", "training", "protocol", "run"}
+    assert targets == {"results", "comparison", "set-test1", "training", "protocol", "run"}
     assert targets <= ids
 
 
@@ -157,7 +157,7 @@ def test_undefined_scores_are_dashes(made_report):
     bare = {"metrics": {**found, "mean_ccc": float("nan"), "utterances": 3}, "intervals": None}
     read = Reader(run_page({**report, "sets": {"test9": bare}, "comparison": None}, {}))
     assert ["test9", "3", "–", "–", "–", "–"] in read.cells
-    assert "test9: no intervals." in read.text
+    assert "test9: no confidence intervals." in read.text
     assert "There are no predictions to draw." in read.text
 
 
@@ -166,7 +166,7 @@ def test_results_without_scale_explain_missing_sphere(made_report):
     protocol = {key: value for key, value in report["protocol"].items() if key != "scale"}
     read = Reader(run_page({**report, "protocol": protocol}, tables))
     assert len(read.of("img")) == 3
-    assert "do not say on which scale" in read.text
+    assert "label scale is not recorded" in read.text
 
 
 def test_page_is_reproducible(made_report, made_log):

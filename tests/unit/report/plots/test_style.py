@@ -79,7 +79,7 @@ def test_neighbouring_region_colours_are_distinguishable(count, ring, vision):
 
 
 def test_empty_palette_raises():
-    with pytest.raises(ValueError, match="at least one colour; found 0"):
+    with pytest.raises(ValueError, match="at least 1; found 0"):
         palette(0)
 
 

@@ -32,7 +32,7 @@ def test_names_are_in_order(tmp_path, text):
 
 @pytest.mark.parametrize("text", ["", "\n \n", "FileName\n"])
 def test_list_without_names_raises(tmp_path, text):
-    with pytest.raises(ValueError, match="a name on every line; found 0 names"):
+    with pytest.raises(ValueError, match="a file name on each line; found 0 names"):
         read_file_list(written(tmp_path, text))
 
 
@@ -42,7 +42,7 @@ def test_empty_name_raises(tmp_path):
 
 
 def test_duplicated_name_raises(tmp_path):
-    with pytest.raises(ValueError, match=r"each file once; 1 \(b\) stand there more than once"):
+    with pytest.raises(ValueError, match=r"must be unique; duplicated: 1 \(b\)"):
         read_file_list(written(tmp_path, "b\na\nb\n"))
 
 
@@ -52,7 +52,7 @@ def test_csv_without_column_raises_with_columns(tmp_path):
 
 
 def test_short_line_raises(tmp_path):
-    with pytest.raises(ValueError, match="must have a FileName, in column 2; found 'Test3'"):
+    with pytest.raises(ValueError, match="must have a FileName in column 2; found 'Test3'"):
         read_file_list(written(tmp_path, "Split_Set,FileName\nTest3\n"))
 
 

@@ -61,24 +61,22 @@ def test_sets_of_other_corpus_have_its_scale(tmp_path):
 def test_modified_predictions_are_noted(tmp_path):
     folder = write_run(tmp_path / "7")
     write_predictions(set_of(seed=5), folder / "predictions" / "test1.csv")
-    assert read_run(folder).notes == [
-        "7: predictions/test1.csv is not the file that the run wrote."
-    ]
+    assert read_run(folder).notes == ["7: predictions/test1.csv was modified after the run."]
 
 
 def test_set_with_metrics_requires_predictions(tmp_path):
     folder = write_run(tmp_path / "7")
     (folder / "predictions" / "test1.csv").unlink()
-    with pytest.raises(ValueError, match=r"found none of test1\. Start the run's command again"):
+    with pytest.raises(ValueError, match=r"no predictions of test1\. Re-run the training command"):
         read_run(folder)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "must be JSON"),
-        ("[]", "must hold protocol, run, beside"),
-        ('{"run": 1}', "no protocol"),
+        ("{", "is not valid JSON"),
+        ("[]", "must have the keys protocol, run, beside"),
+        ('{"run": 1}', "missing: protocol"),
     ],
 )
 def test_invalid_metrics_raise(tmp_path, text, said):
@@ -93,14 +91,14 @@ def test_unfinished_run_suggests_resuming(tmp_path, inside):
     write_run(tmp_path / "row" / "1")
     folder = write_run(tmp_path / "row" / "2")
     (folder / "metrics.json").unlink()
-    said = r"row.2 is not finished: it has hyperparams\.yaml and no metrics\.json\. Start the same"
+    said = r"row.2 is not finished: it has hyperparams\.yaml but no metrics\.json\. Re-run the training"
     with pytest.raises(ValueError, match=said):
         read_source(tmp_path / "row" if inside else folder)
 
 
 def test_cross_validation_folder_is_not_a_run(tmp_path):
     (tmp_path / "summary.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"summary\.json over folds.*one fold"):
+    with pytest.raises(ValueError, match=r"cross-validation.*summary\.json.*a single fold"):
         read_source(tmp_path)
 
 
@@ -108,12 +106,12 @@ def test_folder_without_runs_raises_with_content(tmp_path):
     with pytest.raises(ValueError, match="found an empty folder"):
         read_source(tmp_path)
     (tmp_path / "x.txt").write_text("")
-    with pytest.raises(ValueError, match=r"or a folder of such; found x\.txt"):
+    with pytest.raises(ValueError, match=r"or a folder of runs; found x\.txt"):
         read_source(tmp_path)
 
 
 def test_missing_path_raises(tmp_path):
-    with pytest.raises(ValueError, match=r"must be named; found no .*nowhere"):
+    with pytest.raises(ValueError, match=r"nowhere does not exist"):
         read_source(tmp_path / "nowhere")
 
 
@@ -184,7 +182,7 @@ def test_regions_of_protocol_take_precedence(tmp_path):
 def test_common_sets(tmp_path):
     one = read_run(write_run(tmp_path / "1"))
     two = read_run(write_run(tmp_path / "2", {"test1": set_of(seed=2)}))
-    assert common_sets([one]) == (["valid", "test1"], ["No figures for test3: it has no labels."])
+    assert common_sets([one]) == (["valid", "test1"], ["No metrics for test3: it has no labels."])
     names, notes = common_sets([one, two])
     assert names == ["test1"]
     assert notes == [
@@ -208,14 +206,16 @@ def test_csv_of_run_edited_in_spreadsheet(tmp_path):
 def test_malformed_metrics_raise(tmp_path, key):
     folder = write_run(tmp_path / "7")
     change_metrics(folder, lambda metrics: metrics.update({key: [1.0]}))
-    with pytest.raises(ValueError, match=f"metrics.json must hold a mapping.*not so for {key}"):
+    with pytest.raises(ValueError, match=f"metrics.json must be mappings; invalid: {key}"):
         read_run(folder)
 
 
 def test_dangling_reference_in_hyperparameters_raises(tmp_path):
     yaml = "preset: demo\ntask: !new:emosphere_sb.lobes.tasks.RegionTask [!ref <nowhere>]\n"
     folder = write_run(tmp_path / "7", yaml=yaml)
-    with pytest.raises(ValueError, match=r"hyperparams.yaml of the run refers to 'nowhere'"):
+    with pytest.raises(
+        ValueError, match=r"hyperparams.yaml of the run refers to the missing key 'nowhere'"
+    ):
         read_run(folder)
 
 

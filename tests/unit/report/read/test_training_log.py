@@ -53,10 +53,10 @@ def test_columns_have_equal_length(written):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "a line for every epoch; found none"),
+        ("", "is empty; one line per epoch"),
         ("epoch: 1, lr: 1e-5\nhello\n", r"line 2 must consist of entries.*found 'hello'"),
         ("epoch: one\n", r"line 1 must consist of entries.*found 'epoch: one'"),
-        ("lr: 1.0 - train loss: 2.0\n", "which epoch it is; found lr, train loss"),
+        ("lr: 1.0 - train loss: 2.0\n", "the entry 'epoch'; found lr, train loss"),
     ],
 )
 def test_invalid_log_raises(tmp_path, text, said):

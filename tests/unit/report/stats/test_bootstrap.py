@@ -90,7 +90,7 @@ def test_result_depends_on_seed_not_on_batch_size(monkeypatch):
     whole = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
     monkeypatch.setattr(bootstrap, "MAX_CELLS", 3 * UNITS + 1)
     parts = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
-    for name in ("value", "error", "metrics"):
+    for name in ("value", "error", "secondary"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)
     other = resample(terms, UNITS, resamples=50, seed=8)
     assert not np.allclose(other.value, whole.value)
@@ -143,8 +143,8 @@ def test_critical_distance_is_order_statistic(level, rank):
 def test_invalid_bootstrap_settings_raise():
     check_bootstrap_settings(19, 0.95)
     check_bootstrap_settings(99, 0.99)
-    with pytest.raises(ValueError, match="needs at least 19 resamples; found 18"):
+    with pytest.raises(ValueError, match="requires at least 19 resamples; found 18"):
         check_bootstrap_settings(18, 0.95)
     for level in (0, 1, 95):
-        with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+        with pytest.raises(ValueError, match="level must be between 0 and 1"):
             check_bootstrap_settings(1000, level)

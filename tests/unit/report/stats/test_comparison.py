@@ -176,7 +176,7 @@ def test_missing_predictions_raise_with_ids():
 
 
 def test_system_without_tables_raises():
-    with pytest.raises(ValueError, match="reference must hold at least one"):
+    with pytest.raises(ValueError, match="reference must contain at least one"):
         compare_systems(tables(0.5, 1), [], resamples=499)
 
 
@@ -208,5 +208,5 @@ def test_holm_matches_closed_bonferroni_test():
 
 @pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan")])
 def test_holm_rejects_invalid_p_values(wrong):
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         holm_correction([0.1, wrong])

@@ -135,9 +135,9 @@ def test_metric_undefined_in_one_run_is_undefined_in_mean():
     constant = set_of().assign(valence_predicted=4.0)
     found = evaluate_predictions([set_of(), constant], **FAST)
     assert math.isnan(found["metrics"]["valence"]["pearson"])
-    assert found["warnings"] == ["run 2: every valence_predicted is 4; its CCC is 0."]
+    assert found["warnings"] == ["run 2: all values of valence_predicted are 4; the CCC is 0."]
     assert evaluate_predictions(constant, source="test1", **FAST)["warnings"] == [
-        "every valence_predicted is 4; its CCC is 0."
+        "all values of valence_predicted are 4; the CCC is 0."
     ]
 
 
@@ -162,7 +162,7 @@ def test_manifest_adds_missing_columns():
     assert [(part["value"], part["utterances"]) for part in found["slices"]["raters"]] == [
         ("5", 1), ("7", 2), ("unknown", 1),
     ]  # fmt: skip
-    with pytest.raises(ValueError, match="1 are not in it, d for one"):
+    with pytest.raises(ValueError, match="1 are missing, e.g. d"):
         evaluate_predictions(table, manifest=manifest[1:], **FAST)
 
 
@@ -178,7 +178,7 @@ def test_regions_of_fine_partition():
 
 
 def test_truth_outside_scale_raises(table):
-    with pytest.raises(ValueError, match="must lie on 1 to 5"):
+    with pytest.raises(ValueError, match="must be in the range 1 to 5"):
         evaluate_predictions(table, scale=Scale(1, 5), **FAST)
 
 

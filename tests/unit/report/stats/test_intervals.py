@@ -12,7 +12,7 @@ from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
-FIGURES = ("ccc", "pearson", "scale_ratio", "shift", "mae")
+METRICS = ("ccc", "pearson", "scale_ratio", "shift", "mae")
 
 
 def table(count=120, speakers=12, seed=0, effect=1.0):
@@ -40,8 +40,8 @@ def test_intervals_contain_their_metric_and_are_json_serialisable():
     assert (found["unit"], found["units"], found["note"]) == ("speakers", 12, None)
     assert found["undefined"] == 0
     for name in DIMENSIONS:
-        assert tuple(found[name]) == FIGURES
-        for figure in FIGURES:
+        assert tuple(found[name]) == METRICS
+        for figure in METRICS:
             low, high = found[name][figure]
             assert low < getattr(metrics, figure)(*values(name, built)) < high
     low, high = found["mean_ccc"]
@@ -126,7 +126,7 @@ def test_unknown_dimension_is_excluded_from_mean():
     built = table()
     built["arousal"] = np.nan
     found = confidence_intervals(built, resamples=499)
-    assert found["arousal"] == dict.fromkeys(FIGURES)
+    assert found["arousal"] == dict.fromkeys(METRICS)
     assert found["valence"]["ccc"] is not None
     low, high = found["mean_ccc"]
     known = [metrics.ccc(*values(name, built)) for name in ("valence", "dominance")]
@@ -138,7 +138,7 @@ def test_set_without_truth_has_no_intervals():
     built[list(DIMENSIONS)] = np.nan
     found = confidence_intervals(built, resamples=499)
     assert (found["units"], found["mean_ccc"], found["undefined"]) == (0, None, 0)
-    assert found["dominance"] == dict.fromkeys(FIGURES)
+    assert found["dominance"] == dict.fromkeys(METRICS)
 
 
 def test_unlabelled_utterances_are_not_units():
@@ -154,7 +154,7 @@ def test_dimension_with_few_speakers_is_noted():
     built = table()
     built.loc[built["speaker"] > "s0004", "valence"] = np.nan
     assert (
-        "true valence is known for 5 speakers only"
+        "Only 5 speakers have labels for valence"
         in confidence_intervals(built, resamples=499)["note"]
     )
 
@@ -201,7 +201,7 @@ def test_too_few_units_give_uninformative_interval():
 def test_single_utterance_has_no_interval():
     found = confidence_intervals(table(count=1, speakers=1), resamples=499)
     assert (found["units"], found["mean_ccc"]) == (1, None)
-    assert found["valence"] == dict.fromkeys(FIGURES)
+    assert found["valence"] == dict.fromkeys(METRICS)
 
 
 def test_too_few_resamples_raise():

@@ -42,7 +42,7 @@ def test_utterances_without_speaker_are_separate_units():
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [(["a"], "only 1 speaker is known"), ([""], "as no speakers are known")]
+    ("names", "said"), [(["a"], "only 1 speaker is known"), ([""], "because no speakers are known")]
 )
 def test_note_uses_correct_number(names, said):
     assert said in resampling_units(named(names)).note
