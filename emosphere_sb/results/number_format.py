@@ -1,4 +1,4 @@
-"""Figures, counts and times as the field writes them: ``.688``, ``30,647``, ``48 min``."""
+"""Format scores, counts and durations: ``.688``, ``30,647``, ``48 min``."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from collections.abc import Sequence
 
 UNDEFINED = "–"
-"""Stands where there is no figure, or none is defined."""
+"""Placeholder for a missing or undefined value."""
 
 MINUS = "\u2212"
-"""As wide as a plus sign."""
+"""Minus sign, as wide as a plus sign."""
 
 
-def figure_text(value: float | None, decimals: int = 3) -> str:
-    """A CCC or a like figure, without a zero before the point.
+def format_score(value: float | None, decimals: int = 3) -> str:
+    """Format a CCC or a similar score without a leading zero.
 
     Arguments
     ---------
     value : float or None
-        ``None`` and NaN are figures that are not defined.
+        The score. ``None`` and NaN mean undefined.
     decimals : int
-        Digits after the point. From 10,000 on there are four significant digits instead.
+        Number of decimals. Values of 10,000 and more have four significant digits instead.
 
     Returns
     -------
     str
-        The figure, or a dash.
+        The score, or a dash if it is undefined.
 
     Example
     -------
@@ -40,30 +40,30 @@ def figure_text(value: float | None, decimals: int = 3) -> str:
         return f"{value:.4g}"
     text = f"{value:.{decimals}f}"
     if float(text) == 0:
-        text = text.lstrip("-")  # a rounded -0.0001 is no negative figure
+        text = text.lstrip("-")  # -0.0001 rounds to 0, not to -0
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def interval_text(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
-    """An interval; empty where there is none.
+def format_interval(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
+    """Format an interval; return an empty string if it is undefined.
 
     Example
     -------
     >>> interval_text([0.4901, 0.533]), interval_text(None), interval_text([None, None])
     ('[.490, .533]', '', '')
     """
-    if not known_interval(interval):
+    if not is_finite_interval(interval):
         return ""
-    return f"[{figure_text(interval[0], decimals)}, {figure_text(interval[1], decimals)}]"
+    return f"[{format_score(interval[0], decimals)}, {format_score(interval[1], decimals)}]"
 
 
-def known_interval(interval: Sequence[float | None] | None) -> bool:
+def is_finite_interval(interval: Sequence[float | None] | None) -> bool:
     """Whether both ends of an interval are finite numbers."""
     return interval is not None and all(end is not None and math.isfinite(end) for end in interval)
 
 
-def p_text(value: float | None) -> str:
-    """A p-value, three decimals; what is smaller says so.
+def format_p_value(value: float | None) -> str:
+    """Format a p-value with three decimals, or as ``< .001``.
 
     Example
     -------
@@ -72,11 +72,11 @@ def p_text(value: float | None) -> str:
     """
     if value is not None and value < 0.001:
         return "< .001"
-    return figure_text(value)
+    return format_score(value)
 
 
-def count_text(value: float | None) -> str:
-    """A count with commas; a mean of counts is rounded.
+def format_count(value: float | None) -> str:
+    """Format a count with thousands separators; a mean of counts is rounded.
 
     Example
     -------
@@ -86,8 +86,8 @@ def count_text(value: float | None) -> str:
     return UNDEFINED if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
 
-def seconds_text(seconds: float | None) -> str:
-    """A time in the unit that suits it.
+def format_duration(seconds: float | None) -> str:
+    """Format a duration in a suitable unit.
 
     Example
     -------
@@ -104,8 +104,8 @@ def seconds_text(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def clock_text(seconds: float, decimals: int = 0) -> str:
-    """Minutes and seconds, with hours where there are any.
+def format_clock(seconds: float, decimals: int = 0) -> str:
+    """Format a duration as ``minutes:seconds``, or ``hours:minutes:seconds`` if needed.
 
     Example
     -------
@@ -122,8 +122,8 @@ def clock_text(seconds: float, decimals: int = 0) -> str:
     return f"{minutes}:{tail}"
 
 
-def decimal_text(value: float) -> str:
-    """A number with two decimals, and a minus as wide as a plus.
+def format_decimal(value: float) -> str:
+    """Format a number with two decimals and a typographic minus sign.
 
     Example
     -------
@@ -133,8 +133,8 @@ def decimal_text(value: float) -> str:
     return f"{value:.2f}".replace("-", MINUS)
 
 
-def signed_text(value: float) -> str:
-    """A score with its sign and two decimals.
+def format_signed(value: float) -> str:
+    """Format a score with its sign and two decimals.
 
     Example
     -------

@@ -13,7 +13,7 @@ import soundfile
 
 from emosphere_sb.metrics import confusion
 from emosphere_sb.results.predictions import PREDICTED, region_names
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -81,18 +81,18 @@ def made_evaluation():
         return {**facts, "resamples": 10_000, **ends, "mean_ccc": mean}
 
     def make(table, width=0.05):
-        found = figures(table)
+        found = prediction_metrics(table)
         names = SphericalRegions(90).names
         index = {name: number for number, name in enumerate(names)}
         pairs = (table[column].map(index).to_numpy() for column in ("region", "region_point"))
         parts = []
         for value, part in table.groupby("gender"):
-            own = figures(part)
-            parts.append({"value": value, "utterances": len(part), "figures": own})
+            own = prediction_metrics(part)
+            parts.append({"value": value, "utterances": len(part), "metrics": own})
             parts[-1]["intervals"] = intervals(own, width) if value == "Female" else None
         slopes = {"slope_of_prediction": 0.625, "slope_of_truth": 0.875, "scale_ratio": 0.75}
         return {
-            "figures": found,
+            "metrics": found,
             "intervals": intervals(found, width),
             "warnings": ["More than half of the predictions lie off the scale."],
             "confusion": {

@@ -6,11 +6,11 @@ import pytest
 
 from emosphere_sb.report.read.runs import (
     CsvSettings,
-    as_one_set,
     common_sets,
     read_run,
     read_source,
-    regions_of,
+    run_regions,
+    unify_set_names,
 )
 from emosphere_sb.results.predictions import write_predictions
 from emosphere_sb.scale import Scale
@@ -28,7 +28,7 @@ def test_finished_run(tmp_path):
     assert run.notes == []
 
 
-def test_folder_of_runs_in_the_order_of_their_seeds(tmp_path):
+def test_runs_of_folder_are_ordered_by_seed(tmp_path):
     for seed in ("10", "9", "best"):
         write_run(tmp_path / seed)
     (tmp_path / "report").mkdir()
@@ -36,13 +36,13 @@ def test_folder_of_runs_in_the_order_of_their_seeds(tmp_path):
     assert [run.name for run in read_source(tmp_path)] == ["9", "10", "best"]
 
 
-def test_older_run_has_no_scale(tmp_path):
+def test_old_run_has_no_scale(tmp_path):
     folder = write_run(tmp_path / "7")
     change_metrics(folder, lambda metrics: metrics["protocol"].pop("scale"))
     assert read_run(folder).scales == {"valid": None, "test1": None, "test3": None}
 
 
-def test_sets_of_another_corpus_have_its_scale(tmp_path):
+def test_sets_of_other_corpus_have_its_scale(tmp_path):
     folder = write_run(tmp_path / "7")
     table = set_of(20, scale=Scale(1, 5))
     write_predictions(table, folder / "predictions" / "IEMOCAP-all.csv")
@@ -58,30 +58,28 @@ def test_sets_of_another_corpus_have_its_scale(tmp_path):
     assert run.metrics["IEMOCAP-all"] == {"mean_ccc": 0.5}
 
 
-def test_predictions_that_somebody_changed_are_noted(tmp_path):
+def test_modified_predictions_are_noted(tmp_path):
     folder = write_run(tmp_path / "7")
     write_predictions(set_of(seed=5), folder / "predictions" / "test1.csv")
-    assert read_run(folder).notes == [
-        "7: predictions/test1.csv is not the file that the run wrote."
-    ]
+    assert read_run(folder).notes == ["7: predictions/test1.csv was modified after the run."]
 
 
-def test_set_with_figures_must_have_predictions(tmp_path):
+def test_set_with_metrics_requires_predictions(tmp_path):
     folder = write_run(tmp_path / "7")
     (folder / "predictions" / "test1.csv").unlink()
-    with pytest.raises(ValueError, match=r"found none of test1\. Start the run's command again"):
+    with pytest.raises(ValueError, match=r"no predictions of test1\. Re-run the training command"):
         read_run(folder)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "must be JSON"),
-        ("[]", "must hold protocol, run, beside"),
-        ('{"run": 1}', "no protocol"),
+        ("{", "is not valid JSON"),
+        ("[]", "must have the keys protocol, run, beside"),
+        ('{"run": 1}', "missing: protocol"),
     ],
 )
-def test_broken_metrics_are_named(tmp_path, text, said):
+def test_invalid_metrics_raise(tmp_path, text, said):
     folder = write_run(tmp_path / "7")
     (folder / "metrics.json").write_text(text)
     with pytest.raises(ValueError, match=said):
@@ -89,35 +87,35 @@ def test_broken_metrics_are_named(tmp_path, text, said):
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_unfinished_run_says_how_to_go_on(tmp_path, inside):
+def test_unfinished_run_suggests_resuming(tmp_path, inside):
     write_run(tmp_path / "row" / "1")
     folder = write_run(tmp_path / "row" / "2")
     (folder / "metrics.json").unlink()
-    said = r"row.2 is not finished: it has hyperparams\.yaml and no metrics\.json\. Start the same"
+    said = r"row.2 is not finished: it has hyperparams\.yaml but no metrics\.json\. Re-run the training"
     with pytest.raises(ValueError, match=said):
         read_source(tmp_path / "row" if inside else folder)
 
 
-def test_summary_over_folds_is_no_run(tmp_path):
+def test_cross_validation_folder_is_not_a_run(tmp_path):
     (tmp_path / "summary.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"summary\.json over folds.*one fold"):
+    with pytest.raises(ValueError, match=r"cross-validation.*summary\.json.*a single fold"):
         read_source(tmp_path)
 
 
-def test_folder_without_a_run_says_what_is_in_it(tmp_path):
+def test_folder_without_runs_raises_with_content(tmp_path):
     with pytest.raises(ValueError, match="found an empty folder"):
         read_source(tmp_path)
     (tmp_path / "x.txt").write_text("")
-    with pytest.raises(ValueError, match=r"or a folder of such; found x\.txt"):
+    with pytest.raises(ValueError, match=r"or a folder of runs; found x\.txt"):
         read_source(tmp_path)
 
 
-def test_path_that_is_not_there(tmp_path):
-    with pytest.raises(ValueError, match=r"must be named; found no .*nowhere"):
+def test_missing_path_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere does not exist"):
         read_source(tmp_path / "nowhere")
 
 
-def test_csv_that_a_run_wrote_is_taken_as_it_is(tmp_path):
+def test_csv_of_run_is_read_unchanged(tmp_path):
     write_predictions(set_of(10), tmp_path / "test1.csv")
     (run,) = read_source(tmp_path / "test1.csv")
     assert (run.name, run.folder, list(run.tables)) == ("test1.csv", None, ["test1"])
@@ -130,7 +128,7 @@ def test_csv_that_a_run_wrote_is_taken_as_it_is(tmp_path):
 FOREIGN = "id;v;a;d;pred_v;pred_a;pred_d\nx;1;2;3;4;5;6\n"
 
 
-def test_csv_of_others_needs_a_scale(tmp_path):
+def test_external_csv_requires_scale(tmp_path):
     (tmp_path / "other.csv").write_text(FOREIGN)
     with pytest.raises(ValueError, match="--label_low=1 --label_high=7"):
         read_source(tmp_path / "other.csv")
@@ -139,7 +137,7 @@ def test_csv_of_others_needs_a_scale(tmp_path):
     assert run.scales == {"other": SEVEN}
 
 
-def test_csv_is_joined_with_labels_and_the_notes_come_along(tmp_path):
+def test_csv_is_joined_with_labels_and_notes(tmp_path):
     (tmp_path / "labels.csv").write_text(
         "FileName,EmoAct,EmoVal,EmoDom\nx.wav,1,2,3\ny.wav,1,1,1\n"
     )
@@ -169,22 +167,22 @@ TASK = "task: !new:emosphere_sb.lobes."
         ("preset: demo\n", 90, 0.0),
     ],
 )
-def test_regions_are_those_of_the_task(tmp_path, yaml, step, radius):
+def test_regions_are_read_from_task(tmp_path, yaml, step, radius):
     (tmp_path / "hyperparams.yaml").write_text(yaml)
-    found = regions_of(tmp_path, {})
+    found = run_regions(tmp_path, {})
     assert (found.step, found.centre_radius) == (step, radius)
 
 
-def test_regions_that_the_protocol_names_win(tmp_path):
-    found = regions_of(tmp_path, {"regions": {"step": 45, "centre_radius": 0.0}})
+def test_regions_of_protocol_take_precedence(tmp_path):
+    found = run_regions(tmp_path, {"regions": {"step": 45, "centre_radius": 0.0}})
     assert found.names == SphericalRegions(45).names
-    assert regions_of(tmp_path, {}).step == 90
+    assert run_regions(tmp_path, {}).step == 90
 
 
-def test_sets_that_all_runs_have(tmp_path):
+def test_common_sets(tmp_path):
     one = read_run(write_run(tmp_path / "1"))
     two = read_run(write_run(tmp_path / "2", {"test1": set_of(seed=2)}))
-    assert common_sets([one]) == (["valid", "test1"], ["No figures for test3: it has no labels."])
+    assert common_sets([one]) == (["valid", "test1"], ["No metrics for test3: it has no labels."])
     names, notes = common_sets([one, two])
     assert names == ["test1"]
     assert notes == [
@@ -193,7 +191,7 @@ def test_sets_that_all_runs_have(tmp_path):
     ]
 
 
-def test_csv_with_the_columns_of_a_run_may_come_from_a_spreadsheet(tmp_path):
+def test_csv_of_run_edited_in_spreadsheet(tmp_path):
     """A byte order mark, semicolons, decimal commas and Windows' line ends."""
     write_predictions(set_of(10), tmp_path / "test1.csv")
     (expected,) = read_source(tmp_path / "test1.csv")
@@ -205,27 +203,29 @@ def test_csv_with_the_columns_of_a_run_may_come_from_a_spreadsheet(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["protocol", "run", "beside", "test1"])
-def test_figures_of_another_form_are_refused(tmp_path, key):
+def test_malformed_metrics_raise(tmp_path, key):
     folder = write_run(tmp_path / "7")
     change_metrics(folder, lambda metrics: metrics.update({key: [1.0]}))
-    with pytest.raises(ValueError, match=f"metrics.json must hold a mapping.*not so for {key}"):
+    with pytest.raises(ValueError, match=f"metrics.json must be mappings; invalid: {key}"):
         read_run(folder)
 
 
-def test_reference_to_nothing_in_the_hyperparameters_is_refused(tmp_path):
+def test_dangling_reference_in_hyperparameters_raises(tmp_path):
     yaml = "preset: demo\ntask: !new:emosphere_sb.lobes.tasks.RegionTask [!ref <nowhere>]\n"
     folder = write_run(tmp_path / "7", yaml=yaml)
-    with pytest.raises(ValueError, match=r"hyperparams.yaml of the run refers to 'nowhere'"):
+    with pytest.raises(
+        ValueError, match=r"hyperparams.yaml of the run refers to the missing key 'nowhere'"
+    ):
         read_run(folder)
 
 
-def test_csv_files_of_several_seeds_are_one_set(tmp_path):
+def test_csv_files_of_several_seeds_share_set_name(tmp_path):
     for seed in (1, 2):
         write_predictions(set_of(10, seed=seed), tmp_path / f"seed{seed}.csv")
     runs = [read_source(tmp_path / f"seed{seed}.csv")[0] for seed in (1, 2)]
-    found = as_one_set(runs)
+    found = unify_set_names(runs)
     assert [list(run.tables) for run in found] == [["predictions"]] * 2
     assert found[1].tables["predictions"].equals(runs[1].tables["seed2"])
-    assert as_one_set(runs[:1]) == runs[:1]
+    assert unify_set_names(runs[:1]) == runs[:1]
     with_folder = [*runs, read_run(write_run(tmp_path / "7"))]
-    assert as_one_set(with_folder) == with_folder
+    assert unify_set_names(with_folder) == with_folder

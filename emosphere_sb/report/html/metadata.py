@@ -1,4 +1,4 @@
-"""Nested facts (a protocol, versions, a run's cost) as a list for reading."""
+"""Render nested metadata (protocol, versions, cost of a run) as HTML lists."""
 
 from __future__ import annotations
 
@@ -7,36 +7,41 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from emosphere_sb.html import render
-from emosphere_sb.results.number_format import UNDEFINED, count_text, figure_text, seconds_text
+from emosphere_sb.results.number_format import (
+    UNDEFINED,
+    format_count,
+    format_duration,
+    format_score,
+)
 
 VERBATIM = ("command", "commands")
-"""Facts to be copied."""
+"""Keys of commands, which are shown in a copyable block."""
 
 
-def facts_list(facts: Mapping) -> Markup:
-    """A mapping as a description list, mappings in it as lists in the list.
+def metadata_list(metadata: Mapping) -> Markup:
+    """Render a mapping as a description list, with nested lists for nested mappings.
 
     Arguments
     ---------
-    facts : mapping
-        Of plain values, lists, and mappings, as JSON holds them.
+    metadata : mapping
+        JSON-compatible values, lists and mappings.
 
     Returns
     -------
     Markup
-        Names with blanks for underlines; counts with commas, ``*_seconds`` as a time, ``*_mib`` in
-        GiB from 1,024 on; a command in type that can be copied.
+        Description list. Underscores in names become spaces, ``*_seconds`` are shown as durations,
+        and ``*_mib`` in MiB or GiB.
 
     Example
     -------
     >>> print(facts_list({"best_epoch": 3}))
     <dl><dt>best epoch</dt><dd>3</dd></dl>
     """
-    return render("report/facts.html.jinja", entries=_entries(facts))
+    return render("report/metadata.html.jinja", entries=_entries(metadata))
 
 
-def fact_text(name: str, value: object) -> str:
-    """A plain value as a line; ``name`` says what it is.
+def format_metadata(name: str, value: object) -> str:
+    """Format a single value; its name determines the unit.
 
     Example
     -------
@@ -50,36 +55,36 @@ def fact_text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)) and name.endswith("seconds"):
-        return seconds_text(value)
+        return format_duration(value)
     if isinstance(value, (int, float)) and name.endswith("_mib"):
         return f"{value / 1024:.1f} GiB" if value >= 1024 else f"{value:g} MiB"
     if isinstance(value, int):
-        return str(value) if name.endswith("seed") else count_text(value)
+        return str(value) if name.endswith("seed") else format_count(value)
     return _number(value) if isinstance(value, float) else str(value)
 
 
 def _number(value: float) -> str:
-    """A setting as it was given, a figure with three decimals."""
-    return f"{value:g}" if len(f"{value:g}") < 6 else figure_text(value)
+    """Format short numbers (settings) unchanged and long ones (scores) with three decimals."""
+    return f"{value:g}" if len(f"{value:g}") < 6 else format_score(value)
 
 
-def _entries(facts: Mapping) -> list[tuple]:
-    return [(str(name).replace("_", " "), *_view(str(name), facts[name])) for name in facts]
+def _entries(metadata: Mapping) -> list[tuple]:
+    return [(str(name).replace("_", " "), *_view(str(name), metadata[name])) for name in metadata]
 
 
 def _view(name: str, value: object) -> tuple[str, object]:
-    """A value as the template takes it: its kind, and what that kind shows."""
+    """Return the kind and the content of a value for the template."""
     if name in VERBATIM and value:
         return "commands", [value] if isinstance(value, str) else list(filter(None, value))
     if isinstance(value, Mapping):
-        return "facts", _entries(value)
+        return "metadata", _entries(value)
     if isinstance(value, (list, tuple)):
         if any(isinstance(item, (Mapping, list, tuple)) for item in value):
             return "list", [_view(name, item) for item in value]
-        return "text", ", ".join(fact_text(name, item) for item in value) or "none"
+        return "text", ", ".join(format_metadata(name, item) for item in value) or "none"
     if value and (name == "commit" or _is_digest(value)):
         return "code", value
-    return "text", fact_text(name, value)
+    return "text", format_metadata(name, value)
 
 
 def _is_digest(value: object) -> bool:
