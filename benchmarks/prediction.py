@@ -1,7 +1,7 @@
 """Benchmark prediction of many files and of a long recording: ``make bench-predict``.
 
 Files are predicted in one call and in one call per file. Weights are random and the audio is
-amplitude-modulated noise, which does not affect the speed. Memory is measured in separate processes.
+amplitude-modulated noise, which does not affect the speed. Separate processes measure the memory.
 """
 
 from __future__ import annotations

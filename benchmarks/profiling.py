@@ -75,7 +75,8 @@ def measure(side: str, folder: Path, rows: dict, settings: dict) -> list[str]:
         rest = ", ".join(f"{name} {spent / total:.0%}" for spent, name in others)
         lines.append(
             f"| {LABELS[side]}, {label} | {sum(seconds):.0f} s | {total:.1f} s | "
-            f"{products / total:.0%} | {flops / total / 1e9:.0f} | {flops / settings['peak']:.1f} s | {rest} |"
+            f"{products / total:.0%} | {flops / total / 1e9:.0f} | "
+            f"{flops / settings['peak']:.1f} s | {rest} |"
         )
     return lines
 
