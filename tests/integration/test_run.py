@@ -95,7 +95,7 @@ def test_log_contains_dynamic_weight_and_each_ccc(recipe, finished):
     assert all(f"valid {name}:" in lines[0] for name in (*DIMENSIONS, "mean_ccc"))
 
 
-def test_best_and_last_checkpoints_are_kept(recipe, finished):
+def test_best_and_last_checkpoints_are_retained(recipe, finished):
     assert 1 <= len(list((recipe.folder / "save").glob("CKPT*"))) <= 2
     assert finished["protocol"]["best_epoch"] in (1, 2)
 
