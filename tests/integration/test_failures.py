@@ -263,8 +263,8 @@ def test_fault_audio_damaged_during_training_is_logged_and_skipped(
     metrics = own.run_in_process(tmp_path / "run")
     utterance, path = damaged
     assert list(metrics["protocol"]["left_out"]["train"]) == [utterance]
-    message = f"Utterance {utterance} of train is left out: Audio file {path}"
-    assert log_of(tmp_path / "run").count(message) == 1
+    said = f"Utterance {utterance} of train is left out: Audio file {path}"
+    assert log_of(tmp_path / "run").count(said) == 1
     assert len((tmp_path / "run" / "train_log.txt").read_text().splitlines()) == 3
 
 
