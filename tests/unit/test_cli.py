@@ -21,7 +21,7 @@ FULL_PIPE = "import sys; from emosphere_sb.cli import main; sys.exit(main(sys.ar
 
 @pytest.fixture(autouse=True)
 def _own_log_handlers(monkeypatch):
-    """Remove log handlers, because main() sets up logging once per process for a captured stream."""
+    """Remove log handlers, because main() adds them once per process, for a captured stream."""
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.delenv("EMOSPHERE_TRACEBACK", raising=False)
 
