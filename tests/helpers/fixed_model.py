@@ -1,4 +1,4 @@
-"""A model whose output can be worked out by hand, and recordings for it."""
+"""A model whose output can be computed by hand, and recordings for it."""
 
 import numpy as np
 import soundfile
@@ -14,9 +14,9 @@ NAMES = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
 
 class Levels(nn.Module):
-    """Valence is the mean, arousal the mean magnitude, dominance minus half of that.
+    """Predict the mean as valence, the mean magnitude m as arousal, and -m / 2 as dominance.
 
-    Class number n (from 1) has n / 36 of the probability.
+    Class n (counted from 1) has the probability n / 36.
     """
 
     shortest = 400
@@ -30,8 +30,8 @@ class Levels(nn.Module):
         return Outcome(vad, torch.stack([mean, level], dim=1), logits)
 
 
-def hand_model(**changes) -> EmoSphere:
-    """The model; ``changes`` are fields of its :class:`About`."""
+def levels_model(**changes) -> EmoSphere:
+    """Build the model; ``changes`` are fields of its :class:`About`."""
     facts = {
         "name": "Levels <i>by hand</i>",
         "scale": Scale(1, 7),
@@ -46,7 +46,7 @@ def hand_model(**changes) -> EmoSphere:
 
 
 def write_levels(path, *levels: tuple[float, float], rate: int = RATE):
-    """A wav file of constant values: ``(seconds, value)`` after each other."""
+    """Write a wav file with constant segments, given as ``(seconds, value)``."""
     parts = [np.full(round(seconds * rate), value) for seconds, value in levels]
     soundfile.write(path, np.concatenate(parts), rate, subtype="FLOAT")
     return path
