@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Sequence
+
+from emosphere_sb.recipe.console_logging import configure_console_logging
+from emosphere_sb.recipe.errors import error_text
 
 COMMANDS = {
     "train": ("emosphere_sb.commands.train", "prepare a corpus, then train and test a model on it"),
@@ -71,18 +73,6 @@ def main(words: Sequence[str] | None = None) -> int:
         return USER_ERROR
 
 
-def error_text(error: Exception) -> str:
-    """Return an error's message on one line, or the error's class name if it has no message.
-
-    Example
-    -------
-    >>> error_text(ValueError("--lr is empty.\\nUse --lr=null.")), error_text(MemoryError())
-    ('--lr is empty. Use --lr=null.', 'MemoryError')
-    """
-    lines = (line.strip() for line in str(error).splitlines())
-    return " ".join(line for line in lines if line) or type(error).__name__
-
-
 def _run(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
@@ -92,9 +82,7 @@ def _run(words: Sequence[str]) -> int:
 
         print(f"emosphere {__version__}")
         return 0
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("fontTools", "speechbrain.utils.quirks"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    configure_console_logging()
     try:
         return _command_function(words[0])(words[1:])
     except SystemExit as end:  # raised by argparse after --help

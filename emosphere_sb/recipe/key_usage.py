@@ -1,4 +1,4 @@
-"""Reject keys that have no effect on the run they are given for."""
+"""Detection of command-line keys that have no effect on a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ruamel.yaml.comments import CommentedMap, TaggedScalar
 from emosphere_sb.fileio.yaml_tree import tag_of
 
 READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
-"""Keys that the recipe itself reads, whatever the components are."""
+"""Keys that the recipe itself uses, independent of the components."""
 
 _REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
 _NO_LORA = ("lora_rank", lambda tree: tree["lora_rank"] == 0)
@@ -30,7 +30,7 @@ CONDITIONS: dict[str, tuple[str, Callable[[Mapping], bool]]] = {
         lambda tree: class_of(tree["weighting"]) in ("LinearDecay", "ConstantWeight"),
     ),
 }
-"""Key: the key that decides whether it is used, and the condition under which it is not."""
+"""For each key, the key that its use depends on, and the condition under which it is not used."""
 
 
 def references(tree: CommentedMap) -> dict[str, set[str]]:
@@ -55,16 +55,21 @@ def references(tree: CommentedMap) -> dict[str, set[str]]:
 
 
 def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iterable[str]) -> None:
-    """Raise ``ValueError`` if a key on the command line has no effect on this run.
+    """Check that all keys on the command line have an effect on this run.
 
     Arguments
     ---------
     tree : CommentedMap
-        The merged hyperparameters.
+        Merged hyperparameters.
     before : mapping
         :func:`references` of the hyperparameter file, before presets and command line.
     keys : iterable of str
-        The keys given on the command line.
+        Keys given on the command line.
+
+    Raises
+    ------
+    ValueError
+        If a key has no effect.
 
     Example
     -------
@@ -72,19 +77,19 @@ def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iter
     >>> before = references(YAML().load("dim: 1\\npooling: !new:a.Style {width: !ref <dim>}"))
     >>> check_effects(YAML().load("dim: 2\\npooling: !new:a.Mean {}"), before, ["dim"])
     Traceback (most recent call last):
-    ValueError: --dim has no effect: pooling is Mean, which does not use it. Remove --dim, or choose \
-another pooling.
+    ValueError: --dim has no effect: pooling is Mean, which does not use it. Remove --dim, or \
+choose another pooling.
     """
     after = references(tree)
-    idle = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
+    unused = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
     for key in keys:
-        if key in idle:
+        if key in unused:
             raise ValueError(
                 f"--{key} has no effect: task is NoTask, so there is no auxiliary loss to weight. "
                 f"Remove --{key}, or choose another task."
             )
-        if before.get(key) and not after.get(key, set()) - idle and key not in READ_BY_RECIPE:
-            raise ValueError(_no_effect(key, tree, sorted(before[key]), idle))
+        if before.get(key) and not after.get(key, set()) - unused and key not in READ_BY_RECIPE:
+            raise ValueError(_no_effect(key, tree, sorted(before[key]), unused))
         if key in CONDITIONS:
             other, is_unused = CONDITIONS[key]
             if key in tree and other in tree and is_unused(tree):
@@ -100,8 +105,8 @@ def class_of(value: Any) -> str | None:
     return tag.rpartition(".")[2] if tag.startswith(("!new:", "!name:", "!apply:")) else None
 
 
-def _no_effect(key: str, tree: CommentedMap, components: list[str], idle: set[str]) -> str:
-    if idle & set(components):
+def _no_effect(key: str, tree: CommentedMap, components: list[str], unused: set[str]) -> str:
+    if unused & set(components):
         return (
             f"--{key} has no effect: task is NoTask, so there is no auxiliary loss. Remove "
             f"--{key}, or choose another task."
@@ -125,7 +130,7 @@ def _is_alias(value: Any) -> bool:
 
 
 def _names_in(value: Any) -> set[str]:
-    """Top-level keys that the ``!ref`` values inside ``value`` name."""
+    """Return the top-level keys that ``!ref`` values inside ``value`` refer to."""
     if _is_alias(value):
         return set(_REFERENCE.findall(str(value.value)))
     if isinstance(value, Mapping):

@@ -231,11 +231,9 @@ class SlurmLauncher:
             handles = [
                 (
                     job,
-                    self._executor.submit(
-                        CommandFunction(_sequential_command(job), cwd=os.getcwd())
-                    ),
+                    self._executor.submit(CommandFunction(command, cwd=os.getcwd())),
                 )
-                for job in jobs
+                for job, command in ((job, _sequential_command(job)) for job in jobs)
             ]
         waiting = list(handles)
         try:
@@ -283,7 +281,5 @@ def visible_gpus() -> list[str]:
         run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
-    cards = [
-        line for line in run.stdout.splitlines() if line.startswith("GPU ")
-    ]  # skip MIG devices
-    return [str(number) for number, _ in enumerate(cards)]
+    gpus = [line for line in run.stdout.splitlines() if line.startswith("GPU ")]  # no MIG devices
+    return [str(number) for number, _ in enumerate(gpus)]

@@ -12,7 +12,7 @@ import pandas as pd
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.hparams import SAVED, differences
-from emosphere_sb.recipe.workspace import is_on
+from emosphere_sb.recipe.workspace import matches_data
 from emosphere_sb.report.read.checks import check_predictions
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import Scale
@@ -109,7 +109,7 @@ def _read(
     different = [key for key in differences(cells.tree(cell), saved) if key != "preset"]
     if different:
         return State(DAMAGED, f"the run has different values of {', '.join(different)}")
-    if summary is not None and not is_on(cell.folder, summary):
+    if summary is not None and not matches_data(cell.folder, summary):
         return State(
             DAMAGED,
             "the run used other data than those given now; use a different --results_folder for "
