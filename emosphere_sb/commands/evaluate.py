@@ -50,19 +50,19 @@ def run(words: Sequence[str]) -> int:
     from emosphere_sb.inference.evaluation import chosen_sets, claim, evaluate
     from emosphere_sb.inference.interface import EmoSphere
     from emosphere_sb.recipe.corpora import corpus_name
-    from emosphere_sb.recipe.cross_corpus import OtherCorpus, prepare_tested
+    from emosphere_sb.recipe.cross_corpus import OtherCorpus, prepare_test_corpus
     from emosphere_sb.recipe.run import check_device
 
     check_device({"device": options.device})
     corpus = corpus_name(options.corpus)
-    summary, given = prepare_tested(settings_of(options), corpus, said_by="--data_folder")
+    summary, given = prepare_test_corpus(settings_of(options), corpus, option="--data_folder")
     rows = chosen_sets(summary, options.set, said_by="--data_folder")
     if options.out is not None:
         claim(Path(options.out))
     model = EmoSphere.from_pretrained(
         options.model, device=options.device, revision=options.revision
     )
-    folder = Path(options.out or default_folder(options, summary, model.about.name))
+    folder = Path(options.out or default_folder(options, summary, model.info.name))
     metrics = evaluate(
         model, OtherCorpus(corpus, summary, rows, given), folder, source=options.model,
         batch_size=options.batch_size, command=shlex.join(["emosphere", "evaluate", *words]),
@@ -131,8 +131,8 @@ def evaluation_summary(metrics: Mapping[str, Any]) -> str:
 
 def build_evaluate_parser() -> CommandParser:
     """Build the argument parser of ``emosphere evaluate``."""
-    parser = CommandParser("evaluate", DESCRIPTION)
-    add = parser.add_argument
+    build_evaluate_parser = CommandParser("evaluate", DESCRIPTION)
+    add = build_evaluate_parser.add_argument
     add("model", metavar="MODEL", help="folder or Hub name of the model")
     add("corpus", metavar="CORPUS", help="name of the corpus")
     add("--data_folder", required=True, metavar="FOLDER", help="folder of the corpus")
@@ -147,4 +147,4 @@ def build_evaluate_parser() -> CommandParser:
         help="number of utterances per batch (default: 16)")  # fmt: skip
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
     add("--revision", metavar="NAME", help="branch, tag or commit of a model on the Hub")
-    return parser
+    return build_evaluate_parser

@@ -167,7 +167,7 @@ def predict_set(
 def protocol_of(about: About, tested: OtherCorpus, source: str) -> dict[str, Any]:
     """What the figures must be quoted with."""
     summary = tested.summary
-    facts = tested.facts()
+    facts = tested.metadata()
     return {
         "corpus": facts.pop("corpus"),
         "release": facts.pop("release"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 SHOWN_SPEECHBRAIN_LOGGERS = ("speechbrain.utils.train_logger", "speechbrain.utils.epoch_loop")
-"""SpeechBrain loggers whose INFO messages are shown; those of its other loggers only go to log.txt."""
+"""SpeechBrain loggers with INFO messages on the console; those of others only go to log.txt."""
 
 IRRELEVANT_WARNINGS = ("torchvision is not available",)
 """Beginnings of warnings about features that this package does not use."""

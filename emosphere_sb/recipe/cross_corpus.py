@@ -58,8 +58,8 @@ class OtherCorpus:
         }
 
 
-def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
-    """Prepare ``test_corpus``: its official test sets, or all utterances if it has no official split.
+def prepare_other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
+    """Prepare the test sets of ``test_corpus``, or all utterances if it has no official split.
 
     It is prepared with its own defaults and ``test_options``. Settings of the training corpus do
     not apply.
@@ -72,7 +72,7 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
     corpus = settings["test_corpus"]
     if corpus is None:
         return None
-    summary, options = prepare_tested(settings, corpus)
+    summary, options = prepare_test_corpus(settings, corpus)
     if summary.data_root.resolve() == trained.data_root.resolve():
         raise ValueError(
             f"--test_data_folder must not be the training corpus; found {summary.data_root}. The "
@@ -84,7 +84,7 @@ def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
     return OtherCorpus(corpus, summary, named, options)
 
 
-def prepare_tested(
+def prepare_test_corpus(
     settings: dict, corpus: str, *, option: str = "--test_data_folder"
 ) -> tuple[Summary, dict[str, Any]]:
     """Prepare a corpus for testing only, with its own defaults and ``test_options``.

@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 from data_prep.manifest import LEARNED_FROM, Summary
 from emosphere_sb.distributed import broadcast_from_main, is_main_process, local_rank_first
 from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
-from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, other_corpus
+from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
 from emosphere_sb.recipe.workspace import default_folder, matches_data, prepare_corpus
 from emosphere_sb.results.constants import NON_SET_KEYS
@@ -66,7 +66,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     settings = scalars(tree)
     with local_rank_first() as first:
         settings["reuse_manifests"] |= not first
-        other = other_corpus(settings, prepared[0][1])
+        other = prepare_other_corpus(settings, prepared[0][1])
     for one, summary in prepared:
         folder = default_folder(scalars(one), summary)
         if not broadcast_from_main(is_finished(one, folder, summary, other)):
@@ -175,7 +175,7 @@ def over_folds(name: str, folds: Mapping[str, Mapping], folders: Sequence[Path])
         key: [row[key] for row in by_fold.values() if row[key] is not None] for key in COLUMNS
     }
     tables = [read_predictions(folder / "predictions" / f"{name}.csv") for folder in folders]
-    # Columns of the head may be missing: the best epoch may come after the end of the auxiliary task.
+    # Columns of the head are missing if the best epoch comes after the end of the auxiliary task.
     pooled = pd.concat([table[list(POOLED)] for table in tables], ignore_index=True)
     return {
         "folds": by_fold,

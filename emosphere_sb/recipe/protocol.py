@@ -49,7 +49,7 @@ def emotion_centroids(rows: dict[str, dict], scale: Scale) -> dict[str, dict]:
 
 
 def protocol_metadata(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
-    """Return the ``protocol`` section of ``metrics.json``: corpus, partition, settings and scale."""
+    """Return the ``protocol`` section of ``metrics.json``: corpus, partition, settings, scale."""
     keys = ("preset", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
     return {
         "corpus": summary.corpus,

@@ -19,7 +19,7 @@ from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.console_logging import configure_console_logging
-from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
+from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import run_folds
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build
 from emosphere_sb.recipe.protocol import demo_cap, protocol_metadata
@@ -97,7 +97,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
     with distributed.local_rank_first() as first:
         settings["reuse_manifests"] |= not first
         summary = prepare_corpus(settings, corpus)
-        other = other_corpus(settings, summary)  # before training, to find errors early
+        other = prepare_other_corpus(settings, summary)  # before training, to find errors early
         hparams = build(tree)  # before the folder is created, in case it fails
     folder = run_folder(settings, summary)
     with run_lock(folder):

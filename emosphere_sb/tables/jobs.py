@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.corpora import reader_settings
-from emosphere_sb.recipe.cross_corpus import other_corpus
+from emosphere_sb.recipe.cross_corpus import prepare_other_corpus
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.tables.cells import CELL_FILE, Cell, Cells
 from emosphere_sb.tables.launcher import COMMAND_PREFIX, LOG_FILE, Job, Launcher
@@ -77,7 +77,7 @@ class Preparations:
             *(settings[f"test_{name}"] for name in ("corpus", "data_folder", "options")),
         )
         if key not in self._prepared:
-            self._prepared[key] = other_corpus(settings, own)
+            self._prepared[key] = prepare_other_corpus(settings, own)
         return self._prepared[key].metadata()
 
 

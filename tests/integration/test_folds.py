@@ -162,7 +162,7 @@ class FakeRun:
         if other := other_corpus(settings, summary):
             table.to_csv(folder / "predictions" / f"{other.name}-all.csv", index=False)
             metrics = {f"{other.name}-all": {**figures, "mean_ccc": 0.5}}
-            metrics["protocol"] = {"tested_on": other.facts()}
+            metrics["protocol"] = {"tested_on": other.metadata()}
             metrics_file(folder, other.name).write_text(json.dumps(metrics))
 
 

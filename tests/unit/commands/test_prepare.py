@@ -4,9 +4,9 @@ import csv
 import sys
 
 import pytest
+from emosphere_sb.commands.write_manifests import usage, write_manifests
 
 from emosphere_sb import cli
-from emosphere_sb.commands.prepare import prepare, usage
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.workspace import prepare_corpus
@@ -30,10 +30,10 @@ def test_manifests_are_written_and_the_summary_is_printed(smoke_corpus, tmp_path
 
 def test_a_training_finds_them(smoke_corpus, tmp_path):
     words = options(smoke_corpus, tmp_path)
-    prepare("MSP-Podcast", words)
+    write_manifests("MSP-Podcast", words)
     tree = read_command(["hparams/emosphere.yaml", *words], corpus="MSP-Podcast").tree
     assert prepare_corpus(scalars(tree), "MSP-Podcast").skipped
-    assert "unchanged since the last preparation" in prepare("MSP-Podcast", words)[0]
+    assert "unchanged since the last preparation" in write_manifests("MSP-Podcast", words)[0]
 
 
 def test_all_folds(tmp_path, root):
@@ -42,7 +42,7 @@ def test_all_folds(tmp_path, root):
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     folder = tmp_path / "IEMOCAP"
     synthetic.write("IEMOCAP", folder, size="smoke")
-    lines = prepare(
+    lines = write_manifests(
         "IEMOCAP", [f"--data_folder={folder}", f"--results_folder={tmp_path / 'r'}", "--fold=all"]
     )
     heads = [line for line in lines if "manifests in" in line]

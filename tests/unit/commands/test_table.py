@@ -7,7 +7,7 @@ import pytest
 
 from emosphere_sb.cli import main
 from emosphere_sb.commands import table as command
-from emosphere_sb.commands.table import data_folders, parse, run
+from emosphere_sb.commands.table import data_folders, parse_table_arguments, run
 from emosphere_sb.tables import jobs
 from emosphere_sb.tables.cells import Cells
 from emosphere_sb.tables.spec import read_table
@@ -62,13 +62,13 @@ def finish_all(tmp_path, but=()):
 
 def given(options):
     """The options that differ from their default."""
-    default = vars(parse(["a"])[0])
+    default = vars(parse_table_arguments(["a"])[0])
     return {key: value for key, value in vars(options).items() if value != default[key]}
 
 
 def test_names_options_and_what_goes_to_every_run():
     words = ["pooling", "--jobs", "3", "ablation", "--lr=0.1", "--list", "--device", "cpu"]
-    options, overrides = parse([*words, "--rerun-damaged"])
+    options, overrides = parse_table_arguments([*words, "--rerun-damaged"])
     names = ["pooling", "ablation"]
     assert given(options) == {"names": names, "jobs": 3, "list": True, "rerun_damaged": True}
     assert overrides == {"lr": "0.1", "device": "cpu"}
@@ -76,29 +76,29 @@ def test_names_options_and_what_goes_to_every_run():
 
 @pytest.mark.parametrize("word", ["--rerun-damaged", "--rerun_damaged"])
 def test_damaged_runs_are_run_again_in_either_spelling(word):
-    options, overrides = parse(["a", word])
+    options, overrides = parse_table_arguments(["a", word])
     assert options.rerun_damaged is True and overrides == {}
 
 
 def test_a_value_may_hold_equals_signs_minus_signs_and_blanks():
     words = ["--data_folder=/a=b", "--max_grad_norm=-1", "--slurm={a: 1}", "--drop_train=a, b"]
-    options, overrides = parse(["a", *words, "--region_angle", "-2"])
+    options, overrides = parse_table_arguments(["a", *words, "--region_angle", "-2"])
     assert given(options) == {"data_folder": "/a=b", "slurm": "{a: 1}"}
     assert overrides == {"max_grad_norm": "-1", "drop_train": "a, b", "region_angle": "-2"}
 
 
 def test_options_are_not_abbreviated():
     """What looks like the beginning of an option is a key, which is checked with the others."""
-    options, overrides = parse(["a", "--job=3"])
+    options, overrides = parse_table_arguments(["a", "--job=3"])
     assert options.jobs is None and overrides == {"job": "3"}
 
 
 def test_a_table_named_twice_is_made_once():
-    assert parse(["a", "b", "a"])[0].names == ["a", "b"]
+    assert parse_table_arguments(["a", "b", "a"])[0].names == ["a", "b"]
 
 
 def test_a_corpus_is_named_in_any_case():
-    options, overrides = parse(["a", "--iemocap=/i", "--Msp-improv", "/m"])
+    options, overrides = parse_table_arguments(["a", "--iemocap=/i", "--Msp-improv", "/m"])
     assert options.corpus_folders == {"IEMOCAP": "/i", "MSP-IMPROV": "/m"}
     assert overrides == {}
 
@@ -124,7 +124,7 @@ def test_a_corpus_is_named_in_any_case():
 )
 def test_words_that_are_no_command(words, said):
     with pytest.raises(ValueError) as error:
-        parse(words)
+        parse_table_arguments(words)
     assert str(error.value).startswith(said)
 
 
@@ -167,8 +167,8 @@ def test_the_help_names_every_table(help_word, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert text.startswith("usage: emosphere table NAME")
     assert "paper_table_1, paper_table_2, paper_table_3, ablation" in text
-    assert len(command.parser().options) > 15
-    for name in command.parser().options:
+    assert len(command.build_table_parser().options) > 15
+    for name in command.build_table_parser().options:
         assert name in text
     assert "{timeout_min: 600," in text  # braces as they are to be typed
 

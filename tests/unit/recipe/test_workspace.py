@@ -15,11 +15,11 @@ from emosphere_sb.recipe import corpora, workspace
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import merge
 from emosphere_sb.recipe.workspace import (
-    claim_folder,
     default_folder,
     find_corpus,
-    occupied,
+    initialise_run_folder,
     prepare_corpus,
+    run_lock,
     training_statistics,
 )
 
@@ -53,7 +53,7 @@ def tree_of(folder, **overrides):
 
 def claim(folder, summary, **overrides):
     tree = tree_of(folder, **overrides)
-    return claim_folder(tree, scalars(tree), summary)
+    return initialise_run_folder(tree, scalars(tree), summary)
 
 
 # --- corpus ----------------------------------------------------------------------------------
@@ -264,17 +264,17 @@ def test_nothing_half_written_is_left(summary, tmp_path):
 
 
 def test_fault_folder_that_another_process_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "SECONDS", 0.05)
+    monkeypatch.setattr(workspace, "LOCK_TIMEOUT", 0.05)
     folder = tmp_path / "run"
     refused = pytest.raises(ValueError, match=r"Another run uses .*--output_folder")
-    with occupied(folder), refused, occupied(folder):
+    with run_lock(folder), refused, run_lock(folder):
         pass
-    with occupied(folder):  # given back
+    with run_lock(folder):  # given back
         pass
 
 
 def test_error_of_a_run_is_not_taken_for_a_folder_in_use(tmp_path):
-    with pytest.raises(TimeoutError, match="a disk"), occupied(tmp_path):
+    with pytest.raises(TimeoutError, match="a disk"), run_lock(tmp_path):
         raise TimeoutError("a disk")
 
 

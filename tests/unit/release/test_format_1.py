@@ -179,7 +179,7 @@ def as_format_1(folder):
     facts["parts"]["vad_head"]["arguments"] = [8, 8, 0.1]
     facts["parts"]["class_head"]["arguments"] = [8, 8, 8, 0.1]
     path.write_text(json.dumps(facts))
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -203,6 +203,6 @@ def test_other_arguments_would_be_noticed(expected, tmp_path):
         facts = json.loads((MODEL / checksums.CONFIGURATION).read_text())
         facts["parts"]["pooling"]["arguments"][place] = value
         path.write_text(json.dumps(facts))
-        checksums.seal(folder)
+        checksums.write_checksums(folder)
         with pytest.raises(AssertionError):
             assert_as_released(folder, expected, tmp_path)

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from emosphere_sb.tables import jobs as module
-from emosphere_sb.tables.cells import ABOUT, Cell, Cells
+from emosphere_sb.tables.cells import CELL_FILE, Cell, Cells
 from emosphere_sb.tables.jobs import (
     Preparations,
+    create_jobs,
+    failure_reason,
     inspect_all,
-    jobs_of,
-    marks,
+    problems,
     run_jobs,
-    why,
 )
-from emosphere_sb.tables.launcher import SCREEN, Job
-from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN, State
+from emosphere_sb.tables.launcher import LOG_FILE, Job
+from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_STARTED, State
 from tests.helpers.tables import cell, finish, make_group, make_row, predictions
 
 
@@ -31,22 +31,22 @@ def folders(jobs) -> list[str]:
 
 
 STATES = {
-    bare("new"): State(NOT_BEGUN), bare("half"): State(INTERRUPTED),
+    bare("new"): State(NOT_STARTED), bare("half"): State(INTERRUPTED),
     bare("whole"): State(FINISHED), bare("broken"): State(DAMAGED, "gone"),
 }  # fmt: skip
 
 
 def test_what_is_missing_or_interrupted_is_run():
-    assert folders(jobs_of(STATES, rerun_damaged=False)) == ["new", "half"]
+    assert folders(create_jobs(STATES, rerun_damaged=False)) == ["new", "half"]
 
 
 def test_what_is_damaged_is_run_where_it_is_asked_for():
-    assert folders(jobs_of(STATES, rerun_damaged=True)) == ["new", "half", "broken"]
+    assert folders(create_jobs(STATES, rerun_damaged=True)) == ["new", "half", "broken"]
 
 
 def test_equal_cells_are_one_run():
-    states = dict.fromkeys([bare("a"), bare("a", name="test2"), bare("b")], State(NOT_BEGUN))
-    one, other = jobs_of(states, rerun_damaged=False)
+    states = dict.fromkeys([bare("a"), bare("a", name="test2"), bare("b")], State(NOT_STARTED))
+    one, other = create_jobs(states, rerun_damaged=False)
     assert (str(one.folder), len(one.commands), str(other.folder)) == ("a", 1, "b")
     assert one.corpus == "IEMOCAP"
 
@@ -56,7 +56,7 @@ def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
         bare("a", preset="x"), bare("a", preset="x", test_corpus="MSP-IMPROV"),
         bare("a", preset="y", test_corpus="MSP-Podcast"), bare("a", preset="y", test_corpus="MSP-IMPROV"),
     ]  # fmt: skip
-    (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), rerun_damaged=False)
+    (job,) = create_jobs(dict.fromkeys(cells, State(NOT_STARTED)), rerun_damaged=False)
     # A run with another corpus leaves its own figures as well; two corpora need two commands.
     assert [[w for w in c if w.startswith("--test")] for c in job.commands] == [
         ["--test_corpus=MSP-IMPROV"], ["--test_corpus=MSP-Podcast"],
@@ -74,7 +74,7 @@ class Script:
     def run(self, jobs):
         for job in jobs:
             self.seen.append(job.folder)
-            assert (job.folder / ABOUT).is_file()
+            assert (job.folder / CELL_FILE).is_file()
             status = self.statuses.get(job.folder, 0)
             if status == 0:
                 self.leave(job)
@@ -84,7 +84,7 @@ class Script:
 @pytest.fixture
 def two(cells):
     """Two cells that are to be run, and a launcher's leavings."""
-    states = {cell(cells, seeds=(seed,)): State(NOT_BEGUN) for seed in (1, 2)}
+    states = {cell(cells, seeds=(seed,)): State(NOT_STARTED) for seed in (1, 2)}
     by_folder = {one.folder: one for one in states}
 
     def leave(job):
@@ -98,29 +98,29 @@ def test_runs_that_end_well_and_badly(cells, two, caplog):
     states, leave = two
     good, bad = states
     bad.folder.mkdir(parents=True)
-    (bad.folder / SCREEN).write_text("\n$ python\nerror: lr must be a number\n")
+    (bad.folder / LOG_FILE).write_text("\n$ python\nerror: lr must be a number\n")
     launcher = Script(cells, {bad.folder: 2}, leave)
-    failed = run_jobs(jobs_of(states, rerun_damaged=False), states, cells, launcher)
+    failed = run_jobs(create_jobs(states, rerun_damaged=False), states, cells, launcher)
     assert launcher.seen == [good.folder, bad.folder]
-    reason = f"exit status 2: error: lr must be a number (all of it: {bad.folder / SCREEN})"
+    reason = f"exit status 2: error: lr must be a number (all of it: {bad.folder / LOG_FILE})"
     assert failed == {bad.folder: reason}
-    assert json.loads((good.folder / ABOUT).read_text()) == {"preset": "smoke"}
+    assert json.loads((good.folder / CELL_FILE).read_text()) == {"preset": "smoke"}
     first, second = caplog.messages
     assert first.startswith("[1/2] MSP-Podcast smoke seed 1: mean CCC 0.")
     assert "on test1 in 4 s" in first
     assert second.startswith(f"[2/2] MSP-Podcast smoke seed 2: FAILED, {reason}")
     after = inspect_all(states, cells, None)
-    assert marks(after, failed) == {bad: f"failed: {reason}"}
+    assert problems(after, failed) == {bad: f"failed: {reason}"}
 
 
 def test_a_folder_keeps_the_name_that_it_was_begun_under(cells, two):
     states, leave = two
-    (job, _) = jobs_of(states, rerun_damaged=False)
+    (job, _) = create_jobs(states, rerun_damaged=False)
     job.folder.mkdir(parents=True)
-    (job.folder / ABOUT).write_text('{"preset": "smoke+regions_90"}')
+    (job.folder / CELL_FILE).write_text('{"preset": "smoke+regions_90"}')
     run_jobs([job], states, cells, Script(cells, leave=leave))
-    assert json.loads((job.folder / ABOUT).read_text()) == {"preset": "smoke+regions_90"}
-    assert "--preset=smoke+regions_90" in jobs_of(states, rerun_damaged=False)[0].commands[0]
+    assert json.loads((job.folder / CELL_FILE).read_text()) == {"preset": "smoke+regions_90"}
+    assert "--preset=smoke+regions_90" in create_jobs(states, rerun_damaged=False)[0].commands[0]
 
 
 def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
@@ -131,7 +131,7 @@ def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
 
     states, _ = two
     with pytest.raises(OSError, match="no more processes"):
-        run_jobs(jobs_of(states, rerun_damaged=False), states, cells, Broken())
+        run_jobs(create_jobs(states, rerun_damaged=False), states, cells, Broken())
 
 
 @pytest.mark.parametrize(
@@ -146,23 +146,23 @@ def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
     ],
 )  # fmt: skip
 def test_why_a_run_failed(tmp_path, screen, status, said):
-    (tmp_path / SCREEN).write_text(screen)
-    text = why(Job(tmp_path, "IEMOCAP", ()), status)
+    (tmp_path / LOG_FILE).write_text(screen)
+    text = failure_reason(Job(tmp_path, "IEMOCAP", ()), status)
     assert said in text and "\n" not in text
-    assert status == 75 or str(tmp_path / SCREEN) in text
+    assert status == 75 or str(tmp_path / LOG_FILE) in text
     assert "of the last time" not in text
 
 
 def test_what_is_wrong_with_each_cell_without_figures():
     failed = {Path("new"): "exit status 1: x", Path("broken"): "exit status 2: y"}
-    found = {str(one.folder): text for one, text in marks(STATES, failed).items()}
+    found = {str(one.folder): text for one, text in problems(STATES, failed).items()}
     # Of a damaged one that could not be run again the damage itself is said.
     assert found == {
         "new": "failed: exit status 1: x",
         "half": "interrupted",
         "broken": "damaged: gone",
     }
-    assert {str(c.folder): t for c, t in marks(STATES, {}).items()}["new"] == "not begun"
+    assert {str(c.folder): t for c, t in problems(STATES, {}).items()}["new"] == "not begun"
 
 
 def test_manifests_are_made_once_for_equal_settings(tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ import pytest
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables.collect import Collected, Entry
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.page import Text, lay_out
-from emosphere_sb.tables.status import FINISHED, NOT_BEGUN, State
+from emosphere_sb.tables.page import Text, format_table
+from emosphere_sb.tables.status import FINISHED, NOT_STARTED, State
 from tests.helpers.tables import NoCells, make_group, make_row, make_table
 
 VAD = tuple(COLUMNS[name] for name in (*DIMENSIONS, "mean"))
@@ -37,7 +37,7 @@ def collected(means, *, p=None, marks=None, synthetic=False, published=(), **cha
             entry.corrected = dict.fromkeys(names, p[row.name])
         entries.append(entry)
     states = {
-        cell: State(NOT_BEGUN if key in entry.marks else FINISHED)
+        cell: State(NOT_STARTED if key in entry.marks else FINISHED)
         for entry in entries
         for key, cell in entry.cells.items()
     }
@@ -53,7 +53,7 @@ def row_of(page, number) -> tuple[Text, ...]:
 
 
 def test_heads_and_rows():
-    page = lay_out(collected({"one": (0.5, 0.7), "two": (0.3, 0.3)}))
+    page = format_table(collected({"one": (0.5, 0.7), "two": (0.3, 0.3)}))
     assert page.labels == ("model",)
     assert page.heads == ("V", "A", "D", "mean")
     assert page.blocks == (("MSP-Podcast test1", 4),)
@@ -64,24 +64,24 @@ def test_heads_and_rows():
 
 
 def test_equal_figures_are_both_the_best():
-    page = lay_out(collected({"a": (0.50012, 0.5), "b": (0.5, 0.5), "c": (0.499, 0.499)}))
+    page = format_table(collected({"a": (0.50012, 0.5), "b": (0.5, 0.5), "c": (0.499, 0.499)}))
     assert [row_of(page, n)[0].bold for n in range(3)] == [True, True, False]
 
 
 def test_the_best_may_be_negative():
-    page = lay_out(collected({"a": (-0.2, -0.2), "b": (-0.1, -0.1)}))
+    page = format_table(collected({"a": (-0.2, -0.2), "b": (-0.1, -0.1)}))
     assert [row_of(page, n)[3].bold for n in range(2)] == [False, True]
 
 
 def test_a_row_alone_is_not_the_best():
-    assert not row_of(lay_out(collected({"a": (0.5, 0.5)})), 0)[0].bold
+    assert not row_of(format_table(collected({"a": (0.5, 0.5)})), 0)[0].bold
     found = collected({"a": (0.5, 0.5), "b": ()}, marks={"b": {(1, 1): "x", (2, 1): "x"}})
-    assert not row_of(lay_out(found), 0)[0].bold
+    assert not row_of(format_table(found), 0)[0].bold
 
 
 def test_every_block_has_its_own_best():
     groups = (make_group(), make_group("IEMOCAP", "test"))
-    page = lay_out(collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, groups=groups))
+    page = format_table(collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, groups=groups))
     assert page.blocks == (("MSP-Podcast test1", 4), ("IEMOCAP test", 4))
     assert page.heads == ("V", "A", "D", "mean") * 2
     assert [cell.bold for cell in row_of(page, 0)] == [True] * 8
@@ -95,7 +95,7 @@ def test_every_block_has_its_own_best():
     ],
 )  # fmt: skip
 def test_stars_say_below_which_level_a_difference_is(p, stars):
-    page = lay_out(collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, p={"b": p}))
+    page = format_table(collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, p={"b": p}))
     assert {cell.stars for cell in row_of(page, 1)} == {stars}
     assert {cell.stars for cell in row_of(page, 0)} == {""}  # the reference
 
@@ -106,20 +106,20 @@ def test_a_column_that_is_not_compared_has_no_stars():
     for entry in found.entries:
         for figure in entry.by_seed.values():
             figure["region_point"] = {"macro_f1": 0.25}
-    assert [cell.stars for cell in row_of(lay_out(found), 1)] == ["***", ""]
-    assert row_of(lay_out(found), 1)[1].value == "25.0"
+    assert [cell.stars for cell in row_of(format_table(found), 1)] == ["***", ""]
+    assert row_of(format_table(found), 1)[1].value == "25.0"
 
 
 def test_a_missing_seed_is_a_footnote_and_not_a_gap():
     marks = {"b": {(2, 1): "failed: exit status 2"}}
-    page = lay_out(collected({"a": (0.5, 0.5), "b": (0.4,)}, marks=marks))
+    page = format_table(collected({"a": (0.5, 0.5), "b": (0.4,)}, marks=marks))
     assert row_of(page, 1) == (Text(".400", note="a"),) * 4
     assert page.notes[-1] == "[a] seed 2: failed: exit status 2"
 
 
 def test_a_row_without_figures_has_dashes_and_its_reason():
     marks = {"b": {(1, 1): "not begun", (2, 1): "not begun"}}
-    page = lay_out(collected({"a": (0.5, 0.5), "b": ()}, marks=marks))
+    page = format_table(collected({"a": (0.5, 0.5), "b": ()}, marks=marks))
     assert row_of(page, 1) == (Text("–", note="a"),) * 4
     assert page.notes[-1] == "[a] seed 1, seed 2: not begun"
 
@@ -128,7 +128,7 @@ def test_equal_footnotes_are_one_and_others_have_letters_of_their_own():
     marks = {
         "a": {(1, 1): "x"}, "b": {(1, 1): "x"}, "c": {(1, 1): "y", (2, 1): "z"},
     }  # fmt: skip
-    page = lay_out(collected({"a": (0.5,), "b": (0.4,), "c": ()}, marks=marks))
+    page = format_table(collected({"a": (0.5,), "b": (0.4,), "c": ()}, marks=marks))
     assert [row_of(page, n)[0].note for n in range(3)] == ["a", "a", "b"]
     assert page.notes[-2:] == ("[a] seed 1: x", "[b] seed 1: y; seed 2: z")
 
@@ -136,7 +136,7 @@ def test_equal_footnotes_are_one_and_others_have_letters_of_their_own():
 def test_more_footnotes_than_letters():
     names = [str(number) for number in range(28)]
     marks = {name: {(1, 1): f"reason {name}"} for name in names}
-    page = lay_out(collected(dict.fromkeys(names, (0.5,)), marks=marks))
+    page = format_table(collected(dict.fromkeys(names, (0.5,)), marks=marks))
     notes = [row_of(page, n)[0].note for n in range(28)]
     assert (notes[0], notes[25], notes[26], notes[27]) == ("a", "z", "aa", "ab")
     assert len(set(notes)) == 28
@@ -145,14 +145,14 @@ def test_more_footnotes_than_letters():
 def test_a_missing_fold_is_named():
     group = make_group("IEMOCAP", "test", folds=2)
     marks = {"a": {(2, 2): "interrupted"}}
-    page = lay_out(collected({"a": (0.5,)}, marks=marks, groups=(group,)))
+    page = format_table(collected({"a": (0.5,)}, marks=marks, groups=(group,)))
     assert page.notes[-1] == "[a] seed 2 fold 2: interrupted"
     assert any(note.startswith("Folds: CCC over all folds' predictions") for note in page.notes)
 
 
 def test_published_figures_stand_below_with_the_difference():
     means = {"a": (0.7, 0.7), "b": (0.4, 0.4)}
-    page = lay_out(collected(means, published=(0.6952, 0.7482, 0.7)))
+    page = format_table(collected(means, published=(0.6952, 0.7482, 0.7)))
     line = page.lines[1]
     assert line.published and line.labels == ("published",)
     # 0.7 - 0.6952 = 0.0048, 0.7 - 0.7482 = -0.0482; the fourth column has no published figure.
@@ -165,7 +165,7 @@ def test_published_figures_stand_below_with_the_difference():
 
 def test_published_figures_are_not_compared_with_synthetic_speech():
     means = {"a": (0.7, 0.7), "b": (0.4, 0.4)}
-    page = lay_out(collected(means, published=(0.6952,), synthetic=True))
+    page = format_table(collected(means, published=(0.6952,), synthetic=True))
     assert page.lines[1].cells[0].value == ".6952"
     assert page.notes[0].startswith("SYNTHETIC SPEECH")
     assert any("not comparable with synthetic speech" in note for note in page.notes)
@@ -173,13 +173,13 @@ def test_published_figures_are_not_compared_with_synthetic_speech():
 
 def test_published_figures_stand_there_before_anything_was_run():
     marks = {"a": {(1, 1): "x", (2, 1): "x"}}
-    page = lay_out(collected({"a": ()}, marks=marks, published=(0.6952,)))
+    page = format_table(collected({"a": ()}, marks=marks, published=(0.6952,)))
     assert page.lines[1].cells[0].value == ".6952"
 
 
 def test_the_notes_say_what_was_done():
     found = collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, p={"b": 0.2})
-    notes = " ".join(lay_out(found).notes)
+    notes = " ".join(format_table(found).notes)
     assert "over seeds 1, 2" in notes
     assert "difference from “a”" in notes
     assert "10,000 resamples of 1,200 speakers" in notes
@@ -188,7 +188,7 @@ def test_the_notes_say_what_was_done():
 
 def test_without_a_reference_there_is_no_word_of_stars():
     found = collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, reference=None)
-    assert not [note for note in lay_out(found).notes if "Stars" in note]
+    assert not [note for note in format_table(found).notes if "Stars" in note]
 
 
 def test_notes_of_the_intervals_and_warnings_are_said_once():
@@ -196,7 +196,7 @@ def test_notes_of_the_intervals_and_warnings_are_said_once():
     for entry in found.entries:
         entry.interval = {**INTERVAL, "note": "Utterances are resampled."}
     found.states.update({cell: State(FINISHED, warnings=("odd",)) for cell in found.states})
-    notes = lay_out(found).notes
+    notes = format_table(found).notes
     assert notes.count("Utterances are resampled.") == 1
     assert notes.count("odd") == 1
 
@@ -204,4 +204,4 @@ def test_notes_of_the_intervals_and_warnings_are_said_once():
 def test_a_row_that_could_not_be_compared_is_named():
     found = collected({"a": (0.5, 0.5), "b": (0.4, 0.4)})
     found.entries[1].not_compared = "other utterances"
-    assert "b: not compared with the reference: other utterances" in lay_out(found).notes
+    assert "b: not compared with the reference: other utterances" in format_table(found).notes

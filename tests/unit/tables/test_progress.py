@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.tables.launcher import Job
-from emosphere_sb.tables.progress import Progress, duration, epochs_done
+from emosphere_sb.tables.progress import Progress, epochs_done, format_duration
 
 LINE = "epoch: {}, lr: 1.00e-03 - train loss: 2.0 - valid loss: 1.9\n"
 
@@ -110,4 +110,4 @@ def test_epochs_are_counted_in_the_log(tmp_path):
     [(0, "0 s"), (59, "59 s"), (60, "1.0 min"), (3600, "1.0 h"), (86_400, "1.0 days")],
 )
 def test_a_time_is_said_in_the_unit_that_fits(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from emosphere_sb.tables.launcher import SCREEN, Job, SlurmLauncher
+from emosphere_sb.tables.launcher import LOG_FILE, Job, SlurmLauncher
 from tests.helpers.processes import PATIENT, WATCHED, job, notes, pid_in, wait_until
 
 
@@ -29,7 +29,7 @@ def test_slurm_jobs_end_with_their_status(slurm, tmp_path):
     assert dict(slurm.run([good, bad])) == {good: 0, bad: 1}
     assert len(notes(good.folder)) == 2
     assert len(notes(bad.folder)) == 1  # its first command failed
-    assert "ValueError: lr must be a number" in (bad.folder / SCREEN).read_text()
+    assert "ValueError: lr must be a number" in (bad.folder / LOG_FILE).read_text()
 
 
 def test_slurm_s_closed_standard_input_is_no_dead_parent(slurm, tmp_path, monkeypatch):

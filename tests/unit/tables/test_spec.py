@@ -182,7 +182,7 @@ def test_options_are_written_as_on_a_command_line():
     assert grid.read_options(None, "x") == {}
 
 
-@pytest.mark.parametrize("key", grid.OWN_KEYS)
+@pytest.mark.parametrize("key", grid.RESERVED_KEYS)
 def test_what_a_table_sets_itself_is_no_option(key):
     with pytest.raises(ValueError, match=f"^here: {key} is set by the table itself"):
         grid.read_options({key: "1"}, "here")

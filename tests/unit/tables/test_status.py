@@ -9,7 +9,7 @@ import pytest
 
 from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.tables.cells import Cells
-from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN, inspect
+from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_STARTED, inspect
 from tests.helpers.tables import cell, finish, make_group, make_row, predictions
 
 
@@ -45,9 +45,9 @@ def with_digest(one):
 
 def test_a_folder_that_is_not_there_is_not_begun(cells):
     one = cell(cells)
-    assert inspect(one, cells).kind == NOT_BEGUN
+    assert inspect(one, cells).kind == NOT_STARTED
     (one.folder / "save").mkdir(parents=True)
-    assert inspect(one, cells).kind == NOT_BEGUN
+    assert inspect(one, cells).kind == NOT_STARTED
 
 
 def test_a_checkpoint_without_figures_is_interrupted(cells):
