@@ -165,7 +165,7 @@ def _summary(info: ModelInfo, protocol: Mapping[str, Any]) -> str:
     low, high = info.scale.low, info.scale.high
     text = (
         f"EmoSphere-SER model based on {public_name(protocol['backbone'])}, which predicts "
-        f"valence, arousal and dominance from speech. Each dimension is in [-1, 1] (0 = neutral) and "
+        f"valence, arousal and dominance from speech. Values are in [-1, 1] (0 = neutral) and "
         f"on the label scale of the training data ({low:g} to {high:g}), together with the region "
         f"of the sphere and an embedding of the utterance."
     )

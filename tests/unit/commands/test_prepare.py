@@ -4,7 +4,7 @@ import csv
 import sys
 
 import pytest
-from emosphere_sb.commands.write_manifests import usage, write_manifests
+from emosphere_sb.commands.prepare import usage, write_manifests
 
 from emosphere_sb import cli
 from emosphere_sb.fileio.yaml_tree import scalars
