@@ -25,7 +25,7 @@ COMMANDS = {
     "predict": ("emosphere_sb.commands.predict", "predict the emotion of audio files"),
     "export": ("emosphere_sb.commands.export", "export a model to ONNX (runs without PyTorch)"),
     "timeline": ("emosphere_sb.commands.timeline", "VAD over time for a long recording"),
-    "prepare": ("emosphere_sb.commands.write_manifests", "write the manifests of a corpus only"),
+    "prepare": ("emosphere_sb.commands.prepare", "write the manifests of a corpus only"),
     "demo": ("emosphere_sb.commands.demo", "start a local web page to try a model"),
     "evaluate": (
         "emosphere_sb.commands.evaluate",

@@ -131,8 +131,8 @@ def evaluation_summary(metrics: Mapping[str, Any]) -> str:
 
 def build_evaluate_parser() -> CommandParser:
     """Build the argument parser of ``emosphere evaluate``."""
-    build_evaluate_parser = CommandParser("evaluate", DESCRIPTION)
-    add = build_evaluate_parser.add_argument
+    parser = CommandParser("evaluate", DESCRIPTION)
+    add = parser.add_argument
     add("model", metavar="MODEL", help="folder or Hub name of the model")
     add("corpus", metavar="CORPUS", help="name of the corpus")
     add("--data_folder", required=True, metavar="FOLDER", help="folder of the corpus")
@@ -147,4 +147,4 @@ def build_evaluate_parser() -> CommandParser:
         help="number of utterances per batch (default: 16)")  # fmt: skip
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
     add("--revision", metavar="NAME", help="branch, tag or commit of a model on the Hub")
-    return build_evaluate_parser
+    return parser

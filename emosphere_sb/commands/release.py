@@ -53,8 +53,8 @@ def run(words: Sequence[str]) -> int:
 
 def build_release_parser() -> CommandParser:
     """Build the argument parser of ``emosphere release``."""
-    build_release_parser = CommandParser("release", DESCRIPTION)
-    build_release_parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    build_release_parser.add_argument("out", metavar="OUT", help="new or empty folder for the released model")
-    build_release_parser.add_argument("--name", help="name of the model (default: corpus and preset)")
-    return build_release_parser
+    parser = CommandParser("release", DESCRIPTION)
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("out", metavar="OUT", help="new or empty folder for the released model")
+    parser.add_argument("--name", help="name of the model (default: corpus and preset)")
+    return parser

@@ -85,11 +85,11 @@ def run(words: Sequence[str]) -> int:
 
 def build_table_parser() -> CommandParser:
     """Build the argument parser of ``emosphere table``."""
-    build_table_parser = CommandParser(
+    parser = CommandParser(
         "table", DESCRIPTION, epilog=EPILOG, allow_repeated=False,
         usage="%(prog)s NAME [NAME …] [--data_folder=PATH] [--key=value …]",
     )  # fmt: skip
-    add = build_table_parser.add_argument
+    add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=", ".join(table_names()))
     add("--data_folder", type=nonempty, metavar="PATH",
         help="folder of the corpus, for tables with a single corpus")  # fmt: skip
@@ -112,10 +112,10 @@ def build_table_parser() -> CommandParser:
         help="number of bootstrap resamples (default: 10000)")  # fmt: skip
     add("--list", action="store_true",
         help="list all runs with status and command; corpora are prepared if needed")  # fmt: skip
-    group = build_table_parser.add_argument_group("corpus folders, for tables with several corpora")
+    group = parser.add_argument_group("corpus folders, for tables with several corpora")
     for corpus in CORPORA:
         group.add_argument(f"--{corpus}", dest=corpus, type=nonempty, metavar="PATH")
-    return build_table_parser
+    return parser
 
 
 def parse_table_arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
@@ -140,15 +140,15 @@ def parse_table_arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dic
     (['ablation'], 2, True, {'lr': '0.1'})
     """
     words = [_with_corpus_name(word) for word in words]
-    build_table_parser = build_table_parser()
+    parser = build_table_parser()
     given = dict.fromkeys(word.partition("=")[0] for word in words if word.startswith("--"))
     for old, new in RENAMED.items():
         if old in given:
-            build_table_parser.error(f"{old} was renamed to {new}")
-    others = [name for name in given if name not in build_table_parser.options and name != "--"]
+            parser.error(f"{old} was renamed to {new}")
+    others = [name for name in given if name not in parser.options and name != "--"]
     for name in others:
-        build_table_parser.add_argument(name, dest=name, type=nonempty)
-    found = vars(build_table_parser.parse_intermixed_args(words))
+        parser.add_argument(name, dest=name, type=nonempty)
+    found = vars(parser.parse_intermixed_args(words))
     overrides = {name.removeprefix("--"): found.pop(name) for name in others}
     folders = {corpus: found.pop(corpus) for corpus in CORPORA}
     if not found["names"]:

@@ -157,7 +157,7 @@ def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
     one = cell(cells)
     one.folder.mkdir(parents=True)
     (one.folder / CELL_FILE).write_text(text)
-    with pytest.raises(ValueError, match=f'{CELL_FILE} must hold .*"preset": "'):
+    with pytest.raises(ValueError, match=f'{CELL_FILE} is invalid: it must contain .*"preset": "'):
         one.command()
 
 
@@ -176,5 +176,5 @@ def test_what_no_run_takes_is_refused(tmp_path, row, overrides, said):
 
 
 def test_what_a_table_sets_is_refused_on_the_command_line(tmp_path):
-    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table itself"):
+    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table"):
         Cells(tmp_path, overrides={"seed": "3"})
