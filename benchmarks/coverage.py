@@ -24,9 +24,9 @@ import pandas as pd
 from runs import DIMENSIONS, ROOT, origin, put_between
 from simulation import DESIGNS, ONE, Design, simulate
 
-from emosphere_sb.report.stats.comparison import compare
-from emosphere_sb.report.stats.intervals import intervals
-from emosphere_sb.results.metrics_json import machine, memory, versions
+from emosphere_sb.report.stats.comparison import compare_systems
+from emosphere_sb.report.stats.intervals import confidence_intervals
+from emosphere_sb.results.metrics_json import machine_description, package_versions, peak_memory
 from emosphere_sb.results.predictions import PREDICTED
 
 SEED = 1
@@ -60,7 +60,10 @@ def main(words: Sequence[str] | None = None) -> None:
     for kind in ("speakers", "utterances"):
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:  # for a separate peak memory
             costs.append((kind, *pool.submit(cost, kind).result()))
-    metrics = {"protocol": {"versions": versions()}, "run": {"machine": machine()}}
+    metrics = {
+        "protocol": {"versions": package_versions()},
+        "run": {"machine": machine_description()},
+    }
     text = "\n\n".join(
         [
             rates_table(found),
@@ -101,13 +104,13 @@ def rates(design: Design, speakers: int, sets: int) -> dict:
         key = [SEED, DESIGNS.index(design), speakers, number]
         one, other = simulate(design, speakers, SEEDS, np.random.default_rng(key))
         settings = {"resamples": RESAMPLES, "level": LEVEL, "seed": number}
-        found = intervals(one[0], **settings)
+        found = confidence_intervals(one[0], **settings)
         limits = [*(found[name]["ccc"] for name in DIMENSIONS), found["mean_ccc"]]
         hits[COVERAGE].append(
             [low <= value <= high for (low, high), value in zip(limits, true, strict=True)]
         )
         for name, seeds in ((ONE_SEED, 1), (SOME_SEEDS, SEEDS)):
-            tested = compare(one[:seeds], other[:seeds], **settings)
+            tested = compare_systems(one[:seeds], other[:seeds], **settings)
             hits[name].append([tested[n]["p"] <= ALPHA for n in names])
     means = {name: np.mean(rows, axis=0) for name, rows in hits.items()}
     pairs = {name: (float(mean[:3].mean()), float(mean[3])) for name, mean in means.items()}
@@ -122,12 +125,12 @@ def cost(kind: str) -> tuple[float, int, int]:
     for name, column in zip(DIMENSIONS, PREDICTED, strict=True):
         table[name] = rng.standard_normal(SIZE)
         table[column] = 0.6 * table[name] + 0.6 * rng.standard_normal(SIZE)
-    before, start = memory()["peak_memory_mib"], time.perf_counter()
-    found = intervals(table, resamples=10_000)
+    before, start = peak_memory()["peak_memory_mib"], time.perf_counter()
+    found = confidence_intervals(table, resamples=10_000)
     seconds = time.perf_counter() - start
     if found["unit"] != kind:
         raise RuntimeError(f"Expected {kind} to be resampled; found {found['unit']}.")
-    return seconds, memory()["peak_memory_mib"], before
+    return seconds, peak_memory()["peak_memory_mib"], before
 
 
 def rates_table(found: Sequence[tuple[Design, int, dict]]) -> str:

@@ -23,13 +23,13 @@ from runs import DIMENSIONS, ROOT, put_between
 
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.onnx_export.export import Exported, ccc_on_files, export, made_sound
+from emosphere_sb.onnx_export.export import ExportResult, ccc_on_files, export, synthetic_signals
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.model import ModelInfo, ReleasedModel
 from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.release import release
 from emosphere_sb.release.write import write_released
-from emosphere_sb.results.metrics_json import versions
+from emosphere_sb.results.metrics_json import package_versions
 from emosphere_sb.scale import Scale
 
 RUN = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7"
@@ -98,7 +98,7 @@ def write_base(folder: Path) -> Path:
         "vad_head": describe_call("VADHead", 1024),
         "class_head": None,
     }
-    about = About("base size", Scale(1, 7), licence="None.", synthetic=True)
+    about = ModelInfo("base size", Scale(1, 7), licence="None.", synthetic=True)
     write_released(folder, model.eval(), about, described, "# Random weights\n")
     return folder
 
@@ -112,9 +112,9 @@ def measure(label: str, model: Path, repetitions: int) -> list[dict]:
         SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
         SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
     }
-    (sound,) = made_sound([SECONDS])
+    (sound,) = synthetic_signals([SECONDS])
     signals = {SIDES[0]: torch.from_numpy(sound), SIDES[1]: sound, SIDES[2]: sound}
-    calls = {name: (lambda m=m, s=signals[name]: m.ask([s])) for name, m in sides.items()}
+    calls = {name: (lambda m=m, s=signals[name]: m._forward([s])) for name, m in sides.items()}
     times = interleaved(calls, repetitions)
     return [
         {
@@ -146,7 +146,7 @@ def size_of(folder: Path, name: str) -> float:
     return sum(path.stat().st_size for path in folder.glob(f"{name}*")) / 1e6
 
 
-def difference_of(found: Exported, side: str) -> float | None:
+def difference_of(found: ExportResult, side: str) -> float | None:
     """Return the largest difference of VAD from PyTorch, or None for PyTorch itself."""
     return None if side == SIDES[0] else found.deviations[FILES[side]]["vad"]
 
@@ -217,7 +217,10 @@ def origin(options: argparse.Namespace, repetitions: int) -> str:
     """Describe how the tables were generated."""
     metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
     count = metrics[SET]["utterances"]
-    used = {name: versions()[name] for name in ("emosphere_sb", "python", "torch", "transformers")}
+    used = {
+        name: package_versions()[name]
+        for name in ("emosphere_sb", "python", "torch", "transformers")
+    }
     listed = ", ".join(f"{name} {version}" for name, version in used.items())
     return (
         f"Utterances of {SECONDS:g} s, one at a time, {THREADS} threads; medians (and quartiles) "

@@ -35,7 +35,7 @@ from workload import (
     write_corpus,
 )
 
-from emosphere_sb.results.metrics_json import machine
+from emosphere_sb.results.metrics_json import machine_description
 
 TASKS = {"train": "training", "eval": "evaluation"}
 PAIRS = 5
@@ -75,7 +75,11 @@ def benchmark(
         found = measure(Job("", size, folder, device, batch), rows, evaluated, pairs)
         grown = growth(folder / "growth")
     settings = {"size": size, "batch": batch, "utterances": utterances, "evaluated": evaluated}
-    settings |= {"machine": machine(), "threads": torch.get_num_threads(), "growth": grown}
+    settings |= {
+        "machine": machine_description(),
+        "threads": torch.get_num_threads(),
+        "growth": grown,
+    }
     return {**found, **settings, "matrix_peak": matrix_peak() if device == "cuda" else None}
 
 

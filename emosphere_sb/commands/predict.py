@@ -115,7 +115,7 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     from emosphere_sb.inference.output.screen import ConsoleTable
 
     if options.out is None:
-        return [stack.enter_context(ConsoleTable(files, model.about.scale, print_line))]
+        return [stack.enter_context(ConsoleTable(files, model.info.scale, print_line))]
     if writers.check_suffix(options.out) == ".jsonl":
         row = partial(writers.plain_row, embedding=options.embedding)
         return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]

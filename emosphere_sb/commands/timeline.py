@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> int:
     finally:
         if options.out:
             logger.info("Table: %s", options.out)
-    for line in summary_lines(summary, model.about.scale):
+    for line in summary_lines(summary, model.info.scale):
         print(line)
     if options.plot:
         write_plot(options, model, traces)
@@ -87,7 +87,7 @@ def write_timeline(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
         bar = stack.enter_context(progress_bar(0, "s", quiet=options.quiet, bar_format=bar_format))
         row = partial(timeline_row, with_kind=options.skip_silence is not None)
         if options.out is None:
-            table = TimelineConsoleTable(model.about.scale, line_printer(bar))
+            table = TimelineConsoleTable(model.info.scale, line_printer(bar))
         elif files.check_suffix(options.out) == ".jsonl":
             table = files.JsonLinesWriter(options.out, row)
         else:
@@ -161,12 +161,12 @@ def write_plot(options: argparse.Namespace, model: Any, traces: Any) -> None:
     from pathlib import Path
 
     from emosphere_sb.inference.output.timeline_plot import timeline_plot
-    from emosphere_sb.report.plots.style import pdf, png
+    from emosphere_sb.report.plots.style import render_pdf, render_png
 
     figure = timeline_plot(
-        traces, about=model.about, title=Path(options.file).name, window=options.window
+        traces, about=model.info, title=Path(options.file).name, window=options.window
     )
-    write = pdf if Path(options.plot).suffix.lower() == ".pdf" else png
+    write = render_pdf if Path(options.plot).suffix.lower() == ".pdf" else render_png
     Path(options.plot).write_bytes(write(figure))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, read_audio
+from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
 from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.data.feature_cache import FeatureCache
 from emosphere_sb.data.sampler import PooledBatchSampler
@@ -131,7 +131,7 @@ class SpeechDataset(DynamicItemDataset):
     Arguments
     ---------
     rows : dict
-        Manifest rows by utterance id, as returned by ``data_prep.manifest.read_rows``.
+        Manifest rows by utterance id, as returned by ``data_prep.manifest.read_manifest_rows``.
     scale : Scale
         Label scale of the corpus.
     task : emosphere_sb.lobes.tasks.AuxiliaryTask
@@ -215,7 +215,7 @@ class SpeechDataset(DynamicItemDataset):
         start = self._start(utterance, duration)
         signal = read_audio(wav, start=start, seconds=self.max_seconds)
         expected = min(duration - start, self.max_seconds or math.inf)
-        if len(signal) < (expected - TOLERANCE) * SAMPLE_RATE:
+        if len(signal) < (expected - DURATION_TOLERANCE) * SAMPLE_RATE:
             raise AudioError(
                 f"Audio file {wav} ends after {len(signal) / SAMPLE_RATE:.2f} s; expected "
                 f"{expected:.2f} s according to the manifest."

@@ -81,9 +81,9 @@ def analyse(
 
 def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
     """Predict the recording as in the evaluation, or in windows if it is too long for one pass."""
-    words = MAX_WORDS if model.about.words else 0
+    words = MAX_WORDS if model.info.words else 0
     duration = read_header(path).duration
-    if min(duration, model.about.max_seconds or duration) <= model.longest:
+    if min(duration, model.info.max_seconds or duration) <= model.longest:
         return model.predict(path, words=words)
     overall = model.predict(path, words=words, window=window, overlap=0.0)
     note = (

@@ -17,7 +17,7 @@ from emosphere_sb.demo_page.result_html import alert_view, empty_view, result_vi
 from emosphere_sb.demo_page.uploads import Uploads
 from emosphere_sb.html import render
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "
         uploads.close(request.session_hash)
 
     with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=UPLOAD_CLEANUP) as page:
-        gr.HTML(page_heading(model.about, limits, host), elem_id="em-head", apply_default_css=False)
+        gr.HTML(page_heading(model.info, limits, host), elem_id="em-head", apply_default_css=False)
         recording = gr.Audio(
             sources=["upload", "microphone"], type="filepath", editable=False, buttons=[],
             label="Recording", elem_id="em-audio",
@@ -104,7 +104,7 @@ def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: 
     """
     try:
         limits.check(path)
-        return result_view(analyse(model, path, progress=progress), model.about)
+        return result_view(analyse(model, path, progress=progress), model.info)
     except (AudioError, ValueError) as error:
         # Show the file name only; the upload folder is internal.
         return alert_view(str(error).replace(path, os.path.basename(path)))
@@ -117,7 +117,7 @@ def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: 
         )
 
 
-def page_heading(about: About, limits: Limits, host: str) -> str:
+def page_heading(about: ModelInfo, limits: Limits, host: str) -> str:
     """Render the heading: model, licence, SYNTHETIC mark, and how recordings are handled."""
     warning = "" if host in LOOPBACK else exposure_warning(host)
     view = {"title": TITLE, "about": about, "limits": limits, "warning": warning}

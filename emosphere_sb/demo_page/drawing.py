@@ -10,8 +10,8 @@ from markupsafe import Markup
 from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.release.model import About
-from emosphere_sb.results.number_format import clock_text, signed_text
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.results.number_format import format_clock, format_signed
 from emosphere_sb.scale import DIMENSIONS
 
 WIDTH, HEIGHT = 1000, 200
@@ -22,7 +22,7 @@ MAX_TICKS = 6
 """Maximum number of ticks on the time axis."""
 
 
-def sphere_scene(analysis: Analysis, about: About) -> dict[str, Any]:
+def sphere_scene(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
     """Collect the data for drawing the sphere, as JSON-compatible types.
 
     Arguments
@@ -60,9 +60,11 @@ def _point(one: Prediction) -> dict[str, Any]:
 
 def describe_prediction(one: Prediction) -> str:
     """Describe a prediction in words, for the line below the sphere and for screen readers."""
-    values = ", ".join(f"{n} {signed_text(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
+    values = ", ".join(f"{n} {format_signed(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
     silent = "; silent" if "silent" in one.warnings else ""
-    return f"{clock_text(one.start)}–{clock_text(one.end)}: {values}; region {one.region}{silent}"
+    return (
+        f"{format_clock(one.start)}–{format_clock(one.end)}: {values}; region {one.region}{silent}"
+    )
 
 
 def timeline_html(analysis: Analysis) -> Markup:
@@ -83,7 +85,7 @@ def timeline_html(analysis: Analysis) -> Markup:
         width=WIDTH,
         height=HEIGHT,
         label=(
-            f"Valence, arousal and dominance over {clock_text(duration, 1)} min, "
+            f"Valence, arousal and dominance over {format_clock(duration, 1)} min, "
             f"{len(analysis.windows)} windows; see the table below for the values."
         ),
         silence=[
@@ -95,9 +97,9 @@ def timeline_html(analysis: Analysis) -> Markup:
         lines={
             name: _points(analysis, index, duration, bound) for index, name in enumerate(DIMENSIONS)
         },
-        values=[(f"{_y(v, bound) / HEIGHT:.2%}", signed_text(v)[:5]) for v in (1, 0, -1)],
+        values=[(f"{_y(v, bound) / HEIGHT:.2%}", format_signed(v)[:5]) for v in (1, 0, -1)],
         times=[
-            (f"{second / duration:.2%}", clock_text(second, int(second % 1 > 0)))
+            (f"{second / duration:.2%}", format_clock(second, int(second % 1 > 0)))
             for second in time_ticks(duration)
         ],
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.results.number_format import clock_text
+from emosphere_sb.results.number_format import format_clock
 
 MEGABYTE = 1024**2
 """Bytes per megabyte, as in Gradio, whose messages about large files also appear on the page."""
@@ -54,7 +54,7 @@ class Limits:
     @property
     def text(self) -> str:
         """Description of the limits for the page."""
-        return f"Up to {clock_text(self.max_seconds)} min and {self.max_megabytes:g} MB."
+        return f"Up to {format_clock(self.max_seconds)} min and {self.max_megabytes:g} MB."
 
     def check(self, path: str | os.PathLike) -> float:
         """Check that a file is within the limits.
@@ -83,8 +83,8 @@ class Limits:
         duration = read_header(path).duration
         if duration > self.max_seconds:
             raise AudioError(
-                f"The recording is too long: at most {clock_text(self.max_seconds)} min are "
-                f"allowed; found {clock_text(duration)} min. Shorten it, start the page with a "
+                f"The recording is too long: at most {format_clock(self.max_seconds)} min are "
+                f"allowed; found {format_clock(duration)} min. Shorten it, start the page with a "
                 f"larger --max_seconds, or use `emosphere timeline` for long recordings."
             )
         return duration

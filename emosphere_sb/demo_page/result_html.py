@@ -13,8 +13,8 @@ from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.release.model import About
-from emosphere_sb.results.number_format import MINUS, clock_text, decimal_text, signed_text
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
 from emosphere_sb.scale import DIMENSIONS
 
 WARNING_SENTENCES = {
@@ -29,7 +29,7 @@ MAX_CLASSES = 8
 """Maximum number of classes shown."""
 
 
-def result_view(analysis: Analysis, about: About) -> dict[str, Any]:
+def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
     """Render the results of a recording.
 
     Arguments
@@ -50,7 +50,7 @@ def result_view(analysis: Analysis, about: About) -> dict[str, Any]:
         "demo_page/result.html.jinja",
         warnings=warnings_box(overall),
         source=overall.source,
-        duration=clock_text(overall.duration, 1),
+        duration=format_clock(overall.duration, 1),
         low=f"{about.scale.low:g}",
         high=f"{about.scale.high:g}",
         dimensions=_dimensions(analysis),
@@ -112,10 +112,10 @@ def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "numbers": [(value, signed_text(value)), (scaled, decimal_text(scaled))],
-                "mean": signed_text(over.mean()),
-                "lowest": signed_text(over.min()),
-                "highest": signed_text(over.max()),
+                "numbers": [(value, format_signed(value)), (scaled, format_decimal(scaled))],
+                "mean": format_signed(over.mean()),
+                "lowest": format_signed(over.min()),
+                "highest": format_signed(over.max()),
             }
         )
     return rows
@@ -132,8 +132,8 @@ def _classes(one: Prediction) -> list[dict[str, Any]]:
 
 def _cells(one: Prediction) -> list[str]:
     """Format one row of the table of windows."""
-    times = [clock_text(one.start, 1), clock_text(one.end, 1)]
-    return [*times, *map(signed_text, one.vad), one.region, "; ".join(one.warnings)]
+    times = [format_clock(one.start, 1), format_clock(one.end, 1)]
+    return [*times, *map(format_signed, one.vad), one.region, "; ".join(one.warnings)]
 
 
 def windows_csv(analysis: Analysis) -> str:

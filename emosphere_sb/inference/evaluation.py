@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.manifest import LEARNED_FROM, Summary, read_rows
+from data_prep.manifest import TRAINING_SETS, Summary, read_manifest_rows
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.data.unreadable import LIMIT
+from emosphere_sb.data.unreadable import MAX_UNREADABLE_SHARE
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
 from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.recipe.protocol import demo_cap
 from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import is_synthetic
-from emosphere_sb.release.model import About
-from emosphere_sb.report.read.runs import METRICS
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.report.read.runs import METRICS_FILE
 from emosphere_sb.results.metrics_json import (
-    machine,
-    predictions_digests,
-    report_sets,
+    machine_description,
+    prediction_digests,
+    write_and_score_sets,
     write_metrics,
 )
 from emosphere_sb.results.predictions import predictions_table
-from emosphere_sb.results.provenance import commit
+from emosphere_sb.results.provenance import git_commit
 from emosphere_sb.scale import Scale
 
 logger = logging.getLogger(__name__)
@@ -57,9 +57,10 @@ def select_sets(summary: Summary, names: Sequence[str], *, option: str) -> dict[
         If the corpus has no such set.
     """
     if not names:
-        return sets_to_test(summary, said_by=option)
+        return sets_to_test(summary, option=option)
     rows = {
-        name: read_rows(path, data_root=summary.data_root) for name, path in summary.sets.items()
+        name: read_manifest_rows(path, data_root=summary.data_root)
+        for name, path in summary.sets.items()
     }
     rows["all"] = {key: row for part in rows.values() for key, row in part.items()}
     for name in names:
@@ -106,7 +107,7 @@ def evaluate(
         If more than 1% of a set cannot be read, or the folder contains other files.
     """
     check_output_folder(folder)
-    about, summary, tables, skipped = model.about, tested.summary, {}, {}
+    about, summary, tables, skipped = model.info, tested.summary, {}, {}
     for name, rows in tested.rows.items():
         vad, scores, reasons = predict_set(model, name, rows, batch_size=batch_size)
         tables[name] = predictions_table(
@@ -118,17 +119,17 @@ def evaluate(
         if reasons:
             skipped[name] = reasons
     remove_previous_results(folder)  # not before the new predictions are complete
-    results = report_sets(folder, tables)
+    results = write_and_score_sets(folder, tables)
     protocol = {
         **evaluation_protocol(about, tested, source),
         **({"left_out": skipped} if skipped else {}),
     }
     metadata = {
-        "folder": str(folder), "command": command, "commit": commit(), "machine": machine(),
-        "predictions": predictions_digests(folder, tables),
+        "folder": str(folder), "command": command, "commit": git_commit(), "machine": machine_description(),
+        "predictions": prediction_digests(folder, tables),
     }  # fmt: skip
     extra = {"cap": demo_cap(summary, tested.rows)}
-    return write_metrics(folder / METRICS, results, protocol, metadata, extra)
+    return write_metrics(folder / METRICS_FILE, results, protocol, metadata, extra)
 
 
 def predict_set(
@@ -159,19 +160,19 @@ def predict_set(
             reasons[key] = str(result)
         else:
             vad[key], scores[key] = result.vad, np.array(list(result.probabilities.values()))
-    if len(reasons) > LIMIT * len(rows):
+    if len(reasons) > MAX_UNREADABLE_SHARE * len(rows):
         listed = "; ".join(f"{key}: {reason}" for key, reason in list(reasons.items())[:5])
         raise ValueError(
             f"{len(reasons)} of {len(rows)} utterances of {name} could not be read (limit: "
-            f"{LIMIT:.0%}): {listed}. Fix the audio files and re-run the command."
+            f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Fix the audio files and re-run the command."
         )
     return vad, scores, reasons
 
 
-def evaluation_protocol(about: About, tested: OtherCorpus, source: str) -> dict[str, Any]:
+def evaluation_protocol(about: ModelInfo, tested: OtherCorpus, source: str) -> dict[str, Any]:
     """Return the evaluation protocol, which must be reported together with the results."""
     summary = tested.summary
-    metadata = tested.facts()
+    metadata = tested.metadata()
     return {
         "corpus": metadata.pop("corpus"),
         "release": metadata.pop("release"),
@@ -196,7 +197,7 @@ def evaluation_protocol(about: About, tested: OtherCorpus, source: str) -> dict[
     }
 
 
-def training_corpus(about: About) -> str:
+def training_corpus(about: ModelInfo) -> str:
     """Return the training corpus and its release, if the model specifies them.
 
     Example
@@ -224,7 +225,7 @@ def describe_conversion(own: Scale, corpus: Scale) -> str:
     )
 
 
-def training_note(about: About, summary: Summary, sets: Sequence[str]) -> str:
+def training_note(about: ModelInfo, summary: Summary, sets: Sequence[str]) -> str:
     """Return a note for readers if the model was, or may have been, trained on the tested corpus.
 
     Returns
@@ -246,7 +247,7 @@ def training_note(about: About, summary: Summary, sets: Sequence[str]) -> str:
         )
     else:
         note = f"The model was trained on {trained}."
-    learned = [name for name in sets if name in (*LEARNED_FROM, "all")]
+    learned = [name for name in sets if name in (*TRAINING_SETS, "all")]
     if learned:
         note += f" Results on {', '.join(learned)} do not show how well it generalises."
     else:
@@ -266,7 +267,7 @@ def check_output_folder(folder: Path) -> None:
 
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    path = folder / METRICS
+    path = folder / METRICS_FILE
     known = folder.is_dir() and not (folder / SAVED).exists() and path.is_file()
     if not known or EVALUATED_MODEL_KEY not in read_json(path).get("protocol", {}):
         raise ValueError(
@@ -277,7 +278,7 @@ def check_output_folder(folder: Path) -> None:
 
 def remove_previous_results(folder: Path) -> None:
     """Remove the files of an earlier evaluation, which may have used other sets."""
-    (folder / METRICS).unlink(missing_ok=True)
+    (folder / METRICS_FILE).unlink(missing_ok=True)
     for path in (folder / "predictions").glob("*.csv"):
         path.unlink()
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.inference.predictor import Predictor
 from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
-from emosphere_sb.release.model import About, Outcome, evaluation_mode
+from emosphere_sb.release.model import ModelInfo, Outcome, evaluation_mode
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ class EmoSphere(Predictor, Pretrained):
 
     MODULES_NEEDED = ("model",)
 
-    def __init__(self, model: nn.Module, about: About, device: str | None = None):
+    def __init__(self, model: nn.Module, about: ModelInfo, device: str | None = None):
         super().__init__({"model": evaluation_mode(model)}, {}, {"device": resolve_device(device)})
-        self.about = about
+        self.info = about
 
     @classmethod
     def from_pretrained(

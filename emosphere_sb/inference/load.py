@@ -10,7 +10,7 @@ from torch import nn
 from emosphere_sb.public_models.registry import detect_layout, load_public
 from emosphere_sb.release import checksums
 from emosphere_sb.release.load import load_released
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 
 
 def load_pretrained(
@@ -18,7 +18,7 @@ def load_pretrained(
     *,
     revision: str | None = None,
     savedir: str | os.PathLike | None = None,
-) -> tuple[nn.Module, About]:
+) -> tuple[nn.Module, ModelInfo]:
     """Load a released model, or a public checkpoint with a supported layout.
 
     Arguments

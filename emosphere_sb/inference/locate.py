@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.sphere.grid import RegionGrid, spherical
+from emosphere_sb.sphere.grid import RegionPartition, spherical_coordinates
 
 
 def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
     """
     vad = np.array(vad, dtype=np.float64)
     grid = _grid(about.region_step, about.centre_radius)
-    radius, azimuth, polar = spherical(vad)
+    radius, azimuth, polar = spherical_coordinates(vad)
     index = int(grid.assign(vad))
     return {
         "vad": vad,
@@ -46,8 +46,8 @@ def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _grid(step: int, centre_radius: float) -> RegionGrid:
-    return RegionGrid(step, centre_radius)
+def _grid(step: int, centre_radius: float) -> RegionPartition:
+    return RegionPartition(step, centre_radius)
 
 
 def nearest_words(

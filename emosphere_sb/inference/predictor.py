@@ -16,7 +16,7 @@ import numpy as np
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.data.batching import by_length
+from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.waveform import (
@@ -28,7 +28,7 @@ from emosphere_sb.inference.waveform import (
 )
 from emosphere_sb.inference.windows import array_windows, file_windows, plan_windows
 from emosphere_sb.inference.windows import predict_windowed as predict_windows
-from emosphere_sb.release.model_info import About
+from emosphere_sb.release.model_info import ModelInfo
 
 
 class Predictor(ABC):
@@ -46,7 +46,7 @@ class Predictor(ABC):
         Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
     """
 
-    about: About
+    info: ModelInfo
     shortest: int
     longest: float
     tensors: bool = True
@@ -158,9 +158,9 @@ class Predictor(ABC):
             If an option is out of range. This is checked before any audio is read.
         """
         limit = self._limit(max_seconds)
-        if words and not self.about.words:
+        if words and not self.info.words:
             raise ValueError(
-                f"The model {self.about.name} provides no emotion words, because its training set "
+                f"The model {self.info.name} provides no emotion words, because its training set "
                 f"has none. Use words=0."
             )
         if batch_size < 1 or chunk < 1 or words < 0:
@@ -191,7 +191,7 @@ class Predictor(ABC):
         vad, embedding, logits = self._forward([item.signal for item in waveforms])
         vad = vad.astype(np.float64)
         if not np.isfinite(vad).all():
-            raise ValueError(f"The model {self.about.name} returned NaN or infinite values.")
+            raise ValueError(f"The model {self.info.name} returned NaN or infinite values.")
         scores = None if logits is None else softmax(logits).tolist()
         return [
             Prediction(
@@ -199,18 +199,18 @@ class Predictor(ABC):
                 embedding=embedding[row],
                 probabilities=(
                     {} if scores is None
-                    else dict(zip(self.about.classes, scores[row], strict=True))
+                    else dict(zip(self.info.classes, scores[row], strict=True))
                 ),
-                head=self.about.head,
+                head=self.info.head,
                 warnings=item.warnings,
-                **locate(vad[row], self.about, words=words),
+                **locate(vad[row], self.info, words=words),
             )
             for row, item in enumerate(waveforms)
         ]  # fmt: skip
 
     def _limit(self, max_seconds: float | str | None) -> float | None:
         if max_seconds == "evaluation":
-            return self.about.max_seconds
+            return self.info.max_seconds
         if max_seconds is None:
             return None
         if isinstance(max_seconds, (bool, str)) or not 0 < max_seconds < float("inf"):
@@ -239,7 +239,7 @@ class Predictor(ABC):
             except AudioError as error:
                 results[number] = error
         numbers, items = list(lengths), dict(part)
-        for batch in by_length([lengths[n] for n in numbers], size) if numbers else []:
+        for batch in batches_by_length([lengths[n] for n in numbers], size) if numbers else []:
             waveforms: dict[int, Waveform] = {}
             for n in (numbers[index] for index in batch):
                 try:

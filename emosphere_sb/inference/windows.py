@@ -287,7 +287,7 @@ def average_predictions(
         embedding=embedding.astype(np.float32),
         probabilities=probabilities,
         warnings=_merge_warnings(predictions),
-        **locate(vad, model.about, words=words),
+        **locate(vad, model.info, words=words),
     )  # fmt: skip
 
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
+from emosphere_sb.fileio.atomic_folder import atomic_folder, check_empty
 from emosphere_sb.inference.load import find_model, load_pretrained
 from emosphere_sb.metrics import ccc
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
 from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import format_header
-from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.model import ModelInfo, ReleasedModel
 from emosphere_sb.scale import DIMENSIONS
 
 OPSET = 20
@@ -98,7 +98,7 @@ def export(
         If a package required for export is not installed.
     """
     check_export_dependencies()
-    refuse_occupied(Path(out))
+    check_empty(Path(out))
     model, about = load_pretrained(source)
     exported = ExportedModel(model)
     signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
@@ -118,7 +118,7 @@ def export(
         )
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
-        checksums.seal(folder)
+        checksums.write_checksums(folder)
     return ExportResult(Path(out), deviations, sizes)
 
 
@@ -289,7 +289,7 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
     return {**scores, "mean": float(np.mean(list(scores.values())))}
 
 
-def _configuration(folder: Path, about: About) -> dict[str, Any]:
+def _configuration(folder: Path, about: ModelInfo) -> dict[str, Any]:
     """Return the description of a model; create one for a public checkpoint, which has none."""
     path = folder / checksums.CONFIGURATION
     if path.is_file():

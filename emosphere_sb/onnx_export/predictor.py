@@ -21,7 +21,7 @@ from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
 from emosphere_sb.onnx_export.session import FLOAT32, INT8, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import check_format
-from emosphere_sb.release.model_info import About
+from emosphere_sb.release.model_info import ModelInfo
 
 
 class OnnxEmoSphere(Predictor):
@@ -49,8 +49,8 @@ class OnnxEmoSphere(Predictor):
     tensors = False
     longest = MAX_INPUT_SECONDS
 
-    def __init__(self, session: OnnxSession, about: About, shortest: int):
-        self.session, self.about, self.shortest = session, about, shortest
+    def __init__(self, session: OnnxSession, about: ModelInfo, shortest: int):
+        self.session, self.info, self.shortest = session, about, shortest
 
     @classmethod
     def from_pretrained(
@@ -82,7 +82,7 @@ class OnnxEmoSphere(Predictor):
             )
         option = " --int8" if int8 else ""
         parts = (checksums.CONFIGURATION, name)
-        checksums.check_seal(folder, parts, made_by=f"emosphere export MODEL OUT{option}")
+        checksums.verify_checksums(folder, parts, command=f"emosphere export MODEL OUT{option}")
         about, shortest = read_description(folder)
         session = OnnxSession(folder / name, threads=threads)
         if session.has_logits != bool(about.classes):
@@ -100,7 +100,7 @@ class OnnxEmoSphere(Predictor):
         return self.session.run([np.asarray(signal) for signal in signals])
 
 
-def read_description(folder: Path) -> tuple[About, int]:
+def read_description(folder: Path) -> tuple[ModelInfo, int]:
     """Read the model information and the minimum utterance length of an exported model.
 
     Raises
@@ -117,4 +117,4 @@ def read_description(folder: Path) -> tuple[About, int]:
             f"{path} must describe an exported model, with 'about' and 'onnx'; found "
             f"{', '.join(description)}. Export the model again."
         )
-    return About.from_dict(description["about"]), shortest
+    return ModelInfo.from_dict(description["about"]), shortest

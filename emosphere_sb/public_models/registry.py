@@ -23,8 +23,8 @@ from emosphere_sb.public_models.files import (
     weights_file,
 )
 from emosphere_sb.public_models.modules import TRAINING_CORPUS, UNIT_SCALE
-from emosphere_sb.release.model import About, evaluation_mode
-from emosphere_sb.release.weights import unfilled
+from emosphere_sb.release.model import ModelInfo, evaluation_mode
+from emosphere_sb.release.weights import skip_initialisation
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def detect_layout(folder: Path, source: str) -> str | None:
     )
 
 
-def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, About]:
+def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, ModelInfo]:
     """Load a public checkpoint.
 
     Arguments
@@ -108,7 +108,7 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Abou
     path = weights_file(folder)
     state = read_state(path)
     try:
-        with unfilled():  # skip weight initialisation; all weights are loaded
+        with skip_initialisation():  # skip weight initialisation; all weights are loaded
             model, taken = module.build(configuration, state, folder, path)
         limit = module.max_seconds(configuration)
     except KeyError as error:
@@ -119,7 +119,7 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Abou
         raise ValueError(f"{folder / CONFIGURATION} does not match {path}: {error}.") from error
     if unused := sorted(state.keys() - taken):
         logger.info("%s: ignored weights that are not needed for VAD: %s", path, ", ".join(unused))
-    about = About(
+    about = ModelInfo(
         name=_name(source),
         scale=UNIT_SCALE,
         max_seconds=limit,

@@ -32,7 +32,7 @@ def evaluate_baseline(
     Arguments
     ---------
     sets : mapping of str to mapping
-        Manifest rows of each set by ID, as returned by ``data_prep.manifest.read_rows``.
+        Manifest rows of each set by ID, as returned by ``data_prep.manifest.read_manifest_rows``.
     train : str
         Name of the training set. Utterances without labels are ignored.
     workers : int

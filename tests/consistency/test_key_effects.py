@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.fileio.yaml_tree import dump, read_tree, scalars
+from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.hparams import SAVED, build, merge, read_presets
+from emosphere_sb.recipe.hparams import build, merge, read_presets
 from emosphere_sb.recipe.key_usage import (
     CONDITIONS,
     READ_BY_RECIPE,

@@ -77,7 +77,9 @@ def test_substitutions(command, run):
 
 def test_placeholder_without_substitution_raises():
     snippet = Snippet("a.md", 7, SHELL, "emosphere evaluate /path/to/model IEMOCAP")
-    with pytest.raises(ValueError, match=r"a.md:7: '/path/to/model' in .* has no substitution.*TABLE"):
+    with pytest.raises(
+        ValueError, match=r"a.md:7: '/path/to/model' in .* has no substitution.*TABLE"
+    ):
         substituted(snippet)
 
 

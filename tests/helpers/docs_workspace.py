@@ -118,7 +118,9 @@ class Workspace:
                     break
             else:
                 process.wait()
-                raise AssertionError(f"{snippet.location}: no page address in the output: {''.join(lines)[-3000:]}")
+                raise AssertionError(
+                    f"{snippet.location}: no page address in the output: {''.join(lines)[-3000:]}"
+                )
             with urllib.request.urlopen(address[0]) as answer:
                 page = answer.read().decode("utf-8")
             assert "<html" in page.lower()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.model import About, Outcome
+from emosphere_sb.release.model import ModelInfo, Outcome
 from emosphere_sb.scale import Scale
 
 RATE = 16_000
@@ -42,7 +42,7 @@ def levels_model(**changes) -> EmoSphere:
         "licence": "For tests & nothing else.",
         "synthetic": True,
     }
-    return EmoSphere(Levels(), About(**{**facts, **changes}), "cpu")
+    return EmoSphere(Levels(), ModelInfo(**{**facts, **changes}), "cpu")
 
 
 def write_levels(path, *levels: tuple[float, float], rate: int = RATE):

@@ -9,7 +9,7 @@ from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, WaveformNormaliser
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build
-from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
+from emosphere_sb.release.model import ModelInfo, ReleasedModel, evaluation_mode
 from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
 from emosphere_sb.scale import Scale
@@ -60,7 +60,7 @@ def tiny_about(*, head=True, **changes):
         "head": "region" if head else "none", "classes": tuple(names) if head else (),
         "licence": "None.", "synthetic": True,
     }  # fmt: skip
-    return About(**(facts | changes))
+    return ModelInfo(**(facts | changes))
 
 
 def write_tiny_model(folder, seed=0, *, head=True, layers="last", **about):

@@ -4,7 +4,11 @@ import json
 
 import numpy as np
 
-from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.results.metrics_json import (
+    prediction_digests,
+    write_and_score_sets,
+    write_metrics,
+)
 from emosphere_sb.results.predictions import predictions_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -48,9 +52,9 @@ def write_run(folder, tables=None, *, yaml="preset: demo\n", **protocol):
     }  # fmt: skip
     folder.mkdir(parents=True)
     (folder / "hyperparams.yaml").write_text(yaml, encoding="utf-8")
-    results = report_sets(folder, tables)
+    results = write_and_score_sets(folder, tables)
     facts = {
-        "folder": str(folder), "seed": 1, "predictions": predictions_digests(folder, tables),
+        "folder": str(folder), "seed": 1, "predictions": prediction_digests(folder, tables),
     }  # fmt: skip
     write_metrics(folder / "metrics.json", results, {**PROTOCOL, **protocol}, facts, {})
     return folder

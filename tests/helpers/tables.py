@@ -8,14 +8,18 @@ import pandas as pd
 
 from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.recipe.hparams import SAVED
-from emosphere_sb.recipe.workspace import DATA
-from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.recipe.workspace import DATA_FILE
+from emosphere_sb.results.metrics_json import (
+    prediction_digests,
+    write_and_score_sets,
+    write_metrics,
+)
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.tables.cells import Cell
 from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.spec import Group, Row, Table
-from emosphere_sb.tables.status import FINISHED, NOT_BEGUN, State
+from emosphere_sb.tables.status import FINISHED, NOT_STARTED, State
 
 SCALE = Scale(1, 7)
 
@@ -62,9 +66,9 @@ def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
     folder, name = cell.folder, cell.set
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SAVED).write_text(dump(cells.tree(cell)), encoding="utf-8")
-    (folder / DATA).write_text(json.dumps(data or {}))
-    results = report_sets(folder, {name: table})
-    digests = predictions_digests(folder, {name: table})
+    (folder / DATA_FILE).write_text(json.dumps(data or {}))
+    results = write_and_score_sets(folder, {name: table})
+    digests = prediction_digests(folder, {name: table})
     if cell.metrics.is_file():  # from another set
         digests = json.loads(cell.metrics.read_text())["run"]["predictions"] | digests
     protocol, facts = about(synthetic=synthetic, head=head, predictions=digests, **run)
@@ -114,7 +118,7 @@ def gathered(fill, table, marks=None, **options):
     for row, group in table.pairs():
         for (seed, fold), cell in NoCells().of(table, row, group).items():
             reason = (marks or {}).get((row.name, seed, fold))
-            states[cell] = State(NOT_BEGUN) if reason else fill(cell, row)
+            states[cell] = State(NOT_STARTED) if reason else fill(cell, row)
             marked |= {cell: reason} if reason else {}
     return collect(table, NoCells(), states, marked, **{"resamples": 99, **options})
 

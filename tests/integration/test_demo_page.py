@@ -32,7 +32,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from emosphere_sb.demo_page.limits import Limits
-from emosphere_sb.demo_page.server import opened
+from emosphere_sb.demo_page.server import open_page
 from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.fixed_model import levels_model, write_levels
 
@@ -55,7 +55,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def address(model):
-    with opened(model, LIMITS) as address:
+    with open_page(model, LIMITS) as address:
         yield address
 
 
@@ -138,7 +138,7 @@ def test_uploaded_recording_shows_prediction(page, model, tmp_path):
     assert numbers(page)[:, 1] == pytest.approx(expected.on_scale, abs=1e-9)
     assert expected.region_description.replace("-", "−") in until(page, ".em-region").text
     assert until(page, "#em-head .em-synthetic").is_displayed()
-    assert until(page, "#em-model").text == model.about.name
+    assert until(page, "#em-model").text == model.info.name
     assert errors(page) == []
     assert hosts(page) == {"127.0.0.1"}
 
@@ -256,7 +256,7 @@ def test_page_fits_narrow_screens(address, tmp_path, width):
 
 def test_uploads_are_deleted_with_next_upload_and_when_page_closes(model, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with opened(model, LIMITS) as address:
+    with open_page(model, LIMITS) as address:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
         with browser(address, tmp_path / "profile") as page:
             for name in ("one.wav", "two.wav"):
@@ -289,7 +289,9 @@ def test_sigterm_stops_server_and_removes_temporary_files(root, tmp_path):
     )  # fmt: skip
     try:
         line = process.stdout.readline()
-        assert re.match(r"Page running at http://127\.0\.0\.1:\d+ \(press Ctrl\+C to stop\)\.", line)
+        assert re.match(
+            r"Page running at http://127\.0\.0\.1:\d+ \(press Ctrl\+C to stop\)\.", line
+        )
         assert list(tmp_path.glob("emosphere-demo-*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
@@ -302,5 +304,5 @@ def test_sigterm_stops_server_and_removes_temporary_files(root, tmp_path):
 def test_occupied_port_raises(address, model):
     port = urlsplit(address).port
     message = f"Cannot listen on 127.0.0.1, port {port}: the port is in use.*another --port"
-    with pytest.raises(OSError, match=message), opened(model, LIMITS, port=port):
+    with pytest.raises(OSError, match=message), open_page(model, LIMITS, port=port):
         pytest.fail("two servers on the same port")

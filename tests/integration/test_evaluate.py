@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from emosphere_sb import cli
-from emosphere_sb.inference.evaluation import KEY, predict_set, training_note
+from emosphere_sb.inference.evaluation import EVALUATED_MODEL_KEY, predict_set, training_note
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.report.read.runs import read_source
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -81,7 +81,7 @@ def test_released_model_matches_predictions_of_its_run(own, corpora, tmp_path, c
     assert protocol["corpus"] == "MSP-Podcast" and protocol["release"] == "synthetic"
     assert protocol["scale"] == expected["protocol"]["scale"] and protocol["synthetic"]
     assert protocol["conversion"] == "none: the model's scale, 1 to 7, is the corpus's"
-    assert protocol[KEY]["source"] == str(released) and "left_out" not in protocol
+    assert protocol[EVALUATED_MODEL_KEY]["source"] == str(released) and "left_out" not in protocol
     assert protocol["utterances"] == {n: expected["protocol"]["utterances"][n] for n in SETS}
     text = capsys.readouterr().out
     assert "SYNTHETIC SPEECH" in text and "no corpus's terms apply" in text
@@ -132,7 +132,7 @@ def test_predictions_are_converted_to_the_scale_of_the_corpus(corpora, public, t
         found = table.loc[key, [f"{n}_predicted" for n in DIMENSIONS]].astype(float)
         np.testing.assert_allclose(found, [1 + 6 * v, 7 - 6 * a, 1 + 6 * d], atol=1e-4)
     protocol = metrics["protocol"]
-    assert protocol[KEY]["scale"] == {"low": 0.0, "high": 1.0, "reversed": []}
+    assert protocol[EVALUATED_MODEL_KEY]["scale"] == {"low": 0.0, "high": 1.0, "reversed": []}
     assert protocol["conversion"].startswith(
         "linear, from the model's scale (0 to 1) to the corpus's scale (1 to 7, arousal reversed)"
     )
@@ -220,7 +220,7 @@ class Corpus:
 
 
 def about(**facts):
-    return About("m", Scale(1, 7), facts=facts)
+    return ModelInfo("m", Scale(1, 7), facts=facts)
 
 
 def test_note_on_training_data_of_the_model(tmp_path):

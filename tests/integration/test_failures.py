@@ -16,7 +16,7 @@ from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import integrity_error
-from emosphere_sb.training.preemption import STOPPED
+from emosphere_sb.training.preemption import EXIT_STOPPED
 from tests.helpers.run import (
     Runs,
     assert_same_results,
@@ -252,7 +252,7 @@ def restore(path):
 def test_fault_audio_damaged_during_training_is_logged_and_skipped(
     damage, own, tmp_path, after, monkeypatch
 ):
-    monkeypatch.setattr(unreadable, "LIMIT", 0.05)  # of 48 utterances
+    monkeypatch.setattr(unreadable, "MAX_UNREADABLE_SHARE", 0.05)  # of 48 utterances
     damaged = []
 
     def do():
@@ -322,7 +322,7 @@ def test_fault_sigterm_saves_checkpoint_and_same_command_resumes(
     name, number, runs, uninterrupted, tmp_path, after, capsys
 ):
     after(name, number, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert command(runs, tmp_path) == STOPPED == 75
+    assert command(runs, tmp_path) == EXIT_STOPPED == 75
     assert "the same command goes on from there" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
     assert command(runs, tmp_path) == 0
@@ -364,7 +364,7 @@ def test_fault_sigterm_to_all_processes_saves_checkpoint_and_resumes(
     os.killpg(process.pid, signal.SIGTERM)
     sign.with_suffix(".go").write_text("")
     output, _ = process.communicate(timeout=300)
-    assert process.returncode == STOPPED, output
+    assert process.returncode == EXIT_STOPPED, output
     assert "Told to stop (SIGTERM)" in output
     assert len((folder / "train_log.txt").read_text().splitlines()) == 1
     runs.run_in_process(folder)
@@ -385,7 +385,7 @@ def test_fault_sigterm_while_features_are_computed_leaves_no_partial_files(
     options = ["--freeze=all", "--feature_cache=True", f"--results_folder={tmp_path}"]
     with monkeypatch.context() as patch:
         patch.setattr(feature_extraction, "hidden_states", interrupted)
-        assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == STOPPED
+        assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == EXIT_STOPPED
     cached = tmp_path / "MSP-Podcast" / "features"
     assert {path.suffix for path in cached.glob("*/*")} == {".lock"}
     assert command(runs, tmp_path / "run", *options) == 0

@@ -46,10 +46,10 @@ def test_second_run_reuses_features_unless_settings_change(
 ):
     from emosphere_sb.training import feature_extraction
 
-    filled, fill = [], feature_extraction.fill
+    filled, fill = [], feature_extraction.fill_cache
     monkeypatch.setattr(
         feature_extraction,
-        "fill",
+        "fill_cache",
         lambda cache, *rest: filled.append(cache.name) or fill(cache, *rest),
     )
     start(root, smoke_corpus, tmp_path, "--feature_cache=True")

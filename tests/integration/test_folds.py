@@ -11,9 +11,9 @@ import pytest
 from data_prep.iemocap.reader import EMOTIONS
 from emosphere_sb.console import run_summary
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
+from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import over_folds, run_folds
-from emosphere_sb.recipe.workspace import claim_folder, prepare_corpus
+from emosphere_sb.recipe.workspace import initialise_run_folder, prepare_corpus
 from emosphere_sb.scale import DIMENSIONS
 
 
@@ -148,7 +148,7 @@ class FakeRun:
 
         settings = scalars(tree)
         summary = prepare_corpus(settings, corpus)
-        folder = claim_folder(tree, settings, summary)
+        folder = initialise_run_folder(tree, settings, summary)
         (folder / "save" / "CKPT").mkdir(parents=True, exist_ok=True)
         self.folds.append(settings["fold"])
         rows = pd.read_csv(summary.sets["test"])
@@ -163,10 +163,10 @@ class FakeRun:
         facts = {"synthetic": True, **summary.protocol}
         metrics = {"test": {**scores, "mean_ccc": 0.5}, "protocol": facts}
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        if other := other_corpus(settings, summary):
+        if other := prepare_other_corpus(settings, summary):
             table.to_csv(folder / "predictions" / f"{other.name}-all.csv", index=False)
             metrics = {f"{other.name}-all": {**scores, "mean_ccc": 0.5}}
-            metrics["protocol"] = {"tested_on": other.facts()}
+            metrics["protocol"] = {"tested_on": other.metadata()}
             metrics_file(folder, other.name).write_text(json.dumps(metrics))
 
 

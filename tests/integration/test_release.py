@@ -15,7 +15,7 @@ import torch
 
 from emosphere_sb.audio.reading import read_audio
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.release import FEWEST, NO_WORD, rebuild, release
+from emosphere_sb.release.release import MIN_UTTERANCES_PER_WORD, NO_WORD, rebuild, release
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.models import reference
@@ -142,9 +142,13 @@ def test_emotion_words_are_class_means_of_the_training_set(trained):
         table[list(DIMENSIONS)].astype(float) - 4
     ) / 3  # from [1, 7] to [-1, 1]
     counts = table.groupby("emotion").size()
-    names = [word for word in counts.index if counts[word] >= FEWEST and word not in NO_WORD]
+    names = [
+        word
+        for word in counts.index
+        if counts[word] >= MIN_UTTERANCES_PER_WORD and word not in NO_WORD
+    ]
     expected = table.groupby("emotion")[list(DIMENSIONS)].mean().loc[names]
-    words = EmoSphere.from_pretrained(out, device="cpu").about.words
+    words = EmoSphere.from_pretrained(out, device="cpu").info.words
     assert sorted(words) == sorted(names) and names
     for word in names:
         np.testing.assert_allclose(words[word], expected.loc[word], atol=1e-6)

@@ -10,7 +10,7 @@ import pytest
 
 from emosphere_sb.report.html.page import run_page
 from emosphere_sb.results.predictions import PREDICTED, region_names
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -39,7 +39,11 @@ def page(table):
         "run": {"command": "python train.py"},
         "synthetic": False,
         "sets": {
-            "test1": {"figures": figures(table), "intervals": None, "warnings": ["A warning"]}
+            "test1": {
+                "figures": prediction_metrics(table),
+                "intervals": None,
+                "warnings": ["A warning"],
+            }
         },
     }
     return run_page(report, {"test1": table})
@@ -58,7 +62,7 @@ def test_page_shows_scores_without_browser_errors(page, table, tmp_path):
     broken.write_text(page.replace("</body>", '<img src="http://localhost:9/x.png"></body>'))
     dom, log = browse(path, tmp_path / "profile")
     for dimension in DIMENSIONS:
-        written = f"{figures(table)[dimension]['ccc']:.3f}".lstrip("0")
+        written = f"{prediction_metrics(table)[dimension]['ccc']:.3f}".lstrip("0")
         assert f"{dimension} CCC {written}" in dom
     assert "A report &lt;b&gt;escaped&lt;/b&gt;" in dom
     assert "A warning" in dom

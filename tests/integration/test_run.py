@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from emosphere_sb.results.predictions import read_predictions
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 
 QUIET = ["hparams/emosphere.yaml", "--noprogressbar", "--release=synthetic"]
@@ -54,7 +54,9 @@ def test_run_writes_all_output_files(recipe, finished):
 def test_metrics_json_matches_predictions(recipe, finished):
     metrics = json.loads((recipe.folder / "metrics.json").read_text())
     for name in ("valid", "test1", "test2"):
-        recomputed = figures(read_predictions(recipe.folder / "predictions" / f"{name}.csv"))
+        recomputed = prediction_metrics(
+            read_predictions(recipe.folder / "predictions" / f"{name}.csv")
+        )
         for dimension in DIMENSIONS:
             assert metrics[name][dimension]["ccc"] == recomputed[dimension]["ccc"]
         mean = sum(recomputed[dimension]["ccc"] for dimension in DIMENSIONS) / 3

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.commands.table import run
-from emosphere_sb.tables.launcher import SCREEN
+from emosphere_sb.tables.launcher import LOG_FILE
 
 TABLES = """
 kept:
@@ -248,7 +248,7 @@ def test_failed_run_is_marked_and_others_continue(results, command, capsys):
     failed, plain, short = lines_of(results, "failing")
     assert failed["status"].startswith("failed: exit status 2: error: ")
     assert "99" in failed["status"] and failed["mean"] == ""
-    screen = Path(failed["run_folder"]) / SCREEN
+    screen = Path(failed["run_folder"]) / LOG_FILE
     assert str(screen) in failed["status"] and "99" in screen.read_text(encoding="utf-8")
     assert (plain["status"], short["status"]) == ("finished", "finished")
     logs = [Path(line["run_folder"]) / "train_log.txt" for line in (plain, short)]

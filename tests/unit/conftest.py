@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emosphere_sb.metrics import confusion
+from emosphere_sb.metrics import confusion_matrix
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -98,7 +98,7 @@ def made_evaluation():
             "confusion": {
                 "region_point": {
                     "classes": list(names),
-                    "counts": confusion(*pairs, classes=8).tolist(),
+                    "counts": confusion_matrix(*pairs, classes=8).tolist(),
                 }
             },
             "slices": {"gender": parts},

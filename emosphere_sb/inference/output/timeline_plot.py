@@ -17,13 +17,13 @@ from emosphere_sb.report.plots.style import (
     FAINT,
     GREY,
     TITLES,
-    note,
-    nothing,
+    add_footnote,
+    annotate_empty,
     palette,
-    styled,
+    with_plot_style,
 )
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.sphere.grid import RegionGrid
+from emosphere_sb.sphere.grid import RegionPartition
 
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200)
 """Candidate distances of time ticks in seconds."""
@@ -33,7 +33,7 @@ MAX_NAMED_REGIONS = 8
 """Maximum number of regions with individual colours; less frequent regions share one colour."""
 
 
-@styled
+@with_plot_style
 def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> Figure:
     """Plot valence, arousal and dominance over time.
 
@@ -73,7 +73,7 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
     texts = [f"thin: windows of {window:g} s", f"thick: moving average over {clock(smoothing)}"]
     texts += ["grey: skipped silence"] if traces.silence.any() else []
-    note(figure, "  ·  ".join([about.name, *texts]))
+    add_footnote(figure, "  ·  ".join([about.name, *texts]))
     return figure
 
 
@@ -96,7 +96,7 @@ def _panel(axes: Axes, traces: Traces, column: int, name: str, smoothing: float)
     axes.set_title(TITLES[name], color=colour)
     axes.grid(axis="both")
     if not np.isfinite(low).any():
-        nothing(axes, "no predictions")
+        annotate_empty(axes, "no predictions")
 
 
 def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
@@ -137,7 +137,7 @@ def _band(axes: Axes, traces: Traces, about: Any) -> None:
 
 def _colours(named: list[str], about: Any) -> dict[str, Any]:
     """Choose colours. Octants have the same colour in all plots, paler than the lines."""
-    grid = RegionGrid(about.region_step, about.centre_radius)
+    grid = RegionPartition(about.region_step, about.centre_radius)
     order = list(grid.names) if len(grid) <= MAX_NAMED_REGIONS else named
     known = dict(zip(order, palette(max(1, len(order))), strict=False))
     return {name: tuple(0.35 + 0.65 * part for part in to_rgb(known[name])) for name in named}

@@ -24,7 +24,7 @@ def table_page(content: Mapping, figure_png: bytes) -> str:
     ---------
     content : mapping
         ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table``, rendered by
-        :func:`emosphere_sb.tables.formats.html`; ``runs``, mappings with the keys ``row``,
+        :func:`emosphere_sb.tables.formats.to_html`; ``runs``, mappings with the keys ``row``,
         ``corpus``, ``set`` (optional), ``seed``, ``fold``, ``status``, ``mean_ccc``, ``valence``,
         ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``,
         ``seconds``; and ``origin``, a sentence on how the table was generated.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.metrics import confusion
+from emosphere_sb.metrics import confusion_matrix
 from emosphere_sb.report.read.checks import check_predictions
 from emosphere_sb.report.stats.calibration import calibration_metrics
 from emosphere_sb.report.stats.intervals import confidence_intervals
@@ -184,7 +184,7 @@ def _confusion(tables: Sequence[pd.DataFrame], head: str, truth: str) -> dict[st
             np.array([index.get(str(text).casefold(), -1) for text in table[column]], dtype=int)
             for column in (truth, head)
         )
-        counts += confusion(true, guess, classes=len(names))
+        counts += confusion_matrix(true, guess, classes=len(names))
         pairs += len(table)
     left_out = int(pairs - counts.sum())
     return {"classes": names, "counts": counts.tolist(), "left_out": left_out}

@@ -16,7 +16,7 @@ from emosphere_sb.commands.predict import load_model
 from emosphere_sb.inference.find_audio import FoundAudio, find_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import files
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 RATE = 16000
 
@@ -24,7 +24,7 @@ RATE = 16000
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 

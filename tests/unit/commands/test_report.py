@@ -10,18 +10,18 @@ import pytest
 from emosphere_sb.commands import report
 from emosphere_sb.report.ensemble import average_predictions
 from emosphere_sb.report.read.runs import read_run
-from emosphere_sb.report.stats import calibration_metrics
+from emosphere_sb.report.stats import calibration as calibration_metrics
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
-from tests.helpers.run_folders import SEVEN, set_of, write_run
+from tests.helpers.run_folders import SCALE_1_TO_7, random_predictions, write_run
 
 FAST = ["--resamples=199", "--no_plots"]
 
 
 def bare(*arguments, **options):
     """Predictions that know of speakers only: each slicing is a plot, which takes its time."""
-    return set_of(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
+    return random_predictions(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_correction_is_written_and_printed(folder, capsys):
 
 
 def test_correction_fitted_on_file(folder, tmp_path):
-    write_predictions(set_of(50, seed=8), tmp_path / "dev.csv")
+    write_predictions(random_predictions(50, seed=8), tmp_path / "dev.csv")
     words = [
         str(folder / "1"),
         *FAST,
@@ -117,7 +117,9 @@ def test_correction_fitted_on_file(folder, tmp_path):
     ]
     report.run(words)
     maps = json.loads((folder / "1" / "report" / "correction.json").read_text())
-    expected = calibration_metrics.Correction.fit("isotonic", set_of(50, seed=8)).to_dict()
+    expected = calibration_metrics.Correction.fit(
+        "isotonic", random_predictions(50, seed=8)
+    ).to_dict()
     assert maps == {"1": expected}
 
 
@@ -126,7 +128,9 @@ def test_average_is_saved_as_run_with_report(folder, tmp_path):
     report.run([str(folder), *FAST, "--set=test1", "--average", f"--out={out}"])
     run = read_run(out)
     tables = [read_predictions(folder / seed / "predictions" / "test1.csv") for seed in "12"]
-    expected = prediction_metrics(average_predictions(tables, scale=SEVEN, regions=run.regions))
+    expected = prediction_metrics(
+        average_predictions(tables, scale=SCALE_1_TO_7, regions=run.regions)
+    )
     facts = report_in(out / "report")
     assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
     assert facts["title"] == "MSP-Podcast, 1.11, demo, average of 2 runs"

@@ -8,17 +8,17 @@ import pytest
 
 from emosphere_sb.commands.submission import run
 from emosphere_sb.results.predictions import PREDICTED
-from tests.helpers.run_folders import change_metrics, set_of, write_run
+from tests.helpers.run_folders import change_metrics, random_predictions, write_run
 
 NAMES = [f"u{n:03d}.wav" for n in range(5)]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    test3 = set_of(5, labelled=False)
+    test3 = random_predictions(5, labelled=False)
     test3[list(PREDICTED)] = 3.0
     test3.loc[0, list(PREDICTED)] = [2.0, 7.5, 0.5]
-    return write_run(tmp_path / "7", {"test1": set_of(), "test3": test3})
+    return write_run(tmp_path / "7", {"test1": random_predictions(), "test3": test3})
 
 
 def said(capsys):

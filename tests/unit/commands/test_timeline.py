@@ -17,7 +17,7 @@ from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
 from emosphere_sb.inference.output.traces import Traces
 from emosphere_sb.inference.timeline import TimelineSummary
 from emosphere_sb.scale import Scale
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 RATE = 16000
 ABOUT = SimpleNamespace(name="tiny", scale=Scale(1, 7), region_step=90, centre_radius=0.0)
@@ -26,7 +26,7 @@ ABOUT = SimpleNamespace(name="tiny", scale=Scale(1, 7), region_step=90, centre_r
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 

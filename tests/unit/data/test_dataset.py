@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from data_prep.manifest import COLUMNS, read_rows
+from data_prep.manifest import MANIFEST_COLUMNS, read_manifest_rows
 from emosphere_sb.data.dataset import (
     Batch,
     CollateStep,
@@ -54,7 +54,7 @@ def make_set(rows, **options):
 
 def write_manifest(path, rows):
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -71,7 +71,7 @@ def test_audio_with_unusual_paths_is_read(tmp_path, name):
     values = write_ramp(folder / f"{name}.wav", 800)
     row = {"ID": name, "wav": f"$data_root/{name}.wav", "duration": "0.05", **LABELS}
     write_manifest(tmp_path / "m.csv", [row])
-    item = make_set(read_rows(tmp_path / "m.csv", data_root=folder))[0]
+    item = make_set(read_manifest_rows(tmp_path / "m.csv", data_root=folder))[0]
     assert item["id"] == name
     assert np.array_equal(item["signal"], values)
 

@@ -7,13 +7,13 @@ import pytest
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.demo_page.analysis import MAX_WINDOWS, analyse, choose_hop
-from tests.helpers.fixed_model import hand_model, write_levels
+from tests.helpers.fixed_model import levels_model, write_levels
 
 
 def test_windows_over_a_change_of_level(tmp_path):
     # 4 s windows every second over 4 s of 0.25 and 4 s of -0.75: windows 0..4 hold n s of the rest
     path = write_levels(tmp_path / "two levels.wav", (4, 0.25), (4, -0.75))
-    analysis = analyse(hand_model(), path)
+    analysis = analyse(levels_model(), path)
     share = np.arange(5) / 4
     assert analysis.vad[:, 0] == pytest.approx(0.25 - share, abs=1e-6)
     assert analysis.vad[:, 1] == pytest.approx(0.25 + 0.5 * share, abs=1e-6)
@@ -24,19 +24,19 @@ def test_windows_over_a_change_of_level(tmp_path):
 
 
 def test_source_is_the_file_name_without_folder(tmp_path):
-    analysis = analyse(hand_model(), write_levels(tmp_path / "ä b.wav", (5, 0.25)))
+    analysis = analyse(levels_model(), write_levels(tmp_path / "ä b.wav", (5, 0.25)))
     assert {analysis.overall.source, *(one.source for one in analysis.windows)} == {"ä b.wav"}
 
 
 def test_short_recording_gives_one_window(tmp_path):
     path = write_levels(tmp_path / "short.wav", (1.5, 0.5))
-    (window,) = analyse(hand_model(), path).windows
+    (window,) = analyse(levels_model(), path).windows
     assert (window.start, window.end) == (0.0, 1.5)
     assert window.vad == pytest.approx([0.5, 0.5, -0.25], abs=1e-6)
 
 
 def test_windows_cover_the_end(tmp_path):
-    windows = analyse(hand_model(), write_levels(tmp_path / "odd.wav", (6.6, 0.5))).windows
+    windows = analyse(levels_model(), write_levels(tmp_path / "odd.wav", (6.6, 0.5))).windows
     assert windows[0].start == 0.0
     assert windows[-1].end == pytest.approx(6.6)
     assert all(one.end >= two.start for one, two in itertools.pairwise(windows))
@@ -44,14 +44,14 @@ def test_windows_cover_the_end(tmp_path):
 
 def test_silent_windows_have_a_warning(tmp_path):
     path = write_levels(tmp_path / "pause.wav", (4, 0.25), (4, 0.0))
-    windows = analyse(hand_model(), path).windows
+    windows = analyse(levels_model(), path).windows
     assert [one.warnings for one in windows] == [(), (), (), (), ("silent",)]
 
 
 def test_progress_rises_to_one(tmp_path):
     shares = []
     path = write_levels(tmp_path / "long.wav", (9, 0.25))
-    analyse(hand_model(), path, progress=shares.append)
+    analyse(levels_model(), path, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
@@ -59,11 +59,11 @@ def test_progress_rises_to_one(tmp_path):
 def test_too_short_recording_is_rejected(tmp_path):
     path = write_levels(tmp_path / "one.wav", (1 / 16_000, 0.25))
     with pytest.raises(AudioError, match=r"at least 0\.025 s"):
-        analyse(hand_model(), path)
+        analyse(levels_model(), path)
 
 
 def test_recording_above_model_limit_is_the_mean_of_windows(tmp_path):
-    model = hand_model(max_seconds=None)
+    model = levels_model(max_seconds=None)
     model.mods.model.longest = 5 * 16_000
     path = write_levels(tmp_path / "long.wav", (4, 0.25), (4, -0.75))
     overall = analyse(model, path).overall

@@ -6,18 +6,18 @@ import pytest
 
 from emosphere_sb.demo_page.app import page_heading, respond, style_sheet
 from emosphere_sb.demo_page.limits import Limits
-from tests.helpers.fixed_model import hand_model, write_levels
+from tests.helpers.fixed_model import levels_model, write_levels
 
 
 def test_recording_is_analysed(tmp_path):
-    shown = respond(hand_model(), Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
+    shown = respond(levels_model(), Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
     assert shown["scene"]["overall"]["vad"] == pytest.approx([0.25, 0.25, -0.125], abs=1e-6)
 
 
 def test_error_for_damaged_file_does_not_show_the_folder(tmp_path):
     path = tmp_path / "damaged.wav"
     path.write_bytes(b"RIFF nothing")
-    shown = respond(hand_model(), Limits(), str(path))
+    shown = respond(levels_model(), Limits(), str(path))
     assert "damaged.wav: unsupported or damaged audio" in shown["html"]
     assert str(tmp_path) not in shown["html"]
 
@@ -25,16 +25,17 @@ def test_error_for_damaged_file_does_not_show_the_folder(tmp_path):
 def test_limits_are_enforced(tmp_path):
     path = str(write_levels(tmp_path / "a.wav", (2, 0.25)))
     assert (
-        "at most 0:01 min are allowed" in respond(hand_model(), Limits(max_seconds=1), path)["html"]
+        "at most 0:01 min are allowed"
+        in respond(levels_model(), Limits(max_seconds=1), path)["html"]
     )
     assert (
         "at most 0.1 MB are allowed"
-        in respond(hand_model(), Limits(max_megabytes=0.1), path)["html"]
+        in respond(levels_model(), Limits(max_megabytes=0.1), path)["html"]
     )
 
 
 def test_internal_error_is_logged_and_shown_as_alert(tmp_path, caplog):
-    model = hand_model()
+    model = levels_model()
 
     def broken(*_):
         raise RuntimeError("secret details")
@@ -47,7 +48,7 @@ def test_internal_error_is_logged_and_shown_as_alert(tmp_path, caplog):
 
 
 def test_heading_shows_model_licence_and_synthetic_mark():
-    head = page_heading(hand_model().about, Limits(90, 5), "127.0.0.1")
+    head = page_heading(levels_model().info, Limits(90, 5), "127.0.0.1")
     assert "Levels &lt;i&gt;by hand&lt;/i&gt;" in head
     assert "For tests &amp; nothing else." in head
     assert "SYNTHETIC" in head
@@ -56,7 +57,7 @@ def test_heading_shows_model_licence_and_synthetic_mark():
 
 
 def test_heading_of_a_real_model_on_a_public_address():
-    head = page_heading(hand_model(synthetic=False, licence="").about, Limits(), "0.0.0.0")
+    head = page_heading(levels_model(synthetic=False, licence="").info, Limits(), "0.0.0.0")
     assert "SYNTHETIC" not in head
     assert "Licence of the weights: unknown" in head
     assert "WARNING: this page listens on 0.0.0.0" in head

@@ -13,16 +13,16 @@ from emosphere_sb.demo_page.drawing import (
     time_ticks,
     timeline_html,
 )
-from tests.helpers.fixed_model import hand_model, write_levels
+from tests.helpers.fixed_model import levels_model, write_levels
 
 
 @pytest.fixture
 def analysis(tmp_path):
-    return analyse(hand_model(), write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+    return analyse(levels_model(), write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
 
 
 def test_scene_contains_points_and_regions(analysis):
-    about = hand_model(region_step=45, centre_radius=0.1).about
+    about = levels_model(region_step=45, centre_radius=0.1).info
     drawn = json.loads(json.dumps(sphere_scene(analysis, about)))
     assert (drawn["step"], drawn["centre"], drawn["duration"]) == (45, 0.1, 8.0)
     assert drawn["overall"]["vad"] == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)
@@ -49,14 +49,14 @@ def test_lines_pass_through_window_centres(analysis):
 
 
 def test_values_above_one_are_inside_the_plot(tmp_path):
-    drawn = lines(analyse(hand_model(), write_levels(tmp_path / "loud.wav", (5, -1.6))))
+    drawn = lines(analyse(levels_model(), write_levels(tmp_path / "loud.wav", (5, -1.6))))
     heights = [y for points in drawn.values() for _, y in points]
     assert min(heights) > 0
     assert max(heights) < 200
 
 
 def test_silence_is_marked(tmp_path):
-    analysis = analyse(hand_model(), write_levels(tmp_path / "pause.wav", (4, 0.25), (4, 0.0)))
+    analysis = analyse(levels_model(), write_levels(tmp_path / "pause.wav", (4, 0.25), (4, 0.0)))
     (silence,) = svg(analysis).findall(".//g[@class='em-silence']/rect")
     assert (silence.get("x"), silence.get("width")) == ("500.0", "500.0")
 

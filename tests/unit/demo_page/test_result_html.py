@@ -16,7 +16,7 @@ from emosphere_sb.demo_page.result_html import (
     warnings_box,
     windows_csv,
 )
-from tests.helpers.fixed_model import hand_model, write_levels
+from tests.helpers.fixed_model import levels_model, write_levels
 
 VOID = {"br", "img", "input", "line", "rect", "polyline"}
 
@@ -47,9 +47,9 @@ class Elements(HTMLParser):
 
 @pytest.fixture
 def shown(tmp_path):
-    model = hand_model()
+    model = levels_model()
     analysis = analyse(model, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
-    return result_view(analysis, model.about)["html"]
+    return result_view(analysis, model.info)["html"]
 
 
 def values(html):
@@ -78,18 +78,18 @@ def test_region_words_and_licence(shown):
 
 
 def test_a_single_window_has_no_slider(tmp_path):
-    model = hand_model()
+    model = levels_model()
     analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
-    html = result_view(analysis, model.about)["html"]
+    html = result_view(analysis, model.info)["html"]
     assert 'type="range"' not in html
     assert "mean of windows" not in html
 
 
 def test_model_without_head_and_words(tmp_path):
-    model = hand_model(words={}, head="none", classes=())
+    model = levels_model(words={}, head="none", classes=())
     model.mods.model.forward = without_logits(model.mods.model.forward)
     analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
-    html = result_view(analysis, model.about)["html"]
+    html = result_view(analysis, model.info)["html"]
     assert "probabilities" not in html
     assert "Nearest" not in html
 
@@ -105,7 +105,7 @@ def without_logits(forward):
 
 
 def test_warning_sentences(tmp_path):
-    model = hand_model()
+    model = levels_model()
     analysis = analyse(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
     text = Elements(warnings_box(analysis.overall)).text
     assert "clipped" in text
@@ -116,9 +116,9 @@ def test_warning_sentences(tmp_path):
 
 
 def test_file_name_is_escaped(tmp_path):
-    model = hand_model()
+    model = levels_model()
     path = write_levels(tmp_path / "<img src=x onerror=alert(1)> & ü.wav", (2, 0.25))
-    html = result_view(analyse(model, path), model.about)["html"]
+    html = result_view(analyse(model, path), model.info)["html"]
     assert not any(tag == "img" for tag, _ in Elements(html).found)
     assert "<img src=x onerror=alert(1)> & ü.wav" in Elements(html).text
 
@@ -126,11 +126,11 @@ def test_file_name_is_escaped(tmp_path):
 def test_names_from_the_model_are_escaped(tmp_path):
     evil = "<script>alert('1')</script>"
     classes = tuple(f"{evil}{number}" for number in range(8))
-    model = hand_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
+    model = levels_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
     analysis = analyse(model, write_levels(tmp_path / "a.wav", (2, 0.25)))
     odd = replace(analysis.overall, region_description=evil, warnings=(evil,))
     windows = tuple(replace(one, region=evil, warnings=(evil,)) for one in analysis.windows)
-    html = result_view(replace(analysis, overall=odd, windows=windows), model.about)["html"]
+    html = result_view(replace(analysis, overall=odd, windows=windows), model.info)["html"]
     assert "<script" not in html
     # region, head, classes, word, region and warning of a window; a warning begins with a capital
     assert Elements(html).text.count(evil) == 1 + 1 + 8 + 1 + 2 + 1
@@ -145,7 +145,7 @@ def test_alert_message_is_escaped():
 
 
 def test_csv_of_the_windows(tmp_path):
-    analysis = analyse(hand_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
+    analysis = analyse(levels_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
     rows = list(csv.DictReader(io.StringIO(windows_csv(analysis))))
     assert [float(row["start"]) for row in rows] == [0, 1, 2, 3, 4]
     assert [float(row["valence"]) for row in rows] == pytest.approx(

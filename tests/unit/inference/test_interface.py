@@ -9,13 +9,13 @@ from torchaudio.functional import resample
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.sphere.regions import SphericalRegions
-from tests.helpers.models import WORDS, write_tiny
+from tests.helpers.models import WORDS, write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 
@@ -264,14 +264,14 @@ def test_nearest_words(model, files):
 
 
 def test_model_without_words(tmp_path, files):
-    write_tiny(tmp_path / "wordless", words={})
+    write_tiny_model(tmp_path / "wordless", words={})
     model = EmoSphere.from_pretrained(tmp_path / "wordless", device="cpu")
     with pytest.raises(ValueError, match="provides no emotion words"):
         model.predict(files[0], words=1)
 
 
 def test_model_without_a_class_head(tmp_path, files):
-    write_tiny(tmp_path / "headless", head=False)
+    write_tiny_model(tmp_path / "headless", head=False)
     model = EmoSphere.from_pretrained(tmp_path / "headless", device="cpu")
     found = model.predict(files[0])
     assert found.probabilities == {} and found.head == "none"
@@ -282,7 +282,7 @@ def test_model_without_a_class_head(tmp_path, files):
 
 def test_from_hparams_matches_from_pretrained(model, folder, files):
     other = EmoSphere.from_hparams(str(folder), run_opts={"device": "cpu"})
-    assert other.about == model.about
+    assert other.info == model.info
     ours, theirs = other.predict(files[0]), model.predict(files[0])
     assert np.array_equal(ours.vad, theirs.vad)
     assert np.array_equal(ours.embedding, theirs.embedding)
@@ -302,7 +302,7 @@ def test_from_hparams_rejects_unsupported_options(folder, given, name):
 
 
 def test_yaml_in_the_folder_is_never_read(tmp_path, files):
-    write_tiny(tmp_path / "m")
+    write_tiny_model(tmp_path / "m")
     sprung = tmp_path / "sprung"
     trap = f"a: !apply:os.system ['touch {sprung}']\n"
     for name in ("hyperparams.yaml", "custom.py", "config.json"):

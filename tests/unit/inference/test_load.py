@@ -3,12 +3,12 @@
 import pytest
 
 from emosphere_sb.inference.load import find_model, load_pretrained
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_tiny(tmp_path / "tiny")
+    write_tiny_model(tmp_path / "tiny")
     return tmp_path / "tiny"
 
 

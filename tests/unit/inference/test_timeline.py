@@ -19,7 +19,7 @@ RATE = 16000
 class Model:
     """Says as valence where a window begins, in hours; counts what it is asked."""
 
-    about = SimpleNamespace(
+    info = SimpleNamespace(
         region_step=90, centre_radius=0.0, words={},
         scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
     )  # fmt: skip
@@ -34,7 +34,7 @@ class Model:
             Prediction(
                 source=one.source, duration=one.duration, start=one.start, end=one.end,
                 embedding=np.ones(2, dtype=np.float32), warnings=one.warnings,
-                **locate([one.start / 3600, 0.5, -0.5], self.about),
+                **locate([one.start / 3600, 0.5, -0.5], self.info),
             )
             for one in heard
         ]  # fmt: skip

@@ -191,7 +191,7 @@ def test_header_with_day_long_duration_uses_no_memory(tmp_path):
 class Model:
     """Says of a window: valence is its mean sample, the embedding its length and its sum."""
 
-    about = SimpleNamespace(
+    info = SimpleNamespace(
         region_step=90, centre_radius=0.0, words={"up": [1, 0, 0], "down": [-1, 0, 0]},
         scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
     )  # fmt: skip
@@ -213,7 +213,7 @@ class Model:
             source=one.source, duration=one.duration, start=one.start, end=one.end,
             embedding=np.array([len(one.signal), 1.0], dtype=np.float32),
             probabilities={"a": mean, "b": 1 - mean}, head="emotion", warnings=one.warnings,
-            **locate([mean, 0.5, -0.5], self.about, words=0),
+            **locate([mean, 0.5, -0.5], self.info, words=0),
         )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from emosphere_sb.onnx_export import export as export_module
 from emosphere_sb.onnx_export.export import ccc_on_files, check_deviation, export, synthetic_signals
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.onnx_export.session import OnnxSession
-from emosphere_sb.release.checksums import check_seal
-from tests.helpers.onnx_models import FIELD, settings_of, write_model
+from emosphere_sb.release.checksums import verify_checksums
+from tests.helpers.onnx_models import FIELD, short_settings, write_model
 
 LENGTHS = (FIELD, FIELD + 1, 1600, 8001, 20_000)
 
@@ -30,7 +30,7 @@ def noise(samples, seed=0):
 def wav2vec2(tmp_path_factory, waveform_settings):
     """A wav2vec 2.0 with group norm and attentive statistics, without a class head."""
     folder = tmp_path_factory.mktemp("wav2vec2")
-    settings = settings_of(waveform_settings, "wav2vec2", "group", num_hidden_layers=1)
+    settings = short_settings(waveform_settings, "wav2vec2", "group", num_hidden_layers=1)
     options = {"pooling": "AttentiveStatsPooling", "mode": "utterance", "head": False}
     model = write_model(folder / "model", settings, **options)
     export(folder / "model", folder / "out")
@@ -75,7 +75,7 @@ def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
     ],
 )
 def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, tmp_path):
-    settings = settings_of(waveform_settings, family, norm)
+    settings = short_settings(waveform_settings, family, norm)
     model = write_model(tmp_path / "model", settings, pooling=pooling, layers=layers)
     export(tmp_path / "model", tmp_path / "out")
     compare(model, OnnxSession(tmp_path / "out" / "model.onnx"))
@@ -118,7 +118,7 @@ def test_exported_folder_contains_description_and_card(wavlm, out):
     model = wavlm[0] / "model"
     names = {"model.onnx", "model_int8.onnx", "emosphere.json", "README.md", "checksums.json"}
     assert {path.name for path in out.iterdir()} == names
-    check_seal(out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
+    verify_checksums(out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
     assert (out / "README.md").read_text() == (model / "README.md").read_text()
     ours, theirs = (json.loads((f / "emosphere.json").read_text()) for f in (out, model))
     facts = ours.pop("onnx")
@@ -170,7 +170,7 @@ def test_fault_difference_above_the_tolerance(value):
 def test_fault_graph_of_another_model_is_never_written(
     exported, waveform_settings, tmp_path, monkeypatch
 ):
-    write_model(tmp_path / "other", settings_of(waveform_settings, "wavlm"), seed=1)
+    write_model(tmp_path / "other", short_settings(waveform_settings, "wavlm"), seed=1)
     copy = lambda model, path: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
     monkeypatch.setattr(export_module, "write_graph", copy)
     with pytest.raises(ValueError, match="Nothing was written"):

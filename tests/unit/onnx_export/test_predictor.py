@@ -98,7 +98,7 @@ def test_arrays_match_pytorch(pair, rate, kind):
 
 def test_model_information_is_preserved(pair):
     theirs, ours = pair
-    assert ours.about == theirs.about
+    assert ours.info == theirs.info
     assert (ours.shortest, ours.longest) == (theirs.shortest, theirs.longest)
 
 
@@ -167,7 +167,7 @@ def changed(folder, change):
 def test_description_in_format_1_is_read(copy, exported):
     changed(copy, lambda facts: facts.update(format=1))
     whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (exported.out, copy))
-    assert older.about == whole.about and older.shortest == whole.shortest
+    assert older.info == whole.info and older.shortest == whole.shortest
 
 
 @pytest.mark.parametrize(

@@ -33,14 +33,17 @@ def checkpoint(folder, settings, *, hidden_layers=1, settings_changes=(), **chan
         "mean": MEAN, "std": STD, **dict(settings_changes),
     }  # fmt: skip
     public_models.saved(
-        folder, configuration, {**public_models.prefixed(model, "ssl_model."), **weights}, **changes
+        folder,
+        configuration,
+        {**public_models.add_prefix(model, "ssl_model."), **weights},
+        **changes,
     )
     return folder, model, weights
 
 
 def pooled_and_outputs(model, weights, signal, hidden_layers=1):
     """What the authors' code gives: attentive statistics, and arousal, dominance, valence."""
-    frames = public_models.last_of(model, (signal.double() - MEAN) / (STD + 1e-6))
+    frames = public_models.last_hidden_state(model, (signal.double() - MEAN) / (STD + 1e-6))
     scores = np.tanh(public_models.affine(weights, "pool_model.sap_linear", frames))
     scores = np.exp(scores @ weights["pool_model.attention"].double().numpy())
     share = scores / scores.sum()
@@ -104,13 +107,13 @@ def test_generic_labels_use_the_published_order(tmp_path, waveform_settings):
 
 def test_model_information(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
-    about = EmoSphere.from_pretrained(folder, device="cpu").about
+    about = EmoSphere.from_pretrained(folder, device="cpu").info
     assert about.scale == Scale(0, 1) and about.max_seconds == 12.0
     assert "see its card" in about.licence
     folder, *_ = checkpoint(
         tmp_path / "short", waveform_settings, settings_changes={"maxlen": 48000}
     )
-    assert EmoSphere.from_pretrained(folder, device="cpu").about.max_seconds == 3.0
+    assert EmoSphere.from_pretrained(folder, device="cpu").info.max_seconds == 3.0
 
 
 @pytest.mark.parametrize("value", ["nan", None, "0.1 or so", [1, 2]])

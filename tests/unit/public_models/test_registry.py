@@ -29,7 +29,7 @@ class Evil:
 def test_layout_is_detected_from_any_weights_file(tmp_path, waveform_settings, name):
     folder, *_ = checkpoint(tmp_path, waveform_settings, name=name)
     assert detect_layout(folder, "x") == "odyssey"
-    assert EmoSphere.from_pretrained(folder, device="cpu").about.facts["layout"] == "odyssey"
+    assert EmoSphere.from_pretrained(folder, device="cpu").info.facts["layout"] == "odyssey"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -47,7 +47,7 @@ def test_pickle_is_rejected_and_not_executed(tmp_path, waveform_settings, name):
 def test_code_in_the_folder_is_not_executed(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     (folder / "pipeline_utils.py").write_text("raise SystemExit('run')\n")
-    assert EmoSphere.from_pretrained(folder, device="cpu").about.facts["layout"] == "odyssey"
+    assert EmoSphere.from_pretrained(folder, device="cpu").info.facts["layout"] == "odyssey"
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -23,7 +23,7 @@ def checkpoint(folder, settings, *, kind="wavlm_large", first=True, adapters=Fal
         sizes |= {f"{name}_layer.0": (24, 24), f"{name}_layer.2": (1, 24)}
     weights = public_models.random_layers(sizes)
     weights["weights"] = torch.tensor([0.9, -0.3, 0.4][0 if first else 1 :])
-    state = {**public_models.prefixed(model, "backbone_model."), **weights, **dict(more)}
+    state = {**public_models.add_prefix(model, "backbone_model."), **weights, **dict(more)}
     if adapters:
         state |= add_adapters(model)
     configuration = {
@@ -52,7 +52,7 @@ def add_adapters(model):
 
 def pooled_and_outputs(model, weights, signal, *, first=True):
     """What the authors' code gives: the mean over frames, and valence, arousal, dominance."""
-    states = public_models.states_of(model, signal)[0 if first else 1 :]
+    states = public_models.all_hidden_states(model, signal)[0 if first else 1 :]
     shares = np.exp(weights["weights"].double().numpy())
     frames = np.tensordot(shares / shares.sum(), states, axes=1)
     for name in ("model_seq.0", "model_seq.3"):
@@ -75,7 +75,7 @@ def test_order_scale_normalisation_layers_and_pooling(tmp_path, waveform_setting
     )
     ours = EmoSphere.from_pretrained(folder, device="cpu")
     for signal in public_models.signals():
-        heard = public_models.by_utterance(signal) if kind == "wavlm_large" else signal
+        heard = public_models.normalise_utterance(signal) if kind == "wavlm_large" else signal
         mean, vad = pooled_and_outputs(model, weights, heard, first=first)
         found = ours.predict(signal, 16000)
         np.testing.assert_allclose(found.on_scale, vad, atol=1e-5)
@@ -87,7 +87,7 @@ def test_adapters_are_added_to_their_weights(tmp_path, waveform_settings):
     folder, model, weights = checkpoint(tmp_path / "model", waveform_settings, adapters=True)
     plain, *_ = checkpoint(tmp_path / "plain", waveform_settings)
     signal = public_models.signals()[1]
-    _, vad = pooled_and_outputs(model, weights, public_models.by_utterance(signal))
+    _, vad = pooled_and_outputs(model, weights, public_models.normalise_utterance(signal))
     found = EmoSphere.from_pretrained(folder, device="cpu").predict(signal, 16000)
     np.testing.assert_allclose(found.on_scale, vad, atol=1e-5)
     without = EmoSphere.from_pretrained(plain, device="cpu").predict(signal, 16000)
@@ -109,7 +109,7 @@ def test_model_information_and_ignored_weights(tmp_path, waveform_settings, capl
     more = public_models.random_layers({"gender_layer.0": (24, 24), "gender_layer.2": (2, 24)})
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, more=more)
     with caplog.at_level("INFO"):
-        about = EmoSphere.from_pretrained(folder, device="cpu").about
+        about = EmoSphere.from_pretrained(folder, device="cpu").info
     assert about.scale == Scale(0, 1) and about.max_seconds == 15.0
     assert about.licence.startswith("OpenRAIL") and about.facts["layout"] == "vox_profile"
     assert about.facts["left_out"] == sorted(more)

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from emosphere_sb.fileio.yaml_tree import read_tree, scalars
-from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus, parse_options
+from emosphere_sb.recipe.cross_corpus import metrics_file, parse_options, prepare_other_corpus
 from emosphere_sb.recipe.folds import is_tested_on
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.results.scores import write_json
@@ -97,10 +97,10 @@ def settings(root, tmp_path):
 def test_class_left_out_of_the_test_is_left_out_of_all_sessions(iemocap, own, settings):
     words = settings(data_folder=str(own), test_corpus="IEMOCAP", test_data_folder=str(iemocap))
     summary = prepare_corpus(words, "OwnData")
-    rows = other_corpus(words, summary).rows["IEMOCAP-all"]
+    rows = prepare_other_corpus(words, summary).rows["IEMOCAP-all"]
     assert len(rows) == 10
     words["test_options"] = "{drop_test: [no_agreement]}"
-    rows = other_corpus(words, summary).rows["IEMOCAP-all"]
+    rows = prepare_other_corpus(words, summary).rows["IEMOCAP-all"]
     assert sorted(rows) == [f"Ses0{session}F_impro01_F000" for session in "12345"]
 
 
@@ -110,7 +110,7 @@ def test_copy_of_the_corpus_that_is_trained_on_is_refused(iemocap, settings, tmp
     words = settings(data_folder=str(iemocap), test_corpus="IEMOCAP", test_data_folder=str(copy))
     summary = prepare_corpus(words, "IEMOCAP")
     with pytest.raises(ValueError, match=r"another corpus; found .*copy.*wav, the same audio as"):
-        other_corpus(words, summary)
+        prepare_other_corpus(words, summary)
 
 
 def test_other_files_of_the_same_names_are_no_copy(own, settings, tmp_path):
@@ -122,7 +122,7 @@ def test_other_files_of_the_same_names_are_no_copy(own, settings, tmp_path):
     words = settings(data_folder=str(own), test_corpus="OwnData", test_data_folder=str(other))
     words["test_options"] = "{label_low: 1, label_high: 5}"
     summary = prepare_corpus(words, "OwnData")
-    assert list(other_corpus(words, summary).rows["OwnData-all"]) == ["a", "b"]
+    assert list(prepare_other_corpus(words, summary).rows["OwnData-all"]) == ["a", "b"]
 
 
 def test_corpus_without_a_test_set_is_refused(own, settings, tmp_path):
@@ -134,20 +134,20 @@ def test_corpus_without_a_test_set_is_refused(own, settings, tmp_path):
     words = settings(data_folder=str(own), test_corpus="MSP-Podcast", test_data_folder=str(podcast))
     summary = prepare_corpus(words, "OwnData")
     with pytest.raises(ValueError, match="must hold a test set of MSP-Podcast; found train in"):
-        other_corpus(words, summary)
+        prepare_other_corpus(words, summary)
 
 
 def test_figures_on_other_data_or_by_other_settings_do_not_count(iemocap, own, settings, tmp_path):
     words = settings(data_folder=str(own), test_corpus="IEMOCAP", test_data_folder=str(iemocap))
     summary = prepare_corpus(words, "OwnData")
-    other = other_corpus(words, summary)
+    other = prepare_other_corpus(words, summary)
     assert not is_tested_on(tmp_path, other)
-    facts = {"protocol": {"tested_on": other.facts()}}
+    facts = {"protocol": {"tested_on": other.metadata()}}
     write_json(facts, metrics_file(tmp_path, "IEMOCAP"))
-    assert is_tested_on(tmp_path, other_corpus(words, summary))
+    assert is_tested_on(tmp_path, prepare_other_corpus(words, summary))
     assert json.loads(metrics_file(tmp_path, "IEMOCAP").read_text()) == facts
     joined = {**words, "test_options": "{four_classes: True}"}
-    assert not is_tested_on(tmp_path, other_corpus(joined, summary))
+    assert not is_tested_on(tmp_path, prepare_other_corpus(joined, summary))
     labels = iemocap / "Session3/dialog/EmoEvaluation/Ses03F_impro01.txt"
     labels.write_text(labels.read_text().replace("[2.0, 3.0", "[3.0, 2.0"))
-    assert not is_tested_on(tmp_path, other_corpus(words, summary))
+    assert not is_tested_on(tmp_path, prepare_other_corpus(words, summary))

@@ -9,17 +9,17 @@ import pytest
 import soundfile
 
 import data_prep.synthetic.write
-from data_prep.manifest import COLUMNS, Summary
+from data_prep.manifest import MANIFEST_COLUMNS, Summary
 from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe import corpora, workspace
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import merge
 from emosphere_sb.recipe.workspace import (
-    claim_folder,
     default_folder,
     find_corpus,
-    occupied,
+    initialise_run_folder,
     prepare_corpus,
+    run_lock,
     training_statistics,
 )
 
@@ -29,12 +29,12 @@ def summary(tmp_path):
     """Two sets of two short files each."""
     chance = np.random.default_rng(0)
     for name in ("train", "valid"):
-        lines = [",".join(COLUMNS)]
+        lines = [",".join(MANIFEST_COLUMNS)]
         for number in range(2):
             signal = chance.normal(0.1, 0.2, 1000 * (number + 1)).clip(-1, 1)
             soundfile.write(tmp_path / f"{name}{number}.wav", signal, 16000, subtype="FLOAT")
             row = [f"{name}{number}", repr(len(signal) / 16000), f"$data_root/{name}{number}.wav"]
-            lines.append(",".join(row + [""] * (len(COLUMNS) - 3)))
+            lines.append(",".join(row + [""] * (len(MANIFEST_COLUMNS) - 3)))
         (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return summary_in(tmp_path)
 
@@ -53,7 +53,7 @@ def tree_of(folder, **overrides):
 
 def claim(folder, summary, **overrides):
     tree = tree_of(folder, **overrides)
-    return claim_folder(tree, scalars(tree), summary)
+    return initialise_run_folder(tree, scalars(tree), summary)
 
 
 # --- corpus ----------------------------------------------------------------------------------
@@ -265,17 +265,17 @@ def test_nothing_half_written_is_left(summary, tmp_path):
 
 
 def test_fault_folder_that_another_process_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "SECONDS", 0.05)
+    monkeypatch.setattr(workspace, "LOCK_TIMEOUT", 0.05)
     folder = tmp_path / "run"
     refused = pytest.raises(ValueError, match=r"Another run uses .*--output_folder")
-    with occupied(folder), refused, occupied(folder):
+    with run_lock(folder), refused, run_lock(folder):
         pass
-    with occupied(folder):  # given back
+    with run_lock(folder):  # given back
         pass
 
 
 def test_error_of_a_run_is_not_taken_for_a_folder_in_use(tmp_path):
-    with pytest.raises(TimeoutError, match="a disk"), occupied(tmp_path):
+    with pytest.raises(TimeoutError, match="a disk"), run_lock(tmp_path):
         raise TimeoutError("a disk")
 
 

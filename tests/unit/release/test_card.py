@@ -10,11 +10,11 @@ from huggingface_hub.repocard import metadata_load
 
 from emosphere_sb.release.card import model_card
 from emosphere_sb.report.read.runs import read_run
-from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.models import tiny_about
-from tests.helpers.run_folders import change_metrics, set_of, write_run
+from tests.helpers.run_folders import change_metrics, random_predictions, write_run
 
 
 def made(tmp_path, *, tables=None, about=None, run=None, **protocol):
@@ -65,7 +65,7 @@ def test_figures_are_the_runs_with_their_intervals(tmp_path):
     assert [row[0] for row in rows] == ["valid", "test1"]  # test3 has no labels
     for row in rows:
         table = read_predictions(tmp_path / "run" / "predictions" / f"{row[0]}.csv")
-        found = intervals(table, resamples=999)
+        found = confidence_intervals(table, resamples=999)
         assert row[5:] == [str(len(table)), f"{found['units']} {found['unit']}"]
         for cell, dimension in zip(row[1:4], DIMENSIONS, strict=True):
             x, y = table[dimension], table[f"{dimension}_predicted"]
@@ -139,7 +139,7 @@ def test_local_backbone_is_no_base_model(tmp_path):
 
 
 def test_run_without_labels_has_no_figures(tmp_path):
-    card, _ = made(tmp_path, tables={"test3": set_of(5, labelled=False)})
+    card, _ = made(tmp_path, tables={"test3": random_predictions(5, labelled=False)})
     assert "No set had labels" in card and "Not known: no set had labels." in card
     assert header_of(card)["model-index"][0]["results"] == []
 

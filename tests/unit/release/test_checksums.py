@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from emosphere_sb.release import checksums
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 NAMES = ("README.md", "backbone.json", "checksums.json", "emosphere.json", "model.safetensors")
 
@@ -15,7 +15,7 @@ NAMES = ("README.md", "backbone.json", "checksums.json", "emosphere.json", "mode
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 
@@ -31,7 +31,7 @@ def test_checksums_are_sha256_of_every_file(folder):
         for name in NAMES
         if name != "checksums.json"
     }
-    checksums.check_seal(folder)
+    checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,20 +42,20 @@ def test_one_changed_byte_is_noticed(folder, name, place):
     content[round(place * (len(content) - 1))] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match=name):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"{name} is missing"):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 def test_preprocessor_that_somebody_added_is_refused(folder):
     (folder / "preprocessor_config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"must list preprocessor_config\.json"):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 def test_model_that_is_not_listed_is_refused(folder):
@@ -63,13 +63,13 @@ def test_model_that_is_not_listed_is_refused(folder):
     del kept["model.safetensors"]
     (folder / "checksums.json").write_text(json.dumps(kept))
     with pytest.raises(ValueError, match=r"must list model\.safetensors"):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize("name", [".gitattributes", "hyperparams.yaml", "model.onnx"])
 def test_what_is_not_read_may_lie_there(folder, name):
     (folder / name).write_text("anything")
-    checksums.check_seal(folder)
+    checksums.verify_checksums(folder)
 
 
 def test_listed_paths_do_not_leave_the_folder(folder, tmp_path):
@@ -79,7 +79,7 @@ def test_listed_paths_do_not_leave_the_folder(folder, tmp_path):
     kept["../secret"] = hashlib.sha256(b"x").hexdigest()
     (folder / "checksums.json").write_text(json.dumps(kept))
     with pytest.raises(ValueError, match="tiny/secret is missing"):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emosphere_sb.release import checksums
-from emosphere_sb.release.load import load_released, refuse_code
-from tests.helpers.models import write_tiny
+from emosphere_sb.release.load import check_no_code, load_released
+from tests.helpers.models import write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "tiny"
-    return folder, write_tiny(folder)
+    return folder, write_tiny_model(folder)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def change(folder, name, edit):
     facts = json.loads((folder / name).read_text())
     edit(facts)
     (folder / name).write_text(json.dumps(facts))
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
 
 
 def test_gives_the_weights_bit_for_bit(whole):
@@ -77,7 +77,7 @@ class Trap:
 )
 def test_pickle_under_the_name_of_weights_is_refused(folder, tmp_path, write):
     write({"a": Trap(str(tmp_path / "sprung"))}, folder / "model.safetensors")
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
     with pytest.raises(ValueError, match=r"no safetensors file .* pickle"):
         load_released(folder)
     assert not (tmp_path / "sprung").exists()
@@ -86,7 +86,7 @@ def test_pickle_under_the_name_of_weights_is_refused(folder, tmp_path, write):
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      "])
 def test_broken_weights_are_refused(folder, content):
     (folder / "model.safetensors").write_bytes(content)
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         load_released(folder)
 
@@ -118,7 +118,7 @@ def halve(folder, name):
 @pytest.mark.parametrize("edit", [lack, grow, halve])
 def test_weights_of_another_model_are_refused(folder, edit):
     edit(folder, "vad_head.layers.1.weight")
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
     with pytest.raises(ValueError, match=r"does not fit .*: vad_head\.layers\.1\.weight"):
         load_released(folder)
 
@@ -129,14 +129,14 @@ def test_classes_that_are_not_the_heads_are_refused(folder, classes):
     facts = json.loads(path.read_text(encoding="utf-8"))
     facts["about"] |= {"classes": classes, "head": "region" if classes else "none"}
     path.write_text(json.dumps(facts), encoding="utf-8")
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
     with pytest.raises(ValueError, match=f"found 8 outputs and {len(classes)} classes"):
         load_released(folder)
 
 
 def test_weights_of_more_than_the_model_are_refused(folder):
     grow(folder, "something.else")
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
     with pytest.raises(ValueError, match=r"does not fit .*something\.else"):
         load_released(folder)
 
@@ -198,7 +198,7 @@ def test_backbone_that_names_code_is_refused(folder, key):
 
 def test_plain_choices_of_attention_are_let_through(tmp_path):
     for value in (None, "eager", "sdpa"):
-        refuse_code({"attn_implementation": value}, tmp_path)
+        check_no_code({"attn_implementation": value}, tmp_path)
 
 
 def test_backbone_that_is_none_is_refused(folder):

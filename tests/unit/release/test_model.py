@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.scale import Scale
 from tests.helpers.models import tiny_about, tiny_model
 
 
 def test_about_comes_back_from_json():
     about = tiny_about(scale=Scale(1, 5, reversed=("arousal",)), centre_radius=0.25, facts={"a": 1})
-    assert About.from_dict(json.loads(json.dumps(about.to_dict()))) == about
+    assert ModelInfo.from_dict(json.loads(json.dumps(about.to_dict()))) == about
     assert about.regions.centre_radius == 0.25
 
 
@@ -27,7 +27,7 @@ def test_description_that_does_not_fit(edit):
     facts = tiny_about().to_dict()
     edit(facts)
     with pytest.raises(ValueError):
-        About.from_dict(facts)
+        ModelInfo.from_dict(facts)
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_description_that_does_not_fit(edit):
 )  # fmt: skip
 def test_a_field_of_another_kind_is_named(field, value):
     with pytest.raises(ValueError, match=f"its {field} must be"):
-        About.from_dict(tiny_about().to_dict() | {field: value})
+        ModelInfo.from_dict(tiny_about().to_dict() | {field: value})
 
 
 @pytest.mark.parametrize("changes", [{"head": "none"}, {"classes": []}])
 def test_classes_and_a_head_belong_together(changes):
     with pytest.raises(ValueError, match="classes where it has a class head"):
-        About.from_dict(tiny_about().to_dict() | changes)
+        ModelInfo.from_dict(tiny_about().to_dict() | changes)
 
 
 def test_says_the_same_in_any_batch():

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from emosphere_sb.lobes import SSLEncoder
-from emosphere_sb.release.weights import read_weights, unfilled
+from emosphere_sb.release.weights import read_weights, skip_initialisation
 
 
 @pytest.mark.parametrize("family", ["wavlm", "hubert", "whisper", "wav2vec2-bert", "sew"])
@@ -20,7 +20,7 @@ def test_undrawn_weights_are_all_replaced(family, tmp_path, save_any):
         if (Path(save_any(family)) / name).exists():
             own = "backbone.json" if name == "config.json" else name
             shutil.copy(Path(save_any(family)) / name, tmp_path / own)
-    with unfilled():
+    with skip_initialisation():
         bare = SSLEncoder(str(tmp_path / "backbone.json"), freeze="all").eval()
     bare.load_state_dict(whole.state_dict())
     ours, theirs = dict(bare.named_buffers()), dict(whole.named_buffers())
@@ -33,7 +33,7 @@ def test_undrawn_weights_are_all_replaced(family, tmp_path, save_any):
 
 def test_random_state_is_kept():
     before = torch.get_rng_state()
-    with unfilled():
+    with skip_initialisation():
         torch.randn(3)
     assert torch.equal(torch.get_rng_state(), before)
 

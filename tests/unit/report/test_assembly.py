@@ -13,7 +13,7 @@ from emosphere_sb.report.stats.evaluation import evaluate_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
-from tests.helpers.run_folders import SEVEN, set_of, write_run
+from tests.helpers.run_folders import SCALE_1_TO_7, random_predictions, write_run
 
 FAST = ReportRequest(resamples=199)
 
@@ -24,14 +24,14 @@ def request(**options):
 
 def seeded(folder, seed, *, noise=0.3, **protocol):
     tables = {
-        "valid": set_of(40, seed=seed + 20, noise=noise), "test1": set_of(seed=seed, noise=noise),
-        "test3": set_of(5, labelled=False),
+        "valid": random_predictions(40, seed=seed + 20, noise=noise), "test1": random_predictions(seed=seed, noise=noise),
+        "test3": random_predictions(5, labelled=False),
     }  # fmt: skip
     return read_run(write_run(folder, tables, seed=seed, **protocol))
 
 
 def csv_run(table, name="other.csv"):
-    return Run(name, None, {"other": table}, {"other": SEVEN}, SphericalRegions(90))
+    return Run(name, None, {"other": table}, {"other": SCALE_1_TO_7}, SphericalRegions(90))
 
 
 def test_single_run(tmp_path):
@@ -40,7 +40,7 @@ def test_single_run(tmp_path):
     facts = report.content
     assert facts["title"] == "MSP-Podcast, 1.11, demo, seed 7"
     assert list(facts["sets"]) == ["valid", "test1"]
-    expected = evaluate_predictions(run.tables["test1"], scale=SEVEN, resamples=199)
+    expected = evaluate_predictions(run.tables["test1"], scale=SCALE_1_TO_7, resamples=199)
     assert facts["sets"]["test1"] == expected
     assert facts["protocol"] == run.metrics["protocol"]
     assert facts["run"] == run.metrics["run"]
@@ -82,7 +82,7 @@ def test_missing_set_raises(tmp_path):
 
 
 def test_no_labelled_set_raises(tmp_path):
-    run = read_run(write_run(tmp_path / "1", {"test3": set_of(5, labelled=False)}))
+    run = read_run(write_run(tmp_path / "1", {"test3": random_predictions(5, labelled=False)}))
     with pytest.raises(ValueError, match=r"found none\. No metrics for test3"):
         assemble_report([run], FAST)
 
@@ -94,17 +94,17 @@ def test_runs_on_different_label_scales_raise(tmp_path):
 
 
 def test_old_run_is_not_checked_against_scale():
-    table = set_of()
+    table = random_predictions()
     table.loc[0, "valence"] = 99.0
     run = Run("old", None, {"x": table}, {"x": None})
     assert "x" in assemble_report([run], FAST).content["sets"]
     with pytest.raises(ValueError, match="1 to 7"):
-        assemble_report([dataclasses.replace(run, scales={"x": SEVEN})], FAST)
+        assemble_report([dataclasses.replace(run, scales={"x": SCALE_1_TO_7})], FAST)
 
 
 def test_set_on_other_scale_has_no_point_plots_with_note(tmp_path):
     run = seeded(tmp_path / "1", 1)
-    tables = {**run.tables, "IEMOCAP-all": set_of(30, scale=Scale(1, 5))}
+    tables = {**run.tables, "IEMOCAP-all": random_predictions(30, scale=Scale(1, 5))}
     scales = {**run.scales, "IEMOCAP-all": Scale(1, 5)}
     report = assemble_report([dataclasses.replace(run, tables=tables, scales=scales)], FAST)
     assert "IEMOCAP-all" in report.content["sets"]
@@ -121,7 +121,7 @@ def test_correction_is_fitted_on_development_set(tmp_path, kind):
     report = assemble_report([run], request(correct=kind))
     own = Correction.fit(kind, run.tables["valid"])
     expected = prediction_metrics(
-        own.apply(run.tables["test1"], scale=SEVEN, regions=SphericalRegions(90))
+        own.apply(run.tables["test1"], scale=SCALE_1_TO_7, regions=SphericalRegions(90))
     )
     found = report.content["sets"]["test1"]
     assert found["calibration"]["corrected"] == {kind: expected}
@@ -147,11 +147,11 @@ def test_each_run_has_its_own_correction(tmp_path):
 
 
 def test_correction_fitted_on_given_table(tmp_path):
-    run, dev = csv_run(set_of()), set_of(50, seed=9)
+    run, dev = csv_run(random_predictions()), random_predictions(50, seed=9)
     report = assemble_report([run], request(correct="affine", fit=dev))
     expected = prediction_metrics(
         Correction.fit("affine", dev).apply(
-            run.tables["other"], scale=SEVEN, regions=SphericalRegions(90)
+            run.tables["other"], scale=SCALE_1_TO_7, regions=SphericalRegions(90)
         )
     )
     calibration = report.content["sets"]["other"]["calibration"]
@@ -160,18 +160,18 @@ def test_correction_fitted_on_given_table(tmp_path):
 
 
 def test_uncorrectable_dimension_is_noted(tmp_path):
-    dev = set_of(50).assign(valence_predicted=4.0)
-    report = assemble_report([csv_run(set_of())], request(correct="affine", fit=dev))
+    dev = random_predictions(50).assign(valence_predicted=4.0)
+    report = assemble_report([csv_run(random_predictions())], request(correct="affine", fit=dev))
     (note,) = report.content["sets"]["other"]["calibration"]["not_corrected"]
     assert note.startswith("valence is not corrected")
 
 
 def test_correction_without_development_set_raises(tmp_path):
     with pytest.raises(ValueError, match=r"no labelled set 'valid' in other\.csv.*--fit"):
-        assemble_report([csv_run(set_of())], request(correct="affine"))
+        assemble_report([csv_run(random_predictions())], request(correct="affine"))
     runs = [seeded(tmp_path / str(seed), seed) for seed in (1, 2)]
     with pytest.raises(ValueError, match="--fit supports a single run; found 2 runs"):
-        assemble_report(runs, request(correct="affine", fit=set_of()))
+        assemble_report(runs, request(correct="affine", fit=random_predictions()))
 
 
 # --- comparisons ---------------------------------------------------------------------------------
@@ -194,20 +194,20 @@ def test_comparison_matches_compare_systems(tmp_path):
 
 def test_csv_is_matched_to_set_by_ids(tmp_path):
     run = seeded(tmp_path / "1", 1)
-    table = set_of(seed=4).sample(frac=1, random_state=0)
+    table = random_predictions(seed=4).sample(frac=1, random_state=0)
     table["ID"] = "wavs/" + table["ID"] + ".wav"
     facts = assemble_report([run], request(reference=[csv_run(table)])).content
     assert list(facts["comparison"]) == ["test1"]
     assert "valid is not compared: not predicted by other.csv." in facts["warnings"]
-    expected = compare_systems([run.tables["test1"]], [set_of(seed=4)], resamples=199)
+    expected = compare_systems([run.tables["test1"]], [random_predictions(seed=4)], resamples=199)
     assert facts["comparison"]["test1"]["valence"] == expected["valence"]
 
 
 def test_csv_is_compared_with_run(tmp_path):
     run = seeded(tmp_path / "1", 1)
-    found = assemble_report([csv_run(set_of(seed=4))], request(reference=[run])).content[
-        "comparison"
-    ]
+    found = assemble_report(
+        [csv_run(random_predictions(seed=4))], request(reference=[run])
+    ).content["comparison"]
     assert found["other"]["seeds"] == [1, 1]
     assert [found["other"][name]["p"] <= 1 for name in DIMENSIONS] == [True] * 3
 
@@ -215,14 +215,14 @@ def test_csv_is_compared_with_run(tmp_path):
 def test_reference_with_different_utterances_raises(tmp_path):
     run = seeded(tmp_path / "1", 1)
     with pytest.raises(ValueError, match=r"found none of the sets valid, test1 in other\.csv"):
-        assemble_report([run], request(reference=[csv_run(set_of(17))]))
+        assemble_report([run], request(reference=[csv_run(random_predictions(17))]))
 
 
 def test_notes_of_sources_are_included(tmp_path):
-    run = dataclasses.replace(csv_run(set_of()), notes=["2 left out."])
-    other = dataclasses.replace(csv_run(set_of(seed=2)), notes=["3 left out."])
+    run = dataclasses.replace(csv_run(random_predictions()), notes=["2 left out."])
+    other = dataclasses.replace(csv_run(random_predictions(seed=2)), notes=["3 left out."])
     facts = assemble_report([run], request(reference=[other])).content
     assert facts["warnings"] == ["2 left out.", "3 left out."]
     assert facts["title"] == "other.csv"
-    assert facts["protocol"] == {"scale": SEVEN.to_dict()}
+    assert facts["protocol"] == {"scale": SCALE_1_TO_7.to_dict()}
     assert facts["run"] == {"file": "other.csv"}

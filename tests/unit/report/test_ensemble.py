@@ -11,18 +11,18 @@ from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
-from tests.helpers.run_folders import SEVEN, change_metrics, set_of, write_run
+from tests.helpers.run_folders import SCALE_1_TO_7, change_metrics, random_predictions, write_run
 
 OCTANTS = SphericalRegions(90)
 
 
 @pytest.fixture
 def members():
-    return [set_of(seed=seed) for seed in (1, 2, 3)]
+    return [random_predictions(seed=seed) for seed in (1, 2, 3)]
 
 
 def test_mean_matches_manual_calculation_and_metadata_is_copied(members):
-    found = average_predictions(members, scale=SEVEN, regions=OCTANTS)
+    found = average_predictions(members, scale=SCALE_1_TO_7, regions=OCTANTS)
     one, two, three = (table[list(PREDICTED)].to_numpy() for table in members)
     assert found[list(PREDICTED)].to_numpy() == pytest.approx((one + two + three) / 3, abs=1e-12)
     kept = ["ID", "duration", "speaker", "gender", "emotion", *DIMENSIONS, "region"]
@@ -32,23 +32,23 @@ def test_mean_matches_manual_calculation_and_metadata_is_copied(members):
 
 def test_row_order_does_not_matter(members):
     shuffled = [members[0], members[1].sample(frac=1, random_state=1), members[2]]
-    assert average_predictions(shuffled, scale=SEVEN, regions=OCTANTS).equals(
-        average_predictions(members, scale=SEVEN, regions=OCTANTS)
+    assert average_predictions(shuffled, scale=SCALE_1_TO_7, regions=OCTANTS).equals(
+        average_predictions(members, scale=SCALE_1_TO_7, regions=OCTANTS)
     )
 
 
 def test_region_is_recomputed_from_mean_point():
     """(5, 5, 5) in octant I and (2, 2, 2) in VII: the mean, 3.5, lies in VII."""
-    tables = [set_of(1), set_of(1)]
+    tables = [random_predictions(1), random_predictions(1)]
     for table, value in zip(tables, (5.0, 2.0), strict=True):
         table[list(PREDICTED)] = value
-    found = average_predictions(tables, scale=SEVEN, regions=OCTANTS)
+    found = average_predictions(tables, scale=SCALE_1_TO_7, regions=OCTANTS)
     assert found.loc[0, list(PREDICTED)].tolist() == [3.5] * 3
     assert found["region_point"].tolist() == ["VII"]
 
 
 def test_probabilities_are_averaged_and_most_likely_class_is_chosen(members):
-    found = average_predictions(members, scale=SEVEN, regions=OCTANTS)
+    found = average_predictions(members, scale=SCALE_1_TO_7, regions=OCTANTS)
     columns = [f"p_{name}" for name in OCTANTS.names]
     expected = np.mean([table[columns].to_numpy() for table in members], axis=0)
     assert found[columns].to_numpy() == pytest.approx(expected, abs=1e-15)
@@ -59,22 +59,22 @@ def test_probabilities_are_averaged_and_most_likely_class_is_chosen(members):
 
 def test_probabilities_are_matched_by_class_name(members):
     other = members[1][members[1].columns[::-1]]
-    assert average_predictions([members[0], other], scale=SEVEN, regions=OCTANTS).equals(
-        average_predictions(members[:2], scale=SEVEN, regions=OCTANTS)
+    assert average_predictions([members[0], other], scale=SCALE_1_TO_7, regions=OCTANTS).equals(
+        average_predictions(members[:2], scale=SCALE_1_TO_7, regions=OCTANTS)
     )
 
 
 def test_head_missing_in_one_table_is_dropped(members):
     found = average_predictions(
-        [members[0], set_of(seed=4, head=False)], scale=SEVEN, regions=OCTANTS
+        [members[0], random_predictions(seed=4, head=False)], scale=SCALE_1_TO_7, regions=OCTANTS
     )
     assert not [name for name in found if name.startswith("p_") or name == "region_head"]
     assert "region_point" in found
 
 
 def test_different_partitions_have_no_common_head():
-    tables = [set_of(regions=SphericalRegions(step)) for step in (90, 45)]
-    found = average_predictions(tables, scale=SEVEN, regions=OCTANTS)
+    tables = [random_predictions(regions=SphericalRegions(step)) for step in (90, 45)]
+    found = average_predictions(tables, scale=SCALE_1_TO_7, regions=OCTANTS)
     assert "region_head" not in found
     assert set(found["region"]) <= set(OCTANTS.names)
 
@@ -94,14 +94,14 @@ def test_average_requires_two_runs(number, members):
 
 def test_different_utterances_raise(members):
     with pytest.raises(ValueError, match="same utterances"):
-        average_predictions([members[0], set_of(10)])
+        average_predictions([members[0], random_predictions(10)])
 
 
 def runs_of(folder, **protocol):
     for seed in (1, 2):
         tables = {
-            "valid": set_of(40, seed=seed), "test1": set_of(seed=seed + 5),
-            "test3": set_of(5, seed=seed, labelled=False),
+            "valid": random_predictions(40, seed=seed), "test1": random_predictions(seed=seed + 5),
+            "test3": random_predictions(5, seed=seed, labelled=False),
         }  # fmt: skip
         write_run(folder / str(seed), tables, seed=seed, **protocol)
     return read_source(folder)
@@ -116,7 +116,9 @@ def test_average_folder_is_readable_as_run(tmp_path):
     assert run.labelled == ["valid", "test1"]
     assert run.notes == []
     assert metrics["test1"] == prediction_metrics(
-        average_predictions([one.tables["test1"] for one in runs], scale=SEVEN, regions=OCTANTS)
+        average_predictions(
+            [one.tables["test1"] for one in runs], scale=SCALE_1_TO_7, regions=OCTANTS
+        )
     )
     assert metrics["test1"]["mean_ccc"] > max(one.metrics["test1"]["mean_ccc"] for one in runs)
 
@@ -125,7 +127,7 @@ def test_protocol_lists_members_and_common_entries(tmp_path):
     runs = runs_of(tmp_path / "row")
     protocol = write_average(tmp_path / "mean", runs)["protocol"]
     assert protocol["members"] == [str(tmp_path / "row" / seed) for seed in ("1", "2")]
-    assert (protocol["corpus"], protocol["scale"]) == ("MSP-Podcast", SEVEN.to_dict())
+    assert (protocol["corpus"], protocol["scale"]) == ("MSP-Podcast", SCALE_1_TO_7.to_dict())
     assert "seed" not in protocol
     assert protocol["heads"]["test1"] == "region_head"
     assert protocol["regions"] == {"step": 90, "centre_radius": 0.0}
@@ -144,7 +146,11 @@ def test_common_partition_is_used(tmp_path):
     regions = SphericalRegions(45)
     for seed in (1, 2):
         yaml = "task: !new:emosphere_sb.lobes.RegionTask [45]\n"
-        write_run(tmp_path / str(seed), {"test1": set_of(seed=seed, regions=regions)}, yaml=yaml)
+        write_run(
+            tmp_path / str(seed),
+            {"test1": random_predictions(seed=seed, regions=regions)},
+            yaml=yaml,
+        )
     write_average(tmp_path / "mean", read_source(tmp_path))
     run = read_run(tmp_path / "mean")
     assert run.regions.step == 45
@@ -154,14 +160,17 @@ def test_common_partition_is_used(tmp_path):
 
 def test_sets_missing_in_one_run_are_listed(tmp_path):
     one = read_run(write_run(tmp_path / "1"))
-    two = read_run(write_run(tmp_path / "2", {"test1": set_of(seed=2)}))
+    two = read_run(write_run(tmp_path / "2", {"test1": random_predictions(seed=2)}))
     metrics = write_average(tmp_path / "mean", [one, two])
     assert metrics["protocol"]["sets_left_out"] == ["valid", "test3"]
     assert [path.name for path in (tmp_path / "mean" / "predictions").iterdir()] == ["test1.csv"]
 
 
 def test_set_on_different_scale_is_listed(tmp_path):
-    tables = {"test1": set_of(), "IEMOCAP-all": set_of(20, scale=Scale(1, 5))}
+    tables = {
+        "test1": random_predictions(),
+        "IEMOCAP-all": random_predictions(20, scale=Scale(1, 5)),
+    }
     for seed in ("1", "2"):
         folder = write_run(tmp_path / seed, {"test1": tables["test1"]})
         write_predictions(tables["IEMOCAP-all"], folder / "predictions" / "IEMOCAP-all.csv")
@@ -172,13 +181,13 @@ def test_set_on_different_scale_is_listed(tmp_path):
         (folder / "metrics_on_IEMOCAP.json").write_text(json.dumps(other))
     metrics = write_average(tmp_path / "mean", read_source(tmp_path))
     assert metrics["protocol"]["sets_left_out"] == ["IEMOCAP-all"]
-    assert metrics["protocol"]["scale"] == SEVEN.to_dict()
+    assert metrics["protocol"]["scale"] == SCALE_1_TO_7.to_dict()
 
 
 def test_existing_average_is_replaced_but_run_is_not(tmp_path):
     runs = runs_of(tmp_path / "row")
     write_average(tmp_path / "mean", runs)
-    write_predictions(set_of(3), tmp_path / "mean" / "predictions" / "old.csv")
+    write_predictions(random_predictions(3), tmp_path / "mean" / "predictions" / "old.csv")
     write_average(tmp_path / "mean", runs)
     assert not (tmp_path / "mean" / "predictions" / "old.csv").exists()
     before = read_predictions(tmp_path / "row" / "1" / "predictions" / "test1.csv")
@@ -195,7 +204,7 @@ def test_runs_on_different_scales_raise(tmp_path):
 
 
 def test_runs_without_common_set_raise(tmp_path):
-    one = read_run(write_run(tmp_path / "1", {"test1": set_of()}))
-    two = read_run(write_run(tmp_path / "2", {"test2": set_of()}))
+    one = read_run(write_run(tmp_path / "1", {"test1": random_predictions()}))
+    two = read_run(write_run(tmp_path / "2", {"test2": random_predictions()}))
     with pytest.raises(ValueError, match="found none among test1, test2"):
         write_average(tmp_path / "mean", [one, two])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.schema import COLUMNS
+from data_prep.schema import MANIFEST_COLUMNS
 from emosphere_sb.results.acoustic_baseline import PENALTIES, evaluate_baseline, ridge_regression
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
@@ -127,7 +127,7 @@ def sets(tmp_path):
             noise = level * rng.standard_normal(round(16000 * seconds))
             path = tmp_path / "wav" / f"{name}{i}.wav"
             soundfile.write(path, np.clip(noise, -1, 1), 16000)
-            row = dict.fromkeys(COLUMNS[1:], "")
+            row = dict.fromkeys(MANIFEST_COLUMNS[1:], "")
             row |= {"duration": seconds, "speaker": f"{name}{i % 5}", "wav": str(path)}
             if name != "hidden":
                 vad = (valence, arousal, (i % 2) * 2 + 1)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.tables.cells import ABOUT, FILE, Cells
+from emosphere_sb.tables.cells import CELL_FILE, HPARAMS_FILE, Cells
 from tests.helpers.tables import cell, make_group, make_row, make_table
 
 
@@ -94,7 +94,7 @@ def test_a_corpus_without_folds_is_given_none(cells):
 def test_the_command_line_s_row_stands_between_the_table_s_and_the_row_s_own(tmp_path):
     cells = Cells(tmp_path, preset="demo_small")
     one = cell(cells, make_row(preset="mean_pooling"), preset="published")
-    assert one.command()[:2] == [FILE, "--preset=published+demo_small+mean_pooling"]
+    assert one.command()[:2] == [HPARAMS_FILE, "--preset=published+demo_small+mean_pooling"]
     tree = cells.tree(one)
     assert (tree["partition"], tree["synthetic_corpus"]) == ("paper", "small")
     # demo_small's own pooling must not cover what the row of the table is about.
@@ -148,7 +148,7 @@ def test_a_run_that_was_begun_under_another_name_keeps_it(cells):
     one, other = cell(cells, make_row(preset="regions_90")), cell(cells)
     assert one.folder == other.folder
     one.folder.mkdir(parents=True)
-    (one.folder / ABOUT).write_text(json.dumps({"preset": "smoke+regions_90"}))
+    (one.folder / CELL_FILE).write_text(json.dumps({"preset": "smoke+regions_90"}))
     assert "--preset=smoke+regions_90" in other.command()
 
 
@@ -156,8 +156,8 @@ def test_a_run_that_was_begun_under_another_name_keeps_it(cells):
 def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
     one = cell(cells)
     one.folder.mkdir(parents=True)
-    (one.folder / ABOUT).write_text(text)
-    with pytest.raises(ValueError, match=f'{ABOUT} must hold .*"preset": "'):
+    (one.folder / CELL_FILE).write_text(text)
+    with pytest.raises(ValueError, match=f'{CELL_FILE} is invalid: it must contain .*"preset": "'):
         one.command()
 
 
@@ -176,5 +176,5 @@ def test_what_no_run_takes_is_refused(tmp_path, row, overrides, said):
 
 
 def test_what_a_table_sets_is_refused_on_the_command_line(tmp_path):
-    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table itself"):
+    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table"):
         Cells(tmp_path, overrides={"seed": "3"})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.tables.columns import COLUMNS
 
 RIGHT = {"valence": [1.0, 2, 3, 4], "arousal": [2.0, 2, 4, 4], "dominance": [1.0, 1, 1, 5]}
@@ -17,7 +17,7 @@ def test_columns_are_found_among_the_figures_of_predictions():
     guess = {name: np.add(truth, [0.5, -0.5, 0, 0.2]) for name, truth in RIGHT.items()}
     table = pd.DataFrame(RIGHT | {f"{name}_predicted": values for name, values in guess.items()})
     table["region"], table["region_point"] = ["I", "I", "II", "II"], ["I", "II", "II", "II"]
-    found = figures(table)
+    found = prediction_metrics(table)
     wanted = {n: audmetric.concordance_cc(RIGHT[n], guess[n]) for n in RIGHT}
     for name, value in wanted.items():
         assert COLUMNS[name].read(found) == pytest.approx(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.tables import launcher
-from emosphere_sb.tables.launcher import SCREEN, Job, LocalLauncher
+from emosphere_sb.tables.launcher import LOG_FILE, Job, LocalLauncher
 from tests.helpers.processes import (
     PATIENT,
     WATCHED,
@@ -50,8 +50,8 @@ def test_each_job_ends_with_its_own_status(tmp_path):
     jobs = [job(tmp_path / name, (0, status)) for name, status in (("a", 0), ("b", 3), ("c", 0))]
     ended = dict(LocalLauncher().run(jobs))
     assert ended == {jobs[0]: 0, jobs[1]: 3, jobs[2]: 0}
-    assert "ValueError: lr must be a number" in (tmp_path / "b" / SCREEN).read_text()
-    begun, said = (tmp_path / "a" / SCREEN).read_text().strip().rsplit("\n", 1)
+    assert "ValueError: lr must be a number" in (tmp_path / "b" / LOG_FILE).read_text()
+    begun, said = (tmp_path / "a" / LOG_FILE).read_text().strip().rsplit("\n", 1)
     assert begun.startswith(f"$ {sys.executable} -c ") and said == "here"
 
 
@@ -90,7 +90,7 @@ def test_what_runs_say_is_added_to_what_they_said_before(tmp_path):
     one = job(tmp_path / "a", (0, 0))
     for _ in range(2):
         list(LocalLauncher().run([one]))
-    lines = (one.folder / SCREEN).read_text().splitlines()
+    lines = (one.folder / LOG_FILE).read_text().splitlines()
     assert lines.count("here") == 2
     assert len([line for line in lines if line.startswith("$ ")]) == 2
 
@@ -144,7 +144,7 @@ def test_leaving_stops_what_runs_and_begins_nothing_more(tmp_path):
 
 
 def test_a_process_that_does_not_leave_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(launcher, "GRACE", 0.2)
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.2)
     deaf = PATIENT.replace(
         "signal.signal(signal.SIGTERM, leave)", "signal.signal(15, signal.SIG_IGN)"
     )
@@ -184,7 +184,7 @@ def test_a_run_is_its_recipe_s_command(monkeypatch):
 
     called = []
     monkeypatch.setattr(run, "main", lambda words, corpus: called.append((words, corpus)) or 2)
-    monkeypatch.setattr(run, "end_with_the_parent", lambda: called.append("watched"))
+    monkeypatch.setattr(run, "stop_with_parent", lambda: called.append("watched"))
     assert run.run(["IEMOCAP", "a.yaml", "--fold=2"]) == 2
     assert called == ["watched", (["a.yaml", "--fold=2"], "IEMOCAP")]
 

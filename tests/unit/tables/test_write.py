@@ -11,7 +11,7 @@ import pytest
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.status import NOT_BEGUN, State, inspect
+from emosphere_sb.tables.status import NOT_STARTED, State, inspect
 from emosphere_sb.tables.write import write_table
 from tests.helpers.tables import (
     done,
@@ -55,7 +55,7 @@ def written(tmp_path_factory, root):
         for row, group in table.pairs():
             for (seed, fold), cell in cells.of(table, row, group).items():
                 if (row.name, seed, fold) == MISSING:
-                    states[cell], marked[cell] = State(NOT_BEGUN), "failed: no room"
+                    states[cell], marked[cell] = State(NOT_STARTED), "failed: no room"
                     continue
                 noise = 0.5 if row.name == "plain" else 0.9
                 head = {"accuracy": 0.5, "macro_f1": 0.25, "epoch": 5}

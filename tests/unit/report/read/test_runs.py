@@ -15,7 +15,7 @@ from emosphere_sb.report.read.runs import (
 from emosphere_sb.results.predictions import write_predictions
 from emosphere_sb.scale import Scale
 from emosphere_sb.sphere.regions import SphericalRegions
-from tests.helpers.run_folders import SEVEN, change_metrics, set_of, write_run
+from tests.helpers.run_folders import SCALE_1_TO_7, change_metrics, random_predictions, write_run
 
 
 def test_finished_run(tmp_path):
@@ -23,7 +23,7 @@ def test_finished_run(tmp_path):
     assert (run.name, run.folder) == ("7", tmp_path / "7")
     assert list(run.tables) == ["valid", "test1", "test3"]
     assert run.labelled == ["valid", "test1"]
-    assert run.scales == dict.fromkeys(run.tables, SEVEN)
+    assert run.scales == dict.fromkeys(run.tables, SCALE_1_TO_7)
     assert run.protocol["corpus"] == "MSP-Podcast"
     assert run.notes == []
 
@@ -44,7 +44,7 @@ def test_old_run_has_no_scale(tmp_path):
 
 def test_sets_of_other_corpus_have_its_scale(tmp_path):
     folder = write_run(tmp_path / "7")
-    table = set_of(20, scale=Scale(1, 5))
+    table = random_predictions(20, scale=Scale(1, 5))
     write_predictions(table, folder / "predictions" / "IEMOCAP-all.csv")
     facts = {
         "IEMOCAP-all": {"mean_ccc": 0.5}, "protocol": {"scale": Scale(1, 5).to_dict()}, "run": {},
@@ -54,13 +54,13 @@ def test_sets_of_other_corpus_have_its_scale(tmp_path):
     run = read_run(folder)
     assert list(run.tables) == ["valid", "test1", "IEMOCAP-all", "test3"]
     assert run.scales["IEMOCAP-all"] == Scale(1, 5)
-    assert run.scales["test3"] == SEVEN
+    assert run.scales["test3"] == SCALE_1_TO_7
     assert run.metrics["IEMOCAP-all"] == {"mean_ccc": 0.5}
 
 
 def test_modified_predictions_are_noted(tmp_path):
     folder = write_run(tmp_path / "7")
-    write_predictions(set_of(seed=5), folder / "predictions" / "test1.csv")
+    write_predictions(random_predictions(seed=5), folder / "predictions" / "test1.csv")
     assert read_run(folder).notes == ["7: predictions/test1.csv was modified after the run."]
 
 
@@ -116,13 +116,13 @@ def test_missing_path_raises(tmp_path):
 
 
 def test_csv_of_run_is_read_unchanged(tmp_path):
-    write_predictions(set_of(10), tmp_path / "test1.csv")
+    write_predictions(random_predictions(10), tmp_path / "test1.csv")
     (run,) = read_source(tmp_path / "test1.csv")
     assert (run.name, run.folder, list(run.tables)) == ("test1.csv", None, ["test1"])
-    assert run.tables["test1"].equals(set_of(10))
+    assert run.tables["test1"].equals(random_predictions(10))
     assert run.scales == {"test1": None}
-    (run,) = read_source(tmp_path / "test1.csv", CsvSettings(scale=SEVEN))
-    assert run.scales == {"test1": SEVEN}
+    (run,) = read_source(tmp_path / "test1.csv", CsvSettings(scale=SCALE_1_TO_7))
+    assert run.scales == {"test1": SCALE_1_TO_7}
 
 
 FOREIGN = "id;v;a;d;pred_v;pred_a;pred_d\nx;1;2;3;4;5;6\n"
@@ -132,9 +132,9 @@ def test_external_csv_requires_scale(tmp_path):
     (tmp_path / "other.csv").write_text(FOREIGN)
     with pytest.raises(ValueError, match="--label_low=1 --label_high=7"):
         read_source(tmp_path / "other.csv")
-    (run,) = read_source(tmp_path / "other.csv", CsvSettings(scale=SEVEN))
+    (run,) = read_source(tmp_path / "other.csv", CsvSettings(scale=SCALE_1_TO_7))
     assert run.tables["other"].loc[0, "valence_predicted"] == 4.0
-    assert run.scales == {"other": SEVEN}
+    assert run.scales == {"other": SCALE_1_TO_7}
 
 
 def test_csv_is_joined_with_labels_and_notes(tmp_path):
@@ -143,7 +143,10 @@ def test_csv_is_joined_with_labels_and_notes(tmp_path):
     )
     (tmp_path / "other.csv").write_text("FileName,EmoAct,EmoVal,EmoDom\nx,0,0.5,1\n")
     settings = CsvSettings(
-        scale=SEVEN, predicted_scale=Scale(0, 1), labels=tmp_path / "labels.csv", only_common=True
+        scale=SCALE_1_TO_7,
+        predicted_scale=Scale(0, 1),
+        labels=tmp_path / "labels.csv",
+        only_common=True,
     )
     (run,) = read_source(tmp_path / "other.csv", settings)
     row = run.tables["other"].iloc[0]
@@ -181,7 +184,7 @@ def test_regions_of_protocol_take_precedence(tmp_path):
 
 def test_common_sets(tmp_path):
     one = read_run(write_run(tmp_path / "1"))
-    two = read_run(write_run(tmp_path / "2", {"test1": set_of(seed=2)}))
+    two = read_run(write_run(tmp_path / "2", {"test1": random_predictions(seed=2)}))
     assert common_sets([one]) == (["valid", "test1"], ["No metrics for test3: it has no labels."])
     names, notes = common_sets([one, two])
     assert names == ["test1"]
@@ -193,7 +196,7 @@ def test_common_sets(tmp_path):
 
 def test_csv_of_run_edited_in_spreadsheet(tmp_path):
     """A byte order mark, semicolons, decimal commas and Windows' line ends."""
-    write_predictions(set_of(10), tmp_path / "test1.csv")
+    write_predictions(random_predictions(10), tmp_path / "test1.csv")
     (expected,) = read_source(tmp_path / "test1.csv")
     lines = (tmp_path / "test1.csv").read_text(encoding="utf-8").splitlines()
     text = "\ufeff" + "\r\n".join(lines).replace(",", ";").replace(".", ",")
@@ -221,7 +224,7 @@ def test_dangling_reference_in_hyperparameters_raises(tmp_path):
 
 def test_csv_files_of_several_seeds_share_set_name(tmp_path):
     for seed in (1, 2):
-        write_predictions(set_of(10, seed=seed), tmp_path / f"seed{seed}.csv")
+        write_predictions(random_predictions(10, seed=seed), tmp_path / f"seed{seed}.csv")
     runs = [read_source(tmp_path / f"seed{seed}.csv")[0] for seed in (1, 2)]
     found = unify_set_names(runs)
     assert [list(run.tables) for run in found] == [["predictions"]] * 2

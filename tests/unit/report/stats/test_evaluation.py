@@ -13,19 +13,19 @@ from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
-from tests.helpers.run_folders import SEVEN, set_of
+from tests.helpers.run_folders import SCALE_1_TO_7, random_predictions
 
 FAST = {"resamples": 199}
 
 
 @pytest.fixture(scope="module")
 def table():
-    return set_of(120)
+    return random_predictions(120)
 
 
 @pytest.fixture(scope="module")
 def found(table):
-    return evaluate_predictions(table, scale=SEVEN, resamples=2500, seed=3)
+    return evaluate_predictions(table, scale=SCALE_1_TO_7, resamples=2500, seed=3)
 
 
 def slice_of(found, name, value):
@@ -106,9 +106,9 @@ def test_confusion_of_heads_matches_manual_calculation():
 
 
 def test_runs_are_averaged_and_counts_summed():
-    tables = [set_of(90, seed=seed) for seed in (1, 2, 3)]
+    tables = [random_predictions(90, seed=seed) for seed in (1, 2, 3)]
     shuffled = [tables[0], tables[1].sample(frac=1, random_state=0), tables[2]]
-    found = evaluate_predictions(shuffled, scale=SEVEN, **FAST)
+    found = evaluate_predictions(shuffled, scale=SCALE_1_TO_7, **FAST)
     expected = np.mean([prediction_metrics(table)["arousal"]["ccc"] for table in tables])
     assert found["metrics"]["arousal"]["ccc"] == pytest.approx(expected, abs=1e-12)
     assert found["metrics"]["arousal"]["n"] == 90
@@ -126,14 +126,14 @@ def test_runs_are_averaged_and_counts_summed():
 
 
 def test_head_missing_in_one_run_is_omitted():
-    found = evaluate_predictions([set_of(), set_of(head=False)], **FAST)
+    found = evaluate_predictions([random_predictions(), random_predictions(head=False)], **FAST)
     assert "region_head" not in found["metrics"]
     assert list(found["confusion"]) == ["region_point"]
 
 
 def test_metric_undefined_in_one_run_is_undefined_in_mean():
-    constant = set_of().assign(valence_predicted=4.0)
-    found = evaluate_predictions([set_of(), constant], **FAST)
+    constant = random_predictions().assign(valence_predicted=4.0)
+    found = evaluate_predictions([random_predictions(), constant], **FAST)
     assert math.isnan(found["metrics"]["valence"]["pearson"])
     assert found["warnings"] == ["run 2: all values of valence_predicted are 4; the CCC is 0."]
     assert evaluate_predictions(constant, source="test1", **FAST)["warnings"] == [
@@ -143,14 +143,14 @@ def test_metric_undefined_in_one_run_is_undefined_in_mean():
 
 def test_runs_with_different_utterances_raise():
     with pytest.raises(ValueError, match="same utterances"):
-        evaluate_predictions([set_of(60), set_of(50)], **FAST)
+        evaluate_predictions([random_predictions(60), random_predictions(50)], **FAST)
 
 
 def test_predictions_on_wrong_scale_raise_with_source():
     table = small_table()
     table["valence_predicted"] = [0.1, 0.2, 0.3, 0.4]
     with pytest.raises(ValueError, match=r"^mine: valence_predicted"):
-        evaluate_predictions(table, scale=SEVEN, source="mine", **FAST)
+        evaluate_predictions(table, scale=SCALE_1_TO_7, source="mine", **FAST)
 
 
 def test_manifest_adds_missing_columns():
@@ -172,7 +172,9 @@ def test_evaluation_is_json_serialisable(found):
 
 def test_regions_of_fine_partition():
     regions = SphericalRegions(45)
-    found = evaluate_predictions(set_of(80, regions=regions), scale=SEVEN, **FAST)
+    found = evaluate_predictions(
+        random_predictions(80, regions=regions), scale=SCALE_1_TO_7, **FAST
+    )
     assert found["confusion"]["region_point"]["classes"] == list(regions.names)
     assert np.sum(found["confusion"]["region_point"]["counts"]) == 80
 
