@@ -263,7 +263,7 @@ def test_fold_that_cannot_be_prepared_stops_before_the_first_is_trained(root, co
     words = [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--fold=all"]
     words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
     fake = FakeRun()
-    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must hold"):
+    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must contain"):
         run_request_folds(words, fake)
     assert fake.folds == []
 
