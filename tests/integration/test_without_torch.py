@@ -105,7 +105,7 @@ def test_emosphere_predict_onnx_names_what_it_cannot_hear(root, folders, files, 
     words = ["predict", folders / "out", broken, files[0], "--onnx", f"--out={tmp_path / 'p.csv'}"]
     found = run(COMMAND, root, *words)
     assert found.returncode == 2
-    assert "broken.wav is no audio file that libsndfile" in found.stderr
+    assert "broken.wav: unsupported or damaged audio" in found.stderr
     assert "Traceback" not in found.stderr
 
 

@@ -1,4 +1,4 @@
-"""emosphere export: the graph, its folder, its int8 version, and what is refused."""
+"""emosphere export: graph, output folder, int8 version and errors."""
 
 import contextlib
 import csv
@@ -166,7 +166,7 @@ def test_exported_folder_contains_description_and_card(wavlm, out):
 
 
 def test_command_prints_differences_and_ccc(printed, wavlm, out):
-    assert "compared with the model on 2 files, alone and in one batch" in printed
+    assert "Differences from the original model on 2 files" in printed
     lines = printed.splitlines()
     assert [line.split()[0] for line in lines if " differs by " in line] == [
         "model.onnx", "model_int8.onnx",
