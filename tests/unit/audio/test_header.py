@@ -1,4 +1,4 @@
-"""Headers: what is read equals libsndfile, what is broken is recognised."""
+"""Audio headers: agreement with libsndfile, and detection of damage."""
 
 import io
 import os

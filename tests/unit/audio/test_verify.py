@@ -1,4 +1,4 @@
-"""Decoding finds the damage that no header tells."""
+"""Decoding finds damage that is not visible in the header."""
 
 import numpy as np
 import pytest

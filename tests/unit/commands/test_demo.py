@@ -1,4 +1,4 @@
-"""The command line of the page: options, refusals, and a help that imports nothing heavy."""
+"""emosphere demo: options, errors, and a help text without heavy imports."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""``emosphere export --labels``: the table of labelled files, read as that of one's own data."""
+"""``emosphere export --labels``: the table of labelled files, in the format of OwnData."""
 
 import numpy as np
 import pytest

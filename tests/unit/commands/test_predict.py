@@ -1,4 +1,4 @@
-"""emosphere predict: what is found, what is written, what is said of what cannot be heard."""
+"""emosphere predict: search for files, output, and reports of unreadable files."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-# --- what is found ----------------------------------------------------------------------------
+# --- search for files -------------------------------------------------------------------------
 
 
 def test_folder_is_searched_recursively_for_audio(recordings):
@@ -130,7 +130,7 @@ def test_ten_thousand_files(tmp_path):
     assert names(found, tmp_path) == [f"{number:05d}.wav" for number in range(10_000)]
 
 
-# --- what is written --------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------
 
 
 def test_csv_contains_predictions_in_input_order(released, recordings, tmp_path, caplog, capsys):
@@ -234,7 +234,7 @@ def test_words_in_csv(tmp_path):
     assert read_csv(path) == [{"words": "sad 0.25; calm 1.5"}]
 
 
-# --- what is refused --------------------------------------------------------------------------
+# --- invalid options --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

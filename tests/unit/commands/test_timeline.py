@@ -1,4 +1,4 @@
-"""emosphere timeline: the table over time, what a plot keeps of it, the plot's axes."""
+"""emosphere timeline: the table, the aggregation for the plot, and the plot."""
 
 import csv
 import json
@@ -145,7 +145,7 @@ def test_summary_without_speech():
     assert lines[1].startswith("No predictions")
 
 
-# --- what a plot keeps --------------------------------------------------------------------------
+# --- aggregation for plots ----------------------------------------------------------------------
 
 
 def test_windows_are_placed_at_their_centre():

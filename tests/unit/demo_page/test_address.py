@@ -1,4 +1,4 @@
-"""Addresses to listen on, and that the page needs no command."""
+"""Loopback addresses, and independence of the page from the commands."""
 
 import ast
 

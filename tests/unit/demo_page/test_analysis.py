@@ -1,4 +1,4 @@
-"""A recording as a whole and in windows, on a model whose answers are known by hand."""
+"""Analysis of a recording with a model whose predictions are known."""
 
 import itertools
 

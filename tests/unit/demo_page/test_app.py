@@ -1,4 +1,4 @@
-"""What the page answers, and what stands at its head."""
+"""Responses and heading of the page."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The scene of the sphere and the time line, on values worked out by hand."""
+"""The scene of the sphere and the timeline, with values derived by hand."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The largest upload: values at and beyond the limits, and messages that say what to do."""
+"""Upload limits: values at and above the limits, and messages with a remedy."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The headers of every answer."""
+"""HTTP headers of all responses."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The numbers of the page: read back from its HTML and held against the prediction."""
+"""The values on the page, parsed from its HTML and compared with the prediction."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Uploads are removed with the next one and with their page; nothing else ever is."""
+"""Deletion of uploads, and only of uploads."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""``EmoSphere``: what is asked is answered, in order, whatever lies between."""
+"""``EmoSphere``: predictions, their order, and errors."""
 
 import numpy as np
 import pytest
@@ -132,7 +132,7 @@ def test_empty_list_gives_empty_list(model):
     assert model.predict([]) == [] == list(model.predict_each([]))
 
 
-# --- what is cut -------------------------------------------------------------------------------
+# --- truncation --------------------------------------------------------------------------------
 
 
 def test_evaluation_limit_is_the_default(model, plain, tmp_path):
@@ -177,7 +177,7 @@ def test_day_long_file_is_truncated_or_rejected_without_reading_it(model, tmp_pa
         model.predict(tmp_path / "a.wav", max_seconds=None)
 
 
-# --- what is wrong -----------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------
 
 
 def test_errors_are_returned_in_input_order(model, files, tmp_path):

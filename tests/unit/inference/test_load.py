@@ -1,4 +1,4 @@
-"""Where a model is looked for."""
+"""Search for models in folders and on the Hub."""
 
 import pytest
 

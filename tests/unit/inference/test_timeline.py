@@ -17,7 +17,7 @@ RATE = 16000
 
 
 class Model:
-    """Says as valence where a window begins, in hours; counts what it is asked."""
+    """Model with the start of the window in hours as valence; records its batches."""
 
     info = SimpleNamespace(
         region_step=90, centre_radius=0.0, words={},

@@ -1,4 +1,4 @@
-"""Audio as people have it: files, arrays, rates, channels, and what is odd or no audio."""
+"""Loading of files and arrays: sampling rates, channels, warnings and errors."""
 
 import os
 
@@ -218,7 +218,7 @@ def test_silence_and_clipping_give_warnings():
 def test_unexpected_full_scale_gives_a_warning():
     found = from_array(tone(level=12000.0), 16000)
     (warning,) = found.warnings
-    assert warning.startswith("peak of 1.2e+04 where full scale is 1")
+    assert warning.startswith("peak of 1.2e+04, but full scale is 1")
 
 
 def test_impossible_levels_are_rejected():

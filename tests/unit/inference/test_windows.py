@@ -1,4 +1,4 @@
-"""Windows cut where they should, from the samples that a reader of the whole file hears."""
+"""Positions and samples of windows, and averaged predictions."""
 
 import math
 import os
@@ -189,7 +189,7 @@ def test_header_with_day_long_duration_uses_no_memory(tmp_path):
 
 
 class Model:
-    """Says of a window: valence is its mean sample, the embedding its length and its sum."""
+    """Model with the mean sample as valence, and length and sum of the samples as embedding."""
 
     info = SimpleNamespace(
         region_step=90, centre_radius=0.0, words={"up": [1, 0, 0], "down": [-1, 0, 0]},

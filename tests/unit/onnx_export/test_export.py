@@ -1,4 +1,4 @@
-"""emosphere export: the graph, its folder, its int8 version, and what is refused."""
+"""emosphere export: graph, output folder, int8 version and errors."""
 
 import json
 import shutil
@@ -128,9 +128,9 @@ def test_exported_folder_contains_description_and_card(wavlm, out):
     assert set(facts["deviations"]["model_int8.onnx"]) == {"vad", "embedding", "logits"}
 
 
-def test_command_prints_differences_and_ccc(exported):
-    assert "compared with the model on 2 files, alone and in one batch" in exported.printed
-    lines = exported.printed.splitlines()
+def test_command_prints_differences_and_ccc(printed, wavlm, out):
+    assert "Differences from the original model on 2 files" in printed
+    lines = printed.splitlines()
     assert [line.split()[0] for line in lines if " differs by " in line] == [
         "model.onnx", "model_int8.onnx",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The exportable form of a model says what the model says, whatever stands behind an utterance."""
+"""The exportable model gives the same outputs as the original, whatever the padding."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""OnnxEmoSphere says what EmoSphere says, of any file, and refuses what is no exported model."""
+"""OnnxEmoSphere gives the same predictions as EmoSphere, and rejects invalid model folders."""
 
 import json
 import shutil
@@ -175,7 +175,10 @@ def test_description_in_format_1_is_read(copy, exported):
     [
         (lambda facts: facts.update(format=99), "has format 99"),
         (lambda facts: facts.pop("onnx"), "must describe an exported model"),
-        (lambda facts: facts["about"].update(classes=[], head="none"), "must be of one model"),
+        (
+            lambda facts: facts["about"].update(classes=[], head="none"),
+            "must belong to the same model",
+        ),
         (lambda facts: facts["about"].pop("scale"), "does not fit"),
     ],
 )

@@ -109,7 +109,7 @@ def test_model_information(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     about = EmoSphere.from_pretrained(folder, device="cpu").info
     assert about.scale == Scale(0, 1) and about.max_seconds == 12.0
-    assert "see its card" in about.licence
+    assert "see its model card" in about.licence
     folder, *_ = checkpoint(
         tmp_path / "short", waveform_settings, settings_changes={"maxlen": 48000}
     )

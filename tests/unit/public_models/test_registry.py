@@ -1,4 +1,4 @@
-"""Which layouts are known, what is refused, and that nothing in a checkpoint is run."""
+"""Supported layouts, rejected checkpoints, and that no code of a checkpoint is executed."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def test_folder_without_weights_or_configuration(tmp_path, waveform_settings):
     with pytest.raises(ValueError, match=r"must contain the weights as model\.safetensors"):
         EmoSphere.from_pretrained(folder)
     (folder / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match="must contain a mapping"):
+    with pytest.raises(ValueError, match="must hold a mapping"):
         EmoSphere.from_pretrained(folder)
 
 

@@ -113,7 +113,7 @@ def test_model_information_and_ignored_weights(tmp_path, waveform_settings, capl
     assert about.scale == Scale(0, 1) and about.max_seconds == 15.0
     assert about.licence.startswith("OpenRAIL") and about.facts["layout"] == "vox_profile"
     assert about.facts["left_out"] == sorted(more)
-    assert "not read: gender_layer.0.bias, gender_layer.0.weight" in caplog.text
+    assert "not needed for VAD: gender_layer.0.bias, gender_layer.0.weight" in caplog.text
 
 
 def test_model_for_emotion_categories_is_rejected(tmp_path, waveform_settings):
