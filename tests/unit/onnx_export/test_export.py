@@ -53,8 +53,8 @@ def compare(model, session):
             assert np.abs(together[place][row] - expected[0]).max() < 1e-4
 
 
-def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(wavlm, out):
-    compare(wavlm[1], OnnxSession(out / "model.onnx"))
+def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(exported):
+    compare(exported.model, OnnxSession(exported.out / "model.onnx"))
 
 
 def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
@@ -81,8 +81,8 @@ def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, 
     compare(model, OnnxSession(tmp_path / "out" / "model.onnx"))
 
 
-def test_padding_does_not_change_predictions(out):
-    runtime = OnnxSession(out / "model.onnx")._session
+def test_padding_does_not_change_predictions(exported):
+    runtime = OnnxSession(exported.out / "model.onnx")._session
     padded = np.stack([noise(8000), noise(8000, 1)])
     lengths = np.array([8000, 3000])
     clean = padded.copy()
@@ -106,21 +106,21 @@ def test_graph_takes_any_batch_and_length(exported):
     assert {item.domain: item.version for item in graph.opset_import}[""] == 20
 
 
-def test_only_matrix_products_are_quantised(out):
-    kinds = [node.op_type for node in onnx.load(out / "model_int8.onnx").graph.node]
-    plain = [node.op_type for node in onnx.load(out / "model.onnx").graph.node]
+def test_only_matrix_products_are_quantised(exported):
+    kinds = [node.op_type for node in onnx.load(exported.out / "model_int8.onnx").graph.node]
+    plain = [node.op_type for node in onnx.load(exported.out / "model.onnx").graph.node]
     assert kinds.count("MatMulInteger") > 5
     assert kinds.count("Conv") == plain.count("Conv") >= 4
     assert "ConvInteger" not in kinds
 
 
-def test_exported_folder_contains_description_and_card(wavlm, out):
-    model = wavlm[0] / "model"
+def test_exported_folder_contains_description_and_card(exported):
+    model = exported.released
     names = {"model.onnx", "model_int8.onnx", "emosphere.json", "README.md", "checksums.json"}
-    assert {path.name for path in out.iterdir()} == names
-    verify_checksums(out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
-    assert (out / "README.md").read_text() == (model / "README.md").read_text()
-    ours, theirs = (json.loads((f / "emosphere.json").read_text()) for f in (out, model))
+    assert {path.name for path in exported.out.iterdir()} == names
+    verify_checksums(exported.out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
+    assert (exported.out / "README.md").read_text() == (model / "README.md").read_text()
+    ours, theirs = (json.loads((f / "emosphere.json").read_text()) for f in (exported.out, model))
     facts = ours.pop("onnx")
     assert ours == theirs
     assert facts["shortest"] == FIELD
@@ -128,7 +128,7 @@ def test_exported_folder_contains_description_and_card(wavlm, out):
     assert set(facts["deviations"]["model_int8.onnx"]) == {"vad", "embedding", "logits"}
 
 
-def test_command_prints_differences_and_ccc(printed, wavlm, out):
+def test_command_prints_differences_and_ccc(exported):
     assert "Differences from the original model on 2 files" in printed
     lines = printed.splitlines()
     assert [line.split()[0] for line in lines if " differs by " in line] == [
@@ -178,18 +178,18 @@ def test_fault_graph_of_another_model_is_never_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_fault_output_folder_is_not_empty(wavlm, tmp_path):
+def test_fault_output_folder_is_not_empty(exported, tmp_path):
     (tmp_path / "note.txt").touch()
     with pytest.raises(FileExistsError, match="new or an empty folder"):
         export(exported.released, tmp_path)
 
 
 @pytest.mark.parametrize("check", [[], [np.zeros(FIELD - 1, np.float32)]])
-def test_fault_nothing_to_compare_on(check, wavlm, tmp_path):
+def test_fault_nothing_to_compare_on(check, exported, tmp_path):
     with pytest.raises(
         ValueError, match=f"at least one utterance, each of at least {FIELD} samples"
     ):
-        export(wavlm[0] / "model", tmp_path / "out", check=check)
+        export(exported.released, tmp_path / "out", check=check)
 
 
 def test_fault_model_that_cannot_be_exported(tmp_path, configuration, waveform_settings, capsys):

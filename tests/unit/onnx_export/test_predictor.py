@@ -136,12 +136,13 @@ def test_fault_released_folder_that_was_not_exported(exported):
         OnnxEmoSphere.from_pretrained(exported.released)
 
 
-def test_fault_exported_folder_loaded_with_pytorch(folders):
+def test_fault_exported_folder_loaded_with_pytorch(exported):
     with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
         EmoSphere.from_pretrained(exported.out)
 
 
-def test_fault_int8_was_not_exported(folders):
+def test_fault_int8_was_not_exported(copy):
+    (copy / "model_int8.onnx").unlink()
     with pytest.raises(ValueError, match=r"model_int8\.onnx is missing.*MODEL OUT --int8"):
         OnnxEmoSphere.from_pretrained(copy, int8=True)
 

@@ -104,7 +104,7 @@ def asked(monkeypatch):
     calls = []
     monkeypatch.setattr(workspace, "corpus_module", lambda corpus: module)
     monkeypatch.setattr(corpora, "corpus_module", lambda corpus: module)
-    monkeypatch.setattr(workspace, "prepare", lambda *a, **k: calls.append((a, k)))
+    monkeypatch.setattr(workspace, "prepare_manifests", lambda *a, **k: calls.append((a, k)))
     return calls
 
 
@@ -124,8 +124,8 @@ def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
     assert folder == Path("/data")
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
-        "drop_train": ["other"], "label_low": 0, "skip": True, "min_duration": 0.025,
-        "max_duration": 60.0, "out_of_range_labels": "reject", "needed": ("train", "valid"),
+        "drop_train": ["other"], "label_low": 0, "reuse": True, "min_duration": 0.025,
+        "max_duration": 60.0, "out_of_range_labels": "reject", "required_sets": ("train", "valid"),
     }  # fmt: skip
 
 
