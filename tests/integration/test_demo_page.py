@@ -196,7 +196,7 @@ def test_valid_file_is_processed_after_rejected_files(page, tmp_path):
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(b"RIFF\x00\x00\x00\x00WAVE but nothing else" * 9)
     upload(page, damaged)
-    text = until(page, ".em-alert[role=alert]", "damaged.wav is no audio file").text
+    text = until(page, ".em-alert[role=alert]", "damaged.wav: unsupported or damaged audio").text
     assert "Traceback" not in text
     assert tempfile.gettempdir() not in text
     clear(page)
@@ -289,9 +289,7 @@ def test_sigterm_stops_server_and_removes_temporary_files(root, tmp_path):
     )  # fmt: skip
     try:
         line = process.stdout.readline()
-        assert re.match(
-            r"Page running at http://127\.0\.0\.1:\d+ \(press Ctrl\+C to stop\)\.", line
-        )
+        assert re.match(r"Page running at http://127\.0\.0\.1:\d+ \(press Ctrl\+C to", line)
         assert list(tmp_path.glob("emosphere-demo-*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0

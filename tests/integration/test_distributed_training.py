@@ -213,7 +213,7 @@ def test_distributed_nodes_without_shared_file_system_raise(launch, options, tmp
     outputs = [
         process.communicate(timeout=300)[0] for process in start_nodes(launch, script, options)
     ]
-    assert any("must share the disk with the output folder" in output for output in outputs)
+    assert any("must be on a disk shared by all nodes" in output for output in outputs)
 
 
 @pytest.mark.slow

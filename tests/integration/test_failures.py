@@ -99,7 +99,7 @@ def test_fault_corrupted_checkpoint_is_renamed_and_previous_one_used(
     newest = checkpoints(tmp_path)[-1]
     damage(newest)
     runs.run_in_process(tmp_path)
-    assert f"CHECKPOINT BROKEN: {newest}" in log_of(tmp_path)
+    assert f"Checkpoint {newest} is corrupted" in log_of(tmp_path)
     assert (tmp_path / "save" / f"broken-{newest.name}").is_dir()
     shutil.rmtree(tmp_path / "save" / f"broken-{newest.name}")
     assert_same_results(tmp_path, uninterrupted)
@@ -110,7 +110,7 @@ def test_fault_all_checkpoints_corrupted_restarts_training(runs, uninterrupted, 
     for folder in checkpoints(tmp_path):
         truncate_file(folder)
     runs.run_in_process(tmp_path)
-    assert "No whole checkpoint is left: training begins at the beginning." in log_of(tmp_path)
+    assert "No valid checkpoint left; starting training from scratch." in log_of(tmp_path)
     for folder in (tmp_path / "save").glob("broken-*"):
         shutil.rmtree(folder)
     assert_same_results(tmp_path, uninterrupted)
@@ -206,7 +206,7 @@ def test_fault_nonfinite_loss_skips_step_and_stops_run_across_restart(runs, tmp_
     options = ["--nonfinite_patience=2", "--ckpt_interval_steps=1"]
     with pytest.raises(KeyboardInterrupt):
         runs.run_in_process(tmp_path, *options)
-    with pytest.raises(ValueError, match=r"not finite 3 times.*MSP-PODCAST_\d+") as error:
+    with pytest.raises(ValueError, match=r"not finite in 3 steps.*MSP-PODCAST_\d+") as error:
         runs.run_in_process(tmp_path, *options)
     assert "more than nonfinite_patience (2)" in str(error.value)
     assert seen == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
@@ -289,7 +289,7 @@ def test_fault_missing_audio_in_development_set_stops_run(own, tmp_path, after):
     own.run_in_process(tmp_path / "other", "--number_of_epochs=1")
     _, path = last_of(own, "valid")
     after("on_stage_start", 2, lambda: delete(path))
-    with pytest.raises(ValueError, match="1 of 16 utterances of valid cannot be read"):
+    with pytest.raises(ValueError, match="1 of 16 utterances of set valid could not be read"):
         own.run_in_process(tmp_path / "run")
 
 
@@ -297,7 +297,7 @@ def test_fault_missing_audio_in_test_set_stops_test_and_preserves_model(own, tmp
     own.run_in_process(tmp_path / "uninterrupted")
     _, path = last_of(own, "test1")
     after("on_stage_start", 4, lambda: delete(path))
-    with pytest.raises(ValueError, match="1 utterances that are to be tested cannot be read") as e:
+    with pytest.raises(ValueError, match="1 utterances of the test set could not be read") as e:
         own.run_in_process(tmp_path / "run")
     assert str(path) in str(e.value)
     assert not (tmp_path / "run" / "metrics.json").exists()
@@ -409,7 +409,7 @@ def test_resume_on_different_frozen_weights_raises(runs, save_any, tmp_path):
     frozen = next(name for name in state if "layers.0.feed_forward.output_dense.weight" in name)
     save_file({**state, frozen: state[frozen] + 1e-6}, path, metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"was trained on frozen weights of .*/backbone"):
-        runs.here(tmp_path / "run", *options)
+        runs.run_in_process(tmp_path / "run", *options)
     save_file(state, path, metadata={"format": "pt"})
     runs.run_in_process(tmp_path / "run", *options)
 

@@ -269,7 +269,7 @@ def test_fold_that_cannot_be_prepared_raises_before_training(root, corpus, tmp_p
     words = [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--fold=all"]
     words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
     fake = FakeRun()
-    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must contain"):
+    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must hold"):
         run_request_folds(words, fake)
     assert fake.folds == []
 

@@ -10,7 +10,7 @@ import pytest
 from emosphere_sb.commands import report
 from emosphere_sb.report.ensemble import average_predictions
 from emosphere_sb.report.read.runs import read_run
-from emosphere_sb.report.stats import calibration as calibration_metrics as calibration_metrics
+from emosphere_sb.report.stats import calibration as calibration_metrics
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS

@@ -129,8 +129,8 @@ def test_exported_folder_contains_description_and_card(exported):
 
 
 def test_command_prints_differences_and_ccc(exported):
-    assert "Differences from the original model on 2 files" in printed
-    lines = printed.splitlines()
+    assert "Differences from the original model on 2 files" in exported.printed
+    lines = exported.printed.splitlines()
     assert [line.split()[0] for line in lines if " differs by " in line] == [
         "model.onnx", "model_int8.onnx",
     ]  # fmt: skip
