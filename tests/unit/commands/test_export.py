@@ -46,12 +46,12 @@ def test_column_file_has_precedence_over_wav(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,valence\na,1\n", "must have the columns file or wav, valence, arousal, dominance"),
+        ("name,valence\na,1\n", "have the columns file or wav, valence, arousal, dominance"),
         ("name,valence\na,1\n", "found: name, valence"),
-        ("wav,valence,arousal\na,1,1\n", "must have the columns wav, .*missing: dominance"),
+        ("wav,valence,arousal\na,1,1\n", "have the columns wav, .*missing: dominance"),
         (f"{HEADER}a,1,x,2\n", "line 2: labels must be numbers"),
         (f"{HEADER}a,1,inf,2\n", "line 2: labels must be numbers.*arousal is inf"),
-        (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: damaged row: line 3 has 3 values, not 4"),
+        (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: damaged row: line 3 has 3 values, expected 4"),
         (f"{HEADER},1,1,2\n", "no file name: line 2"),
         (f"{HEADER}a,1,1,2\n", "at least two labelled files; found 1"),
         ("", "it is empty"),

@@ -172,7 +172,7 @@ def test_external_csv_with_labels(tmp_path, capsys):
         prediction_metrics(ours)["mean_ccc"], abs=1e-9
     )
     assert facts["intervals"]["unit"] == "speakers"
-    assert "1 (more.wav) in labels.csv only" in capsys.readouterr().out
+    assert "1 (more.wav) only in labels.csv" in capsys.readouterr().out
 
 
 def test_seed_and_resamples_reach_the_bootstrap(folder):

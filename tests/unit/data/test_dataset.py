@@ -233,7 +233,7 @@ def spoil(path):
         (spoil, r"u1\.wav contains samples that are NaN or infinite"),
     ],
 )
-def test_fault_of_an_audio_file_is_told_and_the_others_are_read(tmp_path, damage, message):
+def test_fault_of_an_audio_file_is_reported_and_others_are_read(tmp_path, damage, message):
     dataset = make_set(make_rows(tmp_path, [0.5, 0.5, 0.4]))
     damage(tmp_path / "u1.wav")
     for workers in (0, 1):

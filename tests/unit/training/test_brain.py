@@ -161,7 +161,7 @@ def test_inactive_head_gets_no_gradient_and_no_weight_decay():
 
 
 @pytest.mark.parametrize("name", ["micro", "effective"])
-def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(name):
+def test_nonfinite_loss_skips_the_step_and_then_stops_the_run(name):
     options = {"device": "cpu", "nonfinite_patience": 1}
     brain, step = make_brain(ccc_window=name, options=options), make_step()
     step[1].signals[0, 0] = math.nan
@@ -176,7 +176,7 @@ def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(nam
 @pytest.mark.parametrize("limit", ["inf", "5.0"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["micro", "effective"])
-def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
+def test_nonfinite_gradient_skips_the_step_and_then_stops_the_run(
     name, precision, limit
 ):
     options = {"device": "cpu", "nonfinite_patience": 1, "precision": precision}

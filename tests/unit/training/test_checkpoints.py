@@ -86,7 +86,7 @@ def test_names_sort_by_age(saver, tmp_path):
     assert names(tmp_path) == made
 
 
-def test_newest_is_the_last_one_though_the_clock_was_set_back(saver, monkeypatch):
+def test_newest_checkpoint_is_the_last_saved_despite_clock_changes(saver, monkeypatch):
     save(saver, 1.0)
     monkeypatch.setattr(checkpoints.time, "time", lambda: 1e9)
     save(saver, 2.0)
@@ -158,7 +158,7 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
-def test_fault_in_the_newest_is_loud_and_the_one_before_it_used(saver, tmp_path, caplog, damage):
+def test_fault_in_the_newest_checkpoint_falls_back_to_the_previous_one(saver, tmp_path, caplog, damage):
     before, newest = save(saver, 1.0), save(saver, 2.0)
     damage(newest.path)
     with caplog.at_level(logging.ERROR):
@@ -168,7 +168,7 @@ def test_fault_in_the_newest_is_loud_and_the_one_before_it_used(saver, tmp_path,
     assert names(tmp_path, "") == [before.path.name, f"broken-{newest.path.name}"]
 
 
-def test_fault_in_the_best_leaves_the_next_best(saver):
+def test_fault_in_the_best_checkpoint_selects_the_next_best(saver):
     save(saver, 1.0)
     best = save(saver, 3.0)
     save(saver, 2.0)
@@ -229,7 +229,7 @@ def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
         ("end-of-epoch: true", "CKPT.yaml does not contain unixtime"),
     ],
 )
-def test_fault_description_with_a_matching_digest_is_not_believed(
+def test_fault_invalid_metadata_with_matching_digest_is_rejected(
     saver, tmp_path, caplog, text, fault
 ):
     before, newest = save(saver, 1.0), save(saver, 2.0)

@@ -48,7 +48,7 @@ def test_weights_are_loaded_onto_the_same_backbone():
     assert same(fresh, trained)
 
 
-def test_another_backbone_below_is_refused_with_both_names():
+def test_different_frozen_backbone_raises_with_both_names():
     weights = TrainedWeights(make_modules(seed=1), "old")
     with pytest.raises(ValueError, match=r"frozen weights of old \(SHA-256 .* those of new"):
         TrainedWeights(make_modules(seed=2), "new").load_state_dict(weights.state_dict())
