@@ -35,7 +35,7 @@ def align_tables(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     Example
     -------
     >>> one = pd.DataFrame({"ID": ["a", "b"], "valence": 1.0, "arousal": 1.0, "dominance": 1.0})
-    >>> [table["ID"].tolist() for table in aligned([one, one[::-1]])]
+    >>> [table["ID"].tolist() for table in align_tables([one, one[::-1]])]
     [['a', 'b'], ['a', 'b']]
     """
     if not tables:
@@ -56,7 +56,7 @@ def first_examples(ids: Sequence) -> str:
 
     Example
     -------
-    >>> examples(["a", "b", "c", "d"])
+    >>> first_examples(["a", "b", "c", "d"])
     'a, b, c, …'
     """
     return ", ".join(map(str, ids[:MAX_EXAMPLES])) + (", …" if len(ids) > MAX_EXAMPLES else "")

@@ -35,7 +35,7 @@ def test_submission_is_written_and_checked(folder, tmp_path, capsys):
     text = said(capsys)
     assert "Wrote 5 files of test3" in text
     assert "clipped to [1, 7]: 2 of 15" in text
-    assert "5 files, no problem found" in text
+    assert "5 files, no problems found" in text
 
 
 def test_list_defines_order_and_names_and_reports_skipped(folder, tmp_path, capsys):

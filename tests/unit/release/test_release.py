@@ -281,7 +281,7 @@ def test_foreign_folder(found, tmp_path):
 def test_metrics_that_are_not_the_runs(tmp_path):
     untrained_run(tmp_path / "run")
     (tmp_path / "run" / "metrics.json").write_text('{"a": 1}')
-    refused(tmp_path / "run", tmp_path / "out", "must hold protocol, run, beside")
+    refused(tmp_path / "run", tmp_path / "out", "must have the keys protocol, run, beside")
     (tmp_path / "run" / "metrics.json").write_text("{")
     refused(tmp_path / "run", tmp_path / "out", "is not valid JSON")
 
