@@ -108,7 +108,7 @@ def ridge_regression(
     Example
     -------
     >>> x = np.arange(6.0)[:, None]
-    >>> ridge(x, 2.0 * x + 1.0, np.array([[10.0]]), penalties=[0.0]).round(6).tolist()
+    >>> ridge_regression(x, 2.0 * x + 1.0, np.array([[10.0]]), penalties=[0.0]).round(6).tolist()
     [[21.0]]
     """
     mean, std = _mean_and_std(np.asarray(train_features, dtype=np.float64))

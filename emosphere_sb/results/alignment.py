@@ -35,7 +35,7 @@ def align_tables(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     Example
     -------
     >>> one = pd.DataFrame({"ID": ["a", "b"], "valence": 1.0, "arousal": 1.0, "dominance": 1.0})
-    >>> [table["ID"].tolist() for table in aligned([one, one[::-1]])]
+    >>> [table["ID"].tolist() for table in align_tables([one, one[::-1]])]
     [['a', 'b'], ['a', 'b']]
     """
     if not tables:
@@ -56,7 +56,7 @@ def first_examples(ids: Sequence) -> str:
 
     Example
     -------
-    >>> examples(["a", "b", "c", "d"])
+    >>> first_examples(["a", "b", "c", "d"])
     'a, b, c, …'
     """
     return ", ".join(map(str, ids[:MAX_EXAMPLES])) + (", …" if len(ids) > MAX_EXAMPLES else "")
@@ -79,8 +79,9 @@ def _align(first: pd.DataFrame, table: pd.DataFrame, number: int) -> pd.DataFram
         extra = [i for i in table["ID"] if i not in own]
         raise ValueError(
             f"All tables must contain the same utterances; table {number + 1} lacks {len(lacking)} "
-            f"of the {len(own)} utterances of table 1{_in_brackets(lacking)}, {len(extra)} in excess"
-            f"{_in_brackets(extra)}. Use predictions of the same set and the same corpus release."
+            f"of the {len(own)} utterances of table 1{_in_brackets(lacking)}, {len(extra)} in "
+            f"excess{_in_brackets(extra)}. Use predictions of the same set and the same corpus "
+            "release."
         )
     ordered = table.set_index("ID", drop=False).loc[first["ID"]].reset_index(drop=True)
     for name in DIMENSIONS:

@@ -29,7 +29,7 @@ def format_score(value: float | None, decimals: int = 3) -> str:
 
     Example
     -------
-    >>> figure_text(0.6884), figure_text(-0.0105), figure_text(1.0), figure_text(None)
+    >>> format_score(0.6884), format_score(-0.0105), format_score(1.0), format_score(None)
     ('.688', '-.011', '1.000', '–')
     """
     if value is None or math.isnan(value):
@@ -49,7 +49,7 @@ def format_interval(interval: Sequence[float | None] | None, decimals: int = 3) 
 
     Example
     -------
-    >>> interval_text([0.4901, 0.533]), interval_text(None), interval_text([None, None])
+    >>> format_interval([0.4901, 0.533]), format_interval(None), format_interval([None, None])
     ('[.490, .533]', '', '')
     """
     if not is_finite_interval(interval):
@@ -67,7 +67,7 @@ def format_p_value(value: float | None) -> str:
 
     Example
     -------
-    >>> p_text(0.0123), p_text(0.0004), p_text(1.0), p_text(None)
+    >>> format_p_value(0.0123), format_p_value(0.0004), format_p_value(1.0), format_p_value(None)
     ('.012', '< .001', '1.000', '–')
     """
     if value is not None and value < 0.001:
@@ -80,7 +80,7 @@ def format_count(value: float | None) -> str:
 
     Example
     -------
-    >>> count_text(30647), count_text(0)
+    >>> format_count(30647), format_count(0)
     ('30,647', '0')
     """
     return UNDEFINED if value is None or not math.isfinite(value) else f"{value:,.0f}"
@@ -91,7 +91,7 @@ def format_duration(seconds: float | None) -> str:
 
     Example
     -------
-    >>> seconds_text(0.84), seconds_text(48.2), seconds_text(2880), seconds_text(90061)
+    >>> format_duration(0.84), format_duration(48.2), format_duration(2880), format_duration(90061)
     ('0.8 s', '48 s', '48 min', '25 h 01 min')
     """
     if seconds is None or not math.isfinite(seconds):
@@ -109,7 +109,7 @@ def format_clock(seconds: float, decimals: int = 0) -> str:
 
     Example
     -------
-    >>> clock_text(65), clock_text(3725), clock_text(2.5, 1)
+    >>> format_clock(65), format_clock(3725), format_clock(2.5, 1)
     ('1:05', '1:02:05', '0:02.5')
     """
     unit = 10**decimals
@@ -127,7 +127,7 @@ def format_decimal(value: float) -> str:
 
     Example
     -------
-    >>> decimal_text(5.104), decimal_text(-0.816)
+    >>> format_decimal(5.104), format_decimal(-0.816)
     ('5.10', '−0.82')
     """
     return f"{value:.2f}".replace("-", MINUS)
@@ -138,7 +138,7 @@ def format_signed(value: float) -> str:
 
     Example
     -------
-    >>> signed_text(0.314), signed_text(-0.001)
+    >>> format_signed(0.314), format_signed(-0.001)
     ('+0.31', '0.00')
     """
     text = f"{value:+.2f}"

@@ -72,7 +72,7 @@ def parse_number(text: str, what: str, path: str | os.PathLike) -> float:
 
     Example
     -------
-    >>> number("3,5", "valence of a", "x.csv"), number("NA", "valence of a", "x.csv")
+    >>> parse_number("3,5", "valence of a", "x.csv"), parse_number("NA", "valence of a", "x.csv")
     (3.5, nan)
     """
     if text.lower() in _UNKNOWN:

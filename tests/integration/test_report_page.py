@@ -39,11 +39,7 @@ def page(table):
         "run": {"command": "python train.py"},
         "synthetic": False,
         "sets": {
-            "test1": {
-                "figures": prediction_metrics(table),
-                "intervals": None,
-                "warnings": ["A warning"],
-            }
+            "test1": {"metrics": figures(table), "intervals": None, "warnings": ["A warning"]}
         },
     }
     return run_page(report, {"test1": table})

@@ -1,4 +1,4 @@
-"""Tables on the screen, and what a run prints at its end."""
+"""Tests of console tables and of the summary of a run."""
 
 import math
 import subprocess

@@ -34,7 +34,7 @@ def metadata_list(metadata: Mapping) -> Markup:
 
     Example
     -------
-    >>> print(facts_list({"best_epoch": 3}))
+    >>> print(metadata_list({"best_epoch": 3}))
     <dl><dt>best epoch</dt><dd>3</dd></dl>
     """
     return render("report/metadata.html.jinja", entries=_entries(metadata))
@@ -45,10 +45,12 @@ def format_metadata(name: str, value: object) -> str:
 
     Example
     -------
-    >>> fact_text("training_seconds", 7200.0), fact_text("peak_memory_mib", 2048)
+    >>> format_metadata("training_seconds", 7200.0), format_metadata("peak_memory_mib", 2048)
     ('2 h 00 min', '2.0 GiB')
-    >>> fact_text("synthetic", True), fact_text("train", 84030), fact_text("seed", 1234567)
-    ('yes', '84,030', '1234567')
+    >>> format_metadata("train", 84030), format_metadata("seed", 1234567)
+    ('84,030', '1234567')
+    >>> format_metadata("synthetic", True)
+    'yes'
     """
     if value is None or value == "":
         return UNDEFINED

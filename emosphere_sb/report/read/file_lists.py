@@ -72,7 +72,8 @@ def utterance_id(name: str) -> str:
 
     Example
     -------
-    >>> stem("Audios/MSP-PODCAST_0001_0008.wav"), stem("a.b"), stem("C:\\\\x\\\\y.WAV")
+    >>> names = "Audios/MSP-PODCAST_0001_0008.wav", "a.b", "C:\\\\x\\\\y.WAV"
+    >>> tuple(map(utterance_id, names))
     ('MSP-PODCAST_0001_0008', 'a.b', 'y')
     """
     name = name.replace("\\", "/").rpartition("/")[2]
@@ -85,7 +86,7 @@ def find_duplicates(names: Iterable[str]) -> list[str]:
 
     Example
     -------
-    >>> repeated(["b", "a", "b", "b"])
+    >>> find_duplicates(["b", "a", "b", "b"])
     ['b']
     """
     return [name for name, count in Counter(names).items() if count > 1]
@@ -96,7 +97,7 @@ def count_with_examples(names: Iterable[str]) -> str:
 
     Example
     -------
-    >>> some(["a", "b", "c", "d"]), some(["a"])
+    >>> count_with_examples(["a", "b", "c", "d"]), count_with_examples(["a"])
     ('4 (a, b, c, …)', '1 (a)')
     """
     names = list(names)

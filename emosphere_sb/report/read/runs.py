@@ -281,7 +281,7 @@ def common_metadata(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Example
     -------
-    >>> common_facts([{"preset": "demo", "seed": 1}, {"preset": "demo", "seed": 2}])
+    >>> common_metadata([{"preset": "demo", "seed": 1}, {"preset": "demo", "seed": 2}])
     {'preset': 'demo'}
     """
     first, *others = mappings

@@ -210,7 +210,7 @@ def critical_distance(distance: np.ndarray, level: float) -> float:
 
     Example
     -------
-    >>> critical(np.arange(1.0, 20.0), 0.95)
+    >>> critical_distance(np.arange(1.0, 20.0), 0.95)
     19.0
     """
     rank = math.ceil((len(distance) + 1) * level - ROUNDING)

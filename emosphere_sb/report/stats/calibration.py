@@ -43,7 +43,7 @@ def calibration_metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     -------
     >>> table = pd.DataFrame({name: [1.0, 3.0] for name in DIMENSIONS})
     >>> table[list(PREDICTED)] = [[1.5] * 3, [2.5] * 3]
-    >>> calibration(table)["valence"]
+    >>> calibration_metrics(table)["valence"]
     {'slope_of_prediction': 0.5, 'slope_of_truth': 2.0, 'scale_ratio': 0.5}
     """
     found = {}

@@ -81,7 +81,7 @@ def compare_systems(
     >>> table[["valence", "arousal", "dominance"]] = [[1.0] * 3, [2.0] * 3, [3.0] * 3, [4.0] * 3]
     >>> for name in ("valence", "arousal", "dominance"):
     ...     table[f"{name}_predicted"] = table[name] ** 0.5
-    >>> compare([table], [table], resamples=999)["mean_ccc"]
+    >>> compare_systems([table], [table], resamples=999)["mean_ccc"]
     {'difference': 0.0, 'low': 0.0, 'high': 0.0, 'p': 1.0}
     """
     check_bootstrap_settings(resamples, level)
@@ -139,7 +139,7 @@ def holm_correction(p_values: Sequence[float | None]) -> list[float | None]:
 
     Example
     -------
-    >>> holm([0.5, 0.125, None])
+    >>> holm_correction([0.5, 0.125, None])
     [0.5, 0.25, None]
     """
     wrong = [p for p in p_values if p is not None and not 0 <= p <= 1]

@@ -129,7 +129,7 @@ def mean_metrics(
     Example
     -------
     >>> tables = [pd.DataFrame({"a": [1.0]}), pd.DataFrame({"a": [2.0], "b": [3.0]})]
-    >>> mean_figures(tables, lambda table: {"n": 1, **table.mean().to_dict()})
+    >>> mean_metrics(tables, lambda table: {"n": 1, **table.mean().to_dict()})
     {'n': 1, 'a': 1.5}
     """
     return _mean([measure(table) for table in tables])

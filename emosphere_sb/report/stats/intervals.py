@@ -78,7 +78,7 @@ def confidence_intervals(
     >>> table[["valence", "arousal", "dominance"]] = [[1.0] * 3, [2.0] * 3, [3.0] * 3, [4.0] * 3]
     >>> for name in ("valence", "arousal", "dominance"):
     ...     table[f"{name}_predicted"] = table[name] + 1
-    >>> found = intervals(table, resamples=999)
+    >>> found = confidence_intervals(table, resamples=999)
     >>> found["valence"]["mae"], found["unit"]
     ([1.0, 1.0], 'utterances')
     """

@@ -71,7 +71,7 @@ def unit_moments(
 
     Example
     -------
-    >>> moments(np.array([1.0, 3.0]), np.array([2.0, 4.0]), np.array([0, 0]), 1).sums
+    >>> unit_moments(np.array([1.0, 3.0]), np.array([2.0, 4.0]), np.array([0, 0]), 1).sums
     array([[2., 0., 0., 2., 2., 2., 2.]])
     """
     known = ~(np.isnan(truth) | np.isnan(prediction))

@@ -50,7 +50,7 @@ def subgroup_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]
     Example
     -------
     >>> table = pd.DataFrame({"gender": ["Male", "Female", "Male"], "duration": [1.0, 2.0, 13.0]})
-    >>> masks, missing = slice_masks(table)
+    >>> masks, missing = subgroup_masks(table)
     >>> {value: mask.tolist() for value, mask in masks["duration"].items()}
     {'<2': [True, False, False], '2-4': [False, True, False], '>12': [False, False, True]}
     >>> missing

@@ -20,13 +20,13 @@ FAST = ["--resamples=199", "--no_plots"]
 
 
 def bare(*arguments, **options):
-    """Predictions that know of speakers only: each slicing is a plot, which takes its time."""
-    return random_predictions(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
+    """Predictions with speakers only, since each kind of subgroup adds a slow plot."""
+    return set_of(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two seeds of a row."""
+    """Two seeds of a preset."""
     for seed in (1, 2):
         tables = {
             "valid": bare(40, seed=seed + 20), "test1": bare(seed=seed),
@@ -210,14 +210,15 @@ def test_correction_kinds_match_library():
 
 def test_help_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from emosphere_sb.commands.report import build_parser; build_parser().format_help();"
+        "import sys; from emosphere_sb.commands.report import build_parser;"
+        "build_parser().format_help();"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_csv_files_of_two_seeds_are_averaged(folder, tmp_path):
-    """Mean of the figures of both; each file has a name of its own."""
+    """Metrics are averaged although the file names differ."""
     for seed in (1, 2):
         write_predictions(bare(seed=seed), tmp_path / f"seed{seed}.csv")
     files = [str(tmp_path / f"seed{seed}.csv") for seed in (1, 2)]
@@ -228,7 +229,7 @@ def test_csv_files_of_two_seeds_are_averaged(folder, tmp_path):
 
 
 def test_modified_set_does_not_affect_checks_of_others(folder):
-    """A poor model may say 0.2 for all; a changed file that does may be on another scale."""
+    """A poor model may predict 0.2 for all utterances; a modified file may be on another scale."""
     poor = bare(40)
     poor[list(PREDICTED)] = 0.2
     run = write_run(folder.parent / "poor", {"valid": poor, "test1": bare()})

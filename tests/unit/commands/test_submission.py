@@ -34,8 +34,8 @@ def test_submission_is_written_and_checked(folder, tmp_path, capsys):
     assert table.iloc[1].tolist() == ["u001.wav", 3.0, 3.0, 3.0]
     text = said(capsys)
     assert "Wrote 5 files of test3" in text
-    assert "ends of the scale, 1 or 7: 2 of 15" in text
-    assert "5 files, no problem found" in text
+    assert "clipped to [1, 7]: 2 of 15" in text
+    assert "5 files, no problems found" in text
 
 
 def test_list_defines_order_and_names_and_reports_skipped(folder, tmp_path, capsys):
@@ -45,7 +45,7 @@ def test_list_defines_order_and_names_and_reports_skipped(folder, tmp_path, caps
     assert pd.read_csv(out)["FileName"].tolist() == ["u003.wav", "u001.wav"]
     text = said(capsys)
     assert "not in the list, skipped: 3 (u000, u002, u004)" in text
-    assert "1 or 7: 0 of 6" in text
+    assert "clipped to [1, 7]: 0 of 6" in text
 
 
 def test_list_with_unpredicted_file_raises(folder, tmp_path):
@@ -68,7 +68,7 @@ def test_check_accepts_written_file_and_prints_all_problems(folder, tmp_path, ca
     text = said(capsys)
     assert "Missing files of the list: 1 (u004.wav)" in text
     assert "not in the list: 1 (u005.wav)" in text
-    assert "EmoAct must lie in [1, 7]; not so for 1 (u001.wav)" in text
+    assert "EmoAct must be in [1, 7]; out of range for 1 (u001.wav)" in text
     assert "3 problems." in text
 
 

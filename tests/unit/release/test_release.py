@@ -281,16 +281,16 @@ def test_foreign_folder(found, tmp_path):
 def test_metrics_that_are_not_the_runs(tmp_path):
     untrained_run(tmp_path / "run")
     (tmp_path / "run" / "metrics.json").write_text('{"a": 1}')
-    refused(tmp_path / "run", tmp_path / "out", "must hold protocol, run, beside")
+    refused(tmp_path / "run", tmp_path / "out", "must have the keys protocol, run, beside")
     (tmp_path / "run" / "metrics.json").write_text("{")
-    refused(tmp_path / "run", tmp_path / "out", "must be JSON")
+    refused(tmp_path / "run", tmp_path / "out", "is not valid JSON")
 
 
 def test_predictions_that_were_edited(tmp_path):
     untrained_run(tmp_path / "run")
     path = tmp_path / "run" / "predictions" / "test1.csv"
     path.write_text(path.read_text().replace("u001", "u901"))
-    refused(tmp_path / "run", tmp_path / "out", "test1.csv is not the file that the run wrote")
+    refused(tmp_path / "run", tmp_path / "out", "test1.csv was modified after the run")
 
 
 def test_older_run(tmp_path):

@@ -1,4 +1,4 @@
-"""A report put together: sets, several runs, corrections, comparisons, and what is refused."""
+"""Tests of assembling a report: sets, runs, corrections, comparisons, errors."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The mean of several runs' predictions, and the run's folder that it becomes."""
+"""Tests of averaging predictions and of the resulting run folder."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The challenge's file: order of columns, scale, list, and every problem that a check finds."""
+"""Tests of challenge submissions: columns, scale, file list, and reported problems."""
 
 import math
 
@@ -91,8 +91,8 @@ def test_valid_file_has_no_problems(tmp_path):
     [
         (("a.wav,1,7,4.5", "b.wav,2,2,2"), ["Missing files of the list: 1 (c.wav)"]),
         ((*GOOD, "d.wav,1,1,1"), ["not in the list: 1 (d.wav)"]),
-        ((*GOOD, "b.wav,2,2,2"), ["more than once: 1 (b.wav)"]),
-        ((GOOD[1], GOOD[0], GOOD[2]), ["file 1 is b.wav where the list has a.wav"]),
+        ((*GOOD, "b.wav,2,2,2"), ["Duplicated files: 1 (b.wav)"]),
+        ((GOOD[1], GOOD[0], GOOD[2]), ["file 1 is b.wav, expected a.wav"]),
         (("a.wav,nan,7,4", *GOOD[1:]), ["EmoAct must be a number; invalid for 1 (a.wav)"]),
         (("a.wav,1,inf,4", *GOOD[1:]), ["EmoVal must be a number; invalid for 1 (a.wav)"]),
         (("a.wav,1,7,high", *GOOD[1:]), ["EmoDom must be a number; invalid for 1 (a.wav)"]),

@@ -1,4 +1,4 @@
-"""The table on the screen: every figure with its interval, in its column."""
+"""Tests of the console report."""
 
 from emosphere_sb.report.text import report_text, set_text
 from emosphere_sb.scale import DIMENSIONS

@@ -1,4 +1,4 @@
-"""Ridge regression against other solvers, and the whole baseline on files made by hand."""
+"""Tests of ridge regression against other solvers, and of the complete baseline."""
 
 import numpy as np
 import pytest

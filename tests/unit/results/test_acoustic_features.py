@@ -1,4 +1,4 @@
-"""Acoustic figures against signals whose figures are known."""
+"""Tests of acoustic features on signals with known values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tables are put in one order, or refused with what differs."""
+"""Tests of aligning tables, and of the errors if they differ."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a run leaves behind: every set's predictions, figures of the labelled ones, metrics.json."""
+"""Tests of the results of a run: predictions, metrics, metrics.json."""
 
 import json
 import math

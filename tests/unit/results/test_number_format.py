@@ -1,4 +1,4 @@
-"""Figures as the field writes them."""
+"""Tests of number formats."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The table of predictions: what stands in it, and that reading it gives the same numbers."""
+"""Tests of prediction tables: content, and exact reading."""
 
 import logging
 import math

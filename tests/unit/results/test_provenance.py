@@ -1,4 +1,4 @@
-"""Where a figure comes from: commit, mark of changed files, command."""
+"""Tests of provenance: commit, mark of modified files, command."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Figures of a table against hand values, the JSON they go to, and the table on the screen."""
+"""Tests of metrics against manually calculated values, and of their JSON."""
 
 import json
 import math

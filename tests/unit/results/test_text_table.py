@@ -1,4 +1,4 @@
-"""Text tables: separators, marks, and what is refused."""
+"""Tests of text tables: separators, byte order marks, errors."""
 
 import math
 

@@ -189,15 +189,15 @@ def fake_compare(p_values):
     ],
 )
 def test_p_values_are_corrected_over_the_rows_of_a_block(monkeypatch, p_values, corrected):
-    monkeypatch.setattr(module, "compare", fake_compare(p_values))
+    monkeypatch.setattr(module, "compare_systems", fake_compare(p_values))
     base, one, other = gathered(noisy, vad_table()).entries
     for name in (*DIMENSIONS, "mean_ccc"):
         assert (one.corrected[name], other.corrected[name]) == pytest.approx(corrected)
     assert (base.difference, base.corrected) == (None, {})
 
 
-def test_each_block_is_corrected_separately(monkeypatch):
-    monkeypatch.setattr(module, "compare", fake_compare((0.01, 0.04)))
+def test_every_block_is_corrected_by_itself(monkeypatch):
+    monkeypatch.setattr(module, "compare_systems", fake_compare((0.01, 0.04)))
     blocks = (make_group(), make_group("IEMOCAP", "test"))
     found = gathered(noisy, vad_table(groups=blocks, seeds=(1,)))
     for group in blocks:
@@ -205,8 +205,8 @@ def test_each_block_is_corrected_separately(monkeypatch):
         assert (one.corrected["valence"], other.corrected["valence"]) == pytest.approx((0.02, 0.04))
 
 
-def test_row_without_runs_does_not_count_in_the_correction(monkeypatch):
-    monkeypatch.setattr(module, "compare", fake_compare((0.01, 0.04)))
+def test_a_row_that_was_not_run_does_not_count_in_the_correction(monkeypatch):
+    monkeypatch.setattr(module, "compare_systems", fake_compare((0.01, 0.04)))
     marks = {("none", seed, 1): "failed" for seed in (1, 2, 3)}
     _, one, other = gathered(noisy, vad_table(), marks).entries
     assert (one.corrected["mean_ccc"], other.corrected["mean_ccc"]) == (0.01, None)

@@ -244,7 +244,7 @@ def test_constant_prediction_gives_a_warning(cells):
     finish(cells, one, table)
     state = inspect(one, cells)
     assert state.kind == FINISHED
-    assert len(state.warnings) == 1 and "every valence_predicted is 4" in state.warnings[0]
+    assert len(state.warnings) == 1 and "all values of valence_predicted are 4" in state.warnings[0]
 
 
 @pytest.mark.parametrize("name", ["versions", "auxiliary_head"])

@@ -1,4 +1,4 @@
-"""Nested facts as a list for reading."""
+"""Tests of metadata lists."""
 
 import pytest
 

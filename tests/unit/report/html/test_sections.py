@@ -1,4 +1,4 @@
-"""Tables of a page, as the template shows them."""
+"""Tests of HTML tables."""
 
 import pytest
 

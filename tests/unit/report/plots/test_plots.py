@@ -1,4 +1,4 @@
-"""What plots show, read off the figures that are drawn."""
+"""Tests of plots, which read the content of the drawn figures."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from emosphere_sb.sphere.regions import SphericalRegions
 
 
 def texts(figure):
-    """Everything that is written in a figure."""
+    """All texts in a figure."""
     return [found.get_text() for found in figure.findobj(lambda a: hasattr(a, "get_text"))]
 
 

@@ -1,4 +1,4 @@
-"""Colours apart for any colour vision; files that are the same bytes for the same input."""
+"""Tests of colour-blind safe palettes and of reproducible output."""
 
 import itertools
 import struct
@@ -39,7 +39,7 @@ VISIONS = {
 
 
 def seen(colours, vision):
-    """CIELAB (D65) of colours as somebody with this vision sees them."""
+    """CIELAB (D65) of colours under a colour vision deficiency."""
     rgb = np.array([to_rgb(colour) for colour in colours])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     linear = np.clip(linear @ np.array(VISIONS[vision]).T, 0, 1)

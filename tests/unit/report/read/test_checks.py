@@ -1,4 +1,4 @@
-"""What is refused before figures are made of it, and what is only odd."""
+"""Tests of the validation of predictions: errors and warnings."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ SEVEN = Scale(1, 7)
 
 
 def table(truth, predicted):
-    """The same values in every dimension."""
+    """Table with equal values in all dimensions."""
     built = pd.DataFrame({"ID": [f"u{number}" for number in range(len(truth))]})
     for name, column in zip(DIMENSIONS, PREDICTED, strict=True):
         built[name], built[column] = truth, predicted
@@ -104,7 +104,7 @@ def test_single_dimension_on_other_scale_raises():
 
 
 def test_scale_is_checked_without_truth():
-    with pytest.raises(ValueError, match="1 to 7.*; all 2 values"):
+    with pytest.raises(ValueError, match=r"1 to 7\); all 2 values"):
         check(table([np.nan, np.nan], [0.1, 0.2]))
 
 
@@ -151,4 +151,4 @@ def test_own_predictions_skip_scale_check():
     assert check_predictions(poor, source="test1.csv", scale=SEVEN, own=True) == []
     poor[PREDICTED[0]] = 0.1
     warnings = check_predictions(poor, source="test1.csv", scale=SEVEN, own=True)
-    assert warnings == ["test1.csv: every valence_predicted is 0.1; its CCC is 0."]
+    assert warnings == ["test1.csv: all values of valence_predicted are 0.1; the CCC is 0."]

@@ -1,4 +1,4 @@
-"""Anybody's CSV: which column is which, joining by id, and other scales."""
+"""Tests of reading external CSV files: columns, joining by ID, scales."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_single_file_with_truth_and_predictions(tmp_path):
 
 
 def test_challenge_file_with_corpus_labels(tmp_path):
-    """A, V, D there; V, A, D here; the order of the predictions stays."""
+    """Columns are reordered from A, V, D to V, A, D; the row order is unchanged."""
     table, notes = read(tmp_path, CHALLENGE, CONSENSUS)
     assert table["ID"].tolist() == ["MSP_2.wav", "MSP_1.wav"]
     assert table[list(DIMENSIONS)].values.tolist() == [[6.5, 5.5, 4.0], [4.0, 2.2, 2.6]]

@@ -1,4 +1,4 @@
-"""Lists of files: text and CSV, and what is refused."""
+"""Tests of reading file lists: text, CSV, errors."""
 
 import pytest
 

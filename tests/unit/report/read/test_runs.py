@@ -1,4 +1,4 @@
-"""What a report can be about: runs, folders of runs, CSV files, and what is refused."""
+"""Tests of reading runs, folders of runs and CSV files."""
 
 import json
 
@@ -91,7 +91,7 @@ def test_unfinished_run_suggests_resuming(tmp_path, inside):
     write_run(tmp_path / "row" / "1")
     folder = write_run(tmp_path / "row" / "2")
     (folder / "metrics.json").unlink()
-    said = r"row.2 is not finished: it has hyperparams\.yaml but no metrics\.json\. Re-run the training"
+    said = r"row.2 is not finished: it has hyperparams\.yaml but no metrics\.json\. Re-run"
     with pytest.raises(ValueError, match=said):
         read_source(tmp_path / "row" if inside else folder)
 
@@ -189,7 +189,7 @@ def test_common_sets(tmp_path):
     names, notes = common_sets([one, two])
     assert names == ["test1"]
     assert notes == [
-        f"No figures for {name}: not every run has predictions and labels of it."
+        f"No metrics for {name}: some runs have no predictions or labels of it."
         for name in ("valid", "test3")
     ]
 

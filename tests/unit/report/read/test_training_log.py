@@ -1,4 +1,4 @@
-"""train_log.txt as SpeechBrain's own logger writes it."""
+"""Tests of reading train_log.txt, written by SpeechBrain's logger."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Resampling and standard errors, against loops over the rows."""
+"""Tests of the bootstrap and its standard errors against loops over rows."""
 
 import numpy as np
 import pytest

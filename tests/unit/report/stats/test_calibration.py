@@ -1,4 +1,4 @@
-"""Slopes by hand, and corrections against their closed forms, a search, and scipy."""
+"""Tests of calibration and corrections against closed forms, a search, and scipy."""
 
 import math
 
@@ -19,7 +19,7 @@ from emosphere_sb.sphere.regions import SphericalRegions
 
 
 def table_of(truth, predicted, **columns):
-    """The same two columns for each dimension."""
+    """Table with equal values in all dimensions."""
     table = pd.DataFrame({"ID": [f"u{n}" for n in range(len(truth))]})
     for name in DIMENSIONS:
         table[name] = np.array(truth, dtype=float)
@@ -147,7 +147,7 @@ def test_uncorrectable_dimension_is_unchanged_with_note(kind, truth, predicted):
     correction = Correction.fit(kind, table)
     assert "arousal" not in correction.maps
     assert any(
-        note.startswith(f"arousal is not corrected: on the {len(bad)} utterances")
+        note.startswith(f"arousal is not corrected: on the {len(bad)} labelled")
         for note in correction.notes
     )
     assert correction.apply(table)["arousal_predicted"].tolist() == predicted

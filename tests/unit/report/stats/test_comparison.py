@@ -1,4 +1,4 @@
-"""The paired test: known cases, an independent loop, and Holm's correction."""
+"""Tests of the paired test against known cases and an independent loop, and of Holm's method."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What is said about a set: figures, intervals, slices, confusions, over one run or several."""
+"""Tests of the evaluation of a set: metrics, intervals, subgroups, confusion matrices."""
 
 import json
 import math
@@ -162,7 +162,7 @@ def test_manifest_adds_missing_columns():
     assert [(part["value"], part["utterances"]) for part in found["slices"]["raters"]] == [
         ("5", 1), ("7", 2), ("unknown", 1),
     ]  # fmt: skip
-    with pytest.raises(ValueError, match="1 are missing, e.g. d"):
+    with pytest.raises(ValueError, match=r"1 are missing, e\.g\. d"):
         evaluate_predictions(table, manifest=manifest[1:], **FAST)
 
 

@@ -1,4 +1,4 @@
-"""Intervals: known cases by hand, Lin's own asymptotic error, and what has no interval."""
+"""Tests of confidence intervals against known cases and Lin's asymptotic error."""
 
 import json
 import math

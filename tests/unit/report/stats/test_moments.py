@@ -1,4 +1,4 @@
-"""Figures from sums over units, against the figures from the rows themselves."""
+"""Tests of moments: metrics from sums over units match metrics from rows."""
 
 import audmetric
 import numpy as np

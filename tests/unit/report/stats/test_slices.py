@@ -1,4 +1,4 @@
-"""Which slice an utterance is in, in which order slices come, and which are missing."""
+"""Tests of subgroups: assignment, order, missing columns."""
 
 import math
 

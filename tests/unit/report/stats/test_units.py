@@ -1,4 +1,4 @@
-"""Which units a bootstrap draws, for names as corpora write them."""
+"""Tests of resampling units for speaker names of various corpora."""
 
 import numpy as np
 import pandas as pd
