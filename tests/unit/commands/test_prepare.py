@@ -4,9 +4,9 @@ import csv
 import sys
 
 import pytest
-from emosphere_sb.commands.prepare import usage, write_manifests
 
 from emosphere_sb import cli
+from emosphere_sb.commands.prepare import usage, write_manifests
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.workspace import prepare_corpus
