@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache profile backbones \
-	bench-predict bench-onnx predict-example tables coverage docs lint clean
+	bench-predict bench-onnx predict-example tables coverage docs lint messages clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
@@ -87,6 +87,10 @@ docs: $(READY)
 lint: $(READY)
 	$(BIN)/pip install -q ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# All help texts and messages in one file, for proofreading.
+messages: $(READY)
+	$(BIN)/python -m tests.helpers.messages messages.txt
 
 # constraints.txt lists the tested versions.
 $(READY): setup.cfg constraints.txt

@@ -35,12 +35,12 @@ time.sleep(600)
 
 WATCHED = """
 import os, signal, sys, time
-from emosphere_sb.tables.run import end_with_the_parent
+from emosphere_sb.tables.run import stop_with_parent
 def leave(*_):
     open(os.path.join(sys.argv[1], "told"), "w").close()
     os._exit(75)
 signal.signal(signal.SIGTERM, leave)
-end_with_the_parent()
+stop_with_parent()
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """

@@ -82,7 +82,9 @@ def test_help_presets_lists_every_preset_with_its_comment():
 
 
 def test_unknown_topic_raises():
-    with pytest.raises(ValueError, match="--help must be presets, or have no value; found 'x'"):
+    with pytest.raises(
+        ValueError, match="--help must have no value or be one of presets; found 'x'"
+    ):
         usage("MSP-Podcast", topic="x")
 
 

@@ -167,7 +167,7 @@ def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
         ("smok", {}, "Unknown preset 'smok'"),
         ("smoke", {"lrr": "1"}, "lrr"),
         ("smoke", {"lr": "fast"}, "lr must be a number"),
-        ("smoke", {"four_classes": "True"}, "--four_classes belongs to IEMOCAP"),
+        ("smoke", {"four_classes": "True"}, "--four_classes is a setting of IEMOCAP"),
     ],
 )
 def test_what_no_run_takes_is_refused(tmp_path, row, overrides, said):
