@@ -39,7 +39,11 @@ def page(table):
         "run": {"command": "python train.py"},
         "synthetic": False,
         "sets": {
-            "test1": {"metrics": figures(table), "intervals": None, "warnings": ["A warning"]}
+            "test1": {
+                "metrics": prediction_metrics(table),
+                "intervals": None,
+                "warnings": ["A warning"],
+            }
         },
     }
     return run_page(report, {"test1": table})

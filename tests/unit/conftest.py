@@ -1,4 +1,4 @@
-"""Fixtures: a synthetic report with all sections, computed from a seeded table."""
+"""Fixtures: a synthetic report with all sections.
 
 The metrics of the report are computed from a seeded table.
 """

@@ -21,7 +21,7 @@ FAST = ["--resamples=199", "--no_plots"]
 
 def bare(*arguments, **options):
     """Predictions with speakers only, since each kind of subgroup adds a slow plot."""
-    return set_of(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
+    return random_predictions(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
 
 
 @pytest.fixture

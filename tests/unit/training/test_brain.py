@@ -176,9 +176,7 @@ def test_nonfinite_loss_skips_the_step_and_then_stops_the_run(name):
 @pytest.mark.parametrize("limit", ["inf", "5.0"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["micro", "effective"])
-def test_nonfinite_gradient_skips_the_step_and_then_stops_the_run(
-    name, precision, limit
-):
+def test_nonfinite_gradient_skips_the_step_and_then_stops_the_run(name, precision, limit):
     options = {"device": "cpu", "nonfinite_patience": 1, "precision": precision}
     brain, step = make_brain(ccc_window=name, options=options, max_grad_norm=limit), make_step()
     assert brain.precision == precision

@@ -158,7 +158,9 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
-def test_fault_in_the_newest_checkpoint_falls_back_to_the_previous_one(saver, tmp_path, caplog, damage):
+def test_fault_in_the_newest_checkpoint_falls_back_to_the_previous_one(
+    saver, tmp_path, caplog, damage
+):
     before, newest = save(saver, 1.0), save(saver, 2.0)
     damage(newest.path)
     with caplog.at_level(logging.ERROR):
