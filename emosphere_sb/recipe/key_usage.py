@@ -85,7 +85,7 @@ choose another pooling.
     for key in keys:
         if key in unused:
             raise ValueError(
-                f"--{key} has no effect: task is NoTask, so there is no auxiliary loss to weight. "
+                f"--{key} has no effect: task is NoTask, which has no auxiliary loss. "
                 f"Remove --{key}, or choose another task."
             )
         if before.get(key) and not after.get(key, set()) - unused and key not in READ_BY_RECIPE:
@@ -108,7 +108,7 @@ def class_of(value: Any) -> str | None:
 def _no_effect(key: str, tree: CommentedMap, components: list[str], unused: set[str]) -> str:
     if unused & set(components):
         return (
-            f"--{key} has no effect: task is NoTask, so there is no auxiliary loss. Remove "
+            f"--{key} has no effect: task is NoTask, which has no auxiliary loss. Remove "
             f"--{key}, or choose another task."
         )
     names = " and ".join(

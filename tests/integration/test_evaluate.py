@@ -92,7 +92,7 @@ def test_it_is_a_run_to_reports_comparisons_and_submissions(own, corpora, public
     run, _ = own
     out = tmp_path / "evaluated" / "out"
     evaluated(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
-    assert "No figures for test3: no labels" in capsys.readouterr().out
+    assert "No metrics for test3: the set has no labels" in capsys.readouterr().out
     (found,) = read_source(out)
     assert set(found.tables) == {"test1", "test2", "test3"}
     assert set(found.labelled) == {"test1", "test2"}  # test3 has no public labels
@@ -174,7 +174,7 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         (["MSP-Podcasts"], "Unknown corpus 'MSP-Podcasts'. Allowed: MSP-Podcast"),
         (["MSP-Podcast", "--set=test7"], "--set: Unknown set 'test7'. Did you mean"),
         (["MSP-Podcast", "--batch_size=0"], "--batch_size must be at least 1; found 0"),
-        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 cannot be used"),
+        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 is not available"),
         (["MSP-Podcast", "--test_options={relaese: 1.10}"], "Unknown key 'relaese'"),
         (["MSP-Podcast", "--data_folder=/nowhere"], "--data_folder must be a folder that holds"),
         (["OwnData", "--data_folder={corpora}/OwnData"], "scale of the labels must be given"),
@@ -191,7 +191,7 @@ def test_what_is_refused(words, text, corpora, public, tmp_path, capsys):
 def test_a_model_that_is_none_is_refused(corpora, tmp_path, capsys):
     given = [f"--data_folder={corpora / 'MSP-Podcast'}", f"--results_folder={tmp_path / 'r'}"]
     assert cli.main(["evaluate", str(tmp_path), "MSP-Podcast", *given]) == 2
-    assert "to be a released model" in capsys.readouterr().err
+    assert "is not a released model" in capsys.readouterr().err
 
 
 def test_little_audio_that_cannot_be_heard_is_left_out_and_much_is_refused(public, tmp_path):

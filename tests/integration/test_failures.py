@@ -133,7 +133,7 @@ def test_fault_no_room_for_a_checkpoint_stops_the_run_which_resumes(runs, whole,
     assert process.returncode == 2
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert f"A checkpoint could not be written to {tmp_path}/save" in line
-    assert "Make room and start the same command again" in line
+    assert "Free some disk space and re-run the same command" in line
     assert_stopped_well(tmp_path)
     runs.here(tmp_path)
     assert_same_end(tmp_path, whole)
@@ -161,7 +161,7 @@ def test_fault_full_disk_stops_the_run_which_resumes_once_there_is_room(
     assert command(runs, disk / "run") == 2
     error = capsys.readouterr().err
     assert "No space left on device" in error or "could not be written" in error
-    assert "Make room and start the same command again" in error
+    assert "Free some disk space and re-run the same command" in error
     assert_stopped_well(disk / "run")
     grow("20m")
     assert command(runs, disk / "run") == 0
@@ -321,7 +321,7 @@ def test_fault_sigterm_saves_and_the_same_command_resumes(
 ):
     after(name, number, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert command(runs, tmp_path) == STOPPED == 75
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "Re-run the same command to resume" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
     assert command(runs, tmp_path) == 0
     assert_same_end(tmp_path, whole)
@@ -347,7 +347,7 @@ def test_fault_second_run_in_a_folder_in_use_is_refused(other_process, runs, mon
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     monkeypatch.setattr(workspace, "SECONDS", 0.2)
     assert command(runs, folder) == 2
-    assert f"Another run uses {folder} at this moment" in capsys.readouterr().err
+    assert f"{folder} is locked by another run" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
@@ -359,7 +359,7 @@ def test_fault_sigterm_to_all_processes_of_a_run_saves_and_resumes(other_process
     sign.with_suffix(".go").write_text("")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == STOPPED, output
-    assert "Told to stop (SIGTERM)" in output
+    assert "Interrupted by SIGTERM" in output
     assert len((folder / "train_log.txt").read_text().splitlines()) == 1
     runs.here(folder)
     assert_same_end(folder, whole)

@@ -103,7 +103,7 @@ def test_best_checkpoint_is_kept_with_the_last(recipe, finished):
 
 
 def test_other_hyperparameters_in_the_same_folder_are_refused_by_name(recipe, finished):
-    with pytest.raises(ValueError, match=r"other values of lr, batch_size|batch_size, lr"):
+    with pytest.raises(ValueError, match=r"values of lr, batch_size|batch_size, lr"):
         recipe("--lr=0.01", "--batch_size=8")
 
 

@@ -255,7 +255,7 @@ def test_a_run_that_fails_is_marked_and_the_others_go_on(results, command, capsy
     assert [path.read_text(encoding="utf-8").count("epoch: ") for path in logs] == [2, 1]
     assert "[a] seed 1: failed: exit status 2: error: " in captured.out
     assert markdown_of(results, "failing")[2] == "| too deep | – [a] |"
-    assert "Marked runs: 1" in captured.err
+    assert "Runs without results: 1" in captured.err
 
 
 def test_a_run_is_tested_again_where_another_corpus_is_another(command, tmp_path, capsys):

@@ -217,7 +217,7 @@ def test_fault_graph_of_another_model_is_never_written(
 
 def test_fault_place_that_is_taken(wavlm, tmp_path):
     (tmp_path / "note.txt").touch()
-    with pytest.raises(FileExistsError, match="new or an empty folder"):
+    with pytest.raises(FileExistsError, match="new or empty folder"):
         export(wavlm[0] / "model", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""File + presets + command line: what merges, what is refused, and what comes back from the disk."""
+"""Merge and validation of the hyperparameter file, presets and the command line."""
 
 import math
 
@@ -149,7 +149,7 @@ def test_mapping_that_connects_components_cannot_be_replaced():
 )
 def test_value_of_the_wrong_type_is_rejected(key, text, expected):
     message = rf"command line: {key} must be {expected}.*found '?.*{text[:3]}"
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         tree_of(**{key: text})
 
 

@@ -77,7 +77,7 @@ def test_fault_while_saving_keeps_what_there_was_and_nothing_half(
         raise error
 
     monkeypatch.setattr(checkpoints.torch, "save", fail)
-    with pytest.raises(OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Make room"):
+    with pytest.raises(OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Free some disk space"):
         save(saver, 2.0)
     assert names(tmp_path, "") == [kept]
     assert saver.recover_if_possible().path.name == kept
