@@ -135,5 +135,5 @@ def test_invalid_part_of_format_1_is_rejected(description):
 
 @pytest.mark.parametrize("parts", [None, 3, []])
 def test_parts_must_be_a_mapping(first, parts):
-    with pytest.raises(ValueError, match="must contain a mapping .parts."):
+    with pytest.raises(ValueError, match=r"must contain a mapping .parts."):
         upgrade({**first, "parts": parts}, PATH)
