@@ -126,7 +126,7 @@ def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
         (["--window=0"], "window must be at least"),
         (["--skip_silence=-3"], "skip_silence must be a number of dB above 0"),
         (["--batch_size=0"], "batch_size must be at least 1"),
-        (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
+        (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
     ],
 )
 def test_options_that_are_refused(released, recording, capsys, options, reason):

@@ -186,7 +186,7 @@ def test_description_in_format_1_is_read(copy, folders):
         (lambda facts: facts.update(format=99), "has format 99"),
         (lambda facts: facts.pop("onnx"), "must describe an exported model"),
         (lambda facts: facts["about"].update(classes=[], head="none"), "must be of one model"),
-        (lambda facts: facts["about"].pop("scale"), "does not fit"),
+        (lambda facts: facts["about"].pop("scale"), "Invalid model description"),
     ],
 )
 def test_fault_description(change, message, copy):

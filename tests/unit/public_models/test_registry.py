@@ -55,7 +55,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, waveform_settings, name):
     folder, *_ = checkpoint(tmp_path, waveform_settings, name=name)
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"is not a valid safetensors file|be whole"):
+    with pytest.raises(ValueError, match=r"is no safetensors file|be whole"):
         EmoSphere.from_pretrained(folder)
 
 
