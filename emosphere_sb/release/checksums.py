@@ -80,8 +80,8 @@ def verify_checksums(
     for name in read:  # other files are not read and may be added or removed
         if name not in listed:
             raise ValueError(
-                f"{folder / name} is not listed in {CHECKSUMS}. The model was modified; download it "
-                f"again."
+                f"{folder / name} is not listed in {CHECKSUMS}. The model was modified; "
+                f"download it again."
             )
     for name, digest in listed.items():
         path = folder / os.path.basename(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from emosphere_sb.recipe.corpora import corpus_module
 
-ASK = "Ask the owners of the training data before you share weights that were trained on it."
+CONTACT_OWNERS = "Contact the owners of the training data before you share weights trained on it."
 SYNTHETIC_TERMS = "Trained on synthetic speech only; no corpus terms apply."
 OMITTED = "…"
 """Replacement for local paths."""
@@ -25,7 +25,7 @@ def licence_of(protocol: Mapping[str, Any]) -> str:
     """Return the terms of the weights: those of the corpus and the licence of the SSL model."""
     own = SYNTHETIC_TERMS
     if not protocol["synthetic"]:
-        own = getattr(corpus_of(protocol), "TERMS", ASK)
+        own = getattr(corpus_of(protocol), "TERMS", CONTACT_OWNERS)
     if str(protocol["backbone"]).endswith(".json"):  # random weights without a licence
         return own
     name = public_name(protocol["backbone"])

@@ -119,7 +119,7 @@ def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, 
         ),
         (
             ["--test_corpus=OwnData", "--test_data_folder={corpora}/OwnData", "--label_low=1"],
-            r"--label_low belongs to OwnData .* go into --test_options\)",
+            r"--label_low is a setting of OwnData .* belong in --test_options\)",
         ),
         (
             [

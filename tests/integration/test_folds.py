@@ -114,7 +114,7 @@ def test_fold_option_for_corpus_without_folds_raises(root, smoke_corpus, tmp_pat
     from emosphere_sb.recipe.run import run
 
     options = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--fold=all"]
-    with pytest.raises(ValueError, match=r"--fold belongs to .* and does nothing for MSP-Pod"):
+    with pytest.raises(ValueError, match=r"--fold is a setting of .* and has no effect"):
         run(
             [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", *options],
             corpus="MSP-Podcast",
@@ -190,12 +190,12 @@ def test_finished_folds_are_reused_only_with_same_settings_and_data(root, corpus
     summary, ran = folds_of(root, corpus, tmp_path / "r")
     assert ran == [1, 2, 3, 4, 5]
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [])
-    with pytest.raises(ValueError, match=r"other values of lr\. .*--fold=all: --results_folder"):
+    with pytest.raises(ValueError, match=r"different values of lr\. .*--fold=all: --results"):
         folds_of(root, corpus, tmp_path / "r", "--lr=0.5")
     other = tmp_path / "other"
     shutil.copytree(corpus, other)
     change_valence(other, "Session*", "1.")
-    with pytest.raises(ValueError, match="holds a run on other data"):
+    with pytest.raises(ValueError, match="contains a run on other data"):
         folds_of(root, other, tmp_path / "r")
     one = tmp_path / "r/IEMOCAP-synthetic/smoke/session-3/7/metrics.json"
     one.unlink()  # as if interrupted

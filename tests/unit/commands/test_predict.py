@@ -244,10 +244,7 @@ def test_words_in_csv(tmp_path):
         (["--embedding"], "--embedding requires --out"),
         (["--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["--words=-1"], "--words must be at least 0; found -1"),
-        (
-            ["--onnx", "--device=cpu"],
-            "--device cannot be combined with --onnx, which runs on the CPU",
-        ),
+        (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
         (["--int8"], "--int8 requires --onnx"),
         (["--window=0.001"], "window must be at least"),
         (["--overlap=0.5"], "--overlap requires --window"),

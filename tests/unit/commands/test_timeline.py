@@ -126,7 +126,7 @@ def test_rows_before_damage_are_written(released, tmp_path, capsys):
         (["--window=0"], "window must be at least"),
         (["--skip_silence=-3"], "skip_silence must be a positive number of dB"),
         (["--batch_size=0"], "batch_size must be at least 1"),
-        (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
+        (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
     ],
 )
 def test_invalid_options(released, recording, capsys, options, reason):

@@ -99,7 +99,7 @@ def test_existing_file_or_folder_is_rejected(tmp_path, kind):
 def test_unrelated_partial_folder_is_not_deleted(tmp_path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "mine").write_text("mine")
-    with pytest.raises(FileExistsError, match="contains other files. Move or delete them"):
+    with pytest.raises(FileExistsError, match=r"contains other files\. Move or delete them"):
         write(tmp_path / "out")
     assert names(tmp_path / ".out.partial") == ["mine"]
 

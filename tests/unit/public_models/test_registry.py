@@ -93,7 +93,7 @@ def test_folder_without_weights_or_configuration(tmp_path, waveform_settings):
     with pytest.raises(ValueError, match=r"must contain the weights as model\.safetensors"):
         EmoSphere.from_pretrained(folder)
     (folder / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match="must hold a mapping"):
+    with pytest.raises(ValueError, match="must contain a mapping"):
         EmoSphere.from_pretrained(folder)
 
 

@@ -1,4 +1,4 @@
-"""File + presets + command line: what merges, what is refused, and what comes back from disk."""
+"""Merge and validation of the hyperparameter file, presets and the command line."""
 
 import math
 

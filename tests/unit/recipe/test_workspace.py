@@ -62,9 +62,11 @@ def claim(folder, summary, **overrides):
 @pytest.fixture
 def written(monkeypatch):
     """Arguments of the calls that would generate synthetic speech."""
-    asked = []
-    monkeypatch.setattr(data_prep.synthetic.write, "write", lambda *a, **k: asked.append((a, k)))
-    return asked
+    prepare_calls = []
+    monkeypatch.setattr(
+        data_prep.synthetic.write, "write", lambda *a, **k: prepare_calls.append((a, k))
+    )
+    return prepare_calls
 
 
 def test_demo_corpus_is_generated_without_data_folder(tmp_path, written):
@@ -99,7 +101,7 @@ def test_missing_data_folder_of_a_corpus_without_demo(written):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def prepare_calls(monkeypatch):
     """Calls of ``prepare`` for a reader with three options."""
     module = ModuleType("reader")
     module.read = lambda data_folder, *, release="own", drop_train=(), label_low=None: None
@@ -113,16 +115,17 @@ def asked(monkeypatch):
 def prepare_with(tmp_path, **changes):
     settings = {
         "data_folder": "/data", "results_folder": tmp_path, "synthetic_corpus": None,
-        "reuse_manifests": True, "min_duration": 0.025, "max_duration": 60.0,
-        "out_of_range_labels": "reject", "release": None,
+        "reuse_manifests": True,
+        "min_duration": 0.025, "max_duration": 60.0, "out_of_range_labels": "reject",
+        "release": None,
         "drop_train": [], "label_low": None, "batch_size": 8,
     }  # fmt: skip
     prepare_corpus(settings | changes, "C")
 
 
-def test_null_options_are_not_passed_to_the_reader(asked, tmp_path):
+def test_null_options_are_not_passed_to_the_reader(prepare_calls, tmp_path):
     prepare_with(tmp_path, drop_train=["other"], label_low=0)
-    (_, folder, output), options = asked[0]
+    (_, folder, output), options = prepare_calls[0]
     assert folder == Path("/data")
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
@@ -139,10 +142,10 @@ def test_null_options_are_not_passed_to_the_reader(asked, tmp_path):
         ({"min_duration": 0.5}, False), ({"max_duration": 5.0}, False),
     ],
 )  # fmt: skip
-def test_each_combination_of_settings_has_its_own_folder(asked, tmp_path, change, same):
+def test_each_combination_of_settings_has_its_own_folder(prepare_calls, tmp_path, change, same):
     prepare_with(tmp_path)
     prepare_with(tmp_path, **change)
-    assert (asked[0][0][2] == asked[1][0][2]) is same
+    assert (prepare_calls[0][0][2] == prepare_calls[1][0][2]) is same
 
 
 # --- statistics ------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ def test_listed_paths_do_not_leave_the_folder(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("{", "not valid JSON"), ("[1]", "must contain a mapping"), ("", "not valid JSON"), ("\udcff", "not valid JSON"),
+    [("{", "not valid JSON"), ("[1]", "must contain a mapping"), ("", "not valid JSON"),
+     ("\udcff", "not valid JSON"),
      ("[" * 100_000, "not valid JSON")],
 )  # fmt: skip
 def test_invalid_json(tmp_path, text, match):

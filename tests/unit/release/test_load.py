@@ -53,12 +53,12 @@ def test_model_does_not_change_with_its_file(whole, folder):
 
 
 def test_nothing_is_unpickled(whole, monkeypatch):
-    def refuse(*_, **__):
+    def fail(*_, **__):
         raise AssertionError("something was unpickled")
 
     for place, name in ((torch, "load"), (pickle, "load"), (pickle, "loads")):
-        monkeypatch.setattr(place, name, refuse)
-    monkeypatch.setattr(pickle, "Unpickler", refuse)
+        monkeypatch.setattr(place, name, fail)
+    monkeypatch.setattr(pickle, "Unpickler", fail)
     load_released(whole[0])
 
 

@@ -1,4 +1,4 @@
-"""A page as Markdown, LaTeX and HTML: every line has every column, and nothing becomes markup."""
+"""Tables as Markdown, LaTeX and HTML: complete rows and escaped text."""
 
 import re
 import shutil
@@ -31,7 +31,7 @@ ONE = Page(("N (angle)",), (("MSP-Podcast test", 1),), ("mean",), (SINGLE,), ())
 
 
 def cells_of(line: str) -> list[str]:
-    """Cells between bars that are not escaped."""
+    """Split a line at vertical bars that are not escaped."""
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
@@ -46,7 +46,7 @@ def test_every_line_of_markdown_has_every_column():
     assert cells_of(lines[1]) == ["---", "---", "---:", "---:", "---:", "---:"]
 
 
-def test_markdown_names_the_blocks_in_the_heads_where_there_are_several():
+def test_markdown_headers_name_the_blocks_of_tables_with_several_blocks():
     head = cells_of(table_lines(to_markdown(PAGE, "Title"))[0])
     assert head[2:4] == ["MSP-Podcast test1: mean", "MSP-Podcast test1: F1 (%)"]
     assert head[4] == "IEMOCAP test, 5 folds pooled: mean"
@@ -62,7 +62,7 @@ def test_cells_of_markdown():
     assert last[2] == r"-.010 ± .100\* [ab]"
 
 
-def test_no_star_or_bar_of_a_text_is_markup_in_markdown():
+def test_stars_and_bars_are_escaped_in_markdown():
     text = to_markdown(PAGE, "One * two | three")
     table = "".join(table_lines(text)).replace("**.688**", "").replace("*published*", "")
     notes = "".join(line for line in text.splitlines() if line.startswith("- "))
@@ -97,7 +97,7 @@ def test_every_line_of_latex_has_every_column(page, columns, lines):
     assert [columns_of(line) for line in body_of(text)] == [columns] * lines
 
 
-def test_rules_of_latex_stand_below_their_blocks():
+def test_latex_rules_are_below_their_blocks():
     text = to_latex(PAGE, "Title", "name")
     assert r"\cmidrule(lr){3-4} \cmidrule(lr){5-6}" in text
     assert r"\multicolumn{2}{c}{MSP-Podcast test1}" in text
@@ -112,7 +112,7 @@ def test_cells_of_latex():
     assert r"-.010 $\pm$ .100$^{*}$$^{ab}$" in last
 
 
-def test_no_letter_of_a_text_is_a_command_of_latex():
+def test_special_characters_are_escaped_in_latex():
     last = body_of(to_latex(PAGE, "Title", "name"))[-1]
     assert last.startswith(
         r"a|b \& 50\% \$x\_1\textasciicircum{}2\$ \#3 \{\textasciitilde{}\} "
@@ -186,7 +186,7 @@ def test_cells_of_html():
     assert "<strong>.688</strong> ± .004" in to_html(PAGE)
 
 
-def test_no_text_is_markup_in_html():
+def test_text_is_escaped_in_html():
     reader = Reader(to_html(PAGE))
     assert reader.rows[-1][0][2] == NASTY
     assert reader.tags == {"table", "thead", "tbody", "tr", "th", "td", "strong", "sup"}
