@@ -239,7 +239,7 @@ def test_undefined_ccc_of_a_fold_is_excluded_from_mean_and_shown(root, corpus, t
     assert facts["mean_over_folds"]["dominance"] == pytest.approx(0.5 + (1 + 3 + 4 + 5) / 400)
     text = run_summary(summary)
     assert [line.split()[-2] for line in text.splitlines() if line.startswith("fold")][1] == "–"
-    assert "–: not defined, left out of the mean" in text
+    assert "–: undefined, excluded from the mean" in text
     assert summary["protocol"]["folds"] == 5
     assert (
         "fold" not in summary["protocol"]
