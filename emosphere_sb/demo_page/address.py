@@ -8,7 +8,7 @@ def exposure_warning(host: str) -> str:
 
     Example
     -------
-    >>> exposure("0.0.0.0").startswith("WARNING: this page listens on 0.0.0.0")
+    >>> exposure_warning("0.0.0.0").startswith("WARNING: this page listens on 0.0.0.0")
     True
     """
     return (

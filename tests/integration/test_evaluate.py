@@ -234,7 +234,7 @@ def test_note_on_training_data_of_the_model(tmp_path):
     note = training_note(about(protocol=protocol, published_as="a/b"), podcast, ["test1"])
     assert note.startswith("The model has the layout of a/b, which was trained on MSP-Podcast")
     assert training_note(about(), podcast, ["test1"]).startswith("The training corpus of the model")
-    (tmp_path / "demo.json").write_text("{}")  # marks synthetic speech in the layout of the corpus
+    (tmp_path / "demo.json").write_text("{}")  # synthetic speech in the corpus's layout
     assert training_note(mine, podcast, ["test1"]) == ""
 
 
