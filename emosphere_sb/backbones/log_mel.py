@@ -287,7 +287,7 @@ def _from_file(path: Path, kind: type):
     settings = json.loads(path.read_text(encoding="utf-8"))
     named = settings.pop("feature_extractor_type", kind.__name__)
     if named != kind.__name__:
-        raise ValueError(f"its feature_extractor_type is {named}; the model needs {kind.__name__}")
+        raise ValueError(f"it is for {named}; the model needs {kind.__name__}")
     return kind.from_dict(settings)
 
 

@@ -75,7 +75,7 @@ class AuxiliaryWeighting(nn.Module, ABC):
         -------
         torch.Tensor
             Loss to minimise, scalar. If the weighting is not :attr:`active`, this is the main loss
-            itself, and the gradient of the auxiliary head is None rather than 0: with a gradient of
+            itself, and the gradient of the auxiliary head is None instead of 0: with a gradient of
             0, momentum and weight decay would still change the weights.
 
         Raises
