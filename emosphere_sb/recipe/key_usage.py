@@ -128,20 +128,45 @@ def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iter
 choose another pooling.
     """
     for key in keys:
-        if key in unused:
-            raise ValueError(
-                f"--{key} has no effect: task is NoTask, which has no auxiliary loss. "
-                f"Remove --{key}, or choose another task."
-            )
-        if before.get(key) and not after.get(key, set()) - unused and key not in READ_BY_RECIPE:
-            raise ValueError(_no_effect(key, tree, sorted(before[key]), unused))
-        if key in CONDITIONS:
-            other, is_unused = CONDITIONS[key]
-            if key in tree and other in tree and is_unused(tree):
-                raise ValueError(
-                    f"--{key} has no effect: {other} is {_shown(tree[other])}. Remove --{key}, or "
-                    f"change --{other}."
-                )
+        if found := _no_effect(key, tree, before):
+            reason, other = found
+            remedy = f", or {other}" if other else ""
+            raise ValueError(f"--{key} has no effect: {reason}. Remove --{key}{remedy}.")
+
+
+def check_preset_effect(
+    tree: CommentedMap, before: Mapping[str, set[str]], name: str, keys: Iterable[str]
+) -> None:
+    """Raise ``ValueError`` if none of the keys of a preset has an effect where it is applied.
+
+    Arguments
+    ---------
+    tree : CommentedMap
+        The hyperparameters with this preset and those before it.
+    before : mapping
+        :func:`references_of_files`, before presets and command line.
+    name : str
+        The preset.
+    keys : iterable of str
+        Its keys.
+
+    Example
+    -------
+    >>> from ruamel.yaml import YAML
+    >>> before = references(YAML().load("dim: 1\\npooling: !new:a.Style {width: !ref <dim>}"))
+    >>> tree = YAML().load("dim: 2\\npooling: !new:a.Mean {}")
+    >>> check_preset_effect(tree, before, "wide", ["dim"])
+    Traceback (most recent call last):
+    ValueError: Preset 'wide' has no effect on the presets before it (dim: pooling is Mean, which \
+does not use it). Leave it out, or put it before them.
+    """
+    reasons = {key: _no_effect(key, tree, before) for key in keys}
+    if reasons and all(reasons.values()):
+        text = "; ".join(f"{key}: {found[0]}" for key, found in reasons.items())
+        raise ValueError(
+            f"Preset {name!r} has no effect on the presets before it ({text}). Leave it out, or "
+            f"put it before them."
+        )
 
 
 def class_of(value: Any) -> str | None:
@@ -150,20 +175,27 @@ def class_of(value: Any) -> str | None:
     return tag.rpartition(".")[2] if tag.startswith(("!new:", "!name:", "!apply:")) else None
 
 
-def _no_effect(key: str, tree: CommentedMap, components: list[str], unused: set[str]) -> str:
-    if unused & set(components):
-        return (
-            f"--{key} has no effect: task is NoTask, which has no auxiliary loss. Remove "
-            f"--{key}, or choose another task."
-        )
-    names = " and ".join(
-        f"{name} is {class_of(tree.get(name)) or _shown(tree.get(name))}" for name in components
-    )
-    which = "which does not use it" if len(components) == 1 else "which do not use it"
-    return (
-        f"--{key} has no effect: {names}, {which}. Remove --{key}, or choose another "
-        f"{' or '.join(components)}."
-    )
+def _no_effect(
+    key: str, tree: CommentedMap, before: Mapping[str, set[str]]
+) -> tuple[str, str] | None:
+    """Why a key has no effect, and what to change so that it has; ``None`` if it has one."""
+    idle = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
+    components = sorted(before.get(key, ()))
+    unused = bool(components) and not references(tree).get(key, set()) - idle
+    if key in {*idle, *LOSS_WEIGHT_KEYS} and idle:
+        return "task is NoTask, so there is no auxiliary loss to weight", "choose another task"
+    if unused and key not in READ_BY_RECIPE:
+        if idle & {*components}:
+            return "task is NoTask, so there is no auxiliary loss", "choose another task"
+        if components == [key]:
+            return "no component refers to it", ""
+        names = " and ".join(f"{name} is {_shown(tree.get(name))}" for name in components)
+        which = "which does not use it" if len(components) == 1 else "which do not use it"
+        return f"{names}, {which}", f"choose another {' or '.join(components)}"
+    for other, is_unused in CONDITIONS.get(key, ()):
+        if key in tree and other in tree and is_unused(tree):
+            return f"{other} is {_shown(tree[other])}", f"change --{other}"
+    return None
 
 
 def _shown(value: Any) -> str:

@@ -93,8 +93,8 @@ def test_evaluation_can_be_reported_compared_averaged_and_submitted(
 ):
     run, _ = own
     out = tmp_path / "evaluated" / "out"
-    evaluated(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
-    assert "No metrics for test3: the set has no labels" in capsys.readouterr().out
+    evaluate_model(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
+    assert "No figures for test3: no labels" in capsys.readouterr().out
     (found,) = read_source(out)
     assert set(found.tables) == {"test1", "test2", "test3"}
     assert set(found.labelled) == {"test1", "test2"}  # test3 has no public labels
@@ -176,7 +176,7 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         (["MSP-Podcasts"], "Unknown corpus 'MSP-Podcasts'. Allowed: MSP-Podcast"),
         (["MSP-Podcast", "--set=test7"], "--set: Unknown set 'test7'. Did you mean"),
         (["MSP-Podcast", "--batch_size=0"], "--batch_size must be at least 1; found 0"),
-        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 is not available"),
+        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 cannot be used"),
         (["MSP-Podcast", "--test_options={relaese: 1.10}"], "Unknown key 'relaese'"),
         (["MSP-Podcast", "--data_folder=/nowhere"], "--data_folder must be a folder that holds"),
         (["OwnData", "--data_folder={corpora}/OwnData"], "scale of the labels must be given"),
@@ -193,7 +193,7 @@ def test_invalid_arguments_exit_with_error(words, text, corpora, public, tmp_pat
 def test_folder_without_model_exits_with_error(corpora, tmp_path, capsys):
     given = [f"--data_folder={corpora / 'MSP-Podcast'}", f"--results_folder={tmp_path / 'r'}"]
     assert cli.main(["evaluate", str(tmp_path), "MSP-Podcast", *given]) == 2
-    assert "is not a released model" in capsys.readouterr().err
+    assert "to be a released model" in capsys.readouterr().err
 
 
 def test_few_unreadable_files_are_skipped_and_many_raise(public, tmp_path):
@@ -234,7 +234,7 @@ def test_note_on_training_data_of_the_model(tmp_path):
     note = training_note(about(protocol=protocol, published_as="a/b"), podcast, ["test1"])
     assert note.startswith("The model has the layout of a/b, which was trained on MSP-Podcast")
     assert training_note(about(), podcast, ["test1"]).startswith("The training corpus of the model")
-    (tmp_path / "demo.json").write_text("{}")  # synthetic speech in the corpus's layout
+    (tmp_path / "demo.json").write_text("{}")  # marks synthetic speech in the layout of the corpus
     assert training_note(mine, podcast, ["test1"]) == ""
 
 

@@ -75,7 +75,9 @@ def test_fault_while_saving_keeps_existing_checkpoints_only(saver, tmp_path, mon
         raise error
 
     monkeypatch.setattr(checkpoints.torch, "save", fail)
-    with pytest.raises(OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Free some disk space"):
+    with pytest.raises(
+        OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Free some disk space"
+    ):
         save(saver, 2.0)
     assert names(tmp_path, "") == [remaining]
     assert saver.recover_if_possible().path.name == remaining
