@@ -1,4 +1,4 @@
-"""Run one side of the throughput benchmark in a worker process."""
+"""One side of the throughput benchmark, in a process of its own that the measuring one calls."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from pathlib import Path
 
 import torch
 import transformers
-from published_pipeline import BATCH, PublishedPipeline
-from recipe_pipeline import RecipePipeline
-from workload import SCALE, SIZES, load_published_model
+from ours import Ours
+from plain import BATCH, PlainPipeline
+from workload import SCALE, SIZES, load_plain
 
-SIDES = ("published", "recipe")
-LABELS = {"published": "published pipeline", "recipe": "this project"}
+SIDES = ("plain", "ours")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Arguments of a worker process."""
+    """What a process of one side is started with."""
 
     side: str
     size: str
@@ -34,57 +33,57 @@ class Job:
     device: str
     batch: int = BATCH
 
-    def for_side(self, side: str) -> Job:
-        """Return a copy for another side."""
+    def of(self, side: str) -> Job:
+        """The same for another side."""
         return replace(self, side=side)
 
 
 def serve(connection, job: Job) -> None:
-    """Execute the requested methods of a ``Worker`` until the connection is closed."""
+    """Answer calls of the methods of a ``Worker`` until there are no more."""
     try:
         worker = Worker(job)
         connection.send((True, None))
         for method, arguments in iter(connection.recv, None):
             connection.send((True, getattr(worker, method)(*arguments)))
-    except EOFError:  # the parent process has ended
+    except EOFError:  # the measuring process is gone
         return
-    except Exception:  # report any error, because the parent process waits for a reply
+    except Exception:  # whatever it is, the other end must not wait for ever
         connection.send((False, traceback.format_exc()))
 
 
 class Worker:
-    """The pipeline of one side, with timing and peak memory."""
+    """One side: its pipeline, its clock and its peaks of memory."""
 
     def __init__(self, job: Job):
         quiet()
         self.device, self.batch, size = job.device, job.batch, SIZES[job.size]
-        options = {"device": job.device, "scale": SCALE, "batch": job.batch}
-        if job.side == "published":
-            model = load_published_model(size, job.folder)
-            self.pipeline = PublishedPipeline(model, **options)
+        known = {"device": job.device, "scale": SCALE, "batch": job.batch}
+        if job.side == "plain":
+            model = load_plain(size, job.folder)
+            self.pipeline = PlainPipeline(model, **known)
         else:
-            self.pipeline = RecipePipeline(size, job.folder, **options)
+            self.pipeline = Ours(size, job.folder, **known)
 
     def load(self, rows: dict, evaluated: int) -> None:
-        """Load the corpus into the pipeline."""
+        """Give the pipeline its corpus."""
         self.pipeline.load(rows, evaluated)
 
     def begin(self) -> dict[str, list[float]]:
-        """Return predictions with the initial weights, then run a small warm-up step."""
+        """Predictions with the weights as given; then a first, small step."""
         predictions = self.pipeline.evaluate()
-        self.pipeline.warm_up(2)
-        free_memory(self.device)
+        self.pipeline.warm(2)
+        give_back(self.device)
         return predictions
 
     def part(self, steps: int) -> dict:
-        """Time a part of the epoch and an evaluation."""
-        if self.device == "cuda":  # allocate the freed memory again before timing
-            self.pipeline.warm_up(self.batch)
+        """A part of the epoch and an evaluation, timed."""
+        if self.device == "cuda":  # whose memory was given back
+            self.pipeline.warm(self.batch)
         (names, losses), train = self._timed(self.pipeline.train, steps)
         predictions, evaluation = self._timed(self.pipeline.evaluate)
-        free_memory(self.device)
+        give_back(self.device)
         if not all(map(math.isfinite, losses)):
-            raise RuntimeError(f"All losses must be finite; found {losses}.")
+            raise RuntimeError(f"Every loss must be finite; found {losses}.")
         return {
             "train": {"seconds": train, "names": names},
             "eval": {"seconds": evaluation, "names": list(predictions)},
@@ -102,36 +101,36 @@ class Worker:
             torch.cuda.synchronize()
 
     def train(self, steps: int) -> None:
-        """Train without timing."""
+        """Train without a clock."""
         self.pipeline.train(steps)
 
     def peaks(self) -> dict[str, float | None]:
-        """Return the peak memory of this process and of the device in MiB."""
+        """The most memory held so far, in MiB: of this process, and on the device."""
         cuda = self.device == "cuda"
         device = torch.cuda.max_memory_allocated() / 2**20 if cuda else None
         return {"host": host_peak(), "device": device}
 
 
 def quiet() -> None:
-    """Suppress log messages and warnings of libraries."""
+    """Leave out what libraries say of themselves."""
     logging.getLogger("speechbrain").setLevel(logging.ERROR)
     transformers.logging.disable_progress_bar()
-    # raised by the attention of transformers at its first call
+    # transformers' own attention, at its first call
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
 
 
-def free_memory(device: str) -> None:
-    """Return freed memory to the system, so that it is available to the other side."""
+def give_back(device: str) -> None:
+    """Return freed memory to the system: while one side works, the other must not fill it."""
     if device == "cuda":
         torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps gigabytes of freed memory
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's, which keeps gigabytes
     if trim is not None:
         trim(0)
 
 
 def host_peak() -> float:
-    """Return the peak memory of this process in MiB."""
-    # Avoid getrusage if possible: its value for a new process starts at the parent's peak.
+    """The most memory that this process has held, in MiB."""
+    # Not getrusage where it can be helped: there a process starts with its parent's peak.
     status = Path("/proc/self/status")
     if status.is_file():
         for line in status.read_text(encoding="utf-8").splitlines():
@@ -144,37 +143,36 @@ def host_peak() -> float:
 
 
 @contextmanager
-def worker_process(job: Job):
-    """Yield a function that calls a method of a ``Worker`` in a new process."""
+def side(job: Job):
+    """A function that calls a method of a ``Worker`` in a fresh process."""
     context = multiprocessing.get_context("spawn")
-    connection, child_connection = context.Pipe()
-    process = context.Process(target=serve, args=(child_connection, job))
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(there, job))
     process.start()
-    child_connection.close()
+    there.close()
 
-    def receive():
+    def answer():
         try:
-            success, result = connection.recv()
+            good, result = here.recv()
         except EOFError:
             process.join()
             raise RuntimeError(
-                f"The worker process for the {LABELS[job.side]} ended with status "
-                f"{process.exitcode}. Status -9 usually means that memory ran out: use a smaller "
-                f"--batch or --size, or stop other processes on this machine."
+                f"The process of {job.side} ended with status {process.exitcode}; -9 is mostly a "
+                f"lack of memory: take a smaller --batch or --size, or end what else runs here."
             ) from None
-        if not success:
-            raise RuntimeError(f"The worker process for the {LABELS[job.side]} failed:\n{result}")
+        if not good:
+            raise RuntimeError(f"The process of {job.side} failed:\n{result}")
         return result
 
     def call(method: str, *arguments):
-        connection.send((method, arguments))
-        return receive()
+        here.send((method, arguments))
+        return answer()
 
     try:
-        receive()
+        answer()
         yield call
-        connection.send(None)
+        here.send(None)
     finally:
-        connection.close()
+        here.close()
         process.join(10)
         process.terminate()

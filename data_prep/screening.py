@@ -1,4 +1,4 @@
-"""Check labels, ids, audio and speakers, and separate usable from rejected utterances."""
+"""Which utterances can be used: labels, ids, audio and speakers, checked in one place."""
 
 from __future__ import annotations
 
@@ -8,84 +8,80 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from data_prep.audio_check import FileStatus, read_headers
+from data_prep.audio_check import Found, read_headers
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
-from data_prep.duplicates import AudioPaths, drop_duplicates
+from data_prep.duplicates import Files, without_doubles
 from data_prep.parsing.label_text import is_finite
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import MISSING_FILE, Header
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-UsableRows = dict[str, list[tuple[Utterance, Header]]]
-"""Usable utterances of each set, with their audio headers."""
+Checked = dict[str, list[tuple[Utterance, Header]]]
+"""For each set the utterances that can be used, with their headers."""
 
-MAX_RESAMPLING_RATIO = 1000
-"""Largest accepted numerator of the ratio of a sampling rate to 16 kHz, in lowest terms.
+LARGEST_RATIO = 1000
+"""Of a sample rate to 16 kHz in lowest terms. Resampling costs memory in proportion to it: 44.1 kHz
+has 441, 16,001 Hz would take gigabytes for two seconds."""
 
-The memory for resampling is proportional to it: it is 441 for 44.1 kHz, but 16,001 for 16,001 Hz,
-which would require gigabytes for two seconds of audio.
-"""
+OUTSIDE_SCALE = ("reject", "clip")
+"""What to do with labels that lie outside the scale."""
 
-OUT_OF_RANGE_ACTIONS = ("reject", "clip")
-"""Ways to handle labels outside the scale."""
-
-MAX_LISTED_CHANGES = 10
-"""Maximum number of clipped labels that a warning lists."""
+NAMED = 10
+"""So many labels that were changed are named in a warning."""
 
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
 
-def screen_utterances(
+def screen(
     corpus: Corpus,
-    listing: dict[str, FileStatus],
+    listing: dict[str, Found],
     *,
     min_duration: float,
     max_duration: float,
     out_of_range_labels: str = "reject",
     workers: int | None = None,
-) -> tuple[UsableRows, list[Rejection], list[str]]:
-    """Split the utterances of a corpus into usable and rejected ones.
+) -> tuple[Checked, list[Rejection], list[str]]:
+    """Splits a corpus into what can be used and what cannot, with the reason for each.
 
     Arguments
     ---------
     corpus : Corpus
-        Corpus returned by its reader.
-    listing : dict of str to FileStatus
-        Audio files in the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
+        As its reader returned it.
+    listing : dict of str to Found
+        The audio files below the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
-        Duration limits in seconds (inclusive).
+        In seconds, both still accepted.
     out_of_range_labels : str
-        ``reject`` to reject rows with a label outside the scale, or ``clip`` to clip the label.
+        ``reject`` rows with a label off the scale, or ``clip`` it to the scale's nearest end.
     workers : int, optional
-        Number of threads that read headers.
+        Threads that read headers.
 
     Returns
     -------
     checked : dict of str to list of (Utterance, Header)
-        Usable utterances of each set, in the order of the corpus.
+        Every set of the corpus, in its order.
     rejected : list of Rejection
-        Rejections by the reader, followed by those for duplicates, labels, audio, and audio files
-        without a label.
+        The reader's own rejections, then doubles, labels, audio, and audio without a label.
     warnings : list of str
-        Warnings about clipped labels and missing transcripts.
+        What was changed on the way, and what is missing.
 
     Raises
     ------
     ValueError
-        If ``out_of_range_labels`` is neither ``reject`` nor ``clip``.
+        If ``out_of_range_labels`` is none of its words.
     """
-    if out_of_range_labels not in OUT_OF_RANGE_ACTIONS:
+    if out_of_range_labels not in OUTSIDE_SCALE:
         raise ValueError(
-            f"--out_of_range_labels must be {' or '.join(OUT_OF_RANGE_ACTIONS)}; found "
+            f"--out_of_range_labels must be {' or '.join(OUTSIDE_SCALE)}; found "
             f"{out_of_range_labels!r}."
         )
-    files = AudioPaths(corpus.data_root, listing)
-    single, doubles, named = drop_duplicates(corpus, files)
+    files = Files(corpus.data_root, listing)
+    single, doubles, named = without_doubles(corpus, files)
     rejected = [*corpus.rejected, *doubles]
     rows, clipped = [], {}
     for name, row in single:
         if out_of_range_labels == "clip":
-            row, clipped[row.id] = clip_labels(row, corpus.scale)
+            row, clipped[row.id] = clip(row, corpus.scale)
         reason = label_problem(row, corpus.scale, labelled=name not in corpus.predict_only)
         if reason:
             rejected.append(Rejection(row.path, reason, name))
@@ -93,47 +89,34 @@ def screen_utterances(
             rows.append((name, row))
     paths = [files.absolute(row.path) for _, row in rows]
     headers = read_headers(paths, workers=workers)
-    checked: UsableRows = {name: [] for name in corpus.sets}
+    checked: Checked = {name: [] for name in corpus.sets}
     for (name, row), path, header in zip(rows, paths, headers, strict=True):
         reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
-        if reason == MISSING_FILE and (alike := files.find_similar(path)):
-            reason += f": did you mean {alike}?"
+        if reason == MISSING_FILE and (alike := files.alike(path)):
+            reason += f": there is {alike}"
         if reason or isinstance(header, AudioError):
             rejected.append(Rejection(row.path, reason, name))
         else:
             checked[name].append((row, header))
     rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
-    usable_ids = (row.id for members in checked.values() for row, _ in members)
-    warnings = _clipping_warnings(
-        [change for name in usable_ids for change in clipped.get(name, ())]
-    )
-    return (
-        checked,
-        rejected,
-        warnings + (_missing_transcript_warnings(checked) if corpus.has_transcripts else []),
-    )
+    kept = (row.id for members in checked.values() for row, _ in members)
+    warnings = _clipped([change for name in kept for change in clipped.get(name, ())])
+    return checked, rejected, warnings + (_silent(checked) if corpus.transcribed else [])
 
 
-def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
-    """Clip the labels of a row to the scale.
+def clip(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
+    """A row whose labels lie on the scale, and what had to be changed, in words.
 
     Arguments
     ---------
     row : Utterance
-        Row of a label file.
+        One row of a label file.
     scale : emosphere_sb.scale.Scale
-        Scale of the corpus.
-
-    Returns
-    -------
-    row : Utterance
-        The row with clipped labels.
-    changes : list of str
-        Descriptions of the clipped labels.
+        The corpus's scale.
 
     Example
     -------
-    >>> row, changes = clip_labels(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
+    >>> row, changes = clip(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
     >>> row.vad, changes
     ((4.0, 7.0, None), ['arousal of a was 7.5'])
     """
@@ -148,39 +131,39 @@ def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
     return replace(row, **ends), [f"{key} of {row.id} was {value}" for key, value in off.items()]
 
 
-def _clipping_warnings(changes: list[str]) -> list[str]:
-    """Return a warning with the number of clipped labels and examples, if there are any."""
+def _clipped(changes: list[str]) -> list[str]:
+    """A warning that counts and names labels that were clipped."""
     if not changes:
         return []
-    more = ", ..." if len(changes) > MAX_LISTED_CHANGES else ""
+    more = ", ..." if len(changes) > NAMED else ""
     return [
-        f"{len(changes):,} labels outside the scale were clipped "
-        f"({', '.join(changes[:MAX_LISTED_CHANGES])}{more})."
+        f"{len(changes):,} labels outside the scale were put on its nearest end "
+        f"({', '.join(changes[:NAMED])}{more})."
     ]
 
 
-def _missing_transcript_warnings(checked: UsableRows) -> list[str]:
-    """Return a warning if utterances have no transcript."""
+def _silent(checked: Checked) -> list[str]:
+    """A warning if utterances have no transcript."""
     missing = [not row.transcript for rows in checked.values() for row, _ in rows]
     return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)
 
 
 def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str:
-    """Return the reason to reject the labels or texts of a row; empty if they are valid.
+    """Why a row's labels or texts cannot be used; empty if they can.
 
     Arguments
     ---------
     row : Utterance
-        Row of a label file.
+        One row of a label file.
     scale : emosphere_sb.scale.Scale
-        Scale of the corpus.
+        The corpus's scale.
     labelled : bool
-        Whether at least one dimension must have a label.
+        Whether at least one dimension must be known.
 
     Example
     -------
     >>> label_problem(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
-    'label outside the scale: arousal is 7.5, must be from 1 to 7'
+    'label outside the scale: arousal is 7.5, allowed is 1 to 7'
     >>> label_problem(Utterance("a", "a.wav", 4.0), Scale(1, 7))
     ''
     """
@@ -194,19 +177,19 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
         if not scale.contains(value):
             return (
                 f"label outside the scale: {dimension} is {value}, "
-                f"must be from {scale.low:g} to {scale.high:g}"
+                f"allowed is {scale.low:g} to {scale.high:g}"
             )
     return _text_problem(row)
 
 
 def _text_problem(row: Utterance) -> str:
-    """Return the reason why a row would not survive writing and reading; empty if it would."""
+    """Why a row could not be written to a manifest and read back unchanged; empty if it can."""
     texts = (row.path, row.emotion, row.speaker, row.gender, row.session, row.transcript)
     text = "\n".join((row.id, *texts))
     if _DATA_ROOT.search(text):
-        return "reserved word: a path or text contains '$data_root', which manifests replace"
+        return "reserved word: a path or text holds '$data_root', which manifests replace"
     if "\0" in text:
-        return "not text: a path or text contains a null byte"
+        return "not text: a path or text holds a zero byte"
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -215,7 +198,7 @@ def _text_problem(row: Utterance) -> str:
 
 
 def audio_problem(header: Header | AudioError, *, min_duration: float, max_duration: float) -> str:
-    """Return the reason to reject an audio file; empty if it is usable.
+    """Why an audio file cannot be used; empty if it can.
 
     Example
     -------
@@ -224,8 +207,8 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     """
     if isinstance(header, AudioError):
         return str(header)
-    if header.sample_rate // math.gcd(header.sample_rate, 16000) > MAX_RESAMPLING_RATIO:
-        return f"unsupported sampling rate: {header.sample_rate} Hz; convert it to 16000 Hz"
+    if header.sample_rate // math.gcd(header.sample_rate, 16000) > LARGEST_RATIO:
+        return f"odd sample rate: {header.sample_rate} Hz; convert it to 16000 Hz"
     if header.duration < min_duration:
         return f"shorter than {min_duration:g} s: {header.duration:g} s"
     if header.duration > max_duration:
@@ -233,10 +216,10 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     return ""
 
 
-def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
-    """Return the known speakers shared by two sets, for each pair of sets that share any.
+def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
+    """The known speakers that two sets have in common, for every pair that has any.
 
-    Different spellings of a name, such as ``s1`` and ``S 1``, count as one speaker.
+    A speaker whose name is typed in several ways, such as ``s1`` and ``S 1``, is one person.
 
     Example
     -------
@@ -246,9 +229,7 @@ def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
     ...                  "valid": [row("c", "30"), row("d", "Unknown")], "test": [row("e", "31")]})
     {('train', 'valid'): ['30']}
     """
-    people = {
-        name: _group_by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()
-    }
+    people = {name: _by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()}
     shared = {}
     for a, b in itertools.combinations(people, 2):
         keys = people[a].keys() & people[b].keys()
@@ -256,31 +237,30 @@ def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
     return {pair: names for pair, names in shared.items() if names}
 
 
-def name_variant_warnings(checked: UsableRows) -> list[str]:
-    """Return a warning if speaker names differ only in case, whitespace or Unicode form.
+def spelt_differently(checked: Checked) -> list[str]:
+    """A warning if known speakers have names that differ only in case, blanks or Unicode form.
 
     Example
     -------
     >>> header = Header(16000, 16000, 1)
     >>> rows = [(Utterance(id, id, 1.0, speaker=id), header) for id in ("s 1", "S1", "s2")]
-    >>> name_variant_warnings({"train": rows})
-    ["Speaker names that differ only in case or whitespace are treated as one speaker: 'S1' and \
-'s 1'."]
+    >>> spelt_differently({"train": rows})
+    ["Speakers whose names differ only in case or blanks count as one person: 'S1' and 's 1'."]
     """
     names = {row.speaker for rows in checked.values() for row, _ in rows}
-    groups = [group for group in _group_by_person(names).values() if len(group) > 1]
+    groups = [group for group in _by_person(names).values() if len(group) > 1]
     if not groups:
         return []
     texts = [" and ".join(map(repr, sorted(group))) for group in groups[:3]]
     more = f"; and {len(groups) - 3:,} more" if len(groups) > 3 else ""
     return [
-        "Speaker names that differ only in case or whitespace are treated as one speaker: "
+        "Speakers whose names differ only in case or blanks count as one person: "
         f"{'; '.join(texts)}{more}."
     ]
 
 
-def _group_by_person(names: Iterable[str]) -> dict[str, set[str]]:
-    """Group the spellings of known speaker names by their normalised form."""
+def _by_person(names: Iterable[str]) -> dict[str, set[str]]:
+    """Spellings of known speakers' names, by what they have in common."""
     people: dict[str, set[str]] = {}
     for name in sorted(names):
         if key := speaker_key(name):

@@ -1,23 +1,18 @@
-"""Console tables and the summary printed at the end of a run.
+"""Tables on the screen, and what a run prints at its end.
 
-This module imports neither torch nor pandas, so that it works without them.
+Neither torch nor pandas is imported: predictions are printed where neither is installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from emosphere_sb.results.constants import (
-    BASELINE_HEADING,
-    CEILING_HEADING,
-    NON_SET_KEYS,
-    SYNTHETIC_WARNING,
-)
+from emosphere_sb.results.constants import CAP, NON_SET_KEYS, RIDGE, SYNTHETIC
 from emosphere_sb.results.number_format import UNDEFINED
 from emosphere_sb.scale import DIMENSIONS
 
 GAP = "  "
-"""Separator between columns."""
+"""Between two columns."""
 
 
 def format_table(
@@ -28,30 +23,31 @@ def format_table(
     title: str | None = None,
     indent: int = 0,
 ) -> str:
-    """Format a table as text; each column is as wide as its widest cell.
+    """A table as text, each column as wide as its widest cell.
 
     Arguments
     ---------
     header : sequence of str
-        Column names. Empty for a table without a header.
+        Names of the columns; empty for a table without a header.
     rows : iterable of (sequence of str)
-        Cells. All rows must have the same length as the header, or as the first row.
+        Cells. Every row has as many as the header, or as the first row.
     align : str, optional
-        Alignment of each column: ``<``, ``^`` or ``>``. (default: first column left, others right)
+        One of ``<``, ``^``, ``>`` for each column. By default the first column is aligned to the
+        left and the others to the right.
     title : str, optional
-        Line above the table.
+        A line above the table.
     indent : int
-        Number of spaces before each line except the title.
+        Blanks before each line but the title.
 
     Returns
     -------
     str
-        Lines without trailing spaces and without a final newline.
+        Lines without blanks at their ends, and without a line end behind the last.
 
     Raises
     ------
     ValueError
-        If the rows differ in length.
+        If rows differ in length.
 
     Example
     -------
@@ -70,18 +66,18 @@ def format_table(
 def format_row(
     cells: Sequence[str], widths: Sequence[int], align: str | None = None, *, indent: int = 0
 ) -> str:
-    """Format one line of a table with given column widths.
+    """One line of a table whose columns have known widths.
 
     Arguments
     ---------
     cells : sequence of str
-        Cells. Those without a width are appended unpadded.
+        Cells behind the last of ``widths`` are appended as they are.
     widths : sequence of int
-        Minimum column widths.
+        Of the columns; a longer cell moves the ones behind it.
     align : str, optional
-        Alignment, see :func:`format_table`.
+        As for :func:`format_table`.
     indent : int
-        Number of spaces before the line.
+        Blanks before the line.
 
     Example
     -------
@@ -95,42 +91,42 @@ def format_row(
 
 
 def run_summary(metrics: Mapping) -> str:
-    """Format the summary of a run: CCC of each set, the acoustic baseline, and the ceiling.
+    """What a run prints at its end: CCC of every set, and what it is to be compared with.
 
     Arguments
     ---------
     metrics : mapping
-        Content of ``metrics.json``, or of ``summary.json`` for cross-validation.
+        The content of ``metrics.json``, or of ``summary.json`` for a run over folds.
     """
     if "by_fold" in metrics:
         return folds_summary(metrics)
     results = {name: row for name, row in metrics.items() if name not in NON_SET_KEYS}
-    references, parts = metrics["beside"], []
+    beside, parts = metrics["beside"], []
     if metrics["protocol"]["synthetic"]:
-        parts.append(SYNTHETIC_WARNING)
+        parts.append(SYNTHETIC)
     parts.append(ccc_table(results))
-    if "acoustic_baseline" in references:
-        parts.append(ccc_table(references["acoustic_baseline"], title=BASELINE_HEADING))
-    if "cap" in references:
+    if "acoustic_baseline" in beside:
+        parts.append(ccc_table(beside["acoustic_baseline"], title=RIDGE))
+    if "cap" in beside:
         rows = [
             [name, *(f"{row[dimension]:.4f}" for dimension in DIMENSIONS)]
-            for name, row in references["cap"].items()
+            for name, row in beside["cap"].items()
             if name in results
         ]
-        parts.append(format_table([], rows, title=CEILING_HEADING))
+        parts.append(format_table([], rows, title=CAP))
     parts.append(f"Predictions, metrics and checkpoints: {metrics['run']['folder']}")
     return "\n\n".join(parts)
 
 
 def ccc_table(results: Mapping[str, Mapping], *, title: str | None = None) -> str:
-    """Format the CCC of each dimension and their mean, one line per set.
+    """CCC by dimension and their mean, one line for each set.
 
     Arguments
     ---------
     results : mapping of str to mapping
-        Metrics by set, as in ``metrics.json``.
+        Figures by the name of their set, as in ``metrics.json``.
     title : str, optional
-        Line above the table.
+        A line above the table.
 
     Example
     -------
@@ -147,30 +143,30 @@ def ccc_table(results: Mapping[str, Mapping], *, title: str | None = None) -> st
 
 
 def folds_summary(summary: Mapping) -> str:
-    """Format the summary of a cross-validation: CCC of each fold, mean and SD.
+    """What a run over folds prints at its end: CCC of each fold, their mean and deviation.
 
     Arguments
     ---------
     summary : mapping
-        Content of ``summary.json``.
+        The content of ``summary.json``.
     """
-    parts = [SYNTHETIC_WARNING] if summary["protocol"]["synthetic"] else []
-    tables = [_fold_table(name, result) for name, result in summary["by_fold"].items()]
-    location = f"Summary: {summary['folder']}/summary.json"
-    return "\n\n".join([*parts, "\n".join([*tables, location])])
+    parts = [SYNTHETIC] if summary["protocol"]["synthetic"] else []
+    tables = [_fold_table(name, facts) for name, facts in summary["by_fold"].items()]
+    place = f"Summary: {summary['folder']}/summary.json"
+    return "\n\n".join([*parts, "\n".join([*tables, place])])
 
 
-def _fold_table(name: str, result: Mapping) -> str:
-    """Format the CCC of one set by fold, with a note that explains the last lines."""
-    rows = {f"fold {number}": row for number, row in result["folds"].items()}
-    rows |= {"mean over folds": result["mean_over_folds"]}
-    rows |= {"SD over folds": result["deviation_over_folds"]}
-    note = f"{result['utterances']} utterances"
-    if result["pooled"] is not None:
-        rows |= {"pooled": result["pooled"]}
-        note += "; pooled: CCC over the predictions of all folds"
-    if any(count < len(result["folds"]) for count in result["defined"].values()):
-        note += f"; {UNDEFINED}: undefined, excluded from the mean"
+def _fold_table(name: str, facts: Mapping) -> str:
+    """CCC of one set by fold, and notes on what the last lines mean."""
+    rows = {f"fold {number}": row for number, row in facts["folds"].items()}
+    rows |= {"mean over folds": facts["mean_over_folds"]}
+    rows |= {"± over folds": facts["deviation_over_folds"]}
+    note = f"{facts['utterances']} utterances"
+    if facts["pooled"] is not None:
+        rows |= {"pooled": facts["pooled"]}
+        note += "; pooled: CCC over all folds' predictions"
+    if any(count < len(facts["folds"]) for count in facts["defined"].values()):
+        note += f"; {UNDEFINED}: not defined, left out of the mean"
     cells = []
     for label, row in rows.items():
         values = (row[key] for key in (*DIMENSIONS, "mean_ccc"))

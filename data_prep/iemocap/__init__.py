@@ -1,1 +1,1 @@
-"""Reader for IEMOCAP."""
+"""IEMOCAP: label files to utterances."""

@@ -1,8 +1,8 @@
-"""Reader for IEMOCAP (``IEMOCAP_full_release``), with one label file for each of 151 dialogues.
+"""IEMOCAP (``IEMOCAP_full_release``): label files of 151 dialogues to utterances.
 
-The label files list valence, activation and dominance in this order, on a scale from 1 to 5. Turns
-without agreement of the raters (``xxx``) or with another emotion (``oth``) have valid dimensional
-labels and are included.
+The label files order the dimensions valence, activation, dominance, on 1 to 5. Turns on which the
+raters did not agree (``xxx``) or chose another emotion (``oth``) have dimensions as all others, and
+stay in.
 """
 
 from __future__ import annotations
@@ -14,23 +14,18 @@ from pathlib import Path
 from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.iemocap.labels import EMOTIONS, Turn, read_labels, read_transcripts
 from data_prep.parsing.folders import (
-    apply_exclusions,
-    candidate_paths,
+    corpus_folder,
+    drop_lists,
     find_entry,
-    list_names,
-    merge_classes,
-    parse_drop_options,
-    relative_audio_path,
-    resolve_data_folder,
+    join_classes,
+    leave_out,
+    names_in,
+    relative_path,
+    spellings,
 )
-from data_prep.parsing.label_text import unreadable_transcript_warnings
+from data_prep.parsing.label_text import unreadable_transcripts
 from data_prep.parsing.raters import RaterCheck
-from data_prep.partitions.cross_validation import (
-    Partition,
-    leave_one_group_out,
-    leave_one_speaker_out,
-    select_partition,
-)
+from data_prep.partitions.cross_validation import Partition, choose, partner, rotate
 from emosphere_sb.scale import Scale
 
 __all__ = ["NAME", "PARTITIONS", "SCALE", "Turn", "read", "read_labels", "read_transcripts"]
@@ -39,21 +34,19 @@ NAME = "IEMOCAP"
 LANGUAGE = "en"
 SPEECH = "English dialogues, improvised and scripted, of ten actors"
 TERMS = (
-    "IEMOCAP is licensed under a release form of the University of Southern California, which does "
-    "not permit redistribution. Contact its owners before sharing weights trained on it."
+    "IEMOCAP is given under a release form of the University of Southern California, which does "
+    "not allow passing the data on. Ask its owners before sharing weights trained on it."
 )
-"""Implications of the corpus's terms for sharing trained weights, based on public information."""
+"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
 SCALE = Scale(1, 5)
 SESSIONS = tuple("12345")
 
 PARTITIONS = {
-    "session": Partition("session", leave_one_group_out(SESSIONS)),
-    "speaker": Partition(
-        "speaker", leave_one_speaker_out([(f"Ses0{k}F", f"Ses0{k}M") for k in SESSIONS])
-    ),
+    "session": Partition("session", rotate(SESSIONS)),
+    "speaker": Partition("speaker", partner([(f"Ses0{k}F", f"Ses0{k}M") for k in SESSIONS])),
     "fixed": Partition("session", ({"train": ("1", "2", "3"), "valid": ("4",), "test": ("5",)},)),
 }
-"""Leave-one-session-out (5 folds), leave-one-speaker-out (10 folds), and one fixed split."""
+"""Leave one session out (5 folds), leave one speaker out (10), and one fixed division."""
 
 FOUR_CLASSES = {
     "neutral": "neutral",
@@ -62,7 +55,7 @@ FOUR_CLASSES = {
     "happy": "happy",
     "excited": "happy",
 }
-"""Class of each emotion in the common four-class protocol."""
+"""The usual four classes: which emotions they are made of."""
 
 _GENDERS = {"F": "Female", "M": "Male"}
 
@@ -77,181 +70,169 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """Read the corpus and split it so that the sets do not share speakers.
+    """The corpus in a folder, divided so that no speaker is in two sets.
 
     Arguments
     ---------
     data_folder : path
-        Folder with ``Session1`` to ``Session5``, or its parent folder.
+        Holds ``Session1`` to ``Session5``, or the folder ``IEMOCAP_full_release`` that does.
     fold : int
-        Number of the fold, starting at 1.
+        Which fold of the partition, from 1.
     partition : str
-        ``session`` (5 folds: one session for testing, the next one for validation), ``speaker`` (10
-        folds: one speaker for testing, the other speaker of the session for validation), or
-        ``fixed`` (1 fold: sessions 1 to 3 for training, 4 for validation, 5 for testing).
+        ``session`` (5 folds: one session tests, the next one validates), ``speaker`` (10 folds: one
+        speaker tests, the partner of the same session validates), or ``fixed`` (1 fold: sessions 1
+        to 3, 4, 5).
     four_classes : bool
-        Whether to use only neutral, angry, sad and happy, with excited merged into happy.
+        Whether to keep only neutral, angry, sad and happy, the last together with excited.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to exclude, such as ``other`` and ``no_agreement``. They refer to the classes
-        before ``four_classes`` merges any.
+        Emotions to leave out, such as ``other`` and ``no_agreement``; they mean the classes before
+        ``four_classes`` joins some.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, a session, or the labels or the audio of a session are missing.
+        If the folder, a session, or the labels or audio of one are missing.
     ValueError
-        If a label file or an option is invalid.
+        If a label file or an option cannot be used.
     """
-    division = select_partition(PARTITIONS, partition)
-    place = division.set_by_group(fold)
-    dropped = parse_drop_options(
-        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
-    )
-    root = resolve_data_folder(data_folder)
+    division = choose(PARTITIONS, partition)
+    place = division.place(fold)
+    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
+    root = corpus_folder(data_folder)
     root = find_entry(root, ("IEMOCAP_full_release",), is_folder=True) or root
     sets = {name: [] for name in division.fold(fold)}
-    corpus = Corpus(NAME, root, sets, SCALE, has_transcripts=True)
-    corpus.protocol = division.metadata(partition, fold)
-    check, unreadable = RaterCheck(SCALE), []
+    corpus = Corpus(NAME, root, sets, SCALE, transcribed=True)
+    corpus.protocol = division.facts(partition, fold)
+    check, unread = RaterCheck(SCALE), []
     for session in SESSIONS:
-        for row in _read_session(corpus, session, check, place, unreadable):
+        for row in _session(corpus, session, check, place, unread):
             corpus.sets[place[getattr(row, division.by)]].append(row)
-    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unreadable)
-    _exclude_and_merge(corpus, dropped, four_classes)
+    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
+    _leave_out(corpus, dropped, four_classes)
     return corpus
 
 
-def _exclude_and_merge(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
-    """Exclude classes according to the protocol, and merge classes for ``four_classes``."""
+def _leave_out(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
+    """Leaves out what the protocol does not want, and joins classes where it does."""
     corpus.protocol["four_classes"] = four_classes
     if not four_classes:
-        return apply_exclusions(corpus, dropped)
+        return leave_out(corpus, dropped)
     others = set(EMOTIONS.values()) - set(FOUR_CLASSES)
-    apply_exclusions(corpus, dropped, always=others, option="--four_classes")
-    return merge_classes(corpus, FOUR_CLASSES)
+    leave_out(corpus, dropped, always=others, option="--four_classes")
+    return join_classes(corpus, FOUR_CLASSES)
 
 
-def _read_session(
-    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unreadable: list[str]
+def _session(
+    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unread: list[str]
 ) -> Iterator[Utterance]:
-    """Yield the usable turns of a session; the others are added to the rejections.
-
-    Problems with transcripts are appended to ``unreadable``.
-    """
+    """The usable turns of a session; the others become rejections. ``unread`` gets the problems of
+    transcripts."""
     folder = find_entry(corpus.data_root, (f"Session{session}",), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{corpus.data_root} must contain Session1 to Session5; Session{session} is missing. "
-            f"Found {list_names(corpus.data_root)}. Check --data_folder."
+            f"{corpus.data_root} must hold Session1 to Session5; Session{session} is missing, "
+            f"found {names_in(corpus.data_root)}. Check --data_folder."
         )
-    labels, audio = (
-        _required_folder(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav")
-    )
+    labels, audio = (_inside(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav"))
     spoken = find_entry(folder, ("dialog/transcriptions",), is_folder=True)
     spoken = spoken or folder / "dialog" / "transcriptions"
     corpus.audio_folders.append(audio)
     files = _label_files(labels)
-    # Missing label files and transcripts are inputs too: if they are added later, prepare again.
+    # A dialogue with audio has labels, and all have transcripts: those that appear later count.
     expected = {labels / f"{name}.txt" for name in os.listdir(audio) if not name.startswith(".")}
     transcripts = {file: spoken / file.name for file in files}
-    preferred = candidate_paths(folder, [f"dialog/transcriptions/{file.name}" for file in files])
+    preferred = spellings(folder, [f"dialog/transcriptions/{file.name}" for file in files])
     corpus.inputs += sorted({*files, *expected, *transcripts.values(), *preferred})
     for file in files:
-        transcript = _read_transcripts(transcripts[file], unreadable)
-        yield from _read_dialogue(corpus, file, audio / file.stem, transcript, check, place)
+        said = _said(transcripts[file], unread)
+        yield from _dialogue(corpus, file, audio / file.stem, said, check, place)
 
 
-def _read_transcripts(file: Path, unreadable: list[str]) -> dict[str, str]:
-    """Read the transcripts of a dialogue; return an empty dict if they are unreadable."""
+def _said(file: Path, unread: list[str]) -> dict[str, str]:
+    """What is said in a dialogue; nothing where that is not known."""
     try:
         return read_transcripts(file) if file.is_file() else {}
     except (OSError, ValueError) as error:
-        unreadable.append(str(error))
+        unread.append(str(error))
         return {}
 
 
-def _required_folder(session: Path, name: str) -> Path:
-    """Find a required folder of a session."""
+def _inside(session: Path, name: str) -> Path:
+    """A folder that each session must have."""
     folder = find_entry(session, (name,), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{session} must contain the folder {name}; found {list_names(session)}. "
-            "Check --data_folder and that the corpus was unpacked completely."
+            f"{session} must hold the folder {name}; found {names_in(session)}. "
+            "Check --data_folder, and that the corpus was unpacked as a whole."
         )
     return folder
 
 
 def _label_files(folder: Path) -> list[Path]:
-    """List the label files of a session, without subfolders and macOS files (``._Ses…txt``)."""
+    """Label files of a session: not those in sub-folders, nor those of macOS (``._Ses…txt``)."""
     names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
     files = [folder / name for name in names if name.lower().endswith(".txt")]
     files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(
-            f"{folder} must contain a label file <dialogue>.txt for each dialogue; found "
-            f"{list_names(folder)}. Check --data_folder."
+            f"{folder} must hold a label file <dialogue>.txt for each dialogue; found "
+            f"{names_in(folder)}. Check --data_folder."
         )
     return files
 
 
-def _read_dialogue(
+def _dialogue(
     corpus: Corpus,
     file: Path,
     audio: Path,
-    transcript: Mapping[str, str],
+    said: Mapping[str, str],
     check: RaterCheck,
     place: Mapping[str, str],
 ) -> Iterator[Utterance]:
-    """Yield the usable turns of one label file."""
-    name, folder = (
-        relative_audio_path(file, corpus.data_root),
-        relative_audio_path(audio, corpus.data_root),
-    )
+    """The usable turns of one label file."""
+    name, folder = relative_path(file, corpus.data_root), relative_path(audio, corpus.data_root)
     turns = 0
     for turn in read_labels(file):
         turns += 1
-        problem = turn.problem or _check_dialogue(turn.utterance, file.stem)
+        problem = turn.problem or _stray(turn.utterance, file.stem)
         if problem:
-            known = turn.utterance and not _check_dialogue(turn.utterance, file.stem)
+            known = turn.utterance and not _stray(turn.utterance, file.stem)
             path = f"{folder}/{turn.utterance}.wav" if known else f"{name}:{turn.line}"
             reason = f"{problem} ({name}, line {turn.line})"
             corpus.rejected.append(Rejection(path, reason, _set_of(turn.utterance, file, place)))
         else:
-            yield _to_utterance(turn, folder, transcript.get(turn.utterance, ""), check, name)
+            yield _utterance(turn, folder, said.get(turn.utterance, ""), check, name)
     if not turns:
-        corpus.rejected.append(Rejection(name, "no turns: the label file is empty"))
+        corpus.rejected.append(Rejection(name, "no turns: the label file holds none"))
 
 
-def _check_dialogue(utterance: str, dialogue: str) -> str:
-    """Return a problem if a turn does not belong to a dialogue; empty if it does."""
+def _stray(utterance: str, dialogue: str) -> str:
+    """Why a turn cannot be one of a dialogue; empty if it can."""
     if utterance.rpartition("_")[0] == dialogue:
         return ""
     return f"turn of another dialogue: {utterance[:60]!r} in the labels of {dialogue}"
 
 
-def _speaker_of(utterance: str) -> str:
-    """Return the speaker of a turn: the session and the letter in the last part of the name.
-
-    The letter in the first part denotes the speaker who wore the motion-capture markers.
+def _speaker(utterance: str) -> str:
+    """Who speaks: the session and the letter of the last part, not that of the first, which says
+    who wore the markers of the motion capture.
 
     Example
     -------
-    >>> _speaker_of("Ses05M_script01_1b_F012")
+    >>> _speaker("Ses05M_script01_1b_F012")
     'Ses05F'
     """
     return utterance[:5] + utterance.rpartition("_")[2][:1]
 
 
 def _set_of(utterance: str, file: Path, place: Mapping[str, str]) -> str:
-    """Return the set of a rejected turn; empty if it is unknown."""
-    return place.get(file.stem[4:5]) or place.get(_speaker_of(utterance), "")
+    """The set that a turn would be in, empty where that cannot be told."""
+    return place.get(file.stem[4:5]) or place.get(_speaker(utterance), "")
 
 
-def _to_utterance(
-    turn: Turn, folder: str, transcript: str, check: RaterCheck, file: str
-) -> Utterance:
-    """Convert a usable turn."""
-    speaker = _speaker_of(turn.utterance)
+def _utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str) -> Utterance:
+    """A usable turn."""
+    speaker = _speaker(turn.utterance)
     problem = f"{file}, {turn.rater_problem}" if turn.rater_problem else ""
     return Utterance(
         turn.utterance,
@@ -261,6 +242,6 @@ def _to_utterance(
         speaker=speaker,
         gender=_GENDERS[speaker[-1]],
         session=speaker[4],
-        transcript=transcript,
-        raters=check.summarise(turn.utterance, turn.vad, turn.raters, problem=problem),
+        transcript=said,
+        raters=check.figures(turn.utterance, turn.vad, turn.raters, problem=problem),
     )

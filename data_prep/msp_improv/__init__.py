@@ -1,1 +1,1 @@
-"""Reader for MSP-IMPROV."""
+"""MSP-IMPROV: label files to utterances."""

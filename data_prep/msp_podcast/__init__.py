@@ -1,1 +1,1 @@
-"""Reader for MSP-Podcast."""
+"""MSP-Podcast: label files to utterances."""

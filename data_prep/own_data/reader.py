@@ -1,4 +1,4 @@
-"""Reader for your own data: a CSV table with one row per audio file, on any label scale."""
+"""One's own data: a CSV with a row an audio file, on any scale that two numbers give."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.parsing.folders import (
-    apply_exclusions,
-    parse_drop_options,
-    relative_audio_path,
-    resolve_data_folder,
-    resolve_user_path,
+    corpus_folder,
+    drop_lists,
+    leave_out,
+    named_entry,
+    relative_path,
 )
 from data_prep.parsing.label_text import (
     parse_gender,
     parse_value,
     read_table,
-    truncate_text,
-    unused_column_warnings,
+    shortened,
+    unused_columns,
 )
-from data_prep.partitions.cross_validation import speaker_k_fold
-from data_prep.partitions.splits import split_speakers
+from data_prep.partitions.cross_validation import speaker_folds
+from data_prep.partitions.splits import divide_speakers
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
 LANGUAGE = ""
-SPEECH = "the publisher's own recordings (no further information available)"
+SPEECH = "recordings of the releaser's own, of which nothing more is known here"
 TERMS = (
-    "Trained on the publisher's own data. Whether the weights may be shared depends on the terms "
-    "of that data and on the consent of its speakers."
+    "Trained on data of the releaser's own: whether its weights may be shared follows from the "
+    "terms of that data, and from what its speakers have agreed to."
 )
-"""Implications of the terms of the data for sharing trained weights."""
+"""What the data's terms mean for whoever shares weights."""
 PARTITIONS = ("split", "by_speaker", "folds", "whole")
-MISSING_VALUES = frozenset({"na", "n/a", "null", "none"})
-"""Words (in lower case) for a missing value, in addition to ``NaN`` and empty cells."""
+MISSING = frozenset({"na", "n/a", "null", "none"})
+"""Words (in lower case) that tables have for a missing value, beside ``NaN`` and nothing."""
 
 WHOLE = {"partition": "whole"}
-"""Settings for testing a model that was trained on another corpus."""
+"""What to set where a model that was trained elsewhere is tested on this corpus."""
 
-REQUIRED_COLUMNS = ("file", *DIMENSIONS)
-OPTIONAL_COLUMNS = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
+REQUIRED = ("file", *DIMENSIONS)
+OPTIONAL = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
 SETS = {
     "train": "train",
     "valid": "valid",
@@ -52,7 +52,7 @@ SETS = {
     "development": "valid",
     "test": "test",
 }
-"""Set for each word in the column ``split``, in lower case. ``test`` may have a number."""
+"""Words for a set, in lower case; ``test`` may have a number."""
 
 
 def read(
@@ -73,113 +73,111 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """Read the corpus described by a table.
+    """The corpus that a table describes.
 
-    Required columns are ``file`` (absolute or relative to the folder), ``valence``, ``arousal`` and
-    ``dominance``. Optional columns are ``id``, ``speaker``, ``gender``, ``emotion``, ``session``,
+    Columns: ``file`` (relative to the folder, or absolute), ``valence``, ``arousal``,
+    ``dominance``; where present ``id``, ``speaker``, ``gender``, ``emotion``, ``session``,
     ``transcript``, and ``split`` (train, valid, test, test1, ...).
 
     Arguments
     ---------
     data_folder : path
-        Folder with the table and the audio.
+        Holds the table and the audio.
     labels_file : path
-        Table, relative to ``data_folder`` or absolute.
+        The table, relative to ``data_folder`` or absolute.
     label_low, label_high : float
-        Lower and upper end of the label scale.
+        The ends of the scale of the labels.
     reversed_dimensions : str or collection of str
-        Dimensions with a reversed scale.
+        Dimensions stored upside down.
     release : str, optional
-        Name for this version of the data.
+        A name for this state of the data.
     partition : str, optional
-        ``split`` uses the column ``split`` and is the default if that column exists.
-        ``by_speaker``, the default otherwise, splits the speakers at random. ``folds`` is
-        cross-validation over speakers. ``whole`` uses all data as one test set. Without a column
-        ``speaker``, each file is treated as a separate speaker.
+        ``split``: by the column ``split``, the default where there is one. ``by_speaker``: speakers
+        are divided at random by shares, the default otherwise. ``folds``: cross-validation over
+        speakers. ``whole``: all of it is one test set. Without a column ``speaker`` every file
+        counts as a speaker of its own.
     fold, folds : int
-        Number of the fold, starting at 1, and number of folds, for ``folds``.
-    partition_seed : int
-        Random seed for ``by_speaker`` and ``folds``.
-    valid_share, test_share : float
-        Fractions of the speakers in the validation and test sets, for ``by_speaker``.
+        For ``folds``: which one, from 1, of how many.
+    partition_seed, valid_share, test_share : int, float, float
+        For ``by_speaker`` and ``folds``: the seed; for ``by_speaker``: the shares of speakers.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to exclude.
+        Emotions to leave out.
 
     Raises
     ------
     FileNotFoundError
         If the folder or the table is missing.
     ValueError
-        If the scale is not given, or if the table or an option is invalid.
+        If the scale is not given, or the table or an option cannot be used.
     """
-    root = resolve_data_folder(data_folder)
-    scale = _label_scale(label_low, label_high, reversed_dimensions)
-    labels = resolve_user_path(root, labels_file, option="labels_file")
+    root = corpus_folder(data_folder)
+    scale = _scale(label_low, label_high, reversed_dimensions)
+    labels = named_entry(root, labels_file, option="labels_file")
     corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
     corpus.inputs, corpus.audio_folders = [labels], [root]
-    header, rows = _read_rows(corpus, labels)
-    # Audio files outside the data folder are also checked for changes.
+    header, rows = _rows(corpus, labels)
+    # Audio elsewhere is watched for changes as well.
     elsewhere = {Path(row.path).parent for _, row in rows if os.path.isabs(row.path)}
     corpus.audio_folders += sorted(elsewhere)
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
-    dropped = parse_drop_options(allowed, train=drop_train, valid=drop_valid, test=drop_test)
-    partition = _select_partition(partition, header, labels)
+    dropped = drop_lists(allowed, train=drop_train, valid=drop_valid, test=drop_test)
+    partition = _partition(partition, header, labels)
     corpus.protocol["partition"] = partition
-    use_folds = partition == "folds"
-    if not use_folds and str(fold) != "1":
+    folds_asked = partition == "folds"
+    if not folds_asked and str(fold) != "1":
         raise ValueError(
-            f"--fold must be 1, because the partition {partition!r} has no folds; found {fold!r}. "
-            "Use --partition=folds for cross-validation over speakers."
+            f"--fold must be 1: the partition {partition!r} has no folds; found {fold!r}. "
+            "Cross-validation over speakers is --partition=folds."
         )
     if partition == "split":
-        corpus.sets = _split_by_column(rows)
-        corpus.warnings += _unknown_speaker_warnings([row for _, row in rows])
+        corpus.sets = _by_column(rows)
+        corpus.warnings += _nameless([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
-        reason = "--partition=whole assigns all data to the set 'test'"
-        corpus.empty_set_reasons = {"train": reason, "valid": reason}
+        reason = "--partition=whole makes all of it the set 'test'"
+        corpus.unfilled = {"train": reason, "valid": reason}
     else:
         seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
-        facts = {"fold": int(fold), "folds": int(folds)} if use_folds else {"shares": shares}
+        facts = {"fold": int(fold), "folds": int(folds)} if folds_asked else {"shares": shares}
         corpus.protocol.update(facts, partition_seed=seed)
-        if use_folds:  # runs with 5 and with 10 folds need separate folders
+        if folds_asked:  # so that runs over 5 and over 10 folds have folders of their own
             corpus.protocol["partition"] = f"{int(folds)}_folds"
-        corpus.empty_set_reasons = {
-            name: f"--{name}_share=0 assigns no speakers to it"
+        corpus.unfilled = {
+            name: f"--{name}_share=0 gives it no speaker"
             for name, share in shares.items()
-            if not (share or use_folds)
+            if not (share or folds_asked)
         }
-        _split_by_speaker(
+        _by_speaker(
             corpus,
             [row for _, row in rows],
             lambda groups: (
-                speaker_k_fold(groups, folds=int(folds), seed=seed).set_by_group(fold)
-                if use_folds
-                else split_speakers(groups, seed=seed, shares=shares)
+                speaker_folds(groups, folds=int(folds), seed=seed).place(fold)
+                if folds_asked
+                else divide_speakers(groups, seed=seed, shares=shares)
             ),
         )
-    apply_exclusions(corpus, dropped)
+    leave_out(corpus, dropped)
     return corpus
 
 
-def _select_partition(name: str | None, header: Collection[str], labels: Path) -> str:
-    """Return the selected or default partition; check that the table supports it."""
+def _partition(name: str | None, header: Collection[str], labels: Path) -> str:
+    """The partition that is meant, if the table has what it needs."""
     name = name or ("split" if "split" in header else "by_speaker")
     if name not in PARTITIONS:
         raise ValueError(f"--partition must be one of {', '.join(PARTITIONS)}; found {name!r}.")
     if name == "split" and "split" not in header:
-        raise ValueError(f"--partition=split requires a column 'split', which {labels} lacks.")
+        raise ValueError(f"--partition=split needs a column split in {labels}; there is none.")
     return name
 
 
-def _label_scale(
+def _scale(
     low: float | None, high: float | None, reversed_dimensions: str | Collection[str]
 ) -> Scale:
-    """Return the label scale, which cannot be inferred from the labels."""
+    """The scale, which nobody can guess from the labels."""
     if low is None or high is None:
         raise ValueError(
-            "The two ends of the label scale are required; found "
-            f"label_low={low}, label_high={high}. Pass for example --label_low=1 --label_high=7."
+            "The scale of the labels must be given by its two ends; found "
+            f"label_low={low}, label_high={high}. Pass for instance --label_low=1 --label_high=7."
         )
     if isinstance(reversed_dimensions, str):
         reversed_dimensions = [
@@ -191,29 +189,26 @@ def _label_scale(
 def read_labels(
     path: str | os.PathLike, *, path_columns: Sequence[str] = ("file",)
 ) -> Iterable[tuple[int, dict[str, str], str]]:
-    """Iterate over the rows of a table.
+    """The rows of a table.
 
     Arguments
     ---------
     path : path
-        CSV file.
+        The table.
     path_columns : sequence of str
-        Possible names of the column with the paths of the audio files. The first one in the table
-        is used and renamed to ``file``.
+        Columns that may hold the path of the audio file; the first that the table has is read, and
+        is called ``file`` in what is returned.
 
     Yields
     ------
-    line : int
-        Line number.
-    row : dict of str to str
-        Value of each column, by its name in lower case.
-    problem : str
-        Reason why the row is unusable; empty if it is usable.
+    (int, dict of str to str, str)
+        Line, values by the names of their columns in lower case, and why the row cannot be used
+        (empty if it can).
 
     Raises
     ------
     ValueError
-        If a column is missing, or if the file is not a CSV file in UTF-8.
+        If a column is missing, or the file is no CSV in UTF-8.
 
     Example
     -------
@@ -230,16 +225,15 @@ def read_labels(
     for line, values in rows:
         row = dict(zip(header, values, strict=False))
         if len(values) != len(header):
-            problem = f"damaged row: line {line} has {len(values)} values, expected {len(header)}"
-            yield line, row, problem
+            yield line, row, f"damaged row: line {line} has {len(values)} values, not {len(header)}"
         else:
             yield line, row, "" if row["file"] else f"no file name: line {line}"
 
 
-def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
-    """Return the columns of the table, and its usable rows with the names of their sets."""
-    header, _ = read_table(labels, REQUIRED_COLUMNS)
-    corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
+def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
+    """Columns of the table, and its usable rows, each with the name of its set."""
+    header, _ = read_table(labels, REQUIRED)
+    corpus.warnings += unused_columns(labels, header, REQUIRED + OPTIONAL)
     found: list[tuple[str, str, dict[str, str]]] = []
     for line, row, problem in read_labels(labels):
         name = set_name(row["split"]) if row.get("split") else ""
@@ -247,25 +241,25 @@ def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, 
             problem = f"unknown split: {row['split']!r}"
         path = f"{labels.name}:{line}"
         if row.get("file"):
-            path = relative_audio_path(row["file"], corpus.data_root)
+            path = relative_path(row["file"], corpus.data_root)
         if problem:
             corpus.rejected.append(Rejection(path, problem, name))
         else:
             found.append((name, path, row))
     if not found and not corpus.rejected:
-        raise ValueError(f"{labels} must contain rows, but it has only a header.")
-    rows = _to_utterances(corpus, found)
+        raise ValueError(f"{labels} must hold rows; it has only a header.")
+    rows = _utterances(corpus, found)
     if not rows:
         first = corpus.rejected[0]
         raise ValueError(
-            f"{labels} has no usable rows; all {len(corpus.rejected):,} were rejected "
-            f"(first: {first.path}, {truncate_text(first.reason)})."
+            f"{labels} must hold rows that can be used; found none in "
+            f"{len(corpus.rejected):,} (first: {first.path}, {shortened(first.reason)})."
         )
     return set(header), rows
 
 
 def set_name(word: str) -> str:
-    """Return the set for a word in the column ``split``; empty for an unknown word.
+    """The set that a word in the column ``split`` means; empty if none.
 
     Example
     -------
@@ -277,10 +271,10 @@ def set_name(word: str) -> str:
     return word if stem == "test" else SETS.get(word, "")
 
 
-def _to_utterances(
+def _utterances(
     corpus: Corpus, found: list[tuple[str, str, dict[str, str]]]
 ) -> list[tuple[str, Utterance]]:
-    """Convert rows with valid labels; the others are added to the rejections."""
+    """Rows with parsed labels; the others become rejections."""
     ids = unique_ids({path for _, path, _ in found})
     rows = []
     for name, path, row in found:
@@ -298,12 +292,12 @@ def _to_utterances(
 
 
 def parse_labels(row: Mapping[str, str]) -> list[float | None]:
-    """Parse valence, arousal and dominance of a row; a missing value is None.
+    """Valence, arousal and dominance of a row; None where the table has no value.
 
     Raises
     ------
     ValueError
-        If a label is not a finite number.
+        If a label is no finite number.
 
     Example
     -------
@@ -311,16 +305,13 @@ def parse_labels(row: Mapping[str, str]) -> list[float | None]:
     [2.5, None, None]
     """
     return [
-        None if row[name].casefold() in MISSING_VALUES else parse_value(row[name], name)
+        None if row[name].casefold() in MISSING else parse_value(row[name], name)
         for name in DIMENSIONS
     ]
 
 
 def unique_ids(paths: Iterable[str]) -> dict[str, str]:
-    """Create a unique id for each path.
-
-    The id is the path without its extension, with ``/`` replaced by ``-``. A number is appended to
-    duplicates.
+    """An id for each path: the path without its ending, ``-`` for ``/``, numbered where needed.
 
     Example
     -------
@@ -340,40 +331,40 @@ def unique_ids(paths: Iterable[str]) -> dict[str, str]:
     return ids
 
 
-def _split_by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
-    """Split by the column ``split``: training, validation, then the test sets by name."""
+def _by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
+    """Sets as the table has them: training, validation, then the test sets by name."""
     tests = sorted({name for name, _ in rows} - {"train", "valid"})
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
 
 
-def _unknown_speaker_warnings(rows: list[Utterance]) -> list[str]:
-    """Return a warning if unknown speakers prevent the check for shared speakers."""
-    unknown = sum(not speaker_key(row.speaker) for row in rows)
-    if not unknown:
+def _nameless(rows: list[Utterance]) -> list[str]:
+    """A warning if the guard against shared speakers does not see all voices."""
+    nameless = sum(not speaker_key(row.speaker) for row in rows)
+    if not nameless:
         return []
     return [
-        f"{unknown:,} of {len(rows):,} files have no speaker, so it cannot be checked whether the "
-        "sets share speakers."
+        f"{nameless:,} of {len(rows):,} files have no speaker: whether their voices are in several "
+        "sets cannot be checked."
     ]
 
 
-def _split_by_speaker(
+def _by_speaker(
     corpus: Corpus, rows: list[Utterance], divide: Callable[[set[str]], dict[str, str]]
 ) -> None:
-    """Split by speaker; ``divide`` assigns a set to each speaker."""
-    # All spellings of a name are replaced by the first one, so that a speaker is in one set.
+    """Sets by a random division of the speakers, which ``divide`` makes."""
+    # Of spellings of one name the first stands for all: a person is in one set.
     names: dict[str, str] = {}
     for speaker in sorted({row.speaker for row in rows}):
         names.setdefault(speaker_key(speaker), speaker)
     known = [row for row in rows if speaker_key(row.speaker)]
     if rows and not known:
         corpus.warnings.append(
-            "The speakers are unknown, so each file is treated as a separate speaker. Sets may "
-            "share speakers, and results may be too optimistic. Add a column 'speaker'."
+            "No speakers are named: each file counts as a speaker of its own, so that sets may "
+            "share voices and results come out too good. Add a column speaker."
         )
     elif len(known) < len(rows):
         corpus.warnings.append(
-            f"All {len(rows) - len(known)} files without a speaker are used for training."
+            f"{len(rows) - len(known)} files without a speaker are all used for training."
         )
     groups = {row.path: names[speaker_key(row.speaker)] if known else row.path for row in rows}
     place = divide({groups[row.path] for row in known or rows})

@@ -1,1 +1,1 @@
-"""Parsing of label files and folders, shared by all corpora."""
+"""Parse label files and folders; shared by all corpora."""

@@ -1,4 +1,4 @@
-"""Individual ratings: emotion words, statistics, and comparison of the labels with their mean."""
+"""Ratings by single people: their words, their spread, and whether the labels are their mean."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data_prep.corpus import NO_RATERS, RaterStatistics
+from data_prep.corpus import NO_RATERS, RaterFigures
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 TOLERANCE = 1e-4
-"""Maximum difference between a label and the raters' mean; label files are rounded to 4 or 6
-decimals."""
+"""How far labels may be from the raters' mean: label files are rounded to 4 or 6 decimals."""
 
-EMOTION_WORDS = {
+WORDS = {
     "angry": ("angry", "anger"),
     "sad": ("sad", "sadness"),
     "happy": ("happy", "happiness"),
@@ -27,25 +26,25 @@ EMOTION_WORDS = {
     "neutral": ("neutral", "neutral state"),
     "other": ("other",),
 }
-"""Emotion names of this project and the words for them in the label files, in lower case."""
+"""Emotions of this project with the words that raters' files have for them, in lower case."""
 
-_BY_WORD = {word: emotion for emotion, words in EMOTION_WORDS.items() for word in words}
+_BY_WORD = {word: emotion for emotion, words in WORDS.items() for word in words}
 
 
 @dataclass(frozen=True, slots=True)
 class Rater:
-    """Rating of one utterance by one rater.
+    """One line of one rater about one utterance.
 
     Arguments
     ---------
     name : str
-        Name of the rater as in the file; empty if the file does not identify raters.
+        As in the file; empty where the file does not tell raters apart.
     emotions : tuple of str
-        Chosen emotions, with the emotion names of this project.
+        What was chosen, in the words of this project.
     unknown : tuple of str
-        Chosen words that are not in :data:`EMOTION_WORDS`, as in the file.
+        What was chosen in words that are none of :data:`WORDS`, as in the file.
     valence, arousal, dominance : float, optional
-        Ratings on the corpus's scale, as in the file; ``None`` if not rated.
+        On the corpus's own scale, as in the file; ``None`` where nothing was said.
 
     Example
     -------
@@ -62,26 +61,26 @@ class Rater:
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal and dominance."""
+        """Valence, arousal, dominance."""
         return self.valence, self.arousal, self.dominance
 
 
 @dataclass(frozen=True, slots=True)
-class RatedUtterance:
-    """Utterance in a label file, with its mean labels and individual ratings.
+class Rated:
+    """An utterance as a label file has it: its means, and the raters below them.
 
     Arguments
     ---------
     line : int
-        Number of its first line in the file.
+        Where it begins in the file.
     valence, arousal, dominance : float, optional
-        Means over the raters, as in the file; ``None`` if missing.
+        The means of the raters, as in the file; ``None`` where missing.
     raters : tuple of Rater
-        Ratings that could be parsed, including repeated lines.
+        Those whose lines can be read, equal lines included.
     problem : str
-        Reason why the utterance is unusable; empty if it is usable.
+        Why it cannot be used; empty if it can.
     rater_problem : str
-        Reason why a rater's line is unusable; empty if all are usable.
+        Why some rater's line cannot be used; empty if all can.
     """
 
     line: int
@@ -94,132 +93,125 @@ class RatedUtterance:
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal and dominance."""
+        """Valence, arousal, dominance."""
         return self.valence, self.arousal, self.dominance
 
 
-def parse_emotion(text: str) -> str:
-    """Convert a rater's word to an emotion; return an empty string for an unknown word.
+def emotion_of(text: str) -> str:
+    """The emotion that a rater's word means; empty if it is not known.
 
     Example
     -------
-    >>> parse_emotion("Happiness"), parse_emotion("Other-confused"), parse_emotion("Hungry")
+    >>> emotion_of("Happiness"), emotion_of("Other-confused"), emotion_of("Hungry")
     ('happy', 'other', '')
     """
     word = " ".join(text.casefold().split())
-    # The text after "other-" is free text.
+    # What follows is the rater's own wording.
     return "other" if word.startswith("other-") else _BY_WORD.get(word, "")
 
 
-def parse_choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Convert a rater's words to the arguments ``emotions`` and ``unknown`` of :class:`Rater`.
+def choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """A rater's chosen words as ``emotions`` and ``unknown`` of :class:`Rater`.
 
     Example
     -------
-    >>> parse_choices(["Anger", "Hungry"])
+    >>> choices(["Anger", "Hungry"])
     {'emotions': ('angry',), 'unknown': ('Hungry',)}
     """
     texts = [text.strip() for text in texts if text.strip()]
-    known = tuple(dict.fromkeys(emotion for emotion in map(parse_emotion, texts) if emotion))
-    return {"emotions": known, "unknown": tuple(text for text in texts if not parse_emotion(text))}
+    known = tuple(dict.fromkeys(emotion for emotion in map(emotion_of, texts) if emotion))
+    return {"emotions": known, "unknown": tuple(text for text in texts if not emotion_of(text))}
 
 
-def drop_repeated_ratings(raters: Iterable[Rater]) -> list[Rater]:
-    """Drop repeated identical ratings by the same rater. Ratings without a name are all retained.
+def single(raters: Iterable[Rater]) -> list[Rater]:
+    """Of equal lines of one rater the first. Raters without names are never taken for one.
 
     Example
     -------
-    >>> raters = [Rater("a"), Rater("a"), Rater("b"), Rater("")]
-    >>> [rater.name for rater in drop_repeated_ratings(raters)]
+    >>> [rater.name for rater in single([Rater("a"), Rater("a"), Rater("b"), Rater("")])]
     ['a', 'b', '']
     """
-    unique: list[Rater] = []
+    kept: list[Rater] = []
     seen: set[Rater] = set()
     for rater in raters:
         if not rater.name or rater not in seen:
-            unique.append(rater)
+            kept.append(rater)
             seen.add(rater)
-    return unique
+    return kept
 
 
-def summarise_raters(raters: Iterable[Rater]) -> RaterStatistics:
-    """Compute rater count, SDs and votes of an utterance. Repeated ratings count once.
+def figures(raters: Iterable[Rater]) -> RaterFigures:
+    """Number, spread and votes of an utterance's raters; equal lines of one rater count once.
 
     Arguments
     ---------
     raters : iterable of Rater
-        All ratings of the utterance.
+        All lines about one utterance.
 
     Example
     -------
-    >>> summarise_raters([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
+    >>> figures([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
     ...          Rater("c", ("fear",))])
-    RaterStatistics(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, \
-votes='sad:2;fear:1')
+    RaterFigures(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, votes='sad:2;fear:1')
     """
-    raters = drop_repeated_ratings(raters)
+    raters = single(raters)
     count = sum(any(value is not None for value in rater.vad) for rater in raters)
-    spread = [
-        statistics.pstdev(values) if values else None for values in _ratings_by_dimension(raters)
-    ]
+    spread = [statistics.pstdev(values) if values else None for values in _columns(raters)]
     votes = Counter(emotion for rater in raters for emotion in rater.emotions)
     ordered = sorted(votes.items(), key=lambda item: (-item[1], item[0]))
     text = ";".join(f"{emotion}:{number}" for emotion, number in ordered)
-    return RaterStatistics(count or None, *spread, votes=text)
+    return RaterFigures(count or None, *spread, votes=text)
 
 
-def _ratings_by_dimension(raters: Sequence[Rater]) -> list[list[float]]:
-    """Collect the known ratings of valence, arousal and dominance."""
+def _columns(raters: Sequence[Rater]) -> list[list[float]]:
+    """Known values of valence, of arousal, of dominance."""
     return [
         [value for rater in raters if (value := getattr(rater, dimension)) is not None]
         for dimension in DIMENSIONS
     ]
 
 
-def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
-    """Describe the first label that differs from the mean of the raters; empty if none does.
+def difference(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
+    """Where labels are not the mean of the raters, in words; empty if they are.
 
     Arguments
     ---------
     vad : sequence of float, optional
-        Valence, arousal and dominance labels.
+        The labels.
     raters : iterable of Rater
-        All ratings of the utterance. Repeated ratings count once.
+        All lines about the utterance. Equal lines of one rater count once.
 
     Example
     -------
-    >>> raters = [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)]
-    >>> mean_mismatch((2.0, 3.5, None), raters)
-    'arousal is 3.5, but the mean of 2 raters is 3'
+    >>> difference((2.0, 3.5, None), [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)])
+    'arousal is 3.5, the mean of 2 raters is 3'
     """
-    for name, value, ratings in zip(
-        DIMENSIONS, vad, _ratings_by_dimension(drop_repeated_ratings(raters)), strict=True
-    ):
+    for name, value, ratings in zip(DIMENSIONS, vad, _columns(single(raters)), strict=True):
         if value is None or not ratings:
             continue
         mean = statistics.fmean(ratings)
-        # This form of the comparison also reports infinite labels.
+        # Written so that a label of infinity differs, too.
         if not abs(value - mean) <= TOLERANCE:
-            return f"{name} is {value:g}, but the mean of {len(ratings)} raters is {mean:.6g}"
+            return f"{name} is {value:g}, the mean of {len(ratings)} raters is {mean:.6g}"
     return ""
 
 
 class RaterCheck:
-    """Compares the labels of utterances with their ratings and collects warnings.
+    """Compares labels with raters utterance by utterance, and remembers what was odd.
 
     Arguments
     ---------
     scale : emosphere_sb.scale.Scale
-        Scale of the corpus. Ratings outside it indicate a parsing problem.
+        The corpus's scale: whoever rates beyond it was not read rightly.
 
     Example
     -------
     >>> check = RaterCheck(Scale(1, 5))
-    >>> check.summarise("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
+    >>> check.figures("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
     'sad:1'
     >>> check.warnings()
-    ['1 utterances have labels that differ from the mean of their raters (first: a, valence is 3, \
-but the mean of 1 raters is 2).']
+    ['1 utterances have labels that are not the mean of their raters (first: a, valence is 3, \
+the mean of 1 raters is 2).']
     """
 
     def __init__(self, scale: Scale) -> None:
@@ -227,58 +219,58 @@ but the mean of 1 raters is 2).']
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
-    def summarise(
+    def figures(
         self,
         utterance: str,
         vad: Sequence[float | None],
         raters: Sequence[Rater],
         *,
         problem: str = "",
-    ) -> RaterStatistics:
-        """Return the rater statistics of one utterance, and check its labels.
-
-        The statistics are empty if a rating is unusable, as they would be wrong without it.
+    ) -> RaterFigures:
+        """The figures of one utterance; none if some of its raters could not be read.
 
         Arguments
         ---------
         utterance : str
-            Id of the utterance, for warnings.
+            Its id, for the warning.
         vad : sequence of float, optional
-            Valence, arousal and dominance labels.
+            Its labels.
         raters : sequence of Rater
-            All ratings of the utterance.
+            All lines about it.
         problem : str
-            Reason why a rating could not be parsed; empty if all could.
+            Why lines could not be read: a spread over the others would be wrong.
         """
-        if problem := problem or self._find_out_of_range(utterance, raters):
-            self.record("have unusable rater lines and therefore no rater statistics", problem)
+        if problem := problem or self._beyond(utterance, raters):
+            self.note(
+                "have rater lines that cannot be used and therefore no rater columns", problem
+            )
             return NO_RATERS
-        if unequal := mean_mismatch(vad, raters):
-            self.record(
-                "have labels that differ from the mean of their raters", f"{utterance}, {unequal}"
+        if unequal := difference(vad, raters):
+            self.note(
+                "have labels that are not the mean of their raters", f"{utterance}, {unequal}"
             )
         if unknown := [text for rater in raters for text in rater.unknown]:
-            self.record(
-                "have votes for unknown emotions, which are not counted",
+            self.note(
+                "have votes for emotions that are not known, which are not counted",
                 f"{utterance}, {unknown[0][:40]!r}",
             )
-        return summarise_raters(raters)
+        return figures(raters)
 
-    def _find_out_of_range(self, utterance: str, raters: Sequence[Rater]) -> str:
-        """Describe the first rating outside the scale; empty if there is none."""
+    def _beyond(self, utterance: str, raters: Sequence[Rater]) -> str:
+        """A rating that is not on the scale, in words; empty if all are."""
         for rater in raters:
             for value in rater.vad:
                 if value is not None and not self._scale.contains(value):
-                    return f"{utterance}, rating {value:g} by {rater.name or 'a rater'}"
+                    return f"{utterance}, {rater.name or 'a rater'} says {value:g}"
         return ""
 
-    def record(self, what: str, example: str) -> None:
-        """Count an utterance with a problem; ``example`` describes the first one."""
+    def note(self, what: str, example: str) -> None:
+        """Counts an utterance that is odd in some way; ``example`` is told of the first one."""
         self._counts[what] += 1
         self._first.setdefault(what, example)
 
     def warnings(self) -> list[str]:
-        """Return one warning for each type of problem, with the count and the first example."""
+        """One sentence for each kind of oddity, with its number and first example."""
         return [
             f"{count:,} utterances {what} (first: {self._first[what]})."
             for what, count in self._counts.items()

@@ -1,1 +1,1 @@
-"""Splitting of a corpus into sets and folds."""
+"""Divide a corpus into sets and folds."""

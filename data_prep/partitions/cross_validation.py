@@ -1,4 +1,4 @@
-"""Cross-validation partitions for corpora without official sets."""
+"""Divisions of corpora without official sets, as data: who is in which set in which fold."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 Fold = Mapping[str, tuple[str, ...]]
-"""Groups (sessions or speakers) of each set."""
+"""Set to the groups (sessions or speakers) in it."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Partition of a corpus into folds.
+    """A way to divide a corpus, fold by fold.
 
     Arguments
     ---------
     by : str
-        Grouping field: ``session`` or ``speaker``. All utterances of a group are in the same set.
+        The field of an utterance that is never divided: ``session`` or ``speaker``.
     folds : tuple of dict of str to tuple of str
-        Groups of each set for each fold, with the sets in the order in which they are written.
+        For each fold the groups of each set, sets in the order in which they are written.
 
     Example
     -------
     >>> fixed = Partition("session", ({"train": ("1", "2"), "valid": ("3",), "test": ("4",)},))
-    >>> fixed.set_by_group(1)["3"]
+    >>> fixed.place(1)["3"]
     'valid'
     """
 
@@ -33,49 +33,48 @@ class Partition:
     folds: tuple[Fold, ...]
 
     def fold(self, number: int | str) -> Fold:
-        """Return one fold.
+        """One fold, counted from 1.
 
         Arguments
         ---------
         number : int or str
-            Number of the fold, starting at 1, as given on the command line.
+            As given on the command line.
 
         Raises
         ------
         ValueError
-            If the fold does not exist.
+            If there is no such fold.
 
         Example
         -------
-        >>> Partition("session", leave_one_group_out([("1",), ("2",), ("3",), ("4",)])).fold(4)
+        >>> Partition("session", rotate([("1",), ("2",), ("3",), ("4",)])).fold(4)
         {'train': ('2', '3'), 'valid': ('1',), 'test': ('4',)}
         """
         text = str(number)
         if text not in map(str, range(1, len(self.folds) + 1)):
-            last = len(self.folds)
-            allowed = f"an integer from 1 to {last}" if last > 1 else "1 (there is only one fold)"
-            raise ValueError(f"--fold must be {allowed}; found {number!r}.")
+            allowed = f"from 1 to {len(self.folds)}" if len(self.folds) > 1 else "1: there is one"
+            raise ValueError(f"--fold must be a whole number {allowed}; found {number!r}.")
         return self.folds[int(text) - 1]
 
-    def set_by_group(self, number: int | str) -> dict[str, str]:
-        """Return the set of each group in one fold.
+    def place(self, number: int | str) -> dict[str, str]:
+        """The set of each group in one fold.
 
         Arguments
         ---------
         number : int or str
-            Number of the fold, see :meth:`fold`.
+            See :meth:`fold`.
         """
         return {group: name for name, groups in self.fold(number).items() for group in groups}
 
-    def metadata(self, name: str, number: int | str) -> dict[str, Any]:
-        """Return a JSON-serialisable description of the partition, to be stored with results.
+    def facts(self, name: str, number: int | str) -> dict[str, Any]:
+        """What a result must say of its division, as plain JSON.
 
         Arguments
         ---------
         name : str
-            Name of the partition.
+            Of this partition.
         number : int or str
-            Number of the fold, see :meth:`fold`.
+            See :meth:`fold`.
         """
         groups = {key: list(values) for key, values in self.fold(number).items()}
         return {
@@ -87,29 +86,28 @@ class Partition:
         }
 
 
-def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
-    """Create folds in which each part is the test set once and the next part, cyclically, the
-    validation set.
+def rotate(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
+    """Cross-validation: each part is the test set once, the next one, cyclically, the validation.
 
     Arguments
     ---------
     parts : sequence of sequence of str
-        Parts of the corpus. The groups in a part are always in the same set.
+        Groups that are in one set together.
 
     Raises
     ------
     ValueError
-        If there are fewer than 3 parts.
+        If nothing would be left to train on.
 
     Example
     -------
-    >>> leave_one_group_out([("a",), ("b",), ("c", "d")])[0]
+    >>> rotate([("a",), ("b",), ("c", "d")])[0]
     {'train': ('c', 'd'), 'valid': ('b',), 'test': ('a',)}
     """
     if len(parts) < 3:
         raise ValueError(
-            "Training, validation and test sets require at least 3 folds; found "
-            f"{len(parts)}. Use more folds."
+            f"Training, validation and test need at least 3 parts; found {len(parts)}. "
+            "Use more folds."
         )
     folds = []
     for test in range(len(parts)):
@@ -120,43 +118,41 @@ def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-def leave_one_speaker_out(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
-    """Create folds in which each speaker is the test set once and their dialogue partner the
-    validation set.
+def partner(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
+    """Each speaker is the test set once, with whom they talked as the validation set.
 
     Arguments
     ---------
     pairs : sequence of (str, str)
-        Pairs of dialogue partners.
+        Who talked with whom.
 
     Example
     -------
-    >>> [fold["valid"] for fold in leave_one_speaker_out([("a", "b"), ("c", "d")])]
+    >>> [fold["valid"] for fold in partner([("a", "b"), ("c", "d")])]
     [('b',), ('a',), ('d',), ('c',)]
     """
-    speakers = [speaker for pair in pairs for speaker in pair]
+    everybody = [speaker for pair in pairs for speaker in pair]
     folds = []
     for pair in pairs:
         for test, valid in (pair, pair[::-1]):
-            train = tuple(speaker for speaker in speakers if speaker not in pair)
+            train = tuple(speaker for speaker in everybody if speaker not in pair)
             folds.append({"train": train, "valid": (valid,), "test": (test,)})
     return tuple(folds)
 
 
-def speaker_k_fold(speakers: Iterable[str], *, folds: int, seed: int) -> Partition:
-    """Assign speakers to cross-validation folds at random.
+def speaker_folds(speakers: Iterable[str], *, folds: int, seed: int) -> Partition:
+    """Cross-validation over speakers who are dealt out at random.
 
-    The result depends on the names and the seed, but not on the order of the names. The numbers of
-    speakers per fold differ by at most 1.
+    Depends on the names and the seed, not on their order. Numbers of speakers differ by at most 1.
 
     Arguments
     ---------
     speakers : iterable of str
-        Names of the speakers.
+        Their names.
     folds : int
-        Number of folds.
+        How many.
     seed : int
-        Random seed.
+        Another seed is another division.
 
     Raises
     ------
@@ -165,39 +161,38 @@ def speaker_k_fold(speakers: Iterable[str], *, folds: int, seed: int) -> Partiti
 
     Example
     -------
-    >>> partition = speaker_k_fold("abcdef", folds=3, seed=1)
+    >>> partition = speaker_folds("abcdef", folds=3, seed=1)
     >>> sorted(speaker for fold in partition.folds for speaker in fold["test"])
     ['a', 'b', 'c', 'd', 'e', 'f']
     """
     names = sorted(set(speakers))
     if len(names) < folds:
         raise ValueError(
-            f"{folds} folds require at least {folds} speakers; found {len(names)}: "
+            f"{folds} folds need as many speakers; found {len(names)}: "
             f"{', '.join(names[:5]) or 'none'}. Use fewer folds."
         )
     random.Random(seed).shuffle(names)
-    return Partition("speaker", leave_one_group_out([tuple(names[k::folds]) for k in range(folds)]))
+    return Partition("speaker", rotate([tuple(names[k::folds]) for k in range(folds)]))
 
 
-def select_partition(partitions: Mapping[str, Partition], name: str) -> Partition:
-    """Return the partition with a given name.
+def choose(partitions: Mapping[str, Partition], name: str) -> Partition:
+    """The partition of a name.
 
     Arguments
     ---------
     partitions : dict of str to Partition
-        Partitions of the corpus.
+        Those of the corpus.
     name : str
-        Name of the partition, as given on the command line.
+        As given on the command line.
 
     Raises
     ------
     ValueError
-        If the corpus has no such partition.
+        If the corpus has none of that name.
 
     Example
     -------
-    >>> partition = Partition("session", leave_one_group_out(["1", "2", "3"]))
-    >>> select_partition({"session": partition}, "speaker")
+    >>> choose({"session": Partition("session", rotate(["1", "2", "3"]))}, "speaker")
     Traceback (most recent call last):
     ValueError: --partition must be session; found 'speaker'.
     """

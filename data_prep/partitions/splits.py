@@ -1,4 +1,4 @@
-"""Random splits of a corpus. They depend on the seed, but not on the order of the rows."""
+"""Divisions of a corpus by chance: the same for the same seed, whatever the order of the rows."""
 
 from __future__ import annotations
 
@@ -8,29 +8,24 @@ from collections.abc import Iterable
 from data_prep.corpus import Utterance
 
 
-def sample_per_class(
+def draw(
     rows: Iterable[Utterance], classes: Iterable[str], *, seed: int, per_class: int
 ) -> set[str]:
-    """Sample the same number of utterances from each class.
+    """Ids of a random choice with equally many utterances of some classes.
 
-    The sample depends on the ids and the seed, but not on the order of the rows. The sample of a
-    class does not depend on the other classes.
+    It depends on the ids and the seed, not on the order of the rows, and the choice in one class
+    not on the others.
 
     Arguments
     ---------
     rows : iterable of Utterance
-        Candidates; rows of other classes are ignored.
+        To choose from; rows of other classes are never chosen.
     classes : iterable of str
-        Emotions to sample from.
+        Emotions.
     seed : int
-        Random seed.
+        Another seed is another choice.
     per_class : int
-        Number of utterances per class.
-
-    Returns
-    -------
-    set of str
-        Ids of the sampled utterances.
+        How many of each class.
 
     Raises
     ------
@@ -40,7 +35,7 @@ def sample_per_class(
     Example
     -------
     >>> rows = [Utterance(f"a{k}", f"a{k}.wav", emotion="sad") for k in range(9)]
-    >>> len(sample_per_class(rows, ["sad"], seed=1, per_class=2))
+    >>> len(draw(rows, ["sad"], seed=1, per_class=2))
     2
     """
     if per_class < 1:
@@ -51,7 +46,7 @@ def sample_per_class(
     few = [f"{word} {len(ids)}" for word, ids in by_class.items() if len(set(ids)) < per_class]
     if few:
         raise ValueError(
-            f"Each class must have at least {per_class} utterances to sample from; found "
+            f"Choosing {per_class} utterances of each class needs as many of each; too few: "
             f"{', '.join(few)}. Use --partition=official or a smaller --partition_per_class."
         )
     chosen: set[str] = set()
@@ -60,41 +55,37 @@ def sample_per_class(
     return chosen
 
 
-def split_speakers(
+def divide_speakers(
     speakers: Iterable[str], *, seed: int, shares: dict[str, float]
 ) -> dict[str, str]:
-    """Assign each speaker to a set at random.
+    """The set of each speaker.
 
-    The result depends on the names and the seed, but not on the order of the names.
+    Depends on the names and the seed, not on the order of the rows.
 
     Arguments
     ---------
     speakers : iterable of str
-        Names of the speakers.
+        Their names.
     seed : int
-        Random seed.
+        Another seed is another division.
     shares : dict of str to float
-        Fraction of the speakers in each set except ``train``. A set with a fraction above 0 has at
-        least one speaker.
-
-    Returns
-    -------
-    dict of str to str
-        Set of each speaker.
+        Share of the speakers that each set but ``train`` gets; at least one speaker unless 0.
 
     Raises
     ------
     ValueError
-        If the fractions are invalid, or if no speaker is left for training.
+        If the shares are no shares, or no speaker is left for training.
 
     Example
     -------
-    >>> place = split_speakers("abcdefghij", seed=1, shares={"valid": 0.2, "test": 0.1})
+    >>> place = divide_speakers("abcdefghij", seed=1, shares={"valid": 0.2, "test": 0.1})
     >>> sorted(place.values()).count("train"), sorted(place.values()).count("valid")
     (7, 2)
     """
     if any(not 0 <= share < 1 for share in shares.values()) or sum(shares.values()) >= 1:
-        raise ValueError(f"Shares must be in [0, 1) and sum to less than 1; found {shares}.")
+        raise ValueError(
+            f"Shares must lie in [0, 1) and leave a rest for training; found {shares}."
+        )
     names = sorted(set(speakers))
     random.Random(seed).shuffle(names)
     numbers = {
@@ -102,9 +93,8 @@ def split_speakers(
     }
     if sum(numbers.values()) >= len(names):
         raise ValueError(
-            f"Splitting by speaker requires at least {sum(numbers.values()) + 1} speakers; found "
-            f"{len(names)}: {', '.join(sorted(names)[:5]) or 'none'}. Add a column 'split' or "
-            "more data."
+            f"A division by speakers needs at least {sum(numbers.values()) + 1} speakers; found "
+            f"{len(names)}: {', '.join(sorted(names)[:5]) or 'none'}. Add a column split, or data."
         )
     place = {}
     for name, number in numbers.items():

@@ -1,4 +1,4 @@
-"""Synthesise the audio files of a demo corpus with several processes."""
+"""Recording the synthetic demo corpus: many utterances to files, by several processes."""
 
 from __future__ import annotations
 
@@ -15,89 +15,86 @@ import numpy as np
 import soundfile
 
 from data_prep.synthetic.espeak import Synthesiser
-from data_prep.synthetic.script import Sentence
-from data_prep.synthetic.voice import SAMPLE_RATE, resample, synthesise_sentence
+from data_prep.synthetic.script import Spoken
+from data_prep.synthetic.voice import SAMPLE_RATE, resampled, speak
 
 
 @dataclass(frozen=True)
-class Recording:
-    """Audio file to synthesise.
+class Take:
+    """One file to record.
 
     Arguments
     ---------
-    sentence : Sentence
-        Sentence to synthesise.
+    spoken : Spoken
+        What to say.
     path : str
-        Path of the wav file.
+        Where the wav file goes.
     sample_rate : int
-        Sampling rate in Hz.
+        In Hz.
     channels : int
-        Number of channels: 1, or 2 with a slightly lower level of the second channel.
+        1 for mono; 2 for stereo, with the second channel a little softer.
     """
 
-    sentence: Sentence
+    spoken: Spoken
     path: str
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
 
 
-def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers: int = 2) -> None:
-    """Synthesise and write wav files (16-bit PCM).
+def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
+    """Synthesise and write wav files (PCM, 16 bit); the same files for any number of workers.
 
-    The files do not depend on the number of workers. Each worker is a separate interpreter, because
-    eSpeak NG has a global state per process, and forking a process that uses torch may hang.
+    Each worker is an interpreter of its own: eSpeak NG has one state per process, and a fork of
+    a process that runs torch may hang.
 
     Arguments
     ---------
-    recordings : sequence of Recording
-        Files to synthesise.
+    takes : sequence of Take
+        What to record.
     seed : int
-        Random seed of the corpus.
+        Of the corpus.
     workers : int
-        Number of processes; 1 uses the current process.
+        Processes; 1 works in this one.
 
     Raises
     ------
     ImportError
         If the package ``espeakng-loader`` is not installed.
     RuntimeError
-        If a worker fails, with the end of its error output.
+        If a worker fails, with what it said last.
     """
-    Synthesiser()  # raises ImportError here instead of in a worker
+    Synthesiser()  # says here, not in a worker, that the package is missing
     if workers <= 1:
-        _write_recordings(recordings, seed)
+        _record(takes, seed)
         return
-    started = [
-        _start_worker(recordings[part::workers], seed)
-        for part in range(min(workers, len(recordings)))
-    ]
-    errors = [process.communicate()[1] for process in started]
-    for process, text in zip(started, errors, strict=True):
+    started = [_start(takes[part::workers], seed) for part in range(min(workers, len(takes)))]
+    said = [process.communicate()[1] for process in started]
+    for process, text in zip(started, said, strict=True):
         if process.returncode:
             raise RuntimeError(
-                f"A worker of the speech synthesis failed with exit status {process.returncode}: "
-                f"{text.strip()[-2000:]}"
+                "Every worker of the speech synthesis must end well; one ended with status "
+                f"{process.returncode}: {text.strip()[-2000:]}"
             )
 
 
-def _write_recordings(recordings: Sequence[Recording], seed: int) -> None:
-    """Synthesise and write recordings in the current process."""
+def _record(takes: Sequence[Take], seed: int) -> None:
+    """Record one after the other."""
     synthesiser = Synthesiser()
-    for recording in recordings:
-        samples = synthesise_sentence(recording.sentence, synthesiser, seed=seed)
-        if recording.sample_rate != SAMPLE_RATE:
-            samples = resample(samples, SAMPLE_RATE, recording.sample_rate)
-        if recording.channels == 2:
+    for take in takes:
+        samples = speak(take.spoken, synthesiser, seed=seed)
+        if take.sample_rate != SAMPLE_RATE:
+            samples = resampled(samples, SAMPLE_RATE, take.sample_rate)
+        if take.channels == 2:
             samples = np.stack([samples, 0.8 * samples], axis=1)
-        soundfile.write(recording.path, samples, recording.sample_rate, subtype="PCM_16")
+        soundfile.write(take.path, samples, take.sample_rate, subtype="PCM_16")
 
 
-def _start_worker(recordings: Sequence[Recording], seed: int) -> subprocess.Popen:
-    """Start a worker process for some of the recordings."""
+def _start(takes: Sequence[Take], seed: int) -> subprocess.Popen:
+    """A worker that has been handed its share."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryFile() as task:
-        pickle.dump((recordings, seed), task)
+        pickle.dump((takes, seed), task)
         task.seek(0)
         return subprocess.Popen(
             [sys.executable, "-m", "data_prep.synthetic.recording"],
@@ -108,11 +105,11 @@ def _start_worker(recordings: Sequence[Recording], seed: int) -> subprocess.Pope
         )
 
 
-def _run_worker() -> None:
-    """Process the recordings that the parent process passes on standard input."""
-    recordings, seed = pickle.load(sys.stdin.buffer)
-    _write_recordings(recordings, seed)
+def _work() -> None:
+    """Record the share that arrives on standard input, from this very program."""
+    takes, seed = pickle.load(sys.stdin.buffer)
+    _record(takes, seed)
 
 
 if __name__ == "__main__":
-    _run_worker()
+    _work()

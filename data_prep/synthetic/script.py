@@ -1,7 +1,8 @@
-"""Sentences, voices, latent emotions and simulated ratings of a synthetic demo corpus.
+"""What is said in a synthetic demo corpus, by which voice and in which emotional state.
 
-This module only generates data. :mod:`data_prep.synthetic.voice` synthesises the sentences, and
-:mod:`data_prep.synthetic.write` writes them in the layout of a corpus.
+Plain records, drawn from a seed, that know neither sound nor files:
+:mod:`data_prep.synthetic.voice` speaks them, :mod:`data_prep.synthetic.write` writes them in the
+layout of a corpus.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Voice:
-    """Speaker with an eSpeak voice.
+    """One speaker: an eSpeak voice, with a way of speaking and a microphone of their own.
 
     Arguments
     ---------
     name : str
-        Name of the eSpeak voice, ``language+variant``.
+        eSpeak's name of the voice, ``language+variant``.
     speaker : str
-        Id of the speaker, or ``Unknown``.
+        Number as text, or ``Unknown``.
     gender : str
         ``Female`` or ``Male``.
     part : str
-        Split or session of the speaker.
+        The one split or session in which the voice is heard.
 
     Example
     -------
@@ -43,15 +44,15 @@ class Voice:
 
     @property
     def variant(self) -> str:
-        """Variant of the voice, without the language."""
+        """Who this is, whatever the accent."""
         return self.name.split("+")[1]
 
 
 @dataclass(frozen=True)
 class Rating:
-    """Rating by one rater: worker, class, and votes for valence, arousal and dominance.
+    """One rater's row: worker, class, and votes for valence, arousal and dominance.
 
-    Votes are integers on the scale of the panel, or NaN if missing.
+    Votes are integers of the panel's scale, or nan where the rater gave none.
     """
 
     worker: int
@@ -61,25 +62,25 @@ class Rating:
 
 @dataclass(frozen=True)
 class Panel:
-    """Raters of a corpus, with their classes and rating scale.
+    """Those who rate a corpus, and on what.
 
     Arguments
     ---------
     classes : mapping of str to tuple
-        Valence, arousal and dominance in [-1, 1] of each class code.
+        Code of a class: its valence, arousal and dominance in [-1, 1].
     other, tie : str
-        Codes for any other class, and for a tie between classes.
+        Codes for another class than these, and for two classes named equally often.
     low, high : int
-        Lower and upper end of the scale.
+        Ends of the scale.
     raters : (int, int)
-        Minimum and maximum number of raters per utterance.
+        Fewest and most raters of an utterance.
     pool : int
-        Total number of raters.
+        How many raters there are.
     noise : float
-        SD of the noise of a rater, on the scale [-1, 1].
+        Deviation of one rater, in [-1, 1].
     unrated_every, skipped_every : int
-        Intervals of utterances whose dominance is rated by no rater, and of utterances whose
-        dominance is not rated by the first rater; 0 for none.
+        Of so many utterances, one whose dominance nobody rated, and one whose dominance the
+        first rater skipped; 0 for none.
     """
 
     classes: Mapping[str, tuple[float, float, float]]
@@ -95,25 +96,25 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Sentence:
-    """Utterance to synthesise: text, voice, latent emotion and simulated ratings.
+class Spoken:
+    """One utterance: what is said, by whom, how, and how raters heard it.
 
     Arguments
     ---------
     number : int
-        Index of the utterance. Together with the seed it determines all random details.
+        Place among all that can be said; with the corpus's seed it fixes every random detail.
     turn : int
-        Index among the utterances of the same voice, from 0.
+        Place among the utterances of the same voice, from 0.
     text : str
-        Text, unique in the corpus.
+        The sentence, unique in the corpus.
     voice : Voice
-        Voice of the speaker.
+        Who speaks.
     vad : tuple of float
-        Latent valence, arousal and dominance in [-1, 1], which determine the sound.
+        The latent valence, arousal and dominance that shape the sound, in [-1, 1].
     ratings : tuple of Rating
-        Simulated ratings.
+        What the simulated raters made of it.
     emotion : str
-        Code of the majority class, or of a tie.
+        Code of the class that most raters named, or of a tie.
     """
 
     number: int
@@ -126,13 +127,13 @@ class Sentence:
 
     @property
     def consensus(self) -> tuple[float, float, float]:
-        """Mean of the votes, as in the real corpora; NaN without votes."""
+        """Plain mean of the raters' votes, as the real corpora have it; nan without a vote."""
         valence, arousal, dominance = map(_mean, zip(*(r.vad for r in self.ratings), strict=True))
         return valence, arousal, dominance
 
 
 def _mean(votes: Sequence[float]) -> float:
-    """Return the mean of the votes that are not NaN."""
+    """Of the votes that were given."""
     given = [vote for vote in votes if not math.isnan(vote)]
     return sum(given) / len(given) if given else math.nan
 
@@ -158,25 +159,25 @@ _WHERE = (
 )
 
 
-def sentence_texts(seed: int, *, first: int = 0) -> Iterator[str]:
-    """Iterate over distinct sentences with neutral content, in random order.
+def sentences(seed: int, *, first: int = 0) -> Iterator[str]:
+    """Different sentences with neutral content, in an order that the seed fixes.
 
     Arguments
     ---------
     seed : int
-        Random seed of the order.
+        Of the order.
     first : int
-        Number of sentences to skip.
+        How many to leave out.
 
     Returns
     -------
     sentences : iterator of str
-        About 57,000 distinct sentences.
+        Some 57,000; none occurs twice.
 
     Example
     -------
-    >>> texts = list(sentence_texts(1))
-    >>> len(texts) == len(set(texts)), next(sentence_texts(1, first=9)) == texts[9]
+    >>> texts = list(sentences(1))
+    >>> len(texts) == len(set(texts)), next(sentences(1, first=9)) == texts[9]
     (True, True)
     """
     parts = [part.split("|") for part in (_WHO, _DOES, _WHAT, _WHERE)]
@@ -187,33 +188,33 @@ def sentence_texts(seed: int, *, first: int = 0) -> Iterator[str]:
         yield words[0].upper() + words[1:] + "."
 
 
-def generate_script(
+def script(
     utterances: Mapping[str, int],
     voices: Sequence[Voice],
     panel: Panel,
     *,
     seed: int = 1,
     first: int = 0,
-) -> list[Sentence]:
-    """Generate the sentences, voices, latent emotions and simulated ratings of a corpus.
+) -> list[Spoken]:
+    """Draw a corpus: sentences, voices, latent emotions and simulated raters.
 
     Arguments
     ---------
     utterances : mapping of str to int
         Number of utterances of each split or session, by its name.
     voices : sequence of Voice
-        Voices of the splits or sessions.
+        Who speaks where.
     panel : Panel
-        Raters.
+        Who rates.
     seed : int
-        Random seed. The result is deterministic.
+        The same arguments give the same records.
     first : int
-        Number of the first utterance. Corpora with distant numbers do not share sentences.
+        Number of the first utterance: corpora that begin far apart share no sentence.
 
     Returns
     -------
-    script : list of Sentence
-        Sentences in the order of the parts in ``utterances``. The voices of a part alternate.
+    script : list of Spoken
+        Part by part, in the order of the parts given; the voices of a part take turns.
 
     Raises
     ------
@@ -224,66 +225,61 @@ def generate_script(
     -------
     >>> voice = Voice("en-us+f1", "3", "Female", "Train")
     >>> panel = Panel({"N": (0.0, 0.0, 0.0)})
-    >>> script = generate_script({"Train": 1}, [voice], panel)
-    >>> [item.text for item in script] == [next(sentence_texts(1))]
+    >>> [item.text for item in script({"Train": 1}, [voice], panel)] == [next(sentences(1))]
     True
     """
-    texts = sentence_texts(seed, first=first)
+    texts = sentences(seed, first=first)
     bias = np.random.default_rng([seed, 6]).normal(0.0, _RATER_BIAS, (panel.pool, 3))
-    sentences = []
+    spoken = []
     for part, count in utterances.items():
-        cast = _voices_of(voices, part)
+        cast = _cast(voices, part)
         for i in range(count):
             turn, voice = divmod(i, len(cast))
-            number = first + len(sentences)
-            vad, ratings = _simulate_ratings(np.random.default_rng([seed, 2, number]), panel, bias)
+            number = first + len(spoken)
+            vad, ratings = _feel(np.random.default_rng([seed, 2, number]), panel, bias)
             emotion = _majority(ratings, panel.tie)
-            ratings = _drop_dominance_votes(ratings, panel, number)
-            sentences.append(
-                Sentence(number, turn, next(texts), cast[voice], vad, ratings, emotion)
-            )
-    return sentences
+            ratings = _with_gaps(ratings, panel, number)
+            spoken.append(Spoken(number, turn, next(texts), cast[voice], vad, ratings, emotion))
+    return spoken
 
 
-def _voices_of(voices: Sequence[Voice], part: str) -> list[Voice]:
-    """Return the voices of a part."""
+def _cast(voices: Sequence[Voice], part: str) -> list[Voice]:
+    """The voices of a part."""
     cast = [voice for voice in voices if voice.part == part]
     if not cast:
         names = ", ".join(dict.fromkeys(voice.part for voice in voices))
-        raise ValueError(f"The parts in utterances must be among {names}; found {part!r}.")
+        raise ValueError(f"utterances must name parts among {names}; found {part!r}.")
     return cast
 
 
-def _simulate_ratings(
+def _feel(
     rng: np.random.Generator, panel: Panel, bias: np.ndarray
 ) -> tuple[tuple[float, float, float], tuple[Rating, ...]]:
-    """Draw a latent emotion and simulate its ratings."""
-    vad = _draw_latent(rng)
+    """A latent point and what its raters make of it."""
+    vad = _latent(rng)
     odd = rng.random() < 0.04
     fewest, most = panel.raters
     size = rng.integers(fewest, most + 1)
     workers = rng.choice(len(bias), size=size, replace=False).tolist()
-    ratings = tuple(
-        _simulate_rating(vad, odd, worker, bias[worker], panel, rng) for worker in workers
-    )
+    ratings = tuple(_rate(vad, odd, worker, bias[worker], panel, rng) for worker in workers)
     valence, arousal, dominance = vad.tolist()
     return (valence, arousal, dominance), ratings
 
 
 _RATER_BIAS = 0.12
 
-# Correlations between valence, arousal and dominance: weaker than in real speech, so that a
-# dimension cannot be predicted from the others.
+# Correlations between valence, arousal and dominance: milder than in recorded speech, so that
+# a model which hears one dimension does not thereby know the others.
 _CHOLESKY = np.linalg.cholesky([[1.0, 0.10, 0.15], [0.10, 1.0, 0.35], [0.15, 0.35, 1.0]])
 
 
-def _draw_latent(rng: np.random.Generator) -> np.ndarray:
-    """Draw a point in the VAD cube: 30% near neutral, the others spread over the full range."""
+def _latent(rng: np.random.Generator) -> np.ndarray:
+    """A point of the cube: three in ten near neutral, the others spread over the whole of it."""
     spread = 0.25 if rng.random() < 0.3 else 0.85
     return np.tanh(spread * _CHOLESKY @ rng.standard_normal(3))
 
 
-def _simulate_rating(
+def _rate(
     vad: np.ndarray,
     odd: bool,
     worker: int,
@@ -291,12 +287,12 @@ def _simulate_rating(
     panel: Panel,
     rng: np.random.Generator,
 ) -> Rating:
-    """Simulate one rating: the latent emotion with bias and noise, on the scale of the panel."""
-    perceived = vad + bias + rng.normal(0.0, panel.noise, 3)
+    """What one rater hears: the latent point, blurred and biased, on the panel's own scale."""
+    heard = vad + bias + rng.normal(0.0, panel.noise, 3)
     middle, half = (panel.low + panel.high) / 2, (panel.high - panel.low) / 2
-    votes = np.clip(np.rint(middle + half * perceived), panel.low, panel.high)
+    votes = np.clip(np.rint(middle + half * heard), panel.low, panel.high)
     valence, arousal, dominance = votes.astype(int).tolist()
-    felt = vad + 0.4 * (perceived - vad)
+    felt = vad + 0.4 * (heard - vad)
     centres = np.array(list(panel.classes.values()))
     emotion = list(panel.classes)[int(np.argmin(((centres - felt) ** 2).sum(axis=1)))]
     other = rng.random() < (0.7 if odd else 0.03)
@@ -304,15 +300,13 @@ def _simulate_rating(
 
 
 def _majority(ratings: Sequence[Rating], tie: str) -> str:
-    """Return the majority class, or ``tie`` if there is none."""
+    """The class named most often, if no other is named as often."""
     votes = Counter(rating.emotion for rating in ratings).most_common()
     return tie if len(votes) > 1 and votes[0][1] == votes[1][1] else votes[0][0]
 
 
-def _drop_dominance_votes(
-    ratings: tuple[Rating, ...], panel: Panel, number: int
-) -> tuple[Rating, ...]:
-    """Remove dominance votes from some utterances, as in the real corpora."""
+def _with_gaps(ratings: tuple[Rating, ...], panel: Panel, number: int) -> tuple[Rating, ...]:
+    """The ratings as some utterances of the real corpora have them: not all of dominance."""
     if panel.unrated_every and number % panel.unrated_every == 0:
         return tuple(map(_without_dominance, ratings))
     if panel.skipped_every and number % panel.skipped_every == 0:
@@ -321,6 +315,6 @@ def _drop_dominance_votes(
 
 
 def _without_dominance(rating: Rating) -> Rating:
-    """Return a rating without its dominance vote."""
+    """The same rating, with one question left open."""
     valence, arousal, _ = rating.vad
     return dataclasses.replace(rating, vad=(valence, arousal, math.nan))

@@ -1,7 +1,7 @@
-"""The exception raised for unusable audio files."""
+"""The error of audio files that cannot be used."""
 
 from __future__ import annotations
 
 
 class AudioError(OSError, RuntimeError):
-    """Raised if an audio file cannot be read or its content is invalid."""
+    """A file cannot be read, or does not hold what it should hold."""

@@ -1,4 +1,4 @@
-"""w2v-BERT 2.0 with waveform input; log-mel frames are computed on the model's device."""
+"""w2v-BERT 2.0 on waveforms: its log-mel frames are made here, on the model's device."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from emosphere_sb.backbones.masking import frame_mask
 
 
 class W2vBertBackbone(nn.Module):
-    """``Wav2Vec2BertModel`` that computes its log-mel input from waveforms.
+    """A ``Wav2Vec2BertModel`` with its own log-mel input.
 
-    transformers masks padding in attention and before the causal depthwise convolution, so the
-    frames of an utterance do not depend on its batch. An adapter convolves without a mask: then
-    ``masked`` is False, and a batch should contain utterances of equal length only.
+    transformers masks padding before this conformer's depthwise convolution, which looks back only,
+    and in attention with every kind of positions. So an utterance gives in any batch what it gives
+    alone. An adapter convolves without a mask; ``masked`` is then False, and equal lengths are to
+    be run together.
 
     Arguments
     ---------
     model : torch.nn.Module
-        ``Wav2Vec2BertModel``, as loaded by ``AutoModel``.
+        ``Wav2Vec2BertModel``, as ``AutoModel`` loads it.
     extractor : transformers.SeamlessM4TFeatureExtractor
-        Feature extractor, see :func:`emosphere_sb.backbones.log_mel.extractor_for`.
+        See :func:`emosphere_sb.backbones.log_mel.extractor_for`.
     spec_augment : bool
-        Whether to apply SpecAugment in training, with the settings of the configuration.
+        Whether SpecAugment is applied in training as the configuration says.
 
     Attributes
     ----------
     model : transformers.Wav2Vec2BertModel
-        The model.
+        As given.
     output_size : int
-        Number of features of a frame.
+        Size of a frame.
     receptive_field : int
-        Smallest number of samples that gives a frame.
+        Samples that the first frame needs.
     masked : bool
-        Whether the frames of an utterance are independent of the rest of its batch.
+        Whether an utterance's frames do not depend on its batch.
     feature_encoder : None
-        Log-mel input has no weights that could be frozen.
+        Log-mel frames have no weights to freeze.
 
     Example
     -------
@@ -62,15 +63,15 @@ class W2vBertBackbone(nn.Module):
         self.output_size: int = (
             config.output_hidden_size if config.add_adapter else config.hidden_size
         )
-        self.receptive_field: int = self.log_mel.min_samples
+        self.receptive_field: int = self.log_mel.shortest
         if model.adapter is not None:
-            # Each adapter layer halves the frame rate: skipping one would change the frame count.
+            # Each adapter layer halves time: without it, frames and their number would not agree.
             model.adapter.layerdrop = 0.0
 
-    # A property: registering the modules again would save every weight twice.
+    # A property, because a second registration would put every weight into the state twice.
     @property
     def layers(self) -> nn.ModuleList:
-        """Transformer layers in order. Deleting from this list removes layers of the model."""
+        """The transformer layers in order, the model's own list: ``del layers[k:]`` cuts it."""
         return self.model.encoder.layers
 
     @property
@@ -83,7 +84,7 @@ class W2vBertBackbone(nn.Module):
 
     @property
     def layerdrop(self) -> float:
-        """Probability that a transformer layer is skipped in training; adapters never are."""
+        """Probability that a transformer layer is left out in training; an adapter's never is."""
         return self.model.config.layerdrop
 
     @layerdrop.setter
@@ -91,7 +92,7 @@ class W2vBertBackbone(nn.Module):
         self.model.config.layerdrop = float(value)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Convert numbers of samples to numbers of frames."""
+        """Number of frames for each number of samples, by the model's own arithmetic."""
         stacks = self.log_mel.frame_lengths(lengths)
         return self.model._get_feat_extract_output_lengths(stacks).long()
 
@@ -101,16 +102,15 @@ class W2vBertBackbone(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Waveforms at 16 kHz, shape (batch, samples). Their level has no effect except for
-            rounding, because each mel band is normalised over the utterance.
+            Shape (batch, samples), 16 kHz. Their loudness has no effect beyond rounding: each mel
+            band is normalised over the utterance.
         lengths : torch.Tensor
-            Number of valid samples of each row, shape (batch,).
+            Shape (batch,), valid samples of each row.
 
         Returns
         -------
         torch.Tensor
-            Last hidden state, shape (batch, frames, ``output_size``); padded frames have arbitrary
-            values.
+            The last hidden state (batch, frames, ``output_size``), anything behind valid frames.
 
         Raises
         ------
@@ -119,8 +119,8 @@ class W2vBertBackbone(nn.Module):
         """
         features, stacks = self.log_mel(signals, lengths)
         if self.masked:
-            # Drop the stack that the extractor appends to an odd number of frames; it is not valid
-            # in any row. It stays for adapters, whose last frame depends on it.
+            # The stack that no row fills, which the extractor appends to an odd number of frames.
+            # An adapter's last frame looks at it.
             features = features[:, : int(stacks.max())]
         mask = frame_mask(stacks, features.shape[1])
         features = features.to(self.model.feature_projection.projection.weight.dtype)
@@ -129,10 +129,10 @@ class W2vBertBackbone(nn.Module):
     def _run(self, features: Tensor, mask: Tensor | None) -> Tensor:
         config = self.model.config
         checkpoints = config.apply_spec_augment
-        # transformers raises an error if a batch has fewer frames than one masked span.
+        # transformers raises where a batch has fewer frames than one masked span.
         longer = features.shape[1] > config.mask_time_length
         config.apply_spec_augment = checkpoints and self.spec_augment and longer
         try:
             return self.model(features, attention_mask=mask).last_hidden_state
         finally:
-            config.apply_spec_augment = checkpoints  # not this batch's value in saved models
+            config.apply_spec_augment = checkpoints  # or a saved model would carry this batch's

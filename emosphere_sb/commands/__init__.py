@@ -1,1 +1,1 @@
-"""Subcommands of ``emosphere``: ``commands/predict.py`` implements ``emosphere predict``."""
+"""The subcommands of ``emosphere``: ``commands/predict.py`` is ``emosphere predict``, and so on."""

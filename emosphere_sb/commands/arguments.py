@@ -1,4 +1,4 @@
-"""Argument parser of the commands, and options that several commands share."""
+"""The argument parser of the commands, and options that several of them have."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import argparse
 from typing import Any, NoReturn
 
 _REQUIRED = "the following arguments are required: "
-_VERBS = ("must ", "needs ", "takes ")  # such a message forms a sentence with the option's name
-_GIVEN = "_given"  # attribute of the namespace during parsing: options found so far
+_VERBS = ("must ", "needs ", "takes ")  # reasons that make a sentence with the option's name
+_GIVEN = "_given"  # of a namespace while it is filled: the options that were given so far
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Argument parser of ``emosphere COMMAND``.
+    """The parser of ``emosphere COMMAND``.
 
-    Options cannot be abbreviated. Errors are raised as :class:`ValueError`, which ``emosphere``
-    prints on one line.
+    Names of options are never abbreviated, and an error is a :class:`ValueError`, which
+    ``emosphere`` prints as one line.
 
     Arguments
     ---------
     command : str
-        Name of the command after ``emosphere``.
+        Its name behind ``emosphere``.
     description : str
-        Description for the help text. Its line breaks are preserved.
+        For the help, which keeps its line breaks.
     allow_repeated : bool
-        Whether an option may be given more than once; the last value is used. If false, only
-        options that collect several values may be repeated.
+        Whether an option may be given more than once, so that the last one counts. If not, only
+        options that collect several values may.
     **settings
         Further arguments of :class:`argparse.ArgumentParser`.
 
     Example
     -------
-    >>> parser = CommandParser("greet", "Print a greeting.", allow_repeated=False)
+    >>> parser = CommandParser("greet", "Greets somebody.", allow_repeated=False)
     >>> _ = parser.add_argument("--name", required=True)
     >>> parser.parse_args(["--name=Ada"]).name
     'Ada'
@@ -56,24 +56,24 @@ class CommandParser(argparse.ArgumentParser):
 
     @property
     def options(self) -> frozenset[str]:
-        """Option strings of the parser, such as ``--name``."""
+        """The options that were added, as they are written: ``--name``."""
         return frozenset(name for action in self._actions for name in action.option_strings)
 
     def parse_args(self, args=None, namespace=None):
-        """Parse arguments, see :meth:`argparse.ArgumentParser.parse_args`."""
+        """As :meth:`argparse.ArgumentParser.parse_args`."""
         return _without_record(super().parse_args(args, namespace))
 
     def parse_intermixed_args(self, args=None, namespace=None):
-        """Parse arguments, see :meth:`argparse.ArgumentParser.parse_intermixed_args`."""
+        """As :meth:`argparse.ArgumentParser.parse_intermixed_args`."""
         return _without_record(super().parse_intermixed_args(args, namespace))
 
     def error(self, message: str) -> NoReturn:
-        """Raise an error about the command line.
+        """Refuse a command line.
 
         Raises
         ------
         ValueError
-            Always; argparse itself would print the usage and exit.
+            In place of the exit that argparse makes.
         """
         if message.startswith(_REQUIRED):
             names = message.removeprefix(_REQUIRED)
@@ -89,7 +89,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class _Once(argparse.Action):
-    """Action that raises an error if an option is given a second time."""
+    """An action that refuses an option's second use; positional arguments have no second one."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         given = vars(namespace).setdefault(_GIVEN, set())
@@ -113,25 +113,25 @@ def _without_record(namespace: argparse.Namespace) -> argparse.Namespace:
 
 
 def nonempty(text: str) -> str:
-    """Argument type of an option whose value must not be empty (as in ``--data_folder=$UNSET``).
+    """The type of an option whose value must not be empty, as ``--data_folder=$UNSET`` is.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If the value is empty.
+        If it is.
     """
     if not text:
-        raise argparse.ArgumentTypeError("needs a value; found an empty string")
+        raise argparse.ArgumentTypeError("needs a value; found an empty one")
     return text
 
 
 def positive_int(text: str) -> int:
-    """Argument type of an option whose value must be a positive integer.
+    """The type of an option that is a whole number from 1 on.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If the value is not an integer >= 1.
+        If it is anything else.
 
     Example
     -------
@@ -139,39 +139,36 @@ def positive_int(text: str) -> int:
     12
     """
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"must be an integer >= 1; found {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1; found {text!r}")
     return int(text)
 
 
 def add_runtime_options(parser: argparse.ArgumentParser, items: str) -> None:
-    """Add the options of commands that predict with PyTorch or ONNX Runtime.
+    """Add the options of commands that predict with torch or with ONNX.
 
     Arguments
     ---------
     parser : argparse.ArgumentParser
-        Parser to add the options to.
+        To which they are added.
     items : str
-        Plural noun for the elements of a batch.
+        What runs together in a batch.
     """
     add = parser.add_argument
-    add("--batch_size", type=int, default=16, metavar="N", help=f"number of {items} per batch")
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
-    add("--onnx", action="store_true",
-        help="MODEL is a folder written by emosphere export; runs without PyTorch")  # fmt: skip
-    add("--int8", action="store_true", help="with --onnx: use the 8-bit quantised model")
+    add("--batch_size", type=int, default=16, metavar="N", help=f"{items} that run together")
+    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
+    add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
+    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
 
 
 def check_runtime(options: argparse.Namespace) -> None:
-    """Check that ``--device`` is not combined with ``--onnx``, and ``--int8`` only with it.
+    """Refuse options of torch with ``--onnx``, and of ONNX without it.
 
     Raises
     ------
     ValueError
-        If the options cannot be combined.
+        Naming the option.
     """
     if options.onnx and options.device:
-        raise ValueError("--device cannot be combined with --onnx, which runs on the CPU.")
+        raise ValueError("--onnx runs on the CPU; leave --device out.")
     if options.int8 and not options.onnx:
-        raise ValueError(
-            "--int8 requires --onnx and a model exported with `emosphere export --int8`."
-        )
+        raise ValueError("--int8 is a model in ONNX: say --onnx too (emosphere export --int8).")

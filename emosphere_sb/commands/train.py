@@ -1,4 +1,4 @@
-"""``emosphere train CORPUS``: run ``recipes/CORPUS/train.py`` from an installed package."""
+"""``emosphere train CORPUS``: what ``recipes/CORPUS/train.py`` does, for an installed package."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ HPARAMS = "hparams/emosphere.yaml"
 USAGE = """\
 usage: emosphere train CORPUS [HPARAMS.yaml] [--preset=NAME[+NAME]] [--key=value ...]
 
-Prepare a corpus, train a model on it and evaluate it on all test sets. Results are written to
-results/.
+Prepare a corpus, train on it, test on every test set, and write everything below results/.
 
   CORPUS                 {corpora}
-  HPARAMS.yaml           hyperparameter file (default: hparams/emosphere.yaml, the paper's model)
+  HPARAMS.yaml           default: hparams/emosphere.yaml, the paper's model
 
-For all keys: emosphere train CORPUS --help
-For all presets: emosphere train CORPUS --help=presets
+emosphere train CORPUS --help lists the keys, emosphere train CORPUS --help=presets the presets.
 """
 
 
 def run(words: Sequence[str]) -> int:
-    """Run ``emosphere train``.
+    """Run the command.
 
     Arguments
     ---------

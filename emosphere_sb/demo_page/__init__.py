@@ -1,1 +1,1 @@
-"""A local web page that shows predictions for recordings: sphere, timeline and numbers."""
+"""A local page to record or drop speech on: the point on the sphere, the time line, the numbers."""

@@ -1,23 +1,22 @@
-"""Import Gradio with analytics disabled."""
+"""The import of Gradio."""
 
 import os
 from typing import Any
 
 
-def import_gradio() -> Any:
-    """Import and return the module ``gradio``, with analytics disabled.
+def gradio() -> Any:
+    """The module Gradio, which sends nothing to its makers.
 
     Raises
     ------
     ImportError
-        If Gradio is not installed.
+        If it is not installed.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read during the import
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
     try:
         import gradio
     except ImportError as error:
         raise ImportError(
-            f"The demo page requires Gradio ({error}). Install it with: pip install "
-            f"'emosphere-sb[page]'."
+            f"The page needs Gradio: pip install 'emosphere-sb[page]' ({error})."
         ) from error
     return gradio

@@ -1,4 +1,4 @@
-"""Limits for the duration and file size of uploads."""
+"""What the page takes: how long a recording, how large a file; and its messages."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.results.number_format import format_clock
+from emosphere_sb.results.number_format import clock_text
 
 MEGABYTE = 1024**2
-"""Bytes per megabyte, as in Gradio, whose messages about large files also appear on the page."""
+"""Bytes, as Gradio counts them, whose own message on large files stands on the page too."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits for uploads.
+    """The largest upload.
 
     Arguments
     ---------
     max_seconds : float
-        Maximum duration in seconds.
+        Of a recording.
     max_megabytes : float
-        Maximum file size in units of 1,048,576 bytes.
+        Of a file, in units of 1,048,576 bytes.
 
     Raises
     ------
     ValueError
-        If a limit is not a finite number above 0.
+        If one is not a finite number above 0.
 
     Example
     -------
@@ -40,7 +40,7 @@ class Limits:
     max_megabytes: float = 50.0
 
     def __post_init__(self) -> None:
-        """Validate the limits."""
+        """Refuses what limits nothing."""
         for name in ("max_seconds", "max_megabytes"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -48,43 +48,43 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """Maximum file size in bytes."""
+        """Of a file."""
         return max(1, round(self.max_megabytes * MEGABYTE))
 
     @property
     def text(self) -> str:
-        """Description of the limits for the page."""
-        return f"Up to {format_clock(self.max_seconds)} min and {self.max_megabytes:g} MB."
+        """For the page."""
+        return f"Up to {clock_text(self.max_seconds)} min and {self.max_megabytes:g} MB."
 
     def check(self, path: str | os.PathLike) -> float:
-        """Check that a file is within the limits.
+        """See that a file is within the limits.
 
         Arguments
         ---------
         path : path
-            Path of the upload.
+            Of the upload.
 
         Returns
         -------
         float
-            Duration in seconds according to the header.
+            Its duration in seconds, from the header.
 
         Raises
         ------
         AudioError
-            If the file is too large, too long, or not audio.
+            If it is too large, too long, or no audio.
         """
         if os.path.isfile(path) and (size := os.path.getsize(path)) > self.max_bytes:
             raise AudioError(
-                f"The file is too large: at most {self.max_megabytes:g} MB are allowed; found "
-                f"{size / MEGABYTE:.1f} MB. Shorten it, or start the page with a larger "
+                f"A file may have {self.max_megabytes:g} MB at the most; this one has "
+                f"{size / MEGABYTE:.1f} MB. Cut it, or start the page with a larger "
                 f"--max_megabytes."
             )
         duration = read_header(path).duration
         if duration > self.max_seconds:
             raise AudioError(
-                f"The recording is too long: at most {format_clock(self.max_seconds)} min are "
-                f"allowed; found {format_clock(duration)} min. Shorten it, start the page with a "
-                f"larger --max_seconds, or use `emosphere timeline` for long recordings."
+                f"A recording may last {clock_text(self.max_seconds)} min at the most; this one "
+                f"lasts {clock_text(duration)} min. Cut it, start the page with a larger "
+                f"--max_seconds, or use `emosphere timeline` for long recordings."
             )
         return duration

@@ -1,4 +1,4 @@
-"""HTTP headers that prevent the page from contacting other hosts, whatever Gradio includes."""
+"""A header that forbids the page to ask another host for anything, whatever Gradio puts in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 POLICY = "; ".join(
     (
         "default-src 'self'",
-        # Gradio uses inline scripts and styles, and builds templates from strings.
+        # Gradio's pages hold scripts and styles in their text, and build templates from strings.
         "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
@@ -28,33 +28,33 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-NO_STORE_PREFIX = "/gradio_api/"
-"""Prefix of the paths of recordings and results, which browsers must not cache."""
+NOT_KEPT = "/gradio_api/"
+"""Paths under this are recordings and results, which no browser shall keep."""
 
 
 class PrivateHeaders:
-    """ASGI middleware that adds :data:`HEADERS` to each response, including streams.
+    """ASGI middleware that puts :data:`HEADERS` on every answer, streams among them.
 
     Arguments
     ---------
     app : callable
-        Wrapped ASGI application.
+        The ASGI application behind it.
     """
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
-        """Handle a request."""
+        """Answer a request."""
 
         async def with_headers(message: dict) -> None:
             if message["type"] == "http.response.start":
                 wanted = dict(HEADERS)
-                if scope["path"].startswith(NO_STORE_PREFIX):
+                if scope["path"].startswith(NOT_KEPT):
                     wanted["cache-control"] = "no-store"
-                others = [pair for pair in message["headers"] if pair[0].decode() not in wanted]
-                added = [(name.encode(), value.encode()) for name, value in wanted.items()]
-                message = {**message, "headers": [*others, *added]}
+                kept = [pair for pair in message["headers"] if pair[0].decode() not in wanted]
+                own = [(name.encode(), value.encode()) for name, value in wanted.items()]
+                message = {**message, "headers": [*kept, *own]}
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -18,48 +18,48 @@ LOCK = "writing.lock"
 def atomic_folder(
     out: str | os.PathLike, *, overwrite: bool = False, fsync: bool = True
 ) -> Iterator[Path]:
-    """Write a folder under a temporary name and rename it when it is complete.
+    """Write a folder under another name, and rename it when it is complete.
 
-    If the process is killed, ``.NAME.partial`` remains next to ``out``; the next call with the same
+    A process that is killed leaves ``.NAME.partial`` beside ``out``; the next call with that
     ``out`` removes it.
 
     Arguments
     ---------
     out : path
-        Folder to write. It must not exist or be empty, unless ``overwrite`` is true.
+        A new or an empty folder.
     overwrite : bool
-        Whether to replace an existing file or folder once the new folder is complete.
+        Whether ``out`` may hold something; it is deleted when the new folder is complete.
     fsync : bool
-        Whether to flush every file to the disk before the folder is renamed. Use ``False`` for
-        large numbers of files that can be regenerated.
+        Whether every file is flushed to the disk before the folder is renamed. ``False`` is for
+        many files that can be made again.
 
     Yields
     ------
     Path
-        The temporary folder to write to.
+        Where to write.
 
     Raises
     ------
     FileExistsError
-        If ``out`` is not empty and ``overwrite`` is false, or if the path of the partial folder is
-        in use.
+        If ``out`` holds something and ``overwrite`` is false, or if the place of the partial
+        folder is taken.
     TimeoutError
-        If another process is writing to the same folder.
+        If another process is writing the same folder.
     """
     out = Path(os.path.realpath(out))
     if not overwrite:
-        check_empty(out)
+        refuse_occupied(out)
     partial = out.with_name(f".{out.name}.partial")
     if partial.exists() and any(partial.iterdir()) and not (partial / LOCK).exists():
         raise FileExistsError(
-            f"{partial} is needed for temporary files of {out}, but contains other files. Move or "
-            f"delete them."
+            f"{partial} must be free: {out} is written there first. It holds something else; move "
+            f"it elsewhere."
         )
     partial.mkdir(parents=True, exist_ok=True)
     with _locked(partial, out):
         content = partial / "content"
         try:
-            if content.exists():  # left over from a killed process
+            if content.exists():  # of a process that was killed
                 shutil.rmtree(content)
             content.mkdir()
             yield content
@@ -69,24 +69,20 @@ def atomic_folder(
             _remove(out, overwrite)
             atomic_replace(content, out)
         finally:
-            # Errors are ignored because Windows cannot delete the open lock file.
+            # Windows keeps the lock file, which is open.
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_empty(out: Path) -> None:
-    """Check that a path does not exist or is an empty folder.
+def refuse_occupied(out: Path) -> None:
+    """Refuse a place that is taken.
 
     Raises
     ------
     FileExistsError
-        If the path is a file or a folder that is not empty.
+        If it is a file, or a folder that is not empty.
     """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise FileExistsError(f"{out} must be a new or empty folder; found a file.")
-    if any(out.iterdir()):
-        raise FileExistsError(f"{out} must be a new or empty folder; it is not empty.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} must be a new or an empty folder; it holds something.")
 
 
 @contextmanager
@@ -96,15 +92,15 @@ def _locked(partial: Path, out: Path) -> Iterator[None]:
             stack.enter_context(file_lock(partial / LOCK, timeout=0))
         except TimeoutError as error:
             raise TimeoutError(
-                f"Another process is writing to {out}. Wait until it has finished."
+                f"{out} is being written by another process. Wait for it."
             ) from error
         yield
 
 
 def _restore_permissions(folder: Path) -> None:
-    """Give all files the default permissions of new files.
+    """Give all files the permissions that new files have here.
 
-    Some libraries write through temporary files, which only their owner can read.
+    Libraries that write through temporary files leave them readable for their owner alone.
     """
     probe = folder / "permissions"
     probe.touch()
@@ -116,10 +112,10 @@ def _restore_permissions(folder: Path) -> None:
 
 
 def _remove(out: Path, overwrite: bool) -> None:
-    """Remove the old folder before the new one is moved to its path."""
+    """Make way for the new folder."""
     if not out.exists():
         return
     if overwrite:
         shutil.rmtree(out)
     else:
-        out.rmdir()  # an empty folder that was created in advance
+        out.rmdir()  # empty: a folder that was made in advance

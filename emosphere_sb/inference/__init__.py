@@ -1,1 +1,1 @@
-"""Predict valence, arousal and dominance from audio with released models."""
+"""From a wav file to valence, arousal and dominance: released models, and how they are asked."""

@@ -1,4 +1,4 @@
-"""``EmoSphere``: the high-level inference interface."""
+"""``EmoSphere``: a released model in one line, asked in another."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
-from emosphere_sb.inference.predictor import Predictor
-from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
-from emosphere_sb.release.model import ModelInfo, Outcome, evaluation_mode
+from emosphere_sb.inference.predictor import Answers, Asking
+from emosphere_sb.inference.waveform import LONGEST
+from emosphere_sb.release.model import About, Outcome, evaluation_mode
 
 logger = logging.getLogger(__name__)
 
 
-class EmoSphere(Predictor, Pretrained):
+class EmoSphere(Asking, Pretrained):
     """A trained model that predicts valence, arousal and dominance.
 
-    Load it with :meth:`from_pretrained` (or with :meth:`from_hparams`, SpeechBrain's equivalent).
-    Weights are read as tensors only; no code from a model folder is executed.
+    It is made by :meth:`from_pretrained` (or SpeechBrain's :meth:`from_hparams`, which does the
+    same); no code that comes with a model is run, and its weights are read as tensors.
 
     Arguments
     ---------
     model : torch.nn.Module
-        Module such that ``model(signals, lengths)`` returns an
-        :class:`emosphere_sb.release.model.Outcome`.
+        ``model(signals, lengths)`` gives an :class:`emosphere_sb.release.model.Outcome`.
     about : About
-        Information about the model.
+        What is known of it.
     device : str, optional
-        Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
+        ``cpu``, ``cuda``, ``cuda:1``, …; the default is a GPU where there is one.
 
     Example
     -------
@@ -45,9 +43,9 @@ class EmoSphere(Predictor, Pretrained):
 
     MODULES_NEEDED = ("model",)
 
-    def __init__(self, model: nn.Module, about: ModelInfo, device: str | None = None):
-        super().__init__({"model": evaluation_mode(model)}, {}, {"device": resolve_device(device)})
-        self.info = about
+    def __init__(self, model: nn.Module, about: About, device: str | None = None):
+        super().__init__({"model": evaluation_mode(model)}, {}, {"device": usable(device)})
+        self.about = about
 
     @classmethod
     def from_pretrained(
@@ -58,29 +56,29 @@ class EmoSphere(Predictor, Pretrained):
         revision: str | None = None,
         savedir: str | os.PathLike | None = None,
     ) -> EmoSphere:
-        """Load a released model, or a supported public checkpoint.
+        """Load a released model, or one of the public checkpoints that are known.
 
         Arguments
         ---------
         source : str
-            Path of a folder, or name of a model on the HuggingFace Hub.
+            A folder, or a name on the HuggingFace hub.
         device : str, optional
-            Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
+            ``cpu``, ``cuda``, ``cuda:1``, …
         revision : str, optional
-            Branch, tag or commit on the Hub.
+            Of the hub: a branch, a tag or a commit.
         savedir : path, optional
-            Folder for downloads. The default is the HuggingFace cache.
+            Where a download is kept; the default is HuggingFace's cache.
 
         Raises
         ------
         ValueError
-            If the model is not found, unsupported or damaged, a checksum does not match, or the
-            device is not available.
+            If it is no model that is known, is damaged, its files are not those of its checksums,
+            or there is no such device.
         """
-        from emosphere_sb.inference.load import load_pretrained
+        from emosphere_sb.inference.load import load
 
-        device = resolve_device(device)  # fail before anything is downloaded
-        model, about = load_pretrained(source, revision=revision, savedir=savedir)
+        device = usable(device)  # before anything is downloaded
+        model, about = load(source, revision=revision, savedir=savedir)
         return cls(model, about, device)
 
     @classmethod
@@ -94,23 +92,23 @@ class EmoSphere(Predictor, Pretrained):
         revision: str | None = None,
         **unused: Any,
     ) -> EmoSphere:
-        """Load a model with SpeechBrain's method; equivalent to :meth:`from_pretrained`.
+        """SpeechBrain's way to load a model; a released model needs no YAML that builds objects.
 
         Arguments
         ---------
         source : str
-            Path of a folder, or name of a model on the HuggingFace Hub.
+            As for :meth:`from_pretrained`.
         hparams_file : str, optional
-            Not supported, because released models contain no YAML that builds objects.
+            Must stay away: nothing in a released model is built from YAML.
         savedir, revision
-            See :meth:`from_pretrained`.
+            As for :meth:`from_pretrained`.
         run_opts : mapping, optional
-            Only ``device`` is supported.
+            ``device``; SpeechBrain's others do nothing here.
 
         Raises
         ------
         ValueError
-            If an unsupported option is given, or the model cannot be loaded.
+            If something is given that would change nothing, or as :meth:`from_pretrained`.
         """
         run_opts = dict(run_opts or {})
         device = run_opts.pop("device", None)
@@ -118,61 +116,64 @@ class EmoSphere(Predictor, Pretrained):
         if hparams_file is not None or given:
             names = ", ".join(given or ["hparams_file"])
             raise ValueError(
-                f"Unsupported options for a released model: {names}. Remove them, and pass "
-                f"prediction settings to predict()."
+                f"A released model is plain data: {names} would do nothing; leave it out. Settings "
+                f"belong to predict()."
             )
         return cls.from_pretrained(source, device=device, revision=revision, savedir=savedir)
 
-    def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
-        """Run the model on a padded batch of 16 kHz waveforms (batch, samples).
+    # --- asking ------------------------------------------------------------------------------
 
-        Floating-point ``lengths`` (batch,) are relative to the longest waveform, as in SpeechBrain;
-        integers are numbers of samples. Gradients are computed if they are enabled.
+    def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
+        """A padded batch of 16 kHz waveforms (batch, samples), with gradients where they are on.
+
+        SpeechBrain's convention gives ``lengths`` (batch,) relative to the longest; whole numbers
+        are taken as samples.
         """
         if lengths.is_floating_point():
             lengths = (lengths * signals.shape[1]).round().long()
         return self.mods.model(signals.to(self.device), lengths.to(self.device))
 
     @torch.inference_mode()
-    def _forward(
-        self, signals: Sequence[Tensor]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Run the model on utterances (samples,) at 16 kHz, in one batch."""
+    def outcome(self, signals: Sequence[Tensor]) -> Outcome:
+        """What the model says of some utterances, (samples,) each, in one batch, on the CPU."""
         lengths = torch.tensor([len(signal) for signal in signals])
         padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
         with self.inference_ctx:
-            output = self.forward(padded, lengths)
-        vad, embedding, logits = (
-            None if value is None else value.float().cpu().numpy()
-            for value in (output.vad, output.embedding, output.logits)
-        )
-        return vad, embedding, logits
+            found = self.forward(padded, lengths)
+        logits = None if found.logits is None else found.logits.float().cpu()
+        return Outcome(found.vad.float().cpu(), found.embedding.float().cpu(), logits)
+
+    def ask(self, signals: Sequence[Tensor]) -> Answers:
+        """The same as arrays."""
+        found = self.outcome(signals)
+        logits = None if found.logits is None else found.logits.numpy()
+        return Answers(found.vad.numpy(), found.embedding.numpy(), logits)
 
     @property
     def shortest(self) -> int:
-        """Minimum length of an utterance, in samples at 16 kHz."""
+        """Samples, at 16 kHz, that an utterance must at least have."""
         return self.mods.model.shortest
 
     @property
     def longest(self) -> float:
-        """Maximum length that is processed in one pass, in seconds."""
+        """Seconds that may run through the model in one piece."""
         own = getattr(self.mods.model, "longest", None)
-        return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
+        return LONGEST if own is None else min(LONGEST, own / SAMPLE_RATE)
 
 
-def resolve_device(device: str | None) -> str:
-    """Return the given device; by default a GPU if available, otherwise the CPU.
+def usable(device: str | None) -> str:
+    """A device that is there: the one that is named, else a GPU, else the CPU.
 
     Raises
     ------
     ValueError
-        If the given device is not available.
+        If the one that is named is not there.
     """
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=device).item()  # fails for "meta", which stores no values
+        torch.empty(1, device=device).item()  # a "meta" device holds no values
     except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
         reason = str(error).splitlines()[0]
-        raise ValueError(f"Device {device} is not available: {reason}") from error
+        raise ValueError(f"The device {device} cannot be used: {reason}") from error
     return str(device)

@@ -1,4 +1,4 @@
-"""Load models from a folder or the HuggingFace Hub: tensors and plain data, never code."""
+"""From a folder or a name on the hub to a model; tensors and plain data, never code."""
 
 from __future__ import annotations
 
@@ -7,70 +7,66 @@ from pathlib import Path
 
 from torch import nn
 
-from emosphere_sb.public_models.registry import detect_layout, load_public
+from emosphere_sb.public_models.registry import load_public, public_layout
 from emosphere_sb.release import checksums
 from emosphere_sb.release.load import load_released
-from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.release.model import About
 
 
-def load_pretrained(
+def load(
     source: str | os.PathLike,
     *,
     revision: str | None = None,
     savedir: str | os.PathLike | None = None,
-) -> tuple[nn.Module, ModelInfo]:
-    """Load a released model, or a public checkpoint with a supported layout.
+) -> tuple[nn.Module, About]:
+    """Load a released model, or a public checkpoint whose layout is known.
 
     Arguments
     ---------
     source : str
-        Path of a folder, or name of a model on the HuggingFace Hub.
+        A folder, or a name on the HuggingFace hub.
     revision, savedir
         See :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
 
     Returns
     -------
-    model : torch.nn.Module
-        The model in evaluation mode.
-    about : About
-        Information about the model.
+    tuple
+        The model, in evaluation mode, and what is known of it.
 
     Raises
     ------
     ValueError
-        If the model is not found, damaged or unsupported.
+        If it is not there, damaged, or nothing that is known.
     """
-    folder = find_model(source, revision=revision, savedir=savedir)
+    folder = find(source, revision=revision, savedir=savedir)
     if not (folder / checksums.CONFIGURATION).is_file():
-        layout = detect_layout(folder, str(source))
+        layout = public_layout(folder, str(source))
         if layout is not None:
             return load_public(layout, folder, str(source))
     return load_released(folder)
 
 
-def find_model(
+def find(
     source: str | os.PathLike,
     *,
     revision: str | None = None,
     savedir: str | os.PathLike | None = None,
 ) -> Path:
-    """Return the folder of a model; download it if ``source`` is a name on the Hub.
+    """The folder of a model, downloaded where it is a name on the hub.
 
     Raises
     ------
     ValueError
-        If the model is neither a local folder nor downloadable.
+        If there is no such folder, and no such model on the hub or no way to it.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
     text = str(source)
     if folder.exists():
-        raise ValueError(f"{text} must be a model folder; found a file.")
+        raise ValueError(f"{text} must be the folder of a model; it is a file.")
     if text.count("/") != 1 or text.startswith((".", "/", "~")):
-        raise ValueError(
-            f"Model not found: {text} is neither a folder nor a name on the Hub (owner/model)."
-        )
+        raise ValueError(f"There is no folder {text}, and it is no name on the hub (owner/model).")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -78,7 +74,7 @@ def find_model(
         return Path(
             snapshot_download(
                 text, revision=revision, local_dir=savedir,
-                # Only tensors and plain data, no code
+                # Weights as tensors, and plain data: nothing that could be code.
                 allow_patterns=["*.json", "*.safetensors", "*.bin", "README.md", "*.txt"],
             )
         )  # fmt: skip
@@ -91,6 +87,5 @@ def find_model(
     ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"Model not found: {text} is neither a local folder nor downloadable from the "
-            f"HuggingFace Hub ({reason})."
+            f"{text} is no folder here, and cannot be had from the HuggingFace hub ({reason})."
         ) from error

@@ -1,4 +1,4 @@
-"""The prediction for one utterance, or for one window of a recording."""
+"""What is said of one utterance, or of one window of a recording."""
 
 from __future__ import annotations
 
@@ -13,37 +13,36 @@ from emosphere_sb.scale import DIMENSIONS
 
 @dataclass(frozen=True)
 class Prediction:
-    """Valence, arousal and dominance of an utterance, and values derived from them.
+    """Valence, arousal and dominance of an utterance, and all that follows from them.
 
     Arguments
     ---------
     source : str
-        Path of the file, or position in a list of arrays.
+        Path, or the place in a list of arrays.
     duration : float
-        Duration of the complete file in seconds.
+        Seconds of the whole file.
     start, end : float
-        Start and end of the predicted part in seconds.
+        What was heard of it, in seconds.
     vad : numpy.ndarray
-        Valence, arousal, dominance: shape (3,), float64, in [-1, 1], unclipped; neutral is 0.
+        Shape (3,), float64, valence, arousal, dominance in [-1, 1], unclipped; neutral is 0.
     on_scale : numpy.ndarray
-        Valence, arousal, dominance on the corpus's label scale, shape (3,).
+        The same on the corpus's own label scale.
     region : str
-        Short name of the region of the sphere that contains the point.
+        Of the sphere, in which the point lies; short name.
     region_description : str
-        Description of the region.
+        The same in words.
     radius, azimuth, polar : float
-        Spherical coordinates around neutral. Angles are in degrees; the polar angle is measured
-        from +valence.
+        Spherical coordinates around neutral; angles in degrees, the polar one from +valence.
     embedding : numpy.ndarray
-        Utterance embedding, the input of the heads: shape (size,), float32.
+        Shape (size,), float32: the utterance vector that the heads read.
     probabilities : mapping of str to float
-        Class probabilities of the class head; empty if the model has none.
+        Of the class head, where the model has one; empty otherwise.
     head : str
-        Kind of the classes: ``region``, ``emotion`` or ``none``.
+        What those classes are: ``region``, ``emotion`` or ``none``.
     words : sequence of (str, float)
-        Nearest emotion words and their distances, if requested, in ascending order of distance.
+        Emotion words by their distance from the point, the nearest first; where asked.
     warnings : tuple of str
-        Warnings about the audio, such as silent, clipped or truncated.
+        What is odd about the audio: silent, clipped, cut.
     """
 
     source: str
@@ -65,26 +64,26 @@ class Prediction:
 
     @property
     def valence(self) -> float:
-        """Valence in [-1, 1], unclipped."""
+        """In [-1, 1], unclipped."""
         return float(self.vad[0])
 
     @property
     def arousal(self) -> float:
-        """Arousal in [-1, 1], unclipped."""
+        """In [-1, 1], unclipped."""
         return float(self.vad[1])
 
     @property
     def dominance(self) -> float:
-        """Dominance in [-1, 1], unclipped."""
+        """In [-1, 1], unclipped."""
         return float(self.vad[2])
 
     def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
-        """Convert to a flat dictionary of plain types, for JSON and CSV.
+        """As plain types, for JSON and CSV: one flat mapping.
 
         Arguments
         ---------
         embedding : bool
-            Whether to include the embedding, as a list.
+            Whether the embedding goes in, as a list.
         """
         row: dict[str, Any] = {
             "file": self.source,

@@ -1,4 +1,4 @@
-"""Encoder for self-supervised speech models, with output that does not depend on the batch."""
+"""Any speech SSL model of transformers as an encoder whose answer does not depend on its batch."""
 
 from __future__ import annotations
 
@@ -17,50 +17,48 @@ logger = logging.getLogger(__name__)
 
 
 class SSLEncoder(nn.Module):
-    """Encode waveforms with a pretrained speech model, and compute the number of valid frames.
+    """Frames of a self-supervised speech model, and how many of them are valid.
 
-    In evaluation, the frames of an utterance are the same alone and in any batch. Padding is masked
-    before every operation over time. For models where masks are not sufficient, utterances of equal
-    length run together (``equal_lengths_only``), and this is logged.
+    In evaluation an utterance gives the same frames alone and in any batch: padding is masked
+    before every operation that mixes time, the number of valid frames follows the model's own
+    arithmetic, and families where no mask helps run equal lengths together (``equal_lengths_only``;
+    the log says so).
 
     Arguments
     ---------
     backbone : str
-        Name on the Hugging Face Hub, path of a folder written by ``save_pretrained``, or path of a
-        ``.json`` configuration, which gives a model with random weights.
+        A name on the HuggingFace hub, a folder that ``save_pretrained`` wrote, or a ``.json`` file
+        with a bare configuration, which gives random weights.
     freeze : str
-        Frozen part: ``feature_encoder`` (the convolutions; published), ``none``, ``all``, or
-        ``all_but_top_K`` (only the last K layers are trained). Frozen parts stay in evaluation
-        mode.
+        The frozen part: ``feature_encoder`` (the convolutions, as published), ``none``, ``all``, or
+        ``all_but_top_K`` (the last K layers are trained). Frozen parts stay in evaluation mode.
     spec_augment : bool
-        Whether to apply SpecAugment in training, with the settings of the checkpoint.
+        Whether SpecAugment is applied in training as the checkpoint's configuration says.
     layerdrop : float, optional
-        Probability that a transformer layer is skipped in training. (default: the checkpoint's
-        value)
+        Probability that a transformer layer is left out in training; ``None`` keeps the
+        checkpoint's.
     gradient_checkpointing : bool
-        Whether to recompute activations in the backward pass, which takes less memory and more
-        time.
+        Compute each layer again in the backward pass instead of keeping its activations.
     layers : str or int
-        Hidden states to use: ``last``; a number K for the output of layer K (0: input of the first
-        layer), in which case later layers are not run; or ``weighted`` for a learned
-        softmax-weighted sum of all layers (Yang et al., 2021, SUPERB).
+        ``last``; a number K: the output of layer K, 0 being what enters the first one (layers above
+        are not run); ``weighted``: a learned softmax-weighted sum of all of them (Yang et al.,
+        2021, SUPERB).
     lora_rank : int
-        Rank of low-rank adapters; 0: no adapters. With adapters, all weights of the backbone are
-        frozen, regardless of ``freeze``.
+        Rank of low-rank adapters, 0 for none. With adapters all of the backbone's own weights are
+        frozen, whatever ``freeze`` says.
     lora_alpha, lora_dropout : float
         See :func:`emosphere_sb.backbones.lora.add_lora`.
     lora_targets : sequence of str
-        Names of the linear layers that get adapters.
+        The linear layers that get adapters.
     trust_remote_code : bool
-        Whether Python code that comes with the backbone may run.
+        Whether Python code that comes with the backbone's weights may run.
     freeze_schedule : mapping of int to str, optional
-        Frozen part by first epoch, instead of ``freeze``, such as
-        ``{1: "all", 3: "all_but_top_4"}``.
+        Freeze by epoch instead: first epoch to mode, such as ``{1: "all", 3: "all_but_top_4"}``.
 
     Raises
     ------
     ValueError
-        If the backbone cannot be loaded or an option is invalid.
+        If the backbone cannot be found, or an option is not one of those above.
 
     Example
     -------
@@ -100,8 +98,8 @@ class SSLEncoder(nn.Module):
         self.equal_lengths_only = not self.backbone.masked
         if self.equal_lengths_only:
             logger.info(
-                "%s: masks do not fully exclude padding from this model (%s). In evaluation, only "
-                "utterances of equal length run together; in training, padding has an effect.",
+                "%s: no mask keeps padding out of this model (%s), so evaluation runs equal "
+                "lengths together, and training sees padding as transformers' own does.",
                 backbone,
                 self.model.config.model_type,
             )
@@ -114,22 +112,16 @@ class SSLEncoder(nn.Module):
 
     @property
     def model(self) -> nn.Module:
-        """The model of transformers."""
+        """transformers' own model."""
         return self.backbone.model
 
     @property
     def frozen(self) -> bool:
-        """Whether the complete backbone is frozen in all epochs."""
-        return not self.has_lora and self.freezing.least_frozen == "all"
+        """Whether the backbone is frozen as a whole, in all epochs."""
+        return not self.has_lora and self.freezing.least == "all"
 
     def set_epoch(self, epoch: int) -> None:
-        """Freeze the parts that the schedule freezes in this epoch.
-
-        Arguments
-        ---------
-        epoch : int
-            Number of the epoch, from 1.
-        """
+        """Freeze what this epoch freezes, where that changes by epoch."""
         self.epoch = epoch
         if self.freezing.changes and not self.has_lora:
             freeze(self.backbone, self.freezing.at(epoch))
@@ -137,17 +129,14 @@ class SSLEncoder(nn.Module):
             self.train(self.training)
 
     def train(self, mode: bool = True) -> SSLEncoder:
-        """Set the mode of all parts that are not frozen.
-
-        Frozen parts stay in evaluation mode, without dropout, layerdrop and SpecAugment.
-        """
+        """What is frozen stays in evaluation mode: no dropout, no layerdrop, no SpecAugment."""
         super().train(mode)
         if mode and not self.has_lora:
             set_training(self.backbone, self.freezing.at(self.epoch), mode)
         return self
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Convert numbers of samples to numbers of frames."""
+        """Number of frames for each number of samples, by the model's own arithmetic."""
         return self.backbone.frame_lengths(lengths)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,47 +145,39 @@ class SSLEncoder(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Normalised waveforms at 16 kHz, zero in padding, shape (batch, samples).
+            Shape (batch, samples), 16 kHz, normalised, zeros behind each utterance's end.
         lengths : torch.Tensor
-            Number of valid samples of each row, shape (batch,).
+            Shape (batch,), valid samples of each row.
 
         Returns
         -------
-        tuple of torch.Tensor
-            Frames (batch, frames, ``output_size``), zero in padding, and the number of valid frames
-            of each row (batch,).
+        tuple
+            Frames (batch, frames, ``output_size``), zero where padded, and valid frames (batch,).
 
         Raises
         ------
         ValueError
-            If an utterance is shorter than the receptive field of the model.
+            If an utterance is shorter than the model's receptive field.
         """
         states, frame_lengths = self.hidden_states(signals, lengths)
         return self.states.combine(states), frame_lengths
 
     def hidden_states(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs of the selected layers before they are combined, for the cache.
-
-        Arguments
-        ---------
-        signals, lengths : torch.Tensor
-            See :meth:`forward`.
+        """The chosen layers' outputs before they are summed: what a cache keeps.
 
         Returns
         -------
-        tuple of torch.Tensor
-            States (batch, layers, frames, ``output_size``), zero in padding, with one layer unless
-            ``layers`` is ``weighted``, and the number of valid frames of each row (batch,).
+        tuple
+            States (batch, layers, frames, ``output_size``), zero where padded, with one layer
+            unless ``layers`` is ``weighted``, and valid frames (batch,).
         """
         if int(lengths.min()) < self.receptive_field:
             raise ValueError(
                 f"An utterance must have at least {self.receptive_field} samples (the backbone's "
-                f"receptive field); found {int(lengths.min())}. Prepare the data with "
+                f"receptive field); found {int(lengths.min())}. Run the preparation with "
                 f"--min_duration={self.receptive_field / 16000:g} or more."
             )
-        if (
-            self.equal_lengths_only and not self.model.training
-        ):  # frozen models stay in evaluation mode
+        if self.equal_lengths_only and not self.model.training:  # a frozen one never trains
             states = self._by_length(signals, lengths)
         else:
             states = self.states(signals, lengths)
@@ -205,17 +186,9 @@ class SSLEncoder(nn.Module):
         return states.masked_fill(~mask[:, None, :, None], 0.0), frame_lengths
 
     def combine(self, states: Tensor) -> Tensor:
-        """Combine cached states into frames.
+        """Frames (batch, frames, size) of states as a cache has them (batch, frames, layers, size).
 
-        Arguments
-        ---------
-        states : torch.Tensor
-            Hidden states, zero in padding, shape (batch, frames, layers, size).
-
-        Returns
-        -------
-        torch.Tensor
-            Frames, shape (batch, frames, size).
+        Padding must be zero.
         """
         return self.states.combine(states.transpose(1, 2).float())
 
@@ -233,7 +206,7 @@ class SSLEncoder(nn.Module):
 
 
 def enable_checkpointing(backbone: nn.Module) -> None:
-    """Enable gradient checkpointing, whose method name depends on the transformers version."""
+    """Gradient checkpointing, under the name that the installed transformers has for it."""
     model, options = backbone.model, {"use_reentrant": False}
     if hasattr(backbone, "checkpoint_contexts"):
         options["context_fn"] = backbone.checkpoint_contexts
@@ -242,6 +215,6 @@ def enable_checkpointing(backbone: nn.Module) -> None:
 
 
 def freeze_backbone(encoder: SSLEncoder) -> None:
-    """Freeze what is frozen in all epochs; the optimiser, created before the first, omits it."""
-    freeze(encoder.backbone, encoder.freezing.least_frozen)
+    """Leave trainable what is ever trained: the optimiser is made before the first epoch."""
+    freeze(encoder.backbone, encoder.freezing.least)
     encoder.states.freeze_unused()

@@ -1,4 +1,4 @@
-"""Pooling of the frames of an utterance to one vector, independent of padding."""
+"""Frames of an utterance to one vector. Every pooling masks before it mixes time."""
 
 from __future__ import annotations
 
@@ -9,38 +9,35 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
-from emosphere_sb.backbones.weight_cache import WeightCache
+from emosphere_sb.backbones.weight_cache import Kept
 
 
 class StylePooling(nn.Module):
-    """Style pooling with multi-head self-attention (Cho et al., 2025, section 2).
+    """Style pooling with multi-head self-attention (EmoSphere-SER, section 2; Meta-StyleSpeech).
 
-    Two fully connected layers (spectral), two gated convolutions with residual connections
-    (temporal), self-attention with a residual connection, a fully connected layer, and the mean
-    over the valid frames, as in the style encoder of Meta-StyleSpeech (Min et al., 2021).
+    Two fully connected layers (spectral), two gated convolutions with residuals (temporal),
+    self-attention with a residual, a fully connected layer, and the mean over the valid frames.
 
     Arguments
     ---------
     input_size : int
-        Number of features of a frame.
+        Features of a frame.
     width : int
-        Size of every layer and of the output vector, ``output_size`` (published: 1024).
+        Width of every layer (published: 1024); also the ``output_size``.
     heads : int
-        Number of attention heads (published: 2).
+        Attention heads (published: 2).
     kernel_size : int
-        Kernel size of the temporal convolutions in frames (published: 5); must be odd.
+        Frames that a temporal convolution sees (published: 5); odd.
     dropout : float
-        Dropout probability after each spectral layer, each gated convolution, and the attention
-        (published: 0.1).
+        After each spectral layer, each gated convolution, and the attention (published: 0.1).
     attention_scale : str or float
-        Factor of the attention scores: ``d_model`` for 1 / sqrt(width) (published: 1/32),
-        ``d_head`` for the usual 1 / sqrt(width / heads), or a positive number.
+        What attention scores are multiplied by: ``d_model`` is 1 / sqrt(width), the published
+        1/32; ``d_head`` is the usual 1 / sqrt(width / heads); or a number.
 
     Raises
     ------
     ValueError
-        If ``width`` is not divisible by ``heads``, the kernel size is even, or the scale is
-        invalid.
+        If width is not divisible by heads, the kernel is even, or the scale is none of the above.
 
     Example
     -------
@@ -71,20 +68,7 @@ class StylePooling(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool the frames of each utterance.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            Shape (batch, time, feature).
-        lengths : torch.Tensor
-            Number of valid frames of each row, shape (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Shape (batch, ``output_size``).
-        """
+        """Pool (batch, time, feature) with valid frames (batch,) to (batch, ``output_size``)."""
         mask = frame_mask(lengths, frames.shape[1])
         hidden = self.spectral(frames)  # (batch, time, width)
         for convolution in self.temporal:
@@ -94,24 +78,18 @@ class StylePooling(nn.Module):
 
 
 class GatedConvolution(nn.Module):
-    """Convolution over time with gated linear unit, dropout and residual connection.
-
-    (Meta-StyleSpeech; Min et al., 2021.)
-    """
+    """Convolution over time, gated linear unit, dropout, residual (Meta-StyleSpeech)."""
 
     def __init__(self, width: int, kernel_size: int = 5, dropout: float = 0.1):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(
-                f"kernel_size must be odd, so that the number of frames does not change; found "
-                f"{kernel_size}."
-            )
+            raise ValueError(f"kernel_size must be odd, to keep the length; found {kernel_size}.")
         self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=kernel_size // 2)
         self.dropout = nn.Dropout(dropout)
-        self._cache = WeightCache()
+        self._kept = Kept()
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Transform frames (batch, time, width); padded frames must be zero."""
+        """Shape (batch, time, width) in and out; padded frames must be zero."""
         gated = F.glu(self._convolve(hidden), dim=-1)  # (batch, time, width)
         return hidden + self.dropout(gated)
 
@@ -119,8 +97,8 @@ class GatedConvolution(nn.Module):
         conv, (margin,) = self.convolution, self.convolution.padding
         if hidden.device.type != "cpu":
             return conv(hidden.transpose(1, 2)).transpose(1, 2)
-        # On the CPU, one matrix product per kernel tap is twice as fast. The utterances are
-        # concatenated with margins in between; windows that cross utterances are removed.
+        # As matrix products, twice as fast there: with the margins in, a tap of the kernel sees all
+        # frames of the batch behind one another, and the rows across two utterances are cut off.
         batch, time = hidden.shape[:2]
         rows = F.pad(hidden, (0, 0, margin, margin)).flatten(0, 1)
         count = len(rows) - 2 * margin
@@ -131,30 +109,28 @@ class GatedConvolution(nn.Module):
         return output.unflatten(0, (batch, time + 2 * margin))[:, :time]
 
     def _taps(self) -> Tensor:
-        """Return the kernel as (tap, in, out); a contiguous copy is cached in evaluation."""
+        """The kernel as (tap, in, out), in evaluation kept in this order."""
         weight = self.convolution.weight
         if self.training or torch.is_grad_enabled():
-            self._cache.clear()
+            self._kept.clear()
             return weight.permute(2, 1, 0)
-        return self._cache.get([weight], lambda: weight.permute(2, 1, 0).contiguous())
+        return self._kept.get([weight], lambda: weight.permute(2, 1, 0).contiguous())
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over valid frames with residual connection, without layer norm."""
+    """Multi-head self-attention over valid frames with a residual, without a layer norm."""
 
     def __init__(self, width: int, heads: int, dropout: float, scale: str | float = "d_model"):
         super().__init__()
         if heads < 1 or width % heads:
-            raise ValueError(
-                f"width ({width}) must be divisible by heads ({heads}), which must be at least 1."
-            )
+            raise ValueError(f"width ({width}) must be divisible by heads ({heads}), at least 1.")
         self.heads = heads
         self.scale = attention_scale(scale, width, heads)
         self.query, self.key, self.value, self.project = (nn.Linear(width, width) for _ in range(4))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Transform frames (batch, time, width); ``mask`` (batch, time) is True at valid frames."""
+        """Shape (batch, time, width) in and out; ``mask`` (batch, time) is True at valid frames."""
         query, key, value = (
             layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
@@ -166,7 +142,7 @@ class SelfAttention(nn.Module):
 
 
 def attention_scale(scale: str | float, width: int, heads: int) -> float:
-    """Return the factor of the attention scores for ``d_model``, ``d_head`` or a number."""
+    """The factor of the attention scores: ``d_model``, ``d_head`` or a number."""
     named = {"d_model": 1 / math.sqrt(width), "d_head": 1 / math.sqrt(width / heads)}
     if isinstance(scale, (int, float)) and not isinstance(scale, bool) and 0 < scale < math.inf:
         return float(scale)
@@ -192,20 +168,19 @@ class MeanPooling(nn.Module):
         self.output_size = input_size
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool frames (batch, time, feature), with valid counts (batch,), to (batch, feature)."""
+        """Pool (batch, time, feature) with valid frames (batch,) to (batch, feature)."""
         return masked_mean(frames, frame_mask(lengths, frames.shape[1]))
 
 
 class AttentiveStatsPooling(nn.Module):
-    """Attentive statistics pooling: weighted mean and SD over time (Okabe et al., 2018).
+    """Attentive statistics pooling (Okabe et al., 2018): weighted mean and deviation over time.
 
-    It is used by the baseline of the Interspeech 2025 challenge and in the paper's ablation of
-    style pooling.
+    The pooling of the IS2025 challenge's baseline, and the paper's ablation of style pooling.
 
     Arguments
     ---------
     input_size : int
-        Number of features of a frame; ``output_size`` is twice as large.
+        Features of a frame; the ``output_size`` is twice as large.
 
     Example
     -------
@@ -220,9 +195,9 @@ class AttentiveStatsPooling(nn.Module):
         self.score = nn.Linear(input_size, 1, bias=False)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool frames (batch, time, feature), with valid counts (batch,), to (batch, 2·feature)."""
+        """Pool (batch, time, feature) with valid frames (batch,) to (batch, 2 · feature)."""
         mask = frame_mask(lengths, frames.shape[1])
-        # In float32, since the variance of a long utterance is inaccurate in fp16.
+        # Statistics in float32: under fp16 the variance of a long utterance loses its digits.
         with torch.autocast(frames.device.type, enabled=False):
             frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
             frames = frames.masked_fill(~mask.unsqueeze(-1), 0.0)

@@ -1,4 +1,4 @@
-"""Parsing of a recipe's command line. Does not import torch."""
+"""The command line of a recipe as plain values, parsed without importing torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emosphere_sb.recipe.renamed_keys import check_not_renamed, nearest_name
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
 
 # SpeechBrain's run options by type; a test compares them with SpeechBrain's own list. Options that
-# are also keys of emosphere.yaml (precision, max_grad_norm) are parsed as keys.
+# are keys of emosphere.yaml too (precision, max_grad_norm) are parsed as keys.
 FLAGS = (
     "test_only", "debug", "debug_persistently", "data_parallel_backend", "find_unused_parameters",
     "jit", "compile", "compile_using_fullgraph", "compile_using_dynamic_shape_tracing",
@@ -33,7 +33,7 @@ RUN_OPTIONS = FLAGS + INTEGERS + STRINGS + LISTS + NUMBERS + PRECISION
 
 @dataclass
 class Arguments:
-    """Parsed command line.
+    """A parsed command line.
 
     Arguments
     ---------
@@ -42,9 +42,9 @@ class Arguments:
     presets : list of str
         Presets to apply, in this order.
     overrides : dict
-        Keys of the hyperparameter file and their values, as text.
+        Key of the hyperparameter file to value, as text.
     run_options : dict
-        SpeechBrain's run options and their values.
+        SpeechBrain's run options to values.
     """
 
     file: Path
@@ -54,7 +54,7 @@ class Arguments:
 
     @property
     def preset(self) -> str:
-        """Presets joined to one name, which is part of the path of the output folder."""
+        """The presets as one name, which is also part of the output folder."""
         return "+".join(self.presets) or self.file.stem
 
 
@@ -65,7 +65,7 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
 
     def error(self, message: str) -> None:
-        """Raise ``ValueError`` with a message, instead of printing it and exiting."""
+        """Raise the message; the caller reports it and exits."""
         option, _, reason = message.removeprefix("argument ").partition(": ")
         if reason == "expected one argument":
             raise ValueError(f"{option} needs a value: {option}=VALUE.")
@@ -75,23 +75,23 @@ class ArgumentParser(argparse.ArgumentParser):
 def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
     """Parse ``HPARAMS.yaml --preset=NAME --key=value``; options are never abbreviated.
 
-    Keys in ``known`` may be written as ``--key=value`` or ``--key value``. All other keys, which
-    can only occur in the user's own file, require ``--key=value``. The value is everything after
-    the first ``=``, so paths may contain spaces, colons and ``=``.
+    Keys in ``known`` may be written ``--key=value`` or ``--key value``; all others, which only the
+    user's own file may have, ``--key=value``. A value is everything after the first ``=``, so paths
+    may contain blanks, colons and further ``=``.
 
     Arguments
     ---------
     words : list of str
-        Command-line arguments, as in ``sys.argv[1:]``.
+        As in ``sys.argv[1:]``.
     known : iterable of str
-        Top-level keys of ``emosphere.yaml``. They take precedence over run options with the same
+        Top-level keys of ``emosphere.yaml``; they take precedence over run options of the same
         name.
 
     Raises
     ------
     ValueError
-        If there is not exactly one file, ``--preset`` is repeated, an option has no value or a
-        value of the wrong type, or an option was renamed.
+        If there is not exactly one file, ``--preset`` is given twice, an option has no value or one
+        of the wrong type, or an option was renamed.
     """
     known = set(known)
     for word in words:
@@ -118,7 +118,7 @@ def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
 
 
 def _parser(known: set[str]) -> ArgumentParser:
-    """Return a parser with all keys and run options."""
+    """A parser with every key and every run option."""
     parser = ArgumentParser()
     parser.add_argument("--preset", action="append", type=_nonempty("preset"))
     for name in sorted(known - {"preset"}):
@@ -132,22 +132,22 @@ def _parser(known: set[str]) -> ArgumentParser:
 
 
 def _split_flags(words: list[str], known: set[str]) -> tuple[list[str], dict[str, bool]]:
-    """Replace ``--flag=True`` with ``--flag`` and collect the flags given as ``--flag=False``.
+    """Write ``--flag=True`` as ``--flag``, and take ``--flag=False`` out of the words.
 
-    SpeechBrain's flags do not take a value.
+    SpeechBrain's flags have no value in argparse.
     """
-    remaining, off = [], {}
+    kept, off = [], {}
     for word in words:
         name, equals, value = word[2:].partition("=")
         if not (word.startswith("--") and equals and name in FLAGS and name not in known):
-            remaining.append(word)
+            kept.append(word)
         elif value.lower() not in ("true", "false"):
             raise ValueError(f"--{name} must be True or False; found {value!r}.")
         elif value.lower() == "true":
-            remaining.append(f"--{name}")
+            kept.append(f"--{name}")
         else:
             off[name] = False
-    return remaining, off
+    return kept, off
 
 
 def _nonempty(name: str):
@@ -178,7 +178,7 @@ def _type_of(name: str):
 
 
 def _raising(function):
-    """Preserve the message of a ``ValueError``, which argparse would replace."""
+    """Keep the text of a ``ValueError``, which argparse would replace."""
 
     def call(value: str) -> object:
         try:
@@ -199,22 +199,17 @@ def _only_file(files: list[str]) -> Path:
 
 
 def find_file(name: str) -> Path:
-    """Return the path of a YAML file, which may also be a file of the package.
-
-    ``hparams/NAME.yaml`` and ``NAME.yaml`` are looked up in the working directory first, then in
-    the package.
+    """Path of a YAML file; ``hparams/NAME.yaml`` and ``NAME.yaml`` also find the package's own.
 
     Raises
     ------
     ValueError
-        If the file does not exist.
+        If there is no such file.
     """
     path = Path(name)
     if path.is_file():
         return path
-    # Other folders are not searched: a mistyped path must not run a different file.
+    # Not for other folders: a path with a typing error must not run another file.
     if path.parent in (Path(), Path("hparams")) and (HPARAMS / path.name).is_file():
         return HPARAMS / path.name
-    raise ValueError(
-        f"Hyperparameter file {name} does not exist. The package's files are in {HPARAMS}."
-    )
+    raise ValueError(f"Hyperparameter file {name} does not exist; the package's are in {HPARAMS}.")

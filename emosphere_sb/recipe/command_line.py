@@ -1,4 +1,4 @@
-"""Parsing of a recipe's command line together with its hyperparameter file."""
+"""The command line of a recipe, merged with its hyperparameter file and checked for a corpus."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from emosphere_sb.results.provenance import recipe_command
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Parsed and validated request for a run.
+    """What a command line asks for.
 
     Arguments
     ---------
     corpus : str
-        Name of the training corpus.
+        Name of the corpus.
     tree : CommentedMap
-        Merged hyperparameters.
+        The merged hyperparameters.
     run_options : dict
         SpeechBrain's run options.
     command : str
-        Command line as text, which is saved with the results.
+        The command line, for the run's results.
     """
 
     corpus: str
@@ -37,16 +37,16 @@ class RunRequest:
 
 
 def read_command(words: list[str], *, corpus: str, program: str | None = None) -> RunRequest:
-    """Parse and validate a command line and its hyperparameter file.
+    """Parse a command line and its hyperparameter file, each once.
 
     Arguments
     ---------
     words : list of str
-        Command-line arguments, as in ``sys.argv[1:]``.
+        As in ``sys.argv[1:]``.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
+        One of ``emosphere_sb.recipe.corpora.CORPORA``.
     program : str, optional
-        Command before the arguments; the recipe's script by default.
+        The command before the words; the recipe's script by default.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def read_command(words: list[str], *, corpus: str, program: str | None = None) -
     else:
         tree = read_tree(arguments.file)
         check_keys(tree, own, arguments.file)
-        for name in arguments.run_options.keys() & tree.keys():  # keys of the file take precedence
+        for name in arguments.run_options.keys() & tree.keys():  # the file's own key wins
             arguments.overrides[name] = str(arguments.run_options.pop(name))
     tree = merge(arguments, tree, own)
     check_corpus_keys(arguments.overrides, corpus)

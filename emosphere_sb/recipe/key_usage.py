@@ -1,4 +1,4 @@
-"""Detection of command-line keys that have no effect on a run."""
+"""Reject keys that have no effect on the run they are given for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emosphere_sb.fileio.yaml_tree import tag_of
 from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
 READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
-"""Keys that the recipe itself uses, independent of the components."""
+"""Keys that the recipe itself reads, whatever the components are."""
 
 _REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
 FIXED_WEIGHTINGS = ("LinearDecay", "ConstantWeight")
@@ -102,21 +102,16 @@ def references_of_files(own: CommentedMap, tree: CommentedMap) -> dict[str, set[
 
 
 def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iterable[str]) -> None:
-    """Check that all keys on the command line have an effect on this run.
+    """Raise ``ValueError`` if a key on the command line has no effect on this run.
 
     Arguments
     ---------
     tree : CommentedMap
-        Merged hyperparameters.
+        The merged hyperparameters.
     before : mapping
         :func:`references_of_files`, before presets and command line.
     keys : iterable of str
-        Keys given on the command line.
-
-    Raises
-    ------
-    ValueError
-        If a key has no effect.
+        The keys given on the command line.
 
     Example
     -------

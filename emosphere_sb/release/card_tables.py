@@ -1,26 +1,26 @@
-"""Tables of a model card as Markdown with escaped text."""
+"""Figures of a model card as Markdown, in which nothing that is quoted can be markup."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from emosphere_sb.release.model import ModelInfo
-from emosphere_sb.report.html.metadata import format_metadata
+from emosphere_sb.release.model import About
+from emosphere_sb.report.html.facts import fact_text
 from emosphere_sb.report.read.runs import Run
-from emosphere_sb.report.stats.calibration import calibration_metrics
-from emosphere_sb.report.stats.intervals import confidence_intervals
-from emosphere_sb.results.number_format import format_count, format_interval, format_score
+from emosphere_sb.report.stats.calibration import calibration
+from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.results.number_format import count_text, figure_text, interval_text
 from emosphere_sb.scale import DIMENSIONS
 
 CHOSEN_ON = "valid"
-"""Set on which the best epoch is selected."""
-CONFIDENCE = 0.95
+"""The set on which a run chooses its epoch."""
+LEVEL = 0.95
 SPECIAL = "\\`*_{}[]<>|"
-"""Characters that must be escaped in Markdown."""
+"""Characters that Markdown reads as markup, unless they are escaped."""
 
 
-def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
-    """Return the CCC of all labelled sets with confidence intervals.
+def figures_table(run: Run, *, resamples: int, seed: int) -> list[str]:
+    """CCC of every set with labels, with intervals, and what they are over.
 
     Returns
     -------
@@ -29,65 +29,63 @@ def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
     """
     rows, notes = [], []
     for name in run.labelled:
-        found = confidence_intervals(
-            run.tables[name], resamples=resamples, seed=seed, level=CONFIDENCE
-        )
+        found = intervals(run.tables[name], resamples=resamples, seed=seed, level=LEVEL)
         figures = run.metrics[name]
         cells = [_cell(figures[d]["ccc"], found[d]["ccc"]) for d in DIMENSIONS]
         mean = _cell(figures["mean_ccc"], found["mean_ccc"])
-        unit = f"{format_count(found['units'])} {found['unit']}"
-        rows.append([name, *cells, mean, format_count(figures["utterances"]), unit])
+        unit = f"{count_text(found['units'])} {found['unit']}"
+        rows.append([name, *cells, mean, count_text(figures["utterances"]), unit])
         notes += [f"- {quoted(name)}: {quoted(found['note'])}"] if found["note"] else []
     if not rows:
-        return ["Not available: no set has labels."]
+        return ["No set had labels, so there are no figures."]
     heads = ["set", *DIMENSIONS, "mean", "utterances", "resampled"]
-    explanation = (
-        f"Concordance correlation coefficient (CCC) with {100 * CONFIDENCE:g}% confidence "
-        f"intervals. They are bootstrapped over speakers, or over utterances if fewer than ten "
-        f"speakers are known; the last column gives the resampled unit and its number."
+    about = (
+        f"Concordance correlation coefficient (CCC), with {100 * LEVEL:g}% intervals by bootstrap "
+        f"over speakers, or over utterances where fewer than ten speakers are known: the last "
+        f"column says which, and of how many."
     )
     if CHOSEN_ON in run.labelled:
-        explanation += f" The best epoch was selected on {CHOSEN_ON}, whose results are optimistic."
-    return [explanation, table(heads, rows), "\n".join(notes)]
+        about += f" The weights were chosen on {CHOSEN_ON}: its figures flatter them."
+    return [about, table(heads, rows), "\n".join(notes)]
 
 
 def calibration_table(run: Run) -> list[str]:
-    """Return slope, scale ratio and shift of the predictions by set and dimension."""
+    """How far predictions shrink towards the middle, by set and dimension."""
     rows = []
     for name in run.labelled:
-        for dimension, facts in calibration_metrics(run.tables[name]).items():
+        for dimension, facts in calibration(run.tables[name]).items():
             cells = [facts[key] for key in ("slope_of_prediction", "scale_ratio")]
             shift = run.metrics[name][dimension]["shift"]
-            rows.append([name, dimension, *map(format_score, [*cells, shift])])
+            rows.append([name, dimension, *map(figure_text, [*cells, shift])])
     if not rows:
-        return ["Not available: no set has labels."]
+        return ["Not known: no set had labels."]
     return [
-        "Slope: regression of predictions on labels; values below 1 mean that predictions are "
-        "compressed towards the mean. Scale ratio: SD of the predictions divided by the SD of the "
-        "labels. Shift: difference of the means divided by the geometric mean of the SDs.",
+        "Slope: the regression of prediction on truth; below 1, predictions shrink towards the "
+        "middle by so much. Scale ratio: standard deviation of the predictions over that of the "
+        "truth. Shift: their difference in mean, over the geometric mean of the two deviations.",
         table(["set", "dimension", "slope", "scale ratio", "shift"], rows),
     ]
 
 
-def words_table(info: ModelInfo) -> list[str]:
-    """Return the table of emotion words; empty for a model without emotion words."""
-    if not info.words:
+def words_table(about: About) -> list[str]:
+    """Where the emotion words lie; nothing where the model has none."""
+    if not about.words:
         return []
-    rows = [[word, *(format_score(value) for value in vad)] for word, vad in info.words.items()]
+    rows = [[word, *(figure_text(value) for value in vad)] for word, vad in about.words.items()]
     return [
         "## Emotion words",
-        "Mean VAD of the training utterances of each emotion, in [-1, 1]. The closest words of a "
-        "prediction are those with the smallest distance to these points.",
+        "Mean place of the training set's utterances by their emotion, in [-1, 1]. A prediction's "
+        "nearest words are measured from these.",
         table(["word", *DIMENSIONS], rows),
     ]
 
 
 def _cell(value: float | None, ends) -> str:
-    return f"{format_score(value)} {format_interval(ends)}".strip()
+    return f"{figure_text(value)} {interval_text(ends)}".strip()
 
 
 def quoted(text: object) -> str:
-    """Escape a text for Markdown and join it to one line.
+    """A text as it is, on one line, whatever it looks like.
 
     Example
     -------
@@ -99,7 +97,7 @@ def quoted(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Format a text as inline code; backticks in it are allowed.
+    """A text to be copied; a backtick in it ends nothing.
 
     Example
     -------
@@ -111,7 +109,7 @@ def code(text: object) -> str:
 
 
 def fact_lines(facts: Mapping[str, object]) -> str:
-    """Format a mapping as a Markdown list, with nested mappings on one line.
+    """A mapping as a list; mappings in it as a line of pairs.
 
     Example
     -------
@@ -124,7 +122,7 @@ def fact_lines(facts: Mapping[str, object]) -> str:
 
 
 def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Format a Markdown table with a left-aligned first column. Cells are escaped.
+    """A table with left-aligned first column; cells are quoted.
 
     Example
     -------
@@ -148,4 +146,4 @@ def _shown(name: str, value: object) -> str:
         return "; ".join(f"{quoted(key)} {_shown(key, item)}" for key, item in value.items()) or "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(_shown(name, item) for item in value) or "none"
-    return quoted(format_metadata(name, value))
+    return quoted(fact_text(name, value))

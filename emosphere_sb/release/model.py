@@ -1,4 +1,4 @@
-"""Trained model for inference: waveforms to VAD, class logits and embeddings."""
+"""A trained model without its training: waveforms to VAD, class scores and an embedding."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from emosphere_sb.release.model_info import ModelInfo
+from emosphere_sb.release.model_info import About
 
-__all__ = ["ModelInfo", "Outcome", "ReleasedModel", "evaluation_mode"]
+__all__ = ["About", "Outcome", "ReleasedModel", "evaluation_mode"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Output of a model for a batch.
+    """What a model says of a batch.
 
     Arguments
     ---------
     vad : torch.Tensor
-        Valence, arousal and dominance, (batch, 3); nominally in [-1, 1], not clipped.
+        Shape (batch, 3), valence, arousal, dominance in [-1, 1], unclipped.
     embedding : torch.Tensor
-        Utterance embedding, the input of the heads, (batch, size).
+        Shape (batch, size): the utterance vector that the heads read.
     logits : torch.Tensor or None
-        Logits of the class head, (batch, classes); ``None`` for a model without a class head.
+        Shape (batch, classes); ``None`` where there is no head, or it is stale.
     """
 
     vad: Tensor
@@ -31,15 +31,14 @@ class Outcome:
 
 
 class ReleasedModel(nn.Module):
-    """Trained EmoSphere model without its training components.
+    """The parts of a trained EmoSphere model in one module.
 
     Arguments
     ---------
     normaliser, encoder, pooling, vad_head : torch.nn.Module
-        Components of ``emosphere.yaml``.
+        As ``emosphere.yaml`` builds them.
     class_head : torch.nn.Module or None
-        Auxiliary head; ``None`` if the released weights are from an epoch after the end of the
-        auxiliary task.
+        The auxiliary head, where it was still trained at the weights that are released.
     """
 
     def __init__(self, normaliser, encoder, pooling, vad_head, class_head=None):
@@ -49,12 +48,12 @@ class ReleasedModel(nn.Module):
 
     @property
     def shortest(self) -> int:
-        """Minimum length of an utterance in samples."""
+        """Samples that an utterance must at least have."""
         return self.encoder.receptive_field
 
     @property
     def longest(self) -> int | None:
-        """Maximum length of an utterance in samples; ``None`` for no limit."""
+        """Samples that an utterance may at most have; ``None``: no limit of the model's own."""
         return getattr(self.encoder.backbone, "most_samples", None)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
@@ -63,14 +62,14 @@ class ReleasedModel(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Waveforms at 16 kHz, (batch, samples), not normalised.
+            Shape (batch, samples), 16 kHz mono, as read from the file.
         lengths : torch.Tensor
-            Number of valid samples, (batch,).
+            Shape (batch,), valid samples.
 
         Returns
         -------
         Outcome
-            Predictions. They do not depend on the other utterances of the batch, up to 1e-5.
+            For an utterance the same in any batch, to 1e-5.
         """
         frames, valid = self.encoder(self.normaliser(signals, lengths), lengths)
         embedding = self.pooling(frames, valid)
@@ -79,7 +78,7 @@ class ReleasedModel(nn.Module):
 
 
 def evaluation_mode(model: nn.Module) -> nn.Module:
-    """Switch a module to evaluation mode and disable the gradients of its parameters."""
+    """Nothing trains, nothing is dropped."""
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)

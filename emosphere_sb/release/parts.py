@@ -1,4 +1,4 @@
-"""Conversion of model parts to JSON data and back, restricted to classes of this package."""
+"""The parts of a model as plain data, and back: classes of this package alone, by their names."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ PREFIX = "!new:emosphere_sb.lobes."
 
 
 def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) -> dict[str, Any]:
-    """Describe a part of a model by its class name and its arguments by name.
+    """Describe a part of a run's YAML as class name and arguments by name.
 
     Arguments
     ---------
     tree : CommentedMap
-        Merged hyperparameters of a run. The arguments of the part are a mapping, or a list in the
-        order of the constructor's parameters (YAML files of version 0.1).
+        The run's merged hyperparameters. The part has its arguments as a mapping; a list, as
+        YAML files of version 0.1 have it, is read by the order of the constructor's parameters.
     key : str
         Key of the part.
     built : mapping
-        Objects created from the tree, for resolving references.
+        What the tree builds: references are looked up there.
     allowed : sequence of str
-        Names of allowed classes.
+        Classes that may stand there.
 
     Returns
     -------
     dict
-        Keys ``class`` and ``arguments``, see :func:`describe_call`.
+        ``class`` and ``arguments``, as :func:`describe_call` returns it.
 
     Raises
     ------
     ValueError
-        If the class is not allowed, or its arguments are invalid or not plain values.
+        If the part is of another class, its arguments are no plain values, or the class does not
+        take them.
     """
     node = tree[key]
     name = str(getattr(getattr(node, "tag", None), "value", "") or "").removeprefix(PREFIX)
     if name not in allowed:
         raise ValueError(
-            f"{key} of a released model must be one of {', '.join(allowed)}; found "
-            f"{name or node!r}. Models with custom components cannot be released; share them as a "
+            f"A released model is plain data, so that its {key} must be one of "
+            f"{', '.join(allowed)}; found {name or node!r}. A part of your own can be shared as a "
             f"package with its own loader."
         )
     if isinstance(node, CommentedMap):
@@ -55,25 +56,25 @@ def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) ->
         return describe_call(name, **named)
     if isinstance(node, CommentedSeq):
         return describe_call(name, *(_value(item, built, key) for item in node))
-    raise ValueError(f"{key} must have a mapping of arguments; found {node!r}.")
+    raise ValueError(f"{key} must be written with a mapping of arguments; found {node!r}.")
 
 
 def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, Any]:
-    """Describe a constructor call, with the values of all parameters.
+    """Describe the construction of a part, with the value of every parameter.
 
-    Default values are included, so that later changes of defaults do not affect published models.
+    Defaults are written out: a default that changes later does not change a published model.
 
     Arguments
     ---------
     class_name : str
         Name of the class in :mod:`emosphere_sb.lobes`.
     *values, **named
-        Arguments of the constructor, which must be plain values.
+        Plain values, as its constructor takes them.
 
     Raises
     ------
     ValueError
-        If the arguments do not match the signature.
+        If the constructor does not take them.
 
     Example
     -------
@@ -84,7 +85,7 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
         bound = inspect.signature(getattr(lobes, class_name)).bind(*values, **named)
     except TypeError as error:
         given = ", ".join([*map(repr, values), *(f"{k}={v!r}" for k, v in named.items())])
-        raise ValueError(f"Invalid arguments for {class_name}({given}): {error}.") from error
+        raise ValueError(f"{class_name} does not take ({given}): {error}.") from error
     bound.apply_defaults()
     return {
         "class": class_name,
@@ -93,31 +94,31 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
 
 
 def build(description: Mapping[str, Any], allowed: Sequence[str]) -> nn.Module:
-    """Create a part from the result of :func:`describe`.
+    """Build the part that :func:`describe` wrote down.
 
     Raises
     ------
     ValueError
-        If the class is not allowed or the arguments are invalid.
+        If the class is not one of those that are allowed, or does not take the arguments.
     """
     fields = description if isinstance(description, Mapping) else {}
     name, arguments = fields.get("class"), fields.get("arguments")
     if name not in allowed or not isinstance(arguments, Mapping):
         raise ValueError(
-            f"Each part of a released model must be one of {', '.join(allowed)} with a mapping of "
+            f"A part of a released model must be one of {', '.join(allowed)} with a mapping of "
             f"arguments; found {description!r}."
         )
     try:
         return getattr(lobes, name)(**arguments)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: invalid sizes
+    except (TypeError, ValueError, RuntimeError) as error:  # torch: sizes that cannot be had
         raise ValueError(
-            f"Invalid arguments for {name}: {arguments} ({error}). Update emosphere-sb, or "
-            f"download the model again."
+            f"{name} does not take {arguments}: {error}. Update emosphere-sb, or get the model "
+            f"again."
         ) from error
 
 
 def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
-    """Convert an argument to a plain value; references such as ``!ref <lr>`` are resolved."""
+    """An argument as a plain value; ``!ref <encoder.output_size>`` is looked up."""
     if isinstance(item, TaggedScalar):
         found = re.fullmatch(r"<([\w.]+)>", str(item.value))
         if item.tag.value != "!ref" or not found:
@@ -132,10 +133,10 @@ def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
         return item
     for kind in (int, float, str):
         if isinstance(item, kind):
-            return kind(item)  # removes ruamel.yaml's wrapper class
+            return kind(item)  # without YAML's wrappers
     raise ValueError(f"{key}: an argument must be a plain value; found {item!r}.")
 
 
 def plain(value: Any) -> Any:
-    """Convert a value of a YAML tree to a plain Python value."""
+    """A value without YAML's wrappers."""
     return _value(value, {}, "value")

@@ -1,4 +1,4 @@
-"""Writing of the files of a released model."""
+"""The files of a released model, from its parts."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from torch import nn
 
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import format_header
-from emosphere_sb.release.model import ModelInfo, ReleasedModel
+from emosphere_sb.release.model import About, ReleasedModel
 
 PRIVATE = ("_name_or_path", "transformers_version")
-"""Settings about the origin of a configuration, which are not part of the model."""
+"""Settings that say where a configuration came from, and not what the model is."""
 
 
 def write_released(
-    folder: Path, model: ReleasedModel, info: ModelInfo, described: Mapping[str, Any], card: str
+    folder: Path, model: ReleasedModel, about: About, described: Mapping[str, Any], card: str
 ) -> None:
-    """Write all files of a released model to an empty folder. The checksums are written last.
+    """Write all files of a released model into an empty folder, the checksums last.
 
     Arguments
     ---------
     folder : Path
-        Output folder.
+        Where to.
     model : ReleasedModel
-        Model with the weights to release.
-    info : ModelInfo
-        Metadata of the model.
+        With the weights that are released.
+    about : About
+        What is known of it.
     described : mapping
-        Descriptions of its parts, see :mod:`emosphere_sb.release.parts`: ``normaliser``,
+        Its parts as :mod:`emosphere_sb.release.parts` describes them: ``normaliser``,
         ``encoder``, ``pooling``, ``vad_head``, ``class_head``.
     card : str
-        Model card.
+        The model card.
 
     Raises
     ------
     ValueError
-        If the backbone requires custom code.
+        If the backbone needs code of its own.
     OSError
-        If a file cannot be written.
+        If the disk is full.
     """
     backbone = model.encoder.backbone
-    configuration = {**format_header(), "about": info.to_dict(), "parts": dict(described)}
+    configuration = {**format_header(), "about": about.to_dict(), "parts": dict(described)}
     checksums.write_json(folder / checksums.CONFIGURATION, configuration)
     checksums.write_json(folder / checksums.BACKBONE, backbone_configuration(backbone.model.config))
     log_mel = getattr(backbone, "log_mel", None)
@@ -54,35 +54,35 @@ def write_released(
         checksums.write_json(folder / checksums.PREPROCESSOR, json.loads(log_mel.settings))
     save_weights(model, folder / checksums.WEIGHTS)
     (folder / checksums.CARD).write_text(card, encoding="utf-8")
-    checksums.write_checksums(folder)
+    checksums.seal(folder)
 
 
 def backbone_configuration(config) -> dict[str, Any]:
-    """Return the transformers configuration without local paths.
+    """transformers' configuration without paths of this machine.
 
     Raises
     ------
     ValueError
-        If the backbone requires custom code.
+        If the model needs code of its own.
     """
-    settings = json.loads(config.to_json_string(use_diff=False))
-    if "auto_map" in settings:
+    facts = json.loads(config.to_json_string(use_diff=False))
+    if "auto_map" in facts:
         raise ValueError(
-            "The backbone requires custom code (--trust_remote_code), which a released model "
-            "cannot contain."
+            "The backbone runs Python code of its own (--trust_remote_code), which a released "
+            "model does not hold."
         )
-    return {key: value for key, value in settings.items() if key not in PRIVATE}
+    return {key: value for key, value in facts.items() if key not in PRIVATE}
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Save all weights and buffers of a model as safetensors.
+    """All weights and buffers, as tensors alone.
 
     Raises
     ------
     OSError
         If they cannot be written.
     """
-    # Copies, because safetensors does not support tensors that share memory.
+    # Copies: safetensors refuses tensors that share memory.
     state = {
         name: value.detach().cpu().clone().contiguous()
         for name, value in model.state_dict().items()

@@ -1,4 +1,4 @@
-"""Average the predictions of several runs and save them as a run."""
+"""The mean of several runs' predictions, as a run of its own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.runs import METRICS_FILE, SAVED, Run, common_metadata
-from emosphere_sb.results.alignment import align_tables
-from emosphere_sb.results.metrics_json import (
-    prediction_digests,
-    write_and_score_sets,
-    write_metrics,
-)
+from emosphere_sb.report.read.runs import METRICS, SAVED, Run, common_facts
+from emosphere_sb.results.alignment import aligned
+from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import head_classes
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -25,43 +21,44 @@ from emosphere_sb.sphere.regions import SphericalRegions
 HEADS = ("region_head", "emotion_head")
 
 
-def average_predictions(
+def average(
     tables: Sequence[pd.DataFrame],
     *,
     scale: Scale | None = None,
     regions: SphericalRegions | None = None,
 ) -> pd.DataFrame:
-    """Average the predictions of several runs on the same utterances.
+    """The mean of several runs' predictions of the same utterances.
 
     Arguments
     ---------
     tables : sequence of pandas.DataFrame
-        Two or more prediction tables as returned by ``read_predictions``, in any row order.
+        As ``read_predictions`` gives them, two or more, in any order of utterances.
     scale : Scale, optional
-        Label scale of all tables.
+        Of all of them.
     regions : SphericalRegions, optional
-        Partition of the sphere for the result. Without ``regions`` or ``scale``, the result has no
-        region columns.
+        How the sphere is cut in the result, whatever it was in the tables. Without it or a scale
+        the result has no regions.
 
     Returns
     -------
     pandas.DataFrame
-        The utterances and metadata of the first table, the mean of each predicted dimension, and
-        recomputed ``region`` and ``region_point``. If all tables have the same auxiliary head with
-        the same classes, its averaged probabilities and the most likely class; otherwise no head.
+        The first table's utterances and what is known of them, the mean of each predicted
+        dimension, ``region`` and ``region_point`` computed anew. Where all tables have the same
+        auxiliary head with the same classes, the mean of its probabilities and the likeliest
+        class; otherwise no head.
 
     Raises
     ------
     ValueError
-        If there are fewer than two tables, or their utterances differ.
+        If there are fewer than two tables, or they are not of the same utterances.
     """
-    _check_two_or_more(tables)
-    tables = align_tables(tables)
+    _enough(tables)
+    tables = aligned(tables)
     first = tables[0]
-    copied = [
+    ours = [
         c for c in first if not c.startswith("p_") and c not in (*HEADS, "region", "region_point")
     ]
-    result = first[copied].copy()
+    result = first[ours].copy()
     result[list(PREDICTED)] = np.mean(
         [table[list(PREDICTED)].to_numpy() for table in tables], axis=0
     )
@@ -69,9 +66,9 @@ def average_predictions(
         for column, names in (("region", DIMENSIONS), ("region_point", PREDICTED)):
             result[column] = region_names(scale.normalise(result[list(names)].to_numpy()), regions)
     head, classes = common_head(tables)
-    # A region head is only meaningful for the regions of the result.
-    same_regions = regions is not None and scale is not None and set(classes) == set(regions.names)
-    if head is None or (head == "region_head" and not same_regions):
+    # A head of regions says nothing where its regions are not those of the result.
+    cut = regions is not None and scale is not None and set(classes) == set(regions.names)
+    if head is None or (head == "region_head" and not cut):
         return result
     columns = [f"p_{name}" for name in classes]
     scores = np.mean([table[columns].to_numpy() for table in tables], axis=0)
@@ -80,7 +77,7 @@ def average_predictions(
 
 
 def common_head(tables: Sequence[pd.DataFrame]) -> tuple[str | None, list[str]]:
-    """Return the auxiliary head shared by all tables (or ``None``), and its classes."""
+    """The auxiliary head that all tables have, and its classes; ``None`` where there is none."""
     first, *others = tables
     classes = head_classes(first)
     for head in HEADS:
@@ -91,32 +88,32 @@ def common_head(tables: Sequence[pd.DataFrame]) -> tuple[str | None, list[str]]:
     return None, []
 
 
-def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
-    """Save the average of several runs in the format of a run folder.
+def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
+    """Write the average of several runs as a run's folder, which any report takes.
 
     Arguments
     ---------
     folder : path
-        Output folder for ``predictions/<set>.csv`` and ``metrics.json``. The protocol lists the
-        members and what they have in common. An existing average is replaced.
+        Of its own: gets ``predictions/<set>.csv`` and ``metrics.json``, whose protocol says what
+        holds for all members and names them. An earlier average there is replaced.
     runs : sequence of Run
-        Two or more runs. Sets that are not in all runs, or that have a different label scale, are
-        skipped and listed in the protocol.
+        The members, two or more. Sets that not all of them have, and those of another corpus on
+        another scale, are left out and named.
 
     Returns
     -------
     dict
-        Content of ``metrics.json``.
+        What stands in ``metrics.json``.
 
     Raises
     ------
     ValueError
-        If there are fewer than two runs, the runs do not match, or the folder contains a run.
+        If there are fewer than two members, they do not go together, or the folder holds a run.
     """
     folder = Path(folder)
-    _check_two_or_more(runs)
+    _enough(runs)
     if (folder / SAVED).exists():
-        raise ValueError(f"{folder} already contains a run. Choose another folder for the average.")
+        raise ValueError(f"{folder} must be a folder for the average; found a run in it.")
     first = runs[0]
     shared = [
         name
@@ -127,20 +124,18 @@ def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, A
     left_out = [n for n in dict.fromkeys(n for run in runs for n in run.tables) if n not in shared]
     if not shared:
         raise ValueError(
-            "Averaging requires at least one set predicted by all runs; found none among "
+            "An average needs a set that all runs have predicted; found none among "
             f"{', '.join(left_out)}."
         )
     regions = _common_regions(runs)
     for old in (folder / "predictions").glob("*.csv"):
-        old.unlink()  # from an earlier average, whose members may have had other sets
+        old.unlink()  # of an earlier average, whose members may have had other sets
     scale, tables = _own_scale(first), {}
     for name in shared:
-        tables[name] = average_predictions(
-            [run.tables[name] for run in runs], scale=scale, regions=regions
-        )
-    results = write_and_score_sets(folder, tables)
+        tables[name] = average([run.tables[name] for run in runs], scale=scale, regions=regions)
+    results = report_sets(folder, tables)
     protocol = {
-        **common_metadata([run.protocol for run in runs]),
+        **common_facts([run.protocol for run in runs]),
         "synthetic": any(run.protocol.get("synthetic", False) for run in runs),
         "members": [str(run.folder or run.name) for run in runs],
         "sets_left_out": left_out,
@@ -152,19 +147,17 @@ def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, A
     }
     if scale is not None:
         protocol["scale"] = scale.to_dict()
-    run_info = {"folder": str(folder), "predictions": prediction_digests(folder, tables)}
-    return write_metrics(
-        folder / METRICS_FILE, results, protocol, run_info, _common_references(runs)
-    )
+    facts = {"folder": str(folder), "predictions": predictions_digests(folder, tables)}
+    return write_metrics(folder / METRICS, results, protocol, facts, _common_beside(runs))
 
 
-def _check_two_or_more(members: Sequence) -> None:
+def _enough(members: Sequence) -> None:
     if len(members) < 2:
-        raise ValueError(f"Averaging requires at least two runs; found {len(members)}.")
+        raise ValueError(f"An average needs two runs or more; found {len(members)}. Name others.")
 
 
 def _own_scale(run: Run) -> Scale | None:
-    """Label scale of the run's own corpus, whose sets come first."""
+    """That of the run's own corpus, whose sets come first."""
     return run.scales[next(iter(run.tables))]
 
 
@@ -172,19 +165,19 @@ def _common_scale(name: str, runs: Sequence[Run]) -> Scale | None:
     scales = {run.scales[name] for run in runs}
     if len(scales) > 1:
         raise ValueError(
-            f"All averaged runs must use the same label scale for {name}; found "
+            f"Runs that are averaged must have {name} on one scale; found "
             f"{', '.join(f'{run.name}: {run.scales[name]}' for run in runs)}."
         )
     return scales.pop()
 
 
 def _common_regions(runs: Sequence[Run]) -> SphericalRegions:
-    """Partition used by all members; octants if they differ or are unknown."""
-    found = {(run.regions.step, run.regions.centre_radius) for run in runs if run.regions}
+    """The members' regions; octants where they differ or are not known."""
+    cuts = {(run.regions.step, run.regions.centre_radius) for run in runs if run.regions}
     known = all(run.regions is not None for run in runs)
-    return SphericalRegions(*found.pop()) if known and len(found) == 1 else SphericalRegions(90)
+    return SphericalRegions(*cuts.pop()) if known and len(cuts) == 1 else SphericalRegions(90)
 
 
-def _common_references(runs: Sequence[Run]) -> dict[str, Any]:
-    """Baselines and ceilings that are the same for all members."""
-    return common_metadata([run.metrics.get("beside", {}) for run in runs])
+def _common_beside(runs: Sequence[Run]) -> dict[str, Any]:
+    """What the figures are held against, where it is the same for all members."""
+    return common_facts([run.metrics.get("beside", {}) for run in runs])

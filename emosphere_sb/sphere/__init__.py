@@ -1,1 +1,1 @@
-"""Geometry of the VAD sphere: spherical coordinates and regions."""
+"""Geometry of the VAD sphere: spherical coordinates and regions. Pure functions on tensors."""

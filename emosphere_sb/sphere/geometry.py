@@ -1,8 +1,9 @@
-"""Conversion between valence, arousal and dominance and spherical coordinates around neutral.
+"""Valence, arousal and dominance as spherical coordinates around neutral, and back.
 
-The valence axis is the polar axis of the sphere: the polar angle is measured from +valence, and the
-azimuth in the arousal-dominance plane from +arousal towards +dominance, as in EmoSphere-SER (Cho et
-al., 2025). The partition into regions is defined in :mod:`emosphere_sb.sphere.regions`.
+The pole of the sphere is the valence axis: the polar angle is measured from +valence, the azimuth
+in the arousal-dominance plane from +arousal towards +dominance, as in EmoSphere-SER (Cho et al.,
+2025).
+How the sphere is cut into regions is in :mod:`emosphere_sb.sphere.regions`.
 """
 
 from __future__ import annotations
@@ -17,30 +18,31 @@ from torch import Tensor
 def to_spherical(
     vad: Tensor, origin: Tensor | Sequence[float] | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Convert valence, arousal and dominance to radius, azimuth and polar angle.
+    r"""Radius, azimuth and polar angle of points given as valence, arousal, dominance.
 
     .. math:: r = \sqrt{V^2 + A^2 + D^2}, \quad \varphi = \mathrm{atan2}(D, A),
         \quad \theta = \arccos(V / r)
 
-    The polar angle is computed as atan2(sqrt(A² + D²), V), which equals the arc cosine but is
-    accurate near the poles. Undefined angles have a fixed value and a gradient of 0: the azimuth is
-    0 at the origin and on the valence axis, and the polar angle is pi/2 at the origin.
+    The polar angle is computed as atan2(sqrt(A² + D²), V), which equals the arc cosine and stays
+    accurate near the poles. Where an angle is undefined it has a fixed value and no gradient: at
+    the centre the radius and the azimuth are 0 and the polar angle is pi/2; on the valence axis the
+    azimuth is 0.
 
     Arguments
     ---------
     vad : torch.Tensor
-        Points in the order valence, arousal, dominance, shape (..., 3).
+        Shape (..., 3), order valence, arousal, dominance.
     origin : torch.Tensor or sequence of float
-        Neutral point, shape (3,) or broadcastable to ``vad``. (default: zeros)
+        The neutral point, shape (3,) or broadcastable to ``vad``. (default: zeros)
 
     Returns
     -------
     radius : torch.Tensor
-        Distance from the origin, at least 0, shape (...).
+        Shape (...), at least 0.
     azimuth : torch.Tensor
-        Azimuth in radians, in (-pi, pi], shape (...).
+        Shape (...), in radians, in (-pi, pi].
     polar : torch.Tensor
-        Polar angle in radians, in [0, pi], shape (...).
+        Shape (...), in radians, in [0, pi].
 
     Raises
     ------
@@ -56,8 +58,7 @@ def to_spherical(
     valence, arousal, dominance = _centred(vad, origin).unbind(-1)
     flat = _hypot(arousal, dominance)
     azimuth = _atan2(dominance, arousal, undefined=0.0)
-    # atan2(-0.0, -1) is -pi, and so is the rounded result for a tiny negative dominance; pi is the
-    # same direction
+    # atan2(-0.0, -1) is -pi, as is that of a tiny negative dominance: the same direction as pi
     azimuth = torch.where(azimuth <= -math.pi, azimuth + 2 * math.pi, azimuth)
     polar = _atan2(flat, valence, undefined=math.pi / 2)
     return _hypot(flat, valence), azimuth, polar
@@ -69,25 +70,25 @@ def to_cartesian(
     polar: Tensor,
     origin: Tensor | Sequence[float] | None = None,
 ) -> Tensor:
-    """Convert spherical coordinates to valence, arousal and dominance.
+    """Valence, arousal and dominance of points given in spherical coordinates.
 
-    This is the inverse of :func:`to_spherical` with the same origin (to 1e-12 in float64).
+    The inverse of :func:`to_spherical` with the same origin (to 1e-12 in float64).
 
     Arguments
     ---------
     radius : torch.Tensor
-        Distance from the origin, shape (...).
+        Distance from the origin.
     azimuth : torch.Tensor
-        Azimuth in radians, from +arousal towards +dominance, shape (...).
+        In radians, from +arousal towards +dominance.
     polar : torch.Tensor
-        Polar angle in radians, from +valence, shape (...).
+        In radians, from +valence.
     origin : torch.Tensor or sequence of float
-        Neutral point, shape (3,) or broadcastable to the result. (default: zeros)
+        The neutral point, shape (3,) or broadcastable to the result. (default: zeros)
 
     Returns
     -------
     torch.Tensor
-        Points in the order valence, arousal, dominance, shape (..., 3).
+        Shape (..., 3), order valence, arousal, dominance.
 
     Example
     -------
@@ -102,11 +103,11 @@ def to_cartesian(
 
 
 def _centred(vad: Tensor, origin: Tensor | Sequence[float] | None) -> Tensor:
-    """Return the points relative to the origin, in floating point."""
+    """The points relative to the origin, in floating point."""
     if vad.dim() == 0 or vad.shape[-1] != 3:
         raise ValueError(
-            "The last axis must have size 3 (valence, arousal, dominance); found shape "
-            f"{tuple(vad.shape)}."
+            "The last axis must hold valence, arousal, dominance; found shape "
+            f"{tuple(vad.shape)}. Stack the three dimensions on the last axis."
         )
     if not vad.is_floating_point():
         vad = vad.to(torch.get_default_dtype())
@@ -118,12 +119,12 @@ def _point(origin: Tensor | Sequence[float], like: Tensor) -> Tensor:
 
 
 def _hypot(a: Tensor, b: Tensor) -> Tensor:
-    """Compute sqrt(a² + b²), with a gradient of 0 instead of NaN where both are 0."""
+    """The length of (a, b), with gradient 0 instead of NaN where both are 0."""
     zero = (a == 0) & (b == 0)
     return torch.hypot(a.masked_fill(zero, 1.0), b).masked_fill(zero, 0.0)
 
 
 def _atan2(y: Tensor, x: Tensor, *, undefined: float) -> Tensor:
-    """Compute the angle of (x, y), with a fixed value and a gradient of 0 where both are 0."""
+    """The angle of (x, y), with a fixed value and gradient 0 where both are 0."""
     zero = (x == 0) & (y == 0)
     return torch.atan2(y, x.masked_fill(zero, 1.0)).masked_fill(zero, undefined)

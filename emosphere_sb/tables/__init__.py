@@ -1,1 +1,1 @@
-"""Results tables: one command runs rows × corpora × seeds × folds and records their origin."""
+"""Tables of runs: rows × corpora × seeds × folds from one command, each figure traceable."""

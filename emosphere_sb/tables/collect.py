@@ -1,4 +1,4 @@
-"""Collection of a table's results: means over seeds, intervals and comparisons."""
+"""From finished runs to a table's figures: means over seeds, intervals, comparisons."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from emosphere_sb.report.stats.comparison import compare_systems, holm_correction
-from emosphere_sb.report.stats.intervals import confidence_intervals
-from emosphere_sb.results.alignment import align_tables
-from emosphere_sb.results.scores import prediction_metrics
+from emosphere_sb.report.stats.comparison import compare, holm
+from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.results.alignment import aligned
+from emosphere_sb.results.scores import figures
 from emosphere_sb.tables.cells import Cell, Cells
 from emosphere_sb.tables.columns import Column
 from emosphere_sb.tables.spec import Group, Row, Table
@@ -22,35 +22,35 @@ from emosphere_sb.tables.status import State
 
 @dataclass
 class Entry:
-    """Results of one row in one block of columns.
+    """One row in one block of columns.
 
     Arguments
     ---------
     row, group
-        Row and block of the entry.
+        Which.
     cells : mapping of (int, int) to Cell
-        (seed, fold) to cell.
-    problems : mapping of (int, int) to str
-        (seed, fold) of each cell without results to the reason.
+        By (seed, fold).
+    marks : mapping of (int, int) to str
+        What is wrong with those that have no figures.
     by_seed : mapping of int to dict
-        Metrics of each seed with all folds, pooled over the folds.
+        Figures of each seed whose folds are all there: pooled over them.
     tables : mapping of int to DataFrame
-        Predictions of the same seeds.
+        Their predictions.
     interval : mapping
-        Result of ``intervals`` for the mean over seeds.
+        What ``intervals`` gives for the mean over seeds.
     difference : mapping or None
-        Result of ``compare`` with the reference row; ``None`` for the reference row itself, and if
-        one of the two has no results.
+        What ``compare`` gives against the reference row; ``None`` for that row itself, and where
+        either has no figures.
     corrected : mapping of str to float
-        Column to p-value after Holm's correction over the rows of the block.
+        p-values after Holm's correction over the rows of the block, by column.
     not_compared : str
-        Reason why the row could not be compared with the reference row.
+        Why there is no comparison with a reference that has figures.
     """
 
     row: Row
     group: Group
     cells: Mapping[tuple[int, int], Cell]
-    problems: Mapping[tuple[int, int], str]
+    marks: Mapping[tuple[int, int], str]
     by_seed: dict[int, dict] = field(default_factory=dict)
     tables: dict[int, pd.DataFrame] = field(default_factory=dict)
     interval: Mapping[str, Any] = field(default_factory=dict)
@@ -59,37 +59,37 @@ class Entry:
     not_compared: str = ""
 
     def values(self, column: Column) -> list[float]:
-        """Return a column's metric for each seed that has one."""
-        values = (column.extract(metrics) for metrics in self.by_seed.values())
-        return [value for value in values if not math.isnan(value)]
+        """A column's figure for each seed that has one."""
+        found = (column.read(figure) for figure in self.by_seed.values())
+        return [value for value in found if not math.isnan(value)]
 
     def mean(self, column: Column) -> float | None:
-        """Return the mean over seeds; ``None`` without values."""
+        """Mean over seeds; ``None`` where there is none."""
         values = self.values(column)
         return statistics.mean(values) if values else None
 
     def deviation(self, column: Column) -> float | None:
-        """Return the SD over seeds (n - 1 in the denominator); ``None`` for fewer than two."""
+        """Standard deviation over seeds (n - 1); ``None`` below two."""
         values = self.values(column)
         return statistics.stdev(values) if len(values) > 1 else None
 
 
 @dataclass
 class Collected:
-    """Results of a table.
+    """Everything that a table says.
 
     Arguments
     ---------
     table : Table
-        Definition of the table.
+        Which.
     entries : list of Entry
-        Results of each row and group, ordered by row, then by group.
+        In the order of rows, then groups.
     states : mapping of Cell to State
-        States of all cells.
+        Of all cells.
     synthetic : bool
-        Whether any of the results are on synthetic speech.
+        Whether any of it is synthetic speech.
     resamples : int
-        Number of bootstrap resamples.
+        Of every bootstrap.
     """
 
     table: Table
@@ -99,60 +99,55 @@ class Collected:
     resamples: int
 
     def entry(self, row: Row, group: Group) -> Entry:
-        """Return the entry of a row and a group."""
+        """One of them."""
         return next(e for e in self.entries if e.row is row and e.group is group)
 
-    def count_incomplete(self) -> int:
-        """Return the number of runs without results."""
-        incomplete = (e.cells[key] for e in self.entries for key in e.problems)
-        return len({cell.folder for cell in incomplete})
+    def marked(self) -> int:
+        """How many runs lack figures that the table needs."""
+        marked = (e.cells[key] for e in self.entries for key in e.marks)
+        return len({cell.folder for cell in marked})
 
 
 def collect(
     table: Table,
     cells: Cells,
     states: Mapping[Cell, State],
-    problems: Mapping[Cell, str],
+    marks: Mapping[Cell, str],
     *,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Collected:
-    """Compute the metrics, intervals and comparisons of a table.
-
-    Seeds with missing folds are left out; the entry's ``problems`` give the reasons.
+    """Figures, intervals and comparisons of a table.
 
     Arguments
     ---------
     table : Table
-        Definition of the table.
+        Which.
     cells : Cells
-        Factory that created the cells of ``states``.
+        That made the states' cells.
     states : mapping of Cell to State
-        States of all cells of the table. It may contain further cells.
-    problems : mapping of Cell to str
-        Reason for each cell that is not finished.
+        Of every cell of the table, and maybe of others.
+    marks : mapping of Cell to str
+        What is wrong with those that are not finished.
     resamples, seed : int
-        Number of resamples and random seed of the bootstrap.
+        Of the bootstrap.
 
     Returns
     -------
     Collected
-        The results of the table.
+        A seed counts where all its folds are there; what is missing is in the entry's marks.
     """
     entries = []
     for row, group in table.pairs():
         own = cells.of(table, row, group)
-        missing = {key: problems[cell] for key, cell in own.items() if cell in problems}
-        entry = Entry(row, group, own, missing)
+        entry = Entry(row, group, own, {key: marks[c] for key, c in own.items() if c in marks})
         _fill(entry, states)
         entries.append(entry)
     own = {cell: states[cell] for entry in entries for cell in entry.cells.values()}
     found = Collected(table, entries, own, _any_synthetic(own.values()), resamples)
     for entry in entries:
         if entry.tables:
-            entry.interval = confidence_intervals(
-                list(entry.tables.values()), resamples=resamples, seed=seed
-            )
+            entry.interval = intervals(list(entry.tables.values()), resamples=resamples, seed=seed)
     for group in table.groups:
         _compare(found, group, resamples=resamples, seed=seed)
     return found
@@ -162,42 +157,39 @@ def _fill(entry: Entry, states: Mapping[Cell, State]) -> None:
     seeds = dict.fromkeys(seed for seed, _ in entry.cells)
     for seed in seeds:
         own = {fold: cell for (s, fold), cell in entry.cells.items() if s == seed}
-        if any((seed, fold) in entry.problems for fold in own):
+        if any((seed, fold) in entry.marks for fold in own):
             continue
         parts = [states[cell].predictions for cell in own.values()]
         pooled = _pool(parts)
         if not pooled["ID"].is_unique:
             for fold in own:
-                entry.problems = {
-                    **entry.problems,
-                    (seed, fold): "its folds overlap",
-                }
+                entry.marks = {**entry.marks, (seed, fold): "its folds share utterances"}
             continue
         entry.tables[seed] = pooled
-        entry.by_seed[seed] = prediction_metrics(pooled)
+        entry.by_seed[seed] = figures(pooled)
         heads = [_head(states[cell].metrics) for cell in own.values()]
         if all(heads):
             keys = ("accuracy", "macro_f1")
             entry.by_seed[seed]["head_seen"] = {
                 key: statistics.mean(head[key] for head in heads) for key in keys
             } | {"epochs": sorted({head["epoch"] for head in heads})}
-    _check_seeds(entry)
+    _refuse_unlike_seeds(entry)
 
 
-def _check_seeds(entry: Entry) -> None:
-    """Discard the results of a row whose seeds differ in utterances or labels."""
+def _refuse_unlike_seeds(entry: Entry) -> None:
+    """Mark a row whose seeds are of other utterances or labels: nobody can tell which are right."""
     if len(entry.tables) < 2:
         return
     try:
-        align_tables(list(entry.tables.values()))
+        aligned(list(entry.tables.values()))
     except ValueError as error:
-        inconsistent = dict.fromkeys(entry.cells, f"its seeds are inconsistent: {error}")
-        entry.problems = {**inconsistent, **entry.problems}
+        unlike = dict.fromkeys(entry.cells, f"its seeds do not go together: {error}")
+        entry.marks = {**unlike, **entry.marks}
         entry.tables, entry.by_seed = {}, {}
 
 
 def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Concatenate the predictions of all folds, with the columns that all folds have."""
+    """Predictions of all folds; columns that only some have (a head's) are left out."""
     if len(parts) == 1:
         return parts[0]
     shared = [column for column in parts[0] if all(column in part for part in parts)]
@@ -205,14 +197,14 @@ def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _head(metrics: Mapping) -> Mapping | None:
-    """Return the head's development-set metrics of the last epoch in which it was trained."""
+    """The head's figures on the development set, of the epoch in which it was last trained."""
     head = metrics["protocol"].get("auxiliary_head") or {}
     known = all(head.get(key) is not None for key in ("accuracy", "macro_f1", "epoch"))
     return head if known else None
 
 
 def _compare(found: Collected, group: Group, *, resamples: int, seed: int) -> None:
-    """Compare each row of a block with the reference row."""
+    """Each row of a block against the reference row."""
     reference = found.table.reference
     own = [entry for entry in found.entries if entry.group is group]
     base = next((entry for entry in own if entry.row.name == reference), None)
@@ -222,16 +214,16 @@ def _compare(found: Collected, group: Group, *, resamples: int, seed: int) -> No
     for entry in others:
         if entry.tables:
             try:
-                entry.difference = compare_systems(
+                entry.difference = compare(
                     list(entry.tables.values()), list(base.tables.values()),
                     resamples=resamples, seed=seed,
                 )  # fmt: skip
-            except ValueError as error:  # other utterances: valid, but not comparable
+            except ValueError as error:  # other utterances: each row's figures hold, no difference
                 entry.not_compared = str(error)
     for column in (column for column in found.table.columns if column.compared):
         name = column.compared
         raw = [entry.difference[name]["p"] if entry.difference else None for entry in others]
-        for entry, p in zip(others, holm_correction(raw), strict=True):
+        for entry, p in zip(others, holm(raw), strict=True):
             entry.corrected[name] = p
 
 

@@ -1,4 +1,4 @@
-"""Conversion of a table to Markdown, LaTeX (booktabs) and HTML."""
+"""A table's page as Markdown, LaTeX (booktabs) and HTML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "−": "$-$", "–": "--", "°": r"$^\circ$", "✓": r"\checkmark{}", "<": "$<$",
     ">": "$>$", "×": r"$\times$", "“": "``", "”": "''",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # would be read as arguments after a line break
+    "[": "{[}", "]": "{]}", "*": "{*}",  # behind the end of a line these would be its options
 }  # fmt: skip
 
 
-def to_markdown(page: Page, title: str) -> str:
-    """Convert a table to GitHub Markdown, with the names of blocks in the column headers."""
+def markdown(page: Page, title: str) -> str:
+    """GitHub's Markdown: blocks stand in the heads, published figures in lines of their own."""
     several = len(page.blocks) > 1
     titles = [block for block, count in page.blocks for _ in range(count)]
     heads = [
@@ -44,7 +44,7 @@ def _bars(cells: list[str]) -> str:
 
 
 def _md(text: str) -> str:
-    """Escape stars, vertical bars and tags."""
+    """No star, bar or tag in a text must become markup."""
     return re.sub(r"[|*]|<(?=[A-Za-z/!])", r"\\\g<0>", text)
 
 
@@ -56,8 +56,8 @@ def _markdown_cell(cell: Text) -> str:
     return f"{value}{spread}{stars}{note}"
 
 
-def to_latex(page: Page, title: str, name: str) -> str:
-    """Convert a table to LaTeX; requires the packages booktabs and amssymb."""
+def latex(page: Page, title: str, name: str) -> str:
+    """A booktabs table; it needs the packages booktabs and amssymb."""
     columns = "l" * len(page.labels) + "r" * len(page.heads)
     blocks, rules, at = [], [], len(page.labels) + 1
     for block, count in page.blocks:
@@ -65,7 +65,7 @@ def to_latex(page: Page, title: str, name: str) -> str:
         rules.append(rf"\cmidrule(lr){{{at}-{at + count - 1}}}")
         at += count
     lines = [
-        "% requires: \\usepackage{booktabs, amssymb}",
+        "% needs: \\usepackage{booktabs, amssymb}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_tex(title)}}}",
@@ -100,6 +100,6 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
-def to_html(page: Page) -> Markup:
-    """Convert a table to an HTML ``<table>`` element."""
+def html(page: Page) -> Markup:
+    """The table alone, for a page that holds it."""
     return render("tables/table.html.jinja", page=page)

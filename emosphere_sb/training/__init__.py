@@ -1,1 +1,1 @@
-"""Training: the Brain, its optimiser step, checkpoints and loggers."""
+"""Train a model: the Brain, its optimiser step, checkpoints and loggers."""

@@ -1,45 +1,40 @@
-"""Preemption by a cluster (SIGTERM): the run saves after the current step and exits."""
+"""A cluster's warning (SIGTERM): the run saves between two steps and leaves with a code."""
 
 from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
 
-EXIT_STOPPED = 75
-"""Exit status of a run that was stopped by SIGTERM and has saved (EX_TEMPFAIL: try again)."""
+STOPPED = 75
+"""Exit status of a run that was told to stop and has saved: EX_TEMPFAIL, try again later."""
 
 
 class StoppedError(Exception):
-    """Raised when the run has saved a checkpoint and stops after SIGTERM."""
+    """The run was told to stop; what it had is saved."""
 
 
 class StopRequest:
-    """Record of a request to stop (SIGTERM).
-
-    Attributes
-    ----------
-    received : bool
-        Whether SIGTERM was received.
+    """Whether SIGTERM came.
 
     Example
     -------
     >>> import os
     >>> request = StopRequest()
-    >>> with request.handle_sigterm():
+    >>> with request.listening():
     ...     os.kill(os.getpid(), signal.SIGTERM)
-    ...     request.received
+    ...     request.came
     True
     """
 
     def __init__(self):
-        self.received = False
+        self.came = False
 
     @contextmanager
-    def handle_sigterm(self):
-        """Record SIGTERM instead of terminating. In other threads this has no effect."""
+    def listening(self):
+        """Note the signal instead of dying of it, where this is the main thread."""
         try:
             before = signal.signal(signal.SIGTERM, self._note)
-        except ValueError:  # signal handlers can only be set in the main thread
+        except ValueError:  # another thread: signals are its host's business
             yield
             return
         try:
@@ -48,4 +43,4 @@ class StopRequest:
             signal.signal(signal.SIGTERM, before)
 
     def _note(self, _number, _frame) -> None:
-        self.received = True
+        self.came = True

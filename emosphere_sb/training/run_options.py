@@ -1,4 +1,4 @@
-"""Validation of SpeechBrain's run options."""
+"""SpeechBrain's run options that this recipe rejects, and why."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ UNSUPPORTED_RUN_OPTIONS = (
     "remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend",
     "find_unused_parameters", "jit",
 )  # fmt: skip
-"""Run options of SpeechBrain that have no effect, because EmoSphereBrain replaces their code."""
+"""Run options of SpeechBrain's own optimiser step, which EmoSphereBrain replaces."""
 
 
 def validate_run_options(options: Mapping) -> None:
-    """Check that run options are supported.
+    """Reject run options that would have no effect, or a harmful one.
 
     Arguments
     ---------
     options : mapping
-        Values by name, including SpeechBrain's defaults.
+        Values by name, with SpeechBrain's defaults filled in.
 
     Raises
     ------
@@ -26,17 +26,18 @@ def validate_run_options(options: Mapping) -> None:
         :data:`UNSUPPORTED_RUN_OPTIONS` is requested.
     """
     limit = options["max_grad_norm"]
-    if not limit > 0:  # a negative value would flip the sign of every gradient
-        raise ValueError(f"max_grad_norm must be positive, or inf for no limit; found {limit}.")
+    if not limit > 0:  # a negative one would flip the sign of every gradient
+        raise ValueError(f"max_grad_norm must be positive, inf for none; found {limit}.")
     if options["grad_accumulation_factor"] != 1:
         raise ValueError(
-            "grad_accumulation_factor is not supported. Set batch_size (the effective batch) and "
-            "micro_batch (the number of utterances per forward pass) instead."
+            "grad_accumulation_factor is not used here: batch_size is the effective batch, and "
+            "micro_batch says how many utterances run through the model at a time."
         )
     for name in (name for name in UNSUPPORTED_RUN_OPTIONS if options[name]):
-        raise ValueError(f"--{name} is not supported: it would have no effect. Remove it.")
+        raise ValueError(f"--{name} has no effect in this recipe, so it is refused.")
     if options["compile"] or options["compile_module_keys"]:
         raise ValueError(
-            "--compile is not supported: the encoder depends on the lengths of the utterances, so "
-            "PyTorch would recompile for almost every batch, which takes minutes each time."
+            "--compile is refused: each utterance and batch has another length, by which the "
+            "encoder cuts its work, so that PyTorch compiles anew again and again, minutes "
+            "each time. Attention and convolutions are fast without it."
         )

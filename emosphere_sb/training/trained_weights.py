@@ -1,4 +1,4 @@
-"""Model weights in checkpoints: trained weights, and a digest of the frozen backbone."""
+"""What a checkpoint holds of a model: the weights that are trained, and what they sit on."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from torch import Tensor, nn
 
 
 class TrainedWeights:
-    """State of all modules without the frozen parameters of the backbone.
+    """The weights of all modules but for what nothing ever trains in the backbone.
 
-    The frozen parameters are replaced by the name of the backbone and a digest of their values. The
-    state can only be loaded with a bit-identical backbone.
+    Of a backbone that is partly frozen only what is trained is written (and its buffers), beside
+    the name and the digest of what it sits on; without that backbone, bit for bit, it is not read.
 
     Arguments
     ---------
     modules : torch.nn.ModuleDict
-        Modules of the model, including ``encoder``.
+        With an ``encoder``.
     backbone : str
-        Name or path of the backbone.
+        How the backbone was named.
 
     Attributes
     ----------
     trained : set of str
-        Names of the trained parameters.
+        Names of the parameters that are trained.
     """
 
     def __init__(self, modules: nn.ModuleDict, backbone: str):
         self.modules, self.backbone = modules, backbone
         parameters = dict(modules.named_parameters())
         self.trained = {name for name, value in parameters.items() if value.requires_grad}
-        self._frozen_names = {
+        self._below = {
             name
             for name in modules.state_dict()
             if name.startswith("encoder.backbone.") and name in parameters.keys() - self.trained
@@ -41,65 +41,59 @@ class TrainedWeights:
         self._digest: str | None = None
 
     @property
-    def frozen_weights(self) -> dict[str, Tensor]:
-        """Frozen parameters of the backbone by name, which are not saved."""
+    def foundation(self) -> dict[str, Tensor]:
+        """What is not written: the backbone's parameters that stay as they were loaded."""
         state = self.modules.state_dict()
-        return {name: state[name] for name in state if name in self._frozen_names}
+        return {name: state[name] for name in state if name in self._below}
 
     def digest(self) -> str:
-        """Return the SHA-256 digest of names and values of the frozen weights."""
-        if self._digest is None:  # never changes
-            self._digest = digest_of_tensors(self.frozen_weights)
+        """SHA-256 of names and values of the foundation."""
+        if self._digest is None:  # it never changes
+            self._digest = digest_of_tensors(self.foundation)
         return self._digest
 
     def state_dict(self) -> dict:
-        """Return the saved weights by name, and name and digest of the frozen backbone."""
+        """Weights by name, and what they sit on."""
         state = self.modules.state_dict()
         return {
-            "weights": {name: state[name] for name in state if name not in self._frozen_names},
+            "weights": {name: state[name] for name in state if name not in self._below},
             "foundation": {"backbone": self.backbone, "sha256": self.digest()},
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Load the output of :meth:`state_dict`.
+        """Read what :meth:`state_dict` gave.
 
         Raises
         ------
         ValueError
-            If the frozen weights differ, or the weights belong to another model.
+            If the backbone below is another one, or the weights are not this model's.
         """
         written, here = state["foundation"], self.digest()
         if written["sha256"] != here:
             raise ValueError(
-                f"The checkpoint was trained on frozen weights of {written['backbone']} (SHA-256 "
-                f"{written['sha256'][:12]}…), which differ from those of {self.backbone} "
-                f"({here[:12]}…). Use the same version of the backbone as in training."
+                f"The checkpoint holds what was trained on top of the frozen weights of "
+                f"{written['backbone']} (SHA-256 {written['sha256'][:12]}…); those of "
+                f"{self.backbone} are others ({here[:12]}…). Give it the backbone it was trained "
+                f"with, the same version of it."
             )
-        found, expected = set(state["weights"]), set(self.modules.state_dict()) - self._frozen_names
+        found, expected = set(state["weights"]), set(self.modules.state_dict()) - self._below
         if found != expected:
             raise ValueError(
-                f"The checkpoint belongs to another model. Missing weights: "
-                f"{sorted(expected - found)[:5]}; unexpected weights: "
-                f"{sorted(found - expected)[:5]}."
+                f"The checkpoint is of another model: it lacks {sorted(expected - found)[:5]} and "
+                f"has {sorted(found - expected)[:5]} beyond it."
             )
         self.modules.load_state_dict(state["weights"], strict=False)
 
 
 def average_weights(states: Sequence[dict], names: Collection[str]) -> dict:
-    """Average the weights of several checkpoints.
+    """The mean of what :meth:`TrainedWeights.state_dict` gave at several moments.
 
     Arguments
     ---------
     states : sequence of dict
-        Outputs of :meth:`TrainedWeights.state_dict`, the newest first.
+        The newest first.
     names : collection of str
-        Names of the weights to average. Other values, such as counters, are those of the newest
-        checkpoint.
-
-    Returns
-    -------
-    dict
-        State in the format of :meth:`TrainedWeights.state_dict`.
+        What is averaged; everything else, such as counters, is the newest's.
 
     Example
     -------
@@ -118,15 +112,15 @@ def average_weights(states: Sequence[dict], names: Collection[str]) -> dict:
 
 
 def digest_of_tensors(tensors: dict[str, Tensor]) -> str:
-    """Return the SHA-256 digest of names, dtypes, shapes and values of tensors."""
-    digest = hashlib.sha256()
+    """SHA-256 over names, types, shapes and values."""
+    whole = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+        whole.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        whole.update(value.reshape(-1).view(torch.uint8).numpy())
+    return whole.hexdigest()
 
 
 def read_tensors(path: Path, **options) -> dict:
-    """Load a file of tensors and plain values; reject files that contain code."""
+    """Tensors, numbers and text; never code."""
     return torch.load(path, map_location="cpu", weights_only=True, **options)

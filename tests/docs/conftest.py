@@ -1,4 +1,4 @@
-"""Workspaces for documentation pages, and replacements of corpora and models."""
+"""Workspaces for pages, and stand-ins for what a test cannot use."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.helpers.docs_workspace import (
     short_tables,
 )
 
-SIZES = {  # as in preset smoke, but enough in Development for the paper's split
+SIZES = {  # as preset smoke's, but enough in Development for the paper's division
     "MSP-Podcast": {"Train": 48, "Development": 60, "Test1": 16, "Test2": 8, "Test3": 4},
     "IEMOCAP": "smoke",
     "MSP-IMPROV": "smoke",
@@ -19,13 +19,13 @@ SIZES = {  # as in preset smoke, but enough in Development for the paper's split
 
 
 @pytest.fixture(scope="session")
-def replacements(root, tmp_path_factory, save_any, waveform_settings):
-    """Values of the placeholders in the substitutions."""
+def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
+    """Values of the names in braces of the substitutions."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     from data_prep.synthetic import write as synthetic
     from tests.unit.public_models.test_audeering import checkpoint
 
-    folder = tmp_path_factory.mktemp("replacements")
+    folder = tmp_path_factory.mktemp("stand_ins")
 
     def corpus(name):
         synthetic.write(name, folder / name, size=SIZES[name])
@@ -49,16 +49,16 @@ def replacements(root, tmp_path_factory, save_any, waveform_settings):
 
 
 @pytest.fixture(scope="session")
-def workspace_of(root, tmp_path_factory, replacements):
-    """Create the workspace of a page with some recordings, once per page."""
-    workspaces = {}
+def workspace_of(root, tmp_path_factory, stand_ins):
+    """The workspace of a page, with recordings in it."""
+    made = {}
 
     def workspace(page):
-        if page not in workspaces:
+        if page not in made:
             folder = tmp_path_factory.mktemp(page.replace("/", "_").replace(".md", ""))
-            workspaces[page] = Workspace(root, folder, replacements)
-            long_recording(replacements["folder"](), folder / "long_recording.wav")
-            recordings(replacements["folder"](), folder)
-        return workspaces[page]
+            made[page] = Workspace(root, folder, stand_ins)
+            long_recording(stand_ins["folder"](), folder / "long_recording.wav")
+            recordings(stand_ins["folder"](), folder)
+        return made[page]
 
     return workspace

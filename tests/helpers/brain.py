@@ -1,4 +1,4 @@
-"""Build a small Brain and random utterances, and compare states, for tests of optimiser steps."""
+"""A small Brain, random utterances and comparisons, for tests of the optimiser step."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> EmoSphereBrain:
-    """Build a Brain at the start of epoch 1, without loggers and memory check.
+    """A Brain at the start of epoch 1, without loggers and without a check of the memory.
 
     Arguments
     ---------
@@ -21,9 +21,9 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
     options : dict, optional
         SpeechBrain's run options.
     opt_class : callable, optional
-        Replaces the optimiser class of the presets.
+        Makes the optimizer in place of the one of the presets.
     **overrides : object
-        Additional top-level keys.
+        Further top-level keys.
     """
     texts = {key: str(value) for key, value in overrides.items()}
     hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
@@ -43,7 +43,7 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
 
 
 def no_dropout(brain) -> None:
-    """Disable dropout and SpecAugment, so that the forward pass is deterministic."""
+    """Turn off dropout and SpecAugment, so that nothing in the forward pass is random."""
     for module in brain.modules.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -51,7 +51,7 @@ def no_dropout(brain) -> None:
 
 
 def utterances(lengths, seed=0) -> list[dict]:
-    """Generate dataset items with the given lengths in samples and random audio and labels."""
+    """Dataset items of some lengths in samples, with random audio, labels and classes."""
     chance = torch.Generator().manual_seed(seed)
     return [
         {
@@ -65,12 +65,12 @@ def utterances(lengths, seed=0) -> list[dict]:
 
 
 def gradients(brain) -> dict[str, torch.Tensor]:
-    """Return copies of all gradients by parameter name."""
+    """Copies of all gradients, by the name of the parameter."""
     return {n: p.grad.clone() for n, p in brain.modules.named_parameters() if p.grad is not None}
 
 
 def largest_error(found: dict, expected: dict) -> float:
-    """Return the largest difference of two states, relative to the largest expected value."""
+    """Largest difference of two states, relative to the largest number among the expected ones."""
     assert found.keys() == expected.keys()
     difference = torch.cat([(found[name] - expected[name]).flatten() for name in expected])
     scale = torch.cat([value.flatten() for value in expected.values()]).abs().max()
@@ -78,5 +78,5 @@ def largest_error(found: dict, expected: dict) -> float:
 
 
 def assert_close(found: dict, expected: dict, tolerance: float = 1e-5) -> None:
-    """Assert equal names and a :func:`largest_error` of at most ``tolerance``."""
+    """Assert the same names, and differences of at most a share of the largest value."""
     assert largest_error(found, expected) <= tolerance

@@ -1,8 +1,7 @@
-"""Substitutions in the commands of documentation pages that make them testable.
+"""Replacements in the commands of pages, for running them in a test, each with a reason.
 
-Patterns are regular expressions for a command or a Python block, applied from top to bottom.
-Placeholders in braces are replaced at run time by
-:class:`tests.helpers.docs_workspace.Workspace`.
+Patterns are regular expressions on a command or a block of Python, applied from top to bottom.
+Names in braces are filled in when it is run (:class:`tests.helpers.docs_workspace.Workspace`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ HPARAMS = r"(train\.py hparams/emosphere\.yaml)"
 
 @dataclass(frozen=True)
 class Substitution:
-    """A pattern, its replacement, and the reason for it."""
+    """A pattern, its replacement, and the reason."""
 
     pattern: str
     by: str
@@ -28,94 +27,94 @@ TABLE = [
     # ---- Data ------------------------------------------------------------------------------------
     Substitution(
         r"/path/to/(MSP-PODCAST|IEMOCAP_full_release|MSP-IMPROV|folder)", r"{\1}",
-        "corpora cannot be distributed: use synthetic speech in their layouts",
+        "corpora cannot be passed on: synthetic speech in their layouts",
     ),
     Substitution(
         r"(MSP-Podcast/train\.py .*--data_folder=)…", r"\1{MSP-PODCAST}",
-        "as above, for pages that omit the folder",
+        "the same, where a page leaves the folder open",
     ),
     # ---- Size ------------------------------------------------------------------------------------
     Substitution(
         HPARAMS + r"(?! --help)(?!.*--preset=)", r"\1 --preset=smoke",
-        "a run of the paper's model takes a day: use a tiny model",
+        "a run of the paper's model takes a day: the same code at a tiny size",
     ),
     Substitution(
         r"--preset=published(?!\+smoke)", "--preset=published+smoke",
-        "as above, with the published split and protocol",
+        "the same, with the published division and protocol",
     ),
     Substitution(
         r"(emosphere table .*)--preset=demo_small",
         r"\1--preset=smoke --results_folder=results/small",
-        "faster; separate folder because preset smoke already has runs on another corpus",
+        "minutes become seconds; preset smoke's own folders hold runs on another corpus by now",
     ),
     Substitution(
-        r"--preset=(?:demo|learn)\b", "--preset=smoke", "faster",
+        r"--preset=(?:demo|learn)\b", "--preset=smoke", "minutes become seconds",
     ),
     Substitution(
         r"(?<=results/)MSP-Podcast(?:-1\.11|-synthetic)?/(?:emosphere|demo)/",
         "MSP-Podcast-synthetic/smoke/",
-        "folder of the run with preset smoke",
+        "where the run of preset smoke lies",
     ),
     Substitution(
         r"emosphere table paper_table_1", r"emosphere table paper_table_1 --preset=smoke",
-        "fine-tuning four models with five seeds each takes weeks",
+        "four fine-tunings with five seeds each take weeks",
     ),
     Substitution(
-        r"(emosphere table ablation regions)", r"\1 --preset=smoke", "as above, for eleven models",
+        r"(emosphere table ablation regions)", r"\1 --preset=smoke", "so do eleven",
     ),
     Substitution(
         r"(emosphere table .*?)(?: --seeds=\S+)?( --jobs=\S+)?$", r"\1 --seeds=1\2",
-        "one seed is enough to test the command",
+        "one seed shows that it runs",
     ),
     Substitution(
         r"(emosphere table .*)", r"\1 --tables={tables}",
-        "the same tables with only the reference and one other row each",
+        "the same tables with the reference and one more row each",
     ),
-    Substitution(r"--jobs=4", "--jobs=2", "for two cores"),
+    Substitution(r"--jobs=4", "--jobs=2", "two cores"),
     # ---- Models of the hub -----------------------------------------------------------------------
     Substitution(
         r"facebook/hubert-large-ll60k", "{hubert}",
-        "tests do not download models: a tiny random model written by save_pretrained",
+        "no test reaches out: a tiny model of random weights that save_pretrained wrote",
     ),
     Substitution(
         r"audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim", "{audeering}",
-        "as above, in the layout of audeering",
+        "the same in audeering's layout",
     ),
     # ---- Several processes -----------------------------------------------------------------------
     Substitution(
-        r"(torchrun .*)", r"\1 --device=cpu", "tests do not need GPUs",
+        r"(torchrun .*)", r"\1 --device=cpu", "several processes and no GPU for each",
     ),
     Substitution(
         r"(torchrun .*)", r"\1 --output_folder=results/several",
-        "separate folder, because the run with the same preset is already finished",
+        "a run of its own: that of the same row is finished, and would only be tested again",
     ),
     Substitution(
         r"(--nnodes=2 .*)--nproc_per_node=4", r"\1--nproc_per_node=1",
-        "two machines are simulated with one process each",
+        "two machines are played by this one, with a process each",
     ),
-    Substitution(r"--nproc_per_node=4", "--nproc_per_node=2", "for two cores"),
+    Substitution(r"--nproc_per_node=4", "--nproc_per_node=2", "two cores"),
     Substitution(
         r"--master_addr=first\.machine --master_port=29500",
         "--master_addr=127.0.0.1 --master_port={port}",
-        "this machine with a free port",
+        "this machine, at a port that is free",
     ),
-    # ---- Demo page ------------------------------------------------------------------------------
-    Substitution(r"(emosphere demo .*)", r"\1 --port={port}", "a free port"),
+    # ---- The page --------------------------------------------------------------------------------
+    Substitution(r"(emosphere demo .*)", r"\1 --port={port}", "a port that is free"),
 ]  # fmt: skip
 
 
 def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
-    """Apply the substitutions to a snippet, without replacing placeholders.
+    """The text to run instead of a snippet, before names in braces are filled in.
 
     Arguments
     ---------
     snippet : Snippet
-        A snippet from :func:`tests.helpers.docs_pages.snippets`.
+        As :func:`tests.helpers.docs_pages.snippets` finds it.
 
     Returns
     -------
     tuple
-        The resulting text, and the substitutions that were applied.
+        The text, and the substitutions that were used.
 
     Raises
     ------
@@ -131,7 +130,7 @@ def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
     left = re.search(r"…|/path/to\S*", text)
     if left and snippet.language == SHELL:
         raise ValueError(
-            f"{snippet.location}: {left[0]!r} in {snippet.text!r} has no substitution. Add it to "
-            f"TABLE in tests/helpers/docs_substitutions.py with the reason."
+            f"{snippet.place}: {left[0]!r} cannot be run: {snippet.text}. Add a line to TABLE of "
+            f"tests/helpers/docs_substitutions.py with its replacement and the reason."
         )
     return text, used

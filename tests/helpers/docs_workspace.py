@@ -1,4 +1,4 @@
-"""A folder in which the commands of a documentation page are run in order."""
+"""A folder in which the commands of a page are run, from the first to the last."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from pathlib import Path
 from tests.helpers.docs_pages import PYTHON, Snippet
 from tests.helpers.docs_substitutions import substituted
 
-LINKED = ("recipes", "hparams", "docs", "benchmarks")
-"""Folders of the repository that commands expect in the current folder; linked symbolically."""
+LENT = ("recipes", "hparams", "docs", "benchmarks")
+"""Folders that commands expect in the current folder: links to those of the repository."""
 
 
 class Workspace:
-    """A folder with all files that the snippets of a page need.
+    """A folder with everything that the snippets of a page need.
 
     Arguments
     ---------
     root : Path
-        Root of the repository.
+        The repository.
     folder : Path
-        Empty folder.
+        New or empty.
     names : mapping of str to callable
-        Functions that return the values of the placeholders; called only for snippets that contain
-        them.
+        Values of the names in braces of the substitutions; called when a snippet has the name.
     """
 
     def __init__(self, root: Path, folder: Path, names: Mapping[str, Callable[[], object]]):
         self.root, self.folder, self.names = root, folder, names
-        for name in LINKED:
+        for name in LENT:
             (folder / name).symlink_to(root / name)
-        # Use the programs of this environment, one thread, and neither hub nor cache.
+        # The programs of this environment under their own names, one thread, no hub, no cache.
         places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = {
             **os.environ, "PATH": places, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
@@ -46,70 +45,68 @@ class Workspace:
         }  # fmt: skip
 
     def text(self, snippet: Snippet) -> str:
-        """Return the text to run for a snippet, with all substitutions and placeholders applied."""
+        """The text to run instead of a snippet."""
         text, _ = substituted(snippet)
         for name in re.findall(r"\{([\w-]+)\}", text):
-            if name in self.names:  # other braces belong to Python code
+            if name in self.names:  # other braces are Python's own
                 text = text.replace(f"{{{name}}}", str(self.names[name]()))
         return text
 
     def run(self, snippet: Snippet) -> str:
-        """Run a snippet and check that it writes its output files.
+        """Run a snippet and check that it writes the files that it names.
 
         Returns
         -------
         str
-            Output of the snippet.
+            Its output.
 
         Raises
         ------
         AssertionError
-            If the snippet fails or does not write an output file in its arguments.
+            If it fails, or an output file that it names does not exist afterwards.
         """
         text = self.text(snippet)
         if snippet.language == PYTHON:
-            return self._finish(snippet, self._start([sys.executable, "-c", text]))
+            return self._ended(snippet, self._started([sys.executable, "-c", text]))
         if snippet.program == "make":
-            return self._check_target(snippet)
+            return self._target(snippet)
         if snippet.program == "pip":
-            return self._check_extras(snippet)
+            return self._extras(snippet)
         if text.startswith("emosphere demo "):
-            return self._run_server(snippet, text)
+            return self._served(snippet, text)
         outputs = [self.folder / path for path in re.findall(r"--(?:out|plot)=(\S+)", text)]
         for path in outputs:
-            assert not path.exists(), f"{snippet.location}: {path.name} already exists"
-        processes = [self._start(["bash", "-euc", text])]
+            assert not path.exists(), f"{snippet.place}: {path.name} is there before"
+        machines = [self._started(["bash", "-euc", text])]
         if "--node_rank=0" in text:
             other = text.replace("--node_rank=0", "--node_rank=1")
-            processes.append(self._start(["bash", "-euc", other]))
-        output = "".join(self._finish(snippet, process) for process in processes)
+            machines.append(self._started(["bash", "-euc", other]))
+        said = "".join(self._ended(snippet, machine) for machine in machines)
         for path in outputs:
-            assert path.exists(), (
-                f"{snippet.location}: {snippet.text} did not write {path.name}: {output}"
-            )
-        return output
+            assert path.exists(), f"{snippet.place}: {snippet.text} left no {path.name}: {said}"
+        return said
 
-    def _start(self, words: list[str]) -> subprocess.Popen:
+    def _started(self, words: list[str]) -> subprocess.Popen:
         return subprocess.Popen(
             words, cwd=self.folder, env=self.environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def _finish(self, snippet: Snippet, process: subprocess.Popen) -> str:
+    def _ended(self, snippet: Snippet, process: subprocess.Popen) -> str:
         try:
-            output, _ = process.communicate()
+            said, _ = process.communicate()
         finally:
-            if process.poll() is None:  # stop child processes of an interrupted test
+            if process.poll() is None:  # interrupted: nothing that it began outlives the test
                 os.killpg(process.pid, signal.SIGKILL)
         assert process.returncode == 0, (
-            f"{snippet.location}: {snippet.text}\nwas run as {self.text(snippet)}\nin "
-            f"{self.folder}; exit status {process.returncode}:\n{output[-3000:]}"
+            f"{snippet.place}: {snippet.text}\nwas run as {self.text(snippet)}\nin {self.folder} "
+            f"and ended with {process.returncode}:\n{said[-3000:]}"
         )
-        return output
+        return said
 
-    def _run_server(self, snippet: Snippet, text: str) -> str:
-        """Start the server of the demo page, request the page, and stop the server."""
-        process = self._start(["bash", "-euc", f"exec {text}"])
+    def _served(self, snippet: Snippet, text: str) -> str:
+        """Start the server of the demo page, request the page once, and stop the server."""
+        process = self._started(["bash", "-euc", f"exec {text}"])
         try:
             lines = []
             for line in process.stdout:
@@ -118,28 +115,26 @@ class Workspace:
                     break
             else:
                 process.wait()
-                raise AssertionError(
-                    f"{snippet.location}: no page address in the output: {''.join(lines)[-3000:]}"
-                )
+                raise AssertionError(f"{snippet.place}: no page: {''.join(lines)[-3000:]}")
             with urllib.request.urlopen(address[0]) as answer:
                 page = answer.read().decode("utf-8")
             assert "<html" in page.lower()
             process.send_signal(signal.SIGTERM)
-            return page + self._finish(snippet, process)
+            return page + self._ended(snippet, process)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _check_target(self, snippet: Snippet) -> str:
-        """Check that a make target exists. It is not run, because targets create environments."""
+    def _target(self, snippet: Snippet) -> str:
+        """Check that a make target exists. It is not run: it makes environments."""
         makefile = (self.root / "Makefile").read_text(encoding="utf-8")
         targets = set(re.findall(r"^([\w-]+):", makefile, flags=re.M))
         named = [word for word in snippet.text.split()[1:] if "=" not in word]
-        assert named and set(named) <= targets, f"{snippet.location}: unknown make targets: {named}"
+        assert named and set(named) <= targets, f"{snippet.place}: no such target: {named}"
         return ""
 
-    def _check_extras(self, snippet: Snippet) -> str:
-        """Check that the extras of a ``pip install`` exist, without installing them."""
+    def _extras(self, snippet: Snippet) -> str:
+        """Check that the extras of a ``pip install`` exist. Nothing is installed."""
         import configparser
 
         config = configparser.ConfigParser()
@@ -147,12 +142,12 @@ class Workspace:
         named = re.search(r"\[([\w,]+)\]", snippet.text)
         extras = set(named[1].split(",")) if named else set()
         there = set(config["options.extras_require"])
-        assert extras <= there, f"{snippet.location}: unknown extras: {sorted(extras - there)}"
+        assert extras <= there, f"{snippet.place}: no such extras: {sorted(extras - there)}"
         return ""
 
 
 def free_port() -> int:
-    """Return a free port."""
+    """A free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
@@ -165,10 +160,10 @@ def long_recording(folder: Path, into: Path, seconds: float = 60.0) -> None:
 
     parts, rate, length = [], None, 0
     for path in sorted(folder.rglob("*.wav")):
-        part, file_rate = soundfile.read(path, dtype="float32")
-        rate = rate or file_rate
-        if file_rate != rate:
-            raise ValueError(f"All files must have a rate of {rate} Hz; {path} has {file_rate} Hz.")
+        part, own = soundfile.read(path, dtype="float32")
+        rate = rate or own
+        if own != rate:
+            raise ValueError(f"{path} has {own} Hz where the others have {rate} Hz.")
         parts.append(part)
         length += len(part)
         if length >= seconds * rate:
@@ -186,7 +181,7 @@ def recordings(folder: Path, into: Path, count: int = 4) -> None:
 
 
 def short_tables(root: Path, into: Path) -> Path:
-    """Write the tables of hparams/tables.yaml with only the reference and one other row each."""
+    """Write the tables of hparams/tables.yaml with two rows each, the reference and another one."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe")

@@ -1,4 +1,4 @@
-"""Parse HTML with Python's standard parser."""
+"""HTML as Python's own parser reads it."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ EVIL = "<script>alert('1')</script> & \"more\""
 
 
 class Reader(HTMLParser):
-    """Collect the elements with their attributes, the text of each table cell, and all text."""
+    """Elements with their attributes, the text inside each cell of a table, and all text."""
 
     def __init__(self, text):
         super().__init__()

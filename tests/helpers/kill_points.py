@@ -1,9 +1,9 @@
-"""Run the MSP-Podcast recipe and pause it at a chosen point, for tests that kill it there.
+"""Run the MSP-Podcast recipe and pause it at a chosen moment, for tests that kill it there.
 
-    python tests/helpers/kill_points.py POINT NUMBER SIGNAL_FILE ARGUMENTS…
+    python tests/helpers/kill_points.py MOMENT NUMBER SIGN ARGUMENTS…
 
-When POINT is reached for the NUMBER-th time, this writes SIGNAL_FILE and waits until
-SIGNAL_FILE.go exists. ``begun`` does not wait.
+The NUMBER-th time that MOMENT comes, this writes the file SIGN and waits until SIGN.go exists.
+``begun`` does not wait.
 """
 
 import functools
@@ -16,92 +16,92 @@ from pathlib import Path
 
 
 def main() -> int:
-    point, number, sign, *arguments = sys.argv[1:]
+    moment, number, sign, *arguments = sys.argv[1:]
     from emosphere_sb.recipe.main import main as launch
 
-    POINTS[point](KillPoint(int(number), Path(sign)))
+    MOMENTS[moment](Moment(int(number), Path(sign)))
     return launch(arguments, corpus="MSP-Podcast")
 
 
-class KillPoint:
-    """A point in the code that waits when it is reached for the given time."""
+class Moment:
+    """Counts how often it came, and waits there once."""
 
     def __init__(self, number: int, sign: Path):
         self.left, self.sign = number, sign
 
-    def reached(self) -> bool:
-        """Count a pass and return whether to wait now."""
+    def comes(self) -> bool:
+        """Whether this is the time."""
         self.left -= 1
         return self.left == 0
 
     def wait(self) -> None:
-        """Write the signal file and wait to be killed or continued."""
+        """Say so, and wait to be killed or told to go on."""
         self.sign.write_text(str(os.getpid()))
         while not self.sign.with_suffix(".go").exists():
             time.sleep(0.02)
 
     def before(self, owner, name: str, holds=lambda *_, **__: True) -> None:
-        """Wait before a call of ``owner.name`` for which ``holds`` returns true."""
+        """Wait before a call."""
         call = getattr(owner, name)
 
         @functools.wraps(call)
         def waits(*arguments, **options):
-            if holds(*arguments, **options) and self.reached():
+            if holds(*arguments, **options) and self.comes():
                 self.wait()
             return call(*arguments, **options)
 
         setattr(owner, name, waits)
 
 
-def begun(point: KillPoint) -> None:
-    """Signal the start of training without waiting."""
+def begun(moment: Moment) -> None:
+    """The epochs begin."""
     from emosphere_sb.training.brain import EmoSphereBrain
 
     start = EmoSphereBrain.on_fit_start
 
     def on_fit_start(brain):
         start(brain)
-        point.sign.write_text("")
+        moment.sign.write_text("")
 
     EmoSphereBrain.on_fit_start = on_fit_start
 
 
-def saving(point: KillPoint) -> None:
-    """Wait while a file of a checkpoint is partly written."""
+def saving(moment: Moment) -> None:
+    """A file of a checkpoint is open and half written."""
     import torch
 
     save = torch.save
 
     def half(state, path):
-        if not point.reached():
+        if not moment.comes():
             return save(state, path)
-        buffer = io.BytesIO()
-        save(state, buffer)
+        whole = io.BytesIO()
+        save(state, whole)
         with open(path, "wb") as file:
-            file.write(buffer.getvalue()[: buffer.tell() // 2])
+            file.write(whole.getvalue()[: whole.tell() // 2])
             file.flush()
-            point.wait()
+            moment.wait()
         return save(state, path)
 
     torch.save = half
 
 
-def summing(point: KillPoint) -> None:
-    """Wait when all files of a checkpoint are written, but not their digests."""
+def summing(moment: Moment) -> None:
+    """All files of a checkpoint are there, but not yet their digests."""
     from emosphere_sb.training import checkpoints
 
-    point.before(checkpoints, "digest_of", lambda path: path.parent.name.startswith("partial-"))
+    moment.before(checkpoints, "digest_of", lambda path: path.parent.name.startswith("partial-"))
 
 
-def between(point: KillPoint) -> None:
-    """Wait between saving a checkpoint and deleting old ones."""
+def between(moment: Moment) -> None:
+    """A new checkpoint is there, and the old ones are too."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
-    point.before(Checkpointer, "prune")
+    moment.before(Checkpointer, "prune")
 
 
-def deleting(point: KillPoint) -> None:
-    """Wait while an old checkpoint is partly deleted."""
+def deleting(moment: Moment) -> None:
+    """An old checkpoint is half deleted."""
     from emosphere_sb.training import checkpoints
 
     def half(folder, **_):
@@ -110,70 +110,70 @@ def deleting(point: KillPoint) -> None:
             return True
         return False
 
-    point.before(checkpoints.shutil, "rmtree", half)
+    moment.before(checkpoints.shutil, "rmtree", half)
 
 
-def stepping(point: KillPoint) -> None:
-    """Wait before a training step."""
+def stepping(moment: Moment) -> None:
+    """A step of training begins."""
     from emosphere_sb.training.brain import EmoSphereBrain
 
-    point.before(EmoSphereBrain, "fit_batch")
+    moment.before(EmoSphereBrain, "fit_batch")
 
 
-def validating(point: KillPoint) -> None:
-    """Wait before a batch of the development set is predicted."""
-    _evaluating(point, "VALID")
+def validating(moment: Moment) -> None:
+    """A batch of the development set is to be predicted."""
+    _evaluating(moment, "VALID")
 
 
-def testing(point: KillPoint) -> None:
-    """Wait before a batch of a test set is predicted."""
-    _evaluating(point, "TEST")
+def testing(moment: Moment) -> None:
+    """A batch is to be predicted with the best checkpoint."""
+    _evaluating(moment, "TEST")
 
 
-def _evaluating(point: KillPoint, name: str) -> None:
+def _evaluating(moment: Moment, name: str) -> None:
     from emosphere_sb.training.brain import EmoSphereBrain
 
-    point.before(EmoSphereBrain, "evaluate_batch", lambda brain, batch, stage: stage.name == name)
+    moment.before(EmoSphereBrain, "evaluate_batch", lambda brain, batch, stage: stage.name == name)
 
 
-def logged(point: KillPoint) -> None:
-    """Wait when an epoch is logged, but its checkpoint is not saved."""
+def logged(moment: Moment) -> None:
+    """An epoch stands in the log, and there is no checkpoint of it yet."""
     from emosphere_sb.training.epoch_counter import EpochCounter
 
-    point.before(EpochCounter, "update_metric")
+    moment.before(EpochCounter, "update_metric")
 
 
-def writing(point: KillPoint) -> None:
-    """Wait before a partial file, such as metrics.json.partial, is renamed."""
+def writing(moment: Moment) -> None:
+    """A file such as predictions or metrics.json is written, and not yet in its place."""
     from emosphere_sb.fileio import atomic
 
-    point.before(atomic.os, "replace", lambda source, _: Path(source).suffix == ".partial")
+    moment.before(atomic.os, "replace", lambda source, _: Path(source).suffix == ".partial")
 
 
-def reporting(point: KillPoint) -> None:
-    """Wait between writing predictions and metrics.json."""
+def reporting(moment: Moment) -> None:
+    """Predictions are written, metrics.json is not."""
     from emosphere_sb.recipe import run
 
-    point.before(run, "write_metrics")
+    moment.before(run, "write_metrics")
 
 
-def full(point: KillPoint) -> None:
-    """Limit the file size to 20 kB from the NUMBER-th deletion of old checkpoints on."""
+def full(moment: Moment) -> None:
+    """From the NUMBER-th deletion of old checkpoints on no file may be longer than 20 kB."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
     prune = Checkpointer.prune
 
     def limited(*arguments, **options):
         prune(*arguments, **options)
-        if point.reached():
+        if moment.comes():
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 
     Checkpointer.prune = limited
 
 
-POINTS = {
-    function.__name__: function
-    for function in (
+MOMENTS = {
+    made.__name__: made
+    for made in (
         begun, saving, summing, between, deleting, stepping, validating, testing, logged, writing,
         reporting, full,
     )

@@ -1,1 +1,1 @@
-"""File layouts of the synthetic demo corpora, one module per corpus."""
+"""The synthetic demo corpora on disk: one file for each corpus whose layout they take."""

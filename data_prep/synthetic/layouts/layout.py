@@ -1,4 +1,4 @@
-"""Definition of a layout for synthetic speech, and functions shared by the layouts."""
+"""What a layout of the synthetic demo speech consists of, and what several layouts need."""
 
 from __future__ import annotations
 
@@ -7,66 +7,65 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.synthetic.recording import Recording
-from data_prep.synthetic.script import Panel, Sentence, Voice, generate_script
+from data_prep.synthetic.recording import Take
+from data_prep.synthetic.script import Panel, Spoken, Voice, script
 
-# Female voice variants of eSpeak NG; the other variants used here are male.
+# eSpeak NG's variants with the voice of a woman; the others in use have that of a man.
 _FEMALE = {"f1", "f2", "f3", "f4", "f5", "Alicia", "linda", "grandma", "anika", "belinda"}
 _FEMALE |= {"Andrea", "aunty", "Annie", "shelby", "steph"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """File layout of a synthetic corpus.
+    """How the synthetic speech lies on disk when it stands in for a corpus.
 
     Arguments
     ---------
     corpus : str
-        Name of the corpus that has this layout.
+        Whose layout this is.
     sizes : mapping of str to mapping
-        Number of utterances of each split or session for the sizes ``demo``, ``small`` and
-        ``smoke``.
+        For each size, ``demo``, ``small`` and ``smoke``, the utterances of each split or session.
     voices : sequence of Voice
-        Voices of the splits or sessions.
+        Who speaks in which of them.
     panel : Panel
-        Raters.
-    recordings : callable
-        ``recordings(folder, sentences)``: returns one audio file per utterance.
+        Who rates.
+    takes : callable
+        ``takes(folder, spoken)``: the audio files, one an utterance.
     write_texts : callable
-        ``write_texts(folder, sentences, seed)``: writes all other files after the audio.
+        ``write_texts(folder, spoken, seed)``: everything else, once the audio is there.
     first : int
         Number of the first utterance; see :func:`data_prep.synthetic.script.script`.
     hidden : frozenset of str
-        Splits whose labels are hidden.
+        Splits whose labels nobody is given.
     options : mapping of str to Any
-        Reader options that are required because the files do not contain the information.
+        What a reader has to be told because the files do not say it.
     """
 
     corpus: str
     sizes: Mapping[str, Mapping[str, int]]
     voices: Sequence[Voice]
     panel: Panel
-    recordings: Callable[[Path, Sequence[Sentence]], list[Recording]]
-    write_texts: Callable[[Path, Sequence[Sentence], int], None]
+    takes: Callable[[Path, Sequence[Spoken]], list[Take]]
+    write_texts: Callable[[Path, Sequence[Spoken], int], None]
     first: int = 0
     hidden: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def script(self, utterances: Mapping[str, int], *, seed: int = 1) -> list[Sentence]:
-        """Generate the sentences of a corpus with this layout.
+    def script(self, utterances: Mapping[str, int], *, seed: int = 1) -> list[Spoken]:
+        """What is said in a corpus of this layout.
 
         Arguments
         ---------
         utterances : mapping of str to int
             Number of utterances of each split or session.
         seed : int
-            Random seed.
+            The same seed gives the same records.
         """
-        return generate_script(utterances, self.voices, self.panel, seed=seed, first=self.first)
+        return script(utterances, self.voices, self.panel, seed=seed, first=self.first)
 
 
 def gender_of(name: str) -> str:
-    """Return the gender of an eSpeak voice.
+    """Of an eSpeak voice.
 
     Example
     -------
@@ -76,19 +75,19 @@ def gender_of(name: str) -> str:
     return "Female" if name.split("+")[1] in _FEMALE else "Male"
 
 
-def paired_voices(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
-    """Create the voices of a corpus with one female and one male speaker per session.
+def couples(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
+    """The voices of a corpus in which each session has its own woman and man.
 
     Arguments
     ---------
     names : mapping of str to str
-        Two eSpeak voices for each session, separated by a space.
+        For each session the two eSpeak voices, with a blank between them.
     speaker : callable
-        ``speaker(session, letter)`` returns the speaker id; the letter is F or M.
+        ``speaker(session, letter)``: how the corpus names them; the letter is F or M.
 
     Example
     -------
-    >>> [voice.speaker for voice in paired_voices({"2": "en+f1 en+m1"}, "{0}{1}".format)]
+    >>> [voice.speaker for voice in couples({"2": "en+f1 en+m1"}, "{0}{1}".format)]
     ['2F', '2M']
     """
     return [
@@ -99,16 +98,16 @@ def paired_voices(names: Mapping[str, str], speaker: Callable[[str, str], str]) 
 
 
 def write_lines(path: Path, lines: Iterable[str], *, encoding: str = "utf-8") -> None:
-    """Write a text file with ``\\n`` line endings, and create its folder if necessary.
+    """A text file, the same on every system, and its folder where there is none.
 
     Arguments
     ---------
     path : pathlib.Path
-        Output file.
+        The file.
     lines : iterable of str
-        Lines without line endings.
+        Without their ends.
     encoding : str
-        Text encoding.
+        Of the text.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding=encoding, newline="\n") as file:

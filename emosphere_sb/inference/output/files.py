@@ -1,4 +1,4 @@
-"""Write predictions one by one as CSV or JSON Lines, and embeddings as npz."""
+"""Predictions as CSV or JSON lines, written one by one as they come, and embeddings as npz."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ from emosphere_sb.inference.prediction import Prediction
 
 SUFFIXES = (".csv", ".jsonl")
 DECIMALS = 6
-"""Decimal places of numbers in files. Other batch sizes may change the last ones."""
+"""Of numbers in files: more than batches of other sizes leave equal."""
 
-RowFunction = Callable[[Prediction], Mapping[str, Any]]
+Row = Callable[[Prediction], Mapping[str, Any]]
 
 
-class PredictionWriter(Protocol):
-    """Protocol of writers: context managers with a method ``write``."""
+class Table(Protocol):
+    """What takes predictions: a context manager with ``write``."""
 
     def write(self, prediction: Prediction) -> None:
-        """Write one prediction."""
+        """Take one more."""
 
 
 def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, Any]:
-    """Convert a prediction to plain types, with rounded numbers and ``None`` for missing values.
+    """A prediction as numbers and text: rounded, and ``None`` for what is unknown.
 
     Arguments
     ---------
     prediction : Prediction
-        Prediction to convert. If it has several words, they are stored in ``words`` as a list of
-        pairs.
+        Several words go into ``words``, as a list of pairs.
     embedding : bool
-        Whether to include the embedding, as a list.
+        Whether the embedding goes in, as a list.
     """
     row = {key: _number(value) for key, value in prediction.to_dict(embedding=embedding).items()}
     if len(prediction.words) > 1:
@@ -50,28 +49,27 @@ def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, A
 def _number(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    # + 0.0 turns -0.0 into 0.0
+    # + 0.0: no -0.0
     return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
 
 
-class CsvWriter:
-    """Writer of CSV files with a header, in UTF-8. Each row is flushed immediately.
+class CsvTable:
+    """A CSV with a head, in UTF-8; every row is in the file as soon as it is written.
 
     Arguments
     ---------
     path : path
-        Path of the file, which is overwritten.
+        Written anew.
     row : callable
-        Function that converts a prediction to a mapping of columns to values. All rows must have
-        the same columns.
+        From a prediction to its columns; all must have those of the first.
     """
 
-    def __init__(self, path: str | os.PathLike, row: RowFunction = plain_row):
-        # surrogateescape: file names that are not valid UTF-8 are written as their original bytes
+    def __init__(self, path: str | os.PathLike, row: Row = plain_row):
+        # surrogateescape: names of files that are no UTF-8 come out as the bytes that they are
         self._file = open_text(path)
         self._row, self._writer = row, None
 
-    def __enter__(self) -> CsvWriter:
+    def __enter__(self) -> CsvTable:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -83,7 +81,7 @@ class CsvWriter:
         Raises
         ------
         ValueError
-            If its columns differ from those of the first row.
+            If it has other columns than the first one.
         """
         row = {key: _cell(value) for key, value in self._row(prediction).items()}
         if self._writer is None:
@@ -94,27 +92,27 @@ class CsvWriter:
 
 
 def _cell(value: Any) -> Any:
-    """Format a value for CSV."""
+    """What stands in a CSV for a value."""
     if isinstance(value, list):
         return "; ".join(f"{word} {distance:g}" for word, distance in value)
     return f"{value:.{DECIMALS}f}" if isinstance(value, float) else value
 
 
-class JsonLinesWriter:
-    """Writer of JSON Lines files, one JSON object per line, in UTF-8.
+class JsonLines:
+    """One JSON object a line, in UTF-8.
 
     Arguments
     ---------
     path : path
-        Path of the file, which is overwritten.
+        Written anew.
     row : callable
-        Function that converts a prediction to a mapping of plain types.
+        From a prediction to plain types.
     """
 
-    def __init__(self, path: str | os.PathLike, row: RowFunction = plain_row):
+    def __init__(self, path: str | os.PathLike, row: Row = plain_row):
         self._file, self._row = open_text(path), row
 
-    def __enter__(self) -> JsonLinesWriter:
+    def __enter__(self) -> JsonLines:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -128,26 +126,26 @@ class JsonLinesWriter:
 
 
 def open_text(path: str | os.PathLike):
-    """Open a UTF-8 file for writing; file names in invalid UTF-8 keep their original bytes.
+    """A file to write: UTF-8, names of files that are none as the bytes that they are.
 
     Raises
     ------
     ValueError
-        If the folder of the file does not exist.
+        If its folder is not there.
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise ValueError(f"Output folder {path.parent} does not exist. Create it first.")
+        raise ValueError(f"{path.parent} must be a folder, to write {path.name} there; make it.")
     return open(path, "w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def check_suffix(path: str) -> str:
-    """Return the suffix of the output path in lower case.
+def suffix_of(path: str) -> str:
+    """Which kind of file a name asks for.
 
     Raises
     ------
     ValueError
-        If the suffix is not supported.
+        If it is none that is written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -155,26 +153,25 @@ def check_suffix(path: str) -> str:
     return suffix
 
 
-class EmbeddingWriter:
-    """Writer of npz files with ``files``, ``start``, ``end`` (n,) and ``embedding`` (n, size).
+class Embeddings:
+    """Embeddings in an npz file: ``files``, ``start``, ``end`` (n,), and ``embedding`` (n, size).
 
-    Embeddings are collected in a temporary file in the same folder, not in memory. The npz file is
-    written at the end.
+    They wait in a file without a name beside it, not in memory, and the npz appears at the end.
 
     Arguments
     ---------
     path : path
-        Path of the file, which is overwritten.
+        Written anew.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._buffer = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
+        self._waiting = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
         self._files: list[str] = []
         self._times: list[tuple[float, float]] = []
         self._size = 0
 
-    def __enter__(self) -> EmbeddingWriter:
+    def __enter__(self) -> Embeddings:
         return self
 
     def __exit__(self, kind: type | None, *error: object) -> None:
@@ -182,47 +179,47 @@ class EmbeddingWriter:
             if kind is None:
                 self._save()
         finally:
-            self._buffer.close()
+            self._waiting.close()
 
     def write(self, prediction: Prediction) -> None:
-        """Add the embedding of one prediction."""
+        """Take one more."""
         embedding = np.asarray(prediction.embedding, dtype=np.float32)
         self._size = len(embedding)
-        self._buffer.write(embedding.tobytes())
+        self._waiting.write(embedding.tobytes())
         self._files.append(prediction.source)
         self._times.append((prediction.start, prediction.end))
 
     def _save(self) -> None:
-        self._buffer.flush()
+        self._waiting.flush()
         shape = (len(self._files), self._size)
         embedding = np.empty(shape, dtype=np.float32)
         if embedding.size:
-            embedding = np.memmap(self._buffer, np.float32, "r", shape=shape)
+            embedding = np.memmap(self._waiting, np.float32, "r", shape=shape)
         start, end = np.array(self._times).reshape(-1, 2).T
-        # Arrays of text cannot contain names that are not valid UTF-8; such bytes are escaped.
-        files = [escape_unencodable(name) for name in self._files]
+        # Names that are no UTF-8 cannot stand in an array of text: they are written with escapes.
+        files = [readable(name) for name in self._files]
         with atomic_file(self.path) as file:
             np.savez(file, files=np.array(files, str), start=start, end=end, embedding=embedding)
 
 
-def escape_unencodable(name: str, encoding: str = "utf-8") -> str:
-    """Escape the characters of a name that an encoding cannot represent.
+def readable(name: str, encoding: str = "utf-8") -> str:
+    """A name that can be written in an encoding: what cannot is escaped.
 
     Example
     -------
-    >>> escape_unencodable("caf\\u00e9.wav", "ascii")
+    >>> readable("caf\\u00e9.wav", "ascii")
     'caf\\\\xe9.wav'
     """
     return name.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def replace_unprintable(name: str) -> str:
-    """Replace line breaks and control characters in a name, for output on a terminal.
+def on_one_line(name: str) -> str:
+    """A name without line breaks and escape sequences, neither of which belongs on a terminal.
 
     Example
     -------
-    >>> replace_unprintable("a\\nb.wav")
+    >>> on_one_line("a\\nb.wav")
     'a?b.wav'
     """
-    escaped = ("\udc80", "\udcff")  # surrogates for bytes of invalid UTF-8
+    escaped = ("\udc80", "\udcff")  # Python's stand-ins for bytes that are no UTF-8
     return "".join(c if c.isprintable() or escaped[0] <= c <= escaped[1] else "?" for c in name)

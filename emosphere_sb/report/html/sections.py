@@ -1,4 +1,4 @@
-"""Content of the sections of a report: results of all sets, comparison, baselines, each set."""
+"""What the sections of a run's page show: all sets, a comparison, and each set by itself."""
 
 from __future__ import annotations
 
@@ -9,45 +9,40 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from emosphere_sb.report.html.metadata import metadata_list
+from emosphere_sb.report.html.facts import facts_list
 from emosphere_sb.report.plots.registry import CONFUSIONS
-from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, get_ccc_interval
+from emosphere_sb.report.plots.slices import SLICES, ccc, ccc_interval
 from emosphere_sb.report.plots.style import COLOURS, TITLES
-from emosphere_sb.results.constants import BASELINE_HEADING, CEILING_HEADING
-from emosphere_sb.results.number_format import (
-    format_count,
-    format_interval,
-    format_p_value,
-    format_score,
-)
+from emosphere_sb.results.constants import CAP, RIDGE
+from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
 from emosphere_sb.scale import DIMENSIONS
 
-METRIC_LABELS = {
+MEASURES = {
     "ccc": "CCC",
     "pearson": "Pearson",
     "scale_ratio": "scale ratio",
     "shift": "shift",
     "mae": "MAE",
 }
-"""Labels of the metrics of a dimension, in table order."""
+"""Of a dimension, in the order of the table."""
 
-CALIBRATION_LABELS = {
+CALIBRATION = {
     "slope_of_prediction": "slope of prediction on truth",
     "slope_of_truth": "slope of truth on prediction",
-    "scale_ratio": "ratio of SDs",
+    "scale_ratio": "ratio of deviations",
 }
 
-EVALUATION_KEYS = (
-    "metrics", "intervals", "warnings", "runs", "confusion", "slices", "missing_slices",
+SHOWN = (
+    "figures", "intervals", "warnings", "runs", "confusion", "slices", "missing_slices",
     "calibration",
 )  # fmt: skip
-"""Keys of an evaluation that have a dedicated place on the page."""
+"""Keys of an evaluation that have a place of their own."""
 
 HEADS = ["set", "utterances", *(f"{TITLES[name]} CCC" for name in COLOURS)]
 
 
 class Score(NamedTuple):
-    """Table cell with a score and its confidence interval."""
+    """A cell of a table: a figure with its interval below."""
 
     value: str
     interval: str
@@ -55,23 +50,23 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """HTML table whose first column has the row names.
+    """A table whose first column names its rows.
 
     Arguments
     ---------
     heads : sequence of str
-        Column headings.
+        Heads of the columns.
     rows : sequence of sequence
-        Rows of cells of type str or :class:`Score`, one per heading.
+        Cells of type str or :class:`Score`, as many as there are heads.
     caption : str
-        Caption above the table.
+        Text above the table.
     label : str
-        Accessible name of the table. (default: the caption)
+        Name of the table for a screen reader. (default: the caption)
 
     Raises
     ------
     ValueError
-        If the number of cells in a row differs from the number of headings.
+        If a row has more or fewer cells than there are heads.
     """
 
     heads: Sequence[str]
@@ -80,17 +75,17 @@ class Table:
     label: str = ""
 
     def __post_init__(self) -> None:
-        """Check that each row has one cell per heading."""
+        """Check that every row has a cell for each head."""
         for number, cells in enumerate(self.rows, start=1):
             if len(cells) != len(self.heads):
                 raise ValueError(
-                    f"Row {number} of a table must have {len(self.heads)} cells, one per heading; "
-                    f"found {len(cells)}."
+                    f"Row {number} of a table must have {len(self.heads)} cells, one for each "
+                    f"head; found {len(cells)}."
                 )
 
 
 def anchor(text: str) -> str:
-    """Convert a name to a valid link target and file name.
+    """A name fit for a link and for a file.
 
     Example
     -------
@@ -100,207 +95,196 @@ def anchor(text: str) -> str:
     return re.sub(r"[^\w.-]", "_", text)
 
 
-def scores_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> dict[str, Any]:
-    """Build the overview of all sets: CCC with confidence intervals.
+def figures_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> dict[str, Any]:
+    """CCC of every set with intervals, and on what those stand.
 
     Returns
     -------
     dict
-        ``table``, and ``notes`` about the intervals.
+        ``table`` and ``notes``.
     """
     rows = [
-        [name, format_count(part["metrics"]["utterances"]), *_cells(part)]
+        [name, count_text(part["figures"]["utterances"]), *_cells(part)]
         for name, part in sets.items()
     ]
-    notes = list(dict.fromkeys(_interval_note(name, part) for name, part in sets.items()))
+    notes = list(dict.fromkeys(_about(name, part) for name, part in sets.items()))
     if unlabelled:
-        notes.append(f"Predictions only, no labels: {', '.join(unlabelled)}.")
+        notes.append(f"Without labels, predictions only: {', '.join(unlabelled)}.")
     return {
         "table": Table(HEADS, rows, "Concordance correlation coefficient by set"),
         "notes": notes,
     }
 
 
-def comparison_section(comparison: Mapping[str, Mapping]) -> list[dict[str, Any]]:
-    """Build the comparison with another system, by set.
+def comparison_section(whole: Mapping[str, Mapping]) -> list[dict[str, Any]]:
+    """Differences to another system, set by set.
 
     Returns
     -------
     list of dict
-        ``table`` and ``metadata`` of each set.
+        ``table`` and ``facts`` of each set.
     """
-    heads = ["dimension", "difference in CCC", "confidence interval", "p"]
+    heads = ["dimension", "difference in CCC", "interval", "p"]
     parts = []
-    for name, result in comparison.items():
+    for name, facts in whole.items():
         rows = []
         for key, title in TITLES.items():
-            row = result.get(key) or {}
-            ends = format_interval([row.get("low"), row.get("high")])
-            rows.append(
-                [title, format_score(row.get("difference")), ends, format_p_value(row.get("p"))]
-            )
-        rest = {key: value for key, value in result.items() if key not in TITLES}
-        table = Table(heads, rows, f"{name}: this system minus the reference")
-        parts.append({"table": table, "metadata": metadata_list(rest)})
+            row = facts.get(key) or {}
+            ends = interval_text([row.get("low"), row.get("high")])
+            rows.append([title, figure_text(row.get("difference")), ends, p_text(row.get("p"))])
+        rest = {key: value for key, value in facts.items() if key not in TITLES}
+        table = Table(heads, rows, f"{name}: ours minus the other")
+        parts.append({"table": table, "facts": facts_list(rest)})
     return parts
 
 
-def baselines_section(references: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
-    """Build the section with acoustic baseline and ceiling.
+def beside_section(beside: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
+    """What the figures have to be held against.
 
     Returns
     -------
     dict
-        ``tables``, each with an introduction, and ``metadata``.
+        ``tables``, each with the text above it, and ``facts``.
     """
     tables = []
-    if baseline := references.get("acoustic_baseline"):
+    if baseline := beside.get("acoustic_baseline"):
         rows = [
-            [
-                name,
-                format_count(row.get("utterances")),
-                *(format_score(get_ccc(row, d)) for d in COLOURS),
-            ]
+            [name, count_text(row.get("utterances")), *(figure_text(ccc(row, d)) for d in COLOURS)]
             for name, row in baseline.items()
         ]
-        tables.append((BASELINE_HEADING, Table(HEADS, rows, label="acoustic baseline")))
-    if cap := references.get("cap"):
+        tables.append((RIDGE, Table(HEADS, rows, label="acoustic baseline")))
+    if cap := beside.get("cap"):
         rows = [
-            [name, *(format_score(row.get(d)) for d in DIMENSIONS)]
+            [name, *(figure_text(row.get(d)) for d in DIMENSIONS)]
             for name, row in cap.items()
             if name in sets
         ]
         heads = ["set", *(TITLES[d] for d in DIMENSIONS)]
-        tables.append((CEILING_HEADING, Table(heads, rows, label="highest CCC of a perfect model")))
-    rest = {k: v for k, v in references.items() if k not in ("acoustic_baseline", "cap")}
-    return {"tables": tables, "metadata": _metadata(rest)}
+        tables.append((CAP, Table(heads, rows, label="highest CCC of a perfect model")))
+    rest = {key: value for key, value in beside.items() if key not in ("acoustic_baseline", "cap")}
+    return {"tables": tables, "facts": _facts(rest)}
 
 
 def set_section(
-    name: str, evaluation: Mapping, images: Mapping[str, Sequence[dict]], note: str | None
+    name: str, evaluation: Mapping, pictures: Mapping[str, Sequence[dict]], note: str | None
 ) -> dict[str, Any]:
-    """Build the section of one set.
+    """Everything about one set.
 
     Arguments
     ---------
     name : str
-        Name of the set.
+        Of the set.
     evaluation : mapping
-        Result of ``evaluate_predictions``.
-    images : mapping of str to sequence of dict
-        Images by section: ``points``, ``sphere``, ``confusion``, ``slices``.
+        What ``evaluation.evaluate`` gives.
+    pictures : mapping of str to sequence of dict
+        By section: ``points``, ``sphere``, ``confusion``, ``slices``.
     note : str or None
-        Reason for a missing plot.
+        Why a picture is missing.
 
     Returns
     -------
     dict
-        Template variables of the set.
+        Variables of a set in the template.
     """
     calibration = evaluation.get("calibration")
     slices = {key: rows for key, rows in (evaluation.get("slices") or {}).items() if rows}
-    rest = {key: value for key, value in evaluation.items() if key not in EVALUATION_KEYS}
+    rest = {key: value for key, value in evaluation.items() if key not in SHOWN}
     return {
         "name": name,
         "anchor": anchor(name),
         "measures": _measures(name, evaluation),
-        **{section: images.get(section, []) for section in ("points", "sphere", "confusion")},
+        **{section: pictures.get(section, []) for section in ("points", "sphere", "confusion")},
         "note": note,
-        "classes": _classes(evaluation["metrics"]),
-        "calibration": calibration and _calibration(calibration, evaluation["metrics"]),
+        "classes": _classes(evaluation["figures"]),
+        "calibration": calibration and _calibration(calibration, evaluation["figures"]),
         "slices": [
-            _slice(SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
-            for (key, rows), drawn in zip(slices.items(), images.get("slices", []), strict=True)
+            _slice(SLICES.get(key, f"By {key}"), rows, drawn)
+            for (key, rows), drawn in zip(slices.items(), pictures.get("slices", []), strict=True)
         ],
         "missing_slices": evaluation.get("missing_slices") or [],
-        "metadata": _metadata(rest),
+        "facts": _facts(rest),
     }
 
 
-def _metadata(metadata: Mapping) -> Markup | str:
-    """Render a metadata list; empty if there is no metadata."""
-    return metadata_list(metadata) if metadata else ""
+def _facts(facts: Mapping) -> Markup | str:
+    """A list of facts; empty where there are none."""
+    return facts_list(facts) if facts else ""
 
 
 def _cells(part: Mapping) -> list[str | Score]:
-    """CCC of each dimension and their mean, with confidence intervals."""
+    """CCC of the dimensions and their mean, with intervals below."""
     return [
-        _with_interval(
-            get_ccc(part["metrics"], name), get_ccc_interval(part.get("intervals"), name)
-        )
+        _with_interval(ccc(part["figures"], name), ccc_interval(part.get("intervals"), name))
         for name in COLOURS
     ]
 
 
 def _with_interval(value: float | None, ends: Sequence[float] | None) -> str | Score:
-    return Score(format_score(value), format_interval(ends)) if ends else format_score(value)
+    return Score(figure_text(value), interval_text(ends)) if ends else figure_text(value)
 
 
-def _interval_note(name: str, part: Mapping) -> str:
-    """Describe how the confidence intervals of a set were computed."""
-    info = part.get("intervals")
-    if not info:
-        return f"{name}: no confidence intervals."
-    level = f"{100 * info['level']:g}% " if "level" in info else ""
-    times = f", {format_count(info['resamples'])} resamples" if info.get("resamples") else ""
+def _about(name: str, part: Mapping) -> str:
+    """On what a set's intervals stand."""
+    facts = part.get("intervals")
+    if not facts:
+        return f"{name}: no intervals."
+    level = f"{100 * facts['level']:g}% intervals" if "level" in facts else "Intervals"
+    times = f", {count_text(facts['resamples'])} resamples" if facts.get("resamples") else ""
     several = f"mean over {part['runs']} runs; " if part.get("runs", 1) > 1 else ""
-    units = f"{format_count(info['units'])} {info['unit']}"
-    text = f"{name}: {several}{level}confidence intervals from a bootstrap over {units}{times}."
-    if info.get("undefined"):
-        text += f" {format_count(info['undefined'])} resamples were undefined."
-    return f"{text} {info['note']}" if info.get("note") else text
+    units = f"{count_text(facts['units'])} {facts['unit']}"
+    text = f"{name}: {several}{level} by bootstrap over {units}{times}."
+    lost = f" {count_text(facts['undefined'])} undefined." if facts.get("undefined") else ""
+    return f"{text}{lost} {facts['note']}" if facts.get("note") else f"{text}{lost}"
 
 
 def _measures(name: str, evaluation: Mapping) -> Table:
-    metrics, intervals = evaluation["metrics"], evaluation.get("intervals") or {}
+    figures, intervals = evaluation["figures"], evaluation.get("intervals") or {}
     rows = []
-    for key, title in METRIC_LABELS.items():
+    for key, title in MEASURES.items():
         cells = [
-            _with_interval(metrics[d].get(key), (intervals.get(d) or {}).get(key))
+            _with_interval(figures[d].get(key), (intervals.get(d) or {}).get(key))
             for d in DIMENSIONS
         ]
-        mean = _with_interval(metrics.get("mean_ccc"), intervals.get("mean_ccc"))
+        mean = _with_interval(figures.get("mean_ccc"), intervals.get("mean_ccc"))
         rows.append([title, *cells, mean if key == "ccc" else ""])
-    labelled = (format_count(metrics[d].get("n")) for d in DIMENSIONS)
+    labelled = (count_text(figures[d].get("n")) for d in DIMENSIONS)
     rows.append(["labelled utterances", *labelled, ""])
-    heads = ["metric", *(TITLES[d] for d in DIMENSIONS), "Mean"]
-    return Table(heads, rows, f"{name}: metrics on the corpus's label scale")
+    heads = ["figure", *(TITLES[d] for d in DIMENSIONS), "Mean"]
+    return Table(heads, rows, f"{name}: figures on the corpus's own scale")
 
 
-def _classes(metrics: Mapping) -> Table | None:
+def _classes(figures: Mapping) -> Table | None:
     rows = []
     for key, (_, title) in CONFUSIONS.items():
-        if row := metrics.get(key):
+        if row := figures.get(key):
             shares = (row.get(k) for k in ("accuracy", "macro_f1", "unweighted_recall"))
-            agreement = format_score(row.get("agreement_with_point"))
-            rows.append([title, format_count(row.get("n")), *map(format_score, shares), agreement])
+            agreement = figure_text(row.get("agreement_with_point"))
+            rows.append([title, count_text(row.get("n")), *map(figure_text, shares), agreement])
     heads = ["classes", "utterances", "accuracy", "macro F1", "unweighted recall",
              "agreement with the point"]  # fmt: skip
-    return Table(heads, rows, label="classification metrics") if rows else None
+    return Table(heads, rows, label="figures of classes") if rows else None
 
 
-def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
+def _calibration(facts: Mapping, figures: Mapping) -> dict[str, Any]:
     rows = [
-        [title, *(format_score((calibration.get(d) or {}).get(key)) for d in DIMENSIONS)]
-        for key, title in CALIBRATION_LABELS.items()
+        [title, *(figure_text((facts.get(d) or {}).get(key)) for d in DIMENSIONS)]
+        for key, title in CALIBRATION.items()
     ]
     heads = ["calibration", *(TITLES[d] for d in DIMENSIONS)]
     table, fitted = Table(heads, rows, label="calibration"), None
-    if corrected := calibration.get("corrected"):
-        every = {"none": metrics, **corrected}
-        rows = [
-            [kind, *(format_score(get_ccc(row, d)) for d in COLOURS)] for kind, row in every.items()
-        ]
+    if corrected := facts.get("corrected"):
+        every = {"as predicted": figures, **corrected}
+        rows = [[kind, *(figure_text(ccc(row, d)) for d in COLOURS)] for kind, row in every.items()]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
         fitted = Table(heads, rows, "With a correction fitted on another set")
-    rest = {k: v for k, v in calibration.items() if k not in (*DIMENSIONS, "corrected")}
-    return {"table": table, "corrected": fitted, "metadata": _metadata(rest)}
+    rest = {k: v for k, v in facts.items() if k not in (*DIMENSIONS, "corrected")}
+    return {"table": table, "corrected": fitted, "facts": _facts(rest)}
 
 
-def _slice(title: str, parts: Sequence[Mapping], image: Mapping) -> dict[str, Any]:
+def _slice(title: str, parts: Sequence[Mapping], picture: Mapping) -> dict[str, Any]:
     rows = [
-        [part["value"] or "unknown", format_count(part["utterances"]), *_cells(part)]
+        [part["value"] or "unknown", count_text(part["utterances"]), *_cells(part)]
         for part in parts
     ]
-    table = Table(["subgroup", *HEADS[1:]], rows, label=title)
-    return {"title": title, "image": image, "table": table}
+    table = Table(["part", *HEADS[1:]], rows, label=title)
+    return {"title": title, "picture": picture, "table": table}

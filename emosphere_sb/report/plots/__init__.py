@@ -1,1 +1,1 @@
-"""Plots of reports and results tables, drawn with matplotlib."""
+"""Figures of reports and tables, drawn with matplotlib."""

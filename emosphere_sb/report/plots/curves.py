@@ -1,4 +1,4 @@
-"""Plot training curves."""
+"""Training curves from a run's log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, annotate_empty, with_plot_style
-from emosphere_sb.results.number_format import format_score
+from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, nothing, styled
+from emosphere_sb.results.number_format import figure_text
 
 LOSSES = {
     "train loss": ("total", "#333333"),
@@ -21,21 +21,22 @@ WEIGHT = "train weight"
 WEIGHT_COLOUR = "#E69F00"
 
 
-@with_plot_style
-def plot_training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
-    """Plot losses, CCC on the development set, and weight of the auxiliary loss by epoch.
+@styled
+def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
+    """Losses, CCC of the development set, and the weight of the auxiliary loss over the epochs.
 
     Arguments
     ---------
     log : mapping of str to sequence of float
-        Training log as returned by ``read_train_log``.
+        As ``training_log.read_log`` gives it.
     best : int, optional
-        Epoch of the tested checkpoint, marked by a line.
+        The epoch whose checkpoint was tested: a line marks it.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels with a shared epoch axis; two without an auxiliary loss.
+        Three panels above each other with one axis of epochs; two where no epoch had an auxiliary
+        loss.
     """
     weighted = WEIGHT in log
     heights = [3, 3, 1.4] if weighted else [3, 3]
@@ -64,13 +65,13 @@ def plot_training_curves(log: Mapping[str, Sequence[float]], *, best: int | None
 
 
 def _curves(axes: Axes, epochs: np.ndarray, log: Mapping, lines: Mapping) -> None:
-    """Plot several columns of the log in one panel, with a legend."""
+    """Several columns in one panel, each with its name at the side."""
     axes.grid(axis="y")
     for name, (label, colour) in lines.items():
         style = {"linewidth": 2.2 if label in ("total", "Mean") else 1.5, "color": colour}
         axes.plot(epochs, log[name], marker="o", markersize=3.5, label=label, **style)
     if not lines:
-        annotate_empty(axes, "not in the log")
+        nothing(axes, "not in the log")
     elif any(label for label, _ in lines.values()):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
@@ -79,5 +80,5 @@ def _mark(panels: Sequence[Axes], log: Mapping, best: int) -> None:
     for axes in panels:
         axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
     scores = dict(zip(log["epoch"], log.get("valid mean_ccc", []), strict=False))
-    score = f", mean CCC {format_score(scores[best])}" if best in scores else ""
+    score = f", mean CCC {figure_text(scores[best])}" if best in scores else ""
     panels[1].set_title(f"Development set (tested: epoch {best}{score})")

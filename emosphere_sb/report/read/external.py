@@ -1,7 +1,7 @@
-"""Read predictions of other systems from CSV files.
+"""Predictions from elsewhere: anybody's CSV becomes our table of predictions.
 
-Columns are recognised by common names or by an explicit mapping. Labels may be in the same file or
-in a second one. Predictions may be on a different scale than the labels.
+Columns are found by the names that are usual, or by a mapping. Labels may stand in the same file or
+in a second one; predictions may be on another scale than the labels.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.file_lists import count_with_examples, find_duplicates, utterance_id
-from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED, RATERS, region_names
-from emosphere_sb.results.text_table import parse_number, read_text_table
+from emosphere_sb.report.read.file_lists import repeated, some, stem
+from emosphere_sb.results.predictions import KEPT, PREDICTED, RATERS, region_names
+from emosphere_sb.results.text_table import number, read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-_ALIASES = {
+_USUAL = {
     "ID": ("id", "filename", "file", "file_name", "name", "utterance", "path", "wav"),
     "valence": ("valence", "emoval", "val", "v"),
     "arousal": ("arousal", "emoact", "activation", "act", "aro", "a"),
@@ -31,31 +31,22 @@ _ALIASES = {
     "emotion": ("emotion", "emoclass"),
     RATERS: (RATERS,),
 }
-_PREDICTION_PATTERNS = (
-    "{}_predicted",
-    "{}_prediction",
-    "{}_pred",
-    "predicted_{}",
-    "pred_{}",
-    "{}_hat",
-)
-COLUMN_ALIASES = _ALIASES | {
-    f"{name}_predicted": tuple(
-        pattern.format(alias) for alias in _ALIASES[name] for pattern in _PREDICTION_PATTERNS
-    )
+_MARKS = ("{}_predicted", "{}_prediction", "{}_pred", "predicted_{}", "pred_{}", "{}_hat")
+USUAL = _USUAL | {
+    f"{name}_predicted": tuple(mark.format(word) for word in _USUAL[name] for mark in _MARKS)
     for name in DIMENSIONS
 }
-"""Recognised names, in lower case, of each canonical column."""
+"""Our column: the names, in lower case, under which it is recognised."""
 
 
-class ExternalPredictions(NamedTuple):
-    """Prediction table of another system, with notes about its conversion."""
+class Foreign(NamedTuple):
+    """A table of predictions, and what has to be said about how it came about."""
 
     table: pd.DataFrame
     notes: list[str]
 
 
-def read_external(
+def read_foreign(
     path: str | os.PathLike,
     *,
     scale: Scale,
@@ -63,42 +54,42 @@ def read_external(
     labels: str | os.PathLike | None = None,
     predicted_scale: Scale | None = None,
     only_common: bool = False,
-) -> ExternalPredictions:
-    """Read the predictions of another system.
+) -> Foreign:
+    """Read anybody's predictions.
 
     Arguments
     ---------
     path : path
-        CSV file with comma, semicolon or tab as separator, in UTF-8 with or without a byte order
-        mark. If ``labels`` is given, columns such as ``valence`` or ``EmoVal`` are predictions.
-        Otherwise they are labels, and predictions have names such as ``valence_predicted`` or
-        ``pred_EmoVal``.
+        CSV with comma, semicolon or tab, UTF-8 with or without a byte order mark. Where labels
+        stand in a second file, its columns ``valence``, ``EmoVal``, … are predictions; otherwise
+        they are the truth, and predictions are named ``valence_predicted``, ``pred_EmoVal``, ….
     scale : Scale
-        Label scale, also of the returned table.
+        Of the labels; the table's.
     columns : mapping of str to str, optional
-        Column names in the files by canonical name, for columns that are not recognised: ``ID``,
-        ``valence``, …, ``valence_predicted``, …, ``speaker``, ``gender``, ``emotion``,
-        ``duration``, ``n_raters``. Each column must be in at least one of the files.
+        Our column's name to that in the files, for what is not recognised: ``ID``, ``valence``, …,
+        ``valence_predicted``, …, ``speaker``, ``gender``, ``emotion``, ``duration``, ``n_raters``.
+        Each must be in one of the files at least.
     labels : path, optional
-        CSV file with labels and speakers, such as ``labels_consensus.csv`` of MSP-Podcast. Rows are
-        matched by ID. Folders and audio suffixes are ignored if this matches more IDs.
+        CSV with the truth (MSP-Podcast's ``labels_consensus.csv``, say) and who speaks. Its lines
+        are found by id; folders and an audio ending are left out of account where more ids meet
+        without them.
     predicted_scale : Scale, optional
-        Scale of the predictions. (default: ``scale``)
+        Of the predictions, where it is another one. (default: ``scale``)
     only_common : bool
-        Whether to drop IDs that are missing in one of the two files, with a note, instead of
-        raising an error.
+        Whether ids in one of two files only are left out, and counted in ``notes``, rather than
+        refused.
 
     Returns
     -------
-    ExternalPredictions
-        ``table``, in the format of ``read_predictions``, on ``scale``, with the octants of truth
-        and prediction, in the row order of ``path``; and ``notes``.
+    Foreign
+        ``table`` as ``read_predictions`` gives it, on ``scale``, with the octant of truth and of
+        prediction, in the order of ``path``; and ``notes``.
 
     Raises
     ------
     ValueError
-        If columns are missing or ambiguous, a value is not a number, or IDs are duplicated or
-        missing in one file.
+        If columns are not found or not told apart, a value is no number, ids are double or stand
+        in one file only.
     """
     columns = dict(columns or {})
     raw = {"predictions": read_text_table(path)}
@@ -106,145 +97,135 @@ def read_external(
         raw["labels"] = read_text_table(labels)
     _check_mapping(columns, raw)
     if labels is None:
-        table, notes = _rename_columns(raw["predictions"], columns, path), []
-        _check_required(table, ("ID", *PREDICTED, *DIMENSIONS), path, single_file=True)
+        table, notes = _renamed(raw["predictions"], columns, path), []
+        _require(table, ("ID", *PREDICTED, *DIMENSIONS), path, alone=True)
     else:
-        mapping = {name: source for name, source in columns.items() if name not in DIMENSIONS}
-        table = _rename_columns(raw["predictions"], mapping, path)
-        table, notes = _as_predictions(table, path)
-        _check_required(table, ("ID", *PREDICTED), path)
-        mapping = {name: source for name, source in columns.items() if name not in PREDICTED}
-        truth = _rename_columns(raw["labels"], mapping, labels)
+        mapping = {ours: theirs for ours, theirs in columns.items() if ours not in DIMENSIONS}
+        table = _renamed(raw["predictions"], mapping, path)
+        table, notes = _bare_are_predictions(table, path)
+        _require(table, ("ID", *PREDICTED), path)
+        mapping = {ours: theirs for ours, theirs in columns.items() if ours not in PREDICTED}
+        truth = _renamed(raw["labels"], mapping, labels)
         truth = truth.drop(columns=[name for name in PREDICTED if name in truth])
-        _check_required(truth, ("ID", *DIMENSIONS), labels)
-        table, dropped = _join_labels(table, truth, only_common, Path(path), Path(labels))
-        notes += dropped
-    if duplicates := find_duplicates(table["ID"]):
-        raise ValueError(
-            f"IDs in {path} must be unique; duplicated: {count_with_examples(duplicates)}."
-        )
-    return ExternalPredictions(_to_canonical(table, scale, predicted_scale, path), notes)
+        _require(truth, ("ID", *DIMENSIONS), labels)
+        table, left_out = _joined(table, truth, only_common, Path(path), Path(labels))
+        notes += left_out
+    if doubles := repeated(table["ID"]):
+        raise ValueError(f"Every id must stand in {path} once; {some(doubles)} more often.")
+    return Foreign(_our_table(table, scale, predicted_scale, path), notes)
 
 
 def _check_mapping(columns: Mapping[str, str], raw: Mapping[str, pd.DataFrame]) -> None:
-    unknown = [name for name in columns if name not in COLUMN_ALIASES]
+    unknown = [name for name in columns if name not in USUAL]
     if unknown:
         raise ValueError(
-            f"--columns: {', '.join(unknown)} is not a known column. Choose from "
-            f"{', '.join(COLUMN_ALIASES)} before the '='."
+            f"columns must name one of {', '.join(USUAL)} before the '='; found "
+            f"{', '.join(unknown)}."
         )
-    for canonical_name, source_name in columns.items():
-        if not any(source_name in table for table in raw.values()):
-            found = "; ".join(f"{role}: {', '.join(table)}" for role, table in raw.items())
+    for ours, theirs in columns.items():
+        if not any(theirs in table for table in raw.values()):
+            heads = "; ".join(f"{role}: {', '.join(table)}" for role, table in raw.items())
             raise ValueError(
-                f"--columns: column {source_name!r} for {canonical_name} not found. Columns in the "
-                f"{found}."
+                f"columns says that {ours} is called {theirs!r}; no such column was found. There "
+                f"are, in the {heads}."
             )
 
 
-def _rename_columns(table: pd.DataFrame, columns: Mapping[str, str], path) -> pd.DataFrame:
-    """Rename mapped and recognised columns to canonical names and drop all others."""
-    mapped = {source: canonical for canonical, source in columns.items() if source in table}
+def _renamed(table: pd.DataFrame, columns: Mapping[str, str], path) -> pd.DataFrame:
+    """Our names for what is mapped or recognised; every other column is left out."""
+    mapped = {theirs: ours for ours, theirs in columns.items() if theirs in table}
     taken, names = set(mapped.values()), dict(mapped)
-    for canonical_name, aliases in COLUMN_ALIASES.items():
-        candidates = [c for c in table if c.strip().lower() in aliases and c not in mapped]
-        exact = [c for c in candidates if c == canonical_name]
-        if canonical_name in taken or not candidates:
+    for ours, usual in USUAL.items():
+        candidates = [c for c in table if c.strip().lower() in usual and c not in mapped]
+        exact = [c for c in candidates if c == ours]
+        if ours in taken or not candidates:
             continue
         if len(candidates) > 1 and not exact:
             raise ValueError(
-                f"{path} has several columns for {canonical_name}: {', '.join(candidates)}. Choose "
-                f"one with --columns='{canonical_name}=…'."
+                f"{path} must have one column for {ours}; found {', '.join(candidates)}. Say which "
+                f"with --columns='{ours}=…'."
             )
-        names[(exact or candidates)[0]] = canonical_name
+        names[(exact or candidates)[0]] = ours
     return table[list(names)].rename(columns=names)
 
 
-def _as_predictions(table: pd.DataFrame, path) -> tuple[pd.DataFrame, list[str]]:
-    """Treat ``valence`` etc. as predictions, since the labels are in a second file."""
-    unmarked = [name for name in DIMENSIONS if name in table]
-    both = [name for name in unmarked if f"{name}_predicted" in table]
-    notes = [f"Ignored {', '.join(both)} in {path}: labels are given by --labels."] if both else []
-    names = {name: f"{name}_predicted" for name in unmarked}
+def _bare_are_predictions(table: pd.DataFrame, path) -> tuple[pd.DataFrame, list[str]]:
+    """In a file beside the labels ``valence`` is a prediction, unless there are both."""
+    bare = [name for name in DIMENSIONS if name in table]
+    both = [name for name in bare if f"{name}_predicted" in table]
+    notes = [f"The truth is the labels'; not used: {', '.join(both)} of {path}."] if both else []
+    names = {name: f"{name}_predicted" for name in bare}
     return table.drop(columns=both).rename(columns=names), notes
 
 
-def _check_required(table: pd.DataFrame, names, path, *, single_file: bool = False) -> None:
+def _require(table: pd.DataFrame, names, path, *, alone: bool = False) -> None:
     missing = [name for name in names if name not in table]
     if missing:
-        hint = " If the labels are in a second file, add --labels=FILE." if single_file else ""
+        hint = " Labels in a second file are given with --labels=FILE." if alone else ""
         raise ValueError(
-            f"{path} has no column for {', '.join(missing)}; recognised: "
-            f"{', '.join(table) or 'none'}. Map columns with --columns='{missing[0]}=…'.{hint}"
+            f"{path} must have columns for {', '.join(missing)}; recognised: "
+            f"{', '.join(table) or 'none'}. Say what they are called with "
+            f"--columns='{missing[0]}=…'.{hint}"
         )
 
 
-def _join_labels(
+def _joined(
     predictions: pd.DataFrame, labels: pd.DataFrame, only_common: bool, path: Path, other: Path
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Join predictions and labels by ID, and return notes about unmatched IDs."""
-    keys, label_keys = _join_keys(predictions["ID"], labels["ID"], path, other)
-    common = set(keys) & set(label_keys)
-    sides = ((path, predictions["ID"], keys), (other, labels["ID"], label_keys))
-    unmatched = {
-        f"only in {file.name}": [i for i, key in zip(ids, of, strict=True) if key not in common]
-        for file, ids, of in sides
+    """Predictions with the labels of the same id, and notes about ids in one file only."""
+    ours, theirs = _join_keys(predictions["ID"], labels["ID"], path, other)
+    common = set(ours) & set(theirs)
+    sides = ((path, predictions["ID"], ours), (other, labels["ID"], theirs))
+    lonely = {
+        f"in {file.name} only": [i for i, key in zip(ids, keys, strict=True) if key not in common]
+        for file, ids, keys in sides
     }
-    notes = [f"{count_with_examples(ids)} {where}" for where, ids in unmatched.items() if ids]
+    notes = [f"{some(ids)} {where}" for where, ids in lonely.items() if ids]
     if notes and (not only_common or not common):
-        advice = (
-            "Use --only_common to evaluate these." if common
-            else "Check that both files belong to the same set."
-        )  # fmt: skip
+        advice = "--only_common takes those in both" if common else "Are they of the same set?"
         raise ValueError(
-            f"Predictions and labels must contain the same utterances; {len(common):,} IDs in both "
-            f"files, {', '.join(notes)}. {advice}"
+            f"Predictions and labels must be of the same utterances; {len(common):,} ids are in "
+            f"both, {', '.join(notes)}. {advice}."
         )
-    label_columns = [name for name in labels if name != "ID"]
-    table = predictions.drop(columns=[name for name in label_columns if name in predictions])
-    joined = table.assign(_key=keys).merge(
-        labels[label_columns].assign(_key=label_keys), on="_key", how="inner"
-    )
-    notes = [f"Dropped utterances without labels or predictions: {note}." for note in notes]
+    own = [name for name in labels if name != "ID"]
+    table = predictions.drop(columns=[name for name in own if name in predictions])
+    joined = table.assign(_key=ours).merge(labels[own].assign(_key=theirs), on="_key", how="inner")
+    notes = [f"Left out, because labels and predictions were not both there: {n}." for n in notes]
     return joined.drop(columns="_key"), notes
 
 
 def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[list, list]:
-    """Return the IDs as they are, or without folders and suffixes if this matches more."""
-    full = list(a), list(b)
-    short = [utterance_id(name) for name in a], [utterance_id(name) for name in b]
-    usable = [pair for pair in (full, short) if not any(map(find_duplicates, pair))]
+    """Ids as they stand, or without folders and audio endings where more of them meet so."""
+    whole, bare = (list(a), list(b)), ([stem(name) for name in a], [stem(name) for name in b])
+    usable = [pair for pair in (whole, bare) if not repeated(pair[0]) and not repeated(pair[1])]
     if not usable:
-        for keys, file in zip(full, (path, other), strict=True):
-            if duplicates := find_duplicates(keys):
+        for keys, file in zip(whole, (path, other), strict=True):
+            if doubles := repeated(keys):
                 raise ValueError(
-                    f"IDs in {file} must be unique; duplicated: {count_with_examples(duplicates)}."
+                    f"Every id must stand in {file} once; {some(doubles)} stand there more often."
                 )
-        duplicates = find_duplicates(short[0]) + find_duplicates(short[1])
-        raise ValueError(
-            "IDs must be unique without folder and suffix; duplicated: "
-            f"{count_with_examples(duplicates)}."
-        )
+        doubles = repeated(bare[0]) + repeated(bare[1])
+        raise ValueError(f"Ids must differ in more than their folder; not so {some(doubles)}.")
     return max(usable, key=lambda pair: len(set(pair[0]) & set(pair[1])))
 
 
-def _to_canonical(
+def _our_table(
     table: pd.DataFrame, scale: Scale, predicted_scale: Scale | None, path
 ) -> pd.DataFrame:
-    """Parse numbers, convert predictions to the label scale, and add octants."""
+    """Numbers as numbers, predictions on the labels' scale, and the octants."""
     result = pd.DataFrame({"ID": table["ID"].tolist()})
-    for name in (*MANIFEST_COLUMNS, RATERS):
+    for name in (*KEPT, RATERS):
         if name in table:
             result[name] = table[name].tolist()
     for name in ("duration", *DIMENSIONS, *PREDICTED):
         if name in table:
             result[name] = [
-                parse_number(text, f"{name} of {i}", path)
+                number(text, f"{name} of {i}", path)
                 for i, text in zip(table["ID"], table[name], strict=True)
             ]
     if predicted_scale is not None and predicted_scale != scale:
-        normalised = predicted_scale.normalise(result[list(PREDICTED)].to_numpy(np.float64))
-        result[list(PREDICTED)] = scale.restore(normalised)
+        inside = predicted_scale.normalise(result[list(PREDICTED)].to_numpy(np.float64))
+        result[list(PREDICTED)] = scale.restore(inside)
     regions = SphericalRegions(90)
     for column, names in (("region", DIMENSIONS), ("region_point", PREDICTED)):
         points = scale.normalise(result[list(names)].to_numpy(np.float64))

@@ -1,4 +1,4 @@
-"""``emosphere train`` runs a recipe, by default with the package's hyperparameter file."""
+"""emosphere train: the recipe of a corpus, with the package's own file by default."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from emosphere_sb.commands import train
 
 @pytest.fixture
 def started(monkeypatch):
-    """Calls of the recipe's entry point."""
+    """What the recipe's entry point is called with."""
     calls = []
 
     def main(words, **options):

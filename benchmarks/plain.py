@@ -1,11 +1,11 @@
-"""Reimplementation of the published pipeline, as the baseline of the throughput benchmark.
+"""The *plain* pipeline: what the published code does, written anew from its description.
 
-It uses transformers' WavLM with its attention, convolutions frozen with ``freeze_feature_encoder``,
-and an attention mask; audio that is decoded into memory and normalised with statistics of the
-corpus; random batches of 16, padded to the longest utterance; AdamW; evaluation of one utterance at
-a time; float32 on a CPU and fp16 autocast with a gradient scaler on a GPU. Pooling, heads and
-losses are those of this project, so that both sides of the benchmark have the same weights. Do not
-optimise this file: it is the reference.
+transformers' own WavLM with its own attention, the convolutions frozen by transformers' own method,
+an attention mask; all audio decoded in memory and normalised by the corpus; batches of 16 drawn at
+random and padded to the longest; AdamW; evaluation one utterance at a time; float32 on a CPU, fp16
+autocast with a gradient scaler on a GPU. Pooling, heads and losses are this project's, so that both
+sides of the benchmark hold the same weights. It is what *ours* is measured against: nothing here
+may be tuned, neither way.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from emosphere_sb.losses import ccc_loss, inverse_frequency, region_loss
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-BATCH = 16  # utterances per batch (published)
-SECONDS = 12.0  # maximum duration of an utterance (published)
+BATCH = 16  # utterances that run through the model together (published)
+SECONDS = 12.0  # utterances are cut to this (published)
 RATE = 16000
 LEARNING_RATE = 1e-5  # published
-EPSILON = 1e-6  # added to the standard deviation (published)
+EPSILON = 1e-6  # beside the deviation (published)
 
 
-class PublishedModel(nn.Module):
+class PlainModel(nn.Module):
     """WavLM, style pooling, and two heads.
 
     Arguments
     ---------
     ssl : WavLMModel
-        WavLM of transformers; its convolutional feature encoder is frozen here.
+        transformers' own; its convolutional feature encoder is frozen here.
     width : int
-        Width of pooling and heads (published: 1024).
+        Of pooling and heads (published: 1024).
     pooling_dropout : float
-        Dropout probability in the pooling (published: 0.1).
+        Published: 0.1.
     head_dropout : float
-        Dropout probability in the heads (published: 0.5).
+        Published: 0.5.
     """
 
     def __init__(
@@ -65,28 +65,20 @@ class PublishedModel(nn.Module):
         self.region_head = EmotionHead(width, len(self.regions.names), width, head_dropout)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return VAD and region scores.
-
-        Arguments
-        ---------
-        signals : torch.Tensor
-            Padded waveforms, shape (batch, samples).
-        lengths : torch.Tensor
-            Number of valid samples, shape (batch,).
-        """
+        """Padded (batch, samples) and valid samples (batch,) to VAD and region scores."""
         positions = torch.arange(signals.shape[1], device=signals.device)
         mask = (positions < lengths.unsqueeze(1)).long()
         frames = self.ssl(signals, attention_mask=mask).last_hidden_state
-        # Number of frames as computed by transformers. The published code is off by one frame,
-        # which does not affect the speed but would change the predictions.
+        # The model's own arithmetic: the published one is off by a frame, which costs no time but
+        # would keep the two sides from giving the same answer.
         utterance = self.pooling(frames, self.ssl._get_feat_extract_output_lengths(lengths))
         return self.vad_head(utterance), self.region_head(utterance)
 
 
-class PublishedPipeline:
-    """Train and evaluate a ``PublishedModel`` on rows of a manifest."""
+class PlainPipeline:
+    """Training and evaluation of a ``PlainModel`` on rows of a manifest."""
 
-    def __init__(self, model: PublishedModel, *, device: str, scale: Scale, batch: int = BATCH):
+    def __init__(self, model: PlainModel, *, device: str, scale: Scale, batch: int = BATCH):
         self.model, self.device, self.scale = model.to(device), device, scale
         self.batch = batch
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
@@ -97,9 +89,9 @@ class PublishedPipeline:
         self.weights = torch.ones(len(model.regions.names))
 
     def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:
-        """Decode all files into memory and compute statistics and class weights.
+        """Decode every file into memory, and take statistics and class weights from it.
 
-        ``evaluate`` uses the first ``evaluated`` rows.
+        The first ``evaluated`` rows are what ``evaluate`` runs over.
         """
         signals = [decode(row["wav"]) for row in rows.values()]
         mean, deviation = statistics(signals)
@@ -119,19 +111,15 @@ class PublishedPipeline:
         self.batches = self._epochs()
 
     def _epochs(self) -> Iterator[tuple]:
-        """Yield random batches of successive epochs."""
+        """Batches drawn at random, one epoch after the other."""
         for epoch in itertools.count():
-            generator = torch.Generator().manual_seed(epoch)
+            drawn = torch.Generator().manual_seed(epoch)
             yield from DataLoader(
-                self.items,
-                batch_size=self.batch,
-                shuffle=True,
-                generator=generator,
-                collate_fn=collate,
+                self.items, batch_size=self.batch, shuffle=True, generator=drawn, collate_fn=collate
             )
 
     def train(self, steps: int) -> tuple[list[str], list[float]]:
-        """Run the next training steps and return the utterance IDs and the losses."""
+        """The next steps: ids of the utterances, and the loss of each step."""
         self.model.train()
         names, losses = [], []
         for ids, *batch in itertools.islice(self.batches, steps):
@@ -139,8 +127,8 @@ class PublishedPipeline:
             names += ids
         return names, torch.stack(losses).tolist()
 
-    def warm_up(self, count: int) -> None:
-        """Run one training step on the ``count`` longest utterances."""
+    def warm(self, count: int) -> None:
+        """One step on the longest utterances."""
         self.model.train()
         longest = sorted(self.items, key=lambda item: len(item["signal"]))[-count:]
         self._step(*collate(longest)[1:])
@@ -158,7 +146,7 @@ class PublishedPipeline:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, list[float]]:
-        """Predict VAD for each utterance of the evaluation set, one at a time."""
+        """VAD of every utterance of the evaluation set, one at a time."""
         self.model.eval()
         predictions = []
         for item in self.evaluated:
@@ -171,7 +159,7 @@ class PublishedPipeline:
 
 
 def decode(path: str) -> np.ndarray:
-    """Read the first 12 s of a mono file as float32."""
+    """The first 12 s of a mono file, float32."""
     samples, rate = soundfile.read(path, frames=round(SECONDS * RATE), dtype="float32")
     if rate != RATE or samples.ndim != 1:
         raise ValueError(f"{path} must be mono at {RATE} Hz; found {rate} Hz, {samples.shape}.")
@@ -179,7 +167,7 @@ def decode(path: str) -> np.ndarray:
 
 
 def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return mean and population SD over all samples."""
+    """Mean and population deviation over all samples."""
     count = sum(map(len, signals))
     mean = sum(float(signal.sum(dtype=np.float64)) for signal in signals) / count
     squares = sum(float(np.square(signal.astype(np.float64) - mean).sum()) for signal in signals)
@@ -187,7 +175,7 @@ def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def collate(items: Sequence[Mapping]) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
-    """Return the IDs, padded signals, lengths, VAD and regions of a batch."""
+    """Ids, signals padded to the longest, their lengths, VAD, and regions."""
     signals = [item["signal"] for item in items]
     return (
         [item["id"] for item in items],
