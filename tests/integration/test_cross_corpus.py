@@ -107,7 +107,7 @@ def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, 
         (["--test_corpus=X", "--test_data_folder=/x"], "Unknown corpus 'X'. Allowed: MSP-Pod"),
         (
             ["--test_corpus=MSP-IMPROV", "--test_data_folder=/nowhere"],
-            "--test_data_folder must be a folder that holds MSP-IMPROV; found /nowhere",
+            "--test_data_folder=/nowhere is not a folder. It must be the folder of MSP-IMPROV",
         ),
         (
             ["--test_corpus=IEMOCAP", "--test_data_folder={corpora}/IEMOCAP"],
@@ -115,7 +115,7 @@ def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, 
         ),
         (
             ["--test_corpus=OwnData", "--test_data_folder={corpora}/OwnData"],
-            "scale of the labels must be given",
+            "label scale are required",
         ),
         (
             ["--test_corpus=OwnData", "--test_data_folder={corpora}/OwnData", "--label_low=1"],

@@ -176,10 +176,10 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         (["MSP-Podcasts"], "Unknown corpus 'MSP-Podcasts'. Allowed: MSP-Podcast"),
         (["MSP-Podcast", "--set=test7"], "--set: Unknown set 'test7'. Did you mean"),
         (["MSP-Podcast", "--batch_size=0"], "--batch_size must be at least 1; found 0"),
-        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 cannot be used"),
+        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 is not available"),
         (["MSP-Podcast", "--test_options={relaese: 1.10}"], "Unknown key 'relaese'"),
-        (["MSP-Podcast", "--data_folder=/nowhere"], "--data_folder must be a folder that holds"),
-        (["OwnData", "--data_folder={corpora}/OwnData"], "scale of the labels must be given"),
+        (["MSP-Podcast", "--data_folder=/nowhere"], "is not a folder. It must be the folder of"),
+        (["OwnData", "--data_folder={corpora}/OwnData"], "label scale are required"),
     ],
 )
 def test_invalid_arguments_exit_with_error(words, text, corpora, public, tmp_path, capsys):
@@ -193,7 +193,7 @@ def test_invalid_arguments_exit_with_error(words, text, corpora, public, tmp_pat
 def test_folder_without_model_exits_with_error(corpora, tmp_path, capsys):
     given = [f"--data_folder={corpora / 'MSP-Podcast'}", f"--results_folder={tmp_path / 'r'}"]
     assert cli.main(["evaluate", str(tmp_path), "MSP-Podcast", *given]) == 2
-    assert "to be a released model" in capsys.readouterr().err
+    assert "is not a released model" in capsys.readouterr().err
 
 
 def test_few_unreadable_files_are_skipped_and_many_raise(public, tmp_path):

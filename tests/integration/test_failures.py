@@ -134,11 +134,11 @@ def test_fault_checkpoint_over_file_size_limit_stops_run_which_resumes(
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 2
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert f"A checkpoint could not be written to {tmp_path}/save" in line
+    assert f"Could not write a checkpoint to {tmp_path}/save" in line
     assert "Free some disk space and re-run the same command" in line
-    assert_stopped_well(tmp_path)
-    runs.here(tmp_path)
-    assert_same_end(tmp_path, whole)
+    assert_intact_checkpoints(tmp_path)
+    runs.run_in_process(tmp_path)
+    assert_same_results(tmp_path, uninterrupted)
 
 
 @pytest.fixture
@@ -162,9 +162,9 @@ def test_fault_full_disk_stops_run_which_resumes_when_space_is_available(
     disk, grow = small_disk
     assert command(runs, disk / "run") == 2
     error = capsys.readouterr().err
-    assert "No space left on device" in error or "could not be written" in error
+    assert "No space left on device" in error or "Could not write" in error
     assert "Free some disk space and re-run the same command" in error
-    assert_stopped_well(disk / "run")
+    assert_intact_checkpoints(disk / "run")
     grow("20m")
     assert command(runs, disk / "run") == 0
     assert_same_results(disk / "run", uninterrupted)
@@ -278,7 +278,9 @@ def test_fault_too_many_missing_audio_files_stop_run_which_resumes_when_restored
         ValueError, match=r"1 of 48 utterances of set train could not be read \(limit: 1"
     ):
         own.run_in_process(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"on other data.*If audio has gone since.*bring it back"):
+    with pytest.raises(
+        ValueError, match=r"on other data.*If audio files were removed since.*restore them"
+    ):
         own.run_in_process(tmp_path / "run")
     restore(path)
     own.run_in_process(tmp_path / "run")
@@ -322,7 +324,7 @@ def test_fault_sigterm_saves_checkpoint_and_same_command_resumes(
     name, number, runs, uninterrupted, tmp_path, after, capsys
 ):
     after(name, number, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert command(runs, tmp_path) == STOPPED == 75
+    assert command(runs, tmp_path) == EXIT_STOPPED == 75
     assert "Re-run the same command to resume" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
     assert command(runs, tmp_path) == 0
@@ -349,7 +351,7 @@ def test_fault_second_run_in_locked_folder_exits_with_error(
     process, sign, folder = other_process
     wait_for(process, sign)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    monkeypatch.setattr(workspace, "SECONDS", 0.2)
+    monkeypatch.setattr(workspace, "LOCK_TIMEOUT", 0.2)
     assert command(runs, folder) == 2
     assert f"{folder} is locked by another run" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
@@ -364,8 +366,8 @@ def test_fault_sigterm_to_all_processes_saves_checkpoint_and_resumes(
     os.killpg(process.pid, signal.SIGTERM)
     sign.with_suffix(".go").write_text("")
     output, _ = process.communicate(timeout=300)
-    assert process.returncode == STOPPED, output
-    assert "Interrupted by SIGTERM" in output
+    assert process.returncode == EXIT_STOPPED, output
+    assert "Interrupted by SIGTERM; checkpoint saved" in output
     assert len((folder / "train_log.txt").read_text().splitlines()) == 1
     runs.run_in_process(folder)
     assert_same_results(folder, uninterrupted)

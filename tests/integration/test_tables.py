@@ -255,7 +255,7 @@ def test_failed_run_is_marked_and_others_continue(results, command, capsys):
     assert [path.read_text(encoding="utf-8").count("epoch: ") for path in logs] == [2, 1]
     assert "[a] seed 1: failed: exit status 2: error: " in captured.out
     assert markdown_of(results, "failing")[2] == "| too deep | – [a] |"
-    assert "Runs without results: 1" in captured.err
+    assert "Marked runs: 1" in captured.err
 
 
 def test_cross_corpus_test_is_repeated_when_its_options_change(command, tmp_path, capsys):
