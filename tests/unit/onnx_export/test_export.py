@@ -181,7 +181,7 @@ def test_fault_graph_of_another_model_is_never_written(
 def test_fault_output_folder_is_not_empty(exported, tmp_path):
     (tmp_path / "note.txt").touch()
     with pytest.raises(FileExistsError, match="new or empty folder"):
-        export(wavlm[0] / "model", tmp_path)
+        export(exported.released, tmp_path)
 
 
 @pytest.mark.parametrize("check", [[], [np.zeros(FIELD - 1, np.float32)]])
