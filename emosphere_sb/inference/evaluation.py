@@ -202,7 +202,7 @@ def training_corpus(about: ModelInfo) -> str:
 
     Example
     -------
-    >>> training_corpus(About("m", Scale(1, 7), facts={"protocol": {"corpus": "MSP-Podcast"}}))
+    >>> training_corpus(ModelInfo("m", Scale(1, 7), facts={"protocol": {"corpus": "MSP-Podcast"}}))
     'MSP-Podcast'
     """
     protocol = about.facts.get("protocol", {})

@@ -55,7 +55,7 @@ class ReleasedModel(nn.Module):
     @property
     def longest(self) -> int | None:
         """Maximum length of an utterance in samples; ``None`` for no limit."""
-        return getattr(self.encoder.backbone, "most_samples", None)
+        return getattr(self.encoder.backbone, "max_samples", None)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
         """Predict a padded batch.

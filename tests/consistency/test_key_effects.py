@@ -1,4 +1,4 @@
-"""Test that each key either changes the objects of a run or is rejected, for all presets."""
+"""A key on the command line changes the objects of a run, or is rejected: presets times keys."""
 
 import functools
 from types import FunctionType
@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.fileio.yaml_tree import read_tree, scalars
+from emosphere_sb.fileio.yaml_tree import dump, read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, merge, read_presets
+from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.hparams import SAVED, build, merge, read_presets
 from emosphere_sb.recipe.key_usage import (
     CONDITIONS,
     READ_BY_RECIPE,
@@ -25,7 +26,7 @@ COMPONENTS = [key for key, value in BASE.items() if class_of(value) and not key.
 USERS = references(BASE)
 KEYS = [key for key in scalars(BASE) if USERS[key] & set(COMPONENTS)]
 
-OTHER = {  # a non-default value for each key that components use
+OTHER = {  # another allowed value for each key that components use
     "normalisation": "utterance", "backbone": "wavlm_demo.json", "freeze": "all",
     "freeze_schedule": "{1: all, 2: none}", "layers": "0", "spec_augment": "False",
     "layerdrop": "0.25", "gradient_checkpointing": "True", "lora_rank": "2", "lora_alpha": "8.0",
@@ -39,12 +40,12 @@ OTHER = {  # a non-default value for each key that components use
     "mse_weight": "0.5", "number_of_epochs": "30", "patience": "1", "lr": "0.5",
 }  # fmt: skip
 ALSO = {"lora_alpha": "lora_rank", "lora_dropout": "lora_rank", "lora_targets": "lora_rank"}
-"""Keys that require another key."""
+"""Keys that need another one to be set as well."""
 NOT_BUILT = {"trust_remote_code"}
-"""Keys whose effect is not visible in the attributes of the built objects."""
+"""Keys whose effect no attribute of the built objects shows."""
 
 
-def test_each_key_of_a_component_has_a_test_value():
+def test_every_key_of_a_component_has_another_value():
     assert set(OTHER) == set(KEYS)
     assert len(PRESETS) > 20 and len(KEYS) > 25
 
@@ -56,13 +57,13 @@ def tree_of(presets: tuple[str, ...], overrides: tuple[tuple[str, str], ...] = (
 
 @functools.cache
 def state_of(presets: tuple[str, ...], overrides: tuple[tuple[str, str], ...] = ()):
-    """Return the state of the objects of a run, except the random weights."""
+    """Everything that the objects of a run are made of, apart from the random weights."""
     objects = build(tree_of(presets, overrides))
     return {key: snapshot(objects[key], 0) for key in COMPONENTS}
 
 
 def snapshot(value, depth):
-    """Convert the attributes, shapes and arguments of an object to plain values."""
+    """Attributes, shapes and arguments of an object, as plain values."""
     if isinstance(value, torch.Tensor):
         values = value.tolist() if value.numel() < 100 and not value.requires_grad else None
         return ("tensor", tuple(value.shape), value.requires_grad, values)
@@ -84,17 +85,17 @@ def snapshot(value, depth):
 
 
 def wiring(preset: str) -> tuple:
-    """Return the classes of the components."""
+    """Classes of the components."""
     tree = tree_of((preset, "smoke"))
     return tuple(class_of(tree[key]) for key in COMPONENTS)
 
 
 WIRINGS = {wiring(preset): preset for preset in reversed(PRESETS)}
-"""One preset for each combination of classes; presets with the same classes use the same keys."""
+"""One preset for each combination of classes: the others use the same keys."""
 
 
 def cases() -> list[tuple[str, str]]:
-    """Return (preset, key): all keys for preset smoke, and the affected keys for other classes."""
+    """Every key with the regular classes; with others, the keys of the components that change."""
     regular = wiring("smoke")
     found = [("smoke", key) for key in KEYS]
     for classes, preset in WIRINGS.items():
@@ -105,7 +106,7 @@ def cases() -> list[tuple[str, str]]:
     return found
 
 
-def test_presets_have_several_combinations_of_classes():
+def test_there_are_several_combinations_of_classes():
     assert len(WIRINGS) >= 7 and len(cases()) > len(KEYS) + 20
 
 
@@ -127,12 +128,12 @@ def test_set_key_changes_the_built_objects_or_is_rejected(preset, key):
 
 
 def unused(tree) -> set[str]:
-    """Return components that are built but not used: the weighting, if there is no task."""
+    """Components that are built and never called: without a task there is nothing to weight."""
     return {"weighting"} if class_of(tree["task"]) == "NoTask" else set()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_each_key_reaches_a_component_or_is_rejected(preset):
+def test_key_of_every_preset_reaches_a_component_or_is_rejected(preset):
     tree = tree_of((preset,))
     used = references(tree)
     for key in set(KEYS) - set(CONDITIONS):
@@ -170,17 +171,92 @@ def test_each_key_reaches_a_component_or_is_rejected(preset):
         ([], {"data_folder": "/x", "synthetic_corpus": "demo"}, "data_folder is /x"),
     ],
 )  # fmt: skip
-def test_error_for_key_without_effect_names_the_component(presets, overrides, component):
+def test_key_without_effect_names_the_component(presets, overrides, component):
     key = list(overrides)[-1]
     with pytest.raises(ValueError, match=f"--{key} has no effect: {component}"):
         merge(Arguments(FILE, presets, overrides))
 
 
-def test_conditions_refer_to_existing_keys():
-    assert {*CONDITIONS, *(other for other, _ in CONDITIONS.values())} <= set(BASE)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"encoder": "!new:mine.Encoder {alpha: !ref <lora_alpha>}", "lora_alpha": "8"},
+        {"encoder": "!new:mine.Encoder {freeze: !ref <freeze>, rank: !ref <lora_rank>}",
+         "lora_rank": "2", "freeze": "none"},
+        {"pooling": "!new:mine.Pooling {width: !ref <pooling_dim>}", "pooling_dim": "16"},
+        {"pooling": "!new:mine.Pooling [!ref <pooling_dim>]", "pooling_dim": "16"},
+        {"pooling": "!new:mine.Pooling {width: !copy <pooling_dim>}", "pooling_dim": "16"},
+        {"pooling": "!new:mine.Pooling {parts: [{width: !ref <pooling_dim> // 2}]}",
+         "pooling_dim": "16"},
+        {"opt_class": "!name:torch.optim.SGD {momentum: 0.9}", "lr": "0.5"},
+        {"task": "!new:mine.Task {angle: !ref <region_angle>}", "region_angle": "45"},
+        {"weighting": "!new:mine.Weighting {}", "lr_loss_weights": "0.5"},
+    ],
+)  # fmt: skip
+def test_key_that_a_component_of_one_s_own_uses_is_accepted(overrides):
+    key, text = list(overrides.items())[-1]
+    assert str(merge(Arguments(FILE, [], overrides))[key]) == text
 
 
-def test_settings_of_the_paper_are_keys():
+@pytest.fixture
+def own_file(tmp_path):
+    """Write a hyperparameter file of one's own: average pooling, and three more keys."""
+    style = FILE.read_text(encoding="utf-8")
+    begin, end = style.index("pooling: !new:"), style.index("vad_head: !new:")
+    text = "pooling: !new:emosphere_sb.lobes.MeanPooling\n    input_size: !ref <copied>\n"
+    text = f"{style[:begin]}{text}{style[end:]}\nused: 16\ncopied: !copy <used>\nunused: 1\n"
+    path = tmp_path / "own.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("pooling_dim", "pooling is MeanPooling"), ("unused", "no component refers to it")],
+)
+def test_key_without_effect_in_a_file_of_one_s_own_is_rejected(own_file, key, reason):
+    with pytest.raises(ValueError, match=f"--{key} has no effect: {reason}"):
+        read_command([str(own_file), f"--{key}=256"], corpus="IEMOCAP")
+
+
+def test_key_that_a_file_of_one_s_own_uses_is_accepted(own_file):
+    request = read_command([str(own_file), "--used=32", "--head_width=8"], corpus="IEMOCAP")
+    assert (request.tree["used"], request.tree["head_width"]) == (32, 8)
+
+
+def test_key_without_effect_in_the_saved_file_of_a_run_is_rejected(tmp_path):
+    saved = tmp_path / SAVED
+    saved.write_text(dump(tree_of(("mean_pooling",))), encoding="utf-8")
+    with pytest.raises(ValueError, match="--pooling_dim has no effect: pooling is MeanPooling"):
+        read_command([str(saved), "--pooling_dim=256"], corpus="IEMOCAP")
+
+
+@pytest.mark.parametrize(
+    ("presets", "reason"),
+    [
+        (["categorical", "regions_45"], r"'regions_45' .*region_angle: task is EmotionTask"),
+        (["no_regions", "soft_regions"], r"'soft_regions' .*region_soft_targets: task is NoTask"),
+        (["no_regions", "constant_weight"], r"'constant_weight' .*weighting: task is NoTask"),
+        (["uncertainty", "keep_floor"], r"'keep_floor' .*weighting is UncertaintyWeighting"),
+    ],
+)
+def test_preset_without_effect_on_those_before_it_is_rejected(presets, reason):
+    with pytest.raises(ValueError, match=rf"Preset {reason}.*put it before them"):
+        merge(Arguments(FILE, presets))
+
+
+@pytest.mark.parametrize("presets", [["soft_regions", "no_regions"], ["mean_pooling", "published"]])
+def test_later_preset_may_replace_what_an_earlier_one_changes(presets):
+    assert merge(Arguments(FILE, presets))["preset"] == "+".join(presets)
+
+
+def test_conditions_are_about_keys_that_exist():
+    assert {*CONDITIONS, *(other for pairs in CONDITIONS.values() for other, _ in pairs)} <= set(
+        BASE
+    )
+
+
+def test_the_paper_s_settings_are_keys():
     overrides = {"region_angle": "45", "pooling_dim": "256", "aux_decay_epochs": "3"}
     objects = build(merge(Arguments(FILE, ["smoke"], overrides)))
     assert objects["task"].size == 32 == (360 // 45) * (180 // 45)
@@ -194,7 +270,7 @@ def test_settings_of_the_paper_are_keys():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_each_preset_can_be_built(preset):
+def test_every_preset_builds(preset):
     assert set(COMPONENTS) <= set(build(tree_of((preset, "smoke"))))
 
 
@@ -209,14 +285,14 @@ def test_each_preset_can_be_built(preset):
          ("StylePooling", {"input_size", "width"})),
     ],
 )  # fmt: skip
-def test_changed_class_has_no_arguments_of_the_old_class(presets, overrides, expected):
+def test_change_of_class_leaves_no_argument_of_the_old_class(presets, overrides, expected):
     tree = merge(Arguments(FILE, [*presets, "smoke"], overrides))
     assert (class_of(tree["pooling"]), set(tree["pooling"])) == expected
     assert type(build(tree)["pooling"]).__name__ == expected[0]
 
 
 def test_load_hyperpyyaml_used_directly_keeps_the_old_class():
-    """As documented, its overrides merge a mapping into the existing class."""
+    """What the docs warn of: its overrides merge a mapping into the class that is there."""
     from hyperpyyaml import load_hyperpyyaml
 
     text = "pooling: !new:collections.OrderedDict {a: 1}"

@@ -275,5 +275,5 @@ def test_option_of_runs_need_not_suit_the_demo_corpora_of_others(tmp_path, monke
         ],
     )
     overrides = {"partition_per_class": "2", "synthetic_corpus": "small"}
-    folders = command._with_demo([table], {}, "", tmp_path, overrides)
+    folders = command._with_demo_corpora([table], {}, "", tmp_path, overrides)
     assert folders == {"IEMOCAP": str(tmp_path)} and made == [("IEMOCAP", "small")]

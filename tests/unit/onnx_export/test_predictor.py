@@ -176,7 +176,10 @@ def test_description_in_format_1_is_read(copy, exported):
     [
         (lambda facts: facts.update(format=99), "has format 99"),
         (lambda facts: facts.pop("onnx"), "must describe an exported model"),
-        (lambda facts: facts["about"].update(classes=[], head="none"), "must be of one model"),
+        (
+            lambda facts: facts["about"].update(classes=[], head="none"),
+            "must belong to the same model",
+        ),
         (lambda facts: facts["about"].pop("scale"), "Invalid model description"),
     ],
 )

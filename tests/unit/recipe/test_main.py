@@ -68,7 +68,7 @@ def test_help_ends_with_status_0(words, capsys):
         ("--bach_size=3", "Unknown key 'bach_size'. Did you mean 'batch_size'"),
         ("--labels_file=nope.csv", "nope.csv"),
         ("--backbone=nobody/nothing", "backbone must be .*'nobody/nothing' could not be loaded"),
-        ("--backbone=nope.json", "'nope.json'.* has wavlm_demo.json, wavlm_smoke.json"),
+        ("--backbone=nope.json", "'nope.json'.* package: wavlm_demo.json, wavlm_smoke.json"),
         ("--pooling=!new:emosphere_sb.lobes.MeanPool [16]", "emosphere_sb.lobes.MeanPool"),
         ("--pooling=!nwe:a.B", "!nwe"),
         ("--auxiliary_head=null", "RegionTask requires an auxiliary_head.*--preset=no_regions"),

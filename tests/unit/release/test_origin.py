@@ -15,7 +15,7 @@ PROTOCOL = {"corpus": "IEMOCAP", "synthetic": False, "backbone": "microsoft/wavl
 
 def test_licence_includes_corpus_and_backbone():
     text = licence_of(PROTOCOL)
-    assert "University of Southern California" in text and "Ask its owners" in text
+    assert "University of Southern California" in text and "Contact its owners" in text
     assert text.endswith("derived from microsoft/wavlm-large, whose licence also applies.")
 
 

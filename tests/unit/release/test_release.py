@@ -317,7 +317,7 @@ def test_damaged_checkpoint(tmp_path):
     untrained_run(tmp_path / "run")
     (path,) = (tmp_path / "run" / "save").glob("CKPT*/model.ckpt")
     path.write_bytes(path.read_bytes()[:-1])
-    check_rejected(tmp_path / "run", tmp_path / "out", "No whole checkpoint")
+    check_rejected(tmp_path / "run", tmp_path / "out", "No valid checkpoint")
 
 
 def test_missing_backbone(tmp_path, save_any):
