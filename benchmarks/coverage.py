@@ -1,9 +1,10 @@
-"""Do the intervals cover, and does the test keep its level? ``make coverage``, ten minutes.
+"""Measure the coverage of the intervals and the false positive rate of the test: ``make coverage``.
 
-Simulated test sets with a known CCC (see simulation.py): how often the 95% interval holds it, and
-how often the paired test at 5% finds a difference between two systems of equal CCC. Then time and
-peak memory of 10,000 resamples of 50,000 predictions. Writes the table in docs/statistics.md;
-``--sets=20`` is a quick try that writes nothing.
+On simulated test sets with a known CCC (see simulation.py), counts how often the 95% interval
+contains the true CCC, and how often the paired test at 5% finds a difference between two systems
+with equal CCC. Then measures time and peak memory of 10,000 resamples of 50,000 predictions.
+Takes ten minutes and writes the table in docs/statistics.md. A quick trial with ``--sets=20``
+writes nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ import pandas as pd
 from runs import DIMENSIONS, ROOT, origin, put_between
 from simulation import DESIGNS, ONE, Design, simulate
 
-from emosphere_sb.report.stats.comparison import compare
-from emosphere_sb.report.stats.intervals import intervals
-from emosphere_sb.results.metrics_json import machine, memory, versions
+from emosphere_sb.report.stats.comparison import compare_systems
+from emosphere_sb.report.stats.intervals import confidence_intervals
+from emosphere_sb.results.metrics_json import machine_description, package_versions, peak_memory
 from emosphere_sb.results.predictions import PREDICTED
 
 SEED = 1
@@ -35,16 +36,17 @@ RESAMPLES = 999
 LEVEL, ALPHA = 0.95, 0.05
 SEEDS = 3
 SIZE = 50_000
-COVERAGE, ONE_SEED, SOME_SEEDS = "coverage", "false alarms, 1 seed", f"false alarms, {SEEDS} seeds"
-WANTED = {COVERAGE: (0.92, 0.98), ONE_SEED: (0.03, 0.07), SOME_SEEDS: (0.03, 0.07)}
-FROM = 12
-"""Speakers from which on coverage and false alarms are meant to lie within these limits."""
+COVERAGE = "coverage"
+ONE_SEED, SOME_SEEDS = "false positives, 1 seed", f"false positives, {SEEDS} seeds"
+TARGETS = {COVERAGE: (0.92, 0.98), ONE_SEED: (0.03, 0.07), SOME_SEEDS: (0.03, 0.07)}
+MIN_SPEAKERS = 12
+"""Number of speakers from which on the rates should be within ``TARGETS``."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Simulate, time, and write the table."""
+    """Run the simulations, measure the cost, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", type=int, default=SETS, help="data sets of each row")
+    parser.add_argument("--sets", type=int, default=SETS, help="test sets per row")
     sets = parser.parse_args(words).sets
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
@@ -56,15 +58,18 @@ def main(words: Sequence[str] | None = None) -> None:
         found = [(design, speakers, job.result()) for design, speakers, job in jobs]
     costs = []
     for kind in ("speakers", "utterances"):
-        with ProcessPoolExecutor(1, mp_context=spawn) as pool:  # a peak of its own
+        with ProcessPoolExecutor(1, mp_context=spawn) as pool:  # for a separate peak memory
             costs.append((kind, *pool.submit(cost, kind).result()))
-    metrics = {"protocol": {"versions": versions()}, "run": {"machine": machine()}}
+    metrics = {
+        "protocol": {"versions": package_versions()},
+        "run": {"machine": machine_description()},
+    }
     text = "\n\n".join(
         [
             rates_table(found),
             verdict(found),
-            f"{sets:,} test sets a row, {RESAMPLES} resamples each. The rates are known to "
-            f"{100 * 2 * np.sqrt(0.05 * 0.95 / sets):.1f} points (two standard errors at 5%).",
+            f"{sets:,} test sets per row, {RESAMPLES} resamples each. The rates are accurate to "
+            f"±{100 * 2 * np.sqrt(0.05 * 0.95 / sets):.1f} points (two standard errors at 5%).",
             costs_table(costs),
             origin("make coverage", [SEED], metrics),
         ]
@@ -75,37 +80,37 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def rates(design: Design, speakers: int, sets: int) -> dict:
-    """Coverage of the intervals and false alarms of the tests, over many test sets.
+    """Compute the coverage of the intervals and the false positive rate over many test sets.
 
     Arguments
     ---------
     design : Design
-        How the test sets are made up.
+        Design of the test sets.
     speakers : int
-        How many speakers a set has.
+        Number of speakers per set.
     sets : int
-        How many sets.
+        Number of sets.
 
     Returns
     -------
     dict
-        ``unit``, and for each key of ``WANTED`` a pair of rates: of a dimension (mean over the
-        three), and of the mean CCC.
+        ``unit``, and for each key of ``TARGETS`` a pair of rates: for a single dimension (mean over
+        the three), and for the mean CCC.
     """
     true = np.array([*(one.ccc for one in ONE), np.mean([one.ccc for one in ONE])])
     names = (*DIMENSIONS, "mean_ccc")
-    hits: dict[str, list] = {name: [] for name in WANTED}
+    hits: dict[str, list] = {name: [] for name in TARGETS}
     for number in range(sets):
         key = [SEED, DESIGNS.index(design), speakers, number]
         one, other = simulate(design, speakers, SEEDS, np.random.default_rng(key))
         settings = {"resamples": RESAMPLES, "level": LEVEL, "seed": number}
-        found = intervals(one[0], **settings)
+        found = confidence_intervals(one[0], **settings)
         limits = [*(found[name]["ccc"] for name in DIMENSIONS), found["mean_ccc"]]
         hits[COVERAGE].append(
             [low <= value <= high for (low, high), value in zip(limits, true, strict=True)]
         )
         for name, seeds in ((ONE_SEED, 1), (SOME_SEEDS, SEEDS)):
-            tested = compare(one[:seeds], other[:seeds], **settings)
+            tested = compare_systems(one[:seeds], other[:seeds], **settings)
             hits[name].append([tested[n]["p"] <= ALPHA for n in names])
     means = {name: np.mean(rows, axis=0) for name, rows in hits.items()}
     pairs = {name: (float(mean[:3].mean()), float(mean[3])) for name, mean in means.items()}
@@ -113,61 +118,61 @@ def rates(design: Design, speakers: int, sets: int) -> dict:
 
 
 def cost(kind: str) -> tuple[float, int, int]:
-    """Seconds and peak MiB of 10,000 resamples of 50,000 predictions, and the MiB before."""
+    """Return the time in s and peak memory in MiB of 10,000 resamples, and the memory before."""
     rng = np.random.default_rng(SEED)
     names = rng.integers(SIZE // 25, size=SIZE).astype(str) if kind == "speakers" else ""
     table = pd.DataFrame({"ID": np.arange(SIZE).astype(str), "speaker": names})
     for name, column in zip(DIMENSIONS, PREDICTED, strict=True):
         table[name] = rng.standard_normal(SIZE)
         table[column] = 0.6 * table[name] + 0.6 * rng.standard_normal(SIZE)
-    before, begin = memory()["peak_memory_mib"], time.perf_counter()
-    found = intervals(table, resamples=10_000)
-    seconds = time.perf_counter() - begin
+    before, start = peak_memory()["peak_memory_mib"], time.perf_counter()
+    found = confidence_intervals(table, resamples=10_000)
+    seconds = time.perf_counter() - start
     if found["unit"] != kind:
-        raise RuntimeError(f"{kind} were to be resampled; found {found['unit']}.")
-    return seconds, memory()["peak_memory_mib"], before
+        raise RuntimeError(f"Expected {kind} to be resampled; found {found['unit']}.")
+    return seconds, peak_memory()["peak_memory_mib"], before
 
 
 def rates_table(found: Sequence[tuple[Design, int, dict]]) -> str:
-    """One row a design and number of speakers."""
+    """Return a Markdown table with one row per design and number of speakers."""
     lines = [
         "| test sets | speakers | utterances | resampled | "
-        + " | ".join(f"{name}: a dimension | mean CCC" for name in WANTED)
+        + " | ".join(f"{name}: single dimension | {name}: mean CCC" for name in TARGETS)
         + " |",
         "|" + "---|" * 10,
     ]
     for design, speakers, rate in found:
-        cells = [f"{100 * value:.1f}%" for name in WANTED for value in rate[name]]
+        cells = [f"{100 * value:.1f}%" for name in TARGETS for value in rate[name]]
         about = [design.name, speakers, f"{design.sizes(speakers).sum():,}", rate["unit"]]
         lines.append("| " + " | ".join(map(str, about + cells)) + " |")
     return "\n".join(lines)
 
 
 def verdict(found: Sequence[tuple[Design, int, dict]]) -> str:
-    """Which rates from 12 speakers up miss the limits they are meant to keep."""
-    judged = [(d, n, rate) for d, n, rate in found if n >= FROM]
+    """List the rates outside the targets, from 12 speakers on."""
+    judged = [(d, n, rate) for d, n, rate in found if n >= MIN_SPEAKERS]
     missed = [
         f"{design.name}, {speakers} speakers: {name} {100 * value:.1f}%"
         for design, speakers, rate in judged
-        for name, (low, high) in WANTED.items()
+        for name, (low, high) in TARGETS.items()
         for value in rate[name]
         if not low <= value <= high
     ]
-    c_low, c_high, a_low, a_high = (100 * v for v in (*WANTED[COVERAGE], *WANTED[ONE_SEED]))
+    c_low, c_high, a_low, a_high = (100 * v for v in (*TARGETS[COVERAGE], *TARGETS[ONE_SEED]))
     goal = (
-        f"Meant from {FROM} speakers up: coverage of {c_low:g} to {c_high:g}%, false alarms of "
-        f"{a_low:g} to {a_high:g}%."
+        f"Target from {MIN_SPEAKERS} speakers on: coverage of {c_low:g} to {c_high:g}%, false "
+        f"positives of {a_low:g} to {a_high:g}%."
     )
     return f"{goal} " + (
-        f"Missed: {'; '.join(missed)}." if missed else "Every row from there on keeps to it."
+        f"Outside the target: {'; '.join(missed)}." if missed else "All these rows meet it."
     )
 
 
 def costs_table(costs: Sequence[tuple]) -> str:
-    """Time and memory by kind of unit."""
+    """Return a Markdown table with time and memory per unit of resampling."""
     lines = [
-        f"| 10,000 resamples of {SIZE:,} predictions | time | peak memory | of it libraries and "
-        "table |",
+        f"| 10,000 resamples of {SIZE:,} predictions | time | peak memory | of which libraries "
+        "and table |",
         "|---|---|---|---|",
     ]
     for kind, seconds, peak, before in costs:

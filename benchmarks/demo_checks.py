@@ -1,7 +1,8 @@
-"""Is the demo corpus neither trivial nor leaking? ``make checks``, half an hour on two cores.
+"""Check that the demo corpus is not trivial and has no label leakage: ``make checks``.
 
-On the same split of synthetic speech: the model, ridge regression on five acoustic features, and
-the model trained on shuffled labels. Writes the table in recipes/MSP-Podcast/README.md.
+Compares the model, ridge regression on five acoustic features, and the model trained on shuffled
+labels, on the same split of synthetic speech. Takes half an hour on two cores and writes the table
+in recipes/MSP-Podcast/README.md.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ SETS = ("test1", "test2")
 
 
 def main() -> None:
-    """Run, then write the table."""
+    """Run the experiments and write the table."""
     jobs = {}
     for seed in SEEDS:
-        # Ridge regression has no seed: once is enough.
-        first = f"--acoustic_baseline={seed == SEEDS[0]}"
-        options = [f"--seed={seed}", "--preset=demo", first]
+        # Ridge regression does not depend on the seed: compute it once.
+        baseline = f"--acoustic_baseline={seed == SEEDS[0]}"
+        options = [f"--seed={seed}", "--preset=demo", baseline]
         jobs[f"model-{seed}"] = ("MSP-Podcast", options, RESULTS / f"demo-{seed}")
     for seed in SEEDS:
         options = [f"--seed={seed}", "--preset=demo+shuffled_labels", "--acoustic_baseline=False"]
         jobs[f"shuffled-{seed}"] = ("MSP-Podcast", options, RESULTS / f"shuffled-{seed}")
-    make_corpus()
+    write_demo_corpus()
     metrics = run_all(jobs)
     ridge = metrics[f"model-{SEEDS[0]}"]["beside"]["acoustic_baseline"]
     rows = []
@@ -34,25 +35,25 @@ def main() -> None:
             seeds_row(f"{name}: `--preset=demo`", [metrics[f"model-{s}"][name] for s in SEEDS]),
             seeds_row(f"{name}: ridge regression, 5 features", [ridge[name]]),
             seeds_row(f"{name}: shuffled labels", [metrics[f"shuffled-{s}"][name] for s in SEEDS]),
-            cap_row(name, metrics[f"model-{SEEDS[0]}"]["beside"]["cap"][name]),
+            upper_bound_row(name, metrics[f"model-{SEEDS[0]}"]["beside"]["cap"][name]),
         ]
     text = "\n\n".join([table(rows), origin("make checks", SEEDS, metrics["model-1"])])
     put_between(ROOT / "recipes" / "MSP-Podcast" / "README.md", "demo-checks", text)
     print(text)
 
 
-def make_corpus() -> None:
-    """Make the demo corpus once, before runs that would make it at the same time."""
+def write_demo_corpus() -> None:
+    """Write the demo corpus before concurrent runs need it."""
     from data_prep.synthetic import write as synthetic
 
     synthetic.write("MSP-Podcast", CORPUS, size="demo")
 
 
-def cap_row(name: str, cap: dict) -> str:
-    """What a perfect model would reach: the raters' noise caps the CCC."""
-    figures = {dimension: {"ccc": cap[dimension]} for dimension in DIMENSIONS}
-    figures["mean_ccc"] = sum(cap[dimension] for dimension in DIMENSIONS) / len(DIMENSIONS)
-    return seeds_row(f"{name}: cap by the raters' noise", [figures])
+def upper_bound_row(name: str, cap: dict) -> str:
+    """Return a row with the CCC of a perfect model, which is limited by the rater noise."""
+    scores = {dimension: {"ccc": cap[dimension]} for dimension in DIMENSIONS}
+    scores["mean_ccc"] = sum(cap[dimension] for dimension in DIMENSIONS) / len(DIMENSIONS)
+    return seeds_row(f"{name}: upper bound given the rater noise", [scores])
 
 
 if __name__ == "__main__":

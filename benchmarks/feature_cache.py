@@ -1,9 +1,8 @@
-"""Training from cached features: beside the same frozen run without them, and beside the memory.
+"""Measure training from cached features of a frozen backbone: ``make bench-cache``.
 
-``make bench-cache`` runs it. The backbone is frozen, noise has MSP-Podcast's durations, and one
-epoch is timed again and again on the same utterances: without a cache, from the cache on disk, and
-on batches of features that are in memory already, which is what pooling and heads cost by
-themselves. The cache is filled before (the first epoch), and that is timed apart.
+Times one epoch over the same utterances (noise with MSP-Podcast's durations) without a cache, from
+the cache on disk, and from features that are already in memory; the last one is the cost of pooling
+and heads alone. Filling the cache is timed separately.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from ours import command
+from recipe_pipeline import command
 from runs import ROOT, put_between
 from sides import quiet
 from workload import SIZES, durations, save_weights, write_corpus
@@ -27,9 +26,9 @@ from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build
 from emosphere_sb.recipe.run import make_brain
-from emosphere_sb.results.metrics_json import machine
+from emosphere_sb.results.metrics_json import machine_description
 from emosphere_sb.scale import Scale
-from emosphere_sb.training.feature_extraction import read_features
+from emosphere_sb.training.feature_extraction import use_cached_features
 
 POOLINGS = {
     "mean": "--pooling=!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]",
@@ -38,15 +37,15 @@ POOLINGS = {
 DEFAULTS = {"size": "base", "utterances": 32, "repeats": 5}
 
 
-class Frozen:
-    """A Brain with a frozen backbone, its utterances, and epochs over them."""
+class FrozenTraining:
+    """A Brain with a frozen backbone and the loader of its training set."""
 
     def __init__(self, pooling: str, size: str, rows: dict, folder: Path, device: str, batch: int):
         words = command(SIZES[size], folder, device, batch)
         words += ["--freeze=all", f"--results_folder={folder}"]
         words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
-        keep = {word.partition("=")[0]: word for word in words}  # the last one of a name counts
-        request = read_command(list(keep.values()), corpus="MSP-Podcast")
+        unique = {word.partition("=")[0]: word for word in words}  # later options override
+        request = read_command(list(unique.values()), corpus="MSP-Podcast")
         tree, options = request.tree, request.run_options
         self.hparams = hparams = build(tree)
         self.set = dataset.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
@@ -62,7 +61,7 @@ class Frozen:
         self.loader = dataset.train_loader(self.set, sampler, micro_batch=batch, **workers)
 
     def epoch(self, steps=None) -> None:
-        """All steps of an epoch: from the loader, or those that are given."""
+        """Train for one epoch on the batches of the loader, or on ``steps``."""
         self.brain.modules.train()
         for step in self.loader if steps is None else steps:
             self.brain.fit_batch(step)
@@ -70,8 +69,8 @@ class Frozen:
             torch.cuda.synchronize()
 
     def fill(self, folder: Path) -> None:
-        """From now on from the cache."""
-        read_features(self.brain, self.hparams, {"train": self.set}, folder)
+        """Fill the feature cache and read from it from now on."""
+        use_cached_features(self.brain, self.hparams, {"train": self.set}, folder)
 
 
 def _train_stage():
@@ -81,31 +80,35 @@ def _train_stage():
 
 
 def seconds(call: Callable[[], None]) -> float:
-    """How long a call takes."""
+    """Return the duration of a call in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def measure(pooling: str, arguments: argparse.Namespace, rows: dict, folder: Path) -> dict:
-    """Seconds of an epoch in each of the three ways, and of filling the cache."""
-    frozen = Frozen(pooling, arguments.size, rows, folder, arguments.device, arguments.batch)
+    """Return the times in s of the epochs in each setting, and of filling the cache."""
+    frozen = FrozenTraining(
+        pooling, arguments.size, rows, folder, arguments.device, arguments.batch
+    )
     found = {"without": [seconds(frozen.epoch)]}
     found["filling"] = [seconds(lambda: frozen.fill(folder / f"cache-{pooling}"))]
-    kept = list(frozen.loader)
-    frozen.epoch()  # warm
+    batches = list(frozen.loader)
+    frozen.epoch()  # warm-up
     for name in ("cached", "memory"):
         found[name] = []
     for _ in range(arguments.repeats):
         found["cached"].append(seconds(frozen.epoch))
-        found["memory"].append(seconds(lambda: frozen.epoch(kept)))
+        found["memory"].append(seconds(lambda: frozen.epoch(batches)))
     return found
 
 
-def report(found: dict[str, dict], arguments: argparse.Namespace, hours: float, made: str) -> str:
-    """A Markdown table, and what made it."""
+def report(
+    found: dict[str, dict], arguments: argparse.Namespace, hours: float, generated_by: str
+) -> str:
+    """Return the results as a Markdown table with a description of the measurement."""
     lines = [
-        "| pooling | without cache | filling it once | from the cache | features in memory | "
+        "| pooling | without cache | filling the cache | from the cache | features in memory | "
         "without / cache | cache / memory |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -120,16 +123,17 @@ def report(found: dict[str, dict], arguments: argparse.Namespace, hours: float, 
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
     lines += [
         "",
-        f"Seconds of an epoch over {arguments.utterances} utterances ({hours * 60:.1f} minutes of "
-        f"noise with MSP-Podcast's durations), WavLM-{arguments.size} frozen, float32, batches of "
-        f"{arguments.batch}; medians of {arguments.repeats} epochs, in turns, of one without the "
-        f"cache. Made by `{made}` ({versions}; {machine()}; {torch.get_num_threads()} threads).",
+        f"Time of an epoch over {arguments.utterances} utterances ({hours * 60:.1f} minutes of "
+        f"noise with MSP-Podcast's durations) with a frozen WavLM-{arguments.size} in float32 and "
+        f"batches of {arguments.batch}; medians of {arguments.repeats} interleaved epochs, a "
+        f"single epoch without the cache. Generated by `{generated_by}` ({versions}; {machine_description()}; "
+        f"{torch.get_num_threads()} threads).",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure, print, and write benchmarks/RESULTS.md at the default size."""
+    """Run the benchmark; write benchmarks/RESULTS.md if all options have their defaults."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--size", choices=list(SIZES), default=DEFAULTS["size"])
     parser.add_argument("--utterances", type=int, default=DEFAULTS["utterances"])

@@ -1,9 +1,9 @@
-"""Does the software learn from real speech? ``make learn TAVA=/path/to/tava``, about 15 minutes.
+"""Check that the recipe learns from real speech: ``make learn TAVA=/path/to/tava``.
 
-recipes/OwnData on TAVA (256 acted clips with real ratings, 16 speakers, a speaker-independent
-split), a small WavLM of random weights, style pooling and mean pooling side by side, three seeds.
-Writes the table in recipes/OwnData/README.md. It says that the software learns from real speech,
-and nothing about MSP-Podcast, IEMOCAP or MSP-IMPROV.
+Runs recipes/OwnData on TAVA (256 acted clips with real ratings, 16 speakers, a speaker-independent
+split) with a small, randomly initialised WavLM, style pooling and mean pooling, and three seeds.
+Takes about 15 minutes and writes the table in recipes/OwnData/README.md. The scores do not predict
+those on MSP-Podcast, IEMOCAP or MSP-IMPROV.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from runs import ROOT, origin, put_between, run_all, seeds_row, table
 
 SEEDS = (1, 2, 3)
 RESULTS = ROOT / "results" / "learn"
-ROWS = {"style pooling": "learn", "mean pooling": "learn+mean_pooling"}
+PRESETS = {"style pooling": "learn", "mean pooling": "learn+mean_pooling"}
 
 
 def main() -> int:
-    """Run, then write the table."""
+    """Run the experiments and write the table."""
     folder = Path(os.environ.get("TAVA", ROOT.parent / "shared" / "data" / "tava"))
     if not (folder / "labels.csv").is_file():
-        print(f"learn needs the TAVA clips, and {folder}/labels.csv is not there. Set TAVA=/path.")
+        print(f"{folder}/labels.csv not found. Set TAVA=/path/to/tava to the folder of the clips.")
         return 0
     jobs = {}
-    for row in ROWS.values():
+    for preset in PRESETS.values():
         for seed in SEEDS:
-            options = [f"--data_folder={folder}", f"--preset={row}", f"--seed={seed}"]
+            options = [f"--data_folder={folder}", f"--preset={preset}", f"--seed={seed}"]
             options += ["--label_low=-1", "--label_high=1", "--acoustic_baseline=False"]
-            jobs[f"{row}-{seed}"] = ("OwnData", options, RESULTS / f"{row}-{seed}")
+            jobs[f"{preset}-{seed}"] = ("OwnData", options, RESULTS / f"{preset}-{seed}")
     metrics = run_all(jobs)
     rows = [
-        seeds_row(name, [metrics[f"{row}-{seed}"]["test"] for seed in SEEDS])
-        for name, row in ROWS.items()
+        seeds_row(name, [metrics[f"{preset}-{seed}"]["test"] for seed in SEEDS])
+        for name, preset in PRESETS.items()
     ]
     text = "\n\n".join([table(rows), origin("make learn", SEEDS, metrics[f"learn-{SEEDS[0]}"])])
     put_between(ROOT / "recipes" / "OwnData" / "README.md", "learn", text)

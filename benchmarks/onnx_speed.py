@@ -1,7 +1,8 @@
-"""ONNX beside torch: time, size and difference, and what int8 costs in CCC, into RESULTS.md.
+"""Compare ONNX with PyTorch: time, file size, difference of the predictions, and CCC with int8.
 
-After ``make demo``: ``make bench-onnx``. ``--run=`` and ``--corpus=`` name another run and the
-corpus that it was trained on. Not called onnx.py: beside these scripts it would hide the package.
+Run ``make demo`` first, then ``make bench-onnx``, which writes benchmarks/RESULTS.md. Use
+``--run=`` and ``--corpus=`` for another run and the corpus that it was trained on. (The script is
+not called onnx.py because this would shadow the package.)
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from runs import DIMENSIONS, ROOT, put_between
 
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-from emosphere_sb.onnx_export.export import Exported, ccc_on_files, export, made_sound
+from emosphere_sb.onnx_export.export import ExportResult, ccc_on_files, export, synthetic_signals
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.model import ModelInfo, ReleasedModel
 from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.release import release
 from emosphere_sb.release.write import write_released
-from emosphere_sb.results.metrics_json import versions
+from emosphere_sb.results.metrics_json import package_versions
 from emosphere_sb.scale import Scale
 
 RUN = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7"
@@ -37,7 +38,7 @@ SET = "test1"
 THREADS = 2
 SECONDS = 5.0
 BASE = {"model_type": "wavlm"}
-"""transformers' defaults are WavLM-base: 12 layers of 768, group norm."""
+"""WavLM-base, which is the default of transformers: 12 layers of size 768, group norm."""
 WIDTH = 768
 SIDES = ("torch", "onnxruntime float32", "onnxruntime int8")
 FILES = {
@@ -48,12 +49,12 @@ FILES = {
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Export both models, measure, write."""
-    options = parser().parse_args(words)
+    """Export the models, run the benchmark, and write the tables."""
+    options = build_parser().parse_args(words)
     if not (options.run / "metrics.json").is_file():
         raise SystemExit(
-            f"There is no finished run in {options.run}. `make demo` makes one; --run=FOLDER and "
-            f"--corpus=FOLDER name another."
+            f"No finished run found in {options.run}. Run `make demo` first, or use --run=FOLDER "
+            f"and --corpus=FOLDER for another run."
         )
     torch.set_num_threads(THREADS)
     rows, repetitions = [], 3 if options.quick else 15
@@ -64,25 +65,25 @@ def main(words: Sequence[str] | None = None) -> None:
         if not options.quick:
             models["WavLM-base size, random weights"] = write_base(folder / "base")
         for label, model in models.items():
-            rows += measured(label, model, repetitions)
-        figures = costs(folder / "demo", *labels_of(options.run, options.corpus))
-    text = "\n\n".join([speed_table(rows), ccc_table(figures), origin(options, repetitions)])
+            rows += measure(label, model, repetitions)
+        scores = ccc_of_sides(folder / "demo", *labels_of(options.run, options.corpus))
+    text = "\n\n".join([speed_table(rows), ccc_table(scores), origin(options, repetitions)])
     print(text)
     if not options.quick:
         put_between(ROOT / "benchmarks" / "RESULTS.md", "onnx", text)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    made.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
-    made.add_argument("--corpus", type=Path, default=CORPUS, help="the speech that it heard")
-    made.add_argument("--quick", action="store_true", help="the demo model alone; write nothing")
-    return made
+def build_parser() -> argparse.ArgumentParser:
+    """Build the command-line parser."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="the corpus of that run")
+    parser.add_argument("--quick", action="store_true", help="only the demo model; write nothing")
+    return parser
 
 
 def write_base(folder: Path) -> Path:
-    """A released model of WavLM-base's size."""
+    """Write a released model with the size of WavLM-base and random weights."""
     folder.mkdir()
     configuration = folder.with_suffix(".json")
     configuration.write_text(json.dumps(BASE))
@@ -97,13 +98,13 @@ def write_base(folder: Path) -> Path:
         "vad_head": describe_call("VADHead", 1024),
         "class_head": None,
     }
-    about = About("base size", Scale(1, 7), licence="None.", synthetic=True)
+    about = ModelInfo("base size", Scale(1, 7), licence="None.", synthetic=True)
     write_released(folder, model.eval(), about, described, "# Random weights\n")
     return folder
 
 
-def measured(label: str, model: Path, repetitions: int) -> list[dict]:
-    """A row for each side: seconds per second of audio, megabytes, difference."""
+def measure(label: str, model: Path, repetitions: int) -> list[dict]:
+    """Measure each runtime: time per second of audio, file size in MB, and difference."""
     out = model.with_name(model.name + "-onnx")
     found = export(model, out, int8=True)
     sides = {
@@ -111,9 +112,9 @@ def measured(label: str, model: Path, repetitions: int) -> list[dict]:
         SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
         SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
     }
-    (sound,) = made_sound([SECONDS])
+    (sound,) = synthetic_signals([SECONDS])
     signals = {SIDES[0]: torch.from_numpy(sound), SIDES[1]: sound, SIDES[2]: sound}
-    calls = {name: (lambda m=m, s=signals[name]: m.ask([s])) for name, m in sides.items()}
+    calls = {name: (lambda m=m, s=signals[name]: m._forward([s])) for name, m in sides.items()}
     times = interleaved(calls, repetitions)
     return [
         {
@@ -128,7 +129,7 @@ def measured(label: str, model: Path, repetitions: int) -> list[dict]:
 
 
 def interleaved(calls: Mapping[str, Callable], repetitions: int) -> dict[str, list[float]]:
-    """Seconds of each call, in turns, so that what else the machine does meets all of them."""
+    """Return the times of the calls in s, interleaved so that other load affects all equally."""
     for call in calls.values():
         call()  # first calls allocate
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -141,86 +142,91 @@ def interleaved(calls: Mapping[str, Callable], repetitions: int) -> dict[str, li
 
 
 def size_of(folder: Path, name: str) -> float:
-    """Megabytes of a file, with weights that stand beside it."""
+    """Return the size of a file in MB, including external weights next to it."""
     return sum(path.stat().st_size for path in folder.glob(f"{name}*")) / 1e6
 
 
-def difference_of(found: Exported, side: str) -> float | None:
-    """The largest difference from torch in VAD, which torch itself does not have."""
+def difference_of(found: ExportResult, side: str) -> float | None:
+    """Return the largest difference of VAD from PyTorch, or None for PyTorch itself."""
     return None if side == SIDES[0] else found.deviations[FILES[side]]["vad"]
 
 
 def labels_of(run: Path, corpus: Path) -> tuple[list[str], np.ndarray]:
-    """The files of a run's test set, and their labels (file, 3)."""
+    """Return the audio files of a run's test set and their labels, shape (files, 3)."""
     paths = {path.stem: path for path in corpus.rglob("*.wav")}
     with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     missing = [row["ID"] for row in rows if row["ID"] not in paths]
     if missing:
         raise SystemExit(
-            f"{corpus} must hold the speech of {run}; {len(missing)} of {len(rows)} files of "
-            f"{SET} are not there. --corpus=FOLDER names another."
+            f"{len(missing)} of {len(rows)} files of {SET} of {run} not found in {corpus}. Use "
+            f"--corpus=FOLDER for the corpus of this run."
         )
     labels = np.array([[float(row[name]) for name in DIMENSIONS] for row in rows])
     return [str(paths[row["ID"]]) for row in rows], labels
 
 
-def costs(model: Path, paths: Sequence[str], labels: np.ndarray) -> dict[str, dict[str, float]]:
-    """CCC of each side on labelled files."""
+def ccc_of_sides(
+    model: Path, paths: Sequence[str], labels: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Return the CCC of each runtime on labelled files."""
     out = model.with_name(model.name + "-onnx")
     sides = {
         SIDES[0]: EmoSphere.from_pretrained(model, device="cpu"),
         SIDES[1]: OnnxEmoSphere.from_pretrained(out, threads=THREADS),
         SIDES[2]: OnnxEmoSphere.from_pretrained(out, int8=True, threads=THREADS),
     }
-    figures = {name: ccc_on_files(side, paths, labels) for name, side in sides.items()}
-    return {name: {**row, "files": len(paths)} for name, row in figures.items()}
+    scores = {name: ccc_on_files(side, paths, labels) for name, side in sides.items()}
+    return {name: {**row, "files": len(paths)} for name, row in scores.items()}
 
 
 def speed_table(rows: Sequence[Mapping]) -> str:
-    """Time, size and difference as Markdown."""
+    """Return time, size and difference as a Markdown table."""
     lines = [
-        "| model | runs on | seconds per second of audio | of torch's | MB | VAD differs by |",
+        "| model | runtime | s per second of audio | relative to torch | MB | VAD difference |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
         base = next(r for r in rows if r["model"] == row["model"] and r["side"] == SIDES[0])
-        ratios = np.divide(row["times"], base["times"])  # of calls that ran in turns
+        ratios = np.divide(row["times"], base["times"])  # of interleaved calls
         low, high = np.quantile(row["times"], [0.25, 0.75])
-        differs = "" if row["difference"] is None else f"{row['difference']:.1e}"
+        difference = "" if row["difference"] is None else f"{row['difference']:.1e}"
         lines.append(
             f"| {row['model']} | {row['side']} | {statistics.median(row['times']):.4f} "
             f"({low:.4f} to {high:.4f}) | {statistics.median(ratios):.2f} | {row['size']:.1f} | "
-            f"{differs} |"
+            f"{difference} |"
         )
     return "\n".join(lines)
 
 
-def ccc_table(figures: Mapping[str, Mapping[str, float]]) -> str:
-    """CCC as Markdown."""
+def ccc_table(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the CCC as a Markdown table."""
     names = (*DIMENSIONS, "mean")
     lines = [
-        f"| {SET} of the demo, SYNTHETIC SPEECH | {' | '.join(names)} | loss in mean CCC |",
+        f"| {SET} of the demo (SYNTHETIC SPEECH) | {' | '.join(names)} | loss in mean CCC |",
         "|---|" + "---|" * (len(names) + 1),
     ]
-    for side, row in figures.items():
-        loss = figures[SIDES[0]]["mean"] - row["mean"]
+    for side, row in scores.items():
+        loss = scores[SIDES[0]]["mean"] - row["mean"]
         cells = " | ".join(f"{row[name]:.4f}" for name in names)
         lines.append(f"| {side} | {cells} | {loss:+.4f} |")
     return "\n".join(lines)
 
 
 def origin(options: argparse.Namespace, repetitions: int) -> str:
-    """What made the tables."""
+    """Describe how the tables were generated."""
     metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
     count = metrics[SET]["utterances"]
-    kept = {name: versions()[name] for name in ("emosphere_sb", "python", "torch", "transformers")}
-    listed = ", ".join(f"{name} {version}" for name, version in kept.items())
+    used = {
+        name: package_versions()[name]
+        for name in ("emosphere_sb", "python", "torch", "transformers")
+    }
+    listed = ", ".join(f"{name} {version}" for name, version in used.items())
     return (
         f"Utterances of {SECONDS:g} s, one at a time, {THREADS} threads; medians (and quartiles) "
-        f"of {repetitions} calls in turns, and of their ratios, on a machine that others used as "
-        f"well. The difference is the largest over three made sounds, alone and in a batch. CCC "
-        f"over {count} files. Made by `make demo; make bench-onnx` (seed "
+        f"of {repetitions} interleaved calls and of their ratios, on a shared machine. The VAD "
+        f"difference is the largest over three synthetic signals, individually and in a batch. CCC "
+        f"over {count} files. Generated by `make demo; make bench-onnx` (seed "
         f"{metrics['protocol']['seed']}; {listed}, onnxruntime {onnxruntime.__version__}; "
         f"{metrics['run']['machine']})."
     )

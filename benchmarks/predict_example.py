@@ -1,7 +1,7 @@
-"""What ``emosphere predict`` writes, for README.md: the demo's model on SYNTHETIC speech.
+"""Write an example of the output of ``emosphere predict`` into README.md (SYNTHETIC speech).
 
-After ``make demo``: ``make predict-example``. ``--run=`` and ``--corpus=`` name another run and the
-corpus that it was trained on.
+Run ``make demo`` first, then ``make predict-example``. Use ``--run=`` and ``--corpus=`` for another
+run and the corpus that it was trained on.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ SHOWN = (
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Release, predict, write."""
-    options = parser().parse_args(words)
+    """Release the model, predict the first files of the test set, and write the table."""
+    options = build_parser().parse_args(words)
     metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
     names = first_files(options.run)
     files = [next(options.corpus.rglob(f"{name}.wav")) for name in names]
     with tempfile.TemporaryDirectory() as folder:
         emosphere("release", str(options.run), f"{folder}/model")
-        emosphere("predict", f"{folder}/model", *map(str, files), f"--out={folder}/found.csv")
-        with open(f"{folder}/found.csv", encoding="utf-8", newline="") as file:
+        emosphere("predict", f"{folder}/model", *map(str, files), f"--out={folder}/predictions.csv")
+        with open(f"{folder}/predictions.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     seed = metrics["protocol"]["seed"]
     text = f"{table(rows)}\n\n{origin('make demo; make predict-example', [seed], metrics)}"
@@ -45,42 +45,42 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def first_files(run: Path) -> list[str]:
-    """Ids of the first utterances of a run's test set."""
+    """Return the IDs of the first utterances of a run's test set."""
     with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
         return [row["ID"] for row, _ in zip(csv.DictReader(file), range(COUNT), strict=False)]
 
 
 def emosphere(*words: str) -> None:
-    """Run a command of the package."""
+    """Run an ``emosphere`` command."""
     subprocess.run([sys.executable, "-m", "emosphere_sb.cli", *words], check=True)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """The main columns as Markdown, and the names of the others."""
+    """Return the main columns as Markdown, followed by the names of the other columns."""
     others = [name for name in rows[0] if name not in SHOWN]
     lines = [f"| {' | '.join(SHOWN)} |", "|---" * len(SHOWN) + "|"]
     for row in rows:
-        cells = [Path(row["file"]).name, *(short(row[name]) for name in SHOWN[1:])]
+        cells = [Path(row["file"]).name, *(format_cell(row[name]) for name in SHOWN[1:])]
         lines.append(f"| {' | '.join(cells)} |")
-    head = f"The first rows that `predict` writes for {SET} of the demo: SYNTHETIC SPEECH."
+    head = f"First rows of the output of `predict` for {SET} of the demo (SYNTHETIC SPEECH)."
     named = ", ".join(f"`{name}`" for name in others)
-    return "\n".join([head, "", *lines, "", f"Its other columns: {named}."])
+    return "\n".join([head, "", *lines, "", f"Other columns: {named}."])
 
 
-def short(text: str) -> str:
-    """A number with three decimals; other text as it is."""
+def format_cell(text: str) -> str:
+    """Round numbers to three decimals and return other text unchanged."""
     try:
         return f"{float(text):.3f}"
-    except ValueError:  # the name of a region
+    except ValueError:  # a region name
         return text
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    made.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
-    made.add_argument("--corpus", type=Path, default=CORPUS, help="the corpus of that run")
-    return made
+def build_parser() -> argparse.ArgumentParser:
+    """Build the command-line parser."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="the corpus of that run")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Prediction: a folder of files against one call per file, and an hour through the timeline.
+"""Benchmark prediction of many files and of a long recording: ``make bench-predict``.
 
-``make bench-predict`` runs it. Weights are random, sound is noise in syllables: neither changes how
-long it takes. Every figure of memory comes from a process of its own.
+Files are predicted in one call and in one call per file. Weights are random and the audio is
+amplitude-modulated noise, which does not affect the speed. Separate processes measure the memory.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from runs import ROOT, put_between
 from sides import quiet
 from workload import SIZES, durations
 
-from emosphere_sb.results.metrics_json import machine
+from emosphere_sb.results.metrics_json import machine_description
 
 RATE = 16000
-DEMO = {"demo": "hparams/backbones/wavlm_demo.json", "base": "WavLM-base"}
+BACKBONES = {"demo": "hparams/backbones/wavlm_demo.json", "base": "WavLM-base"}
 WIDTHS = {"demo": (64, 128), "base": (1024, 1024)}
-"""Of pooling and of the head."""
+"""Width of pooling and of the head."""
 FULL = {"files": {"demo": 256, "base": 16}, "seconds": {"demo": 3600, "base": 120}, "repeats": 3}
 QUICK = {"files": {"demo": 16, "base": 2}, "seconds": {"demo": 60, "base": 8}, "repeats": 1}
 
 
 def model_of(size: str, folder: Path):
-    """A model of this size with random weights, as recipes build it."""
+    """Return a model of this size with random weights, built as in the recipes."""
     from emosphere_sb.inference.interface import EmoSphere
     from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
-    from emosphere_sb.release.model import About, ReleasedModel
+    from emosphere_sb.release.model import ModelInfo, ReleasedModel
     from emosphere_sb.scale import Scale
 
     torch.manual_seed(1)
-    configuration = ROOT / DEMO["demo"]
+    configuration = ROOT / BACKBONES["demo"]
     if size == "base":
         from transformers import WavLMConfig
 
@@ -53,39 +53,39 @@ def model_of(size: str, folder: Path):
     encoder, (width, hidden) = SSLEncoder(str(configuration), freeze="all"), WIDTHS[size]
     parts = [StylePooling(encoder.output_size, width), VADHead(width, hidden)]
     model = ReleasedModel(WaveformNormaliser("none"), encoder, *parts)
-    return EmoSphere(model, About(size, Scale(1, 7)), "cpu")
+    return EmoSphere(model, ModelInfo(size, Scale(1, 7)), "cpu")
 
 
-def syllables(seconds: float, seed: int) -> np.ndarray:
-    """Noise that swells four times a second, shape (samples,), float32."""
+def modulated_noise(seconds: float, seed: int) -> np.ndarray:
+    """Generate noise with 4 Hz amplitude modulation, shape (samples,), float32."""
     samples = round(seconds * RATE)
-    swell = 0.55 - 0.45 * np.cos(2 * np.pi * 4 * np.arange(samples) / RATE)
-    drawn = np.random.default_rng(seed).standard_normal(samples)
-    return (0.05 * swell * drawn).astype(np.float32)
+    envelope = 0.55 - 0.45 * np.cos(2 * np.pi * 4 * np.arange(samples) / RATE)
+    noise = np.random.default_rng(seed).standard_normal(samples)
+    return (0.05 * envelope * noise).astype(np.float32)
 
 
 def write_files(folder: Path, count: int) -> list[str]:
-    """Files with MSP-Podcast's durations."""
+    """Write files with MSP-Podcast's durations and return their paths."""
     folder.mkdir()
     paths = [str(folder / f"{number:04d}.wav") for number in range(count)]
     lengths = durations(max(count, 80))[:count]
     for number, (path, seconds) in enumerate(zip(paths, lengths, strict=True)):
-        soundfile.write(path, syllables(seconds, number), RATE)
+        soundfile.write(path, modulated_noise(seconds, number), RATE)
     return paths
 
 
 def write_long(path: Path, seconds: int) -> None:
-    """A recording, a minute at a time."""
+    """Write a long recording, minute by minute."""
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         for number in range(0, seconds, 60):
-            file.write(syllables(min(60, seconds - number), number))
+            file.write(modulated_noise(min(60, seconds - number), number))
 
 
-def folder_child(size: str, folder: Path, repeats: int) -> dict:
-    """Seconds for all files, in one call and in one call for each, in turns."""
+def measure_files(size: str, folder: Path, repeats: int) -> dict:
+    """Time the prediction of all files in one call and in one call per file, interleaved."""
     model = model_of(size, folder)
     paths = sorted(str(path) for path in (folder / "files").iterdir())
-    model.predict(paths[:2])  # warm
+    model.predict(paths[:2])  # warm-up
     found: dict[str, list[float]] = {"together": [], "alone": []}
     for _ in range(repeats):
         start = time.perf_counter()
@@ -99,28 +99,28 @@ def folder_child(size: str, folder: Path, repeats: int) -> dict:
     return {**found, "difference": difference, "audio": sum(one.duration for one in alone)}
 
 
-def long_child(size: str, folder: Path) -> dict:
-    """Seconds and peak memory of a timeline, model and all."""
-    from emosphere_sb.inference.timeline import summarise, timeline
+def measure_timeline(size: str, folder: Path) -> dict:
+    """Measure time in s and peak memory in GB of a timeline, including the model."""
+    from emosphere_sb.inference.timeline import summarise_timeline, timeline
 
     model = model_of(size, folder)
     before = peak()
     start, used = time.perf_counter(), time.process_time()
-    whole = summarise(timeline(model, folder / "long.wav"))
+    summary = summarise_timeline(timeline(model, folder / "long.wav"))
     return {
         "taken": time.perf_counter() - start, "used": time.process_time() - used,
-        "windows": whole.windows, "audio": whole.end, "before": before, "peak": peak(),
+        "windows": summary.windows, "audio": summary.end, "before": before, "peak": peak(),
     }  # fmt: skip
 
 
 def peak() -> float:
-    """Peak resident memory of this process, in GB."""
+    """Return the peak resident memory of this process in GB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def in_process(kind: str, size: str, folder: Path, repeats: int) -> dict:
-    """A measurement in a process of its own."""
+    """Run a measurement in a separate process."""
     command = [sys.executable, __file__, f"--child={kind}", f"--size={size}", f"--folder={folder}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -130,7 +130,7 @@ def in_process(kind: str, size: str, folder: Path, repeats: int) -> dict:
 
 
 def folder_row(size: str, found: dict, files: int) -> str:
-    """A row of the first table."""
+    """Return a row of the first table."""
     ratios = [b / a for a, b in zip(found["together"], found["alone"], strict=True)]
     together, alone = (statistics.median(found[name]) for name in ("together", "alone"))
     spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
@@ -142,7 +142,7 @@ def folder_row(size: str, found: dict, files: int) -> str:
 
 
 def long_row(size: str, found: dict) -> str:
-    """A row of the second table."""
+    """Return a row of the second table."""
     speed = found["audio"] / found["taken"]
     return (
         f"| {size} | {found['audio'] / 60:.0f} min | {found['windows']:,} | {found['taken']:.0f} s "
@@ -152,7 +152,7 @@ def long_row(size: str, found: dict) -> str:
 
 
 def report(rows: list[str], long_rows: list[str], repeats: int) -> str:
-    """Both tables, and what made them."""
+    """Return both tables with a description of the measurement."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
     return "\n".join(
         [
@@ -160,35 +160,35 @@ def report(rows: list[str], long_rows: list[str], repeats: int) -> str:
             "|---|---|---|---|---|---|---|",
             *rows,
             "",
-            "`emosphere timeline`, windows of 4 s every second:",
+            "`emosphere timeline` with windows of 4 s and a hop of 1 s:",
             "",
-            "| model | recording | windows | took | × real time | CPU time | memory before | "
+            "| model | recording | windows | time | × real time | CPU time | initial memory | "
             "peak memory |",
             "|---|---|---|---|---|---|---|---|",
             *long_rows,
             "",
-            "Float32, random weights, noise in syllables; files have MSP-Podcast's durations. "
-            "demo: row `demo`; base: WavLM-base with the published pooling and head. Medians "
-            f"of {repeats} interleaved pairs with the range of their ratios; difference: the "
-            "largest between the two ways, of V, A and D. CPU time: over all threads, which other "
-            "work on the machine lengthens least. Memory: resident, of a process of its own; "
-            f"before: with the model loaded. Load of the machine while it ran: {load()}. "
-            f"Made by `make bench-predict` ({versions}; {machine()}; "
+            "Float32, random weights, amplitude-modulated noise; files have MSP-Podcast's "
+            "durations. demo: preset `demo`; base: WavLM-base with the published pooling and head. "
+            f"Medians of {repeats} interleaved pairs with the range of their ratios; difference: "
+            "the largest difference of V, A and D between the two. CPU time: sum over all threads, "
+            "which depends least on other load. Memory: resident memory of a separate process; "
+            f"initial: after loading the model. Load average during the measurement: {load()}. "
+            f"Generated by `make bench-predict` ({versions}; {machine_description()}; "
             f"{torch.get_num_threads()} threads).",
         ]
     )
 
 
 def load() -> str:
-    """Processes that wanted to run over the last quarter of an hour, beside the cores there are."""
-    wanted = f"{os.getloadavg()[2]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return f"{wanted} on {os.cpu_count()} cores"
+    """Return the 15-minute load average and the number of cores."""
+    average = f"{os.getloadavg()[2]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    return f"{average} on {os.cpu_count()} cores"
 
 
 def main() -> None:
-    """Measure, print, and write benchmarks/RESULTS.md unless it is quick."""
+    """Run the benchmark; write benchmarks/RESULTS.md unless ``--quick`` is set."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--quick", action="store_true", help="small; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="small size; write nothing")
     parser.add_argument("--child", choices=("folder", "long"), help=argparse.SUPPRESS)
     for name in ("size", "folder"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
@@ -198,14 +198,14 @@ def main() -> None:
     if arguments.child:
         folder = Path(arguments.folder)
         if arguments.child == "folder":
-            found = folder_child(arguments.size, folder, arguments.repeats)
+            found = measure_files(arguments.size, folder, arguments.repeats)
         else:
-            found = long_child(arguments.size, folder)
+            found = measure_timeline(arguments.size, folder)
         print(json.dumps(found))
         return
     amount = QUICK if arguments.quick else FULL
     rows, long_rows = [], []
-    for size in DEMO:
+    for size in BACKBONES:
         with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
             folder = Path(name)
             files = len(write_files(folder / "files", amount["files"][size]))

@@ -1,8 +1,8 @@
-"""Where the time goes on a CPU: ``make profile``, two minutes.
+"""Profile training and evaluation on a CPU: ``make profile``, two minutes.
 
-Both sides of the throughput benchmark under PyTorch's profiler, one step and one evaluation each:
-how much of the time is matrix products, how fast these run, and what the machine's measured peak
-would leave. Writes the table in benchmarks/RESULTS.md.
+Runs one training step and one evaluation of both sides of the throughput benchmark in PyTorch's
+profiler and reports the share of time in matrix products, their speed, and the time that the same
+work would take at the measured peak of the machine. Writes the table in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import torch
 from runs import ROOT, put_between
-from sides import SIDES, Job, Worker, quiet
+from sides import LABELS, SIDES, Job, Worker, quiet
 from throughput import DEFAULTS, TASKS
 from torch.profiler import ProfilerActivity, profile
 from workload import SIZES, durations, save_weights, useful_flops, write_corpus
 
-from emosphere_sb.results.metrics_json import machine
+from emosphere_sb.results.metrics_json import machine_description
 
-# Names under which PyTorch runs matrix products, convolutions and fused attention on a CPU
+# PyTorch's operators for matrix products, convolutions and fused attention on a CPU
 PRODUCTS = ("mm", "addmm", "addmm_", "bmm", "baddbmm", "baddbmm_", "mkldnn_convolution",
             "convolution_backward", "thnn_conv2d", "_slow_conv2d_forward",
             "_scaled_dot_product_flash_attention_for_cpu",
@@ -31,7 +31,7 @@ PRODUCTS = ("mm", "addmm", "addmm_", "bmm", "baddbmm", "baddbmm_", "mkldnn_convo
 
 
 def matrix_peak(size: int = 3072, seconds: float = 3.0) -> float:
-    """Floating-point operations per second of a large float32 matrix product, the best seen."""
+    """Return the highest FLOP/s measured for a large float32 matrix product."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     best, end = math.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -42,7 +42,7 @@ def matrix_peak(size: int = 3072, seconds: float = 3.0) -> float:
 
 
 def profiled(work: Callable) -> tuple[float, float, list]:
-    """Seconds of a call, those in matrix products, and the largest other operations."""
+    """Return the total time of a call, the time in matrix products, and the slowest other ops."""
     start = time.perf_counter()
     with profile(activities=[ProfilerActivity.CPU]) as found:
         work()
@@ -55,13 +55,13 @@ def profiled(work: Callable) -> tuple[float, float, list]:
     return total, products, others
 
 
-def measure(side: str, folder: Path, rows: dict, facts: dict) -> list[str]:
-    """A row of the table for each task."""
-    size = SIZES[facts["size"]]
-    worker = Worker(Job(side, facts["size"], folder, "cpu", facts["batch"]))
-    worker.load(rows, facts["evaluated"])
+def measure(side: str, folder: Path, rows: dict, settings: dict) -> list[str]:
+    """Return a row of the table for each task."""
+    size = SIZES[settings["size"]]
+    worker = Worker(Job(side, settings["size"], folder, "cpu", settings["batch"]))
+    worker.load(rows, settings["evaluated"])
     worker.begin()
-    worker.pipeline.train(1)  # what it keeps is in its place
+    worker.pipeline.train(1)  # allocate the optimiser state
     lines, names = [], []
     work = {
         "train": lambda: names.extend(worker.pipeline.train(1)[0]),
@@ -74,32 +74,34 @@ def measure(side: str, folder: Path, rows: dict, facts: dict) -> list[str]:
         flops = useful_flops(size, seconds)[task]
         rest = ", ".join(f"{name} {spent / total:.0%}" for spent, name in others)
         lines.append(
-            f"| {side}, {label} | {sum(seconds):.0f} s | {total:.1f} s | {products / total:.0%} | "
-            f"{flops / total / 1e9:.0f} | {flops / facts['peak']:.1f} s | {rest} |"
+            f"| {LABELS[side]}, {label} | {sum(seconds):.0f} s | {total:.1f} s | "
+            f"{products / total:.0%} | {flops / total / 1e9:.0f} | "
+            f"{flops / settings['peak']:.1f} s | {rest} |"
         )
     return lines
 
 
 def main() -> None:
-    """Measure, print, and write benchmarks/RESULTS.md."""
+    """Run the benchmark and write benchmarks/RESULTS.md."""
     quiet()
-    facts = {**DEFAULTS["cpu"], "peak": matrix_peak()}
+    settings = {**DEFAULTS["cpu"], "peak": matrix_peak()}
     lines = [
-        "| | audio | time | in matrix products | useful GFLOP/s | at the peak | most of the rest |",
+        "| | audio | time | matrix products | useful GFLOP/s | time at peak | other operations |",
         "|---|---|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
-        rows = write_corpus(Path(name) / "audio", durations(facts["utterances"]))
-        save_weights(SIZES[facts["size"]], Path(name))
+        rows = write_corpus(Path(name) / "audio", durations(settings["utterances"]))
+        save_weights(SIZES[settings["size"]], Path(name))
         for side in SIDES:
-            lines += measure(side, Path(name), rows, facts)
+            lines += measure(side, Path(name), rows, settings)
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
     lines += [
         "",
-        f"WavLM-{facts['size']}, float32, {facts['batch']} utterances a step. Measured peak of a "
-        f"matrix product: {facts['peak'] / 1e9:.0f} GFLOP/s; *at the peak* is what the useful work "
-        f"alone, padding not counted, would take there. The profiler itself costs time. Made by "
-        f"`make profile` ({versions}; {machine()}; {torch.get_num_threads()} threads).",
+        f"WavLM-{settings['size']}, float32, {settings['batch']} utterances per step. Measured "
+        f"peak of a matrix product: {settings['peak'] / 1e9:.0f} GFLOP/s; *time at peak* is the "
+        f"time of the useful work (without padding) at this speed. The times include the overhead "
+        f"of the profiler. Generated by `make profile` ({versions}; {machine_description()}; "
+        f"{torch.get_num_threads()} threads).",
     ]
     text = "\n".join(lines)
     put_between(ROOT / "benchmarks" / "RESULTS.md", "profile", text)

@@ -1,4 +1,4 @@
-"""One side of the throughput benchmark, in a process of its own that the measuring one calls."""
+"""Run one side of the throughput benchmark in a worker process."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from pathlib import Path
 
 import torch
 import transformers
-from ours import Ours
-from plain import BATCH, PlainPipeline
-from workload import SCALE, SIZES, load_plain
+from published_pipeline import BATCH, PublishedPipeline
+from recipe_pipeline import RecipePipeline
+from workload import SCALE, SIZES, load_published_model
 
-SIDES = ("plain", "ours")
+SIDES = ("published", "recipe")
+LABELS = {"published": "published pipeline", "recipe": "this project"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a process of one side is started with."""
+    """Arguments of a worker process."""
 
     side: str
     size: str
@@ -33,57 +34,57 @@ class Job:
     device: str
     batch: int = BATCH
 
-    def of(self, side: str) -> Job:
-        """The same for another side."""
+    def for_side(self, side: str) -> Job:
+        """Return a copy for another side."""
         return replace(self, side=side)
 
 
 def serve(connection, job: Job) -> None:
-    """Answer calls of the methods of a ``Worker`` until there are no more."""
+    """Execute the requested methods of a ``Worker`` until the connection is closed."""
     try:
         worker = Worker(job)
         connection.send((True, None))
         for method, arguments in iter(connection.recv, None):
             connection.send((True, getattr(worker, method)(*arguments)))
-    except EOFError:  # the measuring process is gone
+    except EOFError:  # the parent process has ended
         return
-    except Exception:  # whatever it is, the other end must not wait for ever
+    except Exception:  # report any error, because the parent process waits for a reply
         connection.send((False, traceback.format_exc()))
 
 
 class Worker:
-    """One side: its pipeline, its clock and its peaks of memory."""
+    """The pipeline of one side, with timing and peak memory."""
 
     def __init__(self, job: Job):
         quiet()
         self.device, self.batch, size = job.device, job.batch, SIZES[job.size]
-        known = {"device": job.device, "scale": SCALE, "batch": job.batch}
-        if job.side == "plain":
-            model = load_plain(size, job.folder)
-            self.pipeline = PlainPipeline(model, **known)
+        options = {"device": job.device, "scale": SCALE, "batch": job.batch}
+        if job.side == "published":
+            model = load_published_model(size, job.folder)
+            self.pipeline = PublishedPipeline(model, **options)
         else:
-            self.pipeline = Ours(size, job.folder, **known)
+            self.pipeline = RecipePipeline(size, job.folder, **options)
 
     def load(self, rows: dict, evaluated: int) -> None:
-        """Give the pipeline its corpus."""
+        """Load the corpus into the pipeline."""
         self.pipeline.load(rows, evaluated)
 
     def begin(self) -> dict[str, list[float]]:
-        """Predictions with the weights as given; then a first, small step."""
+        """Return predictions with the initial weights, then run a small warm-up step."""
         predictions = self.pipeline.evaluate()
-        self.pipeline.warm(2)
-        give_back(self.device)
+        self.pipeline.warm_up(2)
+        free_memory(self.device)
         return predictions
 
     def part(self, steps: int) -> dict:
-        """A part of the epoch and an evaluation, timed."""
-        if self.device == "cuda":  # whose memory was given back
-            self.pipeline.warm(self.batch)
+        """Time a part of the epoch and an evaluation."""
+        if self.device == "cuda":  # allocate the freed memory again before timing
+            self.pipeline.warm_up(self.batch)
         (names, losses), train = self._timed(self.pipeline.train, steps)
         predictions, evaluation = self._timed(self.pipeline.evaluate)
-        give_back(self.device)
+        free_memory(self.device)
         if not all(map(math.isfinite, losses)):
-            raise RuntimeError(f"Every loss must be finite; found {losses}.")
+            raise RuntimeError(f"All losses must be finite; found {losses}.")
         return {
             "train": {"seconds": train, "names": names},
             "eval": {"seconds": evaluation, "names": list(predictions)},
@@ -101,36 +102,36 @@ class Worker:
             torch.cuda.synchronize()
 
     def train(self, steps: int) -> None:
-        """Train without a clock."""
+        """Train without timing."""
         self.pipeline.train(steps)
 
     def peaks(self) -> dict[str, float | None]:
-        """The most memory held so far, in MiB: of this process, and on the device."""
+        """Return the peak memory of this process and of the device in MiB."""
         cuda = self.device == "cuda"
         device = torch.cuda.max_memory_allocated() / 2**20 if cuda else None
         return {"host": host_peak(), "device": device}
 
 
 def quiet() -> None:
-    """Leave out what libraries say of themselves."""
+    """Suppress log messages and warnings of libraries."""
     logging.getLogger("speechbrain").setLevel(logging.ERROR)
     transformers.logging.disable_progress_bar()
-    # transformers' own attention, at its first call
+    # raised by the attention of transformers at its first call
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
 
 
-def give_back(device: str) -> None:
-    """Return freed memory to the system: while one side works, the other must not fill it."""
+def free_memory(device: str) -> None:
+    """Return freed memory to the system, so that it is available to the other side."""
     if device == "cuda":
         torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's, which keeps gigabytes
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps gigabytes of freed memory
     if trim is not None:
         trim(0)
 
 
 def host_peak() -> float:
-    """The most memory that this process has held, in MiB."""
-    # Not getrusage where it can be helped: there a process starts with its parent's peak.
+    """Return the peak memory of this process in MiB."""
+    # Avoid getrusage if possible: its value for a new process starts at the parent's peak.
     status = Path("/proc/self/status")
     if status.is_file():
         for line in status.read_text(encoding="utf-8").splitlines():
@@ -143,36 +144,37 @@ def host_peak() -> float:
 
 
 @contextmanager
-def side(job: Job):
-    """A function that calls a method of a ``Worker`` in a fresh process."""
+def worker_process(job: Job):
+    """Yield a function that calls a method of a ``Worker`` in a new process."""
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=serve, args=(there, job))
+    connection, child_connection = context.Pipe()
+    process = context.Process(target=serve, args=(child_connection, job))
     process.start()
-    there.close()
+    child_connection.close()
 
-    def answer():
+    def receive():
         try:
-            good, result = here.recv()
+            success, result = connection.recv()
         except EOFError:
             process.join()
             raise RuntimeError(
-                f"The process of {job.side} ended with status {process.exitcode}; -9 is mostly a "
-                f"lack of memory: take a smaller --batch or --size, or end what else runs here."
+                f"The worker process for the {LABELS[job.side]} ended with status "
+                f"{process.exitcode}. Status -9 usually means that memory ran out: use a smaller "
+                f"--batch or --size, or stop other processes on this machine."
             ) from None
-        if not good:
-            raise RuntimeError(f"The process of {job.side} failed:\n{result}")
+        if not success:
+            raise RuntimeError(f"The worker process for the {LABELS[job.side]} failed:\n{result}")
         return result
 
     def call(method: str, *arguments):
-        here.send((method, arguments))
-        return answer()
+        connection.send((method, arguments))
+        return receive()
 
     try:
-        answer()
+        receive()
         yield call
-        here.send(None)
+        connection.send(None)
     finally:
-        here.close()
+        connection.close()
         process.join(10)
         process.terminate()

@@ -1,35 +1,36 @@
-"""Does sorting by length cost accuracy? ``make sorting``, a quarter of an hour on two cores.
+"""Measure the effect of length bucketing on accuracy: ``make sorting``.
 
-The demo (SYNTHETIC speech) with batches from pools sorted by length, as by default, and with
-batches drawn at random, over three seeds. Writes the table in benchmarks/RESULTS.md.
+Runs the demo (SYNTHETIC speech) with batches of similar lengths (the default) and with random
+batches, with three seeds each. Takes 15 minutes on two cores and writes the table in
+benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
 
-from demo_checks import SEEDS, SETS, make_corpus
+from demo_checks import SEEDS, SETS, write_demo_corpus
 from runs import ROOT, origin, put_between, run_all, seeds_row, table
 
 RESULTS = ROOT / "results" / "sorting"
-WAYS = {
-    "pools sorted by length (`--bucket_batches=8`)": 8,
-    "drawn at random (`--bucket_batches=0`)": 0,
+BUCKET_BATCHES = {
+    "batches of similar lengths (`--bucket_batches=8`)": 8,
+    "random batches (`--bucket_batches=0`)": 0,
 }
 
 
 def main() -> None:
-    """Run, then write the table."""
+    """Run the experiments and write the table."""
     jobs = {}
-    for pool in WAYS.values():
+    for pool in BUCKET_BATCHES.values():
         for seed in SEEDS:
             options = [f"--seed={seed}", "--preset=demo", "--acoustic_baseline=False"]
             folder = RESULTS / f"pool{pool}-{seed}"
             jobs[pool, seed] = ("MSP-Podcast", [*options, f"--bucket_batches={pool}"], folder)
-    make_corpus()
+    write_demo_corpus()
     metrics = run_all(jobs)
     rows = [
         seeds_row(f"{name}: {label}", [metrics[pool, seed][name] for seed in SEEDS])
         for name in SETS
-        for label, pool in WAYS.items()
+        for label, pool in BUCKET_BATCHES.items()
     ]
     text = "\n\n".join([table(rows), origin("make sorting", SEEDS, metrics[8, SEEDS[0]])])
     put_between(ROOT / "benchmarks" / "RESULTS.md", "sorting", text)

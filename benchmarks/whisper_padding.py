@@ -1,9 +1,9 @@
-"""What Whisper's encoder costs without filling up to 30 s, and how far its frames then differ.
+"""Measure the speed of Whisper's encoder without padding to 30 s, and the effect on its output.
 
-``python benchmarks/whisper_padding.py`` times transformers' extractor and encoder (30 s whatever
-the utterance) and ours on the same weights, one after the other, and writes benchmarks/RESULTS.md.
-The weights are random, so the difference is that of an untrained model; ``--backbone`` names a
-trained one (hub name or folder), whose figures are printed only.
+``python benchmarks/whisper_padding.py`` alternately times the extractor and encoder of transformers
+(which pad each utterance to 30 s) and those of this package with the same weights, and writes
+benchmarks/RESULTS.md. The weights are random, so the difference is that of an untrained model. Use
+``--backbone`` for a trained model (hub name or folder); its results are only printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from emosphere_sb.backbones.log_mel import SAMPLE_RATE, extractor_for
 from emosphere_sb.backbones.whisper import WhisperBackbone, difference_from_padding
 
 SECONDS = (2, 5, 10)
-# The encoders of openai/whisper-tiny and -base; the decoder, which is dropped, is kept small.
+# The encoders of openai/whisper-tiny and -base; the decoder is not used and therefore small.
 SIZES = {
     "tiny": {"d_model": 384, "encoder_layers": 4, "encoder_attention_heads": 6},
     "base": {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8},
@@ -33,7 +33,7 @@ DECODER = {
 
 
 def random_model(size: str):
-    """A Whisper of a published size with random weights, and its extractor."""
+    """Return a Whisper model of a published size with random weights, and its extractor."""
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
     torch.manual_seed(0)
@@ -42,63 +42,63 @@ def random_model(size: str):
 
 
 def loaded_model(source: str):
-    """A trained Whisper and its extractor."""
+    """Return a trained Whisper model and its extractor."""
     from transformers import AutoModel
 
     model = AutoModel.from_pretrained(source, dtype=torch.float32)
     return model, extractor_for(model, source)
 
 
-def syllables(seconds: float) -> torch.Tensor:
-    """Coloured noise that comes and goes four times a second, (samples,)."""
-    chance = torch.Generator().manual_seed(round(1000 * seconds))
-    noise = torch.randn(round(seconds * SAMPLE_RATE), generator=chance)
-    moments = torch.arange(len(noise)) / SAMPLE_RATE
-    return 0.1 * (noise + 0.8 * noise.roll(1)) * (4 * torch.pi * moments).sin().abs() ** 3
+def modulated_noise(seconds: float) -> torch.Tensor:
+    """Generate coloured noise with 4 Hz amplitude modulation, shape (samples,)."""
+    generator = torch.Generator().manual_seed(round(1000 * seconds))
+    noise = torch.randn(round(seconds * SAMPLE_RATE), generator=generator)
+    times = torch.arange(len(noise)) / SAMPLE_RATE
+    return 0.1 * (noise + 0.8 * noise.roll(1)) * (4 * torch.pi * times).sin().abs() ** 3
 
 
 @torch.no_grad()
 def measure(backbone: WhisperBackbone, extractor, seconds: float, pairs: int) -> dict:
-    """Times of both, interleaved, and the relative difference of the frames."""
-    signal = syllables(seconds)
+    """Time both implementations, interleaved, and compute the relative difference of the frames."""
+    signal = modulated_noise(seconds)
     batch, lengths = signal.unsqueeze(0), torch.tensor([len(signal)])
 
-    def ours() -> None:
+    def unpadded() -> None:
         backbone(batch, lengths)
 
-    def theirs() -> None:
-        given = extractor(signal.numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        backbone.model(given.input_features)
+    def padded() -> None:
+        features = extractor(signal.numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        backbone.model(features.input_features)
 
-    times = {ours: [], theirs: []}
+    times = {unpadded: [], padded: []}
     for _ in range(pairs + 1):
-        for run, found in times.items():
-            begin = time.perf_counter()
-            run()
-            found.append(time.perf_counter() - begin)
-    short, padded = times[ours][1:], times[theirs][1:]  # the first of each is a warm-up
-    ratios = [whole / part for whole, part in zip(padded, short, strict=True)]
+        for call, measured in times.items():
+            start = time.perf_counter()
+            call()
+            measured.append(time.perf_counter() - start)
+    short, long = times[unpadded][1:], times[padded][1:]  # the first call is a warm-up
+    ratios = [a / b for a, b in zip(long, short, strict=True)]
     return {
         "seconds": seconds,
-        "ours": statistics.median(short),
-        "theirs": statistics.median(padded),
+        "unpadded": statistics.median(short),
+        "padded": statistics.median(long),
         "ratio": (statistics.median(ratios), min(ratios), max(ratios)),
         "difference": float(difference_from_padding(backbone, batch, lengths)),
     }
 
 
 def report(results: dict[str, list[dict]], pairs: int, weights: str) -> str:
-    """A Markdown table, and what made it."""
+    """Return the results as a Markdown table with a description of the measurement."""
     lines = [
-        "| encoder | utterance | filled up to 30 s | as long as it is | ratio | difference |",
+        "| encoder | utterance | padded to 30 s | without padding | ratio | difference |",
         "|---|---|---|---|---|---|",
     ]
     for name, rows in results.items():
         for row in rows:
             middle, low, high = row["ratio"]
             lines.append(
-                f"| {name} | {row['seconds']} s | {1000 * row['theirs']:.0f} ms | "
-                f"{1000 * row['ours']:.0f} ms | {middle:.1f} ({low:.1f} to {high:.1f}) | "
+                f"| {name} | {row['seconds']} s | {1000 * row['padded']:.0f} ms | "
+                f"{1000 * row['unpadded']:.0f} ms | {middle:.1f} ({low:.1f} to {high:.1f}) | "
                 f"{row['difference']:.3f} |"
             )
     versions = ", ".join(
@@ -111,10 +111,11 @@ def report(results: dict[str, list[dict]], pairs: int, weights: str) -> str:
     lines += [
         "",
         f"Log-mel frames and encoder, one utterance at a time, float32 on a CPU; the median of "
-        f"{pairs} interleaved pairs, with the range of their ratios. Difference: its norm over the "
-        f"utterance's own frames, divided by the norm of transformers' frames. {weights} Made by "
+        f"{pairs} interleaved pairs, with the range of their ratios. Difference: norm of the "
+        f"difference over the frames of the utterance, divided by the norm of the frames of "
+        f"transformers. {weights} Generated by "
         f"`make bench` ({versions}; {torch.get_num_threads()} of "
-        f"{os.cpu_count()} cores; noise in syllables).",
+        f"{os.cpu_count()} cores; amplitude-modulated noise).",
     ]
     return "\n".join(lines)
 
@@ -126,18 +127,18 @@ def transformers_version() -> str:
 
 
 def main() -> None:
-    """Measure, print, and write benchmarks/RESULTS.md where the weights are random."""
+    """Run the benchmark; write benchmarks/RESULTS.md if the weights are random."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--backbone", help="a trained Whisper instead; nothing is written")
+    parser.add_argument("--backbone", help="a trained Whisper model; results are only printed")
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     if arguments.backbone:
         models = {arguments.backbone: loaded_model(arguments.backbone)}
-        weights = "Weights as trained."
+        weights = "Trained weights."
     else:
         models = {f"{size} size": random_model(size) for size in arguments.sizes}
-        weights = "Weights are random: a trained model's difference is another."
+        weights = "Weights are random; the difference of a trained model is not the same."
     results = {}
     for name, (model, extractor) in models.items():
         backbone = WhisperBackbone(model, extractor).eval()

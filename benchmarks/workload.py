@@ -1,4 +1,4 @@
-"""What both sides of the throughput benchmark work on: models, weights, utterances, arithmetic."""
+"""Models, weights, utterances and FLOP counts for both sides of the throughput benchmark."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from plain import RATE, PlainModel
+from published_pipeline import RATE, PublishedModel
 from scipy.stats import beta
 from transformers import WavLMConfig, WavLMModel
 
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 SHORTEST, LONGEST, MEAN = 2.75, 11.9, 5.7  # seconds, as in MSP-Podcast
-SCALE = Scale(1, 7)  # MSP-Podcast's
+SCALE = Scale(1, 7)  # label scale of MSP-Podcast
 
 
 @dataclass(frozen=True)
 class Size:
-    """A model: arguments of WavLMConfig, and what stands behind WavLM."""
+    """Size of a model: arguments of WavLMConfig, and sizes of pooling and heads."""
 
     config: dict = field(default_factory=dict)
     width: int = 1024  # of pooling and heads (published)
@@ -30,8 +30,8 @@ class Size:
     head_dropout: float = 0.5
 
 
-# Layers are left out at random in training (layerdrop), so that the work would differ by chance:
-# here it is off on both sides. Dropout and SpecAugment are on.
+# Layerdrop skips random layers in training, which would make the amount of work random. It is
+# disabled on both sides; dropout and SpecAugment are enabled.
 SIZES = {
     "tiny": Size(
         {
@@ -42,7 +42,7 @@ SIZES = {
         },
         width=32,
     ),
-    # transformers' default is the architecture of microsoft/wavlm-base and wavlm-base-plus
+    # The default of transformers is the architecture of microsoft/wavlm-base and wavlm-base-plus.
     "base": Size({"layerdrop": 0.0}),
     # microsoft/wavlm-large
     "large": Size(
@@ -56,9 +56,9 @@ SIZES = {
 
 
 def save_weights(size: Size, folder: Path) -> None:
-    """Random weights for both sides: WavLM as transformers saves it, and pooling and heads."""
+    """Save random weights for both sides: WavLM in transformers' format, pooling and heads."""
     torch.manual_seed(1)
-    model = new_plain(size, WavLMModel(WavLMConfig(**size.config)))
+    model = new_published_model(size, WavLMModel(WavLMConfig(**size.config)))
     model.ssl.save_pretrained(folder / "wavlm")
     parts = {
         "pooling": model.pooling, "vad_head": model.vad_head, "auxiliary_head": model.region_head,
@@ -66,9 +66,11 @@ def save_weights(size: Size, folder: Path) -> None:
     torch.save({name: part.state_dict() for name, part in parts.items()}, folder / "rest.pt")
 
 
-def load_plain(size: Size, folder: Path) -> PlainModel:
-    """The plain model with the weights of ``save_weights``."""
-    model = new_plain(size, WavLMModel.from_pretrained(folder / "wavlm", dtype=torch.float32))
+def load_published_model(size: Size, folder: Path) -> PublishedModel:
+    """Load a published model with the weights of ``save_weights``."""
+    model = new_published_model(
+        size, WavLMModel.from_pretrained(folder / "wavlm", dtype=torch.float32)
+    )
     rest = torch.load(folder / "rest.pt", weights_only=True)
     model.pooling.load_state_dict(rest["pooling"])
     model.vad_head.load_state_dict(rest["vad_head"])
@@ -76,23 +78,23 @@ def load_plain(size: Size, folder: Path) -> PlainModel:
     return model
 
 
-def new_plain(size: Size, ssl: WavLMModel) -> PlainModel:
-    """A plain model of this size around ``ssl``."""
-    return PlainModel(
+def new_published_model(size: Size, ssl: WavLMModel) -> PublishedModel:
+    """Build a published model of this size around ``ssl``."""
+    return PublishedModel(
         ssl, width=size.width, pooling_dropout=size.pooling_dropout, head_dropout=size.head_dropout
     )
 
 
 def durations(count: int) -> np.ndarray:
-    """Seconds of ``count`` utterances in random order, MSP-Podcast's range and mean.
+    """Return durations in s of ``count`` utterances with MSP-Podcast's range and mean.
 
-    A beta distribution between the shortest and the longest; what is taken are its quantiles in
-    equal steps, so that few utterances have its mean and spread as well.
+    The durations are equally spaced quantiles of a beta distribution, in random order, so that even
+    a few utterances match its mean and spread.
 
     Raises
     ------
     ValueError
-        If there are too few utterances for the mean.
+        If there are too few utterances to match the mean.
     """
     share = (MEAN - SHORTEST) / (LONGEST - SHORTEST)
     steps = (np.arange(count) + 0.5) / count
@@ -100,15 +102,15 @@ def durations(count: int) -> np.ndarray:
     seconds = SHORTEST + (LONGEST - SHORTEST) * fractions
     if abs(seconds.mean() - MEAN) > 0.02 or seconds.min() < SHORTEST or seconds.max() > LONGEST:
         raise ValueError(
-            f"Durations must have a mean of {MEAN} s and lie between {SHORTEST} and {LONGEST} s; "
-            f"{count} have {seconds.mean():.3f}, {seconds.min():.2f} and {seconds.max():.2f}. "
-            f"Take more utterances."
+            f"Durations must have a mean of {MEAN} s and be between {SHORTEST} and {LONGEST} s; "
+            f"{count} utterances have a mean of {seconds.mean():.3f} s and range from "
+            f"{seconds.min():.2f} to {seconds.max():.2f} s. Use more utterances."
         )
     return np.random.default_rng(1).permutation(seconds)
 
 
 def write_corpus(folder: Path, seconds: np.ndarray) -> dict[str, dict]:
-    """Noise as wav files, and rows of a manifest with random labels."""
+    """Write noise as wav files and return manifest rows with random labels."""
     noise, chance = np.random.default_rng(2), random.Random(2)
     folder.mkdir(parents=True)
     rows = {}
@@ -120,24 +122,24 @@ def write_corpus(folder: Path, seconds: np.ndarray) -> dict[str, dict]:
 
 
 def repeat_rows(rows: dict[str, dict], count: int) -> dict[str, dict]:
-    """A corpus of ``count`` utterances that share the files of a small one."""
+    """Return ``count`` manifest rows that share the files of a small corpus."""
     chance, files = random.Random(3), [(row["wav"], row["duration"]) for row in rows.values()]
     return {f"r{n:06d}": new_row(*files[n % len(files)], chance) for n in range(count)}
 
 
 def new_row(path: Path | str, duration: float, chance: random.Random) -> dict:
-    """A row of a manifest with random labels."""
+    """Return a manifest row with random labels."""
     labels = {dimension: f"{chance.uniform(1, 7):.6f}" for dimension in DIMENSIONS}
     return {"wav": str(path), "duration": duration, "emotion": "", **labels}
 
 
 def forward_flops(config: WavLMConfig, width: int, samples: int) -> tuple[float, float]:
-    """Floating-point operations of one utterance by itself, a multiply-add counting as two.
+    """Count the floating-point operations of one utterance; a multiply-add counts as two.
 
     Returns
     -------
     tuple
-        Of the convolutional feature encoder, and of everything behind it.
+        The operations of the convolutional feature encoder, and those of all later layers.
     """
     frozen, channels = 0.0, 1
     for frames, kernel, size in conv_layers(config, samples):
@@ -145,7 +147,7 @@ def forward_flops(config: WavLMConfig, width: int, samples: int) -> tuple[float,
         channels = size
     hidden, inner = config.hidden_size, config.intermediate_size
     kernel = config.num_conv_pos_embeddings
-    positions = frames + 1 - kernel % 2  # an even kernel computes one frame more and drops it
+    positions = frames + 1 - kernel % 2  # an even kernel computes one additional frame and drops it
     front = frames * channels * hidden
     front += positions * kernel * hidden * (hidden // config.num_conv_pos_embedding_groups)
     # four projections, two feed-forward layers, the gate of the position bias, and attention
@@ -158,7 +160,7 @@ def forward_flops(config: WavLMConfig, width: int, samples: int) -> tuple[float,
 
 
 def conv_layers(config: WavLMConfig, samples: int) -> Iterator[tuple[int, int, int]]:
-    """Frames, kernel and channels of each convolution of the feature encoder."""
+    """Yield the frames, kernel size and channels of each convolution of the feature encoder."""
     for kernel, stride, size in zip(
         config.conv_kernel, config.conv_stride, config.conv_dim, strict=True
     ):
@@ -167,9 +169,9 @@ def conv_layers(config: WavLMConfig, samples: int) -> Iterator[tuple[int, int, i
 
 
 def useful_flops(size: Size, seconds: list[float]) -> dict[str, float]:
-    """What utterances need in training and in evaluation, padding not counted.
+    """Count the operations for training and evaluation of utterances, without padding.
 
-    A backward pass counts twice its forward pass; the frozen convolutions have none.
+    A backward pass counts as two forward passes; the frozen convolutions have none.
     """
     config = WavLMConfig(**size.config)
     parts = [forward_flops(config, size.width, round(s * RATE)) for s in seconds]

@@ -1,1 +1,1 @@
-"""A corpus on disk becomes manifests. Each corpus is one module with ``NAME`` and ``read``."""
+"""Prepare the manifests of a corpus. The reader of each corpus defines ``NAME`` and ``read``."""

@@ -1,4 +1,4 @@
-"""The audio files of a corpus: which there are, their headers, and whether anything has changed."""
+"""List the audio files of a corpus, read their headers, and detect changes."""
 
 from __future__ import annotations
 
@@ -16,43 +16,49 @@ from emosphere_sb.audio.header import Header, read_header
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 )
-"""Names (in lower case) by which an audio file is recognised in a folder."""
+"""File name extensions (in lower case) of audio files."""
 
-CHUNK = 256
-"""Headers that one thread reads in a row."""
+HEADERS_PER_TASK = 256
+"""Number of headers that a thread reads per task."""
 
 DEFAULT_WORKERS = 8
-"""Threads. They hide the latency of a network disk; on a local disk their number hardly matters."""
+"""Default number of threads. They hide the latency of network file systems; the number has little
+effect on local disks."""
 
 
-class Found(NamedTuple):
-    """What a folder tells of a file in it.
+class FileStatus(NamedTuple):
+    """Size and modification time of a file.
 
     Arguments
     ---------
     size : int
-        In bytes.
-    changed : int
-        When it was written, in nanoseconds.
+        Size in bytes.
+    mtime_ns : int
+        Modification time in nanoseconds.
     is_link : bool
-        Whether it is a symbolic link; size and time are those of the file behind it.
+        Whether it is a symbolic link; size and time are those of the target.
     """
 
     size: int
-    changed: int
+    mtime_ns: int
     is_link: bool = False
 
 
-def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
-    """Absolute path to (size, time of last change in ns) of all audio files below some folders.
+def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
+    """List all audio files in some folders and their subfolders.
 
-    Links to folders are followed once. Names that start with a dot are skipped: they are no audio
-    (AppleDouble files such as ``._a.wav`` occur in copies of corpora).
+    Each folder is visited once, even if several links point to it. Names that start with a dot are
+    skipped, because copies of corpora may contain AppleDouble files such as ``._a.wav``.
 
     Arguments
     ---------
     folders : iterable of path
-        Searched with their sub-folders; a folder that is not there has no files.
+        Folders to search; missing folders are ignored.
+
+    Returns
+    -------
+    dict of str to FileStatus
+        Status of each file by its absolute path.
 
     Example
     -------
@@ -61,7 +67,7 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
     >>> [(os.path.basename(path), size) for path, (size, *_) in list_audio([folder]).items()]
     [('a.wav', 2)]
     """
-    found: dict[str, Found] = {}
+    found: dict[str, FileStatus] = {}
     seen: set[tuple[int, int]] = set()
     waiting = [os.path.abspath(folder) for folder in folders]
     while waiting:
@@ -77,8 +83,8 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, Found]:
     return found
 
 
-def _collect(entries: Iterable[os.DirEntry], found: dict[str, Found]) -> list[str]:
-    """Puts a folder's audio files into ``found`` and returns its sub-folders."""
+def _collect(entries: Iterable[os.DirEntry], found: dict[str, FileStatus]) -> list[str]:
+    """Add the audio files of a folder to ``found`` and return its subfolders."""
     folders = []
     for entry in entries:
         if entry.name.startswith("."):
@@ -87,40 +93,44 @@ def _collect(entries: Iterable[os.DirEntry], found: dict[str, Found]) -> list[st
             folders.append(entry.path)
         elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES and entry.is_file():
             status = entry.stat()
-            found[entry.path] = Found(status.st_size, status.st_mtime_ns, entry.is_symlink())
+            found[entry.path] = FileStatus(status.st_size, status.st_mtime_ns, entry.is_symlink())
     return sorted(folders)
 
 
-def listing_digest(listing: dict[str, Found]) -> str:
-    """A short text that changes when a file comes, goes, is written anew, or becomes a link.
+def listing_digest(listing: dict[str, FileStatus]) -> str:
+    """Return a hash that changes when a file is added, removed, rewritten, or becomes a link.
 
     Example
     -------
-    >>> a, b = Found(1, 2), Found(3, 4)
+    >>> a, b = FileStatus(1, 2), FileStatus(3, 4)
     >>> listing_digest({"a": a, "b": b}) == listing_digest({"b": b, "a": a})
     True
-    >>> listing_digest({"a": a}) == listing_digest({"a": Found(1, 3)})
+    >>> listing_digest({"a": a}) == listing_digest({"a": FileStatus(1, 3)})
     False
     """
     digest = hashlib.sha256()
     for path in sorted(listing):
-        size, changed, is_link = listing[path]
-        text = f"{path}\0{size}\0{changed}\0{is_link}\n"
+        size, mtime_ns, is_link = listing[path]
+        text = f"{path}\0{size}\0{mtime_ns}\0{is_link}\n"
         digest.update(text.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[Header | AudioError]:
-    """The header of every file, or the reason why it cannot be used, in the order of ``paths``.
-
-    Every file is verified, see :func:`emosphere_sb.audio.header.read_header`.
+    """Read and verify the headers of audio files.
 
     Arguments
     ---------
     paths : sequence of str
-        Audio files.
+        Paths of the audio files.
     workers : int, optional
-        Threads that read; 8 by default.
+        Number of threads (default: 8).
+
+    Returns
+    -------
+    list of Header or AudioError
+        Header of each file, or the error for an unusable file, in the order of ``paths``. See
+        :func:`emosphere_sb.audio.header.read_header`.
 
     Raises
     ------
@@ -129,10 +139,12 @@ def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[He
     """
     workers = DEFAULT_WORKERS if workers is None else int(workers)
     if workers < 1:
-        raise ValueError(f"The number of workers must be at least 1; found {workers}.")
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+        raise ValueError(f"workers must be at least 1; found {workers}.")
+    chunks = [
+        paths[start : start + HEADERS_PER_TASK] for start in range(0, len(paths), HEADERS_PER_TASK)
+    ]
     headers: list[Header | AudioError] = []
-    # The bar shows only on a terminal (disable=None), so that log files stay readable.
+    # disable=None shows the progress bar only on a terminal, so that log files stay readable.
     progress = tqdm(total=len(paths), desc="Audio headers", unit="file", disable=None, leave=False)
     with progress, ThreadPoolExecutor(workers) as pool:
         for part in pool.map(_read_chunk, chunks):
@@ -142,7 +154,7 @@ def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[He
 
 
 def _read_chunk(paths: Sequence[str]) -> list[Header | AudioError]:
-    """Headers and reasons of a few files."""
+    """Read the headers of one task; errors are returned in place of headers."""
     headers: list[Header | AudioError] = []
     for path in paths:
         try:

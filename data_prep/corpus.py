@@ -1,4 +1,4 @@
-"""What a corpus reader hands over: plain records, before any audio file has been opened."""
+"""Data classes returned by the corpus readers. No audio file has been opened yet."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any, NamedTuple
 from emosphere_sb.scale import Scale
 
 UNKNOWN_SPEAKERS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
-"""Speaker names (in lower case) that do not tell one person from another."""
+"""Speaker names (in lower case) that do not identify a person."""
 
 
 @dataclass(frozen=True, slots=True)
-class RaterFigures:
-    """What several raters said of one utterance, in few figures.
+class RaterStatistics:
+    """Summary of the individual ratings of one utterance.
 
     Arguments
     ---------
     count : int, optional
-        Raters that rated at least one dimension; ``None`` where unknown.
+        Number of raters that rated at least one dimension; ``None`` if unknown.
     valence_sd, arousal_sd, dominance_sd : float, optional
-        Population deviation over the raters, in the corpus's own units.
+        Population standard deviation (SD) over the raters, on the corpus's scale.
     votes : str
-        Emotions with the number of raters that chose them, such as ``angry:2;neutral:1``.
+        Emotions with the number of raters who chose them, for example ``angry:2;neutral:1``.
 
     Example
     -------
-    >>> RaterFigures(3, 0.5, 0.0, None, "angry:2;neutral:1").sd
+    >>> RaterStatistics(3, 0.5, 0.0, None, "angry:2;neutral:1").sd
     (0.5, 0.0, None)
     """
 
@@ -41,12 +41,12 @@ class RaterFigures:
 
     @property
     def sd(self) -> tuple[float | None, float | None, float | None]:
-        """Deviations of valence, arousal, dominance."""
+        """Standard deviations of valence, arousal and dominance."""
         return self.valence_sd, self.arousal_sd, self.dominance_sd
 
 
-NO_RATERS = RaterFigures()
-"""Of an utterance whose raters are not known."""
+NO_RATERS = RaterStatistics()
+"""Statistics of an utterance whose individual ratings are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,16 @@ class Utterance:
     Arguments
     ---------
     id : str
-        Unique over all sets of the corpus.
+        Identifier, unique across all sets of the corpus.
     path : str
-        The audio file, relative to the corpus's folder, with ``/``; absolute if it lies elsewhere.
+        Path of the audio file with ``/`` as separator, relative to the corpus folder; absolute if
+        the file is outside that folder.
     valence, arousal, dominance : float, optional
-        On the corpus's own scale, exactly as in the label file; ``None`` where unknown.
+        Labels on the corpus's scale, exactly as in the label file; ``None`` if unknown.
     emotion, speaker, gender, session, transcript : str
-        Empty where unknown.
+        Metadata; empty if unknown.
     raters : RaterFigures
-        Number, spread and votes of the raters, where their single ratings are known.
+        Number of raters, SDs and votes, if the individual ratings are known.
 
     Example
     -------
@@ -82,25 +83,25 @@ class Utterance:
     gender: str = ""
     session: str = ""
     transcript: str = ""
-    raters: RaterFigures = NO_RATERS
+    raters: RaterStatistics = NO_RATERS
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal, dominance."""
+        """Valence, arousal and dominance."""
         return self.valence, self.arousal, self.dominance
 
 
 class Rejection(NamedTuple):
-    """A file that is not used, and why.
+    """A rejected file and the reason.
 
     Arguments
     ---------
     path : str
-        The audio file, or file and line of the label file where no audio file is named.
+        Path of the audio file, or label file and line number if the row names no audio file.
     reason : str
-        A short kind, then ``": "`` and the details; reasons are counted by their kind.
+        A short category, followed by ``": "`` and the details. Reasons are counted by category.
     set : str
-        The set it would have been in, empty where unknown.
+        Set to which the file would have belonged; empty if unknown.
 
     Example
     -------
@@ -114,25 +115,25 @@ class Rejection(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The reason without its details."""
+        """Category of the reason, without the details."""
         return self.reason.partition(": ")[0]
 
 
-class LeftOut(NamedTuple):
-    """A row that an option leaves out: neither used nor rejected.
+class ExcludedRow(NamedTuple):
+    """A row that is excluded by an option; it is neither used nor rejected.
 
     Arguments
     ---------
     set : str
-        The set it would have been in.
+        Set to which the row would have belonged.
     row : Utterance
-        As the label file has it.
+        The row as read from the label file.
     option : str
-        By which it is left out, as on the command line.
+        Command-line option that excludes it, for example ``--drop_train``.
 
     Example
     -------
-    >>> LeftOut("train", Utterance("a", "a.wav", emotion="other"), "--drop_train").row.path
+    >>> ExcludedRow("train", Utterance("a", "a.wav", emotion="other"), "--drop_train").row.path
     'a.wav'
     """
 
@@ -143,42 +144,42 @@ class LeftOut(NamedTuple):
 
 @dataclass
 class Corpus:
-    """A corpus as its label files describe it.
+    """A corpus as described by its label files.
 
     Arguments
     ---------
     name : str
-        As it is printed.
+        Display name.
     data_root : pathlib.Path
-        The folder that the paths of the utterances are relative to.
+        Folder to which the paths of the utterances are relative.
     sets : dict of str to list of Utterance
-        In the order in which they are written.
+        Utterances of each set, in the order in which the sets are written.
     scale : emosphere_sb.scale.Scale
-        The scale of the labels.
+        Scale of the labels.
     release : str, optional
-        Which release of the corpus this is, as far as it is known.
+        Release of the corpus, if known.
     official_split : bool
-        Whether the sets are the corpus's own. Only then may they share speakers.
+        Whether the sets are defined by the corpus. Only official sets may share speakers.
     predict_only : tuple of str
         Sets whose labels are hidden.
     rejected : list of Rejection
-        Rows that the reader could not use.
-    left_out : list of LeftOut
-        Rows that the protocol leaves out on purpose. They are kept here because a row contradicts
-        another one of the same file whether it is used or not.
-    unfilled : dict of str to str
-        For sets that an option leaves without rows: which option, in words.
+        Rows that the reader rejected.
+    excluded : list of LeftOut
+        Rows excluded by the protocol. They are still needed to find contradictory rows for the
+        same file.
+    empty_set_reasons : dict of str to str
+        For each set that an option leaves empty, the reason.
     warnings : list of str
-        What whoever reports a result on these sets should know.
+        Warnings to consider when reporting results on these sets.
     protocol : dict
-        Plain facts for ``summary.json``: partition, seed, classes left out.
+        Protocol entries for ``summary.json``: partition, seed, excluded classes.
     inputs : list of pathlib.Path
-        Files whose change means a new preparation. Files that are not there count too: their
-        appearance is a change.
+        Files that trigger a new preparation when they change. Files that do not exist yet are
+        included, so that creating one also triggers it.
     audio_folders : list of pathlib.Path
-        Searched, with their sub-folders, for audio that no label names.
-    transcribed : bool
-        Whether the corpus comes with transcripts, so that those that are missing are worth a word.
+        Folders that are searched recursively for audio files without a label.
+    has_transcripts : bool
+        Whether the corpus includes transcripts, so that missing ones are reported.
     """
 
     name: str
@@ -189,23 +190,23 @@ class Corpus:
     official_split: bool = False
     predict_only: tuple[str, ...] = ()
     rejected: list[Rejection] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    unfilled: dict[str, str] = field(default_factory=dict)
+    excluded: list[ExcludedRow] = field(default_factory=list)
+    empty_set_reasons: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     protocol: dict[str, Any] = field(default_factory=dict)
     inputs: list[Path] = field(default_factory=list)
     audio_folders: list[Path] = field(default_factory=list)
-    transcribed: bool = False
+    has_transcripts: bool = False
 
     def utterances(self) -> Iterator[tuple[str, Utterance]]:
-        """All utterances with the name of their set, set by set."""
+        """Iterate over all utterances, set by set, as pairs (set name, utterance)."""
         for name, rows in self.sets.items():
             for row in rows:
                 yield name, row
 
 
 def speaker_key(name: str) -> str:
-    """What a person's names have in common, however they are typed; empty for an unknown person.
+    """Return a normalised speaker name for comparison; empty for an unknown speaker.
 
     Example
     -------
@@ -217,7 +218,7 @@ def speaker_key(name: str) -> str:
 
 
 def is_known_speaker(name: str) -> bool:
-    """Whether a speaker's name tells this person from others.
+    """Whether a speaker name identifies a person.
 
     Example
     -------

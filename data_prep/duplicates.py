@@ -1,7 +1,8 @@
-"""Rows that speak of one utterance or one file: equal ones count once, different ones not at all.
+"""Handle several rows for the same utterance or file: identical rows count once, contradictory rows
+are rejected.
 
-All rows of the label files are looked at, those too that an option leaves out or the reader could
-not use: whether a label is contradicted must not depend on what else is asked for.
+All rows of the label files are compared, including rows that an option excludes or the reader
+rejects, so that the result does not depend on other options.
 """
 
 from __future__ import annotations
@@ -10,171 +11,175 @@ import os
 import unicodedata
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
-from data_prep.audio_check import Found
+from data_prep.audio_check import FileStatus
 from data_prep.corpus import Corpus, Rejection, Utterance
 
 
-class Files:
-    """Audio files by their paths: what one of them is really called, and what is called alike.
+class AudioPaths:
+    """Real paths of the audio files of a corpus, and files with similar names.
 
-    Only folders and those files that are links are resolved: asking the disk for the real path of
-    every file would take as long as reading its header.
+    Only folders and symbolic links are resolved, because resolving the path of each file would take
+    as long as reading its header.
 
     Arguments
     ---------
     root : path
-        The corpus's folder.
-    listing : dict of str to Found
-        See :func:`data_prep.audio_check.list_audio`.
+        Folder of the corpus.
+    listing : dict of str to FileStatus
+        Audio files, see :func:`data_prep.audio_check.list_audio`.
     """
 
-    def __init__(self, root: str | os.PathLike, listing: Mapping[str, Found]) -> None:
+    def __init__(self, root: str | os.PathLike, listing: Mapping[str, FileStatus]) -> None:
         self._root, self._listing = str(root), listing
         self._folders: dict[str, str] = {}
-        self._alike: dict[str, str] | None = None
+        self._by_normalised_path: dict[str, str] | None = None
         self._real = {}
         for path, found in listing.items():
-            place = self._place(path)
-            self._real[place] = self._target(place) if found.is_link else place
+            resolved = self._resolve_folder(path)
+            self._real[resolved] = self._resolve_link(resolved) if found.is_link else resolved
 
     def absolute(self, path: str) -> str:
-        """The path of an utterance's audio, which may be relative to the corpus's folder."""
-        # Not os.path.join, which takes longer than all the rest: this is asked for every row.
-        whole = path if path.startswith(os.sep) else f"{self._root}{os.sep}{path}"
-        return os.path.normpath(whole)
+        """Return the absolute path of an audio file."""
+        # os.path.join would dominate the run time, since this is called for each row.
+        path = path if path.startswith(os.sep) else f"{self._root}{os.sep}{path}"
+        return os.path.normpath(path)
 
     def relative(self, path: str) -> str:
-        """An absolute path as it is told to the user."""
+        """Return a path relative to the corpus folder, for messages."""
         return os.path.relpath(path, self._root).replace(os.sep, "/")
 
-    def real(self, path: str) -> str:
-        """The one path of an utterance's audio, through all links."""
+    def real_path(self, path: str) -> str:
+        """Return the path of an audio file with all links resolved."""
         path = self.absolute(path)
-        return self._real.get(self._place(path)) or _resolved(path)
+        return self._real.get(self._resolve_folder(path)) or _realpath(path)
 
-    def _place(self, path: str) -> str:
-        """A path whose folder is resolved, but not its last part."""
+    def _resolve_folder(self, path: str) -> str:
+        """Resolve the links in the folder of a path, but not a link in its last component."""
         folder, slash, name = path.rpartition(os.sep)
         if folder not in self._folders:
-            self._folders[folder] = _resolved(folder or os.sep)
+            self._folders[folder] = _realpath(folder or os.sep)
         real = self._folders[folder]
         return path if real == folder else f"{real}{slash}{name}"
 
-    def _target(self, link: str) -> str:
-        """The file behind a link: one step, as there mostly is, and otherwise all the way."""
+    def _resolve_link(self, link: str) -> str:
+        """Return the target of a link. Chains of links are rare and resolved by the system."""
         try:
-            target = self._place(os.path.join(os.path.dirname(link), os.readlink(link)))
-        except OSError:  # it is gone meanwhile
+            target = self._resolve_folder(os.path.join(os.path.dirname(link), os.readlink(link)))
+        except OSError:  # the link was removed in the meantime
             return link
-        return _resolved(target) if os.path.islink(target) else target
+        return _realpath(target) if os.path.islink(target) else target
 
     def unlabelled(self, named: Collection[str]) -> list[str]:
-        """The files of the listing that are none of some real paths, relative to the corpus."""
-        real, place = self._real, self._place
-        paths = (path for path in sorted(self._listing) if real[place(path)] not in named)
+        """Return the audio files that are not in ``named`` (real paths), relative to the corpus."""
+        real, resolve = self._real, self._resolve_folder
+        paths = (path for path in sorted(self._listing) if real[resolve(path)] not in named)
         return [self.relative(path) for path in paths]
 
-    def alike(self, path: str) -> str:
-        """The file that a path means if case, Unicode form and kind of slash are not minded.
+    def find_similar(self, path: str) -> str:
+        """Find an audio file whose path differs only in case, Unicode form or type of slash.
 
         Arguments
         ---------
         path : str
-            Absolute.
+            Absolute path.
 
         Returns
         -------
         str
-            Relative to the corpus's folder; empty if there is none.
+            Path relative to the corpus folder; empty if there is no such file.
         """
-        if self._alike is None:
-            self._alike = {_folded(name): name for name in sorted(self._listing, reverse=True)}
-        found = self._alike.get(_folded(path))
+        if self._by_normalised_path is None:
+            self._by_normalised_path = {
+                _normalise_path(name): name for name in sorted(self._listing, reverse=True)
+            }
+        found = self._by_normalised_path.get(_normalise_path(path))
         return self.relative(found) if found else ""
 
 
-def _resolved(path: str) -> str:
-    """A path without links; as it is if no file can be called so."""
+def _realpath(path: str) -> str:
+    """Resolve all links of a path; return an invalid path unchanged."""
     try:
         return os.path.realpath(path)
-    except ValueError:  # a zero byte, or no Unicode
+    except ValueError:  # null byte or invalid Unicode
         return path
 
 
-def _folded(path: str) -> str:
-    """What spellings of a path have in common that some other system takes for one."""
+def _normalise_path(path: str) -> str:
+    """Normalise a path so that spellings that are equal on some operating system compare equal."""
     return unicodedata.normalize("NFC", path.replace("\\", "/").casefold())
 
 
-def without_doubles(
-    corpus: Corpus, files: Files
+def drop_duplicates(
+    corpus: Corpus, files: AudioPaths
 ) -> tuple[list[tuple[str, Utterance]], list[Rejection], set[str]]:
-    """Of equal rows the first; of different rows with one id, or one file, none.
+    """Keep the first of identical rows, and reject contradictory rows for the same id or file.
 
     Arguments
     ---------
     corpus : Corpus
-        As its reader returned it.
-    files : Files
-        Its audio.
+        Corpus returned by its reader.
+    files : AudioPaths
+        Audio files of the corpus.
 
     Returns
     -------
     rows : list of (str, Utterance)
-        Those that are left, with their sets.
+        Remaining rows with the names of their sets.
     rejected : list of Rejection
-        The others, those excepted that were left out or rejected before.
+        Rejected rows, except for rows that were excluded or rejected before.
     named : set of str
-        The real paths of all audio that some label names, used or not.
+        Real paths of all audio files in the label files, used or not.
     """
     used = list(corpus.utterances())
-    rows = used + [(item.set, item.row) for item in corpus.left_out]
-    options = [""] * len(used) + [item.option for item in corpus.left_out]
-    real = [files.real(row.path) for _, row in rows]
-    unusable = {files.real(item.path): item.reason for item in reversed(corpus.rejected)}
+    rows = used + [(item.set, item.row) for item in corpus.excluded]
+    options = [""] * len(used) + [item.option for item in corpus.excluded]
+    real = [files.real_path(row.path) for _, row in rows]
+    unusable = {files.real_path(item.path): item.reason for item in reversed(corpus.rejected)}
     reasons: dict[int, str] = {}
     for kind, keys in (("id", [row.id for _, row in rows]), ("file", real)):
-        for places in _repeated(keys):
-            if len({rows[place] for place in places}) > 1:
-                members = [rows[place][1] for place in places]
-                reason = _different(kind, members, [options[place] for place in places])
-                reasons = {**dict.fromkeys(places, reason), **reasons}
-    kept, rejected, seen = [], [], set()
-    for place, (name, row) in enumerate(used):
-        reason = reasons.get(place, "")
-        if not reason and real[place] in unusable:
+        for positions in _repeated_positions(keys):
+            if len({rows[position] for position in positions}) > 1:
+                members = [rows[position][1] for position in positions]
+                reason = _conflict_reason(
+                    kind, members, [options[position] for position in positions]
+                )
+                reasons = {**dict.fromkeys(positions, reason), **reasons}
+    unique, rejected, seen = [], [], set()
+    for position, (name, row) in enumerate(used):
+        reason = reasons.get(position, "")
+        if not reason and real[position] in unusable:
             reason = (
-                f"duplicate file: {row.path!r} stands also in a row that cannot be used, "
-                f"{unusable[real[place]]}"
+                f"duplicate file: {row.path!r} also occurs in a rejected row, "
+                f"{unusable[real[position]]}"
             )
         elif not reason and row.id in seen:
-            reason = f"duplicate id: {row.id!r}, an equal row stands before"
+            reason = f"duplicate id: {row.id!r}, identical to an earlier row"
         if reason:
             rejected.append(Rejection(row.path, reason, name))
         else:
             seen.add(row.id)
-            kept.append((name, row))
-    return kept, rejected, unusable.keys() | set(real)
+            unique.append((name, row))
+    return unique, rejected, unusable.keys() | set(real)
 
 
-def _repeated(keys: Sequence[Hashable]) -> list[list[int]]:
-    """The places of each key that occurs more than once."""
+def _repeated_positions(keys: Sequence[Hashable]) -> list[list[int]]:
+    """Return the positions of each key that occurs more than once."""
     first: dict[Hashable, int] = {}
     repeated: dict[Hashable, list[int]] = {}
-    for place, key in enumerate(keys):
-        if first.setdefault(key, place) != place:
-            repeated.setdefault(key, [first[key]]).append(place)
+    for position, key in enumerate(keys):
+        if first.setdefault(key, position) != position:
+            repeated.setdefault(key, [first[key]]).append(position)
     return list(repeated.values())
 
 
-def _different(kind: str, rows: Sequence[Utterance], options: Sequence[str]) -> str:
-    """Why rows that share an id or a file cannot be used, in words."""
+def _conflict_reason(kind: str, rows: Sequence[Utterance], options: Sequence[str]) -> str:
+    """Return the reason to reject different rows for the same id or file."""
     value, *others = dict.fromkeys(row.id if kind == "id" else row.path for row in rows)
     reason = f"duplicate {kind}: {value!r} occurs in {len(rows)} different rows"
     if others:
         reason += f", also as {', '.join(map(repr, others[:3]))}"
-    left_out = [option for option in options if option]
-    if left_out:
-        names = ", ".join(sorted(set(left_out)))
-        reason += f", {len(left_out)} of them left out by {names}"
+    excluded = [option for option in options if option]
+    if excluded:
+        names = ", ".join(sorted(set(excluded)))
+        reason += f", {len(excluded)} of them excluded by {names}"
     return reason

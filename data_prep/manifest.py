@@ -1,8 +1,8 @@
-"""A corpus's utterances become manifests: SpeechBrain CSV files, one a set.
+"""Write the manifests of a corpus: SpeechBrain CSV files, one per set.
 
-A reader of a corpus only parses label files (:class:`Corpus`). Everything that corpora share
-happens here and in the modules this one calls: the check of the audio, the list of rejected files,
-the guard against shared speakers, the summary, and the decision whether anything has to be done.
+The reader of a corpus only parses its label files and returns a :class:`Corpus`. All steps shared
+by the corpora are in this module and the modules it calls: checking the audio, listing rejected
+files, checking for shared speakers, writing the summary, and detecting that nothing has changed.
 """
 
 from __future__ import annotations
@@ -18,60 +18,66 @@ from typing import Any
 
 from data_prep.audio_check import list_audio, listing_digest
 from data_prep.corpus import Corpus, Rejection, Utterance
-from data_prep.parsing.folders import corpus_folder
+from data_prep.parsing.folders import resolve_data_folder
 from data_prep.schema import (
-    COLUMNS,
+    MANIFEST_COLUMNS,
+    check_manifest_columns,
     manifest_row,
     read_manifest,
-    read_rows,
+    read_manifest_rows,
     replacements,
-    validate,
     write_csv,
     write_text,
 )
-from data_prep.screening import Checked, screen, shared_speakers, spelt_differently
+from data_prep.screening import (
+    UsableRows,
+    name_variant_warnings,
+    screen_utterances,
+    shared_speakers,
+)
 from data_prep.summary import (
     REJECTED_FILE,
     SUMMARY_FILE,
     Summary,
     file_digest,
-    is_unchanged,
+    find_unchanged_summary,
     load_summary,
+    preparation_request,
+    preparation_summary_lines,
     rejection_counts,
-    request_of,
-    set_facts,
-    summary_lines,
+    set_statistics,
 )
 
 __all__ = [
-    "COLUMNS",
-    "LEARNED_FROM",
+    "MANIFEST_COLUMNS",
+    "TRAINING_SETS",
     "Corpus",
     "Rejection",
     "Summary",
     "Utterance",
+    "check_manifest_columns",
     "load_summary",
-    "prepare",
+    "preparation_summary_lines",
+    "prepare_manifests",
     "read_manifest",
-    "read_rows",
+    "read_manifest_rows",
     "replacements",
-    "summary_lines",
-    "validate",
 ]
 
 logger = logging.getLogger(__name__)
 
-LEARNED_FROM = ("train", "valid")
-"""Sets that shape a model's weights."""
+TRAINING_SETS = ("train", "valid")
+"""Sets that are used to train a model and to select its checkpoint."""
 
 MIN_DURATION = 0.025
-"""Seconds: the receptive field of the speech models' convolutions, 400 samples at 16 kHz."""
+"""Minimum duration in seconds: the receptive field of the speech models' convolutions, 400 samples
+at 16 kHz."""
 
 MAX_DURATION = 60.0
-"""Seconds. One longer file in a batch asks for more memory than any utterance should."""
+"""Maximum duration in seconds; it limits the memory that a batch requires."""
 
 
-def prepare(
+def prepare_manifests(
     corpus_module: ModuleType,
     data_folder: str | os.PathLike,
     output_folder: str | os.PathLike,
@@ -80,51 +86,51 @@ def prepare(
     max_duration: float = MAX_DURATION,
     out_of_range_labels: str = "reject",
     workers: int | None = None,
-    skip: bool = True,
-    needed: Sequence[str] = LEARNED_FROM,
+    reuse: bool = True,
+    required_sets: Sequence[str] = TRAINING_SETS,
     **options: Any,
 ) -> Summary:
-    """Writes the manifests of a corpus, unless they are there and nothing has changed.
+    """Write the manifests of a corpus, or reuse existing ones if nothing has changed.
 
     Arguments
     ---------
     corpus_module : module
-        With ``NAME`` and ``read(data_folder, **options) -> Corpus``.
+        Reader of the corpus, with ``NAME`` and ``read(data_folder, **options) -> Corpus``.
     data_folder : path
-        The corpus on disk.
+        Folder of the corpus.
     output_folder : path
-        Gets ``<set>.csv``, ``rejected.csv`` and, last, ``summary.json``.
+        Folder for ``<set>.csv``, ``rejected.csv`` and ``summary.json``, which is written last.
     min_duration, max_duration : float
-        In seconds; files shorter or longer are rejected.
+        Duration limits in seconds; shorter and longer files are rejected.
     out_of_range_labels : str
-        ``reject`` rows with a label off the corpus's scale, or ``clip`` it to the nearest end, with
-        a warning.
+        ``reject`` to reject rows with a label outside the corpus's scale, or ``clip`` to clip the
+        label to the scale with a warning.
     workers : int, optional
-        Threads that read audio headers.
-    skip : bool
-        Whether an earlier preparation of the same input may be used.
-    needed : sequence of str
-        Sets that must not be empty; whoever only tests needs none.
+        Number of threads that read audio headers.
+    reuse : bool
+        Whether to reuse an earlier preparation of the same input.
+    required_sets : sequence of str
+        Sets that must not be empty. Pass an empty sequence if the corpus is only used for testing.
     **options
-        For the reader of the corpus.
+        Options of the corpus reader.
 
     Returns
     -------
     Summary
-        Manifests, counts, rejected files by reason, warnings.
+        Manifests, counts, rejected files by reason, and warnings.
 
     Raises
     ------
     FileNotFoundError
-        If the data folder or something in it is missing.
+        If the data folder or a required file in it is missing.
     ValueError
-        If label files cannot be read, sets share speakers though they are not the corpus's own, or
-        no utterance of a needed set, or none at all, is left.
+        If a label file cannot be read, if sets that are not official share speakers, or if a
+        required set, or the whole corpus, has no usable utterances.
     """
-    root, folder = corpus_folder(data_folder), Path(output_folder)
+    root, folder = resolve_data_folder(data_folder), Path(output_folder)
     if not 0 <= min_duration < max_duration:
         raise ValueError(
-            "0 <= min_duration < max_duration must hold; found "
+            "min_duration must be at least 0 and less than max_duration; found "
             f"min_duration={min_duration}, max_duration={max_duration}."
         )
     limits = {
@@ -132,24 +138,26 @@ def prepare(
         "max_duration": max_duration,
         "out_of_range_labels": out_of_range_labels,
     }
-    request = request_of(corpus_module.NAME, root, {**limits, "needed": list(needed), **options})
-    facts = is_unchanged(folder, request) if skip else None
+    request = preparation_request(
+        corpus_module.NAME, root, {**limits, "needed": list(required_sets), **options}
+    )
+    facts = find_unchanged_summary(folder, request) if reuse else None
     if facts is not None:
         return Summary(folder, facts, skipped=True)
     corpus = corpus_module.read(root, **options)
-    # Taken before the audio is looked at: a file that changes meanwhile means a new preparation.
+    # Computed before the audio is read: a file changed meanwhile triggers a new preparation.
     fingerprint = _fingerprint(corpus, request)
     listing = list_audio(corpus.audio_folders)
     fingerprint["audio"] = listing_digest(listing)
-    checked, rejected, warnings = screen(corpus, listing, workers=workers, **limits)
-    checked, empty = _usable_sets(corpus, checked, rejected, needed)
-    warnings += empty + spelt_differently(checked) + _guard_speakers(corpus, checked)
-    facts = _facts(corpus, checked, rejected, warnings)
-    return _write(folder, corpus, checked, rejected, facts, fingerprint)
+    checked, rejected, warnings = screen_utterances(corpus, listing, workers=workers, **limits)
+    checked, empty = _drop_empty_sets(corpus, checked, rejected, required_sets)
+    warnings += empty + name_variant_warnings(checked) + _check_shared_speakers(corpus, checked)
+    facts = _summary_contents(corpus, checked, rejected, warnings)
+    return _write_files(folder, corpus, checked, rejected, facts, fingerprint)
 
 
 def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
-    """What a later start compares, except for the audio."""
+    """Return the fingerprint that later preparations are compared with, except for the audio."""
     return {
         "request": request,
         "inputs": {str(path): file_digest(path) for path in corpus.inputs},
@@ -157,40 +165,40 @@ def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _usable_sets(
-    corpus: Corpus, checked: Checked, rejected: Sequence[Rejection], needed: Sequence[str]
-) -> tuple[Checked, list[str]]:
-    """The sets that hold something; an error if a needed one, or all of them, hold nothing."""
+def _drop_empty_sets(
+    corpus: Corpus, checked: UsableRows, rejected: Sequence[Rejection], needed: Sequence[str]
+) -> tuple[UsableRows, list[str]]:
+    """Drop empty sets with a warning; raise an error if a required set or all sets are empty."""
     warnings = []
     if not any(checked.values()):
         needed = needed or list(corpus.sets)
     for name in dict.fromkeys((*needed, *corpus.sets)):
         if checked.get(name):
             continue
-        reasons = _why_empty(name, corpus, rejected)
+        reasons = _explain_empty_set(name, corpus, rejected)
         if name in needed:
             raise ValueError(
-                f"The set '{name}' of {corpus.name} must hold at least one utterance; {reasons}. "
-                f"Read from {corpus.data_root}."
+                f"The set '{name}' of {corpus.name} must contain at least one utterance; "
+                f"{reasons}. Data folder: {corpus.data_root}."
             )
-        warnings.append(f"The set '{name}' is left out because it is empty: {reasons}.")
+        warnings.append(f"The set '{name}' is empty and was skipped: {reasons}.")
     return {name: rows for name, rows in checked.items() if rows}, warnings
 
 
-def _why_empty(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
-    """Why a set is empty, in words."""
+def _explain_empty_set(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
+    """Explain why a set is empty."""
     own = [rejection for rejection in rejected if rejection.set == name]
-    left_out = Counter(item.option for item in corpus.left_out if item.set == name)
-    rows = len(corpus.sets.get(name, ())) + left_out.total()
+    excluded = Counter(item.option for item in corpus.excluded if item.set == name)
+    rows = len(corpus.sets.get(name, ())) + excluded.total()
     rows += sum(rejection.set == name for rejection in corpus.rejected)
-    text = f"found {rows:,} rows for it in the labels"
-    if not rows and name in corpus.unfilled:
-        return f"{text}: {corpus.unfilled[name]}"
-    if left_out:
-        counts = [f"{count:,} by {option}" for option, count in left_out.most_common()]
-        text += f", left out: {', '.join(counts)}"
+    text = f"found {rows:,} rows for this set in the label files"
+    if not rows and name in corpus.empty_set_reasons:
+        return f"{text}: {corpus.empty_set_reasons[name]}"
+    if excluded:
+        counts = [f"{count:,} by {option}" for option, count in excluded.most_common()]
+        text += f", excluded: {', '.join(counts)}"
     if not rows:
-        # They may be this set's: nobody knows. Audio without a label is not among them.
+        # Rejected rows of unknown set may belong to this one. Unlabelled audio is not counted.
         own = [rejection for rejection in corpus.rejected if not rejection.set]
     examples: dict[str, Rejection] = {}
     for rejection in own:
@@ -202,8 +210,8 @@ def _why_empty(name: str, corpus: Corpus, rejected: Sequence[Rejection]) -> str:
     return f"{text}, rejected: {'; '.join(top)}" if top else text
 
 
-def _guard_speakers(corpus: Corpus, checked: Checked) -> list[str]:
-    """Warnings for sets that share speakers; an error unless the corpus itself divides so."""
+def _check_shared_speakers(corpus: Corpus, checked: UsableRows) -> list[str]:
+    """Return warnings about sets that share speakers; raise an error if they are not official."""
     shared = shared_speakers(checked)
     texts = [
         f"{a} and {b} share {len(names):,} (speaker {', '.join(names[:3])}"
@@ -213,24 +221,23 @@ def _guard_speakers(corpus: Corpus, checked: Checked) -> list[str]:
     if texts and not corpus.official_split:
         raise ValueError(
             f"The sets of {corpus.name} must not share speakers: {'; '.join(texts)}. "
-            "Give each speaker's utterances to one set, or leave the division to the preparation."
+            "Assign all utterances of a speaker to one set, or remove the split from the labels to "
+            "split by speaker automatically."
         )
-    return [
-        f"Speakers are shared, as this division of the corpus has it: {text}." for text in texts
-    ]
+    return [f"The official sets of this corpus share speakers: {text}." for text in texts]
 
 
-def _facts(
-    corpus: Corpus, checked: Checked, rejected: Sequence[Rejection], warnings: Sequence[str]
+def _summary_contents(
+    corpus: Corpus, checked: UsableRows, rejected: Sequence[Rejection], warnings: Sequence[str]
 ) -> dict[str, Any]:
-    """The contents of the summary, except for the fingerprint."""
+    """Return the contents of ``summary.json``, except for the fingerprint."""
     return {
         "corpus": corpus.name,
         "release": corpus.release,
         "data_root": str(corpus.data_root),
         "scale": corpus.scale.to_dict(),
         "sets": {
-            name: set_facts(name, rows, labelled=name not in corpus.predict_only)
+            name: set_statistics(name, rows, labelled=name not in corpus.predict_only)
             for name, rows in checked.items()
         },
         "rejected": rejection_counts(rejected),
@@ -240,19 +247,19 @@ def _facts(
     }
 
 
-def _write(
+def _write_files(
     folder: Path,
     corpus: Corpus,
-    checked: Checked,
+    checked: UsableRows,
     rejected: Sequence[Rejection],
     facts: dict[str, Any],
     fingerprint: dict[str, Any],
 ) -> Summary:
-    """Writes all files, the summary last: without it the others do not count."""
+    """Write all files. The summary is written last and marks the preparation as complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_earlier(folder)
+    _remove_previous_files(folder)
     for name, rows in checked.items():
-        write_csv(folder / f"{name}.csv", COLUMNS, (manifest_row(*row) for row in rows))
+        write_csv(folder / f"{name}.csv", MANIFEST_COLUMNS, (manifest_row(*row) for row in rows))
     lines = ((item.path, item.set, item.reason) for item in rejected)
     write_csv(folder / REJECTED_FILE, ("path", "set", "reason"), lines)
     outputs = [*(f"{name}.csv" for name in checked), REJECTED_FILE]
@@ -263,8 +270,8 @@ def _write(
     return Summary(folder, json.loads(text))
 
 
-def _remove_earlier(folder: Path) -> None:
-    """Takes away an earlier preparation, its summary first: nobody shall take it for this one."""
+def _remove_previous_files(folder: Path) -> None:
+    """Remove the files of an earlier preparation, starting with its summary."""
     try:
         earlier = load_summary(folder)["sets"]
     except (FileNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""The manifest, a SpeechBrain CSV with one row an utterance: columns, writing, reading."""
+"""Columns, writing and reading of manifests: SpeechBrain CSV files with one row per utterance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from emosphere_sb.audio.header import Header
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.scale import DIMENSIONS
 
-COLUMNS = (
+MANIFEST_COLUMNS = (
     "ID",
     "duration",
     "wav",
@@ -31,15 +31,20 @@ COLUMNS = (
     *(f"{dimension}_sd" for dimension in DIMENSIONS),
     "votes",
 )
-"""The columns of a manifest, in their order."""
+"""Columns of a manifest, in order."""
 
-NUMBERS = ("duration", *DIMENSIONS, "n_raters", *(f"{dimension}_sd" for dimension in DIMENSIONS))
+NUMERIC_COLUMNS = (
+    "duration",
+    *DIMENSIONS,
+    "n_raters",
+    *(f"{dimension}_sd" for dimension in DIMENSIONS),
+)
 
 
 def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
-    """One line of a manifest, in the order of :data:`COLUMNS`.
+    """Return one manifest row, in the order of :data:`MANIFEST_COLUMNS`.
 
-    Labels are written with ``repr``, which reads back as the same number; ``duration`` too, so that
+    Labels and duration are written with ``repr`` and can be read back exactly, so that
     ``round(duration * sample_rate)`` is the number of frames.
 
     Example
@@ -59,7 +64,7 @@ def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A CSV file, complete or not at all."""
+    """Write a CSV file atomically."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -68,29 +73,29 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file, complete or not at all, even if two processes prepare the same corpus."""
+    """Write a text file atomically, even if two processes prepare the same corpus."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # Names of files that are not Unicode can only be rejected, but must still be listed.
+    # Files with names that are not valid Unicode are rejected, but must be listed nevertheless.
     atomic_write(path, text, errors="backslashreplace", partial=partial)
 
 
 class _Replacements(dict):
-    """A ``$word`` that is no variable of a manifest stays as it is."""
+    """Leaves a ``$word`` that is not a manifest variable unchanged."""
 
     def __missing__(self, name: str) -> str:
         return f"${name}"
 
 
 def replacements(data_root: str | os.PathLike) -> dict[str, str]:
-    """What to give to SpeechBrain's ``from_csv`` as ``replacements``.
+    """Return the ``replacements`` argument for SpeechBrain's ``from_csv``.
 
-    A plain dict with ``data_root`` would do for most corpora; this one also lets files and
-    transcripts pass that hold a dollar sign before a word.
+    A plain dict with ``data_root`` is sufficient for most corpora. The returned dict also supports
+    file names and transcripts that contain a dollar sign followed by a word.
 
     Arguments
     ---------
     data_root : path
-        The corpus's folder, see :attr:`Summary.data_root`.
+        Folder of the corpus, see :attr:`Summary.data_root`.
 
     Example
     -------
@@ -101,31 +106,36 @@ def replacements(data_root: str | os.PathLike) -> dict[str, str]:
     return _Replacements(data_root=str(data_root))
 
 
-def read_rows(
+def read_manifest_rows(
     path: str | os.PathLike, *, data_root: str | os.PathLike | None = None
 ) -> dict[str, dict[str, Any]]:
-    """A manifest as SpeechBrain's datasets take it: id to row, all text but the duration.
+    """Read a manifest in the format of SpeechBrain's datasets.
 
     Arguments
     ---------
     path : path
-        ``<set>.csv`` as :func:`prepare` wrote it.
+        Manifest ``<set>.csv`` written by :func:`data_prep.manifest.prepare_manifests`.
     data_root : path, optional
-        Put in the place of ``$data_root``.
+        Folder that replaces ``$data_root``.
+
+    Returns
+    -------
+    dict of str to dict
+        Row of each utterance id. All values are text, except for the duration.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If columns are missing or unknown.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There must be a manifest {path}. Run the preparation first.")
+        raise FileNotFoundError(f"Manifest {path} not found. Run the preparation first.")
     with open(path, newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
-        validate(lines.fieldnames or (), name=path.name)
+        check_manifest_columns(lines.fieldnames or (), name=path.name)
         rows = {row.pop("ID"): row for row in lines}
     for row in rows.values():
         row["duration"] = float(row["duration"])
@@ -137,26 +147,29 @@ def read_rows(
 def read_manifest(
     path: str | os.PathLike, *, data_root: str | os.PathLike | None = None
 ) -> pd.DataFrame:
-    """A manifest as a table: numbers as floats (NaN where unknown), all else as text.
+    """Read a manifest as a data frame.
 
-    See :func:`read_rows`.
+    Numbers are floats (NaN if unknown); all other values are text. The arguments are those of
+    :func:`read_manifest_rows`.
     """
-    rows = read_rows(path, data_root=data_root)
-    frame = pd.DataFrame([{"ID": name, **row} for name, row in rows.items()], columns=COLUMNS)
-    for column in NUMBERS:
+    rows = read_manifest_rows(path, data_root=data_root)
+    frame = pd.DataFrame(
+        [{"ID": name, **row} for name, row in rows.items()], columns=MANIFEST_COLUMNS
+    )
+    for column in NUMERIC_COLUMNS:
         frame[column] = [float(text or "nan") for text in frame[column]]
     return frame.astype({"sample_rate": int})
 
 
-def validate(columns: Iterable[str], *, name: str) -> None:
-    """Checks that a manifest has exactly the columns that it must have.
+def check_manifest_columns(columns: Iterable[str], *, name: str) -> None:
+    """Check that a manifest has exactly the columns :data:`MANIFEST_COLUMNS`.
 
     Arguments
     ---------
     columns : iterable of str
-        As found.
+        Columns of the manifest.
     name : str
-        Of the file, for the error.
+        File name for the error message.
 
     Raises
     ------
@@ -165,7 +178,7 @@ def validate(columns: Iterable[str], *, name: str) -> None:
 
     Example
     -------
-    >>> validate(["ID", "wav"], name="train.csv")
+    >>> check_manifest_columns(["ID", "wav"], name="train.csv")
     Traceback (most recent call last):
     ValueError: Manifest train.csv has no column 'duration', 'sample_rate', 'valence', 'arousal', \
 'dominance', 'emotion', 'speaker', 'gender', 'session', 'transcript', 'n_raters', \
@@ -173,13 +186,13 @@ def validate(columns: Iterable[str], *, name: str) -> None:
 Run the preparation again with --reuse_manifests=False.
     """
     found = list(columns)
-    missing = [repr(column) for column in COLUMNS if column not in found]
-    extra = [repr(column) for column in found if column not in COLUMNS]
-    if not missing and not extra and len(found) == len(COLUMNS):
+    missing = [repr(column) for column in MANIFEST_COLUMNS if column not in found]
+    extra = [repr(column) for column in found if column not in MANIFEST_COLUMNS]
+    if not missing and not extra and len(found) == len(MANIFEST_COLUMNS):
         return
     problems = [f"has no column {', '.join(missing)}"] if missing else []
     problems += [f"has the unknown column {', '.join(extra)}"] if extra else []
     raise ValueError(
-        f"Manifest {name} {' and '.join(problems) or 'names a column twice'}; "
+        f"Manifest {name} {' and '.join(problems) or 'has duplicate columns'}; "
         f"found {', '.join(found)}. Run the preparation again with --reuse_manifests=False."
     )

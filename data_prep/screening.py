@@ -1,4 +1,4 @@
-"""Which utterances can be used: labels, ids, audio and speakers, checked in one place."""
+"""Check labels, ids, audio and speakers, and separate usable from rejected utterances."""
 
 from __future__ import annotations
 
@@ -8,80 +8,84 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from data_prep.audio_check import Found, read_headers
+from data_prep.audio_check import FileStatus, read_headers
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
-from data_prep.duplicates import Files, without_doubles
+from data_prep.duplicates import AudioPaths, drop_duplicates
 from data_prep.parsing.label_text import is_finite
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import MISSING_FILE, Header
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-Checked = dict[str, list[tuple[Utterance, Header]]]
-"""For each set the utterances that can be used, with their headers."""
+UsableRows = dict[str, list[tuple[Utterance, Header]]]
+"""Usable utterances of each set, with their audio headers."""
 
-LARGEST_RATIO = 1000
-"""Of a sample rate to 16 kHz in lowest terms. Resampling costs memory in proportion to it: 44.1 kHz
-has 441, 16,001 Hz would take gigabytes for two seconds."""
+MAX_RESAMPLING_RATIO = 1000
+"""Largest accepted numerator of the ratio of a sampling rate to 16 kHz, in lowest terms.
 
-OUTSIDE_SCALE = ("reject", "clip")
-"""What to do with labels that lie outside the scale."""
+The memory for resampling is proportional to it: it is 441 for 44.1 kHz, but 16,001 for 16,001 Hz,
+which would require gigabytes for two seconds of audio.
+"""
 
-NAMED = 10
-"""So many labels that were changed are named in a warning."""
+OUT_OF_RANGE_ACTIONS = ("reject", "clip")
+"""Ways to handle labels outside the scale."""
+
+MAX_LISTED_CHANGES = 10
+"""Maximum number of clipped labels that a warning lists."""
 
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
 
-def screen(
+def screen_utterances(
     corpus: Corpus,
-    listing: dict[str, Found],
+    listing: dict[str, FileStatus],
     *,
     min_duration: float,
     max_duration: float,
     out_of_range_labels: str = "reject",
     workers: int | None = None,
-) -> tuple[Checked, list[Rejection], list[str]]:
-    """Splits a corpus into what can be used and what cannot, with the reason for each.
+) -> tuple[UsableRows, list[Rejection], list[str]]:
+    """Split the utterances of a corpus into usable and rejected ones.
 
     Arguments
     ---------
     corpus : Corpus
-        As its reader returned it.
-    listing : dict of str to Found
-        The audio files below the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
+        Corpus returned by its reader.
+    listing : dict of str to FileStatus
+        Audio files in the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
-        In seconds, both still accepted.
+        Duration limits in seconds (inclusive).
     out_of_range_labels : str
-        ``reject`` rows with a label off the scale, or ``clip`` it to the scale's nearest end.
+        ``reject`` to reject rows with a label outside the scale, or ``clip`` to clip the label.
     workers : int, optional
-        Threads that read headers.
+        Number of threads that read headers.
 
     Returns
     -------
     checked : dict of str to list of (Utterance, Header)
-        Every set of the corpus, in its order.
+        Usable utterances of each set, in the order of the corpus.
     rejected : list of Rejection
-        The reader's own rejections, then doubles, labels, audio, and audio without a label.
+        Rejections by the reader, followed by those for duplicates, labels, audio, and audio files
+        without a label.
     warnings : list of str
-        What was changed on the way, and what is missing.
+        Warnings about clipped labels and missing transcripts.
 
     Raises
     ------
     ValueError
-        If ``out_of_range_labels`` is none of its words.
+        If ``out_of_range_labels`` is neither ``reject`` nor ``clip``.
     """
-    if out_of_range_labels not in OUTSIDE_SCALE:
+    if out_of_range_labels not in OUT_OF_RANGE_ACTIONS:
         raise ValueError(
-            f"--out_of_range_labels must be {' or '.join(OUTSIDE_SCALE)}; found "
+            f"--out_of_range_labels must be {' or '.join(OUT_OF_RANGE_ACTIONS)}; found "
             f"{out_of_range_labels!r}."
         )
-    files = Files(corpus.data_root, listing)
-    single, doubles, named = without_doubles(corpus, files)
+    files = AudioPaths(corpus.data_root, listing)
+    single, doubles, named = drop_duplicates(corpus, files)
     rejected = [*corpus.rejected, *doubles]
     rows, clipped = [], {}
     for name, row in single:
         if out_of_range_labels == "clip":
-            row, clipped[row.id] = clip(row, corpus.scale)
+            row, clipped[row.id] = clip_labels(row, corpus.scale)
         reason = label_problem(row, corpus.scale, labelled=name not in corpus.predict_only)
         if reason:
             rejected.append(Rejection(row.path, reason, name))
@@ -89,34 +93,47 @@ def screen(
             rows.append((name, row))
     paths = [files.absolute(row.path) for _, row in rows]
     headers = read_headers(paths, workers=workers)
-    checked: Checked = {name: [] for name in corpus.sets}
+    checked: UsableRows = {name: [] for name in corpus.sets}
     for (name, row), path, header in zip(rows, paths, headers, strict=True):
         reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
-        if reason == MISSING_FILE and (alike := files.alike(path)):
-            reason += f": there is {alike}"
+        if reason == MISSING_FILE and (alike := files.find_similar(path)):
+            reason += f": did you mean {alike}?"
         if reason or isinstance(header, AudioError):
             rejected.append(Rejection(row.path, reason, name))
         else:
             checked[name].append((row, header))
     rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
-    kept = (row.id for members in checked.values() for row, _ in members)
-    warnings = _clipped([change for name in kept for change in clipped.get(name, ())])
-    return checked, rejected, warnings + (_silent(checked) if corpus.transcribed else [])
+    usable_ids = (row.id for members in checked.values() for row, _ in members)
+    warnings = _clipping_warnings(
+        [change for name in usable_ids for change in clipped.get(name, ())]
+    )
+    return (
+        checked,
+        rejected,
+        warnings + (_missing_transcript_warnings(checked) if corpus.has_transcripts else []),
+    )
 
 
-def clip(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
-    """A row whose labels lie on the scale, and what had to be changed, in words.
+def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
+    """Clip the labels of a row to the scale.
 
     Arguments
     ---------
     row : Utterance
-        One row of a label file.
+        Row of a label file.
     scale : emosphere_sb.scale.Scale
-        The corpus's scale.
+        Scale of the corpus.
+
+    Returns
+    -------
+    row : Utterance
+        The row with clipped labels.
+    changes : list of str
+        Descriptions of the clipped labels.
 
     Example
     -------
-    >>> row, changes = clip(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
+    >>> row, changes = clip_labels(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
     >>> row.vad, changes
     ((4.0, 7.0, None), ['arousal of a was 7.5'])
     """
@@ -131,39 +148,39 @@ def clip(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
     return replace(row, **ends), [f"{key} of {row.id} was {value}" for key, value in off.items()]
 
 
-def _clipped(changes: list[str]) -> list[str]:
-    """A warning that counts and names labels that were clipped."""
+def _clipping_warnings(changes: list[str]) -> list[str]:
+    """Return a warning with the number of clipped labels and examples, if there are any."""
     if not changes:
         return []
-    more = ", ..." if len(changes) > NAMED else ""
+    more = ", ..." if len(changes) > MAX_LISTED_CHANGES else ""
     return [
-        f"{len(changes):,} labels outside the scale were put on its nearest end "
-        f"({', '.join(changes[:NAMED])}{more})."
+        f"{len(changes):,} labels outside the scale were clipped "
+        f"({', '.join(changes[:MAX_LISTED_CHANGES])}{more})."
     ]
 
 
-def _silent(checked: Checked) -> list[str]:
-    """A warning if utterances have no transcript."""
+def _missing_transcript_warnings(checked: UsableRows) -> list[str]:
+    """Return a warning if utterances have no transcript."""
     missing = [not row.transcript for rows in checked.values() for row, _ in rows]
     return [f"{sum(missing):,} of {len(missing):,} utterances have no transcript."] * any(missing)
 
 
 def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str:
-    """Why a row's labels or texts cannot be used; empty if they can.
+    """Return the reason to reject the labels or texts of a row; empty if they are valid.
 
     Arguments
     ---------
     row : Utterance
-        One row of a label file.
+        Row of a label file.
     scale : emosphere_sb.scale.Scale
-        The corpus's scale.
+        Scale of the corpus.
     labelled : bool
-        Whether at least one dimension must be known.
+        Whether at least one dimension must have a label.
 
     Example
     -------
     >>> label_problem(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
-    'label outside the scale: arousal is 7.5, allowed is 1 to 7'
+    'label outside the scale: arousal is 7.5, must be from 1 to 7'
     >>> label_problem(Utterance("a", "a.wav", 4.0), Scale(1, 7))
     ''
     """
@@ -177,19 +194,19 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
         if not scale.contains(value):
             return (
                 f"label outside the scale: {dimension} is {value}, "
-                f"allowed is {scale.low:g} to {scale.high:g}"
+                f"must be from {scale.low:g} to {scale.high:g}"
             )
     return _text_problem(row)
 
 
 def _text_problem(row: Utterance) -> str:
-    """Why a row could not be written to a manifest and read back unchanged; empty if it can."""
+    """Return the reason why a row would not survive writing and reading; empty if it would."""
     texts = (row.path, row.emotion, row.speaker, row.gender, row.session, row.transcript)
     text = "\n".join((row.id, *texts))
     if _DATA_ROOT.search(text):
-        return "reserved word: a path or text holds '$data_root', which manifests replace"
+        return "reserved word: a path or text contains '$data_root', which manifests replace"
     if "\0" in text:
-        return "not text: a path or text holds a zero byte"
+        return "not text: a path or text contains a null byte"
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -198,7 +215,7 @@ def _text_problem(row: Utterance) -> str:
 
 
 def audio_problem(header: Header | AudioError, *, min_duration: float, max_duration: float) -> str:
-    """Why an audio file cannot be used; empty if it can.
+    """Return the reason to reject an audio file; empty if it is usable.
 
     Example
     -------
@@ -207,8 +224,8 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     """
     if isinstance(header, AudioError):
         return str(header)
-    if header.sample_rate // math.gcd(header.sample_rate, 16000) > LARGEST_RATIO:
-        return f"odd sample rate: {header.sample_rate} Hz; convert it to 16000 Hz"
+    if header.sample_rate // math.gcd(header.sample_rate, 16000) > MAX_RESAMPLING_RATIO:
+        return f"unsupported sampling rate: {header.sample_rate} Hz; convert it to 16000 Hz"
     if header.duration < min_duration:
         return f"shorter than {min_duration:g} s: {header.duration:g} s"
     if header.duration > max_duration:
@@ -216,10 +233,10 @@ def audio_problem(header: Header | AudioError, *, min_duration: float, max_durat
     return ""
 
 
-def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
-    """The known speakers that two sets have in common, for every pair that has any.
+def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
+    """Return the known speakers shared by two sets, for each pair of sets that share any.
 
-    A speaker whose name is typed in several ways, such as ``s1`` and ``S 1``, is one person.
+    Different spellings of a name, such as ``s1`` and ``S 1``, count as one speaker.
 
     Example
     -------
@@ -229,7 +246,9 @@ def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
     ...                  "valid": [row("c", "30"), row("d", "Unknown")], "test": [row("e", "31")]})
     {('train', 'valid'): ['30']}
     """
-    people = {name: _by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()}
+    people = {
+        name: _group_by_person({row.speaker for row, _ in rows}) for name, rows in checked.items()
+    }
     shared = {}
     for a, b in itertools.combinations(people, 2):
         keys = people[a].keys() & people[b].keys()
@@ -237,30 +256,31 @@ def shared_speakers(checked: Checked) -> dict[tuple[str, str], list[str]]:
     return {pair: names for pair, names in shared.items() if names}
 
 
-def spelt_differently(checked: Checked) -> list[str]:
-    """A warning if known speakers have names that differ only in case, blanks or Unicode form.
+def name_variant_warnings(checked: UsableRows) -> list[str]:
+    """Return a warning if speaker names differ only in case, whitespace or Unicode form.
 
     Example
     -------
     >>> header = Header(16000, 16000, 1)
     >>> rows = [(Utterance(id, id, 1.0, speaker=id), header) for id in ("s 1", "S1", "s2")]
-    >>> spelt_differently({"train": rows})
-    ["Speakers whose names differ only in case or blanks count as one person: 'S1' and 's 1'."]
+    >>> name_variant_warnings({"train": rows})
+    ["Speaker names that differ only in case or whitespace are treated as one speaker: 'S1' and \
+'s 1'."]
     """
     names = {row.speaker for rows in checked.values() for row, _ in rows}
-    groups = [group for group in _by_person(names).values() if len(group) > 1]
+    groups = [group for group in _group_by_person(names).values() if len(group) > 1]
     if not groups:
         return []
     texts = [" and ".join(map(repr, sorted(group))) for group in groups[:3]]
     more = f"; and {len(groups) - 3:,} more" if len(groups) > 3 else ""
     return [
-        "Speakers whose names differ only in case or blanks count as one person: "
+        "Speaker names that differ only in case or whitespace are treated as one speaker: "
         f"{'; '.join(texts)}{more}."
     ]
 
 
-def _by_person(names: Iterable[str]) -> dict[str, set[str]]:
-    """Spellings of known speakers' names, by what they have in common."""
+def _group_by_person(names: Iterable[str]) -> dict[str, set[str]]:
+    """Group the spellings of known speaker names by their normalised form."""
     people: dict[str, set[str]] = {}
     for name in sorted(names):
         if key := speaker_key(name):

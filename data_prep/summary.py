@@ -1,4 +1,4 @@
-"""What a preparation found, kept as ``summary.json`` beside the manifests."""
+"""Summary of a preparation, stored as ``summary.json`` next to the manifests."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SUMMARY_FILE = "summary.json"
 REJECTED_FILE = "rejected.csv"
 
 CODE_VERSION = 4
-"""Part of the fingerprint: raise it when the same input gives other manifests."""
+"""Version in the fingerprint. Increase it when the same input results in different manifests."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The outcome of a preparation.
+    """Summary of a preparation.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Where the manifests are.
+        Folder of the manifests.
     facts : dict
-        The contents of ``summary.json``.
+        Contents of ``summary.json``.
     skipped : bool
-        Whether the manifests of an earlier preparation were still good.
+        Whether the manifests of an earlier preparation were reused.
     """
 
     folder: Path
@@ -43,17 +43,17 @@ class Summary:
 
     @property
     def sets(self) -> dict[str, Path]:
-        """Manifest of each set, by its name."""
+        """Path of the manifest of each set."""
         return {name: self.folder / facts["file"] for name, facts in self.facts["sets"].items()}
 
     @property
     def labelled(self) -> tuple[str, ...]:
-        """Names of the sets with labels; the others can only be predicted."""
+        """Names of the sets with labels. The other sets can only be predicted."""
         return tuple(name for name, facts in self.facts["sets"].items() if facts["labelled"])
 
     @property
     def counts(self) -> dict[str, int]:
-        """Utterances in each set."""
+        """Number of utterances in each set."""
         return {name: facts["utterances"] for name, facts in self.facts["sets"].items()}
 
     @property
@@ -63,94 +63,101 @@ class Summary:
 
     @property
     def rejected(self) -> dict[str, int]:
-        """How many files were rejected, by kind of reason, most frequent first."""
+        """Number of rejected files by category of the reason, most frequent first."""
         return dict(self.facts["rejected"])
 
     @property
     def data_root(self) -> Path:
-        """The folder that ``$data_root`` in the manifests stands for."""
+        """Folder that replaces ``$data_root`` in the manifests."""
         return Path(self.facts["data_root"])
 
     @property
     def corpus(self) -> str:
-        """The corpus's name."""
+        """Name of the corpus."""
         return self.facts["corpus"]
 
     @property
     def release(self) -> str | None:
-        """The corpus's release, where it is known."""
+        """Release of the corpus, if known."""
         return self.facts["release"]
 
     @property
     def scale(self) -> Scale:
-        """The scale of the labels in the manifests."""
+        """Scale of the labels in the manifests."""
         return Scale.from_dict(self.facts["scale"])
 
     @property
     def warnings(self) -> list[str]:
-        """What whoever reports a result should know."""
+        """Warnings to consider when reporting results."""
         return list(self.facts["warnings"])
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Partition, seed, classes left out."""
+        """Partition, seed and excluded classes."""
         return dict(self.facts["protocol"])
 
 
 def load_summary(folder: str | os.PathLike) -> dict[str, Any]:
-    """The contents of ``summary.json`` in a folder of manifests.
+    """Load ``summary.json`` from a folder of manifests.
 
     Arguments
     ---------
     folder : path
-        Where a preparation wrote to.
+        Output folder of a preparation.
 
     Raises
     ------
     FileNotFoundError
-        If the folder holds no finished preparation.
+        If the folder contains no complete preparation.
     ValueError
-        If the file is damaged.
+        If the file is corrupted.
     """
     path = Path(folder) / SUMMARY_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} must exist: it is written last, when a preparation is finished. "
+            f"{path} not found, so the preparation is not complete. "
             "Run the preparation again with --reuse_manifests=False."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} must hold JSON: {error}. Delete it and prepare again.") from None
+        raise ValueError(
+            f"{path} is not valid JSON: {error}. Delete it and run the preparation again."
+        ) from None
     if not isinstance(facts, dict) or "sets" not in facts:
-        raise ValueError(f"{path} must hold a summary of sets. Delete it and prepare again.")
+        raise ValueError(f"{path} has no key 'sets'. Delete it and run the preparation again.")
     return facts
 
 
-def summary_lines(summary: Summary) -> list[str]:
-    """A preparation's outcome for the screen: sets, rejected files with their reasons, warnings.
+def preparation_summary_lines(summary: Summary) -> list[str]:
+    """Format the summary of a preparation for the console.
 
     Arguments
     ---------
     summary : Summary
-        As :func:`data_prep.manifest.prepare` returned it.
+        Summary returned by :func:`data_prep.manifest.prepare_manifests`.
+
+    Returns
+    -------
+    list of str
+        Lines with the sets, the rejected files by reason, and the warnings.
     """
     release = f" {summary.release}" if summary.release else ""
     state = "unchanged since the last preparation" if summary.skipped else "prepared"
     lines = [f"{summary.corpus}{release} {state}: manifests in {summary.folder}"]
     for name, facts in summary.facts["sets"].items():
-        lines.append(f"  {name}: {_set_line(facts)}")
+        lines.append(f"  {name}: {_format_set(facts)}")
     rejected = summary.rejected
-    lines.append(f"  rejected: {sum(rejected.values()):,}{_see(rejected)}")
+    lines.append(f"  rejected: {sum(rejected.values()):,}{_list_hint(rejected)}")
     lines += [f"    {count:,} {reason}" for reason, count in rejected.items()]
     for name, classes in summary.protocol.get("dropped", {}).items():
         counts = ", ".join(f"{count:,} {emotion}" for emotion, count in classes.items())
-        lines.append(f"  left out of {name} by the protocol: {counts}")
+        lines.append(f"  excluded from {name} by the protocol: {counts}")
     return lines + [f"  warning: {text}" for text in summary.warnings]
 
 
-def _set_line(facts: Mapping[str, Any]) -> str:
-    """One set in words."""
+def _format_set(facts: Mapping[str, Any]) -> str:
+    """Format the statistics of one set."""
     known = facts["speakers"]
     parts = [f"{facts['utterances']:,} utterances", f"{facts['hours']:.2f} h"]
     parts.append(f"{known:,} known speaker{'s' * (known != 1)}")
@@ -167,24 +174,24 @@ def _set_line(facts: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _see(rejected: Mapping[str, int]) -> str:
-    """Where the rejected files are listed, if there are any."""
+def _list_hint(rejected: Mapping[str, int]) -> str:
+    """Return a hint to the list of rejected files, if there are any."""
     return f" (listed in {REJECTED_FILE})" if rejected else ""
 
 
-def set_facts(
+def set_statistics(
     name: str, rows: Sequence[tuple[Utterance, Header]], *, labelled: bool
 ) -> dict[str, Any]:
-    """Counts of one set.
+    """Return counts, durations and sampling rates of one set, for ``summary.json``.
 
     Arguments
     ---------
     name : str
-        Of the set; its manifest is ``<name>.csv``.
+        Name of the set; its manifest is ``<name>.csv``.
     rows : sequence of (Utterance, Header)
-        What the set holds.
+        Utterances of the set.
     labelled : bool
-        False where the labels are hidden.
+        Whether the labels are known; False if they are hidden.
     """
     durations = [header.duration for _, header in rows]
     return {
@@ -194,25 +201,25 @@ def set_facts(
         "hours": sum(durations) / 3600,
         "shortest": min(durations, default=0.0),
         "longest": max(durations, default=0.0),
-        "emotions": _counts(row.emotion for row, _ in rows),
+        "emotions": _count_values(row.emotion for row, _ in rows),
         "speakers": len({speaker_key(name) for name in {row.speaker for row, _ in rows}} - {""}),
-        "genders": _counts(row.gender for row, _ in rows),
+        "genders": _count_values(row.gender for row, _ in rows),
         "missing": {
             dimension: sum(getattr(row, dimension) is None for row, _ in rows)
             for dimension in DIMENSIONS
         },
-        "sample_rates": _counts(str(header.sample_rate) for _, header in rows),
-        "channels": _counts(str(header.channels) for _, header in rows),
+        "sample_rates": _count_values(str(header.sample_rate) for _, header in rows),
+        "channels": _count_values(str(header.channels) for _, header in rows),
     }
 
 
-def _counts(values: Iterable[str]) -> dict[str, int]:
+def _count_values(values: Iterable[str]) -> dict[str, int]:
     """How often each value occurs, the most frequent first, equal ones by name."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
 def rejection_counts(rejected: Sequence[Rejection]) -> dict[str, int]:
-    """How often each kind of reason occurs, the most frequent first.
+    """Count the rejections by category of the reason, most frequent first.
 
     Example
     -------
@@ -220,11 +227,11 @@ def rejection_counts(rejected: Sequence[Rejection]) -> dict[str, int]:
     ...                   Rejection("c", "no label: y")])
     {'no label': 2, 'missing audio file': 1}
     """
-    return _counts(rejection.kind for rejection in rejected)
+    return _count_values(rejection.kind for rejection in rejected)
 
 
 def file_digest(path: str | os.PathLike) -> str | None:
-    """SHA-256 of a file's contents; None if there is no such file.
+    """Return the SHA-256 of a file; None if it does not exist.
 
     Example
     -------
@@ -237,29 +244,31 @@ def file_digest(path: str | os.PathLike) -> str | None:
         return None
 
 
-def request_of(name: str, data_folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked for, as plain JSON: the part of a fingerprint known before any reading."""
+def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a preparation as plain JSON, as part of its fingerprint."""
     request = {"corpus": name, "data_folder": str(data_folder), "options": dict(options)}
-    return json.loads(json.dumps({"code": CODE_VERSION, **request}, default=_plain, sort_keys=True))
+    return json.loads(
+        json.dumps({"code": CODE_VERSION, **request}, default=_to_json, sort_keys=True)
+    )
 
 
-def _plain(value: Any) -> Any:
-    """JSON for option values that are no JSON, in the same order every time."""
+def _to_json(value: Any) -> Any:
+    """Convert an option value that JSON does not support, in a deterministic order."""
     return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
 
 
-def is_unchanged(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The facts of an earlier preparation if asking again would give the same; None if not.
+def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the summary of an earlier preparation if it is still valid, and None otherwise.
 
-    Compared are the request, the contents of the label files, name, size and time of change of all
-    audio files, and the contents of the manifests themselves.
+    It is valid if the settings, the contents of the label files, the names, sizes and modification
+    times of all audio files, and the contents of the manifests are unchanged.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Where the manifests are.
+        Folder of the manifests.
     request : dict
-        See :func:`request_of`.
+        Settings of the preparation, see :func:`preparation_request`.
     """
     try:
         facts = load_summary(folder)

@@ -11,7 +11,7 @@ __version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
-    """``emosphere_sb.EmoSphere`` on demand: importing the package does not import torch."""
+    """Import ``emosphere_sb.EmoSphere`` on first use, so that importing the package is fast."""
     if name == "EmoSphere":
         from emosphere_sb.inference.interface import EmoSphere
 

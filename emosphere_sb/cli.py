@@ -1,41 +1,43 @@
-"""``emosphere COMMAND …``: the package's one console command. Its help imports nothing heavy."""
+"""The console command ``emosphere``. ``--help`` imports no large package such as torch."""
 
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
+from emosphere_sb.recipe.console_logging import configure_console_logging
+from emosphere_sb.recipe.errors import error_text
+
 COMMANDS = {
-    "train": ("emosphere_sb.commands.train", "prepare a corpus, train a model on it and test it"),
+    "train": ("emosphere_sb.commands.train", "prepare a corpus, then train and test a model on it"),
     "table": (
         "emosphere_sb.commands.table",
-        "rows × seeds as a table: Markdown, LaTeX, CSV, HTML",
+        "run all experiments of a results table and write it as Markdown, LaTeX, CSV, HTML",
     ),
-    "report": ("emosphere_sb.commands.report", "figures, intervals and plots of a run or a CSV"),
-    "submission": ("emosphere_sb.commands.submission", "write or check a challenge file"),
-    "release": ("emosphere_sb.commands.release", "a trained model as a folder for all"),
-    "predict": ("emosphere_sb.commands.predict", "audio files to a table of predictions"),
-    "export": ("emosphere_sb.commands.export", "a model as ONNX, which needs no torch"),
-    "timeline": ("emosphere_sb.commands.timeline", "a long recording over its time"),
-    "prepare": ("emosphere_sb.commands.prepare", "a corpus's manifests, without training"),
-    "demo": (
-        "emosphere_sb.commands.demo",
-        "a page on this machine to record or drop speech on",
+    "report": (
+        "emosphere_sb.commands.report",
+        "report the metrics of a run or of a CSV file, with confidence intervals and plots",
     ),
+    "submission": ("emosphere_sb.commands.submission", "write or check a challenge submission"),
+    "release": ("emosphere_sb.commands.release", "package a trained model for distribution"),
+    "predict": ("emosphere_sb.commands.predict", "predict the emotion of audio files"),
+    "export": ("emosphere_sb.commands.export", "export a model to ONNX (runs without PyTorch)"),
+    "timeline": ("emosphere_sb.commands.timeline", "VAD over time for a long recording"),
+    "prepare": ("emosphere_sb.commands.prepare", "write the manifests of a corpus only"),
+    "demo": ("emosphere_sb.commands.demo", "start a local web page to try a model"),
     "evaluate": (
         "emosphere_sb.commands.evaluate",
-        "a released or public model on a corpus, as a run that reports take",
+        "evaluate a released or public model on a corpus",
     ),
 }
-"""Name: the module whose ``run(words)`` it is, and what it does in a line."""
+"""Command name to its module, which defines ``run(words)``, and a one-line description."""
 
-FAULT = 2
-"""Exit status where the command line or the data are at fault."""
+USER_ERROR = 2
+"""Exit status for an invalid command line or invalid data."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as a shell says it."""
+"""Exit status after Ctrl-C (128 + SIGINT)."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -44,19 +46,19 @@ def main(words: Sequence[str] | None = None) -> int:
     Arguments
     ---------
     words : sequence of str, optional
-        As in ``sys.argv[1:]``, which is the default.
+        Command-line arguments; ``sys.argv[1:]`` by default.
 
     Returns
     -------
     int
-        Exit status: 0; 1 where a table has marked cells or a file does not pass its check; 2 where
-        the command line or the data are at fault, with one line on the standard error stream; 130
+        Exit status: 0 on success; 1 if a table is incomplete or a checked file is invalid; 2 if the
+        command line or the data are invalid (a one-line message is written to standard error); 130
         after Ctrl-C.
     """
     words = list(sys.argv[1:] if words is None else words)
     try:
         status = _run(words)
-        sys.stdout.flush()  # a reader that has gone is noticed here, not behind this function
+        sys.stdout.flush()  # raises BrokenPipeError here rather than at interpreter exit
         return status
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -67,14 +69,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
-        text = " ".join(line.strip() for line in _said(error).splitlines() if line.strip())
-        print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
-        return FAULT
-
-
-def _said(error: Exception) -> str:
-    """What an error says; some say nothing."""
-    return str(error) or type(error).__name__
+        print(f"error: {error_text(error)}", file=sys.stderr)
+        return USER_ERROR
 
 
 def _run(words: Sequence[str]) -> int:
@@ -86,17 +82,15 @@ def _run(words: Sequence[str]) -> int:
 
         print(f"emosphere {__version__}")
         return 0
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("fontTools", "speechbrain.utils.quirks"):  # each table of each font; each setting
-        logging.getLogger(name).setLevel(logging.WARNING)
+    configure_console_logging()
     try:
-        return _command(words[0])(words[1:])
-    except SystemExit as end:  # argparse, behind --help
+        return _command_function(words[0])(words[1:])
+    except SystemExit as end:  # raised by argparse after --help
         return end.code or 0
 
 
 def usage() -> str:
-    """The help text: every command with what it does."""
+    """Return the help text, which lists the commands with their descriptions."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
@@ -110,13 +104,13 @@ def usage() -> str:
     )
 
 
-def _command(name: str):
-    """The function that a command is.
+def _command_function(name: str):
+    """Return the ``run`` function of a command.
 
     Raises
     ------
     ValueError
-        If there is no such command.
+        If the command does not exist.
     """
     if name not in COMMANDS:
         from emosphere_sb.recipe.renamed_keys import unknown_name

@@ -1,18 +1,23 @@
-"""Tables on the screen, and what a run prints at its end.
+"""Console tables and the summary printed at the end of a run.
 
-Neither torch nor pandas is imported: predictions are printed where neither is installed.
+This module imports neither torch nor pandas, so that it works without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from emosphere_sb.results.constants import CAP, NON_SET_KEYS, RIDGE, SYNTHETIC
+from emosphere_sb.results.constants import (
+    BASELINE_HEADING,
+    CEILING_HEADING,
+    NON_SET_KEYS,
+    SYNTHETIC_WARNING,
+)
 from emosphere_sb.results.number_format import UNDEFINED
 from emosphere_sb.scale import DIMENSIONS
 
 GAP = "  "
-"""Between two columns."""
+"""Separator between columns."""
 
 
 def format_table(
@@ -23,31 +28,30 @@ def format_table(
     title: str | None = None,
     indent: int = 0,
 ) -> str:
-    """A table as text, each column as wide as its widest cell.
+    """Format a table as text; each column is as wide as its widest cell.
 
     Arguments
     ---------
     header : sequence of str
-        Names of the columns; empty for a table without a header.
+        Column names. Empty for a table without a header.
     rows : iterable of (sequence of str)
-        Cells. Every row has as many as the header, or as the first row.
+        Cells. All rows must have the same length as the header, or as the first row.
     align : str, optional
-        One of ``<``, ``^``, ``>`` for each column. By default the first column is aligned to the
-        left and the others to the right.
+        Alignment of each column: ``<``, ``^`` or ``>``. (default: first column left, others right)
     title : str, optional
-        A line above the table.
+        Line above the table.
     indent : int
-        Blanks before each line but the title.
+        Number of spaces before each line except the title.
 
     Returns
     -------
     str
-        Lines without blanks at their ends, and without a line end behind the last.
+        Lines without trailing spaces and without a final newline.
 
     Raises
     ------
     ValueError
-        If rows differ in length.
+        If the rows differ in length.
 
     Example
     -------
@@ -66,18 +70,18 @@ def format_table(
 def format_row(
     cells: Sequence[str], widths: Sequence[int], align: str | None = None, *, indent: int = 0
 ) -> str:
-    """One line of a table whose columns have known widths.
+    """Format one line of a table with given column widths.
 
     Arguments
     ---------
     cells : sequence of str
-        Cells behind the last of ``widths`` are appended as they are.
+        Cells. Those without a width are appended unpadded.
     widths : sequence of int
-        Of the columns; a longer cell moves the ones behind it.
+        Minimum column widths.
     align : str, optional
-        As for :func:`format_table`.
+        Alignment, see :func:`format_table`.
     indent : int
-        Blanks before the line.
+        Number of spaces before the line.
 
     Example
     -------
@@ -91,42 +95,42 @@ def format_row(
 
 
 def run_summary(metrics: Mapping) -> str:
-    """What a run prints at its end: CCC of every set, and what it is to be compared with.
+    """Format the summary of a run: CCC of each set, the acoustic baseline, and the ceiling.
 
     Arguments
     ---------
     metrics : mapping
-        The content of ``metrics.json``, or of ``summary.json`` for a run over folds.
+        Content of ``metrics.json``, or of ``summary.json`` for cross-validation.
     """
     if "by_fold" in metrics:
         return folds_summary(metrics)
     results = {name: row for name, row in metrics.items() if name not in NON_SET_KEYS}
-    beside, parts = metrics["beside"], []
+    references, parts = metrics["beside"], []
     if metrics["protocol"]["synthetic"]:
-        parts.append(SYNTHETIC)
+        parts.append(SYNTHETIC_WARNING)
     parts.append(ccc_table(results))
-    if "acoustic_baseline" in beside:
-        parts.append(ccc_table(beside["acoustic_baseline"], title=RIDGE))
-    if "cap" in beside:
+    if "acoustic_baseline" in references:
+        parts.append(ccc_table(references["acoustic_baseline"], title=BASELINE_HEADING))
+    if "cap" in references:
         rows = [
             [name, *(f"{row[dimension]:.4f}" for dimension in DIMENSIONS)]
-            for name, row in beside["cap"].items()
+            for name, row in references["cap"].items()
             if name in results
         ]
-        parts.append(format_table([], rows, title=CAP))
+        parts.append(format_table([], rows, title=CEILING_HEADING))
     parts.append(f"Predictions, metrics and checkpoints: {metrics['run']['folder']}")
     return "\n\n".join(parts)
 
 
 def ccc_table(results: Mapping[str, Mapping], *, title: str | None = None) -> str:
-    """CCC by dimension and their mean, one line for each set.
+    """Format the CCC of each dimension and their mean, one line per set.
 
     Arguments
     ---------
     results : mapping of str to mapping
-        Figures by the name of their set, as in ``metrics.json``.
+        Metrics by set, as in ``metrics.json``.
     title : str, optional
-        A line above the table.
+        Line above the table.
 
     Example
     -------
@@ -143,30 +147,30 @@ def ccc_table(results: Mapping[str, Mapping], *, title: str | None = None) -> st
 
 
 def folds_summary(summary: Mapping) -> str:
-    """What a run over folds prints at its end: CCC of each fold, their mean and deviation.
+    """Format the summary of a cross-validation: CCC of each fold, mean and SD.
 
     Arguments
     ---------
     summary : mapping
-        The content of ``summary.json``.
+        Content of ``summary.json``.
     """
-    parts = [SYNTHETIC] if summary["protocol"]["synthetic"] else []
-    tables = [_fold_table(name, facts) for name, facts in summary["by_fold"].items()]
-    place = f"Summary: {summary['folder']}/summary.json"
-    return "\n\n".join([*parts, "\n".join([*tables, place])])
+    parts = [SYNTHETIC_WARNING] if summary["protocol"]["synthetic"] else []
+    tables = [_fold_table(name, result) for name, result in summary["by_fold"].items()]
+    location = f"Summary: {summary['folder']}/summary.json"
+    return "\n\n".join([*parts, "\n".join([*tables, location])])
 
 
-def _fold_table(name: str, facts: Mapping) -> str:
-    """CCC of one set by fold, and notes on what the last lines mean."""
-    rows = {f"fold {number}": row for number, row in facts["folds"].items()}
-    rows |= {"mean over folds": facts["mean_over_folds"]}
-    rows |= {"± over folds": facts["deviation_over_folds"]}
-    note = f"{facts['utterances']} utterances"
-    if facts["pooled"] is not None:
-        rows |= {"pooled": facts["pooled"]}
-        note += "; pooled: CCC over all folds' predictions"
-    if any(count < len(facts["folds"]) for count in facts["defined"].values()):
-        note += f"; {UNDEFINED}: not defined, left out of the mean"
+def _fold_table(name: str, result: Mapping) -> str:
+    """Format the CCC of one set by fold, with a note that explains the last lines."""
+    rows = {f"fold {number}": row for number, row in result["folds"].items()}
+    rows |= {"mean over folds": result["mean_over_folds"]}
+    rows |= {"SD over folds": result["deviation_over_folds"]}
+    note = f"{result['utterances']} utterances"
+    if result["pooled"] is not None:
+        rows |= {"pooled": result["pooled"]}
+        note += "; pooled: CCC over the predictions of all folds"
+    if any(count < len(result["folds"]) for count in result["defined"].values()):
+        note += f"; {UNDEFINED}: undefined, excluded from the mean"
     cells = []
     for label, row in rows.items():
         values = (row[key] for key in (*DIMENSIONS, "mean_ccc"))

@@ -1,10 +1,12 @@
 """Communication between the processes of one run, through ``torch.distributed``.
 
-``torchrun`` starts the processes; with one process everything here costs nothing. Gradients are
-summed once a step, after the last backward pass, in place of ``DistributedDataParallel``: each
-process differentiates the loss of the *whole* effective batch with respect to its own share, so
-that the sum is that loss's gradient, whatever the number of processes, with empty shares, unused
-parameters and a second forward pass (:meth:`emosphere_sb.training.brain.EmoSphereBrain.fit_batch`).
+``torchrun`` starts the processes; with a single process these functions return immediately.
+
+Instead of ``DistributedDataParallel``, gradients are summed once per step after the last backward
+pass. Each process differentiates the loss of the complete effective batch with respect to its own
+share, so the sum is the gradient of that loss for any number of processes. This supports empty
+shares, unused parameters and a second forward pass, see
+:meth:`emosphere_sb.training.brain.EmoSphereBrain.fit_batch`.
 """
 
 from __future__ import annotations
@@ -20,26 +22,26 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-BUCKET = 8 * 2**20
-"""Numbers that are summed in one call: 32 MB of float32."""
+BUCKET_SIZE = 8 * 2**20
+"""Number of gradient values per all-reduce call: 32 MB in float32."""
 
 TIMEOUT = datetime.timedelta(hours=12)
-"""How long processes wait for each other: preparing a corpus on the first is such a wait."""
+"""Timeout of collective operations; others wait while the first process prepares a corpus."""
 
-LAUNCHED = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-"""What torchrun tells each process, beside ``WORLD_SIZE``."""
+TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""Environment variables that torchrun sets in each process, in addition to ``WORLD_SIZE``."""
 
 DISK_SECONDS = 60
-"""How long a network disk may take to show another machine's file."""
+"""Longest time in seconds until a file becomes visible on other machines of a shared disk."""
 
 
 def rank() -> int:
-    """Rank of this process, over all machines; 0 without distributed training."""
+    """Return the global rank of this process; 0 without distributed training."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """Number of processes, over all machines; 1 without distributed training."""
+    """Return the number of processes on all machines; 1 without distributed training."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -48,25 +50,25 @@ def is_main_process() -> bool:
     return rank() == 0
 
 
-def start(options: dict) -> None:
-    """Join the other processes where torchrun started this one, and choose this one's device.
+def init_distributed(options: dict) -> None:
+    """Initialise the process group and select the device if torchrun started this process.
 
     Arguments
     ---------
     options : dict
-        SpeechBrain's run options; ``device`` and ``distributed_backend`` are read, and filled in.
+        Run options of SpeechBrain. ``device`` and ``distributed_backend`` are read and set.
 
     Raises
     ------
     ValueError
-        If the processes were not started by torchrun, the backend is unknown or cannot serve the
-        device, or there are fewer GPUs than processes on this machine.
+        If several processes were not started by torchrun, the backend is unknown or does not
+        support the device, or this machine has fewer GPUs than processes.
     """
-    absent = [name for name in LAUNCHED if name not in os.environ]
+    absent = [name for name in TORCHRUN_VARIABLES if name not in os.environ]
     if absent and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(absent)} are not set. Start "
-            f"several processes with torchrun, see docs/distributed.md."
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(absent)} are not set. Use "
+            f"torchrun to start several processes, see docs/distributed.md."
         )
     if absent:
         return
@@ -74,35 +76,35 @@ def start(options: dict) -> None:
     backend = options.setdefault("distributed_backend", "gloo" if cpu else "nccl")
     if backend not in ("gloo", "nccl") or (cpu and backend == "nccl"):
         raise ValueError(
-            f"--distributed_backend must be nccl (GPUs) or gloo; found {backend} on "
+            f"--distributed_backend must be nccl (GPUs only) or gloo; found {backend} on "
             f"{'the CPU' if cpu else 'GPUs'}."
         )
-    options["device"] = "cpu" if cpu else _own_gpu(int(os.environ["LOCAL_RANK"]))
+    options["device"] = "cpu" if cpu else _local_gpu(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
         bound = {"device_id": torch.device(options["device"])} if backend == "nccl" else {}
         dist.init_process_group(backend, timeout=TIMEOUT, **bound)
 
 
-def _own_gpu(local: int) -> str:
-    """The GPU of the process with this number on its machine."""
+def _local_gpu(local: int) -> str:
+    """Return the device of the process with this local rank."""
     count = torch.cuda.device_count()
     if local >= count:
         raise ValueError(
-            f"Each process needs a GPU of its own; this machine has {count}. Lower "
-            f"--nproc_per_node to {count}, or train with --device=cpu."
+            f"Each process needs its own GPU; this machine has {count}. Reduce --nproc_per_node to "
+            f"{count}, or train with --device=cpu."
         )
     torch.cuda.set_device(local)
     return f"cuda:{local}"
 
 
-def finish() -> None:
-    """Leave the other processes, at the end of the last run."""
+def destroy_distributed() -> None:
+    """Destroy the process group, if any."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def another_ended(error: RuntimeError) -> bool:
-    """Whether an error says that another process is gone, rather than that this one failed."""
+def is_peer_failure(error: RuntimeError) -> bool:
+    """Whether an error was caused by the failure of another process."""
     return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
 
@@ -114,11 +116,15 @@ def barrier() -> None:
 
 @contextmanager
 def local_rank_first() -> Iterator[bool]:
-    """Run a block in the first process of each node, then in the others.
+    """Run a block in the first process of each node, then in the other processes.
 
-    For what is downloaded or written to disk once, and read by all. The nodes take turns, because
-    they may share the disk. The value of the context is whether this process is the first of its
-    node.
+    Used for files that one process downloads or writes and all others read. Nodes run one after the
+    other, because they may share a disk.
+
+    Yields
+    ------
+    bool
+        Whether this process is the first of its node.
     """
     if world_size() == 1:
         yield True
@@ -133,33 +139,36 @@ def local_rank_first() -> Iterator[bool]:
         dist.barrier()
 
 
-def refuse_unshared(path: Path) -> None:
-    """Refuse nodes that do not share the disk with the output folder; every process must call this.
+def check_shared_disk(path: Path) -> None:
+    """Check that all nodes share the disk of the output folder. Must be called by every process.
 
     Arguments
     ---------
     path : path
-        A file that the main process has written.
+        File in the output folder that the main process has written.
 
     Raises
     ------
     ValueError
-        If another process does not see it.
+        If the file is not visible to another process.
     """
     barrier()
     end = time.monotonic() + DISK_SECONDS
     while not path.is_file() and time.monotonic() < end:
         time.sleep(1)
-    blind = [number for number, seen in enumerate(all_gather_object(path.is_file())) if not seen]
-    if blind:
+    missing_ranks = [
+        number for number, seen in enumerate(all_gather_object(path.is_file())) if not seen
+    ]
+    if missing_ranks:
         raise ValueError(
-            f"All nodes must share the disk with the output folder, where checkpoints are read: "
-            f"processes {blind} do not see {path}. Take a shared --results_folder."
+            f"The output folder must be on a disk shared by all nodes, because each process reads "
+            f"checkpoints from it; ranks {missing_ranks} cannot access {path}. Use a shared "
+            f"--results_folder."
         )
 
 
 def all_gather_object(value: object) -> list:
-    """Value of each process, ordered by rank."""
+    """Return the values of all processes, ordered by rank."""
     if world_size() == 1:
         return [value]
     values = [None] * world_size()
@@ -168,7 +177,7 @@ def all_gather_object(value: object) -> list:
 
 
 def broadcast_from_main(value: object) -> object:
-    """Value of the main process."""
+    """Return the value of the main process, in every process."""
     if world_size() == 1:
         return value
     box = [value]
@@ -177,7 +186,13 @@ def broadcast_from_main(value: object) -> object:
 
 
 def gather_numbers(numbers: list[float], device: torch.device | str) -> Tensor:
-    """Shape (processes, numbers), float64: as many from each."""
+    """Gather a list of numbers, of the same length in each process.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (processes, numbers), float64, on the CPU, ordered by rank.
+    """
     own = torch.tensor([numbers], dtype=torch.float64)
     if world_size() == 1:
         return own
@@ -188,18 +203,23 @@ def gather_numbers(numbers: list[float], device: torch.device | str) -> Tensor:
 
 
 def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
-    """The rows of all processes, in their order, without a gradient.
+    """Concatenate the rows of all processes, ordered by rank, without gradients.
 
     Arguments
     ---------
     rows : torch.Tensor
-        Shape (own size, …).
+        Rows of this process, shape (rows, …).
     sizes : list of int
-        How many rows each process has; some may have none.
+        Number of rows of each process, which may be 0.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (sum of ``sizes``, …).
     """
     if world_size() == 1:
         return rows.detach()
-    # Each as long as the longest: not every backend takes tensors of different shapes.
+    # Padded to the same length: not every backend supports tensors of different shapes.
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()
     parts = [torch.empty_like(padded) for _ in sizes]
@@ -210,8 +230,8 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its sum over the processes, in place.
 
-    A parameter that has a gradient in one process has one in all of them afterwards, one that has
-    none anywhere keeps none: an optimiser then leaves it alone.
+    A parameter with a gradient in any process gets one in all processes. If no process has a
+    gradient for it, the gradient stays None, so that optimisers skip the parameter.
     """
     if world_size() == 1:
         return
@@ -229,17 +249,17 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     for bucket in _buckets(gradients):
         flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
         waiting.append((dist.all_reduce(flat, async_op=True), flat, bucket))
-        if len(waiting) > 1:  # two at a time: copying one while the other travels
+        if len(waiting) > 1:  # two at a time: one is copied while the other is sent
             _finish(*waiting.pop(0))
     for entry in waiting:
         _finish(*entry)
 
 
 def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Gradients of one type in groups of about :data:`BUCKET` numbers."""
+    """Yield groups of gradients of the same dtype with about :data:`BUCKET_SIZE` values."""
     bucket, count = [], 0
     for gradient in gradients:
-        if bucket and (count + gradient.numel() > BUCKET or gradient.dtype != bucket[0].dtype):
+        if bucket and (count + gradient.numel() > BUCKET_SIZE or gradient.dtype != bucket[0].dtype):
             yield bucket
             bucket, count = [], 0
         bucket.append(gradient)
@@ -255,8 +275,8 @@ def _finish(work: dist.Work, flat: Tensor, bucket: list[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def share_state(module: nn.Module) -> None:
-    """Give every process the main one's parameters and buffers."""
+def broadcast_state(module: nn.Module) -> None:
+    """Copy parameters and buffers of the main process to all other processes, in place."""
     if world_size() > 1:
         for tensor in module.state_dict().values():
             dist.broadcast(tensor, src=0)

@@ -1,7 +1,7 @@
-"""Differentiable objectives: concordance for the dimensions, cross-entropy for the regions.
+"""Loss functions: CCC loss for the VAD dimensions, cross-entropy for the regions.
 
-All are computed in float32 with autocast disabled, whatever precision comes in, because means and
-variances of half-precision predictions are half-precision noise; float64 stays float64.
+All losses are computed in float32 (float64 for float64 inputs) with autocast disabled, because
+means and variances are too inaccurate in half precision.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 MINIMUM_KNOWN = 2
-"""Known values that a dimension needs in a window; with fewer it gives no loss and no gradient."""
+"""Smallest number of known values for which the loss of a dimension is defined."""
 
 
 def ccc_loss(
@@ -26,25 +26,28 @@ def ccc_loss(
 
     .. math:: \rho_c = \frac{2\,\mathrm{cov}(x, y)}{\sigma_x^2 + \sigma_y^2 + (\mu_x - \mu_y)^2}
 
-    with population variances. A dimension gives no loss and no gradient where the coefficient is
-    undefined: with fewer than two known values, and where predictions and targets are constant and
-    equal, so that the denominator is 0 up to rounding.
+    Variances are population variances. The loss and the gradient of a dimension are 0 if its CCC is
+    undefined: if fewer than two values are known, or if predictions and targets are constant and
+    equal (up to rounding), so that the denominator is 0.
+
+    Lin, L. I. (1989). A concordance correlation coefficient to evaluate reproducibility.
+    Biometrics 45, 255-268.
 
     Arguments
     ---------
     prediction : torch.Tensor
-        Shape (batch, dimension).
+        Predictions, shape (batch, dimension).
     target : torch.Tensor
-        Shape (batch, dimension); may be NaN where the mask is False.
+        Targets, shape (batch, dimension); may be NaN where the mask is False.
     mask : torch.Tensor
-        Shape (batch, dimension), bool, True where the target is known. (default: all known)
+        True where the target is known, shape (batch, dimension). (default: all known)
     weights : sequence of float or torch.Tensor
-        One factor for each dimension. (default: ones)
+        Weight of each dimension. (default: ones)
 
     Returns
     -------
     torch.Tensor
-        The loss, a scalar.
+        Scalar loss; each dimension contributes a value in [0, 2] times its weight.
 
     Raises
     ------
@@ -66,8 +69,8 @@ def ccc_loss(
         dx, dy = (x - mean_x).where(known, 0.0), (y - mean_y).where(known, 0.0)
         shift = mean_x - mean_y
         denominator = _mean(dx.square() + dy.square(), count) + shift.square()
-        # a constant column has a variance of rounding errors, not of 0, and a ratio of two such
-        # would send a gradient of 1e8 through the network
+        # The computed variance of a constant column is not exactly 0. The ratio of two rounding
+        # errors would have gradients of up to 1e8.
         rounding = (8 * torch.finfo(x.dtype).eps) ** 2 * _mean(x.square() + y.square(), count)
         undefined = (count < MINIMUM_KNOWN) | (denominator <= rounding)
         ccc = 2 * _mean(dx * dy, count) / denominator.masked_fill(undefined, 1.0)
@@ -81,26 +84,26 @@ def mse_loss(
     *,
     weights: Sequence[float] | Tensor | None = None,
 ) -> Tensor:
-    """The mean squared error over the known values of each dimension, summed over the dimensions.
+    """Mean squared error over the known values of each dimension, summed over the dimensions.
 
-    As in :func:`ccc_loss`, a dimension with fewer than two known values gives no loss and no
-    gradient, so that both terms of :class:`VADLoss` leave out the same windows.
+    As in :func:`ccc_loss`, the loss and the gradient of a dimension with fewer than two known
+    values are 0, so that both terms of :class:`VADLoss` skip the same windows.
 
     Arguments
     ---------
     prediction : torch.Tensor
-        Shape (batch, dimension).
+        Predictions, shape (batch, dimension).
     target : torch.Tensor
-        Shape (batch, dimension); may be NaN where the mask is False.
+        Targets, shape (batch, dimension); may be NaN where the mask is False.
     mask : torch.Tensor
-        Shape (batch, dimension), bool, True where the target is known. (default: all known)
+        True where the target is known, shape (batch, dimension). (default: all known)
     weights : sequence of float or torch.Tensor
-        One factor for each dimension. (default: ones)
+        Weight of each dimension. (default: ones)
 
     Returns
     -------
     torch.Tensor
-        The loss, a scalar.
+        Scalar loss, at least 0.
 
     Raises
     ------
@@ -120,14 +123,14 @@ def mse_loss(
 
 
 class VADLoss:
-    """The regression objective: :func:`ccc_loss`, and where wanted a share of :func:`mse_loss`.
+    """Regression loss: :func:`ccc_loss`, optionally plus a weighted :func:`mse_loss`.
 
     Arguments
     ---------
     weights : sequence of float
-        One factor each for valence, arousal and dominance.
+        Weights of valence, arousal and dominance.
     mse_weight : float
-        Factor of the mean squared error; 0 leaves it out.
+        Weight of the mean squared error; 0: CCC loss only (published).
 
     Raises
     ------
@@ -149,12 +152,12 @@ class VADLoss:
         self.mse_weight = float(mse_weight)
         if not all(weight >= 0 for weight in (*self.weights, self.mse_weight)):
             raise ValueError(
-                "Weights of losses must be at least 0; found "
+                "The weights of a loss must be at least 0; found "
                 f"weights={self.weights}, mse_weight={self.mse_weight}."
             )
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The loss of a window; arguments as for :func:`ccc_loss`."""
+        """Compute the loss of a window, with the arguments of :func:`ccc_loss`."""
         loss = ccc_loss(prediction, target, mask, weights=self.weights)
         if self.mse_weight:
             mse = mse_loss(prediction, target, mask, weights=self.weights)
@@ -163,17 +166,17 @@ class VADLoss:
 
     @staticmethod
     def undefined(mask: Tensor) -> int:
-        """The number of dimensions that a window with this mask cannot train.
+        """Count the dimensions with fewer than two known values, whose loss is undefined.
 
         Arguments
         ---------
         mask : torch.Tensor
-            Shape (batch, dimension), bool, True where the target is known.
+            True where the target is known, shape (batch, dimension).
 
         Returns
         -------
         int
-            How many dimensions have fewer than two known values.
+            Number of dimensions.
         """
         return int((mask.bool().sum(dim=0) < MINIMUM_KNOWN).sum())
 
@@ -189,31 +192,32 @@ def region_loss(
 
     .. math:: L = \frac{\sum_{ik} q_{ik} w_k (-\log p_{ik})}{\sum_{ik} q_{ik} w_k}
 
-    With hard labels, which are one-hot q, this is the weighted mean of
-    :func:`torch.nn.functional.cross_entropy`. A window without any known label, or whose known
-    labels all have weight 0, gives 0 and a gradient of 0, still attached to the graph.
+    For hard labels (one-hot q) this equals the weighted mean of
+    :func:`torch.nn.functional.cross_entropy`. If no label is known, or all known labels have weight
+    0, the loss and its gradient are 0, and the loss is still part of the graph.
 
     Arguments
     ---------
     logits : torch.Tensor
-        Shape (batch, N).
+        Class scores, shape (batch, N).
     labels : torch.Tensor
-        Shape (batch,), int64; rows of -1 are left out.
+        Region indices, int64, shape (batch,); rows with -1 are ignored.
     class_weights : torch.Tensor
-        Shape (N,). (default: ones)
+        Weight w of each class, shape (N,). (default: ones)
     targets : torch.Tensor
-        Shape (batch, N), soft targets that take the labels' place in the known rows, as from
-        :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: the labels)
+        Soft targets q that replace the labels in rows with a known label, shape (batch, N), as
+        returned by :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default:
+        one-hot labels)
 
     Returns
     -------
     torch.Tensor
-        The loss, a scalar.
+        Scalar loss, at least 0.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not match.
 
     Example
     -------
@@ -237,19 +241,19 @@ def region_loss(
 
 
 def inverse_frequency(counts: Sequence[int] | Tensor) -> Tensor:
-    r"""The published class weights: inverse to the frequency of a class in the training set.
+    r"""Compute the published class weights, inversely proportional to the class frequencies.
 
-    .. math:: w_k = \frac{\sum_j n_j}{K\, n_k}, \quad w_k = 0 \text{ where } n_k = 0
+    .. math:: w_k = \frac{\sum_j n_j}{K\, n_k}, \quad w_k = 0 \text{ if } n_k = 0
 
     Arguments
     ---------
     counts : sequence of int or torch.Tensor
-        Shape (K,), the number of training utterances in each class, empty classes included.
+        Number of training utterances n of each class, including empty classes, shape (K,).
 
     Returns
     -------
     torch.Tensor
-        Shape (K,), float32.
+        Class weights w, float32, shape (K,).
 
     Raises
     ------
@@ -263,7 +267,7 @@ def inverse_frequency(counts: Sequence[int] | Tensor) -> Tensor:
     """
     counts = torch.as_tensor(counts, dtype=torch.float64)
     if not ((counts >= 0) & counts.isfinite()).all():
-        raise ValueError(f"Counts of classes must be at least 0; found {counts.tolist()}.")
+        raise ValueError(f"Class counts must be finite and at least 0; found {counts.tolist()}.")
     weights = counts.sum() / (counts.numel() * counts)
     return weights.masked_fill(counts == 0, 0.0).float()
 
@@ -282,7 +286,7 @@ def _window(
     mask: Tensor | None,
     weights: Sequence[float] | Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Prediction, target (0 where unknown), mask and weights, checked and in full precision."""
+    """Check prediction, target, mask and weights; return them in full precision, unknowns as 0."""
     mask = torch.ones_like(target, dtype=torch.bool) if mask is None else mask.bool()
     if prediction.dim() != 2 or not prediction.shape == target.shape == mask.shape:
         raise ValueError(
@@ -296,14 +300,14 @@ def _window(
             f"weights must have one entry for each of the {prediction.shape[1]} dimensions; "
             f"found shape {tuple(weights.shape)}."
         )
-    # replaced, not multiplied by 0: NaN times 0 is NaN, in the gradient too
+    # replaced rather than multiplied by 0: NaN times 0 is NaN, also in the gradient
     prediction = _promote(prediction).where(mask, 0.0)
     target = target.to(prediction.dtype).where(mask, 0.0)
     return prediction, target, mask, weights.to(prediction.dtype)
 
 
 def _mean(values: Tensor, count: Tensor) -> Tensor:
-    """Column means over ``count`` known values; unknown ones must be 0."""
+    """Return column means over ``count`` known values; unknown values must be 0."""
     return values.sum(dim=0) / count.clamp(min=1)
 
 

@@ -1,7 +1,7 @@
-"""A corpus's label scale and the model's own: [-1, 1] with neutral at 0, and exactly back.
+"""Conversion between the label scale of a corpus and [-1, 1], with neutral at 0.
 
-Everything outside the model (label files, manifests, predictions, submissions) uses the corpus's
-scale, everything inside uses [-1, 1]. Only this module converts. It does not import torch.
+Label files, manifests, predictions and submissions use the scale of the corpus; the model uses
+[-1, 1]. All conversions are in this module, which does not import torch.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from typing import Any
 import numpy as np
 
 DIMENSIONS = ("valence", "arousal", "dominance")
-"""The order of the last axis, everywhere in this project (VAD)."""
+"""Order of the dimensions on the last axis of all arrays and tensors (VAD)."""
 
 RESTORED_DECIMALS = 10
-"""Decimals that :meth:`Scale.restore` keeps of float64 values: one more than any label file has."""
+"""Number of decimals to which :meth:`Scale.restore` rounds float64 values."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The range in which a corpus stores valence, arousal and dominance.
+    """Range of the valence, arousal and dominance labels of a corpus.
 
     Arguments
     ---------
     low : float
-        The smallest value a label can take.
+        Smallest possible label.
     high : float
-        The largest value a label can take.
+        Largest possible label.
     reversed : tuple of str
-        Names of the dimensions stored upside down (1 = very active, 5 = very calm).
+        Names of the dimensions with a reversed scale (such as arousal with 1 = very active and 5 =
+        very calm).
 
     Raises
     ------
     ValueError
-        If ``low`` is not below ``high``, one of them is not finite, or a dimension is unknown.
+        If ``low`` is not less than ``high``, one of them is not finite, or a dimension is unknown.
 
     Example
     -------
@@ -55,35 +56,35 @@ class Scale:
     reversed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuses a scale that cannot be inverted, and makes equal scales compare equal."""
+        """Validate the range and normalise the types, so that equal scales compare equal."""
         for name in ("low", "high"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         if not self.low < self.high:
             raise ValueError(
-                f"The low end of a scale must be below its high end; found low={self.low:g}, "
-                f"high={self.high:g}. For an upside-down dimension name it in `reversed`."
+                f"The low end of a scale must be less than its high end; found low={self.low:g}, "
+                f"high={self.high:g}. List reversed dimensions in `reversed`."
             )
         object.__setattr__(self, "reversed", _dimension_names(self.reversed))
 
     @property
     def neutral(self) -> float:
-        """The middle of the scale, which becomes 0."""
+        """Midpoint of the scale, which is mapped to 0."""
         return (self.low + self.high) / 2
 
     def normalise(self, values: Any) -> Any:
-        """Labels of the corpus to [-1, 1].
+        """Convert labels from the scale of the corpus to [-1, 1].
 
         Arguments
         ---------
         values : numpy.ndarray, torch.Tensor or sequence of float
-            Last axis valence, arousal, dominance. NaN stays NaN; values outside the scale are not
-            clipped.
+            Labels, shape (..., 3), in the order valence, arousal, dominance. NaN stays NaN; values
+            outside the scale are not clipped.
 
         Returns
         -------
         numpy.ndarray or torch.Tensor
-            A tensor for a tensor (dtype, device and gradient kept), otherwise an array (float64
-            for lists and integers).
+            For a tensor, a tensor of the same dtype and device that supports gradients; otherwise
+            an array (float64 for lists and integers). The shape is that of ``values``.
 
         Raises
         ------
@@ -91,25 +92,25 @@ class Scale:
             If the last axis does not have three entries.
         """
         values = _vad(values)
-        # + 0.0 turns the -0.0 of a reversed neutral into 0.0: signs decide azimuths
+        # + 0.0 turns the -0.0 of a reversed neutral into 0.0: azimuths depend on the sign
         return (values - self.neutral) / self._half_ranges(values) + 0.0
 
     def restore(self, values: Any) -> Any:
-        """The inverse of :meth:`normalise`, as the corpus stores it (reversed dimensions included).
+        """Convert values in [-1, 1] to the scale of the corpus; the inverse of :meth:`normalise`.
 
-        Arrays of float64 and lists are rounded to 10 decimals, which makes the round trip exact
-        (``==``) for labels of up to 9 decimals on scales within +-1000. Tensors and arrays of
-        lower precision are not rounded: gradients pass.
+        Lists and float64 arrays are rounded to 10 decimals, so that the round trip is exact
+        (``==``) for labels with up to 9 decimals on scales within +-1000. Tensors and arrays of
+        lower precision are not rounded, so gradients are preserved.
 
         Arguments
         ---------
         values : numpy.ndarray, torch.Tensor or sequence of float
-            Last axis valence, arousal, dominance, in [-1, 1].
+            Values in [-1, 1], shape (..., 3), in the order valence, arousal, dominance.
 
         Returns
         -------
         numpy.ndarray or torch.Tensor
-            As for :meth:`normalise`.
+            Labels of the corpus, of the type and shape that :meth:`normalise` returns.
 
         Raises
         ------
@@ -123,12 +124,12 @@ class Scale:
         return restored
 
     def contains(self, value: Any) -> Any:
-        """Whether a label lies on the scale, its ends included; NaN does not.
+        """Check whether labels are within the scale, including its ends; False for NaN.
 
         Arguments
         ---------
         value : float, numpy.ndarray or torch.Tensor
-            One label, or any number of them.
+            One or several labels.
 
         Returns
         -------
@@ -145,22 +146,22 @@ class Scale:
         return (value >= self.low) & (value <= self.high)
 
     def to_dict(self) -> dict[str, Any]:
-        """The scale as plain types, for JSON and YAML; :meth:`from_dict` reads it."""
+        """Return the scale as plain types for JSON and YAML, see :meth:`from_dict`."""
         return {"low": self.low, "high": self.high, "reversed": list(self.reversed)}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Scale:
-        """The scale that :meth:`to_dict` wrote.
+        """Create a scale from the output of :meth:`to_dict`.
 
         Arguments
         ---------
         fields : dict
-            With ``low``, ``high`` and, where a dimension is upside down, ``reversed``.
+            Keys ``low``, ``high`` and, optionally, ``reversed``.
 
         Returns
         -------
         Scale
-            Equal to the one written.
+            The scale.
 
         Raises
         ------
@@ -174,18 +175,18 @@ class Scale:
         """
         if not {"low", "high"} <= set(fields) <= {"low", "high", "reversed"}:
             raise ValueError(
-                "A scale must have the keys low and high, and may have reversed; found "
+                "A scale must have the keys low and high, and optionally reversed; found "
                 f"{', '.join(map(str, fields)) or 'no key'}."
             )
         return cls(fields["low"], fields["high"], fields.get("reversed") or ())
 
     def _half_ranges(self, values: Any) -> Any:
-        """Half the range, negative where reversed, in the type of ``values``."""
+        """Return half the range, negative for reversed dimensions, in the type of ``values``."""
         half = (self.high - self.low) / 2
         if not self.reversed:
             return half
         signed = [-half if name in self.reversed else half for name in DIMENSIONS]
-        # `new_tensor` is how a tensor makes another one: torch need not be imported here
+        # `new_tensor` creates a tensor without importing torch
         return values.new_tensor(signed) if _is_tensor(values) else np.array(signed, values.dtype)
 
 
@@ -194,7 +195,7 @@ def _is_tensor(values: Any) -> bool:
 
 
 def _vad(values: Any) -> Any:
-    """Floating-point values whose last axis is VAD; a tensor stays a tensor."""
+    """Convert values to floating point and check that the last axis has three entries."""
     if _is_tensor(values):
         values = values if values.is_floating_point() else values.double()
     else:
@@ -203,8 +204,8 @@ def _vad(values: Any) -> Any:
             values = values.astype(np.float64)
     if values.ndim == 0 or values.shape[-1] != len(DIMENSIONS):
         raise ValueError(
-            f"The last axis must hold {', '.join(DIMENSIONS)}; found shape {tuple(values.shape)}. "
-            "Stack the three dimensions on the last axis."
+            f"The last axis must have size 3 ({', '.join(DIMENSIONS)}); found shape "
+            f"{tuple(values.shape)}."
         )
     return values
 
@@ -220,12 +221,12 @@ def _number(name: str, value: Any) -> float:
 
 
 def _dimension_names(names: Any) -> tuple[str, ...]:
-    """The names in VAD order, each once."""
+    """Return unique names of dimensions in VAD order."""
     names = (names,) if isinstance(names, str) else tuple(names)
     unknown = [str(name) for name in names if name not in DIMENSIONS]
     if unknown:
         raise ValueError(
-            f"A reversed dimension must be one of {', '.join(DIMENSIONS)}; found "
-            f"{', '.join(unknown)}. Use the full names, in lower case."
+            f"Reversed dimensions must be among {', '.join(DIMENSIONS)} (full names in lower "
+            f"case); found {', '.join(unknown)}."
         )
     return tuple(name for name in DIMENSIONS if name in names)

@@ -1,4 +1,4 @@
-"""What several tests need: the root, a small synthetic corpus, small models of any family."""
+"""Shared fixtures: the repository root, a small synthetic corpus, small models of any family."""
 
 import json
 import os
@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 from speechbrain.utils.importutils import LazyModule
 
-# Hypothesis asks every loaded module for its file, upon which SpeechBrain's lazy modules import
-# what is not installed (k2) and end the whole test session.
+# Hypothesis reads __file__ of each loaded module. SpeechBrain's lazy modules would then import
+# packages that are not installed (k2), which ends the test session.
 LazyModule.__file__ = None
 
-# A busy machine is no fault of the code: no test asserts a time, Hypothesis's neither.
+# Tests must not fail on a busy machine, so Hypothesis must not check times either.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# No test may reach out: a hub is not there in CI, and a typing error must not wait for it.
+# Tests must not access the network: the hub may be unavailable in CI.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def smoke_corpus(tmp_path_factory) -> Path:
-    """The synthetic corpus of preset smoke, in the layout of MSP-Podcast."""
+    """Synthetic corpus of preset smoke in the layout of MSP-Podcast."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     from data_prep.synthetic import write as synthetic
 
@@ -38,12 +38,9 @@ def smoke_corpus(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    """Tiny models run faster on one thread, and give equal results on every machine.
-
-    For the session, so that fixtures of a module that train a model run on one thread as well.
-    """
+@pytest.fixture(autouse=True)
+def _few_threads():
+    """Use one thread: tiny models are faster and reproducible across machines."""
     import torch
 
     torch.set_num_threads(1)
@@ -54,7 +51,7 @@ NARROW = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "intermediate_size": 48,
-    "conv_dim": [16] * 7,  # with kernels and strides of the real models: 400 samples, 320 apart
+    "conv_dim": [16] * 7,  # default kernels and strides: 400 samples per frame, hop 320
     "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 4,
     "hidden_dropout": 0.0,
@@ -66,7 +63,7 @@ NARROW = {
     "do_stable_layer_norm": True,
 }
 
-SEW = {  # its own defaults have 13 convolutions
+SEW = {  # the default has 13 convolutions
     "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
     "conv_stride": [5, 2, 2, 2, 2, 2, 2],
     "squeeze_factor": 2,
@@ -75,18 +72,18 @@ SEW = {  # its own defaults have 13 convolutions
 
 @pytest.fixture(scope="session")
 def waveform_settings():
-    """Configuration of a narrow model: ``waveform_settings("wavlm", layerdrop=0.5)``."""
+    """Return the configuration of a narrow model: ``waveform_settings("wavlm", layerdrop=0.5)``."""
 
     def settings(family: str = "wavlm", **changes) -> dict:
-        own = SEW if family in ("sew", "sew-d") else {}
-        return {"model_type": family, **NARROW, **own, **changes}
+        family_settings = SEW if family in ("sew", "sew-d") else {}
+        return {"model_type": family, **NARROW, **family_settings, **changes}
 
     return settings
 
 
 @pytest.fixture
 def configuration(tmp_path, waveform_settings):
-    """The same in a file, which gives random weights: ``configuration("wavlm")``."""
+    """Write the configuration of a narrow model to a file: ``configuration("wavlm")``."""
 
     def write(family: str = "wavlm", **changes) -> str:
         path = tmp_path / f"{family}.json"
@@ -126,13 +123,13 @@ LOG_MEL = {
 
 @pytest.fixture(scope="session")
 def log_mel_settings():
-    """Configurations of narrow models on log-mel frames, by family."""
+    """Configurations of narrow models with log-mel input, by family."""
     return LOG_MEL
 
 
 @pytest.fixture(scope="session")
 def save_any(tmp_path_factory, waveform_settings):
-    """The folder of a narrow random model of any family, always the same one for a family."""
+    """Save a narrow random model of a family once and return its folder: ``save_any("wavlm")``."""
     from transformers import (
         AutoConfig,
         AutoModel,

@@ -1,1 +1,1 @@
-"""IEMOCAP: label files to utterances."""
+"""Reader for IEMOCAP."""

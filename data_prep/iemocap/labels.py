@@ -1,4 +1,4 @@
-"""The label files and transcriptions of IEMOCAP, each with a reader that can be used alone."""
+"""Parsers for the label files and transcriptions of IEMOCAP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_prep.parsing.label_text import parse_value, read_lines
-from data_prep.parsing.raters import Rated, Rater, choices
+from data_prep.parsing.raters import RatedUtterance, Rater, parse_choices
 from emosphere_sb.scale import DIMENSIONS
 
 EMOTIONS = {
@@ -24,7 +24,7 @@ EMOTIONS = {
     "oth": "other",
     "xxx": "no_agreement",
 }
-"""Codes of the label files to words."""
+"""Emotion name of each code in the label files."""
 
 _NUMBER = r"\s*(\d+\.?\d*)\s*"
 _TURN = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+([^\s\[\]]+)\s+([^\s\[\]]+)\s+\[([^\[\]]*)\]\s*")
@@ -38,19 +38,19 @@ _TRANSCRIPT = re.compile(r"\s*(Ses\w+)\s*\[[^\]]*\]\s*:(.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Rated):
-    """One turn of a dialogue; its raters are the evaluators (``A-E1``, ``C-E1``), on 1 to 5.
+class Turn(RatedUtterance):
+    """Turn of a dialogue, with the ratings by the evaluators (``A-E1``, ``C-E1``) from 1 to 5.
 
     Arguments
     ---------
     utterance : str
-        Its id; empty where it cannot be read.
+        Id of the utterance; empty if it cannot be parsed.
     start, end : float
-        In seconds from the dialogue's beginning.
+        Start and end in seconds from the beginning of the dialogue.
     emotion : str
-        What most raters chose, see :data:`EMOTIONS`.
+        Majority vote of the raters, see :data:`EMOTIONS`.
     self_reports : tuple of Rater
-        What the speakers say of themselves (``A-F1``, ``C-M1``): not in the means.
+        Self-reports by the speakers (``A-F1``, ``C-M1``), which are not included in the means.
     """
 
     utterance: str = ""
@@ -61,22 +61,24 @@ class Turn(Rated):
 
 
 def read_labels(path: str | os.PathLike) -> Iterator[Turn]:
-    """The turns of one file of ``EmoEvaluation``, which orders valence, arousal, dominance.
+    """Iterate over the turns of a label file in ``EmoEvaluation``.
+
+    The file lists valence, arousal and dominance in this order.
 
     Arguments
     ---------
     path : path
-        The label file of a dialogue.
+        Label file of a dialogue.
 
     Yields
     ------
     Turn
-        Every turn in the file's order; those that cannot be read with their ``problem``.
+        Each turn, in the order of the file. Turns that cannot be parsed have a ``problem``.
 
     Raises
     ------
     ValueError
-        If the file is no text, or its heading orders the dimensions otherwise.
+        If the file is not a text file, or its header has another order of the dimensions.
 
     Example
     -------
@@ -90,12 +92,12 @@ def read_labels(path: str | os.PathLike) -> Iterator[Turn]:
     >>> turn.raters
     (Rater(name='A-E3', emotions=(), unknown=(), valence=3.0, arousal=3.0, dominance=None),)
     """
-    for lines in _groups(path):
-        yield _turn(lines)
+    for lines in _group_lines(path):
+        yield _parse_turn(lines)
 
 
-def _groups(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
-    """Lines about one turn: up to a blank line, or to the next line that begins a turn."""
+def _group_lines(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
+    """Group lines into turns, which end at a blank line or at the start of the next turn."""
     group: list[tuple[int, str]] = []
     for number, line in read_lines(path):
         line = line.strip()
@@ -105,8 +107,8 @@ def _groups(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
         order = _ORDER.match(line)
         if order and "".join(order.group(1).split()) != "V,A,D":
             raise ValueError(
-                f"{path}, line {number}: the dimensions must be [V, A, D]; found "
-                f"[{order.group(1)}]. Take the corpus's own file."
+                f"{path}, line {number}: the order of the dimensions must be [V, A, D]; found "
+                f"[{order.group(1)}]. Restore the original file of the corpus."
             )
         if line and not line.startswith("%"):
             group.append((number, line))
@@ -114,14 +116,14 @@ def _groups(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
         yield group
 
 
-def _turn(lines: list[tuple[int, str]]) -> Turn:
-    """One turn with the lines of its raters."""
+def _parse_turn(lines: list[tuple[int, str]]) -> Turn:
+    """Parse one turn with the lines of its raters."""
     (number, first), *others = lines
     rows: dict[str, list[Rater]] = {"raters": [], "self_reports": []}
     bad = ""
     for place, line in others:
         try:
-            kind, rater = _rater(line)
+            kind, rater = _parse_rater(line)
             rows[kind].append(rater)
         except ValueError as error:
             bad = bad or f"line {place}, {error}"
@@ -133,73 +135,78 @@ def _turn(lines: list[tuple[int, str]]) -> Turn:
     start, end, name, code, bracket = found.groups()
     facts.update(utterance=name, start=float(start), end=float(end))
     try:
-        return Turn(emotion=_emotion(name, code), **_means(bracket), **facts)
+        return Turn(emotion=_parse_emotion(name, code), **_parse_means(bracket), **facts)
     except ValueError as error:
         return Turn(problem=str(error), **facts)
 
 
-def _emotion(name: str, code: str) -> str:
-    """The class, if both it and the turn's name are such as the corpus has."""
+def _parse_emotion(name: str, code: str) -> str:
+    """Return the emotion with a given code; check the name of the turn and the code."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"unknown name of a turn: {name[:40]!r}")
+        raise ValueError(f"invalid turn name: {name[:40]!r}")
     if code not in EMOTIONS:
-        raise ValueError(f"unknown emotion: {code[:40]!r} is none of {', '.join(EMOTIONS)}")
+        raise ValueError(f"unknown emotion: {code[:40]!r}, must be one of {', '.join(EMOTIONS)}")
     return EMOTIONS[code]
 
 
-def _means(bracket: str) -> dict[str, float | None]:
-    """Valence, arousal, dominance of ``2.5000, 3.0000, NaN``."""
+def _parse_means(bracket: str) -> dict[str, float | None]:
+    """Parse valence, arousal and dominance, for example ``2.5000, 3.0000, NaN``."""
     texts = bracket.split(",")
     if len(texts) != len(DIMENSIONS):
-        raise ValueError(f"damaged line: [V, A, D] must hold three values, found [{bracket[:40]}]")
+        raise ValueError(f"damaged line: [V, A, D] must be three values, found [{bracket[:40]}]")
     values = {name: parse_value(text, name) for name, text in zip(DIMENSIONS, texts, strict=True)}
     if not any(value is not None for value in values.values()):
-        raise ValueError(f"no label: all of [{bracket[:40]}] is missing")
+        raise ValueError(f"no label: all values in [{bracket[:40]}] are missing")
     return values
 
 
-def _rater(line: str) -> tuple[str, Rater]:
-    """One line of a rater, and whether it is an evaluator or a speaker about themselves."""
+def _parse_rater(line: str) -> tuple[str, Rater]:
+    """Parse the line of a rater, and distinguish evaluators from self-reports."""
     found = _RATER.fullmatch(line)
     if not found:
-        raise ValueError("damaged line: a rater's must begin as 'A-E1:' or 'C-E1:'")
+        raise ValueError("damaged line: the line of a rater must start with 'A-E1:' or 'C-E1:'")
     kind, who, text = found.groups()
     if _SECOND.search(text):
-        raise ValueError("damaged line: it holds two raters")
-    content = _chosen(text) if kind == "C" else _ratings(text)
+        raise ValueError("damaged line: it contains two raters")
+    content = _parse_chosen_emotions(text) if kind == "C" else _parse_ratings(text)
     rows = "raters" if who.startswith("E") else "self_reports"
     return rows, Rater(f"{kind}-{who}", **content)
 
 
-def _chosen(text: str) -> dict[str, tuple[str, ...]]:
-    """Emotions of ``Frustration; Anger; (comment)``."""
+def _parse_chosen_emotions(text: str) -> dict[str, tuple[str, ...]]:
+    """Parse emotions, for example ``Frustration; Anger; (comment)``."""
     *words, tail = text.partition("(")[0].split(";")
     if tail.strip() or not words:
-        raise ValueError(f"damaged line: no ';' after {tail.strip()[-40:]!r}")
-    return choices(words)
+        raise ValueError(f"damaged line: missing ';' after {tail.strip()[-40:]!r}")
+    return parse_choices(words)
 
 
-def _ratings(text: str) -> dict[str, float | None]:
-    """Ratings of ``val 3; act 2; dom  2; (comment)``, taken by their names."""
+def _parse_ratings(text: str) -> dict[str, float | None]:
+    """Parse ratings by name, for example ``val 3; act 2; dom  2; (comment)``."""
     found = [_RATING.fullmatch(part) for part in text.split(";", 3)[:3]]
     ratings = {match.group(1): match.group(2) for match in found if match}
     if text.count(";") < 3 or set(ratings) != set(_DIMENSIONS):
-        raise ValueError("damaged line: it must hold 'val …; act …; dom …;'")
+        raise ValueError("damaged line: it must contain 'val …; act …; dom …;'")
     return {name: parse_value(ratings[key], name) for key, name in _DIMENSIONS.items()}
 
 
 def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
-    """What is said in the turns of one dialogue; lines without a turn's id are skipped.
+    """Read the transcripts of the turns of one dialogue. Lines without an id are skipped.
 
     Arguments
     ---------
     path : path
-        A file of ``transcriptions``.
+        File in the folder ``transcriptions``.
+
+    Returns
+    -------
+    dict of str to str
+        Transcript of each turn, by its id.
 
     Raises
     ------
     ValueError
-        If the file is no text.
+        If the file is not a text file.
 
     Example
     -------

@@ -1,8 +1,8 @@
-"""IEMOCAP (``IEMOCAP_full_release``): label files of 151 dialogues to utterances.
+"""Reader for IEMOCAP (``IEMOCAP_full_release``), with one label file for each of 151 dialogues.
 
-The label files order the dimensions valence, activation, dominance, on 1 to 5. Turns on which the
-raters did not agree (``xxx``) or chose another emotion (``oth``) have dimensions as all others, and
-stay in.
+The label files list valence, activation and dominance in this order, on a scale from 1 to 5. Turns
+without agreement of the raters (``xxx``) or with another emotion (``oth``) have valid dimensional
+labels and are included.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from pathlib import Path
 from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.iemocap.labels import EMOTIONS, Turn, read_labels, read_transcripts
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
+    apply_exclusions,
+    candidate_paths,
     find_entry,
-    join_classes,
-    leave_out,
-    names_in,
-    relative_path,
-    spellings,
+    list_names,
+    merge_classes,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
 )
-from data_prep.parsing.label_text import unreadable_transcripts
+from data_prep.parsing.label_text import unreadable_transcript_warnings
 from data_prep.parsing.raters import RaterCheck
-from data_prep.partitions.cross_validation import Partition, choose, partner, rotate
+from data_prep.partitions.cross_validation import (
+    Partition,
+    leave_one_group_out,
+    leave_one_speaker_out,
+    select_partition,
+)
 from emosphere_sb.scale import Scale
 
 __all__ = ["NAME", "PARTITIONS", "SCALE", "Turn", "read", "read_labels", "read_transcripts"]
@@ -34,19 +39,21 @@ NAME = "IEMOCAP"
 LANGUAGE = "en"
 SPEECH = "English dialogues, improvised and scripted, of ten actors"
 TERMS = (
-    "IEMOCAP is given under a release form of the University of Southern California, which does "
-    "not allow passing the data on. Ask its owners before sharing weights trained on it."
+    "IEMOCAP is licensed under a release form of the University of Southern California, which does "
+    "not permit redistribution. Contact its owners before sharing weights trained on it."
 )
-"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
+"""Implications of the corpus's terms for sharing trained weights, based on public information."""
 SCALE = Scale(1, 5)
 SESSIONS = tuple("12345")
 
 PARTITIONS = {
-    "session": Partition("session", rotate(SESSIONS)),
-    "speaker": Partition("speaker", partner([(f"Ses0{k}F", f"Ses0{k}M") for k in SESSIONS])),
+    "session": Partition("session", leave_one_group_out(SESSIONS)),
+    "speaker": Partition(
+        "speaker", leave_one_speaker_out([(f"Ses0{k}F", f"Ses0{k}M") for k in SESSIONS])
+    ),
     "fixed": Partition("session", ({"train": ("1", "2", "3"), "valid": ("4",), "test": ("5",)},)),
 }
-"""Leave one session out (5 folds), leave one speaker out (10), and one fixed division."""
+"""Leave-one-session-out (5 folds), leave-one-speaker-out (10 folds), and one fixed split."""
 
 FOUR_CLASSES = {
     "neutral": "neutral",
@@ -55,7 +62,7 @@ FOUR_CLASSES = {
     "happy": "happy",
     "excited": "happy",
 }
-"""The usual four classes: which emotions they are made of."""
+"""Class of each emotion in the common four-class protocol."""
 
 _GENDERS = {"F": "Female", "M": "Male"}
 
@@ -70,169 +77,181 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """The corpus in a folder, divided so that no speaker is in two sets.
+    """Read the corpus and split it so that the sets do not share speakers.
 
     Arguments
     ---------
     data_folder : path
-        Holds ``Session1`` to ``Session5``, or the folder ``IEMOCAP_full_release`` that does.
+        Folder with ``Session1`` to ``Session5``, or its parent folder.
     fold : int
-        Which fold of the partition, from 1.
+        Number of the fold, starting at 1.
     partition : str
-        ``session`` (5 folds: one session tests, the next one validates), ``speaker`` (10 folds: one
-        speaker tests, the partner of the same session validates), or ``fixed`` (1 fold: sessions 1
-        to 3, 4, 5).
+        ``session`` (5 folds: one session for testing, the next one for validation), ``speaker`` (10
+        folds: one speaker for testing, the other speaker of the session for validation), or
+        ``fixed`` (1 fold: sessions 1 to 3 for training, 4 for validation, 5 for testing).
     four_classes : bool
-        Whether to keep only neutral, angry, sad and happy, the last together with excited.
+        Whether to use only neutral, angry, sad and happy, with excited merged into happy.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to leave out, such as ``other`` and ``no_agreement``; they mean the classes before
-        ``four_classes`` joins some.
+        Emotions to exclude, such as ``other`` and ``no_agreement``. They refer to the classes
+        before ``four_classes`` merges any.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, a session, or the labels or audio of one are missing.
+        If the folder, a session, or the labels or the audio of a session are missing.
     ValueError
-        If a label file or an option cannot be used.
+        If a label file or an option is invalid.
     """
-    division = choose(PARTITIONS, partition)
-    place = division.place(fold)
-    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
-    root = corpus_folder(data_folder)
+    division = select_partition(PARTITIONS, partition)
+    place = division.set_by_group(fold)
+    dropped = parse_drop_options(
+        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
+    )
+    root = resolve_data_folder(data_folder)
     root = find_entry(root, ("IEMOCAP_full_release",), is_folder=True) or root
     sets = {name: [] for name in division.fold(fold)}
-    corpus = Corpus(NAME, root, sets, SCALE, transcribed=True)
-    corpus.protocol = division.facts(partition, fold)
-    check, unread = RaterCheck(SCALE), []
+    corpus = Corpus(NAME, root, sets, SCALE, has_transcripts=True)
+    corpus.protocol = division.metadata(partition, fold)
+    check, unreadable = RaterCheck(SCALE), []
     for session in SESSIONS:
-        for row in _session(corpus, session, check, place, unread):
+        for row in _read_session(corpus, session, check, place, unreadable):
             corpus.sets[place[getattr(row, division.by)]].append(row)
-    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
-    _leave_out(corpus, dropped, four_classes)
+    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unreadable)
+    _exclude_and_merge(corpus, dropped, four_classes)
     return corpus
 
 
-def _leave_out(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
-    """Leaves out what the protocol does not want, and joins classes where it does."""
+def _exclude_and_merge(corpus: Corpus, dropped: dict[str, set[str]], four_classes: bool) -> None:
+    """Exclude classes according to the protocol, and merge classes for ``four_classes``."""
     corpus.protocol["four_classes"] = four_classes
     if not four_classes:
-        return leave_out(corpus, dropped)
+        return apply_exclusions(corpus, dropped)
     others = set(EMOTIONS.values()) - set(FOUR_CLASSES)
-    leave_out(corpus, dropped, always=others, option="--four_classes")
-    return join_classes(corpus, FOUR_CLASSES)
+    apply_exclusions(corpus, dropped, always=others, option="--four_classes")
+    return merge_classes(corpus, FOUR_CLASSES)
 
 
-def _session(
-    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unread: list[str]
+def _read_session(
+    corpus: Corpus, session: str, check: RaterCheck, place: Mapping[str, str], unreadable: list[str]
 ) -> Iterator[Utterance]:
-    """The usable turns of a session; the others become rejections. ``unread`` gets the problems of
-    transcripts."""
+    """Yield the usable turns of a session; the others are added to the rejections.
+
+    Problems with transcripts are appended to ``unreadable``.
+    """
     folder = find_entry(corpus.data_root, (f"Session{session}",), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{corpus.data_root} must hold Session1 to Session5; Session{session} is missing, "
-            f"found {names_in(corpus.data_root)}. Check --data_folder."
+            f"{corpus.data_root} must contain Session1 to Session5; Session{session} is missing. "
+            f"Found {list_names(corpus.data_root)}. Check --data_folder."
         )
-    labels, audio = (_inside(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav"))
+    labels, audio = (
+        _required_folder(folder, name) for name in ("dialog/EmoEvaluation", "sentences/wav")
+    )
     spoken = find_entry(folder, ("dialog/transcriptions",), is_folder=True)
     spoken = spoken or folder / "dialog" / "transcriptions"
     corpus.audio_folders.append(audio)
     files = _label_files(labels)
-    # A dialogue with audio has labels, and all have transcripts: those that appear later count.
+    # Missing label files and transcripts are inputs too: if they are added later, prepare again.
     expected = {labels / f"{name}.txt" for name in os.listdir(audio) if not name.startswith(".")}
     transcripts = {file: spoken / file.name for file in files}
-    preferred = spellings(folder, [f"dialog/transcriptions/{file.name}" for file in files])
+    preferred = candidate_paths(folder, [f"dialog/transcriptions/{file.name}" for file in files])
     corpus.inputs += sorted({*files, *expected, *transcripts.values(), *preferred})
     for file in files:
-        said = _said(transcripts[file], unread)
-        yield from _dialogue(corpus, file, audio / file.stem, said, check, place)
+        transcript = _read_transcripts(transcripts[file], unreadable)
+        yield from _read_dialogue(corpus, file, audio / file.stem, transcript, check, place)
 
 
-def _said(file: Path, unread: list[str]) -> dict[str, str]:
-    """What is said in a dialogue; nothing where that is not known."""
+def _read_transcripts(file: Path, unreadable: list[str]) -> dict[str, str]:
+    """Read the transcripts of a dialogue; return an empty dict if they are unreadable."""
     try:
         return read_transcripts(file) if file.is_file() else {}
     except (OSError, ValueError) as error:
-        unread.append(str(error))
+        unreadable.append(str(error))
         return {}
 
 
-def _inside(session: Path, name: str) -> Path:
-    """A folder that each session must have."""
+def _required_folder(session: Path, name: str) -> Path:
+    """Find a required folder of a session."""
     folder = find_entry(session, (name,), is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{session} must hold the folder {name}; found {names_in(session)}. "
-            "Check --data_folder, and that the corpus was unpacked as a whole."
+            f"{session} must contain the folder {name}; found {list_names(session)}. "
+            "Check --data_folder and that the corpus was unpacked completely."
         )
     return folder
 
 
 def _label_files(folder: Path) -> list[Path]:
-    """Label files of a session: not those in sub-folders, nor those of macOS (``._Ses…txt``)."""
+    """List the label files of a session, without subfolders and macOS files (``._Ses…txt``)."""
     names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
     files = [folder / name for name in names if name.lower().endswith(".txt")]
     files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(
-            f"{folder} must hold a label file <dialogue>.txt for each dialogue; found "
-            f"{names_in(folder)}. Check --data_folder."
+            f"{folder} must contain a label file <dialogue>.txt for each dialogue; found "
+            f"{list_names(folder)}. Check --data_folder."
         )
     return files
 
 
-def _dialogue(
+def _read_dialogue(
     corpus: Corpus,
     file: Path,
     audio: Path,
-    said: Mapping[str, str],
+    transcript: Mapping[str, str],
     check: RaterCheck,
     place: Mapping[str, str],
 ) -> Iterator[Utterance]:
-    """The usable turns of one label file."""
-    name, folder = relative_path(file, corpus.data_root), relative_path(audio, corpus.data_root)
+    """Yield the usable turns of one label file."""
+    name, folder = (
+        relative_audio_path(file, corpus.data_root),
+        relative_audio_path(audio, corpus.data_root),
+    )
     turns = 0
     for turn in read_labels(file):
         turns += 1
-        problem = turn.problem or _stray(turn.utterance, file.stem)
+        problem = turn.problem or _check_dialogue(turn.utterance, file.stem)
         if problem:
-            known = turn.utterance and not _stray(turn.utterance, file.stem)
+            known = turn.utterance and not _check_dialogue(turn.utterance, file.stem)
             path = f"{folder}/{turn.utterance}.wav" if known else f"{name}:{turn.line}"
             reason = f"{problem} ({name}, line {turn.line})"
             corpus.rejected.append(Rejection(path, reason, _set_of(turn.utterance, file, place)))
         else:
-            yield _utterance(turn, folder, said.get(turn.utterance, ""), check, name)
+            yield _to_utterance(turn, folder, transcript.get(turn.utterance, ""), check, name)
     if not turns:
-        corpus.rejected.append(Rejection(name, "no turns: the label file holds none"))
+        corpus.rejected.append(Rejection(name, "no turns: the label file is empty"))
 
 
-def _stray(utterance: str, dialogue: str) -> str:
-    """Why a turn cannot be one of a dialogue; empty if it can."""
+def _check_dialogue(utterance: str, dialogue: str) -> str:
+    """Return a problem if a turn does not belong to a dialogue; empty if it does."""
     if utterance.rpartition("_")[0] == dialogue:
         return ""
     return f"turn of another dialogue: {utterance[:60]!r} in the labels of {dialogue}"
 
 
-def _speaker(utterance: str) -> str:
-    """Who speaks: the session and the letter of the last part, not that of the first, which says
-    who wore the markers of the motion capture.
+def _speaker_of(utterance: str) -> str:
+    """Return the speaker of a turn: the session and the letter in the last part of the name.
+
+    The letter in the first part denotes the speaker who wore the motion-capture markers.
 
     Example
     -------
-    >>> _speaker("Ses05M_script01_1b_F012")
+    >>> _speaker_of("Ses05M_script01_1b_F012")
     'Ses05F'
     """
     return utterance[:5] + utterance.rpartition("_")[2][:1]
 
 
 def _set_of(utterance: str, file: Path, place: Mapping[str, str]) -> str:
-    """The set that a turn would be in, empty where that cannot be told."""
-    return place.get(file.stem[4:5]) or place.get(_speaker(utterance), "")
+    """Return the set of a rejected turn; empty if it is unknown."""
+    return place.get(file.stem[4:5]) or place.get(_speaker_of(utterance), "")
 
 
-def _utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str) -> Utterance:
-    """A usable turn."""
-    speaker = _speaker(turn.utterance)
+def _to_utterance(
+    turn: Turn, folder: str, transcript: str, check: RaterCheck, file: str
+) -> Utterance:
+    """Convert a usable turn."""
+    speaker = _speaker_of(turn.utterance)
     problem = f"{file}, {turn.rater_problem}" if turn.rater_problem else ""
     return Utterance(
         turn.utterance,
@@ -242,6 +261,6 @@ def _utterance(turn: Turn, folder: str, said: str, check: RaterCheck, file: str)
         speaker=speaker,
         gender=_GENDERS[speaker[-1]],
         session=speaker[4],
-        transcript=said,
-        raters=check.figures(turn.utterance, turn.vad, turn.raters, problem=problem),
+        transcript=transcript,
+        raters=check.summarise(turn.utterance, turn.vad, turn.raters, problem=problem),
     )

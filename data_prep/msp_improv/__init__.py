@@ -1,1 +1,1 @@
-"""MSP-IMPROV: label files to utterances."""
+"""Reader for MSP-IMPROV."""

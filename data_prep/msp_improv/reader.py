@@ -1,8 +1,8 @@
-"""MSP-IMPROV: one label file to utterances.
+"""Reader for MSP-IMPROV.
 
-The label file orders the dimensions activation, valence, dominance, on 1 to 5. Activation is stored
-upside down (1 is very active, 5 very calm), which its documentation does not say: it shows in the
-class means and in its correlation with dominance. The scale of this reader turns it round.
+The label file lists activation, valence and dominance in this order, on a scale from 1 to 5. The
+activation scale is reversed (1 is very active, 5 is very calm). This is not documented, but evident
+from the class means and the correlation with dominance. The scale of this reader reverses it.
 """
 
 from __future__ import annotations
@@ -16,42 +16,50 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.corpus import Corpus, LeftOut, Rejection, Utterance
+from data_prep.corpus import Corpus, ExcludedRow, Rejection, Utterance
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
+    apply_exclusions,
+    candidate_paths,
+    differing_file_warnings,
     find_entry,
-    leave_out,
-    named_entry,
-    names_in,
-    relative_path,
-    spellings,
-    unequal,
+    list_names,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
+    resolve_user_path,
 )
-from data_prep.parsing.label_text import read_lines, unreadable_transcripts
+from data_prep.parsing.label_text import read_lines, unreadable_transcript_warnings
 from data_prep.parsing.rater_text import Block
 from data_prep.parsing.rater_text import read_blocks as read_labels
 from data_prep.parsing.raters import RaterCheck
-from data_prep.partitions.cross_validation import Partition, choose, rotate
+from data_prep.partitions.cross_validation import Partition, leave_one_group_out, select_partition
 from emosphere_sb.scale import Scale
 
-__all__ = ["NAME", "PARTITIONS", "SCALE", "Block", "correlation", "read", "read_labels"]
+__all__ = [
+    "NAME",
+    "PARTITIONS",
+    "SCALE",
+    "Block",
+    "arousal_dominance_correlation",
+    "read",
+    "read_labels",
+]
 
 NAME = "MSP-IMPROV"
 LANGUAGE = "en"
 SPEECH = "English improvisations, read sentences and conversations of twelve actors"
 TERMS = (
-    "MSP-IMPROV is given by the University of Texas at Dallas to whoever asks for it and accepts "
-    "its terms: ask its owners before sharing weights trained on it."
+    "MSP-IMPROV is available on request from the University of Texas at Dallas under its license "
+    "terms. Contact its owners before sharing weights trained on it."
 )
-"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
+"""Implications of the corpus's terms for sharing trained weights, based on public information."""
 SCALE = Scale(1, 5, reversed=("arousal",))
-UPRIGHT = Scale(1, 5)
-"""For a copy whose arousal somebody has already turned round."""
+UNFLIPPED_SCALE = Scale(1, 5)
+"""Scale for a copy of the corpus in which arousal has already been reversed."""
 
 SESSIONS = tuple("123456")
-PARTITIONS = {"session": Partition("session", rotate(SESSIONS))}
-"""Leave one session out. Who talks is not certain in every turn, but the session is."""
+PARTITIONS = {"session": Partition("session", leave_one_group_out(SESSIONS))}
+"""Leave-one-session-out. The speaker of a turn is not always certain, but the session is."""
 
 EMOTIONS = {
     "A": "angry",
@@ -61,13 +69,13 @@ EMOTIONS = {
     "O": "other",
     "X": "no_agreement",
 }
-"""Letters of the label file to words."""
+"""Emotion name of each letter in the label file."""
 
 CONDITIONS = ("P", "R", "S", "T")
-"""Natural interaction, target read, other improvised, target improvised."""
+"""Recording conditions: natural interaction, target read, other improvised, target improvised."""
 
 LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
-"""As the corpus spells it, and as users do."""
+"""Names of the label file: the official spelling and the correct one."""
 
 TRANSCRIPTS = "Human_transcriptions/All_human_transcriptions"
 _NAME = re.compile(
@@ -90,189 +98,201 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """The corpus in a folder, divided by sessions.
+    """Read the corpus and split it by session.
 
     Arguments
     ---------
     data_folder : path
-        Holds ``Evalution.txt`` and the folders ``session1`` to ``session6``, these alone or in
-        ``Audio``.
+        Folder with ``Evalution.txt`` and the folders ``session1`` to ``session6``, which may be in
+        the subfolder ``Audio``.
     fold : int
-        Which fold of the partition, from 1.
+        Number of the fold, starting at 1.
     partition : str
-        ``session`` (6 folds: one session tests, the next one validates, four train).
+        ``session``: 6 folds with one session for testing, the next one for validation, and four for
+        training.
     flip_arousal : bool
-        Whether arousal is stored upside down, as in the corpus. Labels stay as they are in the
-        file; the scale turns them round.
+        Whether the arousal scale is reversed, as in the original corpus. The labels are not
+        changed; the reversal is part of the scale.
     conditions : str or collection of str
-        Which of ``P``, ``R``, ``S``, ``T`` to keep.
+        Recording conditions to use, among ``P``, ``R``, ``S`` and ``T``.
     labels_file, audio_folder : path, optional
-        Where they are if not found, relative to ``data_folder`` or absolute.
+        Label file and audio folder if they have other names, relative to ``data_folder`` or
+        absolute.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to leave out, such as ``other`` and ``no_agreement``.
+        Emotions to exclude, such as ``other`` and ``no_agreement``.
 
     Raises
     ------
     FileNotFoundError
         If the folder, the label file or the audio is missing.
     ValueError
-        If the label file or an option cannot be used.
+        If the label file or an option is invalid.
     """
-    division = choose(PARTITIONS, partition)
-    place = division.place(fold)
-    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
-    wanted = _conditions(conditions)
-    root = corpus_folder(data_folder)
+    division = select_partition(PARTITIONS, partition)
+    place = division.set_by_group(fold)
+    dropped = parse_drop_options(
+        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
+    )
+    wanted = _parse_conditions(conditions)
+    root = resolve_data_folder(data_folder)
     labels = _labels_file(root, labels_file)
     sets = {name: [] for name in division.fold(fold)}
-    corpus = Corpus(NAME, root, sets, SCALE if flip_arousal else UPRIGHT, transcribed=True)
+    corpus = Corpus(
+        NAME, root, sets, SCALE if flip_arousal else UNFLIPPED_SCALE, has_transcripts=True
+    )
     corpus.inputs = [labels]
     if not labels_file:
-        corpus.inputs = spellings(root, LABEL_FILES)
-        corpus.warnings += unequal(labels, corpus.inputs)
-    corpus.protocol = division.facts(partition, fold)
+        corpus.inputs = candidate_paths(root, LABEL_FILES)
+        corpus.warnings += differing_file_warnings(labels, corpus.inputs)
+    corpus.protocol = division.metadata(partition, fold)
     corpus.protocol.update(flip_arousal=flip_arousal, conditions=list(wanted))
     folders = _session_folders(root, audio_folder)
     corpus.audio_folders = list(folders.values())
-    unused = _fill(corpus, labels, folders, place, wanted)
-    corpus.warnings += _upside_down(corpus, flip_arousal)
-    leave_out(corpus, dropped)
+    unused = _fill_sets(corpus, labels, folders, place, wanted)
+    corpus.warnings += _arousal_direction_warnings(corpus, flip_arousal)
+    apply_exclusions(corpus, dropped)
     for (name, condition), count in sorted(unused.items()):
         corpus.protocol["dropped"].setdefault(name, {})[f"condition {condition}"] = count
     return corpus
 
 
-def _conditions(given: str | Collection[str]) -> tuple[str, ...]:
-    """The conditions that are kept."""
+def _parse_conditions(given: str | Collection[str]) -> tuple[str, ...]:
+    """Parse the option ``conditions``."""
     words = given.split(",") if isinstance(given, str) else given
     words = {str(word).strip().upper() for word in words} - {""}
     if not words or words - set(CONDITIONS):
         raise ValueError(
-            f"--conditions must name some of {', '.join(CONDITIONS)}; found "
+            f"--conditions must be one or more of {', '.join(CONDITIONS)}; found "
             f"{', '.join(sorted(words)) or 'none'}."
         )
     return tuple(word for word in CONDITIONS if word in words)
 
 
 def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
-    """The label file, in either spelling."""
+    """Find the label file, in either spelling."""
     if given:
-        return named_entry(root, given, option="labels_file")
+        return resolve_user_path(root, given, option="labels_file")
     file = find_entry(root, LABEL_FILES)
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold Evalution.txt (or Evaluation.txt); found {names_in(root)}. "
-            "Check --data_folder, or name the file with --labels_file."
+            f"{root} must contain Evalution.txt (or Evaluation.txt); found {list_names(root)}. "
+            "Check --data_folder or specify the file with --labels_file."
         )
     return file
 
 
 def _session_folders(root: Path, given: str | os.PathLike | None) -> dict[str, Path]:
-    """The folder of each session."""
+    """Find the audio folder of each session."""
     if given:
-        audio = named_entry(root, given, option="audio_folder", is_folder=True)
+        audio = resolve_user_path(root, given, option="audio_folder", is_folder=True)
     else:
         audio = find_entry(root, ("Audio",), is_folder=True) or root
     found = {k: find_entry(audio, (f"session{k}",), is_folder=True) for k in SESSIONS}
     missing = [f"session{k}" for k, folder in found.items() if folder is None]
     if missing:
         raise FileNotFoundError(
-            f"{audio} must hold session1 to session6; missing: {', '.join(missing)}; found "
-            f"{names_in(audio)}. Check --data_folder, or name the folder with --audio_folder."
+            f"{audio} must contain session1 to session6; missing: {', '.join(missing)}; found: "
+            f"{list_names(audio)}. Check --data_folder or specify the folder with --audio_folder."
         )
     return {k: folder for k, folder in found.items() if folder is not None}
 
 
-def _fill(
+def _fill_sets(
     corpus: Corpus,
     labels: Path,
     folders: Mapping[str, Path],
     place: Mapping[str, str],
     wanted: Collection[str],
 ) -> Counter[tuple[str, str]]:
-    """Puts the label file's turns into sets; returns how many of which condition are not used."""
-    check, unused, unread, blocks = RaterCheck(SCALE), Counter(), [], 0
+    """Read the turns of the label file into sets; return the counts of excluded conditions."""
+    check, unused, unreadable, blocks = RaterCheck(SCALE), Counter(), [], 0
     preferred = corpus.data_root / TRANSCRIPTS
     spoken = find_entry(corpus.data_root, (TRANSCRIPTS,), is_folder=True) or preferred
     for block in read_labels(labels):
         blocks += 1
         found = _NAME.fullmatch(block.file)
         name = place[found.group(5)] if found else ""
-        path = _path(corpus, folders, found) if found else f"{labels.name}:{block.line}"
-        if problem := _problem(block, found, labels.name):
+        path = _audio_path(corpus, folders, found) if found else f"{labels.name}:{block.line}"
+        if problem := _find_problem(block, found, labels.name):
             corpus.rejected.append(Rejection(path, problem, name))
         elif found and found.group(6) not in wanted:
-            corpus.left_out.append(LeftOut(name, _turn(block, found, path), "--conditions"))
+            corpus.excluded.append(
+                ExcludedRow(name, _to_utterance(block, found, path), "--conditions")
+            )
             unused[name, found.group(6)] += 1
         elif found:
             file = f"MSP-IMPROV-{found.group(1)}.txt"
             corpus.inputs += dict.fromkeys((spoken / file, preferred / file))
-            row = replace(_turn(block, found, path), transcript=_said(spoken / file, unread))
-            rated = check.figures(row.id, row.vad, block.raters, problem=block.rater_problem)
+            row = replace(
+                _to_utterance(block, found, path),
+                transcript=_read_transcript(spoken / file, unreadable),
+            )
+            rated = check.summarise(row.id, row.vad, block.raters, problem=block.rater_problem)
             corpus.sets[name].append(replace(row, raters=rated))
     if not blocks:
-        raise ValueError(f"{labels} must hold turns; it is empty. Take the corpus's own file.")
-    corpus.warnings += check.warnings() + unreadable_transcripts(unread)
+        raise ValueError(f"{labels} is empty. Restore the original file of the corpus.")
+    corpus.warnings += check.warnings() + unreadable_transcript_warnings(unreadable)
     return unused
 
 
-def _problem(block: Block, found: re.Match[str] | None, file: str) -> str:
-    """Why a turn cannot be used, with file and line; empty if it can."""
+def _find_problem(block: Block, found: re.Match[str] | None, file: str) -> str:
+    """Return the reason to reject a turn, with file and line; empty if it is usable."""
     where = f"({file}, line {block.line})"
     if block.problem:
         return block.problem
     if not found:
-        return f"unknown name of a turn: {block.file[:60]!r} {where}"
+        return f"invalid turn name: {block.file[:60]!r} {where}"
     if block.letter not in EMOTIONS:
-        return f"unknown emotion: {block.letter[:40]!r} is none of {''.join(EMOTIONS)} {where}"
+        return f"unknown emotion: {block.letter[:40]!r}, must be one of {''.join(EMOTIONS)} {where}"
     if block.vad == (None, None, None):
         return f"no label: all of A, V, D are missing {where}"
     return ""
 
 
-def _path(corpus: Corpus, folders: Mapping[str, Path], found: re.Match[str]) -> str:
-    """The audio file of a turn, whose name begins as the corpus is called."""
-    folder = relative_path(folders[found.group(5)], corpus.data_root)
+def _audio_path(corpus: Corpus, folders: Mapping[str, Path], found: re.Match[str]) -> str:
+    """Return the audio file of a turn; its name starts with the name of the corpus."""
+    folder = relative_audio_path(folders[found.group(5)], corpus.data_root)
     return f"{folder}/{found.group(2)}/{found.group(6)}/MSP-IMPROV-{found.group(1)}.wav"
 
 
-def _said(file: Path, unread: list[str]) -> str:
-    """The transcript of a turn; empty if there is none that can be read."""
+def _read_transcript(file: Path, unreadable: list[str]) -> str:
+    """Read the transcript of a turn; return an empty string if it is missing or unreadable."""
     if not file.is_file():
         return ""
     try:
         return " ".join(line.strip() for _, line in read_lines(file)).strip()
     except (OSError, ValueError) as error:
-        unread.append(str(error))
+        unreadable.append(str(error))
         return ""
 
 
-def _turn(block: Block, found: re.Match[str], path: str) -> Utterance:
-    """A usable turn, without what is said and what its raters say."""
+def _to_utterance(block: Block, found: re.Match[str], path: str) -> Utterance:
+    """Convert a usable turn, without transcript and rater statistics."""
     return Utterance(
         f"MSP-IMPROV-{found.group(1)}",
         path,
         *block.vad,
         emotion=EMOTIONS[block.letter],
-        # Every public reader takes this part of the name for the speaker.
+        # Other public readers also use this part of the name as the speaker.
         speaker=found.group(3),
         gender=_GENDERS[found.group(4)],
         session=found.group(5),
     )
 
 
-def correlation(corpus: Corpus) -> float | None:
-    """Pearson's correlation of arousal and dominance on [-1, 1], as a model is given them.
+def arousal_dominance_correlation(corpus: Corpus) -> float | None:
+    """Compute the Pearson correlation of the normalised arousal and dominance labels.
 
     Arguments
     ---------
     corpus : Corpus
-        With its sets and its scale.
+        Corpus with its sets and its scale.
 
     Returns
     -------
     float or None
-        None if fewer than three utterances have both, or one of them is always the same.
+        Correlation, or None if fewer than three utterances have both labels or if one of them is
+        constant.
     """
     rows = [row.vad for _, row in corpus.utterances() if None not in row.vad[1:]]
     rows = [vad for vad in rows if all(corpus.scale.contains(value) for value in vad[1:])]
@@ -282,14 +302,14 @@ def correlation(corpus: Corpus) -> float | None:
     return float(np.corrcoef(values.T)[0, 1]) if np.all(np.ptp(values, axis=0)) else None
 
 
-def _upside_down(corpus: Corpus, flip_arousal: bool) -> list[str]:
-    """A warning if arousal seems to be upside down: active voices sound dominant, not weak."""
-    found = correlation(corpus)
+def _arousal_direction_warnings(corpus: Corpus, flip_arousal: bool) -> list[str]:
+    """Return a warning if arousal and dominance correlate negatively."""
+    found = arousal_dominance_correlation(corpus)
     if found is None or found >= 0:
         return []
     return [
-        f"Arousal, with --flip_arousal={flip_arousal}, correlates with dominance at {found:.2f}, "
-        "but should do so positively. The corpus stores activation upside down; this copy seems "
-        f"to be {'turned round already' if flip_arousal else 'as the corpus has it'}: "
-        f"use --flip_arousal={not flip_arousal}."
+        "The correlation of arousal and dominance should be positive, but it is "
+        f"{found:.2f} with --flip_arousal={flip_arousal}. The activation scale of the original "
+        f"corpus is reversed; this copy seems to be {'corrected' if flip_arousal else 'original'}. "
+        f"Use --flip_arousal={not flip_arousal}."
     ]

@@ -1,1 +1,1 @@
-"""MSP-Podcast: label files to utterances."""
+"""Reader for MSP-Podcast."""

@@ -1,4 +1,4 @@
-"""The label files of MSP-Podcast, each with a reader that can be used alone."""
+"""Parser for the consensus labels of MSP-Podcast."""
 
 from __future__ import annotations
 
@@ -22,30 +22,29 @@ EMOTIONS = {
     "O": "other",
     "X": "no_agreement",
 }
-"""EmoClass of the label files to words."""
+"""Emotion name of each ``EmoClass`` letter in the label files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One row of the consensus labels.
+    """Row of the consensus labels.
 
     Arguments
     ---------
     line : int
-        Where it stands in the file.
+        Line number in the file.
     file : str
         Name of the audio file.
     emotion : str
-        The class in words, see :data:`EMOTIONS`.
+        Name of the class, see :data:`EMOTIONS`.
     valence, arousal, dominance : float, optional
-        Means of the raters on 1 to 7; ``None`` where the file has nothing or
-        ``NaN``.
+        Means over the raters on the scale 1 to 7; ``None`` if empty or ``NaN`` in the file.
     speaker, gender : str
-        As in the file; ``Unknown`` occurs.
+        Values as in the file; may be ``Unknown``.
     split : str
-        Split_Set as in the file.
+        ``Split_Set`` as in the file.
     problem : str
-        Why the row cannot be used; empty if it can.
+        Reason why the row is unusable; empty if it is usable.
     """
 
     line: int
@@ -61,22 +60,24 @@ class Label:
 
 
 def read_labels(path: str | os.PathLike) -> Iterator[Label]:
-    """The rows of ``labels_consensus.csv`` (up to release 1.8 ``labels_concensus.csv``).
+    """Iterate over the rows of the consensus labels.
+
+    The file is called ``labels_consensus.csv``, up to release 1.8 ``labels_concensus.csv``.
 
     Arguments
     ---------
     path : path
-        The label file.
+        Label file.
 
     Yields
     ------
     Label
-        Every row, in the file's order; those that cannot be read with their ``problem``.
+        Each row, in the order of the file. Rows that cannot be parsed have a ``problem``.
 
     Raises
     ------
     ValueError
-        If a column is missing, or the file is no CSV in UTF-8.
+        If a column is missing, or if the file is not a CSV file in UTF-8.
 
     Example
     -------
@@ -90,19 +91,19 @@ def read_labels(path: str | os.PathLike) -> Iterator[Label]:
     header, rows = read_table(Path(path), COLUMNS)
     for line, values in rows:
         if len(values) != len(header):
-            problem = f"damaged row: line {line} has {len(values)} values, not {len(header)}"
+            problem = f"damaged row: line {line} has {len(values)} values, expected {len(header)}"
             yield Label(line, values[0] if header[0] == "filename" else "", problem=problem)
         else:
-            yield _label(line, dict(zip(header, values, strict=True)))
+            yield _parse_row(line, dict(zip(header, values, strict=True)))
 
 
-def _label(line: int, row: dict[str, str]) -> Label:
-    """One complete row."""
+def _parse_row(line: int, row: dict[str, str]) -> Label:
+    """Parse one complete row."""
     try:
         return Label(
             line,
             row["filename"],
-            _emotion(row["emoclass"]),
+            _parse_emotion(row["emoclass"]),
             parse_value(row["emoval"], "EmoVal"),
             parse_value(row["emoact"], "EmoAct"),
             parse_value(row["emodom"], "EmoDom"),
@@ -115,8 +116,8 @@ def _label(line: int, row: dict[str, str]) -> Label:
         return Label(line, row["filename"], split=row["split_set"], problem=str(error))
 
 
-def _emotion(letter: str) -> str:
-    """The class that a letter stands for."""
+def _parse_emotion(letter: str) -> str:
+    """Return the name of the class with a given letter."""
     if letter.upper() not in EMOTIONS:
-        raise ValueError(f"unknown emotion: {letter!r} is none of {''.join(EMOTIONS)}")
+        raise ValueError(f"unknown emotion: {letter!r}, must be one of {''.join(EMOTIONS)}")
     return EMOTIONS[letter.upper()]

@@ -1,4 +1,4 @@
-"""The single raters of MSP-Podcast: ``labels.txt``, or as a table ``labels_detailed.csv``."""
+"""Individual ratings of MSP-Podcast, from ``labels.txt`` or ``labels_detailed.csv``."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from pathlib import Path
 from data_prep.corpus import NO_RATERS, Corpus
 from data_prep.parsing.label_text import parse_value, read_table
 from data_prep.parsing.rater_text import Block, read_blocks
-from data_prep.parsing.raters import Rater, RaterCheck, choices
+from data_prep.parsing.raters import Rater, RaterCheck, parse_choices
 
 COLUMNS = ("filename", "emoclass_major", "emoact", "emoval", "emodom")
-WORKERS = ("workerid", "worker", "annotatorid", "annotator")
-"""Names of the column that tells raters apart, where there is one."""
+RATER_COLUMNS = ("workerid", "worker", "annotatorid", "annotator")
+"""Possible names of the column that identifies the rater."""
 
 
 def read_raters(path: str | os.PathLike) -> Iterator[Block]:
-    """The raters of each utterance, from either file.
+    """Iterate over the individual ratings of each utterance.
 
     Arguments
     ---------
     path : path
-        ``labels.txt``, or a table whose name ends in ``.csv``.
+        Text file ``labels.txt``, or a table with the extension ``.csv``.
 
     Yields
     ------
     Block
-        One for each utterance, in the file's order. A table has no consensus, so that its blocks
-        have none either; its rows need not stand together.
+        Ratings of each utterance, in the order of the file. The blocks of a table have no consensus
+        labels; its rows may be in any order.
 
     Raises
     ------
     ValueError
-        If a column is missing, or the file is no text.
+        If a column is missing, or if the file is not a text file.
 
     Example
     -------
@@ -51,8 +51,8 @@ def read_raters(path: str | os.PathLike) -> Iterator[Block]:
 
 
 @dataclass(slots=True)
-class _Rows:
-    """The rows of one utterance, as far as they have been read."""
+class _UtteranceRows:
+    """Rows of one utterance that have been read so far."""
 
     line: int
     raters: list[Rater] = field(default_factory=list)
@@ -60,31 +60,31 @@ class _Rows:
 
 
 def _table_blocks(path: Path) -> Iterator[Block]:
-    """Blocks of a table, whose rows may be in any order."""
+    """Yield the blocks of a table, whose rows may be in any order."""
     header, lines = read_table(path, COLUMNS)
-    found: dict[str, _Rows] = {}
+    found: dict[str, _UtteranceRows] = {}
     for line, values in lines:
         row = dict(zip(header, values, strict=False))
-        own = found.setdefault(row.get("filename", ""), _Rows(line))
+        own = found.setdefault(row.get("filename", ""), _UtteranceRows(line))
         try:
             if len(values) != len(header):
-                raise ValueError(f"damaged row: {len(values)} values, not {len(header)}")
-            own.raters.append(_rater(row))
+                raise ValueError(f"damaged row: {len(values)} values, expected {len(header)}")
+            own.raters.append(_parse_rater(row))
         except ValueError as error:
             own.bad = own.bad or f"{path.name}:{line}, {error}"
     for file, own in found.items():
         yield Block(own.line, file=file, raters=tuple(own.raters), rater_problem=own.bad)
 
 
-# A table has 1.5 million rows, but few different words, ratings and names: each is kept once.
-_choices = lru_cache(maxsize=4096)(lambda word: choices([word]))
+# A table has 1.5 million rows, but few distinct words, ratings and names, so they are cached.
+_choices = lru_cache(maxsize=4096)(lambda word: parse_choices([word]))
 _value = lru_cache(maxsize=4096)(parse_value)
 
 
-def _rater(row: dict[str, str]) -> Rater:
-    """One row."""
+def _parse_rater(row: dict[str, str]) -> Rater:
+    """Parse one row."""
     return Rater(
-        sys.intern(next((row[name] for name in WORKERS if name in row), "")),
+        sys.intern(next((row[name] for name in RATER_COLUMNS if name in row), "")),
         **_choices(row["emoclass_major"]),
         valence=_value(row["emoval"], "EmoVal"),
         arousal=_value(row["emoact"], "EmoAct"),
@@ -93,14 +93,14 @@ def _rater(row: dict[str, str]) -> Rater:
 
 
 def add_raters(corpus: Corpus, path: Path) -> None:
-    """Gives the utterances of a corpus the figures of their raters, and warns of what is odd.
+    """Add rater statistics to the utterances of a corpus, and warnings about problems.
 
     Arguments
     ---------
     corpus : Corpus
-        Changed: its utterances, its warnings.
+        Corpus whose utterances and warnings are modified in place.
     path : pathlib.Path
-        See :func:`read_raters`.
+        File with the individual ratings, see :func:`read_raters`.
     """
     check = RaterCheck(corpus.scale)
     places: dict[str, list[tuple[str, int]]] = {}
@@ -111,17 +111,19 @@ def add_raters(corpus: Corpus, path: Path) -> None:
     for block in read_raters(path):
         where = f"{path.name}, line {block.line}"
         if block.file not in places:
-            check.note("in the raters' file are none of those with usable labels", where)
+            check.record("in the file of individual ratings have no usable labels", where)
             continue
         found = NO_RATERS
         if waiting.pop(block.file, False) is None:
             name, k = places[block.file][0]
             row, problem = corpus.sets[name][k], block.problem or block.rater_problem
-            found = check.figures(row.id, row.vad, block.raters, problem=problem)
+            found = check.summarise(row.id, row.vad, block.raters, problem=problem)
         else:
-            check.note("stand in the raters' file twice, and have no rater columns", where)
+            check.record(
+                "occur twice in the file of individual ratings and have no rater statistics", where
+            )
         for name, k in places[block.file]:
             corpus.sets[name][k] = replace(corpus.sets[name][k], raters=found)
     for file in waiting:
-        check.note("have no raters in their file", file)
+        check.record("are missing from the file of individual ratings", file)
     corpus.warnings += check.warnings()

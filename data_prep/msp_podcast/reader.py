@@ -1,8 +1,7 @@
-"""MSP-Podcast, releases 1.6 to 2.0 and the Interspeech 2025 challenge: label files to utterances.
+"""Reader for MSP-Podcast, releases 1.6 to 2.0 and the Interspeech 2025 challenge.
 
-The label file orders the dimensions activation, valence, dominance; they are taken by the names of
-their columns. Test1 and Test2 stay separate sets; Test3, whose labels are hidden, can only be
-predicted.
+The label file lists activation, valence and dominance in this order; they are read by column name.
+Test1 and Test2 are separate sets. The labels of Test3 are hidden, so it can only be predicted.
 """
 
 from __future__ import annotations
@@ -19,31 +18,31 @@ from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.msp_podcast.labels import COLUMNS, EMOTIONS, Label, read_labels
 from data_prep.msp_podcast.raters import add_raters, read_raters
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
+    apply_exclusions,
+    candidate_paths,
+    differing_file_warnings,
     find_entry,
-    leave_out,
-    named_entry,
-    names_in,
-    relative_path,
-    spellings,
-    unequal,
+    list_names,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
+    resolve_user_path,
 )
-from data_prep.parsing.label_text import read_table, unused_columns
-from data_prep.partitions.splits import draw
+from data_prep.parsing.label_text import read_table, unused_column_warnings
+from data_prep.partitions.splits import sample_per_class
 from emosphere_sb.scale import Scale
 
-__all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "recognise"]
+__all__ = ["NAME", "SCALE", "Label", "read", "read_labels", "read_raters", "recognise_release"]
 
 NAME = "MSP-Podcast"
 LANGUAGE = "en"
-SPEECH = "English podcasts: spontaneous and prepared speech, rated by listeners from its sound"
+SPEECH = "English podcasts: spontaneous and prepared speech, rated by listeners from the audio"
 TERMS = (
-    "MSP-Podcast is given under an agreement with the University of Texas at Dallas: ask its "
-    "owners before sharing weights trained on it. The public model of audEERING that was trained "
-    "on it is shared under CC BY-NC-SA 4.0, that is not for commercial use."
+    "MSP-Podcast is licensed under an agreement with the University of Texas at Dallas. Contact "
+    "its owners before sharing weights trained on it. The public audEERING model that was trained "
+    "on it is licensed under CC BY-NC-SA 4.0, which excludes commercial use."
 )
-"""What the corpus's terms mean for whoever shares weights, as far as public text says it."""
+"""Implications of the corpus's terms for sharing trained weights, based on public information."""
 SCALE = Scale(1, 7)
 
 SETS = {
@@ -55,17 +54,17 @@ SETS = {
     "test2": "test2",
     "test3": "test3",
 }
-"""Split_Set of the label files, in lower case, to the names of the sets here."""
+"""Name of the set for each ``Split_Set`` in the label files (in lower case)."""
 
-DRAWN = tuple(word for letter, word in EMOTIONS.items() if letter not in "OX")
-"""The eight classes of which the paper draws its validation set."""
+SAMPLED_CLASSES = tuple(word for letter, word in EMOTIONS.items() if letter not in "OX")
+"""The eight classes from which the validation set of the paper is sampled."""
 
 RELEASES = {
     "1.11": {"Train": 84030, "Development": 19815, "Test1": 30647, "Test2": 14815},
     "IS2025": {"Train": 84260, "Development": 31961},
     "2.0": {"Train": 169190, "Development": 34399, "Test1": 46294, "Test2": 14822},
 }
-"""Rows of each Split_Set, by which a release is recognised."""
+"""Number of rows of each ``Split_Set``, from which the release is detected."""
 
 LABEL_FOLDERS = ("Labels", "Label", ".")
 LABEL_FILES = [
@@ -77,7 +76,7 @@ RATER_FILES = [
     [f"{folder}/{name}" for folder in LABEL_FOLDERS]
     for name in ("labels.txt", "labels_detailed.csv")
 ]
-"""The text and the table with the single raters, each wherever it may be."""
+"""Possible paths of the text file and of the table with the individual ratings."""
 
 AUDIO_FOLDERS = ("Audios", "Audio")
 PARTITIONS = ("official", "paper")
@@ -87,7 +86,7 @@ PARTITION_FILES = (
     "Partition.txt",
     "Labels/Partition.txt",
 )
-"""The list of sets; the readme of release 1.12 has it without the s."""
+"""Possible paths of the list of sets. The readme of release 1.12 calls it ``Partition.txt``."""
 _TEST3 = re.compile(r"msp-podcast_test3_\d+\.wav", re.IGNORECASE)
 
 
@@ -105,39 +104,43 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """The corpus in a folder, whatever its release and the case of its folders' names.
+    """Read the corpus, for any release and any case of the folder names.
 
     Arguments
     ---------
     data_folder : path
-        Holds ``Audios`` and ``Labels``.
+        Folder with ``Audios`` and ``Labels``.
     audio_folder, labels_file : path, optional
-        Where they are if not found, relative to ``data_folder`` or absolute.
+        Audio folder and label file if they have other names, relative to ``data_folder`` or
+        absolute.
     release : str, optional
-        Which release this is; recognised from the number of rows where that tells.
+        Release of the corpus. By default it is detected from the numbers of rows, if possible.
     partition : str
-        ``official``, or ``paper``: of the Development set some utterances of each of the eight
-        classes are the validation set and the rest is the in-house test set, ``test``.
+        ``official``, or ``paper``: the validation set is sampled from the eight classes of the
+        Development set, and the remaining utterances are the in-house test set ``test``.
     partition_seed, partition_per_class : int
-        For ``paper``: which ones, and how many.
+        Random seed and number of utterances per class for the partition ``paper``.
     raters : bool
-        Whether to read the single raters as well (``labels.txt`` or ``labels_detailed.csv``), for
-        each utterance's number of raters, spread and votes. It takes a while.
+        Whether to read the individual ratings (``labels.txt`` or ``labels_detailed.csv``) for the
+        rater count, SDs and votes of each utterance. This takes some time.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to leave out, such as ``other`` and ``no_agreement``.
+        Emotions to exclude, such as ``other`` and ``no_agreement``.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, the audio, the label file, or with ``raters`` theirs is missing.
+        If the folder, the audio, the label file, or (with ``raters``) the file of individual
+        ratings is missing.
     ValueError
-        If the label file or an option cannot be used.
+        If the label file or an option is invalid.
     """
-    root = corpus_folder(data_folder)
+    root = resolve_data_folder(data_folder)
     audio = _audio_folder(root, audio_folder)
     labels = _labels_file(root, labels_file)
     partitions = find_entry(root, PARTITION_FILES)
-    dropped = drop_lists(EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test)
+    dropped = parse_drop_options(
+        EMOTIONS.values(), train=drop_train, valid=drop_valid, test=drop_test
+    )
     corpus = Corpus(NAME, root, {}, SCALE, official_split=True, audio_folders=[audio])
     _add_inputs(corpus, partitions, PARTITION_FILES)
     if labels_file:
@@ -145,103 +148,102 @@ def read(
     else:
         _add_inputs(corpus, labels, LABEL_FILES)
     corpus.protocol["partition"] = partition
-    splits = _fill(corpus, labels, audio)
+    splits = _fill_sets(corpus, labels, audio)
     if raters:
         single = _raters_file(root)
         for names in RATER_FILES:
             _add_inputs(corpus, single, names)
         add_raters(corpus, single)
-    _divide(corpus, partition, int(partition_seed), int(partition_per_class))
-    leave_out(corpus, dropped)
+    _apply_partition(corpus, partition, int(partition_seed), int(partition_per_class))
+    apply_exclusions(corpus, dropped)
     _add_test3(corpus, audio, partitions)
-    _name_release(corpus, release, recognise(splits))
+    _set_release(corpus, release, recognise_release(splits))
     return corpus
 
 
 def _add_inputs(corpus: Corpus, taken: Path | None, names: Sequence[str]) -> None:
-    """Notes all spellings of a file, and warns of those that differ from the one that is read."""
-    places = spellings(corpus.data_root, names)
+    """Add the candidates for a file to the inputs, and warn if their contents differ."""
+    places = candidate_paths(corpus.data_root, names)
     corpus.inputs += places
     if taken in places:
-        corpus.warnings += unequal(taken, places)
+        corpus.warnings += differing_file_warnings(taken, places)
 
 
-def _name_release(corpus: Corpus, given: str | None, recognised: str | None) -> None:
-    """Sets the release, and warns where it is unknown or contradicts the number of rows."""
+def _set_release(corpus: Corpus, given: str | None, recognised: str | None) -> None:
+    """Set the release; warn if it is unknown or does not match the numbers of rows."""
     corpus.release = str(given) if given else recognised
     if corpus.release is None:
         corpus.warnings.append(
-            "The release is not known (the numbers of rows fit none), but labels change between "
-            "releases: name it with --release, since every result must name it."
+            "Unknown release: the numbers of rows match no known release. Labels change between "
+            "releases, so specify it with --release and report it with each result."
         )
     elif recognised not in (None, corpus.release):
         corpus.warnings.append(
-            f"The release is named {corpus.release}, but the numbers of rows are those of "
-            f"{recognised}."
+            f"The release is given as {corpus.release}, but the numbers of rows match {recognised}."
         )
 
 
-def recognise(splits: dict[str, int]) -> str | None:
-    """The release whose label file has exactly these numbers of rows; None if there is none.
+def recognise_release(splits: dict[str, int]) -> str | None:
+    """Detect the release from the numbers of rows; return None if none matches exactly.
 
     Arguments
     ---------
     splits : dict of str to int
-        Rows of each Split_Set.
+        Number of rows of each ``Split_Set``.
 
     Example
     -------
-    >>> recognise({"Train": 84260, "Development": 31961})
+    >>> recognise_release({"Train": 84260, "Development": 31961})
     'IS2025'
     """
     return next((name for name, counts in RELEASES.items() if counts == splits), None)
 
 
 def _audio_folder(root: Path, given: str | os.PathLike | None) -> Path:
-    """The folder with the wav files."""
+    """Find the folder with the wav files."""
     if given:
-        return named_entry(root, given, option="audio_folder", is_folder=True)
+        return resolve_user_path(root, given, option="audio_folder", is_folder=True)
     folder = find_entry(root, AUDIO_FOLDERS, is_folder=True)
     if folder is None:
         raise FileNotFoundError(
-            f"{root} must hold a folder Audios (or Audio); found {names_in(root)}. "
-            "Check --data_folder, or name the folder with --audio_folder."
+            f"{root} must contain a folder Audios (or Audio); found {list_names(root)}. "
+            "Check --data_folder or specify the folder with --audio_folder."
         )
     with os.scandir(folder) as entries:
         if any(entry.name.lower().endswith(".wav") for entry in entries):
             return folder
-    # Some copies have the wav files one folder further down.
+    # In some copies the wav files are one level deeper.
     return find_entry(folder, AUDIO_FOLDERS, is_folder=True) or folder
 
 
 def _labels_file(root: Path, given: str | os.PathLike | None) -> Path:
-    """The consensus labels, in either spelling."""
+    """Find the file of consensus labels, in either spelling."""
     if given:
-        return named_entry(root, given, option="labels_file")
+        return resolve_user_path(root, given, option="labels_file")
     file = find_entry(root, LABEL_FILES)
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold Labels/labels_consensus.csv (or labels_concensus.csv); found "
-            f"{names_in(root)}. Check --data_folder, or name the file with --labels_file."
+            f"{root} must contain Labels/labels_consensus.csv (or labels_concensus.csv); found "
+            f"{list_names(root)}. Check --data_folder or specify the file with --labels_file."
         )
     return file
 
 
 def _raters_file(root: Path) -> Path:
-    """The file with the single raters."""
+    """Find the file with the individual ratings."""
     file = find_entry(root, list(chain.from_iterable(RATER_FILES)))
     if file is None:
         raise FileNotFoundError(
-            f"{root} must hold {' or '.join(names[0] for names in RATER_FILES)} for the "
-            f"single raters; found {names_in(root)}. Use --raters=False to do without them."
+            f"{root} must contain {' or '.join(names[0] for names in RATER_FILES)} for the "
+            f"individual ratings; found {list_names(root)}. Use --raters=False to skip them."
         )
     return file
 
 
-def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
-    """Puts the label file's rows into sets; returns the number of rows of each Split_Set."""
-    corpus.warnings += unused_columns(labels, read_table(labels, COLUMNS)[0], COLUMNS)
-    folder = relative_path(audio, corpus.data_root)
+def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
+    """Read the label file into sets; return the number of rows of each ``Split_Set``."""
+    corpus.warnings += unused_column_warnings(labels, read_table(labels, COLUMNS)[0], COLUMNS)
+    folder = relative_audio_path(audio, corpus.data_root)
     splits: Counter[str] = Counter()
     found: dict[str, list[Utterance]] = {}
     for label in read_labels(labels):
@@ -252,19 +254,19 @@ def _fill(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
         if problem:
             corpus.rejected.append(Rejection(path, problem, name))
         else:
-            found.setdefault(name, []).append(_utterance(label, path))
+            found.setdefault(name, []).append(_to_utterance(label, path))
     if not splits:
-        raise ValueError(f"{labels} must hold rows; it has only a header.")
+        raise ValueError(f"{labels} must contain rows, but it has only a header.")
     if "test" in found and {"test1", "test2"} & found.keys():
-        # No release has both: this is what is left of Test1 or Test2 in a line that is cut off.
+        # No release has both, so "Test" is a truncated Test1 or Test2.
         cut = [Rejection(row.path, "unknown partition: 'Test'") for row in found.pop("test")]
         corpus.rejected += cut
     corpus.sets = {name: found[name] for name in dict.fromkeys(SETS.values()) if name in found}
     return dict(splits)
 
 
-def _utterance(label: Label, path: str) -> Utterance:
-    """A usable row."""
+def _to_utterance(label: Label, path: str) -> Utterance:
+    """Convert a usable row."""
     return Utterance(
         os.path.splitext(label.file)[0],
         path,
@@ -277,30 +279,30 @@ def _utterance(label: Label, path: str) -> Utterance:
     )
 
 
-def _divide(corpus: Corpus, partition: str, seed: int, per_class: int) -> None:
-    """The paper's division of the Development set, if it is asked for."""
+def _apply_partition(corpus: Corpus, partition: str, seed: int, per_class: int) -> None:
+    """Split the Development set as in the paper, for ``partition="paper"``."""
     if partition not in PARTITIONS:
         raise ValueError(f"--partition must be {' or '.join(PARTITIONS)}; found {partition!r}.")
     if partition == "official":
         return
     development = corpus.sets.get("valid", [])
-    chosen = draw(development, DRAWN, seed=seed, per_class=per_class)
+    chosen = sample_per_class(development, SAMPLED_CLASSES, seed=seed, per_class=per_class)
     sets = {"train": corpus.sets.get("train", [])}
     sets["valid"] = [row for row in development if row.id in chosen]
     sets["test"] = [row for row in development if row.id not in chosen]
     for name, rows in corpus.sets.items():
         if name.startswith("test"):
-            # The in-house set takes the name test: release 1.6's only test set moves to test1.
+            # "test" is the in-house set, so the only test set of release 1.6 becomes "test1".
             sets["test1" if name == "test" else name] = rows
     corpus.sets = sets
     corpus.protocol.update(partition_seed=seed, partition_per_class=per_class)
 
 
 def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:
-    """The challenge's test set, from ``Partitions.txt`` and from the names of the audio files."""
+    """Add the test set of the challenge, from ``Partitions.txt`` and the audio file names."""
     files = {name for name in os.listdir(audio) if _TEST3.fullmatch(name)}
     files.update(_partition_files(partitions, "test3") if partitions else ())
-    folder = relative_path(audio, corpus.data_root)
+    folder = relative_audio_path(audio, corpus.data_root)
     rows = [
         Utterance(os.path.splitext(name)[0], posixpath.join(folder, name)) for name in sorted(files)
     ]
@@ -310,7 +312,7 @@ def _add_test3(corpus: Corpus, audio: Path, partitions: Path | None) -> None:
 
 
 def _partition_files(path: Path, wanted: str) -> Iterator[str]:
-    """Names of the files of one set; lines without a semicolon are headings."""
+    """Yield the file names of one set; lines without a semicolon are headings."""
     for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         name, semicolon, file = line.partition(";")
         if semicolon and name.strip().casefold() == wanted and file.strip():

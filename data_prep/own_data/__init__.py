@@ -1,1 +1,1 @@
-"""Your own data: a table of files and labels to utterances."""
+"""Reader for your own data, described by a CSV table of files and labels."""

@@ -1,4 +1,4 @@
-"""One's own data: a CSV with a row an audio file, on any scale that two numbers give."""
+"""Reader for your own data: a CSV table with one row per audio file, on any label scale."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.parsing.folders import (
-    corpus_folder,
-    drop_lists,
-    leave_out,
-    named_entry,
-    relative_path,
+    apply_exclusions,
+    parse_drop_options,
+    relative_audio_path,
+    resolve_data_folder,
+    resolve_user_path,
 )
 from data_prep.parsing.label_text import (
     parse_gender,
     parse_value,
     read_table,
-    shortened,
-    unused_columns,
+    truncate_text,
+    unused_column_warnings,
 )
-from data_prep.partitions.cross_validation import speaker_folds
-from data_prep.partitions.splits import divide_speakers
+from data_prep.partitions.cross_validation import speaker_k_fold
+from data_prep.partitions.splits import split_speakers
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
 LANGUAGE = ""
-SPEECH = "recordings of the releaser's own, of which nothing more is known here"
+SPEECH = "the publisher's own recordings (no further information available)"
 TERMS = (
-    "Trained on data of the releaser's own: whether its weights may be shared follows from the "
-    "terms of that data, and from what its speakers have agreed to."
+    "Trained on the publisher's own data. Whether the weights may be shared depends on the terms "
+    "of that data and on the consent of its speakers."
 )
-"""What the data's terms mean for whoever shares weights."""
+"""Implications of the terms of the data for sharing trained weights."""
 PARTITIONS = ("split", "by_speaker", "folds", "whole")
-MISSING = frozenset({"na", "n/a", "null", "none"})
-"""Words (in lower case) that tables have for a missing value, beside ``NaN`` and nothing."""
+MISSING_VALUES = frozenset({"na", "n/a", "null", "none"})
+"""Words (in lower case) for a missing value, in addition to ``NaN`` and empty cells."""
 
 WHOLE = {"partition": "whole"}
-"""What to set where a model that was trained elsewhere is tested on this corpus."""
+"""Settings for testing a model that was trained on another corpus."""
 
-REQUIRED = ("file", *DIMENSIONS)
-OPTIONAL = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
+REQUIRED_COLUMNS = ("file", *DIMENSIONS)
+OPTIONAL_COLUMNS = ("id", "speaker", "gender", "emotion", "split", "session", "transcript")
 SETS = {
     "train": "train",
     "valid": "valid",
@@ -52,7 +52,7 @@ SETS = {
     "development": "valid",
     "test": "test",
 }
-"""Words for a set, in lower case; ``test`` may have a number."""
+"""Set for each word in the column ``split``, in lower case. ``test`` may have a number."""
 
 
 def read(
@@ -73,111 +73,113 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """The corpus that a table describes.
+    """Read the corpus described by a table.
 
-    Columns: ``file`` (relative to the folder, or absolute), ``valence``, ``arousal``,
-    ``dominance``; where present ``id``, ``speaker``, ``gender``, ``emotion``, ``session``,
+    Required columns are ``file`` (absolute or relative to the folder), ``valence``, ``arousal`` and
+    ``dominance``. Optional columns are ``id``, ``speaker``, ``gender``, ``emotion``, ``session``,
     ``transcript``, and ``split`` (train, valid, test, test1, ...).
 
     Arguments
     ---------
     data_folder : path
-        Holds the table and the audio.
+        Folder with the table and the audio.
     labels_file : path
-        The table, relative to ``data_folder`` or absolute.
+        Table, relative to ``data_folder`` or absolute.
     label_low, label_high : float
-        The ends of the scale of the labels.
+        Lower and upper end of the label scale.
     reversed_dimensions : str or collection of str
-        Dimensions stored upside down.
+        Dimensions with a reversed scale.
     release : str, optional
-        A name for this state of the data.
+        Name for this version of the data.
     partition : str, optional
-        ``split``: by the column ``split``, the default where there is one. ``by_speaker``: speakers
-        are divided at random by shares, the default otherwise. ``folds``: cross-validation over
-        speakers. ``whole``: all of it is one test set. Without a column ``speaker`` every file
-        counts as a speaker of its own.
+        ``split`` uses the column ``split`` and is the default if that column exists.
+        ``by_speaker``, the default otherwise, splits the speakers at random. ``folds`` is
+        cross-validation over speakers. ``whole`` uses all data as one test set. Without a column
+        ``speaker``, each file is treated as a separate speaker.
     fold, folds : int
-        For ``folds``: which one, from 1, of how many.
-    partition_seed, valid_share, test_share : int, float, float
-        For ``by_speaker`` and ``folds``: the seed; for ``by_speaker``: the shares of speakers.
+        Number of the fold, starting at 1, and number of folds, for ``folds``.
+    partition_seed : int
+        Random seed for ``by_speaker`` and ``folds``.
+    valid_share, test_share : float
+        Fractions of the speakers in the validation and test sets, for ``by_speaker``.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to leave out.
+        Emotions to exclude.
 
     Raises
     ------
     FileNotFoundError
         If the folder or the table is missing.
     ValueError
-        If the scale is not given, or the table or an option cannot be used.
+        If the scale is not given, or if the table or an option is invalid.
     """
-    root = corpus_folder(data_folder)
-    scale = _scale(label_low, label_high, reversed_dimensions)
-    labels = named_entry(root, labels_file, option="labels_file")
+    root = resolve_data_folder(data_folder)
+    scale = _label_scale(label_low, label_high, reversed_dimensions)
+    labels = resolve_user_path(root, labels_file, option="labels_file")
     corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
     corpus.inputs, corpus.audio_folders = [labels], [root]
-    header, rows = _rows(corpus, labels)
-    # Audio elsewhere is watched for changes as well.
+    header, rows = _read_rows(corpus, labels)
+    # Audio files outside the data folder are also checked for changes.
     elsewhere = {Path(row.path).parent for _, row in rows if os.path.isabs(row.path)}
     corpus.audio_folders += sorted(elsewhere)
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
-    dropped = drop_lists(allowed, train=drop_train, valid=drop_valid, test=drop_test)
-    partition = _partition(partition, header, labels)
+    dropped = parse_drop_options(allowed, train=drop_train, valid=drop_valid, test=drop_test)
+    partition = _select_partition(partition, header, labels)
     corpus.protocol["partition"] = partition
-    folds_asked = partition == "folds"
-    if not folds_asked and str(fold) != "1":
+    use_folds = partition == "folds"
+    if not use_folds and str(fold) != "1":
         raise ValueError(
-            f"--fold must be 1: the partition {partition!r} has no folds; found {fold!r}. "
-            "Cross-validation over speakers is --partition=folds."
+            f"--fold must be 1, because the partition {partition!r} has no folds; found {fold!r}. "
+            "Use --partition=folds for cross-validation over speakers."
         )
     if partition == "split":
-        corpus.sets = _by_column(rows)
-        corpus.warnings += _nameless([row for _, row in rows])
+        corpus.sets = _split_by_column(rows)
+        corpus.warnings += _unknown_speaker_warnings([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
-        reason = "--partition=whole makes all of it the set 'test'"
-        corpus.unfilled = {"train": reason, "valid": reason}
+        reason = "--partition=whole assigns all data to the set 'test'"
+        corpus.empty_set_reasons = {"train": reason, "valid": reason}
     else:
         seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
-        facts = {"fold": int(fold), "folds": int(folds)} if folds_asked else {"shares": shares}
+        facts = {"fold": int(fold), "folds": int(folds)} if use_folds else {"shares": shares}
         corpus.protocol.update(facts, partition_seed=seed)
-        if folds_asked:  # so that runs over 5 and over 10 folds have folders of their own
+        if use_folds:  # runs with 5 and with 10 folds need separate folders
             corpus.protocol["partition"] = f"{int(folds)}_folds"
-        corpus.unfilled = {
-            name: f"--{name}_share=0 gives it no speaker"
+        corpus.empty_set_reasons = {
+            name: f"--{name}_share=0 assigns no speakers to it"
             for name, share in shares.items()
-            if not (share or folds_asked)
+            if not (share or use_folds)
         }
-        _by_speaker(
+        _split_by_speaker(
             corpus,
             [row for _, row in rows],
             lambda groups: (
-                speaker_folds(groups, folds=int(folds), seed=seed).place(fold)
-                if folds_asked
-                else divide_speakers(groups, seed=seed, shares=shares)
+                speaker_k_fold(groups, folds=int(folds), seed=seed).set_by_group(fold)
+                if use_folds
+                else split_speakers(groups, seed=seed, shares=shares)
             ),
         )
-    leave_out(corpus, dropped)
+    apply_exclusions(corpus, dropped)
     return corpus
 
 
-def _partition(name: str | None, header: Collection[str], labels: Path) -> str:
-    """The partition that is meant, if the table has what it needs."""
+def _select_partition(name: str | None, header: Collection[str], labels: Path) -> str:
+    """Return the selected or default partition; check that the table supports it."""
     name = name or ("split" if "split" in header else "by_speaker")
     if name not in PARTITIONS:
         raise ValueError(f"--partition must be one of {', '.join(PARTITIONS)}; found {name!r}.")
     if name == "split" and "split" not in header:
-        raise ValueError(f"--partition=split needs a column split in {labels}; there is none.")
+        raise ValueError(f"--partition=split requires a column 'split', which {labels} lacks.")
     return name
 
 
-def _scale(
+def _label_scale(
     low: float | None, high: float | None, reversed_dimensions: str | Collection[str]
 ) -> Scale:
-    """The scale, which nobody can guess from the labels."""
+    """Return the label scale, which cannot be inferred from the labels."""
     if low is None or high is None:
         raise ValueError(
-            "The scale of the labels must be given by its two ends; found "
-            f"label_low={low}, label_high={high}. Pass for instance --label_low=1 --label_high=7."
+            "The two ends of the label scale are required; found "
+            f"label_low={low}, label_high={high}. Pass for example --label_low=1 --label_high=7."
         )
     if isinstance(reversed_dimensions, str):
         reversed_dimensions = [
@@ -189,26 +191,29 @@ def _scale(
 def read_labels(
     path: str | os.PathLike, *, path_columns: Sequence[str] = ("file",)
 ) -> Iterable[tuple[int, dict[str, str], str]]:
-    """The rows of a table.
+    """Iterate over the rows of a table.
 
     Arguments
     ---------
     path : path
-        The table.
+        CSV file.
     path_columns : sequence of str
-        Columns that may hold the path of the audio file; the first that the table has is read, and
-        is called ``file`` in what is returned.
+        Possible names of the column with the paths of the audio files. The first one in the table
+        is used and renamed to ``file``.
 
     Yields
     ------
-    (int, dict of str to str, str)
-        Line, values by the names of their columns in lower case, and why the row cannot be used
-        (empty if it can).
+    line : int
+        Line number.
+    row : dict of str to str
+        Value of each column, by its name in lower case.
+    problem : str
+        Reason why the row is unusable; empty if it is usable.
 
     Raises
     ------
     ValueError
-        If a column is missing, or the file is no CSV in UTF-8.
+        If a column is missing, or if the file is not a CSV file in UTF-8.
 
     Example
     -------
@@ -225,15 +230,16 @@ def read_labels(
     for line, values in rows:
         row = dict(zip(header, values, strict=False))
         if len(values) != len(header):
-            yield line, row, f"damaged row: line {line} has {len(values)} values, not {len(header)}"
+            problem = f"damaged row: line {line} has {len(values)} values, expected {len(header)}"
+            yield line, row, problem
         else:
             yield line, row, "" if row["file"] else f"no file name: line {line}"
 
 
-def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
-    """Columns of the table, and its usable rows, each with the name of its set."""
-    header, _ = read_table(labels, REQUIRED)
-    corpus.warnings += unused_columns(labels, header, REQUIRED + OPTIONAL)
+def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
+    """Return the columns of the table, and its usable rows with the names of their sets."""
+    header, _ = read_table(labels, REQUIRED_COLUMNS)
+    corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     found: list[tuple[str, str, dict[str, str]]] = []
     for line, row, problem in read_labels(labels):
         name = set_name(row["split"]) if row.get("split") else ""
@@ -241,25 +247,25 @@ def _rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utter
             problem = f"unknown split: {row['split']!r}"
         path = f"{labels.name}:{line}"
         if row.get("file"):
-            path = relative_path(row["file"], corpus.data_root)
+            path = relative_audio_path(row["file"], corpus.data_root)
         if problem:
             corpus.rejected.append(Rejection(path, problem, name))
         else:
             found.append((name, path, row))
     if not found and not corpus.rejected:
-        raise ValueError(f"{labels} must hold rows; it has only a header.")
-    rows = _utterances(corpus, found)
+        raise ValueError(f"{labels} must contain rows, but it has only a header.")
+    rows = _to_utterances(corpus, found)
     if not rows:
         first = corpus.rejected[0]
         raise ValueError(
-            f"{labels} must hold rows that can be used; found none in "
-            f"{len(corpus.rejected):,} (first: {first.path}, {shortened(first.reason)})."
+            f"{labels} has no usable rows; all {len(corpus.rejected):,} were rejected "
+            f"(first: {first.path}, {truncate_text(first.reason)})."
         )
     return set(header), rows
 
 
 def set_name(word: str) -> str:
-    """The set that a word in the column ``split`` means; empty if none.
+    """Return the set for a word in the column ``split``; empty for an unknown word.
 
     Example
     -------
@@ -271,10 +277,10 @@ def set_name(word: str) -> str:
     return word if stem == "test" else SETS.get(word, "")
 
 
-def _utterances(
+def _to_utterances(
     corpus: Corpus, found: list[tuple[str, str, dict[str, str]]]
 ) -> list[tuple[str, Utterance]]:
-    """Rows with parsed labels; the others become rejections."""
+    """Convert rows with valid labels; the others are added to the rejections."""
     ids = unique_ids({path for _, path, _ in found})
     rows = []
     for name, path, row in found:
@@ -292,12 +298,12 @@ def _utterances(
 
 
 def parse_labels(row: Mapping[str, str]) -> list[float | None]:
-    """Valence, arousal and dominance of a row; None where the table has no value.
+    """Parse valence, arousal and dominance of a row; a missing value is None.
 
     Raises
     ------
     ValueError
-        If a label is no finite number.
+        If a label is not a finite number.
 
     Example
     -------
@@ -305,13 +311,16 @@ def parse_labels(row: Mapping[str, str]) -> list[float | None]:
     [2.5, None, None]
     """
     return [
-        None if row[name].casefold() in MISSING else parse_value(row[name], name)
+        None if row[name].casefold() in MISSING_VALUES else parse_value(row[name], name)
         for name in DIMENSIONS
     ]
 
 
 def unique_ids(paths: Iterable[str]) -> dict[str, str]:
-    """An id for each path: the path without its ending, ``-`` for ``/``, numbered where needed.
+    """Create a unique id for each path.
+
+    The id is the path without its extension, with ``/`` replaced by ``-``. A number is appended to
+    duplicates.
 
     Example
     -------
@@ -331,40 +340,40 @@ def unique_ids(paths: Iterable[str]) -> dict[str, str]:
     return ids
 
 
-def _by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
-    """Sets as the table has them: training, validation, then the test sets by name."""
+def _split_by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Utterance]]:
+    """Split by the column ``split``: training, validation, then the test sets by name."""
     tests = sorted({name for name, _ in rows} - {"train", "valid"})
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
 
 
-def _nameless(rows: list[Utterance]) -> list[str]:
-    """A warning if the guard against shared speakers does not see all voices."""
-    nameless = sum(not speaker_key(row.speaker) for row in rows)
-    if not nameless:
+def _unknown_speaker_warnings(rows: list[Utterance]) -> list[str]:
+    """Return a warning if unknown speakers prevent the check for shared speakers."""
+    unknown = sum(not speaker_key(row.speaker) for row in rows)
+    if not unknown:
         return []
     return [
-        f"{nameless:,} of {len(rows):,} files have no speaker: whether their voices are in several "
-        "sets cannot be checked."
+        f"{unknown:,} of {len(rows):,} files have no speaker, so it cannot be checked whether the "
+        "sets share speakers."
     ]
 
 
-def _by_speaker(
+def _split_by_speaker(
     corpus: Corpus, rows: list[Utterance], divide: Callable[[set[str]], dict[str, str]]
 ) -> None:
-    """Sets by a random division of the speakers, which ``divide`` makes."""
-    # Of spellings of one name the first stands for all: a person is in one set.
+    """Split by speaker; ``divide`` assigns a set to each speaker."""
+    # All spellings of a name are replaced by the first one, so that a speaker is in one set.
     names: dict[str, str] = {}
     for speaker in sorted({row.speaker for row in rows}):
         names.setdefault(speaker_key(speaker), speaker)
     known = [row for row in rows if speaker_key(row.speaker)]
     if rows and not known:
         corpus.warnings.append(
-            "No speakers are named: each file counts as a speaker of its own, so that sets may "
-            "share voices and results come out too good. Add a column speaker."
+            "The speakers are unknown, so each file is treated as a separate speaker. Sets may "
+            "share speakers, and results may be too optimistic. Add a column 'speaker'."
         )
     elif len(known) < len(rows):
         corpus.warnings.append(
-            f"{len(rows) - len(known)} files without a speaker are all used for training."
+            f"All {len(rows) - len(known)} files without a speaker are used for training."
         )
     groups = {row.path: names[speaker_key(row.speaker)] if known else row.path for row in rows}
     place = divide({groups[row.path] for row in known or rows})

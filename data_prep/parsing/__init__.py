@@ -1,1 +1,1 @@
-"""Parse label files and folders; shared by all corpora."""
+"""Parsing of label files and folders, shared by all corpora."""

@@ -1,4 +1,4 @@
-"""What the readers of corpora share: finding files and folders, leaving out classes."""
+"""Functions shared by the corpus readers: finding files and folders, excluding classes."""
 
 from __future__ import annotations
 
@@ -9,68 +9,70 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.corpus import Corpus, LeftOut, Utterance
+from data_prep.corpus import Corpus, ExcludedRow, Utterance
 
 
-def corpus_folder(data_folder: str | os.PathLike) -> Path:
-    """The corpus's folder as an absolute path, ``~`` included.
+def resolve_data_folder(data_folder: str | os.PathLike) -> Path:
+    """Return the absolute path of the data folder, with ``~`` expanded.
 
     Arguments
     ---------
     data_folder : path
-        As given on the command line.
+        Folder given on the command line.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there or not a folder.
+        If the folder does not exist or is a file.
     """
     folder = Path(os.path.abspath(Path(data_folder).expanduser()))
     if not folder.exists():
-        raise FileNotFoundError(
-            f"The data folder must exist; {folder} does not. Check --data_folder."
-        )
+        raise FileNotFoundError(f"Data folder {folder} does not exist. Check --data_folder.")
     if not folder.is_dir():
-        raise FileNotFoundError(f"The data folder must be a folder; {folder} is a file.")
+        raise FileNotFoundError(f"--data_folder must be a folder; {folder} is a file.")
     return folder
 
 
-def names_in(folder: Path) -> str:
-    """What a folder holds, shortened, for an error."""
+def list_names(folder: Path) -> str:
+    """List the first names in a folder, for an error message."""
     names = sorted(os.listdir(folder))
     return ", ".join(names[:8]) + ", ..." * (len(names) > 8) if names else "nothing"
 
 
-def relative_path(path: str | os.PathLike, root: Path) -> str:
-    """A path as utterances have it: relative to the corpus's folder if it lies there, with ``/``.
+def relative_audio_path(path: str | os.PathLike, root: Path) -> str:
+    """Return an audio path in the form of :attr:`Utterance.path`, with ``/`` as separator.
+
+    The path is relative to the corpus folder, or absolute if the file is outside that folder.
 
     Arguments
     ---------
     path : path
-        Absolute, or relative to ``root``.
+        Path, absolute or relative to ``root``.
     root : pathlib.Path
-        The corpus's folder.
+        Folder of the corpus.
 
     Example
     -------
-    >>> relative_path("./wav/../a.wav", Path("/data")), relative_path("/else/a.wav", Path("/data"))
-    ('a.wav', '/else/a.wav')
+    >>> relative_audio_path("./wav/../a.wav", Path("/data"))
+    'a.wav'
+    >>> relative_audio_path("/else/a.wav", Path("/data"))
+    '/else/a.wav'
     """
     path = Path(os.path.normpath(root / path))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def find_entry(folder: Path, names: Sequence[str], *, is_folder: bool = False) -> Path | None:
-    """The first of some names that a folder has, whatever the case of its letters.
+    """Find the first existing entry of a folder among several names, ignoring case.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Where to look; not in its sub-folders.
+        Folder to search; subfolders are not searched.
     names : sequence of str
-        In order of preference; ``a/b`` looks for ``b`` in the folder ``a``.
+        Names in order of preference; ``a/b`` is the entry ``b`` in the subfolder ``a``.
     is_folder : bool
-        Whether a folder is looked for, or a file.
+        Whether to find a folder instead of a file.
 
     Example
     -------
@@ -93,115 +95,119 @@ def find_entry(folder: Path, names: Sequence[str], *, is_folder: bool = False) -
 
 
 def _entry(folder: Path, name: str) -> Path | None:
-    """One entry by name; an exact spelling wins over other cases."""
+    """Find one entry by name; an exact match is preferred to one that differs in case."""
     return folder / name if (folder / name).exists() else next(iter(_entries(folder, name)), None)
 
 
 def _entries(folder: Path, name: str) -> list[Path]:
-    """All entries of a name, in whatever case."""
+    """Find all entries with a name, ignoring case."""
     if name == "." or not folder.is_dir():
         return [folder] * (name == ".")
     wanted = name.casefold()
     return [folder / found for found in sorted(os.listdir(folder)) if found.casefold() == wanted]
 
 
-def spellings(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Every file that :func:`find_entry` finds or would find, those that are not there included.
+def candidate_paths(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return all paths that :func:`find_entry` considers, including files that do not exist.
 
-    The inputs of a corpus: one that appears may be preferred to the one that was read.
+    They are the inputs of a corpus, because a file created later may be preferred to the one that
+    was read.
 
     Arguments
     ---------
     folder : pathlib.Path
-        Where to look.
+        Folder to search.
     names : iterable of str
-        See :func:`find_entry`.
+        Names, see :func:`find_entry`.
 
     Example
     -------
     >>> folder = getfixture("tmp_path")
     >>> (folder / "labels").mkdir()
-    >>> [path.relative_to(folder).as_posix() for path in spellings(folder, ["Labels/a.csv"])]
+    >>> [path.relative_to(folder).as_posix() for path in candidate_paths(folder, ["Labels/a.csv"])]
     ['labels/a.csv', 'Labels/a.csv']
     """
     places: list[Path] = []
     for name in names:
         found = [folder]
         for part in name.split("/"):
-            # As it is spelt here, and as the corpus spells it.
+            # The existing spellings and the official one.
             found = [path for own in found for path in (*_entries(own, part), own / part)]
         places += found
     return list(dict.fromkeys(places))
 
 
-def unequal(taken: Path, others: Iterable[Path]) -> list[str]:
-    """Warnings for files that could have been read in the place of another one, and differ from it.
+def differing_file_warnings(taken: Path, others: Iterable[Path]) -> list[str]:
+    """Return warnings about alternative files whose contents differ from the file that is read.
 
     Arguments
     ---------
     taken : pathlib.Path
-        The one that is read.
+        File that is read.
     others : iterable of pathlib.Path
-        See :func:`spellings`.
+        Alternatives, see :func:`candidate_paths`.
     """
     return [
-        f"{taken} is read; {other} is there as well, and differs. Take one of them away."
+        f"{taken} is used, but {other} also exists and has different contents. Remove one of them."
         for other in others
         if other != taken and other.is_file() and not filecmp.cmp(taken, other, shallow=False)
     ]
 
 
-def named_entry(
+def resolve_user_path(
     folder: Path, name: str | os.PathLike, *, option: str, is_folder: bool = False
 ) -> Path:
-    """A file or folder that the user named, relative to ``folder`` or absolute.
+    """Return the absolute path of a file or folder given by the user.
 
     Arguments
     ---------
     folder : pathlib.Path
-        The corpus's folder.
+        Folder of the corpus, to which ``name`` may be relative.
     name : path
-        What the user gave.
+        Path given by the user.
     option : str
-        The option it was given with, for the error.
+        Name of the option, for the error message.
     is_folder : bool
-        Whether it must be a folder, or a file.
+        Whether the path must be a folder instead of a file.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there, or of the other kind.
+        If the path does not exist or has the wrong type.
     """
     path = Path(os.path.abspath(folder / Path(name).expanduser()))
     if not (path.is_dir() if is_folder else path.is_file()):
-        problem = "is something else" if path.exists() else "does not exist"
+        kind = "folder" if is_folder else "file"
+        problem = f"is not a {kind}" if path.exists() else "does not exist"
         raise FileNotFoundError(
-            f"--{option} must name a {'folder' if is_folder else 'file'}, in {folder} or by its "
-            f"absolute path; {path} {problem}."
+            f"--{option} must be the path of a {kind}, absolute or relative to {folder}; "
+            f"{path} {problem}."
         )
     return path
 
 
-def class_list(words: str | Collection[str], allowed: Collection[str], *, option: str) -> set[str]:
-    """The classes that an option names, in lower case.
+def parse_classes(
+    words: str | Collection[str], allowed: Collection[str], *, option: str
+) -> set[str]:
+    """Parse the classes given in an option and convert them to lower case.
 
     Arguments
     ---------
     words : str or collection of str
-        Emotions; a text may name several, separated by commas.
+        Emotions; a string may contain several, separated by commas.
     allowed : collection of str
         Emotions of the corpus, in lower case.
     option : str
-        Name of the option, for the error.
+        Name of the option, for the error message.
 
     Raises
     ------
     ValueError
-        If a word is not allowed.
+        If the corpus has no such emotion.
 
     Example
     -------
-    >>> sorted(class_list("Other, sad", ["angry", "other", "sad"], option="drop_train"))
+    >>> sorted(parse_classes("Other, sad", ["angry", "other", "sad"], option="drop_train"))
     ['other', 'sad']
     """
     words = words.split(",") if isinstance(words, str) else words
@@ -209,135 +215,140 @@ def class_list(words: str | Collection[str], allowed: Collection[str], *, option
     unknown = sorted(chosen - set(allowed))
     if unknown:
         raise ValueError(
-            f"--{option} must name emotions of the corpus; found {', '.join(unknown)}, "
-            f"allowed are {', '.join(allowed) or 'none: the labels have no emotions'}."
+            f"--{option} must be emotions of the corpus; found {', '.join(unknown)}. "
+            f"Valid emotions: {', '.join(allowed) or 'none, the labels have no emotions'}."
         )
     return chosen
 
 
-def drop_classes(
+def exclude_classes(
     sets: Mapping[str, list[Utterance]], dropped: Mapping[str, Collection[str]]
-) -> tuple[dict[str, list[Utterance]], list[LeftOut], dict[str, dict[str, int]]]:
-    """Takes the emotions that a protocol leaves out from each set.
+) -> tuple[dict[str, list[Utterance]], list[ExcludedRow], dict[str, dict[str, int]]]:
+    """Exclude emotions from each set.
 
     Arguments
     ---------
     sets : dict of str to list of Utterance
         All rows.
     dropped : dict of str to collection of str
-        For the names of some sets the emotions to leave out. A name without its number (``test``)
-        goes for ``test1``, ``test2`` as well.
+        Emotions to exclude from each set. A name without a number (``test``) also applies to
+        ``test1`` and ``test2``.
 
     Returns
     -------
-    kept : dict of str to list of Utterance
-        The remaining rows.
-    left_out : list of LeftOut
-        The others.
+    remaining : dict of str to list of Utterance
+        Remaining rows.
+    excluded : list of ExcludedRow
+        Excluded rows.
     counts : dict of str to dict of str to int
-        For each set how many rows of which emotion were left out.
+        Number of excluded rows by set and emotion.
 
     Example
     -------
     >>> rows = [Utterance("a", "a.wav", emotion="sad"), Utterance("b", "b.wav", emotion="other")]
-    >>> kept, left_out, counts = drop_classes({"test1": rows}, {"test": {"other"}})
-    >>> [row.id for row in kept["test1"]], counts
+    >>> remaining, excluded, counts = exclude_classes({"test1": rows}, {"test": {"other"}})
+    >>> [row.id for row in remaining["test1"]], counts
     (['a'], {'test1': {'other': 1}})
-    >>> [(name, row.id, option) for name, row, option in left_out]
+    >>> [(name, row.id, option) for name, row, option in excluded]
     [('test1', 'b', '--drop_test')]
     """
-    kept: dict[str, list[Utterance]] = {}
-    left_out: list[LeftOut] = []
+    remaining: dict[str, list[Utterance]] = {}
+    excluded: list[ExcludedRow] = []
     counts: dict[str, dict[str, int]] = {}
     for name, rows in sets.items():
         key = name if name in dropped else name.rstrip("0123456789")
         words = dropped.get(key, ())
-        kept[name] = [row for row in rows if row.emotion.casefold() not in words]
+        remaining[name] = [row for row in rows if row.emotion.casefold() not in words]
         for row in rows:
             if row.emotion.casefold() in words:
-                left_out.append(LeftOut(name, row, f"--drop_{key}"))
+                excluded.append(ExcludedRow(name, row, f"--drop_{key}"))
                 counts.setdefault(name, {}).setdefault(row.emotion, 0)
                 counts[name][row.emotion] += 1
-    return kept, left_out, counts
+    return remaining, excluded, counts
 
 
-def drop_lists(
+def parse_drop_options(
     allowed: Collection[str],
     *,
     train: str | Collection[str] = (),
     valid: str | Collection[str] = (),
     test: str | Collection[str] = (),
 ) -> dict[str, set[str]]:
-    """The options ``drop_train``, ``drop_valid`` and ``drop_test`` as sets of emotions.
+    """Parse the options ``drop_train``, ``drop_valid`` and ``drop_test``.
 
     Arguments
     ---------
     allowed : collection of str
         Emotions of the corpus, in lower case.
     train, valid, test : str or collection of str
-        See :func:`class_list`.
+        Values of the options, see :func:`parse_classes`.
+
+    Returns
+    -------
+    dict of str to set of str
+        Emotions to exclude from each set.
 
     Raises
     ------
     ValueError
-        If a word is not allowed.
+        If the corpus has no such emotion.
 
     Example
     -------
-    >>> drop_lists(["sad", "other"], train="other")
+    >>> parse_drop_options(["sad", "other"], train="other")
     {'train': {'other'}, 'valid': set(), 'test': set()}
     """
     given = {"train": train, "valid": valid, "test": test}
     return {
-        name: class_list(words, allowed, option=f"drop_{name}") for name, words in given.items()
+        name: parse_classes(words, allowed, option=f"drop_{name}") for name, words in given.items()
     }
 
 
-def leave_out(
+def apply_exclusions(
     corpus: Corpus,
     dropped: Mapping[str, Collection[str]],
     *,
     always: Collection[str] = (),
     option: str = "",
 ) -> None:
-    """Takes the emotions that a protocol leaves out from a corpus, and notes how many there were.
+    """Exclude emotions from the sets of a corpus, and store their counts in its protocol.
 
     Arguments
     ---------
     corpus : Corpus
-        Changed: its sets, its rows that are left out, its protocol.
+        Corpus whose sets, excluded rows and protocol are modified in place.
     dropped : dict of str to collection of str
-        See :func:`drop_classes`.
+        Emotions to exclude from each set, see :func:`exclude_classes`.
     always : collection of str
-        Emotions that are left out of every set of ``dropped`` beside those ...
+        Further emotions to exclude from every set in ``dropped``.
     option : str
-        ... and by which option.
+        Option that excludes the emotions in ``always``.
     """
     words = {name: {*own, *always} for name, own in dropped.items()}
-    corpus.sets, left_out, counts = drop_classes(corpus.sets, words)
-    corpus.left_out += [
+    corpus.sets, excluded, counts = exclude_classes(corpus.sets, words)
+    corpus.excluded += [
         item._replace(option=option) if item.row.emotion.casefold() in always else item
-        for item in left_out
+        for item in excluded
     ]
     corpus.protocol["drop"] = {name: sorted(own) for name, own in words.items()}
     corpus.protocol["dropped"] = counts
 
 
-def join_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
-    """Calls emotions by the names of the classes that they are parts of.
+def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
+    """Replace emotions by the merged classes that contain them.
 
-    Where the label files give one utterance two emotions, both stay as they are: joined they would
-    be equal, and pass for one row that stands twice.
+    If the label files contain several emotions for one utterance, its rows are left unchanged.
+    Otherwise contradictory rows could become identical and be mistaken for duplicates.
 
     Arguments
     ---------
     corpus : Corpus
-        Changed: its sets. What is left out has been left out.
+        Corpus whose sets are modified in place. Excluded classes must have been removed before.
     words : dict of str to str
-        The class of each emotion.
+        Merged class of each emotion.
     """
     emotions: dict[str, set[str]] = defaultdict(set)
-    for row in [*(row for _, row in corpus.utterances()), *(item.row for item in corpus.left_out)]:
+    for row in [*(row for _, row in corpus.utterances()), *(item.row for item in corpus.excluded)]:
         emotions[row.id].add(row.emotion)
     corpus.sets = {
         name: [

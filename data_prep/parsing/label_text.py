@@ -1,4 +1,4 @@
-"""Label files as text: tables of comma-separated values, lines, numbers, genders."""
+"""Read label files: CSV tables, text lines, numbers and genders."""
 
 from __future__ import annotations
 
@@ -19,89 +19,89 @@ _GENDERS = {"m": "Male", "male": "Male", "f": "Female", "female": "Female", "unk
 def read_table(
     path: Path, required: Sequence[str], *, multiline: bool = False
 ) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Header and rows of a comma-separated file.
+    """Read the header and the rows of a CSV file.
 
-    Names of columns are compared without regard to case and blanks. A mark of byte order, Windows
-    line ends and blank lines are accepted.
+    Column names are not case-sensitive. A byte order mark, Windows line endings and blank lines are
+    accepted.
 
     Arguments
     ---------
     path : pathlib.Path
-        UTF-8 text.
+        CSV file in UTF-8.
     required : sequence of str
-        Columns that must be there, in lower case.
+        Required columns, in lower case.
     multiline : bool
-        Whether a quoted value may go over several lines. If not, such a value is taken for a quote
-        that was never closed.
+        Whether a quoted value may span several lines. If not, such a value is reported as an
+        unclosed quote.
 
     Returns
     -------
     header : list of str
-        Names in lower case, without blanks around them.
+        Stripped column names in lower case.
     rows : iterator of (int, list of str)
-        Number of the line on which the row ends, and its values without blanks around them. Rows
-        may be longer or shorter than the header.
+        Number of the last line of each row, and its stripped values. Rows may be longer or shorter
+        than the header.
 
     Raises
     ------
     ValueError
-        If a column is missing or occurs twice, or the text is not UTF-8 or not CSV.
+        If a column is missing or occurs twice, or if the file is not a CSV file in UTF-8.
     """
     rows = _csv_rows(path, multiline=multiline)
     _, header = next(rows, (0, []))
     names = [name.casefold() for name in header]
     if not names:
-        raise ValueError(f"{path} must start with the names of its columns; it is empty.")
+        raise ValueError(f"{path} must start with a row of column names, but it is empty.")
     missing = [name for name in required if name not in names]
     if missing:
         raise ValueError(
-            f"{path} must have the columns {', '.join(required)} (comma-separated, any case); "
-            f"missing: {', '.join(missing)}; found: {shortened(', '.join(header))}."
+            f"{path} must be comma-separated and have the columns {', '.join(required)}; "
+            f"missing: {', '.join(missing)}; found: {truncate_text(', '.join(header))}."
         )
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        twice_text = shortened(", ".join(twice))
-        raise ValueError(f"{path} must name each column once; twice: {twice_text}.")
+        twice_text = truncate_text(", ".join(twice))
+        raise ValueError(f"{path} must not have duplicate columns; found twice: {twice_text}.")
     return names, rows
 
 
-def shortened(text: str, length: int = 300) -> str:
-    """A text of a file for an error: a damaged file may have all of it in one line.
+def truncate_text(text: str, length: int = 300) -> str:
+    """Truncate text for an error message, as the lines of a corrupted file may be very long.
 
     Example
     -------
-    >>> shortened("valence", 3)
+    >>> truncate_text("valence", 3)
     'val...'
     """
     return text if len(text) <= length else f"{text[:length]}..."
 
 
-def unused_columns(path: Path, header: Collection[str], used: Collection[str]) -> list[str]:
-    """A warning if a table has columns that nobody reads.
+def unused_column_warnings(path: Path, header: Collection[str], used: Collection[str]) -> list[str]:
+    """Return a warning if a table has unused columns.
 
     Example
     -------
-    >>> unused_columns(Path("labels.csv"), ["file", "raters"], ["file"])
-    ['labels.csv has columns that are not used: raters.']
+    >>> unused_column_warnings(Path("labels.csv"), ["file", "raters"], ["file"])
+    ['labels.csv has unused columns: raters.']
     """
     extra = [name for name in header if name and name not in used]
-    names = shortened(", ".join(extra))
-    return [f"{path.name} has columns that are not used: {names}."] if extra else []
+    names = truncate_text(", ".join(extra))
+    return [f"{path.name} has unused columns: {names}."] if extra else []
 
 
 def _csv_rows(path: Path, *, multiline: bool) -> Iterator[tuple[int, list[str]]]:
-    """Line number and stripped values of each row that is not blank."""
+    """Yield the line number and the stripped values of each row that is not blank."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True, skipinitialspace=True)
             for row in reader:
                 values = [value.strip() for value in row]
                 if not multiline and any("\n" in value or "\r" in value for value in values):
-                    raise ValueError(f"{path}, line {reader.line_num}: a quote is not closed.")
+                    raise ValueError(f"{path}, line {reader.line_num}: unclosed quote.")
                 if any(values):
                     yield reader.line_num, values
     except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: not comma-separated: {error}.") from None
+        raise ValueError(f"{path}, line {reader.line_num}: invalid CSV: {error}.") from None
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} must be UTF-8 text: {error.reason} at byte {error.start}."
@@ -109,21 +109,27 @@ def _csv_rows(path: Path, *, multiline: bool) -> Iterator[tuple[int, list[str]]]
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
-    """Number and text of each line, without its end.
+    """Iterate over the lines of a text file.
 
-    Text that is not UTF-8 is taken for Latin-1: label files have ASCII where it matters, and what
-    raters and transcribers wrote may be in any 8-bit encoding. Only line feeds and carriage returns
-    end a line.
+    Text that is not UTF-8 is decoded as Latin-1. The labels themselves are ASCII, but comments and
+    transcripts may be in any 8-bit encoding. Only line feeds and carriage returns end a line.
 
     Arguments
     ---------
     path : path
-        The file.
+        Text file.
+
+    Yields
+    ------
+    number : int
+        Line number, starting at 1.
+    line : str
+        Text of the line without its line ending.
 
     Raises
     ------
     ValueError
-        If the file holds zero bytes, as other files and UTF-16 do.
+        If the file contains null bytes, as binary files and UTF-16 text do.
 
     Example
     -------
@@ -137,15 +143,16 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 
 
 def _encoding(path: str | os.PathLike) -> str:
-    """UTF-8 if all of a text is, otherwise Latin-1. Read piece by piece: files may be large."""
+    """Return UTF-8 if the complete file is valid UTF-8, otherwise Latin-1. Reads in blocks."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     encoding, place = "utf-8-sig", 0
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             if b"\0" in block:
                 raise ValueError(
-                    f"{path} must be text in UTF-8 or an 8-bit encoding; found a zero byte at "
-                    f"{place + block.index(0)}. Save it as UTF-8, or take the corpus's own file."
+                    f"{path} must be text in UTF-8 or an 8-bit encoding; found a null byte at "
+                    f"offset {place + block.index(0)}. Save it as UTF-8 or restore the original "
+                    "file of the corpus."
                 )
             place += len(block)
             try:
@@ -153,38 +160,38 @@ def _encoding(path: str | os.PathLike) -> str:
             except UnicodeDecodeError:
                 encoding = "latin-1"
                 decoder.reset()
-    # What is left in the decoder is a character that the file's end cuts off.
+    # Bytes left in the decoder are an incomplete character at the end of the file.
     return "latin-1" if decoder.getstate()[0] else encoding
 
 
-def unreadable_transcripts(problems: Sequence[str]) -> list[str]:
-    """A warning if transcripts cannot be read: they are no reason to do without the labels.
+def unreadable_transcript_warnings(problems: Sequence[str]) -> list[str]:
+    """Return a warning if transcripts cannot be read. The utterances are still used.
 
     Example
     -------
-    >>> unreadable_transcripts(["a.txt must be text", "b.txt must be text"])
-    ['2 transcripts cannot be read and are taken as empty (first: a.txt must be text).']
+    >>> unreadable_transcript_warnings(["a.txt must be text", "b.txt must be text"])
+    ['2 transcripts could not be read and are left empty (first: a.txt must be text).']
     """
     if not problems:
         return []
     return [
-        f"{len(problems):,} transcripts cannot be read and are taken as empty "
+        f"{len(problems):,} transcripts could not be read and are left empty "
         f"(first: {problems[0].rstrip('.')})."
     ]
 
 
 def parse_number(text: str, name: str) -> float | None:
-    """The number that a text holds; None if it is empty.
+    """Parse a number; return None if the text is empty.
 
-    Stricter than ``float``, which reads ``1_0`` as 10. ``nan`` and ``inf`` are numbers here:
-    whether they are allowed is for others to say.
+    This is stricter than ``float``, which parses ``1_0`` as 10. ``nan`` and ``inf`` are accepted
+    and must be checked by the caller.
 
     Arguments
     ---------
     text : str
-        As in the file.
+        Text in the file.
     name : str
-        What it is, for the error.
+        Name of the value, for the error message.
 
     Raises
     ------
@@ -208,21 +215,19 @@ def parse_number(text: str, name: str) -> float | None:
 
 
 def parse_value(text: str, name: str) -> float | None:
-    """A label or rating as text: ``NaN`` and nothing are both a value that is missing.
-
-    Infinity is none that a person gives, and no mean of them.
+    """Parse a label or rating; return None if the text is empty or ``NaN``.
 
     Arguments
     ---------
     text : str
-        As in the file.
+        Text in the file.
     name : str
-        What it is, for the error.
+        Name of the value, for the error message.
 
     Raises
     ------
     ValueError
-        If the text is no finite number.
+        If the text is not a number, or infinite.
 
     Example
     -------
@@ -238,7 +243,7 @@ def parse_value(text: str, name: str) -> float | None:
 
 
 def parse_gender(text: str) -> str:
-    """Male, Female or Unknown; anything else stays as it is.
+    """Convert a gender to Male, Female or Unknown; return any other text unchanged.
 
     Example
     -------
@@ -249,7 +254,7 @@ def parse_gender(text: str) -> str:
 
 
 def is_finite(value: float | None) -> bool:
-    """Whether a label is there and a finite number.
+    """Whether a label is present and finite.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Ratings by single people: their words, their spread, and whether the labels are their mean."""
+"""Individual ratings: emotion words, statistics, and comparison of the labels with their mean."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data_prep.corpus import NO_RATERS, RaterFigures
+from data_prep.corpus import NO_RATERS, RaterStatistics
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 TOLERANCE = 1e-4
-"""How far labels may be from the raters' mean: label files are rounded to 4 or 6 decimals."""
+"""Maximum difference between a label and the raters' mean; label files are rounded to 4 or 6
+decimals."""
 
-WORDS = {
+EMOTION_WORDS = {
     "angry": ("angry", "anger"),
     "sad": ("sad", "sadness"),
     "happy": ("happy", "happiness"),
@@ -26,25 +27,25 @@ WORDS = {
     "neutral": ("neutral", "neutral state"),
     "other": ("other",),
 }
-"""Emotions of this project with the words that raters' files have for them, in lower case."""
+"""Emotion names of this project and the words for them in the label files, in lower case."""
 
-_BY_WORD = {word: emotion for emotion, words in WORDS.items() for word in words}
+_BY_WORD = {word: emotion for emotion, words in EMOTION_WORDS.items() for word in words}
 
 
 @dataclass(frozen=True, slots=True)
 class Rater:
-    """One line of one rater about one utterance.
+    """Rating of one utterance by one rater.
 
     Arguments
     ---------
     name : str
-        As in the file; empty where the file does not tell raters apart.
+        Name of the rater as in the file; empty if the file does not identify raters.
     emotions : tuple of str
-        What was chosen, in the words of this project.
+        Chosen emotions, with the emotion names of this project.
     unknown : tuple of str
-        What was chosen in words that are none of :data:`WORDS`, as in the file.
+        Chosen words that are not in :data:`EMOTION_WORDS`, as in the file.
     valence, arousal, dominance : float, optional
-        On the corpus's own scale, as in the file; ``None`` where nothing was said.
+        Ratings on the corpus's scale, as in the file; ``None`` if not rated.
 
     Example
     -------
@@ -61,26 +62,26 @@ class Rater:
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal, dominance."""
+        """Valence, arousal and dominance."""
         return self.valence, self.arousal, self.dominance
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
-    """An utterance as a label file has it: its means, and the raters below them.
+class RatedUtterance:
+    """Utterance in a label file, with its mean labels and individual ratings.
 
     Arguments
     ---------
     line : int
-        Where it begins in the file.
+        Number of its first line in the file.
     valence, arousal, dominance : float, optional
-        The means of the raters, as in the file; ``None`` where missing.
+        Means over the raters, as in the file; ``None`` if missing.
     raters : tuple of Rater
-        Those whose lines can be read, equal lines included.
+        Ratings that could be parsed, including repeated lines.
     problem : str
-        Why it cannot be used; empty if it can.
+        Reason why the utterance is unusable; empty if it is usable.
     rater_problem : str
-        Why some rater's line cannot be used; empty if all can.
+        Reason why a rater's line is unusable; empty if all are usable.
     """
 
     line: int
@@ -93,125 +94,132 @@ class Rated:
 
     @property
     def vad(self) -> tuple[float | None, float | None, float | None]:
-        """Valence, arousal, dominance."""
+        """Valence, arousal and dominance."""
         return self.valence, self.arousal, self.dominance
 
 
-def emotion_of(text: str) -> str:
-    """The emotion that a rater's word means; empty if it is not known.
+def parse_emotion(text: str) -> str:
+    """Convert a rater's word to an emotion; return an empty string for an unknown word.
 
     Example
     -------
-    >>> emotion_of("Happiness"), emotion_of("Other-confused"), emotion_of("Hungry")
+    >>> parse_emotion("Happiness"), parse_emotion("Other-confused"), parse_emotion("Hungry")
     ('happy', 'other', '')
     """
     word = " ".join(text.casefold().split())
-    # What follows is the rater's own wording.
+    # The text after "other-" is free text.
     return "other" if word.startswith("other-") else _BY_WORD.get(word, "")
 
 
-def choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """A rater's chosen words as ``emotions`` and ``unknown`` of :class:`Rater`.
+def parse_choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Convert a rater's words to the arguments ``emotions`` and ``unknown`` of :class:`Rater`.
 
     Example
     -------
-    >>> choices(["Anger", "Hungry"])
+    >>> parse_choices(["Anger", "Hungry"])
     {'emotions': ('angry',), 'unknown': ('Hungry',)}
     """
     texts = [text.strip() for text in texts if text.strip()]
-    known = tuple(dict.fromkeys(emotion for emotion in map(emotion_of, texts) if emotion))
-    return {"emotions": known, "unknown": tuple(text for text in texts if not emotion_of(text))}
+    known = tuple(dict.fromkeys(emotion for emotion in map(parse_emotion, texts) if emotion))
+    return {"emotions": known, "unknown": tuple(text for text in texts if not parse_emotion(text))}
 
 
-def single(raters: Iterable[Rater]) -> list[Rater]:
-    """Of equal lines of one rater the first. Raters without names are never taken for one.
+def drop_repeated_ratings(raters: Iterable[Rater]) -> list[Rater]:
+    """Drop repeated identical ratings by the same rater. Ratings without a name are all retained.
 
     Example
     -------
-    >>> [rater.name for rater in single([Rater("a"), Rater("a"), Rater("b"), Rater("")])]
+    >>> raters = [Rater("a"), Rater("a"), Rater("b"), Rater("")]
+    >>> [rater.name for rater in drop_repeated_ratings(raters)]
     ['a', 'b', '']
     """
-    kept: list[Rater] = []
+    unique: list[Rater] = []
     seen: set[Rater] = set()
     for rater in raters:
         if not rater.name or rater not in seen:
-            kept.append(rater)
+            unique.append(rater)
             seen.add(rater)
-    return kept
+    return unique
 
 
-def figures(raters: Iterable[Rater]) -> RaterFigures:
-    """Number, spread and votes of an utterance's raters; equal lines of one rater count once.
+def summarise_raters(raters: Iterable[Rater]) -> RaterStatistics:
+    """Compute rater count, SDs and votes of an utterance. Repeated ratings count once.
 
     Arguments
     ---------
     raters : iterable of Rater
-        All lines about one utterance.
+        All ratings of the utterance.
 
     Example
     -------
-    >>> figures([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
+    >>> summarise_raters([Rater("a", ("sad",), (), 1.0, 2.0), Rater("b", ("sad",), (), 3.0, 2.0),
     ...          Rater("c", ("fear",))])
-    RaterFigures(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, votes='sad:2;fear:1')
+    RaterStatistics(count=2, valence_sd=1.0, arousal_sd=0.0, dominance_sd=None, \
+votes='sad:2;fear:1')
     """
-    raters = single(raters)
+    raters = drop_repeated_ratings(raters)
     count = sum(any(value is not None for value in rater.vad) for rater in raters)
-    spread = [statistics.pstdev(values) if values else None for values in _columns(raters)]
+    spread = [
+        statistics.pstdev(values) if values else None for values in _ratings_by_dimension(raters)
+    ]
     votes = Counter(emotion for rater in raters for emotion in rater.emotions)
     ordered = sorted(votes.items(), key=lambda item: (-item[1], item[0]))
     text = ";".join(f"{emotion}:{number}" for emotion, number in ordered)
-    return RaterFigures(count or None, *spread, votes=text)
+    return RaterStatistics(count or None, *spread, votes=text)
 
 
-def _columns(raters: Sequence[Rater]) -> list[list[float]]:
-    """Known values of valence, of arousal, of dominance."""
+def _ratings_by_dimension(raters: Sequence[Rater]) -> list[list[float]]:
+    """Collect the known ratings of valence, arousal and dominance."""
     return [
         [value for rater in raters if (value := getattr(rater, dimension)) is not None]
         for dimension in DIMENSIONS
     ]
 
 
-def difference(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
-    """Where labels are not the mean of the raters, in words; empty if they are.
+def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
+    """Describe the first label that differs from the mean of the raters; empty if none does.
 
     Arguments
     ---------
     vad : sequence of float, optional
-        The labels.
+        Valence, arousal and dominance labels.
     raters : iterable of Rater
-        All lines about the utterance. Equal lines of one rater count once.
+        All ratings of the utterance. Repeated ratings count once.
 
     Example
     -------
-    >>> difference((2.0, 3.5, None), [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)])
-    'arousal is 3.5, the mean of 2 raters is 3'
+    >>> raters = [Rater("a", (), (), 1.0, 3.0), Rater("b", (), (), 3.0, 3.0)]
+    >>> mean_mismatch((2.0, 3.5, None), raters)
+    'arousal is 3.5, but the mean of 2 raters is 3'
     """
-    for name, value, ratings in zip(DIMENSIONS, vad, _columns(single(raters)), strict=True):
+    for name, value, ratings in zip(
+        DIMENSIONS, vad, _ratings_by_dimension(drop_repeated_ratings(raters)), strict=True
+    ):
         if value is None or not ratings:
             continue
         mean = statistics.fmean(ratings)
-        # Written so that a label of infinity differs, too.
+        # This form of the comparison also reports infinite labels.
         if not abs(value - mean) <= TOLERANCE:
-            return f"{name} is {value:g}, the mean of {len(ratings)} raters is {mean:.6g}"
+            return f"{name} is {value:g}, but the mean of {len(ratings)} raters is {mean:.6g}"
     return ""
 
 
 class RaterCheck:
-    """Compares labels with raters utterance by utterance, and remembers what was odd.
+    """Compares the labels of utterances with their ratings and collects warnings.
 
     Arguments
     ---------
     scale : emosphere_sb.scale.Scale
-        The corpus's scale: whoever rates beyond it was not read rightly.
+        Scale of the corpus. Ratings outside it indicate a parsing problem.
 
     Example
     -------
     >>> check = RaterCheck(Scale(1, 5))
-    >>> check.figures("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
+    >>> check.summarise("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
     'sad:1'
     >>> check.warnings()
-    ['1 utterances have labels that are not the mean of their raters (first: a, valence is 3, \
-the mean of 1 raters is 2).']
+    ['1 utterances have labels that differ from the mean of their raters (first: a, valence is 3, \
+but the mean of 1 raters is 2).']
     """
 
     def __init__(self, scale: Scale) -> None:
@@ -219,58 +227,58 @@ the mean of 1 raters is 2).']
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
-    def figures(
+    def summarise(
         self,
         utterance: str,
         vad: Sequence[float | None],
         raters: Sequence[Rater],
         *,
         problem: str = "",
-    ) -> RaterFigures:
-        """The figures of one utterance; none if some of its raters could not be read.
+    ) -> RaterStatistics:
+        """Return the rater statistics of one utterance, and check its labels.
+
+        The statistics are empty if a rating is unusable, as they would be wrong without it.
 
         Arguments
         ---------
         utterance : str
-            Its id, for the warning.
+            Id of the utterance, for warnings.
         vad : sequence of float, optional
-            Its labels.
+            Valence, arousal and dominance labels.
         raters : sequence of Rater
-            All lines about it.
+            All ratings of the utterance.
         problem : str
-            Why lines could not be read: a spread over the others would be wrong.
+            Reason why a rating could not be parsed; empty if all could.
         """
-        if problem := problem or self._beyond(utterance, raters):
-            self.note(
-                "have rater lines that cannot be used and therefore no rater columns", problem
-            )
+        if problem := problem or self._find_out_of_range(utterance, raters):
+            self.record("have unusable rater lines and therefore no rater statistics", problem)
             return NO_RATERS
-        if unequal := difference(vad, raters):
-            self.note(
-                "have labels that are not the mean of their raters", f"{utterance}, {unequal}"
+        if unequal := mean_mismatch(vad, raters):
+            self.record(
+                "have labels that differ from the mean of their raters", f"{utterance}, {unequal}"
             )
         if unknown := [text for rater in raters for text in rater.unknown]:
-            self.note(
-                "have votes for emotions that are not known, which are not counted",
+            self.record(
+                "have votes for unknown emotions, which are not counted",
                 f"{utterance}, {unknown[0][:40]!r}",
             )
-        return figures(raters)
+        return summarise_raters(raters)
 
-    def _beyond(self, utterance: str, raters: Sequence[Rater]) -> str:
-        """A rating that is not on the scale, in words; empty if all are."""
+    def _find_out_of_range(self, utterance: str, raters: Sequence[Rater]) -> str:
+        """Describe the first rating outside the scale; empty if there is none."""
         for rater in raters:
             for value in rater.vad:
                 if value is not None and not self._scale.contains(value):
-                    return f"{utterance}, {rater.name or 'a rater'} says {value:g}"
+                    return f"{utterance}, rating {value:g} by {rater.name or 'a rater'}"
         return ""
 
-    def note(self, what: str, example: str) -> None:
-        """Counts an utterance that is odd in some way; ``example`` is told of the first one."""
+    def record(self, what: str, example: str) -> None:
+        """Count an utterance with a problem; ``example`` describes the first one."""
         self._counts[what] += 1
         self._first.setdefault(what, example)
 
     def warnings(self) -> list[str]:
-        """One sentence for each kind of oddity, with its number and first example."""
+        """Return one warning for each type of problem, with the count and the first example."""
         return [
             f"{count:,} utterances {what} (first: {self._first[what]})."
             for what, count in self._counts.items()

@@ -1,1 +1,1 @@
-"""Divide a corpus into sets and folds."""
+"""Splitting of a corpus into sets and folds."""

@@ -1,4 +1,4 @@
-"""Divisions of corpora without official sets, as data: who is in which set in which fold."""
+"""Cross-validation partitions for corpora without official sets."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 Fold = Mapping[str, tuple[str, ...]]
-"""Set to the groups (sessions or speakers) in it."""
+"""Groups (sessions or speakers) of each set."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A way to divide a corpus, fold by fold.
+    """Partition of a corpus into folds.
 
     Arguments
     ---------
     by : str
-        The field of an utterance that is never divided: ``session`` or ``speaker``.
+        Grouping field: ``session`` or ``speaker``. All utterances of a group are in the same set.
     folds : tuple of dict of str to tuple of str
-        For each fold the groups of each set, sets in the order in which they are written.
+        Groups of each set for each fold, with the sets in the order in which they are written.
 
     Example
     -------
     >>> fixed = Partition("session", ({"train": ("1", "2"), "valid": ("3",), "test": ("4",)},))
-    >>> fixed.place(1)["3"]
+    >>> fixed.set_by_group(1)["3"]
     'valid'
     """
 
@@ -33,48 +33,49 @@ class Partition:
     folds: tuple[Fold, ...]
 
     def fold(self, number: int | str) -> Fold:
-        """One fold, counted from 1.
+        """Return one fold.
 
         Arguments
         ---------
         number : int or str
-            As given on the command line.
+            Number of the fold, starting at 1, as given on the command line.
 
         Raises
         ------
         ValueError
-            If there is no such fold.
+            If the fold does not exist.
 
         Example
         -------
-        >>> Partition("session", rotate([("1",), ("2",), ("3",), ("4",)])).fold(4)
+        >>> Partition("session", leave_one_group_out([("1",), ("2",), ("3",), ("4",)])).fold(4)
         {'train': ('2', '3'), 'valid': ('1',), 'test': ('4',)}
         """
         text = str(number)
         if text not in map(str, range(1, len(self.folds) + 1)):
-            allowed = f"from 1 to {len(self.folds)}" if len(self.folds) > 1 else "1: there is one"
-            raise ValueError(f"--fold must be a whole number {allowed}; found {number!r}.")
+            last = len(self.folds)
+            allowed = f"an integer from 1 to {last}" if last > 1 else "1 (there is only one fold)"
+            raise ValueError(f"--fold must be {allowed}; found {number!r}.")
         return self.folds[int(text) - 1]
 
-    def place(self, number: int | str) -> dict[str, str]:
-        """The set of each group in one fold.
+    def set_by_group(self, number: int | str) -> dict[str, str]:
+        """Return the set of each group in one fold.
 
         Arguments
         ---------
         number : int or str
-            See :meth:`fold`.
+            Number of the fold, see :meth:`fold`.
         """
         return {group: name for name, groups in self.fold(number).items() for group in groups}
 
-    def facts(self, name: str, number: int | str) -> dict[str, Any]:
-        """What a result must say of its division, as plain JSON.
+    def metadata(self, name: str, number: int | str) -> dict[str, Any]:
+        """Return a JSON-serialisable description of the partition, to be stored with results.
 
         Arguments
         ---------
         name : str
-            Of this partition.
+            Name of the partition.
         number : int or str
-            See :meth:`fold`.
+            Number of the fold, see :meth:`fold`.
         """
         groups = {key: list(values) for key, values in self.fold(number).items()}
         return {
@@ -86,28 +87,29 @@ class Partition:
         }
 
 
-def rotate(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
-    """Cross-validation: each part is the test set once, the next one, cyclically, the validation.
+def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
+    """Create folds in which each part is the test set once and the next part, cyclically, the
+    validation set.
 
     Arguments
     ---------
     parts : sequence of sequence of str
-        Groups that are in one set together.
+        Parts of the corpus. The groups in a part are always in the same set.
 
     Raises
     ------
     ValueError
-        If nothing would be left to train on.
+        If there are fewer than 3 parts.
 
     Example
     -------
-    >>> rotate([("a",), ("b",), ("c", "d")])[0]
+    >>> leave_one_group_out([("a",), ("b",), ("c", "d")])[0]
     {'train': ('c', 'd'), 'valid': ('b',), 'test': ('a',)}
     """
     if len(parts) < 3:
         raise ValueError(
-            f"Training, validation and test need at least 3 parts; found {len(parts)}. "
-            "Use more folds."
+            "Training, validation and test sets require at least 3 folds; found "
+            f"{len(parts)}. Use more folds."
         )
     folds = []
     for test in range(len(parts)):
@@ -118,41 +120,43 @@ def rotate(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-def partner(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
-    """Each speaker is the test set once, with whom they talked as the validation set.
+def leave_one_speaker_out(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
+    """Create folds in which each speaker is the test set once and their dialogue partner the
+    validation set.
 
     Arguments
     ---------
     pairs : sequence of (str, str)
-        Who talked with whom.
+        Pairs of dialogue partners.
 
     Example
     -------
-    >>> [fold["valid"] for fold in partner([("a", "b"), ("c", "d")])]
+    >>> [fold["valid"] for fold in leave_one_speaker_out([("a", "b"), ("c", "d")])]
     [('b',), ('a',), ('d',), ('c',)]
     """
-    everybody = [speaker for pair in pairs for speaker in pair]
+    speakers = [speaker for pair in pairs for speaker in pair]
     folds = []
     for pair in pairs:
         for test, valid in (pair, pair[::-1]):
-            train = tuple(speaker for speaker in everybody if speaker not in pair)
+            train = tuple(speaker for speaker in speakers if speaker not in pair)
             folds.append({"train": train, "valid": (valid,), "test": (test,)})
     return tuple(folds)
 
 
-def speaker_folds(speakers: Iterable[str], *, folds: int, seed: int) -> Partition:
-    """Cross-validation over speakers who are dealt out at random.
+def speaker_k_fold(speakers: Iterable[str], *, folds: int, seed: int) -> Partition:
+    """Assign speakers to cross-validation folds at random.
 
-    Depends on the names and the seed, not on their order. Numbers of speakers differ by at most 1.
+    The result depends on the names and the seed, but not on the order of the names. The numbers of
+    speakers per fold differ by at most 1.
 
     Arguments
     ---------
     speakers : iterable of str
-        Their names.
+        Names of the speakers.
     folds : int
-        How many.
+        Number of folds.
     seed : int
-        Another seed is another division.
+        Random seed.
 
     Raises
     ------
@@ -161,38 +165,39 @@ def speaker_folds(speakers: Iterable[str], *, folds: int, seed: int) -> Partitio
 
     Example
     -------
-    >>> partition = speaker_folds("abcdef", folds=3, seed=1)
+    >>> partition = speaker_k_fold("abcdef", folds=3, seed=1)
     >>> sorted(speaker for fold in partition.folds for speaker in fold["test"])
     ['a', 'b', 'c', 'd', 'e', 'f']
     """
     names = sorted(set(speakers))
     if len(names) < folds:
         raise ValueError(
-            f"{folds} folds need as many speakers; found {len(names)}: "
+            f"{folds} folds require at least {folds} speakers; found {len(names)}: "
             f"{', '.join(names[:5]) or 'none'}. Use fewer folds."
         )
     random.Random(seed).shuffle(names)
-    return Partition("speaker", rotate([tuple(names[k::folds]) for k in range(folds)]))
+    return Partition("speaker", leave_one_group_out([tuple(names[k::folds]) for k in range(folds)]))
 
 
-def choose(partitions: Mapping[str, Partition], name: str) -> Partition:
-    """The partition of a name.
+def select_partition(partitions: Mapping[str, Partition], name: str) -> Partition:
+    """Return the partition with a given name.
 
     Arguments
     ---------
     partitions : dict of str to Partition
-        Those of the corpus.
+        Partitions of the corpus.
     name : str
-        As given on the command line.
+        Name of the partition, as given on the command line.
 
     Raises
     ------
     ValueError
-        If the corpus has none of that name.
+        If the corpus has no such partition.
 
     Example
     -------
-    >>> choose({"session": Partition("session", rotate(["1", "2", "3"]))}, "speaker")
+    >>> partition = Partition("session", leave_one_group_out(["1", "2", "3"]))
+    >>> select_partition({"session": partition}, "speaker")
     Traceback (most recent call last):
     ValueError: --partition must be session; found 'speaker'.
     """

@@ -1,4 +1,4 @@
-"""Divisions of a corpus by chance: the same for the same seed, whatever the order of the rows."""
+"""Random splits of a corpus. They depend on the seed, but not on the order of the rows."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from collections.abc import Iterable
 from data_prep.corpus import Utterance
 
 
-def draw(
+def sample_per_class(
     rows: Iterable[Utterance], classes: Iterable[str], *, seed: int, per_class: int
 ) -> set[str]:
-    """Ids of a random choice with equally many utterances of some classes.
+    """Sample the same number of utterances from each class.
 
-    It depends on the ids and the seed, not on the order of the rows, and the choice in one class
-    not on the others.
+    The sample depends on the ids and the seed, but not on the order of the rows. The sample of a
+    class does not depend on the other classes.
 
     Arguments
     ---------
     rows : iterable of Utterance
-        To choose from; rows of other classes are never chosen.
+        Candidates; rows of other classes are ignored.
     classes : iterable of str
-        Emotions.
+        Emotions to sample from.
     seed : int
-        Another seed is another choice.
+        Random seed.
     per_class : int
-        How many of each class.
+        Number of utterances per class.
+
+    Returns
+    -------
+    set of str
+        Ids of the sampled utterances.
 
     Raises
     ------
@@ -35,7 +40,7 @@ def draw(
     Example
     -------
     >>> rows = [Utterance(f"a{k}", f"a{k}.wav", emotion="sad") for k in range(9)]
-    >>> len(draw(rows, ["sad"], seed=1, per_class=2))
+    >>> len(sample_per_class(rows, ["sad"], seed=1, per_class=2))
     2
     """
     if per_class < 1:
@@ -46,7 +51,7 @@ def draw(
     few = [f"{word} {len(ids)}" for word, ids in by_class.items() if len(set(ids)) < per_class]
     if few:
         raise ValueError(
-            f"Choosing {per_class} utterances of each class needs as many of each; too few: "
+            f"Each class must have at least {per_class} utterances to sample from; found "
             f"{', '.join(few)}. Use --partition=official or a smaller --partition_per_class."
         )
     chosen: set[str] = set()
@@ -55,37 +60,41 @@ def draw(
     return chosen
 
 
-def divide_speakers(
+def split_speakers(
     speakers: Iterable[str], *, seed: int, shares: dict[str, float]
 ) -> dict[str, str]:
-    """The set of each speaker.
+    """Assign each speaker to a set at random.
 
-    Depends on the names and the seed, not on the order of the rows.
+    The result depends on the names and the seed, but not on the order of the names.
 
     Arguments
     ---------
     speakers : iterable of str
-        Their names.
+        Names of the speakers.
     seed : int
-        Another seed is another division.
+        Random seed.
     shares : dict of str to float
-        Share of the speakers that each set but ``train`` gets; at least one speaker unless 0.
+        Fraction of the speakers in each set except ``train``. A set with a fraction above 0 has at
+        least one speaker.
+
+    Returns
+    -------
+    dict of str to str
+        Set of each speaker.
 
     Raises
     ------
     ValueError
-        If the shares are no shares, or no speaker is left for training.
+        If the fractions are invalid, or if no speaker is left for training.
 
     Example
     -------
-    >>> place = divide_speakers("abcdefghij", seed=1, shares={"valid": 0.2, "test": 0.1})
+    >>> place = split_speakers("abcdefghij", seed=1, shares={"valid": 0.2, "test": 0.1})
     >>> sorted(place.values()).count("train"), sorted(place.values()).count("valid")
     (7, 2)
     """
     if any(not 0 <= share < 1 for share in shares.values()) or sum(shares.values()) >= 1:
-        raise ValueError(
-            f"Shares must lie in [0, 1) and leave a rest for training; found {shares}."
-        )
+        raise ValueError(f"Shares must be in [0, 1) and sum to less than 1; found {shares}.")
     names = sorted(set(speakers))
     random.Random(seed).shuffle(names)
     numbers = {
@@ -93,8 +102,9 @@ def divide_speakers(
     }
     if sum(numbers.values()) >= len(names):
         raise ValueError(
-            f"A division by speakers needs at least {sum(numbers.values()) + 1} speakers; found "
-            f"{len(names)}: {', '.join(sorted(names)[:5]) or 'none'}. Add a column split, or data."
+            f"Splitting by speaker requires at least {sum(numbers.values()) + 1} speakers; found "
+            f"{len(names)}: {', '.join(sorted(names)[:5]) or 'none'}. Add a column 'split' or "
+            "more data."
         )
     place = {}
     for name, number in numbers.items():

@@ -1,8 +1,8 @@
-"""eSpeak NG through ctypes: text to samples, the same samples for the same arguments.
+"""Deterministic speech synthesis with eSpeak NG, called through ctypes.
 
 The library and its data come from the PyPI package ``espeakng-loader`` (the optional extra
-``demo``). eSpeak NG is licensed under the GPL, version 3; nothing of it is part of this
-package, which only calls it to make the synthetic speech of the demo corpus.
+``demo``). eSpeak NG is licensed under the GPL, version 3. It is not part of this package, which
+only calls it to synthesise the demo corpora.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 _RETRIEVE_SYNCHRONOUSLY = 2  # samples are handed to the callback before espeak_Synth returns
 _DO_NOT_EXIT = 0x8000  # report bad data by a return value instead of ending the process
 _UTF8 = 1
-_SEED = 1  # of the breath noise, which eSpeak otherwise seeds with the time of day
+_SEED = 1  # seed of the breath noise; eSpeak's default is the time of day
 _BY_CHARACTER = 1
-# The library keeps the path of its data in a fixed buffer and fails beyond about 180 characters.
+# The library stores its data path in a fixed buffer and fails above about 180 characters.
 _LONGEST_DATA_PATH = 120
 _PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "pitch_range": 4, "word_gap": 7}
 _LIMITS = {
@@ -37,22 +37,22 @@ _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
 _MISSING = (
-    "The synthetic demo corpus needs eSpeak NG (GPL-3.0), and the package espeakng-loader that "
-    "carries it is not installed. Run pip install 'emosphere-sb[demo]'."
+    "The synthetic demo corpora require eSpeak NG (GPL-3.0), but the package espeakng-loader is "
+    "not installed. Run: pip install 'emosphere-sb[demo]'"
 )
 
 
-def installed() -> bool:
-    """Whether eSpeak NG can be had here."""
+def is_installed() -> bool:
+    """Whether eSpeak NG is installed."""
     return importlib.util.find_spec("espeakng_loader") is not None
 
 
 class Synthesiser:
-    """Speaks English text with eSpeak NG.
+    """Synthesises English speech with eSpeak NG.
 
-    The library has one global state per process, and parts of it (noise, flutter of the pitch)
-    run on from one utterance to the next. It is therefore unloaded and loaded again for every
-    utterance, which takes 5 ms and makes the samples depend on the arguments alone.
+    The library has a global state per process, and parts of it (noise, pitch flutter) carry over
+    from one utterance to the next. It is therefore reloaded for each utterance, which takes 5 ms,
+    so that the samples depend only on the arguments.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class Synthesiser:
         except ImportError as error:
             raise ImportError(_MISSING) from error
         self._library_path = espeakng_loader.get_library_path()
-        self._data_path = self._reachable(Path(espeakng_loader.get_data_path()))
+        self._data_path = self._short_data_path(Path(espeakng_loader.get_data_path()))
 
     def speak(
         self,
@@ -91,17 +91,17 @@ class Synthesiser:
         Arguments
         ---------
         text : str
-            What is said.
+            Text to synthesise.
         voice : str
-            Language and, after a plus sign, variant: ``en-us+f3``.
+            Language and variant, for example ``en-us+f3``.
         rate : int
-            Words a minute, 80 to 450.
+            Speaking rate in words per minute, 80 to 450.
         pitch : int
-            Base pitch, 0 to 99; 50 is the voice's own.
+            Base pitch, 0 to 99 (default of the voice: 50).
         pitch_range : int
-            0 (monotone) to 99; 50 is the voice's own.
+            Pitch range, 0 (monotone) to 99 (default of the voice: 50).
         volume : int
-            0 to 200; 100 is the normal amplitude.
+            Amplitude, 0 to 200 (normal: 100).
         word_gap : int
             Pause between words in units of 10 ms at the normal rate, 0 to 100.
 
@@ -110,16 +110,16 @@ class Synthesiser:
         samples : np.ndarray
             Shape (time,), float32 in [-1, 1].
         sample_rate : int
-            In Hz.
+            Sampling rate in Hz.
 
         Raises
         ------
         ValueError
-            If the text is blank, the voice is unknown, a number lies outside its limits, or
-            nothing was spoken.
+            If the text is blank, the voice is unknown, a setting is out of range, or no speech was
+            generated.
         """
         if not text.strip():
-            raise ValueError(f"text must hold something to say; found {text!r}. Pass a sentence.")
+            raise ValueError(f"text must not be blank; found {text!r}.")
         settings = {
             "rate": rate,
             "volume": volume,
@@ -128,31 +128,31 @@ class Synthesiser:
             "word_gap": word_gap,
         }
         for name, value in settings.items():
-            _check(name, value)
+            _check_setting(name, value)
         library, sample_rate = self._load()
         try:
-            samples = _speak(library, text, voice, settings)
+            samples = _synthesise(library, text, voice, settings)
         finally:
             library.espeak_Terminate()
             _unload(library)
         return samples, sample_rate
 
     def _load(self) -> tuple[ctypes.CDLL, int]:
-        """The library in its initial state, and its sample rate."""
+        """Load the library in its initial state, and return it with its sampling rate."""
         library = ctypes.CDLL(self._library_path)
         sample_rate = library.espeak_Initialize(
             _RETRIEVE_SYNCHRONOUSLY, 0, os.fsencode(self._data_path), _DO_NOT_EXIT
         )
         if sample_rate <= 0:
             raise RuntimeError(
-                f"eSpeak NG must find its data; it refused {self._data_path} (code {sample_rate}). "
-                "Install espeakng-loader again."
+                f"eSpeak NG could not load its data from {self._data_path} (code {sample_rate}). "
+                "Reinstall espeakng-loader."
             )
         library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
         return library, sample_rate
 
-    def _reachable(self, data: Path) -> Path:
-        """The data folder, or a link to it at a short path where its own path is too long."""
+    def _short_data_path(self, data: Path) -> Path:
+        """Return the data folder, or a link with a short path if its path is too long."""
         if len(os.fsencode(data)) <= _LONGEST_DATA_PATH:
             return data
         folder = tempfile.mkdtemp(prefix="espeak-")
@@ -162,15 +162,17 @@ class Synthesiser:
         return link
 
 
-def _check(name: str, value: int) -> None:
-    """Refuse a setting outside eSpeak's limits, which the library itself would clip silently."""
+def _check_setting(name: str, value: int) -> None:
+    """Check that a setting is within eSpeak's limits; the library itself would clip it silently."""
     low, high = _LIMITS[name]
     if not low <= value <= high:
-        raise ValueError(f"{name} must lie between {low} and {high}; found {value}.")
+        raise ValueError(f"{name} must be between {low} and {high}; found {value}.")
 
 
-def _speak(library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]) -> np.ndarray:
-    """Samples of one utterance from a library that is loaded."""
+def _synthesise(
+    library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]
+) -> np.ndarray:
+    """Synthesise one utterance with a loaded library."""
     chunks: list[np.ndarray] = []
 
     @_CALLBACK
@@ -181,19 +183,17 @@ def _speak(library: ctypes.CDLL, text: str, voice: str, settings: dict[str, int]
 
     library.espeak_SetSynthCallback(receive)
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise ValueError(
-            f"voice must be an eSpeak voice such as en-us+f3; found {voice!r}, which it lacks."
-        )
+        raise ValueError(f"voice must be an eSpeak voice such as en-us+f3; found {voice!r}.")
     for name, value in settings.items():
         library.espeak_SetParameter(_PARAMETERS[name], int(value), 0)
     data = text.encode() + b"\0"
     library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, _BY_CHARACTER, 0, _UTF8, None, None)
     if not chunks:
-        raise ValueError(f"text must give speech; eSpeak NG said nothing for {text!r}.")
+        raise ValueError(f"eSpeak NG generated no speech for the text {text!r}.")
     return np.concatenate(chunks).astype(np.float32) / 32768.0
 
 
 def _unload(library: ctypes.CDLL) -> None:
-    """Give the shared library back to the system, so that the next load starts afresh."""
+    """Unload the shared library, so that it is loaded in its initial state the next time."""
     release = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary
     release(library._handle)

@@ -1,4 +1,4 @@
-"""Recording the synthetic demo corpus: many utterances to files, by several processes."""
+"""Synthesise the audio files of a demo corpus with several processes."""
 
 from __future__ import annotations
 
@@ -15,86 +15,89 @@ import numpy as np
 import soundfile
 
 from data_prep.synthetic.espeak import Synthesiser
-from data_prep.synthetic.script import Spoken
-from data_prep.synthetic.voice import SAMPLE_RATE, resampled, speak
+from data_prep.synthetic.script import Sentence
+from data_prep.synthetic.voice import SAMPLE_RATE, resample, synthesise_sentence
 
 
 @dataclass(frozen=True)
-class Take:
-    """One file to record.
+class Recording:
+    """Audio file to synthesise.
 
     Arguments
     ---------
-    spoken : Spoken
-        What to say.
+    sentence : Sentence
+        Sentence to synthesise.
     path : str
-        Where the wav file goes.
+        Path of the wav file.
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
     channels : int
-        1 for mono; 2 for stereo, with the second channel a little softer.
+        Number of channels: 1, or 2 with a slightly lower level of the second channel.
     """
 
-    spoken: Spoken
+    sentence: Sentence
     path: str
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
 
 
-def record(takes: Sequence[Take], *, seed: int = 1, workers: int = 2) -> None:
-    """Synthesise and write wav files (PCM, 16 bit); the same files for any number of workers.
+def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers: int = 2) -> None:
+    """Synthesise and write wav files (16-bit PCM).
 
-    Each worker is an interpreter of its own: eSpeak NG has one state per process, and a fork of
-    a process that runs torch may hang.
+    The files do not depend on the number of workers. Each worker is a separate interpreter, because
+    eSpeak NG has a global state per process, and forking a process that uses torch may hang.
 
     Arguments
     ---------
-    takes : sequence of Take
-        What to record.
+    recordings : sequence of Recording
+        Files to synthesise.
     seed : int
-        Of the corpus.
+        Random seed of the corpus.
     workers : int
-        Processes; 1 works in this one.
+        Number of processes; 1 uses the current process.
 
     Raises
     ------
     ImportError
         If the package ``espeakng-loader`` is not installed.
     RuntimeError
-        If a worker fails, with what it said last.
+        If a worker fails, with the end of its error output.
     """
-    Synthesiser()  # says here, not in a worker, that the package is missing
+    Synthesiser()  # raises ImportError here instead of in a worker
     if workers <= 1:
-        _record(takes, seed)
+        _write_recordings(recordings, seed)
         return
-    started = [_start(takes[part::workers], seed) for part in range(min(workers, len(takes)))]
-    said = [process.communicate()[1] for process in started]
-    for process, text in zip(started, said, strict=True):
+    started = [
+        _start_worker(recordings[part::workers], seed)
+        for part in range(min(workers, len(recordings)))
+    ]
+    errors = [process.communicate()[1] for process in started]
+    for process, text in zip(started, errors, strict=True):
         if process.returncode:
             raise RuntimeError(
-                "Every worker of the speech synthesis must end well; one ended with status "
-                f"{process.returncode}: {text.strip()[-2000:]}"
+                f"A worker of the speech synthesis failed with exit status {process.returncode}: "
+                f"{text.strip()[-2000:]}"
             )
 
 
-def _record(takes: Sequence[Take], seed: int) -> None:
-    """Record one after the other."""
+def _write_recordings(recordings: Sequence[Recording], seed: int) -> None:
+    """Synthesise and write recordings in the current process."""
     synthesiser = Synthesiser()
-    for take in takes:
-        samples = speak(take.spoken, synthesiser, seed=seed)
-        if take.sample_rate != SAMPLE_RATE:
-            samples = resampled(samples, SAMPLE_RATE, take.sample_rate)
-        if take.channels == 2:
+    for recording in recordings:
+        samples = synthesise_sentence(recording.sentence, synthesiser, seed=seed)
+        if recording.sample_rate != SAMPLE_RATE:
+            samples = resample(samples, SAMPLE_RATE, recording.sample_rate)
+        if recording.channels == 2:
             samples = np.stack([samples, 0.8 * samples], axis=1)
-        soundfile.write(take.path, samples, take.sample_rate, subtype="PCM_16")
+        soundfile.write(recording.path, samples, recording.sample_rate, subtype="PCM_16")
 
 
-def _start(takes: Sequence[Take], seed: int) -> subprocess.Popen:
-    """A worker that has been handed its share."""
+def _start_worker(recordings: Sequence[Recording], seed: int) -> subprocess.Popen:
+    """Start a worker process for some of the recordings."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryFile() as task:
-        pickle.dump((takes, seed), task)
+        pickle.dump((recordings, seed), task)
         task.seek(0)
         return subprocess.Popen(
             [sys.executable, "-m", "data_prep.synthetic.recording"],
@@ -105,11 +108,11 @@ def _start(takes: Sequence[Take], seed: int) -> subprocess.Popen:
         )
 
 
-def _work() -> None:
-    """Record the share that arrives on standard input, from this very program."""
-    takes, seed = pickle.load(sys.stdin.buffer)
-    _record(takes, seed)
+def _run_worker() -> None:
+    """Process the recordings that the parent process passes on standard input."""
+    recordings, seed = pickle.load(sys.stdin.buffer)
+    _write_recordings(recordings, seed)
 
 
 if __name__ == "__main__":
-    _work()
+    _run_worker()

@@ -1,8 +1,7 @@
-"""What is said in a synthetic demo corpus, by which voice and in which emotional state.
+"""Sentences, voices, latent emotions and simulated ratings of a synthetic demo corpus.
 
-Plain records, drawn from a seed, that know neither sound nor files:
-:mod:`data_prep.synthetic.voice` speaks them, :mod:`data_prep.synthetic.write` writes them in the
-layout of a corpus.
+This module only generates data. :mod:`data_prep.synthetic.voice` synthesises the sentences, and
+:mod:`data_prep.synthetic.write` writes them in the layout of a corpus.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker: an eSpeak voice, with a way of speaking and a microphone of their own.
+    """Speaker with an eSpeak voice.
 
     Arguments
     ---------
     name : str
-        eSpeak's name of the voice, ``language+variant``.
+        Name of the eSpeak voice, ``language+variant``.
     speaker : str
-        Number as text, or ``Unknown``.
+        Id of the speaker, or ``Unknown``.
     gender : str
         ``Female`` or ``Male``.
     part : str
-        The one split or session in which the voice is heard.
+        Split or session of the speaker.
 
     Example
     -------
@@ -44,15 +43,15 @@ class Voice:
 
     @property
     def variant(self) -> str:
-        """Who this is, whatever the accent."""
+        """Variant of the voice, without the language."""
         return self.name.split("+")[1]
 
 
 @dataclass(frozen=True)
 class Rating:
-    """One rater's row: worker, class, and votes for valence, arousal and dominance.
+    """Rating by one rater: worker, class, and votes for valence, arousal and dominance.
 
-    Votes are integers of the panel's scale, or nan where the rater gave none.
+    Votes are integers on the scale of the panel, or NaN if missing.
     """
 
     worker: int
@@ -62,25 +61,25 @@ class Rating:
 
 @dataclass(frozen=True)
 class Panel:
-    """Those who rate a corpus, and on what.
+    """Raters of a corpus, with their classes and rating scale.
 
     Arguments
     ---------
     classes : mapping of str to tuple
-        Code of a class: its valence, arousal and dominance in [-1, 1].
+        Valence, arousal and dominance in [-1, 1] of each class code.
     other, tie : str
-        Codes for another class than these, and for two classes named equally often.
+        Codes for any other class, and for a tie between classes.
     low, high : int
-        Ends of the scale.
+        Lower and upper end of the scale.
     raters : (int, int)
-        Fewest and most raters of an utterance.
+        Minimum and maximum number of raters per utterance.
     pool : int
-        How many raters there are.
+        Total number of raters.
     noise : float
-        Deviation of one rater, in [-1, 1].
+        SD of the noise of a rater, on the scale [-1, 1].
     unrated_every, skipped_every : int
-        Of so many utterances, one whose dominance nobody rated, and one whose dominance the
-        first rater skipped; 0 for none.
+        Intervals of utterances whose dominance is rated by no rater, and of utterances whose
+        dominance is not rated by the first rater; 0 for none.
     """
 
     classes: Mapping[str, tuple[float, float, float]]
@@ -96,25 +95,25 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """One utterance: what is said, by whom, how, and how raters heard it.
+class Sentence:
+    """Utterance to synthesise: text, voice, latent emotion and simulated ratings.
 
     Arguments
     ---------
     number : int
-        Place among all that can be said; with the corpus's seed it fixes every random detail.
+        Index of the utterance. Together with the seed it determines all random details.
     turn : int
-        Place among the utterances of the same voice, from 0.
+        Index among the utterances of the same voice, from 0.
     text : str
-        The sentence, unique in the corpus.
+        Text, unique in the corpus.
     voice : Voice
-        Who speaks.
+        Voice of the speaker.
     vad : tuple of float
-        The latent valence, arousal and dominance that shape the sound, in [-1, 1].
+        Latent valence, arousal and dominance in [-1, 1], which determine the sound.
     ratings : tuple of Rating
-        What the simulated raters made of it.
+        Simulated ratings.
     emotion : str
-        Code of the class that most raters named, or of a tie.
+        Code of the majority class, or of a tie.
     """
 
     number: int
@@ -127,13 +126,13 @@ class Spoken:
 
     @property
     def consensus(self) -> tuple[float, float, float]:
-        """Plain mean of the raters' votes, as the real corpora have it; nan without a vote."""
+        """Mean of the votes, as in the real corpora; NaN without votes."""
         valence, arousal, dominance = map(_mean, zip(*(r.vad for r in self.ratings), strict=True))
         return valence, arousal, dominance
 
 
 def _mean(votes: Sequence[float]) -> float:
-    """Of the votes that were given."""
+    """Return the mean of the votes that are not NaN."""
     given = [vote for vote in votes if not math.isnan(vote)]
     return sum(given) / len(given) if given else math.nan
 
@@ -159,25 +158,25 @@ _WHERE = (
 )
 
 
-def sentences(seed: int, *, first: int = 0) -> Iterator[str]:
-    """Different sentences with neutral content, in an order that the seed fixes.
+def sentence_texts(seed: int, *, first: int = 0) -> Iterator[str]:
+    """Iterate over distinct sentences with neutral content, in random order.
 
     Arguments
     ---------
     seed : int
-        Of the order.
+        Random seed of the order.
     first : int
-        How many to leave out.
+        Number of sentences to skip.
 
     Returns
     -------
     sentences : iterator of str
-        Some 57,000; none occurs twice.
+        About 57,000 distinct sentences.
 
     Example
     -------
-    >>> texts = list(sentences(1))
-    >>> len(texts) == len(set(texts)), next(sentences(1, first=9)) == texts[9]
+    >>> texts = list(sentence_texts(1))
+    >>> len(texts) == len(set(texts)), next(sentence_texts(1, first=9)) == texts[9]
     (True, True)
     """
     parts = [part.split("|") for part in (_WHO, _DOES, _WHAT, _WHERE)]
@@ -188,33 +187,33 @@ def sentences(seed: int, *, first: int = 0) -> Iterator[str]:
         yield words[0].upper() + words[1:] + "."
 
 
-def script(
+def generate_script(
     utterances: Mapping[str, int],
     voices: Sequence[Voice],
     panel: Panel,
     *,
     seed: int = 1,
     first: int = 0,
-) -> list[Spoken]:
-    """Draw a corpus: sentences, voices, latent emotions and simulated raters.
+) -> list[Sentence]:
+    """Generate the sentences, voices, latent emotions and simulated ratings of a corpus.
 
     Arguments
     ---------
     utterances : mapping of str to int
         Number of utterances of each split or session, by its name.
     voices : sequence of Voice
-        Who speaks where.
+        Voices of the splits or sessions.
     panel : Panel
-        Who rates.
+        Raters.
     seed : int
-        The same arguments give the same records.
+        Random seed. The result is deterministic.
     first : int
-        Number of the first utterance: corpora that begin far apart share no sentence.
+        Number of the first utterance. Corpora with distant numbers do not share sentences.
 
     Returns
     -------
-    script : list of Spoken
-        Part by part, in the order of the parts given; the voices of a part take turns.
+    script : list of Sentence
+        Sentences in the order of the parts in ``utterances``. The voices of a part alternate.
 
     Raises
     ------
@@ -225,61 +224,66 @@ def script(
     -------
     >>> voice = Voice("en-us+f1", "3", "Female", "Train")
     >>> panel = Panel({"N": (0.0, 0.0, 0.0)})
-    >>> [item.text for item in script({"Train": 1}, [voice], panel)] == [next(sentences(1))]
+    >>> script = generate_script({"Train": 1}, [voice], panel)
+    >>> [item.text for item in script] == [next(sentence_texts(1))]
     True
     """
-    texts = sentences(seed, first=first)
+    texts = sentence_texts(seed, first=first)
     bias = np.random.default_rng([seed, 6]).normal(0.0, _RATER_BIAS, (panel.pool, 3))
-    spoken = []
+    sentences = []
     for part, count in utterances.items():
-        cast = _cast(voices, part)
+        cast = _voices_of(voices, part)
         for i in range(count):
             turn, voice = divmod(i, len(cast))
-            number = first + len(spoken)
-            vad, ratings = _feel(np.random.default_rng([seed, 2, number]), panel, bias)
+            number = first + len(sentences)
+            vad, ratings = _simulate_ratings(np.random.default_rng([seed, 2, number]), panel, bias)
             emotion = _majority(ratings, panel.tie)
-            ratings = _with_gaps(ratings, panel, number)
-            spoken.append(Spoken(number, turn, next(texts), cast[voice], vad, ratings, emotion))
-    return spoken
+            ratings = _drop_dominance_votes(ratings, panel, number)
+            sentences.append(
+                Sentence(number, turn, next(texts), cast[voice], vad, ratings, emotion)
+            )
+    return sentences
 
 
-def _cast(voices: Sequence[Voice], part: str) -> list[Voice]:
-    """The voices of a part."""
+def _voices_of(voices: Sequence[Voice], part: str) -> list[Voice]:
+    """Return the voices of a part."""
     cast = [voice for voice in voices if voice.part == part]
     if not cast:
         names = ", ".join(dict.fromkeys(voice.part for voice in voices))
-        raise ValueError(f"utterances must name parts among {names}; found {part!r}.")
+        raise ValueError(f"The parts in utterances must be among {names}; found {part!r}.")
     return cast
 
 
-def _feel(
+def _simulate_ratings(
     rng: np.random.Generator, panel: Panel, bias: np.ndarray
 ) -> tuple[tuple[float, float, float], tuple[Rating, ...]]:
-    """A latent point and what its raters make of it."""
-    vad = _latent(rng)
+    """Draw a latent emotion and simulate its ratings."""
+    vad = _draw_latent(rng)
     odd = rng.random() < 0.04
     fewest, most = panel.raters
     size = rng.integers(fewest, most + 1)
     workers = rng.choice(len(bias), size=size, replace=False).tolist()
-    ratings = tuple(_rate(vad, odd, worker, bias[worker], panel, rng) for worker in workers)
+    ratings = tuple(
+        _simulate_rating(vad, odd, worker, bias[worker], panel, rng) for worker in workers
+    )
     valence, arousal, dominance = vad.tolist()
     return (valence, arousal, dominance), ratings
 
 
 _RATER_BIAS = 0.12
 
-# Correlations between valence, arousal and dominance: milder than in recorded speech, so that
-# a model which hears one dimension does not thereby know the others.
+# Correlations between valence, arousal and dominance: weaker than in real speech, so that a
+# dimension cannot be predicted from the others.
 _CHOLESKY = np.linalg.cholesky([[1.0, 0.10, 0.15], [0.10, 1.0, 0.35], [0.15, 0.35, 1.0]])
 
 
-def _latent(rng: np.random.Generator) -> np.ndarray:
-    """A point of the cube: three in ten near neutral, the others spread over the whole of it."""
+def _draw_latent(rng: np.random.Generator) -> np.ndarray:
+    """Draw a point in the VAD cube: 30% near neutral, the others spread over the full range."""
     spread = 0.25 if rng.random() < 0.3 else 0.85
     return np.tanh(spread * _CHOLESKY @ rng.standard_normal(3))
 
 
-def _rate(
+def _simulate_rating(
     vad: np.ndarray,
     odd: bool,
     worker: int,
@@ -287,12 +291,12 @@ def _rate(
     panel: Panel,
     rng: np.random.Generator,
 ) -> Rating:
-    """What one rater hears: the latent point, blurred and biased, on the panel's own scale."""
-    heard = vad + bias + rng.normal(0.0, panel.noise, 3)
+    """Simulate one rating: the latent emotion with bias and noise, on the scale of the panel."""
+    perceived = vad + bias + rng.normal(0.0, panel.noise, 3)
     middle, half = (panel.low + panel.high) / 2, (panel.high - panel.low) / 2
-    votes = np.clip(np.rint(middle + half * heard), panel.low, panel.high)
+    votes = np.clip(np.rint(middle + half * perceived), panel.low, panel.high)
     valence, arousal, dominance = votes.astype(int).tolist()
-    felt = vad + 0.4 * (heard - vad)
+    felt = vad + 0.4 * (perceived - vad)
     centres = np.array(list(panel.classes.values()))
     emotion = list(panel.classes)[int(np.argmin(((centres - felt) ** 2).sum(axis=1)))]
     other = rng.random() < (0.7 if odd else 0.03)
@@ -300,13 +304,15 @@ def _rate(
 
 
 def _majority(ratings: Sequence[Rating], tie: str) -> str:
-    """The class named most often, if no other is named as often."""
+    """Return the majority class, or ``tie`` if there is none."""
     votes = Counter(rating.emotion for rating in ratings).most_common()
     return tie if len(votes) > 1 and votes[0][1] == votes[1][1] else votes[0][0]
 
 
-def _with_gaps(ratings: tuple[Rating, ...], panel: Panel, number: int) -> tuple[Rating, ...]:
-    """The ratings as some utterances of the real corpora have them: not all of dominance."""
+def _drop_dominance_votes(
+    ratings: tuple[Rating, ...], panel: Panel, number: int
+) -> tuple[Rating, ...]:
+    """Remove dominance votes from some utterances, as in the real corpora."""
     if panel.unrated_every and number % panel.unrated_every == 0:
         return tuple(map(_without_dominance, ratings))
     if panel.skipped_every and number % panel.skipped_every == 0:
@@ -315,6 +321,6 @@ def _with_gaps(ratings: tuple[Rating, ...], panel: Panel, number: int) -> tuple[
 
 
 def _without_dominance(rating: Rating) -> Rating:
-    """The same rating, with one question left open."""
+    """Return a rating without its dominance vote."""
     valence, arousal, _ = rating.vad
     return dataclasses.replace(rating, vad=(valence, arousal, math.nan))

@@ -1,16 +1,16 @@
-"""The sound of the synthetic demo corpus: how valence, arousal and dominance are heard.
+"""Acoustic cues of valence, arousal and dominance in the synthetic speech.
 
 ============  =====================================================================
-dimension     heard in
+dimension     cues
 ============  =====================================================================
-valence       pitch range, final rise, resonances of a smile, swelling loudness
-arousal       loudness, rate, pitch, little breath
-dominance     low pitch, weight in the chest register, steadiness (no tremor)
+valence       pitch range, final rise, smile resonances, increasing loudness
+arousal       loudness, speaking rate, pitch, little breath noise
+dominance     low pitch, energy in the chest register, no tremor
 ============  =====================================================================
 
-Some of these show in figures of the whole utterance (loudness, pitch, tilt), which voices and
-microphones blur; the others only in how the sound moves or where its resonances lie, which a
-model has to hear frame by frame.
+Some cues are visible in utterance-level features (loudness, pitch, tilt), which also vary between
+voices and microphones. The others are visible only in the temporal course or in the resonances,
+which a model must extract at the frame level.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.synthetic.espeak import Synthesiser
-from data_prep.synthetic.script import Spoken
+from data_prep.synthetic.script import Sentence
 
 SAMPLE_RATE = 16000
-_ROOM = -54.0  # dB of full scale: the constant noise of every recording
-_EDGE = 0.12  # seconds of room before and after the speech
-_TREMOR = 7.5  # Hz
+_ROOM_NOISE_DB = -54.0  # constant background noise, in dBFS
+_EDGE_SECONDS = 0.12  # background noise before and after the speech, in seconds
+_TREMOR_HZ = 7.5
 
 
 @dataclass(frozen=True)
-class Manner:
-    """The settings that turn a sentence into emotional speech.
+class Prosody:
+    """Prosody and voice quality of a sentence.
 
     Arguments
     ---------
     rate, pitch, pitch_range : int
-        eSpeak's settings.
+        Settings of eSpeak NG.
     level : float
-        RMS in dB of full scale, before the microphone.
+        RMS level in dBFS, before the microphone gain.
     tilt : float
-        Change of the spectrum's slope, in dB per octave around 1 kHz.
+        Change of the spectral slope, in dB per octave around 1 kHz.
     smile : float
-        Lift of the resonances at 2.8 kHz against those at 1.3 kHz, in dB.
+        Boost at 2.8 kHz relative to 1.3 kHz, in dB.
     chest : float
-        Lift at 350 Hz, in dB.
+        Boost at 350 Hz, in dB.
     breath : float
-        Breath noise under the voice, in dB relative to it.
+        Level of the breath noise relative to the voice, in dB.
     tremor : float
-        Depth of the trembling of the loudness, 0 to 1.
+        Depth of the amplitude modulation, 0 to 1.
     swell : float
-        Rise of the loudness from the start to the end, in dB.
+        Increase of the loudness from start to end, in dB.
     rise : float
-        Rise of the pitch over the last third, relative; negative for a fall.
+        Relative pitch rise over the last third; negative for a fall.
     gain : float
-        Of the speaker's microphone, in dB: room and speech alike.
+        Microphone gain in dB, applied to speech and background noise.
     """
 
     rate: int
@@ -71,30 +71,30 @@ class Manner:
     gain: float
 
 
-def manner(spoken: Spoken, *, seed: int = 1) -> Manner:
-    """How an utterance's latent emotion and its speaker's habits shape its sound.
+def prosody_of(sentence: Sentence, *, seed: int = 1) -> Prosody:
+    """Compute the prosody of a sentence from its latent emotion and the habits of its speaker.
 
     Arguments
     ---------
-    spoken : Spoken
-        The utterance.
+    sentence : Sentence
+        Sentence to synthesise.
     seed : int
-        Of the corpus: speakers' habits and small accidents are drawn from it.
+        Random seed of the corpus, for speaker habits and random variation.
 
     Returns
     -------
-    manner : Manner
-        Settings of the synthesis.
+    prosody : Prosody
+        Synthesis settings.
     """
-    speaker = np.random.default_rng([seed, 3, zlib.crc32(spoken.voice.name.encode())])
+    speaker = np.random.default_rng([seed, 3, zlib.crc32(sentence.voice.name.encode())])
     habit = speaker.uniform(-1.0, 1.0, 5)
-    rng = np.random.default_rng([seed, 4, spoken.number])
-    valence, arousal, dominance = np.clip(spoken.vad + rng.normal(0.0, 0.05, 3), -1, 1).tolist()
+    rng = np.random.default_rng([seed, 4, sentence.number])
+    valence, arousal, dominance = np.clip(sentence.vad + rng.normal(0.0, 0.05, 3), -1, 1).tolist()
     pace, pitch, melody, level = rng.normal(0.0, 1.0, 4)
     rate = 180 * np.exp(0.28 * arousal - 0.10 * dominance + 0.08 * habit[0] + 0.05 * pace)
     pitch = 50 + 12 * arousal + 8 * valence - 14 * dominance + 8 * habit[1] + 4 * pitch
     melody = 50 + 28 * valence + 10 * arousal + 8 * habit[2] + 5 * melody
-    return Manner(
+    return Prosody(
         rate=round(rate),
         pitch=round(np.clip(pitch, 1, 99)),
         pitch_range=round(np.clip(melody, 0, 99)),
@@ -110,50 +110,52 @@ def manner(spoken: Spoken, *, seed: int = 1) -> Manner:
     )
 
 
-def speak(spoken: Spoken, synthesiser: Synthesiser, *, seed: int = 1) -> np.ndarray:
-    """Samples of one utterance.
+def synthesise_sentence(
+    sentence: Sentence, synthesiser: Synthesiser, *, seed: int = 1
+) -> np.ndarray:
+    """Synthesise one sentence.
 
     Arguments
     ---------
-    spoken : Spoken
-        What to say and in which state.
+    sentence : Sentence
+        Sentence with its speaker and latent emotion.
     synthesiser : Synthesiser
-        eSpeak NG.
+        Speech synthesiser.
     seed : int
-        Of the corpus.
+        Random seed of the corpus.
 
     Returns
     -------
     samples : np.ndarray
         Shape (time,), float32 in [-1, 1], at 16 kHz.
     """
-    how = manner(spoken, seed=seed)
-    rng = np.random.default_rng([seed, 5, spoken.number])
+    how = prosody_of(sentence, seed=seed)
+    rng = np.random.default_rng([seed, 5, sentence.number])
     voice, rate = synthesiser.speak(
-        spoken.text,
-        voice=spoken.voice.name,
+        sentence.text,
+        voice=sentence.voice.name,
         rate=how.rate,
         pitch=how.pitch,
         pitch_range=how.pitch_range,
     )
-    samples = _coloured(_trimmed(voice, rate), rate, how)
-    samples = _bent(samples, 2 * rate, how.rise)
-    samples = _breathy(samples, how.breath, rng)
-    samples = samples * _contour(len(samples), how, rng)
-    samples *= _amplitude(how.level) / np.sqrt(np.mean(samples**2))
-    samples += _amplitude(_ROOM) * rng.standard_normal(len(samples), np.float32)
-    return np.clip(samples * _amplitude(how.gain), -1.0, 1.0).astype(np.float32)
+    samples = _shape_spectrum(_trim_pauses(voice, rate), rate, how)
+    samples = _bend_pitch(samples, 2 * rate, how.rise)
+    samples = _add_breath(samples, how.breath, rng)
+    samples = samples * _loudness_contour(len(samples), how, rng)
+    samples *= _from_decibels(how.level) / np.sqrt(np.mean(samples**2))
+    samples += _from_decibels(_ROOM_NOISE_DB) * rng.standard_normal(len(samples), np.float32)
+    return np.clip(samples * _from_decibels(how.gain), -1.0, 1.0).astype(np.float32)
 
 
-def resampled(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """Another sample rate, by cutting or padding the spectrum.
+def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """Resample a signal by truncating or zero-padding its spectrum.
 
     Arguments
     ---------
     samples : np.ndarray
         Shape (time,).
     rate, target : int
-        Sample rate that is and that is wanted, in Hz.
+        Current and new sampling rate in Hz.
 
     Returns
     -------
@@ -161,46 +163,46 @@ def resampled(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
         Shape (time * target / rate, rounded), float32.
     """
     wanted = round(len(samples) * target / rate)
-    if target % rate == 0:  # a length that is a product of small primes transforms fast
+    if target % rate == 0:  # the FFT is fast for lengths with small prime factors
         samples = np.pad(samples, (0, -len(samples) % 1600))
     size = round(len(samples) * target / rate)
     spectrum = np.fft.rfft(samples)[: size // 2 + 1]
     return (np.fft.irfft(spectrum, size) * (size / len(samples))).astype(np.float32)[:wanted]
 
 
-def _amplitude(level: float) -> np.float32:
-    """Of a level in dB."""
+def _from_decibels(level: float) -> np.float32:
+    """Convert a level in dB to an amplitude factor."""
     return np.float32(10.0 ** (level / 20.0))
 
 
-def _trimmed(samples: np.ndarray, rate: int) -> np.ndarray:
-    """The speech alone, with a little silence on either side: pauses must not tell the voice."""
+def _trim_pauses(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Trim silence to a fixed length on both sides, so that it does not identify the voice."""
     active = np.flatnonzero(np.abs(samples) > 1e-3)
-    return np.pad(samples[active[0] : active[-1] + 1], int(_EDGE * rate))
+    return np.pad(samples[active[0] : active[-1] + 1], int(_EDGE_SECONDS * rate))
 
 
-def _coloured(samples: np.ndarray, rate: int, how: Manner) -> np.ndarray:
-    """Tilt and resonances of the manner, at twice the sample rate.
+def _shape_spectrum(samples: np.ndarray, rate: int, how: Prosody) -> np.ndarray:
+    """Apply spectral tilt and resonances, and double the sampling rate.
 
-    Both are one product in the frequency domain; doubling the rate there makes the linear
-    interpolation that follows accurate enough.
+    Both are applied in the frequency domain. The doubled rate makes the subsequent linear
+    interpolation sufficiently accurate.
     """
-    size = -(-len(samples) // 4410) * 4410  # a product of small primes transforms fast
+    size = -(-len(samples) // 4410) * 4410  # the FFT is fast for lengths with small prime factors
     octave = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / rate), 50.0) / 1000.0)
-    gain = how.tilt * octave + how.chest * _hill(octave, 350.0, 0.45)
-    gain += how.smile * (_hill(octave, 2800.0, 0.30) - _hill(octave, 1300.0, 0.35))
-    low_pass = 1.0 / (1.0 + 2.0 ** (24.0 * (octave - np.log2(7.4))))  # 16 kHz is the target
+    gain = how.tilt * octave + how.chest * _resonance(octave, 350.0, 0.45)
+    gain += how.smile * (_resonance(octave, 2800.0, 0.30) - _resonance(octave, 1300.0, 0.35))
+    low_pass = 1.0 / (1.0 + 2.0 ** (24.0 * (octave - np.log2(7.4))))  # target: 16 kHz
     shape = (2.0 * low_pass * 10.0 ** (gain / 20.0)).astype(np.float32)
     return np.fft.irfft(np.fft.rfft(samples, size) * shape, 2 * size)[: 2 * len(samples)]
 
 
-def _hill(octave: np.ndarray, centre: float, width: float) -> np.ndarray:
-    """A bell over the logarithmic frequency axis: centre in Hz, width in octaves."""
+def _resonance(octave: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """Return a Gaussian on the logarithmic frequency axis (centre in Hz, width in octaves)."""
     return np.exp(-0.5 * ((octave - np.log2(centre / 1000.0)) / width) ** 2)
 
 
-def _bent(samples: np.ndarray, rate: int, rise: float) -> np.ndarray:
-    """16 kHz, with a pitch that rises or falls over the last third of the utterance."""
+def _bend_pitch(samples: np.ndarray, rate: int, rise: float) -> np.ndarray:
+    """Resample to 16 kHz, with a pitch rise or fall over the last third of the utterance."""
     size = len(samples) * SAMPLE_RATE // rate
     speed = 1.0 + rise * np.clip(3.0 * np.arange(size) / size - 2.0, 0.0, 1.0)
     place = np.cumsum(speed)
@@ -210,17 +212,19 @@ def _bent(samples: np.ndarray, rate: int, rise: float) -> np.ndarray:
     return samples[index] + part * (samples[index + 1] - samples[index])
 
 
-def _breathy(samples: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Hiss that follows the loudness of the voice."""
+def _add_breath(samples: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """Add breath noise that follows the loudness of the voice."""
     width = SAMPLE_RATE // 50
     power = np.cumsum(np.pad(samples.astype(np.float64) ** 2, width // 2 + 1))
     loudness = np.sqrt(np.maximum(power[width:] - power[:-width], 0.0)[: len(samples)] / width)
     hiss = np.diff(rng.standard_normal(len(samples) + 1, np.float32))
-    return samples + _amplitude(level - 3.0) * loudness.astype(np.float32) * hiss
+    return samples + _from_decibels(level - 3.0) * loudness.astype(np.float32) * hiss
 
 
-def _contour(size: int, how: Manner, rng: np.random.Generator) -> np.ndarray:
-    """Gain over time: the tremor of the yielding, the swell of the pleased."""
+def _loudness_contour(size: int, how: Prosody, rng: np.random.Generator) -> np.ndarray:
+    """Return the gain over time: tremor (low dominance) and swell (valence)."""
     time = np.arange(size, dtype=np.float32) / SAMPLE_RATE
-    tremor = 1.0 + how.tremor * np.sin(2 * np.pi * (_TREMOR * time + rng.random(dtype=np.float32)))
+    tremor = 1.0 + how.tremor * np.sin(
+        2 * np.pi * (_TREMOR_HZ * time + rng.random(dtype=np.float32))
+    )
     return tremor * 10.0 ** (how.swell * (time / time[-1] - 0.5) / 20.0)

@@ -1,7 +1,7 @@
-"""The error of audio files that cannot be used."""
+"""The exception raised for unusable audio files."""
 
 from __future__ import annotations
 
 
 class AudioError(OSError, RuntimeError):
-    """A file cannot be read, or does not hold what it should hold."""
+    """Raised if an audio file cannot be read or its content is invalid."""

@@ -1,4 +1,4 @@
-"""Headers of audio files: their length, sample rate and channels, without reading the samples."""
+"""Read length, sampling rate and channels from audio file headers, without reading the samples."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 import soundfile
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.reading import UNKNOWN, native
+from emosphere_sb.audio.reading import UNKNOWN_FRAMES, encode_path
 from emosphere_sb.audio.stream import count_samples
 from emosphere_sb.audio.verify import verify_samples
 from emosphere_sb.audio.wav import UNKNOWN_WAV_LENGTH, parse_wav_header
 
-RATES = (1_000, 768_000)
-"""Sample rates that are accepted, in Hz. Others come from a damaged header, or are no speech."""
+VALID_SAMPLE_RATES = (1_000, 768_000)
+"""Lowest and highest accepted sampling rate in Hz. Others point to a damaged header."""
 
 MISSING_FILE = "missing audio file"
 
@@ -25,18 +25,19 @@ _CUT_OFF = re.compile(r"^\s*data : (\d+) \(should be (\d+)\)", flags=re.MULTILIN
 
 
 class Header(NamedTuple):
-    """What an audio file says of itself.
+    """The header of an audio file.
 
     Arguments
     ---------
     frames : int
-        Samples per channel.
+        Number of samples per channel.
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
     channels : int
-        1 for mono.
+        Number of channels.
     warning : str
-        What is wrong with a file that can be used nevertheless; empty if nothing is.
+        Description of a defect that does not prevent the file from being used; empty if there are
+        no defects.
 
     Example
     -------
@@ -51,31 +52,31 @@ class Header(NamedTuple):
 
     @property
     def duration(self) -> float:
-        """In seconds."""
+        """Duration in seconds."""
         return self.frames / self.sample_rate
 
 
 def read_header(path: str | os.PathLike, *, verify: bool = False) -> Header:
     """Read the header of an audio file.
 
-    Where a header has no length (FLAC that was written to a pipe), the samples are counted, which
-    reads the whole file.
+    If a header does not contain the length (FLAC written to a pipe), the samples are counted, which
+    decodes the entire file.
 
     Arguments
     ---------
     path : path
-        WAV, or any other file that libsndfile reads.
+        Path of a WAV file or of any other file that libsndfile supports.
     verify : bool
-        Whether the file must be complete, as in the preparation of a corpus. Of WAV files with
-        integer samples the header is compared with the size of the file. All others are decoded
-        once: compressed files can be damaged in the middle, and float samples can be NaN. With
-        ``False``, a WAV file that is cut off gets a warning.
+        Whether the file must be complete, as when a corpus is prepared. For WAV files with integer
+        samples, the header is compared with the file size. All other files are decoded once,
+        because compressed files can be damaged in the middle and float samples can be NaN. With
+        ``False``, a truncated WAV file only gets a warning.
 
     Raises
     ------
     AudioError
-        If the file is missing, unreadable or empty, or is not an audio file. The message names the
-        file and the remedy; with ``verify`` it is the reason alone, as ``kind: details``.
+        If the file is missing, unreadable or empty, or is not an audio file. The message contains
+        the path and the remedy; with ``verify`` it is only the reason, as ``kind: details``.
 
     Example
     -------
@@ -85,7 +86,7 @@ def read_header(path: str | os.PathLike, *, verify: bool = False) -> Header:
     Header(frames=800, sample_rate=16000, channels=2, warning='')
     >>> _ = file.write_bytes(file.read_bytes()[:1000])
     >>> read_header(file).warning
-    'the file is cut off: 30% of the sound that its header names is there'
+    'truncated file: only 30% of the audio promised by the header is present'
     >>> read_header(file, verify=True)
     Traceback (most recent call last):
     emosphere_sb.audio.errors.AudioError: truncated audio: the header promises 3200 bytes, 956 are \
@@ -98,44 +99,45 @@ def _read(name: str) -> Header:
     if os.path.isdir(name):
         raise AudioError(f"{name} is a folder, not an audio file.")
     if not os.path.exists(name):
-        raise AudioError(f"There is no file {name}.")
+        raise AudioError(f"File not found: {name}.")
     if not os.path.isfile(name):
-        raise AudioError(f"{name} must be a regular file: a pipe or a device cannot be sought in.")
+        raise AudioError(f"{name} must be a regular file: pipes and devices are not seekable.")
     try:
-        info = soundfile.info(native(name))
+        info = soundfile.info(encode_path(name))
     except (OSError, TypeError, soundfile.SoundFileError) as error:
         raise AudioError(
-            f"{name} is no audio file that libsndfile {soundfile.__libsndfile_version__} reads "
-            f"({_reason(error, name)}). It reads wav, flac, ogg, opus, mp3 and aiff; convert "
-            f"others first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav."
+            f"{name}: unsupported or damaged audio (libsndfile "
+            f"{soundfile.__libsndfile_version__}: {_reason(error, name)}). Supported formats are "
+            f"wav, flac, ogg, opus, mp3 and aiff. Convert other formats first: "
+            f"ffmpeg -i IN -ar 16000 -ac 1 OUT.wav."
         ) from error
-    frames = count_samples(name) if info.frames > UNKNOWN else info.frames
+    frames = count_samples(name) if info.frames > UNKNOWN_FRAMES else info.frames
     if not frames > 0:
-        raise AudioError(f"{name} holds no samples.")
-    if not RATES[0] <= info.samplerate <= RATES[1]:
+        raise AudioError(f"{name} contains no samples.")
+    if not VALID_SAMPLE_RATES[0] <= info.samplerate <= VALID_SAMPLE_RATES[1]:
         raise AudioError(
-            f"{name} must have a sampling rate between {RATES[0]:,} and {RATES[1]:,} Hz; found "
-            f"{info.samplerate:,}."
+            f"{name} must have a sampling rate between {VALID_SAMPLE_RATES[0]:,} and "
+            f"{VALID_SAMPLE_RATES[1]:,} Hz; found {info.samplerate:,} Hz."
         )
-    return Header(frames, info.samplerate, info.channels, _cut_off_warning(info.extra_info))
+    return Header(frames, info.samplerate, info.channels, _truncation_warning(info.extra_info))
 
 
-def _cut_off_warning(log: str) -> str:
-    """A warning where libsndfile silently found less sound than the header of a WAV file promises.
+def _truncation_warning(log: str) -> str:
+    """Return a warning if a WAV file is shorter than its header, which libsndfile only logs.
 
     Example
     -------
-    >>> _cut_off_warning("data : 56820 (should be 28388)")
-    'the file is cut off: 50% of the sound that its header names is there'
+    >>> _truncation_warning("data : 56820 (should be 28388)")
+    'truncated file: only 50% of the audio promised by the header is present'
     """
     found = _CUT_OFF.search(log)
     if found is None:
         return ""
-    promised, there = int(found[1]), int(found[2])
-    if promised >= UNKNOWN_WAV_LENGTH or there >= promised:
+    promised, present = int(found[1]), int(found[2])
+    if promised >= UNKNOWN_WAV_LENGTH or present >= promised:
         return ""
-    share = f"{100 * there / promised:.0f}%"
-    return f"the file is cut off: {share} of the sound that its header names is there"
+    share = f"{100 * present / promised:.0f}%"
+    return f"truncated file: only {share} of the audio promised by the header is present"
 
 
 def _read_verified(path: str | os.PathLike) -> Header:
@@ -143,7 +145,7 @@ def _read_verified(path: str | os.PathLike) -> Header:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             plain = parse_wav_header(file, size) if size else (0, 1, 1)
-    except AudioError:  # an OSError too
+    except AudioError:  # a subclass of OSError
         raise
     except (FileNotFoundError, NotADirectoryError):
         raise AudioError(MISSING_FILE) from None
@@ -156,18 +158,18 @@ def _read_verified(path: str | os.PathLike) -> Header:
 
 
 def _read_decoded(path: str | os.PathLike) -> Header:
-    """Header by libsndfile; whatever is not integer PCM in a WAV file is decoded as well."""
+    """Read the header with libsndfile; decode the file unless it is integer PCM in WAV."""
     try:
-        info = soundfile.info(native(path))
+        info = soundfile.info(encode_path(path))
     except (OSError, TypeError, ValueError, RuntimeError, soundfile.SoundFileError) as error:
         raise AudioError(f"not audio: {_reason(error, path)}") from None
     if _SHORTENED.search(info.extra_info):
-        raise AudioError("truncated audio: the header promises more than the file holds")
+        raise AudioError("truncated audio: the header promises more than the file contains")
     if info.format not in ("WAV", "WAVEX") or info.subtype not in _INTEGER_SUBTYPES:
         verify_samples(path, info.frames)
     return Header(info.frames, info.samplerate, info.channels)
 
 
 def _reason(error: Exception, path: str | os.PathLike) -> str:
-    """The reason in an error of soundfile's, without the path."""
-    return str(error).removeprefix(f"Error opening {native(path)!r}: ").strip()
+    """Return the reason given in a soundfile error, without the path."""
+    return str(error).removeprefix(f"Error opening {encode_path(path)!r}: ").strip()

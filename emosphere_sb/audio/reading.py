@@ -1,4 +1,4 @@
-"""Audio files as the model hears them: mono, 16 kHz, cut to a number of seconds."""
+"""Read audio files as model input: mono, 16 kHz, optionally only a part."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import soundfile
 
 from emosphere_sb.audio.errors import AudioError
 
-if TYPE_CHECKING:  # models that run without torch read with this module
+if TYPE_CHECKING:  # this module must also work without torch
     from torch import Tensor
 
 SAMPLE_RATE = 16000
 
-TOLERANCE = 0.1
-"""Seconds that a file may be shorter than it was when it was prepared."""
+DURATION_TOLERANCE = 0.1
+"""Number of seconds by which a file may be shorter than when the corpus was prepared."""
 
 
-UNKNOWN = 2**62
-"""libsndfile gives a length above this, in samples, where a header has none."""
+UNKNOWN_FRAMES = 2**62
+"""libsndfile reports more frames than this if the header does not contain the length."""
 
 
-class Sequential(soundfile.SoundFile):
-    """A file that is read from where it stands to its end.
+class SequentialFile(soundfile.SoundFile):
+    """A sound file that soundfile only reads forwards.
 
-    soundfile seeks to where it is after every read of a seekable file, which fails at the end of
-    one whose header has no length (FLAC that was written to a pipe).
+    After each read of a seekable file, soundfile seeks to the current position. This fails at the
+    end of a file whose header does not contain the length (FLAC written to a pipe).
     """
 
     def __init__(self, path: str | os.PathLike):
-        super().__init__(native(path))
+        super().__init__(encode_path(path))
 
     def seekable(self) -> bool:
-        """Whether soundfile may seek by itself."""
+        """Return ``False``, so that soundfile does not seek after reads."""
         return False
 
 
-def native(path: str | os.PathLike) -> str | bytes:
-    """A path for soundfile, which would refuse a name whose bytes are no UTF-8."""
+def encode_path(path: str | os.PathLike) -> str | bytes:
+    """Encode a path for soundfile, which rejects ``str`` names that are not valid UTF-8."""
     return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
@@ -56,12 +56,12 @@ def read_audio(
     Returns
     -------
     torch.Tensor
-        Shape (samples,), float32.
+        Samples of shape (samples,), float32.
 
     Raises
     ------
     AudioError
-        If the file cannot be read or holds no samples, naming it.
+        If the file cannot be read or contains no samples.
     """
     import torch
 
@@ -77,54 +77,60 @@ def read_audio(
 def read_mono(
     path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
 ) -> tuple[np.ndarray, int]:
-    """Read (part of) a file at its own rate, mixed to mono.
+    """Read (part of) a file at its original sampling rate, mixed to mono.
 
-    Only the wanted part is read: the file is sought, not loaded and cut.
+    Only the requested part is read, by seeking in the file.
 
     Arguments
     ---------
     path : str or os.PathLike
-        Anything that libsndfile reads: wav, flac, ogg, mp3.
+        Path of a file in any format that libsndfile supports, such as wav, flac, ogg or mp3.
     start : float
-        Where to begin, in seconds.
+        Start of the part in seconds.
     seconds : float, optional
-        How much to read at the most; ``None`` reads to the end.
+        Maximum duration of the part in seconds; ``None`` reads to the end of the file.
 
     Returns
     -------
-    tuple
-        Samples, numpy.ndarray of shape (samples,), float32, and their rate in Hz.
+    samples : numpy.ndarray
+        Samples of shape (samples,), float32.
+    rate : int
+        Sampling rate in Hz.
 
     Raises
     ------
     AudioError
-        If the file cannot be read or holds no samples, naming it.
+        If the file cannot be read or contains no samples.
     """
     try:
-        with Sequential(path) as file:
+        with SequentialFile(path) as file:
             rate = file.samplerate
             if start:
                 file.seek(round(start * rate))
-            left = max(0, file.frames - round(start * rate))
-            count = left if seconds is None else min(left, round(seconds * rate))
-            if file.frames > UNKNOWN:
-                samples = _to_the_end(file, count)
+            remaining = max(0, file.frames - round(start * rate))
+            count = remaining if seconds is None else min(remaining, round(seconds * rate))
+            if file.frames > UNKNOWN_FRAMES:
+                samples = _read_unknown_length(file, count)
             else:
                 samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
-    except (OSError, TypeError, soundfile.SoundFileError) as error:  # TypeError: headerless .raw
+    except (
+        OSError,
+        TypeError,
+        soundfile.SoundFileError,
+    ) as error:  # TypeError: .raw files
         raise AudioError(
-            f"Audio file {path} cannot be read ({error}). Was it moved or changed since the "
-            f"preparation? Run it again with --reuse_manifests=False."
+            f"Audio file {path} cannot be read ({error}). If it was moved or changed since the "
+            f"data preparation, re-run the preparation with --reuse_manifests=False."
         ) from error
     if not len(samples):
-        raise AudioError(f"Audio file {path} has no samples from second {start:g} on.")
+        raise AudioError(f"Audio file {path} contains no samples after {start:g} s.")
     return samples.mean(axis=1, dtype=np.float32), rate
 
 
-def _to_the_end(file: Sequential, most: int) -> np.ndarray:
-    """Samples (samples, channels) of a file that does not know how many it has."""
-    pieces = [np.empty((0, file.channels), dtype=np.float32)]
-    while most > 0 and len(piece := file.read(min(most, 2**17), dtype="float32", always_2d=True)):
-        pieces.append(piece)
-        most -= len(piece)
-    return np.concatenate(pieces)
+def _read_unknown_length(file: SequentialFile, limit: int) -> np.ndarray:
+    """Read at most ``limit`` samples (samples, channels) of a file of unknown length."""
+    blocks = [np.empty((0, file.channels), dtype=np.float32)]
+    while limit > 0 and len(block := file.read(min(limit, 2**17), dtype="float32", always_2d=True)):
+        blocks.append(block)
+        limit -= len(block)
+    return np.concatenate(blocks)

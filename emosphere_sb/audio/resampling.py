@@ -1,8 +1,8 @@
-"""Resampling in numpy, equal to ``torchaudio.functional.resample`` with its default parameters.
+"""Resampling in numpy, equivalent to ``torchaudio.functional.resample`` with default parameters.
 
-Windowed sinc interpolation after J. O. Smith ("Digital audio resampling", CCRMA, 2002): an output
-sample is the sum of the input samples around its place, weighted by a low-pass kernel. Only the
-taps within the window are kept, so that memory is small whatever the two rates are.
+Windowed sinc interpolation (J. O. Smith, "Digital audio resampling", CCRMA, 2002): each output
+sample is the sum of the input samples around its position, weighted by a low-pass kernel. Only the
+taps within the window are stored, so memory use is small for any pair of rates.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ import math
 
 import numpy as np
 
-ZEROS = 6
-"""Zero crossings of the sinc on either side (torchaudio's ``lowpass_filter_width``)."""
+ZERO_CROSSINGS = 6
+"""Number of zero crossings of the sinc on each side (torchaudio's ``lowpass_filter_width``)."""
 ROLLOFF = 0.99
-"""Cut-off as a share of the lower rate's Nyquist frequency."""
-PIECE = 2**16
-"""Output samples that are computed at a time."""
+"""Cut-off frequency as a fraction of the lower rate's Nyquist frequency."""
+BLOCK_SAMPLES = 2**16
+"""Number of output samples computed at a time."""
 
 
 def resample(signal: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """A signal at another sampling rate.
+    """Resample a signal.
 
     Arguments
     ---------
     signal : numpy.ndarray
-        Shape (samples,).
+        Signal of shape (samples,).
     rate, new_rate : int
-        What it has and what it gets, in Hz.
+        Current and new sampling rate in Hz.
 
     Returns
     -------
     numpy.ndarray
-        Shape (ceil(samples · new_rate / rate),), float32.
+        Resampled signal of shape (ceil(samples · new_rate / rate),), float32.
 
     Raises
     ------
     ValueError
-        If a rate is no positive whole number, or the signal is not one-dimensional.
+        If a rate is not a positive integer, or the signal is not one-dimensional.
 
     Example
     -------
@@ -46,8 +46,10 @@ def resample(signal: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     """
     signal = np.ascontiguousarray(signal, dtype=np.float32)
     if signal.ndim != 1:
-        raise ValueError(f"A signal must have shape (samples,); found {signal.shape}. Mix it down.")
-    old, new = _reduced(rate, new_rate)
+        raise ValueError(
+            f"The signal must have shape (samples,); found {signal.shape}. Mix it down to mono."
+        )
+    old, new = _reduce_rates(rate, new_rate)
     if old == new:
         return signal
     kernels, width = _kernels(old, new)
@@ -56,40 +58,40 @@ def resample(signal: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     )
     count = -(-new * len(signal) // old)
     output = np.empty(count, dtype=np.float32)
-    for first in range(0, count, PIECE):
-        places = np.arange(first, min(first + PIECE, count))
-        # The window of an output begins ``width`` input samples before its place; so much is padded
-        taken = windows[places * old // new]
-        output[first : first + len(places)] = np.einsum("nt,nt->n", taken, kernels[places % new])
+    for first in range(0, count, BLOCK_SAMPLES):
+        index = np.arange(first, min(first + BLOCK_SAMPLES, count))
+        # The window of an output sample starts ``width`` input samples before its position
+        selected = windows[index * old // new]
+        output[first : first + len(index)] = np.einsum("nt,nt->n", selected, kernels[index % new])
     return output
 
 
-def _reduced(rate: int, new_rate: int) -> tuple[int, int]:
+def _reduce_rates(rate: int, new_rate: int) -> tuple[int, int]:
     if not (rate == int(rate) > 0 and new_rate == int(new_rate) > 0):
-        raise ValueError(
-            f"Sampling rates must be whole numbers above 0; found {rate} and {new_rate}."
-        )
+        raise ValueError(f"Sampling rates must be positive integers; found {rate} and {new_rate}.")
     common = math.gcd(int(rate), int(new_rate))
     return int(rate) // common, int(new_rate) // common
 
 
 def _kernels(old: int, new: int) -> tuple[np.ndarray, int]:
-    """Weights of the taps for each of the ``new`` places between input samples.
+    """Compute the tap weights for each of the ``new`` positions between input samples.
 
     Returns
     -------
-    tuple
-        Kernels (new, 2 · width + 2), float32, and their width in input samples.
+    kernels : numpy.ndarray
+        Weights of shape (new, 2 · width + 2), float32.
+    width : int
+        One-sided kernel width in input samples.
     """
     cutoff = min(old, new) * ROLLOFF
-    width = math.ceil(ZEROS * old / cutoff)
+    width = math.ceil(ZERO_CROSSINGS * old / cutoff)
     phase = np.arange(new)
     taps = (phase * old // new)[:, None] + np.arange(-width, width + 2)
-    # torchaudio rounds an output's place to float32, heard at 1e-4 at rates such as 22,050;
-    # models were trained on what it gives.
-    place = phase.astype(np.float32) / np.float32(new)
-    # Distance of a tap from the output's place, in zero crossings
-    distance = (taps / old - place[:, None]) * cutoff
-    distance = distance.clip(-ZEROS, ZEROS)
-    window = np.cos(distance * math.pi / ZEROS / 2) ** 2  # Hann
+    # torchaudio rounds output positions to float32, which changes the output by up to 1e-4 at rates
+    # such as 22,050 Hz. The models were trained with its output, so this is reproduced here.
+    position = phase.astype(np.float32) / np.float32(new)
+    # Distance of each tap from the output position, in zero crossings
+    distance = (taps / old - position[:, None]) * cutoff
+    distance = distance.clip(-ZERO_CROSSINGS, ZERO_CROSSINGS)
+    window = np.cos(distance * math.pi / ZERO_CROSSINGS / 2) ** 2  # Hann
     return (np.sinc(distance) * window * (cutoff / old)).astype(np.float32), width

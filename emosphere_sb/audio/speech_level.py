@@ -1,4 +1,4 @@
-"""How loud the speech of a recording is, whatever the share of silence in it."""
+"""Level of the speech in a recording, independent of how much silence it contains."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from collections.abc import Iterable
 import numpy as np
 
 FRAME = 0.005
-"""Seconds: in such steps the envelope is followed."""
+"""Step of the envelope in seconds."""
 TIME_CONSTANT = 0.03
-"""Seconds, of the envelope (P.56)."""
+"""Time constant of the envelope in seconds (P.56)."""
 HANGOVER = 0.2
-"""Seconds that count as active behind the last sample above a threshold (P.56)."""
+"""Seconds that count as active after the last sample above a threshold (P.56)."""
 MARGIN = 15.9
-"""dB between the active level and the threshold that it is found with (P.56)."""
+"""Difference in dB between the active level and its threshold (P.56)."""
 THRESHOLDS = np.arange(-100.0, 0.0)
-"""dB of full scale. P.56 takes steps of 6 dB; the result lies between two of them."""
+"""Candidate thresholds in dBFS. P.56 uses steps of 6 dB and interpolates between them."""
 
 
 def speech_level(pieces: Iterable[np.ndarray], rate: int) -> float:
-    """Active speech level after ITU-T Recommendation P.56 (2011), method B.
+    """Measure the active speech level (ITU-T Recommendation P.56, 2011, method B).
 
-    The mean power over those parts alone in which there is speech: where the envelope, held for
-    0.2 s, lies above a threshold 15.9 dB below that very mean. The envelope is followed in steps of
-    5 ms, where P.56 takes every sample.
+    This is the mean power over the active parts only, where the envelope, held for 0.2 s, is above
+    a threshold 15.9 dB below that mean. The envelope is computed in steps of 5 ms; P.56 computes
+    it for every sample.
 
     Arguments
     ---------
     pieces : iterable of numpy.ndarray
-        Shape (samples,) each: one signal, full scale 1.
+        Consecutive blocks (samples,) of one signal with full scale 1.
     rate : int
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
     float
-        dB of full scale; ``-inf`` where nothing lies above -84 dB.
+        Level in dBFS; ``-inf`` if no part is above -84 dBFS.
 
     Example
     -------
     >>> tone = 0.1 * np.sqrt(2) * np.sin(np.arange(32000))
     >>> level = speech_level([np.zeros(320000), tone, np.zeros(320000)], 16000)
-    >>> -21 < level < -20  # the tone's own is -20; 0.2 s of hangover are counted with it
+    >>> -21 < level < -20  # the tone is at -20 dBFS; 0.2 s of hangover lower the mean
     True
     """
-    from scipy.signal import lfilter  # not needed to predict without torch
+    from scipy.signal import lfilter  # optional for prediction without torch
 
     frame, decay = max(1, round(FRAME * rate)), math.exp(-FRAME / TIME_CONSTANT)
     hangover = round(HANGOVER / FRAME)
     states = [np.zeros(1), np.zeros(1)]
     energy, active = 0.0, np.zeros(len(THRESHOLDS))
-    silent = np.full(len(THRESHOLDS), hangover + 1)  # frames since each was last passed
+    silent = np.full(len(THRESHOLDS), hangover + 1)  # frames since each threshold was last exceeded
     thresholds = 10.0 ** (THRESHOLDS / 20)
     for frames in _frames(pieces, frame):
         energy += float((frames**2).mean(axis=1).sum())
@@ -64,22 +64,22 @@ def speech_level(pieces: Iterable[np.ndarray], rate: int) -> float:
         since = places - np.maximum.accumulate(last, axis=1)
         active += np.count_nonzero(since <= hangover, axis=1)
         silent = np.minimum(since[:, -1], hangover + 1)
-    return _crossing(energy, active)
+    return _interpolate_level(energy, active)
 
 
 def _frames(pieces: Iterable[np.ndarray], frame: int):
-    """Whole frames (count, frame), float64; samples behind the last whole one are left."""
+    """Yield complete frames (count, frame), float64; drop an incomplete frame at the end."""
     rest = np.empty(0)
     for piece in pieces:
         rest = np.concatenate([rest, np.asarray(piece, dtype=np.float64)])
-        whole = len(rest) // frame * frame
-        if whole:
-            yield rest[:whole].reshape(-1, frame)
-            rest = rest[whole:]
+        complete = len(rest) // frame * frame
+        if complete:
+            yield rest[:complete].reshape(-1, frame)
+            rest = rest[complete:]
 
 
-def _crossing(energy: float, active: np.ndarray) -> float:
-    """The active level where it lies 15.9 dB above its threshold."""
+def _interpolate_level(energy: float, active: np.ndarray) -> float:
+    """Interpolate the active level that is 15.9 dB above its threshold."""
     known = active > 0
     if not energy or not known.any():
         return -math.inf
@@ -90,17 +90,17 @@ def _crossing(energy: float, active: np.ndarray) -> float:
     below = np.flatnonzero(above < MARGIN)
     if not len(below):
         return float(levels[-1])
-    place = below[0]
-    share = (above[place - 1] - MARGIN) / (above[place - 1] - above[place])
-    return float(levels[place - 1] + share * (levels[place] - levels[place - 1]))
+    index = below[0]
+    share = (above[index - 1] - MARGIN) / (above[index - 1] - above[index])
+    return float(levels[index - 1] + share * (levels[index] - levels[index - 1]))
 
 
-def level(signal: np.ndarray) -> float:
-    """Root mean square in dB of full scale; ``-inf`` for zeros.
+def rms_level(signal: np.ndarray) -> float:
+    """Return the root mean square in dBFS; ``-inf`` for zeros.
 
     Example
     -------
-    >>> round(level(np.full(100, 0.1)), 6)
+    >>> round(rms_level(np.full(100, 0.1)), 6)
     -20.0
     """
     power = float(np.mean(np.square(signal, dtype=np.float64)))

@@ -1,7 +1,7 @@
-"""Recordings of any length, read a piece at a time: 16 kHz mono, in memory that does not grow.
+"""Read recordings of any length block by block, as 16 kHz mono, with constant memory.
 
-Pieces are read one behind the other, never sought: in MP3 and Ogg a place is found only roughly,
-and a file that was written to a pipe does not know its own length.
+Blocks are read sequentially, without seeking: seeking is inexact in MP3 and Ogg, and a file written
+to a pipe has no known length.
 """
 
 from __future__ import annotations
@@ -14,100 +14,105 @@ import numpy as np
 import soundfile
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.reading import SAMPLE_RATE, Sequential
-from emosphere_sb.audio.resampling import ROLLOFF, ZEROS, resample
+from emosphere_sb.audio.reading import SAMPLE_RATE, SequentialFile
+from emosphere_sb.audio.resampling import ROLLOFF, ZERO_CROSSINGS, resample
 
-PIECE = 2**15
-"""Samples of each channel that are read at a time: what is lost in front of damage, at the most."""
+BLOCK_SAMPLES = 2**15
+"""Samples per channel that are read at a time; up to one block before damage is lost."""
 
 
-def mono_pieces(path: str | os.PathLike, *, piece: int = PIECE) -> Iterator[np.ndarray]:
-    """A file at its own rate, mixed to mono.
+def read_mono_blocks(
+    path: str | os.PathLike, *, block_size: int = BLOCK_SAMPLES
+) -> Iterator[np.ndarray]:
+    """Read a file in blocks at its original sampling rate, mixed to mono.
 
     Arguments
     ---------
     path : path
-        Anything that libsndfile reads; :func:`emosphere_sb.audio.header.read_header` says why
-        not.
-    piece : int
-        Samples at a time.
+        Path of a file that :func:`emosphere_sb.audio.header.read_header` accepts.
+    block_size : int
+        Number of samples per block.
 
     Yields
     ------
     numpy.ndarray
-        Shape (samples,), float32: ``piece`` of them, the last one fewer.
+        Samples of shape (samples,), float32. The last block may be shorter.
 
     Raises
     ------
     AudioError
-        If the file is damaged, naming the place: what lies before it has been yielded by then.
+        If the file is damaged. All blocks before the damage have been yielded by then, and the
+        message contains the position.
     """
     done, rate = 0, 1
     try:
-        with Sequential(path) as file:
+        with SequentialFile(path) as file:
             rate = file.samplerate
-            while len(samples := file.read(piece, dtype="float32", always_2d=True)):
+            while len(samples := file.read(block_size, dtype="float32", always_2d=True)):
                 mono = samples.mean(axis=1, dtype=np.float32)
                 if not np.isfinite(mono).all():
-                    raise AudioError(f"{path} holds samples that are not finite numbers.")
+                    raise AudioError(f"{path} contains NaN or infinite samples.")
                 done += len(mono)
                 yield mono
     except (TypeError, soundfile.SoundFileError) as error:
         raise AudioError(
-            f"{path} cannot be read beyond {done / rate:.1f} s: {str(error).strip()}"
+            f"{path} cannot be read after {done / rate:.1f} s: {str(error).strip()}"
         ) from error
 
 
 def count_samples(path: str | os.PathLike) -> int:
-    """Samples of each channel, counted by reading all of them.
+    """Count the samples per channel by decoding the entire file.
 
     Raises
     ------
     AudioError
-        As :func:`mono_pieces`.
+        If the file is damaged.
     """
-    return sum(len(piece) for piece in mono_pieces(path))
+    return sum(len(block) for block in read_mono_blocks(path))
 
 
-def resampled(pieces: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """Pieces of one signal at 16 kHz, each sample as when the whole was resampled at once.
+def resample_blocks(pieces: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """Resample one signal to 16 kHz block by block, as if it were resampled at once.
 
-    Every piece is resampled with the input samples on both of its sides that its first and last
-    output samples depend on, beginning where an input and an output sample fall together.
+    Each block is resampled together with the neighbouring input samples that its first and last
+    output samples depend on, starting where an input and an output sample coincide.
 
     Arguments
     ---------
     pieces : iterable of numpy.ndarray
-        Shape (samples,) each, of any lengths.
+        Consecutive blocks (samples,) of the signal, of any lengths.
     rate : int
-        Theirs, in Hz.
+        Sampling rate of the signal in Hz.
 
     Yields
     ------
     numpy.ndarray
-        Shape (samples,), float32; in all ceil(samples · 16000 / rate).
+        Samples of shape (samples,), float32; in total ceil(samples · 16000 / rate).
 
     Example
     -------
-    >>> sum(len(part) for part in resampled([np.zeros(500), np.zeros(382)], 44100))
+    >>> sum(len(part) for part in resample_blocks([np.zeros(500), np.zeros(382)], 44100))
     320
     """
     if rate == SAMPLE_RATE:
         yield from pieces
         return
     common = math.gcd(rate, SAMPLE_RATE)
-    old, new = rate // common, SAMPLE_RATE // common  # so many input samples are so many of output
-    reach = math.ceil(ZEROS / ROLLOFF * max(1.0, rate / SAMPLE_RATE)) + 2
+    old, new = (
+        rate // common,
+        SAMPLE_RATE // common,
+    )  # `old` input samples give `new` output samples
+    reach = math.ceil(ZERO_CROSSINGS / ROLLOFF * max(1.0, rate / SAMPLE_RATE)) + 2
     margin = -(-reach // old) * old
-    held, before = np.empty(0, dtype=np.float32), 0  # `before`: input samples of it that are done
+    buffer, done = np.empty(0, dtype=np.float32), 0  # `done`: processed samples in the buffer
     for piece in pieces:
-        held = np.concatenate([held, piece])
-        ready = (len(held) - reach) // old * old
-        if ready > before:
-            yield resample(held[: ready + reach], rate, SAMPLE_RATE)[
-                before // old * new : ready // old * new
+        buffer = np.concatenate([buffer, piece])
+        ready = (len(buffer) - reach) // old * old
+        if ready > done:
+            yield resample(buffer[: ready + reach], rate, SAMPLE_RATE)[
+                done // old * new : ready // old * new
             ]
             drop = max(0, ready - margin)
-            held, before = held[drop:], ready - drop
-    if len(held) > before:
-        yield resample(held, rate, SAMPLE_RATE)[before // old * new :]
+            buffer, done = buffer[drop:], ready - drop
+    if len(buffer) > done:
+        yield resample(buffer, rate, SAMPLE_RATE)[done // old * new :]

@@ -1,4 +1,4 @@
-"""Decoding a file to its end, which finds the damage that no header tells."""
+"""Decode audio files completely, to find damage that the header does not show."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import numpy as np
 import soundfile
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.reading import native
+from emosphere_sb.audio.reading import encode_path
 
 _BLOCK = 1 << 20
 
 
 def verify_samples(path: str | os.PathLike, frames: int) -> None:
-    """Decode a file to its end.
+    """Check that a file can be decoded completely.
 
     Arguments
     ---------
     path : path
-        The file.
+        Path of the file.
     frames : int
-        Samples per channel that its header promises.
+        Number of samples per channel according to the header.
 
     Raises
     ------
     AudioError
         If decoding fails or ends early, or samples are NaN or infinite. The message is the reason
-        as ``kind: details`` and does not name the file.
+        as ``kind: details``, without the path.
     """
     read = 0
     finite = True
     try:
-        with soundfile.SoundFile(native(path)) as file:
+        with soundfile.SoundFile(encode_path(path)) as file:
             for block in file.blocks(_BLOCK, dtype="float32"):
                 finite = bool(np.isfinite(block).all())
                 if not finite:
@@ -41,6 +41,6 @@ def verify_samples(path: str | os.PathLike, frames: int) -> None:
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise AudioError(f"damaged audio: {error}") from None
     if not finite:
-        raise AudioError("samples that are no numbers: NaN or infinity")
+        raise AudioError("non-finite samples: NaN or infinity")
     if read < frames:
         raise AudioError(f"truncated audio: {read} of {frames} frames can be read")

@@ -1,7 +1,7 @@
-"""Headers of WAV files with integer samples, read without libsndfile.
+"""Parse headers of WAV files with integer samples without libsndfile.
 
-That is several times as fast as opening the file with libsndfile, which moreover shortens a
-truncated file without an error.
+This is several times faster than opening the file with libsndfile, which also accepts truncated
+files without an error.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ import struct
 from emosphere_sb.audio.errors import AudioError
 
 UNKNOWN_WAV_LENGTH = 2**31 - 2**16
-"""A data size of this or more in a WAV header means that the writer did not know the length."""
+"""Data sizes of at least this value in a WAV header mean that the length is unknown."""
 
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 
 
 def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | None:
-    r"""Frames, sample rate and channels of a WAV file with integer samples.
+    r"""Read frames, sampling rate and channels of a WAV file with integer samples.
 
     Arguments
     ---------
     file : io.RawIOBase
-        The file, open for reading at its beginning.
+        File object, positioned at the start of the file.
     size : int
-        The size of the file, in bytes.
+        File size in bytes.
 
     Returns
     -------
     tuple of int, or None
-        ``None`` for all other files: another format, float or compressed samples, a damaged header,
-        or an unknown length.
+        Number of frames, sampling rate in Hz and number of channels. ``None`` for all other files:
+        another format, float or compressed samples, a damaged header, or an unknown length.
 
     Raises
     ------
     AudioError
-        If the file holds fewer samples than its header promises.
+        If the file contains fewer samples than its header promises.
 
     Example
     -------
@@ -69,7 +69,7 @@ def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | No
 
 
 def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) -> bool:
-    """Whether a division gives the number of frames."""
+    """Whether the format is uncompressed integer PCM with a consistent frame size."""
     return (
         code == _PCM
         and bits in (8, 16, 24, 32)
@@ -79,12 +79,12 @@ def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) 
     )
 
 
-def _count_frames(promised: int, there: int, frame: int) -> int | None:
-    """Frames in a data chunk, from the sizes in bytes: promised, there, and of one frame."""
+def _count_frames(promised: int, present: int, frame: int) -> int | None:
+    """Return the number of frames in a data chunk, given sizes in bytes."""
     if not frame or promised == 0 or promised >= UNKNOWN_WAV_LENGTH:
         return None
-    if promised > there:
+    if promised > present:
         raise AudioError(
-            f"truncated audio: the header promises {promised} bytes, {there} are there"
+            f"truncated audio: the header promises {promised} bytes, {present} are there"
         )
     return promised // frame

@@ -1,4 +1,4 @@
-"""Which part of a backbone is trained in which epoch."""
+"""Freezing of a backbone, fixed or by epoch."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from dataclasses import dataclass
 
 from torch import nn
 
-MODES = ("none", "feature_encoder", "all_but_top_K", "all")
+FREEZE_MODES = ("none", "feature_encoder", "all_but_top_K", "all")
 _TOP = re.compile(r"all_but_top_(\d+)")
 
 
 @dataclass(frozen=True)
 class FreezeSchedule:
-    """The frozen part of a backbone, by epoch.
+    """Frozen part of a backbone in each epoch.
 
     Arguments
     ---------
     steps : tuple of (int, str)
-        First epoch (from 1, ascending) and mode: ``none``; ``feature_encoder``, the convolutions;
-        ``all_but_top_K``, all but the last K layers; ``all``.
+        Pairs of first epoch (ascending from 1) and mode: ``none`` freezes nothing,
+        ``feature_encoder`` the convolutions, ``all_but_top_K`` everything except the last K layers,
+        and ``all`` the complete backbone.
 
     Example
     -------
     >>> plan = FreezeSchedule.create(schedule={1: "all", 3: "all_but_top_4", 6: "feature_encoder"})
     >>> [plan.at(epoch) for epoch in (1, 2, 3, 7)]
     ['all', 'all', 'all_but_top_4', 'feature_encoder']
-    >>> plan.changes, plan.least
+    >>> plan.changes, plan.least_frozen
     (True, 'feature_encoder')
     """
 
@@ -37,19 +38,26 @@ class FreezeSchedule:
     def create(
         cls, freeze: str = "feature_encoder", schedule: Mapping[int, str] | None = None
     ) -> FreezeSchedule:
-        """Use ``freeze`` in all epochs, or ``schedule``, which replaces it, by epoch.
+        """Build a schedule from one mode for all epochs, or from a mapping that replaces it.
+
+        Arguments
+        ---------
+        freeze : str
+            Mode of all epochs; ignored if a schedule is given.
+        schedule : mapping of int to str, optional
+            Mode by first epoch, such as ``{1: "all", 3: "feature_encoder"}``.
 
         Raises
         ------
         ValueError
-            If a mode is unknown, or the epochs do not ascend from 1.
+            If a mode is unknown or the epochs do not ascend from 1.
         """
         if schedule is None:
             return cls(((1, _check_mode(freeze)),))
         if not isinstance(schedule, Mapping) or not all(type(key) is int for key in schedule):
             raise ValueError(
-                f"freeze_schedule must map epochs to modes, such as "
-                f"{{1: all, 3: feature_encoder}}; found {schedule!r}."
+                f"freeze_schedule must map epochs to modes, such as {{1: all, 3: none}}; found "
+                f"{schedule!r}."
             )
         epochs = list(schedule)
         if not epochs or epochs[0] != 1 or sorted(epochs) != epochs:
@@ -64,8 +72,8 @@ class FreezeSchedule:
         return len({mode for _, mode in self.steps}) > 1
 
     @property
-    def least(self) -> str:
-        """The mode that freezes least: its trainable part is all that is ever trained."""
+    def least_frozen(self) -> str:
+        """The mode that freezes least; whatever it freezes is never trained."""
         return min((mode for _, mode in self.steps), key=_rank)
 
     def at(self, epoch: int) -> str:
@@ -75,14 +83,14 @@ class FreezeSchedule:
 
 def _check_mode(text: str) -> str:
     if isinstance(text, str):
-        if (text in MODES and text != "all_but_top_K") or _TOP.fullmatch(text):
+        if (text in FREEZE_MODES and text != "all_but_top_K") or _TOP.fullmatch(text):
             return text
         if ":" in text:
             raise ValueError(
-                f"freeze must be one of {', '.join(MODES)}; found {text!r}. To freeze by epoch, "
-                f"use --freeze_schedule='{{{_as_mapping(text)}}}'."
+                f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}. To freeze by "
+                f"epoch, use --freeze_schedule='{{{text}}}'."
             )
-    raise ValueError(f"freeze must be one of {', '.join(MODES)}; found {text!r}.")
+    raise ValueError(f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}.")
 
 
 def _as_mapping(text: str) -> str:
@@ -92,16 +100,16 @@ def _as_mapping(text: str) -> str:
 
 def _rank(mode: str) -> tuple[int, int]:
     top = _TOP.fullmatch(mode)
-    return (2, -int(top.group(1))) if top else (MODES.index(mode), 0)
+    return (2, -int(top.group(1))) if top else (FREEZE_MODES.index(mode), 0)
 
 
-def trained_parts(backbone: nn.Module, mode: str) -> list[nn.Module]:
-    """The modules of a backbone that a mode leaves trainable.
+def trainable_modules(backbone: nn.Module, mode: str) -> list[nn.Module]:
+    """Return the modules of a backbone that are trained in a mode.
 
     Raises
     ------
     ValueError
-        If there are fewer layers than ``all_but_top_K`` keeps.
+        If the K of ``all_but_top_K`` exceeds the number of layers.
     """
     if mode == "all":
         return []
@@ -111,29 +119,33 @@ def trained_parts(backbone: nn.Module, mode: str) -> list[nn.Module]:
     count = int(top.group(1))
     if count > len(backbone.layers):
         raise ValueError(
-            f"freeze={mode}: the backbone has {len(backbone.layers)} layers that are used."
+            f"freeze={mode} needs at least {count} layers; this backbone uses "
+            f"{len(backbone.layers)}."
         )
     layers = list(backbone.layers[len(backbone.layers) - count :])
     return layers + ([backbone.final_norm] if backbone.final_norm is not None and count else [])
 
 
 def freeze(backbone: nn.Module, mode: str) -> None:
-    """Leave trainable what a mode leaves, and what is used at all."""
+    """Freeze a backbone for a mode. Parameters that no output depends on are always frozen."""
     backbone.model.requires_grad_(False)
-    for part in trained_parts(backbone, mode):
+    for part in trainable_modules(backbone, mode):
         part.requires_grad_(True)
     if mode == "feature_encoder" and backbone.feature_encoder is not None:
         backbone.feature_encoder.requires_grad_(False)
         if hasattr(backbone.feature_encoder, "_freeze_parameters"):
-            # transformers' own would otherwise ask for the waveform's gradient and keep every
-            # activation; on the encoder itself, since not every family's model passes it on.
+            # Otherwise transformers' encoder computes the gradient of the waveform and stores every
+            # activation. Called on the encoder because not every model forwards the call.
             backbone.feature_encoder._freeze_parameters()
     for parameter in backbone.unused:
         parameter.requires_grad_(False)
 
 
 def set_training(backbone: nn.Module, mode: str, training: bool) -> None:
-    """Frozen parts stay in evaluation mode: no dropout, no layerdrop, no SpecAugment."""
+    """Set the mode of the trained parts; frozen parts stay in evaluation mode.
+
+    Evaluation mode disables dropout, layerdrop and SpecAugment.
+    """
     backbone.model.eval()
-    for part in trained_parts(backbone, mode):
+    for part in trainable_modules(backbone, mode):
         part.train(training)

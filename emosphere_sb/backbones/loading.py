@@ -1,4 +1,4 @@
-"""One string to a backbone: a hub name, a local folder, or a bare configuration."""
+"""Load a backbone from a Hub name, a local folder or a configuration file."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ def load_backbone(
     fast: bool = True,
     trust_remote_code: bool = False,
 ) -> nn.Module:
-    """Load a speech model in float32, as a module of this package.
+    """Load a speech model in float32.
 
     Arguments
     ---------
     backbone : str
-        A name on the HuggingFace hub, a folder that ``save_pretrained`` wrote, or a ``.json`` file
-        with a configuration, which gives random weights.
+        Name on the Hugging Face Hub, path of a folder written by ``save_pretrained``, or path of a
+        ``.json`` configuration, which gives a model with random weights.
     spec_augment : bool
-        Whether SpecAugment is applied in training as the configuration says.
+        Whether to apply SpecAugment in training, with the settings of the configuration.
     fast : bool
-        ``False``: transformers' modules as they are.
+        Whether to replace modules of transformers by faster equivalents.
     trust_remote_code : bool
-        Whether Python code that comes with the weights may run. Weights themselves are read as
-        tensors, whatever this says.
+        Whether Python code that comes with the model may run. Weights are always loaded with
+        ``weights_only=True``.
 
     Returns
     -------
     torch.nn.Module
-        See :mod:`emosphere_sb.backbones`.
+        Backbone, see :mod:`emosphere_sb.backbones`.
 
     Raises
     ------
     ValueError
-        If there is no such model, or it does not hear speech.
+        If the model cannot be loaded or is not a supported speech model.
     """
     model = load_model(backbone, trust_remote_code)
     kind = model.config.model_type
@@ -61,7 +61,7 @@ def load_backbone(
         return W2vBertBackbone(model, extractor_for(model, backbone), spec_augment)
     if not hasattr(model, "feature_extractor"):
         raise ValueError(
-            f"backbone must be a speech model that hears waveforms through convolutions (WavLM, "
+            f"backbone must be a speech model with a convolutional waveform encoder (WavLM, "
             f"wav2vec 2.0, HuBERT, data2vec-audio, UniSpeech-SAT, …), w2v-BERT 2.0 or Whisper; "
             f"{backbone!r} is a {type(model).__name__}."
         )
@@ -69,19 +69,31 @@ def load_backbone(
 
 
 def load_model(backbone: str, trust_remote_code: bool = False) -> nn.Module:
-    """transformers' own model of that name.
+    """Load a model of transformers in float32.
+
+    Arguments
+    ---------
+    backbone : str
+        See :func:`load_backbone`.
+    trust_remote_code : bool
+        Whether Python code that comes with the model may run.
+
+    Returns
+    -------
+    torch.nn.Module
+        Instance of the transformers class for this model.
 
     Raises
     ------
     ValueError
-        If it cannot be loaded, with what was tried.
+        If the model cannot be loaded.
     """
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
 
-    # What they raise for a name, a configuration and a file of weights that are wrong or damaged.
-    refusals = (
+    # Raised by the libraries for an invalid name or configuration and for damaged weights.
+    load_errors = (
         OSError, ValueError, TypeError, KeyError, RuntimeError, UnpicklingError,
         SafetensorError, StrictDataclassError,
     )  # fmt: skip
@@ -91,30 +103,30 @@ def load_model(backbone: str, trust_remote_code: bool = False) -> nn.Module:
             return AutoModel.from_pretrained(
                 backbone,
                 dtype=torch.float32,
-                weights_only=True,  # a pickle that holds anything but tensors is refused
+                weights_only=True,  # rejects pickles that contain anything but tensors
                 trust_remote_code=trust_remote_code,
             )
         settings = json.loads(bare.read_text(encoding="utf-8"))
         return AutoModel.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
-    except refusals as error:
+    except load_errors as error:
         raise ValueError(
-            f"backbone must be a name on the HuggingFace hub (microsoft/wavlm-large), a folder "
-            f"written by save_pretrained, or a .json configuration; {backbone!r} could not be "
-            f"loaded: {error}"
+            f"backbone must be a name on the Hugging Face Hub (such as microsoft/wavlm-large), a "
+            f"folder written by save_pretrained, or a .json configuration; {backbone!r} could not "
+            f"be loaded: {error}"
         ) from error
 
 
 def find_configuration(backbone: str | os.PathLike) -> Path:
-    """The ``.json`` file: as given, or among the package's own ``hparams/backbones``."""
+    """Return the path of a ``.json`` configuration: as given, or in ``hparams/backbones``."""
     own = Path(__file__).resolve().parents[2] / "hparams" / "backbones"
     path = Path(backbone)
     if path.is_file():
         return path
-    # Not for other folders: a path with a typing error must not build another model.
+    # Not for paths in other folders: a misspelt path must not select a bundled configuration.
     if path.parent in (Path(), Path("hparams/backbones")) and (own / path.name).is_file():
         return own / path.name
     known = ", ".join(sorted(path.name for path in own.glob("*.json")))
     raise ValueError(
-        f"backbone {str(backbone)!r}: no such file, and none of that name comes with the package, "
-        f"which has {known}."
+        f"Backbone configuration {str(backbone)!r} not found. Configurations that come with the "
+        f"package: {known}."
     )

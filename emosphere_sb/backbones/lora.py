@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, Hu et al., 2021) through peft, which is an optional extra."""
+"""Low-rank adapters (LoRA; Hu et al., 2021), with the optional package peft."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_is_known
+from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_attention_is_supported
 
 
 def add_lora(
     backbone: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]
 ) -> None:
-    """Put adapters beside linear layers of a backbone, in place; all other weights are frozen.
+    """Add low-rank adapters to linear layers of a backbone in place, and freeze all other weights.
 
     Arguments
     ---------
     backbone : torch.nn.Module
-        See :mod:`emosphere_sb.backbones`.
+        Backbone, see :mod:`emosphere_sb.backbones`.
     rank : int
-        Of the adapters.
+        Rank of the adapters.
     alpha : float
-        Their output is scaled by ``alpha / rank``.
+        Scaling: the output of an adapter is multiplied by ``alpha / rank``.
     dropout : float
-        Before each adapter.
+        Dropout probability at the input of each adapter.
     targets : sequence of str
-        Last parts of the names of linear layers, such as ``q_proj`` and ``v_proj``.
+        Names of linear layers without their module path, such as ``q_proj`` and ``v_proj``.
 
     Raises
     ------
     ImportError
         If peft is not installed.
     ValueError
-        If the backbone has no such layers, or would not run through them.
+        If the backbone has no such layers, or its attention would bypass them.
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise ImportError(
-            "LoRA needs peft, which is not installed: pip install 'emosphere-sb[lora]'."
+            "LoRA requires peft, which is not installed. Run: pip install 'emosphere-sb[lora]'"
         ) from error
     if isinstance(backbone, WaveformBackbone) and backbone.model.config.model_type == "wavlm":
-        _refuse_stock_wavlm(targets)
+        _check_wavlm_targets(targets)
     names = [
         name
         for name, module in backbone.model.named_modules()
@@ -50,8 +50,8 @@ def add_lora(
     missing = set(targets) - {name.rpartition(".")[2] for name in names}
     if missing or not names:
         raise ValueError(
-            f"lora_targets must name linear layers of the backbone; it has no "
-            f"{', '.join(sorted(missing)) or 'layer for an empty list'}. It has "
+            f"lora_targets must name linear layers of the backbone; not found: "
+            f"{', '.join(sorted(missing)) or 'any (the list is empty)'}. Available: "
             f"{', '.join(sorted(linear_names(backbone.model)))}."
         )
     settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names)
@@ -60,25 +60,26 @@ def add_lora(
         parameter.requires_grad_("lora_" in name)
 
 
-def _refuse_stock_wavlm(targets: Sequence[str]) -> None:
-    """transformers' own attention reads the projections' weights past their modules."""
+def _check_wavlm_targets(targets: Sequence[str]) -> None:
+    """Reject attention projections if transformers' attention, which bypasses adapters, runs."""
     projections = {"q_proj", "k_proj", "v_proj", "out_proj"} & set(targets)
-    if projections and not wavlm_is_known():
+    if projections and not wavlm_attention_is_supported():
         raise ValueError(
-            f"LoRA on {', '.join(sorted(projections))} would do nothing: transformers' own WavLM "
-            f"attention runs here, which bypasses the adapters. Take the feed-forward layers "
-            f"(intermediate_dense, output_dense), or the transformers of constraints.txt."
+            f"LoRA on {', '.join(sorted(projections))} would have no effect, because the WavLM "
+            f"attention of the installed transformers bypasses the adapters. Use the feed-forward "
+            f"layers (intermediate_dense, output_dense), or install the transformers version of "
+            f"constraints.txt."
         )
 
 
 def linear_names(model: nn.Module) -> set[str]:
-    """Last parts of the names of all linear layers."""
+    """Return the names of all linear layers, without their module paths."""
     modules = model.named_modules()
     return {name.rpartition(".")[2] for name, module in modules if isinstance(module, nn.Linear)}
 
 
 def merge_lora(backbone: nn.Module) -> None:
-    """Add the adapters' products to the weights that they stand beside, and take them away."""
+    """Merge the adapters into the weights of their layers and remove them, in place."""
     from peft.tuners.lora import LoraLayer
 
     for name, module in list(backbone.model.named_modules()):

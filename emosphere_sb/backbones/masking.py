@@ -1,4 +1,4 @@
-"""Masks from numbers of valid frames: one place, so that every lobe means the same by a length."""
+"""Masks from numbers of valid frames, shared by all modules."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from torch import Tensor
 
 
 def frame_mask(lengths: Tensor, size: int) -> Tensor:
-    """True where a frame is valid.
+    """Return a mask that is True at valid frames.
 
     Arguments
     ---------
     lengths : torch.Tensor
-        Shape (batch,), number of valid frames (or samples) of each row.
+        Number of valid frames (or samples) of each row, shape (batch,).
     size : int
         Number of frames of the padded batch.
 
     Returns
     -------
     torch.Tensor
-        Shape (batch, size), bool.
+        Boolean mask, shape (batch, size).
 
     Example
     -------
@@ -31,9 +31,21 @@ def frame_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the valid frames: (batch, time, feature) and (batch, time) give (batch, feature).
+    """Return the mean over valid frames, computed in float32 or higher precision.
 
-    In float32 at least: bfloat16 cannot count beyond 256 frames.
+    (bfloat16 cannot represent all counts above 256.)
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        Shape (batch, time, feature).
+    mask : torch.Tensor
+        True at valid frames, shape (batch, time).
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (batch, feature).
     """
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     total = values.masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1)

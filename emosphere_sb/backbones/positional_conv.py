@@ -1,8 +1,8 @@
-"""The wide grouped convolution that tells a speech model where a frame stands, through FFT.
+"""FFT implementation of the convolutional positional embedding of the wav2vec 2.0 family.
 
-wav2vec 2.0 and its relatives add to each frame a convolution over 128 of its neighbours, in 16
-groups. On a CPU its backward pass takes as long as several transformer layers; as products of
-spectra it takes a third of that, forward half, with the rounding of float32.
+These models add to each frame the output of a grouped convolution with 128 taps and 16 groups. On
+the CPU its backward pass takes as long as several transformer layers. With FFT the backward pass
+takes a third and the forward pass half of the time; the outputs are equal up to float32 rounding.
 """
 
 from __future__ import annotations
@@ -10,43 +10,44 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.weight_cache import WeightCache
 
-SHORTEST_KERNEL = 32
-"""Below this many taps the convolution itself is as fast."""
+MIN_KERNEL_SIZE = 32
+"""Number of taps from which FFT is faster than direct convolution."""
 
-SEGMENT = 4
-"""Kernels that a segment is long: shorter ones compute more of what is thrown away, longer ones
-read larger spectra of the weights."""
+SEGMENT_KERNELS = 4
+"""Length of a segment in kernel lengths. Shorter segments discard a larger part of the output,
+longer ones need larger spectra of the weights."""
 
-FEW_FRAMES = 1200
-"""Below this many frames of a batch, training's spectra of the weights cost more than they save."""
+MIN_TRAINING_FRAMES = 1200
+"""Number of frames in a batch from which FFT is faster in training, where the spectrum of the
+weights is recomputed in each step."""
 
 
 class SpectralConv1d(nn.Conv1d):
-    """``torch.nn.Conv1d`` that runs through FFT on a CPU; elsewhere PyTorch's own.
+    """``torch.nn.Conv1d`` that uses FFT on the CPU; unchanged on other devices.
 
-    Never built: the class of a loaded module is set to it, so that its weights, weight norm
-    included, stay where they are.
+    It is not instantiated: :func:`patch_positional_conv` sets it as the class of an existing
+    module, which keeps its weights and weight norm.
     """
 
     def forward(self, frames: Tensor) -> Tensor:
-        """As ``torch.nn.Conv1d``: (batch, channel, frame)."""
+        """Convolve (batch, channel, frame), as ``torch.nn.Conv1d`` does."""
         kernel, (padding,) = self.kernel_size[0], self.padding
-        if self.training or self._learns():
-            # Whatever computes this pass: a step that follows may be one that autograd does not
-            # count, as fused optimisers' are.
-            self.kept.clear()
+        if self.training or self._is_trained():
+            # Cleared in any case: autograd's version counters do not record the updates of fused
+            # optimisers, so the cache could not detect that the weights have changed.
+            self.weight_cache.clear()
         count = frames.shape[-1] + 2 * padding - kernel + 1
         if (
             (frames.device.type, frames.dtype) != ("cpu", torch.float32)
-            or (self._learns() and count * len(frames) < FEW_FRAMES)
-            or count < 1  # PyTorch's error says what is missing
+            or (self._is_trained() and count * len(frames) < MIN_TRAINING_FRAMES)
+            or count < 1  # PyTorch raises an informative error
         ):
             return super().forward(frames)
-        # Segments of one size, which overlap by a kernel (overlap-save): a cyclic correlation has
-        # the true one at its beginning. One size means one spectrum of the weights.
-        size = SEGMENT * kernel
+        # Overlap-save: segments overlap by one kernel, and the first `step` values of a segment's
+        # circular correlation are valid. All segments share one spectrum of the weights.
+        size = SEGMENT_KERNELS * kernel
         step = size - kernel + 1
         segments = -(-count // step)
         end = (segments - 1) * step + size - frames.shape[-1] - padding
@@ -59,29 +60,29 @@ class SpectralConv1d(nn.Conv1d):
         output = torch.fft.irfft(product, n=size)[..., :step].flatten(2)[..., :count]
         return output if self.bias is None else output + self.bias.unsqueeze(-1)
 
-    def _learns(self) -> bool:
+    def _is_trained(self) -> bool:
         return torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
 
     def _spectrum(self, size: int) -> Tensor:
-        """The weights' (group, frequency, in, out)."""
-        if self.training or self._learns():
+        """Return the spectrum of the weights, shape (group, frequency, in, out)."""
+        if self.training or self._is_trained():
             return self._transform(size)
-        # The parameters are what weight norm makes the weight of.
-        return self.kept.get(self.parameters(), lambda: self._transform(size).contiguous())
+        # With weight norm, the weight is computed from these parameters.
+        return self.weight_cache.get(self.parameters(), lambda: self._transform(size).contiguous())
 
     def _transform(self, size: int) -> Tensor:
         spectrum = torch.fft.rfft(self.weight, n=size).unflatten(0, (self.groups, -1))
         return spectrum.permute(0, 3, 2, 1).conj()
 
 
-def make_fast(model: nn.Module) -> None:
-    """Turn the position convolution of a model into a :class:`SpectralConv1d`, in place."""
+def patch_positional_conv(model: nn.Module) -> None:
+    """Replace the positional convolution of a model by :class:`SpectralConv1d`, in place."""
     embedding = getattr(model.encoder, "pos_conv_embed", None)
     for module in [] if embedding is None else embedding.modules():
-        # Weight norm gives the module a class of its own, below PyTorch's.
+        # Weight norm gives the module a subclass of nn.Conv1d.
         if isinstance(module, nn.Conv1d) and is_supported(module):
             kind = type(module)
-            module.kept = Kept()
+            module.weight_cache = WeightCache()
             if kind is nn.Conv1d:
                 module.__class__ = SpectralConv1d
             else:
@@ -89,13 +90,13 @@ def make_fast(model: nn.Module) -> None:
 
 
 class _Parametrized(SpectralConv1d):
-    """The same before a class that ``torch.nn.utils.parametrize`` made for a module."""
+    """Base class that precedes the class created by ``torch.nn.utils.parametrize``."""
 
 
 def is_supported(conv: nn.Conv1d) -> bool:
-    """Whether it is a convolution as this module computes it, and wide enough to gain by it."""
+    """Whether FFT supports a convolution and is faster for it."""
     return (
-        conv.kernel_size[0] >= SHORTEST_KERNEL
+        conv.kernel_size[0] >= MIN_KERNEL_SIZE
         and (conv.stride, conv.dilation) == ((1,), (1,))
         and conv.padding_mode == "zeros"
         and not isinstance(conv.padding, str)

@@ -1,4 +1,4 @@
-"""w2v-BERT 2.0 on waveforms: its log-mel frames are made here, on the model's device."""
+"""w2v-BERT 2.0 with waveform input; log-mel frames are computed on the model's device."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from emosphere_sb.backbones.masking import frame_mask
 
 
 class W2vBertBackbone(nn.Module):
-    """A ``Wav2Vec2BertModel`` with its own log-mel input.
+    """``Wav2Vec2BertModel`` that computes its log-mel input from waveforms.
 
-    transformers masks padding before this conformer's depthwise convolution, which looks back only,
-    and in attention with every kind of positions. So an utterance gives in any batch what it gives
-    alone. An adapter convolves without a mask; ``masked`` is then False, and equal lengths are to
-    be run together.
+    transformers masks padding in attention and before the causal depthwise convolution, so the
+    frames of an utterance do not depend on its batch. An adapter convolves without a mask: then
+    ``masked`` is False, and a batch should contain utterances of equal length only.
 
     Arguments
     ---------
     model : torch.nn.Module
-        ``Wav2Vec2BertModel``, as ``AutoModel`` loads it.
+        ``Wav2Vec2BertModel``, as loaded by ``AutoModel``.
     extractor : transformers.SeamlessM4TFeatureExtractor
-        See :func:`emosphere_sb.backbones.log_mel.extractor_for`.
+        Feature extractor, see :func:`emosphere_sb.backbones.log_mel.extractor_for`.
     spec_augment : bool
-        Whether SpecAugment is applied in training as the configuration says.
+        Whether to apply SpecAugment in training, with the settings of the configuration.
 
     Attributes
     ----------
     model : transformers.Wav2Vec2BertModel
-        As given.
+        The model.
     output_size : int
-        Size of a frame.
+        Number of features of a frame.
     receptive_field : int
-        Samples that the first frame needs.
+        Smallest number of samples that gives a frame.
     masked : bool
-        Whether an utterance's frames do not depend on its batch.
+        Whether the frames of an utterance are independent of the rest of its batch.
     feature_encoder : None
-        Log-mel frames have no weights to freeze.
+        Log-mel input has no weights that could be frozen.
 
     Example
     -------
@@ -63,15 +62,15 @@ class W2vBertBackbone(nn.Module):
         self.output_size: int = (
             config.output_hidden_size if config.add_adapter else config.hidden_size
         )
-        self.receptive_field: int = self.log_mel.shortest
+        self.receptive_field: int = self.log_mel.min_samples
         if model.adapter is not None:
-            # Each adapter layer halves time: without it, frames and their number would not agree.
+            # Each adapter layer halves the frame rate: skipping one would change the frame count.
             model.adapter.layerdrop = 0.0
 
-    # A property, because a second registration would put every weight into the state twice.
+    # A property: registering the modules again would save every weight twice.
     @property
     def layers(self) -> nn.ModuleList:
-        """The transformer layers in order, the model's own list: ``del layers[k:]`` cuts it."""
+        """Transformer layers in order. Deleting from this list removes layers of the model."""
         return self.model.encoder.layers
 
     @property
@@ -84,7 +83,7 @@ class W2vBertBackbone(nn.Module):
 
     @property
     def layerdrop(self) -> float:
-        """Probability that a transformer layer is left out in training; an adapter's never is."""
+        """Probability that a transformer layer is skipped in training; adapters never are."""
         return self.model.config.layerdrop
 
     @layerdrop.setter
@@ -92,7 +91,7 @@ class W2vBertBackbone(nn.Module):
         self.model.config.layerdrop = float(value)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Number of frames for each number of samples, by the model's own arithmetic."""
+        """Convert numbers of samples to numbers of frames."""
         stacks = self.log_mel.frame_lengths(lengths)
         return self.model._get_feat_extract_output_lengths(stacks).long()
 
@@ -102,15 +101,16 @@ class W2vBertBackbone(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Shape (batch, samples), 16 kHz. Their loudness has no effect beyond rounding: each mel
-            band is normalised over the utterance.
+            Waveforms at 16 kHz, shape (batch, samples). Their level has no effect except for
+            rounding, because each mel band is normalised over the utterance.
         lengths : torch.Tensor
-            Shape (batch,), valid samples of each row.
+            Number of valid samples of each row, shape (batch,).
 
         Returns
         -------
         torch.Tensor
-            The last hidden state (batch, frames, ``output_size``), anything behind valid frames.
+            Last hidden state, shape (batch, frames, ``output_size``); padded frames have arbitrary
+            values.
 
         Raises
         ------
@@ -119,8 +119,8 @@ class W2vBertBackbone(nn.Module):
         """
         features, stacks = self.log_mel(signals, lengths)
         if self.masked:
-            # The stack that no row fills, which the extractor appends to an odd number of frames.
-            # An adapter's last frame looks at it.
+            # Drop the stack that the extractor appends to an odd number of frames; it is not valid
+            # in any row. It stays for adapters, whose last frame depends on it.
             features = features[:, : int(stacks.max())]
         mask = frame_mask(stacks, features.shape[1])
         features = features.to(self.model.feature_projection.projection.weight.dtype)
@@ -129,10 +129,10 @@ class W2vBertBackbone(nn.Module):
     def _run(self, features: Tensor, mask: Tensor | None) -> Tensor:
         config = self.model.config
         checkpoints = config.apply_spec_augment
-        # transformers raises where a batch has fewer frames than one masked span.
+        # transformers raises an error if a batch has fewer frames than one masked span.
         longer = features.shape[1] > config.mask_time_length
         config.apply_spec_augment = checkpoints and self.spec_augment and longer
         try:
             return self.model(features, attention_mask=mask).last_hidden_state
         finally:
-            config.apply_spec_augment = checkpoints  # or a saved model would carry this batch's
+            config.apply_spec_augment = checkpoints  # not this batch's value in saved models

@@ -1,4 +1,4 @@
-"""Models that hear the waveform through convolutions: WavLM, wav2vec 2.0, HuBERT and relatives."""
+"""Models with a convolutional waveform encoder: WavLM, wav2vec 2.0, HuBERT and similar ones."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from emosphere_sb.backbones.masking import frame_mask
 
 logger = logging.getLogger(__name__)
 
-# Families whose encoders set padding to zero before the position convolution and mask it in
+# Families whose encoders set padding to zero before the positional convolution and mask it in
 # attention (XLS-R, MMS and XLSR are wav2vec 2.0).
 MASKED_FAMILIES = ("hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm")
-# Families that convolve over time again and again: the modules before which padding must be set to
-# zero anew, all of which take (batch, channel, frame).
-LEAKS = {
+# Families with further convolutions over time: the modules, with input (batch, channel, frame),
+# before which padding must be set to zero again.
+UNMASKED_CONVOLUTIONS = {
     "data2vec-audio": "encoder.pos_conv_embed.layers.*",
     "wav2vec2-conformer": "encoder.layers.*.conv_module.depthwise_conv",
 }
 
 
 class WaveformBackbone(nn.Module):
-    """A model of transformers that begins with convolutions over the waveform.
+    """Model of transformers with a convolutional waveform encoder.
 
-    Its convolutions run as matrix products (:mod:`emosphere_sb.backbones.feature_encoder`), which
-    also keeps padding out of group norm; WavLM's attention is the fast one; data2vec-audio's
-    stacked position convolutions and the conformer's depthwise ones get their padding set to zero.
-    What no mask helps (``masked`` is false: adapters, SEW, batch norm before the position
-    convolution) must be given equal lengths.
+    The convolutions are computed as matrix products
+    (:mod:`emosphere_sb.backbones.feature_encoder`), which also excludes padding from group norm.
+    WavLM's attention is replaced by a faster implementation
+    (:mod:`emosphere_sb.backbones.wavlm_attention`). Padding is set to zero before the stacked
+    positional convolutions of data2vec-audio and the depthwise convolutions of the conformer. Where
+    masks are not sufficient (adapters, SEW, batch norm before the positional convolution),
+    ``masked`` is False, and a batch should contain utterances of equal length only.
 
     Arguments
     ---------
     model : torch.nn.Module
-        As ``AutoModel`` loads it.
+        Model, as loaded by ``AutoModel``.
     spec_augment : bool
-        Whether SpecAugment is applied in training as the configuration says.
+        Whether to apply SpecAugment in training, with the settings of the configuration.
     fast : bool
-        ``False`` keeps every module of transformers as it is, for comparisons.
+        Whether to replace modules of transformers by faster equivalents; ``False`` is for
+        comparisons.
     """
 
     def __init__(self, model: nn.Module, spec_augment: bool = True, *, fast: bool = True):
@@ -50,39 +53,39 @@ class WaveformBackbone(nn.Module):
         self.output_size: int = config.hidden_size
         self.receptive_field = receptive_field(config)
         self.spec_augment = bool(spec_augment) and getattr(config, "apply_spec_augment", True)
-        self._valid: Tensor | None = None  # frame mask of the batch that runs
+        self._valid: Tensor | None = None  # frame mask of the current batch
         if fast:
-            make_fast(model)
+            patch_model(model)
         if getattr(model, "adapter", None) is not None:
-            # Each of its layers halves time: without one, frames and their number do not agree.
+            # Each adapter layer halves the frame rate: skipping one would change the frame count.
             model.adapter.layerdrop = 0.0
         self.masked = padding_is_masked(model)
-        for module in self._leaking():
-            module.register_forward_pre_hook(self._silence_padding)
+        for module in self._unmasked_modules():
+            module.register_forward_pre_hook(self._zero_padding)
 
     @property
     def layers(self) -> nn.ModuleList:
-        """The transformer layers, from the first."""
+        """Transformer layers in order. Deleting from this list removes layers of the model."""
         encoder = self.model.encoder
         return encoder.layers if hasattr(encoder, "layers") else encoder.encoder.layer  # SEW-D
 
     @property
     def feature_encoder(self) -> nn.Module:
-        """The convolutions: what the paper freezes."""
+        """Convolutional feature encoder, which the paper freezes."""
         return self.model.feature_extractor
 
     @property
     def final_norm(self) -> nn.Module | None:
-        """The norm behind the last layer, in models that normalise before each layer."""
+        """Norm after the last layer, in models that normalise before each layer."""
         config = self.model.config
-        # Elsewhere the encoder's norm stands before the layers, whatever a configuration says.
+        # In other families the encoder's norm precedes the layers, regardless of this setting.
         stable = config.model_type in MASKED_FAMILIES and config.do_stable_layer_norm
         conformer = config.model_type == "wav2vec2-conformer"
         return self.model.encoder.layer_norm if stable or conformer else None
 
     @property
     def layerdrop(self) -> float:
-        """Probability that a layer is left out in training."""
+        """Probability that a layer is skipped in training."""
         return self.model.config.layerdrop
 
     @layerdrop.setter
@@ -96,36 +99,49 @@ class WaveformBackbone(nn.Module):
         embedding = getattr(self.model, "masked_spec_embed", None)
         if embedding is not None and not (self.spec_augment and config.mask_time_prob > 0):
             found.append(embedding)
-        if config.model_type == "wav2vec2-conformer":  # it has one and never calls it
+        if config.model_type == "wav2vec2-conformer":  # has one, but does not use it
             found += self.model.encoder.pos_conv_embed.parameters()
         return found
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Number of frames for each number of samples, by the model's own arithmetic."""
+        """Convert numbers of samples to numbers of frames."""
         return self.model._get_feat_extract_output_lengths(lengths).long()
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
-        """Last hidden state (batch, frame, feature) of signals (batch, sample)."""
+        """Encode a padded batch.
+
+        Arguments
+        ---------
+        signals : torch.Tensor
+            Waveforms at 16 kHz, shape (batch, samples).
+        lengths : torch.Tensor
+            Number of valid samples of each row, shape (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Last hidden state, shape (batch, frames, ``output_size``).
+        """
         config = self.model.config
         frames = int(self.frame_lengths(lengths.max()))
-        # transformers raises where a batch has fewer frames than one masked span.
+        # transformers raises an error if a batch has fewer frames than one masked span.
         config.apply_spec_augment = self.spec_augment and frames > config.mask_time_length
         mask = valid = None
         if bool((lengths < signals.shape[1]).any()):
             mask = frame_mask(lengths, signals.shape[1]).long()
-            count = feature_encoder.number_of_frames_of(config, signals.shape[1])
-            valid = feature_encoder.number_of_frames_of(config, lengths)
+            count = feature_encoder.frame_count_from_config(config, signals.shape[1])
+            valid = feature_encoder.frame_count_from_config(config, lengths)
             valid = frame_mask(valid, count).unsqueeze(1)
         with self._frames_are_valid(valid), self._samples_are_valid(lengths):
             return self.model(signals, attention_mask=mask).last_hidden_state
 
     def checkpoint_contexts(self) -> tuple:
-        """For gradient checkpointing: a layer that runs again meets the padding of the first time.
+        """Return contexts for gradient checkpointing that restore the padding mask.
 
         Returns
         -------
         tuple
-            Contexts of a layer's forward pass and of its repetition.
+            Context managers of a layer's forward pass and of its recomputation.
         """
         return nullcontext(), self._frames_are_valid(self._valid)
 
@@ -148,27 +164,27 @@ class WaveformBackbone(nn.Module):
             if fast:
                 self.feature_encoder.lengths = None
 
-    def _leaking(self) -> list[nn.Module]:
-        path = LEAKS.get(self.model.config.model_type)
+    def _unmasked_modules(self) -> list[nn.Module]:
+        path = UNMASKED_CONVOLUTIONS.get(self.model.config.model_type)
         if path is None:
             return []
         before, _, after = path.partition(".*")
         layers = self.model.get_submodule(before)
         return [layer.get_submodule(after.strip(".")) if after else layer for layer in layers]
 
-    def _silence_padding(self, module: nn.Module, inputs: tuple) -> tuple | None:
+    def _zero_padding(self, module: nn.Module, inputs: tuple) -> tuple | None:
         if self._valid is None:
             return None
         return (inputs[0].masked_fill(~self._valid, 0.0), *inputs[1:])
 
 
-def make_fast(model: nn.Module) -> None:
-    """Give a model fast convolutions, dropout and, if it is a WavLM, attention, in place."""
+def patch_model(model: nn.Module) -> None:
+    """Replace the convolutions, the dropout and WavLM's attention by faster ones, in place."""
     if feature_encoder.is_supported(model.feature_extractor):
         model.feature_extractor = feature_encoder.FeatureEncoder(model.feature_extractor)
-    dropout.make_fast(model)
-    positional_conv.make_fast(model)
-    if model.config.model_type == "wavlm" and wavlm_is_known():
+    dropout.patch_dropout(model)
+    positional_conv.patch_positional_conv(model)
+    if model.config.model_type == "wavlm" and wavlm_attention_is_supported():
         from emosphere_sb.backbones.wavlm_attention import GatedAttention
 
         for layer in model.encoder.layers:
@@ -176,43 +192,43 @@ def make_fast(model: nn.Module) -> None:
 
 
 @cache
-def wavlm_is_known() -> bool:
-    """Whether the installed transformers' WavLM attention is the one that this package computes."""
+def wavlm_attention_is_supported() -> bool:
+    """Whether this package's WavLM attention matches that of the installed transformers."""
     import transformers
 
     try:
         from emosphere_sb.backbones import wavlm_attention
 
-        known = wavlm_attention.agrees()
-    except ImportError:  # what it is made of has another place or name
+        known = wavlm_attention.matches_transformers()
+    except ImportError:  # classes were moved or renamed
         known = False
     if not known:
         logger.warning(
-            "transformers %s computes WavLM's attention otherwise than this package knows: "
-            "transformers' own runs, which is slower and needs more memory.",
+            "The WavLM attention of transformers %s differs from this package's fast "
+            "implementation. Using the one of transformers, which is slower and needs more memory.",
             transformers.__version__,
         )
     return known
 
 
 def padding_is_masked(model: nn.Module) -> bool:
-    """Whether masks keep padding from changing an utterance's frames."""
+    """Whether masks fully exclude padding, so that frames do not depend on the batch."""
     config = model.config
     group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
     return (
-        config.model_type in (*MASKED_FAMILIES, *LEAKS)
-        # transformers' own takes mean and variance over all frames of a row, padding included.
+        config.model_type in (*MASKED_FAMILIES, *UNMASKED_CONVOLUTIONS)
+        # In transformers, mean and variance of group norm include padding.
         and (not group_norm or isinstance(model.feature_extractor, feature_encoder.FeatureEncoder))
-        # Batch norm makes something of the zeros that the position convolution ends on.
+        # Batch norm changes the zeros at the end of the positional convolution's input.
         and not getattr(config, "conv_pos_batch_norm", False)
-        and not getattr(config, "add_adapter", False)  # it convolves over time without a mask
+        and not getattr(config, "add_adapter", False)  # convolves over time without a mask
     )
 
 
 def receptive_field(config) -> int:
-    """Samples that the first frame needs: the convolutions of ``config``, one after the other."""
+    """Return the smallest number of samples for which the convolutions output a frame."""
     field, jump = 1, 1
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         field, jump = field + (kernel - 1) * jump, jump * stride
-    # SEW takes the mean of some frames before its layers.
+    # SEW averages groups of frames before its layers.
     return field + (getattr(config, "squeeze_factor", 1) - 1) * jump

@@ -1,8 +1,9 @@
-"""WavLM's attention with its gated relative position bias (Chen et al., 2022), without the waste.
+"""Faster WavLM attention with gated relative position bias (Chen et al., 2022).
 
-transformers asks for attention weights that nobody reads, repeats the bias for every utterance, and
-reads the projections' weights past their modules, so that LoRA on them does nothing. Here the same
-weights give the same output, through the projections as modules.
+The implementation of transformers computes attention weights that are never used, repeats the bias
+for every utterance, and bypasses the projection modules, so that LoRA on them has no effect. This
+one has the same weights and the same output (see :func:`matches_transformers`) and calls the
+projections as modules.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 from emosphere_sb.backbones.dropout import drop_mask
 
 TOLERANCE = 1e-4
-"""How far the two may be apart on the numbers of :func:`agrees`, which are of the order of 1."""
+"""Largest absolute difference that :func:`matches_transformers` accepts, for outputs around 1."""
 
 
 class GatedAttention(WavLMAttention):
-    """transformers' ``WavLMAttention`` with another forward pass: no attention weights.
+    """``WavLMAttention`` of transformers with a faster forward pass; returns no attention weights.
 
-    Never built: the class of a loaded module is set to it.
+    It is not instantiated, but set as the class of existing modules.
     """
 
     def forward(
@@ -36,7 +37,24 @@ class GatedAttention(WavLMAttention):
         index: int = 0,
         **kwargs,
     ) -> tuple[Tensor, None, Tensor]:
-        """As transformers': (batch, frame, feature); the mask (batch, frame) is 1 where valid."""
+        """Apply self-attention; arguments and results as in ``WavLMAttention.forward``.
+
+        Arguments
+        ---------
+        hidden_states : torch.Tensor
+            Shape (batch, frame, feature).
+        attention_mask : torch.Tensor, optional
+            1 at valid frames, shape (batch, frame).
+        position_bias : torch.Tensor, optional
+            Relative position bias of an earlier layer, shape (head, frame, frame).
+        index : int
+            Number of the layer; ignored.
+
+        Returns
+        -------
+        tuple
+            Output (batch, frame, feature), None, and the relative position bias.
+        """
         batch, frames, _ = hidden_states.shape
         if position_bias is None:
             position_bias = self.compute_bias(frames, frames)
@@ -53,8 +71,9 @@ class GatedAttention(WavLMAttention):
         return self.out_proj(output), None, position_bias
 
     def _gate(self, heads: Tensor) -> Tensor:
-        """How much of the bias each frame takes: (batch, head, frame)."""
-        # The eight outputs are summed in fours: summing the weights first does it in two.
+        """Return the factor of the bias for each query frame, shape (batch, head, frame)."""
+        # transformers sums groups of four of the eight outputs; summing the weights first leaves
+        # two outputs to compute.
         weight = self.gru_rel_pos_linear.weight.view(2, 4, -1).sum(1)
         bias = self.gru_rel_pos_linear.bias.view(2, 4).sum(1)
         update, reset = torch.sigmoid(functional.linear(heads, weight, bias)).unbind(-1)
@@ -62,11 +81,11 @@ class GatedAttention(WavLMAttention):
         return gate.transpose(1, 2)
 
     def compute_bias(self, query_length: int, key_length: int) -> Tensor:
-        """Bias (head, frame, frame), which depends on the distance of two frames alone."""
+        """Return the bias (head, frame, frame), which depends only on the distance of frames."""
         device = self.rel_attn_embed.weight.device
         distances = torch.arange(1 - query_length, key_length, device=device)
         by_distance = self.rel_attn_embed(self._relative_positions_bucket(distances))
-        # Row i begins at the distance of frame 0 from frame i: the last row first, then turned.
+        # Row i starts with the distance from frame i to frame 0. Windows give the last row first.
         return by_distance.t().contiguous().unfold(1, key_length, 1).flip(1)
 
 
@@ -79,33 +98,35 @@ def attend(
     valid: Tensor | None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """softmax(q·k / sqrt(d) + gate · bias) · v over valid frames.
+    r"""Compute attention with a gated relative position bias over the valid frames.
+
+    .. math:: \mathrm{softmax}\left(q k^\top / \sqrt{d} + g \cdot b\right) v
 
     Arguments
     ---------
     query, key, value : torch.Tensor
         Shape (batch, head, frame, feature).
     gate : torch.Tensor
-        Shape (batch, head, frame).
+        Factor g of the bias, shape (batch, head, frame).
     bias : torch.Tensor
-        Shape (head, frame, frame).
+        Relative position bias b, shape (head, frame, frame).
     valid : torch.Tensor, optional
-        Shape (batch, frame), bool; ``None``: all are.
+        True at valid frames, shape (batch, frame). (default: all valid)
     dropout : float
-        Probability that an attention weight is left out.
+        Dropout probability of the attention weights.
 
     Returns
     -------
     torch.Tensor
-        Shape (batch, head, frame, feature); what stands at padded frames means nothing.
+        Shape (batch, head, frame, feature); padded frames have arbitrary values.
     """
     tensors = (query, key, value, gate, bias)
     if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
         return _fused(*tensors, valid, dropout)
     if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
         return _AttendOnCPU.apply(*tensors, valid, dropout)
-    # The bias of all utterances and heads is made again in the backward pass: it is what fills the
-    # memory of a GPU, and costs little.
+    # Recompute the gated bias (batch, head, frame, frame) in the backward pass: it would need most
+    # of the memory of a GPU and is cheap to compute.
     return checkpoint(_fused, *tensors, valid, dropout, use_reentrant=False)
 
 
@@ -119,11 +140,11 @@ def _fused(query, key, value, gate, bias, valid, dropout) -> Tensor:
 
 
 class _AttendOnCPU(torch.autograd.Function):
-    """The same with its gradients, utterance by utterance, over its own frames alone.
+    """Attention of :func:`attend` with gradients on the CPU, one utterance at a time.
 
-    PyTorch's fused kernel for CPUs has no gradient for the bias. One utterance's (head, frame,
-    frame) stays in the cache through all passes over it, in two buffers that all utterances share,
-    and padding is never computed: padded frames give zeros.
+    PyTorch's fused CPU kernel has no gradient for the bias. With one utterance at a time, its
+    (head, frame, frame) tensors fit into the CPU cache, in two buffers shared by all utterances,
+    and no padding is computed; the output is zero at padded frames.
     """
 
     @staticmethod
@@ -131,9 +152,9 @@ class _AttendOnCPU(torch.autograd.Function):
         batch, heads, frames, size = query.shape
         lengths = [frames] * batch if valid is None else valid.sum(1).tolist()
         ctx.factor, ctx.scale, ctx.lengths = 1 / (1 - dropout), size**-0.5, lengths
-        # In the layout that the output projection reads, so that nobody copies it
+        # The layout that the output projection expects, to avoid a copy
         output = query.new_zeros(batch, frames, heads, size).transpose(1, 2)
-        buffer, kept = query.new_empty(heads * max(lengths) ** 2), []
+        buffer, saved = query.new_empty(heads * max(lengths) ** 2), []
         for row, length in enumerate(lengths):
             q, k, v = (tensor[row, :, :length] for tensor in (query, key, value))
             scores = buffer[: heads * length**2].view(heads, length, length)
@@ -143,27 +164,27 @@ class _AttendOnCPU(torch.autograd.Function):
             drop = drop_mask(weights.shape, dropout) if dropout else None
             dropped = weights if drop is None else scores.copy_(weights).masked_fill_(drop, 0.0)
             output[row, :, :length] = torch.bmm(dropped, v).mul_(ctx.factor)
-            kept += [weights] if drop is None else [weights, drop]
-        ctx.save_for_backward(query, key, value, gate, bias, output, *kept)
+            saved += [weights] if drop is None else [weights, drop]
+        ctx.save_for_backward(query, key, value, gate, bias, output, *saved)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        query, key, value, gate, bias, output, *kept = ctx.saved_tensors
-        step = len(kept) // len(ctx.lengths)
+        query, key, value, gate, bias, output, *saved = ctx.saved_tensors
+        step = len(saved) // len(ctx.lengths)
         d_query, d_key, d_value, d_gate, d_bias = (
             torch.zeros_like(tensor) for tensor in (query, key, value, gate, bias)
         )
         first, second = query.new_empty(2, query.shape[1] * max(ctx.lengths) ** 2)
         for row, length in enumerate(ctx.lengths):
-            weights, drop = (*kept[row * step : (row + 1) * step], None)[:2]
+            weights, drop = (*saved[row * step : (row + 1) * step], None)[:2]
             shape = weights.shape
             d_scores, buffer = (part[: weights.numel()].view(shape) for part in (first, second))
             q, k, v = (tensor[row, :, :length] for tensor in (query, key, value))
             d_output = gradient[row, :, :length]
-            # Of the softmax: weights · (d_weights - sum of weights · d_weights), and that sum is
-            # the product of the output with its gradient, dropout or not (Dao et al., 2022).
+            # The gradient of the softmax is weights · (d_weights - sum of weights · d_weights). The
+            # sum equals output · d_output, with or without dropout (Dao et al., 2022).
             total = (d_output * output[row, :, :length]).sum(-1, keepdim=True)
             d_output = d_output * ctx.factor
             torch.bmm(d_output, v.transpose(1, 2), out=d_scores)
@@ -181,25 +202,26 @@ class _AttendOnCPU(torch.autograd.Function):
         return d_query, d_key, d_value, d_gate, d_bias, None, None
 
 
-def agrees() -> bool:
-    """Whether this attention gives what the installed transformers' does, on a tiny example.
+def matches_transformers() -> bool:
+    """Whether this attention equals that of the installed transformers on a tiny random example.
 
-    Asked once a process, before a WavLM is changed: transformers may change underneath.
+    Checked once per process before a WavLM model is modified, since a new version of transformers
+    may compute its attention differently.
     """
     state = torch.random.get_rng_state()
     try:
         torch.manual_seed(0)
         stock = WavLMAttention(embed_dim=16, num_heads=2, num_buckets=16, max_distance=8).eval()
-        ours = WavLMAttention(embed_dim=16, num_heads=2, num_buckets=16, max_distance=8).eval()
-        for parameter in stock.parameters():  # not left to torch.nn.init, which may be switched off
+        fast = WavLMAttention(embed_dim=16, num_heads=2, num_buckets=16, max_distance=8).eval()
+        for parameter in stock.parameters():  # torch.nn.init may be disabled
             parameter.data.normal_(std=0.25)
-        ours.load_state_dict(stock.state_dict())
-        ours.__class__ = GatedAttention
+        fast.load_state_dict(stock.state_dict())
+        fast.__class__ = GatedAttention
         frames = torch.randn(2, 12, 16)
         mask = torch.arange(12) < torch.tensor([[12], [7]])
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch on how transformers asks it
-            first, second = (module(frames, attention_mask=mask)[0] for module in (stock, ours))
+            warnings.simplefilter("ignore")  # PyTorch warns about a call of transformers
+            first, second = (module(frames, attention_mask=mask)[0] for module in (stock, fast))
         return bool((first - second)[mask].abs().max() < TOLERANCE)
     except (AttributeError, TypeError, RuntimeError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""Weights in a layout that is faster to compute with, made once and not at every call."""
+"""Cache of values computed from weights, such as a memory layout for faster evaluation."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import torch
 from torch import Tensor
 
 
-class Kept:
-    """What was made of a module's weights, until they change.
+class WeightCache:
+    """Cache of one value computed from weights, recomputed when they change.
 
-    It holds no state of a model: copied, pickled or saved, it is empty. Of changes it sees those
-    that autograd counts. Fused optimisers and ``weight.data`` in place go past it: whoever keeps
-    weights that are trained calls :meth:`clear` in training.
+    The cached value is not part of a model's state: a copied or unpickled cache is empty. Changes
+    are detected by autograd's version counters, which do not record fused optimisers or in-place
+    changes of ``weight.data``; if the weights are trained, call :meth:`clear` in training.
 
     Example
     -------
-    >>> weight, kept = torch.ones(2), Kept()
-    >>> kept.get([weight], lambda: weight * 3)
+    >>> weight, cache = torch.ones(2), WeightCache()
+    >>> cache.get([weight], lambda: weight * 3)
     tensor([3., 3.])
     >>> weight += 1
-    >>> kept.get([weight], lambda: weight * 3)
+    >>> cache.get([weight], lambda: weight * 3)
     tensor([6., 6.])
     """
 
@@ -30,14 +30,22 @@ class Kept:
         self.clear()
 
     def clear(self) -> None:
-        """Forget it."""
+        """Delete the cached value."""
         self._state, self._value = None, None
 
     def get(self, weights: Iterable[Tensor], make: Callable[[], Any]) -> Any:
-        """What ``make`` gives, which it must make of ``weights`` alone, without a gradient."""
+        """Return the cached value, computing it if the weights have changed.
+
+        Arguments
+        ---------
+        weights : iterable of torch.Tensor
+            The tensors on which the value depends.
+        make : callable
+            Function without arguments that computes the value. It runs without gradients.
+        """
         state = tuple((weight.data_ptr(), weight._version, weight.dtype) for weight in weights)
         if self._state != state:
-            # Not a tensor of inference mode, which training could not use later
+            # Inference-mode tensors could not be used in training later
             with torch.inference_mode(False), torch.no_grad():
                 self._state, self._value = state, make()
         return self._value

@@ -1,7 +1,7 @@
-"""Whisper's encoder on utterances of any length: without filling up to 30 s, without the decoder.
+"""Whisper's encoder for utterances of any length up to 30 s, without padding to 30 s.
 
-transformers' own encoder takes 3,000 frames and nothing else, so that two seconds of speech cost as
-much as thirty, most of it attention on silence. Its parts have no such bound.
+The encoder of transformers requires 3,000 input frames, so two seconds of speech take as much time
+as thirty. Its layers do not have this restriction.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from emosphere_sb.backbones.masking import frame_mask
 
 
 class WhisperBackbone(nn.Module):
-    """The encoder of a Whisper model, run on as many frames as there are.
+    """Encoder of a Whisper model, run on the frames of the utterances only.
 
-    The parts are transformers' own and run as its encoder runs them: two convolutions, positions,
-    layers, norm, with its dropout, layerdrop and SpecAugment in training. Padding is masked before
-    each convolution and in attention, so an utterance gives in any batch what it gives alone. An
-    utterance that fills all positions (30 s) gives what transformers gives; a shorter one differs
-    from that, because the silence that transformers appends is not there to be attended to (see
+    The modules of transformers' encoder run in the same order: two convolutions, positional
+    embedding, layers and norm, with its dropout, layerdrop and SpecAugment in training. Padding is
+    masked before each convolution and in attention, so the frames of an utterance do not depend on
+    its batch. The output for a 30-second utterance equals that of transformers. For a shorter one
+    it differs, because no silence is appended to attend to (see
     :func:`difference_from_padding`).
 
     Arguments
     ---------
     model : torch.nn.Module
-        ``WhisperModel``, as ``AutoModel`` loads it, of which the encoder is kept.
+        ``WhisperModel``, as loaded by ``AutoModel``; only its encoder is used.
     extractor : transformers.WhisperFeatureExtractor
-        See :func:`emosphere_sb.backbones.log_mel.extractor_for`.
+        Feature extractor, see :func:`emosphere_sb.backbones.log_mel.extractor_for`.
     spec_augment : bool
-        Whether SpecAugment is applied in training as the configuration says (Whisper's own says
-        no).
+        Whether to apply SpecAugment in training if the configuration enables it. (The published
+        configurations do not.)
 
     Attributes
     ----------
     model : transformers.WhisperEncoder
-        For gradient checkpointing, training mode, saving. Its ``forward`` is not called.
+        The encoder, whose ``forward`` is not called.
     output_size : int
-        Size of a frame.
+        Number of features of a frame.
     receptive_field : int
-        Samples that the first frame needs.
+        Smallest number of samples that gives a frame.
     masked : bool
-        True: an utterance's frames do not depend on its batch.
+        True: the frames of an utterance are independent of the rest of its batch.
 
     Example
     -------
@@ -58,7 +58,8 @@ class WhisperBackbone(nn.Module):
 
     masked = True
     advice = (
-        "Whisper was trained on the waveform as it is: take --normalisation=as_checkpoint, or none."
+        "Whisper was trained on waveforms without normalisation: use --normalisation=as_checkpoint "
+        "or none."
     )
 
     def __init__(self, model: nn.Module, extractor, spec_augment: bool = True):
@@ -67,32 +68,32 @@ class WhisperBackbone(nn.Module):
         self.log_mel = WhisperLogMel(extractor)
         self.spec_augment = bool(spec_augment)
         self.output_size: int = self.model.config.d_model
-        self.receptive_field: int = self.log_mel.shortest
+        self.receptive_field: int = self.log_mel.min_samples
 
-    # Properties, because a second registration would put every weight into the state twice.
+    # Properties: registering the modules again would save every weight twice.
     @property
     def layers(self) -> nn.ModuleList:
-        """The transformer layers in order, the model's own list: ``del layers[k:]`` cuts it."""
+        """Transformer layers in order. Deleting from this list removes layers of the model."""
         return self.model.layers
 
     @property
     def feature_encoder(self) -> nn.ModuleList:
-        """The two convolutions and the positions (which Whisper never trains)."""
+        """The two convolutions and the positional embedding."""
         return nn.ModuleList([self.model.conv1, self.model.conv2, self.model.embed_positions])
 
     @property
     def final_norm(self) -> nn.Module:
-        """The norm behind the last layer."""
+        """Norm after the last layer."""
         return self.model.layer_norm
 
     @property
     def unused(self) -> list[nn.Parameter]:
-        """What is never trained: Whisper's positions are sinusoids."""
+        """Parameters that are never trained: the sinusoidal positional embedding."""
         return [self.model.embed_positions.weight]
 
     @property
     def layerdrop(self) -> float:
-        """Probability that a layer is left out in training."""
+        """Probability that a layer is skipped in training."""
         return self.model.layerdrop
 
     @layerdrop.setter
@@ -100,12 +101,12 @@ class WhisperBackbone(nn.Module):
         self.model.layerdrop = self.model.config.encoder_layerdrop = float(value)
 
     @property
-    def most_samples(self) -> int:
-        """Samples that fill all positions: 480,000 (30 s) for every published Whisper."""
+    def max_samples(self) -> int:
+        """Largest number of samples of an utterance: 480,000 (30 s) for the published models."""
         return 2 * self.model.max_source_positions * self.log_mel.hop
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Number of frames for each number of samples, by the model's own arithmetic."""
+        """Convert numbers of samples to numbers of frames."""
         mel = self.log_mel.frame_lengths(lengths)
         return self.model._get_feat_extract_output_lengths(mel).long()
 
@@ -115,87 +116,102 @@ class WhisperBackbone(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Shape (batch, samples), 16 kHz.
+            Waveforms at 16 kHz, shape (batch, samples).
         lengths : torch.Tensor
-            Shape (batch,), valid samples of each row.
+            Number of valid samples of each row, shape (batch,).
 
         Returns
         -------
         torch.Tensor
-            The last hidden state (batch, frames, ``output_size``), anything behind valid frames.
+            Last hidden state, shape (batch, frames, ``output_size``); padded frames have arbitrary
+            values.
 
         Raises
         ------
         ValueError
-            If an utterance is longer than the model has positions, or shorter than
-            ``receptive_field``.
+            If an utterance is longer than ``max_samples`` or shorter than ``receptive_field``.
         """
-        self._refuse_long(lengths)
+        self._check_max_length(lengths)
         features, mel_lengths = self.log_mel(signals, lengths)
         return self.encode(features, mel_lengths)
 
     def encode(self, features: Tensor, mel_lengths: Tensor) -> Tensor:
-        """The same from log-mel frames (batch, bins, frames) and valid frames (batch,)."""
+        """Encode log-mel frames.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            Log-mel frames, shape (batch, bins, mel frames).
+        mel_lengths : torch.Tensor
+            Number of valid mel frames of each row, shape (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Last hidden state, shape (batch, frames, ``output_size``).
+        """
         from transformers.masking_utils import create_bidirectional_mask
 
         model = self.model
         mask = frame_mask(mel_lengths, features.shape[-1])
         features = self._augment(features, mask)
         features = features.masked_fill(~mask.unsqueeze(1), 0.0).to(model.conv1.weight.dtype)
-        # The first convolution's bias would otherwise stand behind the end, where the second looks.
+        # Mask again: the first convolution adds its bias to padded frames, which the second reads.
         hidden = nn.functional.gelu(model.conv1(features)).masked_fill(~mask.unsqueeze(1), 0.0)
         hidden = nn.functional.gelu(model.conv2(hidden)).transpose(1, 2)
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         hidden = nn.functional.dropout(hidden, p=model.dropout, training=model.training)
         valid = frame_mask(model._get_feat_extract_output_lengths(mel_lengths), hidden.shape[1])
-        # In the form that the configured attention takes; None where nothing is padded.
+        # Mask in the format of the configured attention implementation; None without padding.
         attended = create_bidirectional_mask(model.config, hidden, valid)
         for layer in model.layers:
             if not (model.training and model.layerdrop > 0 and torch.rand([]) < model.layerdrop):
                 hidden = layer(hidden, attended)
-                if isinstance(hidden, tuple):  # with weights nobody asked for, in transformers 5.0
+                if isinstance(hidden, tuple):  # transformers 5.0 also returns attention weights
                     hidden = hidden[0]
         return model.layer_norm(hidden)
 
     def _augment(self, features: Tensor, mask: Tensor) -> Tensor:
         from transformers import WhisperModel
 
-        # transformers raises where a batch has fewer frames than one masked span.
+        # transformers raises an error if a batch has fewer frames than one masked span.
         longer = features.shape[-1] > self.model.config.mask_time_length
         if not (self.spec_augment and self.model.training and longer):
             return features
-        # A method of the whole model, of which it reads what the encoder has too.
+        # This method of the full model only reads attributes that the encoder has as well.
         return WhisperModel._mask_input_features(self.model, features, mask.long())
 
-    def _refuse_long(self, lengths: Tensor) -> None:
+    def _check_max_length(self, lengths: Tensor) -> None:
         longest = int(lengths.max())
         if int(self.frame_lengths(torch.tensor(longest))) > self.model.max_source_positions:
-            seconds = self.most_samples / SAMPLE_RATE
+            seconds = self.max_samples / SAMPLE_RATE
             raise ValueError(
-                f"Whisper has positions for {seconds:g} s; found an utterance of "
-                f"{longest / SAMPLE_RATE:g} s. Run the preparation with --max_duration={seconds:g} "
-                f"or less, or train on crops."
+                f"Whisper supports utterances of at most {seconds:g} s; found one of "
+                f"{longest / SAMPLE_RATE:g} s. Prepare the data with --max_duration={seconds:g} or "
+                f"less, or train on crops (--max_seconds={seconds:g})."
             )
 
 
 @torch.no_grad()
 def difference_from_padding(backbone: WhisperBackbone, signals: Tensor, lengths: Tensor) -> Tensor:
-    """How far frames without padding lie from transformers' own, filled up with silence to 30 s.
+    """Return the relative difference between frames with and without padding to 30 s.
 
-    In evaluation, whatever the mode that the backbone is in.
+    The backbone runs in evaluation mode; its mode is restored afterwards.
 
     Arguments
     ---------
     backbone : WhisperBackbone
-        Any.
-    signals, lengths : torch.Tensor
-        As for :meth:`WhisperBackbone.forward`.
+        The backbone to compare with the encoder of transformers.
+    signals : torch.Tensor
+        Waveforms at 16 kHz, shape (batch, samples).
+    lengths : torch.Tensor
+        Number of valid samples of each row, shape (batch,).
 
     Returns
     -------
     torch.Tensor
-        Shape (batch,): the norm of the difference over the utterance's valid frames, divided by the
-        norm of transformers' frames.
+        Norm of the difference over the valid frames of each utterance, divided by the norm of the
+        frames of transformers' encoder, shape (batch,).
     """
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
@@ -211,11 +227,11 @@ def difference_from_padding(backbone: WhisperBackbone, signals: Tensor, lengths:
 
 
 def padded_encoding(backbone: WhisperBackbone, signals: Tensor, lengths: Tensor) -> Tensor:
-    """transformers' own encoder on utterances filled up with zeros to all its positions."""
-    samples = backbone.most_samples
-    whole = signals.new_zeros(len(signals), samples)
+    """Run transformers' encoder on utterances that are zero-padded to ``max_samples``."""
+    samples = backbone.max_samples
+    padded = signals.new_zeros(len(signals), samples)
     width = min(samples, signals.shape[1])
     inside = frame_mask(lengths, width)
-    whole[:, :width] = signals[:, :width].masked_fill(~inside, 0.0)
-    features, _ = backbone.log_mel(whole, torch.full_like(lengths, samples))
+    padded[:, :width] = signals[:, :width].masked_fill(~inside, 0.0)
+    features, _ = backbone.log_mel(padded, torch.full_like(lengths, samples))
     return backbone.model(features.to(backbone.model.conv1.weight.dtype)).last_hidden_state

@@ -1,1 +1,1 @@
-"""The subcommands of ``emosphere``: ``commands/predict.py`` is ``emosphere predict``, and so on."""
+"""Subcommands of ``emosphere``: ``commands/predict.py`` implements ``emosphere predict``."""

@@ -1,4 +1,4 @@
-"""The argument parser of the commands, and options that several of them have."""
+"""Argument parser of the commands, and options that several commands share."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import argparse
 from typing import Any, NoReturn
 
 _REQUIRED = "the following arguments are required: "
-_VERBS = ("must ", "needs ", "takes ")  # reasons that make a sentence with the option's name
-_GIVEN = "_given"  # of a namespace while it is filled: the options that were given so far
+_VERBS = ("must ", "needs ", "takes ")  # such a message forms a sentence with the option's name
+_GIVEN = "_given"  # attribute of the namespace during parsing: options found so far
 
 
 class CommandParser(argparse.ArgumentParser):
-    """The parser of ``emosphere COMMAND``.
+    """Argument parser of ``emosphere COMMAND``.
 
-    Names of options are never abbreviated, and an error is a :class:`ValueError`, which
-    ``emosphere`` prints as one line.
+    Options cannot be abbreviated. Errors are raised as :class:`ValueError`, which ``emosphere``
+    prints on one line.
 
     Arguments
     ---------
     command : str
-        Its name behind ``emosphere``.
+        Name of the command after ``emosphere``.
     description : str
-        For the help, which keeps its line breaks.
+        Description for the help text. Its line breaks are preserved.
     allow_repeated : bool
-        Whether an option may be given more than once, so that the last one counts. If not, only
-        options that collect several values may.
+        Whether an option may be given more than once; the last value is used. If false, only
+        options that collect several values may be repeated.
     **settings
         Further arguments of :class:`argparse.ArgumentParser`.
 
     Example
     -------
-    >>> parser = CommandParser("greet", "Greets somebody.", allow_repeated=False)
+    >>> parser = CommandParser("greet", "Print a greeting.", allow_repeated=False)
     >>> _ = parser.add_argument("--name", required=True)
     >>> parser.parse_args(["--name=Ada"]).name
     'Ada'
@@ -56,24 +56,24 @@ class CommandParser(argparse.ArgumentParser):
 
     @property
     def options(self) -> frozenset[str]:
-        """The options that were added, as they are written: ``--name``."""
+        """Option strings of the parser, such as ``--name``."""
         return frozenset(name for action in self._actions for name in action.option_strings)
 
     def parse_args(self, args=None, namespace=None):
-        """As :meth:`argparse.ArgumentParser.parse_args`."""
+        """Parse arguments, see :meth:`argparse.ArgumentParser.parse_args`."""
         return _without_record(super().parse_args(args, namespace))
 
     def parse_intermixed_args(self, args=None, namespace=None):
-        """As :meth:`argparse.ArgumentParser.parse_intermixed_args`."""
+        """Parse arguments, see :meth:`argparse.ArgumentParser.parse_intermixed_args`."""
         return _without_record(super().parse_intermixed_args(args, namespace))
 
     def error(self, message: str) -> NoReturn:
-        """Refuse a command line.
+        """Raise an error about the command line.
 
         Raises
         ------
         ValueError
-            In place of the exit that argparse makes.
+            Always; argparse itself would print the usage and exit.
         """
         if message.startswith(_REQUIRED):
             names = message.removeprefix(_REQUIRED)
@@ -89,7 +89,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class _Once(argparse.Action):
-    """An action that refuses an option's second use; positional arguments have no second one."""
+    """Action that raises an error if an option is given a second time."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         given = vars(namespace).setdefault(_GIVEN, set())
@@ -113,25 +113,25 @@ def _without_record(namespace: argparse.Namespace) -> argparse.Namespace:
 
 
 def nonempty(text: str) -> str:
-    """The type of an option whose value must not be empty, as ``--data_folder=$UNSET`` is.
+    """Argument type of an option whose value must not be empty (as in ``--data_folder=$UNSET``).
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is.
+        If the value is empty.
     """
     if not text:
-        raise argparse.ArgumentTypeError("needs a value; found an empty one")
+        raise argparse.ArgumentTypeError("needs a value; found an empty string")
     return text
 
 
 def positive_int(text: str) -> int:
-    """The type of an option that is a whole number from 1 on.
+    """Argument type of an option whose value must be a positive integer.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is anything else.
+        If the value is not an integer >= 1.
 
     Example
     -------
@@ -139,36 +139,39 @@ def positive_int(text: str) -> int:
     12
     """
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1; found {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1; found {text!r}")
     return int(text)
 
 
 def add_runtime_options(parser: argparse.ArgumentParser, items: str) -> None:
-    """Add the options of commands that predict with torch or with ONNX.
+    """Add the options of commands that predict with PyTorch or ONNX Runtime.
 
     Arguments
     ---------
     parser : argparse.ArgumentParser
-        To which they are added.
+        Parser to add the options to.
     items : str
-        What runs together in a batch.
+        Plural noun for the elements of a batch.
     """
     add = parser.add_argument
-    add("--batch_size", type=int, default=16, metavar="N", help=f"{items} that run together")
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
-    add("--onnx", action="store_true", help="MODEL is what emosphere export wrote; needs no torch")
-    add("--int8", action="store_true", help="with --onnx: the model in 8-bit numbers")
+    add("--batch_size", type=int, default=16, metavar="N", help=f"number of {items} per batch")
+    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
+    add("--onnx", action="store_true",
+        help="MODEL is a folder written by emosphere export; runs without PyTorch")  # fmt: skip
+    add("--int8", action="store_true", help="with --onnx: use the 8-bit quantised model")
 
 
 def check_runtime(options: argparse.Namespace) -> None:
-    """Refuse options of torch with ``--onnx``, and of ONNX without it.
+    """Check that ``--device`` is not combined with ``--onnx``, and ``--int8`` only with it.
 
     Raises
     ------
     ValueError
-        Naming the option.
+        If the options cannot be combined.
     """
     if options.onnx and options.device:
-        raise ValueError("--onnx runs on the CPU; leave --device out.")
+        raise ValueError("--device cannot be combined with --onnx, which runs on the CPU.")
     if options.int8 and not options.onnx:
-        raise ValueError("--int8 is a model in ONNX: say --onnx too (emosphere export --int8).")
+        raise ValueError(
+            "--int8 requires --onnx and a model exported with `emosphere export --int8`."
+        )

@@ -1,4 +1,4 @@
-"""``emosphere demo``: a page on this machine to record or drop speech on. Its help is light."""
+"""``emosphere demo``: a local web page to analyse recordings. ``--help`` imports little."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from collections.abc import Sequence
 from functools import partial
 
 from emosphere_sb.commands.arguments import CommandParser
-from emosphere_sb.demo_page.address import LOOPBACK, exposure
+from emosphere_sb.demo_page.address import LOOPBACK, exposure_warning
 
 logger = logging.getLogger(__name__)
 
 NO_MODEL = (
-    "emosphere demo needs a model: `emosphere demo MODEL`, where MODEL is the folder that "
-    "`emosphere release RUN OUT` writes from a finished run (of any size, a run with "
-    "--preset=smoke takes a minute and no data), or the name of a public checkpoint on the "
-    "HuggingFace hub, such as audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
+    "MODEL is required: `emosphere demo MODEL`. It is the folder of a released model, written by "
+    "`emosphere release RUN OUT` (a run with --preset=smoke takes a minute and needs no data), or "
+    "a public checkpoint on the HuggingFace Hub, such as "
+    "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
 )
 NO_SHARE = (
-    "--share is not offered: a public link would send people's voices through a server of "
-    "somebody else. From another machine, open a tunnel: `ssh -L {port}:127.0.0.1:{port} THIS_"
-    "MACHINE`, then http://127.0.0.1:{port}; or listen on the network with --host=0.0.0.0, behind "
-    "a server of yours that asks for a password."
+    "--share is not supported, because a public link would send recordings through a third-party "
+    "server. To use the page from another machine, open a tunnel with "
+    "`ssh -L {port}:127.0.0.1:{port} THIS_MACHINE` and visit http://127.0.0.1:{port}; or use "
+    "--host=0.0.0.0 together with a reverse proxy that requires a password."
 )
 
 DESCRIPTION = """\
-Opens a page on this machine: record speech or drop a file, and see valence, arousal and dominance
-as a point on the sphere, over time, and in numbers. Nothing leaves this machine.
+Starts a local web page. Record speech or upload a file to see valence, arousal and dominance on the
+sphere, over time and as numbers. Recordings are not sent to any other machine.
 
-MODEL is a released model's folder (`emosphere release RUN OUT`), or a name on the HuggingFace hub.
+MODEL is the folder of a released model (`emosphere release RUN OUT`), or its name on the
+HuggingFace Hub.
 
   emosphere demo my_model
   emosphere demo my_model --port=8000 --max_seconds=120
@@ -42,47 +43,47 @@ def run(words: Sequence[str]) -> int:
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere demo``.
+        Arguments after ``emosphere demo``.
 
     Returns
     -------
     int
-        0, once Ctrl+C or SIGTERM ended it.
+        Exit status 0, after Ctrl+C or SIGTERM.
 
     Raises
     ------
     ValueError
-        If no model is named, it cannot be loaded, or an option is out of range.
+        If the model is missing or cannot be loaded, or an option is out of range.
     ImportError
         If the extra ``page`` is not installed.
     OSError
-        If the port is taken.
+        If the port is in use.
     """
     options = parser().parse_args(words)
-    check(options)
+    validate_options(options)
     from emosphere_sb.demo_page.limits import Limits
 
     limits = Limits(options.max_seconds, options.max_megabytes)
     if options.host not in LOOPBACK:
-        logger.warning("%s", exposure(options.host))
-    from emosphere_sb.demo_page.gradio_import import gradio
+        logger.warning("%s", exposure_warning(options.host))
+    from emosphere_sb.demo_page.gradio_import import import_gradio
     from emosphere_sb.demo_page.server import serve
     from emosphere_sb.inference.interface import EmoSphere
 
-    gradio()  # before a model is loaded, or downloaded, in vain
+    import_gradio()  # fail before a model is downloaded or loaded
     model = EmoSphere.from_pretrained(options.model, device=options.device)
     announce = partial(print, flush=True)
     serve(model, limits, host=options.host, port=options.port, announce=announce)
     return 0
 
 
-def check(options: argparse.Namespace) -> None:
-    """See that the command can be run, before anything heavy is loaded.
+def validate_options(options: argparse.Namespace) -> None:
+    """Validate options before heavy packages are imported.
 
     Raises
     ------
     ValueError
-        If no model is named, a public link is asked for, or the port is impossible.
+        If the model is missing, ``--share`` is used, or the port is invalid.
     """
     if options.share:
         raise ValueError(NO_SHARE.format(port=options.port or 7860))
@@ -93,14 +94,21 @@ def check(options: argparse.Namespace) -> None:
 
 
 def parser() -> CommandParser:
-    """The command's options."""
+    """Build the parser of the command line."""
     parser = CommandParser("demo", DESCRIPTION)
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a released model's folder, or a hub name")
-    add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
-    add("--port", type=int, help="default: the first free one from 7860 on")
-    add("--max_seconds", type=float, default=600.0, help="longest recording (default 600)")
-    add("--max_megabytes", type=float, default=50.0, help="largest file (default 50)")
-    add("--device", help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")
-    add("--share", action="store_true", help="refused: says how to reach the page from elsewhere")
+    add(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="folder of a released model, or its name on the Hub",
+    )
+    add("--host", default="127.0.0.1", help="address to listen on (default: only this machine)")
+    add("--port", type=int, help="port to listen on (default: first free port from 7860)")
+    add("--max_seconds", type=float, default=600.0,
+        help="maximum duration of a recording in seconds (default: 600)")  # fmt: skip
+    add("--max_megabytes", type=float, default=50.0,
+        help="maximum file size in MB (default: 50)")  # fmt: skip
+    add("--device", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
+    add("--share", action="store_true", help=argparse.SUPPRESS)  # prints the alternatives
     return parser

@@ -1,4 +1,4 @@
-"""``emosphere export``: a released model as ONNX, checked against itself."""
+"""``emosphere export``: export a released model to ONNX and compare the two."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 PATH_COLUMNS = ("file", "wav")
-"""Columns of the table of ``--labels`` that may hold the path."""
+"""Columns of the ``--labels`` table that may contain the path."""
 
 DESCRIPTION = """\
-Writes a released model as ONNX: model.onnx (inputs waveform and lengths, outputs vad, embedding and
-logits), its description, card and checksums. It runs on onnxruntime without torch:
+Exports a released model to ONNX: model.onnx (inputs waveform and lengths; outputs vad, embedding
+and logits), model description, model card and checksums. It runs on onnxruntime without PyTorch:
 
   emosphere export MODEL OUT
   emosphere predict OUT speech.wav --onnx
 
-What is written is compared with the model first, on the files of --check or on made sound; a
-difference above 1e-4 is an error, and nothing is written. --int8 adds model_int8.onnx, smaller and
-faster, whose difference is printed. --labels says what it costs in CCC: a CSV with the columns file
-(or wav: a path, as it is or from the CSV's folder), valence, arousal and dominance on the scale of
+The exported model is first compared with the original on the --check files, or on generated test
+audio. If they differ by more than 1e-4, the command fails and writes nothing. --int8 also writes
+model_int8.onnx, which is smaller and faster, and prints how much it differs. --labels prints the
+CCC of all versions. It takes a CSV with the columns file (or wav), valence, arousal and dominance;
+paths are absolute or relative to the working directory or the CSV, and labels are on the scale of
 the model's training labels.
 """
 
@@ -37,86 +38,90 @@ def run(words: Sequence[str]) -> int:
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere export``.
+        Arguments after ``emosphere export``.
 
     Returns
     -------
     int
-        0.
+        Exit status 0.
 
     Raises
     ------
     ValueError, OSError, ImportError
-        If the command line, the model or a file is at fault, or what exports is not installed.
+        If the command line, the model or a file is invalid, or a package required for export is not
+        installed.
     """
     options = parser().parse_args(words)
-    from emosphere_sb.onnx_export.export import TOLERANCE, export, require
+    from emosphere_sb.onnx_export.export import TOLERANCE, check_export_dependencies, export
 
-    require()
+    check_export_dependencies()
     labels = None
     if options.labels is not None:
         labels = read_labelled_files(options.labels)
-    found = export(options.model, options.out, int8=options.int8, check=heard(options))
-    what = f"{len(options.check)} files" if options.check else "made sound"
-    print(f"Exported to {found.path}, compared with the model on {what}, alone and in one batch:")
+    found = export(options.model, options.out, int8=options.int8, check=load_check_files(options))
+    audio = f"{len(options.check)} files" if options.check else "generated test audio"
+    print(
+        f"Exported to {found.path}. Differences from the original model on {audio}, processed one "
+        f"by one and as one batch:"
+    )
     for name, differences in found.deviations.items():
-        print(f"  {name}  {found.sizes[name] / 1e6:.1f} MB  {listed(differences)}")
-    print(f"A float32 graph may differ by {TOLERANCE:g} at the most.")
+        print(f"  {name}  {found.sizes[name] / 1e6:.1f} MB  {format_differences(differences)}")
+    print(f"The maximum allowed difference of the float32 model is {TOLERANCE:g}.")
     if labels is not None:
         print_ccc(options, *labels)
     return 0
 
 
 def parser() -> CommandParser:
-    """The command line."""
-    made = CommandParser("export", DESCRIPTION)
-    made.add_argument("model", metavar="MODEL", help="the folder of a released model, or its name")
-    made.add_argument("out", metavar="OUT", help="a new or empty folder")
-    made.add_argument("--int8", action="store_true", help="write model_int8.onnx too")
-    made.add_argument(
-        "--check", nargs="+", metavar="FILE", default=[], help="audio to compare on (default: made)"
-    )
-    made.add_argument("--labels", metavar="CSV", help="what each graph's CCC is on these files")
-    return made
+    """Build the parser of the command line."""
+    parser = CommandParser("export", DESCRIPTION)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="folder of a released model, or its name on the Hub")
+    add("out", metavar="OUT", help="output folder, new or empty")
+    add("--int8", action="store_true", help="also write model_int8.onnx")
+    add("--check", nargs="+", metavar="FILE", default=[],
+        help="audio files for the comparison (default: generated test audio)")  # fmt: skip
+    add("--labels", metavar="CSV", help="print the CCC of each version on these labelled files")
+    return parser
 
 
-def heard(options: argparse.Namespace) -> list[Any] | None:
-    """The files of ``--check``, up to the length that the model hears; ``None`` for none."""
+def load_check_files(options: argparse.Namespace) -> list[Any] | None:
+    """Load the ``--check`` files, limited to 30 s each; return ``None`` if there are no files."""
     if not options.check:
         return None
-    from emosphere_sb.inference.waveform import LONGEST, hear_file
+    from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS, load_file
 
-    # No model is loaded yet: half a minute of each tells as much as all of it.
-    seconds = min(LONGEST, 30.0)
-    return [hear_file(path, seconds=seconds, tensors=False).signal for path in options.check]
+    # The model is not loaded yet, so its limit is unknown. 30 s are enough for a comparison.
+    seconds = min(MAX_INPUT_SECONDS, 30.0)
+    return [load_file(path, seconds=seconds, tensors=False).signal for path in options.check]
 
 
-def listed(differences: Mapping[str, float]) -> str:
-    """Differences in words."""
+def format_differences(differences: Mapping[str, float]) -> str:
+    """Format the differences of all outputs."""
     return ", ".join(f"{name} differs by {value:.1e}" for name, value in differences.items())
 
 
 def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]:
-    """Audio files and their labels from a table such as the corpus OwnData has.
+    """Read audio paths and labels from a table in the format of the OwnData recipe.
 
     Arguments
     ---------
     path : path
-        A CSV with the columns ``file`` or ``wav``, ``valence``, ``arousal``, ``dominance``. Paths
-        are taken as they are or, where there is no such file, from the CSV's folder.
+        Path of a CSV file with the columns ``file`` or ``wav``, ``valence``, ``arousal`` and
+        ``dominance``. Paths of missing files are taken relative to the folder of the CSV file.
 
     Returns
     -------
     paths : list of str
-        Of the audio files.
+        Paths of the audio files.
     labels : numpy.ndarray
-        Shape (file, 3), NaN where the table has no value.
+        Labels of shape (files, 3); NaN for missing values.
 
     Raises
     ------
     ValueError
-        If a column is missing, a row is damaged, a label is no number, or there are fewer than two
-        rows.
+        If a column is missing, a row is damaged, a label is not a number, or there are fewer than
+        two rows.
     """
     import numpy as np
 
@@ -130,17 +135,17 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
             labels.append(parse_labels(row))
         except ValueError as error:
             raise ValueError(
-                f"{path}, line {line}: labels must be numbers, or empty; {error}."
+                f"{path}, line {line}: labels must be numbers or empty; {error}."
             ) from error
         given = Path(row["file"])
         paths.append(os.fspath(given if given.exists() else path.parent / given))
     if len(paths) < 2:
-        raise ValueError(f"{path} must have two labelled files at least; found {len(paths)}.")
+        raise ValueError(f"{path} must have at least two labelled files; found {len(paths)}.")
     return paths, np.array(labels, dtype=float)
 
 
 def print_ccc(options: argparse.Namespace, paths: Sequence[str], labels: np.ndarray) -> None:
-    """CCC of the model and of each graph on labelled files, and what a graph loses."""
+    """Print the CCC of the original and exported models on labelled files."""
     from emosphere_sb.inference.interface import EmoSphere
     from emosphere_sb.onnx_export.export import ccc_on_files
     from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
@@ -150,9 +155,9 @@ def print_ccc(options: argparse.Namespace, paths: Sequence[str], labels: np.ndar
         models["int8" if int8 else "float32"] = OnnxEmoSphere.from_pretrained(
             Path(options.out), int8=int8
         )
-    figures = {name: ccc_on_files(model, paths, labels) for name, model in models.items()}
+    scores = {name: ccc_on_files(model, paths, labels) for name, model in models.items()}
     print(f"CCC on {len(paths)} files of {options.labels}:")
-    for name, row in figures.items():
-        lost = "" if name == "torch" else f"  (loss {figures['torch']['mean'] - row['mean']:+.4f})"
+    for name, row in scores.items():
+        loss = "" if name == "torch" else f"  (loss {scores['torch']['mean'] - row['mean']:+.4f})"
         cells = "  ".join(f"{key} {value:.4f}" for key, value in row.items())
-        print(f"  {name:<8} {cells}{lost}")
+        print(f"  {name:<8} {cells}{loss}")

@@ -1,4 +1,4 @@
-"""``emosphere predict``: files, folders, patterns or a list to a table of predictions."""
+"""``emosphere predict``: predict audio files and write a table."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, 
 
 logger = logging.getLogger(__name__)
 
-FAULT = 2
-"""Exit status where a file could not be predicted."""
-CHUNKS = 4
-"""Batches that are sorted by length together: results come after so many."""
+EXIT_FILES_FAILED = 2
+"""Exit status if at least one file could not be predicted."""
+BATCHES_PER_CHUNK = 4
+"""Number of batches that are sorted by length together. Results appear once per chunk."""
 
 DESCRIPTION = """\
 Predicts valence, arousal and dominance of audio files.
 
-MODEL is the folder of a released model, or its name on the HuggingFace hub. INPUT is a file, a
-folder (searched to any depth), a pattern, or - for a list of files on the standard input.
+MODEL is the folder of a released model, or its name on the HuggingFace Hub. INPUT is a file, a
+folder (searched recursively), a pattern, or - to read a list of files from standard input.
 
   emosphere predict MODEL speech.wav
   emosphere predict MODEL recordings/ --out=predictions.csv --embedding
   find . -name '*.flac' | emosphere predict MODEL - --out=predictions.jsonl --words=3
 
-A file that cannot be heard is reported on the standard error stream and left out; the exit status
-is 2 then. Recordings of minutes and hours: --window here (one value each), or emosphere timeline.
+Unreadable files are reported on standard error and skipped; the exit status is then 2. For long
+recordings, use --window (one prediction per file) or `emosphere timeline`.
 """
 
 
@@ -43,126 +43,130 @@ def run(words: Sequence[str]) -> int:
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere predict``.
+        Arguments after ``emosphere predict``.
 
     Returns
     -------
     int
-        0; 2 where files could not be predicted.
+        Exit status: 0, or 2 if files could not be predicted.
 
     Raises
     ------
     ValueError, OSError, MemoryError
-        If the command line, the model or all of the input is at fault.
+        If the command line, the model or the input is invalid, or GPU memory is insufficient.
     """
     options = parser().parse_args(words)
-    refuse_senseless(options)
+    validate_options(options)
     from emosphere_sb.inference.find_audio import find_audio
 
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
     for text in found.notes:
         logger.warning("%s", text)
     model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
-    with room_for_batches(), ExitStack() as stack:
-        answers = ask(model, found.files, options)
-        first = next(answers)  # options that the model refuses leave an old table as it is
-        bar = stack.enter_context(progress(len(found.files), "file", quiet=options.quiet))
-        tables = open_tables(options, found.files, model, stack, printer(bar))
-        failed = write(chain([first], answers), tables, bar)
+    with explain_out_of_memory(), ExitStack() as stack:
+        results = predict_files(model, found.files, options)
+        first = next(results)  # invalid options fail here, before an existing table is overwritten
+        bar = stack.enter_context(progress_bar(len(found.files), "file", quiet=options.quiet))
+        tables = open_tables(options, found.files, model, stack, line_printer(bar))
+        failed = write_predictions(chain([first], results), tables, bar)
     predicted = len(found.files) - failed
-    where = f": {options.out}" if options.out else ""
+    target = f": {options.out}" if options.out else ""
     if failed or not options.quiet:
-        refused = f", {failed:,} not (reasons above)" if failed else ""
-        logger.warning("%s predicted%s%s", _files(predicted), refused, where)
-    return FAULT if failed else 0
+        failed_text = f", {failed:,} failed (see messages above)" if failed else ""
+        logger.warning("%s predicted%s%s", _files(predicted), failed_text, target)
+    return EXIT_FILES_FAILED if failed else 0
 
 
-def ask(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterator:
-    """A prediction or an AudioError for each file."""
+def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterator:
+    """Yield a prediction or an AudioError for each file."""
     settings = {"batch_size": options.batch_size, "words": options.words}
-    settings |= {"max_seconds": options.max_seconds, "chunk": CHUNKS * options.batch_size}
+    settings |= {
+        "max_seconds": options.max_seconds,
+        "chunk": BATCHES_PER_CHUNK * options.batch_size,
+    }
     if options.window is not None:
         overlap = 0.5 if options.overlap is None else options.overlap
         settings |= {"window": options.window, "overlap": overlap}
     elif options.overlap is not None:
-        raise ValueError("--overlap is that of windows, so it needs --window=SECONDS.")
+        raise ValueError("--overlap requires --window=SECONDS.")
     return model.predict_each(files, **settings)
 
 
-def write(answers: Iterable, tables: Sequence, bar: Any) -> int:
-    """Write the predictions and report what could not be heard; how many those are."""
+def write_predictions(results: Iterable, tables: Sequence, bar: Any) -> int:
+    """Write the predictions, report unreadable files, and return the number of the latter."""
     from emosphere_sb.audio.errors import AudioError
 
     failed = 0
-    for answer in answers:
-        if isinstance(answer, AudioError):
+    for result in results:
+        if isinstance(result, AudioError):
             failed += 1
-            printer(bar, sys.stderr)(f"not predicted: {_safe(str(answer))}")
+            line_printer(bar, sys.stderr)(f"not predicted: {_printable(str(result))}")
         else:
             for table in tables:
-                table.write(answer)
+                table.write(result)
         if bar is not None:
             bar.update()
     return failed
 
 
-def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, say) -> list:
-    """What takes the predictions: a file, the screen, embeddings beside a CSV."""
-    from emosphere_sb.inference.output import files as tables_out
-    from emosphere_sb.inference.output.screen import Screen
+def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, print_line) -> list:
+    """Open the writers: a file or the console, and an npz file for embeddings next to a CSV."""
+    from emosphere_sb.inference.output import files as writers
+    from emosphere_sb.inference.output.screen import ConsoleTable
 
     if options.out is None:
-        return [stack.enter_context(Screen(files, model.about.scale, say))]
-    if tables_out.suffix_of(options.out) == ".jsonl":
-        row = partial(tables_out.plain_row, embedding=options.embedding)
-        return [stack.enter_context(tables_out.JsonLines(options.out, row))]
-    tables = [stack.enter_context(tables_out.CsvTable(options.out))]
+        return [stack.enter_context(ConsoleTable(files, model.info.scale, print_line))]
+    if writers.check_suffix(options.out) == ".jsonl":
+        row = partial(writers.plain_row, embedding=options.embedding)
+        return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]
+    tables = [stack.enter_context(writers.CsvWriter(options.out))]
     if options.embedding:
-        beside = Path(options.out).with_suffix(".npz")
-        tables.append(stack.enter_context(tables_out.Embeddings(beside)))
+        npz_path = Path(options.out).with_suffix(".npz")
+        tables.append(stack.enter_context(writers.EmbeddingWriter(npz_path)))
     return tables
 
 
-def refuse_senseless(options: argparse.Namespace) -> None:
-    """Refuse what would do nothing, before anything is loaded.
+def validate_options(options: argparse.Namespace) -> None:
+    """Validate options before the model is loaded.
 
     Raises
     ------
     ValueError
-        Naming the option.
+        If an option is invalid or has no effect.
     """
-    from emosphere_sb.inference.output.files import suffix_of
+    from emosphere_sb.inference.output.files import check_suffix
 
     if options.out is not None:
-        suffix_of(options.out)
+        check_suffix(options.out)
     elif options.embedding:
-        raise ValueError("--embedding needs --out=FILE.csv (it goes beside) or --out=FILE.jsonl.")
+        raise ValueError("--embedding requires --out=FILE.csv or --out=FILE.jsonl.")
     check_runtime(options)
-    for name, least in (("batch_size", 1), ("words", 0)):
-        if getattr(options, name, least) < least:
-            raise ValueError(f"--{name} must be at least {least}; found {getattr(options, name)}.")
+    for name, minimum in (("batch_size", 1), ("words", 0)):
+        if (value := getattr(options, name, minimum)) < minimum:
+            raise ValueError(f"--{name} must be at least {minimum}; found {value}.")
 
 
 def load_model(
     source: str, *, device: str | None = None, onnx: bool = False, int8: bool = False
 ) -> Any:
-    """A model that answers: with torch, or without it as ONNX.
+    """Load a model with PyTorch or with onnxruntime.
 
     Arguments
     ---------
     source : str
-        A folder or a name on the hub; with ``onnx`` the folder of an exported model.
+        Path of a folder, or name on the Hub; with ``onnx``, path of an exported model.
     device : str, optional
-        Of torch.
+        PyTorch device.
     onnx : bool
-        Whether to run it on onnxruntime. torch is not imported then.
+        Whether to use onnxruntime. PyTorch is then not imported.
     int8 : bool
-        With ``onnx``: the smaller, faster, slightly different one.
+        Whether to use the int8 version, with ``onnx`` only. It is smaller and faster, and its
+        predictions differ slightly.
 
     Raises
     ------
     ValueError
-        If it cannot be loaded.
+        If the model cannot be loaded.
     """
     if onnx:
         from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
@@ -174,28 +178,30 @@ def load_model(
 
 
 @contextmanager
-def room_for_batches() -> Iterator[None]:
-    """Say what to do where the memory of a GPU does not do.
+def explain_out_of_memory() -> Iterator[None]:
+    """Turn PyTorch's out-of-memory error into a message with a remedy.
 
     Raises
     ------
     MemoryError
-        In place of torch's own error.
+        If GPU memory is insufficient.
     """
     try:
         yield
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+        if (
+            type(error).__name__ != "OutOfMemoryError"
+        ):  # defined by torch, which is not imported here
             raise
         raise MemoryError(
-            f"The GPU's memory does not do ({str(error).splitlines()[0]}). Take a smaller "
-            f"--batch_size, or --device=cpu."
+            f"Not enough GPU memory ({str(error).splitlines()[0]}). Use a smaller --batch_size, "
+            f"or --device=cpu."
         ) from error
 
 
-def progress(total: float, unit: str, *, quiet: bool, **settings: Any):
-    """A progress bar on the standard error stream; nothing where nobody looks at it."""
-    # tqdm is not among what a model without torch needs
+def progress_bar(total: float, unit: str, *, quiet: bool, **settings: Any):
+    """Create a progress bar on standard error, if that is a terminal."""
+    # tqdm is optional for prediction without torch
     if quiet or not sys.stderr.isatty() or find_spec("tqdm") is None:
         return nullcontext()
     from tqdm import tqdm
@@ -203,18 +209,18 @@ def progress(total: float, unit: str, *, quiet: bool, **settings: Any):
     return tqdm(total=total, unit=unit, file=sys.stderr, dynamic_ncols=True, **settings)
 
 
-def printer(bar: Any, stream: Any = None) -> Callable[[str], None]:
-    """What prints a line and leaves the progress bar whole."""
+def line_printer(bar: Any, stream: Any = None) -> Callable[[str], None]:
+    """Return a function that prints lines without breaking the progress bar."""
     if bar is None:
         return lambda line: print(line, file=stream or sys.stdout, flush=True)
     return lambda line: bar.write(line, file=stream or sys.stdout)
 
 
-def _safe(text: str) -> str:
-    """A text that a terminal can show, whatever names are in it."""
-    from emosphere_sb.inference.output.files import on_one_line, readable
+def _printable(text: str) -> str:
+    """Make a text printable on standard error, whatever file names it contains."""
+    from emosphere_sb.inference.output.files import escape_unencodable, replace_unprintable
 
-    return readable(on_one_line(text), sys.stderr.encoding or "utf-8")
+    return escape_unencodable(replace_unprintable(text), sys.stderr.encoding or "utf-8")
 
 
 def _files(count: int) -> str:
@@ -222,12 +228,12 @@ def _files(count: int) -> str:
 
 
 def seconds_or_word(text: str) -> float | str | None:
-    """``--max_seconds``: a number, ``evaluation``, or ``none``.
+    """Parse ``--max_seconds``: a number, ``evaluation`` or ``none``.
 
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is anything else.
+        If the value is anything else.
 
     Example
     -------
@@ -240,24 +246,28 @@ def seconds_or_word(text: str) -> float | str | None:
         return None if text.lower() == "none" else float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"must be a number of seconds, evaluation or none; found {text!r}"
+            f"must be a number of seconds, 'evaluation' or 'none'; found {text!r}"
         ) from error
 
 
 def parser() -> CommandParser:
-    """The command line."""
-    made = CommandParser("predict", DESCRIPTION)
-    add = made.add_argument
-    add("model", metavar="MODEL", help="folder of a released model, or its name on the hub")
-    add("inputs", nargs="+", metavar="INPUT", help="file, folder, pattern, or - for a list")
-    add("--out", metavar="FILE", help=".csv or .jsonl; default: a table on the screen")
-    add("--embedding", action="store_true", help="also write embeddings: FILE.npz beside a CSV")
-    add("--words", type=int, default=0, metavar="N", help="the N nearest emotion words")
+    """Build the parser of the command line."""
+    parser = CommandParser("predict", DESCRIPTION)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="folder of a released model, or its name on the Hub")
+    add(
+        "inputs", nargs="+", metavar="INPUT", help="file, folder, pattern, or - for a list on stdin"
+    )
+    add("--out", metavar="FILE", help="output file, .csv or .jsonl (default: print a table)")
+    add("--embedding", action="store_true",
+        help="also write embeddings (with .csv: to a separate .npz file)")  # fmt: skip
+    add("--words", type=int, default=0, metavar="N", help="also output the N nearest emotion words")
     add("--max_seconds", type=seconds_or_word, default="evaluation", metavar="S",
-        help="cut longer files to this; none: hear all; default: evaluation, as the model was "
-        "tested")  # fmt: skip
-    add("--window", type=float, metavar="S", help="hear all, as the mean over windows of S seconds")
-    add("--overlap", type=float, metavar="X", help="of windows, a share (default .5)")
-    add_runtime_options(made, "files")
-    add("--quiet", action="store_true", help="no progress, no closing line")
-    return made
+        help="truncate inputs to S seconds ('none': no limit; 'evaluation': as in the model's "
+        "evaluation, default)")  # fmt: skip
+    add("--window", type=float, metavar="S", help="average predictions over windows of S seconds")
+    add("--overlap", type=float, metavar="X",
+        help="overlap of windows, as a fraction (default: 0.5)")  # fmt: skip
+    add_runtime_options(parser, "files")
+    add("--quiet", action="store_true", help="suppress progress bar and summary")
+    return parser

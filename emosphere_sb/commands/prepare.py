@@ -1,4 +1,4 @@
-"""``emosphere prepare``: the manifests of a corpus, without training."""
+"""``emosphere prepare``: write the manifests of a corpus without training."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ from collections.abc import Sequence
 USAGE = """\
 usage: emosphere prepare CORPUS --data_folder=/path/to/it [--preset=NAME[+NAME]] [--key=value ...]
 
-Reads a corpus's labels, checks its audio files, and writes manifests, a list of what is refused
-with its reasons, and a summary, as the first step of a training would. With the same options that
-training finds them and goes on from there.
+Read the labels of a corpus, check its audio files, and write manifests, a list of rejected files
+with reasons, and a summary. This is the first step of training; training with the same options
+reuses the manifests.
 
   CORPUS            {corpora}
-  --data_folder=…   where the corpus is
-  --fold=all        every fold of the partition
-  --key=value       any setting of hparams/emosphere.yaml; those that matter here are
+  --data_folder=…   folder of the corpus
+  --fold=all        prepare all folds of the partition
+  --key=value       any setting of hparams/emosphere.yaml; relevant here:
                     {keys}
-  --reuse_manifests=False prepare again, whether or not anything has changed
+  --reuse_manifests=False
+                    prepare again even if nothing has changed
 """
 
 COMMON = (
-    "results_folder", "reuse_manifests", "min_duration", "max_duration",
-    "out_of_range_labels", "synthetic_corpus",
+    "results_folder", "reuse_manifests", "min_duration", "max_duration", "out_of_range_labels",
+    "synthetic_corpus",
 )  # fmt: skip
-"""Settings of the preparation of any corpus."""
+"""Settings that apply to all corpora."""
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the command.
+    """Run ``emosphere prepare``.
 
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere prepare``.
+        Arguments after ``emosphere prepare``.
 
     Returns
     -------
     int
-        0.
+        Exit status: 0, or 2 if no corpus was given.
 
     Raises
     ------
     ValueError, OSError
-        If the command line or the corpus is at fault.
+        If the command line or the corpus is invalid.
     """
     words = list(words)
     if not words or {"-h", "--help"} & set(words):
@@ -51,26 +52,26 @@ def run(words: Sequence[str]) -> int:
     from emosphere_sb.recipe.corpora import corpus_name
 
     if words[0].startswith("-"):
-        raise ValueError(f"The corpus comes first: emosphere prepare CORPUS …; found {words[0]}.")
-    for line in prepare(corpus_name(words[0]), words[1:]):
+        raise ValueError(f"The corpus must come first: emosphere prepare CORPUS; found {words[0]}.")
+    for line in write_manifests(corpus_name(words[0]), words[1:]):
         print(line)
     return 0
 
 
-def prepare(corpus: str, options: Sequence[str]) -> list[str]:
+def write_manifests(corpus: str, options: Sequence[str]) -> list[str]:
     """Write the manifests of a corpus.
 
     Arguments
     ---------
     corpus : str
-        Its name.
+        Name of the corpus.
     options : sequence of str
-        ``--key=value`` of the recipe.
+        Options ``--key=value``, as for training.
 
     Returns
     -------
     list of str
-        The summary, in lines; of every fold with ``--fold=all``.
+        Lines of the summary; of all folds with ``--fold=all``.
     """
     from emosphere_sb.fileio.yaml_tree import scalars
     from emosphere_sb.recipe.arguments import HPARAMS
@@ -81,9 +82,9 @@ def prepare(corpus: str, options: Sequence[str]) -> list[str]:
     tree, run_options = request.tree, request.run_options
     if run_options:
         raise ValueError(
-            f"--{', --'.join(run_options)} would do nothing in a preparation; leave it out."
+            f"--{', --'.join(run_options)} is not used by `emosphere prepare`. Omit the option."
         )
-    from data_prep.manifest import summary_lines
+    from data_prep.manifest import preparation_summary_lines
     from emosphere_sb.recipe.folds import prepared_folds
     from emosphere_sb.recipe.workspace import prepare_corpus
 
@@ -91,16 +92,16 @@ def prepare(corpus: str, options: Sequence[str]) -> list[str]:
         summaries = [summary for _, summary in prepared_folds(tree, corpus)]
     else:
         summaries = [prepare_corpus(scalars(tree), corpus)]
-    return [line for summary in summaries for line in summary_lines(summary)]
+    return [line for summary in summaries for line in preparation_summary_lines(summary)]
 
 
 def usage(corpus: str | None = None) -> str:
-    """The help text, with the settings of a corpus or of all of them.
+    """Return the help text with the settings of a corpus.
 
     Arguments
     ---------
     corpus : str, optional
-        The one that was named.
+        Name of the corpus; all corpora by default.
     """
     import textwrap
 

@@ -1,4 +1,4 @@
-"""``emosphere release``: the folder of a trained model that anybody can use."""
+"""``emosphere release``: package a trained model for distribution."""
 
 from __future__ import annotations
 
@@ -7,53 +7,54 @@ from collections.abc import Sequence
 from emosphere_sb.commands.arguments import CommandParser
 
 DESCRIPTION = """\
-Writes the released model of a finished run: weights as safetensors, plain data, a model card with
-figures and their intervals, checksums. Whoever has the folder needs no corpus and no download.
+Package the model of a finished run in a self-contained folder: safetensors weights, JSON settings,
+a model card with metrics and confidence intervals, and checksums. Using the model requires neither
+the corpus nor any download.
 
   emosphere release results/MSP-Podcast-1.11/published/official/7 models/emosphere
 
-OUT must be new or empty, and appears whole or not at all. RUN's hyperparams.yaml is run, as it is
-in training: release runs of your own. What you may share is said in OUT/README.md, Licence and
-terms: read it first.
+OUT must not exist or be empty; it is written atomically. RUN/hyperparams.yaml is executed as in
+training, so release only runs that you trust. Before you share the model, read the section
+"Licence and terms" of OUT/README.md.
 """
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the command.
+    """Run ``emosphere release``.
 
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere release``.
+        Arguments after ``emosphere release``.
 
     Returns
     -------
     int
-        0.
+        Exit status 0.
 
     Raises
     ------
     ValueError, OSError
-        If the run or the place is at fault.
+        If the run cannot be released or the output folder cannot be written.
     """
-    options = parser().parse_args(words)
+    options = build_release_parser().parse_args(words)
     from emosphere_sb.release.load import load_released
     from emosphere_sb.release.release import release
 
     out = release(options.run, options.out, name=options.name)
-    _, about = load_released(out)  # what was written is what can be read
-    if about.synthetic:
-        print("SYNTHETIC SPEECH: this model says nothing about human speech.")
-    print(f"{about.name}: {out}")
-    print(f"Licence: {about.licence}")
-    print(f"Use: emosphere predict {out} speech.wav")
+    _, info = load_released(out)  # check that the written model can be loaded
+    if info.synthetic:
+        print("SYNTHETIC SPEECH: do not draw conclusions about human speech from this model.")
+    print(f"{info.name}: {out}")
+    print(f"Licence: {info.licence}")
+    print(f"Usage: emosphere predict {out} speech.wav")
     return 0
 
 
-def parser() -> CommandParser:
-    """The command line."""
-    found = CommandParser("release", DESCRIPTION)
-    found.add_argument("run", metavar="RUN", help="a finished run's folder")
-    found.add_argument("out", metavar="OUT", help="a new or empty folder")
-    found.add_argument("--name", help="of the model, one line; default: the corpus and the row")
-    return found
+def build_release_parser() -> CommandParser:
+    """Build the argument parser of ``emosphere release``."""
+    parser = CommandParser("release", DESCRIPTION)
+    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("out", metavar="OUT", help="new or empty folder for the released model")
+    parser.add_argument("--name", help="name of the model (default: corpus and preset)")
+    return parser

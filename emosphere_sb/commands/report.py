@@ -1,4 +1,4 @@
-"""``emosphere report``: figures with intervals, slices, plots and a page of a run or a CSV."""
+"""``emosphere report``: metrics with confidence intervals, plots, and an HTML report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from emosphere_sb.commands.arguments import CommandParser
 
 KINDS = ("affine", "least_squares", "isotonic")
-"""Of corrections; those of ``emosphere_sb.report.stats.calibration``, not to be imported here."""
+"""Kinds of corrections; repeats ``report.stats.calibration.KINDS``, whose import is slow."""
 
-FOLDER = "report"
+REPORT_FOLDER = "report"
 
 DESCRIPTION = """\
-Reads predictions and writes report.json, report.html and plots; prints the figures.
+Reads predictions, prints their metrics, and writes report.json, report.html and plots.
 
-SOURCE is a finished run's folder, a folder whose folders are runs (seeds), or a CSV of predictions,
-anybody's. Several are taken as runs of one system: figures are means over them.
+SOURCE is the folder of a finished run, a folder of runs (one per seed), or a CSV file with
+predictions of any system. Several sources are runs of one system; their metrics are averaged.
 
   emosphere report results/MSP-Podcast-1.11/published/official/7
   emosphere report results/MSP-Podcast-1.11/published/official --compare results/…/official
@@ -32,144 +32,147 @@ def run(words: Sequence[str]) -> int:
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere report``.
+        Arguments after ``emosphere report``.
 
     Returns
     -------
     int
-        0.
+        Exit status 0.
 
     Raises
     ------
     ValueError, OSError
-        If the command line, a source, or what lies in it is at fault.
+        If an option or a source is invalid.
     """
-    options = parser().parse_args(words)
+    options = build_parser().parse_args(words)
     from emosphere_sb.report import ensemble
-    from emosphere_sb.report.assembly import Request, assemble
-    from emosphere_sb.report.read.runs import as_one_set, read_run, read_source
+    from emosphere_sb.report.assembly import ReportRequest, assemble_report
+    from emosphere_sb.report.read.runs import read_run, read_source, unify_set_names
     from emosphere_sb.report.text import report_text
 
     if options.seed < 0:
-        raise ValueError(f"--seed must be a whole number from 0; found {options.seed}.")
+        raise ValueError(f"--seed must be an integer >= 0; found {options.seed}.")
     csv = csv_settings(options)
-    runs = as_one_set([one for source in options.sources for one in read_source(source, csv)])
+    runs = unify_set_names([one for source in options.sources for one in read_source(source, csv)])
     folder = report_folder(options, runs)
     if options.average:
-        ensemble.write(options.out, runs)
+        ensemble.write_average(options.out, runs)
         runs = [read_run(options.out)]
-    request = Request(
+    request = ReportRequest(
         sets=options.set, resamples=options.resamples, seed=options.seed, correct=options.correct,
         fit=None if options.fit is None else _fit_table(options.fit, csv),
         reference=[one for other in options.compare for one in read_source(other, csv)],
     )  # fmt: skip
-    report = assemble(runs, request)
-    write(folder, report, runs, plots=not options.no_plots)
-    print(report_text(report.facts))
+    report = assemble_report(runs, request)
+    write_report(folder, report, runs, plots=not options.no_plots)
+    print(report_text(report.content))
     print(f"\nReport: {folder / 'report.html'}")
     return 0
 
 
-def write(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[Path]:
-    """Write ``report.json``, ``report.html``, plots, and ``correction.json`` where there is one.
+def write_report(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[Path]:
+    """Write ``report.json``, ``report.html``, plots, and ``correction.json`` if applicable.
 
     Arguments
     ---------
     folder : Path
-        Made where it is missing.
+        Output folder; created if missing.
     report : emosphere_sb.report.assembly.Report
-        What to write.
+        Report to write.
     runs : sequence of Run
-        Whose report it is: the training curves are shown where it is one.
+        Runs of the report. Training curves are shown for a single run.
     plots : bool
-        Whether plots are written as files too; the page holds them in any case.
+        Whether to write the plots as separate files. The HTML report always contains them.
 
     Returns
     -------
     list of Path
-        What was written.
+        Written files.
     """
     from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.html.page import run_page, write_plots
-    from emosphere_sb.report.plots.registry import pictures
-    from emosphere_sb.report.read.training_log import read_log
+    from emosphere_sb.report.plots.registry import draw_plots
+    from emosphere_sb.report.read.training_log import read_train_log
     from emosphere_sb.results.scores import write_json
 
-    # It tells of every table of every font that it cuts down for a PDF.
+    # fontTools logs every table of every font that is embedded in a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     path = runs[0].folder / "train_log.txt" if len(runs) == 1 and runs[0].folder else None
-    log = read_log(path) if path is not None and path.is_file() else None
+    log = read_train_log(path) if path is not None and path.is_file() else None
     written = [folder / "report.json", folder / "report.html"]
-    write_json(report.facts, written[0])
+    write_json(report.content, written[0])
     if report.corrections:
         written.append(folder / "correction.json")
         maps = {run.name: one.to_dict() for run, one in zip(runs, report.corrections, strict=True)}
         write_json(maps, written[-1])
-    everything = (report.facts, report.tables)
-    drawn = list(pictures(*everything, log))  # once, for the page and for the files
-    atomic_write(written[1], run_page(*everything, log, drawn=drawn))
+    drawn = list(draw_plots(report.content, report.tables, log))  # shared by page and files
+    atomic_write(written[1], run_page(report.content, report.tables, log, drawn=drawn))
     if plots:
-        written += write_plots(*everything, folder / "plots", log, drawn=drawn)
+        written += write_plots(report.content, report.tables, folder / "plots", log, drawn=drawn)
     return written
 
 
 def report_folder(options: argparse.Namespace, runs: Sequence) -> Path:
-    """Where the report goes: ``--out``, or ``report/`` in the folder that was named.
+    """Return the output folder: ``--out``, or ``report/`` in the folder of the source.
 
     Raises
     ------
     ValueError
-        If it must be said and is not, or an average would lie among its own members.
+        If ``--out`` is required but missing, or would place an average among its members.
     """
     if options.average:
         if options.out is None:
-            raise ValueError("An average is a run of its own: say where with --out=FOLDER.")
-        inside = [run for run in runs if run.folder and _lies_in(options.out, run.folder.parent)]
+            raise ValueError("--average requires an output folder: add --out=FOLDER.")
+        inside = [run for run in runs if run.folder and _is_inside(options.out, run.folder.parent)]
         if inside:
             raise ValueError(
-                f"--out must not lie among the runs that are averaged, where it would be taken for "
-                f"one of them; found {options.out} in {inside[0].folder.parent}."
+                f"--out must be outside the folder of the averaged runs; {options.out} is in "
+                f"{inside[0].folder.parent} and would be read as one of them."
             )
-        return Path(options.out) / FOLDER
+        return Path(options.out) / REPORT_FOLDER
     if options.out is not None:
         return Path(options.out)
     if len(options.sources) > 1:
         raise ValueError(
-            f"A report on {len(options.sources)} sources needs a folder: say where with "
+            f"A report on several sources ({len(options.sources)}) requires an output folder: add "
             "--out=FOLDER."
         )
     source = Path(options.sources[0])
-    return source / FOLDER if source.is_dir() else source.with_name(f"{source.stem}_{FOLDER}")
+    return (
+        source / REPORT_FOLDER
+        if source.is_dir()
+        else source.with_name(f"{source.stem}_{REPORT_FOLDER}")
+    )
 
 
 def csv_settings(options: argparse.Namespace):
-    """How CSV files are to be read.
+    """Build the settings for reading CSV files from the options.
 
     Raises
     ------
     ValueError
-        If only one end of a scale is given, or ``--columns`` cannot be read.
+        If only one end of a scale is given, or ``--columns`` is invalid.
     """
     from emosphere_sb.report.read.runs import CsvSettings
 
-    turned = [name.strip() for name in options.reversed_dimensions.split(",") if name.strip()]
-    scale = _scale(options.label_low, options.label_high, "label", turned)
+    inverted = [name.strip() for name in options.reversed_dimensions.split(",") if name.strip()]
+    scale = _scale(options.label_low, options.label_high, "label", inverted)
     predicted = _scale(options.predicted_low, options.predicted_high, "predicted", ())
-    if turned and scale is None:
-        raise ValueError("--reversed_dimensions needs --label_low and --label_high.")
+    if inverted and scale is None:
+        raise ValueError("--reversed_dimensions requires --label_low and --label_high.")
     return CsvSettings(
         scale, predicted, parse_columns(options.columns), options.labels, options.only_common
     )
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
-    """``ours=theirs, …`` as a mapping.
+    """Parse ``name=column, …`` into a mapping.
 
     Raises
     ------
     ValueError
-        If a part is not of this form, or a column is named twice.
+        If an entry is malformed, or a name is given twice.
 
     Example
     -------
@@ -178,66 +181,69 @@ def parse_columns(text: str | None) -> dict[str, str]:
     """
     columns: dict[str, str] = {}
     for part in (text or "").split(","):
-        ours, equals, theirs = (word.strip() for word in part.partition("="))
+        name, equals, column = (word.strip() for word in part.partition("="))
         if not part.strip():
             continue
-        if not (ours and equals and theirs) or ours in columns:
+        if not (name and equals and column) or name in columns:
             raise ValueError(
-                "--columns must be written 'ours=theirs, …', each of ours once, such as "
+                "--columns must have the form 'name=column, …' with unique names, such as "
                 f"'ID=clip, valence_predicted=V1'; found {part.strip()!r}."
             )
-        columns[ours] = theirs
+        columns[name] = column
     return columns
 
 
-def parser() -> CommandParser:
-    """The command line."""
-    made = CommandParser("report", DESCRIPTION)
-    add = made.add_argument
+def build_parser() -> CommandParser:
+    """Return the argument parser of the command."""
+    parser = CommandParser("report", DESCRIPTION)
+    add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="run, folder of runs, or CSV")
-    add("--out", metavar="FOLDER", help="default: report/ in the run, FILE_report beside a CSV")
-    add("--set", action="append", default=[], metavar="NAME", help="only this set; may be repeated")
+    add("--out", metavar="FOLDER", help="default: report/ in the run, FILE_report next to a CSV")
+    add("--set", action="append", default=[], metavar="NAME", help="only this set; repeatable")
     add("--compare", nargs="+", default=[], metavar="OTHER", help="runs or CSVs of another system")
-    add("--correct", choices=KINDS, help="also show figures after a correction")
-    add("--fit", metavar="DEV.csv", help="learn it from this file; default: the run's set valid")
-    add("--average", action="store_true", help="average the runs into a run in --out, report on it")
-    add("--resamples", type=int, default=10_000, metavar="N", help="of the bootstrap")
-    add("--seed", type=int, default=0, metavar="N", help="of the bootstrap")
-    add("--no_plots", action="store_true", help="no plots as files; the page has them anyway")
-    csv = made.add_argument_group("CSV files of others")
+    add("--correct", choices=KINDS, help="also report metrics after this correction")
+    add("--fit", metavar="DEV.csv", help="fit the correction on this file; default: set 'valid'")
+    add("--average", action="store_true", help="average the runs, save to --out, report on that")
+    add("--resamples", type=int, default=10_000, metavar="N", help="bootstrap resamples")
+    add("--seed", type=int, default=0, metavar="N", help="bootstrap seed")
+    add("--no_plots", action="store_true", help="do not write plots as separate files")
+    csv = parser.add_argument_group("CSV files from other systems")
     add = csv.add_argument
-    add("--labels", metavar="FILE", help="CSV with the truth, found by id")
-    add("--columns", metavar="LIST", help="what is called otherwise: 'ours=theirs, …'")
+    add("--labels", metavar="FILE", help="CSV with the true labels, matched by ID")
+    add("--columns", metavar="LIST", help="column mapping: 'name=column, …'")
     for kind in ("label", "predicted"):
-        text = "of the labels" if kind == "label" else "of predictions on another scale"
-        add(f"--{kind}_low", type=float, metavar="X", help=f"low end of the scale {text}")
-        add(f"--{kind}_high", type=float, metavar="X", help="its high end")
-    add("--reversed_dimensions", default="", metavar="LIST", help="labels stored upside down")
-    add("--only_common", action="store_true", help="leave out ids in one file only, and count them")
-    return made
+        text = "label scale" if kind == "label" else "prediction scale, if different"
+        add(f"--{kind}_low", type=float, metavar="X", help=f"lower end of the {text}")
+        add(f"--{kind}_high", type=float, metavar="X", help=f"upper end of the {text}")
+    add("--reversed_dimensions", default="", metavar="LIST", help="dimensions with inverted labels")
+    add("--only_common", action="store_true", help="drop IDs that are not in both files")
+    return parser
 
 
-def _scale(low: float | None, high: float | None, kind: str, turned: Sequence[str]):
+def _scale(low: float | None, high: float | None, kind: str, inverted: Sequence[str]):
     from emosphere_sb.scale import Scale
 
     if low is None and high is None:
         return None
     if low is None or high is None:
-        raise ValueError(f"A scale has two ends: say --{kind}_low and --{kind}_high.")
-    return Scale(low, high, tuple(turned))
+        raise ValueError(f"--{kind}_low and --{kind}_high must be given together.")
+    return Scale(low, high, tuple(inverted))
 
 
 def _fit_table(path: str, csv):
-    from emosphere_sb.report.assembly import DEVELOPMENT
+    from emosphere_sb.report.assembly import DEVELOPMENT_SET
     from emosphere_sb.report.read.runs import read_source
 
     runs = read_source(path, csv)
     tables = runs[0].tables
-    table = tables.get(DEVELOPMENT) if runs[0].folder else next(iter(tables.values()))
+    table = tables.get(DEVELOPMENT_SET) if runs[0].folder else next(iter(tables.values()))
     if len(runs) > 1 or table is None:
-        raise ValueError(f"--fit must be one run's predictions of the development set; not {path}.")
+        raise ValueError(
+            f"--fit must be a CSV or a single run with predictions of the set {DEVELOPMENT_SET!r}; "
+            f"found {path}."
+        )
     return table
 
 
-def _lies_in(path: str, folder: Path) -> bool:
+def _is_inside(path: str, folder: Path) -> bool:
     return folder.resolve() in Path(path).resolve().parents

@@ -1,4 +1,4 @@
-"""``emosphere timeline``: a recording of any length to a table over time, and a plot."""
+"""``emosphere timeline``: predict a recording over time, and write a table and a plot."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 
 from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, check_runtime
 from emosphere_sb.commands.predict import (
+    explain_out_of_memory,
+    line_printer,
     load_model,
-    printer,
-    progress,
-    room_for_batches,
+    progress_bar,
 )
 
 logger = logging.getLogger(__name__)
 
-PLOTS = (".png", ".pdf")
+PLOT_SUFFIXES = (".png", ".pdf")
 
 DESCRIPTION = """\
-Predicts valence, arousal and dominance over the time of a recording, window by window.
+Predicts valence, arousal and dominance over time for a long recording, window by window.
 
-The file is read as it is needed: a day takes as little memory as a minute. The table is written as
-it goes; what was written before a fault stays. The last lines are the mean over the windows, each
-weighted by its duration; skipped silence does not count.
+The file is read block by block, so memory use does not depend on its length. Rows are written
+immediately; after an error, the rows written so far remain in the table. The summary shows the mean
+over all windows, weighted by duration, without skipped silence.
 
   emosphere timeline MODEL interview.wav --out=interview.csv --plot=interview.png --skip_silence=25
 """
@@ -38,60 +38,60 @@ def run(words: Sequence[str]) -> int:
     Arguments
     ---------
     words : sequence of str
-        What stands behind ``emosphere timeline``.
+        Arguments after ``emosphere timeline``.
 
     Returns
     -------
     int
-        0.
+        Exit status 0.
 
     Raises
     ------
     ValueError, OSError, MemoryError
-        If the command line, the model or the recording is at fault.
+        If the command line, the model or the recording is invalid, or GPU memory is insufficient.
     """
     options = parser().parse_args(words)
-    refuse_senseless(options)
+    validate_options(options)
     from emosphere_sb.audio.header import read_header
 
-    read_header(options.file)  # before the model is loaded
+    read_header(options.file)  # fail before the model is loaded
     model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
     try:
-        with room_for_batches():
-            summary, traces = predict(options, model)
+        with explain_out_of_memory():
+            summary, traces = write_timeline(options, model)
     finally:
         if options.out:
             logger.info("Table: %s", options.out)
-    for line in summary_lines(summary, model.about.scale):
+    for line in summary_lines(summary, model.info.scale):
         print(line)
     if options.plot:
-        draw(options, model, traces)
+        write_plot(options, model, traces)
         logger.info("Plot: %s", options.plot)
     return 0
 
 
-def predict(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
-    """Write the table; the summary, and the traces that a plot needs."""
+def write_timeline(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
+    """Write the table; return the summary and the traces for the plot."""
     from emosphere_sb.inference.output import files
-    from emosphere_sb.inference.output.screen import TimeScreen
+    from emosphere_sb.inference.output.screen import TimelineConsoleTable
     from emosphere_sb.inference.output.traces import Traces
-    from emosphere_sb.inference.timeline import Summary, timeline
+    from emosphere_sb.inference.timeline import TimelineSummary, timeline
 
     steps = timeline(
         model, options.file, window=options.window, hop=options.hop,
         skip_silence=options.skip_silence, batch_size=options.batch_size,
     )  # fmt: skip
-    summary, traces = Summary(), Traces(options.hop)
-    form = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    summary, traces = TimelineSummary(), Traces(options.hop)
+    bar_format = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
     with ExitStack() as stack:
-        bar = stack.enter_context(progress(0, "s", quiet=options.quiet, bar_format=form))
-        row = partial(timeline_row, asked=options.skip_silence is not None)
+        bar = stack.enter_context(progress_bar(0, "s", quiet=options.quiet, bar_format=bar_format))
+        row = partial(timeline_row, with_kind=options.skip_silence is not None)
         if options.out is None:
-            table = TimeScreen(model.about.scale, printer(bar))
-        elif files.suffix_of(options.out) == ".jsonl":
-            table = files.JsonLines(options.out, row)
+            table = TimelineConsoleTable(model.info.scale, line_printer(bar))
+        elif files.check_suffix(options.out) == ".jsonl":
+            table = files.JsonLinesWriter(options.out, row)
         else:
-            table = files.CsvTable(options.out, row)
+            table = files.CsvWriter(options.out, row)
         stack.enter_context(table)
         for one in steps:
             table.write(one)
@@ -103,109 +103,115 @@ def predict(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
     return summary, traces
 
 
-def timeline_row(prediction, *, asked: bool) -> dict[str, Any]:
-    """The columns of a timeline.
+def timeline_row(prediction, *, with_kind: bool) -> dict[str, Any]:
+    """Convert the prediction for one window to a row of the table.
 
     Arguments
     ---------
     prediction : Prediction
-        Of one window.
-    asked : bool
-        Whether silence was looked for: else ``kind`` stays empty, for nobody knows.
+        Prediction for one window.
+    with_kind : bool
+        Whether silence was detected. If not, ``kind`` is empty.
     """
     from emosphere_sb.inference.output.files import plain_row
     from emosphere_sb.inference.timeline import is_silence
     from emosphere_sb.scale import DIMENSIONS
 
-    whole = plain_row(prediction)
+    values = plain_row(prediction)
     silent = is_silence(prediction)
     names = ("start", "end", *DIMENSIONS, *(f"{name}_on_scale" for name in DIMENSIONS), "region")
-    row = {name: whole[name] for name in names}
-    row["kind"] = "" if not asked else "silence" if silent else "speech"
+    row = {name: values[name] for name in names}
+    row["kind"] = "" if not with_kind else "silence" if silent else "speech"
     row["warnings"] = "; ".join(text for text in prediction.warnings if text != "silence")
     return row
 
 
 def summary_lines(summary, scale) -> list[str]:
-    """The summary in a few lines for the screen.
+    """Format the summary for the console.
 
     Arguments
     ---------
-    summary : Summary
-        Of a timeline.
+    summary : TimelineSummary
+        Summary of a timeline.
     scale : Scale
-        Of the labels.
+        Label scale.
     """
     from emosphere_sb.console import format_table
     from emosphere_sb.inference.output.traces import clock
     from emosphere_sb.scale import DIMENSIONS
 
-    head = f"{clock(summary.end)} in {summary.windows:,} windows"
+    head = f"{summary.windows:,} windows, {clock(summary.end)}"
     if summary.silent:
-        head += f", {summary.silent:,} of them silence"
+        head += f" ({summary.silent:,} silent, skipped)"
     lines = [head]
     if not summary.weight:
-        return [*lines, "Nothing was predicted: all of it lies below the level of --skip_silence."]
+        return [*lines, "No predictions: all windows are below the level set by --skip_silence."]
     ends = f"{scale.low:g} to {scale.high:g}"
-    values = zip(DIMENSIONS, summary.mean, summary.deviation, summary.mean_on_scale, strict=True)
+    values = zip(DIMENSIONS, summary.mean, summary.sd, summary.mean_on_scale, strict=True)
     rows = [[n, f"{mean:+.2f}", f"{sd:.2f}", f"{scaled:.2f}"] for n, mean, sd, scaled in values]
-    lines += format_table(["", "mean", "deviation", ends], rows).splitlines()
+    lines += format_table(["", "mean", "SD", f"mean ({ends})"], rows).splitlines()
     shares = list(summary.shares().items())
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares[:4])
     lines.append(f"regions: {text}" + (f", {len(shares) - 4} more" if len(shares) > 4 else ""))
     return lines + [f"{count:,} windows: {text}" for text, count in summary.warnings.items()]
 
 
-def draw(options: argparse.Namespace, model: Any, traces: Any) -> None:
-    """Write the plot."""
+def write_plot(options: argparse.Namespace, model: Any, traces: Any) -> None:
+    """Write the plot of a timeline."""
     from pathlib import Path
 
     from emosphere_sb.inference.output.timeline_plot import timeline_plot
-    from emosphere_sb.report.plots.style import pdf, png
+    from emosphere_sb.report.plots.style import render_pdf, render_png
 
     figure = timeline_plot(
-        traces, about=model.about, title=Path(options.file).name, window=options.window
+        traces, about=model.info, title=Path(options.file).name, window=options.window
     )
-    write = pdf if Path(options.plot).suffix.lower() == ".pdf" else png
+    write = render_pdf if Path(options.plot).suffix.lower() == ".pdf" else render_png
     Path(options.plot).write_bytes(write(figure))
 
 
-def refuse_senseless(options: argparse.Namespace) -> None:
-    """Refuse names of files that cannot be written, before hours are predicted.
+def validate_options(options: argparse.Namespace) -> None:
+    """Validate options before the model is loaded.
 
     Raises
     ------
     ValueError
-        Naming the option.
+        If an option is invalid or an output file cannot be written.
     """
     from pathlib import Path
 
-    from emosphere_sb.inference.output.files import suffix_of
+    from emosphere_sb.inference.output.files import check_suffix
 
     if options.out is not None:
-        suffix_of(options.out)
+        check_suffix(options.out)
     if options.plot is not None:
-        if Path(options.plot).suffix.lower() not in PLOTS:
-            raise ValueError(f"--plot must end with {' or '.join(PLOTS)}; found {options.plot}.")
+        if Path(options.plot).suffix.lower() not in PLOT_SUFFIXES:
+            raise ValueError(
+                f"--plot must end with {' or '.join(PLOT_SUFFIXES)}; found {options.plot}."
+            )
         folder = Path(options.plot).parent
         if not folder.is_dir():
-            raise ValueError(f"{folder} must be a folder, for the plot; make it.")
+            raise ValueError(f"Output folder {folder} does not exist. Create it first.")
     check_runtime(options)
 
 
 def parser() -> CommandParser:
-    """The command line."""
-    made = CommandParser("timeline", DESCRIPTION)
-    add = made.add_argument
-    add("model", metavar="MODEL", help="folder of a released model, or its name on the hub")
-    add("file", metavar="FILE", help="the recording")
-    add("--out", metavar="FILE", help=".csv or .jsonl; default: a table on the screen")
-    add("--plot", metavar="FILE", help=".png or .pdf: the three dimensions over time")
-    add("--window", type=float, default=4.0, metavar="S", help="seconds of a window (default 4)")
-    add("--hop", type=float, default=1.0, metavar="S", help="seconds between them (default 1)")
+    """Build the parser of the command line."""
+    parser = CommandParser("timeline", DESCRIPTION)
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="folder of a released model, or its name on the Hub")
+    add("file", metavar="FILE", help="audio file")
+    add("--out", metavar="FILE", help="output table, .csv or .jsonl (default: print a table)")
+    add(
+        "--plot", metavar="FILE", help="output plot of the three dimensions over time, .png or .pdf"
+    )
+    add("--window", type=float, default=4.0, metavar="S",
+        help="window length in seconds (default: 4)")  # fmt: skip
+    add("--hop", type=float, default=1.0, metavar="S",
+        help="time between window starts in seconds (default: 1)")  # fmt: skip
     add("--skip_silence", type=float, metavar="DB",
-        help="do not predict windows that lie DB below the recording's speech level, such as 25; "
-        "default: predict all")  # fmt: skip
-    add_runtime_options(made, "windows")
-    add("--quiet", action="store_true", help="no progress bar")
-    return made
+        help="skip windows more than DB decibels below the recording's speech level, for example "
+        "25 (default: predict all windows)")  # fmt: skip
+    add_runtime_options(parser, "windows")
+    add("--quiet", action="store_true", help="suppress the progress bar")
+    return parser

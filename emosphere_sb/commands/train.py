@@ -1,4 +1,4 @@
-"""``emosphere train CORPUS``: what ``recipes/CORPUS/train.py`` does, for an installed package."""
+"""``emosphere train CORPUS``: run ``recipes/CORPUS/train.py`` from an installed package."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ HPARAMS = "hparams/emosphere.yaml"
 USAGE = """\
 usage: emosphere train CORPUS [HPARAMS.yaml] [--preset=NAME[+NAME]] [--key=value ...]
 
-Prepare a corpus, train on it, test on every test set, and write everything below results/.
+Prepare a corpus, train a model on it and evaluate it on all test sets. Results are written to
+results/.
 
   CORPUS                 {corpora}
-  HPARAMS.yaml           default: hparams/emosphere.yaml, the paper's model
+  HPARAMS.yaml           hyperparameter file (default: hparams/emosphere.yaml, the paper's model)
 
-emosphere train CORPUS --help lists the keys, emosphere train CORPUS --help=presets the presets.
+For all keys: emosphere train CORPUS --help
+For all presets: emosphere train CORPUS --help=presets
 """
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the command.
+    """Run ``emosphere train``.
 
     Arguments
     ---------

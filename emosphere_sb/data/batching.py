@@ -1,29 +1,41 @@
-"""Utterances put together to run together; without torch."""
+"""Grouping of utterances into batches, without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
-def cut(order: list[int], size: int) -> list[list[int]]:
-    """Consecutive pieces of ``size``, the last one as long as is left."""
+def split_list(order: list[int], size: int) -> list[list[int]]:
+    """Split a list into consecutive parts of ``size`` items; the last part may be shorter."""
     return [order[first : first + size] for first in range(0, len(order), size)]
 
 
-def by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
-    """All utterances, longest first, cut into batches (evaluation).
+def batches_by_length(durations: Sequence[float], batch_size: int) -> list[list[int]]:
+    """Group utterances into batches in descending order of duration, for evaluation.
+
+    Arguments
+    ---------
+    durations : sequence of float
+        Durations of the utterances, in any unit.
+    batch_size : int
+        Number of utterances per batch.
+
+    Returns
+    -------
+    list of list of int
+        Indices of the utterances of each batch.
 
     Raises
     ------
     ValueError
-        If a batch would hold less than one utterance.
+        If the batch size is less than 1.
 
     Example
     -------
-    >>> by_length([1.0, 3.0, 2.0], 2)
+    >>> batches_by_length([1.0, 3.0, 2.0], 2)
     [[1, 2], [0]]
     """
     if batch_size < 1:
         raise ValueError(f"eval_batch must be at least 1 utterance; found {batch_size}.")
     order = sorted(range(len(durations)), key=lambda index: -durations[index])
-    return cut(order, batch_size)
+    return split_list(order, batch_size)

@@ -1,4 +1,4 @@
-"""Manifests to datasets and loaders: one loader item is one optimiser step's share of a process."""
+"""Datasets and data loaders. A training item is the share of a process in an optimiser step."""
 
 from __future__ import annotations
 
@@ -15,25 +15,38 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE, read_audio
-from emosphere_sb.data.batching import by_length
+from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
+from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.data.feature_cache import FeatureCache
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.distributed import rank, world_size
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 CROPS = ("start", "random")
-FRAME_RATE = 50  # frames in a second of nearly all speech models
+FRAME_RATE = 50  # frames per second, for nearly all speech models
 
 
 @dataclass
 class Batch:
-    """Utterances that run through the model together.
+    """Padded batch of utterances.
 
-    ``signals`` (batch, samples) zeros behind each end; ``lengths`` (batch,) valid samples; or, if
-    ``cached``, a backbone's states (batch, frames, layers, size) and valid frames; ``vad``
-    (batch, 3) in [-1, 1], NaN where unknown; ``target`` (batch,) class of the auxiliary task, -1
-    where unknown; ``missing`` says by id why an utterance is not among them.
+    Attributes
+    ----------
+    ids : list of str
+        Ids of the utterances.
+    signals : torch.Tensor
+        Waveforms (batch, samples) at 16 kHz, zero in padding; or, if ``cached``, hidden states of a
+        backbone (batch, frames, layers, size).
+    lengths : torch.Tensor
+        Number of valid samples (or frames, if ``cached``) of each utterance, shape (batch,).
+    vad : torch.Tensor
+        Valence, arousal and dominance in [-1, 1], NaN where unknown, shape (batch, 3).
+    target : torch.Tensor
+        Class of the auxiliary task, -1 where unknown, shape (batch,).
+    cached : bool
+        Whether ``signals`` are hidden states.
+    missing : dict
+        Reason by id for utterances that are left out because their audio could not be read.
     """
 
     ids: list[str]
@@ -46,15 +59,15 @@ class Batch:
 
     @property
     def seconds(self) -> float:
-        """Length of the longest utterance."""
+        """Duration of the longest utterance in seconds."""
         return int(self.lengths.max()) / (FRAME_RATE if self.cached else SAMPLE_RATE)
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same on another device."""
+        """Return a copy on another device."""
         return self._each(lambda value: value.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """The same in pinned memory: the loader calls this when a GPU waits."""
+        """Return a copy in pinned memory; called by a ``DataLoader`` with ``pin_memory=True``."""
         return self._each(lambda value: value.pin_memory())
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -63,7 +76,7 @@ class Batch:
 
 
 def collate(items: Sequence[Mapping]) -> Batch:
-    """Pad the items of a dataset to one batch."""
+    """Collate items of a dataset into one padded batch."""
     missing = {item["id"]: item["missing"] for item in items if "missing" in item}
     items = [item for item in items if "missing" not in item]
     if not items:
@@ -82,10 +95,21 @@ def collate(items: Sequence[Mapping]) -> Batch:
 
 
 class CollateStep:
-    """Cut a step's share into micro-batches and pad each by itself."""
+    """Collate the items of one optimiser step into padded micro-batches.
+
+    Arguments
+    ---------
+    micro_batch : int
+        Number of utterances per micro-batch.
+
+    Raises
+    ------
+    ValueError
+        If ``micro_batch`` is less than 1.
+    """
 
     def __init__(self, micro_batch: int):
-        # A negative step would cut nothing, and a run would train on nothing.
+        # A negative step of `range` would give no micro-batches, and nothing would be trained.
         if micro_batch < 1:
             raise ValueError(f"micro_batch must be at least 1 utterance; found {micro_batch}.")
         self.micro_batch = micro_batch
@@ -95,35 +119,35 @@ class CollateStep:
         return [collate(items[cut : cut + self.micro_batch]) for cut in cuts]
 
 
-def vad_of(row: Mapping, scale: Scale) -> Tensor:
-    """A row's labels on [-1, 1] in float64, (3,), NaN where unknown."""
+def normalised_vad(row: Mapping, scale: Scale) -> Tensor:
+    """Return the VAD labels of a manifest row in [-1, 1], float64, shape (3,), NaN if unknown."""
     raw = [float(row[name]) if row[name] != "" else math.nan for name in DIMENSIONS]
     return torch.from_numpy(scale.normalise(raw))
 
 
 class SpeechDataset(DynamicItemDataset):
-    """Utterances of a manifest with their signal, VAD and auxiliary target.
+    """Utterances of a manifest with their signal, VAD labels and auxiliary target.
 
     Arguments
     ---------
     rows : dict
-        Id to row, as ``data_prep.manifest.read_rows`` gives them.
+        Manifest rows by utterance id, as returned by ``data_prep.manifest.read_manifest_rows``.
     scale : Scale
-        The corpus's label scale.
-    task : object
-        The auxiliary task: its ``target(vad, emotion)`` gives a class or -1.
+        Label scale of the corpus.
+    task : emosphere_sb.lobes.tasks.AuxiliaryTask
+        Auxiliary task, whose ``target(vad, emotion)`` returns a class or -1.
     max_seconds : float, optional
-        Longer utterances are cut to this; ``None`` keeps them whole.
+        Maximum duration in seconds; longer utterances are cropped. (default: no limit)
     crop : str
-        Which part remains: ``start`` (published), or ``random``, drawn anew in each epoch from
-        (seed, epoch, utterance), so that neither workers nor a restart change it.
+        Part of a long utterance that is used: ``start`` (published), or ``random``, which depends
+        only on (seed, epoch, utterance) and therefore not on workers or restarts.
     seed : int
-        For random crops.
+        Seed of random crops.
 
     Raises
     ------
     ValueError
-        If ``crop`` is not one of the two, or nothing would remain of an utterance.
+        If ``crop`` is invalid or ``max_seconds`` is not positive.
     """
 
     def __init__(
@@ -140,12 +164,12 @@ class SpeechDataset(DynamicItemDataset):
             raise ValueError(f"crop must be one of {', '.join(CROPS)}; found {crop!r}.")
         if max_seconds is not None and not max_seconds > 0:
             raise ValueError(
-                f"max_seconds must be above 0, or null (no cut at all); found {max_seconds}."
+                f"max_seconds must be greater than 0, or null for no limit; found {max_seconds}."
             )
         super().__init__(dict(rows))
         self.scale, self.task, self.max_seconds, self.crop = scale, task, max_seconds, crop
         self.seed, self.cache = seed, None
-        # Shared, so that workers that outlive an epoch see the next one.
+        # In shared memory, so that persistent workers see the current epoch.
         self.epoch = torch.zeros(1, dtype=torch.long).share_memory_()
         self.add_dynamic_item(self._signal, takes=["id", "wav", "duration"], provides="signal")
         self.add_dynamic_item(self._labels, takes=["id"], provides="vad")
@@ -153,7 +177,7 @@ class SpeechDataset(DynamicItemDataset):
         self.set_output_keys(["id", "signal", "vad", "target"])
 
     def __getitem__(self, index: int) -> dict:
-        """An utterance's id, signal, VAD and target, or its id and why its audio is ``missing``."""
+        """Return id, signal, VAD and target; or id and ``missing``, the reason for no audio."""
         try:
             return super().__getitem__(index)
         except AudioError as error:
@@ -161,28 +185,28 @@ class SpeechDataset(DynamicItemDataset):
 
     @property
     def durations(self) -> list[float]:
-        """Seconds of each utterance, in the dataset's order, after the cut."""
+        """Duration of each utterance in seconds after cropping, in the order of the dataset."""
         limit = math.inf if self.max_seconds is None else self.max_seconds
         return [min(self.data[i]["duration"], limit) for i in self.data_ids]
 
     def targets(self) -> Tensor:
-        """Auxiliary class of each utterance, (utterances,), read without audio."""
+        """Return the auxiliary class of each utterance (utterances,) without reading audio."""
         with self.output_keys_as(["target"]):
             return torch.tensor([item["target"] for item in self])
 
     def _labels(self, utterance: str) -> Tensor:
-        return vad_of(self.data[utterance], self.scale)
+        return normalised_vad(self.data[utterance], self.scale)
 
     def _target(self, vad: Tensor, emotion: str) -> int:
         return self.task.target(vad, emotion)
 
     @property
     def audio(self) -> dict[str, str]:
-        """The audio file of each utterance."""
+        """Path of the audio file of each utterance, by id."""
         return {name: self.data[name]["wav"] for name in self.data_ids}
 
     def read_from(self, cache: FeatureCache) -> None:
-        """From now on give a backbone's states in place of the waveform."""
+        """Return hidden states from a cache instead of waveforms from now on."""
         self.cache = cache
 
     def _signal(self, utterance: str, wav: str, duration: float) -> Tensor:
@@ -191,13 +215,13 @@ class SpeechDataset(DynamicItemDataset):
         start = self._start(utterance, duration)
         signal = read_audio(wav, start=start, seconds=self.max_seconds)
         expected = min(duration - start, self.max_seconds or math.inf)
-        if len(signal) < (expected - TOLERANCE) * SAMPLE_RATE:
+        if len(signal) < (expected - DURATION_TOLERANCE) * SAMPLE_RATE:
             raise AudioError(
-                f"Audio file {wav} ends after {len(signal) / SAMPLE_RATE:.2f} s; when it was "
-                f"prepared there were {expected:.2f}."
+                f"Audio file {wav} ends after {len(signal) / SAMPLE_RATE:.2f} s; expected "
+                f"{expected:.2f} s according to the manifest."
             )
         if not bool(signal.isfinite().all()):
-            raise AudioError(f"Audio file {wav} holds samples that are not finite numbers.")
+            raise AudioError(f"Audio file {wav} contains samples that are NaN or infinite.")
         return signal
 
     def _start(self, utterance: str, duration: float) -> float:
@@ -209,7 +233,7 @@ class SpeechDataset(DynamicItemDataset):
 
 
 def ignore_sigterm(_worker: int) -> None:
-    """Ignore SIGTERM in a loader's worker: a cluster sends it to all, and the run decides."""
+    """Ignore SIGTERM in a data loader worker; the main process handles it for all."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
@@ -221,7 +245,21 @@ def train_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """A loader whose items are steps: lists of micro-batches."""
+    """Create a training loader, each item of which is the list of micro-batches of one step.
+
+    Arguments
+    ---------
+    dataset : SpeechDataset
+        Training set.
+    sampler : PooledBatchSampler
+        Sampler of effective batches.
+    micro_batch : int
+        Number of utterances per micro-batch.
+    num_workers : int
+        Number of worker processes.
+    pin_memory : bool
+        Whether to copy batches to pinned memory.
+    """
     return DataLoader(
         dataset,
         batch_sampler=sampler,
@@ -240,11 +278,24 @@ def eval_loader(
     pin_memory: bool = False,
     shared: bool = True,
 ) -> DataLoader:
-    """A set, longest first: little padding, a lack of memory shows early.
+    """Create an evaluation loader that returns batches in descending order of duration.
 
-    ``shared``: only this process's part of its batches.
+    This order needs little padding, and a batch too large for the memory fails at once.
+
+    Arguments
+    ---------
+    dataset : SpeechDataset
+        Set to evaluate.
+    batch_size : int
+        Number of utterances per batch.
+    num_workers : int
+        Number of worker processes.
+    pin_memory : bool
+        Whether to copy batches to pinned memory.
+    shared : bool
+        Whether to split the batches between the processes of a distributed run.
     """
-    batches = by_length(dataset.durations, batch_size)
+    batches = batches_by_length(dataset.durations, batch_size)
     return DataLoader(
         dataset,
         batch_sampler=batches[rank() :: world_size()] if shared else batches,
@@ -256,33 +307,46 @@ def eval_loader(
 
 
 def longest_batch(dataset: SpeechDataset, size: int) -> Batch:
-    """The batch that needs the most memory: the longest utterances, padded to the longest cut."""
-    order = by_length(dataset.durations, size)[0]
+    """Return the batch of the ``size`` longest utterances, which needs the most memory."""
+    order = batches_by_length(dataset.durations, size)[0]
     return collate([dataset[i] for i in order])
 
 
 def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple[float, float]:
-    """Mean and population deviation over the samples of whole files, in one streamed float64 pass.
+    """Return mean and population SD over all samples of a corpus, in one pass in float64.
 
-    Memory does not grow with the corpus: each file is read, summed, and forgotten.
+    Files are read one at a time, so the memory does not grow with the corpus. Moments are combined
+    as in Chan et al. (1983).
+
+    Arguments
+    ---------
+    rows : mapping
+        Manifest rows by utterance id; complete files are read.
+    workers : int
+        Number of threads that read files.
+
+    Returns
+    -------
+    tuple of float
+        Mean and population SD.
 
     Raises
     ------
     ValueError
-        If there is no utterance.
+        If the corpus is empty.
     AudioError
-        If a file cannot be read, or holds samples that are not finite.
+        If a file cannot be read or contains NaN or infinite samples.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     if not rows:
-        raise ValueError("Statistics of the waveform need at least one utterance; found none.")
+        raise ValueError("Waveform statistics require at least one utterance; found none.")
     count, mean, squares = 0, 0.0, 0.0
     with ThreadPoolExecutor(workers) as pool:
         paths = [row["wav"] for row in rows.values()]
-        for first in range(0, len(paths), 1024):  # so that a large corpus queues no futures
+        for first in range(0, len(paths), 1024):  # bounds the number of queued files
             for n, m, s in pool.map(_moments, paths[first : first + 1024]):
-                # Chan et al.: two sets' moments joined without losing digits.
+                # Numerically stable combination of the moments of two sets (Chan et al., 1983)
                 delta, total = m - mean, count + n
                 squares += s + delta * delta * count * n / total
                 mean += delta * n / total
@@ -292,10 +356,10 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
 
 def _moments(path: str) -> tuple[int, float, float]:
     signal = read_audio(path).double()
-    if not bool(signal.isfinite().all()):  # one such sample would make every utterance NaN
+    if not bool(signal.isfinite().all()):  # would make the statistics NaN
         raise AudioError(
-            f"Audio file {path} holds samples that are not finite numbers. Mend it, or take it out "
-            f"of the labels and run the preparation again with --reuse_manifests=False."
+            f"Audio file {path} contains samples that are NaN or infinite. Fix the file, or remove "
+            f"it from the labels and repeat the preparation with --reuse_manifests=False."
         )
     mean = float(signal.mean())
     return len(signal), mean, float((signal - mean).square().sum())
@@ -310,6 +374,6 @@ __all__ = [
     "corpus_statistics",
     "eval_loader",
     "longest_batch",
+    "normalised_vad",
     "train_loader",
-    "vad_of",
 ]

@@ -1,10 +1,10 @@
-"""Features of a frozen backbone on disk: computed once, then training reads them from there.
+"""On-disk cache of the hidden states of a frozen backbone.
 
-A cache is one folder for a backbone with its settings, and in it two files for each set of
-utterances: ``<set>-<digest>.bin``, all states one behind the other, and ``.json``, where each
-utterance begins. The digest is that of the audio files (names, sizes, times of change), so that
-other audio never meets old features. The index is put in its place last, and a file of another
-length than it says is not believed.
+A cache folder belongs to one backbone with its settings. It has two files per set of utterances:
+``<set>-<digest>-<precision>.bin`` with the states of all utterances, and ``.json`` with the offset
+and shape of each. The digest covers names, sizes and modification times of the audio files, so a
+cache is not used for audio that has changed. The index is written last and contains the size of the
+data file, so an incomplete cache is detected.
 """
 
 from __future__ import annotations
@@ -28,29 +28,30 @@ from emosphere_sb.fileio.atomic import atomic_replace, atomic_write
 logger = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
-VERSION = 1  # of the layout of the files
+VERSION = 1  # of the file layout
 
 
 class FeatureCache:
-    """The states of a set's utterances, written once and read by id.
+    """Hidden states of the utterances of one set, written once and read by utterance id.
 
     Arguments
     ---------
     folder : path
-        Of the backbone and its settings, see :func:`cache_folder`.
+        Cache folder of the backbone, see
+        :func:`emosphere_sb.training.feature_extraction.cache_folder`.
     name : str
-        Of the set.
+        Name of the set.
     audio : mapping of str to path
-        The audio file of each utterance by its id.
+        Path of the audio file of each utterance, by id.
     precision : str
-        ``fp32``, which is what the encoder gives, or ``fp16``, half of it.
+        Precision of the stored states: ``fp32`` (exact), or ``fp16``, which needs half the space.
 
     Raises
     ------
     ValueError
-        If the precision is neither.
+        If the precision is invalid.
     FileNotFoundError
-        If an audio file is not there.
+        If an audio file does not exist.
     """
 
     def __init__(
@@ -66,31 +67,31 @@ class FeatureCache:
         self.ids = list(audio)
         stem = self.folder / f"{name}-{self.digest}-{precision}"
         self.data, self.index = stem.with_suffix(".bin"), stem.with_suffix(".json")
-        self._places: dict[str, tuple[int, list[int]]] = {}
+        self._entries: dict[str, tuple[int, list[int]]] = {}
         self._values: np.ndarray | None = None
 
     def open(self) -> bool:
-        """Whether a whole cache is there; if so it is ready to be read."""
+        """Open the cache for reading; return False if it does not exist or is incomplete."""
         if not (self.data.is_file() and self.index.is_file()):
             return False
         try:
-            facts = json.loads(self.index.read_text(encoding="utf-8"))
-            whole = (facts["version"], facts["bytes"]) == (VERSION, self.data.stat().st_size)
-            places = facts["places"] if whole else {}
-        except (OSError, ValueError, KeyError, TypeError):  # cut off, or taken away meanwhile
-            whole = False
-        if not whole:
-            logger.warning("%s is not whole: its features are computed again.", self.data)
+            index = json.loads(self.index.read_text(encoding="utf-8"))
+            complete = (index["version"], index["bytes"]) == (VERSION, self.data.stat().st_size)
+            places = index["places"] if complete else {}
+        except (OSError, ValueError, KeyError, TypeError):  # truncated, or deleted meanwhile
+            complete = False
+        if not complete:
+            logger.warning("Feature cache %s is incomplete; computing it again.", self.data)
             return False
         if set(places) != set(self.ids):
             return False
-        self._places = places
+        self._entries = places
         self._values = np.memmap(self.data, self.type, mode="r")
         return True
 
     def __getitem__(self, utterance: str) -> Tensor:
-        """States (frame, layer, feature) of an utterance, in the precision of the file."""
-        offset, shape = self._places[utterance]
+        """Return the states (frame, layer, feature) of an utterance, in the cache's precision."""
+        offset, shape = self._entries[utterance]
         values = self._values[offset : offset + int(np.prod(shape))]
         return torch.from_numpy(np.array(values)).view(*shape)
 
@@ -99,42 +100,47 @@ class FeatureCache:
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        if self._places:  # a worker process maps the file for itself
+        if self._entries:  # each worker process maps the file itself
             self._values = np.memmap(self.data, self.type, mode="r")
 
     def bytes_for(self, frames: int, layers: int, size: int) -> int:
-        """Disk that a number of frames needs."""
+        """Return the size in bytes of a number of frames on disk."""
         return frames * layers * size * self.type.itemsize
 
     def reserve(self, size: int) -> None:
-        """Say how much disk is needed, and refuse if there is less.
+        """Create the folder, remove abandoned partial files and check the free disk space.
+
+        Arguments
+        ---------
+        size : int
+            Required space in bytes.
 
         Raises
         ------
         OSError
-            If the disk has not enough room.
+            If there is not enough free space.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(f"{self.name}-*.partial"):
             if is_abandoned(path):
                 path.unlink(missing_ok=True)
         free = shutil.disk_usage(self.folder).free
-        text = f"The features of the set {self.name!r} need {size / 1e9:.2f} GB in {self.folder}"
+        text = f"The feature cache of set {self.name!r} needs {size / 1e9:.2f} GB in {self.folder}"
         logger.info("%s; %.2f GB are free.", text, free / 1e9)
         if size > free:
             raise OSError(
-                f"{text}, where {free / 1e9:.2f} GB are free. Take another --results_folder, "
-                f"--feature_cache_precision=fp16, one layer in place of weighted, or leave "
-                f"--feature_cache out."
+                f"{text}, but only {free / 1e9:.2f} GB are free. Use another --results_folder, "
+                f"--feature_cache_precision=fp16, a single layer instead of weighted, or no "
+                f"--feature_cache."
             )
 
     def writer(self) -> CacheWriter:
-        """Takes the states of all utterances, one by one."""
+        """Return a context manager that writes the states of all utterances."""
         return CacheWriter(self)
 
 
 class CacheWriter:
-    """A context in which a cache is filled; nothing is left of it if it ends in an error."""
+    """Context manager that writes a feature cache; it leaves no files after an error."""
 
     def __init__(self, cache: FeatureCache):
         self.cache = cache
@@ -147,19 +153,26 @@ class CacheWriter:
         return self
 
     def add(self, utterance: str, states: Tensor) -> None:
-        """States (frame, layer, feature) of one utterance.
+        """Write the states of one utterance.
+
+        Arguments
+        ---------
+        utterance : str
+            Id of the utterance.
+        states : torch.Tensor
+            Hidden states, shape (frame, layer, feature).
 
         Raises
         ------
         ValueError
-            If they are beyond what the precision holds.
+            If a value exceeds the range of the cache's precision.
         """
         states = states.float().cpu()
         largest = float(states.abs().nan_to_num(0.0, posinf=0.0).max())
         if largest > float(np.finfo(self.cache.type).max):
             raise ValueError(
-                f"The features of {utterance} reach {largest:.3g}, which half precision cannot "
-                f"hold. Take --feature_cache_precision=fp32."
+                f"The features of {utterance} reach {largest:.3g}, which exceeds the range of half "
+                f"precision. Use --feature_cache_precision=fp32."
             )
         values = np.ascontiguousarray(states.numpy().astype(self.cache.type))
         self.places[utterance] = (self.written // self.cache.type.itemsize, list(values.shape))
@@ -172,57 +185,57 @@ class CacheWriter:
                 self.file.flush()
                 os.fsync(self.file.fileno())
         except OSError:
-            self._give_up()
+            self._discard()
             raise
         if kind is not None:
-            self._give_up()
+            self._discard()
             return
         self.file.close()
         missing = set(self.cache.ids) - set(self.places)
         if missing:
             self.partial.unlink()
             raise ValueError(f"{len(missing)} utterances have no features, such as {min(missing)}.")
-        self._put_in_place()
+        self._publish()
 
-    def _give_up(self) -> None:
+    def _discard(self) -> None:
         try:
             self.file.close()
-        except OSError:  # what was buffered does not fit either; the first error is on its way
-            logger.debug("closing %s failed", self.partial)
+        except OSError:  # the buffer cannot be written either; the original error is raised
+            logger.debug("Could not close %s", self.partial)
         self.partial.unlink(missing_ok=True)
 
-    def _put_in_place(self) -> None:
+    def _publish(self) -> None:
         cache = self.cache
-        for old in cache.folder.glob(f"{cache.name}-*"):  # of other audio, or of a killed writer
+        for old in cache.folder.glob(f"{cache.name}-*"):  # for changed audio, or from a killed run
             if old.suffix != ".partial" or is_abandoned(old):
                 old.unlink(missing_ok=True)
         atomic_replace(self.partial, cache.data)
-        facts = {"version": VERSION, "bytes": self.written, "places": self.places}
-        partial = self.partial.with_suffix(".index.partial")  # of this process
-        atomic_write(cache.index, json.dumps(facts), partial=partial)
+        index = {"version": VERSION, "bytes": self.written, "places": self.places}
+        partial = self.partial.with_suffix(".index.partial")  # unique to this process
+        atomic_write(cache.index, json.dumps(index), partial=partial)
 
 
 def is_abandoned(partial: Path) -> bool:
-    """Whether the writer of a partial file was on this machine and is no longer there.
+    """Whether the process that wrote a partial file ran on this machine and has ended.
 
-    Another run of the same backbone may be filling its own file meanwhile.
+    Partial files of running processes must not be deleted: another run may be filling the cache.
     """
     name = re.search(rf"\.{re.escape(platform.node())}\.(\d+)(\.index)?\.partial$", partial.name)
-    if not name or os.name != "posix":  # elsewhere the question would end the process
+    if not name or os.name != "posix":  # elsewhere os.kill would terminate the process
         return False
     try:
         os.kill(int(name.group(1)), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return False
     return False
 
 
 def audio_digest(audio: Mapping[str, str | os.PathLike]) -> str:
-    """What tells one state of a set's audio from another, without reading it."""
+    """Return a digest of ids, paths, sizes and modification times of audio files."""
     digest = hashlib.sha256()
     for name, path in sorted(audio.items()):
-        facts = os.stat(path)
-        digest.update(f"{name}\0{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+        stat = os.stat(path)
+        digest.update(f"{name}\0{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

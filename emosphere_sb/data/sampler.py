@@ -1,4 +1,4 @@
-"""The order of training: exact effective batches, little padding, new groups every epoch."""
+"""Batch sampler for training: batches of exact size with little padding, regrouped each epoch."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-from emosphere_sb.data.batching import cut
+from emosphere_sb.data.batching import split_list
 
 
 class PooledBatchSampler(Sampler[list[int]]):
-    """Effective batches of similar lengths whose order is a pure function of (seed, epoch).
+    """Sampler of effective batches of similar durations, determined by (seed, epoch).
 
-    The shuffled epoch is cut into pools of a few effective batches; each pool is sorted by length
-    and cut into batches, and the batches are shuffled. Every batch has exactly ``batch_size``
-    utterances except the epoch's last. Each process takes every ``processes``-th utterance
-    of a batch, so that shares have similar lengths too; a share may be empty.
+    The utterances are shuffled and divided into pools of a few effective batches. Each pool is
+    sorted by duration and split into batches, and all batches are shuffled. Every batch has exactly
+    ``batch_size`` utterances, except for the last of an epoch. Each process takes every
+    ``processes``-th utterance of a batch, so that the shares of a batch have similar durations; a
+    share may be empty.
 
     Arguments
     ---------
     durations : sequence of float
-        Length of each utterance.
+        Duration of each utterance in seconds.
     batch_size : int
-        Utterances of an effective batch, over all processes.
+        Number of utterances of an effective batch, over all processes.
     seed : int
-        Of the order.
+        Seed of the order.
     pool : int
-        Effective batches that are sorted together; 0 keeps the shuffled order (published).
-    process, processes : int
-        This process's number and how many there are.
+        Number of effective batches that are sorted together; 0: no sorting (published).
+    process : int
+        Rank of this process.
+    processes : int
+        Number of processes.
 
     Raises
     ------
     ValueError
-        If there is no utterance, or a number is out of range.
+        If the set is empty or a number is out of range.
 
     Example
     -------
@@ -58,18 +61,18 @@ class PooledBatchSampler(Sampler[list[int]]):
         if batch_size < 1 or pool < 0 or not 0 <= process < processes:
             raise ValueError(
                 f"batch_size ({batch_size}) must be at least 1, bucket_batches ({pool}) at least "
-                f"0, and process ({process}) below processes ({processes})."
+                f"0, and process ({process}) less than processes ({processes})."
             )
         self.durations, self.batch_size = durations, batch_size
         self.seed, self.pool, self.epoch, self.done = seed, pool, 0, 0
         self.process, self.processes = process, processes
 
     def set_epoch(self, epoch: int, done: int = 0) -> None:
-        """Choose the epoch whose order is given next, and how many of its steps are done."""
+        """Set the epoch, and the number of its steps to skip because they are done."""
         self.epoch, self.done = epoch, done
 
     def __len__(self) -> int:
-        """Steps of a whole epoch."""
+        """Number of steps of a complete epoch."""
         return -(-len(self.durations) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -77,18 +80,18 @@ class PooledBatchSampler(Sampler[list[int]]):
             yield batch[self.process :: self.processes]
 
     def effective_batches(self) -> list[list[int]]:
-        """The whole epoch: a list of indices for each step, over all processes."""
+        """Return the indices of each step of the epoch, over all processes."""
         chance = random.Random(f"{self.seed}/{self.epoch}")
         order = list(range(len(self.durations)))
         chance.shuffle(order)
-        # The remainder is drawn before any sorting, so that it is no pool's shortest; it is last.
-        whole = len(order) - len(order) % self.batch_size
-        order, remainder = order[:whole], order[whole:]
+        # The remainder, which is the last batch, is taken before sorting: it is a random sample.
+        full = len(order) - len(order) % self.batch_size
+        order, remainder = order[:full], order[full:]
         batches = []
-        for pool in cut(order, self.batch_size * max(self.pool, 1)):
+        for pool in split_list(order, self.batch_size * max(self.pool, 1)):
             if self.pool:
                 pool.sort(key=lambda index: -self.durations[index])
-            batches += cut(pool, self.batch_size)
+            batches += split_list(pool, self.batch_size)
         if self.pool:
             chance.shuffle(batches)
             remainder.sort(key=lambda index: -self.durations[index])

@@ -1,4 +1,4 @@
-"""Audio that vanishes or breaks during a run: logged, left out, and limited to a small share."""
+"""Audio that cannot be read during a run: logged, skipped, and limited to a small share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from emosphere_sb import distributed
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 0.01
-"""Largest share of a set that may be unreadable."""
+MAX_UNREADABLE_SHARE = 0.01
+"""Largest share of the utterances of a set that may be unreadable."""
 
 
 class UnreadableAudio:
-    """Utterances of each set whose audio could not be read.
+    """Record of the utterances whose audio could not be read.
 
-    ``reasons`` says why, by set and id, over all restarts. Those that may be too many are counted
-    since the process began: the files may have been mended before.
+    Only those found since the process started count towards the limit, because the files may have
+    been fixed before a restart.
+
+    Attributes
+    ----------
+    reasons : dict
+        Reason by set and utterance id, over all restarts.
 
     Example
     -------
@@ -29,62 +34,62 @@ class UnreadableAudio:
 
     def __init__(self):
         self.reasons: dict[str, dict[str, str]] = {}
-        self._gone: dict[str, dict[str, str]] = defaultdict(dict)
+        self._current: dict[str, dict[str, str]] = defaultdict(dict)
 
     def note(self, name: str, reasons: dict[str, str], *, size: int) -> None:
-        """Log and count unreadable utterances; every process must call this with its own.
+        """Log and count unreadable utterances. Must be called by every process.
 
         Arguments
         ---------
         name : str
-            The set.
+            Name of the set.
         reasons : dict
-            Why, by id of the utterance.
+            Reason by utterance id, for the utterances of this process.
         size : int
-            Utterances of the set.
+            Number of utterances of the set.
 
         Raises
         ------
         ValueError
-            If more than :data:`LIMIT` of the set are unreadable.
+            If the share of unreadable utterances exceeds :data:`MAX_UNREADABLE_SHARE`.
         """
-        gone = self._gone[name]
+        unreadable = self._current[name]
         for share in distributed.all_gather_object(reasons):
             for utterance, reason in share.items():
-                if utterance not in gone:
-                    logger.warning("Utterance %s of %s is left out: %s", utterance, name, reason)
-                    gone[utterance] = reason
-        if gone:
-            self.reasons[name] = {**gone, **self.reasons.get(name, {})}
-        if len(gone) > LIMIT * size:
-            listed = "; ".join(f"{key}: {reason}" for key, reason in list(gone.items())[:5])
+                if utterance not in unreadable:
+                    logger.warning("Skipping utterance %s of set %s: %s", utterance, name, reason)
+                    unreadable[utterance] = reason
+        if unreadable:
+            self.reasons[name] = {**unreadable, **self.reasons.get(name, {})}
+        if len(unreadable) > MAX_UNREADABLE_SHARE * size:
+            listed = "; ".join(f"{key}: {reason}" for key, reason in list(unreadable.items())[:5])
             raise ValueError(
-                f"The audio of {len(gone)} of {size} utterances of {name} cannot be read, more "
-                f"than {LIMIT:.0%}: {listed}. Mend the files (is the disk still mounted?) and "
-                f"start the same command again: it goes on from the last checkpoint."
+                f"{len(unreadable)} of {size} utterances of set {name} could not be read (limit: "
+                f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Check that the disk is mounted, fix the "
+                f"files, and re-run the same command to resume from the last checkpoint."
             )
 
 
 def check_all_readable(reasons: dict[str, str]) -> None:
-    """Reject a test set with unreadable audio: metrics over the rest are not comparable.
+    """Check that no audio of a test set was unreadable. Must be called by every process.
 
-    Every process must call this with its own.
+    Metrics over the remaining utterances would not be comparable.
 
     Arguments
     ---------
     reasons : dict
-        Why audio could not be read, by id of the utterance.
+        Reason by utterance id, for the unreadable utterances of this process.
 
     Raises
     ------
     ValueError
-        If there is any, in any process.
+        If any process has unreadable utterances.
     """
     shares = distributed.all_gather_object(reasons)
     unreadable = [reason for share in shares for reason in share.values()]
     if unreadable:
         raise ValueError(
-            f"The audio of {len(unreadable)} utterances that are to be tested cannot be read: "
-            f"{'; '.join(unreadable[:5])}. Mend the files and start the same command again: the "
-            f"model is trained."
+            f"{len(unreadable)} utterances of the test set could not be read: "
+            f"{'; '.join(unreadable[:5])}. Training has finished. Fix these files and re-run the "
+            f"same command to test."
         )

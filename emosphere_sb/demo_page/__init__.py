@@ -1,1 +1,1 @@
-"""A local page to record or drop speech on: the point on the sphere, the time line, the numbers."""
+"""A local web page that shows predictions for recordings: sphere, timeline and numbers."""

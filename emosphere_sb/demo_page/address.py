@@ -1,18 +1,18 @@
-"""Addresses to listen on: those of this machine alone, and the warning of all others."""
+"""Loopback addresses, and the warning for all other addresses."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def exposure(host: str) -> str:
-    """The warning of a page that others can reach.
+def exposure_warning(host: str) -> str:
+    """Return the warning for a page that other machines can reach.
 
     Example
     -------
-    >>> exposure("0.0.0.0").startswith("WARNING: this page listens on 0.0.0.0")
+    >>> exposure_warning("0.0.0.0").startswith("WARNING: this page listens on 0.0.0.0")
     True
     """
     return (
-        f"WARNING: this page listens on {host}, not on this machine alone. Whoever reaches it can "
-        f"use it, without a password and without encryption. --host=127.0.0.1 closes it; browsers "
-        f"record from a microphone only on 127.0.0.1 or over https."
+        f"WARNING: this page listens on {host} and may be reachable from other machines, without "
+        f"password or encryption. Use --host=127.0.0.1 to restrict it to this machine. Browsers "
+        f"only allow microphone recording on 127.0.0.1 or over https."
     )

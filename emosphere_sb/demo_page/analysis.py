@@ -1,4 +1,4 @@
-"""A recording as the page shows it: the whole as evaluation hears it, and windows over time."""
+"""Analyse a recording for the page: one overall prediction, and windows over time."""
 
 from __future__ import annotations
 
@@ -14,91 +14,91 @@ from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import timeline
 
 WINDOW = 4.0
-"""Seconds of a window."""
+"""Window length in seconds."""
 HOP = 1.0
-"""Seconds from one window to the next, where that gives no more than :data:`MOST` windows."""
-MOST = 300
-"""Windows that a recording is shown in, about: more than a screen has room for help nobody."""
-WORDS = 5
-"""Nearest emotion words that are shown."""
+"""Minimum time between window starts in seconds."""
+MAX_WINDOWS = 300
+"""Approximate maximum number of windows, about as many as fit on a screen."""
+MAX_WORDS = 5
+"""Number of nearest emotion words shown."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the page shows of one recording.
+class Analysis:
+    """Predictions for one recording.
 
     Arguments
     ---------
-    whole : Prediction
-        As evaluation hears it: :meth:`EmoSphere.predict`.
+    overall : Prediction
+        Prediction for the recording, as in the evaluation (:meth:`EmoSphere.predict`).
     windows : tuple of Prediction
-        Over time, in their order; at least one.
+        Predictions for windows in chronological order; at least one.
     """
 
-    whole: Prediction
+    overall: Prediction
     windows: tuple[Prediction, ...]
 
     @property
     def vad(self) -> np.ndarray:
-        """Shape (windows, 3), valence, arousal, dominance of the windows."""
+        """Valence, arousal, dominance of the windows, shape (windows, 3)."""
         return np.stack([window.vad for window in self.windows])
 
 
-def read(
+def analyse(
     model: EmoSphere,
     path: str | os.PathLike,
     *,
     window: float = WINDOW,
     progress: Callable[[float], object] = lambda share: None,
-) -> Reading:
-    """Predict a recording as a whole and in windows.
+) -> Analysis:
+    """Predict a recording as one utterance and in windows.
 
     Arguments
     ---------
     model : EmoSphere
-        Whom to ask.
+        Model to use.
     path : path
-        Of the recording. The predictions bear its name, not its folder.
+        Path of the recording. Predictions contain its name without the folder.
     window : float
-        Seconds of a window.
+        Window length in seconds.
     progress : callable
-        Called with the share that is done, in [0, 1].
+        Function called with the completed fraction in [0, 1].
 
     Raises
     ------
     AudioError
-        If it cannot be heard.
+        If the recording cannot be read.
     """
     name = os.path.basename(path)
-    whole = replace(_whole(model, path, window), source=name)
-    hop = hop_of(whole.duration)
+    overall = replace(_predict_overall(model, path, window), source=name)
+    hop = choose_hop(overall.duration)
     windows = []
     for one in timeline(model, path, window=window, hop=hop):
         windows.append(replace(one, source=name))
-        progress(min(1.0, one.end / whole.duration))
-    return Reading(whole, tuple(windows))
+        progress(min(1.0, one.end / overall.duration))
+    return Analysis(overall, tuple(windows))
 
 
-def _whole(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
-    """The recording as evaluation hears it, or, where the model hears less at once, in windows."""
-    words = WORDS if model.about.words else 0
+def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
+    """Predict the recording as in the evaluation, or in windows if it is too long for one pass."""
+    words = MAX_WORDS if model.info.words else 0
     duration = read_header(path).duration
-    if min(duration, model.about.max_seconds or duration) <= model.longest:
+    if min(duration, model.info.max_seconds or duration) <= model.longest:
         return model.predict(path, words=words)
-    whole = model.predict(path, words=words, window=window, overlap=0.0)
+    overall = model.predict(path, words=words, window=window, overlap=0.0)
     note = (
-        f"the model hears {model.longest:g} s at once: the figures of the recording are the mean "
-        f"over windows of {window:g} s"
+        f"the model processes at most {model.longest:g} s in one pass, so the values of the "
+        f"recording are the mean over windows of {window:g} s"
     )
-    return replace(whole, warnings=(*whole.warnings, note))
+    return replace(overall, warnings=(*overall.warnings, note))
 
 
-def hop_of(duration: float) -> float:
-    """Seconds from one window to the next: whole seconds, so that the windows stay few.
+def choose_hop(duration: float) -> float:
+    """Choose the hop in seconds, an integer that limits the number of windows.
 
     Example
     -------
-    >>> hop_of(20), hop_of(600), hop_of(3600)
+    >>> choose_hop(20), choose_hop(600), choose_hop(3600)
     (1.0, 2.0, 12.0)
     """
-    return max(HOP, float(np.ceil(duration / MOST)))
+    return max(HOP, float(np.ceil(duration / MAX_WINDOWS)))

@@ -1,6 +1,6 @@
-"""The page: what it is made of, and what happens when something is recorded or dropped."""
+"""The Gradio page: its components, and the handlers for recordings and uploads."""
 
-# Annotations are values here, not strings: Gradio reads those of functions inside functions.
+# No `from __future__ import annotations`: Gradio reads the annotations of inner functions.
 
 import logging
 import os
@@ -9,126 +9,126 @@ from pathlib import Path
 from typing import Any
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.demo_page.address import LOOPBACK, exposure
-from emosphere_sb.demo_page.analysis import read
-from emosphere_sb.demo_page.gradio_import import gradio
+from emosphere_sb.demo_page.address import LOOPBACK, exposure_warning
+from emosphere_sb.demo_page.analysis import analyse
+from emosphere_sb.demo_page.gradio_import import import_gradio
 from emosphere_sb.demo_page.limits import Limits
-from emosphere_sb.demo_page.result_html import alert, nothing, result
+from emosphere_sb.demo_page.result_html import alert_view, empty_view, result_view
 from emosphere_sb.demo_page.uploads import Uploads
 from emosphere_sb.html import render
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 
 logger = logging.getLogger(__name__)
 
 TITLE = "EmoSphere: valence, arousal and dominance from speech"
-WAITING = 16
-"""Recordings that may wait; more are turned away with a message."""
-KEPT = (600, 3600)
-"""Seconds: how often old uploads are looked for, and how old they may become."""
+MAX_QUEUE = 16
+"""Maximum number of waiting recordings; further ones are rejected with a message."""
+UPLOAD_CLEANUP = (600, 3600)
+"""Interval of the clean-up of old uploads, and their maximum age, in seconds."""
 
 
-def build(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:
-    """The page, not yet listening.
+def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:
+    """Build the page without starting the server.
 
     Arguments
     ---------
     model : EmoSphere
-        Who answers. One recording runs at a time.
+        Model that predicts recordings, one at a time.
     limits : Limits
-        Of recordings.
+        Limits for recordings.
     uploads : Uploads
-        Removes them.
+        Object that removes uploads.
     host : str
-        Where it will listen: another one than this machine's own is warned of on the page.
+        Address the server will listen on. The page shows a warning unless it is a loopback address.
 
     Returns
     -------
     gradio.Blocks
-        Its queue takes 16 recordings.
+        The page, with a queue of 16 recordings.
 
     Raises
     ------
     ImportError
         If Gradio is not installed.
     """
-    gr = gradio()
+    gr = import_gradio()
 
-    def answer(
+    def analyse_upload(
         path: str | None,
         request: gr.Request,
-        progress=gr.Progress(),  # noqa: B008  Gradio knows it by this default
+        progress=gr.Progress(),  # noqa: B008  required by Gradio
     ) -> dict[str, Any]:
         if path is None:
             uploads.close(request.session_hash)
-            return nothing()
+            return empty_view()
         uploads.show(request.session_hash, path)
-        return reply(model, limits, path, lambda share: progress(share, desc="Listening"))
+        return respond(model, limits, path, lambda share: progress(share, desc="Analysing"))
 
-    def leave(request: gr.Request) -> None:
+    def close_session(request: gr.Request) -> None:
         uploads.close(request.session_hash)
 
-    with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=KEPT) as page:
-        gr.HTML(heading(model.about, limits, host), elem_id="em-head", apply_default_css=False)
+    with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=UPLOAD_CLEANUP) as page:
+        gr.HTML(page_heading(model.info, limits, host), elem_id="em-head", apply_default_css=False)
         recording = gr.Audio(
             sources=["upload", "microphone"], type="filepath", editable=False, buttons=[],
             label="Recording", elem_id="em-audio",
         )  # fmt: skip
         shown = gr.HTML(
-            nothing(), html_template="${value.html}", js_on_load=script(), elem_id="em-result",
-            apply_default_css=False,
+            empty_view(), html_template="${value.html}", js_on_load=sphere_script(),
+            elem_id="em-result", apply_default_css=False,
         )  # fmt: skip
         recording.change(
-            answer, recording, shown, api_visibility="private", trigger_mode="always_last"
+            analyse_upload, recording, shown, api_visibility="private", trigger_mode="always_last"
         )
-        page.unload(leave)
-    return page.queue(max_size=WAITING, default_concurrency_limit=1)
+        page.unload(close_session)
+    return page.queue(max_size=MAX_QUEUE, default_concurrency_limit=1)
 
 
-def reply(model: EmoSphere, limits: Limits, path: str, progress=lambda share: None) -> dict:
-    """What the page shows of an upload: its result, or why there is none.
+def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: None) -> dict:
+    """Analyse an upload and return the result or an error message for the page.
 
     Arguments
     ---------
     model, limits
-        As for :func:`build`.
+        See :func:`build_page`.
     path : str
-        Of the upload.
+        Path of the upload.
     progress : callable
-        Called with the share that is done.
+        Function called with the completed fraction.
 
     Returns
     -------
     dict
-        As :func:`emosphere_sb.demo_page.result_html.result` gives it.
+        Content of the page, see :func:`emosphere_sb.demo_page.result_html.result_view`.
     """
     try:
         limits.check(path)
-        return result(read(model, path, progress=progress), model.about)
+        return result_view(analyse(model, path, progress=progress), model.info)
     except (AudioError, ValueError) as error:
-        # People know their file by its name; the folder is of this page.
-        return alert(str(error).replace(path, os.path.basename(path)))
+        # Show the file name only; the upload folder is internal.
+        return alert_view(str(error).replace(path, os.path.basename(path)))
     except Exception as error:
-        # The page stays up for the next recording; the terminal has all of it.
-        logger.exception("No answer for %s", path)
-        return alert(
-            f"Something failed here ({type(error).__name__}). The terminal in which the page was "
-            f"started says what."
+        # Keep the page running, and log the traceback in the terminal.
+        logger.exception("Analysis of %s failed", path)
+        return alert_view(
+            f"Internal error ({type(error).__name__}). See the terminal in which the page was "
+            f"started for details."
         )
 
 
-def heading(about: About, limits: Limits, host: str) -> str:
-    """Which model this is, its licence, the SYNTHETIC mark, and what happens to recordings."""
-    warning = "" if host in LOOPBACK else exposure(host)
+def page_heading(about: ModelInfo, limits: Limits, host: str) -> str:
+    """Render the heading: model, licence, SYNTHETIC mark, and how recordings are handled."""
+    warning = "" if host in LOOPBACK else exposure_warning(host)
     view = {"title": TITLE, "about": about, "limits": limits, "warning": warning}
     return str(render("demo_page/heading.html.jinja", **view))
 
 
-def script() -> str:
-    """The drawing of the sphere, as Gradio runs it when the result's place is there."""
+def sphere_script() -> str:
+    """Return the JavaScript that draws the sphere; Gradio runs it when the result is loaded."""
     return files(__package__).joinpath("sphere.js").read_text(encoding="utf-8")
 
 
-def style() -> Path:
-    """How the page looks."""
+def style_sheet() -> Path:
+    """Return the path of the style sheet."""
     return Path(str(files(__package__).joinpath("page.css")))

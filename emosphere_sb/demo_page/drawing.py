@@ -1,4 +1,4 @@
-"""What the page draws: the scene of the sphere as plain data, the time line as SVG and HTML."""
+"""Data for the drawings of the page: the sphere as plain data, the timeline as SVG and HTML."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from emosphere_sb.demo_page.analysis import Reading
+from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.release.model import About
-from emosphere_sb.results.number_format import clock_text, signed_text
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.results.number_format import format_clock, format_signed
 from emosphere_sb.scale import DIMENSIONS
 
 WIDTH, HEIGHT = 1000, 200
-"""Units of the time line's SVG, which is stretched to the room that there is."""
-SECONDS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-"""Steps between the marks of the time axis."""
-MARKS = 6
-"""Marks of the time axis at the most."""
+"""Size of the timeline SVG in its own units; it is stretched to the available space."""
+TICK_STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+"""Candidate distances of ticks on the time axis, in seconds."""
+MAX_TICKS = 6
+"""Maximum number of ticks on the time axis."""
 
 
-def scene(reading: Reading, about: About) -> dict[str, Any]:
-    """All that the drawing of the sphere needs, for JSON.
+def sphere_scene(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
+    """Collect the data for drawing the sphere, as JSON-compatible types.
 
     Arguments
     ---------
-    reading : Reading
-        Of a recording.
+    analysis : Analysis
+        Analysis of a recording.
     about : About
-        Whose regions and emotion words are drawn.
+        Model information with the regions and emotion words to draw.
 
     Returns
     -------
     dict
-        ``step`` and ``centre`` of the regions, ``whole`` and ``windows`` with ``vad`` in
-        [-1, 1], unclipped, ``start`` and ``end`` in seconds, ``text``; ``words`` and their places.
+        ``step`` and ``centre`` of the regions, ``overall`` and ``windows`` with ``vad`` in
+        [-1, 1], unclipped, ``start`` and ``end`` in seconds, and ``text``; ``words`` and their
+        positions.
     """
     return {
         "step": about.region_step,
         "centre": about.centre_radius,
-        "whole": _point(reading.whole),
-        "windows": [_point(window) for window in reading.windows],
-        "duration": reading.whole.duration,
+        "overall": _point(analysis.overall),
+        "windows": [_point(window) for window in analysis.windows],
+        "duration": analysis.overall.duration,
         "words": {word: [float(x) for x in place] for word, place in about.words.items()},
     }
 
@@ -53,75 +54,77 @@ def _point(one: Prediction) -> dict[str, Any]:
         "vad": [float(value) for value in one.vad],
         "start": one.start,
         "end": one.end,
-        "text": spoken(one),
+        "text": describe_prediction(one),
     }
 
 
-def spoken(one: Prediction) -> str:
-    """A prediction in a sentence, for the line under the sphere and for screen readers."""
-    values = ", ".join(f"{n} {signed_text(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
+def describe_prediction(one: Prediction) -> str:
+    """Describe a prediction in words, for the line below the sphere and for screen readers."""
+    values = ", ".join(f"{n} {format_signed(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
     silent = "; silent" if "silent" in one.warnings else ""
-    return f"{clock_text(one.start)}–{clock_text(one.end)}: {values}; region {one.region}{silent}"
+    return (
+        f"{format_clock(one.start)}–{format_clock(one.end)}: {values}; region {one.region}{silent}"
+    )
 
 
-def timeline_picture(reading: Reading) -> Markup:
-    """Valence, arousal and dominance over time as HTML; every window is at its middle.
+def timeline_html(analysis: Analysis) -> Markup:
+    """Render valence, arousal and dominance over time as HTML, with windows at their centres.
 
-    The SVG is stretched, and letters stand beside it, so that they stay readable on a phone. The
-    same figures stand in a table of the page.
+    Labels are outside the SVG, which is stretched, so that they remain readable on a phone. The
+    page also shows the values in a table.
 
     Arguments
     ---------
-    reading : Reading
-        Of a recording.
+    analysis : Analysis
+        Analysis of a recording.
     """
-    duration = reading.whole.duration
-    bound = max(1.0, 1.05 * float(np.abs(reading.vad).max()))
+    duration = analysis.overall.duration
+    bound = max(1.0, 1.05 * float(np.abs(analysis.vad).max()))
     return render(
         "demo_page/timeline.html.jinja",
         width=WIDTH,
         height=HEIGHT,
         label=(
-            f"Valence, arousal and dominance over {clock_text(duration, 1)} min, "
-            f"{len(reading.windows)} windows; the table below holds the figures."
+            f"Valence, arousal and dominance over {format_clock(duration, 1)} min, "
+            f"{len(analysis.windows)} windows; see the table below for the values."
         ),
         silence=[
             (_x(one.start, duration), _x(one.end - one.start, duration))
-            for one in reading.windows
+            for one in analysis.windows
             if "silent" in one.warnings
         ],
         grid=[(value, _y(value, bound)) for value in (-1, -0.5, 0, 0.5, 1)],
         lines={
-            name: _points(reading, index, duration, bound) for index, name in enumerate(DIMENSIONS)
+            name: _points(analysis, index, duration, bound) for index, name in enumerate(DIMENSIONS)
         },
-        values=[(f"{_y(v, bound) / HEIGHT:.2%}", signed_text(v)[:5]) for v in (1, 0, -1)],
+        values=[(f"{_y(v, bound) / HEIGHT:.2%}", format_signed(v)[:5]) for v in (1, 0, -1)],
         times=[
-            (f"{second / duration:.2%}", clock_text(second, int(second % 1 > 0)))
-            for second in time_marks(duration)
+            (f"{second / duration:.2%}", format_clock(second, int(second % 1 > 0)))
+            for second in time_ticks(duration)
         ],
     )
 
 
-def time_marks(duration: float) -> list[float]:
-    """Round times from 0 on, few enough to stand beside each other.
+def time_ticks(duration: float) -> list[float]:
+    """Return round times from 0 as tick positions, at most :data:`MAX_TICKS`.
 
     Example
     -------
-    >>> time_marks(12.3), time_marks(2)
+    >>> time_ticks(12.3), time_ticks(2)
     ([0, 5, 10], [0.0, 0.5, 1.0, 1.5, 2.0])
     """
-    step = next((s for s in SECONDS if duration / s < MARKS), SECONDS[-1])
+    step = next((s for s in TICK_STEPS if duration / s < MAX_TICKS), TICK_STEPS[-1])
     return [step * index for index in range(int(duration / step) + 1)]
 
 
 def _points(
-    reading: Reading, index: int, duration: float, bound: float
+    analysis: Analysis, index: int, duration: float, bound: float
 ) -> list[tuple[float, float]]:
-    """One dimension: through the windows' middles, level to both ends of the recording."""
-    windows = reading.windows
+    """Return the line of one dimension through window centres, extended to both ends."""
+    windows = analysis.windows
     middles = [(one.start + one.end) / 2 for one in windows]
     times = [windows[0].start, *middles, windows[-1].end]
-    values = reading.vad[:, index]
+    values = analysis.vad[:, index]
     levels = [values[0], *values, values[-1]]
     return [
         (_x(time, duration), _y(level, bound)) for time, level in zip(times, levels, strict=True)

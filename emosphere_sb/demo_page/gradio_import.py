@@ -1,22 +1,23 @@
-"""The import of Gradio."""
+"""Import Gradio with analytics disabled."""
 
 import os
 from typing import Any
 
 
-def gradio() -> Any:
-    """The module Gradio, which sends nothing to its makers.
+def import_gradio() -> Any:
+    """Import and return the module ``gradio``, with analytics disabled.
 
     Raises
     ------
     ImportError
-        If it is not installed.
+        If Gradio is not installed.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when it is imported
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read during the import
     try:
         import gradio
     except ImportError as error:
         raise ImportError(
-            f"The page needs Gradio: pip install 'emosphere-sb[page]' ({error})."
+            f"The demo page requires Gradio ({error}). Install it with: pip install "
+            f"'emosphere-sb[page]'."
         ) from error
     return gradio

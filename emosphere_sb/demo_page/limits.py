@@ -1,4 +1,4 @@
-"""What the page takes: how long a recording, how large a file; and its messages."""
+"""Limits for the duration and file size of uploads."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.results.number_format import clock_text
+from emosphere_sb.results.number_format import format_clock
 
 MEGABYTE = 1024**2
-"""Bytes, as Gradio counts them, whose own message on large files stands on the page too."""
+"""Bytes per megabyte, as in Gradio, whose messages about large files also appear on the page."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest upload.
+    """Limits for uploads.
 
     Arguments
     ---------
     max_seconds : float
-        Of a recording.
+        Maximum duration in seconds.
     max_megabytes : float
-        Of a file, in units of 1,048,576 bytes.
+        Maximum file size in units of 1,048,576 bytes.
 
     Raises
     ------
     ValueError
-        If one is not a finite number above 0.
+        If a limit is not a finite number above 0.
 
     Example
     -------
@@ -40,7 +40,7 @@ class Limits:
     max_megabytes: float = 50.0
 
     def __post_init__(self) -> None:
-        """Refuses what limits nothing."""
+        """Validate the limits."""
         for name in ("max_seconds", "max_megabytes"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -48,43 +48,43 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """Of a file."""
+        """Maximum file size in bytes."""
         return max(1, round(self.max_megabytes * MEGABYTE))
 
     @property
     def text(self) -> str:
-        """For the page."""
-        return f"Up to {clock_text(self.max_seconds)} min and {self.max_megabytes:g} MB."
+        """Description of the limits for the page."""
+        return f"Up to {format_clock(self.max_seconds)} min and {self.max_megabytes:g} MB."
 
     def check(self, path: str | os.PathLike) -> float:
-        """See that a file is within the limits.
+        """Check that a file is within the limits.
 
         Arguments
         ---------
         path : path
-            Of the upload.
+            Path of the upload.
 
         Returns
         -------
         float
-            Its duration in seconds, from the header.
+            Duration in seconds according to the header.
 
         Raises
         ------
         AudioError
-            If it is too large, too long, or no audio.
+            If the file is too large, too long, or not audio.
         """
         if os.path.isfile(path) and (size := os.path.getsize(path)) > self.max_bytes:
             raise AudioError(
-                f"A file may have {self.max_megabytes:g} MB at the most; this one has "
-                f"{size / MEGABYTE:.1f} MB. Cut it, or start the page with a larger "
+                f"The file is too large: at most {self.max_megabytes:g} MB are allowed; found "
+                f"{size / MEGABYTE:.1f} MB. Shorten it, or start the page with a larger "
                 f"--max_megabytes."
             )
         duration = read_header(path).duration
         if duration > self.max_seconds:
             raise AudioError(
-                f"A recording may last {clock_text(self.max_seconds)} min at the most; this one "
-                f"lasts {clock_text(duration)} min. Cut it, start the page with a larger "
-                f"--max_seconds, or use `emosphere timeline` for long recordings."
+                f"The recording is too long: at most {format_clock(self.max_seconds)} min are "
+                f"allowed; found {format_clock(duration)} min. Shorten it, start the page with a "
+                f"larger --max_seconds, or use `emosphere timeline` for long recordings."
             )
         return duration

@@ -1,4 +1,4 @@
-"""A header that forbids the page to ask another host for anything, whatever Gradio puts in it."""
+"""HTTP headers that prevent the page from contacting other hosts, whatever Gradio includes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 POLICY = "; ".join(
     (
         "default-src 'self'",
-        # Gradio's pages hold scripts and styles in their text, and build templates from strings.
+        # Gradio uses inline scripts and styles, and builds templates from strings.
         "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
@@ -28,33 +28,33 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-NOT_KEPT = "/gradio_api/"
-"""Paths under this are recordings and results, which no browser shall keep."""
+NO_STORE_PREFIX = "/gradio_api/"
+"""Prefix of the paths of recordings and results, which browsers must not cache."""
 
 
 class PrivateHeaders:
-    """ASGI middleware that puts :data:`HEADERS` on every answer, streams among them.
+    """ASGI middleware that adds :data:`HEADERS` to each response, including streams.
 
     Arguments
     ---------
     app : callable
-        The ASGI application behind it.
+        Wrapped ASGI application.
     """
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
-        """Answer a request."""
+        """Handle a request."""
 
         async def with_headers(message: dict) -> None:
             if message["type"] == "http.response.start":
                 wanted = dict(HEADERS)
-                if scope["path"].startswith(NOT_KEPT):
+                if scope["path"].startswith(NO_STORE_PREFIX):
                     wanted["cache-control"] = "no-store"
-                kept = [pair for pair in message["headers"] if pair[0].decode() not in wanted]
-                own = [(name.encode(), value.encode()) for name, value in wanted.items()]
-                message = {**message, "headers": [*kept, *own]}
+                others = [pair for pair in message["headers"] if pair[0].decode() not in wanted]
+                added = [(name.encode(), value.encode()) for name, value in wanted.items()]
+                message = {**message, "headers": [*others, *added]}
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

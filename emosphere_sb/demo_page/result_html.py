@@ -1,4 +1,4 @@
-"""The numbers of a recording as HTML: warnings, a sentence, tables."""
+"""Render the results of a recording as HTML: warnings, values and tables."""
 
 from __future__ import annotations
 
@@ -9,134 +9,137 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from emosphere_sb.demo_page.analysis import Reading
-from emosphere_sb.demo_page.drawing import scene, timeline_picture
+from emosphere_sb.demo_page.analysis import Analysis
+from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.release.model import About
-from emosphere_sb.results.number_format import MINUS, clock_text, decimal_text, signed_text
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
 from emosphere_sb.scale import DIMENSIONS
 
-WARNINGS = {
-    "silent": "The recording is silent (below −80 dB of full scale): its figures mean nothing. "
-    "Check the microphone.",
-    "clipped": "The recording is clipped: it was taken too loud, and its figures suffer.",
+WARNING_SENTENCES = {
+    "silent": "The recording is silent (below −80 dBFS), so its values are meaningless. Check the "
+    "microphone.",
+    "clipped": "The recording is clipped because the recording level was too high. Its values are "
+    "less reliable.",
 }
-"""What the audio's warnings mean; those that are not here are shown as they are."""
+"""Explanations of audio warnings; other warnings are shown unchanged."""
 
-MOST_CLASSES = 8
-"""Classes that are shown."""
+MAX_CLASSES = 8
+"""Maximum number of classes shown."""
 
 
-def result(reading: Reading, about: About) -> dict[str, Any]:
-    """What the page shows of a recording.
+def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
+    """Render the results of a recording.
 
     Arguments
     ---------
-    reading : Reading
-        Of the recording.
+    analysis : Analysis
+        Analysis of the recording.
     about : About
-        Of the model.
+        Information about the model.
 
     Returns
     -------
     dict
-        ``html``, and ``scene`` for the drawing (see :func:`emosphere_sb.demo_page.drawing.scene`).
+        ``html``, and ``scene`` for the drawing, see
+        :func:`emosphere_sb.demo_page.drawing.sphere_scene`.
     """
-    whole = reading.whole
+    overall = analysis.overall
     html = render(
         "demo_page/result.html.jinja",
-        warnings=warnings_box(whole),
-        source=whole.source,
-        duration=clock_text(whole.duration, 1),
+        warnings=warnings_box(overall),
+        source=overall.source,
+        duration=format_clock(overall.duration, 1),
         low=f"{about.scale.low:g}",
         high=f"{about.scale.high:g}",
-        dimensions=_dimensions(reading),
-        region=whole.region_description.replace("-", MINUS),
-        radius=f"{whole.radius:.2f}",
-        head=whole.head,
-        classes=_classes(whole),
-        count=len(whole.probabilities),
-        words=[(word, f"{distance:.2f}") for word, distance in whole.words],
-        timeline=timeline_picture(reading),
-        window_heads=("start", "end", *DIMENSIONS, "region", "audio"),
-        windows=[_cells(one) for one in reading.windows],
-        csv=quote(as_csv(reading)),
+        dimensions=_dimensions(analysis),
+        region=overall.region_description.replace("-", MINUS),
+        radius=f"{overall.radius:.2f}",
+        head=overall.head,
+        classes=_classes(overall),
+        count=len(overall.probabilities),
+        words=[(word, f"{distance:.2f}") for word, distance in overall.words],
+        timeline=timeline_html(analysis),
+        window_heads=("start (m:ss)", "end (m:ss)", *DIMENSIONS, "region", "audio"),
+        windows=[_cells(one) for one in analysis.windows],
+        csv=quote(windows_csv(analysis)),
     )
-    return {"html": str(html), "scene": scene(reading, about)}
+    return {"html": str(html), "scene": sphere_scene(analysis, about)}
 
 
-def alert(message: str) -> dict[str, Any]:
-    """A message in place of a result."""
+def alert_view(message: str) -> dict[str, Any]:
+    """Render an error message instead of a result."""
     return {"html": str(render("demo_page/alert.html.jinja", message=message)), "scene": None}
 
 
-def nothing() -> dict[str, Any]:
-    """What stands there before a recording."""
+def empty_view() -> dict[str, Any]:
+    """Render the placeholder shown before the first recording."""
     return {"html": str(render("demo_page/nothing.html.jinja")), "scene": None}
 
 
 def warnings_box(one: Prediction) -> Markup:
-    """The warnings about a recording's audio; empty where there are none."""
-    return render("demo_page/warnings.html.jinja", sentences=list(map(sentence, one.warnings)))
+    """Render the warnings about a recording; empty if there are no warnings."""
+    sentences = list(map(warning_sentence, one.warnings))
+    return render("demo_page/warnings.html.jinja", sentences=sentences)
 
 
-def sentence(warning: str) -> str:
-    """A warning as a sentence.
+def warning_sentence(warning: str) -> str:
+    """Turn a warning into a sentence.
 
     Example
     -------
-    >>> sentence("only the first 12 of 30.0 s were heard")[:40]
-    'Only the first 12 of 30.0 s were heard. '
+    >>> warning_sentence("only the first 12 s (of 30.0 s) were used")[:43]
+    'Only the first 12 s (of 30.0 s) were used. '
     """
-    if warning in WARNINGS:
-        return WARNINGS[warning]
+    if warning in WARNING_SENTENCES:
+        return WARNING_SENTENCES[warning]
     text = warning[:1].upper() + warning[1:].rstrip(".") + "."
     if warning.startswith("only the first"):
         text += (
-            " That is as long as the model's evaluation was: the first columns and the region are "
-            "of these seconds. The time line covers everything."
+            " This is the maximum duration in the model's evaluation. The overall values and the "
+            "region refer to this part; the timeline covers the entire recording."
         )
     return text
 
 
-def _dimensions(reading: Reading) -> list[dict[str, Any]]:
-    """Valence, arousal and dominance on both scales, with mean and range over the windows."""
-    whole, rows = reading.whole, []
+def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
+    """Collect valence, arousal and dominance on both scales, with mean and range over windows."""
+    overall, rows = analysis.overall, []
     for index, name in enumerate(DIMENSIONS):
-        value, scaled = float(whole.vad[index]), float(whole.on_scale[index])
-        over = reading.vad[:, index]
+        value, scaled = float(overall.vad[index]), float(overall.on_scale[index])
+        over = analysis.vad[:, index]
         rows.append(
             {
                 "name": name,
-                "figures": [(value, signed_text(value)), (scaled, decimal_text(scaled))],
-                "mean": signed_text(over.mean()),
-                "lowest": signed_text(over.min()),
-                "highest": signed_text(over.max()),
+                "numbers": [(value, format_signed(value)), (scaled, format_decimal(scaled))],
+                "mean": format_signed(over.mean()),
+                "lowest": format_signed(over.min()),
+                "highest": format_signed(over.max()),
             }
         )
     return rows
 
 
 def _classes(one: Prediction) -> list[dict[str, Any]]:
-    """Probabilities of the class head, the highest first; empty where the model has none."""
+    """Collect class probabilities in descending order; empty without a class head."""
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     return [
         {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}
-        for name, share in ranked[:MOST_CLASSES]
+        for name, share in ranked[:MAX_CLASSES]
     ]
 
 
 def _cells(one: Prediction) -> list[str]:
-    """A line of the table of windows."""
-    times = [clock_text(one.start, 1), clock_text(one.end, 1)]
-    return [*times, *map(signed_text, one.vad), one.region, "; ".join(one.warnings)]
+    """Format one row of the table of windows."""
+    times = [format_clock(one.start, 1), format_clock(one.end, 1)]
+    return [*times, *map(format_signed, one.vad), one.region, "; ".join(one.warnings)]
 
 
-def as_csv(reading: Reading) -> str:
-    """The windows as CSV: columns as :meth:`Prediction.to_dict` has them."""
+def windows_csv(analysis: Analysis) -> str:
+    """Format the windows as CSV, with the columns of :meth:`Prediction.to_dict`."""
     file = io.StringIO()
-    rows = [one.to_dict() for one in reading.windows]
+    rows = [one.to_dict() for one in analysis.windows]
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -1,4 +1,4 @@
-"""The page on an address, until it is interrupted."""
+"""Serve the page until it is interrupted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emosphere_sb.demo_page.app import build, style
-from emosphere_sb.demo_page.gradio_import import gradio
+from emosphere_sb.demo_page.app import build_page, style_sheet
+from emosphere_sb.demo_page.gradio_import import import_gradio
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
@@ -20,7 +20,7 @@ from emosphere_sb.inference.interface import EmoSphere
 logger = logging.getLogger(__name__)
 
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
-"""Of the reader's own machine: Gradio's themes ask a server of fonts otherwise."""
+"""System fonts; Gradio's themes would load fonts from another server."""
 
 
 def serve(
@@ -31,62 +31,62 @@ def serve(
     port: int | None = None,
     announce: Callable[[str], None] = logger.info,
 ) -> None:
-    """Open the page and keep it open until Ctrl+C or SIGTERM.
+    """Serve the page until Ctrl+C or SIGTERM.
 
     Arguments
     ---------
     model, limits
-        See :func:`emosphere_sb.demo_page.app.build`.
+        See :func:`emosphere_sb.demo_page.app.build_page`.
     host, port
-        See :func:`opened`.
+        See :func:`open_page`.
     announce : callable
-        Called with a line that names the address; logged by default.
+        Function called with a message that contains the address. By default, it is logged.
 
     Raises
     ------
     OSError
-        If the address cannot be listened on.
+        If the server cannot listen on the address.
     """
-    over = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: over.set())
+    stopped = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        with opened(model, limits, host=host, port=port) as address:
-            announce(f"The page is at {address} (Ctrl+C ends it).")
-            over.wait()
+        with open_page(model, limits, host=host, port=port) as address:
+            announce(f"Page running at {address} (press Ctrl+C to stop).")
+            stopped.wait()
     except KeyboardInterrupt:
-        logger.info("Closed; uploads are removed.")
+        logger.info("Page closed; uploads were deleted.")
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def opened(
+def open_page(
     model: EmoSphere, limits: Limits, *, host: str = "127.0.0.1", port: int | None = None
 ) -> Iterator[str]:
-    """The page while the context lasts.
+    """Serve the page within a context.
 
     Arguments
     ---------
     model, limits
-        See :func:`emosphere_sb.demo_page.app.build`.
+        See :func:`emosphere_sb.demo_page.app.build_page`.
     host : str
         Address to listen on.
     port : int, optional
-        The default is the first free one from 7860 on.
+        Port to listen on. The default is the first free port from 7860.
 
     Yields
     ------
     str
-        Its address.
+        URL of the page.
 
     Raises
     ------
     OSError
-        If the address cannot be listened on.
+        If the server cannot listen on the address.
     """
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each request to itself
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # logs Gradio's internal requests
     with upload_folder() as folder:
-        page = build(model, limits, Uploads(folder), host)
+        page = build_page(model, limits, Uploads(folder), host)
         try:
             yield _listen(page, limits, host, port)
         finally:
@@ -94,31 +94,31 @@ def opened(
 
 
 def _listen(page, limits: Limits, host: str, port: int | None) -> str:
-    """Start to answer; the address."""
+    """Start the server and return its URL."""
     try:
         socket.getaddrinfo(host, port)
-    except OSError as error:  # Gradio would try a hundred ports on it
-        raise OSError(f"There is no address {host!r} ({error}). Choose another --host.") from error
-    theme = gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
+    except OSError as error:  # Gradio would try 100 ports
+        raise OSError(f"Invalid --host {host!r} ({error}). Choose another one.") from error
+    theme = import_gradio().themes.Base(font=FONTS, font_mono=["ui-monospace", "monospace"])
     try:
         _, address, _ = page.launch(
             server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
             show_error=False, share=False, inbrowser=False, ssr_mode=False, pwa=False,
             mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
-            max_file_size=limits.max_bytes, css_paths=[style()], theme=theme,
+            max_file_size=limits.max_bytes, css_paths=[style_sheet()], theme=theme,
             head=str(render("demo_page/head.html.jinja")),
             app_kwargs={"middleware": [_private_headers()]},
         )  # fmt: skip
     except OSError as error:
         raise OSError(
-            f"The page cannot listen on {host}, port {port or '7860 to 7959'}: another program "
-            f"does, or this machine has no such address. Choose another --port or --host."
+            f"Cannot listen on {host}, port {port or '7860 to 7959'}: the port is in use, or the "
+            f"address is not available. Choose another --port or --host."
         ) from error
     return address.rstrip("/")
 
 
 def _private_headers():
-    """The headers of :mod:`emosphere_sb.demo_page.privacy`, as Starlette takes them."""
+    """Return the middleware of :mod:`emosphere_sb.demo_page.privacy` for Starlette."""
     from starlette.middleware import Middleware
 
     return Middleware(PrivateHeaders)

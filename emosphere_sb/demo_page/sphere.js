@@ -1,9 +1,9 @@
-// The sphere, drawn on a canvas; the time line's cursor; both follow the chosen window.
-// Gradio runs this as a function's body with element, props and watch.
+// Draws the sphere on a canvas and moves the cursor of the timeline to the selected window.
+// Gradio runs this as a function body with the arguments element, props and watch.
 
 const AXES = ["valence", "arousal", "dominance"];
 const HOME = { yaw: -0.55, pitch: 0.38 };
-const FAR = 5; // of the eye, in radii
+const FAR = 5; // distance of the eye, in radii
 const RADIAN = Math.PI / 180;
 let view = { ...HOME };
 let chosen = 0;
@@ -27,7 +27,7 @@ function onSphere(polar, azimuth) {
   ];
 }
 
-// The cell of the grid of angles in which a point lies: [polar, azimuth] of its lower borders.
+// Returns the cell of the angle grid that contains a point: [polar, azimuth] of its lower borders.
 function cell([valence, arousal, dominance], step) {
   const polar = Math.atan2(Math.hypot(arousal, dominance), valence) / RADIAN;
   const azimuth = (Math.atan2(dominance, arousal) / RADIAN + 360) % 360;
@@ -105,7 +105,7 @@ function draw() {
 
   const windows = scene.windows;
   const several = windows.length > 1;
-  const point = several ? windows[chosen].vad : scene.whole.vad;
+  const point = several ? windows[chosen].vad : scene.overall.vad;
   const ink = colour("ink");
   const soft = colour("soft");
   const accent = colour("accent");
@@ -118,7 +118,7 @@ function draw() {
   pen.strokeStyle = soft;
   pen.stroke();
 
-  // A piece of a line is at the back where the ball hides it.
+  // Line segments hidden by the ball are drawn in the background.
   const front = ([, , z]) => z > 1 / FAR;
   const lines = borders(scene.step);
   const pieces = (back) => {
@@ -149,7 +149,7 @@ function draw() {
   }
   for (const [word, at] of Object.entries(scene.words)) write(word, at, soft, 11);
 
-  // Where a point is, shows by its path from the centre along V, D and A.
+  // Show the position of a point by a path from the centre along V, D and A.
   stroke([[0, 0, 0], [point[0], 0, 0], [point[0], 0, point[2]], point], { ink, alpha: 0.55, dash: [3, 3] });
   stroke([[0, 0, 0], point], { ink: accent, thick: 2 });
   if (several) {
@@ -168,7 +168,7 @@ function draw() {
     pen.lineWidth = 1.5;
     pen.stroke();
   }
-  diamond(pen, ...place(scene.whole.vad), ink, colour("ball"));
+  diamond(pen, ...place(scene.overall.vad), ink, colour("ball"));
   pieces(false);
 
   const gap = 1.27;
@@ -178,7 +178,7 @@ function draw() {
       write("\u2212", at.map((x) => -x * 0.95), colour(name), 15);
     },
   );
-  const text = several ? `Recording: ${scene.whole.text}. Chosen window: ${windows[chosen].text}` : scene.whole.text;
+  const text = several ? `Recording: ${scene.overall.text}. Selected window: ${windows[chosen].text}` : scene.overall.text;
   canvas.setAttribute("aria-label", `The sphere of valence, arousal and dominance. ${text}`);
 }
 
@@ -236,7 +236,7 @@ function choose(index) {
   draw();
 }
 
-// The window whose middle is nearest to a time.
+// Returns the window whose centre is nearest to a time.
 function at(seconds) {
   const gaps = props.value.scene.windows.map((one) => Math.abs((one.start + one.end) / 2 - seconds));
   return gaps.indexOf(Math.min(...gaps));
@@ -314,13 +314,13 @@ function show() {
   if (player) following.observe(player, { subtree: true, childList: true, characterData: true });
 }
 
-// The player's clock moves the point. Its sound is no element of the page that could be asked.
-let heard = "0:00";
+// The displayed time of the player moves the point; its audio element is not accessible.
+let shownTime = "0:00";
 function follow() {
   const clock = document.querySelector("#em-audio .timestamps time");
   const text = clock ? clock.textContent : "0:00";
-  if (text === heard) return;
-  heard = text;
+  if (text === shownTime) return;
+  shownTime = text;
   if (!part.range) return;
   stop();
   choose(at(text.split(":").reduce((total, piece) => 60 * total + Number(piece), 0)));

@@ -1,4 +1,4 @@
-"""Uploads are gone once they are no longer shown: with the next one, with the page, at the end."""
+"""Delete uploads when another one is shown, when the page is closed, and at exit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def upload_folder() -> Iterator[Path]:
-    """A folder for Gradio's uploads while the page runs, removed behind it.
+    """Create a temporary folder for Gradio's uploads, and delete it afterwards.
 
-    Gradio reads its place from ``GRADIO_TEMP_DIR`` when the page is built; the variable is put
-    back afterwards.
+    Gradio reads the path from ``GRADIO_TEMP_DIR`` when the page is built. The variable is restored
+    afterwards.
     """
     before = os.environ.get("GRADIO_TEMP_DIR")
     with tempfile.TemporaryDirectory(prefix="emosphere-demo-") as folder:
@@ -34,12 +34,12 @@ def upload_folder() -> Iterator[Path]:
 
 
 class Uploads:
-    """Which upload each open page shows.
+    """Record of the upload shown on each open page, which deletes uploads no longer shown.
 
     Arguments
     ---------
     folder : Path
-        Nothing outside it is ever removed.
+        Upload folder. Files outside it are never deleted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,11 +48,11 @@ class Uploads:
         self._lock = threading.Lock()
 
     def show(self, page: str, path: str | os.PathLike) -> None:
-        """A page shows an upload; what it showed before is removed."""
+        """Register the upload shown on a page, and delete the previous one."""
         self._replace(page, Path(path).resolve())
 
     def close(self, page: str) -> None:
-        """A page is closed, or cleared: its upload is removed."""
+        """Delete the upload of a page that is closed or cleared."""
         self._replace(page, None)
 
     def _replace(self, page: str, path: Path | None) -> None:
@@ -60,13 +60,13 @@ class Uploads:
             before = self._shown.pop(page, None)
             if path is not None:
                 self._shown[page] = path
-            # Gradio keeps equal uploads of two pages as one file.
+            # Gradio stores identical uploads of two pages as one file.
             if before is not None and before not in self._shown.values():
                 self._remove(before)
 
     def _remove(self, path: Path) -> None:
         if not path.is_relative_to(self.folder):
-            logger.warning("%s is no upload of this page, and stays.", path)
+            logger.warning("%s is outside the upload folder and is not deleted.", path)
             return
         path.unlink(missing_ok=True)
         if path.parent != self.folder and not any(path.parent.iterdir()):

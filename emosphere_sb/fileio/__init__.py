@@ -1,9 +1,9 @@
 """Atomic writes, file locks and checksums. Requires neither torch nor numpy.
 
 =======================================  ==========================================================
-:mod:`emosphere_sb.fileio.atomic`        ``atomic_write``, ``atomic_file``, and the steps that other
-                                         writers share: ``fsync_path``, ``atomic_replace``
+:mod:`emosphere_sb.fileio.atomic`        ``atomic_write``, ``atomic_file``, and the functions they
+                                         are built from: ``fsync_path``, ``atomic_replace``
 :mod:`emosphere_sb.fileio.atomic_folder` ``atomic_folder``
-:mod:`emosphere_sb.fileio.lock`          ``file_lock``; the only one that requires ``filelock``
+:mod:`emosphere_sb.fileio.lock`          ``file_lock``; the only module that requires ``filelock``
 =======================================  ==========================================================
 """

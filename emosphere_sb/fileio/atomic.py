@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk without room: none left, none left for this user, or in this file."""
+"""Error numbers for a full disk, an exceeded quota and a file that is too large."""
 
-MAKE_ROOM = "Make room and start the same command again: it goes on from its last checkpoint."
+MAKE_ROOM = "Free some disk space and re-run the same command to resume from the last checkpoint."
 
 CHUNK_SIZE = 1 << 22
-"""Bytes that are hashed at a time."""
+"""Number of bytes that are read and hashed at a time."""
 
 
 def atomic_write(
@@ -26,23 +26,23 @@ def atomic_write(
     errors: str = "strict",
     partial: Path | None = None,
 ) -> None:
-    """Write a file atomically: until the new content is complete, the old file stays.
+    """Write a file atomically: the old file is replaced only when the new one is complete.
 
     Arguments
     ---------
     path : path
         The file. Its folder must exist.
     content : str or bytes
-        Text is written as UTF-8; line ends are kept as they are.
+        New content. Text is encoded as UTF-8; line endings are not converted.
     errors : str
-        How text that is not valid Unicode is encoded, as in :meth:`str.encode`.
+        Error handling for text that cannot be encoded, as in :meth:`str.encode`.
     partial : Path, optional
-        See :func:`atomic_file`.
+        Temporary file, see :func:`atomic_file`.
 
     Raises
     ------
     OSError
-        If the file cannot be written; the message names it.
+        If the file cannot be written. The message contains its path.
 
     Example
     -------
@@ -61,19 +61,19 @@ def atomic_write(
 
 @contextmanager
 def atomic_file(path: str | os.PathLike, *, partial: Path | None = None) -> Iterator[BinaryIO]:
-    """Write a file atomically, piece by piece.
+    """Open a file for an atomic write in several steps.
 
-    The content goes to a partial file, which replaces ``path`` at the end of the context. If the
-    context ends in an error, the partial file is deleted. If the process is killed, the partial
-    file remains, and the next writer overwrites it.
+    The content is written to a partial file, which replaces ``path`` when the context is left. If
+    the context is left with an exception, the partial file is deleted. If the process is killed,
+    the partial file remains and is overwritten by the next write.
 
     Arguments
     ---------
     path : path
         The file. Its folder must exist.
     partial : Path, optional
-        The partial file, in the same folder. By default ``<name>.partial``. Writers that may run at
-        the same time need different ones.
+        The partial file, in the same folder; ``<name>.partial`` by default. Processes that may
+        write the same file at the same time need different partial files.
 
     Yields
     ------
@@ -81,7 +81,7 @@ def atomic_file(path: str | os.PathLike, *, partial: Path | None = None) -> Iter
         The partial file, open for writing.
     """
     path = Path(path)
-    # The whole name and not the stem: the files of a table differ only in their suffixes.
+    # Append to the full name, not the stem: the files of a table differ only in their suffixes.
     partial = path.with_name(f"{path.name}.partial") if partial is None else partial
     try:
         with open(partial, "wb") as file:
@@ -95,14 +95,14 @@ def atomic_file(path: str | os.PathLike, *, partial: Path | None = None) -> Iter
 
 
 def atomic_replace(source: Path, target: Path) -> None:
-    """Rename a file or a folder, and write the new name to the disk.
+    """Rename a file or folder and flush the new name to the disk.
 
     Arguments
     ---------
     source : Path
-        What is renamed. Its content must be on the disk already: see :func:`fsync_path`.
+        File or folder to rename. Its content must already be flushed, see :func:`fsync_path`.
     target : Path
-        The new name, in the same file system. A file, or an empty folder, there is replaced.
+        New path on the same file system. An existing file or empty folder is replaced.
     """
     os.replace(source, target)
     fsync_path(target.parent)

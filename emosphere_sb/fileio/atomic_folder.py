@@ -18,48 +18,48 @@ LOCK = "writing.lock"
 def atomic_folder(
     out: str | os.PathLike, *, overwrite: bool = False, fsync: bool = True
 ) -> Iterator[Path]:
-    """Write a folder under another name, and rename it when it is complete.
+    """Write a folder under a temporary name and rename it when it is complete.
 
-    A process that is killed leaves ``.NAME.partial`` beside ``out``; the next call with that
+    If the process is killed, ``.NAME.partial`` remains next to ``out``; the next call with the same
     ``out`` removes it.
 
     Arguments
     ---------
     out : path
-        A new or an empty folder.
+        Folder to write. It must not exist or be empty, unless ``overwrite`` is true.
     overwrite : bool
-        Whether ``out`` may hold something; it is deleted when the new folder is complete.
+        Whether to replace an existing file or folder once the new folder is complete.
     fsync : bool
-        Whether every file is flushed to the disk before the folder is renamed. ``False`` is for
-        many files that can be made again.
+        Whether to flush every file to the disk before the folder is renamed. Use ``False`` for
+        large numbers of files that can be regenerated.
 
     Yields
     ------
     Path
-        Where to write.
+        The temporary folder to write to.
 
     Raises
     ------
     FileExistsError
-        If ``out`` holds something and ``overwrite`` is false, or if the place of the partial
-        folder is taken.
+        If ``out`` is not empty and ``overwrite`` is false, or if the path of the partial folder is
+        in use.
     TimeoutError
-        If another process is writing the same folder.
+        If another process is writing to the same folder.
     """
     out = Path(os.path.realpath(out))
     if not overwrite:
-        refuse_occupied(out)
+        check_empty(out)
     partial = out.with_name(f".{out.name}.partial")
     if partial.exists() and any(partial.iterdir()) and not (partial / LOCK).exists():
         raise FileExistsError(
-            f"{partial} must be free: {out} is written there first. It holds something else; move "
-            f"it elsewhere."
+            f"{partial} is needed for temporary files of {out}, but contains other files. Move or "
+            f"delete them."
         )
     partial.mkdir(parents=True, exist_ok=True)
     with _locked(partial, out):
         content = partial / "content"
         try:
-            if content.exists():  # of a process that was killed
+            if content.exists():  # left over from a killed process
                 shutil.rmtree(content)
             content.mkdir()
             yield content
@@ -69,20 +69,24 @@ def atomic_folder(
             _remove(out, overwrite)
             atomic_replace(content, out)
         finally:
-            # Windows keeps the lock file, which is open.
+            # Errors are ignored because Windows cannot delete the open lock file.
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def refuse_occupied(out: Path) -> None:
-    """Refuse a place that is taken.
+def check_empty(out: Path) -> None:
+    """Check that a path does not exist or is an empty folder.
 
     Raises
     ------
     FileExistsError
-        If it is a file, or a folder that is not empty.
+        If the path is a file or a folder that is not empty.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} must be a new or an empty folder; it holds something.")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise FileExistsError(f"{out} must be a new or empty folder; found a file.")
+    if any(out.iterdir()):
+        raise FileExistsError(f"{out} must be a new or empty folder; it is not empty.")
 
 
 @contextmanager
@@ -92,15 +96,15 @@ def _locked(partial: Path, out: Path) -> Iterator[None]:
             stack.enter_context(file_lock(partial / LOCK, timeout=0))
         except TimeoutError as error:
             raise TimeoutError(
-                f"{out} is being written by another process. Wait for it."
+                f"Another process is writing to {out}. Wait until it has finished."
             ) from error
         yield
 
 
 def _restore_permissions(folder: Path) -> None:
-    """Give all files the permissions that new files have here.
+    """Give all files the default permissions of new files.
 
-    Libraries that write through temporary files leave them readable for their owner alone.
+    Some libraries write through temporary files, which only their owner can read.
     """
     probe = folder / "permissions"
     probe.touch()
@@ -112,10 +116,10 @@ def _restore_permissions(folder: Path) -> None:
 
 
 def _remove(out: Path, overwrite: bool) -> None:
-    """Make way for the new folder."""
+    """Remove the old folder before the new one is moved to its path."""
     if not out.exists():
         return
     if overwrite:
         shutil.rmtree(out)
     else:
-        out.rmdir()  # empty: a folder that was made in advance
+        out.rmdir()  # an empty folder that was created in advance

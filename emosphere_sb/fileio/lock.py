@@ -14,26 +14,27 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def file_lock(path: str | os.PathLike, *, timeout: float) -> Iterator[None]:
-    """Hold a lock that the operating system releases when the process ends, even if it is killed.
+    """Hold a lock, which the operating system releases when the process ends or is killed.
 
     Arguments
     ---------
     path : path
-        The lock file. It remains after the release; its existence means nothing.
+        The lock file. It is not deleted afterwards; its existence does not mean that the lock is
+        held.
     timeout : float
-        Seconds to wait while another process holds the lock; -1 waits without a limit.
+        Seconds to wait if another process holds the lock; -1 waits indefinitely.
 
     Raises
     ------
     TimeoutError
-        If another process still holds the lock.
+        If another process still holds the lock after ``timeout`` seconds.
     """
     lock = FileLock(path)
     try:
         lock.acquire(timeout=timeout)
     except NotImplementedError:
         logger.warning(
-            "The file system of %s has no locks: make sure that only one run uses it.", path
+            "The file system of %s does not support locking; make sure only one run uses it.", path
         )
         yield
         return

@@ -19,7 +19,7 @@ def read_tree(path: Path) -> CommentedMap:
     Raises
     ------
     ValueError
-        If the file is not a YAML mapping, with the place of the error.
+        If the file is not a valid YAML mapping. The message contains the position of the error.
     """
     try:
         tree = pickle.loads(_parse(Path(path).read_text(encoding="utf-8")))
@@ -27,7 +27,7 @@ def read_tree(path: Path) -> CommentedMap:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, CommentedMap):
         raise ValueError(
-            f"{path} must hold a mapping of keys to values; found {type(tree).__name__}."
+            f"{path} must contain a mapping of keys to values; found {type(tree).__name__}."
         )
     return tree
 
@@ -45,13 +45,13 @@ def dump(tree: CommentedMap) -> str:
     """Return the tree as HyperPyYAML text."""
     stream = io.StringIO()
     writer = YAML()
-    writer.width = 4096  # a wrapped line would break a reference apart
+    writer.width = 4096  # wrapping a line could split a reference
     writer.dump(tree, stream)
     return stream.getvalue()
 
 
 def copy_tree(tree: CommentedMap) -> CommentedMap:
-    """Copy a tree with all tags (``copy.deepcopy`` loses those of empty lists)."""
+    """Copy a tree with all tags (``copy.deepcopy`` loses the tags of empty lists)."""
     return YAML().load(dump(tree))
 
 
@@ -61,7 +61,7 @@ def tag_of(value: Any) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value without YAML's wrappers, tag included, for comparison."""
+    """Return a value as plain Python objects paired with its tag, for comparison."""
     tag = tag_of(value)
     if isinstance(value, TaggedScalar):
         return (tag, value.value)

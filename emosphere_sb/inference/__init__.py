@@ -1,1 +1,1 @@
-"""From a wav file to valence, arousal and dominance: released models, and how they are asked."""
+"""Predict valence, arousal and dominance from audio with released models."""

@@ -1,4 +1,4 @@
-"""A released or public model on the sets of a corpus, left behind as a run's folder."""
+"""Evaluate a released or public model on a corpus, and write the results as a run folder."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.manifest import LEARNED_FROM, Summary, read_rows
+from data_prep.manifest import TRAINING_SETS, Summary, read_manifest_rows
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.data.unreadable import LIMIT
+from emosphere_sb.data.unreadable import MAX_UNREADABLE_SHARE
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
 from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.recipe.protocol import demo_cap
 from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import is_synthetic
-from emosphere_sb.release.model import About
-from emosphere_sb.report.read.runs import METRICS
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.report.read.runs import METRICS_FILE
 from emosphere_sb.results.metrics_json import (
-    machine,
-    predictions_digests,
-    report_sets,
+    machine_description,
+    prediction_digests,
+    write_and_score_sets,
     write_metrics,
 )
 from emosphere_sb.results.predictions import predictions_table
-from emosphere_sb.results.provenance import commit
+from emosphere_sb.results.provenance import git_commit
 from emosphere_sb.scale import Scale
 
 logger = logging.getLogger(__name__)
 
-KEY = "evaluated_model"
-"""Of the protocol: what tells an evaluation's folder from a run's."""
+EVALUATED_MODEL_KEY = "evaluated_model"
+"""Key of the protocol that distinguishes evaluation folders from run folders."""
 
 
-def chosen_sets(summary: Summary, names: Sequence[str], *, said_by: str) -> dict[str, dict]:
-    """Manifest rows of the sets that are asked for.
+def select_sets(summary: Summary, names: Sequence[str], *, option: str) -> dict[str, dict]:
+    """Return the manifest rows of the requested sets.
 
     Arguments
     ---------
     summary : Summary
-        Of the corpus.
+        Summary of the corpus.
     names : sequence of str
-        Its sets, or ``all``; where there is none, the official test sets, or all where the corpus
+        Names of sets, or ``all``. If empty, the official test sets, or all utterances if the corpus
         has no official split.
-    said_by : str
-        What the user calls the corpus's folder, for messages.
+    option : str
+        Name of the option for the corpus folder, for messages.
 
     Raises
     ------
@@ -57,9 +57,10 @@ def chosen_sets(summary: Summary, names: Sequence[str], *, said_by: str) -> dict
         If the corpus has no such set.
     """
     if not names:
-        return sets_to_test(summary, said_by=said_by)
+        return sets_to_test(summary, option=option)
     rows = {
-        name: read_rows(path, data_root=summary.data_root) for name, path in summary.sets.items()
+        name: read_manifest_rows(path, data_root=summary.data_root)
+        for name, path in summary.sets.items()
     }
     rows["all"] = {key: row for part in rows.values() for key, row in part.items()}
     for name in names:
@@ -77,35 +78,36 @@ def evaluate(
     batch_size: int = 16,
     command: str = "",
 ) -> dict[str, Any]:
-    """Predict all utterances, on the corpus's scale, and write figures.
+    """Predict all utterances on the corpus's label scale, and write predictions and metrics.
 
     Arguments
     ---------
     model : EmoSphere
-        Any.
+        Model to evaluate.
     tested : OtherCorpus
-        The corpus and the rows of its sets.
+        Corpus and manifest rows of its sets.
     folder : Path
-        Gets ``predictions/<set>.csv`` and ``metrics.json``; see :func:`claim`.
+        Output folder for ``predictions/<set>.csv`` and ``metrics.json``; see
+        :func:`check_output_folder`.
     source : str
-        Where the model came from.
+        Path or Hub name the model was loaded from.
     batch_size : int
-        Utterances that run together; it changes no figure by more than 1e-5.
+        Batch size. It changes predictions by at most 1e-5.
     command : str
-        That made it.
+        Command line, stored in ``metrics.json``.
 
     Returns
     -------
     dict
-        What stands in ``metrics.json``.
+        Content of ``metrics.json``.
 
     Raises
     ------
     ValueError
-        If more than 1% of a set cannot be heard, or the folder holds something else.
+        If more than 1% of a set cannot be read, or the folder contains other files.
     """
-    claim(folder)
-    about, summary, tables, left_out = model.about, tested.summary, {}, {}
+    check_output_folder(folder)
+    about, summary, tables, skipped = model.info, tested.summary, {}, {}
     for name, rows in tested.rows.items():
         vad, scores, reasons = predict_set(model, name, rows, batch_size=batch_size)
         tables[name] = predictions_table(
@@ -115,75 +117,78 @@ def evaluate(
             classes=about.classes, head=about.head,
         )  # fmt: skip
         if reasons:
-            left_out[name] = reasons
-    clear(folder)  # only now: what was there stays until there is something in its place
-    results = report_sets(folder, tables)
+            skipped[name] = reasons
+    remove_previous_results(folder)  # not before the new predictions are complete
+    results = write_and_score_sets(folder, tables)
     protocol = {
-        **protocol_of(about, tested, source),
-        **({"left_out": left_out} if left_out else {}),
+        **evaluation_protocol(about, tested, source),
+        **({"left_out": skipped} if skipped else {}),
     }
-    facts = {
-        "folder": str(folder), "command": command, "commit": commit(), "machine": machine(),
-        "predictions": predictions_digests(folder, tables),
+    metadata = {
+        "folder": str(folder), "command": command, "commit": git_commit(), "machine": machine_description(),
+        "predictions": prediction_digests(folder, tables),
     }  # fmt: skip
-    beside = {"cap": demo_cap(summary, tested.rows)}
-    return write_metrics(folder / METRICS, results, protocol, facts, beside)
+    extra = {"cap": demo_cap(summary, tested.rows)}
+    return write_metrics(folder / METRICS_FILE, results, protocol, metadata, extra)
 
 
 def predict_set(
     model: EmoSphere, name: str, rows: Mapping[str, Mapping], *, batch_size: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, str]]:
-    """Predictions of a set.
+    """Predict the utterances of a set.
 
     Returns
     -------
-    tuple
-        By id: VAD (3,) in [-1, 1], unclipped; the class head's probabilities (classes,); and why
-        an utterance is left out.
+    vad : dict
+        Valence, arousal, dominance (3,) in [-1, 1], unclipped, by utterance id.
+    scores : dict
+        Probabilities (classes,) of the class head by utterance id.
+    reasons : dict
+        Reasons for skipped utterances by utterance id.
 
     Raises
     ------
     ValueError
-        If more than 1% of the utterances cannot be heard.
+        If more than 1% of the utterances cannot be read.
     """
     vad, scores, reasons = {}, {}, {}
-    answers = model.predict_each([row["wav"] for row in rows.values()], batch_size=batch_size)
-    shown = tqdm(answers, desc=name, total=len(rows), disable=not sys.stderr.isatty())
-    for key, answer in zip(rows, shown, strict=True):
-        if isinstance(answer, AudioError):
-            logger.warning("Utterance %s of %s is left out: %s", key, name, answer)
-            reasons[key] = str(answer)
+    results = model.predict_each([row["wav"] for row in rows.values()], batch_size=batch_size)
+    with_bar = tqdm(results, desc=name, total=len(rows), disable=not sys.stderr.isatty())
+    for key, result in zip(rows, with_bar, strict=True):
+        if isinstance(result, AudioError):
+            logger.warning("Skipping utterance %s of %s: %s", key, name, result)
+            reasons[key] = str(result)
         else:
-            vad[key], scores[key] = answer.vad, np.array(list(answer.probabilities.values()))
-    if len(reasons) > LIMIT * len(rows):
+            vad[key], scores[key] = result.vad, np.array(list(result.probabilities.values()))
+    if len(reasons) > MAX_UNREADABLE_SHARE * len(rows):
         listed = "; ".join(f"{key}: {reason}" for key, reason in list(reasons.items())[:5])
         raise ValueError(
-            f"The audio of {len(reasons)} of {len(rows)} utterances of {name} cannot be heard, "
-            f"more than {LIMIT:.0%}: {listed}. Mend the files and start the command again."
+            f"{len(reasons)} of {len(rows)} utterances of {name} could not be read (limit: "
+            f"{MAX_UNREADABLE_SHARE:.0%}): {listed}. Fix the audio files and re-run the command."
         )
     return vad, scores, reasons
 
 
-def protocol_of(about: About, tested: OtherCorpus, source: str) -> dict[str, Any]:
-    """What the figures must be quoted with."""
+def evaluation_protocol(about: ModelInfo, tested: OtherCorpus, source: str) -> dict[str, Any]:
+    """Return the evaluation protocol, which must be reported together with the results."""
     summary = tested.summary
-    facts = tested.facts()
+    metadata = tested.metadata()
     return {
-        "corpus": facts.pop("corpus"),
-        "release": facts.pop("release"),
-        "scale": facts.pop("scale"),
+        "corpus": metadata.pop("corpus"),
+        "release": metadata.pop("release"),
+        "scale": metadata.pop("scale"),
         "synthetic": is_synthetic(summary),
         **summary.protocol,
-        **facts,
-        KEY: {
+        **metadata,
+        EVALUATED_MODEL_KEY: {
             "name": about.name,
             "source": source,
             "licence": about.licence,
             "scale": about.scale.to_dict(),
-            "trained_on": trained_on(about),
+            "trained_on": training_corpus(about),
             "trained_on_synthetic_speech": about.synthetic,
         },
-        "conversion": conversion_text(about.scale, summary.scale),
+        "conversion": describe_conversion(about.scale, summary.scale),
         "note": training_note(about, summary, tuple(tested.rows)),
         "max_seconds": about.max_seconds,
         "precision": "fp32",
@@ -192,90 +197,92 @@ def protocol_of(about: About, tested: OtherCorpus, source: str) -> dict[str, Any
     }
 
 
-def trained_on(about: About) -> str:
-    """The corpus and its release, as far as the model says.
+def training_corpus(about: ModelInfo) -> str:
+    """Return the training corpus and its release, if the model specifies them.
 
     Example
     -------
-    >>> trained_on(About("m", Scale(1, 7), facts={"protocol": {"corpus": "MSP-Podcast"}}))
+    >>> training_corpus(ModelInfo("m", Scale(1, 7), facts={"protocol": {"corpus": "MSP-Podcast"}}))
     'MSP-Podcast'
     """
     protocol = about.facts.get("protocol", {})
     return " ".join(str(protocol[key]) for key in ("corpus", "release") if protocol.get(key))
 
 
-def conversion_text(own: Scale, corpus: Scale) -> str:
-    """How outputs became values on the corpus's scale.
+def describe_conversion(own: Scale, corpus: Scale) -> str:
+    """Describe how model outputs were converted to the corpus's label scale.
 
     Example
     -------
-    >>> conversion_text(Scale(0, 1), Scale(1, 5, ("arousal",)))
-    "from the model's scale, 0 to 1, to the corpus's, 1 to 5 (arousal upside down): ends to ends, \
-middle to middle"
+    >>> describe_conversion(Scale(0, 1), Scale(1, 5, ("arousal",)))
+    "linear, from the model's scale (0 to 1) to the corpus's scale (1 to 5, arousal reversed)"
     """
     if own == corpus:
-        return f"none: the model's scale, {_ends(own)}, is the corpus's"
+        return f"none: model and corpus have the same scale ({_scale_text(own)})"
     return (
-        f"from the model's scale, {_ends(own)}, to the corpus's, {_ends(corpus)}: ends to ends, "
-        f"middle to middle"
+        f"linear, from the model's scale ({_scale_text(own)}) to the corpus's scale "
+        f"({_scale_text(corpus)})"
     )
 
 
-def training_note(about: About, summary: Summary, sets: Sequence[str]) -> str:
-    """What a reader must know where the model learned, or may have, from the corpus itself.
+def training_note(about: ModelInfo, summary: Summary, sets: Sequence[str]) -> str:
+    """Return a note for readers if the model was, or may have been, trained on the tested corpus.
 
     Returns
     -------
     str
-        Empty where it was trained on something else.
+        The note; empty if the model was trained on another corpus.
     """
-    trained = trained_on(about)
+    trained = training_corpus(about)
     if not trained:
-        return "Nothing says what the model was trained on: it may have been on this corpus."
+        return "The training corpus of the model is unknown; it may be this corpus."
     if about.facts["protocol"]["corpus"] != summary.corpus or about.synthetic != is_synthetic(
         summary
     ):
         return ""
     if published := about.facts.get("published_as"):
-        said = f"{published}, in whose layout the model is, was trained on {trained}; so may it."
+        note = (
+            f"The model has the layout of {published}, which was trained on {trained}. It may have "
+            f"been trained on the same corpus."
+        )
     else:
-        said = f"The model was trained on {trained}."
-    learned = [name for name in sets if name in (*LEARNED_FROM, "all")]
+        note = f"The model was trained on {trained}."
+    learned = [name for name in sets if name in (*TRAINING_SETS, "all")]
     if learned:
-        said += f" Figures on {', '.join(learned)} say nothing about speech that it has not met."
+        note += f" Results on {', '.join(learned)} do not show how well it generalises."
     else:
-        said += " Another release or partition may test on what it learned from."
-    return said
+        note += " Test sets of another release or partition may overlap with its training data."
+    return note
 
 
-def claim(folder: Path) -> None:
-    """See that a folder may be written: new, empty, or of an earlier evaluation.
+def check_output_folder(folder: Path) -> None:
+    """Check that the output folder is new, empty, or from an earlier evaluation.
 
     Raises
     ------
     ValueError
-        If it holds anything else.
+        If it contains anything else.
     """
     from emosphere_sb.release.checksums import read_json
 
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    path = folder / METRICS
+    path = folder / METRICS_FILE
     known = folder.is_dir() and not (folder / SAVED).exists() and path.is_file()
-    if not known or KEY not in read_json(path).get("protocol", {}):
+    if not known or EVALUATED_MODEL_KEY not in read_json(path).get("protocol", {}):
         raise ValueError(
-            f"--out must be a new or an empty folder, or one of an earlier evaluation; {folder} "
-            f"holds something else."
+            f"--out must be a new or empty folder, or the folder of an earlier evaluation; "
+            f"{folder} contains other files."
         )
 
 
-def clear(folder: Path) -> None:
-    """Take an earlier evaluation's files away: it may have had other sets."""
-    (folder / METRICS).unlink(missing_ok=True)
+def remove_previous_results(folder: Path) -> None:
+    """Remove the files of an earlier evaluation, which may have used other sets."""
+    (folder / METRICS_FILE).unlink(missing_ok=True)
     for path in (folder / "predictions").glob("*.csv"):
         path.unlink()
 
 
-def _ends(scale: Scale) -> str:
-    turned = f" ({', '.join(scale.reversed)} upside down)" if scale.reversed else ""
-    return f"{scale.low:g} to {scale.high:g}{turned}"
+def _scale_text(scale: Scale) -> str:
+    reversed_text = f", {' and '.join(scale.reversed)} reversed" if scale.reversed else ""
+    return f"{scale.low:g} to {scale.high:g}{reversed_text}"

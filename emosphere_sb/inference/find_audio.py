@@ -1,4 +1,4 @@
-"""Audio files from what a command line names: files, folders, patterns, a list on a pipe."""
+"""Find audio files from command-line inputs: files, folders, patterns, or a list on stdin."""
 
 from __future__ import annotations
 
@@ -9,139 +9,140 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-AUDIO = (
+AUDIO_EXTENSIONS = (
     "wav", "wave", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au",
     "snd", "caf", "voc", "sph", "nist", "sf", "ircam",
 )  # fmt: skip
-"""Extensions that libsndfile reads, of files that are taken from folders."""
-NOT_READ = (
+"""Extensions supported by libsndfile, used when folders are searched."""
+UNSUPPORTED_EXTENSIONS = (
     "m4a", "m4b", "aac", "wma", "amr", "3gp", "mp4", "m4v", "mov", "mkv", "webm", "avi", "ac3",
     "dts", "ra", "ape", "wv",
 )  # fmt: skip
-"""Extensions of sound and films that it does not read."""
+"""Extensions of audio and video files that libsndfile does not support."""
 
 
 @dataclass
-class Found:
-    """What was found.
+class FoundAudio:
+    """The result of a search for audio files.
 
     Arguments
     ---------
     files : list of str
-        In the order in which they were named, a folder's sorted; each once.
+        Paths in the order of the inputs, without duplicates. Files of a folder are sorted.
     notes : list of str
-        What was left out, in words.
+        Messages about skipped files.
     """
 
     files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> Found:
-    """The files that a command line means.
+def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> FoundAudio:
+    """Expand the inputs of a command line to audio files.
 
     Arguments
     ---------
     inputs : sequence of str
-        Files (whatever their extension), folders (searched to any depth for the extensions that
-        libsndfile reads), patterns with ``*``, ``?``, ``[…]`` and ``**``; ``-`` reads names from
-        ``stdin``. A file whose name looks like a pattern is that file.
+        Paths of files (with any extension), folders (searched recursively for the extensions
+        supported by libsndfile), patterns with ``*``, ``?``, ``[…]`` and ``**``, or ``-`` to read
+        paths from ``stdin``. The path of an existing file is never taken as a pattern.
     stdin : binary file, optional
-        Names a line, or with zero bytes between them where there is any (``find -print0``).
+        One path per line, or paths separated by null bytes (``find -print0``).
 
     Returns
     -------
-    Found
+    FoundAudio
+        The files and messages about skipped ones.
 
     Raises
     ------
     ValueError
-        If a folder, a pattern or the list holds nothing.
+        If a folder, a pattern or the list contains no audio file.
 
     Example
     -------
     >>> find_audio(["one.wav", "one.wav"])
-    Found(files=['one.wav'], notes=['1 file was named twice and is predicted once'])
+    FoundAudio(files=['one.wav'], notes=['1 duplicate input ignored'])
     """
     files: list[str] = []
-    left = Counter()
+    skipped = Counter()
     for name in inputs:
-        files += _of(name, stdin, left)
-    once = list(dict.fromkeys(files))
+        files += _expand_input(name, stdin, skipped)
+    unique = list(dict.fromkeys(files))
     notes = [
-        f"{count:,} file{'s' * (count > 1)} with .{extension} left out: libsndfile does not read "
-        f"this. Convert first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+        f"{count:,} .{extension} file{'s' * (count > 1)} skipped: not supported by libsndfile. "
+        f"Convert first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
         if extension
-        else f"{count:,} hidden file{'s' * (count > 1)} left out"
-        for extension, count in left.items()
+        else f"{count:,} hidden file{'s' * (count > 1)} skipped"
+        for extension, count in skipped.items()
     ]
-    if twice := len(files) - len(once):
-        plural = "s were" if twice > 1 else " was"
-        are = "are" if twice > 1 else "is"
-        notes.append(f"{twice:,} file{plural} named twice and {are} predicted once")
-    return Found(once, notes)
+    if duplicates := len(files) - len(unique):
+        notes.append(f"{duplicates:,} duplicate input{'s' * (duplicates > 1)} ignored")
+    return FoundAudio(unique, notes)
 
 
-def _of(name: str, stdin: BinaryIO | None, left: Counter) -> list[str]:
-    """The files of one input."""
+def _expand_input(name: str, stdin: BinaryIO | None, skipped: Counter) -> list[str]:
+    """Return the files of one input."""
     if name == "-":
-        names = list(_listed(stdin))
+        names = list(_read_list(stdin))
         if not names:
-            raise ValueError("The list on the standard input names no file.")
+            raise ValueError("The list of files on standard input is empty.")
         return names
     if os.path.isdir(name):
-        found = list(_inside(name, left))
+        found = list(_search_folder(name, skipped))
         if not found:
-            unread = "".join(f", {n:,} with .{e}" for e, n in left.items() if e)
+            skipped_text = ", ".join(f"{n:,} .{e}" for e, n in skipped.items() if e)
             raise ValueError(
-                f"{name} must hold audio files that libsndfile reads ({', '.join(AUDIO)}); "
-                f"found none{unread}."
+                f"{name} must contain audio files that libsndfile supports "
+                f"({', '.join(AUDIO_EXTENSIONS)}); found {skipped_text or 'none'}."
             )
         return found
     if not os.path.lexists(name) and glob.has_magic(name):
         paths = sorted(glob.glob(name, recursive=True))
         found = [path for path in paths if os.path.isfile(path)]
         for folder in (path for path in paths if os.path.isdir(path) and "**" not in name):
-            found += _inside(folder, left)
+            found += _search_folder(folder, skipped)
         if not found:
-            raise ValueError(f"No audio file fits the pattern {name}.")
+            raise ValueError(f"No audio file matches the pattern {name}.")
         return found
-    return [name]  # what is not there is reported as any file that cannot be read
+    return [name]  # a missing file is reported later, like any unreadable file
 
 
-def _listed(stdin: BinaryIO | None) -> Iterator[str]:
-    """Names on a pipe."""
-    whole = b"" if stdin is None else stdin.read()
-    parts = whole.split(b"\0") if b"\0" in whole else whole.split(b"\n")
+def _read_list(stdin: BinaryIO | None) -> Iterator[str]:
+    """Read paths from standard input."""
+    content = b"" if stdin is None else stdin.read()
+    parts = content.split(b"\0") if b"\0" in content else content.split(b"\n")
     for part in parts:
         name = part.removesuffix(b"\r")
         if name.strip():
             yield os.fsdecode(name)
 
 
-def _inside(folder: str, left: Counter) -> Iterator[str]:
-    """Audio files of a folder and of those in it, sorted; links to folders are followed once."""
+def _search_folder(folder: str, skipped: Counter) -> Iterator[str]:
+    """Yield the audio files of a folder and its subfolders, sorted; follow each link once."""
     seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        left[""] += sum(_extension(name) in AUDIO for name in names if name.startswith("."))
+        skipped[""] += sum(
+            _extension(name) in AUDIO_EXTENSIONS for name in names if name.startswith(".")
+        )
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from _audio(place, sorted(n for n in names if not n.startswith(".")), left)
-    if not left[""]:
-        del left[""]
+        yield from _filter_audio(root, sorted(n for n in names if not n.startswith(".")), skipped)
+    if not skipped[""]:
+        del skipped[""]
 
 
-def _audio(place: str, names: Iterable[str], left: Counter) -> Iterator[str]:
+def _filter_audio(root: str, names: Iterable[str], skipped: Counter) -> Iterator[str]:
     for name in names:
         extension = _extension(name)
-        if extension in AUDIO:
-            yield os.path.join(place, name)
-        elif extension in NOT_READ:
-            left[extension] += 1
+        if extension in AUDIO_EXTENSIONS:
+            yield os.path.join(root, name)
+        elif extension in UNSUPPORTED_EXTENSIONS:
+            skipped[extension] += 1
 
 
 def _extension(name: str) -> str:

@@ -1,4 +1,4 @@
-"""``EmoSphere``: a released model in one line, asked in another."""
+"""``EmoSphere``: the high-level inference interface."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
-from emosphere_sb.inference.predictor import Answers, Asking
-from emosphere_sb.inference.waveform import LONGEST
-from emosphere_sb.release.model import About, Outcome, evaluation_mode
+from emosphere_sb.inference.predictor import Predictor
+from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.release.model import ModelInfo, Outcome, evaluation_mode
 
 logger = logging.getLogger(__name__)
 
 
-class EmoSphere(Asking, Pretrained):
+class EmoSphere(Predictor, Pretrained):
     """A trained model that predicts valence, arousal and dominance.
 
-    It is made by :meth:`from_pretrained` (or SpeechBrain's :meth:`from_hparams`, which does the
-    same); no code that comes with a model is run, and its weights are read as tensors.
+    Load it with :meth:`from_pretrained` (or with :meth:`from_hparams`, SpeechBrain's equivalent).
+    Weights are read as tensors only; no code from a model folder is executed.
 
     Arguments
     ---------
     model : torch.nn.Module
-        ``model(signals, lengths)`` gives an :class:`emosphere_sb.release.model.Outcome`.
+        Module such that ``model(signals, lengths)`` returns an
+        :class:`emosphere_sb.release.model.Outcome`.
     about : About
-        What is known of it.
+        Information about the model.
     device : str, optional
-        ``cpu``, ``cuda``, ``cuda:1``, …; the default is a GPU where there is one.
+        Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
 
     Example
     -------
@@ -43,9 +45,9 @@ class EmoSphere(Asking, Pretrained):
 
     MODULES_NEEDED = ("model",)
 
-    def __init__(self, model: nn.Module, about: About, device: str | None = None):
-        super().__init__({"model": evaluation_mode(model)}, {}, {"device": usable(device)})
-        self.about = about
+    def __init__(self, model: nn.Module, about: ModelInfo, device: str | None = None):
+        super().__init__({"model": evaluation_mode(model)}, {}, {"device": resolve_device(device)})
+        self.info = about
 
     @classmethod
     def from_pretrained(
@@ -56,29 +58,29 @@ class EmoSphere(Asking, Pretrained):
         revision: str | None = None,
         savedir: str | os.PathLike | None = None,
     ) -> EmoSphere:
-        """Load a released model, or one of the public checkpoints that are known.
+        """Load a released model, or a supported public checkpoint.
 
         Arguments
         ---------
         source : str
-            A folder, or a name on the HuggingFace hub.
+            Path of a folder, or name of a model on the HuggingFace Hub.
         device : str, optional
-            ``cpu``, ``cuda``, ``cuda:1``, …
+            Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
         revision : str, optional
-            Of the hub: a branch, a tag or a commit.
+            Branch, tag or commit on the Hub.
         savedir : path, optional
-            Where a download is kept; the default is HuggingFace's cache.
+            Folder for downloads. The default is the HuggingFace cache.
 
         Raises
         ------
         ValueError
-            If it is no model that is known, is damaged, its files are not those of its checksums,
-            or there is no such device.
+            If the model is not found, unsupported or damaged, a checksum does not match, or the
+            device is not available.
         """
-        from emosphere_sb.inference.load import load
+        from emosphere_sb.inference.load import load_pretrained
 
-        device = usable(device)  # before anything is downloaded
-        model, about = load(source, revision=revision, savedir=savedir)
+        device = resolve_device(device)  # fail before anything is downloaded
+        model, about = load_pretrained(source, revision=revision, savedir=savedir)
         return cls(model, about, device)
 
     @classmethod
@@ -92,23 +94,23 @@ class EmoSphere(Asking, Pretrained):
         revision: str | None = None,
         **unused: Any,
     ) -> EmoSphere:
-        """SpeechBrain's way to load a model; a released model needs no YAML that builds objects.
+        """Load a model with SpeechBrain's method; equivalent to :meth:`from_pretrained`.
 
         Arguments
         ---------
         source : str
-            As for :meth:`from_pretrained`.
+            Path of a folder, or name of a model on the HuggingFace Hub.
         hparams_file : str, optional
-            Must stay away: nothing in a released model is built from YAML.
+            Not supported, because released models contain no YAML that builds objects.
         savedir, revision
-            As for :meth:`from_pretrained`.
+            See :meth:`from_pretrained`.
         run_opts : mapping, optional
-            ``device``; SpeechBrain's others do nothing here.
+            Only ``device`` is supported.
 
         Raises
         ------
         ValueError
-            If something is given that would change nothing, or as :meth:`from_pretrained`.
+            If an unsupported option is given, or the model cannot be loaded.
         """
         run_opts = dict(run_opts or {})
         device = run_opts.pop("device", None)
@@ -116,64 +118,61 @@ class EmoSphere(Asking, Pretrained):
         if hparams_file is not None or given:
             names = ", ".join(given or ["hparams_file"])
             raise ValueError(
-                f"A released model is plain data: {names} would do nothing; leave it out. Settings "
-                f"belong to predict()."
+                f"Unsupported options for a released model: {names}. Remove them, and pass "
+                f"prediction settings to predict()."
             )
         return cls.from_pretrained(source, device=device, revision=revision, savedir=savedir)
 
-    # --- asking ------------------------------------------------------------------------------
-
     def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
-        """A padded batch of 16 kHz waveforms (batch, samples), with gradients where they are on.
+        """Run the model on a padded batch of 16 kHz waveforms (batch, samples).
 
-        SpeechBrain's convention gives ``lengths`` (batch,) relative to the longest; whole numbers
-        are taken as samples.
+        Floating-point ``lengths`` (batch,) are relative to the longest waveform, as in SpeechBrain;
+        integers are numbers of samples. Gradients are computed if they are enabled.
         """
         if lengths.is_floating_point():
             lengths = (lengths * signals.shape[1]).round().long()
         return self.mods.model(signals.to(self.device), lengths.to(self.device))
 
     @torch.inference_mode()
-    def outcome(self, signals: Sequence[Tensor]) -> Outcome:
-        """What the model says of some utterances, (samples,) each, in one batch, on the CPU."""
+    def _forward(
+        self, signals: Sequence[Tensor]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Run the model on utterances (samples,) at 16 kHz, in one batch."""
         lengths = torch.tensor([len(signal) for signal in signals])
         padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
         with self.inference_ctx:
-            found = self.forward(padded, lengths)
-        logits = None if found.logits is None else found.logits.float().cpu()
-        return Outcome(found.vad.float().cpu(), found.embedding.float().cpu(), logits)
-
-    def ask(self, signals: Sequence[Tensor]) -> Answers:
-        """The same as arrays."""
-        found = self.outcome(signals)
-        logits = None if found.logits is None else found.logits.numpy()
-        return Answers(found.vad.numpy(), found.embedding.numpy(), logits)
+            output = self.forward(padded, lengths)
+        vad, embedding, logits = (
+            None if value is None else value.float().cpu().numpy()
+            for value in (output.vad, output.embedding, output.logits)
+        )
+        return vad, embedding, logits
 
     @property
     def shortest(self) -> int:
-        """Samples, at 16 kHz, that an utterance must at least have."""
+        """Minimum length of an utterance, in samples at 16 kHz."""
         return self.mods.model.shortest
 
     @property
     def longest(self) -> float:
-        """Seconds that may run through the model in one piece."""
+        """Maximum length that is processed in one pass, in seconds."""
         own = getattr(self.mods.model, "longest", None)
-        return LONGEST if own is None else min(LONGEST, own / SAMPLE_RATE)
+        return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
 
 
-def usable(device: str | None) -> str:
-    """A device that is there: the one that is named, else a GPU, else the CPU.
+def resolve_device(device: str | None) -> str:
+    """Return the given device; by default a GPU if available, otherwise the CPU.
 
     Raises
     ------
     ValueError
-        If the one that is named is not there.
+        If the given device is not available.
     """
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=device).item()  # a "meta" device holds no values
+        torch.empty(1, device=device).item()  # fails for "meta", which stores no values
     except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
         reason = str(error).splitlines()[0]
-        raise ValueError(f"The device {device} cannot be used: {reason}") from error
+        raise ValueError(f"Device {device} is not available: {reason}") from error
     return str(device)

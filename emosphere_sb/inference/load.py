@@ -1,4 +1,4 @@
-"""From a folder or a name on the hub to a model; tensors and plain data, never code."""
+"""Load models from a folder or the HuggingFace Hub: tensors and plain data, never code."""
 
 from __future__ import annotations
 
@@ -7,66 +7,70 @@ from pathlib import Path
 
 from torch import nn
 
-from emosphere_sb.public_models.registry import load_public, public_layout
+from emosphere_sb.public_models.registry import detect_layout, load_public
 from emosphere_sb.release import checksums
 from emosphere_sb.release.load import load_released
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 
 
-def load(
+def load_pretrained(
     source: str | os.PathLike,
     *,
     revision: str | None = None,
     savedir: str | os.PathLike | None = None,
-) -> tuple[nn.Module, About]:
-    """Load a released model, or a public checkpoint whose layout is known.
+) -> tuple[nn.Module, ModelInfo]:
+    """Load a released model, or a public checkpoint with a supported layout.
 
     Arguments
     ---------
     source : str
-        A folder, or a name on the HuggingFace hub.
+        Path of a folder, or name of a model on the HuggingFace Hub.
     revision, savedir
         See :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
 
     Returns
     -------
-    tuple
-        The model, in evaluation mode, and what is known of it.
+    model : torch.nn.Module
+        The model in evaluation mode.
+    about : About
+        Information about the model.
 
     Raises
     ------
     ValueError
-        If it is not there, damaged, or nothing that is known.
+        If the model is not found, damaged or unsupported.
     """
-    folder = find(source, revision=revision, savedir=savedir)
+    folder = find_model(source, revision=revision, savedir=savedir)
     if not (folder / checksums.CONFIGURATION).is_file():
-        layout = public_layout(folder, str(source))
+        layout = detect_layout(folder, str(source))
         if layout is not None:
             return load_public(layout, folder, str(source))
     return load_released(folder)
 
 
-def find(
+def find_model(
     source: str | os.PathLike,
     *,
     revision: str | None = None,
     savedir: str | os.PathLike | None = None,
 ) -> Path:
-    """The folder of a model, downloaded where it is a name on the hub.
+    """Return the folder of a model; download it if ``source`` is a name on the Hub.
 
     Raises
     ------
     ValueError
-        If there is no such folder, and no such model on the hub or no way to it.
+        If the model is neither a local folder nor downloadable.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
     text = str(source)
     if folder.exists():
-        raise ValueError(f"{text} must be the folder of a model; it is a file.")
+        raise ValueError(f"{text} must be a model folder; found a file.")
     if text.count("/") != 1 or text.startswith((".", "/", "~")):
-        raise ValueError(f"There is no folder {text}, and it is no name on the hub (owner/model).")
+        raise ValueError(
+            f"Model not found: {text} is neither a folder nor a name on the Hub (owner/model)."
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -74,7 +78,7 @@ def find(
         return Path(
             snapshot_download(
                 text, revision=revision, local_dir=savedir,
-                # Weights as tensors, and plain data: nothing that could be code.
+                # Only tensors and plain data, no code
                 allow_patterns=["*.json", "*.safetensors", "*.bin", "README.md", "*.txt"],
             )
         )  # fmt: skip
@@ -87,5 +91,6 @@ def find(
     ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"{text} is no folder here, and cannot be had from the HuggingFace hub ({reason})."
+            f"Model not found: {text} is neither a local folder nor downloadable from the "
+            f"HuggingFace Hub ({reason})."
         ) from error

@@ -1,4 +1,4 @@
-"""Where a point of valence, arousal and dominance lies: label scale, region, angles, words."""
+"""Derive label-scale values, region, angles and nearest words from a point in VAD space."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.sphere.grid import RegionGrid, spherical
+from emosphere_sb.sphere.grid import RegionPartition, spherical_coordinates
 
 
 def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
-    """All that follows from a point, as fields of a :class:`Prediction`.
+    """Compute the fields of a :class:`Prediction` that follow from valence, arousal and dominance.
 
     Arguments
     ---------
     vad : array_like
-        Shape (3,), valence, arousal, dominance in [-1, 1].
+        Valence, arousal, dominance in [-1, 1], shape (3,).
     about : About
-        Whose label scale, partition of the sphere and emotion words count.
+        Model information with the label scale, the partition of the sphere and the emotion words.
     words : int
-        How many of the nearest emotion words to give.
+        Number of nearest emotion words to return.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
     """
     vad = np.array(vad, dtype=np.float64)
     grid = _grid(about.region_step, about.centre_radius)
-    radius, azimuth, polar = spherical(vad)
+    radius, azimuth, polar = spherical_coordinates(vad)
     index = int(grid.assign(vad))
     return {
         "vad": vad,
@@ -46,14 +46,14 @@ def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _grid(step: int, centre_radius: float) -> RegionGrid:
-    return RegionGrid(step, centre_radius)
+def _grid(step: int, centre_radius: float) -> RegionPartition:
+    return RegionPartition(step, centre_radius)
 
 
 def nearest_words(
     vad: np.ndarray, words: Mapping[str, Iterable[float]], count: int
 ) -> list[tuple[str, float]]:
-    """The emotion words nearest to a point, with their Euclidean distance.
+    """Return the emotion words nearest to a point, with their Euclidean distances.
 
     Example
     -------
@@ -61,7 +61,7 @@ def nearest_words(
     [('happy', 0.1)]
     """
     distances = {
-        word: round(float(np.linalg.norm(vad - np.asarray(place))), 6)
-        for word, place in words.items()
+        word: round(float(np.linalg.norm(vad - np.asarray(position))), 6)
+        for word, position in words.items()
     }
     return sorted(distances.items(), key=lambda pair: pair[1])[:count]

@@ -1,4 +1,4 @@
-"""What is said of one utterance, or of one window of a recording."""
+"""The prediction for one utterance, or for one window of a recording."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from emosphere_sb.scale import DIMENSIONS
 
 @dataclass(frozen=True)
 class Prediction:
-    """Valence, arousal and dominance of an utterance, and all that follows from them.
+    """Valence, arousal and dominance of an utterance, and values derived from them.
 
     Arguments
     ---------
     source : str
-        Path, or the place in a list of arrays.
+        Path of the file, or position in a list of arrays.
     duration : float
-        Seconds of the whole file.
+        Duration of the complete file in seconds.
     start, end : float
-        What was heard of it, in seconds.
+        Start and end of the predicted part in seconds.
     vad : numpy.ndarray
-        Shape (3,), float64, valence, arousal, dominance in [-1, 1], unclipped; neutral is 0.
+        Valence, arousal, dominance: shape (3,), float64, in [-1, 1], unclipped; neutral is 0.
     on_scale : numpy.ndarray
-        The same on the corpus's own label scale.
+        Valence, arousal, dominance on the corpus's label scale, shape (3,).
     region : str
-        Of the sphere, in which the point lies; short name.
+        Short name of the region of the sphere that contains the point.
     region_description : str
-        The same in words.
+        Description of the region.
     radius, azimuth, polar : float
-        Spherical coordinates around neutral; angles in degrees, the polar one from +valence.
+        Spherical coordinates around neutral. Angles are in degrees; the polar angle is measured
+        from +valence.
     embedding : numpy.ndarray
-        Shape (size,), float32: the utterance vector that the heads read.
+        Utterance embedding, the input of the heads: shape (size,), float32.
     probabilities : mapping of str to float
-        Of the class head, where the model has one; empty otherwise.
+        Class probabilities of the class head; empty if the model has none.
     head : str
-        What those classes are: ``region``, ``emotion`` or ``none``.
+        Kind of the classes: ``region``, ``emotion`` or ``none``.
     words : sequence of (str, float)
-        Emotion words by their distance from the point, the nearest first; where asked.
+        Nearest emotion words and their distances, if requested, in ascending order of distance.
     warnings : tuple of str
-        What is odd about the audio: silent, clipped, cut.
+        Warnings about the audio, such as silent, clipped or truncated.
     """
 
     source: str
@@ -64,26 +65,26 @@ class Prediction:
 
     @property
     def valence(self) -> float:
-        """In [-1, 1], unclipped."""
+        """Valence in [-1, 1], unclipped."""
         return float(self.vad[0])
 
     @property
     def arousal(self) -> float:
-        """In [-1, 1], unclipped."""
+        """Arousal in [-1, 1], unclipped."""
         return float(self.vad[1])
 
     @property
     def dominance(self) -> float:
-        """In [-1, 1], unclipped."""
+        """Dominance in [-1, 1], unclipped."""
         return float(self.vad[2])
 
     def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
-        """As plain types, for JSON and CSV: one flat mapping.
+        """Convert to a flat dictionary of plain types, for JSON and CSV.
 
         Arguments
         ---------
         embedding : bool
-            Whether the embedding goes in, as a list.
+            Whether to include the embedding, as a list.
         """
         row: dict[str, Any] = {
             "file": self.source,

@@ -1,6 +1,6 @@
-"""What a model is asked, whatever computes it: utterances in any form to predictions.
+"""The prediction interface shared by PyTorch and ONNX models.
 
-Without torch, so that a model in ONNX is asked in the same words.
+This module does not import torch, so that ONNX models run without it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -16,63 +16,54 @@ import numpy as np
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.data.batching import by_length
+from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.waveform import (
-    Heard,
-    hear_array,
-    hear_file,
-    refuse_long,
-    refuse_short,
+    Waveform,
+    check_max_length,
+    check_min_length,
+    from_array,
+    load_file,
 )
-from emosphere_sb.inference.windows import array_windows, file_windows, plan
-from emosphere_sb.inference.windows import predict_each as predict_windows
-from emosphere_sb.release.model_info import About
+from emosphere_sb.inference.windows import array_windows, file_windows, plan_windows
+from emosphere_sb.inference.windows import predict_windowed as predict_windows
+from emosphere_sb.release.model_info import ModelInfo
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a model says of a batch, as arrays.
-
-    Arguments
-    ---------
-    vad : numpy.ndarray
-        Shape (batch, 3), valence, arousal, dominance in [-1, 1], unclipped.
-    embedding : numpy.ndarray
-        Shape (batch, size).
-    logits : numpy.ndarray or None
-        Shape (batch, classes), where there is a class head.
-    """
-
-    vad: np.ndarray
-    embedding: np.ndarray
-    logits: np.ndarray | None = None
-
-
-class Asking(ABC):
-    """``predict``, ``predict_each`` and ``answers`` of a model.
+class Predictor(ABC):
+    """Base class with ``predict``, ``predict_each`` and ``predict_batch``.
 
     Attributes
     ----------
     about : About
-        What is known of the model.
+        Information about the model.
     shortest : int
-        Samples, at 16 kHz, that an utterance must at least have.
+        Minimum length of an utterance, in samples at 16 kHz.
     longest : float
-        Seconds that may run through the model in one piece.
+        Maximum length that is processed in one pass, in seconds.
     tensors : bool
-        Whether it hears torch.Tensor; otherwise numpy.ndarray.
+        Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
     """
 
-    about: About
+    info: ModelInfo
     shortest: int
     longest: float
     tensors: bool = True
 
     @abstractmethod
-    def ask(self, signals: Sequence[Any]) -> Answers:
-        """What the model says of some utterances, (samples,) each at 16 kHz, in one batch."""
+    def _forward(self, signals: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Run the model on utterances (samples,) at 16 kHz, in one batch.
+
+        Returns
+        -------
+        vad : numpy.ndarray
+            Valence, arousal, dominance in [-1, 1], unclipped, shape (batch, 3).
+        embedding : numpy.ndarray
+            Utterance embeddings, shape (batch, size).
+        logits : numpy.ndarray or None
+            Logits of the class head, shape (batch, classes); ``None`` without a class head.
+        """
 
     def predict(
         self,
@@ -85,41 +76,41 @@ class Asking(ABC):
         window: float | None = None,
         overlap: float = 0.5,
     ) -> Prediction | list[Prediction]:
-        """Predict one utterance or many.
+        """Predict one or several utterances.
 
         Arguments
         ---------
         audio : path, array, or a sequence of these
-            A path to anything that libsndfile reads; or samples of shape (samples,) or (channels,
-            samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``. A list (or
-            tuple) means several utterances, whose shortest way is batches of similar lengths.
+            Path of a file in any format that libsndfile supports; or samples of shape (samples,)
+            or (channels, samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``.
+            A list or tuple means several utterances, which are batched by length.
         sampling_rate : int, optional
-            Of arrays, in Hz; for files their own is read.
+            Sampling rate of arrays in Hz. It is not used for files.
         batch_size : int
-            Utterances that run together. It changes no figure by more than 1e-5.
+            Batch size. It changes predictions by at most 1e-5.
         max_seconds : float, None or ``evaluation``
-            Longer utterances are cut to this; the default is the cut of the model's evaluation,
-            ``None`` hears everything, of up to ten minutes or what the model can hear (Whisper:
-            30 s); what is longer is refused. For long recordings take
+            Truncate longer utterances to this duration. The default is the limit of the model's
+            evaluation. With ``None``, utterances are not truncated, and those above ten minutes
+            or above the limit of the model (Whisper: 30 s) are rejected. For long recordings, use
             :func:`emosphere_sb.inference.timeline.timeline`.
         words : int
-            How many of the nearest emotion words to give.
+            Number of nearest emotion words to return.
         window : float, optional
-            Seconds: hear an utterance in windows, in the length that the model was trained on, and
-            give the mean over them, weighted by their durations. Files of any length can then be
-            heard, and they are heard whole unless ``max_seconds`` is a number.
+            Window length in seconds. If given, predictions are averaged over windows, weighted by
+            duration. This supports files of any length; they are only truncated if
+            ``max_seconds`` is a number.
         overlap : float
-            Share of a window that it has in common with the next one, from 0 to below 1.
+            Overlap of consecutive windows as a fraction of the window, in [0, 1).
 
         Returns
         -------
         Prediction or list of Prediction
-            A list for a list, in its order.
+            One prediction; or, for a list or tuple, a list in the same order.
 
         Raises
         ------
         AudioError
-            If something cannot be heard, naming it. :meth:`predict_each` goes on instead.
+            If an utterance cannot be read. :meth:`predict_each` yields the error and continues.
         ValueError
             If an option is out of range.
         """
@@ -146,44 +137,45 @@ class Asking(ABC):
         overlap: float = 0.5,
         chunk: int = 512,
     ) -> Iterator[Prediction | AudioError]:
-        """The same for very many: an answer for each, in their order, errors among them.
+        """Predict many utterances one after the other, in constant memory.
 
         Arguments
         ---------
         audio, sampling_rate, batch_size, max_seconds, words, window, overlap
-            As for :meth:`predict`.
+            See :meth:`predict`.
         chunk : int
-            Utterances that are sorted by length together; memory grows with this, not with the
-            number of files.
+            Number of utterances that are sorted by length together. Memory grows with this number,
+            not with the number of files.
 
         Returns
         -------
         iterator of Prediction or AudioError
-            One for each utterance: what is damaged stops nothing.
+            One item per utterance, in the same order. Unreadable utterances give an error.
 
         Raises
         ------
         ValueError
-            If an option is out of range; before anything is heard.
+            If an option is out of range. This is checked before any audio is read.
         """
         limit = self._limit(max_seconds)
-        if words and not self.about.words:
+        if words and not self.info.words:
             raise ValueError(
-                f"The model {self.about.name} knows no emotion words: it was released without a "
-                f"training set that has them."
+                f"The model {self.info.name} provides no emotion words, because its training set "
+                f"has none. Use words=0."
             )
         if batch_size < 1 or chunk < 1 or words < 0:
             raise ValueError(
-                f"batch_size and chunk must be at least 1, words at least 0; found {batch_size}, "
-                f"{chunk}, {words}."
+                f"batch_size and chunk must be at least 1, and words at least 0; found "
+                f"batch_size={batch_size}, chunk={chunk}, words={words}."
             )
-        if _is_path(audio):  # which would be taken letter by letter
-            raise ValueError(f"predict_each takes a list; found {audio!r}. Write [{audio!r}].")
+        if _is_path(audio):  # a string would be iterated character by character
+            raise ValueError(f"predict_each requires a list; found {audio!r}. Use [{audio!r}].")
         if window is not None:
-            how = self._plan(window, overlap)
+            plan = self._plan(window, overlap)
             limit = None if max_seconds == "evaluation" else limit
             utterances = (
-                _windows(item, n, sampling_rate, limit, how, self) for n, item in enumerate(audio)
+                _load_windows(item, n, sampling_rate, limit, plan, self)
+                for n, item in enumerate(audio)
             )
             return predict_windows(self, utterances, batch_size=batch_size, words=words)
         parts = (
@@ -191,39 +183,39 @@ class Asking(ABC):
             for first in range(0, len(audio), chunk)
         )
         return chain.from_iterable(
-            self._chunk(part, sampling_rate, batch_size, limit, words) for part in parts
+            self._predict_chunk(part, sampling_rate, batch_size, limit, words) for part in parts
         )
 
-    def answers(self, heard: Sequence[Heard], *, words: int = 0) -> list[Prediction]:
-        """Predictions of some utterances that run together as one batch."""
-        found = self.ask([item.signal for item in heard])
-        vad = found.vad.astype(np.float64)
+    def predict_batch(self, waveforms: Sequence[Waveform], *, words: int = 0) -> list[Prediction]:
+        """Predict utterances as one batch."""
+        vad, embedding, logits = self._forward([item.signal for item in waveforms])
+        vad = vad.astype(np.float64)
         if not np.isfinite(vad).all():
-            raise ValueError(f"The model {self.about.name} gives values that are not finite.")
-        scores = None if found.logits is None else softmax(found.logits).tolist()
+            raise ValueError(f"The model {self.info.name} returned NaN or infinite values.")
+        scores = None if logits is None else softmax(logits).tolist()
         return [
             Prediction(
                 source=item.source, duration=item.duration, start=item.start, end=item.end,
-                embedding=found.embedding[row],
+                embedding=embedding[row],
                 probabilities=(
                     {} if scores is None
-                    else dict(zip(self.about.classes, scores[row], strict=True))
+                    else dict(zip(self.info.classes, scores[row], strict=True))
                 ),
-                head=self.about.head,
+                head=self.info.head,
                 warnings=item.warnings,
-                **locate(vad[row], self.about, words=words),
+                **locate(vad[row], self.info, words=words),
             )
-            for row, item in enumerate(heard)
+            for row, item in enumerate(waveforms)
         ]  # fmt: skip
 
     def _limit(self, max_seconds: float | str | None) -> float | None:
         if max_seconds == "evaluation":
-            return self.about.max_seconds
+            return self.info.max_seconds
         if max_seconds is None:
             return None
         if isinstance(max_seconds, (bool, str)) or not 0 < max_seconds < float("inf"):
             raise ValueError(
-                f"max_seconds must be a number of seconds above 0, None, or 'evaluation'; found "
+                f"max_seconds must be a positive number of seconds, None or 'evaluation'; found "
                 f"{max_seconds!r}."
             )
         return float(max_seconds)
@@ -232,39 +224,39 @@ class Asking(ABC):
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be at least 0 and below 1; found {overlap!r}.")
         hop = window * (1 - overlap)
-        return plan(self, window, hop, longest=self.longest, name="window · (1 - overlap)")
+        return plan_windows(self, window, hop, longest=self.longest, name="window · (1 - overlap)")
 
-    def _chunk(
+    def _predict_chunk(
         self, part: Sequence[tuple[int, Any]], rate: int | None, size: int, limit, words: int
     ) -> Iterator[Prediction | AudioError]:
-        answers: dict[int, Prediction | AudioError] = {}
+        results: dict[int, Prediction | AudioError] = {}
         lengths: dict[int, float] = {}
         for number, item in part:
             try:
                 seconds = _seconds(item, rate, limit)
-                refuse_long(_name(item, number), seconds, self.longest)
+                check_max_length(_name(item, number), seconds, self.longest)
                 lengths[number] = seconds
             except AudioError as error:
-                answers[number] = error
+                results[number] = error
         numbers, items = list(lengths), dict(part)
-        for batch in by_length([lengths[n] for n in numbers], size) if numbers else []:
-            heard: dict[int, Heard] = {}
-            for n in (numbers[place] for place in batch):
+        for batch in batches_by_length([lengths[n] for n in numbers], size) if numbers else []:
+            waveforms: dict[int, Waveform] = {}
+            for n in (numbers[index] for index in batch):
                 try:
-                    heard[n] = _hear(items[n], n, rate, limit, self.tensors)
-                    refuse_short([heard[n]], self.shortest)
+                    waveforms[n] = _load(items[n], n, rate, limit, self.tensors)
+                    check_min_length([waveforms[n]], self.shortest)
                 except AudioError as error:
-                    heard.pop(n, None)
-                    answers[n] = error
-            if heard:
-                found = self.answers(list(heard.values()), words=words)
-                answers |= dict(zip(heard, found, strict=True))
+                    waveforms.pop(n, None)
+                    results[n] = error
+            if waveforms:
+                found = self.predict_batch(list(waveforms.values()), words=words)
+                results |= dict(zip(waveforms, found, strict=True))
         for number, _ in part:
-            yield answers[number]
+            yield results[number]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (batch, classes), float64.
+    """Convert logits (batch, classes) to probabilities in float64.
 
     Example
     -------
@@ -285,39 +277,37 @@ def _name(item: Any, number: int) -> str:
 
 
 def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
-    """What an utterance will take to run, to sort by."""
+    """Return the duration to be processed, in seconds, for sorting by length."""
     if _is_path(item):
         seconds = read_header(item).duration
     else:
-        # What has no shape, or no sensible rate, is refused with a reason where it is heard.
+        # Invalid shapes and sampling rates are rejected with an error when the array is loaded.
         shape = getattr(item, "shape", ())
         known = isinstance(rate, (int, float)) and rate > 0
         seconds = (max(shape) if shape else 0) / (rate if known else 1)
     return seconds if limit is None else min(seconds, limit)
 
 
-def _hear(item: Any, number: int, rate: int | None, limit: float | None, tensors: bool) -> Heard:
+def _load(item: Any, number: int, rate: int | None, limit: float | None, tensors: bool) -> Waveform:
     if _is_path(item):
-        heard = hear_file(item, seconds=limit, tensors=tensors)
+        waveform = load_file(item, seconds=limit, tensors=tensors)
     else:
         name = _name(item, number)
-        heard = hear_array(item, rate, source=name, seconds=limit, tensors=tensors)
-    if limit is not None and heard.duration > limit:
-        cut = f"only the first {limit:g} of {heard.duration:.1f} s were heard"
-        return Heard(heard.source, heard.signal, heard.duration, 0.0, (*heard.warnings, cut))
-    return heard
+        waveform = from_array(item, rate, source=name, seconds=limit, tensors=tensors)
+    if limit is not None and waveform.duration > limit:
+        warning = f"only the first {limit:g} s (of {waveform.duration:.1f} s) were used"
+        return replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
+    return waveform
 
 
-def _windows(
-    item: Any, number: int, rate: int | None, limit: float | None, how, model: Asking
-) -> Iterator[Heard]:
-    """The windows of an utterance."""
-    if _is_path(item) and limit is None:
-        parts = file_windows(
-            item, how, tensors=model.tensors
-        )  # not read as a whole: it may be of any length
+def _load_windows(
+    item: Any, number: int, rate: int | None, limit: float | None, plan, model: Predictor
+) -> Iterator[Waveform]:
+    """Yield the windows of an utterance."""
+    if _is_path(item) and limit is None:  # read block by block, because the file may be long
+        parts = file_windows(item, plan, tensors=model.tensors)
     else:
-        parts = array_windows(_hear(item, number, rate, limit, model.tensors), how)
-    for heard in parts:
-        refuse_short([heard], model.shortest)
-        yield heard
+        parts = array_windows(_load(item, number, rate, limit, model.tensors), plan)
+    for waveform in parts:
+        check_min_length([waveform], model.shortest)
+        yield waveform

@@ -1,4 +1,4 @@
-"""Valence, arousal and dominance over the time of a recording of any length."""
+"""Predict valence, arousal and dominance over time, for recordings of any length."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.audio.speech_level import level, speech_level
-from emosphere_sb.audio.stream import mono_pieces
+from emosphere_sb.audio.speech_level import rms_level, speech_level
+from emosphere_sb.audio.stream import read_mono_blocks
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.waveform import Heard, refuse_short
-from emosphere_sb.inference.windows import file_windows, plan
+from emosphere_sb.inference.waveform import Waveform, check_min_length
+from emosphere_sb.inference.windows import file_windows, plan_windows
 
 SILENCE = "silence"
-"""Among the warnings of a window that was skipped; its values are NaN."""
-FLUSH = 8
-"""Batches of windows, silent ones counted, after which what there is runs."""
+"""Warning of a window that was skipped as silence; its values are NaN."""
+MAX_WAITING_BATCHES = 8
+"""Number of batches, including silent windows, after which the waiting windows are predicted."""
 
 
 def timeline(
@@ -33,55 +33,55 @@ def timeline(
     skip_silence: float | None = None,
     batch_size: int = 16,
 ) -> Iterator[Prediction]:
-    """Predict windows over a recording, one after the other.
+    """Predict the windows of a recording one after the other.
 
-    The file is read as it is needed: memory does not grow with its length. What is heard of it is,
-    sample for sample, what a reader of the whole file hears (to 1e-4 where it is resampled).
+    The file is read block by block, with constant memory. The samples are identical to those of the
+    complete file (within 1e-4 if it is resampled).
 
     Arguments
     ---------
     model : EmoSphere
-        What is asked.
+        Model that predicts the windows.
     path : path
-        Anything that libsndfile reads.
+        Path of a file in any format that libsndfile supports.
     window : float
-        Seconds of a window. The last one may be shorter, but has 1 s at least (or the window, or
-        the recording, where those are shorter) and begins earlier for that.
+        Window length in seconds. The last window may be shorter, but has at least 1 s (unless the
+        window or the recording is shorter); if necessary, it starts earlier.
     hop : float
-        Seconds from the beginning of one window to that of the next.
+        Time from the start of one window to the start of the next, in seconds.
     skip_silence : float, optional
-        dB: windows that lie so far below the recording's own speech level (ITU-T P.56, see
-        :func:`emosphere_sb.audio.speech_level.speech_level`) are not predicted; 25 is a good value
-        for a quiet room. The file is then read twice. The default is to predict all.
+        Skip windows whose level is at least this many dB below the speech level of the recording
+        (ITU-T P.56, see :func:`emosphere_sb.audio.speech_level.speech_level`). 25 is a good value
+        for a quiet room. The file is then read twice. By default, all windows are predicted.
     batch_size : int
-        Windows that run together.
+        Number of windows per batch.
 
     Returns
     -------
     iterator of Prediction
-        In order of time. ``duration`` is that of the whole recording. Where silence was skipped
-        (:func:`is_silence`) vad and on_scale are NaN, the region is empty.
+        Predictions in chronological order, with the ``duration`` of the complete recording. For
+        skipped windows (:func:`is_silence`), vad and on_scale are NaN and the region is empty.
 
     Raises
     ------
     ValueError
-        If an option is out of range; before anything is read.
+        If an option is out of range. This is checked before the file is read.
     AudioError
-        If the file cannot be read, or not to its end: what lies before has been given by then.
+        If the file cannot be read completely. Windows before the damage have been yielded by then.
 
     Example
     -------
     >>> for one in timeline(model, "interview.mp3", skip_silence=25):  # doctest: +SKIP
     ...     print(one.start, one.end, one.valence)
     """
-    how = plan(model, window, hop, longest=model.longest)
+    plan = plan_windows(model, window, hop, longest=model.longest)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1; found {batch_size}.")
     if skip_silence is not None and not 0 < skip_silence < math.inf:
         raise ValueError(
-            f"skip_silence must be a number of dB above 0, or None; found {skip_silence}."
+            f"skip_silence must be a positive number of dB, or None; found {skip_silence}."
         )
-    return _predicted(model, path, how, skip_silence, batch_size)
+    return _predict_windows(model, path, plan, skip_silence, batch_size)
 
 
 def is_silence(prediction: Prediction) -> bool:
@@ -89,56 +89,56 @@ def is_silence(prediction: Prediction) -> bool:
     return SILENCE in prediction.warnings
 
 
-def _predicted(model, path, how, skip_silence, batch_size) -> Iterator[Prediction]:
+def _predict_windows(model, path, plan, skip_silence, batch_size) -> Iterator[Prediction]:
     floor = None
     if skip_silence is not None:
         rate = read_header(path).sample_rate
-        floor = speech_level(mono_pieces(path), rate) - skip_silence
-    waiting: list[tuple[Heard, bool]] = []
+        floor = speech_level(read_mono_blocks(path), rate) - skip_silence
+    waiting: list[tuple[Waveform, bool]] = []
     try:
-        for heard in file_windows(path, how, tensors=model.tensors):
-            refuse_short([heard], model.shortest)
-            # A recording without any speech has a level of -inf, and is all silence
-            loud = floor is None or -math.inf < floor < level(np.asarray(heard.signal))
-            waiting.append((heard, loud))
+        for waveform in file_windows(path, plan, tensors=model.tensors):
+            check_min_length([waveform], model.shortest)
+            # A recording without speech has a level of -inf; all its windows are silence
+            loud = floor is None or -math.inf < floor < rms_level(np.asarray(waveform.signal))
+            waiting.append((waveform, loud))
             speech = sum(one for _, one in waiting)
-            if speech == batch_size or len(waiting) == FLUSH * batch_size:
-                yield from _answers(model, waiting)
+            if speech == batch_size or len(waiting) == MAX_WAITING_BATCHES * batch_size:
+                yield from _predict_waiting(model, waiting)
                 waiting = []
-    except OSError:  # AudioError: what was heard before the damage is given first
-        yield from _answers(model, waiting)
+    except OSError:  # AudioError: yield the windows before the damage first
+        yield from _predict_waiting(model, waiting)
         raise
-    yield from _answers(model, waiting)
+    yield from _predict_waiting(model, waiting)
 
 
-def _answers(model: Any, waiting: list[tuple[Heard, bool]]) -> Iterator[Prediction]:
-    """Predictions of what is loud, marks for the rest, in their order."""
-    loud = [heard for heard, speech in waiting if speech]
-    found = iter(model.answers(loud) if loud else [])
-    for heard, speech in waiting:
-        yield next(found) if speech else _silent(heard)
+def _predict_waiting(model: Any, waiting: list[tuple[Waveform, bool]]) -> Iterator[Prediction]:
+    """Yield predictions of loud windows and placeholders of silent ones, in order."""
+    loud = [waveform for waveform, speech in waiting if speech]
+    found = iter(model.predict_batch(loud) if loud else [])
+    for waveform, speech in waiting:
+        yield next(found) if speech else _silent(waveform)
 
 
-def _silent(heard: Heard) -> Prediction:
+def _silent(waveform: Waveform) -> Prediction:
     unknown = np.full(3, np.nan)
     return Prediction(
-        source=heard.source, duration=heard.duration, start=heard.start, end=heard.end,
+        source=waveform.source, duration=waveform.duration, start=waveform.start, end=waveform.end,
         vad=unknown, on_scale=unknown, region="", region_description="", radius=math.nan,
         azimuth=math.nan, polar=math.nan, embedding=np.empty(0, dtype=np.float32),
-        warnings=(SILENCE, *(text for text in heard.warnings if text != "silent")),
+        warnings=(SILENCE, *(text for text in waveform.warnings if text != "silent")),
     )  # fmt: skip
 
 
 @dataclass
-class Summary:
-    """A recording in a few numbers, from its windows as they come.
+class TimelineSummary:
+    """Summary statistics of a recording, updated window by window.
 
-    Every window counts by its duration; what was skipped as silence does not count. With a hop
-    below the window, windows share speech: seconds here are sums over windows.
+    Windows are weighted by their duration; skipped silence is ignored. If windows overlap,
+    ``weight`` and ``total`` count overlapping parts several times.
 
     Example
     -------
-    >>> summarise([]).windows
+    >>> summarise_timeline([]).windows
     0
     """
 
@@ -152,7 +152,7 @@ class Summary:
     warnings: Counter = field(default_factory=Counter)
 
     def add(self, prediction: Prediction) -> None:
-        """Count one more window."""
+        """Add a window."""
         self.windows += 1
         self.end = max(self.end, prediction.end)
         self.warnings.update(text for text in prediction.warnings if text != SILENCE)
@@ -169,33 +169,33 @@ class Summary:
 
     @property
     def mean(self) -> np.ndarray:
-        """Valence, arousal, dominance in [-1, 1], shape (3,); NaN where nothing was predicted."""
+        """Mean valence, arousal, dominance in [-1, 1], shape (3,); NaN if nothing was predicted."""
         return self.total[0] / self.weight if self.weight else np.full(3, np.nan)
 
     @property
     def mean_on_scale(self) -> np.ndarray:
-        """The same on the label scale."""
+        """Mean valence, arousal, dominance on the label scale, shape (3,)."""
         return self.total[1] / self.weight if self.weight else np.full(3, np.nan)
 
     @property
-    def deviation(self) -> np.ndarray:
-        """Standard deviation over the windows, in [-1, 1], shape (3,)."""
+    def sd(self) -> np.ndarray:
+        """Standard deviation over the windows, shape (3,), for values in [-1, 1]."""
         return np.sqrt(self.squares / self.weight) if self.weight else np.full(3, np.nan)
 
     def shares(self) -> dict[str, float]:
-        """Share of the predicted windows in each region, the largest first."""
+        """Return the share of predicted time in each region, in descending order."""
         return {name: seconds / self.weight for name, seconds in self.regions.most_common()}
 
 
-def summarise(predictions: Iterable[Prediction]) -> Summary:
-    """The summary of a timeline.
+def summarise_timeline(predictions: Iterable[Prediction]) -> TimelineSummary:
+    """Summarise a timeline.
 
     Arguments
     ---------
     predictions : iterable of Prediction
-        As :func:`timeline` gives them.
+        Predictions from :func:`timeline`.
     """
-    whole = Summary()
+    summary = TimelineSummary()
     for one in predictions:
-        whole.add(one)
-    return whole
+        summary.add(one)
+    return summary

@@ -1,4 +1,4 @@
-"""Audio as people have it: any file that libsndfile reads, arrays, odd rates, odd contents."""
+"""Convert audio files and arrays into validated model input."""
 
 from __future__ import annotations
 
@@ -10,47 +10,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import RATES, read_header
+from emosphere_sb.audio.header import VALID_SAMPLE_RATES, read_header
 from emosphere_sb.audio.reading import (
+    DURATION_TOLERANCE,
     SAMPLE_RATE,
-    TOLERANCE,
     read_audio,
     read_mono,
 )
 from emosphere_sb.audio.resampling import resample
 
-if TYPE_CHECKING:  # a model in ONNX is asked without torch
+if TYPE_CHECKING:  # ONNX models run without torch
     from torch import Tensor
 
-SILENT = 1e-4
-"""Root mean square, of full scale 1, below which a file is called silent (-80 dB)."""
-CLIPPED = 0.001
-"""Share of samples at full scale above which a file is called clipped."""
-BEYOND = 2.0
-"""Level, of full scale 1, above which a signal has another full scale than it should."""
-IMPOSSIBLE = 1e10
-"""Level that no audio has, integers of 32 bits that were written as floats (2e9) included: beyond
-it squares leave float32, and a model would say nothing of all that runs with it in a batch."""
-LONGEST = 600.0
-"""Seconds that are heard in one piece at the most: attention's memory grows with their square."""
+SILENCE_RMS = 1e-4
+"""Root mean square, relative to full scale, below which a signal counts as silent (-80 dBFS)."""
+CLIPPED_SHARE = 0.001
+"""Fraction of samples at full scale above which a signal counts as clipped."""
+FULL_SCALE_LIMIT = 2.0
+"""Peak above which a warning says that full scale is probably not 1."""
+MAX_LEVEL = 1e10
+"""Peak above which a signal is rejected. It is above any audio, including 32-bit integers stored as
+floats (2e9). Squares of larger values would overflow float32 and spoil the entire batch."""
+MAX_INPUT_SECONDS = 600.0
+"""Longest input in seconds that is processed in one pass. The memory of attention grows with the
+square of the length."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """An utterance as the model hears it.
+class Waveform:
+    """An utterance as model input.
 
     Arguments
     ---------
     source : str
-        Path, or a name for an array.
+        Path of the file, or a name for an array.
     signal : torch.Tensor or numpy.ndarray
-        Shape (samples,), float32, 16 kHz mono.
+        Samples of shape (samples,), float32, 16 kHz mono.
     duration : float
-        Seconds of the whole.
+        Duration of the complete recording in seconds.
     start : float
-        Where the signal begins in it, in seconds.
+        Start of the signal within the recording in seconds.
     warnings : tuple of str
-        What is odd about it.
+        Warnings about the audio, such as ``silent``.
     """
 
     source: str
@@ -61,34 +62,35 @@ class Heard:
 
     @property
     def end(self) -> float:
-        """Where the signal ends in the whole, in seconds."""
+        """End of the signal within the recording in seconds."""
         return self.start + len(self.signal) / SAMPLE_RATE
 
 
-def hear_file(
+def load_file(
     path: str | os.PathLike,
     *,
     start: float = 0.0,
     seconds: float | None = None,
     tensors: bool = True,
-) -> Heard:
-    """Read a file, or a part of it, as evaluation reads it.
+) -> Waveform:
+    """Load a file, or a part of it, in the same way as the evaluation.
 
     Arguments
     ---------
     path : path
-        Anything that libsndfile reads.
+        Path of a file in any format that libsndfile supports.
     start : float
-        Where to begin, in seconds.
+        Start of the part in seconds.
     seconds : float, optional
-        How much at the most.
+        Maximum duration of the part in seconds.
     tensors : bool
-        ``False``: a numpy.ndarray, resampled without torch (equal to 1e-5 at the level of speech).
+        Whether the signal is a torch.Tensor. With ``False``, it is a numpy.ndarray that was
+        resampled without torch (equal within 1e-5 at speech level).
 
     Raises
     ------
     AudioError
-        If it cannot be read, or holds samples that are not finite.
+        If the file cannot be read, or contains non-finite samples.
     """
     header = read_header(path)
     try:
@@ -96,51 +98,53 @@ def hear_file(
             signal = read_audio(path, start=start, seconds=seconds)
         else:
             signal = resample(*read_mono(path, start=start, seconds=seconds), SAMPLE_RATE)
-    except AudioError as error:  # its advice is for a prepared corpus
+    except AudioError as error:  # its remedy only applies to prepared corpora
         raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
-    heard = _heard(os.fsdecode(path), signal, header.duration, start)
+    waveform = _validated(os.fsdecode(path), signal, header.duration, start)
     if header.warning:
-        heard = replace(heard, warnings=(*heard.warnings, header.warning))
-    whole = header.duration
-    expected = whole if seconds is None else min(whole, start + seconds)
-    if heard.end < expected - TOLERANCE:
-        return replace(heard, warnings=(*heard.warnings, ends_early(heard.end, whole)))
-    return heard
+        waveform = replace(waveform, warnings=(*waveform.warnings, header.warning))
+    total = header.duration
+    expected = total if seconds is None else min(total, start + seconds)
+    if waveform.end < expected - DURATION_TOLERANCE:
+        return replace(
+            waveform, warnings=(*waveform.warnings, truncation_warning(waveform.end, total))
+        )
+    return waveform
 
 
-def ends_early(end: float, duration: float) -> str:
-    """The warning of a file that was cut off, in seconds."""
-    return f"the file ends at {end:.1f} s; its header says {duration:.1f} s"
+def truncation_warning(end: float, duration: float) -> str:
+    """Return the warning for a file that ends before the duration given in its header."""
+    return f"the file ends at {end:.1f} s; according to its header, it lasts {duration:.1f} s"
 
 
-def hear_array(
+def from_array(
     samples: Any,
     sampling_rate: int,
     *,
     source: str = "array",
     seconds: float | None = None,
     tensors: bool = True,
-) -> Heard:
-    """An array as an utterance.
+) -> Waveform:
+    """Convert an array to model input.
 
     Arguments
     ---------
     samples : array_like or torch.Tensor
-        Shape (samples,), or two-dimensional with the shorter axis for channels. Floats are taken
-        with full scale 1, integers of up to 32 bits by their type's range.
+        Samples of shape (samples,), or two-dimensional with channels on the shorter axis. Floats
+        have full scale 1; integers of up to 32 bits are scaled by the range of their type.
     sampling_rate : int
-        In Hz.
+        Sampling rate in Hz.
     source : str
-        Its name.
+        Name of the array, used in messages and as the source of the prediction.
     seconds : float, optional
-        How much of it at the most.
+        Maximum duration in seconds; the rest is dropped.
     tensors : bool
-        As for :func:`hear_file`.
+        Whether the signal is a torch.Tensor, see :func:`load_file`.
 
     Raises
     ------
     AudioError
-        If the shape, the type or the rate cannot be audio, or samples are not finite.
+        If shape, type or sampling rate are invalid, or samples are not finite.
     """
     rate = _rate(sampling_rate)
     array = _numbers(samples, source)
@@ -153,11 +157,11 @@ def hear_array(
         array = array.mean(axis=1 - time)
     signal = np.ascontiguousarray(array, dtype=np.float32)
     signal = _tensor(signal, rate) if tensors else resample(signal, rate, SAMPLE_RATE)
-    return _heard(source, signal, duration, 0.0)
+    return _validated(source, signal, duration, 0.0)
 
 
 def _tensor(signal: np.ndarray, rate: int) -> Tensor:
-    """A signal at the model's rate as a tensor."""
+    """Convert a signal to a tensor at the model's sampling rate."""
     import torch
 
     if rate == SAMPLE_RATE:
@@ -172,10 +176,10 @@ def _rate(given: Any) -> int:
         rate = int(given)
     except (TypeError, ValueError, OverflowError):
         rate = -1
-    if rate != given or not RATES[0] <= rate <= RATES[1]:
+    if rate != given or not VALID_SAMPLE_RATES[0] <= rate <= VALID_SAMPLE_RATES[1]:
         raise AudioError(
-            f"An array needs its sampling_rate, a whole number between {RATES[0]:,} and "
-            f"{RATES[1]:,} Hz; found {given!r}."
+            f"Arrays require sampling_rate, an integer between {VALID_SAMPLE_RATES[0]:,} and "
+            f"{VALID_SAMPLE_RATES[1]:,} Hz; found {given!r}."
         )
     return rate
 
@@ -187,18 +191,17 @@ def _numbers(samples: Any, source: str) -> np.ndarray:
         samples = (samples.float() if samples.is_floating_point() else samples).numpy()
     try:
         array = np.asarray(samples)
-    except ValueError as error:  # lists of several lengths
-        raise AudioError(f"{source} is no array: {error}") from error
+    except ValueError as error:  # lists of different lengths
+        raise AudioError(f"{source} cannot be converted to an array: {error}") from error
     if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or not array.size:
         raise AudioError(
-            f"{source} must be numbers of shape (samples,) or (channels, samples); found "
-            f"{array.dtype} of shape {array.shape}."
+            f"{source} must be numeric with shape (samples,) or (channels, samples); found "
+            f"{array.dtype} with shape {array.shape}."
         )
     if array.dtype.kind in "iu" and array.dtype.itemsize > 4:
         raise AudioError(
-            f"{source} must be floats with full scale 1, or integers of up to 32 bits, whose type "
-            f"says what full scale is; found {array.dtype}. Convert it: array.astype('int16') for "
-            f"16-bit audio."
+            f"{source} must contain floats with full scale 1, or integers of up to 32 bits; found "
+            f"{array.dtype}. Convert it, for example with array.astype('int16') for 16-bit audio."
         )
     return array
 
@@ -212,76 +215,77 @@ def _full_scale_one(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def warnings_of(signal: Tensor | np.ndarray) -> tuple[str, ...]:
-    """What is odd about a signal: silence, clipping, another full scale than 1.
+def signal_warnings(signal: Tensor | np.ndarray) -> tuple[str, ...]:
+    """Return warnings about a signal: silence, clipping, or a full scale other than 1.
 
     Example
     -------
-    >>> warnings_of(np.zeros(800))
+    >>> signal_warnings(np.zeros(800))
     ('silent',)
-    >>> warnings_of(np.array([1.0, -1.0] * 400))
+    >>> signal_warnings(np.array([1.0, -1.0] * 400))
     ('clipped',)
     """
     found, signal = [], np.asarray(signal)
-    if float(np.square(signal, dtype=np.float64).mean()) ** 0.5 < SILENT:
+    if float(np.square(signal, dtype=np.float64).mean()) ** 0.5 < SILENCE_RMS:
         found.append("silent")
-    if (peak := float(np.abs(signal).max())) > BEYOND:
-        found.append(f"a peak of {peak:.4g} where full scale is 1")
+    if (peak := float(np.abs(signal).max())) > FULL_SCALE_LIMIT:
+        found.append(f"peak of {peak:.4g}, but full scale is 1")
     # 16-bit full scale is 32767 / 32768
-    elif float((np.abs(signal) >= 0.99996).mean()) > CLIPPED:
+    elif float((np.abs(signal) >= 0.99996).mean()) > CLIPPED_SHARE:
         found.append("clipped")
     return tuple(found)
 
 
-def refuse_short(heard: Sequence[Heard], shortest: int) -> None:
-    """Refuse what is shorter than the model's receptive field.
+def check_min_length(waveforms: Sequence[Waveform], shortest: int) -> None:
+    """Check that utterances are not shorter than the model's receptive field.
 
     Raises
     ------
     AudioError
-        Naming the first such utterance.
+        If an utterance is too short. The message contains the first one.
     """
-    for item in heard:
+    for item in waveforms:
         if len(item.signal) < shortest:
             raise AudioError(
-                f"{item.source} must have at least {shortest / SAMPLE_RATE:g} s to be heard; found "
-                f"{len(item.signal) / SAMPLE_RATE:.4f} s."
+                f"{item.source} is too short: at least {shortest / SAMPLE_RATE:g} s are required; "
+                f"found {len(item.signal) / SAMPLE_RATE:.4f} s."
             )
 
 
-def refuse_long(source: str, seconds: float, most: float) -> None:
-    """Refuse what is longer than can be heard in one piece, before it is read.
+def check_max_length(source: str, seconds: float, longest: float) -> None:
+    """Check that an utterance is short enough for one pass, before it is read.
 
     Arguments
     ---------
     source : str
-        Its name.
+        Name of the utterance.
     seconds : float
-        What is to be heard of it.
-    most : float
-        The model's own limit, or :data:`LONGEST`.
+        Duration of the part to be processed in seconds.
+    longest : float
+        Longest input of the model in seconds, at most :data:`MAX_INPUT_SECONDS`.
 
     Raises
     ------
     AudioError
-        Saying what to do.
+        If the utterance is too long.
     """
-    if seconds > most + 1 / SAMPLE_RATE:
+    if seconds > longest + 1 / SAMPLE_RATE:
         raise AudioError(
-            f"{source} must have at most {most:g} s to be heard in one piece; found {seconds:.1f} "
-            f"s. Take windows (emosphere timeline, or predict with a window), or set max_seconds."
+            f"{source} is too long to be processed in one pass: at most {longest:g} s are "
+            f"supported; found {seconds:.1f} s. Use windows (emosphere timeline, or predict with "
+            f"a window), or set max_seconds."
         )
 
 
-def _heard(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Heard:
+def _validated(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Waveform:
     if not np.isfinite(np.asarray(signal)).all():
-        raise AudioError(f"{source} holds samples that are not finite numbers.")
-    if (peak := float(np.abs(np.asarray(signal)).max(initial=0.0))) > IMPOSSIBLE:
+        raise AudioError(f"{source} contains NaN or infinite samples.")
+    if (peak := float(np.abs(np.asarray(signal)).max(initial=0.0))) > MAX_LEVEL:
         raise AudioError(
-            f"{source} must hold samples with full scale 1; found values of up to {peak:.4g}: it "
-            f"is damaged, or no audio."
+            f"{source} must contain samples with full scale 1; found values of up to {peak:.4g}. "
+            f"The data are damaged or not audio."
         )
-    return Heard(source, signal, duration, start, warnings_of(signal))
+    return Waveform(source, signal, duration, start, signal_warnings(signal))
 
 
 def _cause(error: AudioError) -> str:

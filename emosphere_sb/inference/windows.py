@@ -1,4 +1,4 @@
-"""Windows over a recording, and what a model says of an utterance on the mean over them."""
+"""Cut recordings into windows, and average predictions over the windows of an utterance."""
 
 from __future__ import annotations
 
@@ -12,48 +12,50 @@ import numpy as np
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.audio.reading import SAMPLE_RATE, TOLERANCE
-from emosphere_sb.audio.stream import mono_pieces, resampled
+from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE
+from emosphere_sb.audio.stream import read_mono_blocks, resample_blocks
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.waveform import Heard, ends_early, hear_array
+from emosphere_sb.inference.waveform import Waveform, from_array, truncation_warning
 
-LEAST = 1.0
-"""Seconds that the last window of a recording has at least, where the recording has so many."""
+MIN_LAST_WINDOW = 1.0
+"""Minimum length of the last window in seconds (unless the recording is shorter)."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a recording is cut.
+class WindowPlan:
+    """Window length and hop, in samples.
 
     Arguments
     ---------
-    window, hop : int
-        Samples of a window, and from the beginning of one to that of the next.
-    least : int
-        Samples that the last window has at least, where the recording has so many.
+    window : int
+        Window length in samples.
+    hop : int
+        Number of samples from the start of one window to the start of the next.
+    min_last : int
+        Minimum length of the last window in samples (unless the recording is shorter).
     """
 
     window: int
     hop: int
-    least: int
+    min_last: int
 
 
-def plan(
+def plan_windows(
     model: Any, window: float, hop: float, *, longest: float | None = None, name: str = "hop"
-) -> Plan:
-    """A plan in samples from seconds, for a model.
+) -> WindowPlan:
+    """Convert window and hop from seconds to samples, and validate them for a model.
 
     Arguments
     ---------
     model : EmoSphere
-        What is to hear the windows.
+        Model that processes the windows.
     window, hop : float
-        Seconds.
+        Window length and hop in seconds.
     longest : float, optional
-        Seconds that the model can hear at once.
+        Maximum window length in seconds.
     name : str
-        What the user calls the hop, for messages.
+        Name of the hop in error messages.
 
     Raises
     ------
@@ -61,221 +63,236 @@ def plan(
         If a window or a hop is out of range.
     """
     shortest = model.shortest
-    least_seconds = shortest / SAMPLE_RATE
-    if not least_seconds <= window < float("inf") or (longest and window > longest):
+    min_seconds = shortest / SAMPLE_RATE
+    if not min_seconds <= window < float("inf") or (longest and window > longest):
         upper = f" and at most {longest:g} s" if longest else ""
         raise ValueError(
-            f"window must be at least {least_seconds:g} s{upper} for this model; found {window:g}."
+            f"window must be at least {min_seconds:g} s{upper} for this model; found {window:g}."
         )
     if not 0 < hop < float("inf") or round(hop * SAMPLE_RATE) < 1:
-        raise ValueError(f"{name} must lead forward by at least a sample; found {hop:g} s.")
+        raise ValueError(f"{name} must be at least one sample; found {hop:g} s.")
     samples = round(window * SAMPLE_RATE)
-    return Plan(
+    return WindowPlan(
         samples,
         round(hop * SAMPLE_RATE),
-        max(shortest, min(samples, round(LEAST * SAMPLE_RATE))),
+        max(shortest, min(samples, round(MIN_LAST_WINDOW * SAMPLE_RATE))),
     )
 
 
-def cut(pieces: Iterable[np.ndarray], how: Plan) -> Iterator[tuple[int, np.ndarray]]:
-    """Windows over a signal that comes in pieces.
+def cut_windows(pieces: Iterable[np.ndarray], plan: WindowPlan) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut a signal that arrives in blocks into windows.
 
-    Window k begins at sample k · hop. The last one ends with the signal, and is shorter than the
-    others where the signal does not end with one of them; where it would have fewer than ``least``
-    samples it begins so much earlier. Signals shorter than a window are one window. With a hop
-    above the window what lies between them is not heard.
+    Window k starts at sample k · hop. The last window ends at the end of the signal and may be
+    shorter. If it would have fewer than ``min_last`` samples, it starts earlier. A signal shorter
+    than a window gives one window. If the hop is longer than the window, the samples in between are
+    skipped.
 
     Arguments
     ---------
     pieces : iterable of numpy.ndarray
-        Shape (samples,) each.
-    how : Plan
-        In samples.
+        Consecutive blocks (samples,) of the signal.
+    plan : WindowPlan
+        Window length and hop.
 
     Yields
     ------
-    tuple
-        The sample where a window begins, and its samples, numpy.ndarray.
+    start : int
+        Index of the first sample of the window.
+    samples : numpy.ndarray
+        Samples of the window, shape (samples,).
 
     Example
     -------
     >>> signal = [np.arange(3), np.arange(3, 7)]
-    >>> [(start, part.astype(int).tolist()) for start, part in cut(signal, Plan(4, 3, 1))]
+    >>> plan = WindowPlan(4, 3, 1)
+    >>> [(start, part.astype(int).tolist()) for start, part in cut_windows(signal, plan)]
     [(0, [0, 1, 2, 3]), (3, [3, 4, 5, 6])]
     """
-    held, first = np.empty(0, dtype=np.float32), 0  # `first`: the sample where `held` begins
-    start, end = 0, 0  # of the next window; of the last one
+    buffer, first = np.empty(0, dtype=np.float32), 0  # `first`: index of the buffer's first sample
+    start, end = 0, 0  # start of the next window, end of the last one
     for piece in pieces:
-        held = np.concatenate([held, piece])
-        while first + len(held) >= start + how.window:
-            end = start + how.window
-            yield start, held[start - first : end - first].copy()
-            start += how.hop
-        # `least` samples stay: the last window may begin before `start`
-        drop = min(max(0, start - how.least - first), max(0, len(held) - how.least))
-        held, first = held[drop:], first + drop
-    total = first + len(held)
+        buffer = np.concatenate([buffer, piece])
+        while first + len(buffer) >= start + plan.window:
+            end = start + plan.window
+            yield start, buffer[start - first : end - first].copy()
+            start += plan.hop
+        # Retain `min_last` samples: the last window may start before `start`
+        drop = min(max(0, start - plan.min_last - first), max(0, len(buffer) - plan.min_last))
+        buffer, first = buffer[drop:], first + drop
+    total = first + len(buffer)
     if end < total and (start < total or end == 0):
-        start = max(first, min(start, total - how.least))
-        yield start, held[start - first :].copy()
+        start = max(first, min(start, total - plan.min_last))
+        yield start, buffer[start - first :].copy()
 
 
-def file_windows(path: str | os.PathLike, how: Plan, *, tensors: bool = True) -> Iterator[Heard]:
-    """Windows of a file, read as they are needed.
+def file_windows(
+    path: str | os.PathLike, plan: WindowPlan, *, tensors: bool = True
+) -> Iterator[Waveform]:
+    """Read a file block by block and yield its windows.
 
     Arguments
     ---------
     path : path
-        Anything that libsndfile reads.
-    how : Plan
-        In samples at 16 kHz.
+        Path of a file in any format that libsndfile supports.
+    plan : WindowPlan
+        Window length and hop at 16 kHz.
     tensors : bool
-        As for :func:`emosphere_sb.inference.waveform.hear_file`.
+        Whether signals are torch.Tensor, see
+        :func:`emosphere_sb.inference.waveform.load_file`.
 
     Yields
     ------
-    Heard
-        ``duration`` is the whole file's. A file that ends before its header says has this among the
-        warnings of its last window.
+    Waveform
+        One window, with the ``duration`` of the complete file. If the file ends before the
+        duration given in its header, the last window has a warning.
 
     Raises
     ------
     AudioError
-        If it cannot be read; what lies before the damage has been yielded by then.
+        If the file cannot be read. All windows before the damage have been yielded by then.
     """
     header = read_header(path)
     name, last = os.fsdecode(path), None
-    for start, samples in cut(resampled(mono_pieces(path), header.sample_rate), how):
+    blocks = resample_blocks(read_mono_blocks(path), header.sample_rate)
+    for start, samples in cut_windows(blocks, plan):
         if last is not None:
             yield last
-        heard = hear_array(samples, SAMPLE_RATE, source=name, tensors=tensors)
-        last = replace(heard, duration=header.duration, start=start / SAMPLE_RATE)
+        waveform = from_array(samples, SAMPLE_RATE, source=name, tensors=tensors)
+        last = replace(waveform, duration=header.duration, start=start / SAMPLE_RATE)
     if last is None:
-        raise AudioError(f"{name} holds no samples.")
-    # With a hop above the window the last one may end before the recording does
-    reached = last.end + max(0, how.hop - how.window) / SAMPLE_RATE
-    if reached < header.duration - TOLERANCE:
-        last = replace(last, warnings=(*last.warnings, ends_early(last.end, header.duration)))
+        raise AudioError(f"{name} contains no samples.")
+    # If the hop is longer than the window, the last window may end before the recording
+    reached = last.end + max(0, plan.hop - plan.window) / SAMPLE_RATE
+    if reached < header.duration - DURATION_TOLERANCE:
+        last = replace(
+            last, warnings=(*last.warnings, truncation_warning(last.end, header.duration))
+        )
     yield last
 
 
-def array_windows(heard: Heard, how: Plan) -> Iterator[Heard]:
-    """Windows of what has been heard as a whole."""
-    tensors = not isinstance(heard.signal, np.ndarray)
-    for start, samples in cut([np.asarray(heard.signal)], how):
-        part = hear_array(samples, SAMPLE_RATE, source=heard.source, tensors=tensors)
-        yield replace(part, duration=heard.duration, start=start / SAMPLE_RATE)
+def array_windows(waveform: Waveform, plan: WindowPlan) -> Iterator[Waveform]:
+    """Yield the windows of a waveform that is in memory."""
+    tensors = not isinstance(waveform.signal, np.ndarray)
+    for start, samples in cut_windows([np.asarray(waveform.signal)], plan):
+        part = from_array(samples, SAMPLE_RATE, source=waveform.source, tensors=tensors)
+        yield replace(part, duration=waveform.duration, start=start / SAMPLE_RATE)
 
 
 @dataclass
-class Utterance:
-    """The windows of one utterance, as their answers come in."""
+class PendingUtterance:
+    """An utterance whose windows are being predicted."""
 
-    heard: int = 0
+    windows: int = 0
     complete: bool = False
     error: AudioError | None = None
-    answers: list[Prediction] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
-        """Whether nothing more is to come."""
-        return self.complete and (self.error is not None or len(self.answers) == self.heard)
+        """Whether all windows are predicted, or the utterance failed."""
+        return self.complete and (self.error is not None or len(self.predictions) == self.windows)
 
 
-def predict_each(
-    model: Any, utterances: Iterable[Iterator[Heard]], *, batch_size: int, words: int
+def predict_windowed(
+    model: Any, utterances: Iterable[Iterator[Waveform]], *, batch_size: int, words: int
 ) -> Iterator[Prediction | AudioError]:
-    """An answer for each utterance: the mean over its windows.
+    """Predict utterances as the mean over their windows.
 
-    Windows of several utterances run together; memory grows with a batch and with the windows of
-    one utterance, not with their number.
+    Batches contain windows of several utterances. Memory grows with the batch size and the number
+    of windows of one utterance, not with the number of utterances.
 
     Arguments
     ---------
     model : EmoSphere
-        What is asked: ``answers(heard)`` and ``about``.
-    utterances : iterable of iterator of Heard
-        The windows of each.
+        Model with ``predict_batch(waveforms)`` and ``about``.
+    utterances : iterable of iterator of Waveform
+        Windows of each utterance.
     batch_size : int
-        Windows that run together.
+        Number of windows per batch.
     words : int
-        How many of the nearest emotion words to give.
+        Number of nearest emotion words to return.
 
     Yields
     ------
     Prediction or AudioError
-        In their order.
+        One item per utterance, in the same order.
     """
-    waiting: deque[Utterance] = deque()
-    pending: list[tuple[Utterance, Heard]] = []
+    waiting: deque[PendingUtterance] = deque()
+    pending: list[tuple[PendingUtterance, Waveform]] = []
     for windows in utterances:
-        one = Utterance()
+        one = PendingUtterance()
         waiting.append(one)
         try:
-            for heard in windows:
-                one.heard += 1
-                pending.append((one, heard))
+            for waveform in windows:
+                one.windows += 1
+                pending.append((one, waveform))
                 if len(pending) >= batch_size:
-                    _answer(model, pending)
+                    _predict_pending(model, pending)
         except AudioError as error:
             one.error = error
-            pending = [(other, heard) for other, heard in pending if other is not one]
+            pending = [(other, waveform) for other, waveform in pending if other is not one]
         one.complete = True
         while waiting and waiting[0].done:
             yield _result(model, waiting.popleft(), words)
     if pending:
-        _answer(model, pending)
+        _predict_pending(model, pending)
     for one in waiting:
         yield _result(model, one, words)
 
 
-def _answer(model: Any, pending: list[tuple[Utterance, Heard]]) -> None:
-    """Ask for what is pending; nothing is pending then."""
-    found = model.answers([heard for _, heard in pending])
-    for (one, _), answer in zip(pending, found, strict=True):
-        one.answers.append(answer)
+def _predict_pending(model: Any, pending: list[tuple[PendingUtterance, Waveform]]) -> None:
+    """Predict all pending windows and clear the list."""
+    found = model.predict_batch([waveform for _, waveform in pending])
+    for (one, _), prediction in zip(pending, found, strict=True):
+        one.predictions.append(prediction)
     pending.clear()
 
 
-def _result(model: Any, one: Utterance, words: int) -> Prediction | AudioError:
-    return one.error if one.error is not None else mean_of(model, one.answers, words=words)
+def _result(model: Any, one: PendingUtterance, words: int) -> Prediction | AudioError:
+    return (
+        one.error
+        if one.error is not None
+        else average_predictions(model, one.predictions, words=words)
+    )
 
 
-def mean_of(model: Any, answers: Sequence[Prediction], *, words: int = 0) -> Prediction:
-    """The mean over the windows of one utterance, each weighted by its duration.
+def average_predictions(
+    model: Any, predictions: Sequence[Prediction], *, words: int = 0
+) -> Prediction:
+    """Average the predictions for the windows of one utterance, weighted by duration.
 
-    Valence, arousal, dominance, the embedding and the classes' probabilities are means; the region,
-    the spherical coordinates and the words are those of the mean point.
+    Valence, arousal, dominance, embedding and class probabilities are averaged. Region, spherical
+    coordinates and words are computed from the mean point.
 
     Arguments
     ---------
     model : EmoSphere
-        Whose answers they are.
-    answers : sequence of Prediction
-        In the order of time.
+        Model that made the predictions.
+    predictions : sequence of Prediction
+        Predictions in chronological order.
     words : int
-        How many of the nearest emotion words to give.
+        Number of nearest emotion words to return.
     """
-    weights = np.array([answer.end - answer.start for answer in answers])
+    weights = np.array([one.end - one.start for one in predictions])
     weights = weights / weights.sum()
-    vad = weights @ np.stack([answer.vad for answer in answers])
-    embedding = weights @ np.stack([answer.embedding for answer in answers]).astype(np.float64)
+    vad = weights @ np.stack([one.vad for one in predictions])
+    embedding = weights @ np.stack([one.embedding for one in predictions]).astype(np.float64)
     probabilities = {
-        name: float(weights @ [answer.probabilities[name] for answer in answers])
-        for name in answers[0].probabilities
+        name: float(weights @ [one.probabilities[name] for one in predictions])
+        for name in predictions[0].probabilities
     }
     return replace(
-        answers[0],
-        start=answers[0].start, end=answers[-1].end,
+        predictions[0],
+        start=predictions[0].start, end=predictions[-1].end,
         embedding=embedding.astype(np.float32),
         probabilities=probabilities,
-        warnings=_warnings(answers),
-        **locate(vad, model.about, words=words),
+        warnings=_merge_warnings(predictions),
+        **locate(vad, model.info, words=words),
     )  # fmt: skip
 
 
-def _warnings(answers: Sequence[Prediction]) -> tuple[str, ...]:
-    """What is odd about any window, and silence where all are silent."""
-    each = list(dict.fromkeys(text for answer in answers for text in answer.warnings))
-    silent = all("silent" in answer.warnings for answer in answers)
-    return tuple(text for text in each if text != "silent" or silent)
+def _merge_warnings(predictions: Sequence[Prediction]) -> tuple[str, ...]:
+    """Collect the warnings of all windows; ``silent`` only if all windows are silent."""
+    unique = list(dict.fromkeys(text for one in predictions for text in one.warnings))
+    silent = all("silent" in one.warnings for one in predictions)
+    return tuple(text for text in unique if text != "silent" or silent)

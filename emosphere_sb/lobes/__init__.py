@@ -1,4 +1,4 @@
-"""The parts that a YAML file builds: encoder, normalisation, pooling, heads, tasks, weighting."""
+"""Model components for the YAML file: encoder, normalisation, pooling, heads, tasks, weighting."""
 
 from emosphere_sb.lobes.encoder import SSLEncoder
 from emosphere_sb.lobes.heads import EmotionHead, VADHead

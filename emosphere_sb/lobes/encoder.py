@@ -1,4 +1,4 @@
-"""Any speech SSL model of transformers as an encoder whose answer does not depend on its batch."""
+"""Encoder for self-supervised speech models, with output that does not depend on the batch."""
 
 from __future__ import annotations
 
@@ -17,48 +17,50 @@ logger = logging.getLogger(__name__)
 
 
 class SSLEncoder(nn.Module):
-    """Frames of a self-supervised speech model, and how many of them are valid.
+    """Encode waveforms with a pretrained speech model, and compute the number of valid frames.
 
-    In evaluation an utterance gives the same frames alone and in any batch: padding is masked
-    before every operation that mixes time, the number of valid frames follows the model's own
-    arithmetic, and families where no mask helps run equal lengths together (``equal_lengths_only``;
-    the log says so).
+    In evaluation, the frames of an utterance are the same alone and in any batch. Padding is masked
+    before every operation over time. For models where masks are not sufficient, utterances of equal
+    length run together (``equal_lengths_only``), and this is logged.
 
     Arguments
     ---------
     backbone : str
-        A name on the HuggingFace hub, a folder that ``save_pretrained`` wrote, or a ``.json`` file
-        with a bare configuration, which gives random weights.
+        Name on the Hugging Face Hub, path of a folder written by ``save_pretrained``, or path of a
+        ``.json`` configuration, which gives a model with random weights.
     freeze : str
-        The frozen part: ``feature_encoder`` (the convolutions, as published), ``none``, ``all``, or
-        ``all_but_top_K`` (the last K layers are trained). Frozen parts stay in evaluation mode.
+        Frozen part: ``feature_encoder`` (the convolutions; published), ``none``, ``all``, or
+        ``all_but_top_K`` (only the last K layers are trained). Frozen parts stay in evaluation
+        mode.
     spec_augment : bool
-        Whether SpecAugment is applied in training as the checkpoint's configuration says.
+        Whether to apply SpecAugment in training, with the settings of the checkpoint.
     layerdrop : float, optional
-        Probability that a transformer layer is left out in training; ``None`` keeps the
-        checkpoint's.
+        Probability that a transformer layer is skipped in training. (default: the checkpoint's
+        value)
     gradient_checkpointing : bool
-        Compute each layer again in the backward pass instead of keeping its activations.
+        Whether to recompute activations in the backward pass, which takes less memory and more
+        time.
     layers : str or int
-        ``last``; a number K: the output of layer K, 0 being what enters the first one (layers above
-        are not run); ``weighted``: a learned softmax-weighted sum of all of them (Yang et al.,
-        2021, SUPERB).
+        Hidden states to use: ``last``; a number K for the output of layer K (0: input of the first
+        layer), in which case later layers are not run; or ``weighted`` for a learned
+        softmax-weighted sum of all layers (Yang et al., 2021, SUPERB).
     lora_rank : int
-        Rank of low-rank adapters, 0 for none. With adapters all of the backbone's own weights are
-        frozen, whatever ``freeze`` says.
+        Rank of low-rank adapters; 0: no adapters. With adapters, all weights of the backbone are
+        frozen, regardless of ``freeze``.
     lora_alpha, lora_dropout : float
         See :func:`emosphere_sb.backbones.lora.add_lora`.
     lora_targets : sequence of str
-        The linear layers that get adapters.
+        Names of the linear layers that get adapters.
     trust_remote_code : bool
-        Whether Python code that comes with the backbone's weights may run.
+        Whether Python code that comes with the backbone may run.
     freeze_schedule : mapping of int to str, optional
-        Freeze by epoch instead: first epoch to mode, such as ``{1: "all", 3: "all_but_top_4"}``.
+        Frozen part by first epoch, instead of ``freeze``, such as
+        ``{1: "all", 3: "all_but_top_4"}``.
 
     Raises
     ------
     ValueError
-        If the backbone cannot be found, or an option is not one of those above.
+        If the backbone cannot be loaded or an option is invalid.
 
     Example
     -------
@@ -98,8 +100,8 @@ class SSLEncoder(nn.Module):
         self.equal_lengths_only = not self.backbone.masked
         if self.equal_lengths_only:
             logger.info(
-                "%s: no mask keeps padding out of this model (%s), so evaluation runs equal "
-                "lengths together, and training sees padding as transformers' own does.",
+                "%s: masks do not fully exclude padding from this model (%s). In evaluation, only "
+                "utterances of equal length run together; in training, padding has an effect.",
                 backbone,
                 self.model.config.model_type,
             )
@@ -112,16 +114,22 @@ class SSLEncoder(nn.Module):
 
     @property
     def model(self) -> nn.Module:
-        """transformers' own model."""
+        """The model of transformers."""
         return self.backbone.model
 
     @property
     def frozen(self) -> bool:
-        """Whether the backbone is frozen as a whole, in all epochs."""
-        return not self.has_lora and self.freezing.least == "all"
+        """Whether the complete backbone is frozen in all epochs."""
+        return not self.has_lora and self.freezing.least_frozen == "all"
 
     def set_epoch(self, epoch: int) -> None:
-        """Freeze what this epoch freezes, where that changes by epoch."""
+        """Freeze the parts that the schedule freezes in this epoch.
+
+        Arguments
+        ---------
+        epoch : int
+            Number of the epoch, from 1.
+        """
         self.epoch = epoch
         if self.freezing.changes and not self.has_lora:
             freeze(self.backbone, self.freezing.at(epoch))
@@ -129,14 +137,17 @@ class SSLEncoder(nn.Module):
             self.train(self.training)
 
     def train(self, mode: bool = True) -> SSLEncoder:
-        """What is frozen stays in evaluation mode: no dropout, no layerdrop, no SpecAugment."""
+        """Set the mode of all parts that are not frozen.
+
+        Frozen parts stay in evaluation mode, without dropout, layerdrop and SpecAugment.
+        """
         super().train(mode)
         if mode and not self.has_lora:
             set_training(self.backbone, self.freezing.at(self.epoch), mode)
         return self
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
-        """Number of frames for each number of samples, by the model's own arithmetic."""
+        """Convert numbers of samples to numbers of frames."""
         return self.backbone.frame_lengths(lengths)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,39 +156,47 @@ class SSLEncoder(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Shape (batch, samples), 16 kHz, normalised, zeros behind each utterance's end.
+            Normalised waveforms at 16 kHz, zero in padding, shape (batch, samples).
         lengths : torch.Tensor
-            Shape (batch,), valid samples of each row.
+            Number of valid samples of each row, shape (batch,).
 
         Returns
         -------
-        tuple
-            Frames (batch, frames, ``output_size``), zero where padded, and valid frames (batch,).
+        tuple of torch.Tensor
+            Frames (batch, frames, ``output_size``), zero in padding, and the number of valid frames
+            of each row (batch,).
 
         Raises
         ------
         ValueError
-            If an utterance is shorter than the model's receptive field.
+            If an utterance is shorter than the receptive field of the model.
         """
         states, frame_lengths = self.hidden_states(signals, lengths)
         return self.states.combine(states), frame_lengths
 
     def hidden_states(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The chosen layers' outputs before they are summed: what a cache keeps.
+        """Return the outputs of the selected layers before they are combined, for the cache.
+
+        Arguments
+        ---------
+        signals, lengths : torch.Tensor
+            See :meth:`forward`.
 
         Returns
         -------
-        tuple
-            States (batch, layers, frames, ``output_size``), zero where padded, with one layer
-            unless ``layers`` is ``weighted``, and valid frames (batch,).
+        tuple of torch.Tensor
+            States (batch, layers, frames, ``output_size``), zero in padding, with one layer unless
+            ``layers`` is ``weighted``, and the number of valid frames of each row (batch,).
         """
         if int(lengths.min()) < self.receptive_field:
             raise ValueError(
                 f"An utterance must have at least {self.receptive_field} samples (the backbone's "
-                f"receptive field); found {int(lengths.min())}. Run the preparation with "
+                f"receptive field); found {int(lengths.min())}. Prepare the data with "
                 f"--min_duration={self.receptive_field / 16000:g} or more."
             )
-        if self.equal_lengths_only and not self.model.training:  # a frozen one never trains
+        if (
+            self.equal_lengths_only and not self.model.training
+        ):  # frozen models stay in evaluation mode
             states = self._by_length(signals, lengths)
         else:
             states = self.states(signals, lengths)
@@ -186,9 +205,17 @@ class SSLEncoder(nn.Module):
         return states.masked_fill(~mask[:, None, :, None], 0.0), frame_lengths
 
     def combine(self, states: Tensor) -> Tensor:
-        """Frames (batch, frames, size) of states as a cache has them (batch, frames, layers, size).
+        """Combine cached states into frames.
 
-        Padding must be zero.
+        Arguments
+        ---------
+        states : torch.Tensor
+            Hidden states, zero in padding, shape (batch, frames, layers, size).
+
+        Returns
+        -------
+        torch.Tensor
+            Frames, shape (batch, frames, size).
         """
         return self.states.combine(states.transpose(1, 2).float())
 
@@ -206,7 +233,7 @@ class SSLEncoder(nn.Module):
 
 
 def enable_checkpointing(backbone: nn.Module) -> None:
-    """Gradient checkpointing, under the name that the installed transformers has for it."""
+    """Enable gradient checkpointing, whose method name depends on the transformers version."""
     model, options = backbone.model, {"use_reentrant": False}
     if hasattr(backbone, "checkpoint_contexts"):
         options["context_fn"] = backbone.checkpoint_contexts
@@ -215,6 +242,6 @@ def enable_checkpointing(backbone: nn.Module) -> None:
 
 
 def freeze_backbone(encoder: SSLEncoder) -> None:
-    """Leave trainable what is ever trained: the optimiser is made before the first epoch."""
-    freeze(encoder.backbone, encoder.freezing.least)
+    """Freeze what is frozen in all epochs; the optimiser, created before the first, omits it."""
+    freeze(encoder.backbone, encoder.freezing.least_frozen)
     encoder.states.freeze_unused()

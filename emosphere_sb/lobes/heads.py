@@ -1,4 +1,4 @@
-"""Prediction heads: one utterance vector to valence, arousal and dominance, or to class scores."""
+"""Prediction heads that map an utterance vector to VAD values or to class scores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class EmotionHead(nn.Module):
-    """The paper's prediction layers: dropout, linear, layer norm, ReLU, dropout, linear.
+    """Prediction head of EmoSphere-SER: dropout, linear, layer norm, ReLU, dropout, linear.
 
     Arguments
     ---------
@@ -15,9 +15,9 @@ class EmotionHead(nn.Module):
     output_size : int
         Number of classes.
     hidden_size : int
-        Width of the hidden layer (published: 1024).
+        Size of the hidden layer (published: 1024).
     dropout : float
-        Before each linear layer (published: 0.5).
+        Dropout probability before each linear layer (published: 0.5).
 
     Example
     -------
@@ -40,25 +40,25 @@ class EmotionHead(nn.Module):
         )
 
     def forward(self, utterance: Tensor) -> Tensor:
-        """Shape (batch, ``input_size``) to (batch, ``output_size``)."""
+        """Return class scores (batch, ``output_size``) of vectors (batch, ``input_size``)."""
         return self.layers(utterance)
 
 
 class VADHead(EmotionHead):
-    """Valence, arousal and dominance, unbounded, with neutral at 0.
+    """Regression head for valence, arousal and dominance in [-1, 1], with neutral at 0.
 
-    The linear layer predicts on [0, 1] as published; what is returned is 2y - 1, so that
-    everything after it lives in [-1, 1]. CCC does not change under an affine map common to
-    prediction and target, so the published gradient is kept.
+    The output y of the linear layer is on the published range [0, 1], but not bounded; the head
+    returns 2y - 1. An affine map applied to both prediction and target does not change the CCC, so
+    the gradient is the published one.
 
     Arguments
     ---------
     input_size : int
         Size of the utterance vector.
     hidden_size : int
-        Width of the hidden layer (published: 1024).
+        Size of the hidden layer (published: 1024).
     dropout : float
-        Before each linear layer (published: 0.5).
+        Dropout probability before each linear layer (published: 0.5).
     """
 
     def __init__(self, input_size: int, hidden_size: int = 1024, dropout: float = 0.5):
@@ -67,5 +67,5 @@ class VADHead(EmotionHead):
         )
 
     def forward(self, utterance: Tensor) -> Tensor:
-        """Shape (batch, ``input_size``) to (batch, 3), in the order valence, arousal, dominance."""
+        """Return valence, arousal and dominance (batch, 3) of vectors (batch, ``input_size``)."""
         return 2 * super().forward(utterance) - 1

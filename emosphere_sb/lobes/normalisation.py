@@ -1,4 +1,4 @@
-"""Normalisation of the waveform: one setting, in one place."""
+"""Normalisation of the waveform."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from torch import Tensor, nn
 
 from emosphere_sb.backbones.masking import frame_mask
 
-MODES = ("corpus", "utterance", "none", "as_checkpoint")
+NORMALISATION_MODES = ("corpus", "utterance", "none", "as_checkpoint")
 
 
 class WaveformNormaliser(nn.Module):
-    """Bring a waveform to zero mean and unit deviation, over valid samples only.
+    """Normalise waveforms to zero mean and unit variance, computed over valid samples.
 
     Arguments
     ---------
     mode : str
-        ``corpus``: mean and deviation over the samples of the whole training files (the paper's:
-        loudness stays audible). ``utterance``: over the utterance itself. ``none``.
-        ``as_checkpoint``: ``utterance`` or ``none``, as the backbone's feature extractor says.
+        ``corpus``: mean and SD of all samples of the training files (published; preserves
+        differences in loudness). ``utterance``: mean and SD of the utterance. ``none``: no
+        normalisation. ``as_checkpoint``: ``utterance`` or ``none``, according to the feature
+        extractor of the backbone.
     backbone : str, optional
-        Where ``as_checkpoint`` looks.
+        Hub name or folder of the backbone; required for ``as_checkpoint``.
 
     Raises
     ------
     ValueError
-        If the mode is unknown, or ``as_checkpoint`` finds no feature extractor.
+        If the mode is unknown, or the feature extractor for ``as_checkpoint`` cannot be loaded.
 
     Example
     -------
@@ -36,26 +37,41 @@ class WaveformNormaliser(nn.Module):
 
     def __init__(self, mode: str = "corpus", backbone: str | None = None):
         super().__init__()
-        if mode not in MODES:
-            raise ValueError(f"normalisation must be one of {', '.join(MODES)}; found {mode!r}.")
+        if mode not in NORMALISATION_MODES:
+            raise ValueError(
+                f"normalisation must be one of {', '.join(NORMALISATION_MODES)}; found {mode!r}."
+            )
         self.mode = checkpoint_mode(backbone) if mode == "as_checkpoint" else mode
         self.register_buffer("mean", torch.tensor(0.0, dtype=torch.float64))
         self.register_buffer("deviation", torch.tensor(1.0, dtype=torch.float64))
 
     def set_statistics(self, mean: float, deviation: float) -> None:
-        """Take the corpus's mean and population deviation, which the checkpoint then carries."""
+        """Set mean and population SD of the corpus, which are saved in checkpoints."""
         self.mean.fill_(mean)
         self.deviation.fill_(deviation)
 
-    def facts(self) -> tuple[str, float, float]:
-        """What its output depends on: mode, mean, deviation."""
+    def settings(self) -> tuple[str, float, float]:
+        """Return mode, mean and SD, which determine the output."""
         return self.mode, float(self.mean), float(self.deviation)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
-        """Normalise (batch, samples); what lies behind an utterance's end becomes zero."""
+        """Normalise a padded batch.
+
+        Arguments
+        ---------
+        signals : torch.Tensor
+            Waveforms, shape (batch, samples).
+        lengths : torch.Tensor
+            Number of valid samples of each row, shape (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Normalised waveforms, zero in padding, shape (batch, samples).
+        """
         mask = frame_mask(lengths, signals.shape[1])
         if self.mode == "corpus":
-            # The divisor deviation + 1e-6 is the published one.
+            # The published divisor is SD + 1e-6.
             mean, scale = self.mean.float(), (self.deviation + 1e-6).float()
             signals = (signals - mean) / scale
         elif self.mode == "utterance":
@@ -68,20 +84,20 @@ class WaveformNormaliser(nn.Module):
         signals = signals.masked_fill(~mask, 0.0)
         centred = signals - signals.sum(dim=1, keepdim=True) / count
         variance = centred.masked_fill(~mask, 0.0).square().sum(dim=1, keepdim=True) / count
-        return centred / (variance + 1e-7).sqrt()  # transformers' own epsilon
+        return centred / (variance + 1e-7).sqrt()  # epsilon as in transformers
 
 
 def checkpoint_mode(backbone: str | None) -> str:
-    """What the backbone's feature extractor does: ``utterance`` or ``none``."""
+    """Return the normalisation of a backbone's feature extractor: ``utterance`` or ``none``."""
     from transformers import AutoFeatureExtractor
 
     try:
-        if str(backbone).endswith(".json"):  # which would be read as if it were that file
-            raise OSError("a bare configuration comes without one")
+        if str(backbone).endswith(".json"):  # would be mistaken for a preprocessor_config.json
+            raise OSError("a .json configuration has none")
         extractor = AutoFeatureExtractor.from_pretrained(backbone)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"normalisation as_checkpoint needs the preprocessor_config.json of backbone "
-            f"{backbone!r}, which could not be read ({error}). Name corpus, utterance or none."
+            f"{backbone!r}, which could not be read ({error}). Use corpus, utterance or none."
         ) from error
     return "utterance" if getattr(extractor, "do_normalize", False) else "none"

@@ -1,4 +1,4 @@
-"""Frames of an utterance to one vector. Every pooling masks before it mixes time."""
+"""Pooling of the frames of an utterance to one vector, independent of padding."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.weight_cache import WeightCache
 
 
 class StylePooling(nn.Module):
-    """Style pooling with multi-head self-attention (EmoSphere-SER, section 2; Meta-StyleSpeech).
+    """Style pooling with multi-head self-attention (Cho et al., 2025, section 2).
 
-    Two fully connected layers (spectral), two gated convolutions with residuals (temporal),
-    self-attention with a residual, a fully connected layer, and the mean over the valid frames.
+    Two fully connected layers (spectral), two gated convolutions with residual connections
+    (temporal), self-attention with a residual connection, a fully connected layer, and the mean
+    over the valid frames, as in the style encoder of Meta-StyleSpeech (Min et al., 2021).
 
     Arguments
     ---------
     input_size : int
-        Features of a frame.
+        Number of features of a frame.
     width : int
-        Width of every layer (published: 1024); also the ``output_size``.
+        Size of every layer and of the output vector, ``output_size`` (published: 1024).
     heads : int
-        Attention heads (published: 2).
+        Number of attention heads (published: 2).
     kernel_size : int
-        Frames that a temporal convolution sees (published: 5); odd.
+        Kernel size of the temporal convolutions in frames (published: 5); must be odd.
     dropout : float
-        After each spectral layer, each gated convolution, and the attention (published: 0.1).
+        Dropout probability after each spectral layer, each gated convolution, and the attention
+        (published: 0.1).
     attention_scale : str or float
-        What attention scores are multiplied by: ``d_model`` is 1 / sqrt(width), the published
-        1/32; ``d_head`` is the usual 1 / sqrt(width / heads); or a number.
+        Factor of the attention scores: ``d_model`` for 1 / sqrt(width) (published: 1/32),
+        ``d_head`` for the usual 1 / sqrt(width / heads), or a positive number.
 
     Raises
     ------
     ValueError
-        If width is not divisible by heads, the kernel is even, or the scale is none of the above.
+        If ``width`` is not divisible by ``heads``, the kernel size is even, or the scale is
+        invalid.
 
     Example
     -------
@@ -68,7 +71,20 @@ class StylePooling(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool (batch, time, feature) with valid frames (batch,) to (batch, ``output_size``)."""
+        """Pool the frames of each utterance.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            Shape (batch, time, feature).
+        lengths : torch.Tensor
+            Number of valid frames of each row, shape (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, ``output_size``).
+        """
         mask = frame_mask(lengths, frames.shape[1])
         hidden = self.spectral(frames)  # (batch, time, width)
         for convolution in self.temporal:
@@ -78,18 +94,24 @@ class StylePooling(nn.Module):
 
 
 class GatedConvolution(nn.Module):
-    """Convolution over time, gated linear unit, dropout, residual (Meta-StyleSpeech)."""
+    """Convolution over time with gated linear unit, dropout and residual connection.
+
+    (Meta-StyleSpeech; Min et al., 2021.)
+    """
 
     def __init__(self, width: int, kernel_size: int = 5, dropout: float = 0.1):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, to keep the length; found {kernel_size}.")
+            raise ValueError(
+                f"kernel_size must be odd, so that the number of frames does not change; found "
+                f"{kernel_size}."
+            )
         self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=kernel_size // 2)
         self.dropout = nn.Dropout(dropout)
-        self._kept = Kept()
+        self._cache = WeightCache()
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Shape (batch, time, width) in and out; padded frames must be zero."""
+        """Transform frames (batch, time, width); padded frames must be zero."""
         gated = F.glu(self._convolve(hidden), dim=-1)  # (batch, time, width)
         return hidden + self.dropout(gated)
 
@@ -97,8 +119,8 @@ class GatedConvolution(nn.Module):
         conv, (margin,) = self.convolution, self.convolution.padding
         if hidden.device.type != "cpu":
             return conv(hidden.transpose(1, 2)).transpose(1, 2)
-        # As matrix products, twice as fast there: with the margins in, a tap of the kernel sees all
-        # frames of the batch behind one another, and the rows across two utterances are cut off.
+        # On the CPU, one matrix product per kernel tap is twice as fast. The utterances are
+        # concatenated with margins in between; windows that cross utterances are removed.
         batch, time = hidden.shape[:2]
         rows = F.pad(hidden, (0, 0, margin, margin)).flatten(0, 1)
         count = len(rows) - 2 * margin
@@ -109,28 +131,30 @@ class GatedConvolution(nn.Module):
         return output.unflatten(0, (batch, time + 2 * margin))[:, :time]
 
     def _taps(self) -> Tensor:
-        """The kernel as (tap, in, out), in evaluation kept in this order."""
+        """Return the kernel as (tap, in, out); a contiguous copy is cached in evaluation."""
         weight = self.convolution.weight
         if self.training or torch.is_grad_enabled():
-            self._kept.clear()
+            self._cache.clear()
             return weight.permute(2, 1, 0)
-        return self._kept.get([weight], lambda: weight.permute(2, 1, 0).contiguous())
+        return self._cache.get([weight], lambda: weight.permute(2, 1, 0).contiguous())
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over valid frames with a residual, without a layer norm."""
+    """Multi-head self-attention over valid frames with residual connection, without layer norm."""
 
     def __init__(self, width: int, heads: int, dropout: float, scale: str | float = "d_model"):
         super().__init__()
         if heads < 1 or width % heads:
-            raise ValueError(f"width ({width}) must be divisible by heads ({heads}), at least 1.")
+            raise ValueError(
+                f"width ({width}) must be divisible by heads ({heads}), which must be at least 1."
+            )
         self.heads = heads
         self.scale = attention_scale(scale, width, heads)
         self.query, self.key, self.value, self.project = (nn.Linear(width, width) for _ in range(4))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Shape (batch, time, width) in and out; ``mask`` (batch, time) is True at valid frames."""
+        """Transform frames (batch, time, width); ``mask`` (batch, time) is True at valid frames."""
         query, key, value = (
             layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
@@ -142,7 +166,7 @@ class SelfAttention(nn.Module):
 
 
 def attention_scale(scale: str | float, width: int, heads: int) -> float:
-    """The factor of the attention scores: ``d_model``, ``d_head`` or a number."""
+    """Return the factor of the attention scores for ``d_model``, ``d_head`` or a number."""
     named = {"d_model": 1 / math.sqrt(width), "d_head": 1 / math.sqrt(width / heads)}
     if isinstance(scale, (int, float)) and not isinstance(scale, bool) and 0 < scale < math.inf:
         return float(scale)
@@ -168,19 +192,20 @@ class MeanPooling(nn.Module):
         self.output_size = input_size
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool (batch, time, feature) with valid frames (batch,) to (batch, feature)."""
+        """Pool frames (batch, time, feature), with valid counts (batch,), to (batch, feature)."""
         return masked_mean(frames, frame_mask(lengths, frames.shape[1]))
 
 
 class AttentiveStatsPooling(nn.Module):
-    """Attentive statistics pooling (Okabe et al., 2018): weighted mean and deviation over time.
+    """Attentive statistics pooling: weighted mean and SD over time (Okabe et al., 2018).
 
-    The pooling of the IS2025 challenge's baseline, and the paper's ablation of style pooling.
+    It is used by the baseline of the Interspeech 2025 challenge and in the paper's ablation of
+    style pooling.
 
     Arguments
     ---------
     input_size : int
-        Features of a frame; the ``output_size`` is twice as large.
+        Number of features of a frame; ``output_size`` is twice as large.
 
     Example
     -------
@@ -195,9 +220,9 @@ class AttentiveStatsPooling(nn.Module):
         self.score = nn.Linear(input_size, 1, bias=False)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Pool (batch, time, feature) with valid frames (batch,) to (batch, 2 · feature)."""
+        """Pool frames (batch, time, feature), with valid counts (batch,), to (batch, 2·feature)."""
         mask = frame_mask(lengths, frames.shape[1])
-        # Statistics in float32: under fp16 the variance of a long utterance loses its digits.
+        # In float32, since the variance of a long utterance is inaccurate in fp16.
         with torch.autocast(frames.device.type, enabled=False):
             frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
             frames = frames.masked_fill(~mask.unsqueeze(-1), 0.0)

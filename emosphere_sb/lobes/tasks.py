@@ -1,7 +1,7 @@
-"""The auxiliary task that guides the regression: regions of the sphere, emotion classes, or none.
+"""Auxiliary tasks: classification of regions of the sphere or of emotions, or no task.
 
-A task knows its classes, gives an utterance its target, and computes its loss; nothing else in the
-library asks which task it is.
+A task defines its classes, the target of an utterance and the loss. No other module depends on the
+type of the task.
 """
 
 from __future__ import annotations
@@ -19,81 +19,111 @@ EMOTIONS = ("angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", 
 
 
 class AuxiliaryTask(nn.Module):
-    """What every task shares: class names, class weights from the training set, and the loss.
+    """Base class of auxiliary tasks: class names, class weights and the loss.
 
     Arguments
     ---------
     names : sequence of str
-        The classes.
+        Names of the classes.
     class_weights : str
-        ``inverse_frequency``, N / (K · n_k) over the training set and 0 for an empty class
-        (published), or ``none``.
+        ``inverse_frequency`` (published): N / (K · n_k) for class k, with K classes and N training
+        utterances, of which n_k belong to class k (0 if n_k is 0); or ``none``.
 
     Raises
     ------
     ValueError
-        If a class is named twice, or ``class_weights`` is neither of the two.
+        If a class name is not unique or ``class_weights`` is invalid.
     """
 
     kind = "none"
 
     def __init__(self, names: Sequence[str], class_weights: str = "inverse_frequency"):
         super().__init__()
-        self.regions = SphericalRegions(90)  # reports name a point's region whatever the task
+        self.regions = SphericalRegions(90)  # reports contain regions for any task
         if class_weights not in CLASS_WEIGHTS:
             allowed = ", ".join(CLASS_WEIGHTS)
             raise ValueError(f"class_weights must be one of {allowed}; found {class_weights!r}.")
         self.names = list(names)
         if len(set(self.names)) < len(self.names):
-            raise ValueError(f"Each class must be named once; found {', '.join(self.names)}.")
+            raise ValueError(f"Class names must be unique; found {', '.join(self.names)}.")
         self.class_weights = class_weights
         self.register_buffer("weights", torch.ones(len(self.names)))
 
     @property
     def size(self) -> int:
-        """Number of classes; 0 means that there is no auxiliary task."""
+        """Number of classes; 0 without auxiliary task."""
         return len(self.names)
 
     def target(self, vad: Tensor, emotion: str) -> int:
-        """Class of an utterance with float64 ``vad`` (3,) in [-1, 1], or -1 where unknown."""
+        """Return the class of an utterance, or -1 if it is unknown.
+
+        Arguments
+        ---------
+        vad : torch.Tensor
+            Valence, arousal and dominance in [-1, 1], float64, shape (3,); NaN where unknown.
+        emotion : str
+            Name of the emotion; empty if unknown.
+        """
         return -1
 
     def set_targets(self, targets: Tensor) -> None:
-        """Take the class weights from the targets of the training set, (utterances,).
+        """Compute the class weights from the targets of the training set.
+
+        Arguments
+        ---------
+        targets : torch.Tensor
+            Class of each training utterance, -1 where unknown, int64, shape (utterances,).
 
         Raises
         ------
         ValueError
-            If no utterance has a class, so that there is nothing to learn.
+            If no utterance has a known class.
         """
         if self.size and not bool((targets >= 0).any()):
             raise ValueError(
                 f"The auxiliary task needs utterances of the classes {', '.join(self.names)}; the "
-                f"training set has none. Take --preset=no_regions to train without it."
+                f"training set has none. Use --preset=no_regions to train without it."
             )
         if self.class_weights == "inverse_frequency":
             counts = torch.bincount(targets[targets >= 0], minlength=self.size)
             self.weights.copy_(inverse_frequency(counts))
 
     def forward(self, logits: Tensor, target: Tensor, vad: Tensor) -> Tensor:
-        """Loss of ``logits`` (batch, classes) against ``target`` (batch,)."""
+        """Compute the loss of a batch.
+
+        Arguments
+        ---------
+        logits : torch.Tensor
+            Class scores, shape (batch, classes).
+        target : torch.Tensor
+            True classes, -1 where unknown, shape (batch,).
+        vad : torch.Tensor
+            True VAD values in [-1, 1], NaN where unknown, shape (batch, 3).
+
+        Returns
+        -------
+        torch.Tensor
+            Scalar loss, see :func:`emosphere_sb.losses.region_loss`.
+        """
         return region_loss(logits, target, self.weights)
 
 
 class RegionTask(AuxiliaryTask):
-    """Classify the region of the sphere around neutral (EmoSphere-SER, section 2).
+    """Classification of the region of the VAD sphere (Cho et al., 2025, section 2).
 
     Arguments
     ---------
     angle : int
-        Angle of a region in degrees: 30, 45, 60, 90 (octants) or 180.
+        Angle of a region in degrees: 30, 45, 60, 90 (octants; published) or 180.
     class_weights : str
-        See ``AuxiliaryTask``.
+        Class weights, see :class:`AuxiliaryTask`.
     concentration : float, optional
-        ``None``: hard classes (published). A number: soft targets that fall with the angle to a
-        region's centre (von Mises-Fisher), so that a near miss costs less than the opposite side.
+        Concentration (kappa) of soft targets with a von Mises-Fisher density: errors cost less for
+        regions close to the true point, see
+        :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: hard labels,
+        published)
     centre_radius : float
-        Above 0, points nearer to neutral than this are a class of their own.
+        Radius of a separate region around neutral, in [0, sqrt 3); 0: no such region (published).
 
     Raises
     ------
@@ -117,16 +147,16 @@ class RegionTask(AuxiliaryTask):
     ):
         regions = SphericalRegions(angle, centre_radius)
         if concentration is not None:
-            regions.soft_targets([0.0, 0.0, 0.0], concentration)  # refuses what the loss would
+            regions.soft_targets([0.0, 0.0, 0.0], concentration)  # checks the concentration
         super().__init__(regions.names, class_weights)
         self.regions, self.concentration = regions, concentration
 
     def target(self, vad: Tensor, emotion: str) -> int:
-        """Region of an utterance, or -1 where a dimension is unknown."""
+        """Return the region of an utterance, or -1 if a dimension is unknown."""
         return int(self.regions.assign(vad))
 
     def forward(self, logits: Tensor, target: Tensor, vad: Tensor) -> Tensor:
-        """Spherical cross-entropy: hard, or against soft targets from ``vad`` (batch, 3)."""
+        """Compute the cross-entropy with hard labels, or with soft targets from ``vad``."""
         if self.concentration is None:
             return super().forward(logits, target, vad)
         soft = self.regions.soft_targets(vad, self.concentration)
@@ -134,14 +164,14 @@ class RegionTask(AuxiliaryTask):
 
 
 class EmotionTask(AuxiliaryTask):
-    """Classify the categorical emotion in place of the region (the paper's table 2).
+    """Classification of the categorical emotion instead of the region (table 2 of the paper).
 
     Arguments
     ---------
     emotions : sequence of str
-        The classes; an utterance of any other emotion takes no part in this loss.
+        Names of the classes. Utterances with other emotions are ignored in the loss.
     class_weights : str
-        See ``AuxiliaryTask``.
+        Class weights, see :class:`AuxiliaryTask`.
     """
 
     kind = "emotion"
@@ -153,12 +183,12 @@ class EmotionTask(AuxiliaryTask):
         self._index = {name.casefold(): index for index, name in enumerate(self.names)}
 
     def target(self, vad: Tensor, emotion: str) -> int:
-        """Index of the emotion, or -1."""
+        """Return the index of the emotion (case-insensitive), or -1 if it is not a class."""
         return self._index.get(emotion.casefold(), -1)
 
 
 class NoTask(AuxiliaryTask):
-    """No auxiliary task: plain CCC (the paper's table 1, last row)."""
+    """No auxiliary task: regression with CCC loss only (table 1 of the paper, last row)."""
 
     def __init__(self):
         super().__init__((), "none")

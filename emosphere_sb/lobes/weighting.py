@@ -1,8 +1,8 @@
-"""Dynamic weighting: how much the auxiliary task counts beside the regression, and until when.
+"""Weighting of the auxiliary loss relative to the regression loss.
 
-One interface for all, so that no schedule is an ``if`` elsewhere: ``set_epoch`` at the start of an
-epoch, ``weight`` for the log, ``active`` to know whether the auxiliary loss is needed at all, and a
-call that makes one loss of two. The epoch is a buffer, hence in every checkpoint.
+All weightings have the same interface: ``set_epoch`` is called at the start of an epoch, ``weight``
+is logged, ``active`` is False if the auxiliary loss is not needed, and calling the module combines
+the two losses. The epoch is a buffer and therefore part of every checkpoint.
 """
 
 from __future__ import annotations
@@ -13,82 +13,82 @@ import torch
 from torch import Tensor, nn
 
 AFTERWARDS = ("drop", "keep")
-"""What :class:`LinearDecay` can do once its epochs are over."""
+"""Options of :class:`LinearDecay` after its last epoch."""
 
 
 class AuxiliaryWeighting(nn.Module, ABC):
-    """What all weightings share: the epoch, and the sum of two losses.
+    """Base class of weightings, which store the epoch and combine the losses.
 
-    A subclass says its :attr:`weight`. Epochs count from 1, as in SpeechBrain.
+    Subclasses define :attr:`weight`.
 
     Attributes
     ----------
     epoch : torch.Tensor
-        The current epoch, int64, saved with the module.
+        Current epoch, from 1, int64 scalar; part of the module's state.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("epoch", torch.tensor(1))
-        self._epoch = 1  # read at every step: reading the buffer would wait for the GPU
+        self._epoch = 1  # a copy, because reading the buffer would synchronise with the GPU
         self.register_load_state_dict_post_hook(_read_epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tells the weighting which epoch begins.
+        """Set the current epoch.
 
         Arguments
         ---------
         epoch : int
-            Counted from 1.
+            Number of the epoch, from 1.
 
         Raises
         ------
         ValueError
-            If the epoch is below 1.
+            If the epoch is less than 1.
         """
         if epoch < 1:
-            raise ValueError(f"Epochs count from 1; found epoch {epoch}.")
+            raise ValueError(f"epoch must be at least 1; found {epoch}.")
         self._epoch = int(epoch)
         self.epoch.fill_(self._epoch)
 
     @property
     @abstractmethod
     def weight(self) -> float:
-        """The current weight of the auxiliary loss."""
+        """Current weight of the auxiliary loss."""
 
     @property
     def active(self) -> bool:
-        """False once the auxiliary task is left out: its loss need not be computed."""
+        """Whether the auxiliary loss is needed in this epoch."""
         return self.weight > 0
 
     def forward(self, main_loss: Tensor, auxiliary_loss: Tensor | None) -> Tensor:
-        """One loss from two.
+        """Combine the two losses.
 
         Arguments
         ---------
         main_loss : torch.Tensor
-            The regression loss.
+            Regression loss, scalar.
         auxiliary_loss : torch.Tensor
-            The loss of the auxiliary task; ignored, and may be None, when not :attr:`active`.
+            Loss of the auxiliary task, scalar; ignored, and may be None, unless :attr:`active`.
 
         Returns
         -------
         torch.Tensor
-            The loss to minimise. When not :attr:`active` it is the main loss alone, so that the
-            auxiliary head gets no gradient, rather than a gradient of 0 that an optimiser with
-            momentum or weight decay would still act on.
+            Loss to minimise, scalar. If the weighting is not :attr:`active`, this is the main loss
+            itself, and the gradient of the auxiliary head is None instead of 0: with a gradient of
+            0, momentum and weight decay would still change the weights.
 
         Raises
         ------
         ValueError
-            If the auxiliary loss is missing while the task is active.
+            If the weighting is active and the auxiliary loss is None.
         """
         if not self.active:
             return main_loss
         if auxiliary_loss is None:
             raise ValueError(
-                f"{type(self).__name__} is active in epoch {self._epoch} and needs the auxiliary "
-                "loss; found None. Ask `active` before leaving it out."
+                f"{type(self).__name__} is active in epoch {self._epoch} and needs an auxiliary "
+                "loss; found None. Check `active` before omitting it."
             )
         return self._combine(main_loss, auxiliary_loss)
 
@@ -97,31 +97,30 @@ class AuxiliaryWeighting(nn.Module, ABC):
 
 
 class LinearDecay(AuxiliaryWeighting):
-    r"""The published schedule: from ``start`` towards ``floor`` in equal steps, one an epoch.
+    r"""Published schedule: a weight that decreases linearly from ``start`` towards ``floor``.
 
     .. math:: \lambda_e = \mathrm{start} - \frac{\mathrm{start} - \mathrm{floor}}{E} (e - 1),
         \quad e = 1 \ldots E
 
-    With the defaults 1, .802, .604, .406, .208, and from the sixth epoch on the auxiliary task is
-    left out (Cho et al., 2025). The floor itself is where the line would arrive in epoch E + 1.
+    With the defaults the weights are 1, .802, .604, .406 and .208, and the auxiliary task is
+    dropped from epoch 6 on (Cho et al., 2025). The weight would reach ``floor`` in epoch E + 1.
 
     Arguments
     ---------
     start : float
-        The weight in epoch 1.
+        Weight in epoch 1.
     floor : float
-        The weight that the line runs towards.
+        Weight towards which it decreases.
     epochs : int
-        How many epochs the line lasts.
+        Number of epochs E of the decay.
     afterwards : str
-        ``drop`` for no auxiliary task after these epochs, as published, or ``keep`` for
-        a constant weight of ``floor``.
+        Behaviour after these epochs: ``drop`` (published) for no auxiliary task, or ``keep`` for a
+        constant weight of ``floor``.
 
     Raises
     ------
     ValueError
-        If the weights do not satisfy 0 <= floor <= start, there is less than one epoch, or
-        ``afterwards`` is neither of the two.
+        If not 0 <= floor <= start, if ``epochs`` is less than 1, or if ``afterwards`` is invalid.
 
     Example
     -------
@@ -144,10 +143,10 @@ class LinearDecay(AuxiliaryWeighting):
         super().__init__()
         if not 0 <= floor <= start:
             raise ValueError(
-                f"A decay needs 0 <= floor <= start; found start={start}, floor={floor}."
+                f"The weights must satisfy 0 <= floor <= start; found start={start}, floor={floor}."
             )
         if epochs < 1:
-            raise ValueError(f"A decay must last at least 1 epoch; found epochs={epochs}.")
+            raise ValueError(f"epochs must be at least 1; found {epochs}.")
         if afterwards not in AFTERWARDS:
             raise ValueError(
                 f"afterwards must be one of {', '.join(AFTERWARDS)}; found {afterwards!r}."
@@ -157,19 +156,19 @@ class LinearDecay(AuxiliaryWeighting):
 
     @property
     def weight(self) -> float:
-        """The weight of this epoch."""
+        """Weight in the current epoch."""
         if self._epoch > self.epochs:
             return self.floor if self.afterwards == "keep" else 0.0
         return self.start - (self.start - self.floor) / self.epochs * (self._epoch - 1)
 
 
 class ConstantWeight(AuxiliaryWeighting):
-    """The same weight in every epoch.
+    """Constant weight in all epochs.
 
     Arguments
     ---------
     weight : float
-        The weight; 0 leaves the auxiliary task out from the start.
+        Weight of the auxiliary loss; 0: no auxiliary task.
 
     Raises
     ------
@@ -185,25 +184,25 @@ class ConstantWeight(AuxiliaryWeighting):
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
         if not weight >= 0:
-            raise ValueError(f"The weight of a loss must be at least 0; found {weight}.")
+            raise ValueError(f"weight must be at least 0; found {weight}.")
         self._weight = float(weight)
 
     @property
     def weight(self) -> float:
-        """The weight, whatever the epoch."""
+        """Weight in all epochs."""
         return self._weight
 
 
 class UncertaintyWeighting(AuxiliaryWeighting):
-    r"""Weights learned with the network from the uncertainty of each task.
+    r"""Loss weights learned from the uncertainty of each task (Kendall et al., 2018).
 
     .. math:: L = e^{-s_1} L_1 + s_1 + e^{-s_2} L_2 + s_2
 
-    Twice the objective of Kendall et al. (2018), equation 5, with s = log sigma² and one form for
-    both tasks, since neither 1 - CCC nor a weighted cross-entropy is the likelihood that their
-    halves stand for. For fixed losses the minimum has each weight equal to 1 / L, so a total below
-    0 is no fault. The parameters need an optimiser, without weight decay, and a learning rate fit
-    for a scalar: at the 1e-5 of the network they hardly move.
+    This is twice equation 5 of Kendall et al., with s = log sigma² and the same form for both
+    tasks, because neither 1 - CCC nor a weighted cross-entropy is a log-likelihood, for which the
+    original factors are derived. For fixed losses, each optimal weight is 1 / L, so the total loss
+    may be negative. The optimiser should train these parameters without weight decay and with a
+    higher learning rate than the network: with 1e-5 they hardly change.
 
     Kendall, A., Gal, Y., Cipolla, R. (2018). Multi-task learning using uncertainty to weigh losses
     for scene geometry and semantics. CVPR, 7482-7491.
@@ -211,7 +210,7 @@ class UncertaintyWeighting(AuxiliaryWeighting):
     Attributes
     ----------
     log_variances : torch.nn.Parameter
-        Shape (2,): s of the main and of the auxiliary task, 0 at first.
+        s of the main and of the auxiliary task, initially 0, shape (2,).
 
     Example
     -------
@@ -226,12 +225,12 @@ class UncertaintyWeighting(AuxiliaryWeighting):
 
     @property
     def weight(self) -> float:
-        """The factor of the auxiliary loss; that of the main loss is learned as well."""
+        """Current weight of the auxiliary loss (the main loss has a learned weight as well)."""
         return float(torch.exp(-self.log_variances[1].detach()))
 
     @property
     def active(self) -> bool:
-        """Always: the task is never left out, however small its weight."""
+        """Always True: the auxiliary task is never dropped."""
         return True
 
     def _combine(self, main_loss: Tensor, auxiliary_loss: Tensor) -> Tensor:
@@ -241,5 +240,5 @@ class UncertaintyWeighting(AuxiliaryWeighting):
 
 
 def _read_epoch(module: AuxiliaryWeighting, _incompatible: object) -> None:
-    """After a checkpoint is read, the number follows the buffer."""
+    """Update the epoch from the buffer after a checkpoint is loaded."""
     module._epoch = int(module.epoch)

@@ -1,10 +1,10 @@
-"""Metrics of regression and classification, computed once per set in float64."""
+"""Regression and classification metrics, computed over a complete set in float64."""
 
 from emosphere_sb.metrics.classification import (
     accuracy,
     agreement,
     classification_metrics,
-    confusion,
+    confusion_matrix,
     macro_f1,
     unweighted_recall,
 )
@@ -22,7 +22,7 @@ __all__ = [
     "agreement",
     "ccc",
     "classification_metrics",
-    "confusion",
+    "confusion_matrix",
     "macro_f1",
     "mae",
     "pearson",

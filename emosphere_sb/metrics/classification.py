@@ -1,7 +1,7 @@
-"""Metrics of classes: regions of the sphere, or emotions.
+"""Classification metrics for regions of the sphere or emotions.
 
-Classes are whole numbers from 0. Pairs in which either is negative (unknown) are left out. What is
-undefined is NaN, never 0.
+Classes are integers from 0. Pairs with a negative (unknown) class are ignored. Undefined metrics
+are NaN, never 0.
 """
 
 from __future__ import annotations
@@ -12,60 +12,60 @@ from typing import Any
 import numpy as np
 
 
-def confusion(truth: Any, prediction: Any, *, classes: int | None = None) -> np.ndarray:
-    """How often each true class (row) was predicted as each class (column).
+def confusion_matrix(truth: Any, prediction: Any, *, classes: int | None = None) -> np.ndarray:
+    """Compute the confusion matrix, with true classes in rows and predicted classes in columns.
 
     Arguments
     ---------
     truth : array_like
-        True classes from 0; negative where unknown.
+        True classes from 0, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, as many.
+        Predicted classes, shape (utterances,).
     classes : int
-        Number of classes. (default: the largest that occurs, plus one)
+        Number of classes. (default: the largest class, plus one)
 
     Returns
     -------
     numpy.ndarray
-        Shape (classes, classes), int64.
+        Counts, int64, shape (classes, classes).
 
     Raises
     ------
     ValueError
-        If the lengths differ, a value is not a whole number, or a class does not exist.
+        If the shapes differ, a value is not an integer, or a class is not less than ``classes``.
 
     Example
     -------
-    >>> confusion([0, 0, 1, -1], [0, 1, 1, 0]).tolist()
+    >>> confusion_matrix([0, 0, 1, -1], [0, 1, 1, 0]).tolist()
     [[1, 1], [0, 1]]
     """
     x, y = _classes(truth, prediction)
     largest = max(x.max(initial=-1), y.max(initial=-1))
     classes = int(largest) + 1 if classes is None else classes
     if largest >= classes:
-        raise ValueError(f"Classes must be below {classes}, their number; found {largest}.")
+        raise ValueError(f"Classes must be less than their number, {classes}; found {largest}.")
     return np.bincount(x * classes + y, minlength=classes**2).reshape(classes, classes)
 
 
 def accuracy(truth: Any, prediction: Any) -> float:
-    """The share of utterances whose class is right.
+    """Compute the share of utterances with a correct class.
 
     Arguments
     ---------
     truth : array_like
-        True classes from 0; negative where unknown.
+        True classes from 0, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, as many.
+        Predicted classes, shape (utterances,).
 
     Returns
     -------
     float
-        In [0, 1]; NaN without a known pair.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a value is not a whole number.
+        If the shapes differ or a value is not an integer.
 
     Example
     -------
@@ -77,27 +77,27 @@ def accuracy(truth: Any, prediction: Any) -> float:
 
 
 def agreement(a: Any, b: Any) -> float:
-    """The share of utterances to which two sources give the same class, neither being the truth.
+    """Compute the share of utterances for which two predictions have the same class.
 
-    For example the region head and the region of the regressed point. A share of equal classes is
-    what :func:`accuracy` computes; the name says that nobody is right here.
+    The value equals :func:`accuracy`, but neither argument is the truth. An example is the region
+    of the auxiliary head and the region of the predicted VAD point.
 
     Arguments
     ---------
     a : array_like
-        Classes from 0; negative where unknown.
+        Classes from 0, negative where unknown, shape (utterances,).
     b : array_like
-        Classes, as many.
+        Classes from 0, negative where unknown, shape (utterances,).
 
     Returns
     -------
     float
-        In [0, 1]; NaN without a known pair.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a value is not a whole number.
+        If the shapes differ or a value is not an integer.
 
     Example
     -------
@@ -108,93 +108,94 @@ def agreement(a: Any, b: Any) -> float:
 
 
 def macro_f1(truth: Any, prediction: Any) -> float:
-    r"""The mean over classes of F1, the harmonic mean of precision and recall.
+    r"""Compute the macro F1 score: the mean of the F1 scores of the classes.
 
     .. math:: F_k = \frac{2\,n_{kk}}{\sum_j n_{kj} + \sum_j n_{jk}}
 
-    The mean runs over the classes that occur in the truth or in the predictions; a class that
-    occurs in neither has no F1 and is left out.
+    The mean is over the classes that occur in the truth or in the predictions; n is the confusion
+    matrix.
 
     Arguments
     ---------
     truth : array_like
-        True classes from 0; negative where unknown.
+        True classes from 0, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, as many.
+        Predicted classes, shape (utterances,).
 
     Returns
     -------
     float
-        In [0, 1]; NaN without a known pair.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a value is not a whole number.
+        If the shapes differ or a value is not an integer.
 
     Example
     -------
     >>> macro_f1([0, 0, 2, 2], [0, 0, 2, 0])
     0.7333333333333334
     """
-    counts = confusion(truth, prediction)
+    counts = confusion_matrix(truth, prediction)
     total = counts.sum(axis=0) + counts.sum(axis=1)
     occurs = total > 0
     return _mean_or_nan(2 * counts.diagonal()[occurs] / total[occurs])
 
 
 def unweighted_recall(truth: Any, prediction: Any) -> float:
-    r"""Unweighted average recall: the mean over the classes that occur in the truth.
+    r"""Compute the unweighted average recall (UAR) over the classes that occur in the truth.
 
     .. math:: \mathrm{UAR} = \frac{1}{K} \sum_k \frac{n_{kk}}{\sum_j n_{kj}}
 
     Arguments
     ---------
     truth : array_like
-        True classes from 0; negative where unknown.
+        True classes from 0, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, as many.
+        Predicted classes, shape (utterances,).
 
     Returns
     -------
     float
-        In [0, 1]; NaN without a known pair.
+        Value in [0, 1]; NaN without pairs.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a value is not a whole number.
+        If the shapes differ or a value is not an integer.
 
     Example
     -------
     >>> unweighted_recall([0, 0, 0, 0, 1], [0, 0, 0, 1, 1])
     0.875
     """
-    counts = confusion(truth, prediction)
+    counts = confusion_matrix(truth, prediction)
     true = counts.sum(axis=1)
     occurs = true > 0
     return _mean_or_nan(counts.diagonal()[occurs] / true[occurs])
 
 
 def classification_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
-    """Every figure of a set of predicted classes.
+    """Compute all classification metrics of a set.
 
     Arguments
     ---------
     truth : array_like
-        True classes from 0; negative where unknown.
+        True classes from 0, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, as many.
+        Predicted classes, shape (utterances,).
 
     Returns
     -------
     dict
-        ``accuracy``, ``macro_f1``, ``unweighted_recall`` and ``n``, the number of known pairs.
+        ``accuracy``, ``macro_f1``, ``unweighted_recall`` and ``n``, the number of pairs with known
+        classes.
 
     Raises
     ------
     ValueError
-        If the lengths differ or a value is not a whole number.
+        If the shapes differ or a value is not an integer.
 
     Example
     -------
@@ -202,24 +203,24 @@ def classification_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
     {'accuracy': 1.0, 'macro_f1': 1.0, 'unweighted_recall': 1.0, 'n': 3}
     """
     measures = (accuracy, macro_f1, unweighted_recall)
-    figures: dict[str, Any] = {measure.__name__: measure(truth, prediction) for measure in measures}
-    figures["n"] = int(_classes(truth, prediction)[0].size)
-    return figures
+    metrics: dict[str, Any] = {measure.__name__: measure(truth, prediction) for measure in measures}
+    metrics["n"] = int(_classes(truth, prediction)[0].size)
+    return metrics
 
 
 def _classes(truth: Any, prediction: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as int64 vectors, without the pairs in which either is negative."""
+    """Return both as int64 vectors, without pairs in which either is negative."""
     x, y = np.asarray(truth), np.asarray(prediction)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(
-            "truth and prediction must be two lists of the same length; found shapes "
+            "truth and prediction must be one-dimensional and of equal length; found shapes "
             f"{x.shape} and {y.shape}."
         )
     for values in (x, y):
         if values.size and not np.issubdtype(values.dtype, np.integer):
             raise ValueError(
-                f"Classes must be whole numbers from 0; found values of type {values.dtype}. "
-                "Turn names into indices first, and unknown ones into -1."
+                f"Classes must be integers from 0, or -1 where unknown; found values of type "
+                f"{values.dtype}. Convert class names to indices first."
             )
     known = (x >= 0) & (y >= 0)
     return x[known].astype(np.int64), y[known].astype(np.int64)

@@ -1,6 +1,6 @@
-"""The figures that are reported, computed once per set from its predictions, in float64.
+"""Regression metrics, computed over a complete set in float64.
 
-Pairs in which either value is NaN are left out. What is undefined is NaN, never 0.
+Pairs in which either value is NaN are ignored. Undefined metrics are NaN, never 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from emosphere_sb.scale import DIMENSIONS
 
 
 def ccc(truth: Any, prediction: Any) -> float:
-    r"""Concordance correlation coefficient (Lin, 1989), with population variances.
+    r"""Compute the concordance correlation coefficient (Lin, 1989), with population variances.
 
     .. math:: \rho_c = \frac{2\,\mathrm{cov}(x, y)}{\sigma_x^2 + \sigma_y^2 + (\mu_x - \mu_y)^2}
 
@@ -24,19 +24,19 @@ def ccc(truth: Any, prediction: Any) -> float:
     Arguments
     ---------
     truth : array_like
-        Reference values.
+        True values, NaN where unknown, shape (utterances,).
     prediction : array_like
-        Predicted values, as many.
+        Predicted values, shape (utterances,).
 
     Returns
     -------
     float
-        In [-1, 1]; NaN with fewer than two pairs and where both are constant and equal.
+        Value in [-1, 1]; NaN with fewer than two pairs, or if both are constant and equal.
 
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the shapes differ.
 
     Example
     -------
@@ -47,31 +47,31 @@ def ccc(truth: Any, prediction: Any) -> float:
     if x.size < 2:
         return math.nan
     covariance = np.mean((x - x.mean()) * (y - y.mean()))
-    denominator = _deviation(x) ** 2 + _deviation(y) ** 2 + (x.mean() - y.mean()) ** 2
+    denominator = _population_sd(x) ** 2 + _population_sd(y) ** 2 + (x.mean() - y.mean()) ** 2
     return _ratio(2 * covariance, denominator)
 
 
 def pearson(truth: Any, prediction: Any) -> float:
-    r"""Pearson's correlation coefficient, the part of the CCC that scale and shift do not touch.
+    r"""Compute Pearson's correlation coefficient, which does not depend on scale and shift.
 
     .. math:: \rho = \frac{\mathrm{cov}(x, y)}{\sigma_x \sigma_y}
 
     Arguments
     ---------
     truth : array_like
-        Reference values.
+        True values, NaN where unknown, shape (utterances,).
     prediction : array_like
-        Predicted values, as many.
+        Predicted values, shape (utterances,).
 
     Returns
     -------
     float
-        In [-1, 1]; NaN with fewer than two pairs and where either is constant.
+        Value in [-1, 1]; NaN with fewer than two pairs, or if either is constant.
 
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the shapes differ.
 
     Example
     -------
@@ -82,34 +82,34 @@ def pearson(truth: Any, prediction: Any) -> float:
     if x.size < 2:
         return math.nan
     covariance = np.mean((x - x.mean()) * (y - y.mean()))
-    return _ratio(covariance, _deviation(x) * _deviation(y))
+    return _ratio(covariance, _population_sd(x) * _population_sd(y))
 
 
 def scale_ratio(truth: Any, prediction: Any) -> float:
-    r"""Lin's scale shift: how far the predictions spread, relative to the truth.
+    r"""Compute Lin's scale shift: the SD of the predictions relative to that of the truth.
 
     .. math:: v = \sigma_\mathrm{prediction} / \sigma_\mathrm{truth}
 
-    With :func:`pearson` and :func:`shift` it makes up the CCC (Lin, 1989):
+    Together with :func:`pearson` (rho) and :func:`shift` (u) it determines the CCC (Lin, 1989):
     :math:`\rho_c = \rho \cdot 2 / (v + 1/v + u^2)`.
 
     Arguments
     ---------
     truth : array_like
-        Reference values.
+        True values, NaN where unknown, shape (utterances,).
     prediction : array_like
-        Predicted values, as many.
+        Predicted values, shape (utterances,).
 
     Returns
     -------
     float
-        Below 1 where the predictions spread too little; NaN with fewer than two pairs and where
-        the truth is constant.
+        At least 0; less than 1 if the predictions vary too little. NaN with fewer than two pairs,
+        or if the truth is constant.
 
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the shapes differ.
 
     Example
     -------
@@ -117,11 +117,11 @@ def scale_ratio(truth: Any, prediction: Any) -> float:
     2.0
     """
     x, y = _pairs(truth, prediction)
-    return _ratio(_deviation(y), _deviation(x)) if x.size > 1 else math.nan
+    return _ratio(_population_sd(y), _population_sd(x)) if x.size > 1 else math.nan
 
 
 def shift(truth: Any, prediction: Any) -> float:
-    r"""Lin's location shift: how far the predictions lie above the truth.
+    r"""Compute Lin's location shift: the standardised difference of the means.
 
     .. math:: u = (\mu_\mathrm{prediction} - \mu_\mathrm{truth})
         / \sqrt{\sigma_\mathrm{prediction} \sigma_\mathrm{truth}}
@@ -129,20 +129,20 @@ def shift(truth: Any, prediction: Any) -> float:
     Arguments
     ---------
     truth : array_like
-        Reference values.
+        True values, NaN where unknown, shape (utterances,).
     prediction : array_like
-        Predicted values, as many.
+        Predicted values, shape (utterances,).
 
     Returns
     -------
     float
-        Above 0 where the predictions are too high; NaN with fewer than two pairs and where either
-        is constant.
+        Greater than 0 if the predictions are too high on average; NaN with fewer than two pairs, or
+        if either is constant.
 
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the shapes differ.
 
     Example
     -------
@@ -152,28 +152,28 @@ def shift(truth: Any, prediction: Any) -> float:
     x, y = _pairs(truth, prediction)
     if x.size < 2:
         return math.nan
-    return _ratio(y.mean() - x.mean(), math.sqrt(_deviation(y) * _deviation(x)))
+    return _ratio(y.mean() - x.mean(), math.sqrt(_population_sd(y) * _population_sd(x)))
 
 
 def mae(truth: Any, prediction: Any) -> float:
-    """Mean absolute error, on the scale that comes in.
+    """Compute the mean absolute error, on the scale of the arguments.
 
     Arguments
     ---------
     truth : array_like
-        Reference values.
+        True values, NaN where unknown, shape (utterances,).
     prediction : array_like
-        Predicted values, as many.
+        Predicted values, shape (utterances,).
 
     Returns
     -------
     float
-        At least 0; NaN without a pair.
+        At least 0; NaN without pairs.
 
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the shapes differ.
 
     Example
     -------
@@ -185,21 +185,22 @@ def mae(truth: Any, prediction: Any) -> float:
 
 
 def regression_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
-    """Every figure of a set of predictions, by dimension, and the mean CCC.
+    """Compute all regression metrics of a set, by dimension, and the mean CCC.
 
     Arguments
     ---------
     truth : array_like
-        Shape (utterance, 3), order valence, arousal, dominance.
+        True values in the order valence, arousal, dominance, NaN where unknown, shape
+        (utterances, 3).
     prediction : array_like
-        Shape (utterance, 3).
+        Predicted values, shape (utterances, 3).
 
     Returns
     -------
     dict
-        For each dimension ``ccc``, ``pearson``, ``scale_ratio``, ``shift``, ``mae`` and ``n``, the
-        number of pairs left after those with NaN; and ``mean_ccc``, the mean over the dimensions
-        whose CCC is defined (NaN where none is).
+        For each dimension a dict of ``ccc``, ``pearson``, ``scale_ratio``, ``shift``, ``mae`` and
+        ``n``, the number of pairs without NaN; and ``mean_ccc``, the mean over the dimensions with
+        a defined CCC (NaN if no CCC is defined).
 
     Raises
     ------
@@ -208,40 +209,40 @@ def regression_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
 
     Example
     -------
-    >>> figures = regression_metrics([[1, 2, 3], [2, 3, 4.0]], [[1, 2, 3], [2, 3, np.nan]])
-    >>> figures["valence"]["ccc"], figures["dominance"]["n"], figures["mean_ccc"]
+    >>> metrics = regression_metrics([[1, 2, 3], [2, 3, 4.0]], [[1, 2, 3], [2, 3, np.nan]])
+    >>> metrics["valence"]["ccc"], metrics["dominance"]["n"], metrics["mean_ccc"]
     (1.0, 1, 1.0)
     """
     truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if truth.shape != prediction.shape or truth.ndim != 2 or truth.shape[1] != len(DIMENSIONS):
         raise ValueError(
-            "truth and prediction must both have shape (utterance, 3); found "
+            "truth and prediction must both have shape (utterances, 3); found "
             f"{truth.shape} and {prediction.shape}."
         )
     measures = (ccc, pearson, scale_ratio, shift, mae)
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for name, x, y in zip(DIMENSIONS, truth.T, prediction.T, strict=True):
-        figures[name] = {measure.__name__: measure(x, y) for measure in measures}
-        figures[name]["n"] = int(_pairs(x, y)[0].size)
-    defined = [figures[name]["ccc"] for name in DIMENSIONS if not math.isnan(figures[name]["ccc"])]
-    figures["mean_ccc"] = float(np.mean(defined)) if defined else math.nan
-    return figures
+        metrics[name] = {measure.__name__: measure(x, y) for measure in measures}
+        metrics[name]["n"] = int(_pairs(x, y)[0].size)
+    defined = [metrics[name]["ccc"] for name in DIMENSIONS if not math.isnan(metrics[name]["ccc"])]
+    metrics["mean_ccc"] = float(np.mean(defined)) if defined else math.nan
+    return metrics
 
 
 def _pairs(truth: Any, prediction: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 vectors, without the pairs in which either is NaN."""
+    """Return both as float64 vectors, without pairs in which either is NaN."""
     x, y = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(
-            "truth and prediction must be two lists of the same length; found shapes "
+            "truth and prediction must be one-dimensional and of equal length; found shapes "
             f"{x.shape} and {y.shape}."
         )
     known = ~(np.isnan(x) | np.isnan(y))
     return x[known], y[known]
 
 
-def _deviation(values: np.ndarray) -> float:
-    """Population deviation, exactly 0 for a constant (whose mean may be off by a rounding)."""
+def _population_sd(values: np.ndarray) -> float:
+    """Compute the population SD, exactly 0 for constant values despite rounding of the mean."""
     return float(values.std()) if np.ptp(values) > 0 else 0.0
 
 

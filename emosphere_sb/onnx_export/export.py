@@ -1,6 +1,6 @@
-"""From a released model to ONNX: one graph with padding masked inside, and its int8 version.
+"""Export released models to ONNX, with padding masked inside the graph, and optionally to int8.
 
-What is written is checked against the model itself before it is there.
+Exported models are compared with the original before the output folder is created.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from typing import Any
 import numpy as np
 import torch
 
-from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
-from emosphere_sb.inference.load import find, load
+from emosphere_sb.fileio.atomic_folder import atomic_folder, check_empty
+from emosphere_sb.inference.load import find_model, load_pretrained
 from emosphere_sb.metrics import ccc
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
-from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, Session
+from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import format_header
-from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.model import ModelInfo, ReleasedModel
 from emosphere_sb.scale import DIMENSIONS
 
 OPSET = 20
 TOLERANCE = 1e-4
-"""How far the float32 graph may be from the model, in VAD, embedding and logits."""
-QUANTISED = ("MatMul", "Gemm")
-"""What becomes int8: the convolutions lose too much, and are few."""
-LARGEST = 1_800_000_000
-"""Bytes of weights above which they stand in a file beside the graph: protobuf ends at 2 GiB."""
-SECONDS = (0.3, 1.0, 2.7)
-"""Lengths of the sound that is made for the check where none is given."""
+"""Maximum difference of VAD, embedding and logits between float32 graph and original model."""
+QUANTISED_OPERATORS = ("MatMul", "Gemm")
+"""Operators that are quantised. Convolutions are few and would lose too much precision."""
+MAX_EMBEDDED_BYTES = 1_800_000_000
+"""Size of the weights above which they are stored in a separate file (protobuf limit: 2 GiB)."""
+SYNTHETIC_SECONDS = (0.3, 1.0, 2.7)
+"""Durations of the generated test signals in seconds."""
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What was written.
+class ExportResult:
+    """The result of an export.
 
     Arguments
     ---------
     path : Path
-        The folder.
+        Output folder.
     deviations : mapping of str to (mapping of str to float)
-        For each file of a graph the largest absolute difference from the model in torch, by output
-        (``vad``, ``embedding``, ``logits``), each utterance alone and all in one padded batch.
+        Largest absolute difference from the PyTorch model, by file and output (``vad``,
+        ``embedding``, ``logits``), over utterances processed one by one and as one padded batch.
     sizes : mapping of str to int
-        Bytes of each graph, weights included.
+        Size of each exported model in bytes, including weights.
     """
 
     path: Path
@@ -65,69 +65,70 @@ def export(
     *,
     int8: bool = False,
     check: Sequence[np.ndarray] | None = None,
-) -> Exported:
-    """Write a released model as ONNX.
+) -> ExportResult:
+    """Export a released model to ONNX.
 
     Arguments
     ---------
     source : path or str
-        As for :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
+        Path of a folder, or name of a model on the HuggingFace Hub.
     out : path
-        A new or empty folder. It appears whole or not at all: ``model.onnx`` with the inputs
-        ``waveform`` (batch, samples) at 16 kHz and ``lengths`` (batch,), and the outputs ``vad``,
-        ``embedding`` and, with a class head, ``logits``; the model's ``emosphere.json``, its card
-        and checksums.
+        New or empty output folder, which is created atomically. It contains ``model.onnx`` with the
+        inputs ``waveform`` (batch, samples) at 16 kHz and ``lengths`` (batch,) and the outputs
+        ``vad``, ``embedding`` and, with a class head, ``logits``; and the model's
+        ``emosphere.json``, model card and checksums.
     int8 : bool
-        Whether ``model_int8.onnx`` is written too: weights of matrix products in 8 bits.
+        Whether to write ``model_int8.onnx`` too, with 8-bit weights in matrix products.
     check : sequence of numpy.ndarray, optional
-        Utterances (samples,) at 16 kHz on which graph and model are compared; default: made sound.
+        Utterances (samples,) at 16 kHz for the comparison of graph and model. The default is
+        generated test audio.
 
     Returns
     -------
-    Exported
-        Where it is, and how far it is from the model.
+    ExportResult
+        Output folder, differences from the original model, and file sizes.
 
     Raises
     ------
     ValueError
         If the model cannot be exported, or the graph differs from it by more than 1e-4.
     FileExistsError
-        If ``out`` holds something.
+        If ``out`` is not empty.
     ImportError
-        If what exports is not installed.
+        If a package required for export is not installed.
     """
-    require()
-    refuse_occupied(Path(out))
-    model, about = load(source)
+    check_export_dependencies()
+    check_empty(Path(out))
+    model, about = load_pretrained(source)
     exported = ExportedModel(model)
-    signals = made_sound(SECONDS) if check is None else list(check)
-    refuse_unheard(signals, model.shortest)
+    signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
+    check_signals(signals, model.shortest)
     with atomic_folder(out) as folder:
         write_graph(exported, folder / FLOAT32)
-        deviations = {FLOAT32: deviation(model, Session(folder / FLOAT32), signals)}
-        refuse_deviation(deviations[FLOAT32])
+        deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
+        check_deviation(deviations[FLOAT32])
         if int8:
             quantise(folder / FLOAT32, folder / INT8)
-            deviations[INT8] = deviation(model, Session(folder / INT8), signals)
+            deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
         sizes = {name: _size(folder, name) for name in deviations}
-        original = find(source)
-        facts = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
+        original = find_model(source)
+        metadata = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
         checksums.write_json(
-            folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": facts}
+            folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": metadata}
         )
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
-        checksums.seal(folder)
-    return Exported(Path(out), deviations, sizes)
+        checksums.write_checksums(folder)
+    return ExportResult(Path(out), deviations, sizes)
 
 
-def require() -> None:
-    """See that what exports is installed, before anything is loaded.
+def check_export_dependencies() -> None:
+    """Check that the packages required for export are installed.
 
     Raises
     ------
     ImportError
-        Naming what is missing.
+        If a package is missing.
     """
     try:
         import onnx  # noqa: F401
@@ -135,38 +136,38 @@ def require() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"Export needs onnx, onnxscript and onnxruntime; {error}. Install the extra: pip "
+            f"Export requires onnx, onnxscript and onnxruntime ({error}). Install the extra: pip "
             f"install 'emosphere-sb[onnx]'."
         ) from error
 
 
 def write_graph(model: ExportedModel, path: Path) -> None:
-    """Write the graph of a model, batch and samples of any size.
+    """Write the graph of a model with dynamic batch size and length.
 
     Arguments
     ---------
     model : ExportedModel
-        What is written.
+        Model to write.
     path : Path
-        The file; weights of more than 1.8 GB go into ``path``.data.
+        Path of the ONNX file. Weights of more than 1.8 GB are stored in ``path``.data.
     """
-    # Two utterances, one of them padded: a size of 1 would be taken for a constant
+    # Use a batch of two, because the exporter treats dimensions of size 1 as constants
     waveform = torch.zeros(2, 16000)
     lengths = torch.tensor([16000, 12000])
     outputs = OUTPUTS if model.class_head is not None else OUTPUTS[:2]
-    with quiet(), torch.no_grad():
+    with silence_exporters(), torch.no_grad():
         program = torch.onnx.export(
             model, (waveform, lengths), dynamo=True, opset_version=OPSET, verbose=False,
             input_names=INPUTS, output_names=outputs,
             dynamic_shapes=({0: "batch", 1: "samples"}, {0: "batch"}),
         )  # fmt: skip
-    _give_way(program.model, outputs)
+    _rename_inner_values(program.model, outputs)
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-    program.save(os.fspath(path), external_data=weights > LARGEST)
+    program.save(os.fspath(path), external_data=weights > MAX_EMBEDDED_BYTES)
 
 
-def _give_way(graph: Any, names: Sequence[str]) -> None:
-    """Rename values inside a graph that have the name of an output (``embedding`` is common)."""
+def _rename_inner_values(graph: Any, names: Sequence[str]) -> None:
+    """Rename inner values of a graph whose names collide with an output, such as ``embedding``."""
     outputs = {id(value) for value in graph.graph.outputs}
     for node in graph.graph.all_nodes():
         for value in node.outputs:
@@ -175,107 +176,108 @@ def _give_way(graph: Any, names: Sequence[str]) -> None:
 
 
 def quantise(path: Path, out: Path) -> None:
-    """Write a graph with int8 weights in its matrix products (dynamic quantisation).
+    """Write a copy of a graph with int8 weights in matrix products (dynamic quantisation).
 
-    Activations are quantised as they come, by their own range; sums stay exact.
+    Activations are quantised at run time by their actual range; sums are exact.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     external = path.with_name(path.name + ".data").exists()
-    with quiet():
+    with silence_exporters():
         quantize_dynamic(
-            path, out, op_types_to_quantize=list(QUANTISED), weight_type=QuantType.QInt8,
+            path, out, op_types_to_quantize=list(QUANTISED_OPERATORS), weight_type=QuantType.QInt8,
             per_channel=True, use_external_data_format=external,
         )  # fmt: skip
 
 
 @torch.inference_mode()
-def deviation(
-    model: ReleasedModel, session: Session, signals: Sequence[np.ndarray]
+def max_deviation(
+    model: ReleasedModel, session: OnnxSession, signals: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """The largest absolute difference of a graph from a model, by output.
+    """Return the largest absolute difference between a graph and a model, by output.
 
-    The model hears each utterance alone; the graph hears it alone, and in a padded batch of all.
+    The model processes utterances one by one; the graph processes them one by one and as one padded
+    batch.
     """
-    ours = [
+    references = [
         model(torch.from_numpy(signal)[None], torch.tensor([len(signal)])) for signal in signals
     ]
-    alone = [session.run([signal]) for signal in signals]
-    together = session.run(signals)
+    single = [session.run([signal]) for signal in signals]
+    batch = session.run(signals)
     largest = {}
-    for place, name in enumerate(OUTPUTS):
-        if together[place] is None:
+    for index, name in enumerate(OUTPUTS):
+        if batch[index] is None:
             continue
-        expected = np.concatenate([getattr(outcome, name).numpy() for outcome in ours])
-        found = (np.concatenate([answer[place] for answer in alone]), together[place])
+        expected = np.concatenate([getattr(reference, name).numpy() for reference in references])
+        found = (np.concatenate([output[index] for output in single]), batch[index])
         largest[name] = max(float(np.abs(each - expected).max()) for each in found)
     return largest
 
 
-def refuse_unheard(signals: Sequence[np.ndarray], shortest: int) -> None:
-    """Refuse to compare on nothing, or on what a model cannot hear.
+def check_signals(signals: Sequence[np.ndarray], shortest: int) -> None:
+    """Check that there are test signals and that they are not too short for the model.
 
     Raises
     ------
     ValueError
-        Saying what there is.
+        If there is no signal, or one is too short.
     """
     lengths = [len(signal) for signal in signals]
     if not lengths or min(lengths) < shortest:
         raise ValueError(
-            f"A check needs one utterance at least, of {shortest} samples at 16 kHz or more; found "
-            f"{lengths or 'none'}."
+            f"The check requires at least one utterance, each of at least {shortest} samples at 16 "
+            f"kHz; found {lengths or 'none'}."
         )
 
 
-def refuse_deviation(found: Mapping[str, float]) -> None:
-    """Refuse a graph that says something else than its model.
+def check_deviation(found: Mapping[str, float]) -> None:
+    """Check that a graph gives the same outputs as its model.
 
     Raises
     ------
     ValueError
-        If a difference is above 1e-4, or no number.
+        If a difference is above 1e-4 or NaN.
     """
     if not all(value <= TOLERANCE for value in found.values()):
         listed = ", ".join(f"{name} {value:.2g}" for name, value in found.items())
         raise ValueError(
-            f"The exported graph must equal the model to {TOLERANCE:g}; found differences of "
-            f"{listed}. Nothing was written. Please report the model's backbone and the versions "
-            f"of torch, onnxscript and onnxruntime."
+            f"The outputs of the exported graph must match the model within {TOLERANCE:g}; found "
+            f"differences of {listed}. Nothing was written. Please report the backbone and the "
+            f"versions of torch, onnxscript and onnxruntime."
         )
 
 
-def made_sound(seconds: Sequence[float], *, seed: int = 0) -> list[np.ndarray]:
-    """Harmonic sounds with noise, (samples,) each at 16 kHz, at about the level of speech."""
-    chance = np.random.default_rng(seed)
-    sounds = []
+def synthetic_signals(seconds: Sequence[float], *, seed: int = 0) -> list[np.ndarray]:
+    """Generate noisy harmonic signals (samples,) at 16 kHz, at about speech level."""
+    rng = np.random.default_rng(seed)
+    signals = []
     for length in seconds:
         time = np.arange(round(length * 16000)) / 16000
-        pitch = chance.uniform(90, 250)
+        pitch = rng.uniform(90, 250)
         voice = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 12))
-        swell = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
-        noise = chance.normal(scale=0.01, size=len(time))
-        sounds.append((0.1 * voice * swell + noise).astype(np.float32))
-    return sounds
+        envelope = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
+        noise = rng.normal(scale=0.01, size=len(time))
+        signals.append((0.1 * voice * envelope + noise).astype(np.float32))
+    return signals
 
 
 def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[str, float]:
-    """CCC of a model's predictions by dimension, and their mean.
+    """Compute the CCC of a model's predictions for each dimension, and their mean.
 
     Arguments
     ---------
     model : EmoSphere or OnnxEmoSphere
-        Which predicts.
+        Model to evaluate.
     paths : sequence of str
-        Audio files.
+        Paths of audio files.
     labels : numpy.ndarray
-        Shape (file, 3): valence, arousal, dominance on the scale of the model's training labels;
-        NaN where unknown.
+        Valence, arousal, dominance on the scale of the model's training labels, shape (files, 3);
+        NaN for missing labels.
 
     Returns
     -------
     dict
-        ``valence``, ``arousal``, ``dominance``, ``mean``.
+        CCC with the keys ``valence``, ``arousal``, ``dominance``, ``mean``.
 
     Raises
     ------
@@ -283,12 +285,12 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
         If a file cannot be decoded.
     """
     predicted = np.stack([prediction.on_scale for prediction in model.predict(paths)])
-    figures = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
-    return {**figures, "mean": float(np.mean(list(figures.values())))}
+    scores = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
+    return {**scores, "mean": float(np.mean(list(scores.values())))}
 
 
-def _configuration(folder: Path, about: About) -> dict[str, Any]:
-    """The model's own description; a public checkpoint has none, and gets one."""
+def _configuration(folder: Path, about: ModelInfo) -> dict[str, Any]:
+    """Return the description of a model; create one for a public checkpoint, which has none."""
     path = folder / checksums.CONFIGURATION
     if path.is_file():
         return checksums.read_json(path)
@@ -300,8 +302,8 @@ def _size(folder: Path, name: str) -> int:
 
 
 @contextmanager
-def quiet():
-    """Leave out what the exporters say of operators and shapes that are not used here."""
+def silence_exporters():
+    """Suppress the exporters' warnings about operators and shapes that are not used here."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,8 +1,8 @@
-"""A released model in the form in which it can be exported: no branch and no loop on the data.
+"""A released model in exportable form, without data-dependent branches or loops.
 
-The package's fast modules run each utterance by itself and look at lengths in Python. For ONNX the
-same weights go into transformers' own convolutions, with padding masked inside the graph, so that
-what is said of an utterance does not depend on its batch there either.
+The optimised modules of this package process utterances separately and read lengths in Python. For
+ONNX, the same weights are used in the convolutions of transformers, and padding is masked inside
+the graph, so that predictions do not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class ExportedModel(nn.Module):
     Arguments
     ---------
     model : ReleasedModel
-        It is not changed.
+        Model to export. It is not modified.
 
     Raises
     ------
     ValueError
-        If its SSL model is of a family that cannot be exported.
+        If the family of the SSL model is not supported.
 
     Example
     -------
@@ -42,7 +42,7 @@ class ExportedModel(nn.Module):
 
     def __init__(self, model: ReleasedModel):
         super().__init__()
-        refuse_unknown(model)
+        check_exportable(model)
         self.normaliser = copy.deepcopy(model.normaliser)
         self.backbone = ExportedBackbone(_rebuilt(model.encoder))
         self.states = HiddenStates(self.backbone, model.encoder.states.layers)
@@ -56,7 +56,7 @@ class ExportedModel(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        """As the released model: (batch, samples) at 16 kHz, and valid samples (batch,).
+        """Predict waveforms (batch, samples) at 16 kHz with ``lengths`` (batch,) in samples.
 
         Returns
         -------
@@ -73,12 +73,12 @@ class ExportedModel(nn.Module):
 
 
 class ExportedBackbone(WaveformBackbone):
-    """A speech model of transformers with its own convolutions and with masks as tensors.
+    """A speech model from transformers with its original convolutions and with tensor masks.
 
     Arguments
     ---------
     model : torch.nn.Module
-        transformers' own, as it is built.
+        Unmodified model from transformers.
     """
 
     def __init__(self, model: nn.Module):
@@ -87,19 +87,19 @@ class ExportedBackbone(WaveformBackbone):
             if isinstance(getattr(conv_layer, "layer_norm", None), nn.GroupNorm):
                 conv_layer.layer_norm = MaskedGroupNorm(conv_layer.layer_norm)
         for module in model.encoder.pos_conv_embed.modules():
-            if parametrize.is_parametrized(module, "weight"):  # weight norm becomes the weight
+            if parametrize.is_parametrized(module, "weight"):  # fold weight norm into the weight
                 parametrize.remove_parametrizations(module, "weight")
         if model.config.model_type == "wavlm":
             for layer in model.encoder.layers:
                 layer.attention.__class__ = ExportedAttention
-        # transformers' own works on the data in place
-        model._get_feature_vector_attention_mask = self._frames_that_are_valid
+        # The original method modifies tensors in place
+        model._get_feature_vector_attention_mask = self._valid_frame_mask
 
-    def _frames_that_are_valid(self, size: int, attention_mask: Tensor, **_) -> Tensor:
+    def _valid_frame_mask(self, size: int, attention_mask: Tensor, **_) -> Tensor:
         return frame_mask(self.frame_lengths(attention_mask.sum(-1)), size)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
-        """Last hidden state (batch, frame, feature) of signals (batch, sample)."""
+        """Return the last hidden state (batch, frame, feature) for signals (batch, sample)."""
         for module in self.feature_encoder.modules():
             if isinstance(module, MaskedGroupNorm):
                 first = self.feature_encoder.conv_layers[0].conv
@@ -109,17 +109,17 @@ class ExportedBackbone(WaveformBackbone):
 
 
 class MaskedGroupNorm(nn.Module):
-    """Group norm with a group for each channel, over an utterance's own frames.
+    """Group norm with one group per channel, computed over valid frames only.
 
     Arguments
     ---------
     original : torch.nn.GroupNorm
-        Its weights.
+        Module that provides the weights.
 
     Attributes
     ----------
     valid : torch.Tensor
-        Shape (batch,): frames of the batch that comes next.
+        Number of valid frames in the next batch, shape (batch,).
     """
 
     def __init__(self, original: nn.GroupNorm):
@@ -128,7 +128,7 @@ class MaskedGroupNorm(nn.Module):
         self.valid: Tensor | None = None
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Shape (batch, channel, frame) in and out."""
+        """Normalise frames of shape (batch, channel, frame)."""
         mask = frame_mask(self.valid, frames.shape[2]).unsqueeze(1).to(frames.dtype)
         count = self.valid[:, None, None].to(frames.dtype)
         centred = frames - (frames * mask).sum(2, keepdim=True) / count
@@ -138,16 +138,16 @@ class MaskedGroupNorm(nn.Module):
 
 
 class ExportedConvolution(GatedConvolution):
-    """Style pooling's convolution as one operation; the class of a module is set to it."""
+    """The convolution of style pooling as one operation; assigned to a module's ``__class__``."""
 
     def _convolve(self, hidden: Tensor) -> Tensor:
         return self.convolution(hidden.transpose(1, 2)).transpose(1, 2)
 
 
 class ExportedAttention(GatedAttention):
-    """WavLM's attention as products that ONNX has; the class of a module is set to it."""
+    """WavLM attention with operations supported by ONNX; assigned to a module's ``__class__``."""
 
-    # By an index for each pair of frames: views that overlap have no counterpart in ONNX.
+    # The original version indexes each pair of frames. ONNX does not support overlapping views.
     compute_bias = WavLMAttention.compute_bias
 
     def forward(
@@ -157,7 +157,7 @@ class ExportedAttention(GatedAttention):
         position_bias: Tensor | None = None,
         **unused,
     ) -> tuple[Tensor, None, Tensor]:
-        """As :class:`emosphere_sb.backbones.wavlm_attention.GatedAttention`, in plain products."""
+        """Compute gated attention with explicit matrix products, see :class:`GatedAttention`."""
         frames = hidden_states.shape[1]
         if position_bias is None:
             position_bias = self.compute_bias(frames, frames)
@@ -174,40 +174,40 @@ class ExportedAttention(GatedAttention):
         return self.out_proj(output), None, position_bias
 
 
-def refuse_unknown(model: nn.Module) -> None:
-    """Refuse what cannot be exported.
+def check_exportable(model: nn.Module) -> None:
+    """Check that a model can be exported.
 
     Raises
     ------
     ValueError
-        Saying what can.
+        If the model or its SSL model is not supported.
     """
     if not isinstance(model, ReleasedModel):
         raise ValueError(
-            f"Only models that `emosphere release` wrote can be exported; found a "
+            f"Only models written by `emosphere release` can be exported; found a "
             f"{type(model).__name__}."
         )
     config = model.encoder.model.config
     if config.model_type not in MASKED_FAMILIES or not model.encoder.backbone.masked:
         reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
         raise ValueError(
-            f"Models of the families {', '.join(MASKED_FAMILIES)} can be exported to ONNX; found "
-            f"{config.model_type}{reason}, whose frames depend on padding or on operations that "
-            f"ONNX lacks. Use it with torch: emosphere predict."
+            f"ONNX export supports the model families {', '.join(MASKED_FAMILIES)}; found "
+            f"{config.model_type}{reason}, whose frames depend on padding or on operations "
+            f"missing in ONNX. Use the model with PyTorch: emosphere predict."
         )
 
 
 def _rebuilt(encoder) -> nn.Module:
-    """transformers' own model with an encoder's weights, without the package's fast modules."""
+    """Rebuild the unmodified model from transformers with the weights of an encoder."""
     from transformers import AutoModel
 
     own = encoder.model
     config = copy.deepcopy(own.config)
-    config._attn_implementation = "eager"  # as plain products, which every runtime fuses itself
+    config._attn_implementation = "eager"  # plain products, which runtimes fuse
     with torch.random.fork_rng(devices=[]):
         plain = AutoModel.from_config(config, dtype=torch.float32)
-    # With a number of layers chosen those above are gone: they come back, to be gone again in
-    # HiddenStates, which tells the last of all layers from the last that is left.
+    # If the encoder only has the lower layers, restore the upper ones. HiddenStates removes them
+    # again, but it must be able to distinguish the model's last layer from the last one used.
     above = plain.encoder.layers[len(own.encoder.layers) :]
     del plain.encoder.layers[len(own.encoder.layers) :]
     plain.load_state_dict(own.state_dict())

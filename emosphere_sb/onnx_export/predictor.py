@@ -1,6 +1,6 @@
-"""``OnnxEmoSphere``: what :class:`emosphere_sb.inference.interface.EmoSphere` is, without torch.
+"""``OnnxEmoSphere``: the inference interface for exported models, without PyTorch.
 
-It needs onnxruntime, numpy and soundfile alone::
+It only requires onnxruntime, numpy and soundfile::
 
     pip install onnxruntime numpy soundfile && pip install --no-deps emosphere-sb
 
@@ -16,29 +16,28 @@ from pathlib import Path
 
 import numpy as np
 
-from emosphere_sb.inference.predictor import Answers, Asking
-from emosphere_sb.inference.waveform import LONGEST
-from emosphere_sb.onnx_export.session import FLOAT32, INT8, Session
+from emosphere_sb.inference.predictor import Predictor
+from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.onnx_export.session import FLOAT32, INT8, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import check_format
-from emosphere_sb.release.model_info import About
+from emosphere_sb.release.model_info import ModelInfo
 
 
-class OnnxEmoSphere(Asking):
-    """A model that ``emosphere export`` wrote, on onnxruntime.
+class OnnxEmoSphere(Predictor):
+    """A model exported by ``emosphere export``, running on onnxruntime.
 
-    ``predict``, ``predict_each`` and ``answers`` are those of
-    :class:`emosphere_sb.inference.interface.EmoSphere`; what they say differs by less than 1e-4
-    (int8: by what the export printed).
+    It has the same methods as :class:`emosphere_sb.inference.interface.EmoSphere`. Predictions
+    differ by less than 1e-4 (int8: by the difference printed during export).
 
     Arguments
     ---------
-    session : Session
-        The graph.
+    session : OnnxSession
+        Session with the exported graph.
     about : About
-        What is known of the model.
+        Information about the model.
     shortest : int
-        Samples, at 16 kHz, that an utterance must at least have.
+        Minimum length of an utterance, in samples at 16 kHz.
 
     Example
     -------
@@ -48,10 +47,10 @@ class OnnxEmoSphere(Asking):
     """
 
     tensors = False
-    longest = LONGEST
+    longest = MAX_INPUT_SECONDS
 
-    def __init__(self, session: Session, about: About, shortest: int):
-        self.session, self.about, self.shortest = session, about, shortest
+    def __init__(self, session: OnnxSession, about: ModelInfo, shortest: int):
+        self.session, self.info, self.shortest = session, about, shortest
 
     @classmethod
     def from_pretrained(
@@ -62,58 +61,60 @@ class OnnxEmoSphere(Asking):
         Arguments
         ---------
         source : path
-            The folder that ``emosphere export`` wrote.
+            Path of the folder written by ``emosphere export``.
         int8 : bool
-            Whether to take ``model_int8.onnx``.
+            Whether to use ``model_int8.onnx``.
         threads : int
-            On which it runs; 0: as many as there are cores.
+            Number of threads; 0 means one per core.
 
         Raises
         ------
         ValueError
-            If it is no such folder, or its files are not those that were written.
+            If the folder does not exist, is not an exported model, or a checksum does not match.
         ImportError
             If onnxruntime is not installed.
         """
         folder, name = Path(source).expanduser(), INT8 if int8 else FLOAT32
         if not folder.is_dir():
             raise ValueError(
-                f"{source} must be the folder of an exported model; there is no such folder. "
-                f"`emosphere export MODEL OUT` writes one."
+                f"Exported model not found: folder {source} does not exist. Create it with "
+                f"`emosphere export MODEL OUT`."
             )
         option = " --int8" if int8 else ""
         parts = (checksums.CONFIGURATION, name)
-        checksums.check_seal(folder, parts, made_by=f"emosphere export MODEL OUT{option}")
+        checksums.verify_checksums(folder, parts, command=f"emosphere export MODEL OUT{option}")
         about, shortest = read_description(folder)
-        session = Session(folder / name, threads=threads)
+        session = OnnxSession(folder / name, threads=threads)
         if session.has_logits != bool(about.classes):
             raise ValueError(
-                f"{folder / name} and {checksums.CONFIGURATION} must be of one model; found "
-                f"{'a' if session.has_logits else 'no'} class head in the one and "
-                f"{len(about.classes)} classes in the other. Export the model again."
+                f"{folder / name} and {checksums.CONFIGURATION} must belong to the same model; "
+                f"found {'a' if session.has_logits else 'no'} class head in the former and "
+                f"{len(about.classes)} classes in the latter. Export the model again."
             )
         return cls(session, about, shortest)
 
-    def ask(self, signals: Sequence[np.ndarray]) -> Answers:
-        """What the model says of some utterances, (samples,) each at 16 kHz, in one batch."""
-        return Answers(*self.session.run([np.asarray(signal) for signal in signals]))
+    def _forward(
+        self, signals: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Run the model on utterances (samples,) at 16 kHz, in one batch."""
+        return self.session.run([np.asarray(signal) for signal in signals])
 
 
-def read_description(folder: Path) -> tuple[About, int]:
-    """What is known of an exported model, and samples that an utterance must have.
+def read_description(folder: Path) -> tuple[ModelInfo, int]:
+    """Read the model information and the minimum utterance length of an exported model.
 
     Raises
     ------
     ValueError
-        If this version does not read its format, or the description does not fit.
+        If the format version is not supported, or the description is invalid.
     """
     path = folder / checksums.CONFIGURATION
-    facts = checksums.read_json(path)
-    check_format(facts, path)
-    shortest = facts.get("onnx", {}).get("shortest")
-    if not isinstance(shortest, int) or "about" not in facts:
+    description = checksums.read_json(path)
+    check_format(description, path)
+    shortest = description.get("onnx", {}).get("shortest")
+    if not isinstance(shortest, int) or "about" not in description:
         raise ValueError(
             f"{path} must describe an exported model, with 'about' and 'onnx'; found "
-            f"{', '.join(facts)}. Export the model again."
+            f"{', '.join(description)}. Export the model again."
         )
-    return About.from_dict(facts["about"]), shortest
+    return ModelInfo.from_dict(description["about"]), shortest

@@ -1,4 +1,4 @@
-"""An exported model in onnxruntime: utterances in, arrays out, with numpy alone beside it."""
+"""Run exported models with onnxruntime and numpy."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 FLOAT32, INT8 = "model.onnx", "model_int8.onnx"
 INPUTS = ("waveform", "lengths")
 OUTPUTS = ("vad", "embedding", "logits")
-"""Names in the graph; ``logits`` only with a class head."""
+"""Output names of the graph; ``logits`` is present only with a class head."""
 
 
-class Session:
-    """A graph that is ready to run.
+class OnnxSession:
+    """An onnxruntime session with an exported model.
 
     Arguments
     ---------
     path : path
-        A ``.onnx`` file that :func:`emosphere_sb.onnx_export.export.export` wrote.
+        Path of a ``.onnx`` file written by :func:`emosphere_sb.onnx_export.export.export`.
     threads : int
-        On which it runs; 0: as many as there are cores.
+        Number of threads; 0 means one per core.
 
     Raises
     ------
     ValueError
-        If the file is no such graph.
+        If the file is not an exported model.
     ImportError
         If onnxruntime is not installed.
     """
@@ -41,27 +41,27 @@ class Session:
             self._session = runtime.InferenceSession(
                 os.fspath(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime's own errors have no common class but this
-            raise ValueError(f"{path} is no ONNX model that onnxruntime runs: {error}") from error
+        except Exception as error:  # onnxruntime errors have no other common class
+            raise ValueError(f"onnxruntime cannot load {path}: {error}") from error
         inputs = tuple(item.name for item in self._session.get_inputs())
         outputs = tuple(item.name for item in self._session.get_outputs())
         if inputs != INPUTS or outputs not in (OUTPUTS, OUTPUTS[:2]):
             raise ValueError(
                 f"{Path(path).name} must have the inputs {', '.join(INPUTS)} and the outputs "
-                f"{', '.join(OUTPUTS)} (the last may be missing); found {', '.join(inputs)} and "
-                f"{', '.join(outputs)}. `emosphere export MODEL OUT` writes such a model."
+                f"{', '.join(OUTPUTS)} (logits is optional); found inputs {', '.join(inputs)} and "
+                f"outputs {', '.join(outputs)}. Create the file with `emosphere export MODEL OUT`."
             )
         self.has_logits = outputs == OUTPUTS
 
     def run(
         self, signals: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """What the model says of some utterances, in one batch.
+        """Run the model on utterances, in one batch.
 
         Arguments
         ---------
         signals : sequence of numpy.ndarray
-            Shape (samples,) each, 16 kHz.
+            Utterances of shape (samples,) at 16 kHz.
 
         Returns
         -------
@@ -81,6 +81,6 @@ def _onnxruntime():
         import onnxruntime
     except ImportError as error:
         raise ImportError(
-            "Models in ONNX need onnxruntime, which is not installed: pip install onnxruntime."
+            "ONNX models require onnxruntime. Install it with: pip install onnxruntime."
         ) from error
     return onnxruntime

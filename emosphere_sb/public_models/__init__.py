@@ -1,1 +1,1 @@
-"""Published checkpoints of other projects, loaded through the same interface."""
+"""Load published checkpoints of other projects through the same interface."""

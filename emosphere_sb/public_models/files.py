@@ -1,4 +1,4 @@
-"""The files of a public checkpoint: configuration, weights as tensors alone, and its licence."""
+"""Read the files of a public checkpoint: configuration, weights (tensors only) and licence."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from emosphere_sb.release.checksums import read_json
 
 CONFIGURATION = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""Names of the weights, the one that is preferred first; then any one ``*.pt``."""
+"""File names of weights in order of preference; otherwise a single ``*.pt`` file is used."""
 
 
-def configuration_of(folder: Path) -> dict[str, Any]:
-    """``config.json`` as a mapping; nothing that it names is run."""
+def read_configuration(folder: Path) -> dict[str, Any]:
+    """Read ``config.json`` as a mapping, without executing anything it refers to."""
     return read_json(folder / CONFIGURATION)
 
 
 def weights_file(folder: Path) -> Path:
-    """The file of weights.
+    """Return the path of the weights file.
 
     Raises
     ------
     ValueError
-        If there is none, or several of which none has a usual name.
+        If there is no such file, or several without a standard name.
     """
     for name in WEIGHTS:
         if (folder / name).is_file():
@@ -39,18 +39,19 @@ def weights_file(folder: Path) -> Path:
     if len(others) != 1:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise ValueError(
-            f"{folder} must hold the weights as {', '.join(WEIGHTS)} or one *.pt; found {found}."
+            f"{folder} must contain the weights as {', '.join(WEIGHTS)} or one *.pt file; found "
+            f"{found}."
         )
     return others[0]
 
 
 def weight_names(path: Path) -> set[str]:
-    """Names of the weights, without reading them.
+    """Return the names of the weights without reading their values.
 
     Raises
     ------
     ValueError
-        As :func:`read_state`.
+        If the file is invalid, see :func:`read_state`.
     """
     if path.suffix != ".safetensors":
         return set(_unpickled(path, "meta"))
@@ -58,21 +59,21 @@ def weight_names(path: Path) -> set[str]:
         with safe_open(path, framework="pt") as file:
             return set(file.keys())
     except (SafetensorError, OSError) as error:
-        raise _no_safetensors(path, error) from error
+        raise _safetensors_error(path, error) from error
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """All weights in float32, by name.
+    """Read all weights as float32, by name.
 
     Arguments
     ---------
     path : Path
-        safetensors; or a file of ``torch.save``, of which tensors alone are read.
+        Path of a safetensors file, or of a ``torch.save`` file that contains only tensors.
 
     Raises
     ------
     ValueError
-        If it is damaged, a pickle under the name of safetensors, or holds anything but tensors.
+        If the file is damaged, is a pickle named as safetensors, or contains anything but tensors.
     """
     if path.suffix != ".safetensors":
         state = _unpickled(path, "cpu")
@@ -82,16 +83,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
         try:
             state = load_file(path)
         except (SafetensorError, OSError) as error:
-            raise _no_safetensors(path, error) from error
+            raise _safetensors_error(path, error) from error
     return {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
 
 
-def take(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The weights under a prefix, without it.
+def select_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Select the weights with a prefix, and remove the prefix from their names.
 
     Example
     -------
-    >>> take({"head.bias": torch.zeros(1), "body.bias": torch.ones(1)}, "head.")
+    >>> select_prefix({"head.bias": torch.zeros(1), "body.bias": torch.ones(1)}, "head.")
     {'bias': tensor([0.])}
     """
     return {
@@ -99,16 +100,13 @@ def take(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def licence_of(folder: Path, otherwise: str) -> str:
-    """The licence that the card in the folder names; ``otherwise`` where there is no card.
-
-    It is read from the card's own head, where HuggingFace's cards have it.
-    """
+def read_licence(folder: Path, default: str) -> str:
+    """Return the licence from the metadata of the model card, or ``default`` without a card."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     head = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
     named = re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", head[1], re.MULTILINE) if head else None
-    return f"{named[1]} (its model card, which may say more)" if named else otherwise
+    return f"{named[1]} (see its model card for details)" if named else default
 
 
 def _unpickled(path: Path, device: str) -> dict[str, Tensor]:
@@ -117,18 +115,16 @@ def _unpickled(path: Path, device: str) -> dict[str, Tensor]:
     except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"{path} must hold tensors alone and be whole; it is not read: {reason} Get it again, "
-            f"or as safetensors."
+            f"{path} is damaged or contains something other than tensors: {reason} Download it "
+            f"again, or use a safetensors file."
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(
-            f"{path} must hold a mapping of names to tensors; found {type(state).__name__} with "
-            f"something else in it."
+            f"{path} must contain a mapping of names to tensors; found {type(state).__name__} "
+            f"with other content."
         )
     return dict(state)
 
 
-def _no_safetensors(path: Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"{path} is no safetensors file ({error}). A pickle under that name is refused."
-    )
+def _safetensors_error(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path} is not a valid safetensors file ({error}). Pickles are rejected.")

@@ -1,4 +1,4 @@
-"""What the layouts of public checkpoints share: their SSL model in our encoder, and their heads."""
+"""Shared parts of the public checkpoint layouts: building the encoder and the heads."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 
 logger = logging.getLogger(__name__)
 
-UNIT = Scale(0, 1)
-"""The scale of all of them: the corpus's 1 to 7 brought to 0 to 1."""
+UNIT_SCALE = Scale(0, 1)
+"""Output scale of all layouts: the corpus's scale from 1 to 7, mapped to [0, 1]."""
 
-CORPUS = "MSP-Podcast"
-"""What all of them were trained on, where they are those that their authors published."""
+TRAINING_CORPUS = "MSP-Podcast"
+"""Training corpus of the published checkpoints of all layouts."""
 
-OLD = {
+OLD_WEIGHT_NORM_NAMES = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
     "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
 }
-"""Names of weight norm before torch 2, in files of that time."""
+"""Weight norm parameters in files from before PyTorch 2, and their current names."""
 
-STRUCTURE = (
+STRUCTURAL_SETTINGS = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
     "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_norm",
     "feat_extract_activation", "do_stable_layer_norm", "num_conv_pos_embeddings",
     "num_conv_pos_embedding_groups", "layer_norm_eps",
 )  # fmt: skip
-"""Settings of transformers that change what a model on waveforms computes."""
+"""Settings in transformers that affect the output of a waveform model."""
 
 
 class UnitHead(nn.Module):
-    """A regression head on [0, 1] in any order of dimensions, as VAD in [-1, 1].
+    """Wrapper that converts a regression head on [0, 1] to VAD in [-1, 1].
 
     Arguments
     ---------
     layers : torch.nn.Module
-        Shape (batch, size) to (batch, 3).
+        Module that maps (batch, size) to (batch, 3).
     order : sequence of str
-        Which dimension each output is.
+        Dimension of each output.
 
     Raises
     ------
     ValueError
-        If the order does not name each dimension once.
+        If the order does not contain each dimension once.
 
     Example
     -------
@@ -64,25 +64,25 @@ class UnitHead(nn.Module):
         super().__init__()
         if sorted(order) != sorted(DIMENSIONS):
             raise ValueError(
-                f"The outputs must be {', '.join(DIMENSIONS)} in some order; found "
+                f"The outputs must be {', '.join(DIMENSIONS)} in any order; found "
                 f"{', '.join(order)}."
             )
         self.layers = layers
         self.index = [list(order).index(name) for name in DIMENSIONS]
 
     def forward(self, utterance: Tensor) -> Tensor:
-        """Shape (batch, size) to (batch, 3), in the order valence, arousal, dominance."""
+        """Map (batch, size) to (batch, 3), in the order valence, arousal, dominance."""
         return 2 * self.layers(utterance)[:, self.index] - 1
 
 
-def order_of(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Which dimension each output is, where ``id2label`` says so.
+def output_order(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the dimension of each output from ``id2label``, or ``None`` if not specified.
 
     Example
     -------
-    >>> order_of({"id2label": {"1": "Dominance", "0": "arousal", "2": "valence"}})
+    >>> output_order({"id2label": {"1": "Dominance", "0": "arousal", "2": "valence"}})
     ('arousal', 'dominance', 'valence')
-    >>> order_of({"id2label": {"0": "LABEL_0"}}) is None
+    >>> output_order({"id2label": {"0": "LABEL_0"}}) is None
     True
     """
     labels = configuration.get("id2label")
@@ -93,26 +93,26 @@ def order_of(configuration: Mapping[str, Any]) -> tuple[str, ...] | None:
     return order if sorted(order) == sorted(DIMENSIONS) else None
 
 
-def encoder_of(
+def build_encoder(
     settings: Mapping[str, Any], state: Mapping[str, Tensor], path: Path, layers: str = "last"
 ) -> SSLEncoder:
-    """The encoder of this package with the weights of a checkpoint's SSL model.
+    """Build an encoder of this package with the weights of a checkpoint's SSL model.
 
     Arguments
     ---------
     settings : mapping
-        transformers' configuration, ``model_type`` included.
+        Configuration for transformers, including ``model_type``.
     state : mapping of str to torch.Tensor
-        The SSL model's weights under transformers' names, those of old versions too.
+        Weights of the SSL model with current or old names from transformers.
     path : Path
-        Where they come from, for messages.
+        Path of the weights, for messages.
     layers : str
-        As :class:`emosphere_sb.lobes.SSLEncoder` takes it.
+        Layer selection, see :class:`emosphere_sb.lobes.SSLEncoder`.
 
     Raises
     ------
     ValueError
-        If the settings are of no such model, or the weights are of another one.
+        If the settings are invalid, or the weights do not match them.
     """
     with TemporaryDirectory() as folder:
         file = Path(folder) / "backbone.json"
@@ -120,19 +120,19 @@ def encoder_of(
         encoder = SSLEncoder(str(file), freeze="all", spec_augment=False, layers=layers)
     renamed = {_new_name(name): value for name, value in state.items()}
     own = encoder.model.state_dict()
-    if "masked_spec_embed" in own:  # of training alone; not every file has it
+    if "masked_spec_embed" in own:  # only used in training, and optional
         renamed.setdefault("masked_spec_embed", torch.zeros_like(own["masked_spec_embed"]))
-    fill(encoder.model, renamed, path, "the SSL model")
+    load_exactly(encoder.model, renamed, path, "the SSL model")
     return encoder
 
 
-def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) -> None:
-    """Load weights, none missing, none left over, all of the right shape.
+def load_exactly(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) -> None:
+    """Load weights that must match a module exactly in names and shapes.
 
     Raises
     ------
     ValueError
-        Naming the first few that do not fit.
+        If weights are missing, unexpected, or have the wrong shape.
     """
     own = module.state_dict()
     wrong = [
@@ -141,19 +141,19 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path, part: str) 
     ]
     if wrong:
         raise ValueError(
-            f"{path} does not fit the layout that its names and config.json say: {part} differs "
-            f"in {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}."
+            f"{path} does not match the layout given by its weight names and config.json: {part} "
+            f"differs in {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}."
         )
     module.load_state_dict(dict(state))
 
 
-def linear(state: Mapping[str, Tensor], name: str) -> nn.Linear:
-    """A linear layer of given weights; of a convolution over one frame too.
+def linear_from_state(state: Mapping[str, Tensor], name: str) -> nn.Linear:
+    """Build a linear layer from the weights of a linear layer or a convolution of width 1.
 
     Raises
     ------
     ValueError
-        If they are of no such layer.
+        If the shapes do not match such a layer.
     """
     weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
     if weight.dim() == 3 and weight.shape[2] == 1:
@@ -161,7 +161,7 @@ def linear(state: Mapping[str, Tensor], name: str) -> nn.Linear:
     if weight.dim() != 2 or bias.shape != weight.shape[:1]:
         raise ValueError(
             f"{name} must be a linear layer; found a weight of shape {tuple(weight.shape)} and a "
-            f"bias of {tuple(bias.shape)}."
+            f"bias of shape {tuple(bias.shape)}."
         )
     layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
     layer.load_state_dict({"weight": weight, "bias": bias})
@@ -169,16 +169,16 @@ def linear(state: Mapping[str, Tensor], name: str) -> nn.Linear:
 
 
 def wavlm_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """transformers' settings of a WavLM, from the shapes of its weights.
+    """Infer the settings of a WavLM model for transformers from the shapes of its weights.
 
-    Some checkpoints name the WavLM that they began with and do not describe it. Its two kinds
-    differ in what no shape shows: the one with layer norm in all convolutions (large) normalises
-    before each transformer layer, the one with group norm in the first (base, base-plus) behind.
+    Some checkpoints refer to a WavLM model without describing it. One setting is not visible in the
+    shapes: models with layer norm in all convolutions (large) normalise before each transformer
+    layer, and models with group norm in the first convolution (base, base-plus) after it.
 
     Raises
     ------
     ValueError
-        If the weights are of no WavLM.
+        If the weights do not belong to a WavLM model.
     """
     state = {_new_name(name): value for name, value in state.items()}
     try:
@@ -191,7 +191,7 @@ def wavlm_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
         buckets, heads = state["encoder.layers.0.attention.rel_attn_embed.weight"].shape
         inner = state["encoder.layers.0.feed_forward.intermediate_dense.weight"].shape[0]
     except (KeyError, ValueError) as error:
-        raise ValueError(f"The SSL model must be a WavLM; its weights lack {error}.") from error
+        raise ValueError(f"The SSL model must be a WavLM; weight {error} is missing.") from error
     layer_norm = "feature_extractor.conv_layers.1.layer_norm.weight" in state
     return {
         "model_type": "wavlm",
@@ -217,7 +217,7 @@ def _numbers(state: Mapping[str, Tensor], prefix: str) -> list[int]:
 
 
 def _new_name(name: str) -> str:
-    for old, new in OLD.items():
+    for old, new in OLD_WEIGHT_NORM_NAMES.items():
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name

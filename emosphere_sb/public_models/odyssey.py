@@ -1,11 +1,12 @@
 """The layout of 3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes (Goncalves et al., 2024).
 
-The baseline of the Odyssey 2024 challenge: the waveform less the corpus's mean, by its deviation
-plus 1e-6 (both in ``config.json``), cut to ``maxlen`` samples in the challenge's evaluation (12 s);
-WavLM's last layer; attentive statistics pooling; layers of linear, layer norm and ReLU; outputs on
-[0, 1] in the order arousal, dominance, valence. Its pooling counts a frame per 320 samples, one
-more than there are: in a padded batch it hears a padded frame, alone none. Here it never does.
-L. Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
+The baseline of the Odyssey 2024 challenge. The waveform is normalised with the mean and the SD
+(plus 1e-6) of the corpus, both from ``config.json``, and truncated to ``maxlen`` samples (12 s) in
+the challenge's evaluation. It is followed by the last layer of WavLM, attentive statistics pooling,
+blocks of linear layer, layer norm and ReLU, and outputs on [0, 1] in the order arousal, dominance,
+valence. The original pooling counts one frame per 320 samples, which is one too many, so it
+includes one padded frame in padded batches. Here, padded frames are never included. L. Goncalves et
+al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from torch import Tensor, nn
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.lobes import AttentiveStatsPooling, WaveformNormaliser
-from emosphere_sb.public_models.files import take
+from emosphere_sb.public_models.files import select_prefix
 from emosphere_sb.public_models.modules import (
     UnitHead,
-    encoder_of,
-    fill,
-    linear,
-    order_of,
+    build_encoder,
+    linear_from_state,
+    load_exactly,
+    output_order,
     wavlm_settings,
 )
 from emosphere_sb.release.model import ReleasedModel
 
 KNOWN = "3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes"
-LICENCE = "MIT by what its users write: see its card"
+LICENCE = "MIT according to its users; see its model card"
 RELEASE = ""
 ORDER = ("arousal", "dominance", "valence")
 MAX_SAMPLES = 192_000
-"""The challenge's cut, 12 s at 16 kHz, where ``config.json`` names no other."""
+"""Truncation in the challenge, 12 s at 16 kHz, unless ``config.json`` specifies another value."""
 
 
-def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether settings and names of weights are of this layout, with all three dimensions."""
+def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
+    """Whether configuration and weight names match this layout with all three dimensions."""
     return (
         {"mean", "std"} <= configuration.keys()
         and configuration.get("num_classes", len(ORDER)) == len(ORDER)
@@ -52,44 +53,46 @@ def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
 def build(
     configuration: Mapping[str, Any], state: Mapping[str, Tensor], folder: Path, path: Path
 ) -> tuple[ReleasedModel, set[str]]:
-    """The model, and the names of the weights that it has taken.
+    """Build the model, and return it with the names of the weights it uses.
 
     Raises
     ------
     ValueError
-        If the weights do not fit, or the waveform's statistics are no numbers.
+        If the weights do not match, or the waveform statistics are invalid.
     """
-    ssl = take(state, "ssl_model.")
-    encoder = encoder_of(wavlm_settings(ssl), ssl, path)
+    ssl = select_prefix(state, "ssl_model.")
+    encoder = build_encoder(wavlm_settings(ssl), ssl, path)
     pooling = AttentiveStatsPooling(encoder.output_size)
     attention = {
         "hidden.weight": state["pool_model.sap_linear.weight"],
         "hidden.bias": state["pool_model.sap_linear.bias"],
         "score.weight": state["pool_model.attention"].reshape(1, -1),
     }
-    fill(pooling, attention, path, "the pooling")
+    load_exactly(pooling, attention, path, "the pooling")
     normaliser = WaveformNormaliser("corpus")
     normaliser.set_statistics(*_statistics(configuration, folder))
-    head = UnitHead(_layers(state, path), order_of(configuration) or ORDER)
+    head = UnitHead(_layers(state, path), output_order(configuration) or ORDER)
     prefixes = ("ssl_model.", "pool_model.", "ser_model.")
     taken = {name for name in state if name.startswith(prefixes)}
     return ReleasedModel(normaliser, encoder, pooling, head), taken
 
 
 def max_seconds(configuration: Mapping[str, Any]) -> float | None:
-    """The cut of the challenge's evaluation."""
+    """Return the maximum duration in the challenge's evaluation, in seconds."""
     return configuration.get("maxlen", MAX_SAMPLES) / SAMPLE_RATE
 
 
 def _layers(state: Mapping[str, Tensor], path: Path) -> nn.Sequential:
-    names = take(state, "ser_model.fc.")
+    names = select_prefix(state, "ser_model.fc.")
     layers: list[nn.Module] = []
     for number in range(len({name.split(".")[0] for name in names})):
-        layer = linear(state, f"ser_model.fc.{number}.0")
+        layer = linear_from_state(state, f"ser_model.fc.{number}.0")
         norm = nn.LayerNorm(layer.out_features)
-        fill(norm, take(state, f"ser_model.fc.{number}.1."), path, f"layer norm {number}")
+        load_exactly(
+            norm, select_prefix(state, f"ser_model.fc.{number}.1."), path, f"layer norm {number}"
+        )
         layers += [layer, norm, nn.ReLU()]
-    return nn.Sequential(*layers, linear(state, "ser_model.out.0"))
+    return nn.Sequential(*layers, linear_from_state(state, "ser_model.out.0"))
 
 
 def _statistics(configuration: Mapping[str, Any], folder: Path) -> tuple[float, float]:
@@ -100,7 +103,7 @@ def _statistics(configuration: Mapping[str, Any], folder: Path) -> tuple[float, 
         mean, deviation = math.nan, math.nan
     if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
         raise ValueError(
-            f"{folder / 'config.json'} must hold the waveform's mean and std as numbers, std above "
-            f"0; found {found[0]!r}, {found[1]!r}."
+            f"{folder / 'config.json'} must contain mean and std of the waveform as numbers, with "
+            f"std above 0; found {found[0]!r} and {found[1]!r}."
         )
     return mean, deviation

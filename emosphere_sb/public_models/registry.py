@@ -1,8 +1,9 @@
-"""Public VAD checkpoints that people use today, in the layouts of their authors.
+"""Detect and load supported public VAD checkpoints.
 
-A layout is known by the settings in ``config.json`` and by the names of the weights, not by the
-name of a model. Nothing of a checkpoint is run: its weights go into modules of this package, so
-that padding changes no prediction. All of them give [0, 1] and were trained on MSP-Podcast.
+The layout is detected from ``config.json`` and the weight names, not from the name of the model. No
+code of a checkpoint is executed: its weights are loaded into modules of this package, so padding
+does not affect predictions. All published checkpoints predict values in [0, 1] and were trained on
+MSP-Podcast.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from torch import nn
 from emosphere_sb.public_models import audeering, odyssey, vox_profile
 from emosphere_sb.public_models.files import (
     CONFIGURATION,
-    configuration_of,
-    licence_of,
+    read_configuration,
+    read_licence,
     read_state,
     weight_names,
     weights_file,
 )
-from emosphere_sb.public_models.modules import CORPUS, UNIT
-from emosphere_sb.release.model import About, evaluation_mode
-from emosphere_sb.release.weights import unfilled
+from emosphere_sb.public_models.modules import TRAINING_CORPUS, UNIT_SCALE
+from emosphere_sb.release.model import ModelInfo, evaluation_mode
+from emosphere_sb.release.weights import skip_initialisation
 
 logger = logging.getLogger(__name__)
 
@@ -32,104 +33,109 @@ LAYOUTS = {
     "odyssey": odyssey,
     "vox_profile": vox_profile,
 }
-"""A layout is one module and its name here."""
+"""Supported layouts by name; each is implemented in one module."""
 
 
-def known_text() -> str:
-    """The known layouts by the checkpoints that have them."""
+def known_checkpoints() -> str:
+    """Return the names of the published checkpoints with supported layouts."""
     return ", ".join(layout.KNOWN for layout in LAYOUTS.values())
 
 
-def public_layout(folder: Path, source: str) -> str | None:
-    """Which known layout a folder has.
+def detect_layout(folder: Path, source: str) -> str | None:
+    """Detect the layout of a model folder.
 
     Arguments
     ---------
     folder : Path
-        Of the model.
+        Folder of the model.
     source : str
-        What was asked for, for messages.
+        Path or name requested by the user, for messages.
 
     Returns
     -------
     str or None
-        One of :data:`LAYOUTS`; ``None`` where there is no ``config.json``, so that it is no
-        checkpoint of transformers or of the hub at all.
+        Key of :data:`LAYOUTS`; ``None`` if there is no ``config.json``, so that the folder is not
+        a checkpoint from transformers or the Hub.
 
     Raises
     ------
     ValueError
-        If there is one, and the layout is none of those that are known.
+        If the layout is not supported.
     """
     if not (folder / CONFIGURATION).is_file():
         return None
-    configuration = configuration_of(folder)
+    configuration = read_configuration(folder)
     path = weights_file(folder)
     names = weight_names(path)
     for name, layout in LAYOUTS.items():
-        if layout.recognises(configuration, names):
+        if layout.matches(configuration, names):
             return name
     shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
     raise ValueError(
-        f"{source} must be a released model, or a checkpoint in the layout of {known_text()}; "
-        f"found a {configuration.get('model_type', 'model')} with weights of {shown or 'nothing'}."
+        f"{source} must be a released model, or a checkpoint in the layout of "
+        f"{known_checkpoints()}; found a {configuration.get('model_type', 'model')} with weights "
+        f"{shown or '(none)'}."
     )
 
 
-def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, About]:
+def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, ModelInfo]:
     """Load a public checkpoint.
 
     Arguments
     ---------
     layout : str
-        As :func:`public_layout` says.
+        Layout returned by :func:`detect_layout`.
     folder : Path
-        Of the model.
+        Folder of the model.
     source : str
-        What was asked for; becomes its name.
+        Path or name requested by the user, from which the model gets its name.
 
     Returns
     -------
-    tuple
-        The model, in evaluation mode, and what is known of it.
+    model : torch.nn.Module
+        The model in evaluation mode.
+    about : About
+        Information about the model.
 
     Raises
     ------
     ValueError
-        If the layout is unknown, or the files are damaged or do not fit one another.
+        If the layout is unknown, or the files are damaged or do not match.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}; found {layout!r}.")
-    module, configuration = LAYOUTS[layout], configuration_of(folder)
+    module, configuration = LAYOUTS[layout], read_configuration(folder)
     path = weights_file(folder)
     state = read_state(path)
     try:
-        with unfilled():  # no weight is drawn: all are read
+        with skip_initialisation():  # skip weight initialisation; all weights are loaded
             model, taken = module.build(configuration, state, folder, path)
         limit = module.max_seconds(configuration)
     except KeyError as error:
-        raise ValueError(f"{path} lacks {error} of the layout of {module.KNOWN}.") from error
+        raise ValueError(
+            f"{path} does not match the layout of {module.KNOWN}: {error} is missing."
+        ) from error
     except TypeError as error:
-        raise ValueError(f"{folder / CONFIGURATION} does not fit {path}: {error}.") from error
-    if left := sorted(state.keys() - taken):
-        logger.info("%s: not VAD, not read: %s", path, ", ".join(left))
-    about = About(
+        raise ValueError(f"{folder / CONFIGURATION} does not match {path}: {error}.") from error
+    if unused := sorted(state.keys() - taken):
+        logger.info("%s: ignored weights that are not needed for VAD: %s", path, ", ".join(unused))
+    about = ModelInfo(
         name=_name(source),
-        scale=UNIT,
+        scale=UNIT_SCALE,
         max_seconds=limit,
-        licence=licence_of(folder, module.LICENCE),
+        licence=read_licence(folder, module.LICENCE),
         facts={
-            "protocol": {"corpus": CORPUS, "release": module.RELEASE},
+            "protocol": {"corpus": TRAINING_CORPUS, "release": module.RELEASE},
             "layout": layout,
-            # Another model of this layout may have been trained on anything.
+            # Other models with this layout may have been trained on other data
             "published_as": module.KNOWN,
-            "left_out": left,
+            "left_out": unused,
         },
     )
     return evaluation_mode(model), about
 
 
 def _name(source: str) -> str:
-    """The name of a model: on the hub as it is, of a folder its last part."""
+    """Return the name of a model: the Hub name, or the last part of the folder's path."""
     folder = Path(source).expanduser()
     return folder.resolve().name if folder.is_dir() else source

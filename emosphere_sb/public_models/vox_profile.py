@@ -1,14 +1,14 @@
 """The layout of tiantiaf/wavlm-large-msp-podcast-emotion-dim (Vox-Profile; Feng et al., 2025).
 
-WavLM-large on the waveform normalised by utterance (base-plus: as it is); a learned mixture of all
-layers (softmax over ``weights``), with what enters the first one where ``use_conv_output`` is true;
-three linear layers with ReLU on each frame; the mean over frames; and for each dimension a linear
-layer, ReLU, a linear layer and a sigmoid, so that outputs lie in (0, 1). Low-rank adapters stand,
-where a checkpoint has them, beside the feed-forward layers of the upper half; they are added to
-what they stand beside, scaled by one over their rank (loralib's default). The last layer is mixed
-in with its final norm, as transformers 4 gave it, with which the weights were trained. The authors'
-evaluation cuts to 15 s. T. Feng et al., "Vox-Profile: a speech foundation model benchmark for
-characterizing diverse speaker and speech traits", arXiv 2505.14648, 2025.
+WavLM-large on the waveform normalised by utterance (base-plus: not normalised); a learned weighted
+mean of all layers (softmax over ``weights``), including the input of the first layer if
+``use_conv_output`` is true; three linear layers with ReLU on each frame; the mean over frames; and,
+for each dimension, a linear layer, ReLU, a linear layer and a sigmoid, with outputs in (0, 1).
+Some checkpoints have low-rank adapters in the feed-forward layers of the upper half; they are
+merged into the weights, scaled by one over their rank (the default of loralib). The last layer is
+used after the final norm, as in transformers 4, with which the weights were trained. The authors'
+evaluation truncates utterances to 15 s. T. Feng et al., "Vox-Profile: a speech foundation model
+benchmark for characterizing diverse speaker and speech traits", arXiv 2505.14648, 2025.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
 from emosphere_sb.lobes import WaveformNormaliser
-from emosphere_sb.public_models.files import take
-from emosphere_sb.public_models.modules import encoder_of, linear, wavlm_settings
+from emosphere_sb.public_models.files import select_prefix
+from emosphere_sb.public_models.modules import build_encoder, linear_from_state, wavlm_settings
 from emosphere_sb.release.model import ReleasedModel
 from emosphere_sb.scale import DIMENSIONS
 
@@ -32,16 +32,16 @@ KNOWN = "tiantiaf/wavlm-large-msp-podcast-emotion-dim"
 LICENCE = "OpenRAIL; its model card excludes commercial and clinical use and surveillance"
 RELEASE = ""
 BACKBONES = {"wavlm_large": "layer", "wavlm": "group"}
-"""``pretrain_model``, and the norm that the convolutions of that WavLM have."""
+"""Values of ``pretrain_model``, and the norm in the convolutions of that WavLM model."""
 
 
 class FramewisePooling(nn.Module):
-    """The same layers on each frame, then the mean over the valid ones.
+    """Pooling that applies layers to each frame and averages over valid frames.
 
     Arguments
     ---------
     layers : torch.nn.Sequential
-        Ends with a linear layer.
+        Layers applied to each frame. The last one must be linear.
 
     Example
     -------
@@ -61,12 +61,12 @@ class FramewisePooling(nn.Module):
 
 
 class DimensionHeads(nn.Module):
-    """A head of its own for each dimension, on (0, 1), as VAD in (-1, 1).
+    """Separate heads on (0, 1) for each dimension, combined to VAD in (-1, 1).
 
     Arguments
     ---------
     heads : mapping of str to torch.nn.Module
-        By dimension; shape (batch, size) to (batch, 1).
+        Head of each dimension, which maps (batch, size) to (batch, 1).
     """
 
     def __init__(self, heads: Mapping[str, nn.Module]):
@@ -74,15 +74,15 @@ class DimensionHeads(nn.Module):
         self.heads = nn.ModuleDict({name: heads[name] for name in DIMENSIONS})
 
     def forward(self, utterance: Tensor) -> Tensor:
-        """Shape (batch, size) to (batch, 3), in the order valence, arousal, dominance."""
+        """Map (batch, size) to (batch, 3), in the order valence, arousal, dominance."""
         outputs = [head(utterance) for head in self.heads.values()]
         return 2 * torch.cat(outputs, dim=1) - 1
 
 
-def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether settings and names of weights are of this layout.
+def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
+    """Whether configuration and weight names match this layout.
 
-    Models for emotion categories have heads of these names too, of which nothing is said.
+    Models for emotion categories, which also have heads with these names, do not match.
     """
     return (
         {"pretrain_model", "use_conv_output"} <= configuration.keys()
@@ -96,26 +96,28 @@ def recognises(configuration: Mapping[str, Any], names: Set[str]) -> bool:
 def build(
     configuration: Mapping[str, Any], state: Mapping[str, Tensor], folder: Path, path: Path
 ) -> tuple[ReleasedModel, set[str]]:
-    """The model, and the names of the weights that it has taken.
+    """Build the model, and return it with the names of the weights it uses.
 
     Raises
     ------
     ValueError
-        If the weights do not fit, or are of another WavLM than the settings say.
+        If the weights do not match, or belong to another WavLM model than specified.
     """
-    ssl = merge_adapters(take(state, "backbone_model."), path)
+    ssl = merge_adapters(select_prefix(state, "backbone_model."), path)
     settings, kind = wavlm_settings(ssl), configuration["pretrain_model"]
     if BACKBONES.get(kind) != settings["feat_extract_norm"]:
         raise ValueError(
-            f"{folder / 'config.json'} must name in pretrain_model the WavLM of the weights, "
-            f"{' or '.join(BACKBONES)}; found {kind!r} beside convolutions with "
+            f"pretrain_model in {folder / 'config.json'} must be {' or '.join(BACKBONES)} and "
+            f"match the weights; found {kind!r}, but the convolutions have "
             f"{settings['feat_extract_norm']} norm."
         )
-    encoder = encoder_of(settings, ssl, path, layers="weighted")
-    _mix(encoder.states.weights, state["weights"], configuration["use_conv_output"], path)
+    encoder = build_encoder(settings, ssl, path, layers="weighted")
+    _set_layer_weights(
+        encoder.states.weights, state["weights"], configuration["use_conv_output"], path
+    )
     frames = nn.Sequential(
-        linear(state, "model_seq.0"), nn.ReLU(),
-        linear(state, "model_seq.3"), nn.ReLU(), linear(state, "model_seq.6"),
+        linear_from_state(state, "model_seq.0"), nn.ReLU(),
+        linear_from_state(state, "model_seq.3"), nn.ReLU(), linear_from_state(state, "model_seq.6"),
     )  # fmt: skip
     heads = {name: _head(state, f"{name}_layer") for name in DIMENSIONS}
     model = ReleasedModel(
@@ -129,29 +131,30 @@ def build(
 
 
 def max_seconds(_configuration: Mapping[str, Any]) -> float | None:
-    """The authors' cut."""
+    """Return the maximum duration in the authors' evaluation, in seconds."""
     return 15.0
 
 
 def merge_adapters(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Add each pair of low-rank factors to the weight that it stands beside.
+    """Merge low-rank adapters into the weights of their layers.
 
     Arguments
     ---------
     state : mapping of str to torch.Tensor
-        With ``NAME.lora_A`` (rank, in) and ``NAME.lora_B`` (out, rank) beside ``NAME.weight``.
+        Weights, with adapters ``NAME.lora_A`` (rank, in) and ``NAME.lora_B`` (out, rank) for some
+        ``NAME.weight``.
     path : Path
-        For messages.
+        Path of the weights, for messages.
 
     Returns
     -------
     dict
-        Without the factors: weight + B A / rank.
+        Weights without adapters: weight + B A / rank.
 
     Raises
     ------
     ValueError
-        If a factor has no other one, or no weight.
+        If an adapter is incomplete or does not match its weight.
 
     Example
     -------
@@ -166,19 +169,20 @@ def merge_adapters(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]
             merged[f"{layer}.weight"] = merged[f"{layer}.weight"] + up @ down / len(down)
         except (KeyError, RuntimeError) as error:
             raise ValueError(
-                f"{path} must hold lora_A, lora_B and weight of {layer}, which fit one another; "
-                f"found otherwise: {error}."
+                f"{path} must contain matching lora_A, lora_B and weight of {layer}; found a "
+                f"mismatch: {error}."
             ) from error
     return merged
 
 
-def _mix(own: nn.Parameter, given: Tensor, first: bool, path: Path) -> None:
-    """Set the shares of the layers; without what enters the first one its share is nothing."""
+def _set_layer_weights(own: nn.Parameter, given: Tensor, first: bool, path: Path) -> None:
+    """Set the layer weights; if the input of the first layer is not used, its share is zero."""
     if not first:
         given = torch.cat([torch.full((1,), -math.inf), given])
     if given.shape != own.shape:
         raise ValueError(
-            f"{path} must hold a weight for each layer; found {len(given)} for {len(own)}."
+            f"{path} must contain one weight per layer; found {len(given)} weights for {len(own)} "
+            f"layers."
         )
     with torch.no_grad():
         own.copy_(given)
@@ -186,5 +190,8 @@ def _mix(own: nn.Parameter, given: Tensor, first: bool, path: Path) -> None:
 
 def _head(state: Mapping[str, Tensor], name: str) -> nn.Sequential:
     return nn.Sequential(
-        linear(state, f"{name}.0"), nn.ReLU(), linear(state, f"{name}.2"), nn.Sigmoid()
+        linear_from_state(state, f"{name}.0"),
+        nn.ReLU(),
+        linear_from_state(state, f"{name}.2"),
+        nn.Sigmoid(),
     )

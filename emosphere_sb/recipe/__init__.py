@@ -1,1 +1,1 @@
-"""A training run: command line, hyperparameters, corpora, folds and the order of the steps."""
+"""Training runs: command line, hyperparameters, corpora, folds and the steps of a run."""

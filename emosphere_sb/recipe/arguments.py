@@ -1,4 +1,4 @@
-"""The command line of a recipe as plain values, parsed without importing torch."""
+"""Parsing of a recipe's command line. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emosphere_sb.recipe.renamed_keys import check_not_renamed, nearest_name
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
 
 # SpeechBrain's run options by type; a test compares them with SpeechBrain's own list. Options that
-# are keys of emosphere.yaml too (precision, max_grad_norm) are parsed as keys.
+# are also keys of emosphere.yaml (precision, max_grad_norm) are parsed as keys.
 FLAGS = (
     "test_only", "debug", "debug_persistently", "data_parallel_backend", "find_unused_parameters",
     "jit", "compile", "compile_using_fullgraph", "compile_using_dynamic_shape_tracing",
@@ -33,7 +33,7 @@ RUN_OPTIONS = FLAGS + INTEGERS + STRINGS + LISTS + NUMBERS + PRECISION
 
 @dataclass
 class Arguments:
-    """A parsed command line.
+    """Parsed command line.
 
     Arguments
     ---------
@@ -42,9 +42,9 @@ class Arguments:
     presets : list of str
         Presets to apply, in this order.
     overrides : dict
-        Key of the hyperparameter file to value, as text.
+        Keys of the hyperparameter file and their values, as text.
     run_options : dict
-        SpeechBrain's run options to values.
+        SpeechBrain's run options and their values.
     """
 
     file: Path
@@ -54,7 +54,7 @@ class Arguments:
 
     @property
     def preset(self) -> str:
-        """The presets as one name, which is also part of the output folder."""
+        """Presets joined to one name, which is part of the path of the output folder."""
         return "+".join(self.presets) or self.file.stem
 
 
@@ -65,7 +65,7 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
 
     def error(self, message: str) -> None:
-        """Raise the message; the caller reports it and exits."""
+        """Raise ``ValueError`` with a message, instead of printing it and exiting."""
         option, _, reason = message.removeprefix("argument ").partition(": ")
         if reason == "expected one argument":
             raise ValueError(f"{option} needs a value: {option}=VALUE.")
@@ -75,23 +75,23 @@ class ArgumentParser(argparse.ArgumentParser):
 def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
     """Parse ``HPARAMS.yaml --preset=NAME --key=value``; options are never abbreviated.
 
-    Keys in ``known`` may be written ``--key=value`` or ``--key value``; all others, which only the
-    user's own file may have, ``--key=value``. A value is everything after the first ``=``, so paths
-    may contain blanks, colons and further ``=``.
+    Keys in ``known`` may be written as ``--key=value`` or ``--key value``. All other keys, which
+    can only occur in the user's own file, require ``--key=value``. The value is everything after
+    the first ``=``, so paths may contain spaces, colons and ``=``.
 
     Arguments
     ---------
     words : list of str
-        As in ``sys.argv[1:]``.
+        Command-line arguments, as in ``sys.argv[1:]``.
     known : iterable of str
-        Top-level keys of ``emosphere.yaml``; they take precedence over run options of the same
+        Top-level keys of ``emosphere.yaml``. They take precedence over run options with the same
         name.
 
     Raises
     ------
     ValueError
-        If there is not exactly one file, ``--preset`` is given twice, an option has no value or one
-        of the wrong type, or an option was renamed.
+        If there is not exactly one file, ``--preset`` is repeated, an option has no value or a
+        value of the wrong type, or an option was renamed.
     """
     known = set(known)
     for word in words:
@@ -118,7 +118,7 @@ def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
 
 
 def _parser(known: set[str]) -> ArgumentParser:
-    """A parser with every key and every run option."""
+    """Return a parser with all keys and run options."""
     parser = ArgumentParser()
     parser.add_argument("--preset", action="append", type=_nonempty("preset"))
     for name in sorted(known - {"preset"}):
@@ -132,22 +132,22 @@ def _parser(known: set[str]) -> ArgumentParser:
 
 
 def _split_flags(words: list[str], known: set[str]) -> tuple[list[str], dict[str, bool]]:
-    """Write ``--flag=True`` as ``--flag``, and take ``--flag=False`` out of the words.
+    """Replace ``--flag=True`` with ``--flag`` and collect the flags given as ``--flag=False``.
 
-    SpeechBrain's flags have no value in argparse.
+    SpeechBrain's flags do not take a value.
     """
-    kept, off = [], {}
+    remaining, off = [], {}
     for word in words:
         name, equals, value = word[2:].partition("=")
         if not (word.startswith("--") and equals and name in FLAGS and name not in known):
-            kept.append(word)
+            remaining.append(word)
         elif value.lower() not in ("true", "false"):
             raise ValueError(f"--{name} must be True or False; found {value!r}.")
         elif value.lower() == "true":
-            kept.append(f"--{name}")
+            remaining.append(f"--{name}")
         else:
             off[name] = False
-    return kept, off
+    return remaining, off
 
 
 def _nonempty(name: str):
@@ -178,7 +178,7 @@ def _type_of(name: str):
 
 
 def _raising(function):
-    """Keep the text of a ``ValueError``, which argparse would replace."""
+    """Preserve the message of a ``ValueError``, which argparse would replace."""
 
     def call(value: str) -> object:
         try:
@@ -199,17 +199,22 @@ def _only_file(files: list[str]) -> Path:
 
 
 def find_file(name: str) -> Path:
-    """Path of a YAML file; ``hparams/NAME.yaml`` and ``NAME.yaml`` also find the package's own.
+    """Return the path of a YAML file, which may also be a file of the package.
+
+    ``hparams/NAME.yaml`` and ``NAME.yaml`` are looked up in the working directory first, then in
+    the package.
 
     Raises
     ------
     ValueError
-        If there is no such file.
+        If the file does not exist.
     """
     path = Path(name)
     if path.is_file():
         return path
-    # Not for other folders: a path with a typing error must not run another file.
+    # Other folders are not searched: a mistyped path must not run a different file.
     if path.parent in (Path(), Path("hparams")) and (HPARAMS / path.name).is_file():
         return HPARAMS / path.name
-    raise ValueError(f"Hyperparameter file {name} does not exist; the package's are in {HPARAMS}.")
+    raise ValueError(
+        f"Hyperparameter file {name} does not exist. The package's files are in {HPARAMS}."
+    )

@@ -1,4 +1,4 @@
-"""The command line of a recipe, merged with its hyperparameter file and checked for a corpus."""
+"""Parsing of a recipe's command line together with its hyperparameter file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from emosphere_sb.results.provenance import recipe_command
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a command line asks for.
+    """Parsed and validated request for a run.
 
     Arguments
     ---------
     corpus : str
-        Name of the corpus.
+        Name of the training corpus.
     tree : CommentedMap
-        The merged hyperparameters.
+        Merged hyperparameters.
     run_options : dict
         SpeechBrain's run options.
     command : str
-        The command line, for the run's results.
+        Command line as text, which is saved with the results.
     """
 
     corpus: str
@@ -37,16 +37,16 @@ class RunRequest:
 
 
 def read_command(words: list[str], *, corpus: str, program: str | None = None) -> RunRequest:
-    """Parse a command line and its hyperparameter file, each once.
+    """Parse and validate a command line and its hyperparameter file.
 
     Arguments
     ---------
     words : list of str
-        As in ``sys.argv[1:]``.
+        Command-line arguments, as in ``sys.argv[1:]``.
     corpus : str
-        One of ``emosphere_sb.recipe.corpora.CORPORA``.
+        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
     program : str, optional
-        The command before the words; the recipe's script by default.
+        Command before the arguments; the recipe's script by default.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def read_command(words: list[str], *, corpus: str, program: str | None = None) -
     else:
         tree = read_tree(arguments.file)
         check_keys(tree, own, arguments.file)
-        for name in arguments.run_options.keys() & tree.keys():  # the file's own key wins
+        for name in arguments.run_options.keys() & tree.keys():  # keys of the file take precedence
             arguments.overrides[name] = str(arguments.run_options.pop(name))
     tree = merge(arguments, tree, own)
     check_corpus_keys(arguments.overrides, corpus)

@@ -1,4 +1,4 @@
-"""The corpora that a recipe can be run on, and the settings that each of them has."""
+"""Supported corpora and the settings of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from types import ModuleType
 
-# A corpus is one file in data_prep/ and its name here.
+# To add a corpus, write a reader in data_prep/ and list it here.
 CORPORA = {
     "MSP-Podcast": "data_prep.msp_podcast.reader",
     "IEMOCAP": "data_prep.iemocap.reader",
@@ -17,28 +17,28 @@ CORPORA = {
 
 
 def corpus_module(corpus: str) -> ModuleType:
-    """The module that reads a corpus's label files.
+    """Return the module that reads the label files of a corpus.
 
     Raises
     ------
     ValueError
-        If there is no such corpus.
+        If the corpus is unknown.
     """
     return importlib.import_module(CORPORA[corpus_name(corpus)])
 
 
 def reader_settings(corpus: str) -> set[str]:
-    """Names of the settings that a corpus's ``read`` takes."""
+    """Return the names of the settings of a corpus, the arguments of its ``read`` function."""
     return set(inspect.signature(corpus_module(corpus).read).parameters) - {"data_folder"}
 
 
 def corpus_name(text: str) -> str:
-    """A corpus's name as it is written here, whatever the case of its letters.
+    """Return the canonical name of a corpus; upper and lower case are not distinguished.
 
     Raises
     ------
     ValueError
-        If there is no such corpus.
+        If the corpus is unknown.
 
     Example
     -------
@@ -52,32 +52,32 @@ def corpus_name(text: str) -> str:
 
 
 def check_corpus_keys(keys: Iterable[str], corpus: str) -> None:
-    """Raise ``ValueError`` for keys that only other corpora use.
+    """Check that no key is a setting of other corpora only.
 
     Arguments
     ---------
     keys : iterable of str
-        Keys on the command line. Those of presets are not checked: presets serve all corpora.
+        Keys on the command line. Keys in presets are not checked, as presets apply to all corpora.
     corpus : str
-        The one that is trained on.
+        Name of the training corpus.
 
     Raises
     ------
     ValueError
-        Naming the setting, and the corpora that have it.
+        If a key has no effect for this corpus. The message names the corpora that use the key.
 
     Example
     -------
     >>> check_corpus_keys(["seed", "fold"], "IEMOCAP")
     >>> check_corpus_keys(["four_classes"], "MSP-IMPROV")
     Traceback (most recent call last):
-    ValueError: --four_classes belongs to IEMOCAP and does nothing for MSP-IMPROV; leave it out \
-(settings of a --test_corpus go into --test_options).
+    ValueError: --four_classes is a setting of IEMOCAP and has no effect for MSP-IMPROV. Remove it \
+(settings of a --test_corpus belong in --test_options).
     """
     for key in keys:
         owners = [name for name in CORPORA if key in reader_settings(name)]
         if owners and key not in reader_settings(corpus):
             raise ValueError(
-                f"--{key} belongs to {', '.join(owners)} and does nothing for {corpus}; leave it "
-                f"out (settings of a --test_corpus go into --test_options)."
+                f"--{key} is a setting of {', '.join(owners)} and has no effect for {corpus}. "
+                f"Remove it (settings of a --test_corpus belong in --test_options)."
             )

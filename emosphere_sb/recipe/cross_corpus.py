@@ -1,4 +1,4 @@
-"""Testing a trained model on another corpus, on that corpus's own scale."""
+"""Cross-corpus tests: evaluation on another corpus, on the label scale of that corpus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from data_prep.manifest import LEARNED_FROM, Summary, read_rows
+from data_prep.manifest import TRAINING_SETS, Summary, read_manifest_rows
 from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
@@ -20,22 +20,34 @@ from emosphere_sb.recipe.hparams import merge
 from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import data_digests, prepare_corpus
 
-FILE = HPARAMS / "emosphere.yaml"
-NOT_TESTED = {f"drop_{name}" for name in LEARNED_FROM}
-"""Settings of sets that are not tested on."""
+HPARAMS_FILE = HPARAMS / "emosphere.yaml"
+NOT_TESTED = {f"drop_{name}" for name in TRAINING_SETS}
+"""Settings of the training and development sets, which have no effect on tests."""
 
 
 @dataclass(frozen=True)
 class OtherCorpus:
-    """A corpus that is tested on: name, preparation, sets, and the settings that were given."""
+    """Corpus of a cross-corpus test.
+
+    Arguments
+    ---------
+    name : str
+        Name of the corpus.
+    summary : Summary
+        Result of the preparation.
+    rows : dict
+        Set name to manifest rows.
+    options : dict
+        Settings of the corpus that were given.
+    """
 
     name: str
     summary: Summary
     rows: dict[str, dict]
     options: dict[str, Any]
 
-    def facts(self) -> dict[str, Any]:
-        """What a figure on it must be quoted with."""
+    def metadata(self) -> dict[str, Any]:
+        """Return what must be reported with results on this corpus, for ``metrics.json``."""
         return {
             "corpus": self.name,
             "release": self.summary.release,
@@ -46,111 +58,119 @@ class OtherCorpus:
         }
 
 
-def other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
-    """Prepare ``test_corpus``: its official test sets, or all of it where it has none.
+def prepare_other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
+    """Prepare the test sets of ``test_corpus``, or all utterances if it has no official split.
 
-    It is prepared by its own defaults and ``test_options``, whatever was said of the corpus that is
-    trained on.
+    It is prepared with its own defaults and ``test_options``. Settings of the training corpus do
+    not apply.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If it cannot be read, has no test set, or is the corpus that the model is trained on.
+        If the corpus cannot be read, has no test set, or is the training corpus.
     """
     corpus = settings["test_corpus"]
     if corpus is None:
         return None
-    summary, options = prepare_tested(settings, corpus)
+    summary, options = prepare_test_corpus(settings, corpus)
     if summary.data_root.resolve() == trained.data_root.resolve():
         raise ValueError(
-            f"--test_data_folder must be another corpus; found {summary.data_root}, which the "
-            f"model is trained on: its test sets are tested anyway."
+            f"--test_data_folder must not be the training corpus; found {summary.data_root}. The "
+            f"test sets of the training corpus are always evaluated."
         )
     sets = sets_to_test(summary)
-    _refuse_learned(sets, trained)
+    _check_no_training_audio(sets, trained)
     named = {f"{corpus}-{name}": part for name, part in sets.items()}
     return OtherCorpus(corpus, summary, named, options)
 
 
-def prepare_tested(
-    settings: dict, corpus: str, *, said_by: str = "--test_data_folder"
+def prepare_test_corpus(
+    settings: dict, corpus: str, *, option: str = "--test_data_folder"
 ) -> tuple[Summary, dict[str, Any]]:
-    """Prepare a corpus that is only tested on, by its own defaults and ``test_options``.
+    """Prepare a corpus for testing only, with its own defaults and ``test_options``.
 
     Arguments
     ---------
     settings : dict
-        With ``test_data_folder``, ``test_options``, and what a preparation asks for.
+        Settings of the preparation, including ``test_data_folder`` and ``test_options``.
     corpus : str
-        Its name.
-    said_by : str
-        What the user calls its folder, for messages.
+        Name of the corpus.
+    option : str
+        Command-line option that gives the folder of the corpus, for error messages.
 
     Returns
     -------
     tuple
-        The summary, and the options that were given or are the corpus's own where all of it is
-        tested.
+        Summary of the preparation, and the options that were used.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If it cannot be read, or an option is unknown.
+        If the corpus cannot be read, or an option is unknown.
     """
     options = {**getattr(corpus_module(corpus), "WHOLE", {}), **parse_options(settings, corpus)}
-    own = scalars(read_tree(FILE))
+    own = scalars(read_tree(HPARAMS_FILE))
     other = {**settings, **{key: own[key] for key in reader_settings(corpus) if key in own}}
     other |= {**options, "data_folder": settings["test_data_folder"]}
-    if "drop_test" in options:  # where all of it is tested: of whatever set its reader makes
+    if "drop_test" in options:  # all utterances are tested, so it applies to every set
         other |= dict.fromkeys(NOT_TESTED, options["drop_test"])
     if not Path(other["data_folder"]).expanduser().is_dir():
         raise FileNotFoundError(
-            f"{said_by} must be a folder that holds {corpus}; found {other['data_folder']}."
+            f"{option}={other['data_folder']} is not a folder. It must be the folder of {corpus}."
         )
     return prepare_corpus(other, corpus, needed=()), options
 
 
-def sets_to_test(summary: Summary, *, said_by: str = "--test_data_folder") -> dict[str, dict]:
-    """Manifest rows of the official test sets, or of ``all`` where the corpus has none.
+def sets_to_test(summary: Summary, *, option: str = "--test_data_folder") -> dict[str, dict]:
+    """Return the rows of the official test sets, or all rows as ``all`` without an official split.
 
     Raises
     ------
     ValueError
-        If it has official sets, and no test set among them.
+        If the corpus has an official split without a test set.
     """
     sets = {
-        name: read_rows(path, data_root=summary.data_root) for name, path in summary.sets.items()
+        name: read_manifest_rows(path, data_root=summary.data_root)
+        for name, path in summary.sets.items()
     }
     if summary.facts["official_split"]:
-        sets = {name: part for name, part in sets.items() if name not in LEARNED_FROM}
+        sets = {name: part for name, part in sets.items() if name not in TRAINING_SETS}
     else:
         sets = {"all": {key: row for part in sets.values() for key, row in part.items()}}
     if not sets:
         raise ValueError(
-            f"{said_by} must hold a test set of {summary.corpus}; found "
+            f"{option} must contain a test set of {summary.corpus}; found only "
             f"{', '.join(summary.sets)} in {summary.data_root}."
         )
     return sets
 
 
-def _refuse_learned(sets: Mapping[str, Mapping[str, Mapping]], trained: Summary) -> None:
-    """Refuses audio that the model is trained on: a copy of its corpus has another folder."""
-    for learned in LEARNED_FROM:
-        known = read_rows(trained.sets[learned], data_root=trained.data_root)
+def _check_no_training_audio(sets: Mapping[str, Mapping[str, Mapping]], trained: Summary) -> None:
+    """Check that no test file is identical to a training or development file.
+
+    This finds copies of the training corpus in another folder.
+    """
+    for learned in TRAINING_SETS:
+        known = read_manifest_rows(trained.sets[learned], data_root=trained.data_root)
         for part in sets.values():
             for name in part.keys() & known.keys():
                 pair = part[name]["wav"], known[name]["wav"]
                 if all(map(os.path.isfile, pair)) and filecmp.cmp(*pair, shallow=False):
                     raise ValueError(
-                        f"--test_data_folder must be another corpus; found {pair[0]}, the same "
-                        f"audio as {pair[1]} in the set '{learned}' of the model's own."
+                        f"--test_data_folder must not be a copy of the training corpus; {pair[0]} "
+                        f"is identical to {pair[1]} in the {learned} set."
                     )
 
 
 def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
-    """The mapping in ``test_options``, whose values are read as the command line's are.
+    """Parse the mapping in ``test_options``. Values are parsed like those of the command line.
 
-    YAML alone would make release 1.10 of 1.1, and truth of ``no``.
+    (Plain YAML would read release 1.10 as 1.1.)
+
+    Raises
+    ------
+    ValueError
+        If the text is not a mapping, or a setting is unknown or has an invalid value.
 
     Example
     -------
@@ -171,21 +191,21 @@ def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
     for key in words:
         if key not in allowed:
             raise ValueError(f"test_options: {unknown_name('key', str(key), allowed)}")
-    overrides = {key: _as_word(value) for key, value in words.items()}
+    overrides = {key: _as_argument(value) for key, value in words.items()}
     try:
-        values = scalars(merge(Arguments(FILE, overrides=overrides)))
+        values = scalars(merge(Arguments(HPARAMS_FILE, overrides=overrides)))
     except ValueError as error:
         raise ValueError(f"test_options: {error}") from error
     return {key: values[key] for key in words}
 
 
-def _as_word(value: Any) -> str:
-    """A value as it would stand on the command line."""
+def _as_argument(value: Any) -> str:
+    """Convert a value to text, as on the command line."""
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     return "null" if value in (None, "") else str(value)
 
 
 def metrics_file(folder: Path, corpus: str) -> Path:
-    """Where the figures on another corpus stand, beside the run's own."""
+    """Return the path of the metrics of a cross-corpus test in a run's folder."""
     return folder / f"metrics_on_{corpus}.json"

@@ -22,27 +22,28 @@ _ENTRY = re.compile(r"(?P<key>[A-Za-z]\w*):(?P<value>.*?)(?:\s# (?P<meaning>.+))
 INTRODUCTION = """\
 usage: {program} HPARAMS.yaml [--preset=NAME[+NAME]] [--key=value ...]
 
-Prepare {corpus}, train, test on every test set, and write everything below results/.
+Prepare {corpus}, train a model on it and evaluate it on all test sets. Results are written to
+results/.
 
-  HPARAMS.yaml           hparams/emosphere.yaml is the paper's model
+  HPARAMS.yaml           hyperparameter file; hparams/emosphere.yaml is the paper's model
   --preset=NAME[+NAME]   apply presets in this order; --help=presets lists them
-  --key=value            set a key of HPARAMS.yaml; keys are never abbreviated
+  --key=value            set a key of HPARAMS.yaml; keys cannot be abbreviated
 """
 RUN_OPTIONS_HEADING = "SpeechBrain's run options"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A key or a preset in a YAML file.
+    """Key or preset in a YAML file.
 
     Arguments
     ---------
     group : str
-        The heading above it.
+        Heading of the section.
     name : str
-        The key.
+        Name of the key or preset.
     meaning : str
-        Its comment.
+        Comment on the same line.
     """
 
     group: str
@@ -67,9 +68,9 @@ def usage(corpus: str, *, program: str | None = None, topic: str = "") -> str:
     Arguments
     ---------
     corpus : str
-        Only its own keys are listed.
+        Name of the corpus. Keys of other corpora are not listed.
     program : str, optional
-        The command, ``python recipes/<corpus>/train.py`` by default.
+        Name of the command; ``python recipes/<corpus>/train.py`` by default.
     topic : str
         ``presets`` to list the presets instead of the keys.
 
@@ -82,7 +83,7 @@ def usage(corpus: str, *, program: str | None = None, topic: str = "") -> str:
         return _presets()
     if topic:
         raise ValueError(
-            f"--help must be {' or '.join(TOPICS)}, or have no value; found {topic!r}."
+            f"--help must have no value or be one of {', '.join(TOPICS)}; found {topic!r}."
         )
     program = program or f"python recipes/{corpus}/train.py"
     lines = [INTRODUCTION.format(program=program, corpus=corpus)]
@@ -105,10 +106,10 @@ def _presets() -> str:
 
 
 def _keys(corpus: str, tree: Mapping[str, Any]) -> Iterator[str]:
-    """Lines with the keys that apply to a corpus, by group."""
-    foreign = set().union(*(reader_settings(name) for name in CORPORA)) - reader_settings(corpus)
+    """Generate the lines that describe the keys of a corpus, by group."""
+    other_keys = set().union(*(reader_settings(name) for name in CORPORA)) - reader_settings(corpus)
     for group, entries in _by_group(read_entries(HPARAMS / "emosphere.yaml")):
-        shown = [e for e in entries if e.name not in {*foreign, "preset", "modules"}]
+        shown = [e for e in entries if e.name not in {*other_keys, "preset", "modules"}]
         if not shown:
             continue
         yield f"{group}:"
@@ -120,7 +121,7 @@ def _keys(corpus: str, tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _described(entry: Entry, value: Any) -> str:
-    """The meaning of a key, and its default."""
+    """Return the meaning of a key and its default."""
     meaning = entry.meaning or "component, an object of this class"
     return f"{meaning} (default: {_shown(value)})"
 
@@ -131,7 +132,7 @@ def _by_group(entries: list[Entry]) -> Iterator[tuple[str, list[Entry]]]:
 
 
 def _type_name(key: str, value: Any) -> str:
-    """The type of a value, as the help shows it."""
+    """Return the type of a value for the help text."""
     if key in MAPPING_KEYS:
         return "MAPPING"
     if key in NUMBER_KEYS:
@@ -150,7 +151,7 @@ def _type_name(key: str, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A default, as it can be written on the command line."""
+    """Format a default value as on the command line."""
     tag = tag_of(value)
     if tag == "!ref":
         return str(value.value).strip("<>")

@@ -1,4 +1,4 @@
-"""emosphere.yaml + presets + the command line, with the checks that HyperPyYAML does not make.
+"""Merge of ``emosphere.yaml``, presets and the command line, with strict validation.
 
 The merge happens on the YAML tree, before any object is built: a preset or the command line
 replaces a top-level value as a whole, so no argument of a replaced class survives, and the merged
@@ -32,50 +32,50 @@ from emosphere_sb.recipe.renamed_keys import (
     unknown_name,
 )
 
-# Keys that may differ between two runs in one output folder: they change no result.
+# Keys that do not affect the results. They may change when a run is resumed.
 RESULT_NEUTRAL_KEYS = (
     "data_folder", "results_folder", "output_folder", "reuse_manifests", "eval_batch",
     "num_workers", "test_corpus", "test_data_folder", "test_options", "tensorboard",
     "acoustic_baseline", "check_memory", "gradient_checkpointing",
 )  # fmt: skip
 
-# Always read as text: release 1.10 is not 1.1, and a folder may be called 007.
+# Always read as text: release 1.10 is not 1.1, and a folder may be named 007.
 STRING_KEYS = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
     "test_corpus", "test_data_folder", "test_options", "synthetic_corpus",
 )  # fmt: skip
-# Null in the file, and a number otherwise.
+# Null in the file, otherwise a number.
 NUMBER_KEYS = ("layerdrop", "label_low", "label_high", "region_soft_targets")
-# Text in the file, or a number.
+# Text or a number.
 STRING_OR_NUMBER_KEYS = ("layers", "pooling_attention_scale")
-# Null in the file, and a mapping otherwise.
+# Null in the file, otherwise a mapping.
 MAPPING_KEYS = ("freeze_schedule",)
-# May be null although the file has a value: no limit, and no head without a task.
+# May be replaced with null (no limit, no auxiliary head).
 NULLABLE_KEYS = ("max_seconds", "auxiliary_head")
 NUMBER, INTEGER = "a number", "an integer"
-# Smallest allowed integers; below these a run would train on nothing, or with the wrong sign.
+# Minimum values of integer keys.
 MINIMA = {
     "seed": 0, "head_width": 1, "pooling_dim": 1, "pooling_heads": 1, "pooling_kernel_size": 1,
     "aux_decay_epochs": 1, "number_of_epochs": 1, "patience": 0, "batch_size": 1, "micro_batch": 1,
     "bucket_batches": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0, "lora_rank": 0,
     "average_checkpoints": 0,
 }  # fmt: skip
-MIN_SECONDS = 0.025  # the first frame needs 400 samples
+MIN_SECONDS = 0.025  # length of the first frame: 400 samples at 16 kHz
 SAVED = "hyperparams.yaml"
-ALL_FOLDS = "all"  # the one text that the number of a fold may be
-# Booleans or null in YAML 1.1 but text in YAML 1.2, where any text is true.
+ALL_FOLDS = "all"  # value of the key fold, which is a number otherwise
+# Booleans or null in YAML 1.1, but text in YAML 1.2, where any text would be true.
 YAML11_BOOLEANS = ("yes", "no", "on", "off", "none")
 
 
 def merge(
     arguments: Arguments, tree: CommentedMap | None = None, own: CommentedMap | None = None
 ) -> CommentedMap:
-    """Merge a run's hyperparameters: the file, then its presets, then the command line.
+    """Merge the hyperparameters of a run: the file, then presets, then the command line.
 
     Arguments
     ---------
     arguments : Arguments
-        The parsed command line.
+        Parsed command line.
     tree : CommentedMap, optional
         The file's tree if it was read before; it is changed in place.
     own : CommentedMap, optional
@@ -99,7 +99,9 @@ def merge(
             tree[key] = text
         else:
             _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
-    if arguments.presets or arguments.file.name != SAVED:  # a saved run keeps its name
+    if (
+        arguments.presets or arguments.file.name != SAVED
+    ):  # the file of a saved run preserves its preset
         tree["preset"] = arguments.preset
     _check_ranges(tree)
     check_effects(tree, before, arguments.overrides)
@@ -114,7 +116,7 @@ def _apply_presets(
         if name not in presets:
             raise ValueError(unknown_name("preset", name, presets))
         if not isinstance(presets[name], dict):
-            raise ValueError(f"Preset {name!r} must map keys to values; found {presets[name]!r}.")
+            raise ValueError(f"Preset {name!r} must be a mapping; found {presets[name]!r}.")
         for key, value in presets[name].items():
             _replace(tree, key, value, f"preset {name!r}")
         check_preset_effect(tree, before, name, presets[name])
@@ -128,8 +130,8 @@ def _check_ranges(tree: CommentedMap) -> None:
     norm = tree.get("max_grad_norm")
     if isinstance(norm, (int, float)) and not norm > 0:
         raise ValueError(
-            f"max_grad_norm must be positive; found {norm}. Use --max_grad_norm=inf for no "
-            f"clipping: a negative norm would flip the sign of every gradient."
+            f"max_grad_norm must be positive; found {norm}. Use --max_grad_norm=inf to disable "
+            f"clipping."
         )
     seconds = tree.get("max_seconds")
     if isinstance(seconds, (int, float)) and not seconds >= MIN_SECONDS:
@@ -137,14 +139,19 @@ def _check_ranges(tree: CommentedMap) -> None:
 
 
 def check_keys(tree: CommentedMap, own: CommentedMap, file: Path) -> None:
-    """Raise ``ValueError`` if a file lacks keys of the package's own, or has those of version 0.1.
+    """Check that a file has all keys of ``emosphere.yaml`` and none of version 0.1.
 
     Arguments
     ---------
     tree, own : CommentedMap
-        The file's tree, and that of ``emosphere.yaml``.
+        Tree of the file, and tree of ``emosphere.yaml``.
     file : Path
-        The file, for the message.
+        Path of the file, for error messages.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing or was renamed.
     """
     if renamed := renamed_in(tree):
         raise ValueError(
@@ -154,13 +161,13 @@ def check_keys(tree: CommentedMap, own: CommentedMap, file: Path) -> None:
     check_values_not_renamed(tree, file)
     if missing := sorted(own.keys() - tree.keys()):
         raise ValueError(
-            f"{file} must have every key of {HPARAMS / 'emosphere.yaml'}; it lacks "
-            f"{', '.join(missing)}. Copy them from there."
+            f"{file} must have all keys of {HPARAMS / 'emosphere.yaml'}. Copy the missing keys: "
+            f"{', '.join(missing)}."
         )
 
 
 def _check_file(tree: CommentedMap, file: Path, kinds: Mapping[str, str | None]) -> None:
-    """Reject values that YAML reads as something else than they look like."""
+    """Reject values whose type in YAML 1.2 differs from what they look like."""
     for key, value in tree.items():
         takes_text = kinds[key] == "text" if key in kinds else file.name == SAVED
         if key in STRING_KEYS:
@@ -170,13 +177,13 @@ def _check_file(tree: CommentedMap, file: Path, kinds: Mapping[str, str | None])
             and value.lower() in YAML11_BOOLEANS
             and (value == "None" or not takes_text)  # freeze: none is text
         ):
-            raise ValueError(f"{file}: {key} is {value!r}; write True, False or null.")
+            raise ValueError(f"{file}: {key} is {value!r}. Use True, False or null.")
 
 
 def read_presets(file: Path) -> CommentedMap:
-    """Read the presets next to ``file``, or the package's own."""
-    beside = Path(file).parent / "presets.yaml"
-    return read_tree(beside if beside.is_file() else HPARAMS / "presets.yaml")
+    """Read ``presets.yaml`` in the folder of ``file``, or that of the package."""
+    presets = Path(file).parent / "presets.yaml"
+    return read_tree(presets if presets.is_file() else HPARAMS / "presets.yaml")
 
 
 def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
@@ -185,8 +192,8 @@ def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
     old = tree[key]
     if isinstance(old, CommentedMap) and old.tag.value is None and key not in MAPPING_KEYS:
         raise ValueError(
-            f"{source}: {key!r} connects the components and cannot be replaced; set the keys that "
-            f"it refers to instead."
+            f"{source}: {key!r} cannot be replaced, as it connects the components. Set the keys "
+            f"that it refers to instead."
         )
     _check_kind(key, old, value, source, tree)
     tree[key] = value
@@ -205,7 +212,7 @@ def _check_kind(key: str, old: Any, new: Any, source: str, tree: CommentedMap) -
     if (expected in (None, found) and new is not None) or (expected, found) == (NUMBER, INTEGER):
         return
     expected = expected or "a value"
-    hint = f" Write [{new}], in quotes on a command line." if expected == "a list" else ""
+    hint = f" Use '[{new}]'." if expected == "a list" else ""
     raise ValueError(
         f"{source}: {key} must be {expected}; found {'null' if new is None else repr(str(new))}."
         f"{hint}"
@@ -225,9 +232,9 @@ def _expected_kind(key: str, old: Any, new: Any, tree: CommentedMap) -> str | No
 
 
 def _kind(value: Any, tree: CommentedMap | None = None) -> str | None:
-    """Return the kind of a value; ``None`` if it may be replaced by any (null, a reference).
+    """Return the kind of a value; ``None`` if any value may replace it (null, a reference).
 
-    With ``tree``, a reference to one of its keys has the kind of that key's value.
+    With ``tree``, references are resolved: the kind is that of the value they refer to.
     """
     if isinstance(value, TaggedScalar) and value.tag.value == "!ref":
         name = value.value.strip("<>")
@@ -250,7 +257,7 @@ def _kind(value: Any, tree: CommentedMap | None = None) -> str | None:
 def parse_value(key: str, text: str, old: Any) -> Any:
     """Parse a value of the command line.
 
-    It stays text if the file has text there (a path may look like anything), else it is YAML.
+    The value is parsed as YAML unless the value in the file is text (a path could be valid YAML).
     """
     mixed = key in STRING_OR_NUMBER_KEYS
     if (_kind(old) == "text" and not mixed) or key in STRING_KEYS:
@@ -265,7 +272,7 @@ def parse_value(key: str, text: str, old: Any) -> Any:
         value = text
     if key in MAPPING_KEYS:
         return value
-    # A path with a colon and a blank would become a mapping, and one with a "#" would be cut.
+    # Paths with ": " would be parsed as mappings, and " #" would start a comment.
     if (isinstance(value, CommentedMap) and value.tag.value is None) or " #" in text:
         return text
     if value is None and text.lower() not in ("null", "~"):
@@ -274,12 +281,12 @@ def parse_value(key: str, text: str, old: Any) -> Any:
 
 
 def build(tree: CommentedMap) -> dict[str, Any]:
-    """Build the objects of a tree.
+    """Create the objects of a tree.
 
     Raises
     ------
     ValueError
-        If an object cannot be built, naming it.
+        If an object cannot be created. The message names the object.
     """
     from hyperpyyaml import load_hyperpyyaml
 
@@ -292,6 +299,6 @@ def build(tree: CommentedMap) -> dict[str, Any]:
 
 
 def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:
-    """Return the keys in which two trees differ and that change a result."""
+    """Return the keys that differ between two trees and affect the results."""
     keys = [key for key in {**tree, **saved} if key not in RESULT_NEUTRAL_KEYS]
     return [key for key in keys if plain(tree.get(key)) != plain(saved.get(key))]

@@ -1,4 +1,4 @@
-"""Reject keys that have no effect on the run they are given for."""
+"""Detection of command-line keys that have no effect on a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emosphere_sb.fileio.yaml_tree import tag_of
 from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
 READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
-"""Keys that the recipe itself reads, whatever the components are."""
+"""Keys that the recipe itself uses, independent of the components."""
 
 _REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
 FIXED_WEIGHTINGS = ("LinearDecay", "ConstantWeight")
@@ -102,16 +102,21 @@ def references_of_files(own: CommentedMap, tree: CommentedMap) -> dict[str, set[
 
 
 def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iterable[str]) -> None:
-    """Raise ``ValueError`` if a key on the command line has no effect on this run.
+    """Check that all keys on the command line have an effect on this run.
 
     Arguments
     ---------
     tree : CommentedMap
-        The merged hyperparameters.
+        Merged hyperparameters.
     before : mapping
         :func:`references_of_files`, before presets and command line.
     keys : iterable of str
-        The keys given on the command line.
+        Keys given on the command line.
+
+    Raises
+    ------
+    ValueError
+        If a key has no effect.
 
     Example
     -------

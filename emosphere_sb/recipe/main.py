@@ -1,16 +1,17 @@
-"""Entry point of every recipe: help without torch, exit statuses and short error messages."""
+"""Entry point of the recipes, with exit statuses and one-line error messages."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
 from emosphere_sb.fileio.atomic import DISK_FULL_ERRNOS, MAKE_ROOM
 from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.console_logging import configure_console_logging
 from emosphere_sb.recipe.corpora import corpus_name
+from emosphere_sb.recipe.errors import error_text
 from emosphere_sb.recipe.help import usage
-from emosphere_sb.training.preemption import STOPPED, StoppedError
+from emosphere_sb.training.preemption import EXIT_STOPPED, StoppedError
 
 HELP = ("-h", "--help")
 
@@ -21,20 +22,20 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
     Arguments
     ---------
     arguments : list of str
-        As in ``sys.argv[1:]``.
+        Command-line arguments, as in ``sys.argv[1:]``.
     corpus : str
         Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
     program : str, optional
-        The command, for the help.
+        Name of the command, for the help text.
 
     Returns
     -------
     int
-        Exit status: 0; 2 where the command line, the hyperparameters or the data are at fault, with
-        one line on the standard error stream that says what to do; 75 where SIGTERM came and the
-        run saved and left.
+        Exit status: 0 on success; 2 if the command line, the hyperparameters or the data are
+        invalid (a one-line message is written to standard error); 75 if the run was interrupted by
+        SIGTERM and saved a checkpoint.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    configure_console_logging()
     try:
         corpus = corpus_name(corpus)
         topics = [w.partition("=")[2] for w in arguments if w.partition("=")[0] in HELP]
@@ -43,35 +44,34 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
             return 0
         request = read_command(arguments, corpus=corpus, program=program)
         from emosphere_sb.console import run_summary
-        from emosphere_sb.distributed import finish, is_main_process
+        from emosphere_sb.distributed import destroy_distributed, is_main_process
         from emosphere_sb.recipe.run import run_request
 
         metrics = run_request(request)
         if is_main_process():
             print(f"\n{run_summary(metrics)}")
-        finish()
+        destroy_distributed()
     except BrokenPipeError:  # … | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except StoppedError:
         print(
-            f"Told to stop (SIGTERM). What was trained is saved: the same command goes on from "
-            f"there. Exit status {STOPPED}.",
+            "Interrupted by SIGTERM; checkpoint saved. Re-run the same command to resume.",
             file=sys.stderr,
         )
-        return STOPPED
+        return EXIT_STOPPED
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise
-        text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        text = error_text(error)
         if getattr(error, "errno", None) in DISK_FULL_ERRNOS:
             text += f". {MAKE_ROOM}"
-        print(f"error: {text} (EMOSPHERE_TRACEBACK=1 shows where)", file=sys.stderr)
+        print(f"error: {text}", file=sys.stderr)
         return 2
     except RuntimeError as error:
-        from emosphere_sb.distributed import another_ended
+        from emosphere_sb.distributed import is_peer_failure
 
-        if not another_ended(error):
+        if not is_peer_failure(error):
             raise
-        print("error: another process of this run ended; its message says why.", file=sys.stderr)
+        print("error: Another process of this run failed; see its error message.", file=sys.stderr)
         return 2
     return 0

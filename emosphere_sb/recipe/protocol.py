@@ -1,4 +1,4 @@
-"""What the figures of a run must be quoted with, and held against."""
+"""Metadata that must be reported with the metrics of a run, and their upper limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import torch
 
-from emosphere_sb.data.dataset import vad_of
+from emosphere_sb.data.dataset import normalised_vad
 from emosphere_sb.recipe.corpora import corpus_module
 from emosphere_sb.recipe.workspace import STAMP, Summary, is_synthetic
 from emosphere_sb.scale import Scale
@@ -14,9 +14,10 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
-    """What the simulated raters' noise lets a perfect model reach; empty for a real corpus.
+    """Return the best metrics possible on synthetic speech; empty for a real corpus.
 
-    It is known for each split, or for each session: then for the sets that are one session.
+    The limit results from the noise of the simulated raters. It is known for each split, or for
+    each session; in the latter case it is returned for the sets that consist of one session.
     """
     if not is_synthetic(summary):
         return {}
@@ -28,27 +29,27 @@ def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
     return {name: cap[part] for name, part in part_of.items() if part in cap}
 
 
-def emotion_places(rows: dict[str, dict], scale: Scale) -> dict[str, dict]:
-    """Where the utterances of each emotion lie on average: VAD in [-1, 1], and how many they are.
+def emotion_centroids(rows: dict[str, dict], scale: Scale) -> dict[str, dict]:
+    """Return the mean VAD in [-1, 1] and the number of utterances for each emotion.
 
-    Utterances with an unknown dimension do not count.
+    Utterances with an unknown dimension are excluded.
     """
-    places: dict[str, list] = {}
+    vad_by_emotion: dict[str, list] = {}
     for row in rows.values():
-        vad = vad_of(row, scale)
+        vad = normalised_vad(row, scale)
         if row["emotion"] and bool(vad.isfinite().all()):
-            places.setdefault(row["emotion"], []).append(vad)
+            vad_by_emotion.setdefault(row["emotion"], []).append(vad)
     return {
         emotion: {
             "vad": [round(float(value), 6) for value in torch.stack(found).mean(dim=0)],
             "utterances": len(found),
         }
-        for emotion, found in sorted(places.items())
+        for emotion, found in sorted(vad_by_emotion.items())
     }
 
 
-def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
-    """What a figure must be quoted with."""
+def protocol_metadata(summary: Summary, settings: dict, brain: EmoSphereBrain, rows: dict) -> dict:
+    """Return the ``protocol`` section of ``metrics.json``: corpus, partition, settings, scale."""
     keys = ("preset", "seed", "max_seconds", "normalisation", "backbone", "shuffle_labels")
     return {
         "corpus": summary.corpus,
@@ -61,8 +62,8 @@ def protocol_facts(summary: Summary, settings: dict, brain: EmoSphereBrain, rows
             name: sorted({row["emotion"] for row in part.values()} - {""})
             for name, part in rows.items()
         },
-        "emotions": emotion_places(rows["train"], summary.scale),
+        "emotions": emotion_centroids(rows["train"], summary.scale),
         **{key: settings[key] for key in keys},
-        "precision": brain.precision,  # fp16 is asked for and not to be had without a GPU
+        "precision": brain.precision,  # may differ from the setting: fp16 requires a GPU
         **brain.checkpoint_metadata(),
     }

@@ -1,4 +1,4 @@
-"""Suggestions for unknown keys: renamed in version 0.2.0, misspelt, or known by another name."""
+"""Suggestions for unknown keys that were renamed, are misspelt or have another name elsewhere."""
 
 from __future__ import annotations
 
@@ -79,11 +79,16 @@ SYNONYMS = {
     "width": "pooling_dim",
     "workers": "num_workers",
 }
-"""Names that other toolkits use, and the key of the same meaning."""
+"""Names used by other toolkits, and the keys of the same meaning."""
 
 
 def check_not_renamed(name: str, value: str, known: Iterable[str]) -> None:
-    """Raise ``ValueError`` with the new name if a command-line option was renamed.
+    """Check that a command-line option was not renamed since version 0.1.
+
+    Raises
+    ------
+    ValueError
+        If it was renamed. The message contains the new name.
 
     Example
     -------
@@ -123,7 +128,7 @@ def check_values_not_renamed(values: Mapping[str, Any], file: object) -> None:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return an error message: the unknown name, the nearest one, and those allowed.
+    """Return an error message with the unknown name, the closest match and the allowed names.
 
     Example
     -------

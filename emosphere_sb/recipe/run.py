@@ -1,4 +1,4 @@
-"""The order of a run: prepare, build, train, test, report. Readable from top to bottom."""
+"""Steps of a training run: prepare, build, train, test, report."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ import speechbrain as sb
 import torch
 from ruamel.yaml.comments import CommentedMap
 
-from data_prep.manifest import Summary, read_rows, summary_lines
+from data_prep.manifest import Summary, preparation_summary_lines, read_manifest_rows
 from emosphere_sb import distributed
 from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.command_line import RunRequest, read_command
-from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
+from emosphere_sb.recipe.console_logging import configure_console_logging
+from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import run_folds
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build
-from emosphere_sb.recipe.protocol import demo_cap, protocol_facts
+from emosphere_sb.recipe.protocol import demo_cap, protocol_metadata
 from emosphere_sb.recipe.workspace import (
-    claim_folder,
-    occupied,
+    initialise_run_folder,
     prepare_corpus,
     run_folder,
+    run_lock,
     training_statistics,
 )
 from emosphere_sb.results.metrics_json import (
-    machine,
-    memory,
-    predictions_digests,
-    report_sets,
+    machine_description,
+    peak_memory,
+    prediction_digests,
+    write_and_score_sets,
     write_metrics,
 )
 from emosphere_sb.results.predictions import predictions_table
-from emosphere_sb.results.provenance import commit
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.provenance import git_commit
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import Checkpointer
-from emosphere_sb.training.feature_extraction import read_features, refuse_changing
+from emosphere_sb.training.feature_extraction import check_constant_features, use_cached_features
 from emosphere_sb.training.loggers import LogState, make_loggers
 from emosphere_sb.training.trained_weights import TrainedWeights
 
@@ -52,19 +53,19 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 
 def run(arguments: list[str], *, corpus: str) -> dict:
-    """Run a recipe: prepare, train, test on every test set, report.
+    """Run a recipe: prepare the corpus, train, evaluate all test sets, write the results.
 
     Arguments
     ---------
     arguments : list of str
         ``[HPARAMS.yaml, --preset=NAME, --key=value, …]``, see ``emosphere_sb.recipe.main``.
     corpus : str
-        One of ``emosphere_sb.recipe.corpora.CORPORA``.
+        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
 
     Returns
     -------
     dict
-        The content of ``metrics.json``.
+        Content of ``metrics.json``.
 
     Raises
     ------
@@ -75,14 +76,14 @@ def run(arguments: list[str], *, corpus: str) -> dict:
 
 
 def run_request(request: RunRequest) -> dict:
-    """Run a parsed command line, see :func:`run`."""
+    """Run a recipe from a parsed command line, see :func:`run`."""
     tree, options = request.tree, request.run_options
     check_device(options)
-    distributed.start(options)
+    distributed.init_distributed(options)
     if not distributed.is_main_process():
-        logging.getLogger().setLevel(logging.ERROR)  # the main process warns for all
+        logging.getLogger().setLevel(logging.ERROR)  # warnings of the main process are enough
     if options.get("debug"):
-        tree["preset"] += "+debug"  # its files must not be taken for those of a complete run
+        tree["preset"] += "+debug"  # separate folder: a debug run is not a complete run
     if tree["fold"] == ALL_FOLDS:
         one_fold = partial(run_one, command=request.command)
         return run_folds(tree, options, corpus=request.corpus, run=one_fold)
@@ -90,102 +91,109 @@ def run_request(request: RunRequest) -> dict:
 
 
 def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = "") -> dict:
-    """One run, on one fold where the corpus has several."""
+    """Run a recipe on one fold."""
     started = time.time()
     settings = {**scalars(tree), "command": command}
     with distributed.local_rank_first() as first:
         settings["reuse_manifests"] |= not first
         summary = prepare_corpus(settings, corpus)
-        other = other_corpus(settings, summary)  # before training: it may be what cannot be read
-        hparams = build(tree)  # before the folder is claimed: what cannot be built leaves no trace
+        other = prepare_other_corpus(settings, summary)  # before training, to find errors early
+        hparams = build(tree)  # before the folder is created, in case it fails
     folder = run_folder(settings, summary)
-    with occupied(folder):
+    with run_lock(folder):
         if distributed.is_main_process():
-            claim_folder(tree, settings, summary)
-        distributed.refuse_unshared(folder / SAVED)
+            initialise_run_folder(tree, settings, summary)
+        distributed.check_shared_disk(folder / SAVED)
         sb.create_experiment_directory(str(folder), save_env_desc=False)
-        for line in summary_lines(summary):
+        configure_console_logging()  # SpeechBrain has replaced the handlers
+        for line in preparation_summary_lines(summary):
             logger.info("%s", line)
         rows = read_sets(summary, settings)
         sets = make_datasets(rows, summary, hparams)
         brain = make_brain(hparams, options, sets, folder)
-        with brain.stop.listening():
+        with brain.stop.handle_sigterm():
             fit(brain, hparams, sets, summary)
             tables = predict(brain, hparams, sets, rows, summary)
-            foreign = None
+            external = None
             if other is not None:
                 sets = make_datasets(other.rows, other.summary, hparams)
-                foreign = predict(brain, hparams, sets, other.rows, other.summary)
+                external = predict(brain, hparams, sets, other.rows, other.summary)
         metrics = None
         if distributed.is_main_process():
             metrics = report(brain, folder, settings, options, summary, rows, tables, started)
             if other is not None:
-                metrics |= report_other(folder, other, summary, metrics, foreign)
+                metrics |= report_other(folder, other, summary, metrics, external)
         return distributed.broadcast_from_main(metrics)
 
 
 def report(brain, folder, settings, options, summary, rows, tables, started) -> dict:
-    """Write predictions and ``metrics.json``."""
-    results = report_sets(folder, tables)
-    beside = {"cap": demo_cap(summary, rows)}
+    """Write the predictions and ``metrics.json``."""
+    results = write_and_score_sets(folder, tables)
+    baselines = {"cap": demo_cap(summary, rows)}
     if settings["acoustic_baseline"]:
-        beside["acoustic_baseline"] = acoustic_baseline(summary)
-    protocol = {**protocol_facts(summary, settings, brain, rows), "run_options": options}
+        baselines["acoustic_baseline"] = acoustic_baseline(summary)
+    protocol = {**protocol_metadata(summary, settings, brain, rows), "run_options": options}
     if brain.missing.reasons:
         protocol["left_out"] = brain.missing.reasons
     cost = {
         "training_seconds": round(brain.seconds, 1),
         "process_seconds": round(time.time() - started, 1),
         "processes": distributed.world_size(),
-        **memory(),
-        "machine": machine(),
+        **peak_memory(),
+        "machine": machine_description(),
         "folder": str(folder),
         "command": settings["command"],
-        "commit": commit(),
-        "predictions": predictions_digests(folder, tables),
+        "commit": git_commit(),
+        "predictions": prediction_digests(folder, tables),
     }
-    return write_metrics(folder / "metrics.json", results, protocol, cost, beside)
+    return write_metrics(folder / "metrics.json", results, protocol, cost, baselines)
 
 
 def report_other(folder: Path, other, summary: Summary, metrics: dict, tables: dict) -> dict:
-    """Write predictions of another corpus and ``metrics_on_<corpus>.json``; its figures by set."""
-    foreign = report_sets(folder, tables)
-    about = {"trained_on": summary.corpus, "tested_on": other.facts()}
-    protocol = {**metrics["protocol"], **about, "scale": other.summary.scale.to_dict()}
-    cost = {**metrics["run"], "predictions": predictions_digests(folder, tables)}
-    write_metrics(metrics_file(folder, other.name), foreign, protocol, cost, {})
-    return foreign
+    """Write predictions and metrics of a cross-corpus test; return the metrics by set."""
+    external = write_and_score_sets(folder, tables)
+    corpora = {"trained_on": summary.corpus, "tested_on": other.metadata()}
+    protocol = {**metrics["protocol"], **corpora, "scale": other.summary.scale.to_dict()}
+    cost = {**metrics["run"], "predictions": prediction_digests(folder, tables)}
+    write_metrics(metrics_file(folder, other.name), external, protocol, cost, {})
+    return external
 
 
 def check_device(options: dict) -> None:
-    """Refuse a device that this machine does not have, before anything is made."""
+    """Check that the requested device is available.
+
+    Raises
+    ------
+    ValueError
+        If it is not available.
+    """
     try:
         torch.empty(0, device=options.get("device"))
-    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+    except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch without CUDA
         reason = str(error).splitlines()[0]
-        raise ValueError(f"--device={options['device']} cannot be used: {reason}") from error
+        raise ValueError(f"--device={options['device']} is not available: {reason}") from error
 
 
 def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
-    """Manifest rows of every set."""
+    """Read the manifest rows of all sets."""
     root = summary.data_root
-    rows = {name: read_rows(path, data_root=root) for name, path in summary.sets.items()}
+    rows = {name: read_manifest_rows(path, data_root=root) for name, path in summary.sets.items()}
     if settings["shuffle_labels"]:
         shuffle_labels(rows["train"], settings["seed"])
     return rows
 
 
 def shuffle_labels(rows: dict[str, dict], seed: int) -> None:
-    """Give every training utterance the labels of another one, in place."""
+    """Shuffle the labels of the training utterances in place."""
     labels = [{key: row[key] for key in (*DIMENSIONS, "emotion")} for row in rows.values()]
     random.Random(seed).shuffle(labels)
     for row, other in zip(rows.values(), labels, strict=True):
         row.update(other)
-    logger.warning("shuffle_labels: the training labels were dealt out anew. Expect a CCC of 0.")
+    logger.warning("shuffle_labels: training labels were shuffled; expect a CCC near 0.")
 
 
 def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data.SpeechDataset]:
-    """A dataset for every set; only training takes random crops."""
+    """Create a dataset for each set. Only the training set uses random crops."""
     make = partial(
         data.SpeechDataset,
         scale=summary.scale,
@@ -200,15 +208,15 @@ def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data
 
 
 def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSphereBrain:
-    """The Brain with everything that it needs to save and to restore."""
+    """Create the Brain with its checkpointer, loggers and learning-rate schedule."""
     modules = {name: part for name, part in hparams["modules"].items() if part is not None}
     if hparams["task"].size > 0 and "auxiliary_head" not in modules:
         raise ValueError(
-            f"A {type(hparams['task']).__name__} needs an auxiliary_head; found null. To train "
-            f"without an auxiliary task take --preset=no_regions."
+            f"Task {type(hparams['task']).__name__} requires an auxiliary_head; found null. Use "
+            f"--preset=no_regions to train without an auxiliary task."
         )
     if hparams["feature_cache"]:
-        refuse_changing(hparams["encoder"], hparams)
+        check_constant_features(hparams["encoder"], hparams)
     checkpointer = Checkpointer(
         str(folder / "save"),
         recoverables={
@@ -235,22 +243,22 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
 
 
 def longest_batches(sets: dict, hparams: dict) -> tuple[data.Batch, data.Batch]:
-    """The batches of training and of evaluation that need the most memory."""
+    """Return the training batch and the evaluation batch that need the most memory."""
     share = -(-hparams["batch_size"] // distributed.world_size())
     train = data.longest_batch(sets["train"], min(hparams["micro_batch"], share))
     return train, data.longest_batch(sets["valid"], hparams["eval_batch"])
 
 
 def available_precision(precision: str) -> dict[str, str]:
-    """Run options that replace a precision that this machine does not have."""
+    """Return a run option with a supported precision if ``precision`` is not supported."""
     if precision != "fp16" or torch.cuda.is_available():
         return {}
-    logger.warning("precision fp16 needs a GPU; none is here, so this run is in fp32.")
+    logger.warning("No GPU found: falling back from fp16 to fp32.")
     return {"precision": "fp32"}
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: int):
-    """Learning-rate schedule over optimiser steps, with warm-up (transformers' own)."""
+    """Create the learning-rate schedule of transformers, with warm-up, over optimiser steps."""
     from transformers import get_scheduler
 
     if settings["schedule_name"] not in SCHEDULES:
@@ -263,7 +271,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: in
 
 
 def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
-    """Class weights and waveform statistics from the training set, then the epochs."""
+    """Compute class weights and waveform statistics of the training set, then train."""
     train_set = sets["train"]
     hparams["task"].set_targets(train_set.targets())
     if hparams["normaliser"].mode == "corpus":
@@ -275,7 +283,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     if hparams["feature_cache"]:
         root = Path(hparams["results_folder"]) / summary.corpus / "features"
         with distributed.local_rank_first():
-            read_features(brain, hparams, sets, root)
+            use_cached_features(brain, hparams, sets, root)
     sampler = PooledBatchSampler(
         train_set.durations,
         hparams["batch_size"],
@@ -291,25 +299,25 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     brain.fit(hparams["epoch_counter"], loader, valid)
     if distributed.broadcast_from_main(brain.checkpointer.find_checkpoint()) is None:
         raise ValueError(
-            f"{brain.checkpointer.checkpoints_dir} must hold a checkpoint to test; found none. "
-            f"Train first, without --test_only."
+            f"No checkpoint found in {brain.checkpointer.checkpoints_dir}. Train first, without "
+            f"--test_only."
         )
 
 
 class EpochSetter:
-    """Tells the sampler and the dataset's random crops which epoch it is, and where it goes on."""
+    """Sampler proxy that sets epoch and position of the sampler and the epoch of the dataset."""
 
     def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset, brain):
         self.sampler, self.dataset, self.brain = sampler, dataset, brain
 
     def set_epoch(self, epoch: int) -> None:
-        """SpeechBrain calls this before each epoch."""
+        """Set the epoch. SpeechBrain calls this before each epoch."""
         self.sampler.set_epoch(epoch, done=self.brain.step)
         self.dataset.epoch.fill_(epoch)
 
 
 def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> dict:
-    """Predictions of the best checkpoint on every set but the training set: a table by set."""
+    """Predict all sets except the training set with the best checkpoint; return tables by set."""
     task = hparams["task"]
     tables = {}
     for name in (name for name in rows if name != "train"):
@@ -325,12 +333,12 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
 
 
 def acoustic_baseline(summary: Summary) -> dict[str, dict]:
-    """Figures of ridge regression on five acoustic features, on the same sets."""
+    """Return the metrics of ridge regression on five acoustic features, on the same sets."""
     from emosphere_sb.results.acoustic_baseline import evaluate_baseline
 
     labelled = {
-        name: read_rows(summary.sets[name], data_root=summary.data_root)
+        name: read_manifest_rows(summary.sets[name], data_root=summary.data_root)
         for name in summary.labelled
     }
     tables = evaluate_baseline(labelled)
-    return {name: figures(table) for name, table in tables.items() if name != "train"}
+    return {name: prediction_metrics(table) for name, table in tables.items() if name != "train"}

@@ -1,4 +1,4 @@
-"""Where a run's things are on disk: demo corpus, manifests, corpus statistics, output folder."""
+"""Files of a run: demo corpus, manifests, waveform statistics and output folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ruamel.yaml.comments import CommentedMap
 
-from data_prep.manifest import LEARNED_FROM, Summary, prepare, read_rows
+from data_prep.manifest import TRAINING_SETS, Summary, prepare_manifests, read_manifest_rows
 from emosphere_sb.data.dataset import corpus_statistics
 from emosphere_sb.distributed import is_main_process
 from emosphere_sb.fileio.atomic import atomic_write
@@ -25,25 +25,31 @@ logger = logging.getLogger(__name__)
 
 STAMP = "demo.json"
 LOCK = "in_use.lock"
-SECONDS = 15
-"""How long a killed run's loader processes may outlive it, and keep its folder."""
-DATA = "data.json"  # in a run's folder: digests of its manifests
-_OWN_FOLDER = (
-    "Give this one a folder of its own with --output_folder=… (with --fold=all: "
-    "--results_folder=…), or delete the old one."
+LOCK_TIMEOUT = 15
+"""Seconds to wait for the lock: data loader processes of a killed run may hold it for a while."""
+DATA_FILE = "data.json"  # file in a run's folder with the digests of its manifests
+_USE_ANOTHER_FOLDER = (
+    "Use another folder with --output_folder=… (with --fold=all: --results_folder=…), or delete "
+    "the old run."
 )
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
-    """The corpus's folder; without one, if ``synthetic_corpus`` is set, the demo corpus is made."""
+    """Return the folder of a corpus, after generating it if ``synthetic_corpus`` applies.
+
+    Raises
+    ------
+    ValueError
+        If no folder is given and the corpus cannot be generated.
+    """
     if settings["data_folder"] is not None:
         return Path(str(settings["data_folder"]))
     from data_prep.synthetic import write as synthetic
 
     if settings["synthetic_corpus"] is None or corpus not in synthetic.LAYOUTS:
-        hint = " Without data, --preset=demo trains on synthetic speech that it makes first."
+        hint = " To train on generated synthetic speech, use --preset=demo."
         raise ValueError(
-            f"Say where {corpus} is: --data_folder=/path/to/it."
+            f"--data_folder is required, e.g. --data_folder=/path/to/{corpus}."
             + (hint if corpus in synthetic.LAYOUTS else "")
         )
     folder = (
@@ -58,16 +64,24 @@ def find_corpus(settings: dict, corpus: str) -> Path:
 
 
 def prepare_corpus(
-    settings: dict, corpus: str, *, needed: tuple[str, ...] = LEARNED_FROM
+    settings: dict, corpus: str, *, needed: tuple[str, ...] = TRAINING_SETS
 ) -> Summary:
-    """Write the manifests, or find them unchanged.
+    """Write the manifests of a corpus, or reuse them if nothing has changed.
 
-    A reader is given those settings that its ``read`` takes; each set of settings has a folder.
-    ``needed`` names the sets that must not be empty.
+    Each combination of settings has its own folder of manifests.
+
+    Arguments
+    ---------
+    settings : dict
+        All settings; the reader of the corpus receives those that it has as arguments.
+    corpus : str
+        Name of the corpus.
+    needed : tuple of str
+        Sets that must not be empty.
     """
     folder = find_corpus(settings, corpus)
     takes = reader_settings(corpus)
-    options = {  # null means the reader's own default
+    options = {  # null selects the default of the reader
         key: value for key, value in settings.items() if key in takes and value is not None
     }
     if settings["data_folder"] is None:
@@ -75,51 +89,53 @@ def prepare_corpus(
 
         options |= synthetic.LAYOUTS[corpus].options
         if "release" in takes:
-            options["release"] = "synthetic"  # so that no release is looked for
+            options["release"] = "synthetic"  # disables the detection of the release
     limits = {key: settings[key] for key in ("min_duration", "max_duration", "out_of_range_labels")}
     key = json.dumps([str(folder.absolute()), limits, needed, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return prepare(
+    return prepare_manifests(
         corpus_module(corpus),
         folder,
         Path(settings["results_folder"]) / corpus / "manifests" / name,
-        skip=settings["reuse_manifests"],
-        needed=needed,
+        reuse=settings["reuse_manifests"],
+        required_sets=needed,
         **limits,
         **options,
     )
 
 
 def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, float]:
-    """Mean and deviation over the samples of the training files, kept beside the manifest.
+    """Return mean and SD of all samples in the training set.
 
-    They are computed again when the manifest or the audio has changed.
+    They are cached next to the manifest and recomputed if the manifest or the audio has changed.
     """
     manifest = summary.sets["train"]
-    # Other audio of the same lengths leaves the manifest as it is.
+    # Changes of the audio that preserve its length do not change the manifest.
     audio = summary.facts.get("fingerprint", {}).get("audio", "")
     digest = hashlib.sha256(manifest.read_bytes() + audio.encode()).hexdigest()
     path = manifest.with_name("statistics.json")
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["manifest"] == digest:
-            return kept["mean"], kept["deviation"]
-    logger.info("Mean and deviation over all training files (once; kept in %s)", path)
+        cached = json.loads(path.read_text(encoding="utf-8"))
+        if cached["manifest"] == digest:
+            return cached["mean"], cached["deviation"]
+    logger.info(
+        "Computing waveform mean and standard deviation over the training set (cached in %s)", path
+    )
     mean, deviation = corpus_statistics(
-        read_rows(manifest, data_root=summary.data_root), workers=workers
+        read_manifest_rows(manifest, data_root=summary.data_root), workers=workers
     )
     atomic_write(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation
 
 
 @contextmanager
-def occupied(folder: Path) -> Iterator[None]:
-    """Keep a run's folder for this run, as long as its process lives.
+def run_lock(folder: Path) -> Iterator[None]:
+    """Lock a run's folder until the context is left or the process ends.
 
     Raises
     ------
     ValueError
-        If another run uses it.
+        If another run has locked the folder.
     """
     if not is_main_process():
         yield
@@ -127,45 +143,47 @@ def occupied(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(file_lock(folder / LOCK, timeout=SECONDS))
+            stack.enter_context(file_lock(folder / LOCK, timeout=LOCK_TIMEOUT))
         except TimeoutError as error:
             raise ValueError(
-                f"Another run uses {folder} at this moment. Wait for it, or give this one a folder "
-                f"of its own with --output_folder=…."
+                f"{folder} is locked by another run. Wait until it has finished, or use another "
+                f"folder with --output_folder=…."
             ) from error
         yield
 
 
-def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
-    """Create the run's folder and save the merged hyperparameters in it.
+def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
+    """Create the folder of a run and save the merged hyperparameters in it.
+
+    A run that was already trained can only be resumed with the same data and with hyperparameters
+    that lead to the same results. In a given ``output_folder``, the number of epochs may change.
 
     Raises
     ------
     ValueError
-        If the folder holds a trained run whose hyperparameters differ in anything that changes
-        the result (in a given ``output_folder`` the number of epochs may grow), or one on other
-        data: its weights must not be reported as this run's.
+        If the folder contains a run with other data or hyperparameters, or of version 0.1.
     """
     given = settings["output_folder"]
     folder = run_folder(settings, summary)
-    saved, seen = folder / SAVED, folder / DATA
+    saved, seen = folder / SAVED, folder / DATA_FILE
     digests = data_digests(summary)
-    trained = any((folder / "save").glob("CKPT*"))  # a run that never began binds nobody
+    trained = any((folder / "save").glob("CKPT*"))  # without a checkpoint the folder can be reused
     before = read_tree(saved) if trained and saved.is_file() else tree
     check_version(before, folder)
     different = differences(tree, before)
-    if given:  # the one thing that may grow in a folder of one's own
+    if given:  # allows training for more epochs
         different = [key for key in different if key != "number_of_epochs"]
     if different:
         raise ValueError(
-            f"{folder} holds a run with other values of {', '.join(different)}. {_OWN_FOLDER}"
+            f"{folder} contains a run with different values of {', '.join(different)}. "
+            f"{_USE_ANOTHER_FOLDER}"
         )
     used = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else digests
-    if trained and any(used[name] != digests[name] for name in LEARNED_FROM):
+    if trained and any(used[name] != digests[name] for name in TRAINING_SETS):
         raise ValueError(
-            f"{folder} holds a run on other data: its manifests of {' and '.join(LEARNED_FROM)} "
-            f"were not those in {summary.folder}. If audio has gone since (rejected.csv there "
-            f"names it), bring it back and start the same command again. {_OWN_FOLDER}"
+            f"{folder} contains a run on other data: its {' and '.join(TRAINING_SETS)} manifests "
+            f"differ from those in {summary.folder}. If audio files were removed since (see "
+            f"rejected.csv there), restore them and re-run the same command. {_USE_ANOTHER_FOLDER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(saved, dump(tree))
@@ -174,41 +192,47 @@ def claim_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
 
 
 def check_version(saved: CommentedMap, folder: Path) -> None:
-    """Raise ``ValueError`` if a folder's saved hyperparameters were written by version 0.1."""
+    """Check that the saved hyperparameters of a folder were not written by version 0.1.
+
+    Raises
+    ------
+    ValueError
+        If they were.
+    """
     if renamed_in(saved):
         raise ValueError(
-            f"{folder} holds a run of version {LAST_VERSION_WITH_OLD_NAMES}, which is the last "
-            f"version that can resume it (pip install "
-            f"emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). {_OWN_FOLDER}"
+            f"{folder} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}, which is the last "
+            f"version that can resume it "
+            f"(pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). {_USE_ANOTHER_FOLDER}"
         )
 
 
 def data_digests(summary: Summary) -> dict[str, str]:
-    """What tells one state of the data from another, for each set; a corpus may move."""
+    """Return a digest of each set's manifest, which does not depend on the path of the corpus."""
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in summary.sets.items()
     }
 
 
-def is_on(folder: Path, summary: Summary) -> bool:
+def matches_data(folder: Path, summary: Summary) -> bool:
     """Whether the run in a folder was trained and tested on exactly these data."""
-    seen = folder / DATA
+    seen = folder / DATA_FILE
     return seen.is_file() and json.loads(seen.read_text(encoding="utf-8")) == data_digests(summary)
 
 
 def is_synthetic(summary: Summary) -> bool:
-    """Whether the corpus is the demo's speech, which carries its stamp."""
+    """Whether the corpus is synthetic speech generated by this package."""
     return (summary.data_root / STAMP).is_file()
 
 
 def run_folder(settings: dict, summary: Summary) -> Path:
-    """``output_folder`` where it is given, otherwise :func:`default_folder`."""
+    """Return ``output_folder`` if it is given, otherwise :func:`default_folder`."""
     given = settings["output_folder"]
     return Path(str(given)) if given else default_folder(settings, summary)
 
 
 def default_folder(settings: dict, summary: Summary) -> Path:
-    """``<results_folder>/<corpus>[-<release>]/<preset>/<partition>[-<fold>]/<seed>``."""
+    """Return ``<results_folder>/<corpus>[-<release>]/<preset>/<partition>[-<fold>]/<seed>``."""
     release = summary.release or ("synthetic" if is_synthetic(summary) else "")
     corpus = summary.corpus + (f"-{release}" if release else "")
     partition = str(summary.protocol.get("partition", "given"))

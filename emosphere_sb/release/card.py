@@ -1,4 +1,4 @@
-"""The model card of a released model, generated from its run: nothing in it is typed by hand."""
+"""Model card of a released model, generated from the results of its run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from emosphere_sb.release.card_tables import (
     CHOSEN_ON,
     calibration_table,
     fact_lines,
-    figures_table,
+    metrics_table,
     quoted,
     words_table,
 )
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.release.origin import corpus_of, hub_name, public_command, public_name
 from emosphere_sb.report.read.runs import Run
-from emosphere_sb.results.number_format import seconds_text
+from emosphere_sb.results.number_format import format_duration
 from emosphere_sb.scale import DIMENSIONS
 
 TAGS = (
@@ -27,23 +27,23 @@ TAGS = (
     "valence", "arousal", "dominance", "emosphere",
 )  # fmt: skip
 SYNTHETIC = (
-    "> **SYNTHETIC SPEECH.** This model was trained and tested on speech that a program made. None "
-    "of its figures says anything about human speech, and neither do its predictions."
+    "> **SYNTHETIC SPEECH.** This model was trained and tested on computer-generated speech. Its "
+    "metrics and predictions are meaningless for human speech."
 )
 SHUFFLED = (
-    "> **SHUFFLED LABELS.** This model was trained on labels that were dealt out anew, as a check "
-    "for leaks. It has learned nothing, and must not."
+    "> **SHUFFLED LABELS.** This model was trained on randomly shuffled labels, as a check for "
+    "information leaks. It must not perform better than chance."
 )
 LIMITS = """\
-- Its output is how listeners of the training data would rate the sound of an utterance, on average.
-  It is not what a person feels, and no fact about a person.
-- Not for decisions about people: not in medicine, not at work or in school, not by police or at
-  borders. Where speakers do not know and have not agreed, it must not be used on them.
-- Other languages, ages, ways of speaking, rooms and microphones than those of the training data
-  give other errors than those above, mostly larger ones.
-- Values are not clipped and may lie outside of [-1, 1]. Predictions lie closer together than true
-  ratings where the slope above is below 1.
-- An utterance of a few seconds is what it was trained on; of longer recordings take windows."""
+- The model predicts how the raters of the training data would perceive an utterance on average. It
+  does not measure what a person feels, and its output is not a fact about a person.
+- Do not use it for decisions about people, such as in medicine, employment, education, policing or
+  border control. Do not use it on speakers without their knowledge and consent.
+- Expect larger errors for languages, age groups, speaking styles, rooms and microphones that differ
+  from the training data.
+- Values are not clipped and can be outside [-1, 1]. If the slope in the table above is below 1,
+  predictions vary less than the true ratings.
+- The model was trained on utterances of a few seconds. Process longer recordings in windows."""
 CITATION = """\
 ```bibtex
 @inproceedings{cho2025emosphere,
@@ -55,78 +55,78 @@ CITATION = """\
 ```"""  # noqa: E501
 
 
-def model_card(about: About, run: Run, *, resamples: int = 10_000, seed: int = 0) -> str:
-    """A model card in the HuggingFace hub's format, as Markdown with a YAML header.
+def model_card(info: ModelInfo, run: Run, *, resamples: int = 10_000, seed: int = 0) -> str:
+    """Generate a model card in the format of the Hugging Face Hub.
 
     Arguments
     ---------
-    about : About
-        What is known of the model.
+    info : ModelInfo
+        Metadata of the model.
     run : emosphere_sb.report.read.runs.Run
-        The finished run that it was trained in.
+        Finished run in which the model was trained.
     resamples, seed : int
-        Of the bootstrap for the intervals.
+        Number of resamples and random seed of the bootstrap for the confidence intervals.
 
     Returns
     -------
     str
-        Of a model trained on synthetic speech it says so first of all.
+        Markdown with a YAML header. For a model that was trained on synthetic speech, it begins
+        with a warning.
     """
     protocol = run.protocol
     sections = [
-        yaml_header(about, run),
-        f"# {quoted(about.name)}",
-        *_warnings(about, protocol),
-        _summary(about, protocol),
-        "## Use",
-        _use(about),
+        yaml_header(info, run),
+        f"# {quoted(info.name)}",
+        *_warnings(info, protocol),
+        _summary(info, protocol),
+        "## Usage",
+        _usage(info),
         "## Training data and protocol",
-        _data(about, protocol),
-        "## Figures",
-        *figures_table(run, resamples=resamples, seed=seed),
+        _data(info, protocol),
+        "## Evaluation results",
+        *metrics_table(run, resamples=resamples, seed=seed),
         "## Calibration",
         *calibration_table(run),
-        *words_table(about),
-        "## Limits",
+        *words_table(info),
+        "## Limitations",
         _limits(protocol),
         "## Licence and terms",
-        f"{about.licence}\n\nThe code of emosphere-sb is under Apache-2.0.",
+        f"{info.licence}\n\nThe code of emosphere-sb is licensed under Apache-2.0.",
         "## Citation",
         CITATION,
-        "## Where it comes from",
+        "## Training run",
         _origin(run),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def yaml_header(about: About, run: Run) -> str:
-    """The header between its two lines of dashes.
+def yaml_header(info: ModelInfo, run: Run) -> str:
+    """Return the YAML header of the card.
 
-    Figures of a model that was trained on synthetic speech are left out: a list of results would
-    show them without the warning.
+    Results on synthetic speech are omitted, as the Hub would show them without the warning.
     """
-    facts: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "library_name": "speechbrain",
         "pipeline_tag": "audio-classification",
         "license": "other",
         "license_name": "see-model-card",
-        "tags": [*TAGS, *(["synthetic"] if about.synthetic else [])],
+        "tags": [*TAGS, *(["synthetic"] if info.synthetic else [])],
     }
     backbone = str(run.protocol["backbone"])
     if hub_name(backbone):
-        facts["base_model"] = backbone
+        metadata["base_model"] = backbone
     if language := getattr(corpus_of(run.protocol), "LANGUAGE", ""):
-        facts["language"] = language
-    if not about.synthetic:
-        facts["datasets"] = [slug(run.protocol["corpus"])]
-        facts["metrics"] = ["ccc"]
-        facts["model-index"] = [{"name": about.name, "results": results(run)}]
-    text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
+        metadata["language"] = language
+    if not info.synthetic:
+        metadata["datasets"] = [slug(run.protocol["corpus"])]
+        metadata["metrics"] = ["ccc"]
+        metadata["model-index"] = [{"name": info.name, "results": results(run)}]
+    text = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---"
 
 
 def results(run: Run) -> list[dict[str, Any]]:
-    """CCC of every labelled set but the one on which the weights were chosen, in the hub's form."""
+    """Return the CCC of all labelled sets except the development set, in the format of the Hub."""
     protocol = run.protocol
     title = " ".join(filter(None, (protocol["corpus"], protocol["release"])))
     found = []
@@ -146,7 +146,7 @@ def results(run: Run) -> list[dict[str, Any]]:
 
 
 def slug(corpus: str) -> str:
-    """A corpus's name as hubs write it.
+    """Convert the name of a corpus to an identifier for the Hub.
 
     Example
     -------
@@ -156,70 +156,68 @@ def slug(corpus: str) -> str:
     return "-".join(corpus.lower().split())
 
 
-def _warnings(about: About, protocol: Mapping[str, Any]) -> list[str]:
-    said = [SYNTHETIC] if about.synthetic else []
-    return said + ([SHUFFLED] if protocol.get("shuffle_labels") else [])
+def _warnings(info: ModelInfo, protocol: Mapping[str, Any]) -> list[str]:
+    synthetic = [SYNTHETIC] if info.synthetic else []
+    return synthetic + ([SHUFFLED] if protocol.get("shuffle_labels") else [])
 
 
-def _summary(about: About, protocol: Mapping[str, Any]) -> str:
-    low, high = about.scale.low, about.scale.high
+def _summary(info: ModelInfo, protocol: Mapping[str, Any]) -> str:
+    low, high = info.scale.low, info.scale.high
     text = (
-        f"Valence, arousal and dominance from speech: EmoSphere-SER on "
-        f"{public_name(protocol['backbone'])}. A prediction is a point around neutral, each "
-        f"dimension in [-1, 1] and on the training data's own scale of {low:g} to {high:g}, with "
-        f"its region of the sphere and an embedding of the utterance."
+        f"EmoSphere-SER model based on {public_name(protocol['backbone'])}, which predicts "
+        f"valence, arousal and dominance from speech. Values are in [-1, 1] (0 = neutral) and "
+        f"on the label scale of the training data ({low:g} to {high:g}), together with the region "
+        f"of the sphere and an embedding of the utterance."
     )
-    if about.head == "none":
-        return f"{text} It has no class head: none was in training at these weights."
-    return (
-        f"{text} Its class head gives probabilities of {about.head}s: {', '.join(about.classes)}."
-    )
+    if info.head == "none":
+        return f"{text} The model has no class head."
+    return f"{text} A class head predicts {info.head} probabilities: {', '.join(info.classes)}."
 
 
-def _use(about: About) -> str:
+def _usage(info: ModelInfo) -> str:
     return (
         "```python\n"
         "from emosphere_sb import EmoSphere\n\n"
-        'model = EmoSphere.from_pretrained("path/to/this/folder")  # or its name on the hub\n'
-        'said = model.predict("speech.wav")\n'
-        "said.valence, said.arousal, said.dominance, said.region, said.embedding\n"
+        'model = EmoSphere.from_pretrained("path/to/this/folder")  # or a name on the Hub\n'
+        'prediction = model.predict("speech.wav")\n'
+        "prediction.valence, prediction.arousal, prediction.dominance, prediction.region\n"
         "```\n\n"
         "```\n"
         "emosphere predict path/to/this/folder speech.wav\n"
         "```\n\n"
-        "The folder holds tensors and plain data, no code."
+        "The folder contains only tensors and JSON data, no code."
     )
 
 
-def _data(about: About, protocol: Mapping[str, Any]) -> str:
+def _data(info: ModelInfo, protocol: Mapping[str, Any]) -> str:
     speech = getattr(corpus_of(protocol), "SPEECH", "")
-    if about.synthetic:
-        speech = "synthetic speech in that corpus's layout, none of its recordings"
-    cut = "whole" if about.max_seconds is None else f"first {about.max_seconds:g} s"
+    if info.synthetic:
+        speech = "synthetic speech in the layout of this corpus, no original recordings"
+    used = "all" if info.max_seconds is None else f"first {info.max_seconds:g} s"
     facts = {
         "corpus": f"{protocol['corpus']} ({speech})" if speech else protocol["corpus"],
         "release": protocol["release"],
         "partition": protocol.get("partition"),
         "fold": protocol.get("fold"),
         "utterances": protocol["utterances"],
-        "emotions left out": protocol.get("drop") or {},
-        "emotions kept in training": protocol.get("classes_kept", {}).get("train"),
-        "heard of an utterance": cut,
-        "normalisation of the waveform": protocol.get("normalisation"),
-        "label scale": about.scale.to_dict(),
-        "row of the configuration": protocol["preset"],
+        "excluded emotions": protocol.get("drop") or {},
+        "emotions in the training set": protocol.get("classes_kept", {}).get("train"),
+        "used part of each utterance": used,
+        "waveform normalisation": protocol.get("normalisation"),
+        "label scale": info.scale.to_dict(),
+        "preset": protocol["preset"],
         "seed": protocol.get("seed"),
-        "precision of training and test": protocol.get("precision"),
-        "epoch of the weights": protocol.get("best_epoch"),
-        "epochs that the weights are the mean of": protocol.get("averaged_epochs"),
+        "precision": protocol.get("precision"),
+        "best epoch": protocol.get("best_epoch"),
+        "averaged epochs": protocol.get("averaged_epochs"),
     }
     return fact_lines({name: value for name, value in facts.items() if value is not None})
 
 
 def _limits(protocol: Mapping[str, Any]) -> str:
     speech = getattr(corpus_of(protocol), "SPEECH", "")
-    told = "synthetic speech" if protocol["synthetic"] else speech
-    return f"- Trained on {told or protocol['corpus']}.\n{LIMITS}"
+    data = "synthetic speech" if protocol["synthetic"] else speech
+    return f"- The model was trained on {data or protocol['corpus']}.\n{LIMITS}"
 
 
 def _origin(run: Run) -> str:
@@ -228,8 +226,8 @@ def _origin(run: Run) -> str:
         "command": public_command(facts.get("command") or ""),
         "commit": facts.get("commit"),
         "versions": protocol.get("versions"),
-        "trained on": facts.get("machine"),
-        "training took": seconds_text(facts["training_seconds"])
+        "machine": facts.get("machine"),
+        "training time": format_duration(facts["training_seconds"])
         if facts.get("training_seconds")
         else None,
     }

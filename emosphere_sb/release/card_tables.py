@@ -1,26 +1,26 @@
-"""Figures of a model card as Markdown, in which nothing that is quoted can be markup."""
+"""Tables of a model card as Markdown with escaped text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from emosphere_sb.release.model import About
-from emosphere_sb.report.html.facts import fact_text
+from emosphere_sb.release.model import ModelInfo
+from emosphere_sb.report.html.metadata import format_metadata
 from emosphere_sb.report.read.runs import Run
-from emosphere_sb.report.stats.calibration import calibration
-from emosphere_sb.report.stats.intervals import intervals
-from emosphere_sb.results.number_format import count_text, figure_text, interval_text
+from emosphere_sb.report.stats.calibration import calibration_metrics
+from emosphere_sb.report.stats.intervals import confidence_intervals
+from emosphere_sb.results.number_format import format_count, format_interval, format_score
 from emosphere_sb.scale import DIMENSIONS
 
 CHOSEN_ON = "valid"
-"""The set on which a run chooses its epoch."""
-LEVEL = 0.95
+"""Set on which the best epoch is selected."""
+CONFIDENCE = 0.95
 SPECIAL = "\\`*_{}[]<>|"
-"""Characters that Markdown reads as markup, unless they are escaped."""
+"""Characters that must be escaped in Markdown."""
 
 
-def figures_table(run: Run, *, resamples: int, seed: int) -> list[str]:
-    """CCC of every set with labels, with intervals, and what they are over.
+def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
+    """Return the CCC of all labelled sets with confidence intervals.
 
     Returns
     -------
@@ -29,63 +29,65 @@ def figures_table(run: Run, *, resamples: int, seed: int) -> list[str]:
     """
     rows, notes = [], []
     for name in run.labelled:
-        found = intervals(run.tables[name], resamples=resamples, seed=seed, level=LEVEL)
+        found = confidence_intervals(
+            run.tables[name], resamples=resamples, seed=seed, level=CONFIDENCE
+        )
         figures = run.metrics[name]
         cells = [_cell(figures[d]["ccc"], found[d]["ccc"]) for d in DIMENSIONS]
         mean = _cell(figures["mean_ccc"], found["mean_ccc"])
-        unit = f"{count_text(found['units'])} {found['unit']}"
-        rows.append([name, *cells, mean, count_text(figures["utterances"]), unit])
+        unit = f"{format_count(found['units'])} {found['unit']}"
+        rows.append([name, *cells, mean, format_count(figures["utterances"]), unit])
         notes += [f"- {quoted(name)}: {quoted(found['note'])}"] if found["note"] else []
     if not rows:
-        return ["No set had labels, so there are no figures."]
+        return ["Not available: no set has labels."]
     heads = ["set", *DIMENSIONS, "mean", "utterances", "resampled"]
-    about = (
-        f"Concordance correlation coefficient (CCC), with {100 * LEVEL:g}% intervals by bootstrap "
-        f"over speakers, or over utterances where fewer than ten speakers are known: the last "
-        f"column says which, and of how many."
+    explanation = (
+        f"Concordance correlation coefficient (CCC) with {100 * CONFIDENCE:g}% confidence "
+        f"intervals. They are bootstrapped over speakers, or over utterances if fewer than ten "
+        f"speakers are known; the last column gives the resampled unit and its number."
     )
     if CHOSEN_ON in run.labelled:
-        about += f" The weights were chosen on {CHOSEN_ON}: its figures flatter them."
-    return [about, table(heads, rows), "\n".join(notes)]
+        explanation += f" The best epoch was selected on {CHOSEN_ON}, whose results are optimistic."
+    return [explanation, table(heads, rows), "\n".join(notes)]
 
 
 def calibration_table(run: Run) -> list[str]:
-    """How far predictions shrink towards the middle, by set and dimension."""
+    """Return slope, scale ratio and shift of the predictions by set and dimension."""
     rows = []
     for name in run.labelled:
-        for dimension, facts in calibration(run.tables[name]).items():
+        for dimension, facts in calibration_metrics(run.tables[name]).items():
             cells = [facts[key] for key in ("slope_of_prediction", "scale_ratio")]
             shift = run.metrics[name][dimension]["shift"]
-            rows.append([name, dimension, *map(figure_text, [*cells, shift])])
+            rows.append([name, dimension, *map(format_score, [*cells, shift])])
     if not rows:
-        return ["Not known: no set had labels."]
+        return ["Not available: no set has labels."]
     return [
-        "Slope: the regression of prediction on truth; below 1, predictions shrink towards the "
-        "middle by so much. Scale ratio: standard deviation of the predictions over that of the "
-        "truth. Shift: their difference in mean, over the geometric mean of the two deviations.",
+        "Slope: regression of predictions on labels; values below 1 mean that predictions are "
+        "compressed towards the mean. Scale ratio: SD of the predictions divided by the SD of the "
+        "labels. Shift: difference of the means divided by the geometric mean of the SDs.",
         table(["set", "dimension", "slope", "scale ratio", "shift"], rows),
     ]
 
 
-def words_table(about: About) -> list[str]:
-    """Where the emotion words lie; nothing where the model has none."""
-    if not about.words:
+def words_table(info: ModelInfo) -> list[str]:
+    """Return the table of emotion words; empty for a model without emotion words."""
+    if not info.words:
         return []
-    rows = [[word, *(figure_text(value) for value in vad)] for word, vad in about.words.items()]
+    rows = [[word, *(format_score(value) for value in vad)] for word, vad in info.words.items()]
     return [
         "## Emotion words",
-        "Mean place of the training set's utterances by their emotion, in [-1, 1]. A prediction's "
-        "nearest words are measured from these.",
+        "Mean VAD of the training utterances of each emotion, in [-1, 1]. The closest words of a "
+        "prediction are those with the smallest distance to these points.",
         table(["word", *DIMENSIONS], rows),
     ]
 
 
 def _cell(value: float | None, ends) -> str:
-    return f"{figure_text(value)} {interval_text(ends)}".strip()
+    return f"{format_score(value)} {format_interval(ends)}".strip()
 
 
 def quoted(text: object) -> str:
-    """A text as it is, on one line, whatever it looks like.
+    """Escape a text for Markdown and join it to one line.
 
     Example
     -------
@@ -97,7 +99,7 @@ def quoted(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """A text to be copied; a backtick in it ends nothing.
+    """Format a text as inline code; backticks in it are allowed.
 
     Example
     -------
@@ -109,7 +111,7 @@ def code(text: object) -> str:
 
 
 def fact_lines(facts: Mapping[str, object]) -> str:
-    """A mapping as a list; mappings in it as a line of pairs.
+    """Format a mapping as a Markdown list, with nested mappings on one line.
 
     Example
     -------
@@ -122,7 +124,7 @@ def fact_lines(facts: Mapping[str, object]) -> str:
 
 
 def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table with left-aligned first column; cells are quoted.
+    """Format a Markdown table with a left-aligned first column. Cells are escaped.
 
     Example
     -------
@@ -146,4 +148,4 @@ def _shown(name: str, value: object) -> str:
         return "; ".join(f"{quoted(key)} {_shown(key, item)}" for key, item in value.items()) or "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(_shown(name, item) for item in value) or "none"
-    return quoted(fact_text(name, value))
+    return quoted(format_metadata(name, value))

@@ -1,14 +1,14 @@
-"""The folder of a released model: which files it has, and that they are those that were written.
+"""Files of a released model and their checksums.
 
 ======================  =======================================================================
 ``emosphere.json``      parts of the model, label scale, regions, emotion words, protocol
 ``backbone.json``       transformers' configuration of the SSL model
-``model.safetensors``   all weights, the SSL model's among them
-``README.md``           the model card
-``checksums.json``      SHA-256 of each of these
+``model.safetensors``   all weights, including those of the SSL model
+``README.md``           model card
+``checksums.json``      SHA-256 of all other files
 ======================  =======================================================================
 
-Models on log-mel frames have ``preprocessor_config.json`` as well. Nothing in it is code.
+Models with log-mel features also have a ``preprocessor_config.json``. No file contains code.
 """
 
 from __future__ import annotations
@@ -29,85 +29,85 @@ CHECKSUMS = "checksums.json"
 PREPROCESSOR = "preprocessor_config.json"
 
 PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
-"""What a released model is made of."""
+"""Files that every released model has."""
 
 
-def write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    """Plain data, readable by people."""
-    atomic_write(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON."""
+    atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def seal(folder: Path) -> None:
-    """Write the checksums: the last file of a release."""
+def write_checksums(folder: Path) -> None:
+    """Write the checksums of all files, as the last file of a release."""
     names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
     write_json(folder / CHECKSUMS, {name: digest_of(folder / name) for name in names})
 
 
-def check_seal(
-    folder: Path, parts: Sequence[str] = PARTS, *, made_by: str = "emosphere release RUN OUT"
+def verify_checksums(
+    folder: Path, parts: Sequence[str] = PARTS, *, command: str = "emosphere release RUN OUT"
 ) -> None:
-    """See that a folder holds what was released.
+    """Check that the files of a released model are complete and unchanged.
 
-    It finds damage and careless changes. Whoever changes a file on purpose can write its checksum
-    anew: against that, get the model from where you trust its owner.
+    This detects damage and accidental changes. It does not detect deliberate manipulation, as the
+    checksums can be changed as well; download models only from sources that you trust.
 
     Arguments
     ---------
     folder : Path
-        Of the model.
+        Folder of the model.
     parts : sequence of str
-        Files that it is made of.
-    made_by : str
-        The command that writes such a folder.
+        Required files.
+    command : str
+        Command that writes such a folder, for error messages.
 
     Raises
     ------
     ValueError
-        If a file is missing or another one than was written.
+        If a file is missing, unlisted or was changed.
     """
     needed = (*parts, CHECKSUMS)
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
-        there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         raise ValueError(
-            f"{folder} must hold {', '.join(needed)} to be a released model; {', '.join(missing)} "
-            f"is missing (found {', '.join(there[:8]) or 'nothing'}). `{made_by}` "
-            f"writes one; a folder of checkpoints (save/) is none."
+            f"{folder} is not a released model: {', '.join(missing)} is missing (found "
+            f"{', '.join(found[:8]) or 'nothing'}). A checkpoint folder (save/) is not a released "
+            f"model; run `{command}` first."
         )
     listed = read_json(folder / CHECKSUMS)
     read = [*parts]
     read += [PREPROCESSOR] if (folder / PREPROCESSOR).exists() else []
-    for name in read:  # whatever else lies there is not read, and may come and go
+    for name in read:  # other files are not read and may be added or removed
         if name not in listed:
             raise ValueError(
-                f"{folder / CHECKSUMS} must list {name}, which the model is made of; it does not. "
-                f"The file was put there by somebody. Get the model again."
+                f"{folder / name} is not listed in {CHECKSUMS}. The model was modified; "
+                f"download it again."
             )
     for name, digest in listed.items():
         path = folder / os.path.basename(name)
         if not path.is_file():
-            raise ValueError(f"{path} is missing: the model is damaged. Get it again.")
+            raise ValueError(f"{path} is missing. The model is incomplete; download it again.")
         if digest_of(path) != digest:
             raise ValueError(
-                f"{path} is not the file that was released (its SHA-256 is another one than "
-                f"{CHECKSUMS} says): damaged, or changed by somebody. Get the model again."
+                f"The SHA-256 of {path} does not match {CHECKSUMS}. The file is damaged or was "
+                f"modified; download the model again."
             )
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A mapping from a JSON file.
+    """Read a mapping from a JSON file.
 
     Raises
     ------
     ValueError
-        If it is no mapping in JSON.
+        If the file is not valid JSON or does not contain a mapping.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # the last: nested a thousand deep
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError: too deeply nested
         raise ValueError(
-            f"{path} is no JSON: {error}. The model is damaged; get it again."
+            f"{path} is not valid JSON: {error}. The model is damaged; download it again."
         ) from error
     if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold a mapping; found {type(found).__name__}.")
+        raise ValueError(f"{path} must contain a mapping; found {type(found).__name__}.")
     return found

@@ -1,10 +1,10 @@
-"""Formats of ``emosphere.json``: the current one, and how older ones are read. Requires no torch.
+"""Formats of ``emosphere.json``, and conversion of older formats. Does not import torch.
 
 ======  ==========  ============================================================================
-format  written by  a part of the model
+format  written by  description of a part of the model
 ======  ==========  ============================================================================
 1       0.1         class name, and constructor arguments by position
-2       0.2         class name, and every constructor argument by name
+2       0.2         class name, and all constructor arguments by name
 ======  ==========  ============================================================================
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 2
-"""Rises when an older reader would misread what is written."""
+"""Current format. Increase it when older versions would misread the file."""
 READABLE = (1, 2)
 REQUIRES = "emosphere-sb>=0.2.0"
-"""The versions that read :data:`FORMAT`; raise both together."""
+"""Versions that can read :data:`FORMAT`; update both together."""
 
 FORMAT_1_PARAMETERS = {
     "StylePooling": (
@@ -30,9 +30,9 @@ FORMAT_1_PARAMETERS = {
     "VADHead": ("input_size", "hidden_size", "dropout"),
     "EmotionHead": ("input_size", "output_size", "hidden_size", "dropout"),
 }  # fmt: skip
-"""Constructor parameters of each class, in the order that format 1 stores arguments in.
+"""Constructor parameters of each class, in the order in which format 1 stores arguments.
 
-Frozen: the signatures at commit 2dd617f, whatever they are today.
+These are the signatures at commit 2dd617f. Do not update them when the signatures change.
 """
 FORMAT_1_DEFAULTS = {
     "StylePooling": {
@@ -41,13 +41,13 @@ FORMAT_1_DEFAULTS = {
     "VADHead": {"hidden_size": 1024, "dropout": 0.5},
     "EmotionHead": {"hidden_size": 1024, "dropout": 0.5},
 }  # fmt: skip
-"""Values of arguments that a description in format 1 leaves out. Frozen as well."""
+"""Values of arguments that are omitted in format 1. Do not update them either."""
 BUILT_BY_CLASS = ("pooling", "vad_head", "class_head")
-"""Parts that are stored as a class and its arguments."""
+"""Parts that are stored as a class name and arguments."""
 
 
 def format_header() -> dict[str, Any]:
-    """Return the fields that each description begins with: its format, and what reads it."""
+    """Return the first fields of a description: its format and the versions that can read it."""
     return {"format": FORMAT, "requires": REQUIRES}
 
 
@@ -57,14 +57,14 @@ def check_format(configuration: Mapping[str, Any], path: Path) -> int:
     Arguments
     ---------
     configuration : mapping
-        The content of ``emosphere.json``.
+        Content of ``emosphere.json``.
     path : Path
-        Path of the file, for the message.
+        Path of the file, for error messages.
 
     Raises
     ------
     ValueError
-        If this version does not read the format, with the version that does.
+        If this version cannot read the format. The message names the version that can.
 
     Example
     -------
@@ -74,7 +74,7 @@ def check_format(configuration: Mapping[str, Any], path: Path) -> int:
     found = configuration.get("format")
     if isinstance(found, int) and not isinstance(found, bool) and found in READABLE:
         return found
-    # The file may be anybody's: its text goes into a command only if it is a plain version.
+    # The file is untrusted: only a plain version number is inserted into a command.
     requires = str(configuration.get("requires"))
     known = re.fullmatch(r"emosphere-sb>=\d+(\.\d+)*", requires)
     needed = f"{requires}: pip install '{requires}'" if known else "a newer version"
@@ -90,20 +90,20 @@ def upgrade(configuration: Mapping[str, Any], path: Path) -> dict[str, Any]:
     Arguments
     ---------
     configuration : mapping
-        The content of ``emosphere.json``, in any readable format.
+        Content of ``emosphere.json``, in any readable format.
     path : Path
         Path of the file, for messages.
 
     Raises
     ------
     ValueError
-        If this version does not read the format, or a part is not described as in its format.
+        If this version cannot read the format, or the description of a part is invalid.
     """
     if check_format(configuration, path) == FORMAT:
         return dict(configuration)
     parts = configuration.get("parts")
     if not isinstance(parts, Mapping):
-        raise ValueError(f"{path} must describe the parts of a model; found {parts!r}.")
+        raise ValueError(f"{path} must contain a mapping 'parts'; found {parts!r}.")
     named = {
         key: name_arguments(part) if key in BUILT_BY_CLASS and part is not None else part
         for key, part in parts.items()
@@ -112,12 +112,12 @@ def upgrade(configuration: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def name_arguments(description: Any) -> dict[str, Any]:
-    """Return a part of format 1 with its arguments by name, those that it leaves out included.
+    """Convert a part from format 1, with arguments by name and omitted arguments filled in.
 
     Raises
     ------
     ValueError
-        If it is not a known class with a list of arguments that the class took.
+        If the class is unknown or the arguments do not match its signature.
 
     Example
     -------
@@ -129,15 +129,15 @@ def name_arguments(description: Any) -> dict[str, Any]:
     known = isinstance(name, str) and name in FORMAT_1_PARAMETERS
     if not known or not isinstance(arguments, list):
         raise ValueError(
-            f"A part of a released model in format 1 must be one of "
+            f"Each part of a released model in format 1 must be one of "
             f"{', '.join(FORMAT_1_PARAMETERS)} with a list of arguments; found {description!r}. "
-            f"Get the model again."
+            f"Download the model again."
         )
     parameters = FORMAT_1_PARAMETERS[name]
     if len(arguments) > len(parameters):
         raise ValueError(
-            f"{name} does not take {arguments}: in format 1 it has the arguments "
-            f"{', '.join(parameters)}. Get the model again."
+            f"Too many arguments for {name} in format 1: expected at most {', '.join(parameters)}; "
+            f"found {arguments}. Download the model again."
         )
     values = {
         **FORMAT_1_DEFAULTS.get(name, {}),

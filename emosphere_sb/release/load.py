@@ -1,4 +1,4 @@
-"""From a released folder to a model; tensors and plain data, never code."""
+"""Loading of released models from tensors and JSON data, without executing code."""
 
 from __future__ import annotations
 
@@ -11,78 +11,77 @@ from torch import Tensor, nn
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
 from emosphere_sb.release import checksums, parts
 from emosphere_sb.release.formats import upgrade
-from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
-from emosphere_sb.release.weights import read_weights, unfilled
+from emosphere_sb.release.model import ModelInfo, ReleasedModel, evaluation_mode
+from emosphere_sb.release.weights import read_weights, skip_initialisation
 
 
-def load_released(folder: Path) -> tuple[ReleasedModel, About]:
-    """Load what :func:`emosphere_sb.release.release.release` wrote.
+def load_released(folder: Path) -> tuple[ReleasedModel, ModelInfo]:
+    """Load a model written by :func:`emosphere_sb.release.release.release`.
 
     Raises
     ------
     ValueError
-        If a file is missing, damaged, changed, or made by a newer version.
+        If a file is missing, damaged, modified or was written by a newer version.
     """
-    checksums.check_seal(folder)
+    checksums.verify_checksums(folder)
     path = folder / checksums.CONFIGURATION
     configuration = upgrade(checksums.read_json(path), path)
-    refuse_code(checksums.read_json(folder / checksums.BACKBONE), folder / checksums.BACKBONE)
+    check_no_code(checksums.read_json(folder / checksums.BACKBONE), folder / checksums.BACKBONE)
     try:
-        about, described = About.from_dict(configuration["about"]), configuration["parts"]
-        with unfilled():
+        info, described = ModelInfo.from_dict(configuration["about"]), configuration["parts"]
+        with skip_initialisation():
             model = _build(described, folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} does not describe a model: {type(error).__name__}: {error}."
+            f"{path} is not a valid model description: {type(error).__name__}: {error}."
         ) from error
     outputs = 0 if model.class_head is None else model.class_head.layers[-1].out_features
-    if outputs != len(about.classes):
+    if outputs != len(info.classes):
         raise ValueError(
-            f"{path} must name each output of the class head; found "
-            f"{outputs} outputs and {len(about.classes)} classes. Get the model again."
+            f"{path} must list one class per output of the class head; found {len(info.classes)} "
+            f"classes and {outputs} outputs. Download the model again."
         )
     _fill(model, read_weights(folder / checksums.WEIGHTS), folder)
-    return evaluation_mode(model), about
+    return evaluation_mode(model), info
 
 
-def refuse_code(settings: Mapping[str, Any], path: Path) -> None:
-    """Refuse a configuration of transformers that names code to be fetched and run.
+def check_no_code(settings: Mapping[str, Any], path: Path) -> None:
+    """Check that a transformers configuration does not refer to code that would be executed.
 
     Arguments
     ---------
     settings : mapping
-        As the file holds it.
+        Content of the file.
     path : Path
-        Of the file, for the message.
+        Path of the file, for error messages.
 
     Raises
     ------
     ValueError
-        If it, or a mapping in it, names Python files, a quantisation, or an implementation of
-        attention or experts but transformers' own: such a name may be one on the hub.
+        If the configuration, or a mapping in it, contains Python files, a quantisation or a
+        non-standard implementation of attention or experts, which could be downloaded from the Hub.
 
     Example
     -------
-    >>> refuse_code({"model_type": "wavlm", "hidden_size": 64}, Path("backbone.json"))
-    >>> refuse_code({"attn_implementation": "someone/kernel"}, Path("backbone.json"))
+    >>> check_no_code({"model_type": "wavlm", "hidden_size": 64}, Path("backbone.json"))
+    >>> check_no_code({"attn_implementation": "someone/kernel"}, Path("backbone.json"))
     Traceback (most recent call last):
-    ValueError: backbone.json must be plain settings of a model; found attn_implementation: \
-'someone/kernel', which may run code. Do not use this model.
+    ValueError: backbone.json must not refer to code; found attn_implementation: 'someone/kernel'. \
+Do not use this model.
     """
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            refuse_code(value, path)
+            check_no_code(value, path)
         names_code = key in ("auto_map", "custom_pipelines", "quantization_config")
         chooses = "implementation" in key or "kernel_config" in key
         if (names_code and value) or (chooses and value not in (None, "eager", "sdpa")):
             raise ValueError(
-                f"{path} must be plain settings of a model; found {key}: {value!r}, which may run "
-                f"code. Do not use this model."
+                f"{path} must not refer to code; found {key}: {value!r}. Do not use this model."
             )
 
 
 def _build(described: Mapping[str, Any], folder: Path) -> ReleasedModel:
-    """Build the parts by keyword: a constructor may get another parameter anywhere."""
+    """Create the model without weights. Arguments are passed by keyword for compatibility."""
     head = described["class_head"]
     return ReleasedModel(
         normaliser=WaveformNormaliser(mode=described["normaliser"]["mode"]),
@@ -109,9 +108,9 @@ def _fill(model: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
     wrong = {*(expected.keys() ^ weights.keys()), *differ}
     if wrong:
         raise ValueError(
-            f"{folder / checksums.WEIGHTS} does not fit {checksums.CONFIGURATION} and "
-            f"{checksums.BACKBONE}: {', '.join(sorted(wrong)[:5])}. The folder holds files of "
-            f"different models."
+            f"{folder / checksums.WEIGHTS} does not match {checksums.CONFIGURATION} and "
+            f"{checksums.BACKBONE}: {', '.join(sorted(wrong)[:5])}. The folder contains files of "
+            f"different models; download the model again."
         )
-    # Copied: what was read is mapped from the file, and would change with it.
+    # load_state_dict copies the tensors, which are memory-mapped and would change with the file.
     model.load_state_dict(weights)

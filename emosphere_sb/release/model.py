@@ -1,4 +1,4 @@
-"""A trained model without its training: waveforms to VAD, class scores and an embedding."""
+"""Trained model for inference: waveforms to VAD, class logits and embeddings."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from emosphere_sb.release.model_info import About
+from emosphere_sb.release.model_info import ModelInfo
 
-__all__ = ["About", "Outcome", "ReleasedModel", "evaluation_mode"]
+__all__ = ["ModelInfo", "Outcome", "ReleasedModel", "evaluation_mode"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a model says of a batch.
+    """Output of a model for a batch.
 
     Arguments
     ---------
     vad : torch.Tensor
-        Shape (batch, 3), valence, arousal, dominance in [-1, 1], unclipped.
+        Valence, arousal and dominance, (batch, 3); nominally in [-1, 1], not clipped.
     embedding : torch.Tensor
-        Shape (batch, size): the utterance vector that the heads read.
+        Utterance embedding, the input of the heads, (batch, size).
     logits : torch.Tensor or None
-        Shape (batch, classes); ``None`` where there is no head, or it is stale.
+        Logits of the class head, (batch, classes); ``None`` for a model without a class head.
     """
 
     vad: Tensor
@@ -31,14 +31,15 @@ class Outcome:
 
 
 class ReleasedModel(nn.Module):
-    """The parts of a trained EmoSphere model in one module.
+    """Trained EmoSphere model without its training components.
 
     Arguments
     ---------
     normaliser, encoder, pooling, vad_head : torch.nn.Module
-        As ``emosphere.yaml`` builds them.
+        Components of ``emosphere.yaml``.
     class_head : torch.nn.Module or None
-        The auxiliary head, where it was still trained at the weights that are released.
+        Auxiliary head; ``None`` if the released weights are from an epoch after the end of the
+        auxiliary task.
     """
 
     def __init__(self, normaliser, encoder, pooling, vad_head, class_head=None):
@@ -48,13 +49,13 @@ class ReleasedModel(nn.Module):
 
     @property
     def shortest(self) -> int:
-        """Samples that an utterance must at least have."""
+        """Minimum length of an utterance in samples."""
         return self.encoder.receptive_field
 
     @property
     def longest(self) -> int | None:
-        """Samples that an utterance may at most have; ``None``: no limit of the model's own."""
-        return getattr(self.encoder.backbone, "most_samples", None)
+        """Maximum length of an utterance in samples; ``None`` for no limit."""
+        return getattr(self.encoder.backbone, "max_samples", None)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
         """Predict a padded batch.
@@ -62,14 +63,14 @@ class ReleasedModel(nn.Module):
         Arguments
         ---------
         signals : torch.Tensor
-            Shape (batch, samples), 16 kHz mono, as read from the file.
+            Waveforms at 16 kHz, (batch, samples), not normalised.
         lengths : torch.Tensor
-            Shape (batch,), valid samples.
+            Number of valid samples, (batch,).
 
         Returns
         -------
         Outcome
-            For an utterance the same in any batch, to 1e-5.
+            Predictions. They do not depend on the other utterances of the batch, up to 1e-5.
         """
         frames, valid = self.encoder(self.normaliser(signals, lengths), lengths)
         embedding = self.pooling(frames, valid)
@@ -78,7 +79,7 @@ class ReleasedModel(nn.Module):
 
 
 def evaluation_mode(model: nn.Module) -> nn.Module:
-    """Nothing trains, nothing is dropped."""
+    """Switch a module to evaluation mode and disable the gradients of its parameters."""
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What is known of a model beside its weights, as plain data; without torch."""
+"""Metadata of a released model. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class About:
-    """What is known of a model beside its weights.
+class ModelInfo:
+    """Metadata of a released model.
 
     Arguments
     ---------
     name : str
-        Of the model.
+        Name of the model.
     scale : Scale
-        Of the labels it was trained on.
+        Label scale of the training data.
     max_seconds : float or None
-        The cut of its evaluation; ``None``: none.
+        Maximum duration of utterances in the evaluation, in seconds; ``None`` for no limit.
     region_step, centre_radius : int, float
-        How its sphere is cut, see :class:`emosphere_sb.sphere.regions.SphericalRegions`.
+        Partition of the sphere, see :class:`emosphere_sb.sphere.regions.SphericalRegions`.
     head : str
-        What its class head predicts: ``region``, ``emotion``, or ``none``.
+        Target of the class head: ``region``, ``emotion`` or ``none``.
     classes : tuple of str
-        The head's.
+        Names of the classes of the head.
     words : mapping of str to sequence of float
-        Emotion words and their place, (3,) in [-1, 1]: means over the training set.
+        Emotion word to its mean VAD over the training set, (3,) in [-1, 1].
     licence : str
-        Of the weights, in a line.
+        Licence of the weights, on one line.
     synthetic : bool
-        Whether it was trained on synthetic speech.
+        Whether the model was trained on synthetic speech.
     facts : mapping
-        Whatever else its card says: corpus, protocol, figures.
+        Further metadata: corpus, protocol and metrics.
     """
 
     name: str
@@ -54,82 +54,84 @@ class About:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain types; :meth:`from_dict` reads it."""
+        """Convert to plain types, for JSON."""
         return {**asdict(self), "scale": self.scale.to_dict(), "classes": list(self.classes)}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> About:
-        """What :meth:`to_dict` wrote.
+    def from_dict(cls, fields: Mapping[str, Any]) -> ModelInfo:
+        """Create metadata from the result of :meth:`to_dict`.
 
         Raises
         ------
         ValueError
-            If a field is missing, unknown, or of another kind than it should be.
+            If a field is missing, unknown or invalid.
         """
         try:
             _check(fields)
             values = {**fields, "scale": Scale.from_dict(fields["scale"])}
             return cls(**{**values, "classes": tuple(fields.get("classes", ()))})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"The description of a model does not fit: {error}") from error
+            raise ValueError(f"Invalid model description: {error}") from error
 
     @property
     def regions(self) -> SphericalRegions:
-        """Its partition of the sphere."""
-        from emosphere_sb.sphere.regions import SphericalRegions  # which needs torch
+        """Partition of the sphere."""
+        from emosphere_sb.sphere.regions import SphericalRegions  # imports torch
 
         return SphericalRegions(self.region_step, self.centre_radius)
 
 
 def _check(fields: Mapping[str, Any]) -> None:
-    """Refuse what would be noticed late, or never: the file may have been written by anybody."""
+    """Validate the fields, as the file may come from an untrusted source."""
     for name, (fits, rule) in RULES.items():
         if name in fields and not fits(fields[name]):
             raise ValueError(
-                f"The description of a model does not fit: its {name} must be {rule}; found "
-                f"{fields[name]!r}. Get the model again."
+                f"Invalid model description: {name} must be {rule}; found {fields[name]!r}. "
+                f"Download the model again."
             )
     classes, head = fields.get("classes", ()), fields.get("head", "none")
     if bool(classes) != (head != "none"):
         raise ValueError(
-            f"The description of a model does not fit: it must have classes where it has a class "
-            f"head, and none elsewhere; found head {head} with {len(classes)} classes."
+            f"Invalid model description: a model must have classes if and only if it has a class "
+            f"head; found head {head} with {len(classes)} classes."
         )
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
-def _line(value: Any) -> bool:
-    """Whether it is text that a terminal shows as one line."""
+def _is_line(value: Any) -> bool:
+    """Whether a value is a printable text without line breaks."""
     return isinstance(value, str) and value.isprintable()
 
 
-def _names(value: Any) -> bool:
-    """Whether they are names that tell classes apart: one column of a table each."""
-    found = isinstance(value, (list, tuple)) and all(_line(name) for name in value)
+def _are_names(value: Any) -> bool:
+    """Whether a value is a list of distinct, printable names."""
+    found = isinstance(value, (list, tuple)) and all(_is_line(name) for name in value)
     return found and len(set(value)) == len(value)
 
 
-def _place(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 3 and all(map(_number, value))
+def _is_point(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 3 and all(map(_is_number, value))
 
 
-def _places(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(_line(w) and _place(p) for w, p in value.items())
+def _are_points(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        _is_line(w) and _is_point(p) for w, p in value.items()
+    )
 
 
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (_line, "a line of text"),
-    "licence": (_line, "a line of text"),
-    "max_seconds": (lambda v: v is None or (_number(v) and v > 0), "a number above 0, or null"),
-    "region_step": (_number, "a number of degrees"),
-    "centre_radius": (_number, "a number"),
+    "name": (_is_line, "text without line breaks"),
+    "licence": (_is_line, "text without line breaks"),
+    "max_seconds": (lambda v: v is None or (_is_number(v) and v > 0), "a positive number or null"),
+    "region_step": (_is_number, "a number of degrees"),
+    "centre_radius": (_is_number, "a number"),
     "head": (lambda v: v in ("region", "emotion", "none"), "region, emotion or none"),
-    "classes": (_names, "a list of different names, a line each"),
-    "words": (_places, "a mapping of words to three numbers each"),
+    "classes": (_are_names, "a list of distinct names without line breaks"),
+    "words": (_are_points, "a mapping of words to lists of three numbers"),
     "synthetic": (lambda v: isinstance(v, bool), "true or false"),
     "facts": (lambda v: isinstance(v, Mapping), "a mapping"),
 }
-"""What a field of a description must be."""
+"""For each field, a validation function and a description of valid values."""

@@ -1,4 +1,4 @@
-"""Where a released model comes from, as it can be told to everybody: terms, protocol, command."""
+"""Public information about the origin of a released model: terms, protocol and command."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any
 
 from emosphere_sb.recipe.corpora import corpus_module
 
-ASK = "Ask the owners of the training data before sharing weights trained on it."
-SYNTHETIC_TERMS = "Trained on synthetic speech alone: no corpus's terms apply."
-LEFT_OUT = "…"
-"""Stands where a path of somebody's machine was."""
+CONTACT_OWNERS = "Contact the owners of the training data before you share weights trained on it."
+SYNTHETIC_TERMS = "Trained on synthetic speech only; no corpus terms apply."
+OMITTED = "…"
+"""Replacement for local paths."""
 
 
 def corpus_of(protocol: Mapping[str, Any]) -> ModuleType:
-    """The module of the corpus that a run was trained on."""
+    """Return the module of the training corpus of a run."""
     return corpus_module(protocol["corpus"])
 
 
 def licence_of(protocol: Mapping[str, Any]) -> str:
-    """What binds the weights: terms of the corpus, and the licence of the SSL model in them."""
+    """Return the terms of the weights: those of the corpus and the licence of the SSL model."""
     own = SYNTHETIC_TERMS
     if not protocol["synthetic"]:
-        own = getattr(corpus_of(protocol), "TERMS", ASK)
-    if str(protocol["backbone"]).endswith(".json"):  # random weights: nobody's
+        own = getattr(corpus_of(protocol), "TERMS", CONTACT_OWNERS)
+    if str(protocol["backbone"]).endswith(".json"):  # random weights without a licence
         return own
     name = public_name(protocol["backbone"])
-    return f"{own} The weights are made from those of {name}, whose licence applies as well."
+    return f"{own} The weights are derived from {name}, whose licence also applies."
 
 
 def public_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's protocol without the paths of the machine that it ran on."""
+    """Return a run's protocol without local paths."""
     return {**_public(protocol), "backbone": public_name(protocol["backbone"])}
 
 
 def public_name(backbone: str) -> str:
-    """A backbone as anybody can read it: a name on the hub, or the last part of a path.
+    """Return the Hub name of a backbone, or the last part of a local path.
 
     Example
     -------
@@ -50,14 +50,14 @@ def public_name(backbone: str) -> str:
 
 
 def hub_name(backbone: str) -> bool:
-    """Whether a backbone is named as on the hub, and is no folder here."""
+    """Whether a backbone is a name on the Hub and not a local folder."""
     text = str(backbone)
     one = text.count("/") == 1 and not text.startswith((".", "/", "~"))
     return one and "\\" not in text and not Path(text).exists() and not text.endswith(".json")
 
 
 def public_command(command: str) -> str:
-    """A command line without the paths of the machine that it ran on.
+    """Replace local paths in a command line.
 
     Example
     -------
@@ -68,9 +68,9 @@ def public_command(command: str) -> str:
     for word in shlex.split(command):
         option, sign, value = word.partition("=")
         if sign and option.startswith("--"):
-            words.append(f"{option}={LEFT_OUT}" if _is_path(value) else shlex.quote(word))
+            words.append(f"{option}={OMITTED}" if _is_path(value) else shlex.quote(word))
         else:
-            words.append(LEFT_OUT if _is_path(word) else shlex.quote(word))
+            words.append(OMITTED if _is_path(word) else shlex.quote(word))
     return " ".join(words)
 
 
@@ -83,6 +83,6 @@ def _public(value: Any) -> Any:
 
 
 def _is_path(text: str) -> bool:
-    """Whether it says where something lies outside of the repository."""
+    """Whether a text is a path outside the repository."""
     absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
     return absolute or text.startswith(("~", "../", "..\\"))

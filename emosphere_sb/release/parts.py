@@ -1,4 +1,4 @@
-"""The parts of a model as plain data, and back: classes of this package alone, by their names."""
+"""Conversion of model parts to JSON data and back, restricted to classes of this package."""
 
 from __future__ import annotations
 
@@ -18,37 +18,36 @@ PREFIX = "!new:emosphere_sb.lobes."
 
 
 def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) -> dict[str, Any]:
-    """Describe a part of a run's YAML as class name and arguments by name.
+    """Describe a part of a model by its class name and its arguments by name.
 
     Arguments
     ---------
     tree : CommentedMap
-        The run's merged hyperparameters. The part has its arguments as a mapping; a list, as
-        YAML files of version 0.1 have it, is read by the order of the constructor's parameters.
+        Merged hyperparameters of a run. The arguments of the part are a mapping, or a list in the
+        order of the constructor's parameters (YAML files of version 0.1).
     key : str
         Key of the part.
     built : mapping
-        What the tree builds: references are looked up there.
+        Objects created from the tree, for resolving references.
     allowed : sequence of str
-        Classes that may stand there.
+        Names of allowed classes.
 
     Returns
     -------
     dict
-        ``class`` and ``arguments``, as :func:`describe_call` returns it.
+        Keys ``class`` and ``arguments``, see :func:`describe_call`.
 
     Raises
     ------
     ValueError
-        If the part is of another class, its arguments are no plain values, or the class does not
-        take them.
+        If the class is not allowed, or its arguments are invalid or not plain values.
     """
     node = tree[key]
     name = str(getattr(getattr(node, "tag", None), "value", "") or "").removeprefix(PREFIX)
     if name not in allowed:
         raise ValueError(
-            f"A released model is plain data, so that its {key} must be one of "
-            f"{', '.join(allowed)}; found {name or node!r}. A part of your own can be shared as a "
+            f"{key} of a released model must be one of {', '.join(allowed)}; found "
+            f"{name or node!r}. Models with custom components cannot be released; share them as a "
             f"package with its own loader."
         )
     if isinstance(node, CommentedMap):
@@ -56,25 +55,25 @@ def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) ->
         return describe_call(name, **named)
     if isinstance(node, CommentedSeq):
         return describe_call(name, *(_value(item, built, key) for item in node))
-    raise ValueError(f"{key} must be written with a mapping of arguments; found {node!r}.")
+    raise ValueError(f"{key} must have a mapping of arguments; found {node!r}.")
 
 
 def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, Any]:
-    """Describe the construction of a part, with the value of every parameter.
+    """Describe a constructor call, with the values of all parameters.
 
-    Defaults are written out: a default that changes later does not change a published model.
+    Default values are included, so that later changes of defaults do not affect published models.
 
     Arguments
     ---------
     class_name : str
         Name of the class in :mod:`emosphere_sb.lobes`.
     *values, **named
-        Plain values, as its constructor takes them.
+        Arguments of the constructor, which must be plain values.
 
     Raises
     ------
     ValueError
-        If the constructor does not take them.
+        If the arguments do not match the signature.
 
     Example
     -------
@@ -85,7 +84,7 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
         bound = inspect.signature(getattr(lobes, class_name)).bind(*values, **named)
     except TypeError as error:
         given = ", ".join([*map(repr, values), *(f"{k}={v!r}" for k, v in named.items())])
-        raise ValueError(f"{class_name} does not take ({given}): {error}.") from error
+        raise ValueError(f"Invalid arguments for {class_name}({given}): {error}.") from error
     bound.apply_defaults()
     return {
         "class": class_name,
@@ -94,31 +93,31 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
 
 
 def build(description: Mapping[str, Any], allowed: Sequence[str]) -> nn.Module:
-    """Build the part that :func:`describe` wrote down.
+    """Create a part from the result of :func:`describe`.
 
     Raises
     ------
     ValueError
-        If the class is not one of those that are allowed, or does not take the arguments.
+        If the class is not allowed or the arguments are invalid.
     """
     fields = description if isinstance(description, Mapping) else {}
     name, arguments = fields.get("class"), fields.get("arguments")
     if name not in allowed or not isinstance(arguments, Mapping):
         raise ValueError(
-            f"A part of a released model must be one of {', '.join(allowed)} with a mapping of "
+            f"Each part of a released model must be one of {', '.join(allowed)} with a mapping of "
             f"arguments; found {description!r}."
         )
     try:
         return getattr(lobes, name)(**arguments)
-    except (TypeError, ValueError, RuntimeError) as error:  # torch: sizes that cannot be had
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: invalid sizes
         raise ValueError(
-            f"{name} does not take {arguments}: {error}. Update emosphere-sb, or get the model "
-            f"again."
+            f"Invalid arguments for {name}: {arguments} ({error}). Update emosphere-sb, or "
+            f"download the model again."
         ) from error
 
 
 def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
-    """An argument as a plain value; ``!ref <encoder.output_size>`` is looked up."""
+    """Convert an argument to a plain value; references such as ``!ref <lr>`` are resolved."""
     if isinstance(item, TaggedScalar):
         found = re.fullmatch(r"<([\w.]+)>", str(item.value))
         if item.tag.value != "!ref" or not found:
@@ -133,10 +132,10 @@ def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
         return item
     for kind in (int, float, str):
         if isinstance(item, kind):
-            return kind(item)  # without YAML's wrappers
+            return kind(item)  # removes ruamel.yaml's wrapper class
     raise ValueError(f"{key}: an argument must be a plain value; found {item!r}.")
 
 
 def plain(value: Any) -> Any:
-    """A value without YAML's wrappers."""
+    """Convert a value of a YAML tree to a plain Python value."""
     return _value(value, {}, "value")

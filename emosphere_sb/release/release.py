@@ -1,4 +1,4 @@
-"""From a finished run to a folder that anybody can use: no corpus, no download, no code in it."""
+"""Packaging of the model of a finished run in a self-contained folder."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ruamel.yaml.comments import CommentedMap
 from torch import nn
 
 from emosphere_sb.backbones.lora import merge_lora
-from emosphere_sb.fileio.atomic_folder import atomic_folder, refuse_occupied
+from emosphere_sb.fileio.atomic_folder import atomic_folder, check_empty
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
 from emosphere_sb.recipe.hparams import SAVED, build
 from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES
 from emosphere_sb.release import parts
 from emosphere_sb.release.card import model_card
-from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.model import ModelInfo, ReleasedModel
 from emosphere_sb.release.origin import licence_of, public_protocol
 from emosphere_sb.release.write import write_released
-from emosphere_sb.report.read.runs import METRICS, Run, read_source
+from emosphere_sb.report.read.runs import METRICS_FILE, Run, read_source
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.training.checkpoints import Checkpointer
 from emosphere_sb.training.trained_weights import TrainedWeights
@@ -38,22 +38,22 @@ MODULES = (
     "normaliser", "encoder", "pooling", "vad_head", "auxiliary_head", "weighting", "task",
 )  # fmt: skip
 NO_WORD = ("", "other", "no_agreement")
-FEWEST = 10
-"""Utterances that an emotion must have in the training set to give a word its place."""
+MIN_UTTERANCES_PER_WORD = 10
+"""Minimum number of training utterances of an emotion that is used as an emotion word."""
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a run's hyperparameters build, with the weights that were tested.
+    """Components of a run with the weights that were tested.
 
     Arguments
     ---------
     tree : CommentedMap
-        The hyperparameters.
+        Merged hyperparameters.
     built : mapping
-        Their objects.
+        Objects created from the hyperparameters.
     with_head : bool
-        Whether the auxiliary head was still trained at these weights.
+        Whether the auxiliary head was still trained in the epoch of the weights.
     """
 
     tree: CommentedMap
@@ -68,21 +68,22 @@ def release(
     name: str | None = None,
     resamples: int = 10_000,
 ) -> Path:
-    """Write the released model of a finished run.
+    """Package the model of a finished run for distribution.
 
-    The run's ``hyperparams.yaml`` builds the model, so it runs code, as a run does: release runs of
-    your own. What is written holds none.
+    The run's ``hyperparams.yaml`` is executed to create the model, so only release runs that you
+    trust. The released model does not contain code.
 
     Arguments
     ---------
     run : path
-        A run's folder: ``metrics.json``, ``hyperparams.yaml``, ``predictions/``, ``save/``.
+        Folder of a run, with ``metrics.json``, ``hyperparams.yaml``, ``predictions/`` and
+        ``save/``.
     out : path
-        Where to; must be new or empty. It appears whole or not at all.
+        Output folder, which must not exist or be empty. It is written atomically.
     name : str, optional
-        Of the model, one line; the default is the corpus and the row.
+        Name of the model, on one line; corpus and preset by default.
     resamples : int
-        For the intervals in the model card.
+        Number of bootstrap resamples for the confidence intervals in the model card.
 
     Returns
     -------
@@ -92,77 +93,77 @@ def release(
     Raises
     ------
     ValueError
-        If the run is not finished, its files are not those that it wrote, its weights cannot be
-        read, or a part of its model is not of this package.
+        If the run is not finished, its files were modified, its weights cannot be read, or its
+        model has components that are not part of this package.
     FileExistsError
-        If ``out`` holds something.
+        If ``out`` is not empty.
     """
     run, out = Path(run), Path(out)
-    refuse_occupied(out)
+    check_empty(out)
     if name is not None and (not name.strip() or len(name.splitlines()) > 1):
         raise ValueError(f"The name of a model must be one line of text; found {name!r}.")
     source = read_finished(run)
     rebuilt = rebuild(run, source.protocol)
-    about = describe(rebuilt, source, name)
+    info = describe(rebuilt, source, name)
     described = describe_parts(rebuilt)
-    card = model_card(about, source, resamples=resamples)
+    card = model_card(info, source, resamples=resamples)
     with atomic_folder(out) as folder:
-        write_released(folder, assemble(rebuilt), about, described, card)
-    logger.info("Released %s: %s", about.name, out)
+        write_released(folder, assemble(rebuilt), info, described, card)
+    logger.info("Released %s: %s", info.name, out)
     return out
 
 
 def read_finished(run: Path) -> Run:
-    """A finished run with its predictions.
+    """Read a finished run with its predictions.
 
     Raises
     ------
     ValueError
-        If the folder is no run's, the run is not finished, was made with ``--debug``, or its
-        predictions are not the files that it wrote.
+        If the folder does not contain a run, the run is not finished or used ``--debug``, or its
+        predictions were modified.
     """
     found = sorted(path.name for path in run.iterdir()) if run.is_dir() else []
-    for name in (SAVED, METRICS, "save"):
+    for name in (SAVED, METRICS_FILE, "save"):
         if name not in found:
             raise ValueError(
-                f"{run} must be the folder of a finished run, with {SAVED}, {METRICS} and save/; "
-                f"it has no {name} (found {', '.join(found[:8]) or 'nothing'}). Runs lie in "
-                f"results/<corpus>/<preset>/<partition>/<seed>; the command of one that is not "
-                f"finished, started again, goes on where it stopped."
+                f"{run} must be the folder of a finished run, with {SAVED}, {METRICS_FILE} and save/; "
+                f"{name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of runs "
+                f"are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run its "
+                f"command."
             )
     (source,) = read_source(run)
     if source.notes:
         raise ValueError(
-            f"{' '.join(source.notes)} The card of a model quotes the run's own figures: start the "
-            f"run's command again with --test_only."
+            f"{' '.join(source.notes)} The model card requires the metrics of the run: re-run its "
+            f"command with --test_only."
         )
     if "row" in source.protocol:
         raise ValueError(
-            f"{run} holds a run of version {LAST_VERSION_WITH_OLD_NAMES}. Release it with that "
-            f"version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}): this one can load "
-            f"the released model, but not the run."
+            f"{run} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}. Release it with that "
+            f"version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). The current "
+            f"version can load the released model, but not the run."
         )
     needed = ("corpus", "release", "preset", "synthetic", "scale", "utterances", "backbone")
     if absent := [key for key in needed if key not in source.protocol]:
         raise ValueError(
-            f"{run / METRICS} does not say {', '.join(absent)}: it was made by an older version. "
-            f"Start the run's command again: it only tests anew."
+            f"{run / METRICS_FILE} has no {', '.join(absent)}, as it was written by an older version. "
+            f"Re-run the command of the run; it will only repeat the tests."
         )
     if "debug" in str(source.protocol["preset"]).split("+"):
-        raise ValueError(f"{run} was made with --debug, on a few batches; release a whole run.")
+        raise ValueError(f"{run} is a --debug run on a few batches and cannot be released.")
     return source
 
 
 def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
-    """Build a run's parts with the weights that were tested.
+    """Create the components of a run and load the weights that were tested.
 
     Raises
     ------
     ValueError
-        If they cannot be built or read, or are not those whose figures ``metrics.json`` has.
+        If they cannot be created or loaded, or the weights do not belong to ``metrics.json``.
     """
     tree = read_tree(run / SAVED)
-    # The seed stays in the tree: a backbone from a bare configuration has its weights from it.
+    # The seed of the tree is used: it determines the weights of a randomly initialised backbone.
     with preserve_rng_state():
         built = build(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
@@ -173,24 +174,24 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     reported = protocol.get("averaged_epochs", [protocol.get("best_epoch")])
     if epochs != reported:
         raise ValueError(
-            f"{run / METRICS} has figures of epoch {_some(reported)}; the checkpoints in save/ are "
-            f"of epoch {_some(epochs)}: the run went on after it was tested, or lost a checkpoint. "
-            f"Start its command again."
+            f"{run / METRICS_FILE} reports epoch {_join(reported)}, but the checkpoints in save/ are of "
+            f"epoch {_join(epochs)}: the run was continued after the tests, or a checkpoint was "
+            f"lost. Re-run the command of the run."
         )
     with_head = built["task"].size > 0 and bool(built["weighting"].active)
     return Rebuilt(tree, built, with_head)
 
 
-def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> About:
-    """What is known of a run's model."""
+def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> ModelInfo:
+    """Collect the metadata of a run's model."""
     protocol, task = source.protocol, rebuilt.built["task"]
     words = {
         word: facts["vad"]
         for word, facts in protocol.get("emotions", {}).items()
-        if word not in NO_WORD and facts["utterances"] >= FEWEST
+        if word not in NO_WORD and facts["utterances"] >= MIN_UTTERANCES_PER_WORD
     }
     corpus = f"{protocol['corpus']} {protocol['release'] or ''}".strip()
-    return About(
+    return ModelInfo(
         name=name or f"{corpus} {protocol['preset']}",
         scale=Scale.from_dict(protocol["scale"]),
         max_seconds=parts.plain(rebuilt.tree["max_seconds"]),
@@ -206,7 +207,7 @@ def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> About:
 
 
 def figures_of(source: Run) -> dict[str, dict]:
-    """CCC of every set with labels."""
+    """Return the CCC of all labelled sets."""
     rows = {name: source.metrics[name] for name in source.labelled}
     return {
         name: {
@@ -219,15 +220,15 @@ def figures_of(source: Run) -> dict[str, dict]:
 
 
 def describe_parts(rebuilt: Rebuilt) -> dict[str, Any]:
-    """The parts of a model as plain data, which loading builds them from.
+    """Describe the parts of a model as JSON data.
 
     Raises
     ------
     ValueError
-        If one is not of this package.
+        If a part is not a class of this package.
     """
     tree, built = rebuilt.tree, rebuilt.built
-    refuse_own_parts(built)
+    check_releasable(built)
     head = parts.describe(tree, "auxiliary_head", built, parts.HEADS) if rebuilt.with_head else None
     return {
         "normaliser": {"mode": built["normaliser"].mode},
@@ -238,29 +239,29 @@ def describe_parts(rebuilt: Rebuilt) -> dict[str, Any]:
     }
 
 
-def refuse_own_parts(built: Mapping[str, Any]) -> None:
-    """Refuse a model with a module that loading would not know.
+def check_releasable(built: Mapping[str, Any]) -> None:
+    """Check that a model has no custom modules, which could not be loaded.
 
     Raises
     ------
     ValueError
-        Naming it.
+        If it has. The message names them.
     """
     if others := sorted(set(built["modules"]) - set(MODULES)):
         raise ValueError(
-            f"A released model has the modules {', '.join(MODULES)}; found {', '.join(others)} "
-            f"beside them. A model with parts of your own can be shared as a package."
+            f"A released model can only have the modules {', '.join(MODULES)}; found also "
+            f"{', '.join(others)}. Share models with custom modules as a package."
         )
     for name, kind in (("normaliser", WaveformNormaliser), ("encoder", SSLEncoder)):
         if type(built[name]) is not kind:
             raise ValueError(
-                f"{name} must be a {kind.__name__} to be released; found a "
-                f"{type(built[name]).__name__}. A part of your own can be shared as a package."
+                f"{name} of a released model must be a {kind.__name__}; found "
+                f"{type(built[name]).__name__}. Share models with custom components as a package."
             )
 
 
 def assemble(rebuilt: Rebuilt) -> ReleasedModel:
-    """The parts in one module, adapters merged into the weights that they adapt."""
+    """Combine the parts in one module, with LoRA adapters merged into the weights."""
     built = rebuilt.built
     if built["encoder"].has_lora:
         merge_lora(built["encoder"].backbone)
@@ -269,13 +270,13 @@ def assemble(rebuilt: Rebuilt) -> ReleasedModel:
     return ReleasedModel(**own, class_head=head)
 
 
-def _some(epochs) -> str:
+def _join(epochs) -> str:
     return ", ".join(map(str, epochs))
 
 
 @contextmanager
 def preserve_rng_state() -> Iterator[None]:
-    """Put the random states of Python, numpy and torch back, whatever is seeded meanwhile.
+    """Restore the random states of Python, NumPy and PyTorch when the context is left.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Read weights as tensors alone, into modules that were built without drawing any."""
+"""Reading of safetensors files, and creation of modules without initial weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor
 
 
 @contextmanager
-def unfilled() -> Iterator[None]:
-    """Skip weight initialisation in modules built inside; all weights are loaded afterwards.
+def skip_initialisation() -> Iterator[None]:
+    """Skip weight initialisation of modules whose weights are loaded afterwards.
 
-    Initialisation takes longer than all the rest of loading. The caller's random state is kept.
+    Initialisation would take most of the loading time. The random state is preserved.
     """
     try:
         from transformers.initialization import no_init_weights
-    except ImportError:  # no public name: without it, weights are initialised, which is slower
+    except ImportError:  # not a public API; without it, loading is slower
         no_init_weights = nullcontext
     with torch.random.fork_rng(devices=[]), no_init_weights():
         yield
@@ -32,12 +32,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     ValueError
-        If it is not one: a pickle under that name is refused, not read.
+        If the file is not a valid safetensors file. Pickle files are never loaded.
     """
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(
-            f"{path} is no safetensors file ({error}). Weights are read as tensors alone; a pickle "
-            f"(.pt, .bin, .ckpt) under another name is refused."
+            f"{path} is not a valid safetensors file ({error}). Pickle files (.pt, .bin, .ckpt) "
+            f"are not supported, as they can contain code."
         ) from error

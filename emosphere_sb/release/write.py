@@ -1,4 +1,4 @@
-"""The files of a released model, from its parts."""
+"""Writing of the files of a released model."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from torch import nn
 
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import format_header
-from emosphere_sb.release.model import About, ReleasedModel
+from emosphere_sb.release.model import ModelInfo, ReleasedModel
 
 PRIVATE = ("_name_or_path", "transformers_version")
-"""Settings that say where a configuration came from, and not what the model is."""
+"""Settings about the origin of a configuration, which are not part of the model."""
 
 
 def write_released(
-    folder: Path, model: ReleasedModel, about: About, described: Mapping[str, Any], card: str
+    folder: Path, model: ReleasedModel, info: ModelInfo, described: Mapping[str, Any], card: str
 ) -> None:
-    """Write all files of a released model into an empty folder, the checksums last.
+    """Write all files of a released model to an empty folder. The checksums are written last.
 
     Arguments
     ---------
     folder : Path
-        Where to.
+        Output folder.
     model : ReleasedModel
-        With the weights that are released.
-    about : About
-        What is known of it.
+        Model with the weights to release.
+    info : ModelInfo
+        Metadata of the model.
     described : mapping
-        Its parts as :mod:`emosphere_sb.release.parts` describes them: ``normaliser``,
+        Descriptions of its parts, see :mod:`emosphere_sb.release.parts`: ``normaliser``,
         ``encoder``, ``pooling``, ``vad_head``, ``class_head``.
     card : str
-        The model card.
+        Model card.
 
     Raises
     ------
     ValueError
-        If the backbone needs code of its own.
+        If the backbone requires custom code.
     OSError
-        If the disk is full.
+        If a file cannot be written.
     """
     backbone = model.encoder.backbone
-    configuration = {**format_header(), "about": about.to_dict(), "parts": dict(described)}
+    configuration = {**format_header(), "about": info.to_dict(), "parts": dict(described)}
     checksums.write_json(folder / checksums.CONFIGURATION, configuration)
     checksums.write_json(folder / checksums.BACKBONE, backbone_configuration(backbone.model.config))
     log_mel = getattr(backbone, "log_mel", None)
@@ -54,35 +54,35 @@ def write_released(
         checksums.write_json(folder / checksums.PREPROCESSOR, json.loads(log_mel.settings))
     save_weights(model, folder / checksums.WEIGHTS)
     (folder / checksums.CARD).write_text(card, encoding="utf-8")
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
 
 
 def backbone_configuration(config) -> dict[str, Any]:
-    """transformers' configuration without paths of this machine.
+    """Return the transformers configuration without local paths.
 
     Raises
     ------
     ValueError
-        If the model needs code of its own.
+        If the backbone requires custom code.
     """
-    facts = json.loads(config.to_json_string(use_diff=False))
-    if "auto_map" in facts:
+    settings = json.loads(config.to_json_string(use_diff=False))
+    if "auto_map" in settings:
         raise ValueError(
-            "The backbone runs Python code of its own (--trust_remote_code), which a released "
-            "model does not hold."
+            "The backbone requires custom code (--trust_remote_code), which a released model "
+            "cannot contain."
         )
-    return {key: value for key, value in facts.items() if key not in PRIVATE}
+    return {key: value for key, value in settings.items() if key not in PRIVATE}
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """All weights and buffers, as tensors alone.
+    """Save all weights and buffers of a model as safetensors.
 
     Raises
     ------
     OSError
         If they cannot be written.
     """
-    # Copies: safetensors refuses tensors that share memory.
+    # Copies, because safetensors does not support tensors that share memory.
     state = {
         name: value.detach().cpu().clone().contiguous()
         for name, value in model.state_dict().items()

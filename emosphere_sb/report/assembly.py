@@ -1,4 +1,4 @@
-"""One system's report put together: every set evaluated, corrected, and compared."""
+"""Assemble the report of one system: evaluation, correction and comparison of each set."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Any
 
 import pandas as pd
 
-from emosphere_sb.report.read.file_lists import stem
-from emosphere_sb.report.read.runs import Run, common_facts, common_sets
+from emosphere_sb.report.read.file_lists import utterance_id
+from emosphere_sb.report.read.runs import Run, common_metadata, common_sets
 from emosphere_sb.report.stats.calibration import Correction
-from emosphere_sb.report.stats.comparison import compare
-from emosphere_sb.report.stats.evaluation import evaluate, mean_figures
-from emosphere_sb.results.scores import figures
+from emosphere_sb.report.stats.comparison import compare_systems
+from emosphere_sb.report.stats.evaluation import evaluate_predictions, mean_metrics
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import Scale
 
-DEVELOPMENT = "valid"
-"""The set that corrections are learned on: a run's development set."""
+DEVELOPMENT_SET = "valid"
+"""Name of the development set, on which corrections are fitted."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a report is to hold beside the figures.
+class ReportRequest:
+    """Options of a report.
 
     Arguments
     ---------
     sets : sequence of str
-        To report on. (default: all that have labels)
+        Sets to report on. (default: all labelled sets)
     resamples, seed : int
-        Of the bootstrap.
+        Number of resamples and seed of the bootstrap.
     correct : str, optional
-        Kind of a correction, see :class:`emosphere_sb.report.stats.calibration.Correction`.
+        Kind of correction, see :class:`emosphere_sb.report.stats.calibration.Correction`.
     fit : pandas.DataFrame, optional
-        Predictions to learn the correction from. (default: each run's own development set)
+        Predictions on which to fit the correction. (default: the development set of each run)
     reference : sequence of Run
-        Runs of another system to compare with.
+        Runs of the system to compare with.
     """
 
     sets: Sequence[str] = ()
@@ -48,48 +48,49 @@ class Request:
 
 @dataclass
 class Report:
-    """A report, as :func:`emosphere_sb.report.html.page.run_page` takes it.
+    """Content of a report, as expected by :func:`emosphere_sb.report.html.page.run_page`.
 
     Arguments
     ---------
-    facts : dict
-        ``title``, ``protocol``, ``run``, ``synthetic``, ``sets``, ``comparison`` where there is
-        one, ``beside``, ``warnings``.
+    content : dict
+        Content of ``report.json``: ``title``, ``protocol``, ``run``, ``synthetic``, ``sets``,
+        ``beside``, ``warnings`` and, if requested, ``comparison``.
     tables : dict of str to pandas.DataFrame
-        What plots of points show, by set: the first run's.
+        Predictions of the first run by set, for scatter plots.
     corrections : list of Correction
-        One a run, where corrections were asked for.
+        One correction per run, if requested.
     """
 
-    facts: dict[str, Any]
+    content: dict[str, Any]
     tables: dict[str, pd.DataFrame]
     corrections: list[Correction] = field(default_factory=list)
 
 
-def assemble(runs: Sequence[Run], request: Request) -> Report:
-    """Put the report of one system together.
+def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
+    """Assemble the report of one system.
 
     Arguments
     ---------
     runs : sequence of Run
-        One, or runs of one system over several seeds: figures are means over them.
-    request : Request
-        What else it is to hold.
+        Runs of the system. Metrics of several runs (seeds) are averaged.
+    request : ReportRequest
+        Options of the report.
 
     Returns
     -------
     Report
+        The report.
 
     Raises
     ------
     ValueError
-        If a set that was asked for is not there, nothing has labels, the runs or the reference do
-        not go together, or there is nothing to learn a correction from.
+        If a requested set is missing, no set has labels, the runs or the reference do not match,
+        or predictions to fit a correction on are missing.
     """
     sets, warnings = _sets(runs, request.sets)
     corrections = _corrections(runs, request)
     evaluations = {
-        name: evaluate(
+        name: evaluate_predictions(
             [run.tables[name] for run in runs], scale=_scale_of(name, runs),
             resamples=request.resamples, seed=request.seed, source=name,
             own=all(run.folder is not None and name not in run.changed for run in runs),
@@ -101,37 +102,37 @@ def assemble(runs: Sequence[Run], request: Request) -> Report:
             evaluation["calibration"] |= _corrected(name, runs, corrections, request)
     warnings += [note for run in (*runs, *request.reference) for note in run.notes]
     protocol = _protocol(sets, runs)
-    drawn, odd = _drawable(sets, runs, protocol)
+    plotted, plot_notes = _plottable(sets, runs, protocol)
     if len(runs) > 1:
         warnings.append(
-            f"Figures are means over {len(runs)} runs; pictures of points show the first, "
-            f"{runs[0].name}."
+            f"Metrics are means over {len(runs)} runs. Scatter and sphere plots show the first "
+            f"run, {runs[0].name}."
         )
-    facts = {
+    content = {
         "title": _title(runs),
         "protocol": protocol,
-        "run": _run_facts(runs),
+        "run": _run_metadata(runs),
         "synthetic": any(run.protocol.get("synthetic", False) for run in runs),
         "sets": evaluations,
-        "beside": common_facts([run.metrics.get("beside", {}) for run in runs]),
-        "warnings": warnings + odd,
+        "beside": common_metadata([run.metrics.get("beside", {}) for run in runs]),
+        "warnings": warnings + plot_notes,
     }
     if request.reference:
-        facts["comparison"] = _comparison(sets, runs, request, facts["warnings"])
-    return Report(facts, drawn, corrections)
+        content["comparison"] = _comparison(sets, runs, request, content["warnings"])
+    return Report(content, plotted, corrections)
 
 
 def _sets(runs: Sequence[Run], wanted: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names of the sets to report on, and what has to be said about the others."""
+    """Return the names of the sets to report on, and notes about the others."""
     common, notes = common_sets(runs)
     if wrong := [name for name in wanted if name not in common]:
         raise ValueError(
-            f"--set must name a set with labels that every run has predicted, one of "
-            f"{', '.join(common) or 'none'}; found {', '.join(wrong)}."
+            f"--set must be a labelled set predicted by all runs ({', '.join(common) or 'none'}); "
+            f"found {', '.join(wrong)}."
         )
     if not common:
         raise ValueError(
-            f"A report needs a set with labels that every run has predicted; found none. "
+            "At least one labelled set must be predicted by all runs; found none. "
             f"{' '.join(notes)}"
         )
     return (list(wanted), []) if wanted else (common, notes)
@@ -140,111 +141,113 @@ def _sets(runs: Sequence[Run], wanted: Sequence[str]) -> tuple[list[str], list[s
 def _scale_of(name: str, runs: Sequence[Run]) -> Scale | None:
     scales = {run.scales[name] for run in runs} - {None}
     if len(scales) > 1:
-        said = ", ".join(f"{run.name}: {run.scales[name]}" for run in runs)
-        raise ValueError(f"All runs must have {name} on one scale; found {said}.")
+        found = ", ".join(f"{run.name}: {run.scales[name]}" for run in runs)
+        raise ValueError(f"All runs must use the same label scale for {name}; found {found}.")
     return scales.pop() if scales else None
 
 
-def _corrections(runs: Sequence[Run], request: Request) -> list[Correction]:
-    """One for each run, learned from its development set or from the table that is given."""
+def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction]:
+    """Fit one correction per run, on its development set or on the given table."""
     if request.correct is None:
         return []
     if request.fit is not None:
         if len(runs) > 1:
             raise ValueError(
-                f"--fit is one run's predictions; found {len(runs)} runs. Leave it out, so that "
-                f"each run is corrected by its own set {DEVELOPMENT!r}, or average them first."
+                f"--fit supports a single run; found {len(runs)} runs. Remove --fit to correct "
+                f"each run by its own set {DEVELOPMENT_SET!r}, or average the runs with --average."
             )
         return [Correction.fit(request.correct, request.fit)]
-    lacking = [run.name for run in runs if DEVELOPMENT not in run.labelled]
+    lacking = [run.name for run in runs if DEVELOPMENT_SET not in run.labelled]
     if lacking:
         raise ValueError(
-            f"A correction is learned on predictions of the development set; {', '.join(lacking)} "
-            f"has no labelled set {DEVELOPMENT!r}. Name a file with --fit=DEV.csv."
+            f"A correction is fitted on the development set, but there is no labelled set "
+            f"{DEVELOPMENT_SET!r} in {', '.join(lacking)}. Specify a file with --fit=DEV.csv."
         )
-    return [Correction.fit(request.correct, run.tables[DEVELOPMENT]) for run in runs]
+    return [Correction.fit(request.correct, run.tables[DEVELOPMENT_SET]) for run in runs]
 
 
 def _corrected(
-    name: str, runs: Sequence[Run], corrections: Sequence[Correction], request: Request
+    name: str, runs: Sequence[Run], corrections: Sequence[Correction], request: ReportRequest
 ) -> dict[str, Any]:
-    """Figures after the correction, and what must be known about it."""
+    """Metrics after the correction, and how it was fitted."""
     tables = [
         one.apply(run.tables[name], scale=run.scales[name], regions=run.regions)
         for one, run in zip(corrections, runs, strict=True)
     ]
     own = request.fit is None
-    learned = f"the set {DEVELOPMENT} of each run" if own else "the file named with --fit"
-    same = own and name == DEVELOPMENT
+    fitted_on = f"the set {DEVELOPMENT_SET} of each run" if own else "the file given with --fit"
+    same = own and name == DEVELOPMENT_SET
     return {
-        "corrected": {request.correct: mean_figures(tables, figures)},
-        "correction_learned_on": f"{learned}, which is this one" if same else learned,
+        "corrected": {request.correct: mean_metrics(tables, prediction_metrics)},
+        "correction_learned_on": f"{fitted_on} (this set)" if same else fitted_on,
         "not_corrected": list(dict.fromkeys(note for one in corrections for note in one.notes)),
     }
 
 
 def _comparison(
-    sets: Sequence[str], runs: Sequence[Run], request: Request, warnings: list[str]
+    sets: Sequence[str], runs: Sequence[Run], request: ReportRequest, warnings: list[str]
 ) -> dict[str, Any]:
-    """The paired comparison on every set that both systems have predicted."""
+    """Paired comparison on each set that both systems have predicted."""
     found = {}
     for name in sets:
-        ours = [run.tables[name] for run in runs]
-        theirs = [_counterpart(name, runs[0], other) for other in request.reference]
-        if any(table is None for table in theirs):
+        tables = [run.tables[name] for run in runs]
+        reference = [_counterpart(name, runs[0], other) for other in request.reference]
+        if any(table is None for table in reference):
             lacking = [
                 other.name
-                for other, table in zip(request.reference, theirs, strict=True)
+                for other, table in zip(request.reference, reference, strict=True)
                 if table is None
             ]
-            warnings.append(f"{name} is not compared: {', '.join(lacking)} has no such set.")
+            warnings.append(f"{name} is not compared: not predicted by {', '.join(lacking)}.")
             continue
-        found[name] = compare(ours, theirs, resamples=request.resamples, seed=request.seed)
+        found[name] = compare_systems(
+            tables, reference, resamples=request.resamples, seed=request.seed
+        )
         found[name]["reference"] = [str(other.folder or other.name) for other in request.reference]
     if not found:
         raise ValueError(
-            f"--compare needs predictions of the same utterances; of the sets {', '.join(sets)}, "
-            f"found none in {', '.join(other.name for other in request.reference)}."
+            f"--compare requires predictions of the same utterances; found none of the sets "
+            f"{', '.join(sets)} in {', '.join(other.name for other in request.reference)}."
         )
     return found
 
 
 def _counterpart(name: str, run: Run, other: Run) -> pd.DataFrame | None:
-    """The other system's predictions of a set, by its name, or in a CSV by its utterances."""
+    """Find the other system's predictions of a set by name, or by IDs if either is a CSV."""
     table = run.tables[name]
     if run.folder is not None and other.folder is not None:
         return other.tables.get(name)
-    keys = {stem(i): i for i in table["ID"]}
+    keys = {utterance_id(i): i for i in table["ID"]}
     for candidate in (other.tables.get(name), *other.tables.values()):
-        if candidate is not None and {stem(i) for i in candidate["ID"]} == keys.keys():
-            # Only folders and endings differ: the ids of ours, so that they meet.
-            return candidate.assign(ID=[keys[stem(i)] for i in candidate["ID"]])
+        if candidate is not None and {utterance_id(i) for i in candidate["ID"]} == keys.keys():
+            # The IDs differ only in folders and suffixes: use those of `run`.
+            return candidate.assign(ID=[keys[utterance_id(i)] for i in candidate["ID"]])
     return None
 
 
 def _title(runs: Sequence[Run]) -> str:
-    facts = common_facts([run.protocol for run in runs])
-    if not facts:
+    metadata = common_metadata([run.protocol for run in runs])
+    if not metadata:
         return ", ".join(run.name for run in runs)
-    words = [str(facts[key]) for key in ("corpus", "release", "preset") if facts.get(key)]
-    if members := facts.get("members"):
+    words = [str(metadata[key]) for key in ("corpus", "release", "preset") if metadata.get(key)]
+    if members := metadata.get("members"):
         words.append(f"average of {len(members)} runs")
     elif len(runs) > 1:
         words.append(f"{len(runs)} runs")
-    elif "seed" in facts:
-        words.append(f"seed {facts['seed']}")
+    elif "seed" in metadata:
+        words.append(f"seed {metadata['seed']}")
     return ", ".join(words)
 
 
 def _protocol(sets: Sequence[str], runs: Sequence[Run]) -> dict[str, Any]:
-    protocol = common_facts([run.protocol for run in runs])
+    protocol = common_metadata([run.protocol for run in runs])
     scale = _scale_of(sets[0], runs)
     if "scale" not in protocol and scale is not None:
         protocol["scale"] = scale.to_dict()
     return protocol
 
 
-def _run_facts(runs: Sequence[Run]) -> dict[str, Any]:
+def _run_metadata(runs: Sequence[Run]) -> dict[str, Any]:
     if len(runs) == 1:
         (run,) = runs
         return dict(run.metrics.get("run", {"file": run.name}))
@@ -254,12 +257,15 @@ def _run_facts(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _drawable(
+def _plottable(
     sets: Sequence[str], runs: Sequence[Run], protocol: Mapping[str, Any]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Tables for the plots of points; a set on another scale than the report's has none."""
+    """Tables for scatter and sphere plots, without sets on a different label scale."""
     scale = Scale.from_dict(protocol["scale"]) if "scale" in protocol else None
-    odd = [name for name in sets if _scale_of(name, runs) not in (None, scale)]
-    tables = {name: runs[0].tables[name] for name in sets if name not in odd}
-    notes = [f"No pictures of points for {name}, which is on another scale." for name in odd]
+    different = [name for name in sets if _scale_of(name, runs) not in (None, scale)]
+    tables = {name: runs[0].tables[name] for name in sets if name not in different}
+    notes = [
+        f"No scatter and sphere plots of {name}: its label scale is different."
+        for name in different
+    ]
     return tables, notes

@@ -1,4 +1,4 @@
-"""The mean of several runs' predictions, as a run of its own."""
+"""Average the predictions of several runs and save them as a run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.runs import METRICS, SAVED, Run, common_facts
-from emosphere_sb.results.alignment import aligned
-from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.report.read.runs import METRICS_FILE, SAVED, Run, common_metadata
+from emosphere_sb.results.alignment import align_tables
+from emosphere_sb.results.metrics_json import (
+    prediction_digests,
+    write_and_score_sets,
+    write_metrics,
+)
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import head_classes
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -21,44 +25,43 @@ from emosphere_sb.sphere.regions import SphericalRegions
 HEADS = ("region_head", "emotion_head")
 
 
-def average(
+def average_predictions(
     tables: Sequence[pd.DataFrame],
     *,
     scale: Scale | None = None,
     regions: SphericalRegions | None = None,
 ) -> pd.DataFrame:
-    """The mean of several runs' predictions of the same utterances.
+    """Average the predictions of several runs on the same utterances.
 
     Arguments
     ---------
     tables : sequence of pandas.DataFrame
-        As ``read_predictions`` gives them, two or more, in any order of utterances.
+        Two or more prediction tables as returned by ``read_predictions``, in any row order.
     scale : Scale, optional
-        Of all of them.
+        Label scale of all tables.
     regions : SphericalRegions, optional
-        How the sphere is cut in the result, whatever it was in the tables. Without it or a scale
-        the result has no regions.
+        Partition of the sphere for the result. Without ``regions`` or ``scale``, the result has no
+        region columns.
 
     Returns
     -------
     pandas.DataFrame
-        The first table's utterances and what is known of them, the mean of each predicted
-        dimension, ``region`` and ``region_point`` computed anew. Where all tables have the same
-        auxiliary head with the same classes, the mean of its probabilities and the likeliest
-        class; otherwise no head.
+        The utterances and metadata of the first table, the mean of each predicted dimension, and
+        recomputed ``region`` and ``region_point``. If all tables have the same auxiliary head with
+        the same classes, its averaged probabilities and the most likely class; otherwise no head.
 
     Raises
     ------
     ValueError
-        If there are fewer than two tables, or they are not of the same utterances.
+        If there are fewer than two tables, or their utterances differ.
     """
-    _enough(tables)
-    tables = aligned(tables)
+    _check_two_or_more(tables)
+    tables = align_tables(tables)
     first = tables[0]
-    ours = [
+    copied = [
         c for c in first if not c.startswith("p_") and c not in (*HEADS, "region", "region_point")
     ]
-    result = first[ours].copy()
+    result = first[copied].copy()
     result[list(PREDICTED)] = np.mean(
         [table[list(PREDICTED)].to_numpy() for table in tables], axis=0
     )
@@ -66,9 +69,9 @@ def average(
         for column, names in (("region", DIMENSIONS), ("region_point", PREDICTED)):
             result[column] = region_names(scale.normalise(result[list(names)].to_numpy()), regions)
     head, classes = common_head(tables)
-    # A head of regions says nothing where its regions are not those of the result.
-    cut = regions is not None and scale is not None and set(classes) == set(regions.names)
-    if head is None or (head == "region_head" and not cut):
+    # A region head is only meaningful for the regions of the result.
+    same_regions = regions is not None and scale is not None and set(classes) == set(regions.names)
+    if head is None or (head == "region_head" and not same_regions):
         return result
     columns = [f"p_{name}" for name in classes]
     scores = np.mean([table[columns].to_numpy() for table in tables], axis=0)
@@ -77,7 +80,7 @@ def average(
 
 
 def common_head(tables: Sequence[pd.DataFrame]) -> tuple[str | None, list[str]]:
-    """The auxiliary head that all tables have, and its classes; ``None`` where there is none."""
+    """Return the auxiliary head shared by all tables (or ``None``), and its classes."""
     first, *others = tables
     classes = head_classes(first)
     for head in HEADS:
@@ -88,32 +91,32 @@ def common_head(tables: Sequence[pd.DataFrame]) -> tuple[str | None, list[str]]:
     return None, []
 
 
-def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
-    """Write the average of several runs as a run's folder, which any report takes.
+def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
+    """Save the average of several runs in the format of a run folder.
 
     Arguments
     ---------
     folder : path
-        Of its own: gets ``predictions/<set>.csv`` and ``metrics.json``, whose protocol says what
-        holds for all members and names them. An earlier average there is replaced.
+        Output folder for ``predictions/<set>.csv`` and ``metrics.json``. The protocol lists the
+        members and what they have in common. An existing average is replaced.
     runs : sequence of Run
-        The members, two or more. Sets that not all of them have, and those of another corpus on
-        another scale, are left out and named.
+        Two or more runs. Sets that are not in all runs, or that have a different label scale, are
+        skipped and listed in the protocol.
 
     Returns
     -------
     dict
-        What stands in ``metrics.json``.
+        Content of ``metrics.json``.
 
     Raises
     ------
     ValueError
-        If there are fewer than two members, they do not go together, or the folder holds a run.
+        If there are fewer than two runs, the runs do not match, or the folder contains a run.
     """
     folder = Path(folder)
-    _enough(runs)
+    _check_two_or_more(runs)
     if (folder / SAVED).exists():
-        raise ValueError(f"{folder} must be a folder for the average; found a run in it.")
+        raise ValueError(f"{folder} already contains a run. Choose another folder for the average.")
     first = runs[0]
     shared = [
         name
@@ -124,18 +127,20 @@ def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
     left_out = [n for n in dict.fromkeys(n for run in runs for n in run.tables) if n not in shared]
     if not shared:
         raise ValueError(
-            "An average needs a set that all runs have predicted; found none among "
+            "Averaging requires at least one set predicted by all runs; found none among "
             f"{', '.join(left_out)}."
         )
     regions = _common_regions(runs)
     for old in (folder / "predictions").glob("*.csv"):
-        old.unlink()  # of an earlier average, whose members may have had other sets
+        old.unlink()  # from an earlier average, whose members may have had other sets
     scale, tables = _own_scale(first), {}
     for name in shared:
-        tables[name] = average([run.tables[name] for run in runs], scale=scale, regions=regions)
-    results = report_sets(folder, tables)
+        tables[name] = average_predictions(
+            [run.tables[name] for run in runs], scale=scale, regions=regions
+        )
+    results = write_and_score_sets(folder, tables)
     protocol = {
-        **common_facts([run.protocol for run in runs]),
+        **common_metadata([run.protocol for run in runs]),
         "synthetic": any(run.protocol.get("synthetic", False) for run in runs),
         "members": [str(run.folder or run.name) for run in runs],
         "sets_left_out": left_out,
@@ -147,17 +152,19 @@ def write(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, Any]:
     }
     if scale is not None:
         protocol["scale"] = scale.to_dict()
-    facts = {"folder": str(folder), "predictions": predictions_digests(folder, tables)}
-    return write_metrics(folder / METRICS, results, protocol, facts, _common_beside(runs))
+    run_info = {"folder": str(folder), "predictions": prediction_digests(folder, tables)}
+    return write_metrics(
+        folder / METRICS_FILE, results, protocol, run_info, _common_references(runs)
+    )
 
 
-def _enough(members: Sequence) -> None:
+def _check_two_or_more(members: Sequence) -> None:
     if len(members) < 2:
-        raise ValueError(f"An average needs two runs or more; found {len(members)}. Name others.")
+        raise ValueError(f"Averaging requires at least two runs; found {len(members)}.")
 
 
 def _own_scale(run: Run) -> Scale | None:
-    """That of the run's own corpus, whose sets come first."""
+    """Label scale of the run's own corpus, whose sets come first."""
     return run.scales[next(iter(run.tables))]
 
 
@@ -165,19 +172,19 @@ def _common_scale(name: str, runs: Sequence[Run]) -> Scale | None:
     scales = {run.scales[name] for run in runs}
     if len(scales) > 1:
         raise ValueError(
-            f"Runs that are averaged must have {name} on one scale; found "
+            f"All averaged runs must use the same label scale for {name}; found "
             f"{', '.join(f'{run.name}: {run.scales[name]}' for run in runs)}."
         )
     return scales.pop()
 
 
 def _common_regions(runs: Sequence[Run]) -> SphericalRegions:
-    """The members' regions; octants where they differ or are not known."""
-    cuts = {(run.regions.step, run.regions.centre_radius) for run in runs if run.regions}
+    """Partition used by all members; octants if they differ or are unknown."""
+    found = {(run.regions.step, run.regions.centre_radius) for run in runs if run.regions}
     known = all(run.regions is not None for run in runs)
-    return SphericalRegions(*cuts.pop()) if known and len(cuts) == 1 else SphericalRegions(90)
+    return SphericalRegions(*found.pop()) if known and len(found) == 1 else SphericalRegions(90)
 
 
-def _common_beside(runs: Sequence[Run]) -> dict[str, Any]:
-    """What the figures are held against, where it is the same for all members."""
-    return common_facts([run.metrics.get("beside", {}) for run in runs])
+def _common_references(runs: Sequence[Run]) -> dict[str, Any]:
+    """Baselines and ceilings that are the same for all members."""
+    return common_metadata([run.metrics.get("beside", {}) for run in runs])

@@ -1,15 +1,20 @@
-"""A report as a table for the screen."""
+"""Format a report for the console."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from emosphere_sb.console import format_table
-from emosphere_sb.results.constants import SYNTHETIC
-from emosphere_sb.results.number_format import count_text, figure_text, interval_text, p_text
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
+from emosphere_sb.results.number_format import (
+    format_count,
+    format_interval,
+    format_p_value,
+    format_score,
+)
 from emosphere_sb.scale import DIMENSIONS
 
-MEASURES = {
+METRIC_LABELS = {
     "ccc": "CCC",
     "pearson": "Pearson",
     "scale_ratio": "scale ratio",
@@ -17,24 +22,25 @@ MEASURES = {
     "mae": "MAE",
 }
 COLUMNS = (*DIMENSIONS, "mean_ccc")
+MISSING_LABELS = {"raters": "number of raters"}
 
 
 def report_text(report: Mapping) -> str:
-    """Figures of every set with their intervals, corrected ones below, then comparisons.
+    """Format the metrics of each set with confidence intervals, corrections and comparisons.
 
     Arguments
     ---------
     report : mapping
-        As :func:`emosphere_sb.report.assembly.assemble` puts it together.
+        Content of a report, see :class:`emosphere_sb.report.assembly.Report`.
 
     Returns
     -------
     str
-        Without a line end at its end.
+        Text without a final newline.
     """
     parts = [report["title"]]
     if report.get("synthetic"):
-        parts.append(SYNTHETIC)
+        parts.append(SYNTHETIC_WARNING)
     for name, evaluation in report["sets"].items():
         parts.append(set_text(name, evaluation, (report.get("comparison") or {}).get(name)))
     notes = list(report.get("warnings") or [])
@@ -46,36 +52,40 @@ def report_text(report: Mapping) -> str:
 
 
 def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) -> str:
-    """One set: a line a figure, a column a dimension."""
-    figures, intervals = evaluation["figures"], evaluation["intervals"]
+    """Format one set: one line per metric, one column per dimension."""
+    metrics, intervals = evaluation["metrics"], evaluation["intervals"]
     several = f", mean over {evaluation['runs']} runs" if evaluation["runs"] > 1 else ""
-    unit = f"{count_text(intervals['units'])} {intervals['unit']}"
+    unit = f"{format_count(intervals['units'])} {intervals['unit']}"
     rows = []
-    for key, title in MEASURES.items():
-        cells = [_cell(figures[d][key], intervals[d][key]) for d in DIMENSIONS]
-        mean = _cell(figures["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
+    for key, title in METRIC_LABELS.items():
+        cells = [_cell(metrics[d][key], intervals[d][key]) for d in DIMENSIONS]
+        mean = _cell(metrics["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
         rows.append([title, *cells, mean])
     notes = [intervals["note"]] if intervals["note"] else []
     for kind, row in evaluation["calibration"].get("corrected", {}).items():
         values = [row[d]["ccc"] for d in DIMENSIONS] + [row["mean_ccc"]]
-        rows.append([f"CCC, {kind}", *map(figure_text, values)])
-        learned = evaluation["calibration"]["correction_learned_on"]
-        notes += [f"{kind}: a correction learned on {learned}"]
+        rows.append([f"CCC, {kind}", *map(format_score, values)])
+        fitted_on = evaluation["calibration"]["correction_learned_on"]
+        notes += [f"{kind}: correction fitted on {fitted_on}"]
         notes += evaluation["calibration"]["not_corrected"]
     if comparison:
         parts = [comparison[column] for column in COLUMNS]
         cells = [_cell(part["difference"], [part["low"], part["high"]]) for part in parts]
-        rows += [["difference in CCC", *cells], ["p", *(p_text(part["p"]) for part in parts)]]
-        notes.append(f"difference: ours minus {', '.join(comparison['reference'])}; paired")
+        rows += [
+            ["difference in CCC", *cells],
+            ["p", *(format_p_value(part["p"]) for part in parts)],
+        ]
+        notes.append(f"difference: this system minus {', '.join(comparison['reference'])}; paired")
     if evaluation["missing_slices"]:
-        notes.append(f"no slices by {', '.join(evaluation['missing_slices'])}: not known")
+        missing = ", ".join(MISSING_LABELS.get(name, name) for name in evaluation["missing_slices"])
+        notes.append(f"no breakdown by {missing}: not recorded")
     title = (
-        f"{name}: {count_text(figures['utterances'])} utterances{several}; "
-        f"{100 * intervals['level']:g}% intervals over {unit}"
+        f"{name}: {format_count(metrics['utterances'])} utterances{several}; "
+        f"{100 * intervals['level']:g}% confidence intervals over {unit}"
     )
     table = format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)
     return "\n".join([table, *(f"  ({note})" for note in notes)])
 
 
 def _cell(value: float | None, ends: Sequence[float | None] | None) -> str:
-    return f"{figure_text(value)} {interval_text(ends)}".strip()
+    return f"{format_score(value)} {format_interval(ends)}".strip()

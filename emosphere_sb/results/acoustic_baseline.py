@@ -1,8 +1,8 @@
-"""What five acoustic figures and a linear map reach: the yardstick beside the model.
+"""Acoustic baseline: ridge regression from five acoustic features.
 
-Duration, loudness, mean pitch, pitch range and spectral tilt of an utterance, and ridge
-regression from them to valence, arousal and dominance. A corpus on which this does as well as
-the model needs no model; one on which it does nothing may have labels that cannot be heard.
+The features are duration, loudness, mean pitch, pitch range and spectral tilt of an utterance;
+the targets are valence, arousal and dominance. If the baseline matches the model, the corpus does
+not need a deep model; if it predicts nothing, the labels may not be audible in the signal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 
 from emosphere_sb.audio.reading import SAMPLE_RATE, read_audio
 from emosphere_sb.results.acoustic_features import FEATURES, acoustic_features
-from emosphere_sb.results.predictions import KEPT, PREDICTED
+from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 PENALTIES = tuple(10.0**exponent for exponent in range(-2, 6))
@@ -27,46 +27,48 @@ def evaluate_baseline(
     train: str = "train",
     workers: int = 2,
 ) -> dict[str, pd.DataFrame]:
-    """Fit ridge regression on one set's acoustics and predict the other sets.
+    """Fit ridge regression on the acoustic features of one set and predict all other sets.
 
     Arguments
     ---------
     sets : mapping of str to mapping
-        Rows of each set by id, as ``data_prep.manifest.read_rows`` gives them.
+        Manifest rows of each set by ID, as returned by ``data_prep.manifest.read_manifest_rows``.
     train : str
-        The set to learn from; utterances without labels are left out.
+        Name of the training set. Utterances without labels are ignored.
     workers : int
-        Threads that read the audio.
+        Number of threads that read audio.
 
     Returns
     -------
     tables : dict of str to pandas.DataFrame
-        For every set but ``train``, in the order given: ID, duration, speaker, gender, emotion,
-        the true dimensions (NaN where unknown) and the predicted ones, both on the corpus's
-        scale; :func:`emosphere_sb.results.scores.figures` reads them.
+        For each set except ``train``, in input order: ID, duration, speaker, gender, emotion, the
+        true dimensions (NaN if unknown) and the predicted dimensions, both on the corpus's label
+        scale. Suitable for :func:`emosphere_sb.results.scores.prediction_metrics`.
 
     Raises
     ------
     ValueError
-        If there is no set of that name.
+        If ``train`` is not in ``sets``.
     """
     if train not in sets:
         raise ValueError(
-            f"The baseline needs the set {train!r} to learn from; found "
-            f"{', '.join(sets)}. Name another one with train=…."
+            f"The acoustic baseline needs the training set {train!r}; found {', '.join(sets)}. "
+            "Choose another one with train=…."
         )
-    tables = {name: _truth(rows) for name, rows in sets.items()}
-    features = {name: _features(table.pop("wav"), workers) for name, table in tables.items()}
-    learn = tables.pop(train)
-    # Unknown speakers may be the same person: they count as one.
-    speakers = learn["speaker"].to_numpy() if learn["speaker"].ne("").any() else None
-    vad = learn[list(DIMENSIONS)].to_numpy()
+    tables = {name: _manifest_table(rows) for name, rows in sets.items()}
+    features = {name: _load_features(table.pop("wav"), workers) for name, table in tables.items()}
+    training = tables.pop(train)
+    # Unknown speakers may be the same person, so they form one group.
+    speakers = training["speaker"].to_numpy() if training["speaker"].ne("").any() else None
+    vad = training[list(DIMENSIONS)].to_numpy()
     for name, table in tables.items():
-        table[list(PREDICTED)] = ridge(features[train], vad, features[name], groups=speakers)
+        table[list(PREDICTED)] = ridge_regression(
+            features[train], vad, features[name], groups=speakers
+        )
     return tables
 
 
-def ridge(
+def ridge_regression(
     train_features: np.ndarray,
     train_vad: np.ndarray,
     features: np.ndarray,
@@ -76,42 +78,42 @@ def ridge(
 ) -> np.ndarray:
     """Ridge regression in closed form (Hoerl and Kennard, 1970), one penalty per dimension.
 
-    Features are standardised by the training set, unknown ones (NaN) set to its mean. The
-    penalty is the one with the least squared error when each group is left out in turn, so that
-    with speakers as groups it is chosen for speakers that are not heard in training.
+    Features are standardised with the statistics of the training set; missing values (NaN) are
+    replaced by its mean. The penalty minimises the squared error of leave-one-group-out
+    cross-validation: with speakers as groups, it is optimal for speakers unseen in training.
 
     Arguments
     ---------
     train_features : np.ndarray
         Shape (training utterance, feature).
     train_vad : np.ndarray
-        Shape (training utterance, dimension); rows with NaN are left out of that dimension.
+        Shape (training utterance, dimension); rows with NaN are ignored for that dimension.
     features : np.ndarray
-        Shape (utterance, feature): what to predict from.
+        Features of the utterances to predict, shape (utterance, feature).
     groups : sequence, optional
-        Speaker of each training utterance; without it each utterance is its own group.
+        Speaker of each training utterance. (default: each utterance is its own group)
     penalties : sequence of float
-        To choose from.
+        Candidate penalties.
 
     Returns
     -------
     vad : np.ndarray
-        Shape (utterance, dimension).
+        Predictions, shape (utterance, dimension).
 
     Raises
     ------
     ValueError
-        If a dimension is known for fewer than two groups.
+        If fewer than two groups have labels for a dimension.
 
     Example
     -------
     >>> x = np.arange(6.0)[:, None]
-    >>> ridge(x, 2.0 * x + 1.0, np.array([[10.0]]), penalties=[0.0]).round(6).tolist()
+    >>> ridge_regression(x, 2.0 * x + 1.0, np.array([[10.0]]), penalties=[0.0]).round(6).tolist()
     [[21.0]]
     """
-    mean, deviation = _moments(np.asarray(train_features, dtype=np.float64))
+    mean, std = _mean_and_std(np.asarray(train_features, dtype=np.float64))
     train, new = (
-        np.nan_to_num((np.asarray(x, dtype=np.float64) - mean) / deviation)
+        np.nan_to_num((np.asarray(x, dtype=np.float64) - mean) / std)
         for x in (train_features, features)
     )
     labels = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -126,19 +128,19 @@ def ridge(
 def _fit(
     x: np.ndarray, y: np.ndarray, labels: np.ndarray, penalties: Sequence[float]
 ) -> tuple[float, np.ndarray]:
-    """Offset and weights with the penalty that serves groups left out best."""
+    """Return offset and weights for the penalty with the lowest cross-validation error."""
     held_out = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if len(held_out) < 2:
         raise ValueError(
-            f"Ridge regression needs labelled utterances of two speakers; found {len(held_out)}. "
-            "Leave the acoustic baseline out: --acoustic_baseline=False."
+            "Ridge regression needs labelled utterances of at least two speakers; found "
+            f"{len(held_out)}. Disable the acoustic baseline with --acoustic_baseline=False."
         )
     x = np.column_stack([np.ones(len(x)), x])
     gram, moment = x.T @ x, x.T @ y
     errors = []
     for penalty in penalties:
         error = 0.0
-        for rows in held_out:  # what was summed over the group is taken out of the sums
+        for rows in held_out:  # subtract the contribution of the held-out group
             weights = _solve(gram - x[rows].T @ x[rows], moment - x[rows].T @ y[rows], penalty)
             error += float(np.sum((y[rows] - x[rows] @ weights) ** 2))
         errors.append(error)
@@ -147,24 +149,24 @@ def _fit(
 
 
 def _solve(gram: np.ndarray, moment: np.ndarray, penalty: float) -> np.ndarray:
-    """Weights of the penalised normal equations; the offset, which comes first, goes free."""
-    free = np.diag([0.0] + [penalty] * (len(gram) - 1))
-    return np.linalg.lstsq(gram + free, moment, rcond=None)[0]
+    """Solve the penalised normal equations; the first weight (offset) is not penalised."""
+    penalties = np.diag([0.0] + [penalty] * (len(gram) - 1))
+    return np.linalg.lstsq(gram + penalties, moment, rcond=None)[0]
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each feature over its known values; 0 and 1 where that fails."""
+def _mean_and_std(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and SD of each feature over its known values; 0 and 1 if they are undefined."""
     known = np.isfinite(features)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, features, 0.0).sum(axis=0) / count
-    deviation = np.sqrt((np.where(known, features - mean, 0.0) ** 2).sum(axis=0) / count)
-    return mean, np.where(deviation > 0, deviation, 1.0)
+    std = np.sqrt((np.where(known, features - mean, 0.0) ** 2).sum(axis=0) / count)
+    return mean, np.where(std > 0, std, 1.0)
 
 
-def _truth(rows: Mapping[str, Mapping]) -> pd.DataFrame:
-    """What a manifest says: the columns of a table of predictions, and the file to read."""
+def _manifest_table(rows: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Convert manifest rows to the columns of a prediction table, plus the audio path."""
     table = pd.DataFrame({"ID": list(rows)})
-    for column in KEPT:
+    for column in MANIFEST_COLUMNS:
         table[column] = [row[column] for row in rows.values()]
     for name in DIMENSIONS:
         table[name] = [float(row[name] or "nan") for row in rows.values()]
@@ -172,8 +174,8 @@ def _truth(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return table
 
 
-def _features(paths: Sequence[str], workers: int) -> np.ndarray:
-    """Acoustic features of many files, (file, 5): NumPy's transforms let threads run at once."""
+def _load_features(paths: Sequence[str], workers: int) -> np.ndarray:
+    """Acoustic features of several files, shape (file, 5), computed in parallel threads."""
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         rows = pool.map(
             lambda path: acoustic_features(read_audio(path).numpy(), SAMPLE_RATE), paths

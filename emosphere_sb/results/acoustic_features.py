@@ -1,4 +1,4 @@
-"""Five acoustic figures of an utterance: duration, loudness, pitch, pitch range, spectral tilt."""
+"""Five acoustic features: duration, loudness, pitch, pitch range and spectral tilt."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import numpy as np
 
 FEATURES = ("duration", "rms", "mean_f0", "f0_range", "tilt")
 
-_FRAME, _HOP = 0.050, 0.020  # seconds; a frame holds three periods of the lowest pitch
-_LOWEST, _HIGHEST = 60.0, 420.0  # Hz
-_ENOUGH = 8000  # Hz: sample rate at which the pitch is looked for
-_VOICED = 0.55  # least autocorrelation, relative to lag 0, of a voiced frame
-_SILENCE = 25.0  # a frame this many dB below the loudest counts as a pause
+_FRAME, _HOP = 0.050, 0.020  # seconds; a frame spans three periods of the lowest pitch
+_MIN_F0, _MAX_F0 = 60.0, 420.0  # Hz
+_PITCH_RATE = 8000  # Hz; sampling rate for pitch tracking
+_MIN_VOICED = 0.55  # minimum autocorrelation of a voiced frame, relative to lag 0
+_PAUSE_LEVEL = 25.0  # frames this many dB below the loudest one are pauses
 _TILT_BAND = (100.0, 5000.0)  # Hz
-_EMPTY = 1e-10  # a band with less than this share of the energy has no level worth fitting
+_MIN_BAND_ENERGY = 1e-10  # bands with a smaller share of the energy are not fitted
 
 
 def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Five figures of an utterance.
+    """Compute the five features of an utterance.
 
     Arguments
     ---------
     signal : np.ndarray
-        Shape (time,), or (time, channels), which are averaged.
+        Shape (time,) or (time, channels). Channels are averaged.
     sample_rate : int
-        In Hz, at least 1000.
+        Sampling rate in Hz, at least 1000.
 
     Returns
     -------
     features : np.ndarray
-        Shape (5,): duration in seconds; RMS in dB of full scale; mean pitch in semitones above
-        100 Hz; range of the pitch, from its 10th to its 90th percentile, in semitones; slope of
-        the spectrum from 100 to 5000 Hz in dB per octave. Both pitch figures are NaN where
-        nothing is voiced, the slope is NaN for digital silence.
+        Shape (5,): duration in seconds; RMS in dBFS; mean pitch in semitones above 100 Hz; pitch
+        range (10th to 90th percentile) in semitones; slope of the spectrum from 100 to 5000 Hz in
+        dB per octave. Both pitch features are NaN if no frame is voiced, the slope is NaN for
+        digital silence.
 
     Raises
     ------
     ValueError
-        If the signal is empty or the sample rate is below 1000 Hz.
+        If the signal is empty or the sampling rate is below 1000 Hz.
 
     Example
     -------
@@ -49,8 +49,8 @@ def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
     signal = signal.mean(axis=1) if signal.ndim == 2 else signal
     if signal.size == 0 or sample_rate < 1000:
         raise ValueError(
-            f"signal must hold samples at 1000 Hz or more; found {signal.size} at {sample_rate} "
-            "Hz. Leave the file out of the manifest."
+            f"The signal must not be empty and its sampling rate must be at least 1000 Hz; found "
+            f"{signal.size} samples at {sample_rate} Hz. Remove the file from the manifest."
         )
     duration = signal.size / sample_rate
     level = 10 * np.log10(max(float(np.mean(signal**2)), 1e-10))
@@ -62,22 +62,22 @@ def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def pitch_track(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Pitch of the voiced frames by normalised autocorrelation (Boersma, 1993).
+    """Estimate the pitch of voiced frames by normalised autocorrelation (Boersma, 1993).
 
-    The autocorrelation of a windowed frame is divided by that of the window, so that long lags
-    do not lose height; among the peaks, one an octave higher wins when it is nearly as high.
+    The autocorrelation of a windowed frame is divided by that of the window, which removes the
+    bias against long lags. If two peaks are nearly equal, the higher octave is chosen.
 
     Arguments
     ---------
     signal : np.ndarray
         Shape (time,).
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
     pitch : np.ndarray
-        Shape (voiced frames,), in Hz between 60 and 420.
+        Pitch in Hz, between 60 and 420, shape (voiced frames,).
 
     Example
     -------
@@ -85,7 +85,7 @@ def pitch_track(signal: np.ndarray, sample_rate: int) -> np.ndarray:
     >>> float(np.median(pitch_track(wave, 16000)).round())
     150.0
     """
-    factor = max(sample_rate // _ENOUGH, 1)  # a crude low-pass: harmonics above do not matter
+    factor = max(sample_rate // _PITCH_RATE, 1)  # a crude low-pass suffices for pitch
     signal = signal[: signal.size // factor * factor].reshape(-1, factor).mean(axis=1)
     sample_rate = sample_rate / factor
     frames = _frames(signal, sample_rate)
@@ -94,53 +94,53 @@ def pitch_track(signal: np.ndarray, sample_rate: int) -> np.ndarray:
     window = np.hanning(frames.shape[1]).astype(np.float32)
     correlation = _autocorrelation(np.float32(frames - frames.mean(axis=1, keepdims=True)) * window)
     height = correlation / np.maximum(correlation[:, :1], 1e-12)
-    own = _autocorrelation(window[None])
-    first, last = int(sample_rate / _HIGHEST), int(sample_rate / _LOWEST)
-    height = height[:, : last + 2] / (own / own[:, :1])[:, : last + 2]
+    of_window = _autocorrelation(window[None])
+    first, last = int(sample_rate / _MAX_F0), int(sample_rate / _MIN_F0)
+    height = height[:, : last + 2] / (of_window / of_window[:, :1])[:, : last + 2]
     lags = np.arange(height.shape[1])
-    # A small bonus for short lags: without it a whole multiple of the period may win by a hair.
+    # A small bonus for short lags prevents octave errors (multiples of the period).
     score = height - 0.05 * np.log2(np.maximum(lags, 1) / first)
     peak = np.argmax(score[:, first : last + 1], axis=1) + first
     rows = np.arange(len(peak))
     left, middle, right = (score[rows, peak + shift] for shift in (-1, 0, 1))
     curve = left - 2 * middle + right
-    voiced = (curve < 0) & (middle >= left) & (middle >= right) & (height[rows, peak] > _VOICED)
-    shift = 0.5 * (left - right)[voiced] / curve[voiced]  # top of the parabola through the three
+    voiced = (curve < 0) & (middle >= left) & (middle >= right) & (height[rows, peak] > _MIN_VOICED)
+    shift = 0.5 * (left - right)[voiced] / curve[voiced]  # parabolic interpolation
     return sample_rate / (peak[voiced] + shift)
 
 
 def spectral_tilt(signal: np.ndarray, sample_rate: int) -> float:
-    """Slope of the long-term spectrum, in dB per octave, fitted over third octaves.
+    """Fit the slope of the long-term spectrum over third-octave bands, in dB per octave.
 
     Arguments
     ---------
     signal : np.ndarray
         Shape (time,).
     sample_rate : int
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
     slope : float
-        Negative for speech; NaN for silence or a signal too short for two bands.
+        Negative for speech. NaN for silence and for signals too short for two bands.
     """
-    size = -(-signal.size // 1800) * 1800  # a product of small primes transforms fast
-    power = np.abs(np.fft.rfft(_faded(signal, sample_rate), size)) ** 2
+    size = -(-signal.size // 1800) * 1800  # FFTs of products of small primes are fast
+    power = np.abs(np.fft.rfft(_fade_ends(signal, sample_rate), size)) ** 2
     low, high = _TILT_BAND
     high = min(high, sample_rate / 2)
     edges = low * 2.0 ** (np.arange(0, 3 * np.log2(high / low) + 1e-9) / 3)
     first = np.ceil(edges * size / sample_rate).astype(int)
     total = np.diff(np.concatenate([[0.0], np.cumsum(power)])[first])
     count = np.diff(first)
-    usable = (count > 0) & (total > _EMPTY * power.sum())
+    usable = (count > 0) & (total > _MIN_BAND_ENERGY * power.sum())
     if usable.sum() < 2:
         return float("nan")
     octave = np.log2(edges[:-1][usable])
     return float(np.polyfit(octave, 10 * np.log10(total[usable] / count[usable]), 1)[0])
 
 
-def _faded(signal: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Smooth ends: a cut-off edge would lay a slope of its own under the spectrum."""
+def _fade_ends(signal: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Fade the signal in and out, since abrupt edges would bias the spectral slope."""
     size = min(int(_FRAME * sample_rate), signal.size // 2)
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(size) + 0.5) / max(size, 1))
     gain = np.ones(signal.size)
@@ -149,16 +149,16 @@ def _faded(signal: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _frames(signal: np.ndarray, sample_rate: float) -> np.ndarray:
-    """Overlapping frames (frame, time) that are no pause."""
+    """Split a signal into overlapping frames, shape (frame, time), without pauses."""
     size, hop = int(_FRAME * sample_rate), int(_HOP * sample_rate)
     if signal.size < size:
         return np.empty((0, size))
     frames = np.lib.stride_tricks.sliding_window_view(signal, size)[::hop]
     energy = np.mean(frames**2, axis=1)
-    return frames[(energy > energy.max() * 10 ** (-_SILENCE / 10)) & (energy > 1e-9)]
+    return frames[(energy > energy.max() * 10 ** (-_PAUSE_LEVEL / 10)) & (energy > 1e-9)]
 
 
 def _autocorrelation(frames: np.ndarray) -> np.ndarray:
-    """Of every row, by two Fourier transforms."""
+    """Autocorrelation of each row, computed with the FFT."""
     size = 1 << (2 * frames.shape[1] - 1).bit_length()
     return np.fft.irfft(np.abs(np.fft.rfft(frames, size)) ** 2, size)[:, : frames.shape[1]]

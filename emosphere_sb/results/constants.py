@@ -1,10 +1,12 @@
-"""Keys of ``metrics.json`` that are no sets, and sentences that stand beside its figures."""
+"""Reserved keys of ``metrics.json``, and headings shared by the console and the report."""
 
 from __future__ import annotations
 
 NON_SET_KEYS = ("protocol", "run", "beside")
-"""Keys of ``metrics.json`` under which no figures of a set stand."""
+"""Keys of ``metrics.json`` that are not names of sets."""
 
-SYNTHETIC = "SYNTHETIC SPEECH: no figure below says anything about human speech."
-RIDGE = "Beside it, ridge regression on duration, level, mean F0, F0 range, spectral tilt:"
-CAP = "The simulated raters' noise caps the CCC of a perfect model at (V, A, D):"
+SYNTHETIC_WARNING = "SYNTHETIC SPEECH: these results do not apply to human speech."
+BASELINE_HEADING = (
+    "Acoustic baseline (ridge regression on duration, level, mean F0, F0 range, tilt):"
+)
+CEILING_HEADING = "Highest CCC of a perfect model, given the simulated rater noise (V, A, D):"

@@ -1,4 +1,4 @@
-"""What a run leaves behind: predictions of every set, and metrics.json read from them."""
+"""Write the results of a run: predictions of each set, and ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pandas as pd
 from emosphere_sb import __version__
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.results.predictions import read_predictions, write_predictions
-from emosphere_sb.results.scores import figures, write_json
+from emosphere_sb.results.scores import prediction_metrics, write_json
 from emosphere_sb.scale import DIMENSIONS
 
 PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "numpy")
 
 
-def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
-    """Write each set's predictions, and compute its figures from the file that was written.
+def write_and_score_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict]:
+    """Write the predictions of each set and compute its metrics from the written file.
 
-    Sets without labels (predict-only) get their predictions and no figures.
+    Sets without labels (predict-only) have predictions but no metrics.
     """
     results = {}
     for name, table in tables.items():
@@ -29,46 +29,50 @@ def report_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, d
         write_predictions(table, path)
         written = read_predictions(path)
         if written[list(DIMENSIONS)].notna().any(axis=None):
-            results[name] = figures(written)
+            results[name] = prediction_metrics(written)
     return results
 
 
-def predictions_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each set's predictions: whoever reads them later sees whether they are these."""
+def prediction_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each predictions file, used later to detect modified files."""
     return {name: digest_of(folder / "predictions" / f"{name}.csv") for name in names}
 
 
 def write_metrics(
     path: Path, results: Mapping, protocol: Mapping, run: Mapping, beside: Mapping
 ) -> dict:
-    """Write a file such as ``metrics.json``: figures by set, their protocol, the run's cost.
+    """Write a file such as ``metrics.json``: metrics by set, the protocol, and the run's cost.
 
-    ``beside`` holds what the figures must be held against: a baseline, the cap of synthetic labels.
+    ``beside`` holds reference values: the acoustic baseline and the ceiling of synthetic labels.
     """
-    metrics = {**results, "protocol": {**protocol, "versions": versions()}, "run": dict(run)}
-    metrics["beside"] = {name: facts for name, facts in beside.items() if facts}
+    metrics = {
+        **results,
+        "protocol": {**protocol, "versions": package_versions()},
+        "run": dict(run),
+    }
+    metrics["beside"] = {name: values for name, values in beside.items() if values}
     write_json(metrics, path)
     return metrics
 
 
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+def package_versions() -> dict[str, str]:
+    """Versions of this package, of Python and of the main dependencies."""
     own = {"emosphere_sb": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in PACKAGES}
 
 
-def machine() -> str:
-    """Processor, cores, and GPU, as a result's place of origin."""
+def machine_description() -> str:
+    """Describe the hardware: processor, number of cores, and GPU."""
     import os
 
     import torch
 
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    return f"{processor()}, {os.cpu_count()} cores{gpu}"
+    return f"{processor_name()}, {os.cpu_count()} cores{gpu}"
 
 
-def memory() -> dict[str, int]:
-    """Peak memory of this process and, where there is one, of the GPU, in MiB."""
+def peak_memory() -> dict[str, int]:
+    """Peak memory of this process and, if available, of the GPU, in MiB."""
     import resource
     import sys
 
@@ -76,14 +80,14 @@ def memory() -> dict[str, int]:
 
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    facts = {"peak_memory_mib": round(peak)}
+    usage = {"peak_memory_mib": round(peak)}
     if torch.cuda.is_available():
-        facts["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
-    return facts
+        usage["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20)
+    return usage
 
 
-def processor() -> str:
-    """The processor's name where the system tells it."""
+def processor_name() -> str:
+    """Model name of the processor, if the system provides it."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
         for line in information.read_text(encoding="utf-8").splitlines():

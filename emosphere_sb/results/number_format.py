@@ -1,4 +1,4 @@
-"""Figures, counts and times as the field writes them: ``.688``, ``30,647``, ``48 min``."""
+"""Format scores, counts and durations: ``.688``, ``30,647``, ``48 min``."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import math
 from collections.abc import Sequence
 
 UNDEFINED = "–"
-"""Stands where there is no figure, or none is defined."""
+"""Placeholder for a missing or undefined value."""
 
 MINUS = "\u2212"
-"""As wide as a plus sign."""
+"""Minus sign, as wide as a plus sign."""
 
 
-def figure_text(value: float | None, decimals: int = 3) -> str:
-    """A CCC or a like figure, without a zero before the point.
+def format_score(value: float | None, decimals: int = 3) -> str:
+    """Format a CCC or a similar score without a leading zero.
 
     Arguments
     ---------
     value : float or None
-        ``None`` and NaN are figures that are not defined.
+        The score. ``None`` and NaN mean undefined.
     decimals : int
-        Digits after the point. From 10,000 on there are four significant digits instead.
+        Number of decimals. Values of 10,000 and more have four significant digits instead.
 
     Returns
     -------
     str
-        The figure, or a dash.
+        The score, or a dash if it is undefined.
 
     Example
     -------
-    >>> figure_text(0.6884), figure_text(-0.0105), figure_text(1.0), figure_text(None)
+    >>> format_score(0.6884), format_score(-0.0105), format_score(1.0), format_score(None)
     ('.688', '-.011', '1.000', '–')
     """
     if value is None or math.isnan(value):
@@ -40,58 +40,58 @@ def figure_text(value: float | None, decimals: int = 3) -> str:
         return f"{value:.4g}"
     text = f"{value:.{decimals}f}"
     if float(text) == 0:
-        text = text.lstrip("-")  # a rounded -0.0001 is no negative figure
+        text = text.lstrip("-")  # -0.0001 rounds to 0, not to -0
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def interval_text(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
-    """An interval; empty where there is none.
+def format_interval(interval: Sequence[float | None] | None, decimals: int = 3) -> str:
+    """Format an interval; return an empty string if it is undefined.
 
     Example
     -------
-    >>> interval_text([0.4901, 0.533]), interval_text(None), interval_text([None, None])
+    >>> format_interval([0.4901, 0.533]), format_interval(None), format_interval([None, None])
     ('[.490, .533]', '', '')
     """
-    if not known_interval(interval):
+    if not is_finite_interval(interval):
         return ""
-    return f"[{figure_text(interval[0], decimals)}, {figure_text(interval[1], decimals)}]"
+    return f"[{format_score(interval[0], decimals)}, {format_score(interval[1], decimals)}]"
 
 
-def known_interval(interval: Sequence[float | None] | None) -> bool:
+def is_finite_interval(interval: Sequence[float | None] | None) -> bool:
     """Whether both ends of an interval are finite numbers."""
     return interval is not None and all(end is not None and math.isfinite(end) for end in interval)
 
 
-def p_text(value: float | None) -> str:
-    """A p-value, three decimals; what is smaller says so.
+def format_p_value(value: float | None) -> str:
+    """Format a p-value with three decimals, or as ``< .001``.
 
     Example
     -------
-    >>> p_text(0.0123), p_text(0.0004), p_text(1.0), p_text(None)
+    >>> format_p_value(0.0123), format_p_value(0.0004), format_p_value(1.0), format_p_value(None)
     ('.012', '< .001', '1.000', '–')
     """
     if value is not None and value < 0.001:
         return "< .001"
-    return figure_text(value)
+    return format_score(value)
 
 
-def count_text(value: float | None) -> str:
-    """A count with commas; a mean of counts is rounded.
+def format_count(value: float | None) -> str:
+    """Format a count with thousands separators; a mean of counts is rounded.
 
     Example
     -------
-    >>> count_text(30647), count_text(0)
+    >>> format_count(30647), format_count(0)
     ('30,647', '0')
     """
     return UNDEFINED if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
 
-def seconds_text(seconds: float | None) -> str:
-    """A time in the unit that suits it.
+def format_duration(seconds: float | None) -> str:
+    """Format a duration in a suitable unit.
 
     Example
     -------
-    >>> seconds_text(0.84), seconds_text(48.2), seconds_text(2880), seconds_text(90061)
+    >>> format_duration(0.84), format_duration(48.2), format_duration(2880), format_duration(90061)
     ('0.8 s', '48 s', '48 min', '25 h 01 min')
     """
     if seconds is None or not math.isfinite(seconds):
@@ -104,12 +104,12 @@ def seconds_text(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def clock_text(seconds: float, decimals: int = 0) -> str:
-    """Minutes and seconds, with hours where there are any.
+def format_clock(seconds: float, decimals: int = 0) -> str:
+    """Format a duration as ``minutes:seconds``, or ``hours:minutes:seconds`` if needed.
 
     Example
     -------
-    >>> clock_text(65), clock_text(3725), clock_text(2.5, 1)
+    >>> format_clock(65), format_clock(3725), format_clock(2.5, 1)
     ('1:05', '1:02:05', '0:02.5')
     """
     unit = 10**decimals
@@ -122,23 +122,23 @@ def clock_text(seconds: float, decimals: int = 0) -> str:
     return f"{minutes}:{tail}"
 
 
-def decimal_text(value: float) -> str:
-    """A number with two decimals, and a minus as wide as a plus.
+def format_decimal(value: float) -> str:
+    """Format a number with two decimals and a typographic minus sign.
 
     Example
     -------
-    >>> decimal_text(5.104), decimal_text(-0.816)
+    >>> format_decimal(5.104), format_decimal(-0.816)
     ('5.10', '−0.82')
     """
     return f"{value:.2f}".replace("-", MINUS)
 
 
-def signed_text(value: float) -> str:
-    """A score with its sign and two decimals.
+def format_signed(value: float) -> str:
+    """Format a score with its sign and two decimals.
 
     Example
     -------
-    >>> signed_text(0.314), signed_text(-0.001)
+    >>> format_signed(0.314), format_signed(-0.001)
     ('+0.31', '0.00')
     """
     text = f"{value:+.2f}"

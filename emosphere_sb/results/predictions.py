@@ -1,4 +1,4 @@
-"""``predictions/<set>.csv``: one row an utterance, on the corpus's own scale."""
+"""Read and write ``predictions/<set>.csv``: one row per utterance, on the corpus's label scale."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import pandas as pd
 import torch
 
 from emosphere_sb.fileio.atomic import atomic_write
-from emosphere_sb.results.text_table import number
+from emosphere_sb.results.text_table import parse_number
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
 logger = logging.getLogger(__name__)
 
-KEPT = ("duration", "speaker", "gender", "emotion")
+MANIFEST_COLUMNS = ("duration", "speaker", "gender", "emotion")
+"""Columns copied from the manifest."""
 RATERS = "n_raters"
-"""Number of raters, kept where the manifest knows it for some utterance."""
+"""Column with the number of raters, copied if the manifest has it for any utterance."""
 PREDICTED = tuple(f"{name}_predicted" for name in DIMENSIONS)
 
 
@@ -34,31 +35,32 @@ def predictions_table(
     classes: Sequence[str] = (),
     head: str = "region",
 ) -> pd.DataFrame:
-    """Put together what is known and what is predicted.
+    """Build a prediction table from manifest rows and model outputs.
 
     Arguments
     ---------
     rows : mapping
-        Manifest rows by id.
+        Manifest rows by ID.
     vad : mapping
-        Predicted VAD by id, (3,), in [-1, 1], unclipped.
+        Predicted VAD by ID, shape (3,), nominally in [-1, 1], not clipped.
     scale : Scale
-        The corpus's.
+        Label scale of the corpus.
     regions : SphericalRegions
-        For the true region and the region of the predicted point.
+        Partition that defines the true region and the region of the predicted point.
     probabilities : mapping, optional
-        The auxiliary head's, by id, (classes,); ``None`` where the head is not in use.
+        Class probabilities of the auxiliary head by ID, shape (classes,); ``None`` if the head is
+        not in use.
     classes : sequence of str
-        Their names.
+        Class names of the head.
     head : str
-        What the head predicts: ``region`` or ``emotion``.
+        Target of the head: ``region`` or ``emotion``.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ID, duration, speaker, gender, emotion, n_raters (where the manifest has some);
-        valence, arousal, dominance (raw, empty where unknown); ``*_predicted``; region,
-        region_point (of the regressed point); and where there is a head ``<head>_head`` and
+        Columns ID, duration, speaker, gender, emotion, n_raters (if the manifest has it);
+        valence, arousal, dominance (raw, empty if unknown); ``*_predicted``; region,
+        region_point (of the regressed point); and, with a head, ``<head>_head`` and
         ``p_<class>``.
     """
     ids = [name for name in rows if name in vad]
@@ -67,7 +69,7 @@ def predictions_table(
     truth = np.array([[_number(rows[i][name]) for name in DIMENSIONS] for i in ids])
     point = np.stack([vad[i] for i in ids]).astype(np.float64)
     table = pd.DataFrame({"ID": ids})
-    for column in KEPT:
+    for column in MANIFEST_COLUMNS:
         table[column] = [rows[i][column] for i in ids]
     if any(rows[i].get(RATERS) for i in ids):
         table[RATERS] = [rows[i].get(RATERS, "") for i in ids]
@@ -83,62 +85,61 @@ def predictions_table(
 
 
 def region_names(vad: np.ndarray, regions: SphericalRegions) -> list[str]:
-    """Region of each point (…, 3), decided in float64; empty where a dimension is unknown."""
+    """Region names of points, shape (…, 3), in float64; empty if a dimension is unknown."""
     indices = regions.assign(torch.from_numpy(np.asarray(vad, dtype=np.float64))).tolist()
     return ["" if index < 0 else regions.names[index] for index in indices]
 
 
 def write_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write a table so that reading it gives the same numbers; never half a file."""
+    """Write a prediction table atomically and without loss of precision."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, table.to_csv(index=False))
 
 
 def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
-    """Read predictions: numbers as float64 (NaN where empty), everything else as text.
+    """Read a prediction table: numbers as float64 (NaN if empty), everything else as text.
 
     Raises
     ------
     ValueError
-        If the file is empty, a column that the figures need is missing, or an entry that must be
-        a number is none.
+        If the file is empty, a required column is missing, or a numeric entry is invalid.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except pd.errors.EmptyDataError as error:
         raise ValueError(
-            f"Predictions {path} must hold a header and lines below it; found an empty file. Make "
-            "them again."
+            f"The predictions file {path} is empty; a header and rows are required. Re-run the "
+            "command that writes it."
         ) from error
-    return with_numbers(table, path)
+    return parse_numeric_columns(table, path)
 
 
-def with_numbers(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
-    """A table of texts with numbers where predictions have them; changes the one given.
+def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
+    """Convert the numeric columns of a prediction table from text, in place.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        All entries as text, as they stand in the file.
+        Prediction table with all entries as text.
     path : path
-        The file, for the messages.
+        File name for error messages.
 
     Raises
     ------
     ValueError
-        If a column that the figures need is missing, or an entry is no number.
+        If a required column is missing, or a numeric entry is invalid.
     """
     missing = [name for name in ("ID", *DIMENSIONS, *PREDICTED) if name not in table]
     if missing:
         raise ValueError(
-            f"Predictions {path} must have the columns {', '.join(missing)}; found "
+            f"The predictions file {path} has no column {', '.join(missing)}; found "
             f"{', '.join(table.columns)}."
         )
     numbers = [c for c in table if c in (*DIMENSIONS, *PREDICTED, "duration") or c.startswith("p_")]
     for name in numbers:
         table[name] = [
-            number(text, f"{name} of {i}", path)
+            parse_number(text, f"{name} of {i}", path)
             for i, text in zip(table["ID"], table[name], strict=True)
         ]
     return table

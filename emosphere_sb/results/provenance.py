@@ -1,4 +1,4 @@
-"""Where a figure comes from: the commit of the code, and the command that made it."""
+"""Provenance of results: the commit of the code and the command of the run."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2]
-FOLDERS = ("emosphere_sb", "data_prep", "hparams", "recipes")
-"""What a result depends on; other files may change without a mark."""
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+CODE_FOLDERS = ("emosphere_sb", "data_prep", "hparams", "recipes")
+"""Folders whose changes mark a commit as ``-dirty``."""
 
 
-def commit() -> str | None:
-    """The commit of the code that runs, with ``-dirty`` where files that count have changed.
+def git_commit() -> str | None:
+    """Return the commit of the running code, with ``-dirty`` if source files have changed.
 
     Returns
     -------
     str or None
-        Forty hexadecimal digits; ``None`` where the package does not lie in a repository of its
-        own (it is installed from a wheel) or there is no git: its version stands beside it.
+        Forty hexadecimal digits, or ``None`` if the package was installed from a wheel or git is
+        not available. The package version is recorded in either case.
     """
     try:
         top = _git("rev-parse", "--show-toplevel")
-        if Path(top).resolve() != SOURCE:  # a repository around an environment is not this one
+        if Path(top).resolve() != REPOSITORY_ROOT:  # e.g. a repository with a virtual environment
             return None
-        changed = _git("status", "--porcelain", "--", *FOLDERS)
+        changed = _git("status", "--porcelain", "--", *CODE_FOLDERS)
         return _git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
 def recipe_command(corpus: str, words: Sequence[str], *, program: str | None = None) -> str:
-    """Return a training command as it can be typed in the repository's root.
+    """Return a training command that can be run in the root folder of the repository.
 
     Arguments
     ---------
     corpus : str
-        Whose recipe.
+        Name of the recipe.
     words : sequence of str
-        Its arguments.
+        Arguments of the command.
     program : str, optional
-        The command before them; the recipe's script by default.
+        Program to run. (default: the training script of the recipe)
 
     Example
     -------
@@ -54,6 +54,6 @@ def recipe_command(corpus: str, words: Sequence[str], *, program: str | None = N
 
 def _git(*words: str) -> str:
     run = subprocess.run(
-        ["git", "-C", str(SOURCE), *words], capture_output=True, text=True, check=True
+        ["git", "-C", str(REPOSITORY_ROOT), *words], capture_output=True, text=True, check=True
     )
     return run.stdout.strip()

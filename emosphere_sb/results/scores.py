@@ -1,4 +1,4 @@
-"""Predictions to figures: computed once over a whole set, never as a mean over batches."""
+"""Metrics of a prediction table, computed over the complete set, not averaged over batches."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ import pandas as pd
 
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.metrics import classification_metrics, regression_metrics
-from emosphere_sb.results.alignment import examples
+from emosphere_sb.results.alignment import first_examples
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 
-def figures(table: pd.DataFrame) -> dict:
-    """Figures of one set of predictions, on the corpus's own scale.
+def prediction_metrics(table: pd.DataFrame) -> dict:
+    """Compute the metrics of one set of predictions on the corpus's label scale.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it.
+        Predictions as returned by ``read_predictions``.
 
     Returns
     -------
     dict
-        For each dimension CCC, Pearson, scale ratio, shift, MAE and the number of utterances;
-        ``mean_ccc``; ``utterances``; ``region_point`` (region of the regressed point against the
-        true region) and, where there is a head, ``<head>_head`` with its accuracy, macro F1,
-        unweighted recall, and for regions how often it agrees with the point. A table of others
-        that lacks either column of such a pair has no figures of it.
+        CCC, Pearson correlation, scale ratio, shift, MAE and number of utterances of each
+        dimension; ``mean_ccc``; ``utterances``; ``region_point`` (region of the regressed point
+        versus the true region); and, with an auxiliary head, ``<head>_head`` with accuracy, macro
+        F1, unweighted recall and, for regions, the agreement with the point. Classification
+        metrics are omitted if the table lacks one of the two columns.
 
     Raises
     ------
     ValueError
-        If a head names a class that it does not know.
+        If a predicted class is not among the classes of the head.
     """
     result = regression_metrics(
         table[list(DIMENSIONS)].to_numpy(), table[list(PREDICTED)].to_numpy()
     )
     result["utterances"] = len(table)
     if "region" in table and "region_point" in table:
-        result["region_point"] = class_figures(table["region"], table["region_point"])
+        result["region_point"] = class_metrics(table["region"], table["region_point"])
     for head, truth in (("region_head", "region"), ("emotion_head", "emotion")):
         if head in table and truth in table:
-            result[head] = class_figures(table[truth], table[head], names=head_classes(table))
+            result[head] = class_metrics(table[truth], table[head], names=head_classes(table))
     if "region_head" in result and "region_point" in table:
         agree = (table["region_head"] == table["region_point"]).to_numpy()
         result["region_head"]["agreement_with_point"] = float(agree.mean())
@@ -55,31 +55,31 @@ def figures(table: pd.DataFrame) -> dict:
 
 
 def head_classes(table: pd.DataFrame) -> list[str]:
-    """Classes that the head knows, from the columns of its probabilities."""
+    """Class names of the auxiliary head, taken from its probability columns."""
     return [column[2:] for column in table if column.startswith("p_")]
 
 
-def class_figures(
+def class_metrics(
     truth: pd.Series, predicted: pd.Series, *, names: list[str] | None = None
 ) -> dict:
-    """Accuracy, macro F1 and unweighted recall over the utterances whose class is known."""
+    """Accuracy, macro F1 and unweighted recall over the utterances with a known class."""
     names = names or sorted(set(truth) | set(predicted))
-    # As the tasks do, without regard to case.
+    # Case-insensitive, as in the tasks.
     index = {name.casefold(): number for number, name in enumerate(names) if name}
     texts = [(t.casefold(), p.casefold()) for t, p in zip(truth, predicted, strict=True)]
-    if foreign := sorted({p for _, p in texts if p and p not in index}):
+    if unknown := sorted({p for _, p in texts if p and p not in index}):
         raise ValueError(
-            f"Predicted classes must be among those that the head knows, {', '.join(names)}; found "
-            f"{examples(foreign)}. Each needs its column of probabilities, p_<class>."
+            f"Predicted classes must be among the classes of the head ({', '.join(names)}); found "
+            f"{first_examples(unknown)}. Each class needs a probability column p_<class>."
         )
     pairs = [(index[t], index[p]) for t, p in texts if t in index and p]
     true, guess = np.array(pairs, dtype=int).reshape(-1, 2).T
     return classification_metrics(true, guess)
 
 
-def write_json(facts: Mapping, path: str | os.PathLike) -> None:
-    """Write a JSON file whole or not at all; an undefined figure becomes null."""
-    atomic_write(path, json.dumps(_plain(facts), indent=2) + "\n")
+def write_json(content: Mapping, path: str | os.PathLike) -> None:
+    """Write a JSON file atomically; undefined values become null."""
+    atomic_write(path, json.dumps(_plain(content), indent=2) + "\n")
 
 
 def _plain(value):

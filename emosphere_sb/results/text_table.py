@@ -1,4 +1,4 @@
-"""Text tables as programs and spreadsheets write them."""
+"""Read CSV and similar text tables."""
 
 from __future__ import annotations
 
@@ -17,66 +17,68 @@ _UNKNOWN = ("", "na", "n/a", "nan", "null", "none")
 
 
 def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
-    """A table with a header, all entries as text without blanks around them.
+    """Read a text table with a header; all entries are stripped strings.
 
     Arguments
     ---------
     path : path
-        Separated by comma, semicolon or tab, whichever the header has most of; UTF-8, with or
-        without a byte order mark.
+        File with comma, semicolon or tab as separator (the most frequent one in the header), in
+        UTF-8 with or without a byte order mark.
 
     Raises
     ------
     ValueError
-        If it is not UTF-8, is no table, has no line below its header, a column twice, or a line of
-        another length.
+        If the file is not UTF-8 or not a table, has no rows, has duplicated columns, or has a row
+        of a different length than the header.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be UTF-8; {error}. Save it as such.") from error
+        raise ValueError(f"{path} is not valid UTF-8: {error}. Save it as UTF-8.") from error
     separator = max(SEPARATORS, key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         lines = [row for row in reader if row]
     except csv.Error as error:
         raise ValueError(
-            f"{path} cannot be read as a table, at line {reader.line_num}: {error}. Look for a "
-            "quotation mark that is not closed."
+            f"Could not parse {path}, line {reader.line_num}: {error}. Check for an unclosed "
+            "quotation mark."
         ) from error
     if len(lines) < 2:
-        raise ValueError(f"{path} must hold a header and lines below it; found {len(lines)} lines.")
+        raise ValueError(
+            f"{path} must have a header and at least one row; found {len(lines)} lines."
+        )
     header = [name.strip() for name in lines[0]]
     if len(set(header)) < len(header):
-        raise ValueError(f"Each column of {path} must be there once; found {', '.join(header)}.")
+        raise ValueError(f"Column names of {path} must be unique; found {', '.join(header)}.")
     for row in lines[1:]:
         if len(row) != len(header):
             raise ValueError(
-                f"Every line of {path} must have {len(header)} entries, as its header has; found "
+                f"Each line of {path} must have {len(header)} entries, like the header; found "
                 f"{len(row)} in {separator.join(row)!r}."
             )
     return pd.DataFrame([[cell.strip() for cell in row] for row in lines[1:]], columns=header)
 
 
-def number(text: str, what: str, path: str | os.PathLike) -> float:
-    """An entry as a number; NaN where it is empty or says that nothing is known.
+def parse_number(text: str, what: str, path: str | os.PathLike) -> float:
+    """Convert an entry to a number; empty entries and markers such as "NA" become NaN.
 
-    A decimal comma, which only tables of semicolons and tabs hold unquoted, is understood.
+    A decimal comma is accepted.
 
     Raises
     ------
     ValueError
-        If it is something else.
+        If the entry is not a number.
 
     Example
     -------
-    >>> number("3,5", "valence of a", "x.csv"), number("NA", "valence of a", "x.csv")
+    >>> parse_number("3,5", "valence of a", "x.csv"), parse_number("NA", "valence of a", "x.csv")
     (3.5, nan)
     """
     if text.lower() in _UNKNOWN:
         return math.nan
     try:
-        if "_" in text:  # Python's own spelling of a million, nobody else's
+        if "_" in text:  # float() accepts 1_000, other programs do not
             raise ValueError
         return float(text.replace(",", ".") if _COMMA.fullmatch(text) else text)
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Geometry of the VAD sphere: spherical coordinates and regions. Pure functions on tensors."""
+"""Geometry of the VAD sphere: spherical coordinates and regions."""

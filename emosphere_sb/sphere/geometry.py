@@ -1,9 +1,8 @@
-"""Valence, arousal and dominance as spherical coordinates around neutral, and back.
+"""Conversion between valence, arousal and dominance and spherical coordinates around neutral.
 
-The pole of the sphere is the valence axis: the polar angle is measured from +valence, the azimuth
-in the arousal-dominance plane from +arousal towards +dominance, as in EmoSphere-SER (Cho et al.,
-2025).
-How the sphere is cut into regions is in :mod:`emosphere_sb.sphere.regions`.
+The valence axis is the polar axis of the sphere: the polar angle is measured from +valence, and the
+azimuth in the arousal-dominance plane from +arousal towards +dominance, as in EmoSphere-SER (Cho et
+al., 2025). The partition into regions is defined in :mod:`emosphere_sb.sphere.regions`.
 """
 
 from __future__ import annotations
@@ -18,31 +17,30 @@ from torch import Tensor
 def to_spherical(
     vad: Tensor, origin: Tensor | Sequence[float] | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Radius, azimuth and polar angle of points given as valence, arousal, dominance.
+    r"""Convert valence, arousal and dominance to radius, azimuth and polar angle.
 
     .. math:: r = \sqrt{V^2 + A^2 + D^2}, \quad \varphi = \mathrm{atan2}(D, A),
         \quad \theta = \arccos(V / r)
 
-    The polar angle is computed as atan2(sqrt(A² + D²), V), which equals the arc cosine and stays
-    accurate near the poles. Where an angle is undefined it has a fixed value and no gradient: at
-    the centre the radius and the azimuth are 0 and the polar angle is pi/2; on the valence axis the
-    azimuth is 0.
+    The polar angle is computed as atan2(sqrt(A² + D²), V), which equals the arc cosine but is
+    accurate near the poles. Undefined angles have a fixed value and a gradient of 0: the azimuth is
+    0 at the origin and on the valence axis, and the polar angle is pi/2 at the origin.
 
     Arguments
     ---------
     vad : torch.Tensor
-        Shape (..., 3), order valence, arousal, dominance.
+        Points in the order valence, arousal, dominance, shape (..., 3).
     origin : torch.Tensor or sequence of float
-        The neutral point, shape (3,) or broadcastable to ``vad``. (default: zeros)
+        Neutral point, shape (3,) or broadcastable to ``vad``. (default: zeros)
 
     Returns
     -------
     radius : torch.Tensor
-        Shape (...), at least 0.
+        Distance from the origin, at least 0, shape (...).
     azimuth : torch.Tensor
-        Shape (...), in radians, in (-pi, pi].
+        Azimuth in radians, in (-pi, pi], shape (...).
     polar : torch.Tensor
-        Shape (...), in radians, in [0, pi].
+        Polar angle in radians, in [0, pi], shape (...).
 
     Raises
     ------
@@ -58,7 +56,8 @@ def to_spherical(
     valence, arousal, dominance = _centred(vad, origin).unbind(-1)
     flat = _hypot(arousal, dominance)
     azimuth = _atan2(dominance, arousal, undefined=0.0)
-    # atan2(-0.0, -1) is -pi, as is that of a tiny negative dominance: the same direction as pi
+    # atan2(-0.0, -1) is -pi, and so is the rounded result for a tiny negative dominance; pi is the
+    # same direction
     azimuth = torch.where(azimuth <= -math.pi, azimuth + 2 * math.pi, azimuth)
     polar = _atan2(flat, valence, undefined=math.pi / 2)
     return _hypot(flat, valence), azimuth, polar
@@ -70,25 +69,25 @@ def to_cartesian(
     polar: Tensor,
     origin: Tensor | Sequence[float] | None = None,
 ) -> Tensor:
-    """Valence, arousal and dominance of points given in spherical coordinates.
+    """Convert spherical coordinates to valence, arousal and dominance.
 
-    The inverse of :func:`to_spherical` with the same origin (to 1e-12 in float64).
+    This is the inverse of :func:`to_spherical` with the same origin (to 1e-12 in float64).
 
     Arguments
     ---------
     radius : torch.Tensor
-        Distance from the origin.
+        Distance from the origin, shape (...).
     azimuth : torch.Tensor
-        In radians, from +arousal towards +dominance.
+        Azimuth in radians, from +arousal towards +dominance, shape (...).
     polar : torch.Tensor
-        In radians, from +valence.
+        Polar angle in radians, from +valence, shape (...).
     origin : torch.Tensor or sequence of float
-        The neutral point, shape (3,) or broadcastable to the result. (default: zeros)
+        Neutral point, shape (3,) or broadcastable to the result. (default: zeros)
 
     Returns
     -------
     torch.Tensor
-        Shape (..., 3), order valence, arousal, dominance.
+        Points in the order valence, arousal, dominance, shape (..., 3).
 
     Example
     -------
@@ -103,11 +102,11 @@ def to_cartesian(
 
 
 def _centred(vad: Tensor, origin: Tensor | Sequence[float] | None) -> Tensor:
-    """The points relative to the origin, in floating point."""
+    """Return the points relative to the origin, in floating point."""
     if vad.dim() == 0 or vad.shape[-1] != 3:
         raise ValueError(
-            "The last axis must hold valence, arousal, dominance; found shape "
-            f"{tuple(vad.shape)}. Stack the three dimensions on the last axis."
+            "The last axis must have size 3 (valence, arousal, dominance); found shape "
+            f"{tuple(vad.shape)}."
         )
     if not vad.is_floating_point():
         vad = vad.to(torch.get_default_dtype())
@@ -119,12 +118,12 @@ def _point(origin: Tensor | Sequence[float], like: Tensor) -> Tensor:
 
 
 def _hypot(a: Tensor, b: Tensor) -> Tensor:
-    """The length of (a, b), with gradient 0 instead of NaN where both are 0."""
+    """Compute sqrt(a² + b²), with a gradient of 0 instead of NaN where both are 0."""
     zero = (a == 0) & (b == 0)
     return torch.hypot(a.masked_fill(zero, 1.0), b).masked_fill(zero, 0.0)
 
 
 def _atan2(y: Tensor, x: Tensor, *, undefined: float) -> Tensor:
-    """The angle of (x, y), with a fixed value and gradient 0 where both are 0."""
+    """Compute the angle of (x, y), with a fixed value and a gradient of 0 where both are 0."""
     zero = (x == 0) & (y == 0)
     return torch.atan2(y, x.masked_fill(zero, 1.0)).masked_fill(zero, undefined)

@@ -1,4 +1,4 @@
-"""Regions of the sphere for the auxiliary task to classify. Nothing else knows how it is cut."""
+"""Regions of the VAD sphere, the classes of the auxiliary task."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 
 from emosphere_sb.sphere.geometry import to_cartesian
-from emosphere_sb.sphere.grid import OCTANTS, STEPS, RegionGrid
+from emosphere_sb.sphere.grid import OCTANTS, STEPS, RegionPartition
 
 __all__ = ["OCTANTS", "STEPS", "SphericalRegions"]
 
 
 class SphericalRegions:
-    r"""A partition of the sphere around neutral into regions of equal azimuth and polar angle.
+    r"""Partition of the sphere around neutral into intervals of azimuth and polar angle.
 
-    With a step of 90 degrees the regions are the eight octants of EmoSphere-SER (Cho et al., 2025)
-    under its sign rule, ``>= 0`` counting as +, in the published order; neutral lies in I.
+    With a step of 90 degrees, the regions are the eight octants of EmoSphere-SER (Cho et al., 2025)
+    in the published order, with its sign rule: ``>= 0`` counts as +. Neutral belongs to octant I.
 
-    The paper does not print the borders of any other step, so those regions are **our partition**:
-    360/step intervals of azimuth times 180/step of polar angle, indexed from +valence down and,
-    within a ring, by azimuth. Borders belong to the interval of azimuth that begins there
-    (``[low, high)`` in [0, 360)) and to the ring of higher valence (``(low, high]``, 0 in the
-    first), so that a valence of 0 counts as + at steps whose rings meet there. Points on the
-    valence axis have azimuth 0, the centre has azimuth 0 and polar angle 90.
+    The paper does not specify the borders for other steps. This project divides the sphere into
+    180/step rings of polar angle with 360/step intervals of azimuth each. Indices start at +valence
+    and increase with azimuth within a ring. Azimuth intervals include their lower border
+    (``[low, high)`` in [0, 360)). Polar intervals include their upper border (``(low, high]``; the
+    first also includes 0), so a valence of 0 counts as + if it is a border between rings. Points on
+    the valence axis have azimuth 0; neutral has azimuth 0 and polar angle 90 degrees.
 
     ======  ======= ======= ======= ======= =======
     step    180     90      60      45      30
@@ -36,32 +36,32 @@ class SphericalRegions:
     Arguments
     ---------
     step : int
-        Degrees: 180, 90, 60, 45 or 30.
+        Angle of a region in degrees: 180, 90, 60, 45 or 30.
     centre_radius : float
-        If above 0, points nearer to neutral than this make up one more region, the last.
+        Radius of an additional region around neutral, the last one; 0: no such region.
 
     Attributes
     ----------
     names : tuple of str
-        Short identifiers, fit for CSV columns: ``I`` ... ``VIII`` at 90 degrees, otherwise
-        ``p045a270`` (the lower borders of polar angle and azimuth), and ``centre``.
+        Short names, suitable as CSV column names: ``I`` ... ``VIII`` at 90 degrees, otherwise such
+        as ``p045a270`` (lower borders of polar angle and azimuth), and ``centre``.
     descriptions : tuple of str
-        The same in words.
+        Description of each region.
     centres : torch.Tensor
-        Shape (N, 3), float64, order VAD: unit vectors, at 90 degrees (+-1, +-1, +-1) / sqrt 3,
-        otherwise to the middle of both intervals (of which the region is nearest almost
-        everywhere, see :meth:`soft_targets`); zeros for the centre region.
+        Unit vector (VAD order) to the centre of each region, float64, shape (N, 3): (+-1, +-1,
+        +-1) / sqrt 3 at 90 degrees, otherwise the middle of both intervals; zeros for the centre
+        region.
     solid_angles : torch.Tensor
-        Shape (N,), float64, in steradian; they sum to 4 pi. The centre region has no direction of
-        its own and takes 0.
+        Solid angle of each region in steradians, float64, shape (N,); the sum is 4 pi. The value
+        of the centre region is 0.
     neighbours : list of set of int
-        For each region those that share a border of more than single points with it. The centre
-        region touches all.
+        For each region, the regions that share a border with it (not only single points). The
+        centre region is a neighbour of all.
 
     Raises
     ------
     ValueError
-        If the step is not one of the five or the radius is outside [0, sqrt 3).
+        If ``step`` is not supported or ``centre_radius`` is outside [0, sqrt 3).
 
     Example
     -------
@@ -73,31 +73,32 @@ class SphericalRegions:
     """
 
     def __init__(self, step: int = 90, centre_radius: float = 0.0) -> None:
-        self._cut = RegionGrid(step, centre_radius)
-        self.step, self.centre_radius = self._cut.step, self._cut.centre_radius
-        self.names, self.descriptions = self._cut.names, self._cut.descriptions
+        self._partition = RegionPartition(step, centre_radius)
+        self.step, self.centre_radius = self._partition.step, self._partition.centre_radius
+        self.names, self.descriptions = self._partition.names, self._partition.descriptions
         self.centres = self._directions()
         self.solid_angles = self._areas()
         self.neighbours = self._adjacency()
 
     def __len__(self) -> int:
-        return len(self._cut)
+        return len(self._partition)
 
     def __repr__(self) -> str:
         return f"SphericalRegions(step={self.step}, centre_radius={self.centre_radius:g})"
 
     def assign(self, vad: Any) -> Tensor:
-        """The index of the region in which each point lies, decided in float64.
+        """Return the region of each point, computed in float64.
 
         Arguments
         ---------
         vad : torch.Tensor, numpy.ndarray or sequence
-            Shape (..., 3) in [-1, 1]. Give float64: float32 turns a label of 4.0000002 into 4.
+            Points in [-1, 1], shape (..., 3). Use float64: in float32, a label of 4.0000002 is
+            rounded to 4, which may be a border.
 
         Returns
         -------
         torch.Tensor
-            Shape (...), int64; -1 where a dimension is not a finite number.
+            Region indices, int64, shape (...); -1 where a dimension is NaN or infinite.
 
         Raises
         ------
@@ -105,36 +106,37 @@ class SphericalRegions:
             If the last axis does not have three entries.
         """
         vad = torch.as_tensor(vad, dtype=torch.float64).detach()
-        return torch.from_numpy(self._cut.assign(vad.cpu().numpy())).to(vad.device)
+        return torch.from_numpy(self._partition.assign(vad.cpu().numpy())).to(vad.device)
 
     def soft_targets(self, vad: Any, concentration: float) -> Tensor:
-        r"""Targets that fall with the angle between a point and the centre of a region.
+        r"""Compute soft targets that decrease with the angle between point and region centre.
 
-        A von Mises-Fisher density around the point's direction, with a concentration that grows
-        with the radius, read at the centres and weighted by the regions' solid angles:
+        The targets are proportional to a von Mises-Fisher density around the direction of the
+        point, with a concentration proportional to its radius, evaluated at the region centres and
+        weighted by the solid angles of the regions:
 
         .. math:: q_k \propto \Omega_k \exp(\kappa\, r \cos\angle(x, c_k))
             = \Omega_k \exp(\kappa\, x \cdot c_k)
 
-        As the radius shrinks to 0 the targets become the shares of the sphere, Omega / 4 pi. As
-        the concentration grows all mass goes to the nearest centre: at steps 180 and 90 that is the
-        region of :meth:`assign` except on the borders themselves, where neighbours share it; at 60,
-        45 and 30 degrees the nearest centre differs from the region on 1.8, 0.9 and 0.7 % of the
-        sphere (measured), all within 3.5 degrees of a border between rings. A point inside the
-        centre region has all its mass there, because its direction says nothing.
+        For a radius of 0 the targets are the shares of the sphere, Omega / 4 pi. With increasing
+        concentration, all mass moves to the nearest centre. At steps 180 and 90, this is the region
+        of :meth:`assign`, except on borders, where the mass is shared. At 60, 45 and 30 degrees,
+        the nearest centre belongs to another region for 1.8, 0.9 and 0.7 % of the sphere
+        (measured), always within 3.5 degrees of a border between rings. For points inside the
+        centre region, whose direction is not informative, all mass is on that region.
 
         Arguments
         ---------
         vad : torch.Tensor, numpy.ndarray or sequence
-            Shape (..., 3) in [-1, 1].
+            Points in [-1, 1], shape (..., 3).
         concentration : float
-            Kappa, at least 0.
+            Concentration kappa, at least 0.
 
         Returns
         -------
         torch.Tensor
-            Shape (..., N), float64 for float64, otherwise float32. Rows sum to 1; rows of points
-            with an unknown dimension (region -1) are 0.
+            Targets, shape (..., N), float64 for float64 tensors and arrays, otherwise float32. Each
+            row sums to 1, or is 0 for points with an unknown dimension.
 
         Raises
         ------
@@ -149,14 +151,14 @@ class SphericalRegions:
         """
         if not 0.0 <= concentration < math.inf:
             raise ValueError(
-                f"The concentration must be a finite number of at least 0; found {concentration!r}."
+                f"concentration must be a finite number of at least 0; found {concentration!r}."
             )
         vad = torch.as_tensor(vad)
         index = self.assign(vad)
         points = vad.double().masked_fill((index < 0).unsqueeze(-1), 0.0)
         centres, solid_angles = self.centres.to(vad.device), self.solid_angles.to(vad.device)
         scores = concentration * points @ centres.T + solid_angles.log()  # (..., N)
-        targets = scores.softmax(dim=-1)  # a log-sum-exp: large concentrations do not overflow
+        targets = scores.softmax(dim=-1)  # does not overflow for large concentrations
         if self.centre_radius > 0:
             inside = (index == len(self) - 1).unsqueeze(-1)
             last = torch.arange(len(self), device=vad.device) == len(self) - 1
@@ -165,22 +167,22 @@ class SphericalRegions:
         return targets if vad.dtype == torch.float64 else targets.float()
 
     def _directions(self) -> Tensor:
-        """Unit vectors to the middle of each cell, by index."""
-        cells = torch.tensor([cell[1:] for cell in self._cut.cells()], dtype=torch.float64)
+        """Compute unit vectors to the centres of the regions."""
+        cells = torch.tensor([cell[1:] for cell in self._partition.cells()], dtype=torch.float64)
         polar, azimuth = (cells + self.step / 2).deg2rad().unbind(-1)
         if self.step == 90:
-            # the angle between +V and (1, 1, 1): an octant treats its three dimensions alike
+            # the angle between +V and (1, 1, 1), so that all three coordinates are equal
             equal = math.atan(math.sqrt(2))
             polar = polar.new_tensor([equal, math.pi - equal])[(polar > math.pi / 2).long()]
         centres = to_cartesian(torch.ones_like(polar), azimuth, polar)
         return self._with_centre(centres, torch.zeros(1, 3, dtype=torch.float64))
 
     def _areas(self) -> Tensor:
-        """Width of azimuth times the difference of the cosines of the polar angles."""
+        """Compute solid angles: azimuth range times difference of cosines of the polar angles."""
         width = math.radians(self.step)
         areas = [
             width * (math.cos(math.radians(polar)) - math.cos(math.radians(polar) + width))
-            for _, polar, _ in self._cut.cells()
+            for _, polar, _ in self._partition.cells()
         ]
         return self._with_centre(
             torch.tensor(areas, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
@@ -190,10 +192,10 @@ class SphericalRegions:
         return torch.cat([table, centre]) if self.centre_radius > 0 else table
 
     def _adjacency(self) -> list[set[int]]:
-        grid = torch.from_numpy(self._cut.indices)
+        grid = torch.from_numpy(self._partition.indices)
         pairs = torch.cat(
             [
-                torch.stack([grid, grid.roll(1, dims=1)]).flatten(1),  # along a ring, which closes
+                torch.stack([grid, grid.roll(1, dims=1)]).flatten(1),  # around a ring
                 torch.stack([grid[:-1], grid[1:]]).flatten(1),  # from ring to ring
             ],
             dim=1,

@@ -1,1 +1,1 @@
-"""Tables of runs: rows × corpora × seeds × folds from one command, each figure traceable."""
+"""Results tables: one command runs rows × corpora × seeds × folds and records their origin."""

@@ -1,4 +1,4 @@
-"""The runs behind a table: one a configuration, corpus, seed and fold, whatever a row calls it."""
+"""The runs of a table: one per configuration, corpus, seed and fold."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.hparams import RESULT_NEUTRAL_KEYS
 from emosphere_sb.tables.spec import Group, Row, Table, read_options, trained_on
 
-FILE = "hparams/emosphere.yaml"
-ABOUT = "cell.json"
-"""In a run's folder: the presets it was begun with. Resumed under another name, it keeps them."""
+HPARAMS_FILE = "hparams/emosphere.yaml"
+CELL_FILE = "cell.json"
+"""File in a run's folder with the presets that it was started with; they are used to resume it."""
 
-# Run options that change no result.
-INDIFFERENT = (
+# Run options that do not affect the results.
+RESULT_NEUTRAL_RUN_OPTIONS = (
     "device", "noprogressbar", "tqdm_colored_bar", "distributed_backend", "log_config",
     "ckpt_interval_minutes", "ckpt_interval_steps",
 )  # fmt: skip
@@ -30,24 +30,25 @@ INDIFFERENT = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One run, and the set of its predictions that a table reads.
+    """A run and the set whose predictions a table evaluates.
 
     Arguments
     ---------
     corpus : str
-        That is trained on.
+        Training corpus.
     preset : str
-        Rows of ``presets.yaml``, joined by ``+``; may be empty.
+        Presets of ``presets.yaml``, joined by ``+``; may be empty.
     words : tuple of str
-        The command line without ``--preset`` and the output folder.
+        Command line without ``--preset`` and ``--output_folder``.
     seed, fold : int
-        Of the run.
+        Seed and fold of the run.
     set : str
-        Name of the predictions that are read.
+        Name of the set to evaluate.
     folder : Path
-        Of the run: named by what it is, so that equal cells of several rows and tables are one run.
+        Folder of the run. Its name is a digest of the configuration, so that several rows and
+        tables with the same configuration share one run.
     test_corpus : str or None
-        Another corpus that is tested on.
+        Corpus of a cross-corpus test.
     """
 
     corpus: str
@@ -60,20 +61,20 @@ class Cell:
     test_corpus: str | None
 
     def command(self) -> list[str]:
-        """The recipe's arguments that make it.
+        """Return the arguments of the recipe for this run.
 
         Raises
         ------
         ValueError
-            If the folder's note of its presets was edited.
+            If ``cell.json`` in the run's folder is invalid.
         """
-        preset = _begun_as(self.folder / ABOUT, self.preset)
+        preset = _initial_preset(self.folder / CELL_FILE, self.preset)
         presets = [f"--preset={preset}"] if preset else []
-        return [FILE, *presets, *self.words, f"--output_folder={self.folder}"]
+        return [HPARAMS_FILE, *presets, *self.words, f"--output_folder={self.folder}"]
 
     @property
     def metrics(self) -> Path:
-        """The file that a finished run leaves, written last."""
+        """File with the metrics, which a run writes last."""
         from emosphere_sb.recipe.cross_corpus import metrics_file
 
         if self.test_corpus:
@@ -82,42 +83,43 @@ class Cell:
 
     @property
     def predictions(self) -> Path:
-        """The predictions that the table reads."""
+        """File with the predictions to evaluate."""
         return self.folder / "predictions" / f"{self.set}.csv"
 
 
-def _begun_as(about: Path, preset: str) -> str:
-    """Under which presets a folder's run was begun; ``preset`` where there is none yet."""
-    if not about.is_file():
+def _initial_preset(file: Path, preset: str) -> str:
+    """Return the presets that a run was started with; ``preset`` if it was not started yet."""
+    if not file.is_file():
         return preset
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))["preset"]
+        found = json.loads(file.read_text(encoding="utf-8"))["preset"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f'{about} must hold {{"preset": NAME}}, the presets of the run beside it; it does not. '
-            f'Write the preset of hyperparams.yaml there, or {{"preset": "{preset}"}}.'
+            f'{file} is invalid: it must contain {{"preset": NAME}} with the presets of the run. '
+            f"Restore the preset from hyperparams.yaml in the same folder, or write "
+            f'{{"preset": "{preset}"}}.'
         ) from error
     return str(found)
 
 
 class Cells:
-    """Makes the cells of tables.
+    """Factory for the cells of tables.
 
     Arguments
     ---------
     results_folder : path
-        Where runs and tables lie.
+        Folder for runs and tables.
     data_folders : mapping of str to str
-        Of each corpus that is not the demo's.
+        Corpus name to folder. A corpus without a folder is generated if a preset allows it.
     preset : str
-        Presets that every cell takes, behind the table's own and before a row's.
+        Presets for all cells, applied after the table's and before the row's presets.
     overrides : mapping of str to str
-        Keys and run options for every cell.
+        Keys and run options for all cells.
 
     Raises
     ------
     ValueError
-        If a preset or key is unknown, or one is given that a table sets itself.
+        If a preset or key is unknown, or a key is set by the table.
     """
 
     def __init__(
@@ -133,10 +135,10 @@ class Cells:
         self.preset = preset
         self.overrides = read_options(overrides, "the command line")
         self._trees: dict[Cell, CommentedMap] = {}
-        self._digests: dict[tuple, str] = {}  # each takes a tenth of a second
+        self._digests: dict[tuple, str] = {}  # cached: computing one takes 0.1 s
 
     def of(self, table: Table, row: Row, group: Group) -> dict[tuple[int, int], Cell]:
-        """The cells of one row in one block, by (seed, fold)."""
+        """Return the cells of a row and a block by (seed, fold)."""
         return {
             (seed, fold): self._cell(table, row, group, seed, fold)
             for seed in table.seeds
@@ -144,7 +146,7 @@ class Cells:
         }
 
     def tree(self, cell: Cell) -> CommentedMap:
-        """The merged hyperparameters of a cell."""
+        """Return the merged hyperparameters of a cell."""
         if cell not in self._trees:
             self._trees[cell] = read_command(cell.command(), corpus=cell.corpus).tree
         return self._trees[cell]
@@ -157,23 +159,23 @@ class Cells:
         if "fold" in reader_settings(corpus):
             words.append(f"--fold={fold}")
         words += [f"--{k}={v}" for k, v in (group.options | row.options | self.overrides).items()]
-        asked = (corpus, presets, *words)
-        if asked not in self._digests:
-            self._digests[asked] = self._digest(corpus, presets, words)
-        digest = self._digests[asked]
+        key = (corpus, presets, *words)
+        if key not in self._digests:
+            self._digests[key] = self._digest(corpus, presets, words)
+        digest = self._digests[key]
         folder = self.results_folder / "tables" / "runs" / corpus / digest
         name = group.set if other is None else f"{other}-{group.elsewhere}"
-        places = [f"--results_folder={self.results_folder}", "--noprogressbar"]
+        paths = [f"--results_folder={self.results_folder}", "--noprogressbar"]
         if corpus in self.data_folders:
-            places.append(f"--data_folder={self.data_folders[corpus]}")
+            paths.append(f"--data_folder={self.data_folders[corpus]}")
         if other is not None:
-            where = self.data_folders.get(other, "")
-            places += [f"--test_corpus={other}", f"--test_data_folder={where or '?'}"]
-        return Cell(corpus, presets, (*words, *places), seed, fold, name, folder, other)
+            folder_of_other = self.data_folders.get(other) or "?"
+            paths += [f"--test_corpus={other}", f"--test_data_folder={folder_of_other}"]
+        return Cell(corpus, presets, (*words, *paths), seed, fold, name, folder, other)
 
     def _digest(self, corpus: str, presets: str, words: Sequence[str]) -> str:
-        """What a run is: its merged settings but for those that change no result."""
-        command = [FILE, *([f"--preset={presets}"] if presets else []), *words]
+        """Return a digest of all merged settings that affect the results."""
+        command = [HPARAMS_FILE, *([f"--preset={presets}"] if presets else []), *words]
         request = read_command(command, corpus=corpus)
         tree, options = request.tree, request.run_options
         content: dict[str, Any] = {
@@ -181,6 +183,8 @@ class Cells:
             for key, value in tree.items()
             if key not in (*RESULT_NEUTRAL_KEYS, "preset")
         }
-        told = {key: value for key, value in options.items() if key not in INDIFFERENT}
-        text = json.dumps([corpus, content, told], sort_keys=True, default=str)
+        run_options = {
+            key: value for key, value in options.items() if key not in RESULT_NEUTRAL_RUN_OPTIONS
+        }
+        text = json.dumps([corpus, content, run_options], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

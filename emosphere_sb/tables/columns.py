@@ -1,4 +1,4 @@
-"""The columns that a table can have: where a figure stands, and how it is written."""
+"""Columns of a results table: which metric they show and how it is formatted."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from emosphere_sb.scale import DIMENSIONS
 
 @dataclass(frozen=True)
 class Column:
-    """One figure of a set of predictions.
+    """Column of a results table, which shows one metric.
 
     Arguments
     ---------
     head : str
-        What stands above the column.
+        Column header.
     path : tuple of str
-        Where the figure is in what ``report.figures.figures`` gives.
+        Keys that lead to the metric in the result of ``results.scores.figures``.
     percent : bool
-        Whether it is a share, written in %.
+        Whether the metric is a proportion, which is shown in %.
     compared : str or None
-        Its name in what ``report.comparison.compare`` gives; ``None`` where rows are not compared.
+        Key of the metric in the result of ``report.stats.comparison.compare``; ``None`` if rows are
+        not compared by this metric.
     """
 
     head: str
@@ -30,38 +31,38 @@ class Column:
     percent: bool = False
     compared: str | None = None
 
-    def read(self, figures: Mapping) -> float:
-        """The figure, in % where it is a share; NaN where there is none."""
-        value: object = figures
+    def extract(self, metrics: Mapping) -> float:
+        """Return the metric, in % for proportions; NaN if it is missing."""
+        value: object = metrics
         for key in self.path:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is None:
             return math.nan
         return float(value) * (100 if self.percent else 1)
 
-    def write(self, value: float | None) -> str:
-        """A figure as the field writes it: ``.695``, or ``59.5`` where it is a share.
+    def format(self, value: float | None) -> str:
+        """Format a value as in publications: ``.695``, or ``59.5`` for proportions.
 
         Example
         -------
-        >>> COLUMNS["mean"].write(0.6884), COLUMNS["mean"].write(-0.0104)
+        >>> COLUMNS["mean"].format(0.6884), COLUMNS["mean"].format(-0.0104)
         ('.688', '-.010')
-        >>> COLUMNS["point_f1"].write(36.27), COLUMNS["point_f1"].write(None)
+        >>> COLUMNS["point_f1"].format(36.27), COLUMNS["point_f1"].format(None)
         ('36.3', '–')
         """
-        return self._text(value, 1 if self.percent else 3)
+        return self._format(value, 1 if self.percent else 3)
 
-    def write_published(self, value: float | None) -> str:
-        """A figure with the digits of the paper.
+    def format_published(self, value: float | None) -> str:
+        """Format a value with as many digits as in the paper.
 
         Example
         -------
-        >>> COLUMNS["mean"].write_published(0.6884), COLUMNS["point_f1"].write_published(4.77)
+        >>> COLUMNS["mean"].format_published(0.6884), COLUMNS["point_f1"].format_published(4.77)
         ('.6884', '4.77')
         """
-        return self._text(value, 2 if self.percent else 4)
+        return self._format(value, 2 if self.percent else 4)
 
-    def _text(self, value: float | None, decimals: int) -> str:
+    def _format(self, value: float | None, decimals: int) -> str:
         if value is None or math.isnan(value):
             return "–"
         text = f"{value:.{decimals}f}"
@@ -82,5 +83,5 @@ COLUMNS: dict[str, Column] = {
     "head_f1": Column("macro F1, head (%)", ("head_seen", "macro_f1"), percent=True),
     "head_accuracy": Column("accuracy, head (%)", ("head_seen", "accuracy"), percent=True),
 }
-"""Name in ``tables.yaml``: the column. ``head_seen`` is the head's last figure, on the development
-set of the epoch in which it was still trained."""
+"""Column name in ``tables.yaml`` to column. ``head_seen`` is the score of the auxiliary head on the
+development set in the last epoch in which it was trained."""

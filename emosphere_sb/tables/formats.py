@@ -1,4 +1,4 @@
-"""A table's page as Markdown, LaTeX (booktabs) and HTML."""
+"""Conversion of a table to Markdown, LaTeX (booktabs) and HTML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "−": "$-$", "–": "--", "°": r"$^\circ$", "✓": r"\checkmark{}", "<": "$<$",
     ">": "$>$", "×": r"$\times$", "“": "``", "”": "''",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # behind the end of a line these would be its options
+    "[": "{[}", "]": "{]}", "*": "{*}",  # would be read as arguments after a line break
 }  # fmt: skip
 
 
-def markdown(page: Page, title: str) -> str:
-    """GitHub's Markdown: blocks stand in the heads, published figures in lines of their own."""
+def to_markdown(page: Page, title: str) -> str:
+    """Convert a table to GitHub Markdown, with the names of blocks in the column headers."""
     several = len(page.blocks) > 1
     titles = [block for block, count in page.blocks for _ in range(count)]
     heads = [
@@ -44,7 +44,7 @@ def _bars(cells: list[str]) -> str:
 
 
 def _md(text: str) -> str:
-    """No star, bar or tag in a text must become markup."""
+    """Escape stars, vertical bars and tags."""
     return re.sub(r"[|*]|<(?=[A-Za-z/!])", r"\\\g<0>", text)
 
 
@@ -56,8 +56,8 @@ def _markdown_cell(cell: Text) -> str:
     return f"{value}{spread}{stars}{note}"
 
 
-def latex(page: Page, title: str, name: str) -> str:
-    """A booktabs table; it needs the packages booktabs and amssymb."""
+def to_latex(page: Page, title: str, name: str) -> str:
+    """Convert a table to LaTeX; requires the packages booktabs and amssymb."""
     columns = "l" * len(page.labels) + "r" * len(page.heads)
     blocks, rules, at = [], [], len(page.labels) + 1
     for block, count in page.blocks:
@@ -65,7 +65,7 @@ def latex(page: Page, title: str, name: str) -> str:
         rules.append(rf"\cmidrule(lr){{{at}-{at + count - 1}}}")
         at += count
     lines = [
-        "% needs: \\usepackage{booktabs, amssymb}",
+        "% requires: \\usepackage{booktabs, amssymb}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_tex(title)}}}",
@@ -100,6 +100,6 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
-def html(page: Page) -> Markup:
-    """The table alone, for a page that holds it."""
+def to_html(page: Page) -> Markup:
+    """Convert a table to an HTML ``<table>`` element."""
     return render("tables/table.html.jinja", page=page)

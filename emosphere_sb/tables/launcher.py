@@ -1,4 +1,4 @@
-"""Where runs are started: on this machine, some at a time, or on a Slurm cluster."""
+"""Launchers that start runs on this machine or on a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-SCREEN = "screen.txt"
-"""In a run's folder: what it said."""
-BEGUN = "$ "
-"""Stands before each command there."""
-GRACE = 60
-"""Seconds that a run has to save when it is told to stop."""
+LOG_FILE = "screen.txt"
+"""File in a run's folder with its console output."""
+COMMAND_PREFIX = "$ "
+"""Prefix of each command in the log file."""
+GRACE_SECONDS = 60
+"""Seconds that an interrupted run has for saving a checkpoint before it is killed."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that share a folder, and so go one after the other.
+    """Commands that share a run folder and are therefore run sequentially.
 
     Arguments
     ---------
     folder : Path
-        Of the runs.
+        Folder of the run.
     corpus : str
-        Whose recipe.
+        Training corpus, which selects the recipe.
     commands : tuple of tuple of str
-        Arguments of the recipe, one command after the other.
+        Arguments of the recipe for each command.
     """
 
     folder: Path
@@ -43,50 +43,50 @@ class Job:
     commands: tuple[tuple[str, ...], ...]
 
     def processes(self) -> list[list[str]]:
-        """The command lines of the processes."""
+        """Return the command line of each process."""
         start = [sys.executable, "-m", "emosphere_sb.tables.run", self.corpus]
         return [[*start, *command] for command in self.commands]
 
 
 class Launcher(Protocol):
-    """Runs jobs and says which has ended."""
+    """Interface of launchers."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
-        """Run all jobs; yields each with its exit status as it ends.
+        """Run all jobs and yield each with its exit status when it has finished.
 
-        Leaving the iterator (an exception, ``close``) stops what is running.
+        Leaving the iterator early (by an exception or ``close``) stops all running jobs.
         """
         ...
 
 
 class LocalLauncher:
-    """Runs on this machine.
+    """Launcher for this machine.
 
     Arguments
     ---------
-    at_once : int
-        How many at a time.
+    max_parallel : int
+        Maximum number of parallel runs.
     gpus : sequence of str
-        What ``CUDA_VISIBLE_DEVICES`` may hold: each run gets one of them; none: the CPU.
+        Values of ``CUDA_VISIBLE_DEVICES``, one for each run; if empty, runs use the CPU.
 
     Raises
     ------
     ValueError
-        If ``at_once`` is not positive.
+        If ``max_parallel`` is not positive.
     """
 
-    def __init__(self, at_once: int = 1, gpus: Sequence[str] = ()):
-        if at_once < 1:
-            raise ValueError(f"--jobs must be at least 1; found {at_once}.")
-        self.at_once, self.gpus = at_once, tuple(gpus)
+    def __init__(self, max_parallel: int = 1, gpus: Sequence[str] = ()):
+        if max_parallel < 1:
+            raise ValueError(f"--jobs must be at least 1; found {max_parallel}.")
+        self.max_parallel, self.gpus = max_parallel, tuple(gpus)
         self._running: set[subprocess.Popen] = set()
         self._lock, self._stopped = threading.Lock(), False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
-        """See :class:`Launcher`."""
+        """Run jobs, see :class:`Launcher`."""
         self._stopped = False
         slots: queue.Queue[int] = queue.Queue()
-        for slot in range(self.at_once):
+        for slot in range(self.max_parallel):
             slots.put(slot)
         ended: queue.Queue[tuple[Job, int | BaseException]] = queue.Queue()
 
@@ -94,12 +94,12 @@ class LocalLauncher:
             slot = slots.get()
             try:
                 ended.put((job, self._run(job, slot)))
-            except BaseException as error:  # handed on, or the other thread waits on
+            except BaseException as error:  # re-raised in the main thread
                 ended.put((job, error))
             finally:
                 slots.put(slot)
 
-        with ThreadPoolExecutor(self.at_once) as pool:
+        with ThreadPoolExecutor(self.max_parallel) as pool:
             try:
                 for job in jobs:
                     pool.submit(work, job)
@@ -115,18 +115,18 @@ class LocalLauncher:
     @staticmethod
     def _next(ended: queue.Queue) -> tuple:
         while True:
-            try:  # with a limit, so that Ctrl-C is seen
+            try:  # the timeout lets Ctrl-C interrupt the loop
                 return ended.get(timeout=1.0)
             except queue.Empty:
                 continue
 
     def _run(self, job: Job, slot: int) -> int:
-        """One job; the status of the first command that fails, 0 where none does."""
+        """Run a job; return 0 or the exit status of the first command that fails."""
         job.folder.mkdir(parents=True, exist_ok=True)
         for command in job.processes():
-            with open(job.folder / SCREEN, "ab", buffering=0) as screen:
-                screen.write(f"\n{BEGUN}{shlex.join(command)}\n".encode())
-                process = self._start(command, screen, slot)
+            with open(job.folder / LOG_FILE, "ab", buffering=0) as log:
+                log.write(f"\n{COMMAND_PREFIX}{shlex.join(command)}\n".encode())
+                process = self._start(command, log, slot)
                 if process is None:
                     return -signal.SIGTERM
                 try:
@@ -139,31 +139,31 @@ class LocalLauncher:
                 return status
         return 0
 
-    def _start(self, command: Sequence[str], screen, slot: int) -> subprocess.Popen | None:
+    def _start(self, command: Sequence[str], log, slot: int) -> subprocess.Popen | None:
         with self._lock:
             if self._stopped:
                 return None
-            # Its standard input is this process's sign of life: the run stops where it closes, so
-            # that no run is left behind when this process is killed.
+            # The run stops when its standard input is closed, which also happens if this process
+            # is killed: no run continues without its launcher.
             process = subprocess.Popen(
-                command, env=self.environment(slot), stdin=subprocess.PIPE, stdout=screen,
+                command, env=self.environment(slot), stdin=subprocess.PIPE, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             self._running.add(process)
             return process
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Of a run: its GPU, or its share of the cores."""
+        """Return the environment variables of a run, which assign a GPU or a number of cores."""
         environment = dict(os.environ)
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
-        elif self.at_once > 1 and "OMP_NUM_THREADS" not in environment:
-            # Runs that share cores wait for one another's threads.
-            environment["OMP_NUM_THREADS"] = str(max(1, cores() // self.at_once))
+        elif self.max_parallel > 1 and "OMP_NUM_THREADS" not in environment:
+            # Oversubscribed cores slow all runs down.
+            environment["OMP_NUM_THREADS"] = str(max(1, cores() // self.max_parallel))
         return environment
 
     def _stop(self) -> None:
-        """Tell what runs to save and leave, and wait for it."""
+        """Interrupt all running processes and wait until they have saved and exited."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
@@ -171,32 +171,32 @@ class LocalLauncher:
             process.terminate()
         for process in running:
             try:
-                process.wait(GRACE)
+                process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
 class SlurmLauncher:
-    """Runs on a Slurm cluster, through submitit (the extra ``slurm``).
+    """Launcher for a Slurm cluster. Requires submitit (the extra ``slurm``).
 
     Arguments
     ---------
     folder : path
-        For submitit's files; on a disk that all machines share.
+        Folder for submitit's files, on a file system that all nodes share.
     parameters : mapping
-        Of ``submitit.AutoExecutor.update_parameters``, such as ``timeout_min``, ``gpus_per_node``,
-        ``slurm_partition``.
+        Parameters of ``submitit.AutoExecutor.update_parameters``, such as ``timeout_min``,
+        ``gpus_per_node`` and ``slurm_partition``.
     cluster : str
-        ``slurm``; ``local`` starts processes here, for tests.
+        ``slurm``, or ``local`` to start local processes in tests.
     seconds : float
-        Between two looks at the queue.
+        Interval between checks of the queue in seconds.
 
     Raises
     ------
     ImportError
         If submitit is not installed.
     ValueError
-        If submitit does not take a parameter.
+        If submitit rejects a parameter.
     """
 
     def __init__(
@@ -211,34 +211,38 @@ class SlurmLauncher:
             import submitit
         except ImportError as error:
             raise ImportError(
-                "--launcher=slurm needs submitit: pip install 'emosphere-sb[slurm]'"
+                "--launcher=slurm requires submitit: pip install 'emosphere-sb[slurm]'"
             ) from error
         self.seconds = seconds
         try:
             self._executor = submitit.AutoExecutor(folder=str(folder), cluster=cluster)
             self._executor.update_parameters(**(parameters or {}))
         except (RuntimeError, NameError, TypeError, AssertionError) as error:
-            raise ValueError(f"--slurm: submitit says: {' '.join(str(error).split())}") from error
+            reason = " ".join(str(error).split())
+            raise ValueError(f"--slurm: submitit rejected the parameters: {reason}") from error
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
-        """See :class:`Launcher`. Jobs that wait or run are cancelled when the iterator is left."""
+        """Run jobs, see :class:`Launcher`. Unfinished jobs are cancelled on exit."""
         from submitit.helpers import CommandFunction
 
         for job in jobs:
             job.folder.mkdir(parents=True, exist_ok=True)
         with self._executor.batch():
             handles = [
-                (job, self._executor.submit(CommandFunction(_in_order(job), cwd=os.getcwd())))
-                for job in jobs
+                (
+                    job,
+                    self._executor.submit(CommandFunction(command, cwd=os.getcwd())),
+                )
+                for job, command in ((job, _sequential_command(job)) for job in jobs)
             ]
         waiting = list(handles)
         try:
             while waiting:
-                over = [pair for pair in waiting if pair[1].done()]
-                for job, handle in over:
+                finished = [pair for pair in waiting if pair[1].done()]
+                for job, handle in finished:
                     waiting.remove((job, handle))
                     yield job, self._status(job, handle)
-                if waiting and not over:
+                if waiting and not finished:
                     time.sleep(self.seconds)
         finally:
             for _, handle in waiting:
@@ -246,36 +250,36 @@ class SlurmLauncher:
 
     @staticmethod
     def _status(job: Job, handle) -> int:
-        """0, or 1 where the job failed; what it said stands in the run's folder."""
+        """Return 0, or 1 if the job failed, and append its output to the run's log file."""
         error = handle.exception()
-        said = "\n".join(text for text in (handle.stdout(), handle.stderr()) if text)
-        with open(job.folder / SCREEN, "a", encoding="utf-8") as screen:
-            screen.write(f"\n{BEGUN}{shlex.join(_in_order(job))}\n{said}\n")
+        output = "\n".join(text for text in (handle.stdout(), handle.stderr()) if text)
+        with open(job.folder / LOG_FILE, "a", encoding="utf-8") as log:
+            log.write(f"\n{COMMAND_PREFIX}{shlex.join(_sequential_command(job))}\n{output}\n")
         return 0 if error is None else 1
 
 
-def _in_order(job: Job) -> list[str]:
-    """All commands of a job as one, which ends with the first that fails."""
+def _sequential_command(job: Job) -> list[str]:
+    """Return a single command that runs all commands of a job until one fails."""
     lines = " && ".join(shlex.join(command) for command in job.processes())
-    # srun gives its tasks a pipe that is closed at once: no sign that a parent has gone.
+    # srun closes the standard input of its tasks immediately, which would stop the run.
     return ["/bin/sh", "-c", f"exec < /dev/null; {lines}"]
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs of this machine, as ``CUDA_VISIBLE_DEVICES`` names them, without importing torch."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1")]
+    """Return the GPUs as in ``CUDA_VISIBLE_DEVICES``, without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     try:
         run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
-    cards = [line for line in run.stdout.splitlines() if line.startswith("GPU ")]  # not their parts
-    return [str(number) for number, _ in enumerate(cards)]
+    gpus = [line for line in run.stdout.splitlines() if line.startswith("GPU ")]  # no MIG devices
+    return [str(number) for number, _ in enumerate(gpus)]

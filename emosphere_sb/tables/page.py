@@ -1,4 +1,4 @@
-"""What stands in a table's cells: lines of text that every format writes in its own way."""
+"""Text of a table's cells, labels and notes, independent of the output format."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from emosphere_sb.tables.columns import Column
 from emosphere_sb.tables.spec import Group, Row
 
 LEVELS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
-"""Below which corrected p-value how many stars stand."""
+"""Significance stars and the corrected p-value below which each is shown."""
 
-MOST_WARNINGS = 8
+MAX_WARNINGS = 8
 
 
 @dataclass(frozen=True)
 class Text:
-    """One cell.
+    """Text of one cell.
 
     Arguments
     ---------
     value : str
-        The mean, or a dash.
+        Mean over seeds, or a dash.
     deviation : str
-        Over seeds; empty below two.
+        SD over seeds; empty for fewer than two seeds.
     bold : bool
-        Whether it is the best of its column.
+        Whether the value is the best in its column.
     stars : str
-        Significance against the reference row.
+        Significance of the difference from the reference row.
     note : str
-        Letter of a footnote; empty where there is none.
+        Letter of a footnote; empty without a footnote.
     """
 
     value: str
@@ -42,7 +42,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table; ``published`` lines hold the paper's figures below ours."""
+    """Line of a table; ``published`` lines contain the paper's scores of the row above."""
 
     labels: tuple[str, ...]
     cells: tuple[Text, ...]
@@ -56,15 +56,15 @@ class Page:
     Arguments
     ---------
     labels : tuple of str
-        Heads of the columns that name the rows.
+        Headers of the label columns.
     blocks : tuple of (str, int)
-        Title of each block of columns, and how many it has.
+        Title and number of columns of each block.
     heads : tuple of str
-        Of the columns of figures.
+        Headers of the metric columns.
     lines : tuple of Line
-        The rows.
+        Lines of the table.
     notes : tuple of str
-        What a reader has to know, footnotes last.
+        Notes below the table; footnotes come last.
     """
 
     labels: tuple[str, ...]
@@ -74,8 +74,8 @@ class Page:
     notes: tuple[str, ...]
 
 
-def lay_out(found: Collected) -> Page:
-    """A collected table as text."""
+def format_table(found: Collected) -> Page:
+    """Format the results of a table as text."""
     table, letters = found.table, {}
     lines = []
     for row in table.rows:
@@ -96,32 +96,32 @@ def lay_out(found: Collected) -> Page:
     )
 
 
-def best(found: Collected, group: Group, column: Column) -> str | None:
-    """The best figure of a column as it is written; ``None`` where fewer than two rows have one."""
+def best_value(found: Collected, group: Group, column: Column) -> str | None:
+    """Return the best value of a column as text; ``None`` if fewer than two rows have values."""
     means = [found.entry(row, group).mean(column) for row in found.table.rows]
     known = [value for value in means if value is not None]
-    return column.write(max(known)) if len(known) > 1 else None
+    return column.format(max(known)) if len(known) > 1 else None
 
 
 def _text(found: Collected, entry: Entry, column: Column, letters: dict[str, str]) -> Text:
     note = ""
-    if entry.marks:
+    if entry.problems:
         text = "; ".join(_missing(entry))
         note = letters.setdefault(text, _letter(len(letters)))
     mean, deviation = entry.mean(column), entry.deviation(column)
     if mean is None:
         return Text("–", note=note)
-    value = column.write(mean)
+    value = column.format(mean)
     p = entry.corrected.get(column.compared) if column.compared else None
     stars = next((mark for level, mark in LEVELS if p is not None and p < level), "")
-    bold = value == best(found, entry.group, column)
-    return Text(value, "" if deviation is None else column.write(deviation), bold, stars, note)
+    bold = value == best_value(found, entry.group, column)
+    return Text(value, "" if deviation is None else column.format(deviation), bold, stars, note)
 
 
 def _missing(entry: Entry) -> Iterator[str]:
-    """What is missing in an entry, seeds and folds with the same fault together."""
+    """List the problems of an entry, each with the seeds and folds that it affects."""
     reasons: dict[str, list[str]] = {}
-    for (seed, fold), reason in entry.marks.items():
+    for (seed, fold), reason in entry.problems.items():
         where = f"seed {seed}" + (f" fold {fold}" if entry.group.folds > 1 else "")
         reasons.setdefault(reason, []).append(where)
     for reason, places in reasons.items():
@@ -129,7 +129,7 @@ def _missing(entry: Entry) -> Iterator[str]:
 
 
 def _letter(number: int) -> str:
-    """a, b, …, z, aa, ab, …"""
+    """Convert a footnote number to a letter: a, b, …, z, aa, ab, …"""
     text = ""
     number += 1
     while number:
@@ -139,65 +139,66 @@ def _letter(number: int) -> str:
 
 
 def _published(found: Collected, row: Row) -> Line:
-    """The paper's figures, with ours less theirs where ours are of real speech."""
+    """Format the paper's scores, with the difference from ours (except on synthetic speech)."""
     entry = found.entry(row, found.table.groups[0])
     texts = []
     for number, column in enumerate(found.table.columns):
         if number >= len(row.published):
             texts.append(Text(""))
             continue
-        theirs, ours = row.published[number], entry.mean(column)
-        text = column.write_published(theirs)
-        if ours is not None and not found.synthetic:
-            text += f" ({_signed(column, ours - theirs)})"
+        published, mean = row.published[number], entry.mean(column)
+        text = column.format_published(published)
+        if mean is not None and not found.synthetic:
+            text += f" ({_signed(column, mean - published)})"
         texts.append(Text(text))
     blank = ("",) * (len(row.labels) - 1)
     return Line(("published", *blank), tuple(texts), published=True)
 
 
 def _signed(column: Column, value: float) -> str:
-    text = column.write(value)
+    text = column.format(value)
     return text.replace("-", "−") if text.startswith("-") else f"+{text}"
 
 
 def _notes(found: Collected) -> Iterator[str]:
     table = found.table
     if found.synthetic:
-        yield "SYNTHETIC SPEECH: no figure of ours here says anything about human speech."
+        yield "SYNTHETIC SPEECH: these results do not apply to human speech."
     seeds = ", ".join(map(str, table.seeds))
-    yield f"Mean ± standard deviation over seeds {seeds}; CCC unless said otherwise; best in bold."
+    yield f"Mean ± SD over seeds {seeds}; CCC unless stated otherwise; best value in bold."
     entries = [entry for entry in found.entries if entry.interval]
     if table.reference is not None and len(table.rows) > 1:
         units = {(e.difference["unit"], e.difference["units"]) for e in entries if e.difference}
         over = " and ".join(f"{count:,} {unit}" for unit, count in sorted(units))
         yield (
-            f"Stars: difference from “{table.reference}”, paired bootstrap on the same utterances "
-            f"({found.resamples:,} resamples{f' of {over}' if over else ''}; mean over seeds under "
-            f"one resample), Holm over the rows: * p < .05, ** p < .01, *** p < .001. Other seeds "
-            f"may say otherwise: the deviation tells."
+            f"Stars: significance of the difference from “{table.reference}” in a paired bootstrap "
+            f"over the same utterances ({found.resamples:,} resamples"
+            f"{f' of {over}' if over else ''}; all seeds share each resample), with Holm's "
+            f"correction over the rows: * p < .05, ** p < .01, *** p < .001. The test does not "
+            f"account for the variation between seeds, which the SD shows."
         )
     yield from dict.fromkeys(e.interval["note"] for e in entries if e.interval.get("note"))
     if any(row.published for row in table.rows):
-        corpus = table.groups[0].corpus  # published figures belong to one group
-        what = f"the paper's text, single runs on its in-house test set of {corpus}"
-        against = (
-            "not comparable with synthetic speech, so that no difference is given"
+        corpus = table.groups[0].corpus  # published scores require a single group
+        source = f"scores of the paper, single runs on its in-house test set of {corpus}"
+        comparison = (
+            "they cannot be compared with results on synthetic speech"
             if found.synthetic
-            else "in brackets ours less theirs"
+            else "in parentheses: difference of our mean from the published score"
         )
-        yield f"Published: {what}; {against}."
+        yield f"Published: {source}; {comparison}."
     if any(column.path[0] == "region_point" for column in table.columns):
         yield (
-            "“Point”: region of the regressed point. “Head”: the region head on the development "
-            "set, in the last epoch in which it was trained; afterwards it is stale."
+            "“Point”: region of the predicted VAD point. “Head”: prediction of the region head on "
+            "the development set, in the last epoch in which the head was trained."
         )
     if any(group.folds > 1 for group in table.groups):
-        yield "Folds: CCC over all folds' predictions; each run's own figures stand in the CSV."
+        yield "Folds: metrics of the pooled predictions; the CSV contains those of each run."
     for entry in found.entries:
         if entry.not_compared:
             yield f"{entry.row.name}: not compared with the reference: {entry.not_compared}"
     warnings = sorted({w for s in found.states.values() for w in s.warnings})
-    yield from warnings[:MOST_WARNINGS]
-    if len(warnings) > MOST_WARNINGS:
-        more = len(warnings) - MOST_WARNINGS
-        yield f"… and {more} more: `emosphere report` on the run says them."
+    yield from warnings[:MAX_WARNINGS]
+    if len(warnings) > MAX_WARNINGS:
+        more = len(warnings) - MAX_WARNINGS
+        yield f"… and {more} more warnings, see `emosphere report RUN`."

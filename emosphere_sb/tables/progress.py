@@ -1,4 +1,4 @@
-"""What is done and how long the rest will take, said while a table's runs go on."""
+"""Progress of a table's runs, with an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from emosphere_sb.tables.launcher import Job
 
 
 class Progress:
-    """Counts runs, with a part for each epoch of those that are under way.
+    """Progress in runs; unfinished runs count in proportion to their finished epochs.
 
     Arguments
     ---------
     jobs : sequence of Job
-        All that are to be run.
+        All jobs to run.
     epochs : mapping of Path to int
-        For each job's folder the number of its epochs.
-    say : callable
-        Takes each line.
+        Folder of each job to its number of epochs.
+    log : callable
+        Function that is called with each line of output.
     clock : callable
-        Seconds.
+        Function that returns the time in seconds.
     """
 
     def __init__(
@@ -29,25 +29,25 @@ class Progress:
         jobs: Sequence[Job],
         epochs: Mapping[Path, int],
         *,
-        say: Callable[[str], None] = print,
+        log: Callable[[str], None] = print,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.jobs, self.epochs, self.say, self.clock = list(jobs), dict(epochs), say, clock
+        self.jobs, self.epochs, self.log, self.clock = list(jobs), dict(epochs), log, clock
         self.ended: set[Path] = set()
         self.started = clock()
         self._before = self.done()
 
     def done(self) -> float:
-        """Runs that have ended, and the parts of those under way."""
-        return sum(self._part(job) for job in self.jobs)
+        """Return the number of finished runs, plus the finished fractions of the others."""
+        return sum(self._fraction(job) for job in self.jobs)
 
-    def _part(self, job: Job) -> float:
+    def _fraction(self, job: Job) -> float:
         if job.folder in self.ended:
             return 1.0
         return min(0.95, epochs_done(job.folder) / self.epochs[job.folder])
 
-    def left(self) -> float | None:
-        """Seconds that the rest takes at the speed so far; ``None`` before anything was done."""
+    def seconds_left(self) -> float | None:
+        """Return the remaining time in seconds; ``None`` before any progress was made."""
         done = self.done()
         gained, seconds = done - self._before, self.clock() - self.started
         if gained <= 0 or seconds <= 0:
@@ -55,33 +55,33 @@ class Progress:
         return (len(self.jobs) - done) * seconds / gained
 
     def end(self, job: Job, text: str) -> None:
-        """Say that a job has ended."""
+        """Record that a job has finished, and log it."""
         self.ended.add(job.folder)
-        self.say(f"[{len(self.ended)}/{len(self.jobs)}] {text}; {self.estimate()}")
+        self.log(f"[{len(self.ended)}/{len(self.jobs)}] {text}; {self.estimate()}")
 
     def estimate(self) -> str:
-        """The time left, in words."""
+        """Return the estimate of the remaining time as text."""
         if len(self.ended) == len(self.jobs):
-            return "all are done"
-        left = self.left()
-        return "no estimate yet" if left is None else f"about {duration(left)} left"
+            return "all finished"
+        left = self.seconds_left()
+        return "no estimate yet" if left is None else f"about {format_duration(left)} left"
 
 
 def epochs_done(folder: Path) -> int:
-    """Epochs of a run so far: lines of its log."""
+    """Return the number of finished epochs of a run, from its training log."""
     log = folder / "train_log.txt"
     if not log.is_file():
         return 0
     return log.read_text(encoding="utf-8").count("epoch: ")
 
 
-def duration(seconds: float) -> str:
-    """A time in the unit that fits.
+def format_duration(seconds: float) -> str:
+    """Format a duration in seconds, minutes, hours or days.
 
     Example
     -------
-    >>> duration(42), duration(150), duration(9000), duration(200_000)
-    ('42 s', '2.5 min', '2.5 h', '2.3 days')
+    >>> [format_duration(seconds) for seconds in (42, 150, 9000, 200_000)]
+    ['42 s', '2.5 min', '2.5 h', '2.3 days']
     """
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:

@@ -1,4 +1,4 @@
-"""One run of a table, in a process of its own: ``python -m emosphere_sb.tables.run CORPUS …``."""
+"""Process of a single run: ``python -m emosphere_sb.tables.run CORPUS …``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from collections.abc import Sequence
 from emosphere_sb.recipe.main import main
 
 
-def end_with_the_parent() -> None:
-    """Stop as after SIGTERM (save, then leave) when the process that started this one is gone.
+def stop_with_parent() -> None:
+    """Save and exit, as after SIGTERM, when the parent process ends.
 
-    It holds the other end of standard input, which closes with it however it dies. Where standard
-    input is no pipe (started by hand, or by Slurm) nothing is watched.
+    The parent process holds the other end of the standard input, which is closed when the process
+    ends for any reason. If the standard input is not a pipe (in a terminal or a Slurm job), nothing
+    is monitored.
     """
     try:
         pipe = stat.S_ISFIFO(os.fstat(0).st_mode)
     except OSError:  # closed
         return
     if pipe:
-        threading.Thread(target=_wait_for_the_end, daemon=True).start()
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _wait_for_the_end() -> None:
+def _wait_for_parent() -> None:
     while os.read(0, 1024):  # returns nothing once the other end is closed
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -38,14 +39,14 @@ def run(words: Sequence[str]) -> int:
     Arguments
     ---------
     words : sequence of str
-        The corpus, then the recipe's arguments.
+        Name of the corpus, followed by the arguments of the recipe.
 
     Returns
     -------
     int
-        The recipe's exit status.
+        Exit status of the recipe.
     """
-    end_with_the_parent()
+    stop_with_parent()
     corpus, *arguments = words
     return main(arguments, corpus=corpus)
 

@@ -1,4 +1,4 @@
-"""``hparams/tables.yaml``: what a table consists of, refusing what it does not understand."""
+"""Definitions of results tables, read and validated from ``hparams/tables.yaml``."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from emosphere_sb.recipe.corpora import corpus_name
 from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.tables.columns import COLUMNS, Column
 
-FILE = HPARAMS / "tables.yaml"
+TABLES_FILE = HPARAMS / "tables.yaml"
 
 TABLE_KEYS = (
     "caption", "preset", "seeds", "groups", "columns", "labels", "reference", "rows",
 )  # fmt: skip
 GROUP_KEYS = ("corpus", "tested_on", "set", "elsewhere", "folds", "options")
 ROW_KEYS = ("label", "preset", "options", "corpus", "published")
-OWN_KEYS = ("seed", "fold", "preset", "data_folder", "results_folder", "output_folder",
+RESERVED_KEYS = ("seed", "fold", "preset", "data_folder", "results_folder", "output_folder",
             "test_corpus", "test_data_folder")  # fmt: skip
-"""Keys of emosphere.yaml that a table sets itself."""
+"""Keys of ``emosphere.yaml`` that are set by the table and cannot be options."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """A block of columns: a corpus that is tested on, and the set that is read."""
+    """Block of columns: the test corpus and the set whose predictions are evaluated."""
 
     tested_on: str
     corpus: str | None
@@ -38,7 +38,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """What stands above the block."""
+        """Header of the block."""
         pooled = f", {self.folds} folds pooled" if self.folds > 1 else ""
         name = self.set if self.elsewhere == self.set or self.corpus else "test"
         return f"{self.tested_on} {name}{pooled}"
@@ -46,7 +46,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Row:
-    """A line: its labels, and what it changes."""
+    """Row of a table: its labels and the settings it changes."""
 
     name: str
     labels: tuple[str, ...]
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of ``tables.yaml``: see there."""
+    """Definition of a table. The fields are described in ``tables.yaml``."""
 
     name: str
     caption: str
@@ -71,52 +71,52 @@ class Table:
     rows: tuple[Row, ...]
 
     def pairs(self) -> Iterator[tuple[Row, Group]]:
-        """Every row with every block."""
+        """Iterate over all pairs of a row and a block of columns."""
         return ((row, group) for row in self.rows for group in self.groups)
 
     def corpora(self) -> list[str]:
-        """Names of all corpora that are read."""
+        """Return the names of all corpora that the table uses."""
         names = [name for row, group in self.pairs() for name in (trained_on(row, group),)]
         return list(dict.fromkeys([*names, *(group.tested_on for group in self.groups)]))
 
 
 def trained_on(row: Row, group: Group) -> str:
-    """The corpus on which a cell is trained."""
+    """Return the corpus that a cell is trained on."""
     return row.corpus or group.corpus or group.tested_on
 
 
-def table_names(file: Path = FILE) -> list[str]:
-    """The tables that there are."""
+def table_names(file: Path = TABLES_FILE) -> list[str]:
+    """Return the names of all tables in a file."""
     return list(read_tree(file))
 
 
-def read_table(name: str, file: Path = FILE) -> Table:
-    """Read one table.
+def read_table(name: str, file: Path = TABLES_FILE) -> Table:
+    """Read the definition of a table.
 
     Arguments
     ---------
     name : str
-        Its key in the file.
+        Name of the table.
     file : path
-        ``tables.yaml``, or one of one's own.
+        File with table definitions; the package's ``tables.yaml`` by default.
 
     Raises
     ------
     ValueError
-        If there is no such table, or it does not say what a table must, naming the place.
+        If the table does not exist or its definition is invalid. The message names the position.
     """
     tree = read_tree(file)
     if name not in tree:
         raise ValueError(unknown_name("table", name, tree))
     spec = tree[name]
     place = f"{Path(file).name}, {name}"
-    _known(spec, TABLE_KEYS, place)
+    _check_keys(spec, TABLE_KEYS, place)
     for key in ("caption", "seeds", "groups", "columns", "labels", "rows"):
         if not spec.get(key):
-            raise ValueError(f"{place}: {key} must be given; found {spec.get(key)!r}.")
+            raise ValueError(f"{place}: {key} is required; found {spec.get(key)!r}.")
     for key in ("seeds", "groups", "columns", "labels"):
-        _list(spec[key], f"{place}: {key}")
-    _mapping(spec["rows"], f"{place}, rows")
+        _check_list(spec[key], f"{place}: {key}")
+    _check_mapping(spec["rows"], f"{place}, rows")
     labels = tuple(map(str, spec["labels"]))
     columns = tuple(_column(column, place) for column in spec["columns"])
     groups = tuple(_group(item, place) for item in spec["groups"])
@@ -129,7 +129,9 @@ def read_table(name: str, file: Path = FILE) -> Table:
     if reference is not None and reference not in names:
         raise ValueError(f"{place}: reference: {unknown_name('row', reference, names)}")
     if any(row.published for row in rows) and len(groups) > 1:
-        raise ValueError(f"{place}: published figures belong to one group; found {len(groups)}.")
+        raise ValueError(
+            f"{place}: published scores require a table with one group; found {len(groups)} groups."
+        )
     return Table(
         name, str(spec["caption"]), str(spec.get("preset") or ""), read_seeds(spec["seeds"], place),
         groups, columns, labels, reference, rows,
@@ -137,7 +139,12 @@ def read_table(name: str, file: Path = FILE) -> Table:
 
 
 def read_seeds(values: Sequence, place: str) -> tuple[int, ...]:
-    """Seeds: whole numbers from 0, each once.
+    """Convert seeds to a tuple of distinct non-negative integers.
+
+    Raises
+    ------
+    ValueError
+        If a seed is not an integer >= 0, or is repeated.
 
     Example
     -------
@@ -146,22 +153,22 @@ def read_seeds(values: Sequence, place: str) -> tuple[int, ...]:
     """
     texts = [str(value).strip() for value in values]
     if not texts or not all(text.isdigit() for text in texts):
-        raise ValueError(f"{place}: seeds must be whole numbers from 0; found {', '.join(texts)}.")
+        raise ValueError(f"{place}: seeds must be integers >= 0; found {', '.join(texts)}.")
     seeds = tuple(int(text) for text in texts)
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{place}: each seed must stand once; found {', '.join(texts)}.")
+        raise ValueError(f"{place}: seeds must be distinct; found {', '.join(texts)}.")
     return seeds
 
 
 def read_options(options: Mapping[str, Any] | None, place: str) -> dict[str, str]:
-    """Overrides as text, as they would stand on a command line."""
+    """Convert overrides to text, as on a command line."""
     if options is not None:
-        _mapping(options, f"{place}, options")
+        _check_mapping(options, f"{place}, options")
     for key in options or {}:
-        if key in OWN_KEYS:
+        if key in RESERVED_KEYS:
             raise ValueError(
-                f"{place}: {key} is set by the table itself; leave it out "
-                f"(seeds: --seeds, presets: --preset, folders: --data_folder and --results_folder)."
+                f"{place}: {key} is set by the table and cannot be an option. Use --seeds, "
+                f"--preset, --data_folder or --results_folder."
             )
     return {key: _text(value) for key, value in (options or {}).items()}
 
@@ -181,15 +188,15 @@ def _column(name: str, place: str) -> Column:
 
 
 def _group(spec: Mapping, place: str) -> Group:
-    _known(spec, GROUP_KEYS, f"{place}, groups")
+    _check_keys(spec, GROUP_KEYS, f"{place}, groups")
     if ("corpus" in spec) == ("tested_on" in spec) or "set" not in spec:
         raise ValueError(
-            f"{place}: each group must have a set, and either corpus or tested_on; found "
+            f"{place}: each group requires a set, and either corpus or tested_on; found "
             f"{', '.join(spec) or 'nothing'}."
         )
     folds = spec.get("folds", 1)
     if not isinstance(folds, int) or isinstance(folds, bool) or folds < 1:
-        raise ValueError(f"{place}: folds must be a whole number from 1; found {folds!r}.")
+        raise ValueError(f"{place}: folds must be an integer >= 1; found {folds!r}.")
     tested = _corpus(spec.get("corpus", spec.get("tested_on")), f"{place}, groups")
     return Group(
         tested, tested if "corpus" in spec else None, str(spec["set"]),
@@ -199,17 +206,17 @@ def _group(spec: Mapping, place: str) -> Group:
 
 def _row(name: str, spec: Mapping, labels: Sequence[str], columns: int, place: str) -> Row:
     place = f"{place}, rows, {name}"
-    _known(spec, ROW_KEYS, place)
-    texts = tuple(map(str, _list(spec.get("label", [name]), f"{place}: label")))
+    _check_keys(spec, ROW_KEYS, place)
+    texts = tuple(map(str, _check_list(spec.get("label", [name]), f"{place}: label")))
     if len(texts) != len(labels):
         raise ValueError(
-            f"{place}: label must have one text for each of {', '.join(labels)}; found "
+            f"{place}: label must have one entry for each of {', '.join(labels)}; found "
             f"{', '.join(texts)}."
         )
-    published = _figures(spec.get("published", []), f"{place}: published")
+    published = _read_numbers(spec.get("published", []), f"{place}: published")
     if len(published) > columns:
         raise ValueError(
-            f"{place}: published must have at most one figure for each of {columns} columns; "
+            f"{place}: published must have at most {columns} values, one per column; "
             f"found {len(published)}."
         )
     corpus = spec.get("corpus")
@@ -219,29 +226,28 @@ def _row(name: str, spec: Mapping, labels: Sequence[str], columns: int, place: s
     return Row(name, texts, str(spec.get("preset") or ""), options, corpus, published)
 
 
-def _known(spec: Any, allowed: Sequence[str], place: str) -> None:
-    _mapping(spec, place)
+def _check_keys(spec: Any, allowed: Sequence[str], place: str) -> None:
+    _check_mapping(spec, place)
     for key in spec:
         if key not in allowed:
             raise ValueError(f"{place}: {unknown_name('key', str(key), allowed)}")
 
 
-def _mapping(value: Any, place: str) -> None:
+def _check_mapping(value: Any, place: str) -> None:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{place}: must map keys to values; found {value!r}.")
+        raise ValueError(f"{place}: must be a mapping of keys to values; found {value!r}.")
 
 
-def _list(value: Any, place: str) -> Sequence:
-    """A text would be taken apart into its letters."""
-    if not isinstance(value, list):
+def _check_list(value: Any, place: str) -> Sequence:
+    if not isinstance(value, list):  # iterating over a string would yield its characters
         raise ValueError(f"{place} must be a list such as [a, b]; found {value!r}.")
     return value
 
 
-def _figures(values: Any, place: str) -> tuple[float, ...]:
-    for value in _list(values, place):
+def _read_numbers(values: Any, place: str) -> tuple[float, ...]:
+    for value in _check_list(values, place):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"{place} must hold numbers; found {value!r}.")
+            raise ValueError(f"{place} must contain only numbers; found {value!r}.")
     return tuple(map(float, values))
 
 

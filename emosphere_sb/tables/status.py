@@ -1,4 +1,4 @@
-"""Where each cell stands: not begun, interrupted, finished, or no longer what it was."""
+"""State of each cell: not started, interrupted, finished or damaged."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ import pandas as pd
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.hparams import SAVED, differences
-from emosphere_sb.recipe.workspace import is_on
+from emosphere_sb.recipe.workspace import matches_data
 from emosphere_sb.report.read.checks import check_predictions
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import Scale
 from emosphere_sb.tables.cells import Cell, Cells
 
-if TYPE_CHECKING:  # only recipe/ reads corpora; here its summaries are passed on
+if TYPE_CHECKING:  # this package must not depend on data_prep, see CONTRIBUTING.md
     from data_prep.summary import Summary
 
-NOT_BEGUN, INTERRUPTED, FINISHED, DAMAGED = "not begun", "interrupted", "finished", "damaged"
+NOT_STARTED, INTERRUPTED, FINISHED, DAMAGED = "not started", "interrupted", "finished", "damaged"
 
-TO_RUN = (NOT_BEGUN, INTERRUPTED)
-"""Kinds of cells that a table runs; a damaged one is run again only where that is asked for."""
+TO_RUN = (NOT_STARTED, INTERRUPTED)
+"""States in which a cell is run. Damaged cells are only repeated with ``--rerun-damaged``."""
 
 
-NEEDED = {
+REQUIRED_KEYS = {
     "run": ("predictions", "commit", "command", "process_seconds", "machine"),
     "protocol": ("scale", "synthetic", "versions"),
 }
-"""What a table says about a run besides its predictions."""
-MAPPINGS = ("versions", "auxiliary_head")
-"""Of the protocol, what a table looks into; the head's figures may be missing."""
+"""Keys of ``metrics.json`` that a table requires, by section."""
+MAPPING_KEYS = ("versions", "auxiliary_head")
+"""Keys of the protocol whose values must be mappings, if they are present."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a cell stands.
+    """State of a cell.
 
     Arguments
     ---------
     kind : str
-        One of the four.
+        ``NOT_STARTED``, ``INTERRUPTED``, ``FINISHED`` or ``DAMAGED``.
     reason : str
-        What is wrong, in words; empty where nothing is.
+        Description of the damage; empty for other states.
     metrics : mapping
-        Of a finished run: what its file of figures holds.
+        Content of the metrics file of a finished run.
     predictions : pandas.DataFrame or None
-        Of a finished run: what the table reads.
+        Predictions of a finished run.
     warnings : tuple of str
-        What is odd about the predictions.
+        Warnings about the predictions.
     """
 
     kind: str
@@ -67,29 +67,28 @@ def inspect(
     summary: Summary | None = None,
     tested_on: Mapping[str, Any] | None = None,
 ) -> State:
-    """Look at a cell's folder; nothing is changed.
+    """Determine the state of a cell from the files in its folder.
 
     Arguments
     ---------
     cell : Cell
-        To look at.
+        Cell to inspect.
     cells : Cells
-        That made it.
+        Factory that created the cell.
     summary : Summary, optional
-        Of the corpus's preparation: the run must have been on exactly these data. Without it the
-        run's own record stands alone.
+        Prepared corpus. If given, the run must have used exactly these data.
     tested_on : mapping, optional
-        ``OtherCorpus.facts()`` of another corpus that is tested on: neither its data nor its
-        settings are part of what a run is called, so that the figures must be on exactly these.
+        ``OtherCorpus.metadata()`` of the test corpus of a cross-corpus test. If given, the test
+        must have used exactly these data and settings, which are not part of the folder's name.
 
     Returns
     -------
     State
-        A run whose figures cannot be trusted is ``damaged``, with the reason.
+        State of the cell; ``DAMAGED`` with a reason if its results cannot be used.
     """
     if not cell.metrics.is_file():
-        begun = any((cell.folder / "save").glob("CKPT*"))
-        return State(INTERRUPTED if begun else NOT_BEGUN)
+        started = any((cell.folder / "save").glob("CKPT*"))
+        return State(INTERRUPTED if started else NOT_STARTED)
     try:
         return _read(cell, cells, summary, tested_on)
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
@@ -100,35 +99,38 @@ def _read(
     cell: Cell, cells: Cells, summary: Summary | None, tested_on: Mapping[str, Any] | None
 ) -> State:
     metrics = json.loads(cell.metrics.read_text(encoding="utf-8"))
-    for part, names in NEEDED.items():
+    for part, names in REQUIRED_KEYS.items():
         for name in names:
-            metrics[part][name]  # a KeyError says what is missing
-    for name in MAPPINGS:
+            metrics[part][name]  # raises KeyError if it is missing
+    for name in MAPPING_KEYS:
         if not isinstance(metrics["protocol"].get(name) or {}, dict):
-            return State(DAMAGED, f"{name} in the run's file of figures is no mapping")
+            return State(DAMAGED, f"{name} in {cell.metrics.name} is not a mapping")
     saved = read_tree(cell.folder / SAVED)
     different = [key for key in differences(cells.tree(cell), saved) if key != "preset"]
     if different:
-        return State(DAMAGED, f"the folder holds a run with other values of {', '.join(different)}")
-    if summary is not None and not is_on(cell.folder, summary):
+        return State(DAMAGED, f"the run has different values of {', '.join(different)}")
+    if summary is not None and not matches_data(cell.folder, summary):
         return State(
             DAMAGED,
-            "the run was on other data than those that are given now; another corpus needs "
-            "another --results_folder",
+            "the run used other data than those given now; use a different --results_folder for "
+            "each version of a corpus",
         )
     if tested_on is not None:
-        asked, told = json.loads(json.dumps(tested_on)), metrics["protocol"]["tested_on"]
-        other = [key for key in asked if told.get(key) != asked[key]]
+        expected, found = json.loads(json.dumps(tested_on)), metrics["protocol"]["tested_on"]
+        other = [key for key in expected if found.get(key) != expected[key]]
         if other:
-            return State(DAMAGED, f"{cell.test_corpus} was tested with other {', '.join(other)}")
+            return State(
+                DAMAGED,
+                f"the test on {cell.test_corpus} used different values of {', '.join(other)}",
+            )
     wanted = metrics["run"]["predictions"].get(cell.set)
     if wanted is None:
-        there = ", ".join(metrics["run"]["predictions"])
-        return State(DAMAGED, f"the run has no set {cell.set!r}; it has {there}")
+        sets = ", ".join(metrics["run"]["predictions"])
+        return State(DAMAGED, f"the run has no set {cell.set!r}; found {sets}")
     if not cell.predictions.is_file():
-        return State(DAMAGED, f"predictions/{cell.set}.csv is gone")
+        return State(DAMAGED, f"predictions/{cell.set}.csv is missing")
     if digest_of(cell.predictions) != wanted:
-        return State(DAMAGED, f"predictions/{cell.set}.csv is not the file that the run wrote")
+        return State(DAMAGED, f"predictions/{cell.set}.csv was modified after the run")
     table = read_predictions(cell.predictions)
     scale = Scale.from_dict(metrics["protocol"]["scale"])
     source = f"{cell.folder.name}, {cell.set}"
@@ -137,9 +139,10 @@ def _read(
 
 
 def _reason(error: Exception) -> str:
-    """An error in one line; a key that is missing says no more than its name."""
+    """Describe an error on one line."""
+    text = " ".join(str(error).split())
     if isinstance(error, KeyError):
-        return f"{error.args[0]!r} is not in the run's file of figures"
+        return f"the metrics file has no key {error.args[0]!r}"
     if isinstance(error, (TypeError, AttributeError, json.JSONDecodeError)):
-        return f"a file of the run has another form: {' '.join(str(error).split())}"
-    return " ".join(str(error).split())
+        return f"a file of the run is invalid: {text}"
+    return text

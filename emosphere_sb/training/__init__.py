@@ -1,1 +1,1 @@
-"""Train a model: the Brain, its optimiser step, checkpoints and loggers."""
+"""Training: the Brain, its optimiser step, checkpoints and loggers."""

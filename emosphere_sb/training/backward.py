@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class StepShare:
-    """This process's share of a step, and what holds for those of all processes.
+    """Share of this process in an optimiser step, and information about the other shares.
 
     Attributes
     ----------
     batches : list of Batch
-        Micro-batches with readable audio.
+        Micro-batches of this process with readable audio.
     unreadable : dict
-        Why utterances of this share could not be read, by id.
+        Reasons by id for utterances of this process that could not be read.
     sizes : list of int
         Number of readable utterances of each process, by rank.
     stop_requested : bool
-        Whether any process was asked to stop.
+        Whether any process has received a request to stop.
     any_unreadable : bool
         Whether any process has unreadable utterances.
     """
@@ -51,11 +51,16 @@ def gather_share(
     Arguments
     ---------
     batches : sequence of Batch
-        This process's micro-batches.
+        Micro-batches of this process.
     stop_requested : bool
-        Whether this process was asked to stop.
+        Whether this process has received a request to stop.
     device : torch.device or str
         Device of this process.
+
+    Returns
+    -------
+    StepShare
+        The share of this process.
     """
     unreadable = {name: reason for batch in batches for name, reason in batch.missing.items()}
     batches = [batch for batch in batches if batch.ids]
@@ -72,23 +77,23 @@ def gather_share(
 
 @dataclass
 class StepContext:
-    """What a backward pass needs beside its batches.
+    """Arguments of a backward pass, except for the batches.
 
     Attributes
     ----------
     forward : callable
-        Maps a micro-batch and its index to the model's output, with the same random state in each
-        call.
+        Forward pass of a micro-batch, given its index. Repeated calls with the same arguments use
+        the same random state.
     objective : callable
-        Joint loss of an output and its labels. It adds to ``statistics``.
+        Joint loss of an output and its labels; updates ``statistics``.
     statistics : TrainStatistics
         Sums of the losses.
     classes : int
-        Number of classes of the auxiliary head; 0: it is not trained.
+        Number of classes of the auxiliary head; 0 if it is not trained.
     loss_weights : list of torch.nn.Parameter
-        Learned weights inside the objective.
+        Learned loss weights.
     scaler : torch.amp.GradScaler
-        Scales the loss in fp16.
+        Gradient scaler for fp16.
     device : torch.device or str
         Device of this process.
     """
@@ -103,7 +108,7 @@ class StepContext:
 
 
 class StepLoss(NamedTuple):
-    """Loss of a step over all processes, and whether it is finite in each of them."""
+    """Loss of a step over all processes, and whether it is finite in every process."""
 
     value: Tensor
     finite: bool
@@ -112,19 +117,24 @@ class StepLoss(NamedTuple):
 def micro_batch_backward(
     batches: Sequence[Batch], sizes: Sequence[int], step: StepContext
 ) -> StepLoss:
-    """Backward pass of the published loss: the mean of the micro-batches' own losses.
+    """Backward pass with a separate CCC for each micro-batch (published).
 
-    Each micro-batch is weighted by its number of utterances. The pass ends at the first loss that
-    is not finite.
+    The loss is the mean over the micro-batches, weighted by their number of utterances. The pass
+    ends at the first loss that is not finite.
 
     Arguments
     ---------
     batches : sequence of Batch
-        This process's micro-batches.
+        Micro-batches of this process.
     sizes : sequence of int
         Number of utterances of the step in each process.
     step : StepContext
-        Its statistics of the step become those of all processes.
+        Model, objective and device. The statistics are summed over all processes.
+
+    Returns
+    -------
+    StepLoss
+        Loss of the step.
     """
     total, finite = torch.zeros((), device=step.device), True
     for index, batch in enumerate(batches):
@@ -146,21 +156,26 @@ def micro_batch_backward(
 def effective_batch_backward(
     batches: Sequence[Batch], sizes: Sequence[int], step: StepContext
 ) -> StepLoss:
-    """Backward pass of the loss over the effective batch, with the memory of one micro-batch.
+    """Backward pass with one CCC over the effective batch, using the memory of one micro-batch.
 
-    The predictions of all processes are gathered, and the gradient of their loss with respect to
-    this process's own predictions is propagated through the model. The result is exact: with
-    several micro-batches, each runs a first time without gradients, and a second time, with the
-    same dropout, for its backward pass. Nothing is propagated if the loss is not finite.
+    The predictions of all processes are gathered, and the gradient of the loss with respect to the
+    predictions of this process is propagated through the model. The gradient is exact: if there are
+    several micro-batches, each runs first without gradients, and again, with the same dropout, for
+    its backward pass. If the loss is not finite, the backward pass is skipped.
 
     Arguments
     ---------
     batches : sequence of Batch
-        This process's micro-batches; may be empty if another process has some.
+        Micro-batches of this process; may be empty if other processes have some.
     sizes : sequence of int
         Number of utterances of the step in each process.
     step : StepContext
         Model, objective and device.
+
+    Returns
+    -------
+    StepLoss
+        Loss of the step.
     """
     single = len(batches) < 2
     with torch.set_grad_enabled(single):
@@ -176,7 +191,7 @@ def effective_batch_backward(
     for index, batch in enumerate(batches):
         output = outputs[index] if single else step.forward(batch, index)
         torch.autograd.backward(output.tensors, gradients[index])
-    if rank:  # each process has the full gradient of the loss weights: keep it in one of them
+    if rank:  # every process has the full gradient of the loss weights: keep only that of rank 0
         for parameter in step.loss_weights:
             parameter.grad = None if parameter.grad is None else parameter.grad.zero_()
     return StepLoss(loss, finite=True)
@@ -187,18 +202,23 @@ BACKWARD = {"effective": effective_batch_backward, "micro": micro_batch_backward
 
 
 def backward_function(ccc_window: str) -> Callable[..., StepLoss]:
-    """Look up the backward pass of a window.
+    """Return the backward pass for a value of ``ccc_window``.
 
     Arguments
     ---------
     ccc_window : str
-        Utterances over which one CCC is computed: those of the ``effective`` batch, or of each
+        Utterances over which a CCC is computed: those of the ``effective`` batch, or of each
         ``micro`` batch.
+
+    Returns
+    -------
+    callable
+        :func:`effective_batch_backward` or :func:`micro_batch_backward`.
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If ``ccc_window`` is invalid.
     """
     if ccc_window not in BACKWARD:
         raise ValueError(f"ccc_window must be one of {', '.join(BACKWARD)}; found {ccc_window!r}.")
@@ -208,35 +228,35 @@ def backward_function(ccc_window: str) -> Callable[..., StepLoss]:
 def report_nonfinite(
     batches: Sequence[Batch], loss: StepLoss, *, count: int, patience: int
 ) -> None:
-    """Log a step that is left out because its loss or gradient is not finite.
+    """Log a step that is skipped because its loss or gradient is not finite.
 
-    Every process must call this with its own micro-batches.
+    Must be called by every process.
 
     Arguments
     ---------
     batches : sequence of Batch
-        This process's micro-batches of the step.
+        Micro-batches of this process.
     loss : StepLoss
         Loss of the step.
     count : int
         Number of such steps in this epoch.
     patience : int
-        Largest number of such steps in an epoch.
+        Largest permitted number of such steps in an epoch.
 
     Raises
     ------
     ValueError
-        If there are more than ``patience`` of them.
+        If ``count`` exceeds ``patience``.
     """
-    fault = "The loss is finite, its gradient is not" if loss.finite else "The loss is not finite"
+    problem = "The gradient is not finite" if loss.finite else "The loss is not finite"
     shares = distributed.all_gather_object([name for batch in batches for name in batch.ids])
     ids = [name for share in shares for name in share]
     logger.warning(
-        "%s (loss %s); the step is left out. Utterances: %s", fault, loss.value.item(), ids
+        "%s (loss: %s); skipping this step. Utterances: %s", problem, loss.value.item(), ids
     )
     if count > patience:
         raise ValueError(
-            f"The loss or its gradient was not finite {count} times in this epoch, more than "
+            f"The loss or its gradient was not finite in {count} steps of this epoch, more than "
             f"nonfinite_patience ({patience}). Last utterances: {ids}. Lower the learning rate, or "
-            f"train in --precision=bf16 or fp32."
+            f"train with --precision=bf16 or fp32."
         )

@@ -1,4 +1,4 @@
-"""Model outputs and labels of micro-batches, joined into one batch and gathered from processes."""
+"""Model outputs and labels of micro-batches, and their concatenation over a step."""
 
 from __future__ import annotations
 
@@ -14,28 +14,36 @@ from emosphere_sb.distributed import gather_rows
 
 @dataclass
 class Output:
-    """Model output: ``vad`` (batch, 3) in [-1, 1] and ``logits`` (batch, classes) or None."""
+    """Model output of a batch.
+
+    Attributes
+    ----------
+    vad : torch.Tensor
+        Predicted valence, arousal and dominance, nominally in [-1, 1], shape (batch, 3).
+    logits : torch.Tensor or None
+        Class scores of the auxiliary head, shape (batch, classes); None if it is not trained.
+    """
 
     vad: Tensor
     logits: Tensor | None
 
     @property
     def tensors(self) -> list[Tensor]:
-        """The one or two tensors that are not None."""
+        """List of the tensors that are not None."""
         return [self.vad] if self.logits is None else [self.vad, self.logits]
 
     @staticmethod
     def join(parts: Sequence[Output], classes: int, device: torch.device | str) -> Output:
-        """Concatenate outputs; without any, return one of zero rows.
+        """Concatenate outputs. Without any, the result has zero rows.
 
         Arguments
         ---------
         parts : sequence of Output
             Outputs of consecutive micro-batches.
         classes : int
-            Columns of the logits where there are no parts; 0: no logits.
+            Number of classes of the logits if ``parts`` is empty; 0: no logits.
         device : torch.device or str
-            Device of the result where there are no parts.
+            Device of the result if ``parts`` is empty.
         """
         if not parts:
             empty = torch.zeros(0, max(classes, 3), device=device)
@@ -45,20 +53,20 @@ class Output:
         return Output(vad, torch.cat(logits) if logits else None)
 
     def gather(self, sizes: Sequence[int]) -> Output:
-        """Rows of all processes, ordered by rank, without gradients."""
+        """Return the rows of all processes, ordered by rank, without gradients."""
         return Output(*(None if t is None else gather_rows(t, sizes) for t in self._pair))
 
     def leaves(self) -> Output:
-        """Copy whose tensors are leaves of a new graph."""
+        """Return a copy whose tensors are leaves of a new graph."""
         return Output(*(None if t is None else t.detach().requires_grad_() for t in self._pair))
 
     def gradients(self, first: int, sizes: Sequence[int]) -> list[list[Tensor]]:
-        """Gradients of ``tensors``, split into consecutive groups of rows.
+        """Return the gradients of ``tensors``, split into consecutive groups of rows.
 
         Arguments
         ---------
         first : int
-            First row of the first group.
+            Index of the first row of the first group.
         sizes : sequence of int
             Number of rows of each group.
         """
@@ -74,19 +82,27 @@ class Output:
 
 @dataclass
 class Labels:
-    """Training targets: ``vad`` (batch, 3), NaN where unknown, and ``target`` (batch,)."""
+    """Training targets of a batch.
+
+    Attributes
+    ----------
+    vad : torch.Tensor
+        Valence, arousal and dominance in [-1, 1], NaN where unknown, shape (batch, 3).
+    target : torch.Tensor
+        Class of the auxiliary task, -1 where unknown, shape (batch,).
+    """
 
     vad: Tensor
     target: Tensor
 
     @staticmethod
     def join(batches: Sequence[Batch], device: torch.device | str) -> Labels:
-        """Concatenate the labels of several batches, or of none."""
+        """Concatenate the labels of batches. Without any, the result has zero rows."""
         none = torch.zeros(0, dtype=torch.long)
         vad = torch.cat([torch.zeros(0, 3), *(batch.vad for batch in batches)])
         target = torch.cat([none, *(batch.target for batch in batches)])
         return Labels(vad.to(device), target.to(device))
 
     def gather(self, sizes: Sequence[int]) -> Labels:
-        """Rows of all processes, ordered by rank."""
+        """Return the rows of all processes, ordered by rank."""
         return Labels(gather_rows(self.vad, sizes), gather_rows(self.target, sizes))

@@ -1,4 +1,4 @@
-"""EmoSphereBrain: training and evaluation of the joint model, on one process or on many."""
+"""EmoSphereBrain: training and evaluation of the joint model on one or several processes."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from emosphere_sb.training.train_statistics import TrainStatistics
 
 
 class EmoSphereBrain(sb.Brain):
-    """Joint training of the VAD regression (CCC) and the auxiliary task (spherical cross-entropy).
+    """Brain for joint training of VAD regression (CCC loss) and an auxiliary task (cross-entropy).
 
-    ``modules`` must contain ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, for an
+    ``modules`` must contain ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, with an
     auxiliary task, ``auxiliary_head``. ``hparams`` must contain ``task``, ``regression_loss``,
     ``weighting``, ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_loss_weights``,
     ``epoch_counter`` and ``average_checkpoints``.
@@ -47,14 +47,14 @@ class EmoSphereBrain(sb.Brain):
     modules, opt_class, hparams, run_opts, checkpointer
         See ``speechbrain.core.Brain``.
     schedule : callable
-        Makes the learning-rate scheduler of an optimiser.
+        Function that creates the learning-rate scheduler of an optimiser.
     set_sizes : mapping
-        Number of utterances of each set, by name: ``train`` and ``valid``.
+        Number of utterances of the sets ``train`` and ``valid``.
     loggers : sequence
         SpeechBrain train loggers; each epoch is logged to all of them.
     memory_check_batches : callable
-        Makes the pair of batches, of training and of evaluation, that needs the most memory. They
-        are run before the first epoch. (default: no memory check)
+        Function that returns the training batch and the evaluation batch that need the most
+        memory. They are run before the first epoch. (default: no memory check)
 
     Raises
     ------
@@ -91,7 +91,7 @@ class EmoSphereBrain(sb.Brain):
         self._memory_check_batches = memory_check_batches
         self._backward = backward_function(self.hparams.ccc_window)
         self._train_metrics: dict = {}
-        self._stopping = False  # whether any process was asked to stop
+        self._stopping = False  # whether any process has received a request to stop
         self._unreadable: dict[str, str] = {}  # of the set under evaluation: reasons by id
         # Steps and mean loss of an epoch that is trained but not yet evaluated.
         self._trained: tuple[int, float] | None = None
@@ -127,15 +127,26 @@ class EmoSphereBrain(sb.Brain):
 
     @property
     def auxiliary_active(self) -> bool:
-        """Whether the auxiliary head is trained (or was, at the checkpoint that is evaluated)."""
+        """Whether the auxiliary head is trained in the current (or the loaded) epoch."""
         return self.hparams.task.size > 0 and self.hparams.weighting.active
 
     # --- one optimiser step ------------------------------------------------------------------
 
     def fit_batch(self, batch: list[Batch]) -> Tensor:
-        """Take one optimiser step on this process's share, a list of micro-batches."""
+        """Take one optimiser step on the share of this process.
+
+        Arguments
+        ---------
+        batch : list of Batch
+            Micro-batches of this process.
+
+        Returns
+        -------
+        torch.Tensor
+            Loss over all processes, scalar; NaN if the step was skipped.
+        """
         self.on_fit_batch_start(batch, True)
-        share = gather_share(batch, stop_requested=self.stop.came, device=self.device)
+        share = gather_share(batch, stop_requested=self.stop.received, device=self.device)
         self._stopping = share.stop_requested
         if share.any_unreadable:
             self.missing.note("train", share.unreadable, size=self.set_sizes["train"])
@@ -152,7 +163,7 @@ class EmoSphereBrain(sb.Brain):
         return loss.detach().cpu()
 
     def _step(self, batches: list[Batch], sizes: list[int]) -> Tensor | None:
-        """Backward pass and optimiser step; None if the loss or its gradient is not finite."""
+        """Run backward pass and optimiser step; return None if loss or gradient are not finite."""
         with optimisation.memory_advice(batches, "micro_batch"):
             loss = self.backward(batches, sizes)
         if loss.finite and self.optimizers_step():
@@ -163,7 +174,7 @@ class EmoSphereBrain(sb.Brain):
         return None
 
     def backward(self, batches: list[Batch], sizes: list[int]) -> StepLoss:
-        """Add the gradients of this process's share of a step, by the window of ``ccc_window``."""
+        """Run the backward pass of ``ccc_window`` for the share of this process."""
         step = StepContext(
             forward=self.forward_train,
             objective=partial(self.compute_objectives, stage=Stage.TRAIN),
@@ -176,20 +187,21 @@ class EmoSphereBrain(sb.Brain):
         return self._backward(batches, sizes, step)
 
     def forward_train(self, batch: Batch, index: int) -> Output:
-        """Forward pass whose random states are a function of (seed, step, micro-batch, process).
+        """Run a forward pass with random states that depend on (seed, step, micro-batch, rank).
 
-        So a second pass draws the same dropout, and a resumed run the same as an uninterrupted one.
+        Therefore a second pass uses the same dropout, and a resumed run matches an uninterrupted
+        one.
         """
         optimisation.seed_all(self.hparams.seed, self.optimizer_step, index, distributed.rank())
-        # A context for each pass: autocast caches casted weights, and those of a pass without
-        # gradients would cut the graph of the next one.
+        # A new context for each pass: autocast caches casted weights, and weights cached in a pass
+        # without gradients would detach the graph of the next one.
         with self.training_ctx:
             output = self.compute_forward(batch, Stage.TRAIN)
         logits = None if output.logits is None else output.logits.float()
         return Output(output.vad.float(), logits)
 
     def optimizers_step(self) -> bool:
-        """Clip over all parameters and step; False, without a step, for a non-finite gradient."""
+        """Clip gradients and step; return False, without a step, if a gradient is not finite."""
         optimizers = self.optimizers_dict.values()
         if not optimisation.step_optimizers(optimizers, self.scaler, self.max_grad_norm):
             return False
@@ -198,7 +210,7 @@ class EmoSphereBrain(sb.Brain):
         return True
 
     def init_optimizers(self) -> None:
-        """Make the optimiser, with the groups of ``parameter_groups``, and its scheduler."""
+        """Create the optimiser, with the groups of ``parameter_groups``, and its scheduler."""
         self.optimizer = self.opt_class(
             optimisation.parameter_groups(
                 self.modules, self.hparams.lr_backbone, self.hparams.lr_loss_weights
@@ -213,16 +225,16 @@ class EmoSphereBrain(sb.Brain):
     # --- start of training -------------------------------------------------------------------
 
     def on_fit_start(self) -> None:
-        """Recover the last checkpoint, then check that the longest batches fit into memory."""
+        """Load the last checkpoint, then check that the longest batches fit into memory."""
         self.checkpointer.remove_partial()
         self._compile()
         self.init_optimizers()
         last = self.checkpointer.recover_if_possible()
-        distributed.share_state(self.modules)
+        distributed.broadcast_state(self.modules)
         self.tested_checkpoints = []
         if last is None:
             self.checkpointer.recoverables["loggers"].clear()
-        # A resumed run may not see the epoch of the head's last metrics again.
+        # A resumed run may not repeat the epoch of the head's last metrics.
         meta = {} if last is None else last.meta
         self.head_metrics, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
         if self._memory_check_batches is not None:
@@ -231,7 +243,7 @@ class EmoSphereBrain(sb.Brain):
     def check_memory(self, train: Batch, valid: Batch) -> None:
         """Run the longest batches of training and evaluation, without changing the model.
 
-        A batch without utterances, because its audio cannot be read, is for training to report.
+        The check is skipped if no audio of a batch could be read; training reports this error.
         """
         self.modules.train()
         if not train.ids or not valid.ids:
@@ -252,7 +264,7 @@ class EmoSphereBrain(sb.Brain):
     # --- stages ------------------------------------------------------------------------------
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
-        """Set the dynamic weight of this epoch and forget the last set's predictions."""
+        """Set the epoch of weighting and freezing, and clear the predictions of the last set."""
         self.predictions, self._unreadable = {}, {}
         if stage == Stage.TRAIN:
             self.hparams.weighting.set_epoch(epoch)
@@ -262,7 +274,7 @@ class EmoSphereBrain(sb.Brain):
             self._trained, self._clock = None, time.time()
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
-        """Log, keep the best checkpoint by mean CCC over the development set, stop early."""
+        """Log metrics and save a checkpoint, ranked by the mean CCC over the development set."""
         if stage == Stage.TRAIN:
             self.statistics.check_any_step(epoch)
             self._trained = self.step, stage_loss
@@ -277,24 +289,24 @@ class EmoSphereBrain(sb.Brain):
         rates = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
         for log in self.loggers:
             log.log_stats(rates, train_stats=self._train_metrics, valid_stats=metrics)
-        # The CCC of a constant prediction is undefined: rank that below all others.
+        # The CCC of a constant prediction is undefined: rank it below all others.
         score = -1.0 if math.isnan(metrics["mean_ccc"]) else metrics["mean_ccc"]
-        # Before saving, so that a stop by patience is in the checkpoint as well.
+        # Before saving, so that the checkpoint contains the decision to stop early.
         self.hparams.epoch_counter.update_metric(score)
         self._trained = None
         self._save_checkpoint({"epoch": epoch, "mean_ccc": score})
 
     def train_metrics(self, loss: float) -> dict:
-        """Mean losses of this epoch; ``loss`` is that of the joint loss."""
+        """Return the mean losses of this epoch, given the mean of the joint loss."""
         weight = self.hparams.weighting.weight if self.auxiliary_active else None
         return self.statistics.metrics(loss, weight=weight)
 
     # --- evaluation --------------------------------------------------------------------------
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
-        """Keep the predictions; metrics are computed once over the whole set, never per batch."""
-        if self.stop.came and distributed.is_main_process():
-            # The processes do not meet here: the main one leaves alone, which ends the others.
+        """Store the predictions; metrics are computed over the complete set, not per batch."""
+        if self.stop.received and distributed.is_main_process():
+            # Processes are not synchronised here: if the main process exits, the others end, too.
             if stage == Stage.VALID:
                 self._save_intra_epoch_ckpt()
             raise StoppedError
@@ -309,7 +321,7 @@ class EmoSphereBrain(sb.Brain):
             self.predictions.update(evaluation.split_predictions(batch, output))
 
     def metrics(self) -> dict:
-        """Metrics of the evaluated set: CCC by dimension and mean, and the auxiliary head's."""
+        """Compute the metrics of the evaluated set: CCC by dimension, mean CCC, auxiliary head."""
         metrics, head = evaluation.evaluation_metrics(self.predictions)
         if head:
             self.head_metrics = {"epoch": self.hparams.epoch_counter.current, **head}
@@ -318,23 +330,28 @@ class EmoSphereBrain(sb.Brain):
     def predict(self, loader: DataLoader) -> tuple[dict, dict | None]:
         """Predict a set with the best checkpoint.
 
+        Arguments
+        ---------
+        loader : torch.utils.data.DataLoader
+            Loader of the set, see :func:`emosphere_sb.data.dataset.eval_loader`.
+
         Returns
         -------
         tuple
-            VAD by id, (3,) in [-1, 1], and class probabilities by id; ``None`` in place of these
-            where the auxiliary head was no longer trained at that checkpoint.
+            VAD values by id, nominally in [-1, 1], shape (3,); and class probabilities by id, or
+            None if the auxiliary head was not trained in the epoch of the checkpoint.
         """
         self.evaluate(loader, max_key="mean_ccc")
         return evaluation.prediction_arrays(self.predictions)
 
     def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
-        """Load the best checkpoint's weights, or the mean of the last, once for all sets."""
+        """Load the weights of the best checkpoint, or the mean of the last, once for all sets."""
         if not self.tested_checkpoints:
             average = self.hparams.average_checkpoints
             self.tested_checkpoints = self.checkpointer.load_tested(average, max_key=max_key)
 
     def checkpoint_metadata(self) -> dict:
-        """Epochs of the tested weights, and the auxiliary head's last metrics there."""
+        """Return the epochs of the tested weights and the last metrics of the auxiliary head."""
         newest, averaged = self.tested_checkpoints[0].meta, self.hparams.average_checkpoints
         epochs = sorted(checkpoint.meta["epoch"] for checkpoint in self.tested_checkpoints)
         which = {"averaged_epochs": epochs} if averaged else {"best_epoch": newest["epoch"]}
@@ -343,8 +360,8 @@ class EmoSphereBrain(sb.Brain):
     # --- checkpoints and preemption ----------------------------------------------------------
 
     def state_dict(self) -> dict:
-        """Progress within the epoch, saved in checkpoints as ``brain``."""
-        # SpeechBrain resets both before the evaluation that belongs to them.
+        """Return the progress within the epoch, saved in checkpoints as ``brain``."""
+        # SpeechBrain resets both before the evaluation at the end of the epoch.
         step, loss = self._trained or (self.step, self.avg_train_loss)
         return {
             "step": step,
@@ -355,14 +372,14 @@ class EmoSphereBrain(sb.Brain):
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue within the epoch."""
+        """Restore the progress within the epoch."""
         self.step, self.avg_train_loss = state["step"], state["avg_train_loss"]
         self.optimizer_step = state["optimizer_step"]
         self.statistics.load_state_dict(state["sums"])
         self.missing.reasons = state["left_out"]
 
     def _save_checkpoint(self, meta: dict, *, end_of_epoch: bool = True) -> None:
-        """Save, with the training time and the head's metrics, and delete older checkpoints."""
+        """Save a checkpoint with training time and head metrics, and delete old checkpoints."""
         now = time.time()
         self.seconds, self._clock = self.seconds + now - self._clock, now
         meta = {**meta, "head": self.head_metrics, "seconds": self.seconds}
@@ -370,11 +387,11 @@ class EmoSphereBrain(sb.Brain):
         self.checkpointer.prune(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
 
     def _save_intra_epoch_ckpt(self) -> None:
-        """Save between two steps: SpeechBrain calls this at the intervals of its run options."""
+        """Save between two steps; called by SpeechBrain at the intervals of its run options."""
         self._save_checkpoint({INTRA_EPOCH: True}, end_of_epoch=False)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
-        """Stop here if any process was asked to: SpeechBrain calls this after each step."""
+        """Save and stop if any process received a request. SpeechBrain calls it after each step."""
         if self._stopping:
             self._save_intra_epoch_ckpt()
             distributed.barrier()  # while the main process writes

@@ -1,7 +1,7 @@
-"""Atomic, checksummed checkpoints that contain tensors only.
+"""Atomic, checksummed checkpoints that contain only tensors and plain values.
 
-SpeechBrain's Checkpointer decides what is saved and how it is found. This one changes how a folder
-is written, verified and deleted.
+SpeechBrain's Checkpointer selects what is saved and loaded. The subclass in this module changes how
+a checkpoint folder is written, verified and deleted.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from emosphere_sb.training.trained_weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
-SUMS = "sha256.json"
-INTRA_EPOCH = "within_epoch"  # in the meta of checkpoints that lie between two steps of an epoch
+CHECKSUM_FILE = "sha256.json"
+INTRA_EPOCH = "within_epoch"  # key in the meta of checkpoints saved within an epoch
 PARTIAL, BROKEN, DELETED = "partial-", "broken-", "deleted-"
 
 
 class Checkpointer(SpeechBrainCheckpointer):
     """Checkpointer with atomic, checksummed checkpoints.
 
-    A folder is written under another name, with a digest of each file, forced to the disk, and
-    renamed; one that is deleted is renamed first. Before one is read its files are compared with
-    their digests; one that differs, or holds more than tensors, is renamed to ``broken-…`` with an
-    error in the log, and the one before it is taken. Only the main process writes and chooses.
+    A checkpoint folder is written under a temporary name with the digest of each file, synced to
+    disk and renamed. To delete a checkpoint, its folder is renamed first. Before a checkpoint is
+    loaded, its files are compared with their digests. If they differ, or contain more than tensors
+    and plain values, the folder is renamed to ``broken-…``, an error is logged, and the previous
+    checkpoint is used. Only the main process writes and selects checkpoints.
     """
 
     # --- saving ------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         Raises
         ------
         OSError
-            If it cannot be written; the checkpoints that are there stay as they are.
+            If the checkpoint cannot be written; existing checkpoints are not affected.
         """
         if not distributed.is_main_process():
             return None
@@ -65,52 +66,62 @@ class Checkpointer(SpeechBrainCheckpointer):
             atomic_replace(partial, final)
         except (OSError, RuntimeError) as error:  # PyTorch's writer raises a RuntimeError
             shutil.rmtree(partial, ignore_errors=True)
-            kept = sorted(path.name for path in self._list_checkpoint_dirs())
+            intact = sorted(path.name for path in self._list_checkpoint_dirs())
             raise OSError(
-                f"A checkpoint could not be written to {self.checkpoints_dir} ({error}). Kept: "
-                f"{', '.join(kept) or 'none'}. {MAKE_ROOM}"
+                f"Could not write a checkpoint to {self.checkpoints_dir} ({error}). Existing "
+                f"checkpoints: {', '.join(intact) or 'none'}. {MAKE_ROOM}"
             ) from error
-        logger.log(verbosity, "Saved a checkpoint in %s", final)
+        logger.log(verbosity, "Saved checkpoint %s", final)
         (checkpoint,) = self._construct_checkpoint_objects([final])
         return checkpoint
 
     def _new_checkpoint_dirpath(self) -> Path:
-        """A name by the time of day, to the microsecond: names sort as the checkpoints do."""
+        """Return a path named by the current time to the microsecond, so that names sort by age."""
         return self.checkpoints_dir / datetime.now().strftime(f"{CKPT_PREFIX}+%Y-%m-%d+%H-%M-%S.%f")
 
     def _now(self) -> float:
-        """The time, later than that of every checkpoint: a clock may be set back."""
+        """Return the time, but later than all checkpoints, in case the clock was set back."""
         return max([time.time(), *(c.meta["unixtime"] + 0.001 for c in self.list_checkpoints())])
 
     def _write(self, folder: Path, meta: dict, end_of_epoch: bool) -> None:
         self._save_checkpoint_metafile(folder / METAFNAME, meta, end_of_epoch)
-        with MainProcessContext():  # SpeechBrain's savers would wait for the other processes
-            for name, thing in self.recoverables.items():
-                _write_state(thing, folder / f"{name}.ckpt")
+        with MainProcessContext():  # otherwise SpeechBrain's savers wait for the other processes
+            for name, recoverable in self.recoverables.items():
+                _write_state(recoverable, folder / f"{name}.ckpt")
         sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
-        (folder / SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+        (folder / CHECKSUM_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
         fsync_tree(folder)
 
     # --- finding -----------------------------------------------------------------------------
 
     def list_checkpoints(self) -> list[Checkpoint]:
-        """List checkpoints with an intact description; rename others, with an error in the log."""
+        """List checkpoints with intact metadata; quarantine the others."""
         found = []
         for folder in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
             fault = integrity_error(folder, only=[METAFNAME])
             try:
-                made = [] if fault else self._construct_checkpoint_objects([folder])
-                fault = fault or _lacks(made[0].meta)
+                created = [] if fault else self._construct_checkpoint_objects([folder])
+                fault = fault or _missing_keys(created[0].meta)
             except (yaml.YAMLError, ValueError) as error:  # safe YAML has no tags that run code
-                fault = f"{METAFNAME} is not plain values: {str(error).splitlines()[0]}"
+                fault = f"{METAFNAME} contains more than plain values: {str(error).splitlines()[0]}"
             if fault:
                 self._quarantine(folder, fault)
             else:
-                found += made
+                found += created
         return found
 
     def find_intact(self, count: int = 1, **how) -> list[Checkpoint]:
-        """The first ``count`` of :meth:`find_checkpoints` that are intact, in every process."""
+        """Return the first ``count`` intact checkpoints of :meth:`find_checkpoints`.
+
+        Must be called by every process; all processes get the result of the main process.
+
+        Arguments
+        ---------
+        count : int
+            Largest number of checkpoints.
+        **how
+            Arguments of :meth:`find_checkpoints`.
+        """
         found = []
         if distributed.is_main_process():
             for checkpoint in self.find_checkpoints(**how):
@@ -121,24 +132,24 @@ class Checkpointer(SpeechBrainCheckpointer):
     def load_tested(
         self, average: int = 0, *, max_key: str | None = "mean_ccc"
     ) -> list[Checkpoint]:
-        """Load the weights that are tested: the best epoch's, or the mean of the last ones.
+        """Load the weights for testing: those of the best epoch, or the mean of the last epochs.
 
         Arguments
         ---------
         average : int
-            How many epochs' weights are averaged; 0: the best epoch alone.
+            Number of epochs whose weights are averaged; 0: use the best epoch.
         max_key : str
-            What the best has most of.
+            Metric that is highest for the best epoch.
 
         Returns
         -------
         list of Checkpoint
-            Those that were read, the newest first.
+            Checkpoints that were loaded, the newest first.
 
         Raises
         ------
         ValueError
-            If there is no whole checkpoint, or it is of another model.
+            If no valid checkpoint is found, or it belongs to another model.
         """
         how = (
             {"ckpt_predicate": lambda c: INTRA_EPOCH not in c.meta}
@@ -147,40 +158,43 @@ class Checkpointer(SpeechBrainCheckpointer):
         )
         tested = self.find_intact(average or 1, **how)
         if not tested:
-            raise ValueError(f"No whole checkpoint to test in {self.checkpoints_dir}.")
-        logger.info("Weights of %s", ", ".join(c.path.name for c in tested))
-        # Mapped: the mean needs no more memory than one of them.
+            raise ValueError(f"No valid checkpoint found in {self.checkpoints_dir}.")
+        logger.info("Loading the weights of %s", ", ".join(c.path.name for c in tested))
+        # Memory-mapped, so that averaging needs the memory of one checkpoint only.
         states = [read_tensors(c.path / "model.ckpt", mmap=True) for c in tested]
         model = self.recoverables["model"]
         model.load_state_dict(average_weights(states, model.trained))
         return tested
 
     def is_intact(self, checkpoint: Checkpoint) -> bool:
-        """Whether all files are as written; otherwise it is renamed, with an error in the log."""
-        fault = integrity_error(checkpoint.path) or self._code_in(checkpoint.path)
+        """Check all files of a checkpoint; quarantine it and return False if one is damaged."""
+        fault = integrity_error(checkpoint.path) or self._content_error(checkpoint.path)
         if fault:
             self._quarantine(checkpoint.path, fault)
         return not fault
 
-    def _code_in(self, folder: Path) -> str:
-        """What is wrong with a file that should hold tensors, numbers and text alone."""
-        for name, thing in self.recoverables.items():
-            if _has_state(thing):
+    def _content_error(self, folder: Path) -> str:
+        """Describe a file that contains more than tensors and plain values; empty if all pass."""
+        for name, recoverable in self.recoverables.items():
+            if _has_state(recoverable):
                 try:
                     read_tensors(folder / f"{name}.ckpt", mmap=True)  # values are not read
                 except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-                    return f"{name}.ckpt is not tensors alone: {str(error).splitlines()[0]}"
+                    reason = str(error).splitlines()[0]
+                    return f"{name}.ckpt contains more than tensors and plain values: {reason}"
         return ""
 
     def _quarantine(self, folder: Path, fault: str) -> None:
+        """Rename a damaged checkpoint in the main process, and log an error."""
         if not distributed.is_main_process():
             return
-        aside = folder.with_name(BROKEN + folder.name)
-        shutil.rmtree(aside, ignore_errors=True)
-        os.replace(folder, aside)
+        quarantined = folder.with_name(BROKEN + folder.name)
+        shutil.rmtree(quarantined, ignore_errors=True)
+        os.replace(folder, quarantined)
         logger.error(
-            "CHECKPOINT BROKEN: %s (%s). It was renamed to %s; the one before it is used.",
-            folder, fault, aside.name,
+            "Checkpoint %s is corrupted (%s). It was renamed to %s; falling back to the previous "
+            "one.",
+            folder, fault, quarantined.name,
         )  # fmt: skip
 
     # --- reading -----------------------------------------------------------------------------
@@ -188,7 +202,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     def recover_if_possible(
         self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None
     ) -> Checkpoint | None:
-        """Load the best or newest checkpoint that is intact."""
+        """Load the best or newest intact checkpoint; return None if none is found."""
         found = self.find_intact(
             importance_key=importance_key,
             max_key=max_key,
@@ -198,108 +212,120 @@ class Checkpointer(SpeechBrainCheckpointer):
         for chosen in found:
             self.load_checkpoint(chosen)
         if not found and any(self.checkpoints_dir.glob(f"{BROKEN}*")):
-            logger.error("No whole checkpoint is left: training begins at the beginning.")
-        distributed.barrier()  # before anyone saves or deletes
+            logger.error("No valid checkpoint left; starting training from scratch.")
+        distributed.barrier()  # before the main process saves or deletes
         return found[0] if found else None
 
     def load_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Load all recoverables."""
-        logger.info("Loading %s", checkpoint.path)
-        for name, thing in self.recoverables.items():
-            _read_state(thing, checkpoint.path / f"{name}.ckpt", checkpoint.meta["end-of-epoch"])
+        logger.info("Loading checkpoint %s", checkpoint.path)
+        for name, recoverable in self.recoverables.items():
+            _read_state(
+                recoverable, checkpoint.path / f"{name}.ckpt", checkpoint.meta["end-of-epoch"]
+            )
 
     # --- deleting ----------------------------------------------------------------------------
 
     def prune(self, *, best: str, last: int) -> None:
-        """Delete all but the best, the ``last`` newest ends of an epoch, and the two newest.
+        """Delete old checkpoints.
 
-        Two, so that there is one before the newest, should that be damaged.
+        The two newest checkpoints remain, in case the newest one gets damaged.
+
+        Arguments
+        ---------
+        best : str
+            Metric whose best checkpoint remains.
+        last : int
+            Number of newest checkpoints from the end of an epoch that remain.
         """
         if not distributed.is_main_process():
             return
         everything = self.find_checkpoints()  # the newest first
-        kept = everything[:2] + [c for c in everything if INTRA_EPOCH not in c.meta][:last]
-        kept += self.find_checkpoints(max_key=best)[:1]
-        paths = {checkpoint.path for checkpoint in kept}
+        needed = everything[:2] + [c for c in everything if INTRA_EPOCH not in c.meta][:last]
+        needed += self.find_checkpoints(max_key=best)[:1]
+        paths = {checkpoint.path for checkpoint in needed}
         for checkpoint in everything:
             if checkpoint.path not in paths:
                 self._delete_checkpoint(checkpoint, verbosity=logging.DEBUG)
 
     def remove_partial(self) -> None:
-        """Delete what an interrupted save or deletion left; only one run may use the folder."""
+        """Delete the remains of interrupted saves and deletions. The run must own the folder."""
         if distributed.is_main_process():
             for prefix in (PARTIAL, DELETED):
                 for path in self.checkpoints_dir.glob(f"{prefix}*"):
-                    logger.info("Removing %s: a save or a deletion was interrupted there.", path)
+                    logger.info("Removing %s, left by an interrupted save or deletion", path)
                     shutil.rmtree(path)
 
     @staticmethod
     def _delete_checkpoint(checkpoint: Checkpoint, verbosity: int = logging.INFO) -> None:
-        away = checkpoint.path.with_name(DELETED + checkpoint.path.name)
-        os.replace(checkpoint.path, away)
-        shutil.rmtree(away)
+        deleted = checkpoint.path.with_name(DELETED + checkpoint.path.name)
+        os.replace(checkpoint.path, deleted)
+        shutil.rmtree(deleted)
         logger.log(verbosity, "Deleted checkpoint %s", checkpoint.path)
 
 
 def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
-    """Compare a checkpoint's folder with its checksums.
+    """Compare the files of a checkpoint with their checksums.
 
     Arguments
     ---------
     folder : path
-        Folder of a checkpoint.
+        Folder of the checkpoint.
     only : collection of str
         Names of the files to compare. (default: all)
 
     Returns
     -------
     str
-        What is wrong, or an empty string.
+        Description of the error; empty if the checkpoint is intact.
     """
     try:
-        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
-        there = {path.name for path in folder.iterdir()} - {SUMS}
-        if there != set(sums):
-            return f"files {sorted(there ^ set(sums))} are missing or too many"
+        sums = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
+        existing = {path.name for path in folder.iterdir()} - {CHECKSUM_FILE}
+        if existing != set(sums):
+            return f"missing or unexpected files: {', '.join(sorted(existing ^ set(sums)))}"
         names = set(only) or set(sums)
         wrong = sorted(name for name in names if digest_of(folder / name) != sums[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{SUMS} cannot be read, or does not fit: {error}"
-    return f"{', '.join(wrong)} changed since written" if wrong else ""
+        return f"{CHECKSUM_FILE} is missing or invalid: {error}"
+    return f"SHA-256 of {', '.join(wrong)} does not match {CHECKSUM_FILE}" if wrong else ""
 
 
-def _lacks(meta: object) -> str:
-    """What a checkpoint's description lacks; empty where that is nothing."""
-    there = set(meta) if isinstance(meta, dict) else set()
-    absent = sorted({"unixtime", "end-of-epoch"} - there)
-    return f"{METAFNAME} lacks {' and '.join(absent)}" if absent else ""
+def _missing_keys(meta: object) -> str:
+    """Describe the keys missing from a checkpoint's metadata; '' if it is complete."""
+    existing = set(meta) if isinstance(meta, dict) else set()
+    absent = sorted({"unixtime", "end-of-epoch"} - existing)
+    return f"{METAFNAME} does not contain {' and '.join(absent)}" if absent else ""
 
 
-def _has_state(thing: object) -> bool:
-    """Whether it gives a ``state_dict``, or is saved by a hook of SpeechBrain's."""
-    return hasattr(thing, "state_dict")
+def _has_state(recoverable: object) -> bool:
+    """Whether an object has a ``state_dict``; others are saved by a hook of SpeechBrain."""
+    return hasattr(recoverable, "state_dict")
 
 
-def _write_state(thing: object, path: Path) -> None:
-    if _has_state(thing):
-        torch.save(thing.state_dict(), path)
+def _write_state(recoverable: object, path: Path) -> None:
+    if _has_state(recoverable):
+        torch.save(recoverable.state_dict(), path)
     else:
-        _hook(thing, "saver")(thing, path)
+        _hook(recoverable, "saver")(recoverable, path)
 
 
-def _read_state(thing: object, path: Path, end_of_epoch: bool) -> None:
-    if not _has_state(thing):
-        _hook(thing, "loader")(thing, path, end_of_epoch)
-    # An fp16 scaler is empty in a run without a GPU; with one, it then begins anew.
+def _read_state(recoverable: object, path: Path, end_of_epoch: bool) -> None:
+    if not _has_state(recoverable):
+        _hook(recoverable, "loader")(recoverable, path, end_of_epoch)
+    # The state of an fp16 scaler is empty in a run without a GPU; on a GPU it then starts afresh.
     elif state := read_tensors(path):
-        thing.load_state_dict(state)
+        recoverable.load_state_dict(state)
 
 
-def _hook(thing: object, kind: str):
-    from speechbrain.utils import checkpoints as theirs
+def _hook(recoverable: object, kind: str):
+    from speechbrain.utils import checkpoints as sb_checkpoints
 
-    table = theirs.DEFAULT_SAVE_HOOKS if kind == "saver" else theirs.DEFAULT_LOAD_HOOKS
-    hook = theirs.get_default_hook(thing, table)
+    is_saver = kind == "saver"
+    table = sb_checkpoints.DEFAULT_SAVE_HOOKS if is_saver else sb_checkpoints.DEFAULT_LOAD_HOOKS
+    hook = sb_checkpoints.get_default_hook(recoverable, table)
     if hook is None:
-        raise TypeError(f"A {type(thing).__name__} can be in no checkpoint: it has no {kind}.")
+        raise TypeError(
+            f"No checkpoint {kind} found for objects of type {type(recoverable).__name__}."
+        )
     return hook

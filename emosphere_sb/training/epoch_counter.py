@@ -1,4 +1,4 @@
-"""Counting epochs: SpeechBrain's counter with early stopping as a setting."""
+"""Epoch counter with optional early stopping."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import json
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
-STATE = ("current", "best_limit", "best_score", "should_stop")
+STATE_FIELDS = ("current", "best_limit", "best_score", "should_stop")
 
 
 @register_checkpoint_hooks
 class EpochCounter(EpochCounterWithStopper):
-    """Counts to ``limit``, and stops after ``patience`` epochs without a better mean CCC.
+    """Iterator over epochs that stops after ``patience`` epochs without a better mean CCC.
 
     Arguments
     ---------
     limit : int
-        Number of epochs.
+        Largest number of epochs.
     patience : int
-        0: never stop early.
+        Number of epochs without improvement after which to stop; 0: no early stopping.
 
     Example
     -------
@@ -34,20 +34,20 @@ class EpochCounter(EpochCounterWithStopper):
         super().__init__(
             limit, limit_to_stop=patience or limit + 1, limit_warmup=0, direction="max"
         )
-        # With SpeechBrain's 1e-6 the same figure again would count as a better one.
+        # With SpeechBrain's default of 1e-6, an equal metric would count as an improvement.
         self.min_delta = 0.0
 
-    # SpeechBrain's hooks of the stopper are not registered: only the epoch would be saved, and a
-    # run that patience had stopped would go on when it is started again.
+    # SpeechBrain's hooks of EpochCounterWithStopper are not registered: they save the epoch only,
+    # and a run that stopped early would continue when it is restarted.
     @mark_as_saver
     def save(self, path: str) -> None:
-        """Write the epoch, the best figure so far and whether to stop."""
+        """Save the epoch, the best metric so far and whether to stop."""
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({name: getattr(self, name) for name in STATE}, file)
+            json.dump({name: getattr(self, name) for name in STATE_FIELDS}, file)
 
     @mark_as_loader
     def load(self, path: str, end_of_epoch: bool) -> None:
-        """Read them back; within an epoch, that epoch is the next one."""
+        """Restore the counter; a checkpoint within an epoch continues with that epoch."""
         with open(path, encoding="utf-8") as file:
             for name, value in json.load(file).items():
                 setattr(self, name, value)

@@ -1,4 +1,4 @@
-"""Predictions of an evaluated set: kept by utterance, gathered from all processes, scored once."""
+"""Predictions of an evaluated set: split by utterance, gathered from all processes, and scored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from emosphere_sb.training.batch_outputs import Output
 
 
 class Prediction(NamedTuple):
-    """Output and labels of one utterance, on the CPU; ``logits`` may be None."""
+    """Output and labels of one utterance on the CPU.
+
+    ``vad`` and ``true_vad`` have shape (3,), ``target`` is a scalar, and ``logits`` has shape
+    (classes,) or is None.
+    """
 
     vad: Tensor
     logits: Tensor | None
@@ -25,7 +29,7 @@ class Prediction(NamedTuple):
 
 
 def split_predictions(batch: Batch, output: Output) -> dict[str, Prediction]:
-    """Predictions of a batch by utterance id."""
+    """Split the output of a batch into predictions by utterance id."""
     vad = output.vad.float().cpu()
     logits = [None] * len(vad) if output.logits is None else output.logits.float().cpu()
     rows = zip(batch.ids, vad, logits, batch.vad, batch.target, strict=True)
@@ -33,14 +37,14 @@ def split_predictions(batch: Batch, output: Output) -> dict[str, Prediction]:
 
 
 def gather_predictions(predictions: Mapping[str, Prediction]) -> dict[str, Prediction]:
-    """Predictions of all processes, sorted by utterance id.
+    """Gather the predictions of all processes, sorted by utterance id.
 
     Arguments
     ---------
     predictions : mapping
-        This process's predictions by utterance id.
+        Predictions of this process by utterance id.
     """
-    # One tensor per field: a row is a view, and would be sent together with its whole batch.
+    # One tensor per field: a row is a view, and would be sent together with its complete batch.
     columns = [
         None if column[0] is None else torch.stack(column)
         for column in zip(*predictions.values(), strict=True)
@@ -54,13 +58,18 @@ def gather_predictions(predictions: Mapping[str, Prediction]) -> dict[str, Predi
 
 
 def evaluation_metrics(predictions: Mapping[str, Prediction]) -> tuple[dict, dict]:
-    """Metrics over a whole set.
+    """Compute metrics over a complete set.
+
+    Arguments
+    ---------
+    predictions : mapping
+        Predictions by utterance id.
 
     Returns
     -------
     tuple of dict
-        CCC of each dimension and ``mean_ccc``; classification metrics of the auxiliary head, empty
-        without logits.
+        CCC of each dimension and ``mean_ccc``; and classification metrics of the auxiliary head,
+        empty without logits.
     """
     vad, logits, true_vad, target = zip(*predictions.values(), strict=True)
     regression = regression_metrics(torch.stack(true_vad).numpy(), torch.stack(vad).numpy())
@@ -75,10 +84,15 @@ def evaluation_metrics(predictions: Mapping[str, Prediction]) -> tuple[dict, dic
 def prediction_arrays(predictions: Mapping[str, Prediction]) -> tuple[dict, dict | None]:
     """Convert predictions to NumPy arrays in float64.
 
+    Arguments
+    ---------
+    predictions : mapping
+        Predictions by utterance id.
+
     Returns
     -------
     tuple
-        VAD (3,) by id, and class probabilities by id; None without logits.
+        VAD values (3,) by id; and class probabilities (classes,) by id, or None without logits.
 
     Raises
     ------
@@ -88,8 +102,8 @@ def prediction_arrays(predictions: Mapping[str, Prediction]) -> tuple[dict, dict
     undefined = [name for name, found in predictions.items() if not found.vad.isfinite().all()]
     if undefined:
         raise ValueError(
-            f"The model's prediction is not finite for {len(undefined)} utterances, such as "
-            f"{', '.join(undefined[:5])}: figures over the rest would not be this set's."
+            f"The predictions of {len(undefined)} utterances are not finite, such as "
+            f"{', '.join(undefined[:5])}. Metrics over the other utterances would be misleading."
         )
     vad = {name: found.vad.double().numpy() for name, found in predictions.items()}
     if any(found.logits is None for found in predictions.values()):

@@ -1,4 +1,4 @@
-"""Training on features that a frozen backbone gave once: when that is allowed, and how."""
+"""Training on cached features of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -20,30 +20,55 @@ from emosphere_sb.training.optimisation import memory_advice
 from emosphere_sb.training.preemption import StoppedError
 from emosphere_sb.training.trained_weights import digest_of_tensors
 
-# Settings that change a backbone's features, beside its weights and its configuration.
-KEYS = ("max_seconds", "layers")
+# Settings that change the features of a backbone, in addition to its weights and configuration.
+FEATURE_SETTINGS = ("max_seconds", "layers")
 
 
-def read_features(
+def use_cached_features(
     brain: EmoSphereBrain, hparams: dict, sets: Mapping[str, SpeechDataset], root: Path
 ) -> None:
-    """Let all sets be read from features below ``root``, computed first where there are none."""
-    facts = {**{key: hparams[key] for key in KEYS}, "waveform": hparams["normaliser"].facts()}
-    # They are computed in eval_precision.
-    facts |= {"precision": brain.precision, "eval_precision": brain.eval_precision}
-    folder = cache_folder(root, brain.modules.encoder, facts)
+    """Let all sets return cached features instead of waveforms; compute missing caches.
+
+    Arguments
+    ---------
+    brain : EmoSphereBrain
+        Brain with a frozen encoder.
+    hparams : dict
+        Hyperparameters.
+    sets : mapping of str to SpeechDataset
+        Sets by name.
+    root : path
+        Folder that contains the caches of all backbones.
+    """
+    settings = {key: hparams[key] for key in FEATURE_SETTINGS}
+    settings["waveform"] = hparams["normaliser"].settings()
+    # Features are computed in eval_precision.
+    settings |= {"precision": brain.precision, "eval_precision": brain.eval_precision}
+    folder = cache_folder(root, brain.modules.encoder, settings)
     for name, dataset in sets.items():
         cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])
         folder.mkdir(parents=True, exist_ok=True)
-        with file_lock(folder / f"{name}.lock", timeout=-1):  # another run may fill it: wait for it
+        with file_lock(folder / f"{name}.lock", timeout=-1):  # waits for other runs
             if not cache.open():
-                fill(cache, brain, dataset, hparams)
+                fill_cache(cache, brain, dataset, hparams)
                 cache.open()
         dataset.read_from(cache)
 
 
-def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hparams: dict) -> None:
-    """Run the backbone over a set, once."""
+def fill_cache(
+    cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hparams: dict
+) -> None:
+    """Compute the features of a set and write them to its cache.
+
+    Raises
+    ------
+    OSError
+        If there is not enough disk space.
+    StoppedError
+        If a request to stop was received.
+    ValueError
+        If audio could not be read.
+    """
     encoder = brain.modules.encoder
     samples = torch.tensor([int(seconds * SAMPLE_RATE) for seconds in dataset.durations])
     frames = int(encoder.frame_lengths(samples).clamp(min=0).sum())
@@ -52,8 +77,8 @@ def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hpa
     loader = eval_loader(dataset, batch_size=hparams["eval_batch"], shared=False, **workers)
     brain.modules.eval()
     with cache.writer() as writer:
-        for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"features of {cache.name}"):
-            if brain.stop.came:
+        for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {cache.name}"):
+            if brain.stop.received:
                 raise StoppedError
             if batch.missing:
                 raise ValueError("; ".join(batch.missing.values()))
@@ -63,7 +88,7 @@ def fill(cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hpa
 
 
 def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The backbone's states and their valid frames, as evaluation computes them."""
+    """Compute the hidden states of a batch as in evaluation, see ``SSLEncoder.hidden_states``."""
     with torch.no_grad(), brain.evaluation_ctx, memory_advice([batch], "eval_batch"):
         batch = batch.to(brain.device)
         signals = brain.modules.normaliser(batch.signals, batch.lengths)
@@ -71,7 +96,17 @@ def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
-    """The folder of a backbone with its weights and of all settings that change its features."""
+    """Return the cache folder, named by a digest of weights, configuration and settings.
+
+    Arguments
+    ---------
+    root : path
+        Folder that contains the caches of all backbones.
+    encoder : emosphere_sb.lobes.SSLEncoder
+        Encoder with a frozen backbone.
+    settings : mapping
+        Settings that change the features, JSON serialisable.
+    """
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True, default=str).encode())
     digest.update(encoder.model.config.to_json_string().encode())
     digest.update(type(encoder.backbone).__name__.encode())
@@ -81,22 +116,25 @@ def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
     return Path(root) / digest.hexdigest()[:16]
 
 
-def refuse_changing(encoder: nn.Module, settings: Mapping) -> None:
-    """Refuse a cache where the features are not the same in every epoch.
+def check_constant_features(encoder: nn.Module, settings: Mapping) -> None:
+    """Check that the features are the same in all epochs, so that they can be cached.
+
+    Arguments
+    ---------
+    encoder : emosphere_sb.lobes.SSLEncoder
+        The encoder.
+    settings : mapping
+        Hyperparameters, with the key ``crop``.
 
     Raises
     ------
     ValueError
-        With the reason.
+        If the backbone is trained or crops are random.
     """
     reasons = {
-        "the backbone is trained (only --freeze=all keeps its features as they are)": (
-            not encoder.frozen and not encoder.has_lora
-        ),
-        "LoRA changes the features with every step": encoder.has_lora,
-        "random crops are other audio in each epoch (take --crop=start)": (
-            settings["crop"] == "random"
-        ),
+        "the backbone is trained (use --freeze=all)": (not encoder.frozen and not encoder.has_lora),
+        "LoRA changes the features in every step": encoder.has_lora,
+        "random crops differ between epochs (use --crop=start)": settings["crop"] == "random",
     }
     for reason, holds in reasons.items():
         if holds:

@@ -1,4 +1,4 @@
-"""The log of a run, which goes on where its checkpoint stands."""
+"""Loggers of a run, with logs that match its checkpoint after a restart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from emosphere_sb.fileio.atomic import atomic_write
 
 
 def make_loggers(folder: Path, tensorboard: bool) -> list:
-    """SpeechBrain's file logger, and its TensorBoard logger where that is asked for."""
+    """Create SpeechBrain's file logger and, optionally, its TensorBoard logger.
+
+    Arguments
+    ---------
+    folder : path
+        Output folder of the run.
+    tensorboard : bool
+        Whether to write TensorBoard logs as well.
+    """
     loggers = [FileTrainLogger(str(folder / "train_log.txt"))]
     if tensorboard:
         loggers.append(TensorboardLogger(str(folder / "tensorboard")))
@@ -19,26 +27,26 @@ def make_loggers(folder: Path, tensorboard: bool) -> list:
 
 
 class LogState:
-    """What the logs held at a checkpoint: a restarted run writes no epoch twice."""
+    """State of the logs, saved in checkpoints so that a restarted run logs each epoch once."""
 
     def __init__(self, loggers: list):
         self.loggers = loggers
 
     def state_dict(self) -> dict:
-        """Text of the log file; steps that TensorBoard has seen."""
+        """Return the text of the log file and the step of each TensorBoard logger."""
         path = Path(self.loggers[0].save_file)
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         return {"text": text, "steps": [log.global_step for log in self.loggers[1:]]}
 
     def load_state_dict(self, state: dict) -> None:
-        """Take back what was written behind the checkpoint."""
+        """Remove log entries that were written after the checkpoint."""
         self._write(state["text"])
-        # Not strict: TensorBoard may have been asked for meanwhile.
+        # Not strict: TensorBoard may have been enabled since.
         for log, steps in zip(self.loggers[1:], state["steps"], strict=False):
             log.global_step = steps
 
     def clear(self) -> None:
-        """Begin anew: what a run wrote before its first checkpoint is written again."""
+        """Empty the log file: a run without a checkpoint starts from scratch."""
         self._write("")
 
     def _write(self, text: str) -> None:

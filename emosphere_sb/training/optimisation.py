@@ -1,4 +1,4 @@
-"""Random states, clipping, parameter groups and memory of one optimiser step."""
+"""Optimiser step: random states, gradient clipping, parameter groups and memory."""
 
 from __future__ import annotations
 
@@ -33,22 +33,23 @@ def step_optimizers(
     Arguments
     ---------
     optimizers : collection of torch.optim.Optimizer
-        The norm is taken over the parameters of all of them.
+        Optimisers; the gradient norm is computed over the parameters of all of them.
     scaler : torch.amp.GradScaler
-        In fp16 it skips steps whose gradient is not finite and lowers its scale, which is normal.
+        Gradient scaler. In fp16 it skips steps with a non-finite gradient and reduces its scale,
+        which is expected.
     max_grad_norm : float
         Largest norm of the gradient; inf: no clipping.
 
     Returns
     -------
     bool
-        False, without a step, if a gradient is not finite and the scaler is disabled.
+        False if the step was skipped: a gradient is not finite and the scaler is disabled.
     """
     trainable = [p for o in optimizers for group in o.param_groups for p in group["params"]]
     distributed.sum_gradients(trainable)
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
-    # The norm of the sum over processes is the same in each, so that all decide alike.
+    # The norm of the sum is the same in all processes, so they all make the same decision.
     norm = get_total_norm([p.grad for p in trainable if p.grad is not None])
     if not (scaler.is_enabled() or bool(norm.isfinite())):
         return False
@@ -63,13 +64,27 @@ def step_optimizers(
 def parameter_groups(
     modules: nn.ModuleDict, lr_backbone: float, lr_loss_weights: float
 ) -> list[dict]:
-    """Split trainable parameters into groups: backbone, learned loss weights, and the rest.
+    """Split trainable parameters into groups: backbone, learned loss weights, and others.
 
-    A learned mixture of the backbone's layers belongs to the rest.
+    The weights of a weighted sum of layers belong to the others.
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        Modules of the model.
+    lr_backbone : float
+        Learning rate of the backbone.
+    lr_loss_weights : float
+        Learning rate of learned loss weights.
+
+    Returns
+    -------
+    list of dict
+        Parameter groups for an optimiser.
     """
     special = {
         "backbone": {"lr": lr_backbone},
-        # Two numbers that must get somewhere within the run, and that decay would pull to 0.
+        # Scalars that need a higher learning rate; weight decay would pull them to 0.
         "weighting": {"lr": lr_loss_weights, "weight_decay": 0.0},
     }
     groups: dict[str, list] = {"": [], **{name: [] for name in special}}
@@ -82,7 +97,7 @@ def parameter_groups(
 
 @contextmanager
 def reserve_optimizer_state(modules: nn.Module, optimizer: Optimizer):
-    """Occupy the memory of both moments of Adam, which the first step allocates."""
+    """Allocate the memory of Adam's two moments, which exist only after the first step."""
     trainable = [p for p in modules.parameters() if p.requires_grad]
     moments = [] if optimizer.state else [torch.empty_like(p) for p in trainable * 2]
     yield
@@ -91,17 +106,17 @@ def reserve_optimizer_state(modules: nn.Module, optimizer: Optimizer):
 
 @contextmanager
 def memory_advice(batches: Sequence[Batch], setting: str):
-    """Turn an out-of-memory error into one that names the ``setting`` to lower."""
+    """Convert out-of-memory errors into a MemoryError that names the ``setting`` to reduce."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one, the CPU's has no class
+    except RuntimeError as error:  # base class of torch.OutOfMemoryError; type of the CPU error
         texts = ("out of memory", "can't allocate memory")
         if not any(text in str(error).lower() for text in texts):
             raise
         size = max((len(batch.ids) for batch in batches), default=0)
         seconds = max((batch.seconds for batch in batches), default=0.0)
         raise MemoryError(
-            f"{size} utterances of {seconds:.1f} s do not fit into memory. Lower {setting} (now "
-            f"{size}): the result stays the same; or lower max_seconds, or set "
+            f"Not enough memory for {size} utterances of {seconds:.1f} s. Reduce {setting} (now "
+            f"{size}), which does not change the result, reduce max_seconds, or set "
             f"--gradient_checkpointing=True."
         ) from error

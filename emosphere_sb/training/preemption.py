@@ -1,40 +1,45 @@
-"""A cluster's warning (SIGTERM): the run saves between two steps and leaves with a code."""
+"""Preemption by a cluster (SIGTERM): the run saves after the current step and exits."""
 
 from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
 
-STOPPED = 75
-"""Exit status of a run that was told to stop and has saved: EX_TEMPFAIL, try again later."""
+EXIT_STOPPED = 75
+"""Exit status of a run that was stopped by SIGTERM and has saved (EX_TEMPFAIL: try again)."""
 
 
 class StoppedError(Exception):
-    """The run was told to stop; what it had is saved."""
+    """Raised when the run has saved a checkpoint and stops after SIGTERM."""
 
 
 class StopRequest:
-    """Whether SIGTERM came.
+    """Record of a request to stop (SIGTERM).
+
+    Attributes
+    ----------
+    received : bool
+        Whether SIGTERM was received.
 
     Example
     -------
     >>> import os
     >>> request = StopRequest()
-    >>> with request.listening():
+    >>> with request.handle_sigterm():
     ...     os.kill(os.getpid(), signal.SIGTERM)
-    ...     request.came
+    ...     request.received
     True
     """
 
     def __init__(self):
-        self.came = False
+        self.received = False
 
     @contextmanager
-    def listening(self):
-        """Note the signal instead of dying of it, where this is the main thread."""
+    def handle_sigterm(self):
+        """Record SIGTERM instead of terminating. In other threads this has no effect."""
         try:
             before = signal.signal(signal.SIGTERM, self._note)
-        except ValueError:  # another thread: signals are its host's business
+        except ValueError:  # signal handlers can only be set in the main thread
             yield
             return
         try:
@@ -43,4 +48,4 @@ class StopRequest:
             signal.signal(signal.SIGTERM, before)
 
     def _note(self, _number, _frame) -> None:
-        self.came = True
+        self.received = True

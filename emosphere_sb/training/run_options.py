@@ -1,4 +1,4 @@
-"""SpeechBrain's run options that this recipe rejects, and why."""
+"""Validation of SpeechBrain's run options."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ UNSUPPORTED_RUN_OPTIONS = (
     "remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend",
     "find_unused_parameters", "jit",
 )  # fmt: skip
-"""Run options of SpeechBrain's own optimiser step, which EmoSphereBrain replaces."""
+"""Run options of SpeechBrain that have no effect, because EmoSphereBrain replaces their code."""
 
 
 def validate_run_options(options: Mapping) -> None:
-    """Reject run options that would have no effect, or a harmful one.
+    """Check that run options are supported.
 
     Arguments
     ---------
     options : mapping
-        Values by name, with SpeechBrain's defaults filled in.
+        Values by name, including SpeechBrain's defaults.
 
     Raises
     ------
@@ -26,18 +26,17 @@ def validate_run_options(options: Mapping) -> None:
         :data:`UNSUPPORTED_RUN_OPTIONS` is requested.
     """
     limit = options["max_grad_norm"]
-    if not limit > 0:  # a negative one would flip the sign of every gradient
-        raise ValueError(f"max_grad_norm must be positive, inf for none; found {limit}.")
+    if not limit > 0:  # a negative value would flip the sign of every gradient
+        raise ValueError(f"max_grad_norm must be positive, or inf for no limit; found {limit}.")
     if options["grad_accumulation_factor"] != 1:
         raise ValueError(
-            "grad_accumulation_factor is not used here: batch_size is the effective batch, and "
-            "micro_batch says how many utterances run through the model at a time."
+            "grad_accumulation_factor is not supported. Set batch_size (the effective batch) and "
+            "micro_batch (the number of utterances per forward pass) instead."
         )
     for name in (name for name in UNSUPPORTED_RUN_OPTIONS if options[name]):
-        raise ValueError(f"--{name} has no effect in this recipe, so it is refused.")
+        raise ValueError(f"--{name} is not supported: it would have no effect. Remove it.")
     if options["compile"] or options["compile_module_keys"]:
         raise ValueError(
-            "--compile is refused: each utterance and batch has another length, by which the "
-            "encoder cuts its work, so that PyTorch compiles anew again and again, minutes "
-            "each time. Attention and convolutions are fast without it."
+            "--compile is not supported: the encoder depends on the lengths of the utterances, so "
+            "PyTorch would recompile for almost every batch, which takes minutes each time."
         )

@@ -1,4 +1,4 @@
-"""Sums of the training losses over a step and over an epoch, from which an epoch is logged."""
+"""Sums of the training losses over a step and an epoch, for the log."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ LOSS_SUMS = ("regression_loss", "undefined", "auxiliary_loss", "objectives")
 
 
 class TrainStatistics:
-    """Sums over the current step and over the epoch so far.
+    """Sums of losses over the current step and over the epoch so far.
 
-    Once a step has ended, they are equal in all processes. The sums of the epoch are part of the
-    checkpoints, so that an interrupted epoch is logged as an uninterrupted one.
+    After a step, the sums are equal in all processes. The sums of the epoch are saved in
+    checkpoints, so that the log of a resumed epoch equals that of an uninterrupted one.
 
     Attributes
     ----------
     step : dict
         Sums of :data:`LOSS_SUMS` over the windows of the current step.
     epoch : dict
-        The same over the steps of the epoch, and the number of ``steps``, of ``left_out`` steps,
-        and of steps with a ``nonfinite`` loss or gradient.
+        Sums of :data:`LOSS_SUMS` over the steps of the epoch, and the number of completed
+        ``steps``, of skipped steps (``left_out``), and of steps with a ``nonfinite`` loss or
+        gradient.
 
     Example
     -------
@@ -57,37 +58,37 @@ class TrainStatistics:
             self.epoch[name] += self.step[name]
 
     def skip_step(self) -> None:
-        """Count a step that changed no weights."""
+        """Count a step that did not update the weights."""
         self.epoch["left_out"] += 1
 
     def count_nonfinite(self) -> int:
-        """Count a step with a non-finite loss or gradient; return how many the epoch has."""
+        """Count a step with a non-finite loss or gradient; return the number in this epoch."""
         self.epoch["nonfinite"] += 1
         return int(self.epoch["nonfinite"])
 
     def check_any_step(self, epoch: int) -> None:
-        """Reject an epoch all of whose steps were left out.
+        """Check that at least one step of the epoch was completed.
 
         Raises
         ------
         ValueError
-            If it is one.
+            If all steps were skipped.
         """
         if not self.epoch["steps"] and self.epoch["left_out"]:
             raise ValueError(
-                f"No step of epoch {epoch} had a finite loss. Is there audio with NaN, or is "
-                f"the learning rate far too high?"
+                f"No step of epoch {epoch} had a finite loss and gradient. Check the audio for NaN "
+                f"samples and lower the learning rate."
             )
 
     def metrics(self, loss: float, *, weight: float | None = None) -> dict:
-        """Mean losses of the epoch, for the log.
+        """Compute the mean losses of the epoch for the log.
 
         Arguments
         ---------
         loss : float
-            Mean joint loss.
+            Mean of the joint loss.
         weight : float
-            Weight of the auxiliary loss; None: the auxiliary loss is not logged.
+            Weight of the auxiliary loss. (default: the auxiliary loss is not logged)
         """
         sums = defaultdict(float, self.state_dict())
         count = max(sums["objectives"], 1)
@@ -100,9 +101,9 @@ class TrainStatistics:
         return metrics
 
     def state_dict(self) -> dict[str, float]:
-        """Sums of the epoch, as numbers."""
+        """Return the sums of the epoch."""
         return {name: float(value) for name, value in self.epoch.items()}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Continue from saved sums."""
+        """Restore the sums of the epoch."""
         self.epoch = defaultdict(float, state)

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a model: the weights that are trained, and what they sit on."""
+"""Model weights in checkpoints: trained weights, and a digest of the frozen backbone."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from torch import Tensor, nn
 
 
 class TrainedWeights:
-    """The weights of all modules but for what nothing ever trains in the backbone.
+    """State of all modules without the frozen parameters of the backbone.
 
-    Of a backbone that is partly frozen only what is trained is written (and its buffers), beside
-    the name and the digest of what it sits on; without that backbone, bit for bit, it is not read.
+    The frozen parameters are replaced by the name of the backbone and a digest of their values. The
+    state can only be loaded with a bit-identical backbone.
 
     Arguments
     ---------
     modules : torch.nn.ModuleDict
-        With an ``encoder``.
+        Modules of the model, including ``encoder``.
     backbone : str
-        How the backbone was named.
+        Name or path of the backbone.
 
     Attributes
     ----------
     trained : set of str
-        Names of the parameters that are trained.
+        Names of the trained parameters.
     """
 
     def __init__(self, modules: nn.ModuleDict, backbone: str):
         self.modules, self.backbone = modules, backbone
         parameters = dict(modules.named_parameters())
         self.trained = {name for name, value in parameters.items() if value.requires_grad}
-        self._below = {
+        self._frozen_names = {
             name
             for name in modules.state_dict()
             if name.startswith("encoder.backbone.") and name in parameters.keys() - self.trained
@@ -41,59 +41,65 @@ class TrainedWeights:
         self._digest: str | None = None
 
     @property
-    def foundation(self) -> dict[str, Tensor]:
-        """What is not written: the backbone's parameters that stay as they were loaded."""
+    def frozen_weights(self) -> dict[str, Tensor]:
+        """Frozen parameters of the backbone by name, which are not saved."""
         state = self.modules.state_dict()
-        return {name: state[name] for name in state if name in self._below}
+        return {name: state[name] for name in state if name in self._frozen_names}
 
     def digest(self) -> str:
-        """SHA-256 of names and values of the foundation."""
-        if self._digest is None:  # it never changes
-            self._digest = digest_of_tensors(self.foundation)
+        """Return the SHA-256 digest of names and values of the frozen weights."""
+        if self._digest is None:  # never changes
+            self._digest = digest_of_tensors(self.frozen_weights)
         return self._digest
 
     def state_dict(self) -> dict:
-        """Weights by name, and what they sit on."""
+        """Return the saved weights by name, and name and digest of the frozen backbone."""
         state = self.modules.state_dict()
         return {
-            "weights": {name: state[name] for name in state if name not in self._below},
+            "weights": {name: state[name] for name in state if name not in self._frozen_names},
             "foundation": {"backbone": self.backbone, "sha256": self.digest()},
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Read what :meth:`state_dict` gave.
+        """Load the output of :meth:`state_dict`.
 
         Raises
         ------
         ValueError
-            If the backbone below is another one, or the weights are not this model's.
+            If the frozen weights differ, or the weights belong to another model.
         """
         written, here = state["foundation"], self.digest()
         if written["sha256"] != here:
             raise ValueError(
-                f"The checkpoint holds what was trained on top of the frozen weights of "
-                f"{written['backbone']} (SHA-256 {written['sha256'][:12]}…); those of "
-                f"{self.backbone} are others ({here[:12]}…). Give it the backbone it was trained "
-                f"with, the same version of it."
+                f"The checkpoint was trained on frozen weights of {written['backbone']} (SHA-256 "
+                f"{written['sha256'][:12]}…), which differ from those of {self.backbone} "
+                f"({here[:12]}…). Use the same version of the backbone as in training."
             )
-        found, expected = set(state["weights"]), set(self.modules.state_dict()) - self._below
+        found, expected = set(state["weights"]), set(self.modules.state_dict()) - self._frozen_names
         if found != expected:
             raise ValueError(
-                f"The checkpoint is of another model: it lacks {sorted(expected - found)[:5]} and "
-                f"has {sorted(found - expected)[:5]} beyond it."
+                f"The checkpoint belongs to another model. Missing weights: "
+                f"{sorted(expected - found)[:5]}; unexpected weights: "
+                f"{sorted(found - expected)[:5]}."
             )
         self.modules.load_state_dict(state["weights"], strict=False)
 
 
 def average_weights(states: Sequence[dict], names: Collection[str]) -> dict:
-    """The mean of what :meth:`TrainedWeights.state_dict` gave at several moments.
+    """Average the weights of several checkpoints.
 
     Arguments
     ---------
     states : sequence of dict
-        The newest first.
+        Outputs of :meth:`TrainedWeights.state_dict`, the newest first.
     names : collection of str
-        What is averaged; everything else, such as counters, is the newest's.
+        Names of the weights to average. Other values, such as counters, are those of the newest
+        checkpoint.
+
+    Returns
+    -------
+    dict
+        State in the format of :meth:`TrainedWeights.state_dict`.
 
     Example
     -------
@@ -112,15 +118,15 @@ def average_weights(states: Sequence[dict], names: Collection[str]) -> dict:
 
 
 def digest_of_tensors(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values."""
-    whole = hashlib.sha256()
+    """Return the SHA-256 digest of names, dtypes, shapes and values of tensors."""
+    digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
-        whole.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        whole.update(value.reshape(-1).view(torch.uint8).numpy())
-    return whole.hexdigest()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def read_tensors(path: Path, **options) -> dict:
-    """Tensors, numbers and text; never code."""
+    """Load a file of tensors and plain values; reject files that contain code."""
     return torch.load(path, map_location="cpu", weights_only=True, **options)

@@ -1,11 +1,11 @@
-"""The table of faults: every test that it names exists, and no test of a fault is left out."""
+"""Test docs/faults.md: each test that it lists exists, and each test of a failure is listed."""
 
 import ast
 import re
 
 
-def functions(folder) -> set[str]:
-    """Names of all tests below a folder."""
+def find_tests(folder) -> set[str]:
+    """Return the names of all tests below a folder."""
     found = set()
     for path in folder.rglob("test_*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -18,8 +18,8 @@ def rows(root) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("| ")][1:]
 
 
-def test_every_row_names_tests_that_exist(root):
-    known = functions(root / "tests")
+def test_each_row_lists_existing_tests(root):
+    known = find_tests(root / "tests")
     assert len(rows(root)) > 10
     for row in rows(root):
         assert len(row.split(" | ")) == 4, row
@@ -28,7 +28,7 @@ def test_every_row_names_tests_that_exist(root):
         assert [name for name in named if name not in known] == []
 
 
-def test_every_whole_run_with_a_fault_stands_in_the_table(root):
+def test_each_integration_test_of_a_failure_is_listed(root):
     text = (root / "docs" / "faults.md").read_text(encoding="utf-8")
     integration = root / "tests" / "integration"
     for name in ("test_failures.py", "test_kill.py"):

@@ -1,4 +1,4 @@
-"""The rules of ``test_layers.py`` on small packages that keep or break them."""
+"""Test the rules of ``test_layers.py`` on small packages that satisfy or violate them."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def imported(tree, module="p.a"):
         "READERS = {'b': 'p.b'}",
     ],
 )
-def test_every_form_of_import_is_found(write, statement):
+def test_each_form_of_import_is_found(write, statement):
     tree = write({"p/__init__.py": "", "p/a.py": statement, "p/b.py": "Name = 1"})
     assert imported(tree) == ["p.b"]
 
@@ -58,12 +58,12 @@ def test_imports_for_type_checkers_do_not_count(write, test):
     assert imported(tree) == ["p.c"]
 
 
-def test_other_strings_and_other_packages_are_no_imports(write):
+def test_other_strings_and_external_packages_do_not_count(write):
     tree = write({"p/a.py": "import os, numpy.linalg\nFOLDERS = ['p', 'p.b.csv']", "p/b.py": ""})
     assert imported(tree) == []
 
 
-def test_an_import_has_line_and_name(write):
+def test_import_has_line_and_name(write):
     tree = write({"p/a.py": "import os\nfrom p.b import Name as N", "p/b.py": "Name = 1"})
     assert tree.imports == [Import("p.a", 2, "p.b", "Name")]
 
@@ -83,12 +83,12 @@ def test_an_import_has_line_and_name(write):
     "export",
     ["from q.d import Name", "from q.d import Other as Name", "from q import d\nName = d.Other"],
 )
-def test_a_re_exported_name_is_an_import_of_its_definer(write, use, export):
+def test_re_exported_name_is_traced_to_defining_module(write, use, export):
     files = {"p/a.py": use, "p/b.py": export, "q/d.py": "Name = Other = 1"}
     assert set(imported(write(files))) == {"p.b", "q.d"}
 
 
-def test_chains_of_re_exports_are_followed_to_the_end(write):
+def test_chains_of_re_exports_are_followed(write):
     files = {
         "p/a.py": "from p.b import Name", "p/b/__init__.py": "from p.b.c import Name",
         "p/b/c.py": "from q import Name", "q/__init__.py": "from .d import Name", "q/d.py": "",
@@ -96,13 +96,13 @@ def test_chains_of_re_exports_are_followed_to_the_end(write):
     assert set(imported(write(files))) == {"p.b", "p.b.c", "q", "q.d"}
 
 
-def test_names_that_a_module_gives_on_demand_are_re_exports(write):
+def test_names_from_module_getattr_are_re_exports(write):
     text = "def __getattr__(name):\n    from p.c import Name\n    return Name"
     tree = write({"p/__init__.py": text, "p/a.py": "from p import Name", "p/c.py": ""})
     assert imported(tree) == ["p", "p.c"]
 
 
-def test_what_a_function_imports_is_no_re_export(write):
+def test_imports_inside_functions_are_not_re_exports(write):
     files = {
         "p/a.py": "from p.b import Name", "p/c.py": "",
         "p/b.py": "Name = 1\ndef f():\n    from p.c import Name",
@@ -110,12 +110,12 @@ def test_what_a_function_imports_is_no_re_export(write):
     assert imported(write(files)) == ["p.b"]
 
 
-def test_names_that_modules_import_from_each_other_end(write):
+def test_circular_re_exports_terminate(write):
     tree = write({"p/a.py": "from p.b import Name", "p/b.py": "from p.a import Name"})
     assert imported(tree) == ["p.b"]
 
 
-def test_a_package_without_files_is_an_error(tmp_path):
+def test_package_without_files_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="contains no Python file"):
         SourceTree(tmp_path, ["p"])
 
@@ -129,12 +129,12 @@ def test_a_package_without_files_is_an_error(tmp_path):
         ("def f():\n    import p.b", "def f():\n    from p.a import Name"),
     ],
 )
-def test_a_cycle_is_named(write, a, b):
+def test_cycle_is_reported(write, a, b):
     tree = write({"p/__init__.py": "", "p/a.py": a, "p/b.py": b})
     assert rules.import_cycles(tree) == ["p.a → p.b → p.a"]
 
 
-def test_a_cycle_through_a_re_export_is_named(write):
+def test_cycle_through_re_export_is_reported(write):
     files = {
         "p/__init__.py": "from p.b import Name", "p/b.py": "from q import f",
         "q/__init__.py": "def f():\n    from p import Name",
@@ -142,7 +142,7 @@ def test_a_cycle_through_a_re_export_is_named(write):
     assert rules.import_cycles(write(files)) == ["p.b → q → p.b"]
 
 
-def test_each_group_of_modules_has_one_shortest_cycle(write):
+def test_one_shortest_cycle_is_reported_per_group(write):
     tree = write({
         "p/a.py": "import p.b", "p/b.py": "import p.c", "p/c.py": "import p.a, p.b",
         "q/a.py": "import q.b, p.a", "q/b.py": "import q.a",
@@ -150,7 +150,7 @@ def test_each_group_of_modules_has_one_shortest_cycle(write):
     assert rules.import_cycles(tree) == ["p.b → p.c → p.b", "q.a → q.b → q.a"]
 
 
-def test_a_diamond_is_no_cycle(write):
+def test_diamond_is_not_a_cycle(write):
     tree = write({
         "p/a.py": "import p.b, p.c", "p/b.py": "import p.d", "p/c.py": "import p.d", "p/d.py": "",
     })  # fmt: skip
@@ -182,20 +182,20 @@ FOUR = {
         ("p/left/a.py", "from p import Entry", "p"),
     ],
 )
-def test_an_import_that_goes_not_downwards_is_named(write, file, text, imported):
+def test_import_from_same_or_higher_layer_is_reported(write, file, text, imported):
     tree = write({**FOUR, file: text})
     line = 2 if "def" in text else 1
     assert rules.upward_imports(tree, "p", LAYERS) == [f"{file}:{line} imports {imported}"]
 
 
-def test_a_name_of_a_higher_layer_that_a_lower_one_passes_on_is_named(write):
+def test_re_exported_name_from_higher_layer_is_reported(write):
     tree = write(
         {**FOUR, "p/left/a.py": "from q import Name", "q/__init__.py": "from p.top import Name"}
     )
     assert rules.upward_imports(tree, "p", LAYERS) == ["p/left/a.py:1 imports p.top"]
 
 
-def test_imports_downwards_and_inside_a_package_are_allowed(write):
+def test_imports_from_lower_layers_and_own_package_are_allowed(write):
     tree = write({
         **FOUR, "p/__init__.py": "def __getattr__(name):\n    from p.top import Entry",
         "p/top.py": "import p.left.a, p.right.a, p.bottom.a\nfrom p import __version__",
@@ -204,17 +204,17 @@ def test_imports_downwards_and_inside_a_package_are_allowed(write):
     assert rules.upward_imports(tree, "p", LAYERS) == []
 
 
-def test_the_table_of_layers_and_the_package_must_agree(write):
+def test_differences_between_layers_and_package_are_reported(write):
     tree = write({**FOUR, "p/new.py": ""})
     layers = [*LAYERS, {"old"}]
     assert rules.upward_imports(tree, "p", layers) == [
-        "p.new is in no layer",
-        "p.old is in a layer but not there",
+        "p.new is not assigned to a layer",
+        "p.old does not exist",
     ]
 
 
-# ---- Who may import whom -------------------------------------------------------------------------
-def test_a_package_is_imported_only_where_it_may_be(write):
+# ---- Allowed imports -----------------------------------------------------------------------------
+def test_import_outside_allowed_files_is_reported(write):
     tree = write({
         "p/a.py": "import q.d", "p/ok.py": "import q.d", "p/run/deep/b.py": "import q.d",
         "p/run.py": "from p.a import d", "q/d.py": "", "qq/d.py": "import q.d",
@@ -223,7 +223,7 @@ def test_a_package_is_imported_only_where_it_may_be(write):
     assert found == ["p/a.py:1 imports q.d"]
 
 
-def test_a_re_exported_name_is_imported_only_where_it_may_be(write):
+def test_re_exported_import_outside_allowed_files_is_reported(write):
     tree = write({
         "p/work.py": "from q.d import Summary", "p/a.py": "from p.work import Summary",
         "q/d.py": "",
@@ -232,29 +232,29 @@ def test_a_re_exported_name_is_imported_only_where_it_may_be(write):
     assert found == ["p/a.py:1 imports q.d"]
 
 
-def test_only_some_modules_of_a_package_may_be_imported(write):
+def test_import_of_module_that_is_not_allowed_is_reported(write):
     tree = write({"q/a.py": "import p.scale, p.scales, p.fileio.x", "p/scale.py": "",
                   "p/scales.py": "", "p/fileio/x.py": ""})  # fmt: skip
     found = rules.imports_outside(tree, of="p", by="q", allowed=r"p\.(scale|fileio)(\..*)?")
     assert found == ["q/a.py:1 imports p.scales"]
 
 
-def test_an_import_through_other_modules_is_named(write):
+def test_indirect_import_is_reported(write):
     tree = write({
         "p/train/a.py": "import p.mid", "p/mid.py": "def f():\n    import p.report.text",
         "p/report/text.py": "", "p/other.py": "import p.report.text", "p/train/b.py": "",
     })  # fmt: skip
     found = rules.indirect_imports(tree, of="p.report", by=["p.train"])
-    assert found == ["p/train/a.py imports p.report.text, directly or not"]
+    assert found == ["p/train/a.py directly or indirectly imports p.report.text"]
 
 
-def test_an_exception_for_a_file_that_is_gone_is_named(write):
+def test_missing_allowed_file_is_reported(write):
     tree = write({"p/a.py": "", "p/b/c.py": ""})
     assert rules.missing_files(tree, ["p/a.py", "p/b/", "p/b", "p/d/"]) == ["p/b", "p/d/"]
 
 
 # ---- Literals, arguments, prints -----------------------------------------------------------------
-def test_string_literals_with_a_word_are_named(write):
+def test_string_literal_with_word_is_reported(write):
     text = (
         '"""On CORPUS."""\nNAME = "x"\n"""A CORPUS."""\n\ndef f(x: "CORPUS"):\n    "CORPUS"\n'
         '    return f"--data={x} of CORPUS" + "the CORPUS-2 corpus XCORPUS"\n'
@@ -264,7 +264,7 @@ def test_string_literals_with_a_word_are_named(write):
     assert found == ["p/a.py:5 contains 'CORPUS'", "p/a.py:7 contains 'CORPUS'"]
 
 
-def test_help_texts_may_mention_a_word_and_must_not_use_it(write):
+def test_help_text_may_contain_but_not_equal_a_word(write):
     tree = write({"p/a.py": "HELP = 'for example CORPUS'\nif name == 'CORPUS': pass"})
     found = rules.string_literals(tree, ["CORPUS"], package="p", help_files=["p/a.py"])
     assert found == ["p/a.py:2 contains 'CORPUS'"]
@@ -280,18 +280,18 @@ def test_help_texts_may_mention_a_word_and_must_not_use_it(write):
         ("import getopt", "getopt"),
     ],
 )
-def test_parsing_of_arguments_is_named(write, text, used):
+def test_argument_parsing_is_reported(write, text, used):
     tree = write({"p/a.py": text, "p/cli.py": text})
     (found,) = rules.argument_parsing(tree, allowed_files=["p/cli.py"])
     assert found.startswith("p/a.py:") and found.endswith(f" uses {used}")
 
 
-def test_a_program_may_pass_its_arguments_on(write):
+def test_passing_arguments_to_a_function_is_allowed(write):
     main = "import sys\ndef run(words): ...\nif __name__ == '__main__':\n    run(sys.argv[1:])"
     assert rules.argument_parsing(write({"p/a.py": main}), allowed_files=[]) == []
 
 
-def test_prints_are_named(write):
+def test_prints_are_reported(write):
     text = "import sys\ndef f():\n    print(1)\nsys.stderr.write('x')\nlogger.info('print(2)')"
     tree = write({"p/a.py": text, "p/console.py": text, "q/b.py": "import p.a"})
     assert rules.prints(tree, allowed_files=["p/console.py"]) == [

@@ -1,7 +1,7 @@
-"""The structure of the packages: layers, import rules, folder sizes, and what loads torch.
+"""Test the structure of the packages: layers, import rules, folder sizes, and imports of torch.
 
-``test_layer_rules.py`` shows that each rule can fail. That no command's ``--help`` loads torch is
-tested in ``tests/unit/test_cli.py``.
+``test_layer_rules.py`` shows that each rule can fail. ``tests/unit/test_cli.py`` tests that the
+help of the commands does not import torch.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ from emosphere_sb.recipe.corpora import CORPORA
 from tests.helpers import layer_rules as rules
 from tests.helpers.imports import SourceTree
 
-# From top to bottom; each imports only from those below. Those on one line are independent.
+# From top to bottom. Each layer imports only from lower layers; modules in a layer are independent.
 LAYERS = [
     {"cli"},
     {"commands"},
@@ -48,32 +48,32 @@ def tree(root):
 
 
 def assert_none(violations):
-    """Fail with every violation, a line each: pytest shortens lists."""
+    """Fail with one line per violation, because pytest truncates lists."""
     assert not violations, "\n".join(violations)
 
 
 def existing(tree, *files):
-    """Relative paths of allowed files, each of which exists."""
+    """Return relative paths of allowed files after checking that they exist."""
     assert_none(rules.missing_files(tree, files))
     return files
 
 
-def test_no_module_imports_itself_through_others(tree):
+def test_no_import_cycles(tree):
     assert_none(rules.import_cycles(tree))
 
 
-def test_no_folder_has_too_many_files(tree):
+def test_number_of_files_per_folder_is_limited(tree):
     folders = rules.files_by_folder(tree)
     assert len(folders) > 25
     assert max(folders.values()) > 5  # files were counted
     assert_none(rules.crowded_folders(tree, limit=MAXIMUM_FILES))
 
 
-def test_imports_go_to_lower_layers(tree):
+def test_modules_import_only_lower_layers(tree):
     assert_none(rules.upward_imports(tree, "emosphere_sb", LAYERS))
 
 
-def test_recipes_import_only_the_entry_of_the_library(tree):
+def test_recipes_import_only_the_entry_point(tree):
     uses = [use for use in tree.imports if use.importer.startswith("recipes.")]
     assert {tree.path(use.importer) for use in uses} == {
         f"recipes/{corpus}/train.py" for corpus in CORPORA
@@ -88,7 +88,7 @@ def test_data_prep_imports_only_leaf_packages_of_the_library(tree):
     assert_none(rules.imports_outside(tree, of="emosphere_sb", by="data_prep", allowed=leaves))
 
 
-def test_library_imports_data_prep_only_where_a_corpus_is_read(tree):
+def test_only_corpus_readers_import_data_prep(tree):
     allowed = existing(tree, *CORPUS_READERS)
     assert len(rules.imports_outside(tree, of="data_prep", by="emosphere_sb")) > 10
     assert_none(
@@ -96,13 +96,13 @@ def test_library_imports_data_prep_only_where_a_corpus_is_read(tree):
     )
 
 
-def test_training_does_not_reach_report(tree):
+def test_training_does_not_import_report(tree):
     training = [f"emosphere_sb.{package}" for package in ("recipe", "training", "data")]
     assert rules.indirect_imports(tree, of="emosphere_sb.scale", by=training)
     assert_none(rules.indirect_imports(tree, of="emosphere_sb.report", by=training))
 
 
-def test_corpus_names_stand_in_one_file(tree):
+def test_corpus_names_appear_in_one_file(tree):
     names = list(CORPORA)
     everywhere = rules.string_literals(tree, names, package="emosphere_sb")
     assert {line.partition(":")[0] for line in everywhere} > {"emosphere_sb/recipe/corpora.py"}
@@ -114,7 +114,7 @@ def test_corpus_names_stand_in_one_file(tree):
             allowed_files=existing(
                 tree,
                 "emosphere_sb/recipe/corpora.py",
-                "emosphere_sb/public_models/modules.py",  # what public checkpoints were trained on
+                "emosphere_sb/public_models/modules.py",  # training corpora of public checkpoints
             ),
             help_files=existing(tree, *COMMAND_LINE),
         )
@@ -136,7 +136,7 @@ def test_only_commands_print(tree):
 
 
 def test_unit_tests_mirror_the_library(tree, root):
-    """Each folder of unit tests has its package; tests of all parsers have one for themselves."""
+    """Each folder of unit tests corresponds to a package, except the shared parser tests."""
     others = {"benchmarks", "data_prep/mutants"}
     unit = root / "tests" / "unit"
     folders = {path.parent.relative_to(unit).as_posix() for path in unit.rglob("test_*.py")}
@@ -145,7 +145,12 @@ def test_unit_tests_mirror_the_library(tree, root):
     assert not folders - packages - others - {"."}
 
 
-LIGHT = ["emosphere_sb", "emosphere_sb.scale", "emosphere_sb.cli", "emosphere_sb.recipe.main"]
+MODULES_WITHOUT_TORCH = [
+    "emosphere_sb",
+    "emosphere_sb.scale",
+    "emosphere_sb.cli",
+    "emosphere_sb.recipe.main",
+]
 
 
 def run_python(code):
@@ -154,7 +159,7 @@ def run_python(code):
     return run.stdout.strip()
 
 
-@pytest.mark.parametrize("module", LIGHT)
+@pytest.mark.parametrize("module", MODULES_WITHOUT_TORCH)
 def test_import_does_not_load_torch(module):
     assert run_python(f"import sys, {module}; print('torch' in sys.modules)") == "False"
 

@@ -1,4 +1,4 @@
-"""The package as it is installed: metadata, package data, and a wheel away from its repository."""
+"""Test the installed package: metadata, package data, and a wheel without the repository."""
 
 import configparser
 import json
@@ -38,7 +38,7 @@ def installed(root, tmp_path_factory):
     return python
 
 
-def ask(python, code, folder, **environment):
+def run_python(python, code, folder, **environment):
     environment = {"PATH": os.environ["PATH"], **environment}
     run = subprocess.run(
         [python, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
@@ -47,32 +47,32 @@ def ask(python, code, folder, **environment):
     return run.stdout.strip()
 
 
-def test_wheel_has_hparams_and_data_prep(installed, tmp_path):
+def test_wheel_contains_hparams_and_data_prep(installed, tmp_path):
     code = (
         "import emosphere_sb, data_prep; from emosphere_sb.recipe.arguments import HPARAMS;"
         "print(emosphere_sb.__file__); print(data_prep.__file__);"
         "print(*sorted(p.name for p in HPARAMS.rglob('*') if p.is_file()))"
     )
-    own, preparation, names = ask(installed, code, tmp_path).splitlines()
+    own, preparation, names = run_python(installed, code, tmp_path).splitlines()
     assert all(str(installed.parents[1]) in path for path in (own, preparation))
     expected = {"emosphere.yaml", "presets.yaml", "wavlm_demo.json", "wavlm_smoke.json"}
     assert expected <= set(names.split())
 
 
-def test_wheel_runs_away_from_the_repository(installed, tmp_path):
-    """Dependencies come from this environment, the package from the wheel."""
+def test_wheel_works_outside_the_repository(installed, tmp_path):
+    """The package is imported from the wheel, its dependencies from this environment."""
     code = (
         "from emosphere_sb.recipe.arguments import Arguments, find_file;"
         "from emosphere_sb.recipe.hparams import merge, build;"
         "a = Arguments(find_file('hparams/emosphere.yaml'), ['smoke'], {});"
         "h = build(merge(a)); print(h['encoder'].output_size, h['encoder'].__class__.__module__)"
     )
-    said = ask(installed, code, tmp_path, PYTHONPATH=sysconfig.get_paths()["purelib"])
-    assert said.splitlines()[-1] == "16 emosphere_sb.lobes.encoder"
+    output = run_python(installed, code, tmp_path, PYTHONPATH=sysconfig.get_paths()["purelib"])
+    assert output.splitlines()[-1] == "16 emosphere_sb.lobes.encoder"
 
 
 def test_wheel_trains_in_an_empty_folder(installed, tmp_path):
-    """``emosphere train`` needs no checkout; dependencies come from this environment."""
+    """``emosphere train`` needs no checkout; dependencies are imported from this environment."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     environment = {
         "PATH": os.environ["PATH"],
@@ -90,7 +90,7 @@ def test_wheel_trains_in_an_empty_folder(installed, tmp_path):
     assert facts["run"]["command"] == f"emosphere {' '.join(words)}".replace(
         "OwnData ", "OwnData hparams/emosphere.yaml "
     )
-    assert facts["run"]["commit"] is None  # not that of a repository around it
+    assert facts["run"]["commit"] is None  # not the commit of a surrounding repository
 
 
 def test_torch_and_torchaudio_load_together():
@@ -100,11 +100,11 @@ def test_torch_and_torchaudio_load_together():
     assert torchaudio.functional.resample(torch.zeros(8), 2, 1).shape == (4,)
 
 
-def test_dependencies_are_those_of_setup_cfg(root):
+def test_dependencies_match_setup_cfg(root):
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
-    wanted = config["options"]["install_requires"].split("\n")
-    wanted = {line.split()[0] for line in wanted if line and not line.startswith("#")}
-    assert {"speechbrain", "torch", "torchaudio", "transformers", "hyperpyyaml"} <= wanted
+    required = config["options"]["install_requires"].split("\n")
+    required = {line.split()[0] for line in required if line and not line.startswith("#")}
+    assert {"speechbrain", "torch", "torchaudio", "transformers", "hyperpyyaml"} <= required
     installed = {re.split(r"[\s<>=!~;\[]", line)[0] for line in requires("emosphere-sb")}
-    assert wanted <= installed
+    assert required <= installed

@@ -1,4 +1,4 @@
-"""Every row builds and takes a step; what the published row and the paper's tables set."""
+"""Test that each preset can be trained, and the settings of published and of the paper's tables."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -17,10 +17,10 @@ from emosphere_sb.scale import DIMENSIONS, Scale
 from tests.helpers import brain as brains
 
 FILE = HPARAMS / "emosphere.yaml"
-ROWS = list(read_presets(FILE))
-WHOLE_MODELS = ("published", "demo", "learn")  # they set the sizes that smoke makes small
-SMALL = [f"{row}+smoke" if row in WHOLE_MODELS else f"smoke+{row}" for row in ROWS]
-TINY = {"backbone": "wavlm_smoke.json", "precision": "fp32"}  # published but for the backbone
+PRESETS = list(read_presets(FILE))
+FULL_SIZE = ("published", "demo", "learn")  # they set the sizes that smoke reduces
+SMALL = [f"{name}+smoke" if name in FULL_SIZE else f"smoke+{name}" for name in PRESETS]
+TINY = {"backbone": "wavlm_smoke.json", "precision": "fp32"}  # published with a tiny backbone
 
 
 def merged(rows, **overrides):
@@ -48,21 +48,21 @@ def parameters(module):
     return torch.cat([p.detach().flatten().clone() for p in module.parameters()])
 
 
-# --- every row -------------------------------------------------------------------------------
+# --- all presets -----------------------------------------------------------------------------
 
 
-def test_there_are_rows():
-    assert len(ROWS) > 15
-    assert {"published", "demo", "smoke", "challenge_baseline"} <= set(ROWS)
+def test_expected_presets_exist():
+    assert len(PRESETS) > 15
+    assert {"published", "demo", "smoke", "challenge_baseline"} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("rows", SMALL)
-def test_row_builds_and_takes_one_optimiser_step(rows):
+def test_preset_can_be_built_and_trained_for_one_step(rows):
     brain = make_brain(rows)
     task, modules = brain.hparams.task, brain.modules
     step = make_step(task)
     task.set_targets(torch.cat([batch.target for batch in step]))
-    brain.schedule = None  # warm-up would begin with a learning rate of 0
+    brain.schedule = None  # the learning rate of the warm-up would be 0
     for group in brain.optimizer.param_groups:
         group["lr"] = 1e-3
     trained = ("encoder", "pooling", "vad_head") + (("auxiliary_head",) if task.size else ())
@@ -78,17 +78,15 @@ def test_row_builds_and_takes_one_optimiser_step(rows):
 
 
 @pytest.mark.parametrize("rows", SMALL)
-def test_row_builds_what_it_says(rows):
-    """The small row must still be that row: smoke in the wrong place would undo it."""
+def test_smoke_does_not_override_the_settings_of_a_preset(rows):
     row = (
         next(name for name in rows.split("+") if name != "smoke")
         if rows != "smoke+smoke"
         else "smoke"
     )
-    own, tree = read_presets(FILE)[row], merged(rows)
-    kept = set(own) - (set(read_presets(FILE)["smoke"]) if row in WHOLE_MODELS else set())
-    alone = merged(row)
-    assert not kept & set(differences(tree, alone))
+    settings, tree = read_presets(FILE)[row], merged(rows)
+    reduced = set(read_presets(FILE)["smoke"]) if row in FULL_SIZE else set()
+    assert not (set(settings) - reduced) & set(differences(tree, merged(row)))
 
 
 # --- published -------------------------------------------------------------------------------
@@ -104,11 +102,11 @@ def published_brain():
     return make_brain("published", **TINY)
 
 
-def test_file_without_a_row_has_the_published_pooling(published):
+def test_default_pooling_is_the_published_one(published):
     assert "pooling" not in differences(published, merge(Arguments(FILE)))
 
 
-def test_published_numbers(published):
+def test_published_settings(published):
     facts = scalars(published)
     expected = {
         "backbone": "microsoft/wavlm-large", "freeze": "feature_encoder", "spec_augment": True,
@@ -142,19 +140,22 @@ def test_published_heads(published_brain):
 def test_published_optimiser(published_brain):
     optimizer = published_brain.optimizer
     assert type(optimizer) is torch.optim.AdamW
-    plain = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]).defaults
+    defaults = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]).defaults
     for group in optimizer.param_groups:
         assert group["lr"] == 1e-5
-        assert (group["weight_decay"], group["betas"]) == (plain["weight_decay"], plain["betas"])
+        assert (group["weight_decay"], group["betas"]) == (
+            defaults["weight_decay"],
+            defaults["betas"],
+        )
 
 
-def test_published_backbone_is_trained_but_for_its_convolutions(published_brain):
+def test_published_backbone_is_trained_except_convolutions(published_brain):
     model = published_brain.modules.encoder.model
     assert not any(p.requires_grad for p in model.feature_extractor.parameters())
     assert all(p.requires_grad for p in model.encoder.parameters())
 
 
-def test_published_weights_per_epoch():
+def test_published_dynamic_weight_per_epoch():
     weighting = make_brain("published+smoke").hparams.weighting
     weights = []
     for epoch in range(1, 21):
@@ -164,11 +165,11 @@ def test_published_weights_per_epoch():
     assert weights[5:] == [None] * 15
 
 
-# Raw labels (V, A, D) on 1..7, with their octants by the sign rule (neutral counts as +).
-COUNTED = [
-    *[(5.0, 5.0, 5.0)] * 3, (4.0, 4.0, 4.0), (4.0, 6.0, 4.5),  # I: five
-    (3.0, 2.0, 1.0), (3.9, 3.9, 3.9),  # VII: two
-    (2.0, 5.0, 4.0),  # IV: one
+# Labels (V, A, D) on a scale from 1 to 7; octants follow from the signs (neutral counts as +).
+LABELS = [
+    *[(5.0, 5.0, 5.0)] * 3, (4.0, 4.0, 4.0), (4.0, 6.0, 4.5),  # octant I: five
+    (3.0, 2.0, 1.0), (3.9, 3.9, 3.9),  # octant VII: two
+    (2.0, 5.0, 4.0),  # octant IV: one
 ]  # fmt: skip
 
 
@@ -180,24 +181,24 @@ def manifest_rows(labels, **facts):
     }
 
 
-def test_published_class_weights_of_a_counted_training_set():
-    """N / (K n_k) with N = 8, K = 8: 1/5, 1/2 and 1; an empty class has 0."""
+def test_published_class_weights():
+    """Weights are N / (K n_k) with N = 8, K = 8: 1/5, 1/2 and 1; empty classes have weight 0."""
     hparams = build(merged("published+smoke"))
-    rows = {"train": manifest_rows(COUNTED)}
+    rows = {"train": manifest_rows(LABELS)}
     sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
     hparams["task"].set_targets(sets["train"].targets())
     expected = [1 / 5, 0, 0, 1, 0, 0, 1 / 2, 0]
     assert hparams["task"].weights.tolist() == pytest.approx(expected, abs=1e-7)
 
 
-def test_published_cut_holds_in_evaluation_too():
+def test_published_maximum_duration_applies_to_all_sets():
     hparams = build(merged("published+smoke"))
-    rows = {name: manifest_rows(COUNTED[:1]) for name in ("train", "valid", "test")}
+    rows = {name: manifest_rows(LABELS[:1]) for name in ("train", "valid", "test")}
     sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
     assert [(part.durations, part.crop) for part in sets.values()] == [([12.0], "start")] * 3
 
 
-def test_published_batch_is_four_micro_batches(published):
+def test_published_batch_has_four_micro_batches(published):
     item = {"id": "a", "signal": torch.zeros(8), "vad": torch.zeros(3), "target": 0}
     batches = CollateStep(published["micro_batch"])([item] * published["batch_size"])
     assert [len(batch.ids) for batch in batches] == [16, 16, 16, 16]
@@ -205,7 +206,7 @@ def test_published_batch_is_four_micro_batches(published):
 
 @pytest.fixture
 def all_classes(smoke_corpus, tmp_path):
-    """The smoke corpus with every class in its Development set, and its labels."""
+    """The smoke corpus with all classes in its Development set, and the labels of this set."""
     path = smoke_corpus / "Labels" / "labels_consensus.csv"
     labels = pd.read_csv(path, dtype=str)
     rows = labels.index[labels["Split_Set"] == "Development"]
@@ -219,7 +220,7 @@ def all_classes(smoke_corpus, tmp_path):
 LETTERS = "ASHUFDCNOX"  # O and X: other, no agreement
 
 
-def test_published_division_and_classes(all_classes, tmp_path):
+def test_published_split_and_classes(all_classes, tmp_path):
     folder, development = all_classes
     facts = {"data_folder": folder, "results_folder": tmp_path / "r", "release": "synthetic"}
     summary = prepare_corpus(scalars(merged("published+smoke", **facts)), "MSP-Podcast")
@@ -229,10 +230,10 @@ def test_published_division_and_classes(all_classes, tmp_path):
         assert not {"other", "no_agreement"} & set(sets[name]["emotion"]), name
     counts = Counter(sets["valid"]["emotion"])
     assert len(counts) == 8
-    assert set(counts.values()) == {1}  # smoke: 1 of each in place of 300
-    kept = development[~development["EmoClass"].isin(["O", "X"])]["FileName"]
-    divided = [*sets["valid"]["ID"], *sets["test"]["ID"]]
-    assert sorted(divided) == sorted(kept.str.removesuffix(".wav"))
+    assert set(counts.values()) == {1}  # smoke uses 1 utterance per class instead of 300
+    remaining = development[~development["EmoClass"].isin(["O", "X"])]["FileName"]
+    split = [*sets["valid"]["ID"], *sets["test"]["ID"]]
+    assert sorted(split) == sorted(remaining.str.removesuffix(".wav"))
 
 
 # --- the paper's tables ----------------------------------------------------------------------
@@ -251,7 +252,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("row", CHANGES)
-def test_row_of_a_table_changes_exactly_what_the_table_says(published, row):
+def test_preset_of_a_table_changes_only_the_listed_keys(published, row):
     assert set(differences(merged(f"published+{row}"), published)) == {"preset"} | CHANGES[row]
 
 
@@ -259,13 +260,13 @@ def built(row, **overrides):
     return build(merged(f"smoke+{row}", **overrides))
 
 
-def test_table_1_keeps_no_agreement_in_training_only():
+def test_table_1_includes_no_agreement_only_in_training():
     tree = merged("published+keep_no_agreement")
     assert list(tree["drop_train"]) == ["other"]
     assert list(tree["drop_valid"]) == list(tree["drop_test"]) == ["no_agreement", "other"]
 
 
-def test_table_1_attentive_statistics():
+def test_table_1_attentive_statistics_pooling():
     hparams = built("attentive_statistics")
     assert type(hparams["pooling"]).__name__ == "AttentiveStatsPooling"
     assert hparams["pooling"].output_size == 2 * hparams["encoder"].output_size
@@ -277,20 +278,20 @@ def test_table_1_no_auxiliary_loss():
     assert hparams["auxiliary_head"] is None
 
 
-def test_table_2_constant_weight_to_the_end():
+def test_table_2_constant_weight_in_last_epoch():
     weighting = built("constant_weight")["weighting"]
     weighting.set_epoch(20)
     assert (weighting.active, weighting.weight) == (True, 1.0)
 
 
-def test_table_2_categorical_emotion_has_the_eight_classes():
+def test_table_2_categorical_emotion_has_eight_classes():
     task = built("categorical")["task"]
     assert (task.kind, task.size) == ("emotion", 8)
     assert task.target(torch.zeros(3), "neutral") == task.names.index("neutral")
     assert task.target(torch.zeros(3), "no_agreement") == -1
 
 
-def test_table_2_unweighted():
+def test_table_2_unweighted_classes():
     task = built("unweighted")["task"]
     task.set_targets(torch.tensor([0, 0, 0, 1]))
     assert task.weights.tolist() == [1.0] * 8
@@ -306,11 +307,11 @@ def test_table_3_number_of_regions(row, size):
     assert hparams["task"].concentration is None
 
 
-# --- ours ------------------------------------------------------------------------------------
+# --- additional presets ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("row", "size"), [("regions_30", 72), ("regions_180", 2)])
-def test_our_numbers_of_regions(row, size):
+def test_additional_numbers_of_regions(row, size):
     assert built(row)["task"].size == size
 
 
@@ -319,20 +320,20 @@ def test_soft_regions_are_octants_with_a_concentration():
     assert (task.size, task.concentration) == (8, 4.0)
 
 
-def test_keep_floor():
+def test_keep_floor_weight_after_decay():
     weighting = built("keep_floor")["weighting"]
     weighting.set_epoch(6)
     assert (weighting.active, weighting.weight) == (True, 0.01)
 
 
-def test_uncertainty_has_a_learning_rate_of_its_own_and_no_decay():
+def test_uncertainty_has_separate_learning_rate_and_no_weight_decay():
     brain = make_brain("smoke+uncertainty")
     group = next(g for g in brain.optimizer.param_groups if len(g["params"]) == 1)
     assert group["params"][0] is brain.modules.weighting.log_variances
     assert (group["lr"], group["weight_decay"]) == (brain.hparams.lr_loss_weights, 0.0)
 
 
-def test_challenge_baseline():
+def test_challenge_baseline_settings():
     tree, hparams = merged("challenge_baseline"), built("challenge_baseline")
     assert (tree["batch_size"], tree["micro_batch"], tree["ccc_window"]) == (32, 8, "micro")
     assert hparams["task"].size == 0

@@ -1,4 +1,4 @@
-"""What the READMEs say can be run: their commands, rows, keys, files and make targets exist."""
+"""Test the READMEs and docs: commands, presets, keys, files and make targets exist."""
 
 import contextlib
 import re
@@ -17,7 +17,7 @@ def readmes(root):
 
 
 def commands(root):
-    """Lines of code blocks and inline code that start a recipe."""
+    """Find lines of code blocks and inline code that run a recipe."""
     found = []
     for path in readmes(root):
         text = path.read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def commands(root):
     return found
 
 
-def test_there_are_commands_and_their_arguments_are_accepted(root):
+def test_arguments_of_documented_commands_are_accepted(root):
     found = commands(root)
     assert len(found) >= 6
     known = set(read_tree(HPARAMS / "emosphere.yaml"))
@@ -37,18 +37,18 @@ def test_there_are_commands_and_their_arguments_are_accepted(root):
             merge(parse_arguments([words[0].replace("hparams", str(HPARAMS)), *words[1:]], known))
 
 
-def test_every_row_stands_in_the_readme(root):
+def test_readme_lists_each_preset(root):
     text = (root / "README.md").read_text(encoding="utf-8")
-    rows = list(read_presets(HPARAMS / "emosphere.yaml"))
-    assert len(rows) > 15
-    assert [row for row in rows if f"`{row}`" not in text] == []
+    presets = list(read_presets(HPARAMS / "emosphere.yaml"))
+    assert len(presets) > 15
+    assert [preset for preset in presets if f"`{preset}`" not in text] == []
 
 
 def options_of_commands(capsys):
-    """Options that the help of the console commands names."""
+    """Return the options in the help texts of the ``emosphere`` commands."""
     found = set()
     for name in COMMANDS:
-        with contextlib.suppress(SystemExit):  # argparse leaves so
+        with contextlib.suppress(SystemExit):  # raised by argparse after printing the help
             main([name, "--help"])
         options = re.findall(r"--(\w+)", capsys.readouterr().out)
         assert len(options) > 1, name
@@ -56,7 +56,7 @@ def options_of_commands(capsys):
     return found
 
 
-def test_options_named_in_the_readmes_are_options(root, capsys):
+def test_options_in_the_readmes_exist(root, capsys):
     known = set(read_tree(HPARAMS / "emosphere.yaml"))
     named = set()
     for path in readmes(root):
@@ -65,10 +65,10 @@ def test_options_named_in_the_readmes_are_options(root, capsys):
     from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
     known |= {*RUN_OPTIONS, *options_of_commands(capsys)}
-    assert named - known <= {"preset", "help", "node_rank"}  # torchrun's
+    assert named - known <= {"preset", "help", "node_rank"}  # options of torchrun
 
 
-def test_make_targets_named_in_the_readmes_exist(root):
+def test_make_targets_in_the_readmes_exist(root):
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", makefile, flags=re.MULTILINE))
     named = set()
@@ -79,7 +79,7 @@ def test_make_targets_named_in_the_readmes_exist(root):
     assert {"demo", "test"} <= named <= targets
 
 
-def test_links_between_files_lead_somewhere(root):
+def test_links_between_files_have_existing_targets(root):
     links = []
     for path in readmes(root):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text(encoding="utf-8")):
@@ -89,24 +89,24 @@ def test_links_between_files_lead_somewhere(root):
 
 
 @pytest.mark.parametrize(
-    ("name", "figure"),
+    ("name", "content"),
     [
         ("demo-checks", "mean CCC"),
         ("demo-cost", "mean CCC"),
         ("learn", "mean CCC"),
         ("preparation", "| 264,705 |"),
         ("backbones", "microsoft/wavlm-large"),
-        ("throughput", "ours / plain"),
+        ("throughput", "training, audio seconds per second"),
         ("sorting", "--bucket_batches=0"),
         ("feature-cache", "cache / memory"),
         ("whisper-padding", "difference"),
         ("tables", "SYNTHETIC SPEECH"),
-        ("coverage", "false alarms"),
+        ("coverage", "unequal sizes, skewed labels"),
     ],
 )
-def test_generated_figures_are_there_with_what_made_them(root, name, figure):
+def test_generated_tables_contain_their_results_and_command(root, name, content):
     pages = [*readmes(root), root / "benchmarks" / "RESULTS.md"]
-    whole = "".join(path.read_text(encoding="utf-8") for path in pages)
-    table = whole.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
-    assert figure in table
-    assert "Made by `make" in table
+    text = "".join(path.read_text(encoding="utf-8") for path in pages)
+    table = text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    assert content in table
+    assert re.search(r"(Generated|Made) by `make", table)  # "Made" up to version 0.1

@@ -1,4 +1,4 @@
-"""tables.yaml against the paper, presets.yaml and the README."""
+"""Test that tables.yaml is consistent with the paper, presets.yaml and the README."""
 
 import re
 
@@ -15,7 +15,7 @@ from emosphere_sb.tables.spec import read_table, table_names, trained_on
 FILE = HPARAMS / "emosphere.yaml"
 NAMES = table_names()
 
-# Typed from the paper: V, A, D, average, then macro F1 and accuracy in %.
+# Copied from the paper: V, A, D, average, then macro F1 and accuracy in %.
 PAPER = {
     "paper_table_1": [  # auxiliary loss, style pooling, preprocessing
         (("✓", "✓", "✓"), (0.6952, 0.7482, 0.6220, 0.6884)),
@@ -36,7 +36,7 @@ PAPER = {
     ],
 }
 REGRESSION = ["valence", "arousal", "dominance", "mean"]
-CONTENT = {  # what distinguishes a row, worked out from the paper's text
+CONTENT = {  # the settings of each row according to the text of the paper
     "paper_table_1": [
         ("StylePooling", "RegionTask", "LinearDecay", {"no_agreement", "other"}),
         ("StylePooling", "RegionTask", "LinearDecay", {"other"}),
@@ -55,7 +55,7 @@ CONTENT = {  # what distinguishes a row, worked out from the paper's text
     * 3,
 }
 WEIGHTED, PLAIN = "inverse_frequency", "none"
-REGIONS = {  # step in degrees and class weights of the rows that have a region task
+REGIONS = {  # angle in degrees and class weights of the rows with a region task
     "paper_table_1": [(90, WEIGHTED), (90, WEIGHTED), (90, WEIGHTED), None],
     "paper_table_2": [(90, WEIGHTED), None, (90, PLAIN), (90, WEIGHTED)],
     "paper_table_3": [(45, WEIGHTED), (60, WEIGHTED), (90, WEIGHTED)],
@@ -77,13 +77,13 @@ def differing(one, other) -> set[str]:
     }
 
 
-def test_there_are_tables():
+def test_expected_tables_exist():
     assert {*PAPER, "ablation", "pooling", "regions", "weighting", "backbones"} <= set(NAMES)
     assert {"region_targets", "corpora", "cross_corpus"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_table_reads_and_its_rows_are_those_of_rows_yaml(name):
+def test_each_table_is_valid_and_uses_existing_presets(name):
     table, known = read_table(name), set(read_presets(FILE))
     assert table.rows and table.groups and table.columns and table.seeds
     assert table.name == name
@@ -93,7 +93,7 @@ def test_every_table_reads_and_its_rows_are_those_of_rows_yaml(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_row_of_every_table_builds_the_settings_of_its_corpora(name):
+def test_settings_of_each_row_are_valid_for_its_corpora(name):
     table = read_table(name)
     for row, group in table.pairs():
         corpus = trained_on(row, group)
@@ -106,7 +106,7 @@ def test_every_row_of_every_table_builds_the_settings_of_its_corpora(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_of_a_table_are_all_different_runs(name):
+def test_rows_of_a_table_are_different_runs(name):
     table = read_table(name)
     contents = [
         repr((plain_tree(table, row), sorted(row.options.items()), row.corpus))
@@ -120,36 +120,36 @@ def plain_tree(table, row):
 
 
 @pytest.mark.parametrize("name", list(PAPER))
-def test_rows_columns_and_published_figures_are_the_paper_s(name):
+def test_rows_columns_and_published_scores_match_the_paper(name):
     table = read_table(name)
     assert [(row.labels, row.published) for row in table.rows] == PAPER[name]
-    heads = [n for c in table.columns for n, column in COLUMNS.items() if column is c]
-    count = max(len(figures) for _, figures in PAPER[name])
-    assert heads[:count] == [*REGRESSION, "point_f1", "point_accuracy"][:count]
+    columns = [n for c in table.columns for n, column in COLUMNS.items() if column is c]
+    count = max(len(scores) for _, scores in PAPER[name])
+    assert columns[:count] == [*REGRESSION, "point_f1", "point_accuracy"][:count]
     assert table.preset == "published" and len(table.seeds) > 1
     (group,) = table.groups
     assert (group.corpus, group.set) == ("MSP-Podcast", "test")  # the in-house test set
 
 
-def test_the_paper_s_averages_are_those_of_its_figures():
-    rows = [figures for table in PAPER.values() for _, figures in table]
+def test_published_averages_match_published_scores():
+    rows = [scores for table in PAPER.values() for _, scores in table]
     assert len(rows) == 11
     for valence, arousal, dominance, mean, *_ in rows:
         assert mean == pytest.approx((valence + arousal + dominance) / 3, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", list(PAPER))
-def test_rows_set_what_the_paper_says(name):
+def test_rows_have_the_settings_of_the_paper(name):
     table = read_table(name)
     proposed = merge(Arguments(FILE, ["published"]))
     assert proposed["partition"] == "paper"
-    for row, wanted, regions in zip(table.rows, CONTENT[name], REGIONS[name], strict=True):
+    for row, expected, regions in zip(table.rows, CONTENT[name], REGIONS[name], strict=True):
         tree = tree_of(table, row)
         pooling, task, weighting = (class_of(tree[k]) for k in ("pooling", "task", "weighting"))
-        assert (pooling, task, weighting, set(tree["drop_train"])) == wanted, row.name
+        assert (pooling, task, weighting, set(tree["drop_train"])) == expected, row.name
         if regions is not None:
             assert (tree["region_angle"], tree["region_class_weights"]) == regions, row.name
-        # Whatever is trained on, all rows are tested on the same utterances.
+        # All rows are tested on the same utterances.
         assert set(tree["drop_test"]) == set(tree["drop_valid"]) == {"no_agreement", "other"}
         allowed = {
             "pooling", "task", "weighting", "drop_train", "auxiliary_head", "region_angle",
@@ -158,7 +158,7 @@ def test_rows_set_what_the_paper_says(name):
         assert differing(tree, proposed) <= allowed, row.name
 
 
-def test_the_reference_of_the_paper_s_tables_is_the_proposed_model():
+def test_reference_row_is_the_proposed_model():
     proposed = merge(Arguments(FILE, ["published"]))
     for name in PAPER:
         table = read_table(name)
@@ -169,7 +169,7 @@ def test_the_reference_of_the_paper_s_tables_is_the_proposed_model():
         )
 
 
-def test_constant_weight_keeps_the_weight_that_dynamic_weighting_begins_with():
+def test_constant_weight_equals_initial_dynamic_weight():
     table = read_table("paper_table_2")
     first, *_, last = (tree_of(table, row) for row in table.rows)
     assert first["weighting"]["weight"].value == "<aux_weight_start>"
@@ -178,7 +178,7 @@ def test_constant_weight_keeps_the_weight_that_dynamic_weighting_begins_with():
     assert first["aux_weight_start"] == 1.0
 
 
-def test_the_emotion_task_has_the_eight_classes():
+def test_emotion_task_has_eight_classes():
     table = read_table("paper_table_2")
     task = tree_of(table, table.rows[1])["task"]
     classes, weights = task["emotions"], task["class_weights"]
@@ -187,7 +187,7 @@ def test_the_emotion_task_has_the_eight_classes():
     assert weights == WEIGHTED
 
 
-def test_the_regions_go_down_to_30_degrees():
+def test_region_angles_range_from_180_to_30_degrees():
     table = read_table("regions")
     steps = {row.name: tree_of(table, row)["region_angle"] for row in table.rows}
     assert steps == {
@@ -197,7 +197,7 @@ def test_the_regions_go_down_to_30_degrees():
         assert int(name.split()[0]) == (360 // step) * (180 // step)
 
 
-def test_tables_that_the_readme_names_are_there(root):
+def test_tables_in_the_readme_exist(root):
     text = (root / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"emosphere table ((?:[a-z_\d]+ ?)+)", text)
     assert named

@@ -1,4 +1,4 @@
-"""Workspaces for pages, and stand-ins for what a test cannot use."""
+"""Workspaces for documentation pages, and replacements of corpora and models."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.helpers.docs_workspace import (
     short_tables,
 )
 
-SIZES = {  # as preset smoke's, but enough in Development for the paper's division
+SIZES = {  # as in preset smoke, but enough in Development for the paper's split
     "MSP-Podcast": {"Train": 48, "Development": 60, "Test1": 16, "Test2": 8, "Test3": 4},
     "IEMOCAP": "smoke",
     "MSP-IMPROV": "smoke",
@@ -19,13 +19,13 @@ SIZES = {  # as preset smoke's, but enough in Development for the paper's divisi
 
 
 @pytest.fixture(scope="session")
-def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
-    """Values of the names in braces of the substitutions."""
+def replacements(root, tmp_path_factory, save_any, waveform_settings):
+    """Values of the placeholders in the substitutions."""
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     from data_prep.synthetic import write as synthetic
     from tests.unit.public_models.test_audeering import checkpoint
 
-    folder = tmp_path_factory.mktemp("stand_ins")
+    folder = tmp_path_factory.mktemp("replacements")
 
     def corpus(name):
         synthetic.write(name, folder / name, size=SIZES[name])
@@ -49,16 +49,16 @@ def stand_ins(root, tmp_path_factory, save_any, waveform_settings):
 
 
 @pytest.fixture(scope="session")
-def workspace_of(root, tmp_path_factory, stand_ins):
-    """The workspace of a page, with recordings in it."""
-    made = {}
+def workspace_of(root, tmp_path_factory, replacements):
+    """Create the workspace of a page with some recordings, once per page."""
+    workspaces = {}
 
     def workspace(page):
-        if page not in made:
+        if page not in workspaces:
             folder = tmp_path_factory.mktemp(page.replace("/", "_").replace(".md", ""))
-            made[page] = Workspace(root, folder, stand_ins)
-            long_recording(stand_ins["folder"](), folder / "long_recording.wav")
-            recordings(stand_ins["folder"](), folder)
-        return made[page]
+            workspaces[page] = Workspace(root, folder, replacements)
+            long_recording(replacements["folder"](), folder / "long_recording.wav")
+            recordings(replacements["folder"](), folder)
+        return workspaces[page]
 
     return workspace

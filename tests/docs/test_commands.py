@@ -1,4 +1,4 @@
-"""Every command and every block of Python of the pages runs: ``make docs``."""
+"""Run each command and each Python block of the documentation pages: ``make docs``."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ FOUND = all_snippets(Path(__file__).resolve().parents[2])
 
 
 @pytest.mark.docs
-@pytest.mark.parametrize("snippet", FOUND, ids=lambda snippet: snippet.place)
-def test_it_runs(snippet, workspace_of):
+@pytest.mark.parametrize("snippet", FOUND, ids=lambda snippet: snippet.location)
+def test_snippet_runs(snippet, workspace_of):
     workspace_of(snippet.page).run(snippet)
 
 
-def test_there_are_as_many_as_there_should_be(root):
+def test_pages_contain_all_commands_and_python_blocks(root):
     assert len(FOUND) >= 45
     assert {snippet.page for snippet in FOUND} == set(pages(root))
     shown = {snippet.text.split()[1] for snippet in FOUND if snippet.program == "emosphere"}
-    assert shown == set(COMMANDS)  # every command is shown somewhere, and run
+    assert shown == set(COMMANDS)  # each command is documented
     blocks = {snippet.page for snippet in FOUND if snippet.language == PYTHON}
     assert blocks >= {"README.md", "docs/tutorial.md"}

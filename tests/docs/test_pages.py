@@ -1,4 +1,4 @@
-"""How commands are found in pages, and that each of them is one that can be run."""
+"""Test how commands are found in documentation pages, and that each of them can be run."""
 
 import pytest
 
@@ -10,13 +10,13 @@ PAGE = """\
 # Title
 
 ```
-make demo    # says what
+make demo    # a comment
 torchrun --nproc_per_node=4 \\
     train.py   --x=1
 
 ```
 
-Inline `emosphere nothing`, and what is not run:
+Inline `emosphere nothing`, and a block that is not run:
 
 ```text
 results/   a tree
@@ -29,7 +29,7 @@ if True:
 """
 
 
-def test_commands_and_python_are_found_with_their_lines():
+def test_commands_and_python_blocks_have_line_numbers():
     assert snippets(PAGE, "a.md") == [
         Snippet("a.md", 4, SHELL, "make demo"),
         Snippet("a.md", 5, SHELL, "torchrun --nproc_per_node=4 train.py --x=1"),
@@ -40,13 +40,13 @@ def test_commands_and_python_are_found_with_their_lines():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("```\nls -l\n```\n", "a.md:2: a command begins with one of emosphere, make"),
-        ("```rust\n```\n", "a.md:1: a block is python"),
-        ("```\nmake demo\n", "a.md:1: this block is not closed"),
-        ("```\nmake \\\n```\n", "a.md:2: the last line of this block goes on nowhere"),
+        ("```\nls -l\n```\n", "a.md:2: a command must start with one of emosphere, make"),
+        ("```rust\n```\n", "a.md:1: the language of a block must be python"),
+        ("```\nmake demo\n", "a.md:1: the block is not closed"),
+        ("```\nmake \\\n```\n", "a.md:2: the last line ends with a backslash"),
     ],
 )
-def test_what_cannot_be_run_is_refused(text, reason):
+def test_invalid_block_raises(text, reason):
     with pytest.raises(ValueError, match=reason):
         snippets(text, "a.md")
 
@@ -75,13 +75,15 @@ def test_substitutions(command, run):
     assert substituted(Snippet("a.md", 1, SHELL, command))[0] == run
 
 
-def test_a_command_that_no_substitution_covers_is_refused():
+def test_placeholder_without_substitution_raises():
     snippet = Snippet("a.md", 7, SHELL, "emosphere evaluate /path/to/model IEMOCAP")
-    with pytest.raises(ValueError, match=r"a.md:7: '/path/to/model' cannot be run.*TABLE"):
+    with pytest.raises(
+        ValueError, match=r"a.md:7: '/path/to/model' in .* has no substitution.*TABLE"
+    ):
         substituted(snippet)
 
 
-def test_every_command_can_be_run_and_every_substitution_is_used(root):
+def test_each_substitution_is_used_and_has_a_reason(root):
     used = [line for snippet in all_snippets(root) for line in substituted(snippet)[1]]
     assert [line.pattern for line in TABLE if line not in used] == []
     assert all(line.why for line in TABLE)
@@ -89,37 +91,37 @@ def test_every_command_can_be_run_and_every_substitution_is_used(root):
 
 @pytest.fixture
 def place(root, tmp_path):
-    return Workspace(root, tmp_path, {"name": lambda: "said"})
+    return Workspace(root, tmp_path, {"name": lambda: "value"})
 
 
 def shell(text):
     return Snippet("a.md", 1, SHELL, text)
 
 
-def test_a_workspace_runs_what_stands_there(place):
+def test_workspace_runs_python_and_commands(place):
     block = Snippet("a.md", 1, PYTHON, 'x = {1: 2}\nprint("{name}", x)\n')
-    assert place.run(block) == "said {1: 2}\n"
+    assert place.run(block) == "value {1: 2}\n"
     assert "usage: emosphere COMMAND" in place.run(shell("emosphere --help"))
 
 
-def test_a_command_that_fails_or_leaves_nothing_is_told(place):
-    with pytest.raises(AssertionError, match=r"and ended with 2:\n.*error: .*nothing"):
+def test_failing_command_or_missing_output_raises(place):
+    with pytest.raises(AssertionError, match=r"exit status 2:\n.*error: .*nothing"):
         place.run(shell("emosphere nothing"))
-    with pytest.raises(AssertionError, match=r"left no page\.csv"):
+    with pytest.raises(AssertionError, match=r"did not write page\.csv"):
         place.run(shell("emosphere --help --out=page.csv"))
 
 
-def test_targets_and_extras_must_be_there(place):
+def test_unknown_make_targets_and_extras_raise(place):
     place.run(shell("make VENV=/somewhere demo"))
     place.run(shell("pip install -e '.[onnx,demo]'"))
-    with pytest.raises(AssertionError, match=r"no such target: .'tee'"):
+    with pytest.raises(AssertionError, match=r"unknown make targets: .'tee'"):
         place.run(shell("make tee"))
-    with pytest.raises(AssertionError, match=r"no such extras: .'tea'"):
+    with pytest.raises(AssertionError, match=r"unknown extras: .'tea'"):
         place.run(shell("pip install -e '.[onnx,tea]'"))
 
 
-def test_the_table_of_predictions_in_the_readme_is_generated(root):
+def test_prediction_table_in_the_readme_is_generated(root):
     text = (root / "README.md").read_text(encoding="utf-8")
     block = text.split("<!-- predict -->")[1].split("<!-- /predict -->")[0]
-    assert "SYNTHETIC SPEECH" in block and "Made by `make demo; make predict-example`" in block
+    assert "SYNTHETIC SPEECH" in block and "by `make demo; make predict-example`" in block
     assert "| valence | arousal | dominance |" in block

@@ -1,4 +1,4 @@
-"""The table of predictions in the README shows what the CSV says."""
+"""Test the script that writes the table of predictions in the README."""
 
 import sys
 from pathlib import Path
@@ -14,15 +14,15 @@ ROW = {
 }  # fmt: skip
 
 
-def test_main_columns_as_markdown_and_the_others_by_name():
+def test_table_shows_main_columns_and_lists_others():
     lines = predict_example.table([ROW]).splitlines()
     assert "SYNTHETIC SPEECH" in lines[0]
     assert lines[3] == "|---|---|---|---|---|---|---|---|---|"
     assert lines[4] == "| a.wav | 2.500 | -0.450 | 0.100 | 1.000 | 2.651 | 4.300 | 7.000 | VII |"
-    assert lines[6] == "Its other columns: `start`, `end`, `warnings`."
+    assert lines[6] == "Other columns: `start`, `end`, `warnings`."
 
 
-def test_the_first_files_of_a_run(tmp_path):
+def test_first_files_of_a_run(tmp_path):
     (tmp_path / "predictions").mkdir()
     rows = "\n".join(["ID,duration", *(f"u{n},1.0" for n in range(5))])
     (tmp_path / "predictions" / "test1.csv").write_text(rows, encoding="utf-8")

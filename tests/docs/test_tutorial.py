@@ -1,4 +1,4 @@
-"""The tutorial from a folder of recordings to a time line, in this process and preset smoke."""
+"""Run the commands of the tutorial in this process with preset smoke, and check their results."""
 
 import json
 import shlex
@@ -13,16 +13,16 @@ from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.docs_pages import PYTHON, snippets
 
 PAGE = "docs/tutorial.md"
-SHORTER = {"emosphere report": " --no_plots --resamples=100"}  # tests of reports draw them
-ELSEWHERE = {"emosphere demo": "tests/integration/test_demo_page.py opens it in a browser"}
+SHORTER = {"emosphere report": " --no_plots --resamples=100"}  # tested with the reports
+SKIPPED = {"emosphere demo": "tested in tests/integration/test_demo_page.py"}
 ON_SCALE = [f"{name}_on_scale" for name in DIMENSIONS]
 
 
 def follow(place, snippet):
-    """Run a snippet in this process, which has imported what takes most of the time."""
+    """Run a snippet in this process, which avoids slow imports."""
     text = place.text(snippet)
     if snippet.language == PYTHON:
-        exec(compile(text, snippet.place, "exec"), {"__name__": "__main__"})
+        exec(compile(text, snippet.location, "exec"), {"__name__": "__main__"})
     elif snippet.program == "python":
         from emosphere_sb.recipe.run import run
 
@@ -32,43 +32,43 @@ def follow(place, snippet):
         from emosphere_sb.cli import main
 
         text += next((more for name, more in SHORTER.items() if text.startswith(name)), "")
-        assert main(shlex.split(text)[1:]) == 0, f"{snippet.place}: {text}"
+        assert main(shlex.split(text)[1:]) == 0, f"{snippet.location}: {text}"
     else:
         place.run(snippet)
 
 
 @pytest.fixture(scope="module")
 def followed(root, workspace_of):
-    """The folder once all has been done that the page says."""
+    """The folder after running all commands of the page."""
     place = workspace_of(PAGE)
     found = snippets((root / PAGE).read_text(encoding="utf-8"), PAGE)
-    left = [s for s in found if any(s.text.startswith(name) for name in ELSEWHERE)]
-    assert len(left) == len(ELSEWHERE) and len(found) >= 12
+    skipped = [s for s in found if any(s.text.startswith(name) for name in SKIPPED)]
+    assert len(skipped) == len(SKIPPED) and len(found) >= 12
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place.folder)
         for snippet in found:
-            if snippet not in left:
+            if snippet not in skipped:
                 follow(place, snippet)
     return place.folder
 
 
 def table(folder, name):
-    """Predictions by the names of their files."""
+    """Read a table of predictions, indexed by file name."""
     found = pd.read_csv(folder / name)
     return found.set_index(found["file"].map(lambda path: Path(path).stem)).sort_index()
 
 
-def test_every_file_is_predicted_as_the_run_predicted_it(followed):
+def test_predictions_match_the_predictions_of_the_run(followed):
     found = table(followed, "predictions.csv")
     assert len(found) == 36 + 12 + 12  # the synthetic corpus of size smoke
     run = pd.read_csv(followed / "results/mine/predictions/test.csv").set_index("ID")
     assert len(run) == 12
-    names = [name.removeprefix("wav-") for name in run.index]  # ids are made from paths
+    names = [name.removeprefix("wav-") for name in run.index]  # IDs are derived from paths
     expected = run[[f"{name}_predicted" for name in DIMENSIONS]].to_numpy()
     np.testing.assert_allclose(found.loc[names, ON_SCALE], expected, atol=1e-5)
 
 
-def test_json_lines_say_the_same_and_hold_embeddings(followed):
+def test_json_lines_match_csv_and_contain_embeddings(followed):
     lines = (followed / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     rows = pd.DataFrame(map(json.loads, lines)).set_index("file")
     found = pd.read_csv(followed / "predictions.csv").set_index("file")
@@ -78,7 +78,7 @@ def test_json_lines_say_the_same_and_hold_embeddings(followed):
     assert embeddings.shape[0] == 60 and embeddings.std(axis=0).max() > 0
 
 
-def test_the_time_line_covers_the_recording(followed):
+def test_timeline_covers_the_recording(followed):
     found = pd.read_csv(followed / "timeline.csv")
     seconds = soundfile.info(followed / "long_recording.wav").duration
     assert found["start"].iloc[0] == 0
@@ -87,11 +87,11 @@ def test_the_time_line_covers_the_recording(followed):
     assert (followed / "timeline.png").stat().st_size > 10_000
 
 
-def test_without_pytorch_it_says_the_same(followed):
+def test_onnx_predictions_match_pytorch(followed):
     found, expected = table(followed, "by_onnx.csv"), table(followed, "predictions.csv")
     np.testing.assert_allclose(found[list(DIMENSIONS)], expected[list(DIMENSIONS)], atol=1e-4)
 
 
-def test_report_and_card_say_that_the_speech_is_synthetic(followed):
+def test_report_and_model_card_state_synthetic_speech(followed):
     for name in ("results/mine/report/report.html", "my_model/README.md"):
         assert "synthetic speech" in (followed / name).read_text(encoding="utf-8").lower(), name

@@ -1,4 +1,4 @@
-"""A small Brain, random utterances and comparisons, for tests of the optimiser step."""
+"""Build a small Brain and random utterances, and compare states, for tests of optimiser steps."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> EmoSphereBrain:
-    """A Brain at the start of epoch 1, without loggers and without a check of the memory.
+    """Build a Brain at the start of epoch 1, without loggers and memory check.
 
     Arguments
     ---------
@@ -21,9 +21,9 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
     options : dict, optional
         SpeechBrain's run options.
     opt_class : callable, optional
-        Makes the optimizer in place of the one of the presets.
+        Replaces the optimiser class of the presets.
     **overrides : object
-        Further top-level keys.
+        Additional top-level keys.
     """
     texts = {key: str(value) for key, value in overrides.items()}
     hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
@@ -43,7 +43,7 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
 
 
 def no_dropout(brain) -> None:
-    """Turn off dropout and SpecAugment, so that nothing in the forward pass is random."""
+    """Disable dropout and SpecAugment, so that the forward pass is deterministic."""
     for module in brain.modules.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -51,7 +51,7 @@ def no_dropout(brain) -> None:
 
 
 def utterances(lengths, seed=0) -> list[dict]:
-    """Dataset items of some lengths in samples, with random audio, labels and classes."""
+    """Generate dataset items with the given lengths in samples and random audio and labels."""
     chance = torch.Generator().manual_seed(seed)
     return [
         {
@@ -65,12 +65,12 @@ def utterances(lengths, seed=0) -> list[dict]:
 
 
 def gradients(brain) -> dict[str, torch.Tensor]:
-    """Copies of all gradients, by the name of the parameter."""
+    """Return copies of all gradients by parameter name."""
     return {n: p.grad.clone() for n, p in brain.modules.named_parameters() if p.grad is not None}
 
 
 def largest_error(found: dict, expected: dict) -> float:
-    """Largest difference of two states, relative to the largest number among the expected ones."""
+    """Return the largest difference of two states, relative to the largest expected value."""
     assert found.keys() == expected.keys()
     difference = torch.cat([(found[name] - expected[name]).flatten() for name in expected])
     scale = torch.cat([value.flatten() for value in expected.values()]).abs().max()
@@ -78,5 +78,5 @@ def largest_error(found: dict, expected: dict) -> float:
 
 
 def assert_close(found: dict, expected: dict, tolerance: float = 1e-5) -> None:
-    """Assert the same names, and differences of at most a share of the largest value."""
+    """Assert equal names and a :func:`largest_error` of at most ``tolerance``."""
     assert largest_error(found, expected) <= tolerance

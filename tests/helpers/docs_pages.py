@@ -1,4 +1,4 @@
-"""Find the commands and Python blocks in README.md and the other pages for users."""
+"""Find the commands and Python blocks in README.md and the other documentation pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGES = ("README.md", "docs/tutorial.md", "docs/distributed.md", "recipes/*/README.md")
-"""Pages with commands, relative to the root, in the order in which they are run."""
+"""Pages with commands, relative to the root, in the order of execution."""
 
 SHELL, PYTHON = "", "python"
 """Languages of blocks that are run; a block without a language holds shell commands."""
@@ -21,18 +21,18 @@ PROGRAMS = ("emosphere", "make", "pip", "python", "torchrun")
 
 @dataclass(frozen=True)
 class Snippet:
-    """A command, or a block of Python.
+    """A command or a Python block.
 
     Arguments
     ---------
     page : str
-        The file, from the root.
+        Path relative to the root.
     line : int
-        First line, from 1.
+        Number of the first line, counted from 1.
     language : str
         :data:`SHELL` or :data:`PYTHON`.
     text : str
-        The text; a command is joined over its continuation lines and has no comment.
+        Text of the snippet; continuation lines of a command are joined and comments removed.
     """
 
     page: str
@@ -41,8 +41,8 @@ class Snippet:
     text: str
 
     @property
-    def place(self) -> str:
-        """``PAGE:LINE``, as editors accept it."""
+    def location(self) -> str:
+        """``PAGE:LINE``."""
         return f"{self.page}:{self.line}"
 
     @property
@@ -52,18 +52,18 @@ class Snippet:
 
 
 def pages(root: Path) -> list[str]:
-    """All pages; each pattern must match at least one."""
+    """Return all pages; each pattern must match at least one page."""
     found = []
     for pattern in PAGES:
         there = sorted(str(path.relative_to(root)) for path in root.glob(pattern))
         if not there:
-            raise FileNotFoundError(f"{root} has no {pattern}: correct PAGES.")
+            raise FileNotFoundError(f"No page in {root} matches {pattern}. Correct PAGES.")
         found += there
     return found
 
 
 def snippets(text: str, page: str) -> list[Snippet]:
-    """Everything in a page that is run, in order.
+    """Find all snippets in a page, in order.
 
     Raises
     ------
@@ -78,8 +78,8 @@ def snippets(text: str, page: str) -> list[Snippet]:
             language, begun, block = fence[1], number + 1, []
             if language not in (SHELL, PYTHON, *TEXT):
                 raise ValueError(
-                    f"{page}:{number}: a block is {PYTHON}, one of {', '.join(TEXT)}, or without a "
-                    f"language, which means commands; found {language}."
+                    f"{page}:{number}: the language of a block must be {PYTHON}, one of "
+                    f"{', '.join(TEXT)}, or empty (commands); found {language}."
                 )
         elif language is not None and fence:
             found += _of_block(language, block, page, begun)
@@ -87,7 +87,7 @@ def snippets(text: str, page: str) -> list[Snippet]:
         elif language is not None:
             block.append(line)
     if language is not None:
-        raise ValueError(f"{page}:{begun - 1}: this block is not closed.")
+        raise ValueError(f"{page}:{begun - 1}: the block is not closed.")
     return found
 
 
@@ -111,15 +111,15 @@ def _commands(lines: list[str], page: str, begun: int) -> list[Snippet]:
             continue
         if command.split()[0] not in PROGRAMS:
             raise ValueError(
-                f"{page}:{first}: a command begins with one of {', '.join(PROGRAMS)}; found "
-                f"{command!r}. A block that is not run is called {' or '.join(TEXT)}."
+                f"{page}:{first}: a command must start with one of {', '.join(PROGRAMS)}; found "
+                f"{command!r}. Use the language {' or '.join(TEXT)} for blocks that are not run."
             )
         found.append(Snippet(page, first, SHELL, re.sub(r"\s+", " ", command)))
     if text:
-        raise ValueError(f"{page}:{first}: the last line of this block goes on nowhere.")
+        raise ValueError(f"{page}:{first}: the last line ends with a backslash.")
     return found
 
 
 def all_snippets(root: Path) -> list[Snippet]:
-    """The snippets of all pages."""
+    """Return the snippets of all pages."""
     return [s for page in pages(root) for s in snippets((root / page).read_text("utf-8"), page)]

@@ -1,7 +1,8 @@
-"""Replacements in the commands of pages, for running them in a test, each with a reason.
+"""Substitutions in the commands of documentation pages that make them testable.
 
-Patterns are regular expressions on a command or a block of Python, applied from top to bottom.
-Names in braces are filled in when it is run (:class:`tests.helpers.docs_workspace.Workspace`).
+Patterns are regular expressions for a command or a Python block, applied from top to bottom.
+Placeholders in braces are replaced at run time by
+:class:`tests.helpers.docs_workspace.Workspace`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ HPARAMS = r"(train\.py hparams/emosphere\.yaml)"
 
 @dataclass(frozen=True)
 class Substitution:
-    """A pattern, its replacement, and the reason."""
+    """A pattern, its replacement, and the reason for it."""
 
     pattern: str
     by: str
@@ -27,94 +28,94 @@ TABLE = [
     # ---- Data ------------------------------------------------------------------------------------
     Substitution(
         r"/path/to/(MSP-PODCAST|IEMOCAP_full_release|MSP-IMPROV|folder)", r"{\1}",
-        "corpora cannot be passed on: synthetic speech in their layouts",
+        "corpora cannot be distributed: use synthetic speech in their layouts",
     ),
     Substitution(
         r"(MSP-Podcast/train\.py .*--data_folder=)…", r"\1{MSP-PODCAST}",
-        "the same, where a page leaves the folder open",
+        "as above, for pages that omit the folder",
     ),
     # ---- Size ------------------------------------------------------------------------------------
     Substitution(
         HPARAMS + r"(?! --help)(?!.*--preset=)", r"\1 --preset=smoke",
-        "a run of the paper's model takes a day: the same code at a tiny size",
+        "a run of the paper's model takes a day: use a tiny model",
     ),
     Substitution(
         r"--preset=published(?!\+smoke)", "--preset=published+smoke",
-        "the same, with the published division and protocol",
+        "as above, with the published split and protocol",
     ),
     Substitution(
         r"(emosphere table .*)--preset=demo_small",
         r"\1--preset=smoke --results_folder=results/small",
-        "minutes become seconds; preset smoke's own folders hold runs on another corpus by now",
+        "faster; separate folder because preset smoke already has runs on another corpus",
     ),
     Substitution(
-        r"--preset=(?:demo|learn)\b", "--preset=smoke", "minutes become seconds",
+        r"--preset=(?:demo|learn)\b", "--preset=smoke", "faster",
     ),
     Substitution(
         r"(?<=results/)MSP-Podcast(?:-1\.11|-synthetic)?/(?:emosphere|demo)/",
         "MSP-Podcast-synthetic/smoke/",
-        "where the run of preset smoke lies",
+        "folder of the run with preset smoke",
     ),
     Substitution(
         r"emosphere table paper_table_1", r"emosphere table paper_table_1 --preset=smoke",
-        "four fine-tunings with five seeds each take weeks",
+        "fine-tuning four models with five seeds each takes weeks",
     ),
     Substitution(
-        r"(emosphere table ablation regions)", r"\1 --preset=smoke", "so do eleven",
+        r"(emosphere table ablation regions)", r"\1 --preset=smoke", "as above, for eleven models",
     ),
     Substitution(
         r"(emosphere table .*?)(?: --seeds=\S+)?( --jobs=\S+)?$", r"\1 --seeds=1\2",
-        "one seed shows that it runs",
+        "one seed is enough to test the command",
     ),
     Substitution(
         r"(emosphere table .*)", r"\1 --tables={tables}",
-        "the same tables with the reference and one more row each",
+        "the same tables with only the reference and one other row each",
     ),
-    Substitution(r"--jobs=4", "--jobs=2", "two cores"),
+    Substitution(r"--jobs=4", "--jobs=2", "for two cores"),
     # ---- Models of the hub -----------------------------------------------------------------------
     Substitution(
         r"facebook/hubert-large-ll60k", "{hubert}",
-        "no test reaches out: a tiny model of random weights that save_pretrained wrote",
+        "tests do not download models: a tiny random model written by save_pretrained",
     ),
     Substitution(
         r"audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim", "{audeering}",
-        "the same in audeering's layout",
+        "as above, in the layout of audeering",
     ),
     # ---- Several processes -----------------------------------------------------------------------
     Substitution(
-        r"(torchrun .*)", r"\1 --device=cpu", "several processes and no GPU for each",
+        r"(torchrun .*)", r"\1 --device=cpu", "tests do not need GPUs",
     ),
     Substitution(
         r"(torchrun .*)", r"\1 --output_folder=results/several",
-        "a run of its own: that of the same row is finished, and would only be tested again",
+        "separate folder, because the run with the same preset is already finished",
     ),
     Substitution(
         r"(--nnodes=2 .*)--nproc_per_node=4", r"\1--nproc_per_node=1",
-        "two machines are played by this one, with a process each",
+        "two machines are simulated with one process each",
     ),
-    Substitution(r"--nproc_per_node=4", "--nproc_per_node=2", "two cores"),
+    Substitution(r"--nproc_per_node=4", "--nproc_per_node=2", "for two cores"),
     Substitution(
         r"--master_addr=first\.machine --master_port=29500",
         "--master_addr=127.0.0.1 --master_port={port}",
-        "this machine, at a port that is free",
+        "this machine with a free port",
     ),
-    # ---- The page --------------------------------------------------------------------------------
-    Substitution(r"(emosphere demo .*)", r"\1 --port={port}", "a port that is free"),
+    # ---- Demo page ------------------------------------------------------------------------------
+    Substitution(r"(emosphere demo .*)", r"\1 --port={port}", "a free port"),
 ]  # fmt: skip
 
 
 def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
-    """The text to run instead of a snippet, before names in braces are filled in.
+    """Apply the substitutions to a snippet, without replacing placeholders.
 
     Arguments
     ---------
     snippet : Snippet
-        As :func:`tests.helpers.docs_pages.snippets` finds it.
+        A snippet from :func:`tests.helpers.docs_pages.snippets`.
 
     Returns
     -------
     tuple
-        The text, and the substitutions that were used.
+        The resulting text, and the substitutions that were applied.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def substituted(snippet: Snippet) -> tuple[str, list[Substitution]]:
     left = re.search(r"…|/path/to\S*", text)
     if left and snippet.language == SHELL:
         raise ValueError(
-            f"{snippet.place}: {left[0]!r} cannot be run: {snippet.text}. Add a line to TABLE of "
-            f"tests/helpers/docs_substitutions.py with its replacement and the reason."
+            f"{snippet.location}: {left[0]!r} in {snippet.text!r} has no substitution. Add it to "
+            f"TABLE in tests/helpers/docs_substitutions.py with the reason."
         )
     return text, used

@@ -1,4 +1,4 @@
-"""A folder in which the commands of a page are run, from the first to the last."""
+"""A folder in which the commands of a documentation page are run in order."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from pathlib import Path
 from tests.helpers.docs_pages import PYTHON, Snippet
 from tests.helpers.docs_substitutions import substituted
 
-LENT = ("recipes", "hparams", "docs", "benchmarks")
-"""Folders that commands expect in the current folder: links to those of the repository."""
+LINKED = ("recipes", "hparams", "docs", "benchmarks")
+"""Folders of the repository that commands expect in the current folder; linked symbolically."""
 
 
 class Workspace:
-    """A folder with everything that the snippets of a page need.
+    """A folder with all files that the snippets of a page need.
 
     Arguments
     ---------
     root : Path
-        The repository.
+        Root of the repository.
     folder : Path
-        New or empty.
+        Empty folder.
     names : mapping of str to callable
-        Values of the names in braces of the substitutions; called when a snippet has the name.
+        Functions that return the values of the placeholders; called only for snippets that contain
+        them.
     """
 
     def __init__(self, root: Path, folder: Path, names: Mapping[str, Callable[[], object]]):
         self.root, self.folder, self.names = root, folder, names
-        for name in LENT:
+        for name in LINKED:
             (folder / name).symlink_to(root / name)
-        # The programs of this environment under their own names, one thread, no hub, no cache.
+        # Use the programs of this environment, one thread, and neither hub nor cache.
         places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = {
             **os.environ, "PATH": places, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
@@ -45,68 +46,70 @@ class Workspace:
         }  # fmt: skip
 
     def text(self, snippet: Snippet) -> str:
-        """The text to run instead of a snippet."""
+        """Return the text to run for a snippet, with all substitutions and placeholders applied."""
         text, _ = substituted(snippet)
         for name in re.findall(r"\{([\w-]+)\}", text):
-            if name in self.names:  # other braces are Python's own
+            if name in self.names:  # other braces belong to Python code
                 text = text.replace(f"{{{name}}}", str(self.names[name]()))
         return text
 
     def run(self, snippet: Snippet) -> str:
-        """Run a snippet and check that it writes the files that it names.
+        """Run a snippet and check that it writes its output files.
 
         Returns
         -------
         str
-            Its output.
+            Output of the snippet.
 
         Raises
         ------
         AssertionError
-            If it fails, or an output file that it names does not exist afterwards.
+            If the snippet fails or does not write an output file in its arguments.
         """
         text = self.text(snippet)
         if snippet.language == PYTHON:
-            return self._ended(snippet, self._started([sys.executable, "-c", text]))
+            return self._finish(snippet, self._start([sys.executable, "-c", text]))
         if snippet.program == "make":
-            return self._target(snippet)
+            return self._check_target(snippet)
         if snippet.program == "pip":
-            return self._extras(snippet)
+            return self._check_extras(snippet)
         if text.startswith("emosphere demo "):
-            return self._served(snippet, text)
+            return self._run_server(snippet, text)
         outputs = [self.folder / path for path in re.findall(r"--(?:out|plot)=(\S+)", text)]
         for path in outputs:
-            assert not path.exists(), f"{snippet.place}: {path.name} is there before"
-        machines = [self._started(["bash", "-euc", text])]
+            assert not path.exists(), f"{snippet.location}: {path.name} already exists"
+        processes = [self._start(["bash", "-euc", text])]
         if "--node_rank=0" in text:
             other = text.replace("--node_rank=0", "--node_rank=1")
-            machines.append(self._started(["bash", "-euc", other]))
-        said = "".join(self._ended(snippet, machine) for machine in machines)
+            processes.append(self._start(["bash", "-euc", other]))
+        output = "".join(self._finish(snippet, process) for process in processes)
         for path in outputs:
-            assert path.exists(), f"{snippet.place}: {snippet.text} left no {path.name}: {said}"
-        return said
+            assert path.exists(), (
+                f"{snippet.location}: {snippet.text} did not write {path.name}: {output}"
+            )
+        return output
 
-    def _started(self, words: list[str]) -> subprocess.Popen:
+    def _start(self, words: list[str]) -> subprocess.Popen:
         return subprocess.Popen(
             words, cwd=self.folder, env=self.environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def _ended(self, snippet: Snippet, process: subprocess.Popen) -> str:
+    def _finish(self, snippet: Snippet, process: subprocess.Popen) -> str:
         try:
-            said, _ = process.communicate()
+            output, _ = process.communicate()
         finally:
-            if process.poll() is None:  # interrupted: nothing that it began outlives the test
+            if process.poll() is None:  # stop child processes of an interrupted test
                 os.killpg(process.pid, signal.SIGKILL)
         assert process.returncode == 0, (
-            f"{snippet.place}: {snippet.text}\nwas run as {self.text(snippet)}\nin {self.folder} "
-            f"and ended with {process.returncode}:\n{said[-3000:]}"
+            f"{snippet.location}: {snippet.text}\nwas run as {self.text(snippet)}\nin "
+            f"{self.folder}; exit status {process.returncode}:\n{output[-3000:]}"
         )
-        return said
+        return output
 
-    def _served(self, snippet: Snippet, text: str) -> str:
-        """Start the server of the demo page, request the page once, and stop the server."""
-        process = self._started(["bash", "-euc", f"exec {text}"])
+    def _run_server(self, snippet: Snippet, text: str) -> str:
+        """Start the server of the demo page, request the page, and stop the server."""
+        process = self._start(["bash", "-euc", f"exec {text}"])
         try:
             lines = []
             for line in process.stdout:
@@ -115,26 +118,28 @@ class Workspace:
                     break
             else:
                 process.wait()
-                raise AssertionError(f"{snippet.place}: no page: {''.join(lines)[-3000:]}")
+                raise AssertionError(
+                    f"{snippet.location}: no page address in the output: {''.join(lines)[-3000:]}"
+                )
             with urllib.request.urlopen(address[0]) as answer:
                 page = answer.read().decode("utf-8")
             assert "<html" in page.lower()
             process.send_signal(signal.SIGTERM)
-            return page + self._ended(snippet, process)
+            return page + self._finish(snippet, process)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
 
-    def _target(self, snippet: Snippet) -> str:
-        """Check that a make target exists. It is not run: it makes environments."""
+    def _check_target(self, snippet: Snippet) -> str:
+        """Check that a make target exists. It is not run, because targets create environments."""
         makefile = (self.root / "Makefile").read_text(encoding="utf-8")
         targets = set(re.findall(r"^([\w-]+):", makefile, flags=re.M))
         named = [word for word in snippet.text.split()[1:] if "=" not in word]
-        assert named and set(named) <= targets, f"{snippet.place}: no such target: {named}"
+        assert named and set(named) <= targets, f"{snippet.location}: unknown make targets: {named}"
         return ""
 
-    def _extras(self, snippet: Snippet) -> str:
-        """Check that the extras of a ``pip install`` exist. Nothing is installed."""
+    def _check_extras(self, snippet: Snippet) -> str:
+        """Check that the extras of a ``pip install`` exist, without installing them."""
         import configparser
 
         config = configparser.ConfigParser()
@@ -142,12 +147,12 @@ class Workspace:
         named = re.search(r"\[([\w,]+)\]", snippet.text)
         extras = set(named[1].split(",")) if named else set()
         there = set(config["options.extras_require"])
-        assert extras <= there, f"{snippet.place}: no such extras: {sorted(extras - there)}"
+        assert extras <= there, f"{snippet.location}: unknown extras: {sorted(extras - there)}"
         return ""
 
 
 def free_port() -> int:
-    """A free port."""
+    """Return a free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
@@ -160,10 +165,10 @@ def long_recording(folder: Path, into: Path, seconds: float = 60.0) -> None:
 
     parts, rate, length = [], None, 0
     for path in sorted(folder.rglob("*.wav")):
-        part, own = soundfile.read(path, dtype="float32")
-        rate = rate or own
-        if own != rate:
-            raise ValueError(f"{path} has {own} Hz where the others have {rate} Hz.")
+        part, file_rate = soundfile.read(path, dtype="float32")
+        rate = rate or file_rate
+        if file_rate != rate:
+            raise ValueError(f"All files must have a rate of {rate} Hz; {path} has {file_rate} Hz.")
         parts.append(part)
         length += len(part)
         if length >= seconds * rate:
@@ -181,7 +186,7 @@ def recordings(folder: Path, into: Path, count: int = 4) -> None:
 
 
 def short_tables(root: Path, into: Path) -> Path:
-    """Write the tables of hparams/tables.yaml with two rows each, the reference and another one."""
+    """Write the tables of hparams/tables.yaml with only the reference and one other row each."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe")

@@ -1,4 +1,4 @@
-"""A model whose output can be worked out by hand, and recordings for it."""
+"""A model whose output can be computed by hand, and recordings for it."""
 
 import numpy as np
 import soundfile
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.model import About, Outcome
+from emosphere_sb.release.model import ModelInfo, Outcome
 from emosphere_sb.scale import Scale
 
 RATE = 16_000
@@ -14,9 +14,9 @@ NAMES = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
 
 class Levels(nn.Module):
-    """Valence is the mean, arousal the mean magnitude, dominance minus half of that.
+    """Predict the mean as valence, the mean magnitude m as arousal, and -m / 2 as dominance.
 
-    Class number n (from 1) has n / 36 of the probability.
+    Class n (counted from 1) has the probability n / 36.
     """
 
     shortest = 400
@@ -30,8 +30,8 @@ class Levels(nn.Module):
         return Outcome(vad, torch.stack([mean, level], dim=1), logits)
 
 
-def hand_model(**changes) -> EmoSphere:
-    """The model; ``changes`` are fields of its :class:`About`."""
+def levels_model(**changes) -> EmoSphere:
+    """Build the model; ``changes`` are fields of its :class:`About`."""
     facts = {
         "name": "Levels <i>by hand</i>",
         "scale": Scale(1, 7),
@@ -42,11 +42,11 @@ def hand_model(**changes) -> EmoSphere:
         "licence": "For tests & nothing else.",
         "synthetic": True,
     }
-    return EmoSphere(Levels(), About(**{**facts, **changes}), "cpu")
+    return EmoSphere(Levels(), ModelInfo(**{**facts, **changes}), "cpu")
 
 
 def write_levels(path, *levels: tuple[float, float], rate: int = RATE):
-    """A wav file of constant values: ``(seconds, value)`` after each other."""
+    """Write a wav file with constant segments, given as ``(seconds, value)``."""
     parts = [np.full(round(seconds * rate), value) for seconds, value in levels]
     soundfile.write(path, np.concatenate(parts), rate, subtype="FLOAT")
     return path

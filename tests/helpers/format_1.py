@@ -1,7 +1,7 @@
-"""The fixture ``tests/fixtures/released_format_1``: its signals, and what a model predicts of them.
+"""Signals and predictions of the fixture ``tests/fixtures/released_format_1``.
 
-Runs as a script too, from the root of any version of the repository, to record predictions; the
-README beside the fixture has the commands.
+Can also be run as a script, from the root of any version of the repository, to record predictions;
+the README of the fixture lists the commands.
 """
 
 import json
@@ -15,14 +15,14 @@ import soundfile
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "released_format_1"
 MODEL = FIXTURE / "model"
 SECONDS = (0.03, 0.4, 1.0, 2.3, 13.0)
-"""Lengths of the arrays; the model cuts the last one to 12 s."""
+"""Lengths of the arrays in s; the model truncates the last one to 12 s."""
 WAV_RATE = 22050
 
 
 def sound(seed, seconds, rate):
     """Generate a harmonic tone with noise, shape (samples,), float32.
 
-    ``RandomState`` draws the same numbers in every version of NumPy.
+    ``RandomState`` gives the same numbers in each version of NumPy.
     """
     chance = np.random.RandomState(seed)
     time = np.arange(round(seconds * rate)) / rate
@@ -34,7 +34,7 @@ def sound(seed, seconds, rate):
 
 
 def arrays():
-    """Signals at 16 kHz by name."""
+    """Return signals at 16 kHz by name."""
     return {f"{length:g} s": sound(n, length, 16000) for n, length in enumerate(SECONDS)}
 
 
@@ -46,7 +46,7 @@ def write_wav(path):
 
 
 def predictions(model, folder):
-    """Predict each signal; ``folder`` is where the WAV file is written."""
+    """Predict each signal; the WAV file is written to ``folder``."""
     path = Path(folder) / "stereo.wav"
     write_wav(path)
     found = {name: model.predict(signal, 16000) for name, signal in arrays().items()}

@@ -1,4 +1,4 @@
-"""HTML as Python's own parser reads it."""
+"""Parse HTML with Python's standard parser."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ EVIL = "<script>alert('1')</script> & \"more\""
 
 
 class Reader(HTMLParser):
-    """Elements with their attributes, the text inside each cell of a table, and all text."""
+    """Collect the elements with their attributes, the text of each table cell, and all text."""
 
     def __init__(self, text):
         super().__init__()

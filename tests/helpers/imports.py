@@ -1,4 +1,4 @@
-"""The import graph of Python packages, read from their source without importing them."""
+"""Build the import graph of Python packages from their source, without importing them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, order=True)
 class Import:
-    """A dependency of one module on another one.
+    """A dependency of one module on another module.
 
     Arguments
     ---------
@@ -21,7 +21,7 @@ class Import:
     line : int
         Line of the import, from 1.
     imported : str
-        Dotted name of the module that is imported, or that defines or re-exports the name.
+        Dotted name of the imported module, or of the module that defines or re-exports the name.
     name : str
         The imported name; empty for the module itself.
     """
@@ -33,15 +33,14 @@ class Import:
 
 
 class SourceTree:
-    """The modules of some packages and what they import from each other.
+    """The modules of some packages and their imports of each other.
 
     Imports inside functions count. Names are followed to the module that defines them: if ``b``
     contains ``from c import Name``, then ``from b import Name`` in ``a`` is an import of both ``b``
     and ``c``, and so is ``b.Name`` in ``a``. A string that is the dotted name of a module counts as
-    an import, because ``importlib.import_module`` may get it.
+    an import, because it may be passed to ``importlib.import_module``.
 
-    Imports under ``if TYPE_CHECKING:`` do not count. They are never executed: they neither close a
-    cycle nor load a package, and annotations need them exactly where a real import would do so.
+    Imports under ``if TYPE_CHECKING:`` do not count, because they are never executed.
 
     Arguments
     ---------
@@ -67,7 +66,7 @@ class SourceTree:
 
     @cached_property
     def syntax(self) -> dict[str, ast.Module]:
-        """The parsed source of every module."""
+        """The parsed source of each module."""
         return {
             name: ast.parse(path.read_text(encoding="utf-8"), str(path))
             for name, path in self.files.items()
@@ -75,22 +74,22 @@ class SourceTree:
 
     @cached_property
     def nodes(self) -> dict[str, list[ast.AST]]:
-        """The executed nodes of every module's syntax tree."""
+        """The executed nodes of the syntax tree of each module."""
         return {name: list(executed_nodes(tree)) for name, tree in self.syntax.items()}
 
     def path(self, module: str) -> str:
-        """File of a module relative to the root, with forward slashes."""
+        """Return the file of a module relative to the root, with forward slashes."""
         return self.files[module].relative_to(self.root).as_posix()
 
     @cached_property
     def imports(self) -> list[Import]:
-        """Every import of one of these modules by another one, sorted."""
+        """All imports of these modules by each other, sorted."""
         found = (found for module in self.files for found in self._imports_of(module))
         return sorted({i for i in found if i.imported in self.files and i.imported != i.importer})
 
     @cached_property
     def graph(self) -> dict[str, set[str]]:
-        """Imported modules of every module."""
+        """The imported modules of each module."""
         graph: dict[str, set[str]] = {module: set() for module in self.files}
         for found in self.imports:
             graph[found.importer].add(found.imported)
@@ -119,7 +118,7 @@ class SourceTree:
             yield Import(module, line, target, "" if is_module else name)
 
     def _source(self, module: str, node: ast.ImportFrom) -> str:
-        """Absolute name behind ``from``, also for a relative import."""
+        """Return the absolute name after ``from``, also for relative imports."""
         if not node.level:
             return node.module or ""
         parts = module.split(".")
@@ -128,11 +127,11 @@ class SourceTree:
         return ".".join([*parts, *([node.module] if node.module else [])])
 
     def _names(self, source: str, name: str) -> Collection[str]:
-        """The names of ``from source import name``; a star means all that ``source`` imports."""
+        """Return the names of ``from source import name``; a star stands for all names."""
         return [name, *self._bindings.get(source, ())] if name == "*" else [name]
 
     def _module(self, module: str, node: ast.expr) -> str:
-        """The module that an expression such as ``alias`` or ``package.module`` stands for."""
+        """Return the module that an expression like ``alias`` or ``package.module`` refers to."""
         first, _, rest = dotted_name(node).partition(".")
         aliases = (f"{source}.{name}".strip(".") for source, name in self._aliases[module][first])
         full = (f"{alias}.{rest}".strip(".") for alias in [*aliases, first])
@@ -141,7 +140,7 @@ class SourceTree:
     def _definers(
         self, source: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()
     ) -> set[str]:
-        """The modules behind ``from source import name``: re-exporters and the definer."""
+        """Return the modules that re-export or define the name of ``from source import name``."""
         if f"{source}.{name}" in self.files:
             return {f"{source}.{name}"}
         if source not in self.files or (source, name) in seen:
@@ -153,12 +152,12 @@ class SourceTree:
 
     @cached_property
     def _aliases(self) -> dict[str, defaultdict[str, list[tuple[str, str]]]]:
-        """For every module its imported names, anywhere, with their source and name there."""
+        """The imported names of each module in all scopes, with their source and original name."""
         return {module: self._imported_names(module, nodes) for module, nodes in self.nodes.items()}
 
     @cached_property
     def _bindings(self) -> dict[str, defaultdict[str, list[tuple[str, str]]]]:
-        """For every module the names that others can import from it though it only imports them."""
+        """The names of each module that it imports itself and that others can import from it."""
         found = {}
         for module, tree in self.syntax.items():
             nodes = list(executed_nodes(tree, into_functions=False))
@@ -194,7 +193,7 @@ def module_name(path: Path) -> str:
 
 
 def dotted_name(node: ast.expr) -> str:
-    """Text of an expression like ``a.b.c``; empty for any other expression."""
+    """Return the text of an expression like ``a.b.c``, or an empty string for others."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -204,10 +203,10 @@ def dotted_name(node: ast.expr) -> str:
 
 
 def executed_nodes(tree: ast.AST, *, into_functions: bool = True) -> Iterator[ast.AST]:
-    """All nodes except those in the body of ``if TYPE_CHECKING:``.
+    """Yield all nodes except those in the body of ``if TYPE_CHECKING:``.
 
-    Without ``into_functions`` the bodies of functions are left out as well, but for a module's
-    ``__getattr__``, which gives its names to importers.
+    Without ``into_functions``, the bodies of functions are skipped as well, except for the
+    ``__getattr__`` of a module, which provides names to importers.
     """
     yield tree
     for child in ast.iter_child_nodes(tree):
@@ -223,7 +222,9 @@ def executed_nodes(tree: ast.AST, *, into_functions: bool = True) -> Iterator[as
 
 
 def find_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """A shortest cycle of each group of modules that import each other; first and last are equal.
+    """Find a shortest cycle of each group of modules that import each other.
+
+    The first and last module of a cycle are equal.
 
     Example
     -------
@@ -236,11 +237,11 @@ def find_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
         group = {other for other in reached[module] if module in reached[other]}
         if group and group not in groups:
             groups.append(group)
-    return [min((_way_back(graph, m) for m in sorted(group)), key=len) for group in groups]
+    return [min((_shortest_cycle(graph, m) for m in sorted(group)), key=len) for group in groups]
 
 
 def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
-    """Everything that a module imports, directly or not; itself only if it is in a cycle."""
+    """Return all direct and indirect imports of a module; itself only if it is in a cycle."""
     found: set[str] = set()
     waiting = list(graph[start])
     while waiting:
@@ -251,14 +252,14 @@ def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
     return found
 
 
-def _way_back(graph: Mapping[str, set[str]], start: str) -> list[str]:
-    """Shortest path from a module in a cycle to itself: breadth first."""
+def _shortest_cycle(graph: Mapping[str, set[str]], start: str) -> list[str]:
+    """Find the shortest path from a module in a cycle to itself, breadth first."""
     paths, seen = [[start]], set()
-    for path in paths:  # grows while it is read
+    for path in paths:  # grows during the iteration
         for module in sorted(graph[path[-1]]):
             if module == start:
                 return [*path, start]
             if module not in seen:
                 seen.add(module)
                 paths.append([*path, module])
-    raise ValueError(f"{start} is in no cycle.")
+    raise ValueError(f"{start} is not part of a cycle.")

@@ -1,9 +1,9 @@
-"""Run the MSP-Podcast recipe and pause it at a chosen moment, for tests that kill it there.
+"""Run the MSP-Podcast recipe and pause it at a chosen point, for tests that kill it there.
 
-    python tests/helpers/kill_points.py MOMENT NUMBER SIGN ARGUMENTS…
+    python tests/helpers/kill_points.py POINT NUMBER SIGNAL_FILE ARGUMENTS…
 
-The NUMBER-th time that MOMENT comes, this writes the file SIGN and waits until SIGN.go exists.
-``begun`` does not wait.
+When POINT is reached for the NUMBER-th time, this writes SIGNAL_FILE and waits until
+SIGNAL_FILE.go exists. ``begun`` does not wait.
 """
 
 import functools
@@ -16,92 +16,92 @@ from pathlib import Path
 
 
 def main() -> int:
-    moment, number, sign, *arguments = sys.argv[1:]
+    point, number, sign, *arguments = sys.argv[1:]
     from emosphere_sb.recipe.main import main as launch
 
-    MOMENTS[moment](Moment(int(number), Path(sign)))
+    POINTS[point](KillPoint(int(number), Path(sign)))
     return launch(arguments, corpus="MSP-Podcast")
 
 
-class Moment:
-    """Counts how often it came, and waits there once."""
+class KillPoint:
+    """A point in the code that waits when it is reached for the given time."""
 
     def __init__(self, number: int, sign: Path):
         self.left, self.sign = number, sign
 
-    def comes(self) -> bool:
-        """Whether this is the time."""
+    def reached(self) -> bool:
+        """Count a pass and return whether to wait now."""
         self.left -= 1
         return self.left == 0
 
     def wait(self) -> None:
-        """Say so, and wait to be killed or told to go on."""
+        """Write the signal file and wait to be killed or continued."""
         self.sign.write_text(str(os.getpid()))
         while not self.sign.with_suffix(".go").exists():
             time.sleep(0.02)
 
     def before(self, owner, name: str, holds=lambda *_, **__: True) -> None:
-        """Wait before a call."""
+        """Wait before a call of ``owner.name`` for which ``holds`` returns true."""
         call = getattr(owner, name)
 
         @functools.wraps(call)
         def waits(*arguments, **options):
-            if holds(*arguments, **options) and self.comes():
+            if holds(*arguments, **options) and self.reached():
                 self.wait()
             return call(*arguments, **options)
 
         setattr(owner, name, waits)
 
 
-def begun(moment: Moment) -> None:
-    """The epochs begin."""
+def begun(point: KillPoint) -> None:
+    """Signal the start of training without waiting."""
     from emosphere_sb.training.brain import EmoSphereBrain
 
     start = EmoSphereBrain.on_fit_start
 
     def on_fit_start(brain):
         start(brain)
-        moment.sign.write_text("")
+        point.sign.write_text("")
 
     EmoSphereBrain.on_fit_start = on_fit_start
 
 
-def saving(moment: Moment) -> None:
-    """A file of a checkpoint is open and half written."""
+def saving(point: KillPoint) -> None:
+    """Wait while a file of a checkpoint is partly written."""
     import torch
 
     save = torch.save
 
     def half(state, path):
-        if not moment.comes():
+        if not point.reached():
             return save(state, path)
-        whole = io.BytesIO()
-        save(state, whole)
+        buffer = io.BytesIO()
+        save(state, buffer)
         with open(path, "wb") as file:
-            file.write(whole.getvalue()[: whole.tell() // 2])
+            file.write(buffer.getvalue()[: buffer.tell() // 2])
             file.flush()
-            moment.wait()
+            point.wait()
         return save(state, path)
 
     torch.save = half
 
 
-def summing(moment: Moment) -> None:
-    """All files of a checkpoint are there, but not yet their digests."""
+def summing(point: KillPoint) -> None:
+    """Wait when all files of a checkpoint are written, but not their digests."""
     from emosphere_sb.training import checkpoints
 
-    moment.before(checkpoints, "digest_of", lambda path: path.parent.name.startswith("partial-"))
+    point.before(checkpoints, "digest_of", lambda path: path.parent.name.startswith("partial-"))
 
 
-def between(moment: Moment) -> None:
-    """A new checkpoint is there, and the old ones are too."""
+def between(point: KillPoint) -> None:
+    """Wait between saving a checkpoint and deleting old ones."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
-    moment.before(Checkpointer, "prune")
+    point.before(Checkpointer, "prune")
 
 
-def deleting(moment: Moment) -> None:
-    """An old checkpoint is half deleted."""
+def deleting(point: KillPoint) -> None:
+    """Wait while an old checkpoint is partly deleted."""
     from emosphere_sb.training import checkpoints
 
     def half(folder, **_):
@@ -110,70 +110,70 @@ def deleting(moment: Moment) -> None:
             return True
         return False
 
-    moment.before(checkpoints.shutil, "rmtree", half)
+    point.before(checkpoints.shutil, "rmtree", half)
 
 
-def stepping(moment: Moment) -> None:
-    """A step of training begins."""
+def stepping(point: KillPoint) -> None:
+    """Wait before a training step."""
     from emosphere_sb.training.brain import EmoSphereBrain
 
-    moment.before(EmoSphereBrain, "fit_batch")
+    point.before(EmoSphereBrain, "fit_batch")
 
 
-def validating(moment: Moment) -> None:
-    """A batch of the development set is to be predicted."""
-    _evaluating(moment, "VALID")
+def validating(point: KillPoint) -> None:
+    """Wait before a batch of the development set is predicted."""
+    _evaluating(point, "VALID")
 
 
-def testing(moment: Moment) -> None:
-    """A batch is to be predicted with the best checkpoint."""
-    _evaluating(moment, "TEST")
+def testing(point: KillPoint) -> None:
+    """Wait before a batch of a test set is predicted."""
+    _evaluating(point, "TEST")
 
 
-def _evaluating(moment: Moment, name: str) -> None:
+def _evaluating(point: KillPoint, name: str) -> None:
     from emosphere_sb.training.brain import EmoSphereBrain
 
-    moment.before(EmoSphereBrain, "evaluate_batch", lambda brain, batch, stage: stage.name == name)
+    point.before(EmoSphereBrain, "evaluate_batch", lambda brain, batch, stage: stage.name == name)
 
 
-def logged(moment: Moment) -> None:
-    """An epoch stands in the log, and there is no checkpoint of it yet."""
+def logged(point: KillPoint) -> None:
+    """Wait when an epoch is logged, but its checkpoint is not saved."""
     from emosphere_sb.training.epoch_counter import EpochCounter
 
-    moment.before(EpochCounter, "update_metric")
+    point.before(EpochCounter, "update_metric")
 
 
-def writing(moment: Moment) -> None:
-    """A file such as predictions or metrics.json is written, and not yet in its place."""
+def writing(point: KillPoint) -> None:
+    """Wait before a partial file, such as metrics.json.partial, is renamed."""
     from emosphere_sb.fileio import atomic
 
-    moment.before(atomic.os, "replace", lambda source, _: Path(source).suffix == ".partial")
+    point.before(atomic.os, "replace", lambda source, _: Path(source).suffix == ".partial")
 
 
-def reporting(moment: Moment) -> None:
-    """Predictions are written, metrics.json is not."""
+def reporting(point: KillPoint) -> None:
+    """Wait between writing predictions and metrics.json."""
     from emosphere_sb.recipe import run
 
-    moment.before(run, "write_metrics")
+    point.before(run, "write_metrics")
 
 
-def full(moment: Moment) -> None:
-    """From the NUMBER-th deletion of old checkpoints on no file may be longer than 20 kB."""
+def full(point: KillPoint) -> None:
+    """Limit the file size to 20 kB from the NUMBER-th deletion of old checkpoints on."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
     prune = Checkpointer.prune
 
     def limited(*arguments, **options):
         prune(*arguments, **options)
-        if moment.comes():
+        if point.reached():
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 
     Checkpointer.prune = limited
 
 
-MOMENTS = {
-    made.__name__: made
-    for made in (
+POINTS = {
+    function.__name__: function
+    for function in (
         begun, saving, summing, between, deleting, stepping, validating, testing, logged, writing,
         reporting, full,
     )

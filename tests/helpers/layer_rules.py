@@ -1,4 +1,4 @@
-"""Rules on the structure of a package. Each returns its violations as lines of text."""
+"""Rules for the structure of a package. Each function returns violations as lines of text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.helpers.imports import SourceTree, dotted_name, find_cycles, reachabl
 
 
 def import_cycles(tree: SourceTree) -> list[str]:
-    """Modules that import each other, each cycle as ``a → b → a``."""
+    """Return the import cycles, each as ``a → b → a``."""
     return [" → ".join(cycle) for cycle in find_cycles(tree.graph)]
 
 
 def crowded_folders(tree: SourceTree, *, limit: int) -> list[str]:
-    """Folders with more Python files than the limit; ``__init__.py`` is not counted."""
+    """Return folders with more Python files than the limit; ``__init__.py`` is not counted."""
     return [
         f"{folder}: {count} Python files, at most {limit} are allowed"
         for folder, count in files_by_folder(tree).items()
@@ -24,7 +24,7 @@ def crowded_folders(tree: SourceTree, *, limit: int) -> list[str]:
 
 
 def files_by_folder(tree: SourceTree) -> dict[str, int]:
-    """Number of Python files of every folder, ``__init__.py`` not counted."""
+    """Count the Python files of each folder, without ``__init__.py``."""
     counts: dict[str, int] = {}
     for module, path in tree.files.items():
         folder = tree.path(module).rpartition("/")[0]
@@ -33,28 +33,28 @@ def files_by_folder(tree: SourceTree) -> dict[str, int]:
 
 
 def upward_imports(tree: SourceTree, package: str, layers: Sequence[Collection[str]]) -> list[str]:
-    """Imports that do not go to a lower layer.
+    """Return imports that do not go to a lower layer.
 
     Arguments
     ---------
     tree : SourceTree
         Contains the package.
     package : str
-        Name of the package. Its ``__init__.py`` may import every layer, as the entry for users; the
-        layers may import nothing but ``__version__`` from it.
+        Name of the package. Its ``__init__.py`` may import any layer, because it is the entry point
+        for users; the layers may only import ``__version__`` from it.
     layers : sequence of collection of str
-        The package's modules and subpackages, from the top layer to the bottom one. Those in one
-        layer are independent: they do not import each other either.
+        The modules and subpackages of the package, from the top layer to the bottom layer. Modules
+        in the same layer must not import each other.
 
     Returns
     -------
     list of str
-        The imports, and the modules and subpackages that are in no layer.
+        The invalid imports, and the modules and subpackages that are missing from the layers.
     """
     rank = {part: number for number, layer in enumerate(layers) for part in layer}
     parts = {m.split(".")[1] for m in tree.files if m.startswith(f"{package}.")}
-    found = [f"{package}.{part} is in no layer" for part in sorted(parts - set(rank))]
-    found += [f"{package}.{part} is in a layer but not there" for part in sorted(set(rank) - parts)]
+    found = [f"{package}.{part} is not assigned to a layer" for part in sorted(parts - set(rank))]
+    found += [f"{package}.{part} does not exist" for part in sorted(set(rank) - parts)]
     for use in tree.imports:
         top, _, importer = use.importer.partition(".")
         importer = importer.partition(".")[0]
@@ -75,7 +75,7 @@ def upward_imports(tree: SourceTree, package: str, layers: Sequence[Collection[s
 def imports_outside(
     tree: SourceTree, *, of: str, by: str, allowed_files: Collection[str] = (), allowed: str = "$^"
 ) -> list[str]:
-    """Imports of one package by another one, except in some files or of some modules.
+    """Return imports of one package by another one that are not explicitly allowed.
 
     Arguments
     ---------
@@ -86,9 +86,9 @@ def imports_outside(
     by : str
         The importing package.
     allowed_files : collection of str
-        Relative paths of the files that may import it; a path that ends with ``/`` is a folder.
+        Relative paths of files that may import it; a path that ends with ``/`` is a folder.
     allowed : str
-        Regular expression of the modules that every file may import.
+        Regular expression of modules that any file may import.
     """
     found = (
         f"{_place(tree, use.importer, use.line)} imports {use.imported}"
@@ -101,9 +101,9 @@ def imports_outside(
 
 
 def indirect_imports(tree: SourceTree, *, of: str, by: Collection[str]) -> list[str]:
-    """Modules of the packages ``by`` that import the package ``of``, directly or through others."""
+    """Return modules of the packages ``by`` that directly or indirectly import package ``of``."""
     return [
-        f"{tree.path(module)} imports {target}, directly or not"
+        f"{tree.path(module)} directly or indirectly imports {target}"
         for module in tree.files
         if any(within(module, package) for package in by)
         for target in sorted(reachable(tree.graph, module))
@@ -119,21 +119,21 @@ def string_literals(
     allowed_files: Collection[str] = (),
     help_files: Collection[str] = (),
 ) -> list[str]:
-    """String literals of a package that contain one of some words; docstrings do not count.
+    """Return string literals of a package that contain certain words, except in docstrings.
 
     Arguments
     ---------
     tree : SourceTree
         Contains the package.
     words : collection of str
-        Case matters.
+        Case-sensitive words.
     package : str
         Name of the package.
     allowed_files : collection of str
         Relative paths of files, or of folders if they end with ``/``, that may contain them.
     help_files : collection of str
-        The same of files whose literals may mention a word in a text, as examples in help texts
-        do, but may not consist of it.
+        Relative paths of files whose literals may contain a word as part of a longer text, such as
+        an example in a help text.
     """
     pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, words))})(?![\w-])")
     docstrings = {node.value for _, node in _nodes(tree, package) if isinstance(node, ast.Expr)}
@@ -147,9 +147,9 @@ def string_literals(
 
 
 def argument_parsing(tree: SourceTree, *, allowed_files: Collection[str]) -> list[str]:
-    """Imports of a parser of command lines, and uses of ``sys.argv``.
+    """Return imports of command-line parsers and uses of ``sys.argv``.
 
-    ``if __name__ == "__main__":`` may pass ``sys.argv[1:]`` on: that parses nothing.
+    Passing ``sys.argv[1:]`` to a function under ``if __name__ == "__main__":`` is allowed.
     """
     parsers = {"argparse", "getopt", "optparse"}
     found = []
@@ -168,7 +168,7 @@ def argument_parsing(tree: SourceTree, *, allowed_files: Collection[str]) -> lis
 
 
 def prints(tree: SourceTree, *, allowed_files: Collection[str]) -> list[str]:
-    """Calls of ``print``, and writes to the standard streams."""
+    """Return calls of ``print`` and writes to the standard streams."""
     streams = ("sys.stdout.write", "sys.stderr.write")
     return [
         f"{_place(tree, module, node.lineno)} calls {dotted_name(node.func)}"
@@ -178,7 +178,7 @@ def prints(tree: SourceTree, *, allowed_files: Collection[str]) -> list[str]:
 
 
 def within(module: str, package: str) -> bool:
-    """Whether a module is a package or lies in it.
+    """Whether a module is the package or part of it.
 
     Example
     -------
@@ -189,7 +189,7 @@ def within(module: str, package: str) -> bool:
 
 
 def missing_files(tree: SourceTree, names: Collection[str]) -> list[str]:
-    """Entries of a list of allowed files that allow nothing, because no such file exists."""
+    """Return the entries of a list of allowed files that do not exist."""
     paths = [tree.path(module) for module in tree.files]
     return [name for name in names if not any(_is_among(path, [name]) for path in paths)]
 
@@ -210,7 +210,7 @@ def _nodes(
 
 
 def _main_block(syntax: ast.Module) -> set[ast.AST]:
-    """Everything under ``if __name__ == "__main__":``."""
+    """Return all nodes under ``if __name__ == "__main__":``."""
     blocks = (node for node in syntax.body if isinstance(node, ast.If))
     mains = (block for block in blocks if ast.unparse(block.test) == "__name__ == '__main__'")
     return {node for block in mains for node in ast.walk(block)}

@@ -1,4 +1,4 @@
-"""Finished runs and released models on a disk, with random weights and without training."""
+"""Write finished runs and released models with random weights, without training."""
 
 from pathlib import Path
 
@@ -9,38 +9,38 @@ from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, WaveformNormaliser
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build
-from emosphere_sb.release.model import About, ReleasedModel, evaluation_mode
+from emosphere_sb.release.model import ModelInfo, ReleasedModel, evaluation_mode
 from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
 from emosphere_sb.scale import Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 from emosphere_sb.training.checkpoints import Checkpointer
 from emosphere_sb.training.trained_weights import TrainedWeights
-from tests.helpers.run_folders import set_of, write_run
+from tests.helpers.run_folders import random_predictions, write_run
 
 ROOT = Path(__file__).resolve().parents[2]
-ONES = {"train": 60, "valid": 40, "test1": 60, "test3": 5}
+SET_SIZES = {"train": 60, "valid": 40, "test1": 60, "test3": 5}
 WORDS = {"happy": [0.5, 0.25, 0.0], "sad": [-0.5, -0.5, -0.25], "angry": [-0.5, 0.75, 0.5]}
 
 
 class CustomPooling(StylePooling):
-    """A pooling that is not the package's, though it computes the same."""
+    """A pooling class that is not part of the package."""
 
 
 class CustomHead(VADHead):
-    """The same of a head."""
+    """A head class that is not part of the package."""
 
 
 class CustomNormaliser(WaveformNormaliser):
-    """The same of a normaliser."""
+    """A normaliser class that is not part of the package."""
 
 
 class CustomEncoder(SSLEncoder):
-    """The same of an encoder."""
+    """An encoder class that is not part of the package."""
 
 
 def tiny_model(seed=0, *, head=True, **options):
-    """A model on a small WavLM, with random weights from a seed."""
+    """Build a model on a small WavLM with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = SSLEncoder("hparams/backbones/wavlm_smoke.json", freeze="all", **options)
@@ -53,17 +53,17 @@ def tiny_model(seed=0, *, head=True, **options):
 
 
 def tiny_about(*, head=True, **changes):
-    """Metadata of :func:`tiny_model`; ``changes`` are fields of :class:`About`."""
+    """Return metadata of :func:`tiny_model`; ``changes`` are fields of :class:`About`."""
     names = SphericalRegions(90).names
     facts = {
         "name": "tiny", "scale": Scale(1, 7), "max_seconds": 2.0, "words": WORDS,
         "head": "region" if head else "none", "classes": tuple(names) if head else (),
         "licence": "None.", "synthetic": True,
     }  # fmt: skip
-    return About(**(facts | changes))
+    return ModelInfo(**(facts | changes))
 
 
-def write_tiny(folder, seed=0, *, head=True, layers="last", **about):
+def write_tiny_model(folder, seed=0, *, head=True, layers="last", **about):
     """Write :func:`tiny_model` as a released folder, and return it."""
     folder.mkdir(parents=True)
     model = tiny_model(seed, head=head, layers=layers)
@@ -86,15 +86,15 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     folder : Path
         Must not exist.
     *words : str
-        Presets, and options of the recipe, in addition to preset smoke.
+        Presets and options of the recipe, in addition to preset smoke.
     change : callable, optional
-        Called with the built hyperparameters and the epoch before each checkpoint is written.
+        Function of the built hyperparameters and the epoch, called before each checkpoint.
     epochs : sequence of int
         Epochs of the checkpoints; the first one has the best score.
     protocol : mapping, optional
-        Changes of the protocol in metrics.json.
+        Overrides of the protocol in metrics.json.
     yaml : callable, optional
-        Changes the text of hyperparams.yaml.
+        Function that modifies the text of hyperparams.yaml.
 
     Returns
     -------
@@ -107,11 +107,13 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     tree = read_command(command, corpus="MSP-Podcast").tree
     text = dump(tree) if yaml is None else yaml(dump(tree))
     facts = {
-        "synthetic": True, "release": "synthetic", "preset": rows, "utterances": ONES,
+        "synthetic": True, "release": "synthetic", "preset": rows, "utterances": SET_SIZES,
         "backbone": tree["backbone"], "best_epoch": epochs[0], "emotions": {},
         "partition": "official", "seed": 7, "normalisation": "corpus", **(protocol or {}),
     }  # fmt: skip
-    write_run(folder, {"valid": set_of(40), "test1": set_of()}, yaml=text, **facts)
+    write_run(
+        folder, {"valid": random_predictions(40), "test1": random_predictions()}, yaml=text, **facts
+    )
     built = build(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     weights = TrainedWeights(nn.ModuleDict(modules), built["backbone"])
@@ -126,7 +128,7 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
 
 @torch.inference_mode()
 def reference(built, signals, lengths, *, head=True):
-    """VAD, embedding and class scores, computed part by part from the built hyperparameters."""
+    """Compute VAD, embedding and class scores component by component."""
     for part in built["modules"].values():
         if part is not None:
             part.eval()

@@ -1,4 +1,4 @@
-"""Small released models of several families that take little time to export."""
+"""Small released models of several families that are fast to export."""
 
 import json
 
@@ -10,22 +10,23 @@ from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
 from tests.helpers.models import tiny_about
 
-# Three convolutions: each makes the number of frames a longer expression, and export slower.
+# Only three convolutions, because each makes the expression for the number of frames longer and the
+# export slower.
 SHORT = {"conv_dim": [16] * 3, "conv_kernel": [10, 8, 4], "conv_stride": [5, 4, 4]}
 FIELD = 10 + 7 * 5 + 3 * 20
 """Receptive field of their first frame, in samples."""
 
 
-def settings_of(waveform_settings, family, norm="layer", **changes):
-    """Configuration of a model with three convolutions, with layer norm or group norm."""
+def short_settings(waveform_settings, family, norm="layer", **changes):
+    """Return the configuration of a model with three convolutions and layer or group norm."""
     stable = {"feat_extract_norm": norm, "do_stable_layer_norm": norm == "layer"}
     return waveform_settings(family, **SHORT, **stable, **changes)
 
 
-def model_of(
+def random_model(
     settings, path, *, pooling="StylePooling", layers="last", mode="corpus", head=True, seed=0
 ):
-    """A model with random weights, and the description of its parts for a released folder."""
+    """Build a model with random weights, and the description of its parts for a released folder."""
     path.write_text(json.dumps(settings))
     arguments = {"StylePooling": [32, 16]}.get(pooling, [32])
     with torch.random.fork_rng():
@@ -55,6 +56,6 @@ def write_model(folder, settings, *, head=True, **options):
     """Write :func:`model_of` as a released folder, and return the model."""
     folder.mkdir(parents=True)
     path = folder.with_suffix(".json")
-    model, described = model_of(settings, path, head=head, **options)
+    model, described = random_model(settings, path, head=head, **options)
     write_released(folder, model, tiny_about(head=head), described, "# A card\n")
     return model

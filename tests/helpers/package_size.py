@@ -1,4 +1,4 @@
-"""Count modules, files per folder and lines of the packages, to compare two states of them.
+"""Count the modules, files per folder and lines of the packages.
 
 python -m tests.helpers.package_size [ROOT]
 """
@@ -17,7 +17,7 @@ PACKAGES = ("emosphere_sb", "data_prep")
 
 
 def describe(root: Path) -> str:
-    """The counts below a folder, one per line; folders without modules are left out."""
+    """Return the counts below a folder, one per line, without folders that contain no modules."""
     tree = SourceTree(root, PACKAGES)
     paths = (p for package in PACKAGES for p in (root / package).rglob("*") if p.is_file())
     lines: Counter[str] = Counter()
@@ -27,7 +27,7 @@ def describe(root: Path) -> str:
     sizes = [len(path.read_text("utf-8").splitlines()) for path in tree.files.values()]
     folders = sorted(files_by_folder(tree).items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in lines.most_common())
-    longer = [size for size in sizes if size > 1]  # not an __init__.py with its docstring alone
+    longer = [size for size in sizes if size > 1]  # exclude an __init__.py with only a docstring
     return "\n".join([
         f"modules: {len(tree.files)} ({sum(count for _, count in folders)} without __init__.py)",
         f"lines: {sum(lines.values()):,} ({kinds})",

@@ -1,4 +1,4 @@
-"""Small processes in place of recipes, and the notes that they leave, for tests of launchers."""
+"""Small processes that replace recipe runs in tests of launchers, and the notes they write."""
 
 import json
 import time
@@ -20,7 +20,7 @@ if status:
     print("ValueError: lr must be a number", file=sys.stderr)
 sys.exit(status)
 """
-"""Waits some seconds, writes down its times and environment, and ends with a status."""
+"""Waits, writes its start and end time and its environment to a file, and exits with a status."""
 
 PATIENT = """
 import os, signal, sys, time
@@ -31,40 +31,40 @@ signal.signal(signal.SIGTERM, leave)
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """
-"""Waits until SIGTERM, and then ends with 75."""
+"""Waits for SIGTERM and exits with status 75."""
 
 WATCHED = """
 import os, signal, sys, time
-from emosphere_sb.tables.run import end_with_the_parent
+from emosphere_sb.tables.run import stop_with_parent
 def leave(*_):
     open(os.path.join(sys.argv[1], "told"), "w").close()
     os._exit(75)
 signal.signal(signal.SIGTERM, leave)
-end_with_the_parent()
+stop_with_parent()
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """
-"""The same, and gets SIGTERM when its parent ends."""
+"""Waits for SIGTERM, which it also receives when its parent process ends, and exits with 75."""
 
 
 def job(folder: Path, *runs: tuple[float, int]) -> Job:
-    """A job with a command for each ``(seconds, status)``."""
+    """Create a job with a command for each ``(seconds, status)``."""
     words = [(NOTE, str(folder), str(seconds), str(status)) for seconds, status in runs]
     return Job(folder, "MSP-Podcast", tuple(words))
 
 
 def notes(*folders: Path) -> list[dict]:
-    """What the commands of jobs in these folders wrote down."""
+    """Read the notes of the commands of jobs in these folders."""
     return [json.loads(p.read_text()) for folder in folders for p in sorted(folder.glob("*.json"))]
 
 
 def most_at_once(spans) -> int:
-    """The largest number of spans that overlap."""
+    """Return the largest number of overlapping time spans."""
     return max(sum(o["begin"] <= s["begin"] < o["end"] for o in spans) for s in spans)
 
 
 def wait_until(holds, what: str) -> None:
-    """Wait until something holds. The limit only ends a test that would hang."""
+    """Wait for a condition, with a generous timeout against hanging tests."""
     end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end, what
@@ -72,7 +72,7 @@ def wait_until(holds, what: str) -> None:
 
 
 def alive(number: int) -> bool:
-    """Whether a process is running; a zombie is not."""
+    """Whether a process is running (zombies do not count)."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -80,6 +80,6 @@ def alive(number: int) -> bool:
 
 
 def pid_in(folder: Path) -> int:
-    """Process number of the command in a folder, once it has begun."""
+    """Wait for the command in a folder to start and return its process ID."""
     wait_until(lambda: list(folder.glob("*.pid")), f"no process in {folder}")
     return int(next(folder.glob("*.pid")).stem)

@@ -1,7 +1,7 @@
 """Tiny checkpoints in the layouts of public models, and reference computations for them.
 
-The SSL models are those of transformers, on one utterance without padding. Everything after them is
-computed in float64 with numpy, independently of the package.
+The SSL models are those of transformers, applied to one utterance without padding. All later layers
+are computed in float64 with NumPy, independently of the package.
 """
 
 import json
@@ -19,7 +19,7 @@ LENGTHS = (8000, 16000, 5233)
 
 
 def ssl_model(settings):
-    """A small random model whose biases and norms are random too."""
+    """Build a small random model, including random biases and norm weights."""
     torch.manual_seed(3)
     model = AutoModel.from_config(AutoConfig.for_model(**settings)).eval()
     with torch.no_grad():
@@ -29,14 +29,14 @@ def ssl_model(settings):
 
 
 def signals():
-    """Utterances of different lengths, loudness and offset."""
+    """Generate utterances with different lengths, levels and offsets."""
     generator = torch.Generator().manual_seed(5)
     loud = zip(LENGTHS, (0.1, 0.4, 0.02), (0.0, 0.01, -0.02), strict=True)
     return [level * torch.randn(n, generator=generator) + shift for n, level, shift in loud]
 
 
 def saved(folder, configuration, weights, *, name="model.safetensors", old=True):
-    """Write a checkpoint; ``old`` gives weight norm the names that files of its time have."""
+    """Write a checkpoint; ``old`` uses the former parameter names of weight norm."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(configuration))
     state = {}
@@ -51,13 +51,13 @@ def saved(folder, configuration, weights, *, name="model.safetensors", old=True)
     return folder
 
 
-def prefixed(model, prefix):
-    """State dict of a model with a prefix before every name."""
+def add_prefix(model, prefix):
+    """Return the state dict of a model with a prefix before each name."""
     return {f"{prefix}{name}": value for name, value in model.state_dict().items()}
 
 
 def random_layers(sizes, seed=11):
-    """``NAME.weight`` and ``NAME.bias`` for ``{NAME: shape of the weight}``."""
+    """Generate ``NAME.weight`` and ``NAME.bias`` for ``{NAME: shape of the weight}``."""
     generator = torch.Generator().manual_seed(seed)
     found = {}
     for name, shape in sizes.items():
@@ -66,11 +66,11 @@ def random_layers(sizes, seed=11):
     return found
 
 
-def states_of(model, signal):
-    """All hidden states, (layers + 1, frames, size), float64, the last one with its final norm.
+def all_hidden_states(model, signal):
+    """Compute all hidden states, shape (layers + 1, frames, size), float64.
 
-    So transformers 4 gave them, with which these checkpoints were trained; 5 gives the last one as
-    it is before that norm.
+    The last one includes the final norm, as in transformers 4, which these checkpoints were trained
+    with; transformers 5 returns it without this norm.
     """
     with torch.no_grad():
         found = model(signal[None].float(), output_hidden_states=True)
@@ -78,20 +78,20 @@ def states_of(model, signal):
     return np.stack([state[0].double().numpy() for state in states])
 
 
-def last_of(model, signal):
-    """The last hidden state, (frames, size), float64."""
+def last_hidden_state(model, signal):
+    """Compute the last hidden state, shape (frames, size), float64."""
     with torch.no_grad():
         return model(signal[None].float()).last_hidden_state[0].double().numpy()
 
 
-def by_utterance(signal):
-    """Zero mean, unit variance, as transformers' feature extractor has it."""
+def normalise_utterance(signal):
+    """Normalise to zero mean and unit variance like the feature extractor of transformers."""
     values = signal.double().numpy()
     return torch.from_numpy((values - values.mean()) / np.sqrt(values.var() + 1e-7))
 
 
 def affine(weights, name, x):
-    """Matrix product and bias; kernels over one frame are matrices."""
+    """Apply a linear layer; convolution kernels over one frame are matrices."""
     weight = weights[f"{name}.weight"].double().numpy()
     return x @ weight.reshape(weight.shape[:2]).T + weights[f"{name}.bias"].double().numpy()
 

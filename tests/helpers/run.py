@@ -1,4 +1,4 @@
-"""Start whole runs, end them from outside, and compare what they leave."""
+"""Start, pause and kill runs of the recipe, and compare their output folders."""
 
 import json
 import os
@@ -17,16 +17,16 @@ FILE = "hparams/emosphere.yaml"
 
 
 class Runs:
-    """Start runs of the MSP-Podcast recipe with preset smoke and the same options.
+    """Start runs of the MSP-Podcast recipe with preset smoke and common options.
 
     Arguments
     ---------
     corpus : Path
-        The corpus.
+        Folder of the corpus.
     results : Path
-        Folder of the results.
+        Folder for the results.
     *options : str
-        Further options of every run.
+        Additional options of each run.
     """
 
     def __init__(self, corpus: Path, results: Path, *options: str):
@@ -36,23 +36,23 @@ class Runs:
             f"--data_folder={corpus}", f"--results_folder={results}", *options,
         ]  # fmt: skip
 
-    def here(self, folder: Path, *options: str) -> dict:
+    def run_in_process(self, folder: Path, *options: str) -> dict:
         """Run in this process."""
         from emosphere_sb.recipe.run import run
 
         return run([*self.words, f"--output_folder={folder}", *options], corpus="MSP-Podcast")
 
-    def paused(self, folder: Path, moment: str, number: int, *options: str):
-        """Start a run that pauses at a moment of ``tests/helpers/kill_points.py``.
+    def start_paused(self, folder: Path, point: str, number: int, *options: str):
+        """Start a run that pauses at a point of ``tests/helpers/kill_points.py``.
 
         Returns
         -------
         tuple of subprocess.Popen and Path
-            The process, and the file that exists once it pauses.
+            The process, and the signal file that it writes when it pauses.
         """
         self.number += 1
         sign = self.results / f"sign{self.number}"
-        script = [sys.executable, "tests/helpers/kill_points.py", moment, str(number), str(sign)]
+        script = [sys.executable, "tests/helpers/kill_points.py", point, str(number), str(sign)]
         words = [*script, *self.words, f"--output_folder={folder}", *options]
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
@@ -62,9 +62,11 @@ class Runs:
         )  # fmt: skip
         return process, sign
 
-    def killed(self, folder: Path, moment: str, number: int, *options: str, delay: float = 0):
-        """Start a run and kill it at a moment, or ``delay`` seconds later."""
-        process, sign = self.paused(folder, moment, number, *options)
+    def start_and_kill(
+        self, folder: Path, point: str, number: int, *options: str, delay: float = 0
+    ):
+        """Start a run and kill it at a point, or ``delay`` seconds later."""
+        process, sign = self.start_paused(folder, point, number, *options)
         wait_for(process, sign)
         time.sleep(delay)
         process.kill()
@@ -73,37 +75,37 @@ class Runs:
 
 
 def wait_for(process: subprocess.Popen, sign: Path) -> None:
-    """Wait until a paused process has written its sign."""
+    """Wait until a process has reached its pause and written the signal file."""
     while not sign.exists():
         time.sleep(0.02)
-        assert process.poll() is None, f"It ended before: {process.communicate()[0]}"
+        assert process.poll() is None, f"The process ended early: {process.communicate()[0]}"
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The folders of a run's checkpoints, the oldest first."""
+    """Return the checkpoint folders of a run, oldest first."""
     return sorted((folder / "save").glob("CKPT*"))
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The weights in a checkpoint."""
+    """Read the weights of a checkpoint."""
     return torch.load(checkpoint / "model.ckpt", weights_only=True)["weights"]
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
-    """Assert that the newest checkpoints of two runs hold the same weights, bit for bit."""
-    ours, theirs = (weights(checkpoints(folder)[-1]) for folder in (one, other))
-    assert ours.keys() == theirs.keys() and len(ours) > 50
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    """Assert that the newest checkpoints of two runs have bit-identical weights."""
+    first, second = (weights(checkpoints(folder)[-1]) for folder in (one, other))
+    assert first.keys() == second.keys() and len(first) > 50
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def metrics_of(folder: Path) -> dict:
-    """Content of ``metrics.json`` without the part that differs from run to run."""
+    """Read ``metrics.json`` without its block ``run``, which differs between runs."""
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     del metrics["run"]
     return metrics
 
 
-def assert_same_end(one: Path, other: Path) -> None:
+def assert_same_results(one: Path, other: Path) -> None:
     """Assert equal weights, logs, predictions and metrics of two runs, and no partial files."""
     assert_same_weights(one, other)
     assert metrics_of(one) == metrics_of(other)

@@ -4,20 +4,26 @@ import json
 
 import numpy as np
 
-from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.results.metrics_json import (
+    prediction_digests,
+    write_and_score_sets,
+    write_metrics,
+)
 from emosphere_sb.results.predictions import predictions_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-SEVEN = Scale(1, 7)
+SCALE_1_TO_7 = Scale(1, 7)
 PROTOCOL = {
-    "corpus": "MSP-Podcast", "release": "1.11", "scale": SEVEN.to_dict(), "synthetic": False,
+    "corpus": "MSP-Podcast", "release": "1.11", "scale": SCALE_1_TO_7.to_dict(), "synthetic": False,
     "preset": "demo", "backbone": "x",
 }  # fmt: skip
 
 
-def set_of(number=60, *, noise=0.3, seed=0, labelled=True, regions=None, head=True, scale=SEVEN):
-    """A table of predictions; the labels are the same for every noise and seed."""
+def random_predictions(
+    number=60, *, noise=0.3, seed=0, labelled=True, regions=None, head=True, scale=SCALE_1_TO_7
+):
+    """Generate a table of predictions; the labels do not depend on noise and seed."""
     regions = regions or SphericalRegions(90)
     truth = np.random.default_rng(99).uniform(-0.8, 0.8, (number, 3))
     chance = np.random.default_rng(seed)
@@ -39,22 +45,23 @@ def set_of(number=60, *, noise=0.3, seed=0, labelled=True, regions=None, head=Tr
 
 
 def write_run(folder, tables=None, *, yaml="preset: demo\n", **protocol):
-    """Write a run's folder with predictions, metrics and hyperparameters."""
+    """Write the folder of a run with predictions, metrics and hyperparameters."""
     tables = tables or {
-        "valid": set_of(40), "test1": set_of(), "test3": set_of(5, labelled=False),
+        "valid": random_predictions(40), "test1": random_predictions(),
+        "test3": random_predictions(5, labelled=False),
     }  # fmt: skip
     folder.mkdir(parents=True)
     (folder / "hyperparams.yaml").write_text(yaml, encoding="utf-8")
-    results = report_sets(folder, tables)
+    results = write_and_score_sets(folder, tables)
     facts = {
-        "folder": str(folder), "seed": 1, "predictions": predictions_digests(folder, tables),
+        "folder": str(folder), "seed": 1, "predictions": prediction_digests(folder, tables),
     }  # fmt: skip
     write_metrics(folder / "metrics.json", results, {**PROTOCOL, **protocol}, facts, {})
     return folder
 
 
 def change_metrics(folder, change):
-    """Edit a run's metrics.json in place."""
+    """Edit the metrics.json of a run in place."""
     path = folder / "metrics.json"
     metrics = json.loads(path.read_text(encoding="utf-8"))
     change(metrics)

@@ -1,4 +1,4 @@
-"""Tables, rows, cells and their runs, built in the test instead of read from tables.yaml."""
+"""Build tables, rows, cells and their runs without tables.yaml."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,18 @@ import pandas as pd
 
 from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.recipe.hparams import SAVED
-from emosphere_sb.recipe.workspace import DATA
-from emosphere_sb.results.metrics_json import predictions_digests, report_sets, write_metrics
+from emosphere_sb.recipe.workspace import DATA_FILE
+from emosphere_sb.results.metrics_json import (
+    prediction_digests,
+    write_and_score_sets,
+    write_metrics,
+)
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.tables.cells import Cell
 from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.spec import Group, Row, Table
-from emosphere_sb.tables.status import FINISHED, NOT_BEGUN, State
+from emosphere_sb.tables.status import FINISHED, NOT_STARTED, State
 
 SCALE = Scale(1, 7)
 
@@ -37,14 +41,14 @@ def make_group(corpus="MSP-Podcast", name="test1", *, tested_on=None, elsewhere=
 
 
 def cell(cells, line=None, block=None, **changes):
-    """The one cell of a row in a block; changes go to the table."""
+    """Return the only cell of a row in a group; ``changes`` are fields of the table."""
     table = make_table(**changes)
     (found,) = cells.of(table, line or make_row(), block or make_group()).values()
     return found
 
 
 def predictions(noise=0.5, *, seed=0, first=0, number=40):
-    """A table of predictions of 12 speakers; the labels are the same for every noise and seed."""
+    """Generate predictions for 12 speakers; the labels do not depend on noise and seed."""
     ids = range(first, first + number)
     truth = np.array([np.random.default_rng(900 + i).uniform(1.5, 6.5, 3) for i in ids])
     guess = truth + np.random.default_rng(seed).normal(0, noise, truth.shape)
@@ -58,21 +62,21 @@ def predictions(noise=0.5, *, seed=0, first=0, number=40):
 
 
 def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
-    """Write the folder that a run of a cell leaves, with these predictions."""
+    """Write the folder of a finished run of a cell with these predictions."""
     folder, name = cell.folder, cell.set
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SAVED).write_text(dump(cells.tree(cell)), encoding="utf-8")
-    (folder / DATA).write_text(json.dumps(data or {}))
-    results = report_sets(folder, {name: table})
-    digests = predictions_digests(folder, {name: table})
-    if cell.metrics.is_file():  # of another set
+    (folder / DATA_FILE).write_text(json.dumps(data or {}))
+    results = write_and_score_sets(folder, {name: table})
+    digests = prediction_digests(folder, {name: table})
+    if cell.metrics.is_file():  # from another set
         digests = json.loads(cell.metrics.read_text())["run"]["predictions"] | digests
     protocol, facts = about(synthetic=synthetic, head=head, predictions=digests, **run)
     write_metrics(cell.metrics, results, protocol, facts, {})
 
 
 def about(*, synthetic=False, head=None, **run):
-    """The parts ``protocol`` and ``run`` of a run's metrics.json."""
+    """Return the blocks ``protocol`` and ``run`` of metrics.json."""
     protocol = {
         "scale": SCALE.to_dict(), "synthetic": synthetic, "auxiliary_head": head,
         "versions": {"torch": "2"},
@@ -84,10 +88,10 @@ def about(*, synthetic=False, head=None, **run):
 
 
 class NoCells:
-    """Stand-in for :class:`Cells` without settings: each cell is a run of its own."""
+    """Stand-in for :class:`Cells` without settings, in which each cell is a separate run."""
 
     def of(self, table, row, group):
-        """As ``Cells.of``."""
+        """Return the cells like ``Cells.of``."""
         folder = Path("runs", group.tested_on, row.name)
         return {
             (seed, fold): Cell(
@@ -100,24 +104,27 @@ class NoCells:
 
 
 def done(table, **options) -> State:
-    """State of a finished run with these predictions."""
+    """Return the state of a finished run with these predictions."""
     protocol, run = about(**options)
     return State(FINISHED, "", {"protocol": protocol, "run": run}, table)
 
 
 def gathered(fill, table, marks=None, **options):
-    """A collected table; ``fill(cell, row)`` gives a state, ``marks`` are by (row, seed, fold)."""
+    """Collect a table.
+
+    ``fill(cell, row)`` returns the state of a cell; ``marks`` gives reasons by (row, seed, fold).
+    """
     states, marked = {}, {}
     for row, group in table.pairs():
         for (seed, fold), cell in NoCells().of(table, row, group).items():
             reason = (marks or {}).get((row.name, seed, fold))
-            states[cell] = State(NOT_BEGUN) if reason else fill(cell, row)
+            states[cell] = State(NOT_STARTED) if reason else fill(cell, row)
             marked |= {cell: reason} if reason else {}
     return collect(table, NoCells(), states, marked, **{"resamples": 99, **options})
 
 
 def ccc(table, name) -> float:
-    """Concordance correlation coefficient (Lin, 1989), with population variances."""
+    """Compute the concordance correlation coefficient (Lin, 1989) with population variances."""
     x, y = table[name].to_numpy(), table[f"{name}_predicted"].to_numpy()
     covariance = ((x - x.mean()) * (y - y.mean())).mean()
     return float(2 * covariance / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))

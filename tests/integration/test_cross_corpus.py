@@ -1,4 +1,4 @@
-"""A trained model on another corpus, on that corpus's scale, for every pair."""
+"""Test trained models on every other corpus, on the label scale of that corpus."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from emosphere_sb.recipe.corpora import CORPORA
 from emosphere_sb.scale import DIMENSIONS
 
-ENDS = ["--label_low=1", "--label_high=7"]  # own data alone has to be told
+SCALE_OPTIONS = ["--label_low=1", "--label_high=7"]  # only own data needs them
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,13 @@ def command(root, corpora, trained, results):
         str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
         "--number_of_epochs=1", "--normalisation=none", f"--data_folder={corpora / trained}",
         f"--results_folder={results}", f"--output_folder={results}/run",
-        *(ENDS if trained == "OwnData" else []),
+        *(SCALE_OPTIONS if trained == "OwnData" else []),
     ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def trained_on(corpora, root, tmp_path_factory):
-    """A run of one epoch on each corpus: its command and its metrics."""
+    """The command and metrics of a run of one epoch on each corpus."""
     from emosphere_sb.recipe.run import run
 
     found = {}
@@ -45,7 +45,7 @@ def trained_on(corpora, root, tmp_path_factory):
 
 
 @pytest.mark.parametrize("trained", CORPORA)
-def test_every_other_corpus_is_tested_on(trained, trained_on, corpora):
+def test_model_is_tested_on_each_other_corpus(trained, trained_on, corpora):
     from emosphere_sb.recipe.run import run
 
     words, plain = trained_on[trained]
@@ -60,11 +60,11 @@ def test_every_other_corpus_is_tested_on(trained, trained_on, corpora):
         assert {name: metrics[name] for name in plain if name != "run"} == {
             name: plain[name] for name in plain if name != "run"
         }
-        kept = json.loads((folder / f"metrics_on_{other}.json").read_text())
-        assert kept[names[0]]["utterances"] == metrics[names[0]]["utterances"]
-        assert kept["protocol"]["trained_on"] == trained
-        assert kept["protocol"]["tested_on"]["corpus"] == other
-        assert set(kept["protocol"]["tested_on"]["utterances"]) >= set(names)
+        saved = json.loads((folder / f"metrics_on_{other}.json").read_text())
+        assert saved[names[0]]["utterances"] == metrics[names[0]]["utterances"]
+        assert saved["protocol"]["trained_on"] == trained
+        assert saved["protocol"]["tested_on"]["corpus"] == other
+        assert set(saved["protocol"]["tested_on"]["utterances"]) >= set(names)
     own = json.loads((folder / "metrics.json").read_text())
     assert not [name for name in own if "-" in name]
 
@@ -75,8 +75,8 @@ def corpora_folder(words):
     return Path(next(w for w in words if w.startswith("--output_folder=")).partition("=")[2])
 
 
-def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, corpora, tmp_path):
-    """The same audio under two scales: predictions differ by the map between the scales alone."""
+def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, tmp_path):
+    """Predictions for the same audio on two scales differ only by the mapping of the scales."""
     from emosphere_sb.recipe.run import run
 
     words, _ = trained_on["IEMOCAP"]
@@ -107,7 +107,7 @@ def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, c
         (["--test_corpus=X", "--test_data_folder=/x"], "Unknown corpus 'X'. Allowed: MSP-Pod"),
         (
             ["--test_corpus=MSP-IMPROV", "--test_data_folder=/nowhere"],
-            "--test_data_folder must be a folder that holds MSP-IMPROV; found /nowhere",
+            "--test_data_folder=/nowhere is not a folder. It must be the folder of MSP-IMPROV",
         ),
         (
             ["--test_corpus=IEMOCAP", "--test_data_folder={corpora}/IEMOCAP"],
@@ -115,11 +115,11 @@ def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, c
         ),
         (
             ["--test_corpus=OwnData", "--test_data_folder={corpora}/OwnData"],
-            "scale of the labels must be given",
+            "label scale are required",
         ),
         (
             ["--test_corpus=OwnData", "--test_data_folder={corpora}/OwnData", "--label_low=1"],
-            r"--label_low belongs to OwnData .* go into --test_options\)",
+            r"--label_low is a setting of OwnData .* belong in --test_options\)",
         ),
         (
             [
@@ -144,9 +144,7 @@ def test_predictions_are_on_the_scale_of_the_corpus_that_is_tested(trained_on, c
         ),
     ],
 )  # fmt: skip
-def test_other_corpus_that_cannot_be_is_refused_before_training(
-    more, text, corpora, root, tmp_path
-):
+def test_invalid_test_corpus_raises_before_training(more, text, corpora, root, tmp_path):
     from emosphere_sb.recipe.run import run
 
     words = command(root, corpora, "IEMOCAP", tmp_path)

@@ -1,6 +1,6 @@
-"""The page in a browser: recordings are dropped, and what is shown is what the model says.
+"""Test the demo page in a browser: uploaded recordings, displayed predictions, and cleanup.
 
-The browser can reach this machine alone, and its log of requests shows that it asks nobody else.
+The browser can only reach this machine, and its log shows that it sends no other requests.
 """
 
 import csv
@@ -32,9 +32,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from emosphere_sb.demo_page.limits import Limits
-from emosphere_sb.demo_page.server import opened
+from emosphere_sb.demo_page.server import open_page
 from emosphere_sb.scale import DIMENSIONS
-from tests.helpers.fixed_model import hand_model, write_levels
+from tests.helpers.fixed_model import levels_model, write_levels
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -44,24 +44,24 @@ pytestmark = pytest.mark.skipif(
 )
 
 PATIENCE = 60
-"""Seconds until a wait is given up: of a machine that is busy, no claim on speed."""
+"""Timeout in s. It is generous because the machine may be busy."""
 LIMITS = Limits(max_seconds=30, max_megabytes=3)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return hand_model()
+    return levels_model()
 
 
 @pytest.fixture(scope="module")
 def address(model):
-    with opened(model, LIMITS) as address:
+    with open_page(model, LIMITS) as address:
         yield address
 
 
 @contextmanager
 def browser(address, profile, *, width=1280):
-    """A browser with the page open."""
+    """Open the page in a browser."""
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
     for word in (
@@ -91,23 +91,23 @@ def page(address, tmp_path):
 
 
 def until(driver, selector, text=""):
-    """The first element that is there, with a text in it."""
+    """Wait for an element that contains ``text`` and return it."""
 
-    def there(_):
+    def find(_):
         found = driver.find_elements(By.CSS_SELECTOR, selector)
         return next((one for one in found if text in one.get_attribute("textContent")), None)
 
     message = f"no {selector} with {text!r}"
     waiting = WebDriverWait(driver, PATIENCE, ignored_exceptions=[StaleElementReferenceException])
-    return waiting.until(there, message)
+    return waiting.until(find, message)
 
 
-def drop(driver, path):
+def upload(driver, path):
     until(driver, "#em-audio input[type=file]").send_keys(str(path))
 
 
 def numbers(driver):
-    """Valence, arousal, dominance as shown, in [-1, 1] and on the scale."""
+    """Return the displayed VAD in [-1, 1] and on the label scale, shape (3, 2)."""
     rows = [until(driver, f"#em-{name}") for name in DIMENSIONS]
     cells = [row.find_elements(By.CSS_SELECTOR, "td[data-value]") for row in rows]
     return np.array([[float(c.get_attribute("data-value")) for c in row] for row in cells])
@@ -118,169 +118,170 @@ def errors(driver):
 
 
 def hosts(driver):
-    """Whom the browser asked for something."""
-    asked = set()
+    """Return the hosts that the browser sent requests to."""
+    urls = set()
     for line in driver.get_log("performance"):
         message = json.loads(line["message"])["message"]
         if message["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated"):
             request = message["params"].get("request", message["params"])
-            asked.add(urlsplit(request["url"]))
-    assert asked
-    return {url.hostname for url in asked if url.scheme in ("http", "https", "ws", "wss")}
+            urls.add(urlsplit(request["url"]))
+    assert urls
+    return {url.hostname for url in urls if url.scheme in ("http", "https", "ws", "wss")}
 
 
-def test_a_recording_is_dropped(page, model, tmp_path):
+def test_uploaded_recording_shows_prediction(page, model, tmp_path):
     path = write_levels(tmp_path / "two levels ü.wav", (4, 0.25), (4, -0.75))
-    drop(page, path)
+    upload(page, path)
     until(page, "#em-result h2", "two levels ü.wav")
-    said = model.predict(path)
-    assert numbers(page)[:, 0] == pytest.approx(said.vad, abs=1e-9)
-    assert numbers(page)[:, 1] == pytest.approx(said.on_scale, abs=1e-9)
-    assert said.region_description.replace("-", "−") in until(page, ".em-region").text
+    expected = model.predict(path)
+    assert numbers(page)[:, 0] == pytest.approx(expected.vad, abs=1e-9)
+    assert numbers(page)[:, 1] == pytest.approx(expected.on_scale, abs=1e-9)
+    assert expected.region_description.replace("-", "−") in until(page, ".em-region").text
     assert until(page, "#em-head .em-synthetic").is_displayed()
-    assert until(page, "#em-model").text == model.about.name
+    assert until(page, "#em-model").text == model.info.name
     assert errors(page) == []
     assert hosts(page) == {"127.0.0.1"}
 
 
-def test_the_sphere_turns_and_the_chosen_window_moves(page, tmp_path):
-    drop(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+def test_sphere_rotates_and_slider_selects_window(page, tmp_path):
+    upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
     canvas = until(page, ".em-sphere")
-    picture = "return arguments[0].toDataURL()"
-    home = page.execute_script(picture, canvas)
+    image = "return arguments[0].toDataURL()"
+    home = page.execute_script(image, canvas)
     colours = "const c = arguments[0]; return [...new Set(new Uint32Array(c.getContext('2d')"
     colours += ".getImageData(0, 0, c.width, c.height).data.buffer))].length"
     assert page.execute_script(colours, canvas) > 50
     canvas.send_keys(Keys.ARROW_LEFT)
-    assert page.execute_script(picture, canvas) != home
+    assert page.execute_script(image, canvas) != home
     canvas.send_keys(Keys.HOME)
-    assert page.execute_script(picture, canvas) == home
+    assert page.execute_script(image, canvas) == home
     slider = until(page, ".em-range")
     slider.send_keys(Keys.END)
-    spoken = "0:04–0:08: valence −0.75, arousal +0.75, dominance −0.38; region VIII"
-    assert until(page, ".em-now").text == spoken
-    assert slider.get_attribute("aria-valuetext") == spoken
-    assert spoken in canvas.get_attribute("aria-label")
-    assert page.execute_script(picture, canvas) != home
+    label = "0:04–0:08: valence −0.75, arousal +0.75, dominance −0.38; region VIII"
+    assert until(page, ".em-now").text == label
+    assert slider.get_attribute("aria-valuetext") == label
+    assert label in canvas.get_attribute("aria-label")
+    assert page.execute_script(image, canvas) != home
     style = until(page, ".em-cursor").get_attribute("style")
     assert re.findall(r"(left|width): (\d+)%", style) == [("left", "50"), ("width", "50")]
-    # a click in the middle of the time line is at 4 s: the window from 2 to 6 s
+    # A click in the middle of the time line at 4 s selects the window from 2 to 6 s.
     until(page, ".em-plot").click()
     assert until(page, ".em-now").text.startswith("0:02–0:06")
 
 
-def test_play_ends_at_the_last_window(page, tmp_path):
-    drop(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (2, -0.75)))
+def test_playback_stops_at_last_window(page, tmp_path):
+    upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (2, -0.75)))
     until(page, ".em-play").click()
     until(page, ".em-now", "0:02–0:06")
     until(page, ".em-play", "Play")
 
 
-def test_the_point_follows_the_player(page, tmp_path):
-    drop(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (3, -0.75)))
+def test_point_follows_audio_player(page, tmp_path):
+    upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (3, -0.75)))
     until(page, ".em-now", "0:00–0:04")
     until(page, "#em-audio button[aria-label=Play]").click()
-    # the window whose middle is nearest to the time that is played
+    # the window whose centre is closest to the playback position
     until(page, ".em-now", "0:01–0:05")
 
 
-def test_the_csv_holds_the_windows(page, tmp_path):
-    drop(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (2, -0.75)))
+def test_csv_download_contains_windows(page, tmp_path):
+    upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (2, -0.75)))
     link = until(page, ".em-download").get_attribute("href")
     rows = list(csv.DictReader(io.StringIO(unquote(link.partition(",")[2]))))
     valence = [float(row["valence"]) for row in rows]
     assert valence == pytest.approx([0.25, 0.0, -0.25], abs=1e-6)
 
 
-def test_a_damaged_file_a_long_one_and_then_a_good_one(page, tmp_path):
+def test_valid_file_is_processed_after_rejected_files(page, tmp_path):
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(b"RIFF\x00\x00\x00\x00WAVE but nothing else" * 9)
-    drop(page, damaged)
-    text = until(page, ".em-alert[role=alert]", "damaged.wav is no audio file").text
+    upload(page, damaged)
+    text = until(page, ".em-alert[role=alert]", "damaged.wav: unsupported or damaged audio").text
     assert "Traceback" not in text
     assert tempfile.gettempdir() not in text
     clear(page)
-    drop(page, write_levels(tmp_path / "long.wav", (31, 0.25), rate=8_000))
+    upload(page, write_levels(tmp_path / "long.wav", (31, 0.25), rate=8_000))
     until(page, ".em-alert[role=alert]", "may last 0:30 min at the most; this one lasts 0:31")
     clear(page)
-    drop(page, write_levels(tmp_path / "good.wav", (2, 0.25)))
+    upload(page, write_levels(tmp_path / "good.wav", (2, 0.25)))
     assert numbers(page)[0, 0] == pytest.approx(0.25, abs=1e-6)
 
 
 def clear(page):
     until(page, "#em-audio button[aria-label=Clear]").click()
-    until(page, "#em-result .em-soft", "Record speech or drop a file")
+    until(page, "#em-result .em-soft", "Record speech or upload a file")
 
 
-def test_a_file_too_large_is_refused(page, tmp_path):
-    drop(page, write_levels(tmp_path / "large.wav", (50, 0.25)))  # 3.2 MB as 32-bit floats
+def test_file_over_size_limit_is_rejected(page, tmp_path):
+    upload(page, write_levels(tmp_path / "large.wav", (50, 0.25)))  # 3.2 MB as 32-bit floats
     until(page, ".toast-body", "exceed the maximum allowed size of 3.0 Mb")
     assert page.find_elements(By.ID, "em-valence") == []
 
 
 @pytest.mark.parametrize("ending", ["flac", "ogg", "mp3"])
-def test_other_formats(page, model, tmp_path, ending):
+def test_other_audio_formats_are_accepted(page, model, tmp_path, ending):
     if ending.upper() not in soundfile.available_formats():
-        pytest.skip(f"this libsndfile writes no {ending}")
+        pytest.skip(f"this version of libsndfile cannot write {ending}")
     time = np.arange(2 * 44_100) / 44_100
     path = tmp_path / f"tone.{ending}"
     soundfile.write(path, 0.3 * np.sin(2 * np.pi * 220 * time)[:, None].repeat(2, 1), 44_100)
-    drop(page, path)
+    upload(page, path)
     until(page, "#em-result h2", path.name)
     assert numbers(page)[:, 0] == pytest.approx(model.predict(path).vad, abs=1e-9)
 
 
-def test_a_microphone(page):
+def test_microphone_recording_is_analysed(page):
     until(page, "#em-audio button[aria-label='Record audio']").click()
     until(page, "#em-audio .record-button").click()
     WebDriverWait(page, PATIENCE).until(
         lambda _: until(page, "#em-audio .stop-button").is_displayed()
     )
-    page.execute_async_script("setTimeout(arguments[0], 1500)")  # of the browser's own beeps
+    page.execute_async_script("setTimeout(arguments[0], 1500)")  # the fake microphone plays beeps
     until(page, "#em-audio .stop-button").click()
     assert np.isfinite(numbers(page)).all()
-    assert numbers(page)[1, 0] > 0  # beeps have a level
+    assert numbers(page)[1, 0] > 0  # beeps are not silent
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_needs_no_scrolling_sideways(address, tmp_path, width):
+def test_page_fits_narrow_screens(address, tmp_path, width):
     with browser(address, tmp_path / "profile", width=width) as page:
-        drop(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (14, -0.75)))
+        upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (14, -0.75)))
         until(page, "#em-result h2", "levels.wav")
-        wide = "return document.documentElement.scrollWidth"
+        content_width = "return document.documentElement.scrollWidth"
         WebDriverWait(page, PATIENCE).until(
-            lambda _: page.execute_script(wide) <= width, "something is wider than the screen"
+            lambda _: page.execute_script(content_width) <= width,
+            "the page is wider than the screen",
         )
 
 
-def test_uploads_are_gone_with_the_next_one_and_with_the_page(model, tmp_path, monkeypatch):
+def test_uploads_are_deleted_with_next_upload_and_when_page_closes(model, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with opened(model, LIMITS) as address:
+    with open_page(model, LIMITS) as address:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
         with browser(address, tmp_path / "profile") as page:
             for name in ("one.wav", "two.wav"):
-                drop(page, write_levels(tmp_path / name, (2, len(name) / 8)))
+                upload(page, write_levels(tmp_path / name, (2, len(name) / 8)))
                 until(page, "#em-result h2", name)
-                assert kept(folder) == [name]
+                assert uploaded_files(folder) == [name]
                 if name == "one.wav":
                     clear(page)
-                    assert kept(folder) == []
+                    assert uploaded_files(folder) == []
             page.get("about:blank")
-            WebDriverWait(page, PATIENCE).until(lambda _: kept(folder) == [])
+            WebDriverWait(page, PATIENCE).until(lambda _: uploaded_files(folder) == [])
     assert not folder.exists()
 
 
-def kept(folder):
+def uploaded_files(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
+def test_sigterm_stops_server_and_removes_temporary_files(root, tmp_path):
     code = (
-        "from tests.helpers.fixed_model import hand_model\n"
+        "from tests.helpers.fixed_model import levels_model\n"
         "from emosphere_sb.demo_page.limits import Limits\n"
         "from emosphere_sb.demo_page.server import serve\n"
         "from functools import partial\n"
-        "serve(hand_model(), Limits(), announce=partial(print, flush=True))\n"
+        "serve(levels_model(), Limits(), announce=partial(print, flush=True))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=root, text=True, stdout=subprocess.PIPE,
@@ -288,7 +289,7 @@ def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
     )  # fmt: skip
     try:
         line = process.stdout.readline()
-        assert re.match(r"The page is at http://127\.0\.0\.1:\d+ \(Ctrl\+C ends it\)\.", line)
+        assert re.match(r"Page running at http://127\.0\.0\.1:\d+ \(press Ctrl\+C to", line)
         assert list(tmp_path.glob("emosphere-demo-*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
@@ -298,8 +299,8 @@ def test_a_terminated_page_ends_well_and_leaves_nothing(root, tmp_path):
     assert list(tmp_path.glob("emosphere-demo-*")) == []
 
 
-def test_a_port_that_is_taken_is_an_error(address, model):
+def test_occupied_port_raises(address, model):
     port = urlsplit(address).port
-    message = f"cannot listen on 127.0.0.1, port {port}: another program does.*another --port"
-    with pytest.raises(OSError, match=message), opened(model, LIMITS, port=port):
-        pytest.fail("two pages on one port")
+    message = f"Cannot listen on 127.0.0.1, port {port}: the port is in use.*another --port"
+    with pytest.raises(OSError, match=message), open_page(model, LIMITS, port=port):
+        pytest.fail("two servers on the same port")

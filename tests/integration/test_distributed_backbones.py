@@ -1,4 +1,4 @@
-"""Backbones under DistributedDataParallel: two processes, layerdrop on, parts frozen."""
+"""Test backbones in DistributedDataParallel with two processes, layerdrop and frozen parts."""
 
 import socket
 
@@ -21,8 +21,8 @@ CASES = [
 ]
 
 
-def steps(rank: int, port: int, folders: dict, errors) -> None:
-    """One process: three steps of each case; gradients must be the same in both processes."""
+def run_steps(rank: int, port: int, folders: dict, errors) -> None:
+    """Run three steps of each case in one process and compare gradients between processes."""
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
@@ -30,7 +30,7 @@ def steps(rank: int, port: int, folders: dict, errors) -> None:
         torch.manual_seed(0)
         encoder = SSLEncoder(folders[family], **{"layerdrop": 0.5, **options}).train()
         wrapped = DistributedDataParallel(encoder, find_unused_parameters=True)
-        torch.manual_seed(rank)  # each drops other layers and masks other frames
+        torch.manual_seed(rank)  # processes drop different layers and mask different frames
         for epoch in (1, 2, 3):
             encoder.set_epoch(epoch)
             signals = torch.randn(2, 9000 - 1000 * rank)
@@ -48,14 +48,14 @@ def steps(rank: int, port: int, folders: dict, errors) -> None:
     dist.destroy_process_group()
 
 
-def test_distributed_steps_with_layerdrop_agree(save_any):
+def test_gradients_with_layerdrop_agree_between_processes(save_any):
     context = torch.multiprocessing.get_context("spawn")
     errors = context.SimpleQueue()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = (port, {family: save_any(family) for family in FAMILIES}, errors)
-    torch.multiprocessing.start_processes(steps, arguments, nprocs=2, start_method="spawn")
+    torch.multiprocessing.start_processes(run_steps, arguments, nprocs=2, start_method="spawn")
     found = []
     while not errors.empty():
         found.append(errors.get())

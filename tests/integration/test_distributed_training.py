@@ -1,4 +1,4 @@
-"""Whole runs under torchrun: two processes, two nodes on one machine, Slurm's script, SIGTERM."""
+"""Test runs with torchrun: several processes, two nodes on one machine, Slurm script, SIGTERM."""
 
 import json
 import os
@@ -16,7 +16,8 @@ from emosphere_sb.scale import DIMENSIONS
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 PREDICTED = [f"{name}_predicted" for name in DIMENSIONS]
-# Counts who reads the corpus's labels, then does what recipes/MSP-Podcast/train.py does.
+# Runs the recipe like recipes/MSP-Podcast/train.py and logs the rank of each process that reads the
+# labels of the corpus.
 COUNTING = """
 import functools, os, sys
 from data_prep.msp_podcast import reader
@@ -34,7 +35,7 @@ from emosphere_sb.recipe.main import main
 
 sys.exit(main(sys.argv[1:], corpus="MSP-Podcast"))
 """
-# Slurm's commands as two nodes on this machine have them.
+# Replacements of Slurm's commands that simulate two nodes on this machine.
 SRUN = """
 while [[ "$1" == --* ]]; do shift; done
 trap 'kill -TERM $first $second' TERM
@@ -57,14 +58,14 @@ def free_port() -> int:
 
 
 def torchrun(count: int, *words, script="recipes/MSP-Podcast/train.py") -> list:
-    """The command for several processes on one machine."""
-    port = free_port()  # of its own, since tests may run side by side
+    """Return the command for several processes on one machine."""
+    port = free_port()  # tests may run concurrently
     return [*TORCHRUN, f"--nproc_per_node={count}", f"--master_port={port}", script, *words]
 
 
 @pytest.fixture(scope="module")
 def options(smoke_corpus, tmp_path_factory, root):
-    """A run without anything random in its steps, of batches that two processes do not divide."""
+    """Options without randomness in the steps; the batch size is not divisible by two processes."""
     folder = tmp_path_factory.mktemp("model")
     settings = json.loads((root / "hparams" / "backbones" / "wavlm_smoke.json").read_text())
     (folder / "still.json").write_text(json.dumps({**settings, "hidden_dropout": 0.0}))
@@ -72,7 +73,7 @@ def options(smoke_corpus, tmp_path_factory, root):
         "hparams/emosphere.yaml", "--preset=smoke+mean_pooling", "--noprogressbar", "--device=cpu",
         f"--data_folder={smoke_corpus}", "--release=synthetic", f"--backbone={folder}/still.json",
         "--head_dropout=0", "--spec_augment=False", "--batch_size=15", "--micro_batch=4",
-        "--number_of_epochs=6",  # the last one is without the auxiliary head
+        "--number_of_epochs=6",  # the last epoch does not use the auxiliary head
     ]  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def environment(root):
 
 @pytest.fixture(scope="module")
 def launch(root, environment):
-    """Start a command at the root; all that were started are ended with the tests."""
+    """Start a command in the root folder; remaining processes are terminated after the tests."""
     started = []
 
     def start(words, **variables):
@@ -103,18 +104,18 @@ def launch(root, environment):
 
 
 def finish(process) -> str:
-    """What it wrote; it must end well."""
+    """Wait for a process, assert that it succeeded, and return its output."""
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     return output
 
 
 @pytest.fixture(scope="module")
-def alone(options, root, tmp_path_factory):
-    """The folder of the run in one process."""
+def single_process(options, root, tmp_path_factory):
+    """The folder of a run in one process."""
     from emosphere_sb.recipe.run import run
 
-    results = tmp_path_factory.mktemp("alone")
+    results = tmp_path_factory.mktemp("single_process")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         run([*options, f"--results_folder={results}"], corpus="MSP-Podcast")
@@ -127,35 +128,37 @@ def folder_in(results):
 
 
 def assert_same_run(found, expected) -> None:
-    """The same metrics, and the same predictions, one for each utterance."""
-    ours, theirs = (json.loads((f / "metrics.json").read_text()) for f in (found, expected))
+    """Assert the same metrics and predictions, with one prediction per utterance."""
+    metrics, reference = (json.loads((f / "metrics.json").read_text()) for f in (found, expected))
     for name in ("valid", "test1", "test2"):
-        assert ours[name]["mean_ccc"] == pytest.approx(theirs[name]["mean_ccc"], abs=2e-4)
+        assert metrics[name]["mean_ccc"] == pytest.approx(reference[name]["mean_ccc"], abs=2e-4)
         for dimension in DIMENSIONS:
-            figures = theirs[name][dimension]
-            assert ours[name][dimension] == pytest.approx(figures, abs=2e-3, rel=2e-3)
+            scores = reference[name][dimension]
+            assert metrics[name][dimension] == pytest.approx(scores, abs=2e-3, rel=2e-3)
     for name in ("valid", "test1", "test2", "test3"):
         a, b = (pd.read_csv(f / "predictions" / f"{name}.csv") for f in (found, expected))
         assert list(a["ID"]) == list(b["ID"]) and a["ID"].is_unique
         assert float((a[PREDICTED] - b[PREDICTED]).abs().max().max()) < 1e-3
-    assert ours["protocol"]["best_epoch"] == theirs["protocol"]["best_epoch"]
+    assert metrics["protocol"]["best_epoch"] == reference["protocol"]["best_epoch"]
     logs = [(f / "train_log.txt").read_text().splitlines() for f in (found, expected)]
     assert len(logs[0]) == len(logs[1]) == 6
     assert "auxiliary_loss" in logs[0][4] and "auxiliary_loss" not in logs[0][5]
 
 
-def test_distributed_run_on_two_processes_is_that_of_one(launch, options, alone, tmp_path):
+def test_distributed_run_on_two_processes_matches_single_process(
+    launch, options, single_process, tmp_path
+):
     output = finish(launch(torchrun(2, *options, f"--results_folder={tmp_path}")))
     folder = folder_in(tmp_path)
-    assert_same_run(folder, alone)
+    assert_same_run(folder, single_process)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["run"]["processes"] == 2
-    assert output.count("test1") == output.count("test2") > 0  # the closing table, once
+    assert output.count("test1") == output.count("test2") > 0  # the results table is printed once
     assert output.count("Beginning experiment!") == 1
 
 
-def nodes(launch, script, words):
-    """Two torchruns, as docs/distributed.md has them, on one machine."""
+def start_nodes(launch, script, words):
+    """Start torchrun for two nodes on one machine, as in docs/distributed.md."""
     port = free_port()
     return [
         launch(
@@ -168,17 +171,17 @@ def nodes(launch, script, words):
     ]  # fmt: skip
 
 
-def test_distributed_run_on_two_nodes_prepares_once(launch, options, alone, tmp_path):
+def test_distributed_run_on_two_nodes_prepares_data_once(launch, options, single_process, tmp_path):
     (tmp_path / "train.py").write_text(COUNTING.format(log=tmp_path / "readers"))
     words = [*options, f"--results_folder={tmp_path}/results"]
-    for process in nodes(launch, tmp_path / "train.py", words):
+    for process in start_nodes(launch, tmp_path / "train.py", words):
         finish(process)
-    assert_same_run(folder_in(tmp_path / "results"), alone)
+    assert_same_run(folder_in(tmp_path / "results"), single_process)
     assert (tmp_path / "readers").read_text().split() == ["0"]
 
 
 @pytest.mark.slow
-def test_distributed_preparation_that_is_forced_runs_once_a_node(launch, options, tmp_path):
+def test_distributed_forced_preparation_runs_once_per_node(launch, options, tmp_path):
     (tmp_path / "train.py").write_text(COUNTING.format(log=tmp_path / "readers"))
     words = [*options, f"--results_folder={tmp_path}/results", "--number_of_epochs=1"]
     finish(launch(torchrun(3, *words, "--reuse_manifests=False", script=tmp_path / "train.py")))
@@ -186,8 +189,8 @@ def test_distributed_preparation_that_is_forced_runs_once_a_node(launch, options
 
 
 @pytest.mark.slow
-def test_distributed_fault_of_one_process_ends_all_with_one_message(launch, options, tmp_path):
-    """Only the first one of a node prepares; the others wait for it."""
+def test_distributed_fault_of_one_process_stops_all_with_one_message(launch, options, tmp_path):
+    """Only the first process of a node prepares the data; the others wait for it."""
     process = launch(torchrun(3, *options, f"--results_folder={tmp_path}", "--min_duration=50"))
     output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
@@ -196,8 +199,8 @@ def test_distributed_fault_of_one_process_ends_all_with_one_message(launch, opti
 
 
 @pytest.mark.slow
-def test_distributed_nodes_without_a_shared_disk_are_refused(launch, options, tmp_path):
-    """Each node has a results folder of its own under the same name."""
+def test_distributed_nodes_without_shared_file_system_raise(launch, options, tmp_path):
+    """Each node has a separate results folder."""
     script = tmp_path / "train.py"
     script.write_text(
         "import os, sys\n"
@@ -207,13 +210,15 @@ def test_distributed_nodes_without_a_shared_disk_are_refused(launch, options, tm
         f"own = '{tmp_path}/' + os.environ['GROUP_RANK']\n"
         "sys.exit(main([*sys.argv[1:], f'--results_folder={own}'], corpus='MSP-Podcast'))\n"
     )
-    outputs = [process.communicate(timeout=300)[0] for process in nodes(launch, script, options)]
-    assert any("must share the disk with the output folder" in output for output in outputs)
+    outputs = [
+        process.communicate(timeout=300)[0] for process in start_nodes(launch, script, options)
+    ]
+    assert any("must be on a disk shared by all nodes" in output for output in outputs)
 
 
 @pytest.mark.slow
-def test_distributed_slurm_script_runs_and_asks_to_be_put_back(
-    launch, options, alone, tmp_path, root
+def test_distributed_slurm_script_requeues_job_after_sigterm(
+    launch, options, single_process, tmp_path, root
 ):
     programs = {"srun": SRUN, "scontrol": SCONTROL, "torchrun": f'exec {" ".join(TORCHRUN)} "$@"\n'}
     for name, text in programs.items():
@@ -227,17 +232,17 @@ def test_distributed_slurm_script_runs_and_asks_to_be_put_back(
     }  # fmt: skip
     process = launch(words, **variables)
     log = wait_for(tmp_path / "results", "train_log.txt")
-    process.send_signal(signal.SIGTERM)  # as Slurm does before the time is over
+    process.send_signal(signal.SIGTERM)  # as Slurm does before the time limit
     output, _ = process.communicate(timeout=300)
     assert (tmp_path / "calls").read_text() == "requeue 7\n", output
     assert len(log.read_text().splitlines()) < 6
     finish(launch(words, **{**variables, "MASTER_PORT": str(free_port())}))
-    assert_same_run(folder_in(tmp_path / "results"), alone)
+    assert_same_run(folder_in(tmp_path / "results"), single_process)
     assert (tmp_path / "calls").read_text() == "requeue 7\n"
 
 
 def wait_for(folder, name: str):
-    """The file once something stands in it."""
+    """Wait for a non-empty file and return its path."""
     end = time.monotonic() + 300
     while time.monotonic() < end:
         found = [path for path in folder.rglob(name) if path.stat().st_size]
@@ -253,33 +258,36 @@ def newest_weights(results) -> dict:
 
 
 @pytest.mark.slow
-def test_distributed_run_that_sigterm_stopped_resumes_to_the_same_bits(launch, options, tmp_path):
+def test_distributed_run_resumes_after_sigterm_with_bit_identical_weights(
+    launch, options, tmp_path
+):
     def start(name):
         words = [*options, f"--results_folder={tmp_path}/{name}", "--head_dropout=0.3"]
         return launch(torchrun(2, *words))
 
-    finish(start("whole"))
-    process = start("parts")
-    log = wait_for(tmp_path / "parts", "train_log.txt")
+    finish(start("uninterrupted"))
+    process = start("resumed")
+    log = wait_for(tmp_path / "resumed", "train_log.txt")
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "What was trained is saved" in output
     assert len(log.read_text().splitlines()) < 6
-    finish(start("parts"))
-    whole, parts = newest_weights(tmp_path / "whole"), newest_weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert log.read_text() == wait_for(tmp_path / "whole", "train_log.txt").read_text()
+    finish(start("resumed"))
+    expected = newest_weights(tmp_path / "uninterrupted")
+    weights = newest_weights(tmp_path / "resumed")
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
+    assert log.read_text() == wait_for(tmp_path / "uninterrupted", "train_log.txt").read_text()
 
 
 @pytest.mark.slow
-def test_distributed_run_goes_on_with_another_number_of_processes(
-    launch, options, alone, tmp_path, root
+def test_distributed_run_resumes_with_another_number_of_processes(
+    launch, options, single_process, tmp_path, root
 ):
     words = [*options, f"--output_folder={tmp_path}/run", f"--results_folder={tmp_path}"]
     for count, epochs in ((3, 2), (1, 4), (2, 6)):
         finish(launch(torchrun(count, *words, f"--number_of_epochs={epochs}")))
-    assert_same_run(tmp_path / "run", alone)
+    assert_same_run(tmp_path / "run", single_process)
 
 
 @pytest.mark.slow
@@ -294,7 +302,7 @@ def test_distributed_run_goes_on_with_another_number_of_processes(
         ["--precision=bf16"],
     ],
 )
-def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_path):
+def test_distributed_runs_of_other_settings_succeed(changes, launch, options, tmp_path):
     plain = [word for word in options if not word.startswith(("--preset", "--backbone"))]
     preset = [] if any(word.startswith("--preset") for word in changes) else ["--preset=smoke"]
     words = [*plain, *preset, *changes, f"--results_folder={tmp_path}", "--number_of_epochs=2"]
@@ -306,7 +314,7 @@ def test_distributed_runs_of_other_rows_end_well(changes, launch, options, tmp_p
 
 
 @pytest.mark.slow
-def test_distributed_folds_are_run_one_after_the_other(launch, tmp_path):
+def test_distributed_folds_run_sequentially(launch, tmp_path):
     pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
     words = ["hparams/emosphere.yaml", "--preset=smoke", "--fold=all", "--device=cpu"]
     words += ["--noprogressbar", "--number_of_epochs=1", f"--results_folder={tmp_path}"]

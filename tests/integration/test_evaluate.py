@@ -1,4 +1,4 @@
-"""``emosphere evaluate``: figures of released and public models as those of runs."""
+"""Test ``emosphere evaluate``: released and public models give the same results as runs."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from emosphere_sb import cli
-from emosphere_sb.inference.evaluation import KEY, predict_set, training_note
+from emosphere_sb.inference.evaluation import EVALUATED_MODEL_KEY, predict_set, training_note
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.report.read.runs import read_source
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -35,12 +35,12 @@ def corpora(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def own(corpora, tmp_path_factory):
-    """A run with the auxiliary head in use to its end, and its released model."""
+    """A run that uses the auxiliary head until the end, and its released model."""
     from emosphere_sb.release.release import release
 
     folder = tmp_path_factory.mktemp("run")
     runs = Runs(corpora / "MSP-Podcast", folder)
-    runs.here(folder / "run")
+    runs.run_in_process(folder / "run")
     return folder / "run", release(folder / "run", folder / "released")
 
 
@@ -49,49 +49,51 @@ def public(tmp_path, waveform_settings):
     return checkpoint(tmp_path / "odyssey", waveform_settings)[0]
 
 
-def evaluated(model, corpus, data, out, *more):
-    """Run the command; the folder's metrics."""
+def evaluate_model(model, corpus, data, out, *more):
+    """Run the command and return the metrics of the output folder."""
     words = [str(model), corpus, f"--data_folder={data}", f"--out={out}", "--device=cpu"]
     words += [f"--results_folder={out.parent / 'results'}", *more]
     assert cli.main(["evaluate", *words]) == 0
     return json.loads((out / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_a_released_model_gives_what_its_run_gave(own, corpora, tmp_path, capsys):
+def test_released_model_matches_predictions_of_its_run(own, corpora, tmp_path, capsys):
     run, released = own
     sets = [f"--set={name}" for name in SETS]
-    metrics = evaluated(
+    metrics = evaluate_model(
         released, "msp-podcast", corpora / "MSP-Podcast", tmp_path / "out", *sets,
         "--test_options={release: synthetic}", "--batch_size=3",
     )  # fmt: skip
-    theirs = json.loads((run / "metrics.json").read_text())
+    expected = json.loads((run / "metrics.json").read_text())
     for name in SETS:
-        ours, before = (
+        found, before = (
             read_predictions(folder / "predictions" / f"{name}.csv")
             for folder in (tmp_path / "out", run)
         )
         assert len(before) >= 8 and "p_I" in before
-        pd.testing.assert_frame_equal(ours, before, rtol=0, atol=1e-5)
+        pd.testing.assert_frame_equal(found, before, rtol=0, atol=1e-5)
         for dimension in DIMENSIONS:
             assert metrics[name][dimension] == pytest.approx(
-                theirs[name][dimension], abs=1e-5, rel=1e-5
+                expected[name][dimension], abs=1e-5, rel=1e-5
             )
-        assert metrics[name]["region_head"] == pytest.approx(theirs[name]["region_head"])
+        assert metrics[name]["region_head"] == pytest.approx(expected[name]["region_head"])
     protocol = metrics["protocol"]
     assert protocol["corpus"] == "MSP-Podcast" and protocol["release"] == "synthetic"
-    assert protocol["scale"] == theirs["protocol"]["scale"] and protocol["synthetic"]
+    assert protocol["scale"] == expected["protocol"]["scale"] and protocol["synthetic"]
     assert protocol["conversion"] == "none: the model's scale, 1 to 7, is the corpus's"
-    assert protocol[KEY]["source"] == str(released) and "left_out" not in protocol
-    assert protocol["utterances"] == {n: theirs["protocol"]["utterances"][n] for n in SETS}
+    assert protocol[EVALUATED_MODEL_KEY]["source"] == str(released) and "left_out" not in protocol
+    assert protocol["utterances"] == {n: expected["protocol"]["utterances"][n] for n in SETS}
     text = capsys.readouterr().out
     assert "SYNTHETIC SPEECH" in text and "no corpus's terms apply" in text
     assert "trained on MSP-Podcast synthetic. Figures on valid say nothing" in text
 
 
-def test_it_is_a_run_to_reports_comparisons_and_submissions(own, corpora, public, tmp_path, capsys):
+def test_evaluation_can_be_reported_compared_averaged_and_submitted(
+    own, corpora, public, tmp_path, capsys
+):
     run, _ = own
     out = tmp_path / "evaluated" / "out"
-    evaluated(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
+    evaluate_model(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
     assert "No figures for test3: no labels" in capsys.readouterr().out
     (found,) = read_source(out)
     assert set(found.tables) == {"test1", "test2", "test3"}
@@ -114,10 +116,10 @@ def test_it_is_a_run_to_reports_comparisons_and_submissions(own, corpora, public
     assert len(pd.read_csv(tmp_path / "s.csv")) == len(mean)
 
 
-def test_outputs_are_brought_to_the_scale_of_the_corpus(corpora, public, tmp_path, capsys):
-    """From 0 to 1 onto 1 to 7 with arousal upside down: 1 + 6 y, and 7 - 6 y."""
+def test_predictions_are_converted_to_the_scale_of_the_corpus(corpora, public, tmp_path, capsys):
+    """The mapping from [0, 1] to [1, 7] is 1 + 6 y, and 7 - 6 y for reversed arousal."""
     options = "{label_low: 1, label_high: 7, reversed_dimensions: [arousal]}"
-    metrics = evaluated(
+    metrics = evaluate_model(
         public, "OwnData", corpora / "OwnData", tmp_path / "out", f"--test_options={options}"
     )
     (name,) = (key for key in metrics["protocol"]["utterances"])
@@ -130,16 +132,16 @@ def test_outputs_are_brought_to_the_scale_of_the_corpus(corpora, public, tmp_pat
         found = table.loc[key, [f"{n}_predicted" for n in DIMENSIONS]].astype(float)
         np.testing.assert_allclose(found, [1 + 6 * v, 7 - 6 * a, 1 + 6 * d], atol=1e-4)
     protocol = metrics["protocol"]
-    assert protocol[KEY]["scale"] == {"low": 0.0, "high": 1.0, "reversed": []}
+    assert protocol[EVALUATED_MODEL_KEY]["scale"] == {"low": 0.0, "high": 1.0, "reversed": []}
     assert protocol["conversion"].startswith(
-        "from the model's scale, 0 to 1, to the corpus's, 1 to 7 (arousal upside down)"
+        "linear, from the model's scale (0 to 1) to the corpus's scale (1 to 7, arousal reversed)"
     )
     assert protocol["max_seconds"] == 12.0 and protocol["note"] == ""
-    assert "MIT by what its users write: see its card" in capsys.readouterr().out
+    assert "MIT according to its users; see its model card" in capsys.readouterr().out
 
 
 def test_default_sets_and_folder(corpora, public, tmp_path):
-    """All of a corpus without an official split, under the results, in the model's name."""
+    """Without an official split, the default is the entire corpus; the model names the folder."""
     words = [str(public), "IEMOCAP", f"--data_folder={corpora / 'IEMOCAP'}", "--device=cpu"]
     assert cli.main(["evaluate", *words, f"--results_folder={tmp_path / 'results'}"]) == 0
     (folder,) = (tmp_path / "results").glob("IEMOCAP*/evaluated/odyssey")
@@ -147,10 +149,10 @@ def test_default_sets_and_folder(corpora, public, tmp_path):
     assert metrics["all"]["utterances"] == metrics["protocol"]["utterances"]["all"] > 20
 
 
-def test_an_evaluation_takes_the_place_of_an_earlier_one(corpora, public, tmp_path):
+def test_evaluation_replaces_an_earlier_one(corpora, public, tmp_path):
     out = tmp_path / "out"
-    evaluated(public, "MSP-Podcast", corpora / "MSP-Podcast", out, "--set=test1")
-    metrics = evaluated(public, "MSP-Podcast", corpora / "MSP-Podcast", out, "--set=test2")
+    evaluate_model(public, "MSP-Podcast", corpora / "MSP-Podcast", out, "--set=test1")
+    metrics = evaluate_model(public, "MSP-Podcast", corpora / "MSP-Podcast", out, "--set=test2")
     assert [path.name for path in (out / "predictions").iterdir()] == ["test2.csv"]
     assert "test1" not in metrics and "test2" in metrics
 
@@ -164,7 +166,7 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         words = [str(public), "MSP-Podcast", f"--data_folder={corpora / 'MSP-Podcast'}"]
         words += [f"--results_folder={tmp_path / 'results'}", f"--out={out}"]
         assert cli.main(["evaluate", *words]) == 2
-        assert "--out must be a new or an empty folder" in capsys.readouterr().err
+        assert "--out must be a new or empty folder" in capsys.readouterr().err
     assert (run / "metrics.json").read_bytes() == before
 
 
@@ -174,13 +176,13 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         (["MSP-Podcasts"], "Unknown corpus 'MSP-Podcasts'. Allowed: MSP-Podcast"),
         (["MSP-Podcast", "--set=test7"], "--set: Unknown set 'test7'. Did you mean"),
         (["MSP-Podcast", "--batch_size=0"], "--batch_size must be at least 1; found 0"),
-        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 cannot be used"),
+        (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 is not available"),
         (["MSP-Podcast", "--test_options={relaese: 1.10}"], "Unknown key 'relaese'"),
-        (["MSP-Podcast", "--data_folder=/nowhere"], "--data_folder must be a folder that holds"),
-        (["OwnData", "--data_folder={corpora}/OwnData"], "scale of the labels must be given"),
+        (["MSP-Podcast", "--data_folder=/nowhere"], "is not a folder. It must be the folder of"),
+        (["OwnData", "--data_folder={corpora}/OwnData"], "label scale are required"),
     ],
 )
-def test_what_is_refused(words, text, corpora, public, tmp_path, capsys):
+def test_invalid_arguments_exit_with_error(words, text, corpora, public, tmp_path, capsys):
     given = [f"--data_folder={corpora / 'MSP-Podcast'}", f"--results_folder={tmp_path / 'r'}"]
     words = [word.replace("{corpora}", str(corpora)) for word in words]
     assert cli.main(["evaluate", str(public), *given, *words]) == 2
@@ -188,13 +190,13 @@ def test_what_is_refused(words, text, corpora, public, tmp_path, capsys):
     assert not list(tmp_path.rglob("metrics.json"))
 
 
-def test_a_model_that_is_none_is_refused(corpora, tmp_path, capsys):
+def test_folder_without_model_exits_with_error(corpora, tmp_path, capsys):
     given = [f"--data_folder={corpora / 'MSP-Podcast'}", f"--results_folder={tmp_path / 'r'}"]
     assert cli.main(["evaluate", str(tmp_path), "MSP-Podcast", *given]) == 2
-    assert "to be a released model" in capsys.readouterr().err
+    assert "is not a released model" in capsys.readouterr().err
 
 
-def test_little_audio_that_cannot_be_heard_is_left_out_and_much_is_refused(public, tmp_path):
+def test_few_unreadable_files_are_skipped_and_many_raise(public, tmp_path):
     model = EmoSphere.from_pretrained(public, device="cpu")
     noise = np.random.default_rng(1).normal(0, 0.1, 1600)
     soundfile.write(tmp_path / "a.wav", noise, 16000)
@@ -206,37 +208,37 @@ def test_little_audio_that_cannot_be_heard_is_left_out_and_much_is_refused(publi
     alone = model.predict(tmp_path / "a.wav").vad
     assert max(np.abs(point - alone).max() for point in vad.values()) < 1e-5
     rows["u9"] = {"wav": str(tmp_path)}
-    with pytest.raises(ValueError, match="audio of 2 of 150 utterances of test1 cannot be heard"):
+    with pytest.raises(ValueError, match="2 of 150 utterances of test1 could not be read"):
         predict_set(model, "test1", rows, batch_size=50)
 
 
 class Corpus:
-    """What a note asks of a summary."""
+    """Stand-in for a summary, with the attributes that notes use."""
 
     def __init__(self, corpus, data_root):
         self.corpus, self.data_root = corpus, data_root
 
 
 def about(**facts):
-    return About("m", Scale(1, 7), facts=facts)
+    return ModelInfo("m", Scale(1, 7), facts=facts)
 
 
-def test_note_on_what_the_model_learned_from(tmp_path):
+def test_note_on_training_data_of_the_model(tmp_path):
     podcast = Corpus("MSP-Podcast", tmp_path)
     protocol = {"corpus": "MSP-Podcast", "release": "1.11"}
     mine = about(protocol=protocol)
     assert training_note(mine, Corpus("IEMOCAP", tmp_path), ["all"]) == ""
     note = training_note(mine, podcast, ["test1"])
-    assert note.startswith("The model was trained on MSP-Podcast 1.11. Another release")
-    assert "Figures on train, all say nothing" in training_note(mine, podcast, ["train", "all"])
+    assert note.startswith("The model was trained on MSP-Podcast 1.11. Test sets of another")
+    assert "Results on train, all do not show" in training_note(mine, podcast, ["train", "all"])
     note = training_note(about(protocol=protocol, published_as="a/b"), podcast, ["test1"])
-    assert note.startswith("a/b, in whose layout the model is, was trained on MSP-Podcast 1.11; so")
-    assert training_note(about(), podcast, ["test1"]).startswith("Nothing says what the model was")
-    (tmp_path / "demo.json").write_text("{}")  # synthetic speech in the corpus's layout
+    assert note.startswith("The model has the layout of a/b, which was trained on MSP-Podcast")
+    assert training_note(about(), podcast, ["test1"]).startswith("The training corpus of the model")
+    (tmp_path / "demo.json").write_text("{}")  # marks synthetic speech in the layout of the corpus
     assert training_note(mine, podcast, ["test1"]) == ""
 
 
-def test_command_line_help_imports_no_torch():
+def test_help_does_not_import_torch():
     script = (
         "import sys; import emosphere_sb.commands.evaluate as c\n"
         "try: c.run(['--help'])\n"

@@ -1,4 +1,4 @@
-"""Every fault is made to happen in a whole run: what it says, what it keeps, how it goes on."""
+"""Provoke each failure of docs/faults.md in a run: messages, remaining files, and recovery."""
 
 import logging
 import os
@@ -16,10 +16,10 @@ from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import integrity_error
-from emosphere_sb.training.preemption import STOPPED
+from emosphere_sb.training.preemption import EXIT_STOPPED
 from tests.helpers.run import (
     Runs,
-    assert_same_end,
+    assert_same_results,
     assert_same_weights,
     checkpoints,
     metrics_of,
@@ -41,107 +41,109 @@ def runs(smoke_corpus, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(runs, root):
-    """The folder of a run that was left alone: three epochs of three steps."""
+def uninterrupted(runs, root):
+    """The folder of an uninterrupted run: three epochs of three steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        runs.here(runs.results / "whole")
-    return runs.results / "whole"
+        runs.run_in_process(runs.results / "uninterrupted")
+    return runs.results / "uninterrupted"
 
 
 def command(runs, folder, *options) -> int:
-    """The exit status of the command line, in this process."""
+    """Run the recipe's command line in this process and return its exit status."""
     return main([*runs.words, f"--output_folder={folder}", *options], corpus="MSP-Podcast")
 
 
 def log_of(folder) -> str:
-    """What a run said."""
+    """Read the log of a run."""
     return (folder / "log.txt").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def after(monkeypatch):
-    """Do something once, after a method of the Brain was called so many times."""
+    """Call a function once, after the ``number``-th call of a method of the Brain."""
 
-    def arrange(name, number, do):
+    def patch_method(name, number, do):
         call, count = getattr(EmoSphereBrain, name), [0]
 
-        def then(brain, *arguments, **options):
+        def patched(brain, *arguments, **options):
             result = call(brain, *arguments, **options)
             count[0] += 1
             if count[0] == number:
                 do()
             return result
 
-        monkeypatch.setattr(EmoSphereBrain, name, then)
+        monkeypatch.setattr(EmoSphereBrain, name, patched)
 
-    return arrange
+    return patch_method
 
 
 # --- checkpoints -----------------------------------------------------------------------------
 
 
-def cut(folder):
+def truncate_file(folder):
     path = folder / "optimizer.ckpt"
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def half(folder):
+def delete_files(folder):
     (folder / "sha256.json").unlink()
     (folder / "model.ckpt").unlink()
 
 
-@pytest.mark.parametrize("damage", [cut, half])
-def test_fault_damaged_checkpoint_is_named_and_the_one_before_it_used(
-    damage, runs, whole, tmp_path
+@pytest.mark.parametrize("damage", [truncate_file, delete_files])
+def test_fault_corrupted_checkpoint_is_renamed_and_previous_one_used(
+    damage, runs, uninterrupted, tmp_path
 ):
-    runs.here(tmp_path, "--number_of_epochs=2")
+    runs.run_in_process(tmp_path, "--number_of_epochs=2")
     newest = checkpoints(tmp_path)[-1]
     damage(newest)
-    runs.here(tmp_path)
-    assert f"CHECKPOINT BROKEN: {newest}" in log_of(tmp_path)
+    runs.run_in_process(tmp_path)
+    assert f"Checkpoint {newest} is corrupted" in log_of(tmp_path)
     assert (tmp_path / "save" / f"broken-{newest.name}").is_dir()
     shutil.rmtree(tmp_path / "save" / f"broken-{newest.name}")
-    assert_same_end(tmp_path, whole)
+    assert_same_results(tmp_path, uninterrupted)
 
 
-def test_fault_all_checkpoints_damaged_begins_at_the_beginning(runs, whole, tmp_path):
-    runs.here(tmp_path, "--number_of_epochs=1")
+def test_fault_all_checkpoints_corrupted_restarts_training(runs, uninterrupted, tmp_path):
+    runs.run_in_process(tmp_path, "--number_of_epochs=1")
     for folder in checkpoints(tmp_path):
-        cut(folder)
-    runs.here(tmp_path)
-    assert "No whole checkpoint is left: training begins at the beginning." in log_of(tmp_path)
+        truncate_file(folder)
+    runs.run_in_process(tmp_path)
+    assert "No valid checkpoint left; starting training from scratch." in log_of(tmp_path)
     for folder in (tmp_path / "save").glob("broken-*"):
         shutil.rmtree(folder)
-    assert_same_end(tmp_path, whole)
+    assert_same_results(tmp_path, uninterrupted)
 
 
 # --- a full disk -----------------------------------------------------------------------------
 
 
-def assert_stopped_well(folder) -> None:
-    """There are checkpoints, each of them whole, and nothing half."""
+def assert_intact_checkpoints(folder) -> None:
+    """Assert that there are checkpoints, that all are intact, and that no partial one is left."""
     assert checkpoints(folder)
     assert not any(integrity_error(checkpoint) for checkpoint in checkpoints(folder))
     assert not list((folder / "save").glob("partial-*"))
 
 
-def test_fault_no_room_for_a_checkpoint_stops_the_run_which_resumes(runs, whole, tmp_path):
-    """Room for a file ends at 20 kB, which the weights need more than."""
-    process, _ = runs.paused(tmp_path, "full", 3)
+def test_fault_checkpoint_over_file_size_limit_stops_run_which_resumes(
+    runs, uninterrupted, tmp_path
+):
+    """The limit is 20 kB, which is less than the weights need."""
+    process, _ = runs.start_paused(tmp_path, "full", 3)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 2
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert f"A checkpoint could not be written to {tmp_path}/save" in line
-    assert "Make room and start the same command again" in line
-    assert_stopped_well(tmp_path)
-    runs.here(tmp_path)
-    assert_same_end(tmp_path, whole)
+    assert f"Could not write a checkpoint to {tmp_path}/save" in line
+    assert "Free some disk space and re-run the same command" in line
+    assert_intact_checkpoints(tmp_path)
+    runs.run_in_process(tmp_path)
+    assert_same_results(tmp_path, uninterrupted)
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder that is a disk of its own, and a way to make it larger."""
+    """A small mounted file system, and a function that changes its size."""
 
     def resize(size, *options):
         words = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options])]
@@ -149,26 +151,28 @@ def small_disk(tmp_path):
 
     (tmp_path / "disk").mkdir()
     if shutil.which("mount") is None or resize("900k").returncode:
-        pytest.skip("a disk cannot be mounted here")
+        pytest.skip("mounting a file system is not possible")
     yield tmp_path / "disk", lambda size: resize(size, "remount").check_returncode()
     subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
 
 
-def test_fault_full_disk_stops_the_run_which_resumes_once_there_is_room(
-    runs, whole, small_disk, capsys
+def test_fault_full_disk_stops_run_which_resumes_when_space_is_available(
+    runs, uninterrupted, small_disk, capsys
 ):
     disk, grow = small_disk
     assert command(runs, disk / "run") == 2
     error = capsys.readouterr().err
-    assert "No space left on device" in error or "could not be written" in error
-    assert "Make room and start the same command again" in error
-    assert_stopped_well(disk / "run")
+    assert "No space left on device" in error or "Could not write" in error
+    assert "Free some disk space and re-run the same command" in error
+    assert_intact_checkpoints(disk / "run")
     grow("20m")
     assert command(runs, disk / "run") == 0
-    assert_same_end(disk / "run", whole)
+    assert_same_results(disk / "run", uninterrupted)
 
 
-def test_fault_full_disk_for_the_figures_leaves_the_model(runs, whole, tmp_path, monkeypatch):
+def test_fault_full_disk_while_metrics_are_written_preserves_model(
+    runs, uninterrupted, tmp_path, monkeypatch
+):
     from emosphere_sb.results import metrics_json
 
     def full(*_):
@@ -178,19 +182,17 @@ def test_fault_full_disk_for_the_figures_leaves_the_model(runs, whole, tmp_path,
     write = metrics_json.write_json
     with monkeypatch.context() as patch, pytest.raises(OSError, match=r"metrics\.json cannot be"):
         patch.setattr(metrics_json, "write_json", full)
-        runs.here(tmp_path)
+        runs.run_in_process(tmp_path)
     assert not (tmp_path / "metrics.json").exists()
-    runs.here(tmp_path)
-    assert_same_end(tmp_path, whole)
+    runs.run_in_process(tmp_path)
+    assert_same_results(tmp_path, uninterrupted)
 
 
 # --- a loss that is not finite ---------------------------------------------------------------
 
 
-def test_fault_nonfinite_loss_is_not_stepped_and_stops_the_run_over_a_restart_too(
-    runs, tmp_path, monkeypatch
-):
-    """From the fifth step on; the run is interrupted between the second and third of epoch 3."""
+def test_fault_nonfinite_loss_skips_step_and_stops_run_across_restart(runs, tmp_path, monkeypatch):
+    """The loss is NaN in step 5 of each attempt; the run is interrupted after two skipped steps."""
     objective, seen = EmoSphereBrain.compute_objectives, []
 
     def broken(brain, *arguments, **options):
@@ -203,12 +205,14 @@ def test_fault_nonfinite_loss_is_not_stepped_and_stops_the_run_over_a_restart_to
     monkeypatch.setattr(EmoSphereBrain, "compute_objectives", broken)
     options = ["--nonfinite_patience=2", "--ckpt_interval_steps=1"]
     with pytest.raises(KeyboardInterrupt):
-        runs.here(tmp_path, *options)
-    with pytest.raises(ValueError, match=r"not finite 3 times.*MSP-PODCAST_\d+") as error:
-        runs.here(tmp_path, *options)
+        runs.run_in_process(tmp_path, *options)
+    with pytest.raises(ValueError, match=r"not finite in 3 steps.*MSP-PODCAST_\d+") as error:
+        runs.run_in_process(tmp_path, *options)
     assert "more than nonfinite_patience (2)" in str(error.value)
     assert seen == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
-    states = [weights(path) for path in checkpoints(tmp_path)[-2:]]  # after the last two of them
+    states = [
+        weights(path) for path in checkpoints(tmp_path)[-2:]
+    ]  # after the last two skipped steps
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
@@ -217,14 +221,14 @@ def test_fault_nonfinite_loss_is_not_stepped_and_stops_the_run_over_a_restart_to
 
 @pytest.fixture
 def own(smoke_corpus, tmp_path):
-    """Runs on a copy of the corpus, whose files may be broken."""
+    """Runs on a copy of the corpus, whose files can be damaged."""
     shutil.copytree(smoke_corpus, tmp_path / "corpus")
     options = ["--number_of_epochs=3", "--ckpt_interval_steps=2"]
     return Runs(tmp_path / "corpus", tmp_path / "results", *options)
 
 
 def last_of(own, name):
-    """The id of the last utterance of a prepared set, and its audio file."""
+    """Return the ID of the last utterance of a prepared set, and its audio file."""
     (manifest,) = own.results.glob(f"MSP-Podcast/manifests/*/{name}.csv")
     utterance = manifest.read_text().splitlines()[-1].partition(",")[0]
     return utterance, own.results.parent / "corpus" / "Audios" / f"{utterance}.wav"
@@ -240,144 +244,150 @@ def shorten(path):
     soundfile.write(path, samples[: len(samples) // 2], rate)
 
 
-def mend(path):
+def restore(path):
     path.with_suffix(".away").replace(path)
 
 
 @pytest.mark.parametrize("damage", [delete, shorten])
-def test_fault_audio_that_breaks_while_training_is_named_and_left_out(
+def test_fault_audio_damaged_during_training_is_logged_and_skipped(
     damage, own, tmp_path, after, monkeypatch
 ):
-    monkeypatch.setattr(unreadable, "LIMIT", 0.05)  # of 48
-    broken = []
+    monkeypatch.setattr(unreadable, "MAX_UNREADABLE_SHARE", 0.05)  # of 48 utterances
+    damaged = []
 
     def do():
-        broken.extend(last_of(own, "train"))
-        damage(broken[1])
+        damaged.extend(last_of(own, "train"))
+        damage(damaged[1])
 
-    after("on_stage_start", 3, do)  # epoch 2 begins
-    metrics = own.here(tmp_path / "run")
-    utterance, path = broken
+    after("on_stage_start", 3, do)  # start of epoch 2
+    metrics = own.run_in_process(tmp_path / "run")
+    utterance, path = damaged
     assert list(metrics["protocol"]["left_out"]["train"]) == [utterance]
-    said = f"Utterance {utterance} of train is left out: Audio file {path}"
+    said = f"Skipping utterance {utterance} of set train: Audio file {path}"
     assert log_of(tmp_path / "run").count(said) == 1
     assert len((tmp_path / "run" / "train_log.txt").read_text().splitlines()) == 3
 
 
-def test_fault_too_much_audio_gone_stops_the_run_which_resumes_once_it_is_mended(
+def test_fault_too_many_missing_audio_files_stop_run_which_resumes_when_restored(
     own, tmp_path, after
 ):
-    own.here(tmp_path / "whole")
+    own.run_in_process(tmp_path / "uninterrupted")
     _, path = last_of(own, "train")
     after("on_stage_start", 3, lambda: delete(path))
     with pytest.raises(
-        ValueError, match=r"1 of 48 utterances of train cannot be read, more than 1"
+        ValueError, match=r"1 of 48 utterances of set train could not be read \(limit: 1"
     ):
-        own.here(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"on other data.*If audio has gone since.*bring it back"):
-        own.here(tmp_path / "run")
-    mend(path)
-    own.here(tmp_path / "run")
-    assert_same_end(tmp_path / "whole", tmp_path / "run")
+        own.run_in_process(tmp_path / "run")
+    with pytest.raises(
+        ValueError, match=r"on other data.*If audio files were removed since.*restore them"
+    ):
+        own.run_in_process(tmp_path / "run")
+    restore(path)
+    own.run_in_process(tmp_path / "run")
+    assert_same_results(tmp_path / "uninterrupted", tmp_path / "run")
 
 
-def test_fault_audio_of_the_development_set_that_vanishes_stops_the_run(own, tmp_path, after):
-    own.here(tmp_path / "other", "--number_of_epochs=1")
+def test_fault_missing_audio_in_development_set_stops_run(own, tmp_path, after):
+    own.run_in_process(tmp_path / "other", "--number_of_epochs=1")
     _, path = last_of(own, "valid")
     after("on_stage_start", 2, lambda: delete(path))
-    with pytest.raises(ValueError, match="1 of 16 utterances of valid cannot be read"):
-        own.here(tmp_path / "run")
+    with pytest.raises(ValueError, match="1 of 16 utterances of set valid could not be read"):
+        own.run_in_process(tmp_path / "run")
 
 
-def test_fault_audio_of_a_test_set_that_vanishes_is_refused_and_the_model_kept(
-    own, tmp_path, after
-):
-    own.here(tmp_path / "whole")
+def test_fault_missing_audio_in_test_set_stops_test_and_preserves_model(own, tmp_path, after):
+    own.run_in_process(tmp_path / "uninterrupted")
     _, path = last_of(own, "test1")
     after("on_stage_start", 4, lambda: delete(path))
-    with pytest.raises(ValueError, match="1 utterances that are to be tested cannot be read") as e:
-        own.here(tmp_path / "run")
+    with pytest.raises(ValueError, match="1 utterances of the test set could not be read") as e:
+        own.run_in_process(tmp_path / "run")
     assert str(path) in str(e.value)
     assert not (tmp_path / "run" / "metrics.json").exists()
-    mend(path)
-    own.here(tmp_path / "run")
-    assert_same_end(tmp_path / "whole", tmp_path / "run")
+    restore(path)
+    own.run_in_process(tmp_path / "run")
+    assert_same_results(tmp_path / "uninterrupted", tmp_path / "run")
 
 
-# --- told to stop ----------------------------------------------------------------------------
+# --- SIGTERM ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "number"),
     [
         ("check_memory", 1),
-        ("fit_batch", 3),  # the last of an epoch
-        ("on_stage_start", 4),  # an evaluation begins
-        ("on_stage_start", 7),  # the first test begins
+        ("fit_batch", 3),  # last step of an epoch
+        ("on_stage_start", 4),  # start of an evaluation
+        ("on_stage_start", 7),  # start of the first test
     ],
 )
-def test_fault_sigterm_saves_and_the_same_command_resumes(
-    name, number, runs, whole, tmp_path, after, capsys
+def test_fault_sigterm_saves_checkpoint_and_same_command_resumes(
+    name, number, runs, uninterrupted, tmp_path, after, capsys
 ):
     after(name, number, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert command(runs, tmp_path) == STOPPED == 75
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert command(runs, tmp_path) == EXIT_STOPPED == 75
+    assert "Re-run the same command to resume" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
     assert command(runs, tmp_path) == 0
-    assert_same_end(tmp_path, whole)
+    assert_same_results(tmp_path, uninterrupted)
 
 
-# --- a folder in use, by a real run with loader processes --------------------------------------
+# --- a folder in use by a run with loader processes --------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def other_process(runs, root):
-    """A run that waits in the middle of its second epoch, with two loader processes."""
+    """A run with two loader processes that waits during its second epoch."""
     folder = runs.results / "used"
-    process, sign = runs.paused(folder, "stepping", 5, "--num_workers=2")
+    process, sign = runs.start_paused(folder, "stepping", 5, "--num_workers=2")
     yield process, sign, folder
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def test_fault_second_run_in_a_folder_in_use_is_refused(other_process, runs, monkeypatch, capsys):
+def test_fault_second_run_in_locked_folder_exits_with_error(
+    other_process, runs, monkeypatch, capsys
+):
     process, sign, folder = other_process
     wait_for(process, sign)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    monkeypatch.setattr(workspace, "SECONDS", 0.2)
+    monkeypatch.setattr(workspace, "LOCK_TIMEOUT", 0.2)
     assert command(runs, folder) == 2
-    assert f"Another run uses {folder} at this moment" in capsys.readouterr().err
+    assert f"{folder} is locked by another run" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-def test_fault_sigterm_to_all_processes_of_a_run_saves_and_resumes(other_process, runs, whole):
-    """As a cluster sends it: to the loader's processes as well."""
+def test_fault_sigterm_to_all_processes_saves_checkpoint_and_resumes(
+    other_process, runs, uninterrupted
+):
+    """A cluster sends SIGTERM to the loader processes as well."""
     process, sign, folder = other_process
     wait_for(process, sign)
     os.killpg(process.pid, signal.SIGTERM)
     sign.with_suffix(".go").write_text("")
     output, _ = process.communicate(timeout=300)
-    assert process.returncode == STOPPED, output
-    assert "Told to stop (SIGTERM)" in output
+    assert process.returncode == EXIT_STOPPED, output
+    assert "Interrupted by SIGTERM; checkpoint saved" in output
     assert len((folder / "train_log.txt").read_text().splitlines()) == 1
-    runs.here(folder)
-    assert_same_end(folder, whole)
+    runs.run_in_process(folder)
+    assert_same_results(folder, uninterrupted)
 
 
-def test_fault_sigterm_while_features_are_computed_leaves_nothing_half(runs, tmp_path, monkeypatch):
+def test_fault_sigterm_while_features_are_computed_leaves_no_partial_files(
+    runs, tmp_path, monkeypatch
+):
     from emosphere_sb.training import feature_extraction
 
     compute = feature_extraction.hidden_states
 
-    def warned(*arguments):
+    def interrupted(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         return compute(*arguments)
 
     options = ["--freeze=all", "--feature_cache=True", f"--results_folder={tmp_path}"]
     with monkeypatch.context() as patch:
-        patch.setattr(feature_extraction, "hidden_states", warned)
-        assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == STOPPED
+        patch.setattr(feature_extraction, "hidden_states", interrupted)
+        assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == EXIT_STOPPED
     cached = tmp_path / "MSP-Podcast" / "features"
     assert {path.suffix for path in cached.glob("*/*")} == {".lock"}
     assert command(runs, tmp_path / "run", *options) == 0
@@ -386,12 +396,12 @@ def test_fault_sigterm_while_features_are_computed_leaves_nothing_half(runs, tmp
 # --- a backbone that is partly frozen ----------------------------------------------------------
 
 
-def test_resume_on_other_frozen_weights_is_refused(runs, save_any, tmp_path):
-    """The folder of the backbone keeps its name, and gets another version of it."""
+def test_resume_on_different_frozen_weights_raises(runs, save_any, tmp_path):
+    """The backbone folder has the same name but a different version of the weights."""
     backbone = tmp_path / "backbone"
     shutil.copytree(save_any("wavlm"), backbone)
     options = ["--freeze=all_but_top_1", f"--backbone={backbone}"]
-    runs.here(tmp_path / "run", *options, "--number_of_epochs=1")
+    runs.run_in_process(tmp_path / "run", *options, "--number_of_epochs=1")
     written = torch.load(checkpoints(tmp_path / "run")[-1] / "model.ckpt", weights_only=True)
     assert written["foundation"]["backbone"] == str(backbone)
     inside = [name for name in written["weights"] if name.startswith("encoder.backbone.")]
@@ -400,38 +410,38 @@ def test_resume_on_other_frozen_weights_is_refused(runs, save_any, tmp_path):
     state = load_file(path)
     frozen = next(name for name in state if "layers.0.feed_forward.output_dense.weight" in name)
     save_file({**state, frozen: state[frozen] + 1e-6}, path, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"trained on top of the frozen weights of .*/backbone"):
-        runs.here(tmp_path / "run", *options)
+    with pytest.raises(ValueError, match=r"was trained on frozen weights of .*/backbone"):
+        runs.run_in_process(tmp_path / "run", *options)
     save_file(state, path, metadata={"format": "pt"})
-    runs.here(tmp_path / "run", *options)
+    runs.run_in_process(tmp_path / "run", *options)
 
 
 # --- averaging -------------------------------------------------------------------------------
 
 
-def test_resume_of_a_run_whose_last_epochs_are_averaged(runs, tmp_path, monkeypatch):
-    """The mean is worked out here by hand; a restart in between changes nothing."""
+def test_resume_with_averaged_checkpoints_matches_uninterrupted_run(runs, tmp_path, monkeypatch):
+    """The expected mean is computed here; a restart in between does not change it."""
     from emosphere_sb.recipe import run
 
     tested, report = [], run.report
 
-    def keep(brain, *rest):
+    def record(brain, *rest):
         tested.append({n: v.clone() for n, v in brain.modules.state_dict().items()})
         return report(brain, *rest)
 
-    monkeypatch.setattr(run, "report", keep)
+    monkeypatch.setattr(run, "report", record)
     options = ["--average_checkpoints=2", "--ckpt_interval_steps=-1"]
-    runs.here(tmp_path / "parts", *options, "--number_of_epochs=2")
-    metrics = runs.here(tmp_path / "parts", *options)
+    runs.run_in_process(tmp_path / "resumed", *options, "--number_of_epochs=2")
+    metrics = runs.run_in_process(tmp_path / "resumed", *options)
     assert metrics["protocol"]["averaged_epochs"] == [2, 3]
     assert "best_epoch" not in metrics["protocol"]
-    one, two = (weights(path) for path in checkpoints(tmp_path / "parts")[-2:])
+    one, two = (weights(path) for path in checkpoints(tmp_path / "resumed")[-2:])
     for name, value in tested[-1].items():
         if value.is_floating_point():
             mean = (one[name].double() + two[name].double()) / 2
             assert torch.equal(value, mean.to(value.dtype)), name
         else:
             assert torch.equal(value, two[name])
-    runs.here(tmp_path / "whole", *options)
-    assert_same_weights(tmp_path / "parts", tmp_path / "whole")
-    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+    runs.run_in_process(tmp_path / "uninterrupted", *options)
+    assert_same_weights(tmp_path / "resumed", tmp_path / "uninterrupted")
+    assert metrics_of(tmp_path / "resumed") == metrics_of(tmp_path / "uninterrupted")

@@ -1,4 +1,4 @@
-"""A run from cached features is the run without them; where they would change it is refused."""
+"""Test the feature cache: same predictions as without it, and rejected settings."""
 
 import json
 import shutil
@@ -26,8 +26,8 @@ def predictions(metrics):
 
 
 @pytest.mark.parametrize("layers", ["last", "weighted", "1"])
-def test_cached_run_is_the_run_without(layers, root, smoke_corpus, tmp_path):
-    plain = start(root, smoke_corpus, tmp_path / "plain", f"--layers={layers}")
+def test_cached_run_matches_run_without_cache(layers, root, smoke_corpus, tmp_path):
+    uncached = start(root, smoke_corpus, tmp_path / "uncached", f"--layers={layers}")
     runs = {
         precision: start(
             root, smoke_corpus, tmp_path / "cached", f"--layers={layers}", "--feature_cache=True",
@@ -35,21 +35,21 @@ def test_cached_run_is_the_run_without(layers, root, smoke_corpus, tmp_path):
         )
         for precision in ("fp32", "fp16")
     }  # fmt: skip
-    error = (predictions(plain) - predictions(runs["fp32"])).abs().max().max()
+    error = (predictions(uncached) - predictions(runs["fp32"])).abs().max().max()
     assert error < 1e-4  # 2 epochs of training on a scale of 6; features differ by rounding
-    error = (predictions(plain) - predictions(runs["fp16"])).abs().max().max()
+    error = (predictions(uncached) - predictions(runs["fp16"])).abs().max().max()
     assert 0 < error < 0.05
 
 
-def test_second_run_computes_no_features_and_other_settings_do(
+def test_second_run_reuses_features_unless_settings_change(
     root, smoke_corpus, tmp_path, monkeypatch
 ):
     from emosphere_sb.training import feature_extraction
 
-    filled, fill = [], feature_extraction.fill
+    filled, fill = [], feature_extraction.fill_cache
     monkeypatch.setattr(
         feature_extraction,
-        "fill",
+        "fill_cache",
         lambda cache, *rest: filled.append(cache.name) or fill(cache, *rest),
     )
     start(root, smoke_corpus, tmp_path, "--feature_cache=True")
@@ -57,7 +57,7 @@ def test_second_run_computes_no_features_and_other_settings_do(
     assert filled == sets
     other_heads = ["--feature_cache=True", "--seed=8", "--head_width=8"]
     start(root, smoke_corpus, tmp_path, "--number_of_epochs=1", *other_heads)
-    # Another seed is another random backbone; a pretrained one would be the same.
+    # Another seed gives another random backbone; a pretrained one would be the same.
     assert filled == 2 * sets
     for more in (
         "--max_seconds=0.5",
@@ -74,7 +74,7 @@ def test_second_run_computes_no_features_and_other_settings_do(
     assert json.loads((tmp_path / "max_seconds=0.5/metrics.json").read_text())
 
 
-def test_another_preprocessor_is_another_cache(save_any, tmp_path):
+def test_different_preprocessor_uses_different_cache(save_any, tmp_path):
     from emosphere_sb.lobes import SSLEncoder
     from emosphere_sb.training.feature_extraction import cache_folder
 
@@ -92,11 +92,11 @@ def test_another_preprocessor_is_another_cache(save_any, tmp_path):
     [
         ("--freeze=feature_encoder", "the backbone is trained"),
         ("--freeze_schedule={1: all, 2: none}", "the backbone is trained"),
-        ("--crop=random", "random crops are other audio"),
+        ("--crop=random", "random crops differ between epochs"),
         ("--lora_rank=2", "LoRA changes the features"),
     ],
 )
-def test_features_that_change_are_not_cached(option, reason, root, smoke_corpus, tmp_path):
+def test_settings_with_changing_features_raise(option, reason, root, smoke_corpus, tmp_path):
     if "lora" in option:
         pytest.importorskip("peft")
     with pytest.raises(ValueError, match=f"feature_cache cannot be used: {reason}"):

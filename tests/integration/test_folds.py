@@ -1,4 +1,4 @@
-"""Every fold, and the summary over them: on synthetic speech in the layout of IEMOCAP."""
+"""Test runs of all folds and their summary on synthetic speech in the layout of IEMOCAP."""
 
 import json
 import re
@@ -11,14 +11,14 @@ import pytest
 from data_prep.iemocap.reader import EMOTIONS
 from emosphere_sb.console import run_summary
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus
+from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import over_folds, run_folds
-from emosphere_sb.recipe.workspace import claim_folder, prepare_corpus
+from emosphere_sb.recipe.workspace import initialise_run_folder, prepare_corpus
 from emosphere_sb.scale import DIMENSIONS
 
 
 def run_request_folds(words, run):
-    """Parse a command line and run its folds with ``run`` in place of training."""
+    """Parse a command line and run its folds with ``run`` instead of training."""
     request = read_command(words, corpus="IEMOCAP")
     return run_folds(request.tree, request.run_options, corpus="IEMOCAP", run=run)
 
@@ -46,7 +46,7 @@ def start(root, corpus, results, *options):
     )  # fmt: skip
 
 
-def test_all_folds_are_run_once_and_summed_up(root, corpus, tmp_path):
+def test_all_folds_run_once_and_are_summarised(root, corpus, tmp_path):
     one = start(root, corpus, tmp_path, "--fold=2")
     stamp = (tmp_path / "IEMOCAP-synthetic/smoke/session-2/7/metrics.json").stat().st_mtime_ns
     summary = start(root, corpus, tmp_path, "--fold=all")
@@ -59,8 +59,10 @@ def test_all_folds_are_run_once_and_summed_up(root, corpus, tmp_path):
     means = [row["mean_ccc"] for row in facts["folds"].values()]
     assert facts["mean_over_folds"]["mean_ccc"] == pytest.approx(np.mean(means))
     assert facts["deviation_over_folds"]["mean_ccc"] == pytest.approx(np.std(means, ddof=1))
-    kept = json.loads((tmp_path / "IEMOCAP-synthetic/smoke/session-all/7/summary.json").read_text())
-    assert kept["by_fold"]["test"]["utterances"] == facts["utterances"]
+    saved = json.loads(
+        (tmp_path / "IEMOCAP-synthetic/smoke/session-all/7/summary.json").read_text()
+    )
+    assert saved["by_fold"]["test"]["utterances"] == facts["utterances"]
     tables = [
         pd.read_csv(tmp_path / f"IEMOCAP-synthetic/smoke/session-{k}/7/predictions/test.csv")
         for k in range(1, 6)
@@ -70,8 +72,8 @@ def test_all_folds_are_run_once_and_summed_up(root, corpus, tmp_path):
     assert len(ids) == facts["utterances"]
 
 
-def test_pooled_ccc_sees_what_the_mean_over_folds_cannot(tmp_path):
-    """Off by one in each fold; over both the labels spread wider, so the same error counts less."""
+def test_pooled_ccc_differs_from_mean_over_folds(tmp_path):
+    """The error is 1 in each fold; the pooled labels have a larger variance and a higher CCC."""
     folds, folders = {}, []
     for number, offset in (("1", 1.0), ("2", 1.0)):
         truth = np.array([1.0, 2.0, 3.0]) + 2 * (number == "2")
@@ -79,7 +81,7 @@ def test_pooled_ccc_sees_what_the_mean_over_folds_cannot(tmp_path):
         for name in DIMENSIONS:
             table[name], table[f"{name}_predicted"] = truth, truth + offset
         table["region"] = table["region_point"] = "I"
-        if number == "1":  # its best epoch still had the auxiliary task, the other fold's had not
+        if number == "1":  # only this fold's best epoch used the auxiliary task
             table["region_head"], table["p_I"] = "I", 1.0
         folder = tmp_path / number
         (folder / "predictions").mkdir(parents=True)
@@ -98,26 +100,30 @@ def test_pooled_ccc_sees_what_the_mean_over_folds_cannot(tmp_path):
     assert facts["deviation_over_folds"]["valence"] == 0
     assert facts["pooled"]["valence"] == pytest.approx(expected)
     assert facts["pooled"]["valence"] != pytest.approx(4 / 7)
-    folds["2"]["test"]["valence"] = {"ccc": None}  # as metrics.json has what is not defined
+    folds["2"]["test"]["valence"] = {"ccc": None}  # undefined values are null in metrics.json
     facts = over_folds("test", folds, folders)
     assert facts["defined"] == {"valence": 1, "arousal": 2, "dominance": 2, "mean_ccc": 2}
     assert facts["mean_over_folds"]["valence"] == pytest.approx(4 / 7)
-    facts = over_folds("test", folds, [folders[0], folders[0]])  # another corpus: the same twice
+    facts = over_folds(
+        "test", folds, [folders[0], folders[0]]
+    )  # both folds tested on the same utterances of another corpus
     assert (facts["pooled"], facts["utterances"]) == (None, 3)
 
 
-def test_corpus_without_folds_says_so(root, smoke_corpus, tmp_path):
+def test_fold_option_for_corpus_without_folds_raises(root, smoke_corpus, tmp_path):
     from emosphere_sb.recipe.run import run
 
     options = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--fold=all"]
-    with pytest.raises(ValueError, match=r"--fold belongs to .* and does nothing for MSP-Pod"):
+    with pytest.raises(
+        ValueError, match=r"--fold is a setting of .* and has no effect for MSP-Pod"
+    ):
         run(
             [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", *options],
             corpus="MSP-Podcast",
         )
 
 
-def test_partition_without_folds_says_so(root, tmp_path):
+def test_fold_option_for_partition_without_folds_raises(root, tmp_path):
     from data_prep.synthetic import write as synthetic
     from emosphere_sb.recipe.run import run
 
@@ -128,13 +134,13 @@ def test_partition_without_folds_says_so(root, tmp_path):
         run([str(root / "hparams" / "emosphere.yaml"), *options], corpus="OwnData")
 
 
-def test_output_folder_is_refused_with_all_folds(root, corpus, tmp_path):
-    with pytest.raises(ValueError, match="leave --output_folder out"):
+def test_output_folder_with_all_folds_raises(root, corpus, tmp_path):
+    with pytest.raises(ValueError, match="--output_folder cannot be combined with --fold=all"):
         start(root, corpus, tmp_path, "--fold=all", f"--output_folder={tmp_path}/o")
 
 
 class FakeRun:
-    """Leaves what a run leaves, without training: which folds it was asked for stands in it."""
+    """Write the files of a run without training, and record the requested folds."""
 
     def __init__(self):
         self.folds = []
@@ -144,7 +150,7 @@ class FakeRun:
 
         settings = scalars(tree)
         summary = prepare_corpus(settings, corpus)
-        folder = claim_folder(tree, settings, summary)
+        folder = initialise_run_folder(tree, settings, summary)
         (folder / "save" / "CKPT").mkdir(parents=True, exist_ok=True)
         self.folds.append(settings["fold"])
         rows = pd.read_csv(summary.sets["test"])
@@ -153,16 +159,16 @@ class FakeRun:
             table = table.assign(**{f"{name}_predicted": rows[name] + 0.5})
         (folder / "predictions").mkdir(exist_ok=True)
         table.to_csv(folder / "predictions" / "test.csv", index=False)
-        figures = {name: {"ccc": 0.5 + settings["fold"] / 100} for name in DIMENSIONS}
+        scores = {name: {"ccc": 0.5 + settings["fold"] / 100} for name in DIMENSIONS}
         if settings["fold"] == 2:
-            figures["dominance"] = {"ccc": None}
+            scores["dominance"] = {"ccc": None}
         facts = {"synthetic": True, **summary.protocol}
-        metrics = {"test": {**figures, "mean_ccc": 0.5}, "protocol": facts}
+        metrics = {"test": {**scores, "mean_ccc": 0.5}, "protocol": facts}
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        if other := other_corpus(settings, summary):
+        if other := prepare_other_corpus(settings, summary):
             table.to_csv(folder / "predictions" / f"{other.name}-all.csv", index=False)
-            metrics = {f"{other.name}-all": {**figures, "mean_ccc": 0.5}}
-            metrics["protocol"] = {"tested_on": other.facts()}
+            metrics = {f"{other.name}-all": {**scores, "mean_ccc": 0.5}}
+            metrics["protocol"] = {"tested_on": other.metadata()}
             metrics_file(folder, other.name).write_text(json.dumps(metrics))
 
 
@@ -176,13 +182,13 @@ def folds_of(root, corpus, results, *options):
 
 
 def change_valence(corpus, sessions, begin):
-    """Another first digit of the valence in all label files of some sessions."""
+    """Replace the first digit of the valence in all label files of some sessions."""
     for path in corpus.glob(f"{sessions}/dialog/EmoEvaluation/Ses*.txt"):
         text = path.read_text(encoding="latin-1")
         path.write_text(re.sub(r"\t\[\d\.", f"\t[{begin}", text), encoding="latin-1")
 
 
-def test_finished_folds_are_those_with_the_same_settings_and_data(root, corpus, tmp_path):
+def test_finished_folds_are_reused_only_with_same_settings_and_data(root, corpus, tmp_path):
     summary, ran = folds_of(root, corpus, tmp_path / "r")
     assert ran == [1, 2, 3, 4, 5]
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [])
@@ -191,14 +197,14 @@ def test_finished_folds_are_those_with_the_same_settings_and_data(root, corpus, 
     other = tmp_path / "other"
     shutil.copytree(corpus, other)
     change_valence(other, "Session*", "1.")
-    with pytest.raises(ValueError, match="holds a run on other data"):
+    with pytest.raises(ValueError, match="contains a run on other data"):
         folds_of(root, other, tmp_path / "r")
     one = tmp_path / "r/IEMOCAP-synthetic/smoke/session-3/7/metrics.json"
-    one.unlink()  # interrupted
+    one.unlink()  # as if interrupted
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [3])
 
 
-def test_figures_on_another_corpus_are_those_of_its_settings_and_data(root, corpus, tmp_path):
+def test_scores_on_another_corpus_are_updated_with_its_settings_and_data(root, corpus, tmp_path):
     from data_prep.synthetic import write as synthetic
 
     own = tmp_path / "own"
@@ -222,32 +228,34 @@ def test_figures_on_another_corpus_are_those_of_its_settings_and_data(root, corp
     assert summary["protocol"]["tested_on"]["utterances"] == {"OwnData-all": 59}
 
 
-def test_fold_without_a_test_set_stops_before_the_first_is_trained(root, corpus, tmp_path):
+def test_fold_without_test_set_raises_before_training(root, corpus, tmp_path):
     everything = f"--drop_test=[{', '.join(EMOTIONS.values())}]"
     with pytest.raises(ValueError, match=r"fold 1 of IEMOCAP has none.* left out: .*--drop_test"):
         folds_of(root, corpus, tmp_path, everything)
 
 
-def test_undefined_ccc_of_a_fold_is_counted_and_shown(root, corpus, tmp_path):
+def test_undefined_ccc_of_a_fold_is_excluded_from_mean_and_shown(root, corpus, tmp_path):
     summary, _ = folds_of(root, corpus, tmp_path)
     facts = summary["by_fold"]["test"]
     assert facts["defined"]["dominance"] == 4
     assert facts["mean_over_folds"]["dominance"] == pytest.approx(0.5 + (1 + 3 + 4 + 5) / 400)
     text = run_summary(summary)
     assert [line.split()[-2] for line in text.splitlines() if line.startswith("fold")][1] == "–"
-    assert "–: not defined, left out of the mean" in text
+    assert "undefined, excluded from the mean" in text
     assert summary["protocol"]["folds"] == 5
-    assert "fold" not in summary["protocol"]  # what is not the same in each is not said of all
+    assert (
+        "fold" not in summary["protocol"]
+    )  # values that differ between folds are not in the summary
 
 
-def test_partition_with_one_fold_keeps_its_name(root, corpus, tmp_path):
+def test_partition_with_one_fold_has_its_name_in_the_folder(root, corpus, tmp_path):
     summary, ran = folds_of(root, corpus, tmp_path, "--partition=fixed")
     assert ran == [1]
     assert summary["folder"] == str(tmp_path / "IEMOCAP-synthetic/smoke/fixed-all/7")
 
 
 @pytest.mark.parametrize("row", ["no_regions", "uncertainty", "challenge_baseline"])
-def test_rows_with_empty_lists_keep_their_classes(row, root, corpus, tmp_path):
+def test_presets_with_empty_lists_preserve_classes(row, root, corpus, tmp_path):
     from emosphere_sb.fileio.yaml_tree import read_tree
 
     folds_of(root, corpus, tmp_path, f"--preset=smoke+{row}")
@@ -256,18 +264,18 @@ def test_rows_with_empty_lists_keep_their_classes(row, root, corpus, tmp_path):
     assert read_tree(saved)[key].tag.value.startswith("!new:emosphere_sb.lobes.")
 
 
-def test_fold_that_cannot_be_prepared_stops_before_the_first_is_trained(root, corpus, tmp_path):
+def test_fold_that_cannot_be_prepared_raises_before_training(root, corpus, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(corpus, other)
     change_valence(other, "Session4", "9.")
     words = [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--fold=all"]
     words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
     fake = FakeRun()
-    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must hold"):
+    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must contain"):
         run_request_folds(words, fake)
     assert fake.folds == []
 
 
-def test_debug_runs_are_apart(root, corpus, tmp_path):
+def test_debug_runs_use_a_separate_folder(root, corpus, tmp_path):
     summary = start(root, corpus, tmp_path, "--fold=all", "--partition=fixed", "--debug")
     assert summary["folder"] == str(tmp_path / "IEMOCAP-synthetic/smoke+debug/fixed-all/7")

@@ -1,4 +1,4 @@
-"""A further corpus is one file that parses and its name in one list (CONTRIBUTING.md)."""
+"""Test that one reader module and one list entry are enough to add a corpus (CONTRIBUTING.md)."""
 
 import numpy as np
 import soundfile
@@ -26,7 +26,7 @@ def read(data_folder):
 """
 
 
-def test_fourth_corpus_runs_from_end_to_end(root, tmp_path, monkeypatch):
+def test_recipe_runs_on_an_additional_corpus(root, tmp_path, monkeypatch):
     from emosphere_sb.recipe import corpora
     from emosphere_sb.recipe.run import run
 

@@ -1,4 +1,4 @@
-"""A trained run as a released folder: the same figures elsewhere, with nothing else there."""
+"""Test released models of trained runs: same predictions without the corpus and the network."""
 
 import json
 import os
@@ -15,25 +15,25 @@ import torch
 
 from emosphere_sb.audio.reading import read_audio
 from emosphere_sb.inference.interface import EmoSphere
-from emosphere_sb.release.release import FEWEST, NO_WORD, rebuild, release
+from emosphere_sb.release.release import MIN_UTTERANCES_PER_WORD, NO_WORD, rebuild, release
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.models import reference
 
-ELSEWHERE = """
+ISOLATED = """
 import json, socket, sys
 
-def refuse(*_):
-    raise OSError("the network was asked for")
+def block_network(*_):
+    raise OSError("unexpected network access")
 
-socket.socket.connect = socket.getaddrinfo = refuse
+socket.socket.connect = socket.getaddrinfo = block_network
 from emosphere_sb import EmoSphere
 import torch
 
-def refuse_pickle(*_, **__):
+def block_pickle(*_, **__):
     raise AssertionError("torch.load was called")
 
-torch.load = refuse_pickle
+torch.load = block_pickle
 torch.set_num_threads(1)
 folder, paths = sys.argv[1], json.load(open(sys.argv[2]))
 model = EmoSphere.from_pretrained(folder, device="cpu")
@@ -60,7 +60,7 @@ release(sys.argv[1], sys.argv[2], resamples=999)
 
 @pytest.fixture(scope="module")
 def trained(smoke_corpus, save_any, root, tmp_path_factory):
-    """A run on a backbone of its own, which is then deleted: run, released folder, parts."""
+    """A run with a backbone that is deleted afterwards, its released folder, and its components."""
     from emosphere_sb.recipe.run import run
 
     folder = tmp_path_factory.mktemp("trained")
@@ -90,8 +90,8 @@ def paths_of(run, smoke_corpus, name):
     return table, paths
 
 
-def elsewhere(folder, paths, tmp_path):
-    """What another process says, in which there is nothing but the folder."""
+def predict_isolated(folder, paths, tmp_path):
+    """Predict files in a process without network access, with a moved copy of the folder."""
     moved = shutil.copytree(folder, tmp_path / "moved to an öther place")
     (tmp_path / "paths.json").write_text(json.dumps(paths))
     (tmp_path / "empty").mkdir()
@@ -100,25 +100,25 @@ def elsewhere(folder, paths, tmp_path):
         "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
     environment.pop("TRANSFORMERS_CACHE", None)
-    words = [sys.executable, "-c", ELSEWHERE, str(moved), str(tmp_path / "paths.json")]
+    words = [sys.executable, "-c", ISOLATED, str(moved), str(tmp_path / "paths.json")]
     found = subprocess.run(words, capture_output=True, text=True, env=environment)
     assert found.returncode == 0, found.stderr
     assert not list((tmp_path / "empty").rglob("*.safetensors"))
     return json.loads(found.stdout.splitlines()[-1])
 
 
-def test_says_elsewhere_what_the_run_wrote(trained, smoke_corpus, tmp_path):
+def test_isolated_predictions_match_the_run(trained, smoke_corpus, tmp_path):
     run, out, built = trained
     table, paths = paths_of(run, smoke_corpus, "test1")
-    rows = elsewhere(out, paths, tmp_path)
+    rows = predict_isolated(out, paths, tmp_path)
     assert len(rows) == len(table) == 16
     found = np.array([[row[f"{d}_on_scale"] for d in DIMENSIONS] for row in rows])
     np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
     assert [row["region"] for row in rows] == table["region_point"].tolist()
     scores = table[[name for name in table if name.startswith("p_")]]
     assert len(scores.columns) == 8
-    ours = np.array([[row[name] for name in scores] for row in rows])
-    np.testing.assert_allclose(ours, scores.to_numpy(), atol=1e-6)
+    probabilities = np.array([[row[name] for name in scores] for row in rows])
+    np.testing.assert_allclose(probabilities, scores.to_numpy(), atol=1e-6)
     for path, row in zip(paths, rows, strict=True):
         signal_ = read_audio(path, seconds=1.0).unsqueeze(0)
         _, embedding, _ = reference(built, signal_, torch.tensor([signal_.shape[1]]))
@@ -126,7 +126,7 @@ def test_says_elsewhere_what_the_run_wrote(trained, smoke_corpus, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["valid", "test2", "test3"])
-def test_says_what_the_run_wrote_of_every_set(trained, smoke_corpus, name):
+def test_predictions_match_the_run_for_each_set(trained, smoke_corpus, name):
     run, out, _ = trained
     table, paths = paths_of(run, smoke_corpus, name)
     model = EmoSphere.from_pretrained(out, device="cpu")
@@ -134,21 +134,27 @@ def test_says_what_the_run_wrote_of_every_set(trained, smoke_corpus, name):
     np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
 
 
-def test_words_are_the_training_sets_means(trained):
+def test_emotion_words_are_class_means_of_the_training_set(trained):
     run, out, _ = trained
     (manifest,) = run.parent.glob("MSP-Podcast/manifests/*/train.csv")
     table = pd.read_csv(manifest, keep_default_na=False)
-    table[list(DIMENSIONS)] = (table[list(DIMENSIONS)].astype(float) - 4) / 3  # of 1 to 7
+    table[list(DIMENSIONS)] = (
+        table[list(DIMENSIONS)].astype(float) - 4
+    ) / 3  # from [1, 7] to [-1, 1]
     counts = table.groupby("emotion").size()
-    names = [word for word in counts.index if counts[word] >= FEWEST and word not in NO_WORD]
+    names = [
+        word
+        for word in counts.index
+        if counts[word] >= MIN_UTTERANCES_PER_WORD and word not in NO_WORD
+    ]
     expected = table.groupby("emotion")[list(DIMENSIONS)].mean().loc[names]
-    words = EmoSphere.from_pretrained(out, device="cpu").about.words
+    words = EmoSphere.from_pretrained(out, device="cpu").info.words
     assert sorted(words) == sorted(names) and names
     for word in names:
         np.testing.assert_allclose(words[word], expected.loc[word], atol=1e-6)
 
 
-def test_card_has_the_runs_figures_and_command(trained):
+def test_model_card_contains_scores_and_command_of_the_run(trained):
     run, out, _ = trained
     card = (out / "README.md").read_text()
     metrics = json.loads((run / "metrics.json").read_text())
@@ -159,13 +165,13 @@ def test_card_has_the_runs_figures_and_command(trained):
     assert "--preset=smoke" in card and "--backbone=…" in card and "**SYNTHETIC SPEECH.**" in card
 
 
-def test_names_no_place_of_this_machine(trained):
+def test_released_files_contain_no_local_paths(trained):
     run, out, _ = trained
     for path in out.iterdir():
         assert str(run.parent).encode() not in path.read_bytes(), path.name
 
 
-def test_killed_in_the_middle_and_released_again(smoke_corpus, root, tmp_path):
+def test_release_succeeds_after_a_killed_release(smoke_corpus, root, tmp_path):
     from emosphere_sb.recipe.run import run
 
     run(

@@ -1,4 +1,4 @@
-"""The report of a run in a browser: it shows its figures, logs no error, and asks for nothing."""
+"""Test the HTML report in a browser: it shows the scores, logs no error, and loads nothing."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from emosphere_sb.report.html.page import run_page
 from emosphere_sb.results.predictions import PREDICTED, region_names
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -39,26 +39,30 @@ def page(table):
         "run": {"command": "python train.py"},
         "synthetic": False,
         "sets": {
-            "test1": {"figures": figures(table), "intervals": None, "warnings": ["A warning"]}
+            "test1": {
+                "metrics": prediction_metrics(table),
+                "intervals": None,
+                "warnings": ["A warning"],
+            }
         },
     }
     return run_page(report, {"test1": table})
 
 
-def test_page_holds_no_resource_from_elsewhere(page):
+def test_page_contains_no_external_resources(page):
     assert not re.search(r"https?://", page)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
-def test_page_in_a_browser(page, table, tmp_path):
+def test_page_shows_scores_without_browser_errors(page, table, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(page, encoding="utf-8")
-    # A page that asks for something shows that the log would hold an error.
+    # The broken page has an external image, to show that the log would contain an error.
     broken = tmp_path / "broken.html"
     broken.write_text(page.replace("</body>", '<img src="http://localhost:9/x.png"></body>'))
     dom, log = browse(path, tmp_path / "profile")
     for dimension in DIMENSIONS:
-        written = f"{figures(table)[dimension]['ccc']:.3f}".lstrip("0")
+        written = f"{prediction_metrics(table)[dimension]['ccc']:.3f}".lstrip("0")
         assert f"{dimension} CCC {written}" in dom
     assert "A report &lt;b&gt;escaped&lt;/b&gt;" in dom
     assert "A warning" in dom
@@ -67,7 +71,7 @@ def test_page_in_a_browser(page, table, tmp_path):
 
 
 def browse(path, profile):
-    """The page's elements once it is loaded, and the browser's log."""
+    """Return the DOM after loading and the log of the browser."""
     words = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     words += ["--enable-logging=stderr", "--v=0", "--dump-dom", path.as_uri()]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
@@ -75,5 +79,5 @@ def browse(path, profile):
 
 
 def console(log):
-    """Lines of the page's console."""
+    """Return the console messages in a browser log."""
     return [line for line in log.splitlines() if "CONSOLE" in line]

@@ -1,4 +1,4 @@
-"""``emosphere table`` on real runs: made once, interrupted, damaged, and with one that fails."""
+"""Test ``emosphere table`` with real runs: complete, interrupted, damaged and failed ones."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.commands.table import run
-from emosphere_sb.tables.launcher import SCREEN
+from emosphere_sb.tables.launcher import LOG_FILE
 
 TABLES = """
 kept:
@@ -57,12 +57,12 @@ crossed:
 @pytest.fixture(autouse=True)
 def _at_the_root(root, monkeypatch):
     monkeypatch.chdir(root)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the same sums however many runs go on
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # same results for any number of concurrent runs
 
 
 @pytest.fixture(scope="module")
 def command(smoke_corpus, tmp_path_factory):
-    """Words of the command for a table and a folder of results."""
+    """Build the arguments of the command for a table and a results folder."""
     file = tmp_path_factory.mktemp("own") / "tables.yaml"
     file.write_text(TABLES, encoding="utf-8")
 
@@ -74,7 +74,7 @@ def command(smoke_corpus, tmp_path_factory):
 
 
 def start(words: list[str], root: Path) -> subprocess.Popen:
-    """The command in a process of its own."""
+    """Start the command in a separate process."""
     return subprocess.Popen(
         [sys.executable, "-m", "emosphere_sb.cli", "table", *words], cwd=root, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
@@ -83,19 +83,19 @@ def start(words: list[str], root: Path) -> subprocess.Popen:
 
 
 @pytest.fixture(scope="module")
-def whole(command, root, tmp_path_factory):
-    """Results of a table that was left alone, and what it said."""
-    results = tmp_path_factory.mktemp("whole")
+def uninterrupted(command, root, tmp_path_factory):
+    """The results and the output of an uninterrupted command."""
+    results = tmp_path_factory.mktemp("uninterrupted")
     process = start(command(results, "--jobs=2"), root)
-    said, _ = process.communicate()
-    assert process.returncode == 0, said
-    return results, said
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return results, output
 
 
 @pytest.fixture
-def results(whole, tmp_path) -> Path:
-    """A copy of them."""
-    return Path(shutil.copytree(whole[0], tmp_path / "results"))
+def results(uninterrupted, tmp_path) -> Path:
+    """A copy of the results."""
+    return Path(shutil.copytree(uninterrupted[0], tmp_path / "results"))
 
 
 def runs_of(results: Path) -> list[Path]:
@@ -118,12 +118,12 @@ def lines_of(results: Path, table="kept") -> list[dict]:
 
 
 def markdown_of(results: Path, table="kept") -> list[str]:
-    """The lines of figures."""
+    """Return the lines of a Markdown table."""
     text = (results / "tables" / f"{table}.md").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def figures_of(results: Path) -> list[tuple]:
+def scores_of(results: Path) -> list[tuple]:
     names = (
         "row",
         "set",
@@ -139,12 +139,12 @@ def figures_of(results: Path) -> list[tuple]:
 
 
 def processes_of(results: Path) -> list[int]:
-    """Processes that have something to do with these results."""
+    """Return the IDs of processes whose command line contains the results folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
         if str(results).encode() in words and int(path.parent.name) != os.getpid():
             found.append(int(path.parent.name))
@@ -152,7 +152,7 @@ def processes_of(results: Path) -> list[int]:
 
 
 def wait_until(holds, process=None) -> None:
-    """Generous: it ends a test that would hang, and asserts no time."""
+    """Wait for a condition, with a generous timeout against hanging tests."""
     end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end
@@ -160,9 +160,9 @@ def wait_until(holds, process=None) -> None:
         time.sleep(0.02)
 
 
-def test_a_table_is_made_and_equal_rows_are_one_run(whole):
-    results, said = whole
-    assert "2 runs for kept: 0 finished, 2 to run" in said
+def test_equal_rows_of_a_table_share_one_run(uninterrupted):
+    results, output = uninterrupted
+    assert "2 runs for kept: 0 finished, 2 to run" in output
     assert len(runs_of(results)) == 2
     plain, octants, pooled = lines_of(results)
     assert plain["run_folder"] == octants["run_folder"] != pooled["run_folder"]
@@ -170,24 +170,24 @@ def test_a_table_is_made_and_equal_rows_are_one_run(whole):
     assert [line["status"] for line in (plain, octants, pooled)] == ["finished"] * 3
     shown = [re.sub(r"[*\\ ]", "", line).split("|")[2:6] for line in markdown_of(results)[2:]]
     assert shown[0] == shown[1]
-    for figures, line in zip(shown, (plain, octants, pooled), strict=True):
+    for scores, line in zip(shown, (plain, octants, pooled), strict=True):
         named = [float(line[name]) for name in ("valence", "arousal", "dominance", "mean")]
-        assert [float(text) for text in figures] == pytest.approx(named, abs=5e-4)
-    assert "SYNTHETIC SPEECH" in said
+        assert [float(text) for text in scores] == pytest.approx(named, abs=5e-4)
+    assert "SYNTHETIC SPEECH" in output
 
 
-def test_a_finished_table_runs_nothing(whole, results, command, capsys):
+def test_finished_table_starts_no_run(uninterrupted, results, command, capsys):
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*") if "runs" in path.parts}
     assert len(before) > 20
     assert run(command(results)) == 0
     after = {path: path.stat().st_mtime_ns for path in results.rglob("*") if "runs" in path.parts}
     assert after == before
-    assert markdown_of(results) == markdown_of(whole[0])
+    assert markdown_of(results) == markdown_of(uninterrupted[0])
     assert "[a]" not in capsys.readouterr().out
 
 
-def test_a_table_that_is_killed_twice_ends_as_one_that_was_left_alone(
-    whole, command, root, tmp_path, caplog
+def test_table_killed_twice_matches_uninterrupted_one(
+    uninterrupted, command, root, tmp_path, caplog
 ):
     results = tmp_path / "killed"
 
@@ -197,7 +197,7 @@ def test_a_table_that_is_killed_twice_ends_as_one_that_was_left_alone(
         logs = results.glob("tables/runs/MSP-Podcast/*/train_log.txt")
         return sum(path.read_text(encoding="utf-8").count("epoch: ") for path in logs)
 
-    # Once together with the runs that it has started.
+    # Kill the command together with its runs.
     process = start(command(results, "--jobs=2"), root)
     wait_until(lambda: epochs() >= 1, process)
     for number in processes_of(results):
@@ -206,7 +206,7 @@ def test_a_table_that_is_killed_twice_ends_as_one_that_was_left_alone(
     assert not processes_of(results)
     assert not list(results.rglob("metrics.json"))
 
-    # Once alone: its runs must end with it. Each of the two has two epochs.
+    # Kill only the command: its runs must end as well. Each of the two has two epochs.
     process = start(command(results, "--jobs=2"), root)
     wait_until(lambda: epochs() >= 3, process)
     process.kill()
@@ -218,37 +218,37 @@ def test_a_table_that_is_killed_twice_ends_as_one_that_was_left_alone(
     assert run(command(results, "--jobs=2")) == 0
     assert any(message.startswith("2 runs for kept: ") for message in caplog.messages)
     assert not any("2 finished" in message for message in caplog.messages)
-    assert predictions_of(results) == predictions_of(whole[0])
-    assert figures_of(results) == figures_of(whole[0])
-    assert markdown_of(results) == markdown_of(whole[0])
+    assert predictions_of(results) == predictions_of(uninterrupted[0])
+    assert scores_of(results) == scores_of(uninterrupted[0])
+    assert markdown_of(results) == markdown_of(uninterrupted[0])
     assert not processes_of(results)
 
 
-def test_predictions_that_are_gone_are_marked_and_can_be_mended(whole, results, command, capsys):
+def test_missing_predictions_are_marked_and_can_be_rerun(uninterrupted, results, command, capsys):
     plain, _, pooled = lines_of(results)
     name = Path(pooled["run_folder"]).name
-    gone = results / "tables" / "runs" / "MSP-Podcast" / name / "predictions" / "test1.csv"
-    gone.unlink()
+    deleted = results / "tables" / "runs" / "MSP-Podcast" / name / "predictions" / "test1.csv"
+    deleted.unlink()
     assert run(command(results)) == 1
     captured = capsys.readouterr()
     assert "[a] seed 1: damaged: predictions/test1.csv is gone" in captured.out
     assert "--rerun-damaged" in captured.err
     assert markdown_of(results)[-1] == "| mean pooling | – [a] | – [a] | – [a] | – [a] |"
     assert lines_of(results)[0]["mean"] == plain["mean"]
-    assert not gone.exists()  # nothing is run again that nobody has asked for
+    assert not deleted.exists()  # damaged runs are repeated only with --rerun-damaged
 
     assert run(command(results, "--rerun-damaged")) == 0
-    assert predictions_of(results) == predictions_of(whole[0])
-    assert figures_of(results) == figures_of(whole[0])
+    assert predictions_of(results) == predictions_of(uninterrupted[0])
+    assert scores_of(results) == scores_of(uninterrupted[0])
 
 
-def test_a_run_that_fails_is_marked_and_the_others_go_on(results, command, capsys):
+def test_failed_run_is_marked_and_others_continue(results, command, capsys):
     assert run(command(results, table="failing")) == 1
     captured = capsys.readouterr()
     failed, plain, short = lines_of(results, "failing")
     assert failed["status"].startswith("failed: exit status 2: error: ")
     assert "99" in failed["status"] and failed["mean"] == ""
-    screen = Path(failed["run_folder"]) / SCREEN
+    screen = Path(failed["run_folder"]) / LOG_FILE
     assert str(screen) in failed["status"] and "99" in screen.read_text(encoding="utf-8")
     assert (plain["status"], short["status"]) == ("finished", "finished")
     logs = [Path(line["run_folder"]) / "train_log.txt" for line in (plain, short)]
@@ -258,7 +258,7 @@ def test_a_run_that_fails_is_marked_and_the_others_go_on(results, command, capsy
     assert "Marked runs: 1" in captured.err
 
 
-def test_a_run_is_tested_again_where_another_corpus_is_another(command, tmp_path, capsys):
+def test_cross_corpus_test_is_repeated_when_its_options_change(command, tmp_path, capsys):
     words = [w for w in command(tmp_path, table="crossed") if not w.startswith("--data_folder")]
     assert run(words) == 0
     (folder,) = (tmp_path / "tables" / "runs" / "IEMOCAP").iterdir()

@@ -1,4 +1,4 @@
-"""An exported model is asked where neither torch nor anything built on it can be imported."""
+"""Test predictions of an exported model when torch and its dependents cannot be imported."""
 
 import csv
 import json
@@ -12,9 +12,10 @@ import soundfile
 
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export.export import export
-from tests.helpers.onnx_models import settings_of, write_model
+from tests.helpers.onnx_models import short_settings, write_model
 
-# What `pip install --no-deps emosphere-sb` and `pip install numpy soundfile onnxruntime` leave out
+# Packages that are not installed by `pip install --no-deps emosphere-sb` followed by
+# `pip install numpy soundfile onnxruntime`
 BLOCKED = (
     "torch", "torchaudio", "transformers", "speechbrain", "hyperpyyaml", "pandas", "scipy",
     "matplotlib", "ruamel", "tqdm", "filelock", "safetensors", "huggingface_hub", "onnx",
@@ -45,7 +46,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory, waveform_settings):
     folder = tmp_path_factory.mktemp("without")
-    write_model(folder / "model", settings_of(waveform_settings, "wavlm", num_hidden_layers=1))
+    write_model(folder / "model", short_settings(waveform_settings, "wavlm", num_hidden_layers=1))
     export(folder / "model", folder / "out")
     for number, rate in enumerate((16000, 8000, 44100)):
         samples = 0.2 * np.random.default_rng(number).normal(size=rate)
@@ -69,25 +70,25 @@ def run(code, root, *words):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_block_blocks(root):
+def test_blocked_imports_fail(root):
     found = run("import torch", root)
     assert found.returncode and "No module named 'torch' (blocked)" in found.stderr
 
 
-def test_predictions_equal_those_of_torch(root, folders, files, expected):
+def test_predictions_match_torch(root, folders, files, expected):
     found = run(PYTHON, root, folders / "out", *files)
     assert found.returncode == 0, found.stderr
     rows = json.loads(found.stdout)
     assert [row["file"] for row in rows] == files
     for row, item in zip(rows, expected, strict=True):
-        theirs = item.to_dict(embedding=True)
-        assert row.keys() == theirs.keys()
+        reference = item.to_dict(embedding=True)
+        assert row.keys() == reference.keys()
         for name in ("valence", "arousal", "dominance", "radius", "embedding"):
-            assert row[name] == pytest.approx(theirs[name], abs=1e-4), name
-        assert row["region"] == theirs["region"] and row["word"] == theirs["word"]
+            assert row[name] == pytest.approx(reference[name], abs=1e-4), name
+        assert row["region"] == reference["region"] and row["word"] == reference["word"]
 
 
-def test_emosphere_predict_onnx_writes_the_same_table(root, folders, files, expected, tmp_path):
+def test_predict_onnx_command_matches_torch(root, folders, files, expected, tmp_path):
     words = ["predict", folders / "out", *files, "--onnx", f"--out={tmp_path / 'p.csv'}", "--quiet"]
     found = run(COMMAND, root, *words)
     assert found.returncode == 0, found.stderr
@@ -99,17 +100,17 @@ def test_emosphere_predict_onnx_writes_the_same_table(root, folders, files, expe
         assert float(row["arousal"]) == pytest.approx(item.arousal, abs=1e-4)
 
 
-def test_emosphere_predict_onnx_names_what_it_cannot_hear(root, folders, files, tmp_path):
+def test_predict_onnx_command_reports_unreadable_files(root, folders, files, tmp_path):
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF")
     words = ["predict", folders / "out", broken, files[0], "--onnx", f"--out={tmp_path / 'p.csv'}"]
     found = run(COMMAND, root, *words)
     assert found.returncode == 2
-    assert "broken.wav is no audio file that libsndfile" in found.stderr
+    assert "broken.wav: unsupported or damaged audio" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def test_export_says_what_it_needs(root, folders, tmp_path):
+def test_export_without_torch_exits_with_one_line_error(root, folders, tmp_path):
     found = run(COMMAND, root, "export", folders / "model", tmp_path / "out")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr and len(found.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Every recipe from end to end as a user starts it: the rows of tests/recipes/*.csv."""
+"""Run each recipe from the command line, as listed in tests/recipes/*.csv."""
 
 import csv
 import json
@@ -15,14 +15,14 @@ ROWS = [
 ]
 
 
-def test_every_recipe_has_a_row(root):
+def test_each_recipe_is_listed(root):
     scripts = {str(path.relative_to(root)) for path in root.glob("recipes/*/train.py")}
     assert scripts, "no recipe found"
     assert scripts == {row["Script_file"] for row in ROWS}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["Dataset"])
-def test_recipe_runs_from_end_to_end(row, root, tmp_path):
+def test_recipe_runs_and_writes_expected_files(row, root, tmp_path):
     for column in ("Script_file", "Hparam_file", "Data_prep_file", "Readme_file"):
         assert (root / row[column]).is_file()
     options = [*row["test_debug_flags"].split(), f"--results_folder={tmp_path}", "--noprogressbar"]
@@ -33,7 +33,7 @@ def test_recipe_runs_from_end_to_end(row, root, tmp_path):
     assert len(metrics) == 1
     for name in row["test_debug_checks"].split(","):
         assert (metrics[0].parent / name).is_file(), name
-    figures = json.loads(metrics[0].read_text(encoding="utf-8"))
-    assert figures["protocol"]["synthetic"] is True
+    scores = json.loads(metrics[0].read_text(encoding="utf-8"))
+    assert scores["protocol"]["synthetic"] is True
     assert "SYNTHETIC SPEECH" in run.stdout
-    assert f"{figures['valid']['mean_ccc']:.4f}" in run.stdout
+    assert f"{scores['valid']['mean_ccc']:.4f}" in run.stdout

@@ -1,4 +1,4 @@
-"""Files without waiting for the disk, and a made-up report with everything in it.
+"""Fixtures: a synthetic report with all sections.
 
 The metrics of the report are computed from a seeded table.
 """
@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emosphere_sb.metrics import confusion
+from emosphere_sb.metrics import confusion_matrix
 from emosphere_sb.results.predictions import PREDICTED, region_names
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -30,7 +30,7 @@ def _no_fsync():
 
 @pytest.fixture
 def wav():
-    """Writes a short noise: ``wav(path, seconds=0.5, rate=16000, channels=1)``."""
+    """Write a short noise: ``wav(path, seconds=0.5, rate=16000, channels=1)``."""
 
     def write(path, *, seconds=0.5, rate=16000, channels=1):
         path = Path(path)
@@ -49,7 +49,7 @@ def scale():
 
 @pytest.fixture(scope="session")
 def made_table(scale):
-    """Predictions of so many utterances, true and predicted regions of a step."""
+    """Factory of prediction tables with a given length and region step."""
 
     def make(length=60, *, step=90, seed=0, labelled=True):
         chance = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def made_table(scale):
 
 @pytest.fixture(scope="session")
 def made_evaluation():
-    """What ``evaluate`` gives of a table, with intervals of a width that is given."""
+    """Factory of evaluations with intervals of a given width."""
 
     def intervals(found, width):
         ends = {
@@ -81,24 +81,24 @@ def made_evaluation():
         return {**facts, "resamples": 10_000, **ends, "mean_ccc": mean}
 
     def make(table, width=0.05):
-        found = figures(table)
+        found = prediction_metrics(table)
         names = SphericalRegions(90).names
         index = {name: number for number, name in enumerate(names)}
         pairs = (table[column].map(index).to_numpy() for column in ("region", "region_point"))
         parts = []
         for value, part in table.groupby("gender"):
-            own = figures(part)
-            parts.append({"value": value, "utterances": len(part), "figures": own})
+            own = prediction_metrics(part)
+            parts.append({"value": value, "utterances": len(part), "metrics": own})
             parts[-1]["intervals"] = intervals(own, width) if value == "Female" else None
         slopes = {"slope_of_prediction": 0.625, "slope_of_truth": 0.875, "scale_ratio": 0.75}
         return {
-            "figures": found,
+            "metrics": found,
             "intervals": intervals(found, width),
             "warnings": ["More than half of the predictions lie off the scale."],
             "confusion": {
                 "region_point": {
                     "classes": list(names),
-                    "counts": confusion(*pairs, classes=8).tolist(),
+                    "counts": confusion_matrix(*pairs, classes=8).tolist(),
                 }
             },
             "slices": {"gender": parts},
@@ -114,7 +114,7 @@ def made_evaluation():
 
 @pytest.fixture(scope="session")
 def made_log():
-    """Three epochs; the auxiliary loss is left out in the third."""
+    """Log of three epochs; the auxiliary loss is removed in the third."""
     nan = float("nan")
     return {
         "epoch": [1.0, 2.0, 3.0],
@@ -132,7 +132,7 @@ def made_log():
 
 @pytest.fixture(scope="session")
 def made_report(made_table, made_evaluation):
-    """Report and tables of one labelled set and one without labels."""
+    """Report and tables of a labelled and an unlabelled set."""
     table = made_table(120)
     difference = {"difference": 0.0123, "low": 0.001, "high": 0.0234, "p": 0.0004}
     report = {

@@ -1,4 +1,4 @@
-"""Tables on the screen, and what a run prints at its end."""
+"""Tests of console tables and of the summary of a run."""
 
 import math
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from emosphere_sb.console import ccc_table, format_row, format_table, run_summary
 
 
-def test_columns_are_as_wide_as_their_widest_cell():
+def test_columns_fit_widest_cell():
     text = format_table(["name", "n"], [["a", "10"], ["a long name", "1"]])
     assert text.splitlines() == ["name          n", "a            10", "a long name   1"]
 
@@ -20,18 +20,18 @@ def test_alignment_indent_and_title():
     assert text.splitlines() == ["T", "           1234", "  a     b  c", " aaa  bbb  ccc"]
 
 
-def test_a_table_without_header_or_rows():
+def test_table_without_header_or_rows():
     assert format_table([], [["a", "1"], ["b", "10"]]) == "a   1\nb  10"
     assert format_table(["a", "b"], []) == "a  b"
     assert format_table([], [], title="T") == "T"
 
 
-def test_rows_of_different_lengths_are_refused():
+def test_rows_of_different_lengths_raise():
     with pytest.raises(ValueError):
         format_table(["a", "b"], [["1"]])
 
 
-def test_a_row_of_given_widths():
+def test_row_with_given_widths():
     assert format_row(["ab", "c", "d"], [4, 3, 3], "<^>") == "ab     c     d"
     assert format_row(["too long", "c"], [4, 3]) == "too long    c"
     assert format_row(["a", "b", "c  d", "e"], [2, 2], indent=2) == "  a    b  c  d  e"
@@ -54,7 +54,7 @@ def result(v, a, d, mean, n):
     }
 
 
-def test_ccc_table_lines_up_with_nan_and_long_names():
+def test_ccc_table_is_aligned_with_nan_and_long_names():
     rows = {
         "test1": result(0.5, 0.75, -0.25, 1 / 3, 30647),
         "a_long_name": result(*[math.nan] * 4, 0),
@@ -67,7 +67,7 @@ def test_ccc_table_lines_up_with_nan_and_long_names():
     assert len({len(line) for line in lines}) == 1
 
 
-def test_ccc_table_of_nothing_is_its_header():
+def test_empty_ccc_table_is_header():
     assert ccc_table({}).split() == [
         "CCC",
         "valence",
@@ -88,14 +88,14 @@ def metrics(**changes):
     return {**whole, **changes}
 
 
-def test_real_speech_gets_its_table_and_the_folder():
+def test_run_summary_has_table_and_folder():
     text = run_summary(metrics())
     assert text.startswith("CCC ")
     assert text.endswith("results/here")
     assert "SYNTHETIC" not in text
 
 
-def test_synthetic_speech_says_so_first_with_the_baseline_and_the_cap():
+def test_run_summary_of_synthetic_speech_has_warning_baseline_and_ceiling():
     cap = {"valence": 0.9, "arousal": 0.8, "dominance": 0.7}
     beside = {
         "acoustic_baseline": {"test1": result(0.1, 0.2, 0.3, 0.2, 3)},
@@ -103,8 +103,10 @@ def test_synthetic_speech_says_so_first_with_the_baseline_and_the_cap():
     }
     text = run_summary(metrics(protocol={"synthetic": True}, beside=beside))
     assert text.startswith("SYNTHETIC SPEECH")
-    assert text.index("0.3333") < text.index("ridge regression") < text.index("raters' noise caps")
-    assert "at (V, A, D):\ntest1  0.9000  0.8000  0.7000\n" in text
+    assert (
+        text.index("0.3333") < text.index("ridge regression") < text.index("simulated rater noise")
+    )
+    assert "(V, A, D):\ntest1  0.9000  0.8000  0.7000\n" in text
     assert "train" not in text  # only sets that are reported
 
 
@@ -122,23 +124,23 @@ def folds(**changes):
     }
 
 
-def test_folds_have_a_line_each_with_mean_and_deviation():
+def test_folds_summary_has_folds_mean_and_sd():
     assert run_summary(folds()).splitlines() == [
         "CCC, test        valence  arousal  dominance    mean",
         "fold 1            0.5000        –     0.2500  0.3750",
         "fold 2            0.5000   0.1250     0.2500  0.3750",
         "mean over folds   0.5000        –     0.2500  0.3750",
-        "± over folds      0.0000   0.0000     0.0000  0.0000",
-        "(7 utterances; –: not defined, left out of the mean)",
+        "SD over folds     0.0000   0.0000     0.0000  0.0000",
+        "(7 utterances; –: undefined, excluded from the mean)",
         "Summary: results/here/summary.json",
     ]
 
 
-def test_folds_pooled_and_all_defined():
+def test_folds_summary_with_pooled_and_defined_folds():
     values = {"valence": 0.5, "arousal": 0.5, "dominance": 0.5, "mean_ccc": 0.5}
     summary = folds(pooled=values, defined={"valence": 2})
     summary["protocol"]["synthetic"] = True
     lines = run_summary(summary).splitlines()
     assert lines[0].startswith("SYNTHETIC SPEECH") and lines[1] == ""
     assert lines[-3].split() == ["pooled", "0.5000", "0.5000", "0.5000", "0.5000"]
-    assert lines[-2] == "(7 utterances; pooled: CCC over all folds' predictions)"
+    assert lines[-2] == "(7 utterances; pooled: CCC over the predictions of all folds)"

@@ -1,4 +1,4 @@
-"""Two and three processes take the steps that one takes: gloo on the CPU, real processes.
+"""Two and three real processes (gloo, CPU) take the same steps as a single process.
 
 All processes are started once; what they found is read from files by the tests.
 """
@@ -36,21 +36,21 @@ from tests.helpers.brain import (
 )
 
 WORLDS = (2, 3)
-LENGTHS = (5000, 900, 4200, 3100, 700, 2600, 1800)  # 7 divides by none of the two
-STEPS = (7, 5, 7, 2, 6, 7, 1, 4, 7, 3)  # utterances of ten steps; with 2 and 1 shares are empty
+LENGTHS = (5000, 900, 4200, 3100, 700, 2600, 1800)  # 7 is not divisible by 2 or 3
+STEPS = (7, 5, 7, 2, 6, 7, 1, 4, 7, 3)  # utterances per step; 2 and 1 give empty shares
 IMPORTS = ["tests.unit.test_distributed", "hyperpyyaml", "transformers.models.wavlm.modeling_wavlm"]
-ONE_BATCH = 99  # micro_batch of the process that is compared with
+ONE_BATCH = 99  # micro_batch of the single process
 
 
 def no_dominance(items: list[dict]) -> None:
-    """Nobody knows it, and every second utterance, one share of two, lacks arousal."""
+    """Remove dominance of all utterances and arousal of every second one (one of two shares)."""
     for number, item in enumerate(items):
         item["vad"][2] = math.nan
         item["vad"][1] = math.nan if number % 2 else item["vad"][1]
 
 
 def no_vad(items: list[dict]) -> None:
-    """Every second utterance has no label at all."""
+    """Remove all labels of every second utterance."""
     for item in items[1::2]:
         item["vad"][:], item["target"] = math.nan, -1
 
@@ -59,7 +59,7 @@ BUILT: dict[str, tuple] = {}
 
 
 def fresh(rows=("smoke",), opt_class=None, still=True, **options):
-    """A Brain before its first step; built once for each, since reading the YAML takes longest."""
+    """Return a Brain before its first step; cached, because reading the YAML file is slow."""
     key = repr((rows, opt_class, still, options))
     if key not in BUILT:
         brain = make_brain(rows, opt_class=opt_class, **options)
@@ -78,18 +78,18 @@ def fresh(rows=("smoke",), opt_class=None, still=True, **options):
 
 @dataclass(frozen=True)
 class Case:
-    """A first step: its model, its utterances, how a share is cut."""
+    """Model, utterances and micro-batch size of a first step."""
 
     rows: tuple = ("smoke",)
     options: dict = field(default_factory=dict)
-    deep: bool = False  # three layers in place of one
+    deep: bool = False  # three layers instead of one
     epoch: int = 1
     count: int = len(LENGTHS)
     micro: int = 2
     change: Callable | None = None
 
     def brain(self, folder):
-        """The Brain at its first step, with nothing random, and classes that weigh differently."""
+        """Return the Brain at its first step, deterministic, with unequal class weights."""
         deep = {"backbone": folder / "deep.json"} if self.deep else {}
         brain = fresh(self.rows, **deep, **self.options)
         brain.on_stage_start(Stage.TRAIN, self.epoch)
@@ -97,7 +97,7 @@ class Case:
         return brain
 
     def items(self) -> list[dict]:
-        """The utterances of the step."""
+        """Return the utterances of the step."""
         items = utterances(LENGTHS[: self.count])
         if self.change is not None:
             self.change(items)
@@ -127,12 +127,12 @@ RANDOM = Case(options={"layerdrop": 0.5, "freeze": "none"}, deep=True)
 
 
 def shares(items: list[dict], world: int, micro: int) -> list[list]:
-    """Each process's micro-batches, as sampler and loader cut them."""
+    """Return the micro-batches of each process, split as by sampler and loader."""
     return [CollateStep(micro)(items[rank::world]) for rank in range(world)]
 
 
 def take_step(brain, batches) -> dict:
-    """One step, with the gradients that its optimiser saw."""
+    """Take one step; return its result with the gradients before the optimiser step."""
     seen = {}
     hook = brain.optimizer.register_step_pre_hook(lambda *_: seen.update(gradients(brain)))
     loss = float(brain.fit_batch(batches))
@@ -141,7 +141,7 @@ def take_step(brain, batches) -> dict:
 
 
 def train(folder, rank: int, world: int, micro: int, opt_class=None, **options) -> dict:
-    """Ten steps; the weights, and predictions on utterances that were not trained on."""
+    """Take ten steps; return the weights, and predictions for other utterances."""
     torch.manual_seed(0)
     brain = fresh(opt_class=opt_class, **options)
     for number, count in enumerate(STEPS):
@@ -164,7 +164,7 @@ RUNS = {
 
 @contextmanager
 def factor(number: float):
-    """Gradients that are summed and multiplied: what must not pass."""
+    """Return a function that sums and scales gradients, an error that tests must detect."""
     right = distributed.sum_gradients
 
     def wrong(parameters):
@@ -181,7 +181,7 @@ def factor(number: float):
 
 
 def evaluate(folder, count: int) -> dict:
-    """Predict a set and compute its figures, two utterances at a time."""
+    """Predict a set with two utterances per batch and compute its metrics."""
     brain = Case().brain(folder)
     brain.noprogressbar, brain.tested_checkpoints = True, [None]
     rows = dict(list(json.loads((folder / "rows.json").read_text()).items())[:count])
@@ -195,7 +195,7 @@ def evaluate(folder, count: int) -> dict:
 
 
 def not_finite(folder, rank: int, world: int, window: str) -> dict:
-    """Two steps in which the last process's audio has a NaN."""
+    """Take two steps in which the audio of the last process has a NaN."""
     brain = fresh(ccc_window=window)
     brain.nonfinite_patience = 1
     before = {name: p.detach().clone() for name, p in brain.modules.named_parameters()}
@@ -214,18 +214,18 @@ def not_finite(folder, rank: int, world: int, window: str) -> dict:
 
 
 def talk(folder, rank: int, world: int) -> dict:
-    """What the processes say to each other, without a model."""
+    """Call the communication functions, without a model."""
     sizes = [3, 0, 2][:world]
     rows = torch.full((sizes[rank], 4), float(rank))
     unshared = folder / f"{world}-only-0"
     if rank == 0:
         unshared.touch()
     try:
-        distributed.refuse_unshared(unshared if rank == 0 else folder / "absent")
+        distributed.check_shared_disk(unshared if rank == 0 else folder / "absent")
         refusal = ""
     except ValueError as error:
         refusal = str(error)
-    distributed.refuse_unshared(unshared)  # all see it
+    distributed.check_shared_disk(unshared)  # all see it
     return {
         "gathered": distributed.all_gather_object(f"of {rank}"),
         "from main": distributed.broadcast_from_main(f"of {rank}"),
@@ -238,23 +238,23 @@ def talk(folder, rank: int, world: int) -> dict:
 
 
 def sums(rank: int) -> list:
-    """Gradients of several types and sizes in small buckets; one is nowhere, one in one process."""
+    """Sum gradients of several dtypes and sizes in small buckets, some missing."""
     kinds = (torch.float32, torch.float32, torch.float64, torch.bfloat16, torch.float32)
     parameters = [torch.nn.Parameter(torch.zeros(2, n + 1, dtype=k)) for n, k in enumerate(kinds)]
     nowhere = torch.nn.Parameter(torch.zeros(3))
-    whole = distributed.BUCKET
-    distributed.BUCKET = 7
+    bucket_size = distributed.BUCKET_SIZE
+    distributed.BUCKET_SIZE = 7
     for number, parameter in enumerate(parameters):
         if number or rank == 1:
             parameter.grad = torch.full_like(parameter, float(10**rank))
-    parameters[4].grad = parameters[4].grad.t().contiguous().t()  # another layout
+    parameters[4].grad = parameters[4].grad.t().contiguous().t()  # another memory layout
     distributed.sum_gradients([nowhere, *parameters])
-    distributed.BUCKET = whole
+    distributed.BUCKET_SIZE = bucket_size
     return [nowhere.grad, *(parameter.grad for parameter in parameters)]
 
 
 def take_turns(folder, rank: int, world: int) -> list:
-    """Two nodes, of which the first has all processes but the last one."""
+    """Simulate two nodes, of which the first has all processes but the last one."""
     os.environ["LOCAL_RANK"] = str(rank if rank < world - 1 else 0)
     os.environ["GROUP_RANK"] = str(int(rank == world - 1))
     with distributed.local_rank_first() as first:
@@ -268,17 +268,17 @@ def take_turns(folder, rank: int, world: int) -> list:
 
 
 def shared_state(rank: int) -> dict:
-    """The state of a module whose processes began with different ones."""
+    """Return the state of a module that was initialised differently in each process."""
     brain = fresh()
     with torch.no_grad():
         for value in brain.modules.state_dict().values():
             value += rank
-    distributed.share_state(brain.modules)
+    distributed.broadcast_state(brain.modules)
     return copy.deepcopy(brain.modules.state_dict())
 
 
 def findings(folder, rank: int, world: int) -> dict:
-    """What one of several processes finds."""
+    """Collect the results of one of several processes."""
     found = {}
     for name, case in {**CASES, **MICRO_CASES}.items():
         found[name] = take_step(case.brain(folder), shares(case.items(), world, case.micro)[rank])
@@ -299,29 +299,29 @@ def findings(folder, rank: int, world: int) -> dict:
 
 
 def random_brain(folder):
-    """The Brain of RANDOM with all that is random."""
+    """Return the Brain of RANDOM with dropout, layerdrop and SpecAugment."""
     brain = fresh(still=False, backbone=folder / "deep.json", **RANDOM.options)
     assert any(m.p for m in brain.modules.modules() if isinstance(m, torch.nn.Dropout))
     return brain
 
 
 def work(rank: int, folder, ports: dict[int, int]) -> None:
-    """One process: in each of the worlds that it belongs to."""
+    """Run one process in each of its process groups."""
     torch.set_num_threads(1)
     distributed.DISK_SECONDS = 0
-    distributed.TIMEOUT = datetime.timedelta(minutes=3)  # who waits for nobody must not wait on
+    distributed.TIMEOUT = datetime.timedelta(minutes=3)  # do not wait forever for a failed process
     for world, port in ports.items():
         if rank < world:
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": port}
             os.environ.update({name: str(value) for name, value in place.items()})
             os.environ["MASTER_ADDR"] = "127.0.0.1"
-            distributed.start({"device": "cpu"})
+            distributed.init_distributed({"device": "cpu"})
             torch.save(findings(folder, rank, world), folder / f"{world}-{rank}.pt")
-            distributed.finish()
+            distributed.destroy_distributed()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Return unused ports."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -333,7 +333,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The files that all processes read: a deeper model, and a set to evaluate."""
+    """Folder with the files that all processes read: a deeper model and an evaluation set."""
     folder = tmp_path_factory.mktemp("distributed")
     settings = json.loads((HPARAMS / "backbones" / "wavlm_smoke.json").read_text())
     settings |= {"num_hidden_layers": 3, "num_feat_extract_layers": 2}
@@ -351,9 +351,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def several(folder):
-    """What each process of each world found: ``several[world][rank]``."""
+    """Results of each process by world size and rank: ``several[world][rank]``."""
     ports = dict(zip(WORLDS, free_ports(len(WORLDS)), strict=True))
-    # One process imports, and the others are its forks: three imports would take longer than all.
+    # The processes are forks of one that has imported all modules, which saves most of the time.
     torch.multiprocessing.get_context("forkserver").set_forkserver_preload(IMPORTS)
     start = partial(torch.multiprocessing.start_processes, start_method="forkserver")
     start(work, (folder, ports), nprocs=max(WORLDS))
@@ -363,7 +363,7 @@ def several(folder):
 
 @pytest.fixture(scope="module")
 def one(folder):
-    """The same in one process: the whole effective batch at once."""
+    """Results of a single process with the complete effective batch."""
     steps = {
         name: take_step(case.brain(folder), shares(case.items(), 1, ONE_BATCH)[0])
         for name, case in CASES.items()
@@ -378,7 +378,7 @@ def world(request):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_distributed_first_step_is_that_of_one_process(name, world, several, one):
+def test_distributed_first_step_matches_one_process(name, world, several, one):
     expected = one[name]
     for found in several[world]:
         assert_close(found[name]["gradients"], expected["gradients"])
@@ -394,15 +394,15 @@ def test_distributed_gradients_have_the_scale_of_one_process(name, world, severa
     assert float(found @ expected / (expected @ expected)) == pytest.approx(1.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("power", [1, -1])  # as if summed twice, and as DDP's mean
-def test_distributed_gradients_with_a_wrong_factor_fail(power, world, several, one):
+@pytest.mark.parametrize("power", [1, -1])  # summed twice; averaged as by DDP
+def test_distributed_check_detects_wrongly_scaled_gradients(power, world, several, one):
     found = several[world][0][f"times {world**power if power > 0 else 1 / world}"]
     assert largest_error(found["gradients"], one["effective"]["gradients"]) > 0.4
     with pytest.raises(AssertionError):
         assert_close(found["gradients"], one["effective"]["gradients"])
 
 
-def test_distributed_processes_agree_to_the_bit(world, several):
+def test_distributed_processes_are_bit_identical(world, several):
     first, *others = several[world]
     for name in (*CASES, *MICRO_CASES, "random"):
         for other in others:
@@ -416,7 +416,7 @@ def test_distributed_processes_agree_to_the_bit(world, several):
             assert all(torch.equal(other[name]["weights"][n], w) for n, w in weights.items())
 
 
-def test_distributed_cases_are_what_they_are_called(one):
+def test_distributed_cases_have_the_properties_of_their_names(one):
     names = {name: set(found["gradients"]) for name, found in one.items() if name in CASES}
     head = {name for name in names["effective"] if name.startswith("auxiliary_head.")}
     assert head and not head & names["head left out"] and not head & names["no auxiliary task"]
@@ -431,8 +431,10 @@ def test_distributed_cases_are_what_they_are_called(one):
 
 
 @pytest.mark.parametrize("name", MICRO_CASES)
-def test_distributed_micro_window_is_cut_in_each_process(name, world, several, folder):
-    """One process that is given all the processes' micro-batches takes the same step."""
+def test_distributed_micro_window_matches_one_process_with_all_micro_batches(
+    name, world, several, folder
+):
+    """A single process with the micro-batches of all processes takes the same step."""
     case = MICRO_CASES[name]
     everything = list(chain(*shares(case.items(), world, case.micro)))
     expected = take_step(case.brain(folder), everything)
@@ -442,8 +444,8 @@ def test_distributed_micro_window_is_cut_in_each_process(name, world, several, f
         assert found[name]["figures"] == pytest.approx(expected["figures"], abs=1e-5)
 
 
-def test_distributed_step_with_dropout_layerdrop_and_spec_augment(world, several, folder):
-    """One graph over all processes' micro-batches, each with the random state it has there."""
+def test_distributed_step_with_random_layers_matches_one_graph(world, several, folder):
+    """Compare with one graph over all micro-batches, each with its random state."""
     brain, parts = random_brain(folder), shares(RANDOM.items(), world, RANDOM.micro)
     outputs = []
     for rank, batches in enumerate(parts):
@@ -459,19 +461,19 @@ def test_distributed_step_with_dropout_layerdrop_and_spec_augment(world, several
 
 
 @pytest.mark.parametrize("name", ["sgd", "sgd, clipped"])
-def test_distributed_weights_after_ten_steps_of_sgd(name, world, several, one):
+def test_distributed_weights_match_after_ten_sgd_steps(name, world, several, one):
     weights = several[world][0][name]["weights"]
     for parameter, expected in one[name]["weights"].items():
         torch.testing.assert_close(weights[parameter], expected, rtol=0, atol=1e-5)
 
 
-def test_distributed_predictions_after_ten_steps_of_adamw(world, several, one):
+def test_distributed_predictions_match_after_ten_adamw_steps(world, several, one):
     found, expected = several[world][0]["adamw"], one["adamw"]["predictions"]
     for part in expected:
         torch.testing.assert_close(found["predictions"][part], expected[part], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("count", [11, 2])  # 6 batches, and 1: then shares are empty
+@pytest.mark.parametrize("count", [11, 2])  # 6 batches; 1 batch gives empty shares
 def test_distributed_evaluation_counts_each_utterance_once(count, world, several, one):
     expected = one[f"evaluate {count}"]
     parts = [found[f"evaluate {count}"] for found in several[world]]
@@ -486,21 +488,21 @@ def test_distributed_evaluation_counts_each_utterance_once(count, world, several
 
 
 @pytest.mark.parametrize("window", ["micro", "effective"])
-def test_distributed_fault_loss_that_is_not_finite_is_left_out_everywhere(window, world, several):
+def test_distributed_fault_nonfinite_loss_skips_the_step_in_all_processes(window, world, several):
     for found in (found[f"{window}, not finite"] for found in several[world]):
         assert math.isnan(found["loss"]) and found["same"]
-        assert found["figures"]["regression_loss"] == 0  # nor is it in the epoch's mean
-        assert "not finite 2 times" in found["error"]
+        assert found["figures"]["regression_loss"] == 0  # not part of the epoch's mean
+        assert "not finite in 2 steps" in found["error"]
         assert all(f"u0-{number}" in found["error"] for number in range(len(LENGTHS)))
 
 
-def test_distributed_processes_begin_with_the_main_ones_weights(world, several):
+def test_distributed_processes_start_with_the_weights_of_the_main_process(world, several):
     expected = several[world][0]["state"]
     for found in several[world][1:]:
         assert all(torch.equal(found["state"][name], value) for name, value in expected.items())
 
 
-def test_distributed_talk(world, several):
+def test_distributed_communication_functions(world, several):
     for found in (found["talk"] for found in several[world]):
         assert found["gathered"] == [f"of {rank}" for rank in range(world)]
         assert found["from main"] == "of 0"
@@ -509,10 +511,10 @@ def test_distributed_talk(world, several):
         assert found["rows"].tolist() == [[float(number)] * 4 for number in column]
         assert found["targets"].tolist() == column
         assert str(list(range(1, world))) in found["refusal"]
-        assert "must share the disk" in found["refusal"]
+        assert "must be on a disk shared by all nodes" in found["refusal"]
 
 
-def test_distributed_sums_in_buckets_of_one_type(world, several):
+def test_distributed_gradient_sums_use_buckets_of_one_dtype(world, several):
     total = sum(10.0**rank for rank in range(world))
     for nowhere, in_one, *everywhere in (found["talk"]["sums"] for found in several[world]):
         assert nowhere is None
@@ -522,18 +524,18 @@ def test_distributed_sums_in_buckets_of_one_type(world, several):
             assert grad.double().eq(torch.tensor(total, dtype=grad.dtype).double()).all()
 
 
-def test_distributed_nodes_prepare_one_after_the_other(world, several):
+def test_distributed_nodes_run_local_rank_first_in_turn(world, several):
     lines = several[world][0]["turns"]
     last = world - 1
     assert lines[:4] == ["0 comes", "0 goes", f"{last} comes", f"{last} goes"]
     assert sorted(lines[4:]) == [f"{rank} comes" for rank in range(1, last)]
 
 
-def test_one_process_needs_no_other(monkeypatch):
-    for name in (*distributed.LAUNCHED, "WORLD_SIZE"):
+def test_single_process_needs_no_process_group(monkeypatch):
+    for name in (*distributed.TORCHRUN_VARIABLES, "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     options = {}
-    distributed.start(options)
+    distributed.init_distributed(options)
     assert options == {} and distributed.world_size() == 1 and distributed.is_main_process()
     assert distributed.all_gather_object(3) == [3] and distributed.broadcast_from_main(3) == 3
     assert distributed.gather_rows(torch.ones(2, 3), [2]).tolist() == [[1.0] * 3] * 2
@@ -541,26 +543,26 @@ def test_one_process_needs_no_other(monkeypatch):
         assert first
 
 
-def test_distributed_launch_without_torchrun_is_refused(monkeypatch):
-    for name in distributed.LAUNCHED:
+def test_distributed_launch_without_torchrun_raises(monkeypatch):
+    for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"WORLD_SIZE is 4, but RANK, LOCAL_RANK.*torchrun"):
-        distributed.start({})
+        distributed.init_distributed({})
 
 
 @pytest.mark.parametrize("backend", ["mpi", "nccl"])
-def test_distributed_backend_that_cannot_serve_is_refused(backend, monkeypatch):
-    for name in distributed.LAUNCHED:
+def test_distributed_unsupported_backend_raises(backend, monkeypatch):
+    for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.setenv(name, "0")
     with pytest.raises(ValueError, match=f"found {backend} on the CPU"):
-        distributed.start({"device": "cpu", "distributed_backend": backend})
+        distributed.init_distributed({"device": "cpu", "distributed_backend": backend})
 
 
-def test_distributed_processes_without_a_gpu_of_their_own_are_refused(monkeypatch):
-    for name in distributed.LAUNCHED:
+def test_distributed_more_processes_than_gpus_raise(monkeypatch):
+    for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.setenv(name, "2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(ValueError, match=r"this machine has 2\. Lower --nproc_per_node to 2"):
-        distributed.start({})
+    with pytest.raises(ValueError, match=r"this machine has 2\. Reduce --nproc_per_node to 2"):
+        distributed.init_distributed({})

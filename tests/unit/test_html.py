@@ -16,14 +16,14 @@ def templates():
     return environment().list_templates()
 
 
-def test_every_folder_has_templates_and_each_compiles():
+def test_all_templates_compile():
     assert {name.split("/")[0] for name in templates()} == FOLDERS
     for name in templates():
         environment().get_template(name)
 
 
 @pytest.mark.parametrize("name", [name for name in templates() if name.endswith(".jinja")])
-def test_no_template_switches_escaping_off(name):
+def test_templates_do_not_disable_escaping(name):
     source, *_ = environment().loader.get_source(environment(), name)
     assert not re.search(r"\|\s*safe|autoescape|Markup", source)
 
@@ -35,19 +35,19 @@ def test_text_and_attributes_are_escaped():
     assert read.text == EVIL
 
 
-def test_a_rendered_fragment_is_not_escaped_again():
+def test_rendered_fragment_is_not_escaped_twice():
     fragment = render("demo_page/alert.html.jinja", message=EVIL)
     assert isinstance(fragment, Markup)
     made = environment().from_string("<div>{{ fragment }}</div>").render(fragment=fragment)
     assert made == f"<div>{fragment}</div>"
 
 
-def test_a_variable_that_is_not_defined_is_an_error():
+def test_undefined_variable_raises():
     with pytest.raises(UndefinedError, match="'message' is undefined"):
         render("demo_page/alert.html.jinja")
 
 
-def test_a_style_sheet_is_no_template_and_cannot_end_its_element():
+def test_style_sheet_has_no_template_syntax_or_end_tag():
     sheets = [name for name in templates() if name.endswith(".css")]
     assert sheets == ["report/page.css"]
     source, *_ = environment().loader.get_source(environment(), sheets[0])

@@ -1,4 +1,4 @@
-"""CCC and MSE losses: independent formulas, masks, what is undefined; precision of all losses."""
+"""CCC and MSE losses: independent formulas, masks, undefined values, and precision."""
 
 import math
 
@@ -14,7 +14,7 @@ NAN = math.nan
 
 @pytest.fixture
 def window():
-    """Predictions and targets of 24 utterances, float64, with the dimensions on unlike scales."""
+    """Float64 predictions and targets of 24 utterances, with different scales by dimension."""
     generator = torch.Generator().manual_seed(3)
     target = torch.rand(24, 3, dtype=torch.float64, generator=generator) * 2 - 1
     noise = torch.randn(24, 3, dtype=torch.float64, generator=generator)
@@ -31,7 +31,7 @@ def test_ccc_by_hand():
     assert ccc_loss(target + 1, target).item() == pytest.approx(3 / 7, abs=1e-15)
 
 
-def test_ccc_equals_audmetric(window):
+def test_ccc_matches_audmetric(window):
     prediction, target = window
     expected = sum(
         1 - audmetric.concordance_cc(target[:, i].numpy(), prediction[:, i].numpy())
@@ -53,7 +53,7 @@ def test_ccc_weights_scale_the_dimensions(window):
 
 
 @pytest.mark.parametrize("loss", [ccc_loss, mse_loss])
-def test_mask_equals_leaving_the_rows_out(window, loss):
+def test_mask_equals_removing_rows(window, loss):
     prediction, target = window
     mask = torch.ones_like(target, dtype=torch.bool)
     mask[:7, 1] = False
@@ -75,7 +75,7 @@ def test_masked_nan_does_not_reach_the_gradient(window, loss):
 
 
 @pytest.mark.parametrize("loss", [ccc_loss, mse_loss])
-def test_unmasked_nan_is_not_hidden(window, loss):
+def test_unmasked_nan_gives_nan(window, loss):
     prediction, target = window
     prediction[0, 0] = NAN
     assert loss(prediction, target).isnan()
@@ -83,7 +83,7 @@ def test_unmasked_nan_is_not_hidden(window, loss):
 
 @pytest.mark.parametrize("loss", [ccc_loss, mse_loss])
 @pytest.mark.parametrize("known", [0, 1])
-def test_fewer_than_two_known_values_train_nothing(window, loss, known):
+def test_fewer_than_two_known_values_give_zero_gradient(window, loss, known):
     prediction, target = window[0].requires_grad_(), window[1]
     mask = torch.ones_like(target, dtype=torch.bool)
     mask[known:, 1] = False
@@ -95,7 +95,7 @@ def test_fewer_than_two_known_values_train_nothing(window, loss, known):
 
 
 @pytest.mark.parametrize("loss", [ccc_loss, mse_loss])
-def test_window_of_one_is_still_a_loss_to_back_propagate(loss):
+def test_loss_of_one_utterance_has_a_graph(loss):
     prediction = torch.rand(1, 3, requires_grad=True)
     loss(prediction, torch.rand(1, 3)).backward()
     assert prediction.grad.tolist() == [[0.0, 0.0, 0.0]]
@@ -103,9 +103,9 @@ def test_window_of_one_is_still_a_loss_to_back_propagate(loss):
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -0.7])
 @pytest.mark.parametrize("difference", [0.0, 6e-8])
-def test_constant_and_equal_gives_no_loss(constant, difference):
-    # the mean of seven 0.1 in float32 is not 0.1, and a head may be one rounding off its target:
-    # without a tolerance the gradient would be of the order of 1e8
+def test_constant_and_equal_gives_zero_loss(constant, difference):
+    # the mean of seven 0.1 in float32 is not 0.1, and a prediction may differ from its target by
+    # a rounding error: without a tolerance, the gradient would be around 1e8
     target = torch.full((7, 1), constant)
     prediction = (target * (1 + difference)).requires_grad_()
     found = ccc_loss(prediction, target)
@@ -114,7 +114,7 @@ def test_constant_and_equal_gives_no_loss(constant, difference):
     assert (prediction.grad == 0).all()
 
 
-def test_constant_prediction_of_varied_targets_is_trained():
+def test_constant_prediction_of_varying_targets_has_a_gradient():
     prediction = torch.full((4, 1), 0.1, requires_grad=True)
     found = ccc_loss(prediction, torch.tensor([[0.0], [0.2], [0.4], [0.6]]))
     found.backward()
@@ -122,21 +122,21 @@ def test_constant_prediction_of_varied_targets_is_trained():
     assert prediction.grad.isfinite().all() and (prediction.grad != 0).any()
 
 
-def test_small_spread_is_not_mistaken_for_none():
+def test_small_variance_is_not_treated_as_constant():
     target = torch.tensor([[0.5], [0.5001], [0.5002]])
     assert ccc_loss(target - 1e-4, target).item() == pytest.approx(3 / 7, abs=1e-2)
 
 
 @pytest.mark.parametrize("loss", [ccc_loss, mse_loss])
-def test_gradient_equals_finite_differences(window, loss):
+def test_gradient_matches_finite_differences(window, loss):
     prediction, target = window[0][:6].requires_grad_(), window[1][:6]
     mask = torch.ones_like(target, dtype=torch.bool)
     mask[0, 0] = False
     assert gradcheck(lambda x: loss(x, target, mask, weights=[1.0, 0.5, 2.0]), prediction)
 
 
-def test_gradient_keeps_under_an_affine_map_of_the_scale(window):
-    # the head predicts on [0, 1] and the loss sees 2 y - 1: the published gradient is kept
+def test_gradient_is_invariant_to_an_affine_map(window):
+    # the head predicts y in [0, 1] and the loss uses 2 y - 1: the gradient is the published one
     prediction, target = window[0].requires_grad_(), window[1]
     (expected,) = torch.autograd.grad(ccc_loss(prediction, target), prediction)
     (found,) = torch.autograd.grad(ccc_loss(2 * prediction - 1, 2 * target - 1), prediction)
@@ -145,12 +145,12 @@ def test_gradient_keeps_under_an_affine_map_of_the_scale(window):
 
 @pytest.mark.parametrize("loss", [ccc_loss, mse_loss])
 @pytest.mark.parametrize("shapes", [[(4, 3), (4, 2)], [(4, 3), (4, 3), (4, 1)], [(4,), (4,)]])
-def test_wrong_shapes_are_refused(loss, shapes):
+def test_wrong_shapes_raise(loss, shapes):
     with pytest.raises(ValueError, match="must have the same shape"):
         loss(*[torch.ones(shape) for shape in shapes])
 
 
-def test_wrong_number_of_weights_is_refused():
+def test_wrong_number_of_weights_raises():
     with pytest.raises(ValueError, match="each of the 3 dimensions; found shape \\(2,\\)"):
         ccc_loss(torch.rand(4, 3), torch.rand(4, 3), weights=[1.0, 1.0])
 
@@ -179,14 +179,14 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert prediction.grad.isfinite().all() and logits.grad.isfinite().all()
 
 
-def test_autocast_changes_nothing():
+def test_autocast_has_no_effect():
     prediction, logits = torch.linspace(-0.9, 0.7, 12).view(4, 3), torch.randn(4, 3)
     expected = losses_of(prediction, logits)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(torch.stack(losses_of(prediction, logits)), torch.stack(expected))
 
 
-def test_float64_stays(window):
+def test_float64_is_preserved(window):
     assert ccc_loss(*window).dtype == mse_loss(*window).dtype == torch.float64
     labels = torch.zeros(24, dtype=torch.int64)
     assert region_loss(window[0], labels, torch.ones(3)).dtype == torch.float64
@@ -206,7 +206,7 @@ def test_regression_loss_is_ccc_by_default(window):
     assert VADLoss()(*window) == ccc_loss(*window)
 
 
-def test_regression_loss_adds_the_share_of_mse(window):
+def test_regression_loss_adds_weighted_mse(window):
     mask = torch.ones(24, 3, dtype=torch.bool)
     mask[0, 0] = False
     weights = (1.0, 0.5, 2.0)
@@ -223,6 +223,6 @@ def test_undefined_dimensions_are_counted(known, undefined):
 
 
 @pytest.mark.parametrize("arguments", [([1.0, -1.0, 1.0],), ([1.0] * 3, -0.1), ([1.0] * 3, NAN)])
-def test_negative_weights_are_refused(arguments):
+def test_negative_weights_raise(arguments):
     with pytest.raises(ValueError, match="must be at least 0"):
         VADLoss(*arguments)

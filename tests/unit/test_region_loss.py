@@ -1,4 +1,4 @@
-"""Region loss: hard and soft, weighted, unknown labels; and the class weights."""
+"""Region loss with hard and soft targets, weights and unknown labels; class weights."""
 
 import math
 
@@ -15,21 +15,21 @@ NAN = math.nan
 
 @pytest.fixture
 def scores():
-    """Logits and labels of 40 utterances in 8 regions, one of them empty, float64."""
+    """Float64 logits and labels of 40 utterances in 8 regions, one of them empty."""
     generator = torch.Generator().manual_seed(4)
     logits = torch.randn(40, 8, dtype=torch.float64, generator=generator)
     return logits, torch.randint(0, 7, (40,), generator=generator)
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-def test_hard_region_loss_is_cross_entropy(scores, weighted):
+def test_hard_region_loss_matches_cross_entropy(scores, weighted):
     logits, labels = scores
     weights = torch.linspace(0.2, 3, 8, dtype=torch.float64) if weighted else None
     expected = cross_entropy(logits, labels, weight=weights)
     assert region_loss(logits, labels, weights).item() == pytest.approx(expected.item(), abs=1e-12)
 
 
-def test_one_hot_targets_are_the_hard_loss(scores):
+def test_one_hot_targets_equal_hard_labels(scores):
     logits, labels = scores
     weights = torch.linspace(0.2, 3, 8)
     one_hot = torch.nn.functional.one_hot(labels, 8)
@@ -37,7 +37,7 @@ def test_one_hot_targets_are_the_hard_loss(scores):
     assert found.item() == pytest.approx(region_loss(logits, labels, weights).item(), abs=1e-12)
 
 
-def test_region_gradient_equals_cross_entropy(scores):
+def test_region_gradient_matches_cross_entropy(scores):
     logits, labels = scores[0].requires_grad_(), scores[1]
     weights = torch.linspace(0.2, 3, 8, dtype=torch.float64)
     (expected,) = torch.autograd.grad(cross_entropy(logits, labels, weight=weights), logits)
@@ -54,7 +54,7 @@ def test_soft_region_loss_by_hand():
     assert found.item() == pytest.approx(expected, abs=1e-15)
 
 
-def test_concentrated_soft_loss_is_the_hard_weighted_loss(scores):
+def test_soft_loss_with_high_concentration_equals_hard_loss(scores):
     logits, regions = scores[0], SphericalRegions(90)
     vad = torch.from_numpy(np.random.default_rng(5).uniform(0.05, 1, (40, 3)))
     vad *= torch.from_numpy(np.random.default_rng(6).choice([-1.0, 1.0], (40, 3)))
@@ -65,7 +65,7 @@ def test_concentrated_soft_loss_is_the_hard_weighted_loss(scores):
     assert soft.item() == pytest.approx(hard.item(), abs=1e-5)
 
 
-def test_soft_loss_without_radius_is_the_mean_over_the_sphere(scores):
+def test_soft_loss_at_zero_radius_is_the_mean_over_the_sphere(scores):
     logits, regions = scores[0], SphericalRegions(90)
     targets = regions.soft_targets(torch.full((40, 3), 1e-8, dtype=torch.float64), 10.0)
     found = region_loss(logits, torch.zeros(40, dtype=torch.int64), targets=targets)
@@ -73,18 +73,18 @@ def test_soft_loss_without_radius_is_the_mean_over_the_sphere(scores):
     assert found.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
-def test_a_near_miss_costs_less_than_the_opposite_octant():
+def test_adjacent_octant_costs_less_than_the_opposite_one():
     regions = SphericalRegions(90)
     vad = torch.tensor([[0.5, 0.5, 0.5]])
     targets, labels = regions.soft_targets(vad, 2.0), regions.assign(vad)
-    near, opposite = (6 * torch.eye(8)[[k]] for k in (1, 6))  # II and VII, seen from I
+    near, opposite = (6 * torch.eye(8)[[k]] for k in (1, 6))  # II and VII, relative to I
     assert region_loss(near, labels, targets=targets) < region_loss(
         opposite, labels, targets=targets
     )
 
 
 @pytest.mark.parametrize("soft", [True, False])
-def test_unknown_labels_are_left_out(scores, soft):
+def test_unknown_labels_are_ignored(scores, soft):
     logits, labels = scores
     labels = labels.clone()
     labels[::3] = -1
@@ -106,7 +106,7 @@ def test_nan_of_an_unknown_row_does_not_reach_the_gradient():
 @pytest.mark.parametrize(
     "labels, weights", [([-1, -1], None), ([0, 0], [0.0, 1.0, 1.0]), ([-1, 0], [0.0, 1.0, 1.0])]
 )
-def test_nothing_to_learn_gives_zero_on_the_graph(labels, weights):
+def test_loss_without_known_labels_is_zero_with_a_graph(labels, weights):
     logits = torch.randn(2, 3, requires_grad=True)
     weights = None if weights is None else torch.tensor(weights)
     found = region_loss(logits, torch.tensor(labels), weights)
@@ -115,7 +115,7 @@ def test_nothing_to_learn_gives_zero_on_the_graph(labels, weights):
     assert (logits.grad == 0).all()
 
 
-def test_label_beyond_the_classes_is_an_error():
+def test_label_beyond_the_classes_raises():
     with pytest.raises(RuntimeError, match="out of bounds"):
         region_loss(torch.zeros(1, 3), torch.tensor([3]))
 
@@ -128,7 +128,7 @@ def test_label_beyond_the_classes_is_an_error():
         ((2,), None, (2, 4), "targets must have the shape of logits, \\(2, 3\\)"),
     ],
 )
-def test_region_shapes_must_fit(labels, weights, targets, message):
+def test_mismatching_region_shapes_raise(labels, weights, targets, message):
     weights = None if weights is None else torch.ones(weights)
     targets = None if targets is None else torch.ones(targets)
     with pytest.raises(ValueError, match=message):
@@ -147,15 +147,15 @@ def test_inverse_frequency_as_published():
     assert found.dtype == torch.float32
 
 
-def test_equal_classes_weigh_one():
+def test_balanced_classes_have_weight_one():
     assert inverse_frequency([5, 5, 5]).tolist() == [1.0, 1.0, 1.0]
 
 
-def test_no_utterance_gives_no_weight():
+def test_empty_training_set_gives_zero_weights():
     assert inverse_frequency([0, 0]).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("counts", [[1, -1], [1.0, NAN]])
-def test_impossible_counts_are_refused(counts):
-    with pytest.raises(ValueError, match="Counts of classes must be at least 0"):
+def test_invalid_counts_raise(counts):
+    with pytest.raises(ValueError, match="Class counts must be finite and at least 0"):
         inverse_frequency(counts)

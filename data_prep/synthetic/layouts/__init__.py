@@ -1,1 +1,1 @@
-"""The synthetic demo corpora on disk: one file for each corpus whose layout they take."""
+"""File layouts of the synthetic demo corpora, one module per corpus."""

@@ -1,4 +1,4 @@
-"""The synthetic demo speech as IEMOCAP lies on disk, with the irregularities of its copies."""
+"""Synthetic speech in the file layout of IEMOCAP, including the irregularities of its copies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from data_prep.synthetic.layouts.layout import Layout, couples, write_lines
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Spoken, Voice
+from data_prep.synthetic.layouts.layout import Layout, paired_voices, write_lines
+from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Sentence, Voice
 
 SESSIONS = tuple("12345")
 SIZES = {
@@ -20,7 +20,7 @@ SIZES = {
     "small": dict.fromkeys(SESSIONS, 240),
     "smoke": dict.fromkeys(SESSIONS, 12),
 }
-"""Name of a size: utterances of each session."""
+"""Number of utterances of each session, by the name of the size."""
 
 CLASSES = {
     "neu": ("Neutral", (0.0, 0.0, 0.0)),
@@ -33,9 +33,9 @@ CLASSES = {
     "dis": ("Disgust", (-0.75, -0.25, 0.35)),
     "sur": ("Surprise", (0.15, 0.65, -0.40)),
 }
-"""Code of a class: the raters' word for it and its valence, arousal, dominance."""
+"""Word used by the raters, and valence, arousal and dominance, of each class code."""
 
-# Two or three raters: less noise than elsewhere, or they would cap the CCC at about 0.8.
+# With two or three raters, the default noise would limit the CCC to about 0.8.
 PANEL = Panel(
     {code: centre for code, (_, centre) in CLASSES.items()},
     other="oth",
@@ -48,14 +48,14 @@ PANEL = Panel(
     skipped_every=43,
 )
 
-_VOICES = {  # the woman and the man of each session
+_VOICES = {  # female and male speaker of each session
     "1": "en+f2 en-us+m8",
     "2": "en-us+Andrea en-us+victor",
     "3": "en-us+f4 en-us+Jacky",
     "4": "en+aunty en+antonio",
     "5": "en+Annie en-us+ian",
 }
-# The first letter says who wears the motion capture: not who speaks.
+# The first letter denotes who wears the motion-capture markers, not who speaks.
 _DIALOGS = [
     *("F_impro01", "M_impro01", "M_script01_1b", "F_script01_1", "F_impro02", "M_impro02"),
     *("F_script01_2", "M_script01_2", "F_impro03", "M_impro03", "F_script02_1", "M_script02_1"),
@@ -68,52 +68,52 @@ _PAUSE = 0.4  # seconds between two turns
 
 
 class Turn(NamedTuple):
-    """An utterance and its place: id, start and end in its dialog, in seconds."""
+    """Utterance with its id, and its start and end in the dialog in seconds."""
 
     id: str
-    item: Spoken
+    item: Sentence
     start: float = 0.0
     end: float = 0.0
 
 
 def voices() -> list[Voice]:
-    """A woman and a man in each session, and no one in two of them.
+    """Return the voices: one female and one male speaker per session.
 
     Example
     -------
     >>> [voice.speaker for voice in voices()][:4]
     ['Ses01F', 'Ses01M', 'Ses02F', 'Ses02M']
     """
-    return couples(_VOICES, lambda session, letter: f"Ses0{session}{letter}")
+    return paired_voices(_VOICES, lambda session, letter: f"Ses0{session}{letter}")
 
 
-def dialogs(spoken: Sequence[Spoken]) -> dict[str, list[Turn]]:
-    """The turns of each dialog. Its two speakers take turns, whoever wears the motion capture.
+def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
+    """Group the sentences into dialogs in which the two speakers alternate.
 
     Arguments
     ---------
-    spoken : sequence of Spoken
-        The corpus.
+    sentences : sequence of Sentence
+        Sentences of the corpus.
 
     Returns
     -------
     dialogs : dict of str to list of Turn
-        By the dialog's name; times are not known yet.
+        Turns of each dialog by its name, without times.
     """
     sessions = defaultdict(list)
-    for item in spoken:
+    for item in sentences:
         sessions[item.voice.part].append(item)
     found: dict[str, list[Turn]] = {}
     for session, items in sessions.items():
         size = max(4, -(-len(items) // len(_DIALOGS)))
         for start in range(0, len(items), size):
             name = f"Ses0{session}{_DIALOGS[start // size]}"
-            found[name] = list(_numbered(name, items[start : start + size]))
+            found[name] = list(_number_turns(name, items[start : start + size]))
     return found
 
 
-def _numbered(dialog: str, items: Sequence[Spoken]) -> Iterator[Turn]:
-    """Each speaker's turns of a dialog are counted from 0."""
+def _number_turns(dialog: str, items: Sequence[Sentence]) -> Iterator[Turn]:
+    """Number the turns of each speaker in a dialog from 0."""
     turns: Counter[str] = Counter()
     for item in items:
         letter = item.voice.gender[0]
@@ -121,23 +121,23 @@ def _numbered(dialog: str, items: Sequence[Spoken]) -> Iterator[Turn]:
         turns[letter] += 1
 
 
-def _wav(folder: Path, turn: str) -> Path:
-    """The audio file of a turn."""
+def _wav_path(folder: Path, turn: str) -> Path:
+    """Return the path of the audio file of a turn."""
     dialog = turn.rpartition("_")[0]
     return folder / f"Session{int(dialog[3:5])}" / "sentences" / "wav" / dialog / f"{turn}.wav"
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
-    """What to record: 16 kHz mono."""
-    everything = (turn for turns in dialogs(spoken).values() for turn in turns)
-    return [Take(turn.item, str(_wav(folder, turn.id))) for turn in everything]
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
+    """Return the audio files to synthesise: 16 kHz mono."""
+    everything = (turn for turns in dialogs(sentences).values() for turn in turns)
+    return [Recording(turn.item, str(_wav_path(folder, turn.id))) for turn in everything]
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
-    """Labels, transcriptions, and what must not be taken for either."""
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
+    """Write labels, transcriptions, and decoy files that a reader must ignore."""
     spotted = set()
-    for dialog, turns in dialogs(spoken).items():
-        turns = list(_timed(folder, turns))
+    for dialog, turns in dialogs(sentences).items():
+        turns = list(_with_times(folder, turns))
         session = folder / f"Session{int(dialog[3:5])}" / "dialog"
         labels = session / "EmoEvaluation" / f"{dialog}.txt"
         selves = {turn.id: _self_report(turn.item, seed) for turn in turns}
@@ -146,15 +146,15 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
         _write_decoys(labels, turns, selves)
         if session not in spotted:
             spotted.add(session)
-            for path in (labels, _wav(folder, turns[0].id)):
+            for path in (labels, _wav_path(folder, turns[0].id)):
                 path.with_name(f"._{path.name}").write_bytes(_APPLE_DOUBLE)
 
 
-def _timed(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
-    """The turns with their times: one begins a little after the other has ended."""
+def _with_times(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
+    """Add times to the turns, with a short pause between turns."""
     time = 1.5
     for turn in turns:
-        end = time + soundfile.info(_wav(folder, turn.id)).duration
+        end = time + soundfile.info(_wav_path(folder, turn.id)).duration
         yield turn._replace(start=time, end=end)
         time = end + _PAUSE
 
@@ -162,14 +162,14 @@ def _timed(folder: Path, turns: Sequence[Turn]) -> Iterator[Turn]:
 def evaluation_lines(
     turns: Sequence[Turn], selves: Mapping[str, tuple[float, float, float]]
 ) -> Iterator[str]:
-    """Of a label file: a line for each turn, then its raters, then a blank line.
+    """Yield the lines of a label file: each turn, followed by its raters and a blank line.
 
     Arguments
     ---------
     turns : sequence of Turn
-        Of one dialog.
+        Turns of one dialog.
     selves : mapping of str to tuple
-        For each turn's id the speaker's own valence, arousal, dominance, which is in no mean.
+        Self-reported valence, arousal and dominance by turn id; they are not part of the means.
     """
     yield _HEADER
     yield ""
@@ -180,37 +180,37 @@ def evaluation_lines(
             yield f"C-E{rating.worker}:\t{_word(rating.emotion, turn.item.number)}"
         yield f"C-{actor}:\tNeutral;\t()"
         for rating in turn.item.ratings:
-            yield f"A-E{rating.worker}:\t{_votes(rating.vad)}"
-        yield f"A-{actor}:\t{_votes(selves[turn.id])}"
+            yield f"A-E{rating.worker}:\t{_format_votes(rating.vad)}"
+        yield f"A-{actor}:\t{_format_votes(selves[turn.id])}"
         yield ""
 
 
 def _turn_line(turn: Turn, vad: Sequence[float]) -> str:
-    """Times, id, class, and the bracket in the order valence, arousal, dominance."""
+    """Format times, id, class, and valence, arousal and dominance in brackets."""
     values = ", ".join(_number(value) for value in vad)
     return f"[{turn.start:.4f} - {turn.end:.4f}]\t{turn.id}\t{turn.item.emotion}\t[{values}]"
 
 
 def _number(value: float) -> str:
-    """Four decimals."""
+    """Format a number with four decimals."""
     return "NaN" if np.isnan(value) else f"{value:.4f}"
 
 
 def _word(emotion: str, number: int) -> str:
-    """A rater's class; ``Other`` may come with a comment, which is not always plain ASCII."""
+    """Format the class of a rater; ``Other`` may have a comment, which may not be ASCII."""
     if emotion != PANEL.other:
         return f"{CLASSES[emotion][0]};\t()"
     return f"Other;\t({('puzzled', 'blasé', '')[number % 3]})"
 
 
-def _votes(vad: Sequence[float]) -> str:
-    """A rater's numbers, with two blanks after ``dom`` and nothing where there is no vote."""
+def _format_votes(vad: Sequence[float]) -> str:
+    """Format the votes of a rater, with two spaces after ``dom``; missing votes are empty."""
     valence, arousal, dominance = ("" if np.isnan(vote) else f"{vote:.0f}" for vote in vad)
     return f"val {valence}; act {arousal}; dom  {dominance};\t()"
 
 
-def _self_report(item: Spoken, seed: int) -> tuple[float, float, float]:
-    """What the speaker says: felt more strongly than it is heard."""
+def _self_report(item: Sentence, seed: int) -> tuple[float, float, float]:
+    """Simulate the self-report of the speaker, which is more extreme than the ratings."""
     noise = np.random.default_rng([seed, 8, item.number]).normal(0.0, 0.3, 3)
     votes = np.clip(np.rint(3.0 + 3.0 * (np.array(item.vad) + noise)), 1, 5)
     valence, arousal, dominance = votes.tolist()
@@ -218,12 +218,12 @@ def _self_report(item: Spoken, seed: int) -> tuple[float, float, float]:
 
 
 def transcription_lines(turns: Sequence[Turn]) -> Iterator[str]:
-    """Of a transcription file, with a line without an id and an id without audio.
+    """Yield the lines of a transcription file, including one without an id and one without audio.
 
     Arguments
     ---------
     turns : sequence of Turn
-        Of one dialog.
+        Turns of one dialog.
     """
     for turn in turns:
         yield f"{turn.id} [{turn.start:08.4f}-{turn.end:08.4f}]: {turn.item.text}"
@@ -233,7 +233,7 @@ def transcription_lines(turns: Sequence[Turn]) -> Iterator[str]:
 
 
 def _write_decoys(labels: Path, turns: Sequence[Turn], selves: Mapping[str, tuple]) -> None:
-    """Sub-folders with other files of the same dialog, one even in the grammar of the labels."""
+    """Write subfolders with other files of the dialog, one of them in the label format."""
     own = [_HEADER, "", *(_turn_line(turn, selves[turn.id]) for turn in turns)]
     write_lines(labels.parent / "Self-evaluation" / labels.name, own)
     rows = [(turn.id, turn.item.ratings[0]) for turn in turns]
@@ -248,8 +248,8 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     first=10_000,
 )
-"""All of the above."""
+"""Layout of IEMOCAP."""

@@ -1,4 +1,4 @@
-"""What a layout of the synthetic demo speech consists of, and what several layouts need."""
+"""Definition of a layout for synthetic speech, and functions shared by the layouts."""
 
 from __future__ import annotations
 
@@ -7,65 +7,66 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Spoken, Voice, script
+from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Sentence, Voice, generate_script
 
-# eSpeak NG's variants with the voice of a woman; the others in use have that of a man.
+# Female voice variants of eSpeak NG; the other variants used here are male.
 _FEMALE = {"f1", "f2", "f3", "f4", "f5", "Alicia", "linda", "grandma", "anika", "belinda"}
 _FEMALE |= {"Andrea", "aunty", "Annie", "shelby", "steph"}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the synthetic speech lies on disk when it stands in for a corpus.
+    """File layout of a synthetic corpus.
 
     Arguments
     ---------
     corpus : str
-        Whose layout this is.
+        Name of the corpus that has this layout.
     sizes : mapping of str to mapping
-        For each size, ``demo``, ``small`` and ``smoke``, the utterances of each split or session.
+        Number of utterances of each split or session for the sizes ``demo``, ``small`` and
+        ``smoke``.
     voices : sequence of Voice
-        Who speaks in which of them.
+        Voices of the splits or sessions.
     panel : Panel
-        Who rates.
-    takes : callable
-        ``takes(folder, spoken)``: the audio files, one an utterance.
+        Raters.
+    recordings : callable
+        ``recordings(folder, sentences)``: returns one audio file per utterance.
     write_texts : callable
-        ``write_texts(folder, spoken, seed)``: everything else, once the audio is there.
+        ``write_texts(folder, sentences, seed)``: writes all other files after the audio.
     first : int
         Number of the first utterance; see :func:`data_prep.synthetic.script.script`.
     hidden : frozenset of str
-        Splits whose labels nobody is given.
+        Splits whose labels are hidden.
     options : mapping of str to Any
-        What a reader has to be told because the files do not say it.
+        Reader options that are required because the files do not contain the information.
     """
 
     corpus: str
     sizes: Mapping[str, Mapping[str, int]]
     voices: Sequence[Voice]
     panel: Panel
-    takes: Callable[[Path, Sequence[Spoken]], list[Take]]
-    write_texts: Callable[[Path, Sequence[Spoken], int], None]
+    recordings: Callable[[Path, Sequence[Sentence]], list[Recording]]
+    write_texts: Callable[[Path, Sequence[Sentence], int], None]
     first: int = 0
     hidden: frozenset[str] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def script(self, utterances: Mapping[str, int], *, seed: int = 1) -> list[Spoken]:
-        """What is said in a corpus of this layout.
+    def script(self, utterances: Mapping[str, int], *, seed: int = 1) -> list[Sentence]:
+        """Generate the sentences of a corpus with this layout.
 
         Arguments
         ---------
         utterances : mapping of str to int
             Number of utterances of each split or session.
         seed : int
-            The same seed gives the same records.
+            Random seed.
         """
-        return script(utterances, self.voices, self.panel, seed=seed, first=self.first)
+        return generate_script(utterances, self.voices, self.panel, seed=seed, first=self.first)
 
 
 def gender_of(name: str) -> str:
-    """Of an eSpeak voice.
+    """Return the gender of an eSpeak voice.
 
     Example
     -------
@@ -75,19 +76,19 @@ def gender_of(name: str) -> str:
     return "Female" if name.split("+")[1] in _FEMALE else "Male"
 
 
-def couples(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
-    """The voices of a corpus in which each session has its own woman and man.
+def paired_voices(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> list[Voice]:
+    """Create the voices of a corpus with one female and one male speaker per session.
 
     Arguments
     ---------
     names : mapping of str to str
-        For each session the two eSpeak voices, with a blank between them.
+        Two eSpeak voices for each session, separated by a space.
     speaker : callable
-        ``speaker(session, letter)``: how the corpus names them; the letter is F or M.
+        ``speaker(session, letter)`` returns the speaker id; the letter is F or M.
 
     Example
     -------
-    >>> [voice.speaker for voice in couples({"2": "en+f1 en+m1"}, "{0}{1}".format)]
+    >>> [voice.speaker for voice in paired_voices({"2": "en+f1 en+m1"}, "{0}{1}".format)]
     ['2F', '2M']
     """
     return [
@@ -98,16 +99,16 @@ def couples(names: Mapping[str, str], speaker: Callable[[str, str], str]) -> lis
 
 
 def write_lines(path: Path, lines: Iterable[str], *, encoding: str = "utf-8") -> None:
-    """A text file, the same on every system, and its folder where there is none.
+    """Write a text file with ``\\n`` line endings, and create its folder if necessary.
 
     Arguments
     ---------
     path : pathlib.Path
-        The file.
+        Output file.
     lines : iterable of str
-        Without their ends.
+        Lines without line endings.
     encoding : str
-        Of the text.
+        Text encoding.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding=encoding, newline="\n") as file:

@@ -1,4 +1,4 @@
-"""The synthetic demo speech as MSP-IMPROV lies on disk, activation upside down and all."""
+"""Synthetic speech in the file layout of MSP-IMPROV, including the reversed activation scale."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.synthetic.layouts.layout import Layout, couples, write_lines
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Spoken, Voice
+from data_prep.synthetic.layouts.layout import Layout, paired_voices, write_lines
+from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Sentence, Voice
 
 SESSIONS = tuple("123456")
 SIZES = {
@@ -18,7 +18,7 @@ SIZES = {
     "small": dict.fromkeys(SESSIONS, 200),
     "smoke": dict.fromkeys(SESSIONS, 10),
 }
-"""Name of a size: utterances of each session."""
+"""Number of utterances of each session, by the name of the size."""
 
 CLASSES = {
     "A": ("Angry", (-0.60, 0.60, 0.55)),
@@ -26,9 +26,9 @@ CLASSES = {
     "N": ("Neutral", (0.0, 0.0, 0.0)),
     "S": ("Sad", (-0.50, -0.50, -0.40)),
 }
-"""Letter of a class: the raters' word for it and its valence, arousal, dominance."""
+"""Word used by the raters, and valence, arousal and dominance, of each class letter."""
 
-# Every 19th: about 5 % without dominance.
+# unrated_every=19: about 5% of the utterances have no dominance label.
 PANEL = Panel(
     {letter: centre for letter, (_, centre) in CLASSES.items()},
     high=5,
@@ -37,7 +37,7 @@ PANEL = Panel(
 )
 
 SAMPLE_RATE = 48000
-_VOICES = {  # the woman and the man of each session
+_VOICES = {  # female and male speaker of each session
     "1": "en-us+steph en-us+marcelo",
     "2": "en+shelby en+rob",
     "3": "en+f1 en-us+paul",
@@ -45,40 +45,40 @@ _VOICES = {  # the woman and the man of each session
     "5": "en+f5 en-us+Storm",
     "6": "en+Alicia en-us+gustave",
 }
-_CONDITIONS = "SPSPRSPSTSPS"  # of twelve turns: about the shares of the real corpus
-_DUPLICATED_EVERY = 9  # utterances with a rater's line twice
-_UNSEEN_EVERY = 31  # utterances whose naturalness nobody rated
+_CONDITIONS = "SPSPRSPSTSPS"  # for twelve turns, with about the proportions of the real corpus
+_DUPLICATED_EVERY = 9  # interval of utterances with a repeated rater line
+_UNSEEN_EVERY = 31  # interval of utterances without naturalness ratings
 _UNTRANSCRIBED_EVERY = 7
 
 
 def voices() -> list[Voice]:
-    """A woman and a man in each session, and no one in two of them.
+    """Return the voices: one female and one male speaker per session.
 
     Example
     -------
     >>> [voice.speaker for voice in voices()][:4]
     ['F01', 'M01', 'F02', 'M02']
     """
-    return couples(_VOICES, lambda session, letter: f"{letter}0{session}")
+    return paired_voices(_VOICES, lambda session, letter: f"{letter}0{session}")
 
 
-def names(spoken: Sequence[Spoken]) -> dict[str, Spoken]:
-    """What is said in each utterance, by its name without the first word (``MSP`` or ``UTD``).
+def sentences_by_name(sentences: Sequence[Sentence]) -> dict[str, Sentence]:
+    """Name the sentences, without the first part of the name (``MSP`` or ``UTD``).
 
     Arguments
     ---------
-    spoken : sequence of Spoken
-        The corpus.
+    sentences : sequence of Sentence
+        Sentences of the corpus.
 
     Returns
     -------
-    names : dict of str to Spoken
-        Such as ``IMPROV-S01A-F01-P-FM01``.
+    names : dict of str to Sentence
+        Sentence by its name, for example ``IMPROV-S01A-F01-P-FM01``.
     """
     place = {voice: index for index, voice in enumerate(voices())}
     turns: Counter[str] = Counter()
     found = {}
-    for item in spoken:
+    for item in sentences:
         index = place[item.voice]
         sentence = (7 * item.turn + index) % 20 + 1
         condition = _CONDITIONS[(item.turn + 5 * index) % len(_CONDITIONS)]
@@ -89,33 +89,33 @@ def names(spoken: Sequence[Spoken]) -> dict[str, Spoken]:
     return found
 
 
-def _pair(item: Spoken, condition: str) -> str:
-    """The two letters before the turn: who is named first changes where two talk freely."""
+def _pair(item: Sentence, condition: str) -> str:
+    """Return the two letters before the turn number; their order varies in free dialogue."""
     own = item.voice.gender[0]
     if condition in "RT":
         return own + own
     return "FM" if item.turn % 2 else "MF"
 
 
-def _target(item: Spoken) -> str:
-    """The class that the actor was asked for: the nearest one to what is in the voice."""
+def _target(item: Sentence) -> str:
+    """Return the target class of the actor: the class nearest to the latent emotion."""
     centres = np.array([centre for _, centre in CLASSES.values()])
     return list(CLASSES)[int(np.argmin(((centres - np.array(item.vad)) ** 2).sum(axis=1)))]
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
-    """What to record: 48 kHz mono."""
-    takes = []
-    for name, item in names(spoken).items():
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
+    """Return the audio files to synthesise: 48 kHz mono."""
+    recordings = []
+    for name, item in sentences_by_name(sentences).items():
         _, sentence, _, condition, _ = name.split("-")
         place = folder / "Audio" / f"session{item.voice.part}" / sentence / condition
-        takes.append(Take(item, str(place / f"MSP-{name}.wav"), SAMPLE_RATE))
-    return takes
+        recordings.append(Recording(item, str(place / f"MSP-{name}.wav"), SAMPLE_RATE))
+    return recordings
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
-    """Labels and transcriptions, where there is one."""
-    named = names(spoken)
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
+    """Write labels and transcriptions; some transcriptions are missing."""
+    named = sentences_by_name(sentences)
     write_lines(folder / "Evalution.txt", evaluation_lines(named, seed=seed))
     texts = folder / "Human_transcriptions" / "All_human_transcriptions"
     for name, item in named.items():
@@ -123,15 +123,15 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
             write_lines(texts / f"MSP-{name}.txt", [item.text])
 
 
-def evaluation_lines(named: Mapping[str, Spoken], *, seed: int = 1) -> Iterator[str]:
-    """Of ``Evalution.txt``: a summary and its raters for each utterance, then a blank line.
+def evaluation_lines(named: Mapping[str, Sentence], *, seed: int = 1) -> Iterator[str]:
+    """Yield the lines of ``Evalution.txt``: each utterance with its raters, then a blank line.
 
     Arguments
     ---------
-    named : mapping of str to Spoken
-        As :func:`names` returns it.
+    named : mapping of str to Sentence
+        Sentences by name, see :func:`sentences_by_name`.
     seed : int
-        Of the corpus.
+        Random seed of the corpus.
     """
     for name in sorted(named):
         item = named[name]
@@ -139,7 +139,8 @@ def evaluation_lines(named: Mapping[str, Spoken], *, seed: int = 1) -> Iterator[
         values = _attributes(item.consensus, float(np.mean(natural)), blank=" ")
         yield f"UTD-{name}.avi; {item.emotion}; {values}"
         raters = [
-            f"WORKER{rating.worker:08d}; {_words(rating.emotion)}; {_attributes(rating.vad, value)}"
+            f"WORKER{rating.worker:08d}; {_rater_words(rating.emotion)}; "
+            f"{_attributes(rating.vad, value)}"
             for rating, value in zip(item.ratings, natural, strict=True)
         ]
         yield from raters
@@ -148,14 +149,14 @@ def evaluation_lines(named: Mapping[str, Spoken], *, seed: int = 1) -> Iterator[
         yield ""
 
 
-def _words(emotion: str) -> str:
-    """A rater's first choice, and all of them."""
+def _rater_words(emotion: str) -> str:
+    """Format the first choice and all choices of a rater."""
     word = CLASSES.get(emotion, ("Other",))[0]
     return f"{word}; {word},Frustrated" if emotion in "AS" else f"{word}; {word}"
 
 
 def _attributes(vad: Sequence[float], natural: float, *, blank: str = "") -> str:
-    """In the file's order, with activation upside down: 1 is very active, 5 very calm."""
+    """Format the attributes, with the reversed activation scale (1 is very active)."""
     valence, arousal, dominance = vad
     activation, numbers = 6 - arousal, (valence, dominance, natural)
     v, d, n = map(_number, numbers)
@@ -163,12 +164,12 @@ def _attributes(vad: Sequence[float], natural: float, *, blank: str = "") -> str
 
 
 def _number(value: float) -> str:
-    """Six decimals."""
+    """Format a number with six decimals."""
     return "NaN" if np.isnan(value) else f"{value:.6f}"
 
 
-def _naturalness(item: Spoken, seed: int) -> list[float]:
-    """How natural each rater finds the utterance, from 1 to 5."""
+def _naturalness(item: Sentence, seed: int) -> list[float]:
+    """Simulate the naturalness ratings, from 1 to 5."""
     if item.number % _UNSEEN_EVERY == 0:
         return [float("nan")] * len(item.ratings)
     rng = np.random.default_rng([seed, 8, item.number])
@@ -180,8 +181,8 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     first=20_000,
 )
-"""All of the above."""
+"""Layout of MSP-IMPROV."""

@@ -1,4 +1,4 @@
-"""The synthetic demo speech as MSP-Podcast lies on disk."""
+"""Synthetic speech in the file layout of MSP-Podcast."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_prep.synthetic.layouts.layout import Layout, gender_of, write_lines
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Panel, Rating, Spoken, Voice
+from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Panel, Rating, Sentence, Voice
 
 SIZES = {
     "demo": {"Train": 3000, "Development": 300, "Test1": 300, "Test2": 200, "Test3": 20},
     "small": {"Train": 800, "Development": 240, "Test1": 240, "Test2": 120, "Test3": 20},
     "smoke": {"Train": 48, "Development": 16, "Test1": 16, "Test2": 8, "Test3": 4},
 }
-"""Name of a size: utterances of each split."""
+"""Number of utterances of each split, by the name of the size."""
 
 CLASSES = {
     "N": ("Neutral", (0.0, 0.0, 0.0)),
@@ -27,13 +27,13 @@ CLASSES = {
     "D": ("Disgust", (-0.65, 0.00, 0.20)),
     "C": ("Contempt", (-0.30, -0.25, 0.60)),
 }
-"""Letter of a class: its name in the rater rows and its valence, arousal, dominance."""
+"""Word used by the raters, and valence, arousal and dominance, of each class letter."""
 
-# Five to seven raters with the noise that a panel has by default cap the CCC at about 0.9.
+# With five to seven raters, the default noise limits the CCC to about 0.9.
 PANEL = Panel({letter: centre for letter, (_, centre) in CLASSES.items()})
 
 _HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
-_HIDDEN = "Test3"  # the split whose labels nobody is given: audio and Partitions.txt alone
+_HIDDEN = "Test3"  # split with hidden labels; it has only audio and entries in Partitions.txt
 _VOICES = {
     "Train": "en-us+f1 en+f3 en-us+f5 en-us+Alicia en+linda en-us+grandma en-029+anika "
     "en-us+m1 en+m3 en-us+m5 en-gb-scotland+m7 en-us+Andy en+Gene2 en-us+Mario "
@@ -47,7 +47,7 @@ _VOICES = {
 
 
 def voices() -> list[Voice]:
-    """Every voice of the corpus; none is heard in two splits.
+    """Return all voices of the corpus; each voice occurs in one split only.
 
     Example
     -------
@@ -63,8 +63,8 @@ def voices() -> list[Voice]:
     return found
 
 
-def file_name(item: Spoken) -> str:
-    """Name of an utterance's wav file: a podcast holds up to fifty turns of one voice."""
+def file_name(item: Sentence) -> str:
+    """Return the name of the wav file. A podcast has up to fifty turns of one voice."""
     everyone = voices()
     if item.voice.part == _HIDDEN:
         cast = [voice for voice in everyone if voice.part == _HIDDEN]
@@ -74,17 +74,23 @@ def file_name(item: Spoken) -> str:
     return f"MSP-PODCAST_{podcast:04d}_{item.turn % 50 + 1:04d}.wav"
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
-    """What to record: 16 kHz mono, but for the first file, for the real corpus has one as well."""
-    paths = [str(folder / "Audios" / file_name(item)) for item in spoken]
-    first = Take(spoken[0], paths[0], 44100, 2)
-    return [first, *(Take(item, path) for item, path in zip(spoken[1:], paths[1:], strict=True))]
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
+    """Return the audio files to synthesise: 16 kHz mono.
+
+    The first file is stereo at 44.1 kHz, as the real corpus also contains such a file.
+    """
+    paths = [str(folder / "Audios" / file_name(item)) for item in sentences]
+    first = Recording(sentences[0], paths[0], 44100, 2)
+    return [
+        first,
+        *(Recording(item, path) for item, path in zip(sentences[1:], paths[1:], strict=True)),
+    ]
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
-    """Labels, raters, partitions, speakers and transcripts."""
-    del seed  # nothing here is drawn
-    ordered = sorted(spoken, key=file_name)
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
+    """Write labels, ratings, partitions, speakers and transcripts."""
+    del seed  # nothing here is random
+    ordered = sorted(sentences, key=file_name)
     labelled = [item for item in ordered if item.voice.part != _HIDDEN]
     write_lines(
         folder / "Partitions.txt", (f"{item.voice.part}; {file_name(item)}" for item in ordered)
@@ -94,23 +100,23 @@ def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
     with (folder / "Labels" / "labels_consensus.csv").open("w", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(_HEADER.split(","))
-        table.writerows(_row(item) for item in labelled)
+        table.writerows(_table_row(item) for item in labelled)
     for item in labelled:
         name = Path(file_name(item)).with_suffix(".txt")
         write_lines(folder / "Transcripts" / name, [item.text])
 
 
-def _row(item: Spoken) -> list:
-    """Of the consensus file: its order is arousal, valence, dominance, with six decimals."""
+def _table_row(item: Sentence) -> list:
+    """Return a row of the consensus file, with six decimals in the order of the file."""
     valence, arousal, dominance = (round(value, 6) for value in item.consensus)
     voice = item.voice
     numbers = [arousal, valence, dominance]
     return [file_name(item), item.emotion, *numbers, voice.speaker, voice.gender, voice.part]
 
 
-def _rater_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
-    """Of ``labels.txt``: a header and one line a rater, a blank line between files."""
-    for item in spoken:
+def _rater_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
+    """Yield the lines of ``labels.txt``: a header, a line per rater, and a blank line per file."""
+    for item in sentences:
         yield f"{file_name(item)}; {item.emotion}; {_attributes(item.consensus)}"
         for rating in item.ratings:
             words = "; ".join(_emotions(rating, item.number))
@@ -119,27 +125,27 @@ def _rater_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
 
 
 def _emotions(rating: Rating, number: int) -> tuple[str, str]:
-    """A rater's first and second choice; what follows ``Other-`` is free text, as in reality."""
+    """Format the first and second choice of a rater. ``Other-`` is followed by free text."""
     if rating.emotion != PANEL.other:
         word = CLASSES[rating.emotion][0]
         return word, word
-    said = ("confused", "tired; or bored?", "calm, a little distant")[number % 3]
-    return f"Other-{said}", "Other"
+    comment = ("confused", "tired; or bored?", "calm, a little distant")[number % 3]
+    return f"Other-{comment}", "Other"
 
 
 def _attributes(vad: tuple[float, float, float]) -> str:
-    """In the order of the real file."""
+    """Format the attributes in the order of the real file."""
     valence, arousal, dominance = vad
     return f"A:{arousal:.6f}; V:{valence:.6f}; D:{dominance:.6f};"
 
 
-def _speaker_lines(spoken: Sequence[Spoken]) -> Iterator[str]:
-    """Of ``Speaker_ids.txt``: who the speakers are, then who speaks in which file."""
-    for voice in dict.fromkeys(item.voice for item in spoken):
+def _speaker_lines(sentences: Sequence[Sentence]) -> Iterator[str]:
+    """Yield the lines of ``Speaker_ids.txt``: the speakers, then the speaker of each file."""
+    for voice in dict.fromkeys(item.voice for item in sentences):
         if voice.speaker != "Unknown":
             yield f"Speaker_{voice.speaker}; {voice.gender}"
     yield ""
-    for item in spoken:
+    for item in sentences:
         known = item.voice.speaker != "Unknown"
         yield f"{file_name(item)}; {'Speaker_' if known else ''}{item.voice.speaker}"
 
@@ -149,8 +155,8 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     hidden=frozenset({_HIDDEN}),
 )
-"""All of the above."""
+"""Layout of MSP-Podcast."""

@@ -1,4 +1,4 @@
-"""The synthetic demo speech as a table of one's own describes it."""
+"""Synthetic speech described by a table, as for your own data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from data_prep.synthetic.layouts import msp_podcast
 from data_prep.synthetic.layouts.layout import Layout
-from data_prep.synthetic.recording import Take
-from data_prep.synthetic.script import Spoken, Voice
+from data_prep.synthetic.recording import Recording
+from data_prep.synthetic.script import Sentence, Voice
 
 SIZES = {
     "demo": {"train": 2400, "valid": 300, "test": 300},
     "small": {"train": 800, "valid": 200, "test": 200},
     "smoke": {"train": 36, "valid": 12, "test": 12},
 }
-"""Name of a size: utterances of each set."""
+"""Number of utterances of each set, by the name of the size."""
 
 PANEL = msp_podcast.PANEL
 COLUMNS = ["file", "valence", "arousal", "dominance", "speaker", "gender", "emotion", "split"]
@@ -24,7 +24,7 @@ _SETS = {"Train": "train", "Development": "valid", "Test1": "test"}
 
 
 def voices() -> list[Voice]:
-    """The voices that MSP-Podcast's layout has in three of its splits, all of them named.
+    """Return the voices: those with known speakers in three splits of the MSP-Podcast layout.
 
     Example
     -------
@@ -38,33 +38,33 @@ def voices() -> list[Voice]:
     ]
 
 
-def file_name(item: Spoken) -> str:
-    """An utterance's audio file, relative to the folder."""
+def file_name(item: Sentence) -> str:
+    """Return the path of the audio file, relative to the folder."""
     return f"wav/{item.voice.speaker}_{item.turn + 1:03d}.wav"
 
 
-def _takes(folder: Path, spoken: Sequence[Spoken]) -> list[Take]:
-    """What to record: 16 kHz mono."""
-    return [Take(item, str(folder / file_name(item))) for item in spoken]
+def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
+    """Return the audio files to synthesise: 16 kHz mono."""
+    return [Recording(item, str(folder / file_name(item))) for item in sentences]
 
 
-def _write_texts(folder: Path, spoken: Sequence[Spoken], seed: int) -> None:
-    """The table."""
-    del seed  # nothing here is drawn
+def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
+    """Write the table."""
+    del seed  # nothing here is random
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows(_row(item) for item in sorted(spoken, key=file_name))
+        table.writerows(_table_row(item) for item in sorted(sentences, key=file_name))
 
 
-def _row(item: Spoken) -> list:
-    """Of the table."""
+def _table_row(item: Sentence) -> list:
+    """Return one row of the table."""
     voice, numbers = item.voice, [round(value, 6) for value in item.consensus]
     return [file_name(item), *numbers, voice.speaker, voice.gender, _word(item), voice.part]
 
 
-def _word(item: Spoken) -> str:
-    """The class in plain words."""
+def _word(item: Sentence) -> str:
+    """Return the name of the class."""
     rare = {PANEL.other: "other", PANEL.tie: "no_agreement"}
     return rare.get(item.emotion) or msp_podcast.CLASSES[item.emotion][0].lower()
 
@@ -74,9 +74,9 @@ LAYOUT = Layout(
     sizes=SIZES,
     voices=voices(),
     panel=PANEL,
-    takes=_takes,
+    recordings=_recordings,
     write_texts=_write_texts,
     first=30_000,
     options={"label_low": PANEL.low, "label_high": PANEL.high},
 )
-"""All of the above."""
+"""Layout of your own data."""

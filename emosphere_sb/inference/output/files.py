@@ -1,4 +1,4 @@
-"""Predictions as CSV or JSON lines, written one by one as they come, and embeddings as npz."""
+"""Write predictions one by one as CSV or JSON Lines, and embeddings as npz."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from emosphere_sb.inference.prediction import Prediction
 
 SUFFIXES = (".csv", ".jsonl")
 DECIMALS = 6
-"""Of numbers in files: more than batches of other sizes leave equal."""
+"""Decimal places of numbers in files. Other batch sizes may change the last ones."""
 
-Row = Callable[[Prediction], Mapping[str, Any]]
+RowFunction = Callable[[Prediction], Mapping[str, Any]]
 
 
-class Table(Protocol):
-    """What takes predictions: a context manager with ``write``."""
+class PredictionWriter(Protocol):
+    """Protocol of writers: context managers with a method ``write``."""
 
     def write(self, prediction: Prediction) -> None:
-        """Take one more."""
+        """Write one prediction."""
 
 
 def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, Any]:
-    """A prediction as numbers and text: rounded, and ``None`` for what is unknown.
+    """Convert a prediction to plain types, with rounded numbers and ``None`` for missing values.
 
     Arguments
     ---------
     prediction : Prediction
-        Several words go into ``words``, as a list of pairs.
+        Prediction to convert. If it has several words, they are stored in ``words`` as a list of
+        pairs.
     embedding : bool
-        Whether the embedding goes in, as a list.
+        Whether to include the embedding, as a list.
     """
     row = {key: _number(value) for key, value in prediction.to_dict(embedding=embedding).items()}
     if len(prediction.words) > 1:
@@ -49,27 +50,28 @@ def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, A
 def _number(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    # + 0.0: no -0.0
+    # + 0.0 turns -0.0 into 0.0
     return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
 
 
-class CsvTable:
-    """A CSV with a head, in UTF-8; every row is in the file as soon as it is written.
+class CsvWriter:
+    """Writer of CSV files with a header, in UTF-8. Each row is flushed immediately.
 
     Arguments
     ---------
     path : path
-        Written anew.
+        Path of the file, which is overwritten.
     row : callable
-        From a prediction to its columns; all must have those of the first.
+        Function that converts a prediction to a mapping of columns to values. All rows must have
+        the same columns.
     """
 
-    def __init__(self, path: str | os.PathLike, row: Row = plain_row):
-        # surrogateescape: names of files that are no UTF-8 come out as the bytes that they are
+    def __init__(self, path: str | os.PathLike, row: RowFunction = plain_row):
+        # surrogateescape: file names that are not valid UTF-8 are written as their original bytes
         self._file = open_text(path)
         self._row, self._writer = row, None
 
-    def __enter__(self) -> CsvTable:
+    def __enter__(self) -> CsvWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -81,7 +83,7 @@ class CsvTable:
         Raises
         ------
         ValueError
-            If it has other columns than the first one.
+            If its columns differ from those of the first row.
         """
         row = {key: _cell(value) for key, value in self._row(prediction).items()}
         if self._writer is None:
@@ -92,27 +94,27 @@ class CsvTable:
 
 
 def _cell(value: Any) -> Any:
-    """What stands in a CSV for a value."""
+    """Format a value for CSV."""
     if isinstance(value, list):
         return "; ".join(f"{word} {distance:g}" for word, distance in value)
     return f"{value:.{DECIMALS}f}" if isinstance(value, float) else value
 
 
-class JsonLines:
-    """One JSON object a line, in UTF-8.
+class JsonLinesWriter:
+    """Writer of JSON Lines files, one JSON object per line, in UTF-8.
 
     Arguments
     ---------
     path : path
-        Written anew.
+        Path of the file, which is overwritten.
     row : callable
-        From a prediction to plain types.
+        Function that converts a prediction to a mapping of plain types.
     """
 
-    def __init__(self, path: str | os.PathLike, row: Row = plain_row):
+    def __init__(self, path: str | os.PathLike, row: RowFunction = plain_row):
         self._file, self._row = open_text(path), row
 
-    def __enter__(self) -> JsonLines:
+    def __enter__(self) -> JsonLinesWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -126,26 +128,26 @@ class JsonLines:
 
 
 def open_text(path: str | os.PathLike):
-    """A file to write: UTF-8, names of files that are none as the bytes that they are.
+    """Open a UTF-8 file for writing; file names in invalid UTF-8 keep their original bytes.
 
     Raises
     ------
     ValueError
-        If its folder is not there.
+        If the folder of the file does not exist.
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise ValueError(f"{path.parent} must be a folder, to write {path.name} there; make it.")
+        raise ValueError(f"Output folder {path.parent} does not exist. Create it first.")
     return open(path, "w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def suffix_of(path: str) -> str:
-    """Which kind of file a name asks for.
+def check_suffix(path: str) -> str:
+    """Return the suffix of the output path in lower case.
 
     Raises
     ------
     ValueError
-        If it is none that is written.
+        If the suffix is not supported.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -153,25 +155,26 @@ def suffix_of(path: str) -> str:
     return suffix
 
 
-class Embeddings:
-    """Embeddings in an npz file: ``files``, ``start``, ``end`` (n,), and ``embedding`` (n, size).
+class EmbeddingWriter:
+    """Writer of npz files with ``files``, ``start``, ``end`` (n,) and ``embedding`` (n, size).
 
-    They wait in a file without a name beside it, not in memory, and the npz appears at the end.
+    Embeddings are collected in a temporary file in the same folder, not in memory. The npz file is
+    written at the end.
 
     Arguments
     ---------
     path : path
-        Written anew.
+        Path of the file, which is overwritten.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._waiting = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
+        self._buffer = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
         self._files: list[str] = []
         self._times: list[tuple[float, float]] = []
         self._size = 0
 
-    def __enter__(self) -> Embeddings:
+    def __enter__(self) -> EmbeddingWriter:
         return self
 
     def __exit__(self, kind: type | None, *error: object) -> None:
@@ -179,47 +182,47 @@ class Embeddings:
             if kind is None:
                 self._save()
         finally:
-            self._waiting.close()
+            self._buffer.close()
 
     def write(self, prediction: Prediction) -> None:
-        """Take one more."""
+        """Add the embedding of one prediction."""
         embedding = np.asarray(prediction.embedding, dtype=np.float32)
         self._size = len(embedding)
-        self._waiting.write(embedding.tobytes())
+        self._buffer.write(embedding.tobytes())
         self._files.append(prediction.source)
         self._times.append((prediction.start, prediction.end))
 
     def _save(self) -> None:
-        self._waiting.flush()
+        self._buffer.flush()
         shape = (len(self._files), self._size)
         embedding = np.empty(shape, dtype=np.float32)
         if embedding.size:
-            embedding = np.memmap(self._waiting, np.float32, "r", shape=shape)
+            embedding = np.memmap(self._buffer, np.float32, "r", shape=shape)
         start, end = np.array(self._times).reshape(-1, 2).T
-        # Names that are no UTF-8 cannot stand in an array of text: they are written with escapes.
-        files = [readable(name) for name in self._files]
+        # Arrays of text cannot contain names that are not valid UTF-8; such bytes are escaped.
+        files = [escape_unencodable(name) for name in self._files]
         with atomic_file(self.path) as file:
             np.savez(file, files=np.array(files, str), start=start, end=end, embedding=embedding)
 
 
-def readable(name: str, encoding: str = "utf-8") -> str:
-    """A name that can be written in an encoding: what cannot is escaped.
+def escape_unencodable(name: str, encoding: str = "utf-8") -> str:
+    """Escape the characters of a name that an encoding cannot represent.
 
     Example
     -------
-    >>> readable("caf\\u00e9.wav", "ascii")
+    >>> escape_unencodable("caf\\u00e9.wav", "ascii")
     'caf\\\\xe9.wav'
     """
     return name.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def on_one_line(name: str) -> str:
-    """A name without line breaks and escape sequences, neither of which belongs on a terminal.
+def replace_unprintable(name: str) -> str:
+    """Replace line breaks and control characters in a name, for output on a terminal.
 
     Example
     -------
-    >>> on_one_line("a\\nb.wav")
+    >>> replace_unprintable("a\\nb.wav")
     'a?b.wav'
     """
-    escaped = ("\udc80", "\udcff")  # Python's stand-ins for bytes that are no UTF-8
+    escaped = ("\udc80", "\udcff")  # surrogates for bytes of invalid UTF-8
     return "".join(c if c.isprintable() or escaped[0] <= c <= escaped[1] else "?" for c in name)

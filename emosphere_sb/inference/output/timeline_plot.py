@@ -1,4 +1,4 @@
-"""A timeline as a plot: three dimensions, their regions as a band, silence in grey."""
+"""Plot a timeline: three dimensions, regions as a colour band, skipped silence in grey."""
 
 from __future__ import annotations
 
@@ -17,48 +17,49 @@ from emosphere_sb.report.plots.style import (
     FAINT,
     GREY,
     TITLES,
-    note,
-    nothing,
+    add_footnote,
+    annotate_empty,
     palette,
-    styled,
+    with_plot_style,
 )
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.sphere.grid import RegionGrid
+from emosphere_sb.sphere.grid import RegionPartition
 
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200)
-"""Seconds between ticks of time."""
-PARTS = 40
-"""The smooth line is a mean over one of so many parts of the recording."""
-NAMED = 8
-"""Regions that have a colour of their own; rarer ones share one."""
+"""Candidate distances of time ticks in seconds."""
+SMOOTHING_PARTS = 40
+"""The thick line is a moving average over the duration divided by this number."""
+MAX_NAMED_REGIONS = 8
+"""Maximum number of regions with individual colours; less frequent regions share one colour."""
 
 
-@styled
+@with_plot_style
 def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> Figure:
-    """Valence, arousal and dominance over time.
+    """Plot valence, arousal and dominance over time.
 
     Arguments
     ---------
     traces : Traces
-        Of the recording.
+        Timeline of the recording.
     about : About
-        Of the model: its label scale is the axis on the right.
+        Information about the model; its label scale is shown on the right axis.
     title : str
-        Of the recording.
+        Title of the plot.
     window : float
-        Seconds of a window.
+        Window length in seconds.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels with one axis of time. Thin: single windows, or where many share a step of
-        time their range. Thick: the mean over a fortieth of the recording, at least over two
-        windows. Grey: silence that was skipped. Below: the region of most windows.
+        Three panels with a shared time axis. Thin lines show single windows, or the range of the
+        windows if several share a time step. Thick lines show a moving average over 1/40 of the
+        recording, but at least over two windows. Skipped silence is grey. The band at the bottom
+        shows the most frequent region.
     """
     figure = Figure(figsize=(11, 7.4), layout="constrained")
     heights = [3, 3, 3, 0.5]
     panels = figure.subplots(4, 1, sharex=True, height_ratios=heights)
-    smoothing = max(2 * window, traces.duration / PARTS, traces.width)
+    smoothing = max(2 * window, traces.duration / SMOOTHING_PARTS, traces.width)
     limit = _limit(traces)
     for column, (axes, name) in enumerate(zip(panels[:3], DIMENSIONS, strict=True)):
         _panel(axes, traces, column, name, smoothing)
@@ -68,16 +69,16 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     for axes in panels:
         _grey(axes, traces)
     _time_axis(panels[3], traces.duration)
-    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # room for the note
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # leaves space for the note
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    texts = [f"thin: windows of {window:g} s", f"thick: mean over {clock(smoothing)}"]
-    texts += ["grey: silence, not predicted"] if traces.silence.any() else []
-    note(figure, "  ·  ".join([about.name, *texts]))
+    texts = [f"thin: windows of {window:g} s", f"thick: moving average over {clock(smoothing)}"]
+    texts += ["grey: skipped silence"] if traces.silence.any() else []
+    add_footnote(figure, "  ·  ".join([about.name, *texts]))
     return figure
 
 
 def _limit(traces: Traces) -> float:
-    """The same for all three: whole scale, or further where predictions go there."""
+    """Return the y limit of all panels: 1, or more if predictions exceed it."""
     low, high = traces.ranges
     reach = np.nanmax(np.abs([low, high])) if np.isfinite(low).any() else 1.0
     return max(1.0, 1.05 * float(reach))
@@ -89,17 +90,17 @@ def _panel(axes: Axes, traces: Traces, column: int, name: str, smoothing: float)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.fill_between(times, low, high, color=colour, alpha=0.25, linewidth=0)
     axes.plot(times, traces.means[:, column], color=colour, alpha=0.45, linewidth=0.7)
-    if len(times) == 1:  # a line of one point is none
+    if len(times) == 1:  # a single point needs a marker
         axes.plot(times, traces.means[:, column], color=colour, marker="o")
     axes.plot(times, traces.smoothed(smoothing)[:, column], color=colour, linewidth=2.2)
     axes.set_title(TITLES[name], color=colour)
     axes.grid(axis="both")
     if not np.isfinite(low).any():
-        nothing(axes, "nothing was predicted")
+        annotate_empty(axes, "no predictions")
 
 
 def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
-    """The label scale on the right."""
+    """Add an axis with the label scale on the right."""
     sign, half = (-1 if reverse else 1), (scale.high - scale.low) / 2
     right = axes.secondary_yaxis(
         "right",
@@ -114,10 +115,10 @@ def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
 
 
 def _band(axes: Axes, traces: Traces, about: Any) -> None:
-    """The regions as a band of colours, the most frequent named."""
+    """Draw the regions as a colour band, with a legend for the most frequent ones."""
     regions = traces.regions
     counts = {name: regions.count(name) for name in dict.fromkeys(regions) if name}
-    named = sorted(counts, key=counts.__getitem__, reverse=True)[:NAMED]
+    named = sorted(counts, key=counts.__getitem__, reverse=True)[:MAX_NAMED_REGIONS]
     colours = _colours(named, about)
     for name, first, last in _runs(regions):
         if name:
@@ -135,9 +136,9 @@ def _band(axes: Axes, traces: Traces, about: Any) -> None:
 
 
 def _colours(named: list[str], about: Any) -> dict[str, Any]:
-    """Octants have the same colour in every plot; paler than the lines, which use the same ones."""
-    grid = RegionGrid(about.region_step, about.centre_radius)
-    order = list(grid.names) if len(grid) <= NAMED else named
+    """Choose colours. Octants have the same colour in all plots, paler than the lines."""
+    grid = RegionPartition(about.region_step, about.centre_radius)
+    order = list(grid.names) if len(grid) <= MAX_NAMED_REGIONS else named
     known = dict(zip(order, palette(max(1, len(order))), strict=False))
     return {name: tuple(0.35 + 0.65 * part for part in to_rgb(known[name])) for name in named}
 
@@ -149,7 +150,7 @@ def _grey(axes: Axes, traces: Traces) -> None:
 
 
 def _runs(values: list) -> list[tuple[Any, int, int]]:
-    """(value, first, last) of stretches of equal neighbours.
+    """Find runs of equal values; return (value, first, last) of each.
 
     Example
     -------
@@ -166,7 +167,7 @@ def _runs(values: list) -> list[tuple[Any, int, int]]:
 
 
 def _span(traces: Traces, first: int, last: int) -> tuple[float, float]:
-    """From the beginning of a step to the end of another; the outer ones reach the edges."""
+    """Return start and end of a range of steps in seconds; outer steps extend to the edges."""
     half = traces.width / 2
     times = traces.times
     begin = 0.0 if first == 0 else times[first] - half
@@ -175,7 +176,7 @@ def _span(traces: Traces, first: int, last: int) -> tuple[float, float]:
 
 
 def _time_axis(axes: Axes, duration: float) -> None:
-    """Ticks at whole seconds, minutes or hours."""
+    """Set ticks at round times."""
     hours = duration >= 3600
     step = next((tick for tick in TICKS if duration / tick <= 13), 86400)
     axes.xaxis.set_major_locator(MultipleLocator(step))
@@ -185,12 +186,12 @@ def _time_axis(axes: Axes, duration: float) -> None:
 
 
 def tick_text(seconds: float, *, hours: bool) -> str:
-    """A place in time: ``h:mm`` in recordings of hours, else ``m:ss``.
+    """Format a time as ``h:mm`` for recordings of hours, otherwise as ``m:ss``.
 
     Example
     -------
     >>> tick_text(5400, hours=True), tick_text(90, hours=False)
     ('1:30', '1:30')
     """
-    whole = round(seconds / 60) if hours else round(seconds)
-    return f"{whole // 60}:{whole % 60:02d}"
+    total = round(seconds / 60) if hours else round(seconds)
+    return f"{total // 60}:{total % 60:02d}"

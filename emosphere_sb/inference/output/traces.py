@@ -1,4 +1,4 @@
-"""A timeline in memory that does not grow with its length: what a plot can show of it."""
+"""Aggregate a timeline for plotting, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from emosphere_sb.inference.prediction import Prediction
 
-MOST = 1500
-"""Steps of time that are kept; beyond, neighbours are put together."""
+MAX_STEPS = 1500
+"""Maximum number of time steps; above it, neighbouring steps are merged."""
 
 
 @dataclass
 class Step:
-    """What is known of a stretch of time."""
+    """Statistics of the windows in one time step."""
 
     windows: int = 0
     silent: int = 0
@@ -25,7 +25,7 @@ class Step:
     regions: Counter = field(default_factory=Counter)
 
     def merged(self, other: Step) -> Step:
-        """Both in one."""
+        """Return the statistics of two steps together."""
         return Step(
             self.windows + other.windows, self.silent + other.silent, self.total + other.total,
             np.minimum(self.low, other.low), np.maximum(self.high, other.high),
@@ -34,13 +34,13 @@ class Step:
 
 
 class Traces:
-    """Valence, arousal, dominance, region and silence over time, a window at its middle.
+    """Valence, arousal, dominance, region and silence over time; a window counts at its centre.
 
     Arguments
     ---------
     width : float
-        Seconds of a step at first: the timeline's hop. It doubles whenever there are more than
-        :data:`MOST` steps.
+        Initial width of a time step in seconds, the hop of the timeline. It doubles whenever there
+        are more than :data:`MAX_STEPS` steps.
 
     Example
     -------
@@ -51,17 +51,17 @@ class Traces:
 
     def __init__(self, width: float):
         self.width, self.steps, self.duration = float(width), [], 0.0
-        self.begin = None  # the middle of the first window: steps are counted from there
+        self.begin = None  # centre of the first window, where steps start
 
     def add(self, prediction: Prediction) -> None:
-        """Take one more window."""
+        """Add a window."""
         middle = (prediction.start + prediction.end) / 2
         if self.begin is None:
             self.begin = middle
         self.duration = max(self.duration, prediction.end)
-        # Half a step on: a middle lies in the midst of its step, and rounding moves it nowhere
+        # Adding 0.5 puts window centres in the middle of a step, so rounding does not move them
         index = max(0, int((middle - self.begin) / self.width + 0.5))
-        while index >= MOST:
+        while index >= MAX_STEPS:
             self._halve()
             index = max(0, int((middle - self.begin) / self.width + 0.5))
         while len(self.steps) <= index:
@@ -79,25 +79,25 @@ class Traces:
     def _halve(self) -> None:
         steps = self.steps + [Step()] * (len(self.steps) % 2)
         self.steps = [a.merged(b) for a, b in zip(steps[::2], steps[1::2], strict=True)]
-        # A step's place is its middle, half an old step on
+        # The centre of a merged step is half an old step later
         self.begin += self.width / 2
         self.width *= 2
 
     @property
     def times(self) -> np.ndarray:
-        """Seconds, shape (steps,): the middle of each."""
+        """Centre of each step in seconds, shape (steps,)."""
         return (self.begin or 0.0) + self.width * np.arange(len(self.steps))
 
     @property
     def means(self) -> np.ndarray:
-        """Shape (steps, 3); NaN where nothing was predicted."""
-        counts = self._speech()
+        """Mean of each step, shape (steps, 3); NaN for steps without predictions."""
+        counts = self._predicted_counts()
         total = np.array([step.total for step in self.steps]).reshape(-1, 3)
         return np.divide(total, counts, out=np.full_like(total, np.nan), where=counts > 0)
 
     @property
     def ranges(self) -> tuple[np.ndarray, np.ndarray]:
-        """The lowest and the highest of each step, shape (steps, 3); NaN where there is none."""
+        """Minimum and maximum of each step, shape (steps, 3); NaN for steps without predictions."""
         found = []
         for name in ("low", "high"):
             values = np.array([getattr(step, name) for step in self.steps]).reshape(-1, 3)
@@ -106,56 +106,55 @@ class Traces:
 
     @property
     def silence(self) -> np.ndarray:
-        """Shape (steps,): whether at least half of what lies there is silence."""
+        """Whether at least half of the windows of each step are silent, shape (steps,)."""
         return np.array([0 < step.windows <= 2 * step.silent for step in self.steps], dtype=bool)
 
     @property
     def regions(self) -> list[str]:
-        """The most frequent region of each step; empty where there is none."""
+        """Most frequent region of each step; empty for steps without predictions."""
         return [step.regions.most_common(1)[0][0] if step.regions else "" for step in self.steps]
 
     def smoothed(self, seconds: float) -> np.ndarray:
-        """The mean over a centred span of time, weighted by windows, skipped silence left out.
+        """Compute a centred moving average, weighted by windows, without skipped silence.
 
         Arguments
         ---------
         seconds : float
-            Of the span.
+            Length of the averaging interval in seconds.
 
         Returns
         -------
         numpy.ndarray
-            Shape (steps, 3); NaN where the step itself has nothing.
+            Moving average of shape (steps, 3); NaN for steps without predictions.
         """
-        counts = self._speech()
+        counts = self._predicted_counts()
         total = np.array([step.total for step in self.steps]).reshape(-1, 3)
         half = max(0, round(seconds / self.width / 2))
-        span = _sums(total, half) / np.maximum(_sums(counts, half), 1)
-        return np.where(counts > 0, span, np.nan)
+        mean = _moving_sum(total, half) / np.maximum(_moving_sum(counts, half), 1)
+        return np.where(counts > 0, mean, np.nan)
 
-    def _speech(self) -> np.ndarray:
-        """Predicted windows of each step, shape (steps, 1)."""
+    def _predicted_counts(self) -> np.ndarray:
+        """Return the number of predicted windows of each step, shape (steps, 1)."""
         counts = [step.windows - step.silent for step in self.steps]
         return np.array(counts, dtype=np.float64).reshape(-1, 1)
 
 
-def _sums(values: np.ndarray, half: int) -> np.ndarray:
-    """Sums over ``2 · half + 1`` rows around each."""
-    whole = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    places = np.arange(len(values))
-    return whole[np.minimum(places + half + 1, len(values))] - whole[np.maximum(places - half, 0)]
+def _moving_sum(values: np.ndarray, half: int) -> np.ndarray:
+    """Sum ``2 · half + 1`` rows around each row."""
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    index = np.arange(len(values))
+    return sums[np.minimum(index + half + 1, len(values))] - sums[np.maximum(index - half, 0)]
 
 
 def clock(seconds: float) -> str:
-    """A duration: ``h:mm:ss``, and ``m:ss`` below an hour.
+    """Format a duration as ``h:mm:ss``, or as ``m:ss`` below one hour.
 
     Example
     -------
     >>> clock(65), clock(3725.4)
     ('1:05', '1:02:05')
     """
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
+    minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes}:{rest:02d}"
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

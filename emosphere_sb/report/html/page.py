@@ -1,4 +1,4 @@
-"""The report of a run as one HTML file that needs nothing else."""
+"""HTML report of a run as a single, self-contained file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 import pandas as pd
 
 from emosphere_sb.html import render
-from emosphere_sb.report.html.facts import facts_list
+from emosphere_sb.report.html.metadata import metadata_list
 from emosphere_sb.report.html.sections import (
     anchor,
-    beside_section,
+    baselines_section,
     comparison_section,
-    figures_section,
+    scores_section,
     set_section,
 )
-from emosphere_sb.report.plots.registry import Picture, pictures, scale_of, without_sphere
-from emosphere_sb.report.plots.style import DPI, pdf
-from emosphere_sb.results.constants import SYNTHETIC
+from emosphere_sb.report.plots.registry import Plot, draw_plots, missing_sphere_reason, report_scale
+from emosphere_sb.report.plots.style import DPI, render_pdf
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG file."""
 
-SHOWN = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
-"""Keys of a report that have a place of their own; others stand in a list at the end."""
+REPORT_KEYS = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
+"""Keys of a report that have a dedicated section; all others are listed at the end."""
 
 
 def run_page(
@@ -34,28 +34,28 @@ def run_page(
     tables: Mapping[str, pd.DataFrame],
     log: Mapping | None = None,
     *,
-    drawn: Sequence[Picture] | None = None,
+    drawn: Sequence[Plot] | None = None,
 ) -> str:
-    """A run's report as a page: pictures and style inside, nothing fetched, no script.
+    """Render the HTML report of a run, without external resources or scripts.
 
     Arguments
     ---------
     report : mapping
-        ``title``; ``protocol`` and ``run`` as in ``metrics.json``; ``synthetic``; ``sets``, what
-        ``evaluation.evaluate`` gives, by set; where there is one ``comparison``, what
-        ``comparison.compare`` gives, by set; ``beside`` as in ``metrics.json``; ``warnings``, a
-        list of str. Other keys are listed at the end of the page.
+        ``title``; ``protocol`` and ``run`` as in ``metrics.json``; ``synthetic``; ``sets``, the
+        results of ``evaluate_predictions`` by set; optionally ``comparison``, the results of
+        ``compare_systems`` by set; ``beside`` as in ``metrics.json``; ``warnings``, a list of str.
+        Other keys are listed at the end of the page.
     tables : mapping of str to pandas.DataFrame
         Predictions by set, for the plots.
     log : mapping, optional
-        As ``training_log.read_log`` gives it.
-    drawn : sequence of Picture, optional
-        The report's plots where they are drawn already.
+        Training log as returned by ``read_train_log``.
+    drawn : sequence of Plot, optional
+        Plots of the report, if already drawn.
 
     Returns
     -------
     str
-        HTML. Whatever comes from the report or the tables is escaped.
+        HTML. All values from the report and the tables are escaped.
 
     Raises
     ------
@@ -63,61 +63,61 @@ def run_page(
         If the report has no ``title``, ``protocol``, ``run`` or ``sets``.
     """
     shown: dict[tuple[str, str], list] = {}
-    for item in pictures(report, tables, log) if drawn is None else drawn:
-        view = picture(item.png, item.alt, item.caption)
+    for item in draw_plots(report, tables, log) if drawn is None else drawn:
+        view = image_view(item.png, item.alt, item.caption)
         shown.setdefault((item.set, item.section), []).append(view)
     sets, sections = report["sets"], []
     for name, evaluation in sets.items():
-        note = "There are no predictions to draw."
+        note = "No predictions to plot."
         if name in tables:
-            note = without_sphere(tables[name], scale_of(report))
+            note = missing_sphere_reason(tables[name], report_scale(report))
         pieces = {section: items for (of, section), items in shown.items() if of == name}
         sections.append(set_section(name, evaluation, pieces, note))
     page = render(
         "report/run.html.jinja",
         title=report["title"],
-        synthetic=SYNTHETIC if report.get("synthetic") else None,
+        synthetic=SYNTHETIC_WARNING if report.get("synthetic") else None,
         contents=_contents(report, log),
         warnings=_warnings(report),
-        figures=figures_section(sets, [name for name in tables if name not in sets]),
+        scores=scores_section(sets, [name for name in tables if name not in sets]),
         comparison=comparison_section(report.get("comparison") or {}),
-        beside=beside_section(report.get("beside") or {}, sets),
+        baselines=baselines_section(report.get("beside") or {}, sets),
         sets=sections,
         training=None if log is None else shown["", "training"],
-        facts=_facts(report),
+        metadata=_metadata(report),
     )
     return str(page)
 
 
-def picture(png: bytes, alt: str, caption: str) -> dict[str, object]:
-    """A PNG inside the page, with its caption.
+def image_view(png: bytes, alt: str, caption: str) -> dict[str, object]:
+    """Prepare an embedded PNG image for the template.
 
     Arguments
     ---------
     png : bytes
-        The file, drawn at 144 dots per inch.
+        Content of a PNG file with 144 dots per inch.
     alt : str
-        Alternative text for those who do not see the picture.
+        Alternative text.
     caption : str
-        Text below the picture.
+        Caption below the image.
 
     Returns
     -------
     dict
-        ``data`` in base64, ``alt``, ``caption``, ``width`` and ``height`` in pixels of CSS, of
-        which an inch has 96.
+        ``data`` in base64, ``alt``, ``caption``, and ``width`` and ``height`` in CSS pixels (96 per
+        inch).
 
     Raises
     ------
     ValueError
-        If the file is not a PNG, or the alternative text is empty.
+        If ``png`` is not a PNG file, or ``alt`` is empty.
     """
-    if png[:8] != SIGNATURE or len(png) < 24:
+    if png[:8] != PNG_SIGNATURE or len(png) < 24:
         raise ValueError(
-            f"A picture must be a PNG file; found {png[:8]!r}. Draw it with plots.png."
+            f"An image must be a PNG file; found {png[:8]!r}. Use plots.style.render_png."
         )
     if not alt.strip():
-        raise ValueError(f"A picture must have an alternative text; found {alt!r}.")
+        raise ValueError(f"An image must have an alternative text; found {alt!r}.")
     width, height = (round(pixels * 96 / DPI) for pixels in struct.unpack(">II", png[16:24]))
     data = base64.b64encode(png).decode("ascii")
     return {"data": data, "alt": alt, "caption": caption, "width": width, "height": height}
@@ -129,22 +129,22 @@ def write_plots(
     folder: Path,
     log: Mapping | None = None,
     *,
-    drawn: Sequence[Picture] | None = None,
+    drawn: Sequence[Plot] | None = None,
 ) -> list[Path]:
-    """Write every plot of a report as PNG and PDF.
+    """Write all plots of a report as PNG and PDF files.
 
     Arguments
     ---------
     report, tables, log, drawn
-        As for :func:`run_page`.
+        See :func:`run_page`.
     folder : path
-        Made where it is missing. Characters of a set's name that a file name should not have become
-        ``_``.
+        Output folder; created if missing. Special characters in names of sets are replaced by
+        ``_`` in file names.
 
     Returns
     -------
     list of Path
-        What was written, in the report's order. The same input gives the same bytes.
+        Written files in the order of the report. The output is reproducible byte by byte.
 
     Raises
     ------
@@ -154,17 +154,17 @@ def write_plots(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for item in pictures(report, tables, log) if drawn is None else drawn:
+    for item in draw_plots(report, tables, log) if drawn is None else drawn:
         for ending in ("png", "pdf"):
             path = folder / f"{anchor(item.name)}.{ending}"
-            path.write_bytes(item.png if ending == "png" else pdf(item.figure))
+            path.write_bytes(item.png if ending == "png" else render_pdf(item.figure))
             written.append(path)
     return written
 
 
 def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
-    """Links: the section's id, and what it is called."""
-    links = {"figures": "Figures"}
+    """Links of the table of contents: section ID and title."""
+    links = {"results": "Results"}
     links |= {"comparison": "Comparison"} if report.get("comparison") else {}
     links |= {f"set-{anchor(name)}": name for name in report["sets"]}
     links |= {"training": "Training"} if log is not None else {}
@@ -172,16 +172,16 @@ def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
 
 
 def _warnings(report: Mapping) -> list[str]:
-    """Everything that anybody should know before reading a figure, above the figures."""
+    """Collect all warnings, which are shown above the results."""
     lines = list(report.get("warnings") or [])
     for name, evaluation in report["sets"].items():
         lines += [f"{name}: {text}" for text in evaluation.get("warnings") or []]
     return lines
 
 
-def _facts(report: Mapping) -> list[tuple]:
-    """Sections of facts at the end: id, title, and a list."""
-    rest = {key: value for key, value in report.items() if key not in SHOWN}
+def _metadata(report: Mapping) -> list[tuple]:
+    """Metadata sections at the end of the page: ID, title and list."""
+    rest = {key: value for key, value in report.items() if key not in REPORT_KEYS}
     parts = [("protocol", "Protocol", report["protocol"]), ("run", "Run", report["run"])]
-    parts += [("further", "Further facts", rest)] if rest else []
-    return [(id_, title, facts_list(facts)) for id_, title, facts in parts]
+    parts += [("further", "Additional information", rest)] if rest else []
+    return [(id_, title, metadata_list(metadata)) for id_, title, metadata in parts]

@@ -1,101 +1,103 @@
-"""A table of runs as one HTML file in which every figure can be traced to its run."""
+"""HTML page of a results table, in which each score can be traced to its run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from emosphere_sb.html import render
-from emosphere_sb.report.html.page import picture
-from emosphere_sb.results.constants import SYNTHETIC
-from emosphere_sb.results.number_format import UNDEFINED, figure_text, seconds_text
+from emosphere_sb.report.html.page import image_view
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
+from emosphere_sb.results.number_format import UNDEFINED, format_duration, format_score
 
-KEYS = ("row", "corpus", "set", "seed", "fold", "status")
-"""What tells runs apart; the first is always shown."""
+RUN_KEYS = ("row", "corpus", "set", "seed", "fold", "status")
+"""Keys that identify a run. The first one is always shown."""
 
-HEADS = ("mean CCC", "V", "A", "D", "time", "command", "folder", "commit")
+RESULT_HEADS = ("mean CCC", "V", "A", "D", "time", "command", "folder", "commit")
 
-FIGURES = ("mean_ccc", "valence", "arousal", "dominance")
+SCORE_KEYS = ("mean_ccc", "valence", "arousal", "dominance")
 
 
-def table_page(facts: Mapping, figure_png: bytes) -> str:
-    """The page of a table: the table, its picture, notes, and the runs behind it.
+def table_page(content: Mapping, figure_png: bytes) -> str:
+    """Render the page of a results table: table, plot, notes and runs.
 
     Arguments
     ---------
-    facts : mapping
-        ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table`` as
-        :func:`emosphere_sb.tables.formats.html` renders it; ``runs``, a mapping each with ``row``,
+    content : mapping
+        ``name``; ``caption``; ``synthetic``; ``notes``, a list of str; ``html_table``, rendered by
+        :func:`emosphere_sb.tables.formats.to_html`; ``runs``, mappings with the keys ``row``,
         ``corpus``, ``set`` (optional), ``seed``, ``fold``, ``status``, ``mean_ccc``, ``valence``,
         ``arousal``, ``dominance`` (CCC or ``None``), ``folder``, ``commit``, ``command``,
-        ``seconds``; and ``origin``, what made the table.
+        ``seconds``; and ``origin``, a sentence on how the table was generated.
     figure_png : bytes
-        The picture, as ``plots.png`` gives it of ``plots.table_figure``.
+        PNG of the figure returned by ``plot_table``.
 
     Returns
     -------
     str
-        HTML that fetches nothing and has no script. All but a rendered ``html_table`` is escaped.
+        HTML without external resources or scripts. All values except ``html_table`` are escaped.
 
     Raises
     ------
     KeyError
-        If a fact is missing.
+        If ``content`` lacks a key.
 
     Example
     -------
     >>> from markupsafe import Markup
     >>> from matplotlib.figure import Figure
-    >>> from emosphere_sb.report.plots.all import png
-    >>> facts = {"name": "t", "caption": "One < two", "synthetic": False, "notes": [],
-    ...          "html_table": Markup("<table></table>"), "runs": [], "origin": "Made by hand."}
-    >>> page = table_page(facts, png(Figure((1, 1))))
+    >>> from emosphere_sb.report.plots.all import render_png
+    >>> content = {"name": "t", "caption": "One < two", "synthetic": False, "notes": [],
+    ...            "html_table": Markup("<table></table>"), "runs": [], "origin": "An example."}
+    >>> page = table_page(content, render_png(Figure((1, 1))))
     >>> "<h1>One &lt; two</h1>" in page, "<table></table>" in page
     (True, True)
     """
-    runs = facts["runs"]
-    keys = [key for key in KEYS if _any(runs, key)]
+    runs = content["runs"]
+    keys = [key for key in RUN_KEYS if _any(runs, key)]
     page = render(
         "report/table.html.jinja",
-        title=facts["caption"],
-        name=facts["name"],
-        synthetic=SYNTHETIC if facts["synthetic"] else None,
-        html_table=facts["html_table"],
-        notes=facts["notes"],
-        plot=picture(figure_png, _alternative(facts, runs), "The same figures as a picture."),
+        title=content["caption"],
+        name=content["name"],
+        synthetic=SYNTHETIC_WARNING if content["synthetic"] else None,
+        html_table=content["html_table"],
+        notes=content["notes"],
+        plot=image_view(
+            figure_png, _alternative_text(content, runs), "The results of the table as a plot."
+        ),
         count=_count(runs),
-        heads=[*keys, *HEADS],
+        heads=[*keys, *RESULT_HEADS],
         runs=[_run(run, keys) for run in runs],
-        origin=facts["origin"],
+        origin=content["origin"],
     )
     return str(page)
 
 
-def _alternative(facts: Mapping, runs: Sequence[Mapping]) -> str:
-    """The figures of the runs, since the picture's own are in the table above it."""
+def _alternative_text(content: Mapping, runs: Sequence[Mapping]) -> str:
+    """Alternative text of the plot: scores of the runs (the plotted means are in the table)."""
     done = [run for run in runs if run["mean_ccc"] is not None]
-    said = "; ".join(
-        f"{run['row']}, {run['corpus']}, seed {run['seed']}: {figure_text(run['mean_ccc'])}"
+    scores = "; ".join(
+        f"{run['row']}, {run['corpus']}, seed {run['seed']}: {format_score(run['mean_ccc'])}"
         for run in done[:40]
     )
     more = f"; and {len(done) - 40} more below" if len(done) > 40 else ""
-    return f"{facts['caption']}. Mean CCC of the runs: {said or 'none yet'}{more}."
+    return f"{content['caption']}. Mean CCC of the runs: {scores or 'none yet'}{more}."
 
 
 def _count(runs: Sequence[Mapping]) -> str:
-    """How many runs there are, by status, in the order in which they occur."""
+    """Describe the number of runs by status, in order of first occurrence."""
     statuses = [str(run["status"]) for run in runs]
     each = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}" + (f": {each}." if each else ".")
 
 
 def _run(run: Mapping, keys: Sequence[str]) -> dict:
-    """A line of the runs; what a run is told by first, its command and place last."""
+    """Template variables of one run: identifying keys, scores, command and folder."""
     return {
         "row": _given(run["row"]),
         "cells": [
             *(_given(run.get(key)) for key in keys[1:]),
-            *(figure_text(run[name]) for name in FIGURES),
-            seconds_text(run["seconds"]),
+            *(format_score(run[name]) for name in SCORE_KEYS),
+            format_duration(run["seconds"]),
         ],
         "command": run["command"],
         "places": [_given(run["folder"]), _given(run["commit"])],
@@ -103,7 +105,7 @@ def _run(run: Mapping, keys: Sequence[str]) -> dict:
 
 
 def _any(runs: Sequence[Mapping], key: str) -> bool:
-    """Whether a column has anything to say; the row names a line and always does."""
+    """Whether a column is not empty; the first column is always shown."""
     return key == "row" or any(run.get(key) not in (None, "") for run in runs)
 
 

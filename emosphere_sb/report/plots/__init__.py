@@ -1,1 +1,1 @@
-"""Figures of reports and tables, drawn with matplotlib."""
+"""Plots of reports and results tables, drawn with matplotlib."""

@@ -1,25 +1,25 @@
-"""Every plot of a report and of a table of runs; each stands in a file of its own.
+"""All plots of reports and results tables, one per module.
 
-They are matplotlib figures, drawn without pyplot: nothing is kept open, no window is needed, and
-the same input gives the same bytes.
+They are matplotlib figures drawn without pyplot: no display is needed, no figure has to be closed,
+and the output is reproducible byte by byte.
 """
 
-from emosphere_sb.report.plots.confusion import confusion
-from emosphere_sb.report.plots.curves import training_curves
-from emosphere_sb.report.plots.scatter import predicted_against_true
-from emosphere_sb.report.plots.slices import SLICES, slice_bars
-from emosphere_sb.report.plots.sphere import sphere
-from emosphere_sb.report.plots.style import pdf, png
-from emosphere_sb.report.plots.table import table_figure
+from emosphere_sb.report.plots.confusion import plot_confusion
+from emosphere_sb.report.plots.curves import plot_training_curves
+from emosphere_sb.report.plots.scatter import plot_predictions
+from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, plot_subgroups
+from emosphere_sb.report.plots.sphere import plot_sphere
+from emosphere_sb.report.plots.style import render_pdf, render_png
+from emosphere_sb.report.plots.table import plot_table
 
 __all__ = [
-    "SLICES",
-    "confusion",
-    "pdf",
-    "png",
-    "predicted_against_true",
-    "slice_bars",
-    "sphere",
-    "table_figure",
-    "training_curves",
+    "SUBGROUP_TITLES",
+    "plot_confusion",
+    "plot_predictions",
+    "plot_sphere",
+    "plot_subgroups",
+    "plot_table",
+    "plot_training_curves",
+    "render_pdf",
+    "render_png",
 ]

@@ -1,4 +1,4 @@
-"""Training curves from a run's log."""
+"""Plot training curves."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, nothing, styled
-from emosphere_sb.results.number_format import figure_text
+from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, annotate_empty, with_plot_style
+from emosphere_sb.results.number_format import format_score
 
 LOSSES = {
     "train loss": ("total", "#333333"),
@@ -21,22 +21,21 @@ WEIGHT = "train weight"
 WEIGHT_COLOUR = "#E69F00"
 
 
-@styled
-def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
-    """Losses, CCC of the development set, and the weight of the auxiliary loss over the epochs.
+@with_plot_style
+def plot_training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
+    """Plot losses, CCC on the development set, and weight of the auxiliary loss by epoch.
 
     Arguments
     ---------
     log : mapping of str to sequence of float
-        As ``training_log.read_log`` gives it.
+        Training log as returned by ``read_train_log``.
     best : int, optional
-        The epoch whose checkpoint was tested: a line marks it.
+        Epoch of the tested checkpoint, marked by a line.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels above each other with one axis of epochs; two where no epoch had an auxiliary
-        loss.
+        Three panels with a shared epoch axis; two without an auxiliary loss.
     """
     weighted = WEIGHT in log
     heights = [3, 3, 1.4] if weighted else [3, 3]
@@ -65,13 +64,13 @@ def training_curves(log: Mapping[str, Sequence[float]], *, best: int | None = No
 
 
 def _curves(axes: Axes, epochs: np.ndarray, log: Mapping, lines: Mapping) -> None:
-    """Several columns in one panel, each with its name at the side."""
+    """Plot several columns of the log in one panel, with a legend."""
     axes.grid(axis="y")
     for name, (label, colour) in lines.items():
         style = {"linewidth": 2.2 if label in ("total", "Mean") else 1.5, "color": colour}
         axes.plot(epochs, log[name], marker="o", markersize=3.5, label=label, **style)
     if not lines:
-        nothing(axes, "not in the log")
+        annotate_empty(axes, "not in the log")
     elif any(label for label, _ in lines.values()):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
@@ -80,5 +79,5 @@ def _mark(panels: Sequence[Axes], log: Mapping, best: int) -> None:
     for axes in panels:
         axes.axvline(best, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
     scores = dict(zip(log["epoch"], log.get("valid mean_ccc", []), strict=False))
-    score = f", mean CCC {figure_text(scores[best])}" if best in scores else ""
+    score = f", mean CCC {format_score(scores[best])}" if best in scores else ""
     panels[1].set_title(f"Development set (tested: epoch {best}{score})")

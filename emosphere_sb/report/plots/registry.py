@@ -1,4 +1,4 @@
-"""Which plots a report holds, and what they say to those who do not see them."""
+"""Plots of a report, with captions and alternative texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots import all
-from emosphere_sb.report.plots.curves import WEIGHT
-from emosphere_sb.report.plots.slices import ccc
-from emosphere_sb.report.plots.style import COLOURS
-from emosphere_sb.results.number_format import count_text, figure_text
+from emosphere_sb.report.plots.confusion import plot_confusion
+from emosphere_sb.report.plots.curves import WEIGHT, plot_training_curves
+from emosphere_sb.report.plots.scatter import plot_predictions
+from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, plot_subgroups
+from emosphere_sb.report.plots.sphere import plot_sphere
+from emosphere_sb.report.plots.style import COLOURS, render_png
+from emosphere_sb.results.number_format import format_count, format_score
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 CONFUSIONS = {
@@ -22,30 +24,30 @@ CONFUSIONS = {
     "region_head": ("region", "Region by the head"),
     "emotion_head": ("emotion", "Emotion by the head"),
 }
-"""Key of ``confusion``: what the classes are, and whose they are."""
+"""Kind of classes and title, by key of ``confusion``."""
 
-ROOM = 40
-"""An alternative text names so many parts at most."""
+MAX_ALT_PARTS = 40
+"""Maximum number of subgroups in an alternative text."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A plot with its words.
+class Plot:
+    """Plot with caption and alternative text.
 
     Arguments
     ---------
     name : str
-        File name without an ending: letters, digits, ``_``, ``-``.
+        File name without suffix.
     set : str
-        The set that it shows; empty for the whole run.
+        Name of the set; empty for plots of the training.
     section : str
-        Of the page: ``points``, ``sphere``, ``confusion``, ``slices`` or ``training``.
+        Section of the page: ``points``, ``sphere``, ``confusion``, ``slices`` or ``training``.
     figure : matplotlib.figure.Figure
-        The plot.
+        Drawn plot.
     caption : str
-        Below it.
+        Caption below the plot.
     alt : str
-        In place of it: the figures that it shows.
+        Alternative text with the plotted values.
     """
 
     name: str
@@ -57,143 +59,151 @@ class Picture:
 
     @cached_property
     def png(self) -> bytes:
-        """The plot as PNG, rendered once however often it is shown."""
-        return all.png(self.figure)
+        """Content of a PNG file, rendered on first use."""
+        return render_png(self.figure)
 
 
-def pictures(
+def draw_plots(
     report: Mapping, tables: Mapping[str, pd.DataFrame], log: Mapping | None = None
-) -> Iterator[Picture]:
-    """Draw the plots of a report, one after the other.
+) -> Iterator[Plot]:
+    """Draw the plots of a report one by one.
 
     Arguments
     ---------
     report : mapping
-        As :func:`emosphere_sb.report.html.page.run_page` takes it.
+        Content of a report, see :func:`emosphere_sb.report.html.page.run_page`.
     tables : mapping of str to pandas.DataFrame
         Predictions by set.
     log : mapping, optional
-        As ``training_log.read_log`` gives it.
+        Training log as returned by ``read_train_log``.
 
     Yields
     ------
-    Picture
-        Of each set in the report's order, then of the training.
+    Plot
+        Plots of each set in report order, then of the training.
     """
     for name, evaluation in report["sets"].items():
         if name in tables:
-            yield from _of_points(name, evaluation, tables[name], scale_of(report))
+            yield from _point_plots(name, evaluation, tables[name], report_scale(report))
         for key, matrix in (evaluation.get("confusion") or {}).items():
-            yield _of_confusion(name, key, matrix, evaluation.get("runs", 1))
+            yield _confusion_plot(name, key, matrix, evaluation.get("runs", 1))
         for key, parts in (evaluation.get("slices") or {}).items():
             if parts:
-                yield _of_slices(name, key, parts, evaluation["figures"])
+                yield _subgroup_plot(name, key, parts, evaluation["metrics"])
     if log is not None:
-        yield _of_training(log, report["protocol"].get("best_epoch"))
+        yield _training_plot(log, report["protocol"].get("best_epoch"))
 
 
-def scale_of(report: Mapping) -> Scale | None:
-    """The corpus's scale; ``None`` where the run is too old to say."""
+def report_scale(report: Mapping) -> Scale | None:
+    """Label scale of the corpus; ``None`` if unknown (runs of older versions)."""
     fields = report["protocol"].get("scale")
     return None if fields is None else Scale.from_dict(fields)
 
 
-def without_sphere(table: pd.DataFrame, scale: Scale | None) -> str | None:
-    """Why a set has no picture of the sphere; ``None`` where it has one."""
+def missing_sphere_reason(table: pd.DataFrame, scale: Scale | None) -> str | None:
+    """Reason why a set has no sphere plot; ``None`` if it has one."""
     if scale is None:
-        return "The results do not say on which scale they are, so there is no sphere."
+        return "No sphere plot: the label scale is not recorded."
     if not {"region", "region_point"} <= set(table):
-        return "The predictions have no regions, so there is no sphere."
+        return "No sphere plot: the predictions have no regions."
     return None
 
 
-def _of_points(
+def _point_plots(
     name: str, evaluation: Mapping, table: pd.DataFrame, scale: Scale | None
-) -> Iterator[Picture]:
-    figures, runs = evaluation["figures"], evaluation.get("runs", 1)
+) -> Iterator[Plot]:
+    metrics, runs = evaluation["metrics"], evaluation.get("runs", 1)
     several = f" The CCC is the mean over {runs} runs." if runs > 1 else ""
-    said = "; ".join(f"{d} CCC {figure_text(ccc(figures, d))}" for d in DIMENSIONS)
-    size = f"{count_text(len(table))} utterances"
-    yield Picture(
+    scores = "; ".join(f"{d} CCC {format_score(get_ccc(metrics, d))}" for d in DIMENSIONS)
+    size = f"{format_count(len(table))} utterances"
+    yield Plot(
         name=f"{name}_predicted_against_true",
         set=name,
         section="points",
-        figure=all.predicted_against_true(table, figures, scale=scale, name=name),
-        caption="Each panel covers the label scale, whose ends are marked; on the dashed line "
-        "prediction and truth are equal." + several,
-        alt=f"Predicted against true values of {name}, {size}: {said}.",
+        figure=plot_predictions(table, metrics, scale=scale, name=name),
+        caption="Solid lines: ends of the label scale. Dashed line: prediction equals truth."
+        + several,
+        alt=f"Predicted versus true values of {name}, {size}: {scores}.",
     )
-    if without_sphere(table, scale) is not None:
+    if missing_sphere_reason(table, scale) is not None:
         return
     known = table[(table["region"] != "") & (table["region_point"] != "")]
     share = float((known["region"] == known["region_point"]).mean()) if len(known) else None
-    right = "" if share is None else f"; {100 * share:.1f}% of them lie in their true region"
-    yield Picture(
+    correct = "" if share is None else f"; {100 * share:.1f}% are in the true region"
+    yield Plot(
         name=f"{name}_sphere",
         set=name,
         section="sphere",
-        figure=all.sphere(table, scale=scale, name=name),
-        caption="Directions from neutral, true on the left, predicted on the right, coloured by "
-        "region. Valence points up.",
-        alt=f"True and predicted directions of {name} on the sphere, {size}{right}.",
+        figure=plot_sphere(table, scale=scale, name=name),
+        caption="True (left) and predicted (right) directions from neutral, coloured by region. "
+        "Valence points up.",
+        alt=f"True and predicted directions of {name} on the sphere, {size}{correct}.",
     )
 
 
-def _of_confusion(name: str, key: str, matrix: Mapping, runs: int) -> Picture:
+def _confusion_plot(name: str, key: str, matrix: Mapping, runs: int) -> Plot:
     classes, title = CONFUSIONS.get(key, ("class", key.replace("_", " ")))
     counts = np.asarray(matrix["counts"], dtype=int)
-    total, right = int(counts.sum()), int(counts.trace())
-    accuracy = f", accuracy {100 * right / total:.1f}%" if total else ""
+    total, correct = int(counts.sum()), int(counts.trace())
+    accuracy = f", accuracy {100 * correct / total:.1f}%" if total else ""
     several = f", summed over {runs} runs" if runs > 1 else ""
-    lost = matrix.get("left_out") or 0
-    unknown = f" Left out, a class not being known: {count_text(lost)}." if lost else ""
-    size = f"{count_text(total)} utterances{several}, {len(matrix['classes'])} classes{accuracy}"
-    return Picture(
+    excluded = matrix.get("left_out") or 0
+    unknown = f" Excluded, unknown class: {format_count(excluded)}." if excluded else ""
+    size = f"{format_count(total)} utterances{several}, {len(matrix['classes'])} classes{accuracy}"
+    return Plot(
         name=f"{name}_confusion_{key}",
         set=name,
         section="confusion",
-        figure=all.confusion(matrix, title=f"{title}, {name}", classes=classes),
-        caption=f"{title} (columns) against the truth (rows): {size}. Shares are those of the row."
+        figure=plot_confusion(matrix, title=f"{title}, {name}", classes=classes),
+        caption=f"{title} (columns) versus true class (rows): {size}. Shares are per row."
         + unknown,
         alt=f"Confusion matrix of {name}, {title.lower()}: {size}.",
     )
 
 
-def _of_slices(name: str, key: str, parts: list, figures: Mapping) -> Picture:
-    title = all.SLICES.get(key, f"By {key.replace('_', ' ')}")
-    said = [
-        f"{part['value'] or 'unknown'} {figure_text(ccc(part['figures'], 'mean_ccc'))}"
-        for part in parts[:ROOM]
+def _subgroup_plot(name: str, key: str, parts: list, metrics: Mapping) -> Plot:
+    title = SUBGROUP_TITLES.get(key, f"By {key.replace('_', ' ')}")
+    scores = [
+        f"{part['value'] or 'unknown'} {format_score(get_ccc(part['metrics'], 'mean_ccc'))}"
+        for part in parts[:MAX_ALT_PARTS]
     ]
-    more = f"; and {len(parts) - ROOM} more" if len(parts) > ROOM else ""
-    bare = any(not part.get("intervals") for part in parts)
-    return Picture(
+    more = f"; and {len(parts) - MAX_ALT_PARTS} more" if len(parts) > MAX_ALT_PARTS else ""
+    too_small = any(not part.get("intervals") for part in parts)
+    return Plot(
         name=f"{name}_by_{key}",
         set=name,
         section="slices",
-        figure=all.slice_bars(parts, figures, title=f"{title}, {name}"),
-        caption="CCC within each part; n is its number of utterances."
-        + (" Bars without a line have no interval: too few utterances." if bare else ""),
-        alt=f"CCC of {name} {title.lower()}, means: {'; '.join(said)}{more}.",
+        figure=plot_subgroups(parts, metrics, title=f"{title}, {name}"),
+        caption="CCC within each subgroup; n: number of utterances."
+        + (" Bars without an error bar: too few utterances for an interval." if too_small else ""),
+        alt=f"Mean CCC of {name} {title.lower()}: {'; '.join(scores)}{more}.",
     )
 
 
-def _of_training(log: Mapping, best: int | None) -> Picture:
+def _training_plot(log: Mapping, best: int | None) -> Plot:
     epochs = len(log["epoch"])
     last = ", ".join(
-        f"{name.replace('_', ' ')} {figure_text(log[f'valid {name}'][-1])}"
+        f"{name.replace('_', ' ')} {format_score(log[f'valid {name}'][-1])}"
         for name in COLOURS
         if f"valid {name}" in log
     )
     tested = "" if best is None else f" Epoch {best} was tested."
-    ended = f" After the last: {last}." if last else ""
-    gone = WEIGHT in log and bool(np.isnan(log[WEIGHT][-1]))
-    return Picture(
+    ended = f" Last epoch: {last}." if last else ""
+    removed = _auxiliary_end(log)
+    return Plot(
         name="training",
         set="",
         section="training",
-        figure=all.training_curves(log, best=best),
-        caption="From train_log.txt, which holds three digits." + tested
-        + (" The auxiliary loss ends where it is left out." if gone else ""),
-        alt=f"Training losses and CCC of the development set over {epochs} epochs.{ended}{tested}",
+        figure=plot_training_curves(log, best=best),
+        caption="From train_log.txt (three significant digits)." + tested
+        + ("" if removed is None else f" Auxiliary loss removed after epoch {removed}."),
+        alt=f"Training losses and CCC on the development set over {epochs} epochs.{ended}{tested}",
     )  # fmt: skip
+
+
+def _auxiliary_end(log: Mapping) -> int | None:
+    """Last epoch with an auxiliary loss; ``None`` if it was never removed."""
+    if WEIGHT not in log or not np.isnan(log[WEIGHT][-1]):
+        return None
+    used = [epoch for epoch, w in zip(log["epoch"], log[WEIGHT], strict=True) if not np.isnan(w)]
+    return int(max(used, default=0))

@@ -1,4 +1,4 @@
-"""Predicted against true, a panel a dimension."""
+"""Plot predicted versus true values."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from emosphere_sb.report.plots.style import (
     FAINT,
     GREY,
     TITLES,
-    colour_bar,
-    nothing,
-    styled,
+    add_colour_bar,
+    annotate_empty,
+    with_plot_style,
 )
-from emosphere_sb.results.number_format import count_text, figure_text
+from emosphere_sb.results.number_format import format_count, format_score
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-DENSE = 1500
-"""From so many points on their density is drawn and not the points."""
+MIN_HEXBIN_POINTS = 1500
+"""Minimum number of points for which densities are plotted instead of points."""
 
 
-@styled
-def predicted_against_true(
-    table: pd.DataFrame, figures: Mapping, *, scale: Scale | None = None, name: str = ""
+@with_plot_style
+def plot_predictions(
+    table: pd.DataFrame, metrics: Mapping, *, scale: Scale | None = None, name: str = ""
 ) -> Figure:
-    """Predictions over the truth with the line on which both are equal, for every dimension.
+    """Plot predicted versus true values, with the identity line, for each dimension.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it; utterances without a label of a dimension are left out of
-        its panel and counted there.
-    figures : mapping
-        Of the same table, as ``report.figures.figures`` gives them: the CCC in the titles.
+        Predictions as returned by ``read_predictions``. Utterances without a label are excluded
+        from the panel of that dimension; their number is shown.
+    metrics : mapping
+        Metrics of the table, as returned by ``prediction_metrics``. Titles show the CCC.
     scale : Scale, optional
-        The corpus's: the panels cover it, its ends are marked.
+        Label scale of the corpus, which determines the axis limits.
     name : str
-        Of the set, for the figure's title.
+        Name of the set for the title.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels. Points are drawn up to 1,500, from there on hexagons coloured by the
-        logarithm of the number of utterances in them.
+        Three panels with points, or with hexagonal bins on a logarithmic colour scale for 1,500 or
+        more points.
     """
     figure = Figure(figsize=(10.6, 3.7), layout="constrained")
     low, high = _limits(table, scale)
@@ -61,31 +61,31 @@ def predicted_against_true(
         if known.any():
             _points(axes, true[known], predicted[known], dimension, (low, high))
         else:
-            nothing(axes, "no labels")
-        axes.set_title(f"{TITLES[dimension]}: CCC {figure_text(_ccc(figures, dimension))}")
-        axes.set_xlabel(f"true {dimension}{_span(scale)}\n{_counted(known)}")
+            annotate_empty(axes, "no labels")
+        axes.set_title(f"{TITLES[dimension]}: CCC {format_score(_ccc(metrics, dimension))}")
+        axes.set_xlabel(f"true {dimension}{_range(scale)}\n{_counts(known)}")
         axes.set_ylabel(f"predicted {dimension}")
     if name:
-        figure.suptitle(f"Predicted against true, {name}", x=0.01, ha="left", fontsize=10.5)
+        figure.suptitle(f"Predicted versus true values, {name}", x=0.01, ha="left", fontsize=10.5)
     return figure
 
 
-def _ccc(figures: Mapping, dimension: str) -> float | None:
-    return figures.get(dimension, {}).get("ccc")
+def _ccc(metrics: Mapping, dimension: str) -> float | None:
+    return metrics.get(dimension, {}).get("ccc")
 
 
-def _span(scale: Scale | None) -> str:
+def _range(scale: Scale | None) -> str:
     return "" if scale is None else f" (scale {scale.low:g} to {scale.high:g})"
 
 
-def _counted(known: np.ndarray) -> str:
+def _counts(known: np.ndarray) -> str:
     unknown = int((~known).sum())
-    text = f"n = {count_text(int(known.sum()))}"
-    return text + (f", {count_text(unknown)} without a label" if unknown else "")
+    text = f"n = {format_count(int(known.sum()))}"
+    return text + (f", {format_count(unknown)} without a label" if unknown else "")
 
 
 def _limits(table: pd.DataFrame, scale: Scale | None) -> tuple[float, float]:
-    """The same ends for both axes of all panels: the scale, and whatever lies off it."""
+    """Common axis limits of all panels: the label scale, extended to values outside it."""
     values = table[[*DIMENSIONS, *PREDICTED]].to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     ends = [*([scale.low, scale.high] if scale else []), *values.tolist()] or [0.0, 1.0]
@@ -105,7 +105,7 @@ def _points(
     axes: Axes, true: np.ndarray, predicted: np.ndarray, dimension: str, limits: tuple
 ) -> None:
     colour = COLOURS[dimension]
-    if len(true) < DENSE:
+    if len(true) < MIN_HEXBIN_POINTS:
         axes.scatter(true, predicted, s=11, color=colour, alpha=0.4, linewidths=0, zorder=2)
         return
     ramp = LinearSegmentedColormap.from_list(dimension, ["#F2F2F2", colour, "#101010"])
@@ -113,4 +113,4 @@ def _points(
         true, predicted, gridsize=34, extent=(*limits, *limits), bins="log", mincnt=1, cmap=ramp,
         linewidths=0.1, zorder=2,
     )  # fmt: skip
-    colour_bar(axes.figure, axes, cells, "utterances")
+    add_colour_bar(axes.figure, axes, cells, "utterances")

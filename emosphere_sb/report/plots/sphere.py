@@ -1,4 +1,4 @@
-"""True and predicted points on the sphere around neutral, coloured by region."""
+"""Plot true and predicted directions on the sphere, coloured by region."""
 
 from __future__ import annotations
 
@@ -10,63 +10,61 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from emosphere_sb.report.plots.style import GREY, note, palette, styled
-from emosphere_sb.results.number_format import count_text
+from emosphere_sb.report.plots.style import GREY, add_footnote, palette, with_plot_style
+from emosphere_sb.results.number_format import format_count
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import STEPS, SphericalRegions
 
-MOST = 3000
-"""Points a panel shows at most."""
+MAX_POINTS = 3000
+"""Maximum number of points per panel."""
 
-FEW = 300
-"""Fewer points than these are drawn larger."""
+LARGE_MARKER_POINTS = 300
+"""Below this number of points, markers are larger."""
 
 VIEWS = {"from +V +A +D": (20, 40), "from -V -A -D": (-20, 220)}
-"""Elevation and azimuth of the two views, in degrees. They are opposite, so that every point is
-seen from one."""
+"""Elevation and azimuth of two opposite views, in degrees. Each point is visible in one of them."""
 
 
-@styled
-def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) -> Figure:
-    """Directions of true and predicted VAD from neutral, each seen from both sides.
+@with_plot_style
+def plot_sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) -> Figure:
+    """Plot the directions of true and predicted VAD from neutral, from two opposite views.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it, with ``region`` and ``region_point``. Where some
-        utterances have labels of all dimensions, only those are drawn, in both columns.
+        Predictions as returned by ``read_predictions``, with ``region`` and ``region_point``. If
+        any utterances have labels of all dimensions, only these are plotted.
     scale : Scale
-        The corpus's: its middle is neutral.
+        Label scale of the corpus; its centre is neutral.
     name : str
-        Of the set, for the figure's title.
+        Name of the set for the title.
     seed : int
-        Of the draw where there are more than 3,000 points; the figure says that there are.
+        Random seed for subsampling more than 3,000 points, which is noted in the plot.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Two columns, truth and prediction; two rows, seen from the side of high values and from
-        the opposite one. Valence points up. A point lies where the ray from neutral meets the unit
-        sphere; points at neutral have no direction and are counted below. The circles are the
-        borders of the octants.
+        Two columns (truth and prediction) and two rows (views from high and from low values), with
+        valence pointing up. Points are projected onto the unit sphere. Points at neutral have no
+        direction; their number is noted. Circles are the borders of the octants.
     """
     columns = ("region", "region_point")
     names = {text for column in columns for text in table[column]}
-    if "region_head" in table:  # its probabilities name regions that do not occur as well
+    if "region_head" in table:  # its probability columns list all regions
         names |= {column[2:] for column in table if column.startswith("p_")}
     colours, labels = region_colours(names)
     labelled = table[np.isfinite(table[list(DIMENSIONS)].to_numpy(dtype=float)).all(axis=1)]
-    drawn = thinned(labelled if len(labelled) else table, seed=seed)
+    drawn = subsample(labelled if len(labelled) else table, seed=seed)
     figure = Figure(figsize=(8.2, 8.8))
-    lost = []
+    neutral = []
     for column, (title, region) in enumerate(zip(("true", "predicted"), columns, strict=True)):
         vad = scale.normalise(drawn[list((DIMENSIONS, PREDICTED)[column])].to_numpy(dtype=float))
         radius = np.linalg.norm(vad, axis=1)
-        away = radius > 0  # NaN is not
-        lost.append(int((radius == 0).sum()))
-        points = vad[away] / radius[away, None]
-        shades = np.array([colours[text] for text in drawn[region]], dtype=object)[away]
+        has_direction = radius > 0  # False for NaN
+        neutral.append(int((radius == 0).sum()))
+        points = vad[has_direction] / radius[has_direction, None]
+        shades = np.array([colours[text] for text in drawn[region]], dtype=object)[has_direction]
         figure.text(0.27 + 0.48 * column, 0.945, title, ha="center", fontweight="bold")
         for row, view in enumerate(VIEWS.values()):
             axes = figure.add_subplot(2, 2, 1 + column + 2 * row, projection="3d")
@@ -77,34 +75,34 @@ def sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int = 0) 
                 axes.text2D(0.5, 0.5, "no labels", transform=axes.transAxes, ha="center")
     figure.subplots_adjust(left=0.03, right=1.0, top=0.94, bottom=0.1, wspace=0.0, hspace=0.06)
     for side, height in zip(VIEWS, (0.73, 0.30), strict=True):
-        figure.text(0.025, height, f"seen {side}", rotation=90, va="center", color=GREY)
-    title = f"On the sphere, {name}" if name else "On the sphere"
+        figure.text(0.025, height, f"view {side}", rotation=90, va="center", color=GREY)
+    title = f"Directions on the sphere, {name}" if name else "Directions on the sphere"
     figure.suptitle(title, x=0.02, y=0.985, ha="left", fontsize=10.5)
     _legend(figure, labels, len(colours))
-    note(figure, _said(len(drawn), len(labelled) or len(table), lost, seed))
+    add_footnote(figure, _sample_note(len(drawn), len(labelled) or len(table), neutral, seed))
     return figure
 
 
 def region_colours(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """A colour for every region of the partition to which these names belong.
+    """Assign a colour to each region of the partition that contains the given names.
 
     Arguments
     ---------
     names : iterable of str
-        Regions that occur; the empty name is an unknown region.
+        Names of regions; the empty name means unknown.
 
     Returns
     -------
     colours : dict of str to str
-        By name, in the partition's order, and grey for the empty name. Of several partitions that
-        know all names the coarsest is taken, the octants first.
+        Colours by name, in the order of the partition, and grey for the empty name. If several
+        partitions contain all names, the coarsest one is used, with preference for the octants.
     labels : dict of str to str
-        Descriptions by colour for a legend; empty for more than eight regions.
+        Legend descriptions by colour; empty for more than eight regions.
 
     Raises
     ------
     ValueError
-        If no partition knows all names.
+        If no partition contains all names.
 
     Example
     -------
@@ -122,32 +120,34 @@ def region_colours(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]
                 labels = dict(zip(shades, regions.descriptions, strict=True))
                 return {**colours, "": GREY}, labels if len(regions) <= 8 else {}
     raise ValueError(
-        f"Regions must be those of one partition of the sphere; found {', '.join(sorted(found))}. "
-        "Make the predictions again, with one way of cutting the sphere."
+        "All regions must belong to the same partition of the sphere; found "
+        f"{', '.join(sorted(found))}. Predict the set again with a single partition."
     )
 
 
-def thinned(table: pd.DataFrame, *, seed: int, most: int = MOST) -> pd.DataFrame:
-    """At most so many rows, drawn without replacement, in their order."""
+def subsample(table: pd.DataFrame, *, seed: int, most: int = MAX_POINTS) -> pd.DataFrame:
+    """Draw at most ``most`` rows without replacement, in the original order."""
     if len(table) <= most:
         return table
     return table.iloc[np.sort(np.random.default_rng(seed).permutation(len(table))[:most])]
 
 
-def _said(drawn: int, of: int, lost: list[int], seed: int) -> str:
+def _sample_note(drawn: int, of: int, neutral: list[int], seed: int) -> str:
     parts = []
     if drawn < of:
-        parts.append(f"{count_text(drawn)} of {count_text(of)} utterances, drawn with seed {seed}")
+        parts.append(
+            f"{format_count(drawn)} of {format_count(of)} utterances, sampled with seed {seed}"
+        )
     else:
-        parts.append(f"{count_text(drawn)} utterances")
-    if any(lost):
-        parts.append(f"at neutral, not drawn: {lost[0]:,} true, {lost[1]:,} predicted")
+        parts.append(f"{format_count(drawn)} utterances")
+    if any(neutral):
+        parts.append(f"at neutral, not shown: {neutral[0]:,} true, {neutral[1]:,} predicted")
     return "; ".join(parts)
 
 
 def _legend(figure: Figure, labels: dict[str, str], classes: int) -> None:
     if not labels:
-        figure.text(0.02, 0.055, f"One colour a region, {classes - 1} regions", color=GREY)
+        figure.text(0.02, 0.055, f"One colour per region, {classes - 1} regions", color=GREY)
         return
     marks = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in labels]
     figure.legend(
@@ -157,13 +157,13 @@ def _legend(figure: Figure, labels: dict[str, str], classes: int) -> None:
 
 
 def _eye(view: tuple[float, float]) -> np.ndarray:
-    """Unit vector towards the eye, (x, y, z) = (arousal, dominance, valence)."""
+    """Unit vector towards the viewer, (x, y, z) = (arousal, dominance, valence)."""
     rise, turn = np.deg2rad(view)
     return np.array([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
 
 
 def _globe(axes: Axes, view: tuple[float, float]) -> None:
-    """Outline, borders of the octants, and the axes' names."""
+    """Draw the outline, the borders of the octants, and the axis labels."""
     axes.view_init(elev=view[0], azim=view[1])
     axes.set_proj_type("ortho")
     axes.set_axis_off()
@@ -185,17 +185,17 @@ def _globe(axes: Axes, view: tuple[float, float]) -> None:
         ([0, 0, 1.13], "+V"), ([0, 0, -1.13], "-V"), ([1.13, 0, 0], "+A"), ([-1.13, 0, 0], "-A"),
         ([0, 1.13, 0], "+D"), ([0, -1.13, 0], "-D"),
     ):  # fmt: skip
-        if eye @ position >= -0.5:  # the pole that is just behind the outline is still named
+        if eye @ position >= -0.5:  # label poles that are visible or slightly hidden
             axes.text(*position, text, ha="center", va="center", fontsize=9.5, fontweight="bold",
                       color="#333333")  # fmt: skip
 
 
 def _cloud(axes: Axes, points: np.ndarray, colours: np.ndarray, view: tuple) -> None:
-    """The points on this side."""
+    """Draw the points on the visible side."""
     xyz = points[:, [1, 2, 0]]  # (valence, arousal, dominance) to valence upwards
     near = xyz @ _eye(view) >= 0
-    size = 24 if len(points) < FEW else 10
-    # The thin edge holds pale colours against the paper.
+    size = 24 if len(points) < LARGE_MARKER_POINTS else 10
+    # A thin edge separates pale colours from the background.
     axes.scatter(
         *xyz[near].T, c=list(colours[near]), s=size, alpha=0.65, linewidths=0.25,
         edgecolors="#555555", depthshade=False,

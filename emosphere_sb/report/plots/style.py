@@ -1,4 +1,4 @@
-"""What all plots share: colours, type, and files that are the same bytes for the same input."""
+"""Common style of all plots, and reproducible PNG and PDF output."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ COLOURS = {
     "dominance": "#009E73",
     "mean_ccc": "#333333",
 }
-"""Of each dimension and of their mean, in every plot: three of Okabe and Ito's, and dark grey."""
+"""Colours of the dimensions and their mean: three Okabe-Ito colours, and dark grey."""
 
 TITLES = {"valence": "Valence", "arousal": "Arousal", "dominance": "Dominance", "mean_ccc": "Mean"}
 
 OKABE_ITO = (
     "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#222222",
 )  # fmt: skip
-"""Eight colours that people with any colour vision tell apart (Okabe and Ito, 2008)."""
+"""Eight colour-blind safe colours (Okabe and Ito, 2008)."""
 
 GREY, FAINT = "#666666", "#D9D9D9"
 
@@ -50,7 +50,7 @@ STYLE = {
     "ytick.color": "#444444",
     "grid.color": "#E6E6E6",
     "legend.frameon": False,
-    "text.parse_math": False,  # a name from a file may hold a dollar
+    "text.parse_math": False,  # names from files may contain a dollar sign
     "pdf.fonttype": 42,
 }
 
@@ -58,63 +58,62 @@ Drawing = TypeVar("Drawing", bound=Callable[..., Figure])
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """Draw in this project's style, whatever a user's matplotlibrc says."""
+def plot_style() -> Iterator[None]:
+    """Use the style of this package, independent of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         yield
 
 
-def styled(draw: Drawing) -> Drawing:
-    """A drawing function that draws in the style."""
+def with_plot_style(draw: Drawing) -> Drawing:
+    """Decorate a drawing function to use :func:`plot_style`."""
 
     @functools.wraps(draw)
     def in_style(*args, **kwargs):
-        with style():
+        with plot_style():
             return draw(*args, **kwargs)
 
     return in_style
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as PNG, without the version and the date that would make it differ."""
-    return _saved(figure, "png", {"Software": None})
+def render_png(figure: Figure) -> bytes:
+    """Render a figure as PNG, without version and date, so that the output is reproducible."""
+    return _render_figure(figure, "png", {"Software": None})
 
 
-def pdf(figure: Figure) -> bytes:
-    """A figure as PDF, without versions and the date."""
-    return _saved(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
+def render_pdf(figure: Figure) -> bytes:
+    """Render a figure as PDF, without version and date, so that the output is reproducible."""
+    return _render_figure(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
 
 
-def _saved(figure: Figure, form: str, metadata: dict) -> bytes:
-    whole = io.BytesIO()
-    with style():
-        figure.savefig(whole, format=form, dpi=DPI, metadata=metadata)
-    return whole.getvalue()
+def _render_figure(figure: Figure, form: str, metadata: dict) -> bytes:
+    buffer = io.BytesIO()
+    with plot_style():
+        figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
 
 
 def palette(count: int) -> list[str]:
-    """A colour for each of so many classes, apart for people with any colour vision.
+    """Return distinct, colour-blind safe colours for a number of classes.
 
-    Up to eight they are Okabe and Ito's. Beyond, nobody tells all of them apart: they are read from
-    matplotlib's viridis, whose lightness rises for all viewers alike, in leaps, so that a class and
-    the next one differ in lightness.
+    Up to eight classes have the Okabe-Ito colours. More classes have colours of matplotlib's
+    viridis, ordered so that neighbouring classes differ in lightness.
 
     Arguments
     ---------
     count : int
-        At least 1.
+        Number of classes, at least 1.
 
     Returns
     -------
     list of str
-        Hexadecimal colours, all different up to 200 classes.
+        Hexadecimal colours, distinct for up to 200 classes.
 
     Raises
     ------
     ValueError
-        If the count is below 1.
+        If ``count`` is below 1.
 
     Example
     -------
@@ -122,17 +121,17 @@ def palette(count: int) -> list[str]:
     (['#0072B2', '#D55E00'], 72)
     """
     if count < 1:
-        raise ValueError(f"A palette must have at least one colour; found {count} asked for.")
+        raise ValueError(f"count must be at least 1; found {count}.")
     if count <= len(OKABE_ITO):
         return list(OKABE_ITO[:count])
-    # The golden section's share of the count, made coprime to it: every place is met once.
-    leap = next(n for n in range(round(count * 0.382), 0, -1) if math.gcd(n, count) == 1)
+    # A step near the golden ratio and coprime to count visits each position once.
+    step = next(n for n in range(round(count * 0.382), 0, -1) if math.gcd(n, count) == 1)
     ramp = matplotlib.colormaps["viridis"]
-    return [to_hex(ramp(index * leap % count / (count - 1))) for index in range(count)]
+    return [to_hex(ramp(index * step % count / (count - 1))) for index in range(count)]
 
 
-def colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str) -> None:
-    """What the colours of a panel mean, in small type, with counts in whole numbers."""
+def add_colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str) -> None:
+    """Add a colour bar; logarithmic scales have integer tick labels."""
     form = "{x:,.0f}" if isinstance(image.norm, LogNorm) else "{x:g}"
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, format=StrMethodFormatter(form))
     bar.ax.minorticks_off()
@@ -141,11 +140,11 @@ def colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str) ->
     bar.outline.set_visible(False)
 
 
-def note(figure: Figure, text: str) -> None:
-    """A line in small grey type below everything."""
+def add_footnote(figure: Figure, text: str) -> None:
+    """Add a footnote at the bottom of a figure."""
     figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=8, color=GREY)
 
 
-def nothing(axes: Axes, text: str) -> None:
-    """Say in an empty panel why it is empty."""
+def annotate_empty(axes: Axes, text: str) -> None:
+    """Explain in an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)

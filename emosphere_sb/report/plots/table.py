@@ -1,4 +1,4 @@
-"""A table of runs as a picture: a line a row, with its interval and its seeds."""
+"""Plot a results table: one line per row, with confidence interval and seeds."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from emosphere_sb.report.plots.style import GREY, styled
-from emosphere_sb.results.number_format import figure_text, known_interval
+from emosphere_sb.report.plots.style import GREY, with_plot_style
+from emosphere_sb.results.number_format import format_score, is_finite_interval
 
-OURS, REFERENCE, PUBLISHED = "#0072B2", "#333333", "#D55E00"
+RUN_COLOUR, REFERENCE_COLOUR, PUBLISHED_COLOUR = "#0072B2", "#333333", "#D55E00"
 
 
-@styled
-def table_figure(
+@with_plot_style
+def plot_table(
     rows: Sequence[Mapping] | Sequence[tuple[str, Sequence[Mapping]]],
     xlabel: str,
     *,
     title: str = "",
 ) -> Figure:
-    """Rows of a table as points over one axis, a panel a block of its columns.
+    """Plot the rows of a results table as points, with one panel per block of columns.
 
     Arguments
     ---------
     rows : sequence of mapping, or of (str, sequence of mapping)
-        The rows of one panel, or for each of several panels its title and its rows, which have the
-        same labels in the same order. Each row has ``label``; ``mean`` over seeds or ``None`` (not
-        run); ``interval``, two ends, or ``None``; ``seeds``, the figure of each; ``published``, a
-        figure or ``None``; ``reference``, whether the others are compared with this row.
+        Rows of a single panel, or title and rows of several panels with the same labels in the
+        same order. Each row has ``label``; ``mean`` over seeds, or ``None`` if it has not been run;
+        ``interval`` (two ends or ``None``); ``seeds``, the score of each seed; ``published``, a
+        score or ``None``; and ``reference``, whether other rows are compared with this one.
     xlabel : str
-        What the axes show.
+        Label of the x axes.
     title : str
-        Of the figure.
+        Title of the plot.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The first row on top. A point is the mean, its line the interval, small dots are seeds, an
-        open diamond is the published figure; a dotted line goes through the reference. A row that
-        has not been run says so. Panels stand side by side, each with an axis of its own.
+        Plot with the first row at the top. Points are means, lines are intervals, small dots are
+        seeds, open diamonds are published scores, and a dotted line marks the reference. Rows that
+        have not been run are marked.
 
     Raises
     ------
     ValueError
-        If the panels do not have the same rows.
+        If the panels have different rows.
     """
     single = not rows or isinstance(rows[0], Mapping)
     panels = [("", list(rows))] if single else [(head, list(part)) for head, part in rows]
@@ -54,9 +54,9 @@ def table_figure(
     for head, part in panels:
         if [row["label"] for row in part] != labels:
             raise ValueError(
-                f"Every panel must have the rows {', '.join(labels)}; found "
-                f"{', '.join(row['label'] for row in part)} in {head!r}. Give a row that has not "
-                "been run with mean=None."
+                f"All panels must have the rows {', '.join(labels)}; found "
+                f"{', '.join(row['label'] for row in part)} in {head!r}. Use mean=None for a row "
+                "that has not been run."
             )
     height = 1.5 + 0.42 * max(len(labels), 2) + 0.3 * bool(title)
     figure = Figure(figsize=(8.6 if single else 3.4 + 3.6 * len(panels), height),
@@ -66,7 +66,7 @@ def table_figure(
     ):
         _panel(axes, part, xlabel if len(panels) < 3 else "", head or title)
     above = title if panels[0][0] else ""
-    if len(panels) > 2:  # below the panels one label would run into the next
+    if len(panels) > 2:  # labels below narrow panels would overlap
         above = f"{title}: {xlabel}" if title else xlabel
     if above:
         figure.suptitle(above, x=0.01, ha="left", fontsize=10.5)
@@ -85,21 +85,21 @@ def _panel(axes: Axes, rows: Sequence[Mapping], xlabel: str, title: str) -> None
     axes.spines["left"].set_visible(False)
     axes.set(xlabel=xlabel, title=title)
     axes.margins(x=0.12)
-    # The figures in words stand at the right, as a table's last column.
+    # Means as text at the right, like the last column of a table.
     for place, row in enumerate(rows):
         if row["mean"] is not None:
-            axes.text(1.01, place, figure_text(row["mean"]), transform=axes.get_yaxis_transform(),
+            axes.text(1.01, place, format_score(row["mean"]), transform=axes.get_yaxis_transform(),
                       va="center", fontsize=9)  # fmt: skip
 
 
 def _row(axes: Axes, place: int, row: Mapping) -> None:
-    colour = REFERENCE if row["reference"] else OURS
+    colour = REFERENCE_COLOUR if row["reference"] else RUN_COLOUR
     if row["reference"] and row["mean"] is not None:
         axes.axvline(row["mean"], color=GREY, linewidth=1, linestyle=(0, (1, 2)), zorder=0)
     seeds = np.asarray(row["seeds"], dtype=float)
-    # Beside the line, which would hide them.
+    # Shifted, since the interval would hide them.
     axes.plot(seeds, np.full(seeds.size, place + 0.17), ".", color=colour, alpha=0.6, markersize=6)
-    if known_interval(row["interval"]):
+    if is_finite_interval(row["interval"]):
         axes.plot(row["interval"], [place, place], color=colour, linewidth=2, alpha=0.85)
     if row["mean"] is not None:
         axes.plot(row["mean"], place, "o", color=colour, markersize=7.5, zorder=4)
@@ -107,22 +107,29 @@ def _row(axes: Axes, place: int, row: Mapping) -> None:
         axes.text(0.01, place, "not run", transform=axes.get_yaxis_transform(), va="center",
                   fontsize=8.5, color=GREY)  # fmt: skip
     if row["published"] is not None:
-        axes.plot(row["published"], place, "D", markerfacecolor="none", markeredgecolor=PUBLISHED,
-                  markersize=7.5, markeredgewidth=1.5, zorder=5)  # fmt: skip
+        axes.plot(row["published"], place, "D", markerfacecolor="none",
+                  markeredgecolor=PUBLISHED_COLOUR, markersize=7.5, markeredgewidth=1.5,
+                  zorder=5)  # fmt: skip
 
 
 def _marks(rows: Sequence[Mapping]) -> list[Line2D]:
-    """What the legend shows: what occurs."""
+    """Legend handles of the elements that occur."""
     marks = []
     if any(row["mean"] is not None for row in rows):
-        marks.append(Line2D([], [], marker="o", linestyle="", color=OURS, label="mean over seeds"))
+        marks.append(
+            Line2D([], [], marker="o", linestyle="", color=RUN_COLOUR, label="mean over seeds")
+        )
     if any(row["mean"] is not None and row["reference"] for row in rows):
-        marks.append(Line2D([], [], marker="o", linestyle="", color=REFERENCE, label="reference"))
-    if any(known_interval(row["interval"]) for row in rows):
-        marks.append(Line2D([], [], color=OURS, linewidth=2, label="interval"))
+        marks.append(
+            Line2D([], [], marker="o", linestyle="", color=REFERENCE_COLOUR, label="reference")
+        )
+    if any(is_finite_interval(row["interval"]) for row in rows):
+        marks.append(Line2D([], [], color=RUN_COLOUR, linewidth=2, label="interval"))
     if any(len(row["seeds"]) for row in rows):
-        marks.append(Line2D([], [], marker=".", linestyle="", color=OURS, alpha=0.5, label="seed"))
+        marks.append(
+            Line2D([], [], marker=".", linestyle="", color=RUN_COLOUR, alpha=0.5, label="seed")
+        )
     if any(row["published"] is not None for row in rows):
         marks.append(Line2D([], [], marker="D", linestyle="", markerfacecolor="none",
-                            markeredgecolor=PUBLISHED, label="published"))  # fmt: skip
+                            markeredgecolor=PUBLISHED_COLOUR, label="published"))  # fmt: skip
     return marks

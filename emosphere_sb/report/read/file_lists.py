@@ -1,4 +1,4 @@
-"""A list of audio files, as a challenge hands it out: plain text, or a CSV with ``FileName``."""
+"""Read lists of audio files, such as those of a challenge: plain text or CSV with ``FileName``."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import Iterable
 from pathlib import Path
 
 COLUMN = "FileName"
-AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
-"""Endings that are not part of an utterance's id. Ids may hold dots of their own."""
-SHOWN = 3
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+"""File suffixes that are not part of an utterance ID. IDs may contain dots."""
+MAX_EXAMPLES = 3
 
 
-def read_list(path: str | os.PathLike) -> list[str]:
-    """Names of files, in the order of the list.
+def read_file_list(path: str | os.PathLike) -> list[str]:
+    """Read file names in the order of the list.
 
     Arguments
     ---------
     path : path
-        Text with one name a line (blank lines do not count), or a CSV whose header has
+        Text file with one name per line (blank lines are ignored), or CSV with a column
         ``FileName``. UTF-8, with or without a byte order mark.
 
     Returns
     -------
     list of str
-        Each name once, as it stands there.
+        Unique names, unchanged.
 
     Raises
     ------
     ValueError
-        If there is no name, a name is empty or stands there twice, or the file looks like a CSV
-        without ``FileName``.
+        If there are no names, a name is empty or duplicated, or the file looks like a CSV without
+        the column ``FileName``.
     """
     text = Path(path).read_text(encoding="utf-8-sig")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -43,61 +43,63 @@ def read_list(path: str | os.PathLike) -> list[str]:
         for row in rows:
             if len(row) <= column:
                 raise ValueError(
-                    f"Every line of {path} must have a {COLUMN}, in column {column + 1}; found "
-                    f"{','.join(row)!r}. Mend the list."
+                    f"Each line of {path} must have a {COLUMN} in column {column + 1}; found "
+                    f"{','.join(row)!r}. Fix the list."
                 )
         names = [row[column].strip() for row in rows]
     elif len(header) > 1:
         raise ValueError(
-            f"The list {path} must have a column {COLUMN}, or one name a line; found the columns "
-            f"{', '.join(header)}. Rename the column that holds the files."
+            f"The list {path} must have a column {COLUMN}, or one name per line; found the columns "
+            f"{', '.join(header)}. Rename the column with the file names."
         )
     else:
         names = [line.strip() for line in lines]
     if not names or "" in names:
         raise ValueError(
-            f"The list {path} must hold a name on every line; found {len(names)} names, "
-            f"{names.count('')} of them empty. Mend the list."
+            f"The list {path} must have a file name on each line; found {len(names)} names, "
+            f"{names.count('')} of them empty. Fix the list."
         )
-    if doubles := repeated(names):
+    if duplicates := find_duplicates(names):
         raise ValueError(
-            f"The list {path} must name each file once; {some(doubles)} stand there more than "
-            "once. Mend the list."
+            f"File names in {path} must be unique; duplicated: {count_with_examples(duplicates)}. "
+            "Fix the list."
         )
     return names
 
 
-def stem(name: str) -> str:
-    """A name without folders (of either slash) and without the ending of an audio file.
+def utterance_id(name: str) -> str:
+    """Return a file name without folders and without an audio suffix.
 
     Example
     -------
-    >>> stem("Audios/MSP-PODCAST_0001_0008.wav"), stem("a.b"), stem("C:\\\\x\\\\y.WAV")
+    >>> names = "Audios/MSP-PODCAST_0001_0008.wav", "a.b", "C:\\\\x\\\\y.WAV"
+    >>> tuple(map(utterance_id, names))
     ('MSP-PODCAST_0001_0008', 'a.b', 'y')
     """
     name = name.replace("\\", "/").rpartition("/")[2]
     start, ending = os.path.splitext(name)
-    return start if ending.lower() in AUDIO else name
+    return start if ending.lower() in AUDIO_SUFFIXES else name
 
 
-def repeated(names: Iterable[str]) -> list[str]:
-    """Names that stand there more than once, each one time.
+def find_duplicates(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, each listed once.
 
     Example
     -------
-    >>> repeated(["b", "a", "b", "b"])
+    >>> find_duplicates(["b", "a", "b", "b"])
     ['b']
     """
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def some(names: Iterable[str]) -> str:
-    """How many names, and the first few.
+def count_with_examples(names: Iterable[str]) -> str:
+    """Return the number of names and the first few of them, for messages.
 
     Example
     -------
-    >>> some(["a", "b", "c", "d"]), some(["a"])
+    >>> count_with_examples(["a", "b", "c", "d"]), count_with_examples(["a"])
     ('4 (a, b, c, …)', '1 (a)')
     """
     names = list(names)
-    return f"{len(names):,} ({', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''})"
+    more = ", …" if len(names) > MAX_EXAMPLES else ""
+    return f"{len(names):,} ({', '.join(names[:MAX_EXAMPLES])}{more})"

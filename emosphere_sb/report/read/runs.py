@@ -1,4 +1,4 @@
-"""What a report can be about: a finished run, a folder of runs (seeds), or a CSV of predictions."""
+"""Read the sources of a report: a finished run, a folder of runs (seeds), or a CSV file."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ import pandas as pd
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.fileio.yaml_tree import plain, read_tree
 from emosphere_sb.recipe.hparams import SAVED
-from emosphere_sb.report.read.external import read_foreign
+from emosphere_sb.report.read.external import read_external
 from emosphere_sb.results.constants import NON_SET_KEYS
-from emosphere_sb.results.predictions import PREDICTED, read_predictions, with_numbers
+from emosphere_sb.results.predictions import PREDICTED, parse_numeric_columns, read_predictions
 from emosphere_sb.results.text_table import read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-METRICS = "metrics.json"
-FOLDS = "summary.json"
-ONE_SET = "predictions"
-"""Name of the set that several CSV files hold."""
-UNFINISHED = (SAVED, "train_log.txt", "save")
-"""What a run has from its beginning."""
+METRICS_FILE = "metrics.json"
+SUMMARY_FILE = "summary.json"
+SHARED_SET_NAME = "predictions"
+"""Set name given to several CSV files with different names."""
+RUN_FILES = (SAVED, "train_log.txt", "save")
+"""Files that exist from the start of a run."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One system's predictions, wherever they come from.
+    """Predictions of one system, from a run folder or a CSV file.
 
     Arguments
     ---------
     name : str
-        What a report calls it.
+        Name shown in a report.
     folder : Path, optional
-        Of a run; ``None`` for a CSV.
+        Run folder; ``None`` for a CSV file.
     tables : mapping of str to pandas.DataFrame
-        Predictions by set, those of sets without labels included.
+        Predictions by set, including sets without labels.
     scales : mapping of str to Scale or None
-        By set; ``None`` where nobody knows (a run of an older version).
+        Label scale by set; ``None`` if unknown (runs of older versions).
     regions : SphericalRegions, optional
-        How the sphere is cut in ``region`` and ``region_point``; ``None`` where nobody knows.
+        Partition of the sphere in ``region`` and ``region_point``; ``None`` if unknown.
     metrics : mapping
-        As ``metrics.json`` holds it, those on another corpus included; empty for a CSV.
+        Content of ``metrics.json``, including metrics on other corpora; empty for a CSV file.
     notes : list of str
-        What a reader must know about how the tables came about.
+        Notes about the source, shown in the report.
     changed : frozenset of str
-        Sets whose file is not the one that the run wrote.
+        Sets whose predictions were modified after the run.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def labelled(self) -> list[str]:
-        """Sets with a known value in some dimension, which have figures."""
+        """Sets with at least one label; only these have metrics."""
         return [
             name
             for name, table in self.tables.items()
@@ -73,13 +73,13 @@ class Run:
 
     @property
     def protocol(self) -> Mapping[str, Any]:
-        """What the run's figures must be quoted with; empty for a CSV."""
+        """Evaluation protocol from ``metrics.json``; empty for a CSV file."""
         return self.metrics.get("protocol", {})
 
 
 @dataclass(frozen=True)
 class CsvSettings:
-    """How a CSV is to be read; see :func:`emosphere_sb.report.read.external.read_foreign`."""
+    """Settings for CSV files; see :func:`emosphere_sb.report.read.external.read_external`."""
 
     scale: Scale | None = None
     predicted_scale: Scale | None = None
@@ -89,63 +89,64 @@ class CsvSettings:
 
 
 def read_source(path: str | os.PathLike, csv: CsvSettings | None = None) -> list[Run]:
-    """The runs that a path stands for.
+    """Read one or several runs from a path.
 
     Arguments
     ---------
     path : path
-        A run's folder, a folder whose folders are runs, or a CSV file.
+        Run folder, folder of runs, or CSV file.
     csv : CsvSettings, optional
-        For CSV files.
+        Settings for CSV files.
 
     Returns
     -------
     list of Run
-        One, or one for each run in a folder of runs, by name.
+        One run, or all runs of the folder, sorted by name.
 
     Raises
     ------
     ValueError
-        If it is none of these, or a run is not finished, saying what was found and what to do.
+        If the path is invalid, or a run is not finished.
     """
     path = Path(path)
     if path.is_file():
         return [read_csv(path, csv or CsvSettings())]
     if not path.is_dir():
-        raise ValueError(f"A run's folder or a CSV file must be named; found no {path}.")
-    if (path / METRICS).is_file():
+        raise ValueError(f"{path} does not exist. Specify a run folder or a CSV file.")
+    if (path / METRICS_FILE).is_file():
         return [read_run(path)]
-    _refuse_unfinished(path)
-    if (path / FOLDS).is_file():
+    _check_finished(path)
+    if (path / SUMMARY_FILE).is_file():
         raise ValueError(
-            f"{path} must be one run; found a {FOLDS} over folds, whose figures stand in it. Name "
-            "the folder of one fold."
+            f"{path} is a cross-validation, whose results are in {SUMMARY_FILE}. Specify the "
+            "folder of a single fold."
         )
     children = sorted((child for child in path.iterdir() if child.is_dir()), key=_natural)
     for child in children:
-        if not (child / METRICS).is_file():
-            _refuse_unfinished(child)
-    runs = [read_run(child) for child in children if (child / METRICS).is_file()]
+        if not (child / METRICS_FILE).is_file():
+            _check_finished(child)
+    runs = [read_run(child) for child in children if (child / METRICS_FILE).is_file()]
     if not runs:
         names = sorted(entry.name for entry in path.iterdir())
         found = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise ValueError(
-            f"{path} must be a finished run (with {METRICS}) or a folder of such; found "
-            f"{found or 'an empty folder'}. Runs lie in results/<corpus>/<row>/<partition>/<seed>."
+            f"{path} must be a finished run (with {METRICS_FILE}) or a folder of runs; found "
+            f"{found or 'an empty folder'}. Runs are in "
+            "results/<corpus>/<preset>/<partition>/<seed>."
         )
     return runs
 
 
 def read_run(folder: str | os.PathLike) -> Run:
-    """A finished run: its metrics and the predictions of all its sets.
+    """Read the metrics of a finished run and the predictions of all sets.
 
     Raises
     ------
     ValueError
-        If a file cannot be read, or a set has figures and no predictions.
+        If a file is invalid, or a set has metrics but no predictions.
     """
     folder = Path(folder)
-    metrics = _read_metrics(folder / METRICS)
+    metrics = _read_metrics(folder / METRICS_FILE)
     own = metrics["protocol"]
     metrics_of = dict.fromkeys((name for name in metrics if name not in NON_SET_KEYS), own)
     digests = dict(metrics["run"].get("predictions", {}))
@@ -158,40 +159,39 @@ def read_run(folder: str | os.PathLike) -> Run:
     files = {path.stem: path for path in sorted((folder / "predictions").glob("*.csv"))}
     if missing := [name for name in metrics_of if name not in files]:
         raise ValueError(
-            f"{folder} must hold predictions of every set that has figures; found none of "
-            f"{', '.join(missing)}. Start the run's command again with --test_only."
+            f"{folder} has metrics but no predictions of {', '.join(missing)}. Re-run the training "
+            "command with --test_only."
         )
     order = [*metrics_of, *(name for name in files if name not in metrics_of)]
     changed = [n for n in order if n in digests and digest_of(files[n]) != digests[n]]
     notes = [
-        f"{folder.name}: predictions/{name}.csv is not the file that the run wrote."
-        for name in changed
+        f"{folder.name}: predictions/{name}.csv was modified after the run." for name in changed
     ]
     scales = {name: _scale(metrics_of.get(name, own)) for name in order}
     tables = {name: read_predictions(files[name]) for name in order}
-    regions = regions_of(folder, own)
+    regions = run_regions(folder, own)
     return Run(folder.name, folder, tables, scales, regions, metrics, notes, frozenset(changed))
 
 
 def read_csv(path: Path, settings: CsvSettings) -> Run:
-    """A CSV of predictions: as a run writes it, or anybody's, which needs the labels' scale.
+    """Read predictions from a CSV file, written by a run or by another system.
 
     Raises
     ------
     ValueError
-        If it is not a run's and no scale is given, or it cannot be read.
+        If the file is invalid, or comes from another system and ``settings.scale`` is missing.
     """
     table = read_text_table(path)
-    ours = all(name in table for name in ("ID", *DIMENSIONS, *PREDICTED))
-    if ours and not (settings.labels or settings.columns or settings.predicted_scale):
-        tables = {path.stem: with_numbers(table, path)}
+    canonical = all(name in table for name in ("ID", *DIMENSIONS, *PREDICTED))
+    if canonical and not (settings.labels or settings.columns or settings.predicted_scale):
+        tables = {path.stem: parse_numeric_columns(table, path)}
         return Run(path.name, None, tables, {path.stem: settings.scale})
     if settings.scale is None:
         raise ValueError(
-            f"{path} is not of a run, so the scale of its labels must be said; found none. Add "
-            "--label_low=1 --label_high=7, or what it is."
+            f"{path} was not written by a run, so its label scale is required. Specify it, e.g. "
+            "--label_low=1 --label_high=7."
         )
-    table, notes = read_foreign(
+    table, notes = read_external(
         path, scale=settings.scale, columns=settings.columns, labels=settings.labels,
         predicted_scale=settings.predicted_scale, only_common=settings.only_common,
     )  # fmt: skip
@@ -199,18 +199,19 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     return Run(path.name, None, {path.stem: table}, scales, SphericalRegions(90), notes=notes)
 
 
-def as_one_set(runs: Sequence[Run]) -> list[Run]:
-    """CSV files of several seeds as one set: by themselves each is named after its file.
+def unify_set_names(runs: Sequence[Run]) -> list[Run]:
+    """Give several CSV files of one system the same set name.
 
     Arguments
     ---------
     runs : sequence of Run
-        At least one.
+        At least one run.
 
     Returns
     -------
     list of Run
-        As they are where one has a folder, which names its sets, or all files are called alike.
+        Runs with the set ``predictions``; unchanged if any run has a folder or all set names are
+        equal.
     """
     names = {name for run in runs for name in run.tables}
     if len(names) == 1 or any(run.folder is not None for run in runs):
@@ -218,27 +219,28 @@ def as_one_set(runs: Sequence[Run]) -> list[Run]:
     return [
         replace(
             run,
-            tables={ONE_SET: next(iter(run.tables.values()))},
-            scales={ONE_SET: next(iter(run.scales.values()))},
+            tables={SHARED_SET_NAME: next(iter(run.tables.values()))},
+            scales={SHARED_SET_NAME: next(iter(run.scales.values()))},
         )
         for run in runs
     ]
 
 
-def regions_of(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
-    """How a run cuts the sphere: by its protocol, or by the task in its hyperparameters.
+def run_regions(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
+    """Read the partition of the sphere from a run's protocol or hyperparameters.
 
     Arguments
     ---------
     folder : Path
-        The run's.
+        Run folder.
     protocol : mapping
-        May hold ``regions``, the arguments of :class:`SphericalRegions`.
+        Protocol of the run; its optional key ``regions`` has the arguments of
+        :class:`SphericalRegions`.
 
     Returns
     -------
     SphericalRegions
-        Octants where the run's task is not about regions: reports name a point's octant then.
+        Partition used by the run; octants if it has no region task.
     """
     if "regions" in protocol:
         return SphericalRegions(**protocol["regions"])
@@ -248,15 +250,15 @@ def regions_of(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
     tag, values = plain(tree.get("task")) or ("", None)
     if not str(tag).endswith(".RegionTask"):
         return SphericalRegions(90)
-    # In the order of RegionTask's arguments; what is not said has its default.
+    # Positional arguments of RegionTask, in order; missing ones have their defaults.
     names = ("step", "class_weights", "concentration", "centre_radius")
-    facts = values if isinstance(values, dict) else dict(zip(names, values or (), strict=False))
-    cut = {key: facts[key] for key in ("step", "centre_radius") if key in facts}
-    return SphericalRegions(**{key: _resolved(value, tree) for key, value in cut.items()})
+    options = values if isinstance(values, dict) else dict(zip(names, values or (), strict=False))
+    found = {key: options[key] for key in ("step", "centre_radius") if key in options}
+    return SphericalRegions(**{key: _resolve(value, tree) for key, value in found.items()})
 
 
 def common_sets(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
-    """Sets with labels that all runs have, and notes about the others."""
+    """Return the labelled sets that all runs have predicted, and notes about the others."""
     first, *others = runs
     common = [name for name in first.labelled if all(name in run.labelled for run in others)]
     every = dict.fromkeys(name for run in runs for name in run.tables)
@@ -265,21 +267,21 @@ def common_sets(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
         for name in every
         if all(name in run.tables and name not in run.labelled for run in runs)
     ]
-    notes = [f"No figures for {name}: it has no labels." for name in without]
+    notes = [f"No metrics for {name}: it has no labels." for name in without]
     notes += [
-        f"No figures for {name}: not every run has predictions and labels of it."
+        f"No metrics for {name}: some runs have no predictions or labels of it."
         for name in every
         if name not in common and name not in without
     ]
     return common, notes
 
 
-def common_facts(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What several protocols, or other mappings of facts, have in common.
+def common_metadata(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the entries that several mappings, such as protocols, have in common.
 
     Example
     -------
-    >>> common_facts([{"preset": "demo", "seed": 1}, {"preset": "demo", "seed": 2}])
+    >>> common_metadata([{"preset": "demo", "seed": 1}, {"preset": "demo", "seed": 2}])
     {'preset': 'demo'}
     """
     first, *others = mappings
@@ -290,12 +292,12 @@ def common_facts(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _refuse_unfinished(folder: Path) -> None:
-    found = [name for name in UNFINISHED if (folder / name).exists()]
+def _check_finished(folder: Path) -> None:
+    found = [name for name in RUN_FILES if (folder / name).exists()]
     if found:
         raise ValueError(
-            f"The run {folder} is not finished: it has {', '.join(found)} and no {METRICS}. Start "
-            "the same command again, which goes on from the last checkpoint, or name other runs."
+            f"The run {folder} is not finished: it has {', '.join(found)} but no {METRICS_FILE}. "
+            "Re-run the training command to resume from the last checkpoint, or choose other runs."
         )
 
 
@@ -303,16 +305,16 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be JSON: {error}. Start the run's command again.") from error
+        raise ValueError(f"{path} is not valid JSON: {error}. Re-run the command.") from error
     missing = [key for key in NON_SET_KEYS if not isinstance(metrics, dict) or key not in metrics]
     if missing:
         raise ValueError(
-            f"{path} must hold {', '.join(NON_SET_KEYS)}; found no {', '.join(missing)}."
+            f"{path} must have the keys {', '.join(NON_SET_KEYS)}; missing: {', '.join(missing)}."
         )
     if wrong := [key for key, value in metrics.items() if not isinstance(value, dict)]:
         raise ValueError(
-            f"{path} must hold a mapping for each of its keys; not so for {', '.join(wrong)}. Is "
-            "it another program's?"
+            f"All values of {path} must be mappings; invalid: {', '.join(wrong)}. Check that the "
+            "file was written by a run."
         )
     return metrics
 
@@ -321,19 +323,19 @@ def _scale(protocol: Mapping[str, Any]) -> Scale | None:
     return Scale.from_dict(protocol["scale"]) if "scale" in protocol else None
 
 
-def _resolved(value: Any, tree: Mapping[str, Any]) -> Any:
-    """A value, or what a reference to a top-level key stands for."""
+def _resolve(value: Any, tree: Mapping[str, Any]) -> Any:
+    """Return a value, or the value of the top-level key that it refers to."""
     if isinstance(value, tuple) and value[0] == "!ref":
         key = value[1].strip("<>")
         if key not in tree:
             raise ValueError(
-                f"{SAVED} of the run refers to {key!r}, which is not in it. Was it edited? Start "
-                "the run's command again."
+                f"{SAVED} of the run refers to the missing key {key!r}. Re-run the training "
+                "command to restore it."
             )
         return plain(tree[key])
     return value
 
 
 def _natural(path: Path) -> tuple:
-    """Seeds in the order of numbers."""
+    """Sort key that orders seeds numerically."""
     return (not path.name.isdigit(), int(path.name) if path.name.isdigit() else 0, path.name)

@@ -1,4 +1,4 @@
-"""``train_log.txt`` into columns."""
+"""Parse ``train_log.txt``."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ import os
 from pathlib import Path
 
 
-def read_log(path: str | os.PathLike) -> dict[str, list[float]]:
-    """Read what SpeechBrain's ``FileTrainLogger`` wrote, a line an epoch.
+def read_train_log(path: str | os.PathLike) -> dict[str, list[float]]:
+    """Read the log of SpeechBrain's ``FileTrainLogger``, which has one line per epoch.
 
-    A line reads ``epoch: 1, lr: 1.00e-03 - train loss: 5.30, … - valid valence: 3.79e-04, …``: the
-    file holds two or three significant digits of a figure, so it is good for curves and not for
-    tables.
+    A line has the form ``epoch: 1, lr: 1.00e-03 - train loss: 5.30, … - valid valence: 3.79e-04,
+    …``. Values have two or three significant digits: use them for curves, not for tables.
 
     Arguments
     ---------
     path : path
-        The file.
+        Path of the log.
 
     Returns
     -------
     dict of str to list of float
-        A column for every name of the file (``epoch``, ``lr``, ``train loss``, ``valid mean_ccc``,
-        …), all of one length: the number of lines. NaN where a line does not have the name, such as
-        ``train weight`` once the region task is left out.
+        One column per name in the log (``epoch``, ``lr``, ``train loss``, ``valid mean_ccc``, …),
+        each with one value per line. NaN if a line lacks the name, such as ``train weight`` after
+        the auxiliary loss was removed.
 
     Raises
     ------
     ValueError
-        If there is no line, or a line is not of this form, naming it.
+        If the log is empty, or a line is malformed.
     OSError
         If the file cannot be read.
     """
@@ -37,8 +36,8 @@ def read_log(path: str | os.PathLike) -> dict[str, list[float]]:
     rows = [_read_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     if not rows:
         raise ValueError(
-            f"{path} must hold a line for every epoch; found none. Start the run's command again: "
-            "it goes on to its first epoch's end."
+            f"{path} is empty; one line per epoch is required. Re-run the training command to "
+            "complete the first epoch."
         )
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
@@ -52,14 +51,14 @@ def _read_line(line: str, place: str) -> dict[str, float]:
             number = _number(value)
             if not colon or not name or number is None:
                 raise ValueError(
-                    f"{place} must consist of entries 'name: number'; found {entry!r}. Take the "
+                    f"{place} must consist of entries 'name: number'; found {entry!r}. Use the "
                     "train_log.txt of a run."
                 )
             row[name] = number
     if "epoch" not in row:
         raise ValueError(
-            f"{place} must say which epoch it is; found {', '.join(row)}. Take the train_log.txt "
-            "of a run."
+            f"{place} must contain the entry 'epoch'; found {', '.join(row)}. Use the "
+            "train_log.txt of a run."
         )
     return row
 
@@ -67,5 +66,5 @@ def _read_line(line: str, place: str) -> dict[str, float]:
 def _number(text: str) -> float | None:
     try:
         return float(text)
-    except ValueError:  # the caller says which entry it is
+    except ValueError:  # reported by the caller
         return None

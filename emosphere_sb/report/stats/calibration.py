@@ -1,7 +1,7 @@
-"""How far predictions shrink towards the middle, and corrections learned on the development set.
+"""Calibration of predictions, and corrections fitted on the development set.
 
-A correction is one map for each dimension. It is fitted on one set and applied to others; figures
-after it are only ever shown beside those before it.
+A correction has one map per dimension. It is fitted on one set and applied to others. Reports
+always show the uncorrected metrics as well.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 KINDS = ("affine", "least_squares", "isotonic")
-BY_POINT = ("region", "region_point", "region_head")
-"""Columns that say nothing true any more once the point has moved."""
+POINT_COLUMNS = ("region", "region_point", "region_head")
+"""Columns that become invalid when the predicted point changes."""
 
 
-def calibration(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    r"""How predictions lie to the truth, by dimension.
+def calibration_metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    r"""Compute regression slopes and SD ratio of predictions and truth.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it.
+        Predictions as returned by ``read_predictions``.
 
     Returns
     -------
     dict
-        For each dimension ``slope_of_prediction``, :math:`\mathrm{cov}/\sigma_\mathrm{truth}^2`,
-        the regression of prediction on truth: below 1 where predictions shrink to the middle;
-        ``slope_of_truth``, :math:`\mathrm{cov}/\sigma_\mathrm{prediction}^2`: 1 where a step of
-        the prediction means as large a step of the truth; and ``scale_ratio``,
-        :math:`\sigma_\mathrm{prediction}/\sigma_\mathrm{truth}`. NaN where not defined.
+        For each dimension: ``slope_of_prediction``, :math:`\mathrm{cov}/\sigma_\mathrm{truth}^2`,
+        the slope of the regression of prediction on truth, which is below 1 if predictions shrink
+        towards the mean; ``slope_of_truth``, :math:`\mathrm{cov}/\sigma_\mathrm{prediction}^2`,
+        which is 1 for calibrated predictions; and ``scale_ratio``,
+        :math:`\sigma_\mathrm{prediction}/\sigma_\mathrm{truth}`. NaN if undefined.
 
     Example
     -------
     >>> table = pd.DataFrame({name: [1.0, 3.0] for name in DIMENSIONS})
     >>> table[list(PREDICTED)] = [[1.5] * 3, [2.5] * 3]
-    >>> calibration(table)["valence"]
+    >>> calibration_metrics(table)["valence"]
     {'slope_of_prediction': 0.5, 'slope_of_truth': 2.0, 'scale_ratio': 0.5}
     """
     found = {}
@@ -59,20 +59,19 @@ def calibration(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 @dataclass(frozen=True)
 class Correction:
-    """A rising map for each dimension, from predictions to corrected ones.
+    """Increasing map from predictions to corrected predictions, for each dimension.
 
-    Between its knots a map is straight. A map of two knots goes on straight beyond them (affine);
-    an isotonic one, which knows nothing out there, stays level.
+    Isotonic maps are piecewise linear between their knots and constant outside them.
 
     Arguments
     ---------
     kind : str
         ``affine``, ``least_squares`` or ``isotonic``, see :meth:`fit`.
     maps : mapping of str to tuple
-        By dimension the parameters: ``(slope, offset)``, or ``(x, y)``, two rising lists of knots.
-        A dimension that is not there stays as it is.
+        Parameters by dimension: ``(slope, offset)``, or ``(x, y)``, two increasing lists of knots.
+        Dimensions without an entry are not corrected.
     notes : list of str
-        Which dimensions could not be fitted, and why.
+        Dimensions that could not be fitted, with reasons.
     """
 
     kind: str
@@ -81,43 +80,42 @@ class Correction:
 
     @classmethod
     def fit(cls, kind: str, table: pd.DataFrame) -> Correction:
-        r"""Learn a correction from predictions whose truth is known: those of the development set.
+        r"""Fit a correction on labelled predictions, usually those of the development set.
 
-        ``affine`` is the map :math:`a y + b, a > 0` that makes the CCC on this set as large as it
-        gets. The offset only enters the term :math:`(\mu_x - a \mu_y - b)^2` of the denominator,
-        which :math:`b = \mu_x - a \mu_y` makes 0. What is left,
-        :math:`2 a \sigma_{xy} / (\sigma_x^2 + a^2 \sigma_y^2)`, has its largest value at
-        :math:`a = \sigma_x / \sigma_y`: the corrected predictions have the mean and the deviation
-        of the truth, and their CCC is Pearson's correlation, which no straight line can raise.
+        ``affine`` is the map :math:`a y + b, a > 0` that maximises the CCC on this set. The offset
+        only enters the term :math:`(\mu_x - a \mu_y - b)^2` of the denominator, which is 0 for
+        :math:`b = \mu_x - a \mu_y`. The remaining expression,
+        :math:`2 a \sigma_{xy} / (\sigma_x^2 + a^2 \sigma_y^2)`, is largest for
+        :math:`a = \sigma_x / \sigma_y`: the corrected predictions have the mean and SD of the
+        truth, and their CCC equals the Pearson correlation, the upper limit of any affine map.
 
         ``least_squares`` is the regression of truth on prediction, :math:`a = \sigma_{xy} /
-        \sigma_y^2`. It has the least squared error, but shrinks by the correlation
-        :math:`\rho` once more: its CCC is :math:`2 \rho^2 / (1 + \rho^2)`, never above
-        :math:`\rho`.
+        \sigma_y^2`. It minimises the squared error, but shrinks the predictions by the correlation
+        :math:`\rho`: its CCC is :math:`2 \rho^2 / (1 + \rho^2)`, which never exceeds :math:`\rho`.
 
-        ``isotonic`` is the rising step function of least squared error (pool adjacent violators;
-        Barlow et al., 1972, Statistical inference under order restrictions), joined by straight
-        lines between its steps so that equal corrected values stay rare. It bends where the
-        truth asks for it, and shrinks as least squares does.
+        ``isotonic`` is the increasing step function with the least squared error (pool adjacent
+        violators; Barlow et al., 1972, Statistical inference under order restrictions), with linear
+        interpolation between the steps to avoid ties. It can model non-linear relations, and
+        shrinks like least squares.
 
         Arguments
         ---------
         kind : str
-            One of the three.
+            ``affine``, ``least_squares`` or ``isotonic``.
         table : pandas.DataFrame
-            Predictions with truth, on the corpus's scale; pairs with NaN are left out.
+            Predictions and truth on the corpus's label scale. Pairs with NaN are ignored.
 
         Returns
         -------
         Correction
-            Without a map, and with a note, for each dimension that has fewer than two pairs, a
-            constant on either side, or predictions that do not rise with the truth: turning them
-            over would be no correction but another prediction.
+            Fitted correction. A dimension has no map, but a note, if it has fewer than two pairs,
+            if truth or predictions are constant, or if the predictions do not increase with the
+            truth (reversing them would not be a correction).
 
         Raises
         ------
         ValueError
-            If the kind is unknown.
+            If ``kind`` is unknown.
 
         Example
         -------
@@ -127,22 +125,22 @@ class Correction:
         (2.0, -2.0)
         """
         if kind not in KINDS:
-            raise ValueError(f"A correction must be one of {', '.join(KINDS)}; found {kind!r}.")
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}; found {kind!r}.")
         maps, notes = {}, []
         for name in DIMENSIONS:
             truth, prediction = _pairs(table, name)
             slope = _slope(prediction, truth)
             if slope > 0 and np.ptp(truth) > 0:
-                maps[name] = _fitted(kind, truth, prediction, slope)
+                maps[name] = _fit_map(kind, truth, prediction, slope)
             else:
                 notes.append(
-                    f"{name} is not corrected: on the {truth.size} utterances whose truth is known "
-                    "to the fit, predictions do not rise with the truth."
+                    f"{name} is not corrected: on the {truth.size} labelled utterances used for "
+                    "the fit, predictions do not increase with the truth."
                 )
         return cls(kind, maps, notes)
 
     def values(self, name: str, prediction: np.ndarray) -> np.ndarray:
-        """Corrected values of one dimension; shape as given, NaN stays NaN."""
+        """Apply the map of one dimension to an array of any shape; NaN remains NaN."""
         if name not in self.maps:
             return np.asarray(prediction, dtype=np.float64)
         first, second = self.maps[name]
@@ -153,23 +151,22 @@ class Correction:
     def apply(
         self, table: pd.DataFrame, *, scale: Scale | None = None, regions: Any = None
     ) -> pd.DataFrame:
-        """A table with corrected predictions; the one given stays as it is.
+        """Return a copy of a table with corrected predictions.
 
         Arguments
         ---------
         table : pandas.DataFrame
-            As ``read_predictions`` gives it.
+            Predictions as returned by ``read_predictions``.
         scale : Scale, optional
-            The corpus's.
+            Label scale of the corpus.
         regions : SphericalRegions, optional
-            How the sphere is cut. With scale and regions ``region_point`` is that of the corrected
-            point; otherwise every column about regions is left out, for the old ones would be
-            another point's.
+            Partition of the sphere. With ``scale`` and ``regions``, ``region_point`` is recomputed;
+            otherwise the region columns, which would be outdated, are dropped.
 
         Returns
         -------
         pandas.DataFrame
-            As given, but for the columns named above.
+            Table with corrected predictions.
         """
         corrected = table.copy()
         for name, column in zip(DIMENSIONS, PREDICTED, strict=True):
@@ -177,32 +174,32 @@ class Correction:
         if "region_point" not in table:
             return corrected
         if scale is None or regions is None:
-            return corrected.drop(columns=[name for name in BY_POINT if name in table])
+            return corrected.drop(columns=[name for name in POINT_COLUMNS if name in table])
         point = scale.normalise(corrected[list(PREDICTED)].to_numpy())
         corrected["region_point"] = region_names(point, regions)
         return corrected
 
     def to_dict(self) -> dict[str, Any]:
-        """Kind, parameters and notes as plain types, for JSON."""
+        """Convert kind, parameters and notes to JSON-compatible types."""
         names = ("x", "y") if self.kind == "isotonic" else ("slope", "offset")
         maps = {name: dict(zip(names, pair, strict=True)) for name, pair in self.maps.items()}
         return {"kind": self.kind, **maps, "notes": list(self.notes)}
 
 
 def isotonic_fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rising values of least squared error to ``y`` by ``x`` (pool adjacent violators).
+    """Fit an increasing function with the least squared error (pool adjacent violators).
 
     Arguments
     ---------
     x : np.ndarray
-        Shape (pair,). Pairs of equal ``x`` get one value.
+        Predictor, shape (pair,). Pairs with equal ``x`` have the same fitted value.
     y : np.ndarray
-        Shape (pair,).
+        Target, shape (pair,).
 
     Returns
     -------
     x, fitted : np.ndarray
-        The different values of ``x``, rising, and what is fitted there, never falling.
+        The unique values of ``x``, increasing, and the non-decreasing fitted values.
 
     Example
     -------
@@ -218,18 +215,18 @@ def isotonic_fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         means.append(float(mean))
         weights.append(float(weight))
         sizes.append(1)
-        while len(means) > 1 and means[-2] >= means[-1]:  # two blocks out of order become one
+        while len(means) > 1 and means[-2] >= means[-1]:  # merge violators
             (a, b), (n, m) = means[-2:], weights[-2:]
             means[-2:], weights[-2:] = [(a * n + b * m) / (n + m)], [n + m]
             sizes[-2:] = [sizes[-2] + sizes[-1]]
     return places, np.repeat(means, sizes)
 
 
-def _fitted(kind: str, truth: np.ndarray, prediction: np.ndarray, slope: float) -> tuple:
-    """Parameters of one dimension's map."""
+def _fit_map(kind: str, truth: np.ndarray, prediction: np.ndarray, slope: float) -> tuple:
+    """Fit the parameters of the map of one dimension."""
     if kind == "isotonic":
         x, y = isotonic_fit(prediction, truth)
-        # Inside a level stretch a knot changes nothing.
+        # Knots inside a constant segment are redundant.
         ends = np.r_[True, (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:]), True][: y.size]
         return x[ends].tolist(), y[ends].tolist()
     if kind == "affine":
@@ -238,7 +235,7 @@ def _fitted(kind: str, truth: np.ndarray, prediction: np.ndarray, slope: float) 
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Of the regression of y on x; NaN with fewer than two pairs and where x is constant."""
+    """Slope of the regression of y on x; NaN for fewer than two pairs or constant x."""
     if x.size < 2 or np.ptp(x) == 0:
         return float("nan")
     centred = x - x.mean()
@@ -246,6 +243,6 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _pairs(table: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of one dimension, where both are known."""
+    """Return truth and prediction of one dimension for utterances that have both."""
     both = table[[name, f"{name}_predicted"]].to_numpy(dtype=np.float64)
     return tuple(both[~np.isnan(both).any(axis=1)].T)

@@ -1,4 +1,4 @@
-"""Whether one system is better than another on the same utterances, beyond chance."""
+"""Paired significance test of two systems on the same utterances."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ import pandas as pd
 from emosphere_sb.report.stats.bootstrap import (
     ROUNDING,
     Resampled,
-    check_settings,
-    critical,
-    distances,
-    observed,
+    check_bootstrap_settings,
+    critical_distance,
+    observed_statistic,
     resample,
+    studentised_distances,
 )
-from emosphere_sb.report.stats.intervals import column_moments, full_note, undefined
+from emosphere_sb.report.stats.intervals import column_moments, count_undefined, interval_note
 from emosphere_sb.report.stats.units import resampling_units
-from emosphere_sb.results.alignment import aligned, examples
+from emosphere_sb.results.alignment import align_tables, first_examples
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 
-def compare(
-    ours: Sequence[pd.DataFrame],
+def compare_systems(
+    tables: Sequence[pd.DataFrame],
     reference: Sequence[pd.DataFrame],
     *,
     resamples: int = 10_000,
     seed: int = 0,
     level: float = 0.95,
 ) -> dict:
-    r"""The difference in CCC between two systems, its interval and its p-value.
+    r"""Compute the difference in CCC between two systems, with confidence interval and p-value.
 
-    The mean CCC over our seeds minus that over the reference's, both on one common resample of
-    speakers, so that what is hard for both cancels (a paired test). A studentised symmetric
-    bootstrap (Hall, 1988): with :math:`\Delta` the difference and :math:`s` its standard error,
-    resamples give :math:`t^* = |\Delta^* - \Delta| / s^*`, the interval is
-    :math:`\Delta \pm q s` with :math:`q` their ``level`` quantile, and
+    The statistic is the mean CCC over the seeds of the first system minus that of the reference,
+    both on the same resample of speakers (a paired test). The method is a studentised symmetric
+    bootstrap (Hall, 1988): with difference :math:`\Delta` and standard error :math:`s`, resamples
+    give :math:`t^* = |\Delta^* - \Delta| / s^*`. The interval is :math:`\Delta \pm q s`, where
+    :math:`q` is the ``level`` quantile of :math:`t^*`, and
 
     .. math:: p = \frac{1 + \#\{t^* \ge |\Delta| / s\}}{1 + \text{resamples}}
 
-    so that p is at most ``1 - level`` where the interval leaves out 0, and never 0. Seeds are
-    taken as given: the test speaks of other speakers, not of other seeds.
+    so that p is at most ``1 - level`` if the interval excludes 0, and never 0. Seeds are treated
+    as fixed: the result generalises to other speakers, not to other seeds.
 
     Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical
     Society B 50, 35-45.
 
     Arguments
     ---------
-    ours : sequence of pandas.DataFrame
-        One table of predictions a seed, at least one.
+    tables : sequence of pandas.DataFrame
+        Predictions of the first system, one table per seed.
     reference : sequence of pandas.DataFrame
-        The other system's, at least one; it may have another number of seeds.
+        Predictions of the reference system; the number of seeds may differ.
     resamples : int
-        How many.
+        Number of resamples.
     seed : int
-        Of the resampling.
+        Random seed of the resampling.
     level : float
-        Nominal coverage of the intervals, in (0, 1).
+        Nominal coverage of the confidence intervals, in (0, 1).
 
     Returns
     -------
     dict
         ``level``, ``resamples``, ``seed``; ``unit``, ``units``, ``note`` as for
-        :func:`emosphere_sb.report.stats.intervals.intervals`; ``seeds``, the numbers of tables,
-        ours first; ``undefined``, the number of resamples in which a difference is not defined; for
-        each dimension and ``mean_ccc`` a dict of ``difference`` (ours minus reference), ``low``,
-        ``high``, ``p``, all ``None`` where a CCC is not defined.
+        :func:`emosphere_sb.report.stats.intervals.confidence_intervals`; ``seeds``, the number of
+        tables of each system; ``undefined``, the number of resamples with an undefined difference;
+        and, for each dimension and ``mean_ccc``, a dict with ``difference`` (first system minus
+        reference), ``low``, ``high`` and ``p``, all ``None`` if a CCC is undefined.
 
     Raises
     ------
     ValueError
-        If a side has no table, a prediction is NaN, the tables do not hold the same utterances
-        with the same truth, or there are too few resamples for the level.
+        If a system has no table, a prediction is NaN, utterances or truth differ between the
+        tables, or there are too few resamples for the level.
 
     Example
     -------
@@ -81,23 +81,23 @@ def compare(
     >>> table[["valence", "arousal", "dominance"]] = [[1.0] * 3, [2.0] * 3, [3.0] * 3, [4.0] * 3]
     >>> for name in ("valence", "arousal", "dominance"):
     ...     table[f"{name}_predicted"] = table[name] ** 0.5
-    >>> compare([table], [table], resamples=999)["mean_ccc"]
+    >>> compare_systems([table], [table], resamples=999)["mean_ccc"]
     {'difference': 0.0, 'low': 0.0, 'high': 0.0, 'p': 1.0}
     """
-    check_settings(resamples, level)
-    sides = [_listed(ours, "ours"), _listed(reference, "reference")]
-    tables = aligned([*sides[0], *sides[1]])
-    _predicted_everywhere(tables)
-    labelled = tables[0][list(DIMENSIONS)].notna().any(axis=1).to_numpy()
-    tables = [table[labelled] for table in tables]
-    units = resampling_units(tables[0])
-    columns = [column_moments(tables, name, units) for name in DIMENSIONS]
+    check_bootstrap_settings(resamples, level)
+    sides = [_as_list(tables, "tables"), _as_list(reference, "reference")]
+    every = align_tables([*sides[0], *sides[1]])
+    _check_complete(every)
+    labelled = every[0][list(DIMENSIONS)].notna().any(axis=1).to_numpy()
+    every = [table[labelled] for table in every]
+    units = resampling_units(every[0])
+    columns = [column_moments(every, name, units) for name in DIMENSIONS]
     weights = [1 / len(sides[0])] * len(sides[0]) + [-1 / len(sides[1])] * len(sides[1])
     terms = [list(zip(weights, column, strict=True)) for column in columns]
-    facts: dict = {
+    result: dict = {
         "unit": units.kind,
         "units": units.count,
-        "note": full_note(units, columns),
+        "note": interval_note(units, columns),
         "seeds": [len(side) for side in sides],
         "resamples": resamples,
         "seed": seed,
@@ -105,19 +105,19 @@ def compare(
     }
     names = (*DIMENSIONS, "mean_ccc")
     if units.count < 2:
-        return {**facts, "undefined": 0, **{name: _nothing() for name in names}}
-    whole = observed(terms, units.count)
+        return {**result, "undefined": 0, **{name: _undefined_test() for name in names}}
+    observed = observed_statistic(terms, units.count)
     drawn = resample(terms, units.count, resamples=resamples, seed=seed)
-    facts["undefined"] = undefined(whole, drawn)
-    return facts | {name: _test(whole, drawn, d, level) for d, name in enumerate(names)}
+    result["undefined"] = count_undefined(observed, drawn)
+    return result | {name: _test(observed, drawn, d, level) for d, name in enumerate(names)}
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction for several tests.
+def holm_correction(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust p-values for multiple tests with Holm's step-down method.
 
-    The smallest of m p-values times m, the next times m - 1, and so on; none smaller than the one
-    before it, none above 1. Comparing the results with a level keeps the chance of one false
-    alarm among all tests below it, however they depend on one another.
+    The smallest of m p-values is multiplied by m, the next one by m - 1, and so on; the results are
+    made non-decreasing and at most 1. This controls the family-wise error rate under any dependence
+    between the tests.
 
     Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal
     of Statistics 6, 65-70.
@@ -125,28 +125,28 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     Arguments
     ---------
     p_values : sequence of float or None
-        In [0, 1]; ``None`` for a test that could not be made: it stays so and does not count.
+        p-values in [0, 1]. ``None`` for a test that could not be performed: it is ignored.
 
     Returns
     -------
     list of float or None
-        Adjusted, in the same order.
+        Adjusted p-values in the same order.
 
     Raises
     ------
     ValueError
-        If one is not in [0, 1].
+        If a p-value is not in [0, 1].
 
     Example
     -------
-    >>> holm([0.5, 0.125, None])
+    >>> holm_correction([0.5, 0.125, None])
     [0.5, 0.25, None]
     """
     wrong = [p for p in p_values if p is not None and not 0 <= p <= 1]
     if wrong:
         raise ValueError(
-            f"Every p-value must lie in [0, 1]; found {examples(wrong)}. Use None for a test that "
-            "was not made."
+            f"p-values must be in [0, 1]; found {first_examples(wrong)}. Use None for a test that "
+            "was not performed."
         )
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
@@ -157,42 +157,42 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def _listed(side: Sequence[pd.DataFrame], name: str) -> list[pd.DataFrame]:
+def _as_list(side: Sequence[pd.DataFrame], name: str) -> list[pd.DataFrame]:
     tables = [side] if isinstance(side, pd.DataFrame) else list(side)
     if not tables:
-        raise ValueError(f"{name} must hold at least one table of predictions; found none.")
+        raise ValueError(f"{name} must contain at least one prediction table; found none.")
     return tables
 
 
-def _predicted_everywhere(tables: Sequence[pd.DataFrame]) -> None:
+def _check_complete(tables: Sequence[pd.DataFrame]) -> None:
     for number, table in enumerate(tables):
         missing = table[list(PREDICTED)].isna().any(axis=1)
         if missing.any():
             raise ValueError(
-                "Both systems must have predicted every utterance; table "
+                "Both systems must predict all utterances; table "
                 f"{number + 1} has NaN for {missing.sum()} of {len(table)} "
-                f"({examples(list(table['ID'][missing]))}). Predict these or leave them out of all "
-                "tables."
+                f"({first_examples(list(table['ID'][missing]))}). Predict these utterances or "
+                "remove them from all tables."
             )
 
 
-def _test(whole: Resampled, drawn: Resampled, d: int, level: float) -> dict:
-    value, error = float(whole.value[0, d]), float(whole.error[0, d])
+def _test(observed: Resampled, drawn: Resampled, d: int, level: float) -> dict:
+    value, error = float(observed.value[0, d]), float(observed.error[0, d])
     if math.isnan(value) or math.isnan(error):
-        return _nothing()
-    if error <= ROUNDING and abs(value) <= ROUNDING:  # the same predictions on both sides
+        return _undefined_test()
+    if error <= ROUNDING and abs(value) <= ROUNDING:  # identical predictions
         return {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
-    distance = distances(drawn.value[:, d], drawn.error[:, d], value, fisher=False)
-    half = critical(distance, level) * error
-    far = abs(value) / error if error > 0 else math.inf
-    beyond = int((distance >= far).sum())
+    distance = studentised_distances(drawn.value[:, d], drawn.error[:, d], value, fisher=False)
+    half = critical_distance(distance, level) * error
+    statistic = abs(value) / error if error > 0 else math.inf
+    exceeding = int((distance >= statistic).sum())
     return {
         "difference": value,
-        "low": float(max(value - half, -2.0)),  # both CCCs lie in [-1, 1]
+        "low": float(max(value - half, -2.0)),  # both CCCs are in [-1, 1]
         "high": float(min(value + half, 2.0)),
-        "p": (1 + beyond) / (1 + len(distance)),
+        "p": (1 + exceeding) / (1 + len(distance)),
     }
 
 
-def _nothing() -> dict:
+def _undefined_test() -> dict:
     return dict.fromkeys(("difference", "low", "high", "p"))

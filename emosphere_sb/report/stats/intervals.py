@@ -1,4 +1,4 @@
-"""Confidence intervals of the figures of a set of predictions."""
+"""Confidence intervals of metrics."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ import numpy as np
 import pandas as pd
 
 from emosphere_sb.report.stats.bootstrap import (
-    FIGURES,
     ROUNDING,
+    SECONDARY_METRICS,
     Resampled,
-    check_settings,
-    critical,
-    distances,
-    observed,
+    check_bootstrap_settings,
+    critical_distance,
+    fisher_z,
+    observed_statistic,
     resample,
-    to_z,
+    studentised_distances,
 )
-from emosphere_sb.report.stats.moments import Moments, moments
+from emosphere_sb.report.stats.moments import Moments, unit_moments
 from emosphere_sb.report.stats.units import MIN_SPEAKERS, Units, resampling_units
-from emosphere_sb.results.alignment import aligned
+from emosphere_sb.results.alignment import align_tables
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 
-def intervals(
+def confidence_intervals(
     tables: pd.DataFrame | Sequence[pd.DataFrame],
     *,
     resamples: int = 10_000,
     seed: int = 0,
     level: float = 0.95,
 ) -> dict:
-    r"""Intervals of every figure: how far another set of speakers could move it.
+    r"""Compute confidence intervals of all metrics, for generalisation to new speakers.
 
-    For the CCCs and their mean, a studentised symmetric bootstrap (Hall, 1988) of whole speakers
-    on Fisher's scale :math:`z = \operatorname{artanh} \rho_c`: :math:`z \pm q s`, with :math:`s`
-    the standard error and :math:`q` the ``level`` quantile over resamples of
-    :math:`|z^* - z| / s^*`. For Pearson, scale ratio, shift and MAE, percentiles of the resamples,
-    without a claim about their coverage. docs/statistics.md says what was measured.
+    The intervals of the CCCs and their mean are from a studentised symmetric bootstrap (Hall, 1988)
+    of speakers on Fisher's scale :math:`z = \operatorname{artanh} \rho_c`: :math:`z \pm q s`, where
+    :math:`s` is the standard error and :math:`q` the ``level`` quantile of :math:`|z^* - z| / s^*`
+    over the resamples. The intervals of Pearson correlation, scale ratio, shift and MAE are
+    percentiles of the resamples; their coverage is not guaranteed. See docs/statistics.md for the
+    measured coverage.
 
     Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical
     Society B 50, 35-45.
@@ -46,12 +47,12 @@ def intervals(
     Arguments
     ---------
     tables : pandas.DataFrame or sequence of pandas.DataFrame
-        As ``read_predictions`` gives them. Several are those of several seeds on the same
-        utterances: the figures are means over seeds, all on one common resample.
+        Predictions as returned by ``read_predictions``. Several tables are seeds of one system on
+        the same utterances: metrics are means over seeds, on the same resamples.
     resamples : int
-        How many.
+        Number of resamples.
     seed : int
-        Of the resampling.
+        Random seed of the resampling.
     level : float
         Nominal coverage, in (0, 1).
 
@@ -59,18 +60,17 @@ def intervals(
     -------
     dict
         ``level``, ``resamples``, ``seed``; ``unit`` (``speakers`` or ``utterances``), ``units``
-        (their number) and ``note`` (what to know about them, or ``None``); ``undefined``, the
-        number of resamples in which some figure that is defined on the whole table is not; for
+        (their number) and ``note`` (limitations, or ``None``); ``undefined``, the number of
+        resamples in which a metric is undefined although it is defined on the complete table; for
         each dimension ``ccc``, ``pearson``, ``scale_ratio``, ``shift``, ``mae``; and
-        ``mean_ccc``. Each interval is a list of two floats, or ``None`` where there is none: no
-        truth, fewer than two units, or a constant column, which has nothing to resample (its MAE
-        has).
+        ``mean_ccc``. Each interval is a list of two floats, or ``None`` if there are no labels,
+        fewer than two units, or a constant column (except for MAE).
 
     Raises
     ------
     ValueError
-        If the tables do not hold the same utterances with the same truth, or there are too few
-        resamples for the level.
+        If utterances or truth differ between the tables, or there are too few resamples for the
+        level.
 
     Example
     -------
@@ -78,42 +78,43 @@ def intervals(
     >>> table[["valence", "arousal", "dominance"]] = [[1.0] * 3, [2.0] * 3, [3.0] * 3, [4.0] * 3]
     >>> for name in ("valence", "arousal", "dominance"):
     ...     table[f"{name}_predicted"] = table[name] + 1
-    >>> found = intervals(table, resamples=999)
+    >>> found = confidence_intervals(table, resamples=999)
     >>> found["valence"]["mae"], found["unit"]
     ([1.0, 1.0], 'utterances')
     """
-    check_settings(resamples, level)
-    tables = aligned([tables] if isinstance(tables, pd.DataFrame) else list(tables))
-    # Utterances without any truth have no part in a figure: their speakers do not count.
+    check_bootstrap_settings(resamples, level)
+    tables = align_tables([tables] if isinstance(tables, pd.DataFrame) else list(tables))
+    # Utterances without labels do not contribute, so their speakers are not counted.
     labelled = tables[0][list(DIMENSIONS)].notna().any(axis=1).to_numpy()
     tables = [table[labelled] for table in tables]
-    facts: dict = {"level": level, "resamples": resamples, "seed": seed}
+    result: dict = {"level": level, "resamples": resamples, "seed": seed}
     units = resampling_units(tables[0])
     columns = [column_moments(tables, name, units) for name in DIMENSIONS]
-    facts |= {"unit": units.kind, "units": units.count, "note": full_note(units, columns)}
+    result |= {"unit": units.kind, "units": units.count, "note": interval_note(units, columns)}
     if units.count < 2:
-        nothing = {name: dict.fromkeys(("ccc", *FIGURES)) for name in DIMENSIONS}
-        return {**facts, "undefined": 0, **nothing, "mean_ccc": None}
+        nothing = {name: dict.fromkeys(("ccc", *SECONDARY_METRICS)) for name in DIMENSIONS}
+        return {**result, "undefined": 0, **nothing, "mean_ccc": None}
     terms = [[(1 / len(tables), column) for column in seeds] for seeds in columns]
-    whole = observed(terms, units.count, figures=True)
-    drawn = resample(terms, units.count, resamples=resamples, seed=seed, figures=True)
-    facts["undefined"] = undefined(whole, drawn)
-    ccc = [_studentised(whole, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
+    observed = observed_statistic(terms, units.count, secondary=True)
+    drawn = resample(terms, units.count, resamples=resamples, seed=seed, secondary=True)
+    result["undefined"] = count_undefined(observed, drawn)
+    ccc = [_studentised(observed, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
     for d, name in enumerate(DIMENSIONS):
         varies = all(column.varies for column in columns[d])
-        facts[name] = {"ccc": ccc[d] if varies else None}
-        for f, figure in enumerate(FIGURES):
-            some = varies or figure == "mae"
-            facts[name][figure] = _percentile(drawn.figures[:, d, f], level) if some else None
-    some = any(column.varies for seeds in columns for column in seeds)
-    return {**facts, "mean_ccc": ccc[-1] if some else None}
+        result[name] = {"ccc": ccc[d] if varies else None}
+        for m, metric in enumerate(SECONDARY_METRICS):
+            defined = varies or metric == "mae"
+            values = drawn.secondary[:, d, m]
+            result[name][metric] = _percentile(values, level) if defined else None
+    any_varies = any(column.varies for seeds in columns for column in seeds)
+    return {**result, "mean_ccc": ccc[-1] if any_varies else None}
 
 
 def column_moments(tables: Sequence[pd.DataFrame], name: str, units: Units) -> list[Moments]:
-    """One dimension's sums over units, for each table."""
+    """Moments of one dimension by unit, for each table."""
     predicted = PREDICTED[DIMENSIONS.index(name)]
     return [
-        moments(
+        unit_moments(
             table[name].to_numpy(np.float64),
             table[predicted].to_numpy(np.float64),
             units.codes,
@@ -123,35 +124,35 @@ def column_moments(tables: Sequence[pd.DataFrame], name: str, units: Units) -> l
     ]
 
 
-def full_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | None:
-    """The units' note, and which dimension is known for too few speakers."""
+def interval_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | None:
+    """Combine the note of the units with notes about dimensions with too few speakers."""
     notes = [units.note] if units.note else []
     for name, seeds in zip(DIMENSIONS, columns, strict=True):
         least = min(column.units for column in seeds)
         if units.kind == "speakers" and 0 < least < MIN_SPEAKERS:
             notes.append(
-                f"The true {name} is known for {least} speakers only: its interval is too narrow."
+                f"Only {least} speakers have labels for {name}: its interval is too narrow."
             )
     return " ".join(notes) or None
 
 
-def undefined(whole: Resampled, drawn: Resampled) -> int:
-    """Resamples in which something is not defined that is defined on the whole table."""
-    lost = (np.isnan(drawn.value) & ~np.isnan(whole.value)).any(axis=1)
-    if whole.figures is not None:
-        lost |= (np.isnan(drawn.figures) & ~np.isnan(whole.figures)).any(axis=(1, 2))
+def count_undefined(observed: Resampled, drawn: Resampled) -> int:
+    """Count resamples in which a metric is undefined that is defined on the original table."""
+    lost = (np.isnan(drawn.value) & ~np.isnan(observed.value)).any(axis=1)
+    if observed.secondary is not None:
+        lost |= (np.isnan(drawn.secondary) & ~np.isnan(observed.secondary)).any(axis=(1, 2))
     return int(lost.sum())
 
 
-def _studentised(whole: Resampled, drawn: Resampled, d: int, level: float) -> list | None:
-    value, error = float(whole.value[0, d]), float(whole.error[0, d])
+def _studentised(observed: Resampled, drawn: Resampled, d: int, level: float) -> list | None:
+    value, error = float(observed.value[0, d]), float(observed.error[0, d])
     if np.isnan(value) or np.isnan(error):
         return None
     if error <= ROUNDING:  # a perfect prediction
         return [value, value]
-    distance = distances(drawn.value[:, d], drawn.error[:, d], value, fisher=True)
-    half = critical(distance, level) * error / (1 - value**2)
-    return [float(np.tanh(to_z(value) - half)), float(np.tanh(to_z(value) + half))]
+    distance = studentised_distances(drawn.value[:, d], drawn.error[:, d], value, fisher=True)
+    half = critical_distance(distance, level) * error / (1 - value**2)
+    return [float(np.tanh(fisher_z(value) - half)), float(np.tanh(fisher_z(value) + half))]
 
 
 def _percentile(values: np.ndarray, level: float) -> list | None:

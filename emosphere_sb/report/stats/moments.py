@@ -1,9 +1,9 @@
-r"""Sums over units from which the figures of any resample follow, without its utterances.
+r"""Moments by unit, from which the metrics of any resample can be computed.
 
-For a pair of columns, truth :math:`x` and prediction :math:`y`, each unit (a speaker, or one
-utterance) is kept as seven sums: :math:`n, \sum x, \sum y, \sum x^2, \sum y^2, \sum xy,
-\sum |y - x|`. A resample that draws unit :math:`g` :math:`w_g` times has the totals
-:math:`\sum_g w_g m_g`: one matrix product gives those of many resamples.
+For truth :math:`x` and prediction :math:`y`, each unit (a speaker or an utterance) is represented
+by seven sums: :math:`n, \sum x, \sum y, \sum x^2, \sum y^2, \sum xy, \sum |y - x|`. A resample in
+which unit :math:`g` occurs :math:`w_g` times has the totals :math:`\sum_g w_g m_g`, so that one
+matrix product yields the totals of many resamples.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 
 COUNT, X, Y, XX, YY, XY, GAP = range(7)
 CONSTANT = 1e-12
-"""A variance below this part of the whole table's is that of a constant, up to rounding."""
+"""Variances below this fraction of the total variance are treated as 0."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """One column of predictions as sums over units.
+    """Moments of one dimension by unit.
 
     Arguments
     ---------
     sums : numpy.ndarray
-        Shape (unit, 7): n, x, y, x², y², xy, \\|y - x\\|; x and y each about its own mean, the
-        last one not.
+        Shape (unit, 7): sums of 1, x, y, x², y², xy and \\|y - x\\|. x and y are centred, except
+        in the last sum.
     offset : float
-        Mean prediction minus mean truth, which the centring took out.
+        Mean prediction minus mean truth, before centring.
     variances : tuple of float
-        Population variances of truth and prediction, exactly 0 where a column is constant.
+        Population variances of truth and prediction; exactly 0 for a constant column.
     """
 
     sums: np.ndarray
@@ -39,37 +39,39 @@ class Moments:
 
     @property
     def units(self) -> int:
-        """How many units have a pair of values."""
+        """Number of units with at least one pair of values."""
         return int((self.sums[:, COUNT] > 0).sum())
 
     @property
     def varies(self) -> bool:
-        """Whether neither column is constant (nor empty)."""
+        """Whether neither truth nor prediction is constant or empty."""
         return min(self.variances) > 0
 
 
-def moments(truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count: int) -> Moments:
-    """Sum a pair of columns over units.
+def unit_moments(
+    truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count: int
+) -> Moments:
+    """Compute the moments of truth and prediction by unit.
 
     Arguments
     ---------
     truth : numpy.ndarray
-        Shape (utterance,); pairs in which either value is NaN are left out.
+        Shape (utterance,). Pairs with NaN are ignored.
     prediction : numpy.ndarray
         Shape (utterance,).
     codes : numpy.ndarray
-        Each utterance's unit, (utterance,), from 0 to ``count - 1``.
+        Unit index of each utterance, from 0 to ``count - 1``, shape (utterance,).
     count : int
         Number of units.
 
     Returns
     -------
     Moments
-        All zero where no pair is left.
+        Moments by unit; all zero if there are no pairs.
 
     Example
     -------
-    >>> moments(np.array([1.0, 3.0]), np.array([2.0, 4.0]), np.array([0, 0]), 1).sums
+    >>> unit_moments(np.array([1.0, 3.0]), np.array([2.0, 4.0]), np.array([0, 0]), 1).sums
     array([[2., 0., 0., 2., 2., 2., 2.]])
     """
     known = ~(np.isnan(truth) | np.isnan(prediction))
@@ -77,7 +79,7 @@ def moments(truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count:
     if not x.size:
         return Moments(np.zeros((count, 7)), 0.0, (0.0, 0.0))
     gap, offset = np.abs(y - x), y.mean() - x.mean()
-    # A constant's mean may be off by a rounding: it becomes exactly 0 here.
+    # Set constant columns to exactly 0: their mean may have a rounding error.
     x, y = (values - values.mean() if np.ptp(values) > 0 else 0 * values for values in (x, y))
     columns = (np.ones_like(x), x, y, x * x, y * y, x * y, gap)
     sums = [np.bincount(codes, weights=column, minlength=count) for column in columns]
@@ -85,30 +87,30 @@ def moments(truth: np.ndarray, prediction: np.ndarray, codes: np.ndarray, count:
     return Moments(np.column_stack(sums), float(offset), variances)
 
 
-def concordance(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.ndarray]:
-    r"""CCC (Lin, 1989) from totals, and its gradient by the totals.
+def ccc_and_gradient(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.ndarray]:
+    r"""Compute the CCC (Lin, 1989) and its gradient with respect to the totals.
 
-    With :math:`\delta` the offset, both parts multiplied by :math:`n^2`:
+    With offset :math:`\delta`, and numerator and denominator multiplied by :math:`n^2`:
 
     .. math:: \rho_c = \frac{2 (n \sum xy - \sum x \sum y)}
         {n (\sum x^2 + \sum y^2) - 2 \sum x \sum y + n^2 \delta^2 - 2 n \delta (\sum x - \sum y)}
 
-    The CCC does not change when every total is multiplied by one number, so the gradient times
-    the totals is 0, and the gradient times one unit's sums is that unit's influence.
+    The CCC is invariant to a common factor of all totals. The scalar product of gradient and totals
+    is therefore 0, and that of the gradient and the sums of a unit is the influence of this unit.
 
     Arguments
     ---------
     totals : numpy.ndarray
-        Shape (resample, 7).
+        Totals of each resample, shape (resample, 7).
     column : Moments
-        Whose totals they are.
+        Moments of the dimension.
 
     Returns
     -------
     value : numpy.ndarray
-        Shape (resample,); NaN without a pair and where both columns are constant and equal.
+        CCC, shape (resample,). NaN without pairs, or if both columns are constant and equal.
     gradient : numpy.ndarray
-        Shape (resample, 6), by all but the last sum.
+        Gradient with respect to all but the last total, shape (resample, 6).
     """
     n, x, y, xx, yy, xy = totals.T[:GAP]
     delta = column.offset
@@ -130,32 +132,33 @@ def concordance(totals: np.ndarray, column: Moments) -> tuple[np.ndarray, np.nda
     return value, gradient / lower[:, None]
 
 
-def other_figures(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
-    """Pearson, scale ratio, shift and MAE from totals, see :mod:`emosphere_sb.metrics.regression`.
+def secondary_metrics(totals: np.ndarray, column: Moments) -> dict[str, np.ndarray]:
+    """Compute Pearson correlation, scale ratio, shift and MAE from totals.
+
+    The definitions are those of :mod:`emosphere_sb.metrics.regression`.
 
     Arguments
     ---------
     totals : numpy.ndarray
-        Shape (resample, 7).
+        Totals of each resample, shape (resample, 7).
     column : Moments
-        Whose totals they are.
+        Moments of the dimension.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        ``pearson``, ``scale_ratio``, ``shift``, ``mae``, each (resample,), NaN where undefined.
+        ``pearson``, ``scale_ratio``, ``shift`` and ``mae``, shape (resample,), NaN if undefined.
     """
     n = np.where(totals[:, COUNT] > 0, totals[:, COUNT], math.nan)
     x, y, xx, yy, xy, gap = (totals[:, k] / n for k in range(X, GAP + 1))
-    deviations = [
-        np.sqrt(np.where(variance > CONSTANT * whole, variance, 0.0))
-        for variance, whole in zip((xx - x * x, yy - y * y), column.variances, strict=True)
-    ]
-    of_x, of_y = deviations
+    std_x, std_y = (
+        np.sqrt(np.where(variance > CONSTANT * total, variance, 0.0))
+        for variance, total in zip((xx - x * x, yy - y * y), column.variances, strict=True)
+    )
     return {
-        "pearson": _ratio(xy - x * y, of_x * of_y),
-        "scale_ratio": _ratio(of_y, of_x),
-        "shift": _ratio(y - x + column.offset, np.sqrt(of_x * of_y)),
+        "pearson": _ratio(xy - x * y, std_x * std_y),
+        "scale_ratio": _ratio(std_y, std_x),
+        "shift": _ratio(y - x + column.offset, np.sqrt(std_x * std_y)),
         "mae": gap,
     }
 

@@ -1,4 +1,4 @@
-"""Which utterances belong together: by gender, speaker, duration, emotion, region, raters."""
+"""Split utterances into subgroups by gender, speaker, duration, emotion, region and raters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from emosphere_sb.results.predictions import RATERS
 
-SLICES = {
+SUBGROUP_COLUMNS = {
     "gender": "gender",
     "speaker": "speaker",
     "duration": "duration",
@@ -17,47 +17,47 @@ SLICES = {
     "region": "region",
     "raters": RATERS,
 }
-"""Name of a slicing: the column that it goes by."""
+"""Column of each kind of subgroup."""
 
-SECONDS = (2, 4, 6, 8, 12)
-"""Borders of the bins of duration; 12 belongs to the bin below it, the others to that above."""
-SPEAKERS = 30
-"""Speakers that get a line each: those with most utterances."""
-RATERS_EACH = 10
-"""Numbers of raters up to this one get a line each."""
+DURATION_EDGES = (2, 4, 6, 8, 12)
+"""Edges of the duration bins in seconds; 12 belongs to the lower bin, the others to the upper."""
+MAX_SPEAKERS = 30
+"""Number of speakers shown individually: those with the most utterances."""
+MAX_RATERS = 10
+"""Largest number of raters shown individually."""
 UNKNOWN = "unknown"
-NOBODY = ("", "nan", UNKNOWN)
-"""What labels write, in lower case, where they know nothing."""
+UNKNOWN_VALUES = ("", "nan", UNKNOWN)
+"""Values that mean unknown, in lower case."""
 
 
-def slice_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
-    """Cut a set of predictions in six ways.
+def subgroup_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
+    """Assign utterances to subgroups in six ways.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        As ``read_predictions`` gives it.
+        Predictions as returned by ``read_predictions``.
 
     Returns
     -------
     masks : dict
-        For each slicing that the table allows, by value, which utterances it holds: bool, shape
-        (utterance,). Every utterance is in one slice: those without a value make up ``unknown``,
-        the speakers beyond the 30 largest one line together. ``duration`` is in seconds.
+        Boolean masks, shape (utterance,), by kind and value of the subgroup. Each utterance is in
+        one subgroup of each kind: those without a value are in ``unknown``, and all speakers except
+        the 30 largest share one subgroup. ``duration`` is in seconds.
     missing : list of str
-        Slicings whose column is not there or holds nothing.
+        Kinds whose column is missing or empty.
 
     Example
     -------
     >>> table = pd.DataFrame({"gender": ["Male", "Female", "Male"], "duration": [1.0, 2.0, 13.0]})
-    >>> masks, missing = slice_masks(table)
+    >>> masks, missing = subgroup_masks(table)
     >>> {value: mask.tolist() for value, mask in masks["duration"].items()}
     {'<2': [True, False, False], '2-4': [False, True, False], '>12': [False, False, True]}
     >>> missing
     ['speaker', 'emotion', 'region', 'raters']
     """
     masks, missing = {}, []
-    for name, column in SLICES.items():
+    for name, column in SUBGROUP_COLUMNS.items():
         values = _values(name, table[column]) if column in table else []
         if all(value == UNKNOWN for value in values):
             missing.append(name)
@@ -70,7 +70,9 @@ def slice_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], 
 def _values(name: str, column: pd.Series) -> list[str]:
     if name == "duration":
         return [_bin(float(value)) for value in column]
-    texts = [UNKNOWN if str(text).strip().lower() in NOBODY else str(text) for text in column]
+    texts = [
+        UNKNOWN if str(text).strip().lower() in UNKNOWN_VALUES else str(text) for text in column
+    ]
     if name == "raters":
         return [text if text == UNKNOWN else _raters(text) for text in texts]
     return _largest(texts) if name == "speaker" else texts
@@ -79,33 +81,33 @@ def _values(name: str, column: pd.Series) -> list[str]:
 def _bin(seconds: float) -> str:
     if math.isnan(seconds):
         return UNKNOWN
-    if seconds > SECONDS[-1]:
-        return f">{SECONDS[-1]}"
-    inner = SECONDS[:-1]
+    if seconds > DURATION_EDGES[-1]:
+        return f">{DURATION_EDGES[-1]}"
+    inner = DURATION_EDGES[:-1]
     place = int(np.searchsorted(inner, seconds, side="right"))
-    return f"{inner[place - 1]}-{SECONDS[place]}" if place else f"<{SECONDS[0]}"
+    return f"{inner[place - 1]}-{DURATION_EDGES[place]}" if place else f"<{DURATION_EDGES[0]}"
 
 
 def _raters(text: str) -> str:
     try:
         number = float(text)
     except ValueError as error:
-        raise ValueError(f"Every {RATERS} must be a number or empty; found {text!r}.") from error
-    return f">{RATERS_EACH}" if number > RATERS_EACH else f"{number:g}"
+        raise ValueError(f"{RATERS} must be a number or empty; found {text!r}.") from error
+    return f">{MAX_RATERS}" if number > MAX_RATERS else f"{number:g}"
 
 
 def _largest(speakers: list[str]) -> list[str]:
-    """The name of each of the largest speakers, and one for all others."""
+    """Replace all speakers except the largest ones by a common name."""
     counts = pd.Series(speakers).loc[lambda s: s != UNKNOWN].value_counts()
-    # Of speakers with equally many utterances the first in the alphabet go first.
+    # Ties are resolved alphabetically.
     ranked = sorted(counts.index, key=lambda speaker: (-counts[speaker], speaker))
-    kept = {*ranked[:SPEAKERS], UNKNOWN}
-    rest = f"{len(ranked) - SPEAKERS} others"
-    return [speaker if speaker in kept else rest for speaker in speakers]
+    shown = {*ranked[:MAX_SPEAKERS], UNKNOWN}
+    rest = f"{len(ranked) - MAX_SPEAKERS} others"
+    return [speaker if speaker in shown else rest for speaker in speakers]
 
 
 def _order(name: str, values: np.ndarray) -> list[str]:
-    """Bins from low to high, speakers from large to small, else the alphabet; unknown last."""
+    """Sort bins by value, speakers by size, other values alphabetically, and unknown last."""
     found, counts = np.unique(values, return_counts=True)
     size = dict(zip(found.tolist(), counts.tolist(), strict=True))
 

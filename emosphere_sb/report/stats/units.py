@@ -1,7 +1,7 @@
-"""What is drawn again in a bootstrap: speakers where enough are known, otherwise utterances.
+"""Resampling units of the bootstrap: speakers if enough are known, otherwise utterances.
 
-Utterances of one speaker resemble one another, so they do not count as independent observations:
-whole speakers are drawn (the clustered bootstrap; Field & Welsh, 2007).
+Utterances of one speaker are correlated and thus not independent observations. The bootstrap
+therefore resamples speakers (cluster bootstrap; Field & Welsh, 2007).
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import numpy as np
 import pandas as pd
 
 MIN_SPEAKERS = 10
-"""With fewer speakers than this their variance cannot be told from so few of them."""
+"""Minimum number of speakers to estimate the between-speaker variance."""
 
-UNKNOWN = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
-"""How corpora write that a speaker is not known, in lower case."""
+UNKNOWN_SPEAKERS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
+"""Speaker names that mean unknown, in lower case."""
 
 
 @dataclass(frozen=True)
 class Units:
-    """The units of a resampling.
+    """Resampling units.
 
     Arguments
     ---------
     kind : str
         ``speakers`` or ``utterances``.
     codes : numpy.ndarray
-        Number of each utterance's unit, (utterance,), integers from 0 to ``count - 1``.
+        Unit index of each utterance, from 0 to ``count - 1``, shape (utterance,).
     count : int
-        How many units there are.
+        Number of units.
     note : str or None
-        What a reader of the intervals has to know; ``None`` where there is nothing to say.
+        Limitation of the resulting intervals, if any.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Units:
 
 
 def resampling_units(table: pd.DataFrame) -> Units:
-    """Decide what to draw again, from a table's column ``speaker``.
+    """Determine the resampling units from the column ``speaker``.
 
     Field, C. A., & Welsh, A. H. (2007). Bootstrapping clustered data. Journal of the Royal
     Statistical Society B 69, 369-390.
@@ -49,14 +49,14 @@ def resampling_units(table: pd.DataFrame) -> Units:
     Arguments
     ---------
     table : pandas.DataFrame
-        One row an utterance. "Unknown", an empty name, "nan" and the like, in any case, are no
-        speaker; nor is anybody where there is no column ``speaker``.
+        Table with one row per utterance. Empty names and names such as "Unknown" or "nan" (in any
+        case) are unknown speakers, as are all speakers if there is no column ``speaker``.
 
     Returns
     -------
     Units
-        Speakers where at least 10 are known, numbered in the order of their names; utterances
-        without a known speaker follow, each a unit of its own. Otherwise utterances.
+        Speakers, sorted by name, if at least 10 are known; each utterance with an unknown speaker
+        is a separate unit after them. Otherwise utterances.
 
     Example
     -------
@@ -64,45 +64,46 @@ def resampling_units(table: pd.DataFrame) -> Units:
     >>> units.kind, units.count
     ('utterances', 3)
     >>> print(units.note)  # doctest: +ELLIPSIS
-    Utterances are resampled, as only 2 speakers are known (10 are needed to resample speakers)...
+    Utterances are resampled because only 2 speakers are known (10 are required to resample ...
     """
     names = _names(table)
     known = names != ""
     speakers, codes = np.unique(names[known], return_inverse=True)
     if len(speakers) < MIN_SPEAKERS:
-        return Units("utterances", np.arange(len(names)), len(names), _too_few(len(speakers)))
-    alone = int((~known).sum())
+        note = _too_few_speakers_note(len(speakers))
+        return Units("utterances", np.arange(len(names)), len(names), note)
+    unknown = int((~known).sum())
     all_codes = np.empty(len(names), dtype=np.int64)
     all_codes[known] = codes
-    all_codes[~known] = len(speakers) + np.arange(alone)
-    note = _alone(alone, len(speakers)) if alone else None
-    return Units("speakers", all_codes, len(speakers) + alone, note)
+    all_codes[~known] = len(speakers) + np.arange(unknown)
+    note = _unknown_speaker_note(unknown, len(speakers)) if unknown else None
+    return Units("speakers", all_codes, len(speakers) + unknown, note)
 
 
 def _names(table: pd.DataFrame) -> np.ndarray:
-    """Speakers' names as text, empty where unknown."""
+    """Speaker names as text, empty if unknown."""
     if "speaker" not in table:
         return np.full(len(table), "", dtype=object)
     texts = ["" if pd.isna(name) else str(name).strip() for name in table["speaker"]]
-    return np.array(["" if t.casefold() in UNKNOWN else t for t in texts], dtype=object)
+    return np.array(["" if t.casefold() in UNKNOWN_SPEAKERS else t for t in texts], dtype=object)
 
 
-def _too_few(found: int) -> str:
+def _too_few_speakers_note(found: int) -> str:
     known = {0: "no speakers are", 1: "only 1 speaker is"}.get(found, f"only {found} speakers are")
     return (
-        f"Utterances are resampled, as {known} known ({MIN_SPEAKERS} are needed to resample "
-        "speakers): the intervals do not hold the variation between speakers and are too narrow "
-        "for a claim about others."
+        f"Utterances are resampled because {known} known ({MIN_SPEAKERS} are required to resample "
+        "speakers): these intervals ignore between-speaker variation and are too narrow to "
+        "generalise to new speakers."
     )
 
 
-def _alone(alone: int, speakers: int) -> str:
-    if alone == 1:
+def _unknown_speaker_note(utterances: int, speakers: int) -> str:
+    if utterances == 1:
         return (
-            "1 utterance has no known speaker and is a unit of its own, beside "
+            "1 utterance has no known speaker and is a separate unit, in addition to "
             f"{speakers} speakers."
         )
     return (
-        f"{alone} utterances have no known speaker: each is a unit of its own, beside "
+        f"{utterances} utterances have no known speaker; each is a separate unit, in addition to "
         f"{speakers} speakers."
     )

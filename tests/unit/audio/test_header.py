@@ -1,4 +1,4 @@
-"""Headers: what is read equals libsndfile, what is broken is recognised."""
+"""Audio headers: agreement with libsndfile, and detection of damage."""
 
 import io
 import os
@@ -49,7 +49,7 @@ def test_truncated(tmp_path, suffix):
         read_header(path, verify=True)
 
 
-def test_compressed_file_damaged_in_its_middle(tmp_path):
+def test_compressed_file_damaged_in_the_middle_is_rejected(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 64000), 16000)
     content = bytearray(path.read_bytes())
@@ -59,10 +59,10 @@ def test_compressed_file_damaged_in_its_middle(tmp_path):
         read_header(path, verify=True)
 
 
-def test_float_samples_that_are_no_numbers(tmp_path):
+def test_non_finite_float_samples_are_rejected(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.array([0.0, np.nan, 0.5]), 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match="samples that are no numbers"):
+    with pytest.raises(AudioError, match="non-finite samples"):
         read_header(path, verify=True)
 
 
@@ -73,15 +73,15 @@ def test_wav_that_lacks_one_byte_is_truncated(tmp_path, wav):
         read_header(path, verify=True)
 
 
-def test_wav_that_is_cut_off_gets_a_warning_where_that_is_accepted(tmp_path, wav):
+def test_truncated_wav_gives_a_warning_without_verify(tmp_path, wav):
     path = wav(tmp_path / "a.wav", seconds=0.1)  # 44 bytes of header, 3200 of samples
     path.write_bytes(path.read_bytes()[: 44 + 800])
-    warning = "the file is cut off: 25% of the sound that its header names is there"
+    warning = "truncated file: only 25% of the audio promised by the header is present"
     assert read_header(path) == Header(400, 16000, 1, warning)
     assert read_header(path).duration == 0.025
 
 
-def test_name_that_is_not_unicode(tmp_path, wav):
+def test_file_name_that_is_not_valid_unicode(tmp_path, wav):
     """A path that soundfile takes as bytes only."""
     path = tmp_path / os.fsdecode(b"\xff.flac")
     wav(tmp_path / "a.flac", seconds=0.1).rename(path)
@@ -128,7 +128,7 @@ def test_no_audio(tmp_path, content, reason):
         read_header(path, verify=True)
 
 
-def test_header_that_promises_nothing_is_empty(tmp_path, wav):
+def test_zero_data_length_is_an_empty_file(tmp_path, wav):
     content = bytearray(wav(tmp_path / "a.wav", seconds=0.1).read_bytes())
     content[40:44] = bytes(4)
     path = tmp_path / "b.wav"
@@ -155,7 +155,7 @@ def test_folder_with_an_audio_name(tmp_path):
 
 @settings(deadline=None, max_examples=80)
 @given(data=st.data())
-def test_damaged_headers_raise_nothing_else(tmp_path_factory, data):
+def test_damaged_headers_only_raise_audio_error(tmp_path_factory, data):
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(50), 16000, format="WAV")
     content = bytearray(buffer.getvalue())

@@ -23,7 +23,7 @@ def ramp(tmp_path):
     return tmp_path / "ramp.wav", samples
 
 
-def test_samples_come_as_they_are(ramp):
+def test_float_samples_are_unchanged(ramp):
     path, samples = ramp
     found = read_audio(path)
     assert found.dtype == torch.float32
@@ -52,7 +52,7 @@ def test_resampling_keeps_frequency_and_level(tmp_path, rate):
     assert np.sqrt(np.mean(found[1000:-1000] ** 2)) == pytest.approx(0.3 / math.sqrt(2), rel=1e-3)
 
 
-def test_resampling_removes_what_16_khz_cannot_hold(tmp_path):
+def test_resampling_removes_frequencies_above_nyquist(tmp_path):
     soundfile.write(tmp_path / "high.wav", sine(48000, frequency=15000), 48000, subtype="FLOAT")
     # Taken without a filter, 15 kHz would come back as 1 kHz at full level.
     assert read_audio(tmp_path / "high.wav")[1000:-1000].abs().max() < 3e-3
@@ -66,7 +66,7 @@ def test_a_part_equals_a_slice(ramp, start, seconds):
     assert np.array_equal(read_audio(path, start=start, seconds=seconds), samples[first:last])
 
 
-def test_a_part_is_counted_in_the_files_own_rate(tmp_path):
+def test_start_of_a_part_uses_the_original_sampling_rate(tmp_path):
     # Silence in the first half second, a tone in the second.
     samples = np.concatenate([np.zeros(22050, dtype=np.float32), sine(44100, seconds=0.5)])
     soundfile.write(tmp_path / "a.wav", samples, 44100, subtype="FLOAT")
@@ -77,7 +77,7 @@ def test_a_part_is_counted_in_the_files_own_rate(tmp_path):
     assert loud.abs().max() > 0.29
 
 
-def test_only_the_part_is_decoded(ramp, monkeypatch):
+def test_only_the_requested_part_is_decoded(ramp, monkeypatch):
     counts = []
     read = soundfile.SoundFile.read
 
@@ -97,7 +97,7 @@ def test_flac_is_lossless(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["two words.wav", "a:b.wav", "$data_root.wav", "Grüße 声.wav"])
-def test_any_name_works(tmp_path, name):
+def test_unusual_file_names_work(tmp_path, name):
     soundfile.write(tmp_path / name, np.full(160, 0.5), SAMPLE_RATE, subtype="FLOAT")
     for path in (tmp_path / name, str(tmp_path / name)):
         assert read_audio(path).mean() == 0.5
@@ -124,15 +124,15 @@ def damaged(folder, kind):
 @pytest.mark.parametrize(
     "kind", ["missing", "folder", "empty", "text", "broken_header", "no_samples", "headerless"]
 )
-def test_an_unreadable_file_is_named(tmp_path, kind):
+def test_error_contains_the_unreadable_path(tmp_path, kind):
     path = damaged(tmp_path, kind)
     with pytest.raises(RuntimeError) as caught:
         read_audio(path)
     assert str(path) in str(caught.value)
 
 
-def test_a_part_behind_the_end_is_an_error(ramp):
+def test_part_after_the_end_is_an_error(ramp):
     with pytest.raises(RuntimeError, match=r"ramp\.wav"):
         read_audio(ramp[0], start=2.0)
-    with pytest.raises(RuntimeError, match=r"ramp\.wav has no samples from second 1"):
+    with pytest.raises(RuntimeError, match=r"ramp\.wav contains no samples after 1 s"):
         read_audio(ramp[0], start=1.0)

@@ -1,4 +1,4 @@
-"""Decoding finds the damage that no header tells."""
+"""Decoding finds damage that is not visible in the header."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from emosphere_sb.audio.verify import verify_samples
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
-def test_whole_file_passes(tmp_path, suffix):
+def test_complete_file_passes(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, (16000, 2)), 16000)
     verify_samples(path, 16000)
@@ -23,15 +23,15 @@ def test_fewer_samples_than_promised(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 1_500_000])  # of the second block
-def test_samples_that_are_no_numbers(tmp_path, value, place):
+def test_non_finite_samples_are_rejected(tmp_path, value, place):
     samples = np.zeros(1_500_001, dtype=np.float32)
     samples[place] = value
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"^samples that are no numbers: NaN or infinity$"):
+    with pytest.raises(AudioError, match=r"^non-finite samples: NaN or infinity$"):
         verify_samples(tmp_path / "a.wav", len(samples))
 
 
-def test_file_damaged_in_its_middle(tmp_path):
+def test_file_damaged_in_the_middle_is_rejected(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 64000), 16000)
     content = bytearray(path.read_bytes())

@@ -32,7 +32,7 @@ def parse(*chunks, kind=b"WAVE"):
 
 
 @pytest.mark.parametrize(("bits", "frames"), [(8, 12), (16, 6), (24, 4), (32, 3)])
-def test_frames_are_bytes_by_the_size_of_a_frame(bits, frames):
+def test_frame_count_is_data_size_over_frame_size(bits, frames):
     assert parse(fmt(bits=bits), chunk(b"data", bytes(24))) == (frames, 8000, 2)
 
 
@@ -41,7 +41,7 @@ def test_extensible_header_of_integers():
     assert parse(*parts) == (6, 8000, 2)
 
 
-def test_part_of_a_frame_at_the_end_does_not_count():
+def test_incomplete_last_frame_is_ignored():
     assert parse(fmt(), chunk(b"data", bytes(27))) == (6, 8000, 2)
 
 

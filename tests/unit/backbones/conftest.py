@@ -1,4 +1,4 @@
-"""What the tests of backbones need: tiny saved models, random utterances, a padded batch."""
+"""Fixtures for backbones: tiny saved models, random utterances and padded batches."""
 
 import secrets
 from functools import partial
@@ -10,9 +10,9 @@ import torch
 
 @pytest.fixture
 def chance():
-    """Random numbers, drawn anew in every run; a failure shows the seed that repeats it."""
+    """Random generator with a new seed in each run; the seed is printed if a test fails."""
     seed = secrets.randbelow(2**32)
-    print(f"seed {seed}")  # pytest shows it where a test fails
+    print(f"seed {seed}")  # pytest shows it if a test fails
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
 
@@ -29,7 +29,7 @@ def narrow_settings(log_mel_settings):
 
 @pytest.fixture
 def save(tmp_path, narrow_settings):
-    """Writes a narrow random model and its extractor as ``save_pretrained`` does."""
+    """Function that saves a narrow random model and its extractor with ``save_pretrained``."""
     from transformers import (
         AutoConfig,
         AutoModel,
@@ -51,7 +51,7 @@ def save(tmp_path, narrow_settings):
 
 @pytest.fixture
 def load():
-    """A backbone from a folder, as the encoder makes it: ``load(WhisperBackbone, folder)``."""
+    """Function that loads a backbone from a folder: ``load(WhisperBackbone, folder)``."""
     from transformers import AutoModel
 
     from emosphere_sb.backbones.log_mel import extractor_for
@@ -65,7 +65,7 @@ def load():
 
 @pytest.fixture
 def draw(chance):
-    """Coloured noise in syllables, of any loudness, some of it silent, among it the shortest."""
+    """Function that draws utterances of coloured noise, some silent, one of minimum length."""
 
     def utterance(length: int) -> torch.Tensor:
         noise = torch.randn(length, generator=chance)
@@ -87,7 +87,7 @@ def draw(chance):
 
 @pytest.fixture
 def in_float64(monkeypatch):
-    """SeamlessM4TFeatureExtractor without its rounding of the bands before their deviation."""
+    """Patch SeamlessM4TFeatureExtractor to normalise bands without rounding them to float32."""
     from transformers.audio_utils import spectrogram
     from transformers.models.seamless_m4t import feature_extraction_seamless_m4t as module
 
@@ -96,7 +96,7 @@ def in_float64(monkeypatch):
 
 @pytest.fixture
 def pad():
-    """A batch with ``extra`` columns beyond the longest and ``filler`` behind each end."""
+    """Function that pads signals with ``filler``, ``extra`` samples longer than the longest."""
 
     def batch(signals, extra: int = 0, filler: float = 0.0):
         lengths = [len(signal) for signal in signals]
@@ -110,7 +110,7 @@ def pad():
 
 @pytest.fixture
 def check_invariance(pad, chance):
-    """Each utterance alone against padded, and in batches with others: equal to ``tolerance``."""
+    """Function that compares each utterance alone with padded and batched runs."""
 
     def compare(alone, found, tolerance, where):
         assert len(found) >= len(alone)
@@ -141,7 +141,7 @@ def check_invariance(pad, chance):
 
 @pytest.fixture
 def halves_its_loss():
-    """Trains a backbone and a linear head on a fixed batch: 20 steps halve the loss."""
+    """Function that checks that 20 steps halve the loss of a backbone with a linear head."""
 
     def train(backbone, batch):
         torch.manual_seed(0)

@@ -1,30 +1,30 @@
-"""Dropout from 16 random bits an element: its rate, its scale, its gradient, its seed."""
+"""Dropout from 16 random bits per element: rate, scale, gradient and reproducibility."""
 
 import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, drop_mask, make_fast
+from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, drop_mask, patch_dropout
 
 
 @pytest.mark.parametrize("dropout", [0.05, 0.1, 0.5, 0.9])
-def test_rate_of_the_mask(dropout):
+def test_mask_has_the_requested_rate(dropout):
     torch.manual_seed(1)
     mask = drop_mask((1000, 1001), dropout)
     assert mask.shape == (1000, 1001) and mask.dtype == torch.bool
     deviation = (dropout * (1 - dropout) / mask.numel()) ** 0.5
     assert mask.float().mean().item() == pytest.approx(dropout, abs=5 * deviation + 2**-17)
-    # Neighbours come from one number: they must not know of each other.
+    # Neighbours come from one random number, but must be independent.
     pairs = mask.flatten()[: mask.numel() // 4 * 4].view(-1, 4).float()
     assert torch.corrcoef(pairs.t()).fill_diagonal_(0).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (4,), (5, 7)])
-def test_any_shape(shape):
+def test_mask_has_any_shape(shape):
     assert drop_mask(shape, 0.5).shape == shape
 
 
-def test_values_and_gradient_share_one_mask():
+def test_forward_and_backward_use_the_same_mask():
     layer = FastDropout(0.25).train()
     values = torch.full((4000,), 3.0, requires_grad=True)
     output = layer(values)
@@ -33,7 +33,7 @@ def test_values_and_gradient_share_one_mask():
     torch.testing.assert_close(values.grad, output.detach() / 3.0)
 
 
-def test_the_seed_decides():
+def test_same_seed_gives_same_mask():
     layer = FastDropout(0.5)
     outputs = []
     for seed in (1, 1, 2):
@@ -43,19 +43,19 @@ def test_the_seed_decides():
 
 
 @pytest.mark.parametrize("layer", [FastDropout(0.5).eval(), FastDropout(0.0)])
-def test_nothing_is_dropped(layer):
+def test_no_dropout_in_evaluation_or_at_rate_zero(layer):
     values = torch.ones(50)
     assert layer(values) is values
 
 
-def test_dropout_layers_of_a_model_change_their_class_alone():
+def test_patch_dropout_changes_only_the_class_of_layers():
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.3), nn.Dropout1d(0.2))
-    make_fast(model)
+    patch_dropout(model)
     assert [type(part) for part in model] == [nn.Linear, FastDropout, nn.Dropout1d]
     assert model[1].p == 0.3
 
 
-def test_gelu_and_dropout_in_one_are_the_two_one_after_the_other():
+def test_fused_gelu_dropout_equals_gelu_then_dropout():
     torch.manual_seed(5)
     values = torch.randn(3, 7, 11, dtype=torch.float64)
     gradient = torch.randn_like(values)
@@ -72,7 +72,7 @@ def test_gelu_and_dropout_in_one_are_the_two_one_after_the_other():
     assert torch.equal(module(values), torch.nn.functional.gelu(values))
 
 
-def test_feed_forward_layers_get_it_and_keep_their_weights():
+def test_patch_dropout_fuses_feed_forward_layers_and_keeps_weights():
     from transformers import HubertConfig
     from transformers.models.hubert.modeling_hubert import HubertFeedForward
 
@@ -80,11 +80,11 @@ def test_feed_forward_layers_get_it_and_keep_their_weights():
     exact = HubertFeedForward(HubertConfig(**options, activation_dropout=0.4))
     names, values = [*exact.state_dict()], torch.randn(2, 8)
     expected = exact.eval()(values)
-    make_fast(exact)
+    patch_dropout(exact)
     assert isinstance(exact.intermediate_act_fn, GeluDropout)
     assert exact.intermediate_act_fn.p == 0.4
     assert [*exact.state_dict()] == names
     torch.testing.assert_close(exact(values), expected)
     other = HubertFeedForward(HubertConfig(**options, hidden_act="relu"))
-    make_fast(other)
+    patch_dropout(other)
     assert type(other.intermediate_act_fn) is not GeluDropout

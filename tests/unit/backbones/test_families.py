@@ -1,4 +1,4 @@
-"""Every family through the real ``from_pretrained``, offline: it learns, freezes, saves, loads."""
+"""All families through ``from_pretrained``, offline: training, freezing, saving and loading."""
 
 import copy
 
@@ -23,7 +23,7 @@ def batch():
 
 
 def train(encoder, steps):
-    """Losses of a linear head on the frames' mean, on a fixed batch."""
+    """Train with a linear head on the mean frame of a fixed batch; return the losses."""
     head = torch.nn.Linear(encoder.output_size, 1)
     target = torch.tensor([0.9, -0.7, 0.2, -0.3])
     trained = [p for p in encoder.parameters() if p.requires_grad]
@@ -37,14 +37,14 @@ def train(encoder, steps):
         optimizer.zero_grad()
         loss.backward()
         missing = [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
-        assert missing == []  # or DistributedDataParallel would wait for them
+        assert missing == []  # all trainable parameters must get a gradient
         optimizer.step()
     return losses
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_family_learns_and_is_saved_and_loaded(family, save_any):
-    """With its convolutions: random ones, frozen, let little of these utterances through."""
+def test_family_trains_saves_and_loads(family, save_any):
+    """The convolutions are trained: frozen random ones would pass too little information."""
     torch.manual_seed(4)
     encoder = SSLEncoder(save_any(family), "none", spec_augment=False, layerdrop=0.0)
     losses = train(encoder, 21)
@@ -57,12 +57,12 @@ def test_family_learns_and_is_saved_and_loaded(family, save_any):
 
 @pytest.mark.parametrize("freeze", ["feature_encoder", "all_but_top_1"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_frozen_parameters_do_not_move_by_a_bit(family, freeze, save_any):
+def test_frozen_parameters_do_not_change(family, freeze, save_any):
     torch.manual_seed(4)
     encoder = SSLEncoder(save_any(family), freeze, spec_augment=False, layerdrop=0.0)
     named = dict(encoder.named_parameters())
     frozen = {name: p.detach().clone() for name, p in named.items() if not p.requires_grad}
-    # w2v-BERT's log-mel frames have no weights to freeze; its mask embedding is not used here.
+    # w2v-BERT's log-mel input has no weights to freeze; its mask embedding is not used here.
     assert len(frozen) > (0 if family == "wav2vec2-bert" and freeze == "feature_encoder" else 4)
     before = {name: p.detach().clone() for name, p in named.items() if p.requires_grad}
     train(encoder, 3)
@@ -71,7 +71,7 @@ def test_frozen_parameters_do_not_move_by_a_bit(family, freeze, save_any):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_sizes_and_frames_follow_by_themselves(family, save_any):
+def test_output_size_and_frame_count_follow_the_configuration(family, save_any):
     encoder = SSLEncoder(save_any(family)).eval()
     signals, lengths = batch()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Which parameters are trained in which epoch, and what stays in evaluation mode."""
+"""Trained parameters in each epoch, and evaluation mode of frozen parts."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from emosphere_sb.lobes import SSLEncoder
 
 
 def encoder_of(freeze, **options):
-    """An encoder with a mode, or with a mapping of epochs to modes."""
+    """Return an encoder with a freeze mode, or with a mapping of epochs to modes."""
     torch.manual_seed(1)
     by_epoch = {"freeze_schedule": freeze} if isinstance(freeze, dict) else {"freeze": freeze}
     return SSLEncoder("wavlm_demo.json", **by_epoch, **options)
@@ -18,7 +18,7 @@ def trained(encoder):
     return {name for name, p in encoder.model.named_parameters() if p.requires_grad}
 
 
-def test_modes_by_hand():
+def test_trained_parameters_of_each_mode():
     every = {name for name, _ in encoder_of("none").model.named_parameters()}
     assert trained(encoder_of("none")) == every
     convolutions = {name for name in every if name.startswith("feature_extractor.")}
@@ -26,7 +26,7 @@ def test_modes_by_hand():
     assert trained(encoder_of("all")) == set()
     last = encoder_of("none").model.config.num_hidden_layers - 1
     top = {name for name in every if name.startswith(f"encoder.layers.{last}.")}
-    norm = {"encoder.layer_norm.weight", "encoder.layer_norm.bias"}  # behind the last layer
+    norm = {"encoder.layer_norm.weight", "encoder.layer_norm.bias"}  # after the last layer
     assert trained(encoder_of("all_but_top_1")) == top | norm
 
 
@@ -51,14 +51,16 @@ def test_invalid_schedule_raises(freeze, schedule, error):
         FreezeSchedule.create(freeze, schedule)
 
 
-def test_more_layers_than_there_are():
-    with pytest.raises(ValueError, match=r"freeze=all_but_top_99: the backbone has \d layers"):
+def test_more_layers_than_available_raise():
+    with pytest.raises(ValueError, match=r"all_but_top_99 needs at least 99 layers; .* uses \d"):
         encoder_of("all_but_top_99")
 
 
-def test_plan_by_epoch_freezes_what_each_epoch_says():
+def test_schedule_freezes_by_epoch():
     encoder = encoder_of({1: "all", 3: "all_but_top_1", 4: "none"}).train()
-    assert trained(encoder) == trained(encoder_of("none"))  # what the optimiser must know of
+    assert trained(encoder) == trained(
+        encoder_of("none")
+    )  # the optimiser must contain all of these
     for epoch, mode in ((1, "all"), (2, "all"), (3, "all_but_top_1"), (4, "none"), (9, "none")):
         encoder.set_epoch(epoch)
         assert trained(encoder) == trained(encoder_of(mode)), epoch
@@ -67,7 +69,7 @@ def test_plan_by_epoch_freezes_what_each_epoch_says():
     assert not encoder.model.training
 
 
-def test_frozen_layers_stay_in_evaluation():
+def test_frozen_layers_stay_in_evaluation_mode():
     encoder = encoder_of("all_but_top_1").train()
     modes = [layer.training for layer in encoder.backbone.layers]
     assert modes == [False] * (len(modes) - 1) + [True]
@@ -75,8 +77,8 @@ def test_frozen_layers_stay_in_evaluation():
     assert not any(module.training for module in encoder.eval().modules())
 
 
-def test_frozen_parts_do_not_move_and_the_others_do():
-    """Bit for bit, over optimiser steps with weight decay."""
+def test_only_trainable_parts_change():
+    """Compare bit by bit after optimiser steps with weight decay."""
     encoder = encoder_of({1: "all", 2: "all_but_top_1", 3: "feature_encoder"})
     optimizer = torch.optim.AdamW(encoder.parameters(), 1e-2, weight_decay=0.5)
     signals, lengths = torch.randn(2, 4000), torch.tensor([4000, 2500])
@@ -92,6 +94,6 @@ def test_frozen_parts_do_not_move_and_the_others_do():
         assert moved == trained(encoder) - {"masked_spec_embed"}
 
 
-def test_parameters_that_nothing_depends_on_are_not_trained():
+def test_unused_parameters_are_not_trained():
     assert "masked_spec_embed" not in trained(encoder_of("none", spec_augment=False))
     assert encoder_of("all").frozen and not encoder_of({1: "all", 2: "none"}).frozen

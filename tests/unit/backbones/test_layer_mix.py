@@ -1,4 +1,4 @@
-"""The chosen layer, or the mixture of all, against transformers' own hidden states."""
+"""Selected layers and their weighted sum against the hidden states of transformers."""
 
 import copy
 
@@ -25,7 +25,7 @@ def batch():
 
 
 def states_of(backbone, signals, lengths):
-    """What each layer is given and gives, by hooks of the test's own on a whole model."""
+    """Record the input and output of each layer with hooks on the complete model."""
     encoder = SSLEncoder(backbone, "none").eval()
     found = []
     layers = encoder.backbone.layers
@@ -43,15 +43,15 @@ def states_of(backbone, signals, lengths):
     return [state.detach().masked_fill(~mask, 0.0) for state in found]
 
 
-def test_each_layer_by_its_number(backbone):
+def test_layer_number_selects_its_hidden_state(backbone):
     expected = states_of(backbone, *batch())
     for number, state in enumerate(expected):
         encoder = SSLEncoder(backbone, "none", layers=number).eval()
-        assert len(encoder.backbone.layers) == max(number, 1)  # those above are not run
+        assert len(encoder.backbone.layers) == max(number, 1)  # later layers are not run
         torch.testing.assert_close(encoder(*batch())[0], state, rtol=1e-5, atol=1e-6)
 
 
-def test_weighted_sum_by_hand(backbone):
+def test_weighted_sum_equals_softmax_of_states(backbone):
     expected = states_of(backbone, *batch())
     encoder = SSLEncoder(backbone, "all", layers="weighted").eval()
     shares = torch.linspace(1, 2, len(expected))
@@ -64,10 +64,10 @@ def test_weighted_sum_by_hand(backbone):
     assert [name for name, p in encoder.named_parameters() if p.requires_grad] == ["states.weights"]
 
 
-def test_layer_that_is_dropped_gives_what_it_was_given(save_any):
+def test_state_of_skipped_layer_equals_its_input(save_any):
     encoder = SSLEncoder(save_any("wavlm"), "none", False, 1.0, layers="weighted").train()
     states, _ = encoder.hidden_states(*batch())
-    # In training each layer but the first is left out; the last state has the final norm.
+    # In training each layer but the first is skipped; the last state has the final norm.
     assert states.shape[1] == 3
     assert not torch.equal(states[:, 0], states[:, 1])
     encoder.combine = None
@@ -79,8 +79,8 @@ def test_layer_that_is_dropped_gives_what_it_was_given(save_any):
     "family",
     ["wav2vec2", "hubert", "data2vec-audio", "wav2vec2-conformer", "wav2vec2-bert", "whisper"],
 )
-def test_states_where_layerdrop_leaves_no_layer(family, layers, save_any):
-    """All but WavLM may leave out the first one too: each state is then what would enter it."""
+def test_states_when_layerdrop_skips_all_layers(family, layers, save_any):
+    """All families but WavLM may skip the first layer, too; all states then equal its input."""
     folder = save_any(family)
     entering, *_ = states_of(folder, *batch())
     encoder = SSLEncoder(folder, "none", False, 1.0, layers=layers).train()
@@ -96,16 +96,14 @@ def test_states_where_layerdrop_leaves_no_layer(family, layers, save_any):
 
 @pytest.mark.parametrize("layers", [0, 1, "weighted"])
 @pytest.mark.parametrize(("family", "changes"), [("sew", {}), ("wav2vec2", {"add_adapter": True})])
-def test_layers_with_other_frames_than_the_model_are_refused(
-    family, changes, layers, configuration
-):
+def test_layers_with_different_frame_count_raise(family, changes, layers, configuration):
     encoder = SSLEncoder(configuration(family, **changes), layers=layers).eval()
     with pytest.raises(ValueError, match=f"layers must be last for this .* found {layers}"):
         encoder(*batch())
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_reach_all_layers_of_a_mixture(checkpointing, save_any):
+def test_gradients_reach_all_layers_of_a_weighted_sum(checkpointing, save_any):
     folder = save_any("wavlm")
     encoder = SSLEncoder(folder, "none", False, 0.0, checkpointing, "weighted").train()
     encoder(*batch())[0].square().sum().backward()
@@ -113,7 +111,7 @@ def test_gradients_reach_all_layers_of_a_mixture(checkpointing, save_any):
     assert missing == []
 
 
-def test_every_trained_parameter_of_a_lower_layer_gets_a_gradient(save_any):
+def test_all_trainable_parameters_get_a_gradient_with_a_lower_layer(save_any):
     for number in (0, 1):
         encoder = SSLEncoder(save_any("wavlm"), "none", False, 0.0, layers=number).train()
         weights = torch.randn(32)
@@ -123,12 +121,12 @@ def test_every_trained_parameter_of_a_lower_layer_gets_a_gradient(save_any):
 
 
 @pytest.mark.parametrize("layers", [9, -1, "first", "1.5"])
-def test_layers_that_there_are_not(layers):
+def test_invalid_layer_raises(layers):
     with pytest.raises(ValueError, match=f"a number from 0 to [0-9]; found {layers!r}"):
         SSLEncoder("wavlm_smoke.json", layers=layers)
 
 
-def test_saved_and_loaded_with_its_mixture(save_any):
+def test_weighted_sum_is_saved_and_loaded(save_any):
     folder = save_any("wavlm")
     first = SSLEncoder(folder, layers="weighted").eval()
     torch.nn.init.normal_(first.states.weights)

@@ -1,4 +1,4 @@
-"""Log-mel frames: as transformers' extractors give them alone, in any batch, from any source."""
+"""Log-mel frames against transformers' extractors, independence of the batch, and configuration."""
 
 import json
 import logging
@@ -23,17 +23,17 @@ KINDS = {
 
 
 class Model:
-    """As much of a model as ``extractor_for`` looks at."""
+    """The attributes of a model that ``extractor_for`` reads."""
 
     def __init__(self, settings):
         self.config = AutoConfig.for_model(**settings)
 
 
-# ---- as the extractors -----------------------------------------------------------------------
+# ---- comparison with transformers ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bins", [80, 128])
-def test_whisper_is_the_extractors_float64(draw, pad, bins):
+def test_whisper_matches_extractor_in_float64(draw, pad, bins):
     extractor = WhisperFeatureExtractor(feature_size=bins)
     log_mel = WhisperLogMel(extractor)
     for signal in draw(12, 201, 90000):
@@ -43,8 +43,8 @@ def test_whisper_is_the_extractors_float64(draw, pad, bins):
         assert np.abs(found.numpy() - exact).max() < 2e-6
 
 
-def test_whisper_is_what_the_extractor_gives_without_padding(draw, pad):
-    # transformers runs it in float32 where torch is installed, which is 3e-5 off its own float64.
+def test_whisper_matches_extractor_without_padding(draw, pad):
+    # With torch installed, transformers computes in float32, which differs by 3e-5 from float64.
     extractor = WhisperFeatureExtractor()
     log_mel = WhisperLogMel(extractor)
     for signal in draw(12, 201, 90000):
@@ -53,22 +53,22 @@ def test_whisper_is_what_the_extractor_gives_without_padding(draw, pad):
         torch.testing.assert_close(found, given.input_features, rtol=0, atol=3e-4)
 
 
-def test_w2v_bert_is_the_extractors_float64(draw, pad, in_float64):
+def test_w2v_bert_matches_extractor_in_float64(draw, pad, in_float64):
     extractor = SeamlessM4TFeatureExtractor()
     log_mel = SeamlessLogMel(extractor)
     for signal in draw(12, 560, 90000):
         found, frames = log_mel(*pad([signal]))
         given = extractor(signal.numpy(), sampling_rate=16000, return_tensors="pt")
         assert frames.tolist() == given.attention_mask.sum(dim=1).tolist()
-        # It still keeps the spectrum in complex64. A band whose two or three values are alike
-        # divides that rounding by next to nothing, at least by sqrt(1e-7).
+        # The spectrum is still complex64. In a band whose two or three values are nearly equal,
+        # this rounding error is divided by a tiny SD (at least sqrt(1e-7)).
         allowed = 3e-6 if len(signal) > 4000 else 1e-3
         torch.testing.assert_close(found, given.input_features, rtol=0, atol=allowed)
 
 
-def test_w2v_bert_is_what_the_extractor_gives(draw, pad):
-    # It rounds the bands to float32 before it takes their mean and deviation: 1e-5 off, and more
-    # where a band hardly changes, as over a few frames.
+def test_w2v_bert_matches_extractor(draw, pad):
+    # The extractor rounds the bands to float32 before it normalises them, an error of 1e-5, or more
+    # where a band is nearly constant, as over a few frames.
     extractor = SeamlessM4TFeatureExtractor()
     log_mel = SeamlessLogMel(extractor)
     for signal in draw(12, 4000, 90000):
@@ -78,7 +78,7 @@ def test_w2v_bert_is_what_the_extractor_gives(draw, pad):
 
 
 @pytest.mark.parametrize("filler", [0.0, 1.0])
-def test_w2v_bert_lays_a_batch_out_as_the_extractor(draw, pad, in_float64, filler):
+def test_w2v_bert_batch_has_the_layout_of_the_extractor(draw, pad, in_float64, filler):
     extractor = SeamlessM4TFeatureExtractor(padding_value=filler)
     signals = draw(4, 4000)
     found, frames = SeamlessLogMel(extractor)(*pad(signals))
@@ -91,16 +91,16 @@ def test_w2v_bert_lays_a_batch_out_as_the_extractor(draw, pad, in_float64, fille
 def test_silence_has_finite_frames(name):
     kind, extractor = KINDS[name]
     found, _ = kind(extractor)(torch.zeros(1, 8000), torch.tensor([8000]))
-    # Whisper: log10(1e-10) everywhere; w2v-BERT: bands that do not change
+    # Whisper: log10(1e-10) everywhere; w2v-BERT: constant bands
     expected = -1.5 if name == "whisper" else 0.0
     torch.testing.assert_close(found, torch.full_like(found, expected))
 
 
-# ---- in any batch ----------------------------------------------------------------------------
+# ---- independence of the batch ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_row_is_the_same_in_any_batch(name, draw, check_invariance):
+def test_row_does_not_depend_on_its_batch(name, draw, check_invariance):
     kind, extractor = KINDS[name]
     log_mel = kind(extractor)
 
@@ -108,23 +108,23 @@ def test_a_row_is_the_same_in_any_batch(name, draw, check_invariance):
         features, _ = log_mel(signals, lengths)
         return features.transpose(1, 2) if name == "whisper" else features
 
-    check_invariance(run, log_mel.frame_lengths, draw(6, log_mel.shortest), 1e-6)
+    check_invariance(run, log_mel.frame_lengths, draw(6, log_mel.min_samples), 1e-6)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_behind_the_end_stands_padding(name, draw, pad):
+def test_frames_after_the_end_are_padding(name, draw, pad):
     kind, extractor = KINDS[name]
     log_mel = kind(extractor)
-    features, frames = log_mel(*pad(draw(3, log_mel.shortest), filler=float("nan")))
+    features, frames = log_mel(*pad(draw(3, log_mel.min_samples), filler=float("nan")))
     assert features.dtype == torch.float32
-    if name == "w2v-bert":  # half of the stack behind the last may be an odd frame, as ever there
+    if name == "w2v-bert":  # the stack after the last valid one may contain an odd frame
         features, frames = features.transpose(1, 2), frames + 1
     assert not features.transpose(1, 2)[~frame_mask(frames, features.shape[2])].any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 @pytest.mark.parametrize("name", KINDS)
-def test_any_precision_of_the_waveform_is_taken(name, dtype, draw, pad):
+def test_waveform_may_have_any_dtype(name, dtype, draw, pad):
     kind, extractor = KINDS[name]
     signals, lengths = pad(draw(2, 4000))
     found, _ = kind(extractor)(signals.to(dtype), lengths)
@@ -133,7 +133,7 @@ def test_any_precision_of_the_waveform_is_taken(name, dtype, draw, pad):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_waveform_has_a_gradient(name, draw, pad):
+def test_gradient_reaches_the_waveform(name, draw, pad):
     kind, extractor = KINDS[name]
     signals, lengths = pad([signal + 1e-3 for signal in draw(2, 4000)])
     signals.requires_grad_(True)
@@ -142,35 +142,35 @@ def test_the_waveform_has_a_gradient(name, draw, pad):
 
 
 @pytest.mark.parametrize("name, shortest", [("whisper", 201), ("w2v-bert", 560)])
-def test_too_short_an_utterance_is_refused(name, shortest):
+def test_too_short_utterance_raises(name, shortest):
     kind, extractor = KINDS[name]
     log_mel = kind(extractor)
-    assert log_mel.shortest == shortest
+    assert log_mel.min_samples == shortest
     lengths = torch.tensor([5000, shortest])
     assert log_mel(torch.zeros(2, 5000), lengths)[1].tolist()[1] == 1
     with pytest.raises(ValueError, match=f"at least {shortest} samples; found {shortest - 1}"):
         log_mel(torch.zeros(2, 5000), lengths - torch.tensor([0, 1]))
 
 
-def test_a_device_without_float64_gets_float32():
+def test_precision_is_float32_without_float64_support():
     assert precision(torch.device("mps")) == torch.float32
     assert precision(torch.device("cuda", 1)) == precision(torch.device("cpu")) == torch.float64
 
 
-# ---- whose settings --------------------------------------------------------------------------
+# ---- configuration ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bins", [80, 128])
 @pytest.mark.parametrize("bare", [False, True])
-def test_the_folders_preprocessor_is_read(tmp_path, narrow_settings, bins, bare):
-    """Beside a bare configuration too: so it lies in a released model."""
+def test_preprocessor_config_of_the_folder_is_used(tmp_path, narrow_settings, bins, bare):
+    """Also for a bare configuration in the same folder, as in a released model."""
     WhisperFeatureExtractor(feature_size=bins, chunk_length=20).save_pretrained(tmp_path)
     model = Model(narrow_settings("whisper", num_mel_bins=bins))
     extractor = extractor_for(model, str(tmp_path / "backbone.json" if bare else tmp_path))
     assert isinstance(extractor, WhisperFeatureExtractor) and extractor.chunk_length == 20
 
 
-def test_a_preprocessor_inside_a_processor_is_read(tmp_path, narrow_settings):
+def test_preprocessor_in_processor_config_is_used(tmp_path, narrow_settings):
     settings = SeamlessM4TFeatureExtractor(padding_value=1).to_dict()
     nested = {"processor_class": "Wav2Vec2BertProcessor", "feature_extractor": settings}
     (tmp_path / "processor_config.json").write_text(json.dumps(nested))
@@ -186,7 +186,7 @@ def test_a_preprocessor_inside_a_processor_is_read(tmp_path, narrow_settings):
     ],
 )
 @pytest.mark.parametrize("bare", [False, True])
-def test_without_a_preprocessor_the_log_names_the_defaults(
+def test_missing_preprocessor_config_logs_the_defaults(
     tmp_path, narrow_settings, caplog, family, changes, bins, bare
 ):
     model = Model(narrow_settings(family, **changes))
@@ -197,7 +197,7 @@ def test_without_a_preprocessor_the_log_names_the_defaults(
     assert extractor.mel_filters.shape[1] == bins
     (record,) = [r for r in caplog.records if r.name == "emosphere_sb.backbones.log_mel"]
     assert record.levelno == (logging.INFO if bare else logging.WARNING)
-    for part in (source, "without preprocessor_config.json", type(extractor).__name__, str(bins)):
+    for part in (source, "no preprocessor_config.json", type(extractor).__name__, str(bins)):
         assert part in record.getMessage()
 
 
@@ -205,19 +205,19 @@ def test_without_a_preprocessor_the_log_names_the_defaults(
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("{", "could not be used"),
-        ('{"feature_extractor_type": "NoSuchExtractor"}', "could not be used"),
+        ("{", "Could not use"),
+        ('{"feature_extractor_type": "NoSuchExtractor"}', "Could not use"),
         (
             '{"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": "many"}',
-            "could not be used",
+            "Could not use",
         ),
         (
             '{"feature_extractor_type": "Wav2Vec2FeatureExtractor"}',
-            "names a Wav2Vec2FeatureExtractor, the model wants a WhisperFeatureExtractor",
+            "is for Wav2Vec2FeatureExtractor; the model needs WhisperFeatureExtractor",
         ),
         (
             '{"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 128}',
-            "has 128 mel bands, the model 80",
+            "has 128 mel bands; the model needs 80",
         ),
         (
             '{"feature_extractor_type": "WhisperFeatureExtractor", "sampling_rate": 48000}',
@@ -226,9 +226,7 @@ def test_without_a_preprocessor_the_log_names_the_defaults(
     ],
 )
 @pytest.mark.parametrize("bare", [False, True])
-def test_a_preprocessor_that_does_not_fit_is_refused(
-    tmp_path, narrow_settings, text, message, bare
-):
+def test_mismatching_preprocessor_config_raises(tmp_path, narrow_settings, text, message, bare):
     model = Model(narrow_settings("whisper"))
     model.config.save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(text)
@@ -237,12 +235,12 @@ def test_a_preprocessor_that_does_not_fit_is_refused(
     assert str(tmp_path) in str(caught.value)
 
 
-def test_another_stride_than_two_is_refused():
-    with pytest.raises(ValueError, match="stride is 4"):
+def test_stride_other_than_two_raises():
+    with pytest.raises(ValueError, match=r"must be 2 .*found 4"):
         SeamlessLogMel(SeamlessM4TFeatureExtractor(stride=4))
 
 
-def test_dither_is_named_in_the_log(caplog):
+def test_ignored_dither_is_logged(caplog):
     with caplog.at_level(logging.INFO, logger="emosphere_sb.backbones.log_mel"):
         WhisperLogMel(WhisperFeatureExtractor(dither=1e-4))
-    assert "dither of 0.0001" in caplog.text
+    assert "dither (0.0001)" in caplog.text

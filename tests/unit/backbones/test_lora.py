@@ -1,4 +1,4 @@
-"""Low-rank adapters: they train, alone; they merge; where they would do nothing, a refusal."""
+"""Low-rank adapters: training, merging, saving, and errors if they would have no effect."""
 
 import copy
 
@@ -24,14 +24,14 @@ def encoder_of(folder, targets=PROJECTIONS, **options):
 
 
 @pytest.mark.parametrize("family", ["wavlm", "hubert", "whisper"])
-def test_adapters_alone_are_trained_and_each_does_something(family, save_any):
+def test_only_adapters_are_trained_and_each_has_an_effect(family, save_any):
     encoder = encoder_of(save_any(family)).train()
     plain = encoder(*batch())[0]
     named = dict(encoder.named_parameters())
     assert all(("lora_" in name) == p.requires_grad for name, p in named.items())
     before = {name: p.detach().clone() for name, p in named.items()}
     optimizer = torch.optim.AdamW([p for p in named.values() if p.requires_grad], 1e-2)
-    for _ in range(2):  # the second matrix begins at 0, and with it the first one's gradient
+    for _ in range(2):  # the second matrix is initially 0, and so is the gradient of the first
         (encoder(*batch())[0] * torch.linspace(-1, 1, encoder.output_size)).sum().backward()
         missing = [name for name, p in named.items() if p.requires_grad and p.grad is None]
         assert missing == []
@@ -42,7 +42,7 @@ def test_adapters_alone_are_trained_and_each_does_something(family, save_any):
     assert (encoder(*batch())[0] - plain).abs().max() > 1e-3
 
 
-def test_merged_output_is_the_same(save_any):
+def test_merging_does_not_change_the_output(save_any):
     encoder = encoder_of(save_any("wavlm")).eval()
     for name, parameter in encoder.named_parameters():
         if "lora_B" in name:
@@ -54,7 +54,7 @@ def test_merged_output_is_the_same(save_any):
     torch.testing.assert_close(encoder(*batch())[0], found, rtol=1e-4, atol=2e-5)
 
 
-def test_adapters_come_back_with_the_state(save_any):
+def test_adapters_are_part_of_the_state(save_any):
     folder = save_any("wavlm")
     first, second = encoder_of(folder).eval(), encoder_of(folder).eval()
     for name, parameter in first.named_parameters():
@@ -64,20 +64,20 @@ def test_adapters_come_back_with_the_state(save_any):
     assert torch.equal(first(*batch())[0], second(*batch())[0])
 
 
-def test_where_adapters_would_do_nothing_they_are_refused(save_any, monkeypatch):
-    monkeypatch.setattr(waveform_models, "wavlm_is_known", lambda: False)
-    monkeypatch.setattr(lora, "wavlm_is_known", lambda: False)
-    with pytest.raises(ValueError, match="LoRA on k_proj, out_proj, q_proj, v_proj would do noth"):
+def test_adapters_without_effect_raise(save_any, monkeypatch):
+    monkeypatch.setattr(waveform_models, "wavlm_attention_is_supported", lambda: False)
+    monkeypatch.setattr(lora, "wavlm_attention_is_supported", lambda: False)
+    with pytest.raises(ValueError, match="LoRA on k_proj, out_proj, q_proj, v_proj would have no"):
         encoder_of(save_any("wavlm"))
     encoder_of(save_any("wavlm"), ["intermediate_dense"])
 
 
-def test_targets_that_there_are_not(save_any):
-    with pytest.raises(ValueError, match=r"it has no linear_q\. It has .*q_proj"):
+def test_unknown_targets_raise(save_any):
+    with pytest.raises(ValueError, match=r"not found: linear_q\. Available: .*q_proj"):
         encoder_of(save_any("wavlm"), ["q_proj", "linear_q"])
 
 
-def test_missing_peft_says_what_to_install(monkeypatch, save_any):
+def test_missing_peft_raises_with_install_command(monkeypatch, save_any):
     import sys
 
     monkeypatch.setitem(sys.modules, "peft", None)

@@ -1,4 +1,4 @@
-"""Masks from lengths, and the mean that they allow."""
+"""Masks from lengths, and masked means."""
 
 import math
 
@@ -8,17 +8,17 @@ import torch
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
 
 
-def test_mask_by_hand():
+def test_frame_mask_by_hand():
     found = frame_mask(torch.tensor([3, 0, 1]), 3)
     assert found.tolist() == [[True] * 3, [False] * 3, [True, False, False]]
 
 
-def test_lengths_beyond_the_batch_are_all_valid():
+def test_length_beyond_the_batch_gives_a_full_mask():
     assert frame_mask(torch.tensor([9]), 2).all()
 
 
 @pytest.mark.parametrize("padding", [0.0, 1e30, math.inf, math.nan])
-def test_padding_is_never_read(padding):
+def test_mean_ignores_padding(padding):
     values = torch.tensor([[[1.0], [3.0], [padding]]], requires_grad=True)
     mean = masked_mean(values, frame_mask(torch.tensor([2]), 3))
     mean.sum().backward()
@@ -26,18 +26,18 @@ def test_padding_is_never_read(padding):
     assert values.grad.flatten().tolist() == [0.5, 0.5, 0.0]
 
 
-def test_float64_is_kept():
+def test_mean_keeps_float64():
     values = torch.tensor([[[1.0], [1.0 + 2e-12]]], dtype=torch.float64)
     assert masked_mean(values, torch.ones(1, 2, dtype=torch.bool)).item() == 1.0 + 1e-12
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_summed_in_float32(dtype):
-    # 70,000 is beyond float16, and 1,001 is none of bfloat16's whole numbers
+def test_half_precision_mean_is_computed_in_float32(dtype):
+    # float16 cannot represent 70,000, and bfloat16 cannot represent 1,001
     values = torch.full((1, 1001, 1), 70.0, dtype=dtype)
     mean = masked_mean(values, torch.ones(1, 1001, dtype=torch.bool))
     assert mean.dtype == torch.float32 and mean.item() == 70.0
 
 
-def test_no_frame_gives_zero_and_not_nan():
+def test_mean_without_frames_is_zero():
     assert masked_mean(torch.ones(1, 2, 1), frame_mask(torch.tensor([0]), 2)).item() == 0.0

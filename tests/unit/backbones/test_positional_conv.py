@@ -1,4 +1,4 @@
-"""The position convolution through FFT against PyTorch's own, values and gradients."""
+"""FFT positional convolution: values and gradients against PyTorch's convolution."""
 
 import copy
 import pickle
@@ -9,8 +9,12 @@ import torch
 from torch import nn
 
 from emosphere_sb.backbones import positional_conv
-from emosphere_sb.backbones.positional_conv import SpectralConv1d, is_supported, make_fast
-from emosphere_sb.backbones.weight_cache import Kept
+from emosphere_sb.backbones.positional_conv import (
+    SpectralConv1d,
+    is_supported,
+    patch_positional_conv,
+)
+from emosphere_sb.backbones.weight_cache import WeightCache
 
 SEED = secrets.randbelow(2**32)
 
@@ -18,21 +22,21 @@ SEED = secrets.randbelow(2**32)
 def pair(kernel=128, padding=64, bias=True):
     torch.manual_seed(SEED)
     stock = nn.Conv1d(32, 48, kernel, padding=padding, groups=4, bias=bias)
-    ours = copy.deepcopy(stock)
-    ours.__class__, ours.kept = SpectralConv1d, Kept()
-    return stock, ours
+    fast = copy.deepcopy(stock)
+    fast.__class__, fast.weight_cache = SpectralConv1d, WeightCache()
+    return stock, fast
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 33, "padding": 5}, {"bias": False}])
 @pytest.mark.parametrize("frames", [1, 49, 300])
-def test_values_and_gradients_are_pytorchs(frames, options, monkeypatch):
-    monkeypatch.setattr(positional_conv, "FEW_FRAMES", 0)
-    stock, ours = pair(**options)
+def test_values_and_gradients_match_pytorch(frames, options, monkeypatch):
+    monkeypatch.setattr(positional_conv, "MIN_TRAINING_FRAMES", 0)
+    stock, fast = pair(**options)
     if frames + 2 * stock.padding[0] < stock.kernel_size[0]:
         pytest.skip("no frame comes out")
     values = torch.randn(3, 32, frames)
     found = []
-    for conv in (stock.double(), ours):
+    for conv in (stock.double(), fast):
         inputs = values.to(conv.weight.dtype).requires_grad_()
         output = conv(inputs)
         weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(SEED))
@@ -43,13 +47,13 @@ def test_values_and_gradients_are_pytorchs(frames, options, monkeypatch):
         assert error < 5e-6, f"seed {SEED}"
 
 
-def test_other_precisions_take_pytorchs_own():
-    stock, ours = pair()
+def test_other_dtypes_use_pytorch_convolution():
+    stock, fast = pair()
     values = torch.randn(1, 32, 20, dtype=torch.float64)
-    assert torch.equal(stock.double()(values), ours.double()(values))
+    assert torch.equal(stock.double()(values), fast.double()(values))
 
 
-def test_weight_norm_stays_where_it_is():
+def test_weight_norm_is_preserved():
     torch.manual_seed(SEED)
     conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(8, 8, 64, padding=32, groups=2), dim=2)
     model = nn.Module()
@@ -57,7 +61,7 @@ def test_weight_norm_stays_where_it_is():
     model.encoder.pos_conv_embed = nn.Sequential(conv, nn.GELU())
     names, values = set(model.state_dict()), torch.randn(2, 8, 30)
     expected = conv(values)
-    make_fast(model)
+    patch_positional_conv(model)
     assert isinstance(conv, SpectralConv1d) and set(model.state_dict()) == names
     torch.testing.assert_close(conv(values), expected, rtol=1e-4, atol=1e-5)
     conv(values).sum().backward()
@@ -69,61 +73,61 @@ def test_weight_norm_stays_where_it_is():
     )
 
 
-def test_narrow_and_unusual_convolutions_are_left_alone():
+def test_unsupported_convolutions_are_not_patched():
     assert is_supported(nn.Conv1d(4, 4, 128, padding=64))
     assert not is_supported(nn.Conv1d(4, 4, 19, padding=9))
     assert not is_supported(nn.Conv1d(4, 4, 128, padding="same"))
     assert not is_supported(nn.Conv1d(4, 4, 128, stride=2))
 
 
-def test_small_batches_train_as_in_pytorch(monkeypatch):
-    stock, ours = pair()
-    monkeypatch.setattr(ours, "_spectrum", lambda size: pytest.fail("no spectrum is needed"))
+def test_small_batches_use_pytorch_convolution_in_training(monkeypatch):
+    stock, fast = pair()
+    monkeypatch.setattr(fast, "_spectrum", lambda size: pytest.fail("no spectrum is needed"))
     values = torch.randn(2, 32, 100)
-    assert torch.equal(stock(values), ours(values))
+    assert torch.equal(stock(values), fast(values))
 
 
 @pytest.mark.parametrize("change", ["in place", "loaded", "past autograd, in training"])
-def test_evaluation_follows_the_weights(change):
-    stock, ours = (conv.eval() for conv in pair())
+def test_evaluation_uses_updated_weights(change):
+    stock, fast = (conv.eval() for conv in pair())
     values = torch.randn(2, 32, 100)
     with torch.no_grad():
-        first = ours(values)
+        first = fast(values)
         torch.testing.assert_close(first, stock(values), rtol=1e-4, atol=1e-5)
         if change == "in place":
-            ours.weight.mul_(2.0)
+            fast.weight.mul_(2.0)
         elif change == "loaded":
-            ours.load_state_dict({"weight": 2 * ours.weight, "bias": ours.bias})
-        else:  # as optimisers outside PyTorch do, which autograd does not count
-            ours.train()(values)
-            ours.weight.data.mul_(2.0)
-            ours.eval()
-        bias = ours.bias[:, None]
-        torch.testing.assert_close(ours(values) - bias, 2 * (first - bias), rtol=1e-4, atol=1e-5)
+            fast.load_state_dict({"weight": 2 * fast.weight, "bias": fast.bias})
+        else:  # as third-party optimisers do; not recorded by autograd's version counter
+            fast.train()(values)
+            fast.weight.data.mul_(2.0)
+            fast.eval()
+        bias = fast.bias[:, None]
+        torch.testing.assert_close(fast(values) - bias, 2 * (first - bias), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_evaluation_follows_an_optimiser_that_trains_on_few_frames(fused):
-    """A fused step is not counted by autograd, and few frames run without a spectrum."""
-    _, ours = pair()
+def test_evaluation_uses_weights_updated_by_a_fused_optimiser(fused):
+    """Fused steps do not change autograd's version counter, and small batches use no spectrum."""
+    _, fast = pair()
     values = torch.randn(2, 32, 100)
-    optimizer = torch.optim.AdamW(ours.parameters(), 0.1, fused=fused)
+    optimizer = torch.optim.AdamW(fast.parameters(), 0.1, fused=fused)
     for _ in range(2):
         with torch.no_grad():
-            found = ours.eval()(values)
-            expected = nn.functional.conv1d(values, ours.weight, ours.bias, padding=64, groups=4)
+            found = fast.eval()(values)
+            expected = nn.functional.conv1d(values, fast.weight, fast.bias, padding=64, groups=4)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-        ours.train()(values).sum().backward()
+        fast.train()(values).sum().backward()
         optimizer.step()
 
 
-def test_what_is_kept_is_not_saved():
-    _, ours = pair()
+def test_cache_is_not_saved():
+    _, fast = pair()
     values = torch.randn(2, 32, 100)
     with torch.inference_mode():
-        expected = ours.eval()(values)
-    assert ours.kept._value is not None and not ours.kept._value.is_inference()
-    for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
-        assert other.kept._value is None
+        expected = fast.eval()(values)
+    assert fast.weight_cache._value is not None and not fast.weight_cache._value.is_inference()
+    for other in (pickle.loads(pickle.dumps(fast)), copy.deepcopy(fast)):
+        assert other.weight_cache._value is None
         with torch.no_grad():
             assert torch.equal(other(values), expected)

@@ -1,4 +1,4 @@
-"""Code that comes with a backbone runs only where the user has said so."""
+"""Code that comes with a backbone runs only with ``trust_remote_code``."""
 
 import json
 
@@ -18,7 +18,7 @@ class Config(PretrainedConfig):
 
 @pytest.fixture
 def foreign(tmp_path, monkeypatch):
-    """A backbone's folder with code of its own, and the file that shows that the code ran."""
+    """Folder of a backbone with custom code, and the file that this code creates."""
     from transformers import dynamic_module_utils
 
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
@@ -44,8 +44,8 @@ def test_fault_code_of_a_backbone_is_not_run(foreign, overrides):
     assert not mark.exists()
 
 
-def test_code_of_a_backbone_runs_where_the_user_says_so(foreign):
+def test_code_of_a_backbone_runs_with_trust_remote_code(foreign):
     folder, mark = foreign
-    with pytest.raises(ValueError, match="could not be loaded"):  # there is no model in it
+    with pytest.raises(ValueError, match="could not be loaded"):  # the code defines no model
         build_with(folder, trust_remote_code="True")
     assert mark.exists()

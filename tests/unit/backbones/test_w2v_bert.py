@@ -1,4 +1,4 @@
-"""w2v-BERT 2.0: extractor and model of transformers on each utterance alone, in any batch."""
+"""w2v-BERT 2.0 against transformers on single utterances, and independence of the batch."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ POSITIONS = ("relative_key", "relative", "rotary", None)
 
 @pytest.fixture
 def make(save, load):
-    """A narrow backbone through ``save_pretrained`` and ``from_pretrained``."""
+    """Function that creates a narrow backbone with ``save_pretrained`` and ``from_pretrained``."""
 
     def build(extractor=None, options=None, **changes):
         folder = save("wav2vec2-bert", extractor, **changes)
@@ -23,24 +23,24 @@ def make(save, load):
 
 
 def states(given):
-    """What a layer gives; transformers 5.0 adds attention weights."""
+    """Return the output of a layer; transformers 5.0 adds attention weights."""
     return given[0] if isinstance(given, tuple) else given
 
 
 def transformers_own(backbone, signal, extractor=None):
-    """Extractor and model on one utterance; the model's frames and the extractor's mask."""
+    """Run extractor and model of transformers; return the frames and the extractor's mask."""
     extractor = extractor or SeamlessM4TFeatureExtractor()
     given = extractor(signal.numpy(), sampling_rate=16000, return_tensors="pt")
     return backbone.model(**given).last_hidden_state[0], given.attention_mask[0]
 
 
-# ---- as transformers -------------------------------------------------------------------------
+# ---- comparison with transformers ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("filler", [0.0, 1.0])
 @pytest.mark.parametrize("positions", POSITIONS)
 @torch.no_grad()
-def test_each_utterance_is_transformers_own(make, draw, pad, in_float64, positions, filler):
+def test_each_utterance_matches_transformers(make, draw, pad, in_float64, positions, filler):
     extractor = SeamlessM4TFeatureExtractor(padding_value=filler)
     backbone = make(extractor, position_embeddings_type=positions)
     signals = draw(5, 560)
@@ -50,14 +50,14 @@ def test_each_utterance_is_transformers_own(make, draw, pad, in_float64, positio
         expected, mask = transformers_own(backbone, signal, extractor)
         assert int(mask.sum()) == int(lengths[row])
         expected = expected[mask.bool()]
-        # A handful of frames divides the extractor's rounding by next to nothing: test_log_mel.py.
-        allowed = 1e-4 if len(signal) > 4000 else 1e-2  # 5e-6 as a rule, 5e-5 once in a hundred
+        # Over a few frames, rounding errors may be divided by a tiny SD, see test_log_mel.py.
+        allowed = 1e-4 if len(signal) > 4000 else 1e-2  # usually 5e-6; 5e-5 in 1% of runs
         torch.testing.assert_close(found[row, : len(expected)], expected, rtol=0, atol=allowed)
 
 
 @torch.no_grad()
-def test_the_extractors_own_rounding_is_small(make, draw, pad):
-    # As it comes, it rounds the bands to float32 before their deviation: see test_log_mel.py.
+def test_rounding_of_the_extractor_has_a_small_effect(make, draw, pad):
+    # The unpatched extractor rounds the bands to float32, see test_log_mel.py.
     backbone = make()
     for signal in draw(5, 4000):
         found = backbone(*pad([signal]))[0]
@@ -66,7 +66,7 @@ def test_the_extractors_own_rounding_is_small(make, draw, pad):
 
 
 @torch.no_grad()
-def test_an_adapter_is_transformers_own_alone(make, draw, pad, in_float64):
+def test_adapter_matches_transformers_without_padding(make, draw, pad, in_float64):
     backbone = make(**ADAPTER)
     assert not backbone.masked and backbone.output_size == 24
     for signal in draw(5, 4000):
@@ -77,25 +77,25 @@ def test_an_adapter_is_transformers_own_alone(make, draw, pad, in_float64):
         torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
 
 
-# ---- in any batch ----------------------------------------------------------------------------
+# ---- independence of the batch ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("positions", POSITIONS)
-def test_an_utterance_is_the_same_in_any_batch(make, draw, check_invariance, positions, attention):
+def test_utterance_does_not_depend_on_its_batch(make, draw, check_invariance, positions, attention):
     backbone = make(position_embeddings_type=positions)
     backbone.model.set_attn_implementation(attention)
     assert backbone.masked and backbone.receptive_field == 560
     check_invariance(backbone, backbone.frame_lengths, draw(6, 560), 1e-5)
 
 
-def test_a_long_kernel_looks_back_only(make, draw, check_invariance):
+def test_long_kernel_is_causal(make, draw, check_invariance):
     backbone = make(conv_depthwise_kernel_size=63)
     check_invariance(backbone, backbone.frame_lengths, draw(4, 560, 12000), 1e-5)
 
 
 @torch.no_grad()
-def test_an_adapter_needs_equal_lengths(make, draw, pad):
+def test_adapter_needs_equal_lengths(make, draw, pad):
     backbone, signals = make(**ADAPTER), draw(3, 8000)
     found = backbone(*pad([signal[:8000] for signal in signals]))
     for row, signal in enumerate(signals):
@@ -103,15 +103,15 @@ def test_an_adapter_needs_equal_lengths(make, draw, pad):
         torch.testing.assert_close(found[row], alone, rtol=0, atol=1e-5)
 
 
-def test_frame_lengths_of_ten_thousand_lengths(chance, make):
+def test_frame_lengths_for_10000_lengths(chance, make):
     lengths = torch.randint(560, 640000, (10000,), generator=chance)
-    # The end of each stack's second frame: 400 samples, 160 after the first.
+    # The second frame of each stack ends after 400 samples, 160 samples after the first.
     ends = torch.arange(160 + 400, 640001, 320)
     expected = (ends.unsqueeze(0) <= lengths.unsqueeze(1)).sum(dim=1)
     assert torch.equal(make().frame_lengths(lengths), expected)
 
 
-def test_frame_lengths_are_the_extractors_mask(chance, make):
+def test_frame_lengths_match_the_mask_of_the_extractor(chance, make):
     backbone, extractor = make(), SeamlessM4TFeatureExtractor()
     lengths = [560, 719, 720, 721, 879, 880, 881]
     lengths += torch.randint(560, 40000, (30,), generator=chance).tolist()
@@ -124,7 +124,7 @@ def test_frame_lengths_are_the_extractors_mask(chance, make):
 
 @pytest.mark.parametrize("kernel, stride", [(3, 2), (3, 3), (7, 6)])
 @torch.no_grad()
-def test_frame_lengths_of_an_adapter_are_its_convolutions(chance, make, kernel, stride):
+def test_frame_lengths_of_an_adapter_match_its_convolutions(chance, make, kernel, stride):
     backbone = make(**ADAPTER, adapter_kernel_size=kernel, adapter_stride=stride)
     for length in torch.randint(4000, 40000, (8,), generator=chance).tolist():
         stacks = backbone.log_mel.frame_lengths(torch.tensor([length]))
@@ -134,21 +134,21 @@ def test_frame_lengths_of_an_adapter_are_its_convolutions(chance, make, kernel, 
         assert backbone.frame_lengths(torch.tensor([length])).tolist() == [hidden.shape[1]]
 
 
-def test_what_gives_no_frame_is_refused(make):
+def test_too_short_utterance_raises(make):
     with pytest.raises(ValueError, match="at least 560 samples; found 559"):
         make()(torch.zeros(2, 4000), torch.tensor([4000, 559]))
 
 
-# ---- parts -----------------------------------------------------------------------------------
+# ---- modules ---------------------------------------------------------------------------------
 
 
-def test_nothing_is_kept_twice(make):
+def test_state_has_each_weight_once(make):
     backbone = make()
     assert set(backbone.state_dict()) == {f"model.{name}" for name in backbone.model.state_dict()}
     assert backbone.feature_encoder is None and backbone.output_size == 32
 
 
-def test_layers_are_the_models_own(make, draw, pad):
+def test_layers_are_those_of_the_model(make, draw, pad):
     backbone = make()
     batch, seen = pad(draw(2, 4000)), []
     for layer in backbone.layers:
@@ -160,7 +160,7 @@ def test_layers_are_the_models_own(make, draw, pad):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_leaves_the_log_mel_alone(make, draw, pad, dtype):
+def test_half_precision_does_not_affect_log_mel(make, draw, pad, dtype):
     backbone, batch = make(), pad(draw(2, 4000))
     before = backbone.log_mel(*batch)[0]
     expected = backbone(*batch)
@@ -185,7 +185,7 @@ def test_twenty_steps_halve_the_loss(make, draw, pad, halves_its_loss):
     halves_its_loss(make(mask_time_prob=0.0), pad(draw(4, 4000)))
 
 
-def test_spec_augment_is_the_configurations_and_for_training_only(make, draw, pad):
+def test_spec_augment_follows_the_configuration_in_training_only(make, draw, pad):
     batch = pad(draw(3, 8000))
     for changes, options, changed in [
         (AUGMENTED, {}, True),
@@ -202,7 +202,7 @@ def test_spec_augment_is_the_configurations_and_for_training_only(make, draw, pa
 
 
 @pytest.mark.parametrize("lengths", [(560,), (3440, 3440), (3759,), (3760, 560), (4000, 720)])
-def test_few_frames_can_be_trained_on(make, lengths):
+def test_short_batches_can_be_trained_with_spec_augment(make, lengths):
     # 3440 samples are 10 frames, as many as a masked span
     backbone = make(**AUGMENTED).train()
     frames = backbone(torch.randn(len(lengths), max(lengths)), torch.tensor(lengths))
@@ -210,13 +210,13 @@ def test_few_frames_can_be_trained_on(make, lengths):
     assert frames.isfinite().all()
 
 
-def test_layerdrop_leaves_layers_out(make, draw, pad):
+def test_layerdrop_skips_layers(make, draw, pad):
     backbone, batch = make(layerdrop=1.0, **ADAPTER, mask_time_prob=0.0), pad(draw(2, 4000))
     assert backbone.layerdrop == 1.0
     seen = []
     for layer in backbone.layers:
         layer.register_forward_hook(lambda *_: seen.append(1))
-    # An adapter's layers halve time: they are never left out.
+    # Adapter layers halve the frame rate and are never skipped.
     trained = backbone.train()(*batch)
     assert not seen
     assert trained.shape == backbone.eval()(*batch).shape and len(seen) == 2
@@ -225,7 +225,7 @@ def test_layerdrop_leaves_layers_out(make, draw, pad):
     assert len(seen) == 4 and backbone.model.config.layerdrop == 0.0
 
 
-def test_gradient_checkpointing_changes_no_gradient(save, load, draw, pad):
+def test_gradient_checkpointing_does_not_change_gradients(save, load, draw, pad):
     folder, gradients = save("wav2vec2-bert", mask_time_prob=0.0), []
     batch = pad(draw(3, 4000))
     for checkpointing in (False, True):

@@ -1,4 +1,4 @@
-"""WavLM's attention against transformers' own, outputs and gradients, on data drawn anew."""
+"""WavLM attention: outputs and gradients against transformers on random data."""
 
 import copy
 import secrets
@@ -11,8 +11,8 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from emosphere_sb import backbones
 from emosphere_sb.backbones import wavlm_attention
-from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_is_known
-from emosphere_sb.backbones.wavlm_attention import GatedAttention, agrees, attend
+from emosphere_sb.backbones.waveform_models import WaveformBackbone, wavlm_attention_is_supported
+from emosphere_sb.backbones.wavlm_attention import GatedAttention, attend, matches_transformers
 
 SEED = secrets.randbelow(2**32)
 NARROW = {
@@ -25,19 +25,19 @@ LAYER = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
 
 
 def pair(**changes):
-    """transformers' attention and ours on the same weights, none of which is at its beginning."""
+    """Return transformers' attention and its replacement with the same random weights."""
     torch.manual_seed(SEED)
     options = {"embed_dim": 32, "num_heads": 4, "num_buckets": 32, "max_distance": 40}
     stock = WavLMAttention(**{**options, **changes})
     for parameter in stock.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    ours = copy.deepcopy(stock)
-    ours.__class__ = GatedAttention
-    return stock, ours
+    fast = copy.deepcopy(stock)
+    fast.__class__ = GatedAttention
+    return stock, fast
 
 
 def run(module, frames, mask=None):
-    """Output and all gradients, the frames' and the position bias's among them."""
+    """Return the output and all gradients, including those of frames and position bias."""
     module.zero_grad()
     frames = frames.clone().requires_grad_()
     first, _, bias = module(frames, attention_mask=mask)
@@ -51,33 +51,33 @@ def run(module, frames, mask=None):
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_output_and_gradients_are_transformers_own(padded):
-    stock, ours = pair()
+def test_output_and_gradients_match_transformers(padded):
+    stock, fast = pair()
     chance = torch.Generator().manual_seed(SEED)
     size = int(torch.randint(20, 90, (1,), generator=chance))
     lengths = torch.randint(1, size + 1, (5,), generator=chance)
     lengths[0] = size
     frames = torch.randn(5, size, 32, generator=chance)
     mask = torch.arange(size) < lengths.unsqueeze(1) if padded else None
-    found, expected = run(ours, frames, mask), run(stock, frames, mask)
+    found, expected = run(fast, frames, mask), run(stock, frames, mask)
     scale = max(float(value.abs().max()) for value in expected.values())
     for name, value in expected.items():
         error = float((found[name] - value).abs().max())
         assert error < 1e-5 * scale, f"{name}: {error:.1e} of {scale:.1e} (seed {SEED})"
-    # In float64 nothing is left of the difference: it is rounding.
-    found, expected = run(ours.double(), frames.double(), mask), run(
+    # In float64 the difference vanishes, so it is due to rounding.
+    found, expected = run(fast.double(), frames.double(), mask), run(
         stock.double(), frames.double(), mask
     )  # fmt: skip
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("norm", [LAYER, {"feat_extract_norm": "group"}])
-def test_whole_model_is_transformers_own(norm):
+def test_model_output_matches_transformers(norm):
     torch.manual_seed(SEED)
     stock = WavLMModel(WavLMConfig(**{**NARROW, **norm})).eval()
-    ours = WaveformBackbone(copy.deepcopy(stock))
-    assert isinstance(ours.model.encoder.layers[0].attention, GatedAttention)
-    assert ours.model.state_dict().keys() == stock.state_dict().keys()
+    fast = WaveformBackbone(copy.deepcopy(stock))
+    assert isinstance(fast.model.encoder.layers[0].attention, GatedAttention)
+    assert fast.model.state_dict().keys() == stock.state_dict().keys()
     chance = torch.Generator().manual_seed(SEED)
     lengths = [9000, 2500, 400, 5000]
     signals = torch.zeros(4, 9000)
@@ -85,7 +85,7 @@ def test_whole_model_is_transformers_own(norm):
         signals[row, :length] = torch.randn(length, generator=chance)
     for grad in (False, True):
         with torch.set_grad_enabled(grad):
-            found = ours(signals, torch.tensor(lengths))
+            found = fast(signals, torch.tensor(lengths))
         for row, length in enumerate(lengths):
             with torch.no_grad():
                 alone = stock(signals[row : row + 1, :length]).last_hidden_state[0]
@@ -93,22 +93,22 @@ def test_whole_model_is_transformers_own(norm):
             assert error < 1e-5, f"{length} samples: {error:.1e} (seed {SEED})"
 
 
-def test_gradients_of_the_whole_model_are_transformers_own():
+def test_model_gradients_match_transformers():
     torch.manual_seed(SEED)
     stock = WavLMModel(WavLMConfig(**NARROW, **LAYER)).eval().double()
-    ours = WaveformBackbone(copy.deepcopy(stock))
+    fast = WaveformBackbone(copy.deepcopy(stock))
     signals = torch.randn(3, 6000, dtype=torch.float64)
     lengths = torch.tensor([6000, 6000, 6000])
     weights = torch.randn(3, 18, 32, dtype=torch.float64)
     (stock(signals).last_hidden_state * weights).sum().backward()
-    (ours(signals, lengths) * weights).sum().backward()
+    (fast(signals, lengths) * weights).sum().backward()
     expected = {name: p.grad for name, p in stock.named_parameters() if p.grad is not None}
-    found = {name: p.grad for name, p in ours.model.named_parameters() if p.grad is not None}
+    found = {name: p.grad for name, p in fast.model.named_parameters() if p.grad is not None}
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
 
 
-def test_softmax_of_gated_bias_by_hand():
-    """Queries 0, so that the weights are softmax(gate · bias) over valid frames."""
+def test_gated_bias_by_hand():
+    """With queries of 0, the weights are softmax(gate · bias) over valid frames."""
     zero = torch.zeros(1, 1, 2, 1)
     value = torch.tensor([[[[1.0], [3.0]]]])
     bias = torch.tensor([[[0.0, 1.0], [2.0, 0.0]]])
@@ -122,8 +122,8 @@ def test_softmax_of_gated_bias_by_hand():
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_gradients_of_the_function_itself(dropout, monkeypatch):
-    """Against differences; with dropout the mask is the same each time."""
+def test_gradients_match_finite_differences(dropout, monkeypatch):
+    """With dropout, the mask is fixed."""
     chance = torch.Generator().manual_seed(SEED)
 
     def draw(*shape):
@@ -138,7 +138,7 @@ def test_gradients_of_the_function_itself(dropout, monkeypatch):
     assert torch.autograd.gradcheck(lambda *t: attend(*t, valid, dropout), inputs)
 
 
-def test_dropout_of_attention_is_unbiased_and_repeats_with_the_seed():
+def test_attention_dropout_is_unbiased_and_reproducible():
     query = torch.zeros(1, 1, 200, 4, requires_grad=True)
     value = torch.ones(1, 1, 200, 4)
     gate, bias = torch.zeros(1, 1, 200), torch.zeros(1, 200, 200)
@@ -147,53 +147,53 @@ def test_dropout_of_attention_is_unbiased_and_repeats_with_the_seed():
         torch.manual_seed(SEED)
         outputs.append(attend(query, query, value, gate, bias, None, 0.3))
     assert torch.equal(*outputs)
-    # Each is a mean of 200 values that are 0 or 1 / 0.7.
+    # Each value is a mean of 200 values that are 0 or 1 / 0.7.
     assert outputs[0].mean().item() == pytest.approx(1.0, abs=0.02)
     assert outputs[0][0, 0, :, 0].std().item() == pytest.approx((0.3 / 0.7 / 200) ** 0.5, rel=0.3)
 
 
-def test_the_bias_is_transformers_own():
-    stock, ours = pair()
+def test_bias_matches_transformers():
+    stock, fast = pair()
     for frames in (1, 2, 17, 130):
-        assert torch.equal(ours.compute_bias(frames, frames), stock.compute_bias(frames, frames))
+        assert torch.equal(fast.compute_bias(frames, frames), stock.compute_bias(frames, frames))
 
 
-def test_another_transformers_is_noticed_and_left_alone(monkeypatch, caplog):
-    assert agrees()
+def test_different_transformers_attention_is_not_patched(monkeypatch, caplog):
+    assert matches_transformers()
     right = wavlm_attention.GatedAttention._gate
     monkeypatch.setattr(GatedAttention, "_gate", lambda self, heads: 1.01 * right(self, heads))
-    assert not agrees()
-    wavlm_is_known.cache_clear()
+    assert not matches_transformers()
+    wavlm_attention_is_supported.cache_clear()
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
         assert type(model.encoder.layers[0].attention) is WavLMAttention
-        assert "computes WavLM's attention otherwise" in caplog.text
+        assert "Using the one of transformers" in caplog.text
     finally:
-        wavlm_is_known.cache_clear()
+        wavlm_attention_is_supported.cache_clear()
 
 
-def test_transformers_without_the_attention_is_noticed(monkeypatch, caplog):
+def test_missing_transformers_attention_is_not_patched(monkeypatch, caplog):
     monkeypatch.delattr(backbones, "wavlm_attention")
     monkeypatch.setitem(sys.modules, "emosphere_sb.backbones.wavlm_attention", None)
-    wavlm_is_known.cache_clear()
+    wavlm_attention_is_supported.cache_clear()
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
         assert type(model.encoder.layers[0].attention) is WavLMAttention
-        assert "computes WavLM's attention otherwise" in caplog.text
+        assert "Using the one of transformers" in caplog.text
     finally:
-        wavlm_is_known.cache_clear()
+        wavlm_attention_is_supported.cache_clear()
 
 
-def test_it_agrees_where_modules_are_made_without_drawing_weights():
+def test_matches_transformers_with_disabled_weight_initialisation():
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
-        assert all(agrees() for _ in range(3))
+        assert all(matches_transformers() for _ in range(3))
 
 
-def test_asking_whether_it_agrees_leaves_the_random_state_alone():
+def test_matches_transformers_keeps_the_random_state():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    agrees()
+    matches_transformers()
     assert torch.equal(torch.rand(1), expected)

@@ -1,4 +1,4 @@
-"""Whisper's encoder without padding: transformers' own at 30 s, the same in any batch, trains."""
+"""Whisper without padding: equal to transformers at 30 s, independence of the batch, training."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ AUGMENTED = {"apply_spec_augment": True, "mask_time_prob": 0.5}
 
 @pytest.fixture
 def make(save, load):
-    """A narrow backbone through ``save_pretrained`` and ``from_pretrained``."""
+    """Function that creates a narrow backbone with ``save_pretrained`` and ``from_pretrained``."""
 
     def build(extractor=None, options=None, **changes):
         folder = save("whisper", extractor, **changes)
@@ -26,15 +26,15 @@ def make(save, load):
 
 
 def states(given):
-    """What a layer gives; transformers 5.0 adds attention weights."""
+    """Return the output of a layer; transformers 5.0 adds attention weights."""
     return given[0] if isinstance(given, tuple) else given
 
 
-# ---- as transformers -------------------------------------------------------------------------
+# ---- comparison with transformers ------------------------------------------------------------
 
 
 @torch.no_grad()
-def test_thirty_seconds_are_transformers_own(make, draw, pad):
+def test_thirty_seconds_match_transformers(make, draw, pad):
     backbone = make()
     (signal,) = draw(1, 480000)
     features, mel_lengths = backbone.log_mel(*pad([signal]))
@@ -44,7 +44,7 @@ def test_thirty_seconds_are_transformers_own(make, draw, pad):
     expected = model.encoder(features).last_hidden_state
     found = backbone(*pad([signal]))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
-    # And from the waveform through transformers' extractor, which is float32:
+    # From the waveform, with the extractor of transformers, which computes in float32:
     given = WhisperFeatureExtractor()(signal.numpy(), sampling_rate=16000, return_tensors="pt")
     expected = model.encoder(given.input_features).last_hidden_state
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
@@ -52,7 +52,7 @@ def test_thirty_seconds_are_transformers_own(make, draw, pad):
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @torch.no_grad()
-def test_short_ones_are_transformers_parts_by_hand(make, draw, pad, attention):
+def test_short_utterances_match_modules_of_transformers(make, draw, pad, attention):
     backbone = make()
     model = backbone.model
     model.set_attn_implementation(attention)
@@ -69,7 +69,7 @@ def test_short_ones_are_transformers_parts_by_hand(make, draw, pad, attention):
 
 
 @torch.no_grad()
-def test_difference_from_padding_is_measured_on_valid_frames(make, draw, pad):
+def test_difference_from_padding_uses_valid_frames_only(make, draw, pad):
     backbone = make(max_source_positions=200)
     batch = pad(draw(3, 4000))
     found = difference_from_padding(backbone.train(), *batch)
@@ -78,45 +78,45 @@ def test_difference_from_padding_is_measured_on_valid_frames(make, draw, pad):
     for row, length in enumerate(batch[1].tolist()):
         signal = batch[0][row : row + 1, :length]
         short = backbone(signal, torch.tensor([length]))[0]
-        whole = torch.nn.functional.pad(signal, (0, 64000 - length))
-        features, _ = backbone.log_mel(whole, torch.tensor([64000]))
+        full = torch.nn.functional.pad(signal, (0, 64000 - length))
+        features, _ = backbone.log_mel(full, torch.tensor([64000]))
         padded = backbone.model(features).last_hidden_state[0, : len(short)]
         torch.testing.assert_close(found[row], (short - padded).norm() / padded.norm())
     assert (found > 1e-3).all()
 
 
 @torch.no_grad()
-def test_full_positions_do_not_differ_from_padding(make, draw, pad):
+def test_difference_from_padding_is_zero_for_full_length(make, draw, pad):
     backbone = make(max_source_positions=50)
-    assert backbone.most_samples == 16000
+    assert backbone.max_samples == 16000
     batch = pad(draw(1, 16000))
     assert float(difference_from_padding(backbone, *batch)) < 1e-6
-    longer = pad(draw(1, 16100))  # 100 frames as well: the rest is no whole hop
+    longer = pad(draw(1, 16100))  # also 100 frames: the remaining samples are less than a hop
     assert padded_encoding(backbone, *longer).shape == backbone(*longer).shape == (1, 50, 32)
 
 
-# ---- in any batch ----------------------------------------------------------------------------
+# ---- independence of the batch ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("bins", [80, 128])
-def test_an_utterance_is_the_same_in_any_batch(make, draw, check_invariance, attention, bins):
+def test_utterance_does_not_depend_on_its_batch(make, draw, check_invariance, attention, bins):
     backbone = make(num_mel_bins=bins)
     backbone.model.set_attn_implementation(attention)
     assert backbone.masked and backbone.receptive_field == 201
     check_invariance(backbone, backbone.frame_lengths, draw(6, 201), 1e-5)
 
 
-def test_frame_lengths_of_ten_thousand_lengths(chance, make):
+def test_frame_lengths_for_10000_lengths(chance, make):
     lengths = torch.randint(201, 480001, (10000,), generator=chance)
-    # Of the mel frames, one for each whole hop, the second convolution is centred on every other.
+    # There is a mel frame per complete hop; the second convolution has a stride of 2.
     hops = torch.arange(160, 480001, 320)
     expected = (hops.unsqueeze(0) <= lengths.unsqueeze(1)).sum(dim=1)
     assert torch.equal(make().frame_lengths(lengths), expected)
 
 
 @torch.no_grad()
-def test_frame_lengths_are_the_extractors_and_convolutions_own(chance, make):
+def test_frame_lengths_match_extractor_and_convolutions(chance, make):
     backbone, extractor = make(), WhisperFeatureExtractor()
     lengths = [201, 319, 320, 321, 479, 480, 481]
     lengths += torch.randint(201, 40000, (30,), generator=chance).tolist()
@@ -127,29 +127,29 @@ def test_frame_lengths_are_the_extractors_and_convolutions_own(chance, make):
         assert backbone.frame_lengths(torch.tensor([length])).tolist() == [hidden.shape[-1]]
 
 
-def test_what_has_no_positions_is_refused(make):
+def test_too_long_utterance_raises(make):
     backbone = make(max_source_positions=50)
     backbone(torch.zeros(1, 16159), torch.tensor([16159]))
-    with pytest.raises(ValueError, match=r"positions for 1 s; .* of 1\.01 s.*--max_duration=1 "):
+    with pytest.raises(ValueError, match=r"at most 1 s; .* of 1\.01 s.*--max_duration=1 "):
         backbone(torch.zeros(2, 16160), torch.tensor([4000, 16160]))
 
 
-def test_what_gives_no_frame_is_refused(make):
+def test_too_short_utterance_raises(make):
     with pytest.raises(ValueError, match="at least 201 samples; found 200"):
         make()(torch.zeros(2, 4000), torch.tensor([4000, 200]))
 
 
-# ---- parts -----------------------------------------------------------------------------------
+# ---- modules ---------------------------------------------------------------------------------
 
 
-def test_the_decoder_is_dropped_and_nothing_is_kept_twice(make):
+def test_state_has_no_decoder_and_each_weight_once(make):
     backbone = make()
     assert set(backbone.state_dict()) == {f"model.{name}" for name in backbone.model.state_dict()}
     assert not any("decoder" in name for name, _ in backbone.named_modules())
     assert backbone.output_size == 32
 
 
-def test_layers_are_the_models_own(make, draw, pad):
+def test_layers_are_those_of_the_model(make, draw, pad):
     backbone = make()
     batch, seen = pad(draw(2, 4000)), []
     for layer in backbone.layers:
@@ -161,7 +161,7 @@ def test_layers_are_the_models_own(make, draw, pad):
     torch.testing.assert_close(backbone(*batch), backbone.model.layer_norm(seen[0]))
 
 
-def test_a_frozen_feature_encoder_keeps_no_graph(make, draw, pad):
+def test_frozen_feature_encoder_has_no_graph(make, draw, pad):
     backbone = make()
     backbone.feature_encoder.requires_grad_(False)
     frozen = {name for name, p in backbone.named_parameters() if not p.requires_grad}
@@ -174,7 +174,7 @@ def test_a_frozen_feature_encoder_keeps_no_graph(make, draw, pad):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_leaves_the_log_mel_alone(make, draw, pad, dtype):
+def test_half_precision_does_not_affect_log_mel(make, draw, pad, dtype):
     backbone, batch = make(), pad(draw(2, 4000))
     before = backbone.log_mel(*batch)[0]
     expected = backbone(*batch)
@@ -193,13 +193,13 @@ def test_twenty_steps_halve_the_loss(make, draw, pad, halves_its_loss):
     halves_its_loss(make(), pad(draw(4, 4000)))
 
 
-def test_spec_augment_is_the_configurations_and_for_training_only(make, draw, pad):
+def test_spec_augment_follows_the_configuration_in_training_only(make, draw, pad):
     batch = pad(draw(3, 8000))
     for changes, options, changed in [
         (AUGMENTED, {}, True),
         (AUGMENTED, {"spec_augment": False}, False),
         ({"apply_spec_augment": False, "mask_time_prob": 0.5}, {}, False),
-        ({}, {}, False),  # Whisper's own
+        ({}, {}, False),  # default of Whisper
         ({"apply_spec_augment": True, "mask_time_prob": 0.0, "mask_feature_prob": 0.5}, {}, True),
     ]:
         backbone = make(options=options, **changes)
@@ -210,7 +210,7 @@ def test_spec_augment_is_the_configurations_and_for_training_only(make, draw, pa
 
 
 @pytest.mark.parametrize("lengths", [(201,), (1600, 1600), (1759,), (1760, 201), (3200, 400)])
-def test_few_frames_can_be_trained_on(make, lengths):
+def test_short_batches_can_be_trained_with_spec_augment(make, lengths):
     # 1600 samples are 10 mel frames, as many as a masked span
     frames = make(**AUGMENTED).train()(
         torch.randn(len(lengths), max(lengths)), torch.tensor(lengths)
@@ -219,7 +219,7 @@ def test_few_frames_can_be_trained_on(make, lengths):
     assert frames.isfinite().all()
 
 
-def test_layerdrop_leaves_layers_out(make, draw, pad):
+def test_layerdrop_skips_layers(make, draw, pad):
     backbone, batch = make(encoder_layerdrop=0.25), pad(draw(2, 4000))
     assert backbone.layerdrop == 0.25
     backbone.layerdrop = 1.0
@@ -232,7 +232,7 @@ def test_layerdrop_leaves_layers_out(make, draw, pad):
     assert len(seen) == 2
 
 
-def test_gradient_checkpointing_changes_no_gradient(save, load, draw, pad):
+def test_gradient_checkpointing_does_not_change_gradients(save, load, draw, pad):
     folder, batch, gradients = save("whisper"), pad(draw(3, 4000)), []
     for checkpointing in (False, True):
         backbone = load(WhisperBackbone, folder).train()

@@ -1,4 +1,4 @@
-"""The command line of the page: options, refusals, and a help that imports nothing heavy."""
+"""emosphere demo: options, errors, and a help text without heavy imports."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "emosphere demo needs a model"),
+        ([], "MODEL is required"),
         (["model", "--share"], "ssh -L 7860:127.0.0.1:7860"),
         (["model", "--share", "--port=80"], "ssh -L 80:127.0.0.1:80"),
         (["model", "--port=0"], "--port must be between 1 and 65535; found 0"),
@@ -32,7 +32,7 @@ def test_help_imports_nothing_heavy():
         (["model", "--max_megabytes=inf"], "--max_megabytes must be a finite number above 0"),
     ],
 )
-def test_what_cannot_be_run_is_one_line_and_status_2(words, message, capsys):
+def test_invalid_options_exit_with_status_2(words, message, capsys):
     assert main(["demo", *words]) == 2
     assert message in capsys.readouterr().err
 
@@ -50,7 +50,7 @@ def test_unknown_options_end_with_status_2(words, message, capsys):
     assert capsys.readouterr().err.startswith(f"error: {message}. See emosphere demo --help.")
 
 
-def test_a_folder_that_is_no_model(tmp_path, capsys):
+def test_folder_without_a_model_is_an_error(tmp_path, capsys):
     pytest.importorskip("gradio")
     assert main(["demo", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
@@ -76,7 +76,7 @@ def test_options_reach_the_page(monkeypatch):
     }
 
 
-def test_an_open_address_is_warned_of_and_a_closed_one_is_not(monkeypatch, caplog):
+def test_only_public_addresses_give_a_warning(monkeypatch, caplog):
     pytest.importorskip("gradio")
     from emosphere_sb.demo_page import server
     from emosphere_sb.inference.interface import EmoSphere
@@ -89,15 +89,15 @@ def test_an_open_address_is_warned_of_and_a_closed_one_is_not(monkeypatch, caplo
     assert "WARNING: this page listens on 0.0.0.0" in caplog.text
 
 
-def test_without_gradio_the_extra_is_named(monkeypatch, capsys):
+def test_missing_gradio_error_contains_the_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["demo", "model"]) == 2
     assert "pip install 'emosphere-sb[page]'" in capsys.readouterr().err
 
 
-def test_a_host_that_is_none_is_said_at_once():
+def test_invalid_host_is_reported_before_launch():
     from emosphere_sb.demo_page.limits import Limits
     from emosphere_sb.demo_page.server import _listen
 
-    with pytest.raises(OSError, match=r"There is no address '999\.1\.1\.1'"):
+    with pytest.raises(OSError, match=r"Invalid --host '999\.1\.1\.1'"):
         _listen(None, Limits(), "999.1.1.1", None)  # before the page is asked for anything

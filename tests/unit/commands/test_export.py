@@ -1,4 +1,4 @@
-"""``emosphere export --labels``: the table of labelled files, read as that of one's own data."""
+"""``emosphere export --labels``: the table of labelled files, in the format of OwnData."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def write(tmp_path, text):
     return path
 
 
-def test_files_are_found_beside_the_table_and_unknown_labels_are_nan(tmp_path):
+def test_paths_relative_to_the_table_and_missing_labels_as_nan(tmp_path):
     (tmp_path / "a.wav").touch()
     path = write(tmp_path, f"{HEADER}a.wav,1,2.5,\n{tmp_path}/b.wav,2,NA,nan\n")
     paths, labels = read_labelled_files(path)
@@ -22,7 +22,7 @@ def test_files_are_found_beside_the_table_and_unknown_labels_are_nan(tmp_path):
     np.testing.assert_array_equal(labels, [[1, 2.5, np.nan], [2, np.nan, np.nan]])
 
 
-def test_paths_that_exist_as_they_are_stay_so(tmp_path, monkeypatch):
+def test_existing_paths_are_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.wav").touch()
     (tmp_path / "lists").mkdir()
@@ -30,14 +30,14 @@ def test_paths_that_exist_as_they_are_stay_so(tmp_path, monkeypatch):
     assert read_labelled_files(path)[0] == ["a.wav", f"{tmp_path}/lists/b.wav"]
 
 
-def test_a_manifest_can_be_read_and_columns_are_found_in_any_case(tmp_path):
+def test_manifest_columns_are_case_insensitive(tmp_path):
     text = "ID,Wav,Dominance,Arousal,Valence\n1,a.wav,3,2,1\n2,b.wav,6,5,4\n"
     paths, labels = read_labelled_files(write(tmp_path, text))
     assert [path.rpartition("/")[2] for path in paths] == ["a.wav", "b.wav"]
     np.testing.assert_array_equal(labels, [[1, 2, 3], [4, 5, 6]])
 
 
-def test_of_both_columns_file_is_read(tmp_path):
+def test_column_file_has_precedence_over_wav(tmp_path):
     text = "wav,file,valence,arousal,dominance\nx,a.wav,1,2,3\ny,b.wav,1,2,3\n"
     paths, _ = read_labelled_files(write(tmp_path, text))
     assert [path.rpartition("/")[2] for path in paths] == ["a.wav", "b.wav"]
@@ -46,17 +46,17 @@ def test_of_both_columns_file_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,valence\na,1\n", "must have the columns file or wav, valence, arousal, dominance"),
+        ("name,valence\na,1\n", "have the columns file or wav, valence, arousal, dominance"),
         ("name,valence\na,1\n", "found: name, valence"),
-        ("wav,valence,arousal\na,1,1\n", "must have the columns wav, .*missing: dominance"),
+        ("wav,valence,arousal\na,1,1\n", "have the columns wav, .*missing: dominance"),
         (f"{HEADER}a,1,x,2\n", "line 2: labels must be numbers"),
         (f"{HEADER}a,1,inf,2\n", "line 2: labels must be numbers.*arousal is inf"),
-        (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: damaged row: line 3 has 3 values, not 4"),
+        (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: damaged row: line 3 has 3 values, expected 4"),
         (f"{HEADER},1,1,2\n", "no file name: line 2"),
-        (f"{HEADER}a,1,1,2\n", "two labelled files at least; found 1"),
+        (f"{HEADER}a,1,1,2\n", "at least two labelled files; found 1"),
         ("", "it is empty"),
     ],
 )
-def test_fault_labels(text, message, tmp_path):
+def test_fault_invalid_labels(text, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read_labelled_files(write(tmp_path, text))

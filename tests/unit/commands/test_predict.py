@@ -1,4 +1,4 @@
-"""emosphere predict: what is found, what is written, what is said of what cannot be heard."""
+"""emosphere predict: search for files, output, and reports of unreadable files."""
 
 import csv
 import io
@@ -13,10 +13,10 @@ import soundfile
 from emosphere_sb import cli
 from emosphere_sb.commands import predict
 from emosphere_sb.commands.predict import load_model
-from emosphere_sb.inference.find_audio import Found, find_audio
+from emosphere_sb.inference.find_audio import FoundAudio, find_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import files
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 RATE = 16000
 
@@ -24,7 +24,7 @@ RATE = 16000
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 
@@ -54,16 +54,16 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-# --- what is found ----------------------------------------------------------------------------
+# --- search for files -------------------------------------------------------------------------
 
 
-def test_a_folder_is_searched_to_any_depth_for_audio_alone(recordings):
+def test_folder_is_searched_recursively_for_audio(recordings):
     found = find_audio([str(recordings)])
     assert names(found, recordings) == ["a.flac", "b.wav", "empty.wav", "text.mp3", "sub/ç.ogg"]
     assert found.notes == []
 
 
-def test_a_file_is_taken_whatever_its_name_says(recordings):
+def test_explicit_file_is_accepted_with_any_extension(recordings):
     found = find_audio([str(recordings / "notes.txt"), str(recordings / "missing.wav")])
     assert names(found, recordings) == ["notes.txt", "missing.wav"]
 
@@ -71,18 +71,18 @@ def test_a_file_is_taken_whatever_its_name_says(recordings):
 def test_patterns(recordings):
     assert names(find_audio([f"{recordings}/*.flac"]), recordings) == ["a.flac"]
     assert names(find_audio([f"{recordings}/**/*.ogg"]), recordings) == ["sub/ç.ogg"]
-    with pytest.raises(ValueError, match=r"No audio file fits the pattern .*\*\.opus"):
+    with pytest.raises(ValueError, match=r"No audio file matches the pattern .*\*\.opus"):
         find_audio([f"{recordings}/*.opus"])
 
 
-def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
+def test_existing_file_is_not_taken_as_a_pattern(tmp_path):
     path = tmp_path / "take [1].wav"
     path.touch()
-    assert find_audio([str(path)]) == Found([str(path)])
+    assert find_audio([str(path)]) == FoundAudio([str(path)])
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
-def test_a_list_on_the_standard_input(end):
+def test_list_of_files_on_stdin(end):
     listed = io.BytesIO(end.join([b"one two.wav", b"", b"caf\xc3\xa9.wav", b"caf\xe9.wav"]))
     found = find_audio(["first.wav", "-"], listed)
     assert [os.fsencode(name) for name in found.files] == [
@@ -91,33 +91,33 @@ def test_a_list_on_the_standard_input(end):
 
 
 def test_an_empty_list_is_an_error():
-    with pytest.raises(ValueError, match="list on the standard input names no file"):
+    with pytest.raises(ValueError, match="list of files on standard input is empty"):
         find_audio(["-"], io.BytesIO(b"\n\n"))
 
 
-def test_what_is_named_twice_is_predicted_once_and_that_is_said(recordings):
+def test_duplicate_inputs_are_predicted_once_with_a_note(recordings):
     found = find_audio([str(recordings / "b.wav"), str(recordings)])
     assert names(found, recordings)[:2] == ["b.wav", "a.flac"] and len(found.files) == 5
-    assert found.notes == ["1 file was named twice and is predicted once"]
+    assert found.notes == ["1 duplicate input ignored"]
 
 
-def test_a_folder_without_audio_is_an_error_that_says_what_is_there(tmp_path):
+def test_folder_without_audio_is_an_error(tmp_path):
     for name in ("a.m4a", "b.m4a", "c.mp4", "d.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"found none, 2 with \.m4a, 1 with \.mp4\.$"):
+    with pytest.raises(ValueError, match=r"found 2 \.m4a, 1 \.mp4\.$"):
         find_audio([str(tmp_path)])
 
 
-def test_what_is_left_out_of_a_folder_is_counted(tmp_path):
+def test_skipped_files_of_a_folder_are_counted(tmp_path):
     for name in ("a.wav", "b.m4a", "._a.wav", ".hidden.flac"):
         (tmp_path / name).touch()
     found = find_audio([str(tmp_path)])
     assert names(found, tmp_path) == ["a.wav"]
-    assert any(note.startswith("1 file with .m4a left out") for note in found.notes)
-    assert "2 hidden files left out" in found.notes
+    assert any(note.startswith("1 .m4a file skipped") for note in found.notes)
+    assert "2 hidden files skipped" in found.notes
 
 
-def test_links_that_go_round_in_a_circle_end(tmp_path):
+def test_circular_links_are_followed_once(tmp_path):
     (tmp_path / "a.wav").touch()
     (tmp_path / "round").symlink_to(tmp_path)
     assert names(find_audio([str(tmp_path)]), tmp_path) == ["a.wav"]
@@ -130,10 +130,10 @@ def test_ten_thousand_files(tmp_path):
     assert names(found, tmp_path) == [f"{number:05d}.wav" for number in range(10_000)]
 
 
-# --- what is written --------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------
 
 
-def test_csv_holds_what_the_model_says_in_order(released, recordings, tmp_path, caplog, capsys):
+def test_csv_contains_predictions_in_input_order(released, recordings, tmp_path, caplog, capsys):
     out = tmp_path / "out.csv"
     status = cli.main(["predict", str(released), str(recordings), f"--out={out}", "--embedding"])
     assert status == 2  # two files could not be heard
@@ -152,7 +152,7 @@ def test_csv_holds_what_the_model_says_in_order(released, recordings, tmp_path, 
     said = capsys.readouterr()
     assert said.err.count("not predicted: ") == 2
     assert "empty.wav" in said.err and "text.mp3" in said.err
-    assert f"3 files predicted, 2 not (reasons above): {out}" in caplog.text
+    assert f"3 files predicted, 2 failed (see messages above): {out}" in caplog.text
 
 
 def test_json_lines(released, recordings, tmp_path):
@@ -168,30 +168,30 @@ def test_json_lines(released, recordings, tmp_path):
     assert [word for word, _ in rows[1]["words"]] == [word for word, _ in one.words]
 
 
-def test_the_screen(released, recordings, capsys):
+def test_console_table(released, recordings, capsys):
     assert cli.main(["predict", str(released), *(str(recordings / name) for name in GOOD)]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split()[:5] == ["file", "s", "valence", "arousal", "dominance"]
+    assert head.split()[:5] == ["file", "duration", "(s)", "valence", "arousal"]
     assert "1 to 7" in head
     assert len(lines) == 3 and "sub/ç.ogg" in lines[2]
     one = EmoSphere.from_pretrained(released, device="cpu").predict(recordings / "a.flac")
     assert f"{one.valence:+.2f}" in lines[0] and f" {one.region} " in lines[0]
 
 
-def test_results_come_as_they_are_known(released, recordings, tmp_path, monkeypatch):
+def test_rows_are_written_immediately(released, recordings, tmp_path, monkeypatch):
     out, seen = tmp_path / "out.csv", []
-    write = files.CsvTable.write
+    write = files.CsvWriter.write
 
     def watch(table, prediction):
         write(table, prediction)
         seen.append(len(read_csv(out)))  # the row is in the file already
 
-    monkeypatch.setattr(files.CsvTable, "write", watch)
+    monkeypatch.setattr(files.CsvWriter, "write", watch)
     cli.main(["predict", str(released), str(recordings), f"--out={out}"])
     assert seen == [1, 2, 3]
 
 
-def test_a_window_hears_all_of_a_long_file(released, tmp_path):
+def test_window_option_processes_the_entire_file(released, tmp_path):
     path = tmp_path / "long.wav"
     draw = np.random.default_rng(1)
     soundfile.write(path, draw.uniform(0.01, 0.3) * draw.standard_normal(5 * RATE), RATE)
@@ -208,13 +208,13 @@ def test_a_window_hears_all_of_a_long_file(released, tmp_path):
         np.average([one[0] for one in vad], weights=[2, 2, 1]), abs=2e-5
     )
     assert cli.main(command) == 0  # without: the cut of the model's evaluation, and it is said
-    assert read_csv(out)[0]["warnings"] == "only the first 2 of 5.0 s were heard"
+    assert read_csv(out)[0]["warnings"] == "only the first 2 s (of 5.0 s) were used"
     assert cli.main([*command, "--max_seconds=none"]) == 0
     assert (read_csv(out)[0]["end"], read_csv(out)[0]["warnings"]) == ("5.000000", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")
-def test_a_name_that_is_no_utf8_comes_out_as_it_went_in(released, tmp_path, capsys):
+def test_non_utf8_file_name_is_preserved(released, tmp_path, capsys):
     name = os.fsencode(tmp_path) + b"/caf\xe9\n.wav"
     with open(name, "wb") as file:
         soundfile.write(file, 0.1 * np.ones(RATE), RATE, format="WAV")
@@ -229,32 +229,32 @@ def test_a_name_that_is_no_utf8_comes_out_as_it_went_in(released, tmp_path, caps
 
 def test_words_in_csv(tmp_path):
     path = tmp_path / "out.csv"
-    with files.CsvTable(path, lambda _: {"words": [["sad", 0.25], ["calm", 1.5]]}) as table:
+    with files.CsvWriter(path, lambda _: {"words": [["sad", 0.25], ["calm", 1.5]]}) as table:
         table.write(None)
     assert read_csv(path) == [{"words": "sad 0.25; calm 1.5"}]
 
 
-# --- what is refused --------------------------------------------------------------------------
+# --- invalid options --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "options, reason",
     [
         (["--out=out.xlsx"], "--out must end with .csv or .jsonl; found out.xlsx"),
-        (["--embedding"], "--embedding needs --out"),
+        (["--embedding"], "--embedding requires --out"),
         (["--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["--words=-1"], "--words must be at least 0; found -1"),
-        (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
-        (["--int8"], "say --onnx too"),
+        (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
+        (["--int8"], "--int8 requires --onnx"),
         (["--window=0.001"], "window must be at least"),
-        (["--overlap=0.5"], "--overlap is that of windows"),
+        (["--overlap=0.5"], "--overlap requires --window"),
         (["--window=1", "--overlap=1"], "overlap must be at least 0 and below 1"),
         (["--max_seconds=-1"], "max_seconds must be"),
         (["--device=nothing"], "nothing"),
-        (["--out=no/such/folder/x.csv"], "must be a folder"),
+        (["--out=no/such/folder/x.csv"], "does not exist"),
     ],
 )
-def test_options_that_are_refused(released, recordings, capsys, options, reason):
+def test_invalid_options(released, recordings, capsys, options, reason):
     assert cli.main(["predict", str(released), str(recordings / "b.wav"), *options]) == 2
     said = capsys.readouterr().err
     assert "error: " in said and reason in said
@@ -266,18 +266,18 @@ def test_options_that_are_refused(released, recordings, capsys, options, reason)
         (["--batch"], "missing arguments: INPUT"),
         (
             ["--max_seconds=long"],
-            "--max_seconds must be a number of seconds, evaluation or none; found 'long'",
+            "--max_seconds must be a number of seconds, 'evaluation' or 'none'; found 'long'",
         ),
         ([], "missing arguments: INPUT"),
         (["x.wav", "--batch"], "unrecognized arguments: --batch"),
     ],
 )
-def test_command_line_at_fault_ends_with_status_2(options, message, capsys):
+def test_invalid_command_line_exits_with_status_2(options, message, capsys):
     assert cli.main(["predict", "model", *options]) == 2
     assert capsys.readouterr().err.startswith(f"error: {message}. See emosphere predict --help.")
 
 
-def test_an_old_table_stays_where_nothing_can_be_predicted(released, tmp_path):
+def test_existing_table_is_kept_if_prediction_cannot_start(released, tmp_path):
     out = tmp_path / "out.csv"
     out.write_text("kept")
     assert cli.main(["predict", str(tmp_path / "no model"), "x.wav", f"--out={out}"]) == 2
@@ -288,23 +288,23 @@ def test_an_old_table_stays_where_nothing_can_be_predicted(released, tmp_path):
     assert out.read_text() == "kept"
 
 
-def test_only_files_that_cannot_be_heard(released, tmp_path, caplog):
+def test_only_unreadable_files(released, tmp_path, caplog):
     (tmp_path / "empty.wav").touch()
     assert cli.main(["predict", str(released), str(tmp_path)]) == 2
-    assert "0 files predicted, 1 not" in caplog.text
+    assert "0 files predicted, 1 failed" in caplog.text
 
 
-def test_memory_of_a_gpu_that_does_not_do():
+def test_out_of_gpu_memory_is_explained():
     import torch
 
     with (
         pytest.raises(MemoryError, match="smaller --batch_size"),
-        predict.room_for_batches(),
+        predict.explain_out_of_memory(),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
-    with pytest.raises(RuntimeError, match="another"), predict.room_for_batches():
+    with pytest.raises(RuntimeError, match="another"), predict.explain_out_of_memory():
         raise RuntimeError("another fault")
 
 
-def test_a_model_is_loaded_on_the_device_that_is_named(released):
+def test_load_model_uses_the_given_device(released):
     assert str(load_model(str(released), device="cpu").device) == "cpu"

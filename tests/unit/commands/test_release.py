@@ -1,4 +1,4 @@
-"""``emosphere release``: what it prints, and its exit status."""
+"""``emosphere release``: output and exit status."""
 
 import subprocess
 import sys
@@ -10,17 +10,17 @@ from emosphere_sb.release.load import load_released
 from tests.helpers.models import untrained_run
 
 
-def test_writes_and_says_what_was_written(tmp_path, capsys):
+def test_writes_a_model_and_prints_its_name_and_licence(tmp_path, capsys):
     untrained_run(tmp_path / "run")
     assert main(["release", str(tmp_path / "run"), str(tmp_path / "out"), "--name=Mine"]) == 0
     text = capsys.readouterr().out
     assert f"Mine: {tmp_path / 'out'}" in text and text.startswith("SYNTHETIC SPEECH")
-    assert "Licence: Trained on synthetic speech alone" in text
+    assert "Licence: Trained on synthetic speech only" in text
     assert load_released(tmp_path / "out")[1].name == "Mine"
 
 
 @pytest.mark.parametrize("place", ["none", "file"])
-def test_fault_is_one_line(tmp_path, capsys, place):
+def test_error_is_printed_on_one_line(tmp_path, capsys, place):
     (tmp_path / "file").write_text("x")
     assert main(["release", str(tmp_path / place), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
@@ -36,7 +36,7 @@ def test_fault_is_one_line(tmp_path, capsys, place):
         (["a", "b", "--nam=x"], "unrecognized arguments: --nam=x"),
     ],
 )
-def test_wrong_words_are_refused(words, message, capsys):
+def test_invalid_arguments_are_rejected(words, message, capsys):
     assert main(["release", *words]) == 2
     assert capsys.readouterr().err.startswith(f"error: {message}. See emosphere release --help.")
 
@@ -50,4 +50,4 @@ def test_help_imports_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "set()"
-    assert "appears whole or not at all" in run.stdout
+    assert "it is written atomically" in run.stdout

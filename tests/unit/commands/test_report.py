@@ -8,25 +8,25 @@ import pandas as pd
 import pytest
 
 from emosphere_sb.commands import report
-from emosphere_sb.report.ensemble import average
+from emosphere_sb.report.ensemble import average_predictions
 from emosphere_sb.report.read.runs import read_run
-from emosphere_sb.report.stats import calibration
+from emosphere_sb.report.stats import calibration as calibration_metrics
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
-from tests.helpers.run_folders import SEVEN, set_of, write_run
+from tests.helpers.run_folders import SCALE_1_TO_7, random_predictions, write_run
 
 FAST = ["--resamples=199", "--no_plots"]
 
 
 def bare(*arguments, **options):
-    """Predictions that know of speakers only: each slicing is a plot, which takes its time."""
-    return set_of(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
+    """Predictions with speakers only, since each kind of subgroup adds a slow plot."""
+    return random_predictions(*arguments, **options)[["ID", "speaker", *DIMENSIONS, *PREDICTED]]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two seeds of a row."""
+    """Two seeds of a preset."""
     for seed in (1, 2):
         tables = {
             "valid": bare(40, seed=seed + 20), "test1": bare(seed=seed),
@@ -40,16 +40,16 @@ def report_in(folder):
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def test_report_of_a_run_lies_in_its_folder_and_is_printed(folder, capsys):
+def test_report_is_written_to_run_folder_and_printed(folder, capsys):
     assert report.run([str(folder / "1"), *FAST]) == 0
     facts = report_in(folder / "1" / "report")
-    expected = figures(read_predictions(folder / "1" / "predictions" / "test1.csv"))
-    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == expected["mean_ccc"]
+    expected = prediction_metrics(read_predictions(folder / "1" / "predictions" / "test1.csv"))
+    assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == expected["mean_ccc"]
     low, high = facts["sets"]["test1"]["intervals"]["mean_ccc"]
     assert low < expected["mean_ccc"] < high
     text = capsys.readouterr().out
     assert f"{expected['valence']['ccc']:.3f}"[1:] in text
-    assert "test1: 60 utterances; 95% intervals over 12 speakers" in text
+    assert "test1: 60 utterances; 95% confidence intervals over 12 speakers" in text
     assert {path.name for path in (folder / "1" / "report").iterdir()} == {
         "report.json", "report.html",
     }  # fmt: skip
@@ -65,7 +65,7 @@ def test_plots_are_written_as_png_and_pdf(folder):
     assert len(plots) % 2 == 0
 
 
-def test_folder_of_runs_gives_one_report_of_their_mean(folder):
+def test_folder_of_runs_gives_one_averaged_report(folder):
     report.run([str(folder), *FAST, "--set=test1"])
     facts = report_in(folder / "report")
     assert facts["sets"]["test1"]["runs"] == 2
@@ -73,15 +73,15 @@ def test_folder_of_runs_gives_one_report_of_their_mean(folder):
     assert report_in(folder / "report") == facts
 
 
-def test_several_sources_need_a_folder(folder, tmp_path):
+def test_several_sources_require_output_folder(folder, tmp_path):
     sources = [str(folder / "1"), str(folder / "2")]
-    with pytest.raises(ValueError, match="2 sources needs a folder"):
+    with pytest.raises(ValueError, match="several sources \\(2\\) requires"):
         report.run([*sources, *FAST])
     report.run([*sources, *FAST, "--set=test1", f"--out={tmp_path / 'here'}"])
     assert report_in(tmp_path / "here")["sets"]["test1"]["runs"] == 2
 
 
-def test_only_the_sets_that_are_named(folder, capsys):
+def test_set_option_selects_sets(folder, capsys):
     report.run([str(folder / "1"), *FAST, "--set=test1"])
     assert list(report_in(folder / "1" / "report")["sets"]) == ["test1"]
     assert "valid:" not in capsys.readouterr().out
@@ -96,7 +96,7 @@ def test_comparison_is_written_and_printed(folder, tmp_path, capsys):
     assert "difference in CCC" in capsys.readouterr().out
 
 
-def test_correction_is_written_and_printed_beside(folder, capsys):
+def test_correction_is_written_and_printed(folder, capsys):
     report.run([str(folder), *FAST, "--correct=affine"])
     maps = json.loads((folder / "report" / "correction.json").read_text())
     assert list(maps) == ["1", "2"]
@@ -106,8 +106,8 @@ def test_correction_is_written_and_printed_beside(folder, capsys):
     assert "CCC, affine" in text
 
 
-def test_correction_learned_on_a_file(folder, tmp_path):
-    write_predictions(set_of(50, seed=8), tmp_path / "dev.csv")
+def test_correction_fitted_on_file(folder, tmp_path):
+    write_predictions(random_predictions(50, seed=8), tmp_path / "dev.csv")
     words = [
         str(folder / "1"),
         *FAST,
@@ -117,33 +117,37 @@ def test_correction_learned_on_a_file(folder, tmp_path):
     ]
     report.run(words)
     maps = json.loads((folder / "1" / "report" / "correction.json").read_text())
-    expected = calibration.Correction.fit("isotonic", set_of(50, seed=8)).to_dict()
+    expected = calibration_metrics.Correction.fit(
+        "isotonic", random_predictions(50, seed=8)
+    ).to_dict()
     assert maps == {"1": expected}
 
 
-def test_average_becomes_a_run_with_a_report(folder, tmp_path):
+def test_average_is_saved_as_run_with_report(folder, tmp_path):
     out = tmp_path / "mean"
     report.run([str(folder), *FAST, "--set=test1", "--average", f"--out={out}"])
     run = read_run(out)
     tables = [read_predictions(folder / seed / "predictions" / "test1.csv") for seed in "12"]
-    expected = figures(average(tables, scale=SEVEN, regions=run.regions))
+    expected = prediction_metrics(
+        average_predictions(tables, scale=SCALE_1_TO_7, regions=run.regions)
+    )
     facts = report_in(out / "report")
-    assert facts["sets"]["test1"]["figures"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
+    assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])
     assert facts["title"] == "MSP-Podcast, 1.11, demo, average of 2 runs"
     assert facts["protocol"]["members"] == [str(folder / "1"), str(folder / "2")]
     report.run([str(out), *FAST, "--set=test1"])  # as any run
     assert report_in(out / "report") == facts
 
 
-def test_average_needs_a_place_outside_its_members(folder):
+def test_average_rejects_output_among_members(folder):
     with pytest.raises(ValueError, match="--out=FOLDER"):
         report.run([str(folder), *FAST, "--average"])
-    with pytest.raises(ValueError, match="must not lie among the runs"):
+    with pytest.raises(ValueError, match="must be outside the folder of the averaged runs"):
         report.run([str(folder), *FAST, "--average", f"--out={folder / 'mean'}"])
     assert not (folder / "mean").exists()
 
 
-def test_csv_of_others_with_labels(tmp_path, capsys):
+def test_external_csv_with_labels(tmp_path, capsys):
     ours = bare(60)
     labels = pd.DataFrame({"FileName": ours["ID"] + ".wav", "SpkrID": ours["speaker"]})
     theirs = pd.DataFrame({"clip": ours["ID"]})
@@ -160,13 +164,15 @@ def test_csv_of_others_with_labels(tmp_path, capsys):
         "--label_high=7", "--predicted_low=0", "--predicted_high=1", *FAST,
         f"--columns=ID=clip, {mapping}",
     ]  # fmt: skip
-    with pytest.raises(ValueError, match=r"1 \(more\.wav\) in labels\.csv only"):
+    with pytest.raises(ValueError, match=r"1 \(more\.wav\) only in labels\.csv"):
         report.run(words)
     report.run([*words, "--only_common"])
     facts = report_in(tmp_path / "theirs_report")["sets"]["theirs"]
-    assert facts["figures"]["mean_ccc"] == pytest.approx(figures(ours)["mean_ccc"], abs=1e-9)
+    assert facts["metrics"]["mean_ccc"] == pytest.approx(
+        prediction_metrics(ours)["mean_ccc"], abs=1e-9
+    )
     assert facts["intervals"]["unit"] == "speakers"
-    assert "1 (more.wav) in labels.csv only" in capsys.readouterr().out
+    assert "1 (more.wav) only in labels.csv" in capsys.readouterr().out
 
 
 def test_seed_and_resamples_reach_the_bootstrap(folder):
@@ -178,61 +184,62 @@ def test_seed_and_resamples_reach_the_bootstrap(folder):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--label_low=1"], "say --label_low and --label_high"),
-        (["--predicted_high=1"], "say --predicted_low and --predicted_high"),
-        (["--columns=valence"], "'ours=theirs, …'.*found 'valence'"),
-        (["--columns=ID=a, ID=b"], "each of ours once.*found 'ID=b'"),
-        (["--reversed_dimensions=arousal"], "needs --label_low"),
-        (["--set=test3"], "one of valid, test1; found test3"),
-        (["--average", "--out=x"], "two runs or more; found 1"),
+        (["--label_low=1"], "--label_low and --label_high must be given together"),
+        (["--predicted_high=1"], "--predicted_low and --predicted_high must be given together"),
+        (["--columns=valence"], "'name=column, …'.*found 'valence'"),
+        (["--columns=ID=a, ID=b"], "unique names.*found 'ID=b'"),
+        (["--reversed_dimensions=arousal"], "requires --label_low"),
+        (["--set=test3"], "all runs \\(valid, test1\\); found test3"),
+        (["--average", "--out=x"], "at least two runs; found 1"),
     ],
 )
-def test_command_line_at_fault(folder, words, message):
+def test_invalid_options_are_rejected(folder, words, message):
     with pytest.raises(ValueError, match=message):
         report.run([str(folder / "1"), *FAST, *words])
 
 
-def test_unfinished_run_says_what_to_do(folder):
+def test_unfinished_run_raises_with_advice(folder):
     (folder / "2" / "metrics.json").unlink()
-    with pytest.raises(ValueError, match=r"is not finished.*Start the same command again"):
+    with pytest.raises(ValueError, match=r"is not finished.*Re-run the training command"):
         report.run([str(folder), *FAST])
 
 
-def test_kinds_on_the_command_line_are_those_that_there_are():
-    assert report.KINDS == calibration.KINDS
+def test_correction_kinds_match_library():
+    assert report.KINDS == calibration_metrics.KINDS
 
 
-def test_help_loads_neither_torch_nor_pandas():
+def test_help_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from emosphere_sb.commands.report import parser; parser().format_help();"
+        "import sys; from emosphere_sb.commands.report import build_parser;"
+        "build_parser().format_help();"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_csv_files_of_two_seeds_are_reported_together(folder, tmp_path):
-    """Mean of the figures of both; each file has a name of its own."""
+def test_csv_files_of_two_seeds_are_averaged(folder, tmp_path):
+    """Metrics are averaged although the file names differ."""
     for seed in (1, 2):
         write_predictions(bare(seed=seed), tmp_path / f"seed{seed}.csv")
     files = [str(tmp_path / f"seed{seed}.csv") for seed in (1, 2)]
     assert report.run([*files, f"--out={tmp_path / 'out'}", *FAST]) == 0
     (found,) = report_in(tmp_path / "out")["sets"].values()
-    expected = [figures(read_predictions(file))["mean_ccc"] for file in files]
-    assert found["figures"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
+    expected = [prediction_metrics(read_predictions(file))["mean_ccc"] for file in files]
+    assert found["metrics"]["mean_ccc"] == pytest.approx(sum(expected) / 2, abs=1e-12)
 
 
-def test_one_changed_set_leaves_the_others_the_run_s_own(folder):
-    """A poor model may say 0.2 for all; a changed file that does may be on another scale."""
+def test_modified_set_does_not_affect_checks_of_others(folder):
+    """A poor model may predict 0.2 for all utterances; a modified file may be on another scale."""
     poor = bare(40)
     poor[list(PREDICTED)] = 0.2
     run = write_run(folder.parent / "poor", {"valid": poor, "test1": bare()})
     write_predictions(bare(seed=3), run / "predictions" / "test1.csv")
     assert report.run([str(run), *FAST]) == 0
     write_predictions(poor.assign(valence_predicted=0.3), run / "predictions" / "valid.csv")
-    with pytest.raises(ValueError, match="valid: valence_predicted must be on the corpus's scale"):
+    with pytest.raises(ValueError, match="valid: valence_predicted must be on the label scale"):
         report.run([str(run), *FAST])
 
 
-def test_seed_below_0_is_refused(folder):
-    with pytest.raises(ValueError, match="--seed must be a whole number from 0; found -1"):
+def test_negative_seed_raises(folder):
+    with pytest.raises(ValueError, match="--seed must be an integer >= 0; found -1"):
         report.run([str(folder / "1"), "--seed=-1", *FAST])

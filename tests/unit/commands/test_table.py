@@ -1,4 +1,4 @@
-"""``emosphere table``: its words, its errors, what it lists, and its exit status."""
+"""``emosphere table``: arguments, errors, output and exit status."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import pytest
 
 from emosphere_sb.cli import main
 from emosphere_sb.commands import table as command
-from emosphere_sb.commands.table import data_folders, parse, run
+from emosphere_sb.commands.table import data_folders, parse_table_arguments, run
 from emosphere_sb.tables import jobs
 from emosphere_sb.tables.cells import Cells
 from emosphere_sb.tables.spec import read_table
@@ -31,7 +31,7 @@ one:
 
 @pytest.fixture
 def words(tmp_path):
-    """A table of one's own, and a folder for it."""
+    """Arguments that select a custom table and a results folder."""
     file = tmp_path / "own.yaml"
     file.write_text(OWN, encoding="utf-8")
     return ["one", f"--tables={file}", f"--results_folder={tmp_path}/results", "--resamples=99"]
@@ -39,17 +39,17 @@ def words(tmp_path):
 
 @pytest.fixture
 def _no_runs(monkeypatch):
-    """Neither data are read nor runs started."""
+    """Raise an error if data are read or runs are started."""
 
-    def refuse(*_, **__):
+    def unexpected(*_, **__):
         raise AssertionError("this must not be called")
 
-    monkeypatch.setattr(jobs, "prepare_corpus", refuse)
-    monkeypatch.setattr(jobs, "run_jobs", refuse)
+    monkeypatch.setattr(jobs, "prepare_corpus", unexpected)
+    monkeypatch.setattr(jobs, "run_jobs", unexpected)
 
 
 def finish_all(tmp_path, but=()):
-    """Finish the runs of the table, but those of (row, seed)."""
+    """Write the files of all finished runs of the table, except for the given (row, seed)."""
     table = read_table("one", tmp_path / "own.yaml")
     cells = Cells(tmp_path / "results")
     for row, group in table.pairs():
@@ -58,56 +58,56 @@ def finish_all(tmp_path, but=()):
                 finish(cells, cell, predictions(0.5 if row.name == "plain" else 0.9, seed=seed))
 
 
-# --- words -----------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------
 
 
 def given(options):
-    """The options that differ from their default."""
-    default = vars(parse(["a"])[0])
+    """Return the options that differ from their defaults."""
+    default = vars(parse_table_arguments(["a"])[0])
     return {key: value for key, value in vars(options).items() if value != default[key]}
 
 
-def test_names_options_and_what_goes_to_every_run():
+def test_table_names_options_and_overrides():
     words = ["pooling", "--jobs", "3", "ablation", "--lr=0.1", "--list", "--device", "cpu"]
-    options, overrides = parse([*words, "--rerun-damaged"])
+    options, overrides = parse_table_arguments([*words, "--rerun-damaged"])
     names = ["pooling", "ablation"]
     assert given(options) == {"names": names, "jobs": 3, "list": True, "rerun_damaged": True}
     assert overrides == {"lr": "0.1", "device": "cpu"}
 
 
 @pytest.mark.parametrize("word", ["--rerun-damaged", "--rerun_damaged"])
-def test_damaged_runs_are_run_again_in_either_spelling(word):
-    options, overrides = parse(["a", word])
+def test_rerun_damaged_in_both_spellings(word):
+    options, overrides = parse_table_arguments(["a", word])
     assert options.rerun_damaged is True and overrides == {}
 
 
-def test_a_value_may_hold_equals_signs_minus_signs_and_blanks():
+def test_value_may_contain_equals_signs_minus_signs_and_spaces():
     words = ["--data_folder=/a=b", "--max_grad_norm=-1", "--slurm={a: 1}", "--drop_train=a, b"]
-    options, overrides = parse(["a", *words, "--region_angle", "-2"])
+    options, overrides = parse_table_arguments(["a", *words, "--region_angle", "-2"])
     assert given(options) == {"data_folder": "/a=b", "slurm": "{a: 1}"}
     assert overrides == {"max_grad_norm": "-1", "drop_train": "a, b", "region_angle": "-2"}
 
 
 def test_options_are_not_abbreviated():
-    """What looks like the beginning of an option is a key, which is checked with the others."""
-    options, overrides = parse(["a", "--job=3"])
+    """A prefix of an option is treated as a key."""
+    options, overrides = parse_table_arguments(["a", "--job=3"])
     assert options.jobs is None and overrides == {"job": "3"}
 
 
-def test_a_table_named_twice_is_made_once():
-    assert parse(["a", "b", "a"])[0].names == ["a", "b"]
+def test_repeated_table_names_are_ignored():
+    assert parse_table_arguments(["a", "b", "a"])[0].names == ["a", "b"]
 
 
-def test_a_corpus_is_named_in_any_case():
-    options, overrides = parse(["a", "--iemocap=/i", "--Msp-improv", "/m"])
+def test_corpus_option_ignores_case():
+    options, overrides = parse_table_arguments(["a", "--iemocap=/i", "--Msp-improv", "/m"])
     assert options.corpus_folders == {"IEMOCAP": "/i", "MSP-IMPROV": "/m"}
     assert overrides == {}
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (["--jobs=2"], "Name a table: paper_table_1,"),
+        (["--jobs=2"], "The name of a table is required: paper_table_1,"),
         (["a", "--list=yes"], "--list takes no value; found 'yes'"),
         (["a", "--list="], "--list takes no value; found ''"),
         (["a", "--lr"], "--lr needs a value: --lr=VALUE."),
@@ -119,14 +119,14 @@ def test_a_corpus_is_named_in_any_case():
         (["a", "--iemocap=/i", "--IEMOCAP=/j"], "--IEMOCAP was given more than once."),
         (["a", "--list", "--list"], "--list was given more than once."),
         (["a", "--rerun-damaged", "--rerun_damaged"], "--rerun_damaged was given more than once."),
-        (["a", "--mend"], "--mend is called --rerun-damaged now."),
+        (["a", "--mend"], "--mend was renamed to --rerun-damaged."),
         (["a", "-l"], "unrecognized arguments: -l."),
     ],
 )
-def test_words_that_are_no_command(words, said):
+def test_invalid_arguments(words, message):
     with pytest.raises(ValueError) as error:
-        parse(words)
-    assert str(error.value).startswith(said)
+        parse_table_arguments(words)
+    assert str(error.value).startswith(message)
 
 
 def tables_of(*corpora):
@@ -134,7 +134,7 @@ def tables_of(*corpora):
     return [make_table(groups=groups, rows=(make_row(),))]
 
 
-def test_the_folder_of_the_one_corpus():
+def test_folder_of_a_single_corpus():
     assert data_folders(tables_of("IEMOCAP"), {}, "/i") == {"IEMOCAP": "/i"}
     assert data_folders(tables_of("IEMOCAP"), {"IEMOCAP": "/i"}) == {"IEMOCAP": "/i"}
     assert data_folders(tables_of("IEMOCAP"), {}) == {}
@@ -146,15 +146,15 @@ def test_folders_of_several_corpora():
 
 
 @pytest.mark.parametrize(
-    ("corpora", "folders", "said"),
+    ("corpora", "folders", "message"),
     [
-        (("IEMOCAP", "MSP-IMPROV"), ({}, "/i"), "say --IEMOCAP=PATH --MSP-IMPROV=PATH"),
-        (("IEMOCAP",), ({"IEMOCAP": "/j"}, "/i"), "is for a table of one corpus"),
-        (("IEMOCAP",), ({"MSP-IMPROV": "/m"},), "--MSP-IMPROV: the tables read IEMOCAP alone"),
+        (("IEMOCAP", "MSP-IMPROV"), ({}, "/i"), "Use --IEMOCAP=PATH --MSP-IMPROV=PATH"),
+        (("IEMOCAP",), ({"IEMOCAP": "/j"}, "/i"), "can only be used with a single corpus"),
+        (("IEMOCAP",), ({"MSP-IMPROV": "/m"},), "--MSP-IMPROV is not used: .* only IEMOCAP"),
     ],
 )  # fmt: skip
-def test_folders_that_fit_no_table(corpora, folders, said):
-    with pytest.raises(ValueError, match=said):
+def test_folders_that_do_not_match_the_tables(corpora, folders, message):
+    with pytest.raises(ValueError, match=message):
         data_folders(tables_of(*corpora), *folders)
 
 
@@ -162,65 +162,65 @@ def test_folders_that_fit_no_table(corpora, folders, said):
 
 
 @pytest.mark.parametrize("help_word", [[], ["--help"], ["paper_table_1", "-h"]])
-def test_the_help_names_every_table(help_word, capsys, monkeypatch):
+def test_help_lists_tables_and_options(help_word, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["table", *help_word]) == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: emosphere table NAME")
     assert "paper_table_1, paper_table_2, paper_table_3, ablation" in text
-    assert len(command.parser().options) > 15
-    for name in command.parser().options:
+    assert len(command.build_table_parser().options) > 15
+    for name in command.build_table_parser().options:
         assert name in text
-    assert "{timeout_min: 600," in text  # braces as they are to be typed
+    assert "{timeout_min: 600," in text  # braces are not doubled
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (["two"], "Unknown table 'two'"),
-        (["--seeds=1,1"], "--seeds: each seed must stand once; found 1, 1"),
-        (["--seeds=a"], "--seeds: seeds must be whole numbers from 0; found a"),
+        (["--seeds=1,1"], "--seeds: seeds must be distinct; found 1, 1"),
+        (["--seeds=a"], "--seeds: seeds must be integers >= 0; found a"),
         (["--launcher=pbs"], "--launcher: invalid choice: 'pbs'"),
-        (["--jobs=0"], "--jobs must be a whole number from 1; found '0'"),
-        (["--jobs=two"], "--jobs must be a whole number from 1; found 'two'"),
+        (["--jobs=0"], "--jobs must be an integer >= 1; found '0'"),
+        (["--jobs=two"], "--jobs must be an integer >= 1; found 'two'"),
         (["--launcher=slurm", "--slurm=3"], "--slurm must be a mapping"),
         (["--launcher=slurm", "--slurm={a: ["], "--slurm must be a mapping"),
-        (["--IEMOCAP=/i"], "--IEMOCAP: the tables read MSP-Podcast alone"),
-        (["--seed=3"], "the command line: seed is set by the table itself"),
+        (["--IEMOCAP=/i"], "--IEMOCAP is not used: the tables use only MSP-Podcast"),
+        (["--seed=3"], "the command line: seed is set by the table"),
         (["--rwo=smoke"], "Unknown"),
     ],
 )
 @pytest.mark.usefixtures("_no_runs")
-def test_errors_come_before_anything_is_made(words, more, said, tmp_path):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_arguments_are_rejected_before_anything_is_written(words, more, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         run([*words, *more])
     assert not (tmp_path / "results").exists()
 
 
-def test_too_few_resamples_are_refused_before_the_runs(words, tmp_path):
+def test_too_few_resamples_are_rejected_before_the_runs(words, tmp_path):
     with pytest.raises(ValueError, match="at least 19 resamples; found 18"):
         run([*words[:3], "--resamples=18"])
     assert not (tmp_path / "results").exists()
 
 
-def test_a_file_of_tables_that_is_not_there(tmp_path):
+def test_missing_tables_file(tmp_path):
     with pytest.raises(OSError, match=r"none\.yaml"):
         run(["one", f"--tables={tmp_path}/none.yaml"])
 
 
 @pytest.mark.usefixtures("_no_runs")
-def test_only_collect_writes_the_table_of_what_is_there(words, tmp_path, capsys):
+def test_only_collect_writes_an_incomplete_table(words, tmp_path, capsys):
     finish_all(tmp_path, but=[("mean pooling", 2)])
     assert run([*words, "--only_collect"]) == 1
     captured = capsys.readouterr()
-    assert "[a] seed 2: not begun" in captured.out
-    assert "Marked runs: 1" in captured.err
+    assert "[a] seed 2: not started" in captured.out
+    assert "Runs without results: 1" in captured.err
     assert str(tmp_path / "results" / "tables" / "one.md") in captured.out
     assert (tmp_path / "results" / "tables" / "one.html").is_file()
 
 
 @pytest.mark.usefixtures("_no_runs")
-def test_a_whole_table_ends_with_0(words, tmp_path, capsys):
+def test_exit_status_of_a_complete_table_is_0(words, tmp_path, capsys):
     finish_all(tmp_path)
     assert run([*words, "--only_collect"]) == 0
     captured = capsys.readouterr()
@@ -229,35 +229,35 @@ def test_a_whole_table_ends_with_0(words, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("_no_runs")
-def test_seeds_of_the_command_line_stand_in_place_of_the_table_s(words, tmp_path, capsys):
+def test_seeds_of_the_command_line_replace_those_of_the_table(words, tmp_path, capsys):
     finish_all(tmp_path, but=[("mean pooling", 2)])
     assert run([*words, "--only_collect", "--seeds=1"]) == 0
     assert "over seeds 1;" in capsys.readouterr().out
 
 
-def test_the_list_names_every_run_and_starts_none(words, tmp_path, capsys, monkeypatch):
-    def refuse(*_, **__):
+def test_list_shows_all_runs_and_starts_none(words, tmp_path, capsys, monkeypatch):
+    def unexpected(*_, **__):
         raise AssertionError("a run was started")
 
-    monkeypatch.setattr(jobs, "run_jobs", refuse)
+    monkeypatch.setattr(jobs, "run_jobs", unexpected)
     finish_all(tmp_path, but=[("mean pooling", 2)])
     assert run([*words, "--list", "--only_collect"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [state for state, _ in lines] == ["finished", "finished", "finished", "not begun"]
+    assert [state for state, _ in lines] == ["finished", "finished", "finished", "not started"]
     assert all(c.startswith("python recipes/MSP-Podcast/train.py hparams/") for _, c in lines)
     assert "--preset=smoke+mean_pooling" in lines[3][1] and "--seed=2" in lines[3][1]
     assert not (tmp_path / "results" / "tables" / "one.md").exists()
 
 
-def test_sigterm_ends_it_as_a_run_is_ended(words, monkeypatch, capsys):
-    def make(*_):
+def test_sigterm_has_the_exit_status_of_an_interrupted_run(words, monkeypatch, capsys):
+    def run_and_write(*_):
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("the signal was not seen")
 
-    monkeypatch.setattr(command, "_make", make)
+    monkeypatch.setattr(command, "_run_and_write", run_and_write)
     before = signal.getsignal(signal.SIGTERM)
     assert run(words) == 75
-    assert capsys.readouterr().err == "Stopped. The same command goes on from here.\n"
+    assert capsys.readouterr().err == "Interrupted. Re-run the same command to resume.\n"
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -275,5 +275,5 @@ def test_option_of_runs_need_not_suit_the_demo_corpora_of_others(tmp_path, monke
         ],
     )
     overrides = {"partition_per_class": "2", "synthetic_corpus": "small"}
-    folders = command._with_demo([table], {}, "", tmp_path, overrides)
+    folders = command._with_demo_corpora([table], {}, "", tmp_path, overrides)
     assert folders == {"IEMOCAP": str(tmp_path)} and made == [("IEMOCAP", "small")]

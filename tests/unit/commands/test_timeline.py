@@ -1,4 +1,4 @@
-"""emosphere timeline: the table over time, what a plot keeps of it, the plot's axes."""
+"""emosphere timeline: the table, the aggregation for the plot, and the plot."""
 
 import csv
 import json
@@ -15,9 +15,9 @@ from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import traces as kept
 from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
 from emosphere_sb.inference.output.traces import Traces
-from emosphere_sb.inference.timeline import Summary
+from emosphere_sb.inference.timeline import TimelineSummary
 from emosphere_sb.scale import Scale
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 RATE = 16000
 ABOUT = SimpleNamespace(name="tiny", scale=Scale(1, 7), region_step=90, centre_radius=0.0)
@@ -26,7 +26,7 @@ ABOUT = SimpleNamespace(name="tiny", scale=Scale(1, 7), region_step=90, centre_r
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 
@@ -75,12 +75,12 @@ def test_a_table_over_time(released, recording, tmp_path, capsys):
         assert float(row["dominance_on_scale"]) == pytest.approx(one.on_scale[2], abs=6e-5)
         assert row["region"] == one.region
     said = capsys.readouterr().out
-    assert "0:08 in 5 windows, 2 of them silence" in said
+    assert "5 windows, 0:08 (2 silent, skipped)" in said
     mean = np.mean([one.arousal for one in expected])
     assert f"arousal    {mean:+.2f} " in said
 
 
-def test_without_a_search_for_silence_nobody_says_what_is_speech(released, recording, tmp_path):
+def test_kind_is_empty_without_skip_silence(released, recording, tmp_path):
     out = tmp_path / "out.jsonl"
     assert cli.main(["timeline", str(released), str(recording), f"--out={out}", "--hop=2"]) == 0
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -89,11 +89,11 @@ def test_without_a_search_for_silence_nobody_says_what_is_speech(released, recor
     assert all(math.isfinite(row["valence"]) for row in rows)
 
 
-def test_the_screen(released, recording, capsys):
+def test_console_table(released, recording, capsys):
     command = ["timeline", str(released), str(recording), "--window=1.5", "--hop=1.5"]
     assert cli.main([*command, "--skip_silence=25"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:4] == ["start", "end", "valence", "arousal"]
+    assert lines[0].split()[:4] == ["start", "(s)", "end", "(s)"]
     assert lines[3].split() == ["3.00", "4.50", "(silence)"]
 
 
@@ -106,13 +106,13 @@ def test_a_plot_is_written(released, recording, tmp_path):
     assert plot.read_bytes()[:5] == b"%PDF-"
 
 
-def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
+def test_rows_before_damage_are_written(released, tmp_path, capsys):
     path, out = tmp_path / "cut.flac", tmp_path / "out.csv"
     noise = 0.1 * np.random.default_rng(1).standard_normal(30 * RATE)
     soundfile.write(path, noise, RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
-    assert "cut.flac cannot be read beyond" in capsys.readouterr().err
+    assert "cut.flac cannot be read after" in capsys.readouterr().err
     assert len(read_csv(out)) >= 5
 
 
@@ -121,34 +121,34 @@ def test_what_lies_before_damage_is_in_the_table(released, tmp_path, capsys):
     [
         (["--out=x.txt"], "--out must end with .csv or .jsonl"),
         (["--plot=x.gif"], "--plot must end with .png or .pdf; found x.gif"),
-        (["--plot=no/such/x.png"], "no/such must be a folder"),
-        (["--hop=0"], "hop must lead forward"),
+        (["--plot=no/such/x.png"], "Output folder no/such does not exist"),
+        (["--hop=0"], "hop must be at least one sample"),
         (["--window=0"], "window must be at least"),
-        (["--skip_silence=-3"], "skip_silence must be a number of dB above 0"),
+        (["--skip_silence=-3"], "skip_silence must be a positive number of dB"),
         (["--batch_size=0"], "batch_size must be at least 1"),
-        (["--onnx", "--device=cpu"], "--onnx runs on the CPU"),
+        (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
     ],
 )
-def test_options_that_are_refused(released, recording, capsys, options, reason):
+def test_invalid_options(released, recording, capsys, options, reason):
     assert cli.main(["timeline", str(released), str(recording), *options]) == 2
     assert reason in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_said_before_a_model_is_loaded(tmp_path, capsys):
+def test_missing_file_is_reported_before_the_model_is_loaded(tmp_path, capsys):
     assert cli.main(["timeline", str(tmp_path / "no model"), str(tmp_path / "no.wav")]) == 2
-    assert "There is no file" in capsys.readouterr().err
+    assert "File not found" in capsys.readouterr().err
 
 
-def test_a_summary_of_silence_alone():
-    lines = summary_lines(Summary(windows=3, silent=3, end=12.0), Scale(1, 7))
-    assert lines[0] == "0:12 in 3 windows, 3 of them silence"
-    assert lines[1].startswith("Nothing was predicted")
+def test_summary_without_speech():
+    lines = summary_lines(TimelineSummary(windows=3, silent=3, end=12.0), Scale(1, 7))
+    assert lines[0] == "3 windows, 0:12 (3 silent, skipped)"
+    assert lines[1].startswith("No predictions")
 
 
-# --- what a plot keeps --------------------------------------------------------------------------
+# --- aggregation for plots ----------------------------------------------------------------------
 
 
-def test_windows_lie_at_their_middle():
+def test_windows_are_placed_at_their_centre():
     traces = Traces(1.0)
     for start in range(3):
         traces.add(window(start, start + 4, [0.1 * start, 0, 0]))
@@ -157,8 +157,8 @@ def test_windows_lie_at_their_middle():
     assert traces.duration == 6.0
 
 
-def test_memory_does_not_grow_and_means_stay(monkeypatch):
-    monkeypatch.setattr(kept, "MOST", 8)
+def test_merging_steps_preserves_means(monkeypatch):
+    monkeypatch.setattr(kept, "MAX_STEPS", 8)
     traces = Traces(1.0)
     values = np.random.default_rng(0).uniform(-1, 1, 100)
     for start, value in enumerate(values):
@@ -174,7 +174,7 @@ def test_memory_does_not_grow_and_means_stay(monkeypatch):
     assert traces.times.tolist() == pytest.approx([9.5 + 16 * k for k in range(7)])
 
 
-def test_silence_is_what_is_silent_for_half_of_a_step():
+def test_step_is_silent_if_half_of_it_is():
     traces = Traces(1.0)
     unknown = [math.nan] * 3
     for start, vad in enumerate(([0.5] * 3, unknown, [0.25] * 3)):
@@ -209,10 +209,10 @@ def test_the_plot_shows_the_three_dimensions_over_time():
     assert np.isnan(values[20:30]).all() and np.isfinite(values[:20]).all()
     assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["V", "I"]
     assert panels[3].get_xlim() == (0.0, 63.0)
-    assert any("grey: silence" in text.get_text() for text in figure.texts)
+    assert any("grey: skipped silence" in text.get_text() for text in figure.texts)
 
 
-def test_hours_are_written_as_hours():
+def test_time_axis_of_long_recordings_uses_hours():
     traces = Traces(600.0)
     for start in range(0, 9 * 3600, 600):
         traces.add(window(start, start + 4, [0, 0, 0]))
@@ -224,10 +224,10 @@ def test_hours_are_written_as_hours():
 
 
 @pytest.mark.parametrize("vad", [[0.1, 0.2, 0.3], [math.nan] * 3])
-def test_one_window_and_none_at_all_are_drawn(vad):
+def test_plot_of_one_window_and_of_silence(vad):
     traces = Traces(1.0)
     traces.add(window(0, 0.3, vad))
     figure = drawn(traces)
     figure.savefig("/dev/null", format="png")
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown == ([] if math.isfinite(vad[0]) else ["nothing was predicted"])
+    assert shown == ([] if math.isfinite(vad[0]) else ["no predictions"])

@@ -1,4 +1,4 @@
-"""emosphere train: the recipe of a corpus, with the package's own file by default."""
+"""``emosphere train`` runs a recipe, by default with the package's hyperparameter file."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from emosphere_sb.commands import train
 
 @pytest.fixture
 def started(monkeypatch):
-    """What the recipe's entry point is called with."""
+    """Calls of the recipe's entry point."""
     calls = []
 
     def main(words, **options):

@@ -1,4 +1,4 @@
-"""Manifests to batches: labels, crops, padding, micro-batches, statistics, odd paths."""
+"""Datasets and loaders: labels, crops, padding, micro-batches, statistics, unusual paths."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from data_prep.manifest import COLUMNS, read_rows
+from data_prep.manifest import MANIFEST_COLUMNS, read_manifest_rows
 from emosphere_sb.data.dataset import (
     Batch,
     CollateStep,
@@ -20,8 +20,8 @@ from emosphere_sb.data.dataset import (
     corpus_statistics,
     eval_loader,
     longest_batch,
+    normalised_vad,
     train_loader,
-    vad_of,
 )
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.lobes import NoTask, RegionTask
@@ -33,7 +33,7 @@ LABELS = {"valence": "5.5", "arousal": "4.0", "dominance": "1.0", "emotion": "ha
 
 
 def write_ramp(path, samples, offset=0.0):
-    """A file in which every sample tells its own place."""
+    """Write a file in which the value of each sample encodes its position."""
     values = offset + np.arange(samples, dtype=np.float32) / 2**17
     soundfile.write(path, values, RATE, subtype="FLOAT")
     return values
@@ -54,7 +54,7 @@ def make_set(rows, **options):
 
 def write_manifest(path, rows):
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer = csv.DictWriter(file, MANIFEST_COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -65,31 +65,31 @@ def write_manifest(path, rows):
 @pytest.mark.parametrize(
     "name", ["two words", "C: a,b", "$data_root", "${HOME} $x", 'q"uo\te', "Ü声"]
 )
-def test_odd_paths_reach_the_audio(tmp_path, name):
+def test_audio_with_unusual_paths_is_read(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
     values = write_ramp(folder / f"{name}.wav", 800)
     row = {"ID": name, "wav": f"$data_root/{name}.wav", "duration": "0.05", **LABELS}
     write_manifest(tmp_path / "m.csv", [row])
-    item = make_set(read_rows(tmp_path / "m.csv", data_root=folder))[0]
+    item = make_set(read_manifest_rows(tmp_path / "m.csv", data_root=folder))[0]
     assert item["id"] == name
     assert np.array_equal(item["signal"], values)
 
 
-def test_labels_are_vad_on_minus_one_to_one():
-    found = vad_of({**LABELS, "valence": "2.2"}, SCALE)
-    assert found.dtype == torch.float64  # and never float32 on the way
+def test_labels_are_normalised_to_minus_one_to_one():
+    found = normalised_vad({**LABELS, "valence": "2.2"}, SCALE)
+    assert found.dtype == torch.float64  # without an intermediate float32
     assert found.tolist() == [(2.2 - 4) / 3, 0.0, -1.0]
 
 
-def test_a_reversed_dimension_is_turned():
-    found = vad_of({**LABELS, "arousal": "2.5"}, Scale(1, 7, reversed=("arousal",)))
+def test_reversed_dimension_is_mirrored():
+    found = normalised_vad({**LABELS, "arousal": "2.5"}, Scale(1, 7, reversed=("arousal",)))
     assert found.tolist() == [0.5, 0.5, -1.0]
 
 
 @pytest.mark.parametrize("empty", DIMENSIONS)
-def test_an_empty_label_is_nan(empty):
-    found = vad_of({**LABELS, empty: ""}, SCALE)
+def test_empty_label_is_nan(empty):
+    found = normalised_vad({**LABELS, empty: ""}, SCALE)
     place = DIMENSIONS.index(empty)
     assert found.isnan().tolist() == [index == place for index in range(3)]
 
@@ -106,17 +106,17 @@ def test_an_empty_label_is_nan(empty):
         (Scale(1, 7, ("arousal",)), "arousal", "3.9999999", 0),
     ],
 )
-def test_region_is_decided_on_the_raw_label(scale, dimension, raw, region):
+def test_region_is_assigned_in_float64(scale, dimension, raw, region):
     others = {name: "2.0" if name in scale.reversed else "6.0" for name in DIMENSIONS}
     row = {"wav": "absent.wav", "duration": 1.0, "emotion": "", **others, dimension: raw}
     assert make_set({"a": row}, scale=scale).targets().tolist() == [region]
 
 
-def test_the_case_above_needs_float64():
+def test_region_of_borderline_label_needs_float64():
     assert np.float32("3.9999999") == 4.0 == np.float32("4.0000002")
 
 
-def test_an_unknown_dimension_has_no_region(tmp_path):
+def test_unknown_dimension_has_no_region(tmp_path):
     item = make_set(make_rows(tmp_path, [0.1], dominance=""))[0]
     assert item["target"] == -1
     assert item["vad"].dtype == torch.float64
@@ -125,30 +125,30 @@ def test_an_unknown_dimension_has_no_region(tmp_path):
 # ---- crops -----------------------------------------------------------------------------------
 
 
-def test_first_crop_is_the_beginning(tmp_path):
+def test_start_crop_is_the_beginning(tmp_path):
     dataset = make_set(make_rows(tmp_path, [1.0, 0.2]), max_seconds=0.5)
     items = [dataset[0]["signal"], dataset[1]["signal"]]
     assert [len(signal) for signal in items] == [8000, 3200]
     assert items[0][0] == items[1][0] == 0.0
 
 
-def test_without_a_limit_everything_is_read(tmp_path):
+def test_complete_file_is_read_without_limit(tmp_path):
     dataset = make_set(make_rows(tmp_path, [1.0]), crop="random")
     assert len(dataset[0]["signal"]) == RATE
     assert dataset.durations == [1.0]
 
 
-def test_durations_are_after_the_cut(tmp_path):
+def test_durations_are_those_after_cropping(tmp_path):
     assert make_set(make_rows(tmp_path, [1.0, 0.2]), max_seconds=0.5).durations == [0.5, 0.2]
 
 
 def starts(dataset, epoch):
-    """Sample at which each item begins, read from its first value."""
+    """Return the first sample of each item, decoded from its value."""
     dataset.epoch.fill_(epoch)
     return [round(float(dataset[i]["signal"][0]) * 2**17) for i in range(len(dataset))]
 
 
-def test_random_crops_are_keyed_by_seed_epoch_and_utterance(tmp_path):
+def test_random_crops_depend_only_on_seed_epoch_and_utterance(tmp_path):
     rows = make_rows(tmp_path, [1.0] * 4)
     dataset = make_set(rows, max_seconds=0.5, crop="random", seed=7)
     first = starts(dataset, 1)
@@ -157,13 +157,13 @@ def test_random_crops_are_keyed_by_seed_epoch_and_utterance(tmp_path):
     assert starts(dataset, 1) == first  # nothing else
     assert starts(make_set(rows, max_seconds=0.5, crop="random", seed=7), 1) == first
     assert starts(make_set(rows, max_seconds=0.5, crop="random", seed=8), 1) != first
-    # not the place in the set
+    # not the position in the set
     reversed_rows = dict(reversed(rows.items()))
     dataset = make_set(reversed_rows, max_seconds=0.5, crop="random", seed=7)
     assert starts(dataset, 1) == first[::-1]
 
 
-def test_random_crops_lie_anywhere_and_inside(tmp_path):
+def test_random_crops_cover_the_utterance(tmp_path):
     dataset = make_set(make_rows(tmp_path, [1.0]), max_seconds=0.25, crop="random")
     found = np.array([starts(dataset, epoch)[0] for epoch in range(150)])
     assert found.min() < 1500 and found.max() > 10500 and found.max() <= 12000
@@ -171,7 +171,7 @@ def test_random_crops_lie_anywhere_and_inside(tmp_path):
     assert len(dataset[0]["signal"]) == 4000
 
 
-def test_short_utterances_are_not_moved(tmp_path):
+def test_short_utterances_are_not_cropped(tmp_path):
     dataset = make_set(make_rows(tmp_path, [0.5]), max_seconds=0.5, crop="random")
     assert starts(dataset, 1) == starts(dataset, 2) == [0]
 
@@ -194,18 +194,18 @@ def test_crops_do_not_depend_on_workers(tmp_path):
     assert not any(torch.equal(alone[name], alone_later[name]) for name in alone)
 
 
-def test_an_unknown_crop_is_refused():
+def test_unknown_crop_raises():
     with pytest.raises(ValueError, match="crop must be one of start, random; found 'middle'"):
         make_set({}, crop="middle")
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
-def test_a_cut_that_leaves_nothing_is_refused(seconds):
-    with pytest.raises(ValueError, match="max_seconds must be above 0"):
+def test_max_seconds_not_greater_than_zero_raises(seconds):
+    with pytest.raises(ValueError, match="max_seconds must be greater than 0"):
         make_set({}, max_seconds=seconds)
 
 
-# ---- faults ----------------------------------------------------------------------------------
+# ---- unreadable audio ------------------------------------------------------------------------
 
 
 def delete(path):
@@ -225,26 +225,26 @@ def spoil(path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (delete, r"u1\.wav cannot be read"),
-        (shorten, r"u1\.wav ends after 0\.25 s; when it was prepared there were 0\.50"),
+        (shorten, r"u1\.wav ends after 0\.25 s; expected 0\.50 s"),
         (overwrite, r"u1\.wav cannot be read"),
-        (spoil, r"u1\.wav holds samples that are not finite numbers"),
+        (spoil, r"u1\.wav contains samples that are NaN or infinite"),
     ],
 )
-def test_fault_of_an_audio_file_is_told_and_the_others_are_read(tmp_path, damage, said):
+def test_fault_of_an_audio_file_is_reported_and_others_are_read(tmp_path, damage, message):
     dataset = make_set(make_rows(tmp_path, [0.5, 0.5, 0.4]))
     damage(tmp_path / "u1.wav")
     for workers in (0, 1):
         (batch,) = eval_loader(dataset, batch_size=3, num_workers=workers)
         assert batch.ids == ["u0", "u2"]
         assert list(batch.missing) == ["u1"]
-        assert re.search(said, batch.missing["u1"])
+        assert re.search(message, batch.missing["u1"])
         assert batch.signals.shape == (2, 8000)
 
 
-def test_a_batch_of_nothing_but_faults_is_empty(tmp_path):
+def test_batch_without_readable_audio_is_empty(tmp_path):
     dataset = make_set(make_rows(tmp_path, [0.1]))
     delete(tmp_path / "u0.wav")
     (batch,) = eval_loader(dataset, batch_size=3)
@@ -252,14 +252,14 @@ def test_a_batch_of_nothing_but_faults_is_empty(tmp_path):
     assert batch.to("cpu").missing == batch.missing
 
 
-def test_a_file_may_be_a_little_shorter_than_it_was(tmp_path):
-    """Some decoders give fewer samples than a header promises."""
+def test_slightly_shorter_file_is_accepted(tmp_path):
+    """Some decoders return fewer samples than stated in the header."""
     dataset = make_set(make_rows(tmp_path, [0.5]))
     write_ramp(tmp_path / "u0.wav", 6500)
     assert len(dataset[0]["signal"]) == 6500
 
 
-def test_a_loaders_process_outlasts_a_clusters_warning(tmp_path):
+def test_worker_ignores_sigterm(tmp_path):
     dataset = make_set(make_rows(tmp_path, [0.1] * 40))
     loader = eval_loader(dataset, batch_size=1, num_workers=1)
     batches = iter(loader)
@@ -287,18 +287,18 @@ def test_collate_pads_with_zeros():
     assert batch.vad.isnan().tolist() == [[False] * 3, [True, False, False]]
 
 
-def test_a_step_is_cut_into_micro_batches_padded_by_themselves():
+def test_step_is_split_into_separately_padded_micro_batches():
     step = CollateStep(2)([make_item(str(n), n) for n in (5, 4, 3, 2, 1)])
     assert [batch.ids for batch in step] == [["5", "4"], ["3", "2"], ["1"]]
     assert [batch.signals.shape[1] for batch in step] == [5, 3, 1]
 
 
-def test_an_empty_share_has_no_micro_batches():
+def test_empty_share_has_no_micro_batches():
     assert CollateStep(2)([]) == []
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_micro_batch_below_one_is_refused(size):
+def test_invalid_micro_batch_raises(size):
     with pytest.raises(ValueError, match=f"micro_batch must be at least 1 utterance; found {size}"):
         CollateStep(size)
 
@@ -319,25 +319,25 @@ def test_training_items_are_steps(tmp_path):
     assert sorted(n for step in steps for b in step for n in b.ids) == [f"u{i}" for i in range(5)]
 
 
-def test_evaluation_sees_all_once_longest_first(tmp_path):
+def test_evaluation_loader_returns_each_utterance_once_longest_first(tmp_path):
     dataset = make_set(make_rows(tmp_path, [0.2, 0.5, 0.1, 0.3]), max_seconds=0.4)
     batches = list(eval_loader(dataset, batch_size=3))
     assert [batch.ids for batch in batches] == [["u1", "u3", "u0"], ["u2"]]
     assert batches[0].lengths.tolist() == [6400, 4800, 3200]
 
 
-def test_longest_batch_needs_the_most_memory(tmp_path):
+def test_longest_batch_has_the_longest_utterances(tmp_path):
     dataset = make_set(make_rows(tmp_path, [0.1, 0.5, 0.3, 0.4]), max_seconds=0.45)
     batch = longest_batch(dataset, 2)
     assert batch.ids == ["u1", "u3"]
     assert batch.signals.shape == (2, 7200)
 
 
-def test_longest_batch_of_a_small_set_is_the_set(tmp_path):
+def test_longest_batch_of_a_small_set_is_the_complete_set(tmp_path):
     assert longest_batch(make_set(make_rows(tmp_path, [0.1, 0.2])), 5).ids == ["u1", "u0"]
 
 
-def test_targets_need_no_audio():
+def test_targets_do_not_read_audio():
     rows = {n: {"wav": "absent.wav", "duration": 1.0, **LABELS} for n in "ab"}
     rows["b"]["arousal"] = ""
     # V +.5, A 0 (+), D -1: V (+A +V -D)
@@ -348,7 +348,7 @@ def test_targets_need_no_audio():
 # ---- statistics ------------------------------------------------------------------------------
 
 
-def test_statistics_are_those_of_all_samples_in_one_row(tmp_path):
+def test_statistics_match_concatenated_samples(tmp_path):
     chance = np.random.default_rng(0)
     parts, rows = [], {}
     for number, (size, level) in enumerate([(160, 0.5), (4000, 0.01), (1, 0.0), (900, 0.1)]):
@@ -362,7 +362,7 @@ def test_statistics_are_those_of_all_samples_in_one_row(tmp_path):
         assert found == pytest.approx((joined.mean(), joined.std()), rel=1e-12)
 
 
-def test_statistics_keep_their_digits_beside_a_large_offset(tmp_path):
+def test_statistics_are_accurate_with_a_large_offset(tmp_path):
     samples = (1000 + np.random.default_rng(0).standard_normal(5000) * 0.01).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
     rows = {str(number): {"wav": str(tmp_path / "a.wav")} for number in range(30)}
@@ -370,39 +370,39 @@ def test_statistics_keep_their_digits_beside_a_large_offset(tmp_path):
     assert corpus_statistics(rows) == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
 
 
-def test_statistics_count_every_file_of_a_large_set(tmp_path):
+def test_statistics_include_every_file_of_a_large_set(tmp_path):
     for name, value in (("a", 0.0), ("b", 1.0)):
         soundfile.write(tmp_path / f"{name}.wav", np.full(2, value), RATE, subtype="FLOAT")
     rows = {
         str(n): {"wav": str(tmp_path / ("b.wav" if n >= 1024 else "a.wav"))} for n in range(1280)
     }
-    # 256 of 1280 are ones: mean .2, deviation sqrt(.2 * .8)
+    # 256 of 1280 are ones: mean .2, SD sqrt(.2 * .8)
     assert corpus_statistics(rows) == pytest.approx((0.2, 0.4))
 
 
-def test_statistics_are_of_whole_files(tmp_path):
+def test_statistics_use_complete_files(tmp_path):
     rows = make_rows(tmp_path, [1.0])
     make_set(rows, max_seconds=0.1)
     assert corpus_statistics(rows)[0] == pytest.approx((RATE - 1) / 2 / 2**17)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_statistics_refuse_samples_that_are_not_finite(tmp_path, value):
+def test_statistics_of_nonfinite_samples_raise(tmp_path, value):
     rows = make_rows(tmp_path, [0.1, 0.1])
     samples = np.zeros(100, dtype=np.float32)
     samples[50] = value
     soundfile.write(rows["u1"]["wav"], samples, RATE, subtype="FLOAT")
-    with pytest.raises(RuntimeError, match=r"u1\.wav holds samples that are not finite"):
+    with pytest.raises(RuntimeError, match=r"u1\.wav contains samples that are NaN"):
         corpus_statistics(rows)
 
 
-def test_statistics_name_a_missing_file(tmp_path):
+def test_statistics_of_a_missing_file_raise(tmp_path):
     rows = make_rows(tmp_path, [0.1, 0.1])
     (tmp_path / "u1.wav").unlink()
     with pytest.raises(RuntimeError, match=r"u1\.wav"):
         corpus_statistics(rows)
 
 
-def test_statistics_of_nothing_are_refused():
+def test_statistics_without_utterances_raise():
     with pytest.raises(ValueError, match="at least one utterance"):
         corpus_statistics({})

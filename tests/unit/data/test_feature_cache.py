@@ -1,4 +1,4 @@
-"""Features on disk: what is read is what was computed, and nothing half or old is believed."""
+"""Feature cache: exact round trip; incomplete and outdated caches are not used."""
 
 import json
 import os
@@ -43,18 +43,18 @@ def filled(tmp_path, audio, states, precision="fp32"):
     return cache
 
 
-def test_what_is_read_is_what_was_written(tmp_path, audio, states):
+def test_cached_states_equal_written_states(tmp_path, audio, states):
     assert not make(tmp_path, audio).open()
     filled(tmp_path, audio, states)
     cache = make(tmp_path, audio)
     assert cache.open()
-    for reader in (cache, pickle.loads(pickle.dumps(cache))):  # a loader's workers get a copy
+    for reader in (cache, pickle.loads(pickle.dumps(cache))):  # loader workers get a copy
         for name, value in states.items():
             assert torch.equal(reader[name], value)
     assert cache.data.stat().st_size == cache.bytes_for(12, 2, 3) == 12 * 2 * 3 * 4
 
 
-def test_half_precision_is_half_the_disk(tmp_path, audio, states):
+def test_half_precision_cache_has_half_the_size(tmp_path, audio, states):
     cache = filled(tmp_path, audio, states, "fp16")
     assert cache.open() and cache["a"].dtype == torch.float16
     torch.testing.assert_close(cache["a"].float(), states["a"], rtol=1e-3, atol=1e-3)
@@ -63,7 +63,7 @@ def test_half_precision_is_half_the_disk(tmp_path, audio, states):
 
 
 @pytest.mark.parametrize("change", ["content", "time", "path", "more", "fewer"])
-def test_other_audio_does_not_meet_old_features(change, tmp_path, audio, states):
+def test_cache_is_not_used_for_changed_audio(change, tmp_path, audio, states):
     filled(tmp_path, audio, states)
     if change == "content":
         with open(audio["a"], "ab") as file:
@@ -79,7 +79,7 @@ def test_other_audio_does_not_meet_old_features(change, tmp_path, audio, states)
     assert not make(tmp_path, audio).open()
 
 
-def test_old_features_are_taken_away_when_new_ones_are_there(tmp_path, audio, states):
+def test_outdated_caches_are_deleted(tmp_path, audio, states):
     old = filled(tmp_path, audio, states)
     os.utime(audio["a"], ns=(1, 1))
     new = filled(tmp_path, audio, states)
@@ -91,7 +91,7 @@ def test_old_features_are_taken_away_when_new_ones_are_there(tmp_path, audio, st
     "fault",
     ["cut", "longer", "no index", "no data", "layout", "empty index", "half index", "other index"],
 )
-def test_files_that_are_not_whole_are_not_believed(fault, tmp_path, audio, states):
+def test_damaged_cache_is_not_opened(fault, tmp_path, audio, states):
     cache = filled(tmp_path, audio, states)
     if fault == "cut":
         os.truncate(cache.data, 100)
@@ -112,11 +112,11 @@ def test_files_that_are_not_whole_are_not_believed(fault, tmp_path, audio, state
     assert make(tmp_path, audio).open()
 
 
-def test_writer_that_is_killed_leaves_nothing_that_is_believed(tmp_path, audio, states):
+def test_killed_writer_leaves_no_usable_cache(tmp_path, audio, states):
     cache = make(tmp_path, audio)
     cache.reserve(1)
     child = os.fork()
-    if child == 0:  # dies as by SIGKILL: no context is left, nothing is cleaned up
+    if child == 0:  # exits as by SIGKILL: no context manager cleans up
         writer = cache.writer().__enter__()
         writer.add("a", states["a"])
         writer.file.flush()
@@ -128,8 +128,8 @@ def test_writer_that_is_killed_leaves_nothing_that_is_believed(tmp_path, audio, 
     assert sorted(path.suffix for path in cache.folder.iterdir()) == [".bin", ".json"]
 
 
-def test_writer_that_lives_keeps_its_file(tmp_path, audio, states):
-    """Two runs of one backbone with other seeds fill the same cache."""
+def test_partial_file_of_a_running_writer_remains(tmp_path, audio, states):
+    """Two runs of the same backbone with different seeds fill the same cache."""
     cache = make(tmp_path, audio)
     cache.reserve(1)
     other = cache.data.with_suffix(f".{platform.node()}.{os.getppid()}.partial")
@@ -140,7 +140,7 @@ def test_writer_that_lives_keeps_its_file(tmp_path, audio, states):
     assert other.exists() and elsewhere.exists() and make(tmp_path, audio).open()
 
 
-def test_disk_of_a_killed_writer_is_freed_before_more_is_asked_for(tmp_path, audio, monkeypatch):
+def test_abandoned_partial_files_are_deleted_before_the_space_check(tmp_path, audio, monkeypatch):
     cache = make(tmp_path, audio)
     cache.folder.mkdir()
     dead = os.fork()
@@ -159,7 +159,7 @@ def test_disk_of_a_killed_writer_is_freed_before_more_is_asked_for(tmp_path, aud
 
 
 @pytest.mark.parametrize("value", [65505.0, -1e5])
-def test_what_half_precision_cannot_hold_is_refused(value, tmp_path, audio, states):
+def test_values_beyond_half_precision_raise(value, tmp_path, audio, states):
     states["b"][0, 1, 2] = value
     with pytest.raises(ValueError, match=r"The features of b reach .*feature_cache_precision=fp32"):
         filled(tmp_path, audio, states, "fp16")
@@ -167,7 +167,7 @@ def test_what_half_precision_cannot_hold_is_refused(value, tmp_path, audio, stat
     assert filled(tmp_path, audio, states).open()
 
 
-def test_killed_between_data_and_index(tmp_path, audio, states, monkeypatch):
+def test_cache_without_index_is_not_opened(tmp_path, audio, states, monkeypatch):
     cache, real = make(tmp_path, audio), os.replace
     cache.reserve(1)
 
@@ -183,8 +183,8 @@ def test_killed_between_data_and_index(tmp_path, audio, states, monkeypatch):
 
 
 @pytest.mark.parametrize("when", ["write", "end"])
-def test_full_disk_leaves_nothing(when, tmp_path, audio, states):
-    """/dev/full takes nothing: the error is the system's own."""
+def test_full_disk_leaves_no_files(when, tmp_path, audio, states):
+    """Every write to /dev/full fails with the system's error for a full disk."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
     cache = make(tmp_path, audio)
@@ -198,18 +198,16 @@ def test_full_disk_leaves_nothing(when, tmp_path, audio, states):
     assert list(cache.folder.iterdir()) == []
 
 
-def test_disk_without_room_is_refused_before(tmp_path, audio, monkeypatch):
+def test_insufficient_disk_space_raises_before_writing(tmp_path, audio, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=999)
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda folder: usage)
     cache = make(tmp_path, audio)
     cache.reserve(999)
-    with pytest.raises(
-        OSError, match=r"need 0.00 GB .*, where 0.00 GB are free.*--feature_cache_p"
-    ):
+    with pytest.raises(OSError, match=r"needs 0.00 GB .* only 0.00 GB are free.*--feature_cache_p"):
         cache.reserve(1000)
 
 
-def test_utterances_without_features_are_named(tmp_path, audio, states):
+def test_missing_utterances_raise(tmp_path, audio, states):
     cache = make(tmp_path, audio)
     cache.reserve(1)
     with pytest.raises(ValueError, match="2 utterances have no f"), cache.writer() as writer:
@@ -217,12 +215,12 @@ def test_utterances_without_features_are_named(tmp_path, audio, states):
     assert list(cache.folder.iterdir()) == []
 
 
-def test_unknown_precision():
+def test_unknown_precision_raises():
     with pytest.raises(ValueError, match="must be one of fp32, fp16; found 'bf16'"):
         FeatureCache("x", "train", {}, "bf16")
 
 
-def test_values_that_are_not_numbers_survive(tmp_path, audio, states):
+def test_nan_and_inf_are_preserved(tmp_path, audio, states):
     states["b"][0, 0, 0] = float("nan")
     cache = filled(tmp_path, audio, states)
     cache.open()

@@ -1,4 +1,4 @@
-"""The order of training: exact batches, a pure function of (seed, epoch), shares, padding."""
+"""Batch sampler: exact batch sizes, dependence on (seed, epoch), shares and padding."""
 
 import random
 from itertools import chain
@@ -20,7 +20,7 @@ def epoch_of(epoch, durations=DURATIONS, batch_size=16, **options):
 
 
 def padding(batches):
-    """Seconds of padding."""
+    """Return the duration of padding in seconds."""
     longest = (max(DURATIONS[index] for index in batch) * len(batch) for batch in batches)
     return sum(longest) - sum(DURATIONS)
 
@@ -39,26 +39,26 @@ def test_shares_partition_exact_batches(count, batch_size, pool, processes, epoc
         epoch_of(epoch, durations, batch_size, pool=pool, process=process, processes=processes)
         for process in range(processes)
     ]
-    whole = epoch_of(epoch, durations, batch_size, pool=pool)
-    # Every process takes as many steps, and together they see each effective batch once.
-    assert {len(share) for share in shares} == {len(whole)}
-    for batch, *parts in zip(whole, *shares, strict=True):
+    full = epoch_of(epoch, durations, batch_size, pool=pool)
+    # All processes take the same number of steps and together process each effective batch once.
+    assert {len(share) for share in shares} == {len(full)}
+    for batch, *parts in zip(full, *shares, strict=True):
         assert sorted(chain(*parts)) == sorted(batch)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert sorted(chain(*whole)) == list(range(count))
-    assert {len(batch) for batch in whole[:-1]} <= {batch_size}
-    assert len(whole[-1]) == count % batch_size or len(whole[-1]) == batch_size
+    assert sorted(chain(*full)) == list(range(count))
+    assert {len(batch) for batch in full[:-1]} <= {batch_size}
+    assert len(full[-1]) == count % batch_size or len(full[-1]) == batch_size
 
 
 @pytest.mark.parametrize("pool", [0, 8])
-def test_remainder_comes_last(pool):
+def test_remainder_is_the_last_batch(pool):
     for epoch in range(20):
         sizes = [len(batch) for batch in epoch_of(epoch, pool=pool)]
         assert sizes == [16] * 12 + [11]
 
 
-def test_remainder_is_no_special_part_of_the_corpus():
-    """Cut off after sorting, it would hold the shortest of its pool in every epoch."""
+def test_remainder_is_a_random_sample():
+    """If it was taken after sorting, it would always contain the shortest of its pool."""
     means = [sum(DURATIONS[i] for i in epoch_of(epoch)[-1]) / 11 for epoch in range(200)]
     expected = sum(DURATIONS) / len(DURATIONS)
     assert sum(means) / len(means) == pytest.approx(expected, rel=0.1)
@@ -75,25 +75,25 @@ def test_order_is_a_pure_function_of_seed_and_epoch():
     first = epoch_of(3, seed=7)
     random.seed(2)
     sampler = PooledBatchSampler(DURATIONS, 16, seed=7)
-    for epoch in (1, 2, 9, 3):  # epochs drawn before change nothing
+    for epoch in (1, 2, 9, 3):  # earlier epochs have no effect
         sampler.set_epoch(epoch)
         found = list(sampler)
     assert found == first == list(sampler)
 
 
 @pytest.mark.parametrize("process", [0, 1, 2])
-def test_epoch_that_goes_on_gives_what_is_left_of_it(process):
+def test_resumed_epoch_returns_the_remaining_steps(process):
     options = {"seed": 7, "process": process, "processes": 3}
     sampler = PooledBatchSampler(DURATIONS, 16, **options)
     sampler.set_epoch(3, done=5)
     assert list(sampler) == epoch_of(3, **options)[5:]
-    assert len(sampler) == 13  # of the whole epoch: a progress bar begins at 5
+    assert len(sampler) == 13  # of the complete epoch: a progress bar starts at 5
     sampler.set_epoch(4)
     assert list(sampler) == epoch_of(4, **options)
 
 
 def test_steps_do_not_depend_on_the_number_of_processes():
-    """So a run can go on with another number of them, within an epoch too."""
+    """A run can be resumed with another number of processes, also within an epoch."""
     for processes in (2, 5, 20):
         shares = [epoch_of(2, process=p, processes=processes) for p in range(processes)]
         steps = [sorted(chain(*parts)) for parts in zip(*shares, strict=True)]
@@ -101,14 +101,14 @@ def test_steps_do_not_depend_on_the_number_of_processes():
     assert [] in shares[19]  # a share may be empty
 
 
-def test_drawing_an_order_leaves_the_global_state_alone():
+def test_sampling_keeps_the_global_random_state():
     random.seed(1)
     state = random.getstate()
     epoch_of(1)
     assert random.getstate() == state
 
 
-def test_another_seed_gives_another_order():
+def test_order_depends_on_the_seed():
     assert epoch_of(1, seed=7) != epoch_of(1, seed=8)
 
 
@@ -125,7 +125,7 @@ def test_pools_have_far_less_padding_than_a_random_order():
 
 def test_larger_pools_have_less_padding():
     found = [sum(padding(epoch_of(e, pool=pool)) for e in range(5)) for pool in (0, 1, 2, 8)]
-    # A pool of one batch groups as the random order does.
+    # A pool of one batch has the same groups as the random order.
     assert found[0] == pytest.approx(found[1])
     assert found[1] > found[2] > found[3]
 
@@ -138,20 +138,20 @@ def test_shares_have_similar_lengths():
         assert sorted(longest, reverse=True) == within[:2]
 
 
-def test_batches_are_not_in_order_of_length():
-    """Sorted pools must not make an epoch that goes from long to short."""
+def test_batches_are_not_sorted_by_duration():
+    """Sorting within pools must not order the batches of an epoch by duration."""
     longest = [max(DURATIONS[i] for i in batch) for batch in epoch_of(1, pool=100)[:-1]]
     assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
 
 
-def test_without_pools_lengths_do_not_matter():
+def test_without_pools_durations_have_no_effect():
     plain = epoch_of(2, pool=0)
     assert plain == epoch_of(2, durations=DURATIONS[::-1], pool=0)
     order = list(chain(*plain))
     assert order != list(range(len(DURATIONS))) and sorted(order) == list(range(len(DURATIONS)))
 
 
-def test_without_pools_every_place_is_equally_likely():
+def test_without_pools_positions_are_uniform():
     firsts = [epoch_of(epoch, [1.0] * 4, 4, pool=0)[0][0] for epoch in range(400)]
     assert all(70 < firsts.count(index) < 130 for index in range(4))
 
@@ -159,11 +159,11 @@ def test_without_pools_every_place_is_equally_likely():
 @pytest.mark.parametrize(
     "options", [{"batch_size": 0}, {"pool": -1}, {"process": 2, "processes": 2}, {"process": -1}]
 )
-def test_numbers_out_of_range_are_refused(options):
+def test_invalid_arguments_raise(options):
     with pytest.raises(ValueError, match="batch_size"):
         PooledBatchSampler(**{"durations": DURATIONS, "batch_size": 4, **options})
 
 
-def test_an_empty_set_is_refused():
+def test_empty_set_raises():
     with pytest.raises(ValueError, match="at least one utterance"):
         PooledBatchSampler([], 4)

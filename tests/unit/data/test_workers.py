@@ -1,4 +1,4 @@
-"""Workers that outlive an epoch still learn which epoch it is."""
+"""Persistent data loader workers use the current epoch."""
 
 import numpy as np
 import soundfile
@@ -10,7 +10,7 @@ from emosphere_sb.lobes import NoTask
 from emosphere_sb.scale import Scale
 
 
-def test_lasting_workers_take_the_crops_of_the_next_epoch(tmp_path):
+def test_persistent_workers_use_the_crops_of_the_current_epoch(tmp_path):
     noise = np.random.default_rng(0).uniform(-1, 1, 16000)
     soundfile.write(tmp_path / "a.wav", noise, 16000)
     row = {"wav": str(tmp_path / "a.wav"), "duration": 1.0, "emotion": ""}

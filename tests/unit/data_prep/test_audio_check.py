@@ -26,7 +26,7 @@ def test_damaged_files_become_reasons_in_their_place(tmp_path, wav):
     assert str(second) == "truncated audio: the header promises 3200 bytes, 3199 are there"
 
 
-def test_no_workers_are_refused():
+def test_zero_workers_raise():
     with pytest.raises(ValueError, match="at least 1; found 0"):
         read_headers([], workers=0)
 
@@ -39,7 +39,7 @@ def test_listing_skips_dot_files_and_other_files(tmp_path, wav):
     assert list(list_audio([tmp_path])) == [str(tmp_path / "Sub" / "A.WAV")]
 
 
-def test_listing_ends_where_links_go_round(tmp_path, wav):
+def test_listing_terminates_on_cyclic_links(tmp_path, wav):
     wav(tmp_path / "a.wav")
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
     assert list(list_audio([tmp_path])) == [str(tmp_path / "a.wav")]

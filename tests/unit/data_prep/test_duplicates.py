@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
-from data_prep.corpus import LeftOut, Rejection, Utterance
-from data_prep.manifest import prepare
+from data_prep.corpus import ExcludedRow, Rejection, Utterance
+from data_prep.manifest import prepare_manifests
 from data_prep.own_data import reader as own_data
 
 SCALE = {"label_low": 1, "label_high": 5}
@@ -24,11 +24,11 @@ def test_contradiction_does_not_depend_on_what_is_left_out(
     folder, tmp_path, rejected_rows, dropped, used
 ):
     root = folder([*TWICE, *OTHERS, "e.wav,3,3,3,s4,train,calm"], header=HEADER)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, drop_train=dropped)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE, drop_train=dropped)
     assert "a" not in ids_in(summary) and {"b", "c", "e"} <= ids_in(summary)
     reason = "duplicate id: 'a' occurs in 2 different rows"
     if used == 1:
-        reason += ", 1 of them left out by --drop_train"
+        reason += ", 1 of them excluded by --drop_train"
     assert rejected_rows(tmp_path / "out") == [["a.wav", "train", reason]] * used
 
 
@@ -38,7 +38,7 @@ def test_file_under_two_ids_one_of_them_left_out(folder, tmp_path, dropped):
     lines += [f"{k},{line}" for k, line in enumerate(OTHERS)]
     root = folder([line.split(",", 1)[1] for line in lines], header=HEADER)
     (root / "labels.csv").write_text("\n".join([f"id,{HEADER}", *lines, ""]))
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, drop_train=dropped)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE, drop_train=dropped)
     assert ids_in(summary) == {"0", "1", "2"}
     assert summary.rejected == {"duplicate file": 1 if dropped else 2}
 
@@ -49,32 +49,34 @@ def test_file_under_two_ids_one_of_them_left_out(folder, tmp_path, dropped):
         ("a.wav,oops,1,1,s1,train,sad", "not a number: valence is 'oops'"),
         ("a.wav,1,1,1,s1,later,sad", "unknown split: 'later'"),
         ("./a.wav,1,1,1,s1,,sad", "unknown split: ''"),
-        ("a.wav,1,1", "damaged row: line 6 has 3 values, not 7"),
+        ("a.wav,1,1", "damaged row: line 6 has 3 values, expected 7"),
     ],
 )
-def test_row_beside_one_of_the_same_file_that_cannot_be_used(
+def test_row_with_the_same_file_as_a_rejected_row_is_rejected(
     folder, tmp_path, rejected_rows, line, reason
 ):
     root = folder([TWICE[0], *OTHERS, line], header=HEADER)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert ids_in(summary) == {"b", "c", "d"}
     (_, first), (_, second) = sorted(
         (name, why) for path, name, why in rejected_rows(tmp_path / "out") if path == "a.wav"
     )
-    text = f"duplicate file: 'a.wav' stands also in a row that cannot be used, {reason}"
+    text = f"duplicate file: 'a.wav' also occurs in a rejected row, {reason}"
     assert {first, second} == {reason, text}
 
 
 def test_equal_rows_count_once_whatever_is_left_out(folder, tmp_path):
     root = folder([TWICE[0], TWICE[0], *OTHERS], header=HEADER)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad", needed=())
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", **SCALE, drop_valid="sad", required_sets=()
+    )
     assert ids_in(summary) == {"a", "c", "d"}
     assert summary.rejected == {"duplicate id": 1}
 
 
 def test_equal_rows_in_two_sets_contradict_each_other(data, tmp_path, reader, sets_of, utterance):
-    left_out = [LeftOut("test", utterance("a"), "--drop_test")]
-    summary = prepare(reader(sets_of(), left_out=left_out), data, tmp_path / "out")
+    excluded = [ExcludedRow("test", utterance("a"), "--drop_test")]
+    summary = prepare_manifests(reader(sets_of(), excluded=excluded), data, tmp_path / "out")
     assert summary.counts["train"] == 5 and summary.rejected == {"duplicate id": 1}
 
 
@@ -82,7 +84,7 @@ def test_third_row_of_a_file_is_rejected_with_the_others(data, tmp_path, reader,
     """Two rows share the id, and a third one only the file: none of the three can be trusted."""
     sets = sets_of()
     sets["train"] += [Utterance("a", "a.wav", 1.0), Utterance("z", "a.wav", 2.0)]
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.counts["train"] == 5
     assert summary.rejected == {"duplicate id": 2, "duplicate file": 1}
 
@@ -95,7 +97,7 @@ def test_file_and_a_link_to_it_in_two_sets(folder, tmp_path, rejected_rows):
     (root / "copy.wav").symlink_to("b.wav")
     lines = [*OTHERS, "copy.wav,4,5,2,s4,train,sad"]
     (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]))
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, needed=())
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE, required_sets=())
     assert ids_in(summary) == {"c", "d"}
     reason = "duplicate file: 'copy.wav' occurs in 2 different rows, also as 'b.wav'"
     assert rejected_rows(tmp_path / "out") == [
@@ -104,14 +106,14 @@ def test_file_and_a_link_to_it_in_two_sets(folder, tmp_path, rejected_rows):
     ]
 
 
-def test_real_path_beside_one_through_a_link(folder, tmp_path):
+def test_real_path_and_linked_path_are_the_same_file(folder, tmp_path):
     """The data folder is a link; the table has relative paths and the real ones."""
     root = folder(OTHERS, header=HEADER)
     lines = [*OTHERS, f"{root}/b.wav,1,1,1,s4,train,sad", f"{root}/c.wav,2,2,2,s3,test,sad"]
     (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]))
     link = tmp_path / "link"
     link.symlink_to(root)
-    summary = prepare(own_data, link, tmp_path / "out", **SCALE, needed=())
+    summary = prepare_manifests(own_data, link, tmp_path / "out", **SCALE, required_sets=())
     assert ids_in(summary) == {"d"}
     assert summary.rejected == {"duplicate file": 4}
 
@@ -120,7 +122,7 @@ def test_link_outside_of_every_folder_that_is_listed(data, tmp_path, reader, set
     (data.parent / "x.wav").symlink_to(data / "a.wav")
     sets = sets_of()
     sets["test"].append(Utterance("x", "../x.wav", 1.0, 1.0, 1.0))
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.counts == {"train": 5, "valid": 2, "test": 2}
 
 
@@ -129,7 +131,7 @@ def test_folder_with_a_second_name(folder, tmp_path, name):
     lines = ["x/a.wav,1,1,1,s1,train,sad", *OTHERS]
     root = folder(lines, header=HEADER)
     (root / name).symlink_to("x")
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert summary.rejected == {}
 
 
@@ -138,7 +140,7 @@ def test_links_of_which_only_one_has_a_label(folder, tmp_path):
     (root / "store").mkdir()
     (root / "b.wav").rename(root / "store" / "0.wav")
     (root / "b.wav").symlink_to("store/0.wav")
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert summary.rejected == {} and summary.counts["valid"] == 1
 
 
@@ -146,12 +148,12 @@ def test_file_that_becomes_a_link_means_a_new_preparation(folder, tmp_path):
     root = folder([TWICE[0], *OTHERS], header=HEADER)
     for name in "ad":
         os.utime(root / f"{name}.wav", ns=(0, 0))
-    prepare(own_data, root, tmp_path / "out", **SCALE)
-    assert prepare(own_data, root, tmp_path / "out", **SCALE).skipped
+    prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
+    assert prepare_manifests(own_data, root, tmp_path / "out", **SCALE).skipped
     (root / "d.wav").unlink()
     (root / "d.wav").symlink_to("a.wav")
     with pytest.raises(ValueError, match="duplicate file"):
-        prepare(own_data, root, tmp_path / "out", **SCALE)
+        prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
 
 
 @pytest.mark.parametrize("path", ["\0.wav", "\udcff/\ud800.wav", "n" * 5000 + ".wav"])
@@ -159,7 +161,7 @@ def test_paths_that_no_file_can_have(data, tmp_path, path, reader, sets_of):
     sets = sets_of()
     sets["train"].append(Utterance("odd", path, 1.0, 1.0, 1.0))
     rejected = [Rejection(f"b{path}", "damaged row", "train")]
-    summary = prepare(reader(sets, rejected=rejected), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets, rejected=rejected), data, tmp_path / "out")
     assert summary.counts["train"] == 6
 
 
@@ -176,23 +178,23 @@ def test_paths_that_no_file_can_have(data, tmp_path, path, reader, sets_of):
         (unicodedata.normalize("NFD", "é.wav"), unicodedata.normalize("NFC", "É.wav")),
     ],
 )
-def test_missing_file_that_has_nearly_that_name(
+def test_similar_name_is_suggested_for_a_missing_file(
     folder, tmp_path, wav, rejected_rows, written, there
 ):
     root = folder(OTHERS, header=HEADER)
     wav(root / there)
     lines = [f"{written},1,1,1,s1,train,sad", *OTHERS]
     (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
-    prepare(own_data, root, tmp_path / "out", **SCALE)
+    prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert rejected_rows(tmp_path / "out")[0] == [
         written,
         "train",
-        f"missing audio file: there is {there}",
+        f"missing audio file: did you mean {there}?",
     ]
 
 
 def test_missing_file_that_is_simply_not_there(folder, tmp_path, rejected_rows):
     root = folder([TWICE[0], *OTHERS], header=HEADER)
     (root / "a.wav").unlink()
-    prepare(own_data, root, tmp_path / "out", **SCALE)
+    prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert rejected_rows(tmp_path / "out") == [["a.wav", "train", "missing audio file"]]

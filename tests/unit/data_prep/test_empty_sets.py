@@ -1,10 +1,10 @@
-"""What is said of a set without utterances: the option or the rejections that emptied it."""
+"""What is text of a set without utterances: the option or the rejections that emptied it."""
 
 import pytest
 
-from data_prep.corpus import LeftOut, Rejection
+from data_prep.corpus import ExcludedRow, Rejection
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
 from data_prep.own_data import reader as own_data
 
@@ -22,70 +22,86 @@ LINES = [
 
 def message(module, root, out, **options):
     with pytest.raises(ValueError) as error:
-        prepare(module, root, out, **options)
+        prepare_manifests(module, root, out, **options)
     return str(error.value)
 
 
 def test_classes_that_an_option_drops(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
-    said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
-    assert said == (
-        "The set 'valid' of OwnData must hold at least one utterance; found 3 rows for it in the "
-        f"labels, left out: 3 by --drop_valid. Read from {root}."
+    text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
+    assert text == (
+        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this "
+        f"set in the label files, excluded: 3 by --drop_valid. Data folder: {root}."
     )
 
 
 def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
     root = folder([line for line in LINES if line[0] != "c"], header=HEADER)
     wav(root / "extra.wav")
-    said = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
+    text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
     assert (
-        "found 2 rows for it in the labels, left out: 1 by --drop_valid, rejected: "
+        "found 2 rows for this set in the label files, excluded: 1 by --drop_valid, rejected: "
         "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0, "
-        "allowed is 1 to 5). Read" in said
+        "must be from 1 to 5). Data folder" in text
     )
 
 
 def test_test_set_that_an_option_empties(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"])
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"]
+    )
     assert summary.warnings == [
-        "The set 'test' is left out because it is empty: found 2 rows for it in the labels, "
-        "left out: 2 by --drop_test."
+        "The set 'test' is empty and was skipped: found 2 rows for this set in the label files, "
+        "excluded: 2 by --drop_test."
     ]
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])
-def test_share_of_nothing(folder, tmp_path, wav, name):
+def test_share_of_zero_leaves_the_set_empty(folder, tmp_path, wav, name):
     root = folder([f"{k}.wav,1,2,3,s{k}" for k in range(9)], header=HEADER.rsplit(",", 2)[0])
     wav(root / "extra.wav")
-    said = message(
-        own_data, root, tmp_path / "out", **SCALE, **{f"{name}_share": 0}, needed=("train", name)
+    text = message(
+        own_data,
+        root,
+        tmp_path / "out",
+        **SCALE,
+        **{f"{name}_share": 0},
+        required_sets=("train", name),
     )
-    assert f"found 0 rows for it in the labels: --{name}_share=0 gives it no speaker. R" in said
+    assert (
+        f"found 0 rows for this set in the label files: --{name}_share=0 assigns no speakers"
+        in text
+    )
 
 
-def test_whole_table_has_nothing_to_train_on(folder, tmp_path):
+def test_partition_whole_has_no_training_set(folder, tmp_path):
     root = folder(LINES, header=HEADER)
-    said = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
-    assert "in the labels: --partition=whole makes all of it the set 'test'. Read" in said
+    text = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
+    assert (
+        "in the label files: --partition=whole assigns all data to the set 'test'. Data folder"
+        in text
+    )
 
 
-def test_words_for_sets_that_nobody_knows(folder, tmp_path, wav):
+def test_unknown_words_for_sets(folder, tmp_path, wav):
     """Rows of a set that is not known may be this one's; audio without a label is none."""
     lines = [line.replace(",dev,", ",evaluation,") for line in LINES]
     root = folder(lines, header=HEADER)
     wav(root / "extra.wav")
-    said = message(own_data, root, tmp_path / "out", **SCALE)
-    assert "found 0 rows for it in the labels, rejected: 3 x unknown split (first: b.wav" in said
-    assert "audio without a label" not in said
+    text = message(own_data, root, tmp_path / "out", **SCALE)
+    assert (
+        "found 0 rows for this set in the label files, rejected: 3 x unknown split (first: b.wav"
+        in text
+    )
+    assert "audio without a label" not in text
 
 
 def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
-    left_out = [
-        LeftOut(name, utterance(id), option)
+    excluded = [
+        ExcludedRow(name, utterance(id), option)
         for name, id, option in (
             ("valid", "x", "--drop_valid"),
             ("valid", "y", "--conditions"),
@@ -94,11 +110,12 @@ def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
         )
     ]
     rejected = [Rejection("v.wav", "damaged row", "valid"), Rejection("?", "no file name")]
-    module = reader(sets_of(valid=""), left_out=left_out, rejected=rejected)
-    said = message(module, data, tmp_path / "out")
+    module = reader(sets_of(valid=""), excluded=excluded, rejected=rejected)
+    text = message(module, data, tmp_path / "out")
     assert (
-        "found 4 rows for it in the labels, left out: 2 by --conditions, 1 by --drop_valid, "
-        "rejected: 1 x damaged row (first: v.wav, damaged row). Read" in said
+        "found 4 rows for this set in the label files, excluded: 2 by --conditions, 1 by "
+        "--drop_valid, "
+        "rejected: 1 x damaged row (first: v.wav, damaged row). Data folder" in text
     )
 
 
@@ -109,9 +126,9 @@ def test_conditions_of_msp_improv(tmp_path, wav):
         wav(root / f"session{session}/S01A/R/MSP-{name}.wav")
         lines.append(f"UTD-{name}.avi; A; A:2.0; V:3.0; D:4.0; N:3.0;\n\n")
     (root / "Evalution.txt").write_text("".join(lines))
-    said = message(msp_improv, root, tmp_path / "out", conditions="P,S")
-    assert "'train' of MSP-IMPROV must hold at least one utterance; found 4 rows" in said
-    assert "in the labels, left out: 4 by --conditions. Read" in said
+    text = message(msp_improv, root, tmp_path / "out", conditions="P,S")
+    assert "'train' of MSP-IMPROV must contain at least one utterance; found 4 rows" in text
+    assert "in the label files, excluded: 4 by --conditions. Data folder" in text
 
 
 def test_four_classes_of_iemocap(tmp_path, wav):
@@ -123,7 +140,10 @@ def test_four_classes_of_iemocap(tmp_path, wav):
         labels.mkdir(parents=True)
         turn = f"[0.0 - 1.0]\t{name}_F000\t{code}\t[2.0, 3.0, 4.0]\n"
         (labels / f"{name}.txt").write_text(turn)
-    said = message(
+    text = message(
         iemocap, root, tmp_path / "out", partition="fixed", four_classes=True, drop_valid="sad"
     )
-    assert "found 1 rows for it in the labels, left out: 1 by --four_classes. Read" in said
+    assert (
+        "found 1 rows for this set in the label files, excluded: 1 by --four_classes. Data folder"
+        in text
+    )

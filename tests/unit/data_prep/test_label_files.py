@@ -2,10 +2,10 @@
 
 import pytest
 
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
 from data_prep.msp_podcast import reader as msp_podcast
-from data_prep.parsing.folders import spellings
+from data_prep.parsing.folders import candidate_paths
 
 PODCAST = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n" + "".join(
     f"MSP-PODCAST_000{k}_0001.wav,N,2,3,4,{k},Male,{split}\n"
@@ -71,28 +71,28 @@ def improv(tmp_path, wav):
 )
 def test_preferred_labels_that_appear_are_read(podcast, tmp_path, rows_of, read, appears):
     root = podcast({read: PODCAST})
-    prepare(msp_podcast, root, tmp_path / "out")
-    assert prepare(msp_podcast, root, tmp_path / "out").skipped
+    prepare_manifests(msp_podcast, root, tmp_path / "out")
+    assert prepare_manifests(msp_podcast, root, tmp_path / "out").skipped
     podcast({appears: OTHER})
-    summary = prepare(msp_podcast, root, tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out")
     assert rows_of(summary.sets["train"])[1][4:7] == ["6.0", "5.0", "7.0"]
-    (warning,) = [text for text in summary.warnings if "differs" in text]
+    (warning,) = [text for text in summary.warnings if "different contents" in text]
     assert warning == (
-        f"{root / appears} is read; {root / read} is there as well, and differs. "
-        "Take one of them away."
+        f"{root / appears} is used, but {root / read} also exists and has different contents. "
+        "Remove one of them."
     )
 
 
-def test_second_choice_that_appears_is_told(podcast, tmp_path):
+def test_differing_alternative_file_is_reported(podcast, tmp_path):
     root = podcast({"Labels/labels_consensus.csv": PODCAST})
-    prepare(msp_podcast, root, tmp_path / "out", release="2.0")
+    prepare_manifests(msp_podcast, root, tmp_path / "out", release="2.0")
     podcast({"Labels/labels_concensus.csv": OTHER})
-    summary = prepare(msp_podcast, root, tmp_path / "out", release="2.0")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out", release="2.0")
     assert not summary.skipped and len(summary.warnings) == 1
-    assert "labels_concensus.csv is there as well, and differs" in summary.warnings[0]
+    assert "labels_concensus.csv also exists and has different contents" in summary.warnings[0]
 
 
-def test_equal_copies_are_no_matter(podcast):
+def test_identical_copies_are_accepted(podcast):
     root = podcast({"Labels/labels_consensus.csv": PODCAST, "labels_concensus.csv": PODCAST})
     assert msp_podcast.read(root, release="2.0").warnings == []
 
@@ -116,25 +116,25 @@ def test_labels_that_the_user_names_have_no_other_spelling(podcast):
 def test_list_of_sets_that_appears_is_read(podcast, tmp_path, wav, read, appears):
     root = podcast({"Labels/labels_consensus.csv": PODCAST, read: "Test3; MSP-PODCAST_x.wav\n"})
     wav(root / "Audios" / "MSP-PODCAST_y.wav")
-    prepare(msp_podcast, root, tmp_path / "out")
-    assert prepare(msp_podcast, root, tmp_path / "out").skipped
+    prepare_manifests(msp_podcast, root, tmp_path / "out")
+    assert prepare_manifests(msp_podcast, root, tmp_path / "out").skipped
     podcast({appears: "Test3; MSP-PODCAST_y.wav\n"})
-    assert prepare(msp_podcast, root, tmp_path / "out").counts["test3"] == 1
+    assert prepare_manifests(msp_podcast, root, tmp_path / "out").counts["test3"] == 1
 
 
 def test_raters_that_appear_are_read(podcast, tmp_path, rows_of):
     detailed = {"Labels/labels_detailed.csv": DETAILED.replace("Sad", "Angry")}
     root = podcast({"Labels/labels_consensus.csv": PODCAST, **detailed})
     options = {"raters": True, "release": "2.0"}
-    prepare(msp_podcast, root, tmp_path / "out", **options)
-    assert prepare(msp_podcast, root, tmp_path / "out", **options).skipped
+    prepare_manifests(msp_podcast, root, tmp_path / "out", **options)
+    assert prepare_manifests(msp_podcast, root, tmp_path / "out", **options).skipped
     podcast({"labels.txt": RATERS})
-    summary = prepare(msp_podcast, root, tmp_path / "out", **options)
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out", **options)
     assert rows_of(summary.sets["train"])[1][-1] == "sad:1"
     assert summary.warnings == []  # the text and the table are different files by right
     podcast({"Label/labels.txt": RATERS.replace("Sad", "Happy")})
-    (warning,) = prepare(msp_podcast, root, tmp_path / "out", **options).warnings
-    assert warning.startswith(f"{root / 'Label/labels.txt'} is read; {root / 'labels.txt'} is")
+    (warning,) = prepare_manifests(msp_podcast, root, tmp_path / "out", **options).warnings
+    assert warning.startswith(f"{root / 'Label/labels.txt'} is used, but {root / 'labels.txt'} ")
 
 
 @pytest.mark.parametrize(
@@ -143,15 +143,15 @@ def test_raters_that_appear_are_read(podcast, tmp_path, rows_of):
 )
 def test_labels_of_msp_improv_that_appear(improv, tmp_path, rows_of, read, appears, valence):
     root = improv({read: 2})
-    prepare(msp_improv, root, tmp_path / "out")
-    assert prepare(msp_improv, root, tmp_path / "out").skipped
+    prepare_manifests(msp_improv, root, tmp_path / "out")
+    assert prepare_manifests(msp_improv, root, tmp_path / "out").skipped
     improv({appears: 4})
-    summary = prepare(msp_improv, root, tmp_path / "out")
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out")
     assert not summary.skipped
     assert rows_of(summary.sets["train"])[1][4] == valence
-    assert [text for text in summary.warnings if "differs" in text] == [
-        f"{root / 'Evalution.txt'} is read; {root / 'Evaluation.txt'} is there as well, and "
-        "differs. Take one of them away."
+    assert [text for text in summary.warnings if "different contents" in text] == [
+        f"{root / 'Evalution.txt'} is used, but {root / 'Evaluation.txt'} also exists and has "
+        "different contents. Remove one of them."
     ]
 
 
@@ -159,11 +159,11 @@ def test_transcripts_of_msp_improv_in_the_official_spelling(improv, tmp_path, ro
     root = improv({"Evalution.txt": 2})
     name = "MSP-IMPROV-S01A-F03-R-FF01.txt"
     for folder in ("human_transcriptions", "Human_transcriptions"):
-        prepare(msp_improv, root, tmp_path / "out")
+        prepare_manifests(msp_improv, root, tmp_path / "out")
         spoken = root / folder / "All_human_transcriptions"
         spoken.mkdir(parents=True)
         (spoken / name).write_text(f"From {folder}.")
-    summary = prepare(msp_improv, root, tmp_path / "out")
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out")
     assert rows_of(summary.sets["train"])[1][11] == "From Human_transcriptions."
 
 
@@ -173,30 +173,30 @@ def test_transcript_of_msp_improv_that_cannot_be_read(improv, tmp_path, rows_of)
     spoken.mkdir(parents=True)
     (spoken / "MSP-IMPROV-S01A-F03-R-FF01.txt").write_text("Well.", encoding="utf-16")
     (spoken / "MSP-IMPROV-S01A-F04-R-FF01.txt").write_text("Well.")
-    summary = prepare(msp_improv, root, tmp_path / "out")
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out")
     assert [row[11] for row in rows_of(summary.sets["train"])[1:]] == ["", "Well.", "", ""]
     assert summary.warnings[0].startswith(
-        "1 transcripts cannot be read and are taken as empty (first: "
+        "1 transcripts could not be read and are left empty (first: "
         f"{spoken}/MSP-IMPROV-S01A-F03-R-FF01.txt must be text in UTF-8"
     )
     assert summary.warnings[1] == "5 of 6 utterances have no transcript."
 
 
-def test_transcripts_of_msp_improv_are_counted_of_what_is_kept(improv, tmp_path):
+def test_missing_msp_improv_transcripts_are_counted_among_used_rows(improv, tmp_path):
     root = improv({"Evalution.txt": 2})
     (root / "session3/S01A/R/MSP-IMPROV-S01A-F03-R-FF01.wav").unlink()
-    summary = prepare(msp_improv, root, tmp_path / "out")
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out")
     assert "5 of 5 utterances have no transcript." in summary.warnings
-    summary = prepare(msp_improv, root, tmp_path / "out", drop_test="angry")
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out", drop_test="angry")
     assert "4 of 4 utterances have no transcript." in summary.warnings
 
 
 def test_spellings_name_each_place_once(tmp_path):
     names = ["Labels/a.csv", "./a.csv"]
-    assert spellings(tmp_path, names) == [tmp_path / "Labels/a.csv", tmp_path / "a.csv"]
+    assert candidate_paths(tmp_path, names) == [tmp_path / "Labels/a.csv", tmp_path / "a.csv"]
     (tmp_path / "LABELS").mkdir()
     (tmp_path / "LABELS" / "A.csv").write_text("")
-    assert spellings(tmp_path, names) == [
+    assert candidate_paths(tmp_path, names) == [
         tmp_path / "LABELS/A.csv",
         tmp_path / "LABELS/a.csv",
         tmp_path / "Labels/a.csv",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_prep.manifest import prepare, read_manifest
+from data_prep.manifest import prepare_manifests, read_manifest
 
 
 @pytest.fixture
@@ -16,13 +16,13 @@ def sets(sets_of, utterance):
 
 
 def test_rejecting_is_the_default(data, tmp_path, reader, sets):
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.rejected == {"label outside the scale": 2}
     assert summary.warnings == []
 
 
-def test_clipped_labels_lie_on_the_nearest_end(data, tmp_path, reader, sets):
-    summary = prepare(reader(sets), data, tmp_path / "out", out_of_range_labels="clip")
+def test_clipped_labels_are_at_the_nearest_end(data, tmp_path, reader, sets):
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out", out_of_range_labels="clip")
     assert summary.rejected == {}
     train = read_manifest(summary.sets["train"]).set_index("ID")
     assert train.loc["a", ["valence", "arousal"]].tolist() == [7.0, 1.0]
@@ -31,7 +31,7 @@ def test_clipped_labels_lie_on_the_nearest_end(data, tmp_path, reader, sets):
     test = read_manifest(summary.sets["test"]).set_index("ID")
     assert test.loc["i", ["valence", "arousal", "dominance"]].tolist() == [4.0, 2.5, 1.0]
     assert summary.warnings == [
-        "3 labels outside the scale were put on its nearest end "
+        "3 labels outside the scale were clipped "
         "(valence of a was 7.01, arousal of a was 0.5, dominance of i was -3.0)."
     ]
 
@@ -40,17 +40,17 @@ def test_many_clipped_labels_are_counted(data, tmp_path, reader, sets_of, uttera
     made = sets_of()
     made["train"] = [utterance(k, valence=9.0, arousal=9.0, dominance=9.0) for k in "abcdef"]
     (data / "f.wav").unlink()  # what is not kept is not counted
-    summary = prepare(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
+    summary = prepare_manifests(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
     (warning,) = summary.warnings
-    assert warning.startswith("15 labels outside the scale were put on its nearest end (valence")
+    assert warning.startswith("15 labels outside the scale were clipped (valence")
     assert warning.count(" was ") == 10 and warning.endswith("valence of d was 9.0, ...).")
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
-def test_infinity_is_on_no_end(data, tmp_path, value, reader, sets_of, utterance):
+def test_infinite_labels_are_not_clipped(data, tmp_path, value, reader, sets_of, utterance):
     made = sets_of()
     made["train"][0] = utterance("a", valence=value)
-    summary = prepare(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
+    summary = prepare_manifests(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
     assert summary.rejected == {"label not finite": 1}
 
 
@@ -59,7 +59,7 @@ def test_contradictions_are_found_before_labels_are_clipped(
 ):
     made = sets_of()
     made["train"] = [utterance("a", valence=8.0), utterance("a", valence=9.0), utterance("b")]
-    summary = prepare(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
+    summary = prepare_manifests(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
     assert summary.counts["train"] == 1 and summary.rejected["duplicate id"] == 2
 
 
@@ -67,10 +67,14 @@ def test_unknown_word(data, tmp_path, reader, sets_of):
     with pytest.raises(
         ValueError, match="--out_of_range_labels must be reject or clip; found 'keep'"
     ):
-        prepare(reader(sets_of()), data, tmp_path / "out", out_of_range_labels="keep")
+        prepare_manifests(reader(sets_of()), data, tmp_path / "out", out_of_range_labels="keep")
 
 
 def test_another_word_means_a_new_preparation(data, tmp_path, reader, sets):
-    prepare(reader(sets), data, tmp_path / "out")
-    assert not prepare(reader(sets), data, tmp_path / "out", out_of_range_labels="clip").skipped
-    assert prepare(reader(sets), data, tmp_path / "out", out_of_range_labels="clip").skipped
+    prepare_manifests(reader(sets), data, tmp_path / "out")
+    assert not prepare_manifests(
+        reader(sets), data, tmp_path / "out", out_of_range_labels="clip"
+    ).skipped
+    assert prepare_manifests(
+        reader(sets), data, tmp_path / "out", out_of_range_labels="clip"
+    ).skipped

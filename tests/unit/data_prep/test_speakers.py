@@ -3,28 +3,28 @@
 import pytest
 
 from data_prep.corpus import is_known_speaker, speaker_key
-from data_prep.manifest import prepare, read_manifest
+from data_prep.manifest import prepare_manifests, read_manifest
 from data_prep.own_data import reader as own_data
 
 SCALE = {"label_low": 1, "label_high": 5}
 HEADER = "file,valence,arousal,dominance,speaker"
-NOBODY = ["", "Unknown", "NA", "n/a", "N/A", "NaN", "nan", "None", "NULL", "-", "?", " na "]
+UNKNOWN_NAMES = ["", "Unknown", "NA", "n/a", "N/A", "NaN", "nan", "None", "NULL", "-", "?", " na "]
 
 
-@pytest.mark.parametrize("name", NOBODY)
-def test_names_that_are_nobody_are_not_shared(data, tmp_path, name, reader, sets_of, utterance):
+@pytest.mark.parametrize("name", UNKNOWN_NAMES)
+def test_unknown_speaker_names_are_not_shared(data, tmp_path, name, reader, sets_of, utterance):
     assert not is_known_speaker(name)
     sets = sets_of()
     sets["train"][0] = utterance("a", speaker=name)
     sets["valid"][0] = utterance("g", speaker=name)
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.warnings == []
     assert summary.facts["sets"]["train"]["speakers"] == 5
     assert read_manifest(summary.sets["valid"]).speaker[0] == name  # as it stands in the labels
 
 
 @pytest.mark.parametrize("name", ["0", "30", "Nan Li", "N", "unknown1", "--", "Ann"])
-def test_names_that_are_somebody(name):
+def test_known_speaker_names(name):
     assert is_known_speaker(name)
 
 
@@ -43,12 +43,13 @@ def test_one_person_under_two_names_is_not_in_two_sets(
     sets["test"][0] = utterance("i", speaker=other)
     text = " = ".join(sorted((one, other)))
     with pytest.raises(ValueError, match=rf"train and test share 1 \(speaker {text}\)"):
-        prepare(reader(sets), data, tmp_path / "out")
-    summary = prepare(reader(sets, official_split=True), data, tmp_path / "out")
+        prepare_manifests(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     names = " and ".join(map(repr, sorted((one, other))))
     assert summary.warnings == [
-        f"Speakers whose names differ only in case or blanks count as one person: {names}.",
-        "Speakers are shared, as this division of the corpus has it: "
+        "Speaker names that differ only in case or whitespace are treated as one speaker: "
+        f"{names}.",
+        "The official sets of this corpus share speakers: "
         f"train and test share 1 (speaker {text}).",
     ]
 
@@ -59,9 +60,9 @@ def test_one_person_under_two_names_within_a_set(data, tmp_path, reader, sets_of
         utterance(letter, speaker=name)
         for letter, name in zip("abc", ("s0", "S0", "S 0"), strict=True)
     ]
-    summary = prepare(reader(sets), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.warnings == [
-        "Speakers whose names differ only in case or blanks count as one person: "
+        "Speaker names that differ only in case or whitespace are treated as one speaker: "
         "'S 0' and 'S0' and 's0'."
     ]
     assert summary.facts["sets"]["train"]["speakers"] == 4
@@ -75,10 +76,12 @@ def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
         f"{s}{k}.wav,1,2,3,{name}" for s in range(6) for k, name in enumerate((f"s{s}", f"S {s}"))
     ]
     root = folder([*lines, "x.wav,1,2,3,n/a", "y.wav,1,2,3,?"], header=HEADER)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE, partition_seed=seed, **options)
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", **SCALE, partition_seed=seed, **options
+    )
     assert sum(facts["speakers"] for facts in summary.facts["sets"].values()) == 6
     assert {"x", "y"} <= set(read_manifest(summary.sets["train"]).ID)
-    assert "2 files without a speaker are all used for training." in summary.warnings
+    assert "All 2 files without a speaker are used for training." in summary.warnings
 
 
 def test_division_of_ordinary_names_is_what_it_was(folder):

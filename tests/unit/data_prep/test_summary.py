@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.manifest import load_summary, prepare, read_manifest, summary_lines
+from data_prep.manifest import (
+    load_summary,
+    preparation_summary_lines,
+    prepare_manifests,
+    read_manifest,
+)
 from emosphere_sb.scale import Scale
 
 
@@ -15,7 +20,7 @@ def test_summary_of_counts(data, tmp_path, reader, sets_of, utterance):
     sets = sets_of()
     sets["train"][0] = utterance("a", emotion="happy", gender="Female", speaker="b")
     sets["train"][2] = utterance("c", speaker="Unknown")
-    summary = prepare(reader(sets, release="3"), data, tmp_path / "out")
+    summary = prepare_manifests(reader(sets, release="3"), data, tmp_path / "out")
     assert summary.facts == load_summary(tmp_path / "out")
     facts = summary.facts["sets"]["train"]
     assert (facts["utterances"], facts["speakers"]) == (6, 4)
@@ -33,7 +38,7 @@ def test_lines_for_the_screen(data, tmp_path, reader, sets_of):
         warnings=["Take care."],
         protocol={"dropped": {"train": {"other": 4}}},
     )
-    lines = summary_lines(prepare(corpus, data, tmp_path / "out"))
+    lines = preparation_summary_lines(prepare_manifests(corpus, data, tmp_path / "out"))
     assert lines == [
         f"Tiny 3 prepared: manifests in {tmp_path / 'out'}",
         "  train: 5 utterances, 0.00 h, 5 known speakers",
@@ -41,15 +46,15 @@ def test_lines_for_the_screen(data, tmp_path, reader, sets_of):
         "  test: 2 utterances, 0.00 h, 2 known speakers",
         "  rejected: 1 (listed in rejected.csv)",
         "    1 missing audio file",
-        "  left out of train by the protocol: 4 other",
+        "  excluded from train by the protocol: 4 other",
         "  warning: Take care.",
     ]
 
 
 def test_second_start_does_nothing(data, tmp_path, reader, sets_of):
     corpus = reader(sets_of())
-    first = prepare(corpus, data, tmp_path / "out", fold=1)
-    second = prepare(corpus, str(data) + "/", tmp_path / "out", fold=1)
+    first = prepare_manifests(corpus, data, tmp_path / "out", fold=1)
+    second = prepare_manifests(corpus, str(data) + "/", tmp_path / "out", fold=1)
     assert (corpus.calls, first.skipped, second.skipped) == (1, False, True)
     assert second.facts == first.facts
 
@@ -109,33 +114,33 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_every_change_means_a_new_preparation(data, tmp_path, change, reader, sets_of):
     corpus = reader(sets_of())
-    prepare(corpus, data, tmp_path / "out")
+    prepare_manifests(corpus, data, tmp_path / "out")
     change(data, tmp_path / "out")
-    again = prepare(corpus, data, tmp_path / "out")
+    again = prepare_manifests(corpus, data, tmp_path / "out")
     assert (corpus.calls, again.skipped) == (2, False)
     assert set(read_manifest(again.sets["valid"]).valence) == {4.0}
-    assert prepare(corpus, data, tmp_path / "out").skipped
+    assert prepare_manifests(corpus, data, tmp_path / "out").skipped
 
 
 @pytest.mark.parametrize("options", [{"fold": 2}, {"min_duration": 0.1}, {"skip": False}])
 def test_other_options_mean_a_new_preparation(data, tmp_path, options, reader, sets_of):
     corpus = reader(sets_of())
-    prepare(corpus, data, tmp_path / "out", fold=1)
-    assert not prepare(corpus, data, tmp_path / "out", **{"fold": 1, **options}).skipped
+    prepare_manifests(corpus, data, tmp_path / "out", fold=1)
+    assert not prepare_manifests(corpus, data, tmp_path / "out", **{"fold": 1, **options}).skipped
 
 
 def test_input_that_appears_means_a_new_preparation(data, tmp_path, reader, sets_of):
     corpus = reader(sets_of(), inputs=[data / "Partitions.txt"])
-    prepare(corpus, data, tmp_path / "out")
+    prepare_manifests(corpus, data, tmp_path / "out")
     (data / "Partitions.txt").write_text("Test3; x.wav")
-    assert not prepare(corpus, data, tmp_path / "out").skipped
+    assert not prepare_manifests(corpus, data, tmp_path / "out").skipped
 
 
 def test_manifest_of_a_set_that_is_gone_is_removed(data, tmp_path, reader, sets_of):
-    prepare(reader(sets_of()), data, tmp_path / "out")
+    prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     sets = sets_of(train="abcdefij")
     del sets["test"]
-    prepare(reader(sets), data, tmp_path / "out", fold=1)
+    prepare_manifests(reader(sets), data, tmp_path / "out", fold=1)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "rejected.csv",
         "summary.json",
@@ -148,10 +153,10 @@ def test_interrupted_preparation_is_not_taken_for_a_finished_one(
     data, tmp_path, monkeypatch, reader, sets_of
 ):
     corpus = reader(sets_of())
-    prepare(corpus, data, tmp_path / "out")
+    prepare_manifests(corpus, data, tmp_path / "out")
     monkeypatch.setattr("data_prep.manifest.file_digest", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        prepare(reader(sets_of(), inputs=[]), data, tmp_path / "out", fold=1)
+        prepare_manifests(reader(sets_of(), inputs=[]), data, tmp_path / "out", fold=1)
     monkeypatch.undo()
     with pytest.raises(FileNotFoundError, match="--reuse_manifests=False"):
         load_summary(tmp_path / "out")
@@ -160,11 +165,11 @@ def test_interrupted_preparation_is_not_taken_for_a_finished_one(
 @pytest.mark.parametrize("content", ["no json", "[1]", "{}"])
 def test_damaged_summary(tmp_path, content):
     (tmp_path / "summary.json").write_text(content)
-    with pytest.raises(ValueError, match="Delete it and prepare again"):
+    with pytest.raises(ValueError, match="Delete it and run the preparation again"):
         load_summary(tmp_path)
 
 
 def test_summary_is_plain_json(data, tmp_path, reader, sets_of):
-    prepare(reader(sets_of()), data, tmp_path / "out", drop={"x"}, folder=data)
+    prepare_manifests(reader(sets_of()), data, tmp_path / "out", drop={"x"}, folder=data)
     text = (tmp_path / "out" / "summary.json").read_text(encoding="ascii")
     assert json.loads(text)["fingerprint"]["request"]["options"]["drop"] == ["x"]

@@ -1,48 +1,54 @@
-"""What the page answers, and what stands at its head."""
+"""Responses and heading of the page."""
 
 import re
 
 import pytest
 
-from emosphere_sb.demo_page.app import heading, reply, style
+from emosphere_sb.demo_page.app import page_heading, respond, style_sheet
 from emosphere_sb.demo_page.limits import Limits
-from tests.helpers.fixed_model import hand_model, write_levels
+from tests.helpers.fixed_model import levels_model, write_levels
 
 
-def test_a_recording_is_answered(tmp_path):
-    shown = reply(hand_model(), Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
-    assert shown["scene"]["whole"]["vad"] == pytest.approx([0.25, 0.25, -0.125], abs=1e-6)
+def test_recording_is_analysed(tmp_path):
+    shown = respond(levels_model(), Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
+    assert shown["scene"]["overall"]["vad"] == pytest.approx([0.25, 0.25, -0.125], abs=1e-6)
 
 
-def test_a_damaged_file_is_a_message_without_the_folder(tmp_path):
+def test_error_for_damaged_file_does_not_show_the_folder(tmp_path):
     path = tmp_path / "damaged.wav"
     path.write_bytes(b"RIFF nothing")
-    shown = reply(hand_model(), Limits(), str(path))
-    assert "damaged.wav is no audio file" in shown["html"]
+    shown = respond(levels_model(), Limits(), str(path))
+    assert "damaged.wav: unsupported or damaged audio" in shown["html"]
     assert str(tmp_path) not in shown["html"]
 
 
-def test_the_limits_are_kept(tmp_path):
+def test_limits_are_enforced(tmp_path):
     path = str(write_levels(tmp_path / "a.wav", (2, 0.25)))
-    assert "may last 0:01 min" in reply(hand_model(), Limits(max_seconds=1), path)["html"]
-    assert "0.1 MB at the most" in reply(hand_model(), Limits(max_megabytes=0.1), path)["html"]
+    assert (
+        "at most 0:01 min are allowed"
+        in respond(levels_model(), Limits(max_seconds=1), path)["html"]
+    )
+    assert (
+        "at most 0.1 MB are allowed"
+        in respond(levels_model(), Limits(max_megabytes=0.1), path)["html"]
+    )
 
 
-def test_a_fault_of_the_program_is_logged_and_the_page_stays(tmp_path, caplog):
-    model = hand_model()
+def test_internal_error_is_logged_and_shown_as_alert(tmp_path, caplog):
+    model = levels_model()
 
     def broken(*_):
         raise RuntimeError("secret details")
 
     model.mods.model.forward = broken
-    shown = reply(model, Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
-    assert "Something failed here (RuntimeError)" in shown["html"]
+    shown = respond(model, Limits(), str(write_levels(tmp_path / "a.wav", (2, 0.25))))
+    assert "Internal error (RuntimeError)" in shown["html"]
     assert "secret details" not in shown["html"]
     assert "secret details" in caplog.text
 
 
-def test_head_names_the_model_its_licence_and_that_it_is_synthetic():
-    head = heading(hand_model().about, Limits(90, 5), "127.0.0.1")
+def test_heading_shows_model_licence_and_synthetic_mark():
+    head = page_heading(levels_model().info, Limits(90, 5), "127.0.0.1")
     assert "Levels &lt;i&gt;by hand&lt;/i&gt;" in head
     assert "For tests &amp; nothing else." in head
     assert "SYNTHETIC" in head
@@ -50,10 +56,10 @@ def test_head_names_the_model_its_licence_and_that_it_is_synthetic():
     assert "WARNING" not in head
 
 
-def test_head_of_a_real_model_on_an_open_address():
-    head = heading(hand_model(synthetic=False, licence="").about, Limits(), "0.0.0.0")
+def test_heading_of_a_real_model_on_a_public_address():
+    head = page_heading(levels_model(synthetic=False, licence="").info, Limits(), "0.0.0.0")
     assert "SYNTHETIC" not in head
-    assert "Licence of its weights: not known" in head
+    assert "Licence of the weights: unknown" in head
     assert "WARNING: this page listens on 0.0.0.0" in head
 
 
@@ -69,14 +75,14 @@ def contrast(one, two):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_contrast_by_a_known_pair():
+def test_contrast_of_known_colour_pairs():
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # the known near miss
 
 
 @pytest.mark.parametrize(("scheme", "paper"), [(":root", "#ffffff"), (".dark", "#18181b")])
 def test_text_has_the_contrast_of_level_aa(scheme, paper):
-    css = style().read_text(encoding="utf-8")
+    css = style_sheet().read_text(encoding="utf-8")
     block = re.search(rf"^{re.escape(scheme)} {{(.*?)^}}", css, re.DOTALL | re.MULTILINE)[1]
     colours = dict(re.findall(r"--em-([\w-]+): (#[0-9a-f]{6})", block))
     for name in ("ink", "soft", "accent", "valence", "arousal", "dominance"):

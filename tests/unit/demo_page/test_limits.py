@@ -1,4 +1,4 @@
-"""The largest upload: values at and beyond the limits, and messages that say what to do."""
+"""Upload limits: values at and above the limits, and messages with a remedy."""
 
 import math
 
@@ -11,7 +11,7 @@ from tests.helpers.fixed_model import write_levels
 
 @pytest.mark.parametrize("name", ["max_seconds", "max_megabytes"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
-def test_a_limit_that_limits_nothing_is_refused(name, value):
+def test_invalid_limits_are_rejected(name, value):
     with pytest.raises(ValueError, match=f"--{name} must be a finite number above 0"):
         Limits(**{name: value})
 
@@ -29,22 +29,22 @@ def test_within_the_limits_the_duration_is_returned(tmp_path):
     assert Limits(max_seconds=2.0).check(path) == 2.0
 
 
-def test_a_sample_too_long_is_refused(tmp_path):
+def test_recording_one_sample_too_long_is_rejected(tmp_path):
     path = write_levels(tmp_path / "speech.wav", (2.0 + 1 / 16_000, 0.25))
-    with pytest.raises(AudioError, match=r"may last 0:02 min at the most.*emosphere timeline"):
+    with pytest.raises(AudioError, match=r"at most 0:02 min are allowed.*emosphere timeline"):
         Limits(max_seconds=2.0).check(path)
 
 
-def test_a_file_too_large_is_refused_before_it_is_read(tmp_path):
+def test_too_large_file_is_rejected_before_it_is_read(tmp_path):
     path = tmp_path / "noise.bin"
     path.write_bytes(b"x" * (1024**2 + 1))
-    with pytest.raises(AudioError, match=r"may have 1 MB at the most; this one has 1\.0 MB"):
+    with pytest.raises(AudioError, match=r"at most 1 MB are allowed; found 1\.0 MB"):
         Limits(max_megabytes=1).check(path)
     path.write_bytes(b"x" * 1024**2)
-    with pytest.raises(AudioError, match="no audio file"):
+    with pytest.raises(AudioError, match="unsupported or damaged audio"):
         Limits(max_megabytes=1).check(path)
 
 
-def test_a_file_that_is_gone(tmp_path):
-    with pytest.raises(AudioError, match="There is no file"):
+def test_missing_file(tmp_path):
+    with pytest.raises(AudioError, match="File not found"):
         Limits().check(tmp_path / "gone.wav")

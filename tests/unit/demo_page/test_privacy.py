@@ -1,4 +1,4 @@
-"""The headers of every answer."""
+"""HTTP headers of all responses."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ def headers(path, kind="http"):
     return sent[0]["headers"]
 
 
-def test_the_policy_replaces_that_of_the_application():
+def test_policy_replaces_the_policy_of_the_application():
     found = [value for name, value in headers("/") if name == b"content-security-policy"]
     assert found == [POLICY.encode()]
 
@@ -35,10 +35,10 @@ def test_no_other_host_is_allowed(part):
     assert set(part.split()[1:]) <= allowed
 
 
-def test_recordings_are_not_kept_by_the_browser_and_scripts_are():
+def test_browser_caches_scripts_but_not_recordings():
     assert dict(headers("/gradio_api/file=x.wav"))[b"cache-control"] == b"no-store"
     assert dict(headers("/assets/index.js"))[b"cache-control"] == b"max-age=9"
 
 
-def test_what_is_no_http_passes_as_it_is():
+def test_other_protocols_are_unchanged():
     assert (b"content-security-policy", b"default-src *") in headers("/", kind="websocket")

@@ -1,4 +1,4 @@
-"""The numbers of the page: read back from its HTML and held against the prediction."""
+"""The values on the page, parsed from its HTML and compared with the prediction."""
 
 import csv
 import io
@@ -8,9 +8,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from emosphere_sb.demo_page.analysis import read
-from emosphere_sb.demo_page.result_html import alert, as_csv, nothing, result, warnings_box
-from tests.helpers.fixed_model import hand_model, write_levels
+from emosphere_sb.demo_page.analysis import analyse
+from emosphere_sb.demo_page.result_html import (
+    alert_view,
+    empty_view,
+    result_view,
+    warnings_box,
+    windows_csv,
+)
+from tests.helpers.fixed_model import levels_model, write_levels
 
 VOID = {"br", "img", "input", "line", "rect", "polyline"}
 
@@ -41,9 +47,9 @@ class Elements(HTMLParser):
 
 @pytest.fixture
 def shown(tmp_path):
-    model = hand_model()
-    reading = read(model, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
-    return result(reading, model.about)["html"]
+    model = levels_model()
+    analysis = analyse(model, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+    return result_view(analysis, model.info)["html"]
 
 
 def values(html):
@@ -72,18 +78,18 @@ def test_region_words_and_licence(shown):
 
 
 def test_a_single_window_has_no_slider(tmp_path):
-    model = hand_model()
-    reading = read(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
-    html = result(reading, model.about)["html"]
+    model = levels_model()
+    analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
+    html = result_view(analysis, model.info)["html"]
     assert 'type="range"' not in html
     assert "mean of windows" not in html
 
 
-def test_a_model_without_head_and_words_shows_none(tmp_path):
-    model = hand_model(words={}, head="none", classes=())
+def test_model_without_head_and_words(tmp_path):
+    model = levels_model(words={}, head="none", classes=())
     model.mods.model.forward = without_logits(model.mods.model.forward)
-    reading = read(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
-    html = result(reading, model.about)["html"]
+    analysis = analyse(model, write_levels(tmp_path / "short.wav", (2, 0.25)))
+    html = result_view(analysis, model.info)["html"]
     assert "probabilities" not in html
     assert "Nearest" not in html
 
@@ -98,49 +104,49 @@ def without_logits(forward):
     return call
 
 
-def test_warnings_in_words(tmp_path):
-    model = hand_model()
-    reading = read(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
-    text = Elements(warnings_box(reading.whole)).text
+def test_warning_sentences(tmp_path):
+    model = levels_model()
+    analysis = analyse(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
+    text = Elements(warnings_box(analysis.overall)).text
     assert "clipped" in text
-    assert "Only the first 12 of 13.0 s were heard." in text
-    silent = read(model, write_levels(tmp_path / "silent.wav", (2, 0.0)))
-    assert "The recording is silent" in warnings_box(silent.whole)
-    assert warnings_box(read(model, write_levels(tmp_path / "a.wav", (2, 0.5))).whole) == ""
+    assert "Only the first 12 s (of 13.0 s) were used." in text
+    silent = analyse(model, write_levels(tmp_path / "silent.wav", (2, 0.0)))
+    assert "The recording is silent" in warnings_box(silent.overall)
+    assert warnings_box(analyse(model, write_levels(tmp_path / "a.wav", (2, 0.5))).overall) == ""
 
 
-def test_a_name_is_text(tmp_path):
-    model = hand_model()
+def test_file_name_is_escaped(tmp_path):
+    model = levels_model()
     path = write_levels(tmp_path / "<img src=x onerror=alert(1)> & ü.wav", (2, 0.25))
-    html = result(read(model, path), model.about)["html"]
+    html = result_view(analyse(model, path), model.info)["html"]
     assert not any(tag == "img" for tag, _ in Elements(html).found)
     assert "<img src=x onerror=alert(1)> & ü.wav" in Elements(html).text
 
 
-def test_what_a_model_names_is_text(tmp_path):
+def test_names_from_the_model_are_escaped(tmp_path):
     evil = "<script>alert('1')</script>"
     classes = tuple(f"{evil}{number}" for number in range(8))
-    model = hand_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
-    reading = read(model, write_levels(tmp_path / "a.wav", (2, 0.25)))
-    odd = replace(reading.whole, region_description=evil, warnings=(evil,))
-    windows = tuple(replace(one, region=evil, warnings=(evil,)) for one in reading.windows)
-    html = result(replace(reading, whole=odd, windows=windows), model.about)["html"]
+    model = levels_model(head=evil, classes=classes, words={evil: [0.0, 0.0, 0.0]})
+    analysis = analyse(model, write_levels(tmp_path / "a.wav", (2, 0.25)))
+    odd = replace(analysis.overall, region_description=evil, warnings=(evil,))
+    windows = tuple(replace(one, region=evil, warnings=(evil,)) for one in analysis.windows)
+    html = result_view(replace(analysis, overall=odd, windows=windows), model.info)["html"]
     assert "<script" not in html
     # region, head, classes, word, region and warning of a window; a warning begins with a capital
     assert Elements(html).text.count(evil) == 1 + 1 + 8 + 1 + 2 + 1
 
 
-def test_a_message_is_text():
-    shown = alert("<script>alert(1)</script> is no audio file.")
+def test_alert_message_is_escaped():
+    shown = alert_view("<script>alert(1)</script> is no audio file.")
     assert "script" not in [tag for tag, _ in Elements(shown["html"]).found]
     assert 'role="alert"' in shown["html"]
     assert shown["scene"] is None
-    assert nothing()["scene"] is None
+    assert empty_view()["scene"] is None
 
 
 def test_csv_of_the_windows(tmp_path):
-    reading = read(hand_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
-    rows = list(csv.DictReader(io.StringIO(as_csv(reading))))
+    analysis = analyse(levels_model(), write_levels(tmp_path / "a, b.wav", (4, 0.25), (4, -0.75)))
+    rows = list(csv.DictReader(io.StringIO(windows_csv(analysis))))
     assert [float(row["start"]) for row in rows] == [0, 1, 2, 3, 4]
     assert [float(row["valence"]) for row in rows] == pytest.approx(
         [0.25, 0.0, -0.25, -0.5, -0.75], abs=1e-6

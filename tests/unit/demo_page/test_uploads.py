@@ -1,4 +1,4 @@
-"""Uploads are removed with the next one and with their page; nothing else ever is."""
+"""Deletion of uploads, and only of uploads."""
 
 import os
 
@@ -19,7 +19,7 @@ def upload(folder, name):
     return folder / name / "speech.wav"
 
 
-def test_the_next_upload_removes_the_last(folder):
+def test_next_upload_deletes_the_previous_one(folder):
     uploads = Uploads(folder)
     first, second = upload(folder, "a"), upload(folder, "b")
     uploads.show("page", first)
@@ -29,7 +29,7 @@ def test_the_next_upload_removes_the_last(folder):
     assert second.exists()
 
 
-def test_a_closed_page_leaves_nothing(folder):
+def test_closed_page_deletes_its_upload(folder):
     uploads = Uploads(folder)
     path = upload(folder, "a")
     uploads.show("page", path)
@@ -38,7 +38,7 @@ def test_a_closed_page_leaves_nothing(folder):
     assert list(folder.iterdir()) == []
 
 
-def test_an_upload_that_another_page_shows_stays(folder):
+def test_upload_shown_on_another_page_is_not_deleted(folder):
     uploads = Uploads(folder)
     path = upload(folder, "a")
     uploads.show("one", path)
@@ -49,7 +49,7 @@ def test_an_upload_that_another_page_shows_stays(folder):
     assert not path.exists()
 
 
-def test_the_same_upload_again_stays(folder):
+def test_same_upload_shown_again_is_not_deleted(folder):
     uploads = Uploads(folder)
     path = upload(folder, "a")
     uploads.show("page", path)
@@ -57,18 +57,18 @@ def test_the_same_upload_again_stays(folder):
     assert path.exists()
 
 
-def test_nothing_outside_the_folder_is_removed(folder, tmp_path, caplog):
+def test_files_outside_the_folder_are_not_deleted(folder, tmp_path, caplog):
     other = tmp_path / "mine.wav"
     other.write_bytes(b"x")
     uploads = Uploads(folder)
     uploads.show("page", folder / ".." / "mine.wav")
     uploads.close("page")
     assert other.exists()
-    assert "is no upload of this page" in caplog.text
+    assert "is outside the upload folder" in caplog.text
 
 
 @pytest.mark.parametrize("before", [None, "/somewhere"])
-def test_the_folder_and_its_variable_end_with_the_context(monkeypatch, before):
+def test_upload_folder_and_variable_are_removed_after_the_context(monkeypatch, before):
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     if before:
         monkeypatch.setenv("GRADIO_TEMP_DIR", before)

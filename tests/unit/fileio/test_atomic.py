@@ -12,13 +12,13 @@ from emosphere_sb.fileio import atomic
 from emosphere_sb.fileio.atomic import atomic_file, atomic_write, digest_of
 
 
-def test_text_arrives_as_it_is(tmp_path):
+def test_text_is_written_unchanged(tmp_path):
     atomic_write(tmp_path / "a.csv", "ü\r\nb\n")
     assert (tmp_path / "a.csv").read_bytes() == "ü\r\nb\n".encode()
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
+def test_old_file_remains_until_the_new_one_is_complete(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     atomic_write(path, "old")
     replace, seen = os.replace, []
@@ -34,10 +34,10 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_fault_full_disk_keeps_the_old_file_and_names_it(tmp_path):
+def test_fault_full_disk_preserves_the_old_file_and_names_it(tmp_path):
     path = tmp_path / "a.json"
     atomic_write(path, "old")
-    (tmp_path / "a.json.partial").symlink_to("/dev/full")  # where every write finds no room
+    (tmp_path / "a.json.partial").symlink_to("/dev/full")  # every write fails
     with pytest.raises(OSError, match=r"a\.json cannot be written: No space left") as error:
         atomic_write(path, "new")
     assert error.value.errno == errno.ENOSPC
@@ -51,9 +51,7 @@ def test_digest_is_sha256(tmp_path):
     assert digest_of(tmp_path / "a") == expected
 
 
-def test_files_that_differ_in_their_endings_do_not_meet_while_they_are_written(
-    tmp_path, monkeypatch
-):
+def test_files_that_differ_in_suffix_have_different_partial_files(tmp_path, monkeypatch):
     """Another process writes the same table's Markdown in the middle."""
     whole = atomic.os.replace
 
@@ -69,12 +67,12 @@ def test_files_that_differ_in_their_endings_do_not_meet_while_they_are_written(
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "a.md"}
 
 
-def test_bytes_arrive_as_they_are(tmp_path):
+def test_bytes_are_written_unchanged(tmp_path):
     atomic_write(tmp_path / "a.png", b"\x89PNG\r\n")
     assert (tmp_path / "a.png").read_bytes() == b"\x89PNG\r\n"
 
 
-def test_text_that_is_not_unicode_is_refused_or_escaped(tmp_path):
+def test_invalid_unicode_is_rejected_or_escaped(tmp_path):
     path = tmp_path / "a.csv"
     with pytest.raises(UnicodeEncodeError):
         atomic_write(path, "\udcff")
@@ -84,7 +82,7 @@ def test_text_that_is_not_unicode_is_refused_or_escaped(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_error_in_the_middle_keeps_the_old_file(tmp_path, error):
+def test_error_preserves_the_old_file(tmp_path, error):
     path = tmp_path / "a.npz"
     atomic_write(path, "old")
     with pytest.raises(error), atomic_file(path) as file:
@@ -94,13 +92,13 @@ def test_error_in_the_middle_keeps_the_old_file(tmp_path, error):
     assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
 
 
-def test_remains_of_a_killed_writer_are_overwritten(tmp_path):
+def test_partial_file_of_a_killed_writer_is_overwritten(tmp_path):
     (tmp_path / "a.json.partial").write_text("longer than what follows")
     atomic_write(tmp_path / "a.json", "new")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.json": "new"}
 
 
-def test_partial_file_of_another_name(tmp_path):
+def test_custom_partial_file(tmp_path):
     partial = tmp_path / ".a.7.tmp"
     with atomic_file(tmp_path / "a", partial=partial) as file:
         file.write(b"one ")
@@ -109,7 +107,7 @@ def test_partial_file_of_another_name(tmp_path):
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"one two"}
 
 
-def test_content_and_then_its_name_are_flushed_to_the_disk(tmp_path, monkeypatch):
+def test_content_is_flushed_before_the_name(tmp_path, monkeypatch):
     fsync, seen = os.fsync, []
 
     def look(handle):
@@ -122,7 +120,7 @@ def test_content_and_then_its_name_are_flushed_to_the_disk(tmp_path, monkeypatch
     assert seen == [("file", ["a.partial"]), ("folder", ["a"])]
 
 
-def test_folders_are_flushed_after_all_that_they_hold(tmp_path, monkeypatch):
+def test_folders_are_flushed_after_their_content(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     for name in ("a", "sub/b"):
         (tmp_path / name).write_text(name)

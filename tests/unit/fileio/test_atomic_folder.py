@@ -1,4 +1,4 @@
-"""A folder is complete or absent, whatever happens while it is written."""
+"""Atomic folders are complete or absent after errors and kills."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def write(out, text="whole"):
 
 @pytest.fixture
 def writer(tmp_path):
-    """Another process in the middle of writing ``out``."""
+    """Process that is writing to ``out``."""
     sign = tmp_path / "sign"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "out"), str(sign)])
     while not sign.exists():
@@ -46,7 +46,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("before", ["nothing", "an empty folder", "no parent"])
-def test_appears_with_all_its_files(tmp_path, before):
+def test_folder_appears_with_all_files(tmp_path, before):
     out = tmp_path / "a" / "b" if before == "no parent" else tmp_path / "out"
     if before == "an empty folder":
         out.mkdir()
@@ -55,7 +55,7 @@ def test_appears_with_all_its_files(tmp_path, before):
     assert names(out.parent) == [out.name]
 
 
-def test_is_not_there_before_the_end(tmp_path):
+def test_folder_does_not_exist_before_the_end(tmp_path):
     with atomic_folder(tmp_path / "out") as folder:
         (folder / "file").write_text("whole")
         assert not (tmp_path / "out").exists()
@@ -63,14 +63,14 @@ def test_is_not_there_before_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_error_leaves_nothing(tmp_path, error):
+def test_error_leaves_no_files(tmp_path, error):
     with pytest.raises(error), atomic_folder(tmp_path / "out") as folder:
         (folder / "file").write_text("half")
         raise error
     assert names(tmp_path) == []
 
 
-def test_killed_writer_leaves_no_folder_and_the_next_one_tidies(tmp_path, writer):
+def test_next_writer_removes_the_files_of_a_killed_writer(tmp_path, writer):
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     assert not (tmp_path / "out").exists()
@@ -80,26 +80,26 @@ def test_killed_writer_leaves_no_folder_and_the_next_one_tidies(tmp_path, writer
 
 
 def test_two_writers_do_not_mix(tmp_path, writer):
-    with pytest.raises(TimeoutError, match="written by another process"):
+    with pytest.raises(TimeoutError, match="Another process is writing to"):
         write(tmp_path / "out")
     assert (tmp_path / ".out.partial" / "content" / "half").exists()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_place_that_is_taken(tmp_path, kind):
+def test_existing_file_or_folder_is_rejected(tmp_path, kind):
     out = tmp_path / "out"
     if kind == "folder":
         out.mkdir()
     (out / "mine" if kind == "folder" else out).write_text("mine")
-    with pytest.raises(FileExistsError, match="new or an empty folder"):
+    with pytest.raises(FileExistsError, match="must be a new or empty folder"):
         write(out)
     assert (out / "mine" if kind == "folder" else out).read_text() == "mine"
 
 
-def test_folder_of_somebody_elses_is_left_alone(tmp_path):
+def test_unrelated_partial_folder_is_not_deleted(tmp_path):
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "mine").write_text("mine")
-    with pytest.raises(FileExistsError, match="move it elsewhere"):
+    with pytest.raises(FileExistsError, match=r"contains other files\. Move or delete them"):
         write(tmp_path / "out")
     assert names(tmp_path / ".out.partial") == ["mine"]
 
@@ -111,7 +111,7 @@ def test_link_to_an_empty_folder_is_followed(tmp_path):
     assert names(tmp_path / "real") == ["file"] and (tmp_path / "link").is_symlink()
 
 
-def test_private_files_get_the_rights_of_new_ones(tmp_path):
+def test_private_files_get_default_permissions(tmp_path):
     before = os.umask(0o022)
     try:
         with atomic_folder(tmp_path / "out") as folder:
@@ -133,7 +133,7 @@ def test_old_content_stays_until_the_new_one_is_complete(tmp_path):
     assert names(tmp_path) == ["out"]
 
 
-def test_error_keeps_the_old_content(tmp_path):
+def test_error_preserves_the_old_content(tmp_path):
     write(tmp_path / "out", "old")
     with pytest.raises(ValueError), atomic_folder(tmp_path / "out", overwrite=True) as folder:
         (folder / "file").write_text("half")

@@ -1,4 +1,4 @@
-"""Locks that end with their process."""
+"""File locks are released when their process ends."""
 
 import os
 import subprocess
@@ -33,18 +33,18 @@ def test_lock_of_another_process_is_respected_until_it_is_killed(tmp_path, root)
         pass
 
 
-def test_lock_is_given_back_after_an_error(tmp_path):
+def test_lock_is_released_after_an_error(tmp_path):
     with pytest.raises(KeyError), file_lock(tmp_path / "a.lock", timeout=0):
         raise KeyError
     with file_lock(tmp_path / "a.lock", timeout=0):
         pass
 
 
-def test_disk_without_locks_is_said_and_used(tmp_path, monkeypatch, caplog):
+def test_file_system_without_locking_gives_a_warning(tmp_path, monkeypatch, caplog):
     def fail(*_, **__):
         raise NotImplementedError
 
     monkeypatch.setattr(lock.FileLock, "acquire", fail)
     with file_lock(tmp_path / "a.lock", timeout=0):
         pass
-    assert "has no locks" in caplog.text
+    assert "does not support locking" in caplog.text

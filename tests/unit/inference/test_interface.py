@@ -1,4 +1,4 @@
-"""``EmoSphere``: what is asked is answered, in order, whatever lies between."""
+"""``EmoSphere``: predictions, their order, and errors."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from torchaudio.functional import resample
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.sphere.regions import SphericalRegions
-from tests.helpers.models import WORDS, write_tiny
+from tests.helpers.models import WORDS, write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 
@@ -47,14 +47,14 @@ def files(tmp_path):
 
 
 @torch.inference_mode()
-def said_by(plain, signal):
+def run_model(plain, signal):
     signal = torch.as_tensor(signal)
     return plain(signal.unsqueeze(0), torch.tensor([len(signal)]))
 
 
-def test_says_what_the_model_says(model, plain, files):
+def test_prediction_matches_the_model(model, plain, files):
     found = model.predict(files[0])
-    expected = said_by(plain, noise(1.2, 0))
+    expected = run_model(plain, noise(1.2, 0))
     vad = expected.vad[0].double().numpy()
     np.testing.assert_allclose(found.vad, vad, atol=1e-6)
     np.testing.assert_allclose(found.embedding, expected.embedding[0].numpy(), atol=1e-6)
@@ -68,7 +68,7 @@ def test_says_what_the_model_says(model, plain, files):
     assert (found.duration, found.start, found.end) == (1.2, 0.0, 1.2)
 
 
-def test_place_on_the_sphere(model, files):
+def test_position_on_the_sphere(model, files):
     """Radius, angles and octant from the formulas of spherical coordinates, written out here."""
     found = model.predict(files[1])
     v, a, d = found.vad
@@ -83,7 +83,7 @@ def test_place_on_the_sphere(model, files):
     assert found.azimuth == pytest.approx(np.rad2deg(np.arctan2(d, a)), abs=1e-6)
 
 
-def test_batch_says_what_each_says_alone(model, files):
+def test_batch_size_does_not_change_predictions(model, files):
     together = model.predict(files, batch_size=6)
     alone = [model.predict(path) for path in files]
     by_two = model.predict(files, batch_size=2)
@@ -102,7 +102,7 @@ def test_chunks_keep_the_order(model, files):
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "tensor", "two channels"])
-def test_array_says_what_a_file_says(model, files, kind):
+def test_array_gives_the_same_prediction_as_a_file(model, files, kind):
     samples = noise(1.2, 0)
     given = {
         "float32": samples, "float64": samples.astype(np.float64),
@@ -116,7 +116,7 @@ def test_array_says_what_a_file_says(model, files, kind):
 @pytest.mark.parametrize("rate", [8000, 44100, 96000])
 def test_arrays_of_other_rates(model, plain, rate):
     samples = noise(0.8, 3, rate)
-    expected = said_by(plain, resample(torch.from_numpy(samples), rate, 16000))
+    expected = run_model(plain, resample(torch.from_numpy(samples), rate, 16000))
     found = model.predict(samples, rate)
     np.testing.assert_allclose(found.vad, expected.vad[0].numpy(), atol=1e-5)
 
@@ -128,41 +128,41 @@ def test_lists_of_arrays_keep_their_order(model):
     assert [round(item.duration, 3) for item in found] == [0.9, 0.2, 0.6]
 
 
-def test_nothing_gives_nothing(model):
+def test_empty_list_gives_empty_list(model):
     assert model.predict([]) == [] == list(model.predict_each([]))
 
 
-# --- what is cut -------------------------------------------------------------------------------
+# --- truncation --------------------------------------------------------------------------------
 
 
-def test_evaluations_cut_is_the_default(model, plain, tmp_path):
+def test_evaluation_limit_is_the_default(model, plain, tmp_path):
     samples = noise(3.0, 5)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
     for given in (tmp_path / "a.wav", samples):
         found = model.predict(given, 16000)
-        expected = said_by(plain, samples[:32000])  # the model was tested on the first 2 s
+        expected = run_model(plain, samples[:32000])  # the model was tested on the first 2 s
         np.testing.assert_allclose(found.vad, expected.vad[0].numpy(), atol=1e-6)
         assert (found.duration, found.end) == (3.0, 2.0)
-        assert found.warnings == ("only the first 2 of 3.0 s were heard",)
+        assert found.warnings == ("only the first 2 s (of 3.0 s) were used",)
 
 
 def test_max_seconds(model, plain):
     samples = noise(3.0, 5)
     whole = model.predict(samples, 16000, max_seconds=None)
-    np.testing.assert_allclose(whole.vad, said_by(plain, samples).vad[0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(whole.vad, run_model(plain, samples).vad[0].numpy(), atol=1e-6)
     assert whole.warnings == () and whole.end == 3.0
     part = model.predict(samples, 16000, max_seconds=0.5)
-    expected = said_by(plain, samples[:8000]).vad[0].numpy()
+    expected = run_model(plain, samples[:8000]).vad[0].numpy()
     np.testing.assert_allclose(part.vad, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "all", True])
-def test_impossible_cut(model, files, value):
+def test_invalid_max_seconds(model, files, value):
     with pytest.raises(ValueError, match="max_seconds must be"):
         model.predict(files[0], max_seconds=value)
 
 
-def test_day_long_file_is_cut_or_refused_without_being_read(model, tmp_path):
+def test_day_long_file_is_truncated_or_rejected_without_reading_it(model, tmp_path):
     """A header of 24 h is enough to be refused; the samples are not there."""
     soundfile.write(tmp_path / "a.wav", np.zeros(16000, dtype=np.int16), 16000)
     with open(tmp_path / "a.wav", "r+b") as file:
@@ -177,10 +177,10 @@ def test_day_long_file_is_cut_or_refused_without_being_read(model, tmp_path):
         model.predict(tmp_path / "a.wav", max_seconds=None)
 
 
-# --- what is wrong -----------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------
 
 
-def test_errors_keep_their_place(model, files, tmp_path):
+def test_errors_are_returned_in_input_order(model, files, tmp_path):
     (tmp_path / "bad.wav").write_text("no audio")
     soundfile.write(tmp_path / "short.wav", np.zeros(1), 16000)
     mixed = [files[0], tmp_path / "bad.wav", files[1], tmp_path / "none.wav",
@@ -193,12 +193,12 @@ def test_errors_keep_their_place(model, files, tmp_path):
     np.testing.assert_allclose(found[5].vad, model.predict(files[2]).vad, atol=1e-5)
 
 
-def test_predict_raises_what_predict_each_gives(model, files, tmp_path):
-    with pytest.raises(AudioError, match=r"There is no file .*none\.wav"):
+def test_predict_raises_the_error_of_predict_each(model, files, tmp_path):
+    with pytest.raises(AudioError, match=r"File not found: .*none\.wav"):
         model.predict([files[0], tmp_path / "none.wav"])
 
 
-def test_bad_arrays_keep_their_place(model):
+def test_invalid_arrays_are_returned_in_input_order(model):
     mixed = [noise(0.5), np.zeros(0), np.full(9000, np.nan), noise(0.4), 3, None]
     found = list(model.predict_each(mixed, 16000))
     wrong = [isinstance(item, AudioError) for item in found]
@@ -207,11 +207,11 @@ def test_bad_arrays_keep_their_place(model):
 
 @pytest.mark.parametrize("rate", [None, 0, "fast"])
 def test_arrays_without_a_rate(model, rate):
-    with pytest.raises(AudioError, match="needs its sampling_rate"):
+    with pytest.raises(AudioError, match="require sampling_rate"):
         model.predict(noise(0.5), rate)
 
 
-def test_silence_and_clipping_are_said(model):
+def test_silence_and_clipping_give_warnings(model):
     assert model.predict(np.zeros(8000), 16000).warnings == ("silent",)
     assert model.predict(np.ones(8000), 16000).warnings == ("clipped",)
     assert np.isfinite(model.predict(np.zeros(8000), 16000).vad).all()
@@ -220,7 +220,7 @@ def test_silence_and_clipping_are_said(model):
 @pytest.mark.parametrize(
     "options", [{"batch_size": 0}, {"chunk": 0}, {"words": -1}, {"batch_size": -4}]
 )
-def test_impossible_options(model, files, options):
+def test_invalid_options(model, files, options):
     with pytest.raises(ValueError, match="must be at least"):
         model.predict_each(files, **options)
 
@@ -228,12 +228,12 @@ def test_impossible_options(model, files, options):
 @pytest.mark.parametrize(
     "options", [{"window": 0.001}, {"window": 1.0, "overlap": 1.0}, {"max_seconds": -1}]
 )
-def test_options_are_refused_before_anything_is_asked_for(model, files, options):
+def test_invalid_options_are_rejected_before_iteration(model, files, options):
     with pytest.raises(ValueError, match="must be"):
         model.predict_each(files, **options)
 
 
-def test_level_that_no_audio_has_keeps_its_place(model, tmp_path):
+def test_impossible_level_does_not_affect_other_utterances(model, tmp_path):
     paths = [tmp_path / "good.wav", tmp_path / "loud.wav"]
     soundfile.write(paths[0], noise(0.5, 1), 16000, subtype="FLOAT")
     soundfile.write(paths[1], noise(0.5, 2) * np.float32(1e30), 16000, subtype="FLOAT")
@@ -245,8 +245,8 @@ def test_level_that_no_audio_has_keeps_its_place(model, tmp_path):
             np.testing.assert_allclose(good.vad, alone.vad, atol=1e-5)
 
 
-def test_single_path_is_no_list(model, files):
-    with pytest.raises(ValueError, match="takes a list"):
+def test_single_path_is_rejected_by_predict_each(model, files):
+    with pytest.raises(ValueError, match="requires a list"):
         list(model.predict_each(str(files[0])))
 
 
@@ -264,14 +264,14 @@ def test_nearest_words(model, files):
 
 
 def test_model_without_words(tmp_path, files):
-    write_tiny(tmp_path / "wordless", words={})
+    write_tiny_model(tmp_path / "wordless", words={})
     model = EmoSphere.from_pretrained(tmp_path / "wordless", device="cpu")
-    with pytest.raises(ValueError, match="knows no emotion words"):
+    with pytest.raises(ValueError, match="provides no emotion words"):
         model.predict(files[0], words=1)
 
 
 def test_model_without_a_class_head(tmp_path, files):
-    write_tiny(tmp_path / "headless", head=False)
+    write_tiny_model(tmp_path / "headless", head=False)
     model = EmoSphere.from_pretrained(tmp_path / "headless", device="cpu")
     found = model.predict(files[0])
     assert found.probabilities == {} and found.head == "none"
@@ -280,9 +280,9 @@ def test_model_without_a_class_head(tmp_path, files):
 # --- loading, SpeechBrain's way ----------------------------------------------------------------
 
 
-def test_from_hparams_is_from_pretrained(model, folder, files):
+def test_from_hparams_matches_from_pretrained(model, folder, files):
     other = EmoSphere.from_hparams(str(folder), run_opts={"device": "cpu"})
-    assert other.about == model.about
+    assert other.info == model.info
     ours, theirs = other.predict(files[0]), model.predict(files[0])
     assert np.array_equal(ours.vad, theirs.vad)
     assert np.array_equal(ours.embedding, theirs.embedding)
@@ -296,13 +296,13 @@ def test_from_hparams_is_from_pretrained(model, folder, files):
         ({"overrides": {"a": 1}}, "overrides"), ({"run_opts": {"precision": "fp16"}}, "precision"),
     ],
 )  # fmt: skip
-def test_from_hparams_refuses_what_would_do_nothing(folder, given, name):
-    with pytest.raises(ValueError, match=f"{name} would do nothing"):
+def test_from_hparams_rejects_unsupported_options(folder, given, name):
+    with pytest.raises(ValueError, match=f"Unsupported options for a released model: {name}"):
         EmoSphere.from_hparams(str(folder), **given)
 
 
 def test_yaml_in_the_folder_is_never_read(tmp_path, files):
-    write_tiny(tmp_path / "m")
+    write_tiny_model(tmp_path / "m")
     sprung = tmp_path / "sprung"
     trap = f"a: !apply:os.system ['touch {sprung}']\n"
     for name in ("hyperparams.yaml", "custom.py", "config.json"):
@@ -313,8 +313,8 @@ def test_yaml_in_the_folder_is_never_read(tmp_path, files):
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "no such", "meta device", "meta"])
-def test_device_that_is_not_there(folder, device):
-    with pytest.raises(ValueError, match=f"The device {device} cannot be used"):
+def test_unavailable_device_is_an_error(folder, device):
+    with pytest.raises(ValueError, match=f"Device {device} is not available"):
         EmoSphere.from_pretrained(folder, device=device)
 
 

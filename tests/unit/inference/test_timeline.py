@@ -8,18 +8,18 @@ import pytest
 import soundfile
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.speech_level import level, speech_level
+from emosphere_sb.audio.speech_level import rms_level, speech_level
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.timeline import is_silence, summarise, timeline
+from emosphere_sb.inference.timeline import is_silence, summarise_timeline, timeline
 
 RATE = 16000
 
 
 class Model:
-    """Says as valence where a window begins, in hours; counts what it is asked."""
+    """Model with the start of the window in hours as valence; records its batches."""
 
-    about = SimpleNamespace(
+    info = SimpleNamespace(
         region_step=90, centre_radius=0.0, words={},
         scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
     )  # fmt: skip
@@ -28,13 +28,13 @@ class Model:
     def __init__(self):
         self.batches = []
 
-    def answers(self, heard, *, words=0):
+    def predict_batch(self, heard, *, words=0):
         self.batches.append([round(one.start, 3) for one in heard])
         return [
             Prediction(
                 source=one.source, duration=one.duration, start=one.start, end=one.end,
                 embedding=np.ones(2, dtype=np.float32), warnings=one.warnings,
-                **locate([one.start / 3600, 0.5, -0.5], self.about),
+                **locate([one.start / 3600, 0.5, -0.5], self.info),
             )
             for one in heard
         ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_silence_is_not_predicted_and_is_marked(write):
 
 
 @pytest.mark.parametrize("skip, expected", [(15, True), (25, False)])
-def test_the_floor_lies_below_the_recordings_own_level(write, skip, expected):
+def test_silence_threshold_is_relative_to_the_recording(write, skip, expected):
     # quiet parts lie 20 dB below the speech, which itself is anywhere
     for loud in (-10, -50):
         path = write(tone(4, loud), tone(4, loud - 20))
@@ -88,11 +88,11 @@ def test_the_floor_lies_below_the_recordings_own_level(write, skip, expected):
         assert [is_silence(one) for one in found] == [False, expected]
 
 
-def test_a_recording_without_any_speech_is_all_silence(write):
+def test_recording_without_speech_is_all_silence(write):
     found = list(timeline(Model(), write(np.zeros(8 * RATE)), window=2, hop=2, skip_silence=25))
     assert len(found) == 4 and all(map(is_silence, found))
-    assert summarise(found).windows == summarise(found).silent == 4
-    assert np.isnan(summarise(found).mean).all()
+    assert summarise_timeline(found).windows == summarise_timeline(found).silent == 4
+    assert np.isnan(summarise_timeline(found).mean).all()
 
 
 def test_without_skipping_silence_is_predicted_with_a_warning(write):
@@ -100,7 +100,7 @@ def test_without_skipping_silence_is_predicted_with_a_warning(write):
     assert found[0].warnings == ("silent",) and np.isfinite(found[0].vad).all()
 
 
-def test_long_silence_is_given_as_it_comes(write):
+def test_long_silence_is_yielded_without_delay(write):
     path = write(tone(2), np.zeros(60 * RATE, dtype=np.float32), tone(2))
     model = Model()
     steps = timeline(model, path, window=2, hop=2, skip_silence=25, batch_size=2)
@@ -109,23 +109,23 @@ def test_long_silence_is_given_as_it_comes(write):
     assert model.batches == [[0]]  # the second speech lies a minute on
 
 
-def test_a_recording_shorter_than_a_window_is_one(write):
+def test_short_recording_gives_one_window(write):
     (found,) = timeline(Model(), write(tone(0.3)), window=4, hop=1)
     assert (found.start, found.end) == (0.0, 0.3)
 
 
-def test_a_recording_that_is_too_short_is_refused(write):
-    with pytest.raises(AudioError, match=r"at least 0\.025 s to be heard; found 0\.0010 s"):
+def test_too_short_recording_is_rejected(write):
+    with pytest.raises(AudioError, match=r"at least 0\.025 s are required; found 0\.0010 s"):
         list(timeline(Model(), write(tone(0.001))))
 
 
-def test_what_lies_before_damage_is_given_first(tmp_path):
+def test_windows_before_damage_are_yielded_first(tmp_path):
     path = tmp_path / "cut.flac"
     drawn = 0.1 * np.random.default_rng(1).standard_normal(30 * RATE)
     soundfile.write(path, drawn, RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = []
-    with pytest.raises(AudioError, match="cannot be read beyond"):
+    with pytest.raises(AudioError, match="cannot be read after"):
         for one in timeline(Model(), path, window=1, hop=1, batch_size=1000):
             found.append(one.start)
     assert len(found) >= 5 and found == sorted(found)
@@ -136,24 +136,24 @@ def test_what_lies_before_damage_is_given_first(tmp_path):
     [
         ({"window": 0.01}, "window must be at least 0.025 s"),
         ({"window": 601}, "at most 600 s"),
-        ({"hop": 0}, "hop must lead forward"),
+        ({"hop": 0}, "hop must be at least one sample"),
         ({"batch_size": 0}, "batch_size must be at least 1; found 0"),
-        ({"skip_silence": 0}, "skip_silence must be a number of dB above 0"),
+        ({"skip_silence": 0}, "skip_silence must be a positive number of dB"),
         ({"skip_silence": math.nan}, "skip_silence must be"),
     ],
 )
-def test_options_are_refused_before_anything_is_read(options, match):
+def test_invalid_options_are_rejected_before_reading(options, match):
     with pytest.raises(ValueError, match=match):
         timeline(Model(), "no such file.wav", **options)
 
 
-def test_the_summary_counts_windows_by_their_duration(write):
+def test_summary_weights_windows_by_duration(write):
     found = list(timeline(Model(), write(tone(5)), window=2, hop=2))
-    whole = summarise(found)  # windows at 0, 2, 4 s: 2, 2 and 1 s long
+    whole = summarise_timeline(found)  # windows at 0, 2, 4 s: 2, 2 and 1 s long
     hours = np.array([0, 2, 4]) / 3600
     weights = np.array([2, 2, 1]) / 5
     assert whole.mean[0] == pytest.approx(weights @ hours)
-    assert whole.deviation[0] == pytest.approx(math.sqrt(weights @ (hours - weights @ hours) ** 2))
+    assert whole.sd[0] == pytest.approx(math.sqrt(weights @ (hours - weights @ hours) ** 2))
     assert whole.mean_on_scale[1] == pytest.approx(5.5)
     assert whole.shares() == {"V": pytest.approx(1.0)}  # +V +A -D
     assert (whole.windows, whole.silent, whole.weight, whole.end) == (3, 0, 5.0, 5.0)
@@ -203,13 +203,13 @@ def bursts(seed):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_speech_level_is_that_of_p56(seed):
+def test_speech_level_matches_p56(seed):
     signal = bursts(seed)
     found = speech_level([signal], 2000)
     assert found == pytest.approx(p56(signal, 2000), abs=0.5)  # 1 dB steps against 6 dB steps
 
 
-def test_the_speech_level_does_not_depend_on_the_pieces():
+def test_speech_level_does_not_depend_on_block_size():
     signal = bursts(3)
     expected = speech_level([signal], 2000)
     for size in (50, 333, 5000):
@@ -227,4 +227,4 @@ def test_silence_around_it_does_not_change_the_speech_level():
 def test_silence_has_no_speech_level():
     assert speech_level([np.zeros(RATE)], RATE) == -math.inf
     assert speech_level([], RATE) == -math.inf
-    assert level(np.zeros(10)) == -math.inf
+    assert rms_level(np.zeros(10)) == -math.inf

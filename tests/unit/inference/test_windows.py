@@ -1,4 +1,4 @@
-"""Windows cut where they should, from the samples that a reader of the whole file hears."""
+"""Positions and samples of windows, and averaged predictions."""
 
 import math
 import os
@@ -14,10 +14,10 @@ from torchaudio.functional import resample
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import read_header
-from emosphere_sb.audio.stream import count_samples, mono_pieces, resampled
+from emosphere_sb.audio.stream import count_samples, read_mono_blocks, resample_blocks
 from emosphere_sb.inference import windows
-from emosphere_sb.inference.waveform import hear_file
-from emosphere_sb.inference.windows import Plan, cut, file_windows, plan
+from emosphere_sb.inference.waveform import load_file
+from emosphere_sb.inference.windows import WindowPlan, cut_windows, file_windows, plan_windows
 
 RATE = 16000
 
@@ -32,7 +32,7 @@ def pieces(signal, size):
 
 
 def places(length, window, hop, least=1, size=7):
-    found = list(cut(pieces(np.arange(length), size), Plan(window, hop, least)))
+    found = list(cut_windows(pieces(np.arange(length), size), WindowPlan(window, hop, least)))
     for start, part in found:  # every window holds the samples of its place
         assert part.tolist() == list(range(start, start + len(part)))
     return [(start, start + len(part)) for start, part in found]
@@ -62,36 +62,36 @@ def without_length(path):
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_windows_lie_where_they_should(length, window, hop, expected, size):
+def test_window_positions(length, window, hop, expected, size):
     assert places(length, window, hop, size=size) == expected
 
 
 @pytest.mark.parametrize("size", [1, 4, 100])
-def test_the_last_window_begins_earlier_rather_than_being_too_short(size):
+def test_last_window_starts_earlier_to_reach_minimum_length(size):
     assert places(13, 4, 4, least=3, size=size) == [(0, 4), (4, 8), (8, 12), (10, 13)]
     assert places(2, 4, 4, least=3, size=size) == [(0, 2)]  # there is no more
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
-def test_pieces_resample_as_the_whole(rate):
+def test_block_resampling_matches_full_resampling(rate):
     signal = noise(int(1.3 * rate) + 7)
-    found = np.concatenate(list(resampled(pieces(signal, 5001), rate)))
+    found = np.concatenate(list(resample_blocks(pieces(signal, 5001), rate)))
     whole = resample(torch.from_numpy(signal), rate, RATE).numpy()
     assert found.shape == whole.shape
     np.testing.assert_allclose(found, whole, atol=1e-4, rtol=0)
 
 
-def test_odd_rates_have_as_many_samples_as_they_must():
+def test_number_of_samples_at_odd_rates():
     signal = noise(44101)
-    assert sum(len(part) for part in resampled(pieces(signal, 9999), 44101)) == RATE
+    assert sum(len(part) for part in resample_blocks(pieces(signal, 9999), 44101)) == RATE
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
-def test_windows_of_a_file_are_those_of_the_whole_file(tmp_path, kind):
+def test_windows_match_slices_of_the_file(tmp_path, kind):
     path = tmp_path / f"déjà vu.{kind}"
     soundfile.write(path, noise(5 * 44100, channels=2), 44100)
-    whole = hear_file(path).signal.numpy()
-    found = list(file_windows(path, Plan(2 * RATE, RATE, 1)))
+    whole = load_file(path).signal.numpy()
+    found = list(file_windows(path, WindowPlan(2 * RATE, RATE, 1)))
     assert [(one.start, one.end) for one in found] == [(0, 2), (1, 3), (2, 4), (3, 5)]
     for one in found:
         first = round(one.start * RATE)
@@ -107,9 +107,9 @@ def test_windows_of_a_file_are_those_of_the_whole_file(tmp_path, kind):
 def test_odd_formats(tmp_path, rate, channels, subtype):
     path = tmp_path / "odd.wav"
     soundfile.write(path, noise(2 * rate, channels), rate, subtype=subtype)
-    found = list(file_windows(path, Plan(RATE, RATE, 1)))
+    found = list(file_windows(path, WindowPlan(RATE, RATE, 1)))
     heard = np.concatenate([one.signal for one in found])
-    np.testing.assert_allclose(heard, hear_file(path).signal, atol=1e-4)
+    np.testing.assert_allclose(heard, load_file(path).signal, atol=1e-4)
 
 
 def test_a_header_without_length(tmp_path):
@@ -120,55 +120,57 @@ def test_a_header_without_length(tmp_path):
     assert soundfile.info(path).frames > 2**60  # else this tests nothing
     assert read_header(path)[:2] == (3 * RATE, RATE)
     assert count_samples(path) == 3 * RATE
-    found = list(file_windows(path, Plan(RATE, RATE, 1)))
+    found = list(file_windows(path, WindowPlan(RATE, RATE, 1)))
     np.testing.assert_array_equal(np.concatenate([one.signal for one in found]), expected)
     assert found[-1].warnings == ()
-    np.testing.assert_array_equal(hear_file(path).signal, expected)  # utterances as well
-    np.testing.assert_array_equal(hear_file(path, seconds=0.5).signal, expected[: RATE // 2])
+    np.testing.assert_array_equal(load_file(path).signal, expected)  # utterances as well
+    np.testing.assert_array_equal(load_file(path, seconds=0.5).signal, expected[: RATE // 2])
 
 
-def test_a_file_that_ends_early_says_so(tmp_path):
+def test_file_that_ends_early_gives_a_warning(tmp_path):
     path = tmp_path / "cut.mp3"
     soundfile.write(path, noise(6 * RATE), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = list(file_windows(path, Plan(RATE, RATE, 1)))
+    found = list(file_windows(path, WindowPlan(RATE, RATE, 1)))
     assert 2 < found[-1].end < 4
-    assert found[-1].warnings == (f"the file ends at {found[-1].end:.1f} s; its header says 6.0 s",)
+    assert found[-1].warnings == (
+        f"the file ends at {found[-1].end:.1f} s; according to its header, it lasts 6.0 s",
+    )
     assert all(not one.warnings for one in found[:-1])
-    assert hear_file(path).warnings == found[-1].warnings  # as an utterance too
-    assert hear_file(path, seconds=1.0).warnings == ()  # that much is there
+    assert load_file(path).warnings == found[-1].warnings  # as an utterance too
+    assert load_file(path, seconds=1.0).warnings == ()  # that much is there
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")
-def test_names_that_are_no_utf8(tmp_path):
+def test_non_utf8_file_names(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
     soundfile.write(open(path, "wb"), noise(RATE), RATE, format="WAV")  # noqa: SIM115
-    (found,) = file_windows(path, Plan(RATE, RATE, 1))
+    (found,) = file_windows(path, WindowPlan(RATE, RATE, 1))
     assert found.source == path and read_header(path)[:2] == (RATE, RATE)
-    assert len(hear_file(path).signal) == RATE
+    assert len(load_file(path).signal) == RATE
 
 
-def test_damage_is_reported_behind_what_is_whole(tmp_path):
+def test_windows_before_damage_are_yielded(tmp_path):
     path = tmp_path / "cut.flac"
     soundfile.write(path, noise(30 * RATE), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = []
-    with pytest.raises(AudioError, match=r"cut\.flac cannot be read beyond \d+\.\d s: "):
-        for one in file_windows(path, Plan(RATE, RATE, 1)):
+    with pytest.raises(AudioError, match=r"cut\.flac cannot be read after \d+\.\d s: "):
+        for one in file_windows(path, WindowPlan(RATE, RATE, 1)):
             found.append(one)
     assert len(found) >= 5
 
 
-def test_values_that_are_not_finite(tmp_path):
+def test_non_finite_values_are_rejected(tmp_path):
     path = tmp_path / "nan.wav"
     signal = noise(RATE)
     signal[100] = math.nan
     soundfile.write(path, signal, RATE, subtype="FLOAT")
-    with pytest.raises(AudioError, match="not finite"):
-        list(mono_pieces(path))
+    with pytest.raises(AudioError, match="NaN or infinite"):
+        list(read_mono_blocks(path))
 
 
-def test_a_header_that_promises_a_day_costs_nothing(tmp_path):
+def test_header_with_day_long_duration_uses_no_memory(tmp_path):
     path = tmp_path / "day.wav"
     samples = 24 * 3600 * 8000
     head = struct.pack(
@@ -179,7 +181,7 @@ def test_a_header_that_promises_a_day_costs_nothing(tmp_path):
         file.write(head)
         file.truncate(samples + len(head))
     assert read_header(path).duration == 86400.0
-    first = next(file_windows(path, Plan(4 * RATE, RATE, RATE)))
+    first = next(file_windows(path, WindowPlan(4 * RATE, RATE, RATE)))
     assert (first.start, first.end, first.duration) == (0.0, 4.0, 86400.0)
 
 
@@ -187,9 +189,9 @@ def test_a_header_that_promises_a_day_costs_nothing(tmp_path):
 
 
 class Model:
-    """Says of a window: valence is its mean sample, the embedding its length and its sum."""
+    """Model with the mean sample as valence, and length and sum of the samples as embedding."""
 
-    about = SimpleNamespace(
+    info = SimpleNamespace(
         region_step=90, centre_radius=0.0, words={"up": [1, 0, 0], "down": [-1, 0, 0]},
         scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
     )  # fmt: skip
@@ -198,7 +200,7 @@ class Model:
     def __init__(self):
         self.batches = []
 
-    def answers(self, heard, *, words=0):
+    def predict_batch(self, heard, *, words=0):
         self.batches.append(len(heard))
         return [self.answer(one) for one in heard]
 
@@ -211,7 +213,7 @@ class Model:
             source=one.source, duration=one.duration, start=one.start, end=one.end,
             embedding=np.array([len(one.signal), 1.0], dtype=np.float32),
             probabilities={"a": mean, "b": 1 - mean}, head="emotion", warnings=one.warnings,
-            **locate([mean, 0.5, -0.5], self.about, words=0),
+            **locate([mean, 0.5, -0.5], self.info, words=0),
         )  # fmt: skip
 
 
@@ -225,8 +227,8 @@ def three_seconds(tmp_path):
 
 
 def test_the_mean_is_weighted_by_duration(three_seconds):
-    parts = file_windows(three_seconds, Plan(2 * RATE, 2 * RATE, 1))
-    (found,) = windows.predict_each(Model(), [parts], batch_size=4, words=1)
+    parts = file_windows(three_seconds, WindowPlan(2 * RATE, 2 * RATE, 1))
+    (found,) = windows.predict_windowed(Model(), [parts], batch_size=4, words=1)
     assert found.valence == pytest.approx((2 * 0.2 + 1 * 0.5) / 3, abs=1e-6)
     assert found.on_scale[0] == pytest.approx(4 + 3 * 0.3, abs=1e-6)
     assert found.embedding.tolist() == pytest.approx([RATE * (2 * 2 + 1 * 1) / 3, 1.0])
@@ -240,33 +242,35 @@ def test_the_mean_is_weighted_by_duration(three_seconds):
 def test_windows_of_several_utterances_share_batches_and_keep_their_order(three_seconds, tmp_path):
     other = tmp_path / "other.wav"
     soundfile.write(other, np.full(RATE, 0.7, dtype=np.float32), RATE, subtype="FLOAT")
-    how, model = Plan(RATE, RATE, 1), Model()
+    how, model = WindowPlan(RATE, RATE, 1), Model()
     paths = [three_seconds, other, tmp_path / "missing.wav", three_seconds]
     found = list(
-        windows.predict_each(model, [file_windows(p, how) for p in paths], batch_size=2, words=0)
+        windows.predict_windowed(
+            model, [file_windows(p, how) for p in paths], batch_size=2, words=0
+        )
     )
     assert model.batches == [2, 2, 2, 1]  # 3 + 1 + 0 + 3 windows
     assert [round(one.valence, 6) for one in (found[0], found[1], found[3])] == [0.3, 0.7, 0.3]
     assert isinstance(found[2], AudioError)
 
 
-def test_silent_is_said_of_an_utterance_that_is_silent_throughout(tmp_path):
+def test_silent_warning_requires_all_windows_silent(tmp_path):
     path = tmp_path / "half.wav"
     soundfile.write(path, np.concatenate([np.zeros(RATE), noise(RATE)]), RATE)
-    (found,) = windows.predict_each(
-        Model(), [file_windows(path, Plan(RATE, RATE, 1))], batch_size=4, words=0
+    (found,) = windows.predict_windowed(
+        Model(), [file_windows(path, WindowPlan(RATE, RATE, 1))], batch_size=4, words=0
     )
     assert found.warnings == ()
     soundfile.write(path, np.zeros(2 * RATE), RATE)
-    (found,) = windows.predict_each(
-        Model(), [file_windows(path, Plan(RATE, RATE, 1))], batch_size=4, words=0
+    (found,) = windows.predict_windowed(
+        Model(), [file_windows(path, WindowPlan(RATE, RATE, 1))], batch_size=4, words=0
     )
     assert found.warnings == ("silent",)
 
 
-def test_a_plan_in_samples():
-    assert plan(Model(), 4.0, 1.0) == Plan(64000, 16000, 16000)
-    assert plan(Model(), 0.5, 0.25) == Plan(8000, 4000, 8000)  # at most the window
+def test_plan_windows_converts_to_samples():
+    assert plan_windows(Model(), 4.0, 1.0) == WindowPlan(64000, 16000, 16000)
+    assert plan_windows(Model(), 0.5, 0.25) == WindowPlan(8000, 4000, 8000)  # at most the window
 
 
 @pytest.mark.parametrize(
@@ -275,11 +279,11 @@ def test_a_plan_in_samples():
         (0.01, 1.0, "window must be at least 0.025 s and at most 30 s"),
         (31.0, 1.0, "at most 30 s for this model; found 31"),
         (math.nan, 1.0, "window must be"),
-        (4.0, 0.0, "hop must lead forward"),
-        (4.0, -1.0, "hop must lead forward"),
-        (4.0, math.inf, "hop must lead forward"),
+        (4.0, 0.0, "hop must be at least one sample"),
+        (4.0, -1.0, "hop must be at least one sample"),
+        (4.0, math.inf, "hop must be at least one sample"),
     ],
 )
-def test_plans_that_are_refused(window, hop, match):
+def test_invalid_plans(window, hop, match):
     with pytest.raises(ValueError, match=match):
-        plan(Model(), window, hop, longest=30.0)
+        plan_windows(Model(), window, hop, longest=30.0)

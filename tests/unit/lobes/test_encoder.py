@@ -1,4 +1,4 @@
-"""The speech model: frames and their number, loading, freezing, SpecAugment, clear errors."""
+"""Encoder: frames and their number, loading, freezing, SpecAugment and errors."""
 
 import json
 
@@ -13,7 +13,7 @@ FAMILIES = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2v
 
 
 def noise(*lengths, seed=0):
-    """A padded batch and its lengths."""
+    """Return a padded batch and its lengths."""
     chance = torch.Generator().manual_seed(seed)
     signals = torch.zeros(len(lengths), max(lengths))
     for row, length in enumerate(lengths):
@@ -30,7 +30,7 @@ def make(backbone, freeze="none", **options):
 
 
 @pytest.mark.parametrize("backbone", ["standard", "wavlm_smoke.json", "wavlm_demo.json"])
-def test_number_of_frames_is_the_convolutions_own(configuration, backbone):
+def test_number_of_frames_matches_the_convolutions(configuration, backbone):
     encoder = make(configuration() if backbone == "standard" else backbone).eval()
     field = encoder.receptive_field
     generator = torch.Generator().manual_seed(0)
@@ -45,7 +45,7 @@ def test_number_of_frames_is_the_convolutions_own(configuration, backbone):
     assert found[0] == 1
 
 
-def test_standard_arithmetic_by_hand(configuration):
+def test_number_of_frames_by_hand(configuration):
     lengths = torch.tensor([400, 719, 720, 16000, 192000])
     # floor((n - 400) / 320) + 1
     assert make(configuration()).frame_lengths(lengths).tolist() == [1, 1, 2, 49, 599]
@@ -60,7 +60,7 @@ def test_receptive_field_by_hand(configuration, kernels, strides, field):
     assert encoder.receptive_field == receptive_field(encoder.model.config) == field
 
 
-def test_receptive_field_is_the_shortest_that_works(configuration):
+def test_receptive_field_is_the_shortest_valid_length(configuration):
     encoder = make(configuration()).eval()
     assert encoder.receptive_field == 400
     frames, lengths = encoder(*noise(400))
@@ -69,7 +69,7 @@ def test_receptive_field_is_the_shortest_that_works(configuration):
         encoder.model.feature_extractor(torch.zeros(1, 399))
 
 
-def test_too_short_an_utterance_is_refused(configuration):
+def test_too_short_utterance_raises(configuration):
     with pytest.raises(ValueError, match=r"at least 400 .*found 399.*--min_duration=0\.025"):
         make(configuration())(*noise(5000, 399))
 
@@ -88,11 +88,11 @@ def test_frames_are_the_models_last_hidden_state(configuration):
         assert torch.equal(encoder(signals, lengths)[0], encoder.model(signals).last_hidden_state)
 
 
-def test_family_that_no_mask_helps_runs_equal_lengths_together(configuration, caplog):
+def test_unmaskable_family_runs_equal_lengths_together(configuration, caplog):
     caplog.set_level("INFO")
     encoder = make(configuration("sew")).eval()
     assert encoder.equal_lengths_only
-    assert "no mask keeps padding out of this model (sew)" in caplog.text
+    assert "masks do not fully exclude padding from this model (sew)" in caplog.text
     calls = []
     encoder.model.register_forward_hook(lambda *_: calls.append(1))
     encoder(*noise(4000, 2500, 4000, 900))
@@ -104,7 +104,7 @@ NORMS = ({}, {"feat_extract_norm": "group", "do_stable_layer_norm": False})
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_whole_batch_runs_at_once(configuration, family, norm):
+def test_batch_runs_in_one_pass(configuration, family, norm):
     encoder = make(configuration(family, **norm)).eval()
     calls = []
     encoder.model.register_forward_hook(lambda *_: calls.append(1))
@@ -121,15 +121,15 @@ def test_group_norm_trains_in_one_pass(configuration):
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "wav2vec2-conformer"])
-def test_frames_of_10000_lengths_of_each_family(configuration, family):
+def test_number_of_frames_for_10000_lengths_of_each_family(configuration, family):
     lengths = torch.randint(400, 960_000, (10_000,), generator=torch.Generator().manual_seed(3))
     # Frame k ends at sample 400 + 320 k.
     expected = [(length - 400) // 320 + 1 for length in lengths.tolist()]
     assert make(configuration(family)).frame_lengths(lengths).tolist() == expected
 
 
-def test_a_padded_batch_leaves_nothing_behind(configuration):
-    """transformers' model by itself, before and after."""
+def test_padded_batch_does_not_affect_later_calls(configuration):
+    """The model of transformers returns the same before and after a padded batch."""
     encoder = make(configuration("wav2vec2-conformer")).eval()
     signals = noise(8000, 8000, 8000)[0]
     with torch.no_grad():
@@ -138,8 +138,8 @@ def test_a_padded_batch_leaves_nothing_behind(configuration):
         assert torch.equal(encoder.model(signals).last_hidden_state, before)
 
 
-def test_an_adapters_layers_are_never_dropped(configuration):
-    """Each halves time: without one, frames and their number would not agree."""
+def test_adapter_layers_are_never_skipped(configuration):
+    """Each adapter layer halves the frame rate: skipping one would change the frame count."""
     encoder = make(configuration("wav2vec2", add_adapter=True, layerdrop=1.0), spec_augment=False)
     frames, lengths = encoder.train()(*noise(9000, 9000))
     assert frames.shape[1] == int(lengths.max())
@@ -148,7 +148,7 @@ def test_an_adapters_layers_are_never_dropped(configuration):
 # ---- loading ---------------------------------------------------------------------------------
 
 
-def test_a_saved_folder_gives_the_same_model(configuration, tmp_path):
+def test_saved_folder_loads_the_same_model(configuration, tmp_path):
     first = make(configuration()).eval()
     first.model.save_pretrained(tmp_path / "model")
     torch.manual_seed(99)
@@ -158,7 +158,7 @@ def test_a_saved_folder_gives_the_same_model(configuration, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_weights_are_float32_however_they_were_saved(configuration, tmp_path, dtype):
+def test_weights_are_loaded_as_float32(configuration, tmp_path, dtype):
     make(configuration()).model.to(dtype).save_pretrained(tmp_path / "model")
     stored = load_file(tmp_path / "model" / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {dtype}
@@ -166,24 +166,24 @@ def test_weights_are_float32_however_they_were_saved(configuration, tmp_path, dt
     assert {parameter.dtype for parameter in encoder.parameters()} == {torch.float32}
 
 
-def test_a_configuration_gives_random_weights():
+def test_configuration_gives_random_weights():
     torch.manual_seed(1)
     one, other = (SSLEncoder("wavlm_smoke.json").state_dict() for _ in range(2))
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_the_packages_own_configurations_are_found_from_anywhere(tmp_path, monkeypatch):
+def test_bundled_configurations_are_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert SSLEncoder("wavlm_smoke.json").output_size == 16
     assert SSLEncoder("hparams/backbones/wavlm_smoke.json").output_size == 16
-    with pytest.raises(ValueError, match=r"no such file.*wavlm_demo\.json, wavlm_smoke\.json"):
+    with pytest.raises(ValueError, match=r"not found.*wavlm_demo\.json, wavlm_smoke\.json"):
         SSLEncoder("elsewhere/wavlm_smoke.json")
 
 
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "no_such_folder", "two words", ""])
-def test_a_wrong_name_says_what_is_allowed(name):
+def test_unknown_backbone_raises(name):
     with pytest.raises(
-        ValueError, match="backbone must be a name on the HuggingFace hub"
+        ValueError, match="backbone must be a name on the Hugging Face Hub"
     ) as caught:
         SSLEncoder(name)
     assert repr(name) in str(caught.value)
@@ -207,7 +207,7 @@ def break_folder(folder, how):
 @pytest.mark.parametrize(
     "how", ["truncated", "no_weights", "not_weights", "other_sizes", "broken_configuration"]
 )
-def test_a_damaged_folder_is_named(configuration, tmp_path, how):
+def test_damaged_folder_raises(configuration, tmp_path, how):
     make(configuration()).model.save_pretrained(tmp_path / "model")
     break_folder(tmp_path / "model", how)
     with pytest.raises(ValueError, match="could not be loaded") as caught:
@@ -227,13 +227,13 @@ def test_a_damaged_folder_is_named(configuration, tmp_path, how):
         {"model_type": "bert"},
     ],
 )
-def test_a_wrong_configuration_is_refused(configuration, changes):
+def test_invalid_configuration_raises(configuration, changes):
     with pytest.raises(ValueError, match="backbone must"):
         SSLEncoder(configuration(**changes))
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '"wavlm"', "{}", "{"])
-def test_json_that_is_no_configuration_is_refused(tmp_path, text):
+def test_unrelated_json_raises(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match="backbone must"):
         SSLEncoder(str(tmp_path / "a.json"))
@@ -242,12 +242,12 @@ def test_json_that_is_no_configuration_is_refused(tmp_path, text):
 # ---- freezing --------------------------------------------------------------------------------
 
 
-def test_nothing_is_frozen(configuration):
+def test_freeze_none_trains_all_parameters(configuration):
     assert all(p.requires_grad for p in make(configuration(), "none").parameters())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_convolutions_are_frozen(configuration, family):
+def test_freeze_feature_encoder_freezes_the_convolutions(configuration, family):
     model = make(configuration(family), "feature_encoder").model
     frozen = {name: not parameter.requires_grad for name, parameter in model.named_parameters()}
     assert {name for name in frozen if name.startswith("feature_extractor.")} == {
@@ -257,7 +257,7 @@ def test_the_convolutions_are_frozen(configuration, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_frozen_convolutions_keep_no_graph(configuration, family):
+def test_frozen_convolutions_have_no_graph(configuration, family):
     encoder = make(configuration(family), "feature_encoder").train()
     outputs = []
     encoder.model.feature_extractor.register_forward_hook(lambda *args: outputs.append(args[-1]))
@@ -267,13 +267,13 @@ def test_frozen_convolutions_keep_no_graph(configuration, family):
     assert encoder.model.feature_projection.projection.weight.grad.any()
 
 
-def test_convolutions_train_where_nothing_is_frozen(configuration):
+def test_convolutions_are_trained_unless_frozen(configuration):
     encoder = make(configuration(), "none").train()
     encoder(*noise(4000, 2500))[0].square().sum().backward()
     assert all(p.grad.any() for p in encoder.model.feature_extractor.parameters())
 
 
-def test_a_frozen_backbone_stays_in_evaluation(configuration):
+def test_frozen_backbone_stays_in_evaluation_mode(configuration):
     encoder = make(configuration(hidden_dropout=0.5, mask_time_prob=0.5), "all")
     batch = noise(8000, 2500)
     built = encoder(*batch)[0]
@@ -285,13 +285,13 @@ def test_a_frozen_backbone_stays_in_evaluation(configuration):
     assert torch.equal(trained, built) and torch.equal(trained, encoder.eval()(*batch)[0])
 
 
-def test_a_frozen_group_norm_gives_the_same_frames_in_training(configuration):
+def test_frozen_group_norm_gives_equal_frames_in_training(configuration):
     encoder = make(configuration(feat_extract_norm="group", do_stable_layer_norm=False), "all")
     batch = noise(4000, 2500)
     assert torch.equal(encoder.train()(*batch)[0], encoder.eval()(*batch)[0])
 
 
-def test_an_unknown_freeze_is_refused():
+def test_unknown_freeze_mode_raises():
     with pytest.raises(ValueError, match=r"freeze must be one of none, .*found 'some'"):
         SSLEncoder("wavlm_smoke.json", "some")
 
@@ -301,21 +301,21 @@ def test_an_unknown_freeze_is_refused():
 AUGMENTED = {"mask_time_prob": 0.5, "mask_time_length": 10}
 
 
-def test_spec_augment_is_for_training_only(configuration):
+def test_spec_augment_is_applied_in_training_only(configuration):
     encoder = make(configuration(**AUGMENTED))
     batch = noise(8000, 6000)
     plain = encoder.eval()(*batch)[0]
     assert (encoder.train()(*batch)[0] - plain).abs().max() > 1e-3
 
 
-def test_spec_augment_can_be_switched_off(configuration):
+def test_spec_augment_can_be_disabled(configuration):
     encoder = make(configuration(**AUGMENTED), spec_augment=False)
     batch = noise(8000, 6000)
     plain = encoder.eval()(*batch)[0]
     torch.testing.assert_close(encoder.train()(*batch)[0], plain)
 
 
-def test_spec_augment_stays_off_where_the_checkpoint_says_so(configuration):
+def test_spec_augment_stays_off_if_disabled_in_the_checkpoint(configuration):
     encoder = make(configuration(**AUGMENTED, apply_spec_augment=False))
     batch = noise(8000, 6000)
     plain = encoder.eval()(*batch)[0]
@@ -323,14 +323,14 @@ def test_spec_augment_stays_off_where_the_checkpoint_says_so(configuration):
 
 
 @pytest.mark.parametrize("lengths", [(400,), (400, 900), (3279, 3279), (3280,), (3600, 400)])
-def test_few_frames_can_be_trained_on(configuration, lengths):
-    # 3280 samples are 10 frames, as many as a masked span
+def test_short_batches_can_be_trained_with_spec_augment(configuration, lengths):
+    # 3280 samples give 10 frames, the length of a masked span
     frames, _ = make(configuration(**AUGMENTED)).train()(*noise(*lengths))
     frames.sum().backward()
     assert frames.isfinite().all()
 
 
-def test_a_short_batch_does_not_switch_spec_augment_off_for_good(configuration):
+def test_short_batch_does_not_disable_spec_augment_permanently(configuration):
     encoder = make(configuration(**AUGMENTED))
     batch = noise(8000)
     plain = encoder.eval()(*batch)[0]
@@ -338,20 +338,20 @@ def test_a_short_batch_does_not_switch_spec_augment_off_for_good(configuration):
     assert (encoder(*batch)[0] - plain).abs().max() > 1e-3
 
 
-def test_layerdrop_replaces_the_checkpoints(configuration):
+def test_layerdrop_overrides_the_checkpoint(configuration):
     batch = noise(4000)
     encoder = make(configuration(), spec_augment=False, layerdrop=1.0)
     plain = encoder.eval()(*batch)[0]
     assert (encoder.train()(*batch)[0] - plain).abs().max() > 1e-3
 
 
-def test_layerdrop_is_the_checkpoints_by_default(configuration):
+def test_layerdrop_defaults_to_the_checkpoint(configuration):
     assert make(configuration(layerdrop=0.25)).model.config.layerdrop == 0.25
     assert make(configuration(layerdrop=0.25), layerdrop=0).model.config.layerdrop == 0.0
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, "wav2vec2-conformer", "sew"])
-def test_gradient_checkpointing_changes_no_gradient(configuration, family):
+def test_gradient_checkpointing_does_not_change_gradients(configuration, family):
     gradients = []
     for checkpointing in (False, True):
         options = {"gradient_checkpointing": checkpointing, "spec_augment": False}
@@ -364,7 +364,7 @@ def test_gradient_checkpointing_changes_no_gradient(configuration, family):
     torch.testing.assert_close(*gradients)
 
 
-def test_layers_that_run_again_meet_their_own_padding(configuration):
+def test_recomputed_layers_use_their_own_padding_mask(configuration):
     """Two batches forward before one backward pass; a conformer masks inside its layers."""
     gradients = []
     for checkpointing in (False, True):

@@ -1,4 +1,4 @@
-"""The prediction layers against NumPy, and the map of the VAD head."""
+"""Prediction heads against NumPy, and the output range of the VAD head."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from emosphere_sb.lobes.heads import EmotionHead, VADHead
 
 
 def by_numpy(values, head):
-    """Linear, layer norm, ReLU, linear, from the state of ``head``."""
+    """Compute linear, layer norm, ReLU and linear from the state of ``head``."""
     state = [tensor.double().numpy() for tensor in head.state_dict().values()]
     weight, bias, gain, offset, weight_out, bias_out = state
     hidden = values @ weight.T + bias
@@ -25,7 +25,7 @@ def make(kind, *sizes):
     return head, torch.randn(4, sizes[0])
 
 
-def test_emotion_head_equals_numpy():
+def test_emotion_head_matches_numpy():
     head, values = make(EmotionHead, 6, 8, 16)
     expected = by_numpy(values.double().numpy(), head)
     np.testing.assert_allclose(head(values).detach(), expected, rtol=0, atol=1e-4)
@@ -42,7 +42,7 @@ def test_vad_head_is_not_bounded():
     assert head(values).abs().max() > 1
 
 
-def test_a_prediction_of_one_half_is_neutral():
+def test_output_of_one_half_is_neutral():
     head = VADHead(4, 8).eval()
     with torch.no_grad():
         head.layers[-1].weight.zero_()
@@ -51,13 +51,13 @@ def test_a_prediction_of_one_half_is_neutral():
 
 
 @pytest.mark.parametrize("head", [EmotionHead(4, 8), VADHead(4)])
-def test_published_values_are_the_defaults(head):
+def test_defaults_are_the_published_values(head):
     kinds = [type(layer).__name__ for layer in head.layers]
     assert kinds == ["Dropout", "Linear", "LayerNorm", "ReLU", "Dropout", "Linear"]
     assert head.layers[1].out_features == 1024
     assert head.layers[0].p == head.layers[4].p == 0.5
 
 
-def test_dropout_is_a_setting():
+def test_dropout_is_configurable():
     assert {m.p for m in VADHead(4, 8, 0.2).modules() if isinstance(m, torch.nn.Dropout)} == {0.2}
     assert EmotionHead(4, 8, 16, 0.1).layers[0].p == 0.1

@@ -1,4 +1,4 @@
-"""What is predicted for an utterance depends neither on padding nor on the rest of its batch.
+"""The prediction for an utterance depends neither on padding nor on the rest of its batch.
 
 Weights, lengths and signals come from a seed: fixed ones in ``make test``, new ones in
 ``make test-slow``. A failure names its seed; add it to ``SEEDS`` to repeat it.
@@ -30,13 +30,13 @@ POOLINGS = {
 }
 GROUP = {"feat_extract_norm": "group", "do_stable_layer_norm": False}
 LAYER_NORM = ("wavlm", "wav2vec2", "hubert", "unispeech", "unispeech-sat")
-# Padding would come in through group norm and through convolutions one after the other.
+# Without masks, padding would have an effect through group norm and stacked convolutions.
 MASKED = [
     *((family, {}) for family in (*LAYER_NORM, "data2vec-audio", "wav2vec2-conformer")),
     *((family, GROUP) for family in LAYER_NORM),
     ("wav2vec2-conformer", {"position_embeddings_type": "rotary"}),
 ]
-# Families that run equal lengths together, because no mask keeps padding out of them.
+# Families that run equal lengths together, because masks do not fully exclude padding.
 EQUAL_LENGTHS = {"sew": {}, "sew-d": {}, "hubert": {"conv_pos_batch_norm": True}}
 
 
@@ -44,12 +44,12 @@ EQUAL_LENGTHS = {"sew": {}, "sew-d": {}, "hubert": {"conv_pos_batch_norm": True}
     *SEEDS, *(pytest.param(f"new{n}", marks=pytest.mark.slow) for n in range(NEW_SEEDS))
 ])  # fmt: skip
 def seed(request):
-    """A fixed seed, or in slow tests a random one."""
+    """Fixed seed, or a random one in slow tests."""
     return request.param if request.param in SEEDS else secrets.randbelow(2**32)
 
 
 class Chain(torch.nn.Module):
-    """Waveforms to VAD, as the Brain puts it together."""
+    """Map from waveforms to VAD, composed as in the Brain."""
 
     def __init__(self, backbone, pooling, mode="corpus"):
         super().__init__()
@@ -66,7 +66,7 @@ class Chain(torch.nn.Module):
 
 
 def draw_utterances(chance, count, shortest):
-    """Coloured noise of any loudness and length, among it the shortest that is allowed."""
+    """Draw coloured noise of various levels and lengths, including the minimum length."""
     lengths = torch.randint(shortest, 14000, (count - 1,), generator=chance).tolist()
     signals = []
     for length in [*lengths, shortest]:
@@ -77,7 +77,7 @@ def draw_utterances(chance, count, shortest):
 
 
 def pad(signals, extra=0, filler=0.0):
-    """A batch with ``extra`` columns beyond the longest and ``filler`` behind each end."""
+    """Pad signals with ``filler``, ``extra`` samples longer than the longest."""
     lengths = [len(signal) for signal in signals]
     batch = torch.full((len(signals), max(lengths) + extra), filler)
     for row, signal in enumerate(signals):
@@ -86,7 +86,7 @@ def pad(signals, extra=0, filler=0.0):
 
 
 def check(model, shortest, seed):
-    """Each utterance alone against: padded, with all others, with others in another order."""
+    """Compare each utterance alone with a padded one and with batches in two orders."""
     chance = torch.Generator().manual_seed(seed)
     signals = draw_utterances(chance, 5, shortest)
     order = torch.randperm(len(signals), generator=chance).tolist()[:4]
@@ -121,14 +121,14 @@ def make_chain(seed, *arguments):
 @pytest.mark.parametrize("mode", ["corpus", "utterance", "none"])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("backbone", ["wavlm_smoke.json", "standard"])
-def test_prediction_on_layer_norm_wavlm(configuration, backbone, pooling, mode, seed):
+def test_wavlm_prediction_does_not_depend_on_batch(configuration, backbone, pooling, mode, seed):
     backbone = configuration(num_hidden_layers=3) if backbone == "standard" else backbone
     chain = make_chain(seed, backbone, pooling, mode)
     check(chain, chain.encoder.receptive_field, seed)
 
 
 @pytest.mark.parametrize(("family", "changes"), MASKED)
-def test_prediction_on_families_with_a_mask(configuration, family, changes, seed):
+def test_masked_families_do_not_depend_on_batch(configuration, family, changes, seed):
     chain = make_chain(seed, configuration(family, **changes), "style")
     assert not chain.encoder.equal_lengths_only
     check(chain, 400, seed)
@@ -136,10 +136,10 @@ def test_prediction_on_families_with_a_mask(configuration, family, changes, seed
 
 @pytest.mark.parametrize(("family", "changes"), MASKED)
 @torch.no_grad()
-def test_any_batch_gives_what_transformers_gives_alone(
+def test_any_batch_matches_transformers_without_padding(
     family, changes, waveform_settings, tmp_path, seed
 ):
-    """In float64, so that only our rounding is left; with the real models' wide position kernel."""
+    """In float64, to exclude rounding, and with the wide positional kernel of real models."""
     wide = {"num_conv_pos_embeddings": 3 if family == "data2vec-audio" else 128}  # data2vec: layers
     torch.manual_seed(seed)
     stock = AutoModel.from_config(
@@ -157,20 +157,20 @@ def test_any_batch_gives_what_transformers_gives_alone(
 
 
 @pytest.mark.parametrize("family", EQUAL_LENGTHS)
-def test_prediction_on_families_in_equal_lengths(configuration, family, seed):
+def test_equal_length_families_do_not_depend_on_batch(configuration, family, seed):
     chain = make_chain(seed, configuration(family, **EQUAL_LENGTHS[family]), "style")
     assert chain.encoder.equal_lengths_only
     check(chain, chain.encoder.receptive_field, seed)
 
 
-def test_prediction_behind_an_adapter(configuration, seed):
+def test_adapter_prediction_does_not_depend_on_batch(configuration, seed):
     chain = make_chain(seed, configuration("wav2vec2", add_adapter=True), "style")
     check(chain, 6000, seed)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_pooling_by_itself(pooling, seed):
-    """Frames in place of signals: the poolings must not count on zeros behind an end."""
+def test_pooling_does_not_depend_on_padding(pooling, seed):
+    """With random frames in padding: pooling must not rely on zeros."""
     chance = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = POOLINGS[pooling](12).eval()
@@ -188,8 +188,8 @@ def frame_is_valid(lengths, frames):
     return (torch.arange(frames.shape[1]) < lengths.unsqueeze(1)).unsqueeze(-1)
 
 
-def test_the_check_notices_a_leak(configuration, seed):
-    """Without the mask the same model fails: the tests above can."""
+def test_invariance_check_detects_a_leak(configuration, seed):
+    """Without the mask, the same check fails."""
     chain = make_chain(seed, configuration("data2vec-audio"), "style")
     chain.encoder.backbone._silence_padding = None
     for layer in chain.encoder.model.encoder.pos_conv_embed.layers:

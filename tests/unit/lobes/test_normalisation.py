@@ -1,4 +1,4 @@
-"""Modes of the waveform's normalisation against NumPy; padding; what a checkpoint says."""
+"""Waveform normalisation: modes against NumPy, padding, and settings of a checkpoint."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def make_batch(filler=0.0):
 
 
 def expected_rows(signals, change):
-    """What ``change`` makes of each utterance in float64, and zeros behind its end."""
+    """Apply ``change`` to each utterance in float64, with zeros in padding."""
     rows = np.zeros(signals.shape)
     for row, length in enumerate(LENGTHS):
         rows[row, :length] = change(signals[row, :length].double().numpy())
@@ -39,14 +39,14 @@ def test_corpus_statistics_are_applied_as_published(filler):
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-def test_each_utterance_by_itself(filler):
+def test_utterance_mode_normalises_each_utterance(filler):
     signals, lengths = make_batch(filler)
     expected = expected_rows(signals, lambda x: (x - x.mean()) / np.sqrt(x.var() + 1e-7))
     found = WaveformNormaliser("utterance")(signals, lengths)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_utterance_is_what_transformers_does():
+def test_utterance_mode_matches_transformers():
     signals, lengths = make_batch()
     found = WaveformNormaliser("utterance")(signals, lengths)
     extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
@@ -56,13 +56,13 @@ def test_utterance_is_what_transformers_does():
 
 
 @pytest.mark.parametrize("filler", FILLERS)
-def test_none_changes_padding_only(filler):
+def test_mode_none_changes_padding_only(filler):
     signals, lengths = make_batch(filler)
     expected = expected_rows(signals, lambda x: x)
     assert np.array_equal(WaveformNormaliser("none")(signals, lengths).numpy(), expected)
 
 
-def test_padding_is_zero_after_the_mean_is_taken_away():
+def test_padding_is_zero_after_normalisation():
     normalise = WaveformNormaliser("corpus")
     normalise.set_statistics(0.5, 1.0)
     signals, lengths = make_batch()
@@ -77,7 +77,7 @@ def test_silence_stays_finite():
     assert not WaveformNormaliser("utterance")(silent, torch.tensor([100])).any()
 
 
-def test_the_input_is_left_alone():
+def test_input_is_not_modified():
     signals, lengths = make_batch(3.0)
     before = signals.clone()
     for mode in ("corpus", "utterance", "none"):
@@ -85,7 +85,7 @@ def test_the_input_is_left_alone():
         assert torch.equal(signals, before)
 
 
-def test_a_checkpoint_carries_the_statistics():
+def test_statistics_are_part_of_the_state():
     one, other = WaveformNormaliser("corpus"), WaveformNormaliser("corpus")
     one.set_statistics(1 / 3, 0.1)
     other.load_state_dict(one.state_dict())
@@ -94,24 +94,24 @@ def test_a_checkpoint_carries_the_statistics():
 
 
 @pytest.mark.parametrize("do_normalize, mode", [(True, "utterance"), (False, "none")])
-def test_as_checkpoint_asks_the_feature_extractor(tmp_path, do_normalize, mode):
+def test_as_checkpoint_follows_the_feature_extractor(tmp_path, do_normalize, mode):
     Wav2Vec2FeatureExtractor(do_normalize=do_normalize).save_pretrained(tmp_path)
     assert WaveformNormaliser("as_checkpoint", str(tmp_path)).mode == mode
 
 
 @pytest.mark.parametrize("backbone", ["nobody/no-such-model", "absent", None])
-def test_as_checkpoint_needs_a_feature_extractor(backbone):
+def test_as_checkpoint_without_feature_extractor_raises(backbone):
     with pytest.raises(ValueError, match=r"needs the preprocessor_config\.json"):
         WaveformNormaliser("as_checkpoint", backbone)
 
 
-def test_a_bare_configuration_is_no_feature_extractor(root):
-    # transformers would read it as one, and fill in that it normalises.
+def test_as_checkpoint_with_bare_configuration_raises(root):
+    # transformers would mistake it for one, with normalisation as the default.
     path = str(root / "hparams" / "backbones" / "wavlm_smoke.json")
-    with pytest.raises(ValueError, match="a bare configuration comes without one"):
+    with pytest.raises(ValueError, match=r"a \.json configuration has none"):
         WaveformNormaliser("as_checkpoint", path)
 
 
-def test_an_unknown_mode_is_refused():
+def test_unknown_mode_raises():
     with pytest.raises(ValueError, match=r"normalisation must be one of corpus, .*found 'global'"):
         WaveformNormaliser("global")

@@ -1,4 +1,4 @@
-"""Poolings against an independent NumPy implementation, values by hand, and bad arguments."""
+"""Pooling against an independent NumPy implementation, values by hand, invalid arguments."""
 
 import math
 
@@ -17,7 +17,7 @@ from emosphere_sb.lobes.pooling import (
 from tests.helpers import style_pooling_reference as reference
 
 FEATURE, WIDTH, LENGTHS = 5, 8, (9, 1, 4, 6)
-# The reference's names of the module's parameters.
+# Names of the module's parameters in the reference.
 LAYERS = {
     "spectral.0": "spectral.0",
     "spectral.1": "spectral.3",
@@ -33,7 +33,7 @@ SCALES = {"d_model": 1 / math.sqrt(WIDTH), "d_head": 1 / math.sqrt(WIDTH / 2), 0
 
 
 def make_style(scale="d_model", **options):
-    """A style pooling in float64 whose every parameter counts, and those parameters in NumPy."""
+    """Return a float64 style pooling with random parameters, and the parameters in NumPy."""
     torch.manual_seed(3)
     pooling = StylePooling(FEATURE, WIDTH, attention_scale=scale, **options).double().eval()
     with torch.no_grad():
@@ -43,7 +43,7 @@ def make_style(scale="d_model", **options):
 
 
 def named(pooling):
-    """The module's parameters by the reference's names, none left over."""
+    """Return all parameters of the module by their names in the reference."""
     own = dict(pooling.named_parameters())
     shapes = reference.parameter_shapes(FEATURE, WIDTH)
     found = {name: own.pop(f"{LAYERS[name[: name.rindex('.')]]}.{name.split('.')[-1]}")
@@ -53,7 +53,7 @@ def named(pooling):
 
 
 def make_batch(filler=0.0):
-    """Frames of unequal lengths, with ``filler`` behind each end."""
+    """Return frames of unequal lengths, with ``filler`` in padding."""
     chance = torch.Generator().manual_seed(11)
     frames = torch.randn(len(LENGTHS), max(LENGTHS) + 2, FEATURE, generator=chance).double()
     for row, length in enumerate(LENGTHS):
@@ -70,21 +70,21 @@ def pooled_by_reference(frames, parameters, scale):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("filler", [0.0, 1e4])
-def test_style_pooling_equals_the_reference(scale, filler):
+def test_style_pooling_matches_the_reference(scale, filler):
     pooling, parameters = make_style(scale)
     frames, lengths = make_batch(filler)
     expected = pooled_by_reference(frames.numpy(), parameters, scale)
     np.testing.assert_allclose(pooling(frames, lengths).detach(), expected, rtol=0, atol=1e-10)
 
 
-def test_the_scales_are_told_apart():
+def test_scales_give_different_results():
     frames, lengths = make_batch()
     found = [make_style(scale)[0](frames, lengths) for scale in SCALES]
     assert (found[0] - found[1]).abs().max() > 1e-3 < (found[1] - found[2]).abs().max()
 
 
 @pytest.mark.parametrize("scale", ["d_model", "d_head"])
-def test_style_pooling_gradient_of_the_frames(scale):
+def test_style_pooling_gradient_of_frames(scale):
     pooling, parameters = make_style(scale)
     frames, lengths = make_batch(filler=2.0)
     upstream = np.random.default_rng(0).standard_normal((len(LENGTHS), WIDTH))
@@ -102,7 +102,7 @@ def test_style_pooling_gradient_of_the_frames(scale):
 
 @pytest.mark.parametrize("scale", ["d_model", "d_head"])
 @pytest.mark.parametrize("name", list(reference.parameter_shapes(FEATURE, WIDTH)))
-def test_style_pooling_gradient_of_every_parameter(scale, name):
+def test_style_pooling_gradient_of_each_parameter(scale, name):
     pooling, parameters = make_style(scale)
     frames, lengths = make_batch()
     upstream = np.random.default_rng(0).standard_normal((len(LENGTHS), WIDTH))
@@ -115,11 +115,11 @@ def test_style_pooling_gradient_of_every_parameter(scale, name):
 
     expected = reference.numerical_gradient(pooled, parameters[name], upstream, indices)
     np.testing.assert_allclose(found[indices], expected, rtol=0, atol=1e-6)
-    # A key's bias adds the same to every score of a query, which the softmax takes away again.
+    # The key bias adds a constant to all scores of a query, which has no effect on the softmax.
     assert (np.abs(expected).max() > 1e-4) == (name != "key.bias")
 
 
-def test_published_values_are_the_defaults():
+def test_defaults_are_the_published_values():
     pooling = StylePooling(4)
     assert pooling.output_size == 1024
     assert pooling.attention.heads == 2
@@ -130,11 +130,11 @@ def test_published_values_are_the_defaults():
     assert dropouts == [0.1] * 5  # two spectral, two temporal, one after the attention
 
 
-def test_the_usual_scale_is_the_root_of_a_head():
+def test_d_head_scale_is_the_usual_one():
     assert StylePooling(4, attention_scale="d_head").attention.scale == 1 / math.sqrt(512)
 
 
-def test_dropout_works_in_training_only():
+def test_dropout_is_applied_in_training_only():
     pooling = make_style(dropout=0.5)[0]
     frames, lengths = make_batch()
     assert torch.equal(pooling(frames, lengths), pooling(frames, lengths))
@@ -147,13 +147,13 @@ def test_mean_pooling_by_hand():
     assert MeanPooling(2)(frames, torch.tensor([2, 1])).tolist() == [[2.0, 2.0], [5.0, 6.0]]
 
 
-def test_mean_pooling_counts_beyond_what_bfloat16_can():
+def test_mean_pooling_is_exact_beyond_bfloat16_counts():
     frames = torch.ones(1, 1000, 1, dtype=torch.bfloat16)
     assert MeanPooling(1)(frames, torch.tensor([1000])).item() == 1.0
 
 
 def attentive_statistics(frames, pooling):
-    """One utterance (time, feature), from Okabe et al. (2018), equations 2 to 6, in NumPy."""
+    """Pool one utterance (time, feature) by equations 2 to 6 of Okabe et al. (2018) in NumPy."""
     weight, bias, vector = (p.detach().numpy() for p in pooling.parameters())
     scores = np.tanh(frames @ weight.T + bias) @ vector[0]
     share = np.exp(scores) / np.exp(scores).sum()
@@ -163,7 +163,7 @@ def attentive_statistics(frames, pooling):
 
 
 @pytest.mark.parametrize("filler", [0.0, 1e4, math.nan])
-def test_attentive_statistics_equal_the_paper(filler):
+def test_attentive_statistics_match_the_paper(filler):
     torch.manual_seed(0)
     pooling = AttentiveStatsPooling(FEATURE).double()
     frames, lengths = make_batch(filler)
@@ -190,7 +190,7 @@ def test_attentive_statistics_are_float32_under_autocast():
 
 
 @pytest.mark.parametrize("make", [StylePooling, MeanPooling, AttentiveStatsPooling])
-def test_output_size_is_what_comes_out(make):
+def test_output_has_output_size(make):
     pooling = make(6)
     found = pooling(torch.randn(2, 5, 6), torch.tensor([5, 1]))
     assert found.shape == (2, pooling.output_size)
@@ -201,27 +201,27 @@ def test_output_size_is_what_comes_out(make):
     [
         ({"heads": 3}, r"width \(8\) must be divisible by heads \(3\)"),
         ({"heads": 0}, r"divisible by heads \(0\)"),
-        ({"kernel_size": 4}, "kernel_size must be odd, to keep the length; found 4"),
+        ({"kernel_size": 4}, "kernel_size must be odd, .*; found 4"),
         ({"kernel_size": -1}, "kernel_size must be odd"),
     ],
 )
-def test_bad_sizes_are_refused(options, text):
+def test_invalid_sizes_raise(options, text):
     with pytest.raises(ValueError, match=text):
         StylePooling(4, 8, **options)
 
 
 @pytest.mark.parametrize("scale", ["dmodel", 0, -1.0, math.inf, math.nan, True, None, [1.0]])
-def test_bad_scales_are_refused(scale):
+def test_invalid_scales_raise(scale):
     with pytest.raises(ValueError, match="attention_scale must be d_model"):
         attention_scale(scale, 8, 2)
 
 
-def test_gated_convolution_keeps_any_length():
+def test_gated_convolution_keeps_the_length():
     for time in (1, 2, 7):
         assert GatedConvolution(4, 7)(torch.zeros(1, time, 4)).shape == (1, time, 4)
 
 
-def test_attention_gives_padded_keys_no_weight():
+def test_attention_ignores_padded_keys():
     attention = SelfAttention(4, 2, 0.0).eval()
     hidden, mask = torch.randn(1, 3, 4), torch.tensor([[True, True, False]])
     alone = attention(hidden[:, :2], mask[:, :2])
@@ -231,7 +231,7 @@ def test_attention_gives_padded_keys_no_weight():
 
 @pytest.mark.parametrize("shape", [(1, 1, 8), (1, 9, 8), (4, 9, 8)])
 @pytest.mark.parametrize("training", [True, False])
-def test_gated_convolution_is_pytorchs(shape, training):
+def test_gated_convolution_matches_pytorch(shape, training):
     block = GatedConvolution(8, 5, dropout=0.0).double().train(training)
     hidden = torch.randn(shape, dtype=torch.float64)
 
@@ -249,6 +249,6 @@ def test_gated_convolution_is_pytorchs(shape, training):
     for value, expected in zip(*found, strict=True):
         torch.testing.assert_close(value, expected)
     with torch.no_grad():
-        for _ in range(2):  # in evaluation the second reads what the first kept
+        for _ in range(2):  # in evaluation the second pass uses the cached kernel
             torch.testing.assert_close(block(hidden), stock(hidden))
             block.convolution.weight.mul_(-1.5)

@@ -1,4 +1,4 @@
-"""The auxiliary tasks: targets, class weights, losses, and what a checkpoint keeps."""
+"""Auxiliary tasks: targets, class weights, losses and state."""
 
 import math
 
@@ -28,18 +28,18 @@ def test_published_octants(vad, region):
 
 
 @pytest.mark.parametrize("step, size", [(180, 2), (90, 8), (60, 18), (45, 32), (30, 72)])
-def test_sizes_are_those_of_the_paper(step, size):
+def test_number_of_regions_matches_the_paper(step, size):
     assert RegionTask(step).size == size
     assert RegionTask(step, centre_radius=0.1).size == size + 1
 
 
-def test_a_centre_is_a_class_of_its_own():
+def test_centre_region_is_a_separate_class():
     task = RegionTask(90, "none", None, 0.2)
     assert task.target(point(0.1, 0.1, 0.1), "") == 8
     assert task.target(point(0.2, 0.2, 0.2), "") == 0
 
 
-def test_an_unknown_dimension_has_no_region():
+def test_unknown_dimension_has_no_region():
     assert RegionTask().target(point(0.1, math.nan, 0.1), "happy") == -1
 
 
@@ -51,21 +51,21 @@ def test_class_weights_by_hand():
     assert task.weights.tolist() == pytest.approx(expected)
 
 
-def test_class_weights_replace_the_earlier_ones():
+def test_set_targets_replaces_class_weights():
     task = RegionTask(180)
     task.set_targets(torch.tensor([0, 1, 1]))
     task.set_targets(torch.tensor([0, 1]))
     assert task.weights.tolist() == [1.0, 1.0]
 
 
-def test_without_class_weights_all_count_alike():
+def test_class_weights_none_are_ones():
     task = RegionTask(90, "none")
     task.set_targets(torch.tensor([0, 0, 0, 1]))
     assert task.weights.tolist() == [1.0] * 8
 
 
 @pytest.mark.parametrize("class_weights", ["inverse_frequency", "none"])
-def test_a_training_set_without_any_class_is_refused(class_weights):
+def test_training_set_without_known_class_raises(class_weights):
     with pytest.raises(ValueError, match="the training set has none"):
         RegionTask(90, class_weights).set_targets(torch.tensor([-1, -1]))
 
@@ -81,7 +81,7 @@ def test_loss_is_weighted_cross_entropy(task):
 
 
 def test_soft_loss_by_hand():
-    # Two halves of the sphere, centres +-D: shares proportional to exp(+-kappa d)
+    # Two halves of the sphere with centres +-D: targets proportional to exp(+-kappa d)
     task = RegionTask(180, "none", 2.0)
     logits, vad = torch.tensor([[0.3, -0.4]]), torch.tensor([[0.2, -0.1, 0.5]])
     share = math.e / (math.e + 1 / math.e)
@@ -90,32 +90,32 @@ def test_soft_loss_by_hand():
     assert float(task(logits, torch.tensor([0]), vad)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_soft_loss_leaves_unknown_points_out():
+def test_soft_loss_ignores_unknown_points():
     task = RegionTask(90, "inverse_frequency", 4.0)
     task.set_targets(torch.tensor([0, 1, 2]))
     torch.manual_seed(0)
     logits, vad = torch.randn(3, 8), torch.rand(3, 3)
     vad[1, 2] = math.nan
     target = torch.tensor([0, -1, 0])
-    kept = torch.tensor([0, 2])
+    remaining = torch.tensor([0, 2])
     found = task(logits, target, vad)
-    torch.testing.assert_close(found, task(logits[kept], target[kept], vad[kept]))
+    torch.testing.assert_close(found, task(logits[remaining], target[remaining], vad[remaining]))
     assert found.isfinite()
 
 
-def test_emotions_are_classes_by_name():
+def test_emotion_targets_are_class_indices():
     task = EmotionTask()
     assert (task.size, task.kind) == (8, "emotion")
     assert [task.target(point(0, 0, 0), name) for name in EMOTIONS] == list(range(8))
     assert {task.target(point(0, 0, 0), name) for name in ("other", "no_agreement", "")} == {-1}
 
 
-def test_emotions_are_told_apart_by_letters_alone():
+def test_emotion_names_are_case_insensitive():
     task = EmotionTask(["Sad", "HAPPY"])
     assert [task.target(point(0, 0, 0), name) for name in ("sad", "happy", "SAD")] == [0, 1, 0]
 
 
-def test_emotion_needs_no_known_dimension():
+def test_emotion_target_does_not_need_vad():
     assert EmotionTask(["sad", "happy"]).target(point(math.nan, 0, 0), "happy") == 1
 
 
@@ -128,11 +128,11 @@ def test_no_task_has_no_classes():
 
 
 @pytest.mark.parametrize("task", [RegionTask(45), EmotionTask(), NoTask()])
-def test_every_task_can_name_a_points_region(task):
+def test_every_task_assigns_regions(task):
     assert task.regions.names[int(task.regions.assign(point(0.3, 0.3, 0.3)))]
 
 
-def test_a_checkpoint_carries_the_class_weights():
+def test_class_weights_are_part_of_the_state():
     one, other = RegionTask(), RegionTask()
     one.set_targets(torch.tensor([0, 1, 1]))
     other.load_state_dict(one.state_dict())
@@ -147,9 +147,9 @@ def test_a_checkpoint_carries_the_class_weights():
         (lambda: RegionTask(90, "none", -1.0), r"concentration .* found -1\.0"),
         (lambda: RegionTask(90, "none", math.inf), "concentration .* found inf"),
         (lambda: RegionTask(90, "none", None, 2.0), r"centre_radius .*found 2\.0"),
-        (lambda: EmotionTask(["sad", "happy", "sad"]), "named once; found sad, happy, sad"),
+        (lambda: EmotionTask(["sad", "happy", "sad"]), "must be unique; found sad, happy, sad"),
     ],
 )
-def test_bad_arguments_are_refused_when_it_is_built(make, text):
+def test_invalid_arguments_raise(make, text):
     with pytest.raises(ValueError, match=text):
         make()

@@ -1,4 +1,4 @@
-"""Dynamic weighting: schedules by epoch, what is left out, and what a checkpoint keeps."""
+"""Loss weighting: schedules by epoch, inactive tasks and state."""
 
 import copy
 import math
@@ -30,27 +30,27 @@ def test_published_schedule():
     assert weights(LinearDecay(), 8) == pytest.approx([*PUBLISHED, 0.0, 0.0, 0.0])
 
 
-def test_floor_is_kept_by_setting():
+def test_keep_stays_at_the_floor():
     assert weights(LinearDecay(1.0, 0.01, 5, "keep"), 7) == pytest.approx([*PUBLISHED, 0.01, 0.01])
 
 
-def test_arguments_by_position():
+def test_schedule_with_other_arguments():
     # 2, 2 - 1.5/3, 2 - 3/3
     assert weights(LinearDecay(2.0, 0.5, 3), 4) == pytest.approx([2.0, 1.5, 1.0, 0.0])
 
 
-def test_first_epoch_is_the_default():
+def test_initial_epoch_is_one():
     assert LinearDecay().weight == 1.0
 
 
 @pytest.mark.parametrize("epoch, active", [(1, True), (5, True), (6, False), (20, False)])
-def test_left_out_after_its_epochs(epoch, active):
+def test_inactive_after_the_last_epoch(epoch, active):
     weighting = LinearDecay()
     weighting.set_epoch(epoch)
     assert weighting.active is active
 
 
-def test_kept_at_the_floor_it_stays_active():
+def test_keep_stays_active_after_the_last_epoch():
     weighting = LinearDecay(afterwards="keep")
     weighting.set_epoch(20)
     assert weighting.active
@@ -62,7 +62,7 @@ def test_total_is_the_weighted_sum():
     assert weighting(MAIN, AUXILIARY).item() == pytest.approx(2 + 0.802 * 3)
 
 
-def test_left_out_task_gets_no_gradient_at_all():
+def test_inactive_task_gets_no_gradient():
     weighting = LinearDecay()
     weighting.set_epoch(6)
     main, auxiliary = MAIN.clone().requires_grad_(), AUXILIARY.clone().requires_grad_()
@@ -70,25 +70,25 @@ def test_left_out_task_gets_no_gradient_at_all():
     assert (main.grad.item(), auxiliary.grad) == (1.0, None)
 
 
-def test_left_out_task_may_be_broken_or_absent():
+def test_inactive_loss_may_be_nan_or_none():
     weighting = ConstantWeight(0.0)
     assert weighting(MAIN, None) is MAIN
     assert weighting(MAIN, torch.tensor(math.nan)) is MAIN
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_missing_loss_of_an_active_task_is_an_error(make):
+def test_missing_loss_of_an_active_task_raises(make):
     with pytest.raises(ValueError, match=f"{make.__name__} is active in epoch 1"):
         make()(MAIN, None)
 
 
-def test_constant_weight_stays():
+def test_constant_weight_is_constant():
     assert weights(ConstantWeight(0.3), 10) == [0.3] * 10
     assert ConstantWeight(0.3)(MAIN, AUXILIARY).item() == pytest.approx(2.9)
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_epoch_is_in_the_checkpoint(make, tmp_path):
+def test_epoch_is_part_of_the_state(make, tmp_path):
     saved, fresh = make(), make()
     saved.set_epoch(4)
     torch.save(saved.state_dict(), tmp_path / "weighting.ckpt")
@@ -97,7 +97,7 @@ def test_epoch_is_in_the_checkpoint(make, tmp_path):
     assert fresh.weight == saved.weight
 
 
-def test_recovered_schedule_goes_on_where_it_was():
+def test_loaded_schedule_continues_at_its_epoch():
     saved, fresh = LinearDecay(), torch.nn.ModuleDict({"weighting": LinearDecay()})
     saved.set_epoch(6)
     fresh.load_state_dict({f"weighting.{key}": value for key, value in saved.state_dict().items()})
@@ -113,8 +113,8 @@ def test_copies_do_not_share_their_epoch():
 
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("epoch", [0, -1])
-def test_epochs_count_from_one(make, epoch):
-    with pytest.raises(ValueError, match=f"count from 1; found epoch {epoch}"):
+def test_epoch_below_one_raises(make, epoch):
+    with pytest.raises(ValueError, match=f"epoch must be at least 1; found {epoch}"):
         make().set_epoch(epoch)
 
 
@@ -123,27 +123,27 @@ def test_epochs_count_from_one(make, epoch):
     [
         ((0.1, 0.5), "0 <= floor <= start; found start=0.1, floor=0.5"),
         ((1.0, -0.1), "0 <= floor <= start"),
-        ((1.0, 0.01, 0), "at least 1 epoch; found epochs=0"),
+        ((1.0, 0.01, 0), "epochs must be at least 1; found 0"),
         ((1.0, 0.01, 5, "stop"), "one of drop, keep; found 'stop'"),
     ],
 )
-def test_impossible_decays_are_refused(arguments, message):
+def test_invalid_decay_raises(arguments, message):
     with pytest.raises(ValueError, match=message):
         LinearDecay(*arguments)
 
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan])
-def test_negative_weight_is_refused(weight):
+def test_negative_weight_raises(weight):
     with pytest.raises(ValueError, match="must be at least 0"):
         ConstantWeight(weight)
 
 
-def test_weighting_without_a_weight_says_so():
+def test_base_class_is_abstract():
     with pytest.raises(TypeError, match="abstract"):
         AuxiliaryWeighting()(MAIN, AUXILIARY)
 
 
-def test_uncertainty_starts_as_the_plain_sum():
+def test_uncertainty_initially_equals_the_sum():
     assert UncertaintyWeighting()(MAIN, AUXILIARY).item() == pytest.approx(5.0)
 
 
@@ -156,7 +156,7 @@ def test_uncertainty_by_hand():
     assert weighting.weight == pytest.approx(2.0)
 
 
-def test_uncertainty_settles_at_the_inverse_losses():
+def test_uncertainty_converges_to_inverse_losses():
     # d/ds (exp(-s) L + s) = 1 - L exp(-s), which is 0 where exp(s) = L
     weighting = UncertaintyWeighting()
     with torch.no_grad():
@@ -165,7 +165,7 @@ def test_uncertainty_settles_at_the_inverse_losses():
     assert weighting.log_variances.grad.tolist() == pytest.approx([0.0, 0.5], abs=1e-6)
 
 
-def test_uncertainty_is_never_left_out():
+def test_uncertainty_is_always_active():
     weighting = UncertaintyWeighting()
     weighting.set_epoch(100)
     assert weighting.active

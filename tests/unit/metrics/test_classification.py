@@ -1,4 +1,4 @@
-"""Reported figures of classes: by hand, and against torchmetrics."""
+"""Classification metrics by hand and against torchmetrics."""
 
 import math
 
@@ -16,7 +16,7 @@ from emosphere_sb.metrics import (
     accuracy,
     agreement,
     classification_metrics,
-    confusion,
+    confusion_matrix,
     macro_f1,
     unweighted_recall,
 )
@@ -33,8 +33,8 @@ def large():
     return truth, np.where(generator.random(400) < 0.4, truth, generator.integers(0, 8, 400))
 
 
-def test_confusion_by_hand():
-    assert confusion(TRUTH, PREDICTION).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+def test_confusion_matrix_by_hand():
+    assert confusion_matrix(TRUTH, PREDICTION).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
 def test_accuracy_by_hand():
@@ -50,7 +50,7 @@ def test_unweighted_recall_by_hand():
     assert unweighted_recall(TRUTH, PREDICTION) == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
-def test_equal_to_torchmetrics(large):
+def test_metrics_match_torchmetrics(large):
     truth, prediction = large
     pair = torch.from_numpy(prediction), torch.from_numpy(truth)
     f1 = multiclass_f1_score(*pair, num_classes=8, average="macro").item()
@@ -60,62 +60,62 @@ def test_equal_to_torchmetrics(large):
     assert unweighted_recall(*large) == pytest.approx(recall, abs=1e-6)
     assert accuracy(*large) == pytest.approx(share, abs=1e-6)
     table = multiclass_confusion_matrix(*pair, num_classes=8)
-    assert confusion(*large).tolist() == table.tolist()
+    assert confusion_matrix(*large).tolist() == table.tolist()
 
 
-def test_classes_that_never_occur_do_not_count():
+def test_classes_that_do_not_occur_are_ignored():
     assert macro_f1([0, 7], [0, 7]) == unweighted_recall([0, 7], [0, 7]) == 1.0
 
 
-def test_class_only_predicted_counts_in_f1_but_not_in_recall():
+def test_class_that_is_only_predicted_affects_f1_but_not_recall():
     # F1 of 0: 2 / (2 + 1), of 5: 0 / (0 + 1); recall of 0 alone
     assert macro_f1([0, 0], [0, 5]) == pytest.approx((2 / 3 + 0) / 2)
     assert unweighted_recall([0, 0], [0, 5]) == 0.5
 
 
 @pytest.mark.parametrize("metric", PAIRED)
-def test_unknown_classes_are_left_out(metric):
+def test_unknown_classes_are_ignored(metric):
     found = metric([*TRUTH, -1, 2], [*PREDICTION, 2, -1])
     assert found == metric(TRUTH, PREDICTION)
 
 
 @pytest.mark.parametrize("metric", PAIRED)
 @pytest.mark.parametrize("values", [([], []), ([-1], [0])])
-def test_without_a_known_pair_all_are_undefined(metric, values):
+def test_metrics_without_known_pairs_are_nan(metric, values):
     assert math.isnan(metric(*values))
 
 
-def test_agreement_does_not_depend_on_the_order(large):
+def test_agreement_is_symmetric(large):
     assert agreement(*large) == agreement(*large[::-1]) == np.mean(large[0] == large[1])
 
 
-def test_confusion_has_the_size_asked_for():
-    assert confusion([0], [1], classes=4).shape == (4, 4)
+def test_confusion_matrix_has_the_given_size():
+    assert confusion_matrix([0], [1], classes=4).shape == (4, 4)
 
 
-def test_class_beyond_the_number_is_refused():
-    with pytest.raises(ValueError, match="below 3, their number; found 3"):
-        confusion([0, 3], [0, 1], classes=3)
+def test_class_not_below_the_number_raises():
+    with pytest.raises(ValueError, match="less than their number, 3; found 3"):
+        confusion_matrix([0, 3], [0, 1], classes=3)
 
 
 @pytest.mark.parametrize("metric", PAIRED)
-def test_unequal_lengths_are_refused(metric):
-    with pytest.raises(ValueError, match="same length; found shapes \\(6,\\) and \\(5,\\)"):
+def test_unequal_lengths_raise(metric):
+    with pytest.raises(ValueError, match="equal length; found shapes \\(6,\\) and \\(5,\\)"):
         metric(TRUTH, PREDICTION[:-1])
 
 
 @pytest.mark.parametrize("truth", [["happy", "sad"], [0.0, 1.0]])
-def test_names_and_fractions_are_refused(truth):
-    with pytest.raises(ValueError, match="must be whole numbers"):
+def test_noninteger_classes_raise(truth):
+    with pytest.raises(ValueError, match="must be integers"):
         accuracy(truth, [0, 1])
 
 
-def test_table_holds_each_metric():
+def test_classification_metrics_has_each_metric():
     found = classification_metrics([*TRUTH, -1], [*PREDICTION, 0])
     expected = [f(TRUTH, PREDICTION) for f in (accuracy, macro_f1, unweighted_recall)]
     assert list(found.values()) == [*expected, 6]
     assert list(found) == ["accuracy", "macro_f1", "unweighted_recall", "n"]
 
 
-def test_metrics_module_is_one_door():
+def test_package_exports_all_metrics():
     assert metrics.macro_f1 is macro_f1

@@ -1,4 +1,4 @@
-"""Reported figures of the dimensions against independent formulas and two other libraries."""
+"""Regression metrics against independent formulas and two other libraries."""
 
 import math
 
@@ -29,7 +29,7 @@ def test_ccc_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ccc_equals_audmetric(seed):
+def test_ccc_matches_audmetric(seed):
     truth, prediction = sample(seed)
     assert ccc(truth, prediction) == pytest.approx(
         audmetric.concordance_cc(truth, prediction), abs=1e-9
@@ -37,20 +37,20 @@ def test_ccc_equals_audmetric(seed):
 
 
 def lin(truth, prediction, divisor):
-    """The CCC with variances and covariance over another divisor than n."""
+    """Compute the CCC with another divisor than n for variances and covariance."""
     covariance = ((truth - truth.mean()) * (prediction - prediction.mean())).sum() / divisor
     squares = ((truth - truth.mean()) ** 2 + (prediction - prediction.mean()) ** 2).sum()
     return 2 * covariance / (squares / divisor + (truth.mean() - prediction.mean()) ** 2)
 
 
 @pytest.mark.parametrize("size", [3, 10, 60])
-def test_ccc_equals_torchmetrics_but_for_its_divisor(size):
+def test_ccc_matches_torchmetrics_except_for_the_divisor(size):
     truth, prediction = sample(0, size)
-    theirs = torchmetrics.ConcordanceCorrCoef().double()
-    theirs = theirs(torch.from_numpy(prediction), torch.from_numpy(truth)).item()
-    assert theirs == pytest.approx(lin(truth, prediction, size - 1), abs=1e-6)
+    reference = torchmetrics.ConcordanceCorrCoef().double()
+    reference = reference(torch.from_numpy(prediction), torch.from_numpy(truth)).item()
+    assert reference == pytest.approx(lin(truth, prediction, size - 1), abs=1e-6)
     assert ccc(truth, prediction) == pytest.approx(lin(truth, prediction, size), abs=1e-12)
-    assert abs(theirs - ccc(truth, prediction)) > 1e-5
+    assert abs(reference - ccc(truth, prediction)) > 1e-5
 
 
 finite = st.floats(-10, 10, allow_nan=False).map(lambda x: round(x, 3))
@@ -58,7 +58,7 @@ finite = st.floats(-10, 10, allow_nan=False).map(lambda x: round(x, 3))
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(finite, finite), min_size=2, max_size=30))
-def test_ccc_is_made_of_its_three_parts(pairs):
+def test_ccc_follows_from_pearson_scale_and_shift(pairs):
     truth, prediction = zip(*pairs, strict=True)
     assume(len(set(truth)) > 1 and len(set(prediction)) > 1)
     rho, v, u = (part(truth, prediction) for part in (pearson, scale_ratio, shift))
@@ -66,7 +66,7 @@ def test_ccc_is_made_of_its_three_parts(pairs):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pearson_equals_numpy(seed):
+def test_pearson_matches_numpy(seed):
     truth, prediction = sample(seed)
     assert pearson(truth, prediction) == pytest.approx(np.corrcoef(truth, prediction)[0, 1])
 
@@ -76,11 +76,11 @@ def test_scale_ratio_is_prediction_over_truth():
 
 
 def test_shift_by_hand():
-    # deviations 1 and 4, means 2 and 5: (5 - 2) / sqrt(4)
+    # SDs 1 and 4, means 2 and 5: (5 - 2) / sqrt(4)
     assert shift([1, 3], [1, 9]) == pytest.approx(1.5)
 
 
-def test_shift_is_negative_where_predictions_are_low():
+def test_shift_is_negative_for_low_predictions():
     assert shift([2, 4], [1, 3]) == pytest.approx(-1.0)
 
 
@@ -89,7 +89,7 @@ def test_mae_by_hand():
 
 
 @pytest.mark.parametrize("metric", PAIRED)
-def test_pairs_with_nan_are_left_out(metric):
+def test_pairs_with_nan_are_ignored(metric):
     truth, prediction = sample(1)
     expected = metric(truth[2:], prediction[2:])
     truth[0], prediction[1] = NAN, NAN
@@ -98,17 +98,17 @@ def test_pairs_with_nan_are_left_out(metric):
 
 @pytest.mark.parametrize("metric", PAIRED)
 @pytest.mark.parametrize("values", [([], []), ([NAN, 1.0], [1.0, NAN])])
-def test_without_a_pair_all_are_undefined(metric, values):
+def test_metrics_without_pairs_are_nan(metric, values):
     assert math.isnan(metric(*values))
 
 
 @pytest.mark.parametrize("metric", PAIRED[:-1])
-def test_one_pair_defines_only_the_error(metric):
+def test_only_mae_is_defined_for_one_pair(metric):
     assert math.isnan(metric([1.0], [1.0])) and mae([1.0], [1.5]) == 0.5
 
 
 @pytest.mark.parametrize("metric", PAIRED[:-1])
-def test_constant_and_equal_is_undefined(metric):
+def test_constant_and_equal_is_nan(metric):
     # the mean of seven 0.1 is not 0.1 in floating point
     assert math.isnan(metric([0.1] * 7, [0.1] * 7))
 
@@ -124,8 +124,8 @@ def test_constant_prediction_has_zero_ccc_and_zero_scale():
 
 @pytest.mark.parametrize("metric", PAIRED)
 @pytest.mark.parametrize("prediction", [[1.0], [[1.0, 2.0]]])
-def test_unequal_lengths_are_refused(metric, prediction):
-    with pytest.raises(ValueError, match="two lists of the same length; found shapes \\(2,\\)"):
+def test_unequal_lengths_raise(metric, prediction):
+    with pytest.raises(ValueError, match="of equal length; found shapes \\(2,\\)"):
         metric([1.0, 2.0], prediction)
 
 
@@ -136,7 +136,7 @@ def table():
     return truth, prediction
 
 
-def test_table_holds_each_metric_by_dimension():
+def test_regression_metrics_has_each_metric_by_dimension():
     truth, prediction = table()
     found = regression_metrics(truth, prediction)
     assert list(found) == [*DIMENSIONS, "mean_ccc"]
@@ -150,14 +150,14 @@ def test_mean_ccc_is_the_mean_of_the_three():
     assert found["mean_ccc"] == pytest.approx(sum(found[name]["ccc"] for name in DIMENSIONS) / 3)
 
 
-def test_pairs_left_out_are_seen_in_n():
+def test_n_counts_pairs_without_nan():
     truth, prediction = table()
     truth[:5, 1], prediction[4:7, 1] = NAN, NAN
     found = regression_metrics(truth, prediction)
     assert [found[name]["n"] for name in DIMENSIONS] == [60, 53, 60]
 
 
-def test_mean_ccc_leaves_out_an_undefined_dimension():
+def test_mean_ccc_ignores_an_undefined_dimension():
     truth, prediction = table()
     truth[:, 2] = NAN
     found = regression_metrics(truth, prediction)
@@ -166,11 +166,11 @@ def test_mean_ccc_leaves_out_an_undefined_dimension():
     assert found["mean_ccc"] == pytest.approx(expected)
 
 
-def test_mean_ccc_without_any_label_is_undefined():
+def test_mean_ccc_without_labels_is_nan():
     assert math.isnan(regression_metrics(np.full((4, 3), NAN), np.ones((4, 3)))["mean_ccc"])
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 2), (5, 3)])
-def test_table_needs_three_dimensions(shape):
-    with pytest.raises(ValueError, match="shape \\(utterance, 3\\)"):
+def test_regression_metrics_needs_three_dimensions(shape):
+    with pytest.raises(ValueError, match="shape \\(utterances, 3\\)"):
         regression_metrics(np.ones(shape), np.ones((4, 3)))

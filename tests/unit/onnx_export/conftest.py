@@ -12,7 +12,7 @@ import soundfile
 from torch import nn
 
 from emosphere_sb import cli
-from tests.helpers.onnx_models import settings_of, write_model
+from tests.helpers.onnx_models import short_settings, write_model
 
 LABELS = [(1.0, 2.0, 3.0), (4.0, 4.5, 2.0), (6.0, 5.0, 7.0)]
 
@@ -45,7 +45,7 @@ class Exported:
 def exported(tmp_path_factory, waveform_settings):
     """A WavLM with style pooling and a class head, exported by the command with int8."""
     folder = tmp_path_factory.mktemp("wavlm")
-    model = write_model(folder / "model", settings_of(waveform_settings, "wavlm"))
+    model = write_model(folder / "model", short_settings(waveform_settings, "wavlm"))
     with open(folder / "labels.csv", "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "valence", "arousal", "dominance"])

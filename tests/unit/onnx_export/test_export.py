@@ -1,4 +1,4 @@
-"""emosphere export: the graph, its folder, its int8 version, and what is refused."""
+"""emosphere export: graph, output folder, int8 version and errors."""
 
 import json
 import shutil
@@ -13,11 +13,11 @@ from emosphere_sb import cli
 from emosphere_sb.commands.export import read_labelled_files
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export import export as export_module
-from emosphere_sb.onnx_export.export import ccc_on_files, export, made_sound, refuse_deviation
+from emosphere_sb.onnx_export.export import ccc_on_files, check_deviation, export, synthetic_signals
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-from emosphere_sb.onnx_export.session import Session
-from emosphere_sb.release.checksums import check_seal
-from tests.helpers.onnx_models import FIELD, settings_of, write_model
+from emosphere_sb.onnx_export.session import OnnxSession
+from emosphere_sb.release.checksums import verify_checksums
+from tests.helpers.onnx_models import FIELD, short_settings, write_model
 
 LENGTHS = (FIELD, FIELD + 1, 1600, 8001, 20_000)
 
@@ -30,7 +30,7 @@ def noise(samples, seed=0):
 def wav2vec2(tmp_path_factory, waveform_settings):
     """A wav2vec 2.0 with group norm and attentive statistics, without a class head."""
     folder = tmp_path_factory.mktemp("wav2vec2")
-    settings = settings_of(waveform_settings, "wav2vec2", "group", num_hidden_layers=1)
+    settings = short_settings(waveform_settings, "wav2vec2", "group", num_hidden_layers=1)
     options = {"pooling": "AttentiveStatsPooling", "mode": "utterance", "head": False}
     model = write_model(folder / "model", settings, **options)
     export(folder / "model", folder / "out")
@@ -54,12 +54,12 @@ def compare(model, session):
 
 
 def test_wavlm_with_style_pooling_equals_torch_alone_and_padded(exported):
-    compare(exported.model, Session(exported.out / "model.onnx"))
+    compare(exported.model, OnnxSession(exported.out / "model.onnx"))
 
 
 def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
     model, folder = wav2vec2
-    compare(model, Session(folder / "model.onnx"))
+    compare(model, OnnxSession(folder / "model.onnx"))
 
 
 @pytest.mark.slow
@@ -75,14 +75,14 @@ def test_group_norm_and_attentive_statistics_equal_torch(wav2vec2):
     ],
 )
 def test_every_family_as_onnx(family, pooling, layers, norm, waveform_settings, tmp_path):
-    settings = settings_of(waveform_settings, family, norm)
+    settings = short_settings(waveform_settings, family, norm)
     model = write_model(tmp_path / "model", settings, pooling=pooling, layers=layers)
     export(tmp_path / "model", tmp_path / "out")
-    compare(model, Session(tmp_path / "out" / "model.onnx"))
+    compare(model, OnnxSession(tmp_path / "out" / "model.onnx"))
 
 
-def test_what_stands_behind_an_utterance_changes_nothing(exported):
-    runtime = Session(exported.out / "model.onnx")._session
+def test_padding_does_not_change_predictions(exported):
+    runtime = OnnxSession(exported.out / "model.onnx")._session
     padded = np.stack([noise(8000), noise(8000, 1)])
     lengths = np.array([8000, 3000])
     clean = padded.copy()
@@ -106,7 +106,7 @@ def test_graph_takes_any_batch_and_length(exported):
     assert {item.domain: item.version for item in graph.opset_import}[""] == 20
 
 
-def test_int8_is_of_matrix_products_alone(exported):
+def test_only_matrix_products_are_quantised(exported):
     kinds = [node.op_type for node in onnx.load(exported.out / "model_int8.onnx").graph.node]
     plain = [node.op_type for node in onnx.load(exported.out / "model.onnx").graph.node]
     assert kinds.count("MatMulInteger") > 5
@@ -114,13 +114,13 @@ def test_int8_is_of_matrix_products_alone(exported):
     assert "ConvInteger" not in kinds
 
 
-def test_folder_is_that_of_the_model(exported):
-    model, out = exported.released, exported.out
+def test_exported_folder_contains_description_and_card(exported):
+    model = exported.released
     names = {"model.onnx", "model_int8.onnx", "emosphere.json", "README.md", "checksums.json"}
-    assert {path.name for path in out.iterdir()} == names
-    check_seal(out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
-    assert (out / "README.md").read_text() == (model / "README.md").read_text()
-    ours, theirs = (json.loads((f / "emosphere.json").read_text()) for f in (out, model))
+    assert {path.name for path in exported.out.iterdir()} == names
+    verify_checksums(exported.out, ("emosphere.json", "model.onnx", "model_int8.onnx"))
+    assert (exported.out / "README.md").read_text() == (model / "README.md").read_text()
+    ours, theirs = (json.loads((f / "emosphere.json").read_text()) for f in (exported.out, model))
     facts = ours.pop("onnx")
     assert ours == theirs
     assert facts["shortest"] == FIELD
@@ -129,7 +129,7 @@ def test_folder_is_that_of_the_model(exported):
 
 
 def test_command_prints_differences_and_ccc(exported):
-    assert "compared with the model on 2 files, alone and in one batch" in exported.printed
+    assert "Differences from the original model on 2 files" in exported.printed
     lines = exported.printed.splitlines()
     assert [line.split()[0] for line in lines if " differs by " in line] == [
         "model.onnx", "model_int8.onnx",
@@ -162,15 +162,15 @@ def test_ccc_of_labelled_files_by_hand(tmp_path):
 
 @pytest.mark.parametrize("value", [1.1e-4, float("nan")])
 def test_fault_difference_above_the_tolerance(value):
-    refuse_deviation({"vad": 0.9e-4})
-    with pytest.raises(ValueError, match=r"must equal the model to 0\.0001"):
-        refuse_deviation({"vad": 0.0, "embedding": value})
+    check_deviation({"vad": 0.9e-4})
+    with pytest.raises(ValueError, match=r"must match the model within 0\.0001"):
+        check_deviation({"vad": 0.0, "embedding": value})
 
 
 def test_fault_graph_of_another_model_is_never_written(
     exported, waveform_settings, tmp_path, monkeypatch
 ):
-    write_model(tmp_path / "other", settings_of(waveform_settings, "wavlm"), seed=1)
+    write_model(tmp_path / "other", short_settings(waveform_settings, "wavlm"), seed=1)
     copy = lambda model, path: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
     monkeypatch.setattr(export_module, "write_graph", copy)
     with pytest.raises(ValueError, match="Nothing was written"):
@@ -178,15 +178,17 @@ def test_fault_graph_of_another_model_is_never_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_fault_place_that_is_taken(exported, tmp_path):
+def test_fault_output_folder_is_not_empty(exported, tmp_path):
     (tmp_path / "note.txt").touch()
-    with pytest.raises(FileExistsError, match="new or an empty folder"):
+    with pytest.raises(FileExistsError, match="new or empty folder"):
         export(exported.released, tmp_path)
 
 
 @pytest.mark.parametrize("check", [[], [np.zeros(FIELD - 1, np.float32)]])
 def test_fault_nothing_to_compare_on(check, exported, tmp_path):
-    with pytest.raises(ValueError, match=f"one utterance at least, of {FIELD} samples"):
+    with pytest.raises(
+        ValueError, match=f"at least one utterance, each of at least {FIELD} samples"
+    ):
         export(exported.released, tmp_path / "out", check=check)
 
 
@@ -203,8 +205,8 @@ def test_fault_exporter_is_not_installed(exported, tmp_path, monkeypatch, capsys
     assert "pip install 'emosphere-sb[onnx]'" in capsys.readouterr().err
 
 
-def test_made_sound_is_the_same_every_time_and_at_the_level_of_speech():
-    first, second = made_sound([0.5, 1.0]), made_sound([0.5, 1.0])
+def test_synthetic_signals_are_reproducible_and_at_speech_level():
+    first, second = synthetic_signals([0.5, 1.0]), synthetic_signals([0.5, 1.0])
     assert [len(signal) for signal in first] == [8000, 16000]
     for one, other in zip(first, second, strict=True):
         assert np.array_equal(one, other)

@@ -1,10 +1,10 @@
-"""The exportable form of a model says what the model says, whatever stands behind an utterance."""
+"""The exportable model gives the same outputs as the original, whatever the padding."""
 
 import pytest
 import torch
 
 from emosphere_sb.onnx_export.onnx_model import ExportedModel, MaskedGroupNorm
-from tests.helpers.onnx_models import FIELD, model_of, settings_of
+from tests.helpers.onnx_models import FIELD, random_model, short_settings
 
 FAMILIES = ("hubert", "unispeech", "unispeech-sat", "wav2vec2", "wavlm")
 LENGTHS = (4000, 1703, FIELD)
@@ -29,27 +29,29 @@ def compare(model, *, tolerance=2e-5):
 @pytest.mark.parametrize("norm", ["layer", "group"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_with_either_norm(family, norm, waveform_settings, tmp_path):
-    model, _ = model_of(settings_of(waveform_settings, family, norm), tmp_path / "a.json")
+    model, _ = random_model(short_settings(waveform_settings, family, norm), tmp_path / "a.json")
     compare(model)
 
 
 @pytest.mark.parametrize("pooling", ["StylePooling", "AttentiveStatsPooling", "MeanPooling"])
 @pytest.mark.parametrize("mode", ["corpus", "utterance", "none"])
 def test_poolings_and_normalisations(pooling, mode, waveform_settings, tmp_path):
-    settings = settings_of(waveform_settings, "wavlm")
-    model, _ = model_of(settings, tmp_path / "a.json", pooling=pooling, mode=mode, head=False)
+    settings = short_settings(waveform_settings, "wavlm")
+    model, _ = random_model(settings, tmp_path / "a.json", pooling=pooling, mode=mode, head=False)
     compare(model)
 
 
 @pytest.mark.parametrize("layers", ["weighted", 0, 1, 2])
 def test_layers(layers, waveform_settings, tmp_path):
-    settings = settings_of(waveform_settings, "wavlm")
-    model, _ = model_of(settings, tmp_path / "a.json", layers=layers)
+    settings = short_settings(waveform_settings, "wavlm")
+    model, _ = random_model(settings, tmp_path / "a.json", layers=layers)
     compare(model)
 
 
 def test_the_model_itself_is_not_changed(waveform_settings, tmp_path):
-    model, _ = model_of(settings_of(waveform_settings, "wavlm", "group"), tmp_path / "a.json")
+    model, _ = random_model(
+        short_settings(waveform_settings, "wavlm", "group"), tmp_path / "a.json"
+    )
     names, state = [type(m) for m in model.modules()], model.state_dict()
     before = {key: value.clone() for key, value in state.items()}
     ExportedModel(model)
@@ -57,14 +59,14 @@ def test_the_model_itself_is_not_changed(waveform_settings, tmp_path):
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
-def test_random_numbers_of_the_caller_are_not_moved(waveform_settings, tmp_path):
-    model, _ = model_of(settings_of(waveform_settings, "wavlm"), tmp_path / "a.json")
+def test_random_state_of_the_caller_is_unchanged(waveform_settings, tmp_path):
+    model, _ = random_model(short_settings(waveform_settings, "wavlm"), tmp_path / "a.json")
     before = torch.get_rng_state()
     ExportedModel(model)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_group_norm_is_pytorchs_own_over_the_frames_that_count():
+def test_masked_group_norm_matches_pytorch_on_valid_frames():
     original = torch.nn.GroupNorm(4, 4)
     torch.nn.init.normal_(original.weight)
     torch.nn.init.normal_(original.bias)
@@ -85,14 +87,14 @@ def test_group_norm_is_pytorchs_own_over_the_frames_that_count():
         ("wav2vec2", {"add_adapter": True, "feat_extract_norm": "group"}, "with adapters"),
     ],
 )
-def test_fault_what_no_mask_helps_is_refused(family, changes, found, waveform_settings, tmp_path):
+def test_fault_unsupported_family_is_rejected(family, changes, found, waveform_settings, tmp_path):
     settings = {**waveform_settings(family), **changes}
-    model, _ = model_of(settings, tmp_path / "a.json", head=False, pooling="MeanPooling")
+    model, _ = random_model(settings, tmp_path / "a.json", head=False, pooling="MeanPooling")
     with pytest.raises(ValueError, match=found) as caught:
         ExportedModel(model)
     assert "emosphere predict" in str(caught.value)
 
 
-def test_fault_no_released_model():
+def test_fault_not_a_released_model():
     with pytest.raises(ValueError, match="found a Linear"):
         ExportedModel(torch.nn.Linear(1, 1))

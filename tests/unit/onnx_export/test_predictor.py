@@ -1,4 +1,4 @@
-"""OnnxEmoSphere says what EmoSphere says, of any file, and refuses what is no exported model."""
+"""OnnxEmoSphere gives the same predictions as EmoSphere, and rejects invalid model folders."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.onnx_export.export import export
 from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-from emosphere_sb.onnx_export.session import Session
+from emosphere_sb.onnx_export.session import OnnxSession
 from tests.helpers.format_1 import FIXTURE, MODEL, predictions
 
 FORMATS = [  # rate, seconds, channels, suffix
@@ -67,7 +67,7 @@ def same(ours, theirs):
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"words": 2, "max_seconds": 0.3}])
-def test_every_file_as_with_torch(pair, recordings, options):
+def test_every_file_matches_pytorch(pair, recordings, options):
     theirs, ours = (list(model.predict_each(recordings, **options)) for model in pair)
     assert len(ours) == len(theirs) == len(FORMATS) + 1
     for one, other in zip(ours, theirs, strict=True):
@@ -78,14 +78,14 @@ def test_every_file_as_with_torch(pair, recordings, options):
     assert [isinstance(item, AudioError) for item in ours].index(True) == 3
 
 
-def test_windows_as_with_torch(pair, recordings):
+def test_windows_match_pytorch(pair, recordings):
     theirs, ours = (model.predict(recordings[-1], window=1.0, overlap=0.5) for model in pair)
     same(ours, theirs)
     assert ours.end == pytest.approx(3.5)
 
 
 @pytest.mark.parametrize("rate, kind", [(16000, np.float32), (44100, np.int16), (8000, np.uint8)])
-def test_arrays_as_with_torch(pair, rate, kind):
+def test_arrays_match_pytorch(pair, rate, kind):
     chance = np.random.default_rng(3)
     samples = 0.2 * chance.normal(size=(2, rate))
     if kind != np.float32:
@@ -96,9 +96,9 @@ def test_arrays_as_with_torch(pair, rate, kind):
     same(ours, theirs)
 
 
-def test_about_is_the_models(pair):
+def test_model_information_is_preserved(pair):
     theirs, ours = pair
-    assert ours.about == theirs.about
+    assert ours.info == theirs.info
     assert (ours.shortest, ours.longest) == (theirs.shortest, theirs.longest)
 
 
@@ -122,12 +122,12 @@ def test_fault_one_damaged_file_among_many_is_raised_by_predict(pair, recordings
 
 def test_fault_one_sample_is_too_short(pair, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(1), 16000)
-    with pytest.raises(AudioError, match="must have at least"):
+    with pytest.raises(AudioError, match="is too short"):
         pair[1].predict(tmp_path / "a.wav")
 
 
 def test_fault_no_such_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"no such folder\. `emosphere export"):
+    with pytest.raises(ValueError, match=r"does not exist\. Create it with `emosphere export"):
         OnnxEmoSphere.from_pretrained(tmp_path / "none")
 
 
@@ -136,12 +136,12 @@ def test_fault_released_folder_that_was_not_exported(exported):
         OnnxEmoSphere.from_pretrained(exported.released)
 
 
-def test_fault_exported_folder_where_torch_wants_a_released_one(exported):
+def test_fault_exported_folder_loaded_with_pytorch(exported):
     with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
         EmoSphere.from_pretrained(exported.out)
 
 
-def test_fault_int8_that_was_not_asked_for(copy):
+def test_fault_int8_was_not_exported(copy):
     (copy / "model_int8.onnx").unlink()
     with pytest.raises(ValueError, match=r"model_int8\.onnx is missing.*MODEL OUT --int8"):
         OnnxEmoSphere.from_pretrained(copy, int8=True)
@@ -152,7 +152,7 @@ def test_fault_changed_file(name, copy):
     whole = bytearray((copy / name).read_bytes())
     whole[len(whole) // 2] ^= 1
     (copy / name).write_bytes(bytes(whole))
-    with pytest.raises(ValueError, match="is not the file that was released"):
+    with pytest.raises(ValueError, match=r"SHA-256 of .* does not match"):
         OnnxEmoSphere.from_pretrained(copy)
 
 
@@ -168,7 +168,7 @@ def changed(folder, change):
 def test_description_in_format_1_is_read(copy, exported):
     changed(copy, lambda facts: facts.update(format=1))
     whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (exported.out, copy))
-    assert older.about == whole.about and older.shortest == whole.shortest
+    assert older.info == whole.info and older.shortest == whole.shortest
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,11 @@ def test_description_in_format_1_is_read(copy, exported):
     [
         (lambda facts: facts.update(format=99), "has format 99"),
         (lambda facts: facts.pop("onnx"), "must describe an exported model"),
-        (lambda facts: facts["about"].update(classes=[], head="none"), "must be of one model"),
-        (lambda facts: facts["about"].pop("scale"), "does not fit"),
+        (
+            lambda facts: facts["about"].update(classes=[], head="none"),
+            "must belong to the same model",
+        ),
+        (lambda facts: facts["about"].pop("scale"), "Invalid model description"),
     ],
 )
 def test_fault_description(change, message, copy):
@@ -186,13 +189,13 @@ def test_fault_description(change, message, copy):
         OnnxEmoSphere.from_pretrained(copy)
 
 
-def test_fault_file_that_is_no_graph(tmp_path):
+def test_fault_file_is_not_an_onnx_model(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x80\x04K\x01.")  # a pickle
-    with pytest.raises(ValueError, match="no ONNX model that onnxruntime runs"):
-        Session(tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match="onnxruntime cannot load"):
+        OnnxSession(tmp_path / "model.onnx")
 
 
-def test_fault_graph_of_something_else(tmp_path):
+def test_fault_graph_with_other_inputs(tmp_path):
     from onnx import TensorProto, helper, save
 
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in ("x", "y")]
@@ -200,7 +203,7 @@ def test_fault_graph_of_something_else(tmp_path):
     opset = [helper.make_opsetid("", 20)]
     save(helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="must have the inputs waveform, lengths"):
-        Session(tmp_path / "model.onnx")
+        OnnxSession(tmp_path / "model.onnx")
 
 
 def test_fault_onnxruntime_is_not_installed(exported, monkeypatch):

@@ -26,7 +26,7 @@ def checkpoint(folder, settings, *, labels=LABELS, normalise=True, old=True, **c
         "architectures": ["Wav2Vec2ForSpeechClassification"], "finetuning_task": "wav2vec2_reg",
     }  # fmt: skip
     public_models.saved(
-        folder, configuration, {**public_models.prefixed(model, "wav2vec2."), **head}, old=old
+        folder, configuration, {**public_models.add_prefix(model, "wav2vec2."), **head}, old=old
     )
     Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
     return folder, model, head
@@ -34,7 +34,7 @@ def checkpoint(folder, settings, *, labels=LABELS, normalise=True, old=True, **c
 
 def pooled_and_outputs(model, head, signal):
     """What the authors' code gives: the mean over frames, and arousal, dominance, valence."""
-    mean = public_models.last_of(model, signal).mean(axis=0)
+    mean = public_models.last_hidden_state(model, signal).mean(axis=0)
     hidden = np.tanh(public_models.affine(head, "classifier.dense", mean))
     return mean, public_models.affine(head, "classifier.out_proj", hidden)
 
@@ -43,7 +43,7 @@ def test_order_scale_normalisation_and_pooling(tmp_path, waveform_settings):
     folder, model, head = checkpoint(tmp_path / "model", waveform_settings)
     ours = EmoSphere.from_pretrained(folder, device="cpu")
     for signal in public_models.signals():
-        mean, (a, d, v) = pooled_and_outputs(model, head, public_models.by_utterance(signal))
+        mean, (a, d, v) = pooled_and_outputs(model, head, public_models.normalise_utterance(signal))
         found = ours.predict(signal, 16000)
         np.testing.assert_allclose(found.on_scale, [v, a, d], atol=1e-5)
         np.testing.assert_allclose(found.vad, 2 * np.array([v, a, d]) - 1, atol=2e-5)
@@ -51,7 +51,7 @@ def test_order_scale_normalisation_and_pooling(tmp_path, waveform_settings):
         assert abs(v - a) > 1e-3 and abs(a - d) > 1e-3  # another order would be seen
 
 
-def test_weights_have_old_names_or_new_ones(tmp_path, waveform_settings):
+def test_old_and_new_weight_names_are_supported(tmp_path, waveform_settings):
     signal = public_models.signals()[0]
     found = [
         EmoSphere.from_pretrained(
@@ -62,16 +62,16 @@ def test_weights_have_old_names_or_new_ones(tmp_path, waveform_settings):
     np.testing.assert_array_equal(found[0].vad, found[1].vad)
 
 
-def test_order_is_that_of_the_labels(tmp_path, waveform_settings):
+def test_output_order_follows_id2label(tmp_path, waveform_settings):
     labels = {"0": "valence", "1": "arousal", "2": "dominance"}
     folder, model, head = checkpoint(tmp_path / "model", waveform_settings, labels=labels)
     signal = public_models.signals()[1]
-    _, outputs = pooled_and_outputs(model, head, public_models.by_utterance(signal))
+    _, outputs = pooled_and_outputs(model, head, public_models.normalise_utterance(signal))
     found = EmoSphere.from_pretrained(folder, device="cpu").predict(signal, 16000)
     np.testing.assert_allclose(found.on_scale, outputs, atol=1e-5)
 
 
-def test_the_waveform_is_left_as_it_is_where_the_extractor_says_so(tmp_path, waveform_settings):
+def test_normalisation_follows_the_feature_extractor(tmp_path, waveform_settings):
     folder, model, head = checkpoint(tmp_path / "model", waveform_settings, normalise=False)
     signal = public_models.signals()[1]
     _, (a, d, v) = pooled_and_outputs(model, head, signal)
@@ -80,20 +80,22 @@ def test_the_waveform_is_left_as_it_is_where_the_extractor_says_so(tmp_path, wav
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])
-def test_an_utterance_gives_in_a_batch_what_it_gives_alone(tmp_path, waveform_settings, norm):
+def test_padding_does_not_change_predictions(tmp_path, waveform_settings, norm):
     folder, *_ = checkpoint(
         tmp_path / "model", waveform_settings,
         feat_extract_norm=norm, do_stable_layer_norm=norm == "layer",
     )  # fmt: skip
     ours = EmoSphere.from_pretrained(folder, device="cpu")
-    together = ours.outcome(public_models.signals()).vad
-    alone = torch.cat([ours.outcome([signal]).vad for signal in public_models.signals()])
+    together = torch.from_numpy(ours._forward(public_models.signals())[0])
+    alone = torch.cat(
+        [torch.from_numpy(ours._forward([signal])[0]) for signal in public_models.signals()]
+    )
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
-def test_what_is_known_of_it(tmp_path, waveform_settings):
+def test_model_information(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "mein Modell ü", waveform_settings)
-    about = EmoSphere.from_pretrained(folder, device="cpu").about
+    about = EmoSphere.from_pretrained(folder, device="cpu").info
     assert about.name == "mein Modell ü" and about.scale == Scale(0, 1)
     assert about.max_seconds is None and about.head == "none" and not about.synthetic
     assert "CC BY-NC-SA 4.0" in about.licence
@@ -101,22 +103,22 @@ def test_what_is_known_of_it(tmp_path, waveform_settings):
     assert about.facts["published_as"].startswith("audeering/")
 
 
-def test_licence_is_that_of_the_card(tmp_path, waveform_settings):
+def test_licence_is_read_from_the_model_card(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     (folder / "README.md").write_text("---\nlanguage: en\nlicense: cc-by-4.0\n---\n\nlicense: no\n")
-    assert EmoSphere.from_pretrained(folder, device="cpu").about.licence.startswith("cc-by-4.0 ")
+    assert EmoSphere.from_pretrained(folder, device="cpu").info.licence.startswith("cc-by-4.0 ")
     (folder / "README.md").write_text("# A card without a head\nlicense: no\n")
-    assert "CC BY-NC-SA 4.0" in EmoSphere.from_pretrained(folder, device="cpu").about.licence
+    assert "CC BY-NC-SA 4.0" in EmoSphere.from_pretrained(folder, device="cpu").info.licence
 
 
-def test_without_the_extractor_nobody_knows_the_normalisation(tmp_path, waveform_settings):
+def test_missing_feature_extractor_is_an_error(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     (folder / "preprocessor_config.json").unlink()
-    with pytest.raises(ValueError, match=r"must hold preprocessor_config\.json"):
+    with pytest.raises(ValueError, match=r"preprocessor_config\.json not found"):
         EmoSphere.from_pretrained(folder)
 
 
-def test_settings_of_another_model_are_refused(tmp_path, waveform_settings):
+def test_mismatched_settings_are_rejected(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     configuration = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**configuration, "num_hidden_layers": 1}))

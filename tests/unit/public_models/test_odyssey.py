@@ -33,14 +33,17 @@ def checkpoint(folder, settings, *, hidden_layers=1, settings_changes=(), **chan
         "mean": MEAN, "std": STD, **dict(settings_changes),
     }  # fmt: skip
     public_models.saved(
-        folder, configuration, {**public_models.prefixed(model, "ssl_model."), **weights}, **changes
+        folder,
+        configuration,
+        {**public_models.add_prefix(model, "ssl_model."), **weights},
+        **changes,
     )
     return folder, model, weights
 
 
 def pooled_and_outputs(model, weights, signal, hidden_layers=1):
     """What the authors' code gives: attentive statistics, and arousal, dominance, valence."""
-    frames = public_models.last_of(model, (signal.double() - MEAN) / (STD + 1e-6))
+    frames = public_models.last_hidden_state(model, (signal.double() - MEAN) / (STD + 1e-6))
     scores = np.tanh(public_models.affine(weights, "pool_model.sap_linear", frames))
     scores = np.exp(scores @ weights["pool_model.attention"].double().numpy())
     share = scores / scores.sum()
@@ -71,11 +74,13 @@ def test_order_scale_normalisation_and_pooling(tmp_path, waveform_settings, hidd
         assert abs(v - a) > 1e-3 and abs(a - d) > 1e-3  # another order would be seen
 
 
-def test_no_padded_frame_is_heard(tmp_path, waveform_settings):
+def test_padded_frames_are_ignored(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     ours = EmoSphere.from_pretrained(folder, device="cpu")
-    together = ours.outcome(public_models.signals()).vad
-    alone = torch.cat([ours.outcome([signal]).vad for signal in public_models.signals()])
+    together = torch.from_numpy(ours._forward(public_models.signals())[0])
+    alone = torch.cat(
+        [torch.from_numpy(ours._forward([signal])[0]) for signal in public_models.signals()]
+    )
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
@@ -89,7 +94,7 @@ def test_weights_of_torch_save(tmp_path, waveform_settings):
     np.testing.assert_array_equal(found[0].vad, found[1].vad)
 
 
-def test_labels_that_name_nothing_leave_the_published_order(tmp_path, waveform_settings):
+def test_generic_labels_use_the_published_order(tmp_path, waveform_settings):
     labels = {"id2label": {str(n): f"LABEL_{n}" for n in range(3)}}
     folder, model, weights = checkpoint(
         tmp_path / "model", waveform_settings, settings_changes=labels
@@ -100,33 +105,33 @@ def test_labels_that_name_nothing_leave_the_published_order(tmp_path, waveform_s
     np.testing.assert_allclose(found.on_scale, [v, a, d], atol=1e-5)
 
 
-def test_what_is_known_of_it(tmp_path, waveform_settings):
+def test_model_information(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
-    about = EmoSphere.from_pretrained(folder, device="cpu").about
+    about = EmoSphere.from_pretrained(folder, device="cpu").info
     assert about.scale == Scale(0, 1) and about.max_seconds == 12.0
-    assert "see its card" in about.licence
+    assert "see its model card" in about.licence
     folder, *_ = checkpoint(
         tmp_path / "short", waveform_settings, settings_changes={"maxlen": 48000}
     )
-    assert EmoSphere.from_pretrained(folder, device="cpu").about.max_seconds == 3.0
+    assert EmoSphere.from_pretrained(folder, device="cpu").info.max_seconds == 3.0
 
 
 @pytest.mark.parametrize("value", ["nan", None, "0.1 or so", [1, 2]])
 def test_statistics_must_be_numbers(tmp_path, waveform_settings, value):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, settings_changes={"std": value})
-    with pytest.raises(ValueError, match="must hold the waveform's mean and std as numbers"):
+    with pytest.raises(ValueError, match="must contain mean and std of the waveform as numbers"):
         EmoSphere.from_pretrained(folder)
 
 
-def test_a_model_of_one_dimension_is_of_no_known_layout(tmp_path, waveform_settings):
+def test_model_with_one_dimension_is_unsupported(tmp_path, waveform_settings):
     folder, *_ = checkpoint(
         tmp_path / "model", waveform_settings, settings_changes={"num_classes": 1}
     )
-    with pytest.raises(ValueError, match=r"found a ser with weights of pool_model, ser_model"):
+    with pytest.raises(ValueError, match=r"found a ser with weights pool_model, ser_model"):
         EmoSphere.from_pretrained(folder)
 
 
-def test_a_weight_that_is_missing_is_named(tmp_path, waveform_settings):
+def test_missing_weight_is_in_the_error(tmp_path, waveform_settings):
     from safetensors.torch import load_file, save_file
 
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)

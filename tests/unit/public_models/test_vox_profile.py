@@ -23,7 +23,7 @@ def checkpoint(folder, settings, *, kind="wavlm_large", first=True, adapters=Fal
         sizes |= {f"{name}_layer.0": (24, 24), f"{name}_layer.2": (1, 24)}
     weights = public_models.random_layers(sizes)
     weights["weights"] = torch.tensor([0.9, -0.3, 0.4][0 if first else 1 :])
-    state = {**public_models.prefixed(model, "backbone_model."), **weights, **dict(more)}
+    state = {**public_models.add_prefix(model, "backbone_model."), **weights, **dict(more)}
     if adapters:
         state |= add_adapters(model)
     configuration = {
@@ -52,7 +52,7 @@ def add_adapters(model):
 
 def pooled_and_outputs(model, weights, signal, *, first=True):
     """What the authors' code gives: the mean over frames, and valence, arousal, dominance."""
-    states = public_models.states_of(model, signal)[0 if first else 1 :]
+    states = public_models.all_hidden_states(model, signal)[0 if first else 1 :]
     shares = np.exp(weights["weights"].double().numpy())
     frames = np.tensordot(shares / shares.sum(), states, axes=1)
     for name in ("model_seq.0", "model_seq.3"):
@@ -75,7 +75,7 @@ def test_order_scale_normalisation_layers_and_pooling(tmp_path, waveform_setting
     )
     ours = EmoSphere.from_pretrained(folder, device="cpu")
     for signal in public_models.signals():
-        heard = public_models.by_utterance(signal) if kind == "wavlm_large" else signal
+        heard = public_models.normalise_utterance(signal) if kind == "wavlm_large" else signal
         mean, vad = pooled_and_outputs(model, weights, heard, first=first)
         found = ours.predict(signal, 16000)
         np.testing.assert_allclose(found.on_scale, vad, atol=1e-5)
@@ -87,7 +87,7 @@ def test_adapters_are_added_to_their_weights(tmp_path, waveform_settings):
     folder, model, weights = checkpoint(tmp_path / "model", waveform_settings, adapters=True)
     plain, *_ = checkpoint(tmp_path / "plain", waveform_settings)
     signal = public_models.signals()[1]
-    _, vad = pooled_and_outputs(model, weights, public_models.by_utterance(signal))
+    _, vad = pooled_and_outputs(model, weights, public_models.normalise_utterance(signal))
     found = EmoSphere.from_pretrained(folder, device="cpu").predict(signal, 16000)
     np.testing.assert_allclose(found.on_scale, vad, atol=1e-5)
     without = EmoSphere.from_pretrained(plain, device="cpu").predict(signal, 16000)
@@ -95,48 +95,50 @@ def test_adapters_are_added_to_their_weights(tmp_path, waveform_settings):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_utterance_gives_in_a_batch_what_it_gives_alone(tmp_path, waveform_settings, kind):
+def test_padding_does_not_change_predictions(tmp_path, waveform_settings, kind):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, kind=kind)
     ours = EmoSphere.from_pretrained(folder, device="cpu")
-    together = ours.outcome(public_models.signals()).vad
-    alone = torch.cat([ours.outcome([signal]).vad for signal in public_models.signals()])
+    together = torch.from_numpy(ours._forward(public_models.signals())[0])
+    alone = torch.cat(
+        [torch.from_numpy(ours._forward([signal])[0]) for signal in public_models.signals()]
+    )
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
-def test_what_is_known_of_it_and_what_is_not_read(tmp_path, waveform_settings, caplog):
+def test_model_information_and_ignored_weights(tmp_path, waveform_settings, caplog):
     more = public_models.random_layers({"gender_layer.0": (24, 24), "gender_layer.2": (2, 24)})
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, more=more)
     with caplog.at_level("INFO"):
-        about = EmoSphere.from_pretrained(folder, device="cpu").about
+        about = EmoSphere.from_pretrained(folder, device="cpu").info
     assert about.scale == Scale(0, 1) and about.max_seconds == 15.0
     assert about.licence.startswith("OpenRAIL") and about.facts["layout"] == "vox_profile"
     assert about.facts["left_out"] == sorted(more)
-    assert "not read: gender_layer.0.bias, gender_layer.0.weight" in caplog.text
+    assert "not needed for VAD: gender_layer.0.bias, gender_layer.0.weight" in caplog.text
 
 
-def test_a_model_for_emotion_categories_is_refused(tmp_path, waveform_settings):
+def test_model_for_emotion_categories_is_rejected(tmp_path, waveform_settings):
     more = public_models.random_layers({"emotion_layer.0": (24, 24), "emotion_layer.2": (9, 24)})
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, more=more)
     with pytest.raises(ValueError, match="must be a released model, or a checkpoint in the layout"):
         EmoSphere.from_pretrained(folder)
 
 
-def test_settings_must_name_the_wavlm_of_the_weights(tmp_path, waveform_settings):
+def test_pretrain_model_must_match_the_weights(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     path = folder / "config.json"
     path.write_text(path.read_text().replace('"wavlm_large"', '"wavlm"'))
-    with pytest.raises(ValueError, match=r"found 'wavlm' beside convolutions with layer norm"):
+    with pytest.raises(ValueError, match=r"found 'wavlm', but the convolutions have layer norm"):
         EmoSphere.from_pretrained(folder)
 
 
-def test_a_weight_for_each_layer(tmp_path, waveform_settings):
+def test_number_of_layer_weights_must_match(tmp_path, waveform_settings):
     more = {"weights": torch.zeros(5)}
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, more=more)
-    with pytest.raises(ValueError, match="a weight for each layer; found 5 for 3"):
+    with pytest.raises(ValueError, match="one weight per layer; found 5 weights for 3"):
         EmoSphere.from_pretrained(folder)
 
 
-def test_half_an_adapter_is_refused(tmp_path, waveform_settings):
+def test_incomplete_adapter_is_rejected(tmp_path, waveform_settings):
     name = "backbone_model.encoder.layers.1.feed_forward.output_dense.lora_A"
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings, more={name: torch.ones(3, 48)})
     with pytest.raises(ValueError, match=r"lora_A, lora_B and weight of encoder\.layers\.1"):

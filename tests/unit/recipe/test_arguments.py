@@ -1,4 +1,4 @@
-"""The command line: what arrives, what is refused, and SpeechBrain's options under their names."""
+"""Parsing of the command line, including SpeechBrain's run options."""
 
 import pytest
 
@@ -25,12 +25,12 @@ def parse(*words, known=KNOWN):
     "value", ["a=b", "/a b/c", "C:/x: y", "/x #1", "/Müller/日本", "a=b=c", "'q\"", "-1", "[a, b]"]
 )
 @pytest.mark.parametrize("joined", [True, False])
-def test_value_arrives_as_it_was_written(value, joined):
+def test_value_is_not_changed(value, joined):
     words = [f"--data_folder={value}"] if joined else ["--data_folder", value]
     assert parse(*words).overrides == {"data_folder": value}
 
 
-def test_file_may_stand_anywhere():
+def test_file_may_be_at_any_position():
     parsed = parse_arguments(["--seed=1", FILE, "--release", "1.10"], KNOWN)
     assert str(parsed.file) == FILE
     assert parsed.overrides == {"seed": "1", "release": "1.10"}
@@ -43,13 +43,13 @@ def test_names_are_not_abbreviated():
 
 
 @pytest.mark.parametrize("words", [["--seed"], ["--seed", "--debug"], ["--preset"]])
-def test_option_without_a_value_is_refused(words):
+def test_option_without_a_value_is_rejected(words):
     with pytest.raises(ValueError, match=rf"{words[0]} needs a value: {words[0]}=VALUE"):
         parse(*words)
 
 
 @pytest.mark.parametrize("words", [["--data_folder="], ["--data_folder", ""]])
-def test_empty_value_is_refused(words):
+def test_empty_value_is_rejected(words):
     """--data_folder=$UNSET must not prepare the current folder."""
     with pytest.raises(ValueError, match=r"--data_folder is empty. Use --data_folder=null"):
         parse(*words)
@@ -78,7 +78,7 @@ def test_run_without_a_preset_is_named_by_its_file():
     assert parse().preset == "emosphere"
 
 
-def test_preset_twice_is_refused():
+def test_repeated_preset_is_rejected():
     with pytest.raises(ValueError, match="--preset was given more than once"):
         parse("--preset=a", "--preset=b")
 
@@ -112,12 +112,12 @@ def test_values_of_flags_numbers_and_lists():
         ("--debug_batches=1.5", "--debug_batches must be an integer; found '1.5'"),
     ],
 )
-def test_run_option_of_the_wrong_kind_is_refused(word, message):
+def test_run_option_of_the_wrong_type_is_rejected(word, message):
     with pytest.raises(ValueError, match=message):
         parse(word)
 
 
-def test_key_of_the_file_wins_over_a_run_option_of_its_name():
+def test_key_of_the_file_takes_precedence_over_a_run_option():
     assert parse("--precision=bf16").overrides == {"precision": "bf16"}
     assert parse("--precision=bf16", known=set()).run_options == {"precision": "bf16"}
     assert parse("--max_grad_norm=2.5", known=set()).run_options == {"max_grad_norm": 2.5}
@@ -128,23 +128,31 @@ def test_flag_that_the_file_has_as_a_key_takes_a_value():
 
 
 @pytest.fixture(scope="module")
-def theirs():
-    """Actions of SpeechBrain's own parser by name."""
+def speechbrain_options():
+    """Actions of SpeechBrain's parser by name."""
     run_opts = pytest.importorskip("speechbrain.utils.run_opts")
     actions = run_opts.RunOptions._create_parser()._actions
     return {action.dest: action for action in actions if action.dest not in ("help", "param_file")}
 
 
-def test_run_options_are_speechbrains(theirs):
-    assert len(theirs) > 25
-    assert sorted(RUN_OPTIONS) == sorted(theirs)
+def test_run_options_are_speechbrains(speechbrain_options):
+    assert len(speechbrain_options) > 25
+    assert sorted(RUN_OPTIONS) == sorted(speechbrain_options)
 
 
-def test_run_options_take_what_speechbrain_takes(theirs):
-    assert set(FLAGS) == {name for name, action in theirs.items() if action.const is True}
-    assert set(LISTS) == {name for name, action in theirs.items() if action.nargs == "*"}
-    assert set(NUMBERS) == {name for name, action in theirs.items() if action.type is float}
-    assert {name for name, action in theirs.items() if action.type is int} <= set(INTEGERS)
+def test_run_options_take_what_speechbrain_takes(speechbrain_options):
+    assert set(FLAGS) == {
+        name for name, action in speechbrain_options.items() if action.const is True
+    }
+    assert set(LISTS) == {
+        name for name, action in speechbrain_options.items() if action.nargs == "*"
+    }
+    assert set(NUMBERS) == {
+        name for name, action in speechbrain_options.items() if action.type is float
+    }
+    assert {name for name, action in speechbrain_options.items() if action.type is int} <= set(
+        INTEGERS
+    )
 
 
 def test_package_file_is_found_from_anywhere(tmp_path, monkeypatch):
@@ -153,14 +161,14 @@ def test_package_file_is_found_from_anywhere(tmp_path, monkeypatch):
     assert find_file("emosphere.yaml") == HPARAMS / "emosphere.yaml"
 
 
-def test_own_file_of_the_same_name_wins(tmp_path, monkeypatch):
+def test_file_in_the_working_directory_takes_precedence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "emosphere.yaml").write_text("a: 1")
     assert find_file("emosphere.yaml").resolve() == tmp_path / "emosphere.yaml"
 
 
-def test_mistyped_folder_does_not_run_another_file():
+def test_mistyped_folder_does_not_select_another_file():
     with pytest.raises(
-        ValueError, match=r"my/emosphere\.yaml does not exist; the package's are in"
+        ValueError, match=r"my/emosphere\.yaml does not exist\. The package's files are in"
     ):
         find_file("my/emosphere.yaml")

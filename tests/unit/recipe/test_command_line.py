@@ -50,5 +50,5 @@ def test_file_of_version_0_1_names_its_renamed_keys(tmp_path):
 
 
 def test_key_of_another_corpus_is_rejected():
-    with pytest.raises(ValueError, match="--four_classes belongs to IEMOCAP"):
+    with pytest.raises(ValueError, match="--four_classes is a setting of IEMOCAP"):
         read_command([FILE, "--four_classes=True"], corpus="MSP-IMPROV")

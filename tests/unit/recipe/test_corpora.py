@@ -1,4 +1,4 @@
-"""Which settings belong to which corpus."""
+"""Settings of each corpus."""
 
 import pytest
 
@@ -12,14 +12,14 @@ def test_corpus_has_a_module_that_reads(corpus):
     assert callable(module.read)
 
 
-def test_unknown_corpus_names_those_there_are():
+def test_unknown_corpus_lists_the_known_corpora():
     with pytest.raises(
         ValueError, match=r"Unknown corpus 'X'. Allowed: MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData"
     ):
         corpus_module("X")
 
 
-OWNERS = {  # by hand, from the comments of emosphere.yaml
+OWNERS = {  # copied from the comments of emosphere.yaml
     "four_classes": {"IEMOCAP"},
     "flip_arousal": {"MSP-IMPROV"},
     "conditions": {"MSP-IMPROV"},
@@ -34,14 +34,14 @@ OWNERS = {  # by hand, from the comments of emosphere.yaml
 
 @pytest.mark.parametrize("corpus", CORPORA)
 @pytest.mark.parametrize("key", OWNERS)
-def test_setting_of_other_corpora_is_refused(key, corpus):
+def test_setting_of_other_corpora_is_rejected(key, corpus):
     assert (key in reader_settings(corpus)) == (corpus in OWNERS[key])
     if corpus in OWNERS[key]:
         check_corpus_keys([key], corpus)
     else:
-        with pytest.raises(ValueError, match=rf"^--{key} belongs to .* for {corpus}; leave"):
+        with pytest.raises(ValueError, match=rf"^--{key} is a setting of .* for {corpus}\. Remove"):
             check_corpus_keys([key], corpus)
 
 
-def test_settings_of_no_corpus_are_not_asked_for():
+def test_general_settings_are_allowed_for_all_corpora():
     check_corpus_keys(["batch_size", "seed"], "IEMOCAP")

@@ -1,4 +1,4 @@
-"""Another corpus that is tested on: its settings, and what of it may be tested."""
+"""Cross-corpus tests: settings of the test corpus and checks of its audio files."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from emosphere_sb.fileio.yaml_tree import read_tree, scalars
-from emosphere_sb.recipe.cross_corpus import metrics_file, other_corpus, parse_options
+from emosphere_sb.recipe.cross_corpus import metrics_file, parse_options, prepare_other_corpus
 from emosphere_sb.recipe.folds import is_tested_on
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.results.scores import write_json
@@ -40,21 +40,21 @@ def test_options_are_read_as_on_the_command_line(text, corpus, options):
         ("{flip_arousal: no}", "flip_arousal must be true or false; found 'no'"),
         ("{flip_arousal: 0}", "flip_arousal must be true or false; found '0'"),
         ("{flip_arousal: }", "flip_arousal must be true or false; found null"),
-        ("{conditions: P}", r"conditions must be a list; found 'P'\. Write \[P\]"),
+        ("{conditions: P}", r"conditions must be a list; found 'P'\. Use '\[P\]'"),
         ("{conditions: {P: 1}}", "conditions must be a list"),
         ("{1: 2}", "Unknown key '1'"),
         ("{drop_train: [other]}", "Unknown key 'drop_train'. Did you mean 'drop_t"),
         ("{conditions: [P}", "must be a mapping"),
     ],
 )
-def test_options_that_cannot_be(text, message):
+def test_invalid_options(text, message):
     with pytest.raises(ValueError, match=f"test_options.*{message}"):
         parse_options({"test_options": text}, "MSP-IMPROV")
 
 
 @pytest.fixture
 def iemocap(tmp_path):
-    """In each session a neutral turn and one without a majority: ten turns."""
+    """Corpus with a neutral turn and a turn without majority in each of five sessions."""
     root, chance = tmp_path / "IEMOCAP", np.random.default_rng(1)
     for session in "12345":
         name, lines = f"Ses0{session}F_impro01", []
@@ -72,7 +72,7 @@ def iemocap(tmp_path):
 
 @pytest.fixture
 def own(tmp_path):
-    """A table of two files, one for training and one for validation."""
+    """Own data with two files, one for training and one for validation."""
     root, chance = tmp_path / "own", np.random.default_rng(2)
     root.mkdir()
     for name in "ab":
@@ -84,7 +84,7 @@ def own(tmp_path):
 
 @pytest.fixture
 def settings(root, tmp_path):
-    """Settings of a run on own data, changed as asked for."""
+    """Function that returns the settings of a run on own data, with changes."""
 
     def make(**changes):
         found = scalars(read_tree(root / "hparams" / "emosphere.yaml"))
@@ -94,26 +94,28 @@ def settings(root, tmp_path):
     return make
 
 
-def test_class_left_out_of_the_test_is_left_out_of_all_sessions(iemocap, own, settings):
+def test_dropped_class_is_dropped_from_all_sessions(iemocap, own, settings):
     words = settings(data_folder=str(own), test_corpus="IEMOCAP", test_data_folder=str(iemocap))
     summary = prepare_corpus(words, "OwnData")
-    rows = other_corpus(words, summary).rows["IEMOCAP-all"]
+    rows = prepare_other_corpus(words, summary).rows["IEMOCAP-all"]
     assert len(rows) == 10
     words["test_options"] = "{drop_test: [no_agreement]}"
-    rows = other_corpus(words, summary).rows["IEMOCAP-all"]
+    rows = prepare_other_corpus(words, summary).rows["IEMOCAP-all"]
     assert sorted(rows) == [f"Ses0{session}F_impro01_F000" for session in "12345"]
 
 
-def test_copy_of_the_corpus_that_is_trained_on_is_refused(iemocap, settings, tmp_path):
+def test_copy_of_the_training_corpus_is_rejected(iemocap, settings, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(iemocap, copy)
     words = settings(data_folder=str(iemocap), test_corpus="IEMOCAP", test_data_folder=str(copy))
     summary = prepare_corpus(words, "IEMOCAP")
-    with pytest.raises(ValueError, match=r"another corpus; found .*copy.*wav, the same audio as"):
-        other_corpus(words, summary)
+    with pytest.raises(
+        ValueError, match=r"copy of the training corpus; .*copy.*wav is identical to"
+    ):
+        prepare_other_corpus(words, summary)
 
 
-def test_other_files_of_the_same_names_are_no_copy(own, settings, tmp_path):
+def test_different_files_with_equal_names_are_not_a_copy(own, settings, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(own, other)
     for name in "ab":
@@ -122,10 +124,10 @@ def test_other_files_of_the_same_names_are_no_copy(own, settings, tmp_path):
     words = settings(data_folder=str(own), test_corpus="OwnData", test_data_folder=str(other))
     words["test_options"] = "{label_low: 1, label_high: 5}"
     summary = prepare_corpus(words, "OwnData")
-    assert list(other_corpus(words, summary).rows["OwnData-all"]) == ["a", "b"]
+    assert list(prepare_other_corpus(words, summary).rows["OwnData-all"]) == ["a", "b"]
 
 
-def test_corpus_without_a_test_set_is_refused(own, settings, tmp_path):
+def test_corpus_without_a_test_set_is_rejected(own, settings, tmp_path):
     podcast = tmp_path / "podcast"
     (podcast / "Audios").mkdir(parents=True)
     shutil.copy(own / "a.wav", podcast / "Audios" / "c.wav")
@@ -133,21 +135,23 @@ def test_corpus_without_a_test_set_is_refused(own, settings, tmp_path):
     (podcast / "labels_consensus.csv").write_text(f"{header}\nc.wav,N,2,3,4,1,Male,Train\n")
     words = settings(data_folder=str(own), test_corpus="MSP-Podcast", test_data_folder=str(podcast))
     summary = prepare_corpus(words, "OwnData")
-    with pytest.raises(ValueError, match="must hold a test set of MSP-Podcast; found train in"):
-        other_corpus(words, summary)
+    with pytest.raises(
+        ValueError, match="must contain a test set of MSP-Podcast; found only train in"
+    ):
+        prepare_other_corpus(words, summary)
 
 
-def test_figures_on_other_data_or_by_other_settings_do_not_count(iemocap, own, settings, tmp_path):
+def test_metrics_on_other_data_or_settings_are_not_reused(iemocap, own, settings, tmp_path):
     words = settings(data_folder=str(own), test_corpus="IEMOCAP", test_data_folder=str(iemocap))
     summary = prepare_corpus(words, "OwnData")
-    other = other_corpus(words, summary)
+    other = prepare_other_corpus(words, summary)
     assert not is_tested_on(tmp_path, other)
-    facts = {"protocol": {"tested_on": other.facts()}}
+    facts = {"protocol": {"tested_on": other.metadata()}}
     write_json(facts, metrics_file(tmp_path, "IEMOCAP"))
-    assert is_tested_on(tmp_path, other_corpus(words, summary))
+    assert is_tested_on(tmp_path, prepare_other_corpus(words, summary))
     assert json.loads(metrics_file(tmp_path, "IEMOCAP").read_text()) == facts
     joined = {**words, "test_options": "{four_classes: True}"}
-    assert not is_tested_on(tmp_path, other_corpus(joined, summary))
+    assert not is_tested_on(tmp_path, prepare_other_corpus(joined, summary))
     labels = iemocap / "Session3/dialog/EmoEvaluation/Ses03F_impro01.txt"
     labels.write_text(labels.read_text().replace("[2.0, 3.0", "[3.0, 2.0"))
-    assert not is_tested_on(tmp_path, other_corpus(words, summary))
+    assert not is_tested_on(tmp_path, prepare_other_corpus(words, summary))

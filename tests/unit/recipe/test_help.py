@@ -42,7 +42,7 @@ def test_usage_shows_type_meaning_and_default():
     assert text.startswith("usage: python recipes/OwnData/train.py HPARAMS.yaml [--preset=")
     for expected in (
         "--batch_size INTEGER utterances per optimiser step, over all processes (default: 32)",
-        "--max_seconds NUMBER seconds; longer utterances are cut, in evaluation too (published); "
+        "--max_seconds NUMBER seconds; longer utterances are truncated, also in evaluation (published); "
         "null: no limit (default: 12.0)",
         "--lr_backbone NUMBER learning rate of the backbone (default: lr)",
         "--lora_targets LIST names of the linear layers that get adapters (default: [q_proj, "
@@ -82,7 +82,9 @@ def test_help_presets_lists_every_preset_with_its_comment():
 
 
 def test_unknown_topic_raises():
-    with pytest.raises(ValueError, match="--help must be presets, or have no value; found 'x'"):
+    with pytest.raises(
+        ValueError, match="--help must have no value or be one of presets; found 'x'"
+    ):
         usage("MSP-Podcast", topic="x")
 
 

@@ -1,4 +1,4 @@
-"""File + presets + command line: what merges, what is refused, and what comes back from disk."""
+"""Merge and validation of the hyperparameter file, presets and the command line."""
 
 import math
 
@@ -44,7 +44,7 @@ def own_files(
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A file of few keys, which reads fast."""
+    """Small hyperparameter file."""
     folder = tmp_path_factory.mktemp("small")
     return own_files(folder, "data_folder: null\nresults_folder: results\n", "one: {}\n")
 
@@ -53,7 +53,7 @@ def small(tmp_path_factory):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_preset_merges_and_sets_what_it_says(preset):
+def test_preset_is_merged(preset):
     values, tree = TABLE[preset], tree_of(preset)
     assert values
     for key, value in values.items():
@@ -72,7 +72,7 @@ def test_presets_are_applied_in_order_and_the_command_line_last():
     assert tree_of("smoke", "published", batch_size=5)["batch_size"] == 5
 
 
-def test_preset_that_stands_on_another_takes_its_values():
+def test_preset_based_on_another_includes_its_values():
     learn, demo = tree_of("learn"), tree_of("demo")
     assert (learn["backbone"], learn["head_width"]) == (demo["backbone"], demo["head_width"])
     assert (learn["synthetic_corpus"], learn["batch_size"]) == (None, 16)
@@ -83,7 +83,7 @@ def test_merged_tree_names_its_preset():
     assert tree_of()["preset"] == "emosphere"
 
 
-def test_unknown_preset_names_the_nearest_and_all_that_are_allowed():
+def test_unknown_preset_suggests_the_closest_match():
     with pytest.raises(
         ValueError, match=r"Unknown preset 'publisht'. Did you mean 'published'\?"
     ) as e:
@@ -91,7 +91,7 @@ def test_unknown_preset_names_the_nearest_and_all_that_are_allowed():
     assert all(preset in str(e.value) for preset in PRESETS)
 
 
-def test_unknown_key_names_the_nearest_and_all_that_are_allowed():
+def test_unknown_key_suggests_the_closest_match():
     with pytest.raises(
         ValueError, match=r"Unknown key 'bach_size'. Did you mean 'batch_size'"
     ) as e:
@@ -112,14 +112,14 @@ def test_unknown_key_in_a_preset_names_the_preset(tmp_path):
 
 
 @pytest.mark.parametrize("presets", ["one: 3\n", "one:\n", "one: [a]\n"])
-def test_preset_that_is_no_mapping_is_refused(tmp_path, presets):
-    with pytest.raises(ValueError, match="Preset 'one' must map keys to values"):
+def test_preset_must_be_a_mapping(tmp_path, presets):
+    with pytest.raises(ValueError, match="Preset 'one' must be a mapping"):
         tree_of("one", file=own_files(tmp_path, presets=presets))
 
 
-def test_mapping_that_wires_parts_is_not_replaced():
+def test_mapping_that_connects_components_cannot_be_replaced():
     with pytest.raises(
-        ValueError, match="'modules' connects the components and cannot be replaced"
+        ValueError, match="'modules' cannot be replaced, as it connects the components"
     ):
         tree_of(modules="{encoder: 1}")
 
@@ -147,14 +147,14 @@ def test_mapping_that_wires_parts_is_not_replaced():
         ("task", "null", "an object"),
     ],
 )
-def test_value_of_the_wrong_kind_names_key_kind_and_value(key, text, expected):
-    said = rf"command line: {key} must be {expected}.*found '?.*{text[:3]}"
-    with pytest.raises(ValueError, match=said):
+def test_value_of_the_wrong_type_is_rejected(key, text, expected):
+    message = rf"command line: {key} must be {expected}.*found '?.*{text[:3]}"
+    with pytest.raises(ValueError, match=message):
         tree_of(**{key: text})
 
 
 @pytest.mark.parametrize("key", ["lr", "release", "reuse_manifests", "data_folder", "layerdrop"])
-def test_python_none_is_refused_with_what_to_write(key):
+def test_python_none_is_rejected(key):
     with pytest.raises(ValueError, match=rf"{key} is 'None'; use null for no value"):
         tree_of(**{key: "None"})
 
@@ -170,28 +170,28 @@ def test_python_none_is_refused_with_what_to_write(key):
         ("label_low", "-1", -1), ("auxiliary_head", "null", None), ("backbone", "1:30", "1:30"),
     ],
 )  # fmt: skip
-def test_value_of_the_right_kind(key, text, value):
+def test_value_of_the_right_type(key, text, value):
     found = tree_of(**{key: text})[key]
     assert found == value
     assert isinstance(found, type(value))
 
 
 @pytest.mark.parametrize("key", sorted(MINIMA))
-def test_whole_number_below_its_smallest_is_refused(key):
+def test_integer_below_the_minimum_is_rejected(key):
     assert tree_of(**{key: MINIMA[key]})[key] == MINIMA[key]
     with pytest.raises(ValueError, match=f"{key} must be an integer >= {MINIMA[key]}"):
         tree_of(**{key: MINIMA[key] - 1})
 
 
 @pytest.mark.parametrize("word", ["yes", "No", "off", "None"])
-def test_word_that_only_looks_like_a_value_is_refused_in_the_file(tmp_path, word):
+def test_yaml_1_1_boolean_is_rejected_in_a_file(tmp_path, word):
     file = own_files(tmp_path, f"reuse_manifests: {word}\n")
-    with pytest.raises(ValueError, match=f"reuse_manifests is '{word}'; write True, False or null"):
+    with pytest.raises(ValueError, match=rf"reuse_manifests is '{word}'\. Use True, False or null"):
         tree_of(file=file)
 
 
 @pytest.mark.parametrize(("key", "text"), [("freeze", "none"), ("normalisation", "none")])
-def test_saved_file_with_text_that_once_was_a_value_is_read_again(tmp_path, key, text):
+def test_saved_text_that_looks_like_a_boolean_is_read_as_text(tmp_path, key, text):
     saved = tmp_path / "hyperparams.yaml"
     saved.write_text(dump(tree_of("smoke", **{key: text})), encoding="utf-8")
     assert f"\n{key}: {text}" in saved.read_text(encoding="utf-8")  # unquoted
@@ -210,10 +210,10 @@ def test_key_of_ones_own_takes_the_text_that_the_run_has_saved(tmp_path):
 @pytest.mark.parametrize(
     ("key", "word"), [("reuse_manifests", "yes"), ("layerdrop", "none"), ("freeze", "None")]
 )
-def test_word_that_is_a_mistake_is_refused_in_a_saved_file_too(tmp_path, key, word):
+def test_yaml_1_1_boolean_is_rejected_in_a_saved_file(tmp_path, key, word):
     saved = tmp_path / "hyperparams.yaml"
     saved.write_text(f"{key}: {word}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=f"{key} is '{word}'; write True, False or null"):
+    with pytest.raises(ValueError, match=rf"{key} is '{word}'\. Use True, False or null"):
         tree_of(file=saved)
 
 
@@ -244,7 +244,9 @@ def test_file_that_is_not_utf8_is_named(tmp_path):
     ("text", "found"), [("", "NoneType"), ("- 1\n", "CommentedSeq"), ("3", "int")]
 )
 def test_file_must_be_a_mapping(tmp_path, text, found):
-    with pytest.raises(ValueError, match=f"must hold a mapping of keys to values; found {found}"):
+    with pytest.raises(
+        ValueError, match=f"must contain a mapping of keys to values; found {found}"
+    ):
         read_tree(own_files(tmp_path, text))
 
 
@@ -279,7 +281,7 @@ def test_text_reaches_the_built_hyperparameters(text):
     assert build(tree_of("smoke", labels_file=text))["labels_file"] == text
 
 
-def test_class_swap_leaves_no_argument_of_the_old_class():
+def test_replaced_class_has_no_arguments_of_the_old_class():
     tree = tree_of("smoke", "mean_pooling")
     assert differences(tree, tree_of("smoke", pooling=POOLING)) == ["preset"]
     assert len(tree["pooling"]) == 1
@@ -288,7 +290,7 @@ def test_class_swap_leaves_no_argument_of_the_old_class():
     assert built["pooling"].output_size == built["encoder"].output_size
 
 
-def test_class_swap_with_named_arguments_leaves_none_either():
+def test_replaced_class_has_no_named_arguments_of_the_old_class():
     tree = tree_of("smoke", opt_class="!name:torch.optim.SGD {momentum: 0.5}")
     assert dict(again(tree)["opt_class"]) == {"momentum": 0.5}
     optimizer = build(tree)["opt_class"]
@@ -297,7 +299,7 @@ def test_class_swap_with_named_arguments_leaves_none_either():
 
 
 @pytest.mark.parametrize(
-    ("pooling", "said"),
+    ("pooling", "message"),
     [
         ("!new:emosphere_sb.lobes.MeanPool [16]", "emosphere_sb.lobes.MeanPool"),
         ("!new:nowhere.MeanPooling [16]", "nowhere.MeanPooling"),
@@ -309,8 +311,8 @@ def test_class_swap_with_named_arguments_leaves_none_either():
         ("!nwe:emosphere_sb.lobes.MeanPooling", "!nwe"),
     ],
 )
-def test_object_that_cannot_be_built_is_named(pooling, said):
-    with pytest.raises(ValueError, match=said):
+def test_object_that_cannot_be_created_is_named(pooling, message):
+    with pytest.raises(ValueError, match=message):
         build(tree_of("smoke", pooling=pooling))
 
 
@@ -340,7 +342,7 @@ def another(key, value):
 
 
 @pytest.mark.parametrize("key", [*scalars(BASE), "lr_backbone"])
-def test_difference_in_a_value_is_seen_unless_harmless(key):
+def test_different_value_is_found_unless_result_neutral(key):
     if key == "preset":
         expected, tree = ["preset"], {**BASE, "preset": "other"}
     else:
@@ -363,18 +365,18 @@ def test_difference_in_a_value_is_seen_unless_harmless(key):
         ("opt_class", "!name:torch.optim.SGD", "!name:torch.optim.Adam"),  # tag without arguments
     ],
 )
-def test_difference_in_an_object_is_seen(key, first, second):
+def test_different_object_is_found(key, first, second):
     assert differences(tree_of(**{key: first}), again(tree_of(**{key: second}))) == [key]
     assert differences(tree_of(**{key: first}), again(tree_of(**{key: first}))) == []
 
 
-def test_key_that_only_one_side_has_is_a_difference():
+def test_missing_key_is_a_difference():
     tree, fewer = tree_of(), tree_of()
     del fewer["patience"]
     assert differences(tree, fewer) == differences(fewer, tree) == ["patience"]
 
 
-def test_scalars_are_what_needs_no_object():
+def test_scalars_exclude_objects():
     values = scalars(tree_of("smoke", drop_train="[other]"))
     assert (values["drop_train"], values["batch_size"]) == (["other"], 16)
     assert not {"pooling", "modules", "opt_class", "lr_backbone"} & set(values)

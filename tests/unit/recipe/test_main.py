@@ -1,4 +1,4 @@
-"""The door of a recipe: help without torch, and one clear line for each error of its user."""
+"""Entry point of the recipes: help without torch and one-line error messages."""
 
 import logging
 import re
@@ -24,13 +24,13 @@ except SystemExit as end:
 
 @pytest.fixture(autouse=True)
 def _own_log_handlers(monkeypatch):
-    """main() sets up logging once a process, onto the stream that an earlier test had captured."""
+    """Remove log handlers that write to the captured stream of an earlier test."""
     monkeypatch.setattr(logging.root, "handlers", [])
 
 
 @pytest.fixture
 def fail(smoke_corpus, tmp_path, capsys, monkeypatch):
-    """Start a run that must end with status 2, and return its one line."""
+    """Function that starts a run, checks for exit status 2 and returns the error message."""
     monkeypatch.delenv("EMOSPHERE_TRACEBACK", raising=False)
 
     def start(*options, file=FILE, corpus="MSP-Podcast", preset="smoke"):
@@ -62,27 +62,27 @@ def test_help_ends_with_status_0(words, capsys):
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         ("--data_folder=/no/where", "/no/where"),
         ("--bach_size=3", "Unknown key 'bach_size'. Did you mean 'batch_size'"),
         ("--labels_file=nope.csv", "nope.csv"),
         ("--backbone=nobody/nothing", "backbone must be .*'nobody/nothing' could not be loaded"),
-        ("--backbone=nope.json", "'nope.json'.* has wavlm_demo.json, wavlm_smoke.json"),
+        ("--backbone=nope.json", "'nope.json'.* package: wavlm_demo.json, wavlm_smoke.json"),
         ("--pooling=!new:emosphere_sb.lobes.MeanPool [16]", "emosphere_sb.lobes.MeanPool"),
         ("--pooling=!nwe:a.B", "!nwe"),
-        ("--auxiliary_head=null", "RegionTask needs an auxiliary_head.*--preset=no_regions"),
+        ("--auxiliary_head=null", "RegionTask requires an auxiliary_head.*--preset=no_regions"),
         ("--batch_size=0", "batch_size must be an integer >= 1; found 0"),
         ("--number_of_epochs=0", "number_of_epochs must be an integer >= 1; found 0"),
         ("--schedule_name=step", "schedule_name must be one of constant, linear, cosine"),
-        ("--device=toaster", "--device=toaster cannot be used"),
+        ("--device=toaster", "--device=toaster is not available"),
         ("--seed", "--seed needs a value"),
         ("--data_folder=", "--data_folder is empty"),
-        ("--test_only", "must hold a checkpoint to test; found none"),
+        ("--test_only", "No checkpoint found in"),
     ],
 )
-def test_error_of_the_user_is_one_clear_line_and_status_2(fail, option, said):
-    assert re.search(said, fail(option))
+def test_user_error_is_printed_on_one_line_with_status_2(fail, option, message):
+    assert re.search(message, fail(option))
 
 
 def test_wrong_preset(fail):
@@ -100,13 +100,13 @@ def test_missing_label_file(fail, tmp_path):
     assert "labels_consensus.csv" in fail(f"--data_folder={tmp_path}/empty")
 
 
-def test_no_data_and_no_demo_of_that_corpus(fail):
+def test_corpus_without_data_and_synthetic_layout(fail):
     assert "--data_folder" in fail(
         "--data_folder=null", "--synthetic_corpus=null", corpus="OwnData"
     )
 
 
-def test_invalid_yaml_is_one_line_too(fail, tmp_path):
+def test_invalid_yaml_is_reported_on_one_line(fail, tmp_path):
     (tmp_path / "own.yaml").write_text("a: [1, 2\nb: 3\n")
     assert "own.yaml is not valid YAML" in fail(file=str(tmp_path / "own.yaml"))
 
@@ -115,23 +115,23 @@ def test_missing_file(fail):
     assert "Hyperparameter file no.yaml does not exist" in fail(file="no.yaml")
 
 
-def test_own_file_that_lacks_keys_names_them(fail, tmp_path):
+def test_missing_keys_of_a_custom_file_are_named(fail, tmp_path):
     text = (HPARAMS / "emosphere.yaml").read_text(encoding="utf-8")
     (tmp_path / "own.yaml").write_text(
         text.replace("\ndata_folder: null", "\n").replace("crop: start", "")
     )
     line = fail(file=str(tmp_path / "own.yaml"))
-    assert "own.yaml must have every key" in line
-    assert "it lacks crop, data_folder." in line
+    assert "own.yaml must have all keys of" in line
+    assert "Copy the missing keys: crop, data_folder." in line
 
 
-def test_traceback_is_to_be_had(monkeypatch):
+def test_traceback_is_shown_on_request(monkeypatch):
     monkeypatch.setenv("EMOSPHERE_TRACEBACK", "1")
     with pytest.raises(ValueError, match="Unknown preset 'smok'"):
         main([FILE, "--preset=smok"], corpus="MSP-Podcast")
 
 
-def test_fault_of_the_program_is_not_hidden(monkeypatch):
+def test_programming_error_is_raised(monkeypatch):
     import emosphere_sb.recipe.run
 
     def broken(*_, **__):

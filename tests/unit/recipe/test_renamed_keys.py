@@ -1,4 +1,4 @@
-"""Suggestions: renamed keys, other names of the same thing, and typing errors."""
+"""Suggestions for renamed keys, synonyms and typing errors."""
 
 import pytest
 
@@ -49,10 +49,10 @@ def test_renamed_value_in_a_file_of_one_s_own_names_the_new_one(tmp_path):
         ("poolingdim", "pooling_dim"),
     ],
 )
-def test_unknown_key_suggests_the_nearest_by_meaning_or_spelling(name, suggestion):
+def test_unknown_key_suggests_a_synonym_or_similar_name(name, suggestion):
     message = unknown_name("key", name, KEYS)
     assert message.startswith(f"Unknown key {name!r}. Did you mean {suggestion!r}? Allowed: ")
 
 
-def test_no_suggestion_for_a_name_that_is_like_nothing():
+def test_no_suggestion_for_a_dissimilar_name():
     assert unknown_name("key", "xyzzy", ["seed"]) == "Unknown key 'xyzzy'. Allowed: seed."

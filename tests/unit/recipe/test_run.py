@@ -1,4 +1,4 @@
-"""What a run is made of: the batches of the memory check, precision, shuffled labels."""
+"""Steps of a run: memory-check batches, precision and shuffled labels."""
 
 import copy
 
@@ -13,8 +13,8 @@ from emosphere_sb.scale import DIMENSIONS
 @pytest.mark.parametrize(
     ("processes", "expected"), [(1, ("train", 8)), (4, ("train", 4)), (5, ("train", 4))]
 )
-def test_longest_batches_are_as_large_as_those_of_the_run(processes, expected, monkeypatch):
-    """16 utterances for each step, of which 8 at a time: at most 4 for each of 4 processes."""
+def test_longest_batches_have_the_size_of_training_batches(processes, expected, monkeypatch):
+    """16 utterances per step in micro-batches of 8: at most 4 for each of 4 processes."""
     monkeypatch.setattr(distributed, "world_size", lambda: processes)
     monkeypatch.setattr(run.data, "longest_batch", lambda dataset, size: (dataset, size))
     settings = {"batch_size": 16, "micro_batch": 8, "eval_batch": 32}
@@ -26,7 +26,7 @@ def test_longest_batches_are_as_large_as_those_of_the_run(processes, expected, m
     ("precision", "gpu", "expected"),
     [("fp16", False, {"precision": "fp32"}), ("fp16", True, {}), ("bf16", False, {})],
 )
-def test_fp16_without_a_gpu_becomes_fp32(precision, gpu, expected, monkeypatch):
+def test_fp16_without_a_gpu_falls_back_to_fp32(precision, gpu, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert run.available_precision(precision) == expected
 

@@ -1,4 +1,4 @@
-"""Where a run's things are: demo corpus, a reader's options, statistics, the claimed folder."""
+"""Files of a run: demo corpus, reader options, waveform statistics and run folder."""
 
 import json
 from pathlib import Path
@@ -9,32 +9,32 @@ import pytest
 import soundfile
 
 import data_prep.synthetic.write
-from data_prep.manifest import COLUMNS, Summary
+from data_prep.manifest import MANIFEST_COLUMNS, Summary
 from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe import corpora, workspace
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import merge
 from emosphere_sb.recipe.workspace import (
-    claim_folder,
     default_folder,
     find_corpus,
-    occupied,
+    initialise_run_folder,
     prepare_corpus,
+    run_lock,
     training_statistics,
 )
 
 
 @pytest.fixture
 def summary(tmp_path):
-    """Two sets of two short files each."""
+    """Corpus with two sets of two short files each."""
     chance = np.random.default_rng(0)
     for name in ("train", "valid"):
-        lines = [",".join(COLUMNS)]
+        lines = [",".join(MANIFEST_COLUMNS)]
         for number in range(2):
             signal = chance.normal(0.1, 0.2, 1000 * (number + 1)).clip(-1, 1)
             soundfile.write(tmp_path / f"{name}{number}.wav", signal, 16000, subtype="FLOAT")
             row = [f"{name}{number}", repr(len(signal) / 16000), f"$data_root/{name}{number}.wav"]
-            lines.append(",".join(row + [""] * (len(COLUMNS) - 3)))
+            lines.append(",".join(row + [""] * (len(MANIFEST_COLUMNS) - 3)))
         (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return summary_in(tmp_path)
 
@@ -53,7 +53,7 @@ def tree_of(folder, **overrides):
 
 def claim(folder, summary, **overrides):
     tree = tree_of(folder, **overrides)
-    return claim_folder(tree, scalars(tree), summary)
+    return initialise_run_folder(tree, scalars(tree), summary)
 
 
 # --- corpus ----------------------------------------------------------------------------------
@@ -61,71 +61,76 @@ def claim(folder, summary, **overrides):
 
 @pytest.fixture
 def written(monkeypatch):
-    """What the demo was asked for, in place of the synthesis."""
-    asked = []
-    monkeypatch.setattr(data_prep.synthetic.write, "write", lambda *a, **k: asked.append((a, k)))
-    return asked
+    """Arguments of the calls that would generate synthetic speech."""
+    prepare_calls = []
+    monkeypatch.setattr(
+        data_prep.synthetic.write, "write", lambda *a, **k: prepare_calls.append((a, k))
+    )
+    return prepare_calls
 
 
-def test_demo_corpus_is_made_where_there_is_no_data(tmp_path, written):
+def test_demo_corpus_is_generated_without_data_folder(tmp_path, written):
     settings = {"data_folder": None, "synthetic_corpus": "smoke", "results_folder": tmp_path}
     folder = find_corpus(settings, "MSP-Podcast")
     assert folder == tmp_path / "demo_corpus" / "MSP-Podcast" / "smoke"
     assert written == [(("MSP-Podcast", folder), {"size": "smoke"})]
 
 
-def test_data_folder_wins_over_the_demo(written):
+def test_data_folder_takes_precedence_over_the_demo(written):
     settings = {"data_folder": "/da ta:ü", "synthetic_corpus": "smoke", "results_folder": "r"}
     assert find_corpus(settings, "MSP-Podcast") == Path("/da ta:ü")
     assert written == []
 
 
-def test_neither_data_nor_demo_says_both_ways(written):
+def test_missing_data_folder_suggests_the_demo(written):
     settings = {"data_folder": None, "synthetic_corpus": None, "results_folder": "r"}
     with pytest.raises(
-        ValueError, match=r"Say where MSP-Podcast is: --data_folder=.*--preset=demo"
+        ValueError, match=r"--data_folder is required, e\.g\. .*MSP-Podcast\. .*--preset=demo"
     ):
         find_corpus(settings, "MSP-Podcast")
     assert written == []
 
 
-def test_corpus_without_a_synthetic_layout_is_not_told_of_the_demo(written):
+def test_missing_data_folder_of_a_corpus_without_demo(written):
     settings = {"data_folder": None, "synthetic_corpus": "smoke", "results_folder": "r"}
-    with pytest.raises(ValueError, match=r"Say where C is: --data_folder=/path/to/it\.$"):
+    with pytest.raises(
+        ValueError, match=r"--data_folder is required, e\.g\. --data_folder=/path/to/C\.$"
+    ):
         find_corpus(settings, "C")
     assert written == []
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Calls of prepare, for a reader with three options."""
+def prepare_calls(monkeypatch):
+    """Calls of ``prepare`` for a reader with three options."""
     module = ModuleType("reader")
     module.read = lambda data_folder, *, release="own", drop_train=(), label_low=None: None
     calls = []
     monkeypatch.setattr(workspace, "corpus_module", lambda corpus: module)
     monkeypatch.setattr(corpora, "corpus_module", lambda corpus: module)
-    monkeypatch.setattr(workspace, "prepare", lambda *a, **k: calls.append((a, k)))
+    monkeypatch.setattr(workspace, "prepare_manifests", lambda *a, **k: calls.append((a, k)))
     return calls
 
 
 def prepare_with(tmp_path, **changes):
     settings = {
         "data_folder": "/data", "results_folder": tmp_path, "synthetic_corpus": None,
-        "reuse_manifests": True, "min_duration": 0.025, "max_duration": 60.0,
-        "out_of_range_labels": "reject", "release": None,
+        "reuse_manifests": True,
+        "min_duration": 0.025, "max_duration": 60.0, "out_of_range_labels": "reject",
+        "release": None,
         "drop_train": [], "label_low": None, "batch_size": 8,
     }  # fmt: skip
     prepare_corpus(settings | changes, "C")
 
 
-def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
+def test_null_options_are_not_passed_to_the_reader(prepare_calls, tmp_path):
     prepare_with(tmp_path, drop_train=["other"], label_low=0)
-    (_, folder, output), options = asked[0]
+    (_, folder, output), options = prepare_calls[0]
     assert folder == Path("/data")
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
-        "drop_train": ["other"], "label_low": 0, "skip": True, "min_duration": 0.025,
-        "max_duration": 60.0, "out_of_range_labels": "reject", "needed": ("train", "valid"),
+        "drop_train": ["other"], "label_low": 0, "reuse": True, "min_duration": 0.025,
+        "max_duration": 60.0, "out_of_range_labels": "reject", "required_sets": ("train", "valid"),
     }  # fmt: skip
 
 
@@ -137,10 +142,10 @@ def test_null_options_are_left_to_the_reader_and_others_arrive(asked, tmp_path):
         ({"min_duration": 0.5}, False), ({"max_duration": 5.0}, False),
     ],
 )  # fmt: skip
-def test_each_set_of_preparation_settings_has_a_folder(asked, tmp_path, change, same):
+def test_each_combination_of_settings_has_its_own_folder(prepare_calls, tmp_path, change, same):
     prepare_with(tmp_path)
     prepare_with(tmp_path, **change)
-    assert (asked[0][0][2] == asked[1][0][2]) is same
+    assert (prepare_calls[0][0][2] == prepare_calls[1][0][2]) is same
 
 
 # --- statistics ------------------------------------------------------------------------------
@@ -167,12 +172,12 @@ def counted(monkeypatch):
     return calls
 
 
-def test_statistics_are_kept(summary, counted):
+def test_statistics_are_cached(summary, counted):
     assert training_statistics(summary) == training_statistics(summary)
     assert len(counted) == 1
 
 
-def test_statistics_are_computed_again_when_the_manifest_changes(summary, counted):
+def test_statistics_are_recomputed_when_the_manifest_changes(summary, counted):
     first = training_statistics(summary)
     text = summary.sets["train"].read_text()
     summary.sets["train"].write_text(text[: text.index("train1")])
@@ -180,8 +185,8 @@ def test_statistics_are_computed_again_when_the_manifest_changes(summary, counte
     assert len(counted) == 2
 
 
-def test_statistics_are_computed_again_when_only_the_audio_changes(summary, counted):
-    """Denoised files of the same lengths leave the manifest as it is."""
+def test_statistics_are_recomputed_when_the_audio_changes(summary, counted):
+    """Processing that preserves the length of files does not change the manifest."""
     first = training_statistics(summary)
     path = summary.folder / "train0.wav"
     soundfile.write(path, 0.5 * soundfile.read(path)[0], 16000, subtype="FLOAT")
@@ -205,27 +210,27 @@ def test_default_folder(tmp_path, release, protocol, expected):
     assert default_folder(settings, summary) == Path("results") / expected
 
 
-def test_claimed_folder_holds_the_merged_hyperparameters(summary, tmp_path):
+def test_run_folder_contains_the_merged_hyperparameters(summary, tmp_path):
     folder = claim(tmp_path / "r", summary, lr=0.5)
     assert folder == tmp_path / "r" / "C" / "smoke" / "given" / "7"
     saved = read_tree(folder / "hyperparams.yaml")
     assert (saved["lr"], saved["preset"], saved["batch_size"]) == (0.5, "smoke", 16)
 
 
-def test_same_run_may_go_on_whatever_changes_no_result(summary, tmp_path):
+def test_result_neutral_settings_may_change_on_resume(summary, tmp_path):
     first = claim(tmp_path / "r", summary)
     assert claim(tmp_path / "r", summary, num_workers=1, data_folder="/moved") == first
 
 
 def trained(folder):
-    """Leave a checkpoint in a claimed folder."""
+    """Create a run folder with a checkpoint."""
     (folder / "save" / "CKPT+1").mkdir(parents=True)
     return folder
 
 
-def test_other_values_are_refused_with_every_key_named(summary, tmp_path):
+def test_different_settings_are_rejected_and_named(summary, tmp_path):
     folder = trained(claim(tmp_path / "r", summary))
-    with pytest.raises(ValueError, match=r"other values of lr, batch_size|batch_size, lr") as error:
+    with pytest.raises(ValueError, match=r"values of lr, batch_size|batch_size, lr") as error:
         claim(tmp_path / "r", summary, lr=0.5, batch_size=3, eval_batch=2)
     assert str(folder) in str(error.value)
     assert "--output_folder" in str(error.value)
@@ -233,49 +238,49 @@ def test_other_values_are_refused_with_every_key_named(summary, tmp_path):
     assert read_tree(folder / "hyperparams.yaml")["batch_size"] == 16
 
 
-def test_other_data_are_refused(summary, tmp_path):
-    """Two folders of one's own data differ in nothing but data_folder, which may move."""
+def test_different_data_are_rejected(summary, tmp_path):
+    """Two folders of own data differ only in ``data_folder``, which may change."""
     trained(claim(tmp_path / "r", summary))
     text = summary.sets["train"].read_text()
     summary.sets["train"].write_text(text.replace("train1,", "train9,"))
     with pytest.raises(
-        ValueError, match=r"holds a run on other data.*train and valid.*--output_folder"
+        ValueError, match=r"contains a run on other data.*train and valid.*--output_folder"
     ):
         claim(tmp_path / "r", summary)
 
 
-def test_folder_of_a_run_that_never_trained_is_free(summary, tmp_path):
+def test_folder_without_checkpoint_can_be_reused(summary, tmp_path):
     folder = claim(tmp_path / "r", summary)
     assert claim(tmp_path / "r", summary, batch_size=3) == folder
     assert read_tree(folder / "hyperparams.yaml")["batch_size"] == 3
 
 
-def test_given_folder_lets_the_epochs_grow_and_nothing_else(summary, tmp_path):
-    """Otherwise the first run's weights would be reported under the second one's settings."""
+def test_only_the_number_of_epochs_may_change_in_a_given_folder(summary, tmp_path):
+    """Otherwise, results would be reported with settings that were not used in training."""
     given = trained(claim(tmp_path, summary, output_folder=tmp_path / "mine"))
     assert claim(tmp_path, summary, output_folder=given, number_of_epochs=9) == given
-    with pytest.raises(ValueError, match="other values of batch_size"):
+    with pytest.raises(ValueError, match="different values of batch_size"):
         claim(tmp_path, summary, output_folder=given, number_of_epochs=9, batch_size=3)
 
 
-def test_nothing_half_written_is_left(summary, tmp_path):
+def test_no_partial_files_remain(summary, tmp_path):
     folder = claim(tmp_path / "r", summary)
     assert sorted(path.name for path in folder.iterdir()) == ["data.json", "hyperparams.yaml"]
     assert set(json.loads((folder / "data.json").read_text())) == {"train", "valid"}
 
 
-def test_fault_folder_that_another_process_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "SECONDS", 0.05)
+def test_fault_folder_locked_by_another_process_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "LOCK_TIMEOUT", 0.05)
     folder = tmp_path / "run"
-    refused = pytest.raises(ValueError, match=r"Another run uses .*--output_folder")
-    with occupied(folder), refused, occupied(folder):
+    refused = pytest.raises(ValueError, match=r"is locked by another run.*--output_folder")
+    with run_lock(folder), refused, run_lock(folder):
         pass
-    with occupied(folder):  # given back
+    with run_lock(folder):  # given back
         pass
 
 
-def test_error_of_a_run_is_not_taken_for_a_folder_in_use(tmp_path):
-    with pytest.raises(TimeoutError, match="a disk"), occupied(tmp_path):
+def test_timeout_of_a_run_is_not_reported_as_a_lock(tmp_path):
+    with pytest.raises(TimeoutError, match="a disk"), run_lock(tmp_path):
         raise TimeoutError("a disk")
 
 

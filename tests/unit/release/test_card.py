@@ -1,4 +1,4 @@
-"""The model card: valid for the hub, its figures the run's own, its warnings loud."""
+"""Model card: valid for the Hub, with the metrics of the run and warnings."""
 
 import json
 
@@ -10,15 +10,15 @@ from huggingface_hub.repocard import metadata_load
 
 from emosphere_sb.release.card import model_card
 from emosphere_sb.report.read.runs import read_run
-from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import DIMENSIONS
 from tests.helpers.models import tiny_about
-from tests.helpers.run_folders import change_metrics, set_of, write_run
+from tests.helpers.run_folders import change_metrics, random_predictions, write_run
 
 
 def made(tmp_path, *, tables=None, about=None, run=None, **protocol):
-    """A card and the run that it is of."""
+    """Return a model card and its run."""
     facts = {
         "release": "1.11", "synthetic": False, "preset": "published", "backbone": "someone/wavlm",
         "utterances": {"train": 84030}, "partition": "official", "best_epoch": 3,
@@ -39,7 +39,7 @@ def header_of(card):
 
 
 def rows_of(card, heading):
-    """The cells of the first table below a heading, by row."""
+    """Return the cells of the first table below a heading, by row."""
     lines = card.split(f"## {heading}\n")[1].split("\n## ")[0].splitlines()
     body = [line for line in lines if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body]
@@ -59,13 +59,13 @@ def test_hub_reads_the_header(tmp_path):
     assert found == expected | {("test1", "CCC, mean"): round(row["mean_ccc"], 4)}
 
 
-def test_figures_are_the_runs_with_their_intervals(tmp_path):
+def test_metrics_are_those_of_the_run_with_intervals(tmp_path):
     card, _ = made(tmp_path)
-    rows = rows_of(card, "Figures")
+    rows = rows_of(card, "Evaluation results")
     assert [row[0] for row in rows] == ["valid", "test1"]  # test3 has no labels
     for row in rows:
         table = read_predictions(tmp_path / "run" / "predictions" / f"{row[0]}.csv")
-        found = intervals(table, resamples=999)
+        found = confidence_intervals(table, resamples=999)
         assert row[5:] == [str(len(table)), f"{found['units']} {found['unit']}"]
         for cell, dimension in zip(row[1:4], DIMENSIONS, strict=True):
             x, y = table[dimension], table[f"{dimension}_predicted"]
@@ -90,39 +90,39 @@ def test_calibration_is_the_regression_on_the_truth(tmp_path):
         np.testing.assert_allclose(found, expected, atol=5.1e-4)
 
 
-def test_sections_say_what_must_be_said(tmp_path):
+def test_required_information_is_included(tmp_path):
     command = "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=/my/corpus"
     card, _ = made(tmp_path, run={"command": command, "commit": "ab12", "machine": "A GPU"})
     for text in (
         "corpus: MSP-Podcast (English podcasts", "release: 1.11", "partition: official",
-        "heard of an utterance: first 12 s", "normalisation of the waveform: corpus",
-        "emotions kept in training: angry, no\\_agreement", "train other", "train 84,030",
-        "epoch of the weights: 3", "precision of training and test: fp16",
-        "Not for decisions about people", "not in medicine, not at work", "cho2025emosphere",
+        "used part of each utterance: first 12 s", "waveform normalisation: corpus",
+        "emotions in the training set: angry, no\\_agreement", "train other", "train 84,030",
+        "best epoch: 3", "precision: fp16",
+        "Do not use it for decisions about people, such as in medicine", "cho2025emosphere",
         "emosphere predict", "EmoSphere.from_pretrained", "`ab12`", "--data_folder=…", "torch ",
-        "| happy | .500 | .250 | .000 |", "chosen on valid",
+        "| happy | .500 | .250 | .000 |", "selected on valid",
     ):  # fmt: skip
         assert text in card, text
     assert "/my/corpus" not in card and "SYNTHETIC" not in card
 
 
-def test_synthetic_speech_is_said_first_and_is_in_no_list_of_results(tmp_path):
+def test_synthetic_speech_gives_a_warning_and_no_results_in_the_header(tmp_path):
     card, _ = made(tmp_path, synthetic=True, release="synthetic")
     body = card.split("---")[2].strip().splitlines()
     assert body[0] == "# tiny" and body[2].startswith("> **SYNTHETIC SPEECH.**")
     header = header_of(card)
     assert "synthetic" in header["tags"]
     assert not {"datasets", "model-index", "metrics"} & header.keys()
-    assert "Trained on synthetic speech." in card and "English podcasts" not in card
+    assert "trained on synthetic speech." in card and "English podcasts" not in card
 
 
-def test_shuffled_labels_are_said(tmp_path):
+def test_shuffled_labels_give_a_warning(tmp_path):
     card, _ = made(tmp_path, shuffle_labels=True)
     assert "**SHUFFLED LABELS.**" in card
 
 
 @pytest.mark.parametrize("corpus", ["MSP-Podcast", "IEMOCAP", "MSP-IMPROV", "OwnData"])
-def test_every_corpus_has_its_words(tmp_path, corpus):
+def test_each_corpus_is_described(tmp_path, corpus):
     from emosphere_sb.recipe.corpora import corpus_module
 
     card, _ = made(tmp_path, corpus=corpus)
@@ -131,20 +131,20 @@ def test_every_corpus_has_its_words(tmp_path, corpus):
     assert header_of(card).get("language", "") == module.LANGUAGE
 
 
-def test_local_backbone_is_no_base_model(tmp_path):
+def test_local_backbone_is_not_a_base_model(tmp_path):
     (tmp_path / "models" / "mine").mkdir(parents=True)
     card, _ = made(tmp_path, backbone=str(tmp_path / "models" / "mine"))
     assert "base_model" not in header_of(card)
-    assert "EmoSphere-SER on mine." in card and str(tmp_path) not in card
+    assert "EmoSphere-SER model based on mine, which" in card and str(tmp_path) not in card
 
 
-def test_run_without_labels_has_no_figures(tmp_path):
-    card, _ = made(tmp_path, tables={"test3": set_of(5, labelled=False)})
-    assert "No set had labels" in card and "Not known: no set had labels." in card
+def test_run_without_labels_has_no_metrics(tmp_path):
+    card, _ = made(tmp_path, tables={"test3": random_predictions(5, labelled=False)})
+    assert card.count("Not available: no set has labels.") == 2
     assert header_of(card)["model-index"][0]["results"] == []
 
 
-def test_odd_names_are_no_markup(tmp_path):
+def test_special_characters_are_escaped(tmp_path):
     name = "a: b | c # <script> *d* 'e' \"f\" --- [g](h) Größe"
     card, _ = made(tmp_path, about={"name": name}, partition="x|y <b>")
     (tmp_path / "README.md").write_text(card, encoding="utf-8")
@@ -153,7 +153,7 @@ def test_odd_names_are_no_markup(tmp_path):
     assert "x\\|y" in card
 
 
-def test_is_the_same_every_time(tmp_path):
+def test_card_is_deterministic(tmp_path):
     card, source = made(tmp_path)
     again = model_card(tiny_about(synthetic=False, max_seconds=12.0), source, resamples=999)
     assert card == again and json.dumps(header_of(card))

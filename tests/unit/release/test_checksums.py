@@ -1,4 +1,4 @@
-"""The seal of a released folder: any byte that changes, any file that goes or comes."""
+"""Checksums detect changed, missing and added files of a released model."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from emosphere_sb.release import checksums
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 NAMES = ("README.md", "backbone.json", "checksums.json", "emosphere.json", "model.safetensors")
 
@@ -15,7 +15,7 @@ NAMES = ("README.md", "backbone.json", "checksums.json", "emosphere.json", "mode
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "tiny"
-    write_tiny(folder)
+    write_tiny_model(folder)
     return folder
 
 
@@ -31,63 +31,64 @@ def test_checksums_are_sha256_of_every_file(folder):
         for name in NAMES
         if name != "checksums.json"
     }
-    checksums.check_seal(folder)
+    checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
-def test_one_changed_byte_is_noticed(folder, name, place):
+def test_one_changed_byte_is_detected(folder, name, place):
     path = folder / name
     content = bytearray(path.read_bytes())
     content[round(place * (len(content) - 1))] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match=name):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"{name} is missing"):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
-def test_preprocessor_that_somebody_added_is_refused(folder):
+def test_added_preprocessor_is_rejected(folder):
     (folder / "preprocessor_config.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"must list preprocessor_config\.json"):
-        checksums.check_seal(folder)
+    with pytest.raises(ValueError, match=r"preprocessor_config\.json is not listed in"):
+        checksums.verify_checksums(folder)
 
 
-def test_model_that_is_not_listed_is_refused(folder):
+def test_unlisted_weights_are_rejected(folder):
     kept = json.loads((folder / "checksums.json").read_text())
     del kept["model.safetensors"]
     (folder / "checksums.json").write_text(json.dumps(kept))
-    with pytest.raises(ValueError, match=r"must list model\.safetensors"):
-        checksums.check_seal(folder)
+    with pytest.raises(ValueError, match=r"model\.safetensors is not listed in"):
+        checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize("name", [".gitattributes", "hyperparams.yaml", "model.onnx"])
-def test_what_is_not_read_may_lie_there(folder, name):
+def test_other_files_are_allowed(folder, name):
     (folder / name).write_text("anything")
-    checksums.check_seal(folder)
+    checksums.verify_checksums(folder)
 
 
 def test_listed_paths_do_not_leave_the_folder(folder, tmp_path):
-    """A list that names other places makes nobody read them."""
+    """Listed paths outside the folder are not read."""
     (tmp_path / "secret").write_text("x")
     kept = json.loads((folder / "checksums.json").read_text())
     kept["../secret"] = hashlib.sha256(b"x").hexdigest()
     (folder / "checksums.json").write_text(json.dumps(kept))
     with pytest.raises(ValueError, match="tiny/secret is missing"):
-        checksums.check_seal(folder)
+        checksums.verify_checksums(folder)
 
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("{", "no JSON"), ("[1]", "must hold a mapping"), ("", "no JSON"), ("\udcff", "no JSON"),
-     ("[" * 100_000, "no JSON")],
+    [("{", "not valid JSON"), ("[1]", "must contain a mapping"), ("", "not valid JSON"),
+     ("\udcff", "not valid JSON"),
+     ("[" * 100_000, "not valid JSON")],
 )  # fmt: skip
-def test_json_that_is_none(tmp_path, text, match):
+def test_invalid_json(tmp_path, text, match):
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=match):

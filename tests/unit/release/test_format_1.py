@@ -20,7 +20,7 @@ from emosphere_sb.release.formats import upgrade
 from emosphere_sb.release.load import load_released
 from emosphere_sb.release.write import write_released
 from tests.helpers.format_1 import FIXTURE, MODEL, predictions, write_wav
-from tests.helpers.models import write_tiny
+from tests.helpers.models import write_tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -179,13 +179,13 @@ def as_format_1(folder):
     facts["parts"]["vad_head"]["arguments"] = [8, 8, 0.1]
     facts["parts"]["class_head"]["arguments"] = [8, 8, 8, 0.1]
     path.write_text(json.dumps(facts))
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
 
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("kinds", CHANGED)
 def test_arguments_that_were_left_out_keep_their_values(number, kinds, tmp_path, monkeypatch):
-    write_tiny(tmp_path / "tiny")
+    write_tiny_model(tmp_path / "tiny")
     if number == 1:
         as_format_1(tmp_path / "tiny")
     before = answers(tmp_path / "tiny")
@@ -203,6 +203,6 @@ def test_other_arguments_would_be_noticed(expected, tmp_path):
         facts = json.loads((MODEL / checksums.CONFIGURATION).read_text())
         facts["parts"]["pooling"]["arguments"][place] = value
         path.write_text(json.dumps(facts))
-        checksums.seal(folder)
+        checksums.write_checksums(folder)
         with pytest.raises(AssertionError):
             assert_as_released(folder, expected, tmp_path)

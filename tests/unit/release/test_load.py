@@ -1,4 +1,4 @@
-"""Loading a released folder: tensors and plain data, whatever lies in it."""
+"""Loading of released models, including damaged and malicious ones."""
 
 import json
 import pickle
@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emosphere_sb.release import checksums
-from emosphere_sb.release.load import load_released, refuse_code
-from tests.helpers.models import write_tiny
+from emosphere_sb.release.load import check_no_code, load_released
+from tests.helpers.models import write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released") / "tiny"
-    return folder, write_tiny(folder)
+    return folder, write_tiny_model(folder)
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def folder(whole, tmp_path):
 
 
 def change(folder, name, edit):
-    """Change a JSON file and write the checksums anew, as somebody would who means harm."""
+    """Change a JSON file and update the checksums, as an attacker would."""
     facts = json.loads((folder / name).read_text())
     edit(facts)
     (folder / name).write_text(json.dumps(facts))
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
 
 
-def test_gives_the_weights_bit_for_bit(whole):
+def test_weights_are_identical(whole):
     folder, model = whole
     loaded, about = load_released(folder)
     expected, found = model.state_dict(), loaded.state_dict()
@@ -43,7 +43,7 @@ def test_gives_the_weights_bit_for_bit(whole):
     assert not any(value.requires_grad for value in loaded.parameters())
 
 
-def test_file_that_changes_afterwards_changes_no_model(whole, folder):
+def test_model_does_not_change_with_its_file(whole, folder):
     loaded, _ = load_released(folder)
     with open(folder / "model.safetensors", "r+b") as file:
         file.seek(4096)
@@ -53,17 +53,17 @@ def test_file_that_changes_afterwards_changes_no_model(whole, folder):
 
 
 def test_nothing_is_unpickled(whole, monkeypatch):
-    def refuse(*_, **__):
+    def fail(*_, **__):
         raise AssertionError("something was unpickled")
 
     for place, name in ((torch, "load"), (pickle, "load"), (pickle, "loads")):
-        monkeypatch.setattr(place, name, refuse)
-    monkeypatch.setattr(pickle, "Unpickler", refuse)
+        monkeypatch.setattr(place, name, fail)
+    monkeypatch.setattr(pickle, "Unpickler", fail)
     load_released(whole[0])
 
 
 class Trap:
-    """Makes a file when it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -75,24 +75,24 @@ class Trap:
 @pytest.mark.parametrize(
     "write", [torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))]
 )
-def test_pickle_under_the_name_of_weights_is_refused(folder, tmp_path, write):
+def test_pickle_file_is_rejected(folder, tmp_path, write):
     write({"a": Trap(str(tmp_path / "sprung"))}, folder / "model.safetensors")
-    checksums.seal(folder)
-    with pytest.raises(ValueError, match=r"no safetensors file .* pickle"):
+    checksums.write_checksums(folder)
+    with pytest.raises(ValueError, match=r"not a valid safetensors file .* Pickle"):
         load_released(folder)
     assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\0\0\0\0\0\0\0{}      "])
-def test_broken_weights_are_refused(folder, content):
+def test_damaged_weights_are_rejected(folder, content):
     (folder / "model.safetensors").write_bytes(content)
-    checksums.seal(folder)
+    checksums.write_checksums(folder)
     with pytest.raises(ValueError, match=r"model\.safetensors"):
         load_released(folder)
 
 
 @pytest.mark.parametrize("version", [3, 0, None, "1", True])
-def test_other_format_is_refused(folder, version):
+def test_unsupported_format_is_rejected(folder, version):
     change(folder, "emosphere.json", lambda facts: facts.update(format=version))
     with pytest.raises(ValueError, match=f"has format {version}; .* Update"):
         load_released(folder)
@@ -116,28 +116,28 @@ def halve(folder, name):
 
 
 @pytest.mark.parametrize("edit", [lack, grow, halve])
-def test_weights_of_another_model_are_refused(folder, edit):
+def test_weights_of_another_model_are_rejected(folder, edit):
     edit(folder, "vad_head.layers.1.weight")
-    checksums.seal(folder)
-    with pytest.raises(ValueError, match=r"does not fit .*: vad_head\.layers\.1\.weight"):
+    checksums.write_checksums(folder)
+    with pytest.raises(ValueError, match=r"does not match .*: vad_head\.layers\.1\.weight"):
         load_released(folder)
 
 
 @pytest.mark.parametrize("classes", [["a", "b"], []])
-def test_classes_that_are_not_the_heads_are_refused(folder, classes):
+def test_wrong_number_of_classes_is_rejected(folder, classes):
     path = folder / checksums.CONFIGURATION
     facts = json.loads(path.read_text(encoding="utf-8"))
     facts["about"] |= {"classes": classes, "head": "region" if classes else "none"}
     path.write_text(json.dumps(facts), encoding="utf-8")
-    checksums.seal(folder)
-    with pytest.raises(ValueError, match=f"found 8 outputs and {len(classes)} classes"):
+    checksums.write_checksums(folder)
+    with pytest.raises(ValueError, match=f"found {len(classes)} classes and 8 outputs"):
         load_released(folder)
 
 
-def test_weights_of_more_than_the_model_are_refused(folder):
+def test_additional_weights_are_rejected(folder):
     grow(folder, "something.else")
-    checksums.seal(folder)
-    with pytest.raises(ValueError, match=r"does not fit .*something\.else"):
+    checksums.write_checksums(folder)
+    with pytest.raises(ValueError, match=r"does not match .*something\.else"):
         load_released(folder)
 
 
@@ -155,25 +155,25 @@ def put(*keys_and_value):
 BAD = {
     "class of another package": put("parts", "pooling", "class", "os.system"),
     "class of another kind": put("parts", "pooling", "class", "VADHead"),
-    "arguments that are none": put("parts", "pooling", "arguments", "16"),
+    "arguments that are not a mapping": put("parts", "pooling", "arguments", "16"),
     "arguments by position": put("parts", "pooling", "arguments", [16, 8]),
     "a width that heads do not divide": put("parts", "pooling", "arguments", "width", 9),
     "an argument that the class lacks": put("parts", "pooling", "arguments", "surprise", 1),
-    "a size that cannot be had": put("parts", "vad_head", "arguments", "hidden_size", 2**60),
+    "an impossible size": put("parts", "vad_head", "arguments", "hidden_size", 2**60),
     "part that is a list": put("parts", "vad_head", []),
-    "parts that are none": put("parts", 3),
+    "parts that are not a mapping": put("parts", 3),
     "no encoder": put("parts", "encoder", {}),
     "layers that are not there": put("parts", "encoder", "layers", 99),
     "unknown normalisation": put("parts", "normaliser", "mode", "loud"),
     "unknown field": put("about", "surprise", 1),
     "no scale": put("about", "scale", None),
     "an impossible scale": put("about", "scale", "low", 9.0),
-    "about that is none": put("about", "a text"),
+    "metadata that is not a mapping": put("about", "a text"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_description_of_no_model_is_refused(folder, name):
+def test_invalid_description_is_rejected(folder, name):
     change(folder, "emosphere.json", BAD[name])
     with pytest.raises(ValueError):
         load_released(folder)
@@ -190,18 +190,18 @@ CODE = {
 
 
 @pytest.mark.parametrize("key", CODE)
-def test_backbone_that_names_code_is_refused(folder, key):
+def test_backbone_that_refers_to_code_is_rejected(folder, key):
     change(folder, "backbone.json", lambda facts: facts.update({key: CODE[key]}))
-    with pytest.raises(ValueError, match="may run code"):
+    with pytest.raises(ValueError, match="must not refer to code"):
         load_released(folder)
 
 
-def test_plain_choices_of_attention_are_let_through(tmp_path):
+def test_standard_attention_implementations_are_allowed(tmp_path):
     for value in (None, "eager", "sdpa"):
-        refuse_code({"attn_implementation": value}, tmp_path)
+        check_no_code({"attn_implementation": value}, tmp_path)
 
 
-def test_backbone_that_is_none_is_refused(folder):
+def test_unsupported_backbone_is_rejected(folder):
     change(folder, "backbone.json", lambda facts: facts.update(model_type="bert"))
     with pytest.raises(ValueError, match=r"bert|Bert"):
         load_released(folder)
@@ -210,6 +210,6 @@ def test_backbone_that_is_none_is_refused(folder):
         load_released(folder)
 
 
-def test_empty_folder_says_how_one_is_made(tmp_path):
+def test_empty_folder_names_the_release_command(tmp_path):
     with pytest.raises(ValueError, match=r"emosphere release RUN OUT"):
         load_released(tmp_path)

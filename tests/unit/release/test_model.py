@@ -1,18 +1,18 @@
-"""What is known of a model as plain data, and the model's parts in one module."""
+"""Metadata of a model and the model without training components."""
 
 import json
 
 import pytest
 import torch
 
-from emosphere_sb.release.model import About
+from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.scale import Scale
 from tests.helpers.models import tiny_about, tiny_model
 
 
-def test_about_comes_back_from_json():
+def test_metadata_round_trip_through_json():
     about = tiny_about(scale=Scale(1, 5, reversed=("arousal",)), centre_radius=0.25, facts={"a": 1})
-    assert About.from_dict(json.loads(json.dumps(about.to_dict()))) == about
+    assert ModelInfo.from_dict(json.loads(json.dumps(about.to_dict()))) == about
     assert about.regions.centre_radius == 0.25
 
 
@@ -23,11 +23,11 @@ def test_about_comes_back_from_json():
         lambda facts: facts.update(surprise=1), lambda facts: facts["scale"].pop("low"),
     ],
 )  # fmt: skip
-def test_description_that_does_not_fit(edit):
+def test_missing_or_unknown_field(edit):
     facts = tiny_about().to_dict()
     edit(facts)
     with pytest.raises(ValueError):
-        About.from_dict(facts)
+        ModelInfo.from_dict(facts)
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,18 @@ def test_description_that_does_not_fit(edit):
         ("classes", "abcdefgh"), ("classes", ["I"] * 8), ("classes", [1, 2]),
     ],
 )  # fmt: skip
-def test_a_field_of_another_kind_is_named(field, value):
-    with pytest.raises(ValueError, match=f"its {field} must be"):
-        About.from_dict(tiny_about().to_dict() | {field: value})
+def test_invalid_field_is_named(field, value):
+    with pytest.raises(ValueError, match=f"description: {field} must be"):
+        ModelInfo.from_dict(tiny_about().to_dict() | {field: value})
 
 
 @pytest.mark.parametrize("changes", [{"head": "none"}, {"classes": []}])
-def test_classes_and_a_head_belong_together(changes):
-    with pytest.raises(ValueError, match="classes where it has a class head"):
-        About.from_dict(tiny_about().to_dict() | changes)
+def test_classes_require_a_head(changes):
+    with pytest.raises(ValueError, match="if and only if it has a class head"):
+        ModelInfo.from_dict(tiny_about().to_dict() | changes)
 
 
-def test_says_the_same_in_any_batch():
+def test_predictions_do_not_depend_on_the_batch():
     model = tiny_model()
     signals = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([9000, 4000, 1500])

@@ -1,4 +1,4 @@
-"""What is told of where a model comes from, and that it names no place on anybody's machine."""
+"""Public information about the origin of a model contains no local paths."""
 
 import pytest
 
@@ -13,18 +13,18 @@ from emosphere_sb.release.origin import (
 PROTOCOL = {"corpus": "IEMOCAP", "synthetic": False, "backbone": "microsoft/wavlm-large"}
 
 
-def test_licence_is_the_corpuss_and_the_backbones():
+def test_licence_includes_corpus_and_backbone():
     text = licence_of(PROTOCOL)
-    assert "University of Southern California" in text and "Ask its owners" in text
-    assert text.endswith("made from those of microsoft/wavlm-large, whose licence applies as well.")
+    assert "University of Southern California" in text and "Contact its owners" in text
+    assert text.endswith("derived from microsoft/wavlm-large, whose licence also applies.")
 
 
 def test_licence_of_synthetic_speech_and_random_weights():
     text = licence_of({**PROTOCOL, "synthetic": True, "backbone": "wavlm_demo.json"})
-    assert text == "Trained on synthetic speech alone: no corpus's terms apply."
+    assert text == "Trained on synthetic speech only; no corpus terms apply."
 
 
-def test_protocol_without_places():
+def test_protocol_contains_no_local_paths():
     given = {
         **PROTOCOL, "backbone": "/data/models/wavlm-tuned", "seed": 7, "drop": {"train": ["x"]},
         "labels_file": "/data/labels.csv", "options": {"files": ["C:\\me\\a.csv", "~/b.csv"]},
@@ -48,7 +48,7 @@ def test_names_on_the_hub(name, hub):
     assert (public_name(name) == name) is (hub or "/" not in name)
 
 
-def test_command_without_places():
+def test_command_contains_no_local_paths():
     words = "python t.py a.yaml --preset=x+y '--data_folder=/my data' --results_folder=../r /a/b -q"
     expected = "python t.py a.yaml --preset=x+y --data_folder=… --results_folder=… … -q"
     assert public_command(words) == expected

@@ -1,4 +1,4 @@
-"""Parts of a model as plain data and back."""
+"""Conversion of model parts to JSON data and back."""
 
 import json
 
@@ -54,7 +54,7 @@ def built(tree):
 
 @pytest.fixture
 def fresh(tmp_path, built):
-    """The tree again, as it was before anything was built from it."""
+    """Tree that was not modified by creating objects from it."""
     (tmp_path / "a.yaml").write_text(TREE)
     return read_tree(tmp_path / "a.yaml")
 
@@ -70,7 +70,7 @@ def test_references_become_values(fresh, built):
     assert {type(value) for value in found["arguments"].values()} == {int}
 
 
-def test_named_arguments_are_kept_and_defaults_written_out(fresh, built):
+def test_description_contains_all_arguments_by_name(fresh, built):
     found = parts.describe(fresh, "named", built, parts.POOLINGS)
     expected = {**STYLE, "heads": 4}
     assert found == {"class": "StylePooling", "arguments": expected}
@@ -88,12 +88,12 @@ def test_named_arguments_are_kept_and_defaults_written_out(fresh, built):
         ("text", "must be one of"), ("bare", "a mapping of arguments"),
         ("own", "must be a plain value"), ("own_named", "must be a plain value"),
         ("reckoned", "a value or a reference"),
-        ("longer", r"MeanPooling does not take \(12, 8\): too many"),
-        ("unknown", r"does not take \(input_size=12, size=8\): .*unexpected .*'size'"),
-        ("incomplete", r"StylePooling does not take \(width=8\): missing .*'input_size'"),
+        ("longer", r"MeanPooling\(12, 8\): too many"),
+        ("unknown", r"MeanPooling\(input_size=12, size=8\): .*unexpected .*'size'"),
+        ("incomplete", r"StylePooling\(width=8\): missing .*'input_size'"),
     ],
 )  # fmt: skip
-def test_what_is_no_plain_part_is_refused(fresh, built, key, match):
+def test_custom_or_invalid_part_is_rejected(fresh, built, key, match):
     with pytest.raises(ValueError, match=match):
         parts.describe(fresh, key, built, parts.POOLINGS)
 
@@ -109,6 +109,6 @@ def test_what_is_no_plain_part_is_refused(fresh, built, key, match):
         {"class": "__init__", "arguments": {}},
     ],
 )  # fmt: skip
-def test_what_is_no_description_is_refused(description):
-    with pytest.raises(ValueError, match=r"must be one of|does not take"):
+def test_invalid_description_is_rejected(description):
+    with pytest.raises(ValueError, match=r"must be one of|Invalid arguments"):
         parts.build(description, parts.POOLINGS)

@@ -1,4 +1,4 @@
-"""A finished run as a released folder: every kind of model, and what is refused."""
+"""Release of finished runs with different models, and rejected runs."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def signals():
 
 
 def assert_same(built, folder, signals, *, head=True, tolerance=1e-6):
-    """The released model says what the recipe's own parts say."""
+    """Check that the released model and the components of the recipe have the same output."""
     model, about = load_released(folder)
     with torch.inference_mode():
         found = model(*signals)
@@ -55,7 +55,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_says_what_the_run_says(name, tmp_path, signals):
+def test_released_model_has_the_same_output_as_the_run(name, tmp_path, signals):
     words, head = VARIANTS[name]
     built = untrained_run(tmp_path / "run", *words)
     release(tmp_path / "run", tmp_path / "out", resamples=999)
@@ -66,7 +66,7 @@ def test_says_what_the_run_says(name, tmp_path, signals):
         assert about.head == "emotion" and about.classes[:2] == ("angry", "sad")
 
 
-def test_head_that_was_left_out_of_training_is_not_released(tmp_path, signals):
+def test_head_that_is_no_longer_trained_is_not_released(tmp_path, signals):
     def past_the_decay(built, epoch):
         built["weighting"].set_epoch(epoch)
 
@@ -126,14 +126,14 @@ def test_mean_of_checkpoints_is_released(tmp_path, signals):
 
 @pytest.mark.parametrize("freeze", ["all", "feature_encoder"])
 @pytest.mark.parametrize("family", ["wavlm", "hubert", "wav2vec2", "data2vec-audio"])
-def test_needs_no_backbone_beside_it(family, freeze, tmp_path, signals, save_any):
-    """What was frozen is in no checkpoint; the released folder has it."""
+def test_released_model_includes_the_backbone(family, freeze, tmp_path, signals, save_any):
+    """Frozen weights are not part of checkpoints, but of the released model."""
     backbone = shutil.copytree(save_any(family), tmp_path / "backbone")
     built = untrained_run(tmp_path / "run", f"--backbone={backbone}", f"--freeze={freeze}")
     release(tmp_path / "run", tmp_path / "out", resamples=999)
     shutil.rmtree(backbone)
     about = assert_same(built, tmp_path / "out", signals, tolerance=1e-5)
-    assert "made from those of backbone, whose licence applies" in about.licence
+    assert "derived from backbone, whose licence also applies" in about.licence
     for path in (tmp_path / "out").iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
 
@@ -142,7 +142,7 @@ def test_needs_no_backbone_beside_it(family, freeze, tmp_path, signals, save_any
     ("family", "setting", "value"),
     [("whisper", "n_fft", 512), ("wav2vec2-bert", "padding_value", 0.5)],
 )
-def test_log_mel_settings_go_along(family, setting, value, tmp_path, signals, save_any):
+def test_log_mel_settings_are_included(family, setting, value, tmp_path, signals, save_any):
     backbone = shutil.copytree(save_any(family), tmp_path / "backbone")
     path = backbone / "preprocessor_config.json"
     facts = json.loads(path.read_text())
@@ -157,7 +157,7 @@ def test_log_mel_settings_go_along(family, setting, value, tmp_path, signals, sa
     assert kept[setting] == value
 
 
-def test_files_have_the_rights_of_new_files(tmp_path):
+def test_files_have_default_permissions(tmp_path):
     untrained_run(tmp_path / "run")
     before = os.umask(0o027)
     try:
@@ -209,7 +209,7 @@ def test_description_names_every_argument(form, tmp_path, signals):
     }
 
 
-def test_random_states_stay(tmp_path):
+def test_random_states_are_restored(tmp_path):
     untrained_run(tmp_path / "run")
     torch.manual_seed(5), np.random.seed(5), random.seed(5)
     expected = torch.rand(1), np.random.rand(), random.random()
@@ -219,7 +219,7 @@ def test_random_states_stay(tmp_path):
     assert (torch.rand(1), np.random.rand(), random.random()) == expected
 
 
-def test_name_is_the_corpus_and_the_row_unless_it_is_given(tmp_path):
+def test_default_name_consists_of_corpus_and_preset(tmp_path):
     untrained_run(tmp_path / "run", "mean_pooling")
     _, about = load_released(release(tmp_path / "run", tmp_path / "out", resamples=999))
     assert about.name == "MSP-Podcast synthetic smoke+mean_pooling"
@@ -243,10 +243,10 @@ def test_words_are_emotions_of_enough_utterances(tmp_path):
     assert about.words == {"angry": [-0.25, 0.5, 0.25]}
 
 
-# --- what is refused ---------------------------------------------------------------------------
+# --- rejected runs ------------------------------------------------------------------------------
 
 
-def refused(run, out, match):
+def check_rejected(run, out, match):
     with pytest.raises(ValueError, match=match):
         release(run, out, resamples=999)
     assert not out.exists()
@@ -258,72 +258,76 @@ def test_unfinished_run(name, tmp_path):
     untrained_run(tmp_path / "run")
     path = tmp_path / "run" / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    refused(tmp_path / "run", tmp_path / "out", f"finished run, .* it has no {name}")
+    check_rejected(tmp_path / "run", tmp_path / "out", f"finished run, .*; {name} is missing")
     assert not path.exists()
 
 
 def test_run_of_version_0_1_names_the_version_that_can_release_it(tmp_path):
     untrained_run(tmp_path / "run", protocol={"row": "smoke"})
-    refused(tmp_path / "run", tmp_path / "out", r"run of version 0\.1\.0\. Release it with that")
+    check_rejected(
+        tmp_path / "run", tmp_path / "out", r"run of version 0\.1\.0\. Release it with that"
+    )
 
 
 @pytest.mark.parametrize("found", ["nothing", "a file", "other files"])
-def test_foreign_folder(found, tmp_path):
-    place = tmp_path / "place"
+def test_folder_without_a_run(found, tmp_path):
+    folder = tmp_path / "folder"
     if found == "a file":
-        place.write_text("hello")
+        folder.write_text("hello")
     elif found == "other files":
-        place.mkdir()
-        (place / "config.json").write_text("{}")
-    refused(place, tmp_path / "out", "must be the folder of a finished run")
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    check_rejected(folder, tmp_path / "out", "must be the folder of a finished run")
 
 
-def test_metrics_that_are_not_the_runs(tmp_path):
+def test_metrics_of_another_run(tmp_path):
     untrained_run(tmp_path / "run")
     (tmp_path / "run" / "metrics.json").write_text('{"a": 1}')
-    refused(tmp_path / "run", tmp_path / "out", "must hold protocol, run, beside")
+    check_rejected(tmp_path / "run", tmp_path / "out", "must have the keys protocol, run, beside")
     (tmp_path / "run" / "metrics.json").write_text("{")
-    refused(tmp_path / "run", tmp_path / "out", "must be JSON")
+    check_rejected(tmp_path / "run", tmp_path / "out", "is not valid JSON")
 
 
 def test_predictions_that_were_edited(tmp_path):
     untrained_run(tmp_path / "run")
     path = tmp_path / "run" / "predictions" / "test1.csv"
     path.write_text(path.read_text().replace("u001", "u901"))
-    refused(tmp_path / "run", tmp_path / "out", "test1.csv is not the file that the run wrote")
+    check_rejected(tmp_path / "run", tmp_path / "out", "test1.csv was modified after the run")
 
 
 def test_older_run(tmp_path):
     untrained_run(tmp_path / "run")
     change_metrics(tmp_path / "run", lambda metrics: metrics["protocol"].pop("scale"))
-    refused(tmp_path / "run", tmp_path / "out", "does not say scale")
+    check_rejected(
+        tmp_path / "run", tmp_path / "out", "has no scale, as it was written by an older version"
+    )
 
 
 def test_debug_run(tmp_path):
     untrained_run(tmp_path / "run", protocol={"preset": "smoke+debug"})
-    refused(tmp_path / "run", tmp_path / "out", "--debug")
+    check_rejected(tmp_path / "run", tmp_path / "out", "--debug")
 
 
-def test_run_that_went_on_after_its_test(tmp_path):
+def test_run_that_was_continued_after_its_tests(tmp_path):
     untrained_run(tmp_path / "run", epochs=(3,), protocol={"best_epoch": 2})
-    refused(tmp_path / "run", tmp_path / "out", "figures of epoch 2; .* of epoch 3")
+    check_rejected(tmp_path / "run", tmp_path / "out", "reports epoch 2, .* of epoch 3")
 
 
 def test_damaged_checkpoint(tmp_path):
     untrained_run(tmp_path / "run")
     (path,) = (tmp_path / "run" / "save").glob("CKPT*/model.ckpt")
     path.write_bytes(path.read_bytes()[:-1])
-    refused(tmp_path / "run", tmp_path / "out", "No whole checkpoint")
+    check_rejected(tmp_path / "run", tmp_path / "out", "No valid checkpoint")
 
 
-def test_backbone_that_is_gone(tmp_path, save_any):
+def test_missing_backbone(tmp_path, save_any):
     backbone = shutil.copytree(save_any("wavlm"), tmp_path / "backbone")
     untrained_run(tmp_path / "run", f"--backbone={backbone}")
     shutil.rmtree(backbone)
-    refused(tmp_path / "run", tmp_path / "out", "could not be loaded")
+    check_rejected(tmp_path / "run", tmp_path / "out", "could not be loaded")
 
 
-OWN = {
+CUSTOM = {
     "pooling": ("!new:emosphere_sb.lobes.StylePooling", "!new:tests.helpers.models.CustomPooling"),
     "vad_head": ("!new:emosphere_sb.lobes.VADHead", "!new:tests.helpers.models.CustomHead"),
     "normaliser": (
@@ -333,17 +337,17 @@ OWN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("part", OWN)
-def test_part_of_ones_own(part, tmp_path):
-    untrained_run(tmp_path / "run", yaml=lambda text: text.replace(*OWN[part]))
-    assert OWN[part][1] in (tmp_path / "run" / "hyperparams.yaml").read_text()
-    refused(tmp_path / "run", tmp_path / "out", f"{part} must be .*of your own can be shared")
+@pytest.mark.parametrize("part", CUSTOM)
+def test_custom_part(part, tmp_path):
+    untrained_run(tmp_path / "run", yaml=lambda text: text.replace(*CUSTOM[part]))
+    assert CUSTOM[part][1] in (tmp_path / "run" / "hyperparams.yaml").read_text()
+    check_rejected(tmp_path / "run", tmp_path / "out", f"{part} .*must be .*[Ss]hare ")
 
 
-def test_place_that_holds_something(tmp_path):
+def test_output_folder_that_is_not_empty(tmp_path):
     untrained_run(tmp_path / "run")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="new or an empty folder"):
+    with pytest.raises(FileExistsError, match="must be a new or empty folder"):
         release(tmp_path / "run", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]

@@ -1,9 +1,9 @@
-"""The table on the screen: every figure with its interval, in its column."""
+"""Tests of the console report."""
 
 from emosphere_sb.report.text import report_text, set_text
 from emosphere_sb.scale import DIMENSIONS
 
-FIGURES = {"ccc": 0.5, "pearson": 0.625, "scale_ratio": 1.25, "shift": -0.125, "mae": 0.75, "n": 9}
+METRICS = {"ccc": 0.5, "pearson": 0.625, "scale_ratio": 1.25, "shift": -0.125, "mae": 0.75, "n": 9}
 INTERVALS = {
     "ccc": [0.4, 0.6], "pearson": [0.5, 0.7], "scale_ratio": None, "shift": [-20.5, 0.0],
     "mae": [0.5, 1.0],
@@ -11,11 +11,11 @@ INTERVALS = {
 
 
 def evaluation(**more):
-    figures = {name: dict(FIGURES) for name in DIMENSIONS}
-    figures["dominance"]["ccc"] = None
+    metrics = {name: dict(METRICS) for name in DIMENSIONS}
+    metrics["dominance"]["ccc"] = None
     intervals = {name: dict(INTERVALS) for name in DIMENSIONS}
     return {
-        "figures": {**figures, "mean_ccc": 0.25, "utterances": 1234},
+        "metrics": {**metrics, "mean_ccc": 0.25, "utterances": 1234},
         "intervals": {
             **intervals, "mean_ccc": [0.2, 0.3], "units": 24, "unit": "speakers", "level": 0.9,
             "note": None,
@@ -24,9 +24,9 @@ def evaluation(**more):
     }  # fmt: skip
 
 
-def test_one_line_a_figure():
+def test_one_line_per_metric():
     assert set_text("test1", evaluation()).splitlines() == [
-        "test1: 1,234 utterances; 90% intervals over 24 speakers",
+        "test1: 1,234 utterances; 90% confidence intervals over 24 speakers",
         "               valence                arousal                dominance              mean",
         "  CCC          .500 [.400, .600]      .500 [.400, .600]      – [.400, .600]"
         "         .250 [.200, .300]",
@@ -37,7 +37,7 @@ def test_one_line_a_figure():
     ]
 
 
-def test_corrected_figures_stand_below_the_uncorrected_ones():
+def test_corrected_metrics_are_below_uncorrected_ones():
     corrected = {name: {"ccc": 0.75} for name in DIMENSIONS} | {"mean_ccc": 0.625}
     calibration = {
         "corrected": {"affine": corrected}, "correction_learned_on": "the set valid",
@@ -47,7 +47,7 @@ def test_corrected_figures_stand_below_the_uncorrected_ones():
     assert lines[2].split()[:2] == ["CCC", ".500"]
     assert lines[7].split() == ["CCC,", "affine", ".750", ".750", ".750", ".625"]
     assert lines[8:] == [
-        "  (affine: a correction learned on the set valid)", "  (arousal is not corrected: why.)",
+        "  (affine: correction fitted on the set valid)", "  (arousal is not corrected: why.)",
     ]  # fmt: skip
 
 
@@ -59,20 +59,20 @@ def test_comparison_has_difference_interval_and_p():
     assert lines[7].startswith("  difference in CCC  .020 [-.010, .030]")
     assert lines[7].count(".020 [-.010, .030]") == 4
     assert lines[8].split() == ["p", ".250", ".250", ".250", "<", ".001"]
-    assert lines[9] == "  (difference: ours minus a, b; paired)"
+    assert lines[9] == "  (difference: this system minus a, b; paired)"
 
 
-def test_notes_of_a_set():
+def test_notes_of_set():
     facts = evaluation(missing_slices=["raters", "gender"], runs=3)
     facts["intervals"]["note"] = "Few speakers."
     text = set_text("x", facts)
     assert "1,234 utterances, mean over 3 runs;" in text
     assert text.splitlines()[-2:] == [
-        "  (Few speakers.)", "  (no slices by raters, gender: not known)",
+        "  (Few speakers.)", "  (no breakdown by number of raters, gender: not recorded)",
     ]  # fmt: skip
 
 
-def test_whole_report():
+def test_complete_report():
     report = {
         "title": "T", "synthetic": True, "warnings": ["w"],
         "sets": {"valid": evaluation(), "test1": evaluation(warnings=["odd"])},

@@ -1,12 +1,12 @@
-"""Ridge regression against other solvers, and the whole baseline on files made by hand."""
+"""Tests of ridge regression against other solvers, and of the complete baseline."""
 
 import numpy as np
 import pytest
 import soundfile
 
-from data_prep.schema import COLUMNS
-from emosphere_sb.results.acoustic_baseline import PENALTIES, evaluate_baseline, ridge
-from emosphere_sb.results.scores import figures
+from data_prep.schema import MANIFEST_COLUMNS
+from emosphere_sb.results.acoustic_baseline import PENALTIES, evaluate_baseline, ridge_regression
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 
 
@@ -30,23 +30,23 @@ def penalised(features, target, penalty):
     return lambda new: weights[0] + (new - mean) / deviation @ weights[1:]
 
 
-def test_a_noiseless_line_is_found_exactly():
+def test_noiseless_linear_relation_is_recovered():
     features = np.random.default_rng(1).standard_normal((30, 5))
     vad = 4 + features @ np.arange(15.0).reshape(5, 3)
     new = np.eye(5)
-    predicted = ridge(features, vad, new, penalties=[0.0])
+    predicted = ridge_regression(features, vad, new, penalties=[0.0])
     np.testing.assert_allclose(predicted, 4 + np.arange(15.0).reshape(5, 3), atol=1e-9)
 
 
 @pytest.mark.parametrize("penalty", [0.01, 1.0, 100.0])
-def test_a_given_penalty_equals_the_definition(drawn, penalty):
+def test_ridge_matches_definition(drawn, penalty):
     features, vad, _ = drawn
-    predicted = ridge(features, vad, features[:7], penalties=[penalty])
+    predicted = ridge_regression(features, vad, features[:7], penalties=[penalty])
     for column, target in zip(predicted.T, vad.T, strict=True):
         np.testing.assert_allclose(column, penalised(features, target, penalty)(features[:7]))
 
 
-def test_the_penalty_is_the_one_that_serves_speakers_left_out_best():
+def test_penalty_minimises_leave_one_speaker_out_error():
     # One feature tells the speaker: without leaving speakers out whole it would be trusted.
     rng = np.random.default_rng(2)
     speakers = np.repeat(np.arange(8), 30)
@@ -65,46 +65,52 @@ def test_the_penalty_is_the_one_that_serves_speakers_left_out_best():
         errors.append(error)
     best = PENALTIES[int(np.argmin(errors))]
     expected = penalised(features, vad[:, 0], best)(features)
-    np.testing.assert_allclose(ridge(features, vad, features, groups=speakers)[:, 0], expected)
-    alone = ridge(features, vad, features)[:, 0]
+    np.testing.assert_allclose(
+        ridge_regression(features, vad, features, groups=speakers)[:, 0], expected
+    )
+    alone = ridge_regression(features, vad, features)[:, 0]
     assert np.abs(alone - expected).max() > 0.01
 
 
-def test_scaling_a_feature_changes_nothing(drawn):
+def test_result_is_invariant_to_feature_scaling(drawn):
     features, vad, speakers = drawn
     factor = np.array([1.0, 1e3, 1e-3, 7.0, 1.0])
-    expected = ridge(features, vad, features, groups=speakers)
-    predicted = ridge(features * factor, vad, features * factor, groups=speakers)
+    expected = ridge_regression(features, vad, features, groups=speakers)
+    predicted = ridge_regression(features * factor, vad, features * factor, groups=speakers)
     np.testing.assert_allclose(predicted, expected)
 
 
-def test_an_unknown_label_leaves_only_its_dimension_out(drawn):
+def test_missing_label_affects_only_its_dimension(drawn):
     features, vad, _ = drawn
     holed = vad.copy()
     holed[:10, 2] = np.nan
-    kept = ridge(features, vad, features, penalties=[1.0])
-    predicted = ridge(features, holed, features, penalties=[1.0])
+    kept = ridge_regression(features, vad, features, penalties=[1.0])
+    predicted = ridge_regression(features, holed, features, penalties=[1.0])
     np.testing.assert_array_equal(predicted[:, :2], kept[:, :2])
     assert np.isfinite(predicted).all() and np.abs(predicted[:, 2] - kept[:, 2]).max() > 1e-3
 
 
-def test_an_unknown_feature_counts_as_the_training_mean(drawn):
+def test_missing_feature_is_replaced_by_training_mean(drawn):
     features, vad, _ = drawn
     unknown, mean = features[:1].copy(), features[:1].copy()
     unknown[0, 3], mean[0, 3] = np.nan, features[:, 3].mean()
-    np.testing.assert_allclose(ridge(features, vad, unknown), ridge(features, vad, mean))
+    np.testing.assert_allclose(
+        ridge_regression(features, vad, unknown), ridge_regression(features, vad, mean)
+    )
 
 
-def test_a_constant_feature_does_no_harm(drawn):
+def test_constant_feature_has_no_effect(drawn):
     features, vad, _ = drawn
     constant = np.column_stack([features, np.full(60, 3.0)])
-    np.testing.assert_allclose(ridge(constant, vad, constant), ridge(features, vad, features))
+    np.testing.assert_allclose(
+        ridge_regression(constant, vad, constant), ridge_regression(features, vad, features)
+    )
 
 
-def test_one_speaker_is_too_few(drawn):
+def test_single_speaker_raises(drawn):
     features, vad, _ = drawn
     with pytest.raises(ValueError, match="two speakers; found 1"):
-        ridge(features, vad, features, groups=["a"] * 60)
+        ridge_regression(features, vad, features, groups=["a"] * 60)
 
 
 @pytest.fixture
@@ -121,7 +127,7 @@ def sets(tmp_path):
             noise = level * rng.standard_normal(round(16000 * seconds))
             path = tmp_path / "wav" / f"{name}{i}.wav"
             soundfile.write(path, np.clip(noise, -1, 1), 16000)
-            row = dict.fromkeys(COLUMNS[1:], "")
+            row = dict.fromkeys(MANIFEST_COLUMNS[1:], "")
             row |= {"duration": seconds, "speaker": f"{name}{i % 5}", "wav": str(path)}
             if name != "hidden":
                 vad = (valence, arousal, (i % 2) * 2 + 1)
@@ -130,21 +136,21 @@ def sets(tmp_path):
     return found
 
 
-def test_the_baseline_predicts_what_the_features_show(sets):
+def test_baseline_learns_from_features(sets):
     tables = evaluate_baseline(sets)
     assert list(tables) == ["test", "hidden"]
-    result = figures(tables["test"])
+    result = prediction_metrics(tables["test"])
     assert result["valence"]["ccc"] > 0.98 and result["arousal"]["ccc"] > 0.95
     assert abs(result["dominance"]["ccc"]) < 0.4
 
 
-def test_a_set_without_labels_is_predicted_all_the_same(sets):
+def test_unlabelled_set_is_predicted(sets):
     table = evaluate_baseline(sets)["hidden"]
     assert table["ID"].tolist() == ["hidden0", "hidden1", "hidden2"]
     assert table[list(DIMENSIONS)].isna().all(axis=None)
     assert np.isfinite(table[[f"{name}_predicted" for name in DIMENSIONS]]).all(axis=None)
 
 
-def test_a_missing_training_set_is_named(sets):
-    with pytest.raises(ValueError, match="'train' to learn from; found test"):
+def test_missing_training_set_raises(sets):
+    with pytest.raises(ValueError, match="training set 'train'; found test"):
         evaluate_baseline({"test": sets["test"]})

@@ -1,19 +1,19 @@
-"""Figures as the field writes them."""
+"""Tests of number formats."""
 
 import math
 
 import pytest
 
 from emosphere_sb.results.number_format import (
-    clock_text,
-    count_text,
-    decimal_text,
-    figure_text,
-    interval_text,
-    known_interval,
-    p_text,
-    seconds_text,
-    signed_text,
+    format_clock,
+    format_count,
+    format_decimal,
+    format_duration,
+    format_interval,
+    format_p_value,
+    format_score,
+    format_signed,
+    is_finite_interval,
 )
 
 
@@ -32,53 +32,53 @@ from emosphere_sb.results.number_format import (
         (-math.inf, "-∞"),
     ],
 )
-def test_figure(value, text):
-    assert figure_text(value) == text
+def test_format_score(value, text):
+    assert format_score(value) == text
 
 
-def test_figure_with_other_decimals():
-    assert figure_text(0.68839, 4) == ".6884"
+def test_format_score_with_decimals():
+    assert format_score(0.68839, 4) == ".6884"
 
 
 @pytest.mark.parametrize("interval", [None, [None, 0.5], [0.1, math.nan], [-math.inf, 0.5]])
-def test_interval_that_is_not_known(interval):
-    assert interval_text(interval) == ""
-    assert not known_interval(interval)
+def test_format_undefined_interval(interval):
+    assert format_interval(interval) == ""
+    assert not is_finite_interval(interval)
 
 
-def test_interval_below_zero():
-    assert interval_text([-0.0104, 0.2]) == "[-.010, .200]"
+def test_format_negative_interval():
+    assert format_interval([-0.0104, 0.2]) == "[-.010, .200]"
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.00099, "< .001"), (0.001, ".001"), (0.05, ".050")])
-def test_p(p, text):
-    assert p_text(p) == text
+def test_format_p_value(p, text):
+    assert format_p_value(p) == text
 
 
-def test_counts():
-    assert count_text(1234567) == "1,234,567"
-    assert count_text(1234.6) == "1,235"
-    assert count_text(None) == count_text(math.nan) == "–"
+def test_format_count():
+    assert format_count(1234567) == "1,234,567"
+    assert format_count(1234.6) == "1,235"
+    assert format_count(None) == format_count(math.nan) == "–"
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(9.94, "9.9 s"), (119.4, "119 s"), (119.6, "2 min"), (7199, "2 h 00 min"), (None, "–")],
 )
-def test_seconds(seconds, text):
-    assert seconds_text(seconds) == text
+def test_format_duration(seconds, text):
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [(1, "+1.00"), (-1.614, "−1.61"), (0.0049, "0.00"), (-0.0049, "0.00"), (0.006, "+0.01")],
 )
-def test_signed(value, text):
-    assert signed_text(value) == text
+def test_format_signed(value, text):
+    assert format_signed(value) == text
 
 
-def test_decimal():
-    assert [decimal_text(4), decimal_text(-0.816)] == ["4.00", "−0.82"]
+def test_format_decimal():
+    assert [format_decimal(4), format_decimal(-0.816)] == ["4.00", "−0.82"]
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_decimal():
         (7.25, 1, "0:07.2"),
     ],
 )
-def test_clock(seconds, decimals, text):
-    assert clock_text(seconds, decimals) == text
+def test_format_clock(seconds, decimals, text):
+    assert format_clock(seconds, decimals) == text

@@ -1,4 +1,4 @@
-"""The table of predictions: what stands in it, and that reading it gives the same numbers."""
+"""Tests of prediction tables: content, and exact reading."""
 
 import logging
 import math
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emosphere_sb.results.predictions import (
-    KEPT,
+    MANIFEST_COLUMNS,
     PREDICTED,
     RATERS,
     predictions_table,
@@ -35,37 +35,37 @@ def table_of(rows, vad, **options):
 
 def test_columns_without_a_head():
     table = table_of({"a": row()}, {"a": [0.0, 0.0, 0.0]})
-    expected = ["ID", *KEPT, *DIMENSIONS, *PREDICTED, "region", "region_point"]
+    expected = ["ID", *MANIFEST_COLUMNS, *DIMENSIONS, *PREDICTED, "region", "region_point"]
     assert list(table.columns) == expected
 
 
-def test_number_of_raters_is_kept_where_the_manifest_has_it(tmp_path):
+def test_rater_count_is_copied_from_manifest(tmp_path):
     rows = {"a": row(n_raters="7"), "b": row(n_raters=""), "c": row()}
     table = table_of(rows, {name: [0.0] * 3 for name in rows})
-    assert list(table.columns)[: len(KEPT) + 2] == ["ID", *KEPT, RATERS]
+    assert list(table.columns)[: len(MANIFEST_COLUMNS) + 2] == ["ID", *MANIFEST_COLUMNS, RATERS]
     write_predictions(table, tmp_path / "test.csv")
     assert read_predictions(tmp_path / "test.csv")[RATERS].tolist() == ["7", "", ""]
 
 
-def test_number_of_raters_that_nobody_knows_makes_no_column():
+def test_unknown_rater_count_adds_no_column():
     rows = {"a": row(n_raters=""), "b": row(n_raters="")}
     assert RATERS not in table_of(rows, {name: [0.0] * 3 for name in rows})
 
 
-def test_truth_is_raw_and_prediction_is_on_the_corpus_scale_unclipped():
+def test_truth_is_raw_and_prediction_is_unclipped_on_corpus_scale():
     table = table_of({"a": row("2.2", "3.777778", "7.0")}, {"a": [-0.5, 0.25, 1.5]})
     assert table.loc[0, list(DIMENSIONS)].tolist() == [2.2, 3.777778, 7.0]
     assert table.loc[0, list(PREDICTED)].tolist() == [2.5, 4.75, 8.5]
 
 
-def test_reversed_dimension_is_restored_as_the_corpus_stores_it():
+def test_reversed_dimension_is_restored_to_corpus_scale():
     scale = Scale(1, 5, reversed=("arousal",))
     table = table_of({"a": row("4.0", "2.0", "4.0")}, {"a": [0.5, 0.5, 0.5]}, scale=scale)
     assert table.loc[0, list(PREDICTED)].tolist() == [4.0, 2.0, 4.0]
     assert table.loc[0, "region"] == ONE
 
 
-def test_regions_of_truth_and_of_the_point():
+def test_regions_of_truth_and_prediction():
     rows = {"a": row("5.0", "5.0", "5.0"), "b": row("4.0", "4.0", "4.0")}
     table = table_of(rows, {"a": [-0.1, -0.1, -0.1], "b": [-1.0, -1.0, -1.0]})
     assert table["region"].tolist() == [ONE, ONE]  # neutral lies in the first octant
@@ -89,7 +89,7 @@ def test_unknown_dimension_has_no_region(missing):
 
 
 @pytest.mark.parametrize("head", ["region", "emotion"])
-def test_head_has_its_class_and_a_column_for_each_probability(head):
+def test_head_has_class_and_probability_columns(head):
     probabilities = {"b": np.array([0.7, 0.3]), "a": np.array([0.2, 0.8])}
     table = table_of(
         {"a": row(), "b": row()}, {"a": [0.0] * 3, "b": [0.0] * 3},
@@ -100,21 +100,21 @@ def test_head_has_its_class_and_a_column_for_each_probability(head):
     assert table[["p_x", "p_y"]].to_numpy().tolist() == [[0.2, 0.8], [0.7, 0.3]]
 
 
-def test_order_is_that_of_the_manifest_whatever_the_loader_did():
+def test_rows_are_in_manifest_order():
     rows = {name: row(duration=number) for number, name in enumerate("cab")}
     table = table_of(rows, {name: [0.0] * 3 for name in "abc"})
     assert table["ID"].tolist() == ["c", "a", "b"]
     assert table["duration"].tolist() == [0, 1, 2]
 
 
-def test_utterances_without_a_prediction_are_counted(caplog):
+def test_utterances_without_prediction_are_logged(caplog):
     with caplog.at_level(logging.WARNING):
         table = table_of({"a": row(), "b": row()}, {"b": [0.0, 0.0, 0.0]})
     assert table["ID"].tolist() == ["b"]
     assert "1 of 2 utterances were not predicted." in caplog.text
 
 
-def test_region_names_of_a_finer_cut():
+def test_region_names_of_finer_partition():
     regions = SphericalRegions(45)
     assert region_names(np.array([[0.1, 0.2, 0.3]]), regions)[0] in regions.names
     assert region_names(np.array([[np.nan, 0.2, 0.3]]), regions) == [""]
@@ -140,7 +140,7 @@ def test_round_trip_is_bit_exact(numbers, tmp_path):
         assert again[name].to_numpy().tobytes() == table[name].to_numpy().tobytes(), name
 
 
-def test_text_stays_text(tmp_path):
+def test_text_columns_are_unchanged(tmp_path):
     texts = ["NA", "007", "", "nan", 'a,"b"', "ü", "two\nlines", "None"]
     table = table_of({f"u{n}": row(speaker=t, emotion=t) for n, t in enumerate(texts)},
                      {f"u{n}": [0.0] * 3 for n in range(len(texts))})  # fmt: skip
@@ -151,7 +151,7 @@ def test_text_stays_text(tmp_path):
         assert again[name].tolist() == texts
 
 
-def test_writing_leaves_one_whole_file(tmp_path):
+def test_writing_leaves_single_complete_file(tmp_path):
     for length in (3, 1):
         table = table_of(
             {str(n): row() for n in range(length)}, {str(n): [0.0] * 3 for n in range(length)}
@@ -161,10 +161,10 @@ def test_writing_leaves_one_whole_file(tmp_path):
     assert len(read_predictions(tmp_path / "test.csv")) == 1
 
 
-def test_missing_column_is_named_with_those_found(tmp_path):
+def test_missing_column_raises_with_found_columns(tmp_path):
     (tmp_path / "test.csv").write_text("ID,valence,arousal,valence_predicted\na,1,2,3\n")
     with pytest.raises(
-        ValueError, match=r"columns dominance, arousal_predicted.*found ID, valence"
+        ValueError, match=r"no column dominance, arousal_predicted.*found ID, valence"
     ):
         read_predictions(tmp_path / "test.csv")
 
@@ -172,20 +172,20 @@ def test_missing_column_is_named_with_those_found(tmp_path):
 HEADER = ",".join(["ID", *DIMENSIONS, *PREDICTED])
 
 
-def test_entry_that_is_no_number_is_named_with_its_column_and_utterance(tmp_path):
+def test_invalid_number_raises_with_column_and_id(tmp_path):
     (tmp_path / "test.csv").write_text(f"{HEADER}\na,1,2,3,4,5,6\nb,1,2,3,4,high,6\n")
     with pytest.raises(ValueError, match=r"arousal_predicted of b in .*test.csv.*'high'"):
         read_predictions(tmp_path / "test.csv")
 
 
-def test_what_says_that_nothing_is_known_is_no_figure(tmp_path):
+def test_missing_value_markers_are_nan(tmp_path):
     (tmp_path / "test.csv").write_text(f"{HEADER}\na,NA,,3,4,5,6\n")
     table = read_predictions(tmp_path / "test.csv")
     assert table[["valence", "arousal"]].isna().all(axis=None)
     assert table["dominance"].tolist() == [3.0]
 
 
-def test_empty_file_is_named(tmp_path):
+def test_empty_file_raises(tmp_path):
     (tmp_path / "test.csv").write_text("")
-    with pytest.raises(ValueError, match=r"test.csv must hold a header.*found an empty file"):
+    with pytest.raises(ValueError, match=r"test.csv is empty"):
         read_predictions(tmp_path / "test.csv")

@@ -1,4 +1,4 @@
-"""Where a figure comes from: commit, mark of changed files, command."""
+"""Tests of provenance: commit, mark of modified files, command."""
 
 import subprocess
 
@@ -21,34 +21,34 @@ def repository(tmp_path, monkeypatch):
     git("init", "-q")
     git("add", ".")
     git("-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m")
-    monkeypatch.setattr(provenance, "SOURCE", tmp_path)
+    monkeypatch.setattr(provenance, "REPOSITORY_ROOT", tmp_path)
     return tmp_path, git("rev-parse", "HEAD")
 
 
-def test_the_commit_is_that_of_the_code(repository):
+def test_commit_matches_code(repository):
     folder, head = repository
-    assert provenance.commit() == head
+    assert provenance.git_commit() == head
     assert len(head) == 40
     (folder / "notes.txt").write_text("y\n")  # changes no result
-    assert provenance.commit() == head
+    assert provenance.git_commit() == head
 
 
 @pytest.mark.parametrize(
     "name", ["emosphere_sb/a.py", "emosphere_sb/new.py", "hparams/presets.yaml"]
 )
-def test_changed_and_new_files_are_marked(repository, name):
+def test_modified_and_new_files_mark_commit_dirty(repository, name):
     folder, head = repository
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("a = 2\n")
-    assert provenance.commit() == f"{head}-dirty"
+    assert provenance.git_commit() == f"{head}-dirty"
 
 
-def test_no_repository_of_its_own_is_no_commit(repository, monkeypatch, tmp_path_factory):
+def test_no_commit_outside_own_repository(repository, monkeypatch, tmp_path_factory):
     folder, _ = repository
-    monkeypatch.setattr(provenance, "SOURCE", folder / "emosphere_sb")  # inside another's
-    assert provenance.commit() is None
-    monkeypatch.setattr(provenance, "SOURCE", tmp_path_factory.mktemp("elsewhere"))
-    assert provenance.commit() is None
-    monkeypatch.setattr(provenance, "SOURCE", folder)
+    monkeypatch.setattr(provenance, "REPOSITORY_ROOT", folder / "emosphere_sb")  # inside another's
+    assert provenance.git_commit() is None
+    monkeypatch.setattr(provenance, "REPOSITORY_ROOT", tmp_path_factory.mktemp("elsewhere"))
+    assert provenance.git_commit() is None
+    monkeypatch.setattr(provenance, "REPOSITORY_ROOT", folder)
     monkeypatch.setenv("PATH", "")  # no git at all
-    assert provenance.commit() is None
+    assert provenance.git_commit() is None

@@ -1,4 +1,4 @@
-"""Figures of a table against hand values, the JSON they go to, and the table on the screen."""
+"""Tests of metrics against manually calculated values, and of their JSON."""
 
 import json
 import math
@@ -9,9 +9,9 @@ import pytest
 
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.results.scores import (
-    class_figures,
-    figures,
+    class_metrics,
     head_classes,
+    prediction_metrics,
     write_json,
 )
 from emosphere_sb.scale import DIMENSIONS
@@ -24,10 +24,10 @@ def table_of(truth, predicted, **columns):
     return table.assign(**columns)
 
 
-def test_ccc_by_hand():
+def test_ccc_matches_manual_calculation():
     """x = 1, 2, 3 and y = 2, 3, 4: 2 · 2/3 / (2/3 + 2/3 + 1) = 4/7; y = x: 1; y = 4 - x: -1."""
     truth = [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
-    found = figures(table_of(truth, [[2, 1, 3], [3, 2, 2], [4, 3, 1]]))
+    found = prediction_metrics(table_of(truth, [[2, 1, 3], [3, 2, 2], [4, 3, 1]]))
     assert [found[name]["ccc"] for name in DIMENSIONS] == pytest.approx(
         [4 / 7, 1.0, -1.0], abs=1e-12
     )
@@ -35,9 +35,9 @@ def test_ccc_by_hand():
     assert (found["valence"]["n"], found["valence"]["mae"]) == (3, 1.0)
 
 
-def test_unknown_values_are_left_out_of_their_dimension_only():
+def test_missing_values_are_ignored_per_dimension():
     nan = math.nan
-    found = figures(
+    found = prediction_metrics(
         table_of([[1, 1, nan], [2, nan, nan], [3, 3, nan]], [[1, 1, 1], [2, 9, 2], [3, 3, 3]])
     )
     assert [found[name]["n"] for name in DIMENSIONS] == [3, 2, 0]
@@ -46,10 +46,10 @@ def test_unknown_values_are_left_out_of_their_dimension_only():
     assert found["mean_ccc"] == 1.0
 
 
-def test_one_figure_over_the_whole_set_and_not_a_mean_over_parts():
+def test_metrics_are_computed_over_complete_set():
     truth = [[0.0] * 3, [1.0] * 3, [2.0] * 3, [3.0] * 3]
     predicted = [[0.0] * 3, [1.0] * 3, [0.0] * 3, [1.0] * 3]
-    whole = figures(table_of(truth, predicted))["mean_ccc"]
+    whole = prediction_metrics(table_of(truth, predicted))["mean_ccc"]
     # x: mean 1.5, variance 1.25; y: mean .5, variance .25; covariance .25. Halves: 1 and 1/9.
     assert whole == pytest.approx(2 * 0.25 / (1.25 + 0.25 + 1.0), abs=1e-12)
 
@@ -57,9 +57,9 @@ def test_one_figure_over_the_whole_set_and_not_a_mean_over_parts():
 LABELS = [[0.0] * 3, [1.0] * 3, [2.0] * 3, [3.0] * 3]
 
 
-def test_region_head_by_hand():
+def test_region_head_matches_manual_calculation():
     """Truth I I II ?, head I II II I, point I I II I."""
-    found = figures(
+    found = prediction_metrics(
         table_of(
             LABELS, LABELS, region=["I", "I", "II", ""], region_point=["I", "I", "II", "I"],
             region_head=["I", "II", "II", "I"], p_I=0.5, p_II=0.25, p_III=0.25,
@@ -75,8 +75,8 @@ def test_region_head_by_hand():
     assert found["region_point"]["n"] == 3
 
 
-def test_emotion_head_is_judged_over_the_classes_it_knows():
-    found = figures(
+def test_emotion_head_is_scored_on_known_classes():
+    found = prediction_metrics(
         table_of(
             LABELS, LABELS, emotion=["happy", "other", "sad", ""],
             emotion_head=["happy", "sad", "happy", "sad"], p_happy=0.5, p_sad=0.5,
@@ -87,20 +87,20 @@ def test_emotion_head_is_judged_over_the_classes_it_knows():
     assert "agreement_with_point" not in found["emotion_head"]
 
 
-def test_class_is_found_whatever_its_case():
-    found = class_figures(
+def test_class_names_are_case_insensitive():
+    found = class_metrics(
         pd.Series(["Happy", "SAD", "sad"]), pd.Series(["happy", "Sad", "happy"]),
         names=["happy", "Sad"],
     )  # fmt: skip
     assert (found["n"], found["accuracy"]) == (3, 2 / 3)
 
 
-def test_table_without_regions_has_figures_too():
-    found = figures(table_of(LABELS, LABELS))
+def test_table_without_regions_has_metrics():
+    found = prediction_metrics(table_of(LABELS, LABELS))
     assert set(found) == {*DIMENSIONS, "mean_ccc", "utterances"}
 
 
-def test_head_classes_are_the_columns_of_probabilities():
+def test_head_classes_match_probability_columns():
     assert head_classes(pd.DataFrame(columns=["ID", "p_I", "duration", "p_no_agreement"])) == [
         "I",
         "no_agreement",
@@ -108,12 +108,12 @@ def test_head_classes_are_the_columns_of_probabilities():
 
 
 def test_no_known_class_gives_nan_and_a_count_of_0():
-    found = class_figures(pd.Series(["", ""]), pd.Series(["I", "II"]))
+    found = class_metrics(pd.Series(["", ""]), pd.Series(["I", "II"]))
     assert found["n"] == 0
     assert math.isnan(found["accuracy"])
 
 
-def test_undefined_figures_become_null_in_json(tmp_path):
+def test_undefined_metrics_become_null_in_json(tmp_path):
     facts = {"a": math.nan, "b": [math.inf, 1.5], "c": {"d": (-math.inf, "ü", None, True, 3)}}
     write_json({**facts, "e": np.float64("nan")}, tmp_path / "m.json")
     text = (tmp_path / "m.json").read_text(encoding="utf-8")
@@ -124,24 +124,26 @@ def test_undefined_figures_become_null_in_json(tmp_path):
     }  # fmt: skip
 
 
-def test_json_keeps_every_digit_and_leaves_one_file(tmp_path):
+def test_json_has_full_precision_and_leaves_single_file(tmp_path):
     write_json({"ccc": 0.1 + 0.2}, tmp_path / "m.json")
     assert json.loads((tmp_path / "m.json").read_text())["ccc"] == 0.1 + 0.2
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
 
 
 @pytest.mark.parametrize("known", [{"region": "I"}, {"region_point": "I"}, {"region_head": "I"}])
-def test_class_without_its_counterpart_has_no_figures(known):
-    found = figures(table_of([[1, 1, 1]], [[2, 1, 3]], **known))
+def test_missing_class_column_gives_no_metrics(known):
+    found = prediction_metrics(table_of([[1, 1, 1]], [[2, 1, 3]], **known))
     assert {"region_point", "region_head"}.isdisjoint(found)
 
 
-def test_head_without_a_point_has_figures_and_no_agreement():
-    found = figures(table_of([[1, 1, 1]], [[2, 1, 3]], region="I", region_head="I"))
+def test_head_without_point_has_no_agreement():
+    found = prediction_metrics(table_of([[1, 1, 1]], [[2, 1, 3]], region="I", region_head="I"))
     assert found["region_head"]["accuracy"] == 1.0
     assert "agreement_with_point" not in found["region_head"]
 
 
-def test_class_that_the_head_does_not_know_is_refused():
-    with pytest.raises(ValueError, match=r"knows, I, II; found v\. Each needs its column"):
-        class_figures(pd.Series(["I", "II"]), pd.Series(["I", "V"]), names=["I", "II"])
+def test_unknown_predicted_class_raises():
+    with pytest.raises(
+        ValueError, match=r"classes of the head \(I, II\); found v\. Each class needs"
+    ):
+        class_metrics(pd.Series(["I", "II"]), pd.Series(["I", "V"]), names=["I", "II"])

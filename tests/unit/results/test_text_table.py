@@ -1,10 +1,10 @@
-"""Text tables: separators, marks, and what is refused."""
+"""Tests of text tables: separators, byte order marks, errors."""
 
 import math
 
 import pytest
 
-from emosphere_sb.results.text_table import number, read_text_table
+from emosphere_sb.results.text_table import parse_number, read_text_table
 
 
 def written(folder, text, encoding="utf-8"):
@@ -15,14 +15,14 @@ def written(folder, text, encoding="utf-8"):
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_every_separator_with_and_without_a_mark(tmp_path, separator, start, end):
+def test_separators_with_and_without_byte_order_mark(tmp_path, separator, start, end):
     text = start + end.join(separator.join(row) for row in (["ID", " b "], ["x", "1.5 "], [""]))
     table = read_text_table(written(tmp_path, text))
     assert list(table.columns) == ["ID", "b"]
     assert table.values.tolist() == [["x", "1.5"]]
 
 
-def test_quoted_entries_hold_separators_and_line_ends(tmp_path):
+def test_quoted_entries_may_contain_separators_and_newlines(tmp_path):
     table = read_text_table(written(tmp_path, 'a,b\n"x, y","1\n2"\n'))
     assert table.values.tolist() == [["x, y", "1\n2"]]
 
@@ -32,35 +32,35 @@ def test_quoted_entries_hold_separators_and_line_ends(tmp_path):
     [
         ("", "found 0 lines"),
         ("a,b\n", "found 1 lines"),
-        ("a,a\n1,2\n", "there once; found a, a"),
-        ("a,b\n1,2\n3\n", "must have 2 entries, as its header has; found 1 in '3'"),
+        ("a,a\n1,2\n", "must be unique; found a, a"),
+        ("a,b\n1,2\n3\n", "must have 2 entries, like the header; found 1 in '3'"),
         ("a,b\n1,2,3\n", "found 3 in '1,2,3'"),
     ],
 )
-def test_broken_table_says_what_is_wrong(tmp_path, text, said):
+def test_malformed_table_raises(tmp_path, text, said):
     with pytest.raises(ValueError, match=said):
         read_text_table(written(tmp_path, text))
 
 
-def test_other_encoding_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="must be UTF-8"):
+def test_other_encoding_raises(tmp_path):
+    with pytest.raises(ValueError, match="is not valid UTF-8"):
         read_text_table(written(tmp_path, "a,b\nü,1\n", encoding="latin-1"))
 
 
 def test_numbers():
-    assert [number(text, "v", "f") for text in ("2", "-1e-3", "2,25", "-0,5")] == [
+    assert [parse_number(text, "v", "f") for text in ("2", "-1e-3", "2,25", "-0,5")] == [
         2.0, -0.001, 2.25, -0.5,
     ]  # fmt: skip
-    assert all(math.isnan(number(text, "v", "f")) for text in ("", "NaN", "N/A", "null"))
+    assert all(math.isnan(parse_number(text, "v", "f")) for text in ("", "NaN", "N/A", "null"))
 
 
 @pytest.mark.parametrize("text", ["high", "1,2,3", "1.000,5", "1_0"])
-def test_entry_that_is_no_number_is_named(text):
+def test_invalid_number_raises(text):
     with pytest.raises(ValueError, match=f"valence of a in f must be a number; found '{text}'"):
-        number(text, "valence of a", "f")
+        parse_number(text, "valence of a", "f")
 
 
-def test_what_is_no_table_is_refused_with_its_line(tmp_path):
+def test_parse_error_raises_with_line(tmp_path):
     """The csv module takes fields of up to 131,072 letters."""
-    with pytest.raises(ValueError, match=r"x.csv cannot be read as a table, at line 2: field"):
+    with pytest.raises(ValueError, match=r"Could not parse .*x.csv, line 2: field"):
         read_text_table(written(tmp_path, "a,b\n" + "x" * 131_073 + ",1\n"))

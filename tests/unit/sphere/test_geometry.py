@@ -1,4 +1,4 @@
-"""Spherical coordinates and back."""
+"""Conversion to spherical coordinates and back."""
 
 import math
 
@@ -29,7 +29,7 @@ point = st.tuples(value, value, value).map(lambda vad: torch.tensor(vad, dtype=t
         ((0.0, 0.0, 0.0), 0.0, 0, 90),
     ],
 )
-def test_coordinates_by_hand(vad, radius, azimuth, polar):
+def test_spherical_coordinates_by_hand(vad, radius, azimuth, polar):
     found = to_spherical(torch.tensor(vad, dtype=torch.float64))
     expected = (radius, math.radians(azimuth), math.radians(polar))
     assert [float(x) for x in found] == pytest.approx(expected, abs=1e-15)
@@ -50,7 +50,7 @@ def test_polar_angle_is_accurate_near_the_pole():
 
 @settings(max_examples=200, deadline=None)
 @given(point)
-def test_intervals(vad):
+def test_coordinates_are_in_their_intervals(vad):
     radius, azimuth, polar = to_spherical(vad)
     assert 0 <= radius <= math.sqrt(3) * (1 + 1e-15)
     assert -math.pi < azimuth <= math.pi
@@ -64,16 +64,16 @@ def test_round_trip_around_any_origin(vad, origin):
     assert (back - vad).abs().max() < 1e-12
 
 
-def test_origin_may_be_a_list():
+def test_origin_may_be_a_sequence():
     radius, _, polar = to_spherical(torch.tensor([4.5, 4.0, 4.0]), [4.0, 4.0, 4.0])
     assert (radius.item(), polar.item()) == (0.5, 0.0)
 
 
-def test_leading_axes_are_kept():
+def test_leading_axes_are_preserved():
     assert [tuple(x.shape) for x in to_spherical(torch.rand(2, 5, 3))] == [(2, 5)] * 3
 
 
-def test_whole_numbers_are_taken():
+def test_integers_are_accepted():
     assert to_spherical(torch.tensor([0, 3, 4]))[0].item() == 5.0
 
 
@@ -86,13 +86,13 @@ def test_gradients_are_finite_where_angles_are_undefined(vad):
     assert vad.grad.isfinite().all()
 
 
-def test_gradients_equal_finite_differences():
+def test_gradients_match_finite_differences():
     generator = torch.Generator().manual_seed(0)
     vad = torch.rand(4, 3, dtype=torch.float64, generator=generator).mul(2).sub(1)
     assert gradcheck(to_spherical, vad.requires_grad_())
 
 
-def test_gradient_does_not_turn_where_the_azimuth_wraps():
+def test_gradient_is_continuous_where_the_azimuth_wraps():
     vad = torch.tensor([0.0, -1.0, -1e-30], requires_grad=True)
     to_spherical(vad)[1].backward()
     # d atan2(D, A) / dD = A / (A² + D²)
@@ -100,6 +100,6 @@ def test_gradient_does_not_turn_where_the_azimuth_wraps():
 
 
 @pytest.mark.parametrize("shape", [(), (2,), (3, 4)])
-def test_wrong_last_axis_is_named(shape):
-    with pytest.raises(ValueError, match="last axis must hold valence, arousal, dominance"):
+def test_wrong_last_axis_raises(shape):
+    with pytest.raises(ValueError, match="last axis must have size 3"):
         to_spherical(torch.zeros(shape))

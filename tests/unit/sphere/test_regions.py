@@ -1,4 +1,4 @@
-"""The partition of the sphere: octants, finer steps, borders, areas, neighbours, soft targets."""
+"""Regions of the sphere: octants, finer steps, borders, areas, neighbours and soft targets."""
 
 import math
 
@@ -26,7 +26,7 @@ OCTANTS = {
 
 @pytest.fixture(scope="module")
 def sphere():
-    """100,000 directions, uniform over the sphere."""
+    """100,000 directions with a uniform distribution over the sphere."""
     points = np.random.default_rng(0).normal(size=(100_000, 3))
     return torch.from_numpy(points / np.linalg.norm(points, axis=1, keepdims=True))
 
@@ -43,13 +43,13 @@ def test_number_of_regions(step, size):
     assert lengths | {len(regions.centres), len(regions.solid_angles)} == {size}
 
 
-def test_octants_are_published_order():
+def test_octants_have_the_published_order():
     regions = SphericalRegions(90)
     index = regions.assign(torch.tensor(list(OCTANTS.values())) * 0.3)
     assert [regions.names[k] for k in index] == list(OCTANTS) == list(regions.names)
 
 
-def test_octant_descriptions_say_their_signs():
+def test_octant_descriptions_have_signs():
     expected = [
         f"{name} ({'+' if v > 0 else '-'}V {'+' if a > 0 else '-'}A {'+' if d > 0 else '-'}D)"
         for name, (v, a, d) in OCTANTS.items()
@@ -77,7 +77,7 @@ def test_zero_counts_as_plus_in_octants(vad, name):
 @pytest.mark.parametrize(
     "step, vad, name",
     [
-        # azimuth: a border belongs to the interval that begins there
+        # azimuth: a border belongs to the interval that starts there
         (180, (0.0, 1.0, 0.0), "p000a000"),
         (180, (0.0, -1.0, 0.0), "p000a180"),
         (180, (0.0, -1.0, -0.0), "p000a180"),
@@ -85,7 +85,7 @@ def test_zero_counts_as_plus_in_octants(vad, name):
         (45, (-0.5, 1.0, 1.0), "p090a045"),
         (45, (-0.5, -1.0, -1.0), "p090a225"),
         (30, (-0.5, 0.0, -1.0), "p090a270"),
-        # just below 360 degrees, and nearer to it than float64 can say
+        # below 360 degrees by less than the precision of float64
         (60, (0.0, 1.0, -1e-9), "p060a300"),
         (60, (0.0, 1.0, -1e-300), "p060a300"),
         # polar angle: a border belongs to the ring of higher valence, so 0 counts as +
@@ -101,13 +101,13 @@ def test_zero_counts_as_plus_in_octants(vad, name):
         (180, (0.0, 0.0, 0.0), "p000a000"),
     ],
 )
-def test_border_rule(step, vad, name):
+def test_borders_belong_to_the_documented_region(step, vad, name):
     regions = SphericalRegions(step)
     assert regions.names[regions.assign(vad)] == name
 
 
 @pytest.mark.parametrize("step", [180, 60, 45, 30])
-def test_middles_of_intervals_are_in_the_named_region(step):
+def test_interval_middles_are_in_their_region(step):
     regions = SphericalRegions(step)
     for polar in range(0, 180, step):
         for azimuth in range(0, 360, step):
@@ -122,7 +122,7 @@ def test_centres_are_unit_vectors_inside_their_region(step):
     assert torch.allclose(regions.centres.norm(dim=-1), torch.ones(1, dtype=torch.float64))
 
 
-def test_octant_centres_treat_the_dimensions_alike():
+def test_octant_centres_have_equal_coordinates():
     expected = torch.tensor(list(OCTANTS.values()), dtype=torch.float64) / math.sqrt(3)
     assert torch.allclose(SphericalRegions(90).centres, expected, atol=1e-15, rtol=0)
 
@@ -148,12 +148,12 @@ def test_assign_keeps_leading_axes_and_gives_int64():
     assert (found.shape, found.dtype) == ((2, 5), torch.int64)
 
 
-def test_assign_takes_arrays():
+def test_assign_accepts_arrays():
     assert SphericalRegions(90).assign(np.array([[-0.1, -0.1, -0.1]])).tolist() == [6]
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_solid_angles_cover_the_sphere(step):
+def test_solid_angles_sum_to_the_sphere(step):
     assert SphericalRegions(step).solid_angles.sum().item() == pytest.approx(4 * math.pi, abs=1e-12)
 
 
@@ -169,7 +169,7 @@ def test_solid_angles_at_sixty_degrees():
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_solid_angles_equal_counted_shares(step, sphere):
+def test_solid_angles_match_sampled_shares(step, sphere):
     regions = SphericalRegions(step)
     share = regions.assign(sphere).bincount(minlength=len(regions)).double() / len(sphere)
     expected = regions.solid_angles / (4 * math.pi)
@@ -198,27 +198,27 @@ def test_centre_region_is_open(radius, index):
     assert SphericalRegions(90, centre_radius=0.2).assign([radius, 0.0, 0.0]) == index
 
 
-def test_centre_region_is_last_and_touches_all():
+def test_centre_region_is_last_and_neighbour_of_all():
     regions = SphericalRegions(45, centre_radius=0.2)
     assert (len(regions), regions.names[-1]) == (33, "centre")
     assert regions.neighbours[-1] == set(range(32))
     assert all(32 in neighbours for neighbours in regions.neighbours[:-1])
 
 
-def test_centre_region_has_no_direction_and_no_area():
+def test_centre_region_has_zero_centre_and_solid_angle():
     regions = SphericalRegions(60, centre_radius=0.2)
     assert regions.centres[-1].tolist() == [0.0, 0.0, 0.0]
     assert regions.solid_angles[-1] == 0.0
 
 
 @pytest.mark.parametrize("step", [0, 36, 120, "90", None])
-def test_unknown_step_is_refused_with_the_allowed_ones(step):
+def test_unknown_step_raises(step):
     with pytest.raises(ValueError, match="one of 180, 90, 60, 45, 30 degrees; found"):
         SphericalRegions(step)
 
 
 @pytest.mark.parametrize("radius", [-0.1, 1.8, math.nan])
-def test_impossible_centre_radius_is_refused(radius):
+def test_invalid_centre_radius_raises(radius):
     with pytest.raises(ValueError, match="centre_radius must be"):
         SphericalRegions(90, radius)
 
@@ -233,7 +233,7 @@ def test_soft_targets_by_hand():
     assert found.tolist() == pytest.approx([upper, 1 - upper], abs=1e-6)
 
 
-def test_soft_targets_equal_the_formula():
+def test_soft_targets_match_the_formula():
     regions, vad = SphericalRegions(60), np.array([0.4, -0.2, 0.7])
     radius = math.sqrt((vad**2).sum())
     centres = regions.centres.numpy()
@@ -245,14 +245,14 @@ def test_soft_targets_equal_the_formula():
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("vad", [(0.0, 0.0, 0.0), (1e-7, -1e-7, 1e-7)])
-def test_without_radius_soft_targets_are_the_solid_angles(step, vad):
+def test_soft_targets_at_zero_radius_are_solid_angle_shares(step, vad):
     regions = SphericalRegions(step)
     found = regions.soft_targets(torch.tensor(vad, dtype=torch.float64), 20.0)
     assert torch.allclose(found, regions.solid_angles / (4 * math.pi), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("step", [180, 90])
-def test_concentrated_soft_targets_are_the_region(step, sphere):
+def test_soft_targets_with_high_concentration_match_the_region(step, sphere):
     regions = SphericalRegions(step)
     inside = sphere[(sphere.abs() > 0.01).all(dim=-1)][:1000]
     found = regions.soft_targets(inside, 1e4)
@@ -261,7 +261,7 @@ def test_concentrated_soft_targets_are_the_region(step, sphere):
 
 
 @pytest.mark.parametrize("step, share", [(60, 0.018), (45, 0.009), (30, 0.007)])
-def test_nearest_centre_differs_from_the_region_only_along_rings(step, share, sphere):
+def test_nearest_centre_differs_from_the_region_only_near_ring_borders(step, share, sphere):
     regions = SphericalRegions(step)
     differ = (sphere @ regions.centres.T).argmax(dim=-1) != regions.assign(sphere)
     polar = sphere[differ, 0].acos().rad2deg()
@@ -269,19 +269,19 @@ def test_nearest_centre_differs_from_the_region_only_along_rings(step, share, sp
     assert differ.double().mean().item() == pytest.approx(share, abs=0.0015)
 
 
-def test_huge_concentration_stays_finite():
+def test_large_concentration_is_finite():
     found = SphericalRegions(30).soft_targets(torch.ones(3), 1e30)
     assert found.isfinite().all() and found.sum().item() == pytest.approx(1.0)
 
 
-def test_point_in_the_centre_region_is_all_there():
+def test_soft_target_of_a_centre_point_is_the_centre_region():
     found = SphericalRegions(90, 0.2).soft_targets([[0.1, 0.0, 0.0], [0.5, 0.5, 0.5]], 5.0)
     assert found[0].tolist() == [0.0] * 8 + [1.0]
     assert found[1, 8] == 0.0
 
 
 @pytest.mark.parametrize("centre_radius", [0.0, 0.2])
-def test_unknown_point_has_no_soft_target(centre_radius):
+def test_soft_target_of_an_unknown_point_is_zero(centre_radius):
     vad = torch.tensor([[math.nan, 0.1, 0.1], [0.3, 0.1, 0.1]])
     found = SphericalRegions(90, centre_radius).soft_targets(vad, 5.0)
     assert found.sum(dim=-1).tolist() == pytest.approx([0.0, 1.0])
@@ -293,13 +293,13 @@ def test_soft_targets_are_at_least_float32(dtype):
     assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
 
 
-def test_gradient_through_soft_targets_is_finite_at_the_centre_and_where_unknown():
+def test_soft_target_gradient_is_finite_at_the_centre_and_for_unknown_points():
     vad = torch.tensor([[0.0, 0.0, 0.0], [math.nan, 0.5, 0.5]], requires_grad=True)
     SphericalRegions(90, 0.1).soft_targets(vad, 5.0).square().sum().backward()
     assert vad.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("concentration", [-1.0, math.inf, math.nan])
-def test_impossible_concentration_is_refused(concentration):
+def test_invalid_concentration_raises(concentration):
     with pytest.raises(ValueError, match="concentration must be a finite number"):
         SphericalRegions(90).soft_targets(torch.ones(3), concentration)

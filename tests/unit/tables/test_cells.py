@@ -1,15 +1,15 @@
-"""Runs behind a table: what makes two of them one, and what makes them two."""
+"""Runs of a table: which cells share a run."""
 
 import json
 
 import pytest
 
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.tables.cells import ABOUT, FILE, Cells
+from emosphere_sb.tables.cells import CELL_FILE, HPARAMS_FILE, Cells
 from tests.helpers.tables import cell, make_group, make_row, make_table
 
 
-def test_equal_content_under_other_names_is_one_run(cells, tmp_path):
+def test_equal_configurations_share_one_run(cells, tmp_path):
     plain = cell(cells)
     assert plain.folder.parent == tmp_path / "tables" / "runs" / "MSP-Podcast"
     same = [
@@ -39,7 +39,7 @@ def test_equal_content_under_other_names_is_one_run(cells, tmp_path):
     ],
     ids=str,
 )
-def test_whatever_changes_a_result_is_another_run(cells, changes):
+def test_setting_that_affects_the_results_gives_another_run(cells, changes):
     assert cell(cells, **changes).folder.name != cell(cells).folder.name
 
 
@@ -51,14 +51,14 @@ def test_whatever_changes_a_result_is_another_run(cells, changes):
     ],
     ids=str,
 )  # fmt: skip
-def test_what_changes_no_result_is_the_same_run(tmp_path, cells, options):
+def test_result_neutral_setting_gives_the_same_run(tmp_path, cells, options):
     here = Cells(tmp_path, preset="smoke", overrides=options)
     assert cell(here).folder == cell(cells).folder
     ((key, value),) = options.items()
     assert f"--{key}={value}" in cell(here).command()
 
 
-def test_where_the_data_lie_makes_no_other_run(tmp_path, cells):
+def test_data_folder_does_not_change_the_run(tmp_path, cells):
     there = Cells(tmp_path, preset="smoke", data_folders={"MSP-Podcast": "/somewhere"})
     assert cell(there).folder == cell(cells).folder
     assert "--data_folder=/somewhere" in cell(there).command()
@@ -87,33 +87,33 @@ def test_every_fold_and_seed_is_a_run(cells):
         assert (one.seed, one.fold, one.set) == (seed, fold, "test")
 
 
-def test_a_corpus_without_folds_is_given_none(cells):
+def test_corpus_without_folds_has_no_fold_option(cells):
     assert not [word for word in cell(cells).command() if word.startswith("--fold")]
 
 
-def test_the_command_line_s_row_stands_between_the_table_s_and_the_row_s_own(tmp_path):
+def test_preset_of_the_command_line_comes_between_those_of_table_and_row(tmp_path):
     cells = Cells(tmp_path, preset="demo_small")
     one = cell(cells, make_row(preset="mean_pooling"), preset="published")
-    assert one.command()[:2] == [FILE, "--preset=published+demo_small+mean_pooling"]
+    assert one.command()[:2] == [HPARAMS_FILE, "--preset=published+demo_small+mean_pooling"]
     tree = cells.tree(one)
     assert (tree["partition"], tree["synthetic_corpus"]) == ("paper", "small")
     # demo_small's own pooling must not cover what the row of the table is about.
     assert tree["pooling"].tag.value.endswith("MeanPooling")
 
 
-def test_options_of_the_command_line_go_before_those_of_a_row_and_a_block(tmp_path):
+def test_options_of_the_command_line_take_precedence(tmp_path):
     cells = Cells(tmp_path, preset="smoke", overrides={"lr": "0.3"})
     one = cell(cells, make_row(options={"lr": "0.2", "patience": "2"}), make_group(lr="0.1"))
     tree = cells.tree(one)
     assert (tree["lr"], tree["patience"]) == (0.3, 2)
 
 
-def test_options_of_a_row_go_before_those_of_a_block(cells):
+def test_options_of_a_row_take_precedence_over_those_of_a_block(cells):
     one = cell(cells, make_row(options={"lr": "0.2"}), make_group(lr="0.1"))
     assert cells.tree(one)["lr"] == 0.2
 
 
-def test_another_corpus_is_a_second_test_of_the_same_run(tmp_path):
+def test_cross_corpus_test_belongs_to_the_same_run(tmp_path):
     folders = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
     cells = Cells(tmp_path, preset="smoke", data_folders=folders)
     row = make_row(corpus="IEMOCAP")
@@ -134,7 +134,7 @@ def test_another_corpus_is_a_second_test_of_the_same_run(tmp_path):
     assert tree["data_folder"] == "/iemocap"
 
 
-def test_a_command_makes_the_run_of_its_cell(cells):
+def test_command_creates_the_run_of_its_cell(cells):
     one = cell(cells, make_row(options={"lr": "0.2"}))
     request = read_command(one.command(), corpus="MSP-Podcast")
     tree, options = request.tree, request.run_options
@@ -144,20 +144,20 @@ def test_a_command_makes_the_run_of_its_cell(cells):
     assert options["noprogressbar"]
 
 
-def test_a_run_that_was_begun_under_another_name_keeps_it(cells):
+def test_run_preserves_its_initial_preset(cells):
     one, other = cell(cells, make_row(preset="regions_90")), cell(cells)
     assert one.folder == other.folder
     one.folder.mkdir(parents=True)
-    (one.folder / ABOUT).write_text(json.dumps({"preset": "smoke+regions_90"}))
+    (one.folder / CELL_FILE).write_text(json.dumps({"preset": "smoke+regions_90"}))
     assert "--preset=smoke+regions_90" in other.command()
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", "{}"])
-def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
+def test_invalid_cell_file_is_rejected(cells, text):
     one = cell(cells)
     one.folder.mkdir(parents=True)
-    (one.folder / ABOUT).write_text(text)
-    with pytest.raises(ValueError, match=f'{ABOUT} must hold .*"preset": "'):
+    (one.folder / CELL_FILE).write_text(text)
+    with pytest.raises(ValueError, match=f'{CELL_FILE} is invalid: it must contain .*"preset": "'):
         one.command()
 
 
@@ -167,14 +167,14 @@ def test_a_note_of_rows_that_was_edited_is_refused(cells, text):
         ("smok", {}, "Unknown preset 'smok'"),
         ("smoke", {"lrr": "1"}, "lrr"),
         ("smoke", {"lr": "fast"}, "lr must be a number"),
-        ("smoke", {"four_classes": "True"}, "--four_classes belongs to IEMOCAP"),
+        ("smoke", {"four_classes": "True"}, "--four_classes is a setting of IEMOCAP"),
     ],
 )
-def test_what_no_run_takes_is_refused(tmp_path, row, overrides, said):
+def test_invalid_options_are_rejected(tmp_path, row, overrides, said):
     with pytest.raises(ValueError, match=said):
         cell(Cells(tmp_path, preset=row, overrides=overrides))
 
 
-def test_what_a_table_sets_is_refused_on_the_command_line(tmp_path):
-    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table itself"):
+def test_reserved_keys_are_rejected_on_the_command_line(tmp_path):
+    with pytest.raises(ValueError, match=r"^the command line: seed is set by the table"):
         Cells(tmp_path, overrides={"seed": "3"})

@@ -1,11 +1,11 @@
-"""From made-up runs to figures: means, deviations, folds, comparisons, and what is missing."""
+"""Collection of results: means, SDs, folds, comparisons and missing runs."""
 
 import statistics
 
 import pandas as pd
 import pytest
 
-from emosphere_sb.report.stats.intervals import intervals
+from emosphere_sb.report.stats.intervals import confidence_intervals
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables import collect as module
 from emosphere_sb.tables.collect import collect
@@ -28,7 +28,7 @@ ROWS = (
 
 
 def noisy(cell, row):
-    """Each seed and row has an error of its own; folds hold other utterances."""
+    """State with predictions that differ by seed and row; folds have different utterances."""
     noise = {"plain": 0.5, "mean pooling": 0.8, "none": 1.2}[row.name]
     table = predictions(noise, seed=cell.seed, first=100 * (cell.fold - 1))
     return done(table)
@@ -42,7 +42,7 @@ def vad_table(**changes):
     return make_table(**{**facts, **changes})
 
 
-def test_means_and_deviations_over_seeds():
+def test_mean_and_sd_over_seeds():
     found = gathered(noisy, vad_table())
     entry = found.entry(ROWS[1], found.table.groups[0])
     tables = [predictions(0.8, seed=seed) for seed in (1, 2, 3)]
@@ -58,24 +58,24 @@ def test_means_and_deviations_over_seeds():
     assert entry.mean(COLUMNS["mean"]) == pytest.approx(statistics.mean(means))
 
 
-def test_one_seed_has_no_deviation():
+def test_single_seed_has_no_sd():
     found = gathered(noisy, vad_table(seeds=(4,)))
     assert found.entries[0].deviation(COLUMNS["mean"]) is None
     assert found.entries[0].mean(COLUMNS["mean"]) is not None
 
 
-def test_a_seed_that_is_missing_is_marked_and_left_out():
-    found = gathered(noisy, vad_table(), {("none", 2, 1): "not begun"})
+def test_missing_seed_is_reported_and_excluded():
+    found = gathered(noisy, vad_table(), {("none", 2, 1): "not started"})
     entry = found.entry(ROWS[2], found.table.groups[0])
     assert list(entry.by_seed) == [1, 3]
-    assert entry.marks == {(2, 1): "not begun"}
-    assert found.marked() == 1
+    assert entry.problems == {(2, 1): "not started"}
+    assert found.count_incomplete() == 1
     wanted = statistics.mean(ccc(predictions(1.2, seed=seed), "valence") for seed in (1, 3))
     assert entry.mean(COLUMNS["valence"]) == pytest.approx(wanted)
-    assert found.entries[0].marks == {}
+    assert found.entries[0].problems == {}
 
 
-def test_a_row_without_any_run_has_no_figure():
+def test_row_without_runs_has_no_results():
     marks = {("none", seed, 1): "failed" for seed in (1, 2, 3)}
     found = gathered(noisy, vad_table(), marks)
     entry = found.entry(ROWS[2], found.table.groups[0])
@@ -96,29 +96,29 @@ def test_folds_are_pooled_and_not_averaged():
     assert len(entry.tables[5]) == 120
 
 
-def test_a_seed_without_all_its_folds_does_not_count():
+def test_seed_with_a_missing_fold_is_excluded():
     group = make_group("IEMOCAP", "test", folds=2)
     found = gathered(
         noisy, vad_table(groups=(group,), rows=ROWS[:1]), {("plain", 2, 2): "damaged: x"}
     )
     (entry,) = found.entries
     assert list(entry.by_seed) == [1, 3]
-    assert entry.marks == {(2, 2): "damaged: x"}
+    assert entry.problems == {(2, 2): "damaged: x"}
 
 
-def test_folds_that_share_utterances_are_not_pooled():
+def test_overlapping_folds_are_not_pooled():
     def same(cell, row):
         return done(predictions(seed=cell.seed))
 
     group = make_group("IEMOCAP", "test", folds=2)
     found = gathered(same, vad_table(groups=(group,), seeds=(1,), rows=ROWS[:1]))
     (entry,) = found.entries
-    assert entry.marks == dict.fromkeys([(1, 1), (1, 2)], "its folds share utterances")
+    assert entry.problems == dict.fromkeys([(1, 1), (1, 2)], "its folds overlap")
     assert entry.mean(COLUMNS["mean"]) is None
-    assert found.marked() == 2
+    assert found.count_incomplete() == 2
 
 
-def test_a_head_that_only_some_folds_have_is_left_out():
+def test_head_columns_of_only_some_folds_are_dropped():
     def some(cell, row):
         table = predictions(seed=cell.seed, first=100 * (cell.fold - 1))
         if cell.fold == 1:
@@ -131,7 +131,7 @@ def test_a_head_that_only_some_folds_have_is_left_out():
     assert len(found.entries[0].tables[1]) == 80
 
 
-def test_the_head_s_figures_are_means_over_folds_in_per_cent():
+def test_head_scores_are_means_over_folds_in_percent():
     def headed(cell, row):
         head = {"accuracy": 0.2 * cell.fold, "macro_f1": 0.1 * cell.fold, "epoch": 5}
         table = predictions(seed=cell.seed, first=100 * (cell.fold - 1))
@@ -151,7 +151,7 @@ def test_the_head_s_figures_are_means_over_folds_in_per_cent():
 
 
 @pytest.mark.parametrize("head", [None, {}, {"accuracy": 0.5, "macro_f1": None, "epoch": 5}])
-def test_without_a_head_there_is_no_figure_of_it(head):
+def test_model_without_head_has_no_head_scores(head):
     def headless(cell, row):
         return done(predictions(seed=cell.seed), head=head)
 
@@ -159,16 +159,16 @@ def test_without_a_head_there_is_no_figure_of_it(head):
     assert found.entries[0].mean(COLUMNS["head_f1"]) is None
 
 
-def test_the_interval_is_that_of_the_mean_over_seeds():
+def test_interval_is_of_the_mean_over_seeds():
     found = gathered(noisy, vad_table(), seed=11)
     tables = [predictions(0.5, seed=seed) for seed in (1, 2, 3)]
-    wanted = intervals(tables, resamples=99, seed=11)
+    wanted = confidence_intervals(tables, resamples=99, seed=11)
     assert found.entries[0].interval["mean_ccc"] == pytest.approx(wanted["mean_ccc"])
     assert found.entries[0].interval["unit"] == "speakers"
 
 
 def fake_compare(p_values):
-    """In place of the bootstrap: what p is, by the noise of the row that is compared."""
+    """Replacement for the bootstrap, whose p-value depends on the noise of the compared row."""
 
     def compare(ours, reference, *, resamples, seed):
         spread = (ours[0]["valence_predicted"] - ours[0]["valence"]).std()
@@ -182,14 +182,14 @@ def fake_compare(p_values):
 @pytest.mark.parametrize(
     ("p_values", "corrected"),
     [
-        ((0.01, 0.04), (0.02, 0.04)),  # the smaller one twice, the other once
+        ((0.01, 0.04), (0.02, 0.04)),  # smaller p-value times 2, other p-value times 1
         ((0.04, 0.01), (0.04, 0.02)),
-        ((0.03, 0.02), (0.04, 0.04)),  # 1 · 0.03 is below 2 · 0.02, which it must not be
+        ((0.03, 0.02), (0.04, 0.04)),  # 1 · 0.03 < 2 · 0.02: corrected p-values must be monotonic
         ((0.8, 0.7), (1.0, 1.0)),
     ],
 )
 def test_p_values_are_corrected_over_the_rows_of_a_block(monkeypatch, p_values, corrected):
-    monkeypatch.setattr(module, "compare", fake_compare(p_values))
+    monkeypatch.setattr(module, "compare_systems", fake_compare(p_values))
     base, one, other = gathered(noisy, vad_table()).entries
     for name in (*DIMENSIONS, "mean_ccc"):
         assert (one.corrected[name], other.corrected[name]) == pytest.approx(corrected)
@@ -197,7 +197,7 @@ def test_p_values_are_corrected_over_the_rows_of_a_block(monkeypatch, p_values, 
 
 
 def test_every_block_is_corrected_by_itself(monkeypatch):
-    monkeypatch.setattr(module, "compare", fake_compare((0.01, 0.04)))
+    monkeypatch.setattr(module, "compare_systems", fake_compare((0.01, 0.04)))
     blocks = (make_group(), make_group("IEMOCAP", "test"))
     found = gathered(noisy, vad_table(groups=blocks, seeds=(1,)))
     for group in blocks:
@@ -206,17 +206,17 @@ def test_every_block_is_corrected_by_itself(monkeypatch):
 
 
 def test_a_row_that_was_not_run_does_not_count_in_the_correction(monkeypatch):
-    monkeypatch.setattr(module, "compare", fake_compare((0.01, 0.04)))
+    monkeypatch.setattr(module, "compare_systems", fake_compare((0.01, 0.04)))
     marks = {("none", seed, 1): "failed" for seed in (1, 2, 3)}
     _, one, other = gathered(noisy, vad_table(), marks).entries
     assert (one.corrected["mean_ccc"], other.corrected["mean_ccc"]) == (0.01, None)
 
 
-def test_the_difference_is_that_of_the_means():
+def test_difference_is_of_the_means():
     base, one, _ = gathered(noisy, vad_table()).entries
     wanted = one.mean(COLUMNS["mean"]) - base.mean(COLUMNS["mean"])
     assert one.difference["mean_ccc"]["difference"] == pytest.approx(wanted)
-    assert one.difference["mean_ccc"]["p"] == 0.01  # none of 99 resamples comes near
+    assert one.difference["mean_ccc"]["p"] == 0.01  # smallest possible value with 99 resamples
 
 
 def test_without_a_reference_nothing_is_compared():
@@ -224,7 +224,7 @@ def test_without_a_reference_nothing_is_compared():
     assert [entry.difference for entry in found.entries] == [None] * 3
 
 
-def test_other_utterances_are_not_compared_and_it_is_said():
+def test_rows_with_other_utterances_are_not_compared():
     def other_ids(cell, row):
         first = 500 if row.name == "none" else 0
         return done(predictions(seed=cell.seed, first=first))
@@ -244,7 +244,7 @@ def test_one_synthetic_run_makes_a_table_synthetic():
     assert gathered(made, vad_table()).synthetic
 
 
-def test_runs_of_other_tables_say_nothing_about_this_one():
+def test_runs_of_other_tables_have_no_effect():
     table, other = vad_table(rows=ROWS[:1], seeds=(1,)), vad_table(rows=ROWS[2:], seeds=(1,))
     states = {}
     for one, synthetic in ((table, False), (other, True)):
@@ -256,8 +256,8 @@ def test_runs_of_other_tables_say_nothing_about_this_one():
 
 
 @pytest.mark.parametrize("what", ["labels", "utterances"])
-def test_a_row_whose_seeds_do_not_go_together_is_marked(what):
-    """Two releases of a corpus, say: a mean over them would be of nothing."""
+def test_row_with_inconsistent_seeds_is_rejected(what):
+    """Such as two releases of a corpus, whose mean would be meaningless."""
 
     def mixed(cell, row):
         odd = row.name == "none" and cell.seed == 2
@@ -267,15 +267,15 @@ def test_a_row_whose_seeds_do_not_go_together_is_marked(what):
     found = gathered(mixed, vad_table())
     *others, entry = found.entries
     assert entry.mean(COLUMNS["mean"]) is None
-    assert set(entry.marks) == set(entry.cells)
-    assert all("its seeds do not go together" in reason for reason in entry.marks.values())
-    assert [bool(other.marks) for other in others] == [False, False]
-    assert found.marked() == 3
+    assert set(entry.problems) == set(entry.cells)
+    assert all("its seeds are inconsistent" in reason for reason in entry.problems.values())
+    assert [bool(other.problems) for other in others] == [False, False]
+    assert found.count_incomplete() == 3
 
 
-def test_a_run_that_lacks_two_sets_is_marked_once():
+def test_run_without_two_sets_counts_once():
     groups = (make_group(name="test1"), make_group(name="test2"))
     found = gathered(
         noisy, vad_table(groups=groups, rows=ROWS[:1]), {("plain", 2, 1): "damaged: x"}
     )
-    assert found.marked() == 1
+    assert found.count_incomplete() == 1

@@ -1,4 +1,4 @@
-"""From cells to runs: what is run, in which order, what is said of it, and what stays marked."""
+"""Jobs for missing cells: selection, order, progress messages and failures."""
 
 import json
 from pathlib import Path
@@ -7,17 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from emosphere_sb.tables import jobs as module
-from emosphere_sb.tables.cells import ABOUT, Cell, Cells
+from emosphere_sb.tables.cells import CELL_FILE, Cell, Cells
 from emosphere_sb.tables.jobs import (
     Preparations,
+    create_jobs,
+    failure_reason,
     inspect_all,
-    jobs_of,
-    marks,
+    problems,
     run_jobs,
-    why,
 )
-from emosphere_sb.tables.launcher import SCREEN, Job
-from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_BEGUN, State
+from emosphere_sb.tables.launcher import LOG_FILE, Job
+from emosphere_sb.tables.status import DAMAGED, FINISHED, INTERRUPTED, NOT_STARTED, State
 from tests.helpers.tables import cell, finish, make_group, make_row, predictions
 
 
@@ -31,34 +31,34 @@ def folders(jobs) -> list[str]:
 
 
 STATES = {
-    bare("new"): State(NOT_BEGUN), bare("half"): State(INTERRUPTED),
+    bare("new"): State(NOT_STARTED), bare("half"): State(INTERRUPTED),
     bare("whole"): State(FINISHED), bare("broken"): State(DAMAGED, "gone"),
 }  # fmt: skip
 
 
-def test_what_is_missing_or_interrupted_is_run():
-    assert folders(jobs_of(STATES, rerun_damaged=False)) == ["new", "half"]
+def test_missing_and_interrupted_runs_are_started():
+    assert folders(create_jobs(STATES, rerun_damaged=False)) == ["new", "half"]
 
 
-def test_what_is_damaged_is_run_where_it_is_asked_for():
-    assert folders(jobs_of(STATES, rerun_damaged=True)) == ["new", "half", "broken"]
+def test_damaged_runs_are_repeated_on_request():
+    assert folders(create_jobs(STATES, rerun_damaged=True)) == ["new", "half", "broken"]
 
 
-def test_equal_cells_are_one_run():
-    states = dict.fromkeys([bare("a"), bare("a", name="test2"), bare("b")], State(NOT_BEGUN))
-    one, other = jobs_of(states, rerun_damaged=False)
+def test_equal_cells_share_one_run():
+    states = dict.fromkeys([bare("a"), bare("a", name="test2"), bare("b")], State(NOT_STARTED))
+    one, other = create_jobs(states, rerun_damaged=False)
     assert (str(one.folder), len(one.commands), str(other.folder)) == ("a", 1, "b")
     assert one.corpus == "IEMOCAP"
 
 
-def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
+def test_runs_in_one_folder_are_sequential_and_share_a_preset_name():
     cells = [
         bare("a", preset="x"), bare("a", preset="x", test_corpus="MSP-IMPROV"),
         bare("a", preset="y", test_corpus="MSP-Podcast"),
         bare("a", preset="y", test_corpus="MSP-IMPROV"),
     ]  # fmt: skip
-    (job,) = jobs_of(dict.fromkeys(cells, State(NOT_BEGUN)), rerun_damaged=False)
-    # A run with another corpus leaves its own figures as well; two corpora need two commands.
+    (job,) = create_jobs(dict.fromkeys(cells, State(NOT_STARTED)), rerun_damaged=False)
+    # A run with a cross-corpus test also writes its own metrics; two corpora need two commands.
     assert [[w for w in c if w.startswith("--test")] for c in job.commands] == [
         ["--test_corpus=MSP-IMPROV"], ["--test_corpus=MSP-Podcast"],
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def test_runs_in_one_folder_go_one_after_the_other_under_one_name():
 
 
 class Script:
-    """A launcher that ends jobs as it is told, and leaves what a run would."""
+    """Launcher that returns given exit statuses and writes the files of finished runs."""
 
     def __init__(self, cells, statuses=(), leave=None):
         self.cells, self.statuses, self.leave = cells, dict(statuses), leave
@@ -75,7 +75,7 @@ class Script:
     def run(self, jobs):
         for job in jobs:
             self.seen.append(job.folder)
-            assert (job.folder / ABOUT).is_file()
+            assert (job.folder / CELL_FILE).is_file()
             status = self.statuses.get(job.folder, 0)
             if status == 0:
                 self.leave(job)
@@ -84,8 +84,8 @@ class Script:
 
 @pytest.fixture
 def two(cells):
-    """Two cells that are to be run, and a launcher's leavings."""
-    states = {cell(cells, seeds=(seed,)): State(NOT_BEGUN) for seed in (1, 2)}
+    """Two cells to run, and a function that writes the files of a finished run."""
+    states = {cell(cells, seeds=(seed,)): State(NOT_STARTED) for seed in (1, 2)}
     by_folder = {one.folder: one for one in states}
 
     def leave(job):
@@ -94,37 +94,37 @@ def two(cells):
     return states, leave
 
 
-def test_runs_that_end_well_and_badly(cells, two, caplog):
+def test_successful_and_failed_runs(cells, two, caplog):
     caplog.set_level("INFO")
     states, leave = two
     good, bad = states
     bad.folder.mkdir(parents=True)
-    (bad.folder / SCREEN).write_text("\n$ python\nerror: lr must be a number\n")
+    (bad.folder / LOG_FILE).write_text("\n$ python\nerror: lr must be a number\n")
     launcher = Script(cells, {bad.folder: 2}, leave)
-    failed = run_jobs(jobs_of(states, rerun_damaged=False), states, cells, launcher)
+    failed = run_jobs(create_jobs(states, rerun_damaged=False), states, cells, launcher)
     assert launcher.seen == [good.folder, bad.folder]
-    reason = f"exit status 2: error: lr must be a number (all of it: {bad.folder / SCREEN})"
+    reason = f"exit status 2: error: lr must be a number (full output: {bad.folder / LOG_FILE})"
     assert failed == {bad.folder: reason}
-    assert json.loads((good.folder / ABOUT).read_text()) == {"preset": "smoke"}
+    assert json.loads((good.folder / CELL_FILE).read_text()) == {"preset": "smoke"}
     first, second = caplog.messages
     assert first.startswith("[1/2] MSP-Podcast smoke seed 1: mean CCC 0.")
     assert "on test1 in 4 s" in first
-    assert second.startswith(f"[2/2] MSP-Podcast smoke seed 2: FAILED, {reason}")
+    assert second.startswith(f"[2/2] MSP-Podcast smoke seed 2: FAILED: {reason}")
     after = inspect_all(states, cells, None)
-    assert marks(after, failed) == {bad: f"failed: {reason}"}
+    assert problems(after, failed) == {bad: f"failed: {reason}"}
 
 
-def test_a_folder_keeps_the_name_that_it_was_begun_under(cells, two):
+def test_folder_preserves_its_initial_preset(cells, two):
     states, leave = two
-    (job, _) = jobs_of(states, rerun_damaged=False)
+    (job, _) = create_jobs(states, rerun_damaged=False)
     job.folder.mkdir(parents=True)
-    (job.folder / ABOUT).write_text('{"preset": "smoke+regions_90"}')
+    (job.folder / CELL_FILE).write_text('{"preset": "smoke+regions_90"}')
     run_jobs([job], states, cells, Script(cells, leave=leave))
-    assert json.loads((job.folder / ABOUT).read_text()) == {"preset": "smoke+regions_90"}
-    assert "--preset=smoke+regions_90" in jobs_of(states, rerun_damaged=False)[0].commands[0]
+    assert json.loads((job.folder / CELL_FILE).read_text()) == {"preset": "smoke+regions_90"}
+    assert "--preset=smoke+regions_90" in create_jobs(states, rerun_damaged=False)[0].commands[0]
 
 
-def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
+def test_error_of_the_launcher_is_raised(cells, two):
     class Broken:
         def run(self, jobs):
             raise OSError("no more processes")
@@ -132,48 +132,50 @@ def test_an_error_of_the_launcher_is_not_swallowed(cells, two):
 
     states, _ = two
     with pytest.raises(OSError, match="no more processes"):
-        run_jobs(jobs_of(states, rerun_damaged=False), states, cells, Broken())
+        run_jobs(create_jobs(states, rerun_damaged=False), states, cells, Broken())
 
 
 @pytest.mark.parametrize(
-    ("screen", "status", "said"),
+    ("output", "status", "expected"),
     [
         ("\n$ c\nan error: one\nerror: two\nbye\n", 2, "exit status 2: error: two"),
         ("\n$ c\nLoading\nTraceback\nRuntimeError: out of memory\n", 1, "RuntimeError: out of"),
         ("\n$ c\nerror: of the last time\n\n$ c\nepoch 2\n", -9, "status -9: epoch 2"),
-        ("\n$ c\nerror: of the last time\n\n$ c\n", -9, "exit status -9: no word"),
+        ("\n$ c\nerror: of the last time\n\n$ c\n", -9, "exit status -9: no output"),
         ("\n$ c\n\nerror: between\n\nnothing\n", 1, "error: between"),
-        ("\n$ c\nerror: x\n", 75, "stopped and saved; the same command goes on"),
+        ("\n$ c\nerror: x\n", 75, "checkpoint saved; re-run the same command"),
     ],
 )  # fmt: skip
-def test_why_a_run_failed(tmp_path, screen, status, said):
-    (tmp_path / SCREEN).write_text(screen)
-    text = why(Job(tmp_path, "IEMOCAP", ()), status)
-    assert said in text and "\n" not in text
-    assert status == 75 or str(tmp_path / SCREEN) in text
+def test_failure_reason(tmp_path, output, status, expected):
+    (tmp_path / LOG_FILE).write_text(output)
+    text = failure_reason(Job(tmp_path, "IEMOCAP", ()), status)
+    assert expected in text and "\n" not in text
+    assert status == 75 or str(tmp_path / LOG_FILE) in text
     assert "of the last time" not in text
 
 
-def test_what_is_wrong_with_each_cell_without_figures():
+def test_problem_of_each_cell_without_results():
     failed = {Path("new"): "exit status 1: x", Path("broken"): "exit status 2: y"}
-    found = {str(one.folder): text for one, text in marks(STATES, failed).items()}
-    # Of a damaged one that could not be run again the damage itself is said.
+    found = {str(one.folder): text for one, text in problems(STATES, failed).items()}
+    # For a damaged run that could not be repeated, the damage is reported.
     assert found == {
         "new": "failed: exit status 1: x",
         "half": "interrupted",
         "broken": "damaged: gone",
     }
-    assert {str(c.folder): t for c, t in marks(STATES, {}).items()}["new"] == "not begun"
+    assert {str(c.folder): t for c, t in problems(STATES, {}).items()}["new"] == "not started"
 
 
-def test_manifests_are_made_once_for_equal_settings(tmp_path, monkeypatch):
+def test_manifests_are_written_once_for_equal_settings(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(
         module, "prepare_corpus", lambda settings, corpus: made.append(corpus) or SimpleNamespace()
     )
-    other = SimpleNamespace(facts=lambda: {"corpus": "MSP-IMPROV"})
+    other = SimpleNamespace(metadata=lambda: {"corpus": "MSP-IMPROV"})
     monkeypatch.setattr(
-        module, "other_corpus", lambda settings, own: made.append(settings["test_options"]) or other
+        module,
+        "prepare_other_corpus",
+        lambda settings, own: made.append(settings["test_options"]) or other,
     )
     data = {"IEMOCAP": "/iemocap", "MSP-IMPROV": "/improv"}
     cells = Cells(tmp_path, preset="smoke", data_folders=data)

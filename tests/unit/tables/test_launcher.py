@@ -1,4 +1,4 @@
-"""Starting runs: how many at once, where, and what happens when one fails or all must stop."""
+"""Launchers: parallel runs, GPUs, failed runs and interruption."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.tables import launcher
-from emosphere_sb.tables.launcher import SCREEN, Job, LocalLauncher
+from emosphere_sb.tables.launcher import LOG_FILE, Job, LocalLauncher
 from tests.helpers.processes import (
     PATIENT,
     WATCHED,
@@ -33,7 +33,7 @@ list(LocalLauncher().run([Job(Path(sys.argv[1]), "x", ((sys.argv[2], sys.argv[1]
 
 @pytest.fixture(autouse=True)
 def _python_for_a_recipe(monkeypatch):
-    """A job's commands are scripts with their arguments, in place of recipes."""
+    """Run Python scripts with arguments instead of recipes."""
     monkeypatch.setattr(
         Job, "processes", lambda job: [[sys.executable, "-c", *c] for c in job.commands]
     )
@@ -50,22 +50,22 @@ def test_each_job_ends_with_its_own_status(tmp_path):
     jobs = [job(tmp_path / name, (0, status)) for name, status in (("a", 0), ("b", 3), ("c", 0))]
     ended = dict(LocalLauncher().run(jobs))
     assert ended == {jobs[0]: 0, jobs[1]: 3, jobs[2]: 0}
-    assert "ValueError: lr must be a number" in (tmp_path / "b" / SCREEN).read_text()
-    begun, said = (tmp_path / "a" / SCREEN).read_text().strip().rsplit("\n", 1)
+    assert "ValueError: lr must be a number" in (tmp_path / "b" / LOG_FILE).read_text()
+    begun, said = (tmp_path / "a" / LOG_FILE).read_text().strip().rsplit("\n", 1)
     assert begun.startswith(f"$ {sys.executable} -c ") and said == "here"
 
 
-def test_no_job_is_no_process(tmp_path):
+def test_no_jobs_start_no_process(tmp_path):
     assert list(LocalLauncher(2).run([])) == []
 
 
-def test_one_at_a_time_where_nothing_else_is_asked_for(tmp_path):
+def test_jobs_are_sequential_by_default(tmp_path):
     jobs = [job(tmp_path / str(n), (0.05, 0)) for n in range(3)]
     assert [ended for ended, _ in LocalLauncher().run(jobs)] == jobs
     assert most_at_once(notes(*(j.folder for j in jobs))) == 1
 
 
-def test_as_many_at_once_as_asked_for_and_never_more(tmp_path):
+def test_number_of_parallel_jobs(tmp_path):
     jobs = [job(tmp_path / str(n), (0.6, 0)) for n in range(5)]
     assert {ended for ended, _ in LocalLauncher(3).run(jobs)} == set(jobs)
     spans = notes(*(j.folder for j in jobs))
@@ -73,7 +73,7 @@ def test_as_many_at_once_as_asked_for_and_never_more(tmp_path):
     assert most_at_once(spans) == 3
 
 
-def test_commands_of_a_job_come_one_after_the_other(tmp_path):
+def test_commands_of_a_job_are_sequential(tmp_path):
     one = job(tmp_path / "a", (0.05, 0), (0.05, 0))
     assert list(LocalLauncher(2).run([one])) == [(one, 0)]
     first, second = sorted(notes(one.folder), key=lambda note: note["begin"])
@@ -86,11 +86,11 @@ def test_a_job_ends_with_its_first_command_that_fails(tmp_path):
     assert len(notes(one.folder)) == 2
 
 
-def test_what_runs_say_is_added_to_what_they_said_before(tmp_path):
+def test_output_is_appended_to_the_log_file(tmp_path):
     one = job(tmp_path / "a", (0, 0))
     for _ in range(2):
         list(LocalLauncher().run([one]))
-    lines = (one.folder / SCREEN).read_text().splitlines()
+    lines = (one.folder / LOG_FILE).read_text().splitlines()
     assert lines.count("here") == 2
     assert len([line for line in lines if line.startswith("$ ")]) == 2
 
@@ -119,18 +119,18 @@ def test_without_gpus_runs_share_the_cores(monkeypatch):
     assert LocalLauncher(3).environment(0)["OMP_NUM_THREADS"] == "5"
 
 
-def test_no_run_at_a_time_is_refused():
+def test_number_of_parallel_jobs_must_be_positive():
     with pytest.raises(ValueError, match=r"^--jobs must be at least 1; found 0"):
         LocalLauncher(0)
 
 
-def test_a_program_that_is_not_there_is_an_error_of_the_launcher(tmp_path, monkeypatch):
+def test_missing_program_is_an_error_of_the_launcher(tmp_path, monkeypatch):
     monkeypatch.setattr(Job, "processes", lambda job: [["/no/such/program"]])
     with pytest.raises(FileNotFoundError, match="/no/such/program"):
         list(LocalLauncher().run([Job(tmp_path / "a", "x", ((),))]))
 
 
-def test_leaving_stops_what_runs_and_begins_nothing_more(tmp_path):
+def test_leaving_stops_running_jobs_and_starts_no_more(tmp_path):
     quick = job(tmp_path / "quick", (0, 0))
     slow = Job(tmp_path / "slow", "x", ((PATIENT, str(tmp_path / "slow")),))
     later = job(tmp_path / "later", (0, 0))
@@ -143,8 +143,8 @@ def test_leaving_stops_what_runs_and_begins_nothing_more(tmp_path):
     assert not notes(later.folder)
 
 
-def test_a_process_that_does_not_leave_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr(launcher, "GRACE", 0.2)
+def test_process_that_does_not_exit_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.2)
     deaf = PATIENT.replace(
         "signal.signal(signal.SIGTERM, leave)", "signal.signal(15, signal.SIG_IGN)"
     )
@@ -157,7 +157,7 @@ def test_a_process_that_does_not_leave_is_killed(tmp_path, monkeypatch):
     assert not alive(process)
 
 
-def test_runs_end_with_a_parent_that_is_killed(tmp_path, root):
+def test_runs_stop_when_their_parent_is_killed(tmp_path, root):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path), WATCHED],
         env={**os.environ, "PYTHONPATH": str(root)},
@@ -170,7 +170,7 @@ def test_runs_end_with_a_parent_that_is_killed(tmp_path, root):
     assert (tmp_path / "told").exists()  # it could save
 
 
-def test_a_run_that_has_no_pipe_is_not_ended(tmp_path, root):
+def test_run_without_a_pipe_is_not_stopped(tmp_path, root):
     script = WATCHED.replace("time.sleep(600)", "time.sleep(0.3); sys.exit(5)")
     run = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.DEVNULL, check=False,
@@ -179,12 +179,12 @@ def test_a_run_that_has_no_pipe_is_not_ended(tmp_path, root):
     assert run.returncode == 5
 
 
-def test_a_run_is_its_recipe_s_command(monkeypatch):
+def test_run_executes_the_recipe(monkeypatch):
     from emosphere_sb.tables import run
 
     called = []
     monkeypatch.setattr(run, "main", lambda words, corpus: called.append((words, corpus)) or 2)
-    monkeypatch.setattr(run, "end_with_the_parent", lambda: called.append("watched"))
+    monkeypatch.setattr(run, "stop_with_parent", lambda: called.append("watched"))
     assert run.run(["IEMOCAP", "a.yaml", "--fold=2"]) == 2
     assert called == ["watched", (["a.yaml", "--fold=2"], "IEMOCAP")]
 
@@ -196,7 +196,7 @@ def test_a_run_is_its_recipe_s_command(monkeypatch):
     ("told", "gpus"),
     [("", []), ("-1", []), ("0,3", ["0", "3"]), ("GPU-5f, 1", ["GPU-5f", "1"])],
 )
-def test_gpus_are_those_that_the_environment_leaves(monkeypatch, told, gpus):
+def test_gpus_of_the_environment_variable(monkeypatch, told, gpus):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
     assert launcher.visible_gpus() == gpus
 
@@ -210,7 +210,7 @@ def test_gpus_are_those_that_the_environment_leaves(monkeypatch, told, gpus):
         (None, []),
     ],
 )  # fmt: skip
-def test_otherwise_nvidia_smi_is_asked(monkeypatch, tmp_path, script, gpus):
+def test_gpus_are_listed_by_nvidia_smi(monkeypatch, tmp_path, script, gpus):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     if script is not None:

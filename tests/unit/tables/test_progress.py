@@ -1,11 +1,11 @@
-"""How much of a table's runs is done, and how long the rest takes, by a clock set by hand."""
+"""Progress and remaining time of a table's runs, with a fake clock."""
 
 from pathlib import Path
 
 import pytest
 
 from emosphere_sb.tables.launcher import Job
-from emosphere_sb.tables.progress import Progress, duration, epochs_done
+from emosphere_sb.tables.progress import Progress, epochs_done, format_duration
 
 LINE = "epoch: {}, lr: 1.00e-03 - train loss: 2.0 - valid loss: 1.9\n"
 
@@ -30,73 +30,73 @@ def clock():
 
 @pytest.fixture
 def begin(tmp_path, clock):
-    """Progress over four runs of ten epochs, and what it says."""
+    """Function that creates a progress object (by default 4 runs, 10 epochs) and its output."""
 
     def start(number=4, epochs=10):
         jobs = [Job(tmp_path / str(n), "MSP-Podcast", (("x",),)) for n in range(number)]
-        said = []
+        output = []
         progress = Progress(
-            jobs, {job.folder: epochs for job in jobs}, say=said.append, clock=clock
+            jobs, {job.folder: epochs for job in jobs}, log=output.append, clock=clock
         )
-        return progress, jobs, said
+        return progress, jobs, output
 
     return start
 
 
-def test_nothing_is_estimated_before_anything_was_done(begin, clock):
+def test_no_estimate_before_any_progress(begin, clock):
     progress, _, _ = begin()
     clock.now += 50
-    assert progress.done() == 0 and progress.left() is None
+    assert progress.done() == 0 and progress.seconds_left() is None
     assert progress.estimate() == "no estimate yet"
 
 
-def test_the_rest_takes_what_the_done_took(begin, clock):
-    progress, jobs, said = begin()
+def test_remaining_runs_take_as_long_as_finished_runs(begin, clock):
+    progress, jobs, output = begin()
     clock.now += 100
     progress.end(jobs[0], "one")
-    # One of four in 100 s: three more take 300 s.
-    assert progress.left() == pytest.approx(300)
-    assert said == ["[1/4] one; about 5.0 min left"]
+    # 1 of 4 runs in 100 s: 3 more take 300 s
+    assert progress.seconds_left() == pytest.approx(300)
+    assert output == ["[1/4] one; about 5.0 min left"]
     clock.now += 60
     progress.end(jobs[1], "two")
-    # Two in 160 s, so two more take 160 s.
-    assert progress.left() == pytest.approx(160)
-    assert said[-1] == "[2/4] two; about 2.7 min left"
+    # 2 runs in 160 s: 2 more take 160 s
+    assert progress.seconds_left() == pytest.approx(160)
+    assert output[-1] == "[2/4] two; about 2.7 min left"
 
 
-def test_epochs_of_runs_under_way_count(begin, clock, tmp_path):
+def test_epochs_of_running_runs_count(begin, clock, tmp_path):
     progress, _, _ = begin()
     write_log(tmp_path / "0", 5)
     clock.now += 30
     assert progress.done() == pytest.approx(0.5)
-    # Half a run in 30 s: three and a half take 210 s.
-    assert progress.left() == pytest.approx(210)
+    # 0.5 runs in 30 s: 3.5 more take 210 s
+    assert progress.seconds_left() == pytest.approx(210)
 
 
-def test_epochs_from_before_are_no_speed(begin, clock, tmp_path):
+def test_epochs_of_an_earlier_start_do_not_affect_the_speed(begin, clock, tmp_path):
     write_log(tmp_path / "0", 8)
     progress, jobs, _ = begin(number=2)
     assert progress.done() == pytest.approx(0.8)
     clock.now += 20
-    assert progress.left() is None  # nothing was done since
+    assert progress.seconds_left() is None  # no progress since the start
     progress.end(jobs[0], "one")
-    # 0.2 runs in 20 s; one is left: 100 s.
-    assert progress.left() == pytest.approx(100)
+    # 0.2 runs in 20 s: 1 more takes 100 s
+    assert progress.seconds_left() == pytest.approx(100)
 
 
-def test_a_run_is_not_over_before_its_process_is(begin, tmp_path):
+def test_run_is_not_finished_before_its_process(begin, tmp_path):
     progress, jobs, _ = begin()
-    write_log(tmp_path / "0", 10)  # it is tested now
+    write_log(tmp_path / "0", 10)  # the tests of the run have not finished
     assert progress.done() < 1
     progress.end(jobs[0], "one")
     assert progress.done() == 1
 
 
-def test_the_last_run_ends_it(begin, clock):
-    progress, jobs, said = begin(number=1)
+def test_last_run(begin, clock):
+    progress, jobs, output = begin(number=1)
     clock.now += 5
     progress.end(jobs[0], "one")
-    assert said == ["[1/1] one; all are done"]
+    assert output == ["[1/1] one; all finished"]
 
 
 def test_epochs_are_counted_in_the_log(tmp_path):
@@ -109,5 +109,5 @@ def test_epochs_are_counted_in_the_log(tmp_path):
     ("seconds", "text"),
     [(0, "0 s"), (59, "59 s"), (60, "1.0 min"), (3600, "1.0 h"), (86_400, "1.0 days")],
 )
-def test_a_time_is_said_in_the_unit_that_fits(seconds, text):
-    assert duration(seconds) == text
+def test_duration_is_shown_in_a_suitable_unit(seconds, text):
+    assert format_duration(seconds) == text

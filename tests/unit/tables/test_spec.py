@@ -1,11 +1,11 @@
-"""tables.yaml: what a table is read as, and every mistake in one, refused with its place."""
+"""Reading and validation of tables.yaml; errors name the position."""
 
 import copy
 
 import pytest
 from ruamel.yaml import YAML
 
-from emosphere_sb.tables import spec as grid
+from emosphere_sb.tables import spec as spec
 from emosphere_sb.tables.columns import COLUMNS
 
 TABLE = {
@@ -25,7 +25,7 @@ TABLE = {
 
 @pytest.fixture
 def read(tmp_path):
-    """Read a table after a change to it."""
+    """Function that reads a table after a change to its definition."""
 
     def start(change=lambda table: None, name="made_up"):
         table = copy.deepcopy(TABLE)
@@ -33,18 +33,18 @@ def read(tmp_path):
         path = tmp_path / "own.yaml"
         with open(path, "w", encoding="utf-8") as file:
             YAML().dump({"made_up": table}, file)
-        return grid.read_table(name, path)
+        return spec.read_table(name, path)
 
     return start
 
 
-def refused(read, change, name="made_up") -> str:
+def error_of(read, change, name="made_up") -> str:
     with pytest.raises(ValueError) as error:
         read(change, name)
     return str(error.value)
 
 
-def test_a_table_is_read_as_it_stands(read):
+def test_table_is_read(read):
     table = read()
     assert (table.name, table.caption, table.preset) == ("made_up", "Made up", "published")
     assert (table.seeds, table.labels, table.reference) == ((3, 1), ("model", "loss"), "one")
@@ -64,17 +64,17 @@ def test_a_table_is_read_as_it_stands(read):
     assert (two.labels, two.preset, two.options) == (("Two", "–"), "mean_pooling", {"lr": "0.1"})
 
 
-def test_a_row_without_a_label_is_called_by_its_name(read):
+def test_row_without_label_is_labelled_with_its_name(read):
     table = read(lambda t: t.update(labels=["model"], rows={"one": None, 8: {}}))
     assert [(row.name, row.labels) for row in table.rows] == [("one", ("one",)), ("8", ("8",))]
 
 
-def test_a_reference_may_be_a_number(read):
+def test_reference_may_be_a_number(read):
     table = read(lambda t: t.update(labels=["model"], rows={8: {}, 18: {}}, reference=8))
     assert table.reference == "8"
 
 
-def test_pairs_are_every_row_with_every_block(read):
+def test_pairs_are_all_combinations_of_rows_and_blocks(read):
     def two_blocks(table):
         table["groups"] = [{"corpus": "IEMOCAP", "set": s} for s in ("test", "valid")]
         del table["rows"]["one"]["published"]
@@ -83,14 +83,14 @@ def test_pairs_are_every_row_with_every_block(read):
     assert pairs == [("one", "test"), ("one", "valid"), ("two", "test"), ("two", "valid")]
 
 
-def test_corpora_are_those_trained_on_and_those_tested_on(read):
+def test_corpora_include_training_and_test_corpora(read):
     def crossed(table):
         table["groups"] = [{"tested_on": "MSP-IMPROV", "set": "test", "elsewhere": "all"}]
         table["rows"]["two"]["corpus"] = "OwnData"
 
     table = read(crossed)
     assert table.corpora() == ["MSP-IMPROV", "OwnData"]
-    trained = [grid.trained_on(row, group) for row, group in table.pairs()]
+    trained = [spec.trained_on(row, group) for row, group in table.pairs()]
     assert trained == ["MSP-IMPROV", "OwnData"]
 
 
@@ -135,9 +135,9 @@ def set_group(**changes):
         (set_row(options=["lr"]), "own.yaml, made_up, rows, two, options:", "['lr']"),
         (set_row(options={"seed": 3}), "own.yaml, made_up, rows, two:", "seed is set by the table"),
         (set_group(options={"fold": 3}), "own.yaml, made_up:", "fold is set by the table"),
-        (lambda t: t.update(seeds=[1, 2, 1]), "own.yaml, made_up:", "once; found 1, 2, 1"),
-        (lambda t: t.update(seeds=[1, -2]), "own.yaml, made_up:", "from 0; found 1, -2"),
-        (lambda t: t.update(seeds=[1.5]), "own.yaml, made_up:", "from 0; found 1.5"),
+        (lambda t: t.update(seeds=[1, 2, 1]), "own.yaml, made_up:", "distinct; found 1, 2, 1"),
+        (lambda t: t.update(seeds=[1, -2]), "own.yaml, made_up:", ">= 0; found 1, -2"),
+        (lambda t: t.update(seeds=[1.5]), "own.yaml, made_up:", ">= 0; found 1.5"),
         (lambda t: t.update(seeds=3), "own.yaml, made_up: seeds", "found 3"),
         (lambda t: t.update(columns="mean"), "own.yaml, made_up: columns", "'mean'"),
         (lambda t: t.update(labels="model"), "own.yaml, made_up: labels", "'model'"),
@@ -151,44 +151,46 @@ def set_group(**changes):
         (set_group(folds="5"), "own.yaml, made_up: folds", "found '5'"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_refused_with_its_place(read, change, place, found):
-    text = refused(read, change)
+def test_invalid_definition_is_rejected_with_its_position(read, change, place, found):
+    text = error_of(read, change)
     assert text.startswith(place)
     assert found in text
 
 
 @pytest.mark.parametrize("key", ["caption", "seeds", "groups", "columns", "labels", "rows"])
-def test_what_every_table_has_must_be_given(read, key):
+def test_required_key(read, key):
     for change in (lambda t: t.pop(key), lambda t: t.update({key: None})):
-        assert refused(read, change) == f"own.yaml, made_up: {key} must be given; found None."
+        assert error_of(read, change) == f"own.yaml, made_up: {key} is required; found None."
 
 
-def test_published_figures_belong_to_one_block(read):
+def test_published_scores_require_a_single_block(read):
     two = [{"corpus": "IEMOCAP", "set": name} for name in ("test", "valid")]
-    text = refused(read, lambda t: t.update(groups=two))
-    assert text == "own.yaml, made_up: published figures belong to one group; found 2."
+    text = error_of(read, lambda t: t.update(groups=two))
+    assert text == (
+        "own.yaml, made_up: published scores require a table with one group; found 2 groups."
+    )
 
 
-def test_an_unknown_table_is_refused_with_those_that_there_are(read):
-    text = refused(read, lambda t: None, "madeup")
+def test_unknown_table_lists_the_known_tables(read):
+    text = error_of(read, lambda t: None, "madeup")
     assert text == "Unknown table 'madeup'. Did you mean 'made_up'? Allowed: made_up."
 
 
-def test_options_are_written_as_on_a_command_line():
+def test_options_are_formatted_as_on_a_command_line():
     values = {"patience": None, "drop_train": ["other", "x"], "lr": 1e-05, "raters": True}
-    assert grid.read_options(values, "x") == {
+    assert spec.read_options(values, "x") == {
         "patience": "null", "drop_train": "[other, x]", "lr": "1e-05", "raters": "True",
     }  # fmt: skip
-    assert grid.read_options(None, "x") == {}
+    assert spec.read_options(None, "x") == {}
 
 
-@pytest.mark.parametrize("key", grid.OWN_KEYS)
-def test_what_a_table_sets_itself_is_no_option(key):
-    with pytest.raises(ValueError, match=f"^here: {key} is set by the table itself"):
-        grid.read_options({key: "1"}, "here")
+@pytest.mark.parametrize("key", spec.RESERVED_KEYS)
+def test_reserved_key_is_rejected_as_option(key):
+    with pytest.raises(ValueError, match=f"^here: {key} is set by the table"):
+        spec.read_options({key: "1"}, "here")
 
 
 @pytest.mark.parametrize("texts", [[], ["1", ""], ["one"], ["1.0"], ["0", "00"]])
-def test_seeds_that_are_none_are_refused(texts):
+def test_seeds_that_are_none_are_error_of(texts):
     with pytest.raises(ValueError, match=r"^--seeds: "):
-        grid.read_seeds(texts, "--seeds")
+        spec.read_seeds(texts, "--seeds")

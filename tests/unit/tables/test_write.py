@@ -1,4 +1,4 @@
-"""The files of a table: every figure is found again from the predictions that its CSV names."""
+"""Files of a table: all values can be recomputed from the predictions listed in the CSV file."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ import pytest
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables.collect import collect
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.status import NOT_BEGUN, State, inspect
+from emosphere_sb.tables.status import NOT_STARTED, State, inspect
 from emosphere_sb.tables.write import write_table
 from tests.helpers.tables import (
     done,
@@ -55,7 +55,7 @@ def written(tmp_path_factory, root):
         for row, group in table.pairs():
             for (seed, fold), cell in cells.of(table, row, group).items():
                 if (row.name, seed, fold) == MISSING:
-                    states[cell], marked[cell] = State(NOT_BEGUN), "failed: no room"
+                    states[cell], marked[cell] = State(NOT_STARTED), "failed: no room"
                     continue
                 noise = 0.5 if row.name == "plain" else 0.9
                 head = {"accuracy": 0.5, "macro_f1": 0.25, "epoch": 5}
@@ -68,7 +68,7 @@ def written(tmp_path_factory, root):
 
 
 def recomputed(runs, name) -> float:
-    """A column of one seed, computed with another library from the predictions of its runs."""
+    """Metric of one seed, computed with another library from the predictions of its runs."""
     audmetric = pytest.importorskip("audmetric", reason="the extra 'test' is not installed")
     parts = [pd.read_csv(f"{run['run_folder']}/predictions/{run['set']}.csv") for run in runs]
     whole = pd.concat(parts)
@@ -77,7 +77,7 @@ def recomputed(runs, name) -> float:
 
 
 def means_of(runs, row, corpus, name) -> list[float]:
-    """A figure of every seed whose runs are all finished."""
+    """Metric of each seed with complete runs."""
     own = [r for r in runs if (r["row"], r["tested_on"]) == (row, corpus)]
     seeds = dict.fromkeys(run["seed"] for run in own)
     whole = {
@@ -103,7 +103,7 @@ def test_every_format_is_written(written):
     )
 
 
-def test_every_figure_of_the_markdown_is_found_again_from_the_predictions(written):
+def test_values_in_markdown_match_the_predictions(written):
     folder, _, table = written
     runs = read_csv(folder / "made_up.csv")
     text = (folder / "made_up.md").read_text(encoding="utf-8")
@@ -132,7 +132,7 @@ def test_every_figure_of_the_markdown_is_found_again_from_the_predictions(writte
     assert "- [a] seed 2: failed: no room\n- [b] seed 2 fold 1: failed: no room\n" in text
 
 
-def test_the_same_figures_stand_in_latex_and_html(written):
+def test_latex_and_html_have_the_same_values(written):
     folder, _, _ = written
     text = (folder / "made_up.md").read_text(encoding="utf-8")
     shown = re.findall(r"(?<![\d])\.\d{3}(?!\d)", "".join(re.findall(r"^\|.*$", text, re.M)))
@@ -142,7 +142,7 @@ def test_the_same_figures_stand_in_latex_and_html(written):
         assert all(figure in other for figure in shown)
 
 
-def test_the_csv_names_every_run(written):
+def test_csv_lists_all_runs(written):
     folder, _, _ = written
     runs = read_csv(folder / "made_up.csv")
     assert len(runs) == 2 * 2 * (1 + 2)  # rows, seeds, and folds of both blocks
@@ -166,7 +166,7 @@ def test_the_csv_names_every_run(written):
     assert set(missing) == {("mean pooling", "2", "1")}
 
 
-def test_the_summary_has_a_line_for_every_figure(written):
+def test_summary_has_a_line_for_each_value(written):
     folder, _, table = written
     runs = read_csv(folder / "made_up.csv")
     lines = read_csv(folder / "made_up.summary.csv")
@@ -190,7 +190,7 @@ def test_the_summary_has_a_line_for_every_figure(written):
     assert float(first["ours_less_published"]) == pytest.approx(float(first["mean"]) - 0.6884)
 
 
-def test_the_files_say_what_made_them(written):
+def test_files_contain_their_origin(written):
     folder, _, _ = written
     assert "emosphere table made_up" in (folder / "made_up.md").read_text(encoding="utf-8")
     page = (folder / "made_up.html").read_text(encoding="utf-8")

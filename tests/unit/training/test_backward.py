@@ -1,4 +1,4 @@
-"""Both backward passes on a model of one weight, worked out by hand."""
+"""Both backward passes on a model with one weight, with results computed by hand."""
 
 import logging
 import math
@@ -36,7 +36,7 @@ def make_batch(values, prefix="u", missing=()) -> Batch:
 
 @pytest.fixture
 def model():
-    """The output is w * signal, the loss the square of the sum of its errors; w is 2."""
+    """Model with output w * signal and w = 2; the loss is the squared sum of the errors."""
     weight, statistics = torch.nn.Parameter(torch.tensor(2.0)), TrainStatistics()
 
     def objective(output, labels):
@@ -59,7 +59,7 @@ def model():
 BATCHES = [make_batch([1.0], "a"), make_batch([2.0, 3.0], "b")]
 
 
-def test_effective_batch_loss_is_that_of_all_utterances(model):
+def test_effective_batch_loss_is_over_all_utterances(model):
     """(3 w (1 + 2 + 3))^2 = 324 w^2, whose derivative is 648 w."""
     loss = effective_batch_backward(BATCHES, [3], model.step)
     assert loss.finite and loss.value.item() == 4 * 324
@@ -86,7 +86,7 @@ def test_micro_batch_losses_are_weighted_by_utterances(model):
 
 
 @pytest.mark.parametrize("backward", [effective_batch_backward, micro_batch_backward])
-def test_loss_that_is_not_finite_is_not_propagated(backward, model):
+def test_nonfinite_loss_has_no_backward_pass(backward, model):
     batches = [make_batch([math.nan], "a"), make_batch([2.0], "b")]
     loss = backward(batches, [2], model.step)
     assert not loss.finite and loss.value.isnan()
@@ -101,26 +101,26 @@ def test_share_drops_micro_batches_without_readable_audio():
     assert not share.stop_requested
 
 
-def test_share_passes_a_stop_request_on():
+def test_share_has_the_stop_request():
     share = gather_share([make_batch([1.0])], stop_requested=True, device="cpu")
     assert share.stop_requested and not share.any_unreadable
 
 
 @pytest.mark.parametrize(
-    ("finite", "said"),
-    [(False, "The loss is not finite (loss nan)"), (True, "The loss is finite, its gradient is")],
+    ("finite", "message"),
+    [(False, "The loss is not finite (loss: nan)"), (True, "The gradient is not finite")],
 )
-def test_step_that_is_left_out_is_logged_with_its_utterances(finite, said, caplog):
+def test_skipped_step_is_logged_with_its_utterances(finite, message, caplog):
     loss = StepLoss(torch.tensor(1.0 if finite else math.nan), finite)
     with caplog.at_level(logging.WARNING):
         report_nonfinite(BATCHES, loss, count=2, patience=2)
-    assert said in caplog.text and "['a0', 'b0', 'b1']" in caplog.text
-    with pytest.raises(ValueError, match=r"not finite 3 times .*nonfinite_patience \(2\).*'b1'"):
+    assert message in caplog.text and "['a0', 'b0', 'b1']" in caplog.text
+    with pytest.raises(ValueError, match=r"not finite in 3 steps .*nonfinite_patience \(2\).*'b1'"):
         report_nonfinite(BATCHES, loss, count=3, patience=2)
 
 
-def test_window_chooses_the_backward_pass():
+def test_backward_function_of_each_window():
     assert backward_function("effective") is effective_batch_backward
     assert backward_function("micro") is micro_batch_backward
-    with pytest.raises(ValueError, match="one of effective, micro; found 'whole'"):
-        backward_function("whole")
+    with pytest.raises(ValueError, match="one of effective, micro; found 'utterance'"):
+        backward_function("utterance")

@@ -1,4 +1,4 @@
-"""Outputs and labels of micro-batches: joined, copied as leaves, and their gradients split."""
+"""Outputs and labels of micro-batches: concatenation, leaf copies, and splitting of gradients."""
 
 import torch
 
@@ -6,13 +6,13 @@ from emosphere_sb.data.dataset import Batch
 from emosphere_sb.training.batch_outputs import Labels, Output
 
 
-def test_outputs_are_joined_in_their_order():
+def test_outputs_are_joined_in_order():
     parts = [Output(torch.full((n, 3), float(n)), torch.full((n, 5), -float(n))) for n in (1, 2)]
     joined = Output.join(parts, 5, "cpu")
     assert joined.vad[:, 0].tolist() == [1, 2, 2] and joined.logits[:, 4].tolist() == [-1, -2, -2]
 
 
-def test_without_parts_there_are_no_rows():
+def test_joining_no_outputs_gives_zero_rows():
     joined = Output.join([], 5, "cpu")
     assert joined.vad.shape == (0, 3) and joined.logits.shape == (0, 5)
     assert Output.join([], 0, "cpu").logits is None
@@ -27,14 +27,14 @@ def test_gradients_are_split_by_micro_batch():
     assert first[1].tolist() == [[0, 0], [0, 0]]  # the loss does not depend on the logits
 
 
-def test_leaves_are_apart_from_the_graph_before():
+def test_leaves_are_detached_from_the_graph():
     weight = torch.nn.Parameter(torch.ones(()))
     leaves = Output(weight * torch.ones(1, 3), None).leaves()
     leaves.vad.sum().backward()
     assert weight.grad is None and leaves.vad.grad.tolist() == [[1, 1, 1]]
 
 
-def test_labels_are_joined_and_may_be_none():
+def test_labels_of_any_number_of_batches_are_joined():
     batch = Batch(["a"], torch.zeros(1, 1), torch.ones(1), torch.ones(1, 3), torch.tensor([7]))
     joined = Labels.join([batch, batch], "cpu")
     assert joined.vad.shape == (2, 3) and joined.target.tolist() == [7, 7]

@@ -1,4 +1,4 @@
-"""The step: windows, replayed dropout, clipping, non-finite losses, the head that is left out."""
+"""Optimiser step of the Brain: CCC windows, repeated dropout, clipping and non-finite losses."""
 
 import math
 
@@ -31,44 +31,46 @@ def make_step(sizes=(2, 3, 1), seed=0) -> list[Batch]:
     return batches
 
 
-def whole(brain, outputs, step) -> torch.Tensor:
-    """The loss over all micro-batches, in one graph."""
+def joint_loss(brain, outputs, step) -> torch.Tensor:
+    """Compute the loss over all micro-batches in one graph."""
     joined = Output.join(outputs, brain.hparams.task.size, "cpu")
     return brain.compute_objectives(joined, Labels.join(step, "cpu"), Stage.TRAIN)
 
 
 def backward(brain, step):
-    """The loss of a step in one process, its gradients left where they are."""
+    """Return the loss of a step in one process; keep its gradients."""
     loss = brain.backward(step, [sum(len(batch.ids) for batch in step)])
     assert loss.finite
     return loss.value
 
 
-def test_effective_window_equals_the_big_batch():
+def test_effective_window_matches_the_complete_batch():
     brain, step = make_brain(ccc_window="effective"), make_step()
     no_dropout(brain)
     outputs = [brain.forward_train(batch, n) for n, batch in enumerate(step)]
-    whole(brain, outputs, step).backward()
+    joint_loss(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
     backward(brain, step)
     assert_close(gradients(brain), expected)
 
 
-def test_effective_window_replays_the_dropout_of_its_first_pass():
+def test_effective_window_repeats_the_dropout_of_the_first_pass():
     brain, step = make_brain(ccc_window="effective"), make_step()
     outputs = []
-    for number, batch in enumerate(step):  # one graph over all, each with its own random state
+    for number, batch in enumerate(
+        step
+    ):  # one graph over all micro-batches, each with its own random state
         seed_all(brain.hparams.seed, brain.optimizer_step, number, 0)
         outputs.append(brain.compute_forward(batch, Stage.TRAIN))
-    whole(brain, outputs, step).backward()
+    joint_loss(brain, outputs, step).backward()
     expected = gradients(brain)
     brain.zero_grad(set_to_none=True)
     backward(brain, step)
     assert_close(gradients(brain), expected)
 
 
-def test_other_dropout_masks_would_show():
+def test_different_dropout_masks_give_different_gradients():
     brain, step = make_brain(ccc_window="effective"), make_step()
     backward(brain, step)
     first = gradients(brain)
@@ -79,7 +81,7 @@ def test_other_dropout_masks_would_show():
         assert_close(gradients(brain), first, tolerance=1e-2)
 
 
-def test_micro_window_is_the_mean_of_the_micro_batches_losses():
+def test_micro_window_is_the_mean_of_micro_batch_losses():
     brain, step = make_brain(ccc_window="micro"), make_step((3, 3))
     no_dropout(brain)
     losses = [
@@ -105,7 +107,7 @@ def test_micro_and_effective_windows_differ():
 
 
 @pytest.mark.parametrize(("limit", "norm_left"), [("inf", 100.0), ("5.0", 5.0)])
-def test_clipping_covers_all_parameters_and_published_leaves_gradients_alone(limit, norm_left):
+def test_clipping_covers_all_parameters_and_inf_disables_it(limit, norm_left):
     rows = ("published", "smoke") if limit == "inf" else ("smoke",)
     overrides = {"precision": "fp32"} if limit == "inf" else {"max_grad_norm": limit}
     brain = make_brain(rows, **overrides)
@@ -129,22 +131,22 @@ def test_clipping_covers_all_parameters_and_published_leaves_gradients_alone(lim
     assert seen["groups"] > 1
 
 
-def test_negative_max_grad_norm_is_refused():
-    with pytest.raises(ValueError, match="max_grad_norm must be positive; found -1"):
+def test_negative_max_grad_norm_raises():
+    with pytest.raises(ValueError, match=r"max_grad_norm must be positive.*found -1"):
         make_brain(max_grad_norm=-1.0)
 
 
-def test_gradient_accumulation_is_refused_with_a_pointer_to_micro_batch():
+def test_gradient_accumulation_raises_and_mentions_micro_batch():
     with pytest.raises(ValueError, match="micro_batch"):
         make_brain(options={"device": "cpu", "grad_accumulation_factor": 4})
 
 
-def test_unknown_window_is_refused():
+def test_unknown_window_raises():
     with pytest.raises(ValueError, match="ccc_window must be one of effective, micro"):
-        make_brain(ccc_window="whole")
+        make_brain(ccc_window="utterance")
 
 
-def test_head_that_is_left_out_gets_no_gradient_and_no_weight_decay():
+def test_inactive_head_gets_no_gradient_and_no_weight_decay():
     brain, step = make_brain(), make_step()
     brain.fit_batch(step)
     before = [p.clone() for p in brain.modules.auxiliary_head.parameters()]
@@ -159,7 +161,7 @@ def test_head_that_is_left_out_gets_no_gradient_and_no_weight_decay():
 
 
 @pytest.mark.parametrize("name", ["micro", "effective"])
-def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(name):
+def test_nonfinite_loss_skips_the_step_and_then_stops_the_run(name):
     options = {"device": "cpu", "nonfinite_patience": 1}
     brain, step = make_brain(ccc_window=name, options=options), make_step()
     step[1].signals[0, 0] = math.nan
@@ -174,15 +176,13 @@ def test_nonfinite_loss_is_not_stepped_and_stops_the_run_with_its_utterances(nam
 @pytest.mark.parametrize("limit", ["inf", "5.0"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["micro", "effective"])
-def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
-    name, precision, limit
-):
+def test_nonfinite_gradient_skips_the_step_and_then_stops_the_run(name, precision, limit):
     options = {"device": "cpu", "nonfinite_patience": 1, "precision": precision}
     brain, step = make_brain(ccc_window=name, options=options, max_grad_norm=limit), make_step()
     assert brain.precision == precision
     before = [p.clone() for p in brain.modules.parameters()]
     parameter, factors = next(brain.modules.vad_head.parameters()), [math.inf, 1.0, math.inf]
-    # Each micro-batch has a backward pass of its own.
+    # Each micro-batch has a separate backward pass.
     factors = [factor for factor in factors for _ in step]
     parameter.register_hook(lambda gradient: gradient * factors.pop(0))
     assert math.isnan(brain.fit_batch(step))
@@ -193,7 +193,7 @@ def test_nonfinite_gradient_of_a_finite_loss_is_not_stepped_and_stops_the_run(
     sums = brain.statistics.epoch
     assert sums["left_out"] == sums["nonfinite"] == 1 and not sums["steps"]
     assert math.isfinite(brain.fit_batch(step)) and brain.optimizer_step == 1
-    with pytest.raises(ValueError, match=f"gradient was not finite 2 times.*{step[1].ids[0]}"):
+    with pytest.raises(ValueError, match=f"gradient was not finite in 2 steps.*{step[1].ids[0]}"):
         brain.fit_batch(step)
 
 
@@ -214,7 +214,7 @@ def test_losses_are_float32_under_bf16_autocast():
     assert seen == [(torch.float32, False)]
 
 
-def test_missing_dimension_has_no_part_in_the_loss():
+def test_unknown_dimension_is_ignored_in_the_loss():
     brain, step = make_brain(), make_step()
     for batch in step:
         batch.vad[:, 2] = math.nan
@@ -223,18 +223,18 @@ def test_missing_dimension_has_no_part_in_the_loss():
     assert brain.train_metrics(0.0)["undefined_ccc"] == 1
 
 
-def test_lack_of_memory_names_micro_batch(monkeypatch):
+def test_out_of_memory_error_mentions_micro_batch(monkeypatch):
     brain, step = make_brain(), make_step()
 
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(brain, "forward_train", fail)
-    with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s .*Lower micro_batch"):
+    with pytest.raises(MemoryError, match=r"2 utterances of 0\.3 s\. Reduce micro_batch"):
         brain.check_memory(step[0], step[1])
 
 
-def test_check_memory_changes_nothing():
+def test_check_memory_does_not_change_the_model():
     brain, step = make_brain(), make_step()
     before = {name: value.clone() for name, value in brain.modules.state_dict().items()}
     brain.check_memory(step[0], step[1])
@@ -243,8 +243,8 @@ def test_check_memory_changes_nothing():
     assert not brain.optimizer.state
 
 
-def test_metrics_are_computed_over_the_whole_set():
-    """The mean of per-batch CCCs is another value: here every batch has a constant offset."""
+def test_metrics_are_computed_over_the_complete_set():
+    """Every batch has another constant offset, so the mean of per-batch CCCs would differ."""
     brain = make_brain()
     brain.hparams.epoch_counter.current = 1
     truth = torch.linspace(-1, 1, 6).unsqueeze(1).repeat(1, 3)
@@ -259,6 +259,6 @@ def test_metrics_are_computed_over_the_whole_set():
 
 
 @pytest.mark.parametrize("option", [{"compile": True}, {"compile_module_keys": ["encoder"]}])
-def test_compile_is_refused_and_says_why(option):
-    with pytest.raises(ValueError, match="--compile is refused: each utterance and batch"):
+def test_compile_raises_with_the_reason(option):
+    with pytest.raises(ValueError, match="--compile is not supported: the encoder depends on"):
         make_brain(options={"device": "cpu", **option})

@@ -1,4 +1,4 @@
-"""A checkpoint is whole or not there: damage is found, code is not run, the one before is used."""
+"""Checkpoints: atomic saving, detection of damage, rejection of code, fallback, and pruning."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ def saver(tmp_path):
 
 
 def save(saver, value, **meta):
-    """A checkpoint whose weight is the value."""
+    """Save a checkpoint whose weight is the value."""
     with torch.no_grad():
         saver.recoverables["model"].weight.fill_(value)
     return saver.save_checkpoint({"score": value, **meta}, end_of_epoch=INTRA_EPOCH not in meta)
@@ -52,7 +52,7 @@ def test_saved_folder_has_a_digest_of_each_file(saver):
     assert all(digest_of(folder / name) == digest for name, digest in sums.items())
 
 
-def test_folder_has_its_name_only_once_it_is_whole(saver, tmp_path, monkeypatch):
+def test_folder_is_renamed_only_when_complete(saver, tmp_path, monkeypatch):
     seen = []
     write = Checkpointer._write
 
@@ -67,28 +67,29 @@ def test_folder_has_its_name_only_once_it_is_whole(saver, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("writer")])
-def test_fault_while_saving_keeps_what_there_was_and_nothing_half(
-    saver, tmp_path, monkeypatch, error
-):
-    kept = save(saver, 1.0).path.name
+def test_fault_while_saving_keeps_existing_checkpoints_only(saver, tmp_path, monkeypatch, error):
+    remaining = save(saver, 1.0).path.name
 
     def fail(state, path):
         path.write_bytes(b"half")
         raise error
 
     monkeypatch.setattr(checkpoints.torch, "save", fail)
-    with pytest.raises(OSError, match=rf"could not be written.*Kept: .*{kept[5:15]}.*Make room"):
+    with pytest.raises(
+        OSError,
+        match=rf"Could not write a checkpoint.*Existing checkpoints: .*{remaining[5:15]}.*Free some disk",
+    ):
         save(saver, 2.0)
-    assert names(tmp_path, "") == [kept]
-    assert saver.recover_if_possible().path.name == kept
+    assert names(tmp_path, "") == [remaining]
+    assert saver.recover_if_possible().path.name == remaining
 
 
-def test_names_sort_as_the_checkpoints_do(saver, tmp_path):
+def test_names_sort_by_age(saver, tmp_path):
     made = [save(saver, float(number)).path.name for number in range(5)]
     assert names(tmp_path) == made
 
 
-def test_newest_is_the_last_one_though_the_clock_was_set_back(saver, monkeypatch):
+def test_newest_checkpoint_is_the_last_saved_despite_clock_changes(saver, monkeypatch):
     save(saver, 1.0)
     monkeypatch.setattr(checkpoints.time, "time", lambda: 1e9)
     save(saver, 2.0)
@@ -160,17 +161,19 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
-def test_fault_in_the_newest_is_loud_and_the_one_before_it_used(saver, tmp_path, caplog, damage):
+def test_fault_in_the_newest_checkpoint_falls_back_to_the_previous_one(
+    saver, tmp_path, caplog, damage
+):
     before, newest = save(saver, 1.0), save(saver, 2.0)
     damage(newest.path)
     with caplog.at_level(logging.ERROR):
         assert saver.recover_if_possible().path == before.path
     assert value(saver) == 1.0
-    assert f"CHECKPOINT BROKEN: {newest.path}" in caplog.text
+    assert f"Checkpoint {newest.path} is corrupted" in caplog.text
     assert names(tmp_path, "") == [before.path.name, f"broken-{newest.path.name}"]
 
 
-def test_fault_in_the_best_leaves_the_next_best(saver):
+def test_fault_in_the_best_checkpoint_selects_the_next_best(saver):
     save(saver, 1.0)
     best = save(saver, 3.0)
     save(saver, 2.0)
@@ -179,19 +182,19 @@ def test_fault_in_the_best_leaves_the_next_best(saver):
     assert found.meta["score"] == 2.0
 
 
-def test_fault_in_all_of_them_is_said(saver, caplog):
+def test_fault_in_all_checkpoints_is_logged(saver, caplog):
     cut(save(saver, 1.0).path)
     assert saver.recover_if_possible() is None
-    assert "No whole checkpoint is left: training begins at the beginning." in caplog.text
+    assert "No valid checkpoint left; starting training from scratch." in caplog.text
 
 
-def test_nothing_is_said_where_there_is_no_checkpoint_yet(saver, caplog):
+def test_nothing_is_logged_without_a_checkpoint(saver, caplog):
     assert saver.recover_if_possible() is None
-    assert "whole" not in caplog.text
+    assert "valid" not in caplog.text
 
 
 class Payload:
-    """Unpickling it makes a folder."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, place):
         self.place = str(place)
@@ -204,7 +207,7 @@ class Payload:
 def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
     saver, tmp_path, caplog, archive
 ):
-    """Neither in a file of PyTorch's nor in a bare pickle."""
+    """In a PyTorch file as well as in a plain pickle."""
     before, newest = save(saver, 1.0), save(saver, 2.0)
     path = newest.path / "model.ckpt"
     if archive:
@@ -216,19 +219,22 @@ def test_fault_code_in_a_checkpoint_with_matching_digests_is_not_run(
     (newest.path / "sha256.json").write_text(json.dumps(sums))
     assert not integrity_error(newest.path)
     assert saver.recover_if_possible().path == before.path
-    assert "model.ckpt is not tensors alone" in caplog.text
+    assert "model.ckpt contains more than tensors and plain values" in caplog.text
     assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("unixtime: !!python/object/apply:os.mkdir [{place}]", "CKPT.yaml is not plain values"),
-        ("", "CKPT.yaml lacks end-of-epoch and unixtime"),
-        ("end-of-epoch: true", "CKPT.yaml lacks unixtime"),
+        (
+            "unixtime: !!python/object/apply:os.mkdir [{place}]",
+            "CKPT.yaml contains more than plain",
+        ),
+        ("", "CKPT.yaml does not contain end-of-epoch and unixtime"),
+        ("end-of-epoch: true", "CKPT.yaml does not contain unixtime"),
     ],
 )
-def test_fault_description_with_a_matching_digest_is_not_believed(
+def test_fault_invalid_metadata_with_matching_digest_is_rejected(
     saver, tmp_path, caplog, text, fault
 ):
     before, newest = save(saver, 1.0), save(saver, 2.0)
@@ -242,19 +248,22 @@ def test_fault_description_with_a_matching_digest_is_not_believed(
     assert not (tmp_path / "ran").exists()
 
 
-# --- what an interruption leaves -------------------------------------------------------------
+# --- interruptions ---------------------------------------------------------------------------
 
 
-def test_resume_clears_what_an_interrupted_save_or_deletion_left(saver, tmp_path):
-    kept = save(saver, 1.0).path
+def test_resume_removes_partial_and_deleted_folders(saver, tmp_path):
+    remaining = save(saver, 1.0).path
     for prefix in ("partial-", "deleted-", "broken-"):
-        shutil.copytree(kept, tmp_path / f"{prefix}CKPT+x")
-    assert [c.path for c in saver.list_checkpoints()] == [kept]
+        shutil.copytree(remaining, tmp_path / f"{prefix}CKPT+x")
+    assert [c.path for c in saver.list_checkpoints()] == [remaining]
     saver.remove_partial()
-    assert names(tmp_path, "") == [kept.name, "broken-CKPT+x"]  # that one is for its owner to see
+    assert names(tmp_path, "") == [
+        remaining.name,
+        "broken-CKPT+x",
+    ]  # broken checkpoints stay for inspection
 
 
-def test_deletion_takes_the_name_first(saver, tmp_path, monkeypatch):
+def test_deletion_renames_the_folder_first(saver, tmp_path, monkeypatch):
     checkpoint = save(saver, 1.0)
 
     def die(path):
@@ -266,29 +275,29 @@ def test_deletion_takes_the_name_first(saver, tmp_path, monkeypatch):
     assert not saver.list_checkpoints()
 
 
-# --- which are kept --------------------------------------------------------------------------
+# --- pruning ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("scores", "last", "kept"),
+    ("scores", "last", "remaining"),
     [
         ([5.0], 1, [5.0]),
         ([5.0, 1.0], 1, [5.0, 1.0]),
         ([5.0, 1.0, 2.0, 3.0], 1, [5.0, 2.0, 3.0]),
-        ([1.0, 2.0, 3.0, 4.0], 1, [3.0, 4.0]),  # two, should the newest be damaged
+        ([1.0, 2.0, 3.0, 4.0], 1, [3.0, 4.0]),  # two, in case the newest is damaged
         ([5.0, 1.0, 2.0, 3.0, 4.0], 3, [5.0, 2.0, 3.0, 4.0]),
         ([4.0, 4.0, 1.0, 1.0], 1, [4.0, 1.0, 1.0]),
     ],
 )
-def test_best_and_last_are_kept(saver, scores, last, kept):
+def test_prune_keeps_best_and_last(saver, scores, last, remaining):
     for score in scores:
         save(saver, score)
     saver.prune(best="score", last=last)
     found = sorted(saver.find_checkpoints(), key=lambda c: c.meta["unixtime"])
-    assert [checkpoint.meta["score"] for checkpoint in found] == kept
+    assert [checkpoint.meta["score"] for checkpoint in found] == remaining
 
 
-def test_within_an_epoch_the_newest_two_are_kept_beside_the_last_end_of_one(saver):
+def test_prune_keeps_the_newest_two_and_the_last_end_of_an_epoch(saver):
     for score, within in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1)]:
         meta = {INTRA_EPOCH: True} if within else {"at_end": score}
         save(saver, float(score), **meta)
@@ -299,7 +308,7 @@ def test_within_an_epoch_the_newest_two_are_kept_beside_the_last_end_of_one(save
     assert sorted(c.meta["score"] for c in saver.find_checkpoints()) == [5.0, 6.0]
 
 
-def test_find_intact_gives_as_many_as_are_asked_for(saver):
+def test_find_intact_returns_the_requested_number(saver):
     for score in (1.0, 2.0, 3.0, 4.0):
         save(saver, score)
     cut(saver.find_checkpoints()[1].path)
@@ -307,10 +316,10 @@ def test_find_intact_gives_as_many_as_are_asked_for(saver):
     assert [c.meta["score"] for c in saver.find_intact(9)] == [4.0, 2.0, 1.0]
 
 
-# --- what is in them -------------------------------------------------------------------------
+# --- contents --------------------------------------------------------------------------------
 
 
-def test_progress_within_an_epoch_is_kept(tmp_path):
+def test_progress_within_an_epoch_is_saved(tmp_path):
     brain, again = make_brain(), make_brain()
     brain.optimizer_step, brain.step, brain.avg_train_loss = 7, 2, 1.5
     brain.statistics.epoch.update(
@@ -324,8 +333,8 @@ def test_progress_within_an_epoch_is_kept(tmp_path):
     assert again.missing.reasons == {"train": {"a": "gone"}}
 
 
-def test_between_training_and_evaluation_an_epoch_is_kept_as_trained(tmp_path):
-    """SpeechBrain has forgotten its steps and its loss by then."""
+def test_epoch_interrupted_before_evaluation_is_saved_as_trained(tmp_path):
+    """SpeechBrain has already reset the step count and the loss at this point."""
     brain, again = make_brain(), make_brain()
     brain.step = 3
     brain.on_stage_end(Stage.TRAIN, 0.5, epoch=1)
@@ -335,7 +344,7 @@ def test_between_training_and_evaluation_an_epoch_is_kept_as_trained(tmp_path):
     assert (again.step, again.avg_train_loss) == (3, 0.5)
 
 
-def test_fp16_scaler_keeps_its_scale(tmp_path):
+def test_fp16_scaler_state_is_restored(tmp_path):
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     scaler.scale(torch.ones(1))
     Checkpointer(tmp_path, {"scaler": scaler}).save_checkpoint()
@@ -354,7 +363,7 @@ def test_resume_on_a_machine_with_or_without_fp16(tmp_path, before, now):
     assert fresh.get_scale() == (4.0 if now else 1.0)
 
 
-def test_within_an_epoch_that_epoch_is_the_next_one(saver):
+def test_checkpoint_within_an_epoch_resumes_that_epoch(saver):
     counter = saver.recoverables["counter"]
     counter.current = 3
     save(saver, 1.0, **{INTRA_EPOCH: True})
@@ -364,6 +373,6 @@ def test_within_an_epoch_that_epoch_is_the_next_one(saver):
     assert yaml.safe_load((saver.find_checkpoint().path / "CKPT.yaml").read_text())[INTRA_EPOCH]
 
 
-def test_what_cannot_be_saved_says_so(tmp_path):
-    with pytest.raises(TypeError, match="A object can be in no checkpoint: it has no saver"):
+def test_unsupported_recoverable_raises(tmp_path):
+    with pytest.raises(TypeError, match="No checkpoint saver found for objects of type object"):
         Checkpointer(tmp_path, {"thing": object()}).save_checkpoint()

@@ -1,4 +1,4 @@
-"""Predictions of a set: split, gathered, scored and converted."""
+"""Predictions of a set: splitting, gathering, metrics and conversion."""
 
 import math
 
@@ -18,7 +18,7 @@ from emosphere_sb.training.evaluation import (
 
 
 def make_predictions(vad, logits=None, target=None) -> dict[str, Prediction]:
-    """Predictions for true values 0, 1, 2 in all dimensions."""
+    """Return predictions for true values of 0, 1 and 2 in all dimensions."""
     return {
         f"u{row}": Prediction(
             torch.full((3,), value),
@@ -73,6 +73,6 @@ def test_arrays_without_logits():
     assert vad["u0"].tolist() == [0.5] * 3 and probabilities is None
 
 
-def test_prediction_that_is_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="not finite for 1 utterances, such as u1"):
+def test_nonfinite_prediction_raises():
+    with pytest.raises(ValueError, match="predictions of 1 utterances are not finite, such as u1"):
         prediction_arrays(make_predictions([0.5, math.nan]))

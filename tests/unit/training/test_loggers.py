@@ -1,4 +1,4 @@
-"""The log of a run goes on where its checkpoint stands."""
+"""Logs after a restart match the checkpoint."""
 
 import pytest
 
@@ -9,7 +9,7 @@ def line(logger, epoch):
     logger.log_stats({"epoch": epoch}, train_stats={"loss": 0.5})
 
 
-def test_resume_writes_no_epoch_twice(tmp_path):
+def test_resume_logs_each_epoch_once(tmp_path):
     loggers = make_loggers(tmp_path, tensorboard=False)
     line(loggers[0], 1)
     state = LogState(loggers).state_dict()
@@ -20,7 +20,7 @@ def test_resume_writes_no_epoch_twice(tmp_path):
     assert text == "epoch: 1 - train loss: 5.00e-01\nepoch: 2 - train loss: 5.00e-01\n"
 
 
-def test_run_that_begins_anew_has_an_empty_log(tmp_path):
+def test_new_run_has_an_empty_log(tmp_path):
     loggers = make_loggers(tmp_path, tensorboard=False)
     LogState(loggers).clear()
     assert not (tmp_path / "train_log.txt").exists()
@@ -29,7 +29,7 @@ def test_run_that_begins_anew_has_an_empty_log(tmp_path):
     assert (tmp_path / "train_log.txt").read_text() == ""
 
 
-def test_resume_counts_tensorboards_steps_on(tmp_path):
+def test_resume_continues_tensorboard_steps(tmp_path):
     pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
     loggers = make_loggers(tmp_path, tensorboard=True)
     for epoch in (1, 2):
@@ -41,7 +41,7 @@ def test_resume_counts_tensorboards_steps_on(tmp_path):
 
 
 @pytest.mark.parametrize(("before", "now"), [(False, True), (True, False)])
-def test_tensorboard_may_be_asked_for_or_not_at_a_restart(tmp_path, before, now):
+def test_tensorboard_may_be_switched_at_a_restart(tmp_path, before, now):
     pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
     state = LogState(make_loggers(tmp_path, tensorboard=before)).state_dict()
     LogState(make_loggers(tmp_path, tensorboard=now)).load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Random states, clipping over all parameters, parameter groups, and memory."""
+"""Random states, gradient clipping, parameter groups and memory."""
 
 import random
 
@@ -18,11 +18,11 @@ SCALER = torch.amp.GradScaler("cpu", enabled=False)
 
 
 def draw() -> tuple:
-    """A number of each generator."""
+    """Draw a number from each generator."""
     return random.random(), np.random.rand(), float(torch.rand(()))
 
 
-def test_random_states_are_a_function_of_the_key():
+def test_random_states_depend_only_on_the_key():
     found = []
     for key in ((1, 2), (2, 1), (1, 2)):
         seed_all(*key)
@@ -32,7 +32,7 @@ def test_random_states_are_a_function_of_the_key():
 
 
 def make_optimizers(*gradients):
-    """SGD with a rate of 1 for each parameter, which is 0."""
+    """Return parameters of 0 and an SGD optimiser with a learning rate of 1 for each."""
     parameters = [torch.nn.Parameter(torch.zeros(())) for _ in gradients]
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = torch.tensor(gradient)
@@ -49,13 +49,13 @@ def test_norm_is_clipped_over_all_optimizers(limit, expected):
 
 
 @pytest.mark.parametrize("limit", [1.0, float("inf")])
-def test_gradient_that_is_not_finite_changes_no_parameter(limit):
+def test_nonfinite_gradient_changes_no_parameter(limit):
     parameters, optimizers = make_optimizers(3.0, float("inf"))
     assert not step_optimizers(optimizers, SCALER, limit)
     assert [float(p) for p in parameters] == [0, 0]
 
 
-def test_parameters_have_the_rates_of_their_groups():
+def test_parameters_have_the_learning_rates_of_their_groups():
     encoder = torch.nn.Module()
     encoder.backbone, encoder.mix = torch.nn.Linear(1, 1), torch.nn.Linear(2, 1)
     encoder.backbone.bias.requires_grad_(False)
@@ -68,7 +68,7 @@ def test_parameters_have_the_rates_of_their_groups():
 
 
 @pytest.mark.parametrize(("stepped", "expected"), [(False, 2), (True, 0)])
-def test_memory_of_both_moments_is_taken_before_the_first_step(stepped, expected, monkeypatch):
+def test_memory_of_both_moments_is_allocated_before_the_first_step(stepped, expected, monkeypatch):
     module = torch.nn.Linear(1, 1, bias=False)
     optimizer = torch.optim.AdamW(module.parameters())
     if stepped:
@@ -80,6 +80,6 @@ def test_memory_of_both_moments_is_taken_before_the_first_step(stepped, expected
         assert len(taken) == expected
 
 
-def test_other_errors_than_a_lack_of_memory_pass():
+def test_other_errors_are_not_converted():
     with pytest.raises(RuntimeError, match=r"^shapes differ$"), memory_advice([], "micro_batch"):
         raise RuntimeError("shapes differ")

@@ -1,4 +1,4 @@
-"""SIGTERM is noted while a run listens, and is what it was before and after."""
+"""SIGTERM is recorded while a run handles it; the previous handler is restored."""
 
 import os
 import signal
@@ -6,31 +6,31 @@ import threading
 
 import pytest
 
-from emosphere_sb.training.preemption import STOPPED, StopRequest
+from emosphere_sb.training.preemption import EXIT_STOPPED, StopRequest
 
 
-def test_signal_is_noted_and_nobody_dies():
+def test_sigterm_is_recorded():
     request = StopRequest()
-    with request.listening():
+    with request.handle_sigterm():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert request.came
+        assert request.received
 
 
-def test_before_and_after_the_signal_is_whose_it_was():
+def test_previous_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
     request = StopRequest()
-    with pytest.raises(KeyError), request.listening():
+    with pytest.raises(KeyError), request.handle_sigterm():
         assert signal.getsignal(signal.SIGTERM) != before
         raise KeyError
     assert signal.getsignal(signal.SIGTERM) == before
-    assert not request.came
+    assert not request.received
 
 
-def test_in_another_thread_it_is_the_hosts_business():
+def test_other_threads_do_not_change_the_handler():
     request, ended = StopRequest(), []
 
     def listen():
-        with request.listening():
+        with request.handle_sigterm():
             ended.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=listen)
@@ -39,5 +39,5 @@ def test_in_another_thread_it_is_the_hosts_business():
     assert ended == [signal.getsignal(signal.SIGTERM)]
 
 
-def test_the_exit_status_means_try_again():
-    assert os.EX_TEMPFAIL == STOPPED
+def test_exit_status_is_ex_tempfail():
+    assert os.EX_TEMPFAIL == EXIT_STOPPED

@@ -7,7 +7,7 @@ from emosphere_sb.training.train_statistics import TrainStatistics
 
 
 def make_statistics() -> TrainStatistics:
-    """Two steps: one of two windows, one of one window."""
+    """Return statistics of two steps, the first with two windows and the second with one."""
     statistics = TrainStatistics()
     for losses in ([1.0, 2.0], [6.0]):
         statistics.start_step()
@@ -18,12 +18,12 @@ def make_statistics() -> TrainStatistics:
     return statistics
 
 
-def test_means_are_taken_over_windows():
+def test_means_are_over_windows():
     found = make_statistics().metrics(7.0, weight=0.5)
     assert found == {"loss": 7.0, "regression_loss": 3.0, "auxiliary_loss": 6.0, "weight": 0.5}
 
 
-def test_without_a_weight_there_is_no_auxiliary_loss():
+def test_auxiliary_loss_is_omitted_without_weight():
     assert make_statistics().metrics(7.0) == {"loss": 7.0, "regression_loss": 3.0}
 
 
@@ -34,7 +34,7 @@ def test_undefined_coefficients_are_counted():
     assert statistics.metrics(7.0)["undefined_ccc"] == 2
 
 
-def test_step_that_is_skipped_adds_no_losses():
+def test_skipped_step_adds_no_losses():
     statistics = make_statistics()
     statistics.start_step()
     statistics.add(regression_loss=100.0, objectives=1)
@@ -44,13 +44,13 @@ def test_step_that_is_skipped_adds_no_losses():
     assert statistics.epoch["steps"] == 2 and statistics.epoch["left_out"] == 1
 
 
-def test_epoch_begins_anew():
+def test_start_epoch_resets_the_sums():
     statistics = make_statistics()
     statistics.start_epoch()
     assert statistics.metrics(0.0) == {"loss": 0.0, "regression_loss": 0.0}
 
 
-def test_saved_sums_are_continued():
+def test_saved_sums_are_restored():
     again = TrainStatistics()
     again.load_state_dict(make_statistics().state_dict())
     assert all(type(value) is float for value in again.state_dict().values())
@@ -59,7 +59,7 @@ def test_saved_sums_are_continued():
     assert again.epoch["steps"] == 3
 
 
-def test_epoch_without_any_step_is_an_error():
+def test_epoch_without_completed_step_raises():
     statistics = TrainStatistics()
     statistics.check_any_step(1)  # no step was left out
     statistics.skip_step()

@@ -1,4 +1,4 @@
-"""Weights in a checkpoint: only what is trained, on what it was trained on, and their mean."""
+"""Weights in checkpoints: trained weights only, the matching frozen backbone, and averaging."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from emosphere_sb.training.trained_weights import TrainedWeights, average_weight
 
 
 def make_modules(frozen=("first",), seed=0) -> nn.ModuleDict:
-    """An encoder whose backbone has two layers and a norm with buffers, and a head."""
+    """Return a head and an encoder whose backbone has two layers and a norm with buffers."""
     torch.manual_seed(seed)
     encoder = nn.Module()
     encoder.backbone = nn.ModuleDict(
@@ -20,7 +20,7 @@ def make_modules(frozen=("first",), seed=0) -> nn.ModuleDict:
 
 
 def change(modules) -> None:
-    """As a step of training does: what is trained, and the norm's running figures."""
+    """Change trained weights and the norm's running statistics, as a training step does."""
     for parameter in modules.parameters():
         if parameter.requires_grad:
             parameter.data += 1
@@ -31,7 +31,7 @@ def same(one, other) -> bool:
     return all(torch.equal(one.state_dict()[n], v) for n, v in other.state_dict().items())
 
 
-def test_frozen_weights_of_the_backbone_are_not_written():
+def test_frozen_weights_are_not_saved():
     state = TrainedWeights(make_modules(), "some/backbone").state_dict()
     names = {name for name in state["weights"] if name.startswith("encoder.backbone.")}
     assert {name.split(".")[2] for name in names} == {"second", "norm"}
@@ -40,7 +40,7 @@ def test_frozen_weights_of_the_backbone_are_not_written():
     assert len(state["foundation"]["sha256"]) == 64
 
 
-def test_weights_go_back_onto_the_same_backbone():
+def test_weights_are_loaded_onto_the_same_backbone():
     trained, fresh = make_modules(), make_modules()
     weights = TrainedWeights(trained, "a")
     change(trained)
@@ -48,34 +48,34 @@ def test_weights_go_back_onto_the_same_backbone():
     assert same(fresh, trained)
 
 
-def test_another_backbone_below_is_refused_with_both_names():
+def test_different_frozen_backbone_raises_with_both_names():
     weights = TrainedWeights(make_modules(seed=1), "old")
     with pytest.raises(ValueError, match=r"frozen weights of old \(SHA-256 .* those of new"):
         TrainedWeights(make_modules(seed=2), "new").load_state_dict(weights.state_dict())
 
 
-def test_backbone_that_is_wholly_trained_needs_no_other():
+def test_fully_trained_backbone_accepts_any_backbone():
     weights = TrainedWeights(make_modules(frozen=(), seed=1), "a")
     fresh = make_modules(frozen=(), seed=2)
     TrainedWeights(fresh, "a").load_state_dict(weights.state_dict())
     assert same(fresh, weights.modules)
 
 
-def test_what_is_frozen_for_an_epoch_only_is_written():
+def test_temporarily_frozen_weights_are_saved():
     modules = make_modules()
     weights = TrainedWeights(modules, "a")
     modules.encoder.backbone["second"].requires_grad_(False)
     assert "encoder.backbone.second.weight" in weights.state_dict()["weights"]
 
 
-def test_weights_of_another_model_are_refused():
+def test_weights_of_another_model_raise():
     state = TrainedWeights(make_modules(), "a").state_dict()
     state["weights"]["tail.weight"] = state["weights"].pop("head.weight")
-    with pytest.raises(ValueError, match=r"lacks \['head.weight'\] and has \['tail.weight'\]"):
+    with pytest.raises(ValueError, match=r"Missing .*head.weight.*; unexpected .*tail.weight"):
         TrainedWeights(make_modules(), "a").load_state_dict(state)
 
 
-def test_mean_of_trained_weights_is_the_mean_and_the_rest_is_the_newest():
+def test_average_covers_trained_weights_only():
     def state(a, count):
         return {"weights": {"a": torch.tensor([a, 1.0]), "n": torch.tensor(count)}, "foundation": 0}
 
@@ -85,13 +85,13 @@ def test_mean_of_trained_weights_is_the_mean_and_the_rest_is_the_newest():
     assert (int(found["weights"]["n"]), found["foundation"]) == (9, 0)
 
 
-def test_mean_is_computed_in_float64():
-    """In float32 the small one would be lost beside the large ones."""
+def test_average_is_computed_in_float64():
+    """In float32, the small value would be lost when added to the large ones."""
     states = [{"weights": {"a": torch.tensor([value])}} for value in (1e8, 1.5, -1e8)]
     assert float(average_weights(states, {"a"})["weights"]["a"]) == 0.5
 
 
-def test_mean_of_one_is_itself():
+def test_average_of_one_state_is_itself():
     state = {"weights": {"a": torch.tensor([0.1])}}
     assert torch.equal(average_weights([state], {"a"})["weights"]["a"], state["weights"]["a"])
 
@@ -106,11 +106,11 @@ def test_mean_of_one_is_itself():
         {"a": torch.tensor([1.0, 2.0]), "c": torch.zeros(0)},
     ],
 )
-def test_digest_tells_values_names_shapes_and_types(other):
+def test_digest_depends_on_values_names_shapes_and_dtypes(other):
     one = {"a": torch.tensor([1.0, 2.0])}
     assert digest_of_tensors(one) == digest_of_tensors({"a": torch.tensor([1.0, 2.0])})
     assert digest_of_tensors(one) != digest_of_tensors(other)
 
 
-def test_digest_takes_half_precision():
+def test_digest_supports_half_precision():
     assert digest_of_tensors({"a": torch.ones(3, dtype=torch.bfloat16)})

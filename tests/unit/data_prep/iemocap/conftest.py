@@ -34,7 +34,7 @@ A-M1:\tval 1; act 1; dom  1;\t()
 
 [22.0000 - 23.0000]\tSes01F_impro01_F006\tmad\t[4.5000, 3.5000, 3.0000]
 """
-SAID = """\
+TRANSCRIPTION = """\
 Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me, "caf\xe9", $5.
 M: [LAUGHTER]
 Ses01F_impro01_M000 [010.0100-011.3925]: Do you have your forms?
@@ -82,7 +82,7 @@ def tree(dialogue):
     one = root / "Session1"
     spoken = one / "dialog" / "transcriptions"
     spoken.mkdir()
-    (spoken / "Ses01F_impro01.txt").write_bytes(SAID.encode("latin-1"))
+    (spoken / "Ses01F_impro01.txt").write_bytes(TRANSCRIPTION.encode("latin-1"))
     labels = one / "dialog" / "EmoEvaluation"
     (labels / "._Ses01F_impro01.txt").write_bytes(b"\0\5\26\7Mac OS X")
     for name in ("Attribute", "Categorical", "Self-evaluation"):
@@ -99,9 +99,9 @@ def impro():
 
 
 @pytest.fixture(scope="session")
-def said():
+def transcription():
     """Its transcription."""
-    return SAID
+    return TRANSCRIPTION
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.iemocap import reader as iemocap
 from data_prep.iemocap.reader import SCALE, read_labels, read_transcripts
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 
 EMOTIONS = {
     "ang": "angry",
@@ -29,7 +29,7 @@ def test_order_in_the_file_is_valence_arousal_dominance(tmp_path, impro):
 
 
 @pytest.mark.parametrize("order", ["A, V, D", "V, D, A", "D,A,V"])
-def test_heading_with_another_order_is_refused(tmp_path, impro, order):
+def test_header_with_another_order_raises(tmp_path, impro, order):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro.replace("V, A, D", order))
     with pytest.raises(ValueError, match=rf"01.txt, line 1: .* must be \[V, A, D\]; .*\[{order}\]"):
@@ -48,7 +48,7 @@ def test_two_raters_in_one_line_are_not_one(tmp_path, impro, first):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro.replace(f"{first}\n", first))
     turn = next(read_labels(path))
-    assert turn.rater_problem.endswith(", damaged line: it holds two raters")
+    assert turn.rater_problem.endswith(", damaged line: it contains two raters")
     assert turn.vad == (2.5, 2.0, 1.5)
 
 
@@ -84,7 +84,7 @@ def test_emotions_in_words(tmp_path, code, word, turns):
 )
 def test_label_file_without_turns_is_rejected(dialogue, tree, text, tmp_path, rejected_rows):
     dialogue("Ses02F_impro09", text, audio=["Ses02F_impro09_F000"])
-    prepare(iemocap, tree, tmp_path / "out")
+    prepare_manifests(iemocap, tree, tmp_path / "out")
     rows = rejected_rows(tmp_path / "out")
     assert rows[-1] == [
         "Session2/sentences/wav/Ses02F_impro09/Ses02F_impro09_F000.wav",
@@ -92,7 +92,7 @@ def test_label_file_without_turns_is_rejected(dialogue, tree, text, tmp_path, re
         "audio without a label",
     ]
     path = "Session2/dialog/EmoEvaluation/Ses02F_impro09.txt"
-    assert [path, "", "no turns: the label file holds none"] in rows
+    assert [path, "", "no turns: the label file is empty"] in rows
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_lines_that_name_no_turn(dialogue, tree, line, reason, turns):
     assert rejection.set == "valid"
 
 
-def test_number_that_is_none_is_rejected_with_file_and_line(dialogue, tree, turns):
+def test_invalid_number_is_rejected_with_file_and_line(dialogue, tree, turns):
     dialogue("Ses02F_impro09", turns("Ses02F_impro09", ["sad"]).replace("3.0000", "three"))
     (rejection,) = [r for r in iemocap.read(tree).rejected if "impro09" in r.reason]
     assert rejection.path == "Session2/sentences/wav/Ses02F_impro09/Ses02F_impro09_F000.wav"
@@ -130,7 +130,7 @@ def test_number_that_is_none_is_rejected_with_file_and_line(dialogue, tree, turn
     )
 
 
-def test_label_file_in_utf_16_is_refused(dialogue, tree):
+def test_label_file_in_utf_16_raises(dialogue, tree):
     path = tree / "Session2/dialog/EmoEvaluation/Ses02M_script01_1b.txt"
     path.write_bytes(path.read_text().encode("utf-16"))
     with pytest.raises(ValueError, match=r"Ses02M_script01_1b.txt must be text in UTF-8 or an 8-"):
@@ -144,8 +144,8 @@ def test_line_ends_of_other_systems(dialogue, tree, end, impro):
     assert iemocap.read(tree).sets == before
 
 
-def test_transcripts_alone(tmp_path, said):
-    (tmp_path / "a.txt").write_bytes(said.encode("latin-1"))
+def test_transcripts_alone(tmp_path, transcription):
+    (tmp_path / "a.txt").write_bytes(transcription.encode("latin-1"))
     found = read_transcripts(tmp_path / "a.txt")
     assert list(found) == ["Ses01F_impro01_F000", "Ses01F_impro01_M000", "Ses01F_impro01_MXX0"]
     assert found["Ses01F_impro01_F000"] == 'Excuse me, "caf\xe9", $5.'

@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_prep.corpus import NO_RATERS, RaterFigures
+from data_prep.corpus import NO_RATERS, RaterStatistics
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from emosphere_sb.scale import Scale
 
 HEAD = (
@@ -14,13 +14,13 @@ HEAD = (
 AUDIO = "$data_root/Session{}/sentences/wav/{}/{}.wav"
 
 
-def row(name, valence, arousal, dominance, emotion, said="", raters=("",) * 5):
+def row(name, valence, arousal, dominance, emotion, transcript="", raters=("",) * 5):
     """A manifest's row as a person would write it from the name of the turn."""
     session, gender = name[4], {"F": "Female", "M": "Male"}[name.split("_")[-1][0]]
     wav = AUDIO.format(session, name.rpartition("_")[0], name)
     speaker = f"Ses0{session}{gender[0]}"
     vad = [valence, arousal, dominance]
-    texts = [emotion, speaker, gender, session, said]
+    texts = [emotion, speaker, gender, session, transcript]
     return [name, "0.1", wav, "16000", *vad, *texts, *raters]
 
 
@@ -49,18 +49,18 @@ FIRST = [
 LABELS = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
 CODES = "ang, hap, exc, sad, neu, fru, fea, dis, sur, oth, xxx"
 REJECTED = [
-    ["F002", f"no label: all of [NaN, NaN, NaN] is missing ({LABELS}, line 19)"],
+    ["F002", f"no label: all values in [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
-        f"damaged line: [V, A, D] must hold three values, found [2.0, 3.0] ({LABELS}, line 21)",
+        f"damaged line: [V, A, D] must be three values, found [2.0, 3.0] ({LABELS}, line 21)",
     ],
-    ["F006", f"unknown emotion: 'mad' is none of {CODES} ({LABELS}, line 27)"],
-    ["F004", "label outside the scale: arousal is 5.5, allowed is 1 to 5"],
+    ["F006", f"unknown emotion: 'mad', must be one of {CODES} ({LABELS}, line 27)"],
+    ["F004", "label outside the scale: arousal is 5.5, must be from 1 to 5"],
 ]
 
 
 def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, rejected_rows):
-    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out", partition="fixed")
     expected = {
         "train": FIRST + plain("2") + plain("3"),
         "valid": plain("4"),
@@ -81,7 +81,7 @@ def test_self_reports_are_not_in_the_mean(tree):
     found = iemocap.read(tree)
     row = found.sets["test"][0]
     # With the speaker's 5, 5, 5 the spread would be 1.25 and more, and the mean would differ.
-    assert row.raters == RaterFigures(2, 0.5, 0.0, 0.5, "neutral:2;frustrated:1;sad:1")
+    assert row.raters == RaterStatistics(2, 0.5, 0.0, 0.5, "neutral:2;frustrated:1;sad:1")
     assert not any("mean of their raters" in text for text in found.warnings)
 
 
@@ -89,12 +89,12 @@ def test_label_that_is_not_the_mean_is_a_warning(dialogue, tree, impro):
     dialogue("Ses01F_impro01", impro.replace("[2.5000, 2.0", "[2.0000, 2.5"))
     (first, *_) = iemocap.read(tree).warnings
     assert first == (
-        "1 utterances have labels that are not the mean of their raters (first: "
-        "Ses01F_impro01_F000, valence is 2, the mean of 2 raters is 2.5)."
+        "1 utterances have labels that differ from the mean of their raters (first: "
+        "Ses01F_impro01_F000, valence is 2, but the mean of 2 raters is 2.5)."
     )
 
 
-def test_damaged_rater_leaves_no_figures_and_says_where(dialogue, tree, impro):
+def test_damaged_rater_line_gives_no_statistics_and_is_located(dialogue, tree, impro):
     dialogue("Ses01F_impro01", impro.replace("val 2; act 2; dom  1;", "val 2; act 2;"))
     found = iemocap.read(tree)
     assert found.sets["test"][0].raters == NO_RATERS
@@ -140,8 +140,8 @@ def test_rejected_rows_are_in_their_set(tree, tmp_path):
 
 def test_sets_share_no_speaker(tree, tmp_path):
     for fold in range(1, 6):
-        summary = prepare(iemocap, tree, tmp_path / str(fold), fold=fold)
-        assert not any("shared" in text for text in summary.warnings)
+        summary = prepare_manifests(iemocap, tree, tmp_path / str(fold), fold=fold)
+        assert not any("share" in text for text in summary.warnings)
 
 
 def test_four_classes(tree):
@@ -166,12 +166,14 @@ def test_classes_that_a_protocol_leaves_out(tree, tmp_path):
         "train": {"no_agreement": 1, "other": 1},
         "test": {"excited": 1},
     }
-    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed", **options)
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out", partition="fixed", **options)
     assert "audio without a label" not in summary.rejected
 
 
 def test_unknown_class_to_leave_out(tree):
-    with pytest.raises(ValueError, match=r"--drop_test must name .*found xxx, allowed are angry"):
+    with pytest.raises(
+        ValueError, match=r"--drop_test must be emotions .*found xxx. Valid emotions: angry"
+    ):
         iemocap.read(tree, drop_test=["xxx"])
 
 
@@ -182,8 +184,8 @@ def test_unknown_partition(tree, partition):
 
 
 @pytest.mark.parametrize(("partition", "fold"), [("session", 6), ("speaker", 11), ("fixed", 2)])
-def test_fold_that_is_not_there(tree, partition, fold):
-    with pytest.raises(ValueError, match=f"--fold must be a whole number .*; found {fold}"):
+def test_nonexistent_fold_raises(tree, partition, fold):
+    with pytest.raises(ValueError, match=f"--fold must be .*; found {fold}"):
         iemocap.read(tree, partition=partition, fold=fold)
 
 
@@ -194,7 +196,7 @@ def test_four_classes_make_no_contradiction_equal(tree, dialogue, turns, tmp_pat
     dialogue(name, text)
     for k, options in enumerate(({}, {"four_classes": True}, {"drop_train": "happy"})):
         options = {"partition": "fixed", "four_classes": True, **options}
-        summary = prepare(iemocap, tree, tmp_path / str(k), **options)
+        summary = prepare_manifests(iemocap, tree, tmp_path / str(k), **options)
         rows = [row for row in rejected_rows(tmp_path / str(k)) if "_F000.wav" in row[0]]
         assert len(rows) == (1 if "drop_train" in options else 2)
         reason = f"duplicate id: '{name}_F000' occurs in 2 different rows"
@@ -211,12 +213,14 @@ def test_equal_rows_count_once_with_four_classes(tree, dialogue, turns, tmp_path
             "2.0000 - 2.5000]\tSes05M_script01_1b_F002", "0.0000 - 0.5000]\tSes05M_script01_1b_F000"
         ),
     )
-    summary = prepare(iemocap, tree, tmp_path / "out", partition="fixed", four_classes=True)
+    summary = prepare_manifests(
+        iemocap, tree, tmp_path / "out", partition="fixed", four_classes=True
+    )
     assert [row[7] for row in rows_of(summary.sets["test"])[1:]] == ["happy", "neutral"]
     assert summary.rejected["duplicate id"] == 1
 
 
-def test_files_that_are_no_label_files_are_not_read(tree):
+def test_only_label_files_are_read(tree):
     before = iemocap.read(tree).sets
     labels = tree / "Session1/dialog/EmoEvaluation"
     other = (labels / "Ses01F_impro01.txt").read_text("latin-1").replace("impro01_", "impro02_")
@@ -229,11 +233,11 @@ def test_files_that_are_no_label_files_are_not_read(tree):
 def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, turns):
     name = "Ses02M_impro03"
     wav(tree / f"Session2/sentences/wav/{name}/{name}_F000.wav", seconds=0.1)
-    before = prepare(iemocap, tree, tmp_path / "out")
-    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    before = prepare_manifests(iemocap, tree, tmp_path / "out")
+    assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     labels = tree / f"Session2/dialog/EmoEvaluation/{name}.txt"
     labels.write_text(turns(name, ("sad",)))
-    after = prepare(iemocap, tree, tmp_path / "out")
+    after = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert not after.skipped
     assert sum(after.counts.values()) == sum(before.counts.values()) + 1
 
@@ -241,28 +245,28 @@ def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, tu
 def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_path):
     dialog = tree / "Session1" / "dialog"
     (dialog / "transcriptions").rename(dialog / "Transcriptions")
-    prepare(iemocap, tree, tmp_path / "out")
-    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    prepare_manifests(iemocap, tree, tmp_path / "out")
+    assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     (dialog / "transcriptions").mkdir()
     (dialog / "transcriptions" / "Ses01F_impro01.txt").write_text("nothing")
-    summary = prepare(iemocap, tree, tmp_path / "out")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert not summary.skipped
     assert summary.warnings == ["12 of 12 utterances have no transcript."]
 
 
-def test_transcript_that_cannot_be_read_is_empty(tree, said, tmp_path):
+def test_transcript_that_cannot_be_read_is_empty(tree, transcription, tmp_path):
     spoken = tree / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
-    spoken.write_bytes(said.encode("utf-16"))
-    summary = prepare(iemocap, tree, tmp_path / "out")
+    spoken.write_bytes(transcription.encode("utf-16"))
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert summary.warnings[0].startswith(
-        f"1 transcripts cannot be read and are taken as empty (first: {spoken} must be text in UTF"
+        f"1 transcripts could not be read and are left empty (first: {spoken} must be text in UTF"
     )
     assert summary.warnings[1] == "12 of 12 utterances have no transcript."
 
 
-def test_transcripts_are_counted_of_what_is_kept(tree, tmp_path):
+def test_missing_transcripts_are_counted_among_used_rows(tree, tmp_path):
     options = {"partition": "fixed", "four_classes": True}
-    summary = prepare(iemocap, tree, tmp_path / "out", **options)
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out", **options)
     # 4 of the first dialogue less two classes and a label off the scale ..., 2 of each other one.
     assert summary.warnings == ["9 of 10 utterances have no transcript."]
 
@@ -285,9 +289,9 @@ def test_names_in_other_cases(tree):
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("Session3", "Session3 is missing, found Session1, Session2, Session4, Session5"),
-        ("Session3/dialog/EmoEvaluation", "must hold the folder dialog/EmoEvaluation; found"),
-        ("Session3/sentences/wav", "must hold the folder sentences/wav; found"),
+        ("Session3", "Session3 is missing. Found Session1, Session2, Session4, Session5"),
+        ("Session3/dialog/EmoEvaluation", "must contain the folder dialog/EmoEvaluation; found"),
+        ("Session3/sentences/wav", "must contain the folder sentences/wav; found"),
     ],
 )
 def test_missing_folders(tree, missing, message):
@@ -298,16 +302,16 @@ def test_missing_folders(tree, missing, message):
 
 def test_session_without_label_files(tree):
     (tree / "Session3/dialog/EmoEvaluation/Ses03M_script01_1b.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"must hold a label file <dialogue>\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"must contain a label file <dialogue>\.txt"):
         iemocap.read(tree)
 
 
 def test_files_that_appear_or_change_mean_a_new_preparation(tree, dialogue, tmp_path):
-    prepare(iemocap, tree, tmp_path / "out")
-    assert prepare(iemocap, tree, tmp_path / "out").skipped
+    prepare_manifests(iemocap, tree, tmp_path / "out")
+    assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     spoken = tree / "Session2" / "dialog" / "transcriptions"
     spoken.mkdir()
     (spoken / "Ses02M_script01_1b.txt").write_text("Ses02M_script01_1b_F000 [0.0-0.5]: Hello\n")
-    summary = prepare(iemocap, tree, tmp_path / "out")
+    summary = prepare_manifests(iemocap, tree, tmp_path / "out")
     assert not summary.skipped
     assert summary.warnings == ["9 of 12 utterances have no transcript."]

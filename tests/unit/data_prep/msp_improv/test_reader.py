@@ -3,9 +3,9 @@
 import pytest
 
 from data_prep.corpus import NO_RATERS
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
-from data_prep.msp_improv.reader import SCALE, correlation, read_labels
+from data_prep.msp_improv.reader import SCALE, arousal_dominance_correlation, read_labels
 from emosphere_sb.scale import Scale
 
 # Session 1 has every irregularity; the others have two plain turns each.
@@ -32,14 +32,17 @@ UTD-IMPROV-S02S-M01-T-MF06.avi; S; A:4.000000; V:1.000000; D:2.00
 """
 REJECTED = [
     ["S02N/P/MSP-IMPROV-S02N-M01-P-MF02", "no label: all of A, V, D are missing ({}, line 11)"],
-    ["S02S/T/MSP-IMPROV-S02S-M01-T-MF05", "unknown emotion: 'Q' is none of ASHNOX ({}, line 17)"],
+    [
+        "S02S/T/MSP-IMPROV-S02S-M01-T-MF05",
+        "unknown emotion: 'Q', must be one of ASHNOX ({}, line 17)",
+    ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF06",
-        "damaged line: no ';' after 'D:2.00' ({}, line 19)",
+        "damaged line: missing ';' after 'D:2.00' ({}, line 19)",
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF03",
-        "label outside the scale: dominance is 5.5, allowed is 1 to 5",
+        "label outside the scale: dominance is 5.5, must be from 1 to 5",
     ],
 ]
 
@@ -120,7 +123,7 @@ TEST = [
 
 
 def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, rejected_rows):
-    summary = prepare(msp_improv, tree(), tmp_path / "out")
+    summary = prepare_manifests(msp_improv, tree(), tmp_path / "out")
     train = [line for session in "3456" for line in plain_rows(session)]
     expected = {"train": train, "valid": plain_rows("2"), "test": TEST}
     assert list(summary.sets) == list(expected)
@@ -155,32 +158,36 @@ def test_correlation_of_arousal_and_dominance_is_that_of_a_calculator(tree):
     cov = sum(x * y for x, y in zip(a, d, strict=True)) / n - sum(a) * sum(d) / n**2
     var = [sum(x * x for x in v) / n - (sum(v) / n) ** 2 for v in (a, d)]
     expected = cov / (var[0] * var[1]) ** 0.5
-    assert correlation(msp_improv.read(tree())) == pytest.approx(expected)
-    assert correlation(msp_improv.read(tree(), flip_arousal=False)) == pytest.approx(-expected)
+    assert arousal_dominance_correlation(msp_improv.read(tree())) == pytest.approx(expected)
+    assert arousal_dominance_correlation(
+        msp_improv.read(tree(), flip_arousal=False)
+    ) == pytest.approx(-expected)
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_arousal_the_wrong_way_round_is_a_warning(tree, flip):
+def test_reversed_arousal_gives_a_warning(tree, flip):
     text = LABELS
-    if flip:  # a copy in which somebody has turned arousal already
+    if flip:  # a copy in which arousal has already been reversed
         swaps = {"A:2.000000; V": "A:4.0; V", "A:4.000000; V": "A:2.0; V"}
         swaps |= {"A:1.500000": "A:4.5", "A:5.000000": "A:1.0"}
         for old, new in swaps.items():
             text = text.replace(old, new)
     found = msp_improv.read(tree(text), flip_arousal=flip)
-    (warning,) = [text for text in found.warnings if "correlates" in text]
-    assert f"with --flip_arousal={flip}, correlates with dominance at -" in warning
-    assert warning.endswith(f"use --flip_arousal={not flip}.")
+    (warning,) = [text for text in found.warnings if "correlation of arousal" in text]
+    assert f"but it is -1.00 with --flip_arousal={flip}." in warning
+    assert warning.endswith(f"Use --flip_arousal={not flip}.")
 
 
 def test_too_few_turns_for_a_correlation(tree):
     found = msp_improv.read(tree(plain("2")), flip_arousal=False)
-    assert correlation(found) is None and not any("correlates" in t for t in found.warnings)
+    assert arousal_dominance_correlation(found) is None and not any(
+        "correlation of arousal" in t for t in found.warnings
+    )
 
 
 def test_same_value_everywhere_has_no_correlation(tree):
     text = "".join(plain(s) for s in "2345").replace("D:4.0", "D:2.0")
-    assert correlation(msp_improv.read(tree(text))) is None
+    assert arousal_dominance_correlation(msp_improv.read(tree(text))) is None
 
 
 @pytest.mark.parametrize("name", ["Evalution.txt", "Evaluation.txt", "evaluation.txt"])
@@ -194,7 +201,7 @@ def test_names_of_copies_in_the_wild(tree, name, audio):
 def test_places_that_the_user_names(tree, tmp_path, rows_of):
     root = tree(name="mine.txt", audio="../sounds")
     options = {"labels_file": "mine.txt", "audio_folder": tmp_path / "sounds"}
-    summary = prepare(msp_improv, root, tmp_path / "out", **options)
+    summary = prepare_manifests(msp_improv, root, tmp_path / "out", **options)
     path = tmp_path / "sounds/session1/S01A/R/MSP-IMPROV-S01A-F01-R-FF01.wav"
     assert rows_of(summary.sets["test"])[1][2] == str(path)
 
@@ -217,20 +224,20 @@ def test_same_labels_in_many_dresses(tree, change):
     assert msp_improv.read(tree(change(LABELS))).sets == before
 
 
-def test_raters_that_stand_twice_count_once(tree):
+def test_repeated_raters_count_once(tree):
     found = msp_improv.read(tree()).sets["test"][0].raters
     assert (found.count, found.votes) == (2, "angry:1;other:1")
 
 
-def test_damaged_rater_leaves_no_figures_and_says_where(tree):
+def test_damaged_rater_line_gives_no_statistics_and_is_located(tree):
     found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
     assert found.sets["test"][0].raters == NO_RATERS
-    assert "(first: Evalution.txt:2, damaged line: no value D at its end)" in found.warnings[0]
+    assert "(first: Evalution.txt:2, damaged line: missing value D at the end)" in found.warnings[0]
 
 
 def test_label_that_is_not_the_mean_is_a_warning(tree):
     found = msp_improv.read(tree(LABELS.replace("A:1.500000; V", "A:2.500000; V")))
-    assert "S01A-F01-R-FF01, arousal is 2.5, the mean of 2 raters is 1.5" in found.warnings[0]
+    assert "S01A-F01-R-FF01, arousal is 2.5, but the mean of 2 raters is 1.5" in found.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +267,7 @@ def test_sessions_of_a_fold(tree, fold, sessions):
 
 def test_conditions_that_are_not_wanted(tree, tmp_path):
     options = {"conditions": "p, S"}
-    summary = prepare(msp_improv, tree(), tmp_path / "out", **options)
+    summary = prepare_manifests(msp_improv, tree(), tmp_path / "out", **options)
     assert summary.counts == {"train": 4, "valid": 1, "test": 2}
     assert summary.protocol["conditions"] == ["P", "S"]
     assert summary.protocol["dropped"] == {
@@ -273,9 +280,9 @@ def test_conditions_that_are_not_wanted(tree, tmp_path):
 
 @pytest.mark.parametrize(
     ("conditions", "message"),
-    [(["P", "Q"], "some of P, R, S, T; found P, Q"), ("", "P, R, S, T; found none")],
+    [(["P", "Q"], "one or more of P, R, S, T; found P, Q"), ("", "P, R, S, T; found none")],
 )
-def test_conditions_that_are_none(tree, conditions, message):
+def test_invalid_conditions_raise(tree, conditions, message):
     with pytest.raises(ValueError, match=message):
         msp_improv.read(tree(), conditions=conditions)
 
@@ -283,7 +290,7 @@ def test_conditions_that_are_none(tree, conditions, message):
 def test_classes_that_a_protocol_leaves_out(tree):
     found = msp_improv.read(tree(), drop_test=["other", "no_agreement"])
     assert found.protocol["dropped"] == {"test": {"no_agreement": 1, "other": 1}}
-    with pytest.raises(ValueError, match=r"--drop_train must name .*found contempt"):
+    with pytest.raises(ValueError, match=r"--drop_train must be emotions .*found contempt"):
         msp_improv.read(tree(), drop_train="contempt")
 
 
@@ -292,7 +299,7 @@ def test_unknown_partition(tree):
         msp_improv.read(tree(), partition="speaker")
 
 
-def test_fold_that_is_not_there(tree):
+def test_nonexistent_fold_raises(tree):
     with pytest.raises(ValueError, match="from 1 to 6; found 7"):
         msp_improv.read(tree(), fold=7)
 
@@ -306,12 +313,12 @@ def test_fold_that_is_not_there(tree):
         f"UTD-IMPROV-S01A-F01-R-FF{'1' * 300}.avi",  # more than a file can be called
     ],
 )
-def test_names_that_are_no_turns(tree, name):
+def test_invalid_turn_names_are_rejected(tree, name):
     text = plain("1").replace("UTD-IMPROV-S03A-F01-R-FF01.avi", name)
     (rejection,) = msp_improv.read(tree(text)).rejected
     assert rejection == (
         "Evalution.txt:1",
-        f"unknown name of a turn: '{name[:60]}' (Evalution.txt, line 1)",
+        f"invalid turn name: '{name[:60]}' (Evalution.txt, line 1)",
         "",
     )
 
@@ -325,17 +332,17 @@ def test_missing_sessions(tree):
     root = tree()
     for session in "25":
         (root / f"Audio/session{session}").rename(root / f"lost{session}")
-    with pytest.raises(FileNotFoundError, match="missing: session2, session5; found session1, se"):
+    with pytest.raises(FileNotFoundError, match="missing: session2, session5; found: session1, s"):
         msp_improv.read(root)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n\r\n"])
 def test_empty_label_file(tree, text):
-    with pytest.raises(ValueError, match=r"Evalution.txt must hold turns; it is empty"):
+    with pytest.raises(ValueError, match=r"Evalution.txt is empty"):
         msp_improv.read(tree(text))
 
 
-def test_label_file_in_utf_16_is_refused(tree):
+def test_label_file_in_utf_16_raises(tree):
     root = tree()
     (root / "Evalution.txt").write_bytes(LABELS.encode("utf-16"))
     with pytest.raises(ValueError, match=r"Evalution.txt must be text in UTF-8 or an 8-bit"):
@@ -344,11 +351,11 @@ def test_label_file_in_utf_16_is_refused(tree):
 
 def test_transcripts_that_appear_mean_a_new_preparation(tree, tmp_path):
     root = tree()
-    prepare(msp_improv, root, tmp_path / "out")
-    assert prepare(msp_improv, root, tmp_path / "out").skipped
+    prepare_manifests(msp_improv, root, tmp_path / "out")
+    assert prepare_manifests(msp_improv, root, tmp_path / "out").skipped
     folder = root / "Human_transcriptions" / "All_human_transcriptions"
     (folder / "MSP-IMPROV-S03A-F02-R-FF01.txt").write_text("Why?")
-    assert not prepare(msp_improv, root, tmp_path / "out").skipped
+    assert not prepare_manifests(msp_improv, root, tmp_path / "out").skipped
 
 
 @pytest.mark.parametrize(

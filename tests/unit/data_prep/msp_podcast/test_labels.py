@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.msp_podcast.labels import EMOTIONS, read_labels
-from data_prep.msp_podcast.reader import recognise
+from data_prep.msp_podcast.reader import recognise_release
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
 
@@ -44,7 +44,7 @@ def test_values_equal_those_in_the_file(tmp_path_factory, rows):
     ],
 )
 def test_published_numbers_of_rows(counts, release):
-    assert recognise(counts) == release
+    assert recognise_release(counts) == release
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def prepared(tmp_path, wav):
         (tmp_path / "Labels" / "labels_consensus.csv").write_text(text)
         for name in "abc":
             wav(tmp_path / "Audios" / f"{name}.wav")
-        return prepare(msp_podcast, tmp_path, tmp_path / "out")
+        return prepare_manifests(msp_podcast, tmp_path, tmp_path / "out")
 
     return make
 
@@ -71,21 +71,21 @@ def prepared(tmp_path, wav):
         ("4,nan,", ["", "4.0", ""]),
     ],
 )
-def test_ends_of_the_scale_and_missing_values_are_kept(prepared, rows_of, values, vad):
+def test_ends_of_the_scale_and_missing_values_are_accepted(prepared, rows_of, values, vad):
     assert rows_of(prepared(values).sets["train"])[2][4:7] == vad
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ("0,4,4", "label outside the scale: arousal is 0.0, allowed is 1 to 7"),
-        ("4,0.999,4", "label outside the scale: valence is 0.999, allowed is 1 to 7"),
-        ("4,4,7.001", "label outside the scale: dominance is 7.001, allowed is 1 to 7"),
+        ("0,4,4", "label outside the scale: arousal is 0.0, must be from 1 to 7"),
+        ("4,0.999,4", "label outside the scale: valence is 0.999, must be from 1 to 7"),
+        ("4,4,7.001", "label outside the scale: dominance is 7.001, must be from 1 to 7"),
         ("4,4,inf", "label not finite: EmoDom is inf"),
         ("NaN,nan,NaN", "no label: valence, arousal and dominance are empty"),
         ("NA,4,4", "not a number: EmoAct is 'NA'"),
     ],
 )
-def test_values_that_are_no_labels(prepared, rejected_rows, values, reason):
+def test_invalid_labels_are_rejected(prepared, rejected_rows, values, reason):
     summary = prepared(values)
     assert rejected_rows(summary.folder) == [["Audios/c.wav", "train", reason]]

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from data_prep.corpus import Rejection, Utterance
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.msp_podcast.labels import EMOTIONS
 
@@ -46,7 +46,7 @@ def rows_in(splits):
 
 
 def test_manifests_of_a_small_corpus(corpus, tmp_path, rows_of):
-    summary = prepare(msp_podcast, corpus(), tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, corpus(), tmp_path / "out")
     header = "ID,duration,wav,sample_rate,valence,arousal,dominance,emotion,speaker,gender,session"
     audio = "$data_root/Audios/MSP-PODCAST"
     expected = {
@@ -122,20 +122,20 @@ def test_folders_that_the_user_names(corpus, tmp_path):
 
 def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
     root = corpus(audio="../sounds")
-    summary = prepare(msp_podcast, root, tmp_path / "out", audio_folder="../sounds")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out", audio_folder="../sounds")
     assert rows_of(summary.sets["valid"])[1][2] == str(tmp_path / "sounds" / NAMES[2])
 
 
 @pytest.mark.parametrize(
     ("row", "reason", "name"),
     [
-        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q' is none of ASHUFDCNOX", "train"),
-        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: '' is none of ASHUFDCNOX", "train"),
+        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q', must be one of ASHUFDCNOX", "train"),
+        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: '', must be one of ASHUFDCNOX", "train"),
         ("a.wav,N,1,zwei,3,4,Male,Test1", "not a number: EmoVal is 'zwei'", "test1"),
         ("a.wav,N,1,2,3,4,Male,NA", "unknown partition: 'NA'", ""),
         ("a.wav,N,1,2,3,4,Male,", "unknown partition: ''", ""),
-        ("a.wav,N,1,2,3,4,Male", "damaged row: line 2 has 7 values, not 8", ""),
-        ("a.wav,N,1,2,3,4,Male,Train,x", "damaged row: line 2 has 9 values, not 8", ""),
+        ("a.wav,N,1,2,3,4,Male", "damaged row: line 2 has 7 values, expected 8", ""),
+        ("a.wav,N,1,2,3,4,Male,Train,x", "damaged row: line 2 has 9 values, expected 8", ""),
     ],
 )
 def test_rows_that_cannot_be_used(corpus, row, reason, name):
@@ -161,7 +161,7 @@ def test_test3_from_partitions_and_from_the_audio(file, corpus, tmp_path, wav, r
     wav(root / "Audios" / "MSP-PODCAST_test3_0001.wav")
     text = "Test Sets\nTrain; MSP-PODCAST_0001_0008.wav\nTest3;MSP-PODCAST_test3_0001.wav\n"
     (root / file).write_text(text + " Test3 ; MSP-PODCAST_test3_0003.wav \n")
-    summary = prepare(msp_podcast, root, tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out")
     name = "MSP-PODCAST_test3_000"
     assert rows_of(summary.sets["test3"])[1:] == [
         [f"{name}{k}", "0.5", f"$data_root/Audios/{name}{k}.wav", "16000", *[""] * 13]
@@ -176,13 +176,13 @@ def test_test3_from_partitions_and_from_the_audio(file, corpus, tmp_path, wav, r
 def test_file_that_is_both_labelled_and_in_test3_is_used_in_neither(corpus, tmp_path):
     root = corpus()
     (root / "Partitions.txt").write_text(f"Test3; {NAMES[0]}\n")
-    summary = prepare(msp_podcast, root, tmp_path / "out")
+    summary = prepare_manifests(msp_podcast, root, tmp_path / "out")
     assert summary.rejected == {"duplicate id": 2}
     assert summary.counts == {"train": 1, "valid": 1, "test1": 1, "test2": 1}
 
 
 def test_labelled_test3_is_an_ordinary_set(corpus, tmp_path):
-    summary = prepare(
+    summary = prepare_manifests(
         msp_podcast,
         corpus(f"{ROWS}\nMSP-PODCAST_test3_0001.wav,N,1,2,3,4,Male,Test3"),
         tmp_path / "out",
@@ -210,17 +210,17 @@ def test_release_as_given(corpus, monkeypatch):
     )
     found = msp_podcast.read(corpus(), release="1.10")
     assert found.release == "1.10"
-    assert found.warnings == ["The release is named 1.10, but the numbers of rows are those of 9."]
+    assert found.warnings == ["The release is given as 1.10, but the numbers of rows match 9."]
 
 
 def test_unused_columns_are_a_warning(corpus):
     rows = "\n".join(f"{line},5" for line in ROWS.splitlines())
     found = msp_podcast.read(corpus(rows, header=f"{HEADER},Raters"), release="2.0")
-    assert found.warnings == ["labels_consensus.csv has columns that are not used: raters."]
+    assert found.warnings == ["labels_consensus.csv has unused columns: raters."]
 
 
 def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
-    summary = prepare(
+    summary = prepare_manifests(
         msp_podcast,
         corpus(),
         tmp_path / "out",
@@ -231,11 +231,13 @@ def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
     assert summary.counts == {"train": 1, "valid": 1, "test1": 1}
     assert summary.protocol["dropped"] == {"train": {"no_agreement": 1}, "test2": {"other": 1}}
     assert summary.rejected == {}
-    assert any("'test2' is left out because it is empty" in text for text in summary.warnings)
+    assert any("'test2' is empty and was skipped" in text for text in summary.warnings)
 
 
 def test_unknown_class_to_leave_out(corpus):
-    with pytest.raises(ValueError, match=r"--drop_valid must name .*found x, allowed are angry"):
+    with pytest.raises(
+        ValueError, match=r"--drop_valid must be emotions .*found x. Valid emotions: angry"
+    ):
         msp_podcast.read(corpus(), drop_valid=["X"])
 
 
@@ -287,13 +289,13 @@ def test_paper_division_with_the_test_set_of_release_1_6(corpus):
 
 
 def test_paper_division_needs_enough_of_each_class(corpus):
-    with pytest.raises(ValueError, match=r"too few: angry 4, sad 4.*partition_per_class"):
+    with pytest.raises(ValueError, match=r"found angry 4, sad 4.*partition_per_class"):
         msp_podcast.read(corpus(paper_rows()), partition="paper")
 
 
-def test_paper_division_says_that_speakers_are_shared(corpus, tmp_path):
+def test_paper_partition_warns_about_shared_speakers(corpus, tmp_path):
     options = {"partition": "paper", "partition_per_class": 3}
-    summary = prepare(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
+    summary = prepare_manifests(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
     assert any("valid and test share 1 (speaker 9)" in text for text in summary.warnings)
 
 
@@ -303,17 +305,17 @@ def test_unknown_partition_setting(corpus):
 
 
 def test_missing_data_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"absent does not. Check --data_folder"):
+    with pytest.raises(FileNotFoundError, match=r"absent does not exist. Check --data_folder"):
         msp_podcast.read(tmp_path / "absent")
 
 
-def test_missing_audio_folder_says_what_was_found(corpus):
+def test_missing_audio_folder_lists_the_contents(corpus):
     root = corpus(audio="sounds")
     with pytest.raises(FileNotFoundError, match=r"folder Audios.*found Labels, sounds.*--audio_fo"):
         msp_podcast.read(root)
 
 
-def test_missing_label_file_says_what_was_found(corpus):
+def test_missing_label_file_lists_the_contents(corpus):
     root = corpus(labels="Labels/truth.csv")
     with pytest.raises(
         FileNotFoundError, match=r"labels_consensus.csv.*found Audios, Labels.*--lab"
@@ -323,7 +325,7 @@ def test_missing_label_file_says_what_was_found(corpus):
 
 @pytest.mark.parametrize("option", ["audio_folder", "labels_file"])
 def test_named_places_must_be_there(corpus, option):
-    with pytest.raises(FileNotFoundError, match=f"--{option} must name .*nowhere does not exist"):
+    with pytest.raises(FileNotFoundError, match=f"--{option} must be .*nowhere does not exist"):
         msp_podcast.read(corpus(), **{option: "nowhere"})
 
 
@@ -335,7 +337,7 @@ def test_missing_column(corpus):
 def test_label_file_with_only_a_header(corpus):
     root = corpus()
     (root / "Labels" / "labels_consensus.csv").write_text(HEADER)
-    with pytest.raises(ValueError, match="must hold rows; it has only a header"):
+    with pytest.raises(ValueError, match="must contain rows, but it has only a header"):
         msp_podcast.read(root)
 
 
@@ -346,7 +348,7 @@ def test_official_spelling_wins(corpus):
 
 
 @pytest.mark.parametrize("whole", ["Test1", "Test2"])
-def test_cut_off_name_of_a_test_set_is_no_set_of_its_own(whole, corpus):
+def test_truncated_test_set_name_is_rejected(whole, corpus):
     rows = [row for row in ROWS.splitlines() if "Test" not in row or whole in row]
     found = msp_podcast.read(corpus("\n".join([*rows, "b.wav,N,1,2,3,4,Male,Test"])))
     assert found.rejected == [Rejection("Audios/b.wav", "unknown partition: 'Test'")]

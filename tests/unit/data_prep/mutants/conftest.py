@@ -1,4 +1,4 @@
-"""Small corpora whose label files and folders are damaged, and what must hold afterwards."""
+"""Small corpora whose label files and folders are damaged, and what must contain afterwards."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.own_data import reader as own_data
@@ -42,7 +42,9 @@ class Case:
     def manifests(self, name):
         """All rows by id, the summary, and the paths that were rejected."""
         folder = self.root.parent / name
-        summary = prepare(self.module, self.root, folder, skip=False, workers=1, **self.options)
+        summary = prepare_manifests(
+            self.module, self.root, folder, reuse=False, workers=1, **self.options
+        )
         rows = {
             row["ID"]: {"set": name, **row}
             for name, path in summary.sets.items()
@@ -188,7 +190,7 @@ def case(request, tmp_path, wav):
     return request.param(root, link)
 
 
-# ---- What must hold -----------------------------------------------------------------------------
+# ---- Checks -------------------------------------------------------------------------------------
 
 LABELS = ("valence", "arousal", "dominance")
 RATERS = ("n_raters", "valence_sd", "arousal_sd", "dominance_sd")

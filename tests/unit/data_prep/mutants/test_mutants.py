@@ -97,7 +97,7 @@ def lose_column(text, rng, case):
     return lines_changed(text, rng, lose)
 
 
-def swap_whole_columns(text, rng, case):
+def swap_entire_columns(text, rng, case):
     """With their names, where the file has them; otherwise one column of another kind."""
     rows = [line.split(case.separator) for line in text.split("\n")]
     width = Counter(map(len, rows)).most_common(1)[0][0]
@@ -172,7 +172,7 @@ MUTATIONS = [
     blank_line,
     swap_columns,
     swap_columns,
-    swap_whole_columns,
+    swap_entire_columns,
     lose_column,
     blank_value,
     blank_value,

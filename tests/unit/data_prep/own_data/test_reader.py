@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.manifest import prepare, read_manifest
+from data_prep.manifest import prepare_manifests, read_manifest
 from data_prep.own_data import reader as own_data
 from emosphere_sb.scale import Scale
 
@@ -30,7 +30,7 @@ def test_manifests_of_a_small_table(folder, tmp_path, wav, rows_of):
     root = folder(lines, header=header, audio=False)
     for file in ("a.wav", "b.wav", "c/d.wav"):
         wav(root / file)
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     expected = {
         "train": "u1,0.5,$data_root/a.wav,16000,1.0,2.0,3.0,happy,s1,Female,1,Hello",
         "valid": "u2,0.5,$data_root/b.wav,16000,4.0,5.0,1.5,Sad,s2,Male,2,Oh; no",
@@ -64,7 +64,7 @@ def test_words_for_sets(word, name):
 
 @pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
 def test_scale_must_be_given(folder, scale):
-    with pytest.raises(ValueError, match="Pass for instance --label_low=1 --label_high=7"):
+    with pytest.raises(ValueError, match="Pass for example --label_low=1 --label_high=7"):
         own_data.read(folder(SPLIT), **scale)
 
 
@@ -77,8 +77,8 @@ def test_scale_with_reversed_dimensions(folder):
 
 def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
     root = folder([*SPLIT, "e.wav,5.5,1,1,s1,train"])
-    prepare(own_data, root, tmp_path / "out", **SCALE)
-    reason = "label outside the scale: valence is 5.5, allowed is 1 to 5"
+    prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
+    reason = "label outside the scale: valence is 5.5, must be from 1 to 5"
     assert rows_of(tmp_path / "out" / "rejected.csv")[1:] == [["e.wav", "train", reason]]
 
 
@@ -88,7 +88,7 @@ def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
         ("e.wav,1,2,3,s1,later", ("e.wav", "unknown split: 'later'", "")),
         ("e.wav,1,2,3,s1,", ("e.wav", "unknown split: ''", "")),
         ("e.wav,1,x,3,s1,train", ("e.wav", "not a number: arousal is 'x'", "train")),
-        ("e.wav,1,2,3", ("e.wav", "damaged row: line 5 has 4 values, not 6", "")),
+        ("e.wav,1,2,3", ("e.wav", "damaged row: line 5 has 4 values, expected 6", "")),
         (",1,2,3,s1,train", ("labels.csv:5", "no file name: line 5", "train")),
     ],
 )
@@ -100,22 +100,22 @@ def test_rows_that_cannot_be_used(folder, line, rejection):
 @pytest.mark.parametrize("word", ["NaN", "nan", "NA", "n/a", "N/A", "null", "None", ""])
 def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
     root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train", f"f.wav,{word},{word},{word},s1,train"])
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert rows_of(summary.sets["train"])[2][4:7] == ["1.0", "", "3.0"]
     assert summary.rejected == {"no label": 1}
 
 
 @pytest.mark.parametrize("word", ["inf", "-Infinity", "-", "?", "missing", "#N/A", "nan nan"])
-def test_words_that_are_no_value(folder, tmp_path, word):
+def test_invalid_values_are_rejected(folder, tmp_path, word):
     root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train"])
-    summary = prepare(own_data, root, tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert set(summary.rejected) <= {"label not finite", "not a number"} and summary.rejected
 
 
 def test_short_row_without_its_file(folder):
     header = "valence,arousal,dominance,split,file"
     root = folder(["1,2,3,train,a.wav", "1,2,3"], header=header, audio=False)
-    reason = "damaged row: line 3 has 3 values, not 5"
+    reason = "damaged row: line 3 has 3 values, expected 5"
     assert own_data.read(root, **SCALE).rejected == [("labels.csv:3", reason, "")]
 
 
@@ -124,7 +124,7 @@ def test_absolute_paths_inside_and_outside(folder, tmp_path, wav, rows_of):
     root = folder(SPLIT)
     lines = [*SPLIT, f"{outside},1,1,1,s1,train", f"{root}/e.wav,1,1,1,s1,train"]
     wav(root / "e.wav")
-    summary = prepare(own_data, folder(lines, audio=False), tmp_path / "out", **SCALE)
+    summary = prepare_manifests(own_data, folder(lines, audio=False), tmp_path / "out", **SCALE)
     rows = rows_of(summary.sets["train"])[1:]
     assert [row[2] for row in rows] == ["$data_root/a.wav", str(outside), "$data_root/e.wav"]
     assert rows[2][0] == "e"
@@ -138,7 +138,9 @@ def test_table_named_by_the_user(folder, tmp_path):
 
 
 def test_missing_table(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"--labels_file must name a file.*does not exist"):
+    with pytest.raises(
+        FileNotFoundError, match=r"--labels_file must be the path of a file.*does not exist"
+    ):
         own_data.read(tmp_path, **SCALE)
 
 
@@ -204,24 +206,32 @@ def test_folds_do_not_look_at_a_split_column(folder):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"fold": 2}, "fold must be 1: the partition 'by_speaker' has no folds; found 2.*=folds"),
+        (
+            {"fold": 2},
+            "fold must be 1, because the partition 'by_speaker' has no folds; found 2.*=folds",
+        ),
         ({"partition": "speaker"}, "one of split, by_speaker, folds, whole; found 'speaker'"),
-        ({"partition": "split"}, "needs a column split in .*labels.csv; there is none"),
-        ({"partition": "folds", "fold": 6}, "whole number from 1 to 5; found 6"),
-        ({"partition": "folds", "folds": 11}, "11 folds need as many speakers; found 10: s0"),
-        ({"partition": "folds", "folds": 2}, "at least 3 parts; found 2"),
+        ({"partition": "split"}, "requires a column 'split', which .*labels.csv lacks"),
+        ({"partition": "folds", "fold": 6}, "integer from 1 to 5; found 6"),
+        (
+            {"partition": "folds", "folds": 11},
+            "11 folds require at least 11 speakers; found 10: s0",
+        ),
+        ({"partition": "folds", "folds": 2}, "at least 3 folds; found 2"),
     ],
 )
-def test_partition_that_cannot_be(folder, options, text):
+def test_invalid_partition_options_raise(folder, options, text):
     root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
     with pytest.raises(ValueError, match=text):
         own_data.read(root, **SCALE, **options)
 
 
-def test_whole_table_as_one_test_set(folder, tmp_path):
+def test_complete_table_as_one_test_set(folder, tmp_path):
     """A set of two speakers who are in two splits: no division is needed to test on it."""
     root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
-    summary = prepare(own_data, root, tmp_path / "out", needed=(), **SCALE, **own_data.WHOLE)
+    summary = prepare_manifests(
+        own_data, root, tmp_path / "out", required_sets=(), **SCALE, **own_data.WHOLE
+    )
     assert list(summary.sets) == ["test"]
     assert set(read_manifest(summary.sets["test"]).ID) == {"a", "b", "c-d", "e"}
 
@@ -231,10 +241,10 @@ def test_rows_without_a_speaker_are_used_for_training(folder):
     root = folder(lines, header="file,valence,arousal,dominance,speaker", audio=False)
     found = own_data.read(root, **SCALE)
     assert {"x", "y"} <= {row.id for row in found.sets["train"]}
-    assert found.warnings == ["2 files without a speaker are all used for training."]
+    assert found.warnings == ["All 2 files without a speaker are used for training."]
 
 
-def test_without_speakers_a_loud_warning(folder):
+def test_missing_speakers_give_a_warning(folder):
     lines = [f"{k}.wav,1,2,3" for k in range(20)]
     root = folder(lines, header="file,valence,arousal,dominance", audio=False)
     found = own_data.read(root, **SCALE)
@@ -243,7 +253,7 @@ def test_without_speakers_a_loud_warning(folder):
         "valid": 3,
         "test": 3,
     }
-    assert "sets may share voices" in found.warnings[0]
+    assert "Sets may share speakers" in found.warnings[0]
 
 
 def test_too_few_speakers(folder):
@@ -257,13 +267,13 @@ def test_given_split_must_not_share_speakers(folder, tmp_path):
     with pytest.raises(
         ValueError, match=r"must not share speakers: train and test share 1 \(spe.*s1"
     ):
-        prepare(own_data, root, tmp_path / "out", **SCALE)
+        prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
 
 
 def test_given_split_of_unknown_speakers_is_a_warning(folder):
     root = folder([*SPLIT, "e.wav,1,1,1,,test", "f.wav,1,1,1,NA,train"], audio=False)
     assert own_data.read(root, **SCALE).warnings == [
-        "2 of 5 files have no speaker: whether their voices are in several sets cannot be checked."
+        "2 of 5 files have no speaker, so it cannot be checked whether the sets share speakers."
     ]
 
 
@@ -273,12 +283,14 @@ def test_classes_that_are_left_out(folder):
     found = own_data.read(folder(lines, header=header), **SCALE, drop_train="other")
     assert [row.id for row in found.sets["train"]] == ["a"]
     assert found.protocol["dropped"] == {"train": {"Other": 1}}
-    left_out = [(name, row.path, option) for name, row, option in found.left_out]
-    assert (left_out, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
+    excluded = [(name, row.path, option) for name, row, option in found.excluded]
+    assert (excluded, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
 
 
 def test_class_that_the_table_does_not_have(folder):
-    with pytest.raises(ValueError, match="found other, allowed are none: the labels have no emot"):
+    with pytest.raises(
+        ValueError, match=r"found other\. Valid emotions: none, the labels have no emot"
+    ):
         own_data.read(folder(SPLIT), **SCALE, drop_train="other")
 
 
@@ -298,7 +310,7 @@ def test_labels_equal_those_in_the_table(tmp_path_factory, labels):
 
 @pytest.mark.skipif(not TAVA.is_dir(), reason=f"the TAVA corpus is not at {TAVA}")
 def test_real_speech(tmp_path):
-    summary = prepare(own_data, TAVA, tmp_path, label_low=-1, label_high=1)
+    summary = prepare_manifests(own_data, TAVA, tmp_path, label_low=-1, label_high=1)
     assert summary.counts == {"train": 160, "valid": 32, "test": 64}
     assert summary.rejected == {}
     frame = read_manifest(summary.sets["train"], data_root=TAVA).set_index("ID")

@@ -7,23 +7,23 @@ import pytest
 
 from data_prep.corpus import Utterance
 from data_prep.parsing.folders import (
-    class_list,
-    corpus_folder,
-    drop_classes,
+    exclude_classes,
     find_entry,
-    named_entry,
+    parse_classes,
+    resolve_data_folder,
+    resolve_user_path,
 )
 
 
 def test_home_folder_is_written_out(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "corpus").mkdir()
-    assert corpus_folder("~/corpus") == tmp_path / "corpus"
+    assert resolve_data_folder("~/corpus") == tmp_path / "corpus"
 
 
 def test_relative_folder_becomes_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert corpus_folder(".") == tmp_path
+    assert resolve_data_folder(".") == tmp_path
 
 
 def test_names_are_found_in_their_order(tmp_path):
@@ -39,21 +39,21 @@ def test_name_in_a_folder_that_is_a_file(tmp_path):
 
 def test_folder_where_a_file_must_be(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"--labels_file must name a file.*is something else"
+        FileNotFoundError, match=r"--labels_file must be the path of a file.*is not a file"
     ):
-        named_entry(tmp_path.parent, tmp_path.name, option="labels_file")
+        resolve_user_path(tmp_path.parent, tmp_path.name, option="labels_file")
 
 
 @pytest.mark.parametrize(
     "words", ["other,sad", " Other , SAD,", ["sad", "other"], ("OTHER", "sad")]
 )
 def test_classes_in_every_notation(words):
-    assert class_list(words, ["other", "sad", "happy"], option="drop_train") == {"other", "sad"}
+    assert parse_classes(words, ["other", "sad", "happy"], option="drop_train") == {"other", "sad"}
 
 
 def test_classes_of_a_numbered_set_can_be_named_apart():
     rows = [Utterance("a", "a.wav", emotion="sad")]
-    kept, _, _ = drop_classes({"test1": rows, "test2": rows}, {"test": {"sad"}, "test2": set()})
+    kept, _, _ = exclude_classes({"test1": rows, "test2": rows}, {"test": {"sad"}, "test2": set()})
     assert [len(kept[name]) for name in ("test1", "test2")] == [0, 1]
 
 

@@ -47,12 +47,12 @@ def test_line_numbers_count_blank_lines(tmp_path):
         ("file,valence,Valence\na,1,2\n", "twice: valence"),
         ("file,valence\n\xe4,1\n".encode("latin-1"), "must be UTF-8 text"),
         ("file,valence\na,1\n".encode("utf-16"), "must be UTF-8 text"),
-        ('file,valence\n"a,1\nb,2\n', "not comma-separated|a quote is not closed"),
-        ('file,valence\n"a\nb",2\n', "line 3: a quote is not closed"),
-        ("file,valence\n" + "x" * 200_000 + ",1\n", "line 2: not comma-separated"),
+        ('file,valence\n"a,1\nb,2\n', "invalid CSV|unclosed quote"),
+        ('file,valence\n"a\nb",2\n', "line 3: unclosed quote"),
+        ("file,valence\n" + "x" * 200_000 + ",1\n", "line 2: invalid CSV"),
     ],
 )
-def test_refused(tmp_path, content, message):
+def test_invalid_tables_raise(tmp_path, content, message):
     with pytest.raises(ValueError, match=message) as error:
         table(tmp_path / "t.csv", content)
     assert str(tmp_path / "t.csv") in str(error.value)
@@ -70,7 +70,7 @@ def test_numbers_are_read_exactly(value):
 
 
 @pytest.mark.parametrize("text", ["1_0", "3,5", "0x3", "\u0663", "one", "1 2", "1.2.3", "-", "."])
-def test_texts_that_are_no_numbers(text):
+def test_invalid_numbers_raise(text):
     with pytest.raises(ValueError, match=r"^not a number: EmoVal is "):
         parse_number(text, "EmoVal")
 
@@ -106,7 +106,7 @@ def test_line_far_into_a_file_decides_its_encoding(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_text_with_zero_bytes_is_refused(tmp_path, encoding):
+def test_text_with_null_bytes_raises(tmp_path, encoding):
     (tmp_path / "a.txt").write_text("Ses01F", encoding=encoding)
     with pytest.raises(ValueError, match=r"a.txt must be text in UTF-8 or an 8-bit encoding"):
         list(read_lines(tmp_path / "a.txt"))

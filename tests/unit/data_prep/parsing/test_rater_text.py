@@ -25,7 +25,7 @@ RATERS = ["w1; Sad; Sad; A:1.0; V:4.0; D:3.0;", "w2; Other-x; I; A:3.0; V:4.0; D
         "; A; A:2.0; V:2.0; D:2.0;",
     ],
 )
-def test_line_of_another_utterance_is_no_rater_of_the_one_above(tmp_path, line):
+def test_line_of_another_utterance_starts_a_new_block(tmp_path, line):
     path = tmp_path / "labels.txt"
     path.write_text("\n".join([HEAD, *RATERS, line, "w3; Sad; Sad; A:5.0; V:5.0; D:5.0;", ""]))
     first, second = read_blocks(path)
@@ -35,7 +35,7 @@ def test_line_of_another_utterance_is_no_rater_of_the_one_above(tmp_path, line):
 
 
 @pytest.mark.parametrize("name", ["w.3", "WORKER00000003", "j.doe@b.edu", "x-ann.b1"])
-def test_names_of_raters_are_no_files(tmp_path, name):
+def test_rater_names_are_not_file_names(tmp_path, name):
     path = tmp_path / "labels.txt"
     path.write_text("\n".join([HEAD, *RATERS, f"{name}; Sad; Sad; A:5.0; V:5.0; D:5.0;", ""]))
     (block,) = read_blocks(path)
@@ -47,7 +47,7 @@ def test_two_raters_in_one_line_are_not_one(tmp_path, line):
     path = tmp_path / "labels.txt"
     path.write_text(f"{HEAD}\n{line}\n")
     (block,) = read_blocks(path)
-    assert block.rater_problem == "labels.txt:2, damaged line: it holds two raters"
+    assert block.rater_problem == "labels.txt:2, damaged line: it contains two raters"
     assert (block.vad, block.problem) == ((4.0, 2.0, 3.0), "")
 
 

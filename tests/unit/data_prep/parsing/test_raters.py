@@ -5,12 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.corpus import NO_RATERS, RaterFigures
-from data_prep.manifest import prepare, read_manifest
+from data_prep.corpus import NO_RATERS, RaterStatistics
+from data_prep.manifest import prepare_manifests, read_manifest
 from data_prep.msp_podcast import reader as msp_podcast
 from data_prep.msp_podcast.reader import read_raters
 from data_prep.parsing.rater_text import read_blocks
-from data_prep.parsing.raters import Rater, RaterCheck, difference, emotion_of, figures, single
+from data_prep.parsing.raters import (
+    Rater,
+    RaterCheck,
+    drop_repeated_ratings,
+    mean_mismatch,
+    parse_emotion,
+    summarise_raters,
+)
 from emosphere_sb.scale import Scale
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
@@ -40,14 +47,14 @@ MSP-PODCAST_0001_0140.wav,WORKER00000002,Angry,Angry,5,2,6
 MSP-PODCAST_0001_0140.wav,WORKER00000003,Sad,Sad,5,3,6
 MSP-PODCAST_0001_0141.wav,WORKER00000009,Happy,Happy,4,4,4
 """
-FIGURES = {
+STATISTICS = {
     # Deviations by hand: (3, 5) and (3, 1) and (4, 2) -> 1; (1, 2, 3) -> sqrt(2/3);
     # (6, 5, 5) -> sqrt(2)/3.
-    "MSP-PODCAST_0001_0139": RaterFigures(2, 1.0, 1.0, 1.0, "neutral:1;other:1"),
-    "MSP-PODCAST_0001_0140": RaterFigures(
+    "MSP-PODCAST_0001_0139": RaterStatistics(2, 1.0, 1.0, 1.0, "neutral:1;other:1"),
+    "MSP-PODCAST_0001_0140": RaterStatistics(
         3, pytest.approx((2 / 3) ** 0.5), pytest.approx(2**0.5 / 3), 0.0, "angry:2;sad:1"
     ),
-    "MSP-PODCAST_0001_0141": RaterFigures(1, 0.0, 0.0, 0.0, "happy:1"),
+    "MSP-PODCAST_0001_0141": RaterStatistics(1, 0.0, 0.0, 0.0, "happy:1"),
 }
 
 
@@ -87,9 +94,9 @@ def by_id(corpus):
         (DETAILED.replace("FileName,WorkerID", "filename, workerid"), "Labels/Labels_Detailed.csv"),
     ],
 )
-def test_figures_of_both_files_in_many_dresses(root, text, name):
+def test_statistics_of_both_files_in_many_variants(root, text, name):
     found = read(root(text, name=name))
-    assert by_id(found) == FIGURES
+    assert by_id(found) == STATISTICS
     assert found.warnings == []
 
 
@@ -97,11 +104,11 @@ def test_columns_of_the_table_are_taken_by_name(root):
     rows = [line.split(",") for line in DETAILED.replace('"Concerned,Confused"', "x").splitlines()]
     rows = [row if len(row) == 7 else [*row[:3], "x", *row[-3:]] for row in rows]
     text = "\n".join(",".join(reversed(row)) for row in rows)
-    assert by_id(read(root(text, name="Labels/labels_detailed.csv"))) == FIGURES
+    assert by_id(read(root(text, name="Labels/labels_detailed.csv"))) == STATISTICS
 
 
 def test_manifest_has_the_raters(root, tmp_path, rows_of):
-    summary = prepare(msp_podcast, root(), tmp_path / "out", raters=True)
+    summary = prepare_manifests(msp_podcast, root(), tmp_path / "out", raters=True)
     rows = rows_of(summary.sets["train"])
     columns = ["n_raters", "valence_sd", "arousal_sd", "dominance_sd", "votes"]
     assert rows[0][-6:] == ["transcript", *columns]
@@ -118,7 +125,7 @@ def test_raters_are_an_option(root):
 
 
 def test_without_raters_the_columns_are_empty(root, tmp_path):
-    frame = read_manifest(prepare(msp_podcast, root(), tmp_path / "out").sets["train"])
+    frame = read_manifest(prepare_manifests(msp_podcast, root(), tmp_path / "out").sets["train"])
     assert np.isnan(frame.n_raters).all() and np.isnan(frame.dominance_sd).all()
     assert set(frame.votes) == {""}
 
@@ -132,53 +139,53 @@ def test_raters_without_their_file(root):
 
 def test_another_raters_file_means_a_new_preparation(root, tmp_path):
     folder = root()
-    prepare(msp_podcast, folder, tmp_path / "out", raters=True)
-    assert prepare(msp_podcast, folder, tmp_path / "out", raters=True).skipped
+    prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True)
+    assert prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True).skipped
     (folder / "Labels" / "labels.txt").write_text(TEXT.replace("Sad;", "Fear;"))
-    assert not prepare(msp_podcast, folder, tmp_path / "out", raters=True).skipped
+    assert not prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True).skipped
 
 
 def test_consensus_that_is_not_the_mean_is_counted(root):
     found = read(root(TEXT.replace("V:5.000000", "V:4.000000").replace("D:2.0", "D:2.00001")))
     assert found.warnings == [
-        "1 utterances have labels that are not the mean of their raters (first: "
-        "MSP-PODCAST_0001_0139, valence is 4, the mean of 2 raters is 3.5)."
+        "1 utterances have labels that differ from the mean of their raters (first: "
+        "MSP-PODCAST_0001_0139, valence is 4, but the mean of 2 raters is 3.5)."
     ]
 
 
 def test_dimensions_that_are_swapped_are_not_the_mean(root):
     swapped = TEXT.replace("A:", "?:").replace("D:", "A:").replace("?:", "D:")
-    assert read(root(swapped)).warnings[0].startswith("2 utterances have labels that are not the")
+    assert read(root(swapped)).warnings[0].startswith("2 utterances have labels that differ")
 
 
-def test_damaged_rater_leaves_no_figures_and_says_where(root):
+def test_damaged_rater_line_gives_no_statistics_and_is_located(root):
     found = read(root(TEXT.replace("A:5.000000; V:2.000000; D:6.000000;", "A:5.000000; V:2.00")))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert found.warnings == [
-        "1 utterances have rater lines that cannot be used and therefore no rater columns (first: "
-        "labels.txt:7, damaged line: no ';' after 'V:2.00')."
+        "1 utterances have unusable rater lines and therefore no rater statistics (first: "
+        "labels.txt:7, damaged line: missing ';' after 'V:2.00')."
     ]
 
 
 def test_damaged_row_of_the_table(root):
     text = DETAILED.replace("Angry,Angry,5,2,6", "Angry,Angry,5,two,6")
     found = read(root(text, name="Labels/labels_detailed.csv"))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert "labels_detailed.csv:5, not a number: EmoVal is 'two'" in found.warnings[0]
 
 
-def test_words_that_are_not_known_are_no_votes(root):
+def test_unknown_words_are_not_counted_as_votes(root):
     found = read(root(TEXT.replace("Angry; Angry;", "Hungry; Angry;")))
     assert by_id(found)["MSP-PODCAST_0001_0140"].votes == "angry:1;sad:1"
-    assert "votes for emotions that are not known" in found.warnings[0]
+    assert "votes for unknown emotions" in found.warnings[0]
     assert "'Hungry'" in found.warnings[0]
 
 
-def test_utterance_that_stands_twice_has_no_figures(root):
+def test_repeated_utterance_has_no_rater_statistics(root):
     first = TEXT.split("\n\n")[0]
     found = read(root(f"{TEXT}\n{first}\n"))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0139": NO_RATERS}
-    assert "1 utterances stand in the raters' file twice" in found.warnings[0]
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0139": NO_RATERS}
+    assert "1 utterances occur twice in the file of individual ratings" in found.warnings[0]
 
 
 def test_utterances_on_one_side_only(root):
@@ -186,41 +193,42 @@ def test_utterances_on_one_side_only(root):
     found = read(root(text))
     assert by_id(found)["MSP-PODCAST_0001_0141"] == NO_RATERS
     assert found.warnings == [
-        "1 utterances in the raters' file are none of those with usable labels (first: "
+        "1 utterances in the file of individual ratings have no usable labels (first: "
         "labels.txt, line 10).",
-        "1 utterances have no raters in their file (first: MSP-PODCAST_0001_0141.wav).",
+        "1 utterances are missing from the file of individual ratings (first: "
+        "MSP-PODCAST_0001_0141.wav).",
     ]
 
 
 def test_equal_rows_of_the_labels_stay_equal(root, tmp_path):
     labels = f"{LABELS}\n{LABELS.splitlines()[0]}"
-    summary = prepare(msp_podcast, root(labels=labels), tmp_path / "out", raters=True)
+    summary = prepare_manifests(msp_podcast, root(labels=labels), tmp_path / "out", raters=True)
     assert summary.counts == {"train": 2, "valid": 1}
 
 
 def test_equal_lines_of_a_rater_count_once(root):
     line = TEXT.splitlines()[5]
     found = read(root(TEXT.replace(line, f"{line}\n{line}")))
-    assert by_id(found) == FIGURES and found.warnings == []
+    assert by_id(found) == STATISTICS and found.warnings == []
 
 
 def test_raters_without_names_are_never_one():
     raters = [Rater("", ("sad",), (), 1.0), Rater("", ("sad",), (), 1.0), Rater("a"), Rater("a")]
-    assert len(single(raters)) == 3
+    assert len(drop_repeated_ratings(raters)) == 3
 
 
 def test_one_rater_with_two_opinions_counts_twice():
     raters = [Rater("a", (), (), 1.0), Rater("a", (), (), 3.0)]
-    assert figures(raters) == RaterFigures(2, 1.0)
+    assert summarise_raters(raters) == RaterStatistics(2, 1.0)
 
 
-def test_no_raters_have_no_figures():
-    assert figures([]) == NO_RATERS
+def test_no_raters_give_empty_statistics():
+    assert summarise_raters([]) == NO_RATERS
 
 
 def test_votes_are_ordered_by_number_and_name():
     raters = [Rater(str(k), (word,)) for k, word in enumerate(["sad", "fear", "angry", "sad"])]
-    assert figures(raters).votes == "sad:2;angry:1;fear:1"
+    assert summarise_raters(raters).votes == "sad:2;angry:1;fear:1"
 
 
 ratings = st.lists(st.tuples(*[st.none() | st.floats(1, 7)] * 3), min_size=1, max_size=9)
@@ -232,11 +240,11 @@ def test_spread_equals_numpy_and_the_mean_passes(rows):
     columns = [
         [value for value in column if value is not None] for column in zip(*rows, strict=True)
     ]
-    found = figures(raters)
+    found = summarise_raters(raters)
     for spread, column in zip(found.sd, columns, strict=True):
         assert spread == (pytest.approx(np.std(column), abs=1e-9) if column else None)
     means = [np.mean(column) if column else None for column in columns]
-    assert difference(means, raters) == ""
+    assert mean_mismatch(means, raters) == ""
 
 
 @pytest.mark.parametrize(
@@ -244,7 +252,7 @@ def test_spread_equals_numpy_and_the_mean_passes(rows):
 )
 def test_tolerance_of_the_mean(off, differs):
     raters = [Rater("a", (), (), 2.0), Rater("b", (), (), 3.0)]
-    assert bool(difference((2.5 + off, None, None), raters)) is differs
+    assert bool(mean_mismatch((2.5 + off, None, None), raters)) is differs
 
 
 @pytest.mark.parametrize(
@@ -260,24 +268,24 @@ def test_tolerance_of_the_mean(off, differs):
     ],
 )
 def test_words_of_raters(word, emotion):
-    assert emotion_of(word) == emotion
+    assert parse_emotion(word) == emotion
 
 
 def test_warnings_count_and_name_the_first():
     check = RaterCheck(Scale(1, 7))
-    check.figures("a", (1.0,) * 3, [], problem="x.txt:3, damaged")
-    check.figures("b", (1.0,) * 3, [], problem="x.txt:9, damaged")
+    check.summarise("a", (1.0,) * 3, [], problem="x.txt:3, damaged")
+    check.summarise("b", (1.0,) * 3, [], problem="x.txt:9, damaged")
     assert check.warnings() == [
-        "2 utterances have rater lines that cannot be used and therefore no rater columns (first: "
+        "2 utterances have unusable rater lines and therefore no rater statistics (first: "
         "x.txt:3, damaged)."
     ]
 
 
 @pytest.mark.parametrize("rating", ["A:7.5", "A:-1.0", "A:1e300", "A:inf"])
-def test_rating_that_nobody_can_have_given_leaves_no_figures(root, rating):
+def test_rating_outside_the_scale_gives_no_statistics(root, rating):
     found = read(root(TEXT.replace("A:6.000000; V:1.0", f"{rating}; V:1.0")))
-    assert by_id(found) == {**FIGURES, "MSP-PODCAST_0001_0140": NO_RATERS}
-    assert "1 utterances have rater lines that cannot be used" in found.warnings[0]
+    assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
+    assert "1 utterances have unusable rater lines" in found.warnings[0]
 
 
 def test_reader_of_raters_alone(tmp_path):
@@ -296,15 +304,15 @@ def test_reader_of_raters_alone(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a.wav; N; A:1; V:2; D:3", "no ';' after 'D:3'"),
-        ("a.wav; N; A:1; V:2;", "no value D at its end"),
-        ("a.wav; N; A:1; V:2; D:3; x;", "no value V, A, D at its end"),
-        ("a.wav; N; A:1; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.wav; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.mp3; N; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
-        ("a.wav, N, A:1, V:2, D:3;", "no value V, A, D at its end"),
+        ("a.wav; N; A:1; V:2; D:3", "missing ';' after 'D:3'"),
+        ("a.wav; N; A:1; V:2;", "missing value D at the end"),
+        ("a.wav; N; A:1; V:2; D:3; x;", "missing value V, A, D at the end"),
+        ("a.wav; N; A:1; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
+        ("a.wav; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
+        ("a.mp3; N; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
+        ("a.wav, N, A:1, V:2, D:3;", "missing value V, A, D at the end"),
         ("a.wav; N; A:1; V:1.2.3; D:3;", "not a number: valence is '1.2.3'"),
-        ("w1; Sad; Sad; A:1; V:2; D:3;", "must be a file name, a class, and A, V, D"),
+        ("w1; Sad; Sad; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
     ],
 )
 def test_first_lines_of_a_block_that_cannot_be_used(tmp_path, text, problem):

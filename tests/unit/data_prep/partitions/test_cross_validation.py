@@ -6,7 +6,13 @@ import pytest
 
 from data_prep.iemocap import reader as iemocap
 from data_prep.msp_improv import reader as msp_improv
-from data_prep.partitions.cross_validation import Partition, choose, partner, rotate, speaker_folds
+from data_prep.partitions.cross_validation import (
+    Partition,
+    leave_one_group_out,
+    leave_one_speaker_out,
+    select_partition,
+    speaker_k_fold,
+)
 
 SESSION_FOLDS = {  # test, valid, train, as a person counts
     1: ("1", "2", "345"),
@@ -54,7 +60,7 @@ def test_msp_improv_leaves_one_session_out():
 ALL = [
     *iemocap.PARTITIONS.items(),
     *msp_improv.PARTITIONS.items(),
-    ("own", speaker_folds("abcdefghijk", folds=4, seed=3)),
+    ("own", speaker_k_fold("abcdefghijk", folds=4, seed=3)),
 ]
 
 
@@ -76,18 +82,18 @@ def test_every_group_is_tested_exactly_once(name, partition):
 
 
 def test_place_is_the_fold_the_other_way_round():
-    place = iemocap.PARTITIONS["session"].place(3)
+    place = iemocap.PARTITIONS["session"].set_by_group(3)
     assert place == {"1": "train", "2": "train", "5": "train", "4": "valid", "3": "test"}
 
 
 @pytest.mark.parametrize("fold", [0, 6, -1, "x", "", 1.5, None, True, " 1", "01"])
-def test_fold_that_is_not_there(fold):
-    with pytest.raises(ValueError, match=r"--fold must be a whole number from 1 to 5; found "):
+def test_nonexistent_fold_raises(fold):
+    with pytest.raises(ValueError, match=r"--fold must be an integer from 1 to 5; found "):
         iemocap.PARTITIONS["session"].fold(fold)
 
 
 def test_only_one_fold():
-    with pytest.raises(ValueError, match="--fold must be a whole number 1: there is one; found 2"):
+    with pytest.raises(ValueError, match=r"--fold must be 1 \(there is only one fold\); found 2"):
         iemocap.PARTITIONS["fixed"].fold(2)
 
 
@@ -98,11 +104,11 @@ def test_fold_as_text_is_a_fold():
 
 def test_unknown_partition():
     with pytest.raises(ValueError, match="must be session or speaker or fixed; found 'paper'"):
-        choose(iemocap.PARTITIONS, "paper")
+        select_partition(iemocap.PARTITIONS, "paper")
 
 
 def test_facts_are_those_of_the_fold():
-    assert iemocap.PARTITIONS["fixed"].facts("fixed", "1") == {
+    assert iemocap.PARTITIONS["fixed"].metadata("fixed", "1") == {
         "partition": "fixed",
         "fold": 1,
         "folds": 1,
@@ -112,7 +118,7 @@ def test_facts_are_those_of_the_fold():
 
 
 def test_partners_validate_for_each_other():
-    folds = partner([("a", "b"), ("c", "d")])
+    folds = leave_one_speaker_out([("a", "b"), ("c", "d")])
     assert [(fold["test"][0], fold["valid"][0]) for fold in folds] == [
         ("a", "b"),
         ("b", "a"),
@@ -122,24 +128,24 @@ def test_partners_validate_for_each_other():
 
 
 def test_two_parts_leave_nothing_to_train_on():
-    with pytest.raises(ValueError, match="need at least 3 parts; found 2"):
-        rotate([("a",), ("b",)])
+    with pytest.raises(ValueError, match="require at least 3 folds; found 2"):
+        leave_one_group_out([("a",), ("b",)])
 
 
 def test_speakers_are_dealt_out_evenly():
-    partition = speaker_folds(map(str, range(11)), folds=4, seed=1)
+    partition = speaker_k_fold(map(str, range(11)), folds=4, seed=1)
     assert sorted(len(fold["test"]) for fold in partition.folds) == [2, 3, 3, 3]
 
 
 def test_speaker_folds_depend_on_names_and_seed_alone():
-    one = speaker_folds("abcdefgh", folds=4, seed=1)
-    assert speaker_folds("hgfedcbaa", folds=4, seed=1) == one
-    assert speaker_folds("abcdefgh", folds=4, seed=2) != one
+    one = speaker_k_fold("abcdefgh", folds=4, seed=1)
+    assert speaker_k_fold("hgfedcbaa", folds=4, seed=1) == one
+    assert speaker_k_fold("abcdefgh", folds=4, seed=2) != one
 
 
 def test_more_folds_than_speakers():
-    with pytest.raises(ValueError, match="5 folds need as many speakers; found 2: a, b"):
-        speaker_folds("ab", folds=5, seed=1)
+    with pytest.raises(ValueError, match="5 folds require at least 5 speakers; found 2: a, b"):
+        speaker_k_fold("ab", folds=5, seed=1)
 
 
 def test_partition_is_plain_data():

@@ -14,7 +14,7 @@ from data_prep.synthetic import espeak
 from data_prep.synthetic.espeak import Synthesiser
 
 needs_espeak = pytest.mark.skipif(
-    not espeak.installed(), reason="espeakng-loader (extra 'demo') is not installed"
+    not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"
 )
 ROOT = Path(__file__).resolve().parents[4]
 BREATHY = "en-us+f5"  # a voice with noise in it, which eSpeak draws from the time of day
@@ -35,7 +35,7 @@ def test_speech_is_float32_at_22050_hz_and_lasts_as_long_as_such_a_sentence(synt
 
 
 @needs_espeak
-def test_what_was_said_before_leaves_no_trace(synthesiser):
+def test_speech_does_not_depend_on_previous_utterances(synthesiser):
     first, _ = synthesiser.speak(TEXT, voice=BREATHY)
     synthesiser.speak("Something else, and longer.", voice="en-us+m3", rate=250)
     again, _ = synthesiser.speak(TEXT, voice=BREATHY)
@@ -43,7 +43,7 @@ def test_what_was_said_before_leaves_no_trace(synthesiser):
 
 
 @needs_espeak
-def test_another_process_says_the_same(synthesiser):
+def test_speech_is_identical_in_another_process(synthesiser):
     samples, _ = synthesiser.speak(TEXT, voice=BREATHY)
     code = (
         "import hashlib; from data_prep.synthetic.espeak import Synthesiser; "
@@ -101,8 +101,8 @@ def test_the_short_link_goes_with_the_synthesiser(tmp_path, monkeypatch):
 
 @needs_espeak
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_a_blank_text_is_refused(synthesiser, text):
-    with pytest.raises(ValueError, match="something to say"):
+def test_blank_text_raises(synthesiser, text):
+    with pytest.raises(ValueError, match="text must not be blank"):
         synthesiser.speak(text)
 
 
@@ -114,9 +114,9 @@ def test_an_unknown_voice_is_named(synthesiser):
 
 @needs_espeak
 @pytest.mark.parametrize("setting", [{"rate": 79}, {"pitch": 100}, {"pitch_range": -1}])
-def test_a_setting_beyond_its_limits_is_refused(synthesiser, setting):
+def test_setting_out_of_range_raises(synthesiser, setting):
     (name, value), *_ = setting.items()
-    with pytest.raises(ValueError, match=f"{name} must lie between .* found {value}"):
+    with pytest.raises(ValueError, match=f"{name} must be between .* found {value}"):
         synthesiser.speak(TEXT, **setting)
 
 

@@ -7,15 +7,15 @@ import pytest
 
 from data_prep.synthetic import espeak
 from data_prep.synthetic.layouts.msp_podcast import LAYOUT
-from data_prep.synthetic.voice import SAMPLE_RATE, manner, resampled, speak
+from data_prep.synthetic.voice import SAMPLE_RATE, prosody_of, resample, synthesise_sentence
 
 needs_espeak = pytest.mark.skipif(
-    not espeak.installed(), reason="espeakng-loader (extra 'demo') is not installed"
+    not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"
 )
 
 
 @pytest.fixture(scope="module")
-def spoken():
+def sentences():
     return LAYOUT.script({"Train": 10}, seed=1)
 
 
@@ -30,9 +30,10 @@ def altered(item, dimension, value):
     ("dimension", "own"),
     [(0, {"smile", "swell", "rise"}), (1, {"breath"}), (2, {"chest", "tremor"})],
 )
-def test_each_dimension_has_cues_of_its_own(spoken, dimension, own):
+def test_each_dimension_has_cues_of_its_own(sentences, dimension, own):
     low, high = (
-        dataclasses.asdict(manner(altered(spoken[7], dimension, value))) for value in (-0.8, 0.8)
+        dataclasses.asdict(prosody_of(altered(sentences[7], dimension, value)))
+        for value in (-0.8, 0.8)
     )
     changed = {name for name in low if low[name] != high[name]}
     assert own <= changed
@@ -41,8 +42,10 @@ def test_each_dimension_has_cues_of_its_own(spoken, dimension, own):
 
 
 @needs_espeak
-def test_arousal_is_louder_and_faster(spoken):
-    calm, active = (speak(altered(spoken[3], 1, a), espeak.Synthesiser()) for a in (-0.9, 0.9))
+def test_arousal_is_louder_and_faster(sentences):
+    calm, active = (
+        synthesise_sentence(altered(sentences[3], 1, a), espeak.Synthesiser()) for a in (-0.9, 0.9)
+    )
     assert len(active) < 0.75 * len(calm)
     assert 10 * np.log10(np.mean(active**2) / np.mean(calm**2)) > 5.0
 
@@ -55,8 +58,10 @@ def band_level(samples, low, high):
 
 
 @needs_espeak
-def test_valence_lifts_the_resonances_of_a_smile(spoken):
-    sad, happy = (speak(altered(spoken[3], 0, v), espeak.Synthesiser()) for v in (-0.9, 0.9))
+def test_valence_lifts_the_resonances_of_a_smile(sentences):
+    sad, happy = (
+        synthesise_sentence(altered(sentences[3], 0, v), espeak.Synthesiser()) for v in (-0.9, 0.9)
+    )
 
     def smile(samples):
         return band_level(samples, 2300, 3400) - band_level(samples, 1000, 1700)
@@ -65,8 +70,10 @@ def test_valence_lifts_the_resonances_of_a_smile(spoken):
 
 
 @needs_espeak
-def test_dominance_has_weight_and_does_not_tremble(spoken):
-    meek, firm = (speak(altered(spoken[3], 2, d), espeak.Synthesiser()) for d in (-0.9, 0.9))
+def test_dominance_boosts_low_frequencies_without_tremor(sentences):
+    meek, firm = (
+        synthesise_sentence(altered(sentences[3], 2, d), espeak.Synthesiser()) for d in (-0.9, 0.9)
+    )
 
     def tremor(samples):
         power = samples.astype(float) ** 2
@@ -78,8 +85,8 @@ def test_dominance_has_weight_and_does_not_tremble(spoken):
 
 
 @needs_espeak
-def test_speech_is_16_khz_float32_without_clipping(spoken):
-    samples = speak(spoken[0], espeak.Synthesiser())
+def test_speech_is_16_khz_float32_without_clipping(sentences):
+    samples = synthesise_sentence(sentences[0], espeak.Synthesiser())
     assert samples.dtype == np.float32
     assert 1.0 < len(samples) / SAMPLE_RATE < 6.5
     assert 0.01 < np.abs(samples).max() < 1.0
@@ -88,13 +95,13 @@ def test_speech_is_16_khz_float32_without_clipping(spoken):
 def test_resampling_keeps_a_tone_and_its_duration():
     tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     expected = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
-    np.testing.assert_allclose(resampled(tone, 16000, 44100), expected, atol=1e-5)
-    np.testing.assert_allclose(resampled(expected, 44100, 16000), tone, atol=1e-5)
+    np.testing.assert_allclose(resample(tone, 16000, 44100), expected, atol=1e-5)
+    np.testing.assert_allclose(resample(expected, 44100, 16000), tone, atol=1e-5)
 
 
 def test_resampling_to_a_multiple_keeps_the_samples_and_adds_others_between_them():
     noise = np.random.default_rng(0).standard_normal(1600)
     noise = np.convolve(noise, [0.5, 0.5]).astype(np.float32)  # nothing at half the sample rate
-    fine = resampled(noise, 16000, 48000)
+    fine = resample(noise, 16000, 48000)
     assert fine.dtype == np.float32 and len(fine) == 4803
     np.testing.assert_allclose(fine[::3], noise, atol=1e-4)

@@ -12,11 +12,11 @@ import pytest
 
 from data_prep.synthetic import espeak
 from data_prep.synthetic import write as synthetic
-from data_prep.synthetic.recording import Take, record
-from data_prep.synthetic.script import Rating, script, sentences
+from data_prep.synthetic.recording import Recording, write_recordings
+from data_prep.synthetic.script import Rating, generate_script, sentence_texts
 
 needs_espeak = pytest.mark.skipif(
-    not espeak.installed(), reason="espeakng-loader (extra 'demo') is not installed"
+    not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"
 )
 PODCAST = synthetic.LAYOUTS["MSP-Podcast"]
 TINY = {
@@ -52,12 +52,12 @@ def test_the_same_seed_draws_the_same_records_and_another_seed_others():
 
 
 def test_no_voice_and_no_sentence_is_in_two_splits_or_sessions(scripts, corpus):
-    spoken = scripts[corpus]
+    sentences = scripts[corpus]
     variants, texts = defaultdict(set), defaultdict(set)
-    for item in spoken:
+    for item in sentences:
         variants[item.voice.variant].add(item.voice.part)
         texts[item.text].add(item.voice.part)
-    assert len(texts) == len(spoken)
+    assert len(texts) == len(sentences)
     assert all(len(parts) == 1 for parts in [*variants.values(), *texts.values()])
 
 
@@ -70,13 +70,13 @@ def test_every_speaker_has_one_voice(scripts, corpus):
 
 
 def test_two_corpora_share_no_sentence(scripts):
-    texts = {name: {item.text for item in spoken} for name, spoken in scripts.items()}
+    texts = {name: {item.text for item in sentences} for name, sentences in scripts.items()}
     pairs = list(itertools.combinations(texts, 2))
     assert len(pairs) == 6
     assert [pair for pair in pairs if texts[pair[0]] & texts[pair[1]]] == []
 
 
-def test_every_split_and_session_hears_both_genders(scripts, corpus):
+def test_each_split_and_session_has_both_genders(scripts, corpus):
     genders = defaultdict(set)
     for item in scripts[corpus]:
         genders[item.voice.part].add(item.voice.gender)
@@ -93,13 +93,13 @@ def test_sizes_are_about_three_thousand_one_thousand_and_sixty_or_ninety(corpus)
 
 
 def test_sentences_never_repeat():
-    texts = list(sentences(5))
+    texts = list(sentence_texts(5))
     assert len(texts) == len(set(texts)) > 50_000
 
 
 def test_an_unknown_part_is_named():
     with pytest.raises(ValueError, match=r"among Train, Development.*found 'Validation'"):
-        script({"Validation": 3}, PODCAST.voices, PODCAST.panel)
+        generate_script({"Validation": 3}, PODCAST.voices, PODCAST.panel)
 
 
 def test_latent_dimensions_fill_the_cube_and_none_is_a_copy_of_another(scripts, corpus):
@@ -115,7 +115,7 @@ def test_latent_dimensions_fill_the_cube_and_none_is_a_copy_of_another(scripts, 
     ("corpus", "raters", "high"),
     [("MSP-Podcast", (5, 7), 7), ("IEMOCAP", (2, 3), 5), ("MSP-IMPROV", (5, 7), 5)],
 )
-def test_raters_are_different_workers_who_use_the_whole_scale(scripts, corpus, raters, high):
+def test_raters_are_distinct_and_use_the_full_scale(scripts, corpus, raters, high):
     votes = set()
     for item in scripts[corpus]:
         workers = {rating.worker for rating in item.ratings}
@@ -148,7 +148,7 @@ def test_the_consensus_is_the_mean_of_the_votes_that_were_given():
 
 def test_the_cap_is_about_nine_tenths(scripts, corpus):
     layout = synthetic.LAYOUTS[corpus]
-    caps = synthetic.cap(scripts[corpus], hidden=layout.hidden)
+    caps = synthetic.ccc_ceiling(scripts[corpus], hidden=layout.hidden)
     assert list(caps) == [part for part in layout.sizes["demo"] if part not in layout.hidden]
     for part, cap in caps.items():
         assert all(0.86 < value < 0.94 for value in cap.values()), (part, cap)
@@ -158,7 +158,7 @@ def test_the_cap_is_the_ccc_of_the_best_affine_map(scripts):
     items = [item for item in scripts["MSP-Podcast"] if item.voice.part == "Test2"]
     latent = np.array([item.vad[1] for item in items])
     truth = np.array([item.consensus[1] for item in items])
-    cap = synthetic.cap(items)["Test2"]["arousal"]
+    cap = synthetic.ccc_ceiling(items)["Test2"]["arousal"]
     best = max(
         audmetric.concordance_cc(truth, offset + slope * latent)
         for slope in np.linspace(0.5, 5.0, 91)
@@ -167,14 +167,14 @@ def test_the_cap_is_the_ccc_of_the_best_affine_map(scripts):
     assert cap - 1e-3 < best <= cap + 1e-4
 
 
-def test_the_cap_leaves_out_what_nobody_rated(scripts):
+def test_ccc_ceiling_ignores_unrated_utterances(scripts):
     items = [item for item in scripts["MSP-IMPROV"] if item.voice.part == "4"]
     known = [item for item in items if not math.isnan(item.consensus[2])]
     assert 0 < len(items) - len(known) < 0.1 * len(items)
     pearson = audmetric.pearson_cc(
         [item.consensus[2] for item in known], [item.vad[2] for item in known]
     )
-    assert synthetic.cap(items)["4"]["dominance"] == pytest.approx(pearson, abs=1e-4)
+    assert synthetic.ccc_ceiling(items)["4"]["dominance"] == pytest.approx(pearson, abs=1e-4)
 
 
 # ---- What all layouts have in common on disk ----
@@ -213,7 +213,7 @@ def test_the_same_corpus_is_left_as_it_is_and_its_facts_are_returned(tmp_path, c
 
 @needs_espeak
 @pytest.mark.parametrize("damage", ["demo.json", "Audios/MSP-PODCAST_0301_0001.wav"])
-def test_a_half_written_folder_is_made_anew(tmp_path, contents, damage):
+def test_partially_written_folder_is_replaced(tmp_path, contents, damage):
     folder = tmp_path / "demo"
     synthetic.write("MSP-Podcast", folder, size={"Train": 2}, workers=1)
     before = contents(folder)
@@ -229,7 +229,7 @@ def test_another_seed_replaces_the_corpus(tmp_path):
     facts = synthetic.write("MSP-Podcast", folder, size={"Train": 1}, seed=2, workers=1)
     assert facts["seed"] == 2
     text = (folder / "Transcripts" / "MSP-PODCAST_0001_0001.txt").read_text(encoding="utf-8")
-    assert text == next(sentences(2)) + "\n"
+    assert text == next(sentence_texts(2)) + "\n"
 
 
 @needs_espeak
@@ -244,22 +244,24 @@ def test_another_layout_replaces_the_corpus(tmp_path):
 
 def test_a_folder_with_something_else_is_never_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(FileExistsError, match="something else"):
+    with pytest.raises(FileExistsError, match="contains other files"):
         synthetic.write("MSP-Podcast", tmp_path, size={"Train": 1})
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
 @needs_espeak
 def test_a_failing_worker_is_reported_with_its_words(tmp_path):
-    spoken = PODCAST.script({"Train": 2})
-    takes = [Take(item, str(tmp_path / "missing" / f"{item.turn}.wav")) for item in spoken]
+    sentences = PODCAST.script({"Train": 2})
+    recordings = [
+        Recording(item, str(tmp_path / "missing" / f"{item.turn}.wav")) for item in sentences
+    ]
     with pytest.raises(RuntimeError, match="Error opening"):
-        record(takes, workers=2)
+        write_recordings(recordings, workers=2)
 
 
-def test_an_unknown_size_or_layout_says_what_is_allowed(tmp_path):
+def test_unknown_size_or_layout_lists_the_valid_ones(tmp_path):
     with pytest.raises(ValueError, match="one of demo, small, smoke; found 'huge'"):
         synthetic.write("MSP-Podcast", tmp_path / "x", size="huge")
-    allowed = "layout of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"
+    allowed = "must be one of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"
     with pytest.raises(ValueError, match=allowed):
         synthetic.write("TIMIT", tmp_path / "x")

@@ -1,4 +1,4 @@
-"""The page of a run and of a table: what stands in it, and that nothing else is needed."""
+"""Tests of the pages of runs and tables: content, escaping, no external resources."""
 
 import base64
 import html
@@ -9,9 +9,9 @@ import pytest
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.html.page import picture, run_page, write_plots
+from emosphere_sb.report.html.page import image_view, run_page, write_plots
 from emosphere_sb.report.html.table_page import table_page
-from emosphere_sb.report.plots.all import png, table_figure
+from emosphere_sb.report.plots.all import plot_table, render_png
 from tests.helpers.html import EVIL, Reader
 
 
@@ -21,20 +21,20 @@ def page(made_report, made_log):
 
 
 def short(value):
-    """Three decimals without a leading zero, by another way than the page's."""
+    """Three decimals without a leading zero, implemented independently."""
     return re.sub(r"^(-?)0\.", r"\1.", format(value, ".3f"))
 
 
-def test_figures_and_their_intervals_stand_in_a_table(page, made_report):
-    found = made_report[0]["sets"]["test1"]["figures"]
+def test_scores_and_intervals_are_in_table(page, made_report):
+    found = made_report[0]["sets"]["test1"]["metrics"]
     row = next(row for row in page.cells if row[:2] == ["test1", "120"])
     ccc = [found[d]["ccc"] for d in ("valence", "arousal", "dominance")] + [found["mean_ccc"]]
     assert row[2:] == [f"{short(v)}[{short(v - 0.05)}, {short(v + 0.05)}]" for v in ccc]
 
 
-def test_synthetic_speech_and_warnings_come_before_the_figures(page):
+def test_synthetic_banner_and_warnings_precede_results(page):
     places = [page.text.index("SYNTHETIC SPEECH")]
-    for text in ("row <smoke>", "More than half of the predictions", "95% intervals"):
+    for text in ("row <smoke>", "More than half of the predictions", "95% confidence intervals"):
         places.append(page.text.index(text, places[0]))
     assert places == sorted(places)
 
@@ -44,29 +44,29 @@ def test_real_speech_has_no_banner(made_report):
     assert "SYNTHETIC" not in run_page(report, {})
 
 
-def test_what_the_intervals_stand_on_is_said(page):
-    said = "test1: 95% intervals by bootstrap over 40 speakers, 10,000 resamples. A note & more."
-    assert said in page.text
+def test_interval_method_is_described(page):
+    assert "test1: 95% confidence intervals from a bootstrap over 40 speakers" in page.text
+    assert "40 speakers, 10,000 resamples. A note & more." in page.text
 
 
-def test_comparison_has_differences_with_p(page):
+def test_comparison_shows_differences_with_p_values(page):
     assert ["Valence", ".012", "[.001, .023]", "< .001"] in page.cells
 
 
-def test_slices_have_counts_and_intervals_where_there_are_some(page, made_report):
+def test_subgroups_show_counts_and_available_intervals(page, made_report):
     parts = made_report[0]["sets"]["test1"]["slices"]["gender"]
     for part in parts:
         row = next(row for row in page.cells if row[:1] == [part["value"]])
         assert row[1] == str(part["utterances"])
         assert ("[" in row[2]) is (part["value"] == "Female")
-    assert "so not shown: raters" in page.text
+    assert "no breakdown by: raters" in page.text
 
 
-def test_calibration_shows_corrected_beside_uncorrected(page, made_report):
-    mean = made_report[0]["sets"]["test1"]["figures"]["mean_ccc"]
+def test_calibration_shows_corrected_and_uncorrected(page, made_report):
+    mean = made_report[0]["sets"]["test1"]["metrics"]["mean_ccc"]
     assert ["slope of prediction on truth", ".625", ".625", ".625"] in page.cells
-    assert ["ratio of deviations", ".750", ".750", ".750"] in page.cells
-    assert next(row for row in page.cells if row[:1] == ["as predicted"])[-1] == short(mean)
+    assert ["ratio of SDs", ".750", ".750", ".750"] in page.cells
+    assert next(row for row in page.cells if row[:1] == ["none"])[-1] == short(mean)
     assert next(row for row in page.cells if row[:1] == ["affine"])[-1] == ".432"
 
 
@@ -76,29 +76,29 @@ def test_cap_protocol_and_run(page):
         assert text in page.text
 
 
-def test_sets_without_labels_are_named(page):
-    assert "Without labels, predictions only: test3." in page.text
+def test_unlabelled_sets_are_listed(page):
+    assert "Predictions only, no labels: test3." in page.text
 
 
-def test_pictures_are_inside_and_have_words_with_figures(page, made_report):
+def test_images_are_embedded_with_alt_text_and_scores(page, made_report):
     images = page.of("img")
     assert len(images) == 5  # points, sphere, confusion, gender, training
     for image in images:
         data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert data.startswith(b"\x89PNG")
         assert re.search(r"\d", image["alt"])
-    valence = made_report[0]["sets"]["test1"]["figures"]["valence"]["ccc"]
+    valence = made_report[0]["sets"]["test1"]["metrics"]["valence"]["ccc"]
     assert f"valence CCC {short(valence)}" in images[0]["alt"]
     assert "Epoch 2 was tested" in images[-1]["alt"]
 
 
-def test_accuracy_in_words_is_that_of_the_counts(page, made_report):
+def test_accuracy_in_caption_matches_counts(page, made_report):
     counts = made_report[0]["sets"]["test1"]["confusion"]["region_point"]["counts"]
     right = sum(counts[n][n] for n in range(8)) / sum(map(sum, counts))
     assert any(f"accuracy {100 * right:.1f}%" in image["alt"] for image in page.of("img"))
 
 
-def test_page_fetches_nothing_and_runs_nothing(made_report, made_log):
+def test_page_has_no_external_resources_or_scripts(made_report, made_log):
     text = run_page(*made_report, made_log)
     assert not re.search(r"(src|href|action|data)\s*=\s*[\"']?\s*(https?:)?//", text)
     assert not re.search(r"url\(|@import|<script|<iframe|<object|\son\w+=", text)
@@ -106,25 +106,25 @@ def test_page_fetches_nothing_and_runs_nothing(made_report, made_log):
         assert attrs["href"].startswith("#")
 
 
-def test_policy_forbids_all_but_what_is_inside(page):
+def test_content_security_policy_allows_embedded_content_only(page):
     policy = next(attrs["content"] for attrs in page.of("meta") if "http-equiv" in attrs)
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     targets = {attrs["href"][1:] for attrs in page.of("a")}
-    assert targets == {"figures", "comparison", "set-test1", "training", "protocol", "run"}
+    assert targets == {"results", "comparison", "set-test1", "training", "protocol", "run"}
     assert targets <= ids
 
 
-def test_page_has_a_language_and_heads_with_scopes(page):
+def test_page_has_language_and_scoped_headings(page):
     assert page.of("html") == [{"lang": "en"}]
     assert all(attrs.get("scope") in ("col", "row") for attrs in page.of("th"))
     assert len(page.of("h1")) == 1
 
 
-def test_whatever_comes_from_files_is_escaped(made_table, made_evaluation):
+def test_values_from_files_are_escaped(made_table, made_evaluation):
     table = made_table(60)
     evaluation = made_evaluation(table)
     evaluation["warnings"] = [EVIL]
@@ -144,32 +144,32 @@ def test_whatever_comes_from_files_is_escaped(made_table, made_evaluation):
     assert html.unescape(re.search(r"<title>(.*)</title>", text)[1]) == EVIL
 
 
-def test_what_nobody_foresaw_is_shown(made_report):
+def test_unknown_keys_are_shown(made_report):
     report, tables = made_report
     report = {**report, "only_common": {"left_out": 17}}
     text = Reader(run_page(report, tables)).text
     assert "only common" in text and "left out17" in text
 
 
-def test_undefined_figures_are_dashes(made_report):
+def test_undefined_scores_are_dashes(made_report):
     report, _ = made_report
     found = {d: {"ccc": None, "n": 0} for d in ("valence", "arousal", "dominance")}
-    bare = {"figures": {**found, "mean_ccc": float("nan"), "utterances": 3}, "intervals": None}
+    bare = {"metrics": {**found, "mean_ccc": float("nan"), "utterances": 3}, "intervals": None}
     read = Reader(run_page({**report, "sets": {"test9": bare}, "comparison": None}, {}))
     assert ["test9", "3", "–", "–", "–", "–"] in read.cells
-    assert "test9: no intervals." in read.text
-    assert "There are no predictions to draw." in read.text
+    assert "test9: no confidence intervals." in read.text
+    assert "No predictions to plot." in read.text
 
 
-def test_results_without_a_scale_have_no_sphere_and_say_so(made_report):
+def test_results_without_scale_explain_missing_sphere(made_report):
     report, tables = made_report
     protocol = {key: value for key, value in report["protocol"].items() if key != "scale"}
     read = Reader(run_page({**report, "protocol": protocol}, tables))
     assert len(read.of("img")) == 3
-    assert "do not say on which scale" in read.text
+    assert "label scale is not recorded" in read.text
 
 
-def test_the_same_report_is_the_same_page(made_report, made_log):
+def test_page_is_reproducible(made_report, made_log):
     assert run_page(*made_report, made_log) == run_page(*made_report, made_log)
 
 
@@ -200,10 +200,10 @@ def facts():
 @pytest.fixture(scope="module")
 def figure_png():
     row = {"label": "a", "mean": 0.5, "interval": None, "seeds": [0.5], "published": None}
-    return png(table_figure([{**row, "reference": False}], "CCC"))
+    return render_png(plot_table([{**row, "reference": False}], "CCC"))
 
 
-def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
+def test_table_page_links_scores_to_runs(facts, figure_png):
     read = Reader(table_page(facts, figure_png))
     assert [
         "mean <pooling>", "MSP-Podcast", "1", "finished", ".688", ".695", ".748", ".622",
@@ -221,25 +221,25 @@ def test_every_figure_of_a_table_can_be_traced(facts, figure_png):
     assert "seed 1: .688" in image["alt"] and "seed 2" not in image["alt"]
 
 
-def test_columns_of_runs_are_those_that_say_something(facts, figure_png):
+def test_empty_run_columns_are_hidden(facts, figure_png):
     facts["runs"][0] |= {"fold": 3, "set": "test2"}
     heads = [row for row in Reader(table_page(facts, figure_png)).cells if "command" in row]
     assert heads[0][:6] == ["row", "corpus", "set", "seed", "fold", "status"]
 
 
-def test_a_table_of_no_runs(facts, figure_png):
+def test_table_page_without_runs(facts, figure_png):
     read = Reader(table_page({**facts, "runs": [], "notes": [], "synthetic": False}, figure_png))
     assert "0 runs." in read.text
     assert "SYNTHETIC" not in read.text
 
 
-def test_a_missing_fact_is_an_error(facts, figure_png):
+def test_missing_key_raises(facts, figure_png):
     del facts["origin"]
     with pytest.raises(KeyError, match="origin"):
         table_page(facts, figure_png)
 
 
-def test_whatever_a_table_holds_is_escaped(facts, figure_png):
+def test_table_page_escapes_values(facts, figure_png):
     named = ("row", "corpus", "set", "seed", "fold", "status", "folder", "commit", "command")
     facts |= {"name": EVIL, "caption": EVIL, "notes": [EVIL], "origin": EVIL, "html_table": EVIL}
     facts["runs"] = [{**facts["runs"][0], **dict.fromkeys(named, EVIL)}]
@@ -252,24 +252,24 @@ def test_whatever_a_table_holds_is_escaped(facts, figure_png):
     assert read.of("div")[0]["aria-label"] == EVIL
 
 
-def test_a_command_reads_as_it_was(facts, figure_png):
+def test_command_is_shown_unchanged(facts, figure_png):
     line = 'python train.py  --a-b="c < d"'
     facts["runs"] = [{**facts["runs"][0], "command": line}]
     text = table_page(facts, figure_png)
     assert Reader(re.search(r"<pre>.*</pre>", text)[0]).text == line
 
 
-def test_picture_holds_the_file_at_its_size():
-    file = png(Figure((3, 2)))
-    shown = picture(file, "Alt", "c")
+def test_image_embeds_file_at_its_size():
+    file = render_png(Figure((3, 2)))
+    shown = image_view(file, "Alt", "c")
     assert base64.b64decode(shown["data"]) == file
     assert struct.unpack(">II", file[16:24]) == (432, 288)  # 144 dots an inch
     assert (shown["width"], shown["height"]) == (288, 192)  # 96 browser's pixels an inch
     assert (shown["alt"], shown["caption"]) == ("Alt", "c")
 
 
-def test_picture_without_words_or_without_a_picture_is_refused():
+def test_image_requires_alt_text_and_png():
     with pytest.raises(ValueError, match="must have an alternative text"):
-        picture(png(Figure((1, 1))), " ", "caption")
+        image_view(render_png(Figure((1, 1))), " ", "caption")
     with pytest.raises(ValueError, match="must be a PNG file; found b'GIF89a'"):
-        picture(b"GIF89a", "alt", "caption")
+        image_view(b"GIF89a", "alt", "caption")

@@ -1,4 +1,4 @@
-"""What plots show, read off the figures that are drawn."""
+"""Tests of plots, which read the content of the drawn figures."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,15 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.image import AxesImage
 
 from emosphere_sb.report.plots import all
-from emosphere_sb.report.plots.sphere import region_colours, thinned
+from emosphere_sb.report.plots.sphere import region_colours, subsample
 from emosphere_sb.results.predictions import PREDICTED
-from emosphere_sb.results.scores import figures
+from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
 
 def texts(figure):
-    """Everything that is written in a figure."""
+    """All texts in a figure."""
     return [found.get_text() for found in figure.findobj(lambda a: hasattr(a, "get_text"))]
 
 
@@ -22,11 +22,11 @@ def scatters(axes):
     return [found for found in axes.collections if isinstance(found, PathCollection)]
 
 
-def test_points_are_the_labelled_ones(made_table, scale):
+def test_scatter_shows_labelled_points(made_table, scale):
     table = made_table(50)
     table.loc[:9, "valence"] = np.nan
-    found = figures(table)
-    figure = all.predicted_against_true(table, found, scale=scale, name="test1")
+    found = prediction_metrics(table)
+    figure = all.plot_predictions(table, found, scale=scale, name="test1")
     valence, arousal, dominance = figure.axes
     (points,) = scatters(valence)
     expected = table.loc[10:, ["valence", "valence_predicted"]].to_numpy()
@@ -39,35 +39,35 @@ def test_points_are_the_labelled_ones(made_table, scale):
     )
 
 
-def test_many_points_are_counted_in_cells(made_table, scale):
+def test_many_points_use_hexbins(made_table, scale):
     table = made_table(3000)
-    figure = all.predicted_against_true(table, figures(table), scale=scale)
+    figure = all.plot_predictions(table, prediction_metrics(table), scale=scale)
     for axes in figure.axes[:3]:
         (cells,) = (found for found in axes.collections if isinstance(found, PolyCollection))
         assert cells.get_array().sum() == 3000
         assert not scatters(axes)
 
 
-def test_panels_cover_the_scale_and_what_lies_off_it(made_table, scale):
+def test_axis_limits_cover_scale_and_outliers(made_table, scale):
     table = made_table(20)
     table.loc[0, "arousal_predicted"] = 9.5
-    figure = all.predicted_against_true(table, figures(table), scale=scale)
+    figure = all.plot_predictions(table, prediction_metrics(table), scale=scale)
     for axes in figure.axes:
         low, high = axes.get_xlim()
         assert (low, high) == axes.get_ylim()
         assert low <= 1 and high >= 9.5
 
 
-def test_a_set_without_labels_says_so(made_table, scale):
+def test_unlabelled_set_is_annotated(made_table, scale):
     table = made_table(20, labelled=False)
-    figure = all.predicted_against_true(table, figures(table), scale=scale)
+    figure = all.plot_predictions(table, prediction_metrics(table), scale=scale)
     assert texts(figure).count("no labels") == 3
     assert "Valence: CCC –" in texts(figure)
 
 
-def test_every_point_lies_on_the_sphere_on_the_side_that_is_seen(made_table, scale):
+def test_points_are_on_visible_side_of_sphere(made_table, scale):
     table = made_table(200)
-    figure = all.sphere(table, scale=scale)
+    figure = all.plot_sphere(table, scale=scale)
     by_column = {0: [], 1: []}
     for number, axes in enumerate(figure.axes):
         (cloud,) = scatters(axes)
@@ -84,66 +84,66 @@ def test_every_point_lies_on_the_sphere_on_the_side_that_is_seen(made_table, sca
         assert sorted(map(tuple, drawn.round(9))) == sorted(map(tuple, vad.round(9)))
 
 
-def test_reversed_dimensions_are_turned(made_table):
+def test_reversed_dimensions_are_inverted(made_table):
     table = made_table(1)
     table[list(DIMENSIONS)] = [[6.0, 5.0, 5.0]]
     for scale, height in ((Scale(1, 7), 2), (Scale(1, 7, reversed=("valence",)), -2)):
-        figure = all.sphere(table, scale=scale)
+        figure = all.plot_sphere(table, scale=scale)
         points = [np.stack(scatters(axes)[0]._offsets3d, axis=1) for axes in figure.axes[:2]]
         expected = np.array([[1, 1, height]]) / np.sqrt(6)
         np.testing.assert_allclose(np.concatenate(points), expected)
 
 
-def test_more_points_than_fit_are_drawn_by_seed_and_it_is_said(made_table, scale):
+def test_many_points_are_subsampled_by_seed_with_note(made_table, scale):
     table = made_table(3500)
-    figure = all.sphere(table, scale=scale, seed=5)
-    assert any("3,000 of 3,500 utterances, drawn with seed 5" in text for text in texts(figure))
-    assert all.png(figure) == all.png(all.sphere(table, scale=scale, seed=5))
-    assert all.png(figure) != all.png(all.sphere(table, scale=scale, seed=6))
+    figure = all.plot_sphere(table, scale=scale, seed=5)
+    assert any("3,000 of 3,500 utterances, sampled with seed 5" in text for text in texts(figure))
+    assert all.render_png(figure) == all.render_png(all.plot_sphere(table, scale=scale, seed=5))
+    assert all.render_png(figure) != all.render_png(all.plot_sphere(table, scale=scale, seed=6))
 
 
-def test_neutral_has_no_direction_and_is_counted(made_table, scale):
+def test_neutral_points_are_counted_not_plotted(made_table, scale):
     table = made_table(20)
     table.loc[3, list(DIMENSIONS)] = 4.0
-    said = "20 utterances; at neutral, not drawn: 1 true, 0 predicted"
-    assert said in texts(all.sphere(table, scale=scale))
+    said = "20 utterances; at neutral, not shown: 1 true, 0 predicted"
+    assert said in texts(all.plot_sphere(table, scale=scale))
 
 
-def test_thinned_keeps_order_and_draws_nothing_twice(made_table):
+def test_subsample_preserves_order_without_duplicates(made_table):
     table = made_table(100)
-    few = thinned(table, seed=1, most=30)
+    few = subsample(table, seed=1, most=30)
     assert len(few) == few["ID"].nunique() == 30
     assert list(few.index) == sorted(few.index)
-    assert thinned(table, seed=1, most=100) is table
+    assert subsample(table, seed=1, most=100) is table
 
 
 @pytest.mark.parametrize("step", [180, 90, 60, 45, 30])
-def test_every_region_has_a_colour_of_its_own(step):
+def test_region_colours_are_unique(step):
     names = SphericalRegions(step).names
     colours, labels = region_colours(names)
     assert len({colours[name] for name in names}) == len(names)
     assert len(labels) == (len(names) if len(names) <= 8 else 0)
 
 
-def test_colours_do_not_depend_on_which_regions_occur():
+def test_region_colours_do_not_depend_on_occurrence():
     assert region_colours(["VII"])[0]["VII"] == region_colours(SphericalRegions(90).names)[0]["VII"]
 
 
-def test_regions_of_two_partitions_are_refused():
-    with pytest.raises(ValueError, match="one partition of the sphere; found I, p000a000"):
+def test_regions_of_two_partitions_raise():
+    with pytest.raises(ValueError, match="same partition of the sphere; found I, p000a000"):
         region_colours(["I", "p000a000"])
 
 
 @pytest.mark.parametrize("step", [60, 30])
-def test_sphere_of_finer_regions(made_table, scale, step):
-    figure = all.sphere(made_table(100, step=step), scale=scale)
+def test_sphere_with_finer_regions(made_table, scale, step):
+    figure = all.plot_sphere(made_table(100, step=step), scale=scale)
     regions = len(SphericalRegions(step))
     assert any(f"{regions} regions" in text for text in texts(figure))
 
 
-def test_confusion_writes_counts_and_shares():
+def test_confusion_matrix_annotates_counts_and_shares():
     matrix = {"classes": ["a", "b", "c"], "counts": [[3, 1, 0], [0, 1200, 0], [0, 0, 0]]}
-    figure = all.confusion(matrix, title="t", classes="emotion")
+    figure = all.plot_confusion(matrix, title="t", classes="emotion")
     axes = figure.axes[0]
     cells = [(text.get_text(), text.get_position()) for text in axes.texts]
     assert [text for text, _ in cells] == [
@@ -157,33 +157,33 @@ def test_confusion_writes_counts_and_shares():
     assert axes.get_ylabel() == "true emotion"
 
 
-def test_confusion_of_many_classes_has_counts_and_shares_beside_each_other():
+def test_confusion_matrix_of_many_classes_has_two_panels():
     counts = np.zeros((72, 72), dtype=int)
     counts[0, 0], counts[0, 71], counts[5, 5] = 30, 10, 1
     names = SphericalRegions(30).names
-    figure = all.confusion({"classes": names, "counts": counts}, title="t")
+    figure = all.plot_confusion({"classes": names, "counts": counts}, title="t")
     left, right = (axes.images[0].get_array() for axes in figure.axes[:2])
     assert left.sum() == 41
     assert left[0, 71] == 10
     assert right[0, 0] == 0.75 and right[5, 5] == 1.0
     assert right.mask[1].all()
-    assert len(all.png(figure)) > 1000
+    assert len(all.render_png(figure)) > 1000
 
 
-def test_confusion_without_utterances_is_drawn():
+def test_empty_confusion_matrix_is_drawn():
     for classes in (2, 20):
         matrix = {"classes": list("abcdefghijklmnopqrst")[:classes]}
         matrix["counts"] = np.zeros((classes, classes), dtype=int)
-        assert len(all.png(all.confusion(matrix, title="t"))) > 1000
+        assert len(all.render_png(all.plot_confusion(matrix, title="t"))) > 1000
 
 
-def test_confusion_that_is_no_square_is_refused():
-    with pytest.raises(ValueError, match=r"classes, 2; found shape \(1, 2\)"):
-        all.confusion({"classes": ["a", "b"], "counts": [[1, 2]]}, title="t")
+def test_non_square_confusion_matrix_raises():
+    with pytest.raises(ValueError, match=r"shape \(2, 2\).*found \(1, 2\)"):
+        all.plot_confusion({"classes": ["a", "b"], "counts": [[1, 2]]}, title="t")
 
 
-def test_training_curves_hold_the_log(made_log):
-    figure = all.training_curves(made_log, best=2)
+def test_training_curves_show_log(made_log):
+    figure = all.plot_training_curves(made_log, best=2)
     losses, development, weight = figure.axes
     drawn = {line.get_label(): line.get_ydata() for line in losses.lines}
     np.testing.assert_array_equal(drawn["total"], [4.5, 3.5, 2.0])
@@ -196,9 +196,9 @@ def test_training_curves_hold_the_log(made_log):
     assert weight.get_ylim()[0] == 0
 
 
-def test_training_curves_without_an_auxiliary_task_have_no_weight(made_log):
+def test_training_curves_without_auxiliary_task_have_no_weight(made_log):
     log = {name: column for name, column in made_log.items() if "weight" not in name}
-    figure = all.training_curves(log)
+    figure = all.plot_training_curves(log)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "Training losses", "Development set",
     ]  # fmt: skip
@@ -207,18 +207,18 @@ def test_training_curves_without_an_auxiliary_task_have_no_weight(made_log):
 def part(value, ccc, interval=None, utterances=1234):
     found = {name: {"ccc": ccc} for name in DIMENSIONS} | {"mean_ccc": ccc}
     ends = {name: {"ccc": interval} for name in DIMENSIONS} | {"mean_ccc": interval}
-    return {"value": value, "utterances": utterances, "figures": found, "intervals": ends}
+    return {"value": value, "utterances": utterances, "metrics": found, "intervals": ends}
 
 
-def test_slices_are_bars_with_intervals_and_counts():
+def test_subgroups_are_bars_with_intervals_and_counts():
     parts = [part("Female", 0.5, [0.4, 0.6]), part("", -0.25, None, 3), part("x", float("nan"))]
-    figure = all.slice_bars(parts, part("", 0.45)["figures"], title="By gender")
+    figure = all.plot_subgroups(parts, part("", 0.45)["metrics"], title="By gender")
     for axes in figure.axes:
         assert [bar.get_width() for bar in axes.patches] == [0.5, -0.25]
         drawn = [list(line.get_xdata()) for line in axes.lines]
         assert drawn.count([0.4, 0.6]) == 1  # the interval
         assert drawn.count([0.45, 0.45]) == 1  # the whole set
-        assert [text.get_text().strip() for text in axes.texts] == ["not defined"]
+        assert [text.get_text().strip() for text in axes.texts] == ["undefined"]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["Female (n = 1,234)", "unknown (n = 3)", "x (n = 1,234)"]
 
@@ -228,12 +228,12 @@ def row(label, mean, *, interval=None, seeds=(), published=None, reference=False
             "published": published, "reference": reference}  # fmt: skip
 
 
-def test_table_figure_shows_means_intervals_seeds_and_published_figures():
+def test_plot_table_shows_means_intervals_seeds_and_published_scores():
     rows = [
         row("ours", 0.7, interval=[0.65, 0.75], seeds=[0.69, 0.71], published=0.68, reference=True),
         row("other", None),
     ]
-    figure = all.table_figure(rows, "mean CCC")
+    figure = all.plot_table(rows, "mean CCC")
     (axes,) = figure.axes
     by_marker = {line.get_marker(): list(np.atleast_1d(line.get_xdata())) for line in axes.lines
                  if len(np.atleast_1d(line.get_xdata()))}  # fmt: skip
@@ -245,9 +245,9 @@ def test_table_figure_shows_means_intervals_seeds_and_published_figures():
     assert {".700", "not run", "published", "reference"} <= set(texts(figure))
 
 
-def test_table_figure_with_a_panel_a_block():
+def test_plot_table_with_one_panel_per_block():
     blocks = [(f"test{n}", [row("a", 0.1 * n), row("b", None)]) for n in (1, 2, 3)]
-    figure = all.table_figure(blocks, "mean CCC", title="Pooling")
+    figure = all.plot_table(blocks, "mean CCC", title="Pooling")
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["test1", "test2", "test3"]
     assert "Pooling: mean CCC" in texts(figure)
     assert [text for text in texts(figure) if text in (".100", ".200", ".300")] == [
@@ -255,17 +255,17 @@ def test_table_figure_with_a_panel_a_block():
     ]  # fmt: skip
 
 
-def test_table_figure_of_panels_with_other_rows_is_refused():
+def test_plot_table_rejects_panels_with_different_rows():
     blocks = [("test1", [row("a", 0.1)]), ("test2", [row("b", 0.1)])]
-    with pytest.raises(ValueError, match="Every panel must have the rows a; found b in 'test2'"):
-        all.table_figure(blocks, "CCC")
+    with pytest.raises(ValueError, match="All panels must have the rows a; found b in 'test2'"):
+        all.plot_table(blocks, "CCC")
 
 
-def test_table_figure_of_nothing_is_drawn():
-    assert len(all.png(all.table_figure([row("a", None)], "CCC"))) > 1000
+def test_empty_plot_table_is_drawn():
+    assert len(all.render_png(all.plot_table([row("a", None)], "CCC"))) > 1000
 
 
-def test_names_with_dollars_are_no_formulas(scale):
-    figure = all.slice_bars([part("$x_1$", 0.5)], title="By $peaker$")
-    assert len(all.png(figure)) > 1000
+def test_dollar_signs_are_not_parsed_as_math(scale):
+    figure = all.plot_subgroups([part("$x_1$", 0.5)], title="By $peaker$")
+    assert len(all.render_png(figure)) > 1000
     assert "By $peaker$" in texts(figure)

@@ -1,4 +1,4 @@
-"""Colours apart for any colour vision; files that are the same bytes for the same input."""
+"""Tests of colour-blind safe palettes and of reproducible output."""
 
 import itertools
 import struct
@@ -9,7 +9,13 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from emosphere_sb.report.plots.style import COLOURS, palette, pdf, png, styled
+from emosphere_sb.report.plots.style import (
+    COLOURS,
+    palette,
+    render_pdf,
+    render_png,
+    with_plot_style,
+)
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISIONS = {
@@ -33,7 +39,7 @@ VISIONS = {
 
 
 def seen(colours, vision):
-    """CIELAB (D65) of colours as somebody with this vision sees them."""
+    """CIELAB (D65) of colours under a colour vision deficiency."""
     rgb = np.array([to_rgb(colour) for colour in colours])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     linear = np.clip(linear @ np.array(VISIONS[vision]).T, 0, 1)
@@ -52,28 +58,28 @@ def least_distance(colours, vision):
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_octants_and_dimensions_are_apart(vision):
+def test_octant_and_dimension_colours_are_distinguishable(vision):
     # A distance of 2.3 is just noticeable.
     assert least_distance(palette(8), vision) > 15
     assert least_distance(list(COLOURS.values()), vision) > 15
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 18, 33, 72, 73])
-def test_as_many_colours_as_asked_for_all_different(count):
+def test_palette_has_requested_number_of_distinct_colours(count):
     assert len(set(palette(count))) == len(palette(count)) == count
 
 
 @pytest.mark.parametrize(("count", "ring"), [(18, 6), (32, 8), (72, 12)])
 @pytest.mark.parametrize("vision", VISIONS)
-def test_regions_next_to_each_other_are_apart(count, ring, vision):
+def test_neighbouring_region_colours_are_distinguishable(count, ring, vision):
     lab = seen(palette(count), vision)
     along = np.linalg.norm(lab[1:] - lab[:-1], axis=1)
     across = np.linalg.norm(lab[ring:] - lab[:-ring], axis=1)
     assert min(along.min(), across.min()) > 5
 
 
-def test_no_colour_is_refused():
-    with pytest.raises(ValueError, match="at least one colour; found 0"):
+def test_empty_palette_raises():
+    with pytest.raises(ValueError, match="at least 1; found 0"):
         palette(0)
 
 
@@ -83,20 +89,20 @@ def drawn():
     return figure
 
 
-@pytest.mark.parametrize("save", [png, pdf])
-def test_the_same_bytes_without_date_and_version(save):
+@pytest.mark.parametrize("save", [render_png, render_pdf])
+def test_output_is_reproducible_without_date_and_version(save):
     first, second = save(drawn()), save(drawn())
     assert first == second
     for word in (b"Software", b"CreationDate", b"Matplotlib", b"matplotlib"):
         assert word not in first
 
 
-def test_png_is_of_its_size():
-    assert struct.unpack(">II", png(drawn())[16:24]) == (2 * 144, 144)
+def test_png_has_expected_size():
+    assert struct.unpack(">II", render_png(drawn())[16:24]) == (2 * 144, 144)
 
 
-def test_a_users_settings_change_nothing_and_come_back():
-    before = png(styled(drawn)())
+def test_user_settings_are_ignored_and_restored():
+    before = render_png(with_plot_style(drawn)())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
-        assert png(styled(drawn)()) == before
+        assert render_png(with_plot_style(drawn)()) == before
         assert matplotlib.rcParams["font.size"] == 30

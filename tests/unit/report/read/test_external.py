@@ -1,10 +1,10 @@
-"""Anybody's CSV: which column is which, joining by id, and other scales."""
+"""Tests of reading external CSV files: columns, joining by ID, scales."""
 
 import math
 
 import pytest
 
-from emosphere_sb.report.read.external import read_foreign
+from emosphere_sb.report.read.external import read_external
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -24,10 +24,10 @@ def written(folder, text, name="predictions.csv"):
 def read(folder, text, labels=None, **options):
     if labels is not None:
         options["labels"] = written(folder, labels, "labels.csv")
-    return read_foreign(written(folder, text), **{"scale": SEVEN, **options})
+    return read_external(written(folder, text), **{"scale": SEVEN, **options})
 
 
-def test_one_file_with_truth_and_prediction(tmp_path):
+def test_single_file_with_truth_and_predictions(tmp_path):
     text = "file;v;a;d;pred_v;pred_a;pred_d\nx;1,5;2;3;4;5;6,25\n"
     table, notes = read(tmp_path, text)
     assert table["ID"].tolist() == ["x"]
@@ -36,8 +36,8 @@ def test_one_file_with_truth_and_prediction(tmp_path):
     assert notes == []
 
 
-def test_challenge_file_with_the_corpus_labels(tmp_path):
-    """A, V, D there; V, A, D here; the order of the predictions stays."""
+def test_challenge_file_with_corpus_labels(tmp_path):
+    """Columns are reordered from A, V, D to V, A, D; the row order is unchanged."""
     table, notes = read(tmp_path, CHALLENGE, CONSENSUS)
     assert table["ID"].tolist() == ["MSP_2.wav", "MSP_1.wav"]
     assert table[list(DIMENSIONS)].values.tolist() == [[6.5, 5.5, 4.0], [4.0, 2.2, 2.6]]
@@ -48,7 +48,7 @@ def test_challenge_file_with_the_corpus_labels(tmp_path):
     assert notes == []
 
 
-def test_octants_of_truth_and_point(tmp_path):
+def test_octants_of_truth_and_prediction(tmp_path):
     """Signs of V, A, D around 4: + + + is I, - - - is VII; neutral counts as +."""
     text = "id,valence,arousal,dominance,valence_pred,arousal_pred,dominance_pred\n"
     table, _ = read(tmp_path, text + "x,5,5,5,3,3,3\ny,4,4,4,6,6,6\nz,,4,4,1,1,1\n")
@@ -57,7 +57,7 @@ def test_octants_of_truth_and_point(tmp_path):
     assert math.isnan(table.loc[2, "valence"])
 
 
-def test_mapping_wins_and_names_what_is_not_recognised(tmp_path):
+def test_mapping_overrides_recognition(tmp_path):
     text = "clip,id,V0,A0,D0,V1,A1,D1\nx,9,1,2,3,4,5,6\n"
     columns = {"ID": "clip", "valence": "V0", "arousal": "A0", "dominance": "D0"}
     columns |= {f"{name}_predicted": f"{name[0].upper()}1" for name in DIMENSIONS}
@@ -66,7 +66,7 @@ def test_mapping_wins_and_names_what_is_not_recognised(tmp_path):
     assert table.loc[0, [*DIMENSIONS, *PREDICTED]].tolist() == [1, 2, 3, 4, 5, 6]
 
 
-def test_mapping_of_a_prediction_leaves_the_labels_columns_alone(tmp_path):
+def test_prediction_mapping_does_not_affect_labels(tmp_path):
     columns = {f"{name}_predicted": f"Emo{name[:3].title()}" for name in DIMENSIONS}
     columns["arousal_predicted"] = "EmoAct"
     table, _ = read(tmp_path, CHALLENGE, CONSENSUS, columns=columns)
@@ -74,7 +74,7 @@ def test_mapping_of_a_prediction_leaves_the_labels_columns_alone(tmp_path):
     assert table["valence_predicted"].tolist() == [6.0, 4.0]
 
 
-def test_predictions_of_a_file_that_serves_as_labels_are_not_taken(tmp_path):
+def test_predictions_in_labels_file_are_ignored(tmp_path):
     header = ",".join(["ID", *DIMENSIONS, *PREDICTED])
     labels = f"{header}\nMSP_1,1,2,3,7,7,7\nMSP_2,4,5,6,7,7,7\n"
     table, _ = read(tmp_path, CHALLENGE, labels)
@@ -83,16 +83,16 @@ def test_predictions_of_a_file_that_serves_as_labels_are_not_taken(tmp_path):
     ]  # fmt: skip
 
 
-def test_truth_beside_the_predictions_gives_way_to_the_labels_and_that_is_said(tmp_path):
+def test_labels_file_overrides_truth_with_note(tmp_path):
     header = ",".join(["ID", *DIMENSIONS, *PREDICTED])
     labels = "ID,valence,arousal,dominance\nx,1,2,3\n"
     table, notes = read(tmp_path, f"{header}\nx,7,7,7,4,5,6\n", labels)
     assert table.loc[0, [*DIMENSIONS, *PREDICTED]].tolist() == [1, 2, 3, 4, 5, 6]
     (note,) = notes
-    assert "not used: valence, arousal, dominance" in note
+    assert "Ignored valence, arousal, dominance" in note
 
 
-def test_predictions_on_another_scale_are_converted(tmp_path):
+def test_predictions_on_other_scale_are_converted(tmp_path):
     """0, .5, 1 of [0, 1] are 1, 4, 7."""
     text = "FileName,EmoAct,EmoVal,EmoDom\nMSP_1.wav,0,0.5,1\nMSP_2.wav,0.25,0.75,0.5\n"
     table, _ = read(tmp_path, text, CONSENSUS, predicted_scale=Scale(0, 1))
@@ -100,7 +100,7 @@ def test_predictions_on_another_scale_are_converted(tmp_path):
     assert table["valence"].tolist() == [4.0, 6.5]
 
 
-def test_reversed_labels_turn_predictions_that_are_not(tmp_path):
+def test_predictions_are_inverted_for_reversed_labels(tmp_path):
     text = "FileName,EmoAct,EmoVal,EmoDom\nx,5,2,2\n"
     labels = "FileName,EmoAct,EmoVal,EmoDom\nx,1,2,2\n"
     table, _ = read(
@@ -114,7 +114,7 @@ def test_reversed_labels_turn_predictions_that_are_not(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["MSP_1", "wavs/MSP_1.flac", "C:\\wavs\\MSP_1.WAV"])
-def test_folders_and_endings_do_not_keep_ids_apart(tmp_path, name):
+def test_folders_and_suffixes_are_ignored_when_matching_ids(tmp_path, name):
     other = name.replace("_1", "_2")
     text = f"FileName,EmoAct,EmoVal,EmoDom\n{name},2,4,3\n{other},5,6,3\n"
     table, _ = read(tmp_path, text, CONSENSUS)
@@ -122,73 +122,77 @@ def test_folders_and_endings_do_not_keep_ids_apart(tmp_path, name):
     assert table["valence"].tolist() == [4.0, 6.5]
 
 
-def test_folders_count_where_ids_differ_in_nothing_else(tmp_path):
+def test_folders_distinguish_otherwise_equal_ids(tmp_path):
     head = "FileName,EmoAct,EmoVal,EmoDom\n"
     table, _ = read(tmp_path, head + "a/1,2,2,2\nb/1,3,3,3\n", head + "b/1,5,5,5\na/1,4,4,4\n")
     assert table["valence"].tolist() == [4.0, 5.0]
 
 
-def test_ids_on_one_side_only_are_refused_with_counts(tmp_path):
+def test_unmatched_ids_raise_with_counts(tmp_path):
     text = CHALLENGE + "MSP_3.wav,1,1,1\n"
     labels = CONSENSUS + "MSP_4.wav,A,1,1,1,3,Male,Test1\n"
     said = (
-        r"2 ids are in both, 1 \(MSP_3\.wav\) in predictions\.csv only, "
-        r"1 \(MSP_4\.wav\) in labels\.csv only\. --only_common"
+        r"2 IDs in both files, 1 \(MSP_3\.wav\) only in predictions\.csv, "
+        r"1 \(MSP_4\.wav\) only in labels\.csv\. Use --only_common"
     )
     with pytest.raises(ValueError, match=said):
         read(tmp_path, text, labels)
 
 
-def test_only_common_takes_those_in_both_and_counts_the_others(tmp_path):
+def test_only_common_keeps_shared_ids_and_counts_others(tmp_path):
     text = CHALLENGE + "MSP_3.wav,1,1,1\n"
     labels = CONSENSUS + "MSP_4.wav,A,1,1,1,3,Male,Test1\nMSP_5.wav,A,1,1,1,3,Male,Test1\n"
     table, notes = read(tmp_path, text, labels, only_common=True)
     assert table["ID"].tolist() == ["MSP_2.wav", "MSP_1.wav"]
     assert [note.partition(": ")[2] for note in notes] == [
-        "1 (MSP_3.wav) in predictions.csv only.", "2 (MSP_4.wav, MSP_5.wav) in labels.csv only.",
+        "1 (MSP_3.wav) only in predictions.csv.", "2 (MSP_4.wav, MSP_5.wav) only in labels.csv.",
     ]  # fmt: skip
 
 
-def test_no_id_in_common_is_refused_whatever_is_said(tmp_path):
+def test_no_common_ids_always_raise(tmp_path):
     labels = "FileName,EmoAct,EmoVal,EmoDom\nother,1,1,1\n"
-    with pytest.raises(ValueError, match=r"0 ids are in both.*Are they of the same set"):
+    with pytest.raises(ValueError, match=r"0 IDs in both files.*belong to the same set"):
         read(tmp_path, CHALLENGE, labels, only_common=True)
 
 
-def test_double_ids_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"in .*labels\.csv once; 1 \(MSP_1\.wav\)"):
+def test_duplicated_ids_raise_with_names(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"in .*labels\.csv must be unique; duplicated: 1 \(MSP_1\.wav\)"
+    ):
         read(tmp_path, CHALLENGE, CONSENSUS + "MSP_1.wav,A,1,1,1,3,Male,Test1\n")
     text = "id,v,a,d,v_pred,a_pred,d_pred\n" + "x,1,1,1,1,1,1\n" * 2
-    with pytest.raises(ValueError, match=r"in .*predictions\.csv once; 1 \(x\)"):
+    with pytest.raises(
+        ValueError, match=r"in .*predictions\.csv must be unique; duplicated: 1 \(x\)"
+    ):
         read(tmp_path, text)
 
 
-def test_file_without_truth_says_how_to_give_it(tmp_path):
-    said = "columns for valence_predicted, .*recognised: ID, valence, .*--labels=FILE"
+def test_file_without_truth_suggests_labels_option(tmp_path):
+    said = "no column for valence_predicted, .*recognised: ID, valence, .*--labels=FILE"
     with pytest.raises(ValueError, match=said):
         read(tmp_path, CHALLENGE)
 
 
-def test_labels_without_a_dimension_name_it(tmp_path):
-    with pytest.raises(ValueError, match=r"labels\.csv must have columns for dominance;"):
+def test_labels_without_dimension_raise(tmp_path):
+    with pytest.raises(ValueError, match=r"labels\.csv has no column for dominance;"):
         read(tmp_path, CHALLENGE, "FileName,EmoAct,EmoVal\nMSP_1,1,1\nMSP_2,1,1\n")
 
 
-def test_two_columns_for_one_thing_must_be_told_apart(tmp_path):
+def test_ambiguous_columns_raise(tmp_path):
     text = "file,v,val,a,d,v_pred,a_pred,d_pred\nx,1,2,3,4,5,6,7\n"
-    with pytest.raises(ValueError, match=r"one column for valence; found v, val\. Say which"):
+    with pytest.raises(ValueError, match=r"several columns for valence: v, val\. Choose one"):
         read(tmp_path, text)
     table, _ = read(tmp_path, text, columns={"valence": "val"})
     assert table["valence"].tolist() == [2.0]
 
 
-def test_unknown_names_in_the_mapping_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="before the '='; found pleasure"):
+def test_unknown_mapping_names_raise(tmp_path):
+    with pytest.raises(ValueError, match="pleasure is not a known column"):
         read(tmp_path, CHALLENGE, CONSENSUS, columns={"pleasure": "EmoVal"})
-    with pytest.raises(ValueError, match="valence is called 'EmoVall'; no such column"):
+    with pytest.raises(ValueError, match="column 'EmoVall' for valence not found"):
         read(tmp_path, CHALLENGE, CONSENSUS, columns={"valence": "EmoVall"})
 
 
-def test_entry_that_is_no_number_is_named(tmp_path):
+def test_invalid_number_raises(tmp_path):
     with pytest.raises(ValueError, match=r"arousal_predicted of MSP_2\.wav in .* found 'five'"):
         read(tmp_path, CHALLENGE.replace("5,6,3", "five,6,3"), CONSENSUS)

@@ -1,8 +1,13 @@
-"""Lists of files: text and CSV, and what is refused."""
+"""Tests of reading file lists: text, CSV, errors."""
 
 import pytest
 
-from emosphere_sb.report.read.file_lists import read_list, repeated, some, stem
+from emosphere_sb.report.read.file_lists import (
+    count_with_examples,
+    find_duplicates,
+    read_file_list,
+    utterance_id,
+)
 
 
 def written(folder, text, name="list.txt"):
@@ -21,41 +26,41 @@ def written(folder, text, name="list.txt"):
         'Split_Set,FileName\n"Test3,hidden",a.wav\nTest3,b.wav\n',
     ],
 )
-def test_names_in_their_order(tmp_path, text):
-    assert read_list(written(tmp_path, text)) == ["a.wav", "b.wav"]
+def test_names_are_in_order(tmp_path, text):
+    assert read_file_list(written(tmp_path, text)) == ["a.wav", "b.wav"]
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "FileName\n"])
-def test_list_without_a_name_is_refused(tmp_path, text):
-    with pytest.raises(ValueError, match="a name on every line; found 0 names"):
-        read_list(written(tmp_path, text))
+def test_list_without_names_raises(tmp_path, text):
+    with pytest.raises(ValueError, match="a file name on each line; found 0 names"):
+        read_file_list(written(tmp_path, text))
 
 
-def test_empty_name_is_refused(tmp_path):
+def test_empty_name_raises(tmp_path):
     with pytest.raises(ValueError, match="found 2 names, 1 of them empty"):
-        read_list(written(tmp_path, "FileName,x\na,1\n,2\n"))
+        read_file_list(written(tmp_path, "FileName,x\na,1\n,2\n"))
 
 
-def test_double_name_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"each file once; 1 \(b\) stand there more than once"):
-        read_list(written(tmp_path, "b\na\nb\n"))
+def test_duplicated_name_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"must be unique; duplicated: 1 \(b\)"):
+        read_file_list(written(tmp_path, "b\na\nb\n"))
 
 
-def test_csv_without_the_column_says_which_it_has(tmp_path):
+def test_csv_without_column_raises_with_columns(tmp_path):
     with pytest.raises(ValueError, match=r"column FileName, .*found the columns file, set"):
-        read_list(written(tmp_path, "file,set\na.wav,Test3\n"))
+        read_file_list(written(tmp_path, "file,set\na.wav,Test3\n"))
 
 
-def test_short_line_is_shown(tmp_path):
-    with pytest.raises(ValueError, match="must have a FileName, in column 2; found 'Test3'"):
-        read_list(written(tmp_path, "Split_Set,FileName\nTest3\n"))
+def test_short_line_raises(tmp_path):
+    with pytest.raises(ValueError, match="must have a FileName in column 2; found 'Test3'"):
+        read_file_list(written(tmp_path, "Split_Set,FileName\nTest3\n"))
 
 
-def test_stem_takes_off_folders_and_audio_endings_only():
+def test_utterance_id_removes_folders_and_audio_suffixes_only():
     names = ["/x/y/a.wav", "a.FLAC", "a.1", "x\\a.mp3", "a", "b.wav.wav"]
-    assert [stem(name) for name in names] == ["a", "a", "a.1", "a", "a", "b.wav"]
+    assert [utterance_id(name) for name in names] == ["a", "a", "a.1", "a", "a", "b.wav"]
 
 
-def test_repeated_and_some():
-    assert repeated("abcab") == ["a", "b"]
-    assert some(str(n) for n in range(2000)) == "2,000 (0, 1, 2, …)"
+def test_find_duplicates_and_count_with_examples():
+    assert find_duplicates("abcab") == ["a", "b"]
+    assert count_with_examples(str(n) for n in range(2000)) == "2,000 (0, 1, 2, …)"

@@ -1,11 +1,11 @@
-"""train_log.txt as SpeechBrain's own logger writes it."""
+"""Tests of reading train_log.txt, written by SpeechBrain's logger."""
 
 import math
 
 import pytest
 from speechbrain.utils.train_logger import FileTrainLogger
 
-from emosphere_sb.report.read.training_log import read_log
+from emosphere_sb.report.read.training_log import read_train_log
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def written(tmp_path):
     return path
 
 
-def test_columns_of_a_log(written):
-    log = read_log(written)
+def test_columns_of_log(written):
+    log = read_train_log(written)
     assert log["epoch"] == [1, 2, 3]
     assert log["lr"] == [1e-5] * 3
     assert log["train loss"] == [5.3] * 3
@@ -38,34 +38,34 @@ def test_columns_of_a_log(written):
     assert log["train auxiliary_loss"][1] == pytest.approx(150.25, rel=0.01)
 
 
-def test_what_a_line_does_not_have_is_nan(written):
-    log = read_log(written)
+def test_missing_entries_are_nan(written):
+    log = read_train_log(written)
     assert log["train weight"][:2] == [1.0, 0.75]
     assert math.isnan(log["train weight"][2])
     assert math.isnan(log["valid valence"][1])
     assert log["valid valence"][2] == 0.75
 
 
-def test_all_columns_have_one_length(written):
-    assert {len(column) for column in read_log(written).values()} == {3}
+def test_columns_have_equal_length(written):
+    assert {len(column) for column in read_train_log(written).values()} == {3}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "a line for every epoch; found none"),
+        ("", "is empty; one line per epoch"),
         ("epoch: 1, lr: 1e-5\nhello\n", r"line 2 must consist of entries.*found 'hello'"),
         ("epoch: one\n", r"line 1 must consist of entries.*found 'epoch: one'"),
-        ("lr: 1.0 - train loss: 2.0\n", "which epoch it is; found lr, train loss"),
+        ("lr: 1.0 - train loss: 2.0\n", "the entry 'epoch'; found lr, train loss"),
     ],
 )
-def test_what_is_no_log_is_refused(tmp_path, text, said):
+def test_invalid_log_raises(tmp_path, text, said):
     path = tmp_path / "train_log.txt"
     path.write_text(text)
     with pytest.raises(ValueError, match=said):
-        read_log(path)
+        read_train_log(path)
 
 
-def test_no_file(tmp_path):
+def test_missing_log_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
-        read_log(tmp_path / "train_log.txt")
+        read_train_log(tmp_path / "train_log.txt")

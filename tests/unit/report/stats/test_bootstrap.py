@@ -1,17 +1,17 @@
-"""Resampling and standard errors, against loops over the rows."""
+"""Tests of the bootstrap and its standard errors against loops over rows."""
 
 import numpy as np
 import pytest
 
 from emosphere_sb.report.stats import bootstrap
 from emosphere_sb.report.stats.bootstrap import (
-    check_settings,
-    critical,
-    distances,
-    observed,
+    check_bootstrap_settings,
+    critical_distance,
+    observed_statistic,
     resample,
+    studentised_distances,
 )
-from emosphere_sb.report.stats.moments import moments
+from emosphere_sb.report.stats.moments import unit_moments
 
 CODES = np.repeat(np.arange(8), [1, 5, 2, 2, 9, 3, 4, 4])
 UNITS = 8
@@ -45,12 +45,14 @@ def plain_error(statistic, weights):
 
 
 def terms_of(truth, predictions, weights):
-    return [(w, moments(truth, p, CODES, UNITS)) for w, p in zip(weights, predictions, strict=True)]
+    return [
+        (w, unit_moments(truth, p, CODES, UNITS)) for w, p in zip(weights, predictions, strict=True)
+    ]
 
 
-def test_the_error_is_that_of_the_influences():
+def test_standard_error_matches_influences():
     truth, (prediction,) = columns()
-    found = observed([terms_of(truth, [prediction], [1.0])], UNITS)
+    found = observed_statistic([terms_of(truth, [prediction], [1.0])], UNITS)
 
     def statistic(w):
         return weighted_ccc(truth, prediction, w[CODES])
@@ -61,7 +63,7 @@ def test_the_error_is_that_of_the_influences():
     assert found.error[0, 1] == pytest.approx(found.error[0, 0])
 
 
-def test_resamples_of_a_difference_and_of_the_mean_equal_a_loop_over_the_rows():
+def test_resamples_match_loop_over_rows():
     one, two = columns(3, seed=1), columns(3, seed=2)
     weights = [0.5, 0.5, -1.0]
     found = resample([terms_of(*one, weights), terms_of(*two, weights)], UNITS, resamples=5, seed=3)
@@ -82,60 +84,67 @@ def test_resamples_of_a_difference_and_of_the_mean_equal_a_loop_over_the_rows():
             assert found.error[row, d] == pytest.approx(plain_error(statistic, counts), rel=1e-5)
 
 
-def test_the_seed_alone_decides_and_not_the_memory(monkeypatch):
+def test_result_depends_on_seed_not_on_batch_size(monkeypatch):
     truth, predictions = columns()
     terms = [terms_of(truth, predictions, [1.0])]
-    whole = resample(terms, UNITS, resamples=50, seed=7, figures=True)
-    monkeypatch.setattr(bootstrap, "CELLS", 3 * UNITS + 1)
-    parts = resample(terms, UNITS, resamples=50, seed=7, figures=True)
-    for name in ("value", "error", "figures"):
+    whole = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
+    monkeypatch.setattr(bootstrap, "MAX_CELLS", 3 * UNITS + 1)
+    parts = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
+    for name in ("value", "error", "secondary"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)
     other = resample(terms, UNITS, resamples=50, seed=8)
     assert not np.allclose(other.value, whole.value)
 
 
-def test_every_unit_is_drawn_alike_and_as_many_as_there_are():
+def test_units_are_drawn_uniformly():
     counts = bootstrap._draw(np.random.default_rng(0), 4000, 10)
     assert (counts.sum(axis=1) == 10).all()
     np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.07)  # 4.5 standard errors
     assert counts.var() == pytest.approx(0.9, abs=0.05)  # binomial: 10 draws of 1 in 10
 
 
-def test_a_dimension_without_truth_is_undefined_and_out_of_the_mean():
+def test_dimension_without_truth_is_excluded_from_mean():
     truth, predictions = columns()
     empty = terms_of(np.full(CODES.size, np.nan), predictions, [1.0])
     found = resample(
-        [terms_of(truth, predictions, [1.0]), empty], UNITS, resamples=5, seed=0, figures=True
+        [terms_of(truth, predictions, [1.0]), empty], UNITS, resamples=5, seed=0, secondary=True
     )
     assert np.isnan(found.value[:, 1]).all()
-    assert np.isnan(found.figures[:, 1]).all()
+    assert np.isnan(found.secondary[:, 1]).all()
     np.testing.assert_allclose(found.value[:, 2], found.value[:, 0])
     np.testing.assert_allclose(found.error[:, 2], found.error[:, 0])
 
 
-def test_distances_by_hand():
+def test_distances_match_manual_calculation():
     value, error = np.array([0.5, 0.25, np.nan, 0.75]), np.array([0.1, 0.125, 0.1, 0.0])
-    assert distances(value, error, 0.5, fisher=False).tolist() == [0.0, 2.0, np.inf, np.inf]
+    assert studentised_distances(value, error, 0.5, fisher=False).tolist() == [
+        0.0,
+        2.0,
+        np.inf,
+        np.inf,
+    ]
     # Fisher's z of 0.6 is ln 2, of 0 it is 0; dz = dr / (1 - r^2).
-    found = distances(np.array([0.6]), np.array([0.32]), 0.0, fisher=True)
+    found = studentised_distances(np.array([0.6]), np.array([0.32]), 0.0, fisher=True)
     assert found[0] == pytest.approx(2 * np.log(2))
 
 
-def test_a_resample_equal_to_the_table_has_no_distance_even_without_error():
-    assert distances(np.array([1.0]), np.array([0.0]), 1.0, fisher=True).tolist() == [0.0]
+def test_resample_equal_to_table_has_zero_distance():
+    assert studentised_distances(np.array([1.0]), np.array([0.0]), 1.0, fisher=True).tolist() == [
+        0.0
+    ]
 
 
 @pytest.mark.parametrize(("level", "rank"), [(0.95, 19), (0.9, 18), (0.5, 10)])
-def test_the_critical_distance_is_an_order_statistic(level, rank):
+def test_critical_distance_is_order_statistic(level, rank):
     shuffled = np.random.default_rng(0).permutation(np.arange(1.0, 20.0))
-    assert critical(shuffled, level) == rank
+    assert critical_distance(shuffled, level) == rank
 
 
-def test_settings_that_cannot_give_an_interval_are_refused():
-    check_settings(19, 0.95)
-    check_settings(99, 0.99)
-    with pytest.raises(ValueError, match="needs at least 19 resamples; found 18"):
-        check_settings(18, 0.95)
+def test_invalid_bootstrap_settings_raise():
+    check_bootstrap_settings(19, 0.95)
+    check_bootstrap_settings(99, 0.99)
+    with pytest.raises(ValueError, match="requires at least 19 resamples; found 18"):
+        check_bootstrap_settings(18, 0.95)
     for level in (0, 1, 95):
-        with pytest.raises(ValueError, match="level must lie between 0 and 1"):
-            check_settings(1000, level)
+        with pytest.raises(ValueError, match="level must be between 0 and 1"):
+            check_bootstrap_settings(1000, level)

@@ -1,4 +1,4 @@
-"""Slopes by hand, and corrections against their closed forms, a search, and scipy."""
+"""Tests of calibration and corrections against closed forms, a search, and scipy."""
 
 import math
 
@@ -8,13 +8,18 @@ import pytest
 from scipy.optimize import isotonic_regression, minimize
 
 from emosphere_sb.metrics import ccc, pearson
-from emosphere_sb.report.stats.calibration import KINDS, Correction, calibration, isotonic_fit
+from emosphere_sb.report.stats.calibration import (
+    KINDS,
+    Correction,
+    calibration_metrics,
+    isotonic_fit,
+)
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
 
 def table_of(truth, predicted, **columns):
-    """The same two columns for each dimension."""
+    """Table with equal values in all dimensions."""
     table = pd.DataFrame({"ID": [f"u{n}" for n in range(len(truth))]})
     for name in DIMENSIONS:
         table[name] = np.array(truth, dtype=float)
@@ -37,22 +42,22 @@ def columns(table):
     return table["valence"][known].to_numpy(), table["valence_predicted"][known].to_numpy()
 
 
-def test_slopes_by_hand():
+def test_slopes_match_manual_calculation():
     """x = 1 2 3 4, y = 2 2 3 3: cov 1/2, variances 5/4 and 1/4."""
-    found = calibration(table_of([1, 2, 3, 4, math.nan], [2, 2, 3, 3, 9]))["dominance"]
+    found = calibration_metrics(table_of([1, 2, 3, 4, math.nan], [2, 2, 3, 3, 9]))["dominance"]
     assert found["slope_of_prediction"] == pytest.approx(0.4, abs=1e-12)
     assert found["slope_of_truth"] == pytest.approx(2.0, abs=1e-12)
     assert found["scale_ratio"] == pytest.approx(math.sqrt(0.2), abs=1e-12)
 
 
-def test_slopes_that_are_not_defined_are_nan():
-    found = calibration(table_of([2, 2, 2], [1, 2, 3]))["valence"]
+def test_undefined_slopes_are_nan():
+    found = calibration_metrics(table_of([2, 2, 2], [1, 2, 3]))["valence"]
     assert math.isnan(found["slope_of_prediction"])
     assert math.isnan(found["scale_ratio"])
     assert found["slope_of_truth"] == 0.0
 
 
-def test_affine_matches_mean_and_deviation_and_no_affine_map_has_a_higher_ccc(noisy):
+def test_affine_matches_mean_and_sd_and_maximises_ccc(noisy):
     truth, predicted = columns(noisy)
     slope, offset = Correction.fit("affine", noisy).maps["valence"]
     moved = slope * predicted + offset
@@ -65,7 +70,7 @@ def test_affine_matches_mean_and_deviation_and_no_affine_map_has_a_higher_ccc(no
     assert searched.x == pytest.approx([slope, offset], abs=1e-4)
 
 
-def test_least_squares_is_numpys_and_has_the_ccc_that_the_docstring_says(noisy):
+def test_least_squares_matches_numpy_and_documented_ccc(noisy):
     truth, predicted = columns(noisy)
     slope, offset = Correction.fit("least_squares", noisy).maps["arousal"]
     assert [slope, offset] == pytest.approx(np.polyfit(predicted, truth, 1), abs=1e-9)
@@ -76,7 +81,7 @@ def test_least_squares_is_numpys_and_has_the_ccc_that_the_docstring_says(noisy):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_isotonic_is_scipys(seed):
+def test_isotonic_matches_scipy(seed):
     chance = np.random.default_rng(seed)
     x = chance.permutation(60).astype(float)
     y = 0.05 * x + chance.normal(size=60)
@@ -86,7 +91,7 @@ def test_isotonic_is_scipys(seed):
     assert fitted == pytest.approx(expected, abs=1e-12)
 
 
-def test_isotonic_gives_equal_predictions_one_value_weighted_by_their_number():
+def test_isotonic_averages_tied_predictions():
     """At 1: 1, 5 (mean 3); at 2: 2, 2, 2 (mean 2). Out of order: (6 + 6) / 5 = 2.4."""
     x = np.array([1.0, 1.0, 2.0, 2.0, 2.0, 3.0])
     places, fitted = isotonic_fit(x, np.array([1.0, 5.0, 2.0, 2.0, 2.0, 7.0]))
@@ -96,7 +101,7 @@ def test_isotonic_gives_equal_predictions_one_value_weighted_by_their_number():
     assert fitted == pytest.approx(expected)
 
 
-def test_knots_that_are_left_out_change_nothing(noisy):
+def test_redundant_knots_can_be_removed(noisy):
     truth, predicted = columns(noisy)
     correction = Correction.fit("isotonic", noisy)
     places, fitted = isotonic_fit(predicted, truth)
@@ -104,7 +109,7 @@ def test_knots_that_are_left_out_change_nothing(noisy):
     assert correction.values("valence", places) == pytest.approx(fitted, abs=1e-12)
 
 
-def test_isotonic_is_straight_between_its_knots_and_level_beyond():
+def test_isotonic_is_linear_between_knots_and_constant_outside():
     correction = Correction.fit("isotonic", table_of([1, 2, 5], [1, 2, 3]))
     assert correction.values("valence", np.array([0.0, 1.5, 2.5, 9.0])).tolist() == [
         1.0, 1.5, 3.5, 5.0,
@@ -112,7 +117,7 @@ def test_isotonic_is_straight_between_its_knots_and_level_beyond():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_other_sets_are_mapped_by_what_was_learned_here(kind, noisy):
+def test_correction_applies_to_other_sets(kind, noisy):
     correction = Correction.fit(kind, noisy)
     other = table_of([1, 2], [4.5, 5.5])
     before = other.copy()
@@ -124,7 +129,7 @@ def test_other_sets_are_mapped_by_what_was_learned_here(kind, noisy):
     assert expected[0] < 4.5  # predictions were one too high, and shrunken
 
 
-def test_prediction_that_is_not_known_stays_so(noisy):
+def test_nan_prediction_remains_nan(noisy):
     corrected = Correction.fit("isotonic", noisy).apply(table_of([1, 2], [5, math.nan]))
     assert corrected["valence_predicted"].isna().tolist() == [False, True]
 
@@ -134,7 +139,7 @@ def test_prediction_that_is_not_known_stays_so(noisy):
     ("truth", "predicted"),
     [([1, 2, 3], [3, 2, 1]), ([1, 2, 3], [2, 2, 2]), ([2, 2, 2], [1, 2, 3]), ([1], [1])],
 )
-def test_dimension_that_cannot_be_corrected_stays_and_is_named(kind, truth, predicted):
+def test_uncorrectable_dimension_is_unchanged_with_note(kind, truth, predicted):
     table = table_of([1, 2, 3], [2, 3, 5])
     bad = table_of(truth, predicted)
     table = table.head(len(bad)).assign(arousal=bad["arousal"])
@@ -142,13 +147,13 @@ def test_dimension_that_cannot_be_corrected_stays_and_is_named(kind, truth, pred
     correction = Correction.fit(kind, table)
     assert "arousal" not in correction.maps
     assert any(
-        note.startswith(f"arousal is not corrected: on the {len(bad)} utterances")
+        note.startswith(f"arousal is not corrected: on the {len(bad)} labelled")
         for note in correction.notes
     )
     assert correction.apply(table)["arousal_predicted"].tolist() == predicted
 
 
-def test_regions_are_those_of_the_corrected_point():
+def test_regions_are_recomputed_after_correction():
     """Twice the distance from 4, and one lower: 4.4 becomes 3.8, across every border."""
     regions = SphericalRegions(90)
     correction = Correction("affine", dict.fromkeys(DIMENSIONS, (2.0, -5.0)))
@@ -159,18 +164,18 @@ def test_regions_are_those_of_the_corrected_point():
     assert corrected["region_head"].tolist() == ["I", "I"]
 
 
-def test_without_a_scale_nothing_is_said_about_regions():
+def test_region_columns_are_dropped_without_scale():
     table = table_of([5], [6], region="I", region_point="I", region_head="I", p_I=1.0)
     corrected = Correction("affine", {}).apply(table)
     assert list(corrected.columns) == [name for name in table if not name.startswith("region")]
 
 
-def test_unknown_kind_names_those_that_there_are(noisy):
+def test_unknown_kind_raises_with_choices(noisy):
     with pytest.raises(ValueError, match="one of affine, least_squares, isotonic; found 'cubic'"):
         Correction.fit("cubic", noisy)
 
 
-def test_plain_types_for_json():
+def test_correction_is_json_serialisable():
     table = table_of([1, 3], [1.5, 2.5])
     table["arousal"] = math.nan
     facts = Correction.fit("affine", table).to_dict()

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from data_prep.iemocap import reader as iemocap
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.synthetic.layouts.iemocap import (
     LAYOUT,
     Turn,
@@ -63,7 +63,7 @@ def test_a_label_file_reads_as_the_real_one(turn):
     ]
 
 
-def test_what_nobody_rated_is_nan_in_the_bracket_and_empty_at_the_raters(turn):
+def test_missing_votes_are_nan_in_the_label_and_empty_in_the_ratings(turn):
     ratings = tuple(dataclasses.replace(r, vad=(*r.vad[:2], math.nan)) for r in NEUTRAL)
     lines = lines_of(turn._replace(item=dataclasses.replace(turn.item, ratings=ratings)))
     assert lines[2].endswith("\tneu\t[3.3333, 2.3333, NaN]")
@@ -108,7 +108,7 @@ def test_each_session_has_a_woman_and_a_man_who_talk_in_every_dialog_of_the_demo
             assert turn.item.voice.speaker == session + letter
 
 
-def test_women_are_heard_where_the_man_wears_the_motion_capture():
+def test_women_speak_when_the_man_wears_the_motion_capture():
     ids = [turn.id for turns in dialogs(LAYOUT.script({"5": 600})).values() for turn in turns]
     assert len(ids) == len(set(ids))
     assert "Ses05M_script01_1b_F012" in ids
@@ -162,7 +162,7 @@ def test_decoys_in_the_sub_folders_say_something_else(corpus):
 
 
 def test_preparation_rejects_nothing_and_finds_the_votes_means(smoke, tmp_path):
-    summary = prepare(iemocap, smoke, tmp_path / "manifests", fold=3)
+    summary = prepare_manifests(iemocap, smoke, tmp_path / "manifests", fold=3)
     assert summary.counts == {"train": 36, "valid": 12, "test": 12}
     assert summary.rejected == {} and summary.warnings == []
 

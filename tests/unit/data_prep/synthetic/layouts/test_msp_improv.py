@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.msp_improv import reader as msp_improv
-from data_prep.synthetic.layouts.msp_improv import LAYOUT, evaluation_lines, names
+from data_prep.synthetic.layouts.msp_improv import LAYOUT, evaluation_lines, sentences_by_name
 from data_prep.synthetic.script import Rating
 
 TINY = {"1": 6, "6": 4}
@@ -37,7 +37,7 @@ def smoke(demo_corpus):
 
 @pytest.fixture(scope="module")
 def demo_names():
-    return names(LAYOUT.script(LAYOUT.sizes["demo"]))
+    return sentences_by_name(LAYOUT.script(LAYOUT.sizes["demo"]))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def lines_of(monkeypatch):
     return lines
 
 
-def test_the_label_file_reads_as_the_real_one_with_activation_upside_down(lines_of):
+def test_label_file_matches_the_real_format_with_reversed_activation(lines_of):
     assert lines_of() == [
         "UTD-IMPROV-S01A-F02-R-FF01.avi; A; A:3.333333; V:2.333333; D:3.000000 ; N:3.666667;",
         "WORKER00000008; Angry; Angry,Frustrated; A:3.000000; V:2.000000; D:3.000000; N:4.000000;",
@@ -70,7 +70,7 @@ def test_some_utterances_have_a_raters_line_twice_and_the_mean_counts_it_once(li
     assert double == [*single[:-1], single[-2], ""]
 
 
-def test_dominance_that_nobody_rated_is_nan_everywhere(lines_of):
+def test_unrated_dominance_is_nan_everywhere(lines_of):
     ratings = tuple(dataclasses.replace(r, vad=(*r.vad[:2], math.nan)) for r in ANGRY)
     lines = lines_of(ratings=ratings)
     assert lines[0].endswith("; A:3.333333; V:2.333333; D:NaN ; N:3.666667;")
@@ -105,13 +105,15 @@ def test_conditions_have_about_the_real_shares(demo_names):
 
 
 def test_every_condition_is_in_the_smoke_corpus():
-    assert {name.split("-")[3] for name in names(LAYOUT.script(LAYOUT.sizes["smoke"]))} == {*"PRST"}
+    assert {
+        name.split("-")[3] for name in sentences_by_name(LAYOUT.script(LAYOUT.sizes["smoke"]))
+    } == {*"PRST"}
 
 
 def test_every_file_of_the_layout_is_there_and_nothing_else(corpus, contents):
     expected = {"README.txt", "demo.json", "Evalution.txt"}
     texts = 0
-    for name, item in names(LAYOUT.script(TINY)).items():
+    for name, item in sentences_by_name(LAYOUT.script(TINY)).items():
         _, sentence, speaker, condition, _ = name.split("-")
         expected.add(f"Audio/session{speaker[-1]}/{sentence}/{condition}/MSP-{name}.wav")
         if item.number % 7:
@@ -129,7 +131,7 @@ def test_audio_is_mono_at_48000_hz(corpus):
 
 
 def test_preparation_rejects_nothing_and_finds_the_raters_means(smoke, tmp_path):
-    summary = prepare(msp_improv, smoke, tmp_path / "manifests", fold=2)
+    summary = prepare_manifests(msp_improv, smoke, tmp_path / "manifests", fold=2)
     assert summary.counts == {"train": 40, "valid": 10, "test": 10}
     assert summary.rejected == {}
     assert summary.warnings == ["8 of 60 utterances have no transcript."]
@@ -137,7 +139,9 @@ def test_preparation_rejects_nothing_and_finds_the_raters_means(smoke, tmp_path)
 
 def test_the_reader_finds_what_was_drawn_arousal_the_right_way_up(smoke):
     corpus = msp_improv.read(smoke)
-    drawn = {f"MSP-{k}": v for k, v in names(LAYOUT.script(LAYOUT.sizes["smoke"])).items()}
+    drawn = {
+        f"MSP-{k}": v for k, v in sentences_by_name(LAYOUT.script(LAYOUT.sizes["smoke"])).items()
+    }
     rows = {row.id: row for _, row in corpus.utterances()}
     assert rows.keys() == drawn.keys() and len(rows) == 60
     used = [(row.arousal - 3) / -2 for row in rows.values()]

@@ -26,7 +26,7 @@ def consensus_rows(folder):
         return list(csv.DictReader(file))
 
 
-def test_there_are_32_voices_and_unknown_speakers_are_heard_in_train_alone():
+def test_there_are_32_voices_and_unknown_speakers_only_in_train():
     assert len({voice.variant for voice in voices()}) == 32
     assert {voice.part for voice in voices() if voice.speaker == "Unknown"} == {"Train"}
 

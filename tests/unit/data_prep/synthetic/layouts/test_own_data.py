@@ -3,7 +3,7 @@
 import pytest
 import soundfile
 
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 from data_prep.own_data import reader as own_data
 from data_prep.synthetic.layouts.own_data import LAYOUT
 
@@ -42,7 +42,7 @@ def test_audio_is_mono_at_16000_hz(corpus):
 
 
 def test_preparation_with_the_options_of_the_layout_rejects_nothing(corpus, tmp_path):
-    summary = prepare(own_data, corpus, tmp_path / "manifests", **LAYOUT.options)
+    summary = prepare_manifests(own_data, corpus, tmp_path / "manifests", **LAYOUT.options)
     assert summary.counts == TINY
     assert summary.rejected == {} and summary.warnings == []
     assert (summary.scale.low, summary.scale.high) == (1, 7)

@@ -1,7 +1,7 @@
-"""The *ours* side of the throughput benchmark: this project through the doors that a recipe uses.
+"""This project's side of the throughput benchmark: training and evaluation as in a recipe.
 
-Hyperparameters are emosphere.yaml's, with what the benchmark fixes said as on a command line; the
-data goes through the real dataset, sampler and loaders, every step through the Brain.
+Uses the hyperparameters of emosphere.yaml with the overrides of the benchmark, and the dataset,
+sampler, loaders and Brain of the recipes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from plain import BATCH
+from published_pipeline import BATCH
 from speechbrain.core import Stage
 from workload import Size
 
@@ -24,21 +24,21 @@ from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.scale import Scale
 
 
-class Ours:
-    """Training and evaluation as a recipe does them, on rows of a manifest.
+class RecipePipeline:
+    """Train and evaluate on rows of a manifest, as a recipe does.
 
     Arguments
     ---------
     size : Size
-        The model.
+        Size of the model.
     folder : Path
-        Where ``workload.save_weights`` wrote; a subfolder is made for what the Brain writes.
+        Folder with the files of ``workload.save_weights``; the Brain writes to a subfolder.
     device : str
         ``cpu`` or ``cuda``.
     scale : Scale
-        Of the labels.
+        Scale of the labels.
     batch : int
-        Utterances of a step, which run through the model together.
+        Number of utterances per step and per forward pass.
     """
 
     def __init__(self, size: Size, folder: Path, *, device: str, scale: Scale, batch: int = BATCH):
@@ -49,7 +49,7 @@ class Ours:
         self.brain = None
 
     def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:
-        """Datasets, statistics and loaders; the first ``evaluated`` rows are evaluated."""
+        """Create datasets, statistics and loaders; the first ``evaluated`` rows are evaluated."""
         hparams = self.hparams
         first = dict(itertools.islice(rows.items(), evaluated))
         sets = {
@@ -77,12 +77,12 @@ class Ours:
             self.train_set, self.sampler, micro_batch=hparams["micro_batch"], **workers
         )
         self.valid = dataset.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
-        # Always as in the first epoch: later ones leave the region head out.
+        # Always use epoch 1, because later epochs do not train the region head.
         self.brain.on_stage_start(Stage.TRAIN, 1)
         self.batches = self._epochs()
 
     def _make_brain(self, sets: dict[str, dataset.SpeechDataset]) -> None:
-        output = self.folder / "ours"
+        output = self.folder / "recipe"
         output.mkdir(exist_ok=True)
         self.brain = make_brain(self.hparams, self.options, sets, output)
         rest = torch.load(self.folder / "rest.pt", weights_only=True)
@@ -91,13 +91,13 @@ class Ours:
         self.brain.on_fit_start()
 
     def _epochs(self) -> Iterator[list[dataset.Batch]]:
-        """Steps of the loader, one epoch after the other."""
+        """Yield the batches of successive epochs."""
         for epoch in itertools.count():
             self.sampler.set_epoch(epoch)
             yield from self.loader
 
     def train(self, steps: int) -> tuple[list[str], list[float]]:
-        """The next steps: ids of the utterances, and the loss of each step."""
+        """Run the next training steps and return the utterance IDs and the losses."""
         self.brain.modules.train()
         names, losses = [], []
         for step in itertools.islice(self.batches, steps):
@@ -105,23 +105,23 @@ class Ours:
             names += [name for batch in step for name in batch.ids]
         return names, losses
 
-    def warm(self, count: int) -> None:
-        """One step on the longest utterances."""
+    def warm_up(self, count: int) -> None:
+        """Run one training step on the ``count`` longest utterances."""
         self.brain.modules.train()
         self.brain.fit_batch([dataset.longest_batch(self.train_set, count)])
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, list[float]]:
-        """VAD of every utterance of the evaluation set."""
+        """Predict VAD for each utterance of the evaluation set."""
         self.brain.on_stage_start(Stage.TEST)
         self.brain.modules.eval()
         for batch in self.valid:
             self.brain.evaluate_batch(batch, Stage.TEST)
-        return {name: kept[0].tolist() for name, kept in self.brain.predictions.items()}
+        return {name: output[0].tolist() for name, output in self.brain.predictions.items()}
 
 
 def command(size: Size, folder: Path, device: str, batch: int) -> list[str]:
-    """What a recipe's command line would say for the same model, batch and precision as plain."""
+    """Return command-line arguments for the model, batch and precision of the benchmark."""
     half = device == "cuda"
     dropout = size.pooling_dropout
     return [
@@ -136,8 +136,8 @@ def command(size: Size, folder: Path, device: str, batch: int) -> list[str]:
         "--check_memory=False",
         f"--precision={'fp16' if half else 'fp32'}",
         f"--eval_precision={'fp16' if half else 'fp32'}",
-        # A CPU is busy with one utterance, so that a larger batch would only add padding; and all
-        # of its cores have work, so that processes that load would only be in the way.
+        # One utterance uses all cores of a CPU, so a larger batch would only add padding, and
+        # loader processes would compete for the cores.
         f"--eval_batch={32 if half else 1}",
         f"--num_workers={2 if half else 0}",
         f"--device={device}",

@@ -1,11 +1,11 @@
-"""The *plain* pipeline: what the published code does, written anew from its description.
+"""Reimplementation of the published pipeline, as the baseline of the throughput benchmark.
 
-transformers' own WavLM with its own attention, the convolutions frozen by transformers' own method,
-an attention mask; all audio decoded in memory and normalised by the corpus; batches of 16 drawn at
-random and padded to the longest; AdamW; evaluation one utterance at a time; float32 on a CPU, fp16
-autocast with a gradient scaler on a GPU. Pooling, heads and losses are this project's, so that both
-sides of the benchmark hold the same weights. It is what *ours* is measured against: nothing here
-may be tuned, neither way.
+It uses transformers' WavLM with its attention, convolutions frozen with ``freeze_feature_encoder``,
+and an attention mask; audio that is decoded into memory and normalised with statistics of the
+corpus; random batches of 16, padded to the longest utterance; AdamW; evaluation of one utterance at
+a time; float32 on a CPU and fp16 autocast with a gradient scaler on a GPU. Pooling, heads and
+losses are those of this project, so that both sides of the benchmark have the same weights. Do not
+optimise this file: it is the reference.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from emosphere_sb.losses import ccc_loss, inverse_frequency, region_loss
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-BATCH = 16  # utterances that run through the model together (published)
-SECONDS = 12.0  # utterances are cut to this (published)
+BATCH = 16  # utterances per batch (published)
+SECONDS = 12.0  # maximum duration of an utterance (published)
 RATE = 16000
 LEARNING_RATE = 1e-5  # published
-EPSILON = 1e-6  # beside the deviation (published)
+EPSILON = 1e-6  # added to the standard deviation (published)
 
 
-class PlainModel(nn.Module):
+class PublishedModel(nn.Module):
     """WavLM, style pooling, and two heads.
 
     Arguments
     ---------
     ssl : WavLMModel
-        transformers' own; its convolutional feature encoder is frozen here.
+        WavLM of transformers; its convolutional feature encoder is frozen here.
     width : int
-        Of pooling and heads (published: 1024).
+        Width of pooling and heads (published: 1024).
     pooling_dropout : float
-        Published: 0.1.
+        Dropout probability in the pooling (published: 0.1).
     head_dropout : float
-        Published: 0.5.
+        Dropout probability in the heads (published: 0.5).
     """
 
     def __init__(
@@ -65,20 +65,28 @@ class PlainModel(nn.Module):
         self.region_head = EmotionHead(width, len(self.regions.names), width, head_dropout)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Padded (batch, samples) and valid samples (batch,) to VAD and region scores."""
+        """Return VAD and region scores.
+
+        Arguments
+        ---------
+        signals : torch.Tensor
+            Padded waveforms, shape (batch, samples).
+        lengths : torch.Tensor
+            Number of valid samples, shape (batch,).
+        """
         positions = torch.arange(signals.shape[1], device=signals.device)
         mask = (positions < lengths.unsqueeze(1)).long()
         frames = self.ssl(signals, attention_mask=mask).last_hidden_state
-        # The model's own arithmetic: the published one is off by a frame, which costs no time but
-        # would keep the two sides from giving the same answer.
+        # Number of frames as computed by transformers. The published code is off by one frame,
+        # which does not affect the speed but would change the predictions.
         utterance = self.pooling(frames, self.ssl._get_feat_extract_output_lengths(lengths))
         return self.vad_head(utterance), self.region_head(utterance)
 
 
-class PlainPipeline:
-    """Training and evaluation of a ``PlainModel`` on rows of a manifest."""
+class PublishedPipeline:
+    """Train and evaluate a ``PublishedModel`` on rows of a manifest."""
 
-    def __init__(self, model: PlainModel, *, device: str, scale: Scale, batch: int = BATCH):
+    def __init__(self, model: PublishedModel, *, device: str, scale: Scale, batch: int = BATCH):
         self.model, self.device, self.scale = model.to(device), device, scale
         self.batch = batch
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
@@ -89,9 +97,9 @@ class PlainPipeline:
         self.weights = torch.ones(len(model.regions.names))
 
     def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:
-        """Decode every file into memory, and take statistics and class weights from it.
+        """Decode all files into memory and compute statistics and class weights.
 
-        The first ``evaluated`` rows are what ``evaluate`` runs over.
+        ``evaluate`` uses the first ``evaluated`` rows.
         """
         signals = [decode(row["wav"]) for row in rows.values()]
         mean, deviation = statistics(signals)
@@ -111,15 +119,19 @@ class PlainPipeline:
         self.batches = self._epochs()
 
     def _epochs(self) -> Iterator[tuple]:
-        """Batches drawn at random, one epoch after the other."""
+        """Yield random batches of successive epochs."""
         for epoch in itertools.count():
-            drawn = torch.Generator().manual_seed(epoch)
+            generator = torch.Generator().manual_seed(epoch)
             yield from DataLoader(
-                self.items, batch_size=self.batch, shuffle=True, generator=drawn, collate_fn=collate
+                self.items,
+                batch_size=self.batch,
+                shuffle=True,
+                generator=generator,
+                collate_fn=collate,
             )
 
     def train(self, steps: int) -> tuple[list[str], list[float]]:
-        """The next steps: ids of the utterances, and the loss of each step."""
+        """Run the next training steps and return the utterance IDs and the losses."""
         self.model.train()
         names, losses = [], []
         for ids, *batch in itertools.islice(self.batches, steps):
@@ -127,8 +139,8 @@ class PlainPipeline:
             names += ids
         return names, torch.stack(losses).tolist()
 
-    def warm(self, count: int) -> None:
-        """One step on the longest utterances."""
+    def warm_up(self, count: int) -> None:
+        """Run one training step on the ``count`` longest utterances."""
         self.model.train()
         longest = sorted(self.items, key=lambda item: len(item["signal"]))[-count:]
         self._step(*collate(longest)[1:])
@@ -146,7 +158,7 @@ class PlainPipeline:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, list[float]]:
-        """VAD of every utterance of the evaluation set, one at a time."""
+        """Predict VAD for each utterance of the evaluation set, one at a time."""
         self.model.eval()
         predictions = []
         for item in self.evaluated:
@@ -159,7 +171,7 @@ class PlainPipeline:
 
 
 def decode(path: str) -> np.ndarray:
-    """The first 12 s of a mono file, float32."""
+    """Read the first 12 s of a mono file as float32."""
     samples, rate = soundfile.read(path, frames=round(SECONDS * RATE), dtype="float32")
     if rate != RATE or samples.ndim != 1:
         raise ValueError(f"{path} must be mono at {RATE} Hz; found {rate} Hz, {samples.shape}.")
@@ -167,7 +179,7 @@ def decode(path: str) -> np.ndarray:
 
 
 def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Mean and population deviation over all samples."""
+    """Return mean and population SD over all samples."""
     count = sum(map(len, signals))
     mean = sum(float(signal.sum(dtype=np.float64)) for signal in signals) / count
     squares = sum(float(np.square(signal.astype(np.float64) - mean).sum()) for signal in signals)
@@ -175,7 +187,7 @@ def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def collate(items: Sequence[Mapping]) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
-    """Ids, signals padded to the longest, their lengths, VAD, and regions."""
+    """Return the IDs, padded signals, lengths, VAD and regions of a batch."""
     signals = [item["signal"] for item in items]
     return (
         [item["id"] for item in items],

@@ -1,8 +1,8 @@
-"""Nested facts as a list for reading."""
+"""Tests of metadata lists."""
 
 import pytest
 
-from emosphere_sb.report.html.facts import fact_text, facts_list
+from emosphere_sb.report.html.metadata import format_metadata, metadata_list
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from emosphere_sb.report.html.facts import fact_text, facts_list
         ("accuracy", 0.123456, ".123"),
     ],
 )
-def test_fact(name, value, text):
-    assert fact_text(name, value) == text
+def test_format_metadata(name, value, text):
+    assert format_metadata(name, value) == text
 
 
-def test_nested_facts():
+def test_nested_metadata():
     facts = {"sets": {"train": [], "test": ["angry", "<sad>"]}, "parts": [{"a": 1}]}
-    assert facts_list(facts) == (
+    assert metadata_list(facts) == (
         "<dl><dt>sets</dt><dd><dl><dt>train</dt><dd>none</dd>"
         "<dt>test</dt><dd>angry, &lt;sad&gt;</dd></dl></dd>"
         "<dt>parts</dt><dd><ul><li><dl><dt>a</dt><dd>1</dd></dl></li></ul></dd></dl>"
@@ -35,17 +35,17 @@ def test_nested_facts():
 
 def test_command_and_digest():
     facts = {"command": "make demo", "predictions": {"test": "0f" * 32}, "commit": ""}
-    text = facts_list(facts)
+    text = metadata_list(facts)
     assert "<pre><span>make</span> <span>demo</span></pre>" in text
     assert f"<code>{'0f' * 32}</code>" in text
     assert "<dt>commit</dt><dd>–</dd>" in text
 
 
 def test_several_commands_can_each_be_copied():
-    text = facts_list({"commands": ["make a", None, "make b"]})
+    text = metadata_list({"commands": ["make a", None, "make b"]})
     assert text.count("<pre>") == 2
     assert text.index("<span>a</span>") < text.index("<span>b</span>")
 
 
-def test_no_facts():
-    assert facts_list({}) == '<p class="soft">none</p>'
+def test_empty_metadata():
+    assert metadata_list({}) == '<p class="soft">none</p>'

@@ -1,0 +1,38 @@
+"""Console output of log messages, without diagnostics of third-party libraries."""
+
+from __future__ import annotations
+
+import logging
+
+SHOWN_SPEECHBRAIN_LOGGERS = ("speechbrain.utils.train_logger", "speechbrain.utils.epoch_loop")
+"""SpeechBrain loggers with INFO messages on the console; those of others only go to log.txt."""
+
+IRRELEVANT_WARNINGS = ("torchvision is not available",)
+"""Beginnings of warnings about features that this package does not use."""
+
+
+class ConsoleFilter(logging.Filter):
+    """Filter for console handlers, which drops diagnostics that do not help the user."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is shown."""
+        if record.getMessage().startswith(IRRELEVANT_WARNINGS):
+            return False
+        if record.levelno >= logging.WARNING:
+            return True
+        third_party = record.name.startswith(("speechbrain", "fontTools"))
+        return not third_party or record.name in SHOWN_SPEECHBRAIN_LOGGERS
+
+
+def configure_console_logging() -> None:
+    """Show log messages on the console, as plain text and without third-party diagnostics.
+
+    Call it again after SpeechBrain has set up its own handlers. Log files are not changed.
+    """
+    logging.basicConfig(level=logging.INFO)
+    for handler in logging.getLogger().handlers:
+        is_console = isinstance(handler, logging.StreamHandler)
+        if is_console and not isinstance(handler, logging.FileHandler):
+            handler.setFormatter(logging.Formatter("%(message)s"))
+            if not any(isinstance(item, ConsoleFilter) for item in handler.filters):
+                handler.addFilter(ConsoleFilter())

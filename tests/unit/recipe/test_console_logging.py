@@ -1,0 +1,46 @@
+"""Console output of log messages."""
+
+import logging
+
+import pytest
+
+from emosphere_sb.recipe.console_logging import ConsoleFilter, configure_console_logging
+
+
+def record(name, level, message="text"):
+    return logging.LogRecord(name, level, __file__, 1, message, (), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "message", "shown"),
+    [
+        ("emosphere_sb.recipe.run", logging.INFO, "text", True),
+        ("speechbrain.utils.train_logger", logging.INFO, "epoch: 1", True),
+        ("speechbrain.utils.epoch_loop", logging.INFO, "Going into epoch 1", True),
+        ("speechbrain.core", logging.INFO, "Gradscaler enabled: `False`", False),
+        ("speechbrain.core", logging.WARNING, "text", True),
+        ("speechbrain.utils.quirks", logging.INFO, "Applied quirks", False),
+        ("fontTools.subset", logging.INFO, "text", False),
+        (
+            "speechbrain.utils.train_logger",
+            logging.WARNING,
+            "torchvision is not available - cannot save figures",
+            False,
+        ),
+    ],
+)
+def test_third_party_diagnostics_are_not_shown(name, level, message, shown):
+    assert ConsoleFilter().filter(record(name, level, message)) is shown
+
+
+def test_console_shows_plain_messages_and_log_files_are_unchanged(monkeypatch, tmp_path):
+    console, file = logging.StreamHandler(), logging.FileHandler(tmp_path / "log.txt")
+    for handler in (console, file):
+        handler.setFormatter(logging.Formatter("%(name)s - %(message)s"))
+    monkeypatch.setattr(logging.root, "handlers", [console, file])
+    configure_console_logging()
+    configure_console_logging()
+    assert console.format(record("a.b", logging.INFO)) == "text"
+    assert file.format(record("a.b", logging.INFO)) == "a.b - text"
+    assert len(console.filters) == 1 and not file.filters
+    file.close()
