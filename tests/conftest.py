@@ -38,9 +38,12 @@ def smoke_corpus(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _few_threads():
-    """Use one thread: tiny models are faster and reproducible across machines."""
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Use one thread: tiny models are faster and reproducible across machines.
+
+    Session scope also covers module fixtures that train a model.
+    """
     import torch
 
     torch.set_num_threads(1)

@@ -88,7 +88,7 @@ def _check_mode(text: str) -> str:
         if ":" in text:
             raise ValueError(
                 f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}. To freeze by "
-                f"epoch, use --freeze_schedule='{{{text}}}'."
+                f"epoch, use --freeze_schedule='{{{_as_mapping(text)}}}'."
             )
     raise ValueError(f"freeze must be one of {', '.join(FREEZE_MODES)}; found {text!r}.")
 

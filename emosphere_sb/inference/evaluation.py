@@ -125,7 +125,8 @@ def evaluate(
         **({"left_out": skipped} if skipped else {}),
     }
     metadata = {
-        "folder": str(folder), "command": command, "commit": git_commit(), "machine": machine_description(),
+        "folder": str(folder), "command": command, "commit": git_commit(),
+        "machine": machine_description(),
         "predictions": prediction_digests(folder, tables),
     }  # fmt: skip
     extra = {"cap": demo_cap(summary, tested.rows)}

@@ -126,8 +126,8 @@ def read_finished(run: Path) -> Run:
     for name in (SAVED, METRICS_FILE, "save"):
         if name not in found:
             raise ValueError(
-                f"{run} must be the folder of a finished run, with {SAVED}, {METRICS_FILE} and save/; "
-                f"{name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of runs "
+                f"{run} must be the folder of a finished run, with {SAVED}, {METRICS_FILE} and "
+                f"save/; {name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of runs "
                 f"are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run its "
                 f"command."
             )
@@ -146,8 +146,8 @@ def read_finished(run: Path) -> Run:
     needed = ("corpus", "release", "preset", "synthetic", "scale", "utterances", "backbone")
     if absent := [key for key in needed if key not in source.protocol]:
         raise ValueError(
-            f"{run / METRICS_FILE} has no {', '.join(absent)}, as it was written by an older version. "
-            f"Re-run the command of the run; it will only repeat the tests."
+            f"{run / METRICS_FILE} has no {', '.join(absent)}, as it was written by an older "
+            f"version. Re-run the command of the run; it will only repeat the tests."
         )
     if "debug" in str(source.protocol["preset"]).split("+"):
         raise ValueError(f"{run} is a --debug run on a few batches and cannot be released.")
@@ -174,8 +174,8 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     reported = protocol.get("averaged_epochs", [protocol.get("best_epoch")])
     if epochs != reported:
         raise ValueError(
-            f"{run / METRICS_FILE} reports epoch {_join(reported)}, but the checkpoints in save/ are of "
-            f"epoch {_join(epochs)}: the run was continued after the tests, or a checkpoint was "
+            f"{run / METRICS_FILE} reports epoch {_join(reported)}, but the checkpoints in save/ "
+            f"are of epoch {_join(epochs)}: the run was continued after the tests, or a checkpoint was "
             f"lost. Re-run the command of the run."
         )
     with_head = built["task"].size > 0 and bool(built["weighting"].active)

@@ -24,7 +24,8 @@ def request(**options):
 
 def seeded(folder, seed, *, noise=0.3, **protocol):
     tables = {
-        "valid": random_predictions(40, seed=seed + 20, noise=noise), "test1": random_predictions(seed=seed, noise=noise),
+        "valid": random_predictions(40, seed=seed + 20, noise=noise),
+        "test1": random_predictions(seed=seed, noise=noise),
         "test3": random_predictions(5, labelled=False),
     }  # fmt: skip
     return read_run(write_run(folder, tables, seed=seed, **protocol))

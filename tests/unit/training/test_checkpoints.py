@@ -77,7 +77,8 @@ def test_fault_while_saving_keeps_existing_checkpoints_only(saver, tmp_path, mon
     monkeypatch.setattr(checkpoints.torch, "save", fail)
     with pytest.raises(
         OSError,
-        match=rf"Could not write a checkpoint.*Existing checkpoints: .*{remaining[5:15]}.*Free some disk",
+        match=r"Could not write a checkpoint.*Existing checkpoints: "
+        rf".*{remaining[5:15]}.*Free some disk",
     ):
         save(saver, 2.0)
     assert names(tmp_path, "") == [remaining]
