@@ -127,8 +127,8 @@ def read_finished(run: Path) -> Run:
         if name not in found:
             raise ValueError(
                 f"{run} must be the folder of a finished run, with {SAVED}, {METRICS_FILE} and "
-                f"save/; {name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of runs "
-                f"are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run its "
+                f"save/; {name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of "
+                f"runs are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run its "
                 f"command."
             )
     (source,) = read_source(run)
@@ -175,8 +175,8 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     if epochs != reported:
         raise ValueError(
             f"{run / METRICS_FILE} reports epoch {_join(reported)}, but the checkpoints in save/ "
-            f"are of epoch {_join(epochs)}: the run was continued after the tests, or a checkpoint was "
-            f"lost. Re-run the command of the run."
+            f"are of epoch {_join(epochs)}: the run was continued after the tests, or a checkpoint "
+            f"was lost. Re-run the command of the run."
         )
     with_head = built["task"].size > 0 and bool(built["weighting"].active)
     return Rebuilt(tree, built, with_head)
