@@ -128,8 +128,8 @@ def read_finished(run: Path) -> Run:
             raise ValueError(
                 f"{run} must be the folder of a finished run, with {SAVED}, {METRICS_FILE} and "
                 f"save/; {name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of "
-                f"runs are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run its "
-                f"command."
+                f"runs are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run "
+                f"its command."
             )
     (source,) = read_source(run)
     if source.notes:
