@@ -24,7 +24,7 @@ from workload import SIZES, durations, save_weights, write_corpus
 from emosphere_sb.data import dataset
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.hparams import build
+from emosphere_sb.recipe.hparams import build_objects
 from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.results.metrics_json import machine_description
 from emosphere_sb.scale import Scale
@@ -47,7 +47,7 @@ class FrozenTraining:
         unique = {word.partition("=")[0]: word for word in words}  # later options override
         request = read_command(list(unique.values()), corpus="MSP-Podcast")
         tree, options = request.tree, request.run_options
-        self.hparams = hparams = build(tree)
+        self.hparams = hparams = build_objects(tree)
         self.set = dataset.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
         output = folder / pooling
         output.mkdir()

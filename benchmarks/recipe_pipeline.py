@@ -19,7 +19,7 @@ from emosphere_sb.data import dataset
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.recipe.arguments import HPARAMS
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.hparams import build
+from emosphere_sb.recipe.hparams import build_objects
 from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.scale import Scale
 
@@ -45,7 +45,7 @@ class RecipePipeline:
         words = command(size, folder, device, batch)
         request = read_command(words, corpus="MSP-Podcast")
         tree, self.options = request.tree, request.run_options
-        self.hparams, self.folder, self.scale = build(tree), folder, scale
+        self.hparams, self.folder, self.scale = build_objects(tree), folder, scale
         self.brain = None
 
     def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:

@@ -75,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(usage())
+        print(commands_help())
         return 0
     if words[0] == "--version":
         from emosphere_sb import __version__
@@ -89,7 +89,7 @@ def _run(words: Sequence[str]) -> int:
         return end.code or 0
 
 
-def usage() -> str:
+def commands_help() -> str:
     """Return the help text, which lists the commands with their descriptions."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.parsing.label_text import parse_gender, parse_value, read_table
+from data_prep.parsing.label_text import parse_gender, parse_value, read_label_table
 
 COLUMNS = ("filename", "emoclass", "emoact", "emoval", "emodom", "spkrid", "gender", "split_set")
 EMOTIONS = {
@@ -88,7 +88,7 @@ def read_labels(path: str | os.PathLike) -> Iterator[Label]:
     >>> label.valence, label.arousal, label.dominance, label.emotion
     (4.0, 2.2, 2.6, 'neutral')
     """
-    header, rows = read_table(Path(path), COLUMNS)
+    header, rows = read_label_table(Path(path), COLUMNS)
     for line, values in rows:
         if len(values) != len(header):
             problem = f"damaged row: line {line} has {len(values)} values, expected {len(header)}"

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from data_prep.corpus import NO_RATERS, Corpus
-from data_prep.parsing.label_text import parse_value, read_table
+from data_prep.parsing.label_text import parse_value, read_label_table
 from data_prep.parsing.rater_text import Block, read_blocks
 from data_prep.parsing.raters import Rater, RaterCheck, parse_choices
 
@@ -61,7 +61,7 @@ class _UtteranceRows:
 
 def _table_blocks(path: Path) -> Iterator[Block]:
     """Yield the blocks of a table, whose rows may be in any order."""
-    header, lines = read_table(path, COLUMNS)
+    header, lines = read_label_table(path, COLUMNS)
     found: dict[str, _UtteranceRows] = {}
     for line, values in lines:
         row = dict(zip(header, values, strict=False))

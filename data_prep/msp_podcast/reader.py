@@ -28,7 +28,7 @@ from data_prep.parsing.folders import (
     resolve_data_folder,
     resolve_user_path,
 )
-from data_prep.parsing.label_text import read_table, unused_column_warnings
+from data_prep.parsing.label_text import read_label_table, unused_column_warnings
 from data_prep.partitions.splits import sample_per_class
 from emosphere_sb.scale import Scale
 
@@ -242,7 +242,7 @@ def _raters_file(root: Path) -> Path:
 
 def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
     """Read the label file into sets; return the number of rows of each ``Split_Set``."""
-    corpus.warnings += unused_column_warnings(labels, read_table(labels, COLUMNS)[0], COLUMNS)
+    corpus.warnings += unused_column_warnings(labels, read_label_table(labels, COLUMNS)[0], COLUMNS)
     folder = relative_audio_path(audio, corpus.data_root)
     splits: Counter[str] = Counter()
     found: dict[str, list[Utterance]] = {}

@@ -18,7 +18,7 @@ from data_prep.parsing.folders import (
 from data_prep.parsing.label_text import (
     parse_gender,
     parse_value,
-    read_table,
+    read_label_table,
     truncate_text,
     unused_column_warnings,
 )
@@ -223,9 +223,9 @@ def read_labels(
     [(2, {'file': 'a.wav', 'valence': '1', 'arousal': '2', 'dominance': '3'}, '')]
     """
     path = Path(path)
-    names, _ = read_table(path, ())
+    names, _ = read_label_table(path, ())
     column = next((name for name in path_columns if name in names), " or ".join(path_columns))
-    header, rows = read_table(path, (column, *DIMENSIONS), multiline=True)
+    header, rows = read_label_table(path, (column, *DIMENSIONS), multiline=True)
     header[header.index(column)] = "file"
     for line, values in rows:
         row = dict(zip(header, values, strict=False))
@@ -238,7 +238,7 @@ def read_labels(
 
 def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
     """Return the columns of the table, and its usable rows with the names of their sets."""
-    header, _ = read_table(labels, REQUIRED_COLUMNS)
+    header, _ = read_label_table(labels, REQUIRED_COLUMNS)
     corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     found: list[tuple[str, str, dict[str, str]]] = []
     for line, row, problem in read_labels(labels):

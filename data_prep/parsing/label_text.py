@@ -16,7 +16,7 @@ _NUMBER = re.compile(
 _GENDERS = {"m": "Male", "male": "Male", "f": "Female", "female": "Female", "unknown": "Unknown"}
 
 
-def read_table(
+def read_label_table(
     path: Path, required: Sequence[str], *, multiline: bool = False
 ) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Read the header and the rows of a CSV file.

@@ -16,7 +16,7 @@ import soundfile
 
 from data_prep.synthetic.espeak import Synthesiser
 from data_prep.synthetic.script import Sentence
-from data_prep.synthetic.voice import SAMPLE_RATE, resample, synthesise_sentence
+from data_prep.synthetic.voice import SAMPLE_RATE, resample_voice, synthesise_sentence
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _write_recordings(recordings: Sequence[Recording], seed: int) -> None:
     for recording in recordings:
         samples = synthesise_sentence(recording.sentence, synthesiser, seed=seed)
         if recording.sample_rate != SAMPLE_RATE:
-            samples = resample(samples, SAMPLE_RATE, recording.sample_rate)
+            samples = resample_voice(samples, SAMPLE_RATE, recording.sample_rate)
         if recording.channels == 2:
             samples = np.stack([samples, 0.8 * samples], axis=1)
         soundfile.write(recording.path, samples, recording.sample_rate, subtype="PCM_16")

@@ -147,7 +147,7 @@ def synthesise_sentence(
     return np.clip(samples * _from_decibels(how.gain), -1.0, 1.0).astype(np.float32)
 
 
-def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
+def resample_voice(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     """Resample a signal by truncating or zero-padding its spectrum.
 
     Arguments

@@ -137,7 +137,7 @@ class FeatureEncoder(nn.Module):
         return self._blocks[number].get([conv.weight], lambda: kernel_blocks(conv))
 
 
-def is_supported(original: nn.Module) -> bool:
+def is_supported_encoder(original: nn.Module) -> bool:
     """Whether :class:`FeatureEncoder` supports all layers of a feature encoder."""
     layers = getattr(original, "conv_layers", None)
     if not isinstance(layers, nn.ModuleList) or not len(layers):

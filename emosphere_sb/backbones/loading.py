@@ -49,7 +49,7 @@ def load_backbone(
     ValueError
         If the model cannot be loaded or is not a supported speech model.
     """
-    model = load_model(backbone, trust_remote_code)
+    model = load_transformers_model(backbone, trust_remote_code)
     kind = model.config.model_type
     if kind == "whisper":
         from emosphere_sb.backbones.whisper import WhisperBackbone
@@ -68,7 +68,7 @@ def load_backbone(
     return WaveformBackbone(model, spec_augment, fast=fast)
 
 
-def load_model(backbone: str, trust_remote_code: bool = False) -> nn.Module:
+def load_transformers_model(backbone: str, trust_remote_code: bool = False) -> nn.Module:
     """Load a model of transformers in float32.
 
     Arguments

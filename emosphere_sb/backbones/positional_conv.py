@@ -80,7 +80,7 @@ def patch_positional_conv(model: nn.Module) -> None:
     embedding = getattr(model.encoder, "pos_conv_embed", None)
     for module in [] if embedding is None else embedding.modules():
         # Weight norm gives the module a subclass of nn.Conv1d.
-        if isinstance(module, nn.Conv1d) and is_supported(module):
+        if isinstance(module, nn.Conv1d) and is_supported_convolution(module):
             kind = type(module)
             module.weight_cache = WeightCache()
             if kind is nn.Conv1d:
@@ -93,7 +93,7 @@ class _Parametrized(SpectralConv1d):
     """Base class that precedes the class created by ``torch.nn.utils.parametrize``."""
 
 
-def is_supported(conv: nn.Conv1d) -> bool:
+def is_supported_convolution(conv: nn.Conv1d) -> bool:
     """Whether FFT supports a convolution and is faster for it."""
     return (
         conv.kernel_size[0] >= MIN_KERNEL_SIZE

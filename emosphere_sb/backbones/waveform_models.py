@@ -180,7 +180,7 @@ class WaveformBackbone(nn.Module):
 
 def patch_model(model: nn.Module) -> None:
     """Replace the convolutions, the dropout and WavLM's attention by faster ones, in place."""
-    if feature_encoder.is_supported(model.feature_extractor):
+    if feature_encoder.is_supported_encoder(model.feature_extractor):
         model.feature_extractor = feature_encoder.FeatureEncoder(model.feature_extractor)
     dropout.patch_dropout(model)
     positional_conv.patch_positional_conv(model)

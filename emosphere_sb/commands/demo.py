@@ -59,8 +59,8 @@ def run(words: Sequence[str]) -> int:
     OSError
         If the port is in use.
     """
-    options = parser().parse_args(words)
-    validate_options(options)
+    options = build_demo_parser().parse_args(words)
+    validate_demo_options(options)
     from emosphere_sb.demo_page.limits import Limits
 
     limits = Limits(options.max_seconds, options.max_megabytes)
@@ -77,7 +77,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def validate_options(options: argparse.Namespace) -> None:
+def validate_demo_options(options: argparse.Namespace) -> None:
     """Validate options before heavy packages are imported.
 
     Raises
@@ -93,7 +93,7 @@ def validate_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--port must be between 1 and 65535; found {options.port}.")
 
 
-def parser() -> CommandParser:
+def build_demo_parser() -> CommandParser:
     """Build the parser of the command line."""
     parser = CommandParser("demo", DESCRIPTION)
     add = parser.add_argument

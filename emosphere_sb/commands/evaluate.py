@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> int:
     model = EmoSphere.from_pretrained(
         options.model, device=options.device, revision=options.revision
     )
-    folder = Path(options.out or default_folder(options, summary, model.info.name))
+    folder = Path(options.out or default_evaluation_folder(options, summary, model.info.name))
     metrics = evaluate(
         model, OtherCorpus(corpus, summary, rows, given), folder, source=options.model,
         batch_size=options.batch_size, command=shlex.join(["emosphere", "evaluate", *words]),
@@ -84,7 +84,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def default_folder(options: argparse.Namespace, summary, name: str) -> Path:
+def default_evaluation_folder(options: argparse.Namespace, summary, name: str) -> Path:
     """Return ``<results_folder>/<corpus>[-<release>]/evaluated/<model>``."""
     corpus = summary.corpus + (f"-{summary.release}" if summary.release else "")
     return Path(options.results_folder, corpus, "evaluated", folder_name(name))

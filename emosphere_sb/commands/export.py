@@ -51,7 +51,7 @@ def run(words: Sequence[str]) -> int:
         If the command line, the model or a file is invalid, or a package required for export is not
         installed.
     """
-    options = parser().parse_args(words)
+    options = build_export_parser().parse_args(words)
     from emosphere_sb.onnx_export.export import TOLERANCE, check_export_dependencies, export
 
     check_export_dependencies()
@@ -72,7 +72,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def parser() -> CommandParser:
+def build_export_parser() -> CommandParser:
     """Build the parser of the command line."""
     parser = CommandParser("export", DESCRIPTION)
     add = parser.add_argument

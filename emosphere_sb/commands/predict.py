@@ -55,20 +55,22 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError, MemoryError
         If the command line, the model or the input is invalid, or GPU memory is insufficient.
     """
-    options = parser().parse_args(words)
-    validate_options(options)
+    options = build_predict_parser().parse_args(words)
+    validate_predict_options(options)
     from emosphere_sb.inference.find_audio import find_audio
 
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
     for text in found.notes:
         logger.warning("%s", text)
-    model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
+    model = load_predictor(
+        options.model, device=options.device, onnx=options.onnx, int8=options.int8
+    )
     with explain_out_of_memory(), ExitStack() as stack:
         results = predict_files(model, found.files, options)
         first = next(results)  # invalid options fail here, before an existing table is overwritten
         bar = stack.enter_context(progress_bar(len(found.files), "file", quiet=options.quiet))
         tables = open_tables(options, found.files, model, stack, line_printer(bar))
-        failed = write_predictions(chain([first], results), tables, bar)
+        failed = write_results(chain([first], results), tables, bar)
     predicted = len(found.files) - failed
     target = f": {options.out}" if options.out else ""
     if failed or not options.quiet:
@@ -92,7 +94,7 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
     return model.predict_each(files, **settings)
 
 
-def write_predictions(results: Iterable, tables: Sequence, bar: Any) -> int:
+def write_results(results: Iterable, tables: Sequence, bar: Any) -> int:
     """Write the predictions, report unreadable files, and return the number of the latter."""
     from emosphere_sb.audio.errors import AudioError
 
@@ -126,7 +128,7 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     return tables
 
 
-def validate_options(options: argparse.Namespace) -> None:
+def validate_predict_options(options: argparse.Namespace) -> None:
     """Validate options before the model is loaded.
 
     Raises
@@ -146,7 +148,7 @@ def validate_options(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be at least {minimum}; found {value}.")
 
 
-def load_model(
+def load_predictor(
     source: str, *, device: str | None = None, onnx: bool = False, int8: bool = False
 ) -> Any:
     """Load a model with PyTorch or with onnxruntime.
@@ -250,7 +252,7 @@ def seconds_or_word(text: str) -> float | str | None:
         ) from error
 
 
-def parser() -> CommandParser:
+def build_predict_parser() -> CommandParser:
     """Build the parser of the command line."""
     parser = CommandParser("predict", DESCRIPTION)
     add = parser.add_argument

@@ -47,7 +47,7 @@ def run(words: Sequence[str]) -> int:
     """
     words = list(words)
     if not words or {"-h", "--help"} & set(words):
-        print(usage(words[0] if words and not words[0].startswith("-") else None))
+        print(prepare_help(words[0] if words and not words[0].startswith("-") else None))
         return 0 if words else 2
     from emosphere_sb.recipe.corpora import corpus_name
 
@@ -95,7 +95,7 @@ def write_manifests(corpus: str, options: Sequence[str]) -> list[str]:
     return [line for summary in summaries for line in preparation_summary_lines(summary)]
 
 
-def usage(corpus: str | None = None) -> str:
+def prepare_help(corpus: str | None = None) -> str:
     """Return the help text with the settings of a corpus.
 
     Arguments

@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If an option or a source is invalid.
     """
-    options = build_parser().parse_args(words)
+    options = build_report_parser().parse_args(words)
     from emosphere_sb.report import ensemble
     from emosphere_sb.report.assembly import ReportRequest, assemble_report
     from emosphere_sb.report.read.runs import read_run, read_source, unify_set_names
@@ -193,7 +193,7 @@ def parse_columns(text: str | None) -> dict[str, str]:
     return columns
 
 
-def build_parser() -> CommandParser:
+def build_report_parser() -> CommandParser:
     """Return the argument parser of the command."""
     parser = CommandParser("report", DESCRIPTION)
     add = parser.add_argument

@@ -38,13 +38,13 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If an option, the run or a file is invalid.
     """
-    options = build_parser().parse_args(words)
+    options = build_submission_parser().parse_args(words)
     if options.check is not None:
         return check_existing(options)
     return write_submission(options)
 
 
-def build_parser() -> CommandParser:
+def build_submission_parser() -> CommandParser:
     """Return the argument parser of the command."""
     parser = CommandParser("submission", DESCRIPTION)
     add = parser.add_argument

@@ -16,7 +16,7 @@ from emosphere_sb.tables.spec import (
     TABLES_FILE,
     Table,
     read_seeds,
-    read_table,
+    read_table_spec,
     table_names,
     trained_on,
 )
@@ -67,7 +67,7 @@ def run(words: Sequence[str]) -> int:
         build_table_parser().print_help()
         return 0
     options, overrides = parse_table_arguments(words)
-    tables = [read_table(name, Path(options.tables)) for name in options.names]
+    tables = [read_table_spec(name, Path(options.tables)) for name in options.names]
     if options.seeds is not None:
         seeds = read_seeds(options.seeds.split(","), "--seeds")
         tables = [_with_seeds(table, seeds) for table in tables]

@@ -13,7 +13,7 @@ from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, 
 from emosphere_sb.commands.predict import (
     explain_out_of_memory,
     line_printer,
-    load_model,
+    load_predictor,
     progress_bar,
 )
 
@@ -50,19 +50,21 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError, MemoryError
         If the command line, the model or the recording is invalid, or GPU memory is insufficient.
     """
-    options = parser().parse_args(words)
-    validate_options(options)
+    options = build_timeline_parser().parse_args(words)
+    validate_timeline_options(options)
     from emosphere_sb.audio.header import read_header
 
     read_header(options.file)  # fail before the model is loaded
-    model = load_model(options.model, device=options.device, onnx=options.onnx, int8=options.int8)
+    model = load_predictor(
+        options.model, device=options.device, onnx=options.onnx, int8=options.int8
+    )
     try:
         with explain_out_of_memory():
             summary, traces = write_timeline(options, model)
     finally:
         if options.out:
             logger.info("Table: %s", options.out)
-    for line in summary_lines(summary, model.info.scale):
+    for line in timeline_summary_lines(summary, model.info.scale):
         print(line)
     if options.plot:
         write_plot(options, model, traces)
@@ -126,7 +128,7 @@ def timeline_row(prediction, *, with_kind: bool) -> dict[str, Any]:
     return row
 
 
-def summary_lines(summary, scale) -> list[str]:
+def timeline_summary_lines(summary, scale) -> list[str]:
     """Format the summary for the console.
 
     Arguments
@@ -170,7 +172,7 @@ def write_plot(options: argparse.Namespace, model: Any, traces: Any) -> None:
     Path(options.plot).write_bytes(write(figure))
 
 
-def validate_options(options: argparse.Namespace) -> None:
+def validate_timeline_options(options: argparse.Namespace) -> None:
     """Validate options before the model is loaded.
 
     Raises
@@ -195,7 +197,7 @@ def validate_options(options: argparse.Namespace) -> None:
     check_runtime(options)
 
 
-def parser() -> CommandParser:
+def build_timeline_parser() -> CommandParser:
     """Build the parser of the command line."""
     parser = CommandParser("timeline", DESCRIPTION)
     add = parser.add_argument

@@ -60,15 +60,15 @@ def tag_of(value: Any) -> str | None:
     return getattr(getattr(value, "tag", None), "value", None)
 
 
-def plain(value: Any) -> Any:
+def tagged_value(value: Any) -> Any:
     """Return a value as plain Python objects paired with its tag, for comparison."""
     tag = tag_of(value)
     if isinstance(value, TaggedScalar):
         return (tag, value.value)
     if isinstance(value, dict):
-        return (tag, {key: plain(item) for key, item in value.items()})
+        return (tag, {key: tagged_value(item) for key, item in value.items()})
     if isinstance(value, list):
-        return (tag, [plain(item) for item in value])
+        return (tag, [tagged_value(item) for item in value])
     return value
 
 

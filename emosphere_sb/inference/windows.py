@@ -250,15 +250,11 @@ def _predict_pending(model: Any, pending: list[tuple[PendingUtterance, Waveform]
 
 def _result(model: Any, one: PendingUtterance, words: int) -> Prediction | AudioError:
     return (
-        one.error
-        if one.error is not None
-        else average_predictions(model, one.predictions, words=words)
+        one.error if one.error is not None else average_windows(model, one.predictions, words=words)
     )
 
 
-def average_predictions(
-    model: Any, predictions: Sequence[Prediction], *, words: int = 0
-) -> Prediction:
+def average_windows(model: Any, predictions: Sequence[Prediction], *, words: int = 0) -> Prediction:
     """Average the predictions for the windows of one utterance, weighted by duration.
 
     Valence, arousal, dominance, embedding and class probabilities are averaged. Region, spherical

@@ -113,7 +113,7 @@ def export(
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
         metadata = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
-        checksums.write_json(
+        checksums.write_json_file(
             folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": metadata}
         )
         if (original / checksums.CARD).is_file():

@@ -17,7 +17,7 @@ from emosphere_sb.distributed import broadcast_from_main, is_main_process, local
 from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
-from emosphere_sb.recipe.workspace import default_folder, matches_data, prepare_corpus
+from emosphere_sb.recipe.workspace import default_run_folder, matches_data, prepare_corpus
 from emosphere_sb.results.constants import NON_SET_KEYS
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import prediction_metrics, write_json
@@ -68,7 +68,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
         settings["reuse_manifests"] |= not first
         other = prepare_other_corpus(settings, prepared[0][1])
     for one, summary in prepared:
-        folder = default_folder(scalars(one), summary)
+        folder = default_run_folder(scalars(one), summary)
         if not broadcast_from_main(is_finished(one, folder, summary, other)):
             run(one, options, corpus=corpus)
         results[str(one["fold"])] = load_results(folder, one["test_corpus"])

@@ -33,7 +33,7 @@ RUN_OPTIONS_HEADING = "SpeechBrain's run options"
 
 
 @dataclass(frozen=True)
-class Entry:
+class HelpEntry:
     """Key or preset in a YAML file.
 
     Arguments
@@ -51,18 +51,18 @@ class Entry:
     meaning: str
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path) -> list[HelpEntry]:
     """Return the top-level keys of a YAML file with their headings and comments."""
     group, entries = "", []
     for line in path.read_text(encoding="utf-8").splitlines():
         if heading := _HEADING.fullmatch(line):
             group = heading["title"]
         elif entry := _ENTRY.fullmatch(line):
-            entries.append(Entry(group, entry["key"], entry["meaning"] or ""))
+            entries.append(HelpEntry(group, entry["key"], entry["meaning"] or ""))
     return entries
 
 
-def usage(corpus: str, *, program: str | None = None, topic: str = "") -> str:
+def recipe_help(corpus: str, *, program: str | None = None, topic: str = "") -> str:
     """Return the help text of a recipe.
 
     Arguments
@@ -120,13 +120,13 @@ def _keys(corpus: str, tree: Mapping[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def _described(entry: Entry, value: Any) -> str:
+def _described(entry: HelpEntry, value: Any) -> str:
     """Return the meaning of a key and its default."""
     meaning = entry.meaning or "component, an object of this class"
     return f"{meaning} (default: {_shown(value)})"
 
 
-def _by_group(entries: list[Entry]) -> Iterator[tuple[str, list[Entry]]]:
+def _by_group(entries: list[HelpEntry]) -> Iterator[tuple[str, list[HelpEntry]]]:
     groups = dict.fromkeys(entry.group for entry in entries)
     return ((group, [entry for entry in entries if entry.group == group]) for group in groups)
 

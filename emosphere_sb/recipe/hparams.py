@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
-from emosphere_sb.fileio.yaml_tree import dump, plain, read_tree, tag_of
+from emosphere_sb.fileio.yaml_tree import dump, read_tree, tag_of, tagged_value
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.key_usage import (
     check_effects,
@@ -98,7 +98,7 @@ def merge(
         if key == "fold" and text == ALL_FOLDS:
             tree[key] = text
         else:
-            _replace(tree, key, parse_value(key, text, tree[key]), "the command line")
+            _replace(tree, key, parse_command_line_value(key, text, tree[key]), "the command line")
     if (
         arguments.presets or arguments.file.name != SAVED
     ):  # the file of a saved run preserves its preset
@@ -254,7 +254,7 @@ def _kind(value: Any, tree: CommentedMap | None = None) -> str | None:
     return "a list" if isinstance(value, list) else "text"
 
 
-def parse_value(key: str, text: str, old: Any) -> Any:
+def parse_command_line_value(key: str, text: str, old: Any) -> Any:
     """Parse a value of the command line.
 
     The value is parsed as YAML unless the value in the file is text (a path could be valid YAML).
@@ -280,7 +280,7 @@ def parse_value(key: str, text: str, old: Any) -> Any:
     return value
 
 
-def build(tree: CommentedMap) -> dict[str, Any]:
+def build_objects(tree: CommentedMap) -> dict[str, Any]:
     """Create the objects of a tree.
 
     Raises
@@ -301,4 +301,4 @@ def build(tree: CommentedMap) -> dict[str, Any]:
 def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:
     """Return the keys that differ between two trees and affect the results."""
     keys = [key for key in {**tree, **saved} if key not in RESULT_NEUTRAL_KEYS]
-    return [key for key in keys if plain(tree.get(key)) != plain(saved.get(key))]
+    return [key for key in keys if tagged_value(tree.get(key)) != tagged_value(saved.get(key))]

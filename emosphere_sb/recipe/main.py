@@ -10,7 +10,7 @@ from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.console_logging import configure_console_logging
 from emosphere_sb.recipe.corpora import corpus_name
 from emosphere_sb.recipe.errors import error_text
-from emosphere_sb.recipe.help import usage
+from emosphere_sb.recipe.help import recipe_help
 from emosphere_sb.training.preemption import EXIT_STOPPED, StoppedError
 
 HELP = ("-h", "--help")
@@ -40,7 +40,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         corpus = corpus_name(corpus)
         topics = [w.partition("=")[2] for w in arguments if w.partition("=")[0] in HELP]
         if topics or not arguments:
-            print(usage(corpus, program=program, topic="".join(topics)))
+            print(recipe_help(corpus, program=program, topic="".join(topics)))
             return 0
         request = read_command(arguments, corpus=corpus, program=program)
         from emosphere_sb.console import run_summary

@@ -21,7 +21,7 @@ from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.console_logging import configure_console_logging
 from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import run_folds
-from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build
+from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build_objects
 from emosphere_sb.recipe.protocol import demo_cap, protocol_metadata
 from emosphere_sb.recipe.workspace import (
     initialise_run_folder,
@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 SCHEDULES = ("constant", "linear", "cosine")
 
 
-def run(arguments: list[str], *, corpus: str) -> dict:
+def run_recipe(arguments: list[str], *, corpus: str) -> dict:
     """Run a recipe: prepare the corpus, train, evaluate all test sets, write the results.
 
     Arguments
@@ -98,7 +98,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         settings["reuse_manifests"] |= not first
         summary = prepare_corpus(settings, corpus)
         other = prepare_other_corpus(settings, summary)  # before training, to find errors early
-        hparams = build(tree)  # before the folder is created, in case it fails
+        hparams = build_objects(tree)  # before the folder is created, in case it fails
     folder = run_folder(settings, summary)
     with run_lock(folder):
         if distributed.is_main_process():

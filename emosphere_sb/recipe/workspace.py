@@ -226,12 +226,12 @@ def is_synthetic(summary: Summary) -> bool:
 
 
 def run_folder(settings: dict, summary: Summary) -> Path:
-    """Return ``output_folder`` if it is given, otherwise :func:`default_folder`."""
+    """Return ``output_folder`` if it is given, otherwise :func:`default_run_folder`."""
     given = settings["output_folder"]
-    return Path(str(given)) if given else default_folder(settings, summary)
+    return Path(str(given)) if given else default_run_folder(settings, summary)
 
 
-def default_folder(settings: dict, summary: Summary) -> Path:
+def default_run_folder(settings: dict, summary: Summary) -> Path:
     """Return ``<results_folder>/<corpus>[-<release>]/<preset>/<partition>[-<fold>]/<seed>``."""
     release = summary.release or ("synthetic" if is_synthetic(summary) else "")
     corpus = summary.corpus + (f"-{release}" if release else "")

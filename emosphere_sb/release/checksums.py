@@ -32,7 +32,7 @@ PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
 """Files that every released model has."""
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json_file(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping as indented JSON."""
     atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
@@ -40,7 +40,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_checksums(folder: Path) -> None:
     """Write the checksums of all files, as the last file of a release."""
     names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
-    write_json(folder / CHECKSUMS, {name: digest_of(folder / name) for name in names})
+    write_json_file(folder / CHECKSUMS, {name: digest_of(folder / name) for name in names})
 
 
 def verify_checksums(

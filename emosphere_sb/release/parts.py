@@ -17,7 +17,9 @@ HEADS = ("VADHead", "EmotionHead")
 PREFIX = "!new:emosphere_sb.lobes."
 
 
-def describe(tree: CommentedMap, key: str, built: Mapping[str, Any], allowed) -> dict[str, Any]:
+def describe_part(
+    tree: CommentedMap, key: str, built: Mapping[str, Any], allowed
+) -> dict[str, Any]:
     """Describe a part of a model by its class name and its arguments by name.
 
     Arguments
@@ -88,7 +90,7 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
     bound.apply_defaults()
     return {
         "class": class_name,
-        "arguments": {name: plain(value) for name, value in bound.arguments.items()},
+        "arguments": {name: plain_value(value) for name, value in bound.arguments.items()},
     }
 
 
@@ -136,6 +138,6 @@ def _value(item: Any, built: Mapping[str, Any], key: str) -> Any:
     raise ValueError(f"{key}: an argument must be a plain value; found {item!r}.")
 
 
-def plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Convert a value of a YAML tree to a plain Python value."""
     return _value(value, {}, "value")

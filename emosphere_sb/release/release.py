@@ -20,7 +20,7 @@ from emosphere_sb.backbones.lora import merge_lora
 from emosphere_sb.fileio.atomic_folder import atomic_folder, check_empty
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
-from emosphere_sb.recipe.hparams import SAVED, build
+from emosphere_sb.recipe.hparams import SAVED, build_objects
 from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES
 from emosphere_sb.release import parts
 from emosphere_sb.release.card import model_card
@@ -104,7 +104,7 @@ def release(
         raise ValueError(f"The name of a model must be one line of text; found {name!r}.")
     source = read_finished(run)
     rebuilt = rebuild(run, source.protocol)
-    info = describe(rebuilt, source, name)
+    info = describe_model(rebuilt, source, name)
     described = describe_parts(rebuilt)
     card = model_card(info, source, resamples=resamples)
     with atomic_folder(out) as folder:
@@ -165,7 +165,7 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     tree = read_tree(run / SAVED)
     # The seed of the tree is used: it determines the weights of a randomly initialised backbone.
     with preserve_rng_state():
-        built = build(tree)
+        built = build_objects(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     recoverables = {"model": TrainedWeights(nn.ModuleDict(modules), built["backbone"])}
     checkpointer = Checkpointer(str(run / "save"), recoverables=recoverables)
@@ -182,7 +182,7 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     return Rebuilt(tree, built, with_head)
 
 
-def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> ModelInfo:
+def describe_model(rebuilt: Rebuilt, source: Run, name: str | None) -> ModelInfo:
     """Collect the metadata of a run's model."""
     protocol, task = source.protocol, rebuilt.built["task"]
     words = {
@@ -194,7 +194,7 @@ def describe(rebuilt: Rebuilt, source: Run, name: str | None) -> ModelInfo:
     return ModelInfo(
         name=name or f"{corpus} {protocol['preset']}",
         scale=Scale.from_dict(protocol["scale"]),
-        max_seconds=parts.plain(rebuilt.tree["max_seconds"]),
+        max_seconds=parts.plain_value(rebuilt.tree["max_seconds"]),
         region_step=task.regions.step,
         centre_radius=task.regions.centre_radius,
         head=task.kind if rebuilt.with_head else "none",
@@ -229,12 +229,16 @@ def describe_parts(rebuilt: Rebuilt) -> dict[str, Any]:
     """
     tree, built = rebuilt.tree, rebuilt.built
     check_releasable(built)
-    head = parts.describe(tree, "auxiliary_head", built, parts.HEADS) if rebuilt.with_head else None
+    head = (
+        parts.describe_part(tree, "auxiliary_head", built, parts.HEADS)
+        if rebuilt.with_head
+        else None
+    )
     return {
         "normaliser": {"mode": built["normaliser"].mode},
         "encoder": {"layers": built["encoder"].states.layers},
-        "pooling": parts.describe(tree, "pooling", built, parts.POOLINGS),
-        "vad_head": parts.describe(tree, "vad_head", built, ("VADHead",)),
+        "pooling": parts.describe_part(tree, "pooling", built, parts.POOLINGS),
+        "vad_head": parts.describe_part(tree, "vad_head", built, ("VADHead",)),
         "class_head": head,
     }
 

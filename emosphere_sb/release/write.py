@@ -47,11 +47,13 @@ def write_released(
     """
     backbone = model.encoder.backbone
     configuration = {**format_header(), "about": info.to_dict(), "parts": dict(described)}
-    checksums.write_json(folder / checksums.CONFIGURATION, configuration)
-    checksums.write_json(folder / checksums.BACKBONE, backbone_configuration(backbone.model.config))
+    checksums.write_json_file(folder / checksums.CONFIGURATION, configuration)
+    checksums.write_json_file(
+        folder / checksums.BACKBONE, backbone_configuration(backbone.model.config)
+    )
     log_mel = getattr(backbone, "log_mel", None)
     if log_mel is not None:
-        checksums.write_json(folder / checksums.PREPROCESSOR, json.loads(log_mel.settings))
+        checksums.write_json_file(folder / checksums.PREPROCESSOR, json.loads(log_mel.settings))
     save_weights(model, folder / checksums.WEIGHTS)
     (folder / checksums.CARD).write_text(card, encoding="utf-8")
     checksums.write_checksums(folder)

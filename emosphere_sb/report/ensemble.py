@@ -25,7 +25,7 @@ from emosphere_sb.sphere.regions import SphericalRegions
 HEADS = ("region_head", "emotion_head")
 
 
-def average_predictions(
+def average_prediction_tables(
     tables: Sequence[pd.DataFrame],
     *,
     scale: Scale | None = None,
@@ -135,7 +135,7 @@ def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, A
         old.unlink()  # from an earlier average, whose members may have had other sets
     scale, tables = _own_scale(first), {}
     for name in shared:
-        tables[name] = average_predictions(
+        tables[name] = average_prediction_tables(
             [run.tables[name] for run in runs], scale=scale, regions=regions
         )
     results = write_and_score_sets(folder, tables)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from emosphere_sb.fileio.atomic import atomic_write
-from emosphere_sb.results.text_table import parse_number
+from emosphere_sb.results.text_table import parse_table_number
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -139,7 +139,7 @@ def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.Da
     numbers = [c for c in table if c in (*DIMENSIONS, *PREDICTED, "duration") or c.startswith("p_")]
     for name in numbers:
         table[name] = [
-            parse_number(text, f"{name} of {i}", path)
+            parse_table_number(text, f"{name} of {i}", path)
             for i, text in zip(table["ID"], table[name], strict=True)
         ]
     return table

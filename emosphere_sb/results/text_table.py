@@ -60,7 +60,7 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
     return pd.DataFrame([[cell.strip() for cell in row] for row in lines[1:]], columns=header)
 
 
-def parse_number(text: str, what: str, path: str | os.PathLike) -> float:
+def parse_table_number(text: str, what: str, path: str | os.PathLike) -> float:
     """Convert an entry to a number; empty entries and markers such as "NA" become NaN.
 
     A decimal comma is accepted.

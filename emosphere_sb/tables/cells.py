@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from emosphere_sb.fileio.yaml_tree import plain
+from emosphere_sb.fileio.yaml_tree import tagged_value
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.hparams import RESULT_NEUTRAL_KEYS
@@ -179,7 +179,7 @@ class Cells:
         request = read_command(command, corpus=corpus)
         tree, options = request.tree, request.run_options
         content: dict[str, Any] = {
-            key: plain(value)
+            key: tagged_value(value)
             for key, value in tree.items()
             if key not in (*RESULT_NEUTRAL_KEYS, "preset")
         }

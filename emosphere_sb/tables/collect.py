@@ -21,7 +21,7 @@ from emosphere_sb.tables.status import State
 
 
 @dataclass
-class Entry:
+class TableEntry:
     """Results of one row in one block of columns.
 
     Arguments
@@ -93,12 +93,12 @@ class Collected:
     """
 
     table: Table
-    entries: list[Entry]
+    entries: list[TableEntry]
     states: Mapping[Cell, State]
     synthetic: bool
     resamples: int
 
-    def entry(self, row: Row, group: Group) -> Entry:
+    def entry(self, row: Row, group: Group) -> TableEntry:
         """Return the entry of a row and a group."""
         return next(e for e in self.entries if e.row is row and e.group is group)
 
@@ -143,7 +143,7 @@ def collect(
     for row, group in table.pairs():
         own = cells.of(table, row, group)
         missing = {key: problems[cell] for key, cell in own.items() if cell in problems}
-        entry = Entry(row, group, own, missing)
+        entry = TableEntry(row, group, own, missing)
         _fill(entry, states)
         entries.append(entry)
     own = {cell: states[cell] for entry in entries for cell in entry.cells.values()}
@@ -158,7 +158,7 @@ def collect(
     return found
 
 
-def _fill(entry: Entry, states: Mapping[Cell, State]) -> None:
+def _fill(entry: TableEntry, states: Mapping[Cell, State]) -> None:
     seeds = dict.fromkeys(seed for seed, _ in entry.cells)
     for seed in seeds:
         own = {fold: cell for (s, fold), cell in entry.cells.items() if s == seed}
@@ -184,7 +184,7 @@ def _fill(entry: Entry, states: Mapping[Cell, State]) -> None:
     _check_seeds(entry)
 
 
-def _check_seeds(entry: Entry) -> None:
+def _check_seeds(entry: TableEntry) -> None:
     """Discard the results of a row whose seeds differ in utterances or labels."""
     if len(entry.tables) < 2:
         return

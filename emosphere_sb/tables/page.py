@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emosphere_sb.tables.collect import Collected, Entry
+from emosphere_sb.tables.collect import Collected, TableEntry
 from emosphere_sb.tables.columns import Column
 from emosphere_sb.tables.spec import Group, Row
 
@@ -74,7 +74,7 @@ class Page:
     notes: tuple[str, ...]
 
 
-def format_table(found: Collected) -> Page:
+def format_results_table(found: Collected) -> Page:
     """Format the results of a table as text."""
     table, letters = found.table, {}
     lines = []
@@ -103,7 +103,7 @@ def best_value(found: Collected, group: Group, column: Column) -> str | None:
     return column.format(max(known)) if len(known) > 1 else None
 
 
-def _text(found: Collected, entry: Entry, column: Column, letters: dict[str, str]) -> Text:
+def _text(found: Collected, entry: TableEntry, column: Column, letters: dict[str, str]) -> Text:
     note = ""
     if entry.problems:
         text = "; ".join(_missing(entry))
@@ -118,7 +118,7 @@ def _text(found: Collected, entry: Entry, column: Column, letters: dict[str, str
     return Text(value, "" if deviation is None else column.format(deviation), bold, stars, note)
 
 
-def _missing(entry: Entry) -> Iterator[str]:
+def _missing(entry: TableEntry) -> Iterator[str]:
     """List the problems of an entry, each with the seeds and folds that it affects."""
     reasons: dict[str, list[str]] = {}
     for (seed, fold), reason in entry.problems.items():

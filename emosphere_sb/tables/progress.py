@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from emosphere_sb.results.number_format import format_duration
 from emosphere_sb.tables.launcher import Job
 
 
@@ -73,17 +74,3 @@ def epochs_done(folder: Path) -> int:
     if not log.is_file():
         return 0
     return log.read_text(encoding="utf-8").count("epoch: ")
-
-
-def format_duration(seconds: float) -> str:
-    """Format a duration in seconds, minutes, hours or days.
-
-    Example
-    -------
-    >>> [format_duration(seconds) for seconds in (42, 150, 9000, 200_000)]
-    ['42 s', '2.5 min', '2.5 h', '2.3 days']
-    """
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

@@ -33,7 +33,7 @@ def _wait_for_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run(words: Sequence[str]) -> int:
+def run_table_job(words: Sequence[str]) -> int:
     """Run a recipe.
 
     Arguments
@@ -52,4 +52,4 @@ def run(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_table_job(sys.argv[1:]))

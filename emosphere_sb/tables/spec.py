@@ -90,7 +90,7 @@ def table_names(file: Path = TABLES_FILE) -> list[str]:
     return list(read_tree(file))
 
 
-def read_table(name: str, file: Path = TABLES_FILE) -> Table:
+def read_table_spec(name: str, file: Path = TABLES_FILE) -> Table:
     """Read the definition of a table.
 
     Arguments

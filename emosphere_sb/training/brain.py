@@ -82,7 +82,9 @@ class EmoSphereBrain(sb.Brain):
         self.stop = StopRequest()
         self.missing = UnreadableAudio()
         self.statistics = TrainStatistics()
-        self.predictions: dict[str, evaluation.Prediction] = {}  # of the set evaluated last, by id
+        self.predictions: dict[
+            str, evaluation.LabelledOutput
+        ] = {}  # of the set evaluated last, by id
         self.head_metrics: dict = {}  # of the last epoch in which the auxiliary head was active
         self.tested_checkpoints: list[Checkpoint] = []  # those whose weights are tested
         self.seconds = 0.0  # training time over all restarts

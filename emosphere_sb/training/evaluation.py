@@ -15,7 +15,7 @@ from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.batch_outputs import Output
 
 
-class Prediction(NamedTuple):
+class LabelledOutput(NamedTuple):
     """Output and labels of one utterance on the CPU.
 
     ``vad`` and ``true_vad`` have shape (3,), ``target`` is a scalar, and ``logits`` has shape
@@ -28,15 +28,15 @@ class Prediction(NamedTuple):
     target: Tensor
 
 
-def split_predictions(batch: Batch, output: Output) -> dict[str, Prediction]:
+def split_predictions(batch: Batch, output: Output) -> dict[str, LabelledOutput]:
     """Split the output of a batch into predictions by utterance id."""
     vad = output.vad.float().cpu()
     logits = [None] * len(vad) if output.logits is None else output.logits.float().cpu()
     rows = zip(batch.ids, vad, logits, batch.vad, batch.target, strict=True)
-    return {name: Prediction(*values) for name, *values in rows}
+    return {name: LabelledOutput(*values) for name, *values in rows}
 
 
-def gather_predictions(predictions: Mapping[str, Prediction]) -> dict[str, Prediction]:
+def gather_predictions(predictions: Mapping[str, LabelledOutput]) -> dict[str, LabelledOutput]:
     """Gather the predictions of all processes, sorted by utterance id.
 
     Arguments
@@ -52,12 +52,12 @@ def gather_predictions(predictions: Mapping[str, Prediction]) -> dict[str, Predi
     gathered = {}
     for ids, parts in all_gather_object((list(predictions), columns)):
         parts = [[None] * len(ids) if part is None else part for part in parts]
-        rows = map(Prediction._make, zip(*parts, strict=True))
+        rows = map(LabelledOutput._make, zip(*parts, strict=True))
         gathered.update(zip(ids, rows, strict=True))
     return {name: gathered[name] for name in sorted(gathered)}
 
 
-def evaluation_metrics(predictions: Mapping[str, Prediction]) -> tuple[dict, dict]:
+def evaluation_metrics(predictions: Mapping[str, LabelledOutput]) -> tuple[dict, dict]:
     """Compute metrics over a complete set.
 
     Arguments
@@ -81,7 +81,7 @@ def evaluation_metrics(predictions: Mapping[str, Prediction]) -> tuple[dict, dic
     return metrics, classification_metrics(torch.stack(target).numpy(), classes)
 
 
-def prediction_arrays(predictions: Mapping[str, Prediction]) -> tuple[dict, dict | None]:
+def prediction_arrays(predictions: Mapping[str, LabelledOutput]) -> tuple[dict, dict | None]:
     """Convert predictions to NumPy arrays in float64.
 
     Arguments

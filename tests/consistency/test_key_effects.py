@@ -10,7 +10,7 @@ from torch import nn
 from emosphere_sb.fileio.yaml_tree import dump, read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.hparams import SAVED, build, merge, read_presets
+from emosphere_sb.recipe.hparams import SAVED, build_objects, merge, read_presets
 from emosphere_sb.recipe.key_usage import (
     CONDITIONS,
     READ_BY_RECIPE,
@@ -58,7 +58,7 @@ def tree_of(presets: tuple[str, ...], overrides: tuple[tuple[str, str], ...] = (
 @functools.cache
 def state_of(presets: tuple[str, ...], overrides: tuple[tuple[str, str], ...] = ()):
     """Everything that the objects of a run are made of, apart from the random weights."""
-    objects = build(tree_of(presets, overrides))
+    objects = build_objects(tree_of(presets, overrides))
     return {key: snapshot(objects[key], 0) for key in COMPONENTS}
 
 
@@ -258,7 +258,7 @@ def test_conditions_are_about_keys_that_exist():
 
 def test_the_paper_s_settings_are_keys():
     overrides = {"region_angle": "45", "pooling_dim": "256", "aux_decay_epochs": "3"}
-    objects = build(merge(Arguments(FILE, ["smoke"], overrides)))
+    objects = build_objects(merge(Arguments(FILE, ["smoke"], overrides)))
     assert objects["task"].size == 32 == (360 // 45) * (180 // 45)
     assert objects["pooling"].output_size == 256
     weighting = objects["weighting"]
@@ -271,7 +271,7 @@ def test_the_paper_s_settings_are_keys():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_builds(preset):
-    assert set(COMPONENTS) <= set(build(tree_of((preset, "smoke"))))
+    assert set(COMPONENTS) <= set(build_objects(tree_of((preset, "smoke"))))
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_every_preset_builds(preset):
 def test_change_of_class_leaves_no_argument_of_the_old_class(presets, overrides, expected):
     tree = merge(Arguments(FILE, [*presets, "smoke"], overrides))
     assert (class_of(tree["pooling"]), set(tree["pooling"])) == expected
-    assert type(build(tree)["pooling"]).__name__ == expected[0]
+    assert type(build_objects(tree)["pooling"]).__name__ == expected[0]
 
 
 def test_load_hyperpyyaml_used_directly_keeps_the_old_class():

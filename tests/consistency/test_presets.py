@@ -10,7 +10,7 @@ import torch
 from emosphere_sb.data.dataset import Batch, CollateStep
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, differences, merge, read_presets
+from emosphere_sb.recipe.hparams import build_objects, differences, merge, read_presets
 from emosphere_sb.recipe.run import make_datasets
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -183,7 +183,7 @@ def manifest_rows(labels, **facts):
 
 def test_published_class_weights():
     """Weights are N / (K n_k) with N = 8, K = 8: 1/5, 1/2 and 1; empty classes have weight 0."""
-    hparams = build(merged("published+smoke"))
+    hparams = build_objects(merged("published+smoke"))
     rows = {"train": manifest_rows(LABELS)}
     sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
     hparams["task"].set_targets(sets["train"].targets())
@@ -192,7 +192,7 @@ def test_published_class_weights():
 
 
 def test_published_maximum_duration_applies_to_all_sets():
-    hparams = build(merged("published+smoke"))
+    hparams = build_objects(merged("published+smoke"))
     rows = {name: manifest_rows(LABELS[:1]) for name in ("train", "valid", "test")}
     sets = make_datasets(rows, SimpleNamespace(scale=Scale(1, 7)), hparams)
     assert [(part.durations, part.crop) for part in sets.values()] == [([12.0], "start")] * 3
@@ -257,7 +257,7 @@ def test_preset_of_a_table_changes_only_the_listed_keys(published, row):
 
 
 def built(row, **overrides):
-    return build(merged(f"smoke+{row}", **overrides))
+    return build_objects(merged(f"smoke+{row}", **overrides))
 
 
 def test_table_1_includes_no_agreement_only_in_training():

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from emosphere_sb.fileio.yaml_tree import plain
+from emosphere_sb.fileio.yaml_tree import tagged_value
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.hparams import merge, read_presets
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.spec import read_table, table_names, trained_on
+from emosphere_sb.tables.spec import read_table_spec, table_names, trained_on
 
 FILE = HPARAMS / "emosphere.yaml"
 NAMES = table_names()
@@ -73,7 +73,9 @@ def class_of(value) -> str:
 
 def differing(one, other) -> set[str]:
     return {
-        k for k in {**one, **other} if k != "preset" and plain(one.get(k)) != plain(other.get(k))
+        k
+        for k in {**one, **other}
+        if k != "preset" and tagged_value(one.get(k)) != tagged_value(other.get(k))
     }
 
 
@@ -84,7 +86,7 @@ def test_expected_tables_exist():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_table_is_valid_and_uses_existing_presets(name):
-    table, known = read_table(name), set(read_presets(FILE))
+    table, known = read_table_spec(name), set(read_presets(FILE))
     assert table.rows and table.groups and table.columns and table.seeds
     assert table.name == name
     assert len({row.labels for row in table.rows}) == len(table.rows)
@@ -94,7 +96,7 @@ def test_each_table_is_valid_and_uses_existing_presets(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_of_each_row_are_valid_for_its_corpora(name):
-    table = read_table(name)
+    table = read_table_spec(name)
     for row, group in table.pairs():
         corpus = trained_on(row, group)
         words = [str(FILE), f"--preset={'+'.join(r for r in (table.preset, row.preset) if r)}"]
@@ -107,7 +109,7 @@ def test_settings_of_each_row_are_valid_for_its_corpora(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_of_a_table_are_different_runs(name):
-    table = read_table(name)
+    table = read_table_spec(name)
     contents = [
         repr((plain_tree(table, row), sorted(row.options.items()), row.corpus))
         for row in table.rows
@@ -116,12 +118,14 @@ def test_rows_of_a_table_are_different_runs(name):
 
 
 def plain_tree(table, row):
-    return sorted((k, repr(plain(v))) for k, v in tree_of(table, row).items() if k != "preset")
+    return sorted(
+        (k, repr(tagged_value(v))) for k, v in tree_of(table, row).items() if k != "preset"
+    )
 
 
 @pytest.mark.parametrize("name", list(PAPER))
 def test_rows_columns_and_published_scores_match_the_paper(name):
-    table = read_table(name)
+    table = read_table_spec(name)
     assert [(row.labels, row.published) for row in table.rows] == PAPER[name]
     columns = [n for c in table.columns for n, column in COLUMNS.items() if column is c]
     count = max(len(scores) for _, scores in PAPER[name])
@@ -140,7 +144,7 @@ def test_published_averages_match_published_scores():
 
 @pytest.mark.parametrize("name", list(PAPER))
 def test_rows_have_the_settings_of_the_paper(name):
-    table = read_table(name)
+    table = read_table_spec(name)
     proposed = merge(Arguments(FILE, ["published"]))
     assert proposed["partition"] == "paper"
     for row, expected, regions in zip(table.rows, CONTENT[name], REGIONS[name], strict=True):
@@ -161,7 +165,7 @@ def test_rows_have_the_settings_of_the_paper(name):
 def test_reference_row_is_the_proposed_model():
     proposed = merge(Arguments(FILE, ["published"]))
     for name in PAPER:
-        table = read_table(name)
+        table = read_table_spec(name)
         row = next(row for row in table.rows if row.name == table.reference)
         assert differing(tree_of(table, row), proposed) == set()
         assert (
@@ -170,7 +174,7 @@ def test_reference_row_is_the_proposed_model():
 
 
 def test_constant_weight_equals_initial_dynamic_weight():
-    table = read_table("paper_table_2")
+    table = read_table_spec("paper_table_2")
     first, *_, last = (tree_of(table, row) for row in table.rows)
     assert first["weighting"]["weight"].value == "<aux_weight_start>"
     keys = ("aux_weight_start", "aux_weight_end", "aux_decay_epochs", "aux_after_decay")
@@ -179,7 +183,7 @@ def test_constant_weight_equals_initial_dynamic_weight():
 
 
 def test_emotion_task_has_eight_classes():
-    table = read_table("paper_table_2")
+    table = read_table_spec("paper_table_2")
     task = tree_of(table, table.rows[1])["task"]
     classes, weights = task["emotions"], task["class_weights"]
     eight = {"angry", "sad", "happy", "surprise", "fear", "disgust", "contempt", "neutral"}
@@ -188,7 +192,7 @@ def test_emotion_task_has_eight_classes():
 
 
 def test_region_angles_range_from_180_to_30_degrees():
-    table = read_table("regions")
+    table = read_table_spec("regions")
     steps = {row.name: tree_of(table, row)["region_angle"] for row in table.rows}
     assert steps == {
         "2 (180°)": 180, "8 (90°)": 90, "18 (60°)": 60, "32 (45°)": 45, "72 (30°)": 30,

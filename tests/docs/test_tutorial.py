@@ -24,10 +24,10 @@ def follow(place, snippet):
     if snippet.language == PYTHON:
         exec(compile(text, snippet.location, "exec"), {"__name__": "__main__"})
     elif snippet.program == "python":
-        from emosphere_sb.recipe.run import run
+        from emosphere_sb.recipe.run import run_recipe
 
         script, *words = shlex.split(text)[1:]
-        run([*words, "--noprogressbar"], corpus=Path(script).parent.name)
+        run_recipe([*words, "--noprogressbar"], corpus=Path(script).parent.name)
     elif snippet.program == "emosphere":
         from emosphere_sb.cli import main
 

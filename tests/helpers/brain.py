@@ -6,7 +6,7 @@ import torch
 from speechbrain.core import Stage
 
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, merge
+from emosphere_sb.recipe.hparams import build_objects, merge
 from emosphere_sb.recipe.run import make_schedule
 from emosphere_sb.training.brain import EmoSphereBrain
 
@@ -26,7 +26,7 @@ def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> Em
         Additional top-level keys.
     """
     texts = {key: str(value) for key, value in overrides.items()}
-    hparams = build(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
+    hparams = build_objects(merge(Arguments(HPARAMS / "emosphere.yaml", list(rows), texts)))
     modules = {name: part for name, part in hparams["modules"].items() if part is not None}
     brain = EmoSphereBrain(
         modules,

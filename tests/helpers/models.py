@@ -8,7 +8,7 @@ from torch import nn
 from emosphere_sb.fileio.yaml_tree import dump
 from emosphere_sb.lobes import EmotionHead, SSLEncoder, StylePooling, VADHead, WaveformNormaliser
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.hparams import build
+from emosphere_sb.recipe.hparams import build_objects
 from emosphere_sb.release.model import ModelInfo, ReleasedModel, evaluation_mode
 from emosphere_sb.release.parts import describe_call
 from emosphere_sb.release.write import write_released
@@ -114,7 +114,7 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     write_run(
         folder, {"valid": random_predictions(40), "test1": random_predictions()}, yaml=text, **facts
     )
-    built = build(tree)
+    built = build_objects(tree)
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     weights = TrainedWeights(nn.ModuleDict(modules), built["backbone"])
     saver = Checkpointer(str(folder / "save"), recoverables={"model": weights})

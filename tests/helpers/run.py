@@ -38,9 +38,11 @@ class Runs:
 
     def run_in_process(self, folder: Path, *options: str) -> dict:
         """Run in this process."""
-        from emosphere_sb.recipe.run import run
+        from emosphere_sb.recipe.run import run_recipe
 
-        return run([*self.words, f"--output_folder={folder}", *options], corpus="MSP-Podcast")
+        return run_recipe(
+            [*self.words, f"--output_folder={folder}", *options], corpus="MSP-Podcast"
+        )
 
     def start_paused(self, folder: Path, point: str, number: int, *options: str):
         """Start a run that pauses at a point of ``tests/helpers/kill_points.py``.

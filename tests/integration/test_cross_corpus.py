@@ -35,18 +35,18 @@ def command(root, corpora, trained, results):
 @pytest.fixture(scope="module")
 def trained_on(corpora, root, tmp_path_factory):
     """The command and metrics of a run of one epoch on each corpus."""
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     found = {}
     for trained in CORPORA:
         words = command(root, corpora, trained, tmp_path_factory.mktemp(trained))
-        found[trained] = (words, run(words, corpus=trained))
+        found[trained] = (words, run_recipe(words, corpus=trained))
     return found
 
 
 @pytest.mark.parametrize("trained", CORPORA)
 def test_model_is_tested_on_each_other_corpus(trained, trained_on, corpora):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     words, plain = trained_on[trained]
     folder = corpora_folder(words)
@@ -54,7 +54,7 @@ def test_model_is_tested_on_each_other_corpus(trained, trained_on, corpora):
         more = [f"--test_corpus={other.lower()}", f"--test_data_folder={corpora / other}"]
         if other == "OwnData":
             more.append("--test_options={label_low: 1, label_high: 7}")
-        metrics = run([*words, *more], corpus=trained)
+        metrics = run_recipe([*words, *more], corpus=trained)
         names = [name for name in metrics if name.startswith(f"{other}-")]
         assert names
         assert {name: metrics[name] for name in plain if name != "run"} == {
@@ -77,7 +77,7 @@ def corpora_folder(words):
 
 def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, tmp_path):
     """Predictions for the same audio on two scales differ only by the mapping of the scales."""
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     words, _ = trained_on["IEMOCAP"]
     tables = []
@@ -90,7 +90,7 @@ def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, 
             (copy / "labels.csv").rename(copy / "mine.csv")
             text %= reverse
         more = ["--test_corpus=OwnData", f"--test_data_folder={copy}", f"--test_options={text}"]
-        run([*words, *more], corpus="IEMOCAP")
+        run_recipe([*words, *more], corpus="IEMOCAP")
         path = corpora_folder(words) / "predictions" / "OwnData-test.csv"
         tables.append(pd.read_csv(next(path.parent.glob("OwnData-*.csv"))).set_index("ID"))
     for name in DIMENSIONS:
@@ -145,9 +145,9 @@ def test_predictions_are_on_the_scale_of_the_tested_corpus(trained_on, corpora, 
     ],
 )  # fmt: skip
 def test_invalid_test_corpus_raises_before_training(more, text, corpora, root, tmp_path):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     words = command(root, corpora, "IEMOCAP", tmp_path)
     with pytest.raises((ValueError, OSError), match=text):
-        run([*words, *(word.format(corpora=corpora) for word in more)], corpus="IEMOCAP")
+        run_recipe([*words, *(word.format(corpora=corpora) for word in more)], corpus="IEMOCAP")
     assert not (tmp_path / "run").exists()

@@ -113,12 +113,12 @@ def finish(process) -> str:
 @pytest.fixture(scope="module")
 def single_process(options, root, tmp_path_factory):
     """The folder of a run in one process."""
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     results = tmp_path_factory.mktemp("single_process")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        run([*options, f"--results_folder={results}"], corpus="MSP-Podcast")
+        run_recipe([*options, f"--results_folder={results}"], corpus="MSP-Podcast")
     return folder_in(results)
 
 

@@ -11,13 +11,13 @@ PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
 
 
 def start(root, smoke_corpus, results, *options, freeze="--freeze=all"):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     words = [
         str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar", freeze,
         f"--data_folder={smoke_corpus}", f"--results_folder={results}", *options,
     ]  # fmt: skip
-    return run(words, corpus="MSP-Podcast")
+    return run_recipe(words, corpus="MSP-Podcast")
 
 
 def predictions(metrics):

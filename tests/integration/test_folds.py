@@ -34,9 +34,9 @@ def corpus(tmp_path_factory):
 
 
 def start(root, corpus, results, *options):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
-    return run(
+    return run_recipe(
         [
             str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
             "--number_of_epochs=1", f"--data_folder={corpus}", f"--results_folder={results}",
@@ -111,13 +111,13 @@ def test_pooled_ccc_differs_from_mean_over_folds(tmp_path):
 
 
 def test_fold_option_for_corpus_without_folds_raises(root, smoke_corpus, tmp_path):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     options = [f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}", "--fold=all"]
     with pytest.raises(
         ValueError, match=r"--fold is a setting of .* and has no effect for MSP-Pod"
     ):
-        run(
+        run_recipe(
             [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", *options],
             corpus="MSP-Podcast",
         )
@@ -125,13 +125,13 @@ def test_fold_option_for_corpus_without_folds_raises(root, smoke_corpus, tmp_pat
 
 def test_fold_option_for_partition_without_folds_raises(root, tmp_path):
     from data_prep.synthetic import write as synthetic
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     synthetic.write("OwnData", tmp_path / "own", size="smoke")
     options = ["--preset=smoke", f"--data_folder={tmp_path}/own", f"--results_folder={tmp_path}"]
     options += ["--label_low=1", "--label_high=7", "--fold=all"]
     with pytest.raises(ValueError, match=r"'split' of OwnData has no folds; .* --partition=…"):
-        run([str(root / "hparams" / "emosphere.yaml"), *options], corpus="OwnData")
+        run_recipe([str(root / "hparams" / "emosphere.yaml"), *options], corpus="OwnData")
 
 
 def test_output_folder_with_all_folds_raises(root, corpus, tmp_path):

@@ -28,7 +28,7 @@ def read(data_folder):
 
 def test_recipe_runs_on_an_additional_corpus(root, tmp_path, monkeypatch):
     from emosphere_sb.recipe import corpora
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     (tmp_path / "fourth_corpus.py").write_text(READER)
     monkeypatch.syspath_prepend(tmp_path)
@@ -42,7 +42,7 @@ def test_recipe_runs_on_an_additional_corpus(root, tmp_path, monkeypatch):
     (data / "labels.txt").write_text("\n".join(lines))
     options = ["--preset=smoke", "--noprogressbar", "--number_of_epochs=1"]
     options += [f"--data_folder={data}", f"--results_folder={tmp_path}"]
-    metrics = run([str(root / "hparams" / "emosphere.yaml"), *options], corpus="Fourth")
+    metrics = run_recipe([str(root / "hparams" / "emosphere.yaml"), *options], corpus="Fourth")
     assert metrics["protocol"]["corpus"] == "Fourth"
     assert metrics["protocol"]["utterances"] == {"train": 18, "valid": 6, "test": 6}
     assert metrics["test"]["utterances"] == 6

@@ -61,11 +61,11 @@ release(sys.argv[1], sys.argv[2], resamples=999)
 @pytest.fixture(scope="module")
 def trained(smoke_corpus, save_any, root, tmp_path_factory):
     """A run with a backbone that is deleted afterwards, its released folder, and its components."""
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     folder = tmp_path_factory.mktemp("trained")
     backbone = shutil.copytree(save_any("wavlm"), folder / "backbone")
-    run(
+    run_recipe(
         [
             str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
             "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={folder}",
@@ -172,9 +172,9 @@ def test_released_files_contain_no_local_paths(trained):
 
 
 def test_release_succeeds_after_a_killed_release(smoke_corpus, root, tmp_path):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
-    run(
+    run_recipe(
         [
             str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar",
             "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}",

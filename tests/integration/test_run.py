@@ -18,13 +18,13 @@ QUIET = ["hparams/emosphere.yaml", "--noprogressbar", "--release=synthetic"]
 @pytest.fixture(scope="module")
 def recipe(smoke_corpus, root, tmp_path_factory):
     """Run the MSP-Podcast recipe with ``--preset=smoke`` and additional options."""
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     results = tmp_path_factory.mktemp("results")
 
     def start(*options, preset="smoke"):
         folder = [f"--data_folder={smoke_corpus}", f"--results_folder={results}"]
-        return run([*QUIET, f"--preset={preset}", *folder, *options], corpus="MSP-Podcast")
+        return run_recipe([*QUIET, f"--preset={preset}", *folder, *options], corpus="MSP-Podcast")
 
     start.results = results
     start.folder = results / "MSP-Podcast-synthetic" / "smoke" / "official" / "7"
@@ -114,10 +114,10 @@ def test_result_neutral_differences_are_accepted(recipe, finished):
 
 
 def test_missing_data_folder_error_suggests_options(recipe):
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     with pytest.raises(ValueError, match=r"--data_folder=/path/to/it.*--preset=demo"):
-        run(["hparams/emosphere.yaml"], corpus="MSP-Podcast")
+        run_recipe(["hparams/emosphere.yaml"], corpus="MSP-Podcast")
 
 
 def last_weights(folder) -> dict:
@@ -196,7 +196,7 @@ def test_several_processes_without_torchrun_raise(recipe, monkeypatch):
 
 def test_tiny_set_is_overfitted(smoke_corpus, tmp_path):
     """Training and development sets are the same 16 utterances, which the model can fit."""
-    from emosphere_sb.recipe.run import run
+    from emosphere_sb.recipe.run import run_recipe
 
     table = pd.read_csv(smoke_corpus / "Labels" / "labels_consensus.csv", dtype=str)
     rows = []
@@ -212,7 +212,7 @@ def test_tiny_set_is_overfitted(smoke_corpus, tmp_path):
         f"--data_folder={tmp_path} --results_folder={tmp_path}/results --label_low=1 --label_high=7"
         " --number_of_epochs=60 --lr=0.01 --head_dropout=0.0 --spec_augment=False"
     )
-    result = run([*QUIET, "--preset=smoke", *options.split()], corpus="OwnData")
+    result = run_recipe([*QUIET, "--preset=smoke", *options.split()], corpus="OwnData")
     assert result["valid"]["mean_ccc"] > 0.8
 
 

@@ -56,7 +56,7 @@ def test_help_does_not_import_heavy_packages(words, root):
 def test_help_lists_all_commands(words, capsys):
     assert cli.main(words) == 0
     text = capsys.readouterr().out
-    assert text == cli.usage() + "\n"
+    assert text == cli.commands_help() + "\n"
     assert {"table", "report", "submission"} <= set(cli.COMMANDS)
     for name, (_, about) in cli.COMMANDS.items():
         assert any(line.split() == [name, *about.split()] for line in text.splitlines())

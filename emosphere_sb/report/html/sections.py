@@ -54,7 +54,7 @@ class Score(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Table:
+class HtmlTable:
     """HTML table whose first column has the row names.
 
     Arguments
@@ -116,7 +116,7 @@ def scores_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> di
     if unlabelled:
         notes.append(f"Predictions only, no labels: {', '.join(unlabelled)}.")
     return {
-        "table": Table(HEADS, rows, "Concordance correlation coefficient by set"),
+        "table": HtmlTable(HEADS, rows, "Concordance correlation coefficient by set"),
         "notes": notes,
     }
 
@@ -140,7 +140,7 @@ def comparison_section(comparison: Mapping[str, Mapping]) -> list[dict[str, Any]
                 [title, format_score(row.get("difference")), ends, format_p_value(row.get("p"))]
             )
         rest = {key: value for key, value in result.items() if key not in TITLES}
-        table = Table(heads, rows, f"{name}: this system minus the reference")
+        table = HtmlTable(heads, rows, f"{name}: this system minus the reference")
         parts.append({"table": table, "metadata": metadata_list(rest)})
     return parts
 
@@ -163,7 +163,7 @@ def baselines_section(references: Mapping, sets: Mapping[str, Mapping]) -> dict[
             ]
             for name, row in baseline.items()
         ]
-        tables.append((BASELINE_HEADING, Table(HEADS, rows, label="acoustic baseline")))
+        tables.append((BASELINE_HEADING, HtmlTable(HEADS, rows, label="acoustic baseline")))
     if cap := references.get("cap"):
         rows = [
             [name, *(format_score(row.get(d)) for d in DIMENSIONS)]
@@ -171,7 +171,9 @@ def baselines_section(references: Mapping, sets: Mapping[str, Mapping]) -> dict[
             if name in sets
         ]
         heads = ["set", *(TITLES[d] for d in DIMENSIONS)]
-        tables.append((CEILING_HEADING, Table(heads, rows, label="highest CCC of a perfect model")))
+        tables.append(
+            (CEILING_HEADING, HtmlTable(heads, rows, label="highest CCC of a perfect model"))
+        )
     rest = {k: v for k, v in references.items() if k not in ("acoustic_baseline", "cap")}
     return {"tables": tables, "metadata": _metadata(rest)}
 
@@ -251,7 +253,7 @@ def _interval_note(name: str, part: Mapping) -> str:
     return f"{text} {info['note']}" if info.get("note") else text
 
 
-def _measures(name: str, evaluation: Mapping) -> Table:
+def _measures(name: str, evaluation: Mapping) -> HtmlTable:
     metrics, intervals = evaluation["metrics"], evaluation.get("intervals") or {}
     rows = []
     for key, title in METRIC_LABELS.items():
@@ -264,10 +266,10 @@ def _measures(name: str, evaluation: Mapping) -> Table:
     labelled = (format_count(metrics[d].get("n")) for d in DIMENSIONS)
     rows.append(["labelled utterances", *labelled, ""])
     heads = ["metric", *(TITLES[d] for d in DIMENSIONS), "Mean"]
-    return Table(heads, rows, f"{name}: metrics on the corpus's label scale")
+    return HtmlTable(heads, rows, f"{name}: metrics on the corpus's label scale")
 
 
-def _classes(metrics: Mapping) -> Table | None:
+def _classes(metrics: Mapping) -> HtmlTable | None:
     rows = []
     for key, (_, title) in CONFUSIONS.items():
         if row := metrics.get(key):
@@ -276,7 +278,7 @@ def _classes(metrics: Mapping) -> Table | None:
             rows.append([title, format_count(row.get("n")), *map(format_score, shares), agreement])
     heads = ["classes", "utterances", "accuracy", "macro F1", "unweighted recall",
              "agreement with the point"]  # fmt: skip
-    return Table(heads, rows, label="classification metrics") if rows else None
+    return HtmlTable(heads, rows, label="classification metrics") if rows else None
 
 
 def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
@@ -285,14 +287,14 @@ def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
         for key, title in CALIBRATION_LABELS.items()
     ]
     heads = ["calibration", *(TITLES[d] for d in DIMENSIONS)]
-    table, fitted = Table(heads, rows, label="calibration"), None
+    table, fitted = HtmlTable(heads, rows, label="calibration"), None
     if corrected := calibration.get("corrected"):
         every = {"none": metrics, **corrected}
         rows = [
             [kind, *(format_score(get_ccc(row, d)) for d in COLOURS)] for kind, row in every.items()
         ]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
-        fitted = Table(heads, rows, "With a correction fitted on another set")
+        fitted = HtmlTable(heads, rows, "With a correction fitted on another set")
     rest = {k: v for k, v in calibration.items() if k not in (*DIMENSIONS, "corrected")}
     return {"table": table, "corrected": fitted, "metadata": _metadata(rest)}
 
@@ -302,5 +304,5 @@ def _slice(title: str, parts: Sequence[Mapping], image: Mapping) -> dict[str, An
         [part["value"] or "unknown", format_count(part["utterances"]), *_cells(part)]
         for part in parts
     ]
-    table = Table(["subgroup", *HEADS[1:]], rows, label=title)
+    table = HtmlTable(["subgroup", *HEADS[1:]], rows, label=title)
     return {"title": title, "image": image, "table": table}

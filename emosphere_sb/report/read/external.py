@@ -16,7 +16,7 @@ import pandas as pd
 
 from emosphere_sb.report.read.file_lists import count_with_examples, find_duplicates, utterance_id
 from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED, RATERS, region_names
-from emosphere_sb.results.text_table import parse_number, read_text_table
+from emosphere_sb.results.text_table import parse_table_number, read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -239,7 +239,7 @@ def _to_canonical(
     for name in ("duration", *DIMENSIONS, *PREDICTED):
         if name in table:
             result[name] = [
-                parse_number(text, f"{name} of {i}", path)
+                parse_table_number(text, f"{name} of {i}", path)
                 for i, text in zip(table["ID"], table[name], strict=True)
             ]
     if predicted_scale is not None and predicted_scale != scale:

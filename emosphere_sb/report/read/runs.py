@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from emosphere_sb.fileio.atomic import digest_of
-from emosphere_sb.fileio.yaml_tree import plain, read_tree
+from emosphere_sb.fileio.yaml_tree import read_tree, tagged_value
 from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.report.read.external import read_external
 from emosphere_sb.results.constants import NON_SET_KEYS
@@ -247,7 +247,7 @@ def run_regions(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
     if not (folder / SAVED).is_file():
         return SphericalRegions(90)
     tree = read_tree(folder / SAVED)
-    tag, values = plain(tree.get("task")) or ("", None)
+    tag, values = tagged_value(tree.get("task")) or ("", None)
     if not str(tag).endswith(".RegionTask"):
         return SphericalRegions(90)
     # Positional arguments of RegionTask, in order; missing ones have their defaults.
@@ -332,7 +332,7 @@ def _resolve(value: Any, tree: Mapping[str, Any]) -> Any:
                 f"{SAVED} of the run refers to the missing key {key!r}. Re-run the training "
                 "command to restore it."
             )
-        return plain(tree[key])
+        return tagged_value(tree[key])
     return value
 
 

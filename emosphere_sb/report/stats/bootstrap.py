@@ -70,7 +70,7 @@ def check_bootstrap_settings(resamples: int, level: float) -> None:
         )
 
 
-def resample(
+def bootstrap_statistics(
     dimensions: Sequence[Terms], units: int, *, resamples: int, seed: int, secondary: bool = False
 ) -> Resampled:
     """Draw resamples of units and compute a statistic on each of them.

@@ -10,10 +10,10 @@ import pandas as pd
 from emosphere_sb.report.stats.bootstrap import (
     ROUNDING,
     Resampled,
+    bootstrap_statistics,
     check_bootstrap_settings,
     critical_distance,
     observed_statistic,
-    resample,
     studentised_distances,
 )
 from emosphere_sb.report.stats.intervals import column_moments, count_undefined, interval_note
@@ -107,7 +107,7 @@ def compare_systems(
     if units.count < 2:
         return {**result, "undefined": 0, **{name: _undefined_test() for name in names}}
     observed = observed_statistic(terms, units.count)
-    drawn = resample(terms, units.count, resamples=resamples, seed=seed)
+    drawn = bootstrap_statistics(terms, units.count, resamples=resamples, seed=seed)
     result["undefined"] = count_undefined(observed, drawn)
     return result | {name: _test(observed, drawn, d, level) for d, name in enumerate(names)}
 

@@ -11,11 +11,11 @@ from emosphere_sb.report.stats.bootstrap import (
     ROUNDING,
     SECONDARY_METRICS,
     Resampled,
+    bootstrap_statistics,
     check_bootstrap_settings,
     critical_distance,
     fisher_z,
     observed_statistic,
-    resample,
     studentised_distances,
 )
 from emosphere_sb.report.stats.moments import Moments, unit_moments
@@ -96,7 +96,7 @@ def confidence_intervals(
         return {**result, "undefined": 0, **nothing, "mean_ccc": None}
     terms = [[(1 / len(tables), column) for column in seeds] for seeds in columns]
     observed = observed_statistic(terms, units.count, secondary=True)
-    drawn = resample(terms, units.count, resamples=resamples, seed=seed, secondary=True)
+    drawn = bootstrap_statistics(terms, units.count, resamples=resamples, seed=seed, secondary=True)
     result["undefined"] = count_undefined(observed, drawn)
     ccc = [_studentised(observed, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
     for d, name in enumerate(DIMENSIONS):

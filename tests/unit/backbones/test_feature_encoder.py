@@ -16,7 +16,7 @@ from emosphere_sb.backbones.feature_encoder import (
     fold_group_norm,
     frame_count,
     frame_count_from_config,
-    is_supported,
+    is_supported_encoder,
 )
 
 SEED = secrets.randbelow(2**32)
@@ -193,10 +193,10 @@ def test_frame_count_matches_convolutions_for_10000_lengths():
 
 def test_unsupported_encoders_are_rejected():
     stock, _ = pair("layer")
-    assert is_supported(stock)
+    assert is_supported_encoder(stock)
     stock.conv_layers[2].conv.padding = (1,)
-    assert not is_supported(stock)
-    assert not is_supported(torch.nn.Linear(1, 1))
+    assert not is_supported_encoder(stock)
+    assert not is_supported_encoder(torch.nn.Linear(1, 1))
 
 
 def test_too_short_utterance_raises():

@@ -11,7 +11,7 @@ from torch import nn
 from emosphere_sb.backbones import positional_conv
 from emosphere_sb.backbones.positional_conv import (
     SpectralConv1d,
-    is_supported,
+    is_supported_convolution,
     patch_positional_conv,
 )
 from emosphere_sb.backbones.weight_cache import WeightCache
@@ -74,10 +74,10 @@ def test_weight_norm_is_preserved():
 
 
 def test_unsupported_convolutions_are_not_patched():
-    assert is_supported(nn.Conv1d(4, 4, 128, padding=64))
-    assert not is_supported(nn.Conv1d(4, 4, 19, padding=9))
-    assert not is_supported(nn.Conv1d(4, 4, 128, padding="same"))
-    assert not is_supported(nn.Conv1d(4, 4, 128, stride=2))
+    assert is_supported_convolution(nn.Conv1d(4, 4, 128, padding=64))
+    assert not is_supported_convolution(nn.Conv1d(4, 4, 19, padding=9))
+    assert not is_supported_convolution(nn.Conv1d(4, 4, 128, padding="same"))
+    assert not is_supported_convolution(nn.Conv1d(4, 4, 128, stride=2))
 
 
 def test_small_batches_use_pytorch_convolution_in_training(monkeypatch):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import build, merge
+from emosphere_sb.recipe.hparams import build_objects, merge
 
 CODE = """
 from pathlib import Path
@@ -33,7 +33,7 @@ def foreign(tmp_path, monkeypatch):
 
 def build_with(folder, **overrides):
     texts = {"backbone": str(folder), "normalisation": "corpus", **overrides}
-    build(merge(Arguments(HPARAMS / "emosphere.yaml", ["smoke"], texts)))
+    build_objects(merge(Arguments(HPARAMS / "emosphere.yaml", ["smoke"], texts)))
 
 
 @pytest.mark.parametrize("overrides", [{}, {"trust_remote_code": "False"}])

@@ -12,7 +12,7 @@ import soundfile
 
 from emosphere_sb import cli
 from emosphere_sb.commands import predict
-from emosphere_sb.commands.predict import load_model
+from emosphere_sb.commands.predict import load_predictor
 from emosphere_sb.inference.find_audio import FoundAudio, find_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import files
@@ -307,4 +307,4 @@ def test_out_of_gpu_memory_is_explained():
 
 
 def test_load_model_uses_the_given_device(released):
-    assert str(load_model(str(released), device="cpu").device) == "cpu"
+    assert str(load_predictor(str(released), device="cpu").device) == "cpu"

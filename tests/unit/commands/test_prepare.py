@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from emosphere_sb import cli
-from emosphere_sb.commands.prepare import usage, write_manifests
+from emosphere_sb.commands.prepare import prepare_help, write_manifests
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.workspace import prepare_corpus
@@ -71,7 +71,7 @@ def test_help_lists_the_settings_of_the_corpus(capsys):
     assert cli.main(["prepare", "IEMOCAP", "--help"]) == 0
     output = capsys.readouterr().out
     assert "four_classes" in output and "raters" not in output
-    assert "raters" in usage() and "MSP-IMPROV" in usage()
+    assert "raters" in prepare_help() and "MSP-IMPROV" in prepare_help()
     assert cli.main(["prepare"]) == 2
 
 

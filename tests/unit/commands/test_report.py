@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emosphere_sb.commands import report
-from emosphere_sb.report.ensemble import average_predictions
+from emosphere_sb.report.ensemble import average_prediction_tables
 from emosphere_sb.report.read.runs import read_run
 from emosphere_sb.report.stats import calibration as calibration_metrics
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
@@ -129,7 +129,7 @@ def test_average_is_saved_as_run_with_report(folder, tmp_path):
     run = read_run(out)
     tables = [read_predictions(folder / seed / "predictions" / "test1.csv") for seed in "12"]
     expected = prediction_metrics(
-        average_predictions(tables, scale=SCALE_1_TO_7, regions=run.regions)
+        average_prediction_tables(tables, scale=SCALE_1_TO_7, regions=run.regions)
     )
     facts = report_in(out / "report")
     assert facts["sets"]["test1"]["metrics"]["mean_ccc"] == pytest.approx(expected["mean_ccc"])

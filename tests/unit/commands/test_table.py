@@ -11,7 +11,7 @@ from emosphere_sb.commands import table as command
 from emosphere_sb.commands.table import data_folders, parse_table_arguments, run
 from emosphere_sb.tables import jobs
 from emosphere_sb.tables.cells import Cells
-from emosphere_sb.tables.spec import read_table
+from emosphere_sb.tables.spec import read_table_spec
 from tests.helpers.tables import finish, make_group, make_row, make_table, predictions
 
 OWN = """
@@ -50,7 +50,7 @@ def _no_runs(monkeypatch):
 
 def finish_all(tmp_path, but=()):
     """Write the files of all finished runs of the table, except for the given (row, seed)."""
-    table = read_table("one", tmp_path / "own.yaml")
+    table = read_table_spec("one", tmp_path / "own.yaml")
     cells = Cells(tmp_path / "results")
     for row, group in table.pairs():
         for (seed, _), cell in cells.of(table, row, group).items():

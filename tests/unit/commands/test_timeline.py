@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from emosphere_sb import cli
-from emosphere_sb.commands.timeline import summary_lines
+from emosphere_sb.commands.timeline import timeline_summary_lines
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import traces as kept
 from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
@@ -140,7 +140,7 @@ def test_missing_file_is_reported_before_the_model_is_loaded(tmp_path, capsys):
 
 
 def test_summary_without_speech():
-    lines = summary_lines(TimelineSummary(windows=3, silent=3, end=12.0), Scale(1, 7))
+    lines = timeline_summary_lines(TimelineSummary(windows=3, silent=3, end=12.0), Scale(1, 7))
     assert lines[0] == "3 windows, 0:12 (3 silent, skipped)"
     assert lines[1].startswith("No predictions")
 

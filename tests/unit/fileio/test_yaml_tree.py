@@ -5,7 +5,7 @@ import os
 import pytest
 from ruamel.yaml import YAML
 
-from emosphere_sb.fileio.yaml_tree import copy_tree, dump, plain, read_tree, tag_of
+from emosphere_sb.fileio.yaml_tree import copy_tree, dump, read_tree, tag_of, tagged_value
 
 TEXT = """\
 # A comment
@@ -38,7 +38,7 @@ def test_tree_is_what_ruamel_reads(path, read):
     for _ in range(2):  # parsed, and from the cache
         tree = read(path)
         assert dump(tree) == dump(expected)
-        assert plain(tree) == plain(expected)
+        assert tagged_value(tree) == tagged_value(expected)
         assert [tag_of(tree[key]) for key in ("empty", "nothing", "bare", "part")] == [
             "!new:collections.OrderedDict", "!new:list", "!new:dict", "!name:torch.nn.Linear",
         ]  # fmt: skip

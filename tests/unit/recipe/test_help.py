@@ -7,7 +7,7 @@ import pytest
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS
 from emosphere_sb.recipe.corpora import CORPORA, reader_settings
-from emosphere_sb.recipe.help import Entry, read_entries, usage
+from emosphere_sb.recipe.help import HelpEntry, read_entries, recipe_help
 from emosphere_sb.recipe.hparams import read_presets
 
 FILE = HPARAMS / "emosphere.yaml"
@@ -27,18 +27,18 @@ def options(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_usage_lists_the_keys_of_the_corpus_and_no_others(corpus):
     foreign = set().union(*(reader_settings(name) for name in CORPORA)) - reader_settings(corpus)
-    assert list(options(usage(corpus))) == [
+    assert list(options(recipe_help(corpus))) == [
         key for key in KEYS if key not in {*foreign, "preset", "modules"}
     ]
 
 
 def test_usage_of_all_corpora_names_every_key():
-    listed = set().union(*(options(usage(corpus)) for corpus in CORPORA))
+    listed = set().union(*(options(recipe_help(corpus)) for corpus in CORPORA))
     assert listed == set(KEYS) - {"preset", "modules"}
 
 
 def test_usage_shows_type_meaning_and_default():
-    text = " ".join(usage("OwnData").split())
+    text = " ".join(recipe_help("OwnData").split())
     assert text.startswith("usage: python recipes/OwnData/train.py HPARAMS.yaml [--preset=")
     for expected in (
         "--batch_size INTEGER utterances per optimiser step, over all processes (default: 32)",
@@ -54,7 +54,7 @@ def test_usage_shows_type_meaning_and_default():
 
 
 def test_usage_lists_groups_in_the_order_of_the_file_and_run_options():
-    text = usage("IEMOCAP")
+    text = recipe_help("IEMOCAP")
     headings = re.findall(r"^(\S.*):$", text, flags=re.MULTILINE)
     groups = dict.fromkeys(entry.group for entry in read_entries(FILE))
     assert headings == [
@@ -68,14 +68,14 @@ def test_usage_lists_groups_in_the_order_of_the_file_and_run_options():
 def test_every_key_and_preset_has_a_comment():
     entries = [*read_entries(FILE), *read_entries(HPARAMS / "presets.yaml")]
     assert len(entries) > 100
-    listed = options(usage("OwnData"))
+    listed = options(recipe_help("OwnData"))
     components = [key for key in KEYS if key not in listed]
     silent = {e.name for e in entries if not e.meaning and e.group != "Components"}
     assert silent <= {"__set_seed", *components}
 
 
 def test_help_presets_lists_every_preset_with_its_comment():
-    lines = usage("MSP-Podcast", topic="presets").splitlines()
+    lines = recipe_help("MSP-Podcast", topic="presets").splitlines()
     for name in read_presets(FILE):
         (line,) = [line for line in lines if line.startswith(f"  {name} ")]
         assert len(line.split()) > 2
@@ -85,7 +85,7 @@ def test_unknown_topic_raises():
     with pytest.raises(
         ValueError, match="--help must have no value or be one of presets; found 'x'"
     ):
-        usage("MSP-Podcast", topic="x")
+        recipe_help("MSP-Podcast", topic="x")
 
 
 def test_entries_of_a_file(tmp_path):
@@ -95,5 +95,6 @@ def test_entries_of_a_file(tmp_path):
         "# ---- Two: more ----\nd: [x] # text\n"
     )
     assert read_entries(path) == [
-        Entry("One", "a", "the first"), Entry("One", "b", ""), Entry("Two: more", "d", "text"),
+        HelpEntry("One", "a", "the first"), HelpEntry("One", "b", ""),
+        HelpEntry("Two: more", "d", "text"),
     ]  # fmt: skip

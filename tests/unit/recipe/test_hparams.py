@@ -14,7 +14,7 @@ from emosphere_sb.recipe.hparams import (
     MINIMA,
     RESULT_NEUTRAL_KEYS,
     STRING_KEYS,
-    build,
+    build_objects,
     differences,
     merge,
     read_presets,
@@ -278,14 +278,14 @@ def test_any_path_survives_merge_dump_and_read(small, text):
     "text", ["1.10", "a: b #c=d", "ü <seed>", "yes", "12:30:45", "!ref <seed>"]
 )
 def test_text_reaches_the_built_hyperparameters(text):
-    assert build(tree_of("smoke", labels_file=text))["labels_file"] == text
+    assert build_objects(tree_of("smoke", labels_file=text))["labels_file"] == text
 
 
 def test_replaced_class_has_no_arguments_of_the_old_class():
     tree = tree_of("smoke", "mean_pooling")
     assert differences(tree, tree_of("smoke", pooling=POOLING)) == ["preset"]
     assert len(tree["pooling"]) == 1
-    built = build(again(tree))
+    built = build_objects(again(tree))
     assert type(built["pooling"]).__name__ == "MeanPooling"
     assert built["pooling"].output_size == built["encoder"].output_size
 
@@ -293,7 +293,7 @@ def test_replaced_class_has_no_arguments_of_the_old_class():
 def test_replaced_class_has_no_named_arguments_of_the_old_class():
     tree = tree_of("smoke", opt_class="!name:torch.optim.SGD {momentum: 0.5}")
     assert dict(again(tree)["opt_class"]) == {"momentum": 0.5}
-    optimizer = build(tree)["opt_class"]
+    optimizer = build_objects(tree)["opt_class"]
     assert optimizer.func.__name__ == "SGD"
     assert optimizer.keywords == {"momentum": 0.5}
 
@@ -313,7 +313,7 @@ def test_replaced_class_has_no_named_arguments_of_the_old_class():
 )
 def test_object_that_cannot_be_created_is_named(pooling, message):
     with pytest.raises(ValueError, match=message):
-        build(tree_of("smoke", pooling=pooling))
+        build_objects(tree_of("smoke", pooling=pooling))
 
 
 # --- differences -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from emosphere_sb.recipe import corpora, workspace
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import merge
 from emosphere_sb.recipe.workspace import (
-    default_folder,
+    default_run_folder,
     find_corpus,
     initialise_run_folder,
     prepare_corpus,
@@ -207,7 +207,7 @@ def test_statistics_are_recomputed_when_the_audio_changes(summary, counted):
 def test_default_folder(tmp_path, release, protocol, expected):
     settings = {"results_folder": "results", "preset": "smoke", "seed": 7}
     summary = summary_in(tmp_path, release=release, protocol=protocol)
-    assert default_folder(settings, summary) == Path("results") / expected
+    assert default_run_folder(settings, summary) == Path("results") / expected
 
 
 def test_run_folder_contains_the_merged_hyperparameters(summary, tmp_path):

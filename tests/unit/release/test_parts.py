@@ -6,7 +6,7 @@ import pytest
 
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.lobes import AttentiveStatsPooling, StylePooling
-from emosphere_sb.recipe.hparams import build
+from emosphere_sb.recipe.hparams import build_objects
 from emosphere_sb.release import parts
 
 TREE = """\
@@ -49,7 +49,7 @@ def tree(tmp_path):
 def built(tree):
     for key in NOT_BUILT:
         tree.pop(key)
-    return build(tree)
+    return build_objects(tree)
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def fresh(tmp_path, built):
 
 
 def test_references_become_values(fresh, built):
-    found = parts.describe(fresh, "style", built, parts.POOLINGS)
+    found = parts.describe_part(fresh, "style", built, parts.POOLINGS)
     assert found == {"class": "StylePooling", "arguments": STYLE} == json.loads(json.dumps(found))
     assert isinstance(parts.build(found, parts.POOLINGS), StylePooling)
-    found = parts.describe(fresh, "statistics", built, parts.POOLINGS)
+    found = parts.describe_part(fresh, "statistics", built, parts.POOLINGS)
     assert found == {"class": "AttentiveStatsPooling", "arguments": {"input_size": 12}}
     part = parts.build(found, parts.POOLINGS)
     assert isinstance(part, AttentiveStatsPooling) and part.output_size == 24
@@ -71,13 +71,13 @@ def test_references_become_values(fresh, built):
 
 
 def test_description_contains_all_arguments_by_name(fresh, built):
-    found = parts.describe(fresh, "named", built, parts.POOLINGS)
+    found = parts.describe_part(fresh, "named", built, parts.POOLINGS)
     expected = {**STYLE, "heads": 4}
     assert found == {"class": "StylePooling", "arguments": expected}
     assert list(found["arguments"]) == list(expected)
     assert {type(value) for value in found["arguments"].values()} == {int, float, str}
     assert parts.build(found, parts.POOLINGS).attention.heads == 4
-    found = parts.describe(fresh, "mean", built, parts.POOLINGS)
+    found = parts.describe_part(fresh, "mean", built, parts.POOLINGS)
     assert found == {"class": "MeanPooling", "arguments": {"input_size": 12}}
 
 
@@ -95,7 +95,7 @@ def test_description_contains_all_arguments_by_name(fresh, built):
 )  # fmt: skip
 def test_custom_or_invalid_part_is_rejected(fresh, built, key, match):
     with pytest.raises(ValueError, match=match):
-        parts.describe(fresh, key, built, parts.POOLINGS)
+        parts.describe_part(fresh, key, built, parts.POOLINGS)
 
 
 @pytest.mark.parametrize(

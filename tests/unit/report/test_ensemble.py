@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from emosphere_sb.report.ensemble import average_predictions, write_average
+from emosphere_sb.report.ensemble import average_prediction_tables, write_average
 from emosphere_sb.report.read.runs import read_run, read_source
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
 from emosphere_sb.results.scores import prediction_metrics
@@ -22,7 +22,7 @@ def members():
 
 
 def test_mean_matches_manual_calculation_and_metadata_is_copied(members):
-    found = average_predictions(members, scale=SCALE_1_TO_7, regions=OCTANTS)
+    found = average_prediction_tables(members, scale=SCALE_1_TO_7, regions=OCTANTS)
     one, two, three = (table[list(PREDICTED)].to_numpy() for table in members)
     assert found[list(PREDICTED)].to_numpy() == pytest.approx((one + two + three) / 3, abs=1e-12)
     kept = ["ID", "duration", "speaker", "gender", "emotion", *DIMENSIONS, "region"]
@@ -32,8 +32,8 @@ def test_mean_matches_manual_calculation_and_metadata_is_copied(members):
 
 def test_row_order_does_not_matter(members):
     shuffled = [members[0], members[1].sample(frac=1, random_state=1), members[2]]
-    assert average_predictions(shuffled, scale=SCALE_1_TO_7, regions=OCTANTS).equals(
-        average_predictions(members, scale=SCALE_1_TO_7, regions=OCTANTS)
+    assert average_prediction_tables(shuffled, scale=SCALE_1_TO_7, regions=OCTANTS).equals(
+        average_prediction_tables(members, scale=SCALE_1_TO_7, regions=OCTANTS)
     )
 
 
@@ -42,13 +42,13 @@ def test_region_is_recomputed_from_mean_point():
     tables = [random_predictions(1), random_predictions(1)]
     for table, value in zip(tables, (5.0, 2.0), strict=True):
         table[list(PREDICTED)] = value
-    found = average_predictions(tables, scale=SCALE_1_TO_7, regions=OCTANTS)
+    found = average_prediction_tables(tables, scale=SCALE_1_TO_7, regions=OCTANTS)
     assert found.loc[0, list(PREDICTED)].tolist() == [3.5] * 3
     assert found["region_point"].tolist() == ["VII"]
 
 
 def test_probabilities_are_averaged_and_most_likely_class_is_chosen(members):
-    found = average_predictions(members, scale=SCALE_1_TO_7, regions=OCTANTS)
+    found = average_prediction_tables(members, scale=SCALE_1_TO_7, regions=OCTANTS)
     columns = [f"p_{name}" for name in OCTANTS.names]
     expected = np.mean([table[columns].to_numpy() for table in members], axis=0)
     assert found[columns].to_numpy() == pytest.approx(expected, abs=1e-15)
@@ -59,13 +59,13 @@ def test_probabilities_are_averaged_and_most_likely_class_is_chosen(members):
 
 def test_probabilities_are_matched_by_class_name(members):
     other = members[1][members[1].columns[::-1]]
-    assert average_predictions([members[0], other], scale=SCALE_1_TO_7, regions=OCTANTS).equals(
-        average_predictions(members[:2], scale=SCALE_1_TO_7, regions=OCTANTS)
-    )
+    assert average_prediction_tables(
+        [members[0], other], scale=SCALE_1_TO_7, regions=OCTANTS
+    ).equals(average_prediction_tables(members[:2], scale=SCALE_1_TO_7, regions=OCTANTS))
 
 
 def test_head_missing_in_one_table_is_dropped(members):
-    found = average_predictions(
+    found = average_prediction_tables(
         [members[0], random_predictions(seed=4, head=False)], scale=SCALE_1_TO_7, regions=OCTANTS
     )
     assert not [name for name in found if name.startswith("p_") or name == "region_head"]
@@ -74,13 +74,13 @@ def test_head_missing_in_one_table_is_dropped(members):
 
 def test_different_partitions_have_no_common_head():
     tables = [random_predictions(regions=SphericalRegions(step)) for step in (90, 45)]
-    found = average_predictions(tables, scale=SCALE_1_TO_7, regions=OCTANTS)
+    found = average_prediction_tables(tables, scale=SCALE_1_TO_7, regions=OCTANTS)
     assert "region_head" not in found
     assert set(found["region"]) <= set(OCTANTS.names)
 
 
 def test_no_regions_without_scale(members):
-    found = average_predictions(members)
+    found = average_prediction_tables(members)
     assert list(found.columns) == [
         "ID", "duration", "speaker", "gender", "emotion", *DIMENSIONS, *PREDICTED,
     ]  # fmt: skip
@@ -89,12 +89,12 @@ def test_no_regions_without_scale(members):
 @pytest.mark.parametrize("number", [0, 1])
 def test_average_requires_two_runs(number, members):
     with pytest.raises(ValueError, match=f"at least two runs; found {number}"):
-        average_predictions(members[:number])
+        average_prediction_tables(members[:number])
 
 
 def test_different_utterances_raise(members):
     with pytest.raises(ValueError, match="same utterances"):
-        average_predictions([members[0], random_predictions(10)])
+        average_prediction_tables([members[0], random_predictions(10)])
 
 
 def runs_of(folder, **protocol):
@@ -116,7 +116,7 @@ def test_average_folder_is_readable_as_run(tmp_path):
     assert run.labelled == ["valid", "test1"]
     assert run.notes == []
     assert metrics["test1"] == prediction_metrics(
-        average_predictions(
+        average_prediction_tables(
             [one.tables["test1"] for one in runs], scale=SCALE_1_TO_7, regions=OCTANTS
         )
     )

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from emosphere_sb.results.text_table import parse_number, read_text_table
+from emosphere_sb.results.text_table import parse_table_number, read_text_table
 
 
 def written(folder, text, encoding="utf-8"):
@@ -48,16 +48,18 @@ def test_other_encoding_raises(tmp_path):
 
 
 def test_numbers():
-    assert [parse_number(text, "v", "f") for text in ("2", "-1e-3", "2,25", "-0,5")] == [
+    assert [parse_table_number(text, "v", "f") for text in ("2", "-1e-3", "2,25", "-0,5")] == [
         2.0, -0.001, 2.25, -0.5,
     ]  # fmt: skip
-    assert all(math.isnan(parse_number(text, "v", "f")) for text in ("", "NaN", "N/A", "null"))
+    assert all(
+        math.isnan(parse_table_number(text, "v", "f")) for text in ("", "NaN", "N/A", "null")
+    )
 
 
 @pytest.mark.parametrize("text", ["high", "1,2,3", "1.000,5", "1_0"])
 def test_invalid_number_raises(text):
     with pytest.raises(ValueError, match=f"valence of a in f must be a number; found '{text}'"):
-        parse_number(text, "valence of a", "f")
+        parse_table_number(text, "valence of a", "f")
 
 
 def test_parse_error_raises_with_line(tmp_path):

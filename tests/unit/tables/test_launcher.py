@@ -185,7 +185,7 @@ def test_run_executes_the_recipe(monkeypatch):
     called = []
     monkeypatch.setattr(run, "main", lambda words, corpus: called.append((words, corpus)) or 2)
     monkeypatch.setattr(run, "stop_with_parent", lambda: called.append("watched"))
-    assert run.run(["IEMOCAP", "a.yaml", "--fold=2"]) == 2
+    assert run.run_table_job(["IEMOCAP", "a.yaml", "--fold=2"]) == 2
     assert called == ["watched", (["a.yaml", "--fold=2"], "IEMOCAP")]
 
 

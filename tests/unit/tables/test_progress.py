@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emosphere_sb.tables.launcher import Job
-from emosphere_sb.tables.progress import Progress, epochs_done, format_duration
+from emosphere_sb.tables.progress import Progress, epochs_done
 
 LINE = "epoch: {}, lr: 1.00e-03 - train loss: 2.0 - valid loss: 1.9\n"
 
@@ -56,12 +56,12 @@ def test_remaining_runs_take_as_long_as_finished_runs(begin, clock):
     progress.end(jobs[0], "one")
     # 1 of 4 runs in 100 s: 3 more take 300 s
     assert progress.seconds_left() == pytest.approx(300)
-    assert output == ["[1/4] one; about 5.0 min left"]
+    assert output == ["[1/4] one; about 5 min left"]
     clock.now += 60
     progress.end(jobs[1], "two")
     # 2 runs in 160 s: 2 more take 160 s
     assert progress.seconds_left() == pytest.approx(160)
-    assert output[-1] == "[2/4] two; about 2.7 min left"
+    assert output[-1] == "[2/4] two; about 3 min left"
 
 
 def test_epochs_of_running_runs_count(begin, clock, tmp_path):
@@ -103,11 +103,3 @@ def test_epochs_are_counted_in_the_log(tmp_path):
     assert epochs_done(tmp_path) == 0
     write_log(tmp_path, 3)
     assert epochs_done(tmp_path) == 3
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59, "59 s"), (60, "1.0 min"), (3600, "1.0 h"), (86_400, "1.0 days")],
-)
-def test_duration_is_shown_in_a_suitable_unit(seconds, text):
-    assert format_duration(seconds) == text

@@ -33,7 +33,7 @@ def read(tmp_path):
         path = tmp_path / "own.yaml"
         with open(path, "w", encoding="utf-8") as file:
             YAML().dump({"made_up": table}, file)
-        return spec.read_table(name, path)
+        return spec.read_table_spec(name, path)
 
     return start
 

@@ -8,7 +8,7 @@ from speechbrain.core import Stage
 
 from emosphere_sb.data.dataset import Batch
 from emosphere_sb.training.batch_outputs import Labels, Output
-from emosphere_sb.training.evaluation import Prediction
+from emosphere_sb.training.evaluation import LabelledOutput
 from emosphere_sb.training.optimisation import seed_all
 from tests.helpers.brain import assert_close, gradients, make_brain, no_dropout
 
@@ -250,7 +250,8 @@ def test_metrics_are_computed_over_the_complete_set():
     truth = torch.linspace(-1, 1, 6).unsqueeze(1).repeat(1, 3)
     predicted = truth + torch.tensor([0.3, 0.3, 0.3, -0.3, -0.3, -0.3]).unsqueeze(1)
     brain.predictions = {
-        str(i): Prediction(predicted[i], None, truth[i], torch.tensor(0)) for i in range(len(truth))
+        str(i): LabelledOutput(predicted[i], None, truth[i], torch.tensor(0))
+        for i in range(len(truth))
     }
     x, y = truth[:, 0].double(), predicted[:, 0].double()
     covariance = ((x - x.mean()) * (y - y.mean())).mean()

@@ -9,7 +9,7 @@ import torch
 from emosphere_sb.data.dataset import Batch
 from emosphere_sb.training.batch_outputs import Output
 from emosphere_sb.training.evaluation import (
-    Prediction,
+    LabelledOutput,
     evaluation_metrics,
     gather_predictions,
     prediction_arrays,
@@ -17,10 +17,10 @@ from emosphere_sb.training.evaluation import (
 )
 
 
-def make_predictions(vad, logits=None, target=None) -> dict[str, Prediction]:
+def make_predictions(vad, logits=None, target=None) -> dict[str, LabelledOutput]:
     """Return predictions for true values of 0, 1 and 2 in all dimensions."""
     return {
-        f"u{row}": Prediction(
+        f"u{row}": LabelledOutput(
             torch.full((3,), value),
             None if logits is None else torch.tensor(logits[row]),
             torch.full((3,), float(row)),

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.parsing.label_text import parse_number, read_lines, read_table
+from data_prep.parsing.label_text import parse_number, read_label_table, read_lines
 
 
 def table(path, content, required=("file", "valence"), **options):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    header, rows = read_table(path, required, **options)
+    header, rows = read_label_table(path, required, **options)
     return header, list(rows)
 
 

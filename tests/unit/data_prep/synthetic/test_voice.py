@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.synthetic import espeak
 from data_prep.synthetic.layouts.msp_podcast import LAYOUT
-from data_prep.synthetic.voice import SAMPLE_RATE, prosody_of, resample, synthesise_sentence
+from data_prep.synthetic.voice import SAMPLE_RATE, prosody_of, resample_voice, synthesise_sentence
 
 needs_espeak = pytest.mark.skipif(
     not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"
@@ -95,13 +95,13 @@ def test_speech_is_16_khz_float32_without_clipping(sentences):
 def test_resampling_keeps_a_tone_and_its_duration():
     tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     expected = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
-    np.testing.assert_allclose(resample(tone, 16000, 44100), expected, atol=1e-5)
-    np.testing.assert_allclose(resample(expected, 44100, 16000), tone, atol=1e-5)
+    np.testing.assert_allclose(resample_voice(tone, 16000, 44100), expected, atol=1e-5)
+    np.testing.assert_allclose(resample_voice(expected, 44100, 16000), tone, atol=1e-5)
 
 
 def test_resampling_to_a_multiple_keeps_the_samples_and_adds_others_between_them():
     noise = np.random.default_rng(0).standard_normal(1600)
     noise = np.convolve(noise, [0.5, 0.5]).astype(np.float32)  # nothing at half the sample rate
-    fine = resample(noise, 16000, 48000)
+    fine = resample_voice(noise, 16000, 48000)
     assert fine.dtype == np.float32 and len(fine) == 4803
     np.testing.assert_allclose(fine[::3], noise, atol=1e-4)

@@ -5,10 +5,10 @@ import pytest
 
 from emosphere_sb.report.stats import bootstrap
 from emosphere_sb.report.stats.bootstrap import (
+    bootstrap_statistics,
     check_bootstrap_settings,
     critical_distance,
     observed_statistic,
-    resample,
     studentised_distances,
 )
 from emosphere_sb.report.stats.moments import unit_moments
@@ -66,7 +66,9 @@ def test_standard_error_matches_influences():
 def test_resamples_match_loop_over_rows():
     one, two = columns(3, seed=1), columns(3, seed=2)
     weights = [0.5, 0.5, -1.0]
-    found = resample([terms_of(*one, weights), terms_of(*two, weights)], UNITS, resamples=5, seed=3)
+    found = bootstrap_statistics(
+        [terms_of(*one, weights), terms_of(*two, weights)], UNITS, resamples=5, seed=3
+    )
     drawn = np.random.default_rng(3).integers(UNITS, size=(5, UNITS))
     for row, units in enumerate(drawn):
         counts = np.bincount(units, minlength=UNITS).astype(float)
@@ -87,12 +89,12 @@ def test_resamples_match_loop_over_rows():
 def test_result_depends_on_seed_not_on_batch_size(monkeypatch):
     truth, predictions = columns()
     terms = [terms_of(truth, predictions, [1.0])]
-    whole = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
+    whole = bootstrap_statistics(terms, UNITS, resamples=50, seed=7, secondary=True)
     monkeypatch.setattr(bootstrap, "MAX_CELLS", 3 * UNITS + 1)
-    parts = resample(terms, UNITS, resamples=50, seed=7, secondary=True)
+    parts = bootstrap_statistics(terms, UNITS, resamples=50, seed=7, secondary=True)
     for name in ("value", "error", "secondary"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)
-    other = resample(terms, UNITS, resamples=50, seed=8)
+    other = bootstrap_statistics(terms, UNITS, resamples=50, seed=8)
     assert not np.allclose(other.value, whole.value)
 
 
@@ -106,7 +108,7 @@ def test_units_are_drawn_uniformly():
 def test_dimension_without_truth_is_excluded_from_mean():
     truth, predictions = columns()
     empty = terms_of(np.full(CODES.size, np.nan), predictions, [1.0])
-    found = resample(
+    found = bootstrap_statistics(
         [terms_of(truth, predictions, [1.0]), empty], UNITS, resamples=5, seed=0, secondary=True
     )
     assert np.isnan(found.value[:, 1]).all()
