@@ -39,7 +39,7 @@ class FeatureEncoder(nn.Module):
     Arguments
     ---------
     original : torch.nn.Module
-        Feature encoder of transformers for which :func:`is_supported` is true.
+        Feature encoder of transformers for which :func:`is_supported_encoder` is true.
 
     Attributes
     ----------

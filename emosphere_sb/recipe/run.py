@@ -76,7 +76,7 @@ def run_recipe(arguments: list[str], *, corpus: str) -> dict:
 
 
 def run_request(request: RunRequest) -> dict:
-    """Run a recipe from a parsed command line, see :func:`run`."""
+    """Run a recipe from a parsed command line, see :func:`run_recipe`."""
     tree, options = request.tree, request.run_options
     check_device(options)
     distributed.init_distributed(options)

@@ -95,7 +95,7 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
 
 
 def build(description: Mapping[str, Any], allowed: Sequence[str]) -> nn.Module:
-    """Create a part from the result of :func:`describe`.
+    """Create a part from the result of :func:`describe_part`.
 
     Raises
     ------
