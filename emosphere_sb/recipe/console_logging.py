@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+
+LOG_CONFIG = Path(__file__).with_name("log_config.yaml")
+"""Logging configuration of a run, for SpeechBrain's ``create_experiment_directory``."""
 
 SHOWN_SPEECHBRAIN_LOGGERS = ("speechbrain.utils.train_logger", "speechbrain.utils.epoch_loop")
 """SpeechBrain loggers with INFO messages on the console; those of others only go to log.txt."""
@@ -27,7 +31,7 @@ class ConsoleFilter(logging.Filter):
 def configure_console_logging() -> None:
     """Show log messages on the console, as plain text and without third-party diagnostics.
 
-    Call it again after SpeechBrain has set up its own handlers. Log files are not changed.
+    A run replaces the handlers by those of ``LOG_CONFIG`` as soon as its folder exists.
     """
     logging.basicConfig(level=logging.INFO)
     for handler in logging.getLogger().handlers:

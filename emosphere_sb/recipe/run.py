@@ -18,7 +18,7 @@ from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.command_line import RunRequest, read_command
-from emosphere_sb.recipe.console_logging import configure_console_logging
+from emosphere_sb.recipe.console_logging import LOG_CONFIG
 from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import run_folds
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build_objects
@@ -104,8 +104,9 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         if distributed.is_main_process():
             initialise_run_folder(tree, settings, summary)
         distributed.check_shared_disk(folder / SAVED)
-        sb.create_experiment_directory(str(folder), save_env_desc=False)
-        configure_console_logging()  # SpeechBrain has replaced the handlers
+        sb.create_experiment_directory(
+            str(folder), log_config=str(LOG_CONFIG), save_env_desc=False
+        )
         for line in preparation_summary_lines(summary):
             logger.info("%s", line)
         rows = read_sets(summary, settings)
