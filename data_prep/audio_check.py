@@ -36,7 +36,7 @@ class FileStatus(NamedTuple):
     mtime_ns : int
         Modification time in nanoseconds.
     is_link : bool
-        Whether it is a symbolic link; size and time are those of the target.
+        Whether the file is a symbolic link; ``size`` and ``mtime_ns`` are those of its target.
     """
 
     size: int
@@ -98,7 +98,7 @@ def _collect(entries: Iterable[os.DirEntry], found: dict[str, FileStatus]) -> li
 
 
 def listing_digest(listing: dict[str, FileStatus]) -> str:
-    """Return a hash that changes when a file is added, removed, rewritten, or becomes a link.
+    """Return a hash that changes when a file is added, removed, rewritten or replaced with a link.
 
     Example
     -------

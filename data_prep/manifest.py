@@ -157,7 +157,7 @@ def prepare_manifests(
 
 
 def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the fingerprint that later preparations are compared with, except for the audio."""
+    """Return the fingerprint to compare later preparations with, without the audio."""
     return {
         "request": request,
         "inputs": {str(path): file_digest(path) for path in corpus.inputs},
@@ -198,7 +198,7 @@ def _explain_empty_set(name: str, corpus: Corpus, rejected: Sequence[Rejection])
         counts = [f"{count:,} by {option}" for option, count in excluded.most_common()]
         text += f", excluded: {', '.join(counts)}"
     if not rows:
-        # Rejected rows of unknown set may belong to this one. Unlabelled audio is not counted.
+        # Rejected rows whose set is unknown may belong here. Unlabelled audio is not counted.
         own = [rejection for rejection in corpus.rejected if not rejection.set]
     examples: dict[str, Rejection] = {}
     for rejection in own:

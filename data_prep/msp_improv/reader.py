@@ -1,8 +1,9 @@
 """Reader for MSP-IMPROV.
 
-The label file lists activation, valence and dominance in this order, on a scale from 1 to 5. The
-activation scale is reversed (1 is very active, 5 is very calm). This is not documented, but evident
-from the class means and the correlation with dominance. The scale of this reader reverses it.
+The label file lists activation, valence and dominance, in that order, on a scale from 1 to 5. The
+activation scale is reversed (1 is very active, 5 is very calm). The reversal is not documented, but
+it is evident from the class means and the correlation with dominance. The label scale that this
+reader returns corrects it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ __all__ = [
 
 NAME = "MSP-IMPROV"
 LANGUAGE = "en"
-SPEECH = "English improvisations, read sentences and conversations of twelve actors"
+SPEECH = "English improvisations, read sentences and conversations by twelve actors"
 TERMS = (
     "MSP-IMPROV is available on request from the University of Texas at Dallas under its license "
     "terms. Contact its owners before sharing weights trained on it."
@@ -103,8 +104,8 @@ def read(
     Arguments
     ---------
     data_folder : path
-        Folder with ``Evalution.txt`` and the folders ``session1`` to ``session6``, which may be in
-        the subfolder ``Audio``.
+        Folder with ``Evalution.txt`` and the folders ``session1`` to ``session6``. The session
+        folders may also be in the subfolder ``Audio``.
     fold : int
         Number of the fold, starting at 1.
     partition : str
@@ -116,8 +117,8 @@ def read(
     conditions : str or collection of str
         Recording conditions to use, among ``P``, ``R``, ``S`` and ``T``.
     labels_file, audio_folder : path, optional
-        Label file and audio folder if they have other names, relative to ``data_folder`` or
-        absolute.
+        Label file and audio folder if their names differ from the standard ones; absolute or
+        relative to ``data_folder``.
     drop_train, drop_valid, drop_test : str or collection of str
         Emotions to exclude, such as ``other`` and ``no_agreement``.
 
@@ -204,7 +205,7 @@ def _fill_sets(
     place: Mapping[str, str],
     wanted: Collection[str],
 ) -> Counter[tuple[str, str]]:
-    """Read the turns of the label file into sets; return the counts of excluded conditions."""
+    """Read the turns of the label file into sets; count the turns excluded by condition."""
     check, unused, unreadable, blocks = RaterCheck(SCALE), Counter(), [], 0
     preferred = corpus.data_root / TRANSCRIPTS
     spoken = find_entry(corpus.data_root, (TRANSCRIPTS,), is_folder=True) or preferred
@@ -230,20 +231,20 @@ def _fill_sets(
             rated = check.summarise(row.id, row.vad, block.raters, problem=block.rater_problem)
             corpus.sets[name].append(replace(row, raters=rated))
     if not blocks:
-        raise ValueError(f"{labels} is empty. Restore the original file of the corpus.")
+        raise ValueError(f"{labels} is empty. Restore the original corpus file.")
     corpus.warnings += check.warnings() + unreadable_transcript_warnings(unreadable)
     return unused
 
 
 def _find_problem(block: Block, found: re.Match[str] | None, file: str) -> str:
-    """Return the reason to reject a turn, with file and line; empty if it is usable."""
+    """Return the reason for rejecting a turn, with file and line; empty if it is usable."""
     where = f"({file}, line {block.line})"
     if block.problem:
         return block.problem
     if not found:
         return f"invalid turn name: {block.file[:60]!r} {where}"
     if block.letter not in EMOTIONS:
-        return f"unknown emotion: {block.letter[:40]!r}, must be one of {''.join(EMOTIONS)} {where}"
+        return f"unknown emotion: {block.letter[:40]!r}; must be one of {''.join(EMOTIONS)} {where}"
     if block.vad == (None, None, None):
         return f"no label: all of A, V, D are missing {where}"
     return ""
@@ -267,7 +268,7 @@ def _read_transcript(file: Path, unreadable: list[str]) -> str:
 
 
 def _to_utterance(block: Block, found: re.Match[str], path: str) -> Utterance:
-    """Convert a usable turn, without transcript and rater statistics."""
+    """Convert a usable turn, without its transcript and rater statistics."""
     return Utterance(
         f"MSP-IMPROV-{found.group(1)}",
         path,

@@ -1,4 +1,4 @@
-"""Functions shared by the corpus readers: finding files and folders, excluding classes."""
+"""Functions shared by the corpus readers: finding files and folders, and excluding classes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resolve_data_folder(data_folder: str | os.PathLike) -> Path:
 
 
 def list_names(folder: Path) -> str:
-    """List the first names in a folder, for an error message."""
+    """List the first few names in a folder, for an error message."""
     names = sorted(os.listdir(folder))
     return ", ".join(names[:8]) + ", ..." * (len(names) > 8) if names else "nothing"
 
@@ -63,7 +63,7 @@ def relative_audio_path(path: str | os.PathLike, root: Path) -> str:
 
 
 def find_entry(folder: Path, names: Sequence[str], *, is_folder: bool = False) -> Path | None:
-    """Find the first existing entry of a folder among several names, ignoring case.
+    """Find the first of several names that exists in a folder, ignoring case.
 
     Arguments
     ---------
@@ -215,8 +215,8 @@ def parse_classes(
     unknown = sorted(chosen - set(allowed))
     if unknown:
         raise ValueError(
-            f"--{option} must be emotions of the corpus; found {', '.join(unknown)}. "
-            f"Valid emotions: {', '.join(allowed) or 'none, the labels have no emotions'}."
+            f"--{option} must contain only emotions of the corpus; found {', '.join(unknown)}. "
+            f"Valid emotions: {', '.join(allowed) or 'none (the labels contain no emotions)'}."
         )
     return chosen
 
@@ -335,7 +335,7 @@ def apply_exclusions(
 
 
 def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
-    """Replace emotions by the merged classes that contain them.
+    """Replace emotions with the merged classes that contain them.
 
     If the label files contain several emotions for one utterance, its rows are left unchanged.
     Otherwise contradictory rows could become identical and be mistaken for duplicates.

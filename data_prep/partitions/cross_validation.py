@@ -88,8 +88,9 @@ class Partition:
 
 
 def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
-    """Create folds in which each part is the test set once and the next part, cyclically, the
-    validation set.
+    """Create one fold per part: that part is for testing, and the next one is for validation.
+    
+    The part after the last one is the first one.
 
     Arguments
     ---------
@@ -121,8 +122,7 @@ def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
 
 
 def leave_one_speaker_out(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
-    """Create folds in which each speaker is the test set once and their dialogue partner the
-    validation set.
+    """Create one fold per speaker, who is for testing; the dialogue partner is for validation.
 
     Arguments
     ---------

@@ -33,7 +33,7 @@ CLASSES = {
     "dis": ("Disgust", (-0.75, -0.25, 0.35)),
     "sur": ("Surprise", (0.15, 0.65, -0.40)),
 }
-"""Word used by the raters, and valence, arousal and dominance, of each class code."""
+"""For each class code, the raters' word, and valence, arousal and dominance."""
 
 # With two or three raters, the default noise would limit the CCC to about 0.8.
 PANEL = Panel(
@@ -197,7 +197,7 @@ def _number(value: float) -> str:
 
 
 def _word(emotion: str, number: int) -> str:
-    """Format the class of a rater; ``Other`` may have a comment, which may not be ASCII."""
+    """Format a rater's class; ``Other`` may have a comment with non-ASCII characters."""
     if emotion != PANEL.other:
         return f"{CLASSES[emotion][0]};\t()"
     return f"Other;\t({('puzzled', 'blasé', '')[number % 3]})"
@@ -210,7 +210,7 @@ def _format_votes(vad: Sequence[float]) -> str:
 
 
 def _self_report(item: Sentence, seed: int) -> tuple[float, float, float]:
-    """Simulate the self-report of the speaker, which is more extreme than the ratings."""
+    """Simulate the speaker's self-report, which is more extreme than the ratings."""
     noise = np.random.default_rng([seed, 8, item.number]).normal(0.0, 0.3, 3)
     votes = np.clip(np.rint(3.0 + 3.0 * (np.array(item.vad) + noise)), 1, 5)
     valence, arousal, dominance = votes.tolist()
