@@ -27,7 +27,7 @@ class AudioPaths:
     root : path
         Folder of the corpus.
     listing : dict of str to FileStatus
-        Audio files, see :func:`data_prep.audio_check.list_audio`.
+        Audio files; see :func:`data_prep.audio_check.list_audio`.
     """
 
     def __init__(self, root: str | os.PathLike, listing: Mapping[str, FileStatus]) -> None:
@@ -150,8 +150,8 @@ def drop_duplicates(
         reason = reasons.get(position, "")
         if not reason and real[position] in unusable:
             reason = (
-                f"duplicate file: {row.path!r} also occurs in a rejected row, "
-                f"{unusable[real[position]]}"
+                f"duplicate file: {row.path!r} also occurs in a rejected row "
+                f"({unusable[real[position]]})"
             )
         elif not reason and row.id in seen:
             reason = f"duplicate id: {row.id!r} is in an identical earlier row"

@@ -214,7 +214,7 @@ def _check_shared_speakers(corpus: Corpus, checked: UsableRows) -> list[str]:
     """Return warnings about sets that share speakers; raise an error if they are not official."""
     shared = shared_speakers(checked)
     texts = [
-        f"{a} and {b} share {len(names):,} (speaker {', '.join(names[:3])}"
+        f"{a} and {b} share {len(names):,} speaker{'s' * (len(names) != 1)} ({', '.join(names[:3])}"
         + (", ...)" if len(names) > 3 else ")")
         for (a, b), names in shared.items()
     ]

@@ -95,7 +95,7 @@ def replacements(data_root: str | os.PathLike) -> dict[str, str]:
     Arguments
     ---------
     data_root : path
-        Folder of the corpus, see :attr:`Summary.data_root`.
+        Folder of the corpus; see :attr:`Summary.data_root`.
 
     Example
     -------

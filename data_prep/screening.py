@@ -51,7 +51,7 @@ def screen_utterances(
     corpus : Corpus
         Corpus returned by its reader.
     listing : dict of str to FileStatus
-        Audio files in the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
+        Audio files in the corpus's folders; see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
         Duration limits in seconds (inclusive).
     out_of_range_labels : str
@@ -193,7 +193,7 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
             return f"label not finite: {dimension} is {value}"
         if not scale.contains(value):
             return (
-                f"label outside the scale: {dimension} is {value}, "
+                f"label outside the scale: {dimension} is {value}; "
                 f"must be from {scale.low:g} to {scale.high:g}"
             )
     return _text_problem(row)

@@ -253,7 +253,7 @@ def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]
 
 
 def _to_json(value: Any) -> Any:
-    """Convert an option value that JSON does not support, in a deterministic order."""
+    """Convert an option value that JSON does not support; the elements of sets are sorted."""
     return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
 
 
@@ -268,7 +268,7 @@ def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str
     folder : pathlib.Path
         Folder of the manifests.
     request : dict
-        Settings of the preparation, see :func:`preparation_request`.
+        Settings of the preparation; see :func:`preparation_request`.
     """
     try:
         facts = load_summary(folder)

@@ -48,7 +48,7 @@ class Turn(RatedUtterance):
     start, end : float
         Start and end in seconds from the beginning of the dialogue.
     emotion : str
-        Majority vote of the raters, see :data:`EMOTIONS`.
+        Majority vote of the raters; see :data:`EMOTIONS`.
     self_reports : tuple of Rater
         Self-reports by the speakers (``A-F1``, ``C-M1``), which are not included in the means.
     """

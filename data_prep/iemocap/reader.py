@@ -92,7 +92,8 @@ def read(
     four_classes : bool
         Whether to use only neutral, angry, sad and happy, with excited merged into happy.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to exclude, such as ``other`` and ``no_agreement``. The names are those before ``four_classes`` merges any classes.
+        Emotions to exclude, such as ``other`` and ``no_agreement``. The names are those before
+        ``four_classes`` merges any classes.
 
     Raises
     ------

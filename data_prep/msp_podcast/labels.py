@@ -36,7 +36,7 @@ class Label:
     file : str
         Name of the audio file.
     emotion : str
-        Name of the class, see :data:`EMOTIONS`.
+        Name of the class; see :data:`EMOTIONS`.
     valence, arousal, dominance : float, optional
         Means over the raters, on a scale from 1 to 7; ``None`` if empty or ``NaN`` in the file.
     speaker, gender : str

@@ -52,7 +52,7 @@ SETS = {
     "development": "valid",
     "test": "test",
 }
-"""Set for each word in the column ``split``, in lower case. ``test`` may be followed by a number."""
+"""Set for each word in the column ``split``, in lower case. ``test`` may have a number suffix."""
 
 
 def read(
@@ -93,8 +93,9 @@ def read(
         Name for this version of the data.
     partition : str, optional
         ``split`` uses the column ``split`` and is the default if that column exists.
-        ``by_speaker``, the default otherwise, splits the speakers at random. ``folds`` is cross-validation with speaker-disjoint folds. ``whole`` uses all data as one test set. Without a column
-        ``speaker``, each file is treated as a separate speaker.
+        ``by_speaker``, the default otherwise, splits the speakers at random. ``folds`` is
+        cross-validation with speaker-disjoint folds. ``whole`` uses all data as one test set.
+        Without a column ``speaker``, each file is treated as a separate speaker.
     fold, folds : int
         Number of the fold, starting at 1, and number of folds, for ``folds``.
     partition_seed : int
@@ -167,7 +168,10 @@ def _select_partition(name: str | None, header: Collection[str], labels: Path) -
     if name not in PARTITIONS:
         raise ValueError(f"--partition must be one of {', '.join(PARTITIONS)}; found {name!r}.")
     if name == "split" and "split" not in header:
-        raise ValueError(f"--partition=split requires a column 'split', which {labels} lacks.")
+        raise ValueError(
+            f"--partition=split requires a column 'split', which {labels} lacks. Add the column or "
+            "use --partition=by_speaker."
+        )
     return name
 
 

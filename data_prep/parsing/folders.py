@@ -118,7 +118,7 @@ def candidate_paths(folder: Path, names: Iterable[str]) -> list[Path]:
     folder : pathlib.Path
         Folder to search.
     names : iterable of str
-        Names, see :func:`find_entry`.
+        Names; see :func:`find_entry`.
 
     Example
     -------
@@ -145,7 +145,7 @@ def differing_file_warnings(taken: Path, others: Iterable[Path]) -> list[str]:
     taken : pathlib.Path
         File that is read.
     others : iterable of pathlib.Path
-        Alternatives, see :func:`candidate_paths`.
+        Alternatives; see :func:`candidate_paths`.
     """
     return [
         f"{taken} is used, but {other} also exists and has different contents. Remove one of them."
@@ -281,7 +281,7 @@ def parse_drop_options(
     allowed : collection of str
         Emotions of the corpus, in lower case.
     train, valid, test : str or collection of str
-        Values of the options, see :func:`parse_classes`.
+        Values of the options; see :func:`parse_classes`.
 
     Returns
     -------
@@ -318,7 +318,7 @@ def apply_exclusions(
     corpus : Corpus
         Corpus whose sets, excluded rows and protocol are modified in place.
     dropped : dict of str to collection of str
-        Emotions to exclude from each set, see :func:`exclude_classes`.
+        Emotions to exclude from each set; see :func:`exclude_classes`.
     always : collection of str
         Further emotions to exclude from every set in ``dropped``.
     option : str

@@ -63,7 +63,7 @@ class Partition:
         Arguments
         ---------
         number : int or str
-            Number of the fold, see :meth:`fold`.
+            Number of the fold; see :meth:`fold`.
         """
         return {group: name for name, groups in self.fold(number).items() for group in groups}
 
@@ -75,7 +75,7 @@ class Partition:
         name : str
             Name of the partition.
         number : int or str
-            Number of the fold, see :meth:`fold`.
+            Number of the fold; see :meth:`fold`.
         """
         groups = {key: list(values) for key, values in self.fold(number).items()}
         return {
@@ -89,7 +89,7 @@ class Partition:
 
 def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
     """Create one fold per part: that part is for testing, and the next one is for validation.
-    
+
     The part after the last one is the first one.
 
     Arguments

@@ -1,7 +1,8 @@
 """Deterministic speech synthesis with eSpeak NG, called through ctypes.
 
-The library and its data come from the PyPI package ``espeakng-loader`` (the optional ``demo`` extra). eSpeak NG is licensed under the GPL, version 3. It is not part of this package, which
-only calls it to synthesise the demo corpora.
+The library and its data come from the PyPI package ``espeakng-loader`` (the optional ``demo``
+extra). eSpeak NG is licensed under the GPL, version 3. It is not part of this package, which only
+calls it to synthesise the demo corpora.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def write(
     -------
     facts : dict
         Contents of the stamp file: version, layout, seed, utterances, speakers, and ``cap``, the
-        maximum possible CCC, see :func:`ccc_ceiling`.
+        maximum possible CCC; see :func:`ccc_ceiling`.
 
     Raises
     ------
@@ -184,8 +184,8 @@ def _check_folder(folder: Path) -> None:
     if readme.is_file() and readme.read_text(encoding="utf-8").startswith("SYNTHETIC SPEECH"):
         return
     raise FileExistsError(
-        f"The output folder must be new, empty or a demo corpus, but {folder} contains other "
-        "files. Use another folder."
+        f"The output folder must be new, be empty, or contain a demo corpus, but {folder} contains "
+        "other files. Use another folder."
     )
 
 

@@ -1,7 +1,7 @@
 """Parse headers of WAV files with integer samples without libsndfile.
 
-This is several times faster than opening the file with libsndfile, which also accepts truncated
-files without an error.
+This is several times faster than libsndfile. It also detects truncated files, which libsndfile
+accepts without an error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | No
     Raises
     ------
     AudioError
-        If the file contains fewer samples than its header promises.
+        If the file contains fewer samples than its header declares.
 
     Example
     -------
@@ -69,7 +69,7 @@ def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | No
 
 
 def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) -> bool:
-    """Whether the format is uncompressed integer PCM with a consistent frame size."""
+    """Return whether the format is uncompressed integer PCM with a consistent frame size."""
     return (
         code == _PCM
         and bits in (8, 16, 24, 32)
@@ -84,7 +84,5 @@ def _count_frames(promised: int, present: int, frame: int) -> int | None:
     if not frame or promised == 0 or promised >= UNKNOWN_WAV_LENGTH:
         return None
     if promised > present:
-        raise AudioError(
-            f"truncated audio: the header promises {promised} bytes, {present} are there"
-        )
+        raise AudioError(f"truncated audio: the header declares {promised} bytes; found {present}")
     return promised // frame

@@ -129,7 +129,7 @@ def evaluation_lines(named: Mapping[str, Sentence], *, seed: int = 1) -> Iterato
     Arguments
     ---------
     named : mapping of str to Sentence
-        Sentences by name, see :func:`sentences_by_name`.
+        Sentences by name; see :func:`sentences_by_name`.
     seed : int
         Random seed of the corpus.
     """
