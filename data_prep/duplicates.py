@@ -154,7 +154,7 @@ def drop_duplicates(
                 f"({unusable[real[position]]})"
             )
         elif not reason and row.id in seen:
-            reason = f"duplicate id: {row.id!r} is in an identical earlier row"
+            reason = f"duplicate id: {row.id!r} occurs in an earlier identical row"
         if reason:
             rejected.append(Rejection(row.path, reason, name))
         else:

@@ -157,7 +157,7 @@ def prepare_manifests(
 
 
 def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the fingerprint to compare later preparations with, without the audio."""
+    """Return the fingerprint that detects changes of anything except the audio."""
     return {
         "request": request,
         "inputs": {str(path): file_digest(path) for path in corpus.inputs},

@@ -166,7 +166,7 @@ def _missing_transcript_warnings(checked: UsableRows) -> list[str]:
 
 
 def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str:
-    """Return the reason for rejecting the labels or texts of a row; empty if they are valid.
+    """Return the reason for rejecting the labels or texts of a row, or an empty string.
 
     Arguments
     ---------
@@ -200,7 +200,7 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
 
 
 def _text_problem(row: Utterance) -> str:
-    """Return the reason why a row cannot be stored in a manifest; empty if it can."""
+    """Return the reason why a row cannot be stored in a manifest, or an empty string."""
     texts = (row.path, row.emotion, row.speaker, row.gender, row.session, row.transcript)
     text = "\n".join((row.id, *texts))
     if _DATA_ROOT.search(text):
@@ -215,7 +215,7 @@ def _text_problem(row: Utterance) -> str:
 
 
 def audio_problem(header: Header | AudioError, *, min_duration: float, max_duration: float) -> str:
-    """Return the reason for rejecting an audio file; empty if the file is usable.
+    """Return the reason for rejecting an audio file, or an empty string.
 
     Example
     -------

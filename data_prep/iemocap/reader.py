@@ -223,7 +223,7 @@ def _read_dialogue(
 
 
 def _check_dialogue(utterance: str, dialogue: str) -> str:
-    """Describe the problem if a turn is not part of a dialogue; otherwise return ``""``."""
+    """Return the reason if a turn is not part of a dialogue, or an empty string."""
     if utterance.rpartition("_")[0] == dialogue:
         return ""
     return f"turn of another dialogue: {utterance[:60]!r} in the labels of {dialogue}"

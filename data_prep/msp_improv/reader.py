@@ -237,7 +237,7 @@ def _fill_sets(
 
 
 def _find_problem(block: Block, found: re.Match[str] | None, file: str) -> str:
-    """Return the reason for rejecting a turn, with file and line; empty if it is usable."""
+    """Return the reason for rejecting a turn, with file and line, or an empty string."""
     where = f"({file}, line {block.line})"
     if block.problem:
         return block.problem

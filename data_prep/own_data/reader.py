@@ -268,7 +268,7 @@ def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, 
 
 
 def set_name(word: str) -> str:
-    """Return the set for a word in the column ``split``; unknown words give an empty string.
+    """Return the set for a word in the column ``split``, or an empty string if it is unknown.
 
     Example
     -------

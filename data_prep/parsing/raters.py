@@ -177,7 +177,7 @@ def _ratings_by_dimension(raters: Sequence[Rater]) -> list[list[float]]:
 
 
 def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
-    """Describe the first label that is not the raters' mean; return ``""`` if there is none.
+    """Describe the first label that is not the raters' mean, or return an empty string.
 
     Arguments
     ---------
@@ -215,11 +215,12 @@ class RaterCheck:
     Example
     -------
     >>> check = RaterCheck(Scale(1, 5))
-    >>> check.summarise("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
-    'sad:1'
+    >>> raters = [Rater("x", ("sad",), (), 2.0), Rater("y", ("sad",), (), 4.0)]
+    >>> [check.summarise(name, (5.0, None, None), raters).votes for name in ("a", "b")]
+    ['sad:2', 'sad:2']
     >>> check.warnings()
-    ['1 utterances have labels that differ from the mean of their raters (first: a, valence is 3, \
-but the mean of 1 raters is 2).']
+    ['2 utterances have labels that differ from the mean of their raters (first: a, valence is 5, \
+but the mean of 2 raters is 3).']
     """
 
     def __init__(self, scale: Scale) -> None:
@@ -265,7 +266,7 @@ but the mean of 1 raters is 2).']
         return summarise_raters(raters)
 
     def _find_out_of_range(self, utterance: str, raters: Sequence[Rater]) -> str:
-        """Describe the first rating outside the scale; return ``""`` if there is none."""
+        """Describe the first rating outside the scale, or return an empty string."""
         for rater in raters:
             for value in rater.vad:
                 if value is not None and not self._scale.contains(value):

@@ -88,9 +88,7 @@ class Partition:
 
 
 def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
-    """Create one fold per part: that part is for testing, and the next one is for validation.
-
-    The part after the last one is the first one.
+    """Create one fold per part: test on that part, and validate on the next one (cyclically).
 
     Arguments
     ---------
@@ -122,7 +120,7 @@ def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
 
 
 def leave_one_speaker_out(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
-    """Create one fold per speaker, who is for testing; the dialogue partner is for validation.
+    """Create one fold per speaker: test on that speaker, and validate on the dialogue partner.
 
     Arguments
     ---------

@@ -48,7 +48,7 @@ def is_installed() -> bool:
 
 
 class Synthesiser:
-    """Synthesiser of English speech that uses eSpeak NG.
+    """English speech synthesiser based on eSpeak NG.
 
     The library has a global state per process, and parts of it (noise, pitch flutter) carry over
     from one utterance to the next. The library is therefore reloaded for each utterance (in about

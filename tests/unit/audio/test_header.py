@@ -69,14 +69,14 @@ def test_non_finite_float_samples_are_rejected(tmp_path):
 def test_wav_that_lacks_one_byte_is_truncated(tmp_path, wav):
     path = wav(tmp_path / "a.wav", seconds=0.1)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(AudioError, match="promises 3200 bytes, 3199 are there"):
+    with pytest.raises(AudioError, match="declares 3200 bytes; found 3199"):
         read_header(path, verify=True)
 
 
 def test_truncated_wav_gives_a_warning_without_verify(tmp_path, wav):
     path = wav(tmp_path / "a.wav", seconds=0.1)  # 44 bytes of header, 3200 of samples
     path.write_bytes(path.read_bytes()[: 44 + 800])
-    warning = "truncated file: only 25% of the audio promised by the header is present"
+    warning = "truncated file: only 25% of the audio declared in the header is present"
     assert read_header(path) == Header(400, 16000, 1, warning)
     assert read_header(path).duration == 0.025
 
@@ -116,9 +116,9 @@ def test_streamed_wav_of_unknown_length_is_not_truncated(tmp_path, wav, size):
     ("content", "reason"),
     [
         (b"", "^empty audio file$"),
-        (b"<html>404</html>" * 20, "^not audio: "),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "^not audio: "),
-        (b"RIFF", "^not audio: "),
+        (b"<html>404</html>" * 20, "^not a recognised audio file: "),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "^not a recognised audio file: "),
+        (b"RIFF", "^not a recognised audio file: "),
     ],
 )
 def test_no_audio(tmp_path, content, reason):

@@ -17,7 +17,7 @@ def test_complete_file_passes(tmp_path, suffix):
 
 def test_fewer_samples_than_promised(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros(16000), 16000)
-    with pytest.raises(AudioError, match=r"^truncated audio: 16000 of 16001 frames can be read$"):
+    with pytest.raises(AudioError, match=r"^truncated audio: only 16000 of 16001 frames can be read$"):
         verify_samples(tmp_path / "a.flac", 16001)
 
 

@@ -23,7 +23,7 @@ def test_damaged_files_become_reasons_in_their_place(tmp_path, wav):
     first, second, third = read_headers([str(good), str(cut), str(good)])
     assert first == third and first.frames == 1600
     assert isinstance(second, AudioError)
-    assert str(second) == "truncated audio: the header promises 3200 bytes, 3199 are there"
+    assert str(second) == "truncated audio: the header declares 3200 bytes; found 3199"
 
 
 def test_zero_workers_raise():

@@ -61,7 +61,7 @@ def test_row_with_the_same_file_as_a_rejected_row_is_rejected(
     (_, first), (_, second) = sorted(
         (name, why) for path, name, why in rejected_rows(tmp_path / "out") if path == "a.wav"
     )
-    text = f"duplicate file: 'a.wav' also occurs in a rejected row, {reason}"
+    text = f"duplicate file: 'a.wav' also occurs in a rejected row ({reason})"
     assert {first, second} == {reason, text}
 
 

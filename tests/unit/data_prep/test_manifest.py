@@ -11,8 +11,8 @@ from data_prep.manifest import preparation_summary_lines, prepare_manifests, rea
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"valence": 7.01}, "label outside the scale: valence is 7.01, must be from 1 to 7"),
-        ({"arousal": 0.99}, "label outside the scale: arousal is 0.99, must be from 1 to 7"),
+        ({"valence": 7.01}, "label outside the scale: valence is 7.01; must be from 1 to 7"),
+        ({"arousal": 0.99}, "label outside the scale: arousal is 0.99; must be from 1 to 7"),
         ({"dominance": float("nan")}, "label not finite: dominance is nan"),
         ({"dominance": float("inf")}, "label not finite: dominance is inf"),
         (
@@ -68,8 +68,8 @@ def damage(path, kind):
     [
         ("missing", "missing audio file"),
         ("empty", "empty audio file"),
-        ("text", "not audio: "),
-        ("truncated", "truncated audio: the header promises 16000 bytes, 15900 are there"),
+        ("text", "not a recognised audio file: "),
+        ("truncated", "truncated audio: the header declares 16000 bytes; found 15900"),
         ("399", "shorter than 0.025 s: 0.0249375 s"),
         ("960001", "longer than 60 s: 60.0001 s"),
     ],
@@ -127,7 +127,7 @@ def test_first_of_identical_rows_is_used(data, tmp_path, reader, sets_of, reject
     summary = prepare_manifests(reader(sets_of(train="abcdefa")), data, tmp_path / "out")
     assert list(read_manifest(summary.sets["train"]).ID) == list("abcdef")
     assert rejected_rows(tmp_path / "out") == [
-        ["a.wav", "train", "duplicate id: 'a', identical to an earlier row"]
+        ["a.wav", "train", "duplicate id: 'a' occurs in an earlier identical row"]
     ]
 
 
@@ -187,7 +187,7 @@ def test_empty_test_set_is_left_out_with_a_warning(data, tmp_path, reader, sets_
 def test_shared_speakers_raise(data, tmp_path, reader, sets_of, utterance):
     sets = sets_of()
     sets["valid"][0] = utterance("g", speaker="a")
-    with pytest.raises(ValueError, match=r"train and valid share 1 \(speaker a\)"):
+    with pytest.raises(ValueError, match=r"train and valid share 1 speaker \(a\)"):
         prepare_manifests(reader(sets), data, tmp_path / "out")
     assert not (tmp_path / "out" / "summary.json").exists()
 
@@ -199,7 +199,7 @@ def test_shared_speakers_of_an_official_split_are_a_warning(
     sets["valid"][0] = utterance("g", speaker="a")
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     assert summary.warnings == [
-        "The official sets of this corpus share speakers: train and valid share 1 (speaker a)."
+        "The official sets of this corpus share speakers: train and valid share 1 speaker (a)."
     ]
 
 

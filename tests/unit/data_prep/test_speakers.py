@@ -42,7 +42,7 @@ def test_one_person_under_two_names_is_not_in_two_sets(
     sets["train"][0] = utterance("a", speaker=one)
     sets["test"][0] = utterance("i", speaker=other)
     text = " = ".join(sorted((one, other)))
-    with pytest.raises(ValueError, match=rf"train and test share 1 \(speaker {text}\)"):
+    with pytest.raises(ValueError, match=rf"train and test share 1 speaker \({text}\)"):
         prepare_manifests(reader(sets), data, tmp_path / "out")
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     names = " and ".join(map(repr, sorted((one, other))))
@@ -50,7 +50,7 @@ def test_one_person_under_two_names_is_not_in_two_sets(
         "Speaker names that differ only in case or whitespace are treated as one speaker: "
         f"{names}.",
         "The official sets of this corpus share speakers: "
-        f"train and test share 1 (speaker {text}).",
+        f"train and test share 1 speaker ({text}).",
     ]
 
 

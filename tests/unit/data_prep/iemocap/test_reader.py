@@ -52,10 +52,10 @@ REJECTED = [
     ["F002", f"no label: all values in [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
-        f"damaged line: [V, A, D] must be three values, found [2.0, 3.0] ({LABELS}, line 21)",
+        f"damaged line: [V, A, D] must be three values; found [2.0, 3.0] ({LABELS}, line 21)",
     ],
-    ["F006", f"unknown emotion: 'mad', must be one of {CODES} ({LABELS}, line 27)"],
-    ["F004", "label outside the scale: arousal is 5.5, must be from 1 to 5"],
+    ["F006", f"unknown emotion: 'mad'; must be one of {CODES} ({LABELS}, line 27)"],
+    ["F004", "label outside the scale: arousal is 5.5; must be from 1 to 5"],
 ]
 
 
@@ -172,7 +172,7 @@ def test_classes_that_a_protocol_leaves_out(tree, tmp_path):
 
 def test_unknown_class_to_leave_out(tree):
     with pytest.raises(
-        ValueError, match=r"--drop_test must be emotions .*found xxx. Valid emotions: angry"
+        ValueError, match=r"--drop_test must contain only emotions .*found xxx. Valid emotions: angry"
     ):
         iemocap.read(tree, drop_test=["xxx"])
 

@@ -34,7 +34,7 @@ REJECTED = [
     ["S02N/P/MSP-IMPROV-S02N-M01-P-MF02", "no label: all of A, V, D are missing ({}, line 11)"],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF05",
-        "unknown emotion: 'Q', must be one of ASHNOX ({}, line 17)",
+        "unknown emotion: 'Q'; must be one of ASHNOX ({}, line 17)",
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF06",
@@ -42,7 +42,7 @@ REJECTED = [
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF03",
-        "label outside the scale: dominance is 5.5, must be from 1 to 5",
+        "label outside the scale: dominance is 5.5; must be from 1 to 5",
     ],
 ]
 
@@ -232,7 +232,7 @@ def test_repeated_raters_count_once(tree):
 def test_damaged_rater_line_gives_no_statistics_and_is_located(tree):
     found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
     assert found.sets["test"][0].raters == NO_RATERS
-    assert "(first: Evalution.txt:2, damaged line: missing value D at the end)" in found.warnings[0]
+    assert "(first: Evalution.txt:2, damaged line: missing at the end: D)" in found.warnings[0]
 
 
 def test_label_that_is_not_the_mean_is_a_warning(tree):
@@ -290,7 +290,7 @@ def test_invalid_conditions_raise(tree, conditions, message):
 def test_classes_that_a_protocol_leaves_out(tree):
     found = msp_improv.read(tree(), drop_test=["other", "no_agreement"])
     assert found.protocol["dropped"] == {"test": {"no_agreement": 1, "other": 1}}
-    with pytest.raises(ValueError, match=r"--drop_train must be emotions .*found contempt"):
+    with pytest.raises(ValueError, match=r"--drop_train must contain only emotions .*found contempt"):
         msp_improv.read(tree(), drop_train="contempt")
 
 

@@ -78,9 +78,9 @@ def test_ends_of_the_scale_and_missing_values_are_accepted(prepared, rows_of, va
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ("0,4,4", "label outside the scale: arousal is 0.0, must be from 1 to 7"),
-        ("4,0.999,4", "label outside the scale: valence is 0.999, must be from 1 to 7"),
-        ("4,4,7.001", "label outside the scale: dominance is 7.001, must be from 1 to 7"),
+        ("0,4,4", "label outside the scale: arousal is 0.0; must be from 1 to 7"),
+        ("4,0.999,4", "label outside the scale: valence is 0.999; must be from 1 to 7"),
+        ("4,4,7.001", "label outside the scale: dominance is 7.001; must be from 1 to 7"),
         ("4,4,inf", "label not finite: EmoDom is inf"),
         ("NaN,nan,NaN", "no label: valence, arousal and dominance are empty"),
         ("NA,4,4", "not a number: EmoAct is 'NA'"),

@@ -129,8 +129,8 @@ def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
 @pytest.mark.parametrize(
     ("row", "reason", "name"),
     [
-        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q', must be one of ASHUFDCNOX", "train"),
-        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: '', must be one of ASHUFDCNOX", "train"),
+        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q'; must be one of ASHUFDCNOX", "train"),
+        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: ''; must be one of ASHUFDCNOX", "train"),
         ("a.wav,N,1,zwei,3,4,Male,Test1", "not a number: EmoVal is 'zwei'", "test1"),
         ("a.wav,N,1,2,3,4,Male,NA", "unknown partition: 'NA'", ""),
         ("a.wav,N,1,2,3,4,Male,", "unknown partition: ''", ""),
@@ -236,7 +236,7 @@ def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
 
 def test_unknown_class_to_leave_out(corpus):
     with pytest.raises(
-        ValueError, match=r"--drop_valid must be emotions .*found x. Valid emotions: angry"
+        ValueError, match=r"--drop_valid must contain only emotions .*found x. Valid emotions: angry"
     ):
         msp_podcast.read(corpus(), drop_valid=["X"])
 
@@ -296,7 +296,7 @@ def test_paper_division_needs_enough_of_each_class(corpus):
 def test_paper_partition_warns_about_shared_speakers(corpus, tmp_path):
     options = {"partition": "paper", "partition_per_class": 3}
     summary = prepare_manifests(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
-    assert any("valid and test share 1 (speaker 9)" in text for text in summary.warnings)
+    assert any("valid and test share 1 speaker (9)" in text for text in summary.warnings)
 
 
 def test_unknown_partition_setting(corpus):
