@@ -179,8 +179,8 @@ def _set_release(corpus: Corpus, given: str | None, recognised: str | None) -> N
         )
     elif recognised not in (None, corpus.release):
         corpus.warnings.append(
-            f"The release is given as {corpus.release}, but the numbers of rows match {recognised}. "
-            "Check --release."
+            f"The release is given as {corpus.release}, but the numbers of rows match "
+            f"{recognised}. Check --release."
         )
 
 

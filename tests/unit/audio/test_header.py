@@ -81,8 +81,8 @@ def test_truncated_wav_gives_a_warning_without_verify(tmp_path, wav):
     assert read_header(path).duration == 0.025
 
 
-def test_file_name_that_is_not_valid_unicode(tmp_path, wav):
-    """A path that soundfile takes as bytes only."""
+def test_file_name_with_invalid_unicode_is_accepted(tmp_path, wav):
+    """Soundfile accepts such a path only as bytes."""
     path = tmp_path / os.fsdecode(b"\xff.flac")
     wav(tmp_path / "a.flac", seconds=0.1).rename(path)
     assert read_header(path) == read_header(path, verify=True) == Header(1600, 16000, 1)
@@ -90,7 +90,7 @@ def test_file_name_that_is_not_valid_unicode(tmp_path, wav):
 
 def test_chunks_before_the_data_are_skipped(tmp_path, wav):
     content = wav(tmp_path / "a.wav", seconds=0.1).read_bytes()
-    # Longer than what is read at once, and of odd length: a filling byte follows.
+    # Longer than one read, and of odd length, so a padding byte follows.
     extra = b"LIST" + (301).to_bytes(4, "little") + b"x" * 302
     content = content[:36] + extra + content[36:]
     content = b"RIFF" + (len(content) - 8).to_bytes(4, "little") + content[8:]
@@ -155,7 +155,7 @@ def test_folder_with_an_audio_name(tmp_path):
 
 @settings(deadline=None, max_examples=80)
 @given(data=st.data())
-def test_damaged_headers_only_raise_audio_error(tmp_path_factory, data):
+def test_damaged_headers_raise_only_audio_errors(tmp_path_factory, data):
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(50), 16000, format="WAV")
     content = bytearray(buffer.getvalue())

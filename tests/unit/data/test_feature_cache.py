@@ -1,4 +1,4 @@
-"""Feature cache: exact round trip; incomplete and outdated caches are not used."""
+"""Feature cache: exact round trip, and rejection of incomplete and outdated caches."""
 
 import json
 import os
@@ -184,7 +184,7 @@ def test_cache_without_index_is_not_opened(tmp_path, audio, states, monkeypatch)
 
 @pytest.mark.parametrize("when", ["write", "end"])
 def test_full_disk_leaves_no_files(when, tmp_path, audio, states):
-    """Every write to /dev/full fails with the system's error for a full disk."""
+    """Every write to /dev/full fails with the error for a full disk."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
     cache = make(tmp_path, audio)

@@ -1,4 +1,4 @@
-"""Every parser on damaged folders: a clear error, or rejections, and the very labels."""
+"""Damaged folders must result in a clear error, rejections, or unchanged labels."""
 
 import random
 import shutil

@@ -1,7 +1,7 @@
-"""Every parser on hundreds of damaged label files: a clear error, a rejection, or the very labels.
+"""Damaged label files must result in a clear error, a rejection, or unchanged labels.
 
-A mutant stands for an accident: a copy that was cut, a file saved by a spreadsheet, a wrong
-encoding. What no reader could know is not among them, such as one digit in the place of another.
+The hundreds of mutants simulate accidents: a truncated copy, a file saved by a spreadsheet, a wrong
+encoding. Undetectable damage, such as one digit in place of another, is not included.
 """
 
 import random
@@ -31,7 +31,7 @@ SIGNS = ["é", "Ж", "語", '"', "'", "\0", "\ufffd", "\ud800", "$data_root", "\
 
 
 def lines_changed(text, rng, change):
-    """One line that is not blank, changed."""
+    """Change one line that is not blank."""
     lines = text.split("\n")
     k = rng.choice([k for k, line in enumerate(lines) if line.strip()])
     lines[k : k + 1] = change(lines[k])
@@ -69,7 +69,7 @@ def blank_line(text, rng, case):
 
 
 def swap_columns(text, rng, case):
-    """Two parts of a line; not two bare numbers, which nobody can tell apart."""
+    """Swap two parts of a line, but not two numbers, because this cannot be detected."""
 
     def swap(line):
         parts = line.split(case.separator)
@@ -98,7 +98,7 @@ def lose_column(text, rng, case):
 
 
 def swap_entire_columns(text, rng, case):
-    """With their names, where the file has them; otherwise one column of another kind."""
+    """Swap two columns with their names; without names, swap columns of different types."""
     rows = [line.split(case.separator) for line in text.split("\n")]
     width = Counter(map(len, rows)).most_common(1)[0][0]
     i, j = sorted(rng.sample(range(width), 2))
@@ -192,7 +192,7 @@ MUTATIONS = [
 
 
 def mutants(case, number):
-    """Different files, none of them the original, with the name of what was done."""
+    """Yield distinct damaged files, each with the name of the mutation."""
     rng, seen = random.Random(1), {case.text.encode()}
     while number:
         mutation = rng.choice(MUTATIONS)
@@ -214,5 +214,5 @@ def test_mutants_of_label_files(case, outcome):
             text = f"mutant {number}, {what}: {content[:2000]!r}"
             raise AssertionError(text) from error
     assert sum(kinds.values()) == MUTANTS
-    # A check that every mutant passes untouched would not have checked anything.
+    # If no mutant had any effect, this test would check nothing.
     assert kinds["error"] >= 5 and kinds["changed"] >= MUTANTS / 3, kinds
