@@ -42,7 +42,7 @@ def test_excluded_and_rejected_rows_are_counted_together(folder, tmp_path, wav):
     text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
     assert (
         "found 2 rows for this set in the label files, excluded: 1 by --drop_valid, rejected: "
-        "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0, "
+        "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0; "
         "must be from 1 to 5). Data folder" in text
     )
 

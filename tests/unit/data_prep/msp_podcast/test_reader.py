@@ -210,7 +210,8 @@ def test_given_release_is_used(corpus, monkeypatch):
     )
     found = msp_podcast.read(corpus(), release="1.10")
     assert found.release == "1.10"
-    assert found.warnings == ["The release is given as 1.10, but the numbers of rows match 9."]
+    text = "The release is given as 1.10, but the numbers of rows match 9. Check --release."
+    assert found.warnings == [text]
 
 
 def test_unused_columns_give_a_warning(corpus):

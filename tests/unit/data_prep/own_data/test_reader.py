@@ -64,7 +64,7 @@ def test_words_are_converted_to_set_names(word, name):
 
 @pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
 def test_missing_scale_raises(folder, scale):
-    with pytest.raises(ValueError, match="Pass for example --label_low=1 --label_high=7"):
+    with pytest.raises(ValueError, match="Pass, for example, --label_low=1 --label_high=7"):
         own_data.read(folder(SPLIT), **scale)
 
 
@@ -289,7 +289,7 @@ def test_excluded_classes_are_counted(folder):
 
 def test_excluding_a_class_that_the_table_lacks_raises(folder):
     with pytest.raises(
-        ValueError, match=r"found other\. Valid emotions: none, the labels have no emot"
+        ValueError, match=r"found other\. Valid emotions: none .the labels contain no emot"
     ):
         own_data.read(folder(SPLIT), **SCALE, drop_train="other")
 

@@ -148,6 +148,6 @@ def test_more_folds_than_speakers_raise():
         speaker_k_fold("ab", folds=5, seed=1)
 
 
-def test_metadata_is_plain_data():
+def test_fold_is_returned_unchanged():
     fold = {"train": ("1",), "valid": ("2",), "test": ("3",)}
     assert Partition("session", (fold,)).fold(1) is fold
