@@ -177,7 +177,7 @@ class SpeechDataset(DynamicItemDataset):
         self.set_output_keys(["id", "signal", "vad", "target"])
 
     def __getitem__(self, index: int) -> dict:
-        """Return id, signal, VAD and target; if there is no audio, id and ``missing`` (reason)."""
+        """Return id, signal, VAD and target; for unreadable audio, id and ``missing`` (reason)."""
         try:
             return super().__getitem__(index)
         except AudioError as error:

@@ -153,7 +153,7 @@ def test_four_classes(tree):
     assert found.protocol["four_classes"] is True
 
 
-def test_without_four_classes_all_classes_are_kept(tree):
+def test_without_four_classes_all_classes_are_retained(tree):
     found = iemocap.read(tree, partition="fixed")
     assert {"no_agreement", "other", "excited"} <= {row.emotion for row in found.sets["train"]}
     assert found.protocol["four_classes"] is False

@@ -12,7 +12,7 @@ from data_prep.manifest import prepare_manifests
 from data_prep.synthetic.layouts.iemocap import (
     LAYOUT,
     Turn,
-    dialogs,
+    dialogues,
     evaluation_lines,
     transcription_lines,
 )
@@ -96,7 +96,7 @@ def test_transcriptions_match_the_real_format_including_stray_lines(turn):
 
 def test_each_demo_dialogue_has_a_woman_and_a_man():
     script = LAYOUT.script(LAYOUT.sizes["demo"])
-    found = dialogs(script)
+    found = dialogues(script)
     assert len(found) == 100
     assert sum(map(len, found.values())) == len(script) == 3000
     for name, turns in found.items():
@@ -109,14 +109,14 @@ def test_each_demo_dialogue_has_a_woman_and_a_man():
 
 
 def test_women_also_speak_when_the_man_wears_the_markers():
-    ids = [turn.id for turns in dialogs(LAYOUT.script({"5": 600})).values() for turn in turns]
+    ids = [turn.id for turns in dialogues(LAYOUT.script({"5": 600})).values() for turn in turns]
     assert len(ids) == len(set(ids))
     assert "Ses05M_script01_1b_F012" in ids
 
 
 def test_corpus_contains_exactly_the_files_of_the_layout(corpus, contents):
     expected = {"README.txt", "demo.json"}
-    for dialog, turns in dialogs(LAYOUT.script(TINY)).items():
+    for dialog, turns in dialogues(LAYOUT.script(TINY)).items():
         session = f"Session{dialog[4]}"
         labels, wavs = f"{session}/dialog/EmoEvaluation", f"{session}/sentences/wav/{dialog}"
         expected |= {
@@ -170,7 +170,7 @@ def test_preparation_rejects_nothing_and_confirms_the_means(smoke, tmp_path):
 def test_reader_returns_the_generated_labels(smoke):
     drawn = {
         turn.id: turn.item
-        for turns in dialogs(LAYOUT.script(LAYOUT.sizes["smoke"])).values()
+        for turns in dialogues(LAYOUT.script(LAYOUT.sizes["smoke"])).values()
         for turn in turns
     }
     rows = {row.id: row for _, row in iemocap.read(smoke).utterances()}
