@@ -125,7 +125,7 @@ def parse_choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def drop_repeated_ratings(raters: Iterable[Rater]) -> list[Rater]:
-    """Drop repeated identical ratings by the same rater. Ratings without a rater name are all retained.
+    """Drop repeated identical ratings by the same rater. All ratings without a name are retained.
 
     Example
     -------

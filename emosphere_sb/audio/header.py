@@ -90,7 +90,7 @@ def read_header(path: str | os.PathLike, *, verify: bool = False) -> Header:
     >>> read_header(file, verify=True)
     Traceback (most recent call last):
     emosphere_sb.audio.errors.AudioError: truncated audio: the header declares 3200 bytes; found \
-    956
+956
     """
     return _read_verified(path) if verify else _read(os.fsdecode(path))
 
