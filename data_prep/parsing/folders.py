@@ -187,13 +187,13 @@ def resolve_user_path(
 
 
 def parse_classes(
-    words: str | Collection[str], allowed: Collection[str], *, option: str
+    classes: str | Collection[str], allowed: Collection[str], *, option: str
 ) -> set[str]:
     """Parse the classes given in an option and convert them to lower case.
 
     Arguments
     ---------
-    words : str or collection of str
+    classes : str or collection of str
         Emotions; a string may contain several, separated by commas.
     allowed : collection of str
         Emotions of the corpus, in lower case.
@@ -210,8 +210,8 @@ def parse_classes(
     >>> sorted(parse_classes("Other, sad", ["angry", "other", "sad"], option="drop_train"))
     ['other', 'sad']
     """
-    words = words.split(",") if isinstance(words, str) else words
-    chosen = {str(word).strip().casefold() for word in words} - {""}
+    classes = classes.split(",") if isinstance(classes, str) else classes
+    chosen = {str(word).strip().casefold() for word in classes} - {""}
     unknown = sorted(chosen - set(allowed))
     if unknown:
         raise ValueError(
@@ -334,7 +334,7 @@ def apply_exclusions(
     corpus.protocol["dropped"] = counts
 
 
-def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
+def merge_classes(corpus: Corpus, merged: Mapping[str, str]) -> None:
     """Replace emotions with the merged classes that contain them.
 
     If the label files contain several emotions for one utterance, its rows are left unchanged.
@@ -344,7 +344,7 @@ def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
     ---------
     corpus : Corpus
         Corpus whose sets are modified in place. Excluded classes must have been removed before.
-    words : dict of str to str
+    merged : dict of str to str
         Merged class of each emotion.
     """
     emotions: dict[str, set[str]] = defaultdict(set)
@@ -352,7 +352,7 @@ def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
         emotions[row.id].add(row.emotion)
     corpus.sets = {
         name: [
-            replace(row, emotion=words[row.emotion]) if len(emotions[row.id]) == 1 else row
+            replace(row, emotion=merged[row.emotion]) if len(emotions[row.id]) == 1 else row
             for row in rows
         ]
         for name, rows in corpus.sets.items()

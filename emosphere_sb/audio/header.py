@@ -133,10 +133,10 @@ def _truncation_warning(log: str) -> str:
     found = _CUT_OFF.search(log)
     if found is None:
         return ""
-    promised, present = int(found[1]), int(found[2])
-    if promised >= UNKNOWN_WAV_LENGTH or present >= promised:
+    declared, present = int(found[1]), int(found[2])
+    if declared >= UNKNOWN_WAV_LENGTH or present >= declared:
         return ""
-    share = f"{100 * present / promised:.0f}%"
+    share = f"{100 * present / declared:.0f}%"
     return f"truncated file: only {share} of the audio declared in the header is present"
 
 

@@ -79,10 +79,10 @@ def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) 
     )
 
 
-def _count_frames(promised: int, present: int, frame: int) -> int | None:
+def _count_frames(declared: int, present: int, frame: int) -> int | None:
     """Return the number of frames in a data chunk, given sizes in bytes."""
-    if not frame or promised == 0 or promised >= UNKNOWN_WAV_LENGTH:
+    if not frame or declared == 0 or declared >= UNKNOWN_WAV_LENGTH:
         return None
-    if promised > present:
-        raise AudioError(f"truncated audio: the header declares {promised} bytes; found {present}")
-    return promised // frame
+    if declared > present:
+        raise AudioError(f"truncated audio: the header declares {declared} bytes; found {present}")
+    return declared // frame
