@@ -311,6 +311,6 @@ def _arousal_direction_warnings(corpus: Corpus, flip_arousal: bool) -> list[str]
     return [
         "The correlation of arousal and dominance should be positive, but it is "
         f"{correlation:.2f} with --flip_arousal={flip_arousal}. The activation scale of the "
-        f"original corpus is reversed; this copy seems to be {'corrected' if flip_arousal else 'original'}. "
-        f"Use --flip_arousal={not flip_arousal}."
+        "original corpus is reversed; this copy seems to be "
+        f"{'corrected' if flip_arousal else 'original'}. Use --flip_arousal={not flip_arousal}."
     ]
