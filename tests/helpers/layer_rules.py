@@ -17,7 +17,7 @@ def import_cycles(tree: SourceTree) -> list[str]:
 def crowded_folders(tree: SourceTree, *, limit: int) -> list[str]:
     """Return folders with more Python files than the limit; ``__init__.py`` is not counted."""
     return [
-        f"{folder}: {count} Python files, but at most {limit} are allowed"
+        f"{folder}: {count} Python files, at most {limit} are allowed"
         for folder, count in files_by_folder(tree).items()
         if count > limit
     ]
