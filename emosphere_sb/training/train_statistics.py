@@ -12,7 +12,7 @@ class TrainStatistics:
     """Sums of losses over the current step and over the epoch so far.
 
     After a step, the sums are equal in all processes. The sums of the epoch are saved in
-    checkpoints, so that the log of a resumed epoch equals that of an uninterrupted one.
+    checkpoints, so the log of a resumed epoch equals that of an uninterrupted one.
 
     Attributes
     ----------
