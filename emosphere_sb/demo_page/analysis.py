@@ -87,8 +87,8 @@ def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -
         return model.predict(path, words=words)
     overall = model.predict(path, words=words, window=window, overlap=0.0)
     note = (
-        f"the model processes at most {model.max_pass_seconds:g} s in one pass, so the values of the "
-        f"recording are the mean over windows of {window:g} s"
+        f"the model processes at most {model.max_pass_seconds:g} s in one pass, so the values for "
+        f"the recording are means over windows of {window:g} s"
     )
     return replace(overall, warnings=(*overall.warnings, note))
 

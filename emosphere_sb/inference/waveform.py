@@ -247,8 +247,8 @@ def check_min_length(waveforms: Sequence[Waveform], min_samples: int) -> None:
     for item in waveforms:
         if len(item.signal) < min_samples:
             raise AudioError(
-                f"{item.source} is too short: at least {min_samples / SAMPLE_RATE:g} s are required; "
-                f"found {len(item.signal) / SAMPLE_RATE:.4f} s."
+                f"{item.source} is too short: at least {min_samples / SAMPLE_RATE:g} s are "
+                f"required; found {len(item.signal) / SAMPLE_RATE:.4f} s."
             )
 
 

@@ -225,8 +225,8 @@ def check_signals(signals: Sequence[np.ndarray], min_samples: int) -> None:
     lengths = [len(signal) for signal in signals]
     if not lengths or min(lengths) < min_samples:
         raise ValueError(
-            f"The check requires at least one utterance, each of at least {min_samples} samples at 16 "
-            f"kHz; found {lengths or 'none'}."
+            f"The check requires at least one utterance, each of at least {min_samples} samples "
+            f"at 16 kHz; found {lengths or 'none'}."
         )
 
 
