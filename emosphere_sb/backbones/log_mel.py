@@ -230,7 +230,7 @@ def load_feature_extractor(model: nn.Module, source: str):
     source : str
         Hub name or folder with a ``preprocessor_config.json`` (or ``processor_config.json``), or
         path of a ``.json`` configuration, which may have a ``preprocessor_config.json`` in the same
-        folder, as in a released model. If there is no such file, the transformers defaults are used
+        folder, as in a released model. If this file is missing, the transformers defaults are used
         with the model's number of mel bands, and this is logged.
 
     Returns

@@ -81,7 +81,7 @@ class GatedAttention(WavLMAttention):
         return gate.transpose(1, 2)
 
     def compute_bias(self, query_length: int, key_length: int) -> Tensor:
-        """Return the bias (head, frame, frame), which depends only on the distances of frames."""
+        """Return the bias (head, frame, frame), a function of the distance between frames."""
         device = self.rel_attn_embed.weight.device
         distances = torch.arange(1 - query_length, key_length, device=device)
         by_distance = self.rel_attn_embed(self._relative_positions_bucket(distances))

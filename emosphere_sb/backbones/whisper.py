@@ -20,7 +20,7 @@ class WhisperBackbone(nn.Module):
     embedding, layers and norm, with its dropout, layerdrop and SpecAugment in training. Padding is
     masked before each convolution and in attention, so the frames of an utterance do not depend on
     its batch. The output for a 30-second utterance equals that of transformers. For a shorter
-    utterance it differs, because there is no appended silence to attend to (see
+    utterance it differs, because transformers also attends to the appended silence (see
     :func:`difference_from_padding`).
 
     Arguments

@@ -21,7 +21,7 @@ from emosphere_sb.inference.windows import file_windows, plan_windows
 SILENCE = "silence"
 """Warning for a window that was skipped as silence, whose values are NaN."""
 MAX_WAITING_BATCHES = 8
-"""Size of the queue in batches, including silent windows; a full queue is predicted."""
+"""Maximum number of queued batches, including silent windows; then the queue is predicted."""
 
 
 def timeline(

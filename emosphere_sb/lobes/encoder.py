@@ -42,8 +42,8 @@ class SSLEncoder(nn.Module):
         time.
     layers : str or int
         Hidden states to use: ``last``; a number K for the output of layer K (0: input of the first
-        layer), in which case later layers are not run; or ``weighted`` for the sum of
-        all layers with learned softmax weights (Yang et al., 2021, SUPERB).
+        layer), in which case later layers are not run; or ``weighted`` for the sum
+        of all layers with learned softmax weights (Yang et al., 2021, SUPERB).
     lora_rank : int
         Rank of low-rank adapters; 0: no adapters. With adapters, all weights of the backbone are
         frozen, regardless of ``freeze``.

@@ -63,7 +63,7 @@ def accuracy(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def agreement(a: Any, b: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def macro_f1(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def unweighted_recall(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        Value in [0, 1]; NaN if there are no pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------

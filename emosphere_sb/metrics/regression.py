@@ -168,7 +168,7 @@ def mae(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        At least 0; NaN if there are no pairs.
+        At least 0; NaN without any pairs.
 
     Raises
     ------

@@ -230,7 +230,7 @@ def check_signals(signals: Sequence[np.ndarray], min_samples: int) -> None:
         )
 
 
-def check_deviation(found: Mapping[str, float]) -> None:
+def check_deviation(deviations: Mapping[str, float]) -> None:
     """Check that a graph gives the same outputs as its model.
 
     Raises
@@ -238,8 +238,8 @@ def check_deviation(found: Mapping[str, float]) -> None:
     ValueError
         If a difference is above 1e-4 or NaN.
     """
-    if not all(value <= TOLERANCE for value in found.values()):
-        listed = ", ".join(f"{name} {value:.2g}" for name, value in found.items())
+    if not all(value <= TOLERANCE for value in deviations.values()):
+        listed = ", ".join(f"{name} {value:.2g}" for name, value in deviations.items())
         raise ValueError(
             f"The outputs of the exported graph must match those of the model to within "
             f"{TOLERANCE:g}; found differences of {listed}. Nothing was written. Please open an "

@@ -119,7 +119,7 @@ class MaskedGroupNorm(nn.Module):
     Attributes
     ----------
     valid : torch.Tensor
-        Number of valid frames in the next batch, shape (batch,).
+        Number of valid frames of each row in the next batch, shape (batch,).
     """
 
     def __init__(self, original: nn.GroupNorm):

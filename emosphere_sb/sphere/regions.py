@@ -94,7 +94,7 @@ class SphericalRegions:
         ---------
         vad : torch.Tensor, numpy.ndarray or sequence
             Points in [-1, 1], shape (..., 3). Use float64: in float32, a label of 4.0000002 is
-            rounded to 4, which may be a border.
+            rounded to 4, and 4 may be a border.
 
         Returns
         -------

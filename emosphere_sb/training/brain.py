@@ -336,7 +336,7 @@ class EmoSphereBrain(sb.Brain):
         Arguments
         ---------
         loader : torch.utils.data.DataLoader
-            Loader of the set, see :func:`emosphere_sb.data.dataset.eval_loader`.
+            Loader of the set; see :func:`emosphere_sb.data.dataset.eval_loader`.
 
         Returns
         -------

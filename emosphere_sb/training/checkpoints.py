@@ -38,8 +38,8 @@ class Checkpointer(SpeechBrainCheckpointer):
 
     A checkpoint folder is written under a temporary name with the digest of each file, synced to
     disk and renamed. Before a checkpoint is deleted, its folder is renamed. Before a checkpoint is
-    loaded, its files are compared with their digests. If they differ, or contain more than tensors
-    and plain values, the folder is renamed to ``broken-…``, an error is logged, and the previous
+    loaded, its files are compared with their digests. If a digest differs, or a file contains
+    more than tensors and plain values, the folder is renamed to ``broken-…``, an error is logged, and the previous
     checkpoint is used. Only the main process writes and selects checkpoints.
     """
 
@@ -80,7 +80,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return self.checkpoints_dir / datetime.now().strftime(f"{CKPT_PREFIX}+%Y-%m-%d+%H-%M-%S.%f")
 
     def _now(self) -> float:
-        """Return the current time, or one after all checkpoints if the clock was set back."""
+        """Return the current time, or a time after every checkpoint if the clock went back."""
         return max([time.time(), *(c.meta["unixtime"] + 0.001 for c in self.list_checkpoints())])
 
     def _write(self, folder: Path, meta: dict, end_of_epoch: bool) -> None:
@@ -110,7 +110,7 @@ class Checkpointer(SpeechBrainCheckpointer):
                 found += created
         return found
 
-    def find_intact(self, count: int = 1, **how) -> list[Checkpoint]:
+    def find_intact(self, count: int = 1, **criteria) -> list[Checkpoint]:
         """Return the first ``count`` intact checkpoints of :meth:`find_checkpoints`.
 
         Every process must call this method; all processes get the result of the main process.
@@ -119,12 +119,12 @@ class Checkpointer(SpeechBrainCheckpointer):
         ---------
         count : int
             Maximum number of checkpoints.
-        **how
+        **criteria
             Arguments of :meth:`find_checkpoints`.
         """
         found = []
         if distributed.is_main_process():
-            for checkpoint in self.find_checkpoints(**how):
+            for checkpoint in self.find_checkpoints(**criteria):
                 if len(found) < count and self.is_intact(checkpoint):
                     found.append(checkpoint)
         return distributed.broadcast_from_main(found)
@@ -151,12 +151,12 @@ class Checkpointer(SpeechBrainCheckpointer):
         ValueError
             If no valid checkpoint is found, or it belongs to another model.
         """
-        how = (
+        criteria = (
             {"ckpt_predicate": lambda c: INTRA_EPOCH not in c.meta}
             if average
             else {"max_key": max_key}
         )
-        tested = self.find_intact(average or 1, **how)
+        tested = self.find_intact(average or 1, **criteria)
         if not tested:
             raise ValueError(
                 f"No valid checkpoint found in {self.checkpoints_dir}. Re-run the training command."
@@ -176,7 +176,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return not fault
 
     def _content_error(self, folder: Path) -> str:
-        """Return a description of a file that is not only tensors and plain values, or ''."""
+        """Return a description of the first file with other than tensors and plain values, or ''."""
         for name, recoverable in self.recoverables.items():
             if _has_state(recoverable):
                 try:
@@ -231,7 +231,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     def prune(self, *, best: str, last: int) -> None:
         """Delete old checkpoints.
 
-        The two newest checkpoints are always kept, in case the newest one is damaged.
+        The two newest checkpoints are never deleted, in case the newest one is damaged.
 
         Arguments
         ---------
@@ -251,7 +251,7 @@ class Checkpointer(SpeechBrainCheckpointer):
                 self._delete_checkpoint(checkpoint, verbosity=logging.DEBUG)
 
     def remove_partial(self) -> None:
-        """Delete what interrupted saves and deletions left; no other run may use the folder."""
+        """Delete leftovers of interrupted saves and deletions; no other run may use the folder."""
         if distributed.is_main_process():
             for prefix in (PARTIAL, DELETED):
                 for path in self.checkpoints_dir.glob(f"{prefix}*"):

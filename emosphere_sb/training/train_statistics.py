@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 LOSS_SUMS = ("regression_loss", "undefined", "auxiliary_loss", "objectives")
-"""Values summed over the windows of a step, and then over the steps of an epoch."""
+"""Values summed over the CCC windows of a step, and then over the steps of an epoch."""
 
 
 class TrainStatistics:
@@ -17,7 +17,7 @@ class TrainStatistics:
     Attributes
     ----------
     step : dict
-        Sums of :data:`LOSS_SUMS` over the windows of the current step.
+        Sums of :data:`LOSS_SUMS` over the CCC windows of the current step.
     epoch : dict
         Sums of :data:`LOSS_SUMS` over the steps of the epoch, and the number of completed
         ``steps``, of skipped steps (``left_out``), and of steps with a ``nonfinite`` loss or
