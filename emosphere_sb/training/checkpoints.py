@@ -38,9 +38,9 @@ class Checkpointer(SpeechBrainCheckpointer):
 
     A checkpoint folder is written under a temporary name with the digest of each file, synced to
     disk and renamed. Before a checkpoint is deleted, its folder is renamed. Before a checkpoint is
-    loaded, its files are compared with their digests. If a digest differs, or a file contains
-    more than tensors and plain values, the folder is renamed to ``broken-…``, an error is logged, and the previous
-    checkpoint is used. Only the main process writes and selects checkpoints.
+    loaded, its files are compared with their digests. If a digest differs, or a file contains more
+    than tensors and plain values, the folder is renamed to ``broken-…``, an error is logged, and
+    the previous checkpoint is used. Only the main process writes and selects checkpoints.
     """
 
     # --- saving ------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return not fault
 
     def _content_error(self, folder: Path) -> str:
-        """Return a description of the first file with other than tensors and plain values, or ''."""
+        """Describe the first file that contains more than tensors and plain values, or return ''."""
         for name, recoverable in self.recoverables.items():
             if _has_state(recoverable):
                 try:
