@@ -176,7 +176,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return not fault
 
     def _content_error(self, folder: Path) -> str:
-        """Describe the first file that contains more than tensors and plain values, or return ''."""
+        """Describe the first file with more than tensors and plain values, or return ''."""
         for name, recoverable in self.recoverables.items():
             if _has_state(recoverable):
                 try:

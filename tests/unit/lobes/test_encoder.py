@@ -92,7 +92,7 @@ def test_unmaskable_family_runs_equal_lengths_together(configuration, caplog):
     caplog.set_level("INFO")
     encoder = make(configuration("sew")).eval()
     assert encoder.equal_lengths_only
-    assert "masks do not fully exclude padding from this model (sew)" in caplog.text
+    assert "the attention mask does not fully exclude padding in this model (sew)" in caplog.text
     calls = []
     encoder.model.register_forward_hook(lambda *_: calls.append(1))
     encoder(*noise(4000, 2500, 4000, 900))
