@@ -17,7 +17,7 @@ import time
 import torch
 from runs import ROOT, put_between
 
-from emosphere_sb.backbones.log_mel import SAMPLE_RATE, extractor_for
+from emosphere_sb.backbones.log_mel import SAMPLE_RATE, load_feature_extractor
 from emosphere_sb.backbones.whisper import WhisperBackbone, difference_from_padding
 
 SECONDS = (2, 5, 10)
@@ -46,7 +46,7 @@ def loaded_model(source: str):
     from transformers import AutoModel
 
     model = AutoModel.from_pretrained(source, dtype=torch.float32)
-    return model, extractor_for(model, source)
+    return model, load_feature_extractor(model, source)
 
 
 def modulated_noise(seconds: float) -> torch.Tensor:

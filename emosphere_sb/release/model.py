@@ -48,12 +48,12 @@ class ReleasedModel(nn.Module):
         self.vad_head, self.class_head = vad_head, class_head
 
     @property
-    def shortest(self) -> int:
+    def min_samples(self) -> int:
         """Minimum length of an utterance in samples."""
         return self.encoder.receptive_field
 
     @property
-    def longest(self) -> int | None:
+    def max_samples(self) -> int | None:
         """Maximum length of an utterance in samples; ``None`` for no limit."""
         return getattr(self.encoder.backbone, "max_samples", None)
 

@@ -19,7 +19,7 @@ class Levels(nn.Module):
     Class n (counted from 1) has the probability n / 36.
     """
 
-    shortest = 400
+    min_samples = 400
 
     def forward(self, signals, lengths):
         inside = torch.arange(signals.shape[1]) < lengths[:, None]
@@ -31,7 +31,7 @@ class Levels(nn.Module):
 
 
 def levels_model(**changes) -> EmoSphere:
-    """Build the model; ``changes`` are fields of its :class:`About`."""
+    """Build the model; ``changes`` are fields of its :class:`ModelInfo`."""
     facts = {
         "name": "Levels <i>by hand</i>",
         "scale": Scale(1, 7),
