@@ -146,7 +146,7 @@ def comparison_section(comparison: Mapping[str, Mapping]) -> list[dict[str, Any]
 
 
 def baselines_section(references: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
-    """Build the section with acoustic baseline and ceiling.
+    """Build the section with the acoustic baseline and the ceiling.
 
     Returns
     -------
@@ -294,7 +294,7 @@ def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
             [kind, *(format_score(get_ccc(row, d)) for d in COLOURS)] for kind, row in every.items()
         ]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
-        fitted = HtmlTable(heads, rows, "With a correction fitted on another set")
+        fitted = HtmlTable(heads, rows, "CCC with a correction fitted on another set")
     rest = {k: v for k, v in calibration.items() if k not in (*DIMENSIONS, "corrected")}
     return {"table": table, "corrected": fitted, "metadata": _metadata(rest)}
 
