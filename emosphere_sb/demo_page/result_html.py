@@ -122,7 +122,7 @@ def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _classes(one: Prediction) -> list[dict[str, Any]]:
-    """Collect class probabilities in descending order; the list is empty without a class head."""
+    """Collect class probabilities in descending order, or nothing without a class head."""
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     return [
         {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}

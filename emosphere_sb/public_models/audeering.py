@@ -2,8 +2,9 @@
 
 The model consists of wav2vec 2.0 on waveforms normalised by utterance, the mean over the frames of
 the last layer, one hidden layer with tanh, and three outputs on about [0, 1]. Their order is given
-by ``id2label``: arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in speech emotion
-recognition: closing the valence gap", IEEE TPAMI 45 (9), 2023, doi 10.1109/TPAMI.2023.3263585.
+by ``id2label``: arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in
+speech emotion recognition: closing the valence gap", IEEE TPAMI 45 (9), 2023,
+doi 10.1109/TPAMI.2023.3263585.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     ValueError
-        If the file is damaged, is a pickle file named ``.safetensors``, or contains anything but tensors.
+        If the file is damaged, is a pickle file named ``.safetensors``, or contains anything but
+        tensors.
     """
     if path.suffix != ".safetensors":
         state = _unpickled(path, "cpu")

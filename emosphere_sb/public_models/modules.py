@@ -171,9 +171,10 @@ def linear_from_state(state: Mapping[str, Tensor], name: str) -> nn.Linear:
 def wavlm_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Infer the settings of a WavLM model for transformers from the shapes of its weights.
 
-    Some checkpoints refer to a WavLM model without describing it. One setting cannot be inferred
-    from the shapes: models with layer norm in all convolutions (large) normalise before each transformer
-    layer, and models with group norm in the first convolution (base, base-plus) after it.
+    Some checkpoints refer to a WavLM model without describing it. One setting cannot be
+    inferred from the shapes: models with layer norm in all convolutions (large) normalise before
+    each transformer layer, and models with group norm in the first convolution (base, base-plus)
+    normalise after it.
 
     Raises
     ------

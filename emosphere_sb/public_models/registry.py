@@ -73,8 +73,8 @@ def detect_layout(folder: Path, source: str) -> str | None:
     shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
     raise ValueError(
         f"{source} must be a released model, or a checkpoint in the layout of "
-        f"{known_checkpoints()}; found a model of type {configuration.get('model_type', 'unknown')} "
-        f"with weights {shown or '(none)'}."
+        f"{known_checkpoints()}; found a model of type "
+        f"{configuration.get('model_type', 'unknown')} with weights {shown or '(none)'}."
     )
 
 

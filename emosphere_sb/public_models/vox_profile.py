@@ -1,9 +1,10 @@
 """Layout of tiantiaf/wavlm-large-msp-podcast-emotion-dim (Vox-Profile; Feng et al., 2025).
 
 The model consists of WavLM-large on waveforms normalised by utterance (base-plus: not normalised);
-a learned weighted mean of all layers (softmax over ``weights``), including the input of the first layer if
-``use_conv_output`` is true; three linear layers with ReLU on each frame; the mean over frames; and,
-for each dimension, a linear layer, ReLU, a linear layer and a sigmoid, with outputs in (0, 1).
+a learned weighted mean of all layers (softmax over ``weights``), including the input of the first
+layer if ``use_conv_output`` is true; three linear layers with ReLU on each frame; the mean over
+frames; and, for each dimension, a linear layer, ReLU, a linear layer and a sigmoid, with outputs in
+(0, 1).
 Some checkpoints have low-rank adapters in the feed-forward layers of the upper half; they are
 merged into the weights, scaled by one over their rank (the default of loralib). The last layer is
 used after the final norm, as in transformers 4, with which the weights were trained. The authors'

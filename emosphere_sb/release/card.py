@@ -37,8 +37,8 @@ SHUFFLED = (
 LIMITS = """\
 - The model predicts how the raters of the training data would perceive an utterance on average. It
   does not measure what a person feels, and its output is not a fact about a person.
-- Do not use it for decisions about people, for example in medicine, employment, education, policing or
-  border control. Do not use it on speakers without their knowledge and consent.
+- Do not use it for decisions about people, for example in medicine, employment, education, policing
+  or border control. Do not use it on speakers without their knowledge and consent.
 - Expect larger errors for languages, age groups, speaking styles, rooms and microphones that differ
   from those in the training data.
 - Values are not clipped and can be outside [-1, 1]. If the slope in the table above is below 1,

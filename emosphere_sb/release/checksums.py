@@ -48,8 +48,8 @@ def verify_checksums(
 ) -> None:
     """Check that the files of a released model are complete and unchanged.
 
-    This detects damage and accidental changes. It does not detect deliberate manipulation, because the
-    checksums can be changed as well; download models only from sources that you trust.
+    This detects damage and accidental changes. It does not detect deliberate manipulation, because
+    the checksums can be changed as well; download models only from sources that you trust.
 
     Arguments
     ---------
@@ -110,6 +110,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict):
         raise ValueError(
-            f"{path} must contain a mapping; found {type(found).__name__}. Download the model again."
+            f"{path} must contain a mapping; found {type(found).__name__}. Download the model "
+            f"again."
         )
     return found

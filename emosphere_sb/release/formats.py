@@ -1,4 +1,4 @@
-"""Formats of ``emosphere.json``, and conversion of older formats. This module does not import torch.
+"""Formats of ``emosphere.json``, and conversion of older formats; torch is not imported.
 
 ======  ==========  ============================================================================
 format  written by  description of a part of the model

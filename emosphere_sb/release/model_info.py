@@ -1,4 +1,4 @@
-"""Metadata of a released model. This module does not import torch."""
+"""Metadata of a released model; torch is not imported."""
 
 from __future__ import annotations
 

@@ -154,7 +154,8 @@ def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction
         if len(runs) > 1:
             raise ValueError(
                 f"--fit supports a single run; found {len(runs)} runs. Remove --fit to correct "
-                f"each run using its own set {DEVELOPMENT_SET!r}, or average the runs with --average."
+                f"each run using its own set {DEVELOPMENT_SET!r}, or average the runs with "
+                f"--average."
             )
         return [Correction.fit(request.correct, request.fit)]
     lacking = [run.name for run in runs if DEVELOPMENT_SET not in run.labelled]

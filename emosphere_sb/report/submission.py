@@ -42,8 +42,8 @@ def submission_table(
     scale : Scale
         Scale of the predictions.
     names : sequence of str, optional
-        File names of the challenge, in the required order. They are matched to IDs, ignoring folders
-        and audio suffixes. (default: the IDs of the table, as ``.wav`` files)
+        File names of the challenge, in the required order. They are matched to IDs, ignoring
+        folders and audio suffixes. (default: the IDs of the table, as ``.wav`` files)
 
     Returns
     -------
@@ -75,8 +75,8 @@ def submission_table(
         names = [f"{name}.wav" for name in stems]
     if duplicates := find_duplicates(map(utterance_id, names)):
         raise ValueError(
-            "File names in the list must be unique after removing the folder and suffix; duplicates: "
-            f"{count_with_examples(duplicates)}. Fix the list."
+            "File names in the list must be unique after removing the folder and suffix; "
+            f"duplicates: {count_with_examples(duplicates)}. Fix the list."
         )
     missing = [name for name in names if utterance_id(name) not in values.index]
     if missing:

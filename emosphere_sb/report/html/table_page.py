@@ -73,7 +73,7 @@ def table_page(content: Mapping, figure_png: bytes) -> str:
 
 
 def _alternative_text(content: Mapping, runs: Sequence[Mapping]) -> str:
-    """Return the alternative text of the plot: scores of the runs (the plotted means are in the table)."""
+    """Return alternative text for the plot: scores of the runs (the means are in the table)."""
     done = [run for run in runs if run["mean_ccc"] is not None]
     scores = "; ".join(
         f"{run['row']}, {run['corpus']}, seed {run['seed']}: {format_score(run['mean_ccc'])}"

@@ -75,8 +75,8 @@ def _check_columns(table: pd.DataFrame, source: str) -> None:
         )
     if table.empty:
         raise ValueError(
-            f"{source} must contain at least one utterance; found no rows. Re-run the prediction for "
-            "this set."
+            f"{source} must contain at least one utterance; found no rows. Re-run the prediction "
+            "for this set."
         )
 
 

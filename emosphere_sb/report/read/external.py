@@ -211,7 +211,7 @@ def _join_labels(
 
 
 def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[list, list]:
-    """Return the IDs as they are, or without folders and suffixes if more of them match then."""
+    """Return the IDs as they are, or without folders and suffixes if more match that way."""
     full = list(a), list(b)
     short = [utterance_id(name) for name in a], [utterance_id(name) for name in b]
     usable = [pair for pair in (full, short) if not any(map(find_duplicates, pair))]

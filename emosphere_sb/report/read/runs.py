@@ -159,8 +159,8 @@ def read_run(folder: str | os.PathLike) -> Run:
     files = {path.stem: path for path in sorted((folder / "predictions").glob("*.csv"))}
     if missing := [name for name in metrics_of if name not in files]:
         raise ValueError(
-            f"{folder} has metrics but no predictions for {', '.join(missing)}. Re-run the training "
-            "command with --test_only."
+            f"{folder} has metrics but no predictions for {', '.join(missing)}. Re-run the "
+            "training command with --test_only."
         )
     order = [*metrics_of, *(name for name in files if name not in metrics_of)]
     changed = [n for n in order if n in digests and digest_of(files[n]) != digests[n]]

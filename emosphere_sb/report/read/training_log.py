@@ -51,8 +51,8 @@ def _read_line(line: str, place: str) -> dict[str, float]:
             number = _number(value)
             if not colon or not name or number is None:
                 raise ValueError(
-                    f"{place} must consist of entries of the form 'name: number'; found {entry!r}. Use the "
-                    "train_log.txt of a run."
+                    f"{place} must consist of entries of the form 'name: number'; found {entry!r}. "
+                    "Use the train_log.txt of a run."
                 )
             row[name] = number
     if "epoch" not in row:

@@ -3,8 +3,8 @@ r"""Cluster bootstrap of CCCs, vectorised over resamples, with standard errors.
 A statistic is a weighted sum of CCCs on the same utterances: a mean over seeds, or the difference
 of two means. Each resample draws all :math:`G` units with replacement, and all CCCs of the
 statistic are computed on the same resample. The standard error is cluster-robust and is
-obtained by the delta method (infinitesimal jackknife): if unit :math:`g` with influence :math:`U_g` is drawn
-:math:`w_g` times,
+obtained by the delta method (infinitesimal jackknife): if unit :math:`g` with influence
+:math:`U_g` is drawn :math:`w_g` times,
 
 .. math:: s^2 = \frac{G}{G - 1} \sum_g w_g U_g^2
 

@@ -41,8 +41,8 @@ def compare_systems(
 
     .. math:: p = \frac{1 + \#\{t^* \ge |\Delta| / s\}}{1 + \text{resamples}}
 
-    Therefore, p is at most ``1 - level`` if the interval excludes 0, and p is never 0. Seeds are treated
-    as fixed: the result generalises to other speakers, not to other seeds.
+    Therefore, p is at most ``1 - level`` if the interval excludes 0, and p is never 0. Seeds are
+    treated as fixed: the result generalises to other speakers, not to other seeds.
 
     Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical
     Society B 50, 35-45.

@@ -123,8 +123,8 @@ def mean_metrics(
     -------
     dict
         Means over tables. Counts that are equal in all tables remain integers. A metric that is
-        missing in one table (e.g. because its best epoch had no auxiliary head) is omitted; a metric that is
-        NaN in one table is NaN.
+        missing in one table (e.g. because its best epoch had no auxiliary head) is omitted; a
+        metric that is NaN in one table is NaN.
 
     Example
     -------
