@@ -104,7 +104,7 @@ def warning_sentence(warning: str) -> str:
 
 
 def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
-    """Collect valence, arousal and dominance on both scales, with mean and range over the windows."""
+    """Collect valence, arousal and dominance on both scales, and mean and range over windows."""
     overall, rows = analysis.overall, []
     for index, name in enumerate(DIMENSIONS):
         value, scaled = float(overall.vad[index]), float(overall.on_scale[index])

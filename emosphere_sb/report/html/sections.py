@@ -220,12 +220,12 @@ def set_section(
 
 
 def _metadata(metadata: Mapping) -> Markup | str:
-    """Render a metadata list; empty if there is no metadata."""
+    """Render metadata as a list, or as an empty string without metadata."""
     return metadata_list(metadata) if metadata else ""
 
 
 def _cells(part: Mapping) -> list[str | Score]:
-    """CCC of each dimension and their mean, with confidence intervals."""
+    """Return the CCC of each dimension and their mean, with confidence intervals."""
     return [
         _with_interval(
             get_ccc(part["metrics"], name), get_ccc_interval(part.get("intervals"), name)

@@ -198,8 +198,8 @@ def _join_labels(
             else "Check that both files belong to the same set."
         )  # fmt: skip
         raise ValueError(
-            f"Predictions and labels must contain the same utterances; found {len(common):,} IDs in "
-            f"both files, {', '.join(notes)}. {advice}"
+            f"Predictions and labels must contain the same utterances; found {len(common):,} IDs "
+            f"in both files, {', '.join(notes)}. {advice}"
         )
     label_columns = [name for name in labels if name != "ID"]
     table = predictions.drop(columns=[name for name in label_columns if name in predictions])
