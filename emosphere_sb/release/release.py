@@ -140,8 +140,8 @@ def read_finished(run: Path) -> Run:
     if "row" in source.protocol:
         raise ValueError(
             f"{run} contains a run created by version {LAST_VERSION_WITH_OLD_NAMES}. Release it "
-            f"with that version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). The current "
-            f"version can load the released model, but not the run."
+            f"with that version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). The "
+            f"current version can load the released model, but not the run."
         )
     needed = ("corpus", "release", "preset", "synthetic", "scale", "utterances", "backbone")
     if absent := [key for key in needed if key not in source.protocol]:
