@@ -1,4 +1,4 @@
-"""EmoSphere-SER on IEMOCAP: python recipes/IEMOCAP/train.py hparams/emosphere.yaml …"""
+"""Train EmoSphere-SER on IEMOCAP: python recipes/IEMOCAP/train.py hparams/emosphere.yaml …"""
 
 import sys
 

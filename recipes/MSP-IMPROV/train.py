@@ -1,4 +1,4 @@
-"""EmoSphere-SER on MSP-IMPROV: python recipes/MSP-IMPROV/train.py hparams/emosphere.yaml …"""
+"""Train EmoSphere-SER on MSP-IMPROV: python recipes/MSP-IMPROV/train.py hparams/emosphere.yaml …"""
 
 import sys
 

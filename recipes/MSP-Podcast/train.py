@@ -1,4 +1,4 @@
-"""EmoSphere-SER on MSP-Podcast: python recipes/MSP-Podcast/train.py hparams/emosphere.yaml …"""
+"""Train EmoSphere-SER on MSP-Podcast: python recipes/MSP-Podcast/train.py hparams/emosphere.yaml …"""
 
 import sys
 

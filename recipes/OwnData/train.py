@@ -1,4 +1,4 @@
-"""EmoSphere-SER on your own data: python recipes/OwnData/train.py hparams/emosphere.yaml --help"""
+"""Train EmoSphere-SER on your own data: python recipes/OwnData/train.py hparams/emosphere.yaml --help"""
 
 import sys
 
