@@ -58,7 +58,9 @@ def main(words: Sequence[str] | None = None) -> None:
         found = [(design, speakers, job.result()) for design, speakers, job in jobs]
     costs = []
     for kind in ("speakers", "utterances"):
-        with ProcessPoolExecutor(1, mp_context=spawn) as pool:  # separate processes have separate peak memory
+        with ProcessPoolExecutor(
+            1, mp_context=spawn
+        ) as pool:  # separate processes have separate peak memory
             costs.append((kind, *pool.submit(cost, kind).result()))
     metrics = {
         "protocol": {"versions": package_versions()},
@@ -69,7 +71,8 @@ def main(words: Sequence[str] | None = None) -> None:
             rates_table(found),
             verdict(found),
             f"Each row: {sets:,} test sets with {RESAMPLES} resamples each. The rates are accurate "
-            f"to within {100 * 2 * np.sqrt(0.05 * 0.95 / sets):.1f} percentage points (two standard "
+            f"to within {100 * 2 * np.sqrt(0.05 * 0.95 / sets):.1f} percentage points (two "
+            f"standard "
             f"errors at a rate of 5%).",
             costs_table(costs),
             origin("make coverage", [SEED], metrics),
@@ -177,7 +180,9 @@ def costs_table(costs: Sequence[tuple]) -> str:
         "|---|---|---|---|",
     ]
     for kind, seconds, peak, before in costs:
-        lines.append(f"| by {kind.removesuffix('s')} | {seconds:.1f} s | {peak} MiB | {before} MiB |")
+        lines.append(
+            f"| by {kind.removesuffix('s')} | {seconds:.1f} s | {peak} MiB | {before} MiB |"
+        )
     return "\n".join(lines)
 
 

@@ -1,9 +1,9 @@
 """Check that the recipe learns from real speech: ``make learn TAVA=/path/to/tava``.
 
 The script runs recipes/OwnData on TAVA (256 acted clips with real ratings, 16 speakers, a
-speaker-independent split) with a small, randomly initialised WavLM, with style pooling and with mean
-pooling, with three seeds each. It takes about 15 minutes and writes the table in
-recipes/OwnData/README.md. The scores are no indication of scores on MSP-Podcast, IEMOCAP or
+speaker-independent split). It trains a small, randomly initialised WavLM with style pooling and with
+mean pooling, with three seeds each. It takes about 15 minutes and writes the table in
+recipes/OwnData/README.md. The scores do not indicate what to expect on MSP-Podcast, IEMOCAP or
 MSP-IMPROV.
 """
 
@@ -24,7 +24,9 @@ def main() -> int:
     """Run the experiments and write the table."""
     folder = Path(os.environ.get("TAVA", ROOT.parent / "shared" / "data" / "tava"))
     if not (folder / "labels.csv").is_file():
-        print(f"{folder}/labels.csv not found. Use TAVA=/path/to/tava to specify the folder of TAVA.")
+        print(
+            f"{folder}/labels.csv not found. Use TAVA=/path/to/tava to specify the folder of TAVA."
+        )
         return 0
     jobs = {}
     for preset in PRESETS.values():

@@ -78,8 +78,12 @@ def format_cell(text: str) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """Build the command-line parser."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--run", type=Path, default=RUN, help="folder of a finished run of the demo preset")
-    parser.add_argument("--corpus", type=Path, default=CORPUS, help="folder of the corpus of that run")
+    parser.add_argument(
+        "--run", type=Path, default=RUN, help="folder of a finished run of the demo preset"
+    )
+    parser.add_argument(
+        "--corpus", type=Path, default=CORPUS, help="folder of the corpus of that run"
+    )
     return parser
 
 

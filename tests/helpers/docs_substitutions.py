@@ -40,7 +40,8 @@ TABLE = [
         "a run of the paper's model takes a day: use a tiny model",
     ),
     Substitution(
-        r"(emosphere train \S+)(?!.*--preset=)", r"\1 --preset=smoke --output_folder=results/installed",
+        r"(emosphere train \S+)(?!.*--preset=)",
+        r"\1 --preset=smoke --output_folder=results/installed",
         "as above, in a separate folder because the same run is already finished",
     ),
     Substitution(
