@@ -1,8 +1,8 @@
 """Check that the recipe learns from real speech: ``make learn TAVA=/path/to/tava``.
 
 The script runs recipes/OwnData on TAVA (256 acted clips with real ratings, 16 speakers, a
-speaker-independent split). It trains a small, randomly initialised WavLM with style pooling and with
-mean pooling, with three seeds each. It takes about 15 minutes and writes the table in
+speaker-independent split). It trains a small, randomly initialised WavLM with style pooling and
+with mean pooling, with three seeds each. It takes about 15 minutes and writes the table in
 recipes/OwnData/README.md. The scores do not indicate what to expect on MSP-Podcast, IEMOCAP or
 MSP-IMPROV.
 """

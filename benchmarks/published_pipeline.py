@@ -3,9 +3,9 @@
 Like the official code, it uses WavLM from transformers, with its attention and an attention mask,
 and freezes the convolutions with ``freeze_feature_encoder``. It decodes all audio into memory,
 normalises it with statistics of the corpus, draws random batches padded to the longest utterance,
-trains with AdamW, and evaluates one utterance at a time. It uses float32 on a CPU, and fp16 autocast
-with a gradient scaler on a GPU. Pooling, heads and losses are those of this project, so both sides of the
-benchmark have the same weights. Do not optimise this file: it is the reference.
+trains with AdamW, and evaluates one utterance at a time. It uses float32 on a CPU, and fp16
+autocast with a gradient scaler on a GPU. Pooling, heads and losses are those of this project, so
+both sides of the benchmark have the same weights. Do not optimise this file: it is the reference.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class PublishedModel(nn.Module):
         positions = torch.arange(signals.shape[1], device=signals.device)
         mask = (positions < lengths.unsqueeze(1)).long()
         frames = self.ssl(signals, attention_mask=mask).last_hidden_state
-        # The number of frames is computed as in transformers. It is off by one in the official code,
-        # which changes the predictions but does not affect the speed.
+        # The number of frames is computed as in transformers. It is off by one in the official
+        # code, which changes the predictions but does not affect the speed.
         utterance = self.pooling(frames, self.ssl._get_feat_extract_output_lengths(lengths))
         return self.vad_head(utterance), self.region_head(utterance)
 
