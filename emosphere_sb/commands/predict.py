@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 EXIT_FILES_FAILED = 2
 """Exit status if at least one file could not be predicted."""
 BATCHES_PER_CHUNK = 4
-"""Number of batches per chunk. Files are sorted by length within a chunk, which is output at once."""
+"""Number of batches per chunk. Files are sorted by length within each chunk."""
 
 DESCRIPTION = """\
 Predict valence, arousal and dominance for audio files.
@@ -268,8 +268,8 @@ def build_predict_parser() -> CommandParser:
         help="also write embeddings (with .csv: to a separate .npz file)")  # fmt: skip
     add("--words", type=int, default=0, metavar="N", help="also output the N nearest emotion words")
     add("--max_seconds", type=seconds_or_word, default="evaluation", metavar="S",
-        help="truncate inputs to S seconds ('none': no limit; 'evaluation' (default): the limit used "
-        "to evaluate the model)")  # fmt: skip
+        help="truncate inputs to S seconds ('none': no limit; 'evaluation' (default): the limit "
+        "used to evaluate the model)")  # fmt: skip
     add("--window", type=float, metavar="S", help="average predictions over windows of S seconds")
     add("--overlap", type=float, metavar="X",
         help="overlap between windows, as a fraction (default: 0.5)")  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 USAGE = """\
-usage: emosphere prepare CORPUS --data_folder=/path/to/corpus [--preset=NAME[+NAME]] [--key=value ...]
+usage: emosphere prepare CORPUS --data_folder=/path/to/corpus [--preset=NAME[+NAME]]
+                         [--key=value ...]
 
 Read the labels of a corpus, check its audio files, and write manifests, a list of rejected files
 with reasons, and a summary. This is the first step of training; training with the same options

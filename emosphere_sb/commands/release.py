@@ -13,9 +13,9 @@ the corpus nor any download.
 
   emosphere release results/MSP-Podcast-1.11/published/official/7 models/emosphere
 
-OUT must either not exist yet or be empty; it is written atomically. RUN/hyperparams.yaml is executed as in
-training, so release only runs that you trust. Before you share the model, read the section
-"Licence and terms" of OUT/README.md.
+OUT must either not exist yet or be empty; it is written atomically. RUN/hyperparams.yaml is
+executed as in training, so release only runs that you trust. Before you share the model, read the
+section "Licence and terms" of OUT/README.md.
 """
 
 

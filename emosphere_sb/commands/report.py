@@ -199,20 +199,21 @@ def build_report_parser() -> CommandParser:
     parser = CommandParser("report", DESCRIPTION)
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="folder of a run, folder of runs, or CSV file")
-    add("--out", metavar="FOLDER", 
-        help="output folder (default: report/ in the run, or FILE_report next to a CSV file)")  # fmt: skip
-    add("--set", action="append", default=[], metavar="NAME", 
+    add("--out", metavar="FOLDER",
+        help="output folder (default: report/ in the run, or FILE_report next to a CSV)")  # fmt: skip
+    add("--set", action="append", default=[], metavar="NAME",
         help="report only this set; may be repeated")  # fmt: skip
     add("--compare", nargs="+", default=[], metavar="OTHER",
         help="runs or CSV files of another system")  # fmt: skip
     add("--correct", choices=KINDS, help="also report metrics after this correction")
-    add("--fit", metavar="DEV.csv", 
+    add("--fit", metavar="DEV.csv",
         help="fit the correction on this file (default: the set 'valid')")  # fmt: skip
     add("--average", action="store_true",
-        help="average the predictions of the runs, save them to --out, and report on the average")  # fmt: skip
-    add("--resamples", type=int, default=10_000, metavar="N", 
+        help="average the predictions of the runs, save them to --out, and report on "
+        "the average")  # fmt: skip
+    add("--resamples", type=int, default=10_000, metavar="N",
         help="number of bootstrap resamples (default: 10000)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", 
+    add("--seed", type=int, default=0, metavar="N",
         help="seed for the bootstrap (default: 0)")  # fmt: skip
     add("--no_plots", action="store_true", help="do not write plots as separate files")
     csv = parser.add_argument_group("CSV files from other systems")
@@ -252,8 +253,8 @@ def _fit_table(path: str, csv):
     table = tables.get(DEVELOPMENT_SET) if runs[0].folder else next(iter(tables.values()))
     if len(runs) > 1 or table is None:
         raise ValueError(
-            f"--fit must be a CSV file or a single run with predictions for the set {DEVELOPMENT_SET!r}; "
-            f"found {path}."
+            f"--fit must be a CSV file or a single run with predictions for the set "
+            f"{DEVELOPMENT_SET!r}; found {path}."
         )
     return table
 

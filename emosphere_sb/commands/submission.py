@@ -48,20 +48,20 @@ def build_submission_parser() -> CommandParser:
     """Build the parser of the command line."""
     parser = CommandParser("submission", DESCRIPTION)
     add = parser.add_argument
-    add("run", nargs="?", metavar="RUN_FOLDER", 
+    add("run", nargs="?", metavar="RUN_FOLDER",
         help="folder of a finished run or of averaged runs")  # fmt: skip
     add("--set", help="set to submit, such as test3")
     add("--out", metavar="FILE", help="CSV file to write")
     add(
         "--list", metavar="FILE",
-        help="file list of the challenge (one name per line, or a CSV file with the column FileName), "
-        "which defines the names and their order (default: all utterances of the set, as .wav files)",
+        help="challenge file list (one name per line, or a CSV file with the column FileName); "
+        "it defines the names and their order (default: all utterances of the set, as .wav files)",
     )  # fmt: skip
     add("--check", metavar="FILE", help="validate an existing file instead of writing one")
-    add("--label_low", type=float, 
-        help="lower end of the label scale (only needed for runs that did not record it)")  # fmt: skip
-    add("--label_high", type=float, 
-        help="upper end of the label scale (only needed for runs that did not record it)")  # fmt: skip
+    add("--label_low", type=float,
+        help="lower end of the label scale (only for runs that did not record it)")  # fmt: skip
+    add("--label_high", type=float,
+        help="upper end of the label scale (only for runs that did not record it)")  # fmt: skip
     return parser
 
 
@@ -99,8 +99,8 @@ def write_submission(options: argparse.Namespace) -> int:
     if len(runs) > 1 or runs[0].folder is None:
         raise ValueError(
             f"A submission requires the folder of a single run; {options.run} is "
-            f"{f'a folder of {len(runs)} runs' if len(runs) > 1 else 'a CSV file'}. To average runs, "
-            "use emosphere report RUNS --average --out=FOLDER."
+            f"{f'a folder of {len(runs)} runs' if len(runs) > 1 else 'a CSV file'}. To average "
+            "runs, use emosphere report RUNS --average --out=FOLDER."
         )
     (source,) = runs
     if options.set not in source.tables:

@@ -18,14 +18,14 @@ from emosphere_sb.tables.spec import (
     read_seeds,
     read_table_spec,
     table_names,
-    trained_on,
+    training_corpus,
 )
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-Run all missing experiments for a table, resume interrupted ones and skip finished ones. The table is
-written to RESULTS_FOLDER/tables/ as NAME.md, .tex, .html, .png, .pdf, .csv (one line per run) and
+Run all missing experiments for a table, resume interrupted ones and skip finished ones. The table
+is written to RESULTS_FOLDER/tables/ as NAME.md, .tex, .html, .png, .pdf, .csv (one line per run) and
 .summary.csv (one line per row and column).
 """
 EPILOG = """\
@@ -96,8 +96,8 @@ def build_table_parser() -> CommandParser:
     add("--results_folder", type=nonempty, default="results", metavar="DIR",
         help="folder for runs and tables (default: results)")  # fmt: skip
     add("--preset", type=nonempty, metavar="NAME[+NAME]",
-        help="presets to apply to all runs, after those of the table; the preset demo_small requires "
-        "no data")  # fmt: skip
+        help="presets to apply to all runs, after those of the table; the preset demo_small "
+        "requires no data")  # fmt: skip
     add("--seeds", type=nonempty, metavar="1,2,3", help="seeds to use instead of the table's")
     add("--jobs", type=positive_int, metavar="N",
         help="number of parallel runs on this machine (default: number of GPUs, or 1)")  # fmt: skip
@@ -272,7 +272,7 @@ def _run_and_write(
 def _with_demo_corpora(tables, folders, preset, results, overrides) -> dict[str, str]:
     """Generate synthetic corpora for cross-corpus tests; runs generate only training corpora."""
     pairs = [pair for table in tables for pair in table.pairs()]
-    tested = {g.tested_on for row, g in pairs if trained_on(row, g) != g.tested_on}
+    tested = {g.tested_on for row, g in pairs if training_corpus(row, g) != g.tested_on}
     missing = sorted(tested - folders.keys())
     if not missing:
         return folders

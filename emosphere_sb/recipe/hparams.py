@@ -181,7 +181,7 @@ def _check_file(tree: CommentedMap, file: Path, kinds: Mapping[str, str | None])
 
 
 def read_presets(file: Path) -> CommentedMap:
-    """Read ``presets.yaml`` from the folder of ``file`` if it exists, otherwise from the package."""
+    """Read ``presets.yaml`` from the folder of ``file`` if it is there, else from the package."""
     presets = Path(file).parent / "presets.yaml"
     return read_tree(presets if presets.is_file() else HPARAMS / "presets.yaml")
 

@@ -171,8 +171,8 @@ def check_device(options: dict) -> None:
     except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch without CUDA
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"--device={options['device']} is not available ({reason}). Choose an available device, "
-            f"such as cpu."
+            f"--device={options['device']} is not available ({reason}). Choose an available "
+            f"device, such as cpu."
         ) from error
 
 
@@ -307,7 +307,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
 
 
 class EpochSetter:
-    """Sampler proxy that sets the epoch and position of the sampler and the epoch of the dataset."""
+    """Sampler proxy that sets the epoch and position of the sampler and the dataset's epoch."""
 
     def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset, brain):
         self.sampler, self.dataset, self.brain = sampler, dataset, brain
@@ -335,7 +335,7 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
 
 
 def acoustic_baseline(summary: Summary) -> dict[str, dict]:
-    """Return the metrics that ridge regression on five acoustic features reaches on the same sets."""
+    """Return the metrics of the acoustic baseline (see ``evaluate_baseline``) on the same sets."""
     from emosphere_sb.results.acoustic_baseline import evaluate_baseline
 
     labelled = {

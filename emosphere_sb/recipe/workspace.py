@@ -155,8 +155,8 @@ def run_lock(folder: Path) -> Iterator[None]:
 def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     """Create the folder of a run and save the merged hyperparameters in it.
 
-    A run with a checkpoint can be resumed only with the same data and with hyperparameters that lead
-    to the same results. If ``output_folder`` is given, the number of epochs may change.
+    A run with a checkpoint can be resumed only with the same data and with hyperparameters that
+    lead to the same results. If ``output_folder`` is given, the number of epochs may change.
 
     Raises
     ------
@@ -183,7 +183,8 @@ def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) 
         raise ValueError(
             f"{folder} contains a run on other data: its {' and '.join(TRAINING_SETS)} manifests "
             f"differ from those in {summary.folder}. If audio files have since been removed "
-            f"(see rejected.csv there), restore them and re-run the same command. {_USE_ANOTHER_FOLDER}"
+            f"(see rejected.csv there), restore them and re-run the same command. "
+            f"{_USE_ANOTHER_FOLDER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(saved, dump(tree))
@@ -201,8 +202,8 @@ def check_version(saved: CommentedMap, folder: Path) -> None:
     """
     if renamed_in(saved):
         raise ValueError(
-            f"{folder} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}, which later versions "
-            f"cannot resume. {_USE_ANOTHER_FOLDER} To resume it, install that version: "
+            f"{folder} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}, which later "
+            f"versions cannot resume. {_USE_ANOTHER_FOLDER} To resume it, install that version: "
             f"pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}"
         )
 

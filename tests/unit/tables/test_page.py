@@ -55,7 +55,7 @@ def row_of(page, number) -> tuple[Text, ...]:
 def test_headers_and_rows():
     page = format_results_table(collected({"one": (0.5, 0.7), "two": (0.3, 0.3)}))
     assert page.labels == ("model",)
-    assert page.heads == ("V", "A", "D", "mean")
+    assert page.headers == ("V", "A", "D", "mean")
     assert page.blocks == (("MSP-Podcast test1", 4),)
     assert [line.labels for line in page.lines] == [("one",), ("two",)]
     # mean (0.5 + 0.7) / 2, SD 0.2 / sqrt 2
@@ -85,7 +85,7 @@ def test_each_block_has_its_own_best_value():
     groups = (make_group(), make_group("IEMOCAP", "test"))
     page = format_results_table(collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, groups=groups))
     assert page.blocks == (("MSP-Podcast test1", 4), ("IEMOCAP test", 4))
-    assert page.heads == ("V", "A", "D", "mean") * 2
+    assert page.headers == ("V", "A", "D", "mean") * 2
     assert [cell.bold for cell in row_of(page, 0)] == [True] * 8
 
 

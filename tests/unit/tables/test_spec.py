@@ -90,7 +90,7 @@ def test_corpora_include_training_and_test_corpora(read):
 
     table = read(crossed)
     assert table.corpora() == ["MSP-IMPROV", "OwnData"]
-    trained = [spec.trained_on(row, group) for row, group in table.pairs()]
+    trained = [spec.training_corpus(row, group) for row, group in table.pairs()]
     assert trained == ["MSP-IMPROV", "OwnData"]
 
 
