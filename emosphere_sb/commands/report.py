@@ -200,7 +200,7 @@ def build_report_parser() -> CommandParser:
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="folder of a run, folder of runs, or CSV file")
     add("--out", metavar="FOLDER",
-        help="output folder (default: report/ in the run, or FILE_report next to a CSV)")  # fmt: skip
+        help="output folder (default: report/ in the run, FILE_report next to a CSV)")  # fmt: skip
     add("--set", action="append", default=[], metavar="NAME",
         help="report only this set; may be repeated")  # fmt: skip
     add("--compare", nargs="+", default=[], metavar="OTHER",

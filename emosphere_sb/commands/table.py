@@ -15,18 +15,18 @@ from emosphere_sb.recipe.corpora import CORPORA
 from emosphere_sb.tables.spec import (
     TABLES_FILE,
     Table,
+    cell_training_corpus,
     read_seeds,
     read_table_spec,
     table_names,
-    training_corpus,
 )
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """\
 Run all missing experiments for a table, resume interrupted ones and skip finished ones. The table
-is written to RESULTS_FOLDER/tables/ as NAME.md, .tex, .html, .png, .pdf, .csv (one line per run) and
-.summary.csv (one line per row and column).
+is written to RESULTS_FOLDER/tables/ as NAME.md, .tex, .html, .png, .pdf, .csv (one line per run)
+and .summary.csv (one line per row and column).
 """
 EPILOG = """\
 Any other --key=value is a key of emosphere.yaml or a run option, and applies to all runs.
@@ -272,7 +272,7 @@ def _run_and_write(
 def _with_demo_corpora(tables, folders, preset, results, overrides) -> dict[str, str]:
     """Generate synthetic corpora for cross-corpus tests; runs generate only training corpora."""
     pairs = [pair for table in tables for pair in table.pairs()]
-    tested = {g.tested_on for row, g in pairs if training_corpus(row, g) != g.tested_on}
+    tested = {g.tested_on for row, g in pairs if cell_training_corpus(row, g) != g.tested_on}
     missing = sorted(tested - folders.keys())
     if not missing:
         return folders

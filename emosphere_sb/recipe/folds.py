@@ -167,8 +167,8 @@ def over_folds(name: str, folds: Mapping[str, Mapping], folders: Sequence[Path])
 
     Folds with an undefined CCC (a dimension without labels or with constant values) are excluded
     from the mean and SD; ``defined`` is the number of remaining folds. Predictions are pooled only
-    if the test sets of the folds do not overlap. The sets of a cross-corpus test are the same in all
-    folds and are not pooled.
+    if the test sets of the folds do not overlap. The sets of a cross-corpus test are the same in
+    all folds and are not pooled.
     """
     by_fold = {number: ccc_of(metrics[name]) for number, metrics in folds.items()}
     columns = {

@@ -15,7 +15,7 @@ from emosphere_sb.fileio.yaml_tree import tagged_value
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.hparams import RESULT_NEUTRAL_KEYS
-from emosphere_sb.tables.spec import Group, Row, Table, read_options, training_corpus
+from emosphere_sb.tables.spec import Group, Row, Table, cell_training_corpus, read_options
 
 HPARAMS_FILE = "hparams/emosphere.yaml"
 CELL_FILE = "cell.json"
@@ -152,7 +152,7 @@ class Cells:
         return self._trees[cell]
 
     def _cell(self, table: Table, row: Row, group: Group, seed: int, fold: int) -> Cell:
-        corpus = training_corpus(row, group)
+        corpus = cell_training_corpus(row, group)
         other = group.tested_on if group.tested_on != corpus else None
         presets = "+".join(part for part in (table.preset, self.preset, row.preset) if part)
         words = [f"--seed={seed}"]

@@ -140,7 +140,7 @@ def _letter(number: int) -> str:
 
 
 def _published(found: Collected, row: Row) -> Line:
-    """Format the paper's scores, with the difference from our results except on synthetic speech."""
+    """Format the paper's scores and, except on synthetic speech, the difference of our mean."""
     entry = found.entry(row, found.table.groups[0])
     texts = []
     for number, column in enumerate(found.table.columns):
@@ -194,7 +194,7 @@ def _notes(found: Collected) -> Iterator[str]:
             "the development set, in the last epoch in which the head was trained."
         )
     if any(group.folds > 1 for group in table.groups):
-        yield "Folds: metrics of the pooled predictions; the CSV file lists the metrics of each run."
+        yield "Folds: metrics of the pooled predictions; the CSV file lists those of each run."
     for entry in found.entries:
         if entry.not_compared:
             yield f"{entry.row.name}: not compared with the reference: {entry.not_compared}"

@@ -76,11 +76,13 @@ class Table:
 
     def corpora(self) -> list[str]:
         """Return the names of all corpora that the table uses."""
-        names = [name for row, group in self.pairs() for name in (training_corpus(row, group),)]
+        names = [
+            name for row, group in self.pairs() for name in (cell_training_corpus(row, group),)
+        ]
         return list(dict.fromkeys([*names, *(group.tested_on for group in self.groups)]))
 
 
-def training_corpus(row: Row, group: Group) -> str:
+def cell_training_corpus(row: Row, group: Group) -> str:
     """Return the corpus that a cell is trained on."""
     return row.corpus or group.corpus or group.tested_on
 

@@ -169,7 +169,7 @@ def test_published_scores_are_not_compared_with_synthetic_speech():
     means = {"a": (0.7, 0.7), "b": (0.4, 0.4)}
     page = format_results_table(collected(means, published=(0.6952,), synthetic=True))
     assert page.lines[1].cells[0].value == ".6952"
-    assert page.notes[0].startswith("SYNTHETIC SPEECH")
+    assert page.notes[0].startswith("Synthetic speech:")
     assert any("cannot be compared with results on synthetic speech" in note for note in page.notes)
 
 
@@ -185,7 +185,7 @@ def test_notes_describe_seeds_and_bootstrap():
     assert "over seeds 1, 2" in notes
     assert "difference from “a”" in notes
     assert "10,000 resamples of 1,200 speakers" in notes
-    assert "SYNTHETIC" not in notes and "Published" not in notes and "Folds" not in notes
+    assert "Synthetic" not in notes and "Published" not in notes and "Folds" not in notes
 
 
 def test_table_without_reference_has_no_note_on_stars():
