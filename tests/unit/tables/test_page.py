@@ -170,7 +170,7 @@ def test_published_scores_are_not_compared_with_synthetic_speech():
     page = format_results_table(collected(means, published=(0.6952,), synthetic=True))
     assert page.lines[1].cells[0].value == ".6952"
     assert page.notes[0].startswith("Synthetic speech:")
-    assert any("cannot be compared with results on synthetic speech" in note for note in page.notes)
+    assert any("not comparable with scores on synthetic speech" in note for note in page.notes)
 
 
 def test_published_scores_are_shown_before_any_run():
