@@ -103,9 +103,7 @@ def test_run_summary_of_synthetic_speech_has_warning_baseline_and_ceiling():
     }
     text = run_summary(metrics(protocol={"synthetic": True}, beside=beside))
     assert text.startswith("Synthetic speech:")
-    assert (
-        text.index("0.3333") < text.index("ridge regression") < text.index("simulated rater noise")
-    )
+    assert text.index("0.3333") < text.index("ridge regression") < text.index("simulated raters")
     assert "(V, A, D):\ntest1  0.9000  0.8000  0.7000\n" in text
     assert "train" not in text  # only sets that are reported
 
