@@ -83,9 +83,7 @@ def test_help_presets_lists_every_preset_with_its_comment():
 
 
 def test_unknown_topic_raises():
-    with pytest.raises(
-        ValueError, match="--help must have no value or be one of presets; found 'x'"
-    ):
+    with pytest.raises(ValueError, match="--help can only have the value presets; found 'x'"):
         recipe_help("MSP-Podcast", topic="x")
 
 
