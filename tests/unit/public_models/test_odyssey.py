@@ -143,6 +143,6 @@ def test_missing_weight_is_in_the_error(tmp_path, waveform_settings):
     del state["ser_model.fc.0.1.weight"]
     state["ssl_model.encoder.layers.1.attention.q_proj.bias"] = torch.zeros(32)
     save_file(state, folder / "model.safetensors")
-    with pytest.raises(ValueError, match="layer norm 0 differs in weight"):
+    with pytest.raises(ValueError, match="layer norm 0 differs for weight"):
         EmoSphere.from_pretrained(folder)
     assert json.loads((folder / "config.json").read_text())["auto_map"]  # never looked at
