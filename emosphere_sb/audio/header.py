@@ -164,7 +164,7 @@ def _read_decoded(path: str | os.PathLike) -> Header:
     except (OSError, TypeError, ValueError, RuntimeError, soundfile.SoundFileError) as error:
         raise AudioError(f"not a recognised audio file: {_reason(error, path)}") from None
     if _SHORTENED.search(info.extra_info):
-        raise AudioError("truncated audio: the header declares more than the file contains")
+        raise AudioError("truncated audio: the header declares more data than the file contains")
     if info.format not in ("WAV", "WAVEX") or info.subtype not in _INTEGER_SUBTYPES:
         verify_samples(path, info.frames)
     return Header(info.frames, info.samplerate, info.channels)

@@ -120,7 +120,7 @@ def read_mono(
     ) as error:  # TypeError: .raw files
         raise AudioError(
             f"Audio file {path} cannot be read ({error}). If it has been moved or changed since "
-            f"the data preparation, re-run the preparation with --reuse_manifests=False."
+            f"the data was prepared, re-run the preparation with --reuse_manifests=False."
         ) from error
     if not len(samples):
         raise AudioError(f"Audio file {path} contains no samples after {start:g} s.")

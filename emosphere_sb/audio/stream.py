@@ -56,7 +56,7 @@ def read_mono_blocks(
                 yield mono
     except (TypeError, soundfile.SoundFileError) as error:
         raise AudioError(
-            f"{path} cannot be read after {done / rate:.1f} s: {str(error).strip()}"
+            f"{path} cannot be read beyond {done / rate:.1f} s: {str(error).strip()}"
         ) from error
 
 

@@ -321,7 +321,7 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
     Arguments
     ---------
     rows : mapping
-        Manifest rows by utterance id; complete files are read.
+        Manifest rows by utterance id; entire files are read.
     workers : int
         Number of threads that read files.
 

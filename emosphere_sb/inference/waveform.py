@@ -47,7 +47,7 @@ class Waveform:
     signal : torch.Tensor or numpy.ndarray
         Samples of shape (samples,), float32, 16 kHz mono.
     duration : float
-        Duration of the complete recording in seconds.
+        Duration of the entire recording in seconds.
     start : float
         Start of the signal within the recording in seconds.
     warnings : tuple of str
@@ -100,7 +100,7 @@ def load_file(
             signal = resample(*read_mono(path, start=start, seconds=seconds), SAMPLE_RATE)
     except AudioError as error:  # its remedy only applies to prepared corpora
         raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
-    waveform = _validated(os.fsdecode(path), signal, header.duration, start)
+    waveform = _validate_waveform(os.fsdecode(path), signal, header.duration, start)
     if header.warning:
         waveform = replace(waveform, warnings=(*waveform.warnings, header.warning))
     total = header.duration
@@ -157,7 +157,7 @@ def from_array(
         array = array.mean(axis=1 - time)
     signal = np.ascontiguousarray(array, dtype=np.float32)
     signal = _tensor(signal, rate) if tensors else resample(signal, rate, SAMPLE_RATE)
-    return _validated(source, signal, duration, 0.0)
+    return _validate_waveform(source, signal, duration, 0.0)
 
 
 def _tensor(signal: np.ndarray, rate: int) -> Tensor:
@@ -277,7 +277,9 @@ def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
         )
 
 
-def _validated(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Waveform:
+def _validate_waveform(
+    source: str, signal: Tensor | np.ndarray, duration: float, start: float
+) -> Waveform:
     if not np.isfinite(np.asarray(signal)).all():
         raise AudioError(f"{source} contains NaN or infinite samples. Remove or replace them.")
     if (peak := float(np.abs(np.asarray(signal)).max(initial=0.0))) > MAX_LEVEL:

@@ -143,7 +143,7 @@ def file_windows(
     Yields
     ------
     Waveform
-        One window, with the ``duration`` of the complete file. If the file ends before the
+        One window, with the ``duration`` of the entire file. If the file ends before the
         duration given in its header, the last window has a warning.
 
     Raises

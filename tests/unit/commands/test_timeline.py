@@ -112,7 +112,7 @@ def test_rows_before_damage_are_written(released, tmp_path, capsys):
     soundfile.write(path, noise, RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
-    assert "cut.flac cannot be read after" in capsys.readouterr().err
+    assert "cut.flac cannot be read beyond" in capsys.readouterr().err
     assert len(read_csv(out)) >= 5
 
 
