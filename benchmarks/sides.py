@@ -33,6 +33,8 @@ class Job:
     folder: Path
     device: str
     batch: int = BATCH
+    precision: str | None = None  # default: fp16 on a GPU and fp32 on a CPU
+    start_method: str = "spawn"  # of multiprocessing
 
     def for_side(self, side: str) -> Job:
         """Return a copy for another side."""
@@ -41,6 +43,7 @@ class Job:
 
 def serve(connection, job: Job) -> None:
     """Execute the requested methods of a ``Worker`` until the connection is closed."""
+    use_recipe_start_method()
     try:
         worker = Worker(job)
         connection.send((True, None))
@@ -58,7 +61,9 @@ class Worker:
     def __init__(self, job: Job):
         quiet()
         self.device, self.batch, size = job.device, job.batch, SIZES[job.size]
-        options = {"device": job.device, "scale": SCALE, "batch": job.batch}
+        options = {
+            "device": job.device, "scale": SCALE, "batch": job.batch, "precision": job.precision,
+        }  # fmt: skip
         if job.side == "published":
             model = load_published_model(size, job.folder)
             self.pipeline = PublishedPipeline(model, **options)
@@ -91,15 +96,11 @@ class Worker:
         }
 
     def _timed(self, work, *arguments) -> tuple:
-        self._wait()
+        wait(self.device)
         start = time.perf_counter()
         result = work(*arguments)
-        self._wait()
+        wait(self.device)
         return result, time.perf_counter() - start
-
-    def _wait(self) -> None:
-        if self.device == "cuda":
-            torch.cuda.synchronize()
 
     def train(self, steps: int) -> None:
         """Train without timing."""
@@ -112,12 +113,23 @@ class Worker:
         return {"host": host_peak(), "device": device}
 
 
+def use_recipe_start_method() -> None:
+    """Let data loaders start their processes as in a recipe, not as this process was started."""
+    multiprocessing.set_start_method(None, force=True)  # the default of the platform
+
+
 def quiet() -> None:
     """Suppress log messages and warnings of libraries."""
     logging.getLogger("speechbrain").setLevel(logging.ERROR)
     transformers.logging.disable_progress_bar()
     # raised by the attention of transformers at its first call
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
+
+
+def wait(device: str) -> None:
+    """Wait until the GPU has finished all work."""
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def free_memory(device: str) -> None:
@@ -146,7 +158,7 @@ def host_peak() -> float:
 @contextmanager
 def worker_process(job: Job):
     """Yield a function that calls a method of a ``Worker`` in a new process."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(job.start_method)
     connection, child_connection = context.Pipe()
     process = context.Process(target=serve, args=(child_connection, job))
     process.start()
