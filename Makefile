@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache profile backbones \
+.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
 	bench-predict bench-onnx predict-example tables coverage docs lint messages clean
 
 demo: $(READY)
@@ -51,6 +51,11 @@ bench: $(READY)
 # Profile of training and evaluation: benchmarks/RESULTS.md
 profile: $(READY)
 	$(BIN)/python benchmarks/profiling.py
+
+# Speed, memory, exact resume and NCCL on one GPU, at most six minutes: benchmarks/RESULTS.md
+# Without a GPU: .venv/bin/python benchmarks/gpu.py --device=cpu --size=tiny
+bench-gpu: $(READY)
+	$(BIN)/python benchmarks/gpu.py
 
 # Speed of training from cached features of a frozen backbone: benchmarks/RESULTS.md
 bench-cache: $(READY)
