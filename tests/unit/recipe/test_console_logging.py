@@ -1,10 +1,16 @@
 """Console output of log messages."""
 
 import logging
+import logging.config
 
 import pytest
+import yaml
 
-from emosphere_sb.recipe.console_logging import ConsoleFilter, configure_console_logging
+from emosphere_sb.recipe.console_logging import (
+    LOG_CONFIG,
+    ConsoleFilter,
+    configure_console_logging,
+)
 
 
 def record(name, level, message="text"):
@@ -44,3 +50,21 @@ def test_console_shows_plain_messages_and_log_files_are_unchanged(monkeypatch, t
     assert file.format(record("a.b", logging.INFO)) == "a.b - text"
     assert len(console.filters) == 1 and not file.filters
     file.close()
+
+
+def test_log_file_of_a_run_is_complete_and_its_console_is_filtered(monkeypatch, tmp_path, capsys):
+    config = yaml.safe_load(LOG_CONFIG.read_text(encoding="utf-8"))
+    config["handlers"]["file_handler"]["filename"] = str(tmp_path / "log.txt")
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    logging.config.dictConfig(config)
+    logging.getLogger("speechbrain.utils.quirks").info("Applied quirks")
+    logging.getLogger("emosphere_sb.recipe.run").info("train: 48 utterances")
+    for handler in logging.root.handlers:
+        handler.close()
+    assert capsys.readouterr().out == "train: 48 utterances\n"
+    lines = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split(" - ", 1)[1] for line in lines] == [
+        "speechbrain.utils.quirks - INFO - Applied quirks",
+        "emosphere_sb.recipe.run - INFO - train: 48 utterances",
+    ]
