@@ -87,8 +87,7 @@ class PublishedModel(nn.Module):
 class PublishedPipeline:
     """Pipeline that trains and evaluates a ``PublishedModel`` on rows of a manifest.
 
-
-    The default precision is fp16 on a GPU (published) and fp32 on a CPU.
+    The default precision is fp16 on a GPU (as in the paper) and fp32 on a CPU.
     """
 
     def __init__(
