@@ -29,11 +29,13 @@ from gpu_steps.nccl import nccl
 from gpu_steps.resume import exact_resume
 from gpu_steps.speed import device_check, extraction, peaks, throughput
 from gpu_steps.step import DEFAULTS, Outcome, Settings, Step
+from gpu_steps.variants import variants
 from runs import ROOT, put_between
 from sides import quiet, use_recipe_start_method
-from workload import SIZES, durations, save_weights, write_corpus
+from workload import SIZES, durations, repeat_rows, save_weights, write_corpus
 
 MINUTES = 6.0
+REPEATED = 4  # utterances per audio file on a GPU
 # Imported once, before the processes of the steps are forked. These modules must not query CUDA at
 # import, as SpeechBrain does, because a forked process could not use CUDA then.
 PRELOADED = [
@@ -49,9 +51,10 @@ STEPS = (
     Step("nccl", nccl, needs_gpu=True),
     Step("throughput in bf16", partial(throughput, precision="bf16"), isolated=False),
     Step("feature extraction", extraction),
-    Step("throughput in fp16", partial(throughput, precision="fp16"), True, isolated=False),
-    Step(report.MEMORY, largest_batch),
     Step("throughput in fp32", partial(throughput, precision="fp32"), isolated=False),
+    Step("variants", variants),
+    Step(report.MEMORY, largest_batch),
+    Step("throughput in fp16", partial(throughput, precision="fp16"), True, isolated=False),
 )
 
 
@@ -161,7 +164,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
         settings = replace(settings, folder=Path(name))
-        rows = write_corpus(settings.folder / "audio", durations(settings.utterances))
+        files = -(-settings.utterances // REPEATED) if settings.gpu else settings.utterances
+        rows = write_corpus(settings.folder / "audio", durations(files))
+        rows = repeat_rows(rows, settings.utterances)
         save_weights(SIZES[settings.size], settings.folder)
         save_weights(settings.small, settings.folder / "small")
         settings = replace(settings, rows=rows)

@@ -18,6 +18,7 @@ import torch
 import transformers
 from published_pipeline import BATCH, PublishedPipeline
 from recipe_pipeline import RecipePipeline
+from step_profile import TimedIterator, profile_steps, wait
 from workload import SCALE, SIZES, load_published_model
 
 SIDES = ("published", "recipe")
@@ -73,6 +74,7 @@ class Worker:
     def load(self, rows: dict, evaluated: int) -> None:
         """Load the corpus into the pipeline."""
         self.pipeline.load(rows, evaluated)
+        self.pipeline.batches = TimedIterator(self.pipeline.batches)
 
     def begin(self) -> dict[str, list[float]]:
         """Return predictions with the initial weights, then run a small warm-up step."""
@@ -81,19 +83,27 @@ class Worker:
         free_memory(self.device)
         return predictions
 
-    def part(self, steps: int) -> dict:
-        """Measure the time of a part of the epoch and of an evaluation."""
+    def part(self, steps: int, lead_in: int = 0) -> dict:
+        """Measure the time of a part of the epoch and of an evaluation.
+
+        The first ``lead_in`` steps are not measured, so that the loader processes are running. The
+        memory of the GPU is then kept for the next part, because allocating it takes long.
+        """
         if self.device == "cuda":  # allocate the freed memory again before timing
             self.pipeline.warm_up(self.batch)
-        (names, losses), train = self._timed(self.pipeline.train, steps)
+        first = self.pipeline.train(lead_in)[0] if lead_in else []
+        waited = self.pipeline.batches.seconds
+        (names, losses), train = self._timed(self.pipeline.train, steps - lead_in)
+        waited = self.pipeline.batches.seconds - waited
         predictions, evaluation = self._timed(self.pipeline.evaluate)
-        free_memory(self.device)
+        if not lead_in:
+            free_memory(self.device)
         if not all(map(math.isfinite, losses)):
             raise RuntimeError(
                 f"All losses must be finite; found {losses}. The speed is then meaningless."
             )
         return {
-            "train": {"seconds": train, "names": names},
+            "train": {"seconds": train, "names": names, "waited": waited, "lead_in": first},
             "eval": {"seconds": evaluation, "names": list(predictions)},
         }
 
@@ -103,6 +113,13 @@ class Worker:
         result = work(*arguments)
         wait(self.device)
         return result, time.perf_counter() - start
+
+    def profile(self, steps: int) -> dict:
+        """Profile training steps; return the error if the profiler is not available."""
+        try:
+            return profile_steps(self.pipeline, steps, self.device)
+        except RuntimeError as error:  # the times measured before are still useful
+            return {"error": str(error)}
 
     def train(self, steps: int) -> None:
         """Run training steps without measuring the time."""
@@ -126,12 +143,6 @@ def quiet() -> None:
     transformers.logging.disable_progress_bar()
     # This warning comes from the attention of transformers when it is first called.
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
-
-
-def wait(device: str) -> None:
-    """Wait until the GPU has finished all work."""
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def free_memory(device: str) -> None:

@@ -86,8 +86,20 @@ def benchmark(
     return {**found, **settings, "matrix_peak": matrix_peak() if device == "cuda" else None}
 
 
-def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict:
-    """Measure all pairs and the peak memory of each side."""
+def measure(
+    job: Job,
+    rows: dict[str, dict],
+    evaluated: int,
+    pairs: int,
+    *,
+    lead_in: int = 0,
+    profiled: int = 0,
+) -> dict:
+    """Measure all pairs and the peak memory of each side.
+
+    The first ``lead_in`` steps of each part are not measured. Afterwards, ``profiled`` steps of
+    each side are profiled.
+    """
     steps = len(rows) // (job.batch * pairs)
     with ExitStack() as stack:
         calls = {name: stack.enter_context(worker_process(job.for_side(name))) for name in SIDES}
@@ -104,11 +116,15 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
             )
         for number in range(pairs):
             order = SIDES if number % 2 == 0 else SIDES[::-1]
-            results.append({name: calls[name]("part", steps) for name in order})
+            results.append({name: calls[name]("part", steps, lead_in) for name in order})
             print(f"pair {number + 1} of {pairs}: {seconds_line(results[-1])}", flush=True)
         peaks = {name: call("peaks") for name, call in calls.items()}
+        profiles = {}
+        if profiled:
+            profiles = {name: call("profile", profiled) for name, call in calls.items()}
     for name in SIDES:
-        seen = [utterance for result in results for utterance in result[name]["train"]["names"]]
+        parts = [result[name]["train"] for result in results]
+        seen = [utterance for part in parts for utterance in part.pop("lead_in") + part["names"]]
         if sorted(seen) != sorted(rows):
             raise RuntimeError(
                 f"The side {LABELS[name]!r} must use each utterance exactly once for training; "
@@ -116,7 +132,9 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
             )
     for part in (result[name][task] for result in results for name in SIDES for task in TASKS):
         part["durations"] = [rows[utterance]["duration"] for utterance in part.pop("names")]
-    return {"pairs": results, "peaks": peaks, "difference": difference}
+    return {
+        "pairs": results, "peaks": peaks, "difference": difference, "profiles": profiles,
+    }  # fmt: skip
 
 
 def compare(published: dict[str, list[float]], recipe: dict[str, list[float]]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -15,7 +16,10 @@ from gpu_steps.step import Outcome, Settings, passed_if
 
 PRECISION = "bf16"
 LIMITS = {"cuda": 1024, "cpu": 3}  # largest number of utterances that is tried
-START = {"cuda": 32, "cpu": 1}
+START = {"cuda": 64, "cpu": 1}
+# Measured MiB of device memory per utterance with WavLM-large, without and with gradient
+# checkpointing: they give a first guess, which saves trials.
+PER_UTTERANCE = {"off": 816, "on": 204}
 
 
 def largest_batch(settings: Settings) -> Outcome:
@@ -26,9 +30,13 @@ def largest_batch(settings: Settings) -> Outcome:
             SIZES[settings.size], settings.folder, device=settings.device, scale=SCALE,
             precision=PRECISION, options=[f"--gradient_checkpointing={checkpointing}"],
         )  # fmt: skip
-        pipeline.load(settings.rows, 1)
+        pipeline.load(dict(itertools.islice(settings.rows.items(), settings.batch)), 1)
         trial = Trial(pipeline.brain, settings.gpu)
-        found[name] = largest(trial, START[settings.device], limit)
+        guess = None
+        if settings.gpu and settings.size == "large":
+            total = torch.cuda.get_device_properties(0).total_memory / 2**20
+            guess = int(total / PER_UTTERANCE[name])
+        found[name] = largest(trial, START[settings.device], limit, guess)
         mib[name], reasons = trial.mib.get(found[name]), reasons + trial.reasons
         del pipeline, trial
         release_memory(settings.gpu)
@@ -93,17 +101,20 @@ def noise_batch(count: int) -> Batch:
     )
 
 
-def largest(fits: Callable[[int], bool], start: int, limit: int) -> int:
+def largest(fits: Callable[[int], bool], start: int, limit: int, guess: int | None = None) -> int:
     """Return the largest number up to ``limit`` that fits, to within an eighth.
 
-    Doubles or halves ``start`` until the answer is bracketed, then bisects.
+    Doubles or halves ``start`` until the answer is bracketed, then bisects. A ``guess`` is tried
+    first, then a number that differs from it by an eighth.
     """
-    good, bad, count = 0, limit + 1, start
+    near = guess is not None
+    good, bad, count = 0, limit + 1, min(guess, limit) if near else start
     while good < count < bad:
         if fits(count):
-            good, count = count, min(2 * count, limit)
+            good, count = count, min(count + 1 + count // 8 if near else 2 * count, limit)
         else:
-            bad, count = count, good or count // 2
+            bad, count = count, good or (count * 7 // 8 if near else count // 2)
+        near = False
     while bad - good > 1 + good // 8:
         count = (good + bad) // 2
         good, bad = (count, bad) if fits(count) else (good, count)

@@ -11,7 +11,7 @@ from sides import LABELS, SIDES
 from throughput import TASKS, row
 
 from emosphere_sb.results.metrics_json import machine_description
-from gpu_steps.step import Outcome, Settings
+from gpu_steps.step import LEAD_IN, PROFILED, Outcome, Settings
 
 PACKAGES = ("torch", "torchaudio", "transformers", "speechbrain")
 PEAKS, MEMORY = "peak of matrix products", "largest batch"  # names of steps
@@ -21,21 +21,25 @@ def throughput_table(outcomes: Mapping[str, Outcome], settings: Settings, comman
     """Return training and evaluation of both sides in each precision."""
     lines = [f"| | {' | '.join(LABELS.values())} | ratio |", "|---|---|---|---|"]
     peaks = outcomes[PEAKS].values if PEAKS in outcomes else {}
-    batches = {}
+    batches, counts = {}, {}
     for name, outcome in outcomes.items():
         precision = name.removeprefix("throughput in ")
         if precision == name or not outcome.values:
             continue
-        batches[precision] = outcome.values["batch"]
+        batches[precision], counts[precision] = outcome.values["batch"], outcome.values["pairs"]
         lines += precision_rows(precision, outcome.values, peaks.get(precision))
     if not batches:
         return "Not measured."
     peak = ", ".join(f"{name} {value / 1e12:.3g} TFLOP/s" for name, value in peaks.items())
     steps = ", ".join(f"{name} {batch}" for name, batch in batches.items())
+    pairs = ", ".join(f"{name} {count}" for name, count in counts.items())
     text = (
-        f"WavLM-{settings.size} with random weights; medians and ranges over pairs "
-        f"({settings.pairs}), which together are one epoch over {settings.utterances} utterances; "
-        f"each pair includes an evaluation of {settings.evaluated}. Utterances per step: {steps}. "
+        f"WavLM-{settings.size} with random weights; medians and ranges over pairs of "
+        f"{settings.steps - LEAD_IN[settings.device]} training steps, after "
+        f"{LEAD_IN[settings.device]} that are not measured, and an evaluation of "
+        f"{settings.evaluated} utterances, which includes the start of loader processes. Pairs: "
+        f"{pairs}. Utterances per step: {steps}. *GPU busy* is the time of the kernels in "
+        f"{PROFILED} steps, relative to the time of these steps without the profiler. "
         f"Measured peaks of a matrix product: {peak}. On a GPU, fp32 includes TF32, which "
         f"SpeechBrain enables. {origin(command)}"
     )
@@ -52,6 +56,12 @@ def precision_rows(precision: str, values: Mapping, peak: float | None) -> list[
             shares = {name: [f / peak for f in part["flops"][name]] for name in SIDES}
             cells = [f"{statistics.median(shares[name]):.1%}" for name in SIDES]
             lines.append(f"| {head}, share of the matrix-product peak | {' | '.join(cells)} | |")
+    head = f"{precision}, training"
+    waiting = [f"{values['waiting'][name]:.1%}" for name in SIDES]
+    lines.append(f"| {head}, share of time waiting for data | {' | '.join(waiting)} | |")
+    if all("busy" in values["profiles"][name] for name in SIDES):
+        busy = [f"{values['profiles'][name]['busy']:.0%}" for name in SIDES]
+        lines.append(f"| {head}, GPU busy | {' | '.join(busy)} | |")
     if None not in values["device_mib"].values():
         memory = {name: [values["device_mib"][name]] for name in SIDES}
         lines.append(row(f"{precision}, peak device memory, MiB", memory, "{:,.0f}"))

@@ -1,5 +1,6 @@
 """Test the GPU benchmark: its form for a CPU, and how it handles failures and time limits."""
 
+import itertools
 import json
 import multiprocessing
 import subprocess
@@ -17,8 +18,16 @@ import gpu
 import workload
 from gpu_steps import memory, report, resume
 from gpu_steps.nccl import nccl
-from gpu_steps.step import DEFAULTS, Outcome, Settings, Step, passed_if
+from gpu_steps.step import (
+    DEFAULTS,
+    Outcome,
+    Settings,
+    Step,
+    deterministic_algorithms,
+    passed_if,
+)
 from recipe_pipeline import RecipePipeline
+from step_profile import TimedIterator, profile_steps
 
 CPU = Settings("cpu", **DEFAULTS["cpu"])
 NEEDS_GPU = {"CUDA device", "nccl", "throughput in fp16"}
@@ -48,7 +57,7 @@ def test_cpu_form_passes_and_skips_only_steps_that_need_a_gpu(short_run):
     assert statuses.keys() == {step.name for step in gpu.STEPS}
     assert {name for name, status in statuses.items() if status == "skipped"} == NEEDS_GPU
     assert "failed" not in statuses.values()
-    assert run.stdout.splitlines()[-1] == "7 passed, 0 failed, 3 skipped"
+    assert run.stdout.splitlines()[-1] == "8 passed, 0 failed, 3 skipped"
 
 
 def test_cpu_form_measures_each_step(short_run):
@@ -59,9 +68,16 @@ def test_cpu_form_measures_each_step(short_run):
     assert found[report.MEMORY]["utterances"] == {"off": 3, "on": 3}
     assert found["throughput in fp32"]["difference"] < 1e-5
     for precision in ("fp32", "bf16"):
-        assert found["feature extraction"]["rates"][precision] > 0
-        ratios = found[f"throughput in {precision}"]["train"]["ratios"]
+        rates = found["feature extraction"]["rates"][precision]
+        assert min(rates["total"], rates["model"]) > 0 and 0 < rates["waiting"] < 1
+        values = found[f"throughput in {precision}"]
+        ratios = values["train"]["ratios"]
         assert len(ratios) == DEFAULTS["cpu"]["pairs"] and ratios[0] > 0
+        assert all(0 <= share < 1 for share in values["waiting"].values())
+        for profile in values["profiles"].values():
+            assert profile["step_seconds"] > 0 and len(profile["operations"]) == 5
+    for part in ("feature encoder", "attention", "positional convolution"):
+        assert all(result["seconds"] > 0 for result in found["variants"][part].values())
 
 
 def test_tables_contain_command_versions_and_seed(short_run):
@@ -175,6 +191,67 @@ def test_largest_batch_is_found_to_within_an_eighth(capacity):
     assert found <= expected <= found + found // 8 + (1 if found < expected else 0)
     assert len(tried) == len(set(tried)) <= 12
     assert all(1 <= count <= 1024 for count in tried)
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 30, 31, 32, 33, 35, 36, 37, 100, 1024, 5000])
+def test_guess_of_the_largest_batch_saves_trials(capacity):
+    tried = []
+
+    def fits(count):
+        tried.append(count)
+        return count <= capacity
+
+    found = memory.largest(fits, 64, 1024, guess=32)
+    expected = min(capacity, 1024)
+    assert found <= expected <= found + found // 8 + (1 if found < expected else 0)
+    assert len(tried) == len(set(tried)) <= 12
+    assert all(1 <= count <= 1024 for count in tried)
+    if 32 <= capacity <= 36:
+        assert tried == [32, 37]
+
+
+def test_timed_iterator_measures_only_the_time_of_its_items():
+    def slow():
+        for number in range(2):
+            time.sleep(0.05)
+            yield number
+
+    items = TimedIterator(slow())
+    found = []
+    for number in items:
+        found.append(number)
+        time.sleep(0.2)
+    assert found == [0, 1] and 0.1 <= items.seconds < 0.3
+
+
+def test_profile_uses_the_same_batches_and_keeps_the_following_ones():
+    class Pipeline:
+        batches = iter(range(10))
+        trained = ()
+
+        def train(self, steps):
+            self.trained += tuple(itertools.islice(self.batches, steps))
+            torch.ones(2, 2) @ torch.ones(2, 2)
+
+    pipeline = Pipeline()
+    found = profile_steps(pipeline, 2, "cpu")
+    assert pipeline.trained == (0, 1) * 3 and next(pipeline.batches) == 2
+    assert {"aten::mm", "aten::ones"} & {name for name, _ in found["operations"]}
+
+
+def test_settings_of_the_gpu_form_use_whole_batches():
+    settings = Settings("cuda", **DEFAULTS["cuda"], rows=dict.fromkeys(range(960)))
+    counts = {name: len(settings.rows_in(name)) for name in ("bf16", "fp16", "fp32")}
+    assert settings.steps == 20 and counts == {"bf16": 960, "fp16": 320, "fp32": 320}
+    assert min(counts.values()) >= settings.evaluated
+
+
+def test_deterministic_algorithms_are_used_only_within_the_context():
+    with deterministic_algorithms():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cuda.mem_efficient_sdp_enabled()
 
 
 def test_memory_trial_separates_lack_of_memory_from_other_errors():
