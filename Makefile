@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache profile backbones \
+.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
 	bench-predict bench-onnx predict-example tables coverage docs lint messages clean
 
 demo: $(READY)
@@ -51,6 +51,11 @@ bench: $(READY)
 # Profile training and evaluation: benchmarks/RESULTS.md
 profile: $(READY)
 	$(BIN)/python benchmarks/profiling.py
+
+# Measure speed and memory and check results on one GPU, at most six minutes: benchmarks/RESULTS.md
+# Without a GPU: .venv/bin/python benchmarks/gpu.py --device=cpu --size=tiny
+bench-gpu: $(READY)
+	$(BIN)/python benchmarks/gpu.py
 
 # Measure the speed of training from cached features of a frozen backbone: benchmarks/RESULTS.md
 bench-cache: $(READY)

@@ -40,8 +40,17 @@ DEFAULTS = {"size": "base", "utterances": 32, "repeats": 5}
 class FrozenTraining:
     """Brain with a frozen backbone, and the data loader of its training set."""
 
-    def __init__(self, pooling: str, size: str, rows: dict, folder: Path, device: str, batch: int):
-        words = command(SIZES[size], folder, device, batch)
+    def __init__(
+        self,
+        pooling: str,
+        size: str,
+        rows: dict,
+        folder: Path,
+        device: str,
+        batch: int,
+        precision: str | None = None,
+    ):
+        words = command(SIZES[size], folder, device, batch, precision)
         words += ["--freeze=all", f"--results_folder={folder}"]
         words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
         unique = {word.partition("=")[0]: word for word in words}  # later options override
@@ -50,7 +59,7 @@ class FrozenTraining:
         self.hparams = hparams = build_objects(tree)
         self.set = dataset.SpeechDataset(rows, scale=Scale(1, 7), task=hparams["task"])
         output = folder / pooling
-        output.mkdir()
+        output.mkdir(exist_ok=True)
         self.brain = make_brain(hparams, options, {"train": self.set, "valid": self.set}, output)
         hparams["task"].set_targets(self.set.targets())
         hparams["normaliser"].set_statistics(0.0, 1.0)

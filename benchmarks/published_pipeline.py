@@ -31,6 +31,7 @@ BATCH = 16  # utterances per batch, as in the paper
 SECONDS = 12.0  # maximum duration of an utterance, as in the paper
 RATE = 16000
 LEARNING_RATE = 1e-5  # as in the paper
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}  # of autocast; fp16 as in the paper
 EPSILON = 1e-6  # added to the standard deviation, as in the official code
 
 
@@ -85,14 +86,26 @@ class PublishedModel(nn.Module):
 
 
 class PublishedPipeline:
-    """Pipeline that trains and evaluates a ``PublishedModel`` on rows of a manifest."""
+    """Pipeline that trains and evaluates a ``PublishedModel`` on rows of a manifest.
 
-    def __init__(self, model: PublishedModel, *, device: str, scale: Scale, batch: int = BATCH):
+    The default precision is fp16 on a GPU (as in the paper) and fp32 on a CPU.
+    """
+
+    def __init__(
+        self,
+        model: PublishedModel,
+        *,
+        device: str,
+        scale: Scale,
+        batch: int = BATCH,
+        precision: str | None = None,
+    ):
         self.model, self.device, self.scale = model.to(device), device, scale
         self.batch = batch
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-        self.half = device == "cuda"
-        self.scaler = torch.amp.GradScaler(device, enabled=self.half)
+        precision = precision or default_precision(device)
+        self.autocast = {"enabled": precision in DTYPES, "dtype": DTYPES.get(precision)}
+        self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
         self.items: list[dict] = []
         self.evaluated: list[dict] = []
         self.weights = torch.ones(len(model.regions.names))
@@ -149,7 +162,7 @@ class PublishedPipeline:
     def _step(self, signals: Tensor, lengths: Tensor, vad: Tensor, regions: Tensor) -> Tensor:
         vad, regions = vad.to(self.device), regions.to(self.device)
         self.optimizer.zero_grad()
-        with torch.autocast(self.device, torch.float16, enabled=self.half):
+        with torch.autocast(self.device, **self.autocast):
             predicted, scores = self.model(signals.to(self.device), lengths.to(self.device))
         loss = ccc_loss(predicted, vad) + region_loss(scores, regions, self.weights)
         self.scaler.scale(loss).backward()
@@ -164,11 +177,16 @@ class PublishedPipeline:
         predictions = []
         for item in self.evaluated:
             _, signals, lengths, _, _ = collate([item])
-            with torch.autocast(self.device, torch.float16, enabled=self.half):
+            with torch.autocast(self.device, **self.autocast):
                 vad, _ = self.model(signals.to(self.device), lengths.to(self.device))
             predictions.append(vad)
         vad = torch.cat(predictions).tolist()
         return {item["id"]: row for item, row in zip(self.evaluated, vad, strict=True)}
+
+
+def default_precision(device: str) -> str:
+    """Return the precision of the published pipeline on a GPU, and fp32 on a CPU."""
+    return "fp16" if device == "cuda" else "fp32"
 
 
 def decode(path: str) -> np.ndarray:

@@ -8,12 +8,13 @@ sampler, data loaders and Brain of the recipes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from published_pipeline import BATCH
+from published_pipeline import BATCH, default_precision
 from speechbrain.core import Stage
+from torch.utils.data import DataLoader
 from workload import Size
 
 from emosphere_sb.data import dataset
@@ -40,10 +41,24 @@ class RecipePipeline:
         Scale of the labels.
     batch : int
         Number of utterances per step and per forward pass.
+    precision : str, optional
+        Precision of training and evaluation. (default: fp16 on a GPU and fp32 on a CPU)
+    options : sequence of str
+        Additional command-line arguments.
     """
 
-    def __init__(self, size: Size, folder: Path, *, device: str, scale: Scale, batch: int = BATCH):
-        words = command(size, folder, device, batch)
+    def __init__(
+        self,
+        size: Size,
+        folder: Path,
+        *,
+        device: str,
+        scale: Scale,
+        batch: int = BATCH,
+        precision: str | None = None,
+        options: Sequence[str] = (),
+    ):
+        words = [*command(size, folder, device, batch, precision), *options]
         request = read_command(words, corpus="MSP-Podcast")
         tree, self.options = request.tree, request.run_options
         self.hparams, self.folder, self.scale = build_objects(tree), folder, scale
@@ -83,7 +98,7 @@ class RecipePipeline:
         self.valid = dataset.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
         # Always use epoch 1, because later epochs do not train the region head.
         self.brain.on_stage_start(Stage.TRAIN, 1)
-        self.batches = self._epochs()
+        self.batches = epochs(self.sampler, self.loader)
 
     def _make_brain(self, sets: dict[str, dataset.SpeechDataset]) -> None:
         output = self.folder / "recipe"
@@ -93,12 +108,6 @@ class RecipePipeline:
         for name, weights in rest.items():
             self.brain.modules[name].load_state_dict(weights)
         self.brain.on_fit_start()
-
-    def _epochs(self) -> Iterator[list[dataset.Batch]]:
-        """Yield the training steps of successive epochs."""
-        for epoch in itertools.count():
-            self.sampler.set_epoch(epoch)
-            yield from self.loader
 
     def train(self, steps: int) -> tuple[list[str], list[float]]:
         """Run the next training steps and return the utterance IDs and the losses."""
@@ -124,9 +133,20 @@ class RecipePipeline:
         return {name: output[0].tolist() for name, output in self.brain.predictions.items()}
 
 
-def command(size: Size, folder: Path, device: str, batch: int) -> list[str]:
+# Not a method: a reference to the pipeline would be a cycle, and the loader's processes would still
+# run at exit, which would wait for them, because they ignore SIGTERM.
+def epochs(sampler: PooledBatchSampler, loader: DataLoader) -> Iterator[list[dataset.Batch]]:
+    """Yield the training steps of successive epochs."""
+    for epoch in itertools.count():
+        sampler.set_epoch(epoch)
+        yield from loader
+
+
+def command(
+    size: Size, folder: Path, device: str, batch: int, precision: str | None = None
+) -> list[str]:
     """Return the recipe's arguments for the model, batch size and precision of the benchmark."""
-    half = device == "cuda"
+    gpu, precision = device == "cuda", precision or default_precision(device)
     dropout = size.pooling_dropout
     return [
         str(HPARAMS / "emosphere.yaml"),
@@ -138,12 +158,12 @@ def command(size: Size, folder: Path, device: str, batch: int) -> list[str]:
         f"--batch_size={batch}",
         f"--micro_batch={batch}",
         "--check_memory=False",
-        f"--precision={'fp16' if half else 'fp32'}",
-        f"--eval_precision={'fp16' if half else 'fp32'}",
+        f"--precision={precision}",
+        f"--eval_precision={precision}",
         # One utterance uses all cores of a CPU, so a larger batch would only add padding, and
         # loader processes would compete for the cores.
-        f"--eval_batch={32 if half else 1}",
-        f"--num_workers={2 if half else 0}",
+        f"--eval_batch={32 if gpu else 1}",
+        f"--num_workers={2 if gpu else 0}",
         f"--device={device}",
         "--noprogressbar",
     ]

@@ -18,6 +18,7 @@ import torch
 import transformers
 from published_pipeline import BATCH, PublishedPipeline
 from recipe_pipeline import RecipePipeline
+from step_profile import TimedIterator, profile_steps, wait
 from workload import SCALE, SIZES, load_published_model
 
 SIDES = ("published", "recipe")
@@ -33,6 +34,8 @@ class Job:
     folder: Path
     device: str
     batch: int = BATCH
+    precision: str | None = None  # default: fp16 on a GPU and fp32 on a CPU
+    start_method: str = "spawn"  # of multiprocessing
 
     def for_side(self, side: str) -> Job:
         """Return a copy of the arguments for another implementation."""
@@ -41,6 +44,7 @@ class Job:
 
 def serve(connection, job: Job) -> None:
     """Execute the requested methods of a ``Worker`` until the connection is closed."""
+    use_recipe_start_method()
     try:
         worker = Worker(job)
         connection.send((True, None))
@@ -58,7 +62,9 @@ class Worker:
     def __init__(self, job: Job):
         quiet()
         self.device, self.batch, size = job.device, job.batch, SIZES[job.size]
-        options = {"device": job.device, "scale": SCALE, "batch": job.batch}
+        options = {
+            "device": job.device, "scale": SCALE, "batch": job.batch, "precision": job.precision,
+        }  # fmt: skip
         if job.side == "published":
             model = load_published_model(size, job.folder)
             self.pipeline = PublishedPipeline(model, **options)
@@ -68,6 +74,7 @@ class Worker:
     def load(self, rows: dict, evaluated: int) -> None:
         """Load the corpus into the pipeline."""
         self.pipeline.load(rows, evaluated)
+        self.pipeline.batches = TimedIterator(self.pipeline.batches)
 
     def begin(self) -> dict[str, list[float]]:
         """Return predictions with the initial weights, then run a small warm-up step."""
@@ -76,32 +83,43 @@ class Worker:
         free_memory(self.device)
         return predictions
 
-    def part(self, steps: int) -> dict:
-        """Measure the time of a part of the epoch and of an evaluation."""
+    def part(self, steps: int, lead_in: int = 0) -> dict:
+        """Measure the time of a part of the epoch and of an evaluation.
+
+        The first ``lead_in`` steps are not measured, so that the loader processes are running. The
+        memory of the GPU is then kept for the next part, because allocating it takes long.
+        """
         if self.device == "cuda":  # allocate the freed memory again before timing
             self.pipeline.warm_up(self.batch)
-        (names, losses), train = self._timed(self.pipeline.train, steps)
+        first = self.pipeline.train(lead_in)[0] if lead_in else []
+        waited = self.pipeline.batches.seconds
+        (names, losses), train = self._timed(self.pipeline.train, steps - lead_in)
+        waited = self.pipeline.batches.seconds - waited
         predictions, evaluation = self._timed(self.pipeline.evaluate)
-        free_memory(self.device)
+        if not lead_in:
+            free_memory(self.device)
         if not all(map(math.isfinite, losses)):
             raise RuntimeError(
                 f"All losses must be finite; found {losses}. The speed is then meaningless."
             )
         return {
-            "train": {"seconds": train, "names": names},
+            "train": {"seconds": train, "names": names, "waited": waited, "lead_in": first},
             "eval": {"seconds": evaluation, "names": list(predictions)},
         }
 
     def _timed(self, work, *arguments) -> tuple:
-        self._wait()
+        wait(self.device)
         start = time.perf_counter()
         result = work(*arguments)
-        self._wait()
+        wait(self.device)
         return result, time.perf_counter() - start
 
-    def _wait(self) -> None:
-        if self.device == "cuda":
-            torch.cuda.synchronize()
+    def profile(self, steps: int) -> dict:
+        """Profile training steps; return the error if the profiler is not available."""
+        try:
+            return profile_steps(self.pipeline, steps, self.device)
+        except RuntimeError as error:  # the times measured before are still useful
+            return {"error": str(error)}
 
     def train(self, steps: int) -> None:
         """Run training steps without timing them."""
@@ -112,6 +130,11 @@ class Worker:
         cuda = self.device == "cuda"
         device = torch.cuda.max_memory_allocated() / 2**20 if cuda else None
         return {"host": host_peak(), "device": device}
+
+
+def use_recipe_start_method() -> None:
+    """Let data loaders start their processes as in a recipe, not as this process was started."""
+    multiprocessing.set_start_method(None, force=True)  # the default of the platform
 
 
 def quiet() -> None:
@@ -150,7 +173,7 @@ def host_peak() -> float:
 @contextmanager
 def worker_process(job: Job):
     """Yield a function that calls a method of a ``Worker`` in a new process."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(job.start_method)
     connection, child_connection = context.Pipe()
     process = context.Process(target=serve, args=(child_connection, job))
     process.start()

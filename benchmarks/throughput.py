@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from published_pipeline import BATCH
+from published_pipeline import BATCH, default_precision
 from runs import ROOT, put_between
-from sides import LABELS, SIDES, Job, quiet, worker_process
+from sides import LABELS, SIDES, Job, quiet, wait, worker_process
 from workload import (
     SIZES,
     durations,
@@ -50,7 +50,9 @@ DEFAULTS = {
     "cuda": {"size": "large", "batch": BATCH, "utterances": 640, "evaluated": 640},
 }
 MARKERS = {"cpu": "throughput", "cuda": "throughput-gpu"}  # names of the blocks in RESULTS.md
-TOLERANCE = {"cpu": 1e-3, "cuda": 0.05}  # for predictions in [-1, 1], in float32 and fp16
+# Largest difference of predictions in [-1, 1] between both sides. On a GPU, fp32 includes TF32,
+# which SpeechBrain enables.
+TOLERANCE = {"cpu": {"fp32": 1e-3, "bf16": 0.1}, "cuda": {"fp32": 0.01, "fp16": 0.05, "bf16": 0.1}}
 
 
 def benchmark(
@@ -84,8 +86,20 @@ def benchmark(
     return {**found, **settings, "matrix_peak": matrix_peak() if device == "cuda" else None}
 
 
-def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict:
-    """Measure all pairs and the peak memory of each side."""
+def measure(
+    job: Job,
+    rows: dict[str, dict],
+    evaluated: int,
+    pairs: int,
+    *,
+    lead_in: int = 0,
+    profiled: int = 0,
+) -> dict:
+    """Measure all pairs and the peak memory of each side.
+
+    The first ``lead_in`` steps of each part are not measured. Afterwards, ``profiled`` steps of
+    each side are profiled.
+    """
     steps = len(rows) // (job.batch * pairs)
     with ExitStack() as stack:
         calls = {name: stack.enter_context(worker_process(job.for_side(name))) for name in SIDES}
@@ -93,19 +107,24 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
         for call in calls.values():
             call("load", rows, evaluated)
         difference = compare(*(call("begin") for call in calls.values()))
-        if not difference <= TOLERANCE[job.device]:
+        tolerance = TOLERANCE[job.device][job.precision or default_precision(job.device)]
+        if not difference <= tolerance:
             raise RuntimeError(
                 f"With the same weights, the predictions of the two sides must agree to within "
-                f"{TOLERANCE[job.device]:g}; they differ by {difference:.2g}. Their speeds are "
-                f"therefore not comparable."
+                f"{tolerance:g}; they differ by {difference:.2g}. Their speeds are therefore not "
+                f"comparable."
             )
         for number in range(pairs):
             order = SIDES if number % 2 == 0 else SIDES[::-1]
-            results.append({name: calls[name]("part", steps) for name in order})
+            results.append({name: calls[name]("part", steps, lead_in) for name in order})
             print(f"pair {number + 1} of {pairs}: {seconds_line(results[-1])}", flush=True)
         peaks = {name: call("peaks") for name, call in calls.items()}
+        profiles = {}
+        if profiled:
+            profiles = {name: call("profile", profiled) for name, call in calls.items()}
     for name in SIDES:
-        seen = [utterance for result in results for utterance in result[name]["train"]["names"]]
+        parts = [result[name]["train"] for result in results]
+        seen = [utterance for part in parts for utterance in part.pop("lead_in") + part["names"]]
         if sorted(seen) != sorted(rows):
             raise RuntimeError(
                 f"The side {LABELS[name]!r} must use each utterance exactly once for training; "
@@ -113,7 +132,9 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
             )
     for part in (result[name][task] for result in results for name in SIDES for task in TASKS):
         part["durations"] = [rows[utterance]["duration"] for utterance in part.pop("names")]
-    return {"pairs": results, "peaks": peaks, "difference": difference}
+    return {
+        "pairs": results, "peaks": peaks, "difference": difference, "profiles": profiles,
+    }  # fmt: skip
 
 
 def compare(published: dict[str, list[float]], recipe: dict[str, list[float]]) -> float:
@@ -150,16 +171,18 @@ def growth(folder: Path) -> dict[str, list[float]]:
     return peaks
 
 
-def matrix_peak(size: int = 8192, repeats: int = 20) -> float:
-    """Measure the peak FLOP/s of a large fp16 matrix product on the GPU."""
-    a, b = (torch.randn(size, size, device="cuda", dtype=torch.float16) for _ in range(2))
+def matrix_peak(
+    size: int = 8192, repeats: int = 20, dtype: torch.dtype = torch.float16, device: str = "cuda"
+) -> float:
+    """Measure the peak FLOP/s of a large matrix product, by default in fp16 on the GPU."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     best = math.inf
     for _ in range(5):  # the first iteration includes the warm-up
-        torch.cuda.synchronize()
+        wait(device)
         start = time.perf_counter()
         for _ in range(repeats):
             a @ b
-        torch.cuda.synchronize()
+        wait(device)
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 * repeats / best
 

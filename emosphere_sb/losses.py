@@ -144,7 +144,7 @@ class VADLoss:
     >>> loss(target, target)
     tensor(0.)
     >>> loss.undefined(torch.tensor([[True, True, False], [True, False, False]]))
-    2
+    tensor(2)
     """
 
     def __init__(self, weights: Sequence[float] = (1.0, 1.0, 1.0), mse_weight: float = 0.0) -> None:
@@ -165,7 +165,7 @@ class VADLoss:
         return loss
 
     @staticmethod
-    def undefined(mask: Tensor) -> int:
+    def undefined(mask: Tensor) -> Tensor:
         """Count the dimensions with fewer than two known values, whose loss is undefined.
 
         Arguments
@@ -175,10 +175,10 @@ class VADLoss:
 
         Returns
         -------
-        int
-            Number of dimensions.
+        torch.Tensor
+            Number of dimensions, int64 scalar on the device of the mask.
         """
-        return int((mask.bool().sum(dim=0) < MINIMUM_KNOWN).sum())
+        return (mask.bool().sum(dim=0) < MINIMUM_KNOWN).sum()
 
 
 def region_loss(

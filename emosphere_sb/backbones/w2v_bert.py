@@ -118,7 +118,7 @@ class W2vBertBackbone(nn.Module):
         ValueError
             If an utterance is shorter than ``receptive_field``.
         """
-        features, stacks = self.log_mel(signals, lengths)
+        features, stacks = self.log_mel(signals, lengths.to(signals.device))
         if self.masked:
             # Drop the stack that the extractor appends to an odd number of frames; it is not valid
             # in any row. It stays for adapters, whose last frame depends on it.

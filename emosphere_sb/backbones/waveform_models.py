@@ -115,7 +115,8 @@ class WaveformBackbone(nn.Module):
         signals : torch.Tensor
             Waveforms at 16 kHz, shape (batch, samples).
         lengths : torch.Tensor
-            Number of valid samples of each row, shape (batch,).
+            Number of valid samples of each row, shape (batch,), on the CPU or on the device of the
+            signals.
 
         Returns
         -------
@@ -127,7 +128,9 @@ class WaveformBackbone(nn.Module):
         # transformers raises an error if a batch has fewer frames than one masked span.
         config.apply_spec_augment = self.spec_augment and frames > config.mask_time_length
         mask = valid = None
-        if bool((lengths < signals.shape[1]).any()):
+        padded = bool((lengths < signals.shape[1]).any())
+        lengths = lengths.to(signals.device, non_blocking=True)
+        if padded:
             mask = frame_mask(lengths, signals.shape[1]).long()
             count = feature_encoder.frame_count_from_config(config, signals.shape[1])
             valid = feature_encoder.frame_count_from_config(config, lengths)

@@ -127,7 +127,8 @@ def attend(
         return _AttendOnCPU.apply(*tensors, valid, dropout)
     # Recompute the gated bias (batch, head, frame, frame) in the backward pass: storing it would
     # take most of the memory of a GPU, and it is cheap to compute.
-    return checkpoint(_fused_attention, *tensors, valid, dropout, use_reentrant=False)
+    options = {"use_reentrant": False, "preserve_rng_state": dropout > 0}
+    return checkpoint(_fused_attention, *tensors, valid, dropout, **options)
 
 
 def _fused_attention(query, key, value, gate, bias, valid, dropout) -> Tensor:

@@ -132,7 +132,7 @@ class WhisperBackbone(nn.Module):
             If an utterance is longer than ``max_samples`` or shorter than ``receptive_field``.
         """
         self._check_max_length(lengths)
-        features, mel_lengths = self.log_mel(signals, lengths)
+        features, mel_lengths = self.log_mel(signals, lengths.to(signals.device))
         return self.encode(features, mel_lengths)
 
     def encode(self, features: Tensor, mel_lengths: Tensor) -> Tensor:

@@ -159,7 +159,8 @@ class SSLEncoder(nn.Module):
         signals : torch.Tensor
             Normalised waveforms at 16 kHz, zero in padding, shape (batch, samples).
         lengths : torch.Tensor
-            Number of valid samples of each row, shape (batch,).
+            Number of valid samples of each row, shape (batch,). With signals on a GPU, lengths on
+            the CPU are faster, because reading them does not wait for the GPU.
 
         Returns
         -------
@@ -201,7 +202,7 @@ class SSLEncoder(nn.Module):
             states = self._by_length(signals, lengths)
         else:
             states = self.states(signals, lengths)
-        frame_lengths = self.frame_lengths(lengths)
+        frame_lengths = self.frame_lengths(lengths).to(signals.device, non_blocking=True)
         mask = frame_mask(frame_lengths, states.shape[2])
         return states.masked_fill(~mask[:, None, :, None], 0.0), frame_lengths
 

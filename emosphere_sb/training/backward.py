@@ -109,7 +109,7 @@ class StepContext:
 
 
 class StepLoss(NamedTuple):
-    """Loss of a step over all processes, and whether it is finite in every process."""
+    """Loss of a step over all processes, on the CPU, and whether it is finite in every process."""
 
     value: Tensor
     finite: bool
@@ -186,8 +186,11 @@ def effective_batch_backward(
     joined = Output.join(outputs, step.classes, step.device).gather(sizes).leaves()
     labels = Labels.join(batches, step.device).gather(sizes)
     loss = step.objective(joined, labels)
-    if not bool(torch.isfinite(loss)):
-        return StepLoss(loss, finite=False)
+    # Copied once, before the backward pass: a copy at the end of the step would wait for the GPU,
+    # which would then be idle at the start of the next step.
+    value = loss.detach().cpu()
+    if not bool(torch.isfinite(value)):
+        return StepLoss(value, finite=False)
     step.scaler.scale(loss).backward()
     rank = distributed.rank()
     gradients = joined.gradients(sum(sizes[:rank]), [len(batch.ids) for batch in batches])
@@ -197,7 +200,7 @@ def effective_batch_backward(
     if rank:  # every process has the full gradient of the loss weights: keep only that of rank 0
         for parameter in step.loss_weights:
             parameter.grad = None if parameter.grad is None else parameter.grad.zero_()
-    return StepLoss(loss, finite=True)
+    return StepLoss(value, finite=True)
 
 
 BACKWARD = {"effective": effective_batch_backward, "micro": micro_batch_backward}

@@ -101,7 +101,7 @@ class Labels:
         none = torch.zeros(0, dtype=torch.long)
         vad = torch.cat([torch.zeros(0, 3), *(batch.vad for batch in batches)])
         target = torch.cat([none, *(batch.target for batch in batches)])
-        return Labels(vad.to(device), target.to(device))
+        return Labels(vad.to(device, non_blocking=True), target.to(device, non_blocking=True))
 
     def gather(self, sizes: Sequence[int]) -> Labels:
         """Return the rows of all processes, ordered by rank."""

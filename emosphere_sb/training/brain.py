@@ -102,12 +102,13 @@ class EmoSphereBrain(sb.Brain):
 
     def compute_forward(self, batch: Batch, stage: Stage) -> Output:
         """Compute VAD and, while the auxiliary task is active, class scores."""
+        lengths = batch.lengths  # of a batch on the CPU: reading them does not wait for the GPU
         batch, encoder = batch.to(self.device), self.modules.encoder
         if batch.cached:
             frames, lengths = encoder.combine(batch.signals), batch.lengths
         else:
             signals = self.modules.normaliser(batch.signals, batch.lengths)
-            frames, lengths = encoder(signals, batch.lengths)
+            frames, lengths = encoder(signals, lengths)
         utterance = self.modules.pooling(frames, lengths)
         logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
         return Output(self.modules.vad_head(utterance), logits)
@@ -116,7 +117,8 @@ class EmoSphereBrain(sb.Brain):
         self, predictions: Output, batch: Batch | Labels, stage: Stage
     ) -> Tensor:
         """Compute the joint loss in float32: CCC plus the weighted auxiliary loss."""
-        vad, target = batch.vad.to(self.device), batch.target.to(self.device)
+        vad = batch.vad.to(self.device, non_blocking=True)
+        target = batch.target.to(self.device, non_blocking=True)
         known = ~vad.isnan()
         loss = self.hparams.regression_loss(predictions.vad, vad, known)
         undefined = self.hparams.regression_loss.undefined(known)
@@ -162,7 +164,7 @@ class EmoSphereBrain(sb.Brain):
         if self.schedule is not None:
             self.schedule.step()
         self.on_fit_batch_end(share.batches, None, loss, True)
-        return loss.detach().cpu()
+        return loss
 
     def _step(self, batches: list[Batch], sizes: list[int]) -> Tensor | None:
         """Take the step; return None instead if the loss or a gradient is not finite."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.data.dataset import Batch, SpeechDataset, eval_loader
-from emosphere_sb.data.feature_cache import FeatureCache
+from emosphere_sb.data.feature_cache import CacheWriter, FeatureCache
 from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.optimisation import memory_advice
@@ -73,26 +73,43 @@ def fill_cache(
     samples = torch.tensor([int(seconds * SAMPLE_RATE) for seconds in dataset.durations])
     frames = int(encoder.frame_lengths(samples).clamp(min=0).sum())
     cache.reserve(cache.bytes_for(frames, encoder.states.count, encoder.output_size))
-    workers = {"num_workers": hparams["num_workers"]}
+    workers = {
+        "num_workers": hparams["num_workers"],
+        "pin_memory": brain.device_type == "cuda",
+    }
     loader = eval_loader(dataset, batch_size=hparams["eval_batch"], shared=False, **workers)
     brain.modules.eval()
     with cache.writer() as writer:
-        for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {cache.name}"):
-            if brain.stop.received:
-                raise StoppedError
-            if batch.missing:
-                raise ValueError("; ".join(batch.missing.values()))
-            states, lengths = hidden_states(brain, batch)
-            for row, (name, length) in enumerate(zip(batch.ids, lengths.tolist(), strict=True)):
-                writer.add(name, states[row, :, :length].transpose(0, 1))
+        progress = tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {cache.name}")
+        write_features(writer, brain, progress)
+
+
+def write_features(writer: CacheWriter, brain: EmoSphereBrain, batches: Iterable[Batch]) -> None:
+    """Compute the features of all batches and write them to a cache.
+
+    Raises
+    ------
+    StoppedError
+        If a request to stop was received.
+    ValueError
+        If audio could not be read.
+    """
+    for batch in batches:
+        if brain.stop.received:
+            raise StoppedError
+        if batch.missing:
+            raise ValueError("; ".join(batch.missing.values()))
+        states, lengths = hidden_states(brain, batch)
+        for row, (name, length) in enumerate(zip(batch.ids, lengths.tolist(), strict=True)):
+            writer.add(name, states[row, :, :length].transpose(0, 1))
 
 
 def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
     """Compute the hidden states of a batch as in evaluation; see ``SSLEncoder.hidden_states``."""
     with torch.no_grad(), brain.evaluation_ctx, memory_advice([batch], "eval_batch"):
-        batch = batch.to(brain.device)
+        lengths, batch = batch.lengths, batch.to(brain.device)
         signals = brain.modules.normaliser(batch.signals, batch.lengths)
-        return brain.modules.encoder.hidden_states(signals, batch.lengths)
+        return brain.modules.encoder.hidden_states(signals, lengths)
 
 
 def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:

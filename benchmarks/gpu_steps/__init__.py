@@ -1,0 +1,1 @@
+"""Measurements and checks of the GPU benchmark, see ``benchmarks/gpu.py``."""
