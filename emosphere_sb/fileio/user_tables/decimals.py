@@ -22,8 +22,10 @@ def normalise_number(text: str, *, decimal_comma: bool) -> str:
 
     Example
     -------
-    >>> normalise_number("3,50", decimal_comma=True), normalise_number("\u22121.5", decimal_comma=False)
-    ('3.50', '-1.5')
+    >>> normalise_number("3,50", decimal_comma=True)
+    '3.50'
+    >>> normalise_number("\u22121.5", decimal_comma=False)
+    '-1.5'
     >>> normalise_number("3,50", decimal_comma=False)
     '3,50'
     """

@@ -6,7 +6,6 @@ import codecs
 import os
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 BLOCK = 1 << 20

@@ -18,7 +18,6 @@ from emosphere_sb.fileio.user_tables.dialect import (
     Row,
     clean_name,
     detect_dialect,
-    find_header,
     first_row,
     read_rows,
     sample_rows,
@@ -62,6 +61,7 @@ class UserTable:
     _width: int = 0
     _numbers: tuple[int, ...] = ()
     _decimal_comma: bool = False
+    _joined_by: str = ""
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the rows, without those that are blank.
@@ -75,7 +75,10 @@ class UserTable:
             Damaged rows may have more or fewer values than the header.
         """
         for line, values in self._records():
-            if len(values) == self._width:
+            if self._joined_by and len(values) > len(self.header):
+                last = len(self.header) - 1
+                values = [*values[:last], self._joined_by.join(values[last:])]
+            elif len(values) == self._width:
                 values = values[self._shift : self._shift + len(self.header)]
             values = [unwrap_formula(value) if value[:1] == "=" else value for value in values]
             for position in self._numbers:
@@ -92,6 +95,7 @@ def open_user_table(
     is_header: HeaderTest,
     is_number: ColumnTest,
     is_name: ColumnTest,
+    text_column: str = "",
 ) -> UserTable:
     """Open a table in any common dialect of CSV, or an Excel workbook.
 
@@ -111,6 +115,9 @@ def open_user_table(
     is_name : callable
         Whether a column contains names that must be exact, such as paths and speakers; called with
         its name in lower case.
+    text_column : str
+        Name, in lower case, of a last column whose text may contain delimiters that are not
+        quoted.
 
     Raises
     ------
@@ -136,37 +143,38 @@ def open_user_table(
         from emosphere_sb.fileio.user_tables.workbook import find_sheet
 
         records, position, label = find_sheet(path, is_header)
-        table = _inspect(path, records, position, is_number, is_name, spaced=False, assumed=False)
+        table = _inspect(path, records, position, is_number, is_name)
         return _describe(table, label)
     encoding = detect_encoding(path)
     dialect, position = detect_dialect(path, encoding, is_header)
-    dialect = _with_escapes(path, dialect)
-    if position is None:
-        rows = sample_rows(path, dialect)
-        position = first_row(rows) or 0
-    else:
-        position = find_header(sample_rows(path, dialect), is_header) or position
-    table = _inspect(
-        path, lambda: read_rows(path, dialect), position, is_number, is_name,
-        spaced=dialect.delimiter == WHITESPACE, assumed=encoding.is_assumed,
-    )  # fmt: skip
+    escaped = replace(dialect, backslash=True)
+    try:
+        table = _inspect_text(path, dialect, position, is_number, is_name, text_column)
+    except ValueError as error:
+        # R writes a backslash before quotation marks by default.
+        try:
+            table = _inspect_text(path, escaped, position, is_number, is_name, text_column)
+        except ValueError:
+            raise error from None
     return _describe(table, dialect.description, encoding.label)
 
 
-def _with_escapes(path: Path, dialect: Dialect) -> Dialect:
-    """Return the dialect with backslashes before quotation marks, if only this can be parsed."""
-    try:
-        for _ in read_rows(path, dialect):
-            pass
-    except ValueError:
-        escaped = replace(dialect, backslash=True)
-        try:
-            for _ in read_rows(path, escaped):
-                pass
-        except ValueError:
-            return dialect
-        return escaped
-    return dialect
+def _inspect_text(
+    path: Path,
+    dialect: Dialect,
+    position: int | None,
+    is_number: ColumnTest,
+    is_name: ColumnTest,
+    text_column: str,
+) -> UserTable:
+    """Inspect a text file in a given dialect."""
+    if position is None:
+        position = first_row(sample_rows(path, dialect)) or 0
+    return _inspect(
+        path, lambda: read_rows(path, dialect), position, is_number, is_name,
+        delimiter=dialect.delimiter, assumed=dialect.encoding.is_assumed,
+        text_column=text_column,
+    )  # fmt: skip
 
 
 def _describe(table: UserTable, *parts: str) -> UserTable:
@@ -185,8 +193,9 @@ def _inspect(
     is_number: ColumnTest,
     is_name: ColumnTest,
     *,
-    spaced: bool,
-    assumed: bool,
+    delimiter: str = "",
+    assumed: bool = False,
+    text_column: str = "",
 ) -> UserTable:
     """Read the complete table once, to find its header, its width and its decimal mark."""
     after_header = lambda: itertools.islice(records(), position + 1, None)  # noqa: E731
@@ -198,8 +207,15 @@ def _inspect(
         widths[len(values)] += 1
         if any(values[len(header) :]):
             filled = len(values)
-    header, width, shift = _fit(path, header, widths, bool(filled), spaced=spaced)
     names = [name.casefold() for name in header]
+    joined_by = delimiter if text_column and names[-1:] == [text_column] else ""
+    if joined_by:
+        width, shift = 0, 0
+    else:
+        header, width, shift = _fit(
+            path, header, widths, bool(filled), spaced=delimiter == WHITESPACE
+        )
+        names = names[: len(header)]
     table = UserTable(
         path, header, "", [], after_header, shift, width,
         tuple(k for k, name in enumerate(names) if name and is_number(name)),
@@ -208,7 +224,8 @@ def _inspect(
     mark, notes = _check_values(table, texts if assumed else None)
     if shift:
         _check_row_names(table)
-    return replace(table, _decimal_comma=mark.is_comma(path), notes=notes)
+    comma = mark.is_comma(path)
+    return replace(table, _decimal_comma=comma, notes=notes, _joined_by=joined_by)
 
 
 def _fit(

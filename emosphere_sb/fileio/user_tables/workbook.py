@@ -95,7 +95,7 @@ def _load(path: Path, *, formulas: bool = False) -> Any:
 
 
 def _sheet_names(path: Path) -> list[str]:
-    """Return the names of the worksheets; check that all formulas have stored values."""
+    """Return the names of the worksheets."""
     book = _load(path)
     names = [sheet.title for sheet in book.worksheets]
     book.close()
@@ -107,11 +107,8 @@ def _sheet_names(path: Path) -> list[str]:
 def _has_formulas(path: Path) -> bool:
     """Whether a worksheet of the workbook has formulas."""
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
-                if re.search(rb"<f[ >/]", archive.read(name)):
-                    return True
-    return False
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(re.search(rb"<f[ >/]", archive.read(name)) for name in sheets)
 
 
 def _sheet_rows(path: Path, name: str) -> Iterator[Row]:
