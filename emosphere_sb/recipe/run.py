@@ -104,9 +104,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         if distributed.is_main_process():
             initialise_run_folder(tree, settings, summary)
         distributed.check_shared_disk(folder / SAVED)
-        sb.create_experiment_directory(
-            str(folder), log_config=str(LOG_CONFIG), save_env_desc=False
-        )
+        sb.create_experiment_directory(str(folder), log_config=str(LOG_CONFIG), save_env_desc=False)
         for line in preparation_summary_lines(summary):
             logger.info("%s", line)
         rows = read_sets(summary, settings)

@@ -246,6 +246,8 @@ def _fit(
     (width,) = widths
     if named <= width <= size:
         return header[:width], width, 0
+    if width < named:
+        return header, size, 0
     if width > size and not extra_filled:
         return header, width, 0
     if width == named + 1:
@@ -290,7 +292,7 @@ def _check_row_names(table: UserTable) -> None:
         numbers = [values[position + table._shift] for position in table._numbers]
         repeated = values[0] in names
         names.add(values[0])
-        if repeated or any(text and not _is_number(text) for text in numbers):
+        if repeated or not numbers or any(text and not _is_number(text) for text in numbers):
             raise ValueError(
                 f"Each row of {table.path} must have as many values as the header "
                 f"({len(table.header)}), or row names in addition; found {len(values)} values and "
