@@ -293,10 +293,11 @@ def _check_row_names(table: UserTable) -> None:
         repeated = values[0] in names
         names.add(values[0])
         if repeated or not numbers or any(text and not _is_number(text) for text in numbers):
+            text = ",".join(values)[:MAX_EXAMPLE]
             raise ValueError(
                 f"Each row of {table.path} must have as many values as the header "
-                f"({len(table.header)}), or row names in addition; found {len(values)} values and "
-                f"no unique row names in line {line}. Name all columns."
+                f"({len(table.header)}), or a unique row name in addition; found {len(values)} in "
+                f"{text!r} (line {line}). Name all columns."
             )
 
 
