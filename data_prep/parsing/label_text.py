@@ -95,15 +95,22 @@ def read_label_table(
     header = [name if aliases.get(name, name) in header else aliases[name] for name in header]
     missing = [] if is_header and is_header(header) else [x for x in required if x not in header]
     if missing:
+        shown = {name: _column_names(name, table.header, aliases) for name in required}
         raise ValueError(
-            f"{path} must have the columns {', '.join(required)}; "
-            f"missing: {', '.join(missing)}; found: {truncate_text(', '.join(table.header))}."
+            f"{path} must have the columns {', '.join(shown.values())}; "
+            f"missing: {', '.join(shown[name] for name in missing)}; found: {truncate_text(', '.join(table.header))}."
         )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         twice_text = truncate_text(", ".join(twice))
         raise ValueError(f"{path} must not have duplicate columns; found twice: {twice_text}.")
     return LabelTable(header, _check_lines(path, table.rows(), multiline=multiline), table.notes)
+
+
+def _column_names(name: str, header: Sequence[str], aliases: Mapping[str, str]) -> str:
+    """Return the names that a column may have or, if the table has it, its name in the table."""
+    names = [alias for alias, own in aliases.items() if own == name] or [name]
+    return next((x.casefold() for x in header if x.casefold() in names), " or ".join(names))
 
 
 def _check_lines(

@@ -6,11 +6,11 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from urllib.parse import unquote
 
 MAX_SUGGESTIONS = 3
-_FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=[^/]))", re.IGNORECASE)
+_FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/)|(?!//))", re.IGNORECASE)
 _WINDOWS_DRIVE = re.compile(r"/(?=[A-Za-z]:/)")
 
 
@@ -92,6 +92,78 @@ class PathIndex:
             for name in self._paths:
                 self._by_name[_stem(name)].append(name)
         return sorted(self._by_name.get(_stem(path), ()))[:MAX_SUGGESTIONS]
+
+
+def locate_file(text: str, folders: Sequence[str]) -> str:
+    """Return the path of a file that a table names, relative to one of several folders.
+
+    Only the folders on the way to the file are listed, if there is no file with exactly this path.
+
+    Arguments
+    ---------
+    text : str
+        Path or ``file:`` URL in the table.
+    folders : sequence of str
+        Folders to which the path may be relative, in order of preference.
+
+    Returns
+    -------
+    str
+        Path of the file; if there is none, the path relative to the last folder.
+
+    Raises
+    ------
+    ValueError
+        If several files match.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "Wav").mkdir(), (folder / "Wav" / "a.wav").touch()
+    (None, None)
+    >>> os.path.relpath(locate_file(r"wav\\A", [str(folder)]), folder)
+    'Wav/a.wav'
+    """
+    text = file_url_to_path(text)
+    paths = [os.path.join(folder, text) for folder in folders]
+    if exact := next(filter(os.path.exists, paths), ""):
+        return exact
+    for folder in folders:
+        path = os.path.abspath(os.path.join(folder, text.replace("\\", "/")))
+        found = PathIndex(_similar_files(path)).find(path)
+        if len(found) > 1:
+            raise ValueError(
+                f"{text!r} must match one file; found {' and '.join(found)}. Specify one of them."
+            )
+        if found:
+            return found[0]
+    return paths[-1]
+
+
+def _similar_files(path: str) -> list[str]:
+    """List the files in the folder of a path, and in folders with a similar path."""
+    *parents, _ = os.path.abspath(path).split(os.sep)
+    folders = [os.sep]
+    for part in filter(None, parents):
+        exact = [folder for folder in folders if os.path.isdir(os.path.join(folder, part))]
+        if exact:
+            folders = [os.path.join(folder, part) for folder in exact]
+            continue
+        folders = [
+            entry
+            for folder in folders
+            for entry in _entries(folder)
+            if normalise_path(os.path.basename(entry)) == normalise_path(part)
+        ]
+    return [entry for folder in folders for entry in _entries(folder) if os.path.isfile(entry)]
+
+
+def _entries(folder: str) -> list[str]:
+    """List a folder; an unreadable one has no entries."""
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder)]
+    except OSError:
+        return []
 
 
 def _stem(path: str) -> str:

@@ -243,9 +243,7 @@ def test_file_urls(folder, tmp_path, wav, rows_of, start):
     assert (row[0], row[2]) == ("my wav-é", "$data_root/my wav/é.wav")
 
 
-def test_rows_that_resolve_to_the_same_file_are_contradictory(
-    folder, tmp_path, wav, rejected_rows
-):
+def test_rows_that_resolve_to_the_same_file_are_contradictory(folder, tmp_path, wav, rejected_rows):
     root = folder(OTHERS, header=HEADER)
     wav(root / "a.wav")
     lines = ["a.wav,1,1,1,s1,train,sad", "A.wav,5,5,5,s1,train,happy", *OTHERS]
