@@ -96,9 +96,10 @@ def read_label_table(
     missing = [] if is_header and is_header(header) else [x for x in required if x not in header]
     if missing:
         shown = {name: _column_names(name, table.header, aliases) for name in required}
+        found = truncate_text(", ".join(table.header))
         raise ValueError(
             f"{path} must have the columns {', '.join(shown.values())}; "
-            f"missing: {', '.join(shown[name] for name in missing)}; found: {truncate_text(', '.join(table.header))}."
+            f"missing: {', '.join(shown[name] for name in missing)}; found: {found}."
         )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
