@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class AudioError(OSError, RuntimeError):
-    """Raised if an audio file cannot be read or its content is invalid."""
+    """Error for an audio file that cannot be read or has invalid content."""

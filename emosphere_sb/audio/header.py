@@ -15,7 +15,7 @@ from emosphere_sb.audio.verify import verify_samples
 from emosphere_sb.audio.wav import UNKNOWN_WAV_LENGTH, parse_wav_header
 
 VALID_SAMPLE_RATES = (1_000, 768_000)
-"""Lowest and highest accepted sampling rate in Hz. Others point to a damaged header."""
+"""Lowest and highest accepted sampling rate in Hz. Other rates indicate a damaged header."""
 
 MISSING_FILE = "missing audio file"
 
@@ -86,11 +86,11 @@ def read_header(path: str | os.PathLike, *, verify: bool = False) -> Header:
     Header(frames=800, sample_rate=16000, channels=2, warning='')
     >>> _ = file.write_bytes(file.read_bytes()[:1000])
     >>> read_header(file).warning
-    'truncated file: only 30% of the audio promised by the header is present'
+    'truncated file: only 30% of the audio declared in the header is present'
     >>> read_header(file, verify=True)
     Traceback (most recent call last):
-    emosphere_sb.audio.errors.AudioError: truncated audio: the header promises 3200 bytes, 956 are \
-there
+    emosphere_sb.audio.errors.AudioError: truncated audio: the header declares 3200 bytes; found \
+956
     """
     return _read_verified(path) if verify else _read(os.fsdecode(path))
 
@@ -128,16 +128,16 @@ def _truncation_warning(log: str) -> str:
     Example
     -------
     >>> _truncation_warning("data : 56820 (should be 28388)")
-    'truncated file: only 50% of the audio promised by the header is present'
+    'truncated file: only 50% of the audio declared in the header is present'
     """
     found = _CUT_OFF.search(log)
     if found is None:
         return ""
-    promised, present = int(found[1]), int(found[2])
-    if promised >= UNKNOWN_WAV_LENGTH or present >= promised:
+    declared, present = int(found[1]), int(found[2])
+    if declared >= UNKNOWN_WAV_LENGTH or present >= declared:
         return ""
-    share = f"{100 * present / promised:.0f}%"
-    return f"truncated file: only {share} of the audio promised by the header is present"
+    share = f"{100 * present / declared:.0f}%"
+    return f"truncated file: only {share} of the audio declared in the header is present"
 
 
 def _read_verified(path: str | os.PathLike) -> Header:
@@ -162,9 +162,9 @@ def _read_decoded(path: str | os.PathLike) -> Header:
     try:
         info = soundfile.info(encode_path(path))
     except (OSError, TypeError, ValueError, RuntimeError, soundfile.SoundFileError) as error:
-        raise AudioError(f"not audio: {_reason(error, path)}") from None
+        raise AudioError(f"not a recognised audio file: {_reason(error, path)}") from None
     if _SHORTENED.search(info.extra_info):
-        raise AudioError("truncated audio: the header promises more than the file contains")
+        raise AudioError("truncated audio: the header declares more than the file contains")
     if info.format not in ("WAV", "WAVEX") or info.subtype not in _INTEGER_SUBTYPES:
         verify_samples(path, info.frames)
     return Header(info.frames, info.samplerate, info.channels)

@@ -1,4 +1,4 @@
-"""Read audio files as model input: mono, 16 kHz, optionally only a part."""
+"""Read audio files, or parts of them, as model input: mono at 16 kHz."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def read_mono(
         soundfile.SoundFileError,
     ) as error:  # TypeError: .raw files
         raise AudioError(
-            f"Audio file {path} cannot be read ({error}). If it was moved or changed since the "
-            f"data preparation, re-run the preparation with --reuse_manifests=False."
+            f"Audio file {path} cannot be read ({error}). If it has been moved or changed since "
+            f"the data preparation, re-run the preparation with --reuse_manifests=False."
         ) from error
     if not len(samples):
         raise AudioError(f"Audio file {path} contains no samples after {start:g} s.")

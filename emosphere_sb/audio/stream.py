@@ -18,7 +18,7 @@ from emosphere_sb.audio.reading import SAMPLE_RATE, SequentialFile
 from emosphere_sb.audio.resampling import ROLLOFF, ZERO_CROSSINGS, resample
 
 BLOCK_SAMPLES = 2**15
-"""Samples per channel that are read at a time; up to one block before damage is lost."""
+"""Samples per channel read at a time. Up to one block before an unreadable part is lost."""
 
 
 def read_mono_blocks(
@@ -41,8 +41,8 @@ def read_mono_blocks(
     Raises
     ------
     AudioError
-        If the file is damaged. All blocks before the damage have been yielded by then, and the
-        message contains the position.
+        If the file is damaged. All blocks before the unreadable part have been yielded by then,
+        and the message contains its position.
     """
     done, rate = 0, 1
     try:

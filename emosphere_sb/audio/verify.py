@@ -1,4 +1,4 @@
-"""Decode audio files completely, to find damage that the header does not show."""
+"""Decode audio files completely, to find damage that the header does not reveal."""
 
 from __future__ import annotations
 
@@ -43,4 +43,4 @@ def verify_samples(path: str | os.PathLike, frames: int) -> None:
     if not finite:
         raise AudioError("non-finite samples: NaN or infinity")
     if read < frames:
-        raise AudioError(f"truncated audio: {read} of {frames} frames can be read")
+        raise AudioError(f"truncated audio: only {read} of {frames} frames can be read")

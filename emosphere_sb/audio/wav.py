@@ -1,7 +1,7 @@
 """Parse headers of WAV files with integer samples without libsndfile.
 
-This is several times faster than opening the file with libsndfile, which also accepts truncated
-files without an error.
+This is several times faster than libsndfile. It also detects truncated files, which libsndfile
+accepts without an error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | No
     Raises
     ------
     AudioError
-        If the file contains fewer samples than its header promises.
+        If the file contains fewer samples than its header declares.
 
     Example
     -------
@@ -69,7 +69,7 @@ def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | No
 
 
 def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) -> bool:
-    """Whether the format is uncompressed integer PCM with a consistent frame size."""
+    """Return whether the format is uncompressed integer PCM with a consistent frame size."""
     return (
         code == _PCM
         and bits in (8, 16, 24, 32)
@@ -79,12 +79,10 @@ def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) 
     )
 
 
-def _count_frames(promised: int, present: int, frame: int) -> int | None:
+def _count_frames(declared: int, present: int, frame: int) -> int | None:
     """Return the number of frames in a data chunk, given sizes in bytes."""
-    if not frame or promised == 0 or promised >= UNKNOWN_WAV_LENGTH:
+    if not frame or declared == 0 or declared >= UNKNOWN_WAV_LENGTH:
         return None
-    if promised > present:
-        raise AudioError(
-            f"truncated audio: the header promises {promised} bytes, {present} are there"
-        )
-    return promised // frame
+    if declared > present:
+        raise AudioError(f"truncated audio: the header declares {declared} bytes; found {present}")
+    return declared // frame

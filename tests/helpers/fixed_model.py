@@ -14,7 +14,7 @@ NAMES = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
 
 class Levels(nn.Module):
-    """Predict the mean as valence, the mean magnitude m as arousal, and -m / 2 as dominance.
+    """Model whose outputs are the mean, the mean magnitude m, and -m / 2 (as dominance).
 
     Class n (counted from 1) has the probability n / 36.
     """

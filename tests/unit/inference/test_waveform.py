@@ -246,7 +246,7 @@ def test_truncated_wav_gives_a_warning(tmp_path):
     heard = load_file(cut)
     assert heard.duration == 0.5
     assert heard.warnings == (
-        "truncated file: only 50% of the audio promised by the header is present",
+        "truncated file: only 50% of the audio declared in the header is present",
     )
     assert load_file(whole).warnings == ()
 
