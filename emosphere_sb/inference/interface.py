@@ -151,12 +151,12 @@ class EmoSphere(Predictor, Pretrained):
     @property
     def shortest(self) -> int:
         """Minimum length of an utterance, in samples at 16 kHz."""
-        return self.mods.model.shortest
+        return self.mods.model.min_samples
 
     @property
     def longest(self) -> float:
         """Maximum length that is processed in one pass, in seconds."""
-        own = getattr(self.mods.model, "longest", None)
+        own = getattr(self.mods.model, "max_samples", None)
         return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
 
 

@@ -102,7 +102,7 @@ def export(
     model, about = load_pretrained(source)
     exported = ExportedModel(model)
     signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
-    check_signals(signals, model.shortest)
+    check_signals(signals, model.min_samples)
     with atomic_folder(out) as folder:
         write_graph(exported, folder / FLOAT32)
         deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
@@ -112,7 +112,7 @@ def export(
             deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
-        metadata = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
+        metadata = {"opset": OPSET, "shortest": model.min_samples, "deviations": deviations}
         checksums.write_json_file(
             folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": metadata}
         )

@@ -19,7 +19,7 @@ class Levels(nn.Module):
     Class n (counted from 1) has the probability n / 36.
     """
 
-    shortest = 400
+    min_samples = 400
 
     def forward(self, signals, lengths):
         inside = torch.arange(signals.shape[1]) < lengths[:, None]

@@ -137,7 +137,7 @@ def test_predictions_are_converted_to_the_scale_of_the_corpus(corpora, public, t
         "linear, from the model's scale (0 to 1) to the corpus's scale (1 to 7, arousal reversed)"
     )
     assert protocol["max_seconds"] == 12.0 and protocol["note"] == ""
-    assert "MIT according to its users; see its model card" in capsys.readouterr().out
+    assert "MIT according to third parties; see its model card" in capsys.readouterr().out
 
 
 def test_default_sets_and_folder(corpora, public, tmp_path):

@@ -132,18 +132,18 @@ def test_fault_no_such_folder(tmp_path):
 
 
 def test_fault_released_folder_that_was_not_exported(exported):
-    with pytest.raises(ValueError, match=r"model\.onnx is missing.*emosphere export MODEL OUT`"):
+    with pytest.raises(ValueError, match=r"missing: model\.onnx .*emosphere export MODEL OUT`"):
         OnnxEmoSphere.from_pretrained(exported.released)
 
 
 def test_fault_exported_folder_loaded_with_pytorch(exported):
-    with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
+    with pytest.raises(ValueError, match=r"missing: backbone\.json, model\.safetensors"):
         EmoSphere.from_pretrained(exported.out)
 
 
 def test_fault_int8_was_not_exported(copy):
     (copy / "model_int8.onnx").unlink()
-    with pytest.raises(ValueError, match=r"model_int8\.onnx is missing.*MODEL OUT --int8"):
+    with pytest.raises(ValueError, match=r"missing: model_int8\.onnx .*MODEL OUT --int8"):
         OnnxEmoSphere.from_pretrained(copy, int8=True)
 
 

@@ -59,7 +59,7 @@ def test_subgroups_show_counts_and_available_intervals(page, made_report):
         row = next(row for row in page.cells if row[:1] == [part["value"]])
         assert row[1] == str(part["utterances"])
         assert ("[" in row[2]) is (part["value"] == "Female")
-    assert "no breakdown by: raters" in page.text
+    assert "No breakdown by raters" in page.text
 
 
 def test_calibration_shows_corrected_and_uncorrected(page, made_report):
@@ -269,7 +269,7 @@ def test_image_embeds_file_at_its_size():
 
 
 def test_image_requires_alt_text_and_png():
-    with pytest.raises(ValueError, match="must have an alternative text"):
+    with pytest.raises(ValueError, match="must have alternative text"):
         image_view(render_png(Figure((1, 1))), " ", "caption")
     with pytest.raises(ValueError, match="must be a PNG file; found b'GIF89a'"):
         image_view(b"GIF89a", "alt", "caption")
