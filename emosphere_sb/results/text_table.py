@@ -82,8 +82,8 @@ def parse_table_number(text: str, what: str, path: str | os.PathLike) -> float:
 
     Example
     -------
-    >>> parse_number("3,5", "valence of a", "x.csv"), parse_number("NA", "valence of a", "x.csv")
-    (3.5, nan)
+    >>> [parse_table_number(text, "valence of a", "x.csv") for text in ("3,5", "NA")]
+    [3.5, nan]
     """
     if text.lower() in _UNKNOWN:
         return math.nan

@@ -80,12 +80,12 @@ def test_released_model_matches_predictions_of_its_run(own, corpora, tmp_path, c
     protocol = metrics["protocol"]
     assert protocol["corpus"] == "MSP-Podcast" and protocol["release"] == "synthetic"
     assert protocol["scale"] == expected["protocol"]["scale"] and protocol["synthetic"]
-    assert protocol["conversion"] == "none: the model's scale, 1 to 7, is the corpus's"
+    assert protocol["conversion"] == "none: model and corpus have the same scale (1 to 7)"
     assert protocol[EVALUATED_MODEL_KEY]["source"] == str(released) and "left_out" not in protocol
     assert protocol["utterances"] == {n: expected["protocol"]["utterances"][n] for n in SETS}
     text = capsys.readouterr().out
-    assert "SYNTHETIC SPEECH" in text and "no corpus's terms apply" in text
-    assert "trained on MSP-Podcast synthetic. Figures on valid say nothing" in text
+    assert "Synthetic speech:" in text and "no corpus terms apply" in text
+    assert "trained on MSP-Podcast synthetic. Results on valid do not show" in text
 
 
 def test_evaluation_can_be_reported_compared_averaged_and_submitted(
@@ -94,7 +94,7 @@ def test_evaluation_can_be_reported_compared_averaged_and_submitted(
     run, _ = own
     out = tmp_path / "evaluated" / "out"
     evaluate_model(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
-    assert "No figures for test3: no labels" in capsys.readouterr().out
+    assert "No metrics for test3: no labels" in capsys.readouterr().out
     (found,) = read_source(out)
     assert set(found.tables) == {"test1", "test2", "test3"}
     assert set(found.labelled) == {"test1", "test2"}  # test3 has no public labels
@@ -178,7 +178,7 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         (["MSP-Podcast", "--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 is not available"),
         (["MSP-Podcast", "--test_options={relaese: 1.10}"], "Unknown key 'relaese'"),
-        (["MSP-Podcast", "--data_folder=/nowhere"], "is not a folder. It must be the folder of"),
+        (["MSP-Podcast", "--data_folder=/nowhere"], "is not a folder. Set it to the folder of"),
         (["OwnData", "--data_folder={corpora}/OwnData"], "label scale are required"),
     ],
 )

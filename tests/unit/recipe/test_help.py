@@ -47,7 +47,8 @@ def test_usage_shows_type_meaning_and_default():
         "--lr_backbone NUMBER learning rate of the backbone (default: lr)",
         "--lora_targets LIST names of the linear layers that get adapters (default: [q_proj, "
         "v_proj])",
-        "--pooling OBJECT component, an object of this class (default: StylePooling)",
+        "--pooling OBJECT object that pools the features of all frames into one vector per "
+        "utterance (default: StylePooling)",
         "--label_low NUMBER lower end of the label scale; required (default: null)",
     ):
         assert expected in text
@@ -82,9 +83,7 @@ def test_help_presets_lists_every_preset_with_its_comment():
 
 
 def test_unknown_topic_raises():
-    with pytest.raises(
-        ValueError, match="--help must have no value or be one of presets; found 'x'"
-    ):
+    with pytest.raises(ValueError, match="--help can only have the value presets; found 'x'"):
         recipe_help("MSP-Podcast", topic="x")
 
 

@@ -79,6 +79,6 @@ def test_complete_report():
     }  # fmt: skip
     parts = report_text(report).split("\n\n")
     assert parts[0] == "T"
-    assert parts[1].startswith("SYNTHETIC SPEECH")
+    assert parts[1].startswith("Synthetic speech:")
     assert [part.partition(":")[0] for part in parts[2:4]] == ["valid", "test1"]
     assert parts[4] == "Note: w\nNote: test1: odd"
