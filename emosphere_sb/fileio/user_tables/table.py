@@ -223,7 +223,7 @@ def _inspect(
     texts = [k for k, name in enumerate(names) if name and is_name(name)]
     mark, notes = _check_values(table, texts if assumed else None)
     if shift:
-        _check_row_names(table)
+        _check_row_names(table, spaced=delimiter == WHITESPACE)
     comma = mark.is_comma(path)
     return replace(table, _decimal_comma=comma, notes=notes, _joined_by=joined_by)
 
@@ -285,12 +285,16 @@ def _check_values(table: UserTable, texts: Sequence[int] | None) -> tuple[Decima
     ]
 
 
-def _check_row_names(table: UserTable) -> None:
-    """Check that the first column contains row names, as R writes them, and no values."""
+def _check_row_names(table: UserTable, *, spaced: bool) -> None:
+    """Check that the first column contains row names, as R writes them, and no values.
+
+    In a table that is separated by spaces, row names must be numbers, because a file name with a
+    space looks like a row name and a file name.
+    """
     names: set[str] = set()
     for line, values in table._records():
         numbers = [values[position + table._shift] for position in table._numbers]
-        repeated = values[0] in names
+        repeated = values[0] in names or (spaced and not values[0].isdigit())
         names.add(values[0])
         if repeated or not numbers or any(text and not _is_number(text) for text in numbers):
             text = ",".join(values)[:MAX_EXAMPLE]

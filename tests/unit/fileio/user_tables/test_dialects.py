@@ -157,6 +157,9 @@ REJECTED = {
     "aligned, with empty values": (
         table(PLAIN, delimiter="  ").replace("  6  ", "  "), "must be separated by commas",
     ),
+    "aligned, with spaces in file names": (
+        "file valence arousal dominance\ns1 a.wav 1 2 3\ns2 a.wav 2 3 4\n", "unique row name",
+    ),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), r"97-2003 workbook \(.xls\)"),
     "HTML named .xls": ("<html><table><tr><td>file</td></tr></table></html>", "found an HTML"),
     "unclosed quote": (table().replace('"Hello', '"Hello"x', 1), "line 2: invalid CSV"),
