@@ -6,11 +6,17 @@ import itertools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from emosphere_sb.fileio.user_tables.decimals import DecimalMark, normalise_number
+from emosphere_sb.fileio.user_tables.checks import (
+    check_names,
+    check_row_names,
+    encoding_note,
+    find_decimal_mark,
+)
+from emosphere_sb.fileio.user_tables.decimals import normalise_number
 from emosphere_sb.fileio.user_tables.dialect import (
     WHITESPACE,
     Dialect,
@@ -26,12 +32,10 @@ from emosphere_sb.fileio.user_tables.dialect import (
 from emosphere_sb.fileio.user_tables.encoding import (
     detect_encoding,
     detect_format,
-    is_plausible_western,
 )
 
 logger = logging.getLogger(__name__)
 
-MAX_EXAMPLE = 100
 ColumnTest = Callable[[str], bool]
 
 
@@ -198,12 +202,12 @@ def _inspect(
     text_column: str = "",
 ) -> UserTable:
     """Read the complete table once, to find its header, its width and its decimal mark."""
-    after_header = lambda: itertools.islice(records(), position + 1, None)  # noqa: E731
+    records_after_header = lambda: itertools.islice(records(), position + 1, None)  # noqa: E731
     header = next(itertools.islice(records(), position, None), (0, []))[1]
     header = [clean_name(unwrap_formula(name)) for name in header]
     widths: Counter[int] = Counter()
     filled = 0
-    for _, values in after_header():
+    for _, values in records_after_header():
         widths[len(values)] += 1
         if any(values[len(header) :]):
             filled = len(values)
@@ -217,14 +221,17 @@ def _inspect(
         )
         names = names[: len(header)]
     table = UserTable(
-        path, header, "", [], after_header, shift, width,
+        path, header, "", [], records_after_header, shift, width,
         tuple(k for k, name in enumerate(names) if name and is_number(name)),
     )  # fmt: skip
     texts = [k for k, name in enumerate(names) if name and is_name(name)]
-    mark, notes = _check_values(table, texts if assumed else None)
+    special = check_names(path, table.rows(), texts, assumed=assumed)
+    comma = find_decimal_mark(table.rows(), table._numbers).is_comma(path)
     if shift:
-        _check_row_names(table, spaced=delimiter == WHITESPACE)
-    comma = mark.is_comma(path)
+        check_row_names(
+            path, records_after_header(), table._numbers, spaced=delimiter == WHITESPACE
+        )
+    notes = [encoding_note(path, special)] if assumed else []
     return replace(table, _decimal_comma=comma, notes=notes, _joined_by=joined_by)
 
 
@@ -250,66 +257,10 @@ def _fit(
         return header, size, 0
     if width > size and not extra_filled:
         return header, width, 0
-    if width == named + 1:
+    if width == named + 1 and all(header[:named]):
         return header[:named], width, 1
     raise ValueError(
         f"Each row of {path} must have as many values as the header ({size}); all rows have "
         f"{width}. If the numbers have decimal commas, export the table with semicolons as "
         "separators; otherwise name all columns."
     )
-
-
-def _check_values(table: UserTable, texts: Sequence[int] | None) -> tuple[DecimalMark, list[str]]:
-    """Collect the numbers and, if the encoding is assumed, check the names that must be exact."""
-    mark, first = DecimalMark(), ""
-    for line, values in table.rows():
-        for position in table._numbers:
-            if position < len(values) and values[position]:
-                mark.add(values[position], line)
-        if texts is None:
-            continue
-        for position in texts:
-            if position < len(values) and not values[position].isascii():
-                text = values[position]
-                if not is_plausible_western(text):
-                    raise ValueError(
-                        f"{table.path} must be UTF-8 text; found {text[:MAX_EXAMPLE]!r} in line "
-                        f"{line}, in an encoding that cannot be recognised. Save it as UTF-8."
-                    )
-                first = first or f", such as {text[:MAX_EXAMPLE]!r} in line {line}"
-    if texts is None:
-        return mark, []
-    return mark, [
-        f"{table.path.name} is not UTF-8 and was read as Windows-1252. Check names with special "
-        f"characters{first}, or save it as UTF-8."
-    ]
-
-
-def _check_row_names(table: UserTable, *, spaced: bool) -> None:
-    """Check that the first column contains row names, as R writes them, and no values.
-
-    In a table that is separated by spaces, row names must be numbers, because a file name with a
-    space looks like a row name and a file name.
-    """
-    names: set[str] = set()
-    for line, values in table._records():
-        numbers = [values[position + table._shift] for position in table._numbers]
-        repeated = values[0] in names or (spaced and not values[0].isdigit())
-        names.add(values[0])
-        if repeated or not numbers or any(text and not _is_number(text) for text in numbers):
-            text = ",".join(values)[:MAX_EXAMPLE]
-            raise ValueError(
-                f"Each row of {table.path} must have as many values as the header "
-                f"({len(table.header)}), or a unique row name in addition; found {len(values)} in "
-                f"{text!r} (line {line}). Name all columns."
-            )
-
-
-def _is_number(text: str) -> bool:
-    """Whether a value is a number or a short word for a missing one."""
-    text = normalise_number(text, decimal_comma=True)
-    try:
-        float(text)
-    except ValueError:
-        return text.casefold() in ("na", "n/a", "null", "none", ".", "")
-    return True

@@ -68,6 +68,7 @@ def read_external(
     labels: str | os.PathLike | None = None,
     predicted_scale: Scale | None = None,
     only_common: bool = False,
+    table: pd.DataFrame | None = None,
 ) -> ExternalPredictions:
     """Read the predictions of another system.
 
@@ -91,6 +92,8 @@ def read_external(
     only_common : bool
         Whether to drop IDs that are missing in one of the two files, with a note, instead of
         raising an error.
+    table : pandas.DataFrame, optional
+        Content of ``path``, if it has been read with :func:`read_external_table` before.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def read_external(
         missing in one file.
     """
     columns = dict(columns or {})
-    raw = {"predictions": read_external_table(path, columns)}
+    raw = {"predictions": read_external_table(path, columns) if table is None else table}
     if labels is not None:
         raw["labels"] = read_external_table(labels, columns)
     format_notes = [note for table in raw.values() for note in table.attrs["notes"]]

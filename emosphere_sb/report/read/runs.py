@@ -194,6 +194,7 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     table, notes = read_external(
         path, scale=settings.scale, columns=settings.columns, labels=settings.labels,
         predicted_scale=settings.predicted_scale, only_common=settings.only_common,
+        table=table,
     )  # fmt: skip
     scales = {path.stem: settings.scale}
     return Run(path.name, None, {path.stem: table}, scales, SphericalRegions(90), notes=notes)
