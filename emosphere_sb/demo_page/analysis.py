@@ -83,12 +83,12 @@ def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -
     """Predict emotion as in the evaluation, or in windows if one pass is not possible."""
     words = MAX_WORDS if model.info.words else 0
     duration = read_header(path).duration
-    if min(duration, model.info.max_seconds or duration) <= model.longest:
+    if min(duration, model.info.max_seconds or duration) <= model.max_pass_seconds:
         return model.predict(path, words=words)
     overall = model.predict(path, words=words, window=window, overlap=0.0)
     note = (
-        f"the model processes at most {model.longest:g} s in one pass, so the values for the "
-        f"recording are means over windows of {window:g} s"
+        f"the model processes at most {model.max_pass_seconds:g} s in one pass, so the values for "
+        f"the recording are means over windows of {window:g} s"
     )
     return replace(overall, warnings=(*overall.warnings, note))
 

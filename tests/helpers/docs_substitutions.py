@@ -40,6 +40,11 @@ TABLE = [
         "training the paper's model takes a day: use a tiny model",
     ),
     Substitution(
+        r"(emosphere train \S+)(?!.*--preset=)",
+        r"\1 --preset=smoke --output_folder=results/installed",
+        "as above, in a separate folder because the same run is already finished",
+    ),
+    Substitution(
         r"--preset=published(?!\+smoke)", "--preset=published+smoke",
         "as above, with the split and protocol of the paper",
     ),

@@ -31,7 +31,7 @@ class Levels(nn.Module):
 
 
 def levels_model(**changes) -> EmoSphere:
-    """Build the model; ``changes`` are fields of its :class:`About`."""
+    """Build the model; ``changes`` are fields of its :class:`ModelInfo`."""
     facts = {
         "name": "Levels <i>by hand</i>",
         "scale": Scale(1, 7),

@@ -53,7 +53,7 @@ def tiny_model(seed=0, *, head=True, **options):
 
 
 def tiny_about(*, head=True, **changes):
-    """Return metadata of :func:`tiny_model`; ``changes`` are fields of :class:`About`."""
+    """Return metadata of :func:`tiny_model`; ``changes`` are fields of :class:`ModelInfo`."""
     names = SphericalRegions(90).names
     facts = {
         "name": "tiny", "scale": Scale(1, 7), "max_seconds": 2.0, "words": WORDS,

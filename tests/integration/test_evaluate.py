@@ -232,7 +232,9 @@ def test_note_on_training_data_of_the_model(tmp_path):
     assert note.startswith("The model was trained on MSP-Podcast 1.11. Test sets of another")
     assert "Results on train, all do not show" in training_note(mine, podcast, ["train", "all"])
     note = training_note(about(protocol=protocol, published_as="a/b"), podcast, ["test1"])
-    assert note.startswith("The model has the layout of a/b, which was trained on MSP-Podcast")
+    assert note.startswith(
+        "The model has the architecture of a/b, which was trained on MSP-Podcast"
+    )
     assert training_note(about(), podcast, ["test1"]).startswith("The training corpus of the model")
     (tmp_path / "demo.json").write_text("{}")  # marks synthetic speech in the layout of the corpus
     assert training_note(mine, podcast, ["test1"]) == ""

@@ -279,7 +279,7 @@ def test_fault_too_many_missing_audio_files_stop_run_which_resumes_when_restored
     ):
         own.run_in_process(tmp_path / "run")
     with pytest.raises(
-        ValueError, match=r"on other data.*If audio files were removed since.*restore them"
+        ValueError, match=r"on other data.*If audio files have since been removed.*restore them"
     ):
         own.run_in_process(tmp_path / "run")
     restore(path)
@@ -410,7 +410,7 @@ def test_resume_on_different_frozen_weights_raises(runs, save_any, tmp_path):
     state = load_file(path)
     frozen = next(name for name in state if "layers.0.feed_forward.output_dense.weight" in name)
     save_file({**state, frozen: state[frozen] + 1e-6}, path, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"was trained on frozen weights of .*/backbone"):
+    with pytest.raises(ValueError, match=r"was trained with frozen weights of .*/backbone"):
         runs.run_in_process(tmp_path / "run", *options)
     save_file(state, path, metadata={"format": "pt"})
     runs.run_in_process(tmp_path / "run", *options)

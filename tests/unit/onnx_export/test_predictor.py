@@ -99,7 +99,10 @@ def test_arrays_match_pytorch(pair, rate, kind):
 def test_model_information_is_preserved(pair):
     theirs, ours = pair
     assert ours.info == theirs.info
-    assert (ours.shortest, ours.longest) == (theirs.shortest, theirs.longest)
+    assert (ours.min_samples, ours.max_pass_seconds) == (
+        theirs.min_samples,
+        theirs.max_pass_seconds,
+    )
 
 
 def test_model_of_format_1_is_exported(tmp_path):
@@ -168,7 +171,7 @@ def changed(folder, change):
 def test_description_in_format_1_is_read(copy, exported):
     changed(copy, lambda facts: facts.update(format=1))
     whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (exported.out, copy))
-    assert older.info == whole.info and older.shortest == whole.shortest
+    assert older.info == whole.info and older.min_samples == whole.min_samples
 
 
 @pytest.mark.parametrize(
