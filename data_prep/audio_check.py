@@ -83,6 +83,31 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
     return statuses
 
 
+def stat_audio(files: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
+    """Return the status of named audio files by absolute path; missing files are skipped.
+
+    Arguments
+    ---------
+    files : iterable of path
+        Audio files. No other files are examined.
+
+    Example
+    -------
+    >>> stat_audio([getfixture("tmp_path") / "absent.wav"])
+    {}
+    """
+    found = {}
+    for file in files:
+        path = os.path.abspath(file)
+        try:
+            if os.path.isfile(path):
+                status, link = os.stat(path), os.path.islink(path)
+                found[path] = FileStatus(status.st_size, status.st_mtime_ns, link)
+        except (OSError, ValueError):  # a path that no file can have
+            continue
+    return found
+
+
 def _collect(entries: Iterable[os.DirEntry], statuses: dict[str, FileStatus]) -> list[str]:
     """Add the audio files of a folder to ``statuses`` and return its subfolders."""
     folders = []

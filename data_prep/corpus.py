@@ -178,6 +178,8 @@ class Corpus:
         included, so that creating one also triggers it.
     audio_folders : list of pathlib.Path
         Folders that are searched recursively for audio files without a label.
+    audio_files : list of pathlib.Path
+        Audio files outside these folders. Other files in their folders are not examined.
     has_transcripts : bool
         Whether the corpus includes transcripts. If it does, missing ones are reported.
     """
@@ -196,6 +198,7 @@ class Corpus:
     protocol: dict[str, Any] = field(default_factory=dict)
     inputs: list[Path] = field(default_factory=list)
     audio_folders: list[Path] = field(default_factory=list)
+    audio_files: list[Path] = field(default_factory=list)
     has_transcripts: bool = False
 
     def utterances(self) -> Iterator[tuple[str, Utterance]]:

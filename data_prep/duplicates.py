@@ -9,15 +9,17 @@ rejects, so the result does not depend on other options.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from data_prep.audio_check import FileStatus
 from data_prep.corpus import Corpus, Rejection, Utterance
+from emosphere_sb.fileio.path_index import MAX_SUGGESTIONS, PathIndex
 
 
 class AudioPaths:
-    """Real paths of the audio files of a corpus, and files with similar names.
+    """Real paths of the audio files of a corpus, and files with similar paths.
 
     Only folders and symbolic links are resolved, because resolving the path of each file would take
     as long as reading its header.
@@ -33,7 +35,7 @@ class AudioPaths:
     def __init__(self, root: str | os.PathLike, listing: Mapping[str, FileStatus]) -> None:
         self._root, self._listing = str(root), listing
         self._folders: dict[str, str] = {}
-        self._by_normalised_path: dict[str, str] | None = None
+        self._index = PathIndex(listing.keys())
         self._real = {}
         for path, found in listing.items():
             resolved = self._resolve_folder(path)
@@ -76,25 +78,52 @@ class AudioPaths:
         paths = (path for path in sorted(self._listing) if real[resolve(path)] not in named)
         return [self.relative(path) for path in paths]
 
-    def find_similar(self, path: str) -> str:
-        """Find an audio file whose path differs only in case, Unicode form or type of slash.
+    def resolve(self, path: str) -> str:
+        """Return the path of the audio file that a row means, relative to the corpus folder.
+
+        If there is no such file, differences in case, Unicode form, type of slash, and a missing
+        extension are ignored, provided that exactly one file matches.
 
         Arguments
         ---------
         path : str
-            Absolute path.
+            Path of a row, see :attr:`Utterance.path`.
 
         Returns
         -------
         str
-            Path relative to the corpus folder; empty if there is no such file.
+            The same path, or the path of the matching file.
         """
-        if self._by_normalised_path is None:
-            self._by_normalised_path = {
-                _normalise_path(name): name for name in sorted(self._listing, reverse=True)
-            }
-        found = self._by_normalised_path.get(_normalise_path(path))
-        return self.relative(found) if found else ""
+        absolute = self.absolute(path)
+        if absolute in self._listing or _exists(absolute):
+            return path
+        found = self._index.find(absolute)
+        if len(found) != 1:
+            return path
+        inside = found[0].startswith(self._root + os.sep)
+        return self.relative(found[0]) if inside else found[0]
+
+    def suggest(self, path: str) -> str:
+        """Return a hint for a missing file, such as files with the same name.
+
+        Arguments
+        ---------
+        path : str
+            Absolute path of the missing file.
+
+        Returns
+        -------
+        str
+            The hint; empty if there is none.
+        """
+        if found := self._index.find(path):
+            return f"several files match: {self._names(found)}; specify one of them"
+        if found := self._index.suggest(path):
+            return f"did you mean {self._names(found)}?"
+        return ""
+
+    def _names(self, paths: Sequence[str]) -> str:
+        return " or ".join(self.relative(path) for path in paths[:MAX_SUGGESTIONS])
 
 
 def _realpath(path: str) -> str:
@@ -105,9 +134,34 @@ def _realpath(path: str) -> str:
         return path
 
 
-def _normalise_path(path: str) -> str:
-    """Normalise a path so that spellings that are equal on some operating systems compare equal."""
-    return unicodedata.normalize("NFC", path.replace("\\", "/").casefold())
+def _exists(path: str) -> bool:
+    """Whether there is an entry of this name; False for a path that no file can have."""
+    try:
+        return os.path.lexists(path)
+    except ValueError:
+        return False
+
+
+def resolve_paths(corpus: Corpus, files: AudioPaths) -> None:
+    """Replace paths that are spelt differently on disk, see :meth:`AudioPaths.resolve`.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Corpus whose sets, excluded rows and rejections are modified in place.
+    files : AudioPaths
+        Audio files of the corpus.
+    """
+
+    def resolved(row: Any) -> Any:
+        path = files.resolve(row.path)
+        if path == row.path:
+            return row
+        return row._replace(path=path) if isinstance(row, Rejection) else replace(row, path=path)
+
+    corpus.sets = {name: list(map(resolved, rows)) for name, rows in corpus.sets.items()}
+    corpus.excluded = [item._replace(row=resolved(item.row)) for item in corpus.excluded]
+    corpus.rejected = list(map(resolved, corpus.rejected))
 
 
 def drop_duplicates(

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from data_prep.audio_check import list_audio, listing_digest
+from data_prep.audio_check import list_audio, listing_digest, stat_audio
 from data_prep.corpus import Corpus, Rejection, Utterance
 from data_prep.parsing.folders import resolve_data_folder
 from data_prep.schema import (
@@ -147,7 +147,8 @@ def prepare_manifests(
     corpus = corpus_module.read(root, **options)
     # Computed before the audio is read: a file changed meanwhile triggers a new preparation.
     fingerprint = _fingerprint(corpus, request)
-    listing = list_audio(corpus.audio_folders)
+    # A file that is in one of the folders is listed once, under the path in the listing.
+    listing = stat_audio(corpus.audio_files) | list_audio(corpus.audio_folders)
     fingerprint["audio"] = listing_digest(listing)
     checked, rejected, warnings = screen_utterances(corpus, listing, workers=workers, **limits)
     checked, empty = _drop_empty_sets(corpus, checked, rejected, required_sets)
@@ -162,6 +163,7 @@ def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
         "request": request,
         "inputs": {str(path): file_digest(path) for path in corpus.inputs},
         "audio_folders": [str(path) for path in corpus.audio_folders],
+        "audio_files": [str(path) for path in corpus.audio_files],
     }
 
 

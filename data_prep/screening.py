@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from data_prep.audio_check import FileStatus, read_headers
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
-from data_prep.duplicates import AudioPaths, drop_duplicates
+from data_prep.duplicates import AudioPaths, drop_duplicates, resolve_paths
 from data_prep.parsing.label_text import is_finite
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.header import MISSING_FILE, Header
@@ -80,6 +80,7 @@ def screen_utterances(
             f"{out_of_range_labels!r}."
         )
     files = AudioPaths(corpus.data_root, listing)
+    resolve_paths(corpus, files)
     single, doubles, named = drop_duplicates(corpus, files)
     rejected = [*corpus.rejected, *doubles]
     rows, clipped = [], {}
@@ -96,8 +97,8 @@ def screen_utterances(
     checked: UsableRows = {name: [] for name in corpus.sets}
     for (name, row), path, header in zip(rows, paths, headers, strict=True):
         reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
-        if reason == MISSING_FILE and (alike := files.find_similar(path)):
-            reason += f": did you mean {alike}?"
+        if reason == MISSING_FILE and (hint := files.suggest(path)):
+            reason += f": {hint}"
         if reason or isinstance(header, AudioError):
             rejected.append(Rejection(row.path, reason, name))
         else:

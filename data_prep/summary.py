@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.audio_check import list_audio, listing_digest
+from data_prep.audio_check import list_audio, listing_digest, stat_audio
 from data_prep.corpus import Rejection, Utterance, speaker_key
 from emosphere_sb.audio.header import Header
 from emosphere_sb.fileio.atomic import digest_of
@@ -277,7 +277,10 @@ def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str
             fingerprint["request"] == request
             and all(file_digest(p) == digest for p, digest in fingerprint["inputs"].items())
             and all(file_digest(folder / p) == d for p, d in fingerprint["outputs"].items())
-            and listing_digest(list_audio(fingerprint["audio_folders"])) == fingerprint["audio"]
+            and listing_digest(
+                stat_audio(fingerprint["audio_files"]) | list_audio(fingerprint["audio_folders"])
+            )
+            == fingerprint["audio"]
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from data_prep.corpus import NO_RATERS, Corpus
 from data_prep.parsing.label_text import parse_value, read_label_table
-from data_prep.parsing.rater_text import Block, read_blocks
+from data_prep.parsing.rater_text import Block, parse_rater_line, read_blocks
 from data_prep.parsing.raters import Rater, RaterCheck, parse_choices
 
 COLUMNS = ("filename", "emoclass_major", "emoact", "emoval", "emodom")
+DETAIL_COLUMNS = ("filename", "emodetail")
+"""Columns of ``labels_detailed.csv`` in some releases; the second one has the format of a line in
+``labels.txt``."""
+
 RATER_COLUMNS = ("workerid", "worker", "annotatorid", "annotator")
 """Possible names of the column that identifies the rater."""
 
@@ -61,15 +65,19 @@ class _UtteranceRows:
 
 def _table_blocks(path: Path) -> Iterator[Block]:
     """Yield the blocks of a table, whose rows may be in any order."""
-    header, lines = read_label_table(path, COLUMNS)
+    table = read_label_table(
+        path, COLUMNS, numbers=COLUMNS[2:], names=RATER_COLUMNS, is_header=_is_header,
+        text_column=DETAIL_COLUMNS[-1],
+    )  # fmt: skip
+    parse_row = _parse_detail if table.header[-1] == DETAIL_COLUMNS[-1] else _parse_rater
     found: dict[str, _UtteranceRows] = {}
-    for line, values in lines:
-        row = dict(zip(header, values, strict=False))
+    for line, values in table.rows:
+        row = dict(zip(table.header, values, strict=False))
         own = found.setdefault(row.get("filename", ""), _UtteranceRows(line))
         try:
-            if len(values) != len(header):
-                raise ValueError(f"damaged row: {len(values)} values, expected {len(header)}")
-            own.raters.append(_parse_rater(row))
+            if len(values) != len(table.header):
+                raise ValueError(f"damaged row: {len(values)} values, expected {len(table.header)}")
+            own.raters.append(parse_row(row))
         except ValueError as error:
             own.bad = own.bad or f"{path.name}:{line}, {error}"
     for file, own in found.items():
@@ -79,6 +87,16 @@ def _table_blocks(path: Path) -> Iterator[Block]:
 # A table has 1.5 million rows, but few distinct words, ratings and names, so they are cached.
 _choices = lru_cache(maxsize=4096)(lambda word: parse_choices([word]))
 _value = lru_cache(maxsize=4096)(parse_value)
+
+
+def _is_header(names: Collection[str]) -> bool:
+    """Whether a row has the columns of the table, in one of its two forms."""
+    return {*COLUMNS} <= {*names} or tuple(names) == DETAIL_COLUMNS
+
+
+def _parse_detail(row: dict[str, str]) -> Rater:
+    """Parse a row whose second column has the format of a line in ``labels.txt``."""
+    return parse_rater_line(row[DETAIL_COLUMNS[-1]])
 
 
 def _parse_rater(row: dict[str, str]) -> Rater:

@@ -15,7 +15,14 @@ from itertools import chain
 from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance
-from data_prep.msp_podcast.labels import COLUMNS, EMOTIONS, Label, read_labels
+from data_prep.msp_podcast.labels import (
+    EMOTIONS,
+    KNOWN_COLUMNS,
+    Label,
+    open_labels,
+    parse_labels,
+    read_labels,
+)
 from data_prep.msp_podcast.raters import add_raters, read_raters
 from data_prep.parsing.folders import (
     apply_exclusions,
@@ -28,7 +35,7 @@ from data_prep.parsing.folders import (
     resolve_data_folder,
     resolve_user_path,
 )
-from data_prep.parsing.label_text import read_label_table, unused_column_warnings
+from data_prep.parsing.label_text import unused_column_warnings
 from data_prep.partitions.splits import sample_per_class
 from emosphere_sb.scale import Scale
 
@@ -243,11 +250,13 @@ def _raters_file(root: Path) -> Path:
 
 def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
     """Read the label file into sets; return the number of rows of each ``Split_Set``."""
-    corpus.warnings += unused_column_warnings(labels, read_label_table(labels, COLUMNS)[0], COLUMNS)
+    table = open_labels(labels)
+    corpus.warnings += table.notes
+    corpus.warnings += unused_column_warnings(labels, table.header, KNOWN_COLUMNS)
     folder = relative_audio_path(audio, corpus.data_root)
     splits: Counter[str] = Counter()
     found: dict[str, list[Utterance]] = {}
-    for label in read_labels(labels):
+    for label in parse_labels(table):
         splits[label.split.capitalize()] += 1
         name = SETS.get(label.split.casefold(), "")
         problem = label.problem or ("" if name else f"unknown partition: {label.split!r}")

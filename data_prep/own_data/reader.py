@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
@@ -16,6 +16,7 @@ from data_prep.parsing.folders import (
     resolve_user_path,
 )
 from data_prep.parsing.label_text import (
+    LabelTable,
     parse_gender,
     parse_value,
     read_label_table,
@@ -24,6 +25,7 @@ from data_prep.parsing.label_text import (
 )
 from data_prep.partitions.cross_validation import speaker_k_fold
 from data_prep.partitions.splits import split_speakers
+from emosphere_sb.fileio.path_index import file_url_to_path
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 NAME = "OwnData"
@@ -118,9 +120,13 @@ def read(
     corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
     corpus.inputs, corpus.audio_folders = [labels], [root]
     header, rows = _read_rows(corpus, labels)
-    # Audio files outside the data folder are also checked for changes.
-    elsewhere = {Path(row.path).parent for _, row in rows if os.path.isabs(row.path)}
-    corpus.audio_folders += sorted(elsewhere)
+    # Audio files outside the data folder are also checked for changes, but not their folders.
+    elsewhere = sorted({row.path for _, row in rows if os.path.isabs(row.path)})
+    corpus.audio_files = [Path(path) for path in elsewhere]
+    if elsewhere:
+        corpus.warnings.append(
+            f"{len(elsewhere):,} audio files are outside the data folder (first: {elsewhere[0]})."
+        )
     allowed = sorted({row.emotion.casefold() for _, row in rows} - {""})
     dropped = parse_drop_options(allowed, train=drop_train, valid=drop_valid, test=drop_test)
     partition = _select_partition(partition, header, labels)
@@ -193,13 +199,13 @@ def _label_scale(
 
 def read_labels(
     path: str | os.PathLike, *, path_columns: Sequence[str] = ("file",)
-) -> Iterable[tuple[int, dict[str, str], str]]:
+) -> Iterator[tuple[int, dict[str, str], str]]:
     """Iterate over the rows of a table.
 
     Arguments
     ---------
     path : path
-        CSV file.
+        Text table or Excel workbook.
     path_columns : sequence of str
         Possible names of the column with the paths of the audio files. The first of these names
         that the table contains is used, and the column is renamed to ``file``.
@@ -216,7 +222,7 @@ def read_labels(
     Raises
     ------
     ValueError
-        If a column is missing, or if the file is not a CSV file in UTF-8.
+        If a column is missing, or if the table can be read in several ways.
 
     Example
     -------
@@ -226,31 +232,47 @@ def read_labels(
     [(2, {'file': 'a.wav', 'valence': '1', 'arousal': '2', 'dominance': '3'}, '')]
     """
     path = Path(path)
-    names, _ = read_label_table(path, ())
-    column = next((name for name in path_columns if name in names), " or ".join(path_columns))
-    header, rows = read_label_table(path, (column, *DIMENSIONS), multiline=True)
-    header[header.index(column)] = "file"
-    for line, values in rows:
-        row = dict(zip(header, values, strict=False))
-        if len(values) != len(header):
-            problem = f"damaged row: line {line} has {len(values)} values, expected {len(header)}"
-            yield line, row, problem
+    yield from _iterate_rows(_open_table(path, path_columns))
+
+
+def _open_table(path: Path, path_columns: Sequence[str] = ("file",)) -> LabelTable:
+    """Open a table; the first one of ``path_columns`` that it has is called ``file``."""
+    return read_label_table(
+        path,
+        REQUIRED_COLUMNS,
+        numbers=DIMENSIONS,
+        names=[name for name in OPTIONAL_COLUMNS if name != "transcript"],
+        aliases=dict.fromkeys(path_columns, "file"),
+        multiline=True,
+    )
+
+
+def _iterate_rows(table: LabelTable) -> Iterator[tuple[int, dict[str, str], str]]:
+    """Iterate over the rows of a table, see :func:`read_labels`."""
+    size = len(table.header)
+    for line, values in table.rows:
+        row = dict(zip(table.header, values, strict=False))
+        row.pop("", None)
+        if len(values) != size:
+            yield line, row, f"damaged row: line {line} has {len(values)} values, expected {size}"
         else:
             yield line, row, "" if row["file"] else f"no file name: line {line}"
 
 
 def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
     """Return the columns of the table, and its usable rows with the names of their sets."""
-    header, _ = read_label_table(labels, REQUIRED_COLUMNS)
+    table = _open_table(labels)
+    header = table.header
+    corpus.warnings += table.notes
     corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     found: list[tuple[str, str, dict[str, str]]] = []
-    for line, row, problem in read_labels(labels):
+    for line, row, problem in _iterate_rows(table):
         name = split_name(row["split"]) if row.get("split") else ""
         if not problem and "split" in header and not name:
             problem = f"unknown split: {row['split']!r}"
         path = f"{labels.name}:{line}"
         if row.get("file"):
-            path = relative_audio_path(row["file"], corpus.data_root)
+            path = relative_audio_path(file_url_to_path(row["file"]), corpus.data_root)
         if problem:
             corpus.rejected.append(Rejection(path, problem, name))
         else:
@@ -333,7 +355,7 @@ def unique_ids(paths: Iterable[str]) -> dict[str, str]:
     ids: dict[str, str] = {}
     used: set[str] = set()
     for path in sorted(paths):
-        base = os.path.splitext(path)[0].strip("/").replace("/", "-")
+        base = os.path.splitext(path.replace("\\", "/"))[0].strip("/").replace("/", "-")
         name, number = base, 1
         while name in used:
             number += 1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import math
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from emosphere_sb.fileio.user_tables.table import open_user_table
 
 _NUMBER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE
@@ -16,53 +19,109 @@ _NUMBER = re.compile(
 _GENDERS = {"m": "Male", "male": "Male", "f": "Female", "female": "Female", "unknown": "Unknown"}
 
 
-def read_label_table(
-    path: Path, required: Sequence[str], *, multiline: bool = False
-) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Read the header and the rows of a CSV file.
+class LabelTable(NamedTuple):
+    """Table of labels.
 
-    Column names are not case-sensitive. A byte order mark, Windows line endings and blank lines are
-    accepted.
+    Arguments
+    ---------
+    header : list of str
+        Column names in lower case.
+    rows : iterator of (int, list of str)
+        Number of the last line of each row, and its values. Rows may be longer or shorter than the
+        header.
+    notes : list of str
+        Assumptions about the format that the user should check.
+    """
+
+    header: list[str]
+    rows: Iterator[tuple[int, list[str]]]
+    notes: list[str]
+
+
+def read_label_table(
+    path: Path,
+    required: Sequence[str],
+    *,
+    numbers: Collection[str] = (),
+    names: Collection[str] = (),
+    aliases: Mapping[str, str] = MappingProxyType({}),
+    is_header: Callable[[list[str]], bool] | None = None,
+    text_column: str = "",
+    multiline: bool = False,
+) -> LabelTable:
+    """Read a table of labels, see :func:`emosphere_sb.fileio.user_tables.table.open_user_table`.
+
+    Column names are not case-sensitive.
 
     Arguments
     ---------
     path : pathlib.Path
-        CSV file in UTF-8.
+        Text table or Excel workbook.
     required : sequence of str
         Required columns, in lower case.
+    numbers : collection of str
+        Columns with numbers, in lower case. Decimal commas in them are replaced by points.
+    names : collection of str
+        Optional columns whose text must be exact, such as speakers, in lower case. Required columns
+        and these must be in an encoding that is recognised.
+    aliases : mapping of str to str
+        Other names of columns, in lower case. They are replaced if the table does not have a
+        column with the usual name.
+    is_header : callable, optional
+        Whether a row, given as a list of names in lower case, is the header. By default it is, if
+        it has all required columns.
+    text_column : str
+        Name of a last column whose text may contain delimiters that are not quoted.
     multiline : bool
         Whether a quoted value may span several lines. If not, such a value is reported as an
         unclosed quote.
 
-    Returns
-    -------
-    header : list of str
-        Stripped column names in lower case.
-    rows : iterator of (int, list of str)
-        Number of the last line of each row, and its stripped values. Rows may be longer or shorter
-        than the header.
-
     Raises
     ------
     ValueError
-        If a column is missing or occurs twice, or if the file is not a CSV file in UTF-8.
+        If a column is missing or occurs twice, or if the table can be read in several ways.
     """
-    rows = _csv_rows(path, multiline=multiline)
-    _, header = next(rows, (0, []))
-    names = [name.casefold() for name in header]
-    if not names:
+    exact = {*required, *names}
+    table = open_user_table(
+        path,
+        is_header=is_header or (lambda row: {*required} <= {aliases.get(x, x) for x in row}),
+        is_number=lambda name: aliases.get(name, name) in numbers,
+        is_name=lambda name: aliases.get(name, name) in exact,
+        text_column=text_column,
+    )
+    header = [name.casefold() for name in table.header]
+    if not any(header):
         raise ValueError(f"{path} must start with a row of column names, but it is empty.")
-    missing = [name for name in required if name not in names]
+    header = [name if aliases.get(name, name) in header else aliases[name] for name in header]
+    missing = [] if is_header and is_header(header) else [x for x in required if x not in header]
     if missing:
+        shown = {name: _column_names(name, table.header, aliases) for name in required}
+        found = truncate_text(", ".join(table.header))
         raise ValueError(
-            f"{path} must be comma-separated and have the columns {', '.join(required)}; "
-            f"missing: {', '.join(missing)}; found: {truncate_text(', '.join(header))}."
+            f"{path} must have the columns {', '.join(shown.values())}; "
+            f"missing: {', '.join(shown[name] for name in missing)}; found: {found}."
         )
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         twice_text = truncate_text(", ".join(twice))
         raise ValueError(f"{path} must not have duplicate columns; found twice: {twice_text}.")
-    return names, rows
+    return LabelTable(header, _check_lines(path, table.rows(), multiline=multiline), table.notes)
+
+
+def _column_names(name: str, header: Sequence[str], aliases: Mapping[str, str]) -> str:
+    """Return the names that a column may have or, if the table has it, its name in the table."""
+    names = [alias for alias, own in aliases.items() if own == name] or [name]
+    return next((x.casefold() for x in header if x.casefold() in names), " or ".join(names))
+
+
+def _check_lines(
+    path: Path, rows: Iterable[tuple[int, list[str]]], *, multiline: bool
+) -> Iterator[tuple[int, list[str]]]:
+    """Iterate over the rows, and check for values that span several lines."""
+    for line, values in rows:
+        if not multiline and any("\n" in value or "\r" in value for value in values):
+            raise ValueError(f"{path}, line {line}: unclosed quote.")
+        yield line, values
 
 
 def truncate_text(text: str, length: int = 300) -> str:
@@ -87,25 +146,6 @@ def unused_column_warnings(path: Path, header: Collection[str], used: Collection
     extra = [name for name in header if name and name not in used]
     names = truncate_text(", ".join(extra))
     return [f"{path.name} has unused columns: {names}."] if extra else []
-
-
-def _csv_rows(path: Path, *, multiline: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the stripped values of each row that is not blank."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True, skipinitialspace=True)
-            for row in reader:
-                values = [value.strip() for value in row]
-                if not multiline and any("\n" in value or "\r" in value for value in values):
-                    raise ValueError(f"{path}, line {reader.line_num}: unclosed quote.")
-                if any(values):
-                    yield reader.line_num, values
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: invalid CSV: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} must be UTF-8 text: {error.reason} at byte {error.start}."
-        ) from None
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:

@@ -100,7 +100,7 @@ def _parse_block(name: str, lines: list[tuple[int, str]]) -> Block:
     raters, bad = [], ""
     for place, line in others:
         try:
-            raters.append(_parse_rater(line))
+            raters.append(parse_rater_line(line))
         except ValueError as error:
             bad = bad or f"{name}:{place}, {error}"
     found = _FILE.match(first)
@@ -115,8 +115,24 @@ def _parse_block(name: str, lines: list[tuple[int, str]]) -> Block:
         return Block(problem=f"{error} ({name}, line {number})", **block)
 
 
-def _parse_rater(line: str) -> Rater:
-    """Parse the line of one rater from the right, because free text may contain semicolons."""
+def parse_rater_line(line: str) -> Rater:
+    """Parse the line of one rater from the right, because free text may contain semicolons.
+
+    Arguments
+    ---------
+    line : str
+        Line in the format shown in the description of this module.
+
+    Raises
+    ------
+    ValueError
+        If the line is damaged.
+
+    Example
+    -------
+    >>> parse_rater_line("WORKER00000001; Contempt; Contempt; A:4.0; V:2.0; D:5.0;").vad
+    (2.0, 4.0, 5.0)
+    """
     values, texts = _parse_values(line)
     if len(texts) < 2 or not texts[0]:
         raise ValueError("damaged line: it must contain a rater, emotions, and A, V, D")

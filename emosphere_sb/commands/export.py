@@ -129,6 +129,7 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
     import numpy as np
 
     from data_prep.own_data.reader import parse_labels, read_labels
+    from emosphere_sb.fileio.path_index import locate_file
 
     path, paths, labels = Path(path), [], []
     for line, row, problem in read_labels(path, path_columns=PATH_COLUMNS):
@@ -140,8 +141,7 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
             raise ValueError(
                 f"{path}, line {line}: labels must be numbers or empty; {error}."
             ) from error
-        given = Path(row["file"])
-        paths.append(os.fspath(given if given.exists() else path.parent / given))
+        paths.append(locate_file(row["file"], ["", os.fspath(path.parent)]))
     if len(paths) < 2:
         raise ValueError(f"{path} must list at least two labelled files; found {len(paths)}.")
     return paths, np.array(labels, dtype=float)

@@ -1,63 +1,73 @@
-"""Reading of CSV and similar text tables."""
+"""Read tables of other systems, and numbers in them."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pandas as pd
 
-SEPARATORS = (",", ";", "\t")
+from emosphere_sb.fileio.user_tables.table import open_user_table
+
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _UNKNOWN = ("", "na", "n/a", "nan", "null", "none")
+MAX_EXAMPLE = 200
 
 
-def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
-    """Read a text table with a header; all entries are stripped strings.
+def read_text_table(
+    path: str | os.PathLike,
+    *,
+    is_header: Callable[[list[str]], bool] = lambda names: False,
+    is_number: Callable[[str], bool] = lambda name: False,
+    is_name: Callable[[str], bool] = lambda name: True,
+) -> pd.DataFrame:
+    """Read a table with a header; all entries are stripped strings.
 
     Arguments
     ---------
     path : path
-        File with comma, semicolon or tab as separator (the most frequent one in the header), in
-        UTF-8 with or without a byte order mark.
+        Text table or Excel workbook in any dialect that
+        :func:`emosphere_sb.fileio.user_tables.table.open_user_table` detects.
+    is_header : callable
+        Whether a row is the header; called with a list of column names in lower case. By default
+        the first row is the header.
+    is_number, is_name : callable
+        Whether a column contains numbers, or names that must be exact; called with its name in
+        lower case.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table, without columns that have no name. Its attribute ``attrs["notes"]`` is a list of
+        assumptions about the format that the user should check.
 
     Raises
     ------
     ValueError
-        If the file is not UTF-8 or not a table, has no rows, has duplicate columns, or has a row
-        that differs in length from the header.
+        If the file is not a table, can be read in several ways, has no rows, has duplicated
+        columns, or has a row of a different length than the header.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not valid UTF-8: {error}. Save it as UTF-8.") from error
-    separator = max(SEPARATORS, key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        lines = [row for row in reader if row]
-    except csv.Error as error:
+    table = open_user_table(path, is_header=is_header, is_number=is_number, is_name=is_name)
+    header, rows = table.header, list(table.rows())
+    if not rows:
         raise ValueError(
-            f"Could not parse {path}, line {reader.line_num}: {error}. Check for an unclosed "
-            "quotation mark."
-        ) from error
-    if len(lines) < 2:
-        raise ValueError(
-            f"{path} must have a header and at least one row; found {len(lines)} lines."
+            f"{path} must have a header and at least one row; found {int(any(header))} lines."
         )
-    header = [name.strip() for name in lines[0]]
-    if len(set(header)) < len(header):
-        raise ValueError(f"Column names of {path} must be unique; found {', '.join(header)}.")
-    for row in lines[1:]:
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        raise ValueError(f"Column names of {path} must be unique; found {', '.join(named)}.")
+    for line, row in rows:
         if len(row) != len(header):
+            text = ",".join(row)[:MAX_EXAMPLE]
             raise ValueError(
                 f"Each line of {path} must have {len(header)} entries, like the header; found "
-                f"{len(row)} in {separator.join(row)!r}."
+                f"{len(row)} in {text!r} (line {line})."
             )
-    return pd.DataFrame([[cell.strip() for cell in row] for row in lines[1:]], columns=header)
+    frame = pd.DataFrame([row for _, row in rows], columns=header)[named]
+    frame.attrs["notes"] = table.notes
+    return frame
 
 
 def parse_table_number(text: str, what: str, path: str | os.PathLike) -> float:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from emosphere_sb.fileio.path_index import file_url_to_path, normalise_path
 from emosphere_sb.report.read.file_lists import count_with_examples, find_duplicates, utterance_id
 from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED, RATERS, region_names
 from emosphere_sb.results.text_table import parse_table_number, read_text_table
@@ -47,6 +48,10 @@ COLUMN_ALIASES = _ALIASES | {
 }
 """Recognised names, in lower case, of each canonical column."""
 
+_NUMBERS = ("duration", *DIMENSIONS, *PREDICTED, RATERS)
+_OCTANTS = {"i", "ii", "iii", "iv", "v", "vi", "vii", "viii"}
+_CLASS_LETTERS = {"a", "s", "h", "u", "f", "d", "c", "n"}
+
 
 class ExternalPredictions(NamedTuple):
     """Prediction table of another system, with notes about its conversion."""
@@ -63,16 +68,16 @@ def read_external(
     labels: str | os.PathLike | None = None,
     predicted_scale: Scale | None = None,
     only_common: bool = False,
+    table: pd.DataFrame | None = None,
 ) -> ExternalPredictions:
     """Read the predictions of another system.
 
     Arguments
     ---------
     path : path
-        CSV file with comma, semicolon or tab as separator, in UTF-8 with or without a byte order
-        mark. If ``labels`` is given, columns such as ``valence`` or ``EmoVal`` are predictions.
-        Otherwise they are labels, and predictions have names such as ``valence_predicted`` or
-        ``pred_EmoVal``.
+        Text table (CSV) in any dialect, or Excel workbook. If ``labels`` is given, columns such as
+        ``valence`` or ``EmoVal`` are predictions. Otherwise they are labels, and predictions have
+        names such as ``valence_predicted`` or ``pred_EmoVal``.
     scale : Scale
         Label scale, which the returned table also uses.
     columns : mapping of str to str, optional
@@ -87,6 +92,8 @@ def read_external(
     only_common : bool
         Whether to drop IDs that are missing in one of the two files, with a note, instead of
         raising an error.
+    table : pandas.DataFrame, optional
+        Content of ``path``, if it has been read with :func:`read_external_table` before.
 
     Returns
     -------
@@ -101,9 +108,10 @@ def read_external(
         missing in one file.
     """
     columns = dict(columns or {})
-    raw = {"predictions": read_text_table(path)}
+    raw = {"predictions": read_external_table(path, columns) if table is None else table}
     if labels is not None:
-        raw["labels"] = read_text_table(labels)
+        raw["labels"] = read_external_table(labels, columns)
+    format_notes = [note for table in raw.values() for note in table.attrs["notes"]]
     _check_mapping(columns, raw)
     if labels is None:
         table, notes = _rename_columns(raw["predictions"], columns, path), []
@@ -124,7 +132,41 @@ def read_external(
             f"IDs in {path} must be unique; duplicates: {count_with_examples(duplicates)}. Remove "
             "the duplicate rows."
         )
-    return ExternalPredictions(_to_canonical(table, scale, predicted_scale, path), notes)
+    table = _to_canonical(table, scale, predicted_scale, path)
+    return ExternalPredictions(table, format_notes + notes)
+
+
+def read_external_table(
+    path: str | os.PathLike, columns: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Read a table of another system as text.
+
+    The header is the first row with the mapped columns, or with at least two recognised ones.
+
+    Arguments
+    ---------
+    path : path
+        Text table or Excel workbook, see :func:`emosphere_sb.results.text_table.read_text_table`.
+    columns : mapping of str to str, optional
+        Column names in the file by canonical name.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a table, or can be read in several ways.
+    """
+    mapped = {source.casefold(): name for name, source in (columns or {}).items()}
+    numbers = {
+        *(alias for name in _NUMBERS for alias in COLUMN_ALIASES[name]),
+        *(source for source, name in mapped.items() if name in _NUMBERS),
+    }
+    known = {*mapped, *(alias for aliases in COLUMN_ALIASES.values() for alias in aliases)}
+    return read_text_table(
+        path,
+        is_header=lambda names: len(known.intersection(names)) >= 2,
+        is_number=lambda name: name in numbers or name.startswith("p_"),
+        is_name=lambda name: name in known,
+    )
 
 
 def _check_mapping(columns: Mapping[str, str], raw: Mapping[str, pd.DataFrame]) -> None:
@@ -147,8 +189,12 @@ def _rename_columns(table: pd.DataFrame, columns: Mapping[str, str], path) -> pd
     """Rename mapped and recognised columns to canonical names and drop all others."""
     mapped = {source: canonical for canonical, source in columns.items() if source in table}
     taken, names = set(mapped.values()), dict(mapped)
+    other_meaning = _indicator_columns(table)
     for canonical_name, aliases in COLUMN_ALIASES.items():
-        candidates = [c for c in table if c.strip().lower() in aliases and c not in mapped]
+        candidates = [
+            c for c in table
+            if c.lower() in aliases and c not in mapped and c.lower() not in other_meaning
+        ]  # fmt: skip
         exact = [c for c in candidates if c == canonical_name]
         if canonical_name in taken or not candidates:
             continue
@@ -159,6 +205,17 @@ def _rename_columns(table: pd.DataFrame, columns: Mapping[str, str], path) -> pd
             )
         names[(exact or candidates)[0]] = canonical_name
     return table[list(names)].rename(columns=names)
+
+
+def _indicator_columns(table: pd.DataFrame) -> set[str]:
+    """Return the names, in lower case, of one-hot columns for octants or emotion classes.
+
+    In the processed labels of the official EmoSphere-SER code, ``V`` is the fifth octant.
+    """
+    names = {name.lower() for name in table}
+    return {
+        name for group in (_OCTANTS, _CLASS_LETTERS) if len(group & names) >= 5 for name in group
+    }
 
 
 def _as_predictions(table: pd.DataFrame, path) -> tuple[pd.DataFrame, list[str]]:
@@ -211,10 +268,12 @@ def _join_labels(
 
 
 def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[list, list]:
-    """Return the IDs as they are, or without folders and suffixes if more match that way."""
+    """Return the IDs as they are or, if this matches more, without folders and suffixes, and
+    without differences of case and Unicode form."""
     full = list(a), list(b)
     short = [utterance_id(name) for name in a], [utterance_id(name) for name in b]
-    usable = [pair for pair in (full, short) if not any(map(find_duplicates, pair))]
+    loose = [_loose_id(name) for name in a], [_loose_id(name) for name in b]
+    usable = [pair for pair in (full, short, loose) if not any(map(find_duplicates, pair))]
     if not usable:
         for keys, file in zip(full, (path, other), strict=True):
             if duplicates := find_duplicates(keys):
@@ -228,6 +287,11 @@ def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[lis
             f"{count_with_examples(duplicates)}. Rename or remove them."
         )
     return max(usable, key=lambda pair: len(set(pair[0]) & set(pair[1])))
+
+
+def _loose_id(name: str) -> str:
+    """Return an ID without folders, suffix, and differences of case and Unicode form."""
+    return normalise_path(utterance_id(file_url_to_path(name)))
 
 
 def _to_canonical(

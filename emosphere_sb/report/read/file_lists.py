@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+
+from emosphere_sb.fileio.user_tables.table import UserTable, open_user_table
 
 COLUMN = "FileName"
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
@@ -20,8 +20,8 @@ def read_file_list(path: str | os.PathLike) -> list[str]:
     Arguments
     ---------
     path : path
-        Text file with one name per line (blank lines are ignored), or CSV with a column
-        ``FileName``. UTF-8, with or without a byte order mark.
+        Text file with one name per line (blank lines are ignored), or a table with a column
+        ``FileName``, in any dialect of CSV or as an Excel workbook.
 
     Returns
     -------
@@ -34,26 +34,22 @@ def read_file_list(path: str | os.PathLike) -> list[str]:
         If there are no names, a name is empty or duplicated, or the file looks like a CSV without
         the column ``FileName``.
     """
-    text = Path(path).read_text(encoding="utf-8-sig")
-    lines = [line for line in text.splitlines() if line.strip()]
-    header = next(csv.reader(lines[:1]), [])
-    if COLUMN in header:
-        column = header.index(COLUMN)
-        rows = list(csv.reader(lines[1:]))
-        for row in rows:
-            if len(row) <= column:
-                raise ValueError(
-                    f"Each line of {path} must have a {COLUMN} in column {column + 1}; found "
-                    f"{','.join(row)!r}. Fix the list."
-                )
-        names = [row[column].strip() for row in rows]
-    elif len(header) > 1:
+    table = open_user_table(
+        path,
+        is_header=lambda names: COLUMN.casefold() in names,
+        is_number=lambda name: False,
+        is_name=lambda name: name == COLUMN.casefold(),
+    )
+    header, known = table.header, [name.casefold() for name in table.header]
+    if COLUMN.casefold() in known:
+        names = _column(path, table, known.index(COLUMN.casefold()))
+    elif len([name for name in header if name]) > 1:
         raise ValueError(
             f"The list {path} must have a column {COLUMN}, or one name per line; found the columns "
             f"{', '.join(header)}. Rename the column with the file names."
         )
     else:
-        names = [line.strip() for line in lines]
+        names = [name for name in (*header, *_lines(path, table)) if name]
     if not names or "" in names:
         raise ValueError(
             f"The list {path} must have a file name on each line; found {len(names)} names, "
@@ -65,6 +61,30 @@ def read_file_list(path: str | os.PathLike) -> list[str]:
             "Fix the list."
         )
     return names
+
+
+def _column(path: str | os.PathLike, table: UserTable, column: int) -> list[str]:
+    """Return the values of a column; check that each row is complete."""
+    names = []
+    for line, row in table.rows():
+        if len(row) <= column:
+            raise ValueError(
+                f"Each line of {path} must have a {COLUMN} in column {column + 1}; found "
+                f"{','.join(row)!r} in line {line}. Fix the list."
+            )
+        names.append(row[column])
+    return names
+
+
+def _lines(path: str | os.PathLike, table: UserTable) -> Iterator[str]:
+    """Iterate over the lines of a plain list; check that each line is one value."""
+    for line, row in table.rows():
+        if any(row[1:]):
+            raise ValueError(
+                f"The list {path} must have one name per line, in quotation marks if it contains "
+                f"a delimiter; found {','.join(row)!r} in line {line}. Fix the list."
+            )
+        yield row[0]
 
 
 def utterance_id(name: str) -> str:

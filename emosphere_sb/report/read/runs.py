@@ -14,10 +14,9 @@ import pandas as pd
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.fileio.yaml_tree import read_tree, tagged_value
 from emosphere_sb.recipe.hparams import SAVED
-from emosphere_sb.report.read.external import read_external
+from emosphere_sb.report.read.external import read_external, read_external_table
 from emosphere_sb.results.constants import NON_SET_KEYS
 from emosphere_sb.results.predictions import PREDICTED, parse_numeric_columns, read_predictions
-from emosphere_sb.results.text_table import read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -181,11 +180,12 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     ValueError
         If the file is invalid, or comes from another system and ``settings.scale`` is missing.
     """
-    table = read_text_table(path)
+    table = read_external_table(path, settings.columns)
     canonical = all(name in table for name in ("ID", *DIMENSIONS, *PREDICTED))
     if canonical and not (settings.labels or settings.columns or settings.predicted_scale):
         tables = {path.stem: parse_numeric_columns(table, path)}
-        return Run(path.name, None, tables, {path.stem: settings.scale})
+        scales = {path.stem: settings.scale}
+        return Run(path.name, None, tables, scales, notes=table.attrs["notes"])
     if settings.scale is None:
         raise ValueError(
             f"{path} was not written by a run, so its label scale is required. Specify it, e.g. "
@@ -194,6 +194,7 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     table, notes = read_external(
         path, scale=settings.scale, columns=settings.columns, labels=settings.labels,
         predicted_scale=settings.predicted_scale, only_common=settings.only_common,
+        table=table,
     )  # fmt: skip
     scales = {path.stem: settings.scale}
     return Run(path.name, None, {path.stem: table}, scales, SphericalRegions(90), notes=notes)

@@ -60,3 +60,17 @@ def test_column_file_has_precedence_over_wav(tmp_path):
 def test_fault_invalid_labels(text, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read_labelled_files(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "written", [r"Wav\\b.wav", "wav/B.WAV", "wav/b", "file://{folder}/lists/wav/b.wav"]
+)
+def test_paths_that_are_spelt_differently(tmp_path, written):
+    (tmp_path / "lists" / "wav").mkdir(parents=True)
+    (tmp_path / "lists" / "wav" / "b.wav").touch()
+    written = written.format(folder=tmp_path)
+    text = f"file;valence;arousal;dominance\n{written};1,5;2;3\n{written};2;3;4,25\n"
+    (tmp_path / "lists" / "labels.csv").write_text(text)
+    paths, labels = read_labelled_files(tmp_path / "lists" / "labels.csv")
+    assert paths == [f"{tmp_path}/lists/wav/b.wav"] * 2
+    assert labels.tolist() == [[1.5, 2, 3], [2, 3, 4.25]]

@@ -165,7 +165,27 @@ def test_impossible_paths_are_rejected(data, tmp_path, path, reader, sets_of):
     assert summary.counts["train"] == 6
 
 
-# ---- Names that nearly are those of files -------------------------------------------------------
+# ---- Paths that are spelt differently on disk ---------------------------------------------------
+
+
+@pytest.fixture
+def first_row(folder, tmp_path, wav, rows_of, rejected_rows):
+    """Prepare a table whose first row has a given path; return the path used, or the rejection."""
+
+    def prepare(written, *there):
+        root = folder(OTHERS, header=HEADER)
+        for name in there:
+            wav(root / name)
+        lines = [f"{written},1,1,1,s1,train,sad", *OTHERS]
+        (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+        summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
+        rejected = [row for row in rejected_rows(tmp_path / "out") if row[2][:5] != "audio"]
+        if rejected:
+            assert rejected[0][:2] == [written, "train"]
+            return rejected[0][2]
+        return rows_of(summary.sets["train"])[1][2].removeprefix("$data_root/")
+
+    return prepare
 
 
 @pytest.mark.parametrize(
@@ -174,23 +194,63 @@ def test_impossible_paths_are_rejected(data, tmp_path, path, reader, sets_of):
         ("wav/A.wav", "wav/a.wav"),
         ("wav/a.wav", "Wav/a.WAV"),
         (r"wav\a.wav", "wav/a.wav"),
+        (r".\Wav\a.wav", "wav/a.wav"),
         (unicodedata.normalize("NFC", "é.wav"), unicodedata.normalize("NFD", "é.wav")),
         (unicodedata.normalize("NFD", "é.wav"), unicodedata.normalize("NFC", "É.wav")),
+        ("wav/a", "wav/a.wav"),
+        (r"WAV\a.1", "wav/a.1.flac"),
     ],
 )
-def test_similar_name_is_suggested_for_a_missing_file(
-    folder, tmp_path, wav, rejected_rows, written, there
-):
+def test_path_is_resolved_if_one_file_matches(first_row, written, there):
+    assert first_row(written, there) == there
+
+
+def test_exact_path_is_preferred(first_row):
+    assert first_row("wav/a.wav", "wav/A.wav", "wav/a.wav") == "wav/a.wav"
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "reason"),
+    [
+        (
+            "wav/a.wav",
+            ["wav/A.wav", "Wav/a.wav"],
+            "several files match: Wav/a.wav or wav/A.wav; specify one of them",
+        ),
+        (
+            "wav/a",
+            ["wav/a.wav", "wav/a.flac"],
+            "several files match: wav/a.flac or wav/a.wav; specify one of them",
+        ),
+        (r"C:\data\a.wav", ["wav/a.wav"], "did you mean wav/a.wav?"),
+        ("/home/me/a.wav", ["wav/a.wav"], "did you mean wav/a.wav?"),
+        ("wav/a.mp3", ["wav/a.wav"], "did you mean wav/a.wav?"),
+    ],
+)
+def test_ambiguous_or_other_paths_are_rejected_with_a_hint(first_row, written, there, reason):
+    assert first_row(written, *there) == f"missing audio file: {reason}"
+
+
+@pytest.mark.parametrize("start", ["file://", "file://localhost", "FILE://"])
+def test_file_urls(folder, tmp_path, wav, rows_of, start):
     root = folder(OTHERS, header=HEADER)
-    wav(root / there)
-    lines = [f"{written},1,1,1,s1,train,sad", *OTHERS]
+    wav(root / "my wav" / "é.wav")
+    url = f"{root.as_uri()}/my%20wav/%C3%A9.wav".replace("file://", start)
+    lines = [f"{url},1,1,1,s1,train,sad", *OTHERS]
+    (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
+    row = rows_of(summary.sets["train"])[1]
+    assert (row[0], row[2]) == ("my wav-é", "$data_root/my wav/é.wav")
+
+
+def test_rows_that_resolve_to_the_same_file_are_contradictory(folder, tmp_path, wav, rejected_rows):
+    root = folder(OTHERS, header=HEADER)
+    wav(root / "a.wav")
+    lines = ["a.wav,1,1,1,s1,train,sad", "A.wav,5,5,5,s1,train,happy", *OTHERS]
     (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
     prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
-    assert rejected_rows(tmp_path / "out")[0] == [
-        written,
-        "train",
-        f"missing audio file: did you mean {there}?",
-    ]
+    reason = "duplicate file: 'a.wav' occurs in 2 different rows"
+    assert rejected_rows(tmp_path / "out") == [["a.wav", "train", reason]] * 2
 
 
 def test_missing_file_without_a_similar_name(folder, tmp_path, rejected_rows):

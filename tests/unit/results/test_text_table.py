@@ -42,9 +42,16 @@ def test_malformed_table_raises(tmp_path, text, said):
         read_text_table(written(tmp_path, text))
 
 
-def test_other_encoding_raises(tmp_path):
-    with pytest.raises(ValueError, match="is not valid UTF-8"):
-        read_text_table(written(tmp_path, "a,b\nü,1\n", encoding="latin-1"))
+def test_other_encoding_is_assumed_with_a_note(tmp_path):
+    table = read_text_table(written(tmp_path, "a,b\nfür,1\n", encoding="cp1252"))
+    assert table.values.tolist() == [["für", "1"]]
+    (note,) = table.attrs["notes"]
+    assert note.startswith("x.csv is not UTF-8 and was read as Windows-1252.")
+
+
+def test_unknown_encoding_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"x.csv must be UTF-8 text; found 'àííà'"):
+        read_text_table(written(tmp_path, "a,b\nанна,1\n", encoding="cp1251"))
 
 
 def test_numbers():
@@ -64,5 +71,5 @@ def test_invalid_number_raises(text):
 
 def test_parse_error_raises_with_line(tmp_path):
     """The csv module takes fields of up to 131,072 letters."""
-    with pytest.raises(ValueError, match=r"Could not parse .*x.csv, line 2: field"):
+    with pytest.raises(ValueError, match=r"Could not parse .*x.csv, line 2: invalid CSV: field"):
         read_text_table(written(tmp_path, "a,b\n" + "x" * 131_073 + ",1\n"))

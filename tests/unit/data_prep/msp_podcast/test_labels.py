@@ -89,3 +89,70 @@ def test_ends_of_the_scale_and_missing_values_are_accepted(prepared, rows_of, va
 def test_invalid_labels_are_rejected(prepared, rejected_rows, values, reason):
     summary = prepared(values)
     assert rejected_rows(summary.folder) == [["Audios/c.wav", "train", reason]]
+
+
+# ---- Processed labels of the official EmoSphere-SER code -----------------------------------------
+
+EMOTION_COLUMNS = ("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral")
+OCTANTS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
+
+
+def processed_labels(*rows):
+    """Write rows of (name, emotion, A, V, D, set) with the columns of the official code."""
+    columns = ("FileName", *EMOTION_COLUMNS, *OCTANTS, "EmoAct", "EmoVal", "EmoDom", "Split_Set")
+    lines = [",".join(columns)]
+    for name, emotion, arousal, valence, dominance, split in rows:
+        one_hot = [str(float(word == emotion)) for word in EMOTION_COLUMNS]
+        octants = [str(float(octant == "V")) for octant in OCTANTS]
+        lines.append(",".join([name, *one_hot, *octants, arousal, valence, dominance, split]))
+    return "\n".join([*lines, ""])
+
+
+def test_processed_labels(tmp_path):
+    path = tmp_path / "processed_labels.csv"
+    path.write_text(processed_labels(("a.wav", "Contempt", "2.2", "4.5", "2.6", "Train")))
+    (label,) = read_labels(path)
+    assert (label.valence, label.arousal, label.dominance) == (4.5, 2.2, 2.6)
+    assert (label.emotion, label.split, label.speaker, label.gender) == (
+        "contempt",
+        "Train",
+        "",
+        "",
+    )
+
+
+@pytest.mark.parametrize("emotions", ["0.0,0.0", "1.0,1.0", "0.5,0.5", "x,1.0"])
+def test_processed_labels_without_a_clear_emotion(tmp_path, emotions):
+    path = tmp_path / "processed_labels.csv"
+    text = processed_labels(("a.wav", "Sad", "2.2", "4.5", "2.6", "Train"))
+    path.write_text(text.replace("a.wav,0.0,1.0", f"a.wav,{emotions}"))
+    (label,) = read_labels(path)
+    assert label.problem.startswith(("unknown emotion: one of angry, sad, ", "not a number: angry"))
+
+
+def test_processed_labels_as_label_file(tmp_path, wav):
+    root = tmp_path / "MSP-PODCAST"
+    rows = [(f"{k}.wav", "Sad", "2", "4", "3", s) for k, s in enumerate(("Train", "Development"))]
+    for name, *_ in rows:
+        wav(root / "Audios" / name)
+    (root / "processed.csv").write_text(processed_labels(*rows))
+    summary = prepare_manifests(
+        msp_podcast, root, tmp_path / "out", labels_file="processed.csv", release="IS2025"
+    )
+    assert summary.counts == {"train": 1, "valid": 1} and summary.rejected == {}
+    assert not [text for text in summary.warnings if "unused columns" in text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HEADER}\na.wav,N,2.2,4.0,2.6,030,Male,Train\n".replace(",", ";").replace(".2", ",2")
+        .replace(".0;", ",0;").replace(".6", ",6"),
+        f"\ufeff{HEADER}\r\na.wav,N,2.2,4.0,2.6,030,Male,Train\r\n".replace(",", "\t"),
+    ],
+)  # fmt: skip
+def test_labels_that_a_spreadsheet_has_saved(tmp_path, text):
+    (tmp_path / "labels.csv").write_bytes(text.encode())
+    (label,) = read_labels(tmp_path / "labels.csv")
+    assert (label.file, label.speaker) == ("a.wav", "030")
+    assert (label.valence, label.arousal, label.dominance) == (4.0, 2.2, 2.6)

@@ -294,6 +294,42 @@ def test_excluding_a_class_that_the_table_lacks_raises(folder):
         own_data.read(folder(SPLIT), **SCALE, drop_train="other")
 
 
+def test_table_of_a_spreadsheet(folder, tmp_path, rows_of, caplog):
+    """Semicolons, decimal commas, Windows-1252, and a speaker with leading zeros."""
+    caplog.set_level("INFO")
+    root = folder(SPLIT)
+    text = "File;Valence;Arousal;Dominance;Speaker;Split\r\n"
+    text += "a.wav;1,5;2;3,25;007;train\r\nb.wav;4;5;1,5;Zoë;Dev\r\nc\\d.wav;2;2;;s3;test\r\n"
+    (root / "labels.csv").write_bytes(text.encode("cp1252"))
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
+    train, valid, test = (rows_of(path)[1] for path in summary.sets.values())
+    assert (train[4:7], train[8]) == (["1.5", "2.0", "3.25"], "007")
+    assert (valid[8], test[0], test[2]) == ("Zoë", "c-d", "$data_root/c/d.wav")
+    assert "labels.csv is not UTF-8 and was read as Windows-1252." in summary.warnings[0]
+    read = "Read labels.csv: semicolon-separated, decimal comma, Windows-1252 (assumed)"
+    assert read in caplog.messages
+
+
+def test_only_named_files_outside_the_folder_are_examined(folder, tmp_path, wav, monkeypatch):
+    outside = wav(tmp_path / "elsewhere" / "x.wav")
+    wav(tmp_path / "elsewhere" / "other.wav")
+    wav(tmp_path / "above.wav")
+    lines = [*SPLIT, f"{outside},1,1,1,s1,train", "/u000.wav,1,1,1,s1,train"]
+    root = folder(SPLIT)
+    folder([*lines, "../above.wav,2,2,2,s1,train"], audio=False)
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(str(path)) or scandir(path))
+    summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
+    assert listed and all(path.startswith(str(root)) for path in listed)
+    assert summary.counts["train"] == 3
+    assert summary.rejected == {"missing audio file": 1}
+    warning = "3 audio files are outside the data folder (first: /"
+    assert [text for text in summary.warnings if text.startswith(warning)]
+    assert prepare_manifests(own_data, root, tmp_path / "out", **SCALE).skipped
+    os.utime(outside, ns=(0, 0))
+    assert not prepare_manifests(own_data, root, tmp_path / "out", **SCALE).skipped
+
+
 numbers = st.one_of(st.just(""), st.floats(1, 5).map(repr), st.integers(1, 5).map(str))
 
 

@@ -11,7 +11,7 @@ from data_prep.parsing.label_text import parse_number, read_label_table, read_li
 
 def table(path, content, required=("file", "valence"), **options):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    header, rows = read_label_table(path, required, **options)
+    header, rows, _ = read_label_table(path, required, **options)
     return header, list(rows)
 
 
@@ -42,11 +42,11 @@ def test_line_numbers_count_blank_lines(tmp_path):
     [
         ("", "it is empty"),
         ("\n\n", "it is empty"),
-        ("file;valence\na;1\n", "missing: file, valence; found: file;valence"),
+        ("file:valence\na:1\n", "missing: file, valence; found: file:valence"),
         ("file,arousal\na,1\n", "missing: valence; found: file, arousal"),
         ("file,valence,Valence\na,1,2\n", "twice: valence"),
         ("file,valence\n\xe4,1\n".encode("latin-1"), "must be UTF-8 text"),
-        ("file,valence\na,1\n".encode("utf-16"), "must be UTF-8 text"),
+        ("file,valence\na,1\n".encode("utf-16-le"), "must be UTF-8 text"),
         ('file,valence\n"a,1\nb,2\n', "invalid CSV|unclosed quote"),
         ('file,valence\n"a\nb",2\n', "line 3: unclosed quote"),
         ("file,valence\n" + "x" * 200_000 + ",1\n", "line 2: invalid CSV"),

@@ -47,6 +47,15 @@ MSP-PODCAST_0001_0140.wav,WORKER00000002,Angry,Angry,5,2,6
 MSP-PODCAST_0001_0140.wav,WORKER00000003,Sad,Sad,5,3,6
 MSP-PODCAST_0001_0141.wav,WORKER00000009,Happy,Happy,4,4,4
 """
+EMO_DETAIL = "\n".join(
+    ["FileName,EmoDetail"]
+    + [
+        f"{block.splitlines()[0].partition(';')[0]},{line}"
+        for block in TEXT.split("\n\n")
+        for line in block.splitlines()[1:]
+    ]
+)
+"""The table of some releases: the lines of ``labels.txt``, without quotation marks."""
 STATISTICS = {
     # Deviations by hand: (3, 5) and (3, 1) and (4, 2) -> 1; (1, 2, 3) -> sqrt(2/3);
     # (6, 5, 5) -> sqrt(2)/3.
@@ -92,12 +101,27 @@ def by_id(corpus):
         (TEXT.replace(";\n", "; \n").replace("; ", " ;  "), "labels.txt"),
         (DETAILED, "Labels/labels_detailed.csv"),
         (DETAILED.replace("FileName,WorkerID", "filename, workerid"), "Labels/Labels_Detailed.csv"),
+        (DETAILED.replace(";", ".").replace(",", ";"), "Labels/labels_detailed.csv"),
+        (EMO_DETAIL, "Labels/labels_detailed.csv"),
+        (EMO_DETAIL.replace(".wav,", '.wav,"').replace(";\n", ';"\n') + '"', "labels_detailed.csv"),
+        ("\ufeff" + EMO_DETAIL.replace("\n", "\r\n"), "Labels/labels_detailed.csv"),
     ],
 )
 def test_statistics_of_both_files_in_many_variants(root, text, name):
     found = read(root(text, name=name))
     assert by_id(found) == STATISTICS
     assert found.warnings == []
+
+
+@pytest.mark.parametrize("damage", ["A:6.000000", "D:6.000000;", "Angry,Sad; "])
+def test_damaged_detail_is_reported(root, damage):
+    text = EMO_DETAIL.replace(damage, "", 1)
+    found = read(root(text, name="Labels/labels_detailed.csv"))
+    expected = dict(STATISTICS)
+    if damage != "Angry,Sad; ":  # the secondary emotions are not used
+        expected["MSP-PODCAST_0001_0140"] = NO_RATERS
+        assert len(found.warnings) == 1
+    assert by_id(found) == expected
 
 
 def test_columns_of_the_table_are_taken_by_name(root):

@@ -196,3 +196,41 @@ def test_unknown_mapping_names_raise(tmp_path):
 def test_invalid_number_raises(tmp_path):
     with pytest.raises(ValueError, match=r"arousal_predicted of MSP_2\.wav in .* found 'five'"):
         read(tmp_path, CHALLENGE.replace("5,6,3", "five,6,3"), CONSENSUS)
+
+
+def test_octant_column_is_not_valence(tmp_path):
+    """In the processed labels of the official code, ``V`` is the fifth octant."""
+    octants = "I,II,III,IV,V,VI,VII,VIII"
+    labels = f"FileName,Angry,Sad,{octants},EmoAct,EmoVal,EmoDom,Split_Set\n" + "".join(
+        f"MSP_{k}.wav,0.0,1.0,0,0,0,0,1,0,0,0,2.2,{k}.5,2.6,Test1\n" for k in (1, 2)
+    )
+    table, _ = read(tmp_path, CHALLENGE, labels)
+    assert table["valence"].tolist() == [2.5, 1.5]
+    with pytest.raises(ValueError, match=r"labels\.csv has no column for valence"):
+        read(tmp_path, CHALLENGE, labels.replace("EmoVal", "Other"))
+
+
+def test_class_columns_are_not_dimensions(tmp_path):
+    labels = "FileName,A,S,H,U,F,D,C,N,EmoAct,EmoVal,EmoDom\n" + "".join(
+        f"MSP_{k},1,0,0,0,0,0,0,0,2,3,4\n" for k in (1, 2)
+    )
+    table, _ = read(tmp_path, CHALLENGE, labels)
+    assert table[list(DIMENSIONS)].values.tolist() == [[3, 2, 4], [3, 2, 4]]
+
+
+def test_tables_of_a_spreadsheet(tmp_path):
+    """Semicolons and decimal commas, a byte order mark, a pandas index, and Windows paths."""
+    predictions = "\ufeffFileName;EmoAct;EmoVal;EmoDom\r\nC:\\wav\\msp_1.WAV;2,5;4;3,125\r\n"
+    labels = ",FileName,EmoAct,EmoVal,EmoDom,SpkrID\n0,MSP_1.wav,1.5,2,3,007\n"
+    table, notes = read(tmp_path, predictions, labels)
+    assert table.loc[0, list(PREDICTED)].tolist() == [4.0, 2.5, 3.125]
+    assert table.loc[0, list(DIMENSIONS)].tolist() == [2.0, 1.5, 3.0]
+    assert (table.loc[0, "speaker"], notes) == ("007", [])
+
+
+def test_assumed_encoding_is_a_note(tmp_path):
+    text = "file,v,a,d,pred_v,pred_a,pred_d\nZoë,1,2,3,4,5,6\n"
+    (tmp_path / "x.csv").write_bytes(text.encode("cp1252"))
+    table, (note,) = read_external(tmp_path / "x.csv", scale=SEVEN)
+    assert table["ID"].tolist() == ["Zoë"]
+    assert note.startswith("x.csv is not UTF-8 and was read as Windows-1252.")

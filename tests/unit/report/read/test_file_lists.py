@@ -24,6 +24,7 @@ def written(folder, text, name="list.txt"):
         "FileName\na.wav\nb.wav\n",
         "\ufeffFileName,Split_Set\na.wav,Test3\nb.wav,Test3\n",
         'Split_Set,FileName\n"Test3,hidden",a.wav\nTest3,b.wav\n',
+        "filename;Split_Set\r\na.wav;Test3\r\nb.wav;Test3\r\n",
     ],
 )
 def test_names_are_in_order(tmp_path, text):
@@ -54,6 +55,11 @@ def test_csv_without_column_raises_with_columns(tmp_path):
 def test_short_line_raises(tmp_path):
     with pytest.raises(ValueError, match="must have a FileName in column 2; found 'Test3'"):
         read_file_list(written(tmp_path, "Split_Set,FileName\nTest3\n"))
+
+
+def test_list_with_several_names_on_a_line_raises(tmp_path):
+    with pytest.raises(ValueError, match=r"one name per line, .* found 'b.wav,c.wav' in line 2"):
+        read_file_list(written(tmp_path, "a.wav\nb.wav,c.wav\nd.wav\n"))
 
 
 def test_utterance_id_removes_folders_and_audio_suffixes_only():
