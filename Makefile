@@ -1,5 +1,5 @@
-# Each target creates the environment .venv if it does not exist.
-# To use an existing environment: make VENV=/somewhere demo
+# Each target creates the environment .venv if it does not exist. Paths at the end of a comment name
+# the file that the target writes to. To use an existing environment: make VENV=/somewhere demo
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -14,69 +14,69 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-# All tests except complete runs (tests/integration), including docstring examples: a few minutes.
+# Run all tests except complete runs (tests/integration), but including docstring examples; takes a few minutes.
 test-unit: $(READY)
 	$(BIN)/python -m pytest tests/unit tests/consistency emosphere_sb data_prep
 
-# Slow tests: repeated kills and complete runs with torchrun.
+# Run the slow tests: repeated kills, and complete runs with torchrun.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
-# Write the cost of the last make demo into recipes/MSP-Podcast/README.md.
+# Write the time and memory of the last make demo to recipes/MSP-Podcast/README.md.
 demo-cost: $(READY)
 	$(BIN)/python benchmarks/demo_cost.py
 
-# Demo with three seeds, ridge regression and shuffled labels: recipes/MSP-Podcast/README.md
+# Run the demo with three seeds, ridge regression, and shuffled labels: recipes/MSP-Podcast/README.md
 checks: $(READY)
 	$(BIN)/python benchmarks/demo_checks.py
 
-# Demo with and without batches of similar lengths, three seeds: benchmarks/RESULTS.md
+# Run the demo with batches of similar lengths and with random batches, three seeds each: benchmarks/RESULTS.md
 sorting: $(READY)
 	$(BIN)/python benchmarks/sorting.py
 
-# Real speech (TAVA) with style and mean pooling: recipes/OwnData/README.md
+# Train on real speech (TAVA) with style pooling and with mean pooling: recipes/OwnData/README.md
 learn: $(READY)
 	$(BIN)/python benchmarks/learn.py
 
-# Time and memory of the data preparation, up to 264,705 files: benchmarks/RESULTS.md
+# Measure time and memory of data preparation for up to 264,705 files: benchmarks/RESULTS.md
 preparation: $(READY)
 	$(BIN)/python benchmarks/preparation.py
 
-# Speed and memory compared with the published pipeline, and Whisper without padding, about ten
-# minutes on two cores: benchmarks/RESULTS.md
+# Compare speed and memory with the published pipeline, and Whisper with and without padding; takes
+# about ten minutes on two cores: benchmarks/RESULTS.md
 bench: $(READY)
 	$(BIN)/python benchmarks/whisper_padding.py
 	$(BIN)/python benchmarks/throughput.py
 
-# Profile of training and evaluation: benchmarks/RESULTS.md
+# Profile training and evaluation: benchmarks/RESULTS.md
 profile: $(READY)
 	$(BIN)/python benchmarks/profiling.py
 
-# Speed of training from cached features of a frozen backbone: benchmarks/RESULTS.md
+# Measure the speed of training from cached features of a frozen backbone: benchmarks/RESULTS.md
 bench-cache: $(READY)
 	$(BIN)/python benchmarks/feature_cache.py
 
-# Example output of emosphere predict for the model of the last make demo: README.md
+# Write example output of emosphere predict for the model of the last make demo: README.md
 predict-example: $(READY)
 	$(BIN)/python benchmarks/predict_example.py
 
-# Table of backbones: README.md
+# Write the table of backbones: README.md
 backbones: $(READY)
 	$(BIN)/python benchmarks/backbones.py
 
-# Two result tables on synthetic speech: README.md. Finished runs are skipped.
+# Generate two results tables on synthetic speech: README.md. Finished runs are skipped.
 tables: $(READY)
 	$(BIN)/python benchmarks/demo_tables.py
 
-# Speed of prediction for many files and for an hour of speech: benchmarks/RESULTS.md
+# Measure the speed of prediction for many files and for an hour of speech: benchmarks/RESULTS.md
 bench-predict: $(READY)
 	$(BIN)/python benchmarks/prediction.py
 
-# Comparison of PyTorch, ONNX in float32, and int8 (requires make demo): benchmarks/RESULTS.md
+# Compare PyTorch, ONNX in float32, and ONNX in int8 (requires make demo): benchmarks/RESULTS.md
 bench-onnx: $(READY)
 	$(BIN)/python benchmarks/onnx_speed.py
 
-# Coverage of the bootstrap intervals: docs/statistics.md
+# Measure the coverage of the bootstrap intervals: docs/statistics.md
 coverage: $(READY)
 	$(BIN)/python benchmarks/coverage.py
 
@@ -88,7 +88,7 @@ lint: $(READY)
 	$(BIN)/pip install -q ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-# All help texts and messages in one file, for proofreading.
+# Write all help texts and messages to one file for proofreading.
 messages: $(READY)
 	$(BIN)/python -m tests.helpers.messages messages.txt
 

@@ -1,10 +1,10 @@
 """Measure the coverage of the intervals and the false positive rate of the test: ``make coverage``.
 
-On simulated test sets with a known CCC (see simulation.py), counts how often the 95% interval
-contains the true CCC, and how often the paired test at 5% finds a difference between two systems
-with equal CCC. Then measures time and peak memory of 10,000 resamples of 50,000 predictions.
-Takes ten minutes and writes the table in docs/statistics.md. A quick trial with ``--sets=20``
-writes nothing.
+The script simulates test sets with a known CCC (see simulation.py). It counts how often the 95%
+interval contains the true CCC, and how often the paired test at the 5% level finds a difference
+between two systems with equal CCC. It then measures time and peak memory of 10,000 resamples of
+50,000 predictions. It takes ten minutes and writes the tables in docs/statistics.md. For a quick
+trial that writes nothing, use ``--sets=20``.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ COVERAGE = "coverage"
 ONE_SEED, SOME_SEEDS = "false positives, 1 seed", f"false positives, {SEEDS} seeds"
 TARGETS = {COVERAGE: (0.92, 0.98), ONE_SEED: (0.03, 0.07), SOME_SEEDS: (0.03, 0.07)}
 MIN_SPEAKERS = 12
-"""Number of speakers from which on the rates should be within ``TARGETS``."""
+"""The targets apply to test sets with at least this number of speakers."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run the simulations, measure the cost, and write the table."""
+    """Run the simulations, measure the cost, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=SETS, help="test sets per row")
     sets = parser.parse_args(words).sets
@@ -58,7 +58,9 @@ def main(words: Sequence[str] | None = None) -> None:
         found = [(design, speakers, job.result()) for design, speakers, job in jobs]
     costs = []
     for kind in ("speakers", "utterances"):
-        with ProcessPoolExecutor(1, mp_context=spawn) as pool:  # for a separate peak memory
+        with ProcessPoolExecutor(
+            1, mp_context=spawn
+        ) as pool:  # separate processes have separate peak memory
             costs.append((kind, *pool.submit(cost, kind).result()))
     metrics = {
         "protocol": {"versions": package_versions()},
@@ -68,8 +70,10 @@ def main(words: Sequence[str] | None = None) -> None:
         [
             rates_table(found),
             verdict(found),
-            f"{sets:,} test sets per row, {RESAMPLES} resamples each. The rates are accurate to "
-            f"±{100 * 2 * np.sqrt(0.05 * 0.95 / sets):.1f} points (two standard errors at 5%).",
+            f"Each row: {sets:,} test sets with {RESAMPLES} resamples each. The rates are accurate "
+            f"to within {100 * 2 * np.sqrt(0.05 * 0.95 / sets):.1f} percentage points (two "
+            f"standard "
+            f"errors at a rate of 5%).",
             costs_table(costs),
             origin("make coverage", [SEED], metrics),
         ]
@@ -118,7 +122,7 @@ def rates(design: Design, speakers: int, sets: int) -> dict:
 
 
 def cost(kind: str) -> tuple[float, int, int]:
-    """Return the time in s and peak memory in MiB of 10,000 resamples, and the memory before."""
+    """Measure the cost of 10,000 resamples: time in s, peak memory and initial memory in MiB."""
     rng = np.random.default_rng(SEED)
     names = rng.integers(SIZE // 25, size=SIZE).astype(str) if kind == "speakers" else ""
     table = pd.DataFrame({"ID": np.arange(SIZE).astype(str), "speaker": names})
@@ -149,10 +153,10 @@ def rates_table(found: Sequence[tuple[Design, int, dict]]) -> str:
 
 
 def verdict(found: Sequence[tuple[Design, int, dict]]) -> str:
-    """List the rates outside the targets, from 12 speakers on."""
+    """Return a sentence that lists the rates outside the targets for 12 or more speakers."""
     judged = [(d, n, rate) for d, n, rate in found if n >= MIN_SPEAKERS]
     missed = [
-        f"{design.name}, {speakers} speakers: {name} {100 * value:.1f}%"
+        f"{design.name}, {speakers} speakers ({name}: {100 * value:.1f}%)"
         for design, speakers, rate in judged
         for name, (low, high) in TARGETS.items()
         for value in rate[name]
@@ -160,23 +164,25 @@ def verdict(found: Sequence[tuple[Design, int, dict]]) -> str:
     ]
     c_low, c_high, a_low, a_high = (100 * v for v in (*TARGETS[COVERAGE], *TARGETS[ONE_SEED]))
     goal = (
-        f"Target from {MIN_SPEAKERS} speakers on: coverage of {c_low:g} to {c_high:g}%, false "
+        f"Targets for {MIN_SPEAKERS} or more speakers: coverage of {c_low:g} to {c_high:g}%, false "
         f"positives of {a_low:g} to {a_high:g}%."
     )
     return f"{goal} " + (
-        f"Outside the target: {'; '.join(missed)}." if missed else "All these rows meet it."
+        f"Not met for: {'; '.join(missed)}." if missed else "All these rows meet the targets."
     )
 
 
 def costs_table(costs: Sequence[tuple]) -> str:
-    """Return a Markdown table with time and memory per unit of resampling."""
+    """Return a Markdown table with the time and memory for each resampling unit."""
     lines = [
         f"| 10,000 resamples of {SIZE:,} predictions | time | peak memory | of which libraries "
         "and table |",
         "|---|---|---|---|",
     ]
     for kind, seconds, peak, before in costs:
-        lines.append(f"| by {kind} | {seconds:.1f} s | {peak} MiB | {before} MiB |")
+        lines.append(
+            f"| by {kind.removesuffix('s')} | {seconds:.1f} s | {peak} MiB | {before} MiB |"
+        )
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 """Check that the demo corpus is not trivial and has no label leakage: ``make checks``.
 
-Compares the model, ridge regression on five acoustic features, and the model trained on shuffled
-labels, on the same split of synthetic speech. Takes half an hour on two cores and writes the table
-in recipes/MSP-Podcast/README.md.
+The script compares the model, ridge regression on five acoustic features, and the model trained on
+shuffled labels, all on the same split of synthetic speech. It takes half an hour on two cores and
+writes the table in recipes/MSP-Podcast/README.md.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def main() -> None:
 
 
 def write_demo_corpus() -> None:
-    """Write the demo corpus before concurrent runs need it."""
+    """Write the demo corpus in advance, because the concurrent runs share it."""
     from data_prep.synthetic import write as synthetic
 
     synthetic.write("MSP-Podcast", CORPUS, size="demo")
 
 
 def upper_bound_row(name: str, cap: dict) -> str:
-    """Return a row with the CCC of a perfect model, which is limited by the rater noise."""
+    """Return a row with the CCC that a perfect model can reach given the noise of the raters."""
     scores = {dimension: {"ccc": cap[dimension]} for dimension in DIMENSIONS}
     scores["mean_ccc"] = sum(cap[dimension] for dimension in DIMENSIONS) / len(DIMENSIONS)
     return seeds_row(f"{name}: upper bound given the rater noise", [scores])

@@ -1,9 +1,10 @@
 """Check that the recipe learns from real speech: ``make learn TAVA=/path/to/tava``.
 
-Runs recipes/OwnData on TAVA (256 acted clips with real ratings, 16 speakers, a speaker-independent
-split) with a small, randomly initialised WavLM, style pooling and mean pooling, and three seeds.
-Takes about 15 minutes and writes the table in recipes/OwnData/README.md. The scores do not predict
-those on MSP-Podcast, IEMOCAP or MSP-IMPROV.
+The script runs recipes/OwnData on TAVA (256 acted clips with real ratings, 16 speakers, a
+speaker-independent split). It trains a small, randomly initialised WavLM with style pooling and
+with mean pooling, with three seeds each. It takes about 15 minutes and writes the table in
+recipes/OwnData/README.md. The scores do not indicate what to expect on MSP-Podcast, IEMOCAP or
+MSP-IMPROV.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def main() -> int:
     """Run the experiments and write the table."""
     folder = Path(os.environ.get("TAVA", ROOT.parent / "shared" / "data" / "tava"))
     if not (folder / "labels.csv").is_file():
-        print(f"{folder}/labels.csv not found. Set TAVA=/path/to/tava to the folder of the clips.")
+        print(
+            f"{folder}/labels.csv not found. Use TAVA=/path/to/tava to specify the folder of TAVA."
+        )
         return 0
     jobs = {}
     for preset in PRESETS.values():

@@ -1,8 +1,8 @@
-"""Compare ONNX with PyTorch: time, file size, difference of the predictions, and CCC with int8.
+"""Compare ONNX in float32 and int8 with PyTorch: time, file size, predictions and CCC.
 
-Run ``make demo`` first, then ``make bench-onnx``, which writes benchmarks/RESULTS.md. Use
-``--run=`` and ``--corpus=`` for another run and the corpus that it was trained on. (The script is
-not called onnx.py because this would shadow the package.)
+First run ``make demo``, then ``make bench-onnx``, which writes the tables in benchmarks/RESULTS.md.
+Use ``--run=`` and ``--corpus=`` for another run and the corpus on which it was trained. (The script
+is not called onnx.py because that name would shadow the package.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SET = "test1"
 THREADS = 2
 SECONDS = 5.0
 BASE = {"model_type": "wavlm"}
-"""WavLM-base, which is the default of transformers: 12 layers of size 768, group norm."""
+"""Configuration of WavLM-base, the transformers default: 12 layers of size 768, group norm."""
 WIDTH = 768
 SIDES = ("torch", "onnxruntime float32", "onnxruntime int8")
 FILES = {
@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if not (options.run / "metrics.json").is_file():
         raise SystemExit(
             f"No finished run found in {options.run}. Run `make demo` first, or use --run=FOLDER "
-            f"and --corpus=FOLDER for another run."
+            f"and --corpus=FOLDER to specify another run and its corpus."
         )
     torch.set_num_threads(THREADS)
     rows, repetitions = [], 3 if options.quick else 15
@@ -76,14 +76,20 @@ def main(words: Sequence[str] | None = None) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Build the command-line parser."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
-    parser.add_argument("--corpus", type=Path, default=CORPUS, help="the corpus of that run")
-    parser.add_argument("--quick", action="store_true", help="only the demo model; write nothing")
+    parser.add_argument(
+        "--run", type=Path, default=RUN, help="folder of a finished run of the demo preset"
+    )
+    parser.add_argument(
+        "--corpus", type=Path, default=CORPUS, help="folder of the corpus of that run"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="measure only the demo model; write nothing"
+    )
     return parser
 
 
 def write_base(folder: Path) -> Path:
-    """Write a released model with the size of WavLM-base and random weights."""
+    """Write a released model with the architecture of WavLM-base and random weights."""
     folder.mkdir()
     configuration = folder.with_suffix(".json")
     configuration.write_text(json.dumps(BASE))
@@ -104,7 +110,7 @@ def write_base(folder: Path) -> Path:
 
 
 def measure(label: str, model: Path, repetitions: int) -> list[dict]:
-    """Measure each runtime: time per second of audio, file size in MB, and difference."""
+    """Measure time per second of audio, file size in MB and VAD difference of each runtime."""
     out = model.with_name(model.name + "-onnx")
     found = export(model, out, int8=True)
     sides = {
@@ -129,9 +135,9 @@ def measure(label: str, model: Path, repetitions: int) -> list[dict]:
 
 
 def interleaved(calls: Mapping[str, Callable], repetitions: int) -> dict[str, list[float]]:
-    """Return the times of the calls in s, interleaved so that other load affects all equally."""
+    """Time interleaved calls, so that other load affects all equally; return the times in s."""
     for call in calls.values():
-        call()  # first calls allocate
+        call()  # the first call allocates memory
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repetitions):
         for name, call in calls.items():
@@ -142,25 +148,25 @@ def interleaved(calls: Mapping[str, Callable], repetitions: int) -> dict[str, li
 
 
 def size_of(folder: Path, name: str) -> float:
-    """Return the size of a file in MB, including external weights next to it."""
+    """Return the size of a model file in MB, including its external weights in the same folder."""
     return sum(path.stat().st_size for path in folder.glob(f"{name}*")) / 1e6
 
 
 def difference_of(found: ExportResult, side: str) -> float | None:
-    """Return the largest difference of VAD from PyTorch, or None for PyTorch itself."""
+    """Return the largest difference in VAD from PyTorch, or None for PyTorch itself."""
     return None if side == SIDES[0] else found.deviations[FILES[side]]["vad"]
 
 
 def labels_of(run: Path, corpus: Path) -> tuple[list[str], np.ndarray]:
-    """Return the audio files of a run's test set and their labels, shape (files, 3)."""
+    """Return the paths and labels, shape (files, 3), of the audio files of a run's test set."""
     paths = {path.stem: path for path in corpus.rglob("*.wav")}
     with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     missing = [row["ID"] for row in rows if row["ID"] not in paths]
     if missing:
         raise SystemExit(
-            f"{len(missing)} of {len(rows)} files of {SET} of {run} not found in {corpus}. Use "
-            f"--corpus=FOLDER for the corpus of this run."
+            f"{len(missing)} of the {len(rows)} {SET} files of the run {run} were not found in "
+            f"{corpus}. Use --corpus=FOLDER to specify the corpus of this run."
         )
     labels = np.array([[float(row[name]) for name in DIMENSIONS] for row in rows])
     return [str(paths[row["ID"]]) for row in rows], labels
@@ -169,7 +175,7 @@ def labels_of(run: Path, corpus: Path) -> tuple[list[str], np.ndarray]:
 def ccc_of_sides(
     model: Path, paths: Sequence[str], labels: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Return the CCC of each runtime on labelled files."""
+    """Compute the CCC of each runtime on labelled files."""
     out = model.with_name(model.name + "-onnx")
     sides = {
         SIDES[0]: EmoSphere.from_pretrained(model, device="cpu"),
@@ -188,7 +194,7 @@ def speed_table(rows: Sequence[Mapping]) -> str:
     ]
     for row in rows:
         base = next(r for r in rows if r["model"] == row["model"] and r["side"] == SIDES[0])
-        ratios = np.divide(row["times"], base["times"])  # of interleaved calls
+        ratios = np.divide(row["times"], base["times"])  # ratios of interleaved calls
         low, high = np.quantile(row["times"], [0.25, 0.75])
         difference = "" if row["difference"] is None else f"{row['difference']:.1e}"
         lines.append(
@@ -203,7 +209,7 @@ def ccc_table(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return the CCC as a Markdown table."""
     names = (*DIMENSIONS, "mean")
     lines = [
-        f"| {SET} of the demo (SYNTHETIC SPEECH) | {' | '.join(names)} | loss in mean CCC |",
+        f"| {SET} of the demo (synthetic speech) | {' | '.join(names)} | loss in mean CCC |",
         "|---|" + "---|" * (len(names) + 1),
     ]
     for side, row in scores.items():
@@ -223,10 +229,13 @@ def origin(options: argparse.Namespace, repetitions: int) -> str:
     }
     listed = ", ".join(f"{name} {version}" for name, version in used.items())
     return (
-        f"Utterances of {SECONDS:g} s, one at a time, {THREADS} threads; medians (and quartiles) "
-        f"of {repetitions} interleaved calls and of their ratios, on a shared machine. The VAD "
-        f"difference is the largest over three synthetic signals, individually and in a batch. CCC "
-        f"over {count} files. Generated by `make demo; make bench-onnx` (seed "
+        f"Utterances of {SECONDS:g} s, one at a time, {THREADS} threads; medians (with quartiles) "
+        f"of {repetitions} interleaved calls, and medians of their ratios, on a shared machine. "
+        f"VAD "
+        f"difference: largest absolute difference over three synthetic signals, individually and "
+        f"in "
+        f"a batch. The CCC is computed over {count} files. Generated by `make demo; make "
+        f"bench-onnx` (seed "
         f"{metrics['protocol']['seed']}; {listed}, onnxruntime {onnxruntime.__version__}; "
         f"{metrics['run']['machine']})."
     )

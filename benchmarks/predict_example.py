@@ -1,7 +1,7 @@
-"""Write an example of the output of ``emosphere predict`` into README.md (SYNTHETIC speech).
+"""Write example output of ``emosphere predict`` on SYNTHETIC speech to README.md.
 
-Run ``make demo`` first, then ``make predict-example``. Use ``--run=`` and ``--corpus=`` for another
-run and the corpus that it was trained on.
+First run ``make demo``, then ``make predict-example``. Use ``--run=`` and ``--corpus=`` for another
+run and the corpus on which it was trained.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Release the model, predict the first files of the test set, and write the table."""
     options = build_parser().parse_args(words)
     metrics = json.loads((options.run / "metrics.json").read_text(encoding="utf-8"))
-    names = first_files(options.run)
+    names = first_utterance_ids(options.run)
     files = [next(options.corpus.rglob(f"{name}.wav")) for name in names]
     with tempfile.TemporaryDirectory() as folder:
         emosphere("release", str(options.run), f"{folder}/model")
@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(text)
 
 
-def first_files(run: Path) -> list[str]:
+def first_utterance_ids(run: Path) -> list[str]:
     """Return the IDs of the first utterances of a run's test set."""
     with open(run / "predictions" / f"{SET}.csv", encoding="utf-8", newline="") as file:
         return [row["ID"] for row, _ in zip(csv.DictReader(file), range(COUNT), strict=False)]
@@ -62,9 +62,9 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     for row in rows:
         cells = [Path(row["file"]).name, *(format_cell(row[name]) for name in SHOWN[1:])]
         lines.append(f"| {' | '.join(cells)} |")
-    head = f"First rows of the output of `predict` for {SET} of the demo (SYNTHETIC SPEECH)."
+    head = f"First rows of the output of `predict` on the demo's {SET} set (synthetic speech):"
     named = ", ".join(f"`{name}`" for name in others)
-    return "\n".join([head, "", *lines, "", f"Other columns: {named}."])
+    return "\n".join([head, "", *lines, "", f"The output also has the columns {named}."])
 
 
 def format_cell(text: str) -> str:
@@ -78,8 +78,12 @@ def format_cell(text: str) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """Build the command-line parser."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--run", type=Path, default=RUN, help="a finished run of preset demo")
-    parser.add_argument("--corpus", type=Path, default=CORPUS, help="the corpus of that run")
+    parser.add_argument(
+        "--run", type=Path, default=RUN, help="folder of a finished run of the demo preset"
+    )
+    parser.add_argument(
+        "--corpus", type=Path, default=CORPUS, help="folder of the corpus of that run"
+    )
     return parser
 
 

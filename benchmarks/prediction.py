@@ -1,7 +1,7 @@
 """Benchmark prediction of many files and of a long recording: ``make bench-predict``.
 
-Files are predicted in one call and in one call per file. Weights are random and the audio is
-amplitude-modulated noise, which does not affect the speed. Separate processes measure the memory.
+The script predicts files in one call and in one call per file. The weights are random and the audio
+is amplitude-modulated noise; neither affects the speed. Memory is measured in separate processes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from emosphere_sb.results.metrics_json import machine_description
 RATE = 16000
 BACKBONES = {"demo": "hparams/backbones/wavlm_demo.json", "base": "WavLM-base"}
 WIDTHS = {"demo": (64, 128), "base": (1024, 1024)}
-"""Width of pooling and of the head."""
+"""Widths of the pooling layer and of the head."""
 FULL = {"files": {"demo": 256, "base": 16}, "seconds": {"demo": 3600, "base": 120}, "repeats": 3}
 QUICK = {"files": {"demo": 16, "base": 2}, "seconds": {"demo": 60, "base": 8}, "repeats": 1}
 
 
 def model_of(size: str, folder: Path):
-    """Return a model of this size with random weights, built as in the recipes."""
+    """Build a model of the given size with random weights, as in the recipes."""
     from emosphere_sb.inference.interface import EmoSphere
     from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
     from emosphere_sb.release.model import ModelInfo, ReleasedModel
@@ -65,7 +65,7 @@ def modulated_noise(seconds: float, seed: int) -> np.ndarray:
 
 
 def write_files(folder: Path, count: int) -> list[str]:
-    """Write files with MSP-Podcast's durations and return their paths."""
+    """Write files with the durations of MSP-Podcast utterances and return their paths."""
     folder.mkdir()
     paths = [str(folder / f"{number:04d}.wav") for number in range(count)]
     lengths = durations(max(count, 80))[:count]
@@ -75,7 +75,7 @@ def write_files(folder: Path, count: int) -> list[str]:
 
 
 def write_long(path: Path, seconds: int) -> None:
-    """Write a long recording, minute by minute."""
+    """Write a long recording minute by minute, to save memory."""
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         for number in range(0, seconds, 60):
             file.write(modulated_noise(min(60, seconds - number), number))
@@ -100,7 +100,7 @@ def measure_files(size: str, folder: Path, repeats: int) -> dict:
 
 
 def measure_timeline(size: str, folder: Path) -> dict:
-    """Measure time in s and peak memory in GB of a timeline, including the model."""
+    """Measure the time in s and the peak memory in GB, including the model, of a timeline."""
     from emosphere_sb.inference.timeline import summarise_timeline, timeline
 
     model = model_of(size, folder)
@@ -114,12 +114,12 @@ def measure_timeline(size: str, folder: Path) -> dict:
 
 
 def peak() -> float:
-    """Return the peak resident memory of this process in GB."""
+    """Return the peak resident memory of the current process in GB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def in_process(kind: str, size: str, folder: Path, repeats: int) -> dict:
+def run_in_subprocess(kind: str, size: str, folder: Path, repeats: int) -> dict:
     """Run a measurement in a separate process."""
     command = [sys.executable, __file__, f"--child={kind}", f"--size={size}", f"--folder={folder}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -130,7 +130,7 @@ def in_process(kind: str, size: str, folder: Path, repeats: int) -> dict:
 
 
 def folder_row(size: str, found: dict, files: int) -> str:
-    """Return a row of the first table."""
+    """Return a row of the table of file predictions."""
     ratios = [b / a for a, b in zip(found["together"], found["alone"], strict=True)]
     together, alone = (statistics.median(found[name]) for name in ("together", "alone"))
     spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
@@ -142,7 +142,7 @@ def folder_row(size: str, found: dict, files: int) -> str:
 
 
 def long_row(size: str, found: dict) -> str:
-    """Return a row of the second table."""
+    """Return a row of the table of timelines."""
     speed = found["audio"] / found["taken"]
     return (
         f"| {size} | {found['audio'] / 60:.0f} min | {found['windows']:,} | {found['taken']:.0f} s "
@@ -167,19 +167,21 @@ def report(rows: list[str], long_rows: list[str], repeats: int) -> str:
             "|---|---|---|---|---|---|---|---|",
             *long_rows,
             "",
-            "Float32, random weights, amplitude-modulated noise; files have MSP-Podcast's "
-            "durations. demo: preset `demo`; base: WavLM-base with the published pooling and head. "
-            f"Medians of {repeats} interleaved pairs with the range of their ratios; difference: "
-            "the largest difference of V, A and D between the two. CPU time: sum over all threads, "
-            "which depends least on other load. Memory: resident memory of a separate process; "
-            f"initial: after loading the model. Load average during the measurement: {load()}. "
-            f"Generated by `make bench-predict` ({versions}; {machine_description()}; "
+            "Float32, random weights, amplitude-modulated noise; files have the durations of "
+            "MSP-Podcast utterances. Models: *demo* has the sizes of the preset `demo`; *base* is "
+            "WavLM-base with pooling and head as in the paper. Times are medians of "
+            f"{repeats} interleaved pairs, with the range of their ratios. Difference: largest "
+            "absolute difference in V, A or D between the two methods. CPU time: sum over all "
+            "threads, which depends least on the load of the machine. Memory: resident memory of a "
+            "separate process; initial memory: after loading the model. Load average during the "
+            f"measurement: {load_average()}. Generated by `make bench-predict` ({versions}; "
+            f"{machine_description()}; "
             f"{torch.get_num_threads()} threads).",
         ]
     )
 
 
-def load() -> str:
+def load_average() -> str:
     """Return the 15-minute load average and the number of cores."""
     average = f"{os.getloadavg()[2]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return f"{average} on {os.cpu_count()} cores"
@@ -188,7 +190,7 @@ def load() -> str:
 def main() -> None:
     """Run the benchmark; write benchmarks/RESULTS.md unless ``--quick`` is set."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--quick", action="store_true", help="small size; write nothing")
+    parser.add_argument("--quick", action="store_true", help="measure few files; write nothing")
     parser.add_argument("--child", choices=("folder", "long"), help=argparse.SUPPRESS)
     for name in ("size", "folder"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
@@ -211,8 +213,8 @@ def main() -> None:
             files = len(write_files(folder / "files", amount["files"][size]))
             write_long(folder / "long.wav", amount["seconds"][size])
             repeats = amount["repeats"]
-            rows.append(folder_row(size, in_process("folder", size, folder, repeats), files))
-            long_rows.append(long_row(size, in_process("long", size, folder, repeats)))
+            rows.append(folder_row(size, run_in_subprocess("folder", size, folder, repeats), files))
+            long_rows.append(long_row(size, run_in_subprocess("long", size, folder, repeats)))
             print(rows[-1], long_rows[-1], sep="\n", flush=True)
     text = report(rows, long_rows, amount["repeats"])
     print(text)

@@ -1,11 +1,11 @@
-"""Reimplementation of the published pipeline, as the baseline of the throughput benchmark.
+"""Reimplementation of the published pipeline as the baseline of the throughput benchmark.
 
-It uses transformers' WavLM with its attention, convolutions frozen with ``freeze_feature_encoder``,
-and an attention mask; audio that is decoded into memory and normalised with statistics of the
-corpus; random batches of 16, padded to the longest utterance; AdamW; evaluation of one utterance at
-a time; float32 on a CPU and fp16 autocast with a gradient scaler on a GPU. Pooling, heads and
-losses are those of this project, so that both sides of the benchmark have the same weights. Do not
-optimise this file: it is the reference.
+Like the official code, it uses WavLM from transformers, with its attention and an attention mask,
+and freezes the convolutions with ``freeze_feature_encoder``. It decodes all audio into memory,
+normalises it with statistics of the corpus, draws random batches padded to the longest utterance,
+trains with AdamW, and evaluates one utterance at a time. It uses float32 on a CPU, and fp16
+autocast with a gradient scaler on a GPU. Pooling, heads and losses are those of this project, so
+both sides of the benchmark have the same weights. Do not optimise this file: it is the reference.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from emosphere_sb.losses import ccc_loss, inverse_frequency, region_loss
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
-BATCH = 16  # utterances per batch (published)
-SECONDS = 12.0  # maximum duration of an utterance (published)
+BATCH = 16  # utterances per batch, as in the paper
+SECONDS = 12.0  # maximum duration of an utterance, as in the paper
 RATE = 16000
-LEARNING_RATE = 1e-5  # published
-EPSILON = 1e-6  # added to the standard deviation (published)
+LEARNING_RATE = 1e-5  # as in the paper
+EPSILON = 1e-6  # added to the standard deviation, as in the official code
 
 
 class PublishedModel(nn.Module):
-    """WavLM, style pooling, and two heads.
+    """Model of the paper: WavLM, style pooling, and two heads.
 
     Arguments
     ---------
     ssl : WavLMModel
-        WavLM of transformers; its convolutional feature encoder is frozen here.
+        WavLM from transformers. The model freezes its convolutional feature encoder.
     width : int
-        Width of pooling and heads (published: 1024).
+        Width of the pooling layer and the heads; 1024 in the paper.
     pooling_dropout : float
-        Dropout probability in the pooling (published: 0.1).
+        Dropout probability in the pooling layer; 0.1 in the paper.
     head_dropout : float
-        Dropout probability in the heads (published: 0.5).
+        Dropout probability in the heads; 0.5 in the paper.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class PublishedModel(nn.Module):
         positions = torch.arange(signals.shape[1], device=signals.device)
         mask = (positions < lengths.unsqueeze(1)).long()
         frames = self.ssl(signals, attention_mask=mask).last_hidden_state
-        # Number of frames as computed by transformers. The published code is off by one frame,
-        # which does not affect the speed but would change the predictions.
+        # The number of frames is computed as in transformers. It is off by one in the official
+        # code, which changes the predictions but does not affect the speed.
         utterance = self.pooling(frames, self.ssl._get_feat_extract_output_lengths(lengths))
         return self.vad_head(utterance), self.region_head(utterance)
 
 
 class PublishedPipeline:
-    """Train and evaluate a ``PublishedModel`` on rows of a manifest."""
+    """Pipeline that trains and evaluates a ``PublishedModel`` on rows of a manifest."""
 
     def __init__(self, model: PublishedModel, *, device: str, scale: Scale, batch: int = BATCH):
         self.model, self.device, self.scale = model.to(device), device, scale
@@ -97,9 +97,9 @@ class PublishedPipeline:
         self.weights = torch.ones(len(model.regions.names))
 
     def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:
-        """Decode all files into memory and compute statistics and class weights.
+        """Decode all files into memory, and compute statistics and class weights.
 
-        ``evaluate`` uses the first ``evaluated`` rows.
+        The first ``evaluated`` rows are the evaluation set.
         """
         signals = [decode(row["wav"]) for row in rows.values()]
         mean, deviation = statistics(signals)
@@ -174,12 +174,15 @@ def decode(path: str) -> np.ndarray:
     """Read the first 12 s of a mono file as float32."""
     samples, rate = soundfile.read(path, frames=round(SECONDS * RATE), dtype="float32")
     if rate != RATE or samples.ndim != 1:
-        raise ValueError(f"{path} must be mono at {RATE} Hz; found {rate} Hz, {samples.shape}.")
+        raise ValueError(
+            f"{path} must be a mono file with a sampling rate of {RATE} Hz; found {rate} Hz and an "
+            f"array of shape {samples.shape}. Convert the file."
+        )
     return samples
 
 
 def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return mean and population SD over all samples."""
+    """Return the mean and the population SD of all samples."""
     count = sum(map(len, signals))
     mean = sum(float(signal.sum(dtype=np.float64)) for signal in signals) / count
     squares = sum(float(np.square(signal.astype(np.float64) - mean).sum()) for signal in signals)
@@ -187,7 +190,7 @@ def statistics(signals: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def collate(items: Sequence[Mapping]) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
-    """Return the IDs, padded signals, lengths, VAD and regions of a batch."""
+    """Combine utterances into a batch of IDs, padded signals, lengths, VAD and regions."""
     signals = [item["signal"] for item in items]
     return (
         [item["id"] for item in items],

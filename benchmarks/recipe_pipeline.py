@@ -1,7 +1,7 @@
-"""This project's side of the throughput benchmark: training and evaluation as in a recipe.
+"""This project's side of the throughput benchmark, with training and evaluation as in a recipe.
 
-Uses the hyperparameters of emosphere.yaml with the overrides of the benchmark, and the dataset,
-sampler, loaders and Brain of the recipes.
+It uses the hyperparameters of emosphere.yaml with the benchmark's overrides, and the dataset,
+sampler, data loaders and Brain of the recipes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from emosphere_sb.scale import Scale
 
 
 class RecipePipeline:
-    """Train and evaluate on rows of a manifest, as a recipe does.
+    """Pipeline that trains and evaluates on rows of a manifest as a recipe does.
 
     Arguments
     ---------
     size : Size
         Size of the model.
     folder : Path
-        Folder with the files of ``workload.save_weights``; the Brain writes to a subfolder.
+        Folder with the files written by ``workload.save_weights``. The Brain writes to a subfolder.
     device : str
         ``cpu`` or ``cuda``.
     scale : Scale
@@ -49,7 +49,10 @@ class RecipePipeline:
         self.brain = None
 
     def load(self, rows: Mapping[str, Mapping], evaluated: int) -> None:
-        """Create datasets, statistics and loaders; the first ``evaluated`` rows are evaluated."""
+        """Create the data sets, statistics and data loaders.
+
+        The first ``evaluated`` rows are the evaluation set.
+        """
         hparams = self.hparams
         first = dict(itertools.islice(rows.items(), evaluated))
         sets = {
@@ -91,7 +94,7 @@ class RecipePipeline:
         self.brain.on_fit_start()
 
     def _epochs(self) -> Iterator[list[dataset.Batch]]:
-        """Yield the batches of successive epochs."""
+        """Yield the training steps of successive epochs."""
         for epoch in itertools.count():
             self.sampler.set_epoch(epoch)
             yield from self.loader
@@ -121,7 +124,7 @@ class RecipePipeline:
 
 
 def command(size: Size, folder: Path, device: str, batch: int) -> list[str]:
-    """Return command-line arguments for the model, batch and precision of the benchmark."""
+    """Return the recipe's arguments for the model, batch size and precision of the benchmark."""
     half = device == "cuda"
     dropout = size.pooling_dropout
     return [

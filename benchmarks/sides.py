@@ -1,4 +1,4 @@
-"""Run one side of the throughput benchmark in a worker process."""
+"""Worker processes, each of which runs one side of the throughput benchmark."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Job:
     batch: int = BATCH
 
     def for_side(self, side: str) -> Job:
-        """Return a copy for another side."""
+        """Return a copy of the arguments for another side."""
         return replace(self, side=side)
 
 
@@ -48,12 +48,12 @@ def serve(connection, job: Job) -> None:
             connection.send((True, getattr(worker, method)(*arguments)))
     except EOFError:  # the parent process has ended
         return
-    except Exception:  # report any error, because the parent process waits for a reply
+    except Exception:  # report all errors, because the parent process waits for a reply
         connection.send((False, traceback.format_exc()))
 
 
 class Worker:
-    """The pipeline of one side, with timing and peak memory."""
+    """Pipeline of one side, with measurement of time and peak memory."""
 
     def __init__(self, job: Job):
         quiet()
@@ -77,14 +77,16 @@ class Worker:
         return predictions
 
     def part(self, steps: int) -> dict:
-        """Time a part of the epoch and an evaluation."""
+        """Measure the time of a part of the epoch and of an evaluation."""
         if self.device == "cuda":  # allocate the freed memory again before timing
             self.pipeline.warm_up(self.batch)
         (names, losses), train = self._timed(self.pipeline.train, steps)
         predictions, evaluation = self._timed(self.pipeline.evaluate)
         free_memory(self.device)
         if not all(map(math.isfinite, losses)):
-            raise RuntimeError(f"All losses must be finite; found {losses}.")
+            raise RuntimeError(
+                f"All losses must be finite; found {losses}. The speed is then meaningless."
+            )
         return {
             "train": {"seconds": train, "names": names},
             "eval": {"seconds": evaluation, "names": list(predictions)},
@@ -102,36 +104,38 @@ class Worker:
             torch.cuda.synchronize()
 
     def train(self, steps: int) -> None:
-        """Train without timing."""
+        """Run training steps without measuring the time."""
         self.pipeline.train(steps)
 
     def peaks(self) -> dict[str, float | None]:
-        """Return the peak memory of this process and of the device in MiB."""
+        """Return the peak memory of the current process and of the device in MiB."""
         cuda = self.device == "cuda"
         device = torch.cuda.max_memory_allocated() / 2**20 if cuda else None
         return {"host": host_peak(), "device": device}
 
 
 def quiet() -> None:
-    """Suppress log messages and warnings of libraries."""
+    """Suppress log messages and warnings from libraries."""
     logging.getLogger("speechbrain").setLevel(logging.ERROR)
     transformers.logging.disable_progress_bar()
-    # raised by the attention of transformers at its first call
+    # This warning comes from the attention of transformers when it is first called.
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
 
 
 def free_memory(device: str) -> None:
-    """Return freed memory to the system, so that it is available to the other side."""
+    """Return freed memory to the system so that it is available to the other side."""
     if device == "cuda":
         torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps gigabytes of freed memory
+    trim = getattr(
+        ctypes.CDLL(None), "malloc_trim", None
+    )  # glibc retains gigabytes of freed memory
     if trim is not None:
         trim(0)
 
 
 def host_peak() -> float:
-    """Return the peak memory of this process in MiB."""
-    # Avoid getrusage if possible: its value for a new process starts at the parent's peak.
+    """Return the peak memory of the current process in MiB."""
+    # Avoid getrusage if possible, because its value in a new process starts at the parent's peak.
     status = Path("/proc/self/status")
     if status.is_file():
         for line in status.read_text(encoding="utf-8").splitlines():
@@ -159,8 +163,8 @@ def worker_process(job: Job):
             process.join()
             raise RuntimeError(
                 f"The worker process for the {LABELS[job.side]} ended with status "
-                f"{process.exitcode}. Status -9 usually means that memory ran out: use a smaller "
-                f"--batch or --size, or stop other processes on this machine."
+                f"{process.exitcode}. Status -9 usually means that the machine ran out of "
+                f"memory. Use a smaller --batch or --size, or stop other processes on this machine."
             ) from None
         if not success:
             raise RuntimeError(f"The worker process for the {LABELS[job.side]} failed:\n{result}")

@@ -1,14 +1,15 @@
 """Simulate predictions with speaker effects whose true CCC is known in closed form.
 
-The true value of a dimension is a speaker effect plus an utterance effect. A prediction scales each
-with its own slope and adds speaker and utterance errors:
+The true value x of a dimension is the sum of a speaker effect a and an utterance effect e. The
+prediction y scales each effect with its own slope and adds a speaker error b and an utterance error
+f:
 
     x = a + e                           Var a = SHARE, Var e = 1 - SHARE
     y = shift + c a + d e + b + f       Var b = SHARE * noise, Var f = (1 - SHARE) * noise
 
-so that cov(x, y) = c SHARE + d (1 - SHARE) and Var y = c^2 SHARE + d^2 (1 - SHARE) + noise for any
-shape of the distributions. The speaker effects of true value and prediction, a and c a + b, are
-correlated.
+It follows that cov(x, y) = c SHARE + d (1 - SHARE) and Var y = c^2 SHARE + d^2 (1 - SHARE) + noise,
+regardless of the shape of the distributions. The speaker effects in the true values (a) and in the
+predictions (c a + b) are correlated.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS
 
 SHARE = 0.3
-"""Proportion of the variance between speakers."""
+"""Proportion of the variance that is due to speakers."""
 UTTERANCES = 20
 """Mean number of utterances per speaker."""
 
 
 @dataclass(frozen=True)
 class System:
-    """Parameters of the prediction of one dimension; see the module docstring.
+    """Parameters of the predictions for one dimension, as defined in the module docstring.
 
     Arguments
     ---------
@@ -41,7 +42,7 @@ class System:
     noise : float
         Variance of the errors.
     shift : float
-        Mean difference from the true value.
+        Mean difference between prediction and true value.
     """
 
     speaker_slope: float
@@ -51,12 +52,12 @@ class System:
 
     @property
     def covariance(self) -> float:
-        """Covariance of prediction and true value."""
+        """Covariance between predictions and true values."""
         return self.speaker_slope * SHARE + self.utterance_slope * (1 - SHARE)
 
     @property
     def variance(self) -> float:
-        """Variance of the prediction."""
+        """Variance of the predictions."""
         return self.speaker_slope**2 * SHARE + self.utterance_slope**2 * (1 - SHARE) + self.noise
 
     @property
@@ -68,24 +69,24 @@ class System:
 def system_with_ccc(
     ccc: float, speaker_slope: float, utterance_slope: float, noise: float
 ) -> System:
-    """Return a system with the given CCC, by choosing the shift."""
+    """Return a system whose shift is chosen to obtain the given CCC."""
     unshifted = System(speaker_slope, utterance_slope, noise, 0.0)
     shift = math.sqrt(2 * unshifted.covariance / ccc - 1 - unshifted.variance)
     return System(speaker_slope, utterance_slope, noise, shift)
 
 
 ONE = (System(0.4, 0.5, 0.25, 0.1), System(0.8, 0.7, 0.2, 0.0), System(0.6, 0.6, 0.3, 0.2))
-"""Valence, arousal and dominance of the first system: CCC 0.63, 0.84, 0.71."""
+"""First system: valence, arousal and dominance, with CCCs of 0.63, 0.84 and 0.71."""
 OTHER = tuple(
     system_with_ccc(one.ccc, *rest)
     for one, rest in zip(ONE, [(0.6, 0.5, 0.2), (0.8, 0.8, 0.15), (0.6, 0.7, 0.2)], strict=True)
 )
-"""A second system with the same CCCs, a higher correlation and a larger shift."""
+"""Second system, with the same CCCs but a higher correlation and a larger shift."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """Design of a test set: utterances per speaker and distribution of the labels."""
+    """Design of a test set: numbers of utterances per speaker, and distribution of the labels."""
 
     name: str
     unequal: bool
@@ -94,7 +95,7 @@ class Design:
     def sizes(self, speakers: int) -> np.ndarray:
         """Return the number of utterances of each speaker.
 
-        If sizes are unequal, the r-th largest speaker has 1/r as many as the largest one.
+        If sizes are unequal, the r-th largest speaker has 1/r times as many as the largest one.
         """
         weights = 1 / np.arange(1, speakers + 1) if self.unequal else np.ones(speakers)
         sizes = np.floor(UTTERANCES * speakers * weights / weights.sum())
@@ -119,8 +120,8 @@ def simulate(
 ) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
     """Simulate one test set and return ``seeds`` prediction tables of each system.
 
-    Half of the error variance is common to both systems, a quarter is specific to the system, and a
-    quarter to the seed.
+    Half of the error variance is common to both systems, a quarter is specific to each system, and
+    a quarter is specific to each seed.
     """
     codes = np.repeat(np.arange(speakers), design.sizes(speakers))
     speaker_effect, utterance_effect = (
@@ -148,7 +149,7 @@ def simulate(
 
 
 def _errors(codes: np.ndarray, speakers: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw speaker plus utterance errors of shape (utterances, 3) with variance 1."""
+    """Draw the sum of speaker and utterance errors, shape (utterances, 3), with variance 1."""
     speaker_error = rng.standard_normal((speakers, len(DIMENSIONS)))[codes]
     utterance_error = rng.standard_normal((codes.size, len(DIMENSIONS)))
     return math.sqrt(SHARE) * speaker_error + math.sqrt(1 - SHARE) * utterance_error

@@ -1,7 +1,7 @@
-"""Measure the effect of length bucketing on accuracy: ``make sorting``.
+"""Measure the effect of length bucketing on the CCC: ``make sorting``.
 
-Runs the demo (SYNTHETIC speech) with batches of similar lengths (the default) and with random
-batches, with three seeds each. Takes 15 minutes on two cores and writes the table in
+The script runs the demo (SYNTHETIC speech) with batches of similar lengths (the default) and with
+random batches, with three seeds each. It takes 15 minutes on two cores and writes the table in
 benchmarks/RESULTS.md.
 """
 

@@ -1,10 +1,11 @@
 """Compare the speed and memory of this project with the published pipeline: ``make bench``.
 
-Both sides process noise with MSP-Podcast's durations, with the same random weights, optimiser,
-precision and batch size. Each runs in a separate process, so that peak memory is measured
-separately. The epoch of each side is split into one part per pair. The sides alternate
-(A B, B A, ...) to cancel drifts of the machine, and evaluate the same utterances after each part.
-The last lines are ``train ratio R`` and ``eval ratio R``: the median speed-up of this project.
+Both sides process noise files with the durations of MSP-Podcast utterances and use the same random
+weights, optimiser, precision and batch size. Each side runs in a separate process, so its peak
+memory can be measured. The epoch of each side is split into one part per pair. The sides alternate
+(A B, B A, ...) to cancel drifts in the speed of the machine, and they evaluate the same utterances
+after each part. The last lines of the output are ``train ratio R`` and ``eval ratio R``, the median
+speed-ups of this project.
 """
 
 from __future__ import annotations
@@ -41,21 +42,21 @@ TASKS = {"train": "training", "eval": "evaluation"}
 PAIRS = 5
 GROWTH = (200, 2000)  # utterances of 2 s
 NO_GPU = "no GPU available"
-# The published batch size is 16. In float32 on a CPU, the published pipeline needs about 20 GiB for
-# it (1.3 GiB per utterance of 10.6 s), which few machines with two cores have. Both sides therefore
-# use 8 on a CPU.
+# The batch size of the paper is 16. In float32 on a CPU, the published pipeline needs about 20 GiB
+# for such a batch (1.3 GiB per utterance of 10.6 s), more than most machines with two cores have.
+# On a CPU, both sides therefore use a batch size of 8.
 DEFAULTS = {
     "cpu": {"size": "base", "batch": 8, "utterances": 80, "evaluated": 8},
     "cuda": {"size": "large", "batch": BATCH, "utterances": 640, "evaluated": 640},
 }
-MARKERS = {"cpu": "throughput", "cuda": "throughput-gpu"}  # in benchmarks/RESULTS.md
+MARKERS = {"cpu": "throughput", "cuda": "throughput-gpu"}  # names of the blocks in RESULTS.md
 TOLERANCE = {"cpu": 1e-3, "cuda": 0.05}  # for predictions in [-1, 1], in float32 and fp16
 
 
 def benchmark(
     *, size: str, device: str, batch: int, utterances: int, evaluated: int, pairs: int
 ) -> dict:
-    """Run all measurements of the table."""
+    """Perform all measurements for the table."""
     if min(pairs, utterances) < 1 or batch < 2:
         raise ValueError(
             f"--pairs and --utterances must be at least 1 and --batch at least 2 (the CCC of one "
@@ -63,7 +64,7 @@ def benchmark(
         )
     if utterances % (batch * pairs):
         raise ValueError(
-            f"--utterances must be a multiple of --batch times --pairs ({batch * pairs}), so that "
+            f"--utterances must be a multiple of --batch times --pairs ({batch * pairs}) so that "
             f"all parts of the epoch have the same number of full batches; found {utterances}."
         )
     if not 1 <= evaluated <= utterances:
@@ -94,9 +95,9 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
         difference = compare(*(call("begin") for call in calls.values()))
         if not difference <= TOLERANCE[job.device]:
             raise RuntimeError(
-                f"With the same weights, the predictions of both sides must agree to "
-                f"{TOLERANCE[job.device]:g}; they differ by {difference:.2g}, so their speeds are "
-                f"not comparable."
+                f"With the same weights, the predictions of the two sides must agree to within "
+                f"{TOLERANCE[job.device]:g}; they differ by {difference:.2g}. Their speeds are "
+                f"therefore not comparable."
             )
         for number in range(pairs):
             order = SIDES if number % 2 == 0 else SIDES[::-1]
@@ -107,7 +108,8 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
         seen = [utterance for result in results for utterance in result[name]["train"]["names"]]
         if sorted(seen) != sorted(rows):
             raise RuntimeError(
-                f"The {LABELS[name]} must train on each utterance exactly once; found {seen}."
+                f"The side {LABELS[name]!r} must use each utterance exactly once for training; "
+                f"found {seen}."
             )
     for part in (result[name][task] for result in results for name in SIDES for task in TASKS):
         part["durations"] = [rows[utterance]["duration"] for utterance in part.pop("names")]
@@ -115,7 +117,7 @@ def measure(job: Job, rows: dict[str, dict], evaluated: int, pairs: int) -> dict
 
 
 def compare(published: dict[str, list[float]], recipe: dict[str, list[float]]) -> float:
-    """Return the largest difference between the predictions of both sides."""
+    """Return the largest difference between the predictions of the two sides."""
     if published.keys() != recipe.keys():
         raise RuntimeError(
             f"Both sides must predict the same utterances; found {[*published]} and {[*recipe]}."
@@ -125,7 +127,7 @@ def compare(published: dict[str, list[float]], recipe: dict[str, list[float]]) -
 
 
 def seconds_line(pair: dict) -> str:
-    """Return a progress line with the times of a pair."""
+    """Return a progress message with the times of a pair."""
     parts = []
     for task, label in TASKS.items():
         seconds = (f"{LABELS[name]} {pair[name][task]['seconds']:.1f} s" for name in SIDES)
@@ -149,7 +151,7 @@ def growth(folder: Path) -> dict[str, list[float]]:
 
 
 def matrix_peak(size: int = 8192, repeats: int = 20) -> float:
-    """Return the FLOP/s of a large fp16 matrix product on the GPU."""
+    """Measure the peak FLOP/s of a large fp16 matrix product on the GPU."""
     a, b = (torch.randn(size, size, device="cuda", dtype=torch.float16) for _ in range(2))
     best = math.inf
     for _ in range(5):  # the first iteration includes the warm-up
@@ -211,7 +213,7 @@ def memory_row(found: dict, place: str) -> str:
 
 
 def rate(part: dict) -> float:
-    """Return the audio seconds (without padding) processed per second."""
+    """Return the number of audio seconds, without padding, processed per second."""
     return sum(part["durations"]) / part["seconds"]
 
 
@@ -233,7 +235,9 @@ def overall_ratio(found: dict, task: str) -> float:
 def origin(found: dict, command: str) -> str:
     """Describe the measurement and how it was generated."""
     steps = found["utterances"] // found["batch"] // len(found["pairs"])
-    overall = ", ".join(f"{overall_ratio(found, t):.2f} in {label}" for t, label in TASKS.items())
+    overall = " and ".join(
+        f"{overall_ratio(found, t):.2f} in {label}" for t, label in TASKS.items()
+    )
     peak = found["matrix_peak"]
     versions = ", ".join(f"{n} {version(n)}" for n in ("torch", "transformers", "speechbrain"))
     gpu = "" if peak is None else f" Matrix-product peak, fp16: {peak / 1e12:.0f} TFLOP/s."
@@ -241,9 +245,12 @@ def origin(found: dict, command: str) -> str:
         f"WavLM-{found['size']}, {'fp16 autocast' if peak else 'float32'}; medians and "
         f"ranges of {len(found['pairs'])} pairs, each of {steps} training "
         f"step{'s' if steps > 1 else ''} of {found['batch']} utterances and an evaluation of "
-        f"{found['evaluated']}. All pairs together are one epoch over {found['utterances']} "
-        f"utterances per side, with a ratio of {overall}. Memory is the peak of each process, "
-        f"measured once. Before training, the predictions of both sides differ by at most "
+        f"{found['evaluated']}. For each side, all pairs together are one epoch over "
+        f"{found['utterances']} utterances; the ratio over the entire epoch is {overall}. Memory "
+        f"is "
+        f"the peak of each process, measured once. Before training, the predictions of the two "
+        f"sides "
+        f"differ by at most "
         f"{found['difference']:.1g}.{gpu} Generated by `{command}` (python "
         f"{platform.python_version()}, {versions}; {found['machine']}; {found['threads']} threads)."
     )
@@ -261,13 +268,13 @@ def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=list(DEFAULTS))
     parser.add_argument("--batch", type=int, help="utterances per step")
     parser.add_argument("--utterances", type=int, help="utterances per epoch")
-    parser.add_argument("--evaluated", type=int, help="utterances evaluated in each pair")
+    parser.add_argument("--evaluated", type=int, help="number of utterances evaluated in each pair")
     parser.add_argument("--pairs", type=int, default=PAIRS)
     arguments = parser.parse_args(words)
     if arguments.device is None:
         arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device=cuda requires a GPU, but PyTorch found none.")
+        parser.error("--device=cuda requires a GPU, but PyTorch found none. Use --device=cpu.")
     for name, value in DEFAULTS[arguments.device].items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)

@@ -16,22 +16,22 @@ from transformers import WavLMConfig, WavLMModel
 
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-SHORTEST, LONGEST, MEAN = 2.75, 11.9, 5.7  # seconds, as in MSP-Podcast
+SHORTEST, LONGEST, MEAN = 2.75, 11.9, 5.7  # durations in s, as in MSP-Podcast
 SCALE = Scale(1, 7)  # label scale of MSP-Podcast
 
 
 @dataclass(frozen=True)
 class Size:
-    """Size of a model: arguments of WavLMConfig, and sizes of pooling and heads."""
+    """Size of a model: arguments of WavLMConfig, and settings of the pooling layer and heads."""
 
     config: dict = field(default_factory=dict)
-    width: int = 1024  # of pooling and heads (published)
+    width: int = 1024  # of the pooling layer and heads; 1024 in the paper
     pooling_dropout: float = 0.1
     head_dropout: float = 0.5
 
 
-# Layerdrop skips random layers in training, which would make the amount of work random. It is
-# disabled on both sides; dropout and SpecAugment are enabled.
+# Layerdrop is disabled on both sides: it skips random layers in training, so the amount of work
+# would be random. Dropout and SpecAugment are enabled.
 SIZES = {
     "tiny": Size(
         {
@@ -42,7 +42,7 @@ SIZES = {
         },
         width=32,
     ),
-    # The default of transformers is the architecture of microsoft/wavlm-base and wavlm-base-plus.
+    # The transformers default is the architecture of microsoft/wavlm-base and wavlm-base-plus.
     "base": Size({"layerdrop": 0.0}),
     # microsoft/wavlm-large
     "large": Size(
@@ -56,7 +56,7 @@ SIZES = {
 
 
 def save_weights(size: Size, folder: Path) -> None:
-    """Save random weights for both sides: WavLM in transformers' format, pooling and heads."""
+    """Save random weights for both sides: WavLM in the transformers format, pooling, and heads."""
     torch.manual_seed(1)
     model = new_published_model(size, WavLMModel(WavLMConfig(**size.config)))
     model.ssl.save_pretrained(folder / "wavlm")
@@ -67,7 +67,7 @@ def save_weights(size: Size, folder: Path) -> None:
 
 
 def load_published_model(size: Size, folder: Path) -> PublishedModel:
-    """Load a published model with the weights of ``save_weights``."""
+    """Load a ``PublishedModel`` with the weights saved by ``save_weights``."""
     model = new_published_model(
         size, WavLMModel.from_pretrained(folder / "wavlm", dtype=torch.float32)
     )
@@ -79,17 +79,17 @@ def load_published_model(size: Size, folder: Path) -> PublishedModel:
 
 
 def new_published_model(size: Size, ssl: WavLMModel) -> PublishedModel:
-    """Build a published model of this size around ``ssl``."""
+    """Build a ``PublishedModel`` of the given size around the WavLM model ``ssl``."""
     return PublishedModel(
         ssl, width=size.width, pooling_dropout=size.pooling_dropout, head_dropout=size.head_dropout
     )
 
 
 def durations(count: int) -> np.ndarray:
-    """Return durations in s of ``count`` utterances with MSP-Podcast's range and mean.
+    """Return durations in s of ``count`` utterances, with the range and mean of MSP-Podcast.
 
-    The durations are equally spaced quantiles of a beta distribution, in random order, so that even
-    a few utterances match its mean and spread.
+    The durations are equally spaced quantiles of a beta distribution in random order, so even a few
+    utterances match its mean and spread.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def durations(count: int) -> np.ndarray:
 
 
 def write_corpus(folder: Path, seconds: np.ndarray) -> dict[str, dict]:
-    """Write noise as wav files and return manifest rows with random labels."""
+    """Write wav files of noise and return manifest rows with random labels."""
     noise, chance = np.random.default_rng(2), random.Random(2)
     folder.mkdir(parents=True)
     rows = {}
@@ -122,7 +122,7 @@ def write_corpus(folder: Path, seconds: np.ndarray) -> dict[str, dict]:
 
 
 def repeat_rows(rows: dict[str, dict], count: int) -> dict[str, dict]:
-    """Return ``count`` manifest rows that share the files of a small corpus."""
+    """Return ``count`` manifest rows that reuse the files of a small corpus."""
     chance, files = random.Random(3), [(row["wav"], row["duration"]) for row in rows.values()]
     return {f"r{n:06d}": new_row(*files[n % len(files)], chance) for n in range(count)}
 
@@ -139,7 +139,7 @@ def forward_flops(config: WavLMConfig, width: int, samples: int) -> tuple[float,
     Returns
     -------
     tuple
-        The operations of the convolutional feature encoder, and those of all later layers.
+        Number of operations in the convolutional feature encoder and in all later layers.
     """
     frozen, channels = 0.0, 1
     for frames, kernel, size in conv_layers(config, samples):
@@ -147,12 +147,12 @@ def forward_flops(config: WavLMConfig, width: int, samples: int) -> tuple[float,
         channels = size
     hidden, inner = config.hidden_size, config.intermediate_size
     kernel = config.num_conv_pos_embeddings
-    positions = frames + 1 - kernel % 2  # an even kernel computes one additional frame and drops it
+    positions = frames + 1 - kernel % 2  # an even kernel adds a frame, which is dropped
     front = frames * channels * hidden
     front += positions * kernel * hidden * (hidden // config.num_conv_pos_embedding_groups)
-    # four projections, two feed-forward layers, the gate of the position bias, and attention
+    # Four projections, two feed-forward layers, the gate of the position bias, and attention
     layer = frames * (4 * hidden**2 + 2 * hidden * inner + 8 * hidden) + 2 * frames**2 * hidden
-    # two spectral layers, two gated convolutions of 5 frames, attention, output
+    # Two spectral layers, two gated convolutions with kernel size 5, attention, and output
     pooling = frames * (hidden * width + (1 + 2 * 5 * 2 + 4 + 1) * width**2)
     pooling += 2 * frames**2 * width
     heads = 2 * width**2 + (3 + 8) * width
@@ -160,7 +160,7 @@ def forward_flops(config: WavLMConfig, width: int, samples: int) -> tuple[float,
 
 
 def conv_layers(config: WavLMConfig, samples: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the frames, kernel size and channels of each convolution of the feature encoder."""
+    """Yield the number of frames, kernel size and channels of each feature encoder convolution."""
     for kernel, stride, size in zip(
         config.conv_kernel, config.conv_stride, config.conv_dim, strict=True
     ):
@@ -169,9 +169,9 @@ def conv_layers(config: WavLMConfig, samples: int) -> Iterator[tuple[int, int, i
 
 
 def useful_flops(size: Size, seconds: list[float]) -> dict[str, float]:
-    """Count the operations for training and evaluation of utterances, without padding.
+    """Count the operations for training on and evaluating utterances, without padding.
 
-    A backward pass counts as two forward passes; the frozen convolutions have none.
+    A backward pass counts as two forward passes. The frozen convolutions have no backward pass.
     """
     config = WavLMConfig(**size.config)
     parts = [forward_flops(config, size.width, round(s * RATE)) for s in seconds]

@@ -36,7 +36,7 @@ class FileStatus(NamedTuple):
     mtime_ns : int
         Modification time in nanoseconds.
     is_link : bool
-        Whether it is a symbolic link; size and time are those of the target.
+        Whether the file is a symbolic link; ``size`` and ``mtime_ns`` are those of its target.
     """
 
     size: int
@@ -67,7 +67,7 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
     >>> [(os.path.basename(path), size) for path, (size, *_) in list_audio([folder]).items()]
     [('a.wav', 2)]
     """
-    found: dict[str, FileStatus] = {}
+    statuses: dict[str, FileStatus] = {}
     seen: set[tuple[int, int]] = set()
     waiting = [os.path.abspath(folder) for folder in folders]
     while waiting:
@@ -79,12 +79,12 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
             continue
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
-            waiting.extend(_collect(entries, found))
-    return found
+            waiting.extend(_collect(entries, statuses))
+    return statuses
 
 
-def _collect(entries: Iterable[os.DirEntry], found: dict[str, FileStatus]) -> list[str]:
-    """Add the audio files of a folder to ``found`` and return its subfolders."""
+def _collect(entries: Iterable[os.DirEntry], statuses: dict[str, FileStatus]) -> list[str]:
+    """Add the audio files of a folder to ``statuses`` and return its subfolders."""
     folders = []
     for entry in entries:
         if entry.name.startswith("."):
@@ -93,12 +93,14 @@ def _collect(entries: Iterable[os.DirEntry], found: dict[str, FileStatus]) -> li
             folders.append(entry.path)
         elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES and entry.is_file():
             status = entry.stat()
-            found[entry.path] = FileStatus(status.st_size, status.st_mtime_ns, entry.is_symlink())
+            statuses[entry.path] = FileStatus(
+                status.st_size, status.st_mtime_ns, entry.is_symlink()
+            )
     return sorted(folders)
 
 
 def listing_digest(listing: dict[str, FileStatus]) -> str:
-    """Return a hash that changes when a file is added, removed, rewritten, or becomes a link.
+    """Return a hash that changes when a file is added, removed, rewritten or replaced with a link.
 
     Example
     -------

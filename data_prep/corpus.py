@@ -1,4 +1,4 @@
-"""Data classes returned by the corpus readers. No audio file has been opened yet."""
+"""Data classes returned by the corpus readers. The readers do not open any audio files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Utterance:
         Labels on the corpus's scale, exactly as in the label file; ``None`` if unknown.
     emotion, speaker, gender, session, transcript : str
         Metadata; empty if unknown.
-    raters : RaterFigures
+    raters : RaterStatistics
         Number of raters, SDs and votes, if the individual ratings are known.
 
     Example
@@ -92,12 +92,12 @@ class Utterance:
 
 
 class Rejection(NamedTuple):
-    """A rejected file and the reason.
+    """A rejected file, with the reason for its rejection.
 
     Arguments
     ---------
     path : str
-        Path of the audio file, or label file and line number if the row names no audio file.
+        Path of the audio file; if the row names none, the label file and the line number.
     reason : str
         A short category, followed by ``": "`` and the details. Reasons are counted by category.
     set : str
@@ -164,7 +164,7 @@ class Corpus:
         Sets whose labels are hidden.
     rejected : list of Rejection
         Rows that the reader rejected.
-    excluded : list of LeftOut
+    excluded : list of ExcludedRow
         Rows excluded by the protocol. They are still needed to find contradictory rows for the
         same file.
     empty_set_reasons : dict of str to str
@@ -179,7 +179,7 @@ class Corpus:
     audio_folders : list of pathlib.Path
         Folders that are searched recursively for audio files without a label.
     has_transcripts : bool
-        Whether the corpus includes transcripts, so that missing ones are reported.
+        Whether the corpus includes transcripts. If it does, missing ones are reported.
     """
 
     name: str
@@ -206,7 +206,7 @@ class Corpus:
 
 
 def speaker_key(name: str) -> str:
-    """Return a normalised speaker name for comparison; empty for an unknown speaker.
+    """Normalise a speaker name for comparison; an unknown speaker becomes an empty string.
 
     Example
     -------
@@ -218,7 +218,7 @@ def speaker_key(name: str) -> str:
 
 
 def is_known_speaker(name: str) -> bool:
-    """Whether a speaker name identifies a person.
+    """Return whether a speaker name identifies a person.
 
     Example
     -------

@@ -1,8 +1,9 @@
-"""Handle several rows for the same utterance or file: identical rows count once, contradictory rows
-are rejected.
+"""Handle multiple rows for one utterance or file.
+
+Identical rows count once; contradictory rows are rejected.
 
 All rows of the label files are compared, including rows that an option excludes or the reader
-rejects, so that the result does not depend on other options.
+rejects, so the result does not depend on other options.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class AudioPaths:
     root : path
         Folder of the corpus.
     listing : dict of str to FileStatus
-        Audio files, see :func:`data_prep.audio_check.list_audio`.
+        Audio files; see :func:`data_prep.audio_check.list_audio`.
     """
 
     def __init__(self, root: str | os.PathLike, listing: Mapping[str, FileStatus]) -> None:
@@ -62,7 +63,7 @@ class AudioPaths:
         return path if real == folder else f"{real}{slash}{name}"
 
     def _resolve_link(self, link: str) -> str:
-        """Return the target of a link. Chains of links are rare and resolved by the system."""
+        """Return the target of a link. Chains of links are rare; the system resolves them."""
         try:
             target = self._resolve_folder(os.path.join(os.path.dirname(link), os.readlink(link)))
         except OSError:  # the link was removed in the meantime
@@ -105,7 +106,7 @@ def _realpath(path: str) -> str:
 
 
 def _normalise_path(path: str) -> str:
-    """Normalise a path so that spellings that are equal on some operating system compare equal."""
+    """Normalise a path so that spellings that are equal on some operating systems compare equal."""
     return unicodedata.normalize("NFC", path.replace("\\", "/").casefold())
 
 
@@ -126,7 +127,7 @@ def drop_duplicates(
     rows : list of (str, Utterance)
         Remaining rows with the names of their sets.
     rejected : list of Rejection
-        Rejected rows, except for rows that were excluded or rejected before.
+        Rejected rows, except for rows that had already been excluded or rejected.
     named : set of str
         Real paths of all audio files in the label files, used or not.
     """
@@ -149,11 +150,11 @@ def drop_duplicates(
         reason = reasons.get(position, "")
         if not reason and real[position] in unusable:
             reason = (
-                f"duplicate file: {row.path!r} also occurs in a rejected row, "
-                f"{unusable[real[position]]}"
+                f"duplicate file: {row.path!r} also occurs in a rejected row "
+                f"({unusable[real[position]]})"
             )
         elif not reason and row.id in seen:
-            reason = f"duplicate id: {row.id!r}, identical to an earlier row"
+            reason = f"duplicate id: {row.id!r} occurs in an earlier identical row"
         if reason:
             rejected.append(Rejection(row.path, reason, name))
         else:
@@ -173,7 +174,7 @@ def _repeated_positions(keys: Sequence[Hashable]) -> list[list[int]]:
 
 
 def _conflict_reason(kind: str, rows: Sequence[Utterance], options: Sequence[str]) -> str:
-    """Return the reason to reject different rows for the same id or file."""
+    """Return the reason for rejecting different rows with the same id or file."""
     value, *others = dict.fromkeys(row.id if kind == "id" else row.path for row in rows)
     reason = f"duplicate {kind}: {value!r} occurs in {len(rows)} different rows"
     if others:

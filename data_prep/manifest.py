@@ -157,7 +157,7 @@ def prepare_manifests(
 
 
 def _fingerprint(corpus: Corpus, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the fingerprint that later preparations are compared with, except for the audio."""
+    """Return the fingerprint that detects changes of anything except the audio."""
     return {
         "request": request,
         "inputs": {str(path): file_digest(path) for path in corpus.inputs},
@@ -198,7 +198,7 @@ def _explain_empty_set(name: str, corpus: Corpus, rejected: Sequence[Rejection])
         counts = [f"{count:,} by {option}" for option, count in excluded.most_common()]
         text += f", excluded: {', '.join(counts)}"
     if not rows:
-        # Rejected rows of unknown set may belong to this one. Unlabelled audio is not counted.
+        # Rejected rows whose set is unknown may belong here. Unlabelled audio is not counted.
         own = [rejection for rejection in corpus.rejected if not rejection.set]
     examples: dict[str, Rejection] = {}
     for rejection in own:
@@ -214,7 +214,7 @@ def _check_shared_speakers(corpus: Corpus, checked: UsableRows) -> list[str]:
     """Return warnings about sets that share speakers; raise an error if they are not official."""
     shared = shared_speakers(checked)
     texts = [
-        f"{a} and {b} share {len(names):,} (speaker {', '.join(names[:3])}"
+        f"{a} and {b} share {len(names):,} speaker{'s' * (len(names) != 1)} ({', '.join(names[:3])}"
         + (", ...)" if len(names) > 3 else ")")
         for (a, b), names in shared.items()
     ]

@@ -1,4 +1,4 @@
-"""Columns, writing and reading of manifests: SpeechBrain CSV files with one row per utterance."""
+"""The manifest format: SpeechBrain CSV files with one row per utterance."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NUMERIC_COLUMNS = (
 def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
     """Return one manifest row, in the order of :data:`MANIFEST_COLUMNS`.
 
-    Labels and duration are written with ``repr`` and can be read back exactly, so that
+    Labels and duration are written with ``repr`` and can be read back exactly, so
     ``round(duration * sample_rate)`` is the number of frames.
 
     Example
@@ -75,12 +75,12 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, even if two processes prepare the same corpus."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # Files with names that are not valid Unicode are rejected, but must be listed nevertheless.
+    # Files with names that are not valid Unicode are rejected, but must still be listed.
     atomic_write(path, text, errors="backslashreplace", partial=partial)
 
 
 class _Replacements(dict):
-    """Leaves a ``$word`` that is not a manifest variable unchanged."""
+    """A dict that leaves a ``$word`` unchanged unless it is a manifest variable."""
 
     def __missing__(self, name: str) -> str:
         return f"${name}"
@@ -95,7 +95,7 @@ def replacements(data_root: str | os.PathLike) -> dict[str, str]:
     Arguments
     ---------
     data_root : path
-        Folder of the corpus, see :attr:`Summary.data_root`.
+        Folder of the corpus; see :attr:`Summary.data_root`.
 
     Example
     -------

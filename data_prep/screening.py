@@ -51,7 +51,7 @@ def screen_utterances(
     corpus : Corpus
         Corpus returned by its reader.
     listing : dict of str to FileStatus
-        Audio files in the corpus's folders, see :func:`data_prep.audio_check.list_audio`.
+        Audio files in the corpus's folders; see :func:`data_prep.audio_check.list_audio`.
     min_duration, max_duration : float
         Duration limits in seconds (inclusive).
     out_of_range_labels : str
@@ -166,7 +166,7 @@ def _missing_transcript_warnings(checked: UsableRows) -> list[str]:
 
 
 def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str:
-    """Return the reason to reject the labels or texts of a row; empty if they are valid.
+    """Return the reason for rejecting the labels or texts of a row, or an empty string.
 
     Arguments
     ---------
@@ -180,7 +180,7 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
     Example
     -------
     >>> label_problem(Utterance("a", "a.wav", 4.0, 7.5, None), Scale(1, 7))
-    'label outside the scale: arousal is 7.5, must be from 1 to 7'
+    'label outside the scale: arousal is 7.5; must be from 1 to 7'
     >>> label_problem(Utterance("a", "a.wav", 4.0), Scale(1, 7))
     ''
     """
@@ -193,14 +193,14 @@ def label_problem(row: Utterance, scale: Scale, *, labelled: bool = True) -> str
             return f"label not finite: {dimension} is {value}"
         if not scale.contains(value):
             return (
-                f"label outside the scale: {dimension} is {value}, "
+                f"label outside the scale: {dimension} is {value}; "
                 f"must be from {scale.low:g} to {scale.high:g}"
             )
     return _text_problem(row)
 
 
 def _text_problem(row: Utterance) -> str:
-    """Return the reason why a row would not survive writing and reading; empty if it would."""
+    """Return the reason why a row cannot be stored in a manifest, or an empty string."""
     texts = (row.path, row.emotion, row.speaker, row.gender, row.session, row.transcript)
     text = "\n".join((row.id, *texts))
     if _DATA_ROOT.search(text):
@@ -215,7 +215,7 @@ def _text_problem(row: Utterance) -> str:
 
 
 def audio_problem(header: Header | AudioError, *, min_duration: float, max_duration: float) -> str:
-    """Return the reason to reject an audio file; empty if it is usable.
+    """Return the reason for rejecting an audio file, or an empty string.
 
     Example
     -------

@@ -20,7 +20,7 @@ SUMMARY_FILE = "summary.json"
 REJECTED_FILE = "rejected.csv"
 
 CODE_VERSION = 4
-"""Version in the fingerprint. Increase it when the same input results in different manifests."""
+"""Version of the fingerprint. Increase it when the same input yields different manifests."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def set_statistics(
 
 
 def _count_values(values: Iterable[str]) -> dict[str, int]:
-    """How often each value occurs, the most frequent first, equal ones by name."""
+    """Count how often each value occurs, most frequent first, and by name if equally frequent."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -231,7 +231,7 @@ def rejection_counts(rejected: Sequence[Rejection]) -> dict[str, int]:
 
 
 def file_digest(path: str | os.PathLike) -> str | None:
-    """Return the SHA-256 of a file; None if it does not exist.
+    """Return the SHA-256 of a file, or None if it does not exist.
 
     Example
     -------
@@ -245,7 +245,7 @@ def file_digest(path: str | os.PathLike) -> str | None:
 
 
 def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a preparation as plain JSON, as part of its fingerprint."""
+    """Return the settings of a preparation as plain JSON, for its fingerprint."""
     request = {"corpus": name, "data_folder": str(data_folder), "options": dict(options)}
     return json.loads(
         json.dumps({"code": CODE_VERSION, **request}, default=_to_json, sort_keys=True)
@@ -253,7 +253,7 @@ def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]
 
 
 def _to_json(value: Any) -> Any:
-    """Convert an option value that JSON does not support, in a deterministic order."""
+    """Convert an option value that JSON does not support; the elements of sets are sorted."""
     return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
 
 
@@ -268,7 +268,7 @@ def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str
     folder : pathlib.Path
         Folder of the manifests.
     request : dict
-        Settings of the preparation, see :func:`preparation_request`.
+        Settings of the preparation; see :func:`preparation_request`.
     """
     try:
         facts = load_summary(folder)

@@ -11,10 +11,10 @@ from emosphere_sb.recipe.console_logging import configure_console_logging
 from emosphere_sb.recipe.errors import error_text
 
 COMMANDS = {
-    "train": ("emosphere_sb.commands.train", "prepare a corpus, then train and test a model on it"),
+    "train": ("emosphere_sb.commands.train", "prepare a corpus, then train and test a model"),
     "table": (
         "emosphere_sb.commands.table",
-        "run all experiments of a results table and write it as Markdown, LaTeX, CSV, HTML",
+        "run all experiments for a results table and write it as Markdown, LaTeX, CSV and HTML",
     ),
     "report": (
         "emosphere_sb.commands.report",
@@ -22,17 +22,23 @@ COMMANDS = {
     ),
     "submission": ("emosphere_sb.commands.submission", "write or check a challenge submission"),
     "release": ("emosphere_sb.commands.release", "package a trained model for distribution"),
-    "predict": ("emosphere_sb.commands.predict", "predict the emotion of audio files"),
+    "predict": ("emosphere_sb.commands.predict", "predict emotion from audio files"),
     "export": ("emosphere_sb.commands.export", "export a model to ONNX (runs without PyTorch)"),
-    "timeline": ("emosphere_sb.commands.timeline", "VAD over time for a long recording"),
-    "prepare": ("emosphere_sb.commands.prepare", "write the manifests of a corpus only"),
+    "timeline": (
+        "emosphere_sb.commands.timeline",
+        "predict valence, arousal and dominance over time for a long recording",
+    ),
+    "prepare": (
+        "emosphere_sb.commands.prepare",
+        "write only the manifests of a corpus (no training)",
+    ),
     "demo": ("emosphere_sb.commands.demo", "start a local web page to try a model"),
     "evaluate": (
         "emosphere_sb.commands.evaluate",
         "evaluate a released or public model on a corpus",
     ),
 }
-"""Command name to its module, which defines ``run(words)``, and a one-line description."""
+"""Module (with a function ``run(argv)``) and one-line description of each command."""
 
 USER_ERROR = 2
 """Exit status for an invalid command line or invalid data."""
@@ -40,12 +46,12 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C (128 + SIGINT)."""
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Arguments
     ---------
-    words : sequence of str, optional
+    argv : sequence of str, optional
         Command-line arguments; ``sys.argv[1:]`` by default.
 
     Returns
@@ -55,9 +61,9 @@ def main(words: Sequence[str] | None = None) -> int:
         command line or the data are invalid (a one-line message is written to standard error); 130
         after Ctrl-C.
     """
-    words = list(sys.argv[1:] if words is None else words)
+    argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        status = _run(words)
+        status = _run(argv)
         sys.stdout.flush()  # raises BrokenPipeError here rather than at interpreter exit
         return status
     except KeyboardInterrupt:
@@ -73,24 +79,24 @@ def main(words: Sequence[str] | None = None) -> int:
         return USER_ERROR
 
 
-def _run(words: Sequence[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+def _run(argv: Sequence[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
         print(commands_help())
         return 0
-    if words[0] == "--version":
+    if argv[0] == "--version":
         from emosphere_sb import __version__
 
         print(f"emosphere {__version__}")
         return 0
     configure_console_logging()
     try:
-        return _command_function(words[0])(words[1:])
+        return _command_function(argv[0])(argv[1:])
     except SystemExit as end:  # raised by argparse after --help
         return end.code or 0
 
 
 def commands_help() -> str:
-    """Return the help text, which lists the commands with their descriptions."""
+    """Return the help text with a description of each command."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
@@ -99,7 +105,7 @@ def commands_help() -> str:
             "",
             *lines,
             "",
-            "For details: emosphere COMMAND --help",
+            "For details, run emosphere COMMAND --help",
         ]
     )
 

@@ -1,6 +1,6 @@
 """Console tables and the summary printed at the end of a run.
 
-This module imports neither torch nor pandas, so that it works without them.
+This module imports neither torch nor pandas, so it works without them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def format_row(
     widths : sequence of int
         Minimum column widths.
     align : str, optional
-        Alignment, see :func:`format_table`.
+        Alignment of each column, as in :func:`format_table`.
     indent : int
         Number of spaces before the line.
 

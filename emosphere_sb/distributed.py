@@ -5,7 +5,7 @@
 Instead of ``DistributedDataParallel``, gradients are summed once per step after the last backward
 pass. Each process differentiates the loss of the complete effective batch with respect to its own
 share, so the sum is the gradient of that loss for any number of processes. This supports empty
-shares, unused parameters and a second forward pass, see
+shares, unused parameters and a second forward pass; see
 :meth:`emosphere_sb.training.brain.EmoSphereBrain.fit_batch`.
 """
 
@@ -26,13 +26,14 @@ BUCKET_SIZE = 8 * 2**20
 """Number of gradient values per all-reduce call: 32 MB in float32."""
 
 TIMEOUT = datetime.timedelta(hours=12)
-"""Timeout of collective operations; others wait while the first process prepares a corpus."""
+"""Timeout of collective operations. It is long, because the other processes wait while the first
+prepares a corpus."""
 
 TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """Environment variables that torchrun sets in each process, in addition to ``WORLD_SIZE``."""
 
 DISK_SECONDS = 60
-"""Longest time in seconds until a file becomes visible on other machines of a shared disk."""
+"""Maximum time in seconds to wait for a file on a shared disk to become visible on all machines."""
 
 
 def rank() -> int:
@@ -46,7 +47,7 @@ def world_size() -> int:
 
 
 def is_main_process() -> bool:
-    """Whether this is rank 0, which writes files and logs."""
+    """Return whether this process is the one that writes files and logs (rank 0)."""
     return rank() == 0
 
 
@@ -56,19 +57,20 @@ def init_distributed(options: dict) -> None:
     Arguments
     ---------
     options : dict
-        Run options of SpeechBrain. ``device`` and ``distributed_backend`` are read and set.
+        SpeechBrain's run options. ``device`` and ``distributed_backend`` are read and set.
 
     Raises
     ------
     ValueError
-        If several processes were not started by torchrun, the backend is unknown or does not
-        support the device, or this machine has fewer GPUs than processes.
+        If several processes are requested but were not started by torchrun, if the backend is
+        unknown or does not support the device, or if this machine has fewer GPUs than processes.
     """
     absent = [name for name in TORCHRUN_VARIABLES if name not in os.environ]
     if absent and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but {', '.join(absent)} are not set. Use "
-            f"torchrun to start several processes, see docs/distributed.md."
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but these variables are not set: "
+            f"{', '.join(absent)}. Use torchrun to start several processes; see "
+            f"docs/distributed.md."
         )
     if absent:
         return
@@ -104,7 +106,7 @@ def destroy_distributed() -> None:
 
 
 def is_peer_failure(error: RuntimeError) -> bool:
-    """Whether an error was caused by the failure of another process."""
+    """Return whether an error was caused by the failure of another process."""
     return world_size() > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error))
 
 
@@ -118,13 +120,13 @@ def barrier() -> None:
 def local_rank_first() -> Iterator[bool]:
     """Run a block in the first process of each node, then in the other processes.
 
-    Used for files that one process downloads or writes and all others read. Nodes run one after the
-    other, because they may share a disk.
+    This is used for files that one process downloads or writes and all others read. The nodes run
+    one after the other, because they may share a disk.
 
     Yields
     ------
     bool
-        Whether this process is the first of its node.
+        Whether this process is the first one on its node.
     """
     if world_size() == 1:
         yield True
@@ -140,7 +142,7 @@ def local_rank_first() -> Iterator[bool]:
 
 
 def check_shared_disk(path: Path) -> None:
-    """Check that all nodes share the disk of the output folder. Must be called by every process.
+    """Check that all nodes can access the output folder. Every process must call this function.
 
     Arguments
     ---------
@@ -150,7 +152,7 @@ def check_shared_disk(path: Path) -> None:
     Raises
     ------
     ValueError
-        If the file is not visible to another process.
+        If a process cannot see the file.
     """
     barrier()
     end = time.monotonic() + DISK_SECONDS
@@ -177,7 +179,7 @@ def all_gather_object(value: object) -> list:
 
 
 def broadcast_from_main(value: object) -> object:
-    """Return the value of the main process, in every process."""
+    """Return the main process's value in every process."""
     if world_size() == 1:
         return value
     box = [value]
@@ -186,7 +188,7 @@ def broadcast_from_main(value: object) -> object:
 
 
 def gather_numbers(numbers: list[float], device: torch.device | str) -> Tensor:
-    """Gather a list of numbers, of the same length in each process.
+    """Gather a list of numbers from each process; all lists must have the same length.
 
     Returns
     -------
@@ -210,7 +212,7 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
     rows : torch.Tensor
         Rows of this process, shape (rows, …).
     sizes : list of int
-        Number of rows of each process, which may be 0.
+        Number of rows of each process; may be 0.
 
     Returns
     -------
@@ -219,7 +221,7 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
     """
     if world_size() == 1:
         return rows.detach()
-    # Padded to the same length: not every backend supports tensors of different shapes.
+    # Pad to the same length, because not every backend supports tensors of different shapes.
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()
     parts = [torch.empty_like(padded) for _ in sizes]
@@ -228,10 +230,10 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over the processes, in place.
+    """Replace each gradient with its sum over the processes, in place.
 
     A parameter with a gradient in any process gets one in all processes. If no process has a
-    gradient for it, the gradient stays None, so that optimisers skip the parameter.
+    gradient for it, the gradient stays None, so optimisers skip the parameter.
     """
     if world_size() == 1:
         return

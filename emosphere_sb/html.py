@@ -12,12 +12,12 @@ from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 PACKAGES = ("demo_page", "report", "tables")
-"""Packages with templates."""
+"""Packages that contain templates."""
 
 
 @cache
 def environment() -> Environment:
-    """Environment of all templates; an undefined variable raises an error."""
+    """Return the Jinja2 environment, in which undefined variables raise an error."""
     loaders = {name: PackageLoader("emosphere_sb", f"{name}/templates") for name in PACKAGES}
     return Environment(
         loader=PrefixLoader(loaders), autoescape=True, undefined=StrictUndefined,
@@ -31,19 +31,19 @@ def render(template: str, **view: object) -> Markup:
     Arguments
     ---------
     template : str
-        Package and file name.
+        Name of the template: package and file name.
     **view : object
-        Variables of the template. Every value is escaped, except what this function returned.
+        Variables of the template. Every value is escaped, except results of this function.
 
     Returns
     -------
     Markup
-        A str that other templates do not escape again.
+        String that is not escaped again when another template includes it.
 
     Raises
     ------
     jinja2.UndefinedError
-        If the template uses a variable that the view does not have.
+        If the template uses a variable that is not in ``view``.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Loss functions: CCC loss for the VAD dimensions, cross-entropy for the regions.
+"""Loss functions: CCC loss for the VAD dimensions and cross-entropy for the regions.
 
 All losses are computed in float32 (float64 for float64 inputs) with autocast disabled, because
 means and variances are too inaccurate in half precision.
@@ -22,13 +22,13 @@ def ccc_loss(
     *,
     weights: Sequence[float] | Tensor | None = None,
 ) -> Tensor:
-    r"""One minus the concordance correlation coefficient, summed over the dimensions (Lin, 1989).
+    r"""Compute one minus the concordance correlation coefficient, summed over the dimensions.
 
     .. math:: \rho_c = \frac{2\,\mathrm{cov}(x, y)}{\sigma_x^2 + \sigma_y^2 + (\mu_x - \mu_y)^2}
 
-    Variances are population variances. The loss and the gradient of a dimension are 0 if its CCC is
-    undefined: if fewer than two values are known, or if predictions and targets are constant and
-    equal (up to rounding), so that the denominator is 0.
+    The coefficient (CCC; Lin, 1989) uses population variances. The loss and the gradient of a
+    dimension are 0 if its CCC is undefined: if fewer than two values are known, or if predictions
+    and targets are constant and equal (up to rounding), so the denominator is 0.
 
     Lin, L. I. (1989). A concordance correlation coefficient to evaluate reproducibility.
     Biometrics 45, 255-268.
@@ -47,12 +47,12 @@ def ccc_loss(
     Returns
     -------
     torch.Tensor
-        Scalar loss; each dimension contributes a value in [0, 2] times its weight.
+        Scalar loss; each dimension contributes its weight times a value in [0, 2].
 
     Raises
     ------
     ValueError
-        If the shapes differ or the number of weights is not the number of dimensions.
+        If the shapes differ or the number of weights does not match the number of dimensions.
 
     Example
     -------
@@ -63,7 +63,7 @@ def ccc_loss(
     tensor(0.4286)
     """
     with _full_precision(prediction):
-        x, y, known, weights = _window(prediction, target, mask, weights)
+        x, y, known, weights = _prepare_inputs(prediction, target, mask, weights)
         count = known.sum(dim=0)  # (dimension,)
         mean_x, mean_y = _mean(x, count), _mean(y, count)
         dx, dy = (x - mean_x).where(known, 0.0), (y - mean_y).where(known, 0.0)
@@ -84,10 +84,10 @@ def mse_loss(
     *,
     weights: Sequence[float] | Tensor | None = None,
 ) -> Tensor:
-    """Mean squared error over the known values of each dimension, summed over the dimensions.
+    """Compute the mean squared error of each dimension over its known values; return the sum.
 
     As in :func:`ccc_loss`, the loss and the gradient of a dimension with fewer than two known
-    values are 0, so that both terms of :class:`VADLoss` skip the same windows.
+    values are 0, so both terms of :class:`VADLoss` skip the same dimensions.
 
     Arguments
     ---------
@@ -108,7 +108,7 @@ def mse_loss(
     Raises
     ------
     ValueError
-        If the shapes differ or the number of weights is not the number of dimensions.
+        If the shapes differ or the number of weights does not match the number of dimensions.
 
     Example
     -------
@@ -116,7 +116,7 @@ def mse_loss(
     tensor(0.5000)
     """
     with _full_precision(prediction):
-        x, y, known, weights = _window(prediction, target, mask, weights)
+        x, y, known, weights = _prepare_inputs(prediction, target, mask, weights)
         count = known.sum(dim=0)
         error = _mean((x - y).square(), count)
         return (weights * error.masked_fill(count < MINIMUM_KNOWN, 0.0)).sum()
@@ -130,7 +130,7 @@ class VADLoss:
     weights : sequence of float
         Weights of valence, arousal and dominance.
     mse_weight : float
-        Weight of the mean squared error; 0: CCC loss only (published).
+        Weight of the mean squared error; 0: CCC loss only (as in the paper).
 
     Raises
     ------
@@ -152,12 +152,12 @@ class VADLoss:
         self.mse_weight = float(mse_weight)
         if not all(weight >= 0 for weight in (*self.weights, self.mse_weight)):
             raise ValueError(
-                "The weights of a loss must be at least 0; found "
+                "Loss weights must be at least 0; found "
                 f"weights={self.weights}, mse_weight={self.mse_weight}."
             )
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Compute the loss of a window, with the arguments of :func:`ccc_loss`."""
+        """Compute the loss; the arguments are those of :func:`ccc_loss`."""
         loss = ccc_loss(prediction, target, mask, weights=self.weights)
         if self.mse_weight:
             mse = mse_loss(prediction, target, mask, weights=self.weights)
@@ -188,13 +188,13 @@ def region_loss(
     *,
     targets: Tensor | None = None,
 ) -> Tensor:
-    r"""Class-weighted cross-entropy over the regions, with hard or soft targets.
+    r"""Compute the class-weighted cross-entropy over the regions, with hard or soft targets.
 
     .. math:: L = \frac{\sum_{ik} q_{ik} w_k (-\log p_{ik})}{\sum_{ik} q_{ik} w_k}
 
     For hard labels (one-hot q) this equals the weighted mean of
     :func:`torch.nn.functional.cross_entropy`. If no label is known, or all known labels have weight
-    0, the loss and its gradient are 0, and the loss is still part of the graph.
+    0, the loss and its gradient are 0, but the loss is still part of the autograd graph.
 
     Arguments
     ---------
@@ -241,7 +241,7 @@ def region_loss(
 
 
 def inverse_frequency(counts: Sequence[int] | Tensor) -> Tensor:
-    r"""Compute the published class weights, inversely proportional to the class frequencies.
+    r"""Compute the class weights of the paper, inversely proportional to the class frequencies.
 
     .. math:: w_k = \frac{\sum_j n_j}{K\, n_k}, \quad w_k = 0 \text{ if } n_k = 0
 
@@ -280,13 +280,13 @@ def _promote(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def _window(
+def _prepare_inputs(
     prediction: Tensor,
     target: Tensor,
     mask: Tensor | None,
     weights: Sequence[float] | Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Check prediction, target, mask and weights; return them in full precision, unknowns as 0."""
+    """Check the arguments; return them in full precision, with unknown values set to 0."""
     mask = torch.ones_like(target, dtype=torch.bool) if mask is None else mask.bool()
     if prediction.dim() != 2 or not prediction.shape == target.shape == mask.shape:
         raise ValueError(
@@ -300,7 +300,7 @@ def _window(
             f"weights must have one entry for each of the {prediction.shape[1]} dimensions; "
             f"found shape {tuple(weights.shape)}."
         )
-    # replaced rather than multiplied by 0: NaN times 0 is NaN, also in the gradient
+    # Replaced rather than multiplied by 0: NaN times 0 is NaN, even in the gradient
     prediction = _promote(prediction).where(mask, 0.0)
     target = target.to(prediction.dtype).where(mask, 0.0)
     return prediction, target, mask, weights.to(prediction.dtype)

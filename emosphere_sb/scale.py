@@ -146,7 +146,7 @@ class Scale:
         return (value >= self.low) & (value <= self.high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the scale as plain types for JSON and YAML, see :meth:`from_dict`."""
+        """Return the scale as plain types for JSON and YAML; see :meth:`from_dict`."""
         return {"low": self.low, "high": self.high, "reversed": list(self.reversed)}
 
     @classmethod

@@ -39,7 +39,7 @@ _TRANSCRIPT = re.compile(r"\s*(Ses\w+)\s*\[[^\]]*\]\s*:(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Turn(RatedUtterance):
-    """Turn of a dialogue, with the ratings by the evaluators (``A-E1``, ``C-E1``) from 1 to 5.
+    """A turn of a dialogue, with the evaluators' ratings (``A-E1``, ``C-E1``) from 1 to 5.
 
     Arguments
     ---------
@@ -48,7 +48,7 @@ class Turn(RatedUtterance):
     start, end : float
         Start and end in seconds from the beginning of the dialogue.
     emotion : str
-        Majority vote of the raters, see :data:`EMOTIONS`.
+        Majority vote of the raters; see :data:`EMOTIONS`.
     self_reports : tuple of Rater
         Self-reports by the speakers (``A-F1``, ``C-M1``), which are not included in the means.
     """
@@ -63,7 +63,7 @@ class Turn(RatedUtterance):
 def read_labels(path: str | os.PathLike) -> Iterator[Turn]:
     """Iterate over the turns of a label file in ``EmoEvaluation``.
 
-    The file lists valence, arousal and dominance in this order.
+    The file lists valence, arousal and dominance, in that order.
 
     Arguments
     ---------
@@ -78,7 +78,7 @@ def read_labels(path: str | os.PathLike) -> Iterator[Turn]:
     Raises
     ------
     ValueError
-        If the file is not a text file, or its header has another order of the dimensions.
+        If the file is not a text file, or its header lists the dimensions in a different order.
 
     Example
     -------
@@ -108,7 +108,7 @@ def _group_lines(path: str | os.PathLike) -> Iterator[list[tuple[int, str]]]:
         if order and "".join(order.group(1).split()) != "V,A,D":
             raise ValueError(
                 f"{path}, line {number}: the order of the dimensions must be [V, A, D]; found "
-                f"[{order.group(1)}]. Restore the original file of the corpus."
+                f"[{order.group(1)}]. Restore the original corpus file."
             )
         if line and not line.startswith("%"):
             group.append((number, line))
@@ -141,11 +141,11 @@ def _parse_turn(lines: list[tuple[int, str]]) -> Turn:
 
 
 def _parse_emotion(name: str, code: str) -> str:
-    """Return the emotion with a given code; check the name of the turn and the code."""
+    """Return the emotion with a given code; check the turn name and the code."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"invalid turn name: {name[:40]!r}")
     if code not in EMOTIONS:
-        raise ValueError(f"unknown emotion: {code[:40]!r}, must be one of {', '.join(EMOTIONS)}")
+        raise ValueError(f"unknown emotion: {code[:40]!r}; must be one of {', '.join(EMOTIONS)}")
     return EMOTIONS[code]
 
 
@@ -153,7 +153,7 @@ def _parse_means(bracket: str) -> dict[str, float | None]:
     """Parse valence, arousal and dominance, for example ``2.5000, 3.0000, NaN``."""
     texts = bracket.split(",")
     if len(texts) != len(DIMENSIONS):
-        raise ValueError(f"damaged line: [V, A, D] must be three values, found [{bracket[:40]}]")
+        raise ValueError(f"damaged line: [V, A, D] must be three values; found [{bracket[:40]}]")
     values = {name: parse_value(text, name) for name, text in zip(DIMENSIONS, texts, strict=True)}
     if not any(value is not None for value in values.values()):
         raise ValueError(f"no label: all values in [{bracket[:40]}] are missing")
@@ -161,10 +161,10 @@ def _parse_means(bracket: str) -> dict[str, float | None]:
 
 
 def _parse_rater(line: str) -> tuple[str, Rater]:
-    """Parse the line of a rater, and distinguish evaluators from self-reports."""
+    """Parse a rater's line, and distinguish evaluators from self-reporting speakers."""
     found = _RATER.fullmatch(line)
     if not found:
-        raise ValueError("damaged line: the line of a rater must start with 'A-E1:' or 'C-E1:'")
+        raise ValueError("damaged line: a rater's line must start with 'A-E1:' or 'C-E1:'")
     kind, who, text = found.groups()
     if _SECOND.search(text):
         raise ValueError("damaged line: it contains two raters")
@@ -191,7 +191,7 @@ def _parse_ratings(text: str) -> dict[str, float | None]:
 
 
 def read_transcripts(path: str | os.PathLike) -> dict[str, str]:
-    """Read the transcripts of the turns of one dialogue. Lines without an id are skipped.
+    """Read the transcript of each turn of a dialogue. Lines without an id are skipped.
 
     Arguments
     ---------

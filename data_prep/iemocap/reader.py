@@ -1,8 +1,8 @@
-"""Reader for IEMOCAP (``IEMOCAP_full_release``), with one label file for each of 151 dialogues.
+"""Reader for IEMOCAP (``IEMOCAP_full_release``), with one label file for each of its 151 dialogues.
 
-The label files list valence, activation and dominance in this order, on a scale from 1 to 5. Turns
-without agreement of the raters (``xxx``) or with another emotion (``oth``) have valid dimensional
-labels and are included.
+The label files list valence, activation and dominance, in that order, on a scale from 1 to 5. Turns
+without rater agreement (``xxx``) or with another emotion (``oth``) have valid dimensional labels
+and are included.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["NAME", "PARTITIONS", "SCALE", "Turn", "read", "read_labels", "read_t
 
 NAME = "IEMOCAP"
 LANGUAGE = "en"
-SPEECH = "English dialogues, improvised and scripted, of ten actors"
+SPEECH = "English dialogues, improvised and scripted, by ten actors"
 TERMS = (
     "IEMOCAP is licensed under a release form of the University of Southern California, which does "
     "not permit redistribution. Contact its owners before sharing weights trained on it."
@@ -92,13 +92,13 @@ def read(
     four_classes : bool
         Whether to use only neutral, angry, sad and happy, with excited merged into happy.
     drop_train, drop_valid, drop_test : str or collection of str
-        Emotions to exclude, such as ``other`` and ``no_agreement``. They refer to the classes
-        before ``four_classes`` merges any.
+        Emotions to exclude, such as ``other`` and ``no_agreement``. The names are those before
+        ``four_classes`` merges any classes.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, a session, or the labels or the audio of a session are missing.
+        If the folder or a session is missing, or if a session has no labels or no audio.
     ValueError
         If a label file or an option is invalid.
     """
@@ -151,7 +151,7 @@ def _read_session(
     spoken = spoken or folder / "dialog" / "transcriptions"
     corpus.audio_folders.append(audio)
     files = _label_files(labels)
-    # Missing label files and transcripts are inputs too: if they are added later, prepare again.
+    # Missing label files and transcripts are inputs too: adding them triggers a new preparation.
     expected = {labels / f"{name}.txt" for name in os.listdir(audio) if not name.startswith(".")}
     transcripts = {file: spoken / file.name for file in files}
     preferred = candidate_paths(folder, [f"dialog/transcriptions/{file.name}" for file in files])
@@ -223,7 +223,7 @@ def _read_dialogue(
 
 
 def _check_dialogue(utterance: str, dialogue: str) -> str:
-    """Return a problem if a turn does not belong to a dialogue; empty if it does."""
+    """Return the reason if a turn is not part of a dialogue, or an empty string."""
     if utterance.rpartition("_")[0] == dialogue:
         return ""
     return f"turn of another dialogue: {utterance[:60]!r} in the labels of {dialogue}"
@@ -243,7 +243,7 @@ def _speaker_of(utterance: str) -> str:
 
 
 def _set_of(utterance: str, file: Path, place: Mapping[str, str]) -> str:
-    """Return the set of a rejected turn; empty if it is unknown."""
+    """Return the set of a rejected turn, or an empty string if the set is unknown."""
     return place.get(file.stem[4:5]) or place.get(_speaker_of(utterance), "")
 
 

@@ -1,8 +1,9 @@
 """Reader for MSP-IMPROV.
 
-The label file lists activation, valence and dominance in this order, on a scale from 1 to 5. The
-activation scale is reversed (1 is very active, 5 is very calm). This is not documented, but evident
-from the class means and the correlation with dominance. The scale of this reader reverses it.
+The label file lists activation, valence and dominance, in that order, on a scale from 1 to 5. The
+activation scale is reversed (1 is very active, 5 is very calm). The reversal is not documented, but
+it is evident from the class means and the correlation with dominance. The label scale that this
+reader returns corrects it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ __all__ = [
 
 NAME = "MSP-IMPROV"
 LANGUAGE = "en"
-SPEECH = "English improvisations, read sentences and conversations of twelve actors"
+SPEECH = "English improvisations, read sentences and conversations by twelve actors"
 TERMS = (
     "MSP-IMPROV is available on request from the University of Texas at Dallas under its license "
     "terms. Contact its owners before sharing weights trained on it."
@@ -103,8 +104,8 @@ def read(
     Arguments
     ---------
     data_folder : path
-        Folder with ``Evalution.txt`` and the folders ``session1`` to ``session6``, which may be in
-        the subfolder ``Audio``.
+        Folder with ``Evalution.txt`` and the folders ``session1`` to ``session6``. The session
+        folders may also be in the subfolder ``Audio``.
     fold : int
         Number of the fold, starting at 1.
     partition : str
@@ -116,8 +117,8 @@ def read(
     conditions : str or collection of str
         Recording conditions to use, among ``P``, ``R``, ``S`` and ``T``.
     labels_file, audio_folder : path, optional
-        Label file and audio folder if they have other names, relative to ``data_folder`` or
-        absolute.
+        Label file and audio folder if their names differ from the standard ones; absolute or
+        relative to ``data_folder``.
     drop_train, drop_valid, drop_test : str or collection of str
         Emotions to exclude, such as ``other`` and ``no_agreement``.
 
@@ -187,14 +188,14 @@ def _session_folders(root: Path, given: str | os.PathLike | None) -> dict[str, P
         audio = resolve_user_path(root, given, option="audio_folder", is_folder=True)
     else:
         audio = find_entry(root, ("Audio",), is_folder=True) or root
-    found = {k: find_entry(audio, (f"session{k}",), is_folder=True) for k in SESSIONS}
-    missing = [f"session{k}" for k, folder in found.items() if folder is None]
+    by_session = {k: find_entry(audio, (f"session{k}",), is_folder=True) for k in SESSIONS}
+    missing = [f"session{k}" for k, folder in by_session.items() if folder is None]
     if missing:
         raise FileNotFoundError(
             f"{audio} must contain session1 to session6; missing: {', '.join(missing)}; found: "
             f"{list_names(audio)}. Check --data_folder or specify the folder with --audio_folder."
         )
-    return {k: folder for k, folder in found.items() if folder is not None}
+    return {k: folder for k, folder in by_session.items() if folder is not None}
 
 
 def _fill_sets(
@@ -204,55 +205,55 @@ def _fill_sets(
     place: Mapping[str, str],
     wanted: Collection[str],
 ) -> Counter[tuple[str, str]]:
-    """Read the turns of the label file into sets; return the counts of excluded conditions."""
+    """Read the turns of the label file into sets; count the turns excluded by condition."""
     check, unused, unreadable, blocks = RaterCheck(SCALE), Counter(), [], 0
     preferred = corpus.data_root / TRANSCRIPTS
     spoken = find_entry(corpus.data_root, (TRANSCRIPTS,), is_folder=True) or preferred
     for block in read_labels(labels):
         blocks += 1
-        found = _NAME.fullmatch(block.file)
-        name = place[found.group(5)] if found else ""
-        path = _audio_path(corpus, folders, found) if found else f"{labels.name}:{block.line}"
-        if problem := _find_problem(block, found, labels.name):
+        match = _NAME.fullmatch(block.file)
+        name = place[match.group(5)] if match else ""
+        path = _audio_path(corpus, folders, match) if match else f"{labels.name}:{block.line}"
+        if problem := _find_problem(block, match, labels.name):
             corpus.rejected.append(Rejection(path, problem, name))
-        elif found and found.group(6) not in wanted:
+        elif match and match.group(6) not in wanted:
             corpus.excluded.append(
-                ExcludedRow(name, _to_utterance(block, found, path), "--conditions")
+                ExcludedRow(name, _to_utterance(block, match, path), "--conditions")
             )
-            unused[name, found.group(6)] += 1
-        elif found:
-            file = f"MSP-IMPROV-{found.group(1)}.txt"
+            unused[name, match.group(6)] += 1
+        elif match:
+            file = f"MSP-IMPROV-{match.group(1)}.txt"
             corpus.inputs += dict.fromkeys((spoken / file, preferred / file))
             row = replace(
-                _to_utterance(block, found, path),
+                _to_utterance(block, match, path),
                 transcript=_read_transcript(spoken / file, unreadable),
             )
             rated = check.summarise(row.id, row.vad, block.raters, problem=block.rater_problem)
             corpus.sets[name].append(replace(row, raters=rated))
     if not blocks:
-        raise ValueError(f"{labels} is empty. Restore the original file of the corpus.")
+        raise ValueError(f"{labels} is empty. Restore the original corpus file.")
     corpus.warnings += check.warnings() + unreadable_transcript_warnings(unreadable)
     return unused
 
 
-def _find_problem(block: Block, found: re.Match[str] | None, file: str) -> str:
-    """Return the reason to reject a turn, with file and line; empty if it is usable."""
+def _find_problem(block: Block, match: re.Match[str] | None, file: str) -> str:
+    """Return the reason for rejecting a turn, with file and line, or an empty string."""
     where = f"({file}, line {block.line})"
     if block.problem:
         return block.problem
-    if not found:
+    if not match:
         return f"invalid turn name: {block.file[:60]!r} {where}"
     if block.letter not in EMOTIONS:
-        return f"unknown emotion: {block.letter[:40]!r}, must be one of {''.join(EMOTIONS)} {where}"
+        return f"unknown emotion: {block.letter[:40]!r}; must be one of {''.join(EMOTIONS)} {where}"
     if block.vad == (None, None, None):
         return f"no label: all of A, V, D are missing {where}"
     return ""
 
 
-def _audio_path(corpus: Corpus, folders: Mapping[str, Path], found: re.Match[str]) -> str:
+def _audio_path(corpus: Corpus, folders: Mapping[str, Path], match: re.Match[str]) -> str:
     """Return the audio file of a turn; its name starts with the name of the corpus."""
-    folder = relative_audio_path(folders[found.group(5)], corpus.data_root)
-    return f"{folder}/{found.group(2)}/{found.group(6)}/MSP-IMPROV-{found.group(1)}.wav"
+    folder = relative_audio_path(folders[match.group(5)], corpus.data_root)
+    return f"{folder}/{match.group(2)}/{match.group(6)}/MSP-IMPROV-{match.group(1)}.wav"
 
 
 def _read_transcript(file: Path, unreadable: list[str]) -> str:
@@ -266,17 +267,17 @@ def _read_transcript(file: Path, unreadable: list[str]) -> str:
         return ""
 
 
-def _to_utterance(block: Block, found: re.Match[str], path: str) -> Utterance:
-    """Convert a usable turn, without transcript and rater statistics."""
+def _to_utterance(block: Block, match: re.Match[str], path: str) -> Utterance:
+    """Convert a usable turn, without its transcript and rater statistics."""
     return Utterance(
-        f"MSP-IMPROV-{found.group(1)}",
+        f"MSP-IMPROV-{match.group(1)}",
         path,
         *block.vad,
         emotion=EMOTIONS[block.letter],
         # Other public readers also use this part of the name as the speaker.
-        speaker=found.group(3),
-        gender=_GENDERS[found.group(4)],
-        session=found.group(5),
+        speaker=match.group(3),
+        gender=_GENDERS[match.group(4)],
+        session=match.group(5),
     )
 
 
@@ -304,12 +305,12 @@ def arousal_dominance_correlation(corpus: Corpus) -> float | None:
 
 def _arousal_direction_warnings(corpus: Corpus, flip_arousal: bool) -> list[str]:
     """Return a warning if arousal and dominance correlate negatively."""
-    found = arousal_dominance_correlation(corpus)
-    if found is None or found >= 0:
+    correlation = arousal_dominance_correlation(corpus)
+    if correlation is None or correlation >= 0:
         return []
     return [
         "The correlation of arousal and dominance should be positive, but it is "
-        f"{found:.2f} with --flip_arousal={flip_arousal}. The activation scale of the original "
-        f"corpus is reversed; this copy seems to be {'corrected' if flip_arousal else 'original'}. "
-        f"Use --flip_arousal={not flip_arousal}."
+        f"{correlation:.2f} with --flip_arousal={flip_arousal}. The activation scale of the "
+        "original corpus is reversed; this copy seems to be "
+        f"{'corrected' if flip_arousal else 'original'}. Use --flip_arousal={not flip_arousal}."
     ]

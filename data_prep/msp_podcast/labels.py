@@ -27,7 +27,7 @@ EMOTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Row of the consensus labels.
+    """A row of the consensus labels.
 
     Arguments
     ---------
@@ -36,9 +36,9 @@ class Label:
     file : str
         Name of the audio file.
     emotion : str
-        Name of the class, see :data:`EMOTIONS`.
+        Name of the class; see :data:`EMOTIONS`.
     valence, arousal, dominance : float, optional
-        Means over the raters on the scale 1 to 7; ``None`` if empty or ``NaN`` in the file.
+        Means over the raters, on a scale from 1 to 7; ``None`` if empty or ``NaN`` in the file.
     speaker, gender : str
         Values as in the file; may be ``Unknown``.
     split : str
@@ -62,7 +62,7 @@ class Label:
 def read_labels(path: str | os.PathLike) -> Iterator[Label]:
     """Iterate over the rows of the consensus labels.
 
-    The file is called ``labels_consensus.csv``, up to release 1.8 ``labels_concensus.csv``.
+    The file is called ``labels_consensus.csv`` (``labels_concensus.csv`` up to release 1.8).
 
     Arguments
     ---------
@@ -119,5 +119,5 @@ def _parse_row(line: int, row: dict[str, str]) -> Label:
 def _parse_emotion(letter: str) -> str:
     """Return the name of the class with a given letter."""
     if letter.upper() not in EMOTIONS:
-        raise ValueError(f"unknown emotion: {letter!r}, must be one of {''.join(EMOTIONS)}")
+        raise ValueError(f"unknown emotion: {letter!r}; must be one of {''.join(EMOTIONS)}")
     return EMOTIONS[letter.upper()]

@@ -100,7 +100,7 @@ def add_raters(corpus: Corpus, path: Path) -> None:
     corpus : Corpus
         Corpus whose utterances and warnings are modified in place.
     path : pathlib.Path
-        File with the individual ratings, see :func:`read_raters`.
+        File with the individual ratings; see :func:`read_raters`.
     """
     check = RaterCheck(corpus.scale)
     places: dict[str, list[tuple[str, int]]] = {}

@@ -1,6 +1,6 @@
 """Reader for MSP-Podcast, releases 1.6 to 2.0 and the Interspeech 2025 challenge.
 
-The label file lists activation, valence and dominance in this order; they are read by column name.
+The label file lists activation, valence and dominance, in that order. They are read by column name.
 Test1 and Test2 are separate sets. The labels of Test3 are hidden, so it can only be predicted.
 """
 
@@ -104,15 +104,15 @@ def read(
     drop_valid: str | Collection[str] = (),
     drop_test: str | Collection[str] = (),
 ) -> Corpus:
-    """Read the corpus, for any release and any case of the folder names.
+    """Read the corpus. Any release and any capitalisation of folder names are accepted.
 
     Arguments
     ---------
     data_folder : path
         Folder with ``Audios`` and ``Labels``.
     audio_folder, labels_file : path, optional
-        Audio folder and label file if they have other names, relative to ``data_folder`` or
-        absolute.
+        Audio folder and label file if their names differ from the standard ones; absolute or
+        relative to ``data_folder``.
     release : str, optional
         Release of the corpus. By default it is detected from the numbers of rows, if possible.
     partition : str
@@ -179,7 +179,8 @@ def _set_release(corpus: Corpus, given: str | None, recognised: str | None) -> N
         )
     elif recognised not in (None, corpus.release):
         corpus.warnings.append(
-            f"The release is given as {corpus.release}, but the numbers of rows match {recognised}."
+            f"The release is given as {corpus.release}, but the numbers of rows match "
+            f"{recognised}. Check --release."
         )
 
 
@@ -258,7 +259,7 @@ def _fill_sets(corpus: Corpus, labels: Path, audio: Path) -> dict[str, int]:
     if not splits:
         raise ValueError(f"{labels} must contain rows, but it has only a header.")
     if "test" in found and {"test1", "test2"} & found.keys():
-        # No release has both, so "Test" is a truncated Test1 or Test2.
+        # No release has Test as well as Test1, so "Test" is a truncated Test1 or Test2.
         cut = [Rejection(row.path, "unknown partition: 'Test'") for row in found.pop("test")]
         corpus.rejected += cut
     corpus.sets = {name: found[name] for name in dict.fromkeys(SETS.values()) if name in found}

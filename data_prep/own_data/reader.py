@@ -1,4 +1,4 @@
-"""Reader for your own data: a CSV table with one row per audio file, on any label scale."""
+"""Reader for your own data: a CSV table with one row per audio file and any label scale."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SETS = {
     "development": "valid",
     "test": "test",
 }
-"""Set for each word in the column ``split``, in lower case. ``test`` may have a number."""
+"""Set for each word in the column ``split``, in lower case. ``test`` may have a number suffix."""
 
 
 def read(
@@ -94,8 +94,8 @@ def read(
     partition : str, optional
         ``split`` uses the column ``split`` and is the default if that column exists.
         ``by_speaker``, the default otherwise, splits the speakers at random. ``folds`` is
-        cross-validation over speakers. ``whole`` uses all data as one test set. Without a column
-        ``speaker``, each file is treated as a separate speaker.
+        cross-validation with speaker-disjoint folds. ``whole`` uses all data as one test set.
+        Without a column ``speaker``, each file is treated as a separate speaker.
     fold, folds : int
         Number of the fold, starting at 1, and number of folds, for ``folds``.
     partition_seed : int
@@ -168,7 +168,10 @@ def _select_partition(name: str | None, header: Collection[str], labels: Path) -
     if name not in PARTITIONS:
         raise ValueError(f"--partition must be one of {', '.join(PARTITIONS)}; found {name!r}.")
     if name == "split" and "split" not in header:
-        raise ValueError(f"--partition=split requires a column 'split', which {labels} lacks.")
+        raise ValueError(
+            f"--partition=split requires a column 'split', which {labels} lacks. Add the column or "
+            "use --partition=by_speaker."
+        )
     return name
 
 
@@ -179,7 +182,7 @@ def _label_scale(
     if low is None or high is None:
         raise ValueError(
             "The two ends of the label scale are required; found "
-            f"label_low={low}, label_high={high}. Pass for example --label_low=1 --label_high=7."
+            f"label_low={low}, label_high={high}. Pass, for example, --label_low=1 --label_high=7."
         )
     if isinstance(reversed_dimensions, str):
         reversed_dimensions = [
@@ -198,8 +201,8 @@ def read_labels(
     path : path
         CSV file.
     path_columns : sequence of str
-        Possible names of the column with the paths of the audio files. The first one in the table
-        is used and renamed to ``file``.
+        Possible names of the column with the paths of the audio files. The first of these names
+        that the table contains is used, and the column is renamed to ``file``.
 
     Yields
     ------
@@ -265,7 +268,7 @@ def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, 
 
 
 def set_name(word: str) -> str:
-    """Return the set for a word in the column ``split``; empty for an unknown word.
+    """Return the set for a word in the column ``split``, or an empty string if it is unknown.
 
     Example
     -------
@@ -298,7 +301,7 @@ def _to_utterances(
 
 
 def parse_labels(row: Mapping[str, str]) -> list[float | None]:
-    """Parse valence, arousal and dominance of a row; a missing value is None.
+    """Parse valence, arousal and dominance of a row; a missing value becomes None.
 
     Raises
     ------
@@ -361,7 +364,7 @@ def _split_by_speaker(
     corpus: Corpus, rows: list[Utterance], divide: Callable[[set[str]], dict[str, str]]
 ) -> None:
     """Split by speaker; ``divide`` assigns a set to each speaker."""
-    # All spellings of a name are replaced by the first one, so that a speaker is in one set.
+    # All spellings of a name are replaced with the first, so that a speaker is in only one set.
     names: dict[str, str] = {}
     for speaker in sorted({row.speaker for row in rows}):
         names.setdefault(speaker_key(speaker), speaker)

@@ -1,4 +1,4 @@
-"""Functions shared by the corpus readers: finding files and folders, excluding classes."""
+"""Functions shared by the corpus readers: finding files and folders, and excluding classes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resolve_data_folder(data_folder: str | os.PathLike) -> Path:
 
 
 def list_names(folder: Path) -> str:
-    """List the first names in a folder, for an error message."""
+    """List the first few names in a folder, for an error message."""
     names = sorted(os.listdir(folder))
     return ", ".join(names[:8]) + ", ..." * (len(names) > 8) if names else "nothing"
 
@@ -63,7 +63,7 @@ def relative_audio_path(path: str | os.PathLike, root: Path) -> str:
 
 
 def find_entry(folder: Path, names: Sequence[str], *, is_folder: bool = False) -> Path | None:
-    """Find the first existing entry of a folder among several names, ignoring case.
+    """Find the first of several names that exists in a folder, ignoring case.
 
     Arguments
     ---------
@@ -118,7 +118,7 @@ def candidate_paths(folder: Path, names: Iterable[str]) -> list[Path]:
     folder : pathlib.Path
         Folder to search.
     names : iterable of str
-        Names, see :func:`find_entry`.
+        Names; see :func:`find_entry`.
 
     Example
     -------
@@ -145,7 +145,7 @@ def differing_file_warnings(taken: Path, others: Iterable[Path]) -> list[str]:
     taken : pathlib.Path
         File that is read.
     others : iterable of pathlib.Path
-        Alternatives, see :func:`candidate_paths`.
+        Alternatives; see :func:`candidate_paths`.
     """
     return [
         f"{taken} is used, but {other} also exists and has different contents. Remove one of them."
@@ -187,13 +187,13 @@ def resolve_user_path(
 
 
 def parse_classes(
-    words: str | Collection[str], allowed: Collection[str], *, option: str
+    classes: str | Collection[str], allowed: Collection[str], *, option: str
 ) -> set[str]:
     """Parse the classes given in an option and convert them to lower case.
 
     Arguments
     ---------
-    words : str or collection of str
+    classes : str or collection of str
         Emotions; a string may contain several, separated by commas.
     allowed : collection of str
         Emotions of the corpus, in lower case.
@@ -210,13 +210,13 @@ def parse_classes(
     >>> sorted(parse_classes("Other, sad", ["angry", "other", "sad"], option="drop_train"))
     ['other', 'sad']
     """
-    words = words.split(",") if isinstance(words, str) else words
-    chosen = {str(word).strip().casefold() for word in words} - {""}
+    classes = classes.split(",") if isinstance(classes, str) else classes
+    chosen = {str(word).strip().casefold() for word in classes} - {""}
     unknown = sorted(chosen - set(allowed))
     if unknown:
         raise ValueError(
-            f"--{option} must be emotions of the corpus; found {', '.join(unknown)}. "
-            f"Valid emotions: {', '.join(allowed) or 'none, the labels have no emotions'}."
+            f"--{option} must contain only emotions of the corpus; found {', '.join(unknown)}. "
+            f"Valid emotions: {', '.join(allowed) or 'none (the labels contain no emotions)'}."
         )
     return chosen
 
@@ -281,7 +281,7 @@ def parse_drop_options(
     allowed : collection of str
         Emotions of the corpus, in lower case.
     train, valid, test : str or collection of str
-        Values of the options, see :func:`parse_classes`.
+        Values of the options; see :func:`parse_classes`.
 
     Returns
     -------
@@ -318,7 +318,7 @@ def apply_exclusions(
     corpus : Corpus
         Corpus whose sets, excluded rows and protocol are modified in place.
     dropped : dict of str to collection of str
-        Emotions to exclude from each set, see :func:`exclude_classes`.
+        Emotions to exclude from each set; see :func:`exclude_classes`.
     always : collection of str
         Further emotions to exclude from every set in ``dropped``.
     option : str
@@ -334,8 +334,8 @@ def apply_exclusions(
     corpus.protocol["dropped"] = counts
 
 
-def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
-    """Replace emotions by the merged classes that contain them.
+def merge_classes(corpus: Corpus, merged: Mapping[str, str]) -> None:
+    """Replace emotions with the merged classes that contain them.
 
     If the label files contain several emotions for one utterance, its rows are left unchanged.
     Otherwise contradictory rows could become identical and be mistaken for duplicates.
@@ -344,7 +344,7 @@ def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
     ---------
     corpus : Corpus
         Corpus whose sets are modified in place. Excluded classes must have been removed before.
-    words : dict of str to str
+    merged : dict of str to str
         Merged class of each emotion.
     """
     emotions: dict[str, set[str]] = defaultdict(set)
@@ -352,7 +352,7 @@ def merge_classes(corpus: Corpus, words: Mapping[str, str]) -> None:
         emotions[row.id].add(row.emotion)
     corpus.sets = {
         name: [
-            replace(row, emotion=words[row.emotion]) if len(emotions[row.id]) == 1 else row
+            replace(row, emotion=merged[row.emotion]) if len(emotions[row.id]) == 1 else row
             for row in rows
         ]
         for name, rows in corpus.sets.items()

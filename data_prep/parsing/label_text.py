@@ -66,7 +66,7 @@ def read_label_table(
 
 
 def truncate_text(text: str, length: int = 300) -> str:
-    """Truncate text for an error message, as the lines of a corrupted file may be very long.
+    """Truncate text for an error message: lines of a corrupted file may be very long.
 
     Example
     -------
@@ -143,7 +143,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 
 
 def _encoding(path: str | os.PathLike) -> str:
-    """Return UTF-8 if the complete file is valid UTF-8, otherwise Latin-1. Reads in blocks."""
+    """Return UTF-8 if the complete file, read in blocks, is valid UTF-8; otherwise Latin-1."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     encoding, place = "utf-8-sig", 0
     with open(path, "rb") as file:
@@ -254,7 +254,7 @@ def parse_gender(text: str) -> str:
 
 
 def is_finite(value: float | None) -> bool:
-    """Whether a label is present and finite.
+    """Return whether a label is present and finite.
 
     Example
     -------

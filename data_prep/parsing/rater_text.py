@@ -1,8 +1,8 @@
 """Parser for the text format of the individual ratings of MSP-Podcast and MSP-IMPROV.
 
 The files (``labels.txt`` of MSP-Podcast, ``Evalution.txt`` of MSP-IMPROV) have one block per
-utterance, separated by blank lines. The first line of a block is the utterance with its class and
-mean labels; each further line is a rater::
+utterance, separated by blank lines. The first line of a block has the name, class and mean labels
+of the utterance; each further line has the ratings of one rater::
 
     MSP-PODCAST_0001_0139.wav; N; A:2.400000; V:4.000000; D:2.800000;
     WORKER00000001; Other-confused; Concerned,Confused; A:3.000000; V:3.000000; D:4.000000;
@@ -20,7 +20,7 @@ from data_prep.parsing.raters import RatedUtterance, Rater, parse_choices
 
 _FILE = re.compile(r"\s*([^\s;]+\.(?:wav|avi))\s*(?:;|$)", re.IGNORECASE)
 # First line of a block: it starts with a file name, or has a one-letter class as its second field,
-# where the lines of raters have a word.
+# where the lines of raters have an entire word.
 _HEAD = re.compile(
     r"\s*[^\s;]+\.(?:wav|avi|mp[34]|m4[av]|mov|mkv|webm|wm[av]|mpe?g|flac|ogg|opus|aac|txt)\s*(?:;|$)"
     r"|[^;]*;\s*[A-Z]\s*;",
@@ -34,7 +34,7 @@ _REQUIRED = ("V", "A", "D")
 
 @dataclass(frozen=True, slots=True)
 class Block(RatedUtterance):
-    """Utterance with its individual ratings.
+    """An utterance with its individual ratings.
 
     Arguments
     ---------
@@ -128,8 +128,8 @@ def _parse_rater(line: str) -> Rater:
 def _parse_values(line: str) -> tuple[dict[str, float | None], list[str]]:
     """Parse valence, arousal and dominance at the end of a line, and return the preceding parts.
 
-    Each number must be followed by a semicolon, otherwise it may be truncated. The exception is
-    naturalness at the end of the line, which is not used.
+    Each number must be followed by a semicolon; without one, the number may be truncated. The
+    exception is naturalness at the end of the line, which is not used.
     """
     *parts, tail = (part.strip() for part in line.split(";"))
     if tail and not tail.startswith("N"):
@@ -140,5 +140,5 @@ def _parse_values(line: str) -> tuple[dict[str, float | None], list[str]]:
         parts.pop()
     missing = [name for name in _REQUIRED if name not in found]
     if missing:
-        raise ValueError(f"damaged line: missing value {', '.join(missing)} at the end")
+        raise ValueError(f"damaged line: missing at the end: {', '.join(missing)}")
     return {_NAMES[name]: parse_value(found[name], _NAMES[name]) for name in _REQUIRED}, parts

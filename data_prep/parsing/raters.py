@@ -1,4 +1,4 @@
-"""Individual ratings: emotion words, statistics, and comparison of the labels with their mean."""
+"""Individual ratings: emotion words, statistics, and comparison of their means with the labels."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _BY_WORD = {word: emotion for emotion, words in EMOTION_WORDS.items() for word i
 
 @dataclass(frozen=True, slots=True)
 class Rater:
-    """Rating of one utterance by one rater.
+    """A rating of one utterance by one rater.
 
     Arguments
     ---------
     name : str
         Name of the rater as in the file; empty if the file does not identify raters.
     emotions : tuple of str
-        Chosen emotions, with the emotion names of this project.
+        Chosen emotions, under the names that this project uses.
     unknown : tuple of str
         Chosen words that are not in :data:`EMOTION_WORDS`, as in the file.
     valence, arousal, dominance : float, optional
@@ -68,7 +68,7 @@ class Rater:
 
 @dataclass(frozen=True, slots=True)
 class RatedUtterance:
-    """Utterance in a label file, with its mean labels and individual ratings.
+    """An utterance in a label file, with its mean labels and individual ratings.
 
     Arguments
     ---------
@@ -125,7 +125,7 @@ def parse_choices(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def drop_repeated_ratings(raters: Iterable[Rater]) -> list[Rater]:
-    """Drop repeated identical ratings by the same rater. Ratings without a name are all retained.
+    """Drop repeated identical ratings by the same rater. All ratings without a name are retained.
 
     Example
     -------
@@ -177,7 +177,7 @@ def _ratings_by_dimension(raters: Sequence[Rater]) -> list[list[float]]:
 
 
 def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
-    """Describe the first label that differs from the mean of the raters; empty if none does.
+    """Describe the first label that is not the raters' mean, or return an empty string.
 
     Arguments
     ---------
@@ -205,7 +205,7 @@ def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
 
 
 class RaterCheck:
-    """Compares the labels of utterances with their ratings and collects warnings.
+    """Check of the labels of utterances against their ratings; it collects warnings.
 
     Arguments
     ---------
@@ -215,11 +215,12 @@ class RaterCheck:
     Example
     -------
     >>> check = RaterCheck(Scale(1, 5))
-    >>> check.summarise("a", (3.0, None, None), [Rater("x", ("sad",), (), 2.0)]).votes
-    'sad:1'
+    >>> raters = [Rater("x", ("sad",), (), 2.0), Rater("y", ("sad",), (), 4.0)]
+    >>> [check.summarise(name, (5.0, None, None), raters).votes for name in ("a", "b")]
+    ['sad:2', 'sad:2']
     >>> check.warnings()
-    ['1 utterances have labels that differ from the mean of their raters (first: a, valence is 3, \
-but the mean of 1 raters is 2).']
+    ['2 utterances have labels that differ from the mean of their raters (first: a, valence is 5, \
+but the mean of 2 raters is 3).']
     """
 
     def __init__(self, scale: Scale) -> None:
@@ -237,7 +238,7 @@ but the mean of 1 raters is 2).']
     ) -> RaterStatistics:
         """Return the rater statistics of one utterance, and check its labels.
 
-        The statistics are empty if a rating is unusable, as they would be wrong without it.
+        If a rating is unusable, the statistics are empty, because they would be wrong without it.
 
         Arguments
         ---------
@@ -265,7 +266,7 @@ but the mean of 1 raters is 2).']
         return summarise_raters(raters)
 
     def _find_out_of_range(self, utterance: str, raters: Sequence[Rater]) -> str:
-        """Describe the first rating outside the scale; empty if there is none."""
+        """Describe the first rating outside the scale, or return an empty string."""
         for rater in raters:
             for value in rater.vad:
                 if value is not None and not self._scale.contains(value):

@@ -63,7 +63,7 @@ class Partition:
         Arguments
         ---------
         number : int or str
-            Number of the fold, see :meth:`fold`.
+            Number of the fold; see :meth:`fold`.
         """
         return {group: name for name, groups in self.fold(number).items() for group in groups}
 
@@ -75,7 +75,7 @@ class Partition:
         name : str
             Name of the partition.
         number : int or str
-            Number of the fold, see :meth:`fold`.
+            Number of the fold; see :meth:`fold`.
         """
         groups = {key: list(values) for key, values in self.fold(number).items()}
         return {
@@ -88,8 +88,7 @@ class Partition:
 
 
 def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
-    """Create folds in which each part is the test set once and the next part, cyclically, the
-    validation set.
+    """Create one fold per part: test on that part, and validate on the next one (cyclically).
 
     Arguments
     ---------
@@ -121,8 +120,7 @@ def leave_one_group_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
 
 
 def leave_one_speaker_out(pairs: Sequence[tuple[str, str]]) -> tuple[Fold, ...]:
-    """Create folds in which each speaker is the test set once and their dialogue partner the
-    validation set.
+    """Create one fold per speaker: test on that speaker, and validate on the dialogue partner.
 
     Arguments
     ---------

@@ -1,8 +1,8 @@
 """Deterministic speech synthesis with eSpeak NG, called through ctypes.
 
-The library and its data come from the PyPI package ``espeakng-loader`` (the optional extra
-``demo``). eSpeak NG is licensed under the GPL, version 3. It is not part of this package, which
-only calls it to synthesise the demo corpora.
+The library and its data come from the PyPI package ``espeakng-loader`` (the optional ``demo``
+extra). eSpeak NG is licensed under the GPL, version 3. It is not part of this package, which only
+calls it to synthesise the demo corpora.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 _RETRIEVE_SYNCHRONOUSLY = 2  # samples are handed to the callback before espeak_Synth returns
-_DO_NOT_EXIT = 0x8000  # report bad data by a return value instead of ending the process
+_DO_NOT_EXIT = 0x8000  # report bad data with a return value instead of ending the process
 _UTF8 = 1
 _SEED = 1  # seed of the breath noise; eSpeak's default is the time of day
 _BY_CHARACTER = 1
@@ -43,16 +43,16 @@ _MISSING = (
 
 
 def is_installed() -> bool:
-    """Whether eSpeak NG is installed."""
+    """Return whether eSpeak NG is installed."""
     return importlib.util.find_spec("espeakng_loader") is not None
 
 
 class Synthesiser:
-    """Synthesises English speech with eSpeak NG.
+    """English speech synthesiser based on eSpeak NG.
 
     The library has a global state per process, and parts of it (noise, pitch flutter) carry over
-    from one utterance to the next. It is therefore reloaded for each utterance, which takes 5 ms,
-    so that the samples depend only on the arguments.
+    from one utterance to the next. The library is therefore reloaded for each utterance (in about
+    5 ms), so that the samples depend only on the arguments.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Synthesise the audio files of a demo corpus with several processes."""
+"""Synthesise the audio files of a demo corpus in several processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Recording:
     sample_rate : int
         Sampling rate in Hz.
     channels : int
-        Number of channels: 1, or 2 with a slightly lower level of the second channel.
+        Number of channels: 1, or 2 (the second one slightly quieter).
     """
 
     sentence: Sentence
@@ -61,7 +61,7 @@ def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers:
     ImportError
         If the package ``espeakng-loader`` is not installed.
     RuntimeError
-        If a worker fails, with the end of its error output.
+        If a worker fails. The message contains the end of its error output.
     """
     Synthesiser()  # raises ImportError here instead of in a worker
     if workers <= 1:
@@ -75,7 +75,7 @@ def write_recordings(recordings: Sequence[Recording], *, seed: int = 1, workers:
     for process, text in zip(started, errors, strict=True):
         if process.returncode:
             raise RuntimeError(
-                f"A worker of the speech synthesis failed with exit status {process.returncode}: "
+                f"A speech synthesis worker failed with exit status {process.returncode}: "
                 f"{text.strip()[-2000:]}"
             )
 

@@ -76,10 +76,10 @@ class Panel:
     pool : int
         Total number of raters.
     noise : float
-        SD of the noise of a rater, on the scale [-1, 1].
+        SD of a rater's noise, on the scale [-1, 1].
     unrated_every, skipped_every : int
-        Intervals of utterances whose dominance is rated by no rater, and of utterances whose
-        dominance is not rated by the first rater; 0 for none.
+        Every ``unrated_every``-th utterance has no dominance ratings, and every
+        ``skipped_every``-th one has none by the first rater. 0 means never.
     """
 
     classes: Mapping[str, tuple[float, float, float]]
@@ -208,7 +208,7 @@ def generate_script(
     seed : int
         Random seed. The result is deterministic.
     first : int
-        Number of the first utterance. Corpora with distant numbers do not share sentences.
+        Number of the first utterance. Corpora whose numbers are far apart do not share sentences.
 
     Returns
     -------
@@ -278,7 +278,7 @@ _CHOLESKY = np.linalg.cholesky([[1.0, 0.10, 0.15], [0.10, 1.0, 0.35], [0.15, 0.3
 
 
 def _draw_latent(rng: np.random.Generator) -> np.ndarray:
-    """Draw a point in the VAD cube: 30% near neutral, the others spread over the full range."""
+    """Draw a point in the VAD cube: 30% near neutral, the rest spread over the full range."""
     spread = 0.25 if rng.random() < 0.3 else 0.85
     return np.tanh(spread * _CHOLESKY @ rng.standard_normal(3))
 

@@ -1,4 +1,4 @@
-"""Level of the speech in a recording, independent of how much silence it contains."""
+"""Level of the speech in a recording, regardless of how much silence it contains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def speech_level(pieces: Iterable[np.ndarray], rate: int) -> float:
     Arguments
     ---------
     pieces : iterable of numpy.ndarray
-        Consecutive blocks (samples,) of one signal with full scale 1.
+        Consecutive blocks (samples,) of one signal, scaled to [-1, 1].
     rate : int
         Sampling rate in Hz.
 

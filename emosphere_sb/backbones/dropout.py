@@ -1,4 +1,4 @@
-"""Faster dropout on the CPU: one 64-bit random number decides for four elements.
+"""Faster dropout on the CPU: one 64-bit random number is used for four elements.
 
 It takes about a third of the time of ``torch.nn.Dropout``.
 """
@@ -53,7 +53,7 @@ class _Drop(torch.autograd.Function):
 class FastDropout(nn.Dropout):
     """``torch.nn.Dropout`` that uses :func:`drop_mask` on the CPU; unchanged on other devices.
 
-    It is not instantiated: :func:`patch_dropout` sets it as the class of existing modules.
+    It is not instantiated; :func:`patch_dropout` assigns it as the class of existing modules.
     """
 
     def forward(self, values: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class FastDropout(nn.Dropout):
 
 
 class _GeluDrop(torch.autograd.Function):
-    """GELU followed by an in-place dropout, in both passes."""
+    """GELU followed by in-place dropout."""
 
     @staticmethod
     def forward(ctx, values, dropout):
@@ -82,7 +82,7 @@ class _GeluDrop(torch.autograd.Function):
 
 
 class GeluDropout(nn.Dropout):
-    """Exact GELU followed by dropout; fused and with :func:`drop_mask` on the CPU."""
+    """Exact GELU followed by dropout; on the CPU they are fused and use :func:`drop_mask`."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Apply GELU and, in training, dropout."""
@@ -92,17 +92,17 @@ class GeluDropout(nn.Dropout):
 
 
 def is_gelu(activation: nn.Module) -> bool:
-    """Whether a module is the exact GELU, as PyTorch's or transformers' class."""
+    """Return whether a module is the exact GELU of PyTorch or of transformers."""
     if isinstance(activation, nn.GELU):
         return activation.approximate == "none"
     return type(activation).__name__ == "GELUActivation" and activation.act is nn.functional.gelu
 
 
 def patch_dropout(model: nn.Module) -> None:
-    """Replace the dropout layers of a model by :class:`FastDropout`, in place.
+    """Replace the dropout layers of a model with :class:`FastDropout`, in place.
 
     In feed-forward layers, whose submodules have the same names in all models of the wav2vec 2.0
-    family, activation and dropout are replaced by one :class:`GeluDropout`.
+    family, activation and dropout are replaced with one :class:`GeluDropout`.
     """
     for module in model.modules():
         dropout = getattr(module, "intermediate_dropout", None)

@@ -1,7 +1,7 @@
 """Convolutional feature encoder of the wav2vec 2.0 family, computed as matrix products.
 
-It has the weights and, up to rounding, the output of transformers' encoder, but is faster, and an
-utterance has the same frames alone and in a padded batch:
+It has the same weights and, up to rounding, the same output as the encoder of transformers, but is
+faster, and an utterance has the same frames alone and in a padded batch:
 
 - Frames keep the layout (time, channel). Each convolution is a few matrix products on views of its
   input (no window is copied), and layer norm needs no transposition.
@@ -34,12 +34,12 @@ convolution (measured against float64), which uses partial sums too; shorter sum
 
 
 class FeatureEncoder(nn.Module):
-    """Replacement of transformers' ``…FeatureEncoder`` with the same weights and state keys.
+    """Replacement for transformers' ``…FeatureEncoder`` with the same weights and state keys.
 
     Arguments
     ---------
     original : torch.nn.Module
-        Feature encoder of transformers for which :func:`is_supported_encoder` is true.
+        Transformers feature encoder for which :func:`is_supported_encoder` returns True.
 
     Attributes
     ----------
@@ -85,7 +85,10 @@ class FeatureEncoder(nn.Module):
         count = frame_count(self.conv_layers, len(signal))
         if count < 1:
             field = receptive_field_and_hop(self.conv_layers)[0]
-            raise ValueError(f"A frame needs {field} samples; found {len(signal)}.")
+            raise ValueError(
+                f"The signal must contain at least {field} samples (one frame); found "
+                f"{len(signal)}."
+            )
         if torch.is_grad_enabled():
             return self._apply_convs(signal, *first)
         field, jump = receptive_field_and_hop(self.conv_layers)
@@ -115,7 +118,7 @@ class FeatureEncoder(nn.Module):
         return fold_group_norm(windows, frame_count([layer], lengths), weight.double(), norm)
 
     def _apply_convs(self, signals: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Apply all convolutions: (…, sample) to (…, frame, channel)."""
+        """Apply all convolutions to (…, sample); return (…, frame, channel)."""
         conv = self.conv_layers[0].conv
         windows = signals.unfold(-1, conv.kernel_size[0], conv.stride[0])
         if bias is not None and windows.dim() == 2:
@@ -129,7 +132,7 @@ class FeatureEncoder(nn.Module):
         return frames
 
     def _kernel_blocks(self, number: int) -> list[Tensor]:
-        """Return the weight as the blocks of :func:`convolve`; cached while it is frozen."""
+        """Return the weight as blocks for :func:`convolve`, cached while the weight is frozen."""
         conv = self.conv_layers[number].conv
         if conv.weight.requires_grad:
             self._blocks[number].clear()
@@ -138,7 +141,7 @@ class FeatureEncoder(nn.Module):
 
 
 def is_supported_encoder(original: nn.Module) -> bool:
-    """Whether :class:`FeatureEncoder` supports all layers of a feature encoder."""
+    """Return whether :class:`FeatureEncoder` supports all layers of a feature encoder."""
     layers = getattr(original, "conv_layers", None)
     if not isinstance(layers, nn.ModuleList) or not len(layers):
         return False
@@ -214,7 +217,7 @@ def convolve(frames: Tensor, blocks: Sequence[Tensor], conv: nn.Conv1d) -> Tenso
     """Apply an unpadded convolution to (…, frame, channel) as matrix products on views of it.
 
     The first ``stride`` taps of consecutive windows are adjacent in memory and do not overlap, so
-    a reshape to rows of ``stride · channel`` numbers gives them without a copy.
+    a reshape to rows of ``stride · channel`` numbers yields them without a copy.
     """
     step, channels = conv.stride[0], frames.shape[-1]
     count = (frames.shape[-2] - conv.kernel_size[0]) // step + 1

@@ -1,4 +1,4 @@
-"""Freezing of a backbone, fixed or by epoch."""
+"""Freezing of parts of a backbone, in all epochs or by epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FreezeSchedule:
     Arguments
     ---------
     steps : tuple of (int, str)
-        Pairs of first epoch (ascending from 1) and mode: ``none`` freezes nothing,
+        Pairs of first epoch (in ascending order, starting at 1) and mode: ``none`` freezes nothing,
         ``feature_encoder`` the convolutions, ``all_but_top_K`` everything except the last K layers,
         and ``all`` the complete backbone.
 
@@ -50,7 +50,7 @@ class FreezeSchedule:
         Raises
         ------
         ValueError
-            If a mode is unknown or the epochs do not ascend from 1.
+            If a mode is unknown, or the epochs do not start at 1 or are not in ascending order.
         """
         if schedule is None:
             return cls(((1, _check_mode(freeze)),))
@@ -62,7 +62,8 @@ class FreezeSchedule:
         epochs = list(schedule)
         if not epochs or epochs[0] != 1 or sorted(epochs) != epochs:
             raise ValueError(
-                f"The epochs of freeze_schedule must ascend from epoch 1; found {epochs}."
+                f"The epochs of freeze_schedule must start at 1 and be in ascending order; found "
+                f"{epochs}."
             )
         return cls(tuple((epoch, _check_mode(mode)) for epoch, mode in schedule.items()))
 
@@ -94,7 +95,7 @@ def _check_mode(text: str) -> str:
 
 
 def _as_mapping(text: str) -> str:
-    """A schedule as version 0.1 wrote it, ``1:all,3:none``, as the inside of a YAML mapping."""
+    """Convert a version 0.1 schedule, such as ``1:all,3:none``, to the inside of a YAML mapping."""
     return ", ".join(re.sub(r"\s*:\s*", ": ", part.strip()) for part in text.split(","))
 
 
@@ -127,7 +128,7 @@ def trainable_modules(backbone: nn.Module, mode: str) -> list[nn.Module]:
 
 
 def freeze(backbone: nn.Module, mode: str) -> None:
-    """Freeze a backbone for a mode. Parameters that no output depends on are always frozen."""
+    """Freeze what a mode freezes. Parameters that no output depends on are always frozen."""
     backbone.model.requires_grad_(False)
     for part in trainable_modules(backbone, mode):
         part.requires_grad_(True)
@@ -135,14 +136,14 @@ def freeze(backbone: nn.Module, mode: str) -> None:
         backbone.feature_encoder.requires_grad_(False)
         if hasattr(backbone.feature_encoder, "_freeze_parameters"):
             # Otherwise transformers' encoder computes the gradient of the waveform and stores every
-            # activation. Called on the encoder because not every model forwards the call.
+            # activation. It is called on the encoder because not every model forwards the call.
             backbone.feature_encoder._freeze_parameters()
     for parameter in backbone.unused:
         parameter.requires_grad_(False)
 
 
 def set_training(backbone: nn.Module, mode: str, training: bool) -> None:
-    """Set the mode of the trained parts; frozen parts stay in evaluation mode.
+    """Set trained parts to training or evaluation mode; frozen parts stay in evaluation mode.
 
     Evaluation mode disables dropout, layerdrop and SpecAugment.
     """

@@ -1,4 +1,4 @@
-"""Selection of backbone layers: the last, a single one, or a learned weighted sum of all."""
+"""Selection of backbone layers: the last, any single one, or a learned weighted sum of all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class HiddenStates(nn.Module):
-    """Run a backbone and return the hidden states of the selected layers.
+    """Module that runs a backbone and returns the hidden states of the selected layers.
 
     State 0 is the input of the first layer and state K the output of layer K. The last state is the
     model's last hidden state, after its final norm if it has one. The state of a layer that
@@ -16,10 +16,10 @@ class HiddenStates(nn.Module):
     Arguments
     ---------
     backbone : torch.nn.Module
-        Backbone, see :mod:`emosphere_sb.backbones`. Layers above a selected layer are deleted.
+        Backbone; see :mod:`emosphere_sb.backbones`. Layers above a selected layer are deleted.
     layers : str or int
         ``last``, ``weighted`` (learned softmax-weighted sum of all states; Yang et al., 2021), or
-        the number of a state, from 0.
+        the number of a state, starting at 0.
 
     Raises
     ------
@@ -30,7 +30,7 @@ class HiddenStates(nn.Module):
 
     def __init__(self, backbone: nn.Module, layers: str | int = "last"):
         super().__init__()
-        # Not registered: the encoder that owns the backbone saves its weights.
+        # Not registered as a submodule: the encoder that owns the backbone saves its weights.
         self._backbone = [backbone]
         count = len(backbone.layers)
         self.layers = str(layers)
@@ -69,7 +69,10 @@ class HiddenStates(nn.Module):
             self.backbone.layers.requires_grad_(False)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
-        """Return states (batch, state, frame, feature); one state unless ``weighted``."""
+        """Return hidden states (batch, state, frame, feature).
+
+        There is only one state unless ``layers`` is ``weighted``.
+        """
         if self.layers == "last":
             return self.backbone(signals, lengths).unsqueeze(1)
         states: dict[int, Tensor] = {}
@@ -102,8 +105,8 @@ class HiddenStates(nn.Module):
         if state.shape != last.shape:
             raise ValueError(
                 f"layers must be last for this backbone; found {self.layers}. The output of its "
-                f"layers has shape {tuple(state.shape[1:])} (frames, size), the output of the "
-                f"model {tuple(last.shape[1:])}."
+                f"layers has shape {tuple(state.shape[1:])} (frames, size), but the output of the "
+                f"model has shape {tuple(last.shape[1:])}."
             )
 
     def combine(self, states: Tensor) -> Tensor:

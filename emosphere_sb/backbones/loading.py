@@ -11,7 +11,7 @@ from pickle import UnpicklingError
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.log_mel import extractor_for
+from emosphere_sb.backbones.log_mel import load_feature_extractor
 from emosphere_sb.backbones.waveform_models import WaveformBackbone
 
 logger = logging.getLogger(__name__)
@@ -30,19 +30,19 @@ def load_backbone(
     ---------
     backbone : str
         Name on the Hugging Face Hub, path of a folder written by ``save_pretrained``, or path of a
-        ``.json`` configuration, which gives a model with random weights.
+        ``.json`` configuration for a model with random weights.
     spec_augment : bool
         Whether to apply SpecAugment in training, with the settings of the configuration.
     fast : bool
-        Whether to replace modules of transformers by faster equivalents.
+        Whether to replace transformers modules with faster equivalents.
     trust_remote_code : bool
-        Whether Python code that comes with the model may run. Weights are always loaded with
-        ``weights_only=True``.
+        Whether Python code that comes with the model may be executed. Weights are always loaded
+        with ``weights_only=True``.
 
     Returns
     -------
     torch.nn.Module
-        Backbone, see :mod:`emosphere_sb.backbones`.
+        Backbone; see :mod:`emosphere_sb.backbones`.
 
     Raises
     ------
@@ -54,11 +54,11 @@ def load_backbone(
     if kind == "whisper":
         from emosphere_sb.backbones.whisper import WhisperBackbone
 
-        return WhisperBackbone(model, extractor_for(model, backbone), spec_augment)
+        return WhisperBackbone(model, load_feature_extractor(model, backbone), spec_augment)
     if kind == "wav2vec2-bert":
         from emosphere_sb.backbones.w2v_bert import W2vBertBackbone
 
-        return W2vBertBackbone(model, extractor_for(model, backbone), spec_augment)
+        return W2vBertBackbone(model, load_feature_extractor(model, backbone), spec_augment)
     if not hasattr(model, "feature_extractor"):
         raise ValueError(
             f"backbone must be a speech model with a convolutional waveform encoder (WavLM, "
@@ -69,14 +69,14 @@ def load_backbone(
 
 
 def load_transformers_model(backbone: str, trust_remote_code: bool = False) -> nn.Module:
-    """Load a model of transformers in float32.
+    """Load a transformers model in float32.
 
     Arguments
     ---------
     backbone : str
         See :func:`load_backbone`.
     trust_remote_code : bool
-        Whether Python code that comes with the model may run.
+        Whether Python code that comes with the model may be executed.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""Batched log-mel input of Whisper and w2v-BERT 2.0 in PyTorch, on any device.
+"""Batched log-mel input for Whisper and w2v-BERT 2.0 in PyTorch, on any device.
 
 The feature extractors of transformers process one utterance at a time on the CPU, and Whisper's
-pads to 30 s. Here a padded batch of waveforms is converted to a padded batch of frames. Each row
-equals the extractor's output for that utterance alone, without padding. Computations are in
+pads it to 30 s. Here, a padded batch of waveforms is converted to a padded batch of frames. Each
+row equals the extractor's output for that utterance alone, without padding. Computations are in
 float64, as in the extractors' NumPy code: in float32, rounding errors of loud bands affect quiet
 ones.
 """
@@ -41,7 +41,8 @@ class WhisperLogMel:
     Arguments
     ---------
     extractor : transformers.WhisperFeatureExtractor
-        Extractor of the checkpoint, see :func:`extractor_for`. Its random dither is not applied.
+        Extractor of the checkpoint; see :func:`load_feature_extractor`. Its random dither is not
+        applied.
 
     Example
     -------
@@ -57,7 +58,7 @@ class WhisperLogMel:
 
         self.settings: str = extractor.to_json_string()
         self.fft, self.hop = int(extractor.n_fft), int(extractor.hop_length)
-        # Reflecting n samples needs an utterance of at least n + 1.
+        # Reflecting n samples requires an utterance of at least n + 1.
         self.min_samples = max(self.fft // 2 + 1, self.hop)
         self._constants = _Constants(window_function(self.fft, "hann"), extractor.mel_filters)
         if extractor.dither:
@@ -111,7 +112,7 @@ class WhisperLogMel:
 class SeamlessLogMel:
     """Log-mel features of ``SeamlessM4TFeatureExtractor``, the input of w2v-BERT 2.0.
 
-    Frames of 25 ms every 10 ms, without frames that cross the end of the utterance. The mean of
+    Frames are 25 ms long, one every 10 ms; none crosses the end of the utterance. The mean of
     each frame is removed, followed by pre-emphasis, Povey's window and the log of the mel bands.
     Each band is normalised to zero mean and unit variance over the utterance, and pairs of frames
     are stacked. If the number of frames is odd, the last one contributes to mean and variance, but
@@ -120,7 +121,7 @@ class SeamlessLogMel:
     Arguments
     ---------
     extractor : transformers.SeamlessM4TFeatureExtractor
-        Extractor of the checkpoint, see :func:`extractor_for`.
+        Extractor of the checkpoint; see :func:`load_feature_extractor`.
 
     Raises
     ------
@@ -144,7 +145,7 @@ class SeamlessLogMel:
             )
         self.settings: str = extractor.to_json_string()
         self.padding = float(extractor.padding_value)
-        self.min_samples = KALDI_LENGTH + KALDI_HOP  # two frames: one stack, and a variance
+        self.min_samples = KALDI_LENGTH + KALDI_HOP  # two frames, for one stack and a variance
         self._constants = _Constants(extractor.window, extractor.mel_filters)
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
@@ -219,18 +220,18 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def extractor_for(model: nn.Module, source: str):
+def load_feature_extractor(model: nn.Module, source: str):
     """Load the feature extractor that belongs to a Whisper or w2v-BERT 2.0 model.
 
     Arguments
     ---------
     model : torch.nn.Module
-        Model of transformers; its configuration gives the model type and the number of mel bands.
+        Transformers model; its configuration gives the model type and the number of mel bands.
     source : str
         Hub name or folder with a ``preprocessor_config.json`` (or ``processor_config.json``), or
         path of a ``.json`` configuration, which may have a ``preprocessor_config.json`` in the same
-        folder, as in a released model. If the file does not exist, the defaults of transformers
-        with the model's number of mel bands are used, and this is logged.
+        folder, as in a released model. If this file is missing, the transformers defaults are used
+        with the model's number of mel bands, and this is logged.
 
     Returns
     -------
@@ -276,7 +277,8 @@ def extractor_for(model: nn.Module, source: str):
             extractor = kind(**defaults)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"Could not use the preprocessor_config.json of backbone {source!r}: {error}"
+            f"Could not use the preprocessor_config.json of backbone {source!r} ({error}). Use the "
+            f"file published with the model."
         ) from error
     _check(extractor, kind, bins, source)
     return extractor
@@ -296,11 +298,16 @@ def _check(extractor, kind: type, bins: int, source: str) -> None:
     if not isinstance(extractor, kind):
         wrong = f"is for {type(extractor).__name__}; the model needs {kind.__name__}"
     elif extractor.sampling_rate != SAMPLE_RATE:
-        wrong = f"has a sampling rate of {extractor.sampling_rate} Hz; must be {SAMPLE_RATE} Hz"
+        wrong = (
+            f"has a sampling rate of {extractor.sampling_rate} Hz; the model needs {SAMPLE_RATE} Hz"
+        )
     elif extractor.mel_filters.shape[1] != bins:
         wrong = f"has {extractor.mel_filters.shape[1]} mel bands; the model needs {bins}"
     if wrong:
-        raise ValueError(f"The preprocessor_config.json of backbone {source!r} {wrong}.")
+        raise ValueError(
+            f"The preprocessor_config.json of backbone {source!r} {wrong}. Use the file published "
+            f"with the model."
+        )
 
 
 def _power(pieces: Tensor, size: int) -> Tensor:
@@ -308,8 +315,9 @@ def _power(pieces: Tensor, size: int) -> Tensor:
     return spectrum.real.square() + spectrum.imag.square()
 
 
-def _check_length(lengths: Tensor, shortest: int) -> None:
-    if int(lengths.min()) < shortest:
+def _check_length(lengths: Tensor, min_samples: int) -> None:
+    if int(lengths.min()) < min_samples:
         raise ValueError(
-            f"Log-mel frames need at least {shortest} samples; found {int(lengths.min())}."
+            f"Each utterance must contain at least {min_samples} samples; found "
+            f"{int(lengths.min())}."
         )

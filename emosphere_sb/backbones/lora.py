@@ -17,7 +17,7 @@ def add_lora(
     Arguments
     ---------
     backbone : torch.nn.Module
-        Backbone, see :mod:`emosphere_sb.backbones`.
+        Backbone; see :mod:`emosphere_sb.backbones`.
     rank : int
         Rank of the adapters.
     alpha : float
@@ -32,7 +32,7 @@ def add_lora(
     ImportError
         If peft is not installed.
     ValueError
-        If the backbone has no such layers, or its attention would bypass them.
+        If the backbone does not have such layers, or its attention would bypass the adapters.
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
@@ -49,9 +49,9 @@ def add_lora(
     ]
     missing = set(targets) - {name.rpartition(".")[2] for name in names}
     if missing or not names:
+        problem = f"not found: {', '.join(sorted(missing))}" if missing else "the list is empty"
         raise ValueError(
-            f"lora_targets must name linear layers of the backbone; not found: "
-            f"{', '.join(sorted(missing)) or 'any (the list is empty)'}. Available: "
+            f"lora_targets must name linear layers of the backbone; {problem}. Available: "
             f"{', '.join(sorted(linear_names(backbone.model)))}."
         )
     settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names)
@@ -61,14 +61,14 @@ def add_lora(
 
 
 def _check_wavlm_targets(targets: Sequence[str]) -> None:
-    """Reject attention projections if transformers' attention, which bypasses adapters, runs."""
+    """Reject attention projections if the attention of transformers would bypass the adapters."""
     projections = {"q_proj", "k_proj", "v_proj", "out_proj"} & set(targets)
     if projections and not wavlm_attention_is_supported():
         raise ValueError(
             f"LoRA on {', '.join(sorted(projections))} would have no effect, because the WavLM "
             f"attention of the installed transformers bypasses the adapters. Use the feed-forward "
-            f"layers (intermediate_dense, output_dense), or install the transformers version of "
-            f"constraints.txt."
+            f"layers (intermediate_dense, output_dense), or install the transformers version "
+            f"pinned in constraints.txt."
         )
 
 

@@ -1,4 +1,4 @@
-"""Masks from numbers of valid frames, shared by all modules."""
+"""Masks of valid frames, used by all modules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def frame_mask(lengths: Tensor, size: int) -> Tensor:
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Return the mean over valid frames, computed in float32 or higher precision.
 
-    (bfloat16 cannot represent all counts above 256.)
+    (In bfloat16, counts above 256 would be inexact.)
 
     Arguments
     ---------

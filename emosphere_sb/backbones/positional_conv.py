@@ -1,8 +1,9 @@
 """FFT implementation of the convolutional positional embedding of the wav2vec 2.0 family.
 
 These models add to each frame the output of a grouped convolution with 128 taps and 16 groups. On
-the CPU its backward pass takes as long as several transformer layers. With FFT the backward pass
-takes a third and the forward pass half of the time; the outputs are equal up to float32 rounding.
+the CPU, its backward pass takes as long as several transformer layers. With FFT, the backward pass
+takes a third of the time and the forward pass half of the time. The outputs are equal up to float32
+rounding.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from torch import Tensor, nn
 from emosphere_sb.backbones.weight_cache import WeightCache
 
 MIN_KERNEL_SIZE = 32
-"""Number of taps from which FFT is faster than direct convolution."""
+"""Smallest number of taps for which FFT is faster than direct convolution."""
 
 SEGMENT_KERNELS = 4
-"""Length of a segment in kernel lengths. Shorter segments discard a larger part of the output,
-longer ones need larger spectra of the weights."""
+"""Length of a segment as a multiple of the kernel size. Shorter segments discard a larger part of
+the output; longer ones need larger spectra of the weights."""
 
 MIN_TRAINING_FRAMES = 1200
-"""Number of frames in a batch from which FFT is faster in training, where the spectrum of the
-weights is recomputed in each step."""
+"""Smallest number of frames in a batch for which FFT is faster in training (the spectrum of the
+weights is then recomputed in each step)."""
 
 
 class SpectralConv1d(nn.Conv1d):
     """``torch.nn.Conv1d`` that uses FFT on the CPU; unchanged on other devices.
 
-    It is not instantiated: :func:`patch_positional_conv` sets it as the class of an existing
+    It is not instantiated; :func:`patch_positional_conv` assigns it as the class of an existing
     module, which keeps its weights and weight norm.
     """
 
@@ -76,7 +77,7 @@ class SpectralConv1d(nn.Conv1d):
 
 
 def patch_positional_conv(model: nn.Module) -> None:
-    """Replace the positional convolution of a model by :class:`SpectralConv1d`, in place."""
+    """Replace the positional convolution of a model with :class:`SpectralConv1d`, in place."""
     embedding = getattr(model.encoder, "pos_conv_embed", None)
     for module in [] if embedding is None else embedding.modules():
         # Weight norm gives the module a subclass of nn.Conv1d.
@@ -94,7 +95,7 @@ class _Parametrized(SpectralConv1d):
 
 
 def is_supported_convolution(conv: nn.Conv1d) -> bool:
-    """Whether FFT supports a convolution and is faster for it."""
+    """Return whether a convolution can be computed with FFT and is faster that way."""
     return (
         conv.kernel_size[0] >= MIN_KERNEL_SIZE
         and (conv.stride, conv.dilation) == ((1,), (1,))

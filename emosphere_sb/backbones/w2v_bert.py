@@ -12,15 +12,16 @@ class W2vBertBackbone(nn.Module):
     """``Wav2Vec2BertModel`` that computes its log-mel input from waveforms.
 
     transformers masks padding in attention and before the causal depthwise convolution, so the
-    frames of an utterance do not depend on its batch. An adapter convolves without a mask: then
-    ``masked`` is False, and a batch should contain utterances of equal length only.
+    frames of an utterance do not depend on its batch. Adapters convolve without a mask. For a model
+    with adapters, ``masked`` is therefore False, and a batch should contain only utterances of
+    equal length.
 
     Arguments
     ---------
     model : torch.nn.Module
         ``Wav2Vec2BertModel``, as loaded by ``AutoModel``.
     extractor : transformers.SeamlessM4TFeatureExtractor
-        Feature extractor, see :func:`emosphere_sb.backbones.log_mel.extractor_for`.
+        Feature extractor; see :func:`emosphere_sb.backbones.log_mel.load_feature_extractor`.
     spec_augment : bool
         Whether to apply SpecAugment in training, with the settings of the configuration.
 
@@ -31,7 +32,7 @@ class W2vBertBackbone(nn.Module):
     output_size : int
         Number of features of a frame.
     receptive_field : int
-        Smallest number of samples that gives a frame.
+        Smallest number of samples that produces a frame.
     masked : bool
         Whether the frames of an utterance are independent of the rest of its batch.
     feature_encoder : None
@@ -70,7 +71,7 @@ class W2vBertBackbone(nn.Module):
     # A property: registering the modules again would save every weight twice.
     @property
     def layers(self) -> nn.ModuleList:
-        """Transformer layers in order. Deleting from this list removes layers of the model."""
+        """Transformer layers in order. Deleting from this list removes layers from the model."""
         return self.model.encoder.layers
 
     @property
@@ -83,7 +84,7 @@ class W2vBertBackbone(nn.Module):
 
     @property
     def layerdrop(self) -> float:
-        """Probability that a transformer layer is skipped in training; adapters never are."""
+        """Probability that a layer is skipped in training; adapters are never skipped."""
         return self.model.config.layerdrop
 
     @layerdrop.setter
@@ -128,11 +129,11 @@ class W2vBertBackbone(nn.Module):
 
     def _run(self, features: Tensor, mask: Tensor | None) -> Tensor:
         config = self.model.config
-        checkpoints = config.apply_spec_augment
+        configured = config.apply_spec_augment
         # transformers raises an error if a batch has fewer frames than one masked span.
         longer = features.shape[1] > config.mask_time_length
-        config.apply_spec_augment = checkpoints and self.spec_augment and longer
+        config.apply_spec_augment = configured and self.spec_augment and longer
         try:
             return self.model(features, attention_mask=mask).last_hidden_state
         finally:
-            config.apply_spec_augment = checkpoints  # not this batch's value in saved models
+            config.apply_spec_augment = configured  # not this batch's value in saved models

@@ -1,4 +1,4 @@
-"""Models with a convolutional waveform encoder: WavLM, wav2vec 2.0, HuBERT and similar ones."""
+"""Models with a convolutional waveform encoder: WavLM, wav2vec 2.0, HuBERT and similar models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNMASKED_CONVOLUTIONS = {
 
 
 class WaveformBackbone(nn.Module):
-    """Model of transformers with a convolutional waveform encoder.
+    """Transformers model with a convolutional waveform encoder.
 
     The convolutions are computed as matrix products
     (:mod:`emosphere_sb.backbones.feature_encoder`), which also excludes padding from group norm.
@@ -33,7 +33,7 @@ class WaveformBackbone(nn.Module):
     (:mod:`emosphere_sb.backbones.wavlm_attention`). Padding is set to zero before the stacked
     positional convolutions of data2vec-audio and the depthwise convolutions of the conformer. Where
     masks are not sufficient (adapters, SEW, batch norm before the positional convolution),
-    ``masked`` is False, and a batch should contain utterances of equal length only.
+    ``masked`` is False, and a batch should contain only utterances of equal length.
 
     Arguments
     ---------
@@ -42,7 +42,7 @@ class WaveformBackbone(nn.Module):
     spec_augment : bool
         Whether to apply SpecAugment in training, with the settings of the configuration.
     fast : bool
-        Whether to replace modules of transformers by faster equivalents; ``False`` is for
+        Whether to replace transformers modules with faster equivalents; ``False`` is for
         comparisons.
     """
 
@@ -65,7 +65,7 @@ class WaveformBackbone(nn.Module):
 
     @property
     def layers(self) -> nn.ModuleList:
-        """Transformer layers in order. Deleting from this list removes layers of the model."""
+        """Transformer layers in order. Deleting from this list removes layers from the model."""
         encoder = self.model.encoder
         return encoder.layers if hasattr(encoder, "layers") else encoder.encoder.layer  # SEW-D
 
@@ -136,12 +136,12 @@ class WaveformBackbone(nn.Module):
             return self.model(signals, attention_mask=mask).last_hidden_state
 
     def checkpoint_contexts(self) -> tuple:
-        """Return contexts for gradient checkpointing that restore the padding mask.
+        """Return context managers that restore the padding mask for gradient checkpointing.
 
         Returns
         -------
         tuple
-            Context managers of a layer's forward pass and of its recomputation.
+            Context managers for a layer's forward pass and of its recomputation.
         """
         return nullcontext(), self._frames_are_valid(self._valid)
 
@@ -179,7 +179,7 @@ class WaveformBackbone(nn.Module):
 
 
 def patch_model(model: nn.Module) -> None:
-    """Replace the convolutions, the dropout and WavLM's attention by faster ones, in place."""
+    """Replace the convolutions, the dropout and WavLM's attention with faster ones, in place."""
     if feature_encoder.is_supported_encoder(model.feature_extractor):
         model.feature_extractor = feature_encoder.FeatureEncoder(model.feature_extractor)
     dropout.patch_dropout(model)
@@ -193,7 +193,7 @@ def patch_model(model: nn.Module) -> None:
 
 @cache
 def wavlm_attention_is_supported() -> bool:
-    """Whether this package's WavLM attention matches that of the installed transformers."""
+    """Return whether this package's WavLM attention matches that of the installed transformers."""
     import transformers
 
     try:
@@ -205,14 +205,15 @@ def wavlm_attention_is_supported() -> bool:
     if not known:
         logger.warning(
             "The WavLM attention of transformers %s differs from this package's fast "
-            "implementation. Using the one of transformers, which is slower and needs more memory.",
+            "implementation. Falling back to the transformers implementation, which is slower and "
+            "needs more memory.",
             transformers.__version__,
         )
     return known
 
 
 def padding_is_masked(model: nn.Module) -> bool:
-    """Whether masks fully exclude padding, so that frames do not depend on the batch."""
+    """Return whether masks fully exclude padding, so frames do not depend on the batch."""
     config = model.config
     group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
     return (

@@ -1,8 +1,8 @@
 """Faster WavLM attention with gated relative position bias (Chen et al., 2022).
 
 The implementation of transformers computes attention weights that are never used, repeats the bias
-for every utterance, and bypasses the projection modules, so that LoRA on them has no effect. This
-one has the same weights and the same output (see :func:`matches_transformers`) and calls the
+for every utterance, and bypasses the projection modules, so LoRA on them has no effect. This one
+has the same weights and the same output (see :func:`matches_transformers`) and calls the
 projections as modules.
 """
 
@@ -24,9 +24,9 @@ TOLERANCE = 1e-4
 
 
 class GatedAttention(WavLMAttention):
-    """``WavLMAttention`` of transformers with a faster forward pass; returns no attention weights.
+    """``WavLMAttention`` with a faster forward pass, which returns no attention weights.
 
-    It is not instantiated, but set as the class of existing modules.
+    It is not instantiated, but assigned as the class of existing modules.
     """
 
     def forward(
@@ -37,7 +37,7 @@ class GatedAttention(WavLMAttention):
         index: int = 0,
         **kwargs,
     ) -> tuple[Tensor, None, Tensor]:
-        """Apply self-attention; arguments and results as in ``WavLMAttention.forward``.
+        """Apply self-attention, with the arguments and results of ``WavLMAttention.forward``.
 
         Arguments
         ---------
@@ -81,7 +81,7 @@ class GatedAttention(WavLMAttention):
         return gate.transpose(1, 2)
 
     def compute_bias(self, query_length: int, key_length: int) -> Tensor:
-        """Return the bias (head, frame, frame), which depends only on the distance of frames."""
+        """Return the bias (head, frame, frame), a function of the distance between frames."""
         device = self.rel_attn_embed.weight.device
         distances = torch.arange(1 - query_length, key_length, device=device)
         by_distance = self.rel_attn_embed(self._relative_positions_bucket(distances))
@@ -125,8 +125,8 @@ def attend(
         return _fused(*tensors, valid, dropout)
     if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
         return _AttendOnCPU.apply(*tensors, valid, dropout)
-    # Recompute the gated bias (batch, head, frame, frame) in the backward pass: it would need most
-    # of the memory of a GPU and is cheap to compute.
+    # Recompute the gated bias (batch, head, frame, frame) in the backward pass: storing it would
+    # take most of the memory of a GPU, and it is cheap to compute.
     return checkpoint(_fused, *tensors, valid, dropout, use_reentrant=False)
 
 
@@ -142,9 +142,9 @@ def _fused(query, key, value, gate, bias, valid, dropout) -> Tensor:
 class _AttendOnCPU(torch.autograd.Function):
     """Attention of :func:`attend` with gradients on the CPU, one utterance at a time.
 
-    PyTorch's fused CPU kernel has no gradient for the bias. With one utterance at a time, its
-    (head, frame, frame) tensors fit into the CPU cache, in two buffers shared by all utterances,
-    and no padding is computed; the output is zero at padded frames.
+    PyTorch's fused CPU kernel has no gradient for the bias. With one utterance at a time, the
+    (head, frame, frame) tensors fit into the CPU cache, two buffers are enough for all utterances,
+    and no padding is computed. The output is zero at padded frames.
     """
 
     @staticmethod
@@ -203,10 +203,10 @@ class _AttendOnCPU(torch.autograd.Function):
 
 
 def matches_transformers() -> bool:
-    """Whether this attention equals that of the installed transformers on a tiny random example.
+    """Return whether this attention matches the installed transformers on a tiny random example.
 
-    Checked once per process before a WavLM model is modified, since a new version of transformers
-    may compute its attention differently.
+    This is checked once per process before a WavLM model is modified, because a new version of
+    transformers may compute its attention differently.
     """
     state = torch.random.get_rng_state()
     try:
@@ -220,7 +220,7 @@ def matches_transformers() -> bool:
         frames = torch.randn(2, 12, 16)
         mask = torch.arange(12) < torch.tensor([[12], [7]])
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch warns about a call of transformers
+            warnings.simplefilter("ignore")  # PyTorch warns about a call in transformers
             first, second = (module(frames, attention_mask=mask)[0] for module in (stock, fast))
         return bool((first - second)[mask].abs().max() < TOLERANCE)
     except (AttributeError, TypeError, RuntimeError, ValueError):

@@ -13,8 +13,9 @@ class WeightCache:
     """Cache of one value computed from weights, recomputed when they change.
 
     The cached value is not part of a model's state: a copied or unpickled cache is empty. Changes
-    are detected by autograd's version counters, which do not record fused optimisers or in-place
-    changes of ``weight.data``; if the weights are trained, call :meth:`clear` in training.
+    are detected by autograd's version counters, which do not record updates by fused optimisers
+    or in-place changes of ``weight.data``. If the weights are trained, call :meth:`clear` in
+    training.
 
     Example
     -------

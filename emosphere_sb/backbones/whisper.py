@@ -14,13 +14,13 @@ from emosphere_sb.backbones.masking import frame_mask
 
 
 class WhisperBackbone(nn.Module):
-    """Encoder of a Whisper model, run on the frames of the utterances only.
+    """Encoder of a Whisper model that processes only the frames of the utterances.
 
     The modules of transformers' encoder run in the same order: two convolutions, positional
     embedding, layers and norm, with its dropout, layerdrop and SpecAugment in training. Padding is
     masked before each convolution and in attention, so the frames of an utterance do not depend on
-    its batch. The output for a 30-second utterance equals that of transformers. For a shorter one
-    it differs, because no silence is appended to attend to (see
+    its batch. The output for a 30-second utterance equals that of transformers. For a shorter
+    utterance it differs, because transformers also attends to the appended silence (see
     :func:`difference_from_padding`).
 
     Arguments
@@ -28,10 +28,10 @@ class WhisperBackbone(nn.Module):
     model : torch.nn.Module
         ``WhisperModel``, as loaded by ``AutoModel``; only its encoder is used.
     extractor : transformers.WhisperFeatureExtractor
-        Feature extractor, see :func:`emosphere_sb.backbones.log_mel.extractor_for`.
+        Feature extractor; see :func:`emosphere_sb.backbones.log_mel.load_feature_extractor`.
     spec_augment : bool
-        Whether to apply SpecAugment in training if the configuration enables it. (The published
-        configurations do not.)
+        Whether to apply SpecAugment in training if the configuration enables it. (Those of the
+        published models do not.)
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class WhisperBackbone(nn.Module):
     output_size : int
         Number of features of a frame.
     receptive_field : int
-        Smallest number of samples that gives a frame.
+        Smallest number of samples that produces a frame.
     masked : bool
-        True: the frames of an utterance are independent of the rest of its batch.
+        Always True: the frames of an utterance are independent of the rest of its batch.
 
     Example
     -------
@@ -73,7 +73,7 @@ class WhisperBackbone(nn.Module):
     # Properties: registering the modules again would save every weight twice.
     @property
     def layers(self) -> nn.ModuleList:
-        """Transformer layers in order. Deleting from this list removes layers of the model."""
+        """Transformer layers in order. Deleting from this list removes layers from the model."""
         return self.model.layers
 
     @property

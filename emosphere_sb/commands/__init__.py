@@ -1,1 +1,1 @@
-"""Subcommands of ``emosphere``: ``commands/predict.py`` implements ``emosphere predict``."""
+"""Subcommands of ``emosphere``, one per module: ``predict.py`` is ``emosphere predict``."""

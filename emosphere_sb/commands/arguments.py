@@ -1,4 +1,4 @@
-"""Argument parser of the commands, and options that several commands share."""
+"""Argument parser for the commands, and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 from typing import Any, NoReturn
 
 _REQUIRED = "the following arguments are required: "
-_VERBS = ("must ", "needs ", "takes ")  # such a message forms a sentence with the option's name
-_GIVEN = "_given"  # attribute of the namespace during parsing: options found so far
+_VERBS = ("must ", "needs ", "takes ")  # such a reason forms a sentence with the option's name
+_GIVEN = "_given"  # namespace attribute used during parsing: options found so far
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -60,11 +60,11 @@ class CommandParser(argparse.ArgumentParser):
         return frozenset(name for action in self._actions for name in action.option_strings)
 
     def parse_args(self, args=None, namespace=None):
-        """Parse arguments, see :meth:`argparse.ArgumentParser.parse_args`."""
+        """Parse arguments like :meth:`argparse.ArgumentParser.parse_args`."""
         return _without_record(super().parse_args(args, namespace))
 
     def parse_intermixed_args(self, args=None, namespace=None):
-        """Parse arguments, see :meth:`argparse.ArgumentParser.parse_intermixed_args`."""
+        """Parse arguments like :meth:`argparse.ArgumentParser.parse_intermixed_args`."""
         return _without_record(super().parse_intermixed_args(args, namespace))
 
     def error(self, message: str) -> NoReturn:
@@ -113,7 +113,7 @@ def _without_record(namespace: argparse.Namespace) -> argparse.Namespace:
 
 
 def nonempty(text: str) -> str:
-    """Argument type of an option whose value must not be empty (as in ``--data_folder=$UNSET``).
+    """Check that the value of an option is not empty (as in ``--data_folder=$UNSET``).
 
     Raises
     ------
@@ -126,7 +126,7 @@ def nonempty(text: str) -> str:
 
 
 def positive_int(text: str) -> int:
-    """Argument type of an option whose value must be a positive integer.
+    """Parse the value of an option that must be a positive integer.
 
     Raises
     ------
@@ -154,15 +154,21 @@ def add_runtime_options(parser: argparse.ArgumentParser, items: str) -> None:
         Plural noun for the elements of a batch.
     """
     add = parser.add_argument
-    add("--batch_size", type=int, default=16, metavar="N", help=f"number of {items} per batch")
+    add(
+        "--batch_size",
+        type=int,
+        default=16,
+        metavar="N",
+        help=f"number of {items} per batch (default: 16)",
+    )
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
     add("--onnx", action="store_true",
-        help="MODEL is a folder written by emosphere export; runs without PyTorch")  # fmt: skip
+        help="MODEL is a folder written by `emosphere export`; PyTorch is not used")  # fmt: skip
     add("--int8", action="store_true", help="with --onnx: use the 8-bit quantised model")
 
 
 def check_runtime(options: argparse.Namespace) -> None:
-    """Check that ``--device`` is not combined with ``--onnx``, and ``--int8`` only with it.
+    """Check that ``--onnx`` is given for ``--int8`` and not combined with ``--device``.
 
     Raises
     ------

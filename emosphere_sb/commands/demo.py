@@ -1,4 +1,6 @@
-"""``emosphere demo``: a local web page to analyse recordings. ``--help`` imports little."""
+"""``emosphere demo``: a local web page to analyse recordings.
+
+``--help`` imports no large package such as torch."""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ logger = logging.getLogger(__name__)
 NO_MODEL = (
     "MODEL is required: `emosphere demo MODEL`. It is the folder of a released model, written by "
     "`emosphere release RUN OUT` (a run with --preset=smoke takes a minute and needs no data), or "
-    "a public checkpoint on the HuggingFace Hub, such as "
+    "a public checkpoint on the Hugging Face Hub, such as "
     "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim."
 )
 NO_SHARE = (
@@ -26,23 +28,23 @@ NO_SHARE = (
 )
 
 DESCRIPTION = """\
-Starts a local web page. Record speech or upload a file to see valence, arousal and dominance on the
-sphere, over time and as numbers. Recordings are not sent to any other machine.
+Start a local web page that shows the valence, arousal and dominance of recorded or uploaded speech
+on the sphere, over time and as numbers. Recordings are not sent to any other machine.
 
 MODEL is the folder of a released model (`emosphere release RUN OUT`), or its name on the
-HuggingFace Hub.
+Hugging Face Hub.
 
   emosphere demo my_model
   emosphere demo my_model --port=8000 --max_seconds=120
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the command until it is interrupted.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere demo``.
 
     Returns
@@ -55,11 +57,11 @@ def run(words: Sequence[str]) -> int:
     ValueError
         If the model is missing or cannot be loaded, or an option is out of range.
     ImportError
-        If the extra ``page`` is not installed.
+        If the ``page`` extra is not installed.
     OSError
         If the port is in use.
     """
-    options = build_demo_parser().parse_args(words)
+    options = build_demo_parser().parse_args(argv)
     validate_demo_options(options)
     from emosphere_sb.demo_page.limits import Limits
 
@@ -103,8 +105,12 @@ def build_demo_parser() -> CommandParser:
         nargs="?",
         help="folder of a released model, or its name on the Hub",
     )
-    add("--host", default="127.0.0.1", help="address to listen on (default: only this machine)")
-    add("--port", type=int, help="port to listen on (default: first free port from 7860)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, accessible only from this machine)",
+    )
+    add("--port", type=int, help="port to listen on (default: first free port from 7860 onwards)")
     add("--max_seconds", type=float, default=600.0,
         help="maximum duration of a recording in seconds (default: 600)")  # fmt: skip
     add("--max_megabytes", type=float, default=50.0,

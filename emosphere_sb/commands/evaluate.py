@@ -12,9 +12,9 @@ from typing import Any
 from emosphere_sb.commands.arguments import CommandParser
 
 DESCRIPTION = """\
-Evaluate a released or public model on the test sets of a corpus. Writes predictions/<set>.csv and
-metrics.json to a folder that `emosphere report` and `emosphere submission` accept like the folder
-of a run. Predictions are converted to the label scale of the corpus.
+Evaluate a released or public model on the test sets of a corpus. Write predictions/<set>.csv and
+metrics.json to a folder that `emosphere report` and `emosphere submission` accept in place of a run
+folder. Predictions are converted to the label scale of the corpus.
 
 MODEL is a folder written by `emosphere release`, a name on the Hugging Face Hub, or the folder of a
 public checkpoint (audeering, Odyssey 2024 baseline, Vox-Profile).
@@ -26,12 +26,12 @@ CORPUS is MSP-Podcast, IEMOCAP, MSP-IMPROV or OwnData.
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run ``emosphere evaluate``.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere evaluate``.
 
     Returns
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the command line, the corpus or the model is invalid.
     """
-    options = build_evaluate_parser().parse_args(words)
+    options = build_evaluate_parser().parse_args(argv)
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1; found {options.batch_size}.")
     from emosphere_sb.inference.evaluation import check_output_folder, evaluate, select_sets
@@ -65,7 +65,7 @@ def run(words: Sequence[str]) -> int:
     folder = Path(options.out or default_evaluation_folder(options, summary, model.info.name))
     metrics = evaluate(
         model, OtherCorpus(corpus, summary, rows, given), folder, source=options.model,
-        batch_size=options.batch_size, command=shlex.join(["emosphere", "evaluate", *words]),
+        batch_size=options.batch_size, command=shlex.join(["emosphere", "evaluate", *argv]),
     )  # fmt: skip
     print(evaluation_summary(metrics))
     return 0
@@ -103,7 +103,7 @@ def folder_name(name: str) -> str:
 
 
 def evaluation_summary(metrics: Mapping[str, Any]) -> str:
-    """Return the console output: model, licence, notes and the table of metrics."""
+    """Return the console output: model, licence, notes and table of metrics."""
     from emosphere_sb.console import ccc_table
     from emosphere_sb.results.constants import NON_SET_KEYS, SYNTHETIC_WARNING
 
@@ -113,7 +113,7 @@ def evaluation_summary(metrics: Mapping[str, Any]) -> str:
     corpus = " ".join(str(protocol[key]) for key in ("corpus", "release") if protocol[key])
     lines = [
         f"{model['name']} on {corpus}",
-        f"Licence of the model: {model['licence'] or 'not specified'}",
+        f"Model licence: {model['licence'] or 'not specified'}",
         f"Conversion: {protocol['conversion']}",
     ]
     if protocol["note"]:
@@ -121,7 +121,7 @@ def evaluation_summary(metrics: Mapping[str, Any]) -> str:
     for name, reasons in protocol.get("left_out", {}).items():
         lines.append(f"Skipped in {name}: {len(reasons)} utterances, listed in metrics.json")
     if unlabelled := [name for name in sets if name not in results]:
-        lines.append(f"No metrics for {', '.join(unlabelled)}: the set has no labels")
+        lines.append(f"No metrics for {', '.join(unlabelled)}: no labels are available")
     parts = [SYNTHETIC_WARNING] if protocol["synthetic"] else []
     parts += ["\n".join(lines), *([ccc_table(results)] if results else [])]
     folder = metrics["run"]["folder"]
@@ -138,7 +138,7 @@ def build_evaluate_parser() -> CommandParser:
     add("--data_folder", required=True, metavar="FOLDER", help="folder of the corpus")
     add("--set", action="append", default=[], metavar="NAME",
         help="set to evaluate, or 'all'; may be repeated (default: the test sets)")  # fmt: skip
-    add("--test_options", metavar="MAPPING", help="settings of the corpus: '{name: value, …}'")
+    add("--test_options", metavar="MAPPING", help="settings for the corpus: '{name: value, …}'")
     add("--out", metavar="FOLDER",
         help="output folder (default: RESULTS/CORPUS/evaluated/MODEL)")  # fmt: skip
     add("--results_folder", default="results", metavar="RESULTS",

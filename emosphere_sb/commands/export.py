@@ -14,30 +14,31 @@ if TYPE_CHECKING:
     import numpy as np
 
 PATH_COLUMNS = ("file", "wav")
-"""Columns of the ``--labels`` table that may contain the path."""
+"""Columns of the ``--labels`` table that may contain the audio path."""
 
 DESCRIPTION = """\
-Exports a released model to ONNX: model.onnx (inputs waveform and lengths; outputs vad, embedding
-and logits), model description, model card and checksums. It runs on onnxruntime without PyTorch:
+Export a released model to ONNX: model.onnx (inputs waveform and lengths; outputs vad, embedding and
+logits), model description, model card and checksums. The exported model runs on ONNX Runtime
+without PyTorch:
 
   emosphere export MODEL OUT
   emosphere predict OUT speech.wav --onnx
 
 The exported model is first compared with the original on the --check files, or on generated test
-audio. If they differ by more than 1e-4, the command fails and writes nothing. --int8 also writes
-model_int8.onnx, which is smaller and faster, and prints how much it differs. --labels prints the
-CCC of all versions. It takes a CSV with the columns file (or wav), valence, arousal and dominance;
-paths are absolute or relative to the working directory or the CSV, and labels are on the scale of
-the model's training labels.
+audio. If their outputs differ by more than 1e-4, the command fails and writes nothing. --int8 also
+writes model_int8.onnx, which is smaller and faster, and prints how much its outputs differ from
+those of the original model. --labels prints the CCC of all versions; it requires a CSV file with
+the columns file (or wav), valence, arousal and dominance. Paths in the file are absolute, or
+relative to the working directory or the CSV file; labels are on the scale of the training labels.
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the command.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere export``.
 
     Returns
@@ -51,7 +52,7 @@ def run(words: Sequence[str]) -> int:
         If the command line, the model or a file is invalid, or a package required for export is not
         installed.
     """
-    options = build_export_parser().parse_args(words)
+    options = build_export_parser().parse_args(argv)
     from emosphere_sb.onnx_export.export import TOLERANCE, check_export_dependencies, export
 
     check_export_dependencies()
@@ -77,7 +78,7 @@ def build_export_parser() -> CommandParser:
     parser = CommandParser("export", DESCRIPTION)
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder of a released model, or its name on the Hub")
-    add("out", metavar="OUT", help="output folder, new or empty")
+    add("out", metavar="OUT", help="new or empty output folder")
     add("--int8", action="store_true", help="also write model_int8.onnx")
     add("--check", nargs="+", metavar="FILE", default=[],
         help="audio files for the comparison (default: generated test audio)")  # fmt: skip
@@ -86,7 +87,7 @@ def build_export_parser() -> CommandParser:
 
 
 def load_check_files(options: argparse.Namespace) -> list[Any] | None:
-    """Load the ``--check`` files, limited to 30 s each; return ``None`` if there are no files."""
+    """Load the ``--check`` files, truncated to 30 s each; return ``None`` if none are given."""
     if not options.check:
         return None
     from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS, load_file
@@ -97,7 +98,7 @@ def load_check_files(options: argparse.Namespace) -> list[Any] | None:
 
 
 def format_differences(differences: Mapping[str, float]) -> str:
-    """Format the differences of all outputs."""
+    """Format the difference of each output."""
     return ", ".join(f"{name} differs by {value:.1e}" for name, value in differences.items())
 
 
@@ -108,7 +109,8 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
     ---------
     path : path
         Path of a CSV file with the columns ``file`` or ``wav``, ``valence``, ``arousal`` and
-        ``dominance``. Paths of missing files are taken relative to the folder of the CSV file.
+        ``dominance``. Paths are relative to the working directory; if a file is not found
+        there, relative to the folder of the CSV file.
 
     Returns
     -------
@@ -120,7 +122,7 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
     Raises
     ------
     ValueError
-        If a column is missing, a row is damaged, a label is not a number, or there are fewer than
+        If a column is missing, a row is malformed, a label is not a number, or there are fewer than
         two rows.
     """
     import numpy as np

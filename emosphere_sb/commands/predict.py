@@ -1,4 +1,4 @@
-"""``emosphere predict``: predict audio files and write a table."""
+"""``emosphere predict``: predict emotion from audio files and write a table."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 EXIT_FILES_FAILED = 2
 """Exit status if at least one file could not be predicted."""
 BATCHES_PER_CHUNK = 4
-"""Number of batches that are sorted by length together. Results appear once per chunk."""
+"""Number of batches per chunk. Files are sorted by length within each chunk."""
 
 DESCRIPTION = """\
-Predicts valence, arousal and dominance of audio files.
+Predict valence, arousal and dominance for audio files.
 
-MODEL is the folder of a released model, or its name on the HuggingFace Hub. INPUT is a file, a
-folder (searched recursively), a pattern, or - to read a list of files from standard input.
+MODEL is the folder of a released model, or its name on the Hugging Face Hub. INPUT is a file, a
+folder (searched recursively), a glob pattern, or - to read a list of files from standard input.
 
   emosphere predict MODEL speech.wav
   emosphere predict MODEL recordings/ --out=predictions.csv --embedding
@@ -37,12 +37,12 @@ recordings, use --window (one prediction per file) or `emosphere timeline`.
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the command.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere predict``.
 
     Returns
@@ -55,7 +55,7 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError, MemoryError
         If the command line, the model or the input is invalid, or GPU memory is insufficient.
     """
-    options = build_predict_parser().parse_args(words)
+    options = build_predict_parser().parse_args(argv)
     validate_predict_options(options)
     from emosphere_sb.inference.find_audio import find_audio
 
@@ -95,7 +95,7 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
 
 
 def write_results(results: Iterable, tables: Sequence, bar: Any) -> int:
-    """Write the predictions, report unreadable files, and return the number of the latter."""
+    """Write the predictions, report unreadable files, and return the number of unreadable files."""
     from emosphere_sb.audio.errors import AudioError
 
     failed = 0
@@ -112,7 +112,7 @@ def write_results(results: Iterable, tables: Sequence, bar: Any) -> int:
 
 
 def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, print_line) -> list:
-    """Open the writers: a file or the console, and an npz file for embeddings next to a CSV."""
+    """Open the writers: the console or a file, and an npz file if embeddings go next to a CSV."""
     from emosphere_sb.inference.output import files as writers
     from emosphere_sb.inference.output.screen import ConsoleTable
 
@@ -151,18 +151,18 @@ def validate_predict_options(options: argparse.Namespace) -> None:
 def load_predictor(
     source: str, *, device: str | None = None, onnx: bool = False, int8: bool = False
 ) -> Any:
-    """Load a model with PyTorch or with onnxruntime.
+    """Load a model with PyTorch or with ONNX Runtime.
 
     Arguments
     ---------
     source : str
-        Path of a folder, or name on the Hub; with ``onnx``, path of an exported model.
+        Folder or Hub name of a released model; with ``onnx``, folder of an exported model.
     device : str, optional
         PyTorch device.
     onnx : bool
-        Whether to use onnxruntime. PyTorch is then not imported.
+        Whether to use ONNX Runtime instead of PyTorch, which is then not imported.
     int8 : bool
-        Whether to use the int8 version, with ``onnx`` only. It is smaller and faster, and its
+        Whether to use the int8 version (requires ``onnx``). It is smaller and faster, and its
         predictions differ slightly.
 
     Raises
@@ -181,7 +181,7 @@ def load_predictor(
 
 @contextmanager
 def explain_out_of_memory() -> Iterator[None]:
-    """Turn PyTorch's out-of-memory error into a message with a remedy.
+    """Replace PyTorch's out-of-memory error with a message that suggests a remedy.
 
     Raises
     ------
@@ -202,8 +202,8 @@ def explain_out_of_memory() -> Iterator[None]:
 
 
 def progress_bar(total: float, unit: str, *, quiet: bool, **settings: Any):
-    """Create a progress bar on standard error, if that is a terminal."""
-    # tqdm is optional for prediction without torch
+    """Create a progress bar on standard error if it is a terminal."""
+    # tqdm may be missing in installations without torch
     if quiet or not sys.stderr.isatty() or find_spec("tqdm") is None:
         return nullcontext()
     from tqdm import tqdm
@@ -258,18 +258,21 @@ def build_predict_parser() -> CommandParser:
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder of a released model, or its name on the Hub")
     add(
-        "inputs", nargs="+", metavar="INPUT", help="file, folder, pattern, or - for a list on stdin"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="file, folder, glob pattern, or - for a list on stdin",
     )
     add("--out", metavar="FILE", help="output file, .csv or .jsonl (default: print a table)")
     add("--embedding", action="store_true",
         help="also write embeddings (with .csv: to a separate .npz file)")  # fmt: skip
     add("--words", type=int, default=0, metavar="N", help="also output the N nearest emotion words")
     add("--max_seconds", type=seconds_or_word, default="evaluation", metavar="S",
-        help="truncate inputs to S seconds ('none': no limit; 'evaluation': as in the model's "
-        "evaluation, default)")  # fmt: skip
+        help="truncate inputs to S seconds ('none': no limit; 'evaluation' (default): the limit "
+        "used to evaluate the model)")  # fmt: skip
     add("--window", type=float, metavar="S", help="average predictions over windows of S seconds")
     add("--overlap", type=float, metavar="X",
-        help="overlap of windows, as a fraction (default: 0.5)")  # fmt: skip
+        help="overlap between windows, as a fraction (default: 0.5)")  # fmt: skip
     add_runtime_options(parser, "files")
-    add("--quiet", action="store_true", help="suppress progress bar and summary")
+    add("--quiet", action="store_true", help="suppress the progress bar and the summary")
     return parser

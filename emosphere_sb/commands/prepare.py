@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 USAGE = """\
-usage: emosphere prepare CORPUS --data_folder=/path/to/it [--preset=NAME[+NAME]] [--key=value ...]
+usage: emosphere prepare CORPUS --data_folder=/path/to/corpus [--preset=NAME[+NAME]]
+                         [--key=value ...]
 
 Read the labels of a corpus, check its audio files, and write manifests, a list of rejected files
 with reasons, and a summary. This is the first step of training; training with the same options
@@ -14,7 +15,7 @@ reuses the manifests.
   CORPUS            {corpora}
   --data_folder=…   folder of the corpus
   --fold=all        prepare all folds of the partition
-  --key=value       any setting of hparams/emosphere.yaml; relevant here:
+  --key=value       any key of hparams/emosphere.yaml; relevant keys:
                     {keys}
   --reuse_manifests=False
                     prepare again even if nothing has changed
@@ -27,12 +28,12 @@ COMMON = (
 """Settings that apply to all corpora."""
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run ``emosphere prepare``.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere prepare``.
 
     Returns
@@ -45,15 +46,15 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the command line or the corpus is invalid.
     """
-    words = list(words)
-    if not words or {"-h", "--help"} & set(words):
-        print(prepare_help(words[0] if words and not words[0].startswith("-") else None))
-        return 0 if words else 2
+    argv = list(argv)
+    if not argv or {"-h", "--help"} & set(argv):
+        print(prepare_help(argv[0] if argv and not argv[0].startswith("-") else None))
+        return 0 if argv else 2
     from emosphere_sb.recipe.corpora import corpus_name
 
-    if words[0].startswith("-"):
-        raise ValueError(f"The corpus must come first: emosphere prepare CORPUS; found {words[0]}.")
-    for line in write_manifests(corpus_name(words[0]), words[1:]):
+    if argv[0].startswith("-"):
+        raise ValueError(f"The corpus must come first: emosphere prepare CORPUS; found {argv[0]}.")
+    for line in write_manifests(corpus_name(argv[0]), argv[1:]):
         print(line)
     return 0
 
@@ -71,7 +72,7 @@ def write_manifests(corpus: str, options: Sequence[str]) -> list[str]:
     Returns
     -------
     list of str
-        Lines of the summary; of all folds with ``--fold=all``.
+        Lines of the summary; with ``--fold=all``, those of all folds.
     """
     from emosphere_sb.fileio.yaml_tree import scalars
     from emosphere_sb.recipe.arguments import HPARAMS

@@ -13,18 +13,18 @@ the corpus nor any download.
 
   emosphere release results/MSP-Podcast-1.11/published/official/7 models/emosphere
 
-OUT must not exist or be empty; it is written atomically. RUN/hyperparams.yaml is executed as in
-training, so release only runs that you trust. Before you share the model, read the section
-"Licence and terms" of OUT/README.md.
+OUT must either not exist yet or be empty; it is written atomically. RUN/hyperparams.yaml is
+executed as in training, so release only runs that you trust. Before you share the model, read the
+section "Licence and terms" of OUT/README.md.
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run ``emosphere release``.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere release``.
 
     Returns
@@ -37,14 +37,14 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the run cannot be released or the output folder cannot be written.
     """
-    options = build_release_parser().parse_args(words)
+    options = build_release_parser().parse_args(argv)
     from emosphere_sb.release.load import load_released
     from emosphere_sb.release.release import release
 
     out = release(options.run, options.out, name=options.name)
     _, info = load_released(out)  # check that the written model can be loaded
     if info.synthetic:
-        print("SYNTHETIC SPEECH: do not draw conclusions about human speech from this model.")
+        print("Synthetic speech: do not draw conclusions about human speech from this model.")
     print(f"{info.name}: {out}")
     print(f"Licence: {info.licence}")
     print(f"Usage: emosphere predict {out} speech.wav")

@@ -10,15 +10,16 @@ from pathlib import Path
 from emosphere_sb.commands.arguments import CommandParser
 
 KINDS = ("affine", "least_squares", "isotonic")
-"""Kinds of corrections; repeats ``report.stats.calibration.KINDS``, whose import is slow."""
+"""Kinds of corrections. Duplicates ``report.stats.calibration.KINDS``, which is slow to import."""
 
 REPORT_FOLDER = "report"
 
 DESCRIPTION = """\
-Reads predictions, prints their metrics, and writes report.json, report.html and plots.
+Read predictions, print their metrics, and write report.json, report.html and plots.
 
 SOURCE is the folder of a finished run, a folder of runs (one per seed), or a CSV file with
-predictions of any system. Several sources are runs of one system; their metrics are averaged.
+predictions from any system. Multiple sources are treated as runs of the same system; their metrics
+are averaged.
 
   emosphere report results/MSP-Podcast-1.11/published/official/7
   emosphere report results/MSP-Podcast-1.11/published/official --compare results/…/official
@@ -26,12 +27,12 @@ predictions of any system. Several sources are runs of one system; their metrics
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the command.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere report``.
 
     Returns
@@ -44,7 +45,7 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If an option or a source is invalid.
     """
-    options = build_report_parser().parse_args(words)
+    options = build_report_parser().parse_args(argv)
     from emosphere_sb.report import ensemble
     from emosphere_sb.report.assembly import ReportRequest, assemble_report
     from emosphere_sb.report.read.runs import read_run, read_source, unify_set_names
@@ -80,7 +81,7 @@ def write_report(folder: Path, report, runs: Sequence, *, plots: bool = True) ->
     report : emosphere_sb.report.assembly.Report
         Report to write.
     runs : sequence of Run
-        Runs of the report. Training curves are shown for a single run.
+        Runs of the report. Training curves are included only for a single run.
     plots : bool
         Whether to write the plots as separate files. The HTML report always contains them.
 
@@ -119,7 +120,7 @@ def report_folder(options: argparse.Namespace, runs: Sequence) -> Path:
     Raises
     ------
     ValueError
-        If ``--out`` is required but missing, or would place an average among its members.
+        If ``--out`` is required but missing, or is inside the folder of the averaged runs.
     """
     if options.average:
         if options.out is None:
@@ -194,28 +195,41 @@ def parse_columns(text: str | None) -> dict[str, str]:
 
 
 def build_report_parser() -> CommandParser:
-    """Return the argument parser of the command."""
+    """Build the parser of the command line."""
     parser = CommandParser("report", DESCRIPTION)
     add = parser.add_argument
-    add("sources", nargs="+", metavar="SOURCE", help="run, folder of runs, or CSV")
-    add("--out", metavar="FOLDER", help="default: report/ in the run, FILE_report next to a CSV")
-    add("--set", action="append", default=[], metavar="NAME", help="only this set; repeatable")
-    add("--compare", nargs="+", default=[], metavar="OTHER", help="runs or CSVs of another system")
+    add("sources", nargs="+", metavar="SOURCE", help="folder of a run, folder of runs, or CSV file")
+    add("--out", metavar="FOLDER",
+        help="output folder (default: report/ in the run, FILE_report next to a CSV)")  # fmt: skip
+    add("--set", action="append", default=[], metavar="NAME",
+        help="report only this set; may be repeated")  # fmt: skip
+    add("--compare", nargs="+", default=[], metavar="OTHER",
+        help="runs or CSV files of another system")  # fmt: skip
     add("--correct", choices=KINDS, help="also report metrics after this correction")
-    add("--fit", metavar="DEV.csv", help="fit the correction on this file; default: set 'valid'")
-    add("--average", action="store_true", help="average the runs, save to --out, report on that")
-    add("--resamples", type=int, default=10_000, metavar="N", help="bootstrap resamples")
-    add("--seed", type=int, default=0, metavar="N", help="bootstrap seed")
+    add("--fit", metavar="DEV.csv",
+        help="fit the correction on this file (default: the set 'valid')")  # fmt: skip
+    add("--average", action="store_true",
+        help="average the predictions of the runs, save them to --out, and report on "
+        "the average")  # fmt: skip
+    add("--resamples", type=int, default=10_000, metavar="N",
+        help="number of bootstrap resamples (default: 10000)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N",
+        help="seed for the bootstrap (default: 0)")  # fmt: skip
     add("--no_plots", action="store_true", help="do not write plots as separate files")
     csv = parser.add_argument_group("CSV files from other systems")
     add = csv.add_argument
-    add("--labels", metavar="FILE", help="CSV with the true labels, matched by ID")
+    add("--labels", metavar="FILE", help="CSV file with the true labels, matched by ID")
     add("--columns", metavar="LIST", help="column mapping: 'name=column, …'")
     for kind in ("label", "predicted"):
         text = "label scale" if kind == "label" else "prediction scale, if different"
         add(f"--{kind}_low", type=float, metavar="X", help=f"lower end of the {text}")
         add(f"--{kind}_high", type=float, metavar="X", help=f"upper end of the {text}")
-    add("--reversed_dimensions", default="", metavar="LIST", help="dimensions with inverted labels")
+    add(
+        "--reversed_dimensions",
+        default="",
+        metavar="LIST",
+        help="dimensions whose labels are inverted",
+    )
     add("--only_common", action="store_true", help="drop IDs that are not in both files")
     return parser
 
@@ -239,8 +253,8 @@ def _fit_table(path: str, csv):
     table = tables.get(DEVELOPMENT_SET) if runs[0].folder else next(iter(tables.values()))
     if len(runs) > 1 or table is None:
         raise ValueError(
-            f"--fit must be a CSV or a single run with predictions of the set {DEVELOPMENT_SET!r}; "
-            f"found {path}."
+            f"--fit must be a CSV file or a single run with predictions for the set "
+            f"{DEVELOPMENT_SET!r}; found {path}."
         )
     return table
 

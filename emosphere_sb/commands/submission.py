@@ -12,20 +12,20 @@ PROBLEMS = 1
 """Exit status if a submission is invalid."""
 
 DESCRIPTION = """\
-Writes a submission to the MSP-Podcast challenge (FileName,EmoAct,EmoVal,EmoDom, 1 to 7) from the
-predictions of a finished run and validates it, or validates an existing file.
+Write a submission to the MSP-Podcast challenge (FileName,EmoAct,EmoVal,EmoDom, 1 to 7) from the
+predictions of a finished run and validate it, or validate an existing file.
 
   emosphere submission results/MSP-Podcast-1.11/published/official/7 --set=test3 --out=test3.csv
   emosphere submission --check test3.csv --list=test3_files.txt
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the command.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere submission``.
 
     Returns
@@ -38,27 +38,30 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If an option, the run or a file is invalid.
     """
-    options = build_submission_parser().parse_args(words)
+    options = build_submission_parser().parse_args(argv)
     if options.check is not None:
         return check_existing(options)
     return write_submission(options)
 
 
 def build_submission_parser() -> CommandParser:
-    """Return the argument parser of the command."""
+    """Build the parser of the command line."""
     parser = CommandParser("submission", DESCRIPTION)
     add = parser.add_argument
-    add("run", nargs="?", metavar="RUN_FOLDER", help="finished run, or average of runs")
+    add("run", nargs="?", metavar="RUN_FOLDER",
+        help="folder of a finished run or of averaged runs")  # fmt: skip
     add("--set", help="set to submit, such as test3")
     add("--out", metavar="FILE", help="CSV file to write")
     add(
         "--list", metavar="FILE",
-        help="file list of the challenge (one name per line, or a CSV with FileName); defines the "
-        "names and their order; default: all utterances of the set, as .wav files",
+        help="challenge file list (one name per line, or a CSV file with the column FileName); "
+        "it defines the names and their order (default: all utterances of the set, as .wav files)",
     )  # fmt: skip
-    add("--check", metavar="FILE", help="validate this file, write nothing")
-    add("--label_low", type=float, help="lower end of the label scale (old runs only)")
-    add("--label_high", type=float, help="upper end of the label scale (old runs only)")
+    add("--check", metavar="FILE", help="validate an existing file instead of writing one")
+    add("--label_low", type=float,
+        help="lower end of the label scale (only for runs that did not record it)")  # fmt: skip
+    add("--label_high", type=float,
+        help="upper end of the label scale (only for runs that did not record it)")  # fmt: skip
     return parser
 
 
@@ -96,13 +99,13 @@ def write_submission(options: argparse.Namespace) -> int:
     if len(runs) > 1 or runs[0].folder is None:
         raise ValueError(
             f"A submission requires the folder of a single run; {options.run} is "
-            f"{f'a folder of {len(runs)} runs' if len(runs) > 1 else 'a CSV'}. To average runs, "
-            "use emosphere report RUNS --average --out=FOLDER."
+            f"{f'a folder of {len(runs)} runs' if len(runs) > 1 else 'a CSV file'}. To average "
+            "runs, use emosphere report RUNS --average --out=FOLDER."
         )
     (source,) = runs
     if options.set not in source.tables:
         raise ValueError(
-            f"{options.run} has no predictions of the set {options.set!r}. Choose one of "
+            f"{options.run} has no predictions for the set {options.set!r}. Choose one of "
             f"{', '.join(source.tables)} with --set."
         )
     table, scale = source.tables[options.set], _scale(options, source)
@@ -116,9 +119,7 @@ def write_submission(options: argparse.Namespace) -> int:
     print(f"Wrote {len(submission):,} files of {options.set} to {out}.")
     listed = {utterance_id(name) for name in submission["FileName"]}
     if left_out := [name for name in table["ID"] if utterance_id(name) not in listed]:
-        print(
-            f"Predicted files that are not in the list, skipped: {count_with_examples(left_out)}."
-        )
+        print(f"Skipped predicted files that are not in the list: {count_with_examples(left_out)}.")
     used = table[[utterance_id(name) in listed for name in table["ID"]]]
     print(f"Values clipped to [1, 7]: {count_clipped(used, scale):,} of {3 * len(used):,}.")
     return print_problems(out, names or list(submission["FileName"]))

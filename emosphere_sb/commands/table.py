@@ -15,23 +15,23 @@ from emosphere_sb.recipe.corpora import CORPORA
 from emosphere_sb.tables.spec import (
     TABLES_FILE,
     Table,
+    cell_training_corpus,
     read_seeds,
     read_table_spec,
     table_names,
-    trained_on,
 )
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-Run all missing experiments of a table, resume interrupted ones and skip finished ones. The table is
-written to RESULTS_FOLDER/tables/ as NAME.md, .tex, .html, .png, .pdf, .csv (one line per run) and
-.summary.csv (one line per row and column).
+Run all missing experiments for a table, resume interrupted ones and skip finished ones. The table
+is written to RESULTS_FOLDER/tables/ as NAME.md, .tex, .html, .png, .pdf, .csv (one line per run)
+and .summary.csv (one line per row and column).
 """
 EPILOG = """\
 Any other --key=value is a key of emosphere.yaml or a run option, and applies to all runs.
 
-On a Slurm cluster (requires the extra "slurm"), with parameters of submitit:
+On a Slurm cluster (requires the "slurm" extra), using submitit parameters:
   --launcher=slurm --slurm="{timeout_min: 600, gpus_per_node: 1, slurm_partition: gpu}"
 
 Exit status: 0 if the table is complete; 1 if runs failed or cells are incomplete; 2 if the command
@@ -40,17 +40,17 @@ line or the data are invalid; 75 if interrupted (re-run the same command to resu
 
 LAUNCHERS = ("local", "slurm")
 RENAMED = {"--mend": "--rerun-damaged"}
-"""Option names of earlier versions and their new names."""
+"""Option names of earlier versions, mapped to their new names."""
 CONFIDENCE = 0.95
 """Confidence level of the intervals."""
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run ``emosphere table``.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere table``.
 
     Returns
@@ -63,17 +63,17 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError
         If the command line, a table or the data are invalid.
     """
-    if not words:
+    if not argv:
         build_table_parser().print_help()
         return 0
-    options, overrides = parse_table_arguments(words)
+    options, overrides = parse_table_arguments(argv)
     tables = [read_table_spec(name, Path(options.tables)) for name in options.names]
     if options.seeds is not None:
         seeds = read_seeds(options.seeds.split(","), "--seeds")
         tables = [_with_seeds(table, seeds) for table in tables]
     previous_handler = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run_and_write(tables, options, overrides, words)
+        return _run_and_write(tables, options, overrides, argv)
     except KeyboardInterrupt:
         from emosphere_sb.training.preemption import EXIT_STOPPED
 
@@ -96,16 +96,17 @@ def build_table_parser() -> CommandParser:
     add("--results_folder", type=nonempty, default="results", metavar="DIR",
         help="folder for runs and tables (default: results)")  # fmt: skip
     add("--preset", type=nonempty, metavar="NAME[+NAME]",
-        help="presets for all runs, after the table's; demo_small needs no data")  # fmt: skip
+        help="presets to apply to all runs, after those of the table; the preset demo_small "
+        "requires no data")  # fmt: skip
     add("--seeds", type=nonempty, metavar="1,2,3", help="seeds to use instead of the table's")
     add("--jobs", type=positive_int, metavar="N",
         help="number of parallel runs on this machine (default: number of GPUs, or 1)")  # fmt: skip
     add("--launcher", choices=LAUNCHERS, default="local", help="where to run (default: local)")
-    add("--slurm", type=nonempty, metavar="MAPPING", help="parameters of the Slurm jobs")
+    add("--slurm", type=nonempty, metavar="MAPPING", help="submitit parameters of the Slurm jobs")
     add("--only_collect", action="store_true",
-        help="start no runs; write the table from finished runs")  # fmt: skip
+        help="write the table from finished runs without starting new ones")  # fmt: skip
     add("--rerun-damaged", "--rerun_damaged", action="store_true",
-        help="also repeat runs whose predictions are missing or were modified")  # fmt: skip
+        help="also rerun runs whose predictions are missing or have been modified")  # fmt: skip
     add("--tables", type=nonempty, default=TABLES_FILE, metavar="FILE",
         help="file with table definitions (default: hparams/tables.yaml)")  # fmt: skip
     add("--resamples", type=positive_int, default=10_000, metavar="N",
@@ -118,7 +119,7 @@ def build_table_parser() -> CommandParser:
     return parser
 
 
-def parse_table_arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+def parse_table_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     """Split the command line into options of this command and overrides for all runs.
 
     Returns
@@ -131,7 +132,7 @@ def parse_table_arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dic
     Raises
     ------
     ValueError
-        If no table is named, an option is repeated or has no value, or a flag has a value.
+        If no table is given, an option is repeated or has no value, or a flag has a value.
 
     Example
     -------
@@ -139,16 +140,18 @@ def parse_table_arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dic
     >>> options.names, options.jobs, options.list, overrides
     (['ablation'], 2, True, {'lr': '0.1'})
     """
-    words = [_with_corpus_name(word) for word in words]
+    argv = [_with_corpus_name(argument) for argument in argv]
     parser = build_table_parser()
-    given = dict.fromkeys(word.partition("=")[0] for word in words if word.startswith("--"))
+    given = dict.fromkeys(
+        argument.partition("=")[0] for argument in argv if argument.startswith("--")
+    )
     for old, new in RENAMED.items():
         if old in given:
             parser.error(f"{old} was renamed to {new}")
     others = [name for name in given if name not in parser.options and name != "--"]
     for name in others:
         parser.add_argument(name, dest=name, type=nonempty)
-    found = vars(parser.parse_intermixed_args(words))
+    found = vars(parser.parse_intermixed_args(argv))
     overrides = {name.removeprefix("--"): found.pop(name) for name in others}
     folders = {corpus: found.pop(corpus) for corpus in CORPORA}
     if not found["names"]:
@@ -158,13 +161,13 @@ def parse_table_arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dic
     return argparse.Namespace(**found), overrides
 
 
-def _with_corpus_name(word: str) -> str:
+def _with_corpus_name(argument: str) -> str:
     """Correct the case of a corpus name: ``--iemocap=PATH`` becomes ``--IEMOCAP=PATH``."""
-    name, equals, value = word.partition("=")
+    name, equals, value = argument.partition("=")
     for corpus in CORPORA:
         if name.casefold() == f"--{corpus}".casefold():
             return f"--{corpus}{equals}{value}"
-    return word
+    return argument
 
 
 def data_folders(
@@ -184,8 +187,8 @@ def data_folders(
     Raises
     ------
     ValueError
-        If ``--data_folder`` is given for tables with several corpora, or a folder for a corpus that
-        no table uses.
+        If ``--data_folder`` is given for tables with several corpora, or if a folder is given for a
+        corpus that no table uses.
     """
     needed = list(dict.fromkeys(name for table in tables for name in table.corpora()))
     for name in corpus_folders:
@@ -204,7 +207,7 @@ def data_folders(
 
 
 def _run_and_write(
-    tables: Sequence[Table], options: argparse.Namespace, overrides: Mapping, words: Sequence[str]
+    tables: Sequence[Table], options: argparse.Namespace, overrides: Mapping, argv: Sequence[str]
 ) -> int:
     """Start the missing runs, collect the results and write the tables."""
     from emosphere_sb.report.stats.bootstrap import check_bootstrap_settings
@@ -238,7 +241,7 @@ def _run_and_write(
     jobs = [] if collecting else create_jobs(states, rerun_damaged=options.rerun_damaged)
     folders_of = {cell.folder for cell in wanted}
     logger.info(
-        "%d runs in %s: %d finished, %d to run", len(folders_of),
+        "%d runs for %s: %d finished, %d to run", len(folders_of),
         ", ".join(table.name for table in tables),
         len({c.folder for c, s in states.items() if s.kind == FINISHED}), len(jobs),
     )  # fmt: skip
@@ -249,7 +252,7 @@ def _run_and_write(
         changed = [cell for cell in wanted if cell.folder in touched]
         states |= inspect_all(changed, cells, preparations)
     missing = problems(states, failed)
-    command, origin = shlex.join(["emosphere", "table", *words]), _software_versions()
+    command, origin = shlex.join(["emosphere", "table", *argv]), _software_versions()
     incomplete = 0
     for table in tables:
         collected = collect(table, cells, states, missing, resamples=options.resamples)
@@ -258,7 +261,7 @@ def _run_and_write(
         print("Written: " + " ".join(map(str, paths)))
         incomplete += collected.count_incomplete()
     if incomplete:
-        hint = "" if collecting else " Use --rerun-damaged to repeat damaged runs."
+        hint = "" if collecting else " Use --rerun-damaged to rerun damaged runs."
         print(
             f"Runs without results: {incomplete}. See the notes below the table.{hint}",
             file=sys.stderr,
@@ -267,9 +270,9 @@ def _run_and_write(
 
 
 def _with_demo_corpora(tables, folders, preset, results, overrides) -> dict[str, str]:
-    """Generate the demo corpora of cross-corpus tests; a run only generates its training corpus."""
+    """Generate synthetic corpora for cross-corpus tests; runs generate only training corpora."""
     pairs = [pair for table in tables for pair in table.pairs()]
-    tested = {g.tested_on for row, g in pairs if trained_on(row, g) != g.tested_on}
+    tested = {g.tested_on for row, g in pairs if cell_training_corpus(row, g) != g.tested_on}
     missing = sorted(tested - folders.keys())
     if not missing:
         return folders
@@ -280,10 +283,10 @@ def _with_demo_corpora(tables, folders, preset, results, overrides) -> dict[str,
 
     names = dict.fromkeys(part for part in (*(t.preset for t in tables), preset) if part)
     presets = [f"--preset={'+'.join(names)}"] if names else []
-    words = [HPARAMS_FILE, *presets, f"--results_folder={results}"]
-    # Other overrides are for the runs: rows and groups decide whether they have an effect.
-    words += [f"--{key}={value}" for key, value in overrides.items() if key == "synthetic_corpus"]
-    demo = {c: str(find_corpus(scalars(read_command(words, corpus=c).tree), c)) for c in missing}
+    argv = [HPARAMS_FILE, *presets, f"--results_folder={results}"]
+    # Other overrides apply to the runs. Their effect depends on rows and groups.
+    argv += [f"--{key}={value}" for key, value in overrides.items() if key == "synthetic_corpus"]
+    demo = {c: str(find_corpus(scalars(read_command(argv, corpus=c).tree), c)) for c in missing}
     return {**folders, **demo}
 
 
@@ -319,7 +322,7 @@ def _with_seeds(table: Table, seeds: tuple[int, ...]) -> Table:
 
 
 def _print_states(states) -> None:
-    """Print status and command of each run."""
+    """Print the status and the command of each run."""
     from emosphere_sb.results.provenance import recipe_command
 
     for cell, state in states.items():
@@ -328,7 +331,7 @@ def _print_states(states) -> None:
 
 
 def _software_versions() -> str:
-    """Return commit, package versions and machine on one line."""
+    """Return the commit, the package versions and the machine on one line."""
     from emosphere_sb.results.metrics_json import machine_description, package_versions
     from emosphere_sb.results.provenance import git_commit
 

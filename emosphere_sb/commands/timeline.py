@@ -1,4 +1,4 @@
-"""``emosphere timeline``: predict a recording over time, and write a table and a plot."""
+"""``emosphere timeline``: predict emotion over time for a recording; write a table and a plot."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ logger = logging.getLogger(__name__)
 PLOT_SUFFIXES = (".png", ".pdf")
 
 DESCRIPTION = """\
-Predicts valence, arousal and dominance over time for a long recording, window by window.
+Predict valence, arousal and dominance over time for a long recording, window by window.
 
 The file is read block by block, so memory use does not depend on its length. Rows are written
-immediately; after an error, the rows written so far remain in the table. The summary shows the mean
-over all windows, weighted by duration, without skipped silence.
+immediately; after an error, the rows written so far remain in the table. The summary shows
+the duration-weighted mean over all predicted windows; skipped windows are excluded.
 
   emosphere timeline MODEL interview.wav --out=interview.csv --plot=interview.png --skip_silence=25
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the command.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Arguments after ``emosphere timeline``.
 
     Returns
@@ -50,7 +50,7 @@ def run(words: Sequence[str]) -> int:
     ValueError, OSError, MemoryError
         If the command line, the model or the recording is invalid, or GPU memory is insufficient.
     """
-    options = build_timeline_parser().parse_args(words)
+    options = build_timeline_parser().parse_args(argv)
     validate_timeline_options(options)
     from emosphere_sb.audio.header import read_header
 
@@ -113,7 +113,7 @@ def timeline_row(prediction, *, with_kind: bool) -> dict[str, Any]:
     prediction : Prediction
         Prediction for one window.
     with_kind : bool
-        Whether silence was detected. If not, ``kind`` is empty.
+        Whether silence detection was enabled. If not, ``kind`` is empty.
     """
     from emosphere_sb.inference.output.files import plain_row
     from emosphere_sb.inference.timeline import is_silence

@@ -9,29 +9,29 @@ HPARAMS = "hparams/emosphere.yaml"
 USAGE = """\
 usage: emosphere train CORPUS [HPARAMS.yaml] [--preset=NAME[+NAME]] [--key=value ...]
 
-Prepare a corpus, train a model on it and evaluate it on all test sets. Results are written to
-results/.
+Prepare a corpus, train a model on it, and evaluate the model on all test sets. Results are written
+to results/.
 
   CORPUS                 {corpora}
   HPARAMS.yaml           hyperparameter file (default: hparams/emosphere.yaml, the paper's model)
 
-For all keys: emosphere train CORPUS --help
-For all presets: emosphere train CORPUS --help=presets
+To list all keys, run emosphere train CORPUS --help
+To list all presets, run emosphere train CORPUS --help=presets
 """
 
 
-def run(words: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run ``emosphere train``.
 
     Arguments
     ---------
-    words : sequence of str
-        The arguments after ``emosphere train``.
+    argv : sequence of str
+        Arguments after ``emosphere train``.
 
     Returns
     -------
     int
-        Exit status, see :func:`emosphere_sb.recipe.main.main`.
+        Exit status of :func:`emosphere_sb.recipe.main.main`.
 
     Raises
     ------
@@ -41,23 +41,23 @@ def run(words: Sequence[str]) -> int:
     from emosphere_sb.recipe.corpora import CORPORA, corpus_name
     from emosphere_sb.recipe.main import main
 
-    words = list(words)
-    if not words or words[0] in ("-h", "--help"):
+    argv = list(argv)
+    if not argv or argv[0] in ("-h", "--help"):
         print(USAGE.format(corpora=", ".join(CORPORA)), end="")
-        return 0 if words else 2
-    if words[0].startswith("-") or words[0].endswith((".yaml", ".yml")):
+        return 0 if argv else 2
+    if argv[0].startswith("-") or argv[0].endswith((".yaml", ".yml")):
         raise ValueError(
-            f"The corpus must come first: emosphere train CORPUS; found {words[0]}. Corpora: "
+            f"The corpus must come first: emosphere train CORPUS; found {argv[0]}. Corpora: "
             f"{', '.join(CORPORA)}."
         )
-    corpus, words = corpus_name(words[0]), words[1:]
-    if not any(map(is_file_name, without_option_values(words))):
-        words = [HPARAMS, *words]
-    return main(words, corpus=corpus, program=f"emosphere train {corpus}")
+    corpus, argv = corpus_name(argv[0]), argv[1:]
+    if not any(map(is_file_name, without_option_values(argv))):
+        argv = [HPARAMS, *argv]
+    return main(argv, corpus=corpus, program=f"emosphere train {corpus}")
 
 
-def without_option_values(words: Sequence[str]) -> list[str]:
-    """Leave out the values of options that are written ``--option value``.
+def without_option_values(argv: Sequence[str]) -> list[str]:
+    """Remove the values of options written as ``--option value``.
 
     Example
     -------
@@ -67,20 +67,20 @@ def without_option_values(words: Sequence[str]) -> list[str]:
     from emosphere_sb.recipe.arguments import FLAGS
 
     flags = {f"--{name}" for name in FLAGS}
-    pairs = zip(["", *words], words, strict=False)
+    pairs = zip(["", *argv], argv, strict=False)
     return [
-        word
-        for before, word in pairs
+        argument
+        for before, argument in pairs
         if not before.startswith("--") or "=" in before or before in flags
     ]
 
 
-def is_file_name(word: str) -> bool:
-    """Whether an argument names a hyperparameter file.
+def is_file_name(argument: str) -> bool:
+    """Return whether an argument is the name of a hyperparameter file.
 
     Example
     -------
-    >>> [is_file_name(word) for word in ("own.yaml", "--seed=1", "1")]
+    >>> [is_file_name(argument) for argument in ("own.yaml", "--seed=1", "1")]
     [True, False, False]
     """
-    return not word.startswith("-") and word.lower().endswith((".yaml", ".yml"))
+    return not argument.startswith("-") and argument.lower().endswith((".yaml", ".yml"))

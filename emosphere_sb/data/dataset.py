@@ -1,4 +1,4 @@
-"""Datasets and data loaders. A training item is the share of a process in an optimiser step."""
+"""Datasets and data loaders. A training item is one process's share of an optimiser step."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Batch:
     cached : bool
         Whether ``signals`` are hidden states.
     missing : dict
-        Reason by id for utterances that are left out because their audio could not be read.
+        Ids of the utterances omitted because their audio could not be read, with the reasons.
     """
 
     ids: list[str]
@@ -95,7 +95,7 @@ def collate(items: Sequence[Mapping]) -> Batch:
 
 
 class CollateStep:
-    """Collate the items of one optimiser step into padded micro-batches.
+    """Function object that collates the items of one optimiser step into padded micro-batches.
 
     Arguments
     ---------
@@ -139,10 +139,10 @@ class SpeechDataset(DynamicItemDataset):
     max_seconds : float, optional
         Maximum duration in seconds; longer utterances are cropped. (default: no limit)
     crop : str
-        Part of a long utterance that is used: ``start`` (published), or ``random``, which depends
-        only on (seed, epoch, utterance) and therefore not on workers or restarts.
+        Part of a long utterance that is used: ``start`` (as in the paper) or ``random``. Random
+        crops depend only on the seed, epoch and utterance; workers and restarts do not affect them.
     seed : int
-        Seed of random crops.
+        Seed for random crops.
 
     Raises
     ------
@@ -177,7 +177,7 @@ class SpeechDataset(DynamicItemDataset):
         self.set_output_keys(["id", "signal", "vad", "target"])
 
     def __getitem__(self, index: int) -> dict:
-        """Return id, signal, VAD and target; or id and ``missing``, the reason for no audio."""
+        """Return id, signal, VAD and target; for unreadable audio, id and ``missing`` (reason)."""
         try:
             return super().__getitem__(index)
         except AudioError as error:
@@ -233,7 +233,7 @@ class SpeechDataset(DynamicItemDataset):
 
 
 def ignore_sigterm(_worker: int) -> None:
-    """Ignore SIGTERM in a data loader worker; the main process handles it for all."""
+    """Ignore SIGTERM in a data loader worker; the main process handles it for all workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
@@ -245,7 +245,7 @@ def train_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """Create a training loader, each item of which is the list of micro-batches of one step.
+    """Create a training loader; each item is the list of micro-batches of one step.
 
     Arguments
     ---------
@@ -280,7 +280,7 @@ def eval_loader(
 ) -> DataLoader:
     """Create an evaluation loader that returns batches in descending order of duration.
 
-    This order needs little padding, and a batch too large for the memory fails at once.
+    This order requires little padding, and a batch that does not fit into memory fails immediately.
 
     Arguments
     ---------
@@ -315,8 +315,8 @@ def longest_batch(dataset: SpeechDataset, size: int) -> Batch:
 def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple[float, float]:
     """Return mean and population SD over all samples of a corpus, in one pass in float64.
 
-    Files are read one at a time, so the memory does not grow with the corpus. Moments are combined
-    as in Chan et al. (1983).
+    Files are read one at a time, so memory use does not depend on the size of the corpus.
+    Moments are combined as in Chan et al. (1983).
 
     Arguments
     ---------

@@ -37,7 +37,7 @@ class FeatureCache:
     Arguments
     ---------
     folder : path
-        Cache folder of the backbone, see
+        Cache folder of the backbone; see
         :func:`emosphere_sb.training.feature_extraction.cache_folder`.
     name : str
         Name of the set.
@@ -126,12 +126,12 @@ class FeatureCache:
                 path.unlink(missing_ok=True)
         free = shutil.disk_usage(self.folder).free
         text = f"The feature cache of set {self.name!r} needs {size / 1e9:.2f} GB in {self.folder}"
-        logger.info("%s; %.2f GB are free.", text, free / 1e9)
+        logger.info("%s; %.2f GB is free.", text, free / 1e9)
         if size > free:
             raise OSError(
-                f"{text}, but only {free / 1e9:.2f} GB are free. Use another --results_folder, "
-                f"--feature_cache_precision=fp16, a single layer instead of weighted, or no "
-                f"--feature_cache."
+                f"{text}, but only {free / 1e9:.2f} GB is free. Choose another "
+                f"--results_folder, use --feature_cache_precision=fp16 or a single layer instead "
+                f"of weighted, or omit --feature_cache."
             )
 
     def writer(self) -> CacheWriter:
@@ -194,7 +194,10 @@ class CacheWriter:
         missing = set(self.cache.ids) - set(self.places)
         if missing:
             self.partial.unlink()
-            raise ValueError(f"{len(missing)} utterances have no features, such as {min(missing)}.")
+            raise ValueError(
+                f"The features of {len(missing)} utterances (such as {min(missing)}) were not "
+                "computed. Re-run the same command to compute the cache again."
+            )
         self._publish()
 
     def _discard(self) -> None:
@@ -216,7 +219,7 @@ class CacheWriter:
 
 
 def is_abandoned(partial: Path) -> bool:
-    """Whether the process that wrote a partial file ran on this machine and has ended.
+    """Return whether the process that wrote a partial file ran on this machine and has ended.
 
     Partial files of running processes must not be deleted: another run may be filling the cache.
     """

@@ -11,24 +11,24 @@ from emosphere_sb.data.batching import split_list
 
 
 class PooledBatchSampler(Sampler[list[int]]):
-    """Sampler of effective batches of similar durations, determined by (seed, epoch).
+    """Sampler of effective batches of similar durations, determined by seed and epoch.
 
     The utterances are shuffled and divided into pools of a few effective batches. Each pool is
     sorted by duration and split into batches, and all batches are shuffled. Every batch has exactly
-    ``batch_size`` utterances, except for the last of an epoch. Each process takes every
-    ``processes``-th utterance of a batch, so that the shares of a batch have similar durations; a
-    share may be empty.
+    ``batch_size`` utterances, except possibly the last one of an epoch. Each process takes every
+    ``processes``-th utterance of a batch, so the shares of a batch have similar durations; a share
+    may be empty.
 
     Arguments
     ---------
     durations : sequence of float
         Duration of each utterance in seconds.
     batch_size : int
-        Number of utterances of an effective batch, over all processes.
+        Number of utterances in an effective batch, over all processes.
     seed : int
-        Seed of the order.
+        Seed for the order.
     pool : int
-        Number of effective batches that are sorted together; 0: no sorting (published).
+        Number of effective batches that are sorted together; 0: no sorting (as in the paper).
     process : int
         Rank of this process.
     processes : int
@@ -68,7 +68,7 @@ class PooledBatchSampler(Sampler[list[int]]):
         self.process, self.processes = process, processes
 
     def set_epoch(self, epoch: int, done: int = 0) -> None:
-        """Set the epoch, and the number of its steps to skip because they are done."""
+        """Set the epoch, and the number of its steps that are already done and are skipped."""
         self.epoch, self.done = epoch, done
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class PooledBatchSampler(Sampler[list[int]]):
         chance = random.Random(f"{self.seed}/{self.epoch}")
         order = list(range(len(self.durations)))
         chance.shuffle(order)
-        # The remainder, which is the last batch, is taken before sorting: it is a random sample.
+        # The remainder (the last batch) is taken before sorting, so it is a random sample.
         full = len(order) - len(order) % self.batch_size
         order, remainder = order[:full], order[full:]
         batches = []

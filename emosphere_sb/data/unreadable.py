@@ -1,4 +1,4 @@
-"""Audio that cannot be read during a run: logged, skipped, and limited to a small share."""
+"""Handling of audio that cannot be read during a run: it is logged and skipped, up to a limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnreadableAudio:
     Attributes
     ----------
     reasons : dict
-        Reason by set and utterance id, over all restarts.
+        Reason by set and utterance id, across all restarts.
 
     Example
     -------
@@ -37,7 +37,7 @@ class UnreadableAudio:
         self._current: dict[str, dict[str, str]] = defaultdict(dict)
 
     def note(self, name: str, reasons: dict[str, str], *, size: int) -> None:
-        """Log and count unreadable utterances. Must be called by every process.
+        """Log and count unreadable utterances. Call this in every process.
 
         Arguments
         ---------
@@ -71,7 +71,7 @@ class UnreadableAudio:
 
 
 def check_all_readable(reasons: dict[str, str]) -> None:
-    """Check that no audio of a test set was unreadable. Must be called by every process.
+    """Check that all audio files of a test set were readable. Call this in every process.
 
     Metrics over the remaining utterances would not be comparable.
 

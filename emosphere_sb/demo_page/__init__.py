@@ -1,1 +1,1 @@
-"""A local web page that shows predictions for recordings: sphere, timeline and numbers."""
+"""Local web page that shows predictions for recordings as a sphere, timeline and numbers."""

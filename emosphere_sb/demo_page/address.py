@@ -13,6 +13,6 @@ def exposure_warning(host: str) -> str:
     """
     return (
         f"WARNING: this page listens on {host} and may be reachable from other machines, without "
-        f"password or encryption. Use --host=127.0.0.1 to restrict it to this machine. Browsers "
+        f"a password or encryption. Use --host=127.0.0.1 to restrict it to this machine. Browsers "
         f"only allow microphone recording on 127.0.0.1 or over https."
     )

@@ -1,4 +1,4 @@
-"""Analyse a recording for the page: one overall prediction, and windows over time."""
+"""Analyse a recording for the page: one overall prediction, and one prediction per window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW = 4.0
 HOP = 1.0
 """Minimum time between window starts in seconds."""
 MAX_WINDOWS = 300
-"""Approximate maximum number of windows, about as many as fit on a screen."""
+"""Approximate maximum number of windows (about as many as fit on a screen)."""
 MAX_WORDS = 5
 """Number of nearest emotion words shown."""
 
@@ -30,7 +30,7 @@ class Analysis:
     Arguments
     ---------
     overall : Prediction
-        Prediction for the recording, as in the evaluation (:meth:`EmoSphere.predict`).
+        Prediction for the entire recording, as in the evaluation (:meth:`EmoSphere.predict`).
     windows : tuple of Prediction
         Predictions for windows in chronological order; at least one.
     """
@@ -40,7 +40,7 @@ class Analysis:
 
     @property
     def vad(self) -> np.ndarray:
-        """Valence, arousal, dominance of the windows, shape (windows, 3)."""
+        """Valence, arousal and dominance of the windows, shape (windows, 3)."""
         return np.stack([window.vad for window in self.windows])
 
 
@@ -51,7 +51,7 @@ def analyse(
     window: float = WINDOW,
     progress: Callable[[float], object] = lambda share: None,
 ) -> Analysis:
-    """Predict a recording as one utterance and in windows.
+    """Predict emotion for a recording, both as one utterance and in windows.
 
     Arguments
     ---------
@@ -80,21 +80,21 @@ def analyse(
 
 
 def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
-    """Predict the recording as in the evaluation, or in windows if it is too long for one pass."""
+    """Predict emotion as in the evaluation, or in windows if one pass is not possible."""
     words = MAX_WORDS if model.info.words else 0
     duration = read_header(path).duration
-    if min(duration, model.info.max_seconds or duration) <= model.longest:
+    if min(duration, model.info.max_seconds or duration) <= model.max_pass_seconds:
         return model.predict(path, words=words)
     overall = model.predict(path, words=words, window=window, overlap=0.0)
     note = (
-        f"the model processes at most {model.longest:g} s in one pass, so the values of the "
-        f"recording are the mean over windows of {window:g} s"
+        f"the model processes at most {model.max_pass_seconds:g} s in one pass, so the values for "
+        f"the recording are means over windows of {window:g} s"
     )
     return replace(overall, warnings=(*overall.warnings, note))
 
 
 def choose_hop(duration: float) -> float:
-    """Choose the hop in seconds, an integer that limits the number of windows.
+    """Choose an integer hop in seconds that limits the number of windows.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""The Gradio page: its components, and the handlers for recordings and uploads."""
+"""Gradio page: its components, and the handlers for recordings and uploads."""
 
 # No `from __future__ import annotations`: Gradio reads the annotations of inner functions.
 
@@ -25,7 +25,7 @@ TITLE = "EmoSphere: valence, arousal and dominance from speech"
 MAX_QUEUE = 16
 """Maximum number of waiting recordings; further ones are rejected with a message."""
 UPLOAD_CLEANUP = (600, 3600)
-"""Interval of the clean-up of old uploads, and their maximum age, in seconds."""
+"""Interval at which old uploads are deleted, and their maximum age, in seconds."""
 
 
 def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:
@@ -38,14 +38,14 @@ def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "
     limits : Limits
         Limits for recordings.
     uploads : Uploads
-        Object that removes uploads.
+        Manager that deletes uploads.
     host : str
         Address the server will listen on. The page shows a warning unless it is a loopback address.
 
     Returns
     -------
     gradio.Blocks
-        The page, with a queue of 16 recordings.
+        Page with a queue for 16 recordings.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: 
     Returns
     -------
     dict
-        Content of the page, see :func:`emosphere_sb.demo_page.result_html.result_view`.
+        Content of the page (see :func:`emosphere_sb.demo_page.result_html.result_view`).
     """
     try:
         limits.check(path)
@@ -112,20 +112,20 @@ def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: 
         # Keep the page running, and log the traceback in the terminal.
         logger.exception("Analysis of %s failed", path)
         return alert_view(
-            f"Internal error ({type(error).__name__}). See the terminal in which the page was "
-            f"started for details."
+            f"Internal error ({type(error).__name__}). For details, see the terminal in which the "
+            f"page was started."
         )
 
 
 def page_heading(about: ModelInfo, limits: Limits, host: str) -> str:
-    """Render the heading: model, licence, SYNTHETIC mark, and how recordings are handled."""
+    """Render the heading: model, licence, SYNTHETIC label, and handling of recordings."""
     warning = "" if host in LOOPBACK else exposure_warning(host)
     view = {"title": TITLE, "about": about, "limits": limits, "warning": warning}
     return str(render("demo_page/heading.html.jinja", **view))
 
 
 def sphere_script() -> str:
-    """Return the JavaScript that draws the sphere; Gradio runs it when the result is loaded."""
+    """Return the JavaScript that draws the sphere; Gradio runs it when a result is shown."""
     return files(__package__).joinpath("sphere.js").read_text(encoding="utf-8")
 
 

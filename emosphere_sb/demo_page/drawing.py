@@ -1,4 +1,4 @@
-"""Data for the drawings of the page: the sphere as plain data, the timeline as SVG and HTML."""
+"""Content of the drawings: JSON-compatible data for the sphere, SVG and HTML for the timeline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emosphere_sb.scale import DIMENSIONS
 WIDTH, HEIGHT = 1000, 200
 """Size of the timeline SVG in its own units; it is stretched to the available space."""
 TICK_STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-"""Candidate distances of ticks on the time axis, in seconds."""
+"""Candidate distances between ticks on the time axis, in seconds."""
 MAX_TICKS = 6
 """Maximum number of ticks on the time axis."""
 
@@ -29,15 +29,15 @@ def sphere_scene(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
     ---------
     analysis : Analysis
         Analysis of a recording.
-    about : About
-        Model information with the regions and emotion words to draw.
+    about : ModelInfo
+        Metadata of the model with the regions and emotion words to draw.
 
     Returns
     -------
     dict
-        ``step`` and ``centre`` of the regions, ``overall`` and ``windows`` with ``vad`` in
-        [-1, 1], unclipped, ``start`` and ``end`` in seconds, and ``text``; ``words`` and their
-        positions.
+        ``step`` and ``centre`` of the regions; ``overall`` and ``windows`` with ``vad``
+        (nominally in [-1, 1], not clipped), ``start`` and ``end`` in seconds, and ``text``;
+        ``duration`` in seconds; and ``words`` with their positions.
     """
     return {
         "step": about.region_step,
@@ -68,10 +68,10 @@ def describe_prediction(one: Prediction) -> str:
 
 
 def timeline_html(analysis: Analysis) -> Markup:
-    """Render valence, arousal and dominance over time as HTML, with windows at their centres.
+    """Render valence, arousal and dominance over time as HTML, with each window at its centre.
 
-    Labels are outside the SVG, which is stretched, so that they remain readable on a phone. The
-    page also shows the values in a table.
+    The SVG is stretched. Labels are outside it so that they remain readable on a phone. The page
+    also shows the values in a table.
 
     Arguments
     ---------
@@ -86,7 +86,7 @@ def timeline_html(analysis: Analysis) -> Markup:
         height=HEIGHT,
         label=(
             f"Valence, arousal and dominance over {format_clock(duration, 1)} min, "
-            f"{len(analysis.windows)} windows; see the table below for the values."
+            f"{len(analysis.windows)} windows. The table below lists the values."
         ),
         silence=[
             (_x(one.start, duration), _x(one.end - one.start, duration))
@@ -106,7 +106,7 @@ def timeline_html(analysis: Analysis) -> Markup:
 
 
 def time_ticks(duration: float) -> list[float]:
-    """Return round times from 0 as tick positions, at most :data:`MAX_TICKS`.
+    """Return at most :data:`MAX_TICKS` round times from 0 as tick positions.
 
     Example
     -------

@@ -72,19 +72,19 @@ class Limits:
         Raises
         ------
         AudioError
-            If the file is too large, too long, or not audio.
+            If the file is too large or too long, or is not audio.
         """
         if os.path.isfile(path) and (size := os.path.getsize(path)) > self.max_bytes:
             raise AudioError(
-                f"The file is too large: at most {self.max_megabytes:g} MB are allowed; found "
+                f"The file is too large: the limit is {self.max_megabytes:g} MB; found "
                 f"{size / MEGABYTE:.1f} MB. Shorten it, or start the page with a larger "
                 f"--max_megabytes."
             )
         duration = read_header(path).duration
         if duration > self.max_seconds:
             raise AudioError(
-                f"The recording is too long: at most {format_clock(self.max_seconds)} min are "
-                f"allowed; found {format_clock(duration)} min. Shorten it, start the page with a "
-                f"larger --max_seconds, or use `emosphere timeline` for long recordings."
+                f"The recording is too long: the limit is {format_clock(self.max_seconds)} min; "
+                f"found {format_clock(duration)} min. Shorten it, start the page with a larger "
+                f"--max_seconds, or use `emosphere timeline` for long recordings."
             )
         return duration

@@ -1,4 +1,4 @@
-"""HTTP headers that prevent the page from contacting other hosts, whatever Gradio includes."""
+"""HTTP headers that keep the page from contacting other hosts, regardless of Gradio's content."""
 
 from __future__ import annotations
 

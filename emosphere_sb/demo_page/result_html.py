@@ -36,14 +36,14 @@ def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
     ---------
     analysis : Analysis
         Analysis of the recording.
-    about : About
-        Information about the model.
+    about : ModelInfo
+        Metadata of the model.
 
     Returns
     -------
     dict
-        ``html``, and ``scene`` for the drawing, see
-        :func:`emosphere_sb.demo_page.drawing.sphere_scene`.
+        ``html``, and ``scene`` for the drawing (see
+        :func:`emosphere_sb.demo_page.drawing.sphere_scene`).
     """
     overall = analysis.overall
     html = render(
@@ -79,7 +79,7 @@ def empty_view() -> dict[str, Any]:
 
 
 def warnings_box(one: Prediction) -> Markup:
-    """Render the warnings about a recording; empty if there are no warnings."""
+    """Render the warnings about a recording, or nothing if it has none."""
     sentences = list(map(warning_sentence, one.warnings))
     return render("demo_page/warnings.html.jinja", sentences=sentences)
 
@@ -97,14 +97,14 @@ def warning_sentence(warning: str) -> str:
     text = warning[:1].upper() + warning[1:].rstrip(".") + "."
     if warning.startswith("only the first"):
         text += (
-            " This is the maximum duration in the model's evaluation. The overall values and the "
+            " This is the limit used to evaluate the model. The overall values and the "
             "region refer to this part; the timeline covers the entire recording."
         )
     return text
 
 
 def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
-    """Collect valence, arousal and dominance on both scales, with mean and range over windows."""
+    """Collect valence, arousal and dominance on both scales, and mean and range over windows."""
     overall, rows = analysis.overall, []
     for index, name in enumerate(DIMENSIONS):
         value, scaled = float(overall.vad[index]), float(overall.on_scale[index])
@@ -122,7 +122,7 @@ def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _classes(one: Prediction) -> list[dict[str, Any]]:
-    """Collect class probabilities in descending order; empty without a class head."""
+    """Collect class probabilities in descending order, or nothing without a class head."""
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     return [
         {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}

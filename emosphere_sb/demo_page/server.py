@@ -40,7 +40,7 @@ def serve(
     host, port
         See :func:`open_page`.
     announce : callable
-        Function called with a message that contains the address. By default, it is logged.
+        Function called with a message that contains the address. By default, the message is logged.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def serve(
             announce(f"Page running at {address} (press Ctrl+C to stop).")
             stopped.wait()
     except KeyboardInterrupt:
-        logger.info("Page closed; uploads were deleted.")
+        logger.info("Page closed; uploads have been deleted.")
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -72,7 +72,7 @@ def open_page(
     host : str
         Address to listen on.
     port : int, optional
-        Port to listen on. The default is the first free port from 7860.
+        Port to listen on. The default is the first free port from 7860 upwards.
 
     Yields
     ------
@@ -118,7 +118,7 @@ def _listen(page, limits: Limits, host: str, port: int | None) -> str:
 
 
 def _private_headers():
-    """Return the middleware of :mod:`emosphere_sb.demo_page.privacy` for Starlette."""
+    """Return Starlette middleware that adds the headers of :class:`PrivateHeaders`."""
     from starlette.middleware import Middleware
 
     return Middleware(PrivateHeaders)

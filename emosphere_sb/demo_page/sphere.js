@@ -1,4 +1,4 @@
-// Draws the sphere on a canvas and moves the cursor of the timeline to the selected window.
+// Draws the sphere on a canvas and moves the timeline cursor to the selected window.
 // Gradio runs this as a function body with the arguments element, props and watch.
 
 const AXES = ["valence", "arousal", "dominance"];
@@ -27,7 +27,7 @@ function onSphere(polar, azimuth) {
   ];
 }
 
-// Returns the cell of the angle grid that contains a point: [polar, azimuth] of its lower borders.
+// Returns the cell of the angle grid that contains a point: [polar, azimuth] of its lower bounds.
 function cell([valence, arousal, dominance], step) {
   const polar = Math.atan2(Math.hypot(arousal, dominance), valence) / RADIAN;
   const azimuth = (Math.atan2(dominance, arousal) / RADIAN + 360) % 360;
@@ -314,7 +314,7 @@ function show() {
   if (player) following.observe(player, { subtree: true, childList: true, characterData: true });
 }
 
-// The displayed time of the player moves the point; its audio element is not accessible.
+// The point follows the time displayed by the player, whose audio element is not accessible.
 let shownTime = "0:00";
 function follow() {
   const clock = document.querySelector("#em-audio .timestamps time");

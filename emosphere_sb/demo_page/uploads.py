@@ -18,7 +18,7 @@ def upload_folder() -> Iterator[Path]:
     """Create a temporary folder for Gradio's uploads, and delete it afterwards.
 
     Gradio reads the path from ``GRADIO_TEMP_DIR`` when the page is built. The variable is restored
-    afterwards.
+    on exit.
     """
     before = os.environ.get("GRADIO_TEMP_DIR")
     with tempfile.TemporaryDirectory(prefix="emosphere-demo-") as folder:
@@ -34,7 +34,7 @@ def upload_folder() -> Iterator[Path]:
 
 
 class Uploads:
-    """Record of the upload shown on each open page, which deletes uploads no longer shown.
+    """Manager that tracks the upload shown on each open page and deletes all other uploads.
 
     Arguments
     ---------
@@ -66,7 +66,7 @@ class Uploads:
 
     def _remove(self, path: Path) -> None:
         if not path.is_relative_to(self.folder):
-            logger.warning("%s is outside the upload folder and is not deleted.", path)
+            logger.warning("%s is outside the upload folder and was not deleted.", path)
             return
         path.unlink(missing_ok=True)
         if path.parent != self.folder and not any(path.parent.iterdir()):

@@ -37,7 +37,7 @@ def atomic_write(
     errors : str
         Error handling for text that cannot be encoded, as in :meth:`str.encode`.
     partial : Path, optional
-        Temporary file, see :func:`atomic_file`.
+        Temporary file; see :func:`atomic_file`.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def atomic_replace(source: Path, target: Path) -> None:
     Arguments
     ---------
     source : Path
-        File or folder to rename. Its content must already be flushed, see :func:`fsync_path`.
+        File or folder to rename. Its content must already be flushed; see :func:`fsync_path`.
     target : Path
         New path on the same file system. An existing file or empty folder is replaced.
     """
@@ -130,7 +130,7 @@ def fsync_tree(folder: Path) -> None:
 
 
 def digest_of(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK_SIZE):

@@ -26,7 +26,7 @@ def atomic_folder(
     Arguments
     ---------
     out : path
-        Folder to write. It must not exist or be empty, unless ``overwrite`` is true.
+        Folder to write. Unless ``overwrite`` is true, it must either not exist yet or be empty.
     overwrite : bool
         Whether to replace an existing file or folder once the new folder is complete.
     fsync : bool
@@ -74,12 +74,12 @@ def atomic_folder(
 
 
 def check_empty(out: Path) -> None:
-    """Check that a path does not exist or is an empty folder.
+    """Check that a path either does not exist or is an empty folder.
 
     Raises
     ------
     FileExistsError
-        If the path is a file or a folder that is not empty.
+        If the path is a file or a non-empty folder.
     """
     if not out.exists():
         return

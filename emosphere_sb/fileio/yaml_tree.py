@@ -34,9 +34,10 @@ def read_tree(path: Path) -> CommentedMap:
 
 @lru_cache(maxsize=16)
 def _parse(text: str) -> bytes:
-    """Parse a text, which takes long: a table reads the same file for every run.
+    """Parse YAML text, and cache the tree in pickled form.
 
-    The tree is kept in pickled form, from which every caller gets a tree of its own.
+    Parsing is slow, and a table reads the same file for every run. Unpickling gives every caller
+    its own tree.
     """
     return pickle.dumps(YAML().load(text))
 

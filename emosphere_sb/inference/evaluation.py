@@ -35,7 +35,7 @@ from emosphere_sb.scale import Scale
 logger = logging.getLogger(__name__)
 
 EVALUATED_MODEL_KEY = "evaluated_model"
-"""Key of the protocol that distinguishes evaluation folders from run folders."""
+"""Key in the protocol that distinguishes evaluation folders from run folders."""
 
 
 def select_sets(summary: Summary, names: Sequence[str], *, option: str) -> dict[str, dict]:
@@ -46,15 +46,15 @@ def select_sets(summary: Summary, names: Sequence[str], *, option: str) -> dict[
     summary : Summary
         Summary of the corpus.
     names : sequence of str
-        Names of sets, or ``all``. If empty, the official test sets, or all utterances if the corpus
-        has no official split.
+        Names of sets, or ``all``. If empty, the official test sets are selected, or all utterances
+        if the corpus has no official split.
     option : str
-        Name of the option for the corpus folder, for messages.
+        Name of the command-line option for the corpus folder, used in messages.
 
     Raises
     ------
     ValueError
-        If the corpus has no such set.
+        If the corpus does not have one of the sets.
     """
     if not names:
         return sets_to_test(summary, option=option)
@@ -78,7 +78,7 @@ def evaluate(
     batch_size: int = 16,
     command: str = "",
 ) -> dict[str, Any]:
-    """Predict all utterances on the corpus's label scale, and write predictions and metrics.
+    """Predict all utterances on the corpus's label scale, and write the predictions and metrics.
 
     Arguments
     ---------
@@ -90,7 +90,7 @@ def evaluate(
         Output folder for ``predictions/<set>.csv`` and ``metrics.json``; see
         :func:`check_output_folder`.
     source : str
-        Path or Hub name the model was loaded from.
+        Path or Hub name from which the model was loaded.
     batch_size : int
         Batch size. It changes predictions by at most 1e-5.
     command : str
@@ -141,7 +141,7 @@ def predict_set(
     Returns
     -------
     vad : dict
-        Valence, arousal, dominance (3,) in [-1, 1], unclipped, by utterance id.
+        Valence, arousal and dominance (3,), nominally in [-1, 1] (not clipped), by utterance id.
     scores : dict
         Probabilities (classes,) of the class head by utterance id.
     reasons : dict
@@ -199,7 +199,7 @@ def evaluation_protocol(about: ModelInfo, tested: OtherCorpus, source: str) -> d
 
 
 def training_corpus(about: ModelInfo) -> str:
-    """Return the training corpus and its release, if the model specifies them.
+    """Return the name and release of the training corpus; empty if the model does not state them.
 
     Example
     -------
@@ -227,12 +227,12 @@ def describe_conversion(own: Scale, corpus: Scale) -> str:
 
 
 def training_note(about: ModelInfo, summary: Summary, sets: Sequence[str]) -> str:
-    """Return a note for readers if the model was, or may have been, trained on the tested corpus.
+    """Return a note if the model was, or may have been, trained on the tested corpus.
 
     Returns
     -------
     str
-        The note; empty if the model was trained on another corpus.
+        The note for readers; empty if the model was trained on another corpus.
     """
     trained = training_corpus(about)
     if not trained:
@@ -243,8 +243,8 @@ def training_note(about: ModelInfo, summary: Summary, sets: Sequence[str]) -> st
         return ""
     if published := about.facts.get("published_as"):
         note = (
-            f"The model has the layout of {published}, which was trained on {trained}. It may have "
-            f"been trained on the same corpus."
+            f"The model has the architecture of {published}, which was trained on {trained}. It "
+            f"may have been trained on the same corpus."
         )
     else:
         note = f"The model was trained on {trained}."

@@ -1,4 +1,4 @@
-"""Find audio files from command-line inputs: files, folders, patterns, or a list on stdin."""
+"""Find audio files given on the command line as files, folders, patterns or a list on stdin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AUDIO_EXTENSIONS = (
     "wav", "wave", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au",
     "snd", "caf", "voc", "sph", "nist", "sf", "ircam",
 )  # fmt: skip
-"""Extensions supported by libsndfile, used when folders are searched."""
+"""Extensions supported by libsndfile, used to search folders."""
 UNSUPPORTED_EXTENSIONS = (
     "m4a", "m4b", "aac", "wma", "amr", "3gp", "mp4", "m4v", "mov", "mkv", "webm", "avi", "ac3",
     "dts", "ra", "ape", "wv",
@@ -38,21 +38,21 @@ class FoundAudio:
 
 
 def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> FoundAudio:
-    """Expand the inputs of a command line to audio files.
+    """Expand command-line inputs into a list of audio files.
 
     Arguments
     ---------
     inputs : sequence of str
         Paths of files (with any extension), folders (searched recursively for the extensions
-        supported by libsndfile), patterns with ``*``, ``?``, ``[…]`` and ``**``, or ``-`` to read
-        paths from ``stdin``. The path of an existing file is never taken as a pattern.
+        supported by libsndfile), glob patterns with ``*``, ``?``, ``[…]`` and ``**``, or ``-`` to
+        read paths from ``stdin``. The path of an existing file is never interpreted as a pattern.
     stdin : binary file, optional
-        One path per line, or paths separated by null bytes (``find -print0``).
+        Stream with one path per line, or with paths separated by null bytes (``find -print0``).
 
     Returns
     -------
     FoundAudio
-        The files and messages about skipped ones.
+        Audio files, and messages about skipped files.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> FoundAud
     unique = list(dict.fromkeys(files))
     notes = [
         f"{count:,} .{extension} file{'s' * (count > 1)} skipped: not supported by libsndfile. "
-        f"Convert first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+        f"Convert them first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
         if extension
         else f"{count:,} hidden file{'s' * (count > 1)} skipped"
         for extension, count in skipped.items()
@@ -82,7 +82,7 @@ def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> FoundAud
 
 
 def _expand_input(name: str, stdin: BinaryIO | None, skipped: Counter) -> list[str]:
-    """Return the files of one input."""
+    """Return the audio files that one input refers to."""
     if name == "-":
         names = list(_read_list(stdin))
         if not names:
@@ -119,7 +119,7 @@ def _read_list(stdin: BinaryIO | None) -> Iterator[str]:
 
 
 def _search_folder(folder: str, skipped: Counter) -> Iterator[str]:
-    """Yield the audio files of a folder and its subfolders, sorted; follow each link once."""
+    """Yield the audio files of a folder and its subfolders, sorted; follow each link only once."""
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)

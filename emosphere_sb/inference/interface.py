@@ -29,9 +29,9 @@ class EmoSphere(Predictor, Pretrained):
     Arguments
     ---------
     model : torch.nn.Module
-        Module such that ``model(signals, lengths)`` returns an
-        :class:`emosphere_sb.release.model.Outcome`.
-    about : About
+        Module that returns an :class:`emosphere_sb.release.model.Outcome` when called with
+        ``(signals, lengths)``.
+    about : ModelInfo
         Information about the model.
     device : str, optional
         Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
@@ -63,19 +63,19 @@ class EmoSphere(Predictor, Pretrained):
         Arguments
         ---------
         source : str
-            Path of a folder, or name of a model on the HuggingFace Hub.
+            Path of a folder, or name of a model on the Hugging Face Hub.
         device : str, optional
             Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
         revision : str, optional
             Branch, tag or commit on the Hub.
         savedir : path, optional
-            Folder for downloads. The default is the HuggingFace cache.
+            Folder for downloads. The default is the Hugging Face cache.
 
         Raises
         ------
         ValueError
-            If the model is not found, unsupported or damaged, a checksum does not match, or the
-            device is not available.
+            If the model is not found, not supported or damaged, if a checksum does not match, or if
+            the device is not available.
         """
         from emosphere_sb.inference.load import load_pretrained
 
@@ -94,12 +94,12 @@ class EmoSphere(Predictor, Pretrained):
         revision: str | None = None,
         **unused: Any,
     ) -> EmoSphere:
-        """Load a model with SpeechBrain's method; equivalent to :meth:`from_pretrained`.
+        """Load a model through SpeechBrain's interface; equivalent to :meth:`from_pretrained`.
 
         Arguments
         ---------
         source : str
-            Path of a folder, or name of a model on the HuggingFace Hub.
+            Path of a folder, or name of a model on the Hugging Face Hub.
         hparams_file : str, optional
             Not supported, because released models contain no YAML that builds objects.
         savedir, revision
@@ -149,19 +149,19 @@ class EmoSphere(Predictor, Pretrained):
         return vad, embedding, logits
 
     @property
-    def shortest(self) -> int:
+    def min_samples(self) -> int:
         """Minimum length of an utterance, in samples at 16 kHz."""
-        return self.mods.model.shortest
+        return self.mods.model.min_samples
 
     @property
-    def longest(self) -> float:
+    def max_pass_seconds(self) -> float:
         """Maximum length that is processed in one pass, in seconds."""
-        own = getattr(self.mods.model, "longest", None)
+        own = getattr(self.mods.model, "max_samples", None)
         return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
 
 
 def resolve_device(device: str | None) -> str:
-    """Return the given device; by default a GPU if available, otherwise the CPU.
+    """Return the given device; if none is given, a GPU if available, otherwise the CPU.
 
     Raises
     ------
@@ -172,7 +172,9 @@ def resolve_device(device: str | None) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=device).item()  # fails for "meta", which stores no values
-    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+    except (RuntimeError, AssertionError) as error:  # raised by PyTorch without CUDA
         reason = str(error).splitlines()[0]
-        raise ValueError(f"Device {device} is not available: {reason}") from error
+        raise ValueError(
+            f"Device {device} is not available ({reason}). Use cpu or an available GPU."
+        ) from error
     return str(device)

@@ -1,4 +1,4 @@
-"""Load models from a folder or the HuggingFace Hub: tensors and plain data, never code."""
+"""Load models from a folder or the Hugging Face Hub: tensors and plain data, never code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load_pretrained(
     Arguments
     ---------
     source : str
-        Path of a folder, or name of a model on the HuggingFace Hub.
+        Path of a folder, or name of a model on the Hugging Face Hub.
     revision, savedir
         See :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
 
@@ -32,7 +32,7 @@ def load_pretrained(
     -------
     model : torch.nn.Module
         The model in evaluation mode.
-    about : About
+    about : ModelInfo
         Information about the model.
 
     Raises
@@ -59,7 +59,7 @@ def find_model(
     Raises
     ------
     ValueError
-        If the model is neither a local folder nor downloadable.
+        If ``source`` is not a local folder and cannot be downloaded.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -69,7 +69,8 @@ def find_model(
         raise ValueError(f"{text} must be a model folder; found a file.")
     if text.count("/") != 1 or text.startswith((".", "/", "~")):
         raise ValueError(
-            f"Model not found: {text} is neither a folder nor a name on the Hub (owner/model)."
+            f"Model not found: {text} is neither a folder nor a name on the Hugging Face Hub "
+            f"(owner/model)."
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -91,6 +92,6 @@ def find_model(
     ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"Model not found: {text} is neither a local folder nor downloadable from the "
-            f"HuggingFace Hub ({reason})."
+            f"Model not found: {text} is not a local folder and could not be downloaded from the "
+            f"Hugging Face Hub ({reason})."
         ) from error

@@ -12,13 +12,13 @@ from emosphere_sb.sphere.grid import RegionPartition, spherical_coordinates
 
 
 def locate(vad: Any, about: Any, *, words: int = 0) -> dict[str, Any]:
-    """Compute the fields of a :class:`Prediction` that follow from valence, arousal and dominance.
+    """Compute the fields of a :class:`Prediction` that are derived from the VAD values.
 
     Arguments
     ---------
     vad : array_like
         Valence, arousal, dominance in [-1, 1], shape (3,).
-    about : About
+    about : ModelInfo
         Model information with the label scale, the partition of the sphere and the emotion words.
     words : int
         Number of nearest emotion words to return.

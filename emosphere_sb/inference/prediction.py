@@ -24,9 +24,10 @@ class Prediction:
     start, end : float
         Start and end of the predicted part in seconds.
     vad : numpy.ndarray
-        Valence, arousal, dominance: shape (3,), float64, in [-1, 1], unclipped; neutral is 0.
+        Valence, arousal and dominance, shape (3,), float64, nominally in [-1, 1] (not clipped);
+        neutral is 0.
     on_scale : numpy.ndarray
-        Valence, arousal, dominance on the corpus's label scale, shape (3,).
+        Valence, arousal and dominance on the corpus's label scale, shape (3,).
     region : str
         Short name of the region of the sphere that contains the point.
     region_description : str
@@ -39,11 +40,11 @@ class Prediction:
     probabilities : mapping of str to float
         Class probabilities of the class head; empty if the model has none.
     head : str
-        Kind of the classes: ``region``, ``emotion`` or ``none``.
+        Type of the classes: ``region``, ``emotion`` or ``none``.
     words : sequence of (str, float)
         Nearest emotion words and their distances, if requested, in ascending order of distance.
     warnings : tuple of str
-        Warnings about the audio, such as silent, clipped or truncated.
+        Warnings about the audio, for example that it is silent, clipped or truncated.
     """
 
     source: str
@@ -65,17 +66,17 @@ class Prediction:
 
     @property
     def valence(self) -> float:
-        """Valence in [-1, 1], unclipped."""
+        """Valence, nominally in [-1, 1] (not clipped)."""
         return float(self.vad[0])
 
     @property
     def arousal(self) -> float:
-        """Arousal in [-1, 1], unclipped."""
+        """Arousal, nominally in [-1, 1] (not clipped)."""
         return float(self.vad[1])
 
     @property
     def dominance(self) -> float:
-        """Dominance in [-1, 1], unclipped."""
+        """Dominance, nominally in [-1, 1] (not clipped)."""
         return float(self.vad[2])
 
     def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:

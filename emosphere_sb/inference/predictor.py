@@ -1,6 +1,6 @@
 """The prediction interface shared by PyTorch and ONNX models.
 
-This module does not import torch, so that ONNX models run without it.
+This module does not import torch, so ONNX models run without it.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class Predictor(ABC):
 
     Attributes
     ----------
-    about : About
+    info : ModelInfo
         Information about the model.
-    shortest : int
+    min_samples : int
         Minimum length of an utterance, in samples at 16 kHz.
-    longest : float
+    max_pass_seconds : float
         Maximum length that is processed in one pass, in seconds.
     tensors : bool
         Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
     """
 
     info: ModelInfo
-    shortest: int
-    longest: float
+    min_samples: int
+    max_pass_seconds: float
     tensors: bool = True
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Predictor(ABC):
         Returns
         -------
         vad : numpy.ndarray
-            Valence, arousal, dominance in [-1, 1], unclipped, shape (batch, 3).
+            Valence, arousal and dominance, nominally in [-1, 1] (not clipped), shape (batch, 3).
         embedding : numpy.ndarray
             Utterance embeddings, shape (batch, size).
         logits : numpy.ndarray or None
@@ -83,16 +83,16 @@ class Predictor(ABC):
         audio : path, array, or a sequence of these
             Path of a file in any format that libsndfile supports; or samples of shape (samples,)
             or (channels, samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``.
-            A list or tuple means several utterances, which are batched by length.
+            A list or tuple is treated as several utterances, which are batched by length.
         sampling_rate : int, optional
             Sampling rate of arrays in Hz. It is not used for files.
         batch_size : int
             Batch size. It changes predictions by at most 1e-5.
         max_seconds : float, None or ``evaluation``
-            Truncate longer utterances to this duration. The default is the limit of the model's
-            evaluation. With ``None``, utterances are not truncated, and those above ten minutes
-            or above the limit of the model (Whisper: 30 s) are rejected. For long recordings, use
-            :func:`emosphere_sb.inference.timeline.timeline`.
+            Truncate longer utterances to this duration. The default, ``evaluation``, is the limit
+            used to evaluate the model. With ``None``, utterances are not truncated, and those
+            longer than ten minutes or than the model's limit (Whisper: 30 s) are rejected. For long
+            recordings, use :func:`emosphere_sb.inference.timeline.timeline`.
         words : int
             Number of nearest emotion words to return.
         window : float, optional
@@ -110,7 +110,8 @@ class Predictor(ABC):
         Raises
         ------
         AudioError
-            If an utterance cannot be read. :meth:`predict_each` yields the error and continues.
+            If an utterance cannot be read. :meth:`predict_each` yields the error instead and
+            continues.
         ValueError
             If an option is out of range.
         """
@@ -150,7 +151,7 @@ class Predictor(ABC):
         Returns
         -------
         iterator of Prediction or AudioError
-            One item per utterance, in the same order. Unreadable utterances give an error.
+            One item per utterance, in the same order; an error for each unreadable utterance.
 
         Raises
         ------
@@ -191,7 +192,10 @@ class Predictor(ABC):
         vad, embedding, logits = self._forward([item.signal for item in waveforms])
         vad = vad.astype(np.float64)
         if not np.isfinite(vad).all():
-            raise ValueError(f"The model {self.info.name} returned NaN or infinite values.")
+            raise ValueError(
+                f"The model {self.info.name} returned NaN or infinite values. Its weights are "
+                f"probably invalid; use another checkpoint."
+            )
         scores = None if logits is None else softmax(logits).tolist()
         return [
             Prediction(
@@ -222,9 +226,11 @@ class Predictor(ABC):
 
     def _plan(self, window: float, overlap: float):
         if not 0 <= overlap < 1:
-            raise ValueError(f"overlap must be at least 0 and below 1; found {overlap!r}.")
+            raise ValueError(f"overlap must be at least 0 and less than 1; found {overlap!r}.")
         hop = window * (1 - overlap)
-        return plan_windows(self, window, hop, longest=self.longest, name="window · (1 - overlap)")
+        return plan_windows(
+            self, window, hop, max_seconds=self.max_pass_seconds, name="window · (1 - overlap)"
+        )
 
     def _predict_chunk(
         self, part: Sequence[tuple[int, Any]], rate: int | None, size: int, limit, words: int
@@ -234,7 +240,7 @@ class Predictor(ABC):
         for number, item in part:
             try:
                 seconds = _seconds(item, rate, limit)
-                check_max_length(_name(item, number), seconds, self.longest)
+                check_max_length(_name(item, number), seconds, self.max_pass_seconds)
                 lengths[number] = seconds
             except AudioError as error:
                 results[number] = error
@@ -244,7 +250,7 @@ class Predictor(ABC):
             for n in (numbers[index] for index in batch):
                 try:
                     waveforms[n] = _load(items[n], n, rate, limit, self.tensors)
-                    check_min_length([waveforms[n]], self.shortest)
+                    check_min_length([waveforms[n]], self.min_samples)
                 except AudioError as error:
                     waveforms.pop(n, None)
                     results[n] = error
@@ -309,5 +315,5 @@ def _load_windows(
     else:
         parts = array_windows(_load(item, number, rate, limit, model.tensors), plan)
     for waveform in parts:
-        check_min_length([waveform], model.shortest)
+        check_min_length([waveform], model.min_samples)
         yield waveform

@@ -19,9 +19,9 @@ from emosphere_sb.inference.waveform import Waveform, check_min_length
 from emosphere_sb.inference.windows import file_windows, plan_windows
 
 SILENCE = "silence"
-"""Warning of a window that was skipped as silence; its values are NaN."""
+"""Warning for a window that was skipped as silence, whose values are NaN."""
 MAX_WAITING_BATCHES = 8
-"""Number of batches, including silent windows, after which the waiting windows are predicted."""
+"""Maximum number of queued batches, including silent windows; then the queue is predicted."""
 
 
 def timeline(
@@ -35,8 +35,8 @@ def timeline(
 ) -> Iterator[Prediction]:
     """Predict the windows of a recording one after the other.
 
-    The file is read block by block, with constant memory. The samples are identical to those of the
-    complete file (within 1e-4 if it is resampled).
+    The file is read block by block, with constant memory. The samples are identical to those
+    obtained by reading the complete file at once (within 1e-4 if it is resampled).
 
     Arguments
     ---------
@@ -51,8 +51,9 @@ def timeline(
         Time from the start of one window to the start of the next, in seconds.
     skip_silence : float, optional
         Skip windows whose level is at least this many dB below the speech level of the recording
-        (ITU-T P.56, see :func:`emosphere_sb.audio.speech_level.speech_level`). 25 is a good value
-        for a quiet room. The file is then read twice. By default, all windows are predicted.
+        (ITU-T P.56; see :func:`emosphere_sb.audio.speech_level.speech_level`). 25 is a good value
+        for a quiet room. With this option, the file is read twice. By default, all windows are
+        predicted.
     batch_size : int
         Number of windows per batch.
 
@@ -67,14 +68,15 @@ def timeline(
     ValueError
         If an option is out of range. This is checked before the file is read.
     AudioError
-        If the file cannot be read completely. Windows before the damage have been yielded by then.
+        If the file cannot be read completely. By then, the windows before the unreadable part have
+        been yielded.
 
     Example
     -------
     >>> for one in timeline(model, "interview.mp3", skip_silence=25):  # doctest: +SKIP
     ...     print(one.start, one.end, one.valence)
     """
-    plan = plan_windows(model, window, hop, longest=model.longest)
+    plan = plan_windows(model, window, hop, max_seconds=model.max_pass_seconds)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1; found {batch_size}.")
     if skip_silence is not None and not 0 < skip_silence < math.inf:
@@ -85,7 +87,7 @@ def timeline(
 
 
 def is_silence(prediction: Prediction) -> bool:
-    """Whether a window of a timeline was skipped as silence."""
+    """Return whether a window of a timeline was skipped as silence."""
     return SILENCE in prediction.warnings
 
 
@@ -97,7 +99,7 @@ def _predict_windows(model, path, plan, skip_silence, batch_size) -> Iterator[Pr
     waiting: list[tuple[Waveform, bool]] = []
     try:
         for waveform in file_windows(path, plan, tensors=model.tensors):
-            check_min_length([waveform], model.shortest)
+            check_min_length([waveform], model.min_samples)
             # A recording without speech has a level of -inf; all its windows are silence
             loud = floor is None or -math.inf < floor < rms_level(np.asarray(waveform.signal))
             waiting.append((waveform, loud))
@@ -105,14 +107,14 @@ def _predict_windows(model, path, plan, skip_silence, batch_size) -> Iterator[Pr
             if speech == batch_size or len(waiting) == MAX_WAITING_BATCHES * batch_size:
                 yield from _predict_waiting(model, waiting)
                 waiting = []
-    except OSError:  # AudioError: yield the windows before the damage first
+    except OSError:  # AudioError: first yield the windows before the unreadable part
         yield from _predict_waiting(model, waiting)
         raise
     yield from _predict_waiting(model, waiting)
 
 
 def _predict_waiting(model: Any, waiting: list[tuple[Waveform, bool]]) -> Iterator[Prediction]:
-    """Yield predictions of loud windows and placeholders of silent ones, in order."""
+    """Yield predictions for loud windows and placeholders for silent ones, in order."""
     loud = [waveform for waveform, speech in waiting if speech]
     found = iter(model.predict_batch(loud) if loud else [])
     for waveform, speech in waiting:

@@ -27,13 +27,13 @@ SILENCE_RMS = 1e-4
 CLIPPED_SHARE = 0.001
 """Fraction of samples at full scale above which a signal counts as clipped."""
 FULL_SCALE_LIMIT = 2.0
-"""Peak above which a warning says that full scale is probably not 1."""
+"""Peak above which a warning states that the samples are probably not scaled to [-1, 1]."""
 MAX_LEVEL = 1e10
-"""Peak above which a signal is rejected. It is above any audio, including 32-bit integers stored as
-floats (2e9). Squares of larger values would overflow float32 and spoil the entire batch."""
+"""Peak above which a signal is rejected. It exceeds all valid audio, including 32-bit integers
+stored as floats (2e9). Squares of larger values would overflow float32 and corrupt the batch."""
 MAX_INPUT_SECONDS = 600.0
-"""Longest input in seconds that is processed in one pass. The memory of attention grows with the
-square of the length."""
+"""Longest input in seconds that is processed in one pass. The memory required for attention grows
+with the square of the length."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def load_file(
     seconds: float | None = None,
     tensors: bool = True,
 ) -> Waveform:
-    """Load a file, or a part of it, in the same way as the evaluation.
+    """Load a file, or part of it, in the same way as evaluation does.
 
     Arguments
     ---------
@@ -84,8 +84,8 @@ def load_file(
     seconds : float, optional
         Maximum duration of the part in seconds.
     tensors : bool
-        Whether the signal is a torch.Tensor. With ``False``, it is a numpy.ndarray that was
-        resampled without torch (equal within 1e-5 at speech level).
+        Whether to return the signal as a torch.Tensor. With ``False``, it is a numpy.ndarray,
+        resampled without torch (equal to within 1e-5 at speech level).
 
     Raises
     ------
@@ -131,7 +131,7 @@ def from_array(
     ---------
     samples : array_like or torch.Tensor
         Samples of shape (samples,), or two-dimensional with channels on the shorter axis. Floats
-        have full scale 1; integers of up to 32 bits are scaled by the range of their type.
+        must be scaled to [-1, 1]; integers of up to 32 bits are scaled by the range of their type.
     sampling_rate : int
         Sampling rate in Hz.
     source : str
@@ -139,12 +139,12 @@ def from_array(
     seconds : float, optional
         Maximum duration in seconds; the rest is dropped.
     tensors : bool
-        Whether the signal is a torch.Tensor, see :func:`load_file`.
+        Whether to return the signal as a torch.Tensor; see :func:`load_file`.
 
     Raises
     ------
     AudioError
-        If shape, type or sampling rate are invalid, or samples are not finite.
+        If the shape, type or sampling rate is invalid, or samples are not finite.
     """
     rate = _rate(sampling_rate)
     array = _numbers(samples, source)
@@ -200,7 +200,7 @@ def _numbers(samples: Any, source: str) -> np.ndarray:
         )
     if array.dtype.kind in "iu" and array.dtype.itemsize > 4:
         raise AudioError(
-            f"{source} must contain floats with full scale 1, or integers of up to 32 bits; found "
+            f"{source} must contain floats scaled to [-1, 1], or integers of up to 32 bits; found "
             f"{array.dtype}. Convert it, for example with array.astype('int16') for 16-bit audio."
         )
     return array
@@ -236,23 +236,23 @@ def signal_warnings(signal: Tensor | np.ndarray) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_min_length(waveforms: Sequence[Waveform], shortest: int) -> None:
+def check_min_length(waveforms: Sequence[Waveform], min_samples: int) -> None:
     """Check that utterances are not shorter than the model's receptive field.
 
     Raises
     ------
     AudioError
-        If an utterance is too short. The message contains the first one.
+        If an utterance is too short. The message names the first one.
     """
     for item in waveforms:
-        if len(item.signal) < shortest:
+        if len(item.signal) < min_samples:
             raise AudioError(
-                f"{item.source} is too short: at least {shortest / SAMPLE_RATE:g} s are required; "
-                f"found {len(item.signal) / SAMPLE_RATE:.4f} s."
+                f"{item.source} is too short: at least {min_samples / SAMPLE_RATE:g} s are "
+                f"required; found {len(item.signal) / SAMPLE_RATE:.4f} s."
             )
 
 
-def check_max_length(source: str, seconds: float, longest: float) -> None:
+def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
     """Check that an utterance is short enough for one pass, before it is read.
 
     Arguments
@@ -261,7 +261,7 @@ def check_max_length(source: str, seconds: float, longest: float) -> None:
         Name of the utterance.
     seconds : float
         Duration of the part to be processed in seconds.
-    longest : float
+    max_seconds : float
         Longest input of the model in seconds, at most :data:`MAX_INPUT_SECONDS`.
 
     Raises
@@ -269,9 +269,9 @@ def check_max_length(source: str, seconds: float, longest: float) -> None:
     AudioError
         If the utterance is too long.
     """
-    if seconds > longest + 1 / SAMPLE_RATE:
+    if seconds > max_seconds + 1 / SAMPLE_RATE:
         raise AudioError(
-            f"{source} is too long to be processed in one pass: at most {longest:g} s are "
+            f"{source} is too long to be processed in one pass: at most {max_seconds:g} s are "
             f"supported; found {seconds:.1f} s. Use windows (emosphere timeline, or predict with "
             f"a window), or set max_seconds."
         )
@@ -279,11 +279,11 @@ def check_max_length(source: str, seconds: float, longest: float) -> None:
 
 def _validated(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Waveform:
     if not np.isfinite(np.asarray(signal)).all():
-        raise AudioError(f"{source} contains NaN or infinite samples.")
+        raise AudioError(f"{source} contains NaN or infinite samples. Remove or replace them.")
     if (peak := float(np.abs(np.asarray(signal)).max(initial=0.0))) > MAX_LEVEL:
         raise AudioError(
-            f"{source} must contain samples with full scale 1; found values of up to {peak:.4g}. "
-            f"The data are damaged or not audio."
+            f"{source} must contain samples scaled to [-1, 1]; found values of up to {peak:.4g}. "
+            f"The data are corrupted or not audio."
         )
     return Waveform(source, signal, duration, start, signal_warnings(signal))
 

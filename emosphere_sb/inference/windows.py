@@ -42,7 +42,7 @@ class WindowPlan:
 
 
 def plan_windows(
-    model: Any, window: float, hop: float, *, longest: float | None = None, name: str = "hop"
+    model: Any, window: float, hop: float, *, max_seconds: float | None = None, name: str = "hop"
 ) -> WindowPlan:
     """Convert window and hop from seconds to samples, and validate them for a model.
 
@@ -52,7 +52,7 @@ def plan_windows(
         Model that processes the windows.
     window, hop : float
         Window length and hop in seconds.
-    longest : float, optional
+    max_seconds : float, optional
         Maximum window length in seconds.
     name : str
         Name of the hop in error messages.
@@ -60,12 +60,12 @@ def plan_windows(
     Raises
     ------
     ValueError
-        If a window or a hop is out of range.
+        If the window or the hop is out of range.
     """
-    shortest = model.shortest
-    min_seconds = shortest / SAMPLE_RATE
-    if not min_seconds <= window < float("inf") or (longest and window > longest):
-        upper = f" and at most {longest:g} s" if longest else ""
+    min_samples = model.min_samples
+    min_seconds = min_samples / SAMPLE_RATE
+    if not min_seconds <= window < float("inf") or (max_seconds and window > max_seconds):
+        upper = f" and at most {max_seconds:g} s" if max_seconds else ""
         raise ValueError(
             f"window must be at least {min_seconds:g} s{upper} for this model; found {window:g}."
         )
@@ -75,7 +75,7 @@ def plan_windows(
     return WindowPlan(
         samples,
         round(hop * SAMPLE_RATE),
-        max(shortest, min(samples, round(MIN_LAST_WINDOW * SAMPLE_RATE))),
+        max(min_samples, min(samples, round(MIN_LAST_WINDOW * SAMPLE_RATE))),
     )
 
 
@@ -84,8 +84,8 @@ def cut_windows(pieces: Iterable[np.ndarray], plan: WindowPlan) -> Iterator[tupl
 
     Window k starts at sample k · hop. The last window ends at the end of the signal and may be
     shorter. If it would have fewer than ``min_last`` samples, it starts earlier. A signal shorter
-    than a window gives one window. If the hop is longer than the window, the samples in between are
-    skipped.
+    than a window yields one window. If the hop is longer than the window, the samples in between
+    are skipped.
 
     Arguments
     ---------
@@ -137,7 +137,7 @@ def file_windows(
     plan : WindowPlan
         Window length and hop at 16 kHz.
     tensors : bool
-        Whether signals are torch.Tensor, see
+        Whether to return signals as torch.Tensor; see
         :func:`emosphere_sb.inference.waveform.load_file`.
 
     Yields
@@ -149,7 +149,8 @@ def file_windows(
     Raises
     ------
     AudioError
-        If the file cannot be read. All windows before the damage have been yielded by then.
+        If the file cannot be read. By then, all windows before the unreadable part have been
+        yielded.
     """
     header = read_header(path)
     name, last = os.fsdecode(path), None
@@ -204,7 +205,7 @@ def predict_windowed(
     Arguments
     ---------
     model : EmoSphere
-        Model with ``predict_batch(waveforms)`` and ``about``.
+        Model with ``predict_batch(waveforms)`` and ``info``.
     utterances : iterable of iterator of Waveform
         Windows of each utterance.
     batch_size : int

@@ -17,19 +17,19 @@ logger = logging.getLogger(__name__)
 
 
 class SSLEncoder(nn.Module):
-    """Encode waveforms with a pretrained speech model, and compute the number of valid frames.
+    """Encoder that maps waveforms to frames with a pretrained speech model.
 
     In evaluation, the frames of an utterance are the same alone and in any batch. Padding is masked
-    before every operation over time. For models where masks are not sufficient, utterances of equal
-    length run together (``equal_lengths_only``), and this is logged.
+    before every operation over time. For models in which masks are not sufficient, only utterances
+    of equal length are processed together (``equal_lengths_only``), and this is logged.
 
     Arguments
     ---------
     backbone : str
         Name on the Hugging Face Hub, path of a folder written by ``save_pretrained``, or path of a
-        ``.json`` configuration, which gives a model with random weights.
+        ``.json`` configuration for a model with random weights.
     freeze : str
-        Frozen part: ``feature_encoder`` (the convolutions; published), ``none``, ``all``, or
+        Frozen part: ``feature_encoder`` (the convolutions, as in the paper), ``none``, ``all``, or
         ``all_but_top_K`` (only the last K layers are trained). Frozen parts stay in evaluation
         mode.
     spec_augment : bool
@@ -38,12 +38,12 @@ class SSLEncoder(nn.Module):
         Probability that a transformer layer is skipped in training. (default: the checkpoint's
         value)
     gradient_checkpointing : bool
-        Whether to recompute activations in the backward pass, which takes less memory and more
+        Whether to recompute activations in the backward pass, which saves memory but takes more
         time.
     layers : str or int
         Hidden states to use: ``last``; a number K for the output of layer K (0: input of the first
-        layer), in which case later layers are not run; or ``weighted`` for a learned
-        softmax-weighted sum of all layers (Yang et al., 2021, SUPERB).
+        layer), in which case later layers are not run; or ``weighted`` for the sum
+        of all layers with learned softmax weights (Yang et al., 2021, SUPERB).
     lora_rank : int
         Rank of low-rank adapters; 0: no adapters. With adapters, all weights of the backbone are
         frozen, regardless of ``freeze``.
@@ -52,9 +52,9 @@ class SSLEncoder(nn.Module):
     lora_targets : sequence of str
         Names of the linear layers that get adapters.
     trust_remote_code : bool
-        Whether Python code that comes with the backbone may run.
+        Whether Python code that comes with the backbone may be executed.
     freeze_schedule : mapping of int to str, optional
-        Frozen part by first epoch, instead of ``freeze``, such as
+        Frozen part by first epoch, which overrides ``freeze``, such as
         ``{1: "all", 3: "all_but_top_4"}``.
 
     Raises
@@ -100,8 +100,9 @@ class SSLEncoder(nn.Module):
         self.equal_lengths_only = not self.backbone.masked
         if self.equal_lengths_only:
             logger.info(
-                "%s: masks do not fully exclude padding from this model (%s). In evaluation, only "
-                "utterances of equal length run together; in training, padding has an effect.",
+                "%s: the attention mask does not fully exclude padding in this model (%s). During "
+                "evaluation, only utterances of equal length are batched together; during "
+                "training, padding affects the outputs.",
                 backbone,
                 self.model.config.model_type,
             )
@@ -114,7 +115,7 @@ class SSLEncoder(nn.Module):
 
     @property
     def model(self) -> nn.Module:
-        """The model of transformers."""
+        """The transformers model."""
         return self.backbone.model
 
     @property
@@ -128,7 +129,7 @@ class SSLEncoder(nn.Module):
         Arguments
         ---------
         epoch : int
-            Number of the epoch, from 1.
+            Number of the epoch, starting at 1.
         """
         self.epoch = epoch
         if self.freezing.changes and not self.has_lora:
@@ -137,9 +138,9 @@ class SSLEncoder(nn.Module):
             self.train(self.training)
 
     def train(self, mode: bool = True) -> SSLEncoder:
-        """Set the mode of all parts that are not frozen.
+        """Set all parts that are not frozen to training or evaluation mode.
 
-        Frozen parts stay in evaluation mode, without dropout, layerdrop and SpecAugment.
+        Frozen parts stay in evaluation mode, without dropout, layerdrop or SpecAugment.
         """
         super().train(mode)
         if mode and not self.has_lora:
@@ -175,7 +176,7 @@ class SSLEncoder(nn.Module):
         return self.states.combine(states), frame_lengths
 
     def hidden_states(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs of the selected layers before they are combined, for the cache.
+        """Return the outputs of the selected layers, not yet combined, as stored in the cache.
 
         Arguments
         ---------
@@ -185,8 +186,8 @@ class SSLEncoder(nn.Module):
         Returns
         -------
         tuple of torch.Tensor
-            States (batch, layers, frames, ``output_size``), zero in padding, with one layer unless
-            ``layers`` is ``weighted``, and the number of valid frames of each row (batch,).
+            States (batch, layers, frames, ``output_size``), zero in padding, with a single layer
+            unless ``layers`` is ``weighted``; and the number of valid frames of each row (batch,).
         """
         if int(lengths.min()) < self.receptive_field:
             raise ValueError(
@@ -233,7 +234,7 @@ class SSLEncoder(nn.Module):
 
 
 def enable_checkpointing(backbone: nn.Module) -> None:
-    """Enable gradient checkpointing, whose method name depends on the transformers version."""
+    """Enable gradient checkpointing with the method of the installed transformers version."""
     model, options = backbone.model, {"use_reentrant": False}
     if hasattr(backbone, "checkpoint_contexts"):
         options["context_fn"] = backbone.checkpoint_contexts
@@ -242,6 +243,6 @@ def enable_checkpointing(backbone: nn.Module) -> None:
 
 
 def freeze_backbone(encoder: SSLEncoder) -> None:
-    """Freeze what is frozen in all epochs; the optimiser, created before the first, omits it."""
+    """Freeze the parts that are frozen in all epochs, so that the optimiser omits them."""
     freeze(encoder.backbone, encoder.freezing.least_frozen)
     encoder.states.freeze_unused()

@@ -15,9 +15,9 @@ class EmotionHead(nn.Module):
     output_size : int
         Number of classes.
     hidden_size : int
-        Size of the hidden layer (published: 1024).
+        Size of the hidden layer (in the paper: 1024).
     dropout : float
-        Dropout probability before each linear layer (published: 0.5).
+        Dropout probability before each linear layer (in the paper: 0.5).
 
     Example
     -------
@@ -40,25 +40,25 @@ class EmotionHead(nn.Module):
         )
 
     def forward(self, utterance: Tensor) -> Tensor:
-        """Return class scores (batch, ``output_size``) of vectors (batch, ``input_size``)."""
+        """Return class scores (batch, ``output_size``) for vectors (batch, ``input_size``)."""
         return self.layers(utterance)
 
 
 class VADHead(EmotionHead):
     """Regression head for valence, arousal and dominance in [-1, 1], with neutral at 0.
 
-    The output y of the linear layer is on the published range [0, 1], but not bounded; the head
-    returns 2y - 1. An affine map applied to both prediction and target does not change the CCC, so
-    the gradient is the published one.
+    The output y of the linear layer uses the range of the paper, [0, 1], but is not bounded; the
+    head returns 2y - 1. An affine map applied to both prediction and target does not change the
+    CCC, so the gradient is the same as in the paper.
 
     Arguments
     ---------
     input_size : int
         Size of the utterance vector.
     hidden_size : int
-        Size of the hidden layer (published: 1024).
+        Size of the hidden layer (in the paper: 1024).
     dropout : float
-        Dropout probability before each linear layer (published: 0.5).
+        Dropout probability before each linear layer (in the paper: 0.5).
     """
 
     def __init__(self, input_size: int, hidden_size: int = 1024, dropout: float = 0.5):
@@ -67,5 +67,5 @@ class VADHead(EmotionHead):
         )
 
     def forward(self, utterance: Tensor) -> Tensor:
-        """Return valence, arousal and dominance (batch, 3) of vectors (batch, ``input_size``)."""
+        """Return valence, arousal and dominance (batch, 3) for vectors (batch, ``input_size``)."""
         return 2 * super().forward(utterance) - 1

@@ -11,12 +11,12 @@ NORMALISATION_MODES = ("corpus", "utterance", "none", "as_checkpoint")
 
 
 class WaveformNormaliser(nn.Module):
-    """Normalise waveforms to zero mean and unit variance, computed over valid samples.
+    """Module that normalises waveforms to zero mean and unit variance, computed over valid samples.
 
     Arguments
     ---------
     mode : str
-        ``corpus``: mean and SD of all samples of the training files (published; preserves
+        ``corpus``: mean and SD of all samples of the training files (as in the paper; preserves
         differences in loudness). ``utterance``: mean and SD of the utterance. ``none``: no
         normalisation. ``as_checkpoint``: ``utterance`` or ``none``, according to the feature
         extractor of the backbone.
@@ -71,7 +71,7 @@ class WaveformNormaliser(nn.Module):
         """
         mask = frame_mask(lengths, signals.shape[1])
         if self.mode == "corpus":
-            # The published divisor is SD + 1e-6.
+            # As published, the divisor is SD + 1e-6.
             mean, scale = self.mean.float(), (self.deviation + 1e-6).float()
             signals = (signals - mean) / scale
         elif self.mode == "utterance":
@@ -93,11 +93,13 @@ def checkpoint_mode(backbone: str | None) -> str:
 
     try:
         if str(backbone).endswith(".json"):  # would be mistaken for a preprocessor_config.json
-            raise OSError("a .json configuration has none")
+            raise OSError(
+                "a backbone given as a .json configuration has no preprocessor_config.json"
+            )
         extractor = AutoFeatureExtractor.from_pretrained(backbone)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
-            f"normalisation as_checkpoint needs the preprocessor_config.json of backbone "
+            f"normalisation=as_checkpoint needs the preprocessor_config.json of backbone "
             f"{backbone!r}, which could not be read ({error}). Use corpus, utterance or none."
         ) from error
     return "utterance" if getattr(extractor, "do_normalize", False) else "none"

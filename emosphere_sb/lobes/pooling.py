@@ -1,4 +1,4 @@
-"""Pooling of the frames of an utterance to one vector, independent of padding."""
+"""Pooling of the frames of an utterance into one vector, regardless of padding."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from emosphere_sb.backbones.weight_cache import WeightCache
 class StylePooling(nn.Module):
     """Style pooling with multi-head self-attention (Cho et al., 2025, section 2).
 
-    Two fully connected layers (spectral), two gated convolutions with residual connections
-    (temporal), self-attention with a residual connection, a fully connected layer, and the mean
-    over the valid frames, as in the style encoder of Meta-StyleSpeech (Min et al., 2021).
+    It consists of two fully connected layers (spectral), two gated convolutions with residual
+    connections (temporal), self-attention with a residual connection, a fully connected layer, and
+    the mean over the valid frames, as in the style encoder of Meta-StyleSpeech (Min et al., 2021).
 
     Arguments
     ---------
     input_size : int
         Number of features of a frame.
     width : int
-        Size of every layer and of the output vector, ``output_size`` (published: 1024).
+        Size of every layer and of the output vector, ``output_size`` (in the paper: 1024).
     heads : int
-        Number of attention heads (published: 2).
+        Number of attention heads (in the paper: 2).
     kernel_size : int
-        Kernel size of the temporal convolutions in frames (published: 5); must be odd.
+        Kernel size of the temporal convolutions in frames (in the paper: 5); must be odd.
     dropout : float
         Dropout probability after each spectral layer, each gated convolution, and the attention
-        (published: 0.1).
+        (in the paper: 0.1).
     attention_scale : str or float
-        Factor of the attention scores: ``d_model`` for 1 / sqrt(width) (published: 1/32),
+        Factor for the attention scores: ``d_model`` for 1 / sqrt(width) (in the paper: 1/32),
         ``d_head`` for the usual 1 / sqrt(width / heads), or a positive number.
 
     Raises
@@ -94,9 +94,9 @@ class StylePooling(nn.Module):
 
 
 class GatedConvolution(nn.Module):
-    """Convolution over time with gated linear unit, dropout and residual connection.
+    """Convolution over time with a gated linear unit, dropout and a residual connection.
 
-    (Meta-StyleSpeech; Min et al., 2021.)
+    It is taken from Meta-StyleSpeech (Min et al., 2021).
     """
 
     def __init__(self, width: int, kernel_size: int = 5, dropout: float = 0.1):
@@ -140,7 +140,7 @@ class GatedConvolution(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over valid frames with residual connection, without layer norm."""
+    """Multi-head self-attention over valid frames, with a residual connection but no layer norm."""
 
     def __init__(self, width: int, heads: int, dropout: float, scale: str | float = "d_model"):
         super().__init__()
@@ -166,14 +166,14 @@ class SelfAttention(nn.Module):
 
 
 def attention_scale(scale: str | float, width: int, heads: int) -> float:
-    """Return the factor of the attention scores for ``d_model``, ``d_head`` or a number."""
+    """Return the factor for the attention scores, given as ``d_model``, ``d_head`` or a number."""
     named = {"d_model": 1 / math.sqrt(width), "d_head": 1 / math.sqrt(width / heads)}
     if isinstance(scale, (int, float)) and not isinstance(scale, bool) and 0 < scale < math.inf:
         return float(scale)
     if not isinstance(scale, str) or scale not in named:
         raise ValueError(
-            f"attention_scale must be d_model (1/sqrt(width), published), d_head, or a positive "
-            f"number; found {scale!r}."
+            f"attention_scale must be d_model (1/sqrt(width), as in the paper), d_head, or a "
+            f"positive number; found {scale!r}."
         )
     return named[scale]
 
@@ -222,7 +222,7 @@ class AttentiveStatsPooling(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Pool frames (batch, time, feature), with valid counts (batch,), to (batch, 2·feature)."""
         mask = frame_mask(lengths, frames.shape[1])
-        # In float32, since the variance of a long utterance is inaccurate in fp16.
+        # In float32, because the variance of a long utterance is inaccurate in fp16.
         with torch.autocast(frames.device.type, enabled=False):
             frames = frames.to(torch.promote_types(frames.dtype, torch.float32))
             frames = frames.masked_fill(~mask.unsqueeze(-1), 0.0)

@@ -26,8 +26,8 @@ class AuxiliaryTask(nn.Module):
     names : sequence of str
         Names of the classes.
     class_weights : str
-        ``inverse_frequency`` (published): N / (K · n_k) for class k, with K classes and N training
-        utterances, of which n_k belong to class k (0 if n_k is 0); or ``none``.
+        ``inverse_frequency`` (as in the paper): N / (K · n_k) for class k, with K classes and N
+        training utterances, of which n_k belong to class k (weight 0 if n_k is 0); or ``none``.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class AuxiliaryTask(nn.Module):
 
     @property
     def size(self) -> int:
-        """Number of classes; 0 without auxiliary task."""
+        """Number of classes; 0 without an auxiliary task."""
         return len(self.names)
 
     def target(self, vad: Tensor, emotion: str) -> int:
@@ -103,7 +103,7 @@ class AuxiliaryTask(nn.Module):
         Returns
         -------
         torch.Tensor
-            Scalar loss, see :func:`emosphere_sb.losses.region_loss`.
+            Scalar loss; see :func:`emosphere_sb.losses.region_loss`.
         """
         return region_loss(logits, target, self.weights)
 
@@ -114,16 +114,17 @@ class RegionTask(AuxiliaryTask):
     Arguments
     ---------
     angle : int
-        Angle of a region in degrees: 30, 45, 60, 90 (octants; published) or 180.
+        Angle of a region in degrees: 30, 45, 60, 90 (octants, as in the paper) or 180.
     class_weights : str
-        Class weights, see :class:`AuxiliaryTask`.
+        Class weights; see :class:`AuxiliaryTask`.
     concentration : float, optional
-        Concentration (kappa) of soft targets with a von Mises-Fisher density: errors cost less for
-        regions close to the true point, see
-        :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: hard labels,
-        published)
+        Concentration (kappa) of soft targets with a von Mises-Fisher density: errors are penalised
+        less for regions close to the true point; see
+        :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: hard labels, as
+        in the paper)
     centre_radius : float
-        Radius of a separate region around neutral, in [0, sqrt 3); 0: no such region (published).
+        Radius of a separate region around neutral, in [0, sqrt 3); 0: no such region (as in the
+        paper).
 
     Raises
     ------
@@ -171,7 +172,7 @@ class EmotionTask(AuxiliaryTask):
     emotions : sequence of str
         Names of the classes. Utterances with other emotions are ignored in the loss.
     class_weights : str
-        Class weights, see :class:`AuxiliaryTask`.
+        Class weights; see :class:`AuxiliaryTask`.
     """
 
     kind = "emotion"

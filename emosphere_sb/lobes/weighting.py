@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 AFTERWARDS = ("drop", "keep")
-"""Options of :class:`LinearDecay` after its last epoch."""
+"""What :class:`LinearDecay` can do with the auxiliary task after the decay."""
 
 
 class AuxiliaryWeighting(nn.Module, ABC):
@@ -24,7 +24,7 @@ class AuxiliaryWeighting(nn.Module, ABC):
     Attributes
     ----------
     epoch : torch.Tensor
-        Current epoch, from 1, int64 scalar; part of the module's state.
+        Current epoch, starting at 1, int64 scalar; part of the module's state.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class AuxiliaryWeighting(nn.Module, ABC):
         Arguments
         ---------
         epoch : int
-            Number of the epoch, from 1.
+            Number of the epoch, starting at 1.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class AuxiliaryWeighting(nn.Module, ABC):
         main_loss : torch.Tensor
             Regression loss, scalar.
         auxiliary_loss : torch.Tensor
-            Loss of the auxiliary task, scalar; ignored, and may be None, unless :attr:`active`.
+            Loss of the auxiliary task, scalar; may be None unless :attr:`active`.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class AuxiliaryWeighting(nn.Module, ABC):
 
 
 class LinearDecay(AuxiliaryWeighting):
-    r"""Published schedule: a weight that decreases linearly from ``start`` towards ``floor``.
+    r"""Weight that decreases linearly from ``start`` towards ``floor``, as in the paper.
 
     .. math:: \lambda_e = \mathrm{start} - \frac{\mathrm{start} - \mathrm{floor}}{E} (e - 1),
         \quad e = 1 \ldots E
@@ -110,17 +110,18 @@ class LinearDecay(AuxiliaryWeighting):
     start : float
         Weight in epoch 1.
     floor : float
-        Weight towards which it decreases.
+        Value towards which the weight decreases.
     epochs : int
         Number of epochs E of the decay.
     afterwards : str
-        Behaviour after these epochs: ``drop`` (published) for no auxiliary task, or ``keep`` for a
-        constant weight of ``floor``.
+        Behaviour after these epochs: ``drop`` for no auxiliary task (as in the paper), or ``keep``
+        for a constant weight of ``floor``.
 
     Raises
     ------
     ValueError
-        If not 0 <= floor <= start, if ``epochs`` is less than 1, or if ``afterwards`` is invalid.
+        If ``floor`` is negative or greater than ``start``, if ``epochs`` is less than 1, or if
+        ``afterwards`` is invalid.
 
     Example
     -------
@@ -163,7 +164,7 @@ class LinearDecay(AuxiliaryWeighting):
 
 
 class ConstantWeight(AuxiliaryWeighting):
-    """Constant weight in all epochs.
+    """Weight that is the same in all epochs.
 
     Arguments
     ---------

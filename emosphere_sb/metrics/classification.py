@@ -1,7 +1,7 @@
 """Classification metrics for regions of the sphere or emotions.
 
-Classes are integers from 0. Pairs with a negative (unknown) class are ignored. Undefined metrics
-are NaN, never 0.
+Classes are non-negative integers. Pairs with a negative (unknown) class are ignored. Undefined
+metrics are NaN, never 0.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ def confusion_matrix(truth: Any, prediction: Any, *, classes: int | None = None)
     Arguments
     ---------
     truth : array_like
-        True classes from 0, negative where unknown, shape (utterances,).
+        Indices of the true classes, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, shape (utterances,).
+        Indices of the predicted classes, shape (utterances,).
     classes : int
-        Number of classes. (default: the largest class, plus one)
+        Number of classes. (default: the largest class index plus one)
 
     Returns
     -------
@@ -32,7 +32,8 @@ def confusion_matrix(truth: Any, prediction: Any, *, classes: int | None = None)
     Raises
     ------
     ValueError
-        If the shapes differ, a value is not an integer, or a class is not less than ``classes``.
+        If the shapes differ, a value is not an integer, or a class index is not less than
+        ``classes``.
 
     Example
     -------
@@ -43,7 +44,9 @@ def confusion_matrix(truth: Any, prediction: Any, *, classes: int | None = None)
     largest = max(x.max(initial=-1), y.max(initial=-1))
     classes = int(largest) + 1 if classes is None else classes
     if largest >= classes:
-        raise ValueError(f"Classes must be less than their number, {classes}; found {largest}.")
+        raise ValueError(
+            f"Class indices must be less than the number of classes, {classes}; found {largest}."
+        )
     return np.bincount(x * classes + y, minlength=classes**2).reshape(classes, classes)
 
 
@@ -53,14 +56,14 @@ def accuracy(truth: Any, prediction: Any) -> float:
     Arguments
     ---------
     truth : array_like
-        True classes from 0, negative where unknown, shape (utterances,).
+        Indices of the true classes, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, shape (utterances,).
+        Indices of the predicted classes, shape (utterances,).
 
     Returns
     -------
     float
-        Value in [0, 1]; NaN without pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -79,20 +82,20 @@ def accuracy(truth: Any, prediction: Any) -> float:
 def agreement(a: Any, b: Any) -> float:
     """Compute the share of utterances for which two predictions have the same class.
 
-    The value equals :func:`accuracy`, but neither argument is the truth. An example is the region
-    of the auxiliary head and the region of the predicted VAD point.
+    The value equals :func:`accuracy`, but neither argument is the truth. For example, the arguments
+    are the regions predicted by the auxiliary head and those of the predicted VAD points.
 
     Arguments
     ---------
     a : array_like
-        Classes from 0, negative where unknown, shape (utterances,).
+        Class indices, negative where unknown, shape (utterances,).
     b : array_like
-        Classes from 0, negative where unknown, shape (utterances,).
+        Class indices, negative where unknown, shape (utterances,).
 
     Returns
     -------
     float
-        Value in [0, 1]; NaN without pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -112,20 +115,20 @@ def macro_f1(truth: Any, prediction: Any) -> float:
 
     .. math:: F_k = \frac{2\,n_{kk}}{\sum_j n_{kj} + \sum_j n_{jk}}
 
-    The mean is over the classes that occur in the truth or in the predictions; n is the confusion
-    matrix.
+    The mean is taken over the classes that occur in the truth or in the predictions; n is the
+    confusion matrix.
 
     Arguments
     ---------
     truth : array_like
-        True classes from 0, negative where unknown, shape (utterances,).
+        Indices of the true classes, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, shape (utterances,).
+        Indices of the predicted classes, shape (utterances,).
 
     Returns
     -------
     float
-        Value in [0, 1]; NaN without pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -151,14 +154,14 @@ def unweighted_recall(truth: Any, prediction: Any) -> float:
     Arguments
     ---------
     truth : array_like
-        True classes from 0, negative where unknown, shape (utterances,).
+        Indices of the true classes, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, shape (utterances,).
+        Indices of the predicted classes, shape (utterances,).
 
     Returns
     -------
     float
-        Value in [0, 1]; NaN without pairs.
+        Value in [0, 1]; NaN without any pairs.
 
     Raises
     ------
@@ -182,9 +185,9 @@ def classification_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
     Arguments
     ---------
     truth : array_like
-        True classes from 0, negative where unknown, shape (utterances,).
+        Indices of the true classes, negative where unknown, shape (utterances,).
     prediction : array_like
-        Predicted classes, shape (utterances,).
+        Indices of the predicted classes, shape (utterances,).
 
     Returns
     -------
@@ -209,7 +212,7 @@ def classification_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
 
 
 def _classes(truth: Any, prediction: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as int64 vectors, without pairs in which either is negative."""
+    """Return both arrays as int64 vectors, without pairs in which either is negative."""
     x, y = np.asarray(truth), np.asarray(prediction)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(
@@ -219,7 +222,7 @@ def _classes(truth: Any, prediction: Any) -> tuple[np.ndarray, np.ndarray]:
     for values in (x, y):
         if values.size and not np.issubdtype(values.dtype, np.integer):
             raise ValueError(
-                f"Classes must be integers from 0, or -1 where unknown; found values of type "
+                f"Classes must be non-negative integers, or -1 where unknown; found values of type "
                 f"{values.dtype}. Convert class names to indices first."
             )
     known = (x >= 0) & (y >= 0)

@@ -52,7 +52,7 @@ def ccc(truth: Any, prediction: Any) -> float:
 
 
 def pearson(truth: Any, prediction: Any) -> float:
-    r"""Compute Pearson's correlation coefficient, which does not depend on scale and shift.
+    r"""Compute Pearson's correlation coefficient, which does not depend on scale or shift.
 
     .. math:: \rho = \frac{\mathrm{cov}(x, y)}{\sigma_x \sigma_y}
 
@@ -90,7 +90,7 @@ def scale_ratio(truth: Any, prediction: Any) -> float:
 
     .. math:: v = \sigma_\mathrm{prediction} / \sigma_\mathrm{truth}
 
-    Together with :func:`pearson` (rho) and :func:`shift` (u) it determines the CCC (Lin, 1989):
+    Together with :func:`pearson` (rho) and :func:`shift` (u), it determines the CCC (Lin, 1989):
     :math:`\rho_c = \rho \cdot 2 / (v + 1/v + u^2)`.
 
     Arguments
@@ -168,7 +168,7 @@ def mae(truth: Any, prediction: Any) -> float:
     Returns
     -------
     float
-        At least 0; NaN without pairs.
+        At least 0; NaN without any pairs.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def mae(truth: Any, prediction: Any) -> float:
 
 
 def regression_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
-    """Compute all regression metrics of a set, by dimension, and the mean CCC.
+    """Compute all regression metrics of a set for each dimension, and the mean CCC.
 
     Arguments
     ---------
@@ -198,9 +198,9 @@ def regression_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        For each dimension a dict of ``ccc``, ``pearson``, ``scale_ratio``, ``shift``, ``mae`` and
-        ``n``, the number of pairs without NaN; and ``mean_ccc``, the mean over the dimensions with
-        a defined CCC (NaN if no CCC is defined).
+        For each dimension, a dict with ``ccc``, ``pearson``, ``scale_ratio``, ``shift``, ``mae``
+        and ``n``, the number of pairs without NaN; and ``mean_ccc``, the mean over the dimensions
+        with a defined CCC (NaN if no CCC is defined).
 
     Raises
     ------
@@ -230,7 +230,7 @@ def regression_metrics(truth: Any, prediction: Any) -> dict[str, Any]:
 
 
 def _pairs(truth: Any, prediction: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as float64 vectors, without pairs in which either is NaN."""
+    """Return both arrays as float64 vectors, without pairs in which either is NaN."""
     x, y = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Export released models to ONNX, with padding masked inside the graph, and optionally to int8.
+"""Export released models to ONNX, optionally to int8, with padding masked inside the graph.
 
 Exported models are compared with the original before the output folder is created.
 """
@@ -30,7 +30,7 @@ from emosphere_sb.scale import DIMENSIONS
 
 OPSET = 20
 TOLERANCE = 1e-4
-"""Maximum difference of VAD, embedding and logits between float32 graph and original model."""
+"""Maximum difference of VAD, embedding and logits between the float32 graph and the original."""
 QUANTISED_OPERATORS = ("MatMul", "Gemm")
 """Operators that are quantised. Convolutions are few and would lose too much precision."""
 MAX_EMBEDDED_BYTES = 1_800_000_000
@@ -71,7 +71,7 @@ def export(
     Arguments
     ---------
     source : path or str
-        Path of a folder, or name of a model on the HuggingFace Hub.
+        Path of a folder, or name of a model on the Hugging Face Hub.
     out : path
         New or empty output folder, which is created atomically. It contains ``model.onnx`` with the
         inputs ``waveform`` (batch, samples) at 16 kHz and ``lengths`` (batch,) and the outputs
@@ -80,7 +80,7 @@ def export(
     int8 : bool
         Whether to write ``model_int8.onnx`` too, with 8-bit weights in matrix products.
     check : sequence of numpy.ndarray, optional
-        Utterances (samples,) at 16 kHz for the comparison of graph and model. The default is
+        Utterances (samples,) at 16 kHz for comparing the graph with the model. The default is
         generated test audio.
 
     Returns
@@ -102,7 +102,7 @@ def export(
     model, about = load_pretrained(source)
     exported = ExportedModel(model)
     signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
-    check_signals(signals, model.shortest)
+    check_signals(signals, model.min_samples)
     with atomic_folder(out) as folder:
         write_graph(exported, folder / FLOAT32)
         deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
@@ -112,7 +112,7 @@ def export(
             deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
-        metadata = {"opset": OPSET, "shortest": model.shortest, "deviations": deviations}
+        metadata = {"opset": OPSET, "shortest": model.min_samples, "deviations": deviations}
         checksums.write_json_file(
             folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": metadata}
         )
@@ -136,8 +136,8 @@ def check_export_dependencies() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"Export requires onnx, onnxscript and onnxruntime ({error}). Install the extra: pip "
-            f"install 'emosphere-sb[onnx]'."
+            f"Export requires onnx, onnxscript and onnxruntime ({error}). Install them with: "
+            f"pip install 'emosphere-sb[onnx]'."
         ) from error
 
 
@@ -178,7 +178,7 @@ def _rename_inner_values(graph: Any, names: Sequence[str]) -> None:
 def quantise(path: Path, out: Path) -> None:
     """Write a copy of a graph with int8 weights in matrix products (dynamic quantisation).
 
-    Activations are quantised at run time by their actual range; sums are exact.
+    Activations are quantised at run time according to their actual range; sums are exact.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -194,7 +194,7 @@ def quantise(path: Path, out: Path) -> None:
 def max_deviation(
     model: ReleasedModel, session: OnnxSession, signals: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """Return the largest absolute difference between a graph and a model, by output.
+    """Return the largest absolute difference between a graph and a model for each output.
 
     The model processes utterances one by one; the graph processes them one by one and as one padded
     batch.
@@ -214,23 +214,23 @@ def max_deviation(
     return largest
 
 
-def check_signals(signals: Sequence[np.ndarray], shortest: int) -> None:
+def check_signals(signals: Sequence[np.ndarray], min_samples: int) -> None:
     """Check that there are test signals and that they are not too short for the model.
 
     Raises
     ------
     ValueError
-        If there is no signal, or one is too short.
+        If the list is empty or a signal is too short.
     """
     lengths = [len(signal) for signal in signals]
-    if not lengths or min(lengths) < shortest:
+    if not lengths or min(lengths) < min_samples:
         raise ValueError(
-            f"The check requires at least one utterance, each of at least {shortest} samples at 16 "
-            f"kHz; found {lengths or 'none'}."
+            f"The check requires at least one utterance, each of at least {min_samples} samples "
+            f"at 16 kHz; found {lengths or 'none'}."
         )
 
 
-def check_deviation(found: Mapping[str, float]) -> None:
+def check_deviation(deviations: Mapping[str, float]) -> None:
     """Check that a graph gives the same outputs as its model.
 
     Raises
@@ -238,12 +238,12 @@ def check_deviation(found: Mapping[str, float]) -> None:
     ValueError
         If a difference is above 1e-4 or NaN.
     """
-    if not all(value <= TOLERANCE for value in found.values()):
-        listed = ", ".join(f"{name} {value:.2g}" for name, value in found.items())
+    if not all(value <= TOLERANCE for value in deviations.values()):
+        listed = ", ".join(f"{name} {value:.2g}" for name, value in deviations.items())
         raise ValueError(
-            f"The outputs of the exported graph must match the model within {TOLERANCE:g}; found "
-            f"differences of {listed}. Nothing was written. Please report the backbone and the "
-            f"versions of torch, onnxscript and onnxruntime."
+            f"The outputs of the exported graph must match those of the model to within "
+            f"{TOLERANCE:g}; found differences of {listed}. Nothing was written. Please open an "
+            f"issue that states the backbone and the versions of torch, onnxscript and onnxruntime."
         )
 
 
@@ -290,7 +290,7 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
 
 
 def _configuration(folder: Path, about: ModelInfo) -> dict[str, Any]:
-    """Return the description of a model; create one for a public checkpoint, which has none."""
+    """Return the description of a model; create one for a public checkpoint without one."""
     path = folder / checksums.CONFIGURATION
     if path.is_file():
         return checksums.read_json(path)

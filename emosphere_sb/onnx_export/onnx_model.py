@@ -2,7 +2,7 @@
 
 The optimised modules of this package process utterances separately and read lengths in Python. For
 ONNX, the same weights are used in the convolutions of transformers, and padding is masked inside
-the graph, so that predictions do not depend on the rest of the batch.
+the graph, so predictions do not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class MaskedGroupNorm(nn.Module):
     Attributes
     ----------
     valid : torch.Tensor
-        Number of valid frames in the next batch, shape (batch,).
+        Number of valid frames of each row in the next batch, shape (batch,).
     """
 
     def __init__(self, original: nn.GroupNorm):
@@ -138,14 +138,20 @@ class MaskedGroupNorm(nn.Module):
 
 
 class ExportedConvolution(GatedConvolution):
-    """The convolution of style pooling as one operation; assigned to a module's ``__class__``."""
+    """Convolution of style pooling without the CPU optimisation, which would complicate the graph.
+
+    It is not instantiated, but assigned as the class of existing modules.
+    """
 
     def _convolve(self, hidden: Tensor) -> Tensor:
         return self.convolution(hidden.transpose(1, 2)).transpose(1, 2)
 
 
 class ExportedAttention(GatedAttention):
-    """WavLM attention with operations supported by ONNX; assigned to a module's ``__class__``."""
+    """WavLM attention that uses only operations supported by ONNX.
+
+    It is not instantiated, but assigned as the class of existing modules.
+    """
 
     # The original version indexes each pair of frames. ONNX does not support overlapping views.
     compute_bias = WavLMAttention.compute_bias
@@ -157,7 +163,7 @@ class ExportedAttention(GatedAttention):
         position_bias: Tensor | None = None,
         **unused,
     ) -> tuple[Tensor, None, Tensor]:
-        """Compute gated attention with explicit matrix products, see :class:`GatedAttention`."""
+        """Compute gated attention with explicit matrix products; see :class:`GatedAttention`."""
         frames = hidden_states.shape[1]
         if position_bias is None:
             position_bias = self.compute_bias(frames, frames)
@@ -192,8 +198,8 @@ def check_exportable(model: nn.Module) -> None:
         reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
         raise ValueError(
             f"ONNX export supports the model families {', '.join(MASKED_FAMILIES)}; found "
-            f"{config.model_type}{reason}, whose frames depend on padding or on operations "
-            f"missing in ONNX. Use the model with PyTorch: emosphere predict."
+            f"{config.model_type}{reason}, whose outputs depend on padding or which requires "
+            f"operations that ONNX does not support. Use the model with PyTorch: emosphere predict."
         )
 
 

@@ -25,18 +25,19 @@ from emosphere_sb.release.model_info import ModelInfo
 
 
 class OnnxEmoSphere(Predictor):
-    """A model exported by ``emosphere export``, running on onnxruntime.
+    """A model exported by ``emosphere export``, run with onnxruntime.
 
     It has the same methods as :class:`emosphere_sb.inference.interface.EmoSphere`. Predictions
-    differ by less than 1e-4 (int8: by the difference printed during export).
+    differ from those of the original by less than 1e-4 (int8: by the difference printed during
+    export).
 
     Arguments
     ---------
     session : OnnxSession
         Session with the exported graph.
-    about : About
+    about : ModelInfo
         Information about the model.
-    shortest : int
+    min_samples : int
         Minimum length of an utterance, in samples at 16 kHz.
 
     Example
@@ -47,10 +48,10 @@ class OnnxEmoSphere(Predictor):
     """
 
     tensors = False
-    longest = MAX_INPUT_SECONDS
+    max_pass_seconds = MAX_INPUT_SECONDS
 
-    def __init__(self, session: OnnxSession, about: ModelInfo, shortest: int):
-        self.session, self.info, self.shortest = session, about, shortest
+    def __init__(self, session: OnnxSession, about: ModelInfo, min_samples: int):
+        self.session, self.info, self.min_samples = session, about, min_samples
 
     @classmethod
     def from_pretrained(
@@ -70,7 +71,8 @@ class OnnxEmoSphere(Predictor):
         Raises
         ------
         ValueError
-            If the folder does not exist, is not an exported model, or a checksum does not match.
+            If the folder does not exist or is not an exported model, or if a checksum does not
+            match.
         ImportError
             If onnxruntime is not installed.
         """
@@ -83,7 +85,7 @@ class OnnxEmoSphere(Predictor):
         option = " --int8" if int8 else ""
         parts = (checksums.CONFIGURATION, name)
         checksums.verify_checksums(folder, parts, command=f"emosphere export MODEL OUT{option}")
-        about, shortest = read_description(folder)
+        about, min_samples = read_description(folder)
         session = OnnxSession(folder / name, threads=threads)
         if session.has_logits != bool(about.classes):
             raise ValueError(
@@ -91,7 +93,7 @@ class OnnxEmoSphere(Predictor):
                 f"found {'a' if session.has_logits else 'no'} class head in the former and "
                 f"{len(about.classes)} classes in the latter. Export the model again."
             )
-        return cls(session, about, shortest)
+        return cls(session, about, min_samples)
 
     def _forward(
         self, signals: Sequence[np.ndarray]
@@ -111,10 +113,10 @@ def read_description(folder: Path) -> tuple[ModelInfo, int]:
     path = folder / checksums.CONFIGURATION
     description = checksums.read_json(path)
     check_format(description, path)
-    shortest = description.get("onnx", {}).get("shortest")
-    if not isinstance(shortest, int) or "about" not in description:
+    min_samples = description.get("onnx", {}).get("shortest")
+    if not isinstance(min_samples, int) or "about" not in description:
         raise ValueError(
-            f"{path} must describe an exported model, with 'about' and 'onnx'; found "
+            f"{path} must describe an exported model and have the keys 'about' and 'onnx'; found "
             f"{', '.join(description)}. Export the model again."
         )
-    return ModelInfo.from_dict(description["about"]), shortest
+    return ModelInfo.from_dict(description["about"]), min_samples

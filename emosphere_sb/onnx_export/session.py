@@ -11,11 +11,11 @@ import numpy as np
 FLOAT32, INT8 = "model.onnx", "model_int8.onnx"
 INPUTS = ("waveform", "lengths")
 OUTPUTS = ("vad", "embedding", "logits")
-"""Output names of the graph; ``logits`` is present only with a class head."""
+"""Output names of the graph; ``logits`` is present only if the model has a class head."""
 
 
 class OnnxSession:
-    """An onnxruntime session with an exported model.
+    """An onnxruntime session for an exported model.
 
     Arguments
     ---------
@@ -42,7 +42,9 @@ class OnnxSession:
                 os.fspath(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime errors have no other common class
-            raise ValueError(f"onnxruntime cannot load {path}: {error}") from error
+            raise ValueError(
+                f"onnxruntime cannot load {path} ({error}). Export the model again."
+            ) from error
         inputs = tuple(item.name for item in self._session.get_inputs())
         outputs = tuple(item.name for item in self._session.get_outputs())
         if inputs != INPUTS or outputs not in (OUTPUTS, OUTPUTS[:2]):

@@ -1,1 +1,1 @@
-"""Load published checkpoints of other projects through the same interface."""
+"""Published checkpoints of other projects, loaded through the interface of this package."""

@@ -1,9 +1,10 @@
-"""The layout of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim (Wagner et al., 2023).
+"""Layout of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim (Wagner et al., 2023).
 
-wav2vec 2.0 on the waveform normalised by utterance, mean over the frames of the last layer, one
-hidden layer with tanh, and three outputs on about [0, 1] in the order given by ``id2label``:
-arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in speech emotion
-recognition: closing the valence gap", IEEE TPAMI 45 (9), 2023, doi 10.1109/TPAMI.2023.3263585.
+The model consists of wav2vec 2.0 on waveforms normalised by utterance, the mean over the frames of
+the last layer, one hidden layer with tanh, and three outputs on about [0, 1]. Their order is given
+by ``id2label``: arousal, dominance, valence. J. Wagner et al., "Dawn of the transformer era in
+speech emotion recognition: closing the valence gap", IEEE TPAMI 45 (9), 2023,
+doi 10.1109/TPAMI.2023.3263585.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from emosphere_sb.release.checksums import read_json
 from emosphere_sb.release.model import ReleasedModel
 
 KNOWN = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
-LICENCE = "CC BY-NC-SA 4.0: no commercial use (its model card)"
+LICENCE = "CC BY-NC-SA 4.0: no commercial use (according to its model card)"
 RELEASE = "1.7"
 PREPROCESSOR = "preprocessor_config.json"
 MAX_SECONDS = None
@@ -35,7 +36,7 @@ MAX_SECONDS = None
 
 
 def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether the configuration and weight names match this layout."""
+    """Return whether the configuration and weight names match this layout."""
     return (
         configuration.get("model_type") == "wav2vec2"
         and configuration.get("pooling_mode", "mean") == "mean"
@@ -87,4 +88,4 @@ def _normalised(folder: Path) -> bool:
             f"{PREPROCESSOR} not found in {folder}. It is required because it specifies whether "
             f"the waveform is normalised. Download the complete folder of {KNOWN}."
         )
-    return bool(read_json(path).get("do_normalize", True))  # default of transformers
+    return bool(read_json(path).get("do_normalize", True))  # transformers default

@@ -16,7 +16,7 @@ from emosphere_sb.release.checksums import read_json
 
 CONFIGURATION = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""File names of weights in order of preference; otherwise a single ``*.pt`` file is used."""
+"""File names of weights, in order of preference; if none exists, a single ``*.pt`` file is used."""
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def weights_file(folder: Path) -> Path:
     Raises
     ------
     ValueError
-        If there is no such file, or several without a standard name.
+        If no weights file or more than one ``*.pt`` file exists.
     """
     for name in WEIGHTS:
         if (folder / name).is_file():
@@ -39,8 +39,8 @@ def weights_file(folder: Path) -> Path:
     if len(others) != 1:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise ValueError(
-            f"{folder} must contain the weights as {', '.join(WEIGHTS)} or one *.pt file; found "
-            f"{found}."
+            f"{folder} must contain the weights as {', '.join(WEIGHTS)} or a single *.pt "
+            f"file; found {found}."
         )
     return others[0]
 
@@ -51,7 +51,7 @@ def weight_names(path: Path) -> set[str]:
     Raises
     ------
     ValueError
-        If the file is invalid, see :func:`read_state`.
+        If the file is invalid (see :func:`read_state`).
     """
     if path.suffix != ".safetensors":
         return set(_unpickled(path, "meta"))
@@ -73,7 +73,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     ValueError
-        If the file is damaged, is a pickle named as safetensors, or contains anything but tensors.
+        If the file is damaged, is a pickle file named ``.safetensors``, or contains anything but
+        tensors.
     """
     if path.suffix != ".safetensors":
         state = _unpickled(path, "cpu")
@@ -101,7 +102,7 @@ def select_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]
 
 
 def read_licence(folder: Path, default: str) -> str:
-    """Return the licence from the metadata of the model card, or ``default`` without a card."""
+    """Return the licence from the metadata of the model card, or ``default`` if none is named."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     head = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
@@ -120,11 +121,13 @@ def _unpickled(path: Path, device: str) -> dict[str, Tensor]:
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(
-            f"{path} must contain a mapping of names to tensors; found {type(state).__name__} "
-            f"with other content."
+            f"{path} must contain a mapping of names to tensors; found a {type(state).__name__} "
+            f"whose contents are not named tensors. Use a safetensors file."
         )
     return dict(state)
 
 
 def _safetensors_error(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path} is not a valid safetensors file ({error}). Pickles are rejected.")
+    return ValueError(
+        f"{path} is not a valid safetensors file ({error}). Pickle files are not supported."
+    )

@@ -1,4 +1,4 @@
-"""Shared parts of the public checkpoint layouts: building the encoder and the heads."""
+"""Functions and modules shared by the layouts of public checkpoints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OLD_WEIGHT_NORM_NAMES = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
     "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
 }
-"""Weight norm parameters in files from before PyTorch 2, and their current names."""
+"""Names of weight norm parameters in files older than PyTorch 2, and their current names."""
 
 STRUCTURAL_SETTINGS = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
@@ -35,7 +35,7 @@ STRUCTURAL_SETTINGS = (
     "feat_extract_activation", "do_stable_layer_norm", "num_conv_pos_embeddings",
     "num_conv_pos_embedding_groups", "layer_norm_eps",
 )  # fmt: skip
-"""Settings in transformers that affect the output of a waveform model."""
+"""transformers settings that affect the output of a waveform model."""
 
 
 class UnitHead(nn.Module):
@@ -51,7 +51,7 @@ class UnitHead(nn.Module):
     Raises
     ------
     ValueError
-        If the order does not contain each dimension once.
+        If the order does not contain each dimension exactly once.
 
     Example
     -------
@@ -103,11 +103,11 @@ def build_encoder(
     settings : mapping
         Configuration for transformers, including ``model_type``.
     state : mapping of str to torch.Tensor
-        Weights of the SSL model with current or old names from transformers.
+        Weights of the SSL model with current or old transformers names.
     path : Path
         Path of the weights, for messages.
     layers : str
-        Layer selection, see :class:`emosphere_sb.lobes.SSLEncoder`.
+        Layer selection (see :class:`emosphere_sb.lobes.SSLEncoder`).
 
     Raises
     ------
@@ -132,7 +132,7 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], path: Path, par
     Raises
     ------
     ValueError
-        If weights are missing, unexpected, or have the wrong shape.
+        If weights are missing or unexpected, or have the wrong shape.
     """
     own = module.state_dict()
     wrong = [
@@ -148,7 +148,7 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], path: Path, par
 
 
 def linear_from_state(state: Mapping[str, Tensor], name: str) -> nn.Linear:
-    """Build a linear layer from the weights of a linear layer or a convolution of width 1.
+    """Build a linear layer from the weights of a linear layer or a convolution with kernel size 1.
 
     Raises
     ------
@@ -171,9 +171,10 @@ def linear_from_state(state: Mapping[str, Tensor], name: str) -> nn.Linear:
 def wavlm_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Infer the settings of a WavLM model for transformers from the shapes of its weights.
 
-    Some checkpoints refer to a WavLM model without describing it. One setting is not visible in the
-    shapes: models with layer norm in all convolutions (large) normalise before each transformer
-    layer, and models with group norm in the first convolution (base, base-plus) after it.
+    Some checkpoints refer to a WavLM model without describing it. One setting cannot be
+    inferred from the shapes: models with layer norm in all convolutions (large) normalise before
+    each transformer layer, and models with group norm in the first convolution (base, base-plus)
+    normalise after it.
 
     Raises
     ------
@@ -191,7 +192,9 @@ def wavlm_settings(state: Mapping[str, Tensor]) -> dict[str, Any]:
         buckets, heads = state["encoder.layers.0.attention.rel_attn_embed.weight"].shape
         inner = state["encoder.layers.0.feed_forward.intermediate_dense.weight"].shape[0]
     except (KeyError, ValueError) as error:
-        raise ValueError(f"The SSL model must be a WavLM; weight {error} is missing.") from error
+        raise ValueError(
+            f"The SSL model must be a WavLM model; weight {error} is missing."
+        ) from error
     layer_norm = "feature_extractor.conv_layers.1.layer_norm.weight" in state
     return {
         "model_type": "wavlm",

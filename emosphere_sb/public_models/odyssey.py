@@ -1,12 +1,12 @@
-"""The layout of 3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes (Goncalves et al., 2024).
+"""Layout of 3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes (Goncalves et al., 2024).
 
-The baseline of the Odyssey 2024 challenge. The waveform is normalised with the mean and the SD
-(plus 1e-6) of the corpus, both from ``config.json``, and truncated to ``maxlen`` samples (12 s) in
-the challenge's evaluation. It is followed by the last layer of WavLM, attentive statistics pooling,
-blocks of linear layer, layer norm and ReLU, and outputs on [0, 1] in the order arousal, dominance,
-valence. The original pooling counts one frame per 320 samples, which is one too many, so it
-includes one padded frame in padded batches. Here, padded frames are never included. L. Goncalves et
-al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
+This model is the baseline of the Odyssey 2024 challenge. The waveform is normalised with the mean
+and the SD (plus 1e-6) of the corpus, both from ``config.json``. In the challenge's evaluation, it
+is truncated to ``maxlen`` samples (12 s). The model consists of WavLM (last layer), attentive
+statistics pooling, blocks of linear layer, layer norm and ReLU, and outputs on [0, 1] in the order
+arousal, dominance, valence. The original pooling counts one frame per 320 samples, which is one too
+many, so it includes one padded frame in padded batches. Here, padded frames are never included. L.
+Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from emosphere_sb.public_models.modules import (
 from emosphere_sb.release.model import ReleasedModel
 
 KNOWN = "3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes"
-LICENCE = "MIT according to its users; see its model card"
+LICENCE = "MIT according to third parties; see its model card"
 RELEASE = ""
 ORDER = ("arousal", "dominance", "valence")
 MAX_SAMPLES = 192_000
-"""Truncation in the challenge, 12 s at 16 kHz, unless ``config.json`` specifies another value."""
+"""Maximum length in the challenge (12 s at 16 kHz) unless ``config.json`` specifies another one."""
 
 
 def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether configuration and weight names match this layout with all three dimensions."""
+    """Return whether configuration and weight names match this layout with all three dimensions."""
     return (
         {"mean", "std"} <= configuration.keys()
         and configuration.get("num_classes", len(ORDER)) == len(ORDER)
@@ -68,7 +68,7 @@ def build(
         "hidden.bias": state["pool_model.sap_linear.bias"],
         "score.weight": state["pool_model.attention"].reshape(1, -1),
     }
-    load_exactly(pooling, attention, path, "the pooling")
+    load_exactly(pooling, attention, path, "the pooling layer")
     normaliser = WaveformNormaliser("corpus")
     normaliser.set_statistics(*_statistics(configuration, folder))
     head = UnitHead(_layers(state, path), output_order(configuration) or ORDER)

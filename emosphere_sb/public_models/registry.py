@@ -54,8 +54,8 @@ def detect_layout(folder: Path, source: str) -> str | None:
     Returns
     -------
     str or None
-        Key of :data:`LAYOUTS`; ``None`` if there is no ``config.json``, so that the folder is not
-        a checkpoint from transformers or the Hub.
+        Key of :data:`LAYOUTS`; ``None`` if the folder has no ``config.json``, that is, if it is
+        not a checkpoint from transformers or the Hub.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def detect_layout(folder: Path, source: str) -> str | None:
     shown = ", ".join(sorted({name.split(".")[0] for name in names})[:6])
     raise ValueError(
         f"{source} must be a released model, or a checkpoint in the layout of "
-        f"{known_checkpoints()}; found a {configuration.get('model_type', 'model')} with weights "
-        f"{shown or '(none)'}."
+        f"{known_checkpoints()}; found a model of type "
+        f"{configuration.get('model_type', 'unknown')} with weights {shown or '(none)'}."
     )
 
 
@@ -88,14 +88,14 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Mode
     folder : Path
         Folder of the model.
     source : str
-        Path or name requested by the user, from which the model gets its name.
+        Path or name requested by the user; it determines the name of the model.
 
     Returns
     -------
     model : torch.nn.Module
         The model in evaluation mode.
-    about : About
-        Information about the model.
+    about : ModelInfo
+        Metadata of the model.
 
     Raises
     ------
@@ -113,7 +113,8 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Mode
         limit = module.max_seconds(configuration)
     except KeyError as error:
         raise ValueError(
-            f"{path} does not match the layout of {module.KNOWN}: {error} is missing."
+            f"{path} does not match the layout of {module.KNOWN}: {error} is missing. Download "
+            f"the model again."
         ) from error
     except TypeError as error:
         raise ValueError(f"{folder / CONFIGURATION} does not match {path}: {error}.") from error
@@ -127,7 +128,7 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Mode
         facts={
             "protocol": {"corpus": TRAINING_CORPUS, "release": module.RELEASE},
             "layout": layout,
-            # Other models with this layout may have been trained on other data
+            # Other models with this layout may have been trained on other data.
             "published_as": module.KNOWN,
             "left_out": unused,
         },

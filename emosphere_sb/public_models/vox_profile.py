@@ -1,9 +1,10 @@
-"""The layout of tiantiaf/wavlm-large-msp-podcast-emotion-dim (Vox-Profile; Feng et al., 2025).
+"""Layout of tiantiaf/wavlm-large-msp-podcast-emotion-dim (Vox-Profile; Feng et al., 2025).
 
-WavLM-large on the waveform normalised by utterance (base-plus: not normalised); a learned weighted
-mean of all layers (softmax over ``weights``), including the input of the first layer if
-``use_conv_output`` is true; three linear layers with ReLU on each frame; the mean over frames; and,
-for each dimension, a linear layer, ReLU, a linear layer and a sigmoid, with outputs in (0, 1).
+The model consists of WavLM-large on waveforms normalised by utterance (base-plus: not normalised);
+a learned weighted mean of all layers (softmax over ``weights``), including the input of the first
+layer if ``use_conv_output`` is true; three linear layers with ReLU on each frame; the mean over
+frames; and, for each dimension, a linear layer, ReLU, a linear layer and a sigmoid, with outputs in
+(0, 1).
 Some checkpoints have low-rank adapters in the feed-forward layers of the upper half; they are
 merged into the weights, scaled by one over their rank (the default of loralib). The last layer is
 used after the final norm, as in transformers 4, with which the weights were trained. The authors'
@@ -29,10 +30,10 @@ from emosphere_sb.release.model import ReleasedModel
 from emosphere_sb.scale import DIMENSIONS
 
 KNOWN = "tiantiaf/wavlm-large-msp-podcast-emotion-dim"
-LICENCE = "OpenRAIL; its model card excludes commercial and clinical use and surveillance"
+LICENCE = "OpenRAIL; its model card excludes commercial use, clinical use and surveillance"
 RELEASE = ""
 BACKBONES = {"wavlm_large": "layer", "wavlm": "group"}
-"""Values of ``pretrain_model``, and the norm in the convolutions of that WavLM model."""
+"""Type of norm in the convolutions of the WavLM model, by value of ``pretrain_model``."""
 
 
 class FramewisePooling(nn.Module):
@@ -80,7 +81,7 @@ class DimensionHeads(nn.Module):
 
 
 def matches(configuration: Mapping[str, Any], names: Set[str]) -> bool:
-    """Whether configuration and weight names match this layout.
+    """Return whether configuration and weight names match this layout.
 
     Models for emotion categories, which also have heads with these names, do not match.
     """
@@ -101,7 +102,7 @@ def build(
     Raises
     ------
     ValueError
-        If the weights do not match, or belong to another WavLM model than specified.
+        If the weights do not match, or belong to a WavLM model other than the specified one.
     """
     ssl = merge_adapters(select_prefix(state, "backbone_model."), path)
     settings, kind = wavlm_settings(ssl), configuration["pretrain_model"]

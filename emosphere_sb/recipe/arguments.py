@@ -40,7 +40,7 @@ class Arguments:
     file : Path
         The hyperparameter file.
     presets : list of str
-        Presets to apply, in this order.
+        Presets in the order in which they are applied.
     overrides : dict
         Keys of the hyperparameter file and their values, as text.
     run_options : dict
@@ -54,12 +54,12 @@ class Arguments:
 
     @property
     def preset(self) -> str:
-        """Presets joined to one name, which is part of the path of the output folder."""
+        """Presets joined into one name, used in the path of the output folder."""
         return "+".join(self.presets) or self.file.stem
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """An ``argparse`` parser that raises ``ValueError`` and never abbreviates options."""
+    """``argparse`` parser that raises ``ValueError`` and does not accept abbreviated options."""
 
     def __init__(self):
         super().__init__(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
@@ -72,8 +72,8 @@ class ArgumentParser(argparse.ArgumentParser):
         raise ValueError(reason or message)
 
 
-def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
-    """Parse ``HPARAMS.yaml --preset=NAME --key=value``; options are never abbreviated.
+def parse_arguments(argv: list[str], known: Iterable[str]) -> Arguments:
+    """Parse ``HPARAMS.yaml --preset=NAME --key=value``. Options cannot be abbreviated.
 
     Keys in ``known`` may be written as ``--key=value`` or ``--key value``. All other keys, which
     can only occur in the user's own file, require ``--key=value``. The value is everything after
@@ -81,7 +81,7 @@ def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
 
     Arguments
     ---------
-    words : list of str
+    argv : list of str
         Command-line arguments, as in ``sys.argv[1:]``.
     known : iterable of str
         Top-level keys of ``emosphere.yaml``. They take precedence over run options with the same
@@ -94,19 +94,19 @@ def parse_arguments(words: list[str], known: Iterable[str]) -> Arguments:
         value of the wrong type, or an option was renamed.
     """
     known = set(known)
-    for word in words:
-        if word.startswith("--"):
-            check_not_renamed(word[2:].partition("=")[0], word.partition("=")[2], known)
-    words, off = _split_flags(words, known)
-    found, rest = _parser(known).parse_known_args(words)
+    for argument in argv:
+        if argument.startswith("--"):
+            check_not_renamed(argument[2:].partition("=")[0], argument.partition("=")[2], known)
+    argv, off = _split_flags(argv, known)
+    found, rest = _parser(known).parse_known_args(argv)
     values = vars(found)
     presets = values.pop("preset", [])
     if len(presets) > 1:
         raise ValueError("--preset was given more than once. Combine presets as --preset=A+B.")
     options = off | {name: values.pop(name) for name in list(values) if name not in known}
-    files = [word for word in rest if not word.startswith("--")]
-    for word in (word for word in rest if word.startswith("--")):
-        name, equals, value = word[2:].partition("=")
+    files = [argument for argument in rest if not argument.startswith("--")]
+    for argument in (argument for argument in rest if argument.startswith("--")):
+        name, equals, value = argument[2:].partition("=")
         if not equals:  # a key of the user's own file, or an unknown one
             near = nearest_name(name, known)
             hint = f" Did you mean --{near}?" if near else ""
@@ -131,16 +131,16 @@ def _parser(known: set[str]) -> ArgumentParser:
     return parser
 
 
-def _split_flags(words: list[str], known: set[str]) -> tuple[list[str], dict[str, bool]]:
+def _split_flags(argv: list[str], known: set[str]) -> tuple[list[str], dict[str, bool]]:
     """Replace ``--flag=True`` with ``--flag`` and collect the flags given as ``--flag=False``.
 
     SpeechBrain's flags do not take a value.
     """
     remaining, off = [], {}
-    for word in words:
-        name, equals, value = word[2:].partition("=")
-        if not (word.startswith("--") and equals and name in FLAGS and name not in known):
-            remaining.append(word)
+    for argument in argv:
+        name, equals, value = argument[2:].partition("=")
+        if not (argument.startswith("--") and equals and name in FLAGS and name not in known):
+            remaining.append(argument)
         elif value.lower() not in ("true", "false"):
             raise ValueError(f"--{name} must be True or False; found {value!r}.")
         elif value.lower() == "true":
@@ -152,8 +152,8 @@ def _split_flags(words: list[str], known: set[str]) -> tuple[list[str], dict[str
 
 def _nonempty(name: str):
     def check(value: str) -> str:
-        if not value:  # such as --data_folder=$UNSET: an empty path would mean this folder
-            if name == "preset" or name in RUN_OPTIONS:  # null is no value of these
+        if not value:  # as in --data_folder=$UNSET; an empty path would mean "."
+            if name == "preset" or name in RUN_OPTIONS:  # these do not accept null
                 raise ValueError(f"--{name} is empty. Give it a value, or leave it out.")
             raise ValueError(f"--{name} is empty. Use --{name}=null for no value.")
         return value
@@ -199,7 +199,7 @@ def _only_file(files: list[str]) -> Path:
 
 
 def find_file(name: str) -> Path:
-    """Return the path of a YAML file, which may also be a file of the package.
+    """Return the path of a hyperparameter file in the working directory or in the package.
 
     ``hparams/NAME.yaml`` and ``NAME.yaml`` are looked up in the working directory first, then in
     the package.

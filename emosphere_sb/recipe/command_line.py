@@ -27,7 +27,7 @@ class RunRequest:
     run_options : dict
         SpeechBrain's run options.
     command : str
-        Command line as text, which is saved with the results.
+        Command line as text. It is saved with the results.
     """
 
     corpus: str
@@ -36,17 +36,17 @@ class RunRequest:
     command: str = ""
 
 
-def read_command(words: list[str], *, corpus: str, program: str | None = None) -> RunRequest:
+def read_command(argv: list[str], *, corpus: str, program: str | None = None) -> RunRequest:
     """Parse and validate a command line and its hyperparameter file.
 
     Arguments
     ---------
-    words : list of str
+    argv : list of str
         Command-line arguments, as in ``sys.argv[1:]``.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
+        Name of the corpus, a key of ``emosphere_sb.recipe.corpora.CORPORA``.
     program : str, optional
-        Command before the arguments; the recipe's script by default.
+        Command to record in front of the arguments; the recipe's script by default.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_command(words: list[str], *, corpus: str, program: str | None = None) -
     """
     path = HPARAMS / "emosphere.yaml"
     own = read_tree(path)
-    arguments = parse_arguments(words, own)
+    arguments = parse_arguments(argv, own)
     if arguments.file.samefile(path):
         tree = own
     else:
@@ -72,5 +72,5 @@ def read_command(words: list[str], *, corpus: str, program: str | None = None) -
         )
     if tree["test_corpus"] is not None:
         tree["test_corpus"] = corpus_name(tree["test_corpus"])
-    command = recipe_command(corpus, words, program=program)
+    command = recipe_command(corpus, argv, program=program)
     return RunRequest(corpus, tree, arguments.run_options, command)

@@ -6,20 +6,20 @@ import logging
 from pathlib import Path
 
 LOG_CONFIG = Path(__file__).with_name("log_config.yaml")
-"""Logging configuration of a run, for SpeechBrain's ``create_experiment_directory``."""
+"""Logging configuration of a run, passed to SpeechBrain's ``create_experiment_directory``."""
 
 SHOWN_SPEECHBRAIN_LOGGERS = ("speechbrain.utils.train_logger", "speechbrain.utils.epoch_loop")
-"""SpeechBrain loggers with INFO messages on the console; those of others only go to log.txt."""
+"""SpeechBrain loggers whose INFO messages are shown; those of the others only go to log.txt."""
 
 IRRELEVANT_WARNINGS = ("torchvision is not available",)
 """Beginnings of warnings about features that this package does not use."""
 
 
 class ConsoleFilter(logging.Filter):
-    """Filter for console handlers, which drops diagnostics that do not help the user."""
+    """Filter for console handlers that drops diagnostics irrelevant to the user."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is shown."""
+        """Return whether a record is shown."""
         if record.getMessage().startswith(IRRELEVANT_WARNINGS):
             return False
         if record.levelno >= logging.WARNING:
@@ -31,7 +31,7 @@ class ConsoleFilter(logging.Filter):
 def configure_console_logging() -> None:
     """Show log messages on the console, as plain text and without third-party diagnostics.
 
-    A run replaces the handlers by those of ``LOG_CONFIG`` as soon as its folder exists.
+    A run replaces the handlers with those of ``LOG_CONFIG`` as soon as its folder exists.
     """
     logging.basicConfig(level=logging.INFO)
     for handler in logging.getLogger().handlers:

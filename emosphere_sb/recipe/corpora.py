@@ -28,12 +28,12 @@ def corpus_module(corpus: str) -> ModuleType:
 
 
 def reader_settings(corpus: str) -> set[str]:
-    """Return the names of the settings of a corpus, the arguments of its ``read`` function."""
+    """Return the names of a corpus's settings: the arguments of its ``read`` function."""
     return set(inspect.signature(corpus_module(corpus).read).parameters) - {"data_folder"}
 
 
 def corpus_name(text: str) -> str:
-    """Return the canonical name of a corpus; upper and lower case are not distinguished.
+    """Return the canonical name of a corpus. The case of ``text`` is ignored.
 
     Raises
     ------
@@ -52,12 +52,13 @@ def corpus_name(text: str) -> str:
 
 
 def check_corpus_keys(keys: Iterable[str], corpus: str) -> None:
-    """Check that no key is a setting of other corpora only.
+    """Check that no key is specific to other corpora.
 
     Arguments
     ---------
     keys : iterable of str
-        Keys on the command line. Keys in presets are not checked, as presets apply to all corpora.
+        Keys on the command line. Keys in presets are not checked because presets apply to all
+        corpora.
     corpus : str
         Name of the training corpus.
 
@@ -72,12 +73,12 @@ def check_corpus_keys(keys: Iterable[str], corpus: str) -> None:
     >>> check_corpus_keys(["four_classes"], "MSP-IMPROV")
     Traceback (most recent call last):
     ValueError: --four_classes is a setting of IEMOCAP and has no effect for MSP-IMPROV. Remove it \
-(settings of a --test_corpus belong in --test_options).
+(settings for the test corpus belong in --test_options).
     """
     for key in keys:
         owners = [name for name in CORPORA if key in reader_settings(name)]
         if owners and key not in reader_settings(corpus):
             raise ValueError(
                 f"--{key} is a setting of {', '.join(owners)} and has no effect for {corpus}. "
-                f"Remove it (settings of a --test_corpus belong in --test_options)."
+                f"Remove it (settings for the test corpus belong in --test_options)."
             )

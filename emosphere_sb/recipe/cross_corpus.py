@@ -21,8 +21,8 @@ from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import data_digests, prepare_corpus
 
 HPARAMS_FILE = HPARAMS / "emosphere.yaml"
-NOT_TESTED = {f"drop_{name}" for name in TRAINING_SETS}
-"""Settings of the training and development sets, which have no effect on tests."""
+TRAINING_ONLY_KEYS = {f"drop_{name}" for name in TRAINING_SETS}
+"""Settings that affect only the training and development sets."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class OtherCorpus:
     name : str
         Name of the corpus.
     summary : Summary
-        Result of the preparation.
+        Summary of the prepared corpus.
     rows : dict
-        Set name to manifest rows.
+        Manifest rows of each set.
     options : dict
-        Settings of the corpus that were given.
+        Settings given for the corpus.
     """
 
     name: str
@@ -47,7 +47,7 @@ class OtherCorpus:
     options: dict[str, Any]
 
     def metadata(self) -> dict[str, Any]:
-        """Return what must be reported with results on this corpus, for ``metrics.json``."""
+        """Return the metadata to save in ``metrics.json`` with results on this corpus."""
         return {
             "corpus": self.name,
             "release": self.summary.release,
@@ -61,8 +61,8 @@ class OtherCorpus:
 def prepare_other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None:
     """Prepare the test sets of ``test_corpus``, or all utterances if it has no official split.
 
-    It is prepared with its own defaults and ``test_options``. Settings of the training corpus do
-    not apply.
+    The corpus is prepared with its own defaults and ``test_options``, not with the settings of the
+    training corpus.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def prepare_other_corpus(settings: dict, trained: Summary) -> OtherCorpus | None
     if summary.data_root.resolve() == trained.data_root.resolve():
         raise ValueError(
             f"--test_data_folder must not be the training corpus; found {summary.data_root}. The "
-            f"test sets of the training corpus are always evaluated."
+            f"test sets of the training corpus are evaluated without this option."
         )
     sets = sets_to_test(summary)
     _check_no_training_audio(sets, trained)
@@ -101,7 +101,7 @@ def prepare_test_corpus(
     Returns
     -------
     tuple
-        Summary of the preparation, and the options that were used.
+        Summary of the prepared corpus, and the options that were used.
 
     Raises
     ------
@@ -113,16 +113,16 @@ def prepare_test_corpus(
     other = {**settings, **{key: own[key] for key in reader_settings(corpus) if key in own}}
     other |= {**options, "data_folder": settings["test_data_folder"]}
     if "drop_test" in options:  # all utterances are tested, so it applies to every set
-        other |= dict.fromkeys(NOT_TESTED, options["drop_test"])
+        other |= dict.fromkeys(TRAINING_ONLY_KEYS, options["drop_test"])
     if not Path(other["data_folder"]).expanduser().is_dir():
         raise FileNotFoundError(
-            f"{option}={other['data_folder']} is not a folder. It must be the folder of {corpus}."
+            f"{option}={other['data_folder']} is not a folder. Set it to the folder of {corpus}."
         )
     return prepare_corpus(other, corpus, needed=()), options
 
 
 def sets_to_test(summary: Summary, *, option: str = "--test_data_folder") -> dict[str, dict]:
-    """Return the rows of the official test sets, or all rows as ``all`` without an official split.
+    """Return the rows of the official test sets; without an official split, all rows as ``all``.
 
     Raises
     ------
@@ -163,9 +163,9 @@ def _check_no_training_audio(sets: Mapping[str, Mapping[str, Mapping]], trained:
 
 
 def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
-    """Parse the mapping in ``test_options``. Values are parsed like those of the command line.
+    """Parse the mapping in ``test_options``. Its values are parsed as on the command line.
 
-    (Plain YAML would read release 1.10 as 1.1.)
+    Plain YAML would read release 1.10 as 1.1.
 
     Raises
     ------
@@ -179,24 +179,24 @@ def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
     """
     text = settings["test_options"]
     try:
-        words = YAML(typ="base").load(text) if text else {}  # all scalars as text
+        given = YAML(typ="base").load(text) if text else {}  # all scalars as text
     except YAMLError:
-        words = None
-    if not isinstance(words, dict):
+        given = None
+    if not isinstance(given, dict):
         raise ValueError(
             f"test_options must be a mapping such as '{{label_low: 1, label_high: 5}}'; found "
             f"{text!r}."
         )
-    allowed = reader_settings(corpus) - NOT_TESTED
-    for key in words:
+    allowed = reader_settings(corpus) - TRAINING_ONLY_KEYS
+    for key in given:
         if key not in allowed:
             raise ValueError(f"test_options: {unknown_name('key', str(key), allowed)}")
-    overrides = {key: _as_argument(value) for key, value in words.items()}
+    overrides = {key: _as_argument(value) for key, value in given.items()}
     try:
         values = scalars(merge(Arguments(HPARAMS_FILE, overrides=overrides)))
     except ValueError as error:
         raise ValueError(f"test_options: {error}") from error
-    return {key: values[key] for key in words}
+    return {key: values[key] for key in given}
 
 
 def _as_argument(value: Any) -> str:

@@ -32,8 +32,8 @@ POOLED = ("ID", *DIMENSIONS, *PREDICTED)  # columns of the predictions that are 
 def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     """Run all unfinished folds and summarise the results.
 
-    All folds are prepared before the first one is trained, so that errors in the preparation of any
-    fold are found immediately.
+    All folds are prepared before the first one is trained, so errors in the preparation of any fold
+    are found immediately.
 
     Arguments
     ---------
@@ -42,7 +42,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     options : dict
         SpeechBrain's run options.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
+        Name of the corpus, a key of ``emosphere_sb.recipe.corpora.CORPORA``.
     run : callable
         Function ``run(tree, options, corpus=corpus)`` that runs one fold.
 
@@ -84,7 +84,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
 
 
 def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, Summary]]:
-    """Prepare all folds and return the hyperparameters and the preparation of each."""
+    """Prepare all folds; return the hyperparameters and the preparation summary of each."""
     prepared, number, last = [], 1, 1
     while number <= last:
         one = copy_tree(tree)
@@ -95,8 +95,8 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
             summary = prepare_corpus(settings, corpus)
         if "folds" not in summary.protocol:
             raise ValueError(
-                f"The partition {summary.protocol.get('partition')!r} of {corpus} has no folds; "
-                f"remove --fold=all, or choose a partition with folds by --partition=…."
+                f"The partition {summary.protocol.get('partition')!r} of {corpus} has no folds. "
+                f"Remove --fold=all, or use --partition=… to choose a partition with folds."
             )
         if not summary.sets.keys() - {*TRAINING_SETS}:
             raise ValueError(
@@ -112,7 +112,7 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
 def is_finished(
     tree: CommentedMap, folder: Path, summary: Summary, other: OtherCorpus | None = None
 ) -> bool:
-    """Whether the run of a fold finished with the same settings and data."""
+    """Return whether a fold has already finished with the same settings and data."""
     saved = folder / SAVED
     if not saved.is_file() or not (folder / "metrics.json").is_file():
         return False
@@ -125,7 +125,7 @@ def is_finished(
 
 
 def is_tested_on(folder: Path, other: OtherCorpus) -> bool:
-    """Whether the metrics of a cross-corpus test exist and were computed on exactly these data."""
+    """Return whether a cross-corpus test has already finished on exactly these data."""
     path = metrics_file(folder, other.name)
     if not path.is_file():
         return False
@@ -147,7 +147,7 @@ def summarise_folds(folds: Mapping[str, Mapping], folders: Sequence[Path]) -> di
     """Return the metrics of each test set by fold, their mean and SD, and the pooled metrics.
 
     The pooled CCC is computed on the predictions of all folds. Unlike the mean over folds, it
-    weights folds by size and is sensitive to differences between the means of the folds.
+    weights folds by size and is sensitive to differences between fold means.
     """
     first, *others = folds.values()
     names = [name for name in first if name not in (*NON_SET_KEYS, "valid")]
@@ -166,16 +166,16 @@ def over_folds(name: str, folds: Mapping[str, Mapping], folders: Sequence[Path])
     """Summarise the metrics of one test set over all folds.
 
     Folds with an undefined CCC (a dimension without labels or with constant values) are excluded
-    from mean and SD; ``defined`` is the number of the other folds. Predictions are pooled only if
-    the test sets of the folds do not overlap. The sets of a cross-corpus test are the same in all
-    folds and are not pooled.
+    from the mean and SD; ``defined`` is the number of remaining folds. Predictions are pooled only
+    if the test sets of the folds do not overlap. The sets of a cross-corpus test are the same in
+    all folds and are not pooled.
     """
     by_fold = {number: ccc_of(metrics[name]) for number, metrics in folds.items()}
     columns = {
         key: [row[key] for row in by_fold.values() if row[key] is not None] for key in COLUMNS
     }
     tables = [read_predictions(folder / "predictions" / f"{name}.csv") for folder in folders]
-    # Columns of the head are missing if the best epoch comes after the end of the auxiliary task.
+    # The head's columns are missing if the best epoch is after the end of the auxiliary task.
     pooled = pd.concat([table[list(POOLED)] for table in tables], ignore_index=True)
     return {
         "folds": by_fold,
@@ -195,7 +195,7 @@ def ccc_of(metrics: Mapping) -> dict[str, float | None]:
 
 
 def _is_defined(value: float | None) -> bool:
-    """Whether a metric is neither NaN nor ``None`` (NaN is saved as null in JSON)."""
+    """Return whether a metric is neither NaN nor ``None`` (NaN is saved as null in JSON)."""
     return value is not None and not math.isnan(value)
 
 

@@ -1,4 +1,4 @@
-"""The help of a recipe, from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
+"""Help text of the recipes, from ``emosphere.yaml`` and ``presets.yaml``. Does not import torch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,28 @@ _ENTRY = re.compile(r"(?P<key>[A-Za-z]\w*):(?P<value>.*?)(?:\s# (?P<meaning>.+))
 INTRODUCTION = """\
 usage: {program} HPARAMS.yaml [--preset=NAME[+NAME]] [--key=value ...]
 
-Prepare {corpus}, train a model on it and evaluate it on all test sets. Results are written to
-results/.
+Prepare {corpus}, train a model on it, and evaluate the model on all test sets. Results are written
+to results/.
 
   HPARAMS.yaml           hyperparameter file; hparams/emosphere.yaml is the paper's model
-  --preset=NAME[+NAME]   apply presets in this order; --help=presets lists them
+  --preset=NAME[+NAME]   apply presets in the given order; --help=presets lists them
   --key=value            set a key of HPARAMS.yaml; keys cannot be abbreviated
 """
 RUN_OPTIONS_HEADING = "SpeechBrain's run options"
+
+COMPONENTS = {
+    "normaliser": "object that normalises waveforms",
+    "encoder": "object that computes frame-level features from waveforms with the backbone",
+    "pooling": "object that pools the features of all frames into one vector per utterance",
+    "vad_head": "object that predicts valence, arousal and dominance from the pooled vector",
+    "task": "object that defines the classes and the loss of the auxiliary task",
+    "auxiliary_head": "object that predicts the classes of the auxiliary task; null: no such head",
+    "weighting": "object that weights the regression loss and the auxiliary loss",
+    "regression_loss": "object that computes the loss of valence, arousal and dominance",
+    "opt_class": "optimiser class with its arguments",
+    "epoch_counter": "object that counts epochs and stops training",
+}
+"""Descriptions of the keys without a comment in ``emosphere.yaml``."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,7 @@ class HelpEntry:
     name : str
         Name of the key or preset.
     meaning : str
-        Comment on the same line.
+        Description, taken from the comment on the same line.
     """
 
     group: str
@@ -68,7 +82,7 @@ def recipe_help(corpus: str, *, program: str | None = None, topic: str = "") -> 
     Arguments
     ---------
     corpus : str
-        Name of the corpus. Keys of other corpora are not listed.
+        Name of the corpus. Keys that apply only to other corpora are not listed.
     program : str, optional
         Name of the command; ``python recipes/<corpus>/train.py`` by default.
     topic : str
@@ -82,9 +96,7 @@ def recipe_help(corpus: str, *, program: str | None = None, topic: str = "") -> 
     if topic == "presets":
         return _presets()
     if topic:
-        raise ValueError(
-            f"--help must have no value or be one of {', '.join(TOPICS)}; found {topic!r}."
-        )
+        raise ValueError(f"--help can only have the value {' or '.join(TOPICS)}; found {topic!r}.")
     program = program or f"python recipes/{corpus}/train.py"
     lines = [INTRODUCTION.format(program=program, corpus=corpus)]
     tree = read_tree(HPARAMS / "emosphere.yaml")
@@ -121,8 +133,8 @@ def _keys(corpus: str, tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _described(entry: HelpEntry, value: Any) -> str:
-    """Return the meaning of a key and its default."""
-    meaning = entry.meaning or "component, an object of this class"
+    """Return the description of a key and its default."""
+    meaning = entry.meaning or COMPONENTS[entry.name]
     return f"{meaning} (default: {_shown(value)})"
 
 

@@ -1,10 +1,10 @@
-"""Merge of ``emosphere.yaml``, presets and the command line, with strict validation.
+"""Merging of ``emosphere.yaml``, presets and the command line, with strict validation.
 
-The merge happens on the YAML tree, before any object is built: a preset or the command line
-replaces a top-level value as a whole, so no argument of a replaced class survives, and the merged
-tree that is saved with a run describes it completely. In contrast,
-``hyperpyyaml.load_hyperpyyaml(file, overrides)`` merges a mapping of arguments into the class that
-is there, and keeps that class.
+Values are merged in the YAML tree, before any object is created. Presets and the command line
+replace top-level values completely, so none of the arguments of a replaced class are kept, and the
+merged tree saved with a run describes the run completely. In contrast,
+``hyperpyyaml.load_hyperpyyaml(file, overrides)`` keeps the class and merges mappings into its
+arguments.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ MINIMA = {
     "bucket_batches": 0, "eval_batch": 1, "num_workers": 0, "warmup_steps": 0, "lora_rank": 0,
     "average_checkpoints": 0,
 }  # fmt: skip
-MIN_SECONDS = 0.025  # length of the first frame: 400 samples at 16 kHz
+MIN_SECONDS = 0.025  # length of one frame: 400 samples at 16 kHz
 SAVED = "hyperparams.yaml"
 ALL_FOLDS = "all"  # value of the key fold, which is a number otherwise
-# Booleans or null in YAML 1.1, but text in YAML 1.2, where any text would be true.
+# These are booleans or null in YAML 1.1 but text in YAML 1.2. As a boolean, any text is true.
 YAML11_BOOLEANS = ("yes", "no", "on", "off", "none")
 
 
@@ -77,9 +77,9 @@ def merge(
     arguments : Arguments
         Parsed command line.
     tree : CommentedMap, optional
-        The file's tree if it was read before; it is changed in place.
+        Tree of the file, if it has already been read. It is modified in place.
     own : CommentedMap, optional
-        The tree of the package's own file if it was read before; it may be ``tree``.
+        Tree of the package's own file, if it has already been read. It may be ``tree`` itself.
 
     Raises
     ------
@@ -139,12 +139,12 @@ def _check_ranges(tree: CommentedMap) -> None:
 
 
 def check_keys(tree: CommentedMap, own: CommentedMap, file: Path) -> None:
-    """Check that a file has all keys of ``emosphere.yaml`` and none of version 0.1.
+    """Check that a file has all keys of ``emosphere.yaml`` and no renamed keys of version 0.1.
 
     Arguments
     ---------
     tree, own : CommentedMap
-        Tree of the file, and tree of ``emosphere.yaml``.
+        Trees of the file and of ``emosphere.yaml``.
     file : Path
         Path of the file, for error messages.
 
@@ -161,13 +161,13 @@ def check_keys(tree: CommentedMap, own: CommentedMap, file: Path) -> None:
     check_values_not_renamed(tree, file)
     if missing := sorted(own.keys() - tree.keys()):
         raise ValueError(
-            f"{file} must have all keys of {HPARAMS / 'emosphere.yaml'}. Copy the missing keys: "
+            f"{file} must contain all keys of {HPARAMS / 'emosphere.yaml'}. Copy the missing keys: "
             f"{', '.join(missing)}."
         )
 
 
 def _check_file(tree: CommentedMap, file: Path, kinds: Mapping[str, str | None]) -> None:
-    """Reject values whose type in YAML 1.2 differs from what they look like."""
+    """Reject values such as ``None`` or ``off``, which YAML 1.2 reads as text."""
     for key, value in tree.items():
         takes_text = kinds[key] == "text" if key in kinds else file.name == SAVED
         if key in STRING_KEYS:
@@ -181,7 +181,7 @@ def _check_file(tree: CommentedMap, file: Path, kinds: Mapping[str, str | None])
 
 
 def read_presets(file: Path) -> CommentedMap:
-    """Read ``presets.yaml`` in the folder of ``file``, or that of the package."""
+    """Read ``presets.yaml`` from the folder of ``file`` if it is there, else from the package."""
     presets = Path(file).parent / "presets.yaml"
     return read_tree(presets if presets.is_file() else HPARAMS / "presets.yaml")
 
@@ -192,8 +192,8 @@ def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
     old = tree[key]
     if isinstance(old, CommentedMap) and old.tag.value is None and key not in MAPPING_KEYS:
         raise ValueError(
-            f"{source}: {key!r} cannot be replaced, as it connects the components. Set the keys "
-            f"that it refers to instead."
+            f"{source}: {key!r} cannot be overridden, because it defines how the components are "
+            f"connected. Override the keys that it refers to instead."
         )
     _check_kind(key, old, value, source, tree)
     tree[key] = value
@@ -202,7 +202,7 @@ def _replace(tree: CommentedMap, key: str, value: Any, source: str) -> None:
 def _check_kind(key: str, old: Any, new: Any, source: str, tree: CommentedMap) -> None:
     expected = _expected_kind(key, old, new, tree)
     if str(new) == "None" and new is not None:
-        raise ValueError(f"{source}: {key} is 'None'; use null for no value.")
+        raise ValueError(f"{source}: {key} is 'None'. Use null for no value.")
     if isinstance(new, float) and math.isnan(new):
         raise ValueError(f"{source}: {key} must be {expected}; found 'nan'.")
     nullable = old is None or key in NULLABLE_KEYS + STRING_KEYS + NUMBER_KEYS + MAPPING_KEYS
@@ -232,7 +232,7 @@ def _expected_kind(key: str, old: Any, new: Any, tree: CommentedMap) -> str | No
 
 
 def _kind(value: Any, tree: CommentedMap | None = None) -> str | None:
-    """Return the kind of a value; ``None`` if any value may replace it (null, a reference).
+    """Return the kind of a value; ``None`` for null and references, which any value may replace.
 
     With ``tree``, references are resolved: the kind is that of the value they refer to.
     """
@@ -255,7 +255,7 @@ def _kind(value: Any, tree: CommentedMap | None = None) -> str | None:
 
 
 def parse_command_line_value(key: str, text: str, old: Any) -> Any:
-    """Parse a value of the command line.
+    """Parse a value from the command line.
 
     The value is parsed as YAML unless the value in the file is text (a path could be valid YAML).
     """
@@ -281,7 +281,7 @@ def parse_command_line_value(key: str, text: str, old: Any) -> Any:
 
 
 def build_objects(tree: CommentedMap) -> dict[str, Any]:
-    """Create the objects of a tree.
+    """Create the objects that a hyperparameter tree defines.
 
     Raises
     ------

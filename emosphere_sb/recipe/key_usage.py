@@ -12,17 +12,17 @@ from emosphere_sb.fileio.yaml_tree import tag_of
 from emosphere_sb.recipe.arguments import RUN_OPTIONS
 
 READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
-"""Keys that the recipe itself uses, independent of the components."""
+"""Keys that the recipe itself uses, regardless of the components."""
 
 _REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
 FIXED_WEIGHTINGS = ("LinearDecay", "ConstantWeight")
-"""Weightings that learn no loss weights."""
+"""Weightings without learned loss weights."""
 LOSS_WEIGHT_KEYS = ("lr_loss_weights",)
-"""Keys that the recipe reads for the weighting of the auxiliary loss."""
+"""Keys that the recipe uses to train the weighting of the auxiliary loss."""
 
 
 def _is_ssl(tree: Mapping) -> bool:
-    """Whether the encoder is the package's own: another one may use its settings differently."""
+    """Return whether the encoder is ``SSLEncoder``. Others may use the settings differently."""
     return class_of(tree.get("encoder")) == "SSLEncoder"
 
 
@@ -47,11 +47,11 @@ CONDITIONS: dict[str, tuple[tuple[str, Callable[[Mapping], bool]], ...]] = {
         ("weighting", lambda tree: class_of(tree["weighting"]) in FIXED_WEIGHTINGS),
     ),
 }
-"""Key: the keys that decide whether it is used, each with the condition under which it is not."""
+"""For each key: keys that can disable it, each with the condition under which it has no effect."""
 
 
 def references(tree: CommentedMap) -> dict[str, set[str]]:
-    """Return the top-level keys that refer to each key, directly or through another plain key.
+    """Return, for each key, the top-level keys that refer to it directly or through a reference.
 
     Example
     -------
@@ -72,16 +72,16 @@ def references(tree: CommentedMap) -> dict[str, set[str]]:
 
 
 def references_of_files(own: CommentedMap, tree: CommentedMap) -> dict[str, set[str]]:
-    """Return which components use each key of a hyperparameter file, before anything is merged.
+    """Return, for each key of a hyperparameter file, the components that use it before any merge.
 
     Arguments
     ---------
     own : CommentedMap
-        The package's own file. A component that uses a key there counts: the file of a user may
-        have another one in its place, as the saved hyperparameters of a run have.
+        Tree of ``emosphere.yaml``. Components that use a key there are included, because the file
+        may be the saved hyperparameters of a run, in which other components replace them.
     tree : CommentedMap
-        The file. Only components use keys that the package's own does not have, so an unused one
-        is expected to have a user nevertheless.
+        Tree of the file. A key that neither ``emosphere.yaml`` nor a component of the file uses is
+        listed as its own user, so it can be reported as unused.
 
     Example
     -------
@@ -109,7 +109,7 @@ def check_effects(tree: CommentedMap, before: Mapping[str, set[str]], keys: Iter
     tree : CommentedMap
         Merged hyperparameters.
     before : mapping
-        :func:`references_of_files`, before presets and command line.
+        Result of :func:`references_of_files` before presets and the command line are applied.
     keys : iterable of str
         Keys given on the command line.
 
@@ -137,18 +137,18 @@ choose another pooling.
 def check_preset_effect(
     tree: CommentedMap, before: Mapping[str, set[str]], name: str, keys: Iterable[str]
 ) -> None:
-    """Raise ``ValueError`` if none of the keys of a preset has an effect where it is applied.
+    """Raise ``ValueError`` if no key of a preset has an effect at the position of the preset.
 
     Arguments
     ---------
     tree : CommentedMap
-        The hyperparameters with this preset and those before it.
+        Hyperparameters after applying this preset and all previous ones.
     before : mapping
-        :func:`references_of_files`, before presets and command line.
+        Result of :func:`references_of_files` before presets and the command line are applied.
     name : str
-        The preset.
+        Name of the preset.
     keys : iterable of str
-        Its keys.
+        Keys of the preset.
 
     Example
     -------
@@ -157,15 +157,15 @@ def check_preset_effect(
     >>> tree = YAML().load("dim: 2\\npooling: !new:a.Mean {}")
     >>> check_preset_effect(tree, before, "wide", ["dim"])
     Traceback (most recent call last):
-    ValueError: Preset 'wide' has no effect on the presets before it (dim: pooling is Mean, which \
-does not use it). Leave it out, or put it before them.
+    ValueError: Preset 'wide' changes nothing at its position (dim: pooling is Mean, which does \
+not use it). Remove it, or move it before the other presets.
     """
     reasons = {key: _no_effect(key, tree, before) for key in keys}
     if reasons and all(reasons.values()):
         text = "; ".join(f"{key}: {found[0]}" for key, found in reasons.items())
         raise ValueError(
-            f"Preset {name!r} has no effect on the presets before it ({text}). Leave it out, or "
-            f"put it before them."
+            f"Preset {name!r} changes nothing at its position ({text}). Remove it, or move it "
+            f"before the other presets."
         )
 
 
@@ -178,7 +178,7 @@ def class_of(value: Any) -> str | None:
 def _no_effect(
     key: str, tree: CommentedMap, before: Mapping[str, set[str]]
 ) -> tuple[str, str] | None:
-    """Why a key has no effect, and what to change so that it has; ``None`` if it has one."""
+    """Return why a key has no effect and how to change that; ``None`` if it has an effect."""
     idle = {"weighting"} if class_of(tree.get("task")) == "NoTask" else set()
     components = sorted(before.get(key, ()))
     unused = bool(components) and not references(tree).get(key, set()) - idle
@@ -207,7 +207,7 @@ def _is_alias(value: Any) -> bool:
 
 
 def _names_in(value: Any) -> set[str]:
-    """Top-level keys that the ``!ref`` and ``!copy`` values inside ``value`` name."""
+    """Return the top-level keys that the ``!ref`` and ``!copy`` nodes in ``value`` refer to."""
     if _is_alias(value):
         return set(_REFERENCE.findall(str(value.value)))
     if isinstance(value, Mapping):

@@ -24,7 +24,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
     arguments : list of str
         Command-line arguments, as in ``sys.argv[1:]``.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
+        Name of the corpus, a key of ``emosphere_sb.recipe.corpora.CORPORA``.
     program : str, optional
         Name of the command, for the help text.
 

@@ -1,4 +1,4 @@
-"""Metadata that must be reported with the metrics of a run, and their upper limit."""
+"""Metadata to report with the metrics of a run, and the upper limit on synthetic speech."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
-    """Return the best metrics possible on synthetic speech; empty for a real corpus.
+    """Return the best possible metrics on synthetic speech; empty for a real corpus.
 
-    The limit results from the noise of the simulated raters. It is known for each split, or for
-    each session; in the latter case it is returned for the sets that consist of one session.
+    The limit results from the noise of the simulated raters. It is known by split or by session; in
+    the latter case, it is returned only for sets that consist of a single session.
     """
     if not is_synthetic(summary):
         return {}

@@ -1,4 +1,4 @@
-"""Suggestions for unknown keys that were renamed, are misspelt or have another name elsewhere."""
+"""Suggestions for keys that were renamed, are misspelt or have another name in other toolkits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ RENAMED = {
     "vad_loss": "regression_loss",
     "lr_weighting": "lr_loss_weights",
 }
-"""Keys of version 0.1 and their names since 0.2.0."""
+"""Names of keys in version 0.1, mapped to their names since version 0.2.0."""
 
 RENAMED_VALUES = {("crop", "first"): "start"}
-"""Values of version 0.1, by key, and their names since 0.2.0."""
+"""Keys and values of version 0.1, mapped to the values since version 0.2.0."""
 
 LAST_VERSION_WITH_OLD_NAMES = "0.1.0"
 
@@ -79,11 +79,11 @@ SYNONYMS = {
     "width": "pooling_dim",
     "workers": "num_workers",
 }
-"""Names used by other toolkits, and the keys of the same meaning."""
+"""Names used by other toolkits, mapped to the keys with the same meaning."""
 
 
 def check_not_renamed(name: str, value: str, known: Iterable[str]) -> None:
-    """Check that a command-line option was not renamed since version 0.1.
+    """Check that a command-line option has not been renamed since version 0.1.
 
     Raises
     ------
@@ -109,22 +109,24 @@ def check_not_renamed(name: str, value: str, known: Iterable[str]) -> None:
 
 
 def renamed_in(keys: Iterable[str]) -> str:
-    """Return "old (now new), …" for the keys of version 0.1 among ``keys``; empty for none."""
+    """Return "old (now new), …" for the keys of version 0.1 in ``keys``, or an empty string."""
     return ", ".join(f"{key} (now {RENAMED[key]})" for key in keys if key in RENAMED)
 
 
 def check_values_not_renamed(values: Mapping[str, Any], file: object) -> None:
-    """Raise ``ValueError`` with the new value if a file has a value of version 0.1.
+    """Raise ``ValueError`` with the new value if a file contains a value of version 0.1.
 
     Example
     -------
     >>> check_values_not_renamed({"crop": "first"}, "own.yaml")
     Traceback (most recent call last):
-    ValueError: own.yaml: crop: first was renamed to crop: start in version 0.2.0.
+    ValueError: own.yaml: replace 'crop: first' with 'crop: start' (renamed in version 0.2.0).
     """
     for (key, old), new in RENAMED_VALUES.items():
         if values.get(key) == old:
-            raise ValueError(f"{file}: {key}: {old} was renamed to {key}: {new} in version 0.2.0.")
+            raise ValueError(
+                f"{file}: replace '{key}: {old}' with '{key}: {new}' (renamed in version 0.2.0)."
+            )
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
@@ -142,7 +144,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that means the same or is spelt alike; ``None`` if there is none.
+    """Return the known name with the same meaning or a similar spelling; ``None`` without a match.
 
     Example
     -------

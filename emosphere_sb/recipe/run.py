@@ -58,9 +58,9 @@ def run_recipe(arguments: list[str], *, corpus: str) -> dict:
     Arguments
     ---------
     arguments : list of str
-        ``[HPARAMS.yaml, --preset=NAME, --key=value, …]``, see ``emosphere_sb.recipe.main``.
+        Command-line arguments: ``[HPARAMS.yaml, --preset=NAME, --key=value, …]``.
     corpus : str
-        Name of the corpus, see ``emosphere_sb.recipe.corpora.CORPORA``.
+        Name of the corpus, a key of ``emosphere_sb.recipe.corpora.CORPORA``.
 
     Returns
     -------
@@ -70,13 +70,13 @@ def run_recipe(arguments: list[str], *, corpus: str) -> dict:
     Raises
     ------
     ValueError, OSError
-        Before training, if the command line, the hyperparameters or the data are invalid.
+        If the command line, the hyperparameters or the data are invalid. Raised before training.
     """
     return run_request(read_command(arguments, corpus=corpus))
 
 
 def run_request(request: RunRequest) -> dict:
-    """Run a recipe from a parsed command line, see :func:`run_recipe`."""
+    """Run a recipe from a parsed command line (see :func:`run_recipe`)."""
     tree, options = request.tree, request.run_options
     check_device(options)
     distributed.init_distributed(options)
@@ -104,9 +104,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         if distributed.is_main_process():
             initialise_run_folder(tree, settings, summary)
         distributed.check_shared_disk(folder / SAVED)
-        sb.create_experiment_directory(
-            str(folder), log_config=str(LOG_CONFIG), save_env_desc=False
-        )
+        sb.create_experiment_directory(str(folder), log_config=str(LOG_CONFIG), save_env_desc=False)
         for line in preparation_summary_lines(summary):
             logger.info("%s", line)
         rows = read_sets(summary, settings)
@@ -172,7 +170,10 @@ def check_device(options: dict) -> None:
         torch.empty(0, device=options.get("device"))
     except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch without CUDA
         reason = str(error).splitlines()[0]
-        raise ValueError(f"--device={options['device']} is not available: {reason}") from error
+        raise ValueError(
+            f"--device={options['device']} is not available ({reason}). Choose an available "
+            f"device, such as cpu."
+        ) from error
 
 
 def read_sets(summary: Summary, settings: dict) -> dict[str, dict]:
@@ -190,7 +191,7 @@ def shuffle_labels(rows: dict[str, dict], seed: int) -> None:
     random.Random(seed).shuffle(labels)
     for row, other in zip(rows.values(), labels, strict=True):
         row.update(other)
-    logger.warning("shuffle_labels: training labels were shuffled; expect a CCC near 0.")
+    logger.warning("shuffle_labels: the training labels were shuffled; expect a CCC close to 0.")
 
 
 def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data.SpeechDataset]:
@@ -251,7 +252,7 @@ def longest_batches(sets: dict, hparams: dict) -> tuple[data.Batch, data.Batch]:
 
 
 def available_precision(precision: str) -> dict[str, str]:
-    """Return a run option with a supported precision if ``precision`` is not supported."""
+    """Return a run option that selects fp32 if ``precision`` is not supported."""
     if precision != "fp16" or torch.cuda.is_available():
         return {}
     logger.warning("No GPU found: falling back from fp16 to fp32.")
@@ -259,7 +260,7 @@ def available_precision(precision: str) -> dict[str, str]:
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: int):
-    """Create the learning-rate schedule of transformers, with warm-up, over optimiser steps."""
+    """Create a transformers learning-rate schedule, with warm-up, over optimiser steps."""
     from transformers import get_scheduler
 
     if settings["schedule_name"] not in SCHEDULES:
@@ -272,7 +273,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: in
 
 
 def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
-    """Compute class weights and waveform statistics of the training set, then train."""
+    """Compute class weights and waveform statistics on the training set, then train."""
     train_set = sets["train"]
     hparams["task"].set_targets(train_set.targets())
     if hparams["normaliser"].mode == "corpus":
@@ -306,7 +307,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
 
 
 class EpochSetter:
-    """Sampler proxy that sets epoch and position of the sampler and the epoch of the dataset."""
+    """Sampler proxy that sets the epoch and position of the sampler and the dataset's epoch."""
 
     def __init__(self, sampler: PooledBatchSampler, dataset: data.SpeechDataset, brain):
         self.sampler, self.dataset, self.brain = sampler, dataset, brain
@@ -334,7 +335,7 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
 
 
 def acoustic_baseline(summary: Summary) -> dict[str, dict]:
-    """Return the metrics of ridge regression on five acoustic features, on the same sets."""
+    """Return the metrics of the acoustic baseline (see ``evaluate_baseline``) on the same sets."""
     from emosphere_sb.results.acoustic_baseline import evaluate_baseline
 
     labelled = {

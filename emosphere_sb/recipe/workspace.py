@@ -35,7 +35,7 @@ _USE_ANOTHER_FOLDER = (
 
 
 def find_corpus(settings: dict, corpus: str) -> Path:
-    """Return the folder of a corpus, after generating it if ``synthetic_corpus`` applies.
+    """Return the folder of a corpus; generate it first if ``synthetic_corpus`` applies.
 
     Raises
     ------
@@ -68,12 +68,12 @@ def prepare_corpus(
 ) -> Summary:
     """Write the manifests of a corpus, or reuse them if nothing has changed.
 
-    Each combination of settings has its own folder of manifests.
+    Each combination of settings has its own manifest folder.
 
     Arguments
     ---------
     settings : dict
-        All settings; the reader of the corpus receives those that it has as arguments.
+        All settings. The corpus reader receives only those that it accepts as arguments.
     corpus : str
         Name of the corpus.
     needed : tuple of str
@@ -105,12 +105,12 @@ def prepare_corpus(
 
 
 def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, float]:
-    """Return mean and SD of all samples in the training set.
+    """Return the mean and SD of all samples in the training set.
 
     They are cached next to the manifest and recomputed if the manifest or the audio has changed.
     """
     manifest = summary.sets["train"]
-    # Changes of the audio that preserve its length do not change the manifest.
+    # Changes to the audio that preserve its length do not change the manifest.
     audio = summary.facts.get("fingerprint", {}).get("audio", "")
     digest = hashlib.sha256(manifest.read_bytes() + audio.encode()).hexdigest()
     path = manifest.with_name("statistics.json")
@@ -130,7 +130,7 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Lock a run's folder until the context is left or the process ends.
+    """Lock a run's folder until the context exits or the process ends.
 
     Raises
     ------
@@ -155,13 +155,13 @@ def run_lock(folder: Path) -> Iterator[None]:
 def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) -> Path:
     """Create the folder of a run and save the merged hyperparameters in it.
 
-    A run that was already trained can only be resumed with the same data and with hyperparameters
-    that lead to the same results. In a given ``output_folder``, the number of epochs may change.
+    A run with a checkpoint can be resumed only with the same data and with hyperparameters that
+    lead to the same results. If ``output_folder`` is given, the number of epochs may change.
 
     Raises
     ------
     ValueError
-        If the folder contains a run with other data or hyperparameters, or of version 0.1.
+        If the folder contains a run of version 0.1, or a run with other data or hyperparameters.
     """
     given = settings["output_folder"]
     folder = run_folder(settings, summary)
@@ -182,8 +182,9 @@ def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) 
     if trained and any(used[name] != digests[name] for name in TRAINING_SETS):
         raise ValueError(
             f"{folder} contains a run on other data: its {' and '.join(TRAINING_SETS)} manifests "
-            f"differ from those in {summary.folder}. If audio files were removed since (see "
-            f"rejected.csv there), restore them and re-run the same command. {_USE_ANOTHER_FOLDER}"
+            f"differ from those in {summary.folder}. If audio files have since been removed "
+            f"(see rejected.csv there), restore them and re-run the same command. "
+            f"{_USE_ANOTHER_FOLDER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(saved, dump(tree))
@@ -201,27 +202,27 @@ def check_version(saved: CommentedMap, folder: Path) -> None:
     """
     if renamed_in(saved):
         raise ValueError(
-            f"{folder} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}, which is the last "
-            f"version that can resume it "
-            f"(pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). {_USE_ANOTHER_FOLDER}"
+            f"{folder} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}, which later "
+            f"versions cannot resume. {_USE_ANOTHER_FOLDER} To resume it, install that version: "
+            f"pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}"
         )
 
 
 def data_digests(summary: Summary) -> dict[str, str]:
-    """Return a digest of each set's manifest, which does not depend on the path of the corpus."""
+    """Return a digest of each set's manifest. It does not depend on the path of the corpus."""
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in summary.sets.items()
     }
 
 
 def matches_data(folder: Path, summary: Summary) -> bool:
-    """Whether the run in a folder was trained and tested on exactly these data."""
+    """Return whether the run in a folder was trained and tested on exactly these data."""
     seen = folder / DATA_FILE
     return seen.is_file() and json.loads(seen.read_text(encoding="utf-8")) == data_digests(summary)
 
 
 def is_synthetic(summary: Summary) -> bool:
-    """Whether the corpus is synthetic speech generated by this package."""
+    """Return whether the corpus is synthetic speech generated by this package."""
     return (summary.data_root / STAMP).is_file()
 
 

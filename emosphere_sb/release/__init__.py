@@ -1,1 +1,1 @@
-"""Released models: package a trained model, verify it, load it."""
+"""Package trained models for release, verify them and load them."""

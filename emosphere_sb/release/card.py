@@ -17,7 +17,7 @@ from emosphere_sb.release.card_tables import (
     words_table,
 )
 from emosphere_sb.release.model import ModelInfo
-from emosphere_sb.release.origin import corpus_of, hub_name, public_command, public_name
+from emosphere_sb.release.origin import corpus_of, is_hub_name, public_command, public_name
 from emosphere_sb.report.read.runs import Run
 from emosphere_sb.results.number_format import format_duration
 from emosphere_sb.scale import DIMENSIONS
@@ -31,16 +31,16 @@ SYNTHETIC = (
     "metrics and predictions are meaningless for human speech."
 )
 SHUFFLED = (
-    "> **SHUFFLED LABELS.** This model was trained on randomly shuffled labels, as a check for "
-    "information leaks. It must not perform better than chance."
+    "> **SHUFFLED LABELS.** This model was trained on randomly shuffled labels, to check for "
+    "information leaks. It should not perform better than chance."
 )
 LIMITS = """\
 - The model predicts how the raters of the training data would perceive an utterance on average. It
   does not measure what a person feels, and its output is not a fact about a person.
-- Do not use it for decisions about people, such as in medicine, employment, education, policing or
-  border control. Do not use it on speakers without their knowledge and consent.
+- Do not use it for decisions about people, for example in medicine, employment, education, policing
+  or border control. Do not use it on speakers without their knowledge and consent.
 - Expect larger errors for languages, age groups, speaking styles, rooms and microphones that differ
-  from the training data.
+  from those in the training data.
 - Values are not clipped and can be outside [-1, 1]. If the slope in the table above is below 1,
   predictions vary less than the true ratings.
 - The model was trained on utterances of a few seconds. Process longer recordings in windows."""
@@ -70,8 +70,8 @@ def model_card(info: ModelInfo, run: Run, *, resamples: int = 10_000, seed: int 
     Returns
     -------
     str
-        Markdown with a YAML header. For a model that was trained on synthetic speech, it begins
-        with a warning.
+        Markdown with a YAML header. The card of a model trained on synthetic speech begins with a
+        warning.
     """
     protocol = run.protocol
     sections = [
@@ -103,7 +103,7 @@ def model_card(info: ModelInfo, run: Run, *, resamples: int = 10_000, seed: int 
 def yaml_header(info: ModelInfo, run: Run) -> str:
     """Return the YAML header of the card.
 
-    Results on synthetic speech are omitted, as the Hub would show them without the warning.
+    Results on synthetic speech are omitted, because the Hub would show them without the warning.
     """
     metadata: dict[str, Any] = {
         "library_name": "speechbrain",
@@ -113,7 +113,7 @@ def yaml_header(info: ModelInfo, run: Run) -> str:
         "tags": [*TAGS, *(["synthetic"] if info.synthetic else [])],
     }
     backbone = str(run.protocol["backbone"])
-    if hub_name(backbone):
+    if is_hub_name(backbone):
         metadata["base_model"] = backbone
     if language := getattr(corpus_of(run.protocol), "LANGUAGE", ""):
         metadata["language"] = language
@@ -164,10 +164,10 @@ def _warnings(info: ModelInfo, protocol: Mapping[str, Any]) -> list[str]:
 def _summary(info: ModelInfo, protocol: Mapping[str, Any]) -> str:
     low, high = info.scale.low, info.scale.high
     text = (
-        f"EmoSphere-SER model based on {public_name(protocol['backbone'])}, which predicts "
-        f"valence, arousal and dominance from speech. Values are in [-1, 1] (0 = neutral) and "
-        f"on the label scale of the training data ({low:g} to {high:g}), together with the region "
-        f"of the sphere and an embedding of the utterance."
+        f"EmoSphere-SER model based on {public_name(protocol['backbone'])}. It predicts "
+        f"valence, arousal and dominance from speech, both on a scale from -1 to 1 (0 = neutral) "
+        f"and on the label scale of the training data ({low:g} to {high:g}). It also returns the "
+        f"region of the sphere and an embedding of the utterance."
     )
     if info.head == "none":
         return f"{text} The model has no class head."
@@ -192,7 +192,7 @@ def _usage(info: ModelInfo) -> str:
 def _data(info: ModelInfo, protocol: Mapping[str, Any]) -> str:
     speech = getattr(corpus_of(protocol), "SPEECH", "")
     if info.synthetic:
-        speech = "synthetic speech in the layout of this corpus, no original recordings"
+        speech = "synthetic speech in the layout of this corpus, without original recordings"
     used = "all" if info.max_seconds is None else f"first {info.max_seconds:g} s"
     facts = {
         "corpus": f"{protocol['corpus']} ({speech})" if speech else protocol["corpus"],

@@ -1,4 +1,4 @@
-"""Tables of a model card as Markdown with escaped text."""
+"""Markdown tables of a model card, with escaped text."""
 
 from __future__ import annotations
 
@@ -43,16 +43,19 @@ def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
     heads = ["set", *DIMENSIONS, "mean", "utterances", "resampled"]
     explanation = (
         f"Concordance correlation coefficient (CCC) with {100 * CONFIDENCE:g}% confidence "
-        f"intervals. They are bootstrapped over speakers, or over utterances if fewer than ten "
-        f"speakers are known; the last column gives the resampled unit and its number."
+        f"intervals. The intervals are computed with a bootstrap over speakers, or over utterances "
+        f"if fewer than ten speakers are known. The last column shows the number of resampled "
+        f"units."
     )
     if CHOSEN_ON in run.labelled:
-        explanation += f" The best epoch was selected on {CHOSEN_ON}, whose results are optimistic."
+        explanation += (
+            f" The best epoch was selected on {CHOSEN_ON}, so results on it are optimistic."
+        )
     return [explanation, table(heads, rows), "\n".join(notes)]
 
 
 def calibration_table(run: Run) -> list[str]:
-    """Return slope, scale ratio and shift of the predictions by set and dimension."""
+    """Return the slope, scale ratio and shift of the predictions by set and dimension."""
     rows = []
     for name in run.labelled:
         for dimension, facts in calibration_metrics(run.tables[name]).items():
@@ -70,13 +73,13 @@ def calibration_table(run: Run) -> list[str]:
 
 
 def words_table(info: ModelInfo) -> list[str]:
-    """Return the table of emotion words; empty for a model without emotion words."""
+    """Return the table of emotion words, or an empty list for a model without them."""
     if not info.words:
         return []
     rows = [[word, *(format_score(value) for value in vad)] for word, vad in info.words.items()]
     return [
         "## Emotion words",
-        "Mean VAD of the training utterances of each emotion, in [-1, 1]. The closest words of a "
+        "Mean VAD of the training utterances of each emotion, in [-1, 1]. The closest words to a "
         "prediction are those with the smallest distance to these points.",
         table(["word", *DIMENSIONS], rows),
     ]
@@ -87,7 +90,7 @@ def _cell(value: float | None, ends) -> str:
 
 
 def quoted(text: object) -> str:
-    """Escape a text for Markdown and join it to one line.
+    """Escape text for Markdown and join its lines.
 
     Example
     -------
@@ -99,7 +102,7 @@ def quoted(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Format a text as inline code; backticks in it are allowed.
+    """Format text as inline code, even if it contains backticks.
 
     Example
     -------

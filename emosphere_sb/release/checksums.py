@@ -2,7 +2,7 @@
 
 ======================  =======================================================================
 ``emosphere.json``      parts of the model, label scale, regions, emotion words, protocol
-``backbone.json``       transformers' configuration of the SSL model
+``backbone.json``       transformers configuration of the SSL model
 ``model.safetensors``   all weights, including those of the SSL model
 ``README.md``           model card
 ``checksums.json``      SHA-256 of all other files
@@ -29,7 +29,7 @@ CHECKSUMS = "checksums.json"
 PREPROCESSOR = "preprocessor_config.json"
 
 PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
-"""Files that every released model has."""
+"""Files that every released model contains."""
 
 
 def write_json_file(path: Path, content: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ def write_json_file(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the checksums of all files, as the last file of a release."""
+    """Write the checksums of all other files; call this after writing them."""
     names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
     write_json_file(folder / CHECKSUMS, {name: digest_of(folder / name) for name in names})
 
@@ -48,8 +48,8 @@ def verify_checksums(
 ) -> None:
     """Check that the files of a released model are complete and unchanged.
 
-    This detects damage and accidental changes. It does not detect deliberate manipulation, as the
-    checksums can be changed as well; download models only from sources that you trust.
+    This detects damage and accidental changes. It does not detect deliberate manipulation, because
+    the checksums can be changed as well; download models only from sources that you trust.
 
     Arguments
     ---------
@@ -63,14 +63,14 @@ def verify_checksums(
     Raises
     ------
     ValueError
-        If a file is missing, unlisted or was changed.
+        If a file is missing, is not listed or has been changed.
     """
     needed = (*parts, CHECKSUMS)
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         raise ValueError(
-            f"{folder} is not a released model: {', '.join(missing)} is missing (found "
+            f"{folder} is not a released model; missing: {', '.join(missing)} (found "
             f"{', '.join(found[:8]) or 'nothing'}). A checkpoint folder (save/) is not a released "
             f"model; run `{command}` first."
         )
@@ -109,5 +109,8 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} is not valid JSON: {error}. The model is damaged; download it again."
         ) from error
     if not isinstance(found, dict):
-        raise ValueError(f"{path} must contain a mapping; found {type(found).__name__}.")
+        raise ValueError(
+            f"{path} must contain a mapping; found {type(found).__name__}. Download the model "
+            f"again."
+        )
     return found

@@ -1,4 +1,4 @@
-"""Formats of ``emosphere.json``, and conversion of older formats. Does not import torch.
+"""Formats of ``emosphere.json``, and conversion of older formats; torch is not imported.
 
 ======  ==========  ============================================================================
 format  written by  description of a part of the model
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 2
-"""Current format. Increase it when older versions would misread the file."""
+"""Current format. Increase it if older versions would misread a new file."""
 READABLE = (1, 2)
 REQUIRES = "emosphere-sb>=0.2.0"
 """Versions that can read :data:`FORMAT`; update both together."""
@@ -92,7 +92,7 @@ def upgrade(configuration: Mapping[str, Any], path: Path) -> dict[str, Any]:
     configuration : mapping
         Content of ``emosphere.json``, in any readable format.
     path : Path
-        Path of the file, for messages.
+        Path of the file, for error messages.
 
     Raises
     ------
@@ -103,7 +103,9 @@ def upgrade(configuration: Mapping[str, Any], path: Path) -> dict[str, Any]:
         return dict(configuration)
     parts = configuration.get("parts")
     if not isinstance(parts, Mapping):
-        raise ValueError(f"{path} must contain a mapping 'parts'; found {parts!r}.")
+        raise ValueError(
+            f"{path} must contain a mapping 'parts'; found {parts!r}. Download the model again."
+        )
     named = {
         key: name_arguments(part) if key in BUILT_BY_CLASS and part is not None else part
         for key, part in parts.items()
@@ -112,7 +114,9 @@ def upgrade(configuration: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def name_arguments(description: Any) -> dict[str, Any]:
-    """Convert a part from format 1, with arguments by name and omitted arguments filled in.
+    """Convert the description of a part from format 1 to the current format.
+
+    Arguments are named, and omitted ones are set to their defaults.
 
     Raises
     ------

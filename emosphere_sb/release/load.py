@@ -1,4 +1,4 @@
-"""Loading of released models from tensors and JSON data, without executing code."""
+"""Load released models from tensors and JSON data, without executing code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load_released(folder: Path) -> tuple[ReleasedModel, ModelInfo]:
     Raises
     ------
     ValueError
-        If a file is missing, damaged, modified or was written by a newer version.
+        If a file is missing, damaged or modified, or was written by a newer version.
     """
     checksums.verify_checksums(folder)
     path = folder / checksums.CONFIGURATION
@@ -33,7 +33,8 @@ def load_released(folder: Path) -> tuple[ReleasedModel, ModelInfo]:
             model = _build(described, folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is not a valid model description: {type(error).__name__}: {error}."
+            f"{path} is not a valid model description: {type(error).__name__}: {error}. "
+            f"Download the model again."
         ) from error
     outputs = 0 if model.class_head is None else model.class_head.layers[-1].out_features
     if outputs != len(info.classes):
@@ -58,8 +59,9 @@ def check_no_code(settings: Mapping[str, Any], path: Path) -> None:
     Raises
     ------
     ValueError
-        If the configuration, or a mapping in it, contains Python files, a quantisation or a
-        non-standard implementation of attention or experts, which could be downloaded from the Hub.
+        If the configuration, or a mapping in it, refers to Python files, a quantisation method, or
+        a non-standard implementation of attention or experts. Their code could be downloaded from
+        the Hub.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Trained model for inference: waveforms to VAD, class logits and embeddings."""
+"""Trained model that maps waveforms to VAD, class logits and embeddings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReleasedModel(nn.Module):
     Arguments
     ---------
     normaliser, encoder, pooling, vad_head : torch.nn.Module
-        Components of ``emosphere.yaml``.
+        Components as defined in ``emosphere.yaml``.
     class_head : torch.nn.Module or None
         Auxiliary head; ``None`` if the released weights are from an epoch after the end of the
         auxiliary task.
@@ -48,17 +48,17 @@ class ReleasedModel(nn.Module):
         self.vad_head, self.class_head = vad_head, class_head
 
     @property
-    def shortest(self) -> int:
+    def min_samples(self) -> int:
         """Minimum length of an utterance in samples."""
         return self.encoder.receptive_field
 
     @property
-    def longest(self) -> int | None:
-        """Maximum length of an utterance in samples; ``None`` for no limit."""
+    def max_samples(self) -> int | None:
+        """Maximum length of an utterance in samples; ``None`` if there is no limit."""
         return getattr(self.encoder.backbone, "max_samples", None)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Outcome:
-        """Predict a padded batch.
+        """Predict VAD and class logits for a padded batch.
 
         Arguments
         ---------
@@ -70,7 +70,7 @@ class ReleasedModel(nn.Module):
         Returns
         -------
         Outcome
-            Predictions. They do not depend on the other utterances of the batch, up to 1e-5.
+            Predictions. They are independent of the other utterances in the batch to within 1e-5.
         """
         frames, valid = self.encoder(self.normaliser(signals, lengths), lengths)
         embedding = self.pooling(frames, valid)

@@ -1,4 +1,4 @@
-"""Metadata of a released model. Does not import torch."""
+"""Metadata of a released model; torch is not imported."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class ModelInfo:
     max_seconds : float or None
         Maximum duration of utterances in the evaluation, in seconds; ``None`` for no limit.
     region_step, centre_radius : int, float
-        Partition of the sphere, see :class:`emosphere_sb.sphere.regions.SphericalRegions`.
+        Partition of the sphere (see :class:`emosphere_sb.sphere.regions.SphericalRegions`).
     head : str
         Target of the class head: ``region``, ``emotion`` or ``none``.
     classes : tuple of str
         Names of the classes of the head.
     words : mapping of str to sequence of float
-        Emotion word to its mean VAD over the training set, (3,) in [-1, 1].
+        Mean VAD over the training set by emotion word, (3,) in [-1, 1].
     licence : str
         Licence of the weights, on one line.
     synthetic : bool
@@ -54,7 +54,7 @@ class ModelInfo:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Convert to plain types, for JSON."""
+        """Convert to JSON-compatible types."""
         return {**asdict(self), "scale": self.scale.to_dict(), "classes": list(self.classes)}
 
     @classmethod
@@ -71,7 +71,9 @@ class ModelInfo:
             values = {**fields, "scale": Scale.from_dict(fields["scale"])}
             return cls(**{**values, "classes": tuple(fields.get("classes", ()))})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"Invalid model description: {error}") from error
+            raise ValueError(
+                f"Invalid model description: {error}. Download the model again."
+            ) from error
 
     @property
     def regions(self) -> SphericalRegions:
@@ -102,12 +104,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_line(value: Any) -> bool:
-    """Whether a value is a printable text without line breaks."""
+    """Return whether a value is printable text without line breaks."""
     return isinstance(value, str) and value.isprintable()
 
 
 def _are_names(value: Any) -> bool:
-    """Whether a value is a list of distinct, printable names."""
+    """Return whether a value is a list of distinct, printable names."""
     found = isinstance(value, (list, tuple)) and all(_is_line(name) for name in value)
     return found and len(set(value)) == len(value)
 

@@ -22,7 +22,7 @@ def corpus_of(protocol: Mapping[str, Any]) -> ModuleType:
 
 
 def licence_of(protocol: Mapping[str, Any]) -> str:
-    """Return the terms of the weights: those of the corpus and the licence of the SSL model."""
+    """Return the terms of use of the weights: corpus terms and licence of the SSL model."""
     own = SYNTHETIC_TERMS
     if not protocol["synthetic"]:
         own = getattr(corpus_of(protocol), "TERMS", CONTACT_OWNERS)
@@ -38,7 +38,7 @@ def public_protocol(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_name(backbone: str) -> str:
-    """Return the Hub name of a backbone, or the last part of a local path.
+    """Return the Hub name of a backbone, or the last part of its local path.
 
     Example
     -------
@@ -46,11 +46,11 @@ def public_name(backbone: str) -> str:
     ('microsoft/wavlm-large', 'wavlm-tuned')
     """
     text = str(backbone)
-    return text if hub_name(text) else PureWindowsPath(text).name or text
+    return text if is_hub_name(text) else PureWindowsPath(text).name or text
 
 
-def hub_name(backbone: str) -> bool:
-    """Whether a backbone is a name on the Hub and not a local folder."""
+def is_hub_name(backbone: str) -> bool:
+    """Return whether a backbone is a name on the Hub rather than a local path."""
     text = str(backbone)
     one = text.count("/") == 1 and not text.startswith((".", "/", "~"))
     return one and "\\" not in text and not Path(text).exists() and not text.endswith(".json")
@@ -83,6 +83,6 @@ def _public(value: Any) -> Any:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text is a path outside the repository."""
+    """Return whether text is a path outside the repository."""
     absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()
     return absolute or text.startswith(("~", "../", "..\\"))

@@ -1,4 +1,4 @@
-"""Conversion of model parts to JSON data and back, restricted to classes of this package."""
+"""Convert model parts to JSON data and back, restricted to classes of this package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIX = "!new:emosphere_sb.lobes."
 def describe_part(
     tree: CommentedMap, key: str, built: Mapping[str, Any], allowed
 ) -> dict[str, Any]:
-    """Describe a part of a model by its class name and its arguments by name.
+    """Describe a part of a model by its class name and named arguments.
 
     Arguments
     ---------
@@ -37,7 +37,7 @@ def describe_part(
     Returns
     -------
     dict
-        Keys ``class`` and ``arguments``, see :func:`describe_call`.
+        Keys ``class`` and ``arguments`` (see :func:`describe_call`).
 
     Raises
     ------
@@ -61,7 +61,7 @@ def describe_part(
 
 
 def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, Any]:
-    """Describe a constructor call, with the values of all parameters.
+    """Describe a constructor call with the values of all parameters.
 
     Default values are included, so that later changes of defaults do not affect published models.
 
@@ -107,7 +107,7 @@ def build(description: Mapping[str, Any], allowed: Sequence[str]) -> nn.Module:
     if name not in allowed or not isinstance(arguments, Mapping):
         raise ValueError(
             f"Each part of a released model must be one of {', '.join(allowed)} with a mapping of "
-            f"arguments; found {description!r}."
+            f"arguments; found {description!r}. Download the model again."
         )
     try:
         return getattr(lobes, name)(**arguments)

@@ -1,4 +1,4 @@
-"""Packaging of the model of a finished run in a self-contained folder."""
+"""Package the model of a finished run into a self-contained folder."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def release(
     Arguments
     ---------
     run : path
-        Folder of a run, with ``metrics.json``, ``hyperparams.yaml``, ``predictions/`` and
+        Run folder that contains ``metrics.json``, ``hyperparams.yaml``, ``predictions/`` and
         ``save/``.
     out : path
-        Output folder, which must not exist or be empty. It is written atomically.
+        Output folder, which must either not exist yet or be empty. It is written atomically.
     name : str, optional
-        Name of the model, on one line; corpus and preset by default.
+        Name of the model, on one line. (default: corpus and preset)
     resamples : int
         Number of bootstrap resamples for the confidence intervals in the model card.
 
@@ -127,27 +127,27 @@ def read_finished(run: Path) -> Run:
         if name not in found:
             raise ValueError(
                 f"{run} must be the folder of a finished run, with {SAVED}, {METRICS_FILE} and "
-                f"save/; {name} is missing (found {', '.join(found[:8]) or 'nothing'}). Folders of "
-                f"runs are results/<corpus>/<preset>/<partition>/<seed>. To finish a run, re-run "
-                f"its command."
+                f"save/; {name} is missing (found {', '.join(found[:8]) or 'nothing'}). Run "
+                f"folders have the form results/<corpus>/<preset>/<partition>/<seed>. To finish a "
+                f"run, re-run the training command."
             )
     (source,) = read_source(run)
     if source.notes:
         raise ValueError(
-            f"{' '.join(source.notes)} The model card requires the metrics of the run: re-run its "
-            f"command with --test_only."
+            f"{' '.join(source.notes)} The model card requires the metrics of the run: re-run the "
+            f"training command with --test_only."
         )
     if "row" in source.protocol:
         raise ValueError(
-            f"{run} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}. Release it with that "
-            f"version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). The current "
-            f"version can load the released model, but not the run."
+            f"{run} contains a run created by version {LAST_VERSION_WITH_OLD_NAMES}. Release it "
+            f"with that version (pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}). The "
+            f"current version can load the released model, but not the run."
         )
     needed = ("corpus", "release", "preset", "synthetic", "scale", "utterances", "backbone")
     if absent := [key for key in needed if key not in source.protocol]:
         raise ValueError(
-            f"{run / METRICS_FILE} has no {', '.join(absent)}, as it was written by an older "
-            f"version. Re-run the command of the run; it will only repeat the tests."
+            f"{run / METRICS_FILE} has no {', '.join(absent)}, because it was written by an "
+            f"older version. Re-run the training command; only the tests will be repeated."
         )
     if "debug" in str(source.protocol["preset"]).split("+"):
         raise ValueError(f"{run} is a --debug run on a few batches and cannot be released.")
@@ -160,7 +160,7 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     Raises
     ------
     ValueError
-        If they cannot be created or loaded, or the weights do not belong to ``metrics.json``.
+        If they cannot be created or loaded, or ``metrics.json`` reports other epochs.
     """
     tree = read_tree(run / SAVED)
     # The seed of the tree is used: it determines the weights of a randomly initialised backbone.
@@ -175,8 +175,8 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     if epochs != reported:
         raise ValueError(
             f"{run / METRICS_FILE} reports epoch {_join(reported)}, but the checkpoints in save/ "
-            f"are of epoch {_join(epochs)}: the run was continued after the tests, or a checkpoint "
-            f"was lost. Re-run the command of the run."
+            f"are from epoch {_join(epochs)}: the run was continued after the tests, or a "
+            f"checkpoint was lost. Re-run the training command."
         )
     with_head = built["task"].size > 0 and bool(built["weighting"].active)
     return Rebuilt(tree, built, with_head)
@@ -249,11 +249,11 @@ def check_releasable(built: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If it has. The message names them.
+        If it has custom modules. The message lists them.
     """
     if others := sorted(set(built["modules"]) - set(MODULES)):
         raise ValueError(
-            f"A released model can only have the modules {', '.join(MODULES)}; found also "
+            f"A released model can contain only the modules {', '.join(MODULES)}; also found "
             f"{', '.join(others)}. Share models with custom modules as a package."
         )
     for name, kind in (("normaliser", WaveformNormaliser), ("encoder", SSLEncoder)):
@@ -265,7 +265,7 @@ def check_releasable(built: Mapping[str, Any]) -> None:
 
 
 def assemble(rebuilt: Rebuilt) -> ReleasedModel:
-    """Combine the parts in one module, with LoRA adapters merged into the weights."""
+    """Combine the parts into one module, with LoRA adapters merged into the weights."""
     built = rebuilt.built
     if built["encoder"].has_lora:
         merge_lora(built["encoder"].backbone)
@@ -280,7 +280,7 @@ def _join(epochs) -> str:
 
 @contextmanager
 def preserve_rng_state() -> Iterator[None]:
-    """Restore the random states of Python, NumPy and PyTorch when the context is left.
+    """Restore the random states of Python, NumPy and PyTorch on exit.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Reading of safetensors files, and creation of modules without initial weights."""
+"""Read safetensors files, and create modules without weight initialisation."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(
             f"{path} is not a valid safetensors file ({error}). Pickle files (.pt, .bin, .ckpt) "
-            f"are not supported, as they can contain code."
+            f"are not supported, because they can contain code."
         ) from error

@@ -1,4 +1,4 @@
-"""Writing of the files of a released model."""
+"""Write the files of a released model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_released(
     info : ModelInfo
         Metadata of the model.
     described : mapping
-        Descriptions of its parts, see :mod:`emosphere_sb.release.parts`: ``normaliser``,
+        Descriptions of its parts (see :mod:`emosphere_sb.release.parts`): ``normaliser``,
         ``encoder``, ``pooling``, ``vad_head``, ``class_head``.
     card : str
         Model card.
@@ -71,7 +71,7 @@ def backbone_configuration(config) -> dict[str, Any]:
     if "auto_map" in settings:
         raise ValueError(
             "The backbone requires custom code (--trust_remote_code), which a released model "
-            "cannot contain."
+            "cannot contain. Use a backbone that is part of transformers."
         )
     return {key: value for key, value in settings.items() if key not in PRIVATE}
 

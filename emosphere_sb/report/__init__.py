@@ -1,1 +1,1 @@
-"""Everything after training is read from one file of predictions."""
+"""Reports on prediction files: metrics, statistics, plots and HTML pages."""

@@ -1,4 +1,4 @@
-"""Assemble the report of one system: evaluation, correction and comparison of each set."""
+"""Assemble the report on one system: evaluation, correction and comparison of each set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ReportRequest:
     resamples, seed : int
         Number of resamples and seed of the bootstrap.
     correct : str, optional
-        Kind of correction, see :class:`emosphere_sb.report.stats.calibration.Correction`.
+        Kind of correction (see :class:`emosphere_sb.report.stats.calibration.Correction`).
     fit : pandas.DataFrame, optional
         Predictions on which to fit the correction. (default: the development set of each run)
     reference : sequence of Run
@@ -67,7 +67,7 @@ class Report:
 
 
 def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
-    """Assemble the report of one system.
+    """Assemble the report on one system.
 
     Arguments
     ---------
@@ -85,7 +85,7 @@ def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
     ------
     ValueError
         If a requested set is missing, no set has labels, the runs or the reference do not match,
-        or predictions to fit a correction on are missing.
+        or the predictions required to fit a correction are missing.
     """
     sets, warnings = _sets(runs, request.sets)
     corrections = _corrections(runs, request)
@@ -154,7 +154,8 @@ def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction
         if len(runs) > 1:
             raise ValueError(
                 f"--fit supports a single run; found {len(runs)} runs. Remove --fit to correct "
-                f"each run by its own set {DEVELOPMENT_SET!r}, or average the runs with --average."
+                f"each run using its own set {DEVELOPMENT_SET!r}, or average the runs with "
+                f"--average."
             )
         return [Correction.fit(request.correct, request.fit)]
     lacking = [run.name for run in runs if DEVELOPMENT_SET not in run.labelled]
@@ -169,7 +170,7 @@ def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction
 def _corrected(
     name: str, runs: Sequence[Run], corrections: Sequence[Correction], request: ReportRequest
 ) -> dict[str, Any]:
-    """Metrics after the correction, and how it was fitted."""
+    """Return the metrics after the correction, and how the correction was fitted."""
     tables = [
         one.apply(run.tables[name], scale=run.scales[name], regions=run.regions)
         for one, run in zip(corrections, runs, strict=True)
@@ -187,7 +188,7 @@ def _corrected(
 def _comparison(
     sets: Sequence[str], runs: Sequence[Run], request: ReportRequest, warnings: list[str]
 ) -> dict[str, Any]:
-    """Paired comparison on each set that both systems have predicted."""
+    """Compare both systems, with a paired test, on each set that both have predicted."""
     found = {}
     for name in sets:
         tables = [run.tables[name] for run in runs]
@@ -198,7 +199,9 @@ def _comparison(
                 for other, table in zip(request.reference, reference, strict=True)
                 if table is None
             ]
-            warnings.append(f"{name} is not compared: not predicted by {', '.join(lacking)}.")
+            warnings.append(
+                f"No comparison for {name}: it was not predicted by {', '.join(lacking)}."
+            )
             continue
         found[name] = compare_systems(
             tables, reference, resamples=request.resamples, seed=request.seed
@@ -206,14 +209,14 @@ def _comparison(
         found[name]["reference"] = [str(other.folder or other.name) for other in request.reference]
     if not found:
         raise ValueError(
-            f"--compare requires predictions of the same utterances; found none of the sets "
+            f"--compare requires predictions for the same utterances; found none of the sets "
             f"{', '.join(sets)} in {', '.join(other.name for other in request.reference)}."
         )
     return found
 
 
 def _counterpart(name: str, run: Run, other: Run) -> pd.DataFrame | None:
-    """Find the other system's predictions of a set by name, or by IDs if either is a CSV."""
+    """Find the other system's predictions of a set by name, or by IDs if either is a CSV file."""
     table = run.tables[name]
     if run.folder is not None and other.folder is not None:
         return other.tables.get(name)
@@ -260,12 +263,12 @@ def _run_metadata(runs: Sequence[Run]) -> dict[str, Any]:
 def _plottable(
     sets: Sequence[str], runs: Sequence[Run], protocol: Mapping[str, Any]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Tables for scatter and sphere plots, without sets on a different label scale."""
+    """Return the tables for scatter and sphere plots, without sets on a different label scale."""
     scale = Scale.from_dict(protocol["scale"]) if "scale" in protocol else None
     different = [name for name in sets if _scale_of(name, runs) not in (None, scale)]
     tables = {name: runs[0].tables[name] for name in sets if name not in different}
     notes = [
-        f"No scatter and sphere plots of {name}: its label scale is different."
+        f"No scatter and sphere plots for {name}: its label scale is different."
         for name in different
     ]
     return tables, notes

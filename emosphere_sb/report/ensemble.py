@@ -48,7 +48,7 @@ def average_prediction_tables(
     pandas.DataFrame
         The utterances and metadata of the first table, the mean of each predicted dimension, and
         recomputed ``region`` and ``region_point``. If all tables have the same auxiliary head with
-        the same classes, its averaged probabilities and the most likely class; otherwise no head.
+        the same classes, the result also has its averaged probabilities and most likely class.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, A
     ---------
     folder : path
         Output folder for ``predictions/<set>.csv`` and ``metrics.json``. The protocol lists the
-        members and what they have in common. An existing average is replaced.
+        members and their common metadata. An existing average is replaced.
     runs : sequence of Run
         Two or more runs. Sets that are not in all runs, or that have a different label scale, are
         skipped and listed in the protocol.
@@ -164,7 +164,7 @@ def _check_two_or_more(members: Sequence) -> None:
 
 
 def _own_scale(run: Run) -> Scale | None:
-    """Label scale of the run's own corpus, whose sets come first."""
+    """Return the label scale of the run's own corpus, whose sets come first."""
     return run.scales[next(iter(run.tables))]
 
 
@@ -179,12 +179,12 @@ def _common_scale(name: str, runs: Sequence[Run]) -> Scale | None:
 
 
 def _common_regions(runs: Sequence[Run]) -> SphericalRegions:
-    """Partition used by all members; octants if they differ or are unknown."""
+    """Return the common partition of all members, or octants if there is none."""
     found = {(run.regions.step, run.regions.centre_radius) for run in runs if run.regions}
     known = all(run.regions is not None for run in runs)
     return SphericalRegions(*found.pop()) if known and len(found) == 1 else SphericalRegions(90)
 
 
 def _common_references(runs: Sequence[Run]) -> dict[str, Any]:
-    """Baselines and ceilings that are the same for all members."""
+    """Return the baselines and ceilings that are the same for all members."""
     return common_metadata([run.metrics.get("beside", {}) for run in runs])

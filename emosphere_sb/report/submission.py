@@ -1,7 +1,7 @@
 """Write and check submissions to the MSP-Podcast challenge (Interspeech 2025).
 
-A submission has one line per file of the hidden test set, ``FileName,EmoAct,EmoVal,EmoDom``, on the
-label scale of 1 to 7. Note the order of the attributes: arousal, valence, dominance.
+A submission has one line per file of the hidden test set, ``FileName,EmoAct,EmoVal,EmoDom``, with
+values on the label scale of 1 to 7. Note the order of the attributes: arousal, valence, dominance.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def submission_table(
     scale : Scale
         Scale of the predictions.
     names : sequence of str, optional
-        File names of the challenge, in the required order. They are matched to IDs without folders
-        and audio suffixes. (default: the IDs of the table, as ``.wav`` files)
+        File names of the challenge, in the required order. They are matched to IDs, ignoring
+        folders and audio suffixes. (default: the IDs of the table, as ``.wav`` files)
 
     Returns
     -------
@@ -67,23 +67,23 @@ def submission_table(
     stems = [utterance_id(name) for name in table["ID"]]
     if duplicates := find_duplicates(stems):
         raise ValueError(
-            f"The predictions contain duplicated files: {count_with_examples(duplicates)}. Predict "
-            "the set again."
+            f"The predictions contain duplicate files: {count_with_examples(duplicates)}. Re-run "
+            "the prediction for this set."
         )
     values = pd.DataFrame(_challenge_values(table, scale), index=stems, columns=DIMENSIONS)
     if names is None:
         names = [f"{name}.wav" for name in stems]
     if duplicates := find_duplicates(map(utterance_id, names)):
         raise ValueError(
-            "File names of the list must differ in more than folder and suffix; duplicated: "
-            f"{count_with_examples(duplicates)}. Fix the list."
+            "File names in the list must be unique after removing the folder and suffix; "
+            f"duplicates: {count_with_examples(duplicates)}. Fix the list."
         )
     missing = [name for name in names if utterance_id(name) not in values.index]
     if missing:
         raise ValueError(
-            f"Each file of the list must have a prediction; missing: "
-            f"{count_with_examples(missing)} of {len(names):,} files, with {len(stems):,} "
-            "predictions. Check --set and --list."
+            f"Each file in the list must have a prediction; missing: "
+            f"{count_with_examples(missing)}. The list contains {len(names):,} files; found "
+            f"{len(stems):,} predictions. Check --set and --list."
         )
     values = values.loc[[utterance_id(name) for name in names]].clip(
         CHALLENGE_SCALE.low, CHALLENGE_SCALE.high
@@ -93,15 +93,15 @@ def submission_table(
 
 
 def count_clipped(table: pd.DataFrame, scale: Scale) -> int:
-    """Number of predicted values outside [1, 7]."""
+    """Count predicted values outside [1, 7]."""
     return int((~CHALLENGE_SCALE.contains(_challenge_values(table, scale))).sum())
 
 
 def check_submission(path: str | os.PathLike, ids: Sequence[str]) -> list[str]:
     """Check a submission and return its problems.
 
-    The header, the number of entries per line, the file names and their order, and the values,
-    which must be numbers in [1, 7], are checked.
+    The header, the number of entries per line, the file names, their order and the values are
+    checked. Values must be numbers in [1, 7].
 
     Arguments
     ---------
@@ -147,9 +147,9 @@ def _name_problems(names: Sequence[str], ids: Sequence[str]) -> list[str]:
     missing = [name for name in ids if name not in found]
     unexpected = [name for name in names if name not in wanted]
     if duplicates := find_duplicates(names):
-        problems.append(f"Duplicated files: {count_with_examples(duplicates)}.")
+        problems.append(f"Duplicate files: {count_with_examples(duplicates)}.")
     if missing:
-        problems.append(f"Missing files of the list: {count_with_examples(missing)}.")
+        problems.append(f"Missing files that are in the list: {count_with_examples(missing)}.")
     if unexpected:
         problems.append(f"Files that are not in the list: {count_with_examples(unexpected)}.")
     if {utterance_id(name) for name in missing} & {utterance_id(name) for name in unexpected}:
@@ -157,14 +157,14 @@ def _name_problems(names: Sequence[str], ids: Sequence[str]) -> list[str]:
     if not problems and list(names) != list(ids):
         place = next(n for n, (a, b) in enumerate(zip(names, ids, strict=True)) if a != b)
         problems.append(
-            f"Files must be in the order of the list; file {place + 1} is {names[place]}, expected "
-            f"{ids[place]}."
+            f"Files must be in the order of the list: file {place + 1} must be {ids[place]}; found "
+            f"{names[place]}."
         )
     return problems
 
 
 def _value_problems(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Report values that are not numbers or out of range."""
+    """Report values that are out of range or are not numbers."""
     problems = []
     for column, attribute in enumerate(HEADER[1:], start=1):
         values = [(row[0], _number(row[column])) for row in rows]
@@ -173,11 +173,11 @@ def _value_problems(rows: Sequence[Sequence[str]]) -> list[str]:
         outside = [name for name, value in numbers if not CHALLENGE_SCALE.contains(value)]
         if invalid:
             problems.append(
-                f"{attribute} must be a number; invalid for {count_with_examples(invalid)}."
+                f"{attribute} must be a number; invalid: {count_with_examples(invalid)}."
             )
         if outside:
             problems.append(
-                f"{attribute} must be in [1, 7]; out of range for {count_with_examples(outside)}."
+                f"{attribute} must be in [1, 7]; out of range: {count_with_examples(outside)}."
             )
     return problems
 
@@ -192,12 +192,12 @@ def _number(text: str) -> float:
 
 
 def _challenge_values(table: pd.DataFrame, scale: Scale) -> np.ndarray:
-    """Predictions on the scale of 1 to 7, not clipped, shape (utterance, 3)."""
+    """Return unclipped predictions on the scale of 1 to 7, shape (utterance, 3)."""
     values = table[list(PREDICTED)].to_numpy(dtype=np.float64)
     unknown = table["ID"][~np.isfinite(values).all(axis=1)]
     if len(unknown):
         raise ValueError(
-            f"Predictions must be finite; NaN or infinite for {count_with_examples(unknown)}. "
-            "Predict the set again."
+            f"Predictions must be finite; NaN or infinite: {count_with_examples(unknown)}. "
+            "Re-run the prediction for this set."
         )
     return CHALLENGE_SCALE.restore(scale.normalise(values))

@@ -31,7 +31,7 @@ def report_text(report: Mapping) -> str:
     Arguments
     ---------
     report : mapping
-        Content of a report, see :class:`emosphere_sb.report.assembly.Report`.
+        Content of a report (see :class:`emosphere_sb.report.assembly.Report`).
 
     Returns
     -------
@@ -75,7 +75,9 @@ def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) 
             ["difference in CCC", *cells],
             ["p", *(format_p_value(part["p"]) for part in parts)],
         ]
-        notes.append(f"difference: this system minus {', '.join(comparison['reference'])}; paired")
+        notes.append(
+            f"difference: this system minus {', '.join(comparison['reference'])} (paired test)"
+        )
     if evaluation["missing_slices"]:
         missing = ", ".join(MISSING_LABELS.get(name, name) for name in evaluation["missing_slices"])
         notes.append(f"no breakdown by {missing}: not recorded")

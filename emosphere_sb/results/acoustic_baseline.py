@@ -1,8 +1,9 @@
 """Acoustic baseline: ridge regression from five acoustic features.
 
 The features are duration, loudness, mean pitch, pitch range and spectral tilt of an utterance;
-the targets are valence, arousal and dominance. If the baseline matches the model, the corpus does
-not need a deep model; if it predicts nothing, the labels may not be audible in the signal.
+the targets are valence, arousal and dominance. If the baseline scores
+as high as the model, the corpus does not require a deep model. If its CCC is close to 0, the labels
+may not be reflected in the audio.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def evaluate_baseline(
     """
     if train not in sets:
         raise ValueError(
-            f"The acoustic baseline needs the training set {train!r}; found {', '.join(sets)}. "
-            "Choose another one with train=…."
+            f"The acoustic baseline requires the training set {train!r}; found {', '.join(sets)}. "
+            "Set train=… to one of these."
         )
     tables = {name: _manifest_table(rows) for name, rows in sets.items()}
     features = {name: _load_features(table.pop("wav"), workers) for name, table in tables.items()}
@@ -76,10 +77,10 @@ def ridge_regression(
     groups: Sequence | None = None,
     penalties: Sequence[float] = PENALTIES,
 ) -> np.ndarray:
-    """Ridge regression in closed form (Hoerl and Kennard, 1970), one penalty per dimension.
+    """Predict with closed-form ridge regression (Hoerl and Kennard, 1970), one penalty per target.
 
     Features are standardised with the statistics of the training set; missing values (NaN) are
-    replaced by its mean. The penalty minimises the squared error of leave-one-group-out
+    replaced with the training mean. The penalty minimises the squared error of leave-one-group-out
     cross-validation: with speakers as groups, it is optimal for speakers unseen in training.
 
     Arguments
@@ -132,7 +133,7 @@ def _fit(
     held_out = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if len(held_out) < 2:
         raise ValueError(
-            "Ridge regression needs labelled utterances of at least two speakers; found "
+            "Ridge regression requires labelled utterances from at least two speakers; found "
             f"{len(held_out)}. Disable the acoustic baseline with --acoustic_baseline=False."
         )
     x = np.column_stack([np.ones(len(x)), x])
@@ -155,7 +156,7 @@ def _solve(gram: np.ndarray, moment: np.ndarray, penalty: float) -> np.ndarray:
 
 
 def _mean_and_std(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and SD of each feature over its known values; 0 and 1 if they are undefined."""
+    """Return the mean and SD of each feature over its known values; 0 and 1 if undefined."""
     known = np.isfinite(features)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, features, 0.0).sum(axis=0) / count
@@ -175,7 +176,7 @@ def _manifest_table(rows: Mapping[str, Mapping]) -> pd.DataFrame:
 
 
 def _load_features(paths: Sequence[str], workers: int) -> np.ndarray:
-    """Acoustic features of several files, shape (file, 5), computed in parallel threads."""
+    """Compute the acoustic features of several files in parallel threads, shape (file, 5)."""
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         rows = pool.map(
             lambda path: acoustic_features(read_audio(path).numpy(), SAMPLE_RATE), paths

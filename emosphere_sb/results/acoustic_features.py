@@ -10,9 +10,9 @@ _FRAME, _HOP = 0.050, 0.020  # seconds; a frame spans three periods of the lowes
 _MIN_F0, _MAX_F0 = 60.0, 420.0  # Hz
 _PITCH_RATE = 8000  # Hz; sampling rate for pitch tracking
 _MIN_VOICED = 0.55  # minimum autocorrelation of a voiced frame, relative to lag 0
-_PAUSE_LEVEL = 25.0  # frames this many dB below the loudest one are pauses
+_PAUSE_LEVEL = 25.0  # frames more than this many dB below the loudest one are pauses
 _TILT_BAND = (100.0, 5000.0)  # Hz
-_MIN_BAND_ENERGY = 1e-10  # bands with a smaller share of the energy are not fitted
+_MIN_BAND_ENERGY = 1e-10  # bands with a smaller share of the energy are excluded from the fit
 
 
 def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -30,7 +30,7 @@ def acoustic_features(signal: np.ndarray, sample_rate: int) -> np.ndarray:
     features : np.ndarray
         Shape (5,): duration in seconds; RMS in dBFS; mean pitch in semitones above 100 Hz; pitch
         range (10th to 90th percentile) in semitones; slope of the spectrum from 100 to 5000 Hz in
-        dB per octave. Both pitch features are NaN if no frame is voiced, the slope is NaN for
+        dB per octave. Both pitch features are NaN if no frame is voiced; the slope is NaN for
         digital silence.
 
     Raises
@@ -159,6 +159,6 @@ def _frames(signal: np.ndarray, sample_rate: float) -> np.ndarray:
 
 
 def _autocorrelation(frames: np.ndarray) -> np.ndarray:
-    """Autocorrelation of each row, computed with the FFT."""
+    """Compute the autocorrelation of each row with the FFT."""
     size = 1 << (2 * frames.shape[1] - 1).bit_length()
     return np.fft.irfft(np.abs(np.fft.rfft(frames, size)) ** 2, size)[:, : frames.shape[1]]

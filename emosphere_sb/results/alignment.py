@@ -79,9 +79,9 @@ def _align(first: pd.DataFrame, table: pd.DataFrame, number: int) -> pd.DataFram
         extra = [i for i in table["ID"] if i not in own]
         raise ValueError(
             f"All tables must contain the same utterances; table {number + 1} lacks {len(lacking)} "
-            f"of the {len(own)} utterances of table 1{_in_brackets(lacking)}, {len(extra)} in "
-            f"excess{_in_brackets(extra)}. Use predictions of the same set and the same corpus "
-            "release."
+            f"of the {len(own)} utterances of table 1{_in_brackets(lacking)}; additional "
+            f"utterances: {len(extra)}{_in_brackets(extra)}. Use predictions of the same set and "
+            f"the same corpus release."
         )
     ordered = table.set_index("ID", drop=False).loc[first["ID"]].reset_index(drop=True)
     for name in DIMENSIONS:

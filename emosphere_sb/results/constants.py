@@ -5,8 +5,8 @@ from __future__ import annotations
 NON_SET_KEYS = ("protocol", "run", "beside")
 """Keys of ``metrics.json`` that are not names of sets."""
 
-SYNTHETIC_WARNING = "SYNTHETIC SPEECH: these results do not apply to human speech."
+SYNTHETIC_WARNING = "Synthetic speech: these results do not apply to human speech."
 BASELINE_HEADING = (
     "Acoustic baseline (ridge regression on duration, level, mean F0, F0 range, tilt):"
 )
-CEILING_HEADING = "Highest CCC of a perfect model, given the simulated rater noise (V, A, D):"
+CEILING_HEADING = "Highest possible CCC, given the noise of the simulated raters (V, A, D):"

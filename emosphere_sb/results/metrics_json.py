@@ -34,14 +34,14 @@ def write_and_score_sets(folder: Path, tables: Mapping[str, pd.DataFrame]) -> di
 
 
 def prediction_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each predictions file, used later to detect modified files."""
+    """Return the SHA-256 digest of each predictions file, used later to detect modified files."""
     return {name: digest_of(folder / "predictions" / f"{name}.csv") for name in names}
 
 
 def write_metrics(
     path: Path, results: Mapping, protocol: Mapping, run: Mapping, beside: Mapping
 ) -> dict:
-    """Write a file such as ``metrics.json``: metrics by set, the protocol, and the run's cost.
+    """Write a file such as ``metrics.json``: metrics by set, the protocol, and data on the run.
 
     ``beside`` holds reference values: the acoustic baseline and the ceiling of synthetic labels.
     """
@@ -56,7 +56,7 @@ def write_metrics(
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of this package, of Python and of the main dependencies."""
+    """Return the versions of this package, Python and the main dependencies."""
     own = {"emosphere_sb": __version__, "python": platform.python_version()}
     return own | {name: version(name) for name in PACKAGES}
 
@@ -72,7 +72,7 @@ def machine_description() -> str:
 
 
 def peak_memory() -> dict[str, int]:
-    """Peak memory of this process and, if available, of the GPU, in MiB."""
+    """Return the peak memory of this process and, if available, of the GPU, in MiB."""
     import resource
     import sys
 
@@ -87,7 +87,7 @@ def peak_memory() -> dict[str, int]:
 
 
 def processor_name() -> str:
-    """Model name of the processor, if the system provides it."""
+    """Return the model name of the processor if available, otherwise its architecture."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
         for line in information.read_text(encoding="utf-8").splitlines():

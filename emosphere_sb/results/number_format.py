@@ -20,7 +20,7 @@ def format_score(value: float | None, decimals: int = 3) -> str:
     value : float or None
         The score. ``None`` and NaN mean undefined.
     decimals : int
-        Number of decimals. Values of 10,000 and more have four significant digits instead.
+        Number of decimals. Values of 10,000 or more have four significant digits instead.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def format_interval(interval: Sequence[float | None] | None, decimals: int = 3) 
 
 
 def is_finite_interval(interval: Sequence[float | None] | None) -> bool:
-    """Whether both ends of an interval are finite numbers."""
+    """Return whether both ends of an interval are finite numbers."""
     return interval is not None and all(end is not None and math.isfinite(end) for end in interval)
 
 

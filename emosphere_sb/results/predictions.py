@@ -48,8 +48,8 @@ def predictions_table(
     regions : SphericalRegions
         Partition that defines the true region and the region of the predicted point.
     probabilities : mapping, optional
-        Class probabilities of the auxiliary head by ID, shape (classes,); ``None`` if the head is
-        not in use.
+        Class probabilities of the auxiliary head by ID, shape (classes,); ``None`` if the head
+        is not in use.
     classes : sequence of str
         Class names of the head.
     head : str
@@ -85,7 +85,7 @@ def predictions_table(
 
 
 def region_names(vad: np.ndarray, regions: SphericalRegions) -> list[str]:
-    """Region names of points, shape (…, 3), in float64; empty if a dimension is unknown."""
+    """Return the region names of points of shape (…, 3); empty if a dimension is unknown."""
     indices = regions.assign(torch.from_numpy(np.asarray(vad, dtype=np.float64))).tolist()
     return ["" if index < 0 else regions.names[index] for index in indices]
 

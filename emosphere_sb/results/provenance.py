@@ -9,7 +9,7 @@ from pathlib import Path
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 CODE_FOLDERS = ("emosphere_sb", "data_prep", "hparams", "recipes")
-"""Folders whose changes mark a commit as ``-dirty``."""
+"""Folders in which uncommitted changes mark the commit as ``-dirty``."""
 
 
 def git_commit() -> str | None:
@@ -31,14 +31,14 @@ def git_commit() -> str | None:
         return None
 
 
-def recipe_command(corpus: str, words: Sequence[str], *, program: str | None = None) -> str:
-    """Return a training command that can be run in the root folder of the repository.
+def recipe_command(corpus: str, arguments: Sequence[str], *, program: str | None = None) -> str:
+    """Return a training command that can be run from the root folder of the repository.
 
     Arguments
     ---------
     corpus : str
         Name of the recipe.
-    words : sequence of str
+    arguments : sequence of str
         Arguments of the command.
     program : str, optional
         Program to run. (default: the training script of the recipe)
@@ -49,11 +49,11 @@ def recipe_command(corpus: str, words: Sequence[str], *, program: str | None = N
     "python recipes/IEMOCAP/train.py hparams/emosphere.yaml '--data_folder=/my data'"
     """
     start = program or f"python recipes/{corpus}/train.py"
-    return f"{start} {shlex.join(words)}".rstrip()
+    return f"{start} {shlex.join(arguments)}".rstrip()
 
 
-def _git(*words: str) -> str:
+def _git(*arguments: str) -> str:
     run = subprocess.run(
-        ["git", "-C", str(REPOSITORY_ROOT), *words], capture_output=True, text=True, check=True
+        ["git", "-C", str(REPOSITORY_ROOT), *arguments], capture_output=True, text=True, check=True
     )
     return run.stdout.strip()

@@ -55,14 +55,14 @@ def prediction_metrics(table: pd.DataFrame) -> dict:
 
 
 def head_classes(table: pd.DataFrame) -> list[str]:
-    """Class names of the auxiliary head, taken from its probability columns."""
+    """Return the class names of the auxiliary head, taken from its probability columns."""
     return [column[2:] for column in table if column.startswith("p_")]
 
 
 def class_metrics(
     truth: pd.Series, predicted: pd.Series, *, names: list[str] | None = None
 ) -> dict:
-    """Accuracy, macro F1 and unweighted recall over the utterances with a known class."""
+    """Compute accuracy, macro F1 and unweighted recall over utterances with a known class."""
     names = names or sorted(set(truth) | set(predicted))
     # Case-insensitive, as in the tasks.
     index = {name.casefold(): number for number, name in enumerate(names) if name}

@@ -1,4 +1,4 @@
-"""Read CSV and similar text tables."""
+"""Reading of CSV and similar text tables."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the file is not UTF-8 or not a table, has no rows, has duplicated columns, or has a row
-        of a different length than the header.
+        If the file is not UTF-8 or not a table, has no rows, has duplicate columns, or has a row
+        that differs in length from the header.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -72,8 +72,8 @@ def parse_table_number(text: str, what: str, path: str | os.PathLike) -> float:
 
     Example
     -------
-    >>> parse_number("3,5", "valence of a", "x.csv"), parse_number("NA", "valence of a", "x.csv")
-    (3.5, nan)
+    >>> [parse_table_number(text, "valence of a", "x.csv") for text in ("3,5", "NA")]
+    [3.5, nan]
     """
     if text.lower() in _UNKNOWN:
         return math.nan

@@ -1,4 +1,4 @@
-"""Conversion between valence, arousal and dominance and spherical coordinates around neutral.
+"""Conversion between VAD values and spherical coordinates around neutral.
 
 The valence axis is the polar axis of the sphere: the polar angle is measured from +valence, and the
 azimuth in the arousal-dominance plane from +arousal towards +dominance, as in EmoSphere-SER (Cho et
@@ -71,7 +71,7 @@ def to_cartesian(
 ) -> Tensor:
     """Convert spherical coordinates to valence, arousal and dominance.
 
-    This is the inverse of :func:`to_spherical` with the same origin (to 1e-12 in float64).
+    This is the inverse of :func:`to_spherical` with the same origin (to within 1e-12 in float64).
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""Assignment of points to regions of the sphere, in NumPy only.
+"""Assignment of points to regions of the sphere, using only NumPy.
 
 Training (:class:`emosphere_sb.sphere.regions.SphericalRegions`) and inference without torch both
 use this module, so their results are bit-identical.
@@ -15,9 +15,9 @@ STEPS = (180, 90, 60, 45, 30)
 """Supported angles of a region in degrees."""
 
 OCTANTS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
-"""Published names of the octants (regions of 90 degrees), by index."""
+"""Names of the octants (regions of 90 degrees) in the paper, by index."""
 
-# Index of the published octant; rows +V and -V, columns +A+D, -A+D, -A-D, +A-D
+# Index of each octant in the paper. Rows: +V and -V; columns: +A+D, -A+D, -A-D and +A-D
 _OCTANT_GRID = ((0, 1, 5, 4), (3, 2, 6, 7))
 
 
@@ -68,7 +68,7 @@ def spherical_coordinates(vad: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class RegionPartition:
-    """Partition of the sphere into regions: indices, names, and assignment of points.
+    """Partition of the sphere into regions, with indices, names and assignment of points.
 
     The borders are described in :class:`emosphere_sb.sphere.regions.SphericalRegions`.
 
@@ -77,7 +77,7 @@ class RegionPartition:
     step : int
         Angle of a region in degrees: 180, 90, 60, 45 or 30.
     centre_radius : float
-        Radius of an additional region around neutral, the last one; 0: no such region.
+        Radius of an additional region around neutral, which has the last index; 0: no such region.
 
     Attributes
     ----------
@@ -139,14 +139,17 @@ class RegionPartition:
         known = np.isfinite(vad).all(axis=-1, keepdims=True)
         points = np.where(known, vad, 0.0)
         radius, azimuth, polar = spherical_coordinates(points)
-        ring, column = self._signs(points) if self.step == 90 else self._intervals(azimuth, polar)
+        if self.step == 90:
+            ring, column = self._ring_and_column_by_sign(points)
+        else:
+            ring, column = self._ring_and_column_by_angle(azimuth, polar)
         index = self.indices[ring, column]
         if self.centre_radius > 0:
             index = np.where(radius < self.centre_radius, self.indices.size, index)
         return np.where(known[..., 0], index, -1)
 
     def cells(self) -> list[tuple[int, int, int]]:
-        """List (index, polar angle, azimuth) of each cell, with lower borders in degrees."""
+        """List (index, polar angle, azimuth) of each cell, with lower bounds in degrees."""
         return sorted(
             (int(index), ring * self.step, column * self.step)
             for (ring, column), index in np.ndenumerate(self.indices)
@@ -159,12 +162,14 @@ class RegionPartition:
         return np.arange(rings * columns, dtype=np.int64).reshape(rings, columns)
 
     @staticmethod
-    def _signs(vad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return ring and column of each point by the published sign rule."""
+    def _ring_and_column_by_sign(vad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return ring and column of each point by the sign rule of the paper."""
         valence, arousal, dominance = np.moveaxis((vad < 0).astype(np.int64), -1, 0)
         return valence, np.where(dominance, 3 - arousal, arousal)
 
-    def _intervals(self, azimuth: np.ndarray, polar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _ring_and_column_by_angle(
+        self, azimuth: np.ndarray, polar: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return ring and column of each point by intervals of azimuth and polar angle."""
         rings, columns = self.indices.shape
         # floor before modulo: a tiny negative azimuth plus 360 would be rounded to 360

@@ -1,4 +1,4 @@
-"""Regions of the VAD sphere, the classes of the auxiliary task."""
+"""Regions of the VAD sphere, which are the classes of the auxiliary task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class SphericalRegions:
     r"""Partition of the sphere around neutral into intervals of azimuth and polar angle.
 
     With a step of 90 degrees, the regions are the eight octants of EmoSphere-SER (Cho et al., 2025)
-    in the published order, with its sign rule: ``>= 0`` counts as +. Neutral belongs to octant I.
+    in the order of the paper, with its sign rule: ``>= 0`` counts as +. Neutral belongs to octant
+    I.
 
     The paper does not specify the borders for other steps. This project divides the sphere into
     180/step rings of polar angle with 360/step intervals of azimuth each. Indices start at +valence
@@ -38,13 +39,13 @@ class SphericalRegions:
     step : int
         Angle of a region in degrees: 180, 90, 60, 45 or 30.
     centre_radius : float
-        Radius of an additional region around neutral, the last one; 0: no such region.
+        Radius of an additional region around neutral, which has the last index; 0: no such region.
 
     Attributes
     ----------
     names : tuple of str
-        Short names, suitable as CSV column names: ``I`` ... ``VIII`` at 90 degrees, otherwise such
-        as ``p045a270`` (lower borders of polar angle and azimuth), and ``centre``.
+        Short names, suitable as CSV column names: ``I`` ... ``VIII`` at 90 degrees, otherwise
+        names such as ``p045a270`` (lower bounds of polar angle and azimuth); and ``centre``.
     descriptions : tuple of str
         Description of each region.
     centres : torch.Tensor
@@ -55,7 +56,7 @@ class SphericalRegions:
         Solid angle of each region in steradians, float64, shape (N,); the sum is 4 pi. The value
         of the centre region is 0.
     neighbours : list of set of int
-        For each region, the regions that share a border with it (not only single points). The
+        For each region, the regions that share a border with it (more than single points). The
         centre region is a neighbour of all.
 
     Raises
@@ -93,7 +94,7 @@ class SphericalRegions:
         ---------
         vad : torch.Tensor, numpy.ndarray or sequence
             Points in [-1, 1], shape (..., 3). Use float64: in float32, a label of 4.0000002 is
-            rounded to 4, which may be a border.
+            rounded to 4, and 4 may be a border.
 
         Returns
         -------
@@ -109,7 +110,7 @@ class SphericalRegions:
         return torch.from_numpy(self._partition.assign(vad.cpu().numpy())).to(vad.device)
 
     def soft_targets(self, vad: Any, concentration: float) -> Tensor:
-        r"""Compute soft targets that decrease with the angle between point and region centre.
+        r"""Compute soft targets that decrease with the angle between a point and a region centre.
 
         The targets are proportional to a von Mises-Fisher density around the direction of the
         point, with a concentration proportional to its radius, evaluated at the region centres and
@@ -121,7 +122,7 @@ class SphericalRegions:
         For a radius of 0 the targets are the shares of the sphere, Omega / 4 pi. With increasing
         concentration, all mass moves to the nearest centre. At steps 180 and 90, this is the region
         of :meth:`assign`, except on borders, where the mass is shared. At 60, 45 and 30 degrees,
-        the nearest centre belongs to another region for 1.8, 0.9 and 0.7 % of the sphere
+        the nearest centre belongs to another region for 1.8%, 0.9% and 0.7% of the sphere
         (measured), always within 3.5 degrees of a border between rings. For points inside the
         centre region, whose direction is not informative, all mass is on that region.
 

@@ -1,1 +1,1 @@
-"""Results tables: one command runs rows × corpora × seeds × folds and records their origin."""
+"""Results tables: one command runs rows × corpora × seeds × folds and records each origin."""

@@ -15,11 +15,11 @@ from emosphere_sb.fileio.yaml_tree import tagged_value
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.hparams import RESULT_NEUTRAL_KEYS
-from emosphere_sb.tables.spec import Group, Row, Table, read_options, trained_on
+from emosphere_sb.tables.spec import Group, Row, Table, cell_training_corpus, read_options
 
 HPARAMS_FILE = "hparams/emosphere.yaml"
 CELL_FILE = "cell.json"
-"""File in a run's folder with the presets that it was started with; they are used to resume it."""
+"""File in a run's folder with the presets it was started with, which are reused to resume it."""
 
 # Run options that do not affect the results.
 RESULT_NEUTRAL_RUN_OPTIONS = (
@@ -38,22 +38,22 @@ class Cell:
         Training corpus.
     preset : str
         Presets of ``presets.yaml``, joined by ``+``; may be empty.
-    words : tuple of str
-        Command line without ``--preset`` and ``--output_folder``.
+    arguments : tuple of str
+        Command-line arguments except ``--preset`` and ``--output_folder``.
     seed, fold : int
         Seed and fold of the run.
     set : str
         Name of the set to evaluate.
     folder : Path
-        Folder of the run. Its name is a digest of the configuration, so that several rows and
-        tables with the same configuration share one run.
+        Folder of the run. Its name is a digest of the configuration, so rows and tables with
+        the same configuration share one run.
     test_corpus : str or None
         Corpus of a cross-corpus test.
     """
 
     corpus: str
     preset: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     seed: int
     fold: int
     set: str
@@ -70,11 +70,11 @@ class Cell:
         """
         preset = _initial_preset(self.folder / CELL_FILE, self.preset)
         presets = [f"--preset={preset}"] if preset else []
-        return [HPARAMS_FILE, *presets, *self.words, f"--output_folder={self.folder}"]
+        return [HPARAMS_FILE, *presets, *self.arguments, f"--output_folder={self.folder}"]
 
     @property
     def metrics(self) -> Path:
-        """File with the metrics, which a run writes last."""
+        """Path of the metrics file, the last file that a run writes."""
         from emosphere_sb.recipe.cross_corpus import metrics_file
 
         if self.test_corpus:
@@ -83,12 +83,12 @@ class Cell:
 
     @property
     def predictions(self) -> Path:
-        """File with the predictions to evaluate."""
+        """Path of the predictions to evaluate."""
         return self.folder / "predictions" / f"{self.set}.csv"
 
 
 def _initial_preset(file: Path, preset: str) -> str:
-    """Return the presets that a run was started with; ``preset`` if it was not started yet."""
+    """Return the presets that a run was started with, or ``preset`` if it has not been started."""
     if not file.is_file():
         return preset
     try:
@@ -110,7 +110,7 @@ class Cells:
     results_folder : path
         Folder for runs and tables.
     data_folders : mapping of str to str
-        Corpus name to folder. A corpus without a folder is generated if a preset allows it.
+        Folder of each corpus. A corpus without a folder is generated if a preset allows it.
     preset : str
         Presets for all cells, applied after the table's and before the row's presets.
     overrides : mapping of str to str
@@ -119,7 +119,7 @@ class Cells:
     Raises
     ------
     ValueError
-        If a preset or key is unknown, or a key is set by the table.
+        If a preset or key is unknown, or a key can only be set by the table.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Cells:
         self._digests: dict[tuple, str] = {}  # cached: computing one takes 0.1 s
 
     def of(self, table: Table, row: Row, group: Group) -> dict[tuple[int, int], Cell]:
-        """Return the cells of a row and a block by (seed, fold)."""
+        """Return the cells of a row in a block of columns, by (seed, fold)."""
         return {
             (seed, fold): self._cell(table, row, group, seed, fold)
             for seed in table.seeds
@@ -152,7 +152,7 @@ class Cells:
         return self._trees[cell]
 
     def _cell(self, table: Table, row: Row, group: Group, seed: int, fold: int) -> Cell:
-        corpus = trained_on(row, group)
+        corpus = cell_training_corpus(row, group)
         other = group.tested_on if group.tested_on != corpus else None
         presets = "+".join(part for part in (table.preset, self.preset, row.preset) if part)
         words = [f"--seed={seed}"]

@@ -29,20 +29,20 @@ class TableEntry:
     row, group
         Row and block of the entry.
     cells : mapping of (int, int) to Cell
-        (seed, fold) to cell.
+        Cell of each (seed, fold).
     problems : mapping of (int, int) to str
-        (seed, fold) of each cell without results to the reason.
+        Reason for each (seed, fold) without results.
     by_seed : mapping of int to dict
-        Metrics of each seed with all folds, pooled over the folds.
+        Metrics of each seed with results for all folds, computed on the pooled predictions.
     tables : mapping of int to DataFrame
-        Predictions of the same seeds.
+        Pooled predictions of each of these seeds.
     interval : mapping
-        Result of ``intervals`` for the mean over seeds.
+        Result of ``confidence_intervals`` for the mean over seeds.
     difference : mapping or None
-        Result of ``compare`` with the reference row; ``None`` for the reference row itself, and if
-        one of the two has no results.
+        Result of ``compare_systems`` with the reference row; ``None`` for the reference row itself
+        and if either row has no results.
     corrected : mapping of str to float
-        Column to p-value after Holm's correction over the rows of the block.
+        p-value of each metric after Holm correction across the rows of the block.
     not_compared : str
         Reason why the row could not be compared with the reference row.
     """
@@ -64,7 +64,7 @@ class TableEntry:
         return [value for value in values if not math.isnan(value)]
 
     def mean(self, column: Column) -> float | None:
-        """Return the mean over seeds; ``None`` without values."""
+        """Return the mean over seeds; ``None`` if no seed has a value."""
         values = self.values(column)
         return statistics.mean(values) if values else None
 
@@ -82,8 +82,8 @@ class Collected:
     ---------
     table : Table
         Definition of the table.
-    entries : list of Entry
-        Results of each row and group, ordered by row, then by group.
+    entries : list of TableEntry
+        Results of each row and block, ordered by row, then by block.
     states : mapping of Cell to State
         States of all cells.
     synthetic : bool
@@ -99,7 +99,7 @@ class Collected:
     resamples: int
 
     def entry(self, row: Row, group: Group) -> TableEntry:
-        """Return the entry of a row and a group."""
+        """Return the entry of a row in a block of columns."""
         return next(e for e in self.entries if e.row is row and e.group is group)
 
     def count_incomplete(self) -> int:
@@ -119,7 +119,7 @@ def collect(
 ) -> Collected:
     """Compute the metrics, intervals and comparisons of a table.
 
-    Seeds with missing folds are left out; the entry's ``problems`` give the reasons.
+    Seeds with missing folds are excluded; ``problems`` of each entry gives the reasons.
 
     Arguments
     ---------
@@ -128,7 +128,7 @@ def collect(
     cells : Cells
         Factory that created the cells of ``states``.
     states : mapping of Cell to State
-        States of all cells of the table. It may contain further cells.
+        States of at least all cells of the table.
     problems : mapping of Cell to str
         Reason for each cell that is not finished.
     resamples, seed : int
@@ -170,7 +170,7 @@ def _fill(entry: TableEntry, states: Mapping[Cell, State]) -> None:
             for fold in own:
                 entry.problems = {
                     **entry.problems,
-                    (seed, fold): "its folds overlap",
+                    (seed, fold): "the test sets of its folds overlap",
                 }
             continue
         entry.tables[seed] = pooled
@@ -197,7 +197,7 @@ def _check_seeds(entry: TableEntry) -> None:
 
 
 def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Concatenate the predictions of all folds, with the columns that all folds have."""
+    """Concatenate the predictions of all folds, keeping the columns that all folds have."""
     if len(parts) == 1:
         return parts[0]
     shared = [column for column in parts[0] if all(column in part for part in parts)]
@@ -205,7 +205,7 @@ def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _head(metrics: Mapping) -> Mapping | None:
-    """Return the head's development-set metrics of the last epoch in which it was trained."""
+    """Return the development-set metrics of the head in the last epoch in which it was trained."""
     head = metrics["protocol"].get("auxiliary_head") or {}
     known = all(head.get(key) is not None for key in ("accuracy", "macro_f1", "epoch"))
     return head if known else None
@@ -226,7 +226,7 @@ def _compare(found: Collected, group: Group, *, resamples: int, seed: int) -> No
                     list(entry.tables.values()), list(base.tables.values()),
                     resamples=resamples, seed=seed,
                 )  # fmt: skip
-            except ValueError as error:  # other utterances: valid, but not comparable
+            except ValueError as error:  # different utterances: valid, but not comparable
                 entry.not_compared = str(error)
     for column in (column for column in found.table.columns if column.compared):
         name = column.compared

@@ -11,22 +11,22 @@ from emosphere_sb.scale import DIMENSIONS
 
 @dataclass(frozen=True)
 class Column:
-    """Column of a results table, which shows one metric.
+    """Column of a results table that shows one metric.
 
     Arguments
     ---------
-    head : str
+    header : str
         Column header.
     path : tuple of str
-        Keys that lead to the metric in the result of ``results.scores.figures``.
+        Keys that lead to the metric in the result of ``results.scores.prediction_metrics``.
     percent : bool
-        Whether the metric is a proportion, which is shown in %.
+        Whether the metric is a proportion, to be shown in %.
     compared : str or None
-        Key of the metric in the result of ``report.stats.comparison.compare``; ``None`` if rows are
-        not compared by this metric.
+        Key of the metric in the result of ``report.stats.comparison.compare_systems``; ``None`` if
+        rows are not compared by this metric.
     """
 
-    head: str
+    header: str
     path: tuple[str, ...]
     percent: bool = False
     compared: str | None = None
@@ -83,5 +83,5 @@ COLUMNS: dict[str, Column] = {
     "head_f1": Column("macro F1, head (%)", ("head_seen", "macro_f1"), percent=True),
     "head_accuracy": Column("accuracy, head (%)", ("head_seen", "accuracy"), percent=True),
 }
-"""Column name in ``tables.yaml`` to column. ``head_seen`` is the score of the auxiliary head on the
-development set in the last epoch in which it was trained."""
+"""Columns by their name in ``tables.yaml``. ``head_seen`` holds the scores of the auxiliary head on
+the development set in the last epoch in which the head was trained."""

@@ -14,23 +14,23 @@ _LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "−": "$-$", "–": "--", "°": r"$^\circ$", "✓": r"\checkmark{}", "<": "$<$",
     ">": "$>$", "×": r"$\times$", "“": "``", "”": "''",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # would be read as arguments after a line break
+    "[": "{[}", "]": "{]}", "*": "{*}",  # LaTeX would read these as arguments after a line break
 }  # fmt: skip
 
 
 def to_markdown(page: Page, title: str) -> str:
-    """Convert a table to GitHub Markdown, with the names of blocks in the column headers."""
+    """Convert a table to GitHub Markdown, with the titles of the blocks in the column headers."""
     several = len(page.blocks) > 1
     titles = [block for block, count in page.blocks for _ in range(count)]
-    heads = [
+    headers = [
         f"{block}: {head}" if several else head
-        for block, head in zip(titles, page.heads, strict=True)
+        for block, head in zip(titles, page.headers, strict=True)
     ]
     lines = [
         f"**{_md(title)}**" + ("" if several else f" – {_md(page.blocks[0][0])}"),
         "",
-        _bars([_md(text) for text in (*page.labels, *heads)]),
-        _bars(["---"] * len(page.labels) + ["---:"] * len(heads)),
+        _bars([_md(text) for text in (*page.labels, *headers)]),
+        _bars(["---"] * len(page.labels) + ["---:"] * len(headers)),
     ]
     for line in page.lines:
         labels = [f"*{t}*" if line.published and t else t for t in map(_md, line.labels)]
@@ -58,7 +58,7 @@ def _markdown_cell(cell: Text) -> str:
 
 def to_latex(page: Page, title: str, name: str) -> str:
     """Convert a table to LaTeX; requires the packages booktabs and amssymb."""
-    columns = "l" * len(page.labels) + "r" * len(page.heads)
+    columns = "l" * len(page.labels) + "r" * len(page.headers)
     blocks, rules, at = [], [], len(page.labels) + 1
     for block, count in page.blocks:
         blocks.append(rf"\multicolumn{{{count}}}{{c}}{{{_tex(block)}}}")
@@ -74,7 +74,7 @@ def to_latex(page: Page, title: str, name: str) -> str:
         r"\toprule",
         " & ".join([""] * (len(page.labels) - 1) + [""] + blocks).strip() + r" \\",
         " ".join(rules),
-        " & ".join([*map(_tex, page.labels), *map(_tex, page.heads)]) + r" \\",
+        " & ".join([*map(_tex, page.labels), *map(_tex, page.headers)]) + r" \\",
         r"\midrule",
     ]
     lines += [_latex_line(line) for line in page.lines]

@@ -1,4 +1,4 @@
-"""Turn cells into runs: start missing runs and resume interrupted ones."""
+"""Jobs of a table, which start missing runs and resume interrupted ones."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from emosphere_sb.tables.progress import Progress
 from emosphere_sb.tables.status import DAMAGED, FINISHED, TO_RUN, State, inspect
 from emosphere_sb.training.preemption import EXIT_STOPPED
 
-if TYPE_CHECKING:  # this package must not depend on data_prep, see CONTRIBUTING.md
+if TYPE_CHECKING:  # this package must not depend on data_prep (see CONTRIBUTING.md)
     from data_prep.summary import Summary
 
 logger = logging.getLogger(__name__)
 
 
 class Preparations:
-    """Prepared corpora. Each is prepared once, before parallel runs would all prepare it.
+    """Prepared corpora. Each corpus is prepared only once, before any parallel runs start.
 
     Arguments
     ---------
     cells : Cells
-        Factory of the cells that are to be run.
+        Factory of the cells to run.
     """
 
     def __init__(self, cells: Cells):
@@ -62,7 +62,7 @@ class Preparations:
         return self._prepared[key]
 
     def tested_on(self, cell: Cell) -> dict | None:
-        """Return the metadata of the test corpus of a cross-corpus test; ``None`` without one.
+        """Return the metadata of the test corpus of a cross-corpus test; ``None`` for other cells.
 
         Raises
         ------
@@ -93,14 +93,14 @@ def inspect_all(
 
 
 def create_jobs(states: Mapping[Cell, State], *, rerun_damaged: bool) -> list[Job]:
-    """Create one job per folder, with one command for each different run in that folder.
+    """Create one job per folder, with one command for each distinct run in that folder.
 
     Arguments
     ---------
     states : mapping of Cell to State
         States of all cells.
     rerun_damaged : bool
-        Whether to repeat damaged runs.
+        Whether to rerun damaged runs.
     """
     kinds = (*TO_RUN, DAMAGED) if rerun_damaged else TO_RUN
     names = _presets(states)
@@ -119,7 +119,7 @@ def create_jobs(states: Mapping[Cell, State], *, rerun_damaged: bool) -> list[Jo
 
 
 def _presets(states: Mapping[Cell, State]) -> dict[Path, str]:
-    """Return the presets of each folder's run: those of its first cell."""
+    """Return the presets of the first cell of each run folder."""
     return {cell.folder: cell.preset for cell in reversed(states)}
 
 
@@ -131,7 +131,7 @@ def run_jobs(
     Returns
     -------
     dict
-        Folder of each failed run to a one-line reason.
+        One-line reason for each failed run, by folder.
     """
     first = {cell.folder: cell for cell in reversed(states)}
     for job in jobs:
@@ -158,7 +158,7 @@ def run_jobs(
 def failure_reason(job: Job, status: int) -> str:
     """Return why a run failed: the last error message in its console output."""
     if status == EXIT_STOPPED:
-        return "interrupted, checkpoint saved; re-run the same command to resume"
+        return "interrupted after saving a checkpoint; re-run the same command to resume"
     file = job.folder / LOG_FILE
     text = file.read_text(encoding="utf-8", errors="replace")
     lines = text.rpartition(f"\n{COMMAND_PREFIX}")[2].splitlines()[1:]  # skip earlier attempts
@@ -175,7 +175,7 @@ def _score(cell: Cell) -> str:
 
 
 def problems(states: Mapping[Cell, State], failed: Mapping) -> dict[Cell, str]:
-    """Return, for each cell without results, the reason why they are missing."""
+    """Return the reason for each cell without results."""
     found = {}
     for cell, state in states.items():
         if state.kind == FINISHED:

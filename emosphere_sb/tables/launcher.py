@@ -21,7 +21,7 @@ LOG_FILE = "screen.txt"
 COMMAND_PREFIX = "$ "
 """Prefix of each command in the log file."""
 GRACE_SECONDS = 60
-"""Seconds that an interrupted run has for saving a checkpoint before it is killed."""
+"""Seconds that an interrupted run has to save a checkpoint before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Launcher(Protocol):
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
         """Run all jobs and yield each with its exit status when it has finished.
 
-        Leaving the iterator early (by an exception or ``close``) stops all running jobs.
+        An exception, or closing the iterator early, stops all running jobs.
         """
         ...
 
@@ -67,7 +67,8 @@ class LocalLauncher:
     max_parallel : int
         Maximum number of parallel runs.
     gpus : sequence of str
-        Values of ``CUDA_VISIBLE_DEVICES``, one for each run; if empty, runs use the CPU.
+        Values of ``CUDA_VISIBLE_DEVICES``, used in turn by parallel runs; if empty, runs use the
+        CPU.
 
     Raises
     ------
@@ -83,7 +84,7 @@ class LocalLauncher:
         self._lock, self._stopped = threading.Lock(), False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
-        """Run jobs, see :class:`Launcher`."""
+        """Run jobs (see :class:`Launcher`)."""
         self._stopped = False
         slots: queue.Queue[int] = queue.Queue()
         for slot in range(self.max_parallel):
@@ -153,13 +154,13 @@ class LocalLauncher:
             return process
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Return the environment variables of a run, which assign a GPU or a number of cores."""
+        """Return the environment variables of a run, with its GPU or its number of CPU threads."""
         environment = dict(os.environ)
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         elif self.max_parallel > 1 and "OMP_NUM_THREADS" not in environment:
-            # Oversubscribed cores slow all runs down.
-            environment["OMP_NUM_THREADS"] = str(max(1, cores() // self.max_parallel))
+            # Oversubscribed cores would slow down all runs.
+            environment["OMP_NUM_THREADS"] = str(max(1, available_cores() // self.max_parallel))
         return environment
 
     def _stop(self) -> None:
@@ -177,7 +178,7 @@ class LocalLauncher:
 
 
 class SlurmLauncher:
-    """Launcher for a Slurm cluster. Requires submitit (the extra ``slurm``).
+    """Launcher for a Slurm cluster. Requires submitit (the ``slurm`` extra).
 
     Arguments
     ---------
@@ -222,7 +223,7 @@ class SlurmLauncher:
             raise ValueError(f"--slurm: submitit rejected the parameters: {reason}") from error
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
-        """Run jobs, see :class:`Launcher`. Unfinished jobs are cancelled on exit."""
+        """Run jobs (see :class:`Launcher`). Unfinished jobs are cancelled on exit."""
         from submitit.helpers import CommandFunction
 
         for job in jobs:
@@ -265,7 +266,7 @@ def _sequential_command(job: Job) -> list[str]:
     return ["/bin/sh", "-c", f"exec < /dev/null; {lines}"]
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -273,7 +274,7 @@ def cores() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs as in ``CUDA_VISIBLE_DEVICES``, without importing torch."""
+    """Return the GPUs in the format of ``CUDA_VISIBLE_DEVICES``, without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]

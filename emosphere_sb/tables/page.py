@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from emosphere_sb.results.constants import SYNTHETIC_WARNING
 from emosphere_sb.tables.collect import Collected, TableEntry
 from emosphere_sb.tables.columns import Column
 from emosphere_sb.tables.spec import Group, Row
@@ -42,7 +43,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Line:
-    """Line of a table; ``published`` lines contain the paper's scores of the row above."""
+    """Line of a table; ``published`` lines contain the paper's scores for the row above."""
 
     labels: tuple[str, ...]
     cells: tuple[Text, ...]
@@ -59,7 +60,7 @@ class Page:
         Headers of the label columns.
     blocks : tuple of (str, int)
         Title and number of columns of each block.
-    heads : tuple of str
+    headers : tuple of str
         Headers of the metric columns.
     lines : tuple of Line
         Lines of the table.
@@ -69,7 +70,7 @@ class Page:
 
     labels: tuple[str, ...]
     blocks: tuple[tuple[str, int], ...]
-    heads: tuple[str, ...]
+    headers: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
 
@@ -90,7 +91,7 @@ def format_results_table(found: Collected) -> Page:
     return Page(
         table.labels,
         tuple((group.title, len(table.columns)) for group in table.groups),
-        tuple(column.head for _ in table.groups for column in table.columns),
+        tuple(column.header for _ in table.groups for column in table.columns),
         tuple(lines),
         (*_notes(found), *(f"[{letter}] {text}" for text, letter in letters.items())),
     )
@@ -119,7 +120,7 @@ def _text(found: Collected, entry: TableEntry, column: Column, letters: dict[str
 
 
 def _missing(entry: TableEntry) -> Iterator[str]:
-    """List the problems of an entry, each with the seeds and folds that it affects."""
+    """Generate a text for each problem of an entry, with the seeds and folds that it affects."""
     reasons: dict[str, list[str]] = {}
     for (seed, fold), reason in entry.problems.items():
         where = f"seed {seed}" + (f" fold {fold}" if entry.group.folds > 1 else "")
@@ -139,7 +140,7 @@ def _letter(number: int) -> str:
 
 
 def _published(found: Collected, row: Row) -> Line:
-    """Format the paper's scores, with the difference from ours (except on synthetic speech)."""
+    """Format the paper's scores and, except on synthetic speech, the difference of our mean."""
     entry = found.entry(row, found.table.groups[0])
     texts = []
     for number, column in enumerate(found.table.columns):
@@ -163,7 +164,7 @@ def _signed(column: Column, value: float) -> str:
 def _notes(found: Collected) -> Iterator[str]:
     table = found.table
     if found.synthetic:
-        yield "SYNTHETIC SPEECH: these results do not apply to human speech."
+        yield SYNTHETIC_WARNING
     seeds = ", ".join(map(str, table.seeds))
     yield f"Mean ± SD over seeds {seeds}; CCC unless stated otherwise; best value in bold."
     entries = [entry for entry in found.entries if entry.interval]
@@ -173,16 +174,16 @@ def _notes(found: Collected) -> Iterator[str]:
         yield (
             f"Stars: significance of the difference from “{table.reference}” in a paired bootstrap "
             f"over the same utterances ({found.resamples:,} resamples"
-            f"{f' of {over}' if over else ''}; all seeds share each resample), with Holm's "
-            f"correction over the rows: * p < .05, ** p < .01, *** p < .001. The test does not "
-            f"account for the variation between seeds, which the SD shows."
+            f"{f' of {over}' if over else ''}; each resample is shared by all seeds), with Holm "
+            f"correction across rows: * p < .05, ** p < .01, *** p < .001. The test does not "
+            f"account for the variation between seeds, which is shown by the SD."
         )
     yield from dict.fromkeys(e.interval["note"] for e in entries if e.interval.get("note"))
     if any(row.published for row in table.rows):
         corpus = table.groups[0].corpus  # published scores require a single group
-        source = f"scores of the paper, single runs on its in-house test set of {corpus}"
+        source = f"scores from the paper (single runs on its in-house test set of {corpus})"
         comparison = (
-            "they cannot be compared with results on synthetic speech"
+            "they are not comparable with scores on synthetic speech"
             if found.synthetic
             else "in parentheses: difference of our mean from the published score"
         )
@@ -193,7 +194,7 @@ def _notes(found: Collected) -> Iterator[str]:
             "the development set, in the last epoch in which the head was trained."
         )
     if any(group.folds > 1 for group in table.groups):
-        yield "Folds: metrics of the pooled predictions; the CSV contains those of each run."
+        yield "Folds: metrics of the pooled predictions; the CSV file lists those of each run."
     for entry in found.entries:
         if entry.not_compared:
             yield f"{entry.row.name}: not compared with the reference: {entry.not_compared}"
@@ -201,4 +202,4 @@ def _notes(found: Collected) -> Iterator[str]:
     yield from warnings[:MAX_WARNINGS]
     if len(warnings) > MAX_WARNINGS:
         more = len(warnings) - MAX_WARNINGS
-        yield f"… and {more} more warnings, see `emosphere report RUN`."
+        yield f"Further warnings: {more}. To list them, use `emosphere report RUN`."

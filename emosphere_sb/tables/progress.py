@@ -11,14 +11,14 @@ from emosphere_sb.tables.launcher import Job
 
 
 class Progress:
-    """Progress in runs; unfinished runs count in proportion to their finished epochs.
+    """Progress in runs. Unfinished runs count in proportion to their finished epochs.
 
     Arguments
     ---------
     jobs : sequence of Job
         All jobs to run.
     epochs : mapping of Path to int
-        Folder of each job to its number of epochs.
+        Number of epochs of each job, by folder.
     log : callable
         Function that is called with each line of output.
     clock : callable
@@ -48,7 +48,7 @@ class Progress:
         return min(0.95, epochs_done(job.folder) / self.epochs[job.folder])
 
     def seconds_left(self) -> float | None:
-        """Return the remaining time in seconds; ``None`` before any progress was made."""
+        """Return the estimated remaining time in seconds; ``None`` before any progress."""
         done = self.done()
         gained, seconds = done - self._before, self.clock() - self.started
         if gained <= 0 or seconds <= 0:

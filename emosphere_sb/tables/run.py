@@ -15,9 +15,9 @@ from emosphere_sb.recipe.main import main
 def stop_with_parent() -> None:
     """Save and exit, as after SIGTERM, when the parent process ends.
 
-    The parent process holds the other end of the standard input, which is closed when the process
-    ends for any reason. If the standard input is not a pipe (in a terminal or a Slurm job), nothing
-    is monitored.
+    The parent process holds the other end of standard input, which is closed when the parent ends
+    for any reason. If standard input is not a pipe (as in a terminal or a Slurm job), the parent is
+    not monitored.
     """
     try:
         pipe = stat.S_ISFIFO(os.fstat(0).st_mode)
@@ -33,12 +33,12 @@ def _wait_for_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_table_job(words: Sequence[str]) -> int:
+def run_table_job(argv: Sequence[str]) -> int:
     """Run a recipe.
 
     Arguments
     ---------
-    words : sequence of str
+    argv : sequence of str
         Name of the corpus, followed by the arguments of the recipe.
 
     Returns
@@ -47,7 +47,7 @@ def run_table_job(words: Sequence[str]) -> int:
         Exit status of the recipe.
     """
     stop_with_parent()
-    corpus, *arguments = words
+    corpus, *arguments = argv
     return main(arguments, corpus=corpus)
 
 

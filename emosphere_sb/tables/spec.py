@@ -76,11 +76,13 @@ class Table:
 
     def corpora(self) -> list[str]:
         """Return the names of all corpora that the table uses."""
-        names = [name for row, group in self.pairs() for name in (trained_on(row, group),)]
+        names = [
+            name for row, group in self.pairs() for name in (cell_training_corpus(row, group),)
+        ]
         return list(dict.fromkeys([*names, *(group.tested_on for group in self.groups)]))
 
 
-def trained_on(row: Row, group: Group) -> str:
+def cell_training_corpus(row: Row, group: Group) -> str:
     """Return the corpus that a cell is trained on."""
     return row.corpus or group.corpus or group.tested_on
 
@@ -103,7 +105,7 @@ def read_table_spec(name: str, file: Path = TABLES_FILE) -> Table:
     Raises
     ------
     ValueError
-        If the table does not exist or its definition is invalid. The message names the position.
+        If the table does not exist or its definition is invalid. The message states where.
     """
     tree = read_tree(file)
     if name not in tree:
@@ -235,7 +237,7 @@ def _check_keys(spec: Any, allowed: Sequence[str], place: str) -> None:
 
 def _check_mapping(value: Any, place: str) -> None:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{place}: must be a mapping of keys to values; found {value!r}.")
+        raise ValueError(f"{place} must be a mapping of keys to values; found {value!r}.")
 
 
 def _check_list(value: Any, place: str) -> Sequence:

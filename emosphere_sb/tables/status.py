@@ -18,13 +18,13 @@ from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.scale import Scale
 from emosphere_sb.tables.cells import Cell, Cells
 
-if TYPE_CHECKING:  # this package must not depend on data_prep, see CONTRIBUTING.md
+if TYPE_CHECKING:  # this package must not depend on data_prep (see CONTRIBUTING.md)
     from data_prep.summary import Summary
 
 NOT_STARTED, INTERRUPTED, FINISHED, DAMAGED = "not started", "interrupted", "finished", "damaged"
 
 TO_RUN = (NOT_STARTED, INTERRUPTED)
-"""States in which a cell is run. Damaged cells are only repeated with ``--rerun-damaged``."""
+"""States in which a cell is run. Damaged cells are rerun only with ``--rerun-damaged``."""
 
 
 REQUIRED_KEYS = {
@@ -112,7 +112,7 @@ def _read(
     if summary is not None and not matches_data(cell.folder, summary):
         return State(
             DAMAGED,
-            "the run used other data than those given now; use a different --results_folder for "
+            "the run used data other than those given now; use a separate --results_folder for "
             "each version of a corpus",
         )
     if tested_on is not None:

@@ -1,4 +1,4 @@
-"""Files of a table: ``results/tables/NAME.*`` as Markdown, LaTeX, CSV, HTML and plots."""
+"""Write a table to ``results/tables/NAME.*`` as Markdown, LaTeX, CSV, HTML and plots."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from emosphere_sb.tables.columns import COLUMNS, Column
 from emosphere_sb.tables.formats import to_html, to_latex, to_markdown
 from emosphere_sb.tables.page import Page, format_results_table
 
-RUN_HEAD = (
+RUN_HEADER = (
     "table", "row", "preset", "trained_on", "tested_on", "set", "seed", "fold", "status",
     *COLUMNS, "head_epoch", "utterances", "run_folder", "commit", "command", "seconds", "machine",
     "versions",
 )  # fmt: skip
-SUMMARY_HEAD = (
+SUMMARY_HEADER = (
     "table", "row", "tested_on", "set", "column", "seeds", "mean", "deviation", "low", "high",
     "unit", "units", "reference", "difference", "difference_low", "difference_high", "p", "p_holm",
     "published", "ours_less_published", "synthetic", "run_folders",
@@ -57,8 +57,8 @@ def write_table(found: Collected, folder: Path, *, command: str, origin: str) ->
     texts = {
         "md": f"{to_markdown(page, found.table.caption)}\n{origin}\n",
         "tex": to_latex(page, found.table.caption, name),
-        "csv": _csv(RUN_HEAD, runs),
-        "summary.csv": _csv(SUMMARY_HEAD, summary_lines(found)),
+        "csv": _csv(RUN_HEADER, runs),
+        "summary.csv": _csv(SUMMARY_HEADER, summary_lines(found)),
         "html": _html(found, page, runs, origin),
     }
     paths = []
@@ -73,7 +73,7 @@ def write_table(found: Collected, folder: Path, *, command: str, origin: str) ->
 
 
 def run_lines(found: Collected) -> Iterator[dict[str, Any]]:
-    """Generate the lines of the CSV file with one line per row and run."""
+    """Generate the lines of ``NAME.csv``, one for each row and run."""
     for entry in found.entries:
         for (seed, fold), cell in entry.cells.items():
             state = found.states[cell]
@@ -114,7 +114,7 @@ def _run_metrics(state) -> dict[str, Any]:
 
 
 def summary_lines(found: Collected) -> Iterator[dict[str, Any]]:
-    """Generate the lines of the CSV file with one line per row, group and column."""
+    """Generate the lines of ``NAME.summary.csv``, one for each row, block and column."""
     names = {column: name for name, column in COLUMNS.items()}
     for entry in found.entries:
         for number, column in enumerate(found.table.columns):
@@ -172,9 +172,9 @@ def _interval(entry: TableEntry, column: Column) -> dict[str, Any]:
     }
 
 
-def _csv(head: tuple[str, ...], lines) -> str:
+def _csv(header: tuple[str, ...], lines) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, head, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
@@ -204,7 +204,7 @@ def _plot(found: Collected):
                 }
             )
         panels.append((group.title, rows))
-    name = "mean CCC over V, A, D" if column is COLUMNS["mean"] else column.head
+    name = "mean CCC over V, A, D" if column is COLUMNS["mean"] else column.header
     return plot_table(panels, xlabel=f"{name} (dots: seeds; bars: 95% confidence intervals)")
 
 

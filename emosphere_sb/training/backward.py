@@ -1,4 +1,4 @@
-"""Backward pass of one optimiser step, with a CCC over the effective batch or each micro-batch."""
+"""Backward pass of an optimiser step, with a CCC over the effective batch or each micro-batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StepShare:
     batches : list of Batch
         Micro-batches of this process with readable audio.
     unreadable : dict
-        Reasons by id for utterances of this process that could not be read.
+        Utterances of this process that could not be read: reasons by id.
     sizes : list of int
         Number of readable utterances of each process, by rank.
     stop_requested : bool
@@ -82,10 +82,11 @@ class StepContext:
     Attributes
     ----------
     forward : callable
-        Forward pass of a micro-batch, given its index. Repeated calls with the same arguments use
-        the same random state.
+        Function that runs the forward pass of a micro-batch, given its index. Repeated calls with
+        the same arguments use the same random state.
     objective : callable
-        Joint loss of an output and its labels; updates ``statistics``.
+        Function that computes the joint loss of an output and its labels and updates
+        ``statistics``.
     statistics : TrainStatistics
         Sums of the losses.
     classes : int
@@ -117,9 +118,9 @@ class StepLoss(NamedTuple):
 def micro_batch_backward(
     batches: Sequence[Batch], sizes: Sequence[int], step: StepContext
 ) -> StepLoss:
-    """Backward pass with a separate CCC for each micro-batch (published).
+    """Run the backward pass with a separate CCC for each micro-batch (as in the paper).
 
-    The loss is the mean over the micro-batches, weighted by their number of utterances. The pass
+    The loss is the mean over the micro-batches, weighted by their numbers of utterances. The pass
     ends at the first loss that is not finite.
 
     Arguments
@@ -156,12 +157,12 @@ def micro_batch_backward(
 def effective_batch_backward(
     batches: Sequence[Batch], sizes: Sequence[int], step: StepContext
 ) -> StepLoss:
-    """Backward pass with one CCC over the effective batch, using the memory of one micro-batch.
+    """Run the backward pass with one CCC over the effective batch, in the memory of a micro-batch.
 
     The predictions of all processes are gathered, and the gradient of the loss with respect to the
     predictions of this process is propagated through the model. The gradient is exact: if there are
-    several micro-batches, each runs first without gradients, and again, with the same dropout, for
-    its backward pass. If the loss is not finite, the backward pass is skipped.
+    several micro-batches, each one runs first without gradients and then again, with the same
+    dropout, for its backward pass. If the loss is not finite, the backward pass is skipped.
 
     Arguments
     ---------
@@ -198,7 +199,7 @@ def effective_batch_backward(
 
 
 BACKWARD = {"effective": effective_batch_backward, "micro": micro_batch_backward}
-"""Backward pass by the value of ``ccc_window``."""
+"""Backward pass for each value of ``ccc_window``."""
 
 
 def backward_function(ccc_window: str) -> Callable[..., StepLoss]:
@@ -230,7 +231,7 @@ def report_nonfinite(
 ) -> None:
     """Log a step that is skipped because its loss or gradient is not finite.
 
-    Must be called by every process.
+    Every process must call this function.
 
     Arguments
     ---------

@@ -34,7 +34,7 @@ class Output:
 
     @staticmethod
     def join(parts: Sequence[Output], classes: int, device: torch.device | str) -> Output:
-        """Concatenate outputs. Without any, the result has zero rows.
+        """Concatenate outputs; the result for an empty sequence has zero rows.
 
         Arguments
         ---------
@@ -97,7 +97,7 @@ class Labels:
 
     @staticmethod
     def join(batches: Sequence[Batch], device: torch.device | str) -> Labels:
-        """Concatenate the labels of batches. Without any, the result has zero rows."""
+        """Concatenate the labels of batches; the result for an empty sequence has zero rows."""
         none = torch.zeros(0, dtype=torch.long)
         vad = torch.cat([torch.zeros(0, 3), *(batch.vad for batch in batches)])
         target = torch.cat([none, *(batch.target for batch in batches)])

@@ -49,7 +49,7 @@ class EmoSphereBrain(sb.Brain):
     schedule : callable
         Function that creates the learning-rate scheduler of an optimiser.
     set_sizes : mapping
-        Number of utterances of the sets ``train`` and ``valid``.
+        Number of utterances in the sets ``train`` and ``valid``.
     loggers : sequence
         SpeechBrain train loggers; each epoch is logged to all of them.
     memory_check_batches : callable
@@ -165,7 +165,7 @@ class EmoSphereBrain(sb.Brain):
         return loss.detach().cpu()
 
     def _step(self, batches: list[Batch], sizes: list[int]) -> Tensor | None:
-        """Run backward pass and optimiser step; return None if loss or gradient are not finite."""
+        """Take the step; return None instead if the loss or a gradient is not finite."""
         with optimisation.memory_advice(batches, "micro_batch"):
             loss = self.backward(batches, sizes)
         if loss.finite and self.optimizers_step():
@@ -176,7 +176,7 @@ class EmoSphereBrain(sb.Brain):
         return None
 
     def backward(self, batches: list[Batch], sizes: list[int]) -> StepLoss:
-        """Run the backward pass of ``ccc_window`` for the share of this process."""
+        """Run the backward pass selected by ``ccc_window`` for the share of this process."""
         step = StepContext(
             forward=self.forward_train,
             objective=partial(self.compute_objectives, stage=Stage.TRAIN),
@@ -191,7 +191,7 @@ class EmoSphereBrain(sb.Brain):
     def forward_train(self, batch: Batch, index: int) -> Output:
         """Run a forward pass with random states that depend on (seed, step, micro-batch, rank).
 
-        Therefore a second pass uses the same dropout, and a resumed run matches an uninterrupted
+        Therefore, a second pass uses the same dropout, and a resumed run matches an uninterrupted
         one.
         """
         optimisation.seed_all(self.hparams.seed, self.optimizer_step, index, distributed.rank())
@@ -203,7 +203,7 @@ class EmoSphereBrain(sb.Brain):
         return Output(output.vad.float(), logits)
 
     def optimizers_step(self) -> bool:
-        """Clip gradients and step; return False, without a step, if a gradient is not finite."""
+        """Clip gradients and take a step; if a gradient is not finite, skip it and return False."""
         optimizers = self.optimizers_dict.values()
         if not optimisation.step_optimizers(optimizers, self.scaler, self.max_grad_norm):
             return False
@@ -261,12 +261,12 @@ class EmoSphereBrain(sb.Brain):
                 self._predict_batch(valid, Stage.VALID)
 
     def _wrap_distributed(self) -> None:
-        """Do nothing: gradients are summed in the step, see :mod:`emosphere_sb.distributed`."""
+        """Do nothing: gradients are summed in the step; see :mod:`emosphere_sb.distributed`."""
 
     # --- stages ------------------------------------------------------------------------------
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
-        """Set the epoch of weighting and freezing, and clear the predictions of the last set."""
+        """Set the epoch for weighting and freezing, and clear the predictions of the last set."""
         self.predictions, self._unreadable = {}, {}
         if stage == Stage.TRAIN:
             self.hparams.weighting.set_epoch(epoch)
@@ -308,7 +308,8 @@ class EmoSphereBrain(sb.Brain):
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
         """Store the predictions; metrics are computed over the complete set, not per batch."""
         if self.stop.received and distributed.is_main_process():
-            # Processes are not synchronised here: if the main process exits, the others end, too.
+            # Processes are not synchronised here: if the main process exits, so do the
+            # others.
             if stage == Stage.VALID:
                 self._save_intra_epoch_ckpt()
             raise StoppedError
@@ -335,7 +336,7 @@ class EmoSphereBrain(sb.Brain):
         Arguments
         ---------
         loader : torch.utils.data.DataLoader
-            Loader of the set, see :func:`emosphere_sb.data.dataset.eval_loader`.
+            Loader of the set; see :func:`emosphere_sb.data.dataset.eval_loader`.
 
         Returns
         -------
@@ -347,7 +348,7 @@ class EmoSphereBrain(sb.Brain):
         return evaluation.prediction_arrays(self.predictions)
 
     def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
-        """Load the weights of the best checkpoint, or the mean of the last, once for all sets."""
+        """Load the weights of the best checkpoint or the mean of the last ones."""
         if not self.tested_checkpoints:
             average = self.hparams.average_checkpoints
             self.tested_checkpoints = self.checkpointer.load_tested(average, max_key=max_key)
@@ -389,11 +390,11 @@ class EmoSphereBrain(sb.Brain):
         self.checkpointer.prune(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
 
     def _save_intra_epoch_ckpt(self) -> None:
-        """Save between two steps; called by SpeechBrain at the intervals of its run options."""
+        """Save between two steps; called by SpeechBrain at the intervals set in its run options."""
         self._save_checkpoint({INTRA_EPOCH: True}, end_of_epoch=False)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
-        """Save and stop if any process received a request. SpeechBrain calls it after each step."""
+        """After each step, save and stop if any process has received a request to stop."""
         if self._stopping:
             self._save_intra_epoch_ckpt()
             distributed.barrier()  # while the main process writes

@@ -37,10 +37,10 @@ class Checkpointer(SpeechBrainCheckpointer):
     """Checkpointer with atomic, checksummed checkpoints.
 
     A checkpoint folder is written under a temporary name with the digest of each file, synced to
-    disk and renamed. To delete a checkpoint, its folder is renamed first. Before a checkpoint is
-    loaded, its files are compared with their digests. If they differ, or contain more than tensors
-    and plain values, the folder is renamed to ``broken-…``, an error is logged, and the previous
-    checkpoint is used. Only the main process writes and selects checkpoints.
+    disk and renamed. Before a checkpoint is deleted, its folder is renamed. Before a checkpoint is
+    loaded, its files are compared with their digests. If a digest differs, or a file contains more
+    than tensors and plain values, the folder is renamed to ``broken-…``, an error is logged, and
+    the previous checkpoint is used. Only the main process writes and selects checkpoints.
     """
 
     # --- saving ------------------------------------------------------------------------------
@@ -76,11 +76,11 @@ class Checkpointer(SpeechBrainCheckpointer):
         return checkpoint
 
     def _new_checkpoint_dirpath(self) -> Path:
-        """Return a path named by the current time to the microsecond, so that names sort by age."""
+        """Return a path named after the current time in microseconds, so that names sort by age."""
         return self.checkpoints_dir / datetime.now().strftime(f"{CKPT_PREFIX}+%Y-%m-%d+%H-%M-%S.%f")
 
     def _now(self) -> float:
-        """Return the time, but later than all checkpoints, in case the clock was set back."""
+        """Return the current time, or a time after every checkpoint if the clock went back."""
         return max([time.time(), *(c.meta["unixtime"] + 0.001 for c in self.list_checkpoints())])
 
     def _write(self, folder: Path, meta: dict, end_of_epoch: bool) -> None:
@@ -110,21 +110,21 @@ class Checkpointer(SpeechBrainCheckpointer):
                 found += created
         return found
 
-    def find_intact(self, count: int = 1, **how) -> list[Checkpoint]:
+    def find_intact(self, count: int = 1, **criteria) -> list[Checkpoint]:
         """Return the first ``count`` intact checkpoints of :meth:`find_checkpoints`.
 
-        Must be called by every process; all processes get the result of the main process.
+        Every process must call this method; all processes get the result of the main process.
 
         Arguments
         ---------
         count : int
-            Largest number of checkpoints.
-        **how
+            Maximum number of checkpoints.
+        **criteria
             Arguments of :meth:`find_checkpoints`.
         """
         found = []
         if distributed.is_main_process():
-            for checkpoint in self.find_checkpoints(**how):
+            for checkpoint in self.find_checkpoints(**criteria):
                 if len(found) < count and self.is_intact(checkpoint):
                     found.append(checkpoint)
         return distributed.broadcast_from_main(found)
@@ -132,7 +132,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     def load_tested(
         self, average: int = 0, *, max_key: str | None = "mean_ccc"
     ) -> list[Checkpoint]:
-        """Load the weights for testing: those of the best epoch, or the mean of the last epochs.
+        """Load the weights to test: those of the best epoch, or the mean of the last epochs.
 
         Arguments
         ---------
@@ -144,23 +144,25 @@ class Checkpointer(SpeechBrainCheckpointer):
         Returns
         -------
         list of Checkpoint
-            Checkpoints that were loaded, the newest first.
+            Checkpoints that were loaded, newest first.
 
         Raises
         ------
         ValueError
             If no valid checkpoint is found, or it belongs to another model.
         """
-        how = (
+        criteria = (
             {"ckpt_predicate": lambda c: INTRA_EPOCH not in c.meta}
             if average
             else {"max_key": max_key}
         )
-        tested = self.find_intact(average or 1, **how)
+        tested = self.find_intact(average or 1, **criteria)
         if not tested:
-            raise ValueError(f"No valid checkpoint found in {self.checkpoints_dir}.")
+            raise ValueError(
+                f"No valid checkpoint found in {self.checkpoints_dir}. Re-run the training command."
+            )
         logger.info("Loading the weights of %s", ", ".join(c.path.name for c in tested))
-        # Memory-mapped, so that averaging needs the memory of one checkpoint only.
+        # Memory-mapped, so averaging needs only the memory of one checkpoint.
         states = [read_tensors(c.path / "model.ckpt", mmap=True) for c in tested]
         model = self.recoverables["model"]
         model.load_state_dict(average_weights(states, model.trained))
@@ -174,7 +176,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         return not fault
 
     def _content_error(self, folder: Path) -> str:
-        """Describe a file that contains more than tensors and plain values; empty if all pass."""
+        """Describe the first file with more than tensors and plain values, or return ''."""
         for name, recoverable in self.recoverables.items():
             if _has_state(recoverable):
                 try:
@@ -229,18 +231,18 @@ class Checkpointer(SpeechBrainCheckpointer):
     def prune(self, *, best: str, last: int) -> None:
         """Delete old checkpoints.
 
-        The two newest checkpoints remain, in case the newest one gets damaged.
+        The two newest checkpoints are never deleted, in case the newest one is damaged.
 
         Arguments
         ---------
         best : str
-            Metric whose best checkpoint remains.
+            Metric by which the best checkpoint to keep is selected.
         last : int
-            Number of newest checkpoints from the end of an epoch that remain.
+            Number of end-of-epoch checkpoints to keep, newest first.
         """
         if not distributed.is_main_process():
             return
-        everything = self.find_checkpoints()  # the newest first
+        everything = self.find_checkpoints()  # newest first
         needed = everything[:2] + [c for c in everything if INTRA_EPOCH not in c.meta][:last]
         needed += self.find_checkpoints(max_key=best)[:1]
         paths = {checkpoint.path for checkpoint in needed}
@@ -249,7 +251,7 @@ class Checkpointer(SpeechBrainCheckpointer):
                 self._delete_checkpoint(checkpoint, verbosity=logging.DEBUG)
 
     def remove_partial(self) -> None:
-        """Delete the remains of interrupted saves and deletions. The run must own the folder."""
+        """Delete leftovers of interrupted saves and deletions; no other run may use the folder."""
         if distributed.is_main_process():
             for prefix in (PARTIAL, DELETED):
                 for path in self.checkpoints_dir.glob(f"{prefix}*"):
@@ -292,14 +294,14 @@ def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
 
 
 def _missing_keys(meta: object) -> str:
-    """Describe the keys missing from a checkpoint's metadata; '' if it is complete."""
+    """Return a description of the keys missing from a checkpoint's metadata, or ''."""
     existing = set(meta) if isinstance(meta, dict) else set()
     absent = sorted({"unixtime", "end-of-epoch"} - existing)
     return f"{METAFNAME} does not contain {' and '.join(absent)}" if absent else ""
 
 
 def _has_state(recoverable: object) -> bool:
-    """Whether an object has a ``state_dict``; others are saved by a hook of SpeechBrain."""
+    """Return whether an object has a ``state_dict``; others are saved by a SpeechBrain hook."""
     return hasattr(recoverable, "state_dict")
 
 

@@ -12,14 +12,14 @@ STATE_FIELDS = ("current", "best_limit", "best_score", "should_stop")
 
 @register_checkpoint_hooks
 class EpochCounter(EpochCounterWithStopper):
-    """Iterator over epochs that stops after ``patience`` epochs without a better mean CCC.
+    """Iterator over epochs that stops after ``patience`` epochs without improvement.
 
     Arguments
     ---------
     limit : int
-        Largest number of epochs.
+        Maximum number of epochs.
     patience : int
-        Number of epochs without improvement after which to stop; 0: no early stopping.
+        Number of epochs without improvement in mean CCC after which to stop; 0: no early stopping.
 
     Example
     -------
@@ -37,8 +37,8 @@ class EpochCounter(EpochCounterWithStopper):
         # With SpeechBrain's default of 1e-6, an equal metric would count as an improvement.
         self.min_delta = 0.0
 
-    # SpeechBrain's hooks of EpochCounterWithStopper are not registered: they save the epoch only,
-    # and a run that stopped early would continue when it is restarted.
+    # SpeechBrain's hooks for EpochCounterWithStopper are not registered: they save only the epoch,
+    # so a run that stopped early would continue when restarted.
     @mark_as_saver
     def save(self, path: str) -> None:
         """Save the epoch, the best metric so far and whether to stop."""

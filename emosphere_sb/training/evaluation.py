@@ -102,8 +102,8 @@ def prediction_arrays(predictions: Mapping[str, LabelledOutput]) -> tuple[dict, 
     undefined = [name for name, found in predictions.items() if not found.vad.isfinite().all()]
     if undefined:
         raise ValueError(
-            f"The predictions of {len(undefined)} utterances are not finite, such as "
-            f"{', '.join(undefined[:5])}. Metrics over the other utterances would be misleading."
+            f"The predictions for {len(undefined)} utterances are not finite (e.g. "
+            f"{', '.join(undefined[:5])}). Metrics over the other utterances would be misleading."
         )
     vad = {name: found.vad.double().numpy() for name, found in predictions.items()}
     if any(found.logits is None for found in predictions.values()):

@@ -27,7 +27,7 @@ FEATURE_SETTINGS = ("max_seconds", "layers")
 def use_cached_features(
     brain: EmoSphereBrain, hparams: dict, sets: Mapping[str, SpeechDataset], root: Path
 ) -> None:
-    """Let all sets return cached features instead of waveforms; compute missing caches.
+    """Make all data sets return cached features instead of waveforms; compute missing caches.
 
     Arguments
     ---------
@@ -88,7 +88,7 @@ def fill_cache(
 
 
 def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Compute the hidden states of a batch as in evaluation, see ``SSLEncoder.hidden_states``."""
+    """Compute the hidden states of a batch as in evaluation; see ``SSLEncoder.hidden_states``."""
     with torch.no_grad(), brain.evaluation_ctx, memory_advice([batch], "eval_batch"):
         batch = batch.to(brain.device)
         signals = brain.modules.normaliser(batch.signals, batch.lengths)
@@ -96,7 +96,7 @@ def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
-    """Return the cache folder, named by a digest of weights, configuration and settings.
+    """Return the cache folder, named after a digest of weights, configuration and settings.
 
     Arguments
     ---------
@@ -105,7 +105,7 @@ def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
     encoder : emosphere_sb.lobes.SSLEncoder
         Encoder with a frozen backbone.
     settings : mapping
-        Settings that change the features, JSON serialisable.
+        JSON-serialisable settings that change the features.
     """
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True, default=str).encode())
     digest.update(encoder.model.config.to_json_string().encode())
@@ -133,7 +133,7 @@ def check_constant_features(encoder: nn.Module, settings: Mapping) -> None:
     """
     reasons = {
         "the backbone is trained (use --freeze=all)": (not encoder.frozen and not encoder.has_lora),
-        "LoRA changes the features in every step": encoder.has_lora,
+        "LoRA changes the features in every step (use --lora_rank=0)": encoder.has_lora,
         "random crops differ between epochs (use --crop=start)": settings["crop"] == "random",
     }
     for reason, holds in reasons.items():

@@ -1,4 +1,4 @@
-"""Loggers of a run, with logs that match its checkpoint after a restart."""
+"""Run loggers whose logs stay consistent with the checkpoint after a restart."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LogState:
     def load_state_dict(self, state: dict) -> None:
         """Remove log entries that were written after the checkpoint."""
         self._write(state["text"])
-        # Not strict: TensorBoard may have been enabled since.
+        # Not strict: TensorBoard may have been enabled since then.
         for log, steps in zip(self.loggers[1:], state["steps"], strict=False):
             log.global_step = steps
 

@@ -43,7 +43,7 @@ def step_optimizers(
     Returns
     -------
     bool
-        False if the step was skipped: a gradient is not finite and the scaler is disabled.
+        False if the step was skipped because a gradient was not finite and the scaler is disabled.
     """
     trainable = [p for o in optimizers for group in o.param_groups for p in group["params"]]
     distributed.sum_gradients(trainable)
@@ -64,9 +64,9 @@ def step_optimizers(
 def parameter_groups(
     modules: nn.ModuleDict, lr_backbone: float, lr_loss_weights: float
 ) -> list[dict]:
-    """Split trainable parameters into groups: backbone, learned loss weights, and others.
+    """Split trainable parameters into groups: backbone, learned loss weights, and all others.
 
-    The weights of a weighted sum of layers belong to the others.
+    The weights of a weighted sum of layers belong to the last group.
 
     Arguments
     ---------
@@ -116,7 +116,7 @@ def memory_advice(batches: Sequence[Batch], setting: str):
         size = max((len(batch.ids) for batch in batches), default=0)
         seconds = max((batch.seconds for batch in batches), default=0.0)
         raise MemoryError(
-            f"Not enough memory for {size} utterances of {seconds:.1f} s. Reduce {setting} (now "
-            f"{size}), which does not change the result, reduce max_seconds, or set "
+            f"Not enough memory for {size} utterances of {seconds:.1f} s. Reduce {setting} "
+            f"(currently {size}; this does not change the result) or max_seconds, or set "
             f"--gradient_checkpointing=True."
         ) from error

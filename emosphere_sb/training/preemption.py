@@ -36,7 +36,7 @@ class StopRequest:
 
     @contextmanager
     def handle_sigterm(self):
-        """Record SIGTERM instead of terminating. In other threads this has no effect."""
+        """Record SIGTERM instead of terminating. Outside the main thread, this has no effect."""
         try:
             before = signal.signal(signal.SIGTERM, self._note)
         except ValueError:  # signal handlers can only be set in the main thread

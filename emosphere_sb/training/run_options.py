@@ -8,7 +8,7 @@ UNSUPPORTED_RUN_OPTIONS = (
     "remove_vector_weight_decay", "skip_nonfinite_grads", "data_parallel_backend",
     "find_unused_parameters", "jit",
 )  # fmt: skip
-"""Run options of SpeechBrain that have no effect, because EmoSphereBrain replaces their code."""
+"""SpeechBrain run options that have no effect, because EmoSphereBrain replaces their code."""
 
 
 def validate_run_options(options: Mapping) -> None:
@@ -38,5 +38,6 @@ def validate_run_options(options: Mapping) -> None:
     if options["compile"] or options["compile_module_keys"]:
         raise ValueError(
             "--compile is not supported: the encoder depends on the lengths of the utterances, so "
-            "PyTorch would recompile for almost every batch, which takes minutes each time."
+            "PyTorch would recompile for almost every batch, which takes minutes each time. Omit "
+            "this option."
         )

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 
 LOSS_SUMS = ("regression_loss", "undefined", "auxiliary_loss", "objectives")
-"""Values summed over the windows of a step, and then over the steps of an epoch."""
+"""Values summed over the CCC windows of a step, and then over the steps of an epoch."""
 
 
 class TrainStatistics:
     """Sums of losses over the current step and over the epoch so far.
 
     After a step, the sums are equal in all processes. The sums of the epoch are saved in
-    checkpoints, so that the log of a resumed epoch equals that of an uninterrupted one.
+    checkpoints, so the log of a resumed epoch equals that of an uninterrupted one.
 
     Attributes
     ----------
     step : dict
-        Sums of :data:`LOSS_SUMS` over the windows of the current step.
+        Sums of :data:`LOSS_SUMS` over the CCC windows of the current step.
     epoch : dict
         Sums of :data:`LOSS_SUMS` over the steps of the epoch, and the number of completed
         ``steps``, of skipped steps (``left_out``), and of steps with a ``nonfinite`` loss or

@@ -71,7 +71,7 @@ class TrainedWeights:
         written, here = state["foundation"], self.digest()
         if written["sha256"] != here:
             raise ValueError(
-                f"The checkpoint was trained on frozen weights of {written['backbone']} (SHA-256 "
+                f"The checkpoint was trained with frozen weights of {written['backbone']} (SHA-256 "
                 f"{written['sha256'][:12]}…), which differ from those of {self.backbone} "
                 f"({here[:12]}…). Use the same version of the backbone as in training."
             )
@@ -80,7 +80,7 @@ class TrainedWeights:
             raise ValueError(
                 f"The checkpoint belongs to another model. Missing weights: "
                 f"{sorted(expected - found)[:5]}; unexpected weights: "
-                f"{sorted(found - expected)[:5]}."
+                f"{sorted(found - expected)[:5]}. Use the settings with which it was trained."
             )
         self.modules.load_state_dict(state["weights"], strict=False)
 
@@ -91,9 +91,9 @@ def average_weights(states: Sequence[dict], names: Collection[str]) -> dict:
     Arguments
     ---------
     states : sequence of dict
-        Outputs of :meth:`TrainedWeights.state_dict`, the newest first.
+        Outputs of :meth:`TrainedWeights.state_dict`, newest first.
     names : collection of str
-        Names of the weights to average. Other values, such as counters, are those of the newest
+        Names of the weights to average. Other values, such as counters, are taken from the newest
         checkpoint.
 
     Returns

@@ -1,4 +1,7 @@
-"""EmoSphere-SER on IEMOCAP: python recipes/IEMOCAP/train.py hparams/emosphere.yaml …"""
+"""Train EmoSphere-SER on IEMOCAP.
+
+For help, run: python recipes/IEMOCAP/train.py --help
+"""
 
 import sys
 

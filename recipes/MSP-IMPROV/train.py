@@ -1,4 +1,7 @@
-"""EmoSphere-SER on MSP-IMPROV: python recipes/MSP-IMPROV/train.py hparams/emosphere.yaml …"""
+"""Train EmoSphere-SER on MSP-IMPROV.
+
+For help, run: python recipes/MSP-IMPROV/train.py --help
+"""
 
 import sys
 

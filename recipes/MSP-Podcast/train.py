@@ -1,4 +1,7 @@
-"""EmoSphere-SER on MSP-Podcast: python recipes/MSP-Podcast/train.py hparams/emosphere.yaml …"""
+"""Train EmoSphere-SER on MSP-Podcast.
+
+For help, run: python recipes/MSP-Podcast/train.py --help
+"""
 
 import sys
 

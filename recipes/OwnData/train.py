@@ -1,4 +1,7 @@
-"""EmoSphere-SER on your own data: python recipes/OwnData/train.py hparams/emosphere.yaml --help"""
+"""Train EmoSphere-SER on your own data.
+
+For help, run: python recipes/OwnData/train.py --help
+"""
 
 import sys
 

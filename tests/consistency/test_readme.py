@@ -100,7 +100,7 @@ def test_links_between_files_have_existing_targets(root):
         ("sorting", "--bucket_batches=0"),
         ("feature-cache", "cache / memory"),
         ("whisper-padding", "difference"),
-        ("tables", "SYNTHETIC SPEECH"),
+        ("tables", "Synthetic speech"),
         ("coverage", "unequal sizes, skewed labels"),
     ],
 )

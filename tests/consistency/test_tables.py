@@ -10,7 +10,7 @@ from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
 from emosphere_sb.recipe.hparams import merge, read_presets
 from emosphere_sb.tables.columns import COLUMNS
-from emosphere_sb.tables.spec import read_table_spec, table_names, trained_on
+from emosphere_sb.tables.spec import cell_training_corpus, read_table_spec, table_names
 
 FILE = HPARAMS / "emosphere.yaml"
 NAMES = table_names()
@@ -98,7 +98,7 @@ def test_each_table_is_valid_and_uses_existing_presets(name):
 def test_settings_of_each_row_are_valid_for_its_corpora(name):
     table = read_table_spec(name)
     for row, group in table.pairs():
-        corpus = trained_on(row, group)
+        corpus = cell_training_corpus(row, group)
         words = [str(FILE), f"--preset={'+'.join(r for r in (table.preset, row.preset) if r)}"]
         words = [word for word in words if word != "--preset="]
         options = [f"--{key}={value}" for key, value in {**group.options, **row.options}.items()]

@@ -123,5 +123,5 @@ def test_unknown_make_targets_and_extras_raise(place):
 def test_prediction_table_in_the_readme_is_generated(root):
     text = (root / "README.md").read_text(encoding="utf-8")
     block = text.split("<!-- predict -->")[1].split("<!-- /predict -->")[0]
-    assert "SYNTHETIC SPEECH" in block and "by `make demo; make predict-example`" in block
+    assert "synthetic speech" in block and "by `make demo; make predict-example`" in block
     assert "| valence | arousal | dominance |" in block

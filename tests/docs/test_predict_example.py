@@ -16,14 +16,14 @@ ROW = {
 
 def test_table_shows_main_columns_and_lists_others():
     lines = predict_example.table([ROW]).splitlines()
-    assert "SYNTHETIC SPEECH" in lines[0]
+    assert "synthetic speech" in lines[0]
     assert lines[3] == "|---|---|---|---|---|---|---|---|---|"
     assert lines[4] == "| a.wav | 2.500 | -0.450 | 0.100 | 1.000 | 2.651 | 4.300 | 7.000 | VII |"
-    assert lines[6] == "Other columns: `start`, `end`, `warnings`."
+    assert lines[6] == "The output also has the columns `start`, `end`, `warnings`."
 
 
-def test_first_files_of_a_run(tmp_path):
+def test_first_utterance_ids_of_a_run(tmp_path):
     (tmp_path / "predictions").mkdir()
     rows = "\n".join(["ID,duration", *(f"u{n},1.0" for n in range(5))])
     (tmp_path / "predictions" / "test1.csv").write_text(rows, encoding="utf-8")
-    assert predict_example.first_files(tmp_path) == ["u0", "u1", "u2"]
+    assert predict_example.first_utterance_ids(tmp_path) == ["u0", "u1", "u2"]

@@ -12,7 +12,7 @@ from emosphere_sb.training.brain import EmoSphereBrain
 
 
 def make_brain(rows=("smoke",), options=None, opt_class=None, **overrides) -> EmoSphereBrain:
-    """Build a Brain at the start of epoch 1, without loggers and memory check.
+    """Build a Brain at the start of epoch 1, without loggers or a memory check.
 
     Arguments
     ---------
@@ -70,7 +70,7 @@ def gradients(brain) -> dict[str, torch.Tensor]:
 
 
 def largest_error(found: dict, expected: dict) -> float:
-    """Return the largest difference of two states, relative to the largest expected value."""
+    """Return the largest difference between two states, relative to the largest expected value."""
     assert found.keys() == expected.keys()
     difference = torch.cat([(found[name] - expected[name]).flatten() for name in expected])
     scale = torch.cat([value.flatten() for value in expected.values()]).abs().max()

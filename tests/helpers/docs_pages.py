@@ -10,7 +10,7 @@ PAGES = ("README.md", "docs/tutorial.md", "docs/distributed.md", "recipes/*/READ
 """Pages with commands, relative to the root, in the order of execution."""
 
 SHELL, PYTHON = "", "python"
-"""Languages of blocks that are run; a block without a language holds shell commands."""
+"""Languages of blocks that are run; a block without a language contains shell commands."""
 
 TEXT = ("text", "csv", "bibtex")
 """Languages of blocks that are not run."""
@@ -42,12 +42,12 @@ class Snippet:
 
     @property
     def location(self) -> str:
-        """``PAGE:LINE``."""
+        """Position of the snippet, as ``PAGE:LINE``."""
         return f"{self.page}:{self.line}"
 
     @property
     def program(self) -> str:
-        """The first word of a command."""
+        """First word of the command."""
         return self.text.split()[0]
 
 
@@ -68,7 +68,8 @@ def snippets(text: str, page: str) -> list[Snippet]:
     Raises
     ------
     ValueError
-        If a block has an unknown language, is not closed, or holds a line that is no command.
+        If a block has an unknown language, is not closed, or contains a line that is not a
+        command.
     """
     found: list[Snippet] = []
     language, begun, block = None, 0, []

@@ -37,16 +37,21 @@ TABLE = [
     # ---- Size ------------------------------------------------------------------------------------
     Substitution(
         HPARAMS + r"(?! --help)(?!.*--preset=)", r"\1 --preset=smoke",
-        "a run of the paper's model takes a day: use a tiny model",
+        "training the paper's model takes a day: use a tiny model",
+    ),
+    Substitution(
+        r"(emosphere train \S+)(?!.*--preset=)",
+        r"\1 --preset=smoke --output_folder=results/installed",
+        "as above, in a separate folder because the same run is already finished",
     ),
     Substitution(
         r"--preset=published(?!\+smoke)", "--preset=published+smoke",
-        "as above, with the published split and protocol",
+        "as above, with the split and protocol of the paper",
     ),
     Substitution(
         r"(emosphere table .*)--preset=demo_small",
         r"\1--preset=smoke --results_folder=results/small",
-        "faster; separate folder because preset smoke already has runs on another corpus",
+        "faster; separate folder because the smoke preset already has runs on another corpus",
     ),
     Substitution(
         r"--preset=(?:demo|learn)\b", "--preset=smoke", "faster",
@@ -54,7 +59,7 @@ TABLE = [
     Substitution(
         r"(?<=results/)MSP-Podcast(?:-1\.11|-synthetic)?/(?:emosphere|demo)/",
         "MSP-Podcast-synthetic/smoke/",
-        "folder of the run with preset smoke",
+        "folder of the run with the smoke preset",
     ),
     Substitution(
         r"emosphere table paper_table_1", r"emosphere table paper_table_1 --preset=smoke",
@@ -72,7 +77,7 @@ TABLE = [
         "the same tables with only the reference and one other row each",
     ),
     Substitution(r"--jobs=4", "--jobs=2", "for two cores"),
-    # ---- Models of the hub -----------------------------------------------------------------------
+    # ---- Models from the Hub ---------------------------------------------------------------------
     Substitution(
         r"facebook/hubert-large-ll60k", "{hubert}",
         "tests do not download models: a tiny random model written by save_pretrained",

@@ -38,7 +38,7 @@ class Workspace:
         self.root, self.folder, self.names = root, folder, names
         for name in LINKED:
             (folder / name).symlink_to(root / name)
-        # Use the programs of this environment, one thread, and neither hub nor cache.
+        # Use the programs of this environment and one thread, but neither the Hub nor a cache.
         places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = {
             **os.environ, "PATH": places, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",

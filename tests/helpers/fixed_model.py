@@ -14,12 +14,12 @@ NAMES = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
 
 class Levels(nn.Module):
-    """Predict the mean as valence, the mean magnitude m as arousal, and -m / 2 as dominance.
+    """Model whose outputs are the mean, the mean magnitude m, and -m / 2 (as dominance).
 
     Class n (counted from 1) has the probability n / 36.
     """
 
-    shortest = 400
+    min_samples = 400
 
     def forward(self, signals, lengths):
         inside = torch.arange(signals.shape[1]) < lengths[:, None]
@@ -31,7 +31,7 @@ class Levels(nn.Module):
 
 
 def levels_model(**changes) -> EmoSphere:
-    """Build the model; ``changes`` are fields of its :class:`About`."""
+    """Build the model; ``changes`` are fields of its :class:`ModelInfo`."""
     facts = {
         "name": "Levels <i>by hand</i>",
         "scale": Scale(1, 7),

@@ -22,7 +22,7 @@ WAV_RATE = 22050
 def sound(seed, seconds, rate):
     """Generate a harmonic tone with noise, shape (samples,), float32.
 
-    ``RandomState`` gives the same numbers in each version of NumPy.
+    ``RandomState`` generates the same numbers in every version of NumPy.
     """
     chance = np.random.RandomState(seed)
     time = np.arange(round(seconds * rate)) / rate
@@ -39,7 +39,7 @@ def arrays():
 
 
 def write_wav(path):
-    """Write a stereo WAV file of 16 bits at 22.05 kHz."""
+    """Write a 16-bit stereo WAV file at 22.05 kHz."""
     pair = [sound(seed, 0.7, WAV_RATE) for seed in (10, 11)]
     samples = np.round(np.stack(pair, axis=1) * 32767).astype(np.int16)
     soundfile.write(path, samples, WAV_RATE, subtype="PCM_16")

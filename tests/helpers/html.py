@@ -6,7 +6,7 @@ EVIL = "<script>alert('1')</script> & \"more\""
 
 
 class Reader(HTMLParser):
-    """Collect the elements with their attributes, the text of each table cell, and all text."""
+    """Parser that collects the elements, the text of each table cell, and all text."""
 
     def __init__(self, text):
         super().__init__()

@@ -35,12 +35,12 @@ class Import:
 class SourceTree:
     """The modules of some packages and their imports of each other.
 
-    Imports inside functions count. Names are followed to the module that defines them: if ``b``
-    contains ``from c import Name``, then ``from b import Name`` in ``a`` is an import of both ``b``
-    and ``c``, and so is ``b.Name`` in ``a``. A string that is the dotted name of a module counts as
-    an import, because it may be passed to ``importlib.import_module``.
+    Imports inside functions are included. Names are followed to the module that defines them: if
+    ``b`` contains ``from c import Name``, then ``from b import Name`` in ``a`` is an import of both
+    ``b`` and ``c``, and so is ``b.Name`` in ``a``. A string that is the dotted name of a module
+    counts as an import, because it may be passed to ``importlib.import_module``.
 
-    Imports under ``if TYPE_CHECKING:`` do not count, because they are never executed.
+    Imports under ``if TYPE_CHECKING:`` are not included, because they are never executed.
 
     Arguments
     ---------
@@ -66,7 +66,7 @@ class SourceTree:
 
     @cached_property
     def syntax(self) -> dict[str, ast.Module]:
-        """The parsed source of each module."""
+        """Parsed source of each module."""
         return {
             name: ast.parse(path.read_text(encoding="utf-8"), str(path))
             for name, path in self.files.items()
@@ -74,7 +74,7 @@ class SourceTree:
 
     @cached_property
     def nodes(self) -> dict[str, list[ast.AST]]:
-        """The executed nodes of the syntax tree of each module."""
+        """Executed nodes of each module's syntax tree."""
         return {name: list(executed_nodes(tree)) for name, tree in self.syntax.items()}
 
     def path(self, module: str) -> str:
@@ -83,13 +83,13 @@ class SourceTree:
 
     @cached_property
     def imports(self) -> list[Import]:
-        """All imports of these modules by each other, sorted."""
+        """All imports among these modules, sorted."""
         found = (found for module in self.files for found in self._imports_of(module))
         return sorted({i for i in found if i.imported in self.files and i.imported != i.importer})
 
     @cached_property
     def graph(self) -> dict[str, set[str]]:
-        """The imported modules of each module."""
+        """Modules that each module imports."""
         graph: dict[str, set[str]] = {module: set() for module in self.files}
         for found in self.imports:
             graph[found.importer].add(found.imported)
@@ -118,7 +118,7 @@ class SourceTree:
             yield Import(module, line, target, "" if is_module else name)
 
     def _source(self, module: str, node: ast.ImportFrom) -> str:
-        """Return the absolute name after ``from``, also for relative imports."""
+        """Return the absolute name after ``from``, even for relative imports."""
         if not node.level:
             return node.module or ""
         parts = module.split(".")
@@ -127,7 +127,7 @@ class SourceTree:
         return ".".join([*parts, *([node.module] if node.module else [])])
 
     def _names(self, source: str, name: str) -> Collection[str]:
-        """Return the names of ``from source import name``; a star stands for all names."""
+        """Return the names imported by ``from source import name``; a star means all names."""
         return [name, *self._bindings.get(source, ())] if name == "*" else [name]
 
     def _module(self, module: str, node: ast.expr) -> str:
@@ -152,12 +152,12 @@ class SourceTree:
 
     @cached_property
     def _aliases(self) -> dict[str, defaultdict[str, list[tuple[str, str]]]]:
-        """The imported names of each module in all scopes, with their source and original name."""
+        """Names that each module imports in any scope, with their source and original name."""
         return {module: self._imported_names(module, nodes) for module, nodes in self.nodes.items()}
 
     @cached_property
     def _bindings(self) -> dict[str, defaultdict[str, list[tuple[str, str]]]]:
-        """The names of each module that it imports itself and that others can import from it."""
+        """Names that each module imports and that other modules can import from it."""
         found = {}
         for module, tree in self.syntax.items():
             nodes = list(executed_nodes(tree, into_functions=False))
@@ -187,7 +187,7 @@ class SourceTree:
 
 
 def module_name(path: Path) -> str:
-    """Dotted name of a file: ``a/b.py`` is ``a.b``, and ``a/__init__.py`` is ``a``."""
+    """Return the dotted name of a file: ``a/b.py`` is ``a.b``, and ``a/__init__.py`` is ``a``."""
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -222,9 +222,9 @@ def executed_nodes(tree: ast.AST, *, into_functions: bool = True) -> Iterator[as
 
 
 def find_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """Find a shortest cycle of each group of modules that import each other.
+    """Find one of the shortest cycles in each group of modules that import each other.
 
-    The first and last module of a cycle are equal.
+    The first and last module of a cycle are the same.
 
     Example
     -------
@@ -241,7 +241,7 @@ def find_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 
 
 def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
-    """Return all direct and indirect imports of a module; itself only if it is in a cycle."""
+    """Return all direct and indirect imports of a module, including itself if it is in a cycle."""
     found: set[str] = set()
     waiting = list(graph[start])
     while waiting:

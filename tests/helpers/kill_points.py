@@ -24,13 +24,13 @@ def main() -> int:
 
 
 class KillPoint:
-    """A point in the code that waits when it is reached for the given time."""
+    """A point in the code at which the process waits when it is reached for the n-th time."""
 
     def __init__(self, number: int, sign: Path):
         self.left, self.sign = number, sign
 
     def reached(self) -> bool:
-        """Count a pass and return whether to wait now."""
+        """Count a pass through the point, and return whether to wait now."""
         self.left -= 1
         return self.left == 0
 
@@ -87,7 +87,7 @@ def saving(point: KillPoint) -> None:
 
 
 def summing(point: KillPoint) -> None:
-    """Wait when all files of a checkpoint are written, but not their digests."""
+    """Wait when all files of a checkpoint have been written, but not their digests."""
     from emosphere_sb.training import checkpoints
 
     point.before(checkpoints, "digest_of", lambda path: path.parent.name.startswith("partial-"))
@@ -137,7 +137,7 @@ def _evaluating(point: KillPoint, name: str) -> None:
 
 
 def logged(point: KillPoint) -> None:
-    """Wait when an epoch is logged, but its checkpoint is not saved."""
+    """Wait when an epoch has been logged, but its checkpoint has not been saved."""
     from emosphere_sb.training.epoch_counter import EpochCounter
 
     point.before(EpochCounter, "update_metric")
@@ -158,7 +158,7 @@ def reporting(point: KillPoint) -> None:
 
 
 def full(point: KillPoint) -> None:
-    """Limit the file size to 20 kB from the NUMBER-th deletion of old checkpoints on."""
+    """Limit the file size to 20 kB, starting at the NUMBER-th deletion of old checkpoints."""
     from emosphere_sb.training.checkpoints import Checkpointer
 
     prune = Checkpointer.prune

@@ -38,7 +38,7 @@ def upward_imports(tree: SourceTree, package: str, layers: Sequence[Collection[s
     Arguments
     ---------
     tree : SourceTree
-        Contains the package.
+        Source tree that contains the package.
     package : str
         Name of the package. Its ``__init__.py`` may import any layer, because it is the entry point
         for users; the layers may only import ``__version__`` from it.
@@ -75,12 +75,12 @@ def upward_imports(tree: SourceTree, package: str, layers: Sequence[Collection[s
 def imports_outside(
     tree: SourceTree, *, of: str, by: str, allowed_files: Collection[str] = (), allowed: str = "$^"
 ) -> list[str]:
-    """Return imports of one package by another one that are not explicitly allowed.
+    """Return imports of one package in another that are not explicitly allowed.
 
     Arguments
     ---------
     tree : SourceTree
-        Contains both packages.
+        Source tree that contains both packages.
     of : str
         The imported package.
     by : str
@@ -88,7 +88,7 @@ def imports_outside(
     allowed_files : collection of str
         Relative paths of files that may import it; a path that ends with ``/`` is a folder.
     allowed : str
-        Regular expression of modules that any file may import.
+        Regular expression for modules that any file may import.
     """
     found = (
         f"{_place(tree, use.importer, use.line)} imports {use.imported}"
@@ -124,7 +124,7 @@ def string_literals(
     Arguments
     ---------
     tree : SourceTree
-        Contains the package.
+        Source tree that contains the package.
     words : collection of str
         Case-sensitive words.
     package : str
@@ -178,7 +178,7 @@ def prints(tree: SourceTree, *, allowed_files: Collection[str]) -> list[str]:
 
 
 def within(module: str, package: str) -> bool:
-    """Whether a module is the package or part of it.
+    """Return whether a module is the package or part of it.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Collect all help texts and messages of the package in one file, for proofreading.
+"""Collect all help texts and messages of the package in one file for proofreading.
 
 ``make messages`` runs ``python -m tests.helpers.messages messages.txt``. The file contains the help
 text of each command and recipe, and then, by file and line, the text of each error, warning, log

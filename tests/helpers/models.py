@@ -53,7 +53,7 @@ def tiny_model(seed=0, *, head=True, **options):
 
 
 def tiny_about(*, head=True, **changes):
-    """Return metadata of :func:`tiny_model`; ``changes`` are fields of :class:`About`."""
+    """Return metadata of :func:`tiny_model`; ``changes`` are fields of :class:`ModelInfo`."""
     names = SphericalRegions(90).names
     facts = {
         "name": "tiny", "scale": Scale(1, 7), "max_seconds": 2.0, "words": WORDS,
@@ -84,11 +84,12 @@ def untrained_run(folder, *words, change=None, epochs=(1,), protocol=None, yaml=
     Arguments
     ---------
     folder : Path
-        Must not exist.
+        Folder to write. It must not exist yet.
     *words : str
-        Presets and options of the recipe, in addition to preset smoke.
+        Presets and options of the recipe, in addition to the smoke preset.
     change : callable, optional
-        Function of the built hyperparameters and the epoch, called before each checkpoint.
+        Function that is called with the built hyperparameters and the epoch before each
+        checkpoint.
     epochs : sequence of int
         Epochs of the checkpoints; the first one has the best score.
     protocol : mapping, optional

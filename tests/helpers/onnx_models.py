@@ -53,7 +53,7 @@ def random_model(
 
 
 def write_model(folder, settings, *, head=True, **options):
-    """Write :func:`model_of` as a released folder, and return the model."""
+    """Write :func:`random_model` as a released folder, and return the model."""
     folder.mkdir(parents=True)
     path = folder.with_suffix(".json")
     model, described = random_model(settings, path, head=head, **options)

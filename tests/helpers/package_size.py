@@ -17,7 +17,7 @@ PACKAGES = ("emosphere_sb", "data_prep")
 
 
 def describe(root: Path) -> str:
-    """Return the counts below a folder, one per line, without folders that contain no modules."""
+    """Return the counts for a folder, one per line. Folders without modules are omitted."""
     tree = SourceTree(root, PACKAGES)
     paths = (p for package in PACKAGES for p in (root / package).rglob("*") if p.is_file())
     lines: Counter[str] = Counter()

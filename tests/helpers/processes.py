@@ -20,7 +20,7 @@ if status:
     print("ValueError: lr must be a number", file=sys.stderr)
 sys.exit(status)
 """
-"""Waits, writes its start and end time and its environment to a file, and exits with a status."""
+"""Code that waits, writes its times and environment to a file, and exits with a given status."""
 
 PATIENT = """
 import os, signal, sys, time
@@ -31,7 +31,7 @@ signal.signal(signal.SIGTERM, leave)
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """
-"""Waits for SIGTERM and exits with status 75."""
+"""Code that waits for SIGTERM and exits with status 75."""
 
 WATCHED = """
 import os, signal, sys, time
@@ -44,7 +44,7 @@ stop_with_parent()
 open(os.path.join(sys.argv[1], str(os.getpid()) + ".pid"), "w").close()
 time.sleep(600)
 """
-"""Waits for SIGTERM, which it also receives when its parent process ends, and exits with 75."""
+"""Code that waits for SIGTERM or for the end of its parent process, and exits with status 75."""
 
 
 def job(folder: Path, *runs: tuple[float, int]) -> Job:
@@ -54,7 +54,7 @@ def job(folder: Path, *runs: tuple[float, int]) -> Job:
 
 
 def notes(*folders: Path) -> list[dict]:
-    """Read the notes of the commands of jobs in these folders."""
+    """Read the notes that commands of jobs wrote to these folders."""
     return [json.loads(p.read_text()) for folder in folders for p in sorted(folder.glob("*.json"))]
 
 
@@ -72,7 +72,7 @@ def wait_until(holds, what: str) -> None:
 
 
 def alive(number: int) -> bool:
-    """Whether a process is running (zombies do not count)."""
+    """Return whether a process is running (zombies do not count)."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -36,7 +36,7 @@ def signals():
 
 
 def saved(folder, configuration, weights, *, name="model.safetensors", old=True):
-    """Write a checkpoint; ``old`` uses the former parameter names of weight norm."""
+    """Write a checkpoint; ``old`` selects the former parameter names of weight norm."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(configuration))
     state = {}
@@ -69,8 +69,8 @@ def random_layers(sizes, seed=11):
 def all_hidden_states(model, signal):
     """Compute all hidden states, shape (layers + 1, frames, size), float64.
 
-    The last one includes the final norm, as in transformers 4, which these checkpoints were trained
-    with; transformers 5 returns it without this norm.
+    The last one includes the final norm, as in transformers 4, with which these checkpoints were
+    trained. In transformers 5, it does not include this norm.
     """
     with torch.no_grad():
         found = model(signal[None].float(), output_hidden_states=True)
@@ -85,7 +85,7 @@ def last_hidden_state(model, signal):
 
 
 def normalise_utterance(signal):
-    """Normalise to zero mean and unit variance like the feature extractor of transformers."""
+    """Normalise to zero mean and unit variance like the transformers feature extractor."""
     values = signal.double().numpy()
     return torch.from_numpy((values - values.mean()) / np.sqrt(values.var() + 1e-7))
 

@@ -17,7 +17,7 @@ FILE = "hparams/emosphere.yaml"
 
 
 class Runs:
-    """Start runs of the MSP-Podcast recipe with preset smoke and common options.
+    """Launcher of MSP-Podcast recipe runs with the smoke preset and common options.
 
     Arguments
     ---------
@@ -37,7 +37,7 @@ class Runs:
         ]  # fmt: skip
 
     def run_in_process(self, folder: Path, *options: str) -> dict:
-        """Run in this process."""
+        """Run the recipe in this process."""
         from emosphere_sb.recipe.run import run_recipe
 
         return run_recipe(
@@ -77,7 +77,7 @@ class Runs:
 
 
 def wait_for(process: subprocess.Popen, sign: Path) -> None:
-    """Wait until a process has reached its pause and written the signal file."""
+    """Wait until a process has paused and written the signal file."""
     while not sign.exists():
         time.sleep(0.02)
         assert process.poll() is None, f"The process ended early: {process.communicate()[0]}"
@@ -101,7 +101,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 
 def metrics_of(folder: Path) -> dict:
-    """Read ``metrics.json`` without its block ``run``, which differs between runs."""
+    """Read ``metrics.json`` without its ``run`` block, which differs between runs."""
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     del metrics["run"]
     return metrics

@@ -45,7 +45,7 @@ def random_predictions(
 
 
 def write_run(folder, tables=None, *, yaml="preset: demo\n", **protocol):
-    """Write the folder of a run with predictions, metrics and hyperparameters."""
+    """Write a run folder with predictions, metrics and hyperparameters."""
     tables = tables or {
         "valid": random_predictions(40), "test1": random_predictions(),
         "test3": random_predictions(5, labelled=False),

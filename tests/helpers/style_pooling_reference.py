@@ -1,8 +1,8 @@
-"""The style pooling layer once more, in plain NumPy, for tests to compare the library with.
+"""Independent reference implementation of the style pooling layer in NumPy, for tests.
 
-It handles one utterance in float64, without batch, padding, masks or dropout, and prefers loops
-that read like the published description to speed. It shares no code with the library and does
-not import torch, so agreement between the two is evidence about both.
+It processes one utterance in float64, without batches, padding, masks or dropout. Its loops follow
+the published description instead of being fast. It shares no code with the library and does not
+import torch, so agreement between the two is evidence that both are correct.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,21 +13,21 @@ LINEAR_AFTER_TEMPORAL = ("query", "key", "value", "attention_output", "output")
 
 
 def parameter_shapes(feature: int, width: int, *, kernel: int = 5) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all arrays that `style_pooling` needs.
+    """Return the names and shapes of all parameters of `style_pooling`.
 
     Arguments
     ---------
     feature : int
         Size of one input frame.
     width : int
-        Width of every layer after the input (1024 as published), d_model of the attention.
+        Width of every layer after the input (1024 in the paper); d_model of the attention.
     kernel : int
-        Taps of the temporal convolutions.
+        Number of taps of the temporal convolutions.
 
     Returns
     -------
     shapes : dict
-        Shape by name; a linear weight is (out, in), a convolution (2 * width, width, kernel).
+        Shape by name: (out, in) for linear weights, (2 * width, width, kernel) for convolutions.
 
     Example
     -------
@@ -57,40 +57,41 @@ def style_pooling(
 ) -> np.ndarray:
     """Pool the frames of one utterance into one vector, in evaluation mode.
 
-    Two fully connected layers, each followed by Mish; two gated convolutions over time, each with
-    a residual; self-attention over time with a residual around it; one fully connected layer; the
-    mean over time.
+    The layers are two fully connected layers, each followed by Mish; two gated convolutions over
+    time, each with a residual connection; self-attention over time with a residual connection; one
+    fully connected layer; and the mean over time.
 
-    The published description leaves these points open; they are read here as:
+    The paper leaves some points open. They are interpreted as follows:
 
     - every linear layer and convolution has a bias;
-    - attention has its own linear output layer after the heads are joined, inside the residual,
-      and head h owns the consecutive columns h * d_head to (h + 1) * d_head of the query, key
-      and value;
-    - query, key and value are each width wide, so that d_head = width / heads;
+    - attention has its own linear output layer after the heads are concatenated, inside the
+      residual connection, and head h uses the consecutive columns h * d_head to (h + 1) * d_head of
+      the query, key and value;
+    - query, key and value each have size width, so d_head = width / heads;
     - `scale` multiplies the scores before the softmax, which runs over the keys of one query;
-    - in the GLU the first half of the channels carries the content, the second half the gate,
-      through a sigmoid, and nothing else activates the convolution;
-    - a residual is a plain sum, not rescaled, taken after the GLU;
-    - the taps are applied in time order (cross-correlation, the usual meaning of a convolution
-      layer): tap k of K looks k - (K - 1) / 2 frames ahead, and frames outside are zeros, in the
-      second convolution as well as in the first;
+    - in the GLU, the first half of the channels is the content and the second half, through a
+      sigmoid, is the gate; the convolution has no other activation;
+    - a residual connection is a plain sum without rescaling, after the GLU;
+    - the taps are applied in time order (cross-correlation, as usual in convolution layers): tap k
+      of K is applied to the frame k - (K - 1) / 2 frames ahead, and frames outside the utterance
+      are zeros in both convolutions;
     - there is no layer norm, no position encoding and no activation after attention or after the
       last fully connected layer;
-    - the last fully connected layer keeps the width, and precedes the mean;
-    - there is no residual around the spectral layers; the first maps the feature size to width.
+    - the last fully connected layer preserves the width and precedes the mean;
+    - there is no residual connection around the spectral layers; the first one maps the feature
+      size to width.
 
     Arguments
     ---------
     frames : np.ndarray
         Shape (time, feature), at least one frame.
     parameters : Mapping[str, np.ndarray]
-        The arrays that `parameter_shapes` names.
+        Arrays with the names and shapes returned by `parameter_shapes`.
     heads : int
-        Attention heads; must divide the width.
+        Number of attention heads, a divisor of the width.
     scale : float, optional
-        Factor of the attention scores. None is 1 / sqrt(width), as published: the square root of
-        d_model and not of the size of one head.
+        Factor for the attention scores. None means 1 / sqrt(width), as in the paper: the square
+        root of d_model instead of the size of one head.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def style_pooling(
     Raises
     ------
     ValueError
-        If the frames, a parameter or the number of heads do not fit each other.
+        If the frames, the parameters and the number of heads do not match.
 
     Example
     -------
@@ -125,7 +126,7 @@ def style_pooling(
 
 
 def mish(values: np.ndarray) -> np.ndarray:
-    """x * tanh(softplus(x)), safe for large values.
+    """Compute x * tanh(softplus(x)) without overflow for large values.
 
     Example
     -------
@@ -136,7 +137,7 @@ def mish(values: np.ndarray) -> np.ndarray:
 
 
 def gated_linear_unit(values: np.ndarray) -> np.ndarray:
-    """First half of the last axis times the sigmoid of the second half.
+    """Multiply the first half of the last axis by the sigmoid of the second half.
 
     Example
     -------
@@ -144,20 +145,20 @@ def gated_linear_unit(values: np.ndarray) -> np.ndarray:
     [[1.5, 2.0]]
     """
     half = values.shape[-1] // 2
-    # The exponential of minus softplus(-x) is the sigmoid of x, without overflow at either end.
+    # exp(-softplus(-x)) is the sigmoid of x, without overflow for large |x|.
     gate = np.exp(-np.logaddexp(0.0, -values[..., half:]))
     return values[..., :half] * gate
 
 
 def convolve_same(frames: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Convolution over time that keeps the length, with zeros beyond both ends.
+    """Convolve over time with zero padding on both sides, so that the length is preserved.
 
     Arguments
     ---------
     frames : np.ndarray
         Shape (time, in).
     weight : np.ndarray
-        Shape (out, in, kernel), the kernel odd.
+        Shape (out, in, kernel) with an odd kernel size.
     bias : np.ndarray
         Shape (out,).
 
@@ -191,33 +192,34 @@ def numerical_gradient(
     *,
     step: float = 1e-5,
 ) -> np.ndarray:
-    """Gradient of sum(upstream * function(array)) by central differences in float64.
+    """Compute the gradient of sum(upstream * function(array)) by central differences in float64.
 
     Arguments
     ---------
     function : Callable
-        Maps an array like `array` to one with the shape of `upstream`; must not change its input.
+        Function from an array like `array` to one with the shape of `upstream`. It must not modify
+        its input.
     array : np.ndarray
-        The point at which the gradient is taken; it is copied, never changed.
+        Point at which the gradient is computed. It is copied and not modified.
     upstream : np.ndarray
         Weights of the outputs.
     indices : Iterable[int]
-        Flat (row-major) positions in `array` for which the gradient is wanted.
+        Flat (row-major) positions in `array` for which the gradient is computed.
     step : float
-        Distance to either side, multiplied by |value| where that is above 1. The default leaves an
-        error of roughly 1e-10 where values and derivatives are of the order of 1.
+        Distance to either side, multiplied by |value| if that is above 1. With the default, the
+        error is about 1e-10 if values and derivatives are of the order of 1.
 
     Returns
     -------
     gradient : np.ndarray
-        One value for each index, in the order of `indices`.
+        One value per index, in the order of `indices`.
 
     Raises
     ------
     ValueError
         If the function's output does not have the shape of `upstream`.
     IndexError
-        If an index lies outside 0 .. array.size - 1.
+        If an index is not in 0 .. array.size - 1.
 
     Example
     -------
@@ -238,7 +240,7 @@ def _slope(
     step: float,
 ) -> float:
     if not 0 <= index < point.size:
-        raise IndexError(f"index must be in 0..{point.size - 1}, found {index}; use flat positions")
+        raise IndexError(f"index must be in 0..{point.size - 1}; found {index}. Use flat indices.")
     outputs, positions = [], []
     for sign in (1.0, -1.0):
         moved = point.copy()
@@ -247,10 +249,10 @@ def _slope(
         outputs.append(np.asarray(function(moved), dtype=np.float64))
         if outputs[-1].shape != upstream.shape:
             raise ValueError(
-                f"upstream must have the output's shape {outputs[-1].shape}, found "
-                f"{upstream.shape}; give one weight for each output"
+                f"upstream must have the output's shape {outputs[-1].shape}; found "
+                f"{upstream.shape}. Pass one weight per output."
             )
-    # Dividing by the distance as stored, not as asked for, removes the rounding of the step.
+    # Dividing by the distance as stored eliminates the rounding error of the step.
     return float(np.sum(upstream * (outputs[0] - outputs[1])) / (positions[0] - positions[1]))
 
 
@@ -268,7 +270,7 @@ def _self_attention(
         columns = slice(head * size, (head + 1) * size)
         for position in range(len(frames)):
             scores = scale * (key[:, columns] @ query[position, columns])
-            # Taking the maximum away changes no ratio and keeps the exponentials finite.
+            # Subtracting the maximum does not change any ratio and keeps the exponentials finite.
             share = np.exp(scores - scores.max())
             share /= share.sum()
             joined[position, columns] = share @ value[:, columns]
@@ -278,8 +280,8 @@ def _self_attention(
 def _check(frames: np.ndarray, weights: Mapping[str, np.ndarray], heads: int) -> None:
     if frames.ndim != 2 or 0 in frames.shape:
         raise ValueError(
-            f"frames must be (time, feature) and not empty, found {frames.shape}; "
-            "pass one utterance without a batch axis"
+            f"frames must be (time, feature) and not empty; found {frames.shape}. "
+            "Pass one utterance without a batch axis."
         )
     width = weights["output.bias"].size if "output.bias" in weights else 0
     temporal = weights.get("temporal.0.weight", np.zeros((0, 0, 5)))
@@ -287,13 +289,13 @@ def _check(frames: np.ndarray, weights: Mapping[str, np.ndarray], heads: int) ->
     wanted = parameter_shapes(frames.shape[1], width, kernel=kernel)
     if set(wanted) != set(weights):
         raise ValueError(
-            f"parameters must have the names of parameter_shapes, found missing "
-            f"{sorted(set(wanted) - set(weights))} and unknown {sorted(set(weights) - set(wanted))}"
+            f"parameters must have the names returned by parameter_shapes; missing: "
+            f"{sorted(set(wanted) - set(weights))}; unknown: {sorted(set(weights) - set(wanted))}"
         )
     for name, shape in wanted.items():
         if weights[name].shape != shape:
-            raise ValueError(f"{name} must have shape {shape}, found {weights[name].shape}")
+            raise ValueError(f"{name} must have shape {shape}; found {weights[name].shape}")
     if kernel % 2 == 0:
-        raise ValueError(f"the kernel must be odd to keep the length, found {kernel}")
+        raise ValueError(f"the kernel must be odd to preserve the length; found {kernel}")
     if heads < 1 or width % heads:
-        raise ValueError(f"heads must divide the width {width}, found {heads}")
+        raise ValueError(f"heads must divide the width {width}; found {heads}")

@@ -76,7 +76,7 @@ def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
 
 
 def about(*, synthetic=False, head=None, **run):
-    """Return the blocks ``protocol`` and ``run`` of metrics.json."""
+    """Return the ``protocol`` and ``run`` blocks of metrics.json."""
     protocol = {
         "scale": SCALE.to_dict(), "synthetic": synthetic, "auxiliary_head": head,
         "versions": {"torch": "2"},

@@ -201,7 +201,7 @@ def test_valid_file_is_processed_after_rejected_files(page, tmp_path):
     assert tempfile.gettempdir() not in text
     clear(page)
     upload(page, write_levels(tmp_path / "long.wav", (31, 0.25), rate=8_000))
-    until(page, ".em-alert[role=alert]", "may last 0:30 min at the most; this one lasts 0:31")
+    until(page, ".em-alert[role=alert]", "the limit is 0:30 min; found 0:31 min")
     clear(page)
     upload(page, write_levels(tmp_path / "good.wav", (2, 0.25)))
     assert numbers(page)[0, 0] == pytest.approx(0.25, abs=1e-6)

@@ -80,12 +80,12 @@ def test_released_model_matches_predictions_of_its_run(own, corpora, tmp_path, c
     protocol = metrics["protocol"]
     assert protocol["corpus"] == "MSP-Podcast" and protocol["release"] == "synthetic"
     assert protocol["scale"] == expected["protocol"]["scale"] and protocol["synthetic"]
-    assert protocol["conversion"] == "none: the model's scale, 1 to 7, is the corpus's"
+    assert protocol["conversion"] == "none: model and corpus have the same scale (1 to 7)"
     assert protocol[EVALUATED_MODEL_KEY]["source"] == str(released) and "left_out" not in protocol
     assert protocol["utterances"] == {n: expected["protocol"]["utterances"][n] for n in SETS}
     text = capsys.readouterr().out
-    assert "SYNTHETIC SPEECH" in text and "no corpus's terms apply" in text
-    assert "trained on MSP-Podcast synthetic. Figures on valid say nothing" in text
+    assert "Synthetic speech:" in text and "no corpus terms apply" in text
+    assert "trained on MSP-Podcast synthetic. Results on valid do not show" in text
 
 
 def test_evaluation_can_be_reported_compared_averaged_and_submitted(
@@ -94,7 +94,7 @@ def test_evaluation_can_be_reported_compared_averaged_and_submitted(
     run, _ = own
     out = tmp_path / "evaluated" / "out"
     evaluate_model(public, "MSP-Podcast", corpora / "MSP-Podcast", out)
-    assert "No figures for test3: no labels" in capsys.readouterr().out
+    assert "No metrics for test3: no labels" in capsys.readouterr().out
     (found,) = read_source(out)
     assert set(found.tables) == {"test1", "test2", "test3"}
     assert set(found.labelled) == {"test1", "test2"}  # test3 has no public labels
@@ -137,7 +137,7 @@ def test_predictions_are_converted_to_the_scale_of_the_corpus(corpora, public, t
         "linear, from the model's scale (0 to 1) to the corpus's scale (1 to 7, arousal reversed)"
     )
     assert protocol["max_seconds"] == 12.0 and protocol["note"] == ""
-    assert "MIT according to its users; see its model card" in capsys.readouterr().out
+    assert "MIT according to third parties; see its model card" in capsys.readouterr().out
 
 
 def test_default_sets_and_folder(corpora, public, tmp_path):
@@ -232,7 +232,9 @@ def test_note_on_training_data_of_the_model(tmp_path):
     assert note.startswith("The model was trained on MSP-Podcast 1.11. Test sets of another")
     assert "Results on train, all do not show" in training_note(mine, podcast, ["train", "all"])
     note = training_note(about(protocol=protocol, published_as="a/b"), podcast, ["test1"])
-    assert note.startswith("The model has the layout of a/b, which was trained on MSP-Podcast")
+    assert note.startswith(
+        "The model has the architecture of a/b, which was trained on MSP-Podcast"
+    )
     assert training_note(about(), podcast, ["test1"]).startswith("The training corpus of the model")
     (tmp_path / "demo.json").write_text("{}")  # marks synthetic speech in the layout of the corpus
     assert training_note(mine, podcast, ["test1"]) == ""

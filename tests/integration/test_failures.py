@@ -410,7 +410,7 @@ def test_resume_on_different_frozen_weights_raises(runs, save_any, tmp_path):
     state = load_file(path)
     frozen = next(name for name in state if "layers.0.feed_forward.output_dense.weight" in name)
     save_file({**state, frozen: state[frozen] + 1e-6}, path, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"was trained on frozen weights of .*/backbone"):
+    with pytest.raises(ValueError, match=r"was trained with frozen weights of .*/backbone"):
         runs.run_in_process(tmp_path / "run", *options)
     save_file(state, path, metadata={"format": "pt"})
     runs.run_in_process(tmp_path / "run", *options)

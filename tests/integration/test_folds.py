@@ -130,7 +130,7 @@ def test_fold_option_for_partition_without_folds_raises(root, tmp_path):
     synthetic.write("OwnData", tmp_path / "own", size="smoke")
     options = ["--preset=smoke", f"--data_folder={tmp_path}/own", f"--results_folder={tmp_path}"]
     options += ["--label_low=1", "--label_high=7", "--fold=all"]
-    with pytest.raises(ValueError, match=r"'split' of OwnData has no folds; .* --partition=…"):
+    with pytest.raises(ValueError, match=r"'split' of OwnData has no folds\. .*--partition=…"):
         run_recipe([str(root / "hparams" / "emosphere.yaml"), *options], corpus="OwnData")
 
 
@@ -192,7 +192,9 @@ def test_finished_folds_are_reused_only_with_same_settings_and_data(root, corpus
     summary, ran = folds_of(root, corpus, tmp_path / "r")
     assert ran == [1, 2, 3, 4, 5]
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [])
-    with pytest.raises(ValueError, match=r"other values of lr\. .*--fold=all: --results_folder"):
+    with pytest.raises(
+        ValueError, match=r"different values of lr\. .*--fold=all: --results_folder"
+    ):
         folds_of(root, corpus, tmp_path / "r", "--lr=0.5")
     other = tmp_path / "other"
     shutil.copytree(corpus, other)

@@ -116,7 +116,7 @@ def test_result_neutral_differences_are_accepted(recipe, finished):
 def test_missing_data_folder_error_suggests_options(recipe):
     from emosphere_sb.recipe.run import run_recipe
 
-    with pytest.raises(ValueError, match=r"--data_folder=/path/to/it.*--preset=demo"):
+    with pytest.raises(ValueError, match=r"--data_folder=/path/to/MSP-Podcast.*--preset=demo"):
         run_recipe(["hparams/emosphere.yaml"], corpus="MSP-Podcast")
 
 

@@ -35,5 +35,5 @@ def test_recipe_runs_and_writes_expected_files(row, root, tmp_path):
         assert (metrics[0].parent / name).is_file(), name
     scores = json.loads(metrics[0].read_text(encoding="utf-8"))
     assert scores["protocol"]["synthetic"] is True
-    assert "SYNTHETIC SPEECH" in run.stdout
+    assert "Synthetic speech:" in run.stdout
     assert f"{scores['valid']['mean_ccc']:.4f}" in run.stdout

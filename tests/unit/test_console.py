@@ -92,7 +92,7 @@ def test_run_summary_has_table_and_folder():
     text = run_summary(metrics())
     assert text.startswith("CCC ")
     assert text.endswith("results/here")
-    assert "SYNTHETIC" not in text
+    assert "Synthetic" not in text
 
 
 def test_run_summary_of_synthetic_speech_has_warning_baseline_and_ceiling():
@@ -102,10 +102,8 @@ def test_run_summary_of_synthetic_speech_has_warning_baseline_and_ceiling():
         "cap": {"test1": cap, "train": cap},
     }
     text = run_summary(metrics(protocol={"synthetic": True}, beside=beside))
-    assert text.startswith("SYNTHETIC SPEECH")
-    assert (
-        text.index("0.3333") < text.index("ridge regression") < text.index("simulated rater noise")
-    )
+    assert text.startswith("Synthetic speech:")
+    assert text.index("0.3333") < text.index("ridge regression") < text.index("simulated raters")
     assert "(V, A, D):\ntest1  0.9000  0.8000  0.7000\n" in text
     assert "train" not in text  # only sets that are reported
 
@@ -141,6 +139,6 @@ def test_folds_summary_with_pooled_and_defined_folds():
     summary = folds(pooled=values, defined={"valence": 2})
     summary["protocol"]["synthetic"] = True
     lines = run_summary(summary).splitlines()
-    assert lines[0].startswith("SYNTHETIC SPEECH") and lines[1] == ""
+    assert lines[0].startswith("Synthetic speech:") and lines[1] == ""
     assert lines[-3].split() == ["pooled", "0.5000", "0.5000", "0.5000", "0.5000"]
     assert lines[-2] == "(7 utterances; pooled: CCC over the predictions of all folds)"

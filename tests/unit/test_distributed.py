@@ -547,7 +547,7 @@ def test_distributed_launch_without_torchrun_raises(monkeypatch):
     for name in distributed.TORCHRUN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match=r"WORLD_SIZE is 4, but RANK, LOCAL_RANK.*torchrun"):
+    with pytest.raises(ValueError, match=r"WORLD_SIZE is 4, but .*: RANK, LOCAL_RANK.*torchrun"):
         distributed.init_distributed({})
 
 

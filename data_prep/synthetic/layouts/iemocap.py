@@ -33,7 +33,7 @@ CLASSES = {
     "dis": ("Disgust", (-0.75, -0.25, 0.35)),
     "sur": ("Surprise", (0.15, 0.65, -0.40)),
 }
-"""Word used by the raters, and valence, arousal and dominance, of each class code."""
+"""For each class code, the raters' word, and valence, arousal and dominance."""
 
 # With two or three raters, the default noise would limit the CCC to about 0.8.
 PANEL = Panel(
@@ -68,7 +68,7 @@ _PAUSE = 0.4  # seconds between two turns
 
 
 class Turn(NamedTuple):
-    """Utterance with its id, and its start and end in the dialog in seconds."""
+    """Utterance with its id, and its start and end in the dialogue in seconds."""
 
     id: str
     item: Sentence
@@ -87,8 +87,8 @@ def voices() -> list[Voice]:
     return paired_voices(_VOICES, lambda session, letter: f"Ses0{session}{letter}")
 
 
-def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
-    """Group the sentences into dialogs in which the two speakers alternate.
+def dialogues(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
+    """Group the sentences into dialogues in which the two speakers alternate.
 
     Arguments
     ---------
@@ -97,8 +97,8 @@ def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
 
     Returns
     -------
-    dialogs : dict of str to list of Turn
-        Turns of each dialog by its name, without times.
+    dialogues : dict of str to list of Turn
+        Turns of each dialogue by its name, without times.
     """
     sessions = defaultdict(list)
     for item in sentences:
@@ -113,7 +113,7 @@ def dialogs(sentences: Sequence[Sentence]) -> dict[str, list[Turn]]:
 
 
 def _number_turns(dialog: str, items: Sequence[Sentence]) -> Iterator[Turn]:
-    """Number the turns of each speaker in a dialog from 0."""
+    """Number the turns of each speaker in a dialogue from 0."""
     turns: Counter[str] = Counter()
     for item in items:
         letter = item.voice.gender[0]
@@ -129,14 +129,14 @@ def _wav_path(folder: Path, turn: str) -> Path:
 
 def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
     """Return the audio files to synthesise: 16 kHz mono."""
-    everything = (turn for turns in dialogs(sentences).values() for turn in turns)
+    everything = (turn for turns in dialogues(sentences).values() for turn in turns)
     return [Recording(turn.item, str(_wav_path(folder, turn.id))) for turn in everything]
 
 
 def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
     """Write labels, transcriptions, and decoy files that a reader must ignore."""
     spotted = set()
-    for dialog, turns in dialogs(sentences).items():
+    for dialog, turns in dialogues(sentences).items():
         turns = list(_with_times(folder, turns))
         session = folder / f"Session{int(dialog[3:5])}" / "dialog"
         labels = session / "EmoEvaluation" / f"{dialog}.txt"
@@ -167,7 +167,7 @@ def evaluation_lines(
     Arguments
     ---------
     turns : sequence of Turn
-        Turns of one dialog.
+        Turns of one dialogue.
     selves : mapping of str to tuple
         Self-reported valence, arousal and dominance by turn id; they are not part of the means.
     """
@@ -197,7 +197,7 @@ def _number(value: float) -> str:
 
 
 def _word(emotion: str, number: int) -> str:
-    """Format the class of a rater; ``Other`` may have a comment, which may not be ASCII."""
+    """Format a rater's class; ``Other`` may have a comment with non-ASCII characters."""
     if emotion != PANEL.other:
         return f"{CLASSES[emotion][0]};\t()"
     return f"Other;\t({('puzzled', 'blasé', '')[number % 3]})"
@@ -210,7 +210,7 @@ def _format_votes(vad: Sequence[float]) -> str:
 
 
 def _self_report(item: Sentence, seed: int) -> tuple[float, float, float]:
-    """Simulate the self-report of the speaker, which is more extreme than the ratings."""
+    """Simulate the speaker's self-report, which is more extreme than the ratings."""
     noise = np.random.default_rng([seed, 8, item.number]).normal(0.0, 0.3, 3)
     votes = np.clip(np.rint(3.0 + 3.0 * (np.array(item.vad) + noise)), 1, 5)
     valence, arousal, dominance = votes.tolist()
@@ -223,7 +223,7 @@ def transcription_lines(turns: Sequence[Turn]) -> Iterator[str]:
     Arguments
     ---------
     turns : sequence of Turn
-        Turns of one dialog.
+        Turns of one dialogue.
     """
     for turn in turns:
         yield f"{turn.id} [{turn.start:08.4f}-{turn.end:08.4f}]: {turn.item.text}"
@@ -233,7 +233,7 @@ def transcription_lines(turns: Sequence[Turn]) -> Iterator[str]:
 
 
 def _write_decoys(labels: Path, turns: Sequence[Turn], selves: Mapping[str, tuple]) -> None:
-    """Write subfolders with other files of the dialog, one of them in the label format."""
+    """Write subfolders with other files of the dialogue, one of them in the label format."""
     own = [_HEADER, "", *(_turn_line(turn, selves[turn.id]) for turn in turns)]
     write_lines(labels.parent / "Self-evaluation" / labels.name, own)
     rows = [(turn.id, turn.item.ratings[0]) for turn in turns]

@@ -26,7 +26,7 @@ CLASSES = {
     "N": ("Neutral", (0.0, 0.0, 0.0)),
     "S": ("Sad", (-0.50, -0.50, -0.40)),
 }
-"""Word used by the raters, and valence, arousal and dominance, of each class letter."""
+"""For each class letter, the raters' word, and valence, arousal and dominance."""
 
 # unrated_every=19: about 5% of the utterances have no dominance label.
 PANEL = Panel(
@@ -63,7 +63,7 @@ def voices() -> list[Voice]:
 
 
 def sentences_by_name(sentences: Sequence[Sentence]) -> dict[str, Sentence]:
-    """Name the sentences, without the first part of the name (``MSP`` or ``UTD``).
+    """Assign a name to each sentence, without its first part (``MSP`` or ``UTD``).
 
     Arguments
     ---------
@@ -98,7 +98,7 @@ def _pair(item: Sentence, condition: str) -> str:
 
 
 def _target(item: Sentence) -> str:
-    """Return the target class of the actor: the class nearest to the latent emotion."""
+    """Return the actor's target class: the class nearest to the latent emotion."""
     centres = np.array([centre for _, centre in CLASSES.values()])
     return list(CLASSES)[int(np.argmin(((centres - np.array(item.vad)) ** 2).sum(axis=1)))]
 
@@ -129,7 +129,7 @@ def evaluation_lines(named: Mapping[str, Sentence], *, seed: int = 1) -> Iterato
     Arguments
     ---------
     named : mapping of str to Sentence
-        Sentences by name, see :func:`sentences_by_name`.
+        Sentences by name; see :func:`sentences_by_name`.
     seed : int
         Random seed of the corpus.
     """

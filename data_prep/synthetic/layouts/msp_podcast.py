@@ -27,7 +27,7 @@ CLASSES = {
     "D": ("Disgust", (-0.65, 0.00, 0.20)),
     "C": ("Contempt", (-0.30, -0.25, 0.60)),
 }
-"""Word used by the raters, and valence, arousal and dominance, of each class letter."""
+"""For each class letter, the raters' word, and valence, arousal and dominance."""
 
 # With five to seven raters, the default noise limits the CCC to about 0.9.
 PANEL = Panel({letter: centre for letter, (_, centre) in CLASSES.items()})
@@ -47,7 +47,7 @@ _VOICES = {
 
 
 def voices() -> list[Voice]:
-    """Return all voices of the corpus; each voice occurs in one split only.
+    """Return all voices of the corpus. Each voice occurs in only one split.
 
     Example
     -------

@@ -24,7 +24,7 @@ _SETS = {"Train": "train", "Development": "valid", "Test1": "test"}
 
 
 def voices() -> list[Voice]:
-    """Return the voices: those with known speakers in three splits of the MSP-Podcast layout.
+    """Return the voices with known speakers from three splits of the MSP-Podcast layout.
 
     Example
     -------

@@ -18,13 +18,13 @@ from emosphere_sb.inference.prediction import Prediction
 
 SUFFIXES = (".csv", ".jsonl")
 DECIMALS = 6
-"""Decimal places of numbers in files. Other batch sizes may change the last ones."""
+"""Number of decimal places in files. The last ones may differ between batch sizes."""
 
 RowFunction = Callable[[Prediction], Mapping[str, Any]]
 
 
 class PredictionWriter(Protocol):
-    """Protocol of writers: context managers with a method ``write``."""
+    """Protocol for writers, which are context managers with a ``write`` method."""
 
     def write(self, prediction: Prediction) -> None:
         """Write one prediction."""
@@ -37,7 +37,7 @@ def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, A
     ---------
     prediction : Prediction
         Prediction to convert. If it has several words, they are stored in ``words`` as a list of
-        pairs.
+        pairs of word and distance.
     embedding : bool
         Whether to include the embedding, as a list.
     """
@@ -55,7 +55,7 @@ def _number(value: Any) -> Any:
 
 
 class CsvWriter:
-    """Writer of CSV files with a header, in UTF-8. Each row is flushed immediately.
+    """Writer of UTF-8 CSV files with a header. Each row is flushed immediately.
 
     Arguments
     ---------
@@ -101,7 +101,7 @@ def _cell(value: Any) -> Any:
 
 
 class JsonLinesWriter:
-    """Writer of JSON Lines files, one JSON object per line, in UTF-8.
+    """Writer of UTF-8 JSON Lines files, with one JSON object per line.
 
     Arguments
     ---------
@@ -128,7 +128,7 @@ class JsonLinesWriter:
 
 
 def open_text(path: str | os.PathLike):
-    """Open a UTF-8 file for writing; file names in invalid UTF-8 keep their original bytes.
+    """Open a UTF-8 file for writing; file names that are not valid UTF-8 keep their bytes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Plot a timeline: three dimensions, regions as a colour band, skipped silence in grey."""
+"""Plot a timeline: three dimensions, regions as a colour band, and skipped silence in grey."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.sphere.grid import RegionPartition
 
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200)
-"""Candidate distances of time ticks in seconds."""
+"""Candidate distances between time ticks in seconds."""
 SMOOTHING_PARTS = 40
 """The thick line is a moving average over the duration divided by this number."""
 MAX_NAMED_REGIONS = 8
@@ -41,7 +41,7 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     ---------
     traces : Traces
         Timeline of the recording.
-    about : About
+    about : ModelInfo
         Information about the model; its label scale is shown on the right axis.
     title : str
         Title of the plot.
@@ -51,10 +51,10 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels with a shared time axis. Thin lines show single windows, or the range of the
-        windows if several share a time step. Thick lines show a moving average over 1/40 of the
-        recording, but at least over two windows. Skipped silence is grey. The band at the bottom
-        shows the most frequent region.
+        Three panels with a shared time axis. Thin lines show individual windows, or their range if
+        several fall into one time step. Thick lines show a moving average over 1/40 of the
+        recording, or over two windows if these are longer. Skipped silence is grey. The band at the
+        bottom shows the most frequent region.
     """
     figure = Figure(figsize=(11, 7.4), layout="constrained")
     heights = [3, 3, 3, 0.5]
@@ -136,7 +136,7 @@ def _band(axes: Axes, traces: Traces, about: Any) -> None:
 
 
 def _colours(named: list[str], about: Any) -> dict[str, Any]:
-    """Choose colours. Octants have the same colour in all plots, paler than the lines."""
+    """Choose the colour of each region, paler than the lines; octants have fixed colours."""
     grid = RegionPartition(about.region_step, about.centre_radius)
     order = list(grid.names) if len(grid) <= MAX_NAMED_REGIONS else named
     known = dict(zip(order, palette(max(1, len(order))), strict=False))
@@ -150,7 +150,7 @@ def _grey(axes: Axes, traces: Traces) -> None:
 
 
 def _runs(values: list) -> list[tuple[Any, int, int]]:
-    """Find runs of equal values; return (value, first, last) of each.
+    """Find runs of equal values; return (value, first index, last index) for each.
 
     Example
     -------
@@ -186,7 +186,7 @@ def _time_axis(axes: Axes, duration: float) -> None:
 
 
 def tick_text(seconds: float, *, hours: bool) -> str:
-    """Format a time as ``h:mm`` for recordings of hours, otherwise as ``m:ss``.
+    """Format a time as ``h:mm`` if ``hours`` is true, otherwise as ``m:ss``.
 
     Example
     -------

@@ -10,7 +10,7 @@ import numpy as np
 from emosphere_sb.inference.prediction import Prediction
 
 MAX_STEPS = 1500
-"""Maximum number of time steps; above it, neighbouring steps are merged."""
+"""Maximum number of time steps. If it is exceeded, neighbouring steps are merged."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Step:
     regions: Counter = field(default_factory=Counter)
 
     def merged(self, other: Step) -> Step:
-        """Return the statistics of two steps together."""
+        """Return the combined statistics of two steps."""
         return Step(
             self.windows + other.windows, self.silent + other.silent, self.total + other.total,
             np.minimum(self.low, other.low), np.maximum(self.high, other.high),
@@ -34,12 +34,12 @@ class Step:
 
 
 class Traces:
-    """Valence, arousal, dominance, region and silence over time; a window counts at its centre.
+    """VAD, region and silence over time, with each window placed at its centre.
 
     Arguments
     ---------
     width : float
-        Initial width of a time step in seconds, the hop of the timeline. It doubles whenever there
+        Initial width of a time step in seconds: the hop of the timeline. It doubles whenever there
         are more than :data:`MAX_STEPS` steps.
 
     Example
@@ -115,7 +115,7 @@ class Traces:
         return [step.regions.most_common(1)[0][0] if step.regions else "" for step in self.steps]
 
     def smoothed(self, seconds: float) -> np.ndarray:
-        """Compute a centred moving average, weighted by windows, without skipped silence.
+        """Compute a centred moving average over the predicted windows, excluding skipped silence.
 
         Arguments
         ---------

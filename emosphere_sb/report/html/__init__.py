@@ -1,1 +1,1 @@
-"""HTML pages of reports and tables."""
+"""HTML pages of reports and results tables."""

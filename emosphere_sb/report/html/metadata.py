@@ -1,4 +1,4 @@
-"""Render nested metadata (protocol, versions, cost of a run) as HTML lists."""
+"""Render nested metadata (protocol, versions and cost of a run) as HTML lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emosphere_sb.results.number_format import (
 )
 
 VERBATIM = ("command", "commands")
-"""Keys of commands, which are shown in a copyable block."""
+"""Keys whose values are commands; these are shown in copyable blocks."""
 
 
 def metadata_list(metadata: Mapping) -> Markup:

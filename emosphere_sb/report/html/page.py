@@ -117,7 +117,7 @@ def image_view(png: bytes, alt: str, caption: str) -> dict[str, object]:
             f"An image must be a PNG file; found {png[:8]!r}. Use plots.style.render_png."
         )
     if not alt.strip():
-        raise ValueError(f"An image must have an alternative text; found {alt!r}.")
+        raise ValueError(f"An image must have alternative text; found {alt!r}.")
     width, height = (round(pixels * 96 / DPI) for pixels in struct.unpack(">II", png[16:24]))
     data = base64.b64encode(png).decode("ascii")
     return {"data": data, "alt": alt, "caption": caption, "width": width, "height": height}
@@ -138,7 +138,7 @@ def write_plots(
     report, tables, log, drawn
         See :func:`run_page`.
     folder : path
-        Output folder; created if missing. Special characters in names of sets are replaced by
+        Output folder; created if missing. Special characters in set names are replaced with
         ``_`` in file names.
 
     Returns
@@ -163,7 +163,7 @@ def write_plots(
 
 
 def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
-    """Links of the table of contents: section ID and title."""
+    """Return the links of the table of contents: section ID and title."""
     links = {"results": "Results"}
     links |= {"comparison": "Comparison"} if report.get("comparison") else {}
     links |= {f"set-{anchor(name)}": name for name in report["sets"]}
@@ -180,7 +180,7 @@ def _warnings(report: Mapping) -> list[str]:
 
 
 def _metadata(report: Mapping) -> list[tuple]:
-    """Metadata sections at the end of the page: ID, title and list."""
+    """Return the metadata sections at the end of the page: ID, title and list."""
     rest = {key: value for key, value in report.items() if key not in REPORT_KEYS}
     parts = [("protocol", "Protocol", report["protocol"]), ("run", "Run", report["run"])]
     parts += [("further", "Additional information", rest)] if rest else []

@@ -146,7 +146,7 @@ def comparison_section(comparison: Mapping[str, Mapping]) -> list[dict[str, Any]
 
 
 def baselines_section(references: Mapping, sets: Mapping[str, Mapping]) -> dict[str, Any]:
-    """Build the section with acoustic baseline and ceiling.
+    """Build the section with the acoustic baseline and the ceiling.
 
     Returns
     -------
@@ -220,12 +220,12 @@ def set_section(
 
 
 def _metadata(metadata: Mapping) -> Markup | str:
-    """Render a metadata list; empty if there is no metadata."""
+    """Render metadata as a list, or as an empty string without metadata."""
     return metadata_list(metadata) if metadata else ""
 
 
 def _cells(part: Mapping) -> list[str | Score]:
-    """CCC of each dimension and their mean, with confidence intervals."""
+    """Return the CCC of each dimension and their mean, with confidence intervals."""
     return [
         _with_interval(
             get_ccc(part["metrics"], name), get_ccc_interval(part.get("intervals"), name)
@@ -294,7 +294,7 @@ def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
             [kind, *(format_score(get_ccc(row, d)) for d in COLOURS)] for kind, row in every.items()
         ]
         heads = ["correction", *(f"{TITLES[d]} CCC" for d in COLOURS)]
-        fitted = HtmlTable(heads, rows, "With a correction fitted on another set")
+        fitted = HtmlTable(heads, rows, "CCC with a correction fitted on another set")
     rest = {k: v for k, v in calibration.items() if k not in (*DIMENSIONS, "corrected")}
     return {"table": table, "corrected": fitted, "metadata": _metadata(rest)}
 

@@ -53,7 +53,7 @@ def table_page(content: Mapping, figure_png: bytes) -> str:
     (True, True)
     """
     runs = content["runs"]
-    keys = [key for key in RUN_KEYS if _any(runs, key)]
+    keys = [key for key in RUN_KEYS if _show_column(runs, key)]
     page = render(
         "report/table.html.jinja",
         title=content["caption"],
@@ -73,7 +73,7 @@ def table_page(content: Mapping, figure_png: bytes) -> str:
 
 
 def _alternative_text(content: Mapping, runs: Sequence[Mapping]) -> str:
-    """Alternative text of the plot: scores of the runs (the plotted means are in the table)."""
+    """Return alternative text for the plot: scores of the runs (the means are in the table)."""
     done = [run for run in runs if run["mean_ccc"] is not None]
     scores = "; ".join(
         f"{run['row']}, {run['corpus']}, seed {run['seed']}: {format_score(run['mean_ccc'])}"
@@ -91,7 +91,7 @@ def _count(runs: Sequence[Mapping]) -> str:
 
 
 def _run(run: Mapping, keys: Sequence[str]) -> dict:
-    """Template variables of one run: identifying keys, scores, command and folder."""
+    """Return the template variables of one run: identifying keys, scores, command and folder."""
     return {
         "row": _given(run["row"]),
         "cells": [
@@ -104,8 +104,8 @@ def _run(run: Mapping, keys: Sequence[str]) -> dict:
     }
 
 
-def _any(runs: Sequence[Mapping], key: str) -> bool:
-    """Whether a column is not empty; the first column is always shown."""
+def _show_column(runs: Sequence[Mapping], key: str) -> bool:
+    """Return whether a column has values; the first column is always shown."""
     return key == "row" or any(run.get(key) not in (None, "") for run in runs)
 
 

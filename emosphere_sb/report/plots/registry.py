@@ -1,4 +1,4 @@
-"""Plots of a report, with captions and alternative texts."""
+"""Plots of a report, with captions and alternative text."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from emosphere_sb.results.number_format import format_count, format_score
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 CONFUSIONS = {
-    "region_point": ("region", "Region of the regressed point"),
-    "region_head": ("region", "Region by the head"),
-    "emotion_head": ("emotion", "Emotion by the head"),
+    "region_point": ("region", "Region of the predicted point"),
+    "region_head": ("region", "Region predicted by the head"),
+    "emotion_head": ("emotion", "Emotion predicted by the head"),
 }
 """Kind of classes and title, by key of ``confusion``."""
 
 MAX_ALT_PARTS = 40
-"""Maximum number of subgroups in an alternative text."""
+"""Maximum number of subgroups in alternative text."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Plot:
     name : str
         File name without suffix.
     set : str
-        Name of the set; empty for plots of the training.
+        Name of the set; empty for training plots.
     section : str
         Section of the page: ``points``, ``sphere``, ``confusion``, ``slices`` or ``training``.
     figure : matplotlib.figure.Figure
@@ -71,7 +71,7 @@ def draw_plots(
     Arguments
     ---------
     report : mapping
-        Content of a report, see :func:`emosphere_sb.report.html.page.run_page`.
+        Content of a report (see :func:`emosphere_sb.report.html.page.run_page`).
     tables : mapping of str to pandas.DataFrame
         Predictions by set.
     log : mapping, optional
@@ -80,7 +80,7 @@ def draw_plots(
     Yields
     ------
     Plot
-        Plots of each set in report order, then of the training.
+        Plots of each set in report order, then the training plot.
     """
     for name, evaluation in report["sets"].items():
         if name in tables:
@@ -95,13 +95,13 @@ def draw_plots(
 
 
 def report_scale(report: Mapping) -> Scale | None:
-    """Label scale of the corpus; ``None`` if unknown (runs of older versions)."""
+    """Return the label scale of the corpus; ``None`` if unknown (runs of older versions)."""
     fields = report["protocol"].get("scale")
     return None if fields is None else Scale.from_dict(fields)
 
 
 def missing_sphere_reason(table: pd.DataFrame, scale: Scale | None) -> str | None:
-    """Reason why a set has no sphere plot; ``None`` if it has one."""
+    """Return the reason why a set has no sphere plot; ``None`` if it has one."""
     if scale is None:
         return "No sphere plot: the label scale is not recorded."
     if not {"region", "region_point"} <= set(table):
@@ -148,7 +148,9 @@ def _confusion_plot(name: str, key: str, matrix: Mapping, runs: int) -> Plot:
     accuracy = f", accuracy {100 * correct / total:.1f}%" if total else ""
     several = f", summed over {runs} runs" if runs > 1 else ""
     excluded = matrix.get("left_out") or 0
-    unknown = f" Excluded, unknown class: {format_count(excluded)}." if excluded else ""
+    unknown = (
+        f" Excluded because of an unknown class: {format_count(excluded)}." if excluded else ""
+    )
     size = f"{format_count(total)} utterances{several}, {len(matrix['classes'])} classes{accuracy}"
     return Plot(
         name=f"{name}_confusion_{key}",
@@ -202,7 +204,7 @@ def _training_plot(log: Mapping, best: int | None) -> Plot:
 
 
 def _auxiliary_end(log: Mapping) -> int | None:
-    """Last epoch with an auxiliary loss; ``None`` if it was never removed."""
+    """Return the last epoch with an auxiliary loss; ``None`` if it was never removed."""
     if WEIGHT not in log or not np.isnan(log[WEIGHT][-1]):
         return None
     used = [epoch for epoch, w in zip(log["epoch"], log[WEIGHT], strict=True) if not np.isnan(w)]

@@ -85,7 +85,7 @@ def _counts(known: np.ndarray) -> str:
 
 
 def _limits(table: pd.DataFrame, scale: Scale | None) -> tuple[float, float]:
-    """Common axis limits of all panels: the label scale, extended to values outside it."""
+    """Return common axis limits for all panels: the label scale, extended to values outside it."""
     values = table[[*DIMENSIONS, *PREDICTED]].to_numpy(dtype=float)
     values = values[np.isfinite(values)]
     ends = [*([scale.low, scale.high] if scale else []), *values.tolist()] or [0.0, 1.0]

@@ -40,7 +40,7 @@ def plot_sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int 
     name : str
         Name of the set for the title.
     seed : int
-        Random seed for subsampling more than 3,000 points, which is noted in the plot.
+        Random seed for drawing 3,000 points if there are more; the plot notes the subsampling.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def region_colours(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]
                 return {**colours, "": GREY}, labels if len(regions) <= 8 else {}
     raise ValueError(
         "All regions must belong to the same partition of the sphere; found "
-        f"{', '.join(sorted(found))}. Predict the set again with a single partition."
+        f"{', '.join(sorted(found))}. Re-run the prediction for this set."
     )
 
 
@@ -157,7 +157,7 @@ def _legend(figure: Figure, labels: dict[str, str], classes: int) -> None:
 
 
 def _eye(view: tuple[float, float]) -> np.ndarray:
-    """Unit vector towards the viewer, (x, y, z) = (arousal, dominance, valence)."""
+    """Return the unit vector towards the viewer, (x, y, z) = (arousal, dominance, valence)."""
     rise, turn = np.deg2rad(view)
     return np.array([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
 

@@ -59,7 +59,7 @@ Drawing = TypeVar("Drawing", bound=Callable[..., Figure])
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """Use the style of this package, independent of the user's matplotlibrc."""
+    """Use the style of this package, regardless of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)

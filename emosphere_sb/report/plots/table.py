@@ -113,7 +113,7 @@ def _row(axes: Axes, place: int, row: Mapping) -> None:
 
 
 def _marks(rows: Sequence[Mapping]) -> list[Line2D]:
-    """Legend handles of the elements that occur."""
+    """Return legend handles for the elements that occur."""
     marks = []
     if any(row["mean"] is not None for row in rows):
         marks.append(

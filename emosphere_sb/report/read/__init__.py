@@ -1,1 +1,1 @@
-"""Read what a report evaluates: runs, prediction files, file lists, training logs."""
+"""Read the input of a report: runs, prediction files, file lists and training logs."""

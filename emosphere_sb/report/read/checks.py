@@ -75,7 +75,8 @@ def _check_columns(table: pd.DataFrame, source: str) -> None:
         )
     if table.empty:
         raise ValueError(
-            f"{source} must contain at least one utterance; found no rows. Predict the set again."
+            f"{source} must contain at least one utterance; found no rows. Re-run the prediction "
+            "for this set."
         )
 
 
@@ -85,13 +86,13 @@ def _check_ids(table: pd.DataFrame, source: str) -> None:
     if empty.size:
         raise ValueError(
             f"{source}: each row must have an ID; {empty.size} of {len(ids)} IDs are empty (rows "
-            f"{first_examples(list(empty + 1))}). Fill in the column ID."
+            f"{first_examples(list(empty + 1))}). Fill in the ID column."
         )
     twice = ids[ids.duplicated()].unique()
     if len(twice):
         raise ValueError(
-            f"{source}: IDs must be unique; {len(twice)} are duplicated "
-            f"({first_examples(twice)}). Remove the duplicated rows."
+            f"{source}: IDs must be unique; {len(twice)} duplicated "
+            f"({first_examples(twice)}). Remove the duplicate rows."
         )
 
 
@@ -99,7 +100,8 @@ def _check_rows(invalid: np.ndarray, ids: pd.Series, requirement: str) -> None:
     if invalid.any():
         raise ValueError(
             f"{requirement}; invalid in {invalid.sum()} of {len(ids)} rows "
-            f"({first_examples(list(ids[invalid]))}). Correct these rows or predict the set again."
+            f"({first_examples(list(ids[invalid]))}). Correct these rows or re-run "
+            "the prediction for this set."
         )
 
 

@@ -74,14 +74,14 @@ def read_external(
         Otherwise they are labels, and predictions have names such as ``valence_predicted`` or
         ``pred_EmoVal``.
     scale : Scale
-        Label scale, also of the returned table.
+        Label scale, which the returned table also uses.
     columns : mapping of str to str, optional
         Column names in the files by canonical name, for columns that are not recognised: ``ID``,
         ``valence``, …, ``valence_predicted``, …, ``speaker``, ``gender``, ``emotion``,
         ``duration``, ``n_raters``. Each column must be in at least one of the files.
     labels : path, optional
         CSV file with labels and speakers, such as ``labels_consensus.csv`` of MSP-Podcast. Rows are
-        matched by ID. Folders and audio suffixes are ignored if this matches more IDs.
+        matched by ID. Folders and audio suffixes are ignored if more IDs match without them.
     predicted_scale : Scale, optional
         Scale of the predictions. (default: ``scale``)
     only_common : bool
@@ -91,8 +91,8 @@ def read_external(
     Returns
     -------
     ExternalPredictions
-        ``table``, in the format of ``read_predictions``, on ``scale``, with the octants of truth
-        and prediction, in the row order of ``path``; and ``notes``.
+        ``table``, in the format of ``read_predictions`` and the row order of ``path``, with values
+        on ``scale`` and the octants of truth and prediction; and ``notes``.
 
     Raises
     ------
@@ -121,7 +121,8 @@ def read_external(
         notes += dropped
     if duplicates := find_duplicates(table["ID"]):
         raise ValueError(
-            f"IDs in {path} must be unique; duplicated: {count_with_examples(duplicates)}."
+            f"IDs in {path} must be unique; duplicates: {count_with_examples(duplicates)}. Remove "
+            "the duplicate rows."
         )
     return ExternalPredictions(_to_canonical(table, scale, predicted_scale, path), notes)
 
@@ -130,8 +131,8 @@ def _check_mapping(columns: Mapping[str, str], raw: Mapping[str, pd.DataFrame]) 
     unknown = [name for name in columns if name not in COLUMN_ALIASES]
     if unknown:
         raise ValueError(
-            f"--columns: {', '.join(unknown)} is not a known column. Choose from "
-            f"{', '.join(COLUMN_ALIASES)} before the '='."
+            f"--columns: the name before '=' must be one of {', '.join(COLUMN_ALIASES)}; found "
+            f"{', '.join(unknown)}."
         )
     for canonical_name, source_name in columns.items():
         if not any(source_name in table for table in raw.values()):
@@ -161,7 +162,7 @@ def _rename_columns(table: pd.DataFrame, columns: Mapping[str, str], path) -> pd
 
 
 def _as_predictions(table: pd.DataFrame, path) -> tuple[pd.DataFrame, list[str]]:
-    """Treat ``valence`` etc. as predictions, since the labels are in a second file."""
+    """Treat columns such as ``valence`` as predictions, since the labels are in a second file."""
     unmarked = [name for name in DIMENSIONS if name in table]
     both = [name for name in unmarked if f"{name}_predicted" in table]
     notes = [f"Ignored {', '.join(both)} in {path}: labels are given by --labels."] if both else []
@@ -193,12 +194,12 @@ def _join_labels(
     notes = [f"{count_with_examples(ids)} {where}" for where, ids in unmatched.items() if ids]
     if notes and (not only_common or not common):
         advice = (
-            "Use --only_common to evaluate these." if common
+            "Use --only_common to evaluate only the IDs in both files." if common
             else "Check that both files belong to the same set."
         )  # fmt: skip
         raise ValueError(
-            f"Predictions and labels must contain the same utterances; {len(common):,} IDs in both "
-            f"files, {', '.join(notes)}. {advice}"
+            f"Predictions and labels must contain the same utterances; found {len(common):,} IDs "
+            f"in both files, {', '.join(notes)}. {advice}"
         )
     label_columns = [name for name in labels if name != "ID"]
     table = predictions.drop(columns=[name for name in label_columns if name in predictions])
@@ -210,7 +211,7 @@ def _join_labels(
 
 
 def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[list, list]:
-    """Return the IDs as they are, or without folders and suffixes if this matches more."""
+    """Return the IDs as they are, or without folders and suffixes if more match that way."""
     full = list(a), list(b)
     short = [utterance_id(name) for name in a], [utterance_id(name) for name in b]
     usable = [pair for pair in (full, short) if not any(map(find_duplicates, pair))]
@@ -218,12 +219,13 @@ def _join_keys(a: pd.Series, b: pd.Series, path: Path, other: Path) -> tuple[lis
         for keys, file in zip(full, (path, other), strict=True):
             if duplicates := find_duplicates(keys):
                 raise ValueError(
-                    f"IDs in {file} must be unique; duplicated: {count_with_examples(duplicates)}."
+                    f"IDs in {file} must be unique; duplicates: {count_with_examples(duplicates)}. "
+                    "Remove the duplicate rows."
                 )
         duplicates = find_duplicates(short[0]) + find_duplicates(short[1])
         raise ValueError(
-            "IDs must be unique without folder and suffix; duplicated: "
-            f"{count_with_examples(duplicates)}."
+            "IDs must be unique after removing the folder and suffix; duplicates: "
+            f"{count_with_examples(duplicates)}. Rename or remove them."
         )
     return max(usable, key=lambda pair: len(set(pair[0]) & set(pair[1])))
 

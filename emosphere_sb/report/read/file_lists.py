@@ -1,4 +1,4 @@
-"""Read lists of audio files, such as those of a challenge: plain text or CSV with ``FileName``."""
+"""Read lists of audio files, such as those of a challenge, from plain text or CSV files."""
 
 from __future__ import annotations
 

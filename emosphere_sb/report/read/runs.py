@@ -118,8 +118,8 @@ def read_source(path: str | os.PathLike, csv: CsvSettings | None = None) -> list
     _check_finished(path)
     if (path / SUMMARY_FILE).is_file():
         raise ValueError(
-            f"{path} is a cross-validation, whose results are in {SUMMARY_FILE}. Specify the "
-            "folder of a single fold."
+            f"{path} is the folder of a cross-validation run; its results are in {SUMMARY_FILE}. "
+            "Specify the folder of a single fold."
         )
     children = sorted((child for child in path.iterdir() if child.is_dir()), key=_natural)
     for child in children:
@@ -131,7 +131,7 @@ def read_source(path: str | os.PathLike, csv: CsvSettings | None = None) -> list
         found = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise ValueError(
             f"{path} must be a finished run (with {METRICS_FILE}) or a folder of runs; found "
-            f"{found or 'an empty folder'}. Runs are in "
+            f"{found or 'an empty folder'}. Run folders have the form "
             "results/<corpus>/<preset>/<partition>/<seed>."
         )
     return runs
@@ -159,8 +159,8 @@ def read_run(folder: str | os.PathLike) -> Run:
     files = {path.stem: path for path in sorted((folder / "predictions").glob("*.csv"))}
     if missing := [name for name in metrics_of if name not in files]:
         raise ValueError(
-            f"{folder} has metrics but no predictions of {', '.join(missing)}. Re-run the training "
-            "command with --test_only."
+            f"{folder} has metrics but no predictions for {', '.join(missing)}. Re-run the "
+            "training command with --test_only."
         )
     order = [*metrics_of, *(name for name in files if name not in metrics_of)]
     changed = [n for n in order if n in digests and digest_of(files[n]) != digests[n]]
@@ -234,7 +234,7 @@ def run_regions(folder: Path, protocol: Mapping[str, Any]) -> SphericalRegions:
     folder : Path
         Run folder.
     protocol : mapping
-        Protocol of the run; its optional key ``regions`` has the arguments of
+        Protocol of the run; its optional key ``regions`` contains the arguments of
         :class:`SphericalRegions`.
 
     Returns
@@ -269,7 +269,7 @@ def common_sets(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
     ]
     notes = [f"No metrics for {name}: it has no labels." for name in without]
     notes += [
-        f"No metrics for {name}: some runs have no predictions or labels of it."
+        f"No metrics for {name}: some runs have no predictions or labels for it."
         for name in every
         if name not in common and name not in without
     ]
@@ -305,15 +305,18 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}. Re-run the command.") from error
+        raise ValueError(
+            f"{path} is not valid JSON: {error}. Re-run the training command."
+        ) from error
     missing = [key for key in NON_SET_KEYS if not isinstance(metrics, dict) or key not in metrics]
     if missing:
         raise ValueError(
-            f"{path} must have the keys {', '.join(NON_SET_KEYS)}; missing: {', '.join(missing)}."
+            f"{path} must have the keys {', '.join(NON_SET_KEYS)}; missing: {', '.join(missing)}. "
+            "Check that the file was written by a run."
         )
     if wrong := [key for key, value in metrics.items() if not isinstance(value, dict)]:
         raise ValueError(
-            f"All values of {path} must be mappings; invalid: {', '.join(wrong)}. Check that the "
+            f"All values in {path} must be mappings; invalid: {', '.join(wrong)}. Check that the "
             "file was written by a run."
         )
     return metrics
@@ -337,5 +340,5 @@ def _resolve(value: Any, tree: Mapping[str, Any]) -> Any:
 
 
 def _natural(path: Path) -> tuple:
-    """Sort key that orders seeds numerically."""
+    """Return a sort key that orders seeds numerically."""
     return (not path.name.isdigit(), int(path.name) if path.name.isdigit() else 0, path.name)

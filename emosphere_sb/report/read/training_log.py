@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def read_train_log(path: str | os.PathLike) -> dict[str, list[float]]:
-    """Read the log of SpeechBrain's ``FileTrainLogger``, which has one line per epoch.
+    """Read a log of SpeechBrain's ``FileTrainLogger``, with one line per epoch.
 
     A line has the form ``epoch: 1, lr: 1.00e-03 - train loss: 5.30, … - valid valence: 3.79e-04,
     …``. Values have two or three significant digits: use them for curves, not for tables.
@@ -22,8 +22,8 @@ def read_train_log(path: str | os.PathLike) -> dict[str, list[float]]:
     -------
     dict of str to list of float
         One column per name in the log (``epoch``, ``lr``, ``train loss``, ``valid mean_ccc``, …),
-        each with one value per line. NaN if a line lacks the name, such as ``train weight`` after
-        the auxiliary loss was removed.
+        each with one value per line. The value is NaN if a line lacks the name, e.g.
+        ``train weight`` after the auxiliary loss was removed.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def _read_line(line: str, place: str) -> dict[str, float]:
             number = _number(value)
             if not colon or not name or number is None:
                 raise ValueError(
-                    f"{place} must consist of entries 'name: number'; found {entry!r}. Use the "
-                    "train_log.txt of a run."
+                    f"{place} must consist of entries of the form 'name: number'; found {entry!r}. "
+                    "Use the train_log.txt of a run."
                 )
             row[name] = number
     if "epoch" not in row:

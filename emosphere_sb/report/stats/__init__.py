@@ -1,1 +1,1 @@
-"""Scores with bootstrap intervals, paired comparisons, subgroups and calibration."""
+"""Metrics with bootstrap intervals, paired comparisons, subgroups and calibration."""

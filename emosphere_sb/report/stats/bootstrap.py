@@ -2,9 +2,9 @@ r"""Cluster bootstrap of CCCs, vectorised over resamples, with standard errors.
 
 A statistic is a weighted sum of CCCs on the same utterances: a mean over seeds, or the difference
 of two means. Each resample draws all :math:`G` units with replacement, and all CCCs of the
-statistic are computed on the same resample. The standard error is the cluster-robust one of the
-delta method (infinitesimal jackknife): if unit :math:`g` with influence :math:`U_g` is drawn
-:math:`w_g` times,
+statistic are computed on the same resample. The standard error is cluster-robust and is
+obtained by the delta method (infinitesimal jackknife): if unit :math:`g` with influence
+:math:`U_g` is drawn :math:`w_g` times,
 
 .. math:: s^2 = \frac{G}{G - 1} \sum_g w_g U_g^2
 
@@ -58,7 +58,7 @@ def check_bootstrap_settings(resamples: int, level: float) -> None:
     Raises
     ------
     ValueError
-        If ``level`` is not between 0 and 1 or ``(resamples + 1) * (1 - level)`` is below 1.
+        If ``level`` is not between 0 and 1, or if ``(resamples + 1) * (1 - level)`` is below 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1; found {level}. A common value is 0.95.")
@@ -144,7 +144,7 @@ def _evaluate(dimensions: Sequence[Terms], counts: np.ndarray, secondary: bool) 
 
 
 def _usable(column: Moments) -> bool:
-    """Whether the CCC and its standard error are defined on the complete table."""
+    """Return whether the CCC and its standard error are defined on the complete table."""
     return column.units > 1 and (max(column.variances) > 0 or column.offset != 0)
 
 
@@ -201,7 +201,7 @@ def studentised_distances(
 
 
 def fisher_z(value: np.ndarray | float) -> np.ndarray | float:
-    """Fisher's z-transformation; finite for a CCC of 1."""
+    """Apply Fisher's z-transformation; the result is finite for a CCC of 1."""
     return np.arctanh(np.clip(value, -1 + 1e-15, 1 - 1e-15))
 
 

@@ -66,7 +66,7 @@ class Correction:
     Arguments
     ---------
     kind : str
-        ``affine``, ``least_squares`` or ``isotonic``, see :meth:`fit`.
+        ``affine``, ``least_squares`` or ``isotonic`` (see :meth:`fit`).
     maps : mapping of str to tuple
         Parameters by dimension: ``(slope, offset)``, or ``(x, y)``, two increasing lists of knots.
         Dimensions without an entry are not corrected.
@@ -83,7 +83,7 @@ class Correction:
         r"""Fit a correction on labelled predictions, usually those of the development set.
 
         ``affine`` is the map :math:`a y + b, a > 0` that maximises the CCC on this set. The offset
-        only enters the term :math:`(\mu_x - a \mu_y - b)^2` of the denominator, which is 0 for
+        enters only the term :math:`(\mu_x - a \mu_y - b)^2` of the denominator, which is 0 for
         :math:`b = \mu_x - a \mu_y`. The remaining expression,
         :math:`2 a \sigma_{xy} / (\sigma_x^2 + a^2 \sigma_y^2)`, is largest for
         :math:`a = \sigma_x / \sigma_y`: the corrected predictions have the mean and SD of the
@@ -235,7 +235,7 @@ def _fit_map(kind: str, truth: np.ndarray, prediction: np.ndarray, slope: float)
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Slope of the regression of y on x; NaN for fewer than two pairs or constant x."""
+    """Compute the slope of the regression of y on x; NaN for fewer than two pairs or constant x."""
     if x.size < 2 or np.ptp(x) == 0:
         return float("nan")
     centred = x - x.mean()

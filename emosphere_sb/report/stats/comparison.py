@@ -31,7 +31,7 @@ def compare_systems(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict:
-    r"""Compute the difference in CCC between two systems, with confidence interval and p-value.
+    r"""Compute the difference in CCC between two systems, with confidence intervals and p-values.
 
     The statistic is the mean CCC over the seeds of the first system minus that of the reference,
     both on the same resample of speakers (a paired test). The method is a studentised symmetric
@@ -41,8 +41,8 @@ def compare_systems(
 
     .. math:: p = \frac{1 + \#\{t^* \ge |\Delta| / s\}}{1 + \text{resamples}}
 
-    so that p is at most ``1 - level`` if the interval excludes 0, and never 0. Seeds are treated
-    as fixed: the result generalises to other speakers, not to other seeds.
+    Therefore, p is at most ``1 - level`` if the interval excludes 0, and p is never 0. Seeds are
+    treated as fixed: the result generalises to other speakers, not to other seeds.
 
     Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical
     Society B 50, 35-45.

@@ -46,8 +46,8 @@ def evaluate_predictions(
     ---------
     tables : pandas.DataFrame or sequence of pandas.DataFrame
         Predictions as returned by ``read_predictions``. Several tables are runs of one system on
-        the same utterances: metrics and intervals are those of the mean over runs, confusion
-        counts are summed.
+        the same utterances: metrics and intervals are those of the mean over runs, and
+        confusion counts are summed.
     scale : Scale, optional
         Label scale of the corpus. (default: values are not checked against a scale)
     resamples : int
@@ -60,8 +60,8 @@ def evaluate_predictions(
     source : str
         Name of the predictions in messages.
     own : bool
-        Whether the predictions were written by runs of this package, see
-        :func:`emosphere_sb.report.read.checks.check_predictions`.
+        Whether the predictions were written by runs of this package (see
+        :func:`emosphere_sb.report.read.checks.check_predictions`).
 
     Returns
     -------
@@ -123,8 +123,8 @@ def mean_metrics(
     -------
     dict
         Means over tables. Counts that are equal in all tables remain integers. A metric that is
-        missing in one table (if its best epoch had no auxiliary head) is omitted; a metric that is
-        NaN in one table is NaN.
+        missing in one table (e.g. because its best epoch had no auxiliary head) is omitted; a
+        metric that is NaN in one table is NaN.
 
     Example
     -------
@@ -148,7 +148,7 @@ def _mean(found: Sequence[Any]) -> Any:
 def _evaluate_subgroups(
     tables: Sequence[pd.DataFrame], *, resamples: int, seed: int
 ) -> tuple[dict[str, list[dict]], list[str]]:
-    """Metrics of each subgroup, with confidence intervals if it is large enough."""
+    """Compute metrics of each subgroup, with confidence intervals if it is large enough."""
     masks, missing = subgroup_masks(tables[0])  # the metadata is the same in all tables
     subgroups: dict[str, list[dict]] = {name: [] for name in masks}
     for name, parts in masks.items():
@@ -191,7 +191,7 @@ def _confusion(tables: Sequence[pd.DataFrame], head: str, truth: str) -> dict[st
 
 
 def _classes(tables: Sequence[pd.DataFrame], head: str, truth: str) -> list[str]:
-    """Classes of the head; for ``region_point`` those of a region head, or all that occur."""
+    """Return the classes of the head; for ``region_point``, those of a region head or all found."""
     table = tables[0]
     if head != "region_point" or "region_head" in table:
         return head_classes(table)
@@ -205,7 +205,7 @@ def _completed(table: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     unknown = [name for name in table["ID"] if name not in rows.index]
     if unknown:
         raise ValueError(
-            f"The manifest must contain all predicted utterances; {len(unknown):,} are missing, "
+            f"The manifest must contain all predicted utterances; {len(unknown):,} missing, "
             f"e.g. {unknown[0]}. Use the manifest of the same set."
         )
     lacking = [name for name in (*MANIFEST_COLUMNS, RATERS) if name not in table and name in rows]

@@ -111,7 +111,7 @@ def confidence_intervals(
 
 
 def column_moments(tables: Sequence[pd.DataFrame], name: str, units: Units) -> list[Moments]:
-    """Moments of one dimension by unit, for each table."""
+    """Compute the moments of one dimension by unit, for each table."""
     predicted = PREDICTED[DIMENSIONS.index(name)]
     return [
         unit_moments(
@@ -137,7 +137,7 @@ def interval_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | N
 
 
 def count_undefined(observed: Resampled, drawn: Resampled) -> int:
-    """Count resamples in which a metric is undefined that is defined on the original table."""
+    """Count resamples that lack a metric that is defined on the original table."""
     lost = (np.isnan(drawn.value) & ~np.isnan(observed.value)).any(axis=1)
     if observed.secondary is not None:
         lost |= (np.isnan(drawn.secondary) & ~np.isnan(observed.secondary)).any(axis=(1, 2))

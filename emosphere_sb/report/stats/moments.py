@@ -2,7 +2,7 @@ r"""Moments by unit, from which the metrics of any resample can be computed.
 
 For truth :math:`x` and prediction :math:`y`, each unit (a speaker or an utterance) is represented
 by seven sums: :math:`n, \sum x, \sum y, \sum x^2, \sum y^2, \sum xy, \sum |y - x|`. A resample in
-which unit :math:`g` occurs :math:`w_g` times has the totals :math:`\sum_g w_g m_g`, so that one
+which unit :math:`g` occurs :math:`w_g` times has the totals :math:`\sum_g w_g m_g`, so one
 matrix product yields the totals of many resamples.
 """
 

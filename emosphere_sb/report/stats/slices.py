@@ -27,11 +27,11 @@ MAX_RATERS = 10
 """Largest number of raters shown individually."""
 UNKNOWN = "unknown"
 UNKNOWN_VALUES = ("", "nan", UNKNOWN)
-"""Values that mean unknown, in lower case."""
+"""Lower-case values that mean unknown."""
 
 
 def subgroup_masks(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
-    """Assign utterances to subgroups in six ways.
+    """Assign utterances to six kinds of subgroups.
 
     Arguments
     ---------
@@ -97,7 +97,7 @@ def _raters(text: str) -> str:
 
 
 def _largest(speakers: list[str]) -> list[str]:
-    """Replace all speakers except the largest ones by a common name."""
+    """Replace all speakers except those with the most utterances with a common name."""
     counts = pd.Series(speakers).loc[lambda s: s != UNKNOWN].value_counts()
     # Ties are resolved alphabetically.
     ranked = sorted(counts.index, key=lambda speaker: (-counts[speaker], speaker))

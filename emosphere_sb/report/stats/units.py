@@ -15,7 +15,7 @@ MIN_SPEAKERS = 10
 """Minimum number of speakers to estimate the between-speaker variance."""
 
 UNKNOWN_SPEAKERS = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null", "-", "?"})
-"""Speaker names that mean unknown, in lower case."""
+"""Lower-case names that mark a speaker as unknown."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def resampling_units(table: pd.DataFrame) -> Units:
 
 
 def _names(table: pd.DataFrame) -> np.ndarray:
-    """Speaker names as text, empty if unknown."""
+    """Return speaker names as text; unknown names are empty."""
     if "speaker" not in table:
         return np.full(len(table), "", dtype=object)
     texts = ["" if pd.isna(name) else str(name).strip() for name in table["speaker"]]

@@ -69,20 +69,20 @@ def test_non_finite_float_samples_are_rejected(tmp_path):
 def test_wav_that_lacks_one_byte_is_truncated(tmp_path, wav):
     path = wav(tmp_path / "a.wav", seconds=0.1)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(AudioError, match="promises 3200 bytes, 3199 are there"):
+    with pytest.raises(AudioError, match="declares 3200 bytes; found 3199"):
         read_header(path, verify=True)
 
 
 def test_truncated_wav_gives_a_warning_without_verify(tmp_path, wav):
     path = wav(tmp_path / "a.wav", seconds=0.1)  # 44 bytes of header, 3200 of samples
     path.write_bytes(path.read_bytes()[: 44 + 800])
-    warning = "truncated file: only 25% of the audio promised by the header is present"
+    warning = "truncated file: only 25% of the audio declared in the header is present"
     assert read_header(path) == Header(400, 16000, 1, warning)
     assert read_header(path).duration == 0.025
 
 
-def test_file_name_that_is_not_valid_unicode(tmp_path, wav):
-    """A path that soundfile takes as bytes only."""
+def test_file_name_with_invalid_unicode_is_accepted(tmp_path, wav):
+    """Soundfile accepts such a path only as bytes."""
     path = tmp_path / os.fsdecode(b"\xff.flac")
     wav(tmp_path / "a.flac", seconds=0.1).rename(path)
     assert read_header(path) == read_header(path, verify=True) == Header(1600, 16000, 1)
@@ -90,7 +90,7 @@ def test_file_name_that_is_not_valid_unicode(tmp_path, wav):
 
 def test_chunks_before_the_data_are_skipped(tmp_path, wav):
     content = wav(tmp_path / "a.wav", seconds=0.1).read_bytes()
-    # Longer than what is read at once, and of odd length: a filling byte follows.
+    # Longer than one read, and of odd length, so a padding byte follows.
     extra = b"LIST" + (301).to_bytes(4, "little") + b"x" * 302
     content = content[:36] + extra + content[36:]
     content = b"RIFF" + (len(content) - 8).to_bytes(4, "little") + content[8:]
@@ -116,9 +116,9 @@ def test_streamed_wav_of_unknown_length_is_not_truncated(tmp_path, wav, size):
     ("content", "reason"),
     [
         (b"", "^empty audio file$"),
-        (b"<html>404</html>" * 20, "^not audio: "),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "^not audio: "),
-        (b"RIFF", "^not audio: "),
+        (b"<html>404</html>" * 20, "^not a recognised audio file: "),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "^not a recognised audio file: "),
+        (b"RIFF", "^not a recognised audio file: "),
     ],
 )
 def test_no_audio(tmp_path, content, reason):
@@ -155,7 +155,7 @@ def test_folder_with_an_audio_name(tmp_path):
 
 @settings(deadline=None, max_examples=80)
 @given(data=st.data())
-def test_damaged_headers_only_raise_audio_error(tmp_path_factory, data):
+def test_damaged_headers_raise_only_audio_errors(tmp_path_factory, data):
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(50), 16000, format="WAV")
     content = bytearray(buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Reading audio: mono, 16 kHz, parts of files, and errors that name the file."""
+"""Reading audio: mono mixing, resampling, parts of files, and error messages."""
 
 import math
 
@@ -17,7 +17,7 @@ def sine(rate: int, frequency: float = 440.0, amplitude: float = 0.3, seconds: f
 
 @pytest.fixture
 def ramp(tmp_path):
-    """One second at 16 kHz in which every sample tells its own place."""
+    """Write one second at 16 kHz in which the value of each sample encodes its position."""
     samples = np.arange(SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
     soundfile.write(tmp_path / "ramp.wav", samples, SAMPLE_RATE, subtype="FLOAT")
     return tmp_path / "ramp.wav", samples
@@ -30,7 +30,7 @@ def test_float_samples_are_unchanged(ramp):
     assert np.array_equal(found.numpy(), samples)
 
 
-def test_sixteen_bits_are_scaled_to_one(tmp_path):
+def test_16_bit_samples_are_scaled_to_one(tmp_path):
     values = np.array([0, 16384, -32768, 32767], dtype=np.int16)
     soundfile.write(tmp_path / "a.wav", values, SAMPLE_RATE, subtype="PCM_16")
     assert read_audio(tmp_path / "a.wav").tolist() == [0.0, 0.5, -1.0, 32767 / 32768]
@@ -54,12 +54,12 @@ def test_resampling_keeps_frequency_and_level(tmp_path, rate):
 
 def test_resampling_removes_frequencies_above_nyquist(tmp_path):
     soundfile.write(tmp_path / "high.wav", sine(48000, frequency=15000), 48000, subtype="FLOAT")
-    # Taken without a filter, 15 kHz would come back as 1 kHz at full level.
+    # Without a filter, 15 kHz would be aliased to 1 kHz at full level.
     assert read_audio(tmp_path / "high.wav")[1000:-1000].abs().max() < 3e-3
 
 
 @pytest.mark.parametrize("start, seconds", [(0.0, 0.25), (0.1, 0.5), (0.5, None), (0.99, 5.0)])
-def test_a_part_equals_a_slice(ramp, start, seconds):
+def test_part_equals_a_slice(ramp, start, seconds):
     path, samples = ramp
     first = round(start * SAMPLE_RATE)
     last = None if seconds is None else first + round(seconds * SAMPLE_RATE)
@@ -131,7 +131,7 @@ def test_error_contains_the_unreadable_path(tmp_path, kind):
     assert str(path) in str(caught.value)
 
 
-def test_part_after_the_end_is_an_error(ramp):
+def test_part_after_the_end_raises(ramp):
     with pytest.raises(RuntimeError, match=r"ramp\.wav"):
         read_audio(ramp[0], start=2.0)
     with pytest.raises(RuntimeError, match=r"ramp\.wav contains no samples after 1 s"):

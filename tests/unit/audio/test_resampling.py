@@ -25,7 +25,7 @@ def test_equals_torchaudio(rate, samples):
 
 
 def test_coprime_rates_use_little_memory():
-    # torchaudio makes 16,000 kernels of 16,015 taps each of them
+    # torchaudio would use 16,000 kernels with 16,015 taps each
     time = np.arange(16001) / 16001
     found = resample(np.sin(2 * np.pi * 440 * time), 16001, 16000)
     expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)

@@ -1,4 +1,4 @@
-"""WAV headers written by hand: which are parsed, and which are left to libsndfile."""
+"""Handwritten WAV headers: some are parsed, and the others are left to libsndfile."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ def chunk(name, content, *, length=None):
 
 
 def fmt(code=PCM, channels=2, rate=8000, bits=16, *, frame=None, inner=None):
-    """``inner`` is the code behind that of an extensible header."""
+    """Return a format chunk; ``inner`` is the sub-format code of an extensible header."""
     frame = channels * bits // 8 if frame is None else frame
     content = struct.pack("<HHIIHH", code, channels, rate, rate * frame, frame, bits)
     if inner is not None:
@@ -56,7 +56,7 @@ def test_other_chunks_are_skipped_with_their_padding(length):
     [
         fmt(FLOAT, bits=32),
         fmt(EXTENSIBLE, bits=32, inner=FLOAT),
-        fmt(EXTENSIBLE),  # without what should be behind it
+        fmt(EXTENSIBLE),  # without the data that should follow
         fmt(bits=12, frame=4),
         fmt(channels=0, frame=0),
         fmt(rate=0),
@@ -83,8 +83,8 @@ def test_header_without_samples_is_left_to_libsndfile():
     assert parse(fmt()) is None
 
 
-def test_fewer_samples_than_promised():
-    with pytest.raises(AudioError, match=r"^truncated audio: .* promises 25 bytes, 24 are there$"):
+def test_fewer_samples_than_declared():
+    with pytest.raises(AudioError, match=r"^truncated audio: .* declares 25 bytes; found 24$"):
         parse(fmt(), chunk(b"data", bytes(24), length=25))
     with pytest.raises(AudioError, match="truncated"):
         parse(fmt(), chunk(b"data", bytes(24), length=UNKNOWN_WAV_LENGTH - 1))

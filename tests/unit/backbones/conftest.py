@@ -54,11 +54,11 @@ def load():
     """Function that loads a backbone from a folder: ``load(WhisperBackbone, folder)``."""
     from transformers import AutoModel
 
-    from emosphere_sb.backbones.log_mel import extractor_for
+    from emosphere_sb.backbones.log_mel import load_feature_extractor
 
     def read(kind, folder: str, **options):
         model = AutoModel.from_pretrained(folder, dtype=torch.float32)
-        return kind(model, extractor_for(model, folder), **options).eval()
+        return kind(model, load_feature_extractor(model, folder), **options).eval()
 
     return read
 

@@ -11,7 +11,7 @@ from transformers import AutoConfig, SeamlessM4TFeatureExtractor, WhisperFeature
 from emosphere_sb.backbones.log_mel import (
     SeamlessLogMel,
     WhisperLogMel,
-    extractor_for,
+    load_feature_extractor,
     precision,
 )
 from emosphere_sb.backbones.masking import frame_mask
@@ -23,7 +23,7 @@ KINDS = {
 
 
 class Model:
-    """The attributes of a model that ``extractor_for`` reads."""
+    """The attributes of a model that ``load_feature_extractor`` reads."""
 
     def __init__(self, settings):
         self.config = AutoConfig.for_model(**settings)
@@ -166,7 +166,7 @@ def test_preprocessor_config_of_the_folder_is_used(tmp_path, narrow_settings, bi
     """Also for a bare configuration in the same folder, as in a released model."""
     WhisperFeatureExtractor(feature_size=bins, chunk_length=20).save_pretrained(tmp_path)
     model = Model(narrow_settings("whisper", num_mel_bins=bins))
-    extractor = extractor_for(model, str(tmp_path / "backbone.json" if bare else tmp_path))
+    extractor = load_feature_extractor(model, str(tmp_path / "backbone.json" if bare else tmp_path))
     assert isinstance(extractor, WhisperFeatureExtractor) and extractor.chunk_length == 20
 
 
@@ -174,7 +174,7 @@ def test_preprocessor_in_processor_config_is_used(tmp_path, narrow_settings):
     settings = SeamlessM4TFeatureExtractor(padding_value=1).to_dict()
     nested = {"processor_class": "Wav2Vec2BertProcessor", "feature_extractor": settings}
     (tmp_path / "processor_config.json").write_text(json.dumps(nested))
-    extractor = extractor_for(Model(narrow_settings("wav2vec2-bert")), str(tmp_path))
+    extractor = load_feature_extractor(Model(narrow_settings("wav2vec2-bert")), str(tmp_path))
     assert extractor.padding_value == 1
 
 
@@ -193,7 +193,7 @@ def test_missing_preprocessor_config_logs_the_defaults(
     model.config.save_pretrained(tmp_path)
     source = str(tmp_path / "config.json") if bare else str(tmp_path)
     with caplog.at_level(logging.INFO, logger="emosphere_sb.backbones.log_mel"):
-        extractor = extractor_for(model, source)
+        extractor = load_feature_extractor(model, source)
     assert extractor.mel_filters.shape[1] == bins
     (record,) = [r for r in caplog.records if r.name == "emosphere_sb.backbones.log_mel"]
     assert record.levelno == (logging.INFO if bare else logging.WARNING)
@@ -231,7 +231,7 @@ def test_mismatching_preprocessor_config_raises(tmp_path, narrow_settings, text,
     model.config.save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
-        extractor_for(model, str(tmp_path / "config.json" if bare else tmp_path))
+        load_feature_extractor(model, str(tmp_path / "config.json" if bare else tmp_path))
     assert str(tmp_path) in str(caught.value)
 
 

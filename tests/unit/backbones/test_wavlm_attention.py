@@ -167,7 +167,7 @@ def test_different_transformers_attention_is_not_patched(monkeypatch, caplog):
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
         assert type(model.encoder.layers[0].attention) is WavLMAttention
-        assert "Using the one of transformers" in caplog.text
+        assert "Falling back to the transformers implementation" in caplog.text
     finally:
         wavlm_attention_is_supported.cache_clear()
 
@@ -179,7 +179,7 @@ def test_missing_transformers_attention_is_not_patched(monkeypatch, caplog):
     try:
         model = WaveformBackbone(WavLMModel(WavLMConfig(**NARROW))).model
         assert type(model.encoder.layers[0].attention) is WavLMAttention
-        assert "Using the one of transformers" in caplog.text
+        assert "Falling back to the transformers implementation" in caplog.text
     finally:
         wavlm_attention_is_supported.cache_clear()
 

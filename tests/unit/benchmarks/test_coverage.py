@@ -83,6 +83,8 @@ def test_verdict_lists_rates_outside_target_from_twelve_speakers():
     within = {"coverage": (0.95, 0.95), "false positives, 1 seed": (0.05, 0.05)}
     within["false positives, 3 seeds"] = (0.05, 0.05)
     outside = {**within, "coverage": (0.95, 0.91)}
-    assert "All these rows meet it" in coverage.verdict([(EQUAL, 2, outside), (EQUAL, 12, within)])
+    assert "All these rows meet the targets" in coverage.verdict(
+        [(EQUAL, 2, outside), (EQUAL, 12, within)]
+    )
     text = coverage.verdict([(EQUAL, 2, outside), (EQUAL, 12, outside)])
-    assert text.endswith("Outside the target: equal, 12 speakers: coverage 91.0%.")
+    assert text.endswith("Not met for: equal, 12 speakers (coverage: 91.0%).")

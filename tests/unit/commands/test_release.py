@@ -14,7 +14,7 @@ def test_writes_a_model_and_prints_its_name_and_licence(tmp_path, capsys):
     untrained_run(tmp_path / "run")
     assert main(["release", str(tmp_path / "run"), str(tmp_path / "out"), "--name=Mine"]) == 0
     text = capsys.readouterr().out
-    assert f"Mine: {tmp_path / 'out'}" in text and text.startswith("SYNTHETIC SPEECH")
+    assert f"Mine: {tmp_path / 'out'}" in text and text.startswith("Synthetic speech:")
     assert "Licence: Trained on synthetic speech only" in text
     assert load_released(tmp_path / "out")[1].name == "Mine"
 

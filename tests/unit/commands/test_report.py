@@ -210,8 +210,8 @@ def test_correction_kinds_match_library():
 
 def test_help_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from emosphere_sb.commands.report import build_parser;"
-        "build_parser().format_help();"
+        "import sys; from emosphere_sb.commands.report import build_report_parser;"
+        "build_report_parser().format_help();"
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

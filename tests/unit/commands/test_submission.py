@@ -44,7 +44,7 @@ def test_list_defines_order_and_names_and_reports_skipped(folder, tmp_path, caps
     assert run([str(folder), "--set", "test3", f"--out={out}", f"--list={tmp_path}/list.txt"]) == 0
     assert pd.read_csv(out)["FileName"].tolist() == ["u003.wav", "u001.wav"]
     text = said(capsys)
-    assert "not in the list, skipped: 3 (u000, u002, u004)" in text
+    assert "not in the list: 3 (u000, u002, u004)" in text
     assert "clipped to [1, 7]: 0 of 6" in text
 
 
@@ -95,7 +95,7 @@ def test_scale_options_are_rejected_if_recorded(folder, tmp_path):
         (["--set=test3", "--out=x"], "missing: run"),
         (
             ["RUN", "--set=test9", "--out=x"],
-            "no predictions of the set 'test9'.*one of test1, test3",
+            "no predictions for the set 'test9'.*one of test1, test3",
         ),
         (["--check", "x.csv"], "found no --list"),
         (["RUN", "--check", "x.csv", "--list=y"], "no other option; found run"),
@@ -119,7 +119,8 @@ def test_options_are_not_abbreviated(folder):
 
 def test_help_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from emosphere_sb.commands.submission import build_parser;"
-        "build_parser().format_help(); assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+        "import sys; from emosphere_sb.commands.submission import build_submission_parser;"
+        "build_submission_parser().format_help(); "
+        "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Feature cache: exact round trip; incomplete and outdated caches are not used."""
+"""Feature cache: exact round trip, and rejection of incomplete and outdated caches."""
 
 import json
 import os
@@ -184,7 +184,7 @@ def test_cache_without_index_is_not_opened(tmp_path, audio, states, monkeypatch)
 
 @pytest.mark.parametrize("when", ["write", "end"])
 def test_full_disk_leaves_no_files(when, tmp_path, audio, states):
-    """Every write to /dev/full fails with the system's error for a full disk."""
+    """Every write to /dev/full fails with the error for a full disk."""
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
     cache = make(tmp_path, audio)
@@ -203,14 +203,14 @@ def test_insufficient_disk_space_raises_before_writing(tmp_path, audio, monkeypa
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda folder: usage)
     cache = make(tmp_path, audio)
     cache.reserve(999)
-    with pytest.raises(OSError, match=r"needs 0.00 GB .* only 0.00 GB are free.*--feature_cache_p"):
+    with pytest.raises(OSError, match=r"needs 0.00 GB .* only 0.00 GB is free.*--feature_cache_p"):
         cache.reserve(1000)
 
 
 def test_missing_utterances_raise(tmp_path, audio, states):
     cache = make(tmp_path, audio)
     cache.reserve(1)
-    with pytest.raises(ValueError, match="2 utterances have no f"), cache.writer() as writer:
+    with pytest.raises(ValueError, match="features of 2 utterances"), cache.writer() as writer:
         writer.add("a", states["a"])
     assert list(cache.folder.iterdir()) == []
 

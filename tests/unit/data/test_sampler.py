@@ -58,7 +58,7 @@ def test_remainder_is_the_last_batch(pool):
 
 
 def test_remainder_is_a_random_sample():
-    """If it was taken after sorting, it would always contain the shortest of its pool."""
+    """If taken after sorting, it would always contain the shortest utterances of a pool."""
     means = [sum(DURATIONS[i] for i in epoch_of(epoch)[-1]) / 11 for epoch in range(200)]
     expected = sum(DURATIONS) / len(DURATIONS)
     assert sum(means) / len(means) == pytest.approx(expected, rel=0.1)
@@ -93,7 +93,7 @@ def test_resumed_epoch_returns_the_remaining_steps(process):
 
 
 def test_steps_do_not_depend_on_the_number_of_processes():
-    """A run can be resumed with another number of processes, also within an epoch."""
+    """A run can be resumed with a different number of processes, even within an epoch."""
     for processes in (2, 5, 20):
         shares = [epoch_of(2, process=p, processes=processes) for p in range(processes)]
         steps = [sorted(chain(*parts)) for parts in zip(*shares, strict=True)]

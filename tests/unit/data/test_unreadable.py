@@ -1,4 +1,4 @@
-"""Unreadable audio: logged once, counted over all processes, limited to 1%."""
+"""Unreadable audio is logged once, counted across all processes, and limited to 1%."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Small corpora written by hand."""
+"""Fixtures: small handwritten corpora."""
 
 import csv
 import types
@@ -12,7 +12,7 @@ from emosphere_sb.scale import Scale
 
 @pytest.fixture
 def rows_of():
-    """The rows of a CSV file as lists, its header first."""
+    """Return a function that reads the rows of a CSV file as lists, including the header."""
 
     def read(path):
         with open(path, newline="", encoding="utf-8") as file:
@@ -23,7 +23,7 @@ def rows_of():
 
 @pytest.fixture(scope="session")
 def reader():
-    """Makes a corpus module that hands over given sets and counts how often it is asked."""
+    """Return a function that creates a corpus reader, which returns given sets and counts calls."""
 
     def make(sets, **facts):
         module = types.SimpleNamespace(NAME="Tiny", calls=0)
@@ -45,7 +45,7 @@ def reader():
 
 @pytest.fixture(scope="session")
 def utterance():
-    """Makes an utterance with ordinary labels and a speaker of its own."""
+    """Return a function that creates an utterance with valid labels and its own speaker."""
 
     def make(name, **fields):
         defaults = {"valence": 4.0, "arousal": 2.5, "dominance": 3.0, "speaker": name}
@@ -56,7 +56,7 @@ def utterance():
 
 @pytest.fixture(scope="session")
 def sets_of(utterance):
-    """Makes three sets of utterances with names of one letter."""
+    """Return a function that creates three sets of utterances with one-letter names."""
 
     def make(train="abcdef", valid="gh", test="ij"):
         names = {"train": train, "valid": valid, "test": test}
@@ -67,7 +67,7 @@ def sets_of(utterance):
 
 @pytest.fixture
 def data(tmp_path, wav):
-    """A folder with a label file and ten audio files, a.wav to j.wav."""
+    """Create a folder with a label file and ten audio files, a.wav to j.wav."""
     folder = tmp_path / "data"
     for name in "abcdefghij":
         wav(folder / f"{name}.wav")
@@ -77,7 +77,7 @@ def data(tmp_path, wav):
 
 @pytest.fixture
 def folder(tmp_path, wav):
-    """Writes a table and its audio: ``folder(lines, header=…)``."""
+    """Return a function that writes a table and its audio: ``folder(lines, header=…)``."""
 
     def write(lines, *, header="file,valence,arousal,dominance,speaker,split", audio=True):
         root = tmp_path / "own"
@@ -92,7 +92,7 @@ def folder(tmp_path, wav):
 
 @pytest.fixture(scope="session")
 def rejected_rows():
-    """Rows of ``rejected.csv`` in a folder, without its header."""
+    """Return a function that reads ``rejected.csv`` in a folder, without the header."""
 
     def read(folder):
         with open(folder / "rejected.csv", newline="", encoding="utf-8") as file:
@@ -103,8 +103,8 @@ def rejected_rows():
 
 @pytest.fixture(scope="session")
 def demo_corpus(tmp_path_factory):
-    """Writes a tiny synthetic corpus: ``demo_corpus(name, {part: count}, workers=1)``."""
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    """Return a function that writes a tiny synthetic corpus: ``demo_corpus(name, counts)``."""
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
 
     def write(corpus, counts, **options):
@@ -117,7 +117,7 @@ def demo_corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def contents():
-    """The bytes of every file below a folder, by its path relative to the folder."""
+    """Return a function that reads all files in a folder and its subfolders, by relative path."""
 
     def read(folder):
         files = [path for path in Path(folder).rglob("*") if path.is_file()]

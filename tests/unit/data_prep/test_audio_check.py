@@ -1,4 +1,4 @@
-"""The audio files of a corpus: listed, read in parallel, and compared with an earlier state."""
+"""Audio files of a corpus: listing, reading of headers, and detection of changes."""
 
 import os
 
@@ -17,13 +17,13 @@ def test_headers_keep_the_order_of_the_paths(tmp_path, wav, workers):
     assert str(headers[-1]) == "missing audio file"
 
 
-def test_damaged_files_become_reasons_in_their_place(tmp_path, wav):
+def test_damaged_files_are_replaced_with_errors(tmp_path, wav):
     good, cut = wav(tmp_path / "a.wav", seconds=0.1), wav(tmp_path / "b.wav", seconds=0.1)
     cut.write_bytes(cut.read_bytes()[:-1])
     first, second, third = read_headers([str(good), str(cut), str(good)])
     assert first == third and first.frames == 1600
     assert isinstance(second, AudioError)
-    assert str(second) == "truncated audio: the header promises 3200 bytes, 3199 are there"
+    assert str(second) == "truncated audio: the header declares 3200 bytes; found 3199"
 
 
 def test_zero_workers_raise():
@@ -45,7 +45,7 @@ def test_listing_terminates_on_cyclic_links(tmp_path, wav):
     assert list(list_audio([tmp_path])) == [str(tmp_path / "a.wav")]
 
 
-def test_listing_follows_a_link_to_elsewhere(tmp_path, wav):
+def test_listing_follows_a_link_to_another_folder(tmp_path, wav):
     wav(tmp_path / "disk" / "a.wav")
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "Audios").symlink_to(tmp_path / "disk", target_is_directory=True)

@@ -1,4 +1,4 @@
-"""One utterance or one file in several rows: decided over all rows, by real paths."""
+"""Multiple rows for one utterance or file: all rows and real paths are compared."""
 
 import os
 import unicodedata
@@ -20,7 +20,7 @@ def ids_in(summary):
 
 
 @pytest.mark.parametrize(("dropped", "used"), [("", 2), ("happy", 1), ("sad", 1), ("happy,sad", 0)])
-def test_contradiction_does_not_depend_on_what_is_left_out(
+def test_contradictions_do_not_depend_on_excluded_rows(
     folder, tmp_path, rejected_rows, dropped, used
 ):
     root = folder([*TWICE, *OTHERS, "e.wav,3,3,3,s4,train,calm"], header=HEADER)
@@ -33,7 +33,7 @@ def test_contradiction_does_not_depend_on_what_is_left_out(
 
 
 @pytest.mark.parametrize("dropped", ["", "happy"])
-def test_file_under_two_ids_one_of_them_left_out(folder, tmp_path, dropped):
+def test_file_with_two_ids_one_of_them_excluded(folder, tmp_path, dropped):
     lines = ["x,a.wav,1,1,1,s1,train,sad", "y,a.wav,1,1,1,s1,train,happy"]
     lines += [f"{k},{line}" for k, line in enumerate(OTHERS)]
     root = folder([line.split(",", 1)[1] for line in lines], header=HEADER)
@@ -61,11 +61,11 @@ def test_row_with_the_same_file_as_a_rejected_row_is_rejected(
     (_, first), (_, second) = sorted(
         (name, why) for path, name, why in rejected_rows(tmp_path / "out") if path == "a.wav"
     )
-    text = f"duplicate file: 'a.wav' also occurs in a rejected row, {reason}"
+    text = f"duplicate file: 'a.wav' also occurs in a rejected row ({reason})"
     assert {first, second} == {reason, text}
 
 
-def test_equal_rows_count_once_whatever_is_left_out(folder, tmp_path):
+def test_identical_rows_count_once_regardless_of_exclusions(folder, tmp_path):
     root = folder([TWICE[0], TWICE[0], *OTHERS], header=HEADER)
     summary = prepare_manifests(
         own_data, root, tmp_path / "out", **SCALE, drop_valid="sad", required_sets=()
@@ -74,14 +74,14 @@ def test_equal_rows_count_once_whatever_is_left_out(folder, tmp_path):
     assert summary.rejected == {"duplicate id": 1}
 
 
-def test_equal_rows_in_two_sets_contradict_each_other(data, tmp_path, reader, sets_of, utterance):
+def test_identical_rows_in_two_sets_are_contradictory(data, tmp_path, reader, sets_of, utterance):
     excluded = [ExcludedRow("test", utterance("a"), "--drop_test")]
     summary = prepare_manifests(reader(sets_of(), excluded=excluded), data, tmp_path / "out")
     assert summary.counts["train"] == 5 and summary.rejected == {"duplicate id": 1}
 
 
 def test_third_row_of_a_file_is_rejected_with_the_others(data, tmp_path, reader, sets_of):
-    """Two rows share the id, and a third one only the file: none of the three can be trusted."""
+    """Two rows share the id, and a third one shares only the file: all three are rejected."""
     sets = sets_of()
     sets["train"] += [Utterance("a", "a.wav", 1.0), Utterance("z", "a.wav", 2.0)]
     summary = prepare_manifests(reader(sets), data, tmp_path / "out")
@@ -107,7 +107,7 @@ def test_file_and_a_link_to_it_in_two_sets(folder, tmp_path, rejected_rows):
 
 
 def test_real_path_and_linked_path_are_the_same_file(folder, tmp_path):
-    """The data folder is a link; the table has relative paths and the real ones."""
+    """The data folder is a link; the table contains relative paths and real paths."""
     root = folder(OTHERS, header=HEADER)
     lines = [*OTHERS, f"{root}/b.wav,1,1,1,s4,train,sad", f"{root}/c.wav,2,2,2,s3,test,sad"]
     (root / "labels.csv").write_text("\n".join([HEADER, *lines, ""]))
@@ -118,7 +118,7 @@ def test_real_path_and_linked_path_are_the_same_file(folder, tmp_path):
     assert summary.rejected == {"duplicate file": 4}
 
 
-def test_link_outside_of_every_folder_that_is_listed(data, tmp_path, reader, sets_of):
+def test_link_outside_all_listed_folders(data, tmp_path, reader, sets_of):
     (data.parent / "x.wav").symlink_to(data / "a.wav")
     sets = sets_of()
     sets["test"].append(Utterance("x", "../x.wav", 1.0, 1.0, 1.0))
@@ -127,7 +127,7 @@ def test_link_outside_of_every_folder_that_is_listed(data, tmp_path, reader, set
 
 
 @pytest.mark.parametrize("name", ["zlink", "alink"])
-def test_folder_with_a_second_name(folder, tmp_path, name):
+def test_folder_with_two_names(folder, tmp_path, name):
     lines = ["x/a.wav,1,1,1,s1,train,sad", *OTHERS]
     root = folder(lines, header=HEADER)
     (root / name).symlink_to("x")
@@ -135,7 +135,7 @@ def test_folder_with_a_second_name(folder, tmp_path, name):
     assert summary.rejected == {}
 
 
-def test_links_of_which_only_one_has_a_label(folder, tmp_path):
+def test_two_links_only_one_of_them_labelled(folder, tmp_path):
     root = folder(OTHERS, header=HEADER)
     (root / "store").mkdir()
     (root / "b.wav").rename(root / "store" / "0.wav")
@@ -144,7 +144,7 @@ def test_links_of_which_only_one_has_a_label(folder, tmp_path):
     assert summary.rejected == {} and summary.counts["valid"] == 1
 
 
-def test_file_that_becomes_a_link_means_a_new_preparation(folder, tmp_path):
+def test_replacing_a_file_with_a_link_triggers_a_new_preparation(folder, tmp_path):
     root = folder([TWICE[0], *OTHERS], header=HEADER)
     for name in "ad":
         os.utime(root / f"{name}.wav", ns=(0, 0))
@@ -157,7 +157,7 @@ def test_file_that_becomes_a_link_means_a_new_preparation(folder, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["\0.wav", "\udcff/\ud800.wav", "n" * 5000 + ".wav"])
-def test_paths_that_no_file_can_have(data, tmp_path, path, reader, sets_of):
+def test_impossible_paths_are_rejected(data, tmp_path, path, reader, sets_of):
     sets = sets_of()
     sets["train"].append(Utterance("odd", path, 1.0, 1.0, 1.0))
     rejected = [Rejection(f"b{path}", "damaged row", "train")]
@@ -193,7 +193,7 @@ def test_similar_name_is_suggested_for_a_missing_file(
     ]
 
 
-def test_missing_file_that_is_simply_not_there(folder, tmp_path, rejected_rows):
+def test_missing_file_without_a_similar_name(folder, tmp_path, rejected_rows):
     root = folder([TWICE[0], *OTHERS], header=HEADER)
     (root / "a.wav").unlink()
     prepare_manifests(own_data, root, tmp_path / "out", **SCALE)

@@ -1,4 +1,4 @@
-"""What is text of a set without utterances: the option or the rejections that emptied it."""
+"""Messages about empty sets name the options or the rejections that left them empty."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def message(module, root, out, **options):
     return str(error.value)
 
 
-def test_classes_that_an_option_drops(folder, tmp_path, wav):
+def test_classes_excluded_by_an_option_are_counted(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
     text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
@@ -36,18 +36,18 @@ def test_classes_that_an_option_drops(folder, tmp_path, wav):
     )
 
 
-def test_some_are_left_out_and_the_others_rejected(folder, tmp_path, wav):
+def test_excluded_and_rejected_rows_are_counted_together(folder, tmp_path, wav):
     root = folder([line for line in LINES if line[0] != "c"], header=HEADER)
     wav(root / "extra.wav")
     text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad")
     assert (
         "found 2 rows for this set in the label files, excluded: 1 by --drop_valid, rejected: "
-        "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0, "
+        "1 x label outside the scale (first: d.wav, label outside the scale: dominance is 9.0; "
         "must be from 1 to 5). Data folder" in text
     )
 
 
-def test_test_set_that_an_option_empties(folder, tmp_path, wav):
+def test_test_set_emptied_by_an_option(folder, tmp_path, wav):
     root = folder(LINES, header=HEADER)
     wav(root / "extra.wav")
     summary = prepare_manifests(
@@ -60,7 +60,7 @@ def test_test_set_that_an_option_empties(folder, tmp_path, wav):
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])
-def test_share_of_zero_leaves_the_set_empty(folder, tmp_path, wav, name):
+def test_share_of_zero_gives_an_empty_set(folder, tmp_path, wav, name):
     root = folder([f"{k}.wav,1,2,3,s{k}" for k in range(9)], header=HEADER.rsplit(",", 2)[0])
     wav(root / "extra.wav")
     text = message(
@@ -86,8 +86,8 @@ def test_partition_whole_has_no_training_set(folder, tmp_path):
     )
 
 
-def test_unknown_words_for_sets(folder, tmp_path, wav):
-    """Rows of a set that is not known may be this one's; audio without a label is none."""
+def test_unknown_splits_are_listed(folder, tmp_path, wav):
+    """Rejected rows of unknown sets are listed; audio without a label is not."""
     lines = [line.replace(",dev,", ",evaluation,") for line in LINES]
     root = folder(lines, header=HEADER)
     wav(root / "extra.wav")
@@ -99,7 +99,7 @@ def test_unknown_words_for_sets(folder, tmp_path, wav):
     assert "audio without a label" not in text
 
 
-def test_options_are_counted_apart(data, tmp_path, reader, sets_of, utterance):
+def test_options_are_counted_separately(data, tmp_path, reader, sets_of, utterance):
     excluded = [
         ExcludedRow(name, utterance(id), option)
         for name, id, option in (

@@ -1,4 +1,4 @@
-"""Label files under their several names: one that appears means a new preparation."""
+"""Alternative names of label files: adding a file triggers a new preparation."""
 
 import pytest
 
@@ -23,11 +23,11 @@ DETAILED = "FileName,WorkerID,EmoClass_Major,EmoAct,EmoVal,EmoDom\n" + "".join(
 
 @pytest.fixture
 def podcast(tmp_path, wav):
-    """Writes MSP-Podcast: ``podcast({path: text})``."""
+    """Return a function that writes an MSP-Podcast corpus: ``podcast({path: text})``."""
 
     def write(files):
         root = tmp_path / "MSP-PODCAST"
-        for k in range(0 if root.exists() else 3):  # audio that is written anew is a change, too
+        for k in range(0 if root.exists() else 3):  # rewriting the audio would be a change
             wav(root / f"Audios/MSP-PODCAST_000{k}_0001.wav")
         for name, text in files.items():
             (root / name).parent.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def podcast(tmp_path, wav):
 
 @pytest.fixture
 def improv(tmp_path, wav):
-    """Writes MSP-IMPROV: ``improv({path: valence})``."""
+    """Return a function that writes an MSP-IMPROV corpus: ``improv({path: valence})``."""
 
     def write(files):
         root = tmp_path / "MSP-IMPROV"
@@ -48,7 +48,7 @@ def improv(tmp_path, wav):
             lines = []
             for session in "123456":
                 stem = f"IMPROV-S01A-F0{session}-R-FF01"
-                if is_new:  # audio that is written anew is a change, too
+                if is_new:  # rewriting the audio would be a change
                     wav(root / f"session{session}/S01A/R/MSP-{stem}.wav")
                 lines.append(f"UTD-{stem}.avi; A; A:2.0; V:{valence}.0; D:4.0; N:3.0;\n\n")
             (root / name).write_text("".join(lines))
@@ -69,7 +69,7 @@ def improv(tmp_path, wav):
         ("labels/Labels_Consensus.csv", "labels/labels_consensus.csv"),
     ],
 )
-def test_preferred_labels_that_appear_are_read(podcast, tmp_path, rows_of, read, appears):
+def test_added_preferred_labels_are_read(podcast, tmp_path, rows_of, read, appears):
     root = podcast({read: PODCAST})
     prepare_manifests(msp_podcast, root, tmp_path / "out")
     assert prepare_manifests(msp_podcast, root, tmp_path / "out").skipped
@@ -97,7 +97,7 @@ def test_identical_copies_are_accepted(podcast):
     assert msp_podcast.read(root, release="2.0").warnings == []
 
 
-def test_labels_that_the_user_names_have_no_other_spelling(podcast):
+def test_alternatives_to_a_user_label_file_are_ignored(podcast):
     root = podcast({"Labels/labels_consensus.csv": PODCAST, "mine.csv": OTHER})
     found = msp_podcast.read(root, release="2.0", labels_file="mine.csv")
     assert found.warnings == []
@@ -113,7 +113,7 @@ def test_labels_that_the_user_names_have_no_other_spelling(podcast):
         ("Labels/other.txt", "Labels/Partition.txt"),
     ],
 )
-def test_list_of_sets_that_appears_is_read(podcast, tmp_path, wav, read, appears):
+def test_added_list_of_sets_is_read(podcast, tmp_path, wav, read, appears):
     root = podcast({"Labels/labels_consensus.csv": PODCAST, read: "Test3; MSP-PODCAST_x.wav\n"})
     wav(root / "Audios" / "MSP-PODCAST_y.wav")
     prepare_manifests(msp_podcast, root, tmp_path / "out")
@@ -122,7 +122,7 @@ def test_list_of_sets_that_appears_is_read(podcast, tmp_path, wav, read, appears
     assert prepare_manifests(msp_podcast, root, tmp_path / "out").counts["test3"] == 1
 
 
-def test_raters_that_appear_are_read(podcast, tmp_path, rows_of):
+def test_added_raters_are_read(podcast, tmp_path, rows_of):
     detailed = {"Labels/labels_detailed.csv": DETAILED.replace("Sad", "Angry")}
     root = podcast({"Labels/labels_consensus.csv": PODCAST, **detailed})
     options = {"raters": True, "release": "2.0"}
@@ -131,7 +131,7 @@ def test_raters_that_appear_are_read(podcast, tmp_path, rows_of):
     podcast({"labels.txt": RATERS})
     summary = prepare_manifests(msp_podcast, root, tmp_path / "out", **options)
     assert rows_of(summary.sets["train"])[1][-1] == "sad:1"
-    assert summary.warnings == []  # the text and the table are different files by right
+    assert summary.warnings == []  # the contents of the text and the table differ as expected
     podcast({"Label/labels.txt": RATERS.replace("Sad", "Happy")})
     (warning,) = prepare_manifests(msp_podcast, root, tmp_path / "out", **options).warnings
     assert warning.startswith(f"{root / 'Label/labels.txt'} is used, but {root / 'labels.txt'} ")
@@ -141,7 +141,7 @@ def test_raters_that_appear_are_read(podcast, tmp_path, rows_of):
     ("read", "appears", "valence"),
     [("Evaluation.txt", "Evalution.txt", "4.0"), ("Evalution.txt", "Evaluation.txt", "2.0")],
 )
-def test_labels_of_msp_improv_that_appear(improv, tmp_path, rows_of, read, appears, valence):
+def test_added_labels_of_msp_improv_are_read(improv, tmp_path, rows_of, read, appears, valence):
     root = improv({read: 2})
     prepare_manifests(msp_improv, root, tmp_path / "out")
     assert prepare_manifests(msp_improv, root, tmp_path / "out").skipped
@@ -167,7 +167,7 @@ def test_transcripts_of_msp_improv_in_the_official_spelling(improv, tmp_path, ro
     assert rows_of(summary.sets["train"])[1][11] == "From Human_transcriptions."
 
 
-def test_transcript_of_msp_improv_that_cannot_be_read(improv, tmp_path, rows_of):
+def test_unreadable_transcript_of_msp_improv_is_empty(improv, tmp_path, rows_of):
     root = improv({"Evalution.txt": 2})
     spoken = root / "Human_transcriptions" / "All_human_transcriptions"
     spoken.mkdir(parents=True)
@@ -191,7 +191,7 @@ def test_missing_msp_improv_transcripts_are_counted_among_used_rows(improv, tmp_
     assert "4 of 4 utterances have no transcript." in summary.warnings
 
 
-def test_spellings_name_each_place_once(tmp_path):
+def test_candidate_paths_are_unique(tmp_path):
     names = ["Labels/a.csv", "./a.csv"]
     assert candidate_paths(tmp_path, names) == [tmp_path / "Labels/a.csv", tmp_path / "a.csv"]
     (tmp_path / "LABELS").mkdir()

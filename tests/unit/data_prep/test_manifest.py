@@ -1,4 +1,4 @@
-"""Preparation as a whole: what is used, what is rejected, what is refused."""
+"""The complete preparation: accepted and rejected utterances, and errors."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from data_prep.manifest import preparation_summary_lines, prepare_manifests, rea
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"valence": 7.01}, "label outside the scale: valence is 7.01, must be from 1 to 7"),
-        ({"arousal": 0.99}, "label outside the scale: arousal is 0.99, must be from 1 to 7"),
+        ({"valence": 7.01}, "label outside the scale: valence is 7.01; must be from 1 to 7"),
+        ({"arousal": 0.99}, "label outside the scale: arousal is 0.99; must be from 1 to 7"),
         ({"dominance": float("nan")}, "label not finite: dominance is nan"),
         ({"dominance": float("inf")}, "label not finite: dominance is inf"),
         (
@@ -27,7 +27,7 @@ from data_prep.manifest import preparation_summary_lines, prepare_manifests, rea
         ({"speaker": "\udce4"}, "not text: a path or text is not valid Unicode"),
     ],
 )
-def test_labels_that_are_rejected(
+def test_invalid_labels_and_texts_are_rejected(
     data, tmp_path, fields, reason, reader, sets_of, utterance, rejected_rows
 ):
     sets = sets_of()
@@ -50,7 +50,7 @@ def test_ends_of_the_scale_and_missing_values_are_accepted(
 
 
 def damage(path, kind):
-    """Breaks an audio file."""
+    """Damage an audio file."""
     if kind == "missing":
         path.unlink()
     elif kind == "empty":
@@ -68,18 +68,18 @@ def damage(path, kind):
     [
         ("missing", "missing audio file"),
         ("empty", "empty audio file"),
-        ("text", "not audio: "),
-        ("truncated", "truncated audio: the header promises 16000 bytes, 15900 are there"),
+        ("text", "not a recognised audio file: "),
+        ("truncated", "truncated audio: the header declares 16000 bytes; found 15900"),
         ("399", "shorter than 0.025 s: 0.0249375 s"),
         ("960001", "longer than 60 s: 60.0001 s"),
     ],
 )
-def test_audio_that_is_rejected(data, tmp_path, kind, reason, reader, sets_of, rejected_rows):
+def test_unusable_audio_is_rejected(data, tmp_path, kind, reason, reader, sets_of, rejected_rows):
     damage(data / "b.wav", kind)
     summary = prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     ((path, name, found),) = rejected_rows(tmp_path / "out")
     assert (path, name) == ("b.wav", "train")
-    # What libsndfile says of a file that is no audio differs between its releases.
+    # The libsndfile message for other files depends on its version.
     assert found.startswith(reason) if kind == "text" else found == reason
     assert list(read_manifest(summary.sets["train"]).ID) == list("acdef")
 
@@ -127,7 +127,7 @@ def test_first_of_identical_rows_is_used(data, tmp_path, reader, sets_of, reject
     summary = prepare_manifests(reader(sets_of(train="abcdefa")), data, tmp_path / "out")
     assert list(read_manifest(summary.sets["train"]).ID) == list("abcdef")
     assert rejected_rows(tmp_path / "out") == [
-        ["a.wav", "train", "duplicate id: 'a', identical to an earlier row"]
+        ["a.wav", "train", "duplicate id: 'a' occurs in an earlier identical row"]
     ]
 
 
@@ -176,7 +176,7 @@ def test_corpus_without_a_validation_set(data, tmp_path, reader, sets_of):
         prepare_manifests(reader(sets), data, tmp_path / "out")
 
 
-def test_empty_test_set_is_left_out_with_a_warning(data, tmp_path, reader, sets_of):
+def test_empty_test_set_is_skipped_with_a_warning(data, tmp_path, reader, sets_of):
     (data / "i.wav").unlink()
     (data / "j.wav").unlink()
     summary = prepare_manifests(reader(sets_of()), data, tmp_path / "out")
@@ -187,19 +187,19 @@ def test_empty_test_set_is_left_out_with_a_warning(data, tmp_path, reader, sets_
 def test_shared_speakers_raise(data, tmp_path, reader, sets_of, utterance):
     sets = sets_of()
     sets["valid"][0] = utterance("g", speaker="a")
-    with pytest.raises(ValueError, match=r"train and valid share 1 \(speaker a\)"):
+    with pytest.raises(ValueError, match=r"train and valid share 1 speaker \(a\)"):
         prepare_manifests(reader(sets), data, tmp_path / "out")
     assert not (tmp_path / "out" / "summary.json").exists()
 
 
-def test_shared_speakers_of_an_official_split_are_a_warning(
+def test_shared_speakers_of_an_official_split_give_a_warning(
     data, tmp_path, reader, sets_of, utterance
 ):
     sets = sets_of()
     sets["valid"][0] = utterance("g", speaker="a")
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     assert summary.warnings == [
-        "The official sets of this corpus share speakers: train and valid share 1 (speaker a)."
+        "The official sets of this corpus share speakers: train and valid share 1 speaker (a)."
     ]
 
 
@@ -230,6 +230,6 @@ def test_invalid_duration_limits_raise(data, tmp_path, limits, reader, sets_of):
         prepare_manifests(reader(sets_of()), data, tmp_path, min_duration=low, max_duration=high)
 
 
-def test_data_folder_that_is_a_file(data, tmp_path, reader, sets_of):
+def test_data_folder_that_is_a_file_raises(data, tmp_path, reader, sets_of):
     with pytest.raises(FileNotFoundError, match=r"must be a folder; .*labels.csv is a file"):
         prepare_manifests(reader(sets_of()), data / "labels.csv", tmp_path)

@@ -1,4 +1,4 @@
-"""Labels off the corpus's scale: rejected, or clipped on request."""
+"""Labels outside the corpus's scale are rejected, or clipped on request."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from data_prep.manifest import prepare_manifests, read_manifest
 
 @pytest.fixture
 def sets(sets_of, utterance):
-    """Three labels off the scale 1 to 7 in two rows, and the two ends themselves."""
+    """Create two rows with three labels outside the scale from 1 to 7, and with both ends."""
     made = sets_of()
     made["train"][0] = utterance("a", valence=7.01, arousal=0.5, dominance=None)
     made["train"][1] = utterance("b", valence=1.0, arousal=7.0)
@@ -39,7 +39,7 @@ def test_clipped_labels_are_at_the_nearest_end(data, tmp_path, reader, sets):
 def test_many_clipped_labels_are_counted(data, tmp_path, reader, sets_of, utterance):
     made = sets_of()
     made["train"] = [utterance(k, valence=9.0, arousal=9.0, dominance=9.0) for k in "abcdef"]
-    (data / "f.wav").unlink()  # what is not kept is not counted
+    (data / "f.wav").unlink()  # labels of rejected rows are not counted
     summary = prepare_manifests(reader(made), data, tmp_path / "out", out_of_range_labels="clip")
     (warning,) = summary.warnings
     assert warning.startswith("15 labels outside the scale were clipped (valence")
@@ -63,14 +63,14 @@ def test_contradictions_are_found_before_labels_are_clipped(
     assert summary.counts["train"] == 1 and summary.rejected["duplicate id"] == 2
 
 
-def test_unknown_word(data, tmp_path, reader, sets_of):
+def test_unknown_action_raises(data, tmp_path, reader, sets_of):
     with pytest.raises(
         ValueError, match="--out_of_range_labels must be reject or clip; found 'keep'"
     ):
         prepare_manifests(reader(sets_of()), data, tmp_path / "out", out_of_range_labels="keep")
 
 
-def test_another_word_means_a_new_preparation(data, tmp_path, reader, sets):
+def test_changed_action_triggers_a_new_preparation(data, tmp_path, reader, sets):
     prepare_manifests(reader(sets), data, tmp_path / "out")
     assert not prepare_manifests(
         reader(sets), data, tmp_path / "out", out_of_range_labels="clip"

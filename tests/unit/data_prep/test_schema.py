@@ -1,4 +1,4 @@
-"""The manifest as a file: what is written is what is read, by us and by SpeechBrain."""
+"""Manifests: rows are unchanged when read by this package and by SpeechBrain."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ NAMES = ["a b", "a:b", "ä ß 語", "a,b", 'a "b"', "$", "$data", "$data_rooted"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_of_files_survive_speechbrain(data, tmp_path, wav, name, reader, sets_of):
+def test_file_names_are_unchanged_by_speechbrain(data, tmp_path, wav, name, reader, sets_of):
     path = wav(data / name / f"{name}.wav")
     sets = sets_of()
     sets["train"].append(
@@ -39,7 +39,7 @@ def test_names_of_files_survive_speechbrain(data, tmp_path, wav, name, reader, s
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_of_the_data_folder_survive(data, tmp_path, name, reader, sets_of):
+def test_data_folder_names_are_unchanged(data, tmp_path, name, reader, sets_of):
     folder = data.rename(tmp_path / name)
     summary = prepare_manifests(reader(sets_of()), folder, tmp_path / "out put")
     rows = load_data_csv(summary.sets["train"], replacements(summary.data_root))
@@ -55,7 +55,7 @@ def test_file_named_like_the_variable_is_rejected(data, tmp_path, wav, reader, s
     assert summary.rejected == {"reserved word": 1}
 
 
-def test_speaker_called_na_stays_text(data, tmp_path, reader, sets_of, utterance):
+def test_speaker_named_na_remains_text(data, tmp_path, reader, sets_of, utterance):
     sets = sets_of()
     sets["train"][0] = utterance("a", speaker="NA", emotion="null")
     frame = read_manifest(prepare_manifests(reader(sets), data, tmp_path / "out").sets["train"])
@@ -71,7 +71,7 @@ def test_only_the_word_at_the_beginning_is_replaced(tmp_path):
 
 
 @given(st.integers(1, 10**8), st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000]))
-def test_duration_gives_back_the_frames(frames, rate):
+def test_duration_determines_the_frames(frames, rate):
     row = manifest_row(Utterance("a", "a.wav", 1.0), Header(frames, rate, 1))
     assert round(float(row[1]) * row[3]) == frames
 
@@ -95,7 +95,7 @@ def test_accepted_labels_are_exact(tmp_path_factory, reader, labels):
 
 
 @pytest.mark.parametrize("reader_of_it", [read_manifest, read_manifest_rows])
-def test_missing_column_in_a_manifest(reader_of_it, tmp_path):
+def test_missing_column_in_a_manifest_raises(reader_of_it, tmp_path):
     path = tmp_path / "train.csv"
     path.write_text("ID,duration,wav\n")
     with pytest.raises(
@@ -104,18 +104,18 @@ def test_missing_column_in_a_manifest(reader_of_it, tmp_path):
         reader_of_it(path)
 
 
-def test_extra_column_in_a_manifest():
+def test_extra_column_in_a_manifest_raises():
     with pytest.raises(
         ValueError, match=r"has the unknown column 'mood'; found ID, .*reuse_manifests=F"
     ):
         check_manifest_columns([*MANIFEST_COLUMNS, "mood"], name="train.csv")
 
 
-def test_column_twice_in_a_manifest():
+def test_duplicate_column_in_a_manifest_raises():
     with pytest.raises(ValueError, match="has duplicate columns"):
         check_manifest_columns([*MANIFEST_COLUMNS, "wav"], name="train.csv")
 
 
-def test_missing_manifest(tmp_path):
+def test_missing_manifest_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="Run the preparation first"):
         read_manifest(tmp_path / "train.csv")

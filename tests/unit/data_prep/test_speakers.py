@@ -1,4 +1,4 @@
-"""Who counts as a person, and as the same one, however the names are typed."""
+"""Speaker names: known and unknown speakers, and different spellings of a name."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_unknown_speaker_names_are_not_shared(data, tmp_path, name, reader, sets
     summary = prepare_manifests(reader(sets), data, tmp_path / "out")
     assert summary.warnings == []
     assert summary.facts["sets"]["train"]["speakers"] == 5
-    assert read_manifest(summary.sets["valid"]).speaker[0] == name  # as it stands in the labels
+    assert read_manifest(summary.sets["valid"]).speaker[0] == name  # as in the labels
 
 
 @pytest.mark.parametrize("name", ["0", "30", "Nan Li", "N", "unknown1", "--", "Ann"])
@@ -28,21 +28,21 @@ def test_known_speaker_names(name):
     assert is_known_speaker(name)
 
 
-def test_keys_of_names():
+def test_speaker_keys():
     assert len({speaker_key(name) for name in ("s 1", "S1", " s1 ", "s\u00a01")}) == 1
     assert speaker_key("e\u0301va") == speaker_key("\u00c9va")
     assert len({speaker_key(name) for name in ("s1", "s2", "s01", "s-1")}) == 4
 
 
 @pytest.mark.parametrize(("one", "other"), [("s0", "S0"), ("s 1", "s1"), ("Ann", "ANN ")])
-def test_one_person_under_two_names_is_not_in_two_sets(
+def test_one_person_with_two_spellings_in_two_sets_raises(
     data, tmp_path, one, other, reader, sets_of, utterance
 ):
     sets = sets_of()
     sets["train"][0] = utterance("a", speaker=one)
     sets["test"][0] = utterance("i", speaker=other)
     text = " = ".join(sorted((one, other)))
-    with pytest.raises(ValueError, match=rf"train and test share 1 \(speaker {text}\)"):
+    with pytest.raises(ValueError, match=rf"train and test share 1 speaker \({text}\)"):
         prepare_manifests(reader(sets), data, tmp_path / "out")
     summary = prepare_manifests(reader(sets, official_split=True), data, tmp_path / "out")
     names = " and ".join(map(repr, sorted((one, other))))
@@ -50,11 +50,13 @@ def test_one_person_under_two_names_is_not_in_two_sets(
         "Speaker names that differ only in case or whitespace are treated as one speaker: "
         f"{names}.",
         "The official sets of this corpus share speakers: "
-        f"train and test share 1 (speaker {text}).",
+        f"train and test share 1 speaker ({text}).",
     ]
 
 
-def test_one_person_under_two_names_within_a_set(data, tmp_path, reader, sets_of, utterance):
+def test_one_person_with_two_spellings_in_one_set_gives_a_warning(
+    data, tmp_path, reader, sets_of, utterance
+):
     sets = sets_of()
     sets["train"][:3] = [
         utterance(letter, speaker=name)
@@ -71,7 +73,7 @@ def test_one_person_under_two_names_within_a_set(data, tmp_path, reader, sets_of
 
 @pytest.mark.parametrize("options", [{}, {"partition": "folds", "folds": 3}])
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
+def test_split_keeps_all_spellings_of_a_person_together(folder, tmp_path, seed, options):
     lines = [
         f"{s}{k}.wav,1,2,3,{name}" for s in range(6) for k, name in enumerate((f"s{s}", f"S {s}"))
     ]
@@ -84,7 +86,7 @@ def test_division_keeps_a_person_together(folder, tmp_path, seed, options):
     assert "All 2 files without a speaker are used for training." in summary.warnings
 
 
-def test_division_of_ordinary_names_is_what_it_was(folder):
+def test_split_of_regular_names_never_changes(folder):
     """Results of earlier runs must stay comparable."""
     lines = [f"{s}.wav,1,2,3,Speaker {s}" for s in range(10)]
     found = own_data.read(folder(lines, header=HEADER, audio=False), **SCALE, partition_seed=3)

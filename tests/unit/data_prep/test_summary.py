@@ -1,4 +1,4 @@
-"""The summary of a preparation, and when it stands for doing the work again."""
+"""The summary of a preparation, and reuse of earlier preparations."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_summary_of_counts(data, tmp_path, reader, sets_of, utterance):
     assert (summary.release, summary.scale) == ("3", Scale(1, 7))
 
 
-def test_lines_for_the_screen(data, tmp_path, reader, sets_of):
+def test_preparation_summary_lines(data, tmp_path, reader, sets_of):
     (data / "a.wav").unlink()
     corpus = reader(
         sets_of(),
@@ -51,7 +51,7 @@ def test_lines_for_the_screen(data, tmp_path, reader, sets_of):
     ]
 
 
-def test_second_start_does_nothing(data, tmp_path, reader, sets_of):
+def test_second_preparation_does_nothing(data, tmp_path, reader, sets_of):
     corpus = reader(sets_of())
     first = prepare_manifests(corpus, data, tmp_path / "out", fold=1)
     second = prepare_manifests(corpus, str(data) + "/", tmp_path / "out", fold=1)
@@ -112,7 +112,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_every_change_means_a_new_preparation(data, tmp_path, change, reader, sets_of):
+def test_every_change_triggers_a_new_preparation(data, tmp_path, change, reader, sets_of):
     corpus = reader(sets_of())
     prepare_manifests(corpus, data, tmp_path / "out")
     change(data, tmp_path / "out")
@@ -123,20 +123,20 @@ def test_every_change_means_a_new_preparation(data, tmp_path, change, reader, se
 
 
 @pytest.mark.parametrize("options", [{"fold": 2}, {"min_duration": 0.1}, {"skip": False}])
-def test_other_options_mean_a_new_preparation(data, tmp_path, options, reader, sets_of):
+def test_changed_options_trigger_a_new_preparation(data, tmp_path, options, reader, sets_of):
     corpus = reader(sets_of())
     prepare_manifests(corpus, data, tmp_path / "out", fold=1)
     assert not prepare_manifests(corpus, data, tmp_path / "out", **{"fold": 1, **options}).skipped
 
 
-def test_input_that_appears_means_a_new_preparation(data, tmp_path, reader, sets_of):
+def test_added_input_triggers_a_new_preparation(data, tmp_path, reader, sets_of):
     corpus = reader(sets_of(), inputs=[data / "Partitions.txt"])
     prepare_manifests(corpus, data, tmp_path / "out")
     (data / "Partitions.txt").write_text("Test3; x.wav")
     assert not prepare_manifests(corpus, data, tmp_path / "out").skipped
 
 
-def test_manifest_of_a_set_that_is_gone_is_removed(data, tmp_path, reader, sets_of):
+def test_manifest_of_a_removed_set_is_deleted(data, tmp_path, reader, sets_of):
     prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     sets = sets_of(train="abcdefij")
     del sets["test"]
@@ -149,9 +149,7 @@ def test_manifest_of_a_set_that_is_gone_is_removed(data, tmp_path, reader, sets_
     ]
 
 
-def test_interrupted_preparation_is_not_taken_for_a_finished_one(
-    data, tmp_path, monkeypatch, reader, sets_of
-):
+def test_interrupted_preparation_is_not_reused(data, tmp_path, monkeypatch, reader, sets_of):
     corpus = reader(sets_of())
     prepare_manifests(corpus, data, tmp_path / "out")
     monkeypatch.setattr("data_prep.manifest.file_digest", lambda path: 1 / 0)
@@ -163,7 +161,7 @@ def test_interrupted_preparation_is_not_taken_for_a_finished_one(
 
 
 @pytest.mark.parametrize("content", ["no json", "[1]", "{}"])
-def test_damaged_summary(tmp_path, content):
+def test_damaged_summary_raises(tmp_path, content):
     (tmp_path / "summary.json").write_text(content)
     with pytest.raises(ValueError, match="Delete it and run the preparation again"):
         load_summary(tmp_path)

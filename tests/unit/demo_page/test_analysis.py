@@ -64,7 +64,7 @@ def test_too_short_recording_is_rejected(tmp_path):
 
 def test_recording_above_model_limit_is_the_mean_of_windows(tmp_path):
     model = levels_model(max_seconds=None)
-    model.mods.model.longest = 5 * 16_000
+    model.mods.model.max_samples = 5 * 16_000
     path = write_levels(tmp_path / "long.wav", (4, 0.25), (4, -0.75))
     overall = analyse(model, path).overall
     assert overall.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)  # windows at 0 and 4 s

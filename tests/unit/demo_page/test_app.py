@@ -24,14 +24,8 @@ def test_error_for_damaged_file_does_not_show_the_folder(tmp_path):
 
 def test_limits_are_enforced(tmp_path):
     path = str(write_levels(tmp_path / "a.wav", (2, 0.25)))
-    assert (
-        "at most 0:01 min are allowed"
-        in respond(levels_model(), Limits(max_seconds=1), path)["html"]
-    )
-    assert (
-        "at most 0.1 MB are allowed"
-        in respond(levels_model(), Limits(max_megabytes=0.1), path)["html"]
-    )
+    assert "the limit is 0:01 min" in respond(levels_model(), Limits(max_seconds=1), path)["html"]
+    assert "the limit is 0.1 MB" in respond(levels_model(), Limits(max_megabytes=0.1), path)["html"]
 
 
 def test_internal_error_is_logged_and_shown_as_alert(tmp_path, caplog):

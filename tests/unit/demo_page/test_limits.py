@@ -31,14 +31,14 @@ def test_within_the_limits_the_duration_is_returned(tmp_path):
 
 def test_recording_one_sample_too_long_is_rejected(tmp_path):
     path = write_levels(tmp_path / "speech.wav", (2.0 + 1 / 16_000, 0.25))
-    with pytest.raises(AudioError, match=r"at most 0:02 min are allowed.*emosphere timeline"):
+    with pytest.raises(AudioError, match=r"the limit is 0:02 min.*emosphere timeline"):
         Limits(max_seconds=2.0).check(path)
 
 
 def test_too_large_file_is_rejected_before_it_is_read(tmp_path):
     path = tmp_path / "noise.bin"
     path.write_bytes(b"x" * (1024**2 + 1))
-    with pytest.raises(AudioError, match=r"at most 1 MB are allowed; found 1\.0 MB"):
+    with pytest.raises(AudioError, match=r"the limit is 1 MB; found 1\.0 MB"):
         Limits(max_megabytes=1).check(path)
     path.write_bytes(b"x" * 1024**2)
     with pytest.raises(AudioError, match="unsupported or damaged audio"):

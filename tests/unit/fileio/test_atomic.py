@@ -52,7 +52,7 @@ def test_digest_is_sha256(tmp_path):
 
 
 def test_files_that_differ_in_suffix_have_different_partial_files(tmp_path, monkeypatch):
-    """Another process writes the same table's Markdown in the middle."""
+    """Another process writes the Markdown file of the same table in the meantime."""
     whole = atomic.os.replace
 
     def replace(source, target):
@@ -133,7 +133,7 @@ def test_folders_are_flushed_after_their_content(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("package", ["torch", "numpy", "filelock"])
-def test_importing_needs_the_standard_library_only(package, root):
+def test_import_requires_only_the_standard_library(package, root):
     code = f"import sys, emosphere_sb.fileio.atomic; print({package!r} in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root

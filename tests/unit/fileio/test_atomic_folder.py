@@ -29,7 +29,7 @@ def write(out, text="whole"):
 
 @pytest.fixture
 def writer(tmp_path):
-    """Process that is writing to ``out``."""
+    """Start a process that is writing to ``out``."""
     sign = tmp_path / "sign"
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / "out"), str(sign)])
     while not sign.exists():

@@ -1,4 +1,4 @@
-"""YAML trees: what is read keeps tags, comments and references, and belongs to its reader alone."""
+"""YAML trees keep tags, comments and references, and are independent copies."""
 
 import os
 
@@ -52,7 +52,7 @@ def test_files_of_the_package_are_what_ruamel_reads(root):
         assert dump(read_tree(file)) == dump(YAML().load(file.read_text(encoding="utf-8")))
 
 
-def test_changes_of_a_tree_reach_no_other_reader(path):
+def test_changes_of_a_tree_do_not_affect_other_copies(path):
     tree = read_tree(path)
     tree["lr"] = 1
     tree["freeze"].append(3)
@@ -60,7 +60,7 @@ def test_changes_of_a_tree_reach_no_other_reader(path):
     assert dump(read_tree(path)) == dump(YAML().load(TEXT))
 
 
-def test_changed_file_of_the_same_time_is_read_anew(path):
+def test_changed_file_with_the_same_time_is_read_again(path):
     before = path.stat()
     read_tree(path)
     path.write_text(TEXT.replace("1.0e-5", "2.0e-5"), encoding="utf-8")
@@ -76,7 +76,7 @@ def test_changed_file_of_the_same_time_is_read_anew(path):
         (b"- 1", "found CommentedSeq"),
     ],
 )
-def test_invalid_file_is_named(path, content, message):
+def test_error_names_the_invalid_file(path, content, message):
     path.write_bytes(content)
     for _ in range(2):
         with pytest.raises(ValueError, match=f"{path}.*{message}"):

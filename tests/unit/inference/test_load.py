@@ -21,7 +21,7 @@ def test_finds_a_folder_from_home(folder, monkeypatch):
 @pytest.mark.parametrize("text", ["nowhere", "./a/b", "/a/b", "a/b/c", "../a"])
 def test_unknown_source_is_an_error(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"neither a folder nor a name on the Hub"):
+    with pytest.raises(ValueError, match=r"neither a folder nor a name on the Hugging Face Hub"):
         find_model(text)
 
 
@@ -33,5 +33,5 @@ def test_file_instead_of_folder_is_an_error(folder):
 @pytest.mark.parametrize("text", ["someone/model", "some one/mo del"])
 def test_unreachable_hub_is_an_error(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=f"{text} is neither a local folder nor downloadable"):
+    with pytest.raises(ValueError, match=f"{text} is not a local folder and could not be"):
         find_model(text)

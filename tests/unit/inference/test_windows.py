@@ -195,7 +195,7 @@ class Model:
         region_step=90, centre_radius=0.0, words={"up": [1, 0, 0], "down": [-1, 0, 0]},
         scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
     )  # fmt: skip
-    shortest = 400
+    min_samples = 400
 
     def __init__(self):
         self.batches = []
@@ -286,4 +286,4 @@ def test_plan_windows_converts_to_samples():
 )
 def test_invalid_plans(window, hop, match):
     with pytest.raises(ValueError, match=match):
-        plan_windows(Model(), window, hop, longest=30.0)
+        plan_windows(Model(), window, hop, max_seconds=30.0)

@@ -65,7 +65,7 @@ def test_receptive_field_is_the_shortest_valid_length(configuration):
     assert encoder.receptive_field == 400
     frames, lengths = encoder(*noise(400))
     assert frames.shape == (1, 1, 32) and lengths.tolist() == [1]
-    with pytest.raises(ValueError, match="A frame needs 400 samples; found 399"):
+    with pytest.raises(ValueError, match=r"at least 400 samples \(one frame\); found 399"):
         encoder.model.feature_extractor(torch.zeros(1, 399))
 
 
@@ -92,7 +92,7 @@ def test_unmaskable_family_runs_equal_lengths_together(configuration, caplog):
     caplog.set_level("INFO")
     encoder = make(configuration("sew")).eval()
     assert encoder.equal_lengths_only
-    assert "masks do not fully exclude padding from this model (sew)" in caplog.text
+    assert "the attention mask does not fully exclude padding in this model (sew)" in caplog.text
     calls = []
     encoder.model.register_forward_hook(lambda *_: calls.append(1))
     encoder(*noise(4000, 2500, 4000, 900))

@@ -108,7 +108,7 @@ def test_as_checkpoint_without_feature_extractor_raises(backbone):
 def test_as_checkpoint_with_bare_configuration_raises(root):
     # transformers would mistake it for one, with normalisation as the default.
     path = str(root / "hparams" / "backbones" / "wavlm_smoke.json")
-    with pytest.raises(ValueError, match=r"a \.json configuration has none"):
+    with pytest.raises(ValueError, match=r"a \.json configuration has no preprocessor_config"):
         WaveformNormaliser("as_checkpoint", path)
 
 

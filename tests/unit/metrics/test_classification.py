@@ -94,7 +94,7 @@ def test_confusion_matrix_has_the_given_size():
 
 
 def test_class_not_below_the_number_raises():
-    with pytest.raises(ValueError, match="less than their number, 3; found 3"):
+    with pytest.raises(ValueError, match="less than the number of classes, 3; found 3"):
         confusion_matrix([0, 3], [0, 1], classes=3)
 
 
@@ -106,7 +106,7 @@ def test_unequal_lengths_raise(metric):
 
 @pytest.mark.parametrize("truth", [["happy", "sad"], [0.0, 1.0]])
 def test_noninteger_classes_raise(truth):
-    with pytest.raises(ValueError, match="must be integers"):
+    with pytest.raises(ValueError, match="must be non-negative integers"):
         accuracy(truth, [0, 1])
 
 

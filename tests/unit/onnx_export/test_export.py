@@ -163,7 +163,7 @@ def test_ccc_of_labelled_files_by_hand(tmp_path):
 @pytest.mark.parametrize("value", [1.1e-4, float("nan")])
 def test_fault_difference_above_the_tolerance(value):
     check_deviation({"vad": 0.9e-4})
-    with pytest.raises(ValueError, match=r"must match the model within 0\.0001"):
+    with pytest.raises(ValueError, match=r"must match those of the model to within 0\.0001"):
         check_deviation({"vad": 0.0, "embedding": value})
 
 

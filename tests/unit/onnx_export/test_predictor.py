@@ -99,7 +99,10 @@ def test_arrays_match_pytorch(pair, rate, kind):
 def test_model_information_is_preserved(pair):
     theirs, ours = pair
     assert ours.info == theirs.info
-    assert (ours.shortest, ours.longest) == (theirs.shortest, theirs.longest)
+    assert (ours.min_samples, ours.max_pass_seconds) == (
+        theirs.min_samples,
+        theirs.max_pass_seconds,
+    )
 
 
 def test_model_of_format_1_is_exported(tmp_path):
@@ -132,18 +135,18 @@ def test_fault_no_such_folder(tmp_path):
 
 
 def test_fault_released_folder_that_was_not_exported(exported):
-    with pytest.raises(ValueError, match=r"model\.onnx is missing.*emosphere export MODEL OUT`"):
+    with pytest.raises(ValueError, match=r"missing: model\.onnx .*emosphere export MODEL OUT`"):
         OnnxEmoSphere.from_pretrained(exported.released)
 
 
 def test_fault_exported_folder_loaded_with_pytorch(exported):
-    with pytest.raises(ValueError, match=r"model\.safetensors is missing"):
+    with pytest.raises(ValueError, match=r"missing: backbone\.json, model\.safetensors"):
         EmoSphere.from_pretrained(exported.out)
 
 
 def test_fault_int8_was_not_exported(copy):
     (copy / "model_int8.onnx").unlink()
-    with pytest.raises(ValueError, match=r"model_int8\.onnx is missing.*MODEL OUT --int8"):
+    with pytest.raises(ValueError, match=r"missing: model_int8\.onnx .*MODEL OUT --int8"):
         OnnxEmoSphere.from_pretrained(copy, int8=True)
 
 
@@ -168,7 +171,7 @@ def changed(folder, change):
 def test_description_in_format_1_is_read(copy, exported):
     changed(copy, lambda facts: facts.update(format=1))
     whole, older = (OnnxEmoSphere.from_pretrained(folder) for folder in (exported.out, copy))
-    assert older.info == whole.info and older.shortest == whole.shortest
+    assert older.info == whole.info and older.min_samples == whole.min_samples
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_model_with_one_dimension_is_unsupported(tmp_path, waveform_settings):
     folder, *_ = checkpoint(
         tmp_path / "model", waveform_settings, settings_changes={"num_classes": 1}
     )
-    with pytest.raises(ValueError, match=r"found a ser with weights pool_model, ser_model"):
+    with pytest.raises(ValueError, match=r"of type ser with weights pool_model, ser_model"):
         EmoSphere.from_pretrained(folder)
 
 

@@ -42,12 +42,13 @@ def test_usage_shows_type_meaning_and_default():
     assert text.startswith("usage: python recipes/OwnData/train.py HPARAMS.yaml [--preset=")
     for expected in (
         "--batch_size INTEGER utterances per optimiser step, over all processes (default: 32)",
-        "--max_seconds NUMBER seconds; longer utterances are truncated, also in evaluation "
-        "(published); null: no limit (default: 12.0)",
+        "--max_seconds NUMBER seconds; longer utterances are truncated, including in "
+        "evaluation (as in the paper); null: no limit (default: 12.0)",
         "--lr_backbone NUMBER learning rate of the backbone (default: lr)",
-        "--lora_targets LIST names of the linear layers that get adapters (default: [q_proj, "
-        "v_proj])",
-        "--pooling OBJECT component, an object of this class (default: StylePooling)",
+        "--lora_targets LIST names of the linear layers to which adapters are added (default: "
+        "[q_proj, v_proj])",
+        "--pooling OBJECT component that summarises the frames of an utterance in one vector "
+        "(default: StylePooling)",
         "--label_low NUMBER lower end of the label scale; required (default: null)",
     ):
         assert expected in text
@@ -82,9 +83,7 @@ def test_help_presets_lists_every_preset_with_its_comment():
 
 
 def test_unknown_topic_raises():
-    with pytest.raises(
-        ValueError, match="--help must have no value or be one of presets; found 'x'"
-    ):
+    with pytest.raises(ValueError, match="--help can only have the value presets; found 'x'"):
         recipe_help("MSP-Podcast", topic="x")
 
 

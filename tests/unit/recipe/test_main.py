@@ -121,7 +121,7 @@ def test_missing_keys_of_a_custom_file_are_named(fail, tmp_path):
         text.replace("\ndata_folder: null", "\n").replace("crop: start", "")
     )
     line = fail(file=str(tmp_path / "own.yaml"))
-    assert "own.yaml must have all keys of" in line
+    assert "own.yaml must contain all keys of" in line
     assert "Copy the missing keys: crop, data_folder." in line
 
 

@@ -34,7 +34,7 @@ def test_renamed_value_names_the_new_one(words):
 def test_renamed_value_in_a_file_of_one_s_own_names_the_new_one(tmp_path):
     text = FILE.read_text(encoding="utf-8").replace("\ncrop: start", "\ncrop: first")
     (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"own.yaml: crop: first was renamed to crop: start"):
+    with pytest.raises(ValueError, match=r"own.yaml: replace 'crop: first' with 'crop: start'"):
         read_command([str(tmp_path / "own.yaml")], corpus="IEMOCAP")
 
 

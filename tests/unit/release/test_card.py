@@ -98,7 +98,7 @@ def test_required_information_is_included(tmp_path):
         "used part of each utterance: first 12 s", "waveform normalisation: corpus",
         "emotions in the training set: angry, no\\_agreement", "train other", "train 84,030",
         "best epoch: 3", "precision: fp16",
-        "Do not use it for decisions about people, such as in medicine", "cho2025emosphere",
+        "Do not use it for decisions about people, for example in medicine", "cho2025emosphere",
         "emosphere predict", "EmoSphere.from_pretrained", "`ab12`", "--data_folder=…", "torch ",
         "| happy | .500 | .250 | .000 |", "selected on valid",
     ):  # fmt: skip
@@ -135,7 +135,7 @@ def test_local_backbone_is_not_a_base_model(tmp_path):
     (tmp_path / "models" / "mine").mkdir(parents=True)
     card, _ = made(tmp_path, backbone=str(tmp_path / "models" / "mine"))
     assert "base_model" not in header_of(card)
-    assert "EmoSphere-SER model based on mine, which" in card and str(tmp_path) not in card
+    assert "EmoSphere-SER model based on mine. It" in card and str(tmp_path) not in card
 
 
 def test_run_without_labels_has_no_metrics(tmp_path):

@@ -69,10 +69,10 @@ def test_predictions_do_not_depend_on_the_batch():
 
 
 def test_limits_follow_the_backbone(save_any):
-    assert tiny_model().shortest == 80 + 7 * 40  # two convolutions: 80 and 8 samples, 40 apart
-    assert tiny_model().longest is None
+    assert tiny_model().min_samples == 80 + 7 * 40  # two convolutions: 80 and 8 samples, 40 apart
+    assert tiny_model().max_samples is None
     from emosphere_sb.lobes import SSLEncoder
     from emosphere_sb.release.model import ReleasedModel
 
     whisper = SSLEncoder(save_any("whisper"), freeze="all")
-    assert ReleasedModel(None, whisper, None, None).longest == 30 * 16000
+    assert ReleasedModel(None, whisper, None, None).max_samples == 30 * 16000

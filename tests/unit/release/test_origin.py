@@ -3,7 +3,7 @@
 import pytest
 
 from emosphere_sb.release.origin import (
-    hub_name,
+    is_hub_name,
     licence_of,
     public_command,
     public_name,
@@ -44,7 +44,7 @@ def test_protocol_contains_no_local_paths():
     ],
 )  # fmt: skip
 def test_names_on_the_hub(name, hub):
-    assert hub_name(name) is hub
+    assert is_hub_name(name) is hub
     assert (public_name(name) == name) is (hub or "/" not in name)
 
 

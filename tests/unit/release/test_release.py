@@ -265,7 +265,7 @@ def test_unfinished_run(name, tmp_path):
 def test_run_of_version_0_1_names_the_version_that_can_release_it(tmp_path):
     untrained_run(tmp_path / "run", protocol={"row": "smoke"})
     check_rejected(
-        tmp_path / "run", tmp_path / "out", r"run of version 0\.1\.0\. Release it with that"
+        tmp_path / "run", tmp_path / "out", r"run created by version 0\.1\.0\. Release it with that"
     )
 
 
@@ -299,7 +299,9 @@ def test_older_run(tmp_path):
     untrained_run(tmp_path / "run")
     change_metrics(tmp_path / "run", lambda metrics: metrics["protocol"].pop("scale"))
     check_rejected(
-        tmp_path / "run", tmp_path / "out", "has no scale, as it was written by an older version"
+        tmp_path / "run",
+        tmp_path / "out",
+        "has no scale, because it was written by an older version",
     )
 
 
@@ -310,7 +312,7 @@ def test_debug_run(tmp_path):
 
 def test_run_that_was_continued_after_its_tests(tmp_path):
     untrained_run(tmp_path / "run", epochs=(3,), protocol={"best_epoch": 2})
-    check_rejected(tmp_path / "run", tmp_path / "out", "reports epoch 2, .* of epoch 3")
+    check_rejected(tmp_path / "run", tmp_path / "out", "reports epoch 2, .* from epoch 3")
 
 
 def test_damaged_checkpoint(tmp_path):

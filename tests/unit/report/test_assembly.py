@@ -110,7 +110,7 @@ def test_set_on_other_scale_has_no_point_plots_with_note(tmp_path):
     report = assemble_report([dataclasses.replace(run, tables=tables, scales=scales)], FAST)
     assert "IEMOCAP-all" in report.content["sets"]
     assert "IEMOCAP-all" not in report.tables
-    assert report.content["warnings"][-1].startswith("No scatter and sphere plots of IEMOCAP-all")
+    assert report.content["warnings"][-1].startswith("No scatter and sphere plots for IEMOCAP-all")
 
 
 # --- corrections ---------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_csv_is_matched_to_set_by_ids(tmp_path):
     table["ID"] = "wavs/" + table["ID"] + ".wav"
     facts = assemble_report([run], request(reference=[csv_run(table)])).content
     assert list(facts["comparison"]) == ["test1"]
-    assert "valid is not compared: not predicted by other.csv." in facts["warnings"]
+    assert "No comparison for valid: it was not predicted by other.csv." in facts["warnings"]
     expected = compare_systems([run.tables["test1"]], [random_predictions(seed=4)], resamples=199)
     assert facts["comparison"]["test1"]["valence"] == expected["valence"]
 

@@ -56,18 +56,20 @@ def test_suffix_is_not_added_twice():
 
 
 def test_file_without_prediction_raises_with_counts():
-    with pytest.raises(ValueError, match=r"missing: 1 \(z\.wav\) of 2 files, with 1 predictions"):
+    with pytest.raises(
+        ValueError, match=r"missing: 1 \(z\.wav\)\. The list contains 2 files; found 1 "
+    ):
         submission_table(table_of({"a": [2.0] * 3}), Scale(1, 7), names=["a.wav", "z.wav"])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_non_finite_prediction_raises(value):
-    with pytest.raises(ValueError, match=r"must be finite; NaN or infinite for 1 \(b\)"):
+    with pytest.raises(ValueError, match=r"must be finite; NaN or infinite: 1 \(b\)"):
         submission_table(table_of({"a": [2.0] * 3, "b": [2.0, value, 2.0]}), Scale(1, 7))
 
 
 def test_duplicated_id_raises():
-    with pytest.raises(ValueError, match=r"duplicated files: 1 \(a\)"):
+    with pytest.raises(ValueError, match=r"duplicate files: 1 \(a\)"):
         submission_table(table_of({"a": [2.0] * 3, "y/a.wav": [3.0] * 3}), Scale(1, 7))
 
 
@@ -89,27 +91,27 @@ def test_valid_file_has_no_problems(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (("a.wav,1,7,4.5", "b.wav,2,2,2"), ["Missing files of the list: 1 (c.wav)"]),
+        (("a.wav,1,7,4.5", "b.wav,2,2,2"), ["Missing files that are in the list: 1 (c.wav)"]),
         ((*GOOD, "d.wav,1,1,1"), ["not in the list: 1 (d.wav)"]),
-        ((*GOOD, "b.wav,2,2,2"), ["Duplicated files: 1 (b.wav)"]),
-        ((GOOD[1], GOOD[0], GOOD[2]), ["file 1 is b.wav, expected a.wav"]),
-        (("a.wav,nan,7,4", *GOOD[1:]), ["EmoAct must be a number; invalid for 1 (a.wav)"]),
-        (("a.wav,1,inf,4", *GOOD[1:]), ["EmoVal must be a number; invalid for 1 (a.wav)"]),
-        (("a.wav,1,7,high", *GOOD[1:]), ["EmoDom must be a number; invalid for 1 (a.wav)"]),
-        (("a.wav,1,7,", *GOOD[1:]), ["EmoDom must be a number; invalid for 1 (a.wav)"]),
-        (("a.wav,0.99,7,4", *GOOD[1:]), ["EmoAct must be in [1, 7]; out of range for 1 (a.wav)"]),
-        (("a.wav,1,7.01,4", *GOOD[1:]), ["EmoVal must be in [1, 7]; out of range for 1 (a.wav)"]),
+        ((*GOOD, "b.wav,2,2,2"), ["Duplicate files: 1 (b.wav)"]),
+        ((GOOD[1], GOOD[0], GOOD[2]), ["file 1 must be a.wav; found b.wav"]),
+        (("a.wav,nan,7,4", *GOOD[1:]), ["EmoAct must be a number; invalid: 1 (a.wav)"]),
+        (("a.wav,1,inf,4", *GOOD[1:]), ["EmoVal must be a number; invalid: 1 (a.wav)"]),
+        (("a.wav,1,7,high", *GOOD[1:]), ["EmoDom must be a number; invalid: 1 (a.wav)"]),
+        (("a.wav,1,7,", *GOOD[1:]), ["EmoDom must be a number; invalid: 1 (a.wav)"]),
+        (("a.wav,0.99,7,4", *GOOD[1:]), ["EmoAct must be in [1, 7]; out of range: 1 (a.wav)"]),
+        (("a.wav,1,7.01,4", *GOOD[1:]), ["EmoVal must be in [1, 7]; out of range: 1 (a.wav)"]),
         (
             ("a,1,7,4", *GOOD[1:]),
             [
-                "Missing files of the list: 1 (a.wav)",
+                "Missing files that are in the list: 1 (a.wav)",
                 "not in the list: 1 (a)",
                 "spelt as in the list",
             ],
         ),
         (
             ("a.wav,1,7", *GOOD[1:]),
-            ["4 entries; invalid: 1 (a.wav,1,7)", "Missing files of the list: 1 (a.wav)"],
+            ["4 entries; invalid: 1 (a.wav,1,7)", "Missing files that are in the list: 1 (a.wav)"],
         ),
         (("a.wav,9,7,x", *GOOD[1:]), ["EmoAct must be in", "EmoDom must be a number"]),
     ],
@@ -143,7 +145,7 @@ def test_empty_file_reports_header_and_missing_names(tmp_path):
 
 def test_names_with_same_prediction_raise():
     predicted = table_of({"a": [2.0] * 3, "b": [3.0] * 3})
-    with pytest.raises(ValueError, match=r"more than folder and suffix; duplicated: 1 \(a\)"):
+    with pytest.raises(ValueError, match=r"the folder and suffix; duplicates: 1 \(a\)"):
         submission_table(predicted, Scale(1, 7), names=["x/a.wav", "y/a.wav", "b.wav"])
 
 
@@ -156,5 +158,5 @@ def test_malformed_table_is_reported(tmp_path):
 @pytest.mark.parametrize("text", ["0_3", "٣"])
 def test_python_only_number_format_is_reported(tmp_path, text):
     assert problems(tmp_path, f"a.wav,{text},2,3", "b.wav,1,2,3", "c.wav,1,2,3") == [
-        "EmoAct must be a number; invalid for 1 (a.wav)."
+        "EmoAct must be a number; invalid: 1 (a.wav)."
     ]

@@ -59,7 +59,7 @@ def test_comparison_has_difference_interval_and_p():
     assert lines[7].startswith("  difference in CCC  .020 [-.010, .030]")
     assert lines[7].count(".020 [-.010, .030]") == 4
     assert lines[8].split() == ["p", ".250", ".250", ".250", "<", ".001"]
-    assert lines[9] == "  (difference: this system minus a, b; paired)"
+    assert lines[9] == "  (difference: this system minus a, b (paired test))"
 
 
 def test_notes_of_set():
@@ -79,6 +79,6 @@ def test_complete_report():
     }  # fmt: skip
     parts = report_text(report).split("\n\n")
     assert parts[0] == "T"
-    assert parts[1].startswith("SYNTHETIC SPEECH")
+    assert parts[1].startswith("Synthetic speech:")
     assert [part.partition(":")[0] for part in parts[2:4]] == ["valid", "test1"]
     assert parts[4] == "Note: w\nNote: test1: odd"

@@ -113,7 +113,7 @@ def test_overlapping_folds_are_not_pooled():
     group = make_group("IEMOCAP", "test", folds=2)
     found = gathered(same, vad_table(groups=(group,), seeds=(1,), rows=ROWS[:1]))
     (entry,) = found.entries
-    assert entry.problems == dict.fromkeys([(1, 1), (1, 2)], "its folds overlap")
+    assert entry.problems == dict.fromkeys([(1, 1), (1, 2)], "the test sets of its folds overlap")
     assert entry.mean(COLUMNS["mean"]) is None
     assert found.count_incomplete() == 2
 

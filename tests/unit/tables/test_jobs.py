@@ -143,7 +143,7 @@ def test_error_of_the_launcher_is_raised(cells, two):
         ("\n$ c\nerror: of the last time\n\n$ c\nepoch 2\n", -9, "status -9: epoch 2"),
         ("\n$ c\nerror: of the last time\n\n$ c\n", -9, "exit status -9: no output"),
         ("\n$ c\n\nerror: between\n\nnothing\n", 1, "error: between"),
-        ("\n$ c\nerror: x\n", 75, "checkpoint saved; re-run the same command"),
+        ("\n$ c\nerror: x\n", 75, "saving a checkpoint; re-run the same command"),
     ],
 )  # fmt: skip
 def test_failure_reason(tmp_path, output, status, expected):

@@ -111,7 +111,7 @@ def test_more_runs_than_gpus_share_them():
 
 def test_without_gpus_runs_share_the_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(launcher, "cores", lambda: 8)
+    monkeypatch.setattr(launcher, "available_cores", lambda: 8)
     assert LocalLauncher(3).environment(0)["OMP_NUM_THREADS"] == "2"
     assert LocalLauncher(20).environment(0)["OMP_NUM_THREADS"] == "1"
     assert "OMP_NUM_THREADS" not in LocalLauncher(1).environment(0)

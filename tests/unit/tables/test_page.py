@@ -55,7 +55,7 @@ def row_of(page, number) -> tuple[Text, ...]:
 def test_headers_and_rows():
     page = format_results_table(collected({"one": (0.5, 0.7), "two": (0.3, 0.3)}))
     assert page.labels == ("model",)
-    assert page.heads == ("V", "A", "D", "mean")
+    assert page.headers == ("V", "A", "D", "mean")
     assert page.blocks == (("MSP-Podcast test1", 4),)
     assert [line.labels for line in page.lines] == [("one",), ("two",)]
     # mean (0.5 + 0.7) / 2, SD 0.2 / sqrt 2
@@ -85,7 +85,7 @@ def test_each_block_has_its_own_best_value():
     groups = (make_group(), make_group("IEMOCAP", "test"))
     page = format_results_table(collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, groups=groups))
     assert page.blocks == (("MSP-Podcast test1", 4), ("IEMOCAP test", 4))
-    assert page.heads == ("V", "A", "D", "mean") * 2
+    assert page.headers == ("V", "A", "D", "mean") * 2
     assert [cell.bold for cell in row_of(page, 0)] == [True] * 8
 
 
@@ -169,8 +169,8 @@ def test_published_scores_are_not_compared_with_synthetic_speech():
     means = {"a": (0.7, 0.7), "b": (0.4, 0.4)}
     page = format_results_table(collected(means, published=(0.6952,), synthetic=True))
     assert page.lines[1].cells[0].value == ".6952"
-    assert page.notes[0].startswith("SYNTHETIC SPEECH")
-    assert any("cannot be compared with results on synthetic speech" in note for note in page.notes)
+    assert page.notes[0].startswith("Synthetic speech:")
+    assert any("not comparable with scores on synthetic speech" in note for note in page.notes)
 
 
 def test_published_scores_are_shown_before_any_run():
@@ -185,7 +185,7 @@ def test_notes_describe_seeds_and_bootstrap():
     assert "over seeds 1, 2" in notes
     assert "difference from “a”" in notes
     assert "10,000 resamples of 1,200 speakers" in notes
-    assert "SYNTHETIC" not in notes and "Published" not in notes and "Folds" not in notes
+    assert "Synthetic" not in notes and "Published" not in notes and "Folds" not in notes
 
 
 def test_table_without_reference_has_no_note_on_stars():

@@ -90,7 +90,7 @@ def test_corpora_include_training_and_test_corpora(read):
 
     table = read(crossed)
     assert table.corpora() == ["MSP-IMPROV", "OwnData"]
-    trained = [spec.trained_on(row, group) for row, group in table.pairs()]
+    trained = [spec.cell_training_corpus(row, group) for row, group in table.pairs()]
     assert trained == ["MSP-IMPROV", "OwnData"]
 
 
@@ -132,7 +132,7 @@ def set_group(**changes):
         (set_row(published=0.5), "own.yaml, made_up, rows, two: published", "0.5"),
         (set_row(label=["Two"]), "own.yaml, made_up, rows, two:", "model, loss; found Two"),
         (set_row(label="ab"), "own.yaml, made_up, rows, two: label", "'ab'"),
-        (set_row(options=["lr"]), "own.yaml, made_up, rows, two, options:", "['lr']"),
+        (set_row(options=["lr"]), "own.yaml, made_up, rows, two, options must be", "['lr']"),
         (set_row(options={"seed": 3}), "own.yaml, made_up, rows, two:", "seed is set by the table"),
         (set_group(options={"fold": 3}), "own.yaml, made_up:", "fold is set by the table"),
         (lambda t: t.update(seeds=[1, 2, 1]), "own.yaml, made_up:", "distinct; found 1, 2, 1"),
@@ -141,8 +141,8 @@ def set_group(**changes):
         (lambda t: t.update(seeds=3), "own.yaml, made_up: seeds", "found 3"),
         (lambda t: t.update(columns="mean"), "own.yaml, made_up: columns", "'mean'"),
         (lambda t: t.update(labels="model"), "own.yaml, made_up: labels", "'model'"),
-        (lambda t: t.update(rows=["one"]), "own.yaml, made_up, rows:", "['one']"),
-        (lambda t: t["rows"].update(two="x"), "own.yaml, made_up, rows, two:", "'x'"),
+        (lambda t: t.update(rows=["one"]), "own.yaml, made_up, rows must be", "['one']"),
+        (lambda t: t["rows"].update(two="x"), "own.yaml, made_up, rows, two must be", "'x'"),
         (set_group(tested_on="IEMOCAP"), "own.yaml, made_up: each", "either corpus or tested_on"),
         (lambda t: t["groups"][0].pop("corpus"), "own.yaml, made_up: each", "found set, folds"),
         (lambda t: t["groups"][0].pop("set"), "own.yaml, made_up: each", "found corpus, folds"),

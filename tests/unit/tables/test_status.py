@@ -148,9 +148,9 @@ def test_run_on_other_data(cells, tmp_path):
     finish(cells, one, predictions(), data={"train": digest})
     assert inspect(one, cells, summary).kind == FINISHED
     manifest.write_text("ID\nb\n")
-    assert "used other data" in damage(one, cells, summary)
+    assert "used data other than" in damage(one, cells, summary)
     (one.folder / "data.json").unlink()
-    assert "used other data" in damage(one, cells, summary)
+    assert "used data other than" in damage(one, cells, summary)
     assert inspect(one, cells).kind == FINISHED  # the data are not checked
 
 

@@ -1,4 +1,4 @@
-"""IEMOCAP, written by hand with every irregularity that the corpus has."""
+"""Fixtures: a handwritten IEMOCAP tree with every irregularity of the corpus."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from data_prep.iemocap.reader import read_labels
 
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 
-# Session 1 has every irregularity; the others have one plain dialogue each.
+# Session 1 has every irregularity; the others have one regular dialogue each.
 IMPRO = """\
 [6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.0000, 1.5000]
 C-E2:\tNeutral;\t()
@@ -43,7 +43,7 @@ Ses01F_impro01_MXX0 [011.4000-011.5000]: [no audio]
 
 
 def turns_text(dialogue, codes=("sad", "exc"), vad=(2.0, 3.0, 4.0)):
-    """A plain label file: the woman's and the man's turns, alternating."""
+    """Return a regular label file in which the woman and the man take turns."""
     lines = [HEADER]
     for k, code in enumerate(codes):
         values = ", ".join(f"{value:.4f}" for value in vad)
@@ -55,7 +55,7 @@ def turns_text(dialogue, codes=("sad", "exc"), vad=(2.0, 3.0, 4.0)):
 
 @pytest.fixture
 def dialogue(tmp_path, wav):
-    """Writes one dialogue: ``dialogue(name, text, audio=…)``; gives the corpus's folder."""
+    """Return a function that writes a dialogue and returns the corpus folder."""
 
     def write(name, text, *, audio=None, encoding="latin-1", root=tmp_path / "IEMOCAP"):
         session = root / f"Session{name[4]}"
@@ -74,7 +74,7 @@ def dialogue(tmp_path, wav):
 
 @pytest.fixture
 def tree(dialogue):
-    """A corpus with every irregularity in session 1, and one dialogue in each other session."""
+    """Write a corpus with every irregularity in session 1, and one dialogue per other session."""
     for session in "2345":
         name = f"Ses0{session}M_script01_1b"
         root = dialogue(name, turns_text(name))
@@ -94,17 +94,17 @@ def tree(dialogue):
 
 @pytest.fixture(scope="session")
 def impro():
-    """The label file of the dialogue with every irregularity."""
+    """Return the label file of the dialogue with every irregularity."""
     return HEADER + IMPRO
 
 
 @pytest.fixture(scope="session")
 def transcription():
-    """Its transcription."""
+    """Return the transcription of the same dialogue."""
     return TRANSCRIPTION
 
 
 @pytest.fixture(scope="session")
 def turns():
-    """Writes a plain label file: ``turns(dialogue, codes=…, vad=…)``."""
+    """Return :func:`turns_text`, which generates a regular label file."""
     return turns_text

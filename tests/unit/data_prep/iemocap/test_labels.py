@@ -1,4 +1,4 @@
-"""IEMOCAP's label files: their reader, used alone, and what it refuses."""
+"""Label files of IEMOCAP: parsed turns, and rejected lines and files."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_header_with_another_order_raises(tmp_path, impro, order):
         list(read_labels(path))
 
 
-def test_ratings_are_taken_by_their_names(tmp_path, impro):
+def test_ratings_are_read_by_name(tmp_path, impro):
     path = tmp_path / "Ses01F_impro01.txt"
     text = impro.replace("val 3; act 2; dom  2;", "dom 2; val 3; act 2;")
     path.write_text(text)
@@ -44,7 +44,7 @@ def test_ratings_are_taken_by_their_names(tmp_path, impro):
 
 
 @pytest.mark.parametrize("first", ["C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()"])
-def test_two_raters_in_one_line_are_not_one(tmp_path, impro, first):
+def test_line_with_two_raters_is_rejected(tmp_path, impro, first):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro.replace(f"{first}\n", first))
     turn = next(read_labels(path))
@@ -52,12 +52,12 @@ def test_two_raters_in_one_line_are_not_one(tmp_path, impro, first):
     assert turn.vad == (2.5, 2.0, 1.5)
 
 
-def test_scale_is_1_to_5_upright():
+def test_scale_is_1_to_5_without_reversal():
     assert SCALE.normalise([1.0, 3.0, 5.0]).tolist() == [-1.0, 0.0, 1.0]
     assert SCALE.normalise([5.0, 5.0, 5.0]).tolist() == [1.0, 1.0, 1.0]
 
 
-def test_reader_alone_gives_plain_records(tmp_path, impro):
+def test_read_labels_returns_turns(tmp_path, impro):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro)
     turns = list(read_labels(path))
@@ -73,7 +73,7 @@ def test_reader_alone_gives_plain_records(tmp_path, impro):
 
 
 @pytest.mark.parametrize(("code", "word"), EMOTIONS.items())
-def test_emotions_in_words(tmp_path, code, word, turns):
+def test_emotion_codes_are_converted_to_names(tmp_path, code, word, turns):
     path = tmp_path / "Ses02F_impro01.txt"
     path.write_text(turns("Ses02F_impro01", [code]))
     assert next(read_labels(path)).emotion == word
@@ -110,7 +110,7 @@ def test_label_file_without_turns_is_rejected(dialogue, tree, text, tmp_path, re
         ("Ses02F_impro09_F000", "damaged line: a turn must be"),
     ],
 )
-def test_lines_that_name_no_turn(dialogue, tree, line, reason, turns):
+def test_lines_without_a_valid_turn_are_rejected(dialogue, tree, line, reason, turns):
     text = turns("Ses02F_impro09", ["sad"]) + f"{line}\n"
     dialogue("Ses02F_impro09", text, audio=["Ses02F_impro09_F000"])
     (rejection,) = [r for r in iemocap.read(tree).rejected if "impro09" in r.reason]
@@ -138,13 +138,13 @@ def test_label_file_in_utf_16_raises(dialogue, tree):
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
-def test_line_ends_of_other_systems(dialogue, tree, end, impro):
+def test_line_endings_of_other_systems_are_accepted(dialogue, tree, end, impro):
     before = iemocap.read(tree).sets
     dialogue("Ses01F_impro01", impro.replace("\n", end))
     assert iemocap.read(tree).sets == before
 
 
-def test_transcripts_alone(tmp_path, transcription):
+def test_read_transcripts(tmp_path, transcription):
     (tmp_path / "a.txt").write_bytes(transcription.encode("latin-1"))
     found = read_transcripts(tmp_path / "a.txt")
     assert list(found) == ["Ses01F_impro01_F000", "Ses01F_impro01_M000", "Ses01F_impro01_MXX0"]

@@ -1,4 +1,4 @@
-"""IEMOCAP: a tree written by hand gives the manifests that a person would write."""
+"""IEMOCAP: a handwritten tree results in handwritten manifests."""
 
 import pytest
 
@@ -15,7 +15,7 @@ AUDIO = "$data_root/Session{}/sentences/wav/{}/{}.wav"
 
 
 def row(name, valence, arousal, dominance, emotion, transcript="", raters=("",) * 5):
-    """A manifest's row as a person would write it from the name of the turn."""
+    """Return the expected manifest row, derived from the name of the turn."""
     session, gender = name[4], {"F": "Female", "M": "Male"}[name.split("_")[-1][0]]
     wav = AUDIO.format(session, name.rpartition("_")[0], name)
     speaker = f"Ses0{session}{gender[0]}"
@@ -52,10 +52,10 @@ REJECTED = [
     ["F002", f"no label: all values in [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
-        f"damaged line: [V, A, D] must be three values, found [2.0, 3.0] ({LABELS}, line 21)",
+        f"damaged line: [V, A, D] must be three values; found [2.0, 3.0] ({LABELS}, line 21)",
     ],
-    ["F006", f"unknown emotion: 'mad', must be one of {CODES} ({LABELS}, line 27)"],
-    ["F004", "label outside the scale: arousal is 5.5, must be from 1 to 5"],
+    ["F006", f"unknown emotion: 'mad'; must be one of {CODES} ({LABELS}, line 27)"],
+    ["F004", "label outside the scale: arousal is 5.5; must be from 1 to 5"],
 ]
 
 
@@ -77,15 +77,15 @@ def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, re
     assert summary.scale == Scale(1, 5)
 
 
-def test_self_reports_are_not_in_the_mean(tree):
+def test_self_reports_are_excluded_from_the_mean(tree):
     found = iemocap.read(tree)
     row = found.sets["test"][0]
-    # With the speaker's 5, 5, 5 the spread would be 1.25 and more, and the mean would differ.
+    # Including the speaker's 5, 5, 5, the SD would be at least 1.25, and the mean would differ.
     assert row.raters == RaterStatistics(2, 0.5, 0.0, 0.5, "neutral:2;frustrated:1;sad:1")
     assert not any("mean of their raters" in text for text in found.warnings)
 
 
-def test_label_that_is_not_the_mean_is_a_warning(dialogue, tree, impro):
+def test_label_that_differs_from_the_mean_gives_a_warning(dialogue, tree, impro):
     dialogue("Ses01F_impro01", impro.replace("[2.5000, 2.0", "[2.0000, 2.5"))
     (first, *_) = iemocap.read(tree).warnings
     assert first == (
@@ -124,7 +124,7 @@ def test_sessions_of_a_fold(tree, options, sessions):
         assert {row.session for row in found.sets[name]} == set(expected)
 
 
-def test_one_speaker_out(tree):
+def test_leave_one_speaker_out(tree):
     found = iemocap.read(tree, partition="speaker", fold=8)
     speakers = {name: {row.speaker for row in rows} for name, rows in found.sets.items()}
     assert speakers["test"] == {"Ses04M"} and speakers["valid"] == {"Ses04F"}
@@ -133,7 +133,7 @@ def test_one_speaker_out(tree):
     assert found.protocol["partition"] == "speaker"
 
 
-def test_rejected_rows_are_in_their_set(tree, tmp_path):
+def test_rejected_rows_have_their_set(tree, tmp_path):
     found = iemocap.read(tree, partition="speaker", fold=1)
     assert {rejection.set for rejection in found.rejected} == {"test"}
 
@@ -153,13 +153,13 @@ def test_four_classes(tree):
     assert found.protocol["four_classes"] is True
 
 
-def test_without_four_classes_all_stay(tree):
+def test_without_four_classes_all_classes_are_retained(tree):
     found = iemocap.read(tree, partition="fixed")
     assert {"no_agreement", "other", "excited"} <= {row.emotion for row in found.sets["train"]}
     assert found.protocol["four_classes"] is False
 
 
-def test_classes_that_a_protocol_leaves_out(tree, tmp_path):
+def test_excluded_classes_are_not_in_the_manifests(tree, tmp_path):
     options = {"drop_train": "other, no_agreement", "drop_test": ["excited"]}
     found = iemocap.read(tree, partition="fixed", **options)
     assert found.protocol["dropped"] == {
@@ -170,15 +170,15 @@ def test_classes_that_a_protocol_leaves_out(tree, tmp_path):
     assert "audio without a label" not in summary.rejected
 
 
-def test_unknown_class_to_leave_out(tree):
+def test_excluding_an_unknown_class_raises(tree):
     with pytest.raises(
-        ValueError, match=r"--drop_test must be emotions .*found xxx. Valid emotions: angry"
+        ValueError, match=r"--drop_test must contain only .*found xxx. Valid emotions: angry"
     ):
         iemocap.read(tree, drop_test=["xxx"])
 
 
 @pytest.mark.parametrize("partition", ["paper", "official", "random", ""])
-def test_unknown_partition(tree, partition):
+def test_unknown_partition_raises(tree, partition):
     with pytest.raises(ValueError, match=f"session or speaker or fixed; found '{partition}'"):
         iemocap.read(tree, partition=partition)
 
@@ -189,8 +189,10 @@ def test_nonexistent_fold_raises(tree, partition, fold):
         iemocap.read(tree, partition=partition, fold=fold)
 
 
-def test_four_classes_make_no_contradiction_equal(tree, dialogue, turns, tmp_path, rejected_rows):
-    """One id as happy and as excited: joined, the two rows would pass for one that stands twice."""
+def test_four_classes_do_not_hide_contradictory_rows(
+    tree, dialogue, turns, tmp_path, rejected_rows
+):
+    """Rows for one id, happy and excited, must not become duplicates through merging."""
     name = "Ses02M_script01_1b"
     text = turns(name, ("exc", "exc", "hap")).replace("_F002", "_F000")
     dialogue(name, text)
@@ -205,7 +207,7 @@ def test_four_classes_make_no_contradiction_equal(tree, dialogue, turns, tmp_pat
         assert f"{name}_M001" in summary.sets["train"].read_text()
 
 
-def test_equal_rows_count_once_with_four_classes(tree, dialogue, turns, tmp_path, rows_of):
+def test_identical_rows_count_once_with_four_classes(tree, dialogue, turns, tmp_path, rows_of):
     name = "Ses05M_script01_1b"
     dialogue(
         name,
@@ -230,7 +232,7 @@ def test_only_label_files_are_read(tree):
     assert iemocap.read(tree).sets == before
 
 
-def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, turns):
+def test_added_label_file_triggers_a_new_preparation(tree, tmp_path, wav, turns):
     name = "Ses02M_impro03"
     wav(tree / f"Session2/sentences/wav/{name}/{name}_F000.wav", seconds=0.1)
     before = prepare_manifests(iemocap, tree, tmp_path / "out")
@@ -242,7 +244,7 @@ def test_label_file_that_appears_means_a_new_preparation(tree, tmp_path, wav, tu
     assert sum(after.counts.values()) == sum(before.counts.values()) + 1
 
 
-def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_path):
+def test_added_transcripts_in_the_official_spelling_are_preferred(tree, tmp_path):
     dialog = tree / "Session1" / "dialog"
     (dialog / "transcriptions").rename(dialog / "Transcriptions")
     prepare_manifests(iemocap, tree, tmp_path / "out")
@@ -254,7 +256,7 @@ def test_transcripts_in_the_official_spelling_win_when_they_appear(tree, tmp_pat
     assert summary.warnings == ["12 of 12 utterances have no transcript."]
 
 
-def test_transcript_that_cannot_be_read_is_empty(tree, transcription, tmp_path):
+def test_unreadable_transcript_is_empty(tree, transcription, tmp_path):
     spoken = tree / "Session1/dialog/transcriptions/Ses01F_impro01.txt"
     spoken.write_bytes(transcription.encode("utf-16"))
     summary = prepare_manifests(iemocap, tree, tmp_path / "out")
@@ -271,14 +273,14 @@ def test_missing_transcripts_are_counted_among_used_rows(tree, tmp_path):
     assert summary.warnings == ["9 of 10 utterances have no transcript."]
 
 
-def test_folder_one_level_up(tree):
+def test_parent_folder_is_accepted(tree):
     tree.rename(tree.with_name("IEMOCAP_full_release"))
     found = iemocap.read(tree.parent)
     assert found.data_root.name == "IEMOCAP_full_release"
     assert found.sets["test"][0].path.startswith("Session1/")
 
 
-def test_names_in_other_cases(tree):
+def test_other_capitalisations_are_accepted(tree):
     (tree / "Session3").rename(tree / "session3")
     (tree / "Session4" / "dialog").rename(tree / "Session4" / "Dialog")
     found = iemocap.read(tree, partition="fixed")
@@ -294,19 +296,19 @@ def test_names_in_other_cases(tree):
         ("Session3/sentences/wav", "must contain the folder sentences/wav; found"),
     ],
 )
-def test_missing_folders(tree, missing, message):
+def test_missing_folder_raises(tree, missing, message):
     (tree / missing).rename(tree.parent / "elsewhere")
     with pytest.raises(FileNotFoundError, match=message):
         iemocap.read(tree)
 
 
-def test_session_without_label_files(tree):
+def test_session_without_label_files_raises(tree):
     (tree / "Session3/dialog/EmoEvaluation/Ses03M_script01_1b.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"must contain a label file <dialogue>\.txt"):
         iemocap.read(tree)
 
 
-def test_files_that_appear_or_change_mean_a_new_preparation(tree, dialogue, tmp_path):
+def test_added_and_changed_files_trigger_a_new_preparation(tree, dialogue, tmp_path):
     prepare_manifests(iemocap, tree, tmp_path / "out")
     assert prepare_manifests(iemocap, tree, tmp_path / "out").skipped
     spoken = tree / "Session2" / "dialog" / "transcriptions"

@@ -1,4 +1,4 @@
-"""MSP-IMPROV: a tree written by hand gives the manifests that a person would write."""
+"""MSP-IMPROV: a handwritten tree results in handwritten manifests."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from data_prep.msp_improv import reader as msp_improv
 from data_prep.msp_improv.reader import SCALE, arousal_dominance_correlation, read_labels
 from emosphere_sb.scale import Scale
 
-# Session 1 has every irregularity; the others have two plain turns each.
+# Session 1 has every irregularity; the others have two regular turns each.
 FIRST = """\
 UTD-IMPROV-S01A-F01-R-FF01.avi; A; A:1.500000; V:2.000000; D:4.500000 ; N:3.666667;
 ann-1; Angry; Angry,Frustrated; A:1.000000; V:2.000000; D:5.000000; N:4.000000;
@@ -34,7 +34,7 @@ REJECTED = [
     ["S02N/P/MSP-IMPROV-S02N-M01-P-MF02", "no label: all of A, V, D are missing ({}, line 11)"],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF05",
-        "unknown emotion: 'Q', must be one of ASHNOX ({}, line 17)",
+        "unknown emotion: 'Q'; must be one of ASHNOX ({}, line 17)",
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF06",
@@ -42,13 +42,13 @@ REJECTED = [
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF03",
-        "label outside the scale: dominance is 5.5, must be from 1 to 5",
+        "label outside the scale: dominance is 5.5; must be from 1 to 5",
     ],
 ]
 
 
 def plain(session):
-    """Two turns of a session: an active, dominant one and a calm, weak one."""
+    """Return two turns of a session: an active, dominant one and a calm, submissive one."""
     return (
         f"UTD-IMPROV-S03A-F0{session}-R-FF01.avi; A; A:2.000000; V:2.000000; D:4.000000 ; N:3;\n\n"
         f"UTD-IMPROV-S03S-M0{session}-P-FM01.avi; S; A:4.000000; V:2.500000; D:2.000000 ; N:3;\n\n"
@@ -60,7 +60,7 @@ LABELS = FIRST + "\n" + "".join(plain(session) for session in "23456")
 
 @pytest.fixture
 def tree(tmp_path, wav):
-    """Writes a corpus: ``tree(labels, name=…, audio=…)``; gives its folder."""
+    """Return a function that writes a corpus and returns its folder."""
 
     def write(labels=LABELS, *, name="Evalution.txt", audio="Audio"):
         root = tmp_path / "MSP-IMPROV"
@@ -90,7 +90,7 @@ HEAD = (
 
 
 def row(name, valence, arousal, dominance, emotion, said="", raters=("",) * 5):
-    """A manifest's row as a person would write it from the name of the turn."""
+    """Return the expected manifest row, derived from the name of the turn."""
     sentence, speaker, condition, _ = name.split("-")
     session, gender = speaker[2], {"F": "Female", "M": "Male"}[speaker[0]]
     stem = f"MSP-IMPROV-{name}"
@@ -137,22 +137,22 @@ def test_manifests_of_a_tree_with_every_irregularity(tree, tmp_path, rows_of, re
     assert summary.scale == Scale(1, 5, ("arousal",))
 
 
-def test_manifest_keeps_the_file_and_the_scale_turns(tree):
+def test_manifest_keeps_the_labels_and_the_scale_reverses_them(tree):
     found = msp_improv.read(tree())
     angry = found.sets["test"][0]
     assert angry.arousal == 1.5  # as in the file, where 1 is very active
     assert found.scale.normalise(angry.vad).tolist() == [-0.5, 0.75, 0.75]
 
 
-def test_switch_for_a_copy_that_is_turned_round_already(tree):
+def test_flip_arousal_false_for_an_already_reversed_copy(tree):
     found = msp_improv.read(tree(), flip_arousal=False)
     assert found.scale == Scale(1, 5)
     assert found.sets["test"][0].arousal == 1.5
     assert found.protocol["flip_arousal"] is False
 
 
-def test_correlation_of_arousal_and_dominance_is_that_of_a_calculator(tree):
-    # As in the file: all turns that have both and whose dominance is on the scale.
+def test_correlation_of_arousal_and_dominance_matches_manual_calculation(tree):
+    # Values in the file of all turns with both labels and with dominance within the scale.
     pairs = [(1.5, 4.5), (5, 1), (4, 2)] + [(2, 4), (4, 2)] * 5
     n, a, d = len(pairs), [6 - x for x, _ in pairs], [y for _, y in pairs]
     cov = sum(x * y for x, y in zip(a, d, strict=True)) / n - sum(a) * sum(d) / n**2
@@ -178,27 +178,27 @@ def test_reversed_arousal_gives_a_warning(tree, flip):
     assert warning.endswith(f"Use --flip_arousal={not flip}.")
 
 
-def test_too_few_turns_for_a_correlation(tree):
+def test_too_few_turns_have_no_correlation(tree):
     found = msp_improv.read(tree(plain("2")), flip_arousal=False)
     assert arousal_dominance_correlation(found) is None and not any(
         "correlation of arousal" in t for t in found.warnings
     )
 
 
-def test_same_value_everywhere_has_no_correlation(tree):
+def test_constant_labels_have_no_correlation(tree):
     text = "".join(plain(s) for s in "2345").replace("D:4.0", "D:2.0")
     assert arousal_dominance_correlation(msp_improv.read(tree(text))) is None
 
 
 @pytest.mark.parametrize("name", ["Evalution.txt", "Evaluation.txt", "evaluation.txt"])
 @pytest.mark.parametrize("audio", ["Audio", "audio", "."])
-def test_names_of_copies_in_the_wild(tree, name, audio):
+def test_names_in_existing_copies_are_accepted(tree, name, audio):
     found = msp_improv.read(tree(name=name, audio=audio))
     folder = "" if audio == "." else f"{audio}/"
     assert found.sets["test"][0].path == (f"{folder}session1/S01A/R/MSP-IMPROV-S01A-F01-R-FF01.wav")
 
 
-def test_places_that_the_user_names(tree, tmp_path, rows_of):
+def test_user_paths_are_used(tree, tmp_path, rows_of):
     root = tree(name="mine.txt", audio="../sounds")
     options = {"labels_file": "mine.txt", "audio_folder": tmp_path / "sounds"}
     summary = prepare_manifests(msp_improv, root, tmp_path / "out", **options)
@@ -218,7 +218,7 @@ def test_places_that_the_user_names(tree, tmp_path, rows_of):
         lambda text: "\n\n" + text.replace("\n\n", "\n \n\n"),
     ],
 )
-def test_same_labels_in_many_dresses(tree, change):
+def test_equivalent_formats_give_the_same_labels(tree, change):
     before = msp_improv.read(tree()).sets
     assert change(LABELS) != LABELS
     assert msp_improv.read(tree(change(LABELS))).sets == before
@@ -232,10 +232,10 @@ def test_repeated_raters_count_once(tree):
 def test_damaged_rater_line_gives_no_statistics_and_is_located(tree):
     found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
     assert found.sets["test"][0].raters == NO_RATERS
-    assert "(first: Evalution.txt:2, damaged line: missing value D at the end)" in found.warnings[0]
+    assert "(first: Evalution.txt:2, damaged line: missing at the end: D)" in found.warnings[0]
 
 
-def test_label_that_is_not_the_mean_is_a_warning(tree):
+def test_label_that_differs_from_the_mean_gives_a_warning(tree):
     found = msp_improv.read(tree(LABELS.replace("A:1.500000; V", "A:2.500000; V")))
     assert "S01A-F01-R-FF01, arousal is 2.5, but the mean of 2 raters is 1.5" in found.warnings[0]
 
@@ -251,7 +251,7 @@ def test_label_that_is_not_the_mean_is_a_warning(tree):
         ("X", "no_agreement"),
     ],
 )
-def test_emotions_in_words(tree, letter, word):
+def test_emotion_codes_are_converted_to_names(tree, letter, word):
     text = plain("1").replace("; A;", f"; {letter};")
     assert msp_improv.read(tree(text)).sets["test"][0].emotion == word
 
@@ -265,7 +265,7 @@ def test_sessions_of_a_fold(tree, fold, sessions):
     assert found.protocol["folds"] == 6
 
 
-def test_conditions_that_are_not_wanted(tree, tmp_path):
+def test_other_conditions_are_excluded(tree, tmp_path):
     options = {"conditions": "p, S"}
     summary = prepare_manifests(msp_improv, tree(), tmp_path / "out", **options)
     assert summary.counts == {"train": 4, "valid": 1, "test": 2}
@@ -287,14 +287,14 @@ def test_invalid_conditions_raise(tree, conditions, message):
         msp_improv.read(tree(), conditions=conditions)
 
 
-def test_classes_that_a_protocol_leaves_out(tree):
+def test_excluded_classes_are_not_in_the_manifests(tree):
     found = msp_improv.read(tree(), drop_test=["other", "no_agreement"])
     assert found.protocol["dropped"] == {"test": {"no_agreement": 1, "other": 1}}
-    with pytest.raises(ValueError, match=r"--drop_train must be emotions .*found contempt"):
+    with pytest.raises(ValueError, match=r"--drop_train must contain only .*found contempt"):
         msp_improv.read(tree(), drop_train="contempt")
 
 
-def test_unknown_partition(tree):
+def test_unknown_partition_raises(tree):
     with pytest.raises(ValueError, match="--partition must be session; found 'speaker'"):
         msp_improv.read(tree(), partition="speaker")
 
@@ -310,7 +310,7 @@ def test_nonexistent_fold_raises(tree):
         "UTD-IMPROV-S01A-F07-R-FF01.avi",
         "UTD-IMPROV-S01A-F01-Q-FF01.avi",
         "UTD-IMPROV-S01A-F01-R-FF01.avi.avi",
-        f"UTD-IMPROV-S01A-F01-R-FF{'1' * 300}.avi",  # more than a file can be called
+        f"UTD-IMPROV-S01A-F01-R-FF{'1' * 300}.avi",  # longer than any file name
     ],
 )
 def test_invalid_turn_names_are_rejected(tree, name):
@@ -323,12 +323,12 @@ def test_invalid_turn_names_are_rejected(tree, name):
     )
 
 
-def test_missing_label_file(tree):
+def test_missing_label_file_raises(tree):
     with pytest.raises(FileNotFoundError, match=r"Evalution.txt \(or Evaluation.txt\); found Audi"):
         msp_improv.read(tree(name="labels.txt"))
 
 
-def test_missing_sessions(tree):
+def test_missing_sessions_raise(tree):
     root = tree()
     for session in "25":
         (root / f"Audio/session{session}").rename(root / f"lost{session}")
@@ -337,7 +337,7 @@ def test_missing_sessions(tree):
 
 
 @pytest.mark.parametrize("text", ["", "\n\n\r\n"])
-def test_empty_label_file(tree, text):
+def test_empty_label_file_raises(tree, text):
     with pytest.raises(ValueError, match=r"Evalution.txt is empty"):
         msp_improv.read(tree(text))
 
@@ -349,7 +349,7 @@ def test_label_file_in_utf_16_raises(tree):
         msp_improv.read(root)
 
 
-def test_transcripts_that_appear_mean_a_new_preparation(tree, tmp_path):
+def test_added_transcripts_trigger_a_new_preparation(tree, tmp_path):
     root = tree()
     prepare_manifests(msp_improv, root, tmp_path / "out")
     assert prepare_manifests(msp_improv, root, tmp_path / "out").skipped
@@ -365,12 +365,12 @@ def test_transcripts_that_appear_mean_a_new_preparation(tree, tmp_path):
         "V:2.000000; D:4.500000; A:1.500000 ; N:3.666667;",
     ],
 )
-def test_dimensions_in_the_order_of_the_file_or_any_other(tmp_path, values):
+def test_dimensions_may_be_in_any_order(tmp_path, values):
     (tmp_path / "Evalution.txt").write_text(f"UTD-IMPROV-S01A-F01-R-FF01.avi; A; {values}\n")
     block = next(read_labels(tmp_path / "Evalution.txt"))
     assert (block.valence, block.arousal, block.dominance) == (2.0, 1.5, 4.5)
 
 
-def test_activation_is_turned_round_and_nothing_else():
+def test_only_activation_is_reversed():
     assert SCALE.normalise([1.0, 1.0, 1.0]).tolist() == [-1.0, 1.0, -1.0]
     assert SCALE.normalise([4.0, 4.0, 4.0]).tolist() == [0.5, -0.5, 0.5]

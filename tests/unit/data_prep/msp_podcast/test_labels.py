@@ -1,4 +1,4 @@
-"""MSP-Podcast's consensus labels: their reader, used alone, and the release that they tell."""
+"""Consensus labels of MSP-Podcast: parsing, validation, and detection of the release."""
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
 
 
 @pytest.mark.parametrize("letter", list(EMOTIONS))
-def test_emotions_in_words(tmp_path, letter):
+def test_emotion_codes_are_converted_to_names(tmp_path, letter):
     path = tmp_path / "labels.csv"
     path.write_text(f"{HEADER}\na.wav,{letter},1,2,3,4,Male,Train\n")
     words = "angry sad happy surprise fear disgust contempt neutral other no_agreement"
@@ -43,13 +43,13 @@ def test_values_equal_those_in_the_file(tmp_path_factory, rows):
         ({"Train": 84030, "Development": 19815, "Test1": 30647}, None),
     ],
 )
-def test_published_numbers_of_rows(counts, release):
+def test_release_is_recognised_by_published_numbers_of_rows(counts, release):
     assert recognise_release(counts) == release
 
 
 @pytest.fixture
 def prepared(tmp_path, wav):
-    """Prepares a corpus of two plain rows and one with given values of A, V, D."""
+    """Return a function that prepares two regular rows and one with given A, V and D."""
 
     def make(values):
         (tmp_path / "Labels").mkdir()
@@ -78,9 +78,9 @@ def test_ends_of_the_scale_and_missing_values_are_accepted(prepared, rows_of, va
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ("0,4,4", "label outside the scale: arousal is 0.0, must be from 1 to 7"),
-        ("4,0.999,4", "label outside the scale: valence is 0.999, must be from 1 to 7"),
-        ("4,4,7.001", "label outside the scale: dominance is 7.001, must be from 1 to 7"),
+        ("0,4,4", "label outside the scale: arousal is 0.0; must be from 1 to 7"),
+        ("4,0.999,4", "label outside the scale: valence is 0.999; must be from 1 to 7"),
+        ("4,4,7.001", "label outside the scale: dominance is 7.001; must be from 1 to 7"),
         ("4,4,inf", "label not finite: EmoDom is inf"),
         ("NaN,nan,NaN", "no label: valence, arousal and dominance are empty"),
         ("NA,4,4", "not a number: EmoAct is 'NA'"),

@@ -1,4 +1,4 @@
-"""MSP-Podcast: a tree written by hand gives the manifests that a person would write."""
+"""MSP-Podcast: a handwritten tree results in handwritten manifests."""
 
 import os
 
@@ -21,7 +21,7 @@ NAMES = [line.split(",")[0] for line in ROWS.splitlines()]
 
 @pytest.fixture
 def corpus(tmp_path, wav):
-    """Writes a small corpus: ``corpus(rows, header=…, audio=…, labels=…)``."""
+    """Return a function that writes a small corpus and returns its folder."""
 
     def write(rows=ROWS, *, header=HEADER, audio="Audios", labels="Labels/labels_consensus.csv"):
         root = tmp_path / "MSP-PODCAST"
@@ -37,7 +37,7 @@ def corpus(tmp_path, wav):
 
 
 def rows_in(splits):
-    """A label file's rows with given numbers of rows in each Split_Set."""
+    """Return label rows with the given number of rows in each Split_Set."""
     return "\n".join(
         f"MSP-PODCAST_{k:04}_{n:06}.wav,N,4,4,4,{k},Male,{split}"
         for k, (split, count) in enumerate(splits.items())
@@ -73,7 +73,7 @@ def test_manifests_of_a_small_corpus(corpus, tmp_path, rows_of):
     assert rows_of(tmp_path / "out" / "rejected.csv") == [["path", "set", "reason"]]
 
 
-def test_columns_are_taken_by_name(corpus):
+def test_columns_are_read_by_name(corpus):
     header = "Split_Set,Gender,SpkrID,EmoDom,EmoVal,EmoAct,EmoClass,FileName"
     root = corpus("Train,Male,7,3,2,1,S,MSP-PODCAST_0001_0001.wav", header=header, audio="audio")
     (root / "audio").mkdir()
@@ -105,12 +105,12 @@ def test_sets_of_the_releases(corpus, splits, sets):
         "labels_consensus.csv",
     ],
 )
-def test_names_of_copies_in_the_wild(corpus, audio, labels):
+def test_names_in_existing_copies_are_accepted(corpus, audio, labels):
     row = msp_podcast.read(corpus(audio=audio, labels=labels)).sets["train"][0]
     assert row.path == f"{audio}/MSP-PODCAST_0001_0008.wav"
 
 
-def test_folders_that_the_user_names(corpus, tmp_path):
+def test_user_folders_are_used(corpus, tmp_path):
     root = corpus(audio="sounds", labels="truth/mine.csv")
     by_name = msp_podcast.read(root, audio_folder="sounds", labels_file="truth/mine.csv")
     assert by_name.sets["train"][0].path == "sounds/MSP-PODCAST_0001_0008.wav"
@@ -120,7 +120,7 @@ def test_folders_that_the_user_names(corpus, tmp_path):
     assert by_path.sets == by_name.sets
 
 
-def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
+def test_audio_outside_the_data_folder_is_used(corpus, tmp_path, rows_of):
     root = corpus(audio="../sounds")
     summary = prepare_manifests(msp_podcast, root, tmp_path / "out", audio_folder="../sounds")
     assert rows_of(summary.sets["valid"])[1][2] == str(tmp_path / "sounds" / NAMES[2])
@@ -129,8 +129,8 @@ def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
 @pytest.mark.parametrize(
     ("row", "reason", "name"),
     [
-        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q', must be one of ASHUFDCNOX", "train"),
-        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: '', must be one of ASHUFDCNOX", "train"),
+        ("a.wav,Q,1,2,3,4,Male,Train", "unknown emotion: 'Q'; must be one of ASHUFDCNOX", "train"),
+        ("a.wav,,1,2,3,4,Male,Train", "unknown emotion: ''; must be one of ASHUFDCNOX", "train"),
         ("a.wav,N,1,zwei,3,4,Male,Test1", "not a number: EmoVal is 'zwei'", "test1"),
         ("a.wav,N,1,2,3,4,Male,NA", "unknown partition: 'NA'", ""),
         ("a.wav,N,1,2,3,4,Male,", "unknown partition: ''", ""),
@@ -138,13 +138,13 @@ def test_audio_outside_the_data_folder(corpus, tmp_path, rows_of):
         ("a.wav,N,1,2,3,4,Male,Train,x", "damaged row: line 2 has 9 values, expected 8", ""),
     ],
 )
-def test_rows_that_cannot_be_used(corpus, row, reason, name):
+def test_unusable_rows_are_rejected(corpus, row, reason, name):
     found = msp_podcast.read(corpus(f"{row}\n{ROWS}"))
     assert found.rejected == [Rejection("Audios/a.wav", reason, name)]
     assert [len(rows) for rows in found.sets.values()] == [2, 1, 1, 1]
 
 
-def test_row_without_a_file_is_named_by_its_line(corpus):
+def test_row_without_a_file_is_listed_by_its_line(corpus):
     found = msp_podcast.read(corpus(f"{ROWS}\n,N,1,2,3,4,Male,Train"))
     assert found.rejected == [Rejection("labels_consensus.csv:7", "no file name: line 7", "train")]
 
@@ -181,7 +181,7 @@ def test_file_that_is_both_labelled_and_in_test3_is_used_in_neither(corpus, tmp_
     assert summary.counts == {"train": 1, "valid": 1, "test1": 1, "test2": 1}
 
 
-def test_labelled_test3_is_an_ordinary_set(corpus, tmp_path):
+def test_labelled_test3_is_a_regular_set(corpus, tmp_path):
     summary = prepare_manifests(
         msp_podcast,
         corpus(f"{ROWS}\nMSP-PODCAST_test3_0001.wav,N,1,2,3,4,Male,Test3"),
@@ -190,19 +190,19 @@ def test_labelled_test3_is_an_ordinary_set(corpus, tmp_path):
     assert summary.labelled == ("train", "valid", "test1", "test2", "test3")
 
 
-def test_release_by_the_number_of_rows(monkeypatch, corpus):
+def test_release_is_detected_from_the_number_of_rows(monkeypatch, corpus):
     monkeypatch.setattr(msp_podcast, "RELEASES", {"9.9": {"Train": 3, "Development": 2}})
     found = msp_podcast.read(corpus(rows_in({"Train": 3, "Development": 2})))
     assert (found.release, found.warnings) == ("9.9", [])
 
 
-def test_unknown_release_is_a_warning(corpus):
+def test_unknown_release_gives_a_warning(corpus):
     found = msp_podcast.read(corpus())
     assert found.release is None
     assert ["--release" in warning for warning in found.warnings] == [True]
 
 
-def test_release_as_given(corpus, monkeypatch):
+def test_given_release_is_used(corpus, monkeypatch):
     found = msp_podcast.read(corpus(), release="1.10")
     assert (found.release, found.warnings) == ("1.10", [])
     monkeypatch.setattr(
@@ -210,16 +210,17 @@ def test_release_as_given(corpus, monkeypatch):
     )
     found = msp_podcast.read(corpus(), release="1.10")
     assert found.release == "1.10"
-    assert found.warnings == ["The release is given as 1.10, but the numbers of rows match 9."]
+    text = "The release is given as 1.10, but the numbers of rows match 9. Check --release."
+    assert found.warnings == [text]
 
 
-def test_unused_columns_are_a_warning(corpus):
+def test_unused_columns_give_a_warning(corpus):
     rows = "\n".join(f"{line},5" for line in ROWS.splitlines())
     found = msp_podcast.read(corpus(rows, header=f"{HEADER},Raters"), release="2.0")
     assert found.warnings == ["labels_consensus.csv has unused columns: raters."]
 
 
-def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
+def test_excluded_classes_are_not_in_the_manifests(corpus, tmp_path, rows_of):
     summary = prepare_manifests(
         msp_podcast,
         corpus(),
@@ -234,15 +235,15 @@ def test_classes_that_a_protocol_leaves_out(corpus, tmp_path, rows_of):
     assert any("'test2' is empty and was skipped" in text for text in summary.warnings)
 
 
-def test_unknown_class_to_leave_out(corpus):
+def test_excluding_an_unknown_class_raises(corpus):
     with pytest.raises(
-        ValueError, match=r"--drop_valid must be emotions .*found x. Valid emotions: angry"
+        ValueError, match=r"--drop_valid must contain only .*found x. Valid emotions: angry"
     ):
         msp_podcast.read(corpus(), drop_valid=["X"])
 
 
 def paper_rows(per_class=4):
-    """A development set with some rows of each class and a little of everything else."""
+    """Return a development set with rows of each class, and a few rows of all other kinds."""
     development = [
         f"d_{letter}{k}.wav,{letter},4,4,4,9,Male,Development"
         for letter in EMOTIONS
@@ -252,7 +253,7 @@ def paper_rows(per_class=4):
     return "\n".join(development + others)
 
 
-def test_paper_division(corpus):
+def test_paper_partition(corpus):
     found = msp_podcast.read(corpus(paper_rows()), partition="paper", partition_per_class=3)
     valid, test = found.sets["valid"], found.sets["test"]
     words = [word for word in EMOTIONS.values() if word not in ("other", "no_agreement")]
@@ -264,14 +265,14 @@ def test_paper_division(corpus):
     assert (found.protocol["partition_seed"], found.protocol["partition_per_class"]) == (1, 3)
 
 
-def test_paper_division_does_not_depend_on_the_order_of_the_file(corpus):
+def test_paper_partition_does_not_depend_on_the_row_order(corpus):
     options = {"partition": "paper", "partition_per_class": 2}
     one = msp_podcast.read(corpus(paper_rows()), **options).sets["valid"]
     other = msp_podcast.read(corpus("\n".join(paper_rows().splitlines()[::-1])), **options)
     assert {row.id for row in other.sets["valid"]} == {row.id for row in one}
 
 
-def test_paper_division_depends_on_the_seed(corpus):
+def test_paper_partition_depends_on_the_seed(corpus):
     root = corpus(paper_rows())
     options = {"partition": "paper", "partition_per_class": 2}
     one, other = (
@@ -281,14 +282,14 @@ def test_paper_division_depends_on_the_seed(corpus):
     assert one != other
 
 
-def test_paper_division_with_the_test_set_of_release_1_6(corpus):
+def test_paper_partition_with_the_test_set_of_release_1_6(corpus):
     rows = paper_rows().replace("Development", "Validation").replace("Test1", "Test")
-    rows = rows.rpartition("\n")[0]  # it has no Test2
+    rows = rows.rpartition("\n")[0]  # without Test2
     found = msp_podcast.read(corpus(rows), partition="paper", partition_per_class=1)
     assert [row.id for row in found.sets["test1"]] == ["Test"]
 
 
-def test_paper_division_needs_enough_of_each_class(corpus):
+def test_paper_partition_with_a_small_class_raises(corpus):
     with pytest.raises(ValueError, match=r"found angry 4, sad 4.*partition_per_class"):
         msp_podcast.read(corpus(paper_rows()), partition="paper")
 
@@ -296,15 +297,15 @@ def test_paper_division_needs_enough_of_each_class(corpus):
 def test_paper_partition_warns_about_shared_speakers(corpus, tmp_path):
     options = {"partition": "paper", "partition_per_class": 3}
     summary = prepare_manifests(msp_podcast, corpus(paper_rows()), tmp_path / "out", **options)
-    assert any("valid and test share 1 (speaker 9)" in text for text in summary.warnings)
+    assert any("valid and test share 1 speaker (9)" in text for text in summary.warnings)
 
 
-def test_unknown_partition_setting(corpus):
+def test_unknown_partition_value_raises(corpus):
     with pytest.raises(ValueError, match="must be official or paper; found 'mine'"):
         msp_podcast.read(corpus(), partition="mine")
 
 
-def test_missing_data_folder(tmp_path):
+def test_missing_data_folder_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"absent does not exist. Check --data_folder"):
         msp_podcast.read(tmp_path / "absent")
 
@@ -324,24 +325,24 @@ def test_missing_label_file_lists_the_contents(corpus):
 
 
 @pytest.mark.parametrize("option", ["audio_folder", "labels_file"])
-def test_named_places_must_be_there(corpus, option):
+def test_missing_user_paths_raise(corpus, option):
     with pytest.raises(FileNotFoundError, match=f"--{option} must be .*nowhere does not exist"):
         msp_podcast.read(corpus(), **{option: "nowhere"})
 
 
-def test_missing_column(corpus):
+def test_missing_column_raises(corpus):
     with pytest.raises(ValueError, match="missing: emoval; found: FileName, EmoClass, EmoAct, V"):
         msp_podcast.read(corpus(header=HEADER.replace("EmoVal", "V")))
 
 
-def test_label_file_with_only_a_header(corpus):
+def test_label_file_with_only_a_header_raises(corpus):
     root = corpus()
     (root / "Labels" / "labels_consensus.csv").write_text(HEADER)
     with pytest.raises(ValueError, match="must contain rows, but it has only a header"):
         msp_podcast.read(root)
 
 
-def test_official_spelling_wins(corpus):
+def test_official_spelling_is_preferred(corpus):
     root = corpus()
     os.makedirs(root / "AUDIOS", exist_ok=True)
     assert msp_podcast.read(root).audio_folders == [root / "Audios"]

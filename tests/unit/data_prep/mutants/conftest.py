@@ -1,4 +1,4 @@
-"""Small corpora whose label files and folders are damaged, and what must contain afterwards."""
+"""Small corpora to damage, and checks of what is prepared from them afterwards."""
 
 import csv
 import os
@@ -21,16 +21,16 @@ LETTERS = "NASHNXAOHS"
 
 @dataclass
 class Case:
-    """A corpus on disk with the label file that is damaged."""
+    """A corpus on disk, and its label file to damage."""
 
     module: ModuleType
     root: Path
     labels: Path
     separator: str
     options: dict = field(default_factory=dict)
-    # Texts of the damaged file that may be any: nobody can tell a damaged one from another one.
+    # Columns with free text: damage to them cannot be detected.
     free: tuple = ()
-    # What depends on the names of its columns being whole.
+    # Columns that depend on undamaged column names.
     named: tuple = ()
 
     def __post_init__(self):
@@ -40,7 +40,7 @@ class Case:
         self.warnings = summary.warnings
 
     def manifests(self, name):
-        """All rows by id, the summary, and the paths that were rejected."""
+        """Prepare the corpus; return the rows by id, the summary, and the rejected paths."""
         folder = self.root.parent / name
         summary = prepare_manifests(
             self.module, self.root, folder, reuse=False, workers=1, **self.options
@@ -54,7 +54,7 @@ class Case:
         return rows, summary, rejected
 
     def intact(self):
-        """Whether the first line is whole, and all the original's lines that are, as one text."""
+        """Return whether the first line is undamaged, and the text of all undamaged lines."""
         if not self.labels.is_file():
             return False, ""
         lines = set(re.split(r"[\r\n]+", self.labels.read_text("utf-8-sig", errors="replace")))
@@ -71,7 +71,7 @@ def rows_in(path):
 
 
 def ratings(k):
-    """Three raters' (valence, arousal, dominance): none of them equals the mean."""
+    """Return (valence, arousal, dominance) by three raters, none of which equals the mean."""
     return [(1 + k % 2, 2, 5), (2, 4, 1), (5, (1, 2, 4, 5)[k % 4], 4)]
 
 
@@ -80,7 +80,7 @@ def mean(k):
 
 
 def podcast_trees(root, wav):
-    """Consensus, and the raters' two files."""
+    """Write a corpus with consensus labels and both files of individual ratings."""
     splits = ["Train"] * 4 + ["Development"] * 2 + ["Test1"] * 2 + ["Test2"] * 2
     consensus = ["FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"]
     text, detailed = [], ["FileName,WorkerID,EmoClass_Major,EmoClass_Second,EmoAct,EmoVal,EmoDom"]
@@ -168,7 +168,7 @@ def own_table(root, wav):
         lines.append(f"wav/{k:02}.wav,{values},s{k:02},e{k % 3},{('train', 'dev', 'test')[k % 3]}")
     (root / "labels.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
     scale = {"label_low": 1, "label_high": 5}
-    # Without the name of the column split speakers are divided anew.
+    # If the name of the column split is damaged, a random split by speaker is used.
     free = ("speaker", "emotion")
     return Case(own_data, root, root / "labels.csv", ",", scale, free, named=("set",))
 
@@ -178,7 +178,7 @@ CASES = [podcast, podcast_raters, podcast_detailed, iemocap_tree, improv_tree, o
 
 @pytest.fixture(params=CASES, ids=lambda make: make.__name__)
 def case(request, tmp_path, wav):
-    """A corpus of a dozen utterances, once for each label file."""
+    """Create a corpus of twelve utterances, once for each type of label file."""
     source = wav(tmp_path / "source.wav", seconds=0.03)
 
     def link(path):
@@ -198,7 +198,7 @@ ODD_RATERS = re.compile(r"rater")
 
 
 def check_error(case, error):
-    """Exactly these kinds: a UnicodeDecodeError, too, is a ValueError, but no clear one."""
+    """Check the exact type: subclasses such as UnicodeDecodeError have unclear messages."""
     assert type(error) in (ValueError, FileNotFoundError), repr(error)
     assert str(case.root) in str(error)
     assert len(str(error)) < 2000
@@ -209,8 +209,9 @@ def votes_in(text):
 
 
 def check_manifests(case, rows, summary, rejected):
-    """Rows as in the file, but for labels that are empty and counted; every utterance kept or named
-    as rejected."""
+    """Check that rows are unchanged, except for missing labels, which must be counted.
+
+    Every other utterance must be listed as rejected."""
     missing = 0
     head, lines = case.intact()
     for name, row in rows.items():
@@ -236,7 +237,7 @@ def check_manifests(case, rows, summary, rejected):
 
 
 def outcome_of(case):
-    """Prepares and checks; says whether that ended in an error, in a change, or in neither."""
+    """Prepare and check a case; return whether this raised an error or changed the output."""
     try:
         rows, summary, rejected = case.manifests("after")
     except (ValueError, FileNotFoundError) as error:
@@ -249,5 +250,5 @@ def outcome_of(case):
 
 @pytest.fixture(scope="session")
 def outcome():
-    """Prepares a case and checks what came of it."""
+    """Return :func:`outcome_of`."""
     return outcome_of

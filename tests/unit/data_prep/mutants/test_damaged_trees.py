@@ -1,4 +1,4 @@
-"""Every parser on damaged folders: a clear error, or rejections, and the very labels."""
+"""Damaged folders must result in a clear error, rejections, or unchanged labels."""
 
 import random
 import shutil
@@ -9,7 +9,7 @@ def audio_of(case):
     return sorted(path for path in case.root.rglob("*.wav") if not path.name.startswith("."))
 
 
-def lose_labels(case, rng):
+def delete_labels(case, rng):
     case.labels.unlink()
 
 
@@ -23,7 +23,7 @@ def labels_are_a_broken_link(case, rng):
     case.labels.symlink_to("nowhere")
 
 
-def lose_a_folder(case, rng):
+def delete_folder(case, rng):
     folders = sorted(path for path in case.root.rglob("*") if path.is_dir())
     shutil.rmtree(rng.choice(folders))
 
@@ -35,11 +35,11 @@ def folder_is_a_file(case, rng):
     folder.write_bytes(b"x")
 
 
-def lose_audio(case, rng):
+def delete_audio(case, rng):
     rng.choice(audio_of(case)).unlink()
 
 
-def break_audio(case, rng):
+def damage_audio(case, rng):
     path = rng.choice(audio_of(case))
     content = path.read_bytes()
     path.unlink()
@@ -56,7 +56,7 @@ def link_to_itself(case, rng):
     (case.labels.parent / "again").symlink_to(case.labels.parent)
 
 
-def lose_everything(case, rng):
+def delete_everything(case, rng):
     shutil.rmtree(case.root)
 
 
@@ -66,16 +66,16 @@ def everything_is_a_file(case, rng):
 
 
 DAMAGES = [
-    lose_labels,
+    delete_labels,
     labels_are_a_folder,
     labels_are_a_broken_link,
-    lose_a_folder,
+    delete_folder,
     folder_is_a_file,
-    lose_audio,
-    break_audio,
+    delete_audio,
+    damage_audio,
     audio_is_a_folder,
     link_to_itself,
-    lose_everything,
+    delete_everything,
     everything_is_a_file,
 ]
 

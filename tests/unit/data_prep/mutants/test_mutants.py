@@ -1,7 +1,7 @@
-"""Every parser on hundreds of damaged label files: a clear error, a rejection, or the very labels.
+"""Damaged label files must result in a clear error, a rejection, or unchanged labels.
 
-A mutant stands for an accident: a copy that was cut, a file saved by a spreadsheet, a wrong
-encoding. What no reader could know is not among them, such as one digit in the place of another.
+The hundreds of mutants simulate accidents: a truncated copy, a file saved by a spreadsheet, a wrong
+encoding. Undetectable damage, such as one digit in place of another, is not included.
 """
 
 import random
@@ -30,32 +30,32 @@ ENDS = ["\r\n", "\r", "\n\r\n", "\r\r\n", "\x85", "\x0b", "\u2028", " \n", " "]
 SIGNS = ["é", "Ж", "語", '"', "'", "\0", "\ufffd", "\ud800", "$data_root", "\ufeff", "\t", ";", ","]
 
 
-def lines_changed(text, rng, change):
-    """One line that is not blank, changed."""
+def change_line(text, rng, change):
+    """Change one line that is not blank."""
     lines = text.split("\n")
     k = rng.choice([k for k, line in enumerate(lines) if line.strip()])
     lines[k : k + 1] = change(lines[k])
     return "\n".join(lines)
 
 
-def cut_file(text, rng, case):
+def truncate_file(text, rng, case):
     return text[: rng.randrange(len(text))]
 
 
-def cut_line(text, rng, case):
-    return lines_changed(text, rng, lambda line: [line[: rng.randrange(len(line))]])
+def truncate_line(text, rng, case):
+    return change_line(text, rng, lambda line: [line[: rng.randrange(len(line))]])
 
 
-def cut_head(text, rng, case):
+def remove_beginning(text, rng, case):
     return text[rng.randrange(1, len(text)) :]
 
 
-def lose_line(text, rng, case):
-    return lines_changed(text, rng, lambda line: [])
+def delete_line(text, rng, case):
+    return change_line(text, rng, lambda line: [])
 
 
-def double_line(text, rng, case):
-    return lines_changed(text, rng, lambda line: [line, line])
+def duplicate_line(text, rng, case):
+    return change_line(text, rng, lambda line: [line, line])
 
 
 def join_lines(text, rng, case):
@@ -65,11 +65,11 @@ def join_lines(text, rng, case):
 
 
 def blank_line(text, rng, case):
-    return lines_changed(text, rng, lambda line: ["", line])
+    return change_line(text, rng, lambda line: ["", line])
 
 
 def swap_columns(text, rng, case):
-    """Two parts of a line; not two bare numbers, which nobody can tell apart."""
+    """Swap two parts of a line, but not two numbers, because this cannot be detected."""
 
     def swap(line):
         parts = line.split(case.separator)
@@ -85,20 +85,20 @@ def swap_columns(text, rng, case):
         parts[i], parts[j] = parts[j], parts[i]
         return [case.separator.join(parts)]
 
-    return lines_changed(text, rng, swap)
+    return change_line(text, rng, swap)
 
 
-def lose_column(text, rng, case):
-    def lose(line):
+def delete_column(text, rng, case):
+    def delete(line):
         parts = line.split(case.separator)
         del parts[rng.randrange(len(parts))]
         return [case.separator.join(parts)]
 
-    return lines_changed(text, rng, lose)
+    return change_line(text, rng, delete)
 
 
 def swap_entire_columns(text, rng, case):
-    """With their names, where the file has them; otherwise one column of another kind."""
+    """Swap two columns with their names; without names, swap columns of different types."""
     rows = [line.split(case.separator) for line in text.split("\n")]
     width = Counter(map(len, rows)).most_common(1)[0][0]
     i, j = sorted(rng.sample(range(width), 2))
@@ -117,82 +117,82 @@ def blank_value(text, rng, case):
     return replace_number(text, rng, rng.choice(["", " ", "  "]))
 
 
-def no_number(text, rng, case):
+def replace_number_with_text(text, rng, case):
     return replace_number(text, rng, rng.choice(NO_NUMBERS))
 
 
-def off_the_scale(text, rng, case):
+def move_value_off_scale(text, rng, case):
     return replace_number(text, rng, rng.choice(["0.0", "-3.5", "99.0", "1e300"]))
 
 
-def wrong_separator(text, rng, case):
+def change_separator(text, rng, case):
     old = rng.choice([case.separator, ":", "[", "]", " "])
     new = rng.choice([",", ";", "\t", " ", "|", ""])
     if rng.random() < 0.3:
         return text.replace(old, new)
-    return lines_changed(text, rng, lambda line: [line.replace(old, new)])
+    return change_line(text, rng, lambda line: [line.replace(old, new)])
 
 
-def other_encoding(text, rng, case):
+def change_encoding(text, rng, case):
     return text.encode(rng.choice(ENCODINGS))
 
 
-def strange_sign(text, rng, case):
+def insert_unusual_character(text, rng, case):
     place = rng.randrange(len(text))
     text = text[:place] + rng.choice(SIGNS) + text[place:]
     return text.encode(rng.choice(["utf-8", "latin-1", "cp1251"]), "replace")
 
 
-def other_line_ends(text, rng, case):
+def change_line_endings(text, rng, case):
     end = rng.choice(ENDS)
     return text.replace("\n", end) if rng.random() < 0.7 else text.replace("\n", end, 1)
 
 
-def huge_line(text, rng, case):
+def insert_huge_line(text, rng, case):
     piece = rng.choice(["x", "1", ";", ",", "[", '"', "A:1;", " ", "é", "\t", "_F"])
     huge = piece * rng.randrange(150_000, 250_000)
     if rng.random() < 0.5:
-        return lines_changed(text, rng, lambda line: [line, huge])
-    return lines_changed(text, rng, lambda line: [line + huge])
+        return change_line(text, rng, lambda line: [line, huge])
+    return change_line(text, rng, lambda line: [line + huge])
 
 
-def nothing_left(text, rng, case):
+def empty_file(text, rng, case):
     junk = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 400)))
     return rng.choice([b"", b"\n", b" \r\n\t\n", b"\xef\xbb\xbf", b"\0" * 50, junk, junk])
 
 
 MUTATIONS = [
-    cut_file,
-    cut_line,
-    cut_line,
-    cut_head,
-    lose_line,
-    double_line,
+    truncate_file,
+    truncate_line,
+    truncate_line,
+    remove_beginning,
+    delete_line,
+    duplicate_line,
     join_lines,
     blank_line,
     swap_columns,
     swap_columns,
     swap_entire_columns,
-    lose_column,
+    delete_column,
     blank_value,
     blank_value,
-    no_number,
-    no_number,
-    no_number,
-    off_the_scale,
-    wrong_separator,
-    wrong_separator,
-    other_encoding,
-    strange_sign,
-    strange_sign,
-    other_line_ends,
-    huge_line,
-    nothing_left,
+    replace_number_with_text,
+    replace_number_with_text,
+    replace_number_with_text,
+    move_value_off_scale,
+    change_separator,
+    change_separator,
+    change_encoding,
+    insert_unusual_character,
+    insert_unusual_character,
+    change_line_endings,
+    insert_huge_line,
+    empty_file,
 ]
 
 
 def mutants(case, number):
-    """Different files, none of them the original, with the name of what was done."""
+    """Yield distinct damaged files, each with the name of the mutation."""
     rng, seen = random.Random(1), {case.text.encode()}
     while number:
         mutation = rng.choice(MUTATIONS)
@@ -214,5 +214,5 @@ def test_mutants_of_label_files(case, outcome):
             text = f"mutant {number}, {what}: {content[:2000]!r}"
             raise AssertionError(text) from error
     assert sum(kinds.values()) == MUTANTS
-    # A check that every mutant passes untouched would not have checked anything.
+    # If no mutant had any effect, this test would check nothing.
     assert kinds["error"] >= 5 and kinds["changed"] >= MUTANTS / 3, kinds

@@ -1,4 +1,4 @@
-"""One's own table: sets, scale, ids, and real speech where it is at hand."""
+"""Your own data: sets, scale, ids, and real speech if available."""
 
 import os
 from pathlib import Path
@@ -58,13 +58,13 @@ def test_manifests_of_a_small_table(folder, tmp_path, wav, rows_of):
         ("train2", ""),
     ],
 )
-def test_words_for_sets(word, name):
+def test_words_are_converted_to_set_names(word, name):
     assert own_data.set_name(word) == name
 
 
 @pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
-def test_scale_must_be_given(folder, scale):
-    with pytest.raises(ValueError, match="Pass for example --label_low=1 --label_high=7"):
+def test_missing_scale_raises(folder, scale):
+    with pytest.raises(ValueError, match="Pass, for example, --label_low=1 --label_high=7"):
         own_data.read(folder(SPLIT), **scale)
 
 
@@ -78,7 +78,7 @@ def test_scale_with_reversed_dimensions(folder):
 def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
     root = folder([*SPLIT, "e.wav,5.5,1,1,s1,train"])
     prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
-    reason = "label outside the scale: valence is 5.5, must be from 1 to 5"
+    reason = "label outside the scale: valence is 5.5; must be from 1 to 5"
     assert rows_of(tmp_path / "out" / "rejected.csv")[1:] == [["e.wav", "train", reason]]
 
 
@@ -92,13 +92,13 @@ def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
         (",1,2,3,s1,train", ("labels.csv:5", "no file name: line 5", "train")),
     ],
 )
-def test_rows_that_cannot_be_used(folder, line, rejection):
+def test_unusable_rows_are_rejected(folder, line, rejection):
     root = folder([*SPLIT, line], audio=False)
     assert own_data.read(root, **SCALE).rejected == [rejection]
 
 
 @pytest.mark.parametrize("word", ["NaN", "nan", "NA", "n/a", "N/A", "null", "None", ""])
-def test_words_for_a_missing_value(folder, tmp_path, word, rows_of):
+def test_words_for_missing_values_are_accepted(folder, tmp_path, word, rows_of):
     root = folder([*SPLIT, f"e.wav,1,{word},3,s1,train", f"f.wav,{word},{word},{word},s1,train"])
     summary = prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
     assert rows_of(summary.sets["train"])[2][4:7] == ["1.0", "", "3.0"]
@@ -112,14 +112,14 @@ def test_invalid_values_are_rejected(folder, tmp_path, word):
     assert set(summary.rejected) <= {"label not finite", "not a number"} and summary.rejected
 
 
-def test_short_row_without_its_file(folder):
+def test_short_row_without_its_file_is_rejected(folder):
     header = "valence,arousal,dominance,split,file"
     root = folder(["1,2,3,train,a.wav", "1,2,3"], header=header, audio=False)
     reason = "damaged row: line 3 has 3 values, expected 5"
     assert own_data.read(root, **SCALE).rejected == [("labels.csv:3", reason, "")]
 
 
-def test_absolute_paths_inside_and_outside(folder, tmp_path, wav, rows_of):
+def test_absolute_paths_inside_and_outside_the_data_folder(folder, tmp_path, wav, rows_of):
     outside = wav(tmp_path / "elsewhere" / "x.wav")
     root = folder(SPLIT)
     lines = [*SPLIT, f"{outside},1,1,1,s1,train", f"{root}/e.wav,1,1,1,s1,train"]
@@ -130,27 +130,27 @@ def test_absolute_paths_inside_and_outside(folder, tmp_path, wav, rows_of):
     assert rows[2][0] == "e"
 
 
-def test_table_named_by_the_user(folder, tmp_path):
+def test_labels_file_option_is_used(folder, tmp_path):
     root = folder(SPLIT)
     (root / "labels.csv").rename(tmp_path / "mine.csv")
     found = own_data.read(root, **SCALE, labels_file=tmp_path / "mine.csv")
     assert found.sets["train"][0].path == "a.wav"
 
 
-def test_missing_table(tmp_path):
+def test_missing_table_raises(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"--labels_file must be the path of a file.*does not exist"
     ):
         own_data.read(tmp_path, **SCALE)
 
 
-def test_missing_column(folder):
+def test_missing_column_raises(folder):
     root = folder(["a.wav,1,2"], header="file,valence,activation", audio=False)
     with pytest.raises(ValueError, match="missing: arousal, dominance; found: file, valence, act"):
         own_data.read(root, **SCALE)
 
 
-def test_ids_of_paths_that_look_alike_differ():
+def test_ids_of_similar_paths_differ():
     ids = own_data.unique_ids(["a/b.wav", "a-b.wav", "a-b.flac", "a-b-2.wav"])
     assert len(set(ids.values())) == 4
     assert own_data.unique_ids(sorted(ids, reverse=True)) == ids
@@ -160,7 +160,7 @@ def many(speakers=10, files=3):
     return [f"s{s}/{k}.wav,1,2,3,s{s}" for s in range(speakers) for k in range(files)]
 
 
-def test_speakers_are_divided_without_a_split_column(folder):
+def test_speakers_are_split_without_a_split_column(folder):
     root = folder(many(), header="file,valence,arousal,dominance,speaker", audio=False)
     found = own_data.read(root, **SCALE, valid_share=0.2, test_share=0.3)
     speakers = {name: {row.speaker for row in rows} for name, rows in found.sets.items()}
@@ -196,7 +196,7 @@ def test_cross_validation_over_speakers(folder):
     assert set().union(*tested) == {f"s{k}" for k in range(10)}
 
 
-def test_folds_do_not_look_at_a_split_column(folder):
+def test_folds_ignore_a_split_column(folder):
     lines = [f"{line},train" for line in many(6)]
     root = folder(lines, header="file,valence,arousal,dominance,speaker,split", audio=False)
     found = own_data.read(root, **SCALE, partition="folds", folds=3)
@@ -226,8 +226,8 @@ def test_invalid_partition_options_raise(folder, options, text):
         own_data.read(root, **SCALE, **options)
 
 
-def test_complete_table_as_one_test_set(folder, tmp_path):
-    """A set of two speakers who are in two splits: no division is needed to test on it."""
+def test_partition_whole_has_one_test_set(folder, tmp_path):
+    """Speakers may be in two splits, because the partition whole ignores the splits."""
     root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
     summary = prepare_manifests(
         own_data, root, tmp_path / "out", required_sets=(), **SCALE, **own_data.WHOLE
@@ -256,28 +256,28 @@ def test_missing_speakers_give_a_warning(folder):
     assert "Sets may share speakers" in found.warnings[0]
 
 
-def test_too_few_speakers(folder):
+def test_too_few_speakers_raise(folder):
     root = folder(many(2), header="file,valence,arousal,dominance,speaker", audio=False)
     with pytest.raises(ValueError, match="at least 3 speakers; found 2: s0, s1"):
         own_data.read(root, **SCALE)
 
 
-def test_given_split_must_not_share_speakers(folder, tmp_path):
+def test_given_split_with_shared_speakers_raises(folder, tmp_path):
     root = folder([*SPLIT, "e.wav,1,1,1,s1,test"])
     with pytest.raises(
-        ValueError, match=r"must not share speakers: train and test share 1 \(spe.*s1"
+        ValueError, match=r"must not share speakers: train and test share 1 speaker .*s1"
     ):
         prepare_manifests(own_data, root, tmp_path / "out", **SCALE)
 
 
-def test_given_split_of_unknown_speakers_is_a_warning(folder):
+def test_given_split_of_unknown_speakers_gives_a_warning(folder):
     root = folder([*SPLIT, "e.wav,1,1,1,,test", "f.wav,1,1,1,NA,train"], audio=False)
     assert own_data.read(root, **SCALE).warnings == [
         "2 of 5 files have no speaker, so it cannot be checked whether the sets share speakers."
     ]
 
 
-def test_classes_that_are_left_out(folder):
+def test_excluded_classes_are_counted(folder):
     header = "file,valence,arousal,dominance,split,emotion"
     lines = ["a.wav,1,1,1,train,Happy", "b.wav,1,1,1,train,Other", "c.wav,1,1,1,dev,other"]
     found = own_data.read(folder(lines, header=header), **SCALE, drop_train="other")
@@ -287,9 +287,9 @@ def test_classes_that_are_left_out(folder):
     assert (excluded, len(found.sets["valid"])) == ([("train", "b.wav", "--drop_train")], 1)
 
 
-def test_class_that_the_table_does_not_have(folder):
+def test_excluding_a_class_that_the_table_lacks_raises(folder):
     with pytest.raises(
-        ValueError, match=r"found other\. Valid emotions: none, the labels have no emot"
+        ValueError, match=r"found other\. Valid emotions: none .the labels contain no emot"
     ):
         own_data.read(folder(SPLIT), **SCALE, drop_train="other")
 
@@ -315,6 +315,6 @@ def test_real_speech(tmp_path):
     assert summary.rejected == {}
     frame = read_manifest(summary.sets["train"], data_root=TAVA).set_index("ID")
     row = frame.loc["wav-s01_happy_audio"]
-    # As it stands in the corpus's labels.csv.
+    # Values from the labels.csv of the corpus.
     assert (row.valence, row.arousal, row.dominance) == (0.30254902, 0.190718954, -0.045555556)
     assert Path(row.wav).is_file()

@@ -1,4 +1,4 @@
-"""Tables of labels as text: what is tolerated, what is refused."""
+"""Label tables: accepted variants and rejected files."""
 
 import math
 
@@ -26,7 +26,7 @@ def table(path, content, required=("file", "valence"), **options):
         '"file","valence"\n"a.wav","1"\n',
     ],
 )
-def test_same_table_in_many_dresses(tmp_path, content):
+def test_equivalent_tables_are_read_identically(tmp_path, content):
     header, rows = table(tmp_path / "t.csv", content)
     assert header == ["file", "valence"]
     assert [values for _, values in rows] == [["a.wav", "1"]]
@@ -58,7 +58,7 @@ def test_invalid_tables_raise(tmp_path, content, message):
     assert str(tmp_path / "t.csv") in str(error.value)
 
 
-def test_several_lines_in_a_value_where_they_are_allowed(tmp_path):
+def test_multiline_values_are_read_if_allowed(tmp_path):
     _, rows = table(tmp_path / "t.csv", 'file,valence\n"a\nb",2\n', multiline=True)
     assert rows == [(3, ["a\nb", "2"])]
 
@@ -75,7 +75,7 @@ def test_invalid_numbers_raise(text):
         parse_number(text, "EmoVal")
 
 
-def test_empty_is_unknown():
+def test_empty_text_is_unknown():
     assert parse_number("  ", "EmoVal") is None
 
 
@@ -87,18 +87,18 @@ def test_empty_is_unknown():
         (b"a\rb\r", ["a", "b"]),
         (b"\xef\xbb\xbfcaf\xc3\xa9\n", ["café"]),
         (b"caf\xe9\n", ["café"]),
-        (b"caf\xc3", ["cafÃ"]),  # a character that the end cuts off: no UTF-8
+        (b"caf\xc3", ["cafÃ"]),  # truncated character, so invalid UTF-8
         ("a\x85b\x0bc\u2028d\n".encode(), ["a\x85b\x0bc\u2028d"]),
         (b"", []),
     ],
 )
-def test_lines_of_any_8_bit_text(tmp_path, content, lines):
+def test_lines_of_8_bit_text_are_decoded(tmp_path, content, lines):
     (tmp_path / "a.txt").write_bytes(content)
     assert [line for _, line in read_lines(tmp_path / "a.txt")] == lines
 
 
-def test_line_far_into_a_file_decides_its_encoding(tmp_path):
-    long = "é" * (1 << 20)  # its second byte lies across the pieces that are read
+def test_late_line_determines_the_encoding(tmp_path):
+    long = "é" * (1 << 20)  # one character spans two blocks
     (tmp_path / "a.txt").write_bytes(f"x{long}\n".encode())
     assert list(read_lines(tmp_path / "a.txt")) == [(1, f"x{long}")]
     (tmp_path / "a.txt").write_bytes(f"{long}\n".encode() + b"\xe9\n")

@@ -1,4 +1,4 @@
-"""The files of raters where they are less orderly than they should be."""
+"""Irregularities in the files of individual ratings."""
 
 import itertools
 import random
@@ -43,7 +43,7 @@ def test_rater_names_are_not_file_names(tmp_path, name):
 
 
 @pytest.mark.parametrize("line", ["".join(RATERS), RATERS[0] + " " + RATERS[0]])
-def test_two_raters_in_one_line_are_not_one(tmp_path, line):
+def test_line_with_two_raters_is_rejected(tmp_path, line):
     path = tmp_path / "labels.txt"
     path.write_text(f"{HEAD}\n{line}\n")
     (block,) = read_blocks(path)
@@ -51,7 +51,7 @@ def test_two_raters_in_one_line_are_not_one(tmp_path, line):
     assert (block.vad, block.problem) == ((4.0, 2.0, 3.0), "")
 
 
-def test_free_text_that_looks_like_ratings_is_text(tmp_path):
+def test_free_text_that_looks_like_ratings_is_not_parsed(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text(f"{HEAD}\nw1; Other-A: 3; V: or so; N: 2; Sad; A:2.0; V:4.0; D:3.0;\n")
     (block,) = read_blocks(path)
@@ -89,7 +89,7 @@ def test_rows_of_a_table_may_be_in_any_order(tmp_path):
         assert blocks(path, order) == expected
 
 
-def test_each_utterance_is_one_block_even_if_its_rows_are_apart(tmp_path):
+def test_separated_rows_of_an_utterance_form_one_block(tmp_path):
     path = tmp_path / "labels_detailed.csv"
     path.write_text("\n".join([COLUMNS, ROWS[0], ROWS[2], ROWS[1], "a.wav,w9,Sad,x,1,1", ""]))
     found = list(read_raters(path))
@@ -101,8 +101,8 @@ def test_each_utterance_is_one_block_even_if_its_rows_are_apart(tmp_path):
     assert not found[1].rater_problem
 
 
-def test_ratings_are_those_of_the_row(tmp_path):
-    """Equal texts are parsed once: no row must get what another one said."""
+def test_each_row_keeps_its_own_ratings(tmp_path):
+    """Equal texts are parsed only once; rows must not receive the ratings of other rows."""
     rng = random.Random(1)
     rows = [
         (f"{k % 7}.wav", f"w{k}", rng.choice(["Sad", "Angry"]), *rng.choices("1234567", k=3))

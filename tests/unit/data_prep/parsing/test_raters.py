@@ -1,4 +1,4 @@
-"""Single raters: words, spread, votes, and the check of the consensus against them."""
+"""Individual ratings: emotion words, SDs, votes, and comparison with the consensus labels."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ STATISTICS = {
 
 @pytest.fixture
 def root(tmp_path, wav):
-    """MSP-Podcast with three utterances: ``root(text, name=…)`` writes the raters' file."""
+    """Return a function that writes an MSP-Podcast corpus with three utterances."""
 
     def write(text=TEXT, *, name="Labels/labels.txt", labels=LABELS):
         folder = tmp_path / "MSP-PODCAST"
@@ -107,7 +107,7 @@ def test_columns_of_the_table_are_taken_by_name(root):
     assert by_id(read(root(text, name="Labels/labels_detailed.csv"))) == STATISTICS
 
 
-def test_manifest_has_the_raters(root, tmp_path, rows_of):
+def test_manifest_contains_the_rater_statistics(root, tmp_path, rows_of):
     summary = prepare_manifests(msp_podcast, root(), tmp_path / "out", raters=True)
     rows = rows_of(summary.sets["train"])
     columns = ["n_raters", "valence_sd", "arousal_sd", "dominance_sd", "votes"]
@@ -120,7 +120,7 @@ def test_manifest_has_the_raters(root, tmp_path, rows_of):
     assert (frame.n_raters[0], frame.valence_sd[0]) == (3, np.std([1.0, 2.0, 3.0]))
 
 
-def test_raters_are_an_option(root):
+def test_raters_are_optional(root):
     assert set(by_id(msp_podcast.read(root())).values()) == {NO_RATERS}
 
 
@@ -130,14 +130,14 @@ def test_without_raters_the_columns_are_empty(root, tmp_path):
     assert set(frame.votes) == {""}
 
 
-def test_raters_without_their_file(root):
+def test_missing_raters_file_raises(root):
     folder = root()
     (folder / "Labels" / "labels.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"Labels/labels.txt or .*Use --raters=False"):
         read(folder)
 
 
-def test_another_raters_file_means_a_new_preparation(root, tmp_path):
+def test_changed_raters_file_triggers_a_new_preparation(root, tmp_path):
     folder = root()
     prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True)
     assert prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True).skipped
@@ -145,7 +145,7 @@ def test_another_raters_file_means_a_new_preparation(root, tmp_path):
     assert not prepare_manifests(msp_podcast, folder, tmp_path / "out", raters=True).skipped
 
 
-def test_consensus_that_is_not_the_mean_is_counted(root):
+def test_consensus_that_differs_from_the_mean_is_counted(root):
     found = read(root(TEXT.replace("V:5.000000", "V:4.000000").replace("D:2.0", "D:2.00001")))
     assert found.warnings == [
         "1 utterances have labels that differ from the mean of their raters (first: "
@@ -153,7 +153,7 @@ def test_consensus_that_is_not_the_mean_is_counted(root):
     ]
 
 
-def test_dimensions_that_are_swapped_are_not_the_mean(root):
+def test_swapped_dimensions_differ_from_the_mean(root):
     swapped = TEXT.replace("A:", "?:").replace("D:", "A:").replace("?:", "D:")
     assert read(root(swapped)).warnings[0].startswith("2 utterances have labels that differ")
 
@@ -167,7 +167,7 @@ def test_damaged_rater_line_gives_no_statistics_and_is_located(root):
     ]
 
 
-def test_damaged_row_of_the_table(root):
+def test_damaged_row_of_the_table_gives_a_warning(root):
     text = DETAILED.replace("Angry,Angry,5,2,6", "Angry,Angry,5,two,6")
     found = read(root(text, name="Labels/labels_detailed.csv"))
     assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
@@ -188,7 +188,7 @@ def test_repeated_utterance_has_no_rater_statistics(root):
     assert "1 utterances occur twice in the file of individual ratings" in found.warnings[0]
 
 
-def test_utterances_on_one_side_only(root):
+def test_utterances_in_only_one_file_are_reported(root):
     text = TEXT.replace("0141.wav", "0999.wav")
     found = read(root(text))
     assert by_id(found)["MSP-PODCAST_0001_0141"] == NO_RATERS
@@ -200,24 +200,24 @@ def test_utterances_on_one_side_only(root):
     ]
 
 
-def test_equal_rows_of_the_labels_stay_equal(root, tmp_path):
+def test_identical_label_rows_remain_identical(root, tmp_path):
     labels = f"{LABELS}\n{LABELS.splitlines()[0]}"
     summary = prepare_manifests(msp_podcast, root(labels=labels), tmp_path / "out", raters=True)
     assert summary.counts == {"train": 2, "valid": 1}
 
 
-def test_equal_lines_of_a_rater_count_once(root):
+def test_identical_lines_of_a_rater_count_once(root):
     line = TEXT.splitlines()[5]
     found = read(root(TEXT.replace(line, f"{line}\n{line}")))
     assert by_id(found) == STATISTICS and found.warnings == []
 
 
-def test_raters_without_names_are_never_one():
+def test_raters_without_names_are_counted_separately():
     raters = [Rater("", ("sad",), (), 1.0), Rater("", ("sad",), (), 1.0), Rater("a"), Rater("a")]
     assert len(drop_repeated_ratings(raters)) == 3
 
 
-def test_one_rater_with_two_opinions_counts_twice():
+def test_two_different_ratings_by_one_rater_count_twice():
     raters = [Rater("a", (), (), 1.0), Rater("a", (), (), 3.0)]
     assert summarise_raters(raters) == RaterStatistics(2, 1.0)
 
@@ -226,7 +226,7 @@ def test_no_raters_give_empty_statistics():
     assert summarise_raters([]) == NO_RATERS
 
 
-def test_votes_are_ordered_by_number_and_name():
+def test_votes_are_sorted_by_count_and_name():
     raters = [Rater(str(k), (word,)) for k, word in enumerate(["sad", "fear", "angry", "sad"])]
     assert summarise_raters(raters).votes == "sad:2;angry:1;fear:1"
 
@@ -235,7 +235,7 @@ ratings = st.lists(st.tuples(*[st.none() | st.floats(1, 7)] * 3), min_size=1, ma
 
 
 @given(ratings)
-def test_spread_equals_numpy_and_the_mean_passes(rows):
+def test_sd_equals_numpy_and_the_mean_is_accepted(rows):
     raters = [Rater(str(k), (), (), *vad) for k, vad in enumerate(rows)]
     columns = [
         [value for value in column if value is not None] for column in zip(*rows, strict=True)
@@ -267,11 +267,11 @@ def test_tolerance_of_the_mean(off, differs):
         ("Frustration", "frustrated"),
     ],
 )
-def test_words_of_raters(word, emotion):
+def test_rater_words_are_converted_to_emotions(word, emotion):
     assert parse_emotion(word) == emotion
 
 
-def test_warnings_count_and_name_the_first():
+def test_warnings_contain_the_count_and_the_first_example():
     check = RaterCheck(Scale(1, 7))
     check.summarise("a", (1.0,) * 3, [], problem="x.txt:3, damaged")
     check.summarise("b", (1.0,) * 3, [], problem="x.txt:9, damaged")
@@ -288,7 +288,7 @@ def test_rating_outside_the_scale_gives_no_statistics(root, rating):
     assert "1 utterances have unusable rater lines" in found.warnings[0]
 
 
-def test_reader_of_raters_alone(tmp_path):
+def test_read_raters(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text(TEXT)
     block = next(read_raters(path))
@@ -305,17 +305,17 @@ def test_reader_of_raters_alone(tmp_path):
     ("text", "problem"),
     [
         ("a.wav; N; A:1; V:2; D:3", "missing ';' after 'D:3'"),
-        ("a.wav; N; A:1; V:2;", "missing value D at the end"),
-        ("a.wav; N; A:1; V:2; D:3; x;", "missing value V, A, D at the end"),
+        ("a.wav; N; A:1; V:2;", "missing at the end: D"),
+        ("a.wav; N; A:1; V:2; D:3; x;", "missing at the end: V, A, D"),
         ("a.wav; N; A:1; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
         ("a.wav; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
         ("a.mp3; N; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
-        ("a.wav, N, A:1, V:2, D:3;", "missing value V, A, D at the end"),
+        ("a.wav, N, A:1, V:2, D:3;", "missing at the end: V, A, D"),
         ("a.wav; N; A:1; V:1.2.3; D:3;", "not a number: valence is '1.2.3'"),
         ("w1; Sad; Sad; A:1; V:2; D:3;", "must contain a file name, a class, and A, V, D"),
     ],
 )
-def test_first_lines_of_a_block_that_cannot_be_used(tmp_path, text, problem):
+def test_unusable_first_lines_of_a_block(tmp_path, text, problem):
     path = tmp_path / "x.txt"
     path.write_text(f"\n{text}\n")
     (block,) = read_blocks(path)

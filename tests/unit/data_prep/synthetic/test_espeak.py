@@ -1,4 +1,4 @@
-"""eSpeak NG by ctypes: the same samples for the same arguments, whatever came before."""
+"""Speech synthesis with eSpeak NG: the samples depend only on the arguments."""
 
 import builtins
 import hashlib
@@ -17,7 +17,7 @@ needs_espeak = pytest.mark.skipif(
     not espeak.is_installed(), reason="espeakng-loader (extra 'demo') is not installed"
 )
 ROOT = Path(__file__).resolve().parents[4]
-BREATHY = "en-us+f5"  # a voice with noise in it, which eSpeak draws from the time of day
+BREATHY = "en-us+f5"  # a noisy voice; by default eSpeak seeds the noise with the time
 TEXT = "The boat is near the river."
 
 
@@ -27,7 +27,7 @@ def synthesiser():
 
 
 @needs_espeak
-def test_speech_is_float32_at_22050_hz_and_lasts_as_long_as_such_a_sentence(synthesiser):
+def test_speech_is_float32_at_22050_hz_with_a_plausible_duration(synthesiser):
     samples, rate = synthesiser.speak(TEXT, voice="en-us+m3")
     assert (samples.dtype, samples.ndim, rate) == (np.float32, 1, 22050)
     assert 1.0 < len(samples) / rate < 3.0
@@ -58,7 +58,7 @@ def test_speech_is_identical_in_another_process(synthesiser):
 
 
 @needs_espeak
-def test_a_higher_rate_takes_less_time(synthesiser):
+def test_higher_rate_shortens_the_speech(synthesiser):
     slow, fast = (len(synthesiser.speak(TEXT, rate=rate)[0]) for rate in (120, 240))
     assert fast < 0.7 * slow
 
@@ -73,7 +73,7 @@ def test_volume_scales_the_samples(synthesiser):
 
 
 @needs_espeak
-def test_a_long_data_path_is_reached_by_a_short_link(tmp_path, monkeypatch):
+def test_long_data_path_is_replaced_with_a_short_link(tmp_path, monkeypatch):
     import espeakng_loader
 
     deep = tmp_path.joinpath(*["a" * 60] * 4)
@@ -87,7 +87,7 @@ def test_a_long_data_path_is_reached_by_a_short_link(tmp_path, monkeypatch):
 
 
 @needs_espeak
-def test_the_short_link_goes_with_the_synthesiser(tmp_path, monkeypatch):
+def test_short_link_is_deleted_with_the_synthesiser(tmp_path, monkeypatch):
     import espeakng_loader
 
     monkeypatch.setattr(espeak, "_LONGEST_DATA_PATH", 1)
@@ -107,7 +107,7 @@ def test_blank_text_raises(synthesiser, text):
 
 
 @needs_espeak
-def test_an_unknown_voice_is_named(synthesiser):
+def test_unknown_voice_raises(synthesiser):
     with pytest.raises(ValueError, match="'en-xx\\+q9'"):
         synthesiser.speak(TEXT, voice="en-xx+q9")
 
@@ -120,7 +120,7 @@ def test_setting_out_of_range_raises(synthesiser, setting):
         synthesiser.speak(TEXT, **setting)
 
 
-def test_without_the_package_the_error_names_the_extra(monkeypatch):
+def test_missing_package_error_names_the_extra(monkeypatch):
     real = builtins.__import__
 
     def without(name, *arguments, **keywords):

@@ -1,4 +1,4 @@
-"""How valence, arousal and dominance are heard in the synthetic speech."""
+"""Acoustic cues of valence, arousal and dominance in synthetic speech."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ def sentences():
 
 
 def altered(item, dimension, value):
-    """The same utterance with one latent dimension set to another value."""
+    """Return an utterance with one latent dimension at ``value`` and the others at 0."""
     vad = [0.0, 0.0, 0.0]
     vad[dimension] = value
     return dataclasses.replace(item, vad=tuple(vad))
@@ -30,7 +30,7 @@ def altered(item, dimension, value):
     ("dimension", "own"),
     [(0, {"smile", "swell", "rise"}), (1, {"breath"}), (2, {"chest", "tremor"})],
 )
-def test_each_dimension_has_cues_of_its_own(sentences, dimension, own):
+def test_each_dimension_has_its_own_cues(sentences, dimension, own):
     low, high = (
         dataclasses.asdict(prosody_of(altered(sentences[7], dimension, value)))
         for value in (-0.8, 0.8)
@@ -51,14 +51,14 @@ def test_arousal_is_louder_and_faster(sentences):
 
 
 def band_level(samples, low, high):
-    """Share of a band, in dB."""
+    """Return the fraction of the power in a frequency band, in dB."""
     power = np.abs(np.fft.rfft(samples)) ** 2
     frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     return 10 * np.log10(power[(frequency >= low) & (frequency < high)].sum() / power.sum())
 
 
 @needs_espeak
-def test_valence_lifts_the_resonances_of_a_smile(sentences):
+def test_valence_boosts_the_smile_resonances(sentences):
     sad, happy = (
         synthesise_sentence(altered(sentences[3], 0, v), espeak.Synthesiser()) for v in (-0.9, 0.9)
     )
@@ -99,9 +99,9 @@ def test_resampling_keeps_a_tone_and_its_duration():
     np.testing.assert_allclose(resample_voice(expected, 44100, 16000), tone, atol=1e-5)
 
 
-def test_resampling_to_a_multiple_keeps_the_samples_and_adds_others_between_them():
+def test_resampling_to_a_multiple_keeps_the_original_samples():
     noise = np.random.default_rng(0).standard_normal(1600)
-    noise = np.convolve(noise, [0.5, 0.5]).astype(np.float32)  # nothing at half the sample rate
+    noise = np.convolve(noise, [0.5, 0.5]).astype(np.float32)  # removes the Nyquist frequency
     fine = resample_voice(noise, 16000, 48000)
     assert fine.dtype == np.float32 and len(fine) == 4803
     np.testing.assert_allclose(fine[::3], noise, atol=1e-4)

@@ -1,4 +1,4 @@
-"""The synthetic demo corpora: what is drawn, and what all layouts have in common on disk."""
+"""Synthetic demo corpora: generated scripts, and properties shared by all layouts on disk."""
 
 import dataclasses
 import itertools
@@ -29,7 +29,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def scripts():
-    """What is said in the full demo of each corpus."""
+    """Return the script of the full demo of each corpus."""
     return {name: layout.script(layout.sizes["demo"]) for name, layout in synthetic.LAYOUTS.items()}
 
 
@@ -38,20 +38,20 @@ def corpus(request):
     return request.param
 
 
-# ---- What is said and how ----
+# ---- Scripts ----
 
 
-def test_there_is_a_layout_for_each_corpus():
+def test_each_corpus_has_a_layout():
     assert list(synthetic.LAYOUTS) == ["MSP-Podcast", "IEMOCAP", "MSP-IMPROV", "OwnData"]
 
 
-def test_the_same_seed_draws_the_same_records_and_another_seed_others():
+def test_script_depends_on_the_seed():
     counts = {"Train": 20, "Test1": 4}
     assert PODCAST.script(counts, seed=3) == PODCAST.script(counts, seed=3)
     assert PODCAST.script(counts, seed=3) != PODCAST.script(counts, seed=4)
 
 
-def test_no_voice_and_no_sentence_is_in_two_splits_or_sessions(scripts, corpus):
+def test_voices_and_sentences_are_in_only_one_split_or_session(scripts, corpus):
     sentences = scripts[corpus]
     variants, texts = defaultdict(set), defaultdict(set)
     for item in sentences:
@@ -69,7 +69,7 @@ def test_every_speaker_has_one_voice(scripts, corpus):
     assert len(speakers) == len(set(speakers)) >= 10
 
 
-def test_two_corpora_share_no_sentence(scripts):
+def test_corpora_do_not_share_sentences(scripts):
     texts = {name: {item.text for item in sentences} for name, sentences in scripts.items()}
     pairs = list(itertools.combinations(texts, 2))
     assert len(pairs) == 6
@@ -84,7 +84,7 @@ def test_each_split_and_session_has_both_genders(scripts, corpus):
     assert all(found == {"Female", "Male"} for found in genders.values())
 
 
-def test_sizes_are_about_three_thousand_one_thousand_and_sixty_or_ninety(corpus):
+def test_sizes_are_as_intended(corpus):
     sizes = synthetic.LAYOUTS[corpus].sizes
     assert list(sizes) == ["demo", "small", "smoke"]
     assert 2900 < sum(sizes["demo"].values()) < 4000
@@ -97,12 +97,12 @@ def test_sentences_never_repeat():
     assert len(texts) == len(set(texts)) > 50_000
 
 
-def test_an_unknown_part_is_named():
+def test_unknown_part_raises():
     with pytest.raises(ValueError, match=r"among Train, Development.*found 'Validation'"):
         generate_script({"Validation": 3}, PODCAST.voices, PODCAST.panel)
 
 
-def test_latent_dimensions_fill_the_cube_and_none_is_a_copy_of_another(scripts, corpus):
+def test_latent_dimensions_fill_the_cube_and_are_not_redundant(scripts, corpus):
     vad = np.array([item.vad for item in scripts[corpus]])
     assert np.abs(vad).max() < 1 and (vad.std(axis=0) > 0.4).all()
     octants = {tuple(point) for point in (vad > 0).tolist()}
@@ -124,13 +124,13 @@ def test_raters_are_distinct_and_use_the_full_scale(scripts, corpus, raters, hig
     assert votes == set(range(1, high + 1))
 
 
-def test_every_class_occurs_other_and_no_agreement_included(scripts, corpus):
+def test_every_class_occurs_including_other_and_no_agreement(scripts, corpus):
     panel = synthetic.LAYOUTS[corpus].panel
     expected = {*panel.classes, panel.other, panel.tie}
     assert {item.emotion for item in scripts[corpus]} == expected
 
 
-def test_the_class_is_the_one_named_most_often_and_a_tie_has_its_own(scripts, corpus):
+def test_class_is_the_majority_and_ties_have_their_own_class(scripts, corpus):
     for item in scripts[corpus]:
         votes = [rating.emotion for rating in item.ratings]
         count = {code: votes.count(code) for code in votes}
@@ -139,14 +139,14 @@ def test_the_class_is_the_one_named_most_often_and_a_tie_has_its_own(scripts, co
         assert item.emotion == (best[0] if len(best) == 1 else tie)
 
 
-def test_the_consensus_is_the_mean_of_the_votes_that_were_given():
+def test_consensus_is_the_mean_of_the_available_votes():
     item = PODCAST.script({"Train": 1})[0]
     votes = [Rating(1, "N", (2, 5, math.nan)), Rating(2, "N", (3, 1, 4)), Rating(3, "N", (3, 3, 1))]
     assert dataclasses.replace(item, ratings=tuple(votes)).consensus == (8 / 3, 3.0, 2.5)
     assert math.isnan(dataclasses.replace(item, ratings=tuple(votes[:1])).consensus[2])
 
 
-def test_the_cap_is_about_nine_tenths(scripts, corpus):
+def test_ccc_ceiling_is_about_0_9(scripts, corpus):
     layout = synthetic.LAYOUTS[corpus]
     caps = synthetic.ccc_ceiling(scripts[corpus], hidden=layout.hidden)
     assert list(caps) == [part for part in layout.sizes["demo"] if part not in layout.hidden]
@@ -154,7 +154,7 @@ def test_the_cap_is_about_nine_tenths(scripts, corpus):
         assert all(0.86 < value < 0.94 for value in cap.values()), (part, cap)
 
 
-def test_the_cap_is_the_ccc_of_the_best_affine_map(scripts):
+def test_ccc_ceiling_is_the_ccc_of_the_best_affine_map(scripts):
     items = [item for item in scripts["MSP-Podcast"] if item.voice.part == "Test2"]
     latent = np.array([item.vad[1] for item in items])
     truth = np.array([item.consensus[1] for item in items])
@@ -177,11 +177,11 @@ def test_ccc_ceiling_ignores_unrated_utterances(scripts):
     assert synthetic.ccc_ceiling(items)["4"]["dominance"] == pytest.approx(pearson, abs=1e-4)
 
 
-# ---- What all layouts have in common on disk ----
+# ---- Properties shared by all layouts on disk ----
 
 
 @needs_espeak
-def test_the_number_of_workers_changes_no_byte(demo_corpus, contents, corpus):
+def test_number_of_workers_does_not_affect_the_files(demo_corpus, contents, corpus):
     one, two = (contents(demo_corpus(corpus, TINY[corpus], workers=n)) for n in (1, 2))
     assert one == two
     assert sum(name.endswith(".wav") and "/._" not in name for name in one) == sum(
@@ -190,7 +190,7 @@ def test_the_number_of_workers_changes_no_byte(demo_corpus, contents, corpus):
 
 
 @needs_espeak
-def test_readme_and_stamp_say_what_this_is(demo_corpus, corpus):
+def test_readme_and_stamp_describe_the_corpus(demo_corpus, corpus):
     folder = demo_corpus(corpus, TINY[corpus])
     readme = (folder / "README.txt").read_text(encoding="utf-8")
     assert readme.startswith("SYNTHETIC SPEECH\n") and f"layout of {corpus}," in readme
@@ -202,7 +202,7 @@ def test_readme_and_stamp_say_what_this_is(demo_corpus, corpus):
 
 
 @needs_espeak
-def test_the_same_corpus_is_left_as_it_is_and_its_facts_are_returned(tmp_path, corpus):
+def test_complete_corpus_is_reused(tmp_path, corpus):
     folder, counts = tmp_path / "demo", TINY[corpus]
     facts = synthetic.write(corpus, folder, size=counts, workers=1)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
@@ -223,7 +223,7 @@ def test_partially_written_folder_is_replaced(tmp_path, contents, damage):
 
 
 @needs_espeak
-def test_another_seed_replaces_the_corpus(tmp_path):
+def test_different_seed_replaces_the_corpus(tmp_path):
     folder = tmp_path / "demo"
     synthetic.write("MSP-Podcast", folder, size={"Train": 1}, workers=1)
     facts = synthetic.write("MSP-Podcast", folder, size={"Train": 1}, seed=2, workers=1)
@@ -233,7 +233,7 @@ def test_another_seed_replaces_the_corpus(tmp_path):
 
 
 @needs_espeak
-def test_another_layout_replaces_the_corpus(tmp_path):
+def test_different_layout_replaces_the_corpus(tmp_path):
     folder = tmp_path / "demo"
     synthetic.write("MSP-Podcast", folder, size={"Train": 1}, workers=1)
     synthetic.write("OwnData", folder, size={"train": 1}, workers=1)
@@ -242,7 +242,7 @@ def test_another_layout_replaces_the_corpus(tmp_path):
     }
 
 
-def test_a_folder_with_something_else_is_never_touched(tmp_path):
+def test_folder_with_other_files_is_not_modified(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(FileExistsError, match="contains other files"):
         synthetic.write("MSP-Podcast", tmp_path, size={"Train": 1})
@@ -250,7 +250,7 @@ def test_a_folder_with_something_else_is_never_touched(tmp_path):
 
 
 @needs_espeak
-def test_a_failing_worker_is_reported_with_its_words(tmp_path):
+def test_failed_worker_is_reported_with_its_error_output(tmp_path):
     sentences = PODCAST.script({"Train": 2})
     recordings = [
         Recording(item, str(tmp_path / "missing" / f"{item.turn}.wav")) for item in sentences
@@ -259,7 +259,7 @@ def test_a_failing_worker_is_reported_with_its_words(tmp_path):
         write_recordings(recordings, workers=2)
 
 
-def test_unknown_size_or_layout_lists_the_valid_ones(tmp_path):
+def test_unknown_size_or_layout_error_lists_the_valid_ones(tmp_path):
     with pytest.raises(ValueError, match="one of demo, small, smoke; found 'huge'"):
         synthetic.write("MSP-Podcast", tmp_path / "x", size="huge")
     allowed = "must be one of MSP-Podcast, IEMOCAP, MSP-IMPROV, OwnData; found 'TIMIT'"

@@ -33,7 +33,7 @@ def test_scores_and_intervals_are_in_table(page, made_report):
 
 
 def test_synthetic_banner_and_warnings_precede_results(page):
-    places = [page.text.index("SYNTHETIC SPEECH")]
+    places = [page.text.index("Synthetic speech:")]
     for text in ("row <smoke>", "More than half of the predictions", "95% confidence intervals"):
         places.append(page.text.index(text, places[0]))
     assert places == sorted(places)
@@ -41,7 +41,7 @@ def test_synthetic_banner_and_warnings_precede_results(page):
 
 def test_real_speech_has_no_banner(made_report):
     report = {**made_report[0], "synthetic": False}
-    assert "SYNTHETIC" not in run_page(report, {})
+    assert "Synthetic speech" not in run_page(report, {})
 
 
 def test_interval_method_is_described(page):
@@ -59,7 +59,7 @@ def test_subgroups_show_counts_and_available_intervals(page, made_report):
         row = next(row for row in page.cells if row[:1] == [part["value"]])
         assert row[1] == str(part["utterances"])
         assert ("[" in row[2]) is (part["value"] == "Female")
-    assert "no breakdown by: raters" in page.text
+    assert "No breakdown by raters" in page.text
 
 
 def test_calibration_shows_corrected_and_uncorrected(page, made_report):
@@ -213,7 +213,7 @@ def test_table_page_links_scores_to_runs(facts, figure_png):
         row[:9] for row in read.cells
     ]
     assert "2 runs: 1 finished, 1 missing." in read.text
-    assert read.text.index("SYNTHETIC") < read.text.rindex("a < b")
+    assert read.text.index("Synthetic speech") < read.text.rindex("a < b")
     for text in ("a < b", "Made by `emosphere table pooling`."):
         assert text in read.text
     assert [".688"] in read.cells
@@ -230,7 +230,7 @@ def test_empty_run_columns_are_hidden(facts, figure_png):
 def test_table_page_without_runs(facts, figure_png):
     read = Reader(table_page({**facts, "runs": [], "notes": [], "synthetic": False}, figure_png))
     assert "0 runs." in read.text
-    assert "SYNTHETIC" not in read.text
+    assert "Synthetic speech" not in read.text
 
 
 def test_missing_key_raises(facts, figure_png):
@@ -269,7 +269,7 @@ def test_image_embeds_file_at_its_size():
 
 
 def test_image_requires_alt_text_and_png():
-    with pytest.raises(ValueError, match="must have an alternative text"):
+    with pytest.raises(ValueError, match="must have alternative text"):
         image_view(render_png(Figure((1, 1))), " ", "caption")
     with pytest.raises(ValueError, match="must be a PNG file; found b'GIF89a'"):
         image_view(b"GIF89a", "alt", "caption")

@@ -57,7 +57,7 @@ def test_empty_id_raises_with_row(empty):
 def test_duplicated_id_raises():
     built = good()
     built["ID"] = ["a", "b", "b", "b"]
-    with pytest.raises(ValueError, match=r"1 are duplicated \(b\)"):
+    with pytest.raises(ValueError, match=r"1 duplicated \(b\)"):
         check(built)
 
 

@@ -67,7 +67,7 @@ def test_modified_predictions_are_noted(tmp_path):
 def test_set_with_metrics_requires_predictions(tmp_path):
     folder = write_run(tmp_path / "7")
     (folder / "predictions" / "test1.csv").unlink()
-    with pytest.raises(ValueError, match=r"no predictions of test1\. Re-run the training command"):
+    with pytest.raises(ValueError, match=r"no predictions for test1\. Re-run the training command"):
         read_run(folder)
 
 
@@ -189,7 +189,7 @@ def test_common_sets(tmp_path):
     names, notes = common_sets([one, two])
     assert names == ["test1"]
     assert notes == [
-        f"No metrics for {name}: some runs have no predictions or labels of it."
+        f"No metrics for {name}: some runs have no predictions or labels for it."
         for name in ("valid", "test3")
     ]
 

@@ -162,7 +162,7 @@ def test_manifest_adds_missing_columns():
     assert [(part["value"], part["utterances"]) for part in found["slices"]["raters"]] == [
         ("5", 1), ("7", 2), ("unknown", 1),
     ]  # fmt: skip
-    with pytest.raises(ValueError, match=r"1 are missing, e\.g\. d"):
+    with pytest.raises(ValueError, match=r"1 missing, e\.g\. d"):
         evaluate_predictions(table, manifest=manifest[1:], **FAST)
 
 

@@ -12,7 +12,7 @@ from data_prep.manifest import prepare_manifests
 from data_prep.synthetic.layouts.iemocap import (
     LAYOUT,
     Turn,
-    dialogs,
+    dialogues,
     evaluation_lines,
     transcription_lines,
 )
@@ -24,19 +24,19 @@ NEUTRAL = (Rating(2, "neu", (3, 2, 2)), Rating(3, "neu", (3, 3, 2)), Rating(4, "
 
 @pytest.fixture(scope="module")
 def corpus(demo_corpus):
-    """A tiny corpus; tests only read it."""
+    """Write a tiny corpus. Tests must not modify it."""
     return demo_corpus("IEMOCAP", TINY)
 
 
 @pytest.fixture(scope="module")
 def smoke(demo_corpus):
-    """The corpus of preset smoke; tests only read it."""
+    """Write the corpus of the smoke preset. Tests must not modify it."""
     return demo_corpus("IEMOCAP", "smoke", workers=2)
 
 
 @pytest.fixture
 def turn():
-    """A turn whose lines can be written by hand."""
+    """Return a turn whose expected lines can be written by hand."""
     item = LAYOUT.script({"1": 1})[0]
     item = dataclasses.replace(item, text="Excuse me.", emotion="neu", ratings=NEUTRAL)
     return Turn("Ses01F_impro01_F000", item, 6.2901, 8.2357)
@@ -46,7 +46,7 @@ def lines_of(turn, own=(3, 2, 1)):
     return list(evaluation_lines([turn], {turn.id: own}))
 
 
-def test_a_label_file_reads_as_the_real_one(turn):
+def test_label_file_matches_the_real_format(turn):
     assert lines_of(turn) == [
         "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]",
         "",
@@ -70,14 +70,14 @@ def test_missing_votes_are_nan_in_the_label_and_empty_in_the_ratings(turn):
     assert lines[7] == "A-E2:\tval 3; act 2; dom  ;\t()"
 
 
-def test_a_rater_who_skipped_a_question_is_not_in_its_mean(turn):
+def test_missing_votes_are_excluded_from_the_mean(turn):
     skipped = dataclasses.replace(NEUTRAL[2], vad=(4, 2, math.nan))
     ratings = (*NEUTRAL[:2], skipped)
     lines = lines_of(turn._replace(item=dataclasses.replace(turn.item, ratings=ratings)))
     assert lines[2].endswith("[3.3333, 2.3333, 2.0000]")
 
 
-def test_other_comes_with_a_comment_that_is_not_always_ascii(turn):
+def test_other_has_a_comment_that_may_contain_non_ascii_characters(turn):
     said = set()
     for number in range(3):
         ratings = (Rating(1, "oth", (3, 3, 3)),)
@@ -86,7 +86,7 @@ def test_other_comes_with_a_comment_that_is_not_always_ascii(turn):
     assert said == {"C-E1:\tOther;\t()", "C-E1:\tOther;\t(puzzled)", "C-E1:\tOther;\t(blasé)"}
 
 
-def test_transcriptions_read_as_the_real_ones_strays_included(turn):
+def test_transcriptions_match_the_real_format_including_stray_lines(turn):
     assert list(transcription_lines([turn])) == [
         "Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.",
         "M: [LAUGHTER]",
@@ -94,9 +94,9 @@ def test_transcriptions_read_as_the_real_ones_strays_included(turn):
     ]
 
 
-def test_each_session_has_a_woman_and_a_man_who_talk_in_every_dialog_of_the_demo():
+def test_each_demo_dialogue_has_a_woman_and_a_man():
     script = LAYOUT.script(LAYOUT.sizes["demo"])
-    found = dialogs(script)
+    found = dialogues(script)
     assert len(found) == 100
     assert sum(map(len, found.values())) == len(script) == 3000
     for name, turns in found.items():
@@ -108,15 +108,15 @@ def test_each_session_has_a_woman_and_a_man_who_talk_in_every_dialog_of_the_demo
             assert turn.item.voice.speaker == session + letter
 
 
-def test_women_speak_when_the_man_wears_the_motion_capture():
-    ids = [turn.id for turns in dialogs(LAYOUT.script({"5": 600})).values() for turn in turns]
+def test_women_also_speak_when_the_man_wears_the_markers():
+    ids = [turn.id for turns in dialogues(LAYOUT.script({"5": 600})).values() for turn in turns]
     assert len(ids) == len(set(ids))
     assert "Ses05M_script01_1b_F012" in ids
 
 
-def test_every_file_of_the_layout_is_there_and_nothing_else(corpus, contents):
+def test_corpus_contains_exactly_the_files_of_the_layout(corpus, contents):
     expected = {"README.txt", "demo.json"}
-    for dialog, turns in dialogs(LAYOUT.script(TINY)).items():
+    for dialog, turns in dialogues(LAYOUT.script(TINY)).items():
         session = f"Session{dialog[4]}"
         labels, wavs = f"{session}/dialog/EmoEvaluation", f"{session}/sentences/wav/{dialog}"
         expected |= {
@@ -137,7 +137,7 @@ def test_audio_is_mono_at_16000_hz(corpus):
     assert len(wavs) == 18 and kinds == {(16000, 1, "PCM_16")}
 
 
-def test_times_are_those_of_the_audio_and_turns_do_not_overlap(corpus):
+def test_times_match_the_audio_and_turns_do_not_overlap(corpus):
     file = corpus / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
     times = re.findall(r"^\[(\S+) - (\S+)\]\t(\w+)", file.read_text("latin-1"), re.MULTILINE)
     assert len(times) == 4
@@ -149,7 +149,7 @@ def test_times_are_those_of_the_audio_and_turns_do_not_overlap(corpus):
         before = float(end)
 
 
-def test_decoys_in_the_sub_folders_say_something_else(corpus):
+def test_decoys_in_the_subfolders_differ_from_the_labels(corpus):
     folder = corpus / "Session5" / "dialog" / "EmoEvaluation"
     own, decoy = (
         re.findall(r"^\[.*", (folder / part / "Ses05F_impro01.txt").read_text("latin-1"), re.M)
@@ -161,16 +161,16 @@ def test_decoys_in_the_sub_folders_say_something_else(corpus):
     assert own != decoy
 
 
-def test_preparation_rejects_nothing_and_finds_the_votes_means(smoke, tmp_path):
+def test_preparation_rejects_nothing_and_confirms_the_means(smoke, tmp_path):
     summary = prepare_manifests(iemocap, smoke, tmp_path / "manifests", fold=3)
     assert summary.counts == {"train": 36, "valid": 12, "test": 12}
     assert summary.rejected == {} and summary.warnings == []
 
 
-def test_the_reader_finds_what_was_drawn(smoke):
+def test_reader_returns_the_generated_labels(smoke):
     drawn = {
         turn.id: turn.item
-        for turns in dialogs(LAYOUT.script(LAYOUT.sizes["smoke"])).values()
+        for turns in dialogues(LAYOUT.script(LAYOUT.sizes["smoke"])).values()
         for turn in turns
     }
     rows = {row.id: row for _, row in iemocap.read(smoke).utterances()}

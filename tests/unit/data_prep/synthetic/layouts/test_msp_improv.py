@@ -25,13 +25,13 @@ ANGRY = (
 
 @pytest.fixture(scope="module")
 def corpus(demo_corpus):
-    """A tiny corpus; tests only read it."""
+    """Write a tiny corpus. Tests must not modify it."""
     return demo_corpus("MSP-IMPROV", TINY)
 
 
 @pytest.fixture(scope="module")
 def smoke(demo_corpus):
-    """The corpus of preset smoke; tests only read it."""
+    """Write the corpus of the smoke preset. Tests must not modify it."""
     return demo_corpus("MSP-IMPROV", "smoke", workers=2)
 
 
@@ -42,7 +42,7 @@ def demo_names():
 
 @pytest.fixture
 def lines_of(monkeypatch):
-    """The lines about one utterance, whose naturalness is 4 for every rater."""
+    """Return a function that returns the lines of one utterance with fixed naturalness."""
     item = LAYOUT.script({"2": 1})[0]
     monkeypatch.setattr(
         "data_prep.synthetic.layouts.msp_improv._naturalness", lambda item, seed: [4.0, 4.0, 3.0]
@@ -65,7 +65,7 @@ def test_label_file_matches_the_real_format_with_reversed_activation(lines_of):
     ]
 
 
-def test_some_utterances_have_a_raters_line_twice_and_the_mean_counts_it_once(lines_of):
+def test_repeated_rater_lines_count_once_in_the_mean(lines_of):
     single, double = lines_of(number=1), lines_of(number=9)
     assert double == [*single[:-1], single[-2], ""]
 
@@ -87,7 +87,7 @@ def test_naturalness_is_sometimes_nan(demo_names):
     assert len(re.findall(r"\.avi; .*; N:NaN;$", text, re.MULTILINE)) == 96  # every 31st of 3000
 
 
-def test_names_say_sentence_target_speaker_condition_and_turn(demo_names):
+def test_names_contain_sentence_target_speaker_condition_and_turn(demo_names):
     assert len(demo_names) == 3000
     for name, item in demo_names.items():
         sentence, _, gender, session, condition, first, second, turn = NAME.fullmatch(name).groups()
@@ -97,20 +97,20 @@ def test_names_say_sentence_target_speaker_condition_and_turn(demo_names):
         assert (first == second == gender) if condition in "RT" else (first != second)
 
 
-def test_conditions_have_about_the_real_shares(demo_names):
+def test_conditions_have_approximately_the_real_proportions(demo_names):
     count = Counter(name.split("-")[3] for name in demo_names)
     shares = {condition: count[condition] / 3000 for condition in "PRST"}
     real = {"P": 2785 / 8438, "R": 620 / 8438, "S": 4381 / 8438, "T": 652 / 8438}
     assert shares == pytest.approx(real, abs=0.03)
 
 
-def test_every_condition_is_in_the_smoke_corpus():
+def test_smoke_corpus_contains_every_condition():
     assert {
         name.split("-")[3] for name in sentences_by_name(LAYOUT.script(LAYOUT.sizes["smoke"]))
     } == {*"PRST"}
 
 
-def test_every_file_of_the_layout_is_there_and_nothing_else(corpus, contents):
+def test_corpus_contains_exactly_the_files_of_the_layout(corpus, contents):
     expected = {"README.txt", "demo.json", "Evalution.txt"}
     texts = 0
     for name, item in sentences_by_name(LAYOUT.script(TINY)).items():
@@ -130,14 +130,14 @@ def test_audio_is_mono_at_48000_hz(corpus):
     assert all(0.8 < info.duration < 8.0 for info in infos)
 
 
-def test_preparation_rejects_nothing_and_finds_the_raters_means(smoke, tmp_path):
+def test_preparation_rejects_nothing_and_confirms_the_means(smoke, tmp_path):
     summary = prepare_manifests(msp_improv, smoke, tmp_path / "manifests", fold=2)
     assert summary.counts == {"train": 40, "valid": 10, "test": 10}
     assert summary.rejected == {}
     assert summary.warnings == ["8 of 60 utterances have no transcript."]
 
 
-def test_the_reader_finds_what_was_drawn_arousal_the_right_way_up(smoke):
+def test_reader_returns_the_generated_labels_with_reversed_arousal(smoke):
     corpus = msp_improv.read(smoke)
     drawn = {
         f"MSP-{k}": v for k, v in sentences_by_name(LAYOUT.script(LAYOUT.sizes["smoke"])).items()

@@ -17,7 +17,7 @@ LABELLED = sum(TINY.values()) - TINY["Test3"]
 
 @pytest.fixture(scope="module")
 def corpus(demo_corpus):
-    """A tiny corpus; tests only read it."""
+    """Write a tiny corpus. Tests must not modify it."""
     return demo_corpus("MSP-Podcast", TINY)
 
 
@@ -31,7 +31,7 @@ def test_there_are_32_voices_and_unknown_speakers_only_in_train():
     assert {voice.part for voice in voices() if voice.speaker == "Unknown"} == {"Train"}
 
 
-def test_every_file_of_the_layout_is_there_and_nothing_else(corpus, contents):
+def test_corpus_contains_exactly_the_files_of_the_layout(corpus, contents):
     names = set(contents(corpus))
     wavs = {f"{Path(name).stem}" for name in names if name.startswith("Audios/")}
     assert len(wavs) == sum(TINY.values())
@@ -46,7 +46,7 @@ def test_every_file_of_the_layout_is_there_and_nothing_else(corpus, contents):
     }
 
 
-def test_the_consensus_file_has_the_real_header_and_one_row_an_utterance(corpus):
+def test_consensus_file_has_the_real_header_and_one_row_per_utterance(corpus):
     lines = (corpus / "Labels" / "labels_consensus.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set"
     item = min((i for i in LAYOUT.script(TINY) if i.voice.part != "Test3"), key=file_name)
@@ -57,21 +57,21 @@ def test_the_consensus_file_has_the_real_header_and_one_row_an_utterance(corpus)
     )
 
 
-def test_the_consensus_is_the_mean_of_the_rater_rows(corpus):
+def test_consensus_is_the_mean_of_the_rater_rows(corpus):
     blocks = (corpus / "Labels" / "labels.txt").read_text(encoding="utf-8").strip().split("\n\n")
     rows = {row["FileName"]: row for row in consensus_rows(corpus)}
     assert len(blocks) == len(rows)
     for block in blocks:
         header, *raters = block.split("\n")
         row = rows[header.split(";")[0]]
-        # From the right end: what follows "Other-" may hold a semicolon.
+        # Split from the right: the text after "Other-" may contain a semicolon.
         values = [[float(p.split(":")[1]) for p in line.split(";")[-4:-1]] for line in raters]
         means = [round(sum(column) / len(raters), 6) for column in zip(*values, strict=True)]
         assert means == [float(row[name]) for name in ("EmoAct", "EmoVal", "EmoDom")]
         assert header.split("; ")[1] == row["EmoClass"]
 
 
-def test_a_rater_row_reads_as_in_the_real_file():
+def test_rater_row_matches_the_real_format():
     item = dataclasses.replace(
         LAYOUT.script({"Train": 1})[0],
         emotion="X",
@@ -105,7 +105,7 @@ def test_one_file_is_stereo_at_44100_hz_and_the_others_mono_at_16000(corpus):
     assert kinds == [*mono, (44100, 2, "PCM_16")]
 
 
-def test_the_reader_of_msp_podcast_finds_every_set(corpus):
+def test_reader_finds_every_set(corpus):
     sets = msp_podcast.read(corpus).sets
     counts = {name: len(utterances) for name, utterances in sets.items()}
     assert counts == {"train": 20, "valid": 4, "test1": 4, "test2": 3, "test3": 2}

@@ -1,4 +1,4 @@
-"""The synthetic demo corpus as a table of one's own."""
+"""The synthetic demo corpus in the layout of your own data."""
 
 import pytest
 import soundfile
@@ -12,11 +12,11 @@ TINY = {"train": 4, "valid": 2, "test": 3}
 
 @pytest.fixture(scope="module")
 def corpus(demo_corpus):
-    """A tiny corpus; tests only read it."""
+    """Write a tiny corpus. Tests must not modify it."""
     return demo_corpus("OwnData", TINY)
 
 
-def test_the_table_has_one_row_an_utterance_in_plain_words(corpus, rows_of):
+def test_table_has_one_row_per_utterance(corpus, rows_of):
     header, *rows = rows_of(corpus / "labels.csv")
     assert ",".join(header) == "file,valence,arousal,dominance,speaker,gender,emotion,split"
     drawn = sorted(LAYOUT.script(TINY), key=lambda item: (item.voice.speaker, item.turn))
@@ -30,7 +30,7 @@ def test_the_table_has_one_row_an_utterance_in_plain_words(corpus, rows_of):
         assert row[4:] == [voice.speaker, voice.gender, words[item.emotion], voice.part]
 
 
-def test_every_file_of_the_layout_is_there_and_nothing_else(corpus, contents, rows_of):
+def test_corpus_contains_exactly_the_files_of_the_layout(corpus, contents, rows_of):
     wavs = {row[0] for row in rows_of(corpus / "labels.csv")[1:]}
     assert set(contents(corpus)) == {"README.txt", "demo.json", "labels.csv", *wavs}
 
@@ -41,13 +41,13 @@ def test_audio_is_mono_at_16000_hz(corpus):
     assert {(info.samplerate, info.channels) for info in infos} == {(16000, 1)}
 
 
-def test_preparation_with_the_options_of_the_layout_rejects_nothing(corpus, tmp_path):
+def test_preparation_with_the_layout_options_rejects_nothing(corpus, tmp_path):
     summary = prepare_manifests(own_data, corpus, tmp_path / "manifests", **LAYOUT.options)
     assert summary.counts == TINY
     assert summary.rejected == {} and summary.warnings == []
     assert (summary.scale.low, summary.scale.high) == (1, 7)
 
 
-def test_every_speaker_is_named():
+def test_every_speaker_is_known():
     names = [voice.speaker for voice in LAYOUT.voices]
     assert names == [f"speaker{number:02d}" for number in range(1, 26)]
