@@ -306,9 +306,12 @@ class _Levels:
             )
         self.frames += len(block)
         if len(self.power) > 1:
-            self.power += np.einsum("tc,tc->c", block, block, dtype=np.float64)
-            mix = block.mean(axis=1, dtype=np.float32)
-            self.mix += float(np.einsum("t,t->", mix, mix, dtype=np.float64))
+            self.add_power(block, block.mean(axis=1, dtype=np.float32))
+
+    def add_power(self, block: np.ndarray, mix: np.ndarray) -> None:
+        """Add the power of each channel (samples, channels) and of the mix (samples,)."""
+        self.power += np.einsum("tc,tc->c", block, block, dtype=np.float64)
+        self.mix += float(np.einsum("t,t->", mix, mix, dtype=np.float64))
 
     def mix_warning(self) -> str:
         """Return a warning if mixing cancels the signal."""
@@ -337,6 +340,16 @@ def to_mono(block: np.ndarray, channel: str, loudest: int = 0) -> np.ndarray:
         return block.mean(axis=1, dtype=np.float32)
     number = {"left": 0, "right": 1, "loudest": loudest}[channel]
     return np.ascontiguousarray(block[:, min(number, block.shape[1] - 1)])
+
+
+def array_to_mono(array: np.ndarray, channel: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Convert an array (samples, channels) to mono; also return a warning if mixing cancels it."""
+    check_channel(channel)
+    levels = _Levels(array.shape[1])
+    levels.add_power(array, array.mean(axis=1))
+    if channel == "mix":
+        return array.mean(axis=1), tuple(filter(None, [levels.mix_warning()]))
+    return to_mono(array, channel, int(np.argmax(levels.power))), ()
 
 
 def warning_summary(warnings: Sequence[tuple[str, str]], shown: int = 3) -> list[str]:

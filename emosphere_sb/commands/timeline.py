@@ -52,9 +52,9 @@ def run(argv: Sequence[str]) -> int:
     """
     options = build_timeline_parser().parse_args(argv)
     validate_timeline_options(options)
-    from emosphere_sb.audio.header import read_header
+    from emosphere_sb.audio.check import check_audio
 
-    read_header(options.file)  # fail before the model is loaded
+    check_audio(options.file)  # fail before the model is loaded
     model = load_predictor(
         options.model, device=options.device, onnx=options.onnx, int8=options.int8
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emosphere_sb.audio.header import read_header
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import timeline
@@ -82,7 +82,7 @@ def analyse(
 def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
     """Predict emotion as in the evaluation, or in windows if one pass is not possible."""
     words = MAX_WORDS if model.info.words else 0
-    duration = read_header(path).duration
+    duration = check_audio(path).duration
     if min(duration, model.info.max_seconds or duration) <= model.max_pass_seconds:
         return model.predict(path, words=words)
     overall = model.predict(path, words=words, window=window, overlap=0.0)
