@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.check import AudioInfo, check_audio
+from emosphere_sb.audio.errors import AudioError
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}

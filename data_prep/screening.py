@@ -11,8 +11,8 @@ from data_prep.audio_check import FileStatus, check_audio_files
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.duplicates import AudioPaths, drop_duplicates
 from data_prep.parsing.label_text import is_finite
-from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.check import MISSING_FILE, AudioInfo, warning_summary
+from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 UsableRows = dict[str, list[tuple[Utterance, AudioInfo]]]

@@ -49,6 +49,7 @@ The rest of a longer file is not examined. A longer file whose header has no len
 _SHORTENED = re.compile(
     r"^\s*(?:SSND|Data Size|riff|Riff size|BODY|data)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
+_TRUNCATED = "Seems to be a truncated file."  # logged by libsndfile for VOC
 _SHORTENED_RF64 = re.compile(r"Calculated frame count (\d+) does not match .* of (\d+)\.")
 
 
@@ -127,7 +128,7 @@ def check_audio(
     check_channel(channel)
     name = os.fspath(path)
     try:
-        status = _regular_file_status(name)
+        status = regular_file_status(name)
         key = (name, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
         info, mix_warning = _inspect(*key, max_seconds)
     except AudioError as error:
@@ -152,7 +153,7 @@ def check_channel(channel: str) -> None:
         raise ValueError(f"channel must be one of {', '.join(CHANNELS)}; found {channel!r}.")
 
 
-def _regular_file_status(name: str | bytes) -> os.stat_result:
+def regular_file_status(name: str | bytes) -> os.stat_result:
     """Return the status of a file; raise an error for pipes, folders and links to nothing."""
     try:
         status = os.stat(name)
@@ -247,7 +248,7 @@ def _decode_to_end(decoder: Decoder, levels: _Levels, expected: int, limit: floa
             done = levels.frames / decoder.rate
             lost = f"after {done:.2f} s"
             if expected:
-                lost = lost_text(expected - levels.frames, expected, decoder.rate)
+                lost = "up to " + lost_text(expected - levels.frames, expected, decoder.rate)
             raise AudioError(f"{error.reason} ({lost})") from None
         if not len(block):
             return True
@@ -277,6 +278,10 @@ def _find_missing_samples(name: str | bytes, decoder: Decoder, size: int) -> str
         return ""
     if decoder.format == "MP3":
         return scan_mpeg(name, decoder.frames).problem
+    if _TRUNCATED in decoder.log:
+        return "truncated audio: the header promises more samples than there are"
+    if decoder.format == "NIST":
+        return _find_missing_nist_samples(name, decoder)
     pairs = [(int(a), int(b)) for a, b in _SHORTENED.findall(decoder.log)]
     pairs += [(int(b), int(a)) for a, b in _SHORTENED_RF64.findall(decoder.log)]
     for promised, present in pairs:
@@ -286,6 +291,17 @@ def _find_missing_samples(name: str | bytes, decoder: Decoder, size: int) -> str
             lost = lost_text(total - (decoder.frames or 0), total, decoder.rate)
             return f"truncated audio: the header promises more than there is ({lost})"
     return ""
+
+
+def _find_missing_nist_samples(name: str | bytes, decoder: Decoder) -> str:
+    """Compare the length of a NIST SPHERE file with its header, which libsndfile ignores."""
+    with open(name, "rb") as file:
+        found = re.search(rb"sample_count -i (\d+)", file.read(1024))
+    promised = int(found[1]) if found else 0
+    if promised <= decoder.frames:
+        return ""
+    lost = lost_text(promised - decoder.frames, promised, decoder.rate)
+    return f"truncated audio: {decoder.frames} of {promised} samples ({lost})"
 
 
 class _Levels:

@@ -16,7 +16,7 @@ from emosphere_sb.audio.ffmpeg import FfmpegDecoder, is_ffmpeg_container
 from emosphere_sb.audio.flac import UnknownLengthFlac, scan_flac
 from emosphere_sb.audio.scan import Scan
 
-BLOCK_VALUES = 2**18
+BLOCK_VALUES = 2**15
 """Number of samples, over all channels, that are decoded at a time."""
 UNKNOWN_FRAMES = 2**62
 """libsndfile reports more frames than this if the header does not contain the length."""

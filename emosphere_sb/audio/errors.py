@@ -6,7 +6,6 @@ import os
 
 
 class AudioError(OSError, RuntimeError):
-<<<<<<< HEAD
     """Raised if an audio file cannot be used.
 
     Arguments
@@ -26,6 +25,3 @@ class AudioError(OSError, RuntimeError):
     def __init__(self, reason: str, path: str | os.PathLike | None = None):
         super().__init__(reason if path is None else f"{os.fsdecode(path)}: {reason}")
         self.reason = reason
-=======
-    """Error for an audio file that cannot be read or has invalid content."""
->>>>>>> l-final

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emosphere_sb.audio.check import check_audio, check_channel, to_mono
+from emosphere_sb.audio.check import check_audio, check_channel, regular_file_status, to_mono
 from emosphere_sb.audio.decoder import block_size, open_decoder
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.resampling import resample
@@ -120,6 +120,7 @@ def _blocks(
     check_channel(channel)
     loudest = check_audio(path, channel=channel).loudest if channel == "loudest" else 0
     try:
+        regular_file_status(path)
         with open_decoder(path) as decoder:
             rate = decoder.rate
             if first := round(start * rate):

@@ -82,8 +82,8 @@ class Predictor(ABC):
         Arguments
         ---------
         audio : path, array, or a sequence of these
-            Path of a file that libsndfile supports, or ffmpeg if it is installed; or samples of shape (samples,)
-            or (channels, samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``.
+            Path of a file that libsndfile supports, or ffmpeg if it is installed; or samples of
+            shape (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``.
             A list or tuple is treated as several utterances, which are batched by length.
         sampling_rate : int, optional
             Sampling rate of arrays in Hz. It is not used for files.

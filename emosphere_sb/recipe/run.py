@@ -130,7 +130,7 @@ def report(brain, folder, settings, options, summary, rows, tables, started) -> 
     results = write_and_score_sets(folder, tables)
     baselines = {"cap": demo_cap(summary, rows)}
     if settings["acoustic_baseline"]:
-        baselines["acoustic_baseline"] = acoustic_baseline(summary, hparams["channel"])
+        baselines["acoustic_baseline"] = acoustic_baseline(summary, settings["channel"])
     protocol = {**protocol_metadata(summary, settings, brain, rows), "run_options": options}
     if brain.missing.reasons:
         protocol["left_out"] = brain.missing.reasons

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from data_prep.audio_check import list_audio, listing_digest, read_headers
+from data_prep.audio_check import check_audio_files, list_audio, listing_digest
 from emosphere_sb.audio.errors import AudioError
 
 
@@ -12,7 +12,7 @@ from emosphere_sb.audio.errors import AudioError
 def test_headers_keep_the_order_of_the_paths(tmp_path, wav, workers):
     paths = [str(wav(tmp_path / f"{k}.wav", seconds=0.01 * (k + 1))) for k in range(5)]
     paths = paths * 120 + [str(tmp_path / "absent.wav")]
-    headers = read_headers(paths, workers=workers)
+    headers = check_audio_files(paths, workers=workers)
     assert [header.frames for header in headers[:-1]] == [160, 320, 480, 640, 800] * 120
     assert str(headers[-1]) == "missing audio file"
 
@@ -20,7 +20,7 @@ def test_headers_keep_the_order_of_the_paths(tmp_path, wav, workers):
 def test_damaged_files_are_replaced_with_errors(tmp_path, wav):
     good, cut = wav(tmp_path / "a.wav", seconds=0.1), wav(tmp_path / "b.wav", seconds=0.1)
     cut.write_bytes(cut.read_bytes()[:-1])
-    first, second, third = read_headers([str(good), str(cut), str(good)])
+    first, second, third = check_audio_files([str(good), str(cut), str(good)])
     assert first == third and first.frames == 1600
     assert isinstance(second, AudioError)
     assert str(second) == "truncated audio: the header declares 3200 bytes; found 3199"
@@ -28,7 +28,7 @@ def test_damaged_files_are_replaced_with_errors(tmp_path, wav):
 
 def test_zero_workers_raise():
     with pytest.raises(ValueError, match="at least 1; found 0"):
-        read_headers([], workers=0)
+        check_audio_files([], workers=0)
 
 
 def test_listing_skips_dot_files_and_other_files(tmp_path, wav):

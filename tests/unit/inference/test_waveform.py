@@ -8,8 +8,8 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
+from emosphere_sb.audio.check import AudioInfo, check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import Header, read_header
 from emosphere_sb.inference.waveform import (
     check_max_length,
     check_min_length,
@@ -65,7 +65,7 @@ def test_every_common_format_is_read(tmp_path, suffix, kind, tolerance):
 def test_names_of_any_kind(tmp_path, name):
     soundfile.write(str(tmp_path / name), tone(), 16000)
     assert load_file(tmp_path / name).source == str(tmp_path / name)
-    assert read_header(str(tmp_path / name)) == Header(8000, 16000, 1)
+    assert check_audio(str(tmp_path / name)) == AudioInfo(8000, 16000, 1)
 
 
 def test_part_of_a_file(tmp_path):
@@ -95,10 +95,10 @@ def test_invalid_audio_files(tmp_path, content, match):
 
 def test_folder_pipe_and_empty_file(tmp_path):
     with pytest.raises(AudioError, match="is a folder"):
-        read_header(tmp_path)
+        check_audio(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AudioError, match="a regular file"):
-        read_header(tmp_path / "pipe")
+        check_audio(tmp_path / "pipe")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
     with pytest.raises(AudioError, match="contains no samples"):
         load_file(tmp_path / "none.wav")
@@ -107,7 +107,7 @@ def test_folder_pipe_and_empty_file(tmp_path):
 def test_error_for_unsupported_format_explains_conversion(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + b"\0" * 200)
     with pytest.raises(AudioError, match="ffmpeg -i IN"):
-        read_header(tmp_path / "a.m4a")
+        check_audio(tmp_path / "a.m4a")
 
 
 def test_non_finite_values_are_rejected(tmp_path):
@@ -124,7 +124,7 @@ def test_non_finite_values_are_rejected(tmp_path):
 def test_invalid_sampling_rate_of_a_file(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(), 500)
     with pytest.raises(AudioError, match="found 500"):
-        read_header(tmp_path / "a.wav")
+        check_audio(tmp_path / "a.wav")
 
 
 # --- arrays ------------------------------------------------------------------------------------

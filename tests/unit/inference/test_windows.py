@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from emosphere_sb.audio.stream import count_samples, read_mono_blocks, resample_blocks
 from torchaudio.functional import resample
 
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import read_header
-from emosphere_sb.audio.stream import count_samples, read_mono_blocks, resample_blocks
 from emosphere_sb.inference import windows
 from emosphere_sb.inference.waveform import load_file
 from emosphere_sb.inference.windows import WindowPlan, cut_windows, file_windows, plan_windows
@@ -118,7 +118,7 @@ def test_a_header_without_length(tmp_path):
     expected, _ = soundfile.read(path, dtype="float32")
     without_length(path)
     assert soundfile.info(path).frames > 2**60  # else this tests nothing
-    assert read_header(path)[:2] == (3 * RATE, RATE)
+    assert check_audio(path)[:2] == (3 * RATE, RATE)
     assert count_samples(path) == 3 * RATE
     found = list(file_windows(path, WindowPlan(RATE, RATE, 1)))
     np.testing.assert_array_equal(np.concatenate([one.signal for one in found]), expected)
@@ -146,7 +146,7 @@ def test_non_utf8_file_names(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
     soundfile.write(open(path, "wb"), noise(RATE), RATE, format="WAV")  # noqa: SIM115
     (found,) = file_windows(path, WindowPlan(RATE, RATE, 1))
-    assert found.source == path and read_header(path)[:2] == (RATE, RATE)
+    assert found.source == path and check_audio(path)[:2] == (RATE, RATE)
     assert len(load_file(path).signal) == RATE
 
 
@@ -180,7 +180,7 @@ def test_header_with_day_long_duration_uses_no_memory(tmp_path):
     with open(path, "wb") as file:  # a hole: no disk, no time
         file.write(head)
         file.truncate(samples + len(head))
-    assert read_header(path).duration == 86400.0
+    assert check_audio(path).duration == 86400.0
     first = next(file_windows(path, WindowPlan(4 * RATE, RATE, RATE)))
     assert (first.start, first.end, first.duration) == (0.0, 4.0, 86400.0)
 

@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 import soundfile
+from emosphere_sb.audio.header import Header, read_header
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import Header, read_header
 
 SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW")
 
