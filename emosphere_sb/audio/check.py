@@ -123,7 +123,7 @@ def check_audio(
     ...     check_audio(file)
     ... except AudioError as error:
     ...     error.reason
-    'truncated audio: the header promises 3200 bytes, 1600 are there (0.03 s of 0.05 s lost)'
+    'truncated audio: the header declares 3200 bytes; found 1600 (0.03 s of 0.05 s lost)'
     """
     check_channel(channel)
     name = os.fspath(path)
@@ -229,7 +229,9 @@ def _decode(
             return AudioInfo(expected or levels.frames, decoder.rate, decoder.channels), ""
     if levels.frames < expected:
         lost = lost_text(expected - levels.frames, expected, decoder.rate)
-        raise AudioError(f"truncated audio: {levels.frames} of {expected} samples ({lost})")
+        raise AudioError(
+            f"truncated audio: only {levels.frames} of {expected} samples can be read ({lost})"
+        )
     if not levels.frames:
         raise AudioError("empty audio file")
     warnings = (found.warning,) * bool(found.warning)
@@ -279,7 +281,7 @@ def _find_missing_samples(name: str | bytes, decoder: Decoder, size: int) -> str
     if decoder.format == "MP3":
         return scan_mpeg(name, decoder.frames).problem
     if _TRUNCATED in decoder.log:
-        return "truncated audio: the header promises more samples than there are"
+        return "truncated audio: the header declares more than the file contains"
     if decoder.format == "NIST":
         return _find_missing_nist_samples(name, decoder)
     pairs = [(int(a), int(b)) for a, b in _SHORTENED.findall(decoder.log)]
@@ -289,7 +291,7 @@ def _find_missing_samples(name: str | bytes, decoder: Decoder, size: int) -> str
         if present < promised < UNKNOWN_WAV_LENGTH and not whole:
             total = (decoder.frames or 0) / max(present, 1) * promised
             lost = lost_text(total - (decoder.frames or 0), total, decoder.rate)
-            return f"truncated audio: the header promises more than there is ({lost})"
+            return f"truncated audio: the header declares more than the file contains ({lost})"
     return ""
 
 
@@ -301,7 +303,7 @@ def _find_missing_nist_samples(name: str | bytes, decoder: Decoder) -> str:
     if promised <= decoder.frames:
         return ""
     lost = lost_text(promised - decoder.frames, promised, decoder.rate)
-    return f"truncated audio: {decoder.frames} of {promised} samples ({lost})"
+    return f"truncated audio: only {decoder.frames} of {promised} samples can be read ({lost})"
 
 
 class _Levels:

@@ -90,12 +90,13 @@ class SoundFileDecoder:
         except (OSError, TypeError, ValueError, RuntimeError) as error:
             if self._source is not None:
                 self._source.close()
-            raise AudioError(f"not audio: {_reason(error, path)}") from None
+            raise AudioError(f"not a recognised audio file: {_reason(error, path)}") from None
         self.rate, self.channels = self._file.samplerate, self._file.channels
         self.format, self.subtype = self._file.format, self._file.subtype
         self.log = self._file.extra_info
         known = 0 <= self._file.frames < UNKNOWN_FRAMES
         self.frames = self._file.frames if known else None
+        self._position = 0
         self._exact_seek = (
             known and self.format in _SEEKABLE_FORMATS and self.subtype in _SEEKABLE_SUBTYPES
         )
@@ -108,8 +109,12 @@ class SoundFileDecoder:
         AudioError
             If the file is damaged.
         """
+        # libFLAC would search for frames in tags that follow the last one
+        count = count if self.frames is None else min(count, self.frames - self._position)
         try:
-            return self._file.read(count, dtype="float32", always_2d=True)
+            block = self._file.read(max(0, count), dtype="float32", always_2d=True)
+            self._position += len(block)
+            return block
         except (OSError, TypeError, ValueError, RuntimeError) as error:
             raise AudioError(f"damaged audio: {str(error).strip()}") from None
 
@@ -117,7 +122,7 @@ class SoundFileDecoder:
         """Skip samples: by seeking where this is exact, by decoding them otherwise."""
         if self._exact_seek:
             with _as_audio_error():
-                self._file.seek(min(count, self.frames))
+                self._position = self._file.seek(min(count, self.frames))
             return
         size = block_size(self.channels)
         while count > 0 and len(block := self.read(min(count, size))):

@@ -130,7 +130,7 @@ class FfmpegDecoder:
                 channels, rate = struct.unpack_from("<HI", content, 2)
         del head
         self._check_status()
-        raise AudioError("not audio: ffmpeg finds no audio stream")
+        raise AudioError("not a recognised audio file: ffmpeg finds no audio stream")
 
     def _read_bytes(self, count: int) -> bytes:
         """Read exactly ``count`` bytes, or fewer at the end."""
@@ -155,5 +155,5 @@ class FfmpegDecoder:
         lines = self._messages.read(4096).decode("utf-8", "replace").strip().splitlines()
         if status or lines:
             text = _ADDRESS.sub("", lines[0]) if lines else f"exit status {status}"
-            kind = "damaged audio" if getattr(self, "rate", 0) else "not audio"
+            kind = "damaged audio" if getattr(self, "rate", 0) else "not a recognised audio file"
             raise AudioError(f"{kind}: ffmpeg: {text}")

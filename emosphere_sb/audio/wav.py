@@ -65,6 +65,7 @@ class WavLayout(NamedTuple):
             self.code == _PCM
             and self.bits in (8, 16, 24, 32)
             and self.channels == 1
+            and self.rate > 0
             and self.frame == self.bits // 8
             and 0 < self.promised < UNKNOWN_WAV_LENGTH
             and self.chunks.count(b"fmt ") == self.chunks.count(b"data") == 1
@@ -75,7 +76,7 @@ class WavLayout(NamedTuple):
 
     @property
     def missing(self) -> int:
-        """Bytes of samples that the header promises and the file does not have.
+        """Bytes of samples that the header declares and the file does not have.
 
         Some recorders count headers as samples. Their files are complete: the data size is too
         large by the size of the headers before it, or the size of the whole file is right.
@@ -151,15 +152,15 @@ def scan_wav(layout: WavLayout) -> Scan:
     -------
     >>> layout = WavLayout(1, 1, 16000, 32000, 2, 16, 44, 64000, 32000, 64036, 32044, (b"data",), 0)
     >>> scan_wav(layout).problem
-    'truncated audio: the header promises 64000 bytes, 32000 are there (1.00 s of 2.00 s lost)'
+    'truncated audio: the header declares 64000 bytes; found 32000 (1.00 s of 2.00 s lost)'
     """
     rate = layout.byte_rate
     if layout.code in (_PCM, _FLOAT):
         rate = layout.rate * layout.frame
     if layout.missing:
         return Scan(
-            f"truncated audio: the header promises {layout.promised} bytes, {layout.present} are "
-            f"there ({lost_text(layout.missing, layout.promised, rate)})"
+            f"truncated audio: the header declares {layout.promised} bytes; found {layout.present} "
+            f"({lost_text(layout.missing, layout.promised, rate)})"
         )
     for name, count in ((b"fmt ", 1), (b"data", 1)):
         if layout.chunks.count(name) > count:
@@ -169,7 +170,7 @@ def scan_wav(layout: WavLayout) -> Scan:
         return Scan("damaged audio: several WAV files in one")
     if layout.promised == 0 and layout.size > layout.start + 8:
         return Scan(
-            f"empty audio file: the header promises no samples, but "
+            f"empty audio file: the header declares no samples, but "
             f"{layout.size - layout.start} bytes follow (an interrupted recording?)"
         )
     if layout.present < layout.promised < UNKNOWN_WAV_LENGTH:

@@ -83,7 +83,8 @@ class Predictor(ABC):
         ---------
         audio : path, array, or a sequence of these
             Path of a file that libsndfile supports, or ffmpeg if it is installed; or samples of
-            shape (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``.
+            shape (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
+            ``sampling_rate``.
             A list or tuple is treated as several utterances, which are batched by length.
         sampling_rate : int, optional
             Sampling rate of arrays in Hz. It is not used for files.
@@ -252,7 +253,7 @@ class Predictor(ABC):
         lengths: dict[int, float] = {}
         for number, item in part:
             try:
-                seconds = _seconds(item, rate, limit, self.longest)
+                seconds = _seconds(item, rate, limit, self.max_pass_seconds)
                 check_max_length(_name(item, number), seconds, self.max_pass_seconds)
                 lengths[number] = seconds
             except AudioError as error:
@@ -295,11 +296,11 @@ def _name(item: Any, number: int) -> str:
     return os.fsdecode(item) if _is_path(item) else f"array {number}"
 
 
-def _seconds(item: Any, rate: int | None, limit: float | None, longest: float) -> float:
+def _seconds(item: Any, rate: int | None, limit: float | None, max_pass: float) -> float:
     """Return the duration to be processed, in seconds, for sorting by length."""
     if _is_path(item):
         # Without a limit, longer files are rejected, so they need not be decoded
-        seconds = check_audio(item, max_seconds=longest if limit is None else None).duration
+        seconds = check_audio(item, max_seconds=max_pass if limit is None else None).duration
     else:
         # Invalid shapes and sampling rates are rejected with an error when the array is loaded.
         shape = getattr(item, "shape", ())

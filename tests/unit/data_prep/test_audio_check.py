@@ -14,7 +14,7 @@ def test_headers_keep_the_order_of_the_paths(tmp_path, wav, workers):
     paths = paths * 120 + [str(tmp_path / "absent.wav")]
     headers = check_audio_files(paths, workers=workers)
     assert [header.frames for header in headers[:-1]] == [160, 320, 480, 640, 800] * 120
-    assert str(headers[-1]) == "missing audio file"
+    assert str(headers[-1]) == f"{tmp_path / 'absent.wav'}: missing audio file"
 
 
 def test_damaged_files_are_replaced_with_errors(tmp_path, wav):
@@ -23,7 +23,8 @@ def test_damaged_files_are_replaced_with_errors(tmp_path, wav):
     first, second, third = check_audio_files([str(good), str(cut), str(good)])
     assert first == third and first.frames == 1600
     assert isinstance(second, AudioError)
-    assert str(second) == "truncated audio: the header declares 3200 bytes; found 3199"
+    reason = "truncated audio: the header declares 3200 bytes; found 3199 (0.00 s of 0.10 s lost)"
+    assert second.reason == reason
 
 
 def test_zero_workers_raise():
