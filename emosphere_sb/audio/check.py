@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emosphere_sb.audio.channels import check_channel
 from emosphere_sb.audio.decoder import Decoder, SoundFileDecoder, block_size, open_decoder
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.flac import scan_flac
@@ -33,8 +34,6 @@ FRONT_END_VERSION = 2
 VALID_SAMPLE_RATES = (4_000, 768_000)
 """Lowest and highest accepted sampling rate in Hz. Others point to a damaged header."""
 MISSING_FILE = "missing audio file"
-CHANNELS = ("mix", "left", "right", "loudest")
-"""Ways to convert several channels to mono."""
 MAX_PEAK = 10.0
 """Largest accepted sample, where full scale is 1. Above it, floats are at an integer scale."""
 MAX_MIX_LOSS = 5.0
@@ -139,18 +138,6 @@ def check_audio(
     if channel == "mix" and mix_warning:
         return info._replace(warnings=(*info.warnings, mix_warning))
     return info
-
-
-def check_channel(channel: str) -> None:
-    """Check the name of a channel.
-
-    Raises
-    ------
-    ValueError
-        If it is not one of :data:`CHANNELS`.
-    """
-    if channel not in CHANNELS:
-        raise ValueError(f"channel must be one of {', '.join(CHANNELS)}; found {channel!r}.")
 
 
 def regular_file_status(name: str | bytes) -> os.stat_result:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emosphere_sb.audio.check import check_audio, check_channel, regular_file_status, to_mono
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio, regular_file_status, to_mono
 from emosphere_sb.audio.decoder import block_size, open_decoder
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.resampling import resample

@@ -169,7 +169,7 @@ def add_runtime_options(parser: argparse.ArgumentParser, items: str) -> None:
 
 def add_channel_option(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--channel`` to a parser."""
-    from emosphere_sb.audio.check import CHANNELS
+    from emosphere_sb.audio.channels import CHANNELS
 
     parser.add_argument(
         "--channel",

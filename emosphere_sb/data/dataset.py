@@ -15,7 +15,8 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from emosphere_sb.audio.check import check_audio, check_channel
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
 from emosphere_sb.data.batching import batches_by_length

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio.check import check_audio, check_channel
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.inference.locate import locate

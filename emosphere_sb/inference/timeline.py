@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio.check import check_audio, check_channel
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.reading import read_mono_blocks
 from emosphere_sb.audio.speech_level import rms_level, speech_level
 from emosphere_sb.inference.prediction import Prediction
