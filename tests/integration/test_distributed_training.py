@@ -154,7 +154,7 @@ def test_distributed_run_on_two_processes_matches_single_process(
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["run"]["processes"] == 2
     assert output.count("test1") == output.count("test2") > 0  # the results table is printed once
-    assert output.count("Beginning experiment!") == 1
+    assert output.count("Going into epoch 1") == 1
 
 
 def start_nodes(launch, script, words):

@@ -279,7 +279,7 @@ def test_fault_too_many_missing_audio_files_stop_run_which_resumes_when_restored
     ):
         own.run_in_process(tmp_path / "run")
     with pytest.raises(
-        ValueError, match=r"on other data.*If audio files were removed since.*restore them"
+        ValueError, match=r"on other data.*If audio files have since been removed.*restore them"
     ):
         own.run_in_process(tmp_path / "run")
     restore(path)

@@ -47,8 +47,8 @@ def test_usage_shows_type_meaning_and_default():
         "--lr_backbone NUMBER learning rate of the backbone (default: lr)",
         "--lora_targets LIST names of the linear layers to which adapters are added (default: "
         "[q_proj, v_proj])",
-        "--pooling OBJECT component that summarises the frames of an utterance in one vector "
-        "(default: StylePooling)",
+        "--pooling OBJECT object that pools the features of all frames into one vector per "
+        "utterance (default: StylePooling)",
         "--label_low NUMBER lower end of the label scale; required (default: null)",
     ):
         assert expected in text
