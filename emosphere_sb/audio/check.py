@@ -306,8 +306,8 @@ class _Levels:
             raise AudioError("non-finite samples: NaN or infinity")
         if (peak := max(-low, high)) > MAX_PEAK:
             raise AudioError(
-                f"wrong scale: full scale must be 1; found a sample of {peak:.5g}. Divide the "
-                f"samples by the full scale of their integers, such as 32768"
+                f"wrong scale: samples must be scaled to [-1, 1]; found {peak:.5g}. Divide them "
+                f"by the full scale of their integers, such as 32768"
             )
         self.frames += len(block)
         if len(self.power) > 1:

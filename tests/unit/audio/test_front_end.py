@@ -282,7 +282,7 @@ def test_unusable_file_is_rejected_everywhere_for_the_same_reason(tmp_path, name
         ("cut.flac", r"damaged audio: .* of 2\.00 s lost"),
         ("twice.flac", r"several FLAC files in one"),
         ("cut.wav", r"truncated audio: .*\(1\.00 s of 2\.00 s lost\)"),
-        ("value_9830.0.wav", r"wrong scale: full scale must be 1; found a sample of 9830"),
+        ("value_9830.0.wav", r"wrong scale: samples must be scaled to \[-1, 1\]; found 9830\. "),
     ],
 )
 def test_reason_gives_the_seconds_lost(tmp_path, name, reason):
