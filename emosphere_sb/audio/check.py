@@ -203,12 +203,12 @@ def _decode(
     with open_decoder(name) as decoder:
         check_sample_rate(decoder.rate)
         limit = math.inf if max_seconds is None else max_seconds * decoder.rate
-        if decoder.frames is not None and decoder.frames > limit:
-            return AudioInfo(decoder.frames, decoder.rate, decoder.channels), ""
+        expected = found.frames or decoder.frames or 0
+        if expected > limit:
+            return AudioInfo(expected, decoder.rate, decoder.channels), ""
         problem = "" if layout else _find_missing_samples(name, decoder, os.path.getsize(name))
         if problem or decoder.frames == 0:
             raise AudioError(problem or "empty audio file")
-        expected = found.frames or decoder.frames or 0
         if getattr(decoder, "format", "") == "MP3":
             expected = 0  # an estimate; all frames of the file are decodable
         levels = _Levels(decoder.channels)

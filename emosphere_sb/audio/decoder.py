@@ -189,6 +189,8 @@ def _as_audio_error() -> Iterator[None]:
 def _reason(error: Exception, path: str | os.PathLike) -> str:
     """Return the reason given in a soundfile error, without the path."""
     text = str(error)
+    if "possibly a pipe" in text:  # libsndfile's default for what it takes for MP3
+        return "Format not recognised"
     for name in (encode_path(path), os.fspath(path)):
         text = text.removeprefix(f"Error opening {name!r}: ")
     return text.strip().rstrip(".") or type(error).__name__

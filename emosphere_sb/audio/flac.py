@@ -96,7 +96,8 @@ def find_end(tail: bytes, fixed_block: int) -> int | None:
 
 def _frame_end(frame: bytes, fixed_block: int) -> int | None:
     """Parse a frame header; return the number of the sample behind it, ``None`` if invalid."""
-    if len(frame) < 16 or frame[2] >> 4 == 0 or frame[2] & 15 == 15 or frame[3] & 1:
+    frame = frame[:24] + bytes(max(0, 24 - len(frame)))  # frames of silence are shorter
+    if frame[2] >> 4 == 0 or frame[2] & 15 == 15 or frame[3] & 1:
         return None
     number, offset = _coded_number(frame, 4)
     if number is None:

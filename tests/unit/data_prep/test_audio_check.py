@@ -64,3 +64,41 @@ def test_digest_notices_size_time_and_name(tmp_path, wav):
     path.rename(tmp_path / "b.wav")
     digests.add(listing_digest(list_audio([tmp_path])))
     assert len(digests) == 4
+
+
+def test_fault_links_and_pipes_in_the_folder_give_a_warning(tmp_path, wav):
+    wav(tmp_path / "a.wav")
+    (tmp_path / "broken.wav").symlink_to(tmp_path / "gone.wav")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe.wav")
+    warnings = []
+    assert list(list_audio([tmp_path], warnings=warnings)) == [str(tmp_path / "a.wav")]
+    (warning,) = warnings
+    assert warning.startswith("3 entries of the audio folders skipped: ")
+    assert f"{tmp_path / 'broken.wav'} (broken link)" in warning
+    assert f"{tmp_path / 'pipe.wav'} (not a regular file)" in warning
+
+
+def test_fault_unreadable_folder_is_skipped(tmp_path, wav, monkeypatch):
+    wav(tmp_path / "a.wav")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def scandir(folder):
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    warnings = []
+    assert list(list_audio([tmp_path], warnings=warnings)) == [str(tmp_path / "a.wav")]
+    assert warnings == [
+        f"1 entry of the audio folders skipped: {tmp_path / 'closed'} (unreadable folder, "
+        f"Permission denied)."
+    ]
+
+
+def test_fault_pipe_named_by_a_label_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (found,) = check_audio_files([str(tmp_path / "pipe.wav")])
+    assert found.reason == "unreadable audio file: pipes and devices are not supported"
