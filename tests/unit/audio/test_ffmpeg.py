@@ -30,7 +30,9 @@ def encode(tmp_path_factory):
     def encode(suffix):
         path = folder / f"a.{suffix}"
         command = ["ffmpeg", "-v", "error", "-y", "-i", folder / "a.wav", "-c:a", ENCODERS[suffix]]
-        done = subprocess.run([*command, path], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, path], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        )
         if done.returncode:
             pytest.skip(f"this ffmpeg cannot write {suffix}: {done.stderr.strip()[:80]}")
         return path

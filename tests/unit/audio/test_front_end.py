@@ -3,7 +3,6 @@
 The files are generated: formats, sample types, chunk layouts, sampling rates and damage.
 """
 
-import faulthandler
 import io
 import math
 import struct
@@ -33,14 +32,6 @@ class NoTask:
 
     def target(self, vad, emotion):
         return -1
-
-
-@pytest.fixture(autouse=True)
-def watchdog():
-    """End the tests with a traceback if one hangs for a minute."""
-    faulthandler.dump_traceback_later(60, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 def speech(rate=RATE, channels=1, seconds=SECONDS):
