@@ -13,6 +13,8 @@ from emosphere_sb.audio.scan import Scan, lost_text
 
 _TAIL = 1 << 19
 """Number of bytes at the end of a file in which the last frame must start."""
+_MAX_CANDIDATES = 4
+"""Number of frame headers, counted from the end, of which one must belong to a complete frame."""
 _SYNC = re.compile(rb"\xff[\xf8\xf9]", flags=re.DOTALL)
 _STREAM_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22", flags=re.DOTALL)
 _BLOCK = 1 << 20
@@ -84,13 +86,16 @@ def find_end(tail: bytes, fixed_block: int) -> int | None:
     """
     if tail[-128:-125] == b"TAG":
         tail = tail[:-128]
+    candidates = 0
     for match in reversed(list(_SYNC.finditer(tail))):
         frame = tail[match.start() :]
-        end = _frame_end(frame, fixed_block)
-        if end is not None and _crc(frame, _CRC16, 16) == 0:
+        if (end := _frame_end(frame, fixed_block)) is None:
+            continue
+        if _crc(frame, _CRC16, 16) == 0:
             return end
-        if len(frame) > 1 << 17:  # no frame of speech is as long
-            return None
+        candidates += 1  # chance gives few valid headers inside a frame
+        if candidates == _MAX_CANDIDATES:
+            break
     return None
 
 
