@@ -1,4 +1,4 @@
-"""List the audio files of a corpus, read their headers, and detect changes."""
+"""List the audio files of a corpus, check them, and detect changes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from tqdm import tqdm
 
+from emosphere_sb.audio.check import AudioInfo, check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import Header, read_header
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 )
 """File name extensions (in lower case) of audio files."""
 
-HEADERS_PER_TASK = 256
-"""Number of headers that a thread reads per task."""
+MAX_LISTED = 5
+"""Number of skipped entries that a warning lists."""
+
+FILES_PER_TASK = 256
+"""Number of files that a thread checks per task."""
 
 DEFAULT_WORKERS = 8
 """Default number of threads. They hide the latency of network file systems; the number has little
@@ -44,7 +48,9 @@ class FileStatus(NamedTuple):
     is_link: bool = False
 
 
-def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
+def list_audio(
+    folders: Iterable[str | os.PathLike], *, warnings: list[str] | None = None
+) -> dict[str, FileStatus]:
     """List all audio files in some folders and their subfolders.
 
     Each folder is visited once, even if several links point to it. Names that start with a dot are
@@ -54,6 +60,8 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
     ---------
     folders : iterable of path
         Folders to search; missing folders are ignored.
+    warnings : list of str, optional
+        List to which warnings about skipped folders and links are appended.
 
     Returns
     -------
@@ -69,17 +77,23 @@ def list_audio(folders: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
     """
     statuses: dict[str, FileStatus] = {}
     seen: set[tuple[int, int]] = set()
+    skipped: list[tuple[str, str]] = []
     waiting = [os.path.abspath(folder) for folder in folders]
     while waiting:
         folder = waiting.pop()
         if not os.path.isdir(folder):
             continue
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            waiting.extend(_collect(entries, statuses))
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                waiting.extend(_collect(entries, statuses, skipped))
+        except OSError as error:
+            skipped.append((folder, f"unreadable folder, {error.strerror}"))
+    if warnings is not None and skipped:
+        warnings.append(_skipped_warning(skipped))
     return statuses
 
 
@@ -108,20 +122,40 @@ def stat_audio(files: Iterable[str | os.PathLike]) -> dict[str, FileStatus]:
     return found
 
 
-def _collect(entries: Iterable[os.DirEntry], statuses: dict[str, FileStatus]) -> list[str]:
+def _collect(
+    entries: Iterable[os.DirEntry],
+    statuses: dict[str, FileStatus],
+    skipped: list[tuple[str, str]],
+) -> list[str]:
     """Add the audio files of a folder to ``statuses`` and return its subfolders."""
     folders = []
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
-            folders.append(entry.path)
-        elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES and entry.is_file():
-            status = entry.stat()
-            statuses[entry.path] = FileStatus(
-                status.st_size, status.st_mtime_ns, entry.is_symlink()
-            )
+        try:
+            if entry.is_dir():
+                folders.append(entry.path)
+            elif os.path.splitext(entry.name)[1].lower() not in AUDIO_SUFFIXES:
+                continue
+            elif entry.is_file():
+                status = entry.stat()
+                statuses[entry.path] = FileStatus(
+                    status.st_size, status.st_mtime_ns, entry.is_symlink()
+                )
+            else:
+                kind = "broken link" if entry.is_symlink() else "not a regular file"
+                skipped.append((entry.path, kind))
+        except OSError as error:  # a cycle of links, or a file removed in the meantime
+            skipped.append((entry.path, f"unreadable, {error.strerror}"))
     return sorted(folders)
+
+
+def _skipped_warning(skipped: Sequence[tuple[str, str]]) -> str:
+    """Return a warning that lists skipped entries of folders."""
+    listed = "; ".join(f"{path} ({reason})" for path, reason in sorted(skipped)[:MAX_LISTED])
+    more = f"; and {len(skipped) - MAX_LISTED:,} more" if len(skipped) > MAX_LISTED else ""
+    noun = "entry" if len(skipped) == 1 else "entries"
+    return f"{len(skipped):,} {noun} of the audio folders skipped: {listed}{more}."
 
 
 def listing_digest(listing: dict[str, FileStatus]) -> str:
@@ -143,8 +177,14 @@ def listing_digest(listing: dict[str, FileStatus]) -> str:
     return digest.hexdigest()
 
 
-def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[Header | AudioError]:
-    """Read and verify the headers of audio files.
+def check_audio_files(
+    paths: Sequence[str],
+    *,
+    workers: int | None = None,
+    channel: str = "mix",
+    max_seconds: float | None = None,
+) -> list[AudioInfo | AudioError]:
+    """Check audio files in parallel.
 
     Arguments
     ---------
@@ -152,12 +192,13 @@ def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[He
         Paths of the audio files.
     workers : int, optional
         Number of threads (default: 8).
+    channel, max_seconds
+        See :func:`emosphere_sb.audio.check.check_audio`.
 
     Returns
     -------
-    list of Header or AudioError
-        Header of each file, or the error for an unusable file, in the order of ``paths``. See
-        :func:`emosphere_sb.audio.header.read_header`.
+    list of AudioInfo or AudioError
+        Properties of each file, or the error for an unusable file, in the order of ``paths``.
 
     Raises
     ------
@@ -168,24 +209,25 @@ def read_headers(paths: Sequence[str], *, workers: int | None = None) -> list[He
     if workers < 1:
         raise ValueError(f"workers must be at least 1; found {workers}.")
     chunks = [
-        paths[start : start + HEADERS_PER_TASK] for start in range(0, len(paths), HEADERS_PER_TASK)
+        paths[start : start + FILES_PER_TASK] for start in range(0, len(paths), FILES_PER_TASK)
     ]
-    headers: list[Header | AudioError] = []
+    found: list[AudioInfo | AudioError] = []
     # disable=None shows the progress bar only on a terminal, so that log files stay readable.
-    progress = tqdm(total=len(paths), desc="Audio headers", unit="file", disable=None, leave=False)
+    progress = tqdm(total=len(paths), desc="Audio files", unit="file", disable=None, leave=False)
+    check = partial(_check_chunk, channel=channel, max_seconds=max_seconds)
     with progress, ThreadPoolExecutor(workers) as pool:
-        for part in pool.map(_read_chunk, chunks):
-            headers.extend(part)
+        for part in pool.map(check, chunks):
+            found.extend(part)
             progress.update(len(part))
-    return headers
+    return found
 
 
-def _read_chunk(paths: Sequence[str]) -> list[Header | AudioError]:
-    """Read the headers of one task; errors are returned in place of headers."""
-    headers: list[Header | AudioError] = []
+def _check_chunk(paths: Sequence[str], **options) -> list[AudioInfo | AudioError]:
+    """Check the files of one task; errors are returned in place of properties."""
+    found: list[AudioInfo | AudioError] = []
     for path in paths:
         try:
-            headers.append(read_header(path, verify=True))
+            found.append(check_audio(path, **options))
         except AudioError as error:
-            headers.append(error)
-    return headers
+            found.append(error)
+    return found

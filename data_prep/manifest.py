@@ -85,6 +85,7 @@ def prepare_manifests(
     min_duration: float = MIN_DURATION,
     max_duration: float = MAX_DURATION,
     out_of_range_labels: str = "reject",
+    channel: str = "mix",
     workers: int | None = None,
     reuse: bool = True,
     required_sets: Sequence[str] = TRAINING_SETS,
@@ -105,8 +106,11 @@ def prepare_manifests(
     out_of_range_labels : str
         ``reject`` to reject rows with a label outside the corpus's scale, or ``clip`` to clip the
         label to the scale with a warning.
+    channel : str
+        Use of several channels: ``mix``, ``left``, ``right`` or ``loudest``. Files whose mix
+        cancels the signal cause a warning.
     workers : int, optional
-        Number of threads that read audio headers.
+        Number of threads that check audio files.
     reuse : bool
         Whether to reuse an earlier preparation of the same input.
     required_sets : sequence of str
@@ -137,6 +141,7 @@ def prepare_manifests(
         "min_duration": min_duration,
         "max_duration": max_duration,
         "out_of_range_labels": out_of_range_labels,
+        "channel": channel,
     }
     request = preparation_request(
         corpus_module.NAME, root, {**limits, "needed": list(required_sets), **options}
@@ -147,12 +152,16 @@ def prepare_manifests(
     corpus = corpus_module.read(root, **options)
     # Computed before the audio is read: a file changed meanwhile triggers a new preparation.
     fingerprint = _fingerprint(corpus, request)
+    skipped: list[str] = []
     # A file that is in one of the folders is listed once, under the path in the listing.
-    listing = stat_audio(corpus.audio_files) | list_audio(corpus.audio_folders)
+    named = stat_audio(corpus.audio_files)
+    listing = named | list_audio(corpus.audio_folders, warnings=skipped)
     fingerprint["audio"] = listing_digest(listing)
     checked, rejected, warnings = screen_utterances(corpus, listing, workers=workers, **limits)
     checked, empty = _drop_empty_sets(corpus, checked, rejected, required_sets)
-    warnings += empty + name_variant_warnings(checked) + _check_shared_speakers(corpus, checked)
+    warnings += (
+        skipped + empty + name_variant_warnings(checked) + _check_shared_speakers(corpus, checked)
+    )
     facts = _summary_contents(corpus, checked, rejected, warnings)
     return _write_files(folder, corpus, checked, rejected, facts, fingerprint)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from data_prep.corpus import Utterance
-from emosphere_sb.audio.header import Header
+from emosphere_sb.audio.check import AudioInfo
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.scale import DIMENSIONS
 
@@ -41,7 +41,7 @@ NUMERIC_COLUMNS = (
 )
 
 
-def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
+def manifest_row(row: Utterance, info: AudioInfo) -> tuple[Any, ...]:
     """Return one manifest row, in the order of :data:`MANIFEST_COLUMNS`.
 
     Labels and duration are written with ``repr`` and can be read back exactly, so
@@ -49,7 +49,7 @@ def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
 
     Example
     -------
-    >>> manifest_row(Utterance("a", "wav/a.wav", 4.0, 2.2), Header(8000, 16000, 1))[:7]
+    >>> manifest_row(Utterance("a", "wav/a.wav", 4.0, 2.2), AudioInfo(8000, 16000, 1))[:7]
     ('a', '0.5', '$data_root/wav/a.wav', 16000, '4.0', '2.2', '')
     """
     wav = row.path if os.path.isabs(row.path) else f"$data_root/{row.path}"
@@ -59,7 +59,7 @@ def manifest_row(row: Utterance, header: Header) -> tuple[Any, ...]:
     )
     count = "" if row.raters.count is None else row.raters.count
     texts = (row.emotion, row.speaker, row.gender, row.session, " ".join(row.transcript.split()))
-    sound = (row.id, repr(header.duration), wav, header.sample_rate)
+    sound = (row.id, repr(info.duration), wav, info.sample_rate)
     return (*sound, *labels, *texts, count, *spread, row.raters.votes)
 
 

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from data_prep.audio_check import FileStatus, read_headers
+from data_prep.audio_check import FileStatus, check_audio_files
 from data_prep.corpus import Corpus, Rejection, Utterance, speaker_key
 from data_prep.duplicates import AudioPaths, drop_duplicates, resolve_paths
 from data_prep.parsing.label_text import is_finite
+from emosphere_sb.audio.check import MISSING_FILE, AudioInfo, warning_summary
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import MISSING_FILE, Header
 from emosphere_sb.scale import DIMENSIONS, Scale
 
-UsableRows = dict[str, list[tuple[Utterance, Header]]]
-"""Usable utterances of each set, with their audio headers."""
-
-MAX_RESAMPLING_RATIO = 1000
-"""Largest accepted numerator of the ratio of a sampling rate to 16 kHz, in lowest terms.
-
-The memory for resampling is proportional to it: it is 441 for 44.1 kHz, but 16,001 for 16,001 Hz,
-which would require gigabytes for two seconds of audio.
-"""
+UsableRows = dict[str, list[tuple[Utterance, AudioInfo]]]
+"""Usable utterances of each set, with the properties of their audio."""
 
 OUT_OF_RANGE_ACTIONS = ("reject", "clip")
 """Ways to handle labels outside the scale."""
@@ -42,6 +34,7 @@ def screen_utterances(
     min_duration: float,
     max_duration: float,
     out_of_range_labels: str = "reject",
+    channel: str = "mix",
     workers: int | None = None,
 ) -> tuple[UsableRows, list[Rejection], list[str]]:
     """Split the utterances of a corpus into usable and rejected ones.
@@ -56,12 +49,14 @@ def screen_utterances(
         Duration limits in seconds (inclusive).
     out_of_range_labels : str
         ``reject`` to reject rows with a label outside the scale, or ``clip`` to clip the label.
+    channel : str
+        Use of several channels; see :func:`emosphere_sb.audio.check.check_audio`.
     workers : int, optional
-        Number of threads that read headers.
+        Number of threads that check audio files.
 
     Returns
     -------
-    checked : dict of str to list of (Utterance, Header)
+    checked : dict of str to list of (Utterance, AudioInfo)
         Usable utterances of each set, in the order of the corpus.
     rejected : list of Rejection
         Rejections by the reader, followed by those for duplicates, labels, audio, and audio files
@@ -93,26 +88,28 @@ def screen_utterances(
         else:
             rows.append((name, row))
     paths = [files.absolute(row.path) for _, row in rows]
-    headers = read_headers(paths, workers=workers)
+    audio = check_audio_files(paths, workers=workers, channel=channel, max_seconds=max_duration)
     checked: UsableRows = {name: [] for name in corpus.sets}
-    for (name, row), path, header in zip(rows, paths, headers, strict=True):
-        reason = audio_problem(header, min_duration=min_duration, max_duration=max_duration)
+    for (name, row), path, info in zip(rows, paths, audio, strict=True):
+        reason = audio_problem(info, min_duration=min_duration, max_duration=max_duration)
         if reason == MISSING_FILE and (hint := files.suggest(path)):
             reason += f": {hint}"
-        if reason or isinstance(header, AudioError):
+        if reason or isinstance(info, AudioError):
             rejected.append(Rejection(row.path, reason, name))
         else:
-            checked[name].append((row, header))
+            checked[name].append((row, info))
     rejected += [Rejection(path, "audio without a label") for path in files.unlabelled(named)]
+    defects = [
+        (row.path, text)
+        for members in checked.values() for row, info in members for text in info.warnings
+    ]  # fmt: skip
     usable_ids = (row.id for members in checked.values() for row, _ in members)
     warnings = _clipping_warnings(
         [change for name in usable_ids for change in clipped.get(name, ())]
     )
-    return (
-        checked,
-        rejected,
-        warnings + (_missing_transcript_warnings(checked) if corpus.has_transcripts else []),
-    )
+    if corpus.has_transcripts:
+        warnings += _missing_transcript_warnings(checked)
+    return checked, rejected, warnings + warning_summary(defects)
 
 
 def clip_labels(row: Utterance, scale: Scale) -> tuple[Utterance, list[str]]:
@@ -215,22 +212,20 @@ def _text_problem(row: Utterance) -> str:
     return ""
 
 
-def audio_problem(header: Header | AudioError, *, min_duration: float, max_duration: float) -> str:
+def audio_problem(info: AudioInfo | AudioError, *, min_duration: float, max_duration: float) -> str:
     """Return the reason for rejecting an audio file, or an empty string.
 
     Example
     -------
-    >>> audio_problem(Header(320, 16000, 1), min_duration=0.025, max_duration=60.0)
+    >>> audio_problem(AudioInfo(320, 16000, 1), min_duration=0.025, max_duration=60.0)
     'shorter than 0.025 s: 0.02 s'
     """
-    if isinstance(header, AudioError):
-        return str(header)
-    if header.sample_rate // math.gcd(header.sample_rate, 16000) > MAX_RESAMPLING_RATIO:
-        return f"unsupported sampling rate: {header.sample_rate} Hz; convert it to 16000 Hz"
-    if header.duration < min_duration:
-        return f"shorter than {min_duration:g} s: {header.duration:g} s"
-    if header.duration > max_duration:
-        return f"longer than {max_duration:g} s: {header.duration:g} s"
+    if isinstance(info, AudioError):
+        return info.reason
+    if info.duration < min_duration:
+        return f"shorter than {min_duration:g} s: {info.duration:g} s"
+    if info.duration > max_duration:
+        return f"longer than {max_duration:g} s: {info.duration:g} s"
     return ""
 
 
@@ -241,8 +236,8 @@ def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
 
     Example
     -------
-    >>> header = Header(16000, 16000, 1)
-    >>> row = lambda id, speaker: (Utterance(id, id, 1.0, speaker=speaker), header)
+    >>> info = AudioInfo(16000, 16000, 1)
+    >>> row = lambda id, speaker: (Utterance(id, id, 1.0, speaker=speaker), info)
     >>> shared_speakers({"train": [row("a", "30"), row("b", "Unknown")],
     ...                  "valid": [row("c", "30"), row("d", "Unknown")], "test": [row("e", "31")]})
     {('train', 'valid'): ['30']}
@@ -262,8 +257,8 @@ def name_variant_warnings(checked: UsableRows) -> list[str]:
 
     Example
     -------
-    >>> header = Header(16000, 16000, 1)
-    >>> rows = [(Utterance(id, id, 1.0, speaker=id), header) for id in ("s 1", "S1", "s2")]
+    >>> info = AudioInfo(16000, 16000, 1)
+    >>> rows = [(Utterance(id, id, 1.0, speaker=id), info) for id in ("s 1", "S1", "s2")]
     >>> name_variant_warnings({"train": rows})
     ["Speaker names that differ only in case or whitespace are treated as one speaker: 'S1' and \
 's 1'."]

@@ -12,14 +12,14 @@ from typing import Any
 
 from data_prep.audio_check import list_audio, listing_digest, stat_audio
 from data_prep.corpus import Rejection, Utterance, speaker_key
-from emosphere_sb.audio.header import Header
+from emosphere_sb.audio.check import AudioInfo
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 SUMMARY_FILE = "summary.json"
 REJECTED_FILE = "rejected.csv"
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Version of the fingerprint. Increase it when the same input yields different manifests."""
 
 
@@ -180,7 +180,7 @@ def _list_hint(rejected: Mapping[str, int]) -> str:
 
 
 def set_statistics(
-    name: str, rows: Sequence[tuple[Utterance, Header]], *, labelled: bool
+    name: str, rows: Sequence[tuple[Utterance, AudioInfo]], *, labelled: bool
 ) -> dict[str, Any]:
     """Return counts, durations and sampling rates of one set, for ``summary.json``.
 
@@ -188,12 +188,12 @@ def set_statistics(
     ---------
     name : str
         Name of the set; its manifest is ``<name>.csv``.
-    rows : sequence of (Utterance, Header)
+    rows : sequence of (Utterance, AudioInfo)
         Utterances of the set.
     labelled : bool
         Whether the labels are known; False if they are hidden.
     """
-    durations = [header.duration for _, header in rows]
+    durations = [info.duration for _, info in rows]
     return {
         "file": f"{name}.csv",
         "labelled": labelled,
@@ -208,8 +208,8 @@ def set_statistics(
             dimension: sum(getattr(row, dimension) is None for row, _ in rows)
             for dimension in DIMENSIONS
         },
-        "sample_rates": _count_values(str(header.sample_rate) for _, header in rows),
-        "channels": _count_values(str(header.channels) for _, header in rows),
+        "sample_rates": _count_values(str(info.sample_rate) for _, info in rows),
+        "channels": _count_values(str(info.channels) for _, info in rows),
     }
 
 

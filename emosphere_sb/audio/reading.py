@@ -1,17 +1,17 @@
-"""Read audio files, or parts of them, as model input: mono at 16 kHz."""
+"""Read audio files as model input: mono, 16 kHz, complete, in part, or block by block."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
-import soundfile
 
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio, regular_file_status, to_mono
+from emosphere_sb.audio.decoder import block_size, open_decoder
 from emosphere_sb.audio.errors import AudioError
-
-if TYPE_CHECKING:  # this module must also work without torch
-    from torch import Tensor
+from emosphere_sb.audio.resampling import resample
 
 SAMPLE_RATE = 16000
 
@@ -19,43 +19,23 @@ DURATION_TOLERANCE = 0.1
 """Number of seconds by which a file may be shorter than when the corpus was prepared."""
 
 
-UNKNOWN_FRAMES = 2**62
-"""libsndfile reports more frames than this if the header does not contain the length."""
-
-
-class SequentialFile(soundfile.SoundFile):
-    """A sound file that soundfile only reads forwards.
-
-    After each read of a seekable file, soundfile seeks to the current position. This fails at the
-    end of a file whose header does not contain the length (FLAC written to a pipe).
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        super().__init__(encode_path(path))
-
-    def seekable(self) -> bool:
-        """Return ``False``, so that soundfile does not seek after reads."""
-        return False
-
-
-def encode_path(path: str | os.PathLike) -> str | bytes:
-    """Encode a path for soundfile, which rejects ``str`` names that are not valid UTF-8."""
-    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
-
-
 def read_audio(
-    path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
-) -> Tensor:
-    """Read (part of) a file, mixed to mono and resampled to 16 kHz.
+    path: str | os.PathLike,
+    *,
+    start: float = 0.0,
+    seconds: float | None = None,
+    channel: str = "mix",
+) -> np.ndarray:
+    """Read (part of) a file, converted to mono and resampled to 16 kHz.
 
     Arguments
     ---------
-    path, start, seconds
+    path, start, seconds, channel
         See :func:`read_mono`.
 
     Returns
     -------
-    torch.Tensor
+    numpy.ndarray
         Samples of shape (samples,), float32.
 
     Raises
@@ -63,32 +43,33 @@ def read_audio(
     AudioError
         If the file cannot be read or contains no samples.
     """
-    import torch
-
-    samples, rate = read_mono(path, start=start, seconds=seconds)
-    mono = torch.from_numpy(samples)
-    if rate == SAMPLE_RATE:
-        return mono
-    from torchaudio.functional import resample
-
-    return resample(mono, rate, SAMPLE_RATE)
+    samples, rate = read_mono(path, start=start, seconds=seconds, channel=channel)
+    return resample(samples, rate, SAMPLE_RATE)
 
 
 def read_mono(
-    path: str | os.PathLike, *, start: float = 0.0, seconds: float | None = None
+    path: str | os.PathLike,
+    *,
+    start: float = 0.0,
+    seconds: float | None = None,
+    channel: str = "mix",
 ) -> tuple[np.ndarray, int]:
-    """Read (part of) a file at its original sampling rate, mixed to mono.
+    """Read (part of) a file at its original sampling rate, converted to mono.
 
-    Only the requested part is read, by seeking in the file.
+    A part equals the slice of the complete file, in every format. Where seeking is not exact, the
+    samples before the part are decoded and dropped.
 
     Arguments
     ---------
-    path : str or os.PathLike
-        Path of a file in any format that libsndfile supports, such as wav, flac, ogg or mp3.
+    path : path
+        Path of a file that :func:`emosphere_sb.audio.check.check_audio` accepts.
     start : float
         Start of the part in seconds.
     seconds : float, optional
         Maximum duration of the part in seconds; ``None`` reads to the end of the file.
+    channel : str
+        ``mix``, ``left``, ``right`` or ``loudest``, see
+        :func:`emosphere_sb.audio.check.check_audio`.
 
     Returns
     -------
@@ -102,35 +83,61 @@ def read_mono(
     AudioError
         If the file cannot be read or contains no samples.
     """
+    found = list(_blocks(path, start, seconds, channel))
+    if not found:
+        raise AudioError(f"no samples after {start:g} s", path)
+    blocks = [block for block, _ in found]
+    return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), found[0][1]
+
+
+def read_mono_blocks(path: str | os.PathLike, *, channel: str = "mix") -> Iterator[np.ndarray]:
+    """Read a file in blocks at its original sampling rate, converted to mono.
+
+    Arguments
+    ---------
+    path, channel
+        See :func:`read_mono`.
+
+    Yields
+    ------
+    numpy.ndarray
+        Samples of shape (samples,), float32.
+
+    Raises
+    ------
+    AudioError
+        If the file is damaged. All blocks before the damage have been yielded by then.
+    """
+    for block, _ in _blocks(path, 0.0, None, channel):
+        if not np.isfinite(block).all():
+            raise AudioError("non-finite samples: NaN or infinity", path)
+        yield block
+
+
+def _blocks(
+    path: str | os.PathLike, start: float, seconds: float | None, channel: str
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield mono blocks of a part of a file, with the sampling rate."""
+    check_channel(channel)
+    loudest = check_audio(path, channel=channel).loudest if channel == "loudest" else 0
     try:
-        with SequentialFile(path) as file:
-            rate = file.samplerate
-            if start:
-                file.seek(round(start * rate))
-            remaining = max(0, file.frames - round(start * rate))
-            count = remaining if seconds is None else min(remaining, round(seconds * rate))
-            if file.frames > UNKNOWN_FRAMES:
-                samples = _read_unknown_length(file, count)
-            else:
-                samples = file.read(count, dtype="float32", always_2d=True)  # (samples, channels)
-    except (
-        OSError,
-        TypeError,
-        soundfile.SoundFileError,
-    ) as error:  # TypeError: .raw files
-        raise AudioError(
-            f"Audio file {path} cannot be read ({error}). If it has been moved or changed since "
-            f"the data was prepared, re-run the preparation with --reuse_manifests=False."
-        ) from error
-    if not len(samples):
-        raise AudioError(f"Audio file {path} contains no samples after {start:g} s.")
-    return samples.mean(axis=1, dtype=np.float32), rate
-
-
-def _read_unknown_length(file: SequentialFile, limit: int) -> np.ndarray:
-    """Read at most ``limit`` samples (samples, channels) of a file of unknown length."""
-    blocks = [np.empty((0, file.channels), dtype=np.float32)]
-    while limit > 0 and len(block := file.read(min(limit, 2**17), dtype="float32", always_2d=True)):
-        blocks.append(block)
-        limit -= len(block)
-    return np.concatenate(blocks)
+        regular_file_status(path)
+        with open_decoder(path) as decoder:
+            rate = decoder.rate
+            if first := round(start * rate):
+                decoder.skip(first)
+            left = None if seconds is None else round(seconds * rate)
+            if decoder.frames is not None:
+                rest = max(0, decoder.frames - first)
+                left = rest if left is None else min(left, rest)
+            size = block_size(decoder.channels)
+            while left is None or left > 0:
+                block = decoder.read(size if left is None else min(size, left))
+                if not len(block):
+                    break
+                left = None if left is None else left - len(block)
+                yield to_mono(block, channel, loudest), rate
+    except AudioError as error:
+        raise AudioError(error.reason, path) from None
+    except OSError as error:
+        raise AudioError(f"cannot be read: {error.strerror or error}", path) from None

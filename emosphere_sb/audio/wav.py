@@ -1,24 +1,95 @@
-"""Parse headers of WAV files with integer samples without libsndfile.
+"""Parse the chunks of WAV files without libsndfile.
 
-This is several times faster than libsndfile. It also detects truncated files, which libsndfile
-accepts without an error.
+For mono files with integer samples this is several times faster than opening them with libsndfile.
+It also finds samples that libsndfile would not read.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+from typing import NamedTuple
 
-from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.scan import Scan, lost_text
 
 UNKNOWN_WAV_LENGTH = 2**31 - 2**16
 """Data sizes of at least this value in a WAV header mean that the length is unknown."""
+MAX_CHUNKS = 64
+"""Number of chunks that are examined. Files with more are left to libsndfile."""
 
-_PCM, _EXTENSIBLE = 1, 0xFFFE
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_HARMLESS = (b"fmt ", b"fact", b"LIST", b"JUNK", b"junk", b"PAD ", b"data")
 
 
-def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | None:
-    r"""Read frames, sampling rate and channels of a WAV file with integer samples.
+class WavLayout(NamedTuple):
+    """Format and chunks of a WAV file.
+
+    Arguments
+    ---------
+    code : int
+        Format tag; for extensible headers that of the samples.
+    channels, rate, byte_rate, frame, bits : int
+        Channels, sampling rate in Hz, bytes per second, bytes per frame, bits per sample.
+    start : int
+        Offset of the samples.
+    promised, present : int
+        Size of the data chunk in bytes, according to its header and to the end of the file.
+    riff_size : int
+        Size of the file according to its first chunk, in bytes.
+    size : int
+        Actual size of the file in bytes.
+    chunks : tuple of bytes
+        Names of the chunks in order.
+    trailing : int
+        Bytes behind the data chunk that do not belong to any chunk.
+    """
+
+    code: int
+    channels: int
+    rate: int
+    byte_rate: int
+    frame: int
+    bits: int
+    start: int
+    promised: int
+    present: int
+    riff_size: int
+    size: int
+    chunks: tuple[bytes, ...]
+    trailing: int
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether libsndfile reads these integer samples exactly as described here."""
+        return (
+            self.code == _PCM
+            and self.bits in (8, 16, 24, 32)
+            and self.channels == 1
+            and self.rate > 0
+            and self.frame == self.bits // 8
+            and 0 < self.promised < UNKNOWN_WAV_LENGTH
+            and self.chunks.count(b"fmt ") == self.chunks.count(b"data") == 1
+            and all(name in _HARMLESS for name in self.chunks)
+            and len(self.chunks) < MAX_CHUNKS
+            and not self.trailing
+        )
+
+    @property
+    def missing(self) -> int:
+        """Bytes of samples that the header declares and the file does not have.
+
+        Some recorders count headers as samples. Their files are complete: the data size is too
+        large by the size of the headers before it, or the size of the whole file is right.
+        """
+        excess = self.promised - self.present
+        if not 0 < self.promised < UNKNOWN_WAV_LENGTH or excess <= 0:
+            return 0
+        counts_headers = excess in (8, self.start - 8, self.start)
+        return 0 if counts_headers or self.riff_size == self.size else excess
+
+
+def parse_wav(file: io.RawIOBase, size: int) -> WavLayout | None:
+    r"""Parse the chunks of a WAV file.
 
     Arguments
     ---------
@@ -29,60 +100,85 @@ def parse_wav_header(file: io.RawIOBase, size: int) -> tuple[int, int, int] | No
 
     Returns
     -------
-    tuple of int, or None
-        Number of frames, sampling rate in Hz and number of channels. ``None`` for all other files:
-        another format, float or compressed samples, a damaged header, or an unknown length.
-
-    Raises
-    ------
-    AudioError
-        If the file contains fewer samples than its header declares.
+    WavLayout or None
+        ``None`` for other formats, and for files without format or samples.
 
     Example
     -------
     >>> content = b"RIFF\x2a\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0"
     >>> content += b"data\x06\0\0\0" + bytes(6)
-    >>> parse_wav_header(io.BytesIO(content), len(content))
-    (3, 16000, 1)
+    >>> layout = parse_wav(io.BytesIO(content), len(content))
+    >>> layout.rate, layout.present // layout.frame, layout.is_simple
+    (16000, 3, True)
     """
-    start = file.read(256)
-    if start[:4] != b"RIFF" or start[8:12] != b"WAVE":
+    head = file.read(256)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
-    offset, frame, rate, channels = 12, 0, 0, 0
-    while offset + 8 <= size:
-        chunk = start[offset : offset + 34]
+    riff_size = 8 + struct.unpack_from("<I", head, 4)[0]
+    offset, form, data, names = 12, None, None, []
+    while offset + 8 <= size and len(names) < MAX_CHUNKS:
+        chunk = head[offset : offset + 34]
         if len(chunk) < min(34, size - offset):
             file.seek(offset)
             chunk = file.read(34)
+        if len(chunk) < 8:
+            break
         name, length = struct.unpack_from("<4sI", chunk)
-        if name == b"fmt " and len(chunk) >= 24:
-            code, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", chunk, 8)
+        if data is not None and not (name.isascii() and name.decode("ascii").isprintable()):
+            break
+        names.append(name)
+        if name == b"fmt " and form is None:
+            if len(chunk) < 24:
+                return None
+            code, channels, rate, byte_rate, frame, bits = struct.unpack_from("<HHIIHH", chunk, 8)
             if code == _EXTENSIBLE and length >= 40 and len(chunk) == 34:
                 code = struct.unpack_from("<H", chunk, 32)[0]
-            if not _is_integer_pcm(code, channels, rate, frame, bits):
+            form = (code, channels, rate, byte_rate, frame, bits)
+        elif name == b"data" and data is None:
+            data = (offset + 8, length, min(length, size - offset - 8))
+            if form is None:
                 return None
-        elif name == b"data":
-            frames = _count_frames(length, size - offset - 8, frame)
-            return None if frames is None else (frames, rate, channels)
         offset += 8 + length + length % 2
-    return None
-
-
-def _is_integer_pcm(code: int, channels: int, rate: int, frame: int, bits: int) -> bool:
-    """Return whether the format is uncompressed integer PCM with a consistent frame size."""
-    return (
-        code == _PCM
-        and bits in (8, 16, 24, 32)
-        and channels > 0
-        and rate > 0
-        and frame == channels * bits // 8
-    )
-
-
-def _count_frames(declared: int, present: int, frame: int) -> int | None:
-    """Return the number of frames in a data chunk, given sizes in bytes."""
-    if not frame or declared == 0 or declared >= UNKNOWN_WAV_LENGTH:
+    if form is None or data is None:
         return None
-    if declared > present:
-        raise AudioError(f"truncated audio: the header declares {declared} bytes; found {present}")
-    return declared // frame
+    trailing = max(0, size - offset) if len(names) < MAX_CHUNKS else 0
+    return WavLayout(*form, *data, riff_size, size, tuple(names), trailing)
+
+
+def scan_wav(layout: WavLayout) -> Scan:
+    """Return the samples that a WAV file lacks, or that libsndfile would not read.
+
+    Example
+    -------
+    >>> layout = WavLayout(1, 1, 16000, 32000, 2, 16, 44, 64000, 32000, 64036, 32044, (b"data",), 0)
+    >>> scan_wav(layout).problem
+    'truncated audio: the header declares 64000 bytes; found 32000 (1.00 s of 2.00 s lost)'
+    """
+    rate = layout.byte_rate
+    if layout.code in (_PCM, _FLOAT):
+        rate = layout.rate * layout.frame
+    if layout.missing:
+        return Scan(
+            f"truncated audio: the header declares {layout.promised} bytes; found {layout.present} "
+            f"({lost_text(layout.missing, layout.promised, rate)})"
+        )
+    for name, count in ((b"fmt ", 1), (b"data", 1)):
+        if layout.chunks.count(name) > count:
+            text = name.decode().strip()
+            return Scan(f"damaged audio: {layout.chunks.count(name)} '{text}' chunks")
+    if b"RIFF" in layout.chunks:
+        return Scan("damaged audio: several WAV files in one")
+    if layout.promised == 0 and layout.size > layout.start + 8:
+        return Scan(
+            f"empty audio file: the header declares no samples, but "
+            f"{layout.size - layout.start} bytes follow (an interrupted recording?)"
+        )
+    if layout.present < layout.promised < UNKNOWN_WAV_LENGTH:
+        excess = layout.promised - layout.present
+        return Scan(warning=f"the data size in the header is {excess} bytes too large")
+    if layout.trailing >= max(64, rate // 10):
+        lost = layout.trailing / max(rate, 1)
+        return Scan(
+            warning=f"{layout.trailing} bytes after the samples are not used (up to {lost:.2f} s)"
+        )
+    return Scan()

@@ -167,6 +167,18 @@ def add_runtime_options(parser: argparse.ArgumentParser, items: str) -> None:
     add("--int8", action="store_true", help="with --onnx: use the 8-bit quantised model")
 
 
+def add_channel_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--channel`` to a parser."""
+    from emosphere_sb.audio.channels import CHANNELS
+
+    parser.add_argument(
+        "--channel",
+        choices=CHANNELS,
+        default="mix",
+        help="use of several channels: mix (their mean, default), left, right or loudest",
+    )
+
+
 def check_runtime(options: argparse.Namespace) -> None:
     """Check that ``--onnx`` is given for ``--int8`` and not combined with ``--device``.
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from emosphere_sb.commands.arguments import CommandParser
+from emosphere_sb.commands.arguments import CommandParser, add_channel_option
 from emosphere_sb.demo_page.address import LOOPBACK, exposure_warning
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,8 @@ def run(argv: Sequence[str]) -> int:
     import_gradio()  # fail before a model is downloaded or loaded
     model = EmoSphere.from_pretrained(options.model, device=options.device)
     announce = partial(print, flush=True)
-    serve(model, limits, host=options.host, port=options.port, announce=announce)
+    settings = {"host": options.host, "port": options.port, "channel": options.channel}
+    serve(model, limits, **settings, announce=announce)
     return 0
 
 
@@ -117,5 +118,6 @@ def build_demo_parser() -> CommandParser:
     add("--max_megabytes", type=float, default=50.0,
         help="maximum file size in MB (default: 50)")  # fmt: skip
     add("--device", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
+    add_channel_option(parser)
     add("--share", action="store_true", help=argparse.SUPPRESS)  # prints the alternatives
     return parser

@@ -13,7 +13,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, check_runtime
+from emosphere_sb.commands.arguments import (
+    CommandParser,
+    add_channel_option,
+    add_runtime_options,
+    check_runtime,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +75,7 @@ def run(argv: Sequence[str]) -> int:
         first = next(results)  # invalid options fail here, before an existing table is overwritten
         bar = stack.enter_context(progress_bar(len(found.files), "file", quiet=options.quiet))
         tables = open_tables(options, found.files, model, stack, line_printer(bar))
-        failed = write_results(chain([first], results), tables, bar)
+        failed = write_results(zip(found.files, chain([first], results), strict=True), tables, bar)
     predicted = len(found.files) - failed
     target = f": {options.out}" if options.out else ""
     if failed or not options.quiet:
@@ -81,7 +86,11 @@ def run(argv: Sequence[str]) -> int:
 
 def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace) -> Iterator:
     """Yield a prediction or an AudioError for each file."""
-    settings = {"batch_size": options.batch_size, "words": options.words}
+    settings = {
+        "batch_size": options.batch_size,
+        "words": options.words,
+        "channel": options.channel,
+    }
     settings |= {
         "max_seconds": options.max_seconds,
         "chunk": BATCHES_PER_CHUNK * options.batch_size,
@@ -94,15 +103,17 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
     return model.predict_each(files, **settings)
 
 
-def write_results(results: Iterable, tables: Sequence, bar: Any) -> int:
-    """Write the predictions, report unreadable files, and return the number of unreadable files."""
+def write_results(results: Iterable[tuple[str, Any]], tables: Sequence, bar: Any) -> int:
+    """Write the predictions and errors of files; return the number of unreadable files."""
     from emosphere_sb.audio.errors import AudioError
 
     failed = 0
-    for result in results:
+    for file, result in results:
         if isinstance(result, AudioError):
             failed += 1
             line_printer(bar, sys.stderr)(f"not predicted: {_printable(str(result))}")
+            for table in tables:
+                table.write_error(file, result.reason)
         else:
             for table in tables:
                 table.write(result)
@@ -119,9 +130,10 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     if options.out is None:
         return [stack.enter_context(ConsoleTable(files, model.info.scale, print_line))]
     if writers.check_suffix(options.out) == ".jsonl":
-        row = partial(writers.plain_row, embedding=options.embedding)
+        row = partial(writers.row_with_error, embedding=options.embedding)
         return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]
-    tables = [stack.enter_context(writers.CsvWriter(options.out))]
+    columns = writers.prediction_columns(model.info, words=options.words)
+    tables = [stack.enter_context(writers.CsvWriter(options.out, writers.row_with_error, columns))]
     if options.embedding:
         npz_path = Path(options.out).with_suffix(".npz")
         tables.append(stack.enter_context(writers.EmbeddingWriter(npz_path)))
@@ -273,6 +285,7 @@ def build_predict_parser() -> CommandParser:
     add("--window", type=float, metavar="S", help="average predictions over windows of S seconds")
     add("--overlap", type=float, metavar="X",
         help="overlap between windows, as a fraction (default: 0.5)")  # fmt: skip
+    add_channel_option(parser)
     add_runtime_options(parser, "files")
     add("--quiet", action="store_true", help="suppress the progress bar and the summary")
     return parser

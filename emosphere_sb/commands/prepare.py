@@ -23,7 +23,7 @@ reuses the manifests.
 
 COMMON = (
     "results_folder", "reuse_manifests", "min_duration", "max_duration", "out_of_range_labels",
-    "synthetic_corpus",
+    "channel", "synthetic_corpus",
 )  # fmt: skip
 """Settings that apply to all corpora."""
 

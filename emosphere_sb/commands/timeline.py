@@ -9,7 +9,12 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from emosphere_sb.commands.arguments import CommandParser, add_runtime_options, check_runtime
+from emosphere_sb.commands.arguments import (
+    CommandParser,
+    add_channel_option,
+    add_runtime_options,
+    check_runtime,
+)
 from emosphere_sb.commands.predict import (
     explain_out_of_memory,
     line_printer,
@@ -52,9 +57,9 @@ def run(argv: Sequence[str]) -> int:
     """
     options = build_timeline_parser().parse_args(argv)
     validate_timeline_options(options)
-    from emosphere_sb.audio.header import read_header
+    from emosphere_sb.audio.check import check_audio
 
-    read_header(options.file)  # fail before the model is loaded
+    check_audio(options.file)  # fail before the model is loaded
     model = load_predictor(
         options.model, device=options.device, onnx=options.onnx, int8=options.int8
     )
@@ -82,6 +87,7 @@ def write_timeline(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
     steps = timeline(
         model, options.file, window=options.window, hop=options.hop,
         skip_silence=options.skip_silence, batch_size=options.batch_size,
+        channel=options.channel,
     )  # fmt: skip
     summary, traces = TimelineSummary(), Traces(options.hop)
     bar_format = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
@@ -214,6 +220,7 @@ def build_timeline_parser() -> CommandParser:
     add("--skip_silence", type=float, metavar="DB",
         help="skip windows more than DB decibels below the recording's speech level, for example "
         "25 (default: predict all windows)")  # fmt: skip
+    add_channel_option(parser)
     add_runtime_options(parser, "windows")
     add("--quiet", action="store_true", help="suppress the progress bar")
     return parser

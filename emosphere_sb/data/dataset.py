@@ -8,12 +8,15 @@ import random
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
 from emosphere_sb.data.batching import batches_by_length
@@ -143,6 +146,8 @@ class SpeechDataset(DynamicItemDataset):
         crops depend only on the seed, epoch and utterance; workers and restarts do not affect them.
     seed : int
         Seed for random crops.
+    channel : str
+        Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
 
     Raises
     ------
@@ -159,6 +164,7 @@ class SpeechDataset(DynamicItemDataset):
         max_seconds: float | None = None,
         crop: str = "start",
         seed: int = 0,
+        channel: str = "mix",
     ):
         if crop not in CROPS:
             raise ValueError(f"crop must be one of {', '.join(CROPS)}; found {crop!r}.")
@@ -166,9 +172,10 @@ class SpeechDataset(DynamicItemDataset):
             raise ValueError(
                 f"max_seconds must be greater than 0, or null for no limit; found {max_seconds}."
             )
+        check_channel(channel)
         super().__init__(dict(rows))
         self.scale, self.task, self.max_seconds, self.crop = scale, task, max_seconds, crop
-        self.seed, self.cache = seed, None
+        self.seed, self.cache, self.channel = seed, None, channel
         # In shared memory, so that persistent workers see the current epoch.
         self.epoch = torch.zeros(1, dtype=torch.long).share_memory_()
         self.add_dynamic_item(self._signal, takes=["id", "wav", "duration"], provides="signal")
@@ -213,7 +220,10 @@ class SpeechDataset(DynamicItemDataset):
         if self.cache is not None:
             return self.cache[utterance]
         start = self._start(utterance, duration)
-        signal = read_audio(wav, start=start, seconds=self.max_seconds)
+        check_audio(wav)
+        signal = torch.from_numpy(
+            read_audio(wav, start=start, seconds=self.max_seconds, channel=self.channel)
+        )
         expected = min(duration - start, self.max_seconds or math.inf)
         if len(signal) < (expected - DURATION_TOLERANCE) * SAMPLE_RATE:
             raise AudioError(
@@ -312,7 +322,9 @@ def longest_batch(dataset: SpeechDataset, size: int) -> Batch:
     return collate([dataset[i] for i in order])
 
 
-def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple[float, float]:
+def corpus_statistics(
+    rows: Mapping[str, Mapping], *, workers: int = 2, channel: str = "mix"
+) -> tuple[float, float]:
     """Return mean and population SD over all samples of a corpus, in one pass in float64.
 
     Files are read one at a time, so memory use does not depend on the size of the corpus.
@@ -324,6 +336,8 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
         Manifest rows by utterance id; entire files are read.
     workers : int
         Number of threads that read files.
+    channel : str
+        Use of several channels; see :class:`SpeechDataset`.
 
     Returns
     -------
@@ -342,10 +356,11 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
     if not rows:
         raise ValueError("Waveform statistics require at least one utterance; found none.")
     count, mean, squares = 0, 0.0, 0.0
+    moments = partial(_moments, channel=channel)
     with ThreadPoolExecutor(workers) as pool:
         paths = [row["wav"] for row in rows.values()]
         for first in range(0, len(paths), 1024):  # bounds the number of queued files
-            for n, m, s in pool.map(_moments, paths[first : first + 1024]):
+            for n, m, s in pool.map(moments, paths[first : first + 1024]):
                 # Numerically stable combination of the moments of two sets (Chan et al., 1983)
                 delta, total = m - mean, count + n
                 squares += s + delta * delta * count * n / total
@@ -354,8 +369,9 @@ def corpus_statistics(rows: Mapping[str, Mapping], *, workers: int = 2) -> tuple
     return mean, math.sqrt(squares / count)
 
 
-def _moments(path: str) -> tuple[int, float, float]:
-    signal = read_audio(path).double()
+def _moments(path: str, channel: str) -> tuple[int, float, float]:
+    check_audio(path)
+    signal = torch.from_numpy(read_audio(path, channel=channel)).double()
     if not bool(signal.isfinite().all()):  # would make the statistics NaN
         raise AudioError(
             f"Audio file {path} contains samples that are NaN or infinite. Fix the file, or remove "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emosphere_sb.audio.header import read_header
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.timeline import timeline
@@ -49,6 +49,7 @@ def analyse(
     path: str | os.PathLike,
     *,
     window: float = WINDOW,
+    channel: str = "mix",
     progress: Callable[[float], object] = lambda share: None,
 ) -> Analysis:
     """Predict emotion for a recording, both as one utterance and in windows.
@@ -61,6 +62,8 @@ def analyse(
         Path of the recording. Predictions contain its name without the folder.
     window : float
         Window length in seconds.
+    channel : str
+        Use of several channels: ``mix``, ``left``, ``right`` or ``loudest``.
     progress : callable
         Function called with the completed fraction in [0, 1].
 
@@ -70,22 +73,24 @@ def analyse(
         If the recording cannot be read.
     """
     name = os.path.basename(path)
-    overall = replace(_predict_overall(model, path, window), source=name)
+    overall = replace(_predict_overall(model, path, window, channel), source=name)
     hop = choose_hop(overall.duration)
     windows = []
-    for one in timeline(model, path, window=window, hop=hop):
+    for one in timeline(model, path, window=window, hop=hop, channel=channel):
         windows.append(replace(one, source=name))
         progress(min(1.0, one.end / overall.duration))
     return Analysis(overall, tuple(windows))
 
 
-def _predict_overall(model: EmoSphere, path: str | os.PathLike, window: float) -> Prediction:
+def _predict_overall(
+    model: EmoSphere, path: str | os.PathLike, window: float, channel: str
+) -> Prediction:
     """Predict emotion as in the evaluation, or in windows if one pass is not possible."""
     words = MAX_WORDS if model.info.words else 0
-    duration = read_header(path).duration
+    duration = check_audio(path).duration
     if min(duration, model.info.max_seconds or duration) <= model.max_pass_seconds:
-        return model.predict(path, words=words)
-    overall = model.predict(path, words=words, window=window, overlap=0.0)
+        return model.predict(path, words=words, channel=channel)
+    overall = model.predict(path, words=words, window=window, overlap=0.0, channel=channel)
     note = (
         f"the model processes at most {model.max_pass_seconds:g} s in one pass, so the values for "
         f"the recording are means over windows of {window:g} s"

@@ -28,7 +28,13 @@ UPLOAD_CLEANUP = (600, 3600)
 """Interval at which old uploads are deleted, and their maximum age, in seconds."""
 
 
-def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "127.0.0.1") -> Any:
+def build_page(
+    model: EmoSphere,
+    limits: Limits,
+    uploads: Uploads,
+    host: str = "127.0.0.1",
+    channel: str = "mix",
+) -> Any:
     """Build the page without starting the server.
 
     Arguments
@@ -41,6 +47,8 @@ def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "
         Manager that deletes uploads.
     host : str
         Address the server will listen on. The page shows a warning unless it is a loopback address.
+    channel : str
+        Use of several channels: ``mix``, ``left``, ``right`` or ``loudest``.
 
     Returns
     -------
@@ -63,7 +71,13 @@ def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "
             uploads.close(request.session_hash)
             return empty_view()
         uploads.show(request.session_hash, path)
-        return respond(model, limits, path, lambda share: progress(share, desc="Analysing"))
+        return respond(
+            model,
+            limits,
+            path,
+            lambda share: progress(share, desc="Analysing"),
+            channel=channel,
+        )
 
     def close_session(request: gr.Request) -> None:
         uploads.close(request.session_hash)
@@ -85,7 +99,14 @@ def build_page(model: EmoSphere, limits: Limits, uploads: Uploads, host: str = "
     return page.queue(max_size=MAX_QUEUE, default_concurrency_limit=1)
 
 
-def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: None) -> dict:
+def respond(
+    model: EmoSphere,
+    limits: Limits,
+    path: str,
+    progress=lambda share: None,
+    *,
+    channel: str = "mix",
+) -> dict:
     """Analyse an upload and return the result or an error message for the page.
 
     Arguments
@@ -96,6 +117,8 @@ def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: 
         Path of the upload.
     progress : callable
         Function called with the completed fraction.
+    channel : str
+        See :func:`build_page`.
 
     Returns
     -------
@@ -104,7 +127,7 @@ def respond(model: EmoSphere, limits: Limits, path: str, progress=lambda share: 
     """
     try:
         limits.check(path)
-        return result_view(analyse(model, path, progress=progress), model.info)
+        return result_view(analyse(model, path, channel=channel, progress=progress), model.info)
     except (AudioError, ValueError) as error:
         # Show the file name only; the upload folder is internal.
         return alert_view(str(error).replace(path, os.path.basename(path)))

@@ -6,8 +6,8 @@ import math
 import os
 from dataclasses import dataclass
 
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import read_header
 from emosphere_sb.results.number_format import format_clock
 
 MEGABYTE = 1024**2
@@ -80,7 +80,7 @@ class Limits:
                 f"{size / MEGABYTE:.1f} MB. Shorten it, or start the page with a larger "
                 f"--max_megabytes."
             )
-        duration = read_header(path).duration
+        duration = check_audio(path, max_seconds=self.max_seconds).duration
         if duration > self.max_seconds:
             raise AudioError(
                 f"The recording is too long: the limit is {format_clock(self.max_seconds)} min; "

@@ -29,6 +29,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    channel: str = "mix",
     announce: Callable[[str], None] = logger.info,
 ) -> None:
     """Serve the page until Ctrl+C or SIGTERM.
@@ -37,7 +38,7 @@ def serve(
     ---------
     model, limits
         See :func:`emosphere_sb.demo_page.app.build_page`.
-    host, port
+    host, port, channel
         See :func:`open_page`.
     announce : callable
         Function called with a message that contains the address. By default, the message is logged.
@@ -50,7 +51,7 @@ def serve(
     stopped = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        with open_page(model, limits, host=host, port=port) as address:
+        with open_page(model, limits, host=host, port=port, channel=channel) as address:
             announce(f"Page running at {address} (press Ctrl+C to stop).")
             stopped.wait()
     except KeyboardInterrupt:
@@ -61,7 +62,12 @@ def serve(
 
 @contextmanager
 def open_page(
-    model: EmoSphere, limits: Limits, *, host: str = "127.0.0.1", port: int | None = None
+    model: EmoSphere,
+    limits: Limits,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    channel: str = "mix",
 ) -> Iterator[str]:
     """Serve the page within a context.
 
@@ -73,6 +79,8 @@ def open_page(
         Address to listen on.
     port : int, optional
         Port to listen on. The default is the first free port from 7860 upwards.
+    channel : str
+        Use of several channels; see :func:`emosphere_sb.demo_page.app.build_page`.
 
     Yields
     ------
@@ -86,7 +94,7 @@ def open_page(
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # logs Gradio's internal requests
     with upload_folder() as folder:
-        page = build_page(model, limits, Uploads(folder), host)
+        page = build_page(model, limits, Uploads(folder), host, channel)
         try:
             yield _listen(page, limits, host, port)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -14,11 +14,13 @@ AUDIO_EXTENSIONS = (
     "snd", "caf", "voc", "sph", "nist", "sf", "ircam",
 )  # fmt: skip
 """Extensions supported by libsndfile, used to search folders."""
-UNSUPPORTED_EXTENSIONS = (
+FFMPEG_EXTENSIONS = (
     "m4a", "m4b", "aac", "wma", "amr", "3gp", "mp4", "m4v", "mov", "mkv", "webm", "avi", "ac3",
     "dts", "ra", "ape", "wv",
 )  # fmt: skip
-"""Extensions of audio and video files that libsndfile does not support."""
+"""Extensions of audio and video files that require ffmpeg. They are never skipped silently."""
+
+_EXTENSIONS = frozenset(AUDIO_EXTENSIONS + FFMPEG_EXTENSIONS)
 
 
 @dataclass
@@ -43,8 +45,8 @@ def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> FoundAud
     Arguments
     ---------
     inputs : sequence of str
-        Paths of files (with any extension), folders (searched recursively for the extensions
-        supported by libsndfile), glob patterns with ``*``, ``?``, ``[…]`` and ``**``, or ``-`` to
+        Paths of files (with any extension), folders (searched recursively for audio
+        extensions), glob patterns with ``*``, ``?``, ``[…]`` and ``**``, or ``-`` to
         read paths from ``stdin``. The path of an existing file is never interpreted as a pattern.
     stdin : binary file, optional
         Stream with one path per line, or with paths separated by null bytes (``find -print0``).
@@ -70,11 +72,7 @@ def find_audio(inputs: Sequence[str], stdin: BinaryIO | None = None) -> FoundAud
         files += _expand_input(name, stdin, skipped)
     unique = list(dict.fromkeys(files))
     notes = [
-        f"{count:,} .{extension} file{'s' * (count > 1)} skipped: not supported by libsndfile. "
-        f"Convert them first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
-        if extension
-        else f"{count:,} hidden file{'s' * (count > 1)} skipped"
-        for extension, count in skipped.items()
+        f"{count:,} {kind}{'s' * (count > 1)} skipped" for kind, count in skipped.items() if count
     ]
     if duplicates := len(files) - len(unique):
         notes.append(f"{duplicates:,} duplicate input{'s' * (duplicates > 1)} ignored")
@@ -91,15 +89,12 @@ def _expand_input(name: str, stdin: BinaryIO | None, skipped: Counter) -> list[s
     if os.path.isdir(name):
         found = list(_search_folder(name, skipped))
         if not found:
-            skipped_text = ", ".join(f"{n:,} .{e}" for e, n in skipped.items() if e)
-            raise ValueError(
-                f"{name} must contain audio files that libsndfile supports "
-                f"({', '.join(AUDIO_EXTENSIONS)}); found {skipped_text or 'none'}."
-            )
+            extensions = ", ".join(AUDIO_EXTENSIONS + FFMPEG_EXTENSIONS)
+            raise ValueError(f"{name} must contain audio files ({extensions}); found none.")
         return found
     if not os.path.lexists(name) and glob.has_magic(name):
         paths = sorted(glob.glob(name, recursive=True))
-        found = [path for path in paths if os.path.isfile(path)]
+        found = [path for path in paths if not os.path.isdir(path)]
         for folder in (path for path in paths if os.path.isdir(path) and "**" not in name):
             found += _search_folder(folder, skipped)
         if not found:
@@ -121,28 +116,20 @@ def _read_list(stdin: BinaryIO | None) -> Iterator[str]:
 def _search_folder(folder: str, skipped: Counter) -> Iterator[str]:
     """Yield the audio files of a folder and its subfolders, sorted; follow each link only once."""
     seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
+
+    def note_unreadable(_: OSError) -> None:
+        skipped["unreadable folder"] += 1
+
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=note_unreadable):
         real = os.path.realpath(root)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        skipped[""] += sum(
-            _extension(name) in AUDIO_EXTENSIONS for name in names if name.startswith(".")
-        )
+        audio = sorted(name for name in names if _extension(name) in _EXTENSIONS)
+        skipped["hidden file"] += sum(name.startswith(".") for name in audio)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from _filter_audio(root, sorted(n for n in names if not n.startswith(".")), skipped)
-    if not skipped[""]:
-        del skipped[""]
-
-
-def _filter_audio(root: str, names: Iterable[str], skipped: Counter) -> Iterator[str]:
-    for name in names:
-        extension = _extension(name)
-        if extension in AUDIO_EXTENSIONS:
-            yield os.path.join(root, name)
-        elif extension in UNSUPPORTED_EXTENSIONS:
-            skipped[extension] += 1
+        yield from (os.path.join(root, name) for name in audio if not name.startswith("."))
 
 
 def _extension(name: str) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import read_header
 from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
@@ -75,14 +76,16 @@ class Predictor(ABC):
         words: int = 0,
         window: float | None = None,
         overlap: float = 0.5,
+        channel: str = "mix",
     ) -> Prediction | list[Prediction]:
         """Predict one or several utterances.
 
         Arguments
         ---------
         audio : path, array, or a sequence of these
-            Path of a file in any format that libsndfile supports; or samples of shape (samples,)
-            or (channels, samples), as numpy.ndarray or torch.Tensor, with their ``sampling_rate``.
+            Path of a file that libsndfile supports, or ffmpeg if it is installed; or samples of
+            shape (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
+            ``sampling_rate``.
             A list or tuple is treated as several utterances, which are batched by length.
         sampling_rate : int, optional
             Sampling rate of arrays in Hz. It is not used for files.
@@ -101,6 +104,8 @@ class Predictor(ABC):
             ``max_seconds`` is a number.
         overlap : float
             Overlap of consecutive windows as a fraction of the window, in [0, 1).
+        channel : str
+            Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
 
         Returns
         -------
@@ -120,6 +125,7 @@ class Predictor(ABC):
         for item in self.predict_each(
             audio if several else [audio], sampling_rate, batch_size=batch_size,
             max_seconds=max_seconds, words=words, window=window, overlap=overlap,
+            channel=channel,
         ):  # fmt: skip
             if isinstance(item, AudioError):
                 raise item
@@ -136,13 +142,14 @@ class Predictor(ABC):
         words: int = 0,
         window: float | None = None,
         overlap: float = 0.5,
+        channel: str = "mix",
         chunk: int = 512,
     ) -> Iterator[Prediction | AudioError]:
         """Predict many utterances one after the other, in constant memory.
 
         Arguments
         ---------
-        audio, sampling_rate, batch_size, max_seconds, words, window, overlap
+        audio, sampling_rate, batch_size, max_seconds, words, window, overlap, channel
             See :meth:`predict`.
         chunk : int
             Number of utterances that are sorted by length together. Memory grows with this number,
@@ -158,6 +165,7 @@ class Predictor(ABC):
         ValueError
             If an option is out of range. This is checked before any audio is read.
         """
+        check_channel(channel)
         limit = self._limit(max_seconds)
         if words and not self.info.words:
             raise ValueError(
@@ -175,7 +183,7 @@ class Predictor(ABC):
             plan = self._plan(window, overlap)
             limit = None if max_seconds == "evaluation" else limit
             utterances = (
-                _load_windows(item, n, sampling_rate, limit, plan, self)
+                _load_windows(item, n, sampling_rate, limit, plan, self, channel)
                 for n, item in enumerate(audio)
             )
             return predict_windows(self, utterances, batch_size=batch_size, words=words)
@@ -184,7 +192,8 @@ class Predictor(ABC):
             for first in range(0, len(audio), chunk)
         )
         return chain.from_iterable(
-            self._predict_chunk(part, sampling_rate, batch_size, limit, words) for part in parts
+            self._predict_chunk(part, sampling_rate, batch_size, limit, words, channel)
+            for part in parts
         )
 
     def predict_batch(self, waveforms: Sequence[Waveform], *, words: int = 0) -> list[Prediction]:
@@ -233,13 +242,19 @@ class Predictor(ABC):
         )
 
     def _predict_chunk(
-        self, part: Sequence[tuple[int, Any]], rate: int | None, size: int, limit, words: int
+        self,
+        part: Sequence[tuple[int, Any]],
+        rate: int | None,
+        size: int,
+        limit,
+        words: int,
+        channel: str,
     ) -> Iterator[Prediction | AudioError]:
         results: dict[int, Prediction | AudioError] = {}
         lengths: dict[int, float] = {}
         for number, item in part:
             try:
-                seconds = _seconds(item, rate, limit)
+                seconds = _seconds(item, rate, limit, self.max_pass_seconds)
                 check_max_length(_name(item, number), seconds, self.max_pass_seconds)
                 lengths[number] = seconds
             except AudioError as error:
@@ -249,7 +264,7 @@ class Predictor(ABC):
             waveforms: dict[int, Waveform] = {}
             for n in (numbers[index] for index in batch):
                 try:
-                    waveforms[n] = _load(items[n], n, rate, limit, self.tensors)
+                    waveforms[n] = _load(items[n], n, rate, limit, self.tensors, channel)
                     check_min_length([waveforms[n]], self.min_samples)
                 except AudioError as error:
                     waveforms.pop(n, None)
@@ -282,10 +297,11 @@ def _name(item: Any, number: int) -> str:
     return os.fsdecode(item) if _is_path(item) else f"array {number}"
 
 
-def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
+def _seconds(item: Any, rate: int | None, limit: float | None, max_pass: float) -> float:
     """Return the duration to be processed, in seconds, for sorting by length."""
     if _is_path(item):
-        seconds = read_header(item).duration
+        # Without a limit, longer files are rejected, so they need not be decoded
+        seconds = check_audio(item, max_seconds=max_pass if limit is None else None).duration
     else:
         # Invalid shapes and sampling rates are rejected with an error when the array is loaded.
         shape = getattr(item, "shape", ())
@@ -294,12 +310,21 @@ def _seconds(item: Any, rate: int | None, limit: float | None) -> float:
     return seconds if limit is None else min(seconds, limit)
 
 
-def _load(item: Any, number: int, rate: int | None, limit: float | None, tensors: bool) -> Waveform:
+def _load(
+    item: Any,
+    number: int,
+    rate: int | None,
+    limit: float | None,
+    tensors: bool,
+    channel: str,
+) -> Waveform:
     if _is_path(item):
-        waveform = load_file(item, seconds=limit, tensors=tensors)
+        waveform = load_file(item, seconds=limit, tensors=tensors, channel=channel)
     else:
         name = _name(item, number)
-        waveform = from_array(item, rate, source=name, seconds=limit, tensors=tensors)
+        waveform = from_array(
+            item, rate, source=name, seconds=limit, tensors=tensors, channel=channel
+        )
     if limit is not None and waveform.duration > limit:
         warning = f"only the first {limit:g} s (of {waveform.duration:.1f} s) were used"
         return replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
@@ -307,13 +332,19 @@ def _load(item: Any, number: int, rate: int | None, limit: float | None, tensors
 
 
 def _load_windows(
-    item: Any, number: int, rate: int | None, limit: float | None, plan, model: Predictor
+    item: Any,
+    number: int,
+    rate: int | None,
+    limit: float | None,
+    plan,
+    model: Predictor,
+    channel: str,
 ) -> Iterator[Waveform]:
     """Yield the windows of an utterance."""
     if _is_path(item) and limit is None:  # read block by block, because the file may be long
-        parts = file_windows(item, plan, tensors=model.tensors)
+        parts = file_windows(item, plan, tensors=model.tensors, channel=channel)
     else:
-        parts = array_windows(_load(item, number, rate, limit, model.tensors), plan)
+        parts = array_windows(_load(item, number, rate, limit, model.tensors, channel), plan)
     for waveform in parts:
         check_min_length([waveform], model.min_samples)
         yield waveform

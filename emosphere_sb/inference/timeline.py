@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from emosphere_sb.audio.header import read_header
+from emosphere_sb.audio.channels import check_channel
+from emosphere_sb.audio.check import check_audio
+from emosphere_sb.audio.reading import read_mono_blocks
 from emosphere_sb.audio.speech_level import rms_level, speech_level
-from emosphere_sb.audio.stream import read_mono_blocks
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.waveform import Waveform, check_min_length
 from emosphere_sb.inference.windows import file_windows, plan_windows
@@ -32,6 +33,7 @@ def timeline(
     hop: float = 1.0,
     skip_silence: float | None = None,
     batch_size: int = 16,
+    channel: str = "mix",
 ) -> Iterator[Prediction]:
     """Predict the windows of a recording one after the other.
 
@@ -43,7 +45,7 @@ def timeline(
     model : EmoSphere
         Model that predicts the windows.
     path : path
-        Path of a file in any format that libsndfile supports.
+        Path of a file that :func:`emosphere_sb.audio.check.check_audio` accepts.
     window : float
         Window length in seconds. The last window may be shorter, but has at least 1 s (unless the
         window or the recording is shorter); if necessary, it starts earlier.
@@ -56,6 +58,8 @@ def timeline(
         predicted.
     batch_size : int
         Number of windows per batch.
+    channel : str
+        Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
 
     Returns
     -------
@@ -83,7 +87,8 @@ def timeline(
         raise ValueError(
             f"skip_silence must be a positive number of dB, or None; found {skip_silence}."
         )
-    return _predict_windows(model, path, plan, skip_silence, batch_size)
+    check_channel(channel)
+    return _predict_windows(model, path, plan, skip_silence, batch_size, channel)
 
 
 def is_silence(prediction: Prediction) -> bool:
@@ -91,14 +96,14 @@ def is_silence(prediction: Prediction) -> bool:
     return SILENCE in prediction.warnings
 
 
-def _predict_windows(model, path, plan, skip_silence, batch_size) -> Iterator[Prediction]:
+def _predict_windows(model, path, plan, skip_silence, batch_size, channel) -> Iterator[Prediction]:
     floor = None
     if skip_silence is not None:
-        rate = read_header(path).sample_rate
-        floor = speech_level(read_mono_blocks(path), rate) - skip_silence
+        rate = check_audio(path, channel=channel).sample_rate
+        floor = speech_level(read_mono_blocks(path, channel=channel), rate) - skip_silence
     waiting: list[tuple[Waveform, bool]] = []
     try:
-        for waveform in file_windows(path, plan, tensors=model.tensors):
+        for waveform in file_windows(path, plan, tensors=model.tensors, channel=channel):
             check_min_length([waveform], model.min_samples)
             # A recording without speech has a level of -inf; all its windows are silence
             loud = floor is None or -math.inf < floor < rms_level(np.asarray(waveform.signal))

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emosphere_sb.audio.check import VALID_SAMPLE_RATES, array_to_mono, check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import VALID_SAMPLE_RATES, read_header
-from emosphere_sb.audio.reading import (
-    DURATION_TOLERANCE,
-    SAMPLE_RATE,
-    read_audio,
-    read_mono,
-)
+from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
 from emosphere_sb.audio.resampling import resample
 
 if TYPE_CHECKING:  # ONNX models run without torch
@@ -72,49 +67,37 @@ def load_file(
     start: float = 0.0,
     seconds: float | None = None,
     tensors: bool = True,
+    channel: str = "mix",
 ) -> Waveform:
-    """Load a file, or part of it, in the same way as evaluation does.
+    """Load a file, or part of it, in the same way as training and evaluation do.
 
     Arguments
     ---------
     path : path
-        Path of a file in any format that libsndfile supports.
+        Path of a file that :func:`emosphere_sb.audio.check.check_audio` accepts.
     start : float
         Start of the part in seconds.
     seconds : float, optional
         Maximum duration of the part in seconds.
     tensors : bool
-        Whether to return the signal as a torch.Tensor. With ``False``, it is a numpy.ndarray,
-        resampled without torch (equal to within 1e-5 at speech level).
+        Whether to return the signal as a torch.Tensor instead of a numpy.ndarray.
+    channel : str
+        Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
 
     Raises
     ------
     AudioError
-        If the file cannot be read, or contains non-finite samples.
+        If the file cannot be used.
     """
-    header = read_header(path)
-    try:
-        if tensors:
-            signal = read_audio(path, start=start, seconds=seconds)
-        else:
-            signal = resample(*read_mono(path, start=start, seconds=seconds), SAMPLE_RATE)
-    except AudioError as error:  # its remedy only applies to prepared corpora
-        raise AudioError(f"{os.fsdecode(path)} cannot be read: {_cause(error)}") from error
-    waveform = _validate_waveform(os.fsdecode(path), signal, header.duration, start)
-    if header.warning:
-        waveform = replace(waveform, warnings=(*waveform.warnings, header.warning))
-    total = header.duration
-    expected = total if seconds is None else min(total, start + seconds)
-    if waveform.end < expected - DURATION_TOLERANCE:
-        return replace(
-            waveform, warnings=(*waveform.warnings, truncation_warning(waveform.end, total))
-        )
-    return waveform
-
-
-def truncation_warning(end: float, duration: float) -> str:
-    """Return the warning for a file that ends before the duration given in its header."""
-    return f"the file ends at {end:.1f} s; according to its header, it lasts {duration:.1f} s"
+    info = check_audio(path, channel=channel)
+    signal = read_audio(path, start=start, seconds=seconds, channel=channel)
+    name = os.fsdecode(path)
+    expected = info.duration if seconds is None else min(info.duration, start + seconds)
+    if (end := start + len(signal) / SAMPLE_RATE) < expected - DURATION_TOLERANCE:
+        raise AudioError(f"truncated audio: it ends at {end:.1f} s, not {expected:.1f} s", path)
+    signal = _tensor(signal) if tensors else signal
+    waveform = _validate_waveform(name, signal, info.duration, start)
+    return replace(waveform, warnings=(*waveform.warnings, *info.warnings))
 
 
 def from_array(
@@ -124,6 +107,7 @@ def from_array(
     source: str = "array",
     seconds: float | None = None,
     tensors: bool = True,
+    channel: str = "mix",
 ) -> Waveform:
     """Convert an array to model input.
 
@@ -140,6 +124,8 @@ def from_array(
         Maximum duration in seconds; the rest is dropped.
     tensors : bool
         Whether to return the signal as a torch.Tensor; see :func:`load_file`.
+    channel : str
+        Use of several channels, see :func:`load_file`.
 
     Raises
     ------
@@ -153,22 +139,18 @@ def from_array(
     if seconds is not None:
         array = array[(slice(None),) * time + (slice(round(seconds * rate)),)]
     array = _full_scale_one(array)
+    warnings = ()
     if array.ndim == 2:
-        array = array.mean(axis=1 - time)
-    signal = np.ascontiguousarray(array, dtype=np.float32)
-    signal = _tensor(signal, rate) if tensors else resample(signal, rate, SAMPLE_RATE)
-    return _validate_waveform(source, signal, duration, 0.0)
+        array, warnings = array_to_mono(array if time == 0 else array.T, channel)
+    signal = resample(np.ascontiguousarray(array, dtype=np.float32), rate, SAMPLE_RATE)
+    waveform = _validate_waveform(source, _tensor(signal) if tensors else signal, duration, 0.0)
+    return replace(waveform, warnings=(*waveform.warnings, *warnings))
 
 
-def _tensor(signal: np.ndarray, rate: int) -> Tensor:
-    """Convert a signal to a tensor at the model's sampling rate."""
+def _tensor(signal: np.ndarray) -> Tensor:
     import torch
 
-    if rate == SAMPLE_RATE:
-        return torch.from_numpy(signal)
-    from torchaudio.functional import resample as resample_tensor
-
-    return resample_tensor(torch.from_numpy(signal), rate, SAMPLE_RATE)
+    return torch.from_numpy(signal)
 
 
 def _rate(given: Any) -> int:
@@ -288,7 +270,3 @@ def _validate_waveform(
             f"The data are corrupted or not audio."
         )
     return Waveform(source, signal, duration, start, signal_warnings(signal))
-
-
-def _cause(error: AudioError) -> str:
-    return str(error.__cause__ or error)

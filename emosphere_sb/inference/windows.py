@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import read_header
-from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE
-from emosphere_sb.audio.stream import read_mono_blocks, resample_blocks
+from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_mono_blocks
+from emosphere_sb.audio.resampling import resample_blocks
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction
-from emosphere_sb.inference.waveform import Waveform, from_array, truncation_warning
+from emosphere_sb.inference.waveform import Waveform, from_array
 
 MIN_LAST_WINDOW = 1.0
 """Minimum length of the last window in seconds (unless the recording is shorter)."""
@@ -126,47 +126,52 @@ def cut_windows(pieces: Iterable[np.ndarray], plan: WindowPlan) -> Iterator[tupl
 
 
 def file_windows(
-    path: str | os.PathLike, plan: WindowPlan, *, tensors: bool = True
+    path: str | os.PathLike, plan: WindowPlan, *, tensors: bool = True, channel: str = "mix"
 ) -> Iterator[Waveform]:
     """Read a file block by block and yield its windows.
 
     Arguments
     ---------
     path : path
-        Path of a file in any format that libsndfile supports.
+        Path of a file that :func:`emosphere_sb.audio.check.check_audio` accepts.
     plan : WindowPlan
         Window length and hop at 16 kHz.
     tensors : bool
         Whether to return signals as torch.Tensor; see
         :func:`emosphere_sb.inference.waveform.load_file`.
+    channel : str
+        Use of several channels; see :func:`emosphere_sb.inference.waveform.load_file`.
 
     Yields
     ------
     Waveform
-        One window, with the ``duration`` of the entire file. If the file ends before the
-        duration given in its header, the last window has a warning.
+        One window, with the ``duration`` of the entire file and the warnings about it.
 
     Raises
     ------
     AudioError
-        If the file cannot be read. By then, all windows before the unreadable part have been
-        yielded.
+        If the file cannot be used. This is checked before the first window, except for changes of
+        the file while it is read.
     """
-    header = read_header(path)
+    info = check_audio(path, channel=channel)
     name, last = os.fsdecode(path), None
-    blocks = resample_blocks(read_mono_blocks(path), header.sample_rate)
+    blocks = resample_blocks(read_mono_blocks(path, channel=channel), info.sample_rate)
     for start, samples in cut_windows(blocks, plan):
         if last is not None:
             yield last
         waveform = from_array(samples, SAMPLE_RATE, source=name, tensors=tensors)
-        last = replace(waveform, duration=header.duration, start=start / SAMPLE_RATE)
+        last = replace(
+            waveform, duration=info.duration, start=start / SAMPLE_RATE,
+            warnings=(*waveform.warnings, *info.warnings),
+        )  # fmt: skip
     if last is None:
-        raise AudioError(f"{name} contains no samples.")
+        raise AudioError("empty audio file", path)
     # If the hop is longer than the window, the last window may end before the recording
     reached = last.end + max(0, plan.hop - plan.window) / SAMPLE_RATE
-    if reached < header.duration - DURATION_TOLERANCE:
-        last = replace(
-            last, warnings=(*last.warnings, truncation_warning(last.end, header.duration))
+    if reached < info.duration - DURATION_TOLERANCE:
+        yield last
+        raise AudioError(
+            f"truncated audio: it ends at {last.end:.1f} s, not {info.duration:.1f} s", path
         )
     yield last
 

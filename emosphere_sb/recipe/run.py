@@ -130,7 +130,7 @@ def report(brain, folder, settings, options, summary, rows, tables, started) -> 
     results = write_and_score_sets(folder, tables)
     baselines = {"cap": demo_upper_bound(summary, rows)}
     if settings["acoustic_baseline"]:
-        baselines["acoustic_baseline"] = acoustic_baseline(summary)
+        baselines["acoustic_baseline"] = acoustic_baseline(summary, settings["channel"])
     protocol = {**protocol_metadata(summary, settings, brain, rows), "run_options": options}
     if brain.missing.reasons:
         protocol["left_out"] = brain.missing.reasons
@@ -202,6 +202,7 @@ def make_datasets(rows: dict, summary: Summary, hparams: dict) -> dict[str, data
         task=hparams["task"],
         max_seconds=hparams["max_seconds"],
         seed=hparams["seed"],
+        channel=hparams["channel"],
     )
     return {
         name: make(part, crop=hparams["crop"] if name == "train" else "start")
@@ -280,7 +281,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)
         with distributed.local_rank_first():
-            statistics = training_statistics(summary)
+            statistics = training_statistics(summary, channel=hparams["channel"])
         hparams["normaliser"].set_statistics(*statistics)
     if hparams["feature_cache"]:
         root = Path(hparams["results_folder"]) / summary.corpus / "features"
@@ -334,7 +335,7 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
     return tables
 
 
-def acoustic_baseline(summary: Summary) -> dict[str, dict]:
+def acoustic_baseline(summary: Summary, channel: str = "mix") -> dict[str, dict]:
     """Return the metrics of the acoustic baseline (see ``evaluate_baseline``) on the same sets."""
     from emosphere_sb.results.acoustic_baseline import evaluate_baseline
 
@@ -342,5 +343,5 @@ def acoustic_baseline(summary: Summary) -> dict[str, dict]:
         name: read_manifest_rows(summary.sets[name], data_root=summary.data_root)
         for name in summary.labelled
     }
-    tables = evaluate_baseline(labelled)
+    tables = evaluate_baseline(labelled, channel=channel)
     return {name: prediction_metrics(table) for name, table in tables.items() if name != "train"}

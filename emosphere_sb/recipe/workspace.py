@@ -90,7 +90,8 @@ def prepare_corpus(
         options |= synthetic.LAYOUTS[corpus].options
         if "release" in takes:
             options["release"] = "synthetic"  # disables the detection of the release
-    limits = {key: settings[key] for key in ("min_duration", "max_duration", "out_of_range_labels")}
+    keys = ("min_duration", "max_duration", "out_of_range_labels", "channel")
+    limits = {key: settings[key] for key in keys}
     key = json.dumps([str(folder.absolute()), limits, needed, options], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
     return prepare_manifests(
@@ -104,7 +105,9 @@ def prepare_corpus(
     )
 
 
-def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, float]:
+def training_statistics(
+    summary: Summary, *, workers: int = 2, channel: str = "mix"
+) -> tuple[float, float]:
     """Return the mean and SD of all samples in the training set.
 
     They are cached next to the manifest and recomputed if the manifest or the audio has changed.
@@ -112,7 +115,8 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
     manifest = summary.sets["train"]
     # Changes to the audio that preserve its length do not change the manifest.
     audio = summary.facts.get("fingerprint", {}).get("audio", "")
-    digest = hashlib.sha256(manifest.read_bytes() + audio.encode()).hexdigest()
+    suffix = b"" if channel == "mix" else channel.encode()
+    digest = hashlib.sha256(manifest.read_bytes() + audio.encode() + suffix).hexdigest()
     path = manifest.with_name("statistics.json")
     if path.is_file():
         cached = json.loads(path.read_text(encoding="utf-8"))
@@ -122,7 +126,9 @@ def training_statistics(summary: Summary, *, workers: int = 2) -> tuple[float, f
         "Computing waveform mean and standard deviation over the training set (cached in %s)", path
     )
     mean, deviation = corpus_statistics(
-        read_manifest_rows(manifest, data_root=summary.data_root), workers=workers
+        read_manifest_rows(manifest, data_root=summary.data_root),
+        workers=workers,
+        channel=channel,
     )
     atomic_write(path, json.dumps({"manifest": digest, "mean": mean, "deviation": deviation}))
     return mean, deviation

@@ -27,6 +27,7 @@ def evaluate_baseline(
     *,
     train: str = "train",
     workers: int = 2,
+    channel: str = "mix",
 ) -> dict[str, pd.DataFrame]:
     """Fit ridge regression on the acoustic features of one set and predict all other sets.
 
@@ -38,6 +39,8 @@ def evaluate_baseline(
         Name of the training set. Utterances without labels are ignored.
     workers : int
         Number of threads that read audio.
+    channel : str
+        Use of several channels; see :func:`emosphere_sb.audio.check.check_audio`.
 
     Returns
     -------
@@ -57,7 +60,9 @@ def evaluate_baseline(
             "Set train=… to one of these."
         )
     tables = {name: _manifest_table(rows) for name, rows in sets.items()}
-    features = {name: _load_features(table.pop("wav"), workers) for name, table in tables.items()}
+    features = {
+        name: _load_features(table.pop("wav"), workers, channel) for name, table in tables.items()
+    }
     training = tables.pop(train)
     # Unknown speakers may be the same person, so they form one group.
     speakers = training["speaker"].to_numpy() if training["speaker"].ne("").any() else None
@@ -175,10 +180,10 @@ def _manifest_table(rows: Mapping[str, Mapping]) -> pd.DataFrame:
     return table
 
 
-def _load_features(paths: Sequence[str], workers: int) -> np.ndarray:
+def _load_features(paths: Sequence[str], workers: int, channel: str) -> np.ndarray:
     """Compute the acoustic features of several files in parallel threads, shape (file, 5)."""
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         rows = pool.map(
-            lambda path: acoustic_features(read_audio(path).numpy(), SAMPLE_RATE), paths
+            lambda path: acoustic_features(read_audio(path, channel=channel), SAMPLE_RATE), paths
         )
         return np.array(list(rows)).reshape(len(paths), len(FEATURES))

@@ -52,6 +52,7 @@ class Preparations:
             "min_duration",
             "max_duration",
             "out_of_range_labels",
+            "channel",
             "data_folder",
             "synthetic_corpus",
         }

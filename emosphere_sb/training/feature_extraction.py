@@ -41,6 +41,8 @@ def use_cached_features(
         Folder that contains the caches of all backbones.
     """
     settings = {key: hparams[key] for key in FEATURE_SETTINGS}
+    if hparams.get("channel", "mix") != "mix":
+        settings["channel"] = hparams["channel"]
     settings["waveform"] = hparams["normaliser"].settings()
     # Features are computed in eval_precision.
     settings |= {"precision": brain.precision, "eval_precision": brain.eval_precision}

@@ -196,7 +196,7 @@ def test_valid_file_is_processed_after_rejected_files(page, tmp_path):
     damaged = tmp_path / "damaged.wav"
     damaged.write_bytes(b"RIFF\x00\x00\x00\x00WAVE but nothing else" * 9)
     upload(page, damaged)
-    text = until(page, ".em-alert[role=alert]", "damaged.wav: unsupported or damaged audio").text
+    text = until(page, ".em-alert[role=alert]", "damaged.wav: not a recognised audio file").text
     assert "Traceback" not in text
     assert tempfile.gettempdir() not in text
     clear(page)

@@ -120,7 +120,7 @@ def test_isolated_predictions_match_the_run(trained, smoke_corpus, tmp_path):
     probabilities = np.array([[row[name] for name in scores] for row in rows])
     np.testing.assert_allclose(probabilities, scores.to_numpy(), atol=1e-6)
     for path, row in zip(paths, rows, strict=True):
-        signal_ = read_audio(path, seconds=1.0).unsqueeze(0)
+        signal_ = torch.from_numpy(read_audio(path, seconds=1.0)).unsqueeze(0)
         _, embedding, _ = reference(built, signal_, torch.tensor([signal_.shape[1]]))
         np.testing.assert_allclose(row["embedding"], embedding[0].numpy(), atol=1e-5)
 

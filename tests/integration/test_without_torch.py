@@ -106,7 +106,7 @@ def test_predict_onnx_command_reports_unreadable_files(root, folders, files, tmp
     words = ["predict", folders / "out", broken, files[0], "--onnx", f"--out={tmp_path / 'p.csv'}"]
     found = run(COMMAND, root, *words)
     assert found.returncode == 2
-    assert "broken.wav: unsupported or damaged audio" in found.stderr
+    assert "broken.wav: not a recognised audio file" in found.stderr
     assert "Traceback" not in found.stderr
 
 

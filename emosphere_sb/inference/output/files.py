@@ -7,7 +7,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from emosphere_sb.fileio.atomic import atomic_file
 from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.release.model_info import ModelInfo
 
 SUFFIXES = (".csv", ".jsonl")
 DECIMALS = 6
@@ -28,6 +29,9 @@ class PredictionWriter(Protocol):
 
     def write(self, prediction: Prediction) -> None:
         """Write one prediction."""
+
+    def write_error(self, file: str, reason: str) -> None:
+        """Write that a file could not be predicted."""
 
 
 def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, Any]:
@@ -54,6 +58,22 @@ def _number(value: Any) -> Any:
     return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
 
 
+def row_with_error(prediction: Prediction, *, embedding: bool = False) -> dict[str, Any]:
+    """Return :func:`plain_row` with an empty column ``error``."""
+    return {**plain_row(prediction, embedding=embedding), "error": ""}
+
+
+def prediction_columns(info: ModelInfo, *, words: int = 0) -> list[str]:
+    """Return the columns of the predictions of a model, for a table that starts with an error."""
+    unknown = np.full(3, np.nan)
+    sample = Prediction(
+        source="", duration=0.0, start=0.0, end=0.0, vad=unknown, on_scale=unknown, region="",
+        region_description="", radius=0.0, azimuth=0.0, polar=0.0, embedding=unknown,
+        probabilities=dict.fromkeys(info.classes, 0.0), words=[("", 0.0)] * words,
+    )  # fmt: skip
+    return list(row_with_error(sample))
+
+
 class CsvWriter:
     """Writer of UTF-8 CSV files with a header. Each row is flushed immediately.
 
@@ -64,12 +84,19 @@ class CsvWriter:
     row : callable
         Function that converts a prediction to a mapping of columns to values. All rows must have
         the same columns.
+    columns : sequence of str, optional
+        Columns of the table. The default is those of the first row.
     """
 
-    def __init__(self, path: str | os.PathLike, row: RowFunction = plain_row):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        row: RowFunction = plain_row,
+        columns: Sequence[str] | None = None,
+    ):
         # surrogateescape: file names that are not valid UTF-8 are written as their original bytes
         self._file = open_text(path)
-        self._row, self._writer = row, None
+        self._row, self._columns, self._writer = row, columns, None
 
     def __enter__(self) -> CsvWriter:
         return self
@@ -85,9 +112,16 @@ class CsvWriter:
         ValueError
             If its columns differ from those of the first row.
         """
-        row = {key: _cell(value) for key, value in self._row(prediction).items()}
+        self._write_row({key: _cell(value) for key, value in self._row(prediction).items()})
+
+    def write_error(self, file: str, reason: str) -> None:
+        """Write a row with a file that could not be predicted, and the reason."""
+        self._write_row({"file": file, "error": reason})
+
+    def _write_row(self, row: Mapping[str, Any]) -> None:
         if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(row), lineterminator="\n")
+            columns = self._columns or list(row)
+            self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
             self._writer.writeheader()
         self._writer.writerow(row)
         self._file.flush()
@@ -122,7 +156,14 @@ class JsonLinesWriter:
 
     def write(self, prediction: Prediction) -> None:
         """Write a line."""
-        line = json.dumps(dict(self._row(prediction)), ensure_ascii=False, allow_nan=False)
+        self._write_row(dict(self._row(prediction)))
+
+    def write_error(self, file: str, reason: str) -> None:
+        """Write a line with a file that could not be predicted, and the reason."""
+        self._write_row({"file": file, "error": reason})
+
+    def _write_row(self, row: Mapping[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False)
         self._file.write(f"{line}\n")
         self._file.flush()
 
@@ -191,6 +232,9 @@ class EmbeddingWriter:
         self._buffer.write(embedding.tobytes())
         self._files.append(prediction.source)
         self._times.append((prediction.start, prediction.end))
+
+    def write_error(self, file: str, reason: str) -> None:
+        """Do nothing: files without a prediction have no embedding."""
 
     def _save(self) -> None:
         self._buffer.flush()

@@ -53,6 +53,9 @@ class ConsoleTable:
             self._has_header = True
         self._print(self._cells(prediction))
 
+    def write_error(self, file: str, reason: str) -> None:
+        """Do nothing: errors are printed on standard error."""
+
     def _print(self, cells: Sequence[str]) -> None:
         line = format_row(cells, self._widths, self._align)
         self._print_line(escape_unencodable(line, sys.stdout.encoding or "utf-8"))

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from emosphere_sb.audio.reading import SAMPLE_RATE, read_audio
 
@@ -26,8 +25,8 @@ def ramp(tmp_path):
 def test_float_samples_are_unchanged(ramp):
     path, samples = ramp
     found = read_audio(path)
-    assert found.dtype == torch.float32
-    assert np.array_equal(found.numpy(), samples)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, samples)
 
 
 def test_16_bit_samples_are_scaled_to_one(tmp_path):
@@ -39,13 +38,13 @@ def test_16_bit_samples_are_scaled_to_one(tmp_path):
 def test_channels_are_averaged(tmp_path):
     channels = np.tile(np.array([[0.5, -0.25]], dtype=np.float32), (800, 1))
     soundfile.write(tmp_path / "stereo.wav", channels, SAMPLE_RATE, subtype="FLOAT")
-    assert torch.equal(read_audio(tmp_path / "stereo.wav"), torch.full((800,), 0.125))
+    assert read_audio(tmp_path / "stereo.wav").tolist() == [0.125] * 800
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
 def test_resampling_keeps_frequency_and_level(tmp_path, rate):
     soundfile.write(tmp_path / "sine.wav", sine(rate), rate, subtype="FLOAT")
-    found = read_audio(tmp_path / "sine.wav").numpy()
+    found = read_audio(tmp_path / "sine.wav")
     assert len(found) == SAMPLE_RATE
     spectrum = np.abs(np.fft.rfft(found))
     assert spectrum.argmax() == 440  # one second: one bin is one hertz
@@ -55,7 +54,7 @@ def test_resampling_keeps_frequency_and_level(tmp_path, rate):
 def test_resampling_removes_frequencies_above_nyquist(tmp_path):
     soundfile.write(tmp_path / "high.wav", sine(48000, frequency=15000), 48000, subtype="FLOAT")
     # Without a filter, 15 kHz would be aliased to 1 kHz at full level.
-    assert read_audio(tmp_path / "high.wav")[1000:-1000].abs().max() < 3e-3
+    assert np.abs(read_audio(tmp_path / "high.wav")[1000:-1000]).max() < 3e-3
 
 
 @pytest.mark.parametrize("start, seconds", [(0.0, 0.25), (0.1, 0.5), (0.5, None), (0.99, 5.0)])
@@ -73,8 +72,8 @@ def test_start_of_a_part_uses_the_original_sampling_rate(tmp_path):
     silent = read_audio(tmp_path / "a.wav", seconds=0.5)
     loud = read_audio(tmp_path / "a.wav", start=0.5, seconds=0.25)
     assert (len(silent), len(loud)) == (8000, 4000)
-    assert silent.abs().max() == 0.0
-    assert loud.abs().max() > 0.29
+    assert np.abs(silent).max() == 0.0
+    assert np.abs(loud).max() > 0.29
 
 
 def test_only_the_requested_part_is_decoded(ramp, monkeypatch):
@@ -134,5 +133,5 @@ def test_error_contains_the_unreadable_path(tmp_path, kind):
 def test_part_after_the_end_raises(ramp):
     with pytest.raises(RuntimeError, match=r"ramp\.wav"):
         read_audio(ramp[0], start=2.0)
-    with pytest.raises(RuntimeError, match=r"ramp\.wav contains no samples after 1 s"):
+    with pytest.raises(RuntimeError, match=r"ramp\.wav: no samples after 1 s"):
         read_audio(ramp[0], start=1.0)

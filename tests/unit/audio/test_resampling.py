@@ -33,9 +33,17 @@ def test_coprime_rates_use_little_memory():
 
 
 def test_block_size_does_not_change_the_output(monkeypatch):
-    whole = resample(noise(5000), 44100, 16000)
-    monkeypatch.setattr(resampling, "BLOCK_SAMPLES", 7)
-    assert np.array_equal(resample(noise(5000), 44100, 16000), whole)
+    whole = resample(noise(5000), 15999, 16000)
+    monkeypatch.setattr(resampling, "GATHERED_VALUES", 99)
+    assert np.array_equal(resample(noise(5000), 15999, 16000), whole)
+
+
+@pytest.mark.parametrize("rate", [4000, 11025, 15999, 22050, 44100, 48000, 384001])
+def test_block_resampling_equals_full_resampling(rate):
+    signal = noise(int(1.3 * rate) + 7)
+    pieces = [signal[first : first + 5001] for first in range(0, len(signal), 5001)]
+    found = np.concatenate(list(resampling.resample_blocks(pieces, rate)))
+    assert np.array_equal(found, resample(signal, rate, 16000))
 
 
 def test_constant_signal_is_preserved():
@@ -57,3 +65,16 @@ def test_fault_rate_is_not_a_positive_integer(rate):
 def test_fault_two_dimensional_signal():
     with pytest.raises(ValueError, match=r"found \(2, 50\)"):
         resample(noise(100).reshape(2, 50), 44100, 16000)
+
+
+@pytest.mark.parametrize("rate", [15999, 384001, 767999])
+def test_fault_odd_rate_needs_much_memory(rate):
+    import tracemalloc
+
+    resampling._kernels.cache_clear()
+    signal = noise(rate * 2)
+    tracemalloc.start()
+    assert len(resample(signal, rate, 16000)) == 32000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300e6

@@ -67,12 +67,12 @@ def test_options_reach_the_page(monkeypatch):
         EmoSphere, "from_pretrained", lambda name, device=None: f"{name} on {device}"
     )
     monkeypatch.setattr(server, "serve", lambda *args, **named: asked.update(a=args, n=named))
-    words = ["m", "--port=8000", "--host=::1", "--max_seconds=9", "--device=cpu"]
+    words = ["m", "--port=8000", "--host=::1", "--max_seconds=9", "--device=cpu", "--channel=left"]
     assert demo.run(words) == 0
     assert callable(asked["n"].pop("announce"))
     assert asked == {
         "a": ("m on cpu", Limits(9.0, 50.0)),
-        "n": {"host": "::1", "port": 8000},
+        "n": {"host": "::1", "port": 8000, "channel": "left"},
     }
 
 

@@ -102,19 +102,25 @@ def test_duplicate_inputs_are_predicted_once_with_a_note(recordings):
 
 
 def test_folder_without_audio_is_an_error(tmp_path):
-    for name in ("a.m4a", "b.m4a", "c.mp4", "d.txt"):
+    for name in ("c.txt", "d.csv"):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"found 2 \.m4a, 1 \.mp4\.$"):
+    with pytest.raises(ValueError, match=r"must contain audio files \(wav, .* found none\.$"):
         find_audio([str(tmp_path)])
 
 
-def test_skipped_files_of_a_folder_are_counted(tmp_path):
+def test_hidden_files_of_a_folder_are_counted(tmp_path):
     for name in ("a.wav", "b.m4a", "._a.wav", ".hidden.flac"):
         (tmp_path / name).touch()
     found = find_audio([str(tmp_path)])
-    assert names(found, tmp_path) == ["a.wav"]
-    assert any(note.startswith("1 .m4a file skipped") for note in found.notes)
+    assert names(found, tmp_path) == ["a.wav", "b.m4a"]
     assert "2 hidden files skipped" in found.notes
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser can read every folder")
+def test_fault_unreadable_folder(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "closed").mkdir(mode=0)
+    assert "1 unreadable folder skipped" in find_audio([str(tmp_path)]).notes
 
 
 def test_circular_links_are_followed_once(tmp_path):
@@ -138,6 +144,12 @@ def test_csv_contains_predictions_in_input_order(released, recordings, tmp_path,
     status = cli.main(["predict", str(released), str(recordings), f"--out={out}", "--embedding"])
     assert status == 2  # two files could not be heard
     rows = read_csv(out)
+    failed = {row["file"]: row["error"] for row in rows if row["error"]}
+    assert failed == {
+        str(recordings / "empty.wav"): "empty audio file",
+        str(recordings / "text.mp3"): "not a recognised audio file: Format not recognised",
+    }
+    rows = [row for row in rows if not row["error"]]
     assert [os.path.relpath(row["file"], recordings) for row in rows] == GOOD
     model = EmoSphere.from_pretrained(released, device="cpu")
     expected = [model.predict(recordings / name) for name in GOOD]
@@ -188,7 +200,71 @@ def test_rows_are_written_immediately(released, recordings, tmp_path, monkeypatc
 
     monkeypatch.setattr(files.CsvWriter, "write", watch)
     cli.main(["predict", str(released), str(recordings), f"--out={out}"])
-    assert seen == [1, 2, 3]
+    assert seen == [1, 2, 5]  # after the rows of two files that cannot be read
+
+
+def damaged_files(folder):
+    """Write 15 unusable files of different kinds."""
+    good = folder / "g00.wav"
+    complete = good.read_bytes()
+    content = {
+        "b00.wav": b"", "b01.mp3": b"text", "b02.wav": complete[:20], "b03.wav": complete[:-4000],
+        "b04.m4a": b"\0\0\0\x20ftypM4A " + bytes(99), "b05.wma": b"text", "b06.webm": b"text",
+        "b07.ogg": b"OggS" + bytes(99), "b08.wav": complete * 2, "b09.flac": b"fLaC" + bytes(99),
+    }  # fmt: skip
+    for name, value in content.items():
+        (folder / name).write_bytes(value)
+    soundfile.write(folder / "b10.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
+    soundfile.write(folder / "b11.wav", np.full(RATE, 9830.0), RATE, subtype="FLOAT")
+    soundfile.write(folder / "b12.wav", np.zeros(RATE), 1000)
+    os.mkfifo(folder / "b13.wav")
+    (folder / "b14.wav").symlink_to(folder / "gone.wav")
+
+
+@pytest.mark.parametrize("options", [[], ["--window=0.5"], ["--max_seconds=none"]])
+def test_folder_of_twenty_usable_and_fifteen_unusable_files(released, tmp_path, options):
+    folder, out = tmp_path / "folder", tmp_path / "out.csv"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for number in range(20):
+        suffix = ("wav", "flac", "ogg", "mp3")[number % 4]
+        samples = 0.1 * draw.standard_normal(RATE + 100 * number)
+        soundfile.write(folder / f"g{number:02d}.{suffix}", samples, RATE)
+    damaged_files(folder)
+    (folder / "notes.txt").write_text("ignored")
+    assert cli.main(["predict", str(released), str(folder), f"--out={out}", *options]) == 2
+    rows = {os.path.basename(row["file"]): row for row in read_csv(out)}
+    assert len(rows) == 35 and set(rows) == set(os.listdir(folder)) - {"notes.txt"}
+    for name, row in rows.items():
+        assert bool(row["error"]) == name.startswith("b")
+        assert bool(row["valence"]) == name.startswith("g")
+
+
+def test_named_file_is_never_ignored(released, tmp_path):
+    (tmp_path / "notes.txt").write_text("not audio")
+    out = tmp_path / "out.jsonl"
+    command = ["predict", str(released), str(tmp_path / "notes.txt"), f"--out={out}"]
+    assert cli.main(command) == 2
+    (row,) = map(json.loads, out.read_text().splitlines())
+    assert row["file"].endswith("notes.txt") and row["error"].startswith("not a recognised")
+
+
+def test_channel_option(released, tmp_path):
+    path, out = tmp_path / "stereo.wav", tmp_path / "out.csv"
+    left = 0.1 * np.random.default_rng(0).standard_normal(RATE)
+    soundfile.write(path, np.stack([left, -left], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "left.wav", left, RATE, subtype="FLOAT")
+    values = {}
+    for channel in ("mix", "left", "loudest"):
+        command = ["predict", str(released), str(path), f"--out={out}", f"--channel={channel}"]
+        assert cli.main(command) == 0
+        (values[channel],) = read_csv(out)
+    assert "mixing 2 channels cancels the signal" in values["mix"]["warnings"]
+    assert values["left"]["warnings"] == "" == values["loudest"]["warnings"]
+    model = EmoSphere.from_pretrained(released, device="cpu")
+    expected = model.predict(tmp_path / "left.wav")
+    assert float(values["left"]["valence"]) == pytest.approx(expected.valence, abs=2e-6)
+    assert float(values["loudest"]["valence"]) == pytest.approx(expected.valence, abs=2e-6)
 
 
 def test_window_option_processes_the_entire_file(released, tmp_path):

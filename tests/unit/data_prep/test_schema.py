@@ -17,7 +17,7 @@ from data_prep.manifest import (
     replacements,
 )
 from data_prep.schema import manifest_row
-from emosphere_sb.audio.header import Header
+from emosphere_sb.audio.check import AudioInfo
 
 NAMES = ["a b", "a:b", "ä ß 語", "a,b", 'a "b"', "$", "$data", "$data_rooted", "50$", "é=?#%&'"]
 
@@ -72,7 +72,7 @@ def test_only_the_word_at_the_beginning_is_replaced(tmp_path):
 
 @given(st.integers(1, 10**8), st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000, 96000]))
 def test_duration_determines_the_frames(frames, rate):
-    row = manifest_row(Utterance("a", "a.wav", 1.0), Header(frames, rate, 1))
+    row = manifest_row(Utterance("a", "a.wav", 1.0), AudioInfo(frames, rate, 1))
     assert round(float(row[1]) * row[3]) == frames
 
 

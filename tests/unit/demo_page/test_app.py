@@ -18,7 +18,7 @@ def test_error_for_damaged_file_does_not_show_the_folder(tmp_path):
     path = tmp_path / "damaged.wav"
     path.write_bytes(b"RIFF nothing")
     shown = respond(levels_model(), Limits(), str(path))
-    assert "damaged.wav: unsupported or damaged audio" in shown["html"]
+    assert "damaged.wav: not a recognised audio file" in shown["html"]
     assert str(tmp_path) not in shown["html"]
 
 

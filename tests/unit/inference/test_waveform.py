@@ -8,8 +8,8 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
+from emosphere_sb.audio.check import AudioInfo, check_audio
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.header import Header, read_header
 from emosphere_sb.inference.waveform import (
     check_max_length,
     check_min_length,
@@ -32,7 +32,8 @@ def test_file_of_another_rate_is_resampled(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
     heard = load_file(tmp_path / "a.wav")
     expected = resample(torch.from_numpy(samples), rate, 16000)
-    torch.testing.assert_close(heard.signal, expected, atol=1e-6, rtol=0)
+    # torchaudio sums in float32
+    torch.testing.assert_close(heard.signal, expected, atol=1e-5, rtol=0)
     assert heard.duration == 0.5 and (heard.start, heard.end) == (0.0, 0.5)
 
 
@@ -65,7 +66,7 @@ def test_every_common_format_is_read(tmp_path, suffix, kind, tolerance):
 def test_names_of_any_kind(tmp_path, name):
     soundfile.write(str(tmp_path / name), tone(), 16000)
     assert load_file(tmp_path / name).source == str(tmp_path / name)
-    assert read_header(str(tmp_path / name)) == Header(8000, 16000, 1)
+    assert check_audio(str(tmp_path / name)) == AudioInfo(8000, 16000, 1)
 
 
 def test_part_of_a_file(tmp_path):
@@ -80,8 +81,8 @@ def test_part_of_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"", "unsupported or damaged audio"), (b"hello" * 100, "unsupported or damaged audio"),
-        (b"RIFF\x24\0\0\0WAVEfmt ", "unsupported or damaged audio"), (None, "File not found"),
+        (b"", "empty audio file"), (b"hello" * 100, "not a recognised audio file"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "not a recognised audio file"), (None, "missing audio file"),
     ],
 )  # fmt: skip
 def test_invalid_audio_files(tmp_path, content, match):
@@ -94,20 +95,20 @@ def test_invalid_audio_files(tmp_path, content, match):
 
 
 def test_folder_pipe_and_empty_file(tmp_path):
-    with pytest.raises(AudioError, match="is a folder"):
-        read_header(tmp_path)
+    with pytest.raises(AudioError, match="it is a folder"):
+        check_audio(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(AudioError, match="a regular file"):
-        read_header(tmp_path / "pipe")
+    with pytest.raises(AudioError, match="pipes and devices are not supported"):
+        check_audio(tmp_path / "pipe")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
-    with pytest.raises(AudioError, match="contains no samples"):
+    with pytest.raises(AudioError, match="empty audio file"):
         load_file(tmp_path / "none.wav")
 
 
 def test_error_for_unsupported_format_explains_conversion(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + b"\0" * 200)
     with pytest.raises(AudioError, match="ffmpeg -i IN"):
-        read_header(tmp_path / "a.m4a")
+        check_audio(tmp_path / "a.m4a")
 
 
 def test_non_finite_values_are_rejected(tmp_path):
@@ -115,7 +116,7 @@ def test_non_finite_values_are_rejected(tmp_path):
         samples = tone()
         samples[100] = value
         soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-        with pytest.raises(AudioError, match="NaN or infinite"):
+        with pytest.raises(AudioError, match="non-finite samples"):
             load_file(tmp_path / "a.wav")
         with pytest.raises(AudioError, match="array contains NaN or infinite"):
             from_array(samples, 16000)
@@ -124,7 +125,7 @@ def test_non_finite_values_are_rejected(tmp_path):
 def test_invalid_sampling_rate_of_a_file(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(), 500)
     with pytest.raises(AudioError, match="found 500"):
-        read_header(tmp_path / "a.wav")
+        check_audio(tmp_path / "a.wav")
 
 
 # --- arrays ------------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ def test_invalid_arrays(array, match):
         from_array(array, 16000)
 
 
-@pytest.mark.parametrize("rate", [None, 0, -16000, 999, 1e9, 16000.5, "fast", float("nan")])
+@pytest.mark.parametrize("rate", [None, 0, -16000, 3999, 1e9, 16000.5, "fast", float("nan")])
 def test_array_needs_a_rate(rate):
     with pytest.raises(AudioError, match="require sampling_rate"):
         from_array(tone(), rate)
@@ -238,16 +239,13 @@ def test_too_short_and_too_long_utterances_are_rejected():
         check_max_length("x", 30.5, 30.0)
 
 
-def test_truncated_wav_gives_a_warning(tmp_path):
+def test_truncated_wav_is_rejected(tmp_path):
     whole = tmp_path / "whole.wav"
     soundfile.write(whole, np.full(16000, 0.1), 16000, subtype="PCM_16")
     cut = tmp_path / "cut.wav"
     cut.write_bytes(whole.read_bytes()[: 44 + 16000])  # half of the samples
-    heard = load_file(cut)
-    assert heard.duration == 0.5
-    assert heard.warnings == (
-        "truncated file: only 50% of the audio declared in the header is present",
-    )
+    with pytest.raises(AudioError, match=r"cut\.wav: truncated audio: .*0\.50 s of 1\.00 s lost"):
+        load_file(cut)
     assert load_file(whole).warnings == ()
 
 
