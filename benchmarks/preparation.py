@@ -30,9 +30,9 @@ CHILD = """
 import json, resource, sys, time
 begin = time.perf_counter()
 from data_prep.msp_podcast import reader
-from data_prep.manifest import prepare
+from data_prep.manifest import prepare_manifests
 imported = time.perf_counter()
-summary = prepare(reader, sys.argv[1], sys.argv[2])
+summary = prepare_manifests(reader, sys.argv[1], sys.argv[2])
 print(json.dumps({
     "seconds": time.perf_counter() - begin,
     "import_seconds": imported - begin,
