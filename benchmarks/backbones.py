@@ -25,8 +25,8 @@ LAYER_NORM = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
 WHISPER = {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8}
 WHISPER |= {"encoder_ffn_dim": 2048, "decoder_layers": 1, "decoder_attention_heads": 8}
 FAMILIES = (
-    ("WavLM", "microsoft/wavlm-base-plus", "wavlm", {}, "fast attention"),
-    ("WavLM", "microsoft/wavlm-large", "wavlm", {**LARGE, **LAYER_NORM}, "fast attention"),
+    ("WavLM", "microsoft/wavlm-base-plus", "wavlm", {}, "fused attention"),
+    ("WavLM", "microsoft/wavlm-large", "wavlm", {**LARGE, **LAYER_NORM}, "fused attention"),
     ("wav2vec 2.0", "facebook/wav2vec2-base", "wav2vec2", {}, ""),
     ("wav2vec 2.0", "facebook/wav2vec2-large-robust", "wav2vec2", {**LARGE, **LAYER_NORM}, ""),
     ("XLS-R, MMS", "facebook/wav2vec2-xls-r-300m", "wav2vec2", {**LARGE, **LAYER_NORM}, ""),

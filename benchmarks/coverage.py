@@ -175,8 +175,8 @@ def verdict(found: Sequence[tuple[Design, int, dict]]) -> str:
 def costs_table(costs: Sequence[tuple]) -> str:
     """Return a Markdown table with the time and memory for each resampling unit."""
     lines = [
-        f"| 10,000 resamples of {SIZE:,} predictions | time | peak memory | of which libraries "
-        "and table |",
+        f"| 10,000 resamples of {SIZE:,} predictions | time | peak memory | of which before "
+        "resampling (libraries and input table) |",
         "|---|---|---|---|",
     ]
     for kind, seconds, peak, before in costs:

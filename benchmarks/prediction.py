@@ -100,7 +100,7 @@ def measure_files(size: str, folder: Path, repeats: int) -> dict:
 
 
 def measure_timeline(size: str, folder: Path) -> dict:
-    """Measure the time in s and the peak memory in GB, including the model, of a timeline."""
+    """Measure the time (s) and peak memory (GB, with the model) needed to compute a timeline."""
     from emosphere_sb.inference.timeline import summarise_timeline, timeline
 
     model = model_of(size, folder)
@@ -168,7 +168,7 @@ def report(rows: list[str], long_rows: list[str], repeats: int) -> str:
             *long_rows,
             "",
             "Float32, random weights, amplitude-modulated noise; files have the durations of "
-            "MSP-Podcast utterances. Models: *demo* has the sizes of the preset `demo`; *base* is "
+            "MSP-Podcast utterances. Models: *demo* has the sizes of the `demo` preset; *base* is "
             "WavLM-base with pooling and head as in the paper. Times are medians of "
             f"{repeats} interleaved pairs, with the range of their ratios. Difference: largest "
             "absolute difference in V, A or D between the two methods. CPU time: sum over all "

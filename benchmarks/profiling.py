@@ -1,9 +1,9 @@
 """Profile training and evaluation on a CPU: ``make profile`` (takes about two minutes).
 
-The script runs one training step and one evaluation of both sides of the throughput benchmark in
-PyTorch's profiler. It reports the share of time spent on matrix products, the useful FLOP/s, and
-the time that the same work would take at the measured peak speed of the machine. It writes the
-table in benchmarks/RESULTS.md.
+The script runs one training step and one evaluation of both implementations in the throughput
+benchmark in PyTorch's profiler. It reports the share of time spent on matrix products, the useful
+FLOP/s, and the time that the same work would take at the measured peak speed of the machine. It
+writes the table in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def profiled(work: Callable) -> tuple[float, float, list]:
 
 
 def measure(side: str, folder: Path, rows: dict, settings: dict) -> list[str]:
-    """Profile one side and return a row of the table for each task."""
+    """Profile one implementation and return a row of the table for each task."""
     size = SIZES[settings["size"]]
     worker = Worker(Job(side, settings["size"], folder, "cpu", settings["batch"]))
     worker.load(rows, settings["evaluated"])

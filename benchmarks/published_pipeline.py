@@ -5,7 +5,8 @@ and freezes the convolutions with ``freeze_feature_encoder``. It decodes all aud
 normalises it with statistics of the corpus, draws random batches padded to the longest utterance,
 trains with AdamW, and evaluates one utterance at a time. It uses float32 on a CPU, and fp16
 autocast with a gradient scaler on a GPU. Pooling, heads and losses are those of this project, so
-both sides of the benchmark have the same weights. Do not optimise this file: it is the reference.
+both implementations in the benchmark have the same weights. Do not optimise this file: it is the
+reference.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""This project's side of the throughput benchmark, with training and evaluation as in a recipe.
+"""This project's implementation for the throughput benchmark.
 
+Training and evaluation are the same as in a recipe.
 It uses the hyperparameters of emosphere.yaml with the benchmark's overrides, and the dataset,
 sampler, data loaders and Brain of the recipes.
 """

@@ -1,4 +1,4 @@
-"""Worker processes, each of which runs one side of the throughput benchmark."""
+"""Worker processes, each of which runs one implementation for the throughput benchmark."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Job:
     batch: int = BATCH
 
     def for_side(self, side: str) -> Job:
-        """Return a copy of the arguments for another side."""
+        """Return a copy of the arguments for another implementation."""
         return replace(self, side=side)
 
 
@@ -53,7 +53,7 @@ def serve(connection, job: Job) -> None:
 
 
 class Worker:
-    """Pipeline of one side, with measurement of time and peak memory."""
+    """Pipeline of one implementation, with measurement of time and peak memory."""
 
     def __init__(self, job: Job):
         quiet()
@@ -104,7 +104,7 @@ class Worker:
             torch.cuda.synchronize()
 
     def train(self, steps: int) -> None:
-        """Run training steps without measuring the time."""
+        """Run training steps without timing them."""
         self.pipeline.train(steps)
 
     def peaks(self) -> dict[str, float | None]:
@@ -123,7 +123,7 @@ def quiet() -> None:
 
 
 def free_memory(device: str) -> None:
-    """Return freed memory to the system so that it is available to the other side."""
+    """Return freed memory to the system so that it is available to the other implementation."""
     if device == "cuda":
         torch.cuda.empty_cache()
     trim = getattr(

@@ -1,4 +1,4 @@
-"""Models, weights, utterances and FLOP counts for both sides of the throughput benchmark."""
+"""Models, weights, utterances and FLOP counts for the throughput benchmark."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Size:
     head_dropout: float = 0.5
 
 
-# Layerdrop is disabled on both sides: it skips random layers in training, so the amount of work
-# would be random. Dropout and SpecAugment are enabled.
+# Layerdrop is disabled in both implementations: it skips random layers in training, so the
+# amount of work would be random. Dropout and SpecAugment are enabled.
 SIZES = {
     "tiny": Size(
         {
@@ -56,7 +56,10 @@ SIZES = {
 
 
 def save_weights(size: Size, folder: Path) -> None:
-    """Save random weights for both sides: WavLM in the transformers format, pooling, and heads."""
+    """Save random weights for both implementations.
+
+    The weights are those of WavLM, in the transformers format, and of pooling and heads.
+    """
     torch.manual_seed(1)
     model = new_published_model(size, WavLMModel(WavLMConfig(**size.config)))
     model.ssl.save_pretrained(folder / "wavlm")

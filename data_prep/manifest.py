@@ -186,10 +186,10 @@ def _drop_empty_sets(
         reasons = _explain_empty_set(name, corpus, rejected)
         if name in needed:
             raise ValueError(
-                f"The set '{name}' of {corpus.name} must contain at least one utterance; "
+                f"The '{name}' set of {corpus.name} must contain at least one utterance; "
                 f"{reasons}. Data folder: {corpus.data_root}."
             )
-        warnings.append(f"The set '{name}' is empty and was skipped: {reasons}.")
+        warnings.append(f"The '{name}' set is empty and was skipped: {reasons}.")
     return {name: rows for name, rows in checked.items() if rows}, warnings
 
 

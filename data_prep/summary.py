@@ -1,4 +1,4 @@
-"""Summary of a preparation, stored as ``summary.json`` next to the manifests."""
+"""Summary of data preparation, stored as ``summary.json`` next to the manifests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CODE_VERSION = 5
 
 @dataclass(frozen=True)
 class Summary:
-    """Summary of a preparation.
+    """Summary of data preparation.
 
     Arguments
     ---------
@@ -103,19 +103,19 @@ def load_summary(folder: str | os.PathLike) -> dict[str, Any]:
     Arguments
     ---------
     folder : path
-        Output folder of a preparation.
+        Output folder of data preparation.
 
     Raises
     ------
     FileNotFoundError
-        If the folder contains no complete preparation.
+        If the folder does not contain the complete output of data preparation.
     ValueError
         If the file is corrupted.
     """
     path = Path(folder) / SUMMARY_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} not found, so the preparation is not complete. "
+            f"{path} not found, so data preparation is not complete. "
             "Run the preparation again with --reuse_manifests=False."
         )
     try:
@@ -130,7 +130,7 @@ def load_summary(folder: str | os.PathLike) -> dict[str, Any]:
 
 
 def preparation_summary_lines(summary: Summary) -> list[str]:
-    """Format the summary of a preparation for the console.
+    """Format the summary of data preparation for the console.
 
     Arguments
     ---------
@@ -245,7 +245,7 @@ def file_digest(path: str | os.PathLike) -> str | None:
 
 
 def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a preparation as plain JSON, for its fingerprint."""
+    """Return the settings of data preparation as plain JSON, for its fingerprint."""
     request = {"corpus": name, "data_folder": str(data_folder), "options": dict(options)}
     return json.loads(
         json.dumps({"code": CODE_VERSION, **request}, default=_to_json, sort_keys=True)

@@ -32,7 +32,7 @@ COMMANDS = {
         "emosphere_sb.commands.prepare",
         "write only the manifests of a corpus (no training)",
     ),
-    "demo": ("emosphere_sb.commands.demo", "start a local web page to try a model"),
+    "demo": ("emosphere_sb.commands.demo", "serve a local web page for trying out a model"),
     "evaluate": (
         "emosphere_sb.commands.evaluate",
         "evaluate a released or public model on a corpus",

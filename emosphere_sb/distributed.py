@@ -3,7 +3,7 @@
 ``torchrun`` starts the processes; with a single process these functions return immediately.
 
 Instead of ``DistributedDataParallel``, gradients are summed once per step after the last backward
-pass. Each process differentiates the loss of the complete effective batch with respect to its own
+pass. Each process differentiates the loss of the entire effective batch with respect to its own
 share, so the sum is the gradient of that loss for any number of processes. This supports empty
 shares, unused parameters and a second forward pass; see
 :meth:`emosphere_sb.training.brain.EmoSphereBrain.fit_batch`.

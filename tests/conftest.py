@@ -30,7 +30,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def smoke_corpus(tmp_path_factory) -> Path:
     """Synthetic corpus of preset smoke in the layout of MSP-Podcast."""
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("demo") / "MSP-Podcast"

@@ -136,7 +136,7 @@ def read(
         corpus.warnings += _unknown_speaker_warnings([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
-        reason = "--partition=whole assigns all data to the set 'test'"
+        reason = "--partition=whole assigns all data to the 'test' set"
         corpus.empty_set_reasons = {"train": reason, "valid": reason}
     else:
         seed, shares = int(partition_seed), {"valid": float(valid_share), "test": float(test_share)}
@@ -245,7 +245,7 @@ def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, 
     corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     found: list[tuple[str, str, dict[str, str]]] = []
     for line, row, problem in read_labels(labels):
-        name = set_name(row["split"]) if row.get("split") else ""
+        name = split_name(row["split"]) if row.get("split") else ""
         if not problem and "split" in header and not name:
             problem = f"unknown split: {row['split']!r}"
         path = f"{labels.name}:{line}"
@@ -267,12 +267,12 @@ def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, 
     return set(header), rows
 
 
-def set_name(word: str) -> str:
-    """Return the set for a word in the column ``split``, or an empty string if it is unknown.
+def split_name(word: str) -> str:
+    """Return the set name for a value of the ``split`` column; empty if the value is unknown.
 
     Example
     -------
-    >>> set_name("Dev"), set_name("test2"), set_name("later")
+    >>> split_name("Dev"), split_name("test2"), split_name("later")
     ('valid', 'test2', '')
     """
     word = word.casefold()

@@ -143,7 +143,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 
 
 def _encoding(path: str | os.PathLike) -> str:
-    """Return UTF-8 if the complete file, read in blocks, is valid UTF-8; otherwise Latin-1."""
+    """Return UTF-8 if the entire file, read in blocks, is valid UTF-8; otherwise Latin-1."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     encoding, place = "utf-8-sig", 0
     with open(path, "rb") as file:

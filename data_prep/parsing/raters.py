@@ -205,7 +205,7 @@ def mean_mismatch(vad: Sequence[float | None], raters: Iterable[Rater]) -> str:
 
 
 class RaterCheck:
-    """Check of the labels of utterances against their ratings; it collects warnings.
+    """Checks the labels of utterances against their individual ratings and collects warnings.
 
     Arguments
     ---------

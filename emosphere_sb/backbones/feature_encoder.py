@@ -34,7 +34,7 @@ convolution (measured against float64), which uses partial sums too; shorter sum
 
 
 class FeatureEncoder(nn.Module):
-    """Replacement for transformers' ``…FeatureEncoder`` with the same weights and state keys.
+    """Replacement for transformers' ``…FeatureEncoder``, with the same ``state_dict`` keys.
 
     Arguments
     ---------

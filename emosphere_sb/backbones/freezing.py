@@ -21,7 +21,7 @@ class FreezeSchedule:
     steps : tuple of (int, str)
         Pairs of first epoch (in ascending order, starting at 1) and mode: ``none`` freezes nothing,
         ``feature_encoder`` the convolutions, ``all_but_top_K`` everything except the last K layers,
-        and ``all`` the complete backbone.
+        and ``all`` the entire backbone.
 
     Example
     -------
@@ -120,7 +120,7 @@ def trainable_modules(backbone: nn.Module, mode: str) -> list[nn.Module]:
     count = int(top.group(1))
     if count > len(backbone.layers):
         raise ValueError(
-            f"freeze={mode} needs at least {count} layers; this backbone uses "
+            f"freeze={mode} requires at least {count} layers; this backbone has "
             f"{len(backbone.layers)}."
         )
     layers = list(backbone.layers[len(backbone.layers) - count :])

@@ -30,7 +30,7 @@ class W2vBertBackbone(nn.Module):
     model : transformers.Wav2Vec2BertModel
         The model.
     output_size : int
-        Number of features of a frame.
+        Number of features per frame.
     receptive_field : int
         Smallest number of samples that produces a frame.
     masked : bool

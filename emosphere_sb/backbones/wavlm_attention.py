@@ -122,15 +122,15 @@ def attend(
     """
     tensors = (query, key, value, gate, bias)
     if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
-        return _fused(*tensors, valid, dropout)
+        return _fused_attention(*tensors, valid, dropout)
     if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
         return _AttendOnCPU.apply(*tensors, valid, dropout)
     # Recompute the gated bias (batch, head, frame, frame) in the backward pass: storing it would
     # take most of the memory of a GPU, and it is cheap to compute.
-    return checkpoint(_fused, *tensors, valid, dropout, use_reentrant=False)
+    return checkpoint(_fused_attention, *tensors, valid, dropout, use_reentrant=False)
 
 
-def _fused(query, key, value, gate, bias, valid, dropout) -> Tensor:
+def _fused_attention(query, key, value, gate, bias, valid, dropout) -> Tensor:
     mask = (gate.unsqueeze(-1) * bias).to(query.dtype)
     if valid is not None:
         mask = mask.masked_fill(~valid[:, None, None, :], -torch.inf)

@@ -38,7 +38,7 @@ class WhisperBackbone(nn.Module):
     model : transformers.WhisperEncoder
         The encoder, whose ``forward`` is not called.
     output_size : int
-        Number of features of a frame.
+        Number of features per frame.
     receptive_field : int
         Smallest number of samples that produces a frame.
     masked : bool

@@ -1,4 +1,4 @@
-"""``emosphere demo``: a local web page to analyse recordings.
+"""``emosphere demo``: serve a local web page that analyses recordings.
 
 ``--help`` imports no large package such as torch."""
 
@@ -28,8 +28,9 @@ NO_SHARE = (
 )
 
 DESCRIPTION = """\
-Start a local web page that shows the valence, arousal and dominance of recorded or uploaded speech
-on the sphere, over time and as numbers. Recordings are not sent to any other machine.
+Serve a local web page that shows the valence, arousal and dominance of recorded or uploaded speech
+as points on the VAD sphere, as curves over time, and as numbers. Recordings are not sent to any
+other machine.
 
 MODEL is the folder of a released model (`emosphere release RUN OUT`), or its name on the
 Hugging Face Hub.

@@ -28,8 +28,9 @@ The exported model is first compared with the original on the --check files, or 
 audio. If their outputs differ by more than 1e-4, the command fails and writes nothing. --int8 also
 writes model_int8.onnx, which is smaller and faster, and prints how much its outputs differ from
 those of the original model. --labels prints the CCC of all versions; it requires a CSV file with
-the columns file (or wav), valence, arousal and dominance. Paths in the file are absolute, or
-relative to the working directory or the CSV file; labels are on the scale of the training labels.
+the columns file (or wav), valence, arousal and dominance. Paths in the file may be
+absolute, or relative to the working directory or to the CSV file; labels must be on the same scale
+as the training labels.
 """
 
 
@@ -67,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     )
     for name, differences in found.deviations.items():
         print(f"  {name}  {found.sizes[name] / 1e6:.1f} MB  {format_differences(differences)}")
-    print(f"The maximum allowed difference of the float32 model is {TOLERANCE:g}.")
+    print(f"The maximum allowed difference for the float32 model is {TOLERANCE:g}.")
     if labels is not None:
         print_ccc(options, *labels)
     return 0
@@ -142,7 +143,7 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
         given = Path(row["file"])
         paths.append(os.fspath(given if given.exists() else path.parent / given))
     if len(paths) < 2:
-        raise ValueError(f"{path} must have at least two labelled files; found {len(paths)}.")
+        raise ValueError(f"{path} must list at least two labelled files; found {len(paths)}.")
     return paths, np.array(labels, dtype=float)
 
 

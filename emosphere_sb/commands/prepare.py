@@ -83,7 +83,7 @@ def write_manifests(corpus: str, options: Sequence[str]) -> list[str]:
     tree, run_options = request.tree, request.run_options
     if run_options:
         raise ValueError(
-            f"--{', --'.join(run_options)} is not used by `emosphere prepare`. Omit the option."
+            f"Not used by `emosphere prepare`: --{', --'.join(run_options)}. Omit these options."
         )
     from data_prep.manifest import preparation_summary_lines
     from emosphere_sb.recipe.folds import prepared_folds

@@ -207,7 +207,7 @@ def build_report_parser() -> CommandParser:
         help="runs or CSV files of another system")  # fmt: skip
     add("--correct", choices=KINDS, help="also report metrics after this correction")
     add("--fit", metavar="DEV.csv",
-        help="fit the correction on this file (default: the set 'valid')")  # fmt: skip
+        help="fit the correction on this file (default: the 'valid' set)")  # fmt: skip
     add("--average", action="store_true",
         help="average the predictions of the runs, save them to --out, and report on "
         "the average")  # fmt: skip
@@ -228,7 +228,8 @@ def build_report_parser() -> CommandParser:
         "--reversed_dimensions",
         default="",
         metavar="LIST",
-        help="dimensions whose labels are inverted",
+        help="dimensions whose labels run in the opposite direction (low values mean high valence, "
+        "arousal or dominance)",
     )
     add("--only_common", action="store_true", help="drop IDs that are not in both files")
     return parser

@@ -12,8 +12,8 @@ PROBLEMS = 1
 """Exit status if a submission is invalid."""
 
 DESCRIPTION = """\
-Write a submission to the MSP-Podcast challenge (FileName,EmoAct,EmoVal,EmoDom, 1 to 7) from the
-predictions of a finished run and validate it, or validate an existing file.
+Write a submission file for the MSP-Podcast challenge (FileName,EmoAct,EmoVal,EmoDom, 1 to 7) from
+the predictions of a finished run and validate it, or validate an existing file.
 
   emosphere submission results/MSP-Podcast-1.11/published/official/7 --set=test3 --out=test3.csv
   emosphere submission --check test3.csv --list=test3_files.txt
@@ -72,7 +72,7 @@ def check_existing(options: argparse.Namespace) -> int:
     given = [name for name in ("run", "set", "out") if getattr(options, name) is not None]
     if options.list is None or given:
         raise ValueError(
-            "--check requires --list and no other option; found "
+            "--check requires --list and accepts no other options; found "
             f"{', '.join(given) or 'no --list'}. Use --check FILE --list=FILE."
         )
     return print_problems(options.check, read_file_list(options.list))
@@ -105,7 +105,7 @@ def write_submission(options: argparse.Namespace) -> int:
     (source,) = runs
     if options.set not in source.tables:
         raise ValueError(
-            f"{options.run} has no predictions for the set {options.set!r}. Choose one of "
+            f"{options.run} has no predictions for the {options.set!r} set. Choose one of "
             f"{', '.join(source.tables)} with --set."
         )
     table, scale = source.tables[options.set], _scale(options, source)
@@ -116,10 +116,11 @@ def write_submission(options: argparse.Namespace) -> int:
     atomic_write(out, submission.to_csv(index=False, lineterminator="\n"))
     for note in source.notes:
         print(f"Note: {note}")
-    print(f"Wrote {len(submission):,} files of {options.set} to {out}.")
+    print(f"Wrote predictions for {len(submission):,} files of {options.set} to {out}.")
     listed = {utterance_id(name) for name in submission["FileName"]}
     if left_out := [name for name in table["ID"] if utterance_id(name) not in listed]:
-        print(f"Skipped predicted files that are not in the list: {count_with_examples(left_out)}.")
+        skipped = count_with_examples(left_out)
+        print(f"Skipped predictions for files that are not in the list: {skipped}.")
     used = table[[utterance_id(name) in listed for name in table["ID"]]]
     print(f"Values clipped to [1, 7]: {count_clipped(used, scale):,} of {3 * len(used):,}.")
     return print_problems(out, names or list(submission["FileName"]))

@@ -96,7 +96,7 @@ def build_table_parser() -> CommandParser:
     add("--results_folder", type=nonempty, default="results", metavar="DIR",
         help="folder for runs and tables (default: results)")  # fmt: skip
     add("--preset", type=nonempty, metavar="NAME[+NAME]",
-        help="presets to apply to all runs, after those of the table; the preset demo_small "
+        help="presets to apply to all runs, after those of the table; the demo_small preset "
         "requires no data")  # fmt: skip
     add("--seeds", type=nonempty, metavar="1,2,3", help="seeds to use instead of the table's")
     add("--jobs", type=positive_int, metavar="N",

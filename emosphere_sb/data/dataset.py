@@ -333,7 +333,7 @@ def corpus_statistics(
     Arguments
     ---------
     rows : mapping
-        Manifest rows by utterance id; complete files are read.
+        Manifest rows by utterance id; entire files are read.
     workers : int
         Number of threads that read files.
     channel : str

@@ -125,7 +125,9 @@ class FeatureCache:
             if is_abandoned(path):
                 path.unlink(missing_ok=True)
         free = shutil.disk_usage(self.folder).free
-        text = f"The feature cache of set {self.name!r} needs {size / 1e9:.2f} GB in {self.folder}"
+        text = (
+            f"The feature cache of the {self.name!r} set needs {size / 1e9:.2f} GB in {self.folder}"
+        )
         logger.info("%s; %.2f GB is free.", text, free / 1e9)
         if size > free:
             raise OSError(

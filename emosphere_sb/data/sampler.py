@@ -72,7 +72,7 @@ class PooledBatchSampler(Sampler[list[int]]):
         self.epoch, self.done = epoch, done
 
     def __len__(self) -> int:
-        """Number of steps of a complete epoch."""
+        """Number of steps of a full epoch."""
         return -(-len(self.durations) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:

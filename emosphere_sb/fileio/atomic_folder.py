@@ -56,7 +56,7 @@ def atomic_folder(
             f"delete them."
         )
     partial.mkdir(parents=True, exist_ok=True)
-    with _locked(partial, out):
+    with _lock_folder(partial, out):
         content = partial / "content"
         try:
             if content.exists():  # left over from a killed process
@@ -90,7 +90,7 @@ def check_empty(out: Path) -> None:
 
 
 @contextmanager
-def _locked(partial: Path, out: Path) -> Iterator[None]:
+def _lock_folder(partial: Path, out: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(file_lock(partial / LOCK, timeout=0))

@@ -20,7 +20,7 @@ class Prediction:
     source : str
         Path of the file, or position in a list of arrays.
     duration : float
-        Duration of the complete file in seconds.
+        Duration of the entire file in seconds.
     start, end : float
         Start and end of the predicted part in seconds.
     vad : numpy.ndarray

@@ -38,7 +38,7 @@ def timeline(
     """Predict the windows of a recording one after the other.
 
     The file is read block by block, with constant memory. The samples are identical to those
-    obtained by reading the complete file at once (within 1e-4 if it is resampled).
+    obtained by reading the entire file at once (within 1e-4 if it is resampled).
 
     Arguments
     ---------
@@ -64,7 +64,7 @@ def timeline(
     Returns
     -------
     iterator of Prediction
-        Predictions in chronological order, with the ``duration`` of the complete recording. For
+        Predictions in chronological order, with the ``duration`` of the entire recording. For
         skipped windows (:func:`is_silence`), vad and on_scale are NaN and the region is empty.
 
     Raises

@@ -42,7 +42,7 @@ class Waveform:
     signal : torch.Tensor or numpy.ndarray
         Samples of shape (samples,), float32, 16 kHz mono.
     duration : float
-        Duration of the complete recording in seconds.
+        Duration of the entire recording in seconds.
     start : float
         Start of the signal within the recording in seconds.
     warnings : tuple of str
@@ -258,7 +258,9 @@ def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
         )
 
 
-def _validated(source: str, signal: Tensor | np.ndarray, duration: float, start: float) -> Waveform:
+def _validate_waveform(
+    source: str, signal: Tensor | np.ndarray, duration: float, start: float
+) -> Waveform:
     if not np.isfinite(np.asarray(signal)).all():
         raise AudioError(f"{source} contains NaN or infinite samples. Remove or replace them.")
     if (peak := float(np.abs(np.asarray(signal)).max(initial=0.0))) > MAX_LEVEL:

@@ -120,7 +120,7 @@ class SSLEncoder(nn.Module):
 
     @property
     def frozen(self) -> bool:
-        """Whether the complete backbone is frozen in all epochs."""
+        """Whether the entire backbone is frozen in all epochs."""
         return not self.has_lora and self.freezing.least_frozen == "all"
 
     def set_epoch(self, epoch: int) -> None:

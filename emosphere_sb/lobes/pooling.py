@@ -22,7 +22,7 @@ class StylePooling(nn.Module):
     Arguments
     ---------
     input_size : int
-        Number of features of a frame.
+        Number of features per frame.
     width : int
         Size of every layer and of the output vector, ``output_size`` (in the paper: 1024).
     heads : int
@@ -205,7 +205,7 @@ class AttentiveStatsPooling(nn.Module):
     Arguments
     ---------
     input_size : int
-        Number of features of a frame; ``output_size`` is twice as large.
+        Number of features per frame; ``output_size`` is twice as large.
 
     Example
     -------

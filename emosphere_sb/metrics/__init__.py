@@ -1,4 +1,4 @@
-"""Regression and classification metrics, computed over a complete set in float64."""
+"""Regression and classification metrics, computed over an entire set in float64."""
 
 from emosphere_sb.metrics.classification import (
     accuracy,

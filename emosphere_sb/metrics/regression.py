@@ -1,4 +1,4 @@
-"""Regression metrics, computed over a complete set in float64.
+"""Regression metrics, computed over an entire set in float64.
 
 Pairs in which either value is NaN are ignored. Undefined metrics are NaN, never 0.
 """

@@ -1,6 +1,7 @@
-"""Export released models to ONNX, optionally to int8, with padding masked inside the graph.
+"""Export released models to ONNX, optionally quantised to int8.
 
-Exported models are compared with the original before the output folder is created.
+Padding is masked inside the graph. Exported models are compared with the original before the
+output folder is created.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def build(
         linear_from_state(state, "classifier.out_proj"),
     )
     model = ReleasedModel(
-        WaveformNormaliser("utterance" if _normalised(folder) else "none"),
+        WaveformNormaliser("utterance" if _uses_normalised_waveforms(folder) else "none"),
         encoder,
         MeanPooling(encoder.output_size),
         UnitHead(layers, output_order(configuration)),
@@ -81,11 +81,11 @@ def max_seconds(_configuration: Mapping[str, Any]) -> float | None:
     return MAX_SECONDS
 
 
-def _normalised(folder: Path) -> bool:
+def _uses_normalised_waveforms(folder: Path) -> bool:
     path = folder / PREPROCESSOR
     if not path.is_file():
         raise ValueError(
             f"{PREPROCESSOR} not found in {folder}. It is required because it specifies whether "
-            f"the waveform is normalised. Download the complete folder of {KNOWN}."
+            f"the waveform is normalised. Download the entire folder of {KNOWN}."
         )
     return bool(read_json(path).get("do_normalize", True))  # transformers default

@@ -54,7 +54,7 @@ def weight_names(path: Path) -> set[str]:
         If the file is invalid (see :func:`read_state`).
     """
     if path.suffix != ".safetensors":
-        return set(_unpickled(path, "meta"))
+        return set(_load_pickle(path, "meta"))
     try:
         with safe_open(path, framework="pt") as file:
             return set(file.keys())
@@ -77,7 +77,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         tensors.
     """
     if path.suffix != ".safetensors":
-        state = _unpickled(path, "cpu")
+        state = _load_pickle(path, "cpu")
     else:
         from safetensors.torch import load_file
 
@@ -110,7 +110,7 @@ def read_licence(folder: Path, default: str) -> str:
     return f"{named[1]} (see its model card for details)" if named else default
 
 
-def _unpickled(path: Path, device: str) -> dict[str, Tensor]:
+def _load_pickle(path: Path, device: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:

@@ -54,16 +54,16 @@ def read_command(argv: list[str], *, corpus: str, program: str | None = None) ->
         If the command line or the file is invalid, or a key does not apply to the corpus.
     """
     path = HPARAMS / "emosphere.yaml"
-    own = read_tree(path)
-    arguments = parse_arguments(argv, own)
+    defaults = read_tree(path)
+    arguments = parse_arguments(argv, defaults)
     if arguments.file.samefile(path):
-        tree = own
+        tree = defaults
     else:
         tree = read_tree(arguments.file)
-        check_keys(tree, own, arguments.file)
+        check_keys(tree, defaults, arguments.file)
         for name in arguments.run_options.keys() & tree.keys():  # keys of the file take precedence
             arguments.overrides[name] = str(arguments.run_options.pop(name))
-    tree = merge(arguments, tree, own)
+    tree = merge(arguments, tree, defaults)
     check_corpus_keys(arguments.overrides, corpus)
     if (tree["test_corpus"] is None) != (tree["test_data_folder"] is None):
         raise ValueError(

@@ -163,7 +163,8 @@ def _check_no_training_audio(sets: Mapping[str, Mapping[str, Mapping]], trained:
 
 
 def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
-    """Parse the mapping in ``test_options``. Its values are parsed as on the command line.
+    """Parse the mapping in ``test_options``. Its values are parsed as they are on the
+    command line.
 
     Plain YAML would read release 1.10 as 1.1.
 
@@ -200,7 +201,7 @@ def parse_options(settings: dict, corpus: str) -> dict[str, Any]:
 
 
 def _as_argument(value: Any) -> str:
-    """Convert a value to text, as on the command line."""
+    """Convert a value to a string, as it would be written on the command line."""
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     return "null" if value in (None, "") else str(value)

@@ -39,7 +39,7 @@ COMPONENTS = {
     "task": "object that defines the classes and the loss of the auxiliary task",
     "auxiliary_head": "object that predicts the classes of the auxiliary task; null: no such head",
     "weighting": "object that weights the regression loss and the auxiliary loss",
-    "regression_loss": "object that computes the loss of valence, arousal and dominance",
+    "regression_loss": "object that computes the loss for predicted valence, arousal and dominance",
     "opt_class": "optimiser class with its arguments",
     "epoch_counter": "object that counts epochs and stops training",
 }
@@ -102,7 +102,7 @@ def recipe_help(corpus: str, *, program: str | None = None, topic: str = "") -> 
     tree = read_tree(HPARAMS / "emosphere.yaml")
     lines += _keys(corpus, tree)
     names = ", ".join(name for name in RUN_OPTIONS if name not in tree)
-    lines += [f"{RUN_OPTIONS_HEADING}:", *_wrapped(names, indent=2)]
+    lines += [f"{RUN_OPTIONS_HEADING}:", *_wrap(names, indent=2)]
     return "\n".join(lines)
 
 
@@ -128,14 +128,14 @@ def _keys(corpus: str, tree: Mapping[str, Any]) -> Iterator[str]:
         for entry in shown:
             value = tree[entry.name]
             yield f"  --{entry.name} {_type_name(entry.name, value)}"
-            yield from _wrapped(_described(entry, value), indent=6)
+            yield from _wrap(_describe(entry, value), indent=6)
         yield ""
 
 
-def _described(entry: HelpEntry, value: Any) -> str:
+def _describe(entry: HelpEntry, value: Any) -> str:
     """Return the description of a key and its default."""
     meaning = entry.meaning or COMPONENTS[entry.name]
-    return f"{meaning} (default: {_shown(value)})"
+    return f"{meaning} (default: {_format_default(value)})"
 
 
 def _by_group(entries: list[HelpEntry]) -> Iterator[tuple[str, list[HelpEntry]]]:
@@ -162,8 +162,8 @@ def _type_name(key: str, value: Any) -> str:
     return "NUMBER" if isinstance(value, float) else "TEXT"
 
 
-def _shown(value: Any) -> str:
-    """Format a default value as on the command line."""
+def _format_default(value: Any) -> str:
+    """Format a default value as it would be written on the command line."""
     tag = tag_of(value)
     if tag == "!ref":
         return str(value.value).strip("<>")
@@ -174,7 +174,7 @@ def _shown(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _wrapped(text: str, *, indent: int) -> list[str]:
+def _wrap(text: str, *, indent: int) -> list[str]:
     width = min(shutil.get_terminal_size((100, 24)).columns, 100)
     return textwrap.wrap(
         text, width, initial_indent=" " * indent, subsequent_indent=" " * indent,

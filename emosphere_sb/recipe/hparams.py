@@ -68,7 +68,7 @@ YAML11_BOOLEANS = ("yes", "no", "on", "off", "none")
 
 
 def merge(
-    arguments: Arguments, tree: CommentedMap | None = None, own: CommentedMap | None = None
+    arguments: Arguments, tree: CommentedMap | None = None, defaults: CommentedMap | None = None
 ) -> CommentedMap:
     """Merge the hyperparameters of a run: the file, then presets, then the command line.
 
@@ -77,9 +77,10 @@ def merge(
     arguments : Arguments
         Parsed command line.
     tree : CommentedMap, optional
-        Tree of the file, if it has already been read. It is modified in place.
-    own : CommentedMap, optional
-        Tree of the package's own file, if it has already been read. It may be ``tree`` itself.
+        Parsed YAML tree of the hyperparameter file, if already read. It is modified in place.
+    defaults : CommentedMap, optional
+        Parsed YAML tree of the package's default hyperparameter file, if already read. It may be
+        ``tree`` itself.
 
     Raises
     ------
@@ -88,9 +89,9 @@ def merge(
         has no effect.
     """
     tree = read_tree(arguments.file) if tree is None else tree
-    own = read_tree(HPARAMS / "emosphere.yaml") if own is None else own
-    _check_file(tree, arguments.file, {key: _kind(value) for key, value in own.items()})
-    before = references_of_files(own, tree)
+    defaults = read_tree(HPARAMS / "emosphere.yaml") if defaults is None else defaults
+    _check_file(tree, arguments.file, {key: _kind(value) for key, value in defaults.items()})
+    before = references_of_files(defaults, tree)
     _apply_presets(tree, arguments, before)
     for key, text in arguments.overrides.items():
         if key not in tree:

@@ -77,11 +77,13 @@ def references_of_files(own: CommentedMap, tree: CommentedMap) -> dict[str, set[
     Arguments
     ---------
     own : CommentedMap
-        Tree of ``emosphere.yaml``. Components that use a key there are included, because the file
-        may be the saved hyperparameters of a run, in which other components replace them.
+        Parsed YAML tree of ``emosphere.yaml``. Components that use a key there are
+        included, because the file may be the saved hyperparameters of a run, in which other
+        components replace them.
     tree : CommentedMap
-        Tree of the file. A key that neither ``emosphere.yaml`` nor a component of the file uses is
-        listed as its own user, so it can be reported as unused.
+        Parsed YAML tree of the hyperparameter file. A key that neither
+        ``emosphere.yaml`` nor a component of the file uses is listed as its own user,
+        so it can be reported as unused.
 
     Example
     -------
@@ -189,16 +191,16 @@ def _no_effect(
             return "task is NoTask, so there is no auxiliary loss", "choose another task"
         if components == [key]:
             return "no component refers to it", ""
-        names = " and ".join(f"{name} is {_shown(tree.get(name))}" for name in components)
+        names = " and ".join(f"{name} is {_format_value(tree.get(name))}" for name in components)
         which = "which does not use it" if len(components) == 1 else "which do not use it"
         return f"{names}, {which}", f"choose another {' or '.join(components)}"
     for other, is_unused in CONDITIONS.get(key, ()):
         if key in tree and other in tree and is_unused(tree):
-            return f"{other} is {_shown(tree[other])}", f"change --{other}"
+            return f"{other} is {_format_value(tree[other])}", f"change --{other}"
     return None
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return class_of(value) or ("null" if value is None else str(value))
 
 

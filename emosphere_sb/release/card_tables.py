@@ -123,7 +123,7 @@ def fact_lines(facts: Mapping[str, object]) -> str:
     - utterances: train 84,030; test1 12
     - fold: –
     """
-    return "\n".join(f"- {name}: {_shown(name, value)}" for name, value in facts.items())
+    return "\n".join(f"- {name}: {_format_fact(name, value)}" for name, value in facts.items())
 
 
 def table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
@@ -144,11 +144,14 @@ def _row(cells: Sequence[object]) -> str:
     return f"| {' | '.join(map(quoted, cells))} |"
 
 
-def _shown(name: str, value: object) -> str:
+def _format_fact(name: str, value: object) -> str:
     if name in ("command", "commit"):
         return code(value)
     if isinstance(value, Mapping):
-        return "; ".join(f"{quoted(key)} {_shown(key, item)}" for key, item in value.items()) or "–"
+        return (
+            "; ".join(f"{quoted(key)} {_format_fact(key, item)}" for key, item in value.items())
+            or "–"
+        )
     if isinstance(value, (list, tuple)):
-        return ", ".join(_shown(name, item) for item in value) or "none"
+        return ", ".join(_format_fact(name, item) for item in value) or "none"
     return quoted(format_metadata(name, value))

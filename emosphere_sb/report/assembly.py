@@ -84,7 +84,8 @@ def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
     Raises
     ------
     ValueError
-        If a requested set is missing, no set has labels, the runs or the reference do not match,
+        If a requested set is missing, no set has labels, the runs do not match each other or
+        the reference,
         or the predictions required to fit a correction are missing.
     """
     sets, warnings = _sets(runs, request.sets)
@@ -99,7 +100,7 @@ def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
     }  # fmt: skip
     for name, evaluation in evaluations.items():
         if corrections:
-            evaluation["calibration"] |= _corrected(name, runs, corrections, request)
+            evaluation["calibration"] |= _correction_results(name, runs, corrections, request)
     warnings += [note for run in (*runs, *request.reference) for note in run.notes]
     protocol = _protocol(sets, runs)
     plotted, plot_notes = _plottable(sets, runs, protocol)
@@ -167,7 +168,7 @@ def _corrections(runs: Sequence[Run], request: ReportRequest) -> list[Correction
     return [Correction.fit(request.correct, run.tables[DEVELOPMENT_SET]) for run in runs]
 
 
-def _corrected(
+def _correction_results(
     name: str, runs: Sequence[Run], corrections: Sequence[Correction], request: ReportRequest
 ) -> dict[str, Any]:
     """Return the metrics after the correction, and how the correction was fitted."""
@@ -176,7 +177,7 @@ def _corrected(
         for one, run in zip(corrections, runs, strict=True)
     ]
     own = request.fit is None
-    fitted_on = f"the set {DEVELOPMENT_SET} of each run" if own else "the file given with --fit"
+    fitted_on = f"the '{DEVELOPMENT_SET}' set of each run" if own else "the file given with --fit"
     same = own and name == DEVELOPMENT_SET
     return {
         "corrected": {request.correct: mean_metrics(tables, prediction_metrics)},

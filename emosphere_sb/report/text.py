@@ -42,7 +42,7 @@ def report_text(report: Mapping) -> str:
     if report.get("synthetic"):
         parts.append(SYNTHETIC_WARNING)
     for name, evaluation in report["sets"].items():
-        parts.append(set_text(name, evaluation, (report.get("comparison") or {}).get(name)))
+        parts.append(format_set(name, evaluation, (report.get("comparison") or {}).get(name)))
     notes = list(report.get("warnings") or [])
     for name, evaluation in report["sets"].items():
         notes += [f"{name}: {text}" for text in evaluation["warnings"]]
@@ -51,7 +51,7 @@ def report_text(report: Mapping) -> str:
     return "\n\n".join(parts)
 
 
-def set_text(name: str, evaluation: Mapping, comparison: Mapping | None = None) -> str:
+def format_set(name: str, evaluation: Mapping, comparison: Mapping | None = None) -> str:
     """Format one set: one line per metric, one column per dimension."""
     metrics, intervals = evaluation["metrics"], evaluation["intervals"]
     several = f", mean over {evaluation['runs']} runs" if evaluation["runs"] > 1 else ""

@@ -1,4 +1,4 @@
-"""Metrics of a prediction table, computed over the complete set, not averaged over batches."""
+"""Metrics of a prediction table, computed over the entire set, not averaged over batches."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def to_spherical(
     >>> radius, azimuth.rad2deg(), polar.rad2deg()
     (tensor(0.5000), tensor(90.), tensor(90.))
     """
-    valence, arousal, dominance = _centred(vad, origin).unbind(-1)
+    valence, arousal, dominance = _subtract_origin(vad, origin).unbind(-1)
     flat = _hypot(arousal, dominance)
     azimuth = _atan2(dominance, arousal, undefined=0.0)
     # atan2(-0.0, -1) is -pi, and so is the rounded result for a tiny negative dominance; pi is the
@@ -101,7 +101,7 @@ def to_cartesian(
     return vad if origin is None else vad + _point(origin, vad)
 
 
-def _centred(vad: Tensor, origin: Tensor | Sequence[float] | None) -> Tensor:
+def _subtract_origin(vad: Tensor, origin: Tensor | Sequence[float] | None) -> Tensor:
     """Return the points relative to the origin, in floating point."""
     if vad.dim() == 0 or vad.shape[-1] != 3:
         raise ValueError(

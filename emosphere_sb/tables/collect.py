@@ -75,7 +75,7 @@ class TableEntry:
 
 
 @dataclass
-class Collected:
+class CollectedRuns:
     """Results of a table.
 
     Arguments
@@ -116,7 +116,7 @@ def collect(
     *,
     resamples: int = 10_000,
     seed: int = 0,
-) -> Collected:
+) -> CollectedRuns:
     """Compute the metrics, intervals and comparisons of a table.
 
     Seeds with missing folds are excluded; ``problems`` of each entry gives the reasons.
@@ -136,7 +136,7 @@ def collect(
 
     Returns
     -------
-    Collected
+    CollectedRuns
         The results of the table.
     """
     entries = []
@@ -147,7 +147,7 @@ def collect(
         _fill(entry, states)
         entries.append(entry)
     own = {cell: states[cell] for entry in entries for cell in entry.cells.values()}
-    found = Collected(table, entries, own, _any_synthetic(own.values()), resamples)
+    found = CollectedRuns(table, entries, own, _any_synthetic(own.values()), resamples)
     for entry in entries:
         if entry.tables:
             entry.interval = confidence_intervals(
@@ -211,7 +211,7 @@ def _auxiliary_head_metrics(metrics: Mapping) -> Mapping | None:
     return head if known else None
 
 
-def _compare(found: Collected, group: Group, *, resamples: int, seed: int) -> None:
+def _compare(found: CollectedRuns, group: Group, *, resamples: int, seed: int) -> None:
     """Compare each row of a block with the reference row."""
     reference = found.table.reference
     own = [entry for entry in found.entries if entry.group is group]

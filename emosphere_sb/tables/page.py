@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
-from emosphere_sb.tables.collect import Collected, TableEntry
+from emosphere_sb.tables.collect import CollectedRuns, TableEntry
 from emosphere_sb.tables.columns import Column
 from emosphere_sb.tables.spec import Group, Row
 
@@ -75,7 +75,7 @@ class Page:
     notes: tuple[str, ...]
 
 
-def format_results_table(found: Collected) -> Page:
+def format_results_table(found: CollectedRuns) -> Page:
     """Format the results of a table as text."""
     table, letters = found.table, {}
     lines = []
@@ -87,7 +87,7 @@ def format_results_table(found: Collected) -> Page:
         ]
         lines.append(Line(row.labels, tuple(texts)))
         if row.published:
-            lines.append(_published(found, row))
+            lines.append(_published_line(found, row))
     return Page(
         table.labels,
         tuple((group.title, len(table.columns)) for group in table.groups),
@@ -97,14 +97,14 @@ def format_results_table(found: Collected) -> Page:
     )
 
 
-def best_value(found: Collected, group: Group, column: Column) -> str | None:
+def best_value(found: CollectedRuns, group: Group, column: Column) -> str | None:
     """Return the best value of a column as text; ``None`` if fewer than two rows have values."""
     means = [found.entry(row, group).mean(column) for row in found.table.rows]
     known = [value for value in means if value is not None]
     return column.format(max(known)) if len(known) > 1 else None
 
 
-def _text(found: Collected, entry: TableEntry, column: Column, letters: dict[str, str]) -> Text:
+def _text(found: CollectedRuns, entry: TableEntry, column: Column, letters: dict[str, str]) -> Text:
     note = ""
     if entry.problems:
         text = "; ".join(_missing(entry))
@@ -139,7 +139,7 @@ def _letter(number: int) -> str:
     return text
 
 
-def _published(found: Collected, row: Row) -> Line:
+def _published_line(found: CollectedRuns, row: Row) -> Line:
     """Format the paper's scores and, except on synthetic speech, the difference of our mean."""
     entry = found.entry(row, found.table.groups[0])
     texts = []
@@ -150,18 +150,39 @@ def _published(found: Collected, row: Row) -> Line:
         published, mean = row.published[number], entry.mean(column)
         text = column.format_published(published)
         if mean is not None and not found.synthetic:
-            text += f" ({_signed(column, mean - published)})"
+            text += f" ({_format_signed(column, mean - published)})"
         texts.append(Text(text))
     blank = ("",) * (len(row.labels) - 1)
     return Line(("published", *blank), tuple(texts), published=True)
 
 
-def _signed(column: Column, value: float) -> str:
+def _format_signed(column: Column, value: float) -> str:
     text = column.format(value)
     return text.replace("-", "−") if text.startswith("-") else f"+{text}"
 
 
-def _notes(found: Collected) -> Iterator[str]:
+def _format_units(differences: Sequence[Mapping]) -> str:
+    """Return the number of resampled units, e.g. "120 and 240 utterances"."""
+    counts: dict[str, set[int]] = {}
+    for one in differences:
+        counts.setdefault(one["unit"], set()).add(one["units"])
+    return " and ".join(
+        f"{' and '.join(f'{count:,}' for count in sorted(counts[unit]))} {unit}"
+        for unit in sorted(counts)
+    )
+
+
+def _interval_notes(entries: Sequence[TableEntry], groups: Sequence[Group]) -> Iterator[str]:
+    """Generate the notes on the intervals; with several test sets, each names its sets."""
+    titles: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if note := entry.interval.get("note"):
+            titles.setdefault(note, {})[entry.group.title] = None
+    for note, sets in titles.items():
+        yield f"{', '.join(sets)}: {note}" if len(groups) > 1 else note
+
+
+def _notes(found: CollectedRuns) -> Iterator[str]:
     table = found.table
     if found.synthetic:
         yield SYNTHETIC_WARNING
@@ -169,19 +190,20 @@ def _notes(found: Collected) -> Iterator[str]:
     yield f"Mean ± SD over seeds {seeds}; CCC unless stated otherwise; best value in bold."
     entries = [entry for entry in found.entries if entry.interval]
     if table.reference is not None and len(table.rows) > 1:
-        units = {(e.difference["unit"], e.difference["units"]) for e in entries if e.difference}
-        over = " and ".join(f"{count:,} {unit}" for unit, count in sorted(units))
+        over = _format_units([entry.difference for entry in entries if entry.difference])
+        first = table.reference == table.rows[0].name
+        reference = f"the first row ({table.reference})" if first else f"“{table.reference}”"
         yield (
-            f"Stars: significance of the difference from “{table.reference}” in a paired bootstrap "
+            f"Stars: significance of the difference from {reference} in a paired bootstrap "
             f"over the same utterances ({found.resamples:,} resamples"
             f"{f' of {over}' if over else ''}; each resample is shared by all seeds), with Holm "
             f"correction across rows: * p < .05, ** p < .01, *** p < .001. The test does not "
             f"account for the variation between seeds, which is shown by the SD."
         )
-    yield from dict.fromkeys(e.interval["note"] for e in entries if e.interval.get("note"))
+    yield from _interval_notes(entries, table.groups)
     if any(row.published for row in table.rows):
         corpus = table.groups[0].corpus  # published scores require a single group
-        source = f"scores from the paper (single runs on its in-house test set of {corpus})"
+        source = f"scores reported in the paper (single runs on its in-house {corpus} test set)"
         comparison = (
             "they are not comparable with scores on synthetic speech"
             if found.synthetic

@@ -163,7 +163,7 @@ def read_seeds(values: Sequence, place: str) -> tuple[int, ...]:
 
 
 def read_options(options: Mapping[str, Any] | None, place: str) -> dict[str, str]:
-    """Convert overrides to text, as on a command line."""
+    """Convert overrides to strings, as they would be written on the command line."""
     if options is not None:
         _check_mapping(options, f"{place}, options")
     for key in options or {}:

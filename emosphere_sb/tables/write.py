@@ -14,7 +14,7 @@ from emosphere_sb.report.html.table_page import table_page
 from emosphere_sb.report.plots.all import plot_table, render_pdf, render_png
 from emosphere_sb.results.provenance import recipe_command
 from emosphere_sb.results.scores import prediction_metrics
-from emosphere_sb.tables.collect import Collected, TableEntry
+from emosphere_sb.tables.collect import CollectedRuns, TableEntry
 from emosphere_sb.tables.columns import COLUMNS, Column
 from emosphere_sb.tables.formats import to_html, to_latex, to_markdown
 from emosphere_sb.tables.page import Page, format_results_table
@@ -31,12 +31,12 @@ SUMMARY_HEADER = (
 )  # fmt: skip
 
 
-def write_table(found: Collected, folder: Path, *, command: str, origin: str) -> list[Path]:
+def write_table(found: CollectedRuns, folder: Path, *, command: str, origin: str) -> list[Path]:
     """Write a table in all formats.
 
     Arguments
     ---------
-    found : Collected
+    found : CollectedRuns
         Results of the table.
     folder : Path
         Output folder.
@@ -72,7 +72,7 @@ def write_table(found: Collected, folder: Path, *, command: str, origin: str) ->
     return paths
 
 
-def run_lines(found: Collected) -> Iterator[dict[str, Any]]:
+def run_lines(found: CollectedRuns) -> Iterator[dict[str, Any]]:
     """Generate the lines of ``NAME.csv``, one for each row and run."""
     for entry in found.entries:
         for (seed, fold), cell in entry.cells.items():
@@ -113,7 +113,7 @@ def _run_metrics(state) -> dict[str, Any]:
     }
 
 
-def summary_lines(found: Collected) -> Iterator[dict[str, Any]]:
+def summary_lines(found: CollectedRuns) -> Iterator[dict[str, Any]]:
     """Generate the lines of ``NAME.summary.csv``, one for each row, block and column."""
     names = {column: name for name, column in COLUMNS.items()}
     for entry in found.entries:
@@ -180,7 +180,7 @@ def _csv(header: tuple[str, ...], lines) -> str:
     return text.getvalue()
 
 
-def _plot(found: Collected):
+def _plot(found: CollectedRuns):
     """Plot the mean and the interval of each row, with one panel per block."""
     column = COLUMNS["mean"] if COLUMNS["mean"] in found.table.columns else found.table.columns[0]
     number = found.table.columns.index(column)
@@ -208,7 +208,7 @@ def _plot(found: Collected):
     return plot_table(panels, xlabel=f"{name} (dots: seeds; bars: 95% confidence intervals)")
 
 
-def _html(found: Collected, page: Page, runs: list[dict], origin: str) -> str:
+def _html(found: CollectedRuns, page: Page, runs: list[dict], origin: str) -> str:
     content = {
         "name": found.table.name,
         "caption": found.table.caption,

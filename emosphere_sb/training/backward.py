@@ -157,7 +157,9 @@ def micro_batch_backward(
 def effective_batch_backward(
     batches: Sequence[Batch], sizes: Sequence[int], step: StepContext
 ) -> StepLoss:
-    """Run the backward pass with one CCC over the effective batch, in the memory of a micro-batch.
+    """Run the backward pass with one CCC over the effective batch.
+
+    The memory of a single micro-batch is sufficient.
 
     The predictions of all processes are gathered, and the gradient of the loss with respect to the
     predictions of this process is propagated through the model. The gradient is exact: if there are

@@ -306,7 +306,7 @@ class EmoSphereBrain(sb.Brain):
     # --- evaluation --------------------------------------------------------------------------
 
     def evaluate_batch(self, batch: Batch, stage: Stage) -> Tensor:
-        """Store the predictions; metrics are computed over the complete set, not per batch."""
+        """Store the predictions; metrics are computed over the entire set, not per batch."""
         if self.stop.received and distributed.is_main_process():
             # Processes are not synchronised here: if the main process exits, so do the
             # others.

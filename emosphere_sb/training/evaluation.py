@@ -44,7 +44,7 @@ def gather_predictions(predictions: Mapping[str, LabelledOutput]) -> dict[str, L
     predictions : mapping
         Predictions of this process by utterance id.
     """
-    # One tensor per field: a row is a view, and would be sent together with its complete batch.
+    # One tensor per field: a row is a view, and would be sent together with its entire batch.
     columns = [
         None if column[0] is None else torch.stack(column)
         for column in zip(*predictions.values(), strict=True)
@@ -58,7 +58,7 @@ def gather_predictions(predictions: Mapping[str, LabelledOutput]) -> dict[str, L
 
 
 def evaluation_metrics(predictions: Mapping[str, LabelledOutput]) -> tuple[dict, dict]:
-    """Compute metrics over a complete set.
+    """Compute metrics over an entire set.
 
     Arguments
     ---------
@@ -69,7 +69,7 @@ def evaluation_metrics(predictions: Mapping[str, LabelledOutput]) -> tuple[dict,
     -------
     tuple of dict
         CCC of each dimension and ``mean_ccc``; and classification metrics of the auxiliary head,
-        empty without logits.
+        empty if the predictions have no logits.
     """
     vad, logits, true_vad, target = zip(*predictions.values(), strict=True)
     regression = regression_metrics(torch.stack(true_vad).numpy(), torch.stack(vad).numpy())
@@ -92,7 +92,8 @@ def prediction_arrays(predictions: Mapping[str, LabelledOutput]) -> tuple[dict, 
     Returns
     -------
     tuple
-        VAD values (3,) by id; and class probabilities (classes,) by id, or None without logits.
+        VAD values (3,) by id; and class probabilities (classes,) by id, or None if the
+        model has no logits.
 
     Raises
     ------

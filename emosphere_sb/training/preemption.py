@@ -1,4 +1,4 @@
-"""Preemption by a cluster (SIGTERM): the run saves after the current step and exits."""
+"""Preemption by a cluster (SIGTERM): a run saves a checkpoint after the current step and exits."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest
 @pytest.fixture(scope="module")
 def installed(root, tmp_path_factory):
     """An empty environment with the wheel that this tree builds, and nothing else."""
-    pytest.importorskip("build", reason="the extra 'test' is not installed")
+    pytest.importorskip("build", reason="the 'test' extra is not installed")
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     # A clean copy: build leftovers of the working tree must not find their way into the wheel.
@@ -74,7 +74,7 @@ def test_wheel_works_outside_the_repository(installed, tmp_path):
 
 def test_wheel_trains_in_an_empty_folder(installed, tmp_path):
     """``emosphere train`` needs no checkout; dependencies are imported from this environment."""
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": sysconfig.get_paths()["purelib"],

@@ -21,7 +21,7 @@ SIZES = {  # as in preset smoke, but enough in Development for the paper's split
 @pytest.fixture(scope="session")
 def replacements(root, tmp_path_factory, save_any, waveform_settings):
     """Values of the placeholders in the substitutions."""
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
     from tests.unit.public_models.test_audeering import checkpoint
 

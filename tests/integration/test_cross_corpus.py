@@ -14,7 +14,7 @@ SCALE_OPTIONS = ["--label_low=1", "--label_high=7"]  # only own data needs them
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("demo")

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("gradio", reason="the extra 'page' is not installed")
+pytest.importorskip("gradio", reason="the 'page' extra is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from selenium import webdriver

@@ -315,7 +315,7 @@ def test_distributed_runs_of_other_settings_succeed(changes, launch, options, tm
 
 @pytest.mark.slow
 def test_distributed_folds_run_sequentially(launch, tmp_path):
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     words = ["hparams/emosphere.yaml", "--preset=smoke", "--fold=all", "--device=cpu"]
     words += ["--noprogressbar", "--number_of_epochs=1", f"--results_folder={tmp_path}"]
     finish(launch(torchrun(2, *words, script="recipes/IEMOCAP/train.py")))

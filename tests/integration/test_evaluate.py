@@ -24,7 +24,7 @@ SETS = ("valid", "test1", "test2")
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("with blanks ü")

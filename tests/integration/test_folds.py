@@ -25,7 +25,7 @@ def run_request_folds(words, run):
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
 
     folder = tmp_path_factory.mktemp("demo") / "IEMOCAP"
@@ -273,7 +273,7 @@ def test_fold_that_cannot_be_prepared_raises_before_training(root, corpus, tmp_p
     words = [str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--fold=all"]
     words += [f"--data_folder={other}", f"--results_folder={tmp_path}/r"]
     fake = FakeRun()
-    with pytest.raises(ValueError, match="The set 'valid' of IEMOCAP must contain"):
+    with pytest.raises(ValueError, match="The 'valid' set of IEMOCAP must contain"):
         run_request_folds(words, fake)
     assert fake.folds == []
 

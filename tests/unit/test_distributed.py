@@ -363,7 +363,7 @@ def several(folder):
 
 @pytest.fixture(scope="module")
 def one(folder):
-    """Results of a single process with the complete effective batch."""
+    """Results of a single process with the entire effective batch."""
     steps = {
         name: take_step(case.brain(folder), shares(case.items(), 1, ONE_BATCH)[0])
         for name, case in CASES.items()

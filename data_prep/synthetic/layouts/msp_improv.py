@@ -114,7 +114,7 @@ def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
 
 
 def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
-    """Write labels and transcriptions; some transcriptions are missing."""
+    """Write labels and transcriptions, deliberately omitting some transcriptions."""
     named = sentences_by_name(sentences)
     write_lines(folder / "Evalution.txt", evaluation_lines(named, seed=seed))
     texts = folder / "Human_transcriptions" / "All_human_transcriptions"

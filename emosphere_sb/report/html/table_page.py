@@ -93,14 +93,14 @@ def _count(runs: Sequence[Mapping]) -> str:
 def _run(run: Mapping, keys: Sequence[str]) -> dict:
     """Return the template variables of one run: identifying keys, scores, command and folder."""
     return {
-        "row": _given(run["row"]),
+        "row": _or_dash(run["row"]),
         "cells": [
-            *(_given(run.get(key)) for key in keys[1:]),
+            *(_or_dash(run.get(key)) for key in keys[1:]),
             *(format_score(run[name]) for name in SCORE_KEYS),
             format_duration(run["seconds"]),
         ],
         "command": run["command"],
-        "places": [_given(run["folder"]), _given(run["commit"])],
+        "places": [_or_dash(run["folder"]), _or_dash(run["commit"])],
     }
 
 
@@ -109,5 +109,5 @@ def _show_column(runs: Sequence[Mapping], key: str) -> bool:
     return key == "row" or any(run.get(key) not in (None, "") for run in runs)
 
 
-def _given(value: object) -> object:
+def _or_dash(value: object) -> object:
     return UNDEFINED if value is None or value == "" else value

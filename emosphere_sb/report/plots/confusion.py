@@ -49,7 +49,7 @@ def plot_confusion(matrix: Mapping, *, title: str, classes: str = "region") -> F
         )
     shares = row_shares(counts)
     if len(names) <= MAX_ANNOTATED_CLASSES:
-        return _annotated(names, counts, shares, title, classes)
+        return _plot_annotated_matrix(names, counts, shares, title, classes)
     return _dense(names, counts, shares, title, classes)
 
 
@@ -65,7 +65,7 @@ def row_shares(counts: np.ndarray) -> np.ndarray:
     return np.divide(counts, sums, out=np.full(counts.shape, np.nan), where=sums > 0)
 
 
-def _annotated(names, counts, shares, title: str, classes: str) -> Figure:
+def _plot_annotated_matrix(names, counts, shares, title: str, classes: str) -> Figure:
     size = 1.9 + 0.68 * len(names)
     figure = Figure(figsize=(size + 1.2, size), layout="constrained")
     axes = figure.subplots()

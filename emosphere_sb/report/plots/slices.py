@@ -33,7 +33,7 @@ def plot_subgroups(
     parts : sequence of mapping
         Subgroups with ``value``, ``utterances``, ``metrics``, and ``intervals`` or ``None``.
     metrics : mapping, optional
-        Metrics of the complete set, marked by dashed lines.
+        Metrics of the entire set, marked by dashed lines.
     title : str
         Title of the plot.
 
@@ -58,7 +58,7 @@ def plot_subgroups(
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(parts)), [_label(part) for part in parts])
     panels[0].set_ylim(len(parts) - 0.4, -0.6)
-    dashed = " (dashed: complete set)" if metrics else ""
+    dashed = " (dashed: entire set)" if metrics else ""
     figure.suptitle(f"{title}{dashed}", x=0.01, ha="left", fontsize=10.5)
     return figure
 

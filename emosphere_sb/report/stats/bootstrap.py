@@ -32,14 +32,14 @@ Terms = Sequence[tuple[float, Moments]]
 
 
 @dataclass(frozen=True)
-class Resampled:
+class ResampledStatistic:
     """Values of a statistic on a number of resamples.
 
     Arguments
     ---------
     value : numpy.ndarray
         Shape (resample, dimension + 1): one value per dimension, then the mean of the dimensions
-        that are defined on the complete table. NaN if undefined.
+        that are defined for the full sample (before resampling). NaN if undefined.
     error : numpy.ndarray
         Standard errors, same shape. NaN if undefined.
     secondary : numpy.ndarray or None
@@ -72,7 +72,7 @@ def check_bootstrap_settings(resamples: int, level: float) -> None:
 
 def bootstrap_statistics(
     dimensions: Sequence[Terms], units: int, *, resamples: int, seed: int, secondary: bool = False
-) -> Resampled:
+) -> ResampledStatistic:
     """Draw resamples of units and compute a statistic on each of them.
 
     Arguments
@@ -90,7 +90,7 @@ def bootstrap_statistics(
 
     Returns
     -------
-    Resampled
+    ResampledStatistic
         One row per resample.
     """
     rng = np.random.default_rng(seed)
@@ -99,7 +99,7 @@ def bootstrap_statistics(
     for begin in range(0, resamples, at_once):
         counts = _draw(rng, min(at_once, resamples - begin), units)
         parts.append(_evaluate(dimensions, counts, secondary))
-    return Resampled(
+    return ResampledStatistic(
         np.concatenate([part.value for part in parts]),
         np.concatenate([part.error for part in parts]),
         np.concatenate([part.secondary for part in parts]) if secondary else None,
@@ -108,7 +108,7 @@ def bootstrap_statistics(
 
 def observed_statistic(
     dimensions: Sequence[Terms], units: int, *, secondary: bool = False
-) -> Resampled:
+) -> ResampledStatistic:
     """Compute the statistic on the original table: one row, each unit counted once."""
     return _evaluate(dimensions, np.ones((1, units)), secondary)
 
@@ -121,7 +121,9 @@ def _draw(rng: np.random.Generator, resamples: int, units: int) -> np.ndarray:
     return counts.reshape(resamples, units).astype(np.float64)
 
 
-def _evaluate(dimensions: Sequence[Terms], counts: np.ndarray, secondary: bool) -> Resampled:
+def _evaluate(
+    dimensions: Sequence[Terms], counts: np.ndarray, secondary: bool
+) -> ResampledStatistic:
     usable = [all(_usable(column) for _, column in terms) for terms in dimensions]
     rows, last = len(counts), len(dimensions)
     value, error = (np.full((rows, last + 1), math.nan) for _ in range(2))
@@ -140,11 +142,12 @@ def _evaluate(dimensions: Sequence[Terms], counts: np.ndarray, secondary: bool) 
         value[:, last] = value[:, :last][:, usable].mean(axis=1)
         units = max(column.units for terms in dimensions for _, column in terms)
         error[:, last] = _error(counts, joint, units) / sum(usable)
-    return Resampled(value, error, found)
+    return ResampledStatistic(value, error, found)
 
 
 def _usable(column: Moments) -> bool:
-    """Return whether the CCC and its standard error are defined on the complete table."""
+    """Return whether the CCC and its standard error are defined for the full sample (before
+    resampling)."""
     return column.units > 1 and (max(column.variances) > 0 or column.offset != 0)
 
 

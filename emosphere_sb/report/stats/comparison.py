@@ -9,7 +9,7 @@ import pandas as pd
 
 from emosphere_sb.report.stats.bootstrap import (
     ROUNDING,
-    Resampled,
+    ResampledStatistic,
     bootstrap_statistics,
     check_bootstrap_settings,
     critical_distance,
@@ -176,7 +176,7 @@ def _check_complete(tables: Sequence[pd.DataFrame]) -> None:
             )
 
 
-def _test(observed: Resampled, drawn: Resampled, d: int, level: float) -> dict:
+def _test(observed: ResampledStatistic, drawn: ResampledStatistic, d: int, level: float) -> dict:
     value, error = float(observed.value[0, d]), float(observed.error[0, d])
     if math.isnan(value) or math.isnan(error):
         return _undefined_test()

@@ -91,7 +91,7 @@ def evaluate_predictions(
     if len(tables) > 1:
         tables = align_tables(tables)
     if manifest is not None:
-        tables = [_completed(table, manifest) for table in tables]
+        tables = [_add_manifest_columns(table, manifest) for table in tables]
     subgroups, missing = _evaluate_subgroups(
         tables, resamples=min(resamples, MAX_SUBGROUP_RESAMPLES), seed=seed
     )
@@ -199,7 +199,7 @@ def _classes(tables: Sequence[pd.DataFrame], head: str, truth: str) -> list[str]
     return sorted(every - {""})
 
 
-def _completed(table: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+def _add_manifest_columns(table: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     """Add missing metadata columns from the manifest, by ID."""
     rows = manifest.set_index("ID")
     unknown = [name for name in table["ID"] if name not in rows.index]

@@ -10,7 +10,7 @@ import pandas as pd
 from emosphere_sb.report.stats.bootstrap import (
     ROUNDING,
     SECONDARY_METRICS,
-    Resampled,
+    ResampledStatistic,
     bootstrap_statistics,
     check_bootstrap_settings,
     critical_distance,
@@ -34,12 +34,12 @@ def confidence_intervals(
 ) -> dict:
     r"""Compute confidence intervals of all metrics, for generalisation to new speakers.
 
-    The intervals of the CCCs and their mean are from a studentised symmetric bootstrap (Hall, 1988)
-    of speakers on Fisher's scale :math:`z = \operatorname{artanh} \rho_c`: :math:`z \pm q s`, where
-    :math:`s` is the standard error and :math:`q` the ``level`` quantile of :math:`|z^* - z| / s^*`
-    over the resamples. The intervals of Pearson correlation, scale ratio, shift and MAE are
+    The intervals for the CCCs and their mean come from a studentised symmetric bootstrap (Hall,
+    1988) of speakers on Fisher's scale :math:`z = \operatorname{artanh} \rho_c`: :math:`z \pm q s`,
+    where :math:`s` is the standard error and :math:`q` the ``level`` quantile of
+    :math:`|z^* - z| / s^*` over the resamples. The intervals for Pearson correlation, scale ratio, shift and MAE are
     percentiles of the resamples; their coverage is not guaranteed. See docs/statistics.md for the
-    measured coverage.
+    empirical coverage.
 
     Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical
     Society B 50, 35-45.
@@ -61,7 +61,7 @@ def confidence_intervals(
     dict
         ``level``, ``resamples``, ``seed``; ``unit`` (``speakers`` or ``utterances``), ``units``
         (their number) and ``note`` (limitations, or ``None``); ``undefined``, the number of
-        resamples in which a metric is undefined although it is defined on the complete table; for
+        resamples in which a metric is undefined although it is defined for the full sample; for
         each dimension ``ccc``, ``pearson``, ``scale_ratio``, ``shift``, ``mae``; and
         ``mean_ccc``. Each interval is a list of two floats, or ``None`` if there are no labels,
         fewer than two units, or a constant column (except for MAE).
@@ -98,7 +98,7 @@ def confidence_intervals(
     observed = observed_statistic(terms, units.count, secondary=True)
     drawn = bootstrap_statistics(terms, units.count, resamples=resamples, seed=seed, secondary=True)
     result["undefined"] = count_undefined(observed, drawn)
-    ccc = [_studentised(observed, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
+    ccc = [_studentised_interval(observed, drawn, d, level) for d in range(len(DIMENSIONS) + 1)]
     for d, name in enumerate(DIMENSIONS):
         varies = all(column.varies for column in columns[d])
         result[name] = {"ccc": ccc[d] if varies else None}
@@ -136,7 +136,7 @@ def interval_note(units: Units, columns: Sequence[Sequence[Moments]]) -> str | N
     return " ".join(notes) or None
 
 
-def count_undefined(observed: Resampled, drawn: Resampled) -> int:
+def count_undefined(observed: ResampledStatistic, drawn: ResampledStatistic) -> int:
     """Count resamples that lack a metric that is defined on the original table."""
     lost = (np.isnan(drawn.value) & ~np.isnan(observed.value)).any(axis=1)
     if observed.secondary is not None:
@@ -144,7 +144,9 @@ def count_undefined(observed: Resampled, drawn: Resampled) -> int:
     return int(lost.sum())
 
 
-def _studentised(observed: Resampled, drawn: Resampled, d: int, level: float) -> list | None:
+def _studentised_interval(
+    observed: ResampledStatistic, drawn: ResampledStatistic, d: int, level: float
+) -> list | None:
     value, error = float(observed.value[0, d]), float(observed.error[0, d])
     if np.isnan(value) or np.isnan(error):
         return None

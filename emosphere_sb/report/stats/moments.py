@@ -44,7 +44,7 @@ class Moments:
 
     @property
     def varies(self) -> bool:
-        """Whether neither truth nor prediction is constant or empty."""
+        """Whether both the true and the predicted values are non-empty and not constant."""
         return min(self.variances) > 0
 
 

@@ -64,7 +64,7 @@ def resampling_units(table: pd.DataFrame) -> Units:
     >>> units.kind, units.count
     ('utterances', 3)
     >>> print(units.note)  # doctest: +ELLIPSIS
-    Utterances are resampled because only 2 speakers are known (10 are required to resample ...
+    Utterances are resampled because only 2 speakers are known (at least 10 are required ...
     """
     names = _names(table)
     known = names != ""
@@ -91,9 +91,9 @@ def _names(table: pd.DataFrame) -> np.ndarray:
 def _too_few_speakers_note(found: int) -> str:
     known = {0: "no speakers are", 1: "only 1 speaker is"}.get(found, f"only {found} speakers are")
     return (
-        f"Utterances are resampled because {known} known ({MIN_SPEAKERS} are required to resample "
-        "speakers): these intervals ignore between-speaker variation and are too narrow to "
-        "generalise to new speakers."
+        f"Utterances are resampled because {known} known (at least {MIN_SPEAKERS} are required to "
+        "resample speakers). The intervals therefore ignore between-speaker variation and are too "
+        "narrow to support conclusions about new speakers."
     )
 
 

@@ -56,7 +56,7 @@ def test_invalid_schedule_raises(freeze, schedule, error):
 
 
 def test_more_layers_than_available_raise():
-    with pytest.raises(ValueError, match=r"all_but_top_99 needs at least 99 layers; .* uses \d"):
+    with pytest.raises(ValueError, match=r"all_but_top_99 requires at least 99 layers; .* has \d"):
         encoder_of("all_but_top_99")
 
 

@@ -25,7 +25,7 @@ def batch():
 
 
 def states_of(backbone, signals, lengths):
-    """Record the input and output of each layer with hooks on the complete model."""
+    """Record the input and output of each layer with hooks on the entire model."""
     encoder = SSLEncoder(backbone, "none").eval()
     found = []
     layers = encoder.backbone.layers

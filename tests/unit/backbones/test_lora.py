@@ -9,7 +9,7 @@ from emosphere_sb.backbones import lora, waveform_models
 from emosphere_sb.backbones.lora import merge_lora
 from emosphere_sb.lobes import SSLEncoder
 
-pytest.importorskip("peft", reason="the extra 'lora' is not installed")
+pytest.importorskip("peft", reason="the 'lora' extra is not installed")
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 
 

@@ -39,7 +39,7 @@ def test_training_reuses_the_manifests(smoke_corpus, tmp_path):
 def test_all_folds(tmp_path, root):
     from data_prep.synthetic import write as synthetic
 
-    pytest.importorskip("espeakng_loader", reason="the extra 'demo' is not installed")
+    pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     folder = tmp_path / "IEMOCAP"
     synthetic.write("IEMOCAP", folder, size="smoke")
     lines = write_manifests(
@@ -55,7 +55,10 @@ def test_all_folds(tmp_path, root):
         (["nowhere"], "Unknown corpus 'nowhere'"),
         (["--data_folder=x", "IEMOCAP"], "The corpus must come first"),
         (["IEMOCAP"], "--data_folder is required, e.g. --data_folder=/path/to/IEMOCAP"),
-        (["IEMOCAP", "--data_folder=x", "--device=cpu"], "--device is not used"),
+        (
+            ["IEMOCAP", "--data_folder=x", "--device=cpu"],
+            "`emosphere prepare`: --device.",
+        ),
         (["IEMOCAP", "--data_folder=x", "--raters=True"], "--raters is a setting of MSP-Podcast"),
         (["IEMOCAP", "--data_folder=x", "--no_key=1"], "no_key"),
         (["IEMOCAP", "--data_folder=/no/such/folder"], "/no/such/folder"),

@@ -33,7 +33,7 @@ def test_submission_is_written_and_checked(folder, tmp_path, capsys):
     assert table.iloc[0].tolist() == ["u000.wav", 7.0, 2.0, 1.0]
     assert table.iloc[1].tolist() == ["u001.wav", 3.0, 3.0, 3.0]
     text = said(capsys)
-    assert "Wrote 5 files of test3" in text
+    assert "Wrote predictions for 5 files of test3" in text
     assert "clipped to [1, 7]: 2 of 15" in text
     assert "5 files, no problems found" in text
 
@@ -95,10 +95,10 @@ def test_scale_options_are_rejected_if_recorded(folder, tmp_path):
         (["--set=test3", "--out=x"], "missing: run"),
         (
             ["RUN", "--set=test9", "--out=x"],
-            "no predictions for the set 'test9'.*one of test1, test3",
+            "no predictions for the 'test9' set.*one of test1, test3",
         ),
         (["--check", "x.csv"], "found no --list"),
-        (["RUN", "--check", "x.csv", "--list=y"], "no other option; found run"),
+        (["RUN", "--check", "x.csv", "--list=y"], "no other options; found run"),
     ],
 )
 def test_invalid_options_are_rejected(folder, words, message):

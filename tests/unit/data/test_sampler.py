@@ -87,7 +87,7 @@ def test_resumed_epoch_returns_the_remaining_steps(process):
     sampler = PooledBatchSampler(DURATIONS, 16, **options)
     sampler.set_epoch(3, done=5)
     assert list(sampler) == epoch_of(3, **options)[5:]
-    assert len(sampler) == 13  # of the complete epoch: a progress bar starts at 5
+    assert len(sampler) == 13  # of the full epoch: a progress bar starts at 5
     sampler.set_epoch(4)
     assert list(sampler) == epoch_of(4, **options)
 

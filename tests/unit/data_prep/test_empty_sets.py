@@ -31,7 +31,7 @@ def test_classes_excluded_by_an_option_are_counted(folder, tmp_path, wav):
     wav(root / "extra.wav")
     text = message(own_data, root, tmp_path / "out", **SCALE, drop_valid="sad,calm")
     assert text == (
-        "The set 'valid' of OwnData must contain at least one utterance; found 3 rows for this "
+        "The 'valid' set of OwnData must contain at least one utterance; found 3 rows for this "
         f"set in the label files, excluded: 3 by --drop_valid. Data folder: {root}."
     )
 
@@ -54,7 +54,7 @@ def test_test_set_emptied_by_an_option(folder, tmp_path, wav):
         own_data, root, tmp_path / "out", **SCALE, drop_test=["calm", "sad"]
     )
     assert summary.warnings == [
-        "The set 'test' is empty and was skipped: found 2 rows for this set in the label files, "
+        "The 'test' set is empty and was skipped: found 2 rows for this set in the label files, "
         "excluded: 2 by --drop_test."
     ]
 
@@ -81,7 +81,7 @@ def test_partition_whole_has_no_training_set(folder, tmp_path):
     root = folder(LINES, header=HEADER)
     text = message(own_data, root, tmp_path / "out", **SCALE, partition="whole")
     assert (
-        "in the label files: --partition=whole assigns all data to the set 'test'. Data folder"
+        "in the label files: --partition=whole assigns all data to the 'test' set. Data folder"
         in text
     )
 
@@ -127,7 +127,7 @@ def test_conditions_of_msp_improv(tmp_path, wav):
         lines.append(f"UTD-{name}.avi; A; A:2.0; V:3.0; D:4.0; N:3.0;\n\n")
     (root / "Evalution.txt").write_text("".join(lines))
     text = message(msp_improv, root, tmp_path / "out", conditions="P,S")
-    assert "'train' of MSP-IMPROV must contain at least one utterance; found 4 rows" in text
+    assert "'train' set of MSP-IMPROV must contain at least one utterance; found 4 rows" in text
     assert "in the label files, excluded: 4 by --conditions. Data folder" in text
 
 

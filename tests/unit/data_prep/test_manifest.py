@@ -174,7 +174,7 @@ def test_corpus_without_a_validation_set(data, tmp_path, reader, sets_of):
     sets = sets_of()
     del sets["valid"]
     with pytest.raises(
-        ValueError, match=r"'valid' of Tiny must contain.*found 0 rows for this set"
+        ValueError, match=r"'valid' set of Tiny must contain.*found 0 rows for this set"
     ):
         prepare_manifests(reader(sets), data, tmp_path / "out")
 

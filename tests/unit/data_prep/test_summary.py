@@ -1,4 +1,4 @@
-"""The summary of a preparation, and reuse of earlier preparations."""
+"""The summary of data preparation, and reuse of existing manifests."""
 
 import json
 import os

@@ -29,7 +29,7 @@ def expected():
 
 
 def assert_as_released(folder, expected, tmp_path):
-    """A folder predicts what version 0.1.0 predicted, to 1e-6."""
+    """A folder predicts what version 0.1.0 predicted, to within 1e-6."""
     found = predictions(EmoSphere.from_pretrained(folder, device="cpu"), tmp_path)
     assert found.keys() == expected.keys() and len(found) == 6
     for name, one in expected.items():

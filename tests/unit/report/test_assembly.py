@@ -128,9 +128,9 @@ def test_correction_is_fitted_on_development_set(tmp_path, kind):
     assert found["calibration"]["corrected"] == {kind: expected}
     assert found["metrics"] == prediction_metrics(run.tables["test1"])
     assert found["metrics"]["mean_ccc"] != expected["mean_ccc"]
-    assert found["calibration"]["correction_learned_on"] == "the set valid of each run"
+    assert found["calibration"]["correction_learned_on"] == "the 'valid' set of each run"
     said = report.content["sets"]["valid"]["calibration"]["correction_learned_on"]
-    assert said == "the set valid of each run (this set)"
+    assert said == "the 'valid' set of each run (this set)"
     assert [one.to_dict() for one in report.corrections] == [own.to_dict()]
 
 

@@ -1,6 +1,6 @@
 """Tests of the console report."""
 
-from emosphere_sb.report.text import report_text, set_text
+from emosphere_sb.report.text import format_set, report_text
 from emosphere_sb.scale import DIMENSIONS
 
 METRICS = {"ccc": 0.5, "pearson": 0.625, "scale_ratio": 1.25, "shift": -0.125, "mae": 0.75, "n": 9}
@@ -25,7 +25,7 @@ def evaluation(**more):
 
 
 def test_one_line_per_metric():
-    assert set_text("test1", evaluation()).splitlines() == [
+    assert format_set("test1", evaluation()).splitlines() == [
         "test1: 1,234 utterances; 90% confidence intervals over 24 speakers",
         "               valence                arousal                dominance              mean",
         "  CCC          .500 [.400, .600]      .500 [.400, .600]      – [.400, .600]"
@@ -43,7 +43,7 @@ def test_corrected_metrics_are_below_uncorrected_ones():
         "corrected": {"affine": corrected}, "correction_learned_on": "the set valid",
         "not_corrected": ["arousal is not corrected: why."],
     }  # fmt: skip
-    lines = set_text("x", evaluation(calibration=calibration)).splitlines()
+    lines = format_set("x", evaluation(calibration=calibration)).splitlines()
     assert lines[2].split()[:2] == ["CCC", ".500"]
     assert lines[7].split() == ["CCC,", "affine", ".750", ".750", ".750", ".625"]
     assert lines[8:] == [
@@ -55,7 +55,7 @@ def test_comparison_has_difference_interval_and_p():
     part = {"difference": 0.02, "low": -0.01, "high": 0.03, "p": 0.25}
     comparison = dict.fromkeys(DIMENSIONS, part)
     comparison["mean_ccc"] = {**part, "p": 0.0001}
-    lines = set_text("x", evaluation(), {**comparison, "reference": ["a", "b"]}).splitlines()
+    lines = format_set("x", evaluation(), {**comparison, "reference": ["a", "b"]}).splitlines()
     assert lines[7].startswith("  difference in CCC  .020 [-.010, .030]")
     assert lines[7].count(".020 [-.010, .030]") == 4
     assert lines[8].split() == ["p", ".250", ".250", ".250", "<", ".001"]
@@ -65,7 +65,7 @@ def test_comparison_has_difference_interval_and_p():
 def test_notes_of_set():
     facts = evaluation(missing_slices=["raters", "gender"], runs=3)
     facts["intervals"]["note"] = "Few speakers."
-    text = set_text("x", facts)
+    text = format_set("x", facts)
     assert "1,234 utterances, mean over 3 runs;" in text
     assert text.splitlines()[-2:] == [
         "  (Few speakers.)", "  (no breakdown by number of raters, gender: not recorded)",

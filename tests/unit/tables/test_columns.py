@@ -13,7 +13,7 @@ RIGHT = {"valence": [1.0, 2, 3, 4], "arousal": [2.0, 2, 4, 4], "dominance": [1.0
 
 
 def test_columns_are_extracted_from_metrics():
-    audmetric = pytest.importorskip("audmetric", reason="the extra 'test' is not installed")
+    audmetric = pytest.importorskip("audmetric", reason="the 'test' extra is not installed")
     guess = {name: np.add(truth, [0.5, -0.5, 0, 0.2]) for name, truth in RIGHT.items()}
     table = pd.DataFrame(RIGHT | {f"{name}_predicted": values for name, values in guess.items()})
     table["region"], table["region_point"] = ["I", "I", "II", "II"], ["I", "II", "II", "II"]

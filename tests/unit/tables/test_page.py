@@ -3,7 +3,7 @@
 import pytest
 
 from emosphere_sb.scale import DIMENSIONS
-from emosphere_sb.tables.collect import Collected, TableEntry
+from emosphere_sb.tables.collect import CollectedRuns, TableEntry
 from emosphere_sb.tables.columns import COLUMNS
 from emosphere_sb.tables.page import Text, format_results_table
 from emosphere_sb.tables.status import FINISHED, NOT_STARTED, State
@@ -41,7 +41,7 @@ def collected(means, *, p=None, problems=None, synthetic=False, published=(), **
         for entry in entries
         for key, cell in entry.cells.items()
     }
-    return Collected(table, entries, states, synthetic, 10_000)
+    return CollectedRuns(table, entries, states, synthetic, 10_000)
 
 
 def metrics_of(value):
@@ -183,9 +183,27 @@ def test_notes_describe_seeds_and_bootstrap():
     found = collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, p={"b": 0.2})
     notes = " ".join(format_results_table(found).notes)
     assert "over seeds 1, 2" in notes
-    assert "difference from “a”" in notes
+    assert "difference from the first row (a)" in notes
     assert "10,000 resamples of 1,200 speakers" in notes
     assert "Synthetic" not in notes and "Published" not in notes and "Folds" not in notes
+
+
+def test_reference_in_another_row_is_quoted():
+    found = collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, reference="b")
+    assert "difference from “b” in a paired" in " ".join(format_results_table(found).notes)
+
+
+def test_notes_name_the_test_sets():
+    groups = (make_group(name="test1"), make_group(name="test2"))
+    found = collected({"a": (0.5, 0.5), "b": (0.4, 0.4)}, p={"b": 0.2}, groups=groups)
+    for entry in found.entries:
+        count = {"test1": 240, "test2": 120}[entry.group.set]
+        entry.interval = {**INTERVAL, "note": f"Only {count}."}
+        if entry.difference:
+            entry.difference |= {"unit": "utterances", "units": count}
+    notes = format_results_table(found).notes
+    assert "of 120 and 240 utterances;" in " ".join(notes)
+    assert notes[-2:] == ("MSP-Podcast test1: Only 240.", "MSP-Podcast test2: Only 120.")
 
 
 def test_table_without_reference_has_no_note_on_stars():

@@ -20,7 +20,7 @@ def _python_for_a_recipe(monkeypatch):
 
 @pytest.fixture
 def slurm(tmp_path):
-    pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
+    pytest.importorskip("submitit", reason="the 'slurm' extra is not installed")
     return SlurmLauncher(tmp_path / "slurm", {"timeout_min": 2}, cluster="local", seconds=0.05)
 
 
@@ -66,7 +66,7 @@ def test_leaving_cancels_slurm_jobs(slurm, tmp_path, monkeypatch):
 
 
 def test_parameter_that_submitit_rejects(tmp_path):
-    pytest.importorskip("submitit", reason="the extra 'slurm' is not installed")
+    pytest.importorskip("submitit", reason="the 'slurm' extra is not installed")
     with pytest.raises(ValueError, match=r"^--slurm: submitit rejected the parameters: .*minutes"):
         SlurmLauncher(tmp_path, {"minutes": 3}, cluster="local")
 

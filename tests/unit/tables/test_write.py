@@ -69,7 +69,7 @@ def written(tmp_path_factory, root):
 
 def recomputed(runs, name) -> float:
     """Metric of one seed, computed with another library from the predictions of its runs."""
-    audmetric = pytest.importorskip("audmetric", reason="the extra 'test' is not installed")
+    audmetric = pytest.importorskip("audmetric", reason="the 'test' extra is not installed")
     parts = [pd.read_csv(f"{run['run_folder']}/predictions/{run['set']}.csv") for run in runs]
     whole = pd.concat(parts)
     found = [audmetric.concordance_cc(whole[n], whole[f"{n}_predicted"]) for n in DIMENSIONS]

@@ -30,7 +30,7 @@ def test_new_run_has_an_empty_log(tmp_path):
 
 
 def test_resume_continues_tensorboard_steps(tmp_path):
-    pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
+    pytest.importorskip("tensorboard", reason="the 'tensorboard' extra is not installed")
     loggers = make_loggers(tmp_path, tensorboard=True)
     for epoch in (1, 2):
         line(loggers[1], epoch)
@@ -42,6 +42,6 @@ def test_resume_continues_tensorboard_steps(tmp_path):
 
 @pytest.mark.parametrize(("before", "now"), [(False, True), (True, False)])
 def test_tensorboard_may_be_switched_at_a_restart(tmp_path, before, now):
-    pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
+    pytest.importorskip("tensorboard", reason="the 'tensorboard' extra is not installed")
     state = LogState(make_loggers(tmp_path, tensorboard=before)).state_dict()
     LogState(make_loggers(tmp_path, tensorboard=now)).load_state_dict(state)

@@ -59,7 +59,7 @@ def test_manifests_of_a_small_table(folder, tmp_path, wav, rows_of):
     ],
 )
 def test_words_are_converted_to_set_names(word, name):
-    assert own_data.set_name(word) == name
+    assert own_data.split_name(word) == name
 
 
 @pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
