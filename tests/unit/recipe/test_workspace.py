@@ -117,7 +117,7 @@ def prepare_with(tmp_path, **changes):
         "data_folder": "/data", "results_folder": tmp_path, "synthetic_corpus": None,
         "reuse_manifests": True,
         "min_duration": 0.025, "max_duration": 60.0, "out_of_range_labels": "reject",
-        "release": None,
+        "channel": "mix", "release": None,
         "drop_train": [], "label_low": None, "batch_size": 8,
     }  # fmt: skip
     prepare_corpus(settings | changes, "C")
@@ -130,7 +130,8 @@ def test_null_options_are_not_passed_to_the_reader(prepare_calls, tmp_path):
     assert output.parent == tmp_path / "C" / "manifests"
     assert options == {
         "drop_train": ["other"], "label_low": 0, "reuse": True, "min_duration": 0.025,
-        "max_duration": 60.0, "out_of_range_labels": "reject", "required_sets": ("train", "valid"),
+        "max_duration": 60.0, "out_of_range_labels": "reject", "channel": "mix",
+        "required_sets": ("train", "valid"),
     }  # fmt: skip
 
 
