@@ -250,7 +250,7 @@ def _voices_of(voices: Sequence[Voice], part: str) -> list[Voice]:
     cast = [voice for voice in voices if voice.part == part]
     if not cast:
         names = ", ".join(dict.fromkeys(voice.part for voice in voices))
-        raise ValueError(f"The parts in utterances must be among {names}; found {part!r}.")
+        raise ValueError(f"The keys of `utterances` must be among {names}; found {part!r}.")
     return cast
 
 

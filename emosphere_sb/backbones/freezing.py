@@ -143,7 +143,7 @@ def freeze(backbone: nn.Module, mode: str) -> None:
 
 
 def set_training(backbone: nn.Module, mode: str, training: bool) -> None:
-    """Set trained parts to training or evaluation mode; frozen parts stay in evaluation mode.
+    """Set the trainable parts to training or evaluation mode; frozen parts stay in evaluation mode.
 
     Evaluation mode disables dropout, layerdrop and SpecAugment.
     """

@@ -130,8 +130,8 @@ class FeatureCache:
         if size > free:
             raise OSError(
                 f"{text}, but only {free / 1e9:.2f} GB is free. Choose another "
-                f"--results_folder, use --feature_cache_precision=fp16 or a single layer instead "
-                f"of weighted, or omit --feature_cache."
+                f"--results_folder, use --feature_cache_precision=fp16, use a single layer instead "
+                f"of the weighted sum of layers, or omit --feature_cache."
             )
 
     def writer(self) -> CacheWriter:

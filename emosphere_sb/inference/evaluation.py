@@ -17,7 +17,7 @@ from emosphere_sb.data.unreadable import MAX_UNREADABLE_SHARE
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
 from emosphere_sb.recipe.hparams import SAVED
-from emosphere_sb.recipe.protocol import demo_cap
+from emosphere_sb.recipe.protocol import demo_upper_bound
 from emosphere_sb.recipe.renamed_keys import unknown_name
 from emosphere_sb.recipe.workspace import is_synthetic
 from emosphere_sb.release.model import ModelInfo
@@ -129,7 +129,7 @@ def evaluate(
         "machine": machine_description(),
         "predictions": prediction_digests(folder, tables),
     }  # fmt: skip
-    extra = {"cap": demo_cap(summary, tested.rows)}
+    extra = {"cap": demo_upper_bound(summary, tested.rows)}
     return write_metrics(folder / METRICS_FILE, results, protocol, metadata, extra)
 
 

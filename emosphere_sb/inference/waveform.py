@@ -272,8 +272,8 @@ def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
     if seconds > max_seconds + 1 / SAMPLE_RATE:
         raise AudioError(
             f"{source} is too long to be processed in one pass: at most {max_seconds:g} s are "
-            f"supported; found {seconds:.1f} s. Use windows (emosphere timeline, or predict with "
-            f"a window), or set max_seconds."
+            f"supported; found {seconds:.1f} s. Split it into windows (emosphere timeline, or "
+            f"predict with window=…), or set max_seconds to truncate it."
         )
 
 

@@ -199,8 +199,9 @@ def check_exportable(model: nn.Module) -> None:
         reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
         raise ValueError(
             f"ONNX export supports the model families {', '.join(MASKED_FAMILIES)}; found "
-            f"{config.model_type}{reason}, whose outputs depend on padding or which requires "
-            f"operations that ONNX does not support. Use the model with PyTorch: emosphere predict."
+            f"{config.model_type}{reason}. Other models cannot be exported, because their outputs "
+            f"depend on padding or they require operations that ONNX does not support. Use the "
+            f"model with PyTorch: emosphere predict."
         )
 
 

@@ -141,8 +141,9 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor], path: Path, par
     ]
     if wrong:
         raise ValueError(
-            f"{path} does not match the layout given by its weight names and config.json: {part} "
-            f"differs in {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}."
+            f"{path} does not match the layout implied by its weight names and config.json: "
+            f"{part} differs for {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}. Download "
+            f"the model again."
         )
     module.load_state_dict(dict(state))
 

@@ -117,7 +117,9 @@ def load_public(layout: str, folder: Path, source: str) -> tuple[nn.Module, Mode
             f"the model again."
         ) from error
     except TypeError as error:
-        raise ValueError(f"{folder / CONFIGURATION} does not match {path}: {error}.") from error
+        raise ValueError(
+            f"{folder / CONFIGURATION} does not match {path}: {error}. Download the model again."
+        ) from error
     if unused := sorted(state.keys() - taken):
         logger.info("%s: ignored weights that are not needed for VAD: %s", path, ", ".join(unused))
     about = ModelInfo(

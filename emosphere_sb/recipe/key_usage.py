@@ -165,14 +165,14 @@ def check_preset_effect(
     >>> tree = YAML().load("dim: 2\\npooling: !new:a.Mean {}")
     >>> check_preset_effect(tree, before, "wide", ["dim"])
     Traceback (most recent call last):
-    ValueError: Preset 'wide' changes nothing at its position (dim: pooling is Mean, which does \
+    ValueError: Preset 'wide' has no effect in this position (dim: pooling is Mean, which does \
 not use it). Remove it, or move it before the other presets.
     """
     reasons = {key: _no_effect(key, tree, before) for key in keys}
     if reasons and all(reasons.values()):
         text = "; ".join(f"{key}: {found[0]}" for key, found in reasons.items())
         raise ValueError(
-            f"Preset {name!r} changes nothing at its position ({text}). Remove it, or move it "
+            f"Preset {name!r} has no effect in this position ({text}). Remove it, or move it "
             f"before the other presets."
         )
 

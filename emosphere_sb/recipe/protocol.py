@@ -13,11 +13,11 @@ from emosphere_sb.scale import Scale
 from emosphere_sb.training.brain import EmoSphereBrain
 
 
-def demo_cap(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
-    """Return the best possible metrics on synthetic speech; empty for a real corpus.
+def demo_upper_bound(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]:
+    """Return the upper bound on the metrics on synthetic speech; empty for a real corpus.
 
-    The limit results from the noise of the simulated raters. It is known by split or by session; in
-    the latter case, it is returned only for sets that consist of a single session.
+    The bound results from the noise of the simulated raters. It is known per split or per session;
+    in the latter case, it is returned only for sets that consist of a single session.
     """
     if not is_synthetic(summary):
         return {}

@@ -23,7 +23,7 @@ from emosphere_sb.recipe.console_logging import LOG_CONFIG
 from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import run_folds
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build_objects
-from emosphere_sb.recipe.protocol import demo_cap, protocol_metadata
+from emosphere_sb.recipe.protocol import demo_upper_bound, protocol_metadata
 from emosphere_sb.recipe.workspace import (
     initialise_run_folder,
     prepare_corpus,
@@ -131,7 +131,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
 def report(brain, folder, settings, options, summary, rows, tables, started) -> dict:
     """Write the predictions and ``metrics.json``."""
     results = write_and_score_sets(folder, tables)
-    baselines = {"cap": demo_cap(summary, rows)}
+    baselines = {"cap": demo_upper_bound(summary, rows)}
     if settings["acoustic_baseline"]:
         baselines["acoustic_baseline"] = acoustic_baseline(summary)
     protocol = {**protocol_metadata(summary, settings, brain, rows), "run_options": options}

@@ -202,8 +202,8 @@ def check_version(saved: CommentedMap, folder: Path) -> None:
     """
     if renamed_in(saved):
         raise ValueError(
-            f"{folder} contains a run of version {LAST_VERSION_WITH_OLD_NAMES}, which later "
-            f"versions cannot resume. {_USE_ANOTHER_FOLDER} To resume it, install that version: "
+            f"{folder} contains a run created by version {LAST_VERSION_WITH_OLD_NAMES}; later "
+            f"versions cannot resume it. {_USE_ANOTHER_FOLDER} To resume it, install that version: "
             f"pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}"
         )
 

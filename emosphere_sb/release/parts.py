@@ -63,7 +63,8 @@ def describe_part(
 def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, Any]:
     """Describe a constructor call with the values of all parameters.
 
-    Default values are included, so that later changes of defaults do not affect published models.
+    Default values are included, so that later changes to the defaults do not affect published
+    models.
 
     Arguments
     ---------

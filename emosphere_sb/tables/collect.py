@@ -175,7 +175,7 @@ def _fill(entry: TableEntry, states: Mapping[Cell, State]) -> None:
             continue
         entry.tables[seed] = pooled
         entry.by_seed[seed] = prediction_metrics(pooled)
-        heads = [_head(states[cell].metrics) for cell in own.values()]
+        heads = [_auxiliary_head_metrics(states[cell].metrics) for cell in own.values()]
         if all(heads):
             keys = ("accuracy", "macro_f1")
             entry.by_seed[seed]["head_seen"] = {
@@ -204,8 +204,8 @@ def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part[shared] for part in parts], ignore_index=True)
 
 
-def _head(metrics: Mapping) -> Mapping | None:
-    """Return the development-set metrics of the head in the last epoch in which it was trained."""
+def _auxiliary_head_metrics(metrics: Mapping) -> Mapping | None:
+    """Return the head's development-set metrics in the last epoch in which it was trained."""
     head = metrics["protocol"].get("auxiliary_head") or {}
     known = all(head.get(key) is not None for key in ("accuracy", "macro_f1", "epoch"))
     return head if known else None

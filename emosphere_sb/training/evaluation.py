@@ -102,8 +102,10 @@ def prediction_arrays(predictions: Mapping[str, LabelledOutput]) -> tuple[dict, 
     undefined = [name for name, found in predictions.items() if not found.vad.isfinite().all()]
     if undefined:
         raise ValueError(
-            f"The predictions for {len(undefined)} utterances are not finite (e.g. "
-            f"{', '.join(undefined[:5])}). Metrics over the other utterances would be misleading."
+            f"Predictions must be finite; {len(undefined)} utterances have NaN or infinite "
+            f"predictions (e.g. {', '.join(undefined[:5])}), so no metrics were computed. Check "
+            f"the audio of these utterances, or train with a lower learning rate or "
+            f"--precision=fp32."
         )
     vad = {name: found.vad.double().numpy() for name, found in predictions.items()}
     if any(found.logits is None for found in predictions.values()):

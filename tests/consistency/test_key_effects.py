@@ -246,7 +246,7 @@ def test_key_without_effect_in_the_saved_file_of_a_run_is_rejected(tmp_path):
     ],
 )
 def test_preset_without_effect_on_those_before_it_is_rejected(presets, reason):
-    with pytest.raises(ValueError, match=rf"Preset {reason}.*put it before them"):
+    with pytest.raises(ValueError, match=rf"Preset {reason}.*move it before"):
         merge(Arguments(FILE, presets))
 
 

@@ -63,9 +63,10 @@ def test_wheel_works_outside_the_repository(installed, tmp_path):
     """The package is imported from the wheel, its dependencies from this environment."""
     code = (
         "from emosphere_sb.recipe.arguments import Arguments, find_file;"
-        "from emosphere_sb.recipe.hparams import merge, build;"
+        "from emosphere_sb.recipe.hparams import merge, build_objects;"
         "a = Arguments(find_file('hparams/emosphere.yaml'), ['smoke'], {});"
-        "h = build(merge(a)); print(h['encoder'].output_size, h['encoder'].__class__.__module__)"
+        "h = build_objects(merge(a));"
+        "print(h['encoder'].output_size, h['encoder'].__class__.__module__)"
     )
     output = run_python(installed, code, tmp_path, PYTHONPATH=sysconfig.get_paths()["purelib"])
     assert output.splitlines()[-1] == "16 emosphere_sb.lobes.encoder"

@@ -178,7 +178,7 @@ def test_a_run_is_not_overwritten(own, corpora, public, tmp_path, capsys):
         (["MSP-Podcast", "--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["MSP-Podcast", "--device=tpu9"], "--device=tpu9 is not available"),
         (["MSP-Podcast", "--test_options={relaese: 1.10}"], "Unknown key 'relaese'"),
-        (["MSP-Podcast", "--data_folder=/nowhere"], "is not a folder. It must be the folder of"),
+        (["MSP-Podcast", "--data_folder=/nowhere"], "is not a folder. Set it to the folder of"),
         (["OwnData", "--data_folder={corpora}/OwnData"], "label scale are required"),
     ],
 )

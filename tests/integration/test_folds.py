@@ -232,7 +232,7 @@ def test_scores_on_another_corpus_are_updated_with_its_settings_and_data(root, c
 
 def test_fold_without_test_set_raises_before_training(root, corpus, tmp_path):
     everything = f"--drop_test=[{', '.join(EMOTIONS.values())}]"
-    with pytest.raises(ValueError, match=r"fold 1 of IEMOCAP has none.* left out: .*--drop_test"):
+    with pytest.raises(ValueError, match=r"fold 1 of IEMOCAP has none.*--drop_test"):
         folds_of(root, corpus, tmp_path, everything)
 
 

@@ -49,7 +49,7 @@ def _recordings(folder: Path, sentences: Sequence[Sentence]) -> list[Recording]:
 
 
 def _write_texts(folder: Path, sentences: Sequence[Sentence], seed: int) -> None:
-    """Write the table."""
+    """Write ``labels.csv``."""
     del seed  # nothing here is random
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -248,7 +248,7 @@ def test_words_in_csv(tmp_path):
         (["--int8"], "--int8 requires --onnx"),
         (["--window=0.001"], "window must be at least"),
         (["--overlap=0.5"], "--overlap requires --window"),
-        (["--window=1", "--overlap=1"], "overlap must be at least 0 and below 1"),
+        (["--window=1", "--overlap=1"], "overlap must be at least 0 and less than 1"),
         (["--max_seconds=-1"], "max_seconds must be"),
         (["--device=nothing"], "nothing"),
         (["--out=no/such/folder/x.csv"], "does not exist"),

@@ -66,9 +66,9 @@ def test_check_accepts_written_file_and_prints_all_problems(folder, tmp_path, ca
     said(capsys)
     assert run(words) == 1
     text = said(capsys)
-    assert "Missing files of the list: 1 (u004.wav)" in text
+    assert "Missing files that are in the list: 1 (u004.wav)" in text
     assert "not in the list: 1 (u005.wav)" in text
-    assert "EmoAct must be in [1, 7]; out of range for 1 (u001.wav)" in text
+    assert "EmoAct must be in [1, 7]; out of range: 1 (u001.wav)" in text
     assert "3 problems." in text
 
 

@@ -122,5 +122,5 @@ def test_mismatched_settings_are_rejected(tmp_path, waveform_settings):
     folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
     configuration = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**configuration, "num_hidden_layers": 1}))
-    with pytest.raises(ValueError, match=r"the SSL model differs in encoder\.layers\.1"):
+    with pytest.raises(ValueError, match=r"the SSL model differs for encoder\.layers\.1"):
         EmoSphere.from_pretrained(folder)

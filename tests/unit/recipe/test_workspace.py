@@ -288,6 +288,6 @@ def test_run_of_version_0_1_names_the_last_version_that_can_resume_it(summary, t
     folder = trained(claim(tmp_path / "r", summary))
     saved = folder / "hyperparams.yaml"
     saved.write_text(saved.read_text().replace("preset: smoke", "row: smoke"))
-    with pytest.raises(ValueError, match=r"run of version 0\.1\.0, which later versions cannot"):
+    with pytest.raises(ValueError, match=r"run created by version 0\.1\.0; later versions cannot"):
         claim(tmp_path / "r", summary)
     assert "row: smoke" in saved.read_text()

@@ -75,6 +75,6 @@ def test_arrays_without_logits():
 
 def test_nonfinite_prediction_raises():
     with pytest.raises(
-        ValueError, match=r"predictions for 1 utterances are not finite \(e\.g\. u1"
+        ValueError, match=r"1 utterances have NaN or infinite predictions \(e\.g\. u1"
     ):
         prediction_arrays(make_predictions([0.5, math.nan]))
