@@ -95,7 +95,9 @@ def load_file(
     expected = info.duration if seconds is None else min(info.duration, start + seconds)
     if (end := start + len(signal) / SAMPLE_RATE) < expected - DURATION_TOLERANCE:
         raise AudioError(f"truncated audio: it ends at {end:.1f} s, not {expected:.1f} s", path)
-    waveform = _validated(name, _tensor(signal) if tensors else signal, info.duration, start)
+    waveform = _validate_waveform(
+        name, _tensor(signal) if tensors else signal, info.duration, start
+    )
     return replace(waveform, warnings=(*waveform.warnings, *info.warnings))
 
 
@@ -142,7 +144,7 @@ def from_array(
     if array.ndim == 2:
         array, warnings = array_to_mono(array if time == 0 else array.T, channel)
     signal = resample(np.ascontiguousarray(array, dtype=np.float32), rate, SAMPLE_RATE)
-    waveform = _validated(source, _tensor(signal) if tensors else signal, duration, 0.0)
+    waveform = _validate_waveform(source, _tensor(signal) if tensors else signal, duration, 0.0)
     return replace(waveform, warnings=(*waveform.warnings, *warnings))
 
 
