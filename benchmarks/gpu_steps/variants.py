@@ -107,7 +107,7 @@ def attentions(config: WavLMConfig, hidden: Tensor) -> dict:
     calls = {
         "transformers": transformers,
         "recomputed bias": run(wavlm_attention.attend),
-        "stored bias": run(wavlm_attention._fused),
+        "stored bias": run(wavlm_attention._fused_attention),
         "stored aligned bias": run(attend_aligned),
         "stored aligned bf16 bias": run(attend_aligned_bf16),
     }

@@ -234,11 +234,12 @@ class SpeechDataset(DynamicItemDataset):
         expected = min(duration - start, self.max_seconds or math.inf)
         if len(signal) < (expected - DURATION_TOLERANCE) * SAMPLE_RATE:
             raise AudioError(
-                f"Audio file {wav} ends after {len(signal) / SAMPLE_RATE:.2f} s; expected "
-                f"{expected:.2f} s according to the manifest."
+                f"changed audio: it ends after {len(signal) / SAMPLE_RATE:.2f} s; expected "
+                f"{expected:.2f} s according to the manifest",
+                wav,
             )
         if not bool(signal.isfinite().all()):
-            raise AudioError(f"Audio file {wav} contains samples that are NaN or infinite.")
+            raise AudioError("non-finite samples: NaN or infinity", wav)
         return signal
 
     def _start(self, utterance: str, duration: float) -> float:

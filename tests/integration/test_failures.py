@@ -263,7 +263,7 @@ def test_fault_audio_damaged_during_training_is_logged_and_skipped(
     metrics = own.run_in_process(tmp_path / "run")
     utterance, path = damaged
     assert list(metrics["protocol"]["left_out"]["train"]) == [utterance]
-    said = f"Skipping utterance {utterance} of set train: Audio file {path}"
+    said = f"Skipping utterance {utterance} of set train: {path}"
     assert log_of(tmp_path / "run").count(said) == 1
     assert len((tmp_path / "run" / "train_log.txt").read_text().splitlines()) == 3
 

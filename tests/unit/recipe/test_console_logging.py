@@ -58,13 +58,13 @@ def test_log_file_of_a_run_is_complete_and_its_console_is_filtered(monkeypatch, 
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(logging.root, "level", logging.WARNING)
     logging.config.dictConfig(config)
-    logging.getLogger("speechbrain.utils.quirks").info("Applied quirks")
+    logging.getLogger("speechbrain.utils.test").info("Applied quirks")  # not used by others
     logging.getLogger("emosphere_sb.recipe.run").info("train: 48 utterances")
     for handler in logging.root.handlers:
         handler.close()
     assert capsys.readouterr().out == "train: 48 utterances\n"
     lines = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
     assert [line.split(" - ", 1)[1] for line in lines] == [
-        "speechbrain.utils.quirks - INFO - Applied quirks",
+        "speechbrain.utils.test - INFO - Applied quirks",
         "emosphere_sb.recipe.run - INFO - train: 48 utterances",
     ]
