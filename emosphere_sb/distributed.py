@@ -229,6 +229,15 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
 
+def sum_over_processes(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes; it has the same shape in each."""
+    if world_size() == 1:
+        return values
+    total = values.clone()
+    dist.all_reduce(total)
+    return total
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient with its sum over the processes, in place.
 

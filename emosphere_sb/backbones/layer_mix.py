@@ -1,9 +1,13 @@
-"""Selection of backbone layers: the last, any single one, or a learned weighted sum of all."""
+"""Selection of backbone layers: one of them, a learned weighted sum, or a concatenation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from emosphere_sb.backbones.layer_normalisation import LayerNormalisation
 
 
 class HiddenStates(nn.Module):
@@ -16,10 +20,21 @@ class HiddenStates(nn.Module):
     Arguments
     ---------
     backbone : torch.nn.Module
-        Backbone; see :mod:`emosphere_sb.backbones`. Layers above a selected layer are deleted.
-    layers : str or int
-        ``last``, ``weighted`` (learned softmax-weighted sum of all states; Yang et al., 2021), or
-        the number of a state, starting at 0.
+        Backbone; see :mod:`emosphere_sb.backbones`. Layers above the selected ones are deleted.
+    layers : str, int or sequence of int
+        ``last``; the number of a state, starting at 0; ``weighted`` (learned softmax-weighted sum
+        of all states; Yang et al., 2021); ``concat`` (concatenation of all states); or a list of
+        numbers (concatenation of these states).
+    normalisation : str
+        Normalisation of the states before they are combined; see
+        :class:`emosphere_sb.backbones.layer_normalisation.LayerNormalisation`.
+
+    Attributes
+    ----------
+    layers : str or list of int
+        The selection in its shortest form; a single state is always text, such as ``"2"``.
+    selected : list of int
+        Numbers of the selected states, in the order in which they are returned.
 
     Raises
     ------
@@ -28,31 +43,37 @@ class HiddenStates(nn.Module):
         layers' output differs from that of the model's output.
     """
 
-    def __init__(self, backbone: nn.Module, layers: str | int = "last"):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        layers: str | int | Sequence[int] = "last",
+        normalisation: str = "none",
+    ):
         super().__init__()
         # Not registered as a submodule: the encoder that owns the backbone saves its weights.
         self._backbone = [backbone]
         count = len(backbone.layers)
-        self.layers = str(layers)
+        self.selected = selected_states(layers, count)
         self.weights: nn.Parameter | None = None
-        if self.layers == "weighted":
+        if layers == "weighted":
             self.weights = nn.Parameter(torch.zeros(count + 1))
-        elif self.layers != "last":
-            if not self.layers.isdigit() or int(self.layers) > count:
-                raise ValueError(
-                    f"layers must be last, weighted, or a number from 0 to {count}; found "
-                    f"{layers!r}."
-                )
-            if int(self.layers) == count:
-                self.layers = "last"
-            else:  # at least one layer is needed: its input is state 0
-                del backbone.layers[max(int(self.layers), 1) :]
+        self.layers = _shortest_form(layers, self.selected, count)
+        self._with_last = count in self.selected
+        # At least one layer is needed: its input is state 0.
+        del backbone.layers[max(*self.selected, 1) :]
+        self.normalisation = LayerNormalisation(normalisation, self.count, backbone.output_size)
         self.freeze_unused()
 
     @property
     def count(self) -> int:
         """Number of states that ``forward`` returns."""
-        return len(self.weights) if self.weights is not None else 1
+        return len(self.selected)
+
+    @property
+    def output_size(self) -> int:
+        """Size of the frames that ``combine`` returns."""
+        concatenated = self.count if self.weights is None else 1
+        return concatenated * self.backbone.output_size
 
     @property
     def backbone(self) -> nn.Module:
@@ -60,19 +81,16 @@ class HiddenStates(nn.Module):
         return self._backbone[0]
 
     def freeze_unused(self) -> None:
-        """Freeze parameters that the selected state does not depend on."""
-        if self.layers in ("last", "weighted"):
+        """Freeze parameters that the selected states do not depend on."""
+        if self._with_last:
             return
         if self.backbone.final_norm is not None:
             self.backbone.final_norm.requires_grad_(False)
-        if self.layers == "0":
+        if self.selected == [0]:
             self.backbone.layers.requires_grad_(False)
 
     def forward(self, signals: Tensor, lengths: Tensor) -> Tensor:
-        """Return hidden states (batch, state, frame, feature).
-
-        There is only one state unless ``layers`` is ``weighted``.
-        """
+        """Return the selected hidden states (batch, state, frame, feature), not normalised."""
         if self.layers == "last":
             return self.backbone(signals, lengths).unsqueeze(1)
         states: dict[int, Tensor] = {}
@@ -95,10 +113,9 @@ class HiddenStates(nn.Module):
         for number in range(1, len(self.backbone.layers) + 1):
             states.setdefault(number, states[number - 1])
         self._check_shapes(states[0], last)
-        if self.layers != "weighted":
-            return states[int(self.layers)].unsqueeze(1)
-        states[len(self.backbone.layers)] = last
-        return torch.stack([states[number] for number in sorted(states)], dim=1)
+        if self._with_last:
+            states[len(self.backbone.layers)] = last
+        return torch.stack([states[number] for number in self.selected], dim=1)
 
     def _check_shapes(self, state: Tensor, last: Tensor) -> None:
         """Reject models that resample time before (SEW) or after (adapters) their layers."""
@@ -109,12 +126,72 @@ class HiddenStates(nn.Module):
                 f"model has shape {tuple(last.shape[1:])}."
             )
 
-    def combine(self, states: Tensor) -> Tensor:
-        """Combine states (batch, state, frame, feature) into frames (batch, frame, feature)."""
-        if self.weights is None:
+    def combine(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Normalise the states and combine them into frames.
+
+        Arguments
+        ---------
+        states : torch.Tensor
+            Hidden states, zero in padding, shape (batch, states, frames, size).
+        lengths : torch.Tensor
+            Number of valid frames of each row, shape (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Frames, zero in padding, shape (batch, frames, ``output_size``).
+        """
+        states = self.normalisation(states, lengths)
+        if self.weights is not None:
+            shares = torch.softmax(self.weights, dim=0).to(states.dtype)
+            return torch.einsum("l,bltf->btf", shares, states)
+        if self.count == 1:
             return states.squeeze(1)
-        shares = torch.softmax(self.weights, dim=0).to(states.dtype)
-        return torch.einsum("l,bltf->btf", shares, states)
+        return states.transpose(1, 2).flatten(2)
+
+
+def selected_states(layers: str | int | Sequence[int], count: int) -> list[int]:
+    """Return the numbers of the states that ``layers`` selects.
+
+    Arguments
+    ---------
+    layers : str, int or sequence of int
+        See :class:`HiddenStates`.
+    count : int
+        Number of layers of the backbone, which is also the number of the last state.
+
+    Raises
+    ------
+    ValueError
+        If ``layers`` is invalid or beyond the last layer.
+
+    Example
+    -------
+    >>> selected_states("last", 6), selected_states([0, 2], 6), selected_states("concat", 2)
+    ([6], [0, 2], [0, 1, 2])
+    """
+    if layers == "last":
+        return [count]
+    if layers in ("weighted", "concat"):
+        return list(range(count + 1))
+    numbers = [str(layers)] if isinstance(layers, (str, int)) else [str(item) for item in layers]
+    valid = all(item.isdigit() and int(item) <= count for item in numbers)
+    if not valid or not numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(
+            f"layers must be last, weighted, concat, a list of different numbers, or a number from "
+            f"0 to {count}; found {layers!r}."
+        )
+    return [int(item) for item in numbers]
+
+
+def _shortest_form(
+    layers: str | int | Sequence[int], selected: list[int], count: int
+) -> str | list[int]:
+    if layers in ("weighted", "concat"):
+        return str(layers)
+    if selected == [count]:
+        return "last"
+    return str(selected[0]) if len(selected) == 1 else selected
 
 
 def _store_input(states: dict[int, Tensor]):

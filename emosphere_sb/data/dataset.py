@@ -194,6 +194,13 @@ class SpeechDataset(DynamicItemDataset):
         with self.output_keys_as(["target"]):
             return torch.tensor([item["target"] for item in self])
 
+    def labels(self) -> Tensor:
+        """Return the VAD labels (utterances, 3), float64, NaN where unknown, without reading audio.
+
+        The values are in [-1, 1].
+        """
+        return torch.stack([self._labels(utterance) for utterance in self.data_ids])
+
     def _labels(self, utterance: str) -> Tensor:
         return normalised_vad(self.data[utterance], self.scale)
 

@@ -40,10 +40,11 @@ class SSLEncoder(nn.Module):
     gradient_checkpointing : bool
         Whether to recompute activations in the backward pass, which saves memory but takes more
         time.
-    layers : str or int
+    layers : str, int or sequence of int
         Hidden states to use: ``last``; a number K for the output of layer K (0: input of the first
-        layer), in which case later layers are not run; or ``weighted`` for the sum
-        of all layers with learned softmax weights (Yang et al., 2021, SUPERB).
+        layer), in which case later layers are not run; ``weighted`` for the sum of all layers with
+        learned softmax weights (Yang et al., 2021, SUPERB); ``concat`` for the concatenation of all
+        layers; or a list of numbers for the concatenation of these layers.
     lora_rank : int
         Rank of low-rank adapters; 0: no adapters. With adapters, all weights of the backbone are
         frozen, regardless of ``freeze``.
@@ -56,6 +57,10 @@ class SSLEncoder(nn.Module):
     freeze_schedule : mapping of int to str, optional
         Frozen part by first epoch, which overrides ``freeze``, such as
         ``{1: "all", 3: "all_but_top_4"}``.
+    layer_normalisation : str
+        Normalisation of each layer's frames before layers are combined: ``none`` (as in the paper),
+        ``standardise`` (per dimension, with the mean and SD over the training set) or
+        ``layer_norm`` (per frame, without learned parameters).
 
     Raises
     ------
@@ -78,13 +83,14 @@ class SSLEncoder(nn.Module):
         spec_augment: bool = True,
         layerdrop: float | None = None,
         gradient_checkpointing: bool = False,
-        layers: str | int = "last",
+        layers: str | int | Sequence[int] = "last",
         lora_rank: int = 0,
         lora_alpha: float = 16.0,
         lora_dropout: float = 0.0,
         lora_targets: Sequence[str] = ("q_proj", "v_proj"),
         trust_remote_code: bool = False,
         freeze_schedule: Mapping[int, str] | None = None,
+        layer_normalisation: str = "none",
     ):
         super().__init__()
         self.freezing = FreezeSchedule.create(freeze, freeze_schedule)
@@ -94,8 +100,8 @@ class SSLEncoder(nn.Module):
             self.backbone.layerdrop = layerdrop
         if gradient_checkpointing:
             enable_checkpointing(self.backbone)
-        self.states = HiddenStates(self.backbone, layers)
-        self.output_size: int = self.backbone.output_size
+        self.states = HiddenStates(self.backbone, layers, layer_normalisation)
+        self.output_size: int = self.states.output_size
         self.receptive_field: int = self.backbone.receptive_field
         self.equal_lengths_only = not self.backbone.masked
         if self.equal_lengths_only:
@@ -173,10 +179,10 @@ class SSLEncoder(nn.Module):
             If an utterance is shorter than the receptive field of the model.
         """
         states, frame_lengths = self.hidden_states(signals, lengths)
-        return self.states.combine(states), frame_lengths
+        return self.states.combine(states, frame_lengths), frame_lengths
 
     def hidden_states(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs of the selected layers, not yet combined, as stored in the cache.
+        """Return the outputs of the selected layers, before normalisation, as stored in the cache.
 
         Arguments
         ---------
@@ -186,8 +192,8 @@ class SSLEncoder(nn.Module):
         Returns
         -------
         tuple of torch.Tensor
-            States (batch, layers, frames, ``output_size``), zero in padding, with a single layer
-            unless ``layers`` is ``weighted``; and the number of valid frames of each row (batch,).
+            States (batch, layers, frames, size), zero in padding; and the number of valid frames of
+            each row (batch,).
         """
         if int(lengths.min()) < self.receptive_field:
             raise ValueError(
@@ -205,20 +211,22 @@ class SSLEncoder(nn.Module):
         mask = frame_mask(frame_lengths, states.shape[2])
         return states.masked_fill(~mask[:, None, :, None], 0.0), frame_lengths
 
-    def combine(self, states: Tensor) -> Tensor:
-        """Combine cached states into frames.
+    def combine(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Normalise and combine cached states into frames.
 
         Arguments
         ---------
         states : torch.Tensor
             Hidden states, zero in padding, shape (batch, frames, layers, size).
+        lengths : torch.Tensor
+            Number of valid frames of each row, shape (batch,).
 
         Returns
         -------
         torch.Tensor
-            Frames, shape (batch, frames, size).
+            Frames, zero in padding, shape (batch, frames, ``output_size``).
         """
-        return self.states.combine(states.transpose(1, 2).float())
+        return self.states.combine(states.transpose(1, 2).float(), lengths)
 
     def _by_length(self, signals: Tensor, lengths: Tensor) -> Tensor:
         longest = int(self.frame_lengths(lengths.max()))

@@ -45,8 +45,9 @@ class ExportedModel(nn.Module):
         check_exportable(model)
         self.normaliser = copy.deepcopy(model.normaliser)
         self.backbone = ExportedBackbone(_rebuilt(model.encoder))
-        self.states = HiddenStates(self.backbone, model.encoder.states.layers)
-        self.states.load_state_dict(model.encoder.states.state_dict())
+        own = model.encoder.states
+        self.states = HiddenStates(self.backbone, own.layers, own.normalisation.mode)
+        self.states.load_state_dict(own.state_dict())
         self.pooling = copy.deepcopy(model.pooling)
         self.vad_head = copy.deepcopy(model.vad_head)
         self.class_head = copy.deepcopy(model.class_head)
@@ -67,7 +68,7 @@ class ExportedModel(nn.Module):
         valid = self.backbone.frame_lengths(lengths)
         mask = frame_mask(valid, states.shape[2])
         states = states.masked_fill(~mask[:, None, :, None], 0.0)
-        embedding = self.pooling(self.states.combine(states), valid)
+        embedding = self.pooling(self.states.combine(states, valid), valid)
         found = self.vad_head(embedding), embedding
         return found if self.class_head is None else (*found, self.class_head(embedding))
 

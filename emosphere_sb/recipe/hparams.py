@@ -48,6 +48,8 @@ STRING_KEYS = (
 NUMBER_KEYS = ("layerdrop", "label_low", "label_high", "region_soft_targets")
 # Text or a number.
 STRING_OR_NUMBER_KEYS = ("layers", "pooling_attention_scale")
+# Of these keys, those that can also be a list.
+LIST_KEYS = ("layers",)
 # Null in the file, otherwise a mapping.
 MAPPING_KEYS = ("freeze_schedule",)
 # May be replaced with null (no limit, no auxiliary head).
@@ -127,6 +129,9 @@ def _check_ranges(tree: CommentedMap) -> None:
         value, minimum = tree[key], MINIMA[key]
         if not isinstance(value, TaggedScalar) and (_kind(value) != INTEGER or value < minimum):
             raise ValueError(f"{key} must be an integer >= {minimum}; found {value}.")
+    share = tree.get("warmup_share")
+    if isinstance(share, (int, float)) and not 0 <= share <= 1:
+        raise ValueError(f"warmup_share must be from 0 to 1; found {share}.")
     norm = tree.get("max_grad_norm")
     if isinstance(norm, (int, float)) and not norm > 0:
         raise ValueError(
@@ -227,6 +232,8 @@ def _expected_kind(key: str, old: Any, new: Any, tree: CommentedMap) -> str | No
     if key in MAPPING_KEYS:
         return "a mapping"
     if key in STRING_OR_NUMBER_KEYS and _kind(new) in ("text", INTEGER, NUMBER):
+        return _kind(new)
+    if key in LIST_KEYS and isinstance(new, list):
         return _kind(new)
     return _kind(old, tree)
 

@@ -40,6 +40,14 @@ CONDITIONS: dict[str, tuple[tuple[str, Callable[[Mapping], bool]], ...]] = {
         _LORA,
     ),
     "freeze_schedule": (_LORA,),
+    "lr_layer_weights": (("layers", lambda tree: _is_ssl(tree) and tree["layers"] != "weighted"),),
+    "test_weights": (
+        (
+            "average_checkpoints",
+            lambda tree: tree["average_checkpoints"] > 0 and tree["test_weights"] != "average",
+        ),
+    ),
+    "warmup_steps": (("warmup_share", lambda tree: tree["warmup_share"] > 0),),
     "partition_per_class": (("partition", lambda tree: tree["partition"] != "paper"),),
     "folds": (("partition", lambda tree: tree["partition"] != "folds"),),
     "synthetic_corpus": (("data_folder", lambda tree: tree["data_folder"] is not None),),

@@ -17,6 +17,7 @@ from emosphere_sb import distributed
 from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
 from emosphere_sb.fileio.yaml_tree import scalars
+from emosphere_sb.lobes.heads import label_statistics
 from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.console_logging import LOG_CONFIG
 from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
@@ -44,6 +45,8 @@ from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import Checkpointer
 from emosphere_sb.training.feature_extraction import check_constant_features, use_cached_features
+from emosphere_sb.training.layer_statistics import set_layer_statistics
+from emosphere_sb.training.learnability import warn_if_hardly_trainable
 from emosphere_sb.training.loggers import LogState, make_loggers
 from emosphere_sb.training.trained_weights import TrainedWeights
 
@@ -228,7 +231,10 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
     )
     loggers = make_loggers(folder, hparams["tensorboard"])
     checkpointer.add_recoverable("loggers", LogState(loggers))
-    steps = -(-len(sets["train"]) // hparams["batch_size"]) * hparams["number_of_epochs"]
+    clips = len(sets["train"])
+    steps = -(-clips // hparams["batch_size"]) * hparams["number_of_epochs"]
+    if not options.get("test_only"):
+        warn_if_hardly_trainable(torch.nn.ModuleDict(modules), hparams, steps=steps, clips=clips)
     return EmoSphereBrain(
         modules,
         hparams["opt_class"],
@@ -241,6 +247,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
         memory_check_batches=(
             partial(longest_batches, sets, hparams) if hparams["check_memory"] else None
         ),
+        initialise=partial(set_layer_statistics, dataset=sets["train"], hparams=hparams),
     )
 
 
@@ -269,13 +276,21 @@ def make_schedule(optimizer: torch.optim.Optimizer, *, settings: dict, steps: in
             f"{settings['schedule_name']!r}."
         )
     name = settings["schedule_name"].replace("constant", "constant_with_warmup")
-    return get_scheduler(name, optimizer, settings["warmup_steps"], steps)
+    return get_scheduler(name, optimizer, warmup_steps(settings, steps), steps)
+
+
+def warmup_steps(settings: dict, steps: int) -> int:
+    """Return the number of warm-up steps: a share of all ``steps``, or a fixed number."""
+    share = settings["warmup_share"]
+    return round(share * steps) if share else settings["warmup_steps"]
 
 
 def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
     """Compute class weights and waveform statistics on the training set, then train."""
     train_set = sets["train"]
     hparams["task"].set_targets(train_set.targets())
+    if getattr(hparams["vad_head"], "standardise_labels", False):
+        hparams["vad_head"].set_label_statistics(*label_statistics(train_set.labels()))
     if hparams["normaliser"].mode == "corpus":
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)

@@ -92,6 +92,8 @@ def _build(described: Mapping[str, Any], folder: Path) -> ReleasedModel:
             freeze="all",
             spec_augment=False,
             layers=described["encoder"]["layers"],
+            # Not in models released before this option was added.
+            layer_normalisation=described["encoder"].get("layer_normalisation", "none"),
         ),
         pooling=parts.build(described["pooling"], parts.POOLINGS),
         vad_head=parts.build(described["vad_head"], ("VADHead",)),

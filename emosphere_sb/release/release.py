@@ -29,7 +29,7 @@ from emosphere_sb.release.origin import licence_of, public_protocol
 from emosphere_sb.release.write import write_released
 from emosphere_sb.report.read.runs import METRICS_FILE, Run, read_source
 from emosphere_sb.scale import DIMENSIONS, Scale
-from emosphere_sb.training.checkpoints import Checkpointer
+from emosphere_sb.training.checkpoints import Checkpointer, averaged_epochs
 from emosphere_sb.training.trained_weights import TrainedWeights
 
 logger = logging.getLogger(__name__)
@@ -169,7 +169,9 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
     modules = {name: part for name, part in built["modules"].items() if part is not None}
     recoverables = {"model": TrainedWeights(nn.ModuleDict(modules), built["backbone"])}
     checkpointer = Checkpointer(str(run / "save"), recoverables=recoverables)
-    tested = checkpointer.load_tested(built["average_checkpoints"])
+    # Runs that were trained before the key test_weights was added do not have it.
+    test_weights = built.get("test_weights", "best")
+    tested = checkpointer.load_tested(averaged_epochs(test_weights, built["average_checkpoints"]))
     epochs = sorted(checkpoint.meta["epoch"] for checkpoint in tested)
     reported = protocol.get("averaged_epochs", [protocol.get("best_epoch")])
     if epochs != reported:
@@ -236,7 +238,10 @@ def describe_parts(rebuilt: Rebuilt) -> dict[str, Any]:
     )
     return {
         "normaliser": {"mode": built["normaliser"].mode},
-        "encoder": {"layers": built["encoder"].states.layers},
+        "encoder": {
+            "layers": built["encoder"].states.layers,
+            "layer_normalisation": built["encoder"].states.normalisation.mode,
+        },
         "pooling": parts.describe_part(tree, "pooling", built, parts.POOLINGS),
         "vad_head": parts.describe_part(tree, "vad_head", built, ("VADHead",)),
         "class_head": head,

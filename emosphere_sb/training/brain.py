@@ -28,7 +28,7 @@ from emosphere_sb.training.backward import (
     report_nonfinite,
 )
 from emosphere_sb.training.batch_outputs import Labels, Output
-from emosphere_sb.training.checkpoints import INTRA_EPOCH
+from emosphere_sb.training.checkpoints import INTRA_EPOCH, averaged_epochs
 from emosphere_sb.training.preemption import StoppedError, StopRequest
 from emosphere_sb.training.run_options import validate_run_options
 from emosphere_sb.training.train_statistics import TrainStatistics
@@ -40,7 +40,7 @@ class EmoSphereBrain(sb.Brain):
     ``modules`` must contain ``normaliser``, ``encoder``, ``pooling``, ``vad_head`` and, with an
     auxiliary task, ``auxiliary_head``. ``hparams`` must contain ``task``, ``regression_loss``,
     ``weighting``, ``ccc_window``, ``seed``, ``lr_backbone``, ``lr_loss_weights``,
-    ``epoch_counter`` and ``average_checkpoints``.
+    ``lr_layer_weights``, ``epoch_counter``, ``test_weights`` and ``average_checkpoints``.
 
     Arguments
     ---------
@@ -55,11 +55,14 @@ class EmoSphereBrain(sb.Brain):
     memory_check_batches : callable
         Function that returns the training batch and the evaluation batch that need the most
         memory. They are run before the first epoch. (default: no memory check)
+    initialise : callable
+        Function that is called with the Brain before the first epoch of a new run, but not when a
+        run is resumed. (default: nothing is called)
 
     Raises
     ------
     ValueError
-        If a run option is not supported or ``ccc_window`` is unknown.
+        If a run option is not supported, or ``ccc_window`` or ``test_weights`` is invalid.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class EmoSphereBrain(sb.Brain):
         set_sizes: Mapping[str, int],
         loggers: Sequence = (),
         memory_check_batches: Callable[[], tuple[Batch, Batch]] | None = None,
+        initialise: Callable[[EmoSphereBrain], None] | None = None,
     ):
         super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
         validate_run_options(vars(self))
@@ -91,6 +95,10 @@ class EmoSphereBrain(sb.Brain):
         self._clock = time.time()  # when `seconds` was last updated
         self._make_schedule = schedule
         self._memory_check_batches = memory_check_batches
+        self._initialise = initialise
+        self._averaged_epochs = averaged_epochs(
+            self.hparams.test_weights, self.hparams.average_checkpoints
+        )
         self._backward = backward_function(self.hparams.ccc_window)
         self._train_metrics: dict = {}
         self._stopping = False  # whether any process has received a request to stop
@@ -104,7 +112,7 @@ class EmoSphereBrain(sb.Brain):
         """Compute VAD and, while the auxiliary task is active, class scores."""
         batch, encoder = batch.to(self.device), self.modules.encoder
         if batch.cached:
-            frames, lengths = encoder.combine(batch.signals), batch.lengths
+            frames, lengths = encoder.combine(batch.signals, batch.lengths), batch.lengths
         else:
             signals = self.modules.normaliser(batch.signals, batch.lengths)
             frames, lengths = encoder(signals, batch.lengths)
@@ -118,7 +126,9 @@ class EmoSphereBrain(sb.Brain):
         """Compute the joint loss in float32: CCC plus the weighted auxiliary loss."""
         vad, target = batch.vad.to(self.device), batch.target.to(self.device)
         known = ~vad.isnan()
-        loss = self.hparams.regression_loss(predictions.vad, vad, known)
+        loss = self.hparams.regression_loss(
+            self._standardise(predictions.vad), self._standardise(vad), known
+        )
         undefined = self.hparams.regression_loss.undefined(known)
         self.statistics.add(regression_loss=loss.detach(), undefined=undefined, objectives=1)
         if predictions.logits is None:
@@ -126,6 +136,11 @@ class EmoSphereBrain(sb.Brain):
         auxiliary = self.hparams.task(predictions.logits, target, vad)
         self.statistics.add(auxiliary_loss=auxiliary.detach())
         return self.hparams.weighting(loss, auxiliary)
+
+    def _standardise(self, vad: Tensor) -> Tensor:
+        """Convert predictions or labels to the scale of the loss."""
+        head = self.modules.vad_head
+        return head.standardise(vad) if getattr(head, "standardise_labels", False) else vad
 
     @property
     def auxiliary_active(self) -> bool:
@@ -215,7 +230,10 @@ class EmoSphereBrain(sb.Brain):
         """Create the optimiser, with the groups of ``parameter_groups``, and its scheduler."""
         self.optimizer = self.opt_class(
             optimisation.parameter_groups(
-                self.modules, self.hparams.lr_backbone, self.hparams.lr_loss_weights
+                self.modules,
+                lr_backbone=self.hparams.lr_backbone,
+                lr_loss_weights=self.hparams.lr_loss_weights,
+                lr_layer_weights=self.hparams.lr_layer_weights,
             )
         )
         self.optimizers_dict = {"optimizer": self.optimizer}
@@ -236,6 +254,8 @@ class EmoSphereBrain(sb.Brain):
         self.tested_checkpoints = []
         if last is None:
             self.checkpointer.recoverables["loggers"].clear()
+            if self._initialise is not None:
+                self._initialise(self)
         # A resumed run may not repeat the epoch of the head's last metrics.
         meta = {} if last is None else last.meta
         self.head_metrics, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
@@ -350,14 +370,19 @@ class EmoSphereBrain(sb.Brain):
     def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
         """Load the weights of the best checkpoint or the mean of the last ones."""
         if not self.tested_checkpoints:
-            average = self.hparams.average_checkpoints
-            self.tested_checkpoints = self.checkpointer.load_tested(average, max_key=max_key)
+            self.tested_checkpoints = self.checkpointer.load_tested(
+                self._averaged_epochs, max_key=max_key
+            )
 
     def checkpoint_metadata(self) -> dict:
         """Return the epochs of the tested weights and the last metrics of the auxiliary head."""
-        newest, averaged = self.tested_checkpoints[0].meta, self.hparams.average_checkpoints
+        newest = self.tested_checkpoints[0].meta
         epochs = sorted(checkpoint.meta["epoch"] for checkpoint in self.tested_checkpoints)
-        which = {"averaged_epochs": epochs} if averaged else {"best_epoch": newest["epoch"]}
+        which = (
+            {"averaged_epochs": epochs}
+            if self._averaged_epochs
+            else {"best_epoch": newest["epoch"]}
+        )
         return {**which, "auxiliary_head": newest["head"]}
 
     # --- checkpoints and preemption ----------------------------------------------------------
@@ -387,7 +412,7 @@ class EmoSphereBrain(sb.Brain):
         self.seconds, self._clock = self.seconds + now - self._clock, now
         meta = {**meta, "head": self.head_metrics, "seconds": self.seconds}
         self.checkpointer.save_checkpoint(meta, end_of_epoch=end_of_epoch)
-        self.checkpointer.prune(best="mean_ccc", last=max(1, self.hparams.average_checkpoints))
+        self.checkpointer.prune(best="mean_ccc", last=max(1, self._averaged_epochs))
 
     def _save_intra_epoch_ckpt(self) -> None:
         """Save between two steps; called by SpeechBrain at the intervals set in its run options."""

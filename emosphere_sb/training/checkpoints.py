@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 CHECKSUM_FILE = "sha256.json"
 INTRA_EPOCH = "within_epoch"  # key in the meta of checkpoints saved within an epoch
+TEST_WEIGHTS = ("best", "last", "average")
 PARTIAL, BROKEN, DELETED = "partial-", "broken-", "deleted-"
 
 
@@ -133,6 +134,8 @@ class Checkpointer(SpeechBrainCheckpointer):
         self, average: int = 0, *, max_key: str | None = "mean_ccc"
     ) -> list[Checkpoint]:
         """Load the weights to test: those of the best epoch, or the mean of the last epochs.
+
+        See :func:`averaged_epochs`.
 
         Arguments
         ---------
@@ -264,6 +267,44 @@ class Checkpointer(SpeechBrainCheckpointer):
         os.replace(checkpoint.path, deleted)
         shutil.rmtree(deleted)
         logger.log(verbosity, "Deleted checkpoint %s", checkpoint.path)
+
+
+def averaged_epochs(test_weights: str, average_checkpoints: int) -> int:
+    """Return the number of last epochs whose weights are averaged for the tests.
+
+    Arguments
+    ---------
+    test_weights : str
+        ``best`` (the epoch with the highest mean CCC on the development set), ``last`` (the last
+        epoch) or ``average`` (the last ``average_checkpoints`` epochs).
+    average_checkpoints : int
+        Number of epochs to average. If it is not 0, it replaces ``test_weights``.
+
+    Returns
+    -------
+    int
+        Number of epochs; 0: use the best epoch.
+
+    Raises
+    ------
+    ValueError
+        If ``test_weights`` is unknown, or ``average`` without a number of epochs.
+
+    Example
+    -------
+    >>> [averaged_epochs("best", 0), averaged_epochs("last", 0), averaged_epochs("average", 5)]
+    [0, 1, 5]
+    """
+    if test_weights not in TEST_WEIGHTS:
+        raise ValueError(
+            f"test_weights must be one of {', '.join(TEST_WEIGHTS)}; found {test_weights!r}."
+        )
+    if test_weights == "average" and not average_checkpoints:
+        raise ValueError(
+            "test_weights=average requires the number of epochs to average; found "
+            "average_checkpoints=0. Add --average_checkpoints=5."
+        )
+    return average_checkpoints or int(test_weights == "last")
 
 
 def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:

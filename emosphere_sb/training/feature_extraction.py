@@ -72,7 +72,7 @@ def fill_cache(
     encoder = brain.modules.encoder
     samples = torch.tensor([int(seconds * SAMPLE_RATE) for seconds in dataset.durations])
     frames = int(encoder.frame_lengths(samples).clamp(min=0).sum())
-    cache.reserve(cache.bytes_for(frames, encoder.states.count, encoder.output_size))
+    cache.reserve(cache.bytes_for(frames, encoder.states.count, encoder.backbone.output_size))
     workers = {"num_workers": hparams["num_workers"]}
     loader = eval_loader(dataset, batch_size=hparams["eval_batch"], shared=False, **workers)
     brain.modules.eval()

@@ -62,20 +62,27 @@ def step_optimizers(
 
 
 def parameter_groups(
-    modules: nn.ModuleDict, lr_backbone: float, lr_loss_weights: float
+    modules: nn.ModuleDict,
+    *,
+    lr_backbone: float,
+    lr_loss_weights: float,
+    lr_layer_weights: float,
 ) -> list[dict]:
-    """Split trainable parameters into groups: backbone, learned loss weights, and all others.
+    """Split trainable parameters into groups with their own learning rates.
 
-    The weights of a weighted sum of layers belong to the last group.
+    The first group contains the pooling, the heads and everything else that is in no other group;
+    it has the learning rate of the optimiser.
 
     Arguments
     ---------
     modules : torch.nn.ModuleDict
         Modules of the model.
     lr_backbone : float
-        Learning rate of the backbone.
+        Learning rate of the backbone, including adapters.
     lr_loss_weights : float
         Learning rate of learned loss weights.
+    lr_layer_weights : float
+        Learning rate of the weights of a weighted sum of layers.
 
     Returns
     -------
@@ -83,15 +90,16 @@ def parameter_groups(
         Parameter groups for an optimiser.
     """
     special = {
-        "backbone": {"lr": lr_backbone},
+        "encoder.backbone.": {"lr": lr_backbone},
         # Scalars that need a higher learning rate; weight decay would pull them to 0.
-        "weighting": {"lr": lr_loss_weights, "weight_decay": 0.0},
+        "weighting.": {"lr": lr_loss_weights, "weight_decay": 0.0},
+        "encoder.states.weights": {"lr": lr_layer_weights, "weight_decay": 0.0},
     }
     groups: dict[str, list] = {"": [], **{name: [] for name in special}}
     for name, parameter in modules.named_parameters():
         if parameter.requires_grad:
-            part = "backbone" if name.startswith("encoder.backbone.") else name.partition(".")[0]
-            groups[part if part in special else ""].append(parameter)
+            part = next((prefix for prefix in special if name.startswith(prefix)), "")
+            groups[part].append(parameter)
     return [{"params": part, **special.get(name, {})} for name, part in groups.items() if part]
 
 

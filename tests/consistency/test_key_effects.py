@@ -29,6 +29,7 @@ KEYS = [key for key in scalars(BASE) if USERS[key] & set(COMPONENTS)]
 OTHER = {  # another allowed value for each key that components use
     "normalisation": "utterance", "backbone": "wavlm_demo.json", "freeze": "all",
     "freeze_schedule": "{1: all, 2: none}", "layers": "0", "spec_augment": "False",
+    "layer_normalisation": "layer_norm", "standardise_labels": "True",
     "layerdrop": "0.25", "gradient_checkpointing": "True", "lora_rank": "2", "lora_alpha": "8.0",
     "lora_dropout": "0.25", "lora_targets": "[k_proj]", "trust_remote_code": "True",
     "pooling_dim": "24", "pooling_heads": "4", "pooling_kernel_size": "3",
@@ -160,6 +161,10 @@ def test_key_of_every_preset_reaches_a_component_or_is_rejected(preset):
         (["uncertainty"], {"aux_weight_start": "0.5"}, "weighting is UncertaintyWeighting"),
         ([], {"opt_class": "!name:torch.optim.SGD {lr: 0.5}", "lr_loss_weights": "0.5"},
          "weighting is LinearDecay"),
+        ([], {"lr_layer_weights": "0.5"}, "layers is last"),
+        ([], {"layers": "[0, 2]", "lr_layer_weights": "0.5"}, r"layers is \[0, 2\]"),
+        ([], {"average_checkpoints": "3", "test_weights": "last"}, "average_checkpoints is 3"),
+        ([], {"warmup_share": "0.1", "warmup_steps": "5"}, "warmup_share is 0.1"),
         ([], {"lora_alpha": "8"}, "lora_rank is 0"),
         ([], {"feature_cache_precision": "fp16"}, "feature_cache is False"),
         ([], {"freeze_schedule": "{1: all}", "freeze": "none"}, "freeze_schedule is {1: 'all'}"),

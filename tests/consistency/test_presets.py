@@ -18,7 +18,8 @@ from tests.helpers import brain as brains
 
 FILE = HPARAMS / "emosphere.yaml"
 PRESETS = list(read_presets(FILE))
-FULL_SIZE = ("published", "demo", "learn")  # they set the sizes that smoke reduces
+FULL_SIZE = ("published", "demo", "learn", "frozen", "lora", "finetune_top")
+"""Presets that set the sizes that smoke reduces."""
 SMALL = [f"{name}+smoke" if name in FULL_SIZE else f"smoke+{name}" for name in PRESETS]
 TINY = {"backbone": "wavlm_smoke.json", "precision": "fp32"}  # published with a tiny backbone
 

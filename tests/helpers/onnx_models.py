@@ -24,29 +24,42 @@ def short_settings(waveform_settings, family, norm="layer", **changes):
 
 
 def random_model(
-    settings, path, *, pooling="StylePooling", layers="last", mode="corpus", head=True, seed=0
-):
+    settings, path, *, pooling="StylePooling", layers="last", mode="corpus", head=True, seed=0,
+    layer_normalisation="none", standardise_labels=False,
+):  # fmt: skip
     """Build a model with random weights, and the description of its parts for a released folder."""
     path.write_text(json.dumps(settings))
-    arguments = {"StylePooling": [32, 16]}.get(pooling, [32])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder = lobes.SSLEncoder(str(path), freeze="all", spec_augment=False, layers=layers)
+        encoder = lobes.SSLEncoder(
+            str(path), freeze="all", spec_augment=False, layers=layers,
+            layer_normalisation=layer_normalisation,
+        )  # fmt: skip
+        arguments = [encoder.output_size, *([16] if pooling == "StylePooling" else [])]
         pooled = getattr(lobes, pooling)(*arguments)
         size = pooled.output_size
         model = ReleasedModel(
-            lobes.WaveformNormaliser(mode), encoder, pooled, lobes.VADHead(size, 24),
+            lobes.WaveformNormaliser(mode), encoder, pooled,
+            lobes.VADHead(size, 24, standardise_labels=standardise_labels),
             lobes.EmotionHead(size, 8, 24) if head else None,
         )  # fmt: skip
         for parameter in model.parameters():  # norms and biases are not 1 and 0 in trained models
             parameter.data.add_(0.05 * torch.randn_like(parameter))
     if mode == "corpus":
         model.normaliser.set_statistics(0.01, 0.2)
+    if layer_normalisation == "standardise":
+        shape = (encoder.states.count, 32)
+        mean, sd = torch.rand(2, *shape, generator=torch.Generator().manual_seed(seed))
+        encoder.states.normalisation.set_statistics(mean, sd + 0.5)
+    if standardise_labels:
+        model.vad_head.set_label_statistics(
+            torch.tensor([0.1, -0.2, 0.3]), torch.tensor([0.5, 0.25, 2.0])
+        )
     described = {
         "normaliser": {"mode": mode},
-        "encoder": {"layers": layers},
+        "encoder": {"layers": layers, "layer_normalisation": layer_normalisation},
         "pooling": describe_call(pooling, *arguments),
-        "vad_head": describe_call("VADHead", size, 24),
+        "vad_head": describe_call("VADHead", size, 24, standardise_labels=standardise_labels),
         "class_head": describe_call("EmotionHead", size, 8, 24) if head else None,
     }
     return evaluation_mode(model), described

@@ -1,6 +1,7 @@
 """Selected layers and their weighted sum against the hidden states of transformers."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -120,9 +121,77 @@ def test_all_trainable_parameters_get_a_gradient_with_a_lower_layer(save_any):
         assert missing == [], number
 
 
-@pytest.mark.parametrize("layers", [9, -1, "first", "1.5"])
+def set_statistics(encoder, states, lengths):
+    """Set random statistics, and return them: mean and SD (states, 1, size)."""
+    mean, sd = torch.randn(2, encoder.states.count, 32, generator=torch.Generator().manual_seed(5))
+    encoder.states.normalisation.set_statistics(mean, sd.abs() + 0.5)
+    return mean[:, None], sd.abs()[:, None] + 0.5
+
+
+@pytest.mark.parametrize("normalisation", ["none", "standardise", "layer_norm"])
+@pytest.mark.parametrize("layers", ["concat", [0, 2], [2, 0], [1], [1, 0]])
+def test_states_are_normalised_and_concatenated(layers, normalisation, backbone):
+    expected = states_of(backbone, *batch())
+    numbers = range(len(expected)) if layers == "concat" else layers
+    encoder = SSLEncoder(backbone, "all", layers=layers, layer_normalisation=normalisation).eval()
+    chosen = [expected[number] for number in numbers]
+    if normalisation == "standardise":
+        mean, sd = set_statistics(encoder, *batch())
+        chosen = [(s - mean[n]) / (sd[n] + 1e-6) for n, s in enumerate(chosen)]
+    if normalisation == "layer_norm":
+        chosen = [
+            (s - s.mean(-1, keepdim=True)) / (s.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+            for s in chosen
+        ]
+    found, valid = encoder(*batch())
+    padding = torch.arange(found.shape[1]) >= valid.unsqueeze(1)
+    joined = torch.cat(chosen, dim=-1).masked_fill(padding.unsqueeze(-1), 0.0)
+    torch.testing.assert_close(found, joined, rtol=1e-4, atol=1e-5)
+    assert found.shape[-1] == encoder.output_size == 32 * len(chosen)
+    assert len(encoder.backbone.layers) == max(*numbers, 1)  # later layers are not run
+
+
+@pytest.mark.parametrize("layers", ["last", "1"])
+def test_single_layer_is_normalised(layers, save_any):
+    plain = SSLEncoder(save_any("wavlm"), "all", layers=layers).eval()
+    encoder = SSLEncoder(
+        save_any("wavlm"), "all", layers=layers, layer_normalisation="standardise"
+    ).eval()
+    mean, sd = set_statistics(encoder, *batch())
+    expected, valid = plain(*batch())
+    mask = (torch.arange(expected.shape[1]) < valid.unsqueeze(1)).unsqueeze(-1)
+    expected = ((expected - mean[0]) / (sd[0] + 1e-6)).masked_fill(~mask, 0.0)
+    torch.testing.assert_close(encoder(*batch())[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_weighted_sum_is_computed_after_the_normalisation(save_any):
+    encoder = SSLEncoder(
+        save_any("wavlm"), "all", layers="weighted", layer_normalisation="layer_norm"
+    ).eval()
+    torch.nn.init.normal_(encoder.states.weights, generator=torch.Generator().manual_seed(2))
+    states, _ = encoder.hidden_states(*batch())
+    shares = encoder.states.weights.detach().exp()
+    shares = shares / shares.sum()
+    centred = states - states.mean(-1, keepdim=True)
+    normal = centred / (states.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    expected = sum(share * normal[:, number] for number, share in enumerate(shares))
+    torch.testing.assert_close(encoder(*batch())[0].detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shortest"),
+    [(2, "last"), ("2", "last"), ([2], "last"), ([1], "1"), ([2, 0], [2, 0]), ("concat", "concat")],
+)
+def test_selection_has_one_shortest_form(layers, shortest, save_any):
+    states = SSLEncoder(save_any("wavlm"), layers=layers).states
+    assert states.layers == shortest
+    assert SSLEncoder(save_any("wavlm"), layers=states.layers).states.layers == shortest
+
+
+@pytest.mark.parametrize("layers", [9, -1, "first", "1.5", [], [0, 0], [0, 9], [0, "last"]])
 def test_invalid_layer_raises(layers):
-    with pytest.raises(ValueError, match=f"a number from 0 to [0-9]; found {layers!r}"):
+    shown = re.escape(repr(layers))
+    with pytest.raises(ValueError, match=f"a number from 0 to [0-9]; found {shown}"):
         SSLEncoder("wavlm_smoke.json", layers=layers)
 
 

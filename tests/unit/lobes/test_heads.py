@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from emosphere_sb.lobes.heads import EmotionHead, VADHead
+from emosphere_sb.lobes.heads import EmotionHead, VADHead, label_statistics
 
 
 def by_numpy(values, head):
@@ -35,6 +35,27 @@ def test_vad_head_maps_zero_to_one_onto_minus_one_to_one():
     head, values = make(VADHead, 6, 16)
     expected = 2 * by_numpy(values.double().numpy(), head) - 1
     np.testing.assert_allclose(head(values).detach(), expected, rtol=0, atol=1e-4)
+
+
+def test_prediction_of_standardised_labels_is_converted_back():
+    plain, values = make(VADHead, 6, 16)
+    head = VADHead(6, 16, standardise_labels=True).eval()
+    head.load_state_dict(plain.state_dict(), strict=False)
+    mean, sd = np.array([0.1, -0.2, 0.3]), np.array([0.5, 0.25, 2.0])
+    head.set_label_statistics(torch.tensor(mean), torch.tensor(sd))
+    output = by_numpy(values.double().numpy(), plain)
+    np.testing.assert_allclose(head(values).detach(), mean + sd * output, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(head.standardise(head(values)).detach(), output, rtol=0, atol=1e-4)
+    assert {"label_mean", "label_sd"} == head.state_dict().keys() - plain.state_dict().keys()
+
+
+def test_label_statistics_cover_known_labels_only():
+    nan = np.nan
+    labels = np.array([[0.5, nan, 0.25], [-0.5, nan, 0.25], [nan, nan, 0.25], [0.0, nan, nan]])
+    mean, sd = label_statistics(torch.from_numpy(labels))
+    known = np.array([0.5, -0.5, 0.0])
+    np.testing.assert_allclose(mean, [known.mean(), 0.0, 0.25])
+    np.testing.assert_allclose(sd, [known.std(), 1.0, 1.0])  # no labels, or no variation: 1
 
 
 def test_vad_head_is_not_bounded():

@@ -41,11 +41,23 @@ def test_poolings_and_normalisations(pooling, mode, waveform_settings, tmp_path)
     compare(model)
 
 
-@pytest.mark.parametrize("layers", ["weighted", 0, 1, 2])
+@pytest.mark.parametrize("layers", ["weighted", 0, 1, 2, "concat", [0, 2], [1, 0]])
 def test_layers(layers, waveform_settings, tmp_path):
     settings = short_settings(waveform_settings, "wavlm")
     model, _ = random_model(settings, tmp_path / "a.json", layers=layers)
     compare(model)
+
+
+@pytest.mark.parametrize("normalisation", ["standardise", "layer_norm"])
+@pytest.mark.parametrize("layers", ["last", 1, "weighted", "concat"])
+def test_normalised_layers_and_standardised_labels(
+    layers, normalisation, waveform_settings, tmp_path
+):
+    model, _ = random_model(
+        short_settings(waveform_settings, "wavlm"), tmp_path / "a.json", layers=layers,
+        layer_normalisation=normalisation, standardise_labels=True,
+    )  # fmt: skip
+    compare(model, tolerance=1e-5)
 
 
 def test_the_model_itself_is_not_changed(waveform_settings, tmp_path):

@@ -44,7 +44,7 @@ def test_usage_shows_type_meaning_and_default():
         "--batch_size INTEGER utterances per optimiser step, over all processes (default: 32)",
         "--max_seconds NUMBER seconds; longer utterances are truncated, including in "
         "evaluation (as in the paper); null: no limit (default: 12.0)",
-        "--lr_backbone NUMBER learning rate of the backbone (default: lr)",
+        "--lr_backbone NUMBER learning rate of the backbone and its adapters (default: lr)",
         "--lora_targets LIST names of the linear layers to which adapters are added (default: "
         "[q_proj, v_proj])",
         "--pooling OBJECT object that pools the features of all frames into one vector per "

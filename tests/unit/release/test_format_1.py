@@ -106,9 +106,11 @@ class LongerPooling(StylePooling):
 
 
 class LongerVADHead(VADHead):
-    def __init__(self, input_size, inserted=3, hidden_size=1024, dropout=0.5):
+    def __init__(
+        self, input_size, inserted=3, hidden_size=1024, dropout=0.5, standardise_labels=False
+    ):
         assert inserted == 3, "an argument has taken another one's place"
-        super().__init__(input_size, hidden_size, dropout)
+        super().__init__(input_size, hidden_size, dropout, standardise_labels)
 
 
 class LongerEmotionHead(EmotionHead):
@@ -127,8 +129,8 @@ class OtherPooling(StylePooling):
 
 
 class OtherVADHead(VADHead):
-    def __init__(self, input_size, dropout=0.0, hidden_size=512):
-        super().__init__(input_size, hidden_size, dropout)
+    def __init__(self, input_size, standardise_labels=False, dropout=0.0, hidden_size=512):
+        super().__init__(input_size, hidden_size, dropout, standardise_labels)
 
 
 class OtherEmotionHead(EmotionHead):

@@ -43,6 +43,21 @@ def test_weights_are_identical(whole):
     assert not any(value.requires_grad for value in loaded.parameters())
 
 
+def test_model_without_later_options_has_the_same_output(whole, folder):
+    """Models released before these options were added do not describe them."""
+
+    def remove(facts):
+        facts["parts"]["encoder"].pop("layer_normalisation", None)
+        del facts["parts"]["vad_head"]["arguments"]["standardise_labels"]
+
+    change(folder, "emosphere.json", remove)
+    loaded, _ = load_released(folder)
+    assert loaded.encoder.states.normalisation.mode == "none"
+    expected, found = whole[1].state_dict(), loaded.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 def test_model_does_not_change_with_its_file(whole, folder):
     loaded, _ = load_released(folder)
     with open(folder / "model.safetensors", "r+b") as file:

@@ -48,6 +48,9 @@ VARIANTS = {
     "no task": (["no_regions"], False),
     "learned weights of losses": (["uncertainty"], True),
     "the first layer's input": (["--layers=0"], True),
+    "concatenated layers": (["--layers=concat"], True),
+    "list of layers in another order": (["--layers=[1, 0]"], True),
+    "normalised frames": (["--layers=weighted", "--layer_normalisation=layer_norm"], True),
     "normalised by utterance": (["--normalisation=utterance"], True),
     "frozen convolutions": (["--freeze=feature_encoder"], True),
     "whole utterances": (["--max_seconds=null"], True),
@@ -87,6 +90,25 @@ def test_learned_sum_of_layers(tmp_path, signals):
     assert_same(built, tmp_path / "out", signals)
 
 
+def test_statistics_of_layers_and_labels_are_released(tmp_path, signals):
+    def learn(built, epoch):
+        states = built["encoder"].states
+        chance = torch.Generator().manual_seed(1)
+        mean, sd = torch.rand(2, states.count, 16, generator=chance)
+        states.normalisation.set_statistics(mean, sd + 0.5)
+        built["vad_head"].set_label_statistics(
+            torch.tensor([0.1, -0.2, 0.3]), torch.tensor([0.5, 0.25, 2.0])
+        )
+
+    words = ["--layers=[0, 1]", "--layer_normalisation=standardise", "--standardise_labels=True"]
+    built = untrained_run(tmp_path / "run", *words, change=learn)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    assert_same(built, tmp_path / "out", signals)
+    parts = json.loads((tmp_path / "out" / "emosphere.json").read_text())["parts"]
+    assert parts["encoder"] == {"layers": [0, 1], "layer_normalisation": "standardise"}
+    assert parts["vad_head"]["arguments"]["standardise_labels"] is True
+
+
 def test_adapters_are_merged(tmp_path, signals):
     pytest.importorskip("peft")
 
@@ -121,6 +143,23 @@ def test_mean_of_checkpoints_is_released(tmp_path, signals):
     release(tmp_path / "run", tmp_path / "out", resamples=999)
     with torch.no_grad():
         built["vad_head"].layers[1].weight.copy_((kept[2] + kept[4]) / 2)
+    assert_same(built, tmp_path / "out", signals)
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs", "released"),
+    [(["--test_weights=best"], (2, 5), 2), (["--test_weights=last"], (2, 5), 5)],
+)
+def test_tested_weights_are_released(words, epochs, released, tmp_path, signals):
+    def move(built, epoch):
+        with torch.no_grad():
+            built["vad_head"].layers[1].weight.fill_(float(epoch))
+
+    key = {"best": "best_epoch", "last": "averaged_epochs"}[words[0].partition("=")[2]]
+    protocol = {key: [released] if key == "averaged_epochs" else released}
+    built = untrained_run(tmp_path / "run", *words, epochs=epochs, change=move, protocol=protocol)
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    move(built, released)
     assert_same(built, tmp_path / "out", signals)
 
 
@@ -198,11 +237,13 @@ def test_description_names_every_argument(form, tmp_path, signals):
         "input_size": 16, "width": 16, "heads": 2, "kernel_size": 5, "dropout": 0.1,
         "attention_scale": "d_model",
     }  # fmt: skip
-    vad_head = {"input_size": 16, "hidden_size": 16, "dropout": 0.5}
+    vad_head = {
+        "input_size": 16, "hidden_size": 16, "dropout": 0.5, "standardise_labels": False,
+    }  # fmt: skip
     class_head = {"input_size": 16, "output_size": 8, "hidden_size": 16, "dropout": 0.5}
     assert facts["parts"] == {
         "normaliser": {"mode": "corpus"},
-        "encoder": {"layers": "last"},
+        "encoder": {"layers": "last", "layer_normalisation": "none"},
         "pooling": {"class": "StylePooling", "arguments": pooling},
         "vad_head": {"class": "VADHead", "arguments": vad_head},
         "class_head": {"class": "EmotionHead", "arguments": class_head},

@@ -59,12 +59,17 @@ def test_parameters_have_the_learning_rates_of_their_groups():
     encoder = torch.nn.Module()
     encoder.backbone, encoder.mix = torch.nn.Linear(1, 1), torch.nn.Linear(2, 1)
     encoder.backbone.bias.requires_grad_(False)
+    encoder.states = torch.nn.Module()
+    encoder.states.weights = torch.nn.Parameter(torch.zeros(3))
     weighting = torch.nn.Linear(3, 1, bias=False)
     modules = torch.nn.ModuleDict({"encoder": encoder, "weighting": weighting})
-    rest, backbone, learned = parameter_groups(modules, 0.1, 0.2)
+    rest, backbone, learned, layers = parameter_groups(
+        modules, lr_backbone=0.1, lr_loss_weights=0.2, lr_layer_weights=0.3
+    )
     assert rest == {"params": list(encoder.mix.parameters())}
     assert backbone == {"params": [encoder.backbone.weight], "lr": 0.1}
     assert learned == {"params": [weighting.weight], "lr": 0.2, "weight_decay": 0.0}
+    assert layers == {"params": [encoder.states.weights], "lr": 0.3, "weight_decay": 0.0}
 
 
 @pytest.mark.parametrize(("stepped", "expected"), [(False, 2), (True, 0)])
