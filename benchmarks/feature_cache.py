@@ -42,7 +42,7 @@ class FrozenTraining:
 
     def __init__(self, pooling: str, size: str, rows: dict, folder: Path, device: str, batch: int):
         words = command(SIZES[size], folder, device, batch)
-        words += ["--freeze=all", f"--results_folder={folder}"]
+        words += ["--freeze=all", "--feature_cache=frames", f"--results_folder={folder}"]
         words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
         unique = {word.partition("=")[0]: word for word in words}  # later options override
         request = read_command(list(unique.values()), corpus="MSP-Podcast")
