@@ -70,7 +70,7 @@ def build_cache_parser() -> CommandParser:
     add("names", nargs="*", metavar="NAME",
         help="names of entries, as shown by list (default for list and verify: all)")  # fmt: skip
     add("--repair", action="store_true",
-        help="verify: remove damaged features, so that the next run computes them again")  # fmt: skip
+        help="verify: remove damaged features; the next run computes them again")  # fmt: skip
     add("--all", action="store_true", help="remove: delete all entries")
     return parser
 

@@ -100,9 +100,10 @@ class Layout:
             If a value exceeds the range of the precision.
         """
         exact = states.astype(np.float64)
-        moments = exact.mean(axis=0)[None]
-        if not self.normalised:
-            moments = np.concatenate([moments, exact.std(axis=0)[None]])
+        with np.errstate(invalid="ignore"):  # infinite values
+            moments = exact.mean(axis=0)[None]
+            if not self.normalised:
+                moments = np.concatenate([moments, exact.std(axis=0)[None]])
         parts = [(moments, self.moment_type)]
         if self.kind == "frames":
             parts.append((states, self.frame_type))

@@ -23,7 +23,7 @@ def checked_lines(records: Iterable[Any]) -> bytes:
     Example
     -------
     >>> checked_lines([{"a": 1}])
-    b'561bf6e0 {"a":1}\\n'
+    b'561bacaf {"a":1}\\n'
     """
     texts = (json.dumps(record, separators=(",", ":")).encode() for record in records)
     return b"".join(b"%08x %s\n" % (zlib.crc32(text), text) for text in texts)
