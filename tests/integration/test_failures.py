@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emosphere_sb.data import unreadable
+from emosphere_sb.data.feature_store import open_store, read_description
 from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import integrity_error
 from emosphere_sb.training.preemption import EXIT_STOPPED
-from emosphere_sb.data.feature_store import open_store, read_description
 from tests.helpers.run import (
     Runs,
     assert_same_results,
