@@ -132,10 +132,9 @@ def _check_ranges(tree: CommentedMap) -> None:
         if not isinstance(value, TaggedScalar) and (_kind(value) != INTEGER or value < minimum):
             raise ValueError(f"{key} must be an integer >= {minimum}; found {value}.")
     for key, words in CHOICE_KEYS.items():
-        if not isinstance(tree[key], bool) and tree[key] not in words:
-            raise ValueError(
-                f"{key} must be True, False, {' or '.join(words)}; found {tree[key]!r}."
-            )
+        value = tree.get(key, False)
+        if not isinstance(value, bool) and value not in words:
+            raise ValueError(f"{key} must be True, False, {' or '.join(words)}; found {value!r}.")
     share = tree.get("warmup_share")
     if isinstance(share, (int, float)) and not 0 <= share <= 1:
         raise ValueError(f"warmup_share must be from 0 to 1; found {share}.")
