@@ -51,7 +51,7 @@ class FrozenTraining:
         precision: str | None = None,
     ):
         words = command(SIZES[size], folder, device, batch, precision)
-        words += ["--freeze=all", f"--results_folder={folder}"]
+        words += ["--freeze=all", "--feature_cache=frames", f"--results_folder={folder}"]
         words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
         unique = {word.partition("=")[0]: word for word in words}  # later options override
         request = read_command(list(unique.values()), corpus="MSP-Podcast")

@@ -32,6 +32,10 @@ COMMANDS = {
         "emosphere_sb.commands.prepare",
         "write only the manifests of a corpus (no training)",
     ),
+    "cache": (
+        "emosphere_sb.commands.cache",
+        "list, verify or remove the cached features of frozen backbones",
+    ),
     "demo": ("emosphere_sb.commands.demo", "serve a local web page for trying out a model"),
     "evaluate": (
         "emosphere_sb.commands.evaluate",

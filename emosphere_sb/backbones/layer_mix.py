@@ -35,6 +35,8 @@ class HiddenStates(nn.Module):
         The selection in its shortest form; a single state is always text, such as ``"2"``.
     selected : list of int
         Numbers of the selected states, in the order in which they are returned.
+    with_last : bool
+        Whether the model's last hidden state is one of them.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class HiddenStates(nn.Module):
         if layers == "weighted":
             self.weights = nn.Parameter(torch.zeros(count + 1))
         self.layers = _shortest_form(layers, self.selected, count)
-        self._with_last = count in self.selected
+        self.with_last = count in self.selected
         # At least one layer is needed: its input is state 0.
         del backbone.layers[max(*self.selected, 1) :]
         self.normalisation = LayerNormalisation(normalisation, self.count, backbone.output_size)
@@ -82,7 +84,7 @@ class HiddenStates(nn.Module):
 
     def freeze_unused(self) -> None:
         """Freeze parameters that the selected states do not depend on."""
-        if self._with_last:
+        if self.with_last:
             return
         if self.backbone.final_norm is not None:
             self.backbone.final_norm.requires_grad_(False)
@@ -113,7 +115,7 @@ class HiddenStates(nn.Module):
         for number in range(1, len(self.backbone.layers) + 1):
             states.setdefault(number, states[number - 1])
         self._check_shapes(states[0], last)
-        if self._with_last:
+        if self.with_last:
             states[len(self.backbone.layers)] = last
         return torch.stack([states[number] for number in self.selected], dim=1)
 
@@ -141,7 +143,30 @@ class HiddenStates(nn.Module):
         torch.Tensor
             Frames, zero in padding, shape (batch, frames, ``output_size``).
         """
-        states = self.normalisation(states, lengths)
+        return self._mix(self.normalisation(states, lengths))
+
+    def combine_averages(self, averages: Tensor) -> Tensor:
+        """Combine averages over time, as their mean would result from :meth:`combine`.
+
+        Standardisation and mixing are linear, so they commute with the mean over time. Layer norm
+        does not: it must have been applied before the average.
+
+        Arguments
+        ---------
+        averages : torch.Tensor
+            Averages over the valid frames, shape (batch, states, 1, size).
+
+        Returns
+        -------
+        torch.Tensor
+            Mean of the frames, shape (batch, 1, ``output_size``).
+        """
+        if self.normalisation.mode != "layer_norm":
+            lengths = torch.ones(len(averages), dtype=torch.long, device=averages.device)
+            averages = self.normalisation(averages, lengths)
+        return self._mix(averages)
+
+    def _mix(self, states: Tensor) -> Tensor:
         if self.weights is not None:
             shares = torch.softmax(self.weights, dim=0).to(states.dtype)
             return torch.einsum("l,bltf->btf", shares, states)

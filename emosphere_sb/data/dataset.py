@@ -39,9 +39,10 @@ class Batch:
         Ids of the utterances.
     signals : torch.Tensor
         Waveforms (batch, samples) at 16 kHz, zero in padding; or, if ``cached``, hidden states of a
-        backbone (batch, frames, layers, size).
+        backbone (batch, frames, layers, size), or their averages over time (batch, layers, size).
     lengths : torch.Tensor
-        Number of valid samples (or frames, if ``cached``) of each utterance, shape (batch,).
+        Number of valid samples (or frames, if ``cached``; 1 for averages) of each utterance, shape
+        (batch,).
     vad : torch.Tensor
         Valence, arousal and dominance in [-1, 1], NaN where unknown, shape (batch, 3).
     target : torch.Tensor
@@ -89,7 +90,8 @@ def collate(items: Sequence[Mapping]) -> Batch:
     return Batch(
         ids=[item["id"] for item in items],
         signals=torch.nn.utils.rnn.pad_sequence(signals, batch_first=True),
-        lengths=torch.tensor([len(signal) for signal in signals]),
+        # Signals have one dimension, averages over time two, and frames three.
+        lengths=torch.tensor([1 if signal.dim() == 2 else len(signal) for signal in signals]),
         vad=torch.stack([item["vad"] for item in items]).float(),
         target=torch.tensor([item["target"] for item in items]),
         cached=signals[0].dim() > 1,
@@ -295,6 +297,7 @@ def eval_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
     shared: bool = True,
+    items: Sequence[int] | None = None,
 ) -> DataLoader:
     """Create an evaluation loader that returns batches in descending order of duration.
 
@@ -312,8 +315,13 @@ def eval_loader(
         Whether to copy batches to pinned memory.
     shared : bool
         Whether to split the batches between the processes of a distributed run.
+    items : sequence of int, optional
+        Indices of the utterances to use. (default: all)
     """
-    batches = batches_by_length(dataset.durations, batch_size)
+    durations = dataset.durations
+    items = range(len(durations)) if items is None else items
+    batches = batches_by_length([durations[item] for item in items], batch_size)
+    batches = [[items[position] for position in batch] for batch in batches]
     return DataLoader(
         dataset,
         batch_sampler=batches[rank() :: world_size()] if shared else batches,

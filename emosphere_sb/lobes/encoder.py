@@ -218,15 +218,19 @@ class SSLEncoder(nn.Module):
         Arguments
         ---------
         states : torch.Tensor
-            Hidden states, zero in padding, shape (batch, frames, layers, size).
+            Hidden states, zero in padding, shape (batch, frames, layers, size); or averages over
+            time (batch, layers, size), of normalised frames in the case of layer norm.
         lengths : torch.Tensor
             Number of valid frames of each row, shape (batch,).
 
         Returns
         -------
         torch.Tensor
-            Frames, zero in padding, shape (batch, frames, ``output_size``).
+            Frames, zero in padding, shape (batch, frames, ``output_size``). An average is one
+            frame.
         """
+        if states.dim() == 3:
+            return self.states.combine_averages(states.float().unsqueeze(2))
         return self.states.combine(states.transpose(1, 2).float(), lengths)
 
     def _by_length(self, signals: Tensor, lengths: Tensor) -> Tensor:

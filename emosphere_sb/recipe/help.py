@@ -13,7 +13,12 @@ from typing import Any
 from emosphere_sb.fileio.yaml_tree import read_tree, tag_of
 from emosphere_sb.recipe.arguments import HPARAMS, RUN_OPTIONS
 from emosphere_sb.recipe.corpora import CORPORA, reader_settings
-from emosphere_sb.recipe.hparams import MAPPING_KEYS, NUMBER_KEYS, STRING_OR_NUMBER_KEYS
+from emosphere_sb.recipe.hparams import (
+    CHOICE_KEYS,
+    MAPPING_KEYS,
+    NUMBER_KEYS,
+    STRING_OR_NUMBER_KEYS,
+)
 
 TOPICS = ("presets",)
 _HEADING = re.compile(r"# -{2,} (?P<title>.+?) -{2,}$")
@@ -151,6 +156,8 @@ def _type_name(key: str, value: Any) -> str:
         return "NUMBER"
     if key in STRING_OR_NUMBER_KEYS:
         return "TEXT|NUMBER"
+    if key in CHOICE_KEYS:
+        return "|".join(["True|False", *CHOICE_KEYS[key]])
     if tag_of(value) == "!ref":
         return "NUMBER"
     if tag_of(value):

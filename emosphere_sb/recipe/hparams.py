@@ -36,14 +36,16 @@ from emosphere_sb.recipe.renamed_keys import (
 RESULT_NEUTRAL_KEYS = (
     "data_folder", "results_folder", "output_folder", "reuse_manifests", "eval_batch",
     "num_workers", "test_corpus", "test_data_folder", "test_options", "tensorboard",
-    "acoustic_baseline", "check_memory", "gradient_checkpointing",
+    "acoustic_baseline", "check_memory", "gradient_checkpointing", "feature_cache_folder",
 )  # fmt: skip
 
 # Always read as text: release 1.10 is not 1.1, and a folder may be named 007.
 STRING_KEYS = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
-    "test_corpus", "test_data_folder", "test_options", "synthetic_corpus",
+    "test_corpus", "test_data_folder", "test_options", "synthetic_corpus", "feature_cache_folder",
 )  # fmt: skip
+# True, False or one of these words.
+CHOICE_KEYS = {"feature_cache": ("frames", "averages")}
 # Null in the file, otherwise a number.
 NUMBER_KEYS = ("layerdrop", "label_low", "label_high", "region_soft_targets")
 # Text or a number.
@@ -130,6 +132,10 @@ def _check_ranges(tree: CommentedMap) -> None:
         value, minimum = tree[key], MINIMA[key]
         if not isinstance(value, TaggedScalar) and (_kind(value) != INTEGER or value < minimum):
             raise ValueError(f"{key} must be an integer >= {minimum}; found {value}.")
+    for key, words in CHOICE_KEYS.items():
+        value = tree.get(key, False)
+        if not isinstance(value, bool) and value not in words:
+            raise ValueError(f"{key} must be True, False, {' or '.join(words)}; found {value!r}.")
     share = tree.get("warmup_share")
     if isinstance(share, (int, float)) and not 0 <= share <= 1:
         raise ValueError(f"warmup_share must be from 0 to 1; found {share}.")
@@ -234,6 +240,8 @@ def _expected_kind(key: str, old: Any, new: Any, tree: CommentedMap) -> str | No
         return "a mapping"
     if key in STRING_OR_NUMBER_KEYS and _kind(new) in ("text", INTEGER, NUMBER):
         return _kind(new)
+    if key in CHOICE_KEYS and (isinstance(new, bool) or new in CHOICE_KEYS[key]):
+        return _kind(new)
     if key in LIST_KEYS and isinstance(new, list):
         return _kind(new)
     return _kind(old, tree)
@@ -267,6 +275,8 @@ def parse_command_line_value(key: str, text: str, old: Any) -> Any:
 
     The value is parsed as YAML unless the value in the file is text (a path could be valid YAML).
     """
+    if key in CHOICE_KEYS:
+        return {"true": True, "false": False}.get(text.lower(), text)
     mixed = key in STRING_OR_NUMBER_KEYS
     if (_kind(old) == "text" and not mixed) or key in STRING_KEYS:
         return None if text == "null" else text

@@ -34,6 +34,7 @@ CONDITIONS: dict[str, tuple[tuple[str, Callable[[Mapping], bool]], ...]] = {
     "lora_alpha": _NO_LORA,
     "lora_dropout": _NO_LORA,
     "lora_targets": _NO_LORA,
+    "feature_cache_folder": (("feature_cache", lambda tree: not tree["feature_cache"]),),
     "feature_cache_precision": (("feature_cache", lambda tree: not tree["feature_cache"]),),
     "freeze": (
         ("freeze_schedule", lambda tree: _is_ssl(tree) and tree["freeze_schedule"] is not None),

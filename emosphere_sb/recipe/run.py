@@ -44,7 +44,7 @@ from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import Checkpointer
-from emosphere_sb.training.feature_extraction import check_constant_features, use_cached_features
+from emosphere_sb.training.feature_extraction import check_cacheable, use_cached_features
 from emosphere_sb.training.layer_statistics import set_layer_statistics
 from emosphere_sb.training.learnability import warn_if_hardly_trainable
 from emosphere_sb.training.loggers import LogState, make_loggers
@@ -119,6 +119,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
             external = None
             if other is not None:
                 sets = make_datasets(other.rows, other.summary, hparams)
+                read_from_cache(brain, hparams, sets, other.summary)
                 external = predict(brain, hparams, sets, other.rows, other.summary)
         metrics = None
         if distributed.is_main_process():
@@ -222,7 +223,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             f"--preset=no_regions to train without an auxiliary task."
         )
     if hparams["feature_cache"]:
-        check_constant_features(hparams["encoder"], hparams)
+        check_cacheable(hparams["encoder"], hparams["pooling"], hparams)
     checkpointer = Checkpointer(
         str(folder / "save"),
         recoverables={
@@ -298,10 +299,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
         with distributed.local_rank_first():
             statistics = training_statistics(summary, channel=hparams["channel"])
         hparams["normaliser"].set_statistics(*statistics)
-    if hparams["feature_cache"]:
-        root = Path(hparams["results_folder"]) / summary.corpus / "features"
-        with distributed.local_rank_first():
-            use_cached_features(brain, hparams, sets, root)
+    read_from_cache(brain, hparams, sets, summary)
     sampler = PooledBatchSampler(
         train_set.durations,
         hparams["batch_size"],
@@ -310,7 +308,10 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
         process=distributed.rank(),
         processes=distributed.world_size(),
     )
-    workers = {"num_workers": hparams["num_workers"], "pin_memory": brain.device_type == "cuda"}
+    workers = {
+        "num_workers": loader_processes(train_set, hparams),
+        "pin_memory": brain.device_type == "cuda",
+    }
     loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
     brain.train_sampler = EpochSetter(sampler, train_set, brain)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
@@ -320,6 +321,29 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
             f"No checkpoint found in {brain.checkpointer.checkpoints_dir}. Train first, without "
             f"--test_only."
         )
+
+
+def read_from_cache(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
+    """Make the sets return cached features if ``feature_cache`` is set."""
+    if not hparams["feature_cache"]:
+        return
+    results = Path(hparams["results_folder"])
+    old = results / summary.corpus / "features"
+    if old.is_dir():
+        logger.info(
+            "%s contains features in the format of an older version, which are no longer used. To "
+            "free disk space, delete this folder.",
+            old,
+        )
+    root = Path(hparams["feature_cache_folder"] or results / "feature_cache")
+    with distributed.local_rank_first():
+        use_cached_features(brain, hparams, sets, root)
+
+
+def loader_processes(dataset: data.SpeechDataset, hparams: dict) -> int:
+    """Return the number of data loader processes: none if all features are in memory."""
+    in_memory = dataset.cache is not None and dataset.cache.in_memory
+    return 0 if in_memory else hparams["num_workers"]
 
 
 class EpochSetter:
@@ -340,7 +364,9 @@ def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> d
     tables = {}
     for name in (name for name in rows if name != "train"):
         loader = data.eval_loader(
-            sets[name], batch_size=hparams["eval_batch"], num_workers=hparams["num_workers"]
+            sets[name],
+            batch_size=hparams["eval_batch"],
+            num_workers=loader_processes(sets[name], hparams),
         )
         vad, probabilities = brain.predict(loader)
         tables[name] = predictions_table(

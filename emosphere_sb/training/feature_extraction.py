@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,22 +12,36 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
+from emosphere_sb.data.audio_digests import audio_digests
 from emosphere_sb.data.dataset import Batch, SpeechDataset, eval_loader
-from emosphere_sb.data.feature_cache import CacheWriter, FeatureCache
-from emosphere_sb.fileio.lock import file_lock
+from emosphere_sb.data.feature_cache import FeatureCache
+from emosphere_sb.data.feature_store import FeatureStore
+from emosphere_sb.lobes.pooling import MeanPooling
 from emosphere_sb.training.brain import EmoSphereBrain
+from emosphere_sb.training.feature_key import FeatureKey, feature_settings, state_digests
 from emosphere_sb.training.optimisation import memory_advice
 from emosphere_sb.training.preemption import StoppedError
-from emosphere_sb.training.trained_weights import digest_of_tensors
 
-# Settings that change the features of a backbone, in addition to its weights and configuration.
-FEATURE_SETTINGS = ("max_seconds", "layers")
+logger = logging.getLogger(__name__)
+
+
+def cache_kind(value: bool | str) -> str | None:
+    """Return what to cache according to the setting ``feature_cache``.
+
+    Example
+    -------
+    >>> cache_kind(True), cache_kind("averages"), cache_kind(False)
+    ('frames', 'averages', None)
+    """
+    if isinstance(value, bool):
+        return "frames" if value else None
+    return value
 
 
 def use_cached_features(
     brain: EmoSphereBrain, hparams: dict, sets: Mapping[str, SpeechDataset], root: Path
 ) -> None:
-    """Make all data sets return cached features instead of waveforms; compute missing caches.
+    """Make all data sets return cached features instead of waveforms; compute missing features.
 
     Arguments
     ---------
@@ -38,29 +52,69 @@ def use_cached_features(
     sets : mapping of str to SpeechDataset
         Sets by name.
     root : path
-        Folder that contains the caches of all backbones.
+        Folder of the feature cache, which runs on any corpus, fold or seed can share.
     """
-    settings = {key: hparams[key] for key in FEATURE_SETTINGS}
-    if hparams.get("channel", "mix") != "mix":
-        settings["channel"] = hparams["channel"]
-    settings["waveform"] = hparams["normaliser"].settings()
-    # Features are computed in eval_precision.
-    settings |= {"precision": brain.precision, "eval_precision": brain.eval_precision}
-    folder = cache_folder(root, brain.modules.encoder, settings)
+    key = feature_key(brain, hparams)
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    digests = audio_digests(root, [path for part in sets.values() for path in part.audio.values()])
+    keys = {
+        name: {utterance: digests[path] for utterance, path in part.audio.items()}
+        for name, part in sets.items()
+    }
+    needed = {one for part in keys.values() for one in part.values()}
+    found = key.find(root, needed)
+    if found is not None and key.kind == "averages" and found[0].damaged(needed):
+        found = None
+    if found is None:
+        found = fill_store(root / key.folder_name, key, brain, hparams, sets, keys)
+    else:
+        logger.info("Using cached features: %s", found[0].folder)
+    store, states = found
     for name, dataset in sets.items():
-        cache = FeatureCache(folder, name, dataset.audio, hparams["feature_cache_precision"])
-        folder.mkdir(parents=True, exist_ok=True)
-        with file_lock(folder / f"{name}.lock", timeout=-1):  # waits for other runs
-            if not cache.open():
-                fill_cache(cache, brain, dataset, hparams)
-                cache.open()
-        dataset.read_from(cache)
+        dataset.read_from(FeatureCache(store, keys[name], key.kind, states))
 
 
-def fill_cache(
-    cache: FeatureCache, brain: EmoSphereBrain, dataset: SpeechDataset, hparams: dict
-) -> None:
-    """Compute the features of a set and write them to its cache.
+def feature_key(brain: EmoSphereBrain, hparams: Mapping) -> FeatureKey:
+    """Return the key of the features that a run needs."""
+    encoder = brain.modules.encoder
+    kind = cache_kind(hparams["feature_cache"])
+    return FeatureKey(
+        kind=kind,
+        precision=hparams["feature_cache_precision"],
+        size=encoder.backbone.output_size,
+        states=state_digests(encoder, feature_settings(brain, hparams)),
+        numbers=tuple(encoder.states.selected),
+        # Not linear, so it must precede the average.
+        normalised=kind == "averages" and encoder.states.normalisation.mode == "layer_norm",
+    )
+
+
+def fill_store(
+    folder: Path,
+    key: FeatureKey,
+    brain: EmoSphereBrain,
+    hparams: Mapping,
+    sets: Mapping[str, SpeechDataset],
+    keys: Mapping[str, Mapping[str, str]],
+) -> tuple[FeatureStore, list[int]]:
+    """Compute the features that are missing from a store.
+
+    Arguments
+    ---------
+    folder : Path
+        Folder of the store.
+    key : FeatureKey
+        Features to compute.
+    brain, hparams, sets
+        See :func:`use_cached_features`.
+    keys : mapping
+        For each set, the keys of its utterances by id.
+
+    Returns
+    -------
+    tuple
+        The complete store, and the positions of the states in it.
 
     Raises
     ------
@@ -71,39 +125,139 @@ def fill_cache(
     ValueError
         If audio could not be read.
     """
-    encoder = brain.modules.encoder
-    samples = torch.tensor([int(seconds * SAMPLE_RATE) for seconds in dataset.durations])
-    frames = int(encoder.frame_lengths(samples).clamp(min=0).sum())
-    cache.reserve(cache.bytes_for(frames, encoder.states.count, encoder.backbone.output_size))
-    workers = {
-        "num_workers": hparams["num_workers"],
-        "pin_memory": brain.device_type == "cuda",
-    }
-    loader = eval_loader(dataset, batch_size=hparams["eval_batch"], shared=False, **workers)
-    brain.modules.eval()
-    with cache.writer() as writer:
-        progress = tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {cache.name}")
-        write_features(writer, brain, progress)
+    store = FeatureStore(folder, key.layout)
+    store.create(
+        {
+            "backbone": str(hparams["backbone"]),
+            "numbers": key.numbers,
+            "states": key.states,
+            "settings": feature_settings(brain, hparams),
+        }
+    )
+    with store.locked(_waiting(brain, folder)):
+        store.refresh()
+        needed = {one for part in keys.values() for one in part.values()}
+        if damaged := store.damaged(needed & store.records.keys()):
+            logger.warning(
+                "The features of %d utterances in %s are damaged; computing them again.",
+                len(damaged),
+                folder,
+            )
+            store.forget(damaged)
+        missing = _missing_items(store, sets, keys)
+        if any(missing.values()):
+            _check_space(store, brain.modules.encoder, sets, missing)
+            with store.writer() as writer:
+                for name, items in missing.items():
+                    if items:
+                        add = partial(_add_batch, writer, keys[name])
+                        compute_features(brain, hparams, sets[name], items, name, add)
+            store.refresh()
+    return store, list(range(len(key.states)))
 
 
-def write_features(writer: CacheWriter, brain: EmoSphereBrain, batches: Iterable[Batch]) -> None:
-    """Compute the features of all batches and write them to a cache.
+def _waiting(brain: EmoSphereBrain, folder: Path):
+    """Return a function for :meth:`FeatureStore.locked` that logs once and stops on request."""
+    messages = [f"Waiting for another run that computes the same features in {folder}"]
 
-    Raises
-    ------
-    StoppedError
-        If a request to stop was received.
-    ValueError
-        If audio could not be read.
+    def wait() -> None:
+        if brain.stop.received:
+            raise StoppedError
+        if messages:
+            logger.info("%s", messages.pop())
+
+    return wait
+
+
+def _missing_items(
+    store: FeatureStore, sets: Mapping[str, SpeechDataset], keys: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[int]]:
+    """Return the indices of the utterances of each set to compute, each audio file only once."""
+    seen, missing = set(store.records), {}
+    for name, dataset in sets.items():
+        missing[name] = []
+        for index, utterance in enumerate(dataset.data_ids):
+            if keys[name][utterance] not in seen:
+                seen.add(keys[name][utterance])
+                missing[name].append(index)
+    return missing
+
+
+def _check_space(
+    store: FeatureStore,
+    encoder: nn.Module,
+    sets: Mapping[str, SpeechDataset],
+    missing: Mapping[str, Sequence[int]],
+) -> None:
+    """Check that the disk has space for the missing features, and log how much is needed."""
+    seconds = [
+        duration
+        for name, items in missing.items()
+        for duration in _pick(sets[name].durations, items)
+    ]
+    samples = torch.tensor([int(duration * SAMPLE_RATE) for duration in seconds])
+    frames = encoder.frame_lengths(samples).clamp(min=0).tolist()
+    logger.info("%s", store.check_space(sum(map(store.layout.record_bytes, frames))))
+
+
+def _pick(values: Sequence, items: Sequence[int]) -> list:
+    return [values[item] for item in items]
+
+
+def compute_features(
+    brain: EmoSphereBrain,
+    hparams: Mapping,
+    dataset: SpeechDataset,
+    items: Sequence[int],
+    name: str,
+    add,
+) -> None:
+    """Compute the hidden states of some utterances of a set, in batches.
+
+    Arguments
+    ---------
+    brain : EmoSphereBrain
+        Brain with a frozen encoder.
+    hparams : mapping
+        Hyperparameters.
+    dataset : SpeechDataset
+        The set, which returns waveforms.
+    items : sequence of int
+        Indices of the utterances.
+    name : str
+        Name of the set, for the progress bar.
+    add : callable
+        Function that is called with ids, states and numbers of frames of each batch.
     """
-    for batch in batches:
+    loader = eval_loader(
+        dataset,
+        batch_size=hparams["eval_batch"],
+        num_workers=hparams["num_workers"],
+        shared=False,
+        pin_memory=brain.device_type == "cuda",
+        items=items,
+    )
+    encoder = brain.modules.encoder
+    averages = cache_kind(hparams["feature_cache"]) == "averages"
+    brain.modules.eval()
+    for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {name}"):
         if brain.stop.received:
             raise StoppedError
         if batch.missing:
             raise ValueError("; ".join(batch.missing.values()))
         states, lengths = hidden_states(brain, batch)
-        for row, (name, length) in enumerate(zip(batch.ids, lengths.tolist(), strict=True)):
-            writer.add(name, states[row, :, :length].transpose(0, 1))
+        if averages and encoder.states.normalisation.mode == "layer_norm":
+            states = encoder.states.normalisation(states, lengths)
+        add(batch.ids, states.float().cpu(), lengths.tolist())
+
+
+def _add_batch(writer, keys: Mapping[str, str], ids: list[str], states: Tensor, lengths) -> None:
+    for row, (utterance, length) in enumerate(zip(ids, lengths, strict=True)):
+        try:
+            writer.add(keys[utterance], states[row, :, :length].transpose(0, 1).numpy())
+        except ValueError as error:
+            raise ValueError(f"{utterance}: {error}") from error
+    writer.commit()
 
 
 def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -114,41 +268,23 @@ def hidden_states(brain: EmoSphereBrain, batch: Batch) -> tuple[Tensor, Tensor]:
         return brain.modules.encoder.hidden_states(signals, lengths)
 
 
-def cache_folder(root: Path, encoder: nn.Module, settings: Mapping) -> Path:
-    """Return the cache folder, named after a digest of weights, configuration and settings.
-
-    Arguments
-    ---------
-    root : path
-        Folder that contains the caches of all backbones.
-    encoder : emosphere_sb.lobes.SSLEncoder
-        Encoder with a frozen backbone.
-    settings : mapping
-        JSON-serialisable settings that change the features.
-    """
-    digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True, default=str).encode())
-    digest.update(encoder.model.config.to_json_string().encode())
-    digest.update(type(encoder.backbone).__name__.encode())
-    log_mel = getattr(encoder.backbone, "log_mel", None)
-    digest.update(b"" if log_mel is None else log_mel.settings.encode())
-    digest.update(digest_of_tensors(encoder.model.state_dict()).encode())
-    return Path(root) / digest.hexdigest()[:16]
-
-
-def check_constant_features(encoder: nn.Module, settings: Mapping) -> None:
-    """Check that the features are the same in all epochs, so that they can be cached.
+def check_cacheable(encoder: nn.Module, pooling: nn.Module, settings: Mapping) -> None:
+    """Check that cached features give the same results as computing them in each epoch.
 
     Arguments
     ---------
     encoder : emosphere_sb.lobes.SSLEncoder
         The encoder.
+    pooling : torch.nn.Module
+        The pooling.
     settings : mapping
-        Hyperparameters, with the key ``crop``.
+        Hyperparameters, with the keys ``crop`` and ``feature_cache``.
 
     Raises
     ------
     ValueError
-        If the backbone is trained or crops are random.
+        If the backbone is trained or crops are random, or if averages are cached but the pooling is
+        not a mean.
     """
     reasons = {
         "the backbone is trained (use --freeze=all)": (not encoder.frozen and not encoder.has_lora),
@@ -158,3 +294,9 @@ def check_constant_features(encoder: nn.Module, settings: Mapping) -> None:
     for reason, holds in reasons.items():
         if holds:
             raise ValueError(f"--feature_cache cannot be used: {reason}.")
+    if cache_kind(settings["feature_cache"]) == "averages" and type(pooling) is not MeanPooling:
+        raise ValueError(
+            f"--feature_cache=averages requires MeanPooling; found {type(pooling).__name__}, which "
+            f"needs all frames, not only their average. Use --feature_cache=frames, or "
+            f"--preset=mean_pooling."
+        )

@@ -55,6 +55,8 @@ def compute_layer_statistics(
     StoppedError
         If a request to stop was received.
     """
+    if dataset.cache is not None:
+        return dataset.cache.statistics()
     states, size = brain.modules.encoder.states, brain.modules.encoder.backbone.output_size
     own = LayerStatistics.zeros(states.count, size, brain.device)
     loader = eval_loader(
@@ -64,9 +66,7 @@ def compute_layer_statistics(
     for batch in tqdm(loader, disable=brain.noprogressbar, desc="Layer statistics"):
         if brain.stop.received:
             raise StoppedError
-        if batch.cached:
-            own.add(batch.signals.to(brain.device).transpose(1, 2), batch.lengths.to(brain.device))
-        elif batch.ids:
+        if batch.ids:
             own.add(*hidden_states(brain, batch))
     count = distributed.sum_over_processes(own.sum.new_tensor(float(own.count)))
     return LayerStatistics(

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emosphere_sb.data import unreadable
+from emosphere_sb.data.feature_store import open_store, read_description
 from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
@@ -373,7 +374,7 @@ def test_fault_sigterm_to_all_processes_saves_checkpoint_and_resumes(
     assert_same_results(folder, uninterrupted)
 
 
-def test_fault_sigterm_while_features_are_computed_leaves_no_partial_files(
+def test_fault_sigterm_while_features_are_computed_leaves_a_valid_cache(
     runs, tmp_path, monkeypatch
 ):
     from emosphere_sb.training import feature_extraction
@@ -388,8 +389,9 @@ def test_fault_sigterm_while_features_are_computed_leaves_no_partial_files(
     with monkeypatch.context() as patch:
         patch.setattr(feature_extraction, "hidden_states", interrupted)
         assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == EXIT_STOPPED
-    cached = tmp_path / "MSP-Podcast" / "features"
-    assert {path.suffix for path in cached.glob("*/*")} == {".lock"}
+    (folder,) = (path.parent for path in tmp_path.glob("feature_cache/*/store.json"))
+    store = open_store(folder, read_description(folder))
+    assert len(store) == 8 and store.damaged() == []  # the batch that was in progress
     assert command(runs, tmp_path / "run", *options) == 0
 
 
