@@ -69,7 +69,7 @@ def test_cpu_form_measures_each_step(short_run):
     assert found["throughput in fp32"]["difference"] < 1e-5
     for precision in ("fp32", "bf16"):
         rates = found["feature extraction"]["rates"][precision]
-        assert min(rates["total"], rates["model"]) > 0 and 0 < rates["waiting"] < 1
+        assert min(rates["total"], rates["model"]) > 0
         values = found[f"throughput in {precision}"]
         ratios = values["train"]["ratios"]
         assert len(ratios) == DEFAULTS["cpu"]["pairs"] and ratios[0] > 0
