@@ -211,9 +211,22 @@ def _notes(found: CollectedRuns) -> Iterator[str]:
         )
         yield f"Published: {source}; {comparison}."
     if any(column.path[0] == "region_point" for column in table.columns):
+        yield "“Point”: region of the predicted VAD point."
+    paths = {column.path[0] for column in table.columns}
+    if "head_last" in paths:
         yield (
-            "“Point”: region of the predicted VAD point. “Head”: prediction of the region head on "
-            "the development set, in the last epoch in which the head was trained."
+            "“Head”: class predicted by the auxiliary head on the evaluated set, in the last epoch "
+            "in which the head was trained."
+        )
+    if "head_tested" in paths:
+        yield (
+            "“Head at best epoch”: the same in the epoch that is tested, in which the head may no "
+            "longer be trained."
+        )
+    if {"head_last", "head_tested"} <= paths and any(row.published for row in table.rows):
+        yield (
+            "The paper reports one macro F1 score and one accuracy of its region classifier and "
+            "does not state the epoch; they are shown under both heads."
         )
     if any(group.folds > 1 for group in table.groups):
         yield "Folds: metrics of the pooled predictions; the CSV file lists those of each run."
