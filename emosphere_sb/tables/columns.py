@@ -24,12 +24,15 @@ class Column:
     compared : str or None
         Key of the metric in the result of ``report.stats.comparison.compare_systems``; ``None`` if
         rows are not compared by this metric.
+    published_in : str or None
+        Name of the column whose published score this column also shows.
     """
 
     header: str
     path: tuple[str, ...]
     percent: bool = False
     compared: str | None = None
+    published_in: str | None = None
 
     def extract(self, metrics: Mapping) -> float:
         """Return the metric, in % for proportions; NaN if it is missing."""
@@ -84,7 +87,12 @@ COLUMNS: dict[str, Column] = (
         "point_accuracy": Column("accuracy, point (%)", ("region_point", "accuracy"), percent=True),
     }
     | {
-        f"{name}_{short}": Column(f"{header}, {text} (%)", (key, metric), percent=True)
+        f"{name}_{short}": Column(
+            f"{header}, {text} (%)",
+            (key, metric),
+            percent=True,
+            published_in=f"head_{short}" if name == "head_best" else None,
+        )  # fmt: skip
         for name, text, key in (
             ("head", "head", "head_last"),
             ("head_best", "head at best epoch", "head_tested"),

@@ -143,11 +143,12 @@ def _published_line(found: CollectedRuns, row: Row) -> Line:
     """Format the paper's scores and, except on synthetic speech, the difference of our mean."""
     entry = found.entry(row, found.table.groups[0])
     texts = []
-    for number, column in enumerate(found.table.columns):
-        if number >= len(row.published):
+    scores = found.table.published_scores(row)
+    for column, published in zip(found.table.columns, scores, strict=True):
+        if published is None:
             texts.append(Text(""))
             continue
-        published, mean = row.published[number], entry.mean(column)
+        mean = entry.mean(column)
         text = column.format_published(published)
         if mean is not None and not found.synthetic:
             text += f" ({_format_signed(column, mean - published)})"

@@ -118,9 +118,8 @@ def summary_lines(found: CollectedRuns) -> Iterator[dict[str, Any]]:
     """Generate the lines of ``NAME.summary.csv``, one for each row, block and column."""
     names = {column: name for name, column in COLUMNS.items()}
     for entry in found.entries:
-        for number, column in enumerate(found.table.columns):
-            scores = entry.row.published
-            published = scores[number] if number < len(scores) else None
+        scores = found.table.published_scores(entry.row)
+        for column, published in zip(found.table.columns, scores, strict=True):
             mean = entry.mean(column)
             line = {
                 "table": found.table.name,

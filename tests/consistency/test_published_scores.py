@@ -36,7 +36,11 @@ def published(name):
     names = {column: key for key, column in COLUMNS.items()}
     table = read_table_spec(name)
     return {
-        row.name: dict(zip([names[c] for c in table.columns], row.published, strict=False))
+        row.name: {
+            names[column]: score
+            for column, score in zip(table.columns, table.published_scores(row), strict=True)
+            if score is not None
+        }
         for row in table.rows
     }
 
