@@ -61,6 +61,16 @@ class AuxiliaryWeighting(nn.Module, ABC):
         """Whether the auxiliary loss is needed in this epoch."""
         return self.weight > 0
 
+    @property
+    def active_next(self) -> bool:
+        """Whether the auxiliary loss is needed in the next epoch."""
+        epoch = self._epoch
+        self.set_epoch(epoch + 1)
+        try:
+            return self.active
+        finally:
+            self.set_epoch(epoch)
+
     def forward(self, main_loss: Tensor, auxiliary_loss: Tensor | None) -> Tensor:
         """Combine the two losses.
 

@@ -169,3 +169,12 @@ def test_uncertainty_is_always_active():
     weighting = UncertaintyWeighting()
     weighting.set_epoch(100)
     assert weighting.active
+
+
+@pytest.mark.parametrize("epoch, active", [(1, True), (4, True), (5, False), (6, False)])
+def test_next_epoch_is_known_in_advance(epoch, active):
+    weighting = LinearDecay()
+    weighting.set_epoch(epoch)
+    assert weighting.active_next == active
+    assert int(weighting.epoch) == epoch and weighting.active == (epoch <= 5)
+    assert ConstantWeight(0.5).active_next and not ConstantWeight(0).active_next
