@@ -18,7 +18,7 @@ from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.fileio.yaml_tree import dump, read_tree
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
-from emosphere_sb.recipe.hparams import SAVED, differences
+from emosphere_sb.recipe.hparams import SAVED, check_folder_name, differences
 from emosphere_sb.recipe.renamed_keys import LAST_VERSION_WITH_OLD_NAMES, renamed_in
 
 logger = logging.getLogger(__name__)
@@ -239,6 +239,7 @@ def default_run_folder(settings: dict, summary: Summary) -> Path:
     partition = str(summary.protocol.get("partition", "given"))
     if summary.protocol.get("folds", 1) > 1:
         partition += f"-{summary.protocol['fold']}"
-    return Path(
-        settings["results_folder"], corpus, settings["preset"], partition, str(settings["seed"])
-    )
+    names = {"release": corpus, "preset": settings["preset"], "partition": partition}
+    for key, name in names.items():  # the release and the partition may come from the corpus
+        check_folder_name(key, name)
+    return Path(settings["results_folder"], *names.values(), str(settings["seed"]))
