@@ -161,8 +161,8 @@ run's folder; found '../../x'.
     """
     if not name.strip(". ") or not name.isprintable() or any(mark in name for mark in "/\\"):
         raise ValueError(
-            f"{key} must be a name without '/' or '\\', because it is part of the path of the run's "
-            f"folder; found {name!r}."
+            f"{key} must be a name without '/' or '\\', because it is part of the path of the "
+            f"run's folder; found {name!r}."
         )
 
 

@@ -138,9 +138,7 @@ def test_missing_weight_is_in_the_error(tmp_path, waveform_settings):
     state = load_file(folder / "model.safetensors")
     del state["ssl_model.encoder.layers.1.attention.q_proj.bias"]
     save_file(state, folder / "model.safetensors")
-    with pytest.raises(
-        ValueError, match=r"differs for encoder\.layers\.1\.attention\.q_proj\.bias"
-    ):
+    with pytest.raises(ValueError, match=r"differs for encoder\.layers\.1\.attention\.q_proj\.bias"):
         EmoSphere.from_pretrained(folder)
     del state["ser_model.fc.0.1.weight"]
     state["ssl_model.encoder.layers.1.attention.q_proj.bias"] = torch.zeros(32)
