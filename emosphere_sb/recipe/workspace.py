@@ -242,7 +242,7 @@ def check_same_data(folder: Path, summary: Summary, digests: Mapping) -> None:
     if used is None:
         logger.warning("%s is missing; assuming that the data are the same.", folder / DATA_FILE)
         return
-    if any(used[name] != digests[name] for name in TRAINING_SETS):
+    if any(used.get(name) != digests[name] for name in TRAINING_SETS):
         raise ValueError(
             f"{folder} contains a run on other data: its {' and '.join(TRAINING_SETS)} manifests "
             f"differ from those in {summary.folder}. If audio files have since been removed "
@@ -278,7 +278,7 @@ def read_data_file(folder: Path) -> dict | None:
         f"Restore it, or delete it and re-run the same command, if you know that the data have not "
         f"changed. {_USE_ANOTHER_FOLDER}"
     )
-    return read_json_mapping(path, remedy=remedy, keys=TRAINING_SETS)
+    return read_json_mapping(path, remedy=remedy, keys=["train"])
 
 
 def check_version(saved: CommentedMap, folder: Path) -> None:
@@ -302,10 +302,14 @@ def data_digests(summary: Summary) -> dict:
 
     They do not depend on the path of the corpus.
     """
-    manifests = {
+    return {**manifest_digests(summary), AUDIO: summary.audio_digests}
+
+
+def manifest_digests(summary: Summary) -> dict[str, str]:
+    """Return a digest of each set's manifest. It does not depend on the path of the corpus."""
+    return {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in summary.sets.items()
     }
-    return {**manifests, AUDIO: summary.audio_digests}
 
 
 def matches_data(folder: Path, summary: Summary) -> bool:
@@ -317,7 +321,11 @@ def matches_data(folder: Path, summary: Summary) -> bool:
         If the file with the digests of its data is damaged.
     """
     used = read_data_file(folder)
-    return used is not None and used == data_digests(summary)
+    if used is None:
+        return False
+    recorded = used.pop(AUDIO, None)  # not recorded by earlier versions
+    same = used == manifest_digests(summary)
+    return same and (recorded is None or recorded == summary.audio_digests)
 
 
 def is_synthetic(summary: Summary) -> bool:

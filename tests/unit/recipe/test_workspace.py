@@ -304,8 +304,8 @@ def test_run_of_version_0_1_names_the_last_version_that_can_resume_it(summary, t
     ("content", "message"),
     [
         ("", "is not a valid JSON file"), ("[1]", "must contain a mapping; found list"),
-        ('{"mean": 0.0}', "is damaged: it has no key manifest, dev"), ("{\"a\": 1", "is not a valid JSON file"),
-        ("\udcff", "is not a valid JSON file"),
+        ('{"mean": 0.0}', "is damaged: it has no key manifest, dev"),
+        ('{"a": 1', "is not a valid JSON file"), ("\udcff", "is not a valid JSON file"),
     ],
 )  # fmt: skip
 def test_damaged_statistics_are_named_with_the_remedy(summary, content, message):
