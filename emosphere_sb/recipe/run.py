@@ -110,7 +110,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         rows = read_sets(summary, settings)
         sets = make_datasets(rows, summary, hparams)
         brain = make_brain(hparams, options, sets, folder)
-        with brain.stop.handle_sigterm():
+        with brain.stop.handle_signals():
             fit(brain, hparams, sets, summary)
             tables = predict(brain, hparams, sets, rows, summary)
             external = None
@@ -279,7 +279,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     if hparams["normaliser"].mode == "corpus":
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)
-        with distributed.local_rank_first():
+        with distributed.local_rank_first(), brain.stop.interrupt_immediately():
             statistics = training_statistics(summary)
         hparams["normaliser"].set_statistics(*statistics)
     if hparams["feature_cache"]:

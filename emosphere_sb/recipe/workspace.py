@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -238,11 +238,11 @@ def check_same_data(folder: Path, summary: Summary, digests: Mapping) -> None:
     ValueError
         If it was trained on other data, or the file with the digests of its data is damaged.
     """
-    used = read_data_file(folder)
+    used = read_data_file(folder, keys=TRAINING_SETS)
     if used is None:
         logger.warning("%s is missing; assuming that the data are the same.", folder / DATA_FILE)
         return
-    if any(used.get(name) != digests[name] for name in TRAINING_SETS):
+    if any(used[name] != digests[name] for name in TRAINING_SETS):
         raise ValueError(
             f"{folder} contains a run on other data: its {' and '.join(TRAINING_SETS)} manifests "
             f"differ from those in {summary.folder}. If audio files have since been removed "
@@ -263,7 +263,7 @@ def _other_audio(used: Mapping, digests: Mapping, name: str) -> bool:
     return name in TRAINING_SETS and before not in (None, digests[AUDIO][name])
 
 
-def read_data_file(folder: Path) -> dict | None:
+def read_data_file(folder: Path, *, keys: Iterable[str] = ()) -> dict | None:
     """Read the digests of a run's data; return None if the file is missing.
 
     Raises
@@ -278,7 +278,7 @@ def read_data_file(folder: Path) -> dict | None:
         f"Restore it, or delete it and re-run the same command, if you know that the data have not "
         f"changed. {_USE_ANOTHER_FOLDER}"
     )
-    return read_json_mapping(path, remedy=remedy, keys=["train"])
+    return read_json_mapping(path, remedy=remedy, keys=keys)
 
 
 def check_version(saved: CommentedMap, folder: Path) -> None:

@@ -20,6 +20,7 @@ from emosphere_sb.results.metrics_json import (
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.run_folders import write_run
 
 
 def table_of(known=DIMENSIONS, length=4):
@@ -30,9 +31,6 @@ def table_of(known=DIMENSIONS, length=4):
     for name in PREDICTED:
         table[name] = chance.normal(size=length)
     return table
-
-
-from tests.helpers.run_folders import write_run
 
 
 def test_all_sets_are_written_and_labelled_sets_have_metrics(tmp_path):
