@@ -48,6 +48,7 @@ from data_prep.summary import (
     rejection_counts,
     set_statistics,
 )
+from emosphere_sb.fileio.csv_cells import neutral_cell
 from emosphere_sb.fileio.json_file import make_folder
 
 __all__ = [
@@ -262,7 +263,8 @@ def _write_files(
     _remove_previous_files(folder)
     for name, rows in checked.items():
         write_csv(folder / f"{name}.csv", MANIFEST_COLUMNS, (manifest_row(*row) for row in rows))
-    lines = ((item.path, item.set, item.reason) for item in rejected)
+    # The manifests keep all names: SpeechBrain reads them.
+    lines = (map(neutral_cell, (item.path, item.set, item.reason)) for item in rejected)
     write_csv(folder / REJECTED_FILE, ("path", "set", "reason"), lines)
     outputs = [*(f"{name}.csv" for name in checked), REJECTED_FILE]
     fingerprint["outputs"] = {name: file_digest(folder / name) for name in outputs}

@@ -32,8 +32,10 @@ folder (searched recursively), a glob pattern, or - to read a list of files from
   emosphere predict MODEL recordings/ --out=predictions.csv --embedding
   find . -name '*.flac' | emosphere predict MODEL - --out=predictions.jsonl --words=3
 
-Unreadable files are reported on standard error and skipped; the exit status is then 2. For long
-recordings, use --window (one prediction per file) or `emosphere timeline`.
+Unreadable files are reported on standard error and skipped; the exit status is then 2. The output
+file is replaced when the command ends; after an error, its old version is kept, and after Ctrl-C,
+it has the rows written so far. For long recordings, use --window (one prediction per file) or
+`emosphere timeline`.
 """
 
 
@@ -57,6 +59,14 @@ def run(argv: Sequence[str]) -> int:
     """
     options = build_predict_parser().parse_args(argv)
     validate_predict_options(options)
+    from emosphere_sb.inference.output.table_file import locked_output
+
+    with locked_output(options.out):
+        return predict_to_output(options)
+
+
+def predict_to_output(options: argparse.Namespace) -> int:
+    """Predict all files and write the table; return the exit status."""
     from emosphere_sb.inference.find_audio import find_audio
 
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
@@ -97,6 +107,7 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
 def write_results(results: Iterable, tables: Sequence, bar: Any) -> int:
     """Write the predictions, report unreadable files, and return the number of unreadable files."""
     from emosphere_sb.audio.errors import AudioError
+    from emosphere_sb.fileio.interrupts import defer_interrupt
 
     failed = 0
     for result in results:
@@ -104,8 +115,9 @@ def write_results(results: Iterable, tables: Sequence, bar: Any) -> int:
             failed += 1
             line_printer(bar, sys.stderr)(f"not predicted: {_printable(str(result))}")
         else:
-            for table in tables:
-                table.write(result)
+            with defer_interrupt():  # all tables have the same rows
+                for table in tables:
+                    table.write(result)
         if bar is not None:
             bar.update()
     return failed
@@ -121,10 +133,12 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     if writers.check_suffix(options.out) == ".jsonl":
         row = partial(writers.plain_row, embedding=options.embedding)
         return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]
+    replaces = Path(options.out).exists()
     tables = [stack.enter_context(writers.CsvWriter(options.out))]
     if options.embedding:
         npz_path = Path(options.out).with_suffix(".npz")
-        tables.append(stack.enter_context(writers.EmbeddingWriter(npz_path)))
+        embeddings = writers.EmbeddingWriter(npz_path, replaces=replaces)
+        tables.append(stack.enter_context(embeddings))
     return tables
 
 

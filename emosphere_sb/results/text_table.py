@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from emosphere_sb.fileio.csv_cells import restore_cell
+
 SEPARATORS = (",", ";", "\t")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _UNKNOWN = ("", "na", "n/a", "nan", "null", "none")
@@ -18,6 +20,8 @@ _UNKNOWN = ("", "na", "n/a", "nan", "null", "none")
 
 def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
     """Read a text table with a header; all entries are stripped strings.
+
+    Cells that :func:`emosphere_sb.fileio.csv_cells.neutral_cell` has changed are restored.
 
     Arguments
     ---------
@@ -57,7 +61,9 @@ def read_text_table(path: str | os.PathLike) -> pd.DataFrame:
                 f"Each line of {path} must have {len(header)} entries, like the header; found "
                 f"{len(row)} in {separator.join(row)!r}."
             )
-    return pd.DataFrame([[cell.strip() for cell in row] for row in lines[1:]], columns=header)
+    return pd.DataFrame(
+        [[restore_cell(cell.strip()) for cell in row] for row in lines[1:]], columns=header
+    )
 
 
 def parse_table_number(text: str, what: str, path: str | os.PathLike) -> float:

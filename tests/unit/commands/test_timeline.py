@@ -13,6 +13,7 @@ from emosphere_sb import cli
 from emosphere_sb.commands.timeline import timeline_summary_lines
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import traces as kept
+from emosphere_sb.inference.output.table_file import locked_output
 from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
 from emosphere_sb.inference.output.traces import Traces
 from emosphere_sb.inference.timeline import TimelineSummary
@@ -114,6 +115,18 @@ def test_rows_before_damage_are_written(released, tmp_path, capsys):
     assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
     assert "cut.flac cannot be read after" in capsys.readouterr().err
     assert len(read_csv(out)) >= 5
+    out.write_text("old\n")
+    assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
+    assert out.read_text() == "old\n"
+    assert len(read_csv(f"{out}.partial")) >= 5
+
+
+def test_second_timeline_with_the_same_output_fails(released, recording, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    with locked_output(out):
+        assert cli.main(["timeline", str(released), str(recording), f"--out={out}"]) == 2
+    assert "Another command is writing" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
