@@ -49,12 +49,12 @@ def read_tensor_types(path: Path) -> dict[str, TensorType]:
     Raises
     ------
     ValueError
-        If the file is not a valid safetensors file. Pickle files are never loaded.
+        If the file is not a valid safetensors file, or is empty. Pickle files are never loaded.
     """
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {
+            found = {
                 name: TensorType(tuple(part.get_shape()), DTYPES.get(part.get_dtype(), "unknown"))
                 for name, part in slices.items()
             }
@@ -63,6 +63,9 @@ def read_tensor_types(path: Path) -> dict[str, TensorType]:
             f"{path} is not a valid safetensors file ({error}). Pickle files (.pt, .bin, .ckpt) "
             f"are not supported, because they can contain code."
         ) from error
+    if not found:
+        raise ValueError(f"{path} must contain tensors; found none. Download the model again.")
+    return found
 
 
 def build_without_memory(
