@@ -95,7 +95,7 @@ def build_without_memory(
     except (ArithmeticError, RuntimeError, IndexError, AssertionError, MemoryError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{source}: the model that they describe cannot be built ({type(error).__name__}: "
+            f"{source}: the model cannot be built ({type(error).__name__}: "
             f"{reason}). Download the model again."
         ) from error
 
@@ -149,8 +149,8 @@ def _limited(tensors: int, source: str) -> Iterator[None]:
         counts[kind] += 1
         if counts[kind] > limits[kind]:
             raise _TooLargeError(
-                f"{source} describe a model with more {kind} than its weights have tensors "
-                f"({tensors:,}). Do not use this model, or download it again."
+                f"{source}: the model has too many {kind} for its weights, which have "
+                f"{tensors:,} tensors. Do not use this model, or download it again."
             )
 
     handles = [
