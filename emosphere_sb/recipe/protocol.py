@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import torch
 
 from emosphere_sb.data.dataset import normalised_vad
+from emosphere_sb.fileio.json_file import read_json_mapping
 from emosphere_sb.recipe.corpora import corpus_module
 from emosphere_sb.recipe.workspace import STAMP, Summary, is_synthetic
 from emosphere_sb.scale import Scale
@@ -22,7 +21,8 @@ def demo_upper_bound(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]
     if not is_synthetic(summary):
         return {}
     names = getattr(corpus_module(summary.corpus), "SETS", {})
-    cap = json.loads((summary.data_root / STAMP).read_text(encoding="utf-8"))["cap"]
+    remedy = "Delete the folder of the synthetic corpus to generate it again."
+    cap = read_json_mapping(summary.data_root / STAMP, remedy=remedy, keys=["cap"])["cap"]
     cap = {names.get(part.lower(), part): values for part, values in cap.items()}
     sessions = {name: {row["session"] for row in part.values()} for name, part in rows.items()}
     part_of = {name: name if name in cap else "+".join(sorted(sessions[name])) for name in rows}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import random
 import time
@@ -24,6 +23,7 @@ from data_prep.manifest import (
 from emosphere_sb import distributed
 from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.fileio.json_file import read_json_mapping
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.lobes.heads import label_statistics
 from emosphere_sb.recipe.command_line import RunRequest, read_command
@@ -40,6 +40,7 @@ from emosphere_sb.recipe.workspace import (
     training_statistics,
 )
 from emosphere_sb.results.metrics_json import (
+    is_modified,
     machine_description,
     peak_memory,
     prediction_digests,
@@ -122,7 +123,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         rows = read_sets(summary, settings)
         sets = make_datasets(rows, summary, hparams)
         brain = make_brain(hparams, options, sets, folder)
-        with brain.stop.handle_sigterm():
+        with brain.stop.handle_signals():
             fit(brain, hparams, sets, summary)
             own_sets, tested_head = sets, {}
             tables = predict(brain, hparams, sets, rows, summary, tested_head)
@@ -312,7 +313,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     if hparams["normaliser"].mode == "corpus":
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)
-        with distributed.local_rank_first():
+        with distributed.local_rank_first(), brain.stop.interrupt_immediately():
             statistics = training_statistics(summary, channel=hparams["channel"])
         hparams["normaliser"].set_statistics(*statistics)
     read_from_cache(brain, hparams, sets, summary)
@@ -416,8 +417,9 @@ def score_auxiliary_head(
     earlier = {}
     if (folder / "metrics.json").is_file():
         with contextlib.suppress(ValueError):  # damaged: tested again without it
-            written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-            earlier = {name: written.get(name, {}).get("auxiliary_head") for name in names}
+            written = read_json_mapping(folder / "metrics.json", remedy="", keys=["run"])
+            if not is_modified(written):
+                earlier = {name: written.get(name, {}).get("auxiliary_head") for name in names}
     return auxiliary_head_metrics(brain, loaders, {n: tested[n] for n in names}, earlier)
 
 

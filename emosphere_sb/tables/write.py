@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.csv_cells import neutral_cell
 from emosphere_sb.report.html.table_page import table_page
 from emosphere_sb.report.plots.all import plot_table, render_pdf, render_png
 from emosphere_sb.results.provenance import recipe_command
@@ -176,7 +177,7 @@ def _csv(header: tuple[str, ...], lines) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({key: neutral_cell(value) for key, value in line.items()} for line in lines)
     return text.getvalue()
 
 

@@ -338,8 +338,8 @@ class EmoSphereBrain(sb.Brain):
             # Processes are not synchronised here: if the main process exits, so do the
             # others.
             if stage == Stage.VALID:
-                self._save_intra_epoch_ckpt()
-            raise StoppedError
+                raise self._save_and_stop()
+            raise StoppedError("training is complete, and the test will be repeated")
         self._predict_batch(batch, stage)
         return torch.zeros(())
 
@@ -440,10 +440,17 @@ class EmoSphereBrain(sb.Brain):
         """Save between two steps; called by SpeechBrain at the intervals set in its run options."""
         self._save_checkpoint({INTRA_EPOCH: True}, end_of_epoch=False)
 
+    def _save_and_stop(self) -> StoppedError:
+        """Save a checkpoint, and return the error that ends the run."""
+        self._save_intra_epoch_ckpt()
+        step = self._trained[0] if self._trained else self.step
+        epoch = self.hparams.epoch_counter.current
+        return StoppedError(f"checkpoint saved at epoch {epoch}, step {step}")
+
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
         """After each step, save and stop if any process has received a request to stop."""
         if self._stopping:
-            self._save_intra_epoch_ckpt()
+            stopped = self._save_and_stop()
             distributed.barrier()  # while the main process writes
-            raise StoppedError
+            raise stopped
         return super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)

@@ -168,7 +168,7 @@ def test_early_stopped_run_is_not_continued(recipe, tmp_path):
 
 
 def test_last_epoch_of_auxiliary_head_survives_restart(recipe, tmp_path):
-    short = "--weighting=!new:emosphere_sb.lobes.LinearDecay [1.0, 0.01, 1, drop]"
+    short = "--aux_decay_epochs=1"
     recipe("--number_of_epochs=1", short, f"--output_folder={tmp_path}")
     result = recipe("--number_of_epochs=2", short, f"--output_folder={tmp_path}")
     assert result["protocol"]["auxiliary_head"]["epoch"] == 1
