@@ -152,6 +152,22 @@ class RegionTask(AuxiliaryTask):
         super().__init__(regions.names, class_weights)
         self.regions, self.concentration = regions, concentration
 
+    def set_targets(self, targets: Tensor) -> None:
+        """Compute the class weights (see :meth:`AuxiliaryTask.set_targets`).
+
+        Raises
+        ------
+        ValueError
+            If no utterance has labels of all three dimensions.
+        """
+        if not bool((targets >= 0).any()):
+            raise ValueError(
+                "The region of an utterance requires labels of valence, arousal and dominance; the "
+                "training set has none with all three. Add the labels of the missing dimension, or "
+                "use --preset=no_regions to train without regions."
+            )
+        super().set_targets(targets)
+
     def target(self, vad: Tensor, emotion: str) -> int:
         """Return the region of an utterance, or -1 if a dimension is unknown."""
         return int(self.regions.assign(vad))
