@@ -119,7 +119,8 @@ class RegionTask(AuxiliaryTask):
         Class weights; see :class:`AuxiliaryTask`.
     concentration : float, optional
         Concentration (kappa) of soft targets with a von Mises-Fisher density: errors are penalised
-        less for regions close to the true point; see
+        less for regions close to the true point, and class weights shift the predicted
+        probabilities that minimise the loss; see
         :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: hard labels, as
         in the paper)
     centre_radius : float
