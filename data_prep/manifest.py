@@ -31,6 +31,7 @@ from data_prep.schema import (
 )
 from data_prep.screening import (
     UsableRows,
+    label_warnings,
     name_variant_warnings,
     screen_utterances,
     shared_speakers,
@@ -163,7 +164,11 @@ def prepare_manifests(
     checked, rejected, warnings = screen_utterances(corpus, listing, workers=workers, **limits)
     checked, empty = _drop_empty_sets(corpus, checked, rejected, required_sets)
     warnings += (
-        skipped + empty + name_variant_warnings(checked) + _check_shared_speakers(corpus, checked)
+        skipped
+        + empty
+        + label_warnings(checked, predict_only=corpus.predict_only)
+        + name_variant_warnings(checked)
+        + _check_shared_speakers(corpus, checked)
     )
     facts = _summary_contents(corpus, checked, rejected, warnings)
     return _write_files(folder, corpus, checked, rejected, facts, fingerprint)

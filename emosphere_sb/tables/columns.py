@@ -92,7 +92,7 @@ COLUMNS: dict[str, Column] = (
             (key, metric),
             percent=True,
             published_in=f"head_{short}" if name == "head_best" else None,
-        )  # fmt: skip
+        )
         for name, text, key in (
             ("head", "head", "head_last"),
             ("head_best", "head at best epoch", "head_tested"),
