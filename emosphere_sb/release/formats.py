@@ -6,6 +6,9 @@ format  written by  description of a part of the model
 1       0.1         class name, and constructor arguments by position
 2       0.2         class name, and all constructor arguments by name
 ======  ==========  ============================================================================
+
+In format 2, ``layer_normalisation`` of the encoder (default: ``none``) and ``standardise_labels``
+of the VAD head (default: False) may be missing.
 """
 
 from __future__ import annotations

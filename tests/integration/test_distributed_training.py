@@ -157,6 +157,23 @@ def test_distributed_run_on_two_processes_matches_single_process(
     assert output.count("Going into epoch 1") == 1
 
 
+def test_distributed_statistics_of_layers_match_single_process(launch, options, tmp_path):
+    words = [
+        *options, "--layers=concat", "--layer_normalisation=standardise", "--number_of_epochs=1",
+        "--standardise_labels=True", "--eval_batch=3",
+    ]  # fmt: skip
+    states = []
+    for count in (1, 2):
+        finish(launch(torchrun(count, *words, f"--results_folder={tmp_path}/{count}")))
+        states.append(newest_weights(folder_in(tmp_path / str(count))))
+    for name in ("mean", "sd"):
+        one, two = (state[f"encoder.states.normalisation.{name}"] for state in states)
+        assert one.abs().min() > 0
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
+    for name in ("vad_head.label_mean", "vad_head.label_sd"):
+        assert torch.equal(states[0][name], states[1][name])
+
+
 def start_nodes(launch, script, words):
     """Start torchrun for two nodes on one machine, as in docs/distributed.md."""
     port = free_port()

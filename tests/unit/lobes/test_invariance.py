@@ -51,11 +51,15 @@ def seed(request):
 class Chain(torch.nn.Module):
     """Map from waveforms to VAD, composed as in the Brain."""
 
-    def __init__(self, backbone, pooling, mode="corpus"):
+    def __init__(self, backbone, pooling, mode="corpus", **options):
         super().__init__()
         self.normaliser = WaveformNormaliser(mode)
         self.normaliser.set_statistics(0.003, 0.08)
-        self.encoder = SSLEncoder(backbone)
+        self.encoder = SSLEncoder(backbone, **options)
+        if self.encoder.states.normalisation.needs_statistics:
+            shape = (self.encoder.states.count, self.encoder.backbone.output_size)
+            mean, sd = torch.rand(2, *shape, generator=torch.Generator().manual_seed(1))
+            self.encoder.states.normalisation.set_statistics(mean, sd + 0.5)
         self.pooling = POOLINGS[pooling](self.encoder.output_size)
         self.head = VADHead(self.pooling.output_size, 64)
 
@@ -113,9 +117,9 @@ def compare(alone, found, where, seed):
     assert difference < TOLERANCE, f"{where}: differs by {difference:.2e} (seed {seed})"
 
 
-def make_chain(seed, *arguments):
+def make_chain(seed, *arguments, **options):
     torch.manual_seed(seed)
-    return Chain(*arguments).eval()
+    return Chain(*arguments, **options).eval()
 
 
 @pytest.mark.parametrize("mode", ["corpus", "utterance", "none"])
@@ -125,6 +129,18 @@ def test_wavlm_prediction_does_not_depend_on_batch(configuration, backbone, pool
     backbone = configuration(num_hidden_layers=3) if backbone == "standard" else backbone
     chain = make_chain(seed, backbone, pooling, mode)
     check(chain, chain.encoder.receptive_field, seed)
+
+
+@pytest.mark.parametrize("normalisation", ["standardise", "layer_norm"])
+@pytest.mark.parametrize("pooling", ["style", "mean", "attentive"])
+@pytest.mark.parametrize("layers", ["last", "1", "weighted", "concat", [0, 2]])
+def test_normalised_layers_do_not_depend_on_batch(
+    configuration, layers, pooling, normalisation, seed
+):
+    chain = make_chain(
+        seed, configuration(), pooling, layers=layers, layer_normalisation=normalisation
+    )
+    check(chain, 400, seed)
 
 
 @pytest.mark.parametrize(("family", "changes"), MASKED)

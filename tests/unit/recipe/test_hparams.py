@@ -122,6 +122,22 @@ def test_mapping_that_connects_components_cannot_be_replaced():
         tree_of(modules="{encoder: 1}")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("[0, 2, 6]", [0, 2, 6]), ("[3]", [3]), ("concat", "concat"), ("4", 4), ("last", "last")],
+)
+def test_layers_are_text_a_number_or_a_list(text, value):
+    tree = tree_of(layers=text)
+    assert tree["layers"] == value
+    assert again(tree)["layers"] == value
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.5"])
+def test_warmup_share_must_be_a_share(share):
+    with pytest.raises(ValueError, match="warmup_share must be from 0 to 1; found"):
+        tree_of(warmup_share=share)
+
+
 # --- kinds of values -------------------------------------------------------------------------
 
 

@@ -31,6 +31,22 @@ def test_fp16_without_a_gpu_falls_back_to_fp32(precision, gpu, expected, monkeyp
     assert run.available_precision(precision) == expected
 
 
+@pytest.mark.parametrize(
+    ("share", "fixed", "expected"), [(0.0, 7, 7), (0.0, 0, 0), (0.1, 0, 60), (1.0, 0, 600)]
+)
+def test_warmup_is_a_share_of_all_steps_or_a_fixed_number(share, fixed, expected):
+    settings = {"warmup_share": share, "warmup_steps": fixed, "schedule_name": "linear"}
+    assert run.warmup_steps(settings, 600) == expected
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=1.0)
+    schedule = run.make_schedule(optimizer, settings=settings, steps=600)
+    rates = []
+    for _ in range(600):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates.index(max(rates)) == min(expected, 599)
+
+
 def test_labels_are_shuffled_between_utterances():
     rows = {
         str(n): {**dict.fromkeys(DIMENSIONS, n), "emotion": f"e{n}", "wav": n} for n in range(20)

@@ -96,6 +96,37 @@ def test_micro_window_is_the_mean_of_micro_batch_losses():
     assert_close(gradients(brain), expected)
 
 
+@pytest.mark.parametrize("window", ["micro", "effective"])
+def test_loss_is_computed_on_standardised_labels(window):
+    """The CCC does not change with the scale, but the squared error does."""
+    brain, step = (
+        make_brain(ccc_window=window, standardise_labels=True, mse_weight=1.0),
+        make_step(),
+    )
+    no_dropout(brain)
+    brain.hparams.weighting.set_epoch(6)  # the auxiliary loss is dropped
+    mean, sd = torch.tensor([0.1, -0.2, 0.3]), torch.tensor([0.5, 0.25, 2.0])
+    brain.modules.vad_head.set_label_statistics(mean, sd)
+    losses, sizes = [], []
+    for number, batch in enumerate(step):
+        predicted = brain.forward_train(batch, number).vad.detach()
+        losses.append((predicted, batch.vad))
+        sizes.append(len(batch.ids))
+    if window == "effective":
+        losses, sizes = [tuple(torch.cat(parts) for parts in zip(*losses, strict=True))], [6]
+    expected = 0.0
+    for (predicted, true), size in zip(losses, sizes, strict=True):
+        one, two = (predicted - mean) / sd, (true - mean) / sd
+        known = torch.ones_like(two, dtype=torch.bool)
+        expected += float(brain.hparams.regression_loss(one, two, known)) * size / 6
+    assert float(backward(brain, step)) == pytest.approx(expected, rel=1e-5)
+    brain.predictions = {}
+    brain.modules.eval()
+    brain._predict_batch(step[0], Stage.VALID)
+    found = brain.predictions[step[0].ids[0]]
+    assert torch.equal(found.true_vad, step[0].vad[0])  # metrics use the original scale
+
+
 def test_micro_and_effective_windows_differ():
     step = make_step()
     losses = []
