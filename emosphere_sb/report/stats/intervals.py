@@ -37,9 +37,9 @@ def confidence_intervals(
     The intervals for the CCCs and their mean come from a studentised symmetric bootstrap (Hall,
     1988) of speakers on Fisher's scale :math:`z = \operatorname{artanh} \rho_c`: :math:`z \pm q s`,
     where :math:`s` is the standard error and :math:`q` the ``level`` quantile of
-    :math:`|z^* - z| / s^*` over the resamples. The intervals for Pearson correlation, scale ratio, shift and MAE are
-    percentiles of the resamples; their coverage is not guaranteed. See docs/statistics.md for the
-    empirical coverage.
+    :math:`|z^* - z| / s^*` over the resamples. The intervals for Pearson correlation, scale ratio,
+    shift and MAE are percentiles of the resamples; their coverage is not guaranteed. See
+    docs/statistics.md for the empirical coverage.
 
     Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical
     Society B 50, 35-45.

@@ -161,7 +161,7 @@ def test_empty_set_raises_with_the_reason(data, tmp_path, name, reader, sets_of)
     for letter in {"train": "abcdef", "valid": "gh"}[name]:
         (data / f"{letter}.wav").unlink()
     with pytest.raises(
-        ValueError, match=f"'{name}' of Tiny must contain .* x missing audio file"
+        ValueError, match=f"'{name}' set of Tiny must contain .* x missing audio file"
     ) as e:
         prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     assert "first: " in str(e.value)
@@ -181,7 +181,7 @@ def test_empty_test_set_is_skipped_with_a_warning(data, tmp_path, reader, sets_o
     (data / "j.wav").unlink()
     summary = prepare_manifests(reader(sets_of()), data, tmp_path / "out")
     assert list(summary.sets) == ["train", "valid"]
-    assert "'test' is empty and was skipped" in summary.warnings[0]
+    assert "'test' set is empty and was skipped" in summary.warnings[0]
 
 
 def test_shared_speakers_raise(data, tmp_path, reader, sets_of, utterance):

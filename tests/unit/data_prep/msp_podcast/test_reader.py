@@ -232,7 +232,7 @@ def test_excluded_classes_are_not_in_the_manifests(corpus, tmp_path, rows_of):
     assert summary.counts == {"train": 1, "valid": 1, "test1": 1}
     assert summary.protocol["dropped"] == {"train": {"no_agreement": 1}, "test2": {"other": 1}}
     assert summary.rejected == {}
-    assert any("'test2' is empty and was skipped" in text for text in summary.warnings)
+    assert any("'test2' set is empty and was skipped" in text for text in summary.warnings)
 
 
 def test_excluding_an_unknown_class_raises(corpus):
