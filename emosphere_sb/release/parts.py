@@ -80,8 +80,8 @@ def describe_call(class_name: str, /, *values: Any, **named: Any) -> dict[str, A
 
     Example
     -------
-    >>> describe_call("VADHead", 16, dropout=0.1)
-    {'class': 'VADHead', 'arguments': {'input_size': 16, 'hidden_size': 1024, 'dropout': 0.1}}
+    >>> describe_call("MeanPooling", input_size=16)
+    {'class': 'MeanPooling', 'arguments': {'input_size': 16}}
     """
     try:
         bound = inspect.signature(getattr(lobes, class_name)).bind(*values, **named)
