@@ -151,7 +151,8 @@ def test_folds_seeds_and_presets_extract_features_once(
         str(root / "hparams" / "emosphere.yaml"), "--noprogressbar", "--fold=all",
         f"--backbone={save_any('wavlm')}", "--freeze=all", "--normalisation=utterance",
         "--layers=weighted", "--feature_cache=averages", f"--results_folder={tmp_path}",
-        "--number_of_epochs=1", "--check_memory=False",
+        # Averages are taken after layer_norm, so both presets must use it to share them.
+        "--layer_normalisation=layer_norm", "--number_of_epochs=1", "--check_memory=False",
     ]  # fmt: skip
     results = [
         run_recipe([*words, f"--preset={preset}", f"--seed={seed}"], corpus="IEMOCAP")
