@@ -7,6 +7,7 @@ import torch
 from emosphere_sb.data.dataset import normalised_vad
 from emosphere_sb.fileio.json_file import read_json_mapping
 from emosphere_sb.recipe.corpora import corpus_module
+from emosphere_sb.recipe.data_identity import TRAINING_DATA_KEY, training_data
 from emosphere_sb.recipe.workspace import STAMP, Summary, is_synthetic
 from emosphere_sb.scale import Scale
 from emosphere_sb.training.brain import EmoSphereBrain
@@ -66,4 +67,5 @@ def protocol_metadata(summary: Summary, settings: dict, brain: EmoSphereBrain, r
         **{key: settings[key] for key in keys},
         "precision": brain.precision,  # may differ from the setting: fp16 requires a GPU
         **brain.checkpoint_metadata(),
+        TRAINING_DATA_KEY: training_data(summary, rows),
     }
