@@ -139,7 +139,10 @@ def is_finished(
 
 def is_tested_on(folder: Path, other: OtherCorpus) -> bool:
     """Return whether a cross-corpus test has already finished on exactly these data."""
-    protocol = _read_metrics(metrics_file(folder, other.name))["protocol"]
+    path = metrics_file(folder, other.name)
+    if not path.is_file():
+        return False
+    protocol = _read_metrics(path)["protocol"]
     return protocol.get("tested_on") == json.loads(json.dumps(other.metadata()))
 
 
