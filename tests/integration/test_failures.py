@@ -144,14 +144,14 @@ def test_fault_checkpoint_over_file_size_limit_stops_run_which_resumes(
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A small mounted file system, and a function that changes its size."""
+    """A mounted file system with space for two checkpoints, and a function that resizes it."""
 
     def resize(size, *options):
         words = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options])]
         return subprocess.run([*words, "tmpfs", tmp_path / "disk"], capture_output=True)
 
     (tmp_path / "disk").mkdir()
-    if shutil.which("mount") is None or resize("900k").returncode:
+    if shutil.which("mount") is None or resize("700k").returncode:
         pytest.skip("mounting a file system is not possible")
     yield tmp_path / "disk", lambda size: resize(size, "remount").check_returncode()
     subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
@@ -482,13 +482,14 @@ def test_resume_with_averaged_checkpoints_matches_uninterrupted_run(runs, tmp_pa
     """The expected mean is computed here; a restart in between does not change it."""
     from emosphere_sb.recipe import run
 
-    tested, report = [], run.report
+    tested, predict = [], run.predict
 
     def record(brain, *rest):
+        tables = predict(brain, *rest)
         tested.append({n: v.clone() for n, v in brain.modules.state_dict().items()})
-        return report(brain, *rest)
+        return tables
 
-    monkeypatch.setattr(run, "report", record)
+    monkeypatch.setattr(run, "predict", record)
     options = ["--average_checkpoints=2", "--ckpt_interval_steps=-1"]
     runs.run_in_process(tmp_path / "resumed", *options, "--number_of_epochs=2")
     metrics = runs.run_in_process(tmp_path / "resumed", *options)

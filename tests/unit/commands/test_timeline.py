@@ -13,7 +13,7 @@ from emosphere_sb import cli
 from emosphere_sb.audio import check
 from emosphere_sb.audio.check import check_audio
 from emosphere_sb.commands.timeline import timeline_summary_lines
-from emosphere_sb.inference import timeline
+from emosphere_sb.inference import windows
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import traces as kept
 from emosphere_sb.inference.output.table_file import locked_output
@@ -127,7 +127,7 @@ def test_rows_before_an_error_are_kept(released, tmp_path, monkeypatch, capsys):
     soundfile.write(path, noise, RATE)
     info = check_audio(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    for module in (check, timeline):
+    for module in (check, windows):
         monkeypatch.setattr(module, "check_audio", lambda file, **_: info)
     assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
     assert "cut.flac: " in capsys.readouterr().err
