@@ -30,10 +30,7 @@ from emosphere_sb.results.metrics_json import machine_description
 from emosphere_sb.scale import Scale
 from emosphere_sb.training.feature_extraction import use_cached_features
 
-POOLINGS = {
-    "mean": "--pooling=!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]",
-    "style": "",
-}
+PRESETS = {"mean": "mean_pooling", "style": ""}
 DEFAULTS = {"size": "base", "utterances": 32, "repeats": 5}
 
 
@@ -52,7 +49,9 @@ class FrozenTraining:
     ):
         words = command(SIZES[size], folder, device, batch, precision)
         words += ["--freeze=all", "--feature_cache=frames", f"--results_folder={folder}"]
-        words += [POOLINGS[pooling]] if POOLINGS[pooling] else []
+        if PRESETS[pooling]:  # replaces style pooling, whose settings then have no effect
+            words = [word for word in words if not word.startswith("--pooling_")]
+            words.append(f"--preset={PRESETS[pooling]}")
         unique = {word.partition("=")[0]: word for word in words}  # later options override
         request = read_command(list(unique.values()), corpus="MSP-Podcast")
         tree, options = request.tree, request.run_options
@@ -157,7 +156,7 @@ def main() -> None:
         folder = Path(name)
         rows = write_corpus(folder / "audio", durations(arguments.utterances))
         save_weights(SIZES[arguments.size], folder)
-        found = {pooling: measure(pooling, arguments, rows, folder) for pooling in POOLINGS}
+        found = {pooling: measure(pooling, arguments, rows, folder) for pooling in PRESETS}
     hours = sum(row["duration"] for row in rows.values()) / 3600
     text = report(found, arguments, hours, "make bench-cache")
     print(text)

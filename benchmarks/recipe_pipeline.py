@@ -147,12 +147,11 @@ def command(
 ) -> list[str]:
     """Return the recipe's arguments for the model, batch size and precision of the benchmark."""
     gpu, precision = device == "cuda", precision or default_precision(device)
-    dropout = size.pooling_dropout
     return [
         str(HPARAMS / "emosphere.yaml"),
         f"--backbone={folder / 'wavlm'}",
-        "--pooling=!new:emosphere_sb.lobes.StylePooling "
-        f"[!ref <encoder.output_size>, {size.width}, 2, 5, {dropout}, d_model]",
+        f"--pooling_dim={size.width}",
+        f"--pooling_dropout={size.pooling_dropout}",
         f"--head_width={size.width}",
         f"--head_dropout={size.head_dropout}",
         f"--batch_size={batch}",

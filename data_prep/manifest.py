@@ -31,6 +31,7 @@ from data_prep.schema import (
 )
 from data_prep.screening import (
     UsableRows,
+    label_warnings,
     name_variant_warnings,
     screen_utterances,
     shared_speakers,
@@ -39,6 +40,7 @@ from data_prep.summary import (
     REJECTED_FILE,
     SUMMARY_FILE,
     Summary,
+    facts_digest,
     file_digest,
     find_unchanged_summary,
     load_summary,
@@ -47,6 +49,8 @@ from data_prep.summary import (
     rejection_counts,
     set_statistics,
 )
+from emosphere_sb.fileio.csv_cells import neutral_cell
+from emosphere_sb.fileio.json_file import make_folder
 
 __all__ = [
     "MANIFEST_COLUMNS",
@@ -160,7 +164,11 @@ def prepare_manifests(
     checked, rejected, warnings = screen_utterances(corpus, listing, workers=workers, **limits)
     checked, empty = _drop_empty_sets(corpus, checked, rejected, required_sets)
     warnings += (
-        skipped + empty + name_variant_warnings(checked) + _check_shared_speakers(corpus, checked)
+        skipped
+        + empty
+        + label_warnings(checked, predict_only=corpus.predict_only)
+        + name_variant_warnings(checked)
+        + _check_shared_speakers(corpus, checked)
     )
     facts = _summary_contents(corpus, checked, rejected, warnings)
     return _write_files(folder, corpus, checked, rejected, facts, fingerprint)
@@ -267,14 +275,16 @@ def _write_files(
     fingerprint: dict[str, Any],
 ) -> Summary:
     """Write all files. The summary is written last and marks the preparation as complete."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     _remove_previous_files(folder)
     for name, rows in checked.items():
         write_csv(folder / f"{name}.csv", MANIFEST_COLUMNS, (manifest_row(*row) for row in rows))
-    lines = ((item.path, item.set, item.reason) for item in rejected)
+    # The manifests keep all names: SpeechBrain reads them.
+    lines = (map(neutral_cell, (item.path, item.set, item.reason)) for item in rejected)
     write_csv(folder / REJECTED_FILE, ("path", "set", "reason"), lines)
     outputs = [*(f"{name}.csv" for name in checked), REJECTED_FILE]
     fingerprint["outputs"] = {name: file_digest(folder / name) for name in outputs}
+    fingerprint["facts"] = facts_digest(json.loads(json.dumps(facts)))
     text = json.dumps({**facts, "fingerprint": fingerprint}, indent=2, ensure_ascii=True)
     write_text(folder / SUMMARY_FILE, text + "\n")
     logger.info("Wrote %s with %s", folder, ", ".join(outputs))

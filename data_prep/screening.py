@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from data_prep.audio_check import FileStatus, check_audio_files
@@ -23,6 +23,9 @@ OUT_OF_RANGE_ACTIONS = ("reject", "clip")
 
 MAX_LISTED_CHANGES = 10
 """Maximum number of clipped labels that a warning lists."""
+
+MIN_CHECKED = 8
+"""Number of labels below which a set is not checked for equal labels."""
 
 _DATA_ROOT = re.compile(r"\$data_root(?![\w.])")
 
@@ -250,6 +253,37 @@ def shared_speakers(checked: UsableRows) -> dict[tuple[str, str], list[str]]:
         keys = people[a].keys() & people[b].keys()
         shared[a, b] = sorted(" = ".join(sorted(people[a][key] | people[b][key])) for key in keys)
     return {pair: names for pair, names in shared.items() if names}
+
+
+def label_warnings(checked: UsableRows, *, predict_only: Collection[str] = ()) -> list[str]:
+    """Return warnings about dimensions that have no labels, or equal labels, in a set.
+
+    Arguments
+    ---------
+    checked : dict of str to list of (Utterance, AudioInfo)
+        Usable utterances of each set.
+    predict_only : collection of str
+        Sets with hidden labels, which are not checked. Sets of fewer than eight labels are not
+        checked for equal labels, which may be chance.
+    """
+    warnings = []
+    for name, rows in checked.items():
+        if not rows or name in predict_only:
+            continue
+        for dimension in DIMENSIONS:
+            values = [getattr(row, dimension) for row, _ in rows]
+            known = [value for value in values if value is not None]
+            if not known:
+                warnings.append(
+                    f"No utterance of the '{name}' set has a label of {dimension}, so its CCC is "
+                    "undefined and the mean CCC with it."
+                )
+            elif len(known) >= MIN_CHECKED and len(set(known)) == 1:
+                warnings.append(
+                    f"All {len(known):,} utterances of the '{name}' set with a label of "
+                    f"{dimension} have the label {known[0]:g}, so its CCC is 0 or undefined."
+                )
+    return warnings
 
 
 def name_variant_warnings(checked: UsableRows) -> list[str]:

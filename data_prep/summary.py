@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data_prep.audio_check import list_audio, listing_digest, stat_audio
+from data_prep.audio_fingerprint import CACHE_FILE, audio_digests
 from data_prep.corpus import Rejection, Utterance, speaker_key
 from emosphere_sb.audio.check import AudioInfo
 from emosphere_sb.fileio.atomic import digest_of
@@ -45,6 +48,11 @@ class Summary:
     def sets(self) -> dict[str, Path]:
         """Path of the manifest of each set."""
         return {name: self.folder / facts["file"] for name, facts in self.facts["sets"].items()}
+
+    @cached_property
+    def audio_digests(self) -> dict[str, str]:
+        """Digest of the audio of each set; see :mod:`data_prep.audio_fingerprint`."""
+        return audio_digests(self.sets, self.data_root, self.folder / CACHE_FILE)
 
     @property
     def labelled(self) -> tuple[str, ...]:
@@ -252,6 +260,12 @@ def preparation_request(name: str, data_folder: Path, options: Mapping[str, Any]
     )
 
 
+def facts_digest(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the contents of ``summary.json`` except for its fingerprint."""
+    content = {key: value for key, value in facts.items() if key != "fingerprint"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _to_json(value: Any) -> Any:
     """Convert an option value that JSON does not support; the elements of sets are sorted."""
     return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
@@ -261,7 +275,8 @@ def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str
     """Return the summary of an earlier preparation if it is still valid, and None otherwise.
 
     It is valid if the settings, the contents of the label files, the names, sizes and modification
-    times of all audio files, and the contents of the manifests are unchanged.
+    times of all audio files, and the contents of the manifests and of the summary itself are
+    unchanged.
 
     Arguments
     ---------
@@ -275,6 +290,7 @@ def find_unchanged_summary(folder: Path, request: Mapping[str, Any]) -> dict[str
         fingerprint = facts["fingerprint"]
         same = (
             fingerprint["request"] == request
+            and fingerprint["facts"] == facts_digest(facts)
             and all(file_digest(p) == digest for p, digest in fingerprint["inputs"].items())
             and all(file_digest(folder / p) == d for p, d in fingerprint["outputs"].items())
             and listing_digest(

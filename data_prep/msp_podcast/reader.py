@@ -296,7 +296,18 @@ def _apply_partition(corpus: Corpus, partition: str, seed: int, per_class: int) 
     if partition == "official":
         return
     development = corpus.sets.get("valid", [])
-    chosen = sample_per_class(development, SAMPLED_CLASSES, seed=seed, per_class=per_class)
+    existing = {row.emotion for row in development}
+    absent = [word for word in SAMPLED_CLASSES if word not in existing]
+    if 0 < len(absent) < len(SAMPLED_CLASSES):
+        corpus.warnings.append(
+            f"The Development set has no utterances of {', '.join(absent)}, so the validation set "
+            f"has none either: this is not the partition of the paper, which has all "
+            f"{len(SAMPLED_CLASSES)} classes."
+        )
+        sampled = [word for word in SAMPLED_CLASSES if word in existing]
+    else:
+        sampled = SAMPLED_CLASSES
+    chosen = sample_per_class(development, sampled, seed=seed, per_class=per_class)
     sets = {"train": corpus.sets.get("train", [])}
     sets["valid"] = [row for row in development if row.id in chosen]
     sets["test"] = [row for row in development if row.id not in chosen]

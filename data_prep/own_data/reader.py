@@ -119,7 +119,7 @@ def read(
     labels = resolve_user_path(root, labels_file, option="labels_file")
     corpus = Corpus(NAME, root, {}, scale, release=str(release) if release else None)
     corpus.inputs, corpus.audio_folders = [labels], [root]
-    header, rows = _read_rows(corpus, labels)
+    header, rows, split_words = _read_rows(corpus, labels)
     # Audio files outside the data folder are also checked for changes, but not their folders.
     elsewhere = sorted({row.path for _, row in rows if os.path.isabs(row.path)})
     corpus.audio_files = [Path(path) for path in elsewhere]
@@ -139,6 +139,7 @@ def read(
         )
     if partition == "split":
         corpus.sets = _split_by_column(rows)
+        _check_split_words(labels, split_words)
         corpus.warnings += _unknown_speaker_warnings([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
@@ -259,15 +260,19 @@ def _iterate_rows(table: LabelTable) -> Iterator[tuple[int, dict[str, str], str]
             yield line, row, "" if row["file"] else f"no file name: line {line}"
 
 
-def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, Utterance]]]:
-    """Return the columns of the table, and its usable rows with the names of their sets."""
+def _read_rows(
+    corpus: Corpus, labels: Path
+) -> tuple[set[str], list[tuple[str, Utterance]], Counter[str]]:
+    """Return the columns, the usable rows with the names of their sets, and the split words."""
     table = _open_table(labels)
     header = table.header
     corpus.warnings += table.notes
     corpus.warnings += unused_column_warnings(labels, header, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     found: list[tuple[str, str, dict[str, str]]] = []
+    words: Counter[str] = Counter()
     for line, row, problem in _iterate_rows(table):
         name = split_name(row["split"]) if row.get("split") else ""
+        words[row.get("split", "")] += 1
         if not problem and "split" in header and not name:
             problem = f"unknown split: {row['split']!r}"
         path = f"{labels.name}:{line}"
@@ -286,7 +291,7 @@ def _read_rows(corpus: Corpus, labels: Path) -> tuple[set[str], list[tuple[str, 
             f"{labels} has no usable rows; all {len(corpus.rejected):,} were rejected "
             f"(first: {first.path}, {truncate_text(first.reason)})."
         )
-    return set(header), rows
+    return set(header), rows, words
 
 
 def split_name(word: str) -> str:
@@ -369,6 +374,28 @@ def _split_by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Uttera
     """Split by the column ``split``: training, validation, then the test sets by name."""
     tests = sorted({name for name, _ in rows} - {"train", "valid"})
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
+
+
+def _check_split_words(labels: Path, words: Mapping[str, int]) -> None:
+    """Check that the test set is not missing because its word is unknown.
+
+    Missing training and validation sets are reported for all readers.
+
+    Raises
+    ------
+    ValueError
+        If no row belongs to a test set, although there are rows with unknown words.
+    """
+    unknown = {word: count for word, count in words.items() if word and not split_name(word)}
+    tests = [word for word in words if split_name(word).startswith("test")]
+    if tests or not unknown:
+        return
+    found = ", ".join(f"{word!r} ({count:,} rows)" for word, count in unknown.items())
+    raise ValueError(
+        f"The column 'split' of {labels} has no rows for a test set, but unknown words: {found}. "
+        f"Known words are {', '.join(SETS)}, test1, test2, and so on. Correct the words, or use "
+        "--partition=by_speaker."
+    )
 
 
 def _unknown_speaker_warnings(rows: list[Utterance]) -> list[str]:

@@ -19,6 +19,7 @@ from data_prep.synthetic.layouts.layout import Layout, write_lines
 from data_prep.synthetic.recording import write_recordings
 from data_prep.synthetic.script import Sentence
 from emosphere_sb.fileio.atomic_folder import atomic_folder
+from emosphere_sb.fileio.json_file import read_json_mapping
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def _read_valid_stamp(folder: Path, settings: Mapping) -> dict | None:
     stamp = folder / STAMP
     if not stamp.is_file():
         return None
-    facts = json.loads(stamp.read_text(encoding="utf-8"))
+    facts = read_json_mapping(stamp, remedy=f"Delete {folder} to generate the corpus again.")
     same = all(facts.get(key) == value for key, value in settings.items())
     files = sum(1 for path in folder.rglob("*.wav") if not path.name.startswith("."))
     return facts if same and files == sum(settings["utterances"].values()) else None

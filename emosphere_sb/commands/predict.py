@@ -37,7 +37,9 @@ folder (searched recursively), a glob pattern, or - to read a list of files from
   emosphere predict MODEL recordings/ --out=predictions.csv --embedding
   find . -name '*.flac' | emosphere predict MODEL - --out=predictions.jsonl --words=3
 
-Unreadable files are reported on standard error and skipped; the exit status is then 2. For long
+Unreadable files are reported on standard error and in the column `error`; the exit status is
+then 2. The output file is replaced when the command ends; after an error, or if no file could be
+predicted, its old version is kept, and after Ctrl-C, it has the rows written so far. For long
 recordings, use --window (one prediction per file) or `emosphere timeline`.
 """
 
@@ -62,6 +64,14 @@ def run(argv: Sequence[str]) -> int:
     """
     options = build_predict_parser().parse_args(argv)
     validate_predict_options(options)
+    from emosphere_sb.inference.output.table_file import locked_output
+
+    with locked_output(options.out):
+        return predict_to_output(options)
+
+
+def predict_to_output(options: argparse.Namespace) -> int:
+    """Predict all files and write the table; return the exit status."""
     from emosphere_sb.inference.find_audio import find_audio
 
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
@@ -106,17 +116,20 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
 def write_results(results: Iterable[tuple[str, Any]], tables: Sequence, bar: Any) -> int:
     """Write the predictions and errors of files; return the number of unreadable files."""
     from emosphere_sb.audio.errors import AudioError
+    from emosphere_sb.fileio.interrupts import defer_interrupt
 
     failed = 0
     for file, result in results:
         if isinstance(result, AudioError):
             failed += 1
             line_printer(bar, sys.stderr)(f"not predicted: {_printable(str(result))}")
-            for table in tables:
-                table.write_error(file, result.reason)
+            with defer_interrupt():
+                for table in tables:
+                    table.write_error(file, result.reason)
         else:
-            for table in tables:
-                table.write(result)
+            with defer_interrupt():  # all tables have the same rows
+                for table in tables:
+                    table.write(result)
         if bar is not None:
             bar.update()
     return failed
@@ -132,11 +145,13 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     if writers.check_suffix(options.out) == ".jsonl":
         row = partial(writers.row_with_error, embedding=options.embedding)
         return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]
+    replaces = Path(options.out).exists()
     columns = writers.prediction_columns(model.info, words=options.words)
     tables = [stack.enter_context(writers.CsvWriter(options.out, writers.row_with_error, columns))]
     if options.embedding:
         npz_path = Path(options.out).with_suffix(".npz")
-        tables.append(stack.enter_context(writers.EmbeddingWriter(npz_path)))
+        embeddings = writers.EmbeddingWriter(npz_path, replaces=replaces)
+        tables.append(stack.enter_context(embeddings))
     return tables
 
 

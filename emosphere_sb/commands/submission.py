@@ -86,7 +86,7 @@ def write_submission(options: argparse.Namespace) -> int:
         read_file_list,
         utterance_id,
     )
-    from emosphere_sb.report.read.runs import read_source
+    from emosphere_sb.report.read.runs import check_unmodified, read_source
     from emosphere_sb.report.submission import count_clipped, submission_table
 
     missing = [name for name in ("run", "set", "out") if getattr(options, name) is None]
@@ -108,6 +108,7 @@ def write_submission(options: argparse.Namespace) -> int:
             f"{options.run} has no predictions for the {options.set!r} set. Choose one of "
             f"{', '.join(source.tables)} with --set."
         )
+    check_unmodified(runs, [options.set])
     table, scale = source.tables[options.set], _scale(options, source)
     names = None if options.list is None else read_file_list(options.list)
     submission = submission_table(table, scale, names=names)

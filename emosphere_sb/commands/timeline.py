@@ -29,9 +29,10 @@ PLOT_SUFFIXES = (".png", ".pdf")
 DESCRIPTION = """\
 Predict valence, arousal and dominance over time for a long recording, window by window.
 
-The file is read block by block, so memory use does not depend on its length. Rows are written
-immediately; after an error, the rows written so far remain in the table. The summary shows
-the duration-weighted mean over all predicted windows; skipped windows are excluded.
+The file is read block by block, so memory use does not depend on its length. The output file is
+replaced when the command ends, or with the rows written so far after Ctrl-C; after an error, its
+old version is kept, or the rows written so far if there is none. The summary shows the
+duration-weighted mean over all predicted windows; skipped windows are excluded.
 
   emosphere timeline MODEL interview.wav --out=interview.csv --plot=interview.png --skip_silence=25
 """
@@ -58,17 +59,16 @@ def run(argv: Sequence[str]) -> int:
     options = build_timeline_parser().parse_args(argv)
     validate_timeline_options(options)
     from emosphere_sb.audio.check import check_audio
+    from emosphere_sb.inference.output.table_file import locked_output
 
     check_audio(options.file)  # fail before the model is loaded
     model = load_predictor(
         options.model, device=options.device, onnx=options.onnx, int8=options.int8
     )
-    try:
-        with explain_out_of_memory():
-            summary, traces = write_timeline(options, model)
-    finally:
-        if options.out:
-            logger.info("Table: %s", options.out)
+    with explain_out_of_memory(), locked_output(options.out):
+        summary, traces = write_timeline(options, model)
+    if options.out:
+        logger.info("Table: %s", options.out)
     for line in timeline_summary_lines(summary, model.info.scale):
         print(line)
     if options.plot:
@@ -79,6 +79,7 @@ def run(argv: Sequence[str]) -> int:
 
 def write_timeline(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
     """Write the table; return the summary and the traces for the plot."""
+    from emosphere_sb.fileio.interrupts import defer_interrupt
     from emosphere_sb.inference.output import files
     from emosphere_sb.inference.output.screen import TimelineConsoleTable
     from emosphere_sb.inference.output.traces import Traces
@@ -102,7 +103,8 @@ def write_timeline(options: argparse.Namespace, model: Any) -> tuple[Any, Any]:
             table = files.CsvWriter(options.out, row)
         stack.enter_context(table)
         for one in steps:
-            table.write(one)
+            with defer_interrupt():
+                table.write(one)
             summary.add(one)
             traces.add(one)
             if bar is not None:
@@ -168,6 +170,7 @@ def write_plot(options: argparse.Namespace, model: Any, traces: Any) -> None:
     """Write the plot of a timeline."""
     from pathlib import Path
 
+    from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.inference.output.timeline_plot import timeline_plot
     from emosphere_sb.report.plots.style import render_pdf, render_png
 
@@ -175,7 +178,7 @@ def write_plot(options: argparse.Namespace, model: Any, traces: Any) -> None:
         traces, about=model.info, title=Path(options.file).name, window=options.window
     )
     write = render_pdf if Path(options.plot).suffix.lower() == ".pdf" else render_png
-    Path(options.plot).write_bytes(write(figure))
+    atomic_write(options.plot, write(figure))
 
 
 def validate_timeline_options(options: argparse.Namespace) -> None:

@@ -252,9 +252,10 @@ class SpeechDataset(DynamicItemDataset):
         return random.Random(hashlib.sha256(key).digest()).uniform(0.0, spare)
 
 
-def ignore_sigterm(_worker: int) -> None:
-    """Ignore SIGTERM in a data loader worker; the main process handles it for all workers."""
+def ignore_signals(_worker: int) -> None:
+    """Ignore SIGTERM and Ctrl-C in a data loader worker; the main process handles them."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def train_loader(
@@ -286,7 +287,7 @@ def train_loader(
         collate_fn=CollateStep(micro_batch),
         num_workers=num_workers,
         pin_memory=pin_memory,
-        worker_init_fn=ignore_sigterm,
+        worker_init_fn=ignore_signals,
     )
 
 
@@ -328,7 +329,7 @@ def eval_loader(
         collate_fn=collate,
         num_workers=num_workers,
         pin_memory=pin_memory,
-        worker_init_fn=ignore_sigterm,
+        worker_init_fn=ignore_signals,
     )
 
 

@@ -13,6 +13,9 @@ from emosphere_sb.results.number_format import format_clock
 MEGABYTE = 1024**2
 """Bytes per megabyte, as in Gradio, whose messages about large files also appear on the page."""
 
+FORM_BYTES = 1 << 16
+"""Maximum size of the multipart form around an uploaded file."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -50,6 +53,11 @@ class Limits:
     def max_bytes(self) -> int:
         """Maximum file size in bytes."""
         return max(1, round(self.max_megabytes * MEGABYTE))
+
+    @property
+    def max_total_bytes(self) -> int:
+        """Maximum size of all uploads together in bytes: four files, each with one copy."""
+        return 8 * (self.max_bytes + FORM_BYTES)
 
     @property
     def text(self) -> str:

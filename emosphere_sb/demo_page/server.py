@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from emosphere_sb.demo_page.address import LOOPBACK
 from emosphere_sb.demo_page.app import build_page, style_sheet
 from emosphere_sb.demo_page.gradio_import import import_gradio
+from emosphere_sb.demo_page.guard import RequestGuard
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
@@ -94,14 +96,15 @@ def open_page(
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # logs Gradio's internal requests
     with upload_folder() as folder:
-        page = build_page(model, limits, Uploads(folder), host, channel)
+        uploads = Uploads(folder, limits.max_total_bytes)
+        page = build_page(model, limits, uploads, host, channel)
         try:
-            yield _listen(page, limits, host, port)
+            yield _listen(page, limits, host, port, uploads)
         finally:
             page.close(verbose=False)
 
 
-def _listen(page, limits: Limits, host: str, port: int | None) -> str:
+def _listen(page, limits: Limits, host: str, port: int | None, uploads: Uploads) -> str:
     """Start the server and return its URL."""
     try:
         socket.getaddrinfo(host, port)
@@ -115,7 +118,7 @@ def _listen(page, limits: Limits, host: str, port: int | None) -> str:
             mcp_server=False, enable_monitoring=False, run_history=False, footer_links=[],
             max_file_size=limits.max_bytes, css_paths=[style_sheet()], theme=theme,
             head=str(render("demo_page/head.html.jinja")),
-            app_kwargs={"middleware": [_private_headers()]},
+            app_kwargs={"middleware": _middleware(limits, host, uploads)},
         )  # fmt: skip
     except OSError as error:
         raise OSError(
@@ -125,8 +128,11 @@ def _listen(page, limits: Limits, host: str, port: int | None) -> str:
     return address.rstrip("/")
 
 
-def _private_headers():
-    """Return Starlette middleware that adds the headers of :class:`PrivateHeaders`."""
+def _middleware(limits: Limits, host: str, uploads: Uploads) -> list:
+    """Return Starlette middleware: the headers of all answers, and the guard of all requests."""
     from starlette.middleware import Middleware
 
-    return Middleware(PrivateHeaders)
+    guard = Middleware(
+        RequestGuard, uploads=uploads, max_bytes=limits.max_bytes, local=host in LOOPBACK
+    )
+    return [Middleware(PrivateHeaders), guard]

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,15 @@ class Uploads:
     ---------
     folder : Path
         Upload folder. Files outside it are never deleted.
+    max_total_bytes : int, optional
+        Maximum size of all uploads together; the oldest are deleted to make room for new ones.
+        (default: no limit)
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_total_bytes: int | None = None) -> None:
         self.folder = folder.resolve()
+        self.max_total_bytes = max_total_bytes
+        self._reserved = 0
         self._shown: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -54,6 +59,41 @@ class Uploads:
     def close(self, page: str) -> None:
         """Delete the upload of a page that is closed or cleared."""
         self._replace(page, None)
+
+    def reserve(self, size: int) -> bool:
+        """Make room for an upload that is about to be received.
+
+        Arguments
+        ---------
+        size : int
+            Size of the upload in bytes. The page may copy it once, so twice the size is reserved.
+
+        Returns
+        -------
+        bool
+            Whether there is room; if not, too many others are being received.
+        """
+        with self._lock:
+            if self.max_total_bytes is None:
+                return True
+            room = self.max_total_bytes - self._reserved - 2 * size
+            if room < 0:
+                return False
+            files = sorted(filter(None, map(_state, self.folder.rglob("*"))))
+            total = sum(bytes_of for _, bytes_of, _ in files)
+            for _, bytes_of, path in files:  # oldest first
+                if total <= room:
+                    break
+                self._remove(path)
+                total -= bytes_of
+            self._reserved += 2 * size
+            return True
+
+    def release(self, size: int) -> None:
+        """End the reservation of an upload that was received or refused."""
+        with self._lock:
+            if self.max_total_bytes is not None:
+                self._reserved -= 2 * size
 
     def _replace(self, page: str, path: Path | None) -> None:
         with self._lock:
@@ -69,5 +109,15 @@ class Uploads:
             logger.warning("%s is outside the upload folder and was not deleted.", path)
             return
         path.unlink(missing_ok=True)
-        if path.parent != self.folder and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+        with suppress(OSError):  # not empty, or deleted meanwhile
+            if path.parent != self.folder:
+                path.parent.rmdir()
+
+
+def _state(path: Path) -> tuple[int, int, Path] | None:
+    """Return the time of modification and the size of a file; None if it is a folder or gone."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return None if path.is_dir() else (status.st_mtime_ns, status.st_size, path)

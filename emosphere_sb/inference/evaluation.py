@@ -16,6 +16,7 @@ from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.unreadable import MAX_UNREADABLE_SHARE
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
+from emosphere_sb.recipe.data_identity import TRAINING_DATA_KEY, count_shared, label_digests
 from emosphere_sb.recipe.hparams import SAVED
 from emosphere_sb.recipe.protocol import demo_upper_bound
 from emosphere_sb.recipe.renamed_keys import unknown_name
@@ -190,7 +191,7 @@ def evaluation_protocol(about: ModelInfo, tested: OtherCorpus, source: str) -> d
             "trained_on_synthetic_speech": about.synthetic,
         },
         "conversion": describe_conversion(about.scale, summary.scale),
-        "note": training_note(about, summary, tuple(tested.rows)),
+        "note": training_note(about, summary, tested.rows),
         "max_seconds": about.max_seconds,
         "precision": "fp32",
         "heads": dict.fromkeys(tested.rows, None if about.head == "none" else about.head),
@@ -226,17 +227,34 @@ def describe_conversion(own: Scale, corpus: Scale) -> str:
     )
 
 
-def training_note(about: ModelInfo, summary: Summary, sets: Sequence[str]) -> str:
-    """Return a note if the model was, or may have been, trained on the tested corpus.
+def training_note(
+    about: ModelInfo, summary: Summary, sets: Sequence[str] | Mapping[str, Mapping]
+) -> str:
+    """Return a note if the model was, or may have been, trained on the tested data.
+
+    The label files and utterances are compared with those that the model records. The names of the
+    corpora are compared for models without this record (public models, and version 0.1).
+
+    Arguments
+    ---------
+    about : ModelInfo
+        Description of the model.
+    summary : Summary
+        Summary of the tested corpus.
+    sets : mapping or sequence of str
+        Manifest rows of the tested sets by name and id; or only the names.
 
     Returns
     -------
     str
-        The note for readers; empty if the model was trained on another corpus.
+        The note for readers; empty if the model was trained on other data.
     """
     trained = training_corpus(about)
     if not trained:
         return "The training corpus of the model is unknown; it may be this corpus."
+    identity = about.facts["protocol"].get(TRAINING_DATA_KEY)
+    if identity and isinstance(sets, Mapping):
+        return _note_on_same_data(trained, identity, summary, sets)
     if about.facts["protocol"]["corpus"] != summary.corpus or about.synthetic != is_synthetic(
         summary
     ):
@@ -254,6 +272,28 @@ def training_note(about: ModelInfo, summary: Summary, sets: Sequence[str]) -> st
     else:
         note += " Test sets of another release or partition may overlap with its training data."
     return note
+
+
+def _note_on_same_data(
+    trained: str, identity: Mapping, summary: Summary, sets: Mapping[str, Mapping]
+) -> str:
+    """Return a note on the tested utterances that the model was trained on or selected with."""
+    counts = {name: count_shared(identity, rows) for name, rows in sets.items()}
+    learned = [name for name, (shared, _) in counts.items() if shared]
+    if not learned and not set(identity["label_files"]) & set(label_digests(summary)):
+        return ""
+    note = f"The model was trained on {trained}."
+    if not learned:
+        return f"{note} The label files are the same, but the tested utterances are others."
+    shares = [
+        f"{shared:,} of {compared:,} compared utterances of {name}"
+        for name, (shared, compared) in counts.items()
+        if shared
+    ]
+    return (
+        f"{note} Results on {', '.join(learned)} do not show how well it generalises, because "
+        f"training or model selection used {' and '.join(shares)}."
+    )
 
 
 def check_output_folder(folder: Path) -> None:

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 from emosphere_sb.backbones.masking import frame_mask, masked_mean
 from emosphere_sb.backbones.weight_cache import WeightCache
 
+INITIALISATIONS = ("normal", "uniform")
+"""Initial values of the score vector of :class:`AttentiveStatsPooling`."""
+
 
 class StylePooling(nn.Module):
     """Style pooling with multi-head self-attention (Cho et al., 2025, section 2).
@@ -30,8 +33,8 @@ class StylePooling(nn.Module):
     kernel_size : int
         Kernel size of the temporal convolutions in frames (in the paper: 5); must be odd.
     dropout : float
-        Dropout probability after each spectral layer, each gated convolution, and the attention
-        (in the paper: 0.1).
+        Dropout probability after each spectral layer, each gated convolution, and the attention,
+        and of the attention weights (in the official code: 0.1).
     attention_scale : str or float
         Factor for the attention scores: ``d_model`` for 1 / sqrt(width) (in the paper: 1/32),
         ``d_head`` for the usual 1 / sqrt(width / heads), or a positive number.
@@ -159,10 +162,21 @@ class SelfAttention(nn.Module):
             layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )  # (batch, heads, time, width / heads)
-        attended = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask[:, None, None, :], scale=self.scale
-        )
+        attended = self._attend(query, key, value, mask[:, None, None, :])
         return hidden + self.dropout(self.project(attended.transpose(1, 2).flatten(-2)))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """Compute attention; in training, attention weights are dropped, as in the official code.
+
+        The fused kernels are used only without dropout, because each draws different masks.
+        """
+        if not self.training or self.dropout.p == 0:
+            return F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, scale=self.scale
+            )
+        scores = self.scale * query @ key.transpose(-2, -1)
+        weights = self.dropout(scores.masked_fill(~mask, -math.inf).softmax(dim=-1))
+        return weights @ value
 
 
 def attention_scale(scale: str | float, width: int, heads: int) -> float:
@@ -206,6 +220,15 @@ class AttentiveStatsPooling(nn.Module):
     ---------
     input_size : int
         Number of features per frame; ``output_size`` is twice as large.
+    initialisation : str
+        Initial values of the score vector: ``normal`` for N(0, 1), as in the official code, with
+        which a few frames get most of the weight; or ``uniform`` for PyTorch's default of a linear
+        layer, with which all frames initially get almost the same weight.
+
+    Raises
+    ------
+    ValueError
+        If the initialisation is unknown.
 
     Example
     -------
@@ -213,11 +236,18 @@ class AttentiveStatsPooling(nn.Module):
     torch.Size([2, 32])
     """
 
-    def __init__(self, input_size: int):
+    def __init__(self, input_size: int, initialisation: str = "normal"):
         super().__init__()
+        if initialisation not in INITIALISATIONS:
+            raise ValueError(
+                f"initialisation must be one of {', '.join(INITIALISATIONS)}; found "
+                f"{initialisation!r}."
+            )
         self.output_size = 2 * input_size
         self.hidden = nn.Linear(input_size, input_size)
         self.score = nn.Linear(input_size, 1, bias=False)
+        if initialisation == "normal":
+            nn.init.normal_(self.score.weight)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Pool frames (batch, time, feature), with valid counts (batch,), to (batch, 2·feature)."""

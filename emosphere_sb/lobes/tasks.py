@@ -119,7 +119,8 @@ class RegionTask(AuxiliaryTask):
         Class weights; see :class:`AuxiliaryTask`.
     concentration : float, optional
         Concentration (kappa) of soft targets with a von Mises-Fisher density: errors are penalised
-        less for regions close to the true point; see
+        less for regions close to the true point, and class weights shift the predicted
+        probabilities that minimise the loss; see
         :meth:`emosphere_sb.sphere.regions.SphericalRegions.soft_targets`. (default: hard labels, as
         in the paper)
     centre_radius : float
@@ -151,6 +152,22 @@ class RegionTask(AuxiliaryTask):
             regions.soft_targets([0.0, 0.0, 0.0], concentration)  # checks the concentration
         super().__init__(regions.names, class_weights)
         self.regions, self.concentration = regions, concentration
+
+    def set_targets(self, targets: Tensor) -> None:
+        """Compute the class weights (see :meth:`AuxiliaryTask.set_targets`).
+
+        Raises
+        ------
+        ValueError
+            If no utterance has labels of all three dimensions.
+        """
+        if not bool((targets >= 0).any()):
+            raise ValueError(
+                "The region of an utterance requires labels of valence, arousal and dominance; the "
+                "training set has none with all three. Add the labels of the missing dimension, or "
+                "use --preset=no_regions to train without regions."
+            )
+        super().set_targets(targets)
 
     def target(self, vad: Tensor, emotion: str) -> int:
         """Return the region of an utterance, or -1 if a dimension is unknown."""

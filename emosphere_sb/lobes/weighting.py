@@ -61,6 +61,16 @@ class AuxiliaryWeighting(nn.Module, ABC):
         """Whether the auxiliary loss is needed in this epoch."""
         return self.weight > 0
 
+    @property
+    def active_next(self) -> bool:
+        """Whether the auxiliary loss is needed in the next epoch."""
+        epoch = self._epoch
+        self.set_epoch(epoch + 1)
+        try:
+            return self.active
+        finally:
+            self.set_epoch(epoch)
+
     def forward(self, main_loss: Tensor, auxiliary_loss: Tensor | None) -> Tensor:
         """Combine the two losses.
 
@@ -199,11 +209,12 @@ class UncertaintyWeighting(AuxiliaryWeighting):
 
     .. math:: L = e^{-s_1} L_1 + s_1 + e^{-s_2} L_2 + s_2
 
-    This is twice equation 5 of Kendall et al., with s = log sigma² and the same form for both
-    tasks, because neither 1 - CCC nor a weighted cross-entropy is a log-likelihood, for which the
-    original factors are derived. For fixed losses, each optimal weight is 1 / L, so the total loss
-    may be negative. The optimiser should train these parameters without weight decay and with a
-    higher learning rate than the network: with 1e-5 they hardly change.
+    This is twice equation 7 of Kendall et al., for two regression tasks, with s = log sigma² and
+    the same form for both tasks, because neither 1 - CCC nor a weighted cross-entropy is a
+    log-likelihood, for which the original factors are derived. For fixed losses, each optimal
+    weight is 1 / L, so the total loss may be negative. The optimiser should train these parameters
+    without weight decay and with a higher learning rate than the network: with 1e-5 they hardly
+    change.
 
     Kendall, A., Gal, Y., Cipolla, R. (2018). Multi-task learning using uncertainty to weigh losses
     for scene geometry and semantics. CVPR, 7482-7491.

@@ -2,7 +2,6 @@
 
 from emosphere_sb.metrics.classification import (
     accuracy,
-    agreement,
     classification_metrics,
     confusion_matrix,
     macro_f1,
@@ -19,7 +18,6 @@ from emosphere_sb.metrics.regression import (
 
 __all__ = [
     "accuracy",
-    "agreement",
     "ccc",
     "classification_metrics",
     "confusion_matrix",

@@ -79,37 +79,6 @@ def accuracy(truth: Any, prediction: Any) -> float:
     return float(np.mean(x == y)) if x.size else math.nan
 
 
-def agreement(a: Any, b: Any) -> float:
-    """Compute the share of utterances for which two predictions have the same class.
-
-    The value equals :func:`accuracy`, but neither argument is the truth. For example, the arguments
-    are the regions predicted by the auxiliary head and those of the predicted VAD points.
-
-    Arguments
-    ---------
-    a : array_like
-        Class indices, negative where unknown, shape (utterances,).
-    b : array_like
-        Class indices, negative where unknown, shape (utterances,).
-
-    Returns
-    -------
-    float
-        Value in [0, 1]; NaN without any pairs.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a value is not an integer.
-
-    Example
-    -------
-    >>> agreement([0, 3, 1, 2], [0, 3, 2, 2])
-    0.75
-    """
-    return accuracy(a, b)
-
-
 def macro_f1(truth: Any, prediction: Any) -> float:
     r"""Compute the macro F1 score: the mean of the F1 scores of the classes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from emosphere_sb.lobes import SSLEncoder
+from emosphere_sb.release.shapes import TensorType, build_without_memory, check_width
 from emosphere_sb.scale import DIMENSIONS, Scale
 
 logger = logging.getLogger(__name__)
@@ -117,7 +119,16 @@ def build_encoder(
     with TemporaryDirectory() as folder:
         file = Path(folder) / "backbone.json"
         file.write_text(json.dumps(dict(settings)), encoding="utf-8")
-        encoder = SSLEncoder(str(file), freeze="all", spec_augment=False, layers=layers)
+        build = partial(SSLEncoder, str(file), freeze="all", spec_augment=False, layers=layers)
+        tensors = {name: TensorType(tuple(one.shape), one.dtype) for name, one in state.items()}
+        source = path.with_name("config.json")
+        check_width(settings, tensors, source)
+        try:
+            build_without_memory(build, tensors, str(source))
+        except ValueError as error:
+            reason = str(error).replace(str(file), str(source))
+            raise ValueError(f"{source} does not describe a supported model: {reason}") from error
+        encoder = build()
     renamed = {_new_name(name): value for name, value in state.items()}
     own = encoder.model.state_dict()
     if "masked_spec_embed" in own:  # only used in training, and optional

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from emosphere_sb.fileio.csv_cells import visible_text
+
 LOG_CONFIG = Path(__file__).with_name("log_config.yaml")
 """Logging configuration of a run, passed to SpeechBrain's ``create_experiment_directory``."""
 
@@ -13,6 +15,14 @@ SHOWN_SPEECHBRAIN_LOGGERS = ("speechbrain.utils.train_logger", "speechbrain.util
 
 IRRELEVANT_WARNINGS = ("torchvision is not available",)
 """Beginnings of warnings about features that this package does not use."""
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Formatter that escapes control characters, such as those in the names of files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        return visible_text(super().format(record))
 
 
 class ConsoleFilter(logging.Filter):
@@ -37,6 +47,6 @@ def configure_console_logging() -> None:
     for handler in logging.getLogger().handlers:
         is_console = isinstance(handler, logging.StreamHandler)
         if is_console and not isinstance(handler, logging.FileHandler):
-            handler.setFormatter(logging.Formatter("%(message)s"))
+            handler.setFormatter(ConsoleFormatter("%(message)s"))
             if not any(isinstance(item, ConsoleFilter) for item in handler.filters):
                 handler.addFilter(ConsoleFilter())

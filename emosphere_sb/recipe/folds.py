@@ -14,11 +14,13 @@ from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import TRAINING_SETS, Summary
 from emosphere_sb.distributed import broadcast_from_main, is_main_process, local_rank_first
+from emosphere_sb.fileio.json_file import make_folder, read_json_mapping
 from emosphere_sb.fileio.yaml_tree import copy_tree, read_tree, scalars
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, differences
 from emosphere_sb.recipe.workspace import default_run_folder, matches_data, prepare_corpus
 from emosphere_sb.results.constants import NON_SET_KEYS
+from emosphere_sb.results.metrics_json import results_error
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import prediction_metrics, write_json
 from emosphere_sb.scale import DIMENSIONS
@@ -77,7 +79,7 @@ def run_folds(tree: CommentedMap, options: dict, *, corpus: str, run) -> dict:
     name = f"{result['protocol']['partition']}-{ALL_FOLDS}"
     folder = folders[0].parent.with_name(name) / folders[0].name
     if is_main_process():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_json(result, folder / "summary.json")
     logger.info("Summary over %d folds: %s", len(results), folder / "summary.json")
     return {**result, "folder": str(folder)}
@@ -112,12 +114,23 @@ def prepared_folds(tree: CommentedMap, corpus: str) -> list[tuple[CommentedMap, 
 def is_finished(
     tree: CommentedMap, folder: Path, summary: Summary, other: OtherCorpus | None = None
 ) -> bool:
-    """Return whether a fold has already finished with the same settings and data."""
+    """Return whether a fold has already finished with the same settings and data.
+
+    A fold whose results were damaged or modified after the run has to be tested again.
+    """
     saved = folder / SAVED
     if not saved.is_file() or not (folder / "metrics.json").is_file():
         return False
     if differences(tree, read_tree(saved)) or not matches_data(folder, summary):
         return False  # the run itself raises an error that lists the differences
+    files = [folder / "metrics.json"]
+    if other is not None:
+        if not metrics_file(folder, other.name).is_file():
+            return False
+        files.append(metrics_file(folder, other.name))
+    if errors := list(filter(None, map(results_error, files))):
+        logger.warning("Testing %s again: %s.", folder, errors[0])
+        return False
     if other is not None and not is_tested_on(folder, other):
         return False
     logger.info("Already finished: %s", folder)
@@ -129,18 +142,23 @@ def is_tested_on(folder: Path, other: OtherCorpus) -> bool:
     path = metrics_file(folder, other.name)
     if not path.is_file():
         return False
-    protocol = json.loads(path.read_text(encoding="utf-8"))["protocol"]
-    return protocol["tested_on"] == json.loads(json.dumps(other.metadata()))
+    protocol = _read_metrics(path)["protocol"]
+    return protocol.get("tested_on") == json.loads(json.dumps(other.metadata()))
 
 
 def load_results(folder: Path, other: str | None) -> dict:
     """Return the metrics of a finished run, including those of a cross-corpus test."""
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = _read_metrics(folder / "metrics.json")
     if other:
-        external = json.loads(metrics_file(folder, other).read_text(encoding="utf-8"))
+        external = _read_metrics(metrics_file(folder, other))
         metrics |= {name: row for name, row in external.items() if name not in NON_SET_KEYS}
         metrics["protocol"]["tested_on"] = external["protocol"]["tested_on"]
     return metrics
+
+
+def _read_metrics(path: Path) -> dict:
+    remedy = "Delete it and re-run the same command to test this fold again."
+    return read_json_mapping(path, remedy=remedy, keys=["protocol"])
 
 
 def summarise_folds(folds: Mapping[str, Mapping], folders: Sequence[Path]) -> dict:

@@ -44,6 +44,8 @@ STRING_KEYS = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
     "test_corpus", "test_data_folder", "test_options", "synthetic_corpus", "feature_cache_folder",
 )  # fmt: skip
+# Part of the path of a folder below results_folder.
+FOLDER_NAME_KEYS = ("preset", "release", "partition", "synthetic_corpus")
 # True, False or one of these words.
 CHOICE_KEYS = {"feature_cache": ("frames", "averages")}
 # Null in the file, otherwise a number.
@@ -109,6 +111,9 @@ def merge(
     ):  # the file of a saved run preserves its preset
         tree["preset"] = arguments.preset
     _check_ranges(tree)
+    for key in FOLDER_NAME_KEYS:
+        if tree.get(key) is not None:
+            check_folder_name(key, str(tree[key]))
     check_effects(tree, before, arguments.overrides)
     return tree
 
@@ -148,6 +153,29 @@ def _check_ranges(tree: CommentedMap) -> None:
     seconds = tree.get("max_seconds")
     if isinstance(seconds, (int, float)) and not seconds >= MIN_SECONDS:
         raise ValueError(f"max_seconds must be null or at least {MIN_SECONDS}; found {seconds}.")
+
+
+def check_folder_name(key: str, name: str) -> None:
+    """Check that a value that becomes the name of a folder cannot lead to another folder.
+
+    Raises
+    ------
+    ValueError
+        If the value contains a path separator or a control character, or is ``.`` or ``..``.
+
+    Example
+    -------
+    >>> check_folder_name("release", "1.11")
+    >>> check_folder_name("release", "../../x")
+    Traceback (most recent call last):
+    ValueError: release must be a name without '/' or '\\', because it is part of the path of the \
+run's folder; found '../../x'.
+    """
+    if not name.strip(". ") or not name.isprintable() or any(mark in name for mark in "/\\"):
+        raise ValueError(
+            f"{key} must be a name without '/' or '\\', because it is part of the path of the "
+            f"run's folder; found {name!r}."
+        )
 
 
 def check_keys(tree: CommentedMap, own: CommentedMap, file: Path) -> None:
@@ -274,6 +302,11 @@ def parse_command_line_value(key: str, text: str, old: Any) -> Any:
     """Parse a value from the command line.
 
     The value is parsed as YAML unless the value in the file is text (a path could be valid YAML).
+
+    Raises
+    ------
+    ValueError
+        If the value has a YAML tag.
     """
     if key in CHOICE_KEYS:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -284,6 +317,7 @@ def parse_command_line_value(key: str, text: str, old: Any) -> Any:
         return text.lower() == "true"
     if _kind(old) == NUMBER and text.lower().lstrip("+-") in ("inf", "nan"):
         return float(text)  # YAML's own spelling, .inf, is parsed below
+    check_no_tags(key, text)
     try:
         value = YAML().load(f"- {text}")[0]
     except YAMLError:
@@ -296,6 +330,35 @@ def parse_command_line_value(key: str, text: str, old: Any) -> Any:
     if value is None and text.lower() not in ("null", "~"):
         return text
     return value
+
+
+def check_no_tags(key: str, text: str) -> None:
+    """Check that a value from the command line is plain YAML, which cannot run code.
+
+    Raises
+    ------
+    ValueError
+        If the value, or a part of it, has a tag such as ``!new:`` or ``!apply:``.
+
+    Example
+    -------
+    >>> check_no_tags("drop_train", "[happy, sad]")
+    >>> check_no_tags("pooling", "!new:emosphere_sb.lobes.MeanPooling [16]")
+    Traceback (most recent call last):
+    ValueError: the command line: pooling must be a plain value; found the YAML tag \
+'!new:emosphere_sb.lobes.MeanPooling'. To change an object, write a preset or a hyperparameter \
+file; values on the command line cannot create objects or run code.
+    """
+    try:
+        for event in YAML().parse(f"- {text}"):
+            if tag := getattr(event, "tag", None):
+                raise ValueError(
+                    f"the command line: {key} must be a plain value; found the YAML tag "
+                    f"{str(tag)!r}. To change an object, write a preset or a hyperparameter file; "
+                    f"values on the command line cannot create objects or run code."
+                )
+    except YAMLError:  # the value is used as text
+        pass
 
 
 def build_objects(tree: CommentedMap) -> dict[str, Any]:

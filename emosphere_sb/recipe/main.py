@@ -11,7 +11,7 @@ from emosphere_sb.recipe.console_logging import configure_console_logging
 from emosphere_sb.recipe.corpora import corpus_name
 from emosphere_sb.recipe.errors import error_text
 from emosphere_sb.recipe.help import recipe_help
-from emosphere_sb.training.preemption import EXIT_STOPPED, StoppedError
+from emosphere_sb.training.preemption import EXIT_INTERRUPTED, RESUME, StoppedError
 
 HELP = ("-h", "--help")
 
@@ -33,7 +33,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
     int
         Exit status: 0 on success; 2 if the command line, the hyperparameters or the data are
         invalid (a one-line message is written to standard error); 75 if the run was interrupted by
-        SIGTERM and saved a checkpoint.
+        SIGTERM and saved a checkpoint; 130 after Ctrl-C, which also saves a checkpoint.
     """
     configure_console_logging()
     try:
@@ -53,12 +53,12 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         destroy_distributed()
     except BrokenPipeError:  # … | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except StoppedError:
-        print(
-            "Interrupted by SIGTERM; checkpoint saved. Re-run the same command to resume.",
-            file=sys.stderr,
-        )
-        return EXIT_STOPPED
+    except StoppedError as stopped:
+        print(stopped.text, file=sys.stderr)
+        return stopped.status
+    except KeyboardInterrupt:  # nothing to save, or the second Ctrl-C
+        print(f"Interrupted. {RESUME}", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
             raise

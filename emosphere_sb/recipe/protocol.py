@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import torch
 
 from emosphere_sb.data.dataset import normalised_vad
+from emosphere_sb.fileio.json_file import read_json_mapping
 from emosphere_sb.recipe.corpora import corpus_module
+from emosphere_sb.recipe.data_identity import TRAINING_DATA_KEY, training_data
 from emosphere_sb.recipe.workspace import STAMP, Summary, is_synthetic
 from emosphere_sb.scale import Scale
 from emosphere_sb.training.brain import EmoSphereBrain
@@ -22,7 +22,8 @@ def demo_upper_bound(summary: Summary, rows: dict[str, dict]) -> dict[str, dict]
     if not is_synthetic(summary):
         return {}
     names = getattr(corpus_module(summary.corpus), "SETS", {})
-    cap = json.loads((summary.data_root / STAMP).read_text(encoding="utf-8"))["cap"]
+    remedy = "Delete the folder of the synthetic corpus to generate it again."
+    cap = read_json_mapping(summary.data_root / STAMP, remedy=remedy, keys=["cap"])["cap"]
     cap = {names.get(part.lower(), part): values for part, values in cap.items()}
     sessions = {name: {row["session"] for row in part.values()} for name, part in rows.items()}
     part_of = {name: name if name in cap else "+".join(sorted(sessions[name])) for name in rows}
@@ -66,4 +67,5 @@ def protocol_metadata(summary: Summary, settings: dict, brain: EmoSphereBrain, r
         **{key: settings[key] for key in keys},
         "precision": brain.precision,  # may differ from the setting: fp16 requires a GPU
         **brain.checkpoint_metadata(),
+        TRAINING_DATA_KEY: training_data(summary, rows),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
@@ -11,11 +12,18 @@ from pathlib import Path
 import speechbrain as sb
 import torch
 from ruamel.yaml.comments import CommentedMap
+from torch.utils.data import DataLoader
 
-from data_prep.manifest import Summary, preparation_summary_lines, read_manifest_rows
+from data_prep.manifest import (
+    TRAINING_SETS,
+    Summary,
+    preparation_summary_lines,
+    read_manifest_rows,
+)
 from emosphere_sb import distributed
 from emosphere_sb.data import dataset as data
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.fileio.json_file import read_json_mapping
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.lobes.heads import label_statistics
 from emosphere_sb.recipe.command_line import RunRequest, read_command
@@ -32,6 +40,7 @@ from emosphere_sb.recipe.workspace import (
     training_statistics,
 )
 from emosphere_sb.results.metrics_json import (
+    is_modified,
     machine_description,
     peak_memory,
     prediction_digests,
@@ -45,6 +54,7 @@ from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import Checkpointer
 from emosphere_sb.training.feature_extraction import check_cacheable, use_cached_features
+from emosphere_sb.training.head_tests import HEAD_WEIGHTS, auxiliary_head_metrics
 from emosphere_sb.training.layer_statistics import set_layer_statistics
 from emosphere_sb.training.learnability import warn_if_hardly_trainable
 from emosphere_sb.training.loggers import LogState, make_loggers
@@ -113,25 +123,32 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
         rows = read_sets(summary, settings)
         sets = make_datasets(rows, summary, hparams)
         brain = make_brain(hparams, options, sets, folder)
-        with brain.stop.handle_sigterm():
+        with brain.stop.handle_signals():
             fit(brain, hparams, sets, summary)
-            tables = predict(brain, hparams, sets, rows, summary)
+            own_sets, tested_head = sets, {}
+            tables = predict(brain, hparams, sets, rows, summary, tested_head)
             external = None
             if other is not None:
                 sets = make_datasets(other.rows, other.summary, hparams)
                 read_from_cache(brain, hparams, sets, other.summary)
                 external = predict(brain, hparams, sets, other.rows, other.summary)
+            heads = score_auxiliary_head(brain, hparams, own_sets, tested_head, folder)
         metrics = None
         if distributed.is_main_process():
-            metrics = report(brain, folder, settings, options, summary, rows, tables, started)
+            metrics = report(
+                brain, folder, settings, options, summary, rows, tables, heads, started
+            )
+            brain.checkpointer.remove_weights(HEAD_WEIGHTS)
             if other is not None:
                 metrics |= report_other(folder, other, summary, metrics, external)
         return distributed.broadcast_from_main(metrics)
 
 
-def report(brain, folder, settings, options, summary, rows, tables, started) -> dict:
+def report(brain, folder, settings, options, summary, rows, tables, heads, started) -> dict:
     """Write the predictions and ``metrics.json``."""
     results = write_and_score_sets(folder, tables)
+    for name in results.keys() & heads.keys():
+        results[name]["auxiliary_head"] = heads[name]
     baselines = {"cap": demo_upper_bound(summary, rows)}
     if settings["acoustic_baseline"]:
         baselines["acoustic_baseline"] = acoustic_baseline(summary, settings["channel"])
@@ -296,7 +313,7 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     if hparams["normaliser"].mode == "corpus":
         if advice := getattr(hparams["encoder"].backbone, "advice", ""):
             logger.warning("%s", advice)
-        with distributed.local_rank_first():
+        with distributed.local_rank_first(), brain.stop.interrupt_immediately():
             statistics = training_statistics(summary, channel=hparams["channel"])
         hparams["normaliser"].set_statistics(*statistics)
     read_from_cache(brain, hparams, sets, summary)
@@ -358,22 +375,52 @@ class EpochSetter:
         self.dataset.epoch.fill_(epoch)
 
 
-def predict(brain, hparams: dict, sets: dict, rows: dict, summary: Summary) -> dict:
-    """Predict all sets except the training set with the best checkpoint; return tables by set."""
+def predict(
+    brain, hparams: dict, sets: dict, rows: dict, summary: Summary, heads: dict | None = None
+) -> dict:
+    """Predict all sets except the training set with the best checkpoint; return tables by set.
+
+    The metrics of the auxiliary head are added to ``heads`` by set.
+    """
     task = hparams["task"]
     tables = {}
     for name in (name for name in rows if name != "train"):
-        loader = data.eval_loader(
-            sets[name],
-            batch_size=hparams["eval_batch"],
-            num_workers=loader_processes(sets[name], hparams),
-        )
-        vad, probabilities = brain.predict(loader)
+        vad, probabilities = brain.predict(evaluation_loader(sets[name], hparams))
+        if heads is not None:
+            heads[name] = brain.head_metrics_of_test()
         tables[name] = predictions_table(
             rows[name], vad, scale=summary.scale, regions=task.regions,
             probabilities=probabilities, classes=task.names, head=task.kind,
         )  # fmt: skip
     return tables
+
+
+def evaluation_loader(dataset: data.SpeechDataset, hparams: dict) -> DataLoader:
+    """Create the loader of a set to predict."""
+    return data.eval_loader(
+        dataset,
+        batch_size=hparams["eval_batch"],
+        num_workers=loader_processes(dataset, hparams),
+    )
+
+
+def score_auxiliary_head(
+    brain, hparams: dict, sets: dict, tested: dict, folder: Path
+) -> dict[str, dict]:
+    """Return the metrics of the auxiliary head on the test sets (see ``auxiliary_head_metrics``).
+
+    The weights of the last epoch in which the head was trained are deleted after a test. Another
+    test of the run then takes their metrics from ``metrics.json``.
+    """
+    names = [name for name in tested if name not in TRAINING_SETS]
+    loaders = {name: partial(evaluation_loader, sets[name], hparams) for name in names}
+    earlier = {}
+    if (folder / "metrics.json").is_file():
+        with contextlib.suppress(ValueError):  # damaged: tested again without it
+            written = read_json_mapping(folder / "metrics.json", remedy="", keys=["run"])
+            if not is_modified(written):
+                earlier = {name: written.get(name, {}).get("auxiliary_head") for name in names}
+    return auxiliary_head_metrics(brain, loaders, {n: tested[n] for n in names}, earlier)
 
 
 def acoustic_baseline(summary: Summary, channel: str = "mix") -> dict[str, dict]:

@@ -41,8 +41,8 @@ LIMITS = """\
   or border control. Do not use it on speakers without their knowledge and consent.
 - Expect larger errors for languages, age groups, speaking styles, rooms and microphones that differ
   from those in the training data.
-- Values are not clipped and can be outside [-1, 1]. If the slope in the table above is below 1,
-  predictions vary less than the true ratings.
+- Values are not clipped and can be outside [-1, 1]. If the scale ratio in the table above is
+  below 1, predictions vary less than the true ratings.
 - The model was trained on utterances of a few seconds. Process longer recordings in windows."""
 CITATION = """\
 ```bibtex

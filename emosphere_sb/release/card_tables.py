@@ -65,9 +65,11 @@ def calibration_table(run: Run) -> list[str]:
     if not rows:
         return ["Not available: no set has labels."]
     return [
-        "Slope: regression of predictions on labels; values below 1 mean that predictions are "
-        "compressed towards the mean. Scale ratio: SD of the predictions divided by the SD of the "
-        "labels. Shift: difference of the means divided by the geometric mean of the SDs.",
+        "Scale ratio: SD of the predictions divided by the SD of the labels; values below 1 mean "
+        "that predictions shrink towards their mean. Slope: regression of predictions on labels, "
+        "the conditional bias; below 1, low values are on average overestimated and high values "
+        "underestimated. It equals Pearson correlation times scale ratio. Shift: "
+        "difference of the means divided by the geometric mean of the SDs.",
         table(["set", "dimension", "slope", "scale ratio", "shift"], rows),
     ]
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor, nn
 
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
 from emosphere_sb.release import checksums, parts
 from emosphere_sb.release.formats import upgrade
 from emosphere_sb.release.model import ModelInfo, ReleasedModel, evaluation_mode
+from emosphere_sb.release.shapes import (
+    TensorType,
+    build_without_memory,
+    check_width,
+    differing_tensors,
+    read_tensor_types,
+)
 from emosphere_sb.release.weights import read_weights, skip_initialisation
 
 
@@ -26,24 +32,60 @@ def load_released(folder: Path) -> tuple[ReleasedModel, ModelInfo]:
     checksums.verify_checksums(folder)
     path = folder / checksums.CONFIGURATION
     configuration = upgrade(checksums.read_json(path), path)
-    check_no_code(checksums.read_json(folder / checksums.BACKBONE), folder / checksums.BACKBONE)
+    backbone = checksums.read_json(folder / checksums.BACKBONE)
+    check_no_code(backbone, folder / checksums.BACKBONE)
+    tensors = read_tensor_types(folder / checksums.WEIGHTS)
+    check_width(backbone, tensors, folder / checksums.BACKBONE)
     try:
         info, described = ModelInfo.from_dict(configuration["about"]), configuration["parts"]
+        build = partial(_build, described, folder)
+        source = f"{path} and {checksums.BACKBONE}"
+        check_outputs(build_without_memory(build, tensors, source), tensors, info, folder)
         with skip_initialisation():
-            model = _build(described, folder)
+            model = build()
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not a valid model description: {type(error).__name__}: {error}. "
             f"Download the model again."
         ) from error
+    # load_state_dict copies the tensors, which are memory-mapped and would change with the file.
+    model.load_state_dict(read_weights(folder / checksums.WEIGHTS))
+    return evaluation_mode(model), info
+
+
+def check_outputs(
+    model: ReleasedModel, tensors: Mapping[str, TensorType], info: ModelInfo, folder: Path
+) -> None:
+    """Check that a model matches its weights and its list of classes.
+
+    Arguments
+    ---------
+    model : ReleasedModel
+        Model without values.
+    tensors : mapping
+        Tensors of the weights file.
+    info : ModelInfo
+        Information about the model.
+    folder : Path
+        Folder of the model, for error messages.
+
+    Raises
+    ------
+    ValueError
+        If they do not match.
+    """
     outputs = 0 if model.class_head is None else model.class_head.layers[-1].out_features
     if outputs != len(info.classes):
         raise ValueError(
-            f"{path} must list one class per output of the class head; found {len(info.classes)} "
-            f"classes and {outputs} outputs. Download the model again."
+            f"{folder / checksums.CONFIGURATION} must list one class per output of the class head; "
+            f"found {len(info.classes)} classes and {outputs} outputs. Download the model again."
         )
-    _fill(model, read_weights(folder / checksums.WEIGHTS), folder)
-    return evaluation_mode(model), info
+    if wrong := differing_tensors(model, tensors):
+        raise ValueError(
+            f"{folder / checksums.WEIGHTS} does not match {checksums.CONFIGURATION} and "
+            f"{checksums.BACKBONE}: {', '.join(wrong[:5])}. The folder contains files of "
+            f"different models; download the model again."
+        )
 
 
 def check_no_code(settings: Mapping[str, Any], path: Path) -> None:
@@ -99,22 +141,3 @@ def _build(described: Mapping[str, Any], folder: Path) -> ReleasedModel:
         vad_head=parts.build(described["vad_head"], ("VADHead",)),
         class_head=None if head is None else parts.build(head, parts.HEADS),
     )
-
-
-def _fill(model: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
-    expected = model.state_dict()
-    differ = (
-        name
-        for name in expected.keys() & weights.keys()
-        if expected[name].shape != weights[name].shape
-        or expected[name].dtype != weights[name].dtype
-    )
-    wrong = {*(expected.keys() ^ weights.keys()), *differ}
-    if wrong:
-        raise ValueError(
-            f"{folder / checksums.WEIGHTS} does not match {checksums.CONFIGURATION} and "
-            f"{checksums.BACKBONE}: {', '.join(sorted(wrong)[:5])}. The folder contains files of "
-            f"different models; download the model again."
-        )
-    # load_state_dict copies the tensors, which are memory-mapped and would change with the file.
-    model.load_state_dict(weights)

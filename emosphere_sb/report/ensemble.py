@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emosphere_sb.report.read.runs import METRICS_FILE, SAVED, Run, common_metadata
+from emosphere_sb.report.read.runs import (
+    METRICS_FILE,
+    SAVED,
+    Run,
+    check_unmodified,
+    common_metadata,
+)
 from emosphere_sb.results.alignment import align_tables
 from emosphere_sb.results.metrics_json import (
     prediction_digests,
@@ -111,10 +117,12 @@ def write_average(folder: str | os.PathLike, runs: Sequence[Run]) -> dict[str, A
     Raises
     ------
     ValueError
-        If there are fewer than two runs, the runs do not match, or the folder contains a run.
+        If there are fewer than two runs, the runs do not match, their predictions were modified,
+        or the folder contains a run.
     """
     folder = Path(folder)
     _check_two_or_more(runs)
+    check_unmodified(runs)
     if (folder / SAVED).exists():
         raise ValueError(f"{folder} already contains a run. Choose another folder for the average.")
     first = runs[0]

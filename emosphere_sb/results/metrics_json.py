@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -11,10 +13,14 @@ import pandas as pd
 
 from emosphere_sb import __version__
 from emosphere_sb.fileio.atomic import digest_of
+from emosphere_sb.fileio.json_file import read_json_mapping
+from emosphere_sb.results.constants import NON_SET_KEYS
 from emosphere_sb.results.predictions import read_predictions, write_predictions
-from emosphere_sb.results.scores import prediction_metrics, write_json
+from emosphere_sb.results.scores import plain_values, prediction_metrics, write_json
 from emosphere_sb.scale import DIMENSIONS
 
+CHECKSUM = "checksum"
+"""Key of the section ``run`` with the checksum of the file's own content."""
 PACKAGES = ("torch", "torchaudio", "speechbrain", "transformers", "numpy")
 
 
@@ -51,8 +57,54 @@ def write_metrics(
         "run": dict(run),
     }
     metrics["beside"] = {name: values for name, values in beside.items() if values}
+    metrics["run"][CHECKSUM] = metrics_digest(metrics)
     write_json(metrics, path)
     return metrics
+
+
+def metrics_digest(metrics: Mapping) -> str:
+    """Return the SHA-256 of the content of a metrics file, without the checksum itself."""
+    run = {key: value for key, value in metrics["run"].items() if key != CHECKSUM}
+    text = json.dumps(plain_values({**metrics, "run": run}), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_modified(metrics: Mapping) -> bool:
+    """Return whether the content of a metrics file differs from its checksum, if it has one."""
+    written = metrics["run"].get(CHECKSUM, "")
+    return bool(written) and written != metrics_digest(metrics)
+
+
+def results_error(path: Path) -> str:
+    """Compare a metrics file and the predictions that it lists with their checksums.
+
+    Arguments
+    ---------
+    path : Path
+        Metrics file of a finished run, such as ``metrics.json``.
+
+    Returns
+    -------
+    str
+        Description of the first file that is missing, damaged or modified; empty if there is none.
+    """
+    try:
+        metrics = read_json_mapping(path, remedy="", keys=("protocol", "run"))
+        digests = dict(metrics["run"]["predictions"])
+        if is_modified(metrics):
+            return f"{path.name} was modified after the run"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{path.name} is damaged ({str(error).strip() or type(error).__name__})"
+    sets = [name for name in metrics if name not in NON_SET_KEYS]
+    if unknown := [name for name in sets if name not in digests]:
+        return f"{path.name} has no checksum of the predictions of {', '.join(unknown)}"
+    for name, digest in digests.items():
+        file = path.parent / "predictions" / f"{name}.csv"
+        if not file.is_file():
+            return f"predictions/{name}.csv is missing"
+        if digest_of(file) != digest:
+            return f"predictions/{name}.csv was modified after the run"
+    return ""
 
 
 def package_versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.csv_cells import neutral_cell, restore_cell
 from emosphere_sb.results.text_table import parse_table_number
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
@@ -91,10 +92,13 @@ def region_names(vad: np.ndarray, regions: SphericalRegions) -> list[str]:
 
 
 def write_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Write a prediction table atomically and without loss of precision."""
+    """Write a prediction table atomically and without loss of precision.
+
+    Text that a spreadsheet would execute is neutralised; :func:`read_predictions` restores it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, table.to_csv(index=False))
+    atomic_write(path, _map_text(table, neutral_cell).to_csv(index=False))
 
 
 def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
@@ -112,7 +116,7 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
             f"The predictions file {path} is empty; a header and rows are required. Re-run the "
             "command that writes it."
         ) from error
-    return parse_numeric_columns(table, path)
+    return parse_numeric_columns(_map_text(table, restore_cell), path)
 
 
 def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
@@ -143,6 +147,12 @@ def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.Da
             for i, text in zip(table["ID"], table[name], strict=True)
         ]
     return table
+
+
+def _map_text(table: pd.DataFrame, function: Callable[[str], str]) -> pd.DataFrame:
+    """Apply a function to all text columns."""
+    text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(**{name: table[name].map(function) for name in text})
 
 
 def _number(text: str | float) -> float:

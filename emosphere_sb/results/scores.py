@@ -79,12 +79,13 @@ def class_metrics(
 
 def write_json(content: Mapping, path: str | os.PathLike) -> None:
     """Write a JSON file atomically; undefined values become null."""
-    atomic_write(path, json.dumps(_plain(content), indent=2) + "\n")
+    atomic_write(path, json.dumps(plain_values(content), indent=2) + "\n")
 
 
-def _plain(value):
+def plain_values(value):
+    """Convert metrics to plain JSON values; undefined numbers become ``None``."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from emosphere_sb.fileio.csv_cells import restore_cell
 from emosphere_sb.fileio.user_tables.table import open_user_table
 
 _COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -24,6 +25,8 @@ def read_text_table(
     is_name: Callable[[str], bool] = lambda name: True,
 ) -> pd.DataFrame:
     """Read a table with a header; all entries are stripped strings.
+
+    Cells that :func:`emosphere_sb.fileio.csv_cells.neutral_cell` has changed are restored.
 
     Arguments
     ---------
@@ -65,7 +68,8 @@ def read_text_table(
                 f"Each line of {path} must have {len(header)} entries, like the header; found "
                 f"{len(row)} in {text!r} (line {line})."
             )
-    frame = pd.DataFrame([row for _, row in rows], columns=header)[named]
+    cells = [[restore_cell(cell) for cell in row] for _, row in rows]
+    frame = pd.DataFrame(cells, columns=header)[named]
     frame.attrs["notes"] = table.notes
     return frame
 

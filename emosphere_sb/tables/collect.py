@@ -19,6 +19,9 @@ from emosphere_sb.tables.columns import Column
 from emosphere_sb.tables.spec import Group, Row, Table
 from emosphere_sb.tables.status import State
 
+HEAD_METRICS = ("accuracy", "macro_f1")
+"""Metrics of the auxiliary head in tables."""
+
 
 @dataclass
 class TableEntry:
@@ -175,12 +178,12 @@ def _fill(entry: TableEntry, states: Mapping[Cell, State]) -> None:
             continue
         entry.tables[seed] = pooled
         entry.by_seed[seed] = prediction_metrics(pooled)
-        heads = [_auxiliary_head_metrics(states[cell].metrics) for cell in own.values()]
-        if all(heads):
-            keys = ("accuracy", "macro_f1")
-            entry.by_seed[seed]["head_seen"] = {
-                key: statistics.mean(head[key] for head in heads) for key in keys
-            } | {"epochs": sorted({head["epoch"] for head in heads})}
+        heads = [auxiliary_head_metrics(states[cell].metrics, cell.set) for cell in own.values()]
+        for name in set.intersection(*map(set, heads)):
+            found = [head[name] for head in heads]
+            entry.by_seed[seed][name] = {
+                key: statistics.mean(head[key] for head in found) for key in HEAD_METRICS
+            } | {"epochs": sorted({head["epoch"] for head in found})}
     _check_seeds(entry)
 
 
@@ -204,11 +207,35 @@ def _pool(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part[shared] for part in parts], ignore_index=True)
 
 
-def _auxiliary_head_metrics(metrics: Mapping) -> Mapping | None:
-    """Return the head's development-set metrics in the last epoch in which it was trained."""
-    head = metrics["protocol"].get("auxiliary_head") or {}
-    known = all(head.get(key) is not None for key in ("accuracy", "macro_f1", "epoch"))
-    return head if known else None
+def auxiliary_head_metrics(metrics: Mapping, name: str) -> dict[str, Mapping]:
+    """Return the metrics of the auxiliary head of a run.
+
+    Arguments
+    ---------
+    metrics : mapping
+        Content of ``metrics.json``.
+    name : str
+        Name of the evaluated set.
+
+    Returns
+    -------
+    dict
+        Those that are known of ``head_last`` and ``head_tested`` (on the set, with the weights of
+        the last epoch in which the head was trained and with the tested weights), and
+        ``head_valid`` (on the development set).
+    """
+    tests = (metrics.get(name) or {}).get("auxiliary_head") or {}
+    heads = {
+        "head_last": tests.get("last_trained"),
+        "head_tested": tests.get("tested_weights"),
+        "head_valid": metrics["protocol"].get("auxiliary_head"),
+    }
+    required = (*HEAD_METRICS, "epoch")
+    return {
+        key: head
+        for key, head in heads.items()
+        if head and all(head.get(field) is not None for field in required)
+    }
 
 
 def _compare(found: CollectedRuns, group: Group, *, resamples: int, seed: int) -> None:

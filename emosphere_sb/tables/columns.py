@@ -24,12 +24,15 @@ class Column:
     compared : str or None
         Key of the metric in the result of ``report.stats.comparison.compare_systems``; ``None`` if
         rows are not compared by this metric.
+    published_in : str or None
+        Name of the column whose published score this column also shows.
     """
 
     header: str
     path: tuple[str, ...]
     percent: bool = False
     compared: str | None = None
+    published_in: str | None = None
 
     def extract(self, metrics: Mapping) -> float:
         """Return the metric, in % for proportions; NaN if it is missing."""
@@ -73,15 +76,31 @@ class Column:
         return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-COLUMNS: dict[str, Column] = {
-    name: Column(letter, (name, "ccc"), compared=name)
-    for name, letter in zip(DIMENSIONS, "VAD", strict=True)
-} | {
-    "mean": Column("mean", ("mean_ccc",), compared="mean_ccc"),
-    "point_f1": Column("macro F1, point (%)", ("region_point", "macro_f1"), percent=True),
-    "point_accuracy": Column("accuracy, point (%)", ("region_point", "accuracy"), percent=True),
-    "head_f1": Column("macro F1, head (%)", ("head_seen", "macro_f1"), percent=True),
-    "head_accuracy": Column("accuracy, head (%)", ("head_seen", "accuracy"), percent=True),
-}
-"""Columns by their name in ``tables.yaml``. ``head_seen`` holds the scores of the auxiliary head on
-the development set in the last epoch in which the head was trained."""
+COLUMNS: dict[str, Column] = (
+    {
+        name: Column(letter, (name, "ccc"), compared=name)
+        for name, letter in zip(DIMENSIONS, "VAD", strict=True)
+    }
+    | {
+        "mean": Column("mean", ("mean_ccc",), compared="mean_ccc"),
+        "point_f1": Column("macro F1, point (%)", ("region_point", "macro_f1"), percent=True),
+        "point_accuracy": Column("accuracy, point (%)", ("region_point", "accuracy"), percent=True),
+    }
+    | {
+        f"{name}_{short}": Column(
+            f"{header}, {text} (%)",
+            (key, metric),
+            percent=True,
+            published_in=f"head_{short}" if name == "head_best" else None,
+        )
+        for name, text, key in (
+            ("head", "head", "head_last"),
+            ("head_best", "head at best epoch", "head_tested"),
+            ("head_valid", "head on dev. set", "head_valid"),
+        )
+        for short, header, metric in (("f1", "macro F1", "macro_f1"), ("accuracy",) * 3)
+    }
+)
+"""Columns by their name in ``tables.yaml``. The auxiliary head is scored on the evaluated set in
+the last epoch in which it was trained (``head_last``) and in the tested epoch (``head_tested``), in
+which it may no longer be trained; and on the development set (``head_valid``)."""

@@ -19,7 +19,7 @@ from emosphere_sb.tables.cells import CELL_FILE, Cell, Cells
 from emosphere_sb.tables.launcher import COMMAND_PREFIX, LOG_FILE, Job, Launcher
 from emosphere_sb.tables.progress import Progress
 from emosphere_sb.tables.status import DAMAGED, FINISHED, TO_RUN, State, inspect
-from emosphere_sb.training.preemption import EXIT_STOPPED
+from emosphere_sb.training.preemption import EXIT_INTERRUPTED, EXIT_STOPPED
 
 if TYPE_CHECKING:  # this package must not depend on data_prep (see CONTRIBUTING.md)
     from data_prep.summary import Summary
@@ -158,7 +158,7 @@ def run_jobs(
 
 def failure_reason(job: Job, status: int) -> str:
     """Return why a run failed: the last error message in its console output."""
-    if status == EXIT_STOPPED:
+    if status in (EXIT_STOPPED, EXIT_INTERRUPTED):
         return "interrupted after saving a checkpoint; re-run the same command to resume"
     file = job.folder / LOG_FILE
     text = file.read_text(encoding="utf-8", errors="replace")

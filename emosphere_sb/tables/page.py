@@ -143,11 +143,12 @@ def _published_line(found: CollectedRuns, row: Row) -> Line:
     """Format the paper's scores and, except on synthetic speech, the difference of our mean."""
     entry = found.entry(row, found.table.groups[0])
     texts = []
-    for number, column in enumerate(found.table.columns):
-        if number >= len(row.published):
+    scores = found.table.published_scores(row)
+    for column, published in zip(found.table.columns, scores, strict=True):
+        if published is None:
             texts.append(Text(""))
             continue
-        published, mean = row.published[number], entry.mean(column)
+        mean = entry.mean(column)
         text = column.format_published(published)
         if mean is not None and not found.synthetic:
             text += f" ({_format_signed(column, mean - published)})"
@@ -211,9 +212,22 @@ def _notes(found: CollectedRuns) -> Iterator[str]:
         )
         yield f"Published: {source}; {comparison}."
     if any(column.path[0] == "region_point" for column in table.columns):
+        yield "“Point”: region of the predicted VAD point."
+    paths = {column.path[0] for column in table.columns}
+    if "head_last" in paths:
         yield (
-            "“Point”: region of the predicted VAD point. “Head”: prediction of the region head on "
-            "the development set, in the last epoch in which the head was trained."
+            "“Head”: class predicted by the auxiliary head on the evaluated set, in the last epoch "
+            "in which the head was trained."
+        )
+    if "head_tested" in paths:
+        yield (
+            "“Head at best epoch”: the same in the epoch that is tested, in which the head may no "
+            "longer be trained."
+        )
+    if {"head_last", "head_tested"} <= paths and any(row.published for row in table.rows):
+        yield (
+            "The paper reports one macro F1 score and one accuracy of its region classifier and "
+            "does not state the epoch; they are shown under both heads."
         )
     if any(group.folds > 1 for group in table.groups):
         yield "Folds: metrics of the pooled predictions; the CSV file lists those of each run."

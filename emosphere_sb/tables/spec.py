@@ -74,6 +74,12 @@ class Table:
         """Iterate over all pairs of a row and a block of columns."""
         return ((row, group) for row in self.rows for group in self.groups)
 
+    def published_scores(self, row: Row) -> list[float | None]:
+        """Return the published score of each column for a row; ``None`` without a score."""
+        given = dict(zip(self.columns, row.published, strict=False))
+        shared = [COLUMNS.get(column.published_in or "", column) for column in self.columns]
+        return [given.get(column) for column in shared]
+
     def corpora(self) -> list[str]:
         """Return the names of all corpora that the table uses."""
         names = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from emosphere_sb.fileio.atomic import digest_of
+from emosphere_sb.fileio.json_file import read_json_mapping
 from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.hparams import SAVED, differences
 from emosphere_sb.recipe.workspace import matches_data
@@ -98,7 +99,7 @@ def inspect(
 def _read(
     cell: Cell, cells: Cells, summary: Summary | None, tested_on: Mapping[str, Any] | None
 ) -> State:
-    metrics = json.loads(cell.metrics.read_text(encoding="utf-8"))
+    metrics = read_json_mapping(cell.metrics, remedy="Run the table with --rerun-damaged.")
     for part, names in REQUIRED_KEYS.items():
         for name in names:
             metrics[part][name]  # raises KeyError if it is missing

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.csv_cells import neutral_cell
 from emosphere_sb.report.html.table_page import table_page
 from emosphere_sb.report.plots.all import plot_table, render_pdf, render_png
 from emosphere_sb.results.provenance import recipe_command
 from emosphere_sb.results.scores import prediction_metrics
-from emosphere_sb.tables.collect import CollectedRuns, TableEntry
+from emosphere_sb.tables.collect import CollectedRuns, TableEntry, auxiliary_head_metrics
 from emosphere_sb.tables.columns import COLUMNS, Column
 from emosphere_sb.tables.formats import to_html, to_latex, to_markdown
 from emosphere_sb.tables.page import Page, format_results_table
 
 RUN_HEADER = (
     "table", "row", "preset", "trained_on", "tested_on", "set", "seed", "fold", "status",
-    *COLUMNS, "head_epoch", "utterances", "run_folder", "commit", "command", "seconds", "machine",
-    "versions",
+    *COLUMNS, "head_epoch", "head_best_epoch", "utterances", "run_folder", "commit", "command",
+    "seconds", "machine", "versions",
 )  # fmt: skip
 SUMMARY_HEADER = (
     "table", "row", "tested_on", "set", "column", "seeds", "mean", "deviation", "low", "high",
@@ -91,19 +92,20 @@ def run_lines(found: CollectedRuns) -> Iterator[dict[str, Any]]:
                 "command": recipe_command(cell.corpus, cell.command()),
             }
             if state.predictions is not None:
-                line |= _run_metrics(state)
+                line |= _run_metrics(state, cell.set)
             yield line
 
 
-def _run_metrics(state) -> dict[str, Any]:
+def _run_metrics(state, name: str) -> dict[str, Any]:
     own = prediction_metrics(state.predictions)
-    head = state.metrics["protocol"].get("auxiliary_head") or {}
-    own["head_seen"] = head
+    heads = auxiliary_head_metrics(state.metrics, name)
+    own |= heads
     run, versions = state.metrics["run"], state.metrics["protocol"]["versions"]
     values = {name: column.extract(own) for name, column in COLUMNS.items()}
     return {
         **{name: "" if value != value else value for name, value in values.items()},
-        "head_epoch": head.get("epoch", ""),
+        "head_epoch": heads.get("head_last", {}).get("epoch", ""),
+        "head_best_epoch": heads.get("head_tested", {}).get("epoch", ""),
         "utterances": len(state.predictions),
         "commit": run["commit"] or "",
         "command": run["command"],
@@ -117,9 +119,8 @@ def summary_lines(found: CollectedRuns) -> Iterator[dict[str, Any]]:
     """Generate the lines of ``NAME.summary.csv``, one for each row, block and column."""
     names = {column: name for name, column in COLUMNS.items()}
     for entry in found.entries:
-        for number, column in enumerate(found.table.columns):
-            scores = entry.row.published
-            published = scores[number] if number < len(scores) else None
+        scores = found.table.published_scores(entry.row)
+        for column, published in zip(found.table.columns, scores, strict=True):
             mean = entry.mean(column)
             line = {
                 "table": found.table.name,
@@ -176,7 +177,7 @@ def _csv(header: tuple[str, ...], lines) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({key: neutral_cell(value) for key, value in line.items()} for line in lines)
     return text.getvalue()
 
 

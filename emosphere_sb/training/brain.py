@@ -29,6 +29,7 @@ from emosphere_sb.training.backward import (
 )
 from emosphere_sb.training.batch_outputs import Labels, Output
 from emosphere_sb.training.checkpoints import INTRA_EPOCH, averaged_epochs
+from emosphere_sb.training.head_tests import HEAD_WEIGHTS
 from emosphere_sb.training.preemption import StoppedError, StopRequest
 from emosphere_sb.training.run_options import validate_run_options
 from emosphere_sb.training.train_statistics import TrainStatistics
@@ -118,7 +119,9 @@ class EmoSphereBrain(sb.Brain):
             signals = self.modules.normaliser(batch.signals, batch.lengths)
             frames, lengths = encoder(signals, lengths)
         utterance = self.modules.pooling(frames, lengths)
-        logits = self.modules.auxiliary_head(utterance) if self.auxiliary_active else None
+        # Tests also score a head that is no longer trained (see `head_metrics_of_test`).
+        scored = self.auxiliary_active or (stage == Stage.TEST and self.hparams.task.size > 0)
+        logits = self.modules.auxiliary_head(utterance) if scored else None
         return Output(self.modules.vad_head(utterance), logits)
 
     def compute_objectives(
@@ -318,6 +321,8 @@ class EmoSphereBrain(sb.Brain):
         # Before saving, so that the checkpoint contains the decision to stop early.
         self.hparams.epoch_counter.update_metric(score)
         self._trained = None
+        if self.auxiliary_active and not self.hparams.weighting.active_next:
+            self.checkpointer.save_weights(HEAD_WEIGHTS, {"epoch": epoch})
         self._save_checkpoint({"epoch": epoch, "mean_ccc": score})
 
     def train_metrics(self, loss: float) -> dict:
@@ -333,8 +338,8 @@ class EmoSphereBrain(sb.Brain):
             # Processes are not synchronised here: if the main process exits, so do the
             # others.
             if stage == Stage.VALID:
-                self._save_intra_epoch_ckpt()
-            raise StoppedError
+                raise self._save_and_stop()
+            raise StoppedError("training is complete, and the test will be repeated")
         self._predict_batch(batch, stage)
         return torch.zeros(())
 
@@ -367,7 +372,22 @@ class EmoSphereBrain(sb.Brain):
             None if the auxiliary head was not trained in the epoch of the checkpoint.
         """
         self.evaluate(loader, max_key="mean_ccc")
-        return evaluation.prediction_arrays(self.predictions)
+        vad, probabilities = evaluation.prediction_arrays(self.predictions)
+        return vad, probabilities if self.auxiliary_active else None
+
+    def head_metrics_of_test(self) -> dict:
+        """Return the metrics of the auxiliary head on the test set evaluated last.
+
+        Returns
+        -------
+        dict
+            Result of ``classification_metrics``; empty without an auxiliary task or without
+            utterances of known class. The head may no longer be trained in the loaded epoch.
+        """
+        if self.hparams.task.size == 0 or not self.predictions:
+            return {}
+        head = evaluation.evaluation_metrics(self.predictions)[1]
+        return head if head.get("n") else {}
 
     def on_evaluate_start(self, max_key: str | None = None, min_key: str | None = None) -> None:
         """Load the weights of the best checkpoint or the mean of the last ones."""
@@ -420,10 +440,17 @@ class EmoSphereBrain(sb.Brain):
         """Save between two steps; called by SpeechBrain at the intervals set in its run options."""
         self._save_checkpoint({INTRA_EPOCH: True}, end_of_epoch=False)
 
+    def _save_and_stop(self) -> StoppedError:
+        """Save a checkpoint, and return the error that ends the run."""
+        self._save_intra_epoch_ckpt()
+        step = self._trained[0] if self._trained else self.step
+        epoch = self.hparams.epoch_counter.current
+        return StoppedError(f"checkpoint saved at epoch {epoch}, step {step}")
+
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt) -> bool:
         """After each step, save and stop if any process has received a request to stop."""
         if self._stopping:
-            self._save_intra_epoch_ckpt()
+            stopped = self._save_and_stop()
             distributed.barrier()  # while the main process writes
-            raise StoppedError
+            raise stopped
         return super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)

@@ -76,6 +76,80 @@ class Checkpointer(SpeechBrainCheckpointer):
         (checkpoint,) = self._construct_checkpoint_objects([final])
         return checkpoint
 
+    def save_weights(self, name: str, meta: dict) -> None:
+        """Save only the model's weights, under a name that is never found as a checkpoint.
+
+        An existing folder of this name is replaced. Only the main process writes.
+
+        Arguments
+        ---------
+        name : str
+            Name of the folder.
+        meta : dict
+            Metadata, such as the epoch.
+
+        Raises
+        ------
+        OSError
+            If the weights cannot be written.
+        """
+        if not distributed.is_main_process():
+            return
+        final = self.checkpoints_dir / name
+        partial = final.with_name(PARTIAL + name)
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir()
+            (partial / METAFNAME).write_text(yaml.safe_dump(meta), encoding="utf-8")
+            _write_state(self.recoverables["model"], partial / "model.ckpt")
+            _write_checksums(partial)
+            self.remove_weights(name)
+            atomic_replace(partial, final)
+        except (OSError, RuntimeError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise OSError(f"Could not write weights to {final} ({error}). {MAKE_ROOM}") from error
+        logger.info("Saved weights %s", final)
+
+    def remove_weights(self, name: str) -> None:
+        """Delete the weights saved under a name, if any, in the main process."""
+        folder = self.checkpoints_dir / name
+        if distributed.is_main_process() and folder.is_dir():
+            deleted = folder.with_name(DELETED + name)
+            shutil.rmtree(deleted, ignore_errors=True)
+            os.replace(folder, deleted)
+            shutil.rmtree(deleted)
+
+    def load_weights_of_epoch(self, epoch: int, name: str) -> bool:
+        """Load the model's weights at the end of an epoch.
+
+        Every process must call this method.
+
+        Arguments
+        ---------
+        epoch : int
+            Number of the epoch.
+        name : str
+            Name for :meth:`save_weights`, used if no checkpoint of the epoch is left.
+
+        Returns
+        -------
+        bool
+            Whether intact weights of this epoch were found.
+        """
+
+        def at_end(checkpoint: Checkpoint) -> bool:
+            return INTRA_EPOCH not in checkpoint.meta and checkpoint.meta.get("epoch") == epoch
+
+        found = [c.path for c in self.find_intact(ckpt_predicate=at_end)]
+        if not found and distributed.is_main_process():
+            found = [path for path in [self.checkpoints_dir / name] if _holds_epoch(path, epoch)]
+        found = distributed.broadcast_from_main(found)
+        if not found:
+            return False
+        logger.info("Loading the weights of %s", found[0].name)
+        self.recoverables["model"].load_state_dict(read_tensors(found[0] / "model.ckpt", mmap=True))
+        return True
+
     def _new_checkpoint_dirpath(self) -> Path:
         """Return a path named after the current time in microseconds, so that names sort by age."""
         return self.checkpoints_dir / datetime.now().strftime(f"{CKPT_PREFIX}+%Y-%m-%d+%H-%M-%S.%f")
@@ -89,9 +163,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         with MainProcessContext():  # otherwise SpeechBrain's savers wait for the other processes
             for name, recoverable in self.recoverables.items():
                 _write_state(recoverable, folder / f"{name}.ckpt")
-        sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
-        (folder / CHECKSUM_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-        fsync_tree(folder)
+        _write_checksums(folder)
 
     # --- finding -----------------------------------------------------------------------------
 
@@ -332,6 +404,23 @@ def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{CHECKSUM_FILE} is missing or invalid: {error}"
     return f"SHA-256 of {', '.join(wrong)} does not match {CHECKSUM_FILE}" if wrong else ""
+
+
+def _write_checksums(folder: Path) -> None:
+    """Write the digest of each file in a folder, and sync the folder to disk."""
+    sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
+    (folder / CHECKSUM_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+    fsync_tree(folder)
+
+
+def _holds_epoch(folder: Path, epoch: int) -> bool:
+    """Return whether a folder of ``save_weights`` is intact and belongs to an epoch."""
+    if not folder.is_dir():
+        return False
+    if fault := integrity_error(folder):
+        logger.error("The weights in %s are corrupted (%s) and are not used.", folder, fault)
+        return False
+    return yaml.safe_load((folder / METAFNAME).read_text(encoding="utf-8")).get("epoch") == epoch
 
 
 def _missing_keys(meta: object) -> str:

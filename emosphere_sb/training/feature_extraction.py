@@ -57,7 +57,9 @@ def use_cached_features(
     key = feature_key(brain, hparams)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    digests = audio_digests(root, [path for part in sets.values() for path in part.audio.values()])
+    paths = [path for part in sets.values() for path in part.audio.values()]
+    with brain.stop.interrupt_immediately():
+        digests = audio_digests(root, paths)
     keys = {
         name: {utterance: digests[path] for utterance, path in part.audio.items()}
         for name, part in sets.items()

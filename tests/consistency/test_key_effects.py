@@ -18,6 +18,7 @@ from emosphere_sb.recipe.key_usage import (
     class_of,
     references,
 )
+from tests.helpers.own_preset import merge_objects
 
 FILE = HPARAMS / "emosphere.yaml"
 BASE = read_tree(FILE)
@@ -155,7 +156,6 @@ def test_key_of_every_preset_reaches_a_component_or_is_rejected(preset):
         (["attentive_statistics"], {"pooling_heads": "4"}, "pooling is AttentiveStatsPooling"),
         (["no_regions"], {"region_angle": "45"}, "task is NoTask, which does not use it"),
         (["no_regions"], {"aux_decay_epochs": "3"}, "task is NoTask"),
-        (["no_regions"], {"weighting": "!new:a.B"}, "task is NoTask"),
         (["categorical"], {"region_class_weights": "none"}, "task is EmotionTask"),
         (["constant_weight"], {"aux_decay_epochs": "3"}, "weighting is ConstantWeight"),
         (["uncertainty"], {"aux_weight_start": "0.5"}, "weighting is UncertaintyWeighting"),
@@ -179,7 +179,7 @@ def test_key_of_every_preset_reaches_a_component_or_is_rejected(preset):
 def test_key_without_effect_names_the_component(presets, overrides, component):
     key = list(overrides)[-1]
     with pytest.raises(ValueError, match=f"--{key} has no effect: {component}"):
-        merge(Arguments(FILE, presets, overrides))
+        merge_objects(presets, overrides)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_key_without_effect_names_the_component(presets, overrides, component):
 )  # fmt: skip
 def test_key_that_a_component_of_one_s_own_uses_is_accepted(overrides):
     key, text = list(overrides.items())[-1]
-    assert str(merge(Arguments(FILE, [], overrides))[key]) == text
+    assert str(merge_objects([], overrides)[key]) == text
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_every_preset_builds(preset):
     ],
 )  # fmt: skip
 def test_change_of_class_leaves_no_argument_of_the_old_class(presets, overrides, expected):
-    tree = merge(Arguments(FILE, [*presets, "smoke"], overrides))
+    tree = merge_objects([*presets, "smoke"], overrides)
     assert (class_of(tree["pooling"]), set(tree["pooling"])) == expected
     assert type(build_objects(tree)["pooling"]).__name__ == expected[0]
 

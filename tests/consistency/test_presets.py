@@ -11,7 +11,7 @@ from emosphere_sb.data.dataset import Batch, CollateStep
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import build_objects, differences, merge, read_presets
-from emosphere_sb.recipe.run import make_datasets
+from emosphere_sb.recipe.run import make_datasets, run_recipe
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
 from tests.helpers import brain as brains
@@ -235,6 +235,23 @@ def test_published_split_and_classes(all_classes, tmp_path):
     remaining = development[~development["EmoClass"].isin(["O", "X"])]["FileName"]
     split = [*sets["valid"]["ID"], *sets["test"]["ID"]]
     assert sorted(split) == sorted(remaining.str.removesuffix(".wav"))
+
+
+def test_published_setup_runs_on_the_unmodified_smoke_corpus(smoke_corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(HPARAMS.parent)
+    found = run_recipe(
+        [
+            str(FILE), "--preset=published+smoke", "--release=synthetic", "--noprogressbar",
+            "--device=cpu", f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}",
+        ],
+        corpus="MSP-Podcast",
+    )  # fmt: skip
+    # The Development set has 13 utterances with annotator agreement, of 5 of the 8 classes.
+    assert found["protocol"]["utterances"]["valid"] == 5
+    assert found["test"]["utterances"] == 8
+    assert found["test"]["auxiliary_head"]["last_trained"]["n"] == 8
+    (summary,) = tmp_path.glob("MSP-Podcast/manifests/*/summary.json")
+    assert "no utterances of surprise, disgust, contempt" in summary.read_text(encoding="utf-8")
 
 
 # --- the paper's tables ----------------------------------------------------------------------

@@ -129,7 +129,7 @@ def test_rows_columns_and_published_scores_match_the_paper(name):
     assert [(row.labels, row.published) for row in table.rows] == PAPER[name]
     columns = [n for c in table.columns for n, column in COLUMNS.items() if column is c]
     count = max(len(scores) for _, scores in PAPER[name])
-    assert columns[:count] == [*REGRESSION, "point_f1", "point_accuracy"][:count]
+    assert columns[:count] == [*REGRESSION, "head_f1", "head_accuracy"][:count]
     assert table.preset == "published" and len(table.seeds) > 1
     (group,) = table.groups
     assert (group.corpus, group.set) == ("MSP-Podcast", "test")  # the in-house test set

@@ -1,6 +1,7 @@
 """Independent reference implementation of the style pooling layer in NumPy, for tests.
 
-It processes one utterance in float64, without batches, padding, masks or dropout. Its loops follow
+It processes one utterance in float64, without batches, padding or masks. Dropout factors are given
+by the caller, so that training can be compared as well. Its loops follow
 the published description instead of being fast. It shares no code with the library and does not
 import torch, so agreement between the two is evidence that both are correct.
 """
@@ -54,6 +55,7 @@ def style_pooling(
     *,
     heads: int = 2,
     scale: float | None = None,
+    dropout: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Pool the frames of one utterance into one vector, in evaluation mode.
 
@@ -92,6 +94,11 @@ def style_pooling(
     scale : float, optional
         Factor for the attention scores. None means 1 / sqrt(width), as in the paper: the square
         root of d_model instead of the size of one head.
+    dropout : Mapping[str, np.ndarray], optional
+        Factors of dropout, 0 or 1 / (1 - p): `spectral.0`, `spectral.1` (after Mish), `temporal.0`,
+        `temporal.1` (after the GLU) and `attention_output` (before the residual sum), each of shape
+        (time, width); and `attention` for the attention weights, of shape (heads, time, time) with
+        queries before keys. None means evaluation.
 
     Returns
     -------
@@ -112,16 +119,19 @@ def style_pooling(
     """
     hidden = np.asarray(frames, dtype=np.float64)
     weights = {name: np.asarray(array, dtype=np.float64) for name, array in parameters.items()}
+    factors = dropout or {}
     _check(hidden, weights, heads)
     for layer in range(2):
         hidden = mish(_linear(hidden, weights, f"spectral.{layer}"))
+        hidden = hidden * factors.get(f"spectral.{layer}", 1.0)
     for layer in range(2):
         name = f"temporal.{layer}"
         signal = convolve_same(hidden, weights[f"{name}.weight"], weights[f"{name}.bias"])
-        hidden = hidden + gated_linear_unit(signal)
+        hidden = hidden + gated_linear_unit(signal) * factors.get(name, 1.0)
     width = hidden.shape[1]
     factor = 1.0 / np.sqrt(width) if scale is None else float(scale)
-    hidden = hidden + _self_attention(hidden, weights, heads, factor)
+    attended = _self_attention(hidden, weights, heads, factor, factors.get("attention"))
+    hidden = hidden + attended * factors.get("attention_output", 1.0)
     return _linear(hidden, weights, "output").mean(axis=0)
 
 
@@ -261,7 +271,11 @@ def _linear(frames: np.ndarray, weights: Mapping[str, np.ndarray], name: str) ->
 
 
 def _self_attention(
-    frames: np.ndarray, weights: Mapping[str, np.ndarray], heads: int, scale: float
+    frames: np.ndarray,
+    weights: Mapping[str, np.ndarray],
+    heads: int,
+    scale: float,
+    dropout: np.ndarray | None,
 ) -> np.ndarray:
     query, key, value = (_linear(frames, weights, name) for name in ("query", "key", "value"))
     size = frames.shape[1] // heads
@@ -273,6 +287,8 @@ def _self_attention(
             # Subtracting the maximum does not change any ratio and keeps the exponentials finite.
             share = np.exp(scores - scores.max())
             share /= share.sum()
+            if dropout is not None:
+                share *= dropout[head, position]
             joined[position, columns] = share @ value[:, columns]
     return _linear(joined, weights, "attention_output")
 

@@ -61,13 +61,15 @@ def predictions(noise=0.5, *, seed=0, first=0, number=40):
     return table
 
 
-def finish(cells, cell, table, *, synthetic=False, head=None, data=None, **run):
+def finish(cells, cell, table, *, synthetic=False, head=None, tests=None, data=None, **run):
     """Write the folder of a finished run of a cell with these predictions."""
     folder, name = cell.folder, cell.set
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SAVED).write_text(dump(cells.tree(cell)), encoding="utf-8")
     (folder / DATA_FILE).write_text(json.dumps(data or {}))
     results = write_and_score_sets(folder, {name: table})
+    if tests is not None:
+        results[name]["auxiliary_head"] = tests
     digests = prediction_digests(folder, {name: table})
     if cell.metrics.is_file():  # from another set
         digests = json.loads(cell.metrics.read_text())["run"]["predictions"] | digests
@@ -103,10 +105,11 @@ class NoCells:
         }  # fmt: skip
 
 
-def done(table, **options) -> State:
-    """Return the state of a finished run with these predictions."""
+def done(table, *, name="test1", tests=None, **options) -> State:
+    """Return the state of a finished run with these predictions, and head metrics of a set."""
     protocol, run = about(**options)
-    return State(FINISHED, "", {"protocol": protocol, "run": run}, table)
+    own = {} if tests is None else {name: {"auxiliary_head": tests}}
+    return State(FINISHED, "", {"protocol": protocol, "run": run, **own}, table)
 
 
 def gathered(fill, table, marks=None, **options):

@@ -17,7 +17,7 @@ from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.checkpoints import integrity_error
-from emosphere_sb.training.preemption import EXIT_STOPPED
+from emosphere_sb.training.preemption import EXIT_INTERRUPTED, EXIT_STOPPED
 from tests.helpers.run import (
     Runs,
     assert_same_results,
@@ -144,14 +144,14 @@ def test_fault_checkpoint_over_file_size_limit_stops_run_which_resumes(
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A small mounted file system, and a function that changes its size."""
+    """A mounted file system with space for two checkpoints, and a function that resizes it."""
 
     def resize(size, *options):
         words = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options])]
         return subprocess.run([*words, "tmpfs", tmp_path / "disk"], capture_output=True)
 
     (tmp_path / "disk").mkdir()
-    if shutil.which("mount") is None or resize("900k").returncode:
+    if shutil.which("mount") is None or resize("700k").returncode:
         pytest.skip("mounting a file system is not possible")
     yield tmp_path / "disk", lambda size: resize(size, "remount").check_returncode()
     subprocess.run(["umount", "-l", tmp_path / "disk"], check=True)
@@ -332,6 +332,61 @@ def test_fault_sigterm_saves_checkpoint_and_same_command_resumes(
     assert_same_results(tmp_path, uninterrupted)
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "progress"),
+    [
+        ("check_memory", 1, "checkpoint saved at epoch 1, step 1"),
+        ("fit_batch", 2, "checkpoint saved at epoch 1, step 3"),  # received after step 2
+        ("fit_batch", 4, "checkpoint saved at epoch 2, step 2"),
+        ("on_stage_start", 4, "checkpoint saved at epoch 2, step 3"),  # start of an evaluation
+        ("on_stage_start", 7, "training is complete, and the test will be repeated"),
+    ],
+)
+def test_fault_ctrl_c_saves_checkpoint_and_same_command_resumes(
+    name, number, progress, runs, uninterrupted, tmp_path, after, capsys
+):
+    after(name, number, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert command(runs, tmp_path) == EXIT_INTERRUPTED == 130
+    said = capsys.readouterr().err
+    assert f"Interrupted; {progress}. Re-run the same command to resume." in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "metrics.json").exists()
+    assert command(runs, tmp_path) == 0
+    assert_same_results(tmp_path, uninterrupted)
+
+
+@pytest.mark.parametrize("place", ["prepare_corpus", "training_statistics", "report"])
+def test_fault_ctrl_c_outside_training_ends_without_traceback(
+    place, runs, tmp_path, monkeypatch, capsys
+):
+    from emosphere_sb.recipe import run
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("not interrupted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, place, interrupted)
+        assert command(runs, tmp_path) == EXIT_INTERRUPTED
+    said = capsys.readouterr().err
+    assert "Interrupted. Re-run the same command to resume." in said
+    assert "Traceback" not in said
+
+
+def test_fault_ctrl_c_in_a_terminal_reaches_all_processes(runs, uninterrupted, tmp_path):
+    folder = runs.results / "interrupted"
+    process, sign = runs.start_paused(folder, "stepping", 5, "--num_workers=2")
+    wait_for(process, sign)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    sign.with_suffix(".go").write_text("")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == EXIT_INTERRUPTED, output
+    assert "Interrupted; checkpoint saved at epoch 2, step" in output
+    assert "Traceback" not in output
+    runs.run_in_process(folder)
+    assert_same_results(folder, uninterrupted)
+
+
 # --- a folder in use by a run with loader processes --------------------------------------------
 
 
@@ -374,21 +429,23 @@ def test_fault_sigterm_to_all_processes_saves_checkpoint_and_resumes(
     assert_same_results(folder, uninterrupted)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_fault_sigterm_while_features_are_computed_leaves_a_valid_cache(
-    runs, tmp_path, monkeypatch
+    runs, tmp_path, monkeypatch, number
 ):
     from emosphere_sb.training import feature_extraction
 
     compute = feature_extraction.hidden_states
 
     def interrupted(*arguments):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         return compute(*arguments)
 
     options = ["--freeze=all", "--feature_cache=True", f"--results_folder={tmp_path}"]
     with monkeypatch.context() as patch:
         patch.setattr(feature_extraction, "hidden_states", interrupted)
-        assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == EXIT_STOPPED
+        status = EXIT_STOPPED if number == signal.SIGTERM else EXIT_INTERRUPTED
+        assert command(runs, tmp_path / "run", *options, "--eval_batch=8") == status
     (folder,) = (path.parent for path in tmp_path.glob("feature_cache/*/store.json"))
     store = open_store(folder, read_description(folder))
     assert len(store) == 8 and store.damaged() == []  # the batch that was in progress
@@ -425,13 +482,14 @@ def test_resume_with_averaged_checkpoints_matches_uninterrupted_run(runs, tmp_pa
     """The expected mean is computed here; a restart in between does not change it."""
     from emosphere_sb.recipe import run
 
-    tested, report = [], run.report
+    tested, predict = [], run.predict
 
     def record(brain, *rest):
+        tables = predict(brain, *rest)
         tested.append({n: v.clone() for n, v in brain.modules.state_dict().items()})
-        return report(brain, *rest)
+        return tables
 
-    monkeypatch.setattr(run, "report", record)
+    monkeypatch.setattr(run, "predict", record)
     options = ["--average_checkpoints=2", "--ckpt_interval_steps=-1"]
     runs.run_in_process(tmp_path / "resumed", *options, "--number_of_epochs=2")
     metrics = runs.run_in_process(tmp_path / "resumed", *options)

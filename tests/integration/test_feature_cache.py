@@ -14,8 +14,9 @@ PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
 def start(root, smoke_corpus, results, *options, freeze="--freeze=all"):
     from emosphere_sb.recipe.run import run_recipe
 
+    preset = [] if any(word.startswith("--preset=") for word in options) else ["--preset=smoke"]
     words = [
-        str(root / "hparams" / "emosphere.yaml"), "--preset=smoke", "--noprogressbar", freeze,
+        str(root / "hparams" / "emosphere.yaml"), *preset, "--noprogressbar", freeze,
         f"--data_folder={smoke_corpus}", f"--results_folder={results}", *options,
     ]  # fmt: skip
     return run_recipe(words, corpus="MSP-Podcast")
@@ -42,7 +43,7 @@ def test_cached_run_matches_run_without_cache(layers, root, smoke_corpus, tmp_pa
     assert 0 < error < 0.05
 
 
-MEAN_POOLING = "--pooling=!new:emosphere_sb.lobes.MeanPooling [!ref <encoder.output_size>]"
+MEAN_POOLING = "--preset=smoke+mean_pooling"
 
 
 @pytest.mark.parametrize("normalisation", ["none", "standardise", "layer_norm"])
@@ -226,9 +227,7 @@ def test_settings_with_changing_features_raise(option, reason, root, smoke_corpu
 
 @pytest.mark.parametrize("pooling", ["StylePooling", "AttentiveStatsPooling"])
 def test_averages_require_mean_pooling(pooling, root, smoke_corpus, tmp_path):
-    option = [] if pooling == "StylePooling" else [
-        "--pooling=!new:emosphere_sb.lobes.AttentiveStatsPooling [!ref <encoder.output_size>]"
-    ]  # fmt: skip
+    option = [] if pooling == "StylePooling" else ["--preset=smoke+attentive_statistics"]
     with pytest.raises(ValueError, match=f"requires MeanPooling; found {pooling}, which needs all"):
         start(root, smoke_corpus, tmp_path, "--feature_cache=averages", *option)
 

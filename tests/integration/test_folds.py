@@ -14,6 +14,7 @@ from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import over_folds, run_folds
 from emosphere_sb.recipe.workspace import initialise_run_folder, prepare_corpus
+from emosphere_sb.results.metrics_json import metrics_digest, prediction_digests
 from emosphere_sb.scale import DIMENSIONS
 
 
@@ -56,6 +57,7 @@ def test_all_folds_run_once_and_are_summarised(root, corpus, tmp_path):
     facts = summary["by_fold"]["test"]
     assert list(facts["folds"]) == ["1", "2", "3", "4", "5"]
     assert facts["folds"]["2"]["mean_ccc"] == pytest.approx(one["test"]["mean_ccc"])
+    check_that_a_damaged_fold_is_tested_again(root, corpus, tmp_path, summary)
     means = [row["mean_ccc"] for row in facts["folds"].values()]
     assert facts["mean_over_folds"]["mean_ccc"] == pytest.approx(np.mean(means))
     assert facts["deviation_over_folds"]["mean_ccc"] == pytest.approx(np.std(means, ddof=1))
@@ -70,6 +72,21 @@ def test_all_folds_run_once_and_are_summarised(root, corpus, tmp_path):
     ids = pd.concat(tables)["ID"]
     assert ids.is_unique
     assert len(ids) == facts["utterances"]
+
+
+def check_that_a_damaged_fold_is_tested_again(root, corpus, results, summary):
+    """Without training it again: the checkpoints stay as they are."""
+    folders = [results / f"IEMOCAP-synthetic/smoke/session-{k}/7" for k in range(1, 6)]
+    times = [(folder / "metrics.json").stat().st_mtime_ns for folder in folders]
+    log = (folders[3] / "train_log.txt").read_bytes()
+    path = folders[3] / "predictions" / "test.csv"
+    before = path.read_bytes()
+    cut(path)
+    assert start(root, corpus, results, "--fold=all")["by_fold"] == summary["by_fold"]
+    assert path.read_bytes() == before
+    assert (folders[3] / "train_log.txt").read_bytes() == log
+    later = [(folder / "metrics.json").stat().st_mtime_ns for folder in folders]
+    assert [a != b for a, b in zip(times, later, strict=True)] == [False, False, False, True, False]
 
 
 def test_pooled_ccc_differs_from_mean_over_folds(tmp_path):
@@ -164,11 +181,13 @@ class FakeRun:
             scores["dominance"] = {"ccc": None}
         facts = {"synthetic": True, **summary.protocol}
         metrics = {"test": {**scores, "mean_ccc": 0.5}, "protocol": facts}
+        metrics["run"] = {"predictions": prediction_digests(folder, ["test"])}
         (folder / "metrics.json").write_text(json.dumps(metrics))
         if other := prepare_other_corpus(settings, summary):
             table.to_csv(folder / "predictions" / f"{other.name}-all.csv", index=False)
             metrics = {f"{other.name}-all": {**scores, "mean_ccc": 0.5}}
             metrics["protocol"] = {"tested_on": other.metadata()}
+            metrics["run"] = {"predictions": prediction_digests(folder, [f"{other.name}-all"])}
             metrics_file(folder, other.name).write_text(json.dumps(metrics))
 
 
@@ -204,6 +223,68 @@ def test_finished_folds_are_reused_only_with_same_settings_and_data(root, corpus
     one = tmp_path / "r/IEMOCAP-synthetic/smoke/session-3/7/metrics.json"
     one.unlink()  # as if interrupted
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [3])
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def edit(path):
+    """Overwrite the predictions with the truth."""
+    table = pd.read_csv(path)
+    for name in DIMENSIONS:
+        table[f"{name}_predicted"] = table[name]
+    table.to_csv(path, index=False)
+
+
+def delete(path):
+    path.unlink()
+
+
+def empty(path):
+    path.write_text("")
+
+
+@pytest.mark.parametrize("damage", [cut, edit, delete, empty])
+@pytest.mark.parametrize("name", ["predictions/test.csv", "metrics.json", "data.json"])
+def test_fold_with_damaged_results_alone_is_tested_again(root, corpus, tmp_path, damage, name):
+    summary, _ = folds_of(root, corpus, tmp_path / "r")
+    path = tmp_path / "r/IEMOCAP-synthetic/smoke/session-3/7" / name
+    if damage is edit and name != "predictions/test.csv":
+        pytest.skip("is no table")
+    before = path.read_bytes()
+    damage(path)
+    if name == "data.json" and damage is not delete:
+        with pytest.raises(ValueError, match=r"session-3/7/data\.json .*Restore it, or delete it"):
+            folds_of(root, corpus, tmp_path / "r")
+        return
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [3])
+    assert path.read_bytes() == before
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [])
+
+
+def test_folds_with_swapped_predictions_are_tested_again(root, corpus, tmp_path, caplog):
+    summary, _ = folds_of(root, corpus, tmp_path / "r")
+    runs = tmp_path / "r/IEMOCAP-synthetic/smoke"
+    one, two = (runs / f"session-{n}/7/predictions/test.csv" for n in (2, 5))
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [2, 5])
+    assert (one.read_bytes(), two.read_bytes()) == (first, second)
+    assert caplog.text.count("predictions/test.csv was modified after the run") == 2
+
+
+def test_fold_with_edited_scores_is_tested_again(root, corpus, tmp_path):
+    summary, _ = folds_of(root, corpus, tmp_path / "r")
+    path = tmp_path / "r/IEMOCAP-synthetic/smoke/session-4/7/metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["run"]["checksum"] = metrics_digest(metrics)
+    path.write_text(json.dumps(metrics))
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [])
+    metrics["test"]["mean_ccc"] = 0.9
+    path.write_text(json.dumps(metrics))
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [4])
 
 
 def test_scores_on_another_corpus_are_updated_with_its_settings_and_data(root, corpus, tmp_path):

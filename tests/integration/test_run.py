@@ -168,7 +168,7 @@ def test_early_stopped_run_is_not_continued(recipe, tmp_path):
 
 
 def test_last_epoch_of_auxiliary_head_survives_restart(recipe, tmp_path):
-    short = "--weighting=!new:emosphere_sb.lobes.LinearDecay [1.0, 0.01, 1, drop]"
+    short = "--aux_decay_epochs=1"
     recipe("--number_of_epochs=1", short, f"--output_folder={tmp_path}")
     result = recipe("--number_of_epochs=2", short, f"--output_folder={tmp_path}")
     assert result["protocol"]["auxiliary_head"]["epoch"] == 1
@@ -222,3 +222,50 @@ def test_shuffled_labels_are_recorded_in_protocol(recipe, tmp_path):
     )
     assert result["protocol"]["shuffle_labels"] is True
     assert not math.isnan(result["test1"]["mean_ccc"])
+
+
+# --- auxiliary head on the test sets ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def decayed(recipe, root):
+    """Metrics of a run whose head is trained in epoch 1 of 3, and of a run of that epoch only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        options = ["--aux_decay_epochs=1", f"--output_folder={recipe.results / 'decayed'}"]
+        found = recipe(*options, "--number_of_epochs=3", "--test_weights=last")
+        short = ["--aux_decay_epochs=1", f"--output_folder={recipe.results / 'short'}"]
+        return found, recipe(*short, "--number_of_epochs=1", "--test_weights=last")
+
+
+def test_head_is_tested_with_the_weights_of_its_last_trained_epoch(recipe, decayed):
+    found, short = decayed
+    for name in ("test1", "test2"):
+        head = found[name]["auxiliary_head"]
+        last, tested = head["last_trained"], head["tested_weights"]
+        assert (last["epoch"], last["trained"]) == (1, True)
+        assert (tested["epoch"], tested["trained"]) == (3, False)
+        # A run of one epoch tests exactly these weights, in its only epoch.
+        assert last == short[name]["auxiliary_head"]["tested_weights"]
+        table = read_predictions(recipe.results / "short" / "predictions" / f"{name}.csv")
+        by_table = prediction_metrics(table)["region_head"]
+        for key in ("accuracy", "macro_f1", "unweighted_recall", "n"):
+            assert last[key] == by_table[key]
+    assert "auxiliary_head" not in found["valid"]
+
+
+def test_untrained_head_adds_no_columns_to_the_predictions(recipe, decayed):
+    table = read_predictions(recipe.results / "decayed" / "predictions" / "test1.csv")
+    assert "region_head" not in table and not [c for c in table if c.startswith("p_")]
+
+
+def test_head_weights_are_deleted_after_the_test_and_their_metrics_kept(recipe, decayed):
+    folder = recipe.results / "decayed"
+    assert all(
+        path.name.startswith("CKPT") for path in (folder / "save").iterdir() if path.is_dir()
+    )
+    again = recipe(
+        "--aux_decay_epochs=1", f"--output_folder={folder}", "--number_of_epochs=3",
+        "--test_weights=last",
+    )  # fmt: skip
+    assert again["test1"]["auxiliary_head"] == decayed[0]["test1"]["auxiliary_head"]

@@ -1,6 +1,7 @@
 """Test ``emosphere table`` with real runs: complete, interrupted, damaged and failed ones."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -282,3 +283,25 @@ def test_cross_corpus_test_is_repeated_when_its_options_change(command, tmp_path
     assert run([*other, "--rerun-damaged"]) == 0
     assert 1 < len(foreign.read_text(encoding="utf-8").splitlines()) < lines
     assert lines_of(tmp_path, "crossed")[1]["mean"] == own["mean"]
+
+
+@pytest.mark.slow
+def test_table_3_compares_the_published_region_scores_with_the_head_on_the_test_set(
+    smoke_corpus, tmp_path
+):
+    words = ["paper_table_3", f"--data_folder={smoke_corpus}", f"--results_folder={tmp_path}"]
+    options = ["--preset=smoke", "--seeds=1", "--device=cpu", "--resamples=99"]
+    assert run([*words, *options, "--number_of_epochs=2", "--aux_decay_epochs=1"]) == 0
+    with open(tmp_path / "tables" / "paper_table_3.csv", encoding="utf-8") as file:
+        runs = {line["row"]: line for line in csv.DictReader(file)}
+    with open(tmp_path / "tables" / "paper_table_3.summary.csv", encoding="utf-8") as file:
+        lines = {(line["row"], line["column"]): line for line in csv.DictReader(file)}
+    for row, published in (("32 (45°)", 4.77), ("18 (60°)", 17.96), ("8 (90°)", 36.27)):
+        metrics = json.loads((Path(runs[row]["run_folder"]) / "metrics.json").read_text())
+        head = metrics["test"]["auxiliary_head"]
+        assert head["last_trained"]["epoch"] == 1
+        for column, own in (("head_f1", "last_trained"), ("head_best_f1", "tested_weights")):
+            line = lines[row, column]
+            assert float(line["published"]) == published
+            assert float(line["mean"]) == pytest.approx(100 * head[own]["macro_f1"])
+        assert not lines[row, "point_f1"]["published"]

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from emosphere_sb.fileio.atomic import atomic_file
+from emosphere_sb.fileio.csv_cells import neutral_cell
+from emosphere_sb.inference.output.table_file import TableFile, keeps_rows, real_path
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model_info import ModelInfo
 
@@ -77,10 +79,12 @@ def prediction_columns(info: ModelInfo, *, words: int = 0) -> list[str]:
 class CsvWriter:
     """Writer of UTF-8 CSV files with a header. Each row is flushed immediately.
 
+    Text that a spreadsheet would execute is neutralised; see :mod:`emosphere_sb.fileio.csv_cells`.
+
     Arguments
     ---------
     path : path
-        Path of the file, which is overwritten.
+        Path of the file, which is replaced at the end; see :class:`TableFile`.
     row : callable
         Function that converts a prediction to a mapping of columns to values. All rows must have
         the same columns.
@@ -94,15 +98,14 @@ class CsvWriter:
         row: RowFunction = plain_row,
         columns: Sequence[str] | None = None,
     ):
-        # surrogateescape: file names that are not valid UTF-8 are written as their original bytes
-        self._file = open_text(path)
+        self._file = TableFile(path)
         self._row, self._columns, self._writer = row, columns, None
 
     def __enter__(self) -> CsvWriter:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type | None, *error: object) -> None:
+        self._file.close(kind)
 
     def write(self, prediction: Prediction) -> None:
         """Write a row.
@@ -112,26 +115,26 @@ class CsvWriter:
         ValueError
             If its columns differ from those of the first row.
         """
-        self._write_row({key: _cell(value) for key, value in self._row(prediction).items()})
+        self._write_row(self._row(prediction))
 
     def write_error(self, file: str, reason: str) -> None:
         """Write a row with a file that could not be predicted, and the reason."""
-        self._write_row({"file": file, "error": reason})
+        self._write_row({"file": file, "error": reason}, failed=True)
 
-    def _write_row(self, row: Mapping[str, Any]) -> None:
+    def _write_row(self, row: Mapping[str, Any], *, failed: bool = False) -> None:
         if self._writer is None:
             columns = self._columns or list(row)
-            self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
+            self._writer = csv.DictWriter(self._file.text, columns, lineterminator="\n")
             self._writer.writeheader()
-        self._writer.writerow(row)
-        self._file.flush()
+        self._writer.writerow({key: _cell(value) for key, value in row.items()})
+        self._file.end_row(failed=failed)
 
 
 def _cell(value: Any) -> Any:
     """Format a value for CSV."""
     if isinstance(value, list):
-        return "; ".join(f"{word} {distance:g}" for word, distance in value)
-    return f"{value:.{DECIMALS}f}" if isinstance(value, float) else value
+        value = "; ".join(f"{word} {distance:g}" for word, distance in value)
+    return f"{value:.{DECIMALS}f}" if isinstance(value, float) else neutral_cell(value)
 
 
 class JsonLinesWriter:
@@ -140,19 +143,19 @@ class JsonLinesWriter:
     Arguments
     ---------
     path : path
-        Path of the file, which is overwritten.
+        Path of the file, which is replaced at the end; see :class:`TableFile`.
     row : callable
         Function that converts a prediction to a mapping of plain types.
     """
 
     def __init__(self, path: str | os.PathLike, row: RowFunction = plain_row):
-        self._file, self._row = open_text(path), row
+        self._file, self._row = TableFile(path), row
 
     def __enter__(self) -> JsonLinesWriter:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type | None, *error: object) -> None:
+        self._file.close(kind)
 
     def write(self, prediction: Prediction) -> None:
         """Write a line."""
@@ -160,26 +163,12 @@ class JsonLinesWriter:
 
     def write_error(self, file: str, reason: str) -> None:
         """Write a line with a file that could not be predicted, and the reason."""
-        self._write_row({"file": file, "error": reason})
+        self._write_row({"file": file, "error": reason}, failed=True)
 
-    def _write_row(self, row: Mapping[str, Any]) -> None:
+    def _write_row(self, row: Mapping[str, Any], *, failed: bool = False) -> None:
         line = json.dumps(row, ensure_ascii=False, allow_nan=False)
-        self._file.write(f"{line}\n")
-        self._file.flush()
-
-
-def open_text(path: str | os.PathLike):
-    """Open a UTF-8 file for writing; file names that are not valid UTF-8 keep their bytes.
-
-    Raises
-    ------
-    ValueError
-        If the folder of the file does not exist.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(f"Output folder {path.parent} does not exist. Create it first.")
-    return open(path, "w", encoding="utf-8", errors="surrogateescape", newline="")
+        self._file.text.write(f"{line}\n")
+        self._file.end_row(failed=failed)
 
 
 def check_suffix(path: str) -> str:
@@ -205,22 +194,27 @@ class EmbeddingWriter:
     Arguments
     ---------
     path : path
-        Path of the file, which is overwritten.
+        Path of the file, which is replaced at the end.
+    replaces : bool, optional
+        Whether an old version is kept after an error: it belongs to a table that is kept.
+        (default: whether the file exists)
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike, *, replaces: bool | None = None):
+        self.path = real_path(path)
+        self._replaces = self.path.exists() if replaces is None else replaces
         self._buffer = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
         self._files: list[str] = []
         self._times: list[tuple[float, float]] = []
-        self._size = 0
+        self._size = self._failed = 0
 
     def __enter__(self) -> EmbeddingWriter:
         return self
 
     def __exit__(self, kind: type | None, *error: object) -> None:
         try:
-            if kind is None:
+            rows = len(self._files) + (0 if self._replaces else self._failed)
+            if keeps_rows(kind, rows=rows, replaces=self._replaces):
                 self._save()
         finally:
             self._buffer.close()
@@ -234,7 +228,8 @@ class EmbeddingWriter:
         self._times.append((prediction.start, prediction.end))
 
     def write_error(self, file: str, reason: str) -> None:
-        """Do nothing: files without a prediction have no embedding."""
+        """Count a file without a prediction, which has no embedding."""
+        self._failed += 1
 
     def _save(self) -> None:
         self._buffer.flush()
@@ -261,12 +256,19 @@ def escape_unencodable(name: str, encoding: str = "utf-8") -> str:
 
 
 def replace_unprintable(name: str) -> str:
-    """Replace line breaks and control characters in a name, for output on a terminal.
+    """Escape line breaks and control characters in a name, for output on a terminal.
 
     Example
     -------
-    >>> replace_unprintable("a\\nb.wav")
-    'a?b.wav'
+    >>> print(replace_unprintable("a\\nb\\x1b[2J.wav"))
+    a\\x0ab\\x1b[2J.wav
     """
-    escaped = ("\udc80", "\udcff")  # surrogates for bytes of invalid UTF-8
-    return "".join(c if c.isprintable() or escaped[0] <= c <= escaped[1] else "?" for c in name)
+    surrogates = ("\udc80", "\udcff")  # for bytes of invalid UTF-8
+    return "".join(
+        c if c.isprintable() or surrogates[0] <= c <= surrogates[1] else _escaped(c) for c in name
+    )
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

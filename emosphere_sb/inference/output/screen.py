@@ -35,7 +35,8 @@ class ConsoleTable:
     def __init__(
         self, names: Sequence[str], scale: Scale, print_line: Callable[[str], None] = print
     ):
-        name_width = min(self.MAX_NAME_WIDTH, max([4, *map(len, names)]))
+        lengths = [len(replace_unprintable(name)) for name in names]
+        name_width = min(self.MAX_NAME_WIDTH, max([4, *lengths]))
         self._widths = (name_width, 12, *POINT_WIDTHS)
         self._align = f"<>{POINT_ALIGN}"
         self._scale, self._print_line, self._has_header = scale, print_line, False

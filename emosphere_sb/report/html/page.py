@@ -25,6 +25,8 @@ from emosphere_sb.results.constants import SYNTHETIC_WARNING
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG file."""
 
+HIDDEN_KEYS = ("training_data",)
+"""Keys of the protocol that are for programs, not for readers."""
 REPORT_KEYS = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
 """Keys of a report that have a dedicated section; all others are listed at the end."""
 
@@ -182,6 +184,7 @@ def _warnings(report: Mapping) -> list[str]:
 def _metadata(report: Mapping) -> list[tuple]:
     """Return the metadata sections at the end of the page: ID, title and list."""
     rest = {key: value for key, value in report.items() if key not in REPORT_KEYS}
-    parts = [("protocol", "Protocol", report["protocol"]), ("run", "Run", report["run"])]
+    protocol = {key: value for key, value in report["protocol"].items() if key not in HIDDEN_KEYS}
+    parts = [("protocol", "Protocol", protocol), ("run", "Run", report["run"])]
     parts += [("further", "Additional information", rest)] if rest else []
     return [(id_, title, metadata_list(metadata)) for id_, title, metadata in parts]

@@ -43,6 +43,9 @@ EVALUATION_KEYS = (
 )  # fmt: skip
 """Keys of an evaluation that have a dedicated place on the page."""
 
+RESTRICTED = ("emotion", "region")
+"""Subgroups within which the range of the true values is restricted."""
+
 HEADS = ["set", "utterances", *(f"{TITLES[name]} CCC" for name in COLOURS)]
 
 
@@ -211,7 +214,7 @@ def set_section(
         "classes": _classes(evaluation["metrics"]),
         "calibration": calibration and _calibration(calibration, evaluation["metrics"]),
         "slices": [
-            _slice(SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
+            _slice(key, SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
             for (key, rows), drawn in zip(slices.items(), images.get("slices", []), strict=True)
         ],
         "missing_slices": evaluation.get("missing_slices") or [],
@@ -299,10 +302,10 @@ def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
     return {"table": table, "corrected": fitted, "metadata": _metadata(rest)}
 
 
-def _slice(title: str, parts: Sequence[Mapping], image: Mapping) -> dict[str, Any]:
+def _slice(key: str, title: str, parts: Sequence[Mapping], image: Mapping) -> dict[str, Any]:
     rows = [
         [part["value"] or "unknown", format_count(part["utterances"]), *_cells(part)]
         for part in parts
     ]
     table = HtmlTable(["subgroup", *HEADS[1:]], rows, label=title)
-    return {"title": title, "image": image, "table": table}
+    return {"title": title, "image": image, "table": table, "restricted": key in RESTRICTED}

@@ -21,6 +21,9 @@ SUBGROUP_TITLES = {
 }
 """Titles of the kinds of subgroups, in report order."""
 
+MIN_BAR = 20
+"""Number of utterances below which the CCC of a subgroup is not drawn."""
+
 
 @with_plot_style
 def plot_subgroups(
@@ -40,7 +43,8 @@ def plot_subgroups(
     Returns
     -------
     matplotlib.figure.Figure
-        Four panels: one per dimension, and one for the mean. An undefined CCC is marked.
+        Four panels: one per dimension, and one for the mean. An undefined CCC, and subgroups of
+        fewer than 20 utterances, are marked and have no bar.
     """
     height = 1.25 + 0.3 * max(len(parts), 2)
     figure = Figure(figsize=(10.6, height), layout="constrained")
@@ -82,6 +86,9 @@ def _label(part: Mapping) -> str:
 
 
 def _bar(axes: Axes, row: int, part: Mapping, name: str) -> None:
+    if part["utterances"] < MIN_BAR:
+        axes.text(0, row, f" n < {MIN_BAR}", va="center", fontsize=8, color=GREY)
+        return
     value = get_ccc(part["metrics"], name)
     if value is None:
         axes.text(0, row, " undefined", va="center", fontsize=8, color=GREY)

@@ -200,6 +200,31 @@ def read_csv(path: Path, settings: CsvSettings) -> Run:
     return Run(path.name, None, {path.stem: table}, scales, SphericalRegions(90), notes=notes)
 
 
+def check_unmodified(runs: Sequence[Run], names: Sequence[str] | None = None) -> None:
+    """Check that the predictions of runs are those that the runs wrote.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        Runs to check.
+    names : sequence of str, optional
+        Sets to check. (default: all)
+
+    Raises
+    ------
+    ValueError
+        If predictions were modified after the run.
+    """
+    for run in runs:
+        changed = sorted(run.changed if names is None else run.changed & {*names})
+        if changed:
+            files = " and ".join(f"predictions/{name}.csv" for name in changed)
+            raise ValueError(
+                f"{files} of {run.folder} was modified after the run. Re-run the training command "
+                f"with --test_only to restore it."
+            )
+
+
 def unify_set_names(runs: Sequence[Run]) -> list[Run]:
     """Give several CSV files of one system the same set name.
 

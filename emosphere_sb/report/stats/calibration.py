@@ -34,10 +34,13 @@ def calibration_metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     -------
     dict
         For each dimension: ``slope_of_prediction``, :math:`\mathrm{cov}/\sigma_\mathrm{truth}^2`,
-        the slope of the regression of prediction on truth, which is below 1 if predictions shrink
-        towards the mean; ``slope_of_truth``, :math:`\mathrm{cov}/\sigma_\mathrm{prediction}^2`,
+        the slope of the regression of prediction on truth, the conditional bias: below 1, low
+        values are on average overestimated and high values underestimated. It equals Pearson
+        correlation times scale ratio, so it is also below 1 for predictions that are more spread
+        than the truth. ``slope_of_truth``, :math:`\mathrm{cov}/\sigma_\mathrm{prediction}^2`,
         which is 1 for calibrated predictions; and ``scale_ratio``,
-        :math:`\sigma_\mathrm{prediction}/\sigma_\mathrm{truth}`. NaN if undefined.
+        :math:`\sigma_\mathrm{prediction}/\sigma_\mathrm{truth}`, which is below 1 if predictions
+        shrink towards their mean. NaN if undefined.
 
     Example
     -------

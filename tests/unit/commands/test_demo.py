@@ -100,4 +100,4 @@ def test_invalid_host_is_reported_before_launch():
     from emosphere_sb.demo_page.server import _listen
 
     with pytest.raises(OSError, match=r"Invalid --host '999\.1\.1\.1'"):
-        _listen(None, Limits(), "999.1.1.1", None)  # before the page is asked for anything
+        _listen(None, Limits(), "999.1.1.1", None, None)  # before the page is asked for anything

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import sys
 
 import numpy as np
@@ -13,9 +14,11 @@ import soundfile
 from emosphere_sb import cli
 from emosphere_sb.commands import predict
 from emosphere_sb.commands.predict import load_predictor
+from emosphere_sb.fileio.csv_cells import restore_cell
 from emosphere_sb.inference.find_audio import FoundAudio, find_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import files
+from emosphere_sb.inference.output.table_file import locked_output
 from tests.helpers.models import write_tiny_model
 
 RATE = 16000
@@ -196,7 +199,7 @@ def test_rows_are_written_immediately(released, recordings, tmp_path, monkeypatc
 
     def watch(table, prediction):
         write(table, prediction)
-        seen.append(len(read_csv(out)))  # the row is in the file already
+        seen.append(len(read_csv(f"{out}.partial")))  # the row is in the file already
 
     monkeypatch.setattr(files.CsvWriter, "write", watch)
     cli.main(["predict", str(released), str(recordings), f"--out={out}"])
@@ -308,6 +311,135 @@ def test_words_in_csv(tmp_path):
     with files.CsvWriter(path, lambda _: {"words": [["sad", 0.25], ["calm", 1.5]]}) as table:
         table.write(None)
     assert read_csv(path) == [{"words": "sad 0.25; calm 1.5"}]
+
+
+# --- an output file that exists -----------------------------------------------------------------
+
+
+@pytest.fixture
+def out(tmp_path):
+    """An output file with an old table and old embeddings."""
+    path = tmp_path / "out.csv"
+    path.write_text("old\n")
+    (tmp_path / "out.npz").write_bytes(b"old")
+    return path
+
+
+def predict_good(released, recordings, out, *options):
+    inputs = [str(recordings / name) for name in GOOD]
+    return cli.main(["predict", str(released), *inputs, f"--out={out}", *options])
+
+
+def end_after(monkeypatch, rows, error):
+    """Let a prediction end with an error after some rows."""
+    whole = predict.predict_files
+
+    def cut(*arguments):
+        for number, result in enumerate(whole(*arguments)):
+            if number == rows:
+                raise error
+            yield result
+
+    monkeypatch.setattr(predict, "predict_files", cut)
+
+
+def test_old_table_is_replaced(released, recordings, out):
+    assert predict_good(released, recordings, out, "--embedding") == 0
+    assert len(read_csv(out)) == 3
+    assert len(np.load(out.with_suffix(".npz"))["embedding"]) == 3
+    assert sorted(path.name for path in out.parent.iterdir() if path.is_file()) == [
+        "out.csv", "out.npz",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_error_keeps_the_old_table(released, recordings, out, monkeypatch, rows, caplog):
+    end_after(monkeypatch, rows, OSError("no space"))
+    assert predict_good(released, recordings, out, "--embedding") == 2
+    assert out.read_text() == "old\n"
+    assert out.with_suffix(".npz").read_bytes() == b"old"
+    if rows:
+        assert len(read_csv(f"{out}.partial")) == rows
+        assert f"The rows written before the error are in {out}.partial" in caplog.text
+
+
+def test_files_that_all_fail_keep_the_old_table(released, recordings, out, caplog):
+    words = ["predict", str(released), str(recordings / "empty.wav"), f"--out={out}"]
+    assert cli.main([*words, "--embedding"]) == 2
+    assert out.read_text() == "old\n"
+    assert out.with_suffix(".npz").read_bytes() == b"old"
+    (row,) = read_csv(f"{out}.partial")
+    assert row["error"] == "empty audio file"
+    assert f"no file could be predicted. The errors are in {out}.partial" in caplog.text
+
+
+def test_interrupt_keeps_rows_and_their_embeddings(released, recordings, out, monkeypatch):
+    end_after(monkeypatch, 2, KeyboardInterrupt())
+    assert predict_good(released, recordings, out, "--embedding") == 130
+    kept = np.load(out.with_suffix(".npz"))
+    assert [row["file"] for row in read_csv(out)] == kept["files"].tolist()
+    assert kept["embedding"].shape[0] == 2
+    one = EmoSphere.from_pretrained(released, device="cpu").predict(recordings / GOOD[1])
+    np.testing.assert_allclose(kept["embedding"][1], one.embedding, atol=1e-5)
+
+
+def test_interrupt_between_two_tables_keeps_the_row_in_both(released, recordings, out, monkeypatch):
+    write = files.CsvWriter.write
+
+    def interrupted(table, prediction):
+        write(table, prediction)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(files.CsvWriter, "write", interrupted)
+    assert predict_good(released, recordings, out, "--embedding") == 130
+    assert len(read_csv(out)) == len(np.load(out.with_suffix(".npz"))["embedding"]) == 1
+
+
+def test_interrupt_before_the_first_row_keeps_the_old_table(released, recordings, out, monkeypatch):
+    end_after(monkeypatch, 0, KeyboardInterrupt())
+    assert predict_good(released, recordings, out) == 130
+    assert out.read_text() == "old\n"
+
+
+def test_second_command_with_the_same_output_fails(released, recordings, out, capsys):
+    link = out.with_name("link.csv")
+    link.symlink_to(out)
+    with locked_output(out):
+        for path in (out, link):
+            assert predict_good(released, recordings, path) == 2
+            assert "Another command is writing" in capsys.readouterr().err
+        other = out.with_name("other.csv")
+        assert predict_good(released, recordings, other) == 0
+    assert out.read_text() == "old\n"
+    assert predict_good(released, recordings, link) == 0
+    assert link.is_symlink() and len(read_csv(out)) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names must be allowed by the system")
+def test_formula_in_a_file_name_is_neutralised(released, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = ["=cmd|x.wav", "+1.wav", "-a.wav", "@b.wav", "\x1b[2Jc.wav", "d.wav"]
+    for name in names:
+        soundfile.write(name, 0.1 * np.ones(RATE), RATE, format="WAV")
+    assert cli.main(["predict", str(released), "*.wav", "--out=out.csv"]) == 0
+    written = {row["file"] for row in read_csv("out.csv")}
+    assert written == {
+        "'=cmd|x.wav", "'+1.wav", "'-a.wav", "'@b.wav", r"\x1b[2Jc.wav", "d.wav",
+    }  # fmt: skip
+    assert {restore_cell(name) for name in written} == set(names)
+    assert all(float(row["valence"]) < 2 for row in read_csv("out.csv"))  # numbers stay numbers
+    assert b"\x1b" not in (tmp_path / "out.csv").read_bytes()
+    capsys.readouterr()
+    assert cli.main(["predict", str(released), "*.wav"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and r"\x1b[2Jc.wav" in said
+
+
+def test_formula_in_the_row_of_an_error_is_neutralised(tmp_path):
+    path = tmp_path / "out.csv"
+    with files.CsvWriter(path, columns=["file", "valence", "error"]) as table:
+        table.write_error("=1+1.wav", "@reason")
+    assert read_csv(path) == [{"file": "'=1+1.wav", "valence": "", "error": "'@reason"}]
 
 
 # --- invalid options --------------------------------------------------------------------------

@@ -124,3 +124,11 @@ def test_help_imports_neither_torch_nor_pandas():
         "assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_modified_predictions_are_not_submitted(folder, tmp_path):
+    path = folder / "predictions" / "test3.csv"
+    path.write_text(path.read_text().replace("7.5", "6.5"))
+    with pytest.raises(ValueError, match=r"predictions/test3\.csv of .*was modified after the run"):
+        run([str(folder), "--set=test3", f"--out={tmp_path}/s.csv"])
+    assert not (tmp_path / "s.csv").exists()

@@ -10,9 +10,13 @@ import pytest
 import soundfile
 
 from emosphere_sb import cli
+from emosphere_sb.audio import check
+from emosphere_sb.audio.check import check_audio
 from emosphere_sb.commands.timeline import timeline_summary_lines
+from emosphere_sb.inference import windows
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import traces as kept
+from emosphere_sb.inference.output.table_file import locked_output
 from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
 from emosphere_sb.inference.output.traces import Traces
 from emosphere_sb.inference.timeline import TimelineSummary
@@ -113,6 +117,32 @@ def test_damaged_recording_is_rejected_before_anything_is_written(released, tmp_
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
     assert "cut.flac: damaged audio: " in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_rows_before_an_error_are_kept(released, tmp_path, monkeypatch, capsys):
+    """The recording is damaged after it was checked."""
+    path, out = tmp_path / "cut.flac", tmp_path / "out.csv"
+    noise = 0.1 * np.random.default_rng(1).standard_normal(30 * RATE)
+    soundfile.write(path, noise, RATE)
+    info = check_audio(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for module in (check, windows):
+        monkeypatch.setattr(module, "check_audio", lambda file, **_: info)
+    assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
+    assert "cut.flac: " in capsys.readouterr().err
+    assert len(read_csv(out)) >= 5
+    out.write_text("old\n")
+    assert cli.main(["timeline", str(released), str(path), f"--out={out}", "--window=1"]) == 2
+    assert out.read_text() == "old\n"
+    assert len(read_csv(f"{out}.partial")) >= 5
+
+
+def test_second_timeline_with_the_same_output_fails(released, recording, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    with locked_output(out):
+        assert cli.main(["timeline", str(released), str(recording), f"--out={out}"]) == 2
+    assert "Another command is writing" in capsys.readouterr().err
     assert not out.exists()
 
 

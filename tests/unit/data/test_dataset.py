@@ -259,13 +259,14 @@ def test_slightly_shorter_file_is_accepted(tmp_path):
     assert len(dataset[0]["signal"]) == 6500
 
 
-def test_worker_ignores_sigterm(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_worker_ignores_signals(tmp_path, number):
     dataset = make_set(make_rows(tmp_path, [0.1] * 40))
     loader = eval_loader(dataset, batch_size=1, num_workers=1)
     batches = iter(loader)
     next(batches)
     (worker,) = batches._workers
-    os.kill(worker.pid, signal.SIGTERM)
+    os.kill(worker.pid, number)
     assert len(list(batches)) == 39
 
 

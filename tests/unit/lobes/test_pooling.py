@@ -142,6 +142,110 @@ def test_dropout_is_applied_in_training_only():
     assert not torch.equal(pooling(frames, lengths), pooling(frames, lengths))
 
 
+def dropout_factors(seed, time, rate, heads=2):
+    """Draw the dropout factors of a batch in the order of the layers, from a random state."""
+    torch.manual_seed(seed)
+    rows, shape = len(LENGTHS), (len(LENGTHS), time, WIDTH)
+    layers = dict.fromkeys(("spectral.0", "spectral.1", "temporal.0", "temporal.1"), shape)
+    layers |= {"attention": (rows, heads, time, time), "attention_output": shape}
+    return {
+        name: torch.nn.functional.dropout(torch.ones(size).double(), rate).numpy()
+        for name, size in layers.items()
+    }
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_style_pooling_in_training_matches_the_reference(scale, rate):
+    pooling, parameters = make_style(scale, dropout=rate)
+    frames, lengths = make_batch(filler=1e4)
+    pooling.train()
+    torch.manual_seed(5)
+    found = pooling(frames, lengths).detach()
+    factors = dropout_factors(5, frames.shape[1], rate)
+    assert (factors["attention"] == 0).any()
+    expected = []
+    for row, length in enumerate(LENGTHS):
+        own = {name: value[row][..., :length, :] for name, value in factors.items()}
+        own["attention"] = own["attention"][..., :length]
+        expected.append(
+            reference.style_pooling(
+                frames[row, :length].numpy(), parameters, scale=SCALES[scale], dropout=own
+            )
+        )
+    np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=1e-10)
+
+
+def plain_attention(hidden, mask, layers, rate):
+    """Compute the published attention: scale 1/sqrt(d_model), dropout of weights and output."""
+    query, key, value, project = layers
+    width = hidden.shape[-1]
+    heads = []
+    weights = []
+    for columns in (slice(0, width // 2), slice(width // 2, width)):
+        scores = query(hidden)[..., columns] @ key(hidden)[..., columns].mT / math.sqrt(width)
+        weights.append(scores.masked_fill(~mask[:, None, :], -math.inf).softmax(-1))
+    dropped = torch.nn.functional.dropout(torch.stack(weights, dim=1), rate)
+    for head, columns in enumerate((slice(0, width // 2), slice(width // 2, width))):
+        heads.append(dropped[:, head] @ value(hidden)[..., columns])
+    attended = project(torch.cat(heads, dim=-1))
+    return hidden + torch.nn.functional.dropout(attended, rate)
+
+
+def test_training_in_float32_matches_a_plain_implementation():
+    """Values and gradients of the published layers, written out with PyTorch's functions."""
+    torch.manual_seed(2)
+    pooling = StylePooling(FEATURE, WIDTH).train()
+    frames, lengths = make_batch()
+    frames = frames.float()
+    mask = torch.arange(frames.shape[1]) < lengths[:, None]
+    functional, linear = torch.nn.functional, torch.nn.functional.linear
+
+    def plain(hidden):
+        for layer in (0, 3):
+            own = pooling.spectral[layer]
+            hidden = functional.dropout(functional.mish(linear(hidden, own.weight, own.bias)), 0.1)
+        for block in pooling.temporal:
+            conv = block.convolution
+            hidden = hidden * mask[..., None]
+            mixed = functional.conv1d(hidden.mT, conv.weight, conv.bias, padding=2).mT
+            content, gate = mixed.chunk(2, dim=-1)
+            hidden = hidden + functional.dropout((content * gate.sigmoid()).contiguous(), 0.1)
+        own = pooling.attention
+        layers = (own.query, own.key, own.value, own.project)
+        hidden = pooling.output(plain_attention(hidden, mask, layers, 0.1)) * mask[..., None]
+        return hidden.sum(dim=1) / lengths[:, None]
+
+    results = []
+    for function in (lambda x: pooling(x, lengths), plain):
+        pooling.zero_grad()
+        leaf = frames.clone().requires_grad_()
+        torch.manual_seed(9)
+        output = function(leaf)
+        output.sin().sum().backward()
+        results.append([output, leaf.grad, *(p.grad.clone() for p in pooling.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_attention_weights_are_dropped_in_training_only():
+    attention = SelfAttention(4, 2, 0.5)
+    attention.project = torch.nn.Identity()
+    hidden, mask = torch.randn(1, 6, 4), torch.ones(1, 6, dtype=torch.bool)
+    values = attention.value(hidden)
+    attention.query = attention.key = torch.nn.Identity()
+    torch.nn.init.zeros_(attention.value.weight)  # all values equal the bias
+    with torch.no_grad():
+        kept = attention.eval()(hidden, mask) - hidden
+        torch.testing.assert_close(kept, attention.value.bias.expand_as(values))
+        attention.train().dropout.train()
+        torch.manual_seed(0)
+        ratio = (attention(hidden, mask) - hidden) / attention.value.bias / 2
+    # Without dropout of the weights, the output would be 0 or 2 times the bias.
+    kept = ratio[ratio != 0]
+    assert len(kept) and not torch.allclose(kept, torch.ones_like(kept), atol=1e-3)
+
+
 def test_mean_pooling_by_hand():
     frames = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [9.0, 9.0]], [[5.0, 6.0], [7.0, 7.0], [0, 0]]])
     assert MeanPooling(2)(frames, torch.tensor([2, 1])).tolist() == [[2.0, 2.0], [5.0, 6.0]]
@@ -170,6 +274,60 @@ def test_attentive_statistics_match_the_paper(filler):
     rows = zip(frames.numpy(), LENGTHS, strict=True)
     expected = np.stack([attentive_statistics(row[:n], pooling) for row, n in rows])
     np.testing.assert_allclose(pooling(frames, lengths).detach(), expected, rtol=0, atol=1e-9)
+
+
+def test_attentive_statistics_in_training_match_a_plain_implementation():
+    """Equal random states, which the layer does not use: it has no dropout."""
+    torch.manual_seed(4)
+    pooling = AttentiveStatsPooling(FEATURE).train()
+    frames, lengths = make_batch()
+    frames = frames.float()
+
+    def plain(values):
+        rows = []
+        for row, length in zip(values, LENGTHS, strict=True):
+            own = row[:length]
+            scores = torch.tanh(pooling.hidden(own)) @ pooling.score.weight[0]
+            share = torch.exp(scores - scores.max())
+            share = (share / share.sum())[:, None]
+            mean = (share * own).sum(dim=0)
+            variance = (share * (own - mean) ** 2).sum(dim=0)
+            rows.append(torch.cat([mean, variance.clamp(min=1e-5).sqrt()]))
+        return torch.stack(rows)
+
+    results = []
+    for function in (lambda x: pooling(x, lengths), plain):
+        pooling.zero_grad()
+        leaf = frames.clone().requires_grad_()
+        torch.manual_seed(9)
+        output = function(leaf)
+        output.sin().sum().backward()
+        results.append([output, leaf.grad, *(p.grad.clone() for p in pooling.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def attended_frames(pooling, frames):
+    """Return the effective number of attended frames, 1 / sum of squared weights."""
+    share = pooling.score(torch.tanh(pooling.hidden(frames))).squeeze(-1).softmax(dim=-1)
+    return float((1 / share.square().sum(dim=-1)).mean())
+
+
+def test_attentive_statistics_have_the_official_initialisation():
+    torch.manual_seed(0)
+    official, uniform = AttentiveStatsPooling(1024), AttentiveStatsPooling(1024, "uniform")
+    assert float(official.score.weight.detach().std()) == pytest.approx(1.0, abs=0.08)
+    assert float(uniform.score.weight.detach().std()) == pytest.approx(1 / math.sqrt(3072), rel=0.1)
+    frames = torch.randn(20, 300, 1024)
+    with torch.no_grad():
+        # As measured with the official code: it attends to about two of 300 frames.
+        assert attended_frames(official, frames) < 5
+        assert attended_frames(uniform, frames) > 280
+
+
+def test_fault_unknown_initialisation():
+    with pytest.raises(ValueError, match="one of normal, uniform; found 'xavier'"):
+        AttentiveStatsPooling(4, "xavier")
 
 
 def test_attentive_statistics_train_on_constant_frames():

@@ -81,10 +81,11 @@ def test_loss_is_weighted_cross_entropy(task):
 
 
 def test_soft_loss_by_hand():
-    # Two halves of the sphere with centres +-D: targets proportional to exp(+-kappa d)
+    # Two halves of the sphere, divided at D = 0: the integrals of exp(k z) over z >= 0 and z < 0
+    # are proportional to exp(k) - 1 and 1 - exp(-k) for a point on the D axis, with k = 2 * 0.5
     task = RegionTask(180, "none", 2.0)
-    logits, vad = torch.tensor([[0.3, -0.4]]), torch.tensor([[0.2, -0.1, 0.5]])
-    share = math.e / (math.e + 1 / math.e)
+    logits, vad = torch.tensor([[0.3, -0.4]]), torch.tensor([[0.0, 0.0, 0.5]])
+    share = math.e / (math.e + 1)
     low = math.log(math.exp(0.3) + math.exp(-0.4))
     expected = share * (low - 0.3) + (1 - share) * (low + 0.4)
     assert float(task(logits, torch.tensor([0]), vad)) == pytest.approx(expected, abs=1e-6)

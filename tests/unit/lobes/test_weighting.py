@@ -156,6 +156,17 @@ def test_uncertainty_by_hand():
     assert weighting.weight == pytest.approx(2.0)
 
 
+def test_uncertainty_is_twice_the_objective_of_two_regression_tasks():
+    # Kendall et al. (2018), equation 7: L1 / (2 sigma1^2) + L2 / (2 sigma2^2) + log(sigma1 sigma2)
+    first, second = 1.7, 0.6
+    objective = 2.0 / (2 * first**2) + 3.0 / (2 * second**2) + math.log(first * second)
+    weighting = UncertaintyWeighting()
+    with torch.no_grad():
+        weighting.log_variances.copy_(torch.tensor([2 * math.log(first), 2 * math.log(second)]))
+    assert weighting(MAIN, AUXILIARY).item() == pytest.approx(2 * objective)
+    assert "twice equation 7 of Kendall" in UncertaintyWeighting.__doc__
+
+
 def test_uncertainty_converges_to_inverse_losses():
     # d/ds (exp(-s) L + s) = 1 - L exp(-s), which is 0 where exp(s) = L
     weighting = UncertaintyWeighting()
@@ -169,3 +180,12 @@ def test_uncertainty_is_always_active():
     weighting = UncertaintyWeighting()
     weighting.set_epoch(100)
     assert weighting.active
+
+
+@pytest.mark.parametrize("epoch, active", [(1, True), (4, True), (5, False), (6, False)])
+def test_next_epoch_is_known_in_advance(epoch, active):
+    weighting = LinearDecay()
+    weighting.set_epoch(epoch)
+    assert weighting.active_next == active
+    assert int(weighting.epoch) == epoch and weighting.active == (epoch <= 5)
+    assert ConstantWeight(0.5).active_next and not ConstantWeight(0).active_next

@@ -1,6 +1,7 @@
 """audeering's layout: against transformers' model, a mean, and two matrix products."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -124,3 +125,20 @@ def test_mismatched_settings_are_rejected(tmp_path, waveform_settings):
     (folder / "config.json").write_text(json.dumps({**configuration, "num_hidden_layers": 1}))
     with pytest.raises(ValueError, match=r"the SSL model differs for encoder\.layers\.1"):
         EmoSphere.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_hidden_layers": 1_000_000}, {"num_attention_heads": 0}, {"hidden_size": 10**9},
+        {"num_conv_pos_embedding_groups": 0},
+    ],
+)  # fmt: skip
+def test_tampered_configuration_is_rejected_fast(tmp_path, waveform_settings, changes):
+    folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r"config\.json"):
+        EmoSphere.from_pretrained(folder, device="cpu")
+    assert time.process_time() - begin < 10

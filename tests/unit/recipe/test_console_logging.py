@@ -9,6 +9,7 @@ import yaml
 from emosphere_sb.recipe.console_logging import (
     LOG_CONFIG,
     ConsoleFilter,
+    ConsoleFormatter,
     configure_console_logging,
 )
 
@@ -69,3 +70,8 @@ def test_log_file_of_a_run_is_complete_and_its_console_is_filtered(monkeypatch, 
         "speechbrain.utils.test - INFO - Applied quirks",
         "emosphere_sb.recipe.run - INFO - train: 48 utterances",
     ]
+
+
+def test_control_characters_in_messages_are_escaped():
+    text = ConsoleFormatter("%(message)s").format(record("a", logging.INFO, "a\x1b[2J\nb"))
+    assert text == "a\\x1b[2J\nb"

@@ -19,6 +19,7 @@ from emosphere_sb.recipe.hparams import (
     merge,
     read_presets,
 )
+from tests.helpers.own_preset import merge_objects
 
 FILE = HPARAMS / "emosphere.yaml"
 BASE, TABLE = read_tree(FILE), read_presets(FILE)
@@ -27,6 +28,9 @@ POOLING = "!new:emosphere_sb.lobes.MeanPooling {input_size: !ref <encoder.output
 
 
 def tree_of(*presets, file=FILE, **overrides):
+    objects = [key for key, value in overrides.items() if str(value).startswith("!")]
+    if file == FILE and set(objects) - set(STRING_KEYS):  # such as pooling
+        return merge_objects(presets, {key: str(value) for key, value in overrides.items()})
     return merge(Arguments(file, list(presets), {key: str(v) for key, v in overrides.items()}))
 
 
@@ -380,7 +384,8 @@ def test_different_value_is_found_unless_result_neutral(key):
     ],
 )
 def test_different_object_is_found(key, first, second):
-    assert differences(tree_of(**{key: first}), again(tree_of(**{key: second}))) == [key]
+    found = differences(tree_of(**{key: first}), again(tree_of(**{key: second})))
+    assert [name for name in found if name != "preset"] == [key]  # objects are in a preset
     assert differences(tree_of(**{key: first}), again(tree_of(**{key: first}))) == []
 
 
@@ -394,3 +399,50 @@ def test_scalars_exclude_objects():
     values = scalars(tree_of("smoke", drop_train="[other]"))
     assert (values["drop_train"], values["batch_size"]) == (["other"], 16)
     assert not {"pooling", "modules", "opt_class", "lr_backbone"} & set(values)
+
+
+# --- what the command line must not do ---------------------------------------------------------
+
+TRAPS = [
+    ("pooling", "!apply:os.system ['{}']"), ("pooling", "!new:os.system ['{}']"),
+    ("drop_train", "[!apply:os.system ['{}']]"), ("drop_train", "a\n- !apply:os.system ['{}']"),
+    ("layerdrop", "!apply:os.system ['{}']"), ("partition", "!apply:os.system ['{}']"),
+    ("freeze_schedule", "{{1: !apply:os.system ['{}']}}"),
+    ("freeze_schedule", "{{!apply:os.system ['{}']: all}}"),
+    ("seed", "!!python/object/apply:os.system ['{}']"), ("opt_class", "!name:os.system"),
+    ("lr_backbone", "!ref <lr>"), ("lr_backbone", "!copy <lr>"), ("lr", "!!float 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "text"), TRAPS)
+def test_tag_on_the_command_line_is_rejected(tmp_path, key, text):
+    sprung = tmp_path / "sprung"
+    message = rf"command line: {key} must be a plain value; found the YAML tag .*write a preset"
+    with pytest.raises(ValueError, match=message):
+        build_objects(merge(Arguments(FILE, ["smoke"], {key: text.format(f"touch {sprung}")})))
+    assert not sprung.exists()
+
+
+def test_tag_in_a_text_value_is_text(tmp_path):
+    text = f"!apply:os.system ['touch {tmp_path}/sprung']"
+    tree = merge(Arguments(FILE, ["smoke"], {"labels_file": text}))
+    assert build_objects(again(tree))["labels_file"] == text
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("key", ["release", "partition", "synthetic_corpus"])
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "/x", "..", ".", "..\\x", "a\x00b", "a\nb", " "]
+)
+def test_name_of_a_folder_cannot_lead_elsewhere(key, name):
+    with pytest.raises(ValueError, match=f"{key} must be a name without"):
+        merge(Arguments(FILE, [], {key: name}))
+
+
+def test_preset_of_a_saved_file_cannot_lead_elsewhere(tmp_path):
+    saved = tmp_path / "hyperparams.yaml"
+    tree = read_tree(FILE)
+    tree["preset"] = "../../x"
+    saved.write_text(dump(tree), encoding="utf-8")
+    with pytest.raises(ValueError, match="preset must be a name without"):
+        merge(Arguments(saved, [], {}))

@@ -10,6 +10,7 @@ import pytest
 from emosphere_sb.recipe.arguments import HPARAMS
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.main import main
+from tests.helpers.own_preset import own_preset_file
 
 FILE = str(HPARAMS / "emosphere.yaml")
 HELP = """
@@ -69,8 +70,9 @@ def test_help_ends_with_status_0(words, capsys):
         ("--labels_file=nope.csv", "nope.csv"),
         ("--backbone=nobody/nothing", "backbone must be .*'nobody/nothing' could not be loaded"),
         ("--backbone=nope.json", "'nope.json'.* package: wavlm_demo.json, wavlm_smoke.json"),
-        ("--pooling=!new:emosphere_sb.lobes.MeanPool [16]", "emosphere_sb.lobes.MeanPool"),
-        ("--pooling=!nwe:a.B", "!nwe"),
+        ("--pooling=!new:emosphere_sb.lobes.MeanPooling [16]", "pooling must be a plain value"),
+        ("--pooling=!apply:os.system [exit]", "pooling must be a plain value; .*'!apply:os.system"),
+        ("--release=../../x", "release must be a name without"),
         ("--auxiliary_head=null", "RegionTask requires an auxiliary_head.*--preset=no_regions"),
         ("--batch_size=0", "batch_size must be an integer >= 1; found 0"),
         ("--number_of_epochs=0", "number_of_epochs must be an integer >= 1; found 0"),
@@ -165,3 +167,8 @@ def test_debug_marks_the_preset_that_names_the_folder(monkeypatch, words, preset
     monkeypatch.setattr(emosphere_sb.recipe.run, "prepare_corpus", stop)
     assert main([FILE, "--preset=smoke", *words], corpus="MSP-Podcast") == 2
     assert seen == [preset]
+
+
+def test_object_of_a_preset_that_cannot_be_created_is_named(fail):
+    with own_preset_file({"pooling": "!new:emosphere_sb.lobes.MeanPool [16]"}) as file:
+        assert "emosphere_sb.lobes.MeanPool" in fail(file=str(file), preset="smoke+own")

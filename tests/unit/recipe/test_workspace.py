@@ -1,6 +1,7 @@
 """Files of a run: demo corpus, reader options, waveform statistics and run folder."""
 
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from emosphere_sb.recipe.workspace import (
     default_run_folder,
     find_corpus,
     initialise_run_folder,
+    matches_data,
     prepare_corpus,
     run_lock,
     training_statistics,
@@ -267,7 +269,9 @@ def test_only_the_number_of_epochs_may_change_in_a_given_folder(summary, tmp_pat
 def test_no_partial_files_remain(summary, tmp_path):
     folder = claim(tmp_path / "r", summary)
     assert sorted(path.name for path in folder.iterdir()) == ["data.json", "hyperparams.yaml"]
-    assert set(json.loads((folder / "data.json").read_text())) == {"train", "valid"}
+    digests = json.loads((folder / "data.json").read_text())
+    assert set(digests) == {"train", "valid", "audio"}
+    assert set(digests["audio"]) == {"train", "valid"}
 
 
 def test_fault_folder_locked_by_another_process_is_rejected(tmp_path, monkeypatch):
@@ -292,3 +296,128 @@ def test_run_of_version_0_1_names_the_last_version_that_can_resume_it(summary, t
     with pytest.raises(ValueError, match=r"run created by version 0\.1\.0; later versions cannot"):
         claim(tmp_path / "r", summary)
     assert "row: smoke" in saved.read_text()
+
+
+# --- damaged, modified and replaced files -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not a valid JSON file"), ("[1]", "must contain a mapping; found list"),
+        ('{"mean": 0.0}', "is damaged: it has no key manifest, dev"),
+        ('{"a": 1', "is not a valid JSON file"), ("\udcff", "is not a valid JSON file"),
+    ],
+)  # fmt: skip
+def test_damaged_statistics_are_named_with_the_remedy(summary, content, message):
+    path = summary.folder / "statistics.json"
+    training_statistics(summary)
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=rf"statistics\.json {message}.*Delete statistics\.json"):
+        training_statistics(summary)
+    path.unlink()
+    training_statistics(summary)
+
+
+def test_edited_statistics_are_rejected(summary):
+    first = training_statistics(summary)
+    path = summary.folder / "statistics.json"
+    cached = json.loads(path.read_text())
+    path.write_text(json.dumps(cached | {"mean": 0.5}))
+    with pytest.raises(ValueError, match=r"statistics\.json was modified: .*checksum.*Delete"):
+        training_statistics(summary)
+    del cached["sha256"]  # an earlier version, whose values cannot be checked
+    path.write_text(json.dumps(cached | {"mean": 0.5}))
+    assert training_statistics(summary) == first
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"train": "x"}', "{"])
+def test_damaged_digests_of_the_data_are_named_with_the_remedy(summary, tmp_path, content):
+    folder = trained(claim(tmp_path / "r", summary))
+    (folder / "data.json").write_text(content)
+    with pytest.raises(ValueError, match=r"data\.json .*Restore it, or delete it and re-run"):
+        claim(tmp_path / "r", summary)
+    (folder / "data.json").unlink()
+    assert claim(tmp_path / "r", summary) == folder
+
+
+@pytest.mark.parametrize("name", ["save", "predictions"])
+def test_file_in_place_of_a_folder_of_the_run_is_named(summary, tmp_path, name):
+    folder = claim(tmp_path / "r", summary)
+    (folder / name).write_text("")
+    with pytest.raises(
+        ValueError, match=rf"{name} must be a folder; found a file\. Move or delete"
+    ):
+        claim(tmp_path / "r", summary)
+
+
+def test_file_in_place_of_the_run_folder_is_named(tmp_path):
+    (tmp_path / "results").write_text("")
+    with (
+        pytest.raises(ValueError, match=r"results must be a folder; found a file"),
+        run_lock(tmp_path / "results" / "run"),
+    ):
+        pass
+
+
+def test_number_of_epochs_can_only_grow(summary, tmp_path):
+    given = trained(claim(tmp_path, summary, output_folder=tmp_path / "mine", number_of_epochs=5))
+    with pytest.raises(
+        ValueError, match=r"number_of_epochs .*can only grow; it is 5, found 1\. .*=5 or more"
+    ):
+        claim(tmp_path, summary, output_folder=given, number_of_epochs=1)
+    assert read_tree(given / "hyperparams.yaml")["number_of_epochs"] == 5
+    claim(tmp_path, summary, output_folder=given, number_of_epochs=5)
+    claim(tmp_path, summary, output_folder=given, number_of_epochs=6)
+    assert read_tree(given / "hyperparams.yaml")["number_of_epochs"] == 6
+
+
+def replace_audio(path):
+    """Overwrite an audio file with as many other samples, and keep its time of modification."""
+    status = path.stat()
+    samples = soundfile.read(path)[0]
+    soundfile.write(path, samples[::-1].copy(), 16000, subtype="FLOAT")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+
+
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_replaced_audio_of_equal_length_is_rejected(summary, tmp_path, name):
+    folder = trained(claim(tmp_path / "r", summary))
+    before = (folder / "data.json").read_text()
+    content = (tmp_path / f"{name}1.wav").read_bytes()  # its header contains the time
+    replace_audio(tmp_path / f"{name}1.wav")
+    with pytest.raises(ValueError, match=f"other data: audio files of {name} were replaced"):
+        claim(tmp_path / "r", summary_in(tmp_path))
+    assert (folder / "data.json").read_text() == before
+    assert not matches_data(folder, summary_in(tmp_path))
+    (tmp_path / f"{name}1.wav").write_bytes(content)
+    assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
+    assert matches_data(folder, summary_in(tmp_path))
+
+
+def test_rewritten_or_moved_audio_with_the_same_content_is_accepted(summary, tmp_path):
+    folder = trained(claim(tmp_path / "r", summary))
+    for path in tmp_path.glob("*.wav"):
+        path.write_bytes(path.read_bytes())
+        os.utime(path, (1, 1))
+    assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
+    (tmp_path / "audio.json").write_text("damaged")
+    assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
+
+
+def test_run_without_recorded_audio_is_resumed(summary, tmp_path):
+    """An earlier version recorded only the digests of the manifests."""
+    folder = trained(claim(tmp_path / "r", summary))
+    digests = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps({k: digests[k] for k in ("train", "valid")}))
+    assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
+    assert json.loads((folder / "data.json").read_text()) == digests
+
+
+@pytest.mark.parametrize("key", ["release", "partition"])
+def test_name_from_a_corpus_cannot_lead_out_of_the_results_folder(tmp_path, key):
+    settings = {"results_folder": "results", "preset": "smoke", "seed": 7}
+    named = {"release": "../../x"} if key == "release" else {"protocol": {"partition": "../x"}}
+    with pytest.raises(ValueError, match=f"{key} must be a name without"):
+        default_run_folder(settings, summary_in(tmp_path, **named))

@@ -3,12 +3,13 @@
 import json
 import pickle
 import shutil
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emosphere_sb.release import checksums
+from emosphere_sb.release import checksums, load
 from emosphere_sb.release.load import check_no_code, load_released
 from tests.helpers.models import write_tiny_model
 
@@ -223,6 +224,53 @@ def test_unsupported_backbone_is_rejected(folder):
     change(folder, "backbone.json", lambda facts: facts.update(model_type="no such"))
     with pytest.raises(ValueError, match="no such"):
         load_released(folder)
+
+
+TAMPERED = {
+    "a million layers": {"num_hidden_layers": 1_000_000},
+    "one more layer": {"num_hidden_layers": 3},
+    "no layers": {"num_hidden_layers": 0},
+    "negative layers": {"num_hidden_layers": -1},
+    "no heads": {"num_attention_heads": 0},
+    "heads that do not divide": {"num_attention_heads": 7},
+    "a huge width": {"hidden_size": 1_000_000_000},
+    "an impossible width": {"hidden_size": 10**30},
+    "a huge feed-forward layer": {"intermediate_size": 10**12},
+    "no groups": {"num_conv_pos_embedding_groups": 0},
+    "many convolutions": {
+        key: [2] * 1_000_000 for key in ("conv_dim", "conv_kernel", "conv_stride")
+    } | {"num_feat_extract_layers": 1_000_000},
+    "many adapters": {"add_adapter": True, "num_adapter_layers": 1_000_000},
+    "many position convolutions": {
+        "model_type": "data2vec-audio", "num_conv_pos_embeddings": 1_000_000,
+    },
+    "text for a number": {"num_hidden_layers": "many"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_tampered_backbone_is_rejected_fast(folder, name):
+    change(folder, "backbone.json", lambda facts: facts.update(TAMPERED[name]))
+    begin = time.process_time()
+    with pytest.raises(ValueError, match=r"ackbone") as error:
+        load_released(folder)
+    assert time.process_time() - begin < 10  # a million layers would take minutes
+    assert len(str(error.value)) < 100_000
+    assert "ownload" in str(error.value) or "must" in str(error.value)
+
+
+def test_the_model_is_built_only_if_its_tensors_match(folder, monkeypatch):
+    devices = []
+    whole = load._build
+    monkeypatch.setattr(
+        load, "_build", lambda *a: devices.append(torch.empty(0).device.type) or whole(*a)
+    )
+    load_released(folder)
+    assert devices == ["meta", "cpu"]
+    change(folder, "backbone.json", lambda facts: facts.update(hidden_size=64))
+    with pytest.raises(ValueError):
+        load_released(folder)
+    assert devices == ["meta", "cpu", "meta"]
 
 
 def test_empty_folder_names_the_release_command(tmp_path):

@@ -64,10 +64,13 @@ def test_references_become_values(fresh, built):
     assert found == {"class": "StylePooling", "arguments": STYLE} == json.loads(json.dumps(found))
     assert isinstance(parts.build(found, parts.POOLINGS), StylePooling)
     found = parts.describe_part(fresh, "statistics", built, parts.POOLINGS)
-    assert found == {"class": "AttentiveStatsPooling", "arguments": {"input_size": 12}}
+    assert found == {
+        "class": "AttentiveStatsPooling",
+        "arguments": {"input_size": 12, "initialisation": "normal"},
+    }
     part = parts.build(found, parts.POOLINGS)
     assert isinstance(part, AttentiveStatsPooling) and part.output_size == 24
-    assert {type(value) for value in found["arguments"].values()} == {int}
+    assert {type(value) for value in found["arguments"].values()} == {int, str}
 
 
 def test_description_contains_all_arguments_by_name(fresh, built):

@@ -208,3 +208,13 @@ def test_runs_without_common_set_raise(tmp_path):
     two = read_run(write_run(tmp_path / "2", {"test2": random_predictions()}))
     with pytest.raises(ValueError, match="found none among test1, test2"):
         write_average(tmp_path / "mean", [one, two])
+
+
+def test_modified_predictions_are_not_averaged(tmp_path):
+    folders = [write_run(tmp_path / name) for name in ("1", "2")]
+    path = folders[1] / "predictions" / "valid.csv"
+    path.write_text(path.read_text().replace("happy", "sad"))
+    with pytest.raises(
+        ValueError, match=r"predictions/valid\.csv of .*2 was modified after the run"
+    ):
+        write_average(tmp_path / "out", [read_run(folder) for folder in folders])

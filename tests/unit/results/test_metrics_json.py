@@ -10,14 +10,17 @@ import pytest
 
 from emosphere_sb.results.metrics_json import (
     machine_description,
+    metrics_digest,
     package_versions,
     processor_name,
+    results_error,
     write_and_score_sets,
     write_metrics,
 )
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.run_folders import write_run
 
 
 def table_of(known=DIMENSIONS, length=4):
@@ -60,7 +63,7 @@ def test_metrics_json_matches_return_value(tmp_path):
     assert metrics["test"] == {"mean_ccc": 0.5}
     assert metrics["protocol"]["seed"] == 7
     assert metrics["protocol"]["versions"] == package_versions()
-    assert metrics["run"] == {"seconds": 1.5}
+    assert metrics["run"] == {"seconds": 1.5, "checksum": metrics_digest(metrics)}
     assert metrics["beside"] == {"cap": {"test": 0.9}}
 
 
@@ -79,3 +82,21 @@ def test_machine_description_has_processor_cores_and_gpu():
     assert text.startswith(processor_name())
     assert " cores" in text
     assert ("no GPU" in text) is not torch.cuda.is_available()
+
+
+def test_changed_results_are_named(tmp_path):
+    folder = write_run(tmp_path / "run")
+    path = folder / "metrics.json"
+    assert results_error(path) == ""
+    (folder / "predictions" / "test1.csv").write_text("")
+    assert results_error(path) == "predictions/test1.csv was modified after the run"
+    (folder / "predictions" / "test1.csv").unlink()
+    assert results_error(path) == "predictions/test1.csv is missing"
+    metrics = json.loads(path.read_text())
+    metrics["test1"]["mean_ccc"] = 1.0
+    path.write_text(json.dumps(metrics))
+    assert results_error(path) == "metrics.json was modified after the run"
+    path.write_text("{")
+    assert results_error(path).startswith("metrics.json is damaged (")
+    path.write_text(json.dumps({"test1": {}, "protocol": {}, "run": {"predictions": {}}}))
+    assert results_error(path) == "metrics.json has no checksum of the predictions of test1"

@@ -16,6 +16,7 @@ from emosphere_sb.results.predictions import (
     region_names,
     write_predictions,
 )
+from emosphere_sb.results.text_table import read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -189,3 +190,19 @@ def test_empty_file_raises(tmp_path):
     (tmp_path / "test.csv").write_text("")
     with pytest.raises(ValueError, match=r"test.csv is empty"):
         read_predictions(tmp_path / "test.csv")
+
+
+def test_ids_that_spreadsheets_execute_are_neutralised_and_restored(tmp_path):
+    ids = ["=1+1", "+a", "-b", "@c", "\x1b[2Jd", "'=e", "-0.5", "f"]
+    table = pd.DataFrame({"ID": ids, "speaker": ids[::-1]})
+    table[[*DIMENSIONS, *PREDICTED]] = -0.25
+    path = tmp_path / "test.csv"
+    write_predictions(table, path)
+    text = path.read_text(encoding="utf-8")
+    assert [line.partition(",")[0] for line in text.splitlines()[1:]] == [
+        "'=1+1", "'+a", "'-b", "'@c", r"\x1b[2Jd", "''=e", "-0.5", "f",
+    ]  # fmt: skip
+    assert ",-0.25" in text
+    for found in (read_predictions(path), read_text_table(path)):
+        assert found["ID"].tolist() == ids
+        assert found["speaker"].tolist() == ids[::-1]

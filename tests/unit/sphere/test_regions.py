@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from emosphere_sb.losses import region_loss
 from emosphere_sb.scale import Scale
 from emosphere_sb.sphere.geometry import to_cartesian
 from emosphere_sb.sphere.regions import STEPS, SphericalRegions
@@ -226,21 +227,51 @@ def test_invalid_centre_radius_raises(radius):
 # --- soft targets ---------------------------------------------------------------------------------
 
 
-def test_soft_targets_by_hand():
-    # hemispheres with centres (0, 0, +-1): a logistic function of 2 kappa D
-    found = SphericalRegions(180).soft_targets([0.3, 0.3, 0.25], concentration=3.0)
-    upper = 1 / (1 + math.exp(-2 * 3.0 * 0.25))
+def test_soft_targets_of_a_pole_by_hand():
+    # The integral of exp(k z) over the hemisphere z >= 0 is 2 pi (exp(k) - 1) / k, and that over
+    # the other one is exp(-k) times as large: a logistic function of k.
+    found = SphericalRegions(180).soft_targets([0.0, 0.0, 0.25], concentration=3.0)
+    upper = 1 / (1 + math.exp(-3.0 * 0.25))
     assert found.tolist() == pytest.approx([upper, 1 - upper], abs=1e-6)
 
 
-def test_soft_targets_match_the_formula():
-    regions, vad = SphericalRegions(60), np.array([0.4, -0.2, 0.7])
-    radius = math.sqrt((vad**2).sum())
-    centres = regions.centres.numpy()
-    cosine = centres @ vad / radius
-    expected = regions.solid_angles.numpy() * np.exp(4.0 * radius * cosine)
-    found = regions.soft_targets(vad, 4.0)
-    assert found.tolist() == pytest.approx((expected / expected.sum()).tolist(), abs=1e-14)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("concentration", [0.5, 4.0, 60.0])
+def test_soft_targets_match_numerical_integration(step, concentration):
+    """Midpoint sums over a fine grid of polar angle and azimuth, assigned to their regions."""
+    vad = np.array([0.4, -0.2, 0.7])
+    regions, (rings, columns) = SphericalRegions(step), (1440, 2880)
+    polar = (np.arange(rings) + 0.5) * np.pi / rings
+    azimuth = (np.arange(columns) + 0.5) * 2 * np.pi / columns
+    polar, azimuth = np.meshgrid(polar, azimuth, indexing="ij")
+    points = np.stack(
+        [np.cos(polar), np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth)], axis=-1
+    )  # valence is the polar axis; azimuth is from arousal to dominance
+    density = np.exp(concentration * (points @ vad)) * np.sin(polar)
+    region = regions.assign(points).numpy()
+    expected = np.bincount(region.ravel(), density.ravel(), minlength=len(regions))
+    found = regions.soft_targets(vad, concentration)
+    assert found.tolist() == pytest.approx((expected / expected.sum()).tolist(), abs=1e-5)
+
+
+def test_quadrature_is_computed_once():
+    regions = SphericalRegions(90)
+    regions.soft_targets(torch.ones(3), 1.0)
+    nodes = regions._nodes
+    regions.soft_targets(torch.ones(3), 2.0)
+    assert regions._nodes is nodes
+
+
+def test_class_weights_shift_the_optimum_of_soft_targets():
+    """The loss is smallest where p is proportional to w q."""
+    target = SphericalRegions(90).soft_targets([0.4, -0.2, 0.7], 4.0)
+    target, weights = torch.as_tensor(target).double(), torch.linspace(0.5, 4.0, 8).double()
+    best = (weights * target / (weights * target).sum()).log().requires_grad_()
+    loss = region_loss(best[None], torch.tensor([0]), weights, targets=target[None])
+    loss.backward()
+    assert best.grad.abs().max() < 1e-12
+    plain = region_loss(target.log()[None], torch.tensor([0]), weights, targets=target[None])
+    assert plain > loss + 1e-3
 
 
 @pytest.mark.parametrize("step", STEPS)

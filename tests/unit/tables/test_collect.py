@@ -132,31 +132,49 @@ def test_head_columns_of_only_some_folds_are_dropped():
 
 
 def test_head_scores_are_means_over_folds_in_percent():
-    def headed(cell, row):
-        head = {"accuracy": 0.2 * cell.fold, "macro_f1": 0.1 * cell.fold, "epoch": 5}
-        table = predictions(seed=cell.seed, first=100 * (cell.fold - 1))
-        return done(table, head=head)
+    def metrics(fold, factor, epoch):
+        return {"accuracy": 0.2 * fold * factor, "macro_f1": 0.1 * fold * factor, "epoch": epoch}
 
-    group, columns = (
-        make_group("IEMOCAP", "test", folds=2),
-        (COLUMNS["head_f1"], COLUMNS["head_accuracy"]),
-    )
-    found = gathered(
-        headed, vad_table(groups=(group,), seeds=(1, 2), rows=ROWS[:1], columns=columns)
-    )
+    def headed(cell, row):
+        table = predictions(seed=cell.seed, first=100 * (cell.fold - 1))
+        own = {
+            "last_trained": metrics(cell.fold, 1, 5),
+            "tested_weights": metrics(cell.fold, 0.5, 8),
+        }
+        return done(table, name="test", tests=own, head=metrics(cell.fold, 2, 5))
+
+    group = make_group("IEMOCAP", "test", folds=2)
+    found = gathered(headed, vad_table(groups=(group,), seeds=(1, 2), rows=ROWS[:1]))
     (entry,) = found.entries
     assert entry.mean(COLUMNS["head_accuracy"]) == pytest.approx(30)  # of 20 and 40
     assert entry.mean(COLUMNS["head_f1"]) == pytest.approx(15)
-    assert entry.by_seed[1]["head_seen"]["epochs"] == [5]
+    assert entry.mean(COLUMNS["head_best_accuracy"]) == pytest.approx(15)
+    assert entry.mean(COLUMNS["head_best_f1"]) == pytest.approx(7.5)
+    assert entry.mean(COLUMNS["head_valid_accuracy"]) == pytest.approx(60)
+    assert entry.mean(COLUMNS["head_valid_f1"]) == pytest.approx(30)
+    assert entry.by_seed[1]["head_last"]["epochs"] == [5]
+    assert entry.by_seed[1]["head_tested"]["epochs"] == [8]
+
+
+def test_head_scores_of_the_development_set_are_not_those_of_the_test_set():
+    def headed(cell, row):
+        head = {"accuracy": 0.5, "macro_f1": 0.25, "epoch": 5}
+        return done(predictions(seed=cell.seed), head=head)
+
+    (entry,) = gathered(headed, vad_table(rows=ROWS[:1])).entries
+    assert entry.mean(COLUMNS["head_f1"]) is None
+    assert entry.mean(COLUMNS["head_best_accuracy"]) is None
+    assert entry.mean(COLUMNS["head_valid_f1"]) == pytest.approx(25)
 
 
 @pytest.mark.parametrize("head", [None, {}, {"accuracy": 0.5, "macro_f1": None, "epoch": 5}])
 def test_model_without_head_has_no_head_scores(head):
     def headless(cell, row):
-        return done(predictions(seed=cell.seed), head=head)
+        return done(predictions(seed=cell.seed), head=head, tests=head and {"last_trained": head})
 
     found = gathered(headless, vad_table(rows=ROWS[:1]))
     assert found.entries[0].mean(COLUMNS["head_f1"]) is None
+    assert found.entries[0].mean(COLUMNS["head_valid_f1"]) is None
 
 
 def test_interval_is_of_the_mean_over_seeds():

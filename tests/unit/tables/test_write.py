@@ -60,7 +60,7 @@ def written(tmp_path_factory, root):
                 noise = 0.5 if row.name == "plain" else 0.9
                 head = {"accuracy": 0.5, "macro_f1": 0.25, "epoch": 5}
                 ours = predictions(noise, seed=10 * seed + fold, first=100 * (fold - 1))
-                finish(cells, cell, ours, head=head)
+                finish(cells, cell, ours, tests={"last_trained": head})
                 states[cell] = inspect(cell, cells)
         found = collect(table, cells, states, marked, resamples=99)
         paths = write_table(found, folder / "tables", **ORIGIN)

@@ -401,3 +401,51 @@ def test_checkpoint_within_an_epoch_resumes_that_epoch(saver):
 def test_unsupported_recoverable_raises(tmp_path):
     with pytest.raises(TypeError, match="No checkpoint saver found for objects of type object"):
         Checkpointer(tmp_path, {"thing": object()}).save_checkpoint()
+
+
+# --- weights without progress ----------------------------------------------------------------
+
+
+def test_saved_weights_are_never_selected_as_a_checkpoint(saver, tmp_path):
+    save(saver, 0.5, epoch=1)
+    with torch.no_grad():
+        saver.recoverables["model"].weight.fill_(9.0)
+    saver.save_weights("kept", {"epoch": 2})
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {
+        "CKPT.yaml", "model.ckpt", "sha256.json",
+    }  # fmt: skip
+    assert [c.meta["epoch"] for c in saver.find_checkpoints()] == [1]
+    saver.prune(best="score", last=1)
+    assert (tmp_path / "kept").is_dir()
+    saver.recover_if_possible(max_key="score")
+    assert value(saver) == 0.5
+
+
+def test_weights_of_an_epoch_come_from_its_checkpoint_or_the_saved_weights(saver, tmp_path):
+    for number in (1.0, 2.0):
+        save(saver, number, epoch=int(number))
+    with torch.no_grad():
+        saver.recoverables["model"].weight.fill_(5.0)
+    saver.save_weights("kept", {"epoch": 5})
+    assert saver.load_weights_of_epoch(1, "kept") and value(saver) == 1.0
+    assert saver.load_weights_of_epoch(5, "kept") and value(saver) == 5.0
+    assert not saver.load_weights_of_epoch(4, "kept") and value(saver) == 5.0
+    saver.remove_weights("kept")
+    assert not saver.load_weights_of_epoch(5, "kept")
+    assert names(tmp_path, "") == names(tmp_path)
+
+
+def test_fault_in_the_saved_weights_is_detected(saver, tmp_path, caplog):
+    saver.save_weights("kept", {"epoch": 5})
+    with open(tmp_path / "kept" / "model.ckpt", "r+b") as file:
+        file.write(b"x")
+    assert not saver.load_weights_of_epoch(5, "kept")
+    assert "kept are corrupted (SHA-256 of model.ckpt" in caplog.text
+
+
+def test_saving_weights_again_replaces_them(saver):
+    saver.save_weights("kept", {"epoch": 5})
+    with torch.no_grad():
+        saver.recoverables["model"].weight.fill_(6.0)
+    saver.save_weights("kept", {"epoch": 6})
+    assert saver.load_weights_of_epoch(6, "kept") and value(saver) == 6.0

@@ -16,6 +16,7 @@ from emosphere_sb.training.learnability import (
     learning_problems,
     warn_if_hardly_trainable,
 )
+from tests.helpers.own_preset import merge_objects
 
 FULL_SIZE_ENCODER = "!new:types.SimpleNamespace {output_size: 1024}"  # that of WavLM large
 RANDOM_BACKBONE = ("learn", "demo")
@@ -105,11 +106,5 @@ def test_pretrained_and_frozen_weights_are_not_new(backbone, count):
 )
 def test_only_optimisers_of_the_adam_type_limit_the_step(name, adaptive):
     assert is_adaptive(getattr(torch.optim, name)) is adaptive
-    tree = merge(
-        Arguments(
-            HPARAMS / "emosphere.yaml",
-            ["smoke"],
-            {"opt_class": f"!name:torch.optim.{name} {{lr: !ref <lr>}}"},
-        )
-    )
+    tree = merge_objects(["smoke"], {"opt_class": f"!name:torch.optim.{name} {{lr: !ref <lr>}}"})
     assert is_adaptive(build_objects(tree)["opt_class"]) is adaptive

@@ -354,3 +354,17 @@ def test_real_speech(tmp_path):
     # Values from the labels.csv of the corpus.
     assert (row.valence, row.arousal, row.dominance) == (0.30254902, 0.190718954, -0.045555556)
     assert Path(row.wav).is_file()
+
+
+# --- splits with unknown words, and labels without information ---------------------------------
+
+
+def test_unknown_word_for_the_test_set_raises(folder):
+    rows = [line.replace(",test", ",testing") for line in [*SPLIT, "e.wav,1,2,3,s9,testing"]]
+    with pytest.raises(ValueError, match=r"no rows for a test set.*'testing' \(\d rows\)"):
+        own_data.read(folder(rows, audio=False), **SCALE)
+
+
+def test_split_without_a_test_set_is_allowed(folder):
+    rows = [line for line in SPLIT if ",test" not in line]
+    assert own_data.read(folder(rows, audio=False), **SCALE).sets.keys() == {"train", "valid"}

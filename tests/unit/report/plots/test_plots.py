@@ -211,7 +211,7 @@ def part(value, ccc, interval=None, utterances=1234):
 
 
 def test_subgroups_are_bars_with_intervals_and_counts():
-    parts = [part("Female", 0.5, [0.4, 0.6]), part("", -0.25, None, 3), part("x", float("nan"))]
+    parts = [part("Female", 0.5, [0.4, 0.6]), part("", -0.25, None, 20), part("x", float("nan"))]
     figure = all.plot_subgroups(parts, part("", 0.45)["metrics"], title="By gender")
     for axes in figure.axes:
         assert [bar.get_width() for bar in axes.patches] == [0.5, -0.25]
@@ -220,7 +220,15 @@ def test_subgroups_are_bars_with_intervals_and_counts():
         assert drawn.count([0.45, 0.45]) == 1  # the whole set
         assert [text.get_text().strip() for text in axes.texts] == ["undefined"]
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["Female (n = 1,234)", "unknown (n = 3)", "x (n = 1,234)"]
+    assert labels == ["Female (n = 1,234)", "unknown (n = 20)", "x (n = 1,234)"]
+
+
+def test_subgroups_of_fewer_than_20_utterances_have_no_bar():
+    parts = [part("Happy", 0.5, None, 4), part("Sad", 0.25, None, 19), part("Neutral", 0.1, None)]
+    figure = all.plot_subgroups(parts, title="By emotion class")
+    for axes in figure.axes:
+        assert [bar.get_width() for bar in axes.patches] == [0.1]
+        assert [text.get_text().strip() for text in axes.texts] == ["n < 20", "n < 20"]
 
 
 def row(label, mean, *, interval=None, seeds=(), published=None, reference=False):

@@ -14,6 +14,7 @@ from emosphere_sb.report.stats.calibration import (
     calibration_metrics,
     isotonic_fit,
 )
+from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
 from emosphere_sb.sphere.regions import SphericalRegions
 
@@ -186,3 +187,17 @@ def test_correction_is_json_serialisable():
     assert Correction.fit("isotonic", table).to_dict()["valence"] == {
         "x": [1.5, 2.5], "y": [1.0, 3.0],
     }  # fmt: skip
+
+
+def test_slope_below_one_is_not_shrinkage():
+    """Predictions wider than the truth have a slope below 1 if the correlation is low."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=4000)
+    noise = rng.normal(size=4000)
+    prediction = 1.092 * (0.5925 * truth + np.sqrt(1 - 0.5925**2) * noise)
+    table = pd.DataFrame(dict.fromkeys(DIMENSIONS, truth))
+    table[list(PREDICTED)] = np.stack([prediction] * 3, axis=1)
+    found = calibration_metrics(table)["valence"]
+    pearson = np.corrcoef(truth, prediction)[0, 1]
+    assert found["slope_of_prediction"] == pytest.approx(pearson * found["scale_ratio"])
+    assert found["slope_of_prediction"] < 0.7 and found["scale_ratio"] > 1.05
