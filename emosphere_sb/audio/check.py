@@ -38,7 +38,7 @@ MAX_PEAK = 10.0
 """Largest accepted sample, where full scale is 1. Above it, floats are at an integer scale."""
 MAX_MIX_LOSS = 5.0
 """Difference in dB between the loudest channel and the mix above which a warning is given. Equal
-channels lose nothing, two unrelated ones 3 dB, and a channel beside a silent one 6 dB."""
+channels lose nothing, two unrelated ones 3 dB, and a channel mixed with a silent one 6 dB."""
 MAX_DECODED = 2**31
 """Number of samples, over all channels, after which decoding stops (37 hours of 16 kHz mono).
 
@@ -92,7 +92,7 @@ def check_audio(
     """Check that an audio file can be used.
 
     WAV files with one channel of integer samples are complete if the file is as long as its header
-    promises. All other files are decoded once. The result is kept until the file changes.
+    declares. All other files are decoded once. The result is cached until the file changes.
 
     Arguments
     ---------
@@ -100,7 +100,7 @@ def check_audio(
         Path of the file.
     channel : str
         Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``. A warning
-        is given where mixing cancels the signal.
+        is added if mixing cancels the signal.
     max_seconds : float, optional
         Longest file that the caller accepts. Longer ones are not decoded completely; their
         ``duration`` is at least the limit, and their samples are unchecked.

@@ -150,7 +150,7 @@ class FfmpegDecoder:
         try:
             status = self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise AudioError(f"damaged audio: ffmpeg did not end within {TIMEOUT:g} s") from None
+            raise AudioError(f"damaged audio: ffmpeg did not exit within {TIMEOUT:g} s") from None
         self._messages.seek(0)
         lines = self._messages.read(4096).decode("utf-8", "replace").strip().splitlines()
         if status or lines:

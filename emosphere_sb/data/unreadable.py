@@ -46,7 +46,7 @@ class UnreadableAudio:
         reasons : dict
             Reason by utterance id, for the utterances of this process.
         size : int
-            Number of utterances of the set.
+            Number of utterances in the set.
 
         Raises
         ------

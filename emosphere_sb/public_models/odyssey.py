@@ -3,10 +3,10 @@
 This model is the baseline of the Odyssey 2024 challenge. The waveform is normalised with the mean
 and the SD (plus 1e-6) of the corpus, both from ``config.json``. In the challenge's evaluation, it
 is truncated to ``maxlen`` samples (12 s). The model consists of WavLM (last layer), attentive
-statistics pooling, blocks of linear layer, layer norm and ReLU, and outputs on [0, 1] in the order
-arousal, dominance, valence. The original pooling counts one frame per 320 samples, which is one too
-many, so it includes one padded frame in padded batches. Here, padded frames are never included. L.
-Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
+statistics pooling, blocks of a linear layer, layer norm and ReLU, and outputs in [0, 1] in the
+order arousal, dominance, valence. The original pooling counts one frame per 320 samples, which is
+one too many, so it includes one padded frame in padded batches. Here, padded frames are never
+included. L. Goncalves et al., "Odyssey 2024 – Speech Emotion Recognition Challenge", Odyssey 2024.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Warning about runs that can hardly learn: steps too small, or far more weights than clips."""
+"""Warning about runs that are unlikely to learn: small steps, or far more weights than clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADAPTIVE = (torch.optim.Adam, torch.optim.Adamax, torch.optim.NAdam, torch.optim
 def warn_if_hardly_trainable(
     modules: nn.ModuleDict, hparams: Mapping, *, steps: int, clips: int
 ) -> None:
-    """Log a warning before the training of a run that can hardly learn.
+    """Log a warning before the training of a run that is unlikely to learn.
 
     Arguments
     ---------
@@ -46,13 +46,13 @@ def warn_if_hardly_trainable(
     )
     if problems:
         logger.warning(
-            "This run can hardly learn: %s. For small data, use --preset=frozen.",
+            "This run is unlikely to learn: %s. For small datasets, use --preset=frozen.",
             "; ".join(problems),
         )
 
 
 def learning_problems(*, lr: float | None, steps: int, new_weights: int, clips: int) -> list[str]:
-    """Describe why a run can hardly learn; an empty list if nothing was found.
+    """Describe why a run is unlikely to learn; an empty list if nothing was found.
 
     Arguments
     ---------

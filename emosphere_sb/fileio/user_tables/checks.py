@@ -62,8 +62,9 @@ def check_names(path: Path, rows: Iterable[Row], names: Sequence[int], *, assume
             text = values[position] if position < len(values) else ""
             if text[:1] == "'" == text[-1:] and len(text) > 1:
                 raise ValueError(
-                    f"Names in {path} must be in double quotation marks or none; found "
-                    f"{text[:MAX_EXAMPLE]!r} in line {line}. Remove the single quotation marks."
+                    f"Names in {path} must be unquoted or enclosed in double quotation marks; "
+                    f"found {text[:MAX_EXAMPLE]!r} on line {line}. Remove the single "
+                    f"quotation marks."
                 )
             if not assumed or text.isascii():
                 continue

@@ -86,7 +86,7 @@ class DecimalMark:
         comma = self._comma if self._comma[0] else self._ambiguous
         if comma[0] and self._point[0]:
             raise ValueError(
-                f"Numbers in {path} must have the same decimal mark; found {_place(comma)} and "
+                f"Numbers in {path} must use the same decimal mark; found {_place(comma)} and "
                 f"{_place(self._point)}. Write all numbers with a decimal point and without "
                 "thousands separators."
             )

@@ -1,7 +1,7 @@
 """All plots of reports and results tables, one per module.
 
 They are matplotlib figures drawn without pyplot: no display is needed, no figure has to be closed,
-and the output is reproducible byte by byte.
+and the output is reproducible byte for byte.
 """
 
 from emosphere_sb.report.plots.confusion import plot_confusion

@@ -1,4 +1,4 @@
-"""The warning about runs that can hardly learn: for the failing defaults, and for no preset."""
+"""Warning about runs that are unlikely to learn: for the failing defaults, not for presets."""
 
 import logging
 import math
@@ -51,7 +51,7 @@ def warnings_of(presets, overrides, clips, caplog) -> str:
 def test_default_settings_on_few_clips_warn(name, caplog):
     presets, overrides, clips = WARNED[name]
     text = warnings_of(presets, overrides, clips, caplog)
-    assert "This run can hardly learn" in text and "--preset=frozen" in text
+    assert "This run is unlikely to learn" in text and "--preset=frozen" in text
     assert "learning rate × steps = 1e-05 ×" in text
 
 

@@ -140,7 +140,7 @@ REJECTED = {
         table([("a", "1.234", "2.345", "3", "s", "t")], **SEMI), "may be a decimal mark or a thou",
     ),
     "thousands with spaces": (table(**SEMI).replace(";6;", ";1\u202f006;"), "thousands separators"),
-    "both decimal marks": (table(**SEMI).replace("4,5", "4.5"), "must have the same decimal mark"),
+    "both decimal marks": (table(**SEMI).replace("4,5", "4.5"), "must use the same decimal mark"),
     "decimal commas without quotes": (
         "file,valence,arousal,dominance\na,3,5,2,0,1,0\nb,1,5,2,0,1,5\n", "decimal commas, export",
     ),
