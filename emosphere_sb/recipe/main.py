@@ -58,6 +58,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
             "Interrupted by SIGTERM; checkpoint saved. Re-run the same command to resume.",
             file=sys.stderr,
         )
+        destroy_distributed()
         return EXIT_STOPPED
     except (ValueError, OSError, MemoryError, ImportError) as error:
         if os.environ.get("EMOSPHERE_TRACEBACK"):
