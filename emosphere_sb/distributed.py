@@ -12,6 +12,7 @@ shares, unused parameters and a second forward pass; see
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,10 @@ def init_distributed(options: dict) -> None:
         )
     options["device"] = "cpu" if cpu else _local_gpu(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
+        # Import before the group exists. The default arguments of this module's functions refer to
+        # the group that exists at import, so it would survive destroy_process_group, and gloo's
+        # threads would abort the interpreter at exit.
+        importlib.import_module("torch.distributed.nn.functional")
         bound = {"device_id": torch.device(options["device"])} if backend == "nccl" else {}
         dist.init_process_group(backend, timeout=TIMEOUT, **bound)
 
@@ -100,7 +105,7 @@ def _local_gpu(local: int) -> str:
 
 
 def destroy_distributed() -> None:
-    """Destroy the process group, if any."""
+    """Destroy the process group, if any, and stop its threads."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

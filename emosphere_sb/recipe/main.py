@@ -55,6 +55,7 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except StoppedError as stopped:
         print(stopped.text, file=sys.stderr)
+        destroy_distributed()
         return stopped.status
     except KeyboardInterrupt:  # nothing to save, or the second Ctrl-C
         print(f"Interrupted. {RESUME}", file=sys.stderr)

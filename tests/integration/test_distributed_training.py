@@ -16,10 +16,11 @@ from emosphere_sb.scale import DIMENSIONS
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 PREDICTED = [f"{name}_predicted" for name in DIMENSIONS]
-# Runs the recipe like recipes/MSP-Podcast/train.py and logs the rank of each process that reads the
-# labels of the corpus.
+# Runs the recipe like recipes/MSP-Podcast/train.py. Logs the rank of each process that reads the
+# labels of the corpus, and the threads of the process group that are alive after the run.
 COUNTING = """
 import functools, os, sys
+from pathlib import Path
 from data_prep.msp_podcast import reader
 
 read = reader.read
@@ -33,7 +34,10 @@ def counted(*arguments, **options):
 reader.read = counted
 from emosphere_sb.recipe.main import main
 
-sys.exit(main(sys.argv[1:], corpus="MSP-Podcast"))
+status = main(sys.argv[1:], corpus="MSP-Podcast")
+names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+Path("{log}." + os.environ["RANK"]).write_text(" ".join(n for n in names if "gloo" in n))
+sys.exit(status)
 """
 # Replacements of Slurm's commands that simulate two nodes on this machine.
 SRUN = """
@@ -195,6 +199,8 @@ def test_distributed_run_on_two_nodes_prepares_data_once(launch, options, single
         finish(process)
     assert_same_run(folder_in(tmp_path / "results"), single_process)
     assert (tmp_path / "readers").read_text().split() == ["0"]
+    # A thread that is alive while the interpreter shuts down can abort the process.
+    assert [(tmp_path / f"readers.{rank}").read_text() for rank in (0, 1)] == ["", ""]
 
 
 @pytest.mark.slow
