@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.audio_check import list_audio, listing_digest, stat_audio
-from data_prep.audio_fingerprint import CACHE_FILE, audio_digests
 from data_prep.corpus import Rejection, Utterance, speaker_key
+from data_prep.set_digests import set_digests
 from emosphere_sb.audio.check import AudioInfo
 from emosphere_sb.fileio.atomic import digest_of
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -51,8 +51,8 @@ class Summary:
 
     @cached_property
     def audio_digests(self) -> dict[str, str]:
-        """Digest of the audio of each set; see :mod:`data_prep.audio_fingerprint`."""
-        return audio_digests(self.sets, self.data_root, self.folder / CACHE_FILE)
+        """Digest of the audio of each set; see :mod:`data_prep.set_digests`."""
+        return set_digests(self.sets, self.data_root, self.folder)
 
     @property
     def labelled(self) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ On a Slurm cluster (requires the "slurm" extra), using submitit parameters:
   --launcher=slurm --slurm="{timeout_min: 600, gpus_per_node: 1, slurm_partition: gpu}"
 
 Exit status: 0 if the table is complete; 1 if runs failed or cells are incomplete; 2 if the command
-line or the data are invalid; 75 if interrupted (re-run the same command to resume).
+line or the data are invalid; 75 after SIGTERM and 130 after Ctrl-C (re-run the same command to
+resume).
 """
 
 LAUNCHERS = ("local", "slurm")
@@ -71,14 +72,14 @@ def run(argv: Sequence[str]) -> int:
     if options.seeds is not None:
         seeds = read_seeds(options.seeds.split(","), "--seeds")
         tables = [_with_seeds(table, seeds) for table in tables]
-    previous_handler = signal.signal(signal.SIGTERM, _interrupt)
+    previous_handler = signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run_and_write(tables, options, overrides, argv)
-    except KeyboardInterrupt:
-        from emosphere_sb.training.preemption import EXIT_STOPPED
+    except KeyboardInterrupt as interrupt:
+        from emosphere_sb.training.preemption import EXIT_INTERRUPTED, EXIT_STOPPED
 
         print("Interrupted. Re-run the same command to resume.", file=sys.stderr)
-        return EXIT_STOPPED
+        return EXIT_STOPPED if isinstance(interrupt, _TerminatedError) else EXIT_INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
 
@@ -342,5 +343,9 @@ def _software_versions() -> str:
     return f"commit {code[:12]}{code[40:]}; {text}; {machine_description()}"
 
 
-def _interrupt(_number, _frame) -> None:
-    raise KeyboardInterrupt
+class _TerminatedError(KeyboardInterrupt):
+    """Raised on SIGTERM, which stops the runs like Ctrl-C."""
+
+
+def _terminate(_number, _frame) -> None:
+    raise _TerminatedError

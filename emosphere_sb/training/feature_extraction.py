@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from emosphere_sb.audio.reading import SAMPLE_RATE
-from emosphere_sb.data.audio_digests import audio_digests
 from emosphere_sb.data.dataset import Batch, SpeechDataset, eval_loader
 from emosphere_sb.data.feature_cache import FeatureCache
 from emosphere_sb.data.feature_store import FeatureStore
+from emosphere_sb.fileio.audio_digests import audio_digests
 from emosphere_sb.lobes.pooling import MeanPooling
 from emosphere_sb.training.brain import EmoSphereBrain
 from emosphere_sb.training.feature_key import FeatureKey, feature_settings, state_digests

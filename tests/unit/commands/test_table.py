@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -249,14 +250,18 @@ def test_list_shows_all_runs_and_starts_none(words, tmp_path, capsys, monkeypatc
     assert not (tmp_path / "results" / "tables" / "one.md").exists()
 
 
-def test_sigterm_has_the_exit_status_of_an_interrupted_run(words, monkeypatch, capsys):
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_signal_has_the_exit_status_of_an_interrupted_run(
+    number, status, words, monkeypatch, capsys
+):
     def run_and_write(*_):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
+        time.sleep(5)
         raise AssertionError("the signal was not seen")
 
     monkeypatch.setattr(command, "_run_and_write", run_and_write)
     before = signal.getsignal(signal.SIGTERM)
-    assert run(words) == 75
+    assert run(words) == status
     assert capsys.readouterr().err == "Interrupted. Re-run the same command to resume.\n"
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -402,7 +402,7 @@ def test_rewritten_or_moved_audio_with_the_same_content_is_accepted(summary, tmp
         path.write_bytes(path.read_bytes())
         os.utime(path, (1, 1))
     assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
-    (tmp_path / "audio.json").write_text("damaged")
+    (tmp_path / "audio.index").write_text("damaged")
     assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
 
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from emosphere_sb.data import audio_digests as module
-from emosphere_sb.data.audio_digests import audio_digests
+from emosphere_sb.fileio import audio_digests as module
+from emosphere_sb.fileio.audio_digests import UNREADABLE, audio_digests
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_unchanged_files_are_read_once(tmp_path, paths, read):
     assert sorted(read) == paths
 
 
-@pytest.mark.parametrize("change", ["size", "time", "path"])
+@pytest.mark.parametrize("change", ["size", "time", "path", "content"])
 def test_changed_file_is_read_again(change, tmp_path, paths, read):
     before = audio_digests(tmp_path, paths)
     del read[:]
@@ -48,11 +48,16 @@ def test_changed_file_is_read_again(change, tmp_path, paths, read):
             file.write(b"1")
     elif change == "time":
         os.utime(paths[0], ns=(1, 1))
+    elif change == "content":  # same size and modification time
+        stat = os.stat(paths[0])
+        with open(paths[0], "wb") as file:
+            file.write(b"31111")
+        os.utime(paths[0], ns=(stat.st_atime_ns, stat.st_mtime_ns))
     else:
         paths[0] = shutil.copy2(paths[0], str(tmp_path / "elsewhere.wav"))
     after = audio_digests(tmp_path, paths)
     assert read == [paths[0]]
-    assert (after[paths[0]] == before[paths[2]]) == (change != "size")
+    assert (after[paths[0]] == before[paths[2]]) == (change in ("time", "path"))
 
 
 def test_damaged_list_is_read_as_far_as_it_is_intact(tmp_path, paths, read):
@@ -66,3 +71,12 @@ def test_damaged_list_is_read_as_far_as_it_is_intact(tmp_path, paths, read):
 def test_missing_file_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         audio_digests(tmp_path, [tmp_path / "missing.wav"])
+
+
+def test_unreadable_file_is_not_stored(tmp_path):
+    path = tmp_path / "late.wav"
+    found = audio_digests(tmp_path, [path], allow_unreadable=True)
+    assert found == {str(path): UNREADABLE}
+    path.write_bytes(b"1")
+    found = audio_digests(tmp_path, [path], allow_unreadable=True)
+    assert found == audio_digests(tmp_path, [path]) != {str(path): UNREADABLE}
