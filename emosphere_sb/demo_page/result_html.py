@@ -13,7 +13,7 @@ from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
 from emosphere_sb.fileio.csv_cells import neutral_cell
 from emosphere_sb.html import render
-from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.prediction import OFF_SCALE, Prediction
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
 from emosphere_sb.scale import DIMENSIONS
@@ -23,6 +23,8 @@ WARNING_SENTENCES = {
     "microphone.",
     "clipped": "The recording is clipped because the recording level was too high. Its values are "
     "less reliable.",
+    OFF_SCALE: "The prediction lies outside the label scale. The recording probably differs from "
+    "the training data of the model.",
 }
 """Explanations of audio warnings; other warnings are shown unchanged."""
 

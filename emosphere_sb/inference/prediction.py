@@ -10,6 +10,11 @@ import numpy as np
 
 from emosphere_sb.scale import DIMENSIONS
 
+OFF_SCALE = "off scale"
+"""Warning about a prediction that no label could have."""
+OFF_SCALE_TOLERANCE = 1e-4
+"""Largest excess over [-1, 1] without a warning; it covers the rounding of float32."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -44,7 +49,8 @@ class Prediction:
     words : sequence of (str, float)
         Nearest emotion words and their distances, if requested, in ascending order of distance.
     warnings : tuple of str
-        Warnings about the audio, for example that it is silent, clipped or truncated.
+        Warnings about the audio (for example that it is silent, clipped or truncated), and
+        ``off scale`` if the prediction lies outside the label scale.
     """
 
     source: str
@@ -105,3 +111,21 @@ class Prediction:
         if embedding:
             row["embedding"] = [float(value) for value in self.embedding]
         return row
+
+
+def scale_warnings(vad: np.ndarray) -> tuple[str, ...]:
+    """Return a warning if a prediction lies outside the label scale.
+
+    Arguments
+    ---------
+    vad : numpy.ndarray
+        Valence, arousal and dominance in [-1, 1], shape (3,).
+
+    Example
+    -------
+    >>> scale_warnings(np.array([0.3, -1.157, 0.0]))
+    ('off scale',)
+    >>> scale_warnings(np.array([0.3, -1.0, 1.0]))
+    ()
+    """
+    return (OFF_SCALE,) if np.abs(vad).max() > 1 + OFF_SCALE_TOLERANCE else ()

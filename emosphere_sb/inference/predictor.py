@@ -19,7 +19,7 @@ from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.inference.locate import locate
-from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.prediction import Prediction, scale_warnings
 from emosphere_sb.inference.waveform import (
     Waveform,
     check_max_length,
@@ -215,7 +215,7 @@ class Predictor(ABC):
                     else dict(zip(self.info.classes, scores[row], strict=True))
                 ),
                 head=self.info.head,
-                warnings=item.warnings,
+                warnings=(*item.warnings, *scale_warnings(vad[row])),
                 **locate(vad[row], self.info, words=words),
             )
             for row, item in enumerate(waveforms)

@@ -15,7 +15,7 @@ from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_mono_blocks
 from emosphere_sb.audio.resampling import resample_blocks
 from emosphere_sb.inference.locate import locate
-from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.prediction import OFF_SCALE, Prediction, scale_warnings
 from emosphere_sb.inference.waveform import Waveform, from_array
 
 MIN_LAST_WINDOW = 1.0
@@ -288,13 +288,14 @@ def average_windows(model: Any, predictions: Sequence[Prediction], *, words: int
         start=predictions[0].start, end=predictions[-1].end,
         embedding=embedding.astype(np.float32),
         probabilities=probabilities,
-        warnings=_merge_warnings(predictions),
+        warnings=(*_merge_warnings(predictions), *scale_warnings(vad)),
         **locate(vad, model.info, words=words),
     )  # fmt: skip
 
 
 def _merge_warnings(predictions: Sequence[Prediction]) -> tuple[str, ...]:
-    """Collect the warnings of all windows; ``silent`` only if all windows are silent."""
-    unique = list(dict.fromkeys(text for one in predictions for text in one.warnings))
+    """Collect the warnings about the audio; ``silent`` only if all windows are silent."""
+    texts = (text for one in predictions for text in one.warnings if text != OFF_SCALE)
+    unique = list(dict.fromkeys(texts))
     silent = all("silent" in one.warnings for one in predictions)
     return tuple(text for text in unique if text != "silent" or silent)

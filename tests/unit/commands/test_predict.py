@@ -263,7 +263,8 @@ def test_channel_option(released, tmp_path):
         assert cli.main(command) == 0
         (values[channel],) = read_csv(out)
     assert "mixing 2 channels cancels the signal" in values["mix"]["warnings"]
-    assert values["left"]["warnings"] == "" == values["loudest"]["warnings"]
+    # The random weights of the model can cause the warning "off scale".
+    assert {values[name]["warnings"] for name in ("left", "loudest")} <= {"", "off scale"}
     model = EmoSphere.from_pretrained(released, device="cpu")
     expected = model.predict(tmp_path / "left.wav")
     assert float(values["left"]["valence"]) == pytest.approx(expected.valence, abs=2e-6)
@@ -282,14 +283,15 @@ def test_window_option_processes_the_entire_file(released, tmp_path):
     command = ["predict", str(released), str(path), f"--out={out}"]
     assert cli.main([*command, "--window=2", "--overlap=0"]) == 0
     (row,) = read_csv(out)
-    assert (float(row["end"]), row["warnings"]) == (5.0, "")
+    assert float(row["end"]) == 5.0 and "only the first" not in row["warnings"]
     assert float(row["valence"]) == pytest.approx(
         np.average([one[0] for one in vad], weights=[2, 2, 1]), abs=2e-5
     )
     assert cli.main(command) == 0  # without: the cut of the model's evaluation, and it is said
-    assert read_csv(out)[0]["warnings"] == "only the first 2 s (of 5.0 s) were used"
+    assert read_csv(out)[0]["warnings"].startswith("only the first 2 s (of 5.0 s) were used")
     assert cli.main([*command, "--max_seconds=none"]) == 0
-    assert (read_csv(out)[0]["end"], read_csv(out)[0]["warnings"]) == ("5.000000", "")
+    (row,) = read_csv(out)
+    assert float(row["end"]) == 5.0 and "only the first" not in row["warnings"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")

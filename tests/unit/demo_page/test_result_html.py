@@ -110,6 +110,9 @@ def test_warning_sentences(tmp_path):
     text = Elements(warnings_box(analysis.overall)).text
     assert "clipped" in text
     assert "Only the first 12 s (of 13.0 s) were used." in text
+    assert "outside the label scale" not in text
+    beyond = replace(analysis.overall, warnings=("off scale",))
+    assert "outside the label scale" in Elements(warnings_box(beyond)).text
     silent = analyse(model, write_levels(tmp_path / "silent.wav", (2, 0.0)))
     assert "The recording is silent" in warnings_box(silent.overall)
     assert warnings_box(analyse(model, write_levels(tmp_path / "a.wav", (2, 0.5))).overall) == ""

@@ -3,8 +3,9 @@
 import json
 
 import numpy as np
+import pytest
 
-from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.prediction import Prediction, scale_warnings
 
 
 def one(**changes):
@@ -43,3 +44,16 @@ def test_row_of_a_model_without_head_and_words():
     row = one(probabilities={}, words=(), warnings=()).to_dict()
     assert row["warnings"] == "" and "word" not in row
     assert not [name for name in row if name.startswith("p_")]
+
+
+@pytest.mark.parametrize(
+    "vad, expected",
+    [
+        ([0.0, 0.0, 0.0], ()),
+        ([1.0, -1.0, 1.00005], ()),  # the ends of the scale, and a rounding error
+        ([1.0002, 0.0, 0.0], ("off scale",)),
+        ([0.0, 0.0, (0.53 - 4) / 3], ("off scale",)),  # .53 on a scale of 1 to 7
+    ],
+)
+def test_values_that_no_label_could_have_give_a_warning(vad, expected):
+    assert scale_warnings(np.array(vad)) == expected

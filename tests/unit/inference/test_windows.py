@@ -212,13 +212,14 @@ class Model:
 
     def answer(self, one):
         from emosphere_sb.inference.locate import locate
-        from emosphere_sb.inference.prediction import Prediction
+        from emosphere_sb.inference.prediction import Prediction, scale_warnings
 
         mean = float(np.mean(np.asarray(one.signal)))
         return Prediction(
             source=one.source, duration=one.duration, start=one.start, end=one.end,
             embedding=np.array([len(one.signal), 1.0], dtype=np.float32),
-            probabilities={"a": mean, "b": 1 - mean}, head="emotion", warnings=one.warnings,
+            probabilities={"a": mean, "b": 1 - mean}, head="emotion",
+            warnings=(*one.warnings, *scale_warnings(np.array([mean, 0.5, -0.5]))),
             **locate([mean, 0.5, -0.5], self.info, words=0),
         )  # fmt: skip
 
@@ -272,6 +273,16 @@ def test_silent_warning_requires_all_windows_silent(tmp_path):
         Model(), [file_windows(path, WindowPlan(RATE, RATE, 1))], batch_size=4, words=0
     )
     assert found.warnings == ("silent",)
+
+
+@pytest.mark.parametrize("loudest, expected", [(1.5, ()), (1.9, ("off scale",))])
+def test_off_scale_warning_refers_to_the_mean(tmp_path, loudest, expected):
+    """Means of .2 and ``loudest``: .85 and 1.05."""
+    path = tmp_path / "steps.wav"
+    soundfile.write(path, np.repeat(np.float32([0.2, loudest]), RATE), RATE, subtype="FLOAT")
+    plan = WindowPlan(RATE, RATE, 1)
+    (found,) = windows.predict_windowed(Model(), [file_windows(path, plan)], batch_size=4, words=0)
+    assert tuple(text for text in found.warnings if text == "off scale") == expected
 
 
 def test_plan_windows_converts_to_samples():
