@@ -276,7 +276,7 @@ def label_warnings(checked: UsableRows, *, predict_only: Collection[str] = ()) -
             if not known:
                 warnings.append(
                     f"No utterance of the '{name}' set has a label of {dimension}, so its CCC is "
-                    "undefined and the mean CCC with it."
+                    "undefined, and the mean CCC is that of the other dimensions."
                 )
             elif len(known) >= MIN_CHECKED and len(set(known)) == 1:
                 warnings.append(

@@ -5,6 +5,7 @@ This module imports neither torch nor pandas, so it works without them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from emosphere_sb.results.constants import (
@@ -109,6 +110,7 @@ def run_summary(metrics: Mapping) -> str:
     if metrics["protocol"]["synthetic"]:
         parts.append(SYNTHETIC_WARNING)
     parts.append(ccc_table(results))
+    parts += undefined_notes(results)
     if "acoustic_baseline" in references:
         parts.append(ccc_table(references["acoustic_baseline"], title=BASELINE_HEADING))
     if "cap" in references:
@@ -144,6 +146,32 @@ def ccc_table(results: Mapping[str, Mapping], *, title: str | None = None) -> st
         values = [*(row[dimension]["ccc"] for dimension in DIMENSIONS), row["mean_ccc"]]
         rows.append([name, *(f"{value:.4f}" for value in values), str(row["utterances"])])
     return format_table(["CCC", *DIMENSIONS, "mean", "utterances"], rows, title=title)
+
+
+def undefined_notes(results: Mapping[str, Mapping]) -> list[str]:
+    """Say for each set with an undefined CCC of which dimensions the mean CCC is the mean.
+
+    Arguments
+    ---------
+    results : mapping of str to mapping
+        Metrics by set, as in ``metrics.json``.
+
+    Example
+    -------
+    >>> row = {"valence": {"ccc": 0.5}, "arousal": {"ccc": 0.75}, "dominance": {"ccc": math.nan}}
+    >>> undefined_notes({"test1": {**row, "mean_ccc": 0.625}})
+    ['test1: the CCC of dominance is undefined; the mean is that of valence and arousal.']
+    """
+    notes = []
+    for name, row in results.items():
+        undefined = [one for one in DIMENSIONS if not math.isfinite(row[one]["ccc"])]
+        defined = [one for one in DIMENSIONS if one not in undefined]
+        if undefined and defined:
+            notes.append(
+                f"{name}: the CCC of {' and '.join(undefined)} is undefined; the mean is that of "
+                f"{' and '.join(defined)}."
+            )
+    return notes
 
 
 def folds_summary(summary: Mapping) -> str:

@@ -139,7 +139,7 @@ def read(
         )
     if partition == "split":
         corpus.sets = _split_by_column(rows)
-        _check_split_words(labels, split_words)
+        corpus.warnings += _check_split_words(labels, split_words)
         corpus.warnings += _unknown_speaker_warnings([row for _, row in rows])
     elif partition == "whole":
         corpus.sets = {"test": [row for _, row in rows]}
@@ -376,26 +376,34 @@ def _split_by_column(rows: list[tuple[str, Utterance]]) -> dict[str, list[Uttera
     return {name: [row for own, row in rows if own == name] for name in ("train", "valid", *tests)}
 
 
-def _check_split_words(labels: Path, words: Mapping[str, int]) -> None:
+def _check_split_words(labels: Path, words: Mapping[str, int]) -> list[str]:
     """Check that the test set is not missing because its word is unknown.
 
     Missing training and validation sets are reported for all readers.
+
+    Returns
+    -------
+    list of str
+        A warning if there is no test set and some rows have an empty ``split``.
 
     Raises
     ------
     ValueError
         If no row belongs to a test set, although there are rows with unknown words.
     """
+    if any(split_name(word).startswith("test") for word in words):
+        return []
     unknown = {word: count for word, count in words.items() if word and not split_name(word)}
-    tests = [word for word in words if split_name(word).startswith("test")]
-    if tests or not unknown:
-        return
-    found = ", ".join(f"{word!r} ({count:,} rows)" for word, count in unknown.items())
-    raise ValueError(
-        f"The column 'split' of {labels} has no rows for a test set, but unknown words: {found}. "
-        f"Known words are {', '.join(SETS)}, test1, test2, and so on. Correct the words, or use "
-        "--partition=by_speaker."
-    )
+    if unknown:
+        found = ", ".join(f"{word!r} ({count:,} rows)" for word, count in unknown.items())
+        raise ValueError(
+            f"The column 'split' of {labels} has no rows for a test set, but unknown words: "
+            f"{found}. Known words are {', '.join(SETS)}, test1, test2, and so on. Correct the "
+            "words, or use --partition=by_speaker."
+        )
+    if empty := words.get("", 0):
+        return [f"There is no test set, and the column 'split' is empty in {empty:,} rows."]
+    return []
 
 
 def _unknown_speaker_warnings(rows: list[Utterance]) -> list[str]:

@@ -78,3 +78,17 @@ def check_is_folder(path: str | os.PathLike) -> None:
         raise ValueError(
             f"{path} must be a folder; found a file. Move or delete it, or choose another folder."
         )
+
+
+def check_is_file(path: str | os.PathLike) -> None:
+    """Check that a path is a file or does not exist.
+
+    Raises
+    ------
+    ValueError
+        If it is a folder.
+    """
+    if os.path.isdir(path):
+        raise ValueError(
+            f"{path} must be a file; found a folder. Move or delete it, or choose another folder."
+        )

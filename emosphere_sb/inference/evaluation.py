@@ -286,7 +286,7 @@ def _note_on_same_data(
     if not learned:
         return f"{note} The label files are the same, but the tested utterances are others."
     shares = [
-        f"{shared:,} of {compared:,} compared utterances of {name}"
+        f"{shared:,} of the {compared:,} utterances of {name} compared"
         for name, (shared, compared) in counts.items()
         if shared
     ]

@@ -28,6 +28,7 @@ from emosphere_sb.scale import DIMENSIONS
 logger = logging.getLogger(__name__)
 
 COLUMNS = (*DIMENSIONS, "mean_ccc")
+FOLD_KEYS = ("partition", "partition_seed", "folds", "fold")  # identify a fold in the protocol
 POOLED = ("ID", *DIMENSIONS, *PREDICTED)  # columns of the predictions that are pooled
 
 
@@ -130,6 +131,13 @@ def is_finished(
         files.append(metrics_file(folder, other.name))
     if errors := list(filter(None, map(results_error, files))):
         logger.warning("Testing %s again: %s.", folder, errors[0])
+        return False
+    protocol = _read_metrics(folder / "metrics.json")["protocol"]
+    if wrong := [key for key in FOLD_KEYS if protocol.get(key) != summary.protocol.get(key)]:
+        logger.warning(
+            "Testing %s again: its metrics.json belongs to another fold (%s is %s instead of %s).",
+            folder, wrong[0], protocol.get(wrong[0]), summary.protocol.get(wrong[0]),
+        )  # fmt: skip
         return False
     if other is not None and not is_tested_on(folder, other):
         return False

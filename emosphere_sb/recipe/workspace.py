@@ -15,7 +15,12 @@ from data_prep.manifest import TRAINING_SETS, Summary, prepare_manifests, read_m
 from emosphere_sb.data.dataset import corpus_statistics
 from emosphere_sb.distributed import is_main_process
 from emosphere_sb.fileio.atomic import atomic_write
-from emosphere_sb.fileio.json_file import check_is_folder, make_folder, read_json_mapping
+from emosphere_sb.fileio.json_file import (
+    check_is_file,
+    check_is_folder,
+    make_folder,
+    read_json_mapping,
+)
 from emosphere_sb.fileio.lock import file_lock
 from emosphere_sb.fileio.yaml_tree import dump, read_tree
 from emosphere_sb.recipe.corpora import corpus_module, reader_settings
@@ -31,7 +36,7 @@ LOCK_TIMEOUT = 15
 DATA_FILE = "data.json"  # file in a run's folder with the digests of its data
 AUDIO = "audio"  # key of that file with the digests of the audio by set
 _USE_ANOTHER_FOLDER = (
-    "Use another folder with --output_folder=… (with --fold=all: --results_folder=…), or delete "
+    "use another folder with --output_folder=… (with --fold=all: --results_folder=…), or delete "
     "the old run."
 )
 
@@ -199,6 +204,8 @@ def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) 
     saved = folder / SAVED
     for name in ("save", "predictions"):
         check_is_folder(folder / name)
+    for name in (SAVED, DATA_FILE, "metrics.json"):
+        check_is_file(folder / name)
     trained = any((folder / "save").glob("CKPT*"))  # without a checkpoint the folder can be reused
     before = read_tree(saved) if trained and saved.is_file() else tree
     check_version(before, folder)
@@ -208,8 +215,8 @@ def initialise_run_folder(tree: CommentedMap, settings: dict, summary: Summary) 
         different = [key for key in different if key != "number_of_epochs"]
     if different:
         raise ValueError(
-            f"{folder} contains a run with different values of {', '.join(different)}. "
-            f"{_USE_ANOTHER_FOLDER}"
+            f"{folder} contains a run with different values of {', '.join(different)}. To start "
+            f"another run, {_USE_ANOTHER_FOLDER}"
         )
     digests = data_digests(summary)
     if trained:
@@ -232,7 +239,7 @@ def check_number_of_epochs(tree: Mapping, before: Mapping, folder: Path) -> None
     if isinstance(now, int) and isinstance(earlier, int) and now < earlier:
         raise ValueError(
             f"number_of_epochs of the run in {folder} can only grow; it is {earlier}, found {now}. "
-            f"Use --number_of_epochs={earlier} or more. {_USE_ANOTHER_FOLDER}"
+            f"Use --number_of_epochs={earlier} or more, {_USE_ANOTHER_FOLDER}"
         )
 
 
@@ -252,14 +259,14 @@ def check_same_data(folder: Path, summary: Summary, digests: Mapping) -> None:
         raise ValueError(
             f"{folder} contains a run on other data: its {' and '.join(TRAINING_SETS)} manifests "
             f"differ from those in {summary.folder}. If audio files have since been removed "
-            f"(see rejected.csv there), restore them and re-run the same command. "
+            f"(see rejected.csv there), restore them and re-run the same command. Otherwise, "
             f"{_USE_ANOTHER_FOLDER}"
         )
     if changed := [name for name in digests[AUDIO] if _other_audio(used, digests, name)]:
         raise ValueError(
             f"{folder} contains a run on other data: audio files of {' and '.join(changed)} were "
             f"replaced, although their names and durations are the same. Restore them and re-run "
-            f"the same command. {_USE_ANOTHER_FOLDER}"
+            f"the same command, {_USE_ANOTHER_FOLDER}"
         )
 
 
@@ -282,7 +289,7 @@ def read_data_file(folder: Path, *, keys: Iterable[str] = ()) -> dict | None:
         return None
     remedy = (
         f"Restore it, or delete it and re-run the same command, if you know that the data have not "
-        f"changed. {_USE_ANOTHER_FOLDER}"
+        f"changed. Otherwise, {_USE_ANOTHER_FOLDER}"
     )
     return read_json_mapping(path, remedy=remedy, keys=keys)
 
@@ -298,8 +305,8 @@ def check_version(saved: CommentedMap, folder: Path) -> None:
     if renamed_in(saved):
         raise ValueError(
             f"{folder} contains a run created by version {LAST_VERSION_WITH_OLD_NAMES}; later "
-            f"versions cannot resume it. {_USE_ANOTHER_FOLDER} To resume it, install that version: "
-            f"pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}"
+            f"versions cannot resume it. To start another run, {_USE_ANOTHER_FOLDER} To resume it, "
+            f"install that version: pip install emosphere-sb=={LAST_VERSION_WITH_OLD_NAMES}"
         )
 
 

@@ -71,8 +71,8 @@ def metrics_digest(metrics: Mapping) -> str:
 
 def is_modified(metrics: Mapping) -> bool:
     """Return whether the content of a metrics file differs from its checksum, if it has one."""
-    written = metrics["run"].get(CHECKSUM, "")
-    return bool(written) and written != metrics_digest(metrics)
+    run = metrics["run"]
+    return CHECKSUM in run and run[CHECKSUM] != metrics_digest(metrics)
 
 
 def results_error(path: Path) -> str:
@@ -94,7 +94,8 @@ def results_error(path: Path) -> str:
         if is_modified(metrics):
             return f"{path.name} was modified after the run"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{path.name} is damaged ({str(error).strip() or type(error).__name__})"
+        reason = str(error).strip().removeprefix(f"{path} ").rstrip(".")
+        return f"{path.name} is damaged ({reason or type(error).__name__})"
     sets = [name for name in metrics if name not in NON_SET_KEYS]
     if unknown := [name for name in sets if name not in digests]:
         return f"{path.name} has no checksum of the predictions of {', '.join(unknown)}"

@@ -285,6 +285,19 @@ def test_fold_with_edited_scores_is_tested_again(root, corpus, tmp_path):
     metrics["test"]["mean_ccc"] = 0.9
     path.write_text(json.dumps(metrics))
     assert folds_of(root, corpus, tmp_path / "r") == (summary, [4])
+    metrics["run"]["checksum"] = ""
+    path.write_text(json.dumps(metrics))
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [4])
+
+
+def test_results_copied_from_another_fold_are_replaced(root, corpus, tmp_path, caplog):
+    summary, _ = folds_of(root, corpus, tmp_path / "r")
+    first, second = (tmp_path / f"r/IEMOCAP-synthetic/smoke/session-{n}/7" for n in (1, 2))
+    shutil.copytree(second / "predictions", first / "predictions", dirs_exist_ok=True)
+    shutil.copy(second / "metrics.json", first)
+    caplog.clear()
+    assert folds_of(root, corpus, tmp_path / "r") == (summary, [1])
+    assert "metrics.json belongs to another fold (fold is 2 instead of 1)" in caplog.text
 
 
 def test_scores_on_another_corpus_are_updated_with_its_settings_and_data(root, corpus, tmp_path):

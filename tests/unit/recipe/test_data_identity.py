@@ -54,7 +54,7 @@ def test_training_utterances_in_another_label_file_are_found():
     note = training_note(model(identity), summary("b"), {"test": rows(range(50, 90))})
     assert note == (
         "The model was trained on OwnData. Results on test do not show how well it generalises, "
-        "because training or model selection used 30 of 40 compared utterances of test."
+        "because training or model selection used 30 of the 40 utterances of test compared."
     )
 
 

@@ -14,7 +14,7 @@ from data_prep.manifest import MANIFEST_COLUMNS, Summary
 from emosphere_sb.fileio.yaml_tree import read_tree, scalars
 from emosphere_sb.recipe import corpora, workspace
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
-from emosphere_sb.recipe.hparams import merge
+from emosphere_sb.recipe.hparams import SAVED, merge
 from emosphere_sb.recipe.workspace import (
     default_run_folder,
     find_corpus,
@@ -404,6 +404,15 @@ def test_rewritten_or_moved_audio_with_the_same_content_is_accepted(summary, tmp
     assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
     (tmp_path / "audio.index").write_text("damaged")
     assert claim(tmp_path / "r", summary_in(tmp_path)) == folder
+
+
+@pytest.mark.parametrize("name", ["metrics.json", SAVED, "data.json"])
+def test_folder_in_place_of_a_file_of_the_run_is_named(summary, tmp_path, name):
+    folder = claim(tmp_path / "r", summary)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(ValueError, match=f"{name} must be a file; found a folder. Move or delete"):
+        claim(tmp_path / "r", summary)
 
 
 def test_run_without_recorded_audio_is_resumed(summary, tmp_path):

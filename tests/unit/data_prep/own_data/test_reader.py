@@ -365,6 +365,15 @@ def test_unknown_word_for_the_test_set_raises(folder):
         own_data.read(folder(rows, audio=False), **SCALE)
 
 
+def test_missing_test_set_and_empty_splits_give_a_warning(folder):
+    rows = [line.replace(",test", ",") for line in SPLIT]
+    empty = sum(",test" in line for line in SPLIT)
+    assert empty > 0
+    assert own_data.read(folder(rows, audio=False), **SCALE).warnings == [
+        f"There is no test set, and the column 'split' is empty in {empty:,} rows."
+    ]
+
+
 def test_split_without_a_test_set_is_allowed(folder):
     rows = [line for line in SPLIT if ",test" not in line]
     assert own_data.read(folder(rows, audio=False), **SCALE).sets.keys() == {"train", "valid"}
