@@ -10,6 +10,7 @@ skipped: to continue after an interruption, run it again.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def main() -> int:
         if not (folder / file).is_file():
             print(f"{folder / file} not found. Set {name}=/path/to/folder.", file=sys.stderr)
             return 2
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.chdir(ROOT)  # the runs read hparams/emosphere.yaml
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # parallel runs would compete for the cores
     settings = Settings(

@@ -8,10 +8,17 @@ import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 
-from emosphere_sb.tables.launcher import COMMAND_PREFIX, LOG_FILE, Job
+from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.tables.launcher import COMMAND_PREFIX, GRACE_SECONDS, LOG_FILE, Job
+from emosphere_sb.training.preemption import EXIT_STOPPED
+
+CPU_FILE = "cpu_seconds.txt"
+"""File in a run's folder with its CPU time, which does not depend on the load of the machine."""
 
 
 class PoolLauncher:
@@ -45,7 +52,9 @@ def stop_with_parent() -> None:
 
 def _wait_for_parent() -> None:
     multiprocessing.parent_process().join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)  # a run saves a checkpoint
+    time.sleep(GRACE_SECONDS)
+    os._exit(EXIT_STOPPED)
 
 
 def run_job(job: Job) -> int:
@@ -59,7 +68,7 @@ def run_job(job: Job) -> int:
     from emosphere_sb.recipe.main import main
 
     job.folder.mkdir(parents=True, exist_ok=True)
-    screen = [os.dup(1), os.dup(2)]
+    screen, start = [os.dup(1), os.dup(2)], time.process_time()
     with open(job.folder / LOG_FILE, "a", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -74,7 +83,15 @@ def run_job(job: Job) -> int:
             for number, copy in zip((1, 2), screen, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
+            earlier = cpu_seconds(job.folder)
+            atomic_write(job.folder / CPU_FILE, str(earlier + time.process_time() - start))
     return 0
+
+
+def cpu_seconds(folder: Path) -> float:
+    """Return the CPU time of a run in seconds; 0 if it is unknown."""
+    file = folder / CPU_FILE
+    return float(file.read_text(encoding="utf-8")) if file.is_file() else 0.0
 
 
 def _exit_status(main, command: list[str], corpus: str) -> int:
