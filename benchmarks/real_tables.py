@@ -16,7 +16,9 @@ import sys
 from pathlib import Path
 
 from real_speech.cells import Settings, run_missing
-from runs import ROOT
+from real_speech.page import results_text, write_figure
+from real_speech.results import collect_results, write_results
+from runs import ROOT, put_between
 
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -32,6 +34,7 @@ def main() -> int:
     add("--jobs", type=int, default=2, help="number of parallel runs")
     add("--resamples", type=int, default=10_000, help="number of bootstrap resamples")
     add("--only_collect", action="store_true", help="start no runs; use the finished ones")
+    add("--output", type=Path, help="folder for the results, instead of those named above")
     options = parser.parse_args()
     for folder, file, name in (
         (options.data, "labels.csv", "TAVA"),
@@ -48,7 +51,26 @@ def main() -> int:
         options.results.resolve(), options.jobs, options.resamples,
     )  # fmt: skip
     runs = run_missing(settings, only_collect=options.only_collect)
+    results = collect_results(settings, runs, command="make real-tables")
+    write_all(results, options.output)
+    for cell, problem in runs.problems.items():
+        print(f"{cell.folder}: {problem}", file=sys.stderr)
     return 1 if runs.problems else 0
+
+
+def write_all(results: dict, output: Path | None) -> None:
+    """Write the results file, the table and the figure."""
+    text = results_text(results)
+    print(text)
+    if output is None:
+        write_results(ROOT / "benchmarks" / "real_tables.json", results)
+        write_figure(ROOT / "docs" / "real_speech.png", results)
+        put_between(ROOT / "docs" / "real_speech.md", "real-speech", text)
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        write_results(output / "real_tables.json", results)
+        write_figure(output / "real_speech.png", results)
+        (output / "real_speech.md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
