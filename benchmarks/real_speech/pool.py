@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shlex
@@ -78,6 +79,7 @@ def run_job(job: Job) -> int:
                 if status := _exit_status(main, list(command), job.corpus):
                     return status
         finally:
+            gc.collect()  # models are part of reference cycles
             sys.stdout.flush()
             sys.stderr.flush()
             for number, copy in zip((1, 2), screen, strict=True):
