@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	bench-predict bench-onnx predict-example tables coverage docs lint messages clean
+	bench-predict bench-onnx predict-example tables real-tables coverage docs lint messages clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
@@ -37,6 +37,12 @@ sorting: $(READY)
 # Train on real speech (TAVA) with style pooling and with mean pooling: recipes/OwnData/README.md
 learn: $(READY)
 	$(BIN)/python benchmarks/learn.py
+
+# Compare settings and baselines on real speech with pretrained weights, cross-validated; at most
+# 2.5 hours on two cores: docs/real_speech.md. Finished runs are skipped.
+# make real-tables TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
+real-tables: $(READY)
+	$(BIN)/python benchmarks/real_tables.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
 
 # Measure time and memory of data preparation for up to 264,705 files: benchmarks/RESULTS.md
 preparation: $(READY)

@@ -11,11 +11,11 @@ from torch import nn
 
 logger = logging.getLogger(__name__)
 
-MIN_MOVEMENT = 0.01
+MIN_MOVEMENT = 0.015
 """Minimum learning rate × steps for weights that start from random values.
 
 With Adam, no weight moves by much more than this. Linear layers start with weights of about
-1/sqrt(input size): 0.03 for 1,024 inputs.
+1/sqrt(input size): 0.03 for 1,024 inputs. The minimum is half of that.
 """
 MAX_NEW_WEIGHTS_PER_CLIP = 100_000
 ADAPTIVE = (torch.optim.Adam, torch.optim.Adamax, torch.optim.NAdam, torch.optim.RAdam)
@@ -70,7 +70,7 @@ def learning_problems(*, lr: float | None, steps: int, new_weights: int, clips: 
     -------
     >>> learning_problems(lr=1e-5, steps=100, new_weights=500_000, clips=160)
     ['learning rate × steps = 1e-05 × 100 = 0.001, so no weight of the pooling and the heads can \
-move by much more than that (at least 0.01 is needed)']
+move by much more than that (at least 0.015 is needed)']
     >>> learning_problems(lr=1e-3, steps=100, new_weights=500_000, clips=160)
     []
     """

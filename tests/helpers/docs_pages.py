@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGES = ("README.md", "docs/tutorial.md", "docs/distributed.md", "recipes/*/README.md")
+PAGES = (
+    "README.md",
+    "docs/real_speech.md",
+    "docs/tutorial.md",
+    "docs/distributed.md",
+    "recipes/*/README.md",
+)
 """Pages with commands, relative to the root, in the order of execution."""
 
 SHELL, PYTHON = "", "python"

@@ -31,6 +31,10 @@ TABLE = [
         "corpora cannot be distributed: use synthetic speech in their layouts",
     ),
     Substitution(
+        r"/path/to/(tava|whisper-base-encoder)", r"\1",
+        "only the name of the make target is checked",
+    ),
+    Substitution(
         r"(MSP-Podcast/train\.py .*--data_folder=)…", r"\1{MSP-PODCAST}",
         "as above, for pages that omit the folder",
     ),
@@ -52,6 +56,10 @@ TABLE = [
         r"(emosphere table .*)--preset=demo_small",
         r"\1--preset=smoke --results_folder=results/small",
         "faster; separate folder because the smoke preset already has runs on another corpus",
+    ),
+    Substitution(
+        r"--preset=frozen(?: --backbone=\S+)?(?!\+)", "--preset=frozen+smoke --freeze=all",
+        "pretrained weights would have to be downloaded: use a tiny model with random weights",
     ),
     Substitution(
         r"--preset=(?:demo|learn)\b", "--preset=smoke", "faster",

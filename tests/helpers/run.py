@@ -93,10 +93,13 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return torch.load(checkpoint / "model.ckpt", weights_only=True)["weights"]
 
 
-def assert_same_weights(one: Path, other: Path) -> None:
-    """Assert that the newest checkpoints of two runs have bit-identical weights."""
+def assert_same_weights(one: Path, other: Path, *, more_than: int = 50) -> None:
+    """Assert that the newest checkpoints of two runs have bit-identical weights.
+
+    A checkpoint must have ``more_than`` tensors; those of a frozen backbone are not saved.
+    """
     first, second = (weights(checkpoints(folder)[-1]) for folder in (one, other))
-    assert first.keys() == second.keys() and len(first) > 50
+    assert first.keys() == second.keys() and len(first) > more_than
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -107,9 +110,9 @@ def metrics_of(folder: Path) -> dict:
     return metrics
 
 
-def assert_same_results(one: Path, other: Path) -> None:
+def assert_same_results(one: Path, other: Path, *, more_than: int = 50) -> None:
     """Assert equal weights, logs, predictions and metrics of two runs, and no partial files."""
-    assert_same_weights(one, other)
+    assert_same_weights(one, other, more_than=more_than)
     assert metrics_of(one) == metrics_of(other)
     names = ["train_log.txt", *(f"predictions/{n}.csv" for n in ("valid", "test1", "test2"))]
     for name in names:

@@ -178,6 +178,20 @@ def test_distributed_statistics_of_layers_match_single_process(launch, options, 
         assert torch.equal(states[0][name], states[1][name])
 
 
+def test_distributed_training_from_the_cache_matches_single_process(launch, options, tmp_path):
+    words = [word.replace("smoke+mean_pooling", "frozen+smoke") for word in options]
+    words += ["--freeze=all", "--normalisation=utterance", "--number_of_epochs=2"]
+    words = list({word.partition("=")[0]: word for word in words}.values())  # the last one counts
+    tables = []
+    for count in (1, 2):
+        finish(launch(torchrun(count, *words, f"--results_folder={tmp_path}/{count}")))
+        tables.append(pd.read_csv(folder_in(tmp_path / str(count)) / "predictions" / "test1.csv"))
+    one, two = (table.set_index("ID")[PREDICTED] for table in tables)
+    # 1e-5 on the scale from -1 to 1, which is the corpus's scale from 1 to 7.
+    assert float((one - two.loc[one.index]).abs().max().max()) < 3e-5
+    assert one.std().min() > 0
+
+
 def start_nodes(launch, script, words):
     """Start torchrun for two nodes on one machine, as in docs/distributed.md."""
     port = free_port()

@@ -5,8 +5,15 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from emosphere_sb import EmoSphere
+from emosphere_sb.release.release import release
+from emosphere_sb.results.predictions import read_predictions
+from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.run import Runs, assert_same_results, checkpoints
 
 PREDICTED = ["valence_predicted", "arousal_predicted", "dominance_predicted"]
 
@@ -56,6 +63,47 @@ def test_run_on_averages_matches_run_without_cache(
     cached = start(root, smoke_corpus, tmp_path, *words, "--feature_cache=averages")
     error = (predictions(uncached) - predictions(cached)).abs().max().max()
     assert error < 1e-4  # 2 epochs of training on a scale of 6; features differ by rounding
+
+
+@pytest.mark.parametrize("normalisation", ["none", "standardise", "layer_norm"])
+@pytest.mark.parametrize("kind", ["frames", "averages"])
+def test_released_model_equals_the_run_on_cached_features(
+    kind, normalisation, root, smoke_corpus, tmp_path, save_any
+):
+    """The released model computes all features from audio, of each file alone and of batches."""
+    run = start(
+        root, smoke_corpus, tmp_path, "--preset=frozen+smoke", f"--backbone={save_any('whisper')}",
+        "--normalisation=as_checkpoint", f"--feature_cache={kind}",
+        f"--layer_normalisation={normalisation}",
+    )  # fmt: skip
+    folder = Path(run["run"]["folder"])
+    release(folder, tmp_path / "model", resamples=999)
+    table = read_predictions(folder / "predictions" / "test1.csv")
+    paths = {path.stem: path for path in smoke_corpus.rglob("*.wav")}
+    files = [paths[name] for name in table["ID"]]
+    model = EmoSphere.from_pretrained(tmp_path / "model", device="cpu")
+    alone = [model.predict(file) for file in files[:8]]
+    together = model.predict(files, batch_size=5)
+    expected = table[PREDICTED].to_numpy()
+    for found in (alone, together):
+        on_scale = [[getattr(one, name) for name in DIMENSIONS] for one in found]
+        # 4 ± 3 on the scale of the corpus; the file has 10 digits.
+        np.testing.assert_allclose(on_scale, (expected[: len(found)] - 4) / 3, atol=1e-5)
+
+
+def test_run_on_cached_features_resumes_bit_identically(root, smoke_corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    runs = Runs(
+        smoke_corpus, tmp_path, "--freeze=all", "--feature_cache=frames", "--layers=weighted",
+        "--layer_normalisation=standardise", "--standardise_labels=True", "--test_weights=last",
+        "--number_of_epochs=3", "--schedule_name=cosine", "--ckpt_interval_steps=2",
+    )  # fmt: skip
+    runs.run_in_process(tmp_path / "uninterrupted")
+    runs.start_and_kill(tmp_path / "resumed", "saving", 14)  # in the second of three epochs
+    assert checkpoints(tmp_path / "resumed")
+    runs.run_in_process(tmp_path / "resumed")
+    # Pooling and heads: the weights of a frozen backbone are not saved.
+    assert_same_results(tmp_path / "uninterrupted", tmp_path / "resumed", more_than=20)
 
 
 @pytest.fixture

@@ -23,10 +23,16 @@ RANDOM_BACKBONE = ("learn", "demo")
 WARNED = {
     "frozen backbone": ([], {"freeze": "all"}, 160),
     "frozen backbone, mean pooling": (["mean_pooling"], {"freeze": "all"}, 160),
-    "frozen backbone, fewer clips": (["mean_pooling"], {"freeze": "all"}, 50),
-    "paper's settings": ([], {}, 160),
+    "frozen backbone, 50 clips": (["mean_pooling"], {"freeze": "all"}, 50),
+    "frozen backbone, 200 clips": (["mean_pooling"], {"freeze": "all"}, 200),
+    "frozen backbone, 2,000 clips": (["mean_pooling"], {"freeze": "all"}, 2000),
+    "defaults, 50 clips": ([], {}, 50),
+    "defaults": ([], {}, 160),
+    "defaults, 200 clips": ([], {}, 200),
+    "defaults, 2,000 clips": ([], {}, 2000),
     "published": (["published"], {}, 160),
     "published, 50 clips": (["published"], {}, 50),
+    "published, 2,000 clips": (["published"], {}, 2000),
 }
 SIZES = (50, 200, 2000)
 PRESETS = ("frozen", "lora", "finetune_top", "learn", "demo")
@@ -75,7 +81,9 @@ def test_style_pooling_of_full_size_on_few_clips_warns(caplog):
 @pytest.mark.parametrize(
     ("lr", "steps", "new_weights", "clips", "count"),
     [
-        (1e-5, 100, 1000, 160, 1),  # 0.001 < 0.01
+        (1e-5, 100, 1000, 160, 1),  # 0.001 < 0.015
+        (1e-5, 1260, 1000, 2000, 1),  # 0.0126: the defaults with 2,000 clips, 63 steps per epoch
+        (1e-5, 1501, 1000, 2400, 0),  # 0.01501
         (1e-3, 100, 1000, 160, 0),  # 0.1
         (None, 1, 1000, 160, 0),  # SGD
         (1e-3, 100, 16_000_001, 160, 1),  # more than 100,000 per clip

@@ -1,0 +1,1 @@
+"""Steps of the tables on real speech, see ``benchmarks/real_tables.py``."""
