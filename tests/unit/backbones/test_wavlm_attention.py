@@ -197,3 +197,8 @@ def test_matches_transformers_keeps_the_random_state():
     torch.manual_seed(3)
     matches_transformers()
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_matches_transformers_while_a_model_is_built_without_memory():
+    with torch.device("meta"):
+        assert matches_transformers()

@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from emosphere_sb.backbones.waveform_models import wavlm_attention_is_supported
+from emosphere_sb.backbones.wavlm_attention import GatedAttention
 from emosphere_sb.release import checksums, load
 from emosphere_sb.release.load import check_no_code, load_released
 from tests.helpers.models import write_tiny_model
@@ -42,6 +44,15 @@ def test_weights_are_identical(whole):
     assert about.name == "tiny" and about.max_seconds == 2.0
     assert not loaded.training
     assert not any(value.requires_grad for value in loaded.parameters())
+
+
+def test_loaded_wavlm_has_the_fast_attention(whole):
+    """Also if it is the first model of the process: it is first built without memory."""
+    wavlm_attention_is_supported.cache_clear()
+    loaded, _ = load_released(whole[0])
+    assert {type(layer.attention) for layer in loaded.encoder.model.encoder.layers} == {
+        GatedAttention
+    }
 
 
 def test_model_without_later_options_has_the_same_output(whole, folder):
