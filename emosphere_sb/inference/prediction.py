@@ -45,6 +45,9 @@ class Prediction:
         Nearest emotion words and their distances, if requested, in ascending order of distance.
     warnings : tuple of str
         Warnings about the audio, for example that it is silent, clipped or truncated.
+    engine : str
+        Engine and precision of the prediction, such as ``torch fp32`` or ``onnx int8``; empty if
+        nothing was predicted.
     """
 
     source: str
@@ -63,6 +66,7 @@ class Prediction:
     head: str = "none"
     words: Sequence[tuple[str, float]] = ()
     warnings: tuple[str, ...] = ()
+    engine: str = ""
 
     @property
     def valence(self) -> float:
@@ -101,7 +105,7 @@ class Prediction:
         row |= {f"p_{name}": value for name, value in self.probabilities.items()}
         if self.words:
             row |= {"word": self.words[0][0], "word_distance": self.words[0][1]}
-        row["warnings"] = "; ".join(self.warnings)
+        row |= {"engine": self.engine, "warnings": "; ".join(self.warnings)}
         if embedding:
             row["embedding"] = [float(value) for value in self.embedding]
         return row
