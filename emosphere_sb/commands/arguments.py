@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from emosphere_sb.inference.predictor import Predictor
 
 _REQUIRED = "the following arguments are required: "
 _VERBS = ("must ", "needs ", "takes ")  # such a reason forms a sentence with the option's name
@@ -161,10 +164,30 @@ def add_runtime_options(parser: argparse.ArgumentParser, items: str) -> None:
         metavar="N",
         help=f"number of {items} per batch (default: 16)",
     )
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
-    add("--onnx", action="store_true",
-        help="MODEL is a folder written by `emosphere export`; PyTorch is not used")  # fmt: skip
+    add_engine_options(parser)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for device, engine and precision to a parser."""
+    from emosphere_sb.onnx_export.engines import ENGINES
+
+    add = parser.add_argument
+    add_precision_options(parser)
+    add("--engine", choices=ENGINES, default="auto",
+        help="torch; onnx (ONNX Runtime on the CPU, for models with an ONNX copy); or auto "
+        "(default: onnx if there is no GPU and the model has an ONNX copy)")  # fmt: skip
+    add("--onnx", dest="engine", action="store_const", const="onnx", help="same as --engine=onnx")
     add("--int8", action="store_true", help="with --onnx: use the 8-bit quantised model")
+
+
+def add_precision_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of PyTorch, ``--device`` and ``--precision``, to a parser."""
+    from emosphere_sb.inference.precision import PRECISIONS
+
+    add = parser.add_argument
+    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
+    add("--precision", choices=PRECISIONS, default="fp32",
+        help="fp32 (default), or bf16: faster with hardware support (PyTorch only)")  # fmt: skip
 
 
 def add_channel_option(parser: argparse.ArgumentParser) -> None:
@@ -180,16 +203,24 @@ def add_channel_option(parser: argparse.ArgumentParser) -> None:
 
 
 def check_runtime(options: argparse.Namespace) -> None:
-    """Check that ``--onnx`` is given for ``--int8`` and not combined with ``--device``.
+    """Check that the options for device, engine and precision can be combined.
 
     Raises
     ------
     ValueError
-        If the options cannot be combined.
+        If they cannot be combined.
     """
-    if options.onnx and options.device:
-        raise ValueError("--device cannot be combined with --onnx, which runs on the CPU.")
-    if options.int8 and not options.onnx:
-        raise ValueError(
-            "--int8 requires --onnx and a model exported with `emosphere export --int8`."
-        )
+    from emosphere_sb.onnx_export.engines import check_engine
+
+    check_engine(options.engine, **_engine_settings(options))
+
+
+def load_model(options: argparse.Namespace) -> Predictor:
+    """Load the model of a command with the options of :func:`add_engine_options`."""
+    from emosphere_sb.onnx_export.engines import load_predictor
+
+    return load_predictor(options.model, engine=options.engine, **_engine_settings(options))
+
+
+def _engine_settings(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in ("device", "precision", "int8")}

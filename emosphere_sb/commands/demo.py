@@ -9,7 +9,13 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from emosphere_sb.commands.arguments import CommandParser, add_channel_option
+from emosphere_sb.commands.arguments import (
+    CommandParser,
+    add_channel_option,
+    add_engine_options,
+    check_runtime,
+    load_model,
+)
 from emosphere_sb.demo_page.address import LOOPBACK, exposure_warning
 
 logger = logging.getLogger(__name__)
@@ -71,10 +77,9 @@ def run(argv: Sequence[str]) -> int:
         logger.warning("%s", exposure_warning(options.host))
     from emosphere_sb.demo_page.gradio_import import import_gradio
     from emosphere_sb.demo_page.server import serve
-    from emosphere_sb.inference.interface import EmoSphere
 
     import_gradio()  # fail before a model is downloaded or loaded
-    model = EmoSphere.from_pretrained(options.model, device=options.device)
+    model = load_model(options)
     announce = partial(print, flush=True)
     settings = {"host": options.host, "port": options.port, "channel": options.channel}
     serve(model, limits, **settings, announce=announce)
@@ -95,6 +100,7 @@ def validate_demo_options(options: argparse.Namespace) -> None:
         raise ValueError(NO_MODEL)
     if options.port is not None and not 1 <= options.port <= 65535:
         raise ValueError(f"--port must be between 1 and 65535; found {options.port}.")
+    check_runtime(options)
 
 
 def build_demo_parser() -> CommandParser:
@@ -117,7 +123,7 @@ def build_demo_parser() -> CommandParser:
         help="maximum duration of a recording in seconds (default: 600)")  # fmt: skip
     add("--max_megabytes", type=float, default=50.0,
         help="maximum file size in MB (default: 50)")  # fmt: skip
-    add("--device", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
+    add_engine_options(parser)
     add_channel_option(parser)
     add("--share", action="store_true", help=argparse.SUPPRESS)  # prints the alternatives
     return parser

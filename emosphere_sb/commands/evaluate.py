@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emosphere_sb.commands.arguments import CommandParser
+from emosphere_sb.commands.arguments import CommandParser, add_precision_options
 
 DESCRIPTION = """\
 Evaluate a released or public model on the test sets of a corpus. Write predictions/<set>.csv and
@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1; found {options.batch_size}.")
     from emosphere_sb.inference.evaluation import check_output_folder, evaluate, select_sets
-    from emosphere_sb.inference.interface import EmoSphere
+    from emosphere_sb.inference.torch_predictor import TorchPredictor
     from emosphere_sb.recipe.corpora import corpus_name
     from emosphere_sb.recipe.cross_corpus import OtherCorpus, prepare_test_corpus
     from emosphere_sb.recipe.run import check_device
@@ -59,9 +59,10 @@ def run(argv: Sequence[str]) -> int:
     rows = select_sets(summary, options.set, option="--data_folder")
     if options.out is not None:
         check_output_folder(Path(options.out))
-    model = EmoSphere.from_pretrained(
-        options.model, device=options.device, revision=options.revision
-    )
+    model = TorchPredictor.from_pretrained(
+        options.model, device=options.device, precision=options.precision,
+        revision=options.revision,
+    )  # fmt: skip
     folder = Path(options.out or default_evaluation_folder(options, summary, model.info.name))
     metrics = evaluate(
         model, OtherCorpus(corpus, summary, rows, given), folder, source=options.model,
@@ -145,6 +146,6 @@ def build_evaluate_parser() -> CommandParser:
         help="folder for results and manifests (default: results)")  # fmt: skip
     add("--batch_size", type=int, default=16, metavar="N",
         help="number of utterances per batch (default: 16)")  # fmt: skip
-    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, … (default: a GPU if available)")
+    add_precision_options(parser)
     add("--revision", metavar="NAME", help="branch, tag or commit of a model on the Hub")
     return parser

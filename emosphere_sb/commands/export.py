@@ -149,11 +149,11 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
 
 def print_ccc(options: argparse.Namespace, paths: Sequence[str], labels: np.ndarray) -> None:
     """Print the CCC of the original and exported models on labelled files."""
-    from emosphere_sb.inference.interface import EmoSphere
+    from emosphere_sb.inference.torch_predictor import TorchPredictor
     from emosphere_sb.onnx_export.export import ccc_on_files
     from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 
-    models = {"torch": EmoSphere.from_pretrained(options.model, device="cpu")}
+    models = {"torch": TorchPredictor.from_pretrained(options.model, device="cpu")}
     for int8 in (False, True)[: 1 + options.int8]:
         models["int8" if int8 else "float32"] = OnnxEmoSphere.from_pretrained(
             Path(options.out), int8=int8

@@ -18,6 +18,7 @@ from emosphere_sb.commands.arguments import (
     add_channel_option,
     add_runtime_options,
     check_runtime,
+    load_model,
 )
 
 logger = logging.getLogger(__name__)
@@ -77,9 +78,9 @@ def predict_to_output(options: argparse.Namespace) -> int:
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
     for text in found.notes:
         logger.warning("%s", text)
-    model = load_predictor(
-        options.model, device=options.device, onnx=options.onnx, int8=options.int8
-    )
+    model = load_model(options)
+    if not options.quiet:
+        logger.info("Engine: %s", model.engine)
     with explain_out_of_memory(), ExitStack() as stack:
         results = predict_files(model, found.files, options)
         first = next(results)  # invalid options fail here, before an existing table is overwritten
@@ -173,37 +174,6 @@ def validate_predict_options(options: argparse.Namespace) -> None:
     for name, minimum in (("batch_size", 1), ("words", 0)):
         if (value := getattr(options, name, minimum)) < minimum:
             raise ValueError(f"--{name} must be at least {minimum}; found {value}.")
-
-
-def load_predictor(
-    source: str, *, device: str | None = None, onnx: bool = False, int8: bool = False
-) -> Any:
-    """Load a model with PyTorch or with ONNX Runtime.
-
-    Arguments
-    ---------
-    source : str
-        Folder or Hub name of a released model; with ``onnx``, folder of an exported model.
-    device : str, optional
-        PyTorch device.
-    onnx : bool
-        Whether to use ONNX Runtime instead of PyTorch, which is then not imported.
-    int8 : bool
-        Whether to use the int8 version (requires ``onnx``). It is smaller and faster, and its
-        predictions differ slightly.
-
-    Raises
-    ------
-    ValueError
-        If the model cannot be loaded.
-    """
-    if onnx:
-        from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
-
-        return OnnxEmoSphere.from_pretrained(source, int8=int8)
-    from emosphere_sb.inference.interface import EmoSphere
-
-    return EmoSphere.from_pretrained(source, device=device)
 
 
 @contextmanager

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from emosphere_sb.commands.arguments import CommandParser
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = """\
 Package the model of a finished run in a self-contained folder: safetensors weights, JSON settings,
@@ -12,6 +17,13 @@ a model card with metrics and confidence intervals, and checksums. Using the mod
 the corpus nor any download.
 
   emosphere release results/MSP-Podcast-1.11/published/official/7 models/emosphere
+
+If the extra `onnx` is installed, the folder also gets model.onnx, a copy for ONNX Runtime, which
+`emosphere predict` uses on machines without a GPU. It is as large as the weights and is compared
+with the model before the folder is created. --int8 adds a smaller copy with 8-bit weights:
+
+  emosphere release RUN OUT --int8
+  emosphere predict OUT speech.wav --onnx --int8
 
 OUT must either not exist yet or be empty; it is written atomically. RUN/hyperparams.yaml is
 executed as in training, so release only runs that you trust. Before you share the model, read the
@@ -38,10 +50,17 @@ def run(argv: Sequence[str]) -> int:
         If the run cannot be released or the output folder cannot be written.
     """
     options = build_release_parser().parse_args(argv)
+    if options.int8 and options.no_onnx:
+        raise ValueError("--int8 cannot be combined with --no-onnx.")
+    from emosphere_sb.onnx_export.export import check_export_dependencies
     from emosphere_sb.release.load import load_released
     from emosphere_sb.release.release import release
 
-    out = release(options.run, options.out, name=options.name)
+    if options.int8:
+        check_export_dependencies()
+    out = release(
+        options.run, options.out, name=options.name, finish=lambda folder: add_copy(folder, options)
+    )
     _, info = load_released(out)  # check that the written model can be loaded
     if info.synthetic:
         print("Synthetic speech: do not draw conclusions about human speech from this model.")
@@ -51,10 +70,27 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
+def add_copy(folder: Path, options: argparse.Namespace) -> None:
+    """Add an ONNX copy to a released model, or state why it has none."""
+    from emosphere_sb.onnx_export.export import add_onnx
+    from emosphere_sb.onnx_export.onnx_model import NotExportableError
+
+    if options.no_onnx:
+        return
+    try:
+        add_onnx(folder, int8=options.int8)
+    except (ImportError, NotExportableError) as error:
+        if options.int8:
+            raise
+        logger.warning("The released model has no ONNX copy: %s", error)
+
+
 def build_release_parser() -> CommandParser:
     """Build the argument parser of ``emosphere release``."""
     parser = CommandParser("release", DESCRIPTION)
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("out", metavar="OUT", help="new or empty folder for the released model")
     parser.add_argument("--name", help="name of the model (default: corpus and preset)")
+    parser.add_argument("--int8", action="store_true", help="also write an 8-bit ONNX copy")
+    parser.add_argument("--no-onnx", action="store_true", help="write no ONNX copy")
     return parser

@@ -14,11 +14,11 @@ from emosphere_sb.commands.arguments import (
     add_channel_option,
     add_runtime_options,
     check_runtime,
+    load_model,
 )
 from emosphere_sb.commands.predict import (
     explain_out_of_memory,
     line_printer,
-    load_predictor,
     progress_bar,
 )
 
@@ -62,15 +62,14 @@ def run(argv: Sequence[str]) -> int:
     from emosphere_sb.inference.output.table_file import locked_output
 
     check_audio(options.file)  # fail before the model is loaded
-    model = load_predictor(
-        options.model, device=options.device, onnx=options.onnx, int8=options.int8
-    )
+    model = load_model(options)
     with explain_out_of_memory(), locked_output(options.out):
         summary, traces = write_timeline(options, model)
     if options.out:
         logger.info("Table: %s", options.out)
     for line in timeline_summary_lines(summary, model.info.scale):
         print(line)
+    print(f"engine: {model.engine}")
     if options.plot:
         write_plot(options, model, traces)
         logger.info("Plot: %s", options.plot)
@@ -133,6 +132,7 @@ def timeline_row(prediction, *, with_kind: bool) -> dict[str, Any]:
     row = {name: values[name] for name in names}
     row["kind"] = "" if not with_kind else "silence" if silent else "speech"
     row["warnings"] = "; ".join(text for text in prediction.warnings if text != "silence")
+    row["engine"] = values["engine"]
     return row
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from emosphere_sb.audio.check import check_audio
-from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.predictor import Predictor
 from emosphere_sb.inference.timeline import timeline
 
 WINDOW = 4.0
@@ -30,7 +30,7 @@ class Analysis:
     Arguments
     ---------
     overall : Prediction
-        Prediction for the entire recording, as in the evaluation (:meth:`EmoSphere.predict`).
+        Prediction for the entire recording, as in the evaluation (:meth:`Predictor.predict`).
     windows : tuple of Prediction
         Predictions for windows in chronological order; at least one.
     """
@@ -45,7 +45,7 @@ class Analysis:
 
 
 def analyse(
-    model: EmoSphere,
+    model: Predictor,
     path: str | os.PathLike,
     *,
     window: float = WINDOW,
@@ -56,7 +56,7 @@ def analyse(
 
     Arguments
     ---------
-    model : EmoSphere
+    model : Predictor
         Model to use.
     path : path
         Path of the recording. Predictions contain its name without the folder.
@@ -83,7 +83,7 @@ def analyse(
 
 
 def _predict_overall(
-    model: EmoSphere, path: str | os.PathLike, window: float, channel: str
+    model: Predictor, path: str | os.PathLike, window: float, channel: str
 ) -> Prediction:
     """Predict emotion as in the evaluation, or in windows if one pass is not possible."""
     words = MAX_WORDS if model.info.words else 0

@@ -16,7 +16,7 @@ from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.result_html import alert_view, empty_view, result_view
 from emosphere_sb.demo_page.uploads import Uploads
 from emosphere_sb.html import render
-from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.predictor import Predictor
 from emosphere_sb.release.model import ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ UPLOAD_CLEANUP = (600, 3600)
 
 
 def build_page(
-    model: EmoSphere,
+    model: Predictor,
     limits: Limits,
     uploads: Uploads,
     host: str = "127.0.0.1",
@@ -39,7 +39,7 @@ def build_page(
 
     Arguments
     ---------
-    model : EmoSphere
+    model : Predictor
         Model that predicts recordings, one at a time.
     limits : Limits
         Limits for recordings.
@@ -100,7 +100,7 @@ def build_page(
 
 
 def respond(
-    model: EmoSphere,
+    model: Predictor,
     limits: Limits,
     path: str,
     progress=lambda share: None,

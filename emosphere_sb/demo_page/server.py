@@ -17,7 +17,7 @@ from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.privacy import PrivateHeaders
 from emosphere_sb.demo_page.uploads import Uploads, upload_folder
 from emosphere_sb.html import render
-from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 
 
 def serve(
-    model: EmoSphere,
+    model: Predictor,
     limits: Limits,
     *,
     host: str = "127.0.0.1",
@@ -64,7 +64,7 @@ def serve(
 
 @contextmanager
 def open_page(
-    model: EmoSphere,
+    model: Predictor,
     limits: Limits,
     *,
     host: str = "127.0.0.1",

@@ -1,4 +1,4 @@
-"""File locks. Requires ``filelock``."""
+"""File locks with ``filelock``, which installations for ONNX models may lack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock
+try:
+    from filelock import FileLock
+except ImportError:
+    FileLock = None
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,10 @@ def file_lock(path: str | os.PathLike, *, timeout: float) -> Iterator[None]:
     TimeoutError
         If another process still holds the lock after ``timeout`` seconds.
     """
+    if FileLock is None:
+        logger.info("Install filelock to lock %s against other commands.", path)
+        yield
+        return
     lock = FileLock(path)
     try:
         lock.acquire(timeout=timeout)

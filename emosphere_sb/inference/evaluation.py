@@ -14,7 +14,8 @@ from tqdm import tqdm
 from data_prep.manifest import TRAINING_SETS, Summary, read_manifest_rows
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.unreadable import MAX_UNREADABLE_SHARE
-from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.inference.predictor import Predictor
+from emosphere_sb.inference.torch_predictor import TorchPredictor
 from emosphere_sb.recipe.cross_corpus import OtherCorpus, sets_to_test
 from emosphere_sb.recipe.data_identity import TRAINING_DATA_KEY, count_shared, label_digests
 from emosphere_sb.recipe.hparams import SAVED
@@ -71,7 +72,7 @@ def select_sets(summary: Summary, names: Sequence[str], *, option: str) -> dict[
 
 
 def evaluate(
-    model: EmoSphere,
+    model: TorchPredictor,
     tested: OtherCorpus,
     folder: Path,
     *,
@@ -83,7 +84,7 @@ def evaluate(
 
     Arguments
     ---------
-    model : EmoSphere
+    model : TorchPredictor
         Model to evaluate.
     tested : OtherCorpus
         Corpus and manifest rows of its sets.
@@ -122,7 +123,7 @@ def evaluate(
     remove_previous_results(folder)  # not before the new predictions are complete
     results = write_and_score_sets(folder, tables)
     protocol = {
-        **evaluation_protocol(about, tested, source),
+        **evaluation_protocol(about, tested, source, precision=model.precision),
         **({"left_out": skipped} if skipped else {}),
     }
     metadata = {
@@ -135,7 +136,7 @@ def evaluate(
 
 
 def predict_set(
-    model: EmoSphere, name: str, rows: Mapping[str, Mapping], *, batch_size: int
+    model: Predictor, name: str, rows: Mapping[str, Mapping], *, batch_size: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, str]]:
     """Predict the utterances of a set.
 
@@ -171,7 +172,9 @@ def predict_set(
     return vad, scores, reasons
 
 
-def evaluation_protocol(about: ModelInfo, tested: OtherCorpus, source: str) -> dict[str, Any]:
+def evaluation_protocol(
+    about: ModelInfo, tested: OtherCorpus, source: str, *, precision: str = "fp32"
+) -> dict[str, Any]:
     """Return the evaluation protocol, which must be reported together with the results."""
     summary = tested.summary
     metadata = tested.metadata()
@@ -193,7 +196,7 @@ def evaluation_protocol(about: ModelInfo, tested: OtherCorpus, source: str) -> d
         "conversion": describe_conversion(about.scale, summary.scale),
         "note": training_note(about, summary, tested.rows),
         "max_seconds": about.max_seconds,
-        "precision": "fp32",
+        "precision": precision,
         "heads": dict.fromkeys(tested.rows, None if about.head == "none" else about.head),
         "regions": {"step": about.region_step, "centre_radius": about.centre_radius},
     }

@@ -1,26 +1,19 @@
-"""``EmoSphere``: the high-level inference interface."""
+"""``EmoSphere``: prediction through SpeechBrain's interface for pretrained models."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
-from emosphere_sb.audio.reading import SAMPLE_RATE
-from emosphere_sb.inference.predictor import Predictor
-from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.inference.precision import check_precision
+from emosphere_sb.inference.torch_predictor import TorchPredictor, resolve_device
 from emosphere_sb.release.model import ModelInfo, Outcome, evaluation_mode
 
-logger = logging.getLogger(__name__)
 
-
-class EmoSphere(Predictor, Pretrained):
+class EmoSphere(TorchPredictor, Pretrained):
     """A trained model that predicts valence, arousal and dominance.
 
     Load it with :meth:`from_pretrained` (or with :meth:`from_hparams`, SpeechBrain's equivalent).
@@ -35,6 +28,8 @@ class EmoSphere(Predictor, Pretrained):
         Information about the model.
     device : str, optional
         Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
+    precision : str
+        ``fp32``, or ``bf16`` for matrix products in bfloat16; see :class:`TorchPredictor`.
 
     Example
     -------
@@ -45,43 +40,22 @@ class EmoSphere(Predictor, Pretrained):
 
     MODULES_NEEDED = ("model",)
 
-    def __init__(self, model: nn.Module, about: ModelInfo, device: str | None = None):
-        super().__init__({"model": evaluation_mode(model)}, {}, {"device": resolve_device(device)})
+    def __init__(
+        self,
+        model: nn.Module,
+        about: ModelInfo,
+        device: str | None = None,
+        *,
+        precision: str = "fp32",
+    ):
+        settings = {"device": resolve_device(device), "precision": check_precision(precision)}
+        Pretrained.__init__(self, {"model": evaluation_mode(model)}, {}, settings)
         self.info = about
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | os.PathLike,
-        *,
-        device: str | None = None,
-        revision: str | None = None,
-        savedir: str | os.PathLike | None = None,
-    ) -> EmoSphere:
-        """Load a released model, or a supported public checkpoint.
-
-        Arguments
-        ---------
-        source : str
-            Path of a folder, or name of a model on the Hugging Face Hub.
-        device : str, optional
-            Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
-        revision : str, optional
-            Branch, tag or commit on the Hub.
-        savedir : path, optional
-            Folder for downloads. The default is the Hugging Face cache.
-
-        Raises
-        ------
-        ValueError
-            If the model is not found, not supported or damaged, if a checksum does not match, or if
-            the device is not available.
-        """
-        from emosphere_sb.inference.load import load_pretrained
-
-        device = resolve_device(device)  # fail before anything is downloaded
-        model, about = load_pretrained(source, revision=revision, savedir=savedir)
-        return cls(model, about, device)
+    @property
+    def model(self) -> nn.Module:
+        """The module that computes the predictions."""
+        return self.mods.model
 
     @classmethod
     def from_hparams(
@@ -131,50 +105,4 @@ class EmoSphere(Predictor, Pretrained):
         """
         if lengths.is_floating_point():
             lengths = (lengths * signals.shape[1]).round().long()
-        return self.mods.model(signals.to(self.device), lengths.to(self.device))
-
-    @torch.inference_mode()
-    def _forward(
-        self, signals: Sequence[Tensor]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Run the model on utterances (samples,) at 16 kHz, in one batch."""
-        lengths = torch.tensor([len(signal) for signal in signals])
-        padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
-        with self.inference_ctx:
-            output = self.forward(padded, lengths)
-        vad, embedding, logits = (
-            None if value is None else value.float().cpu().numpy()
-            for value in (output.vad, output.embedding, output.logits)
-        )
-        return vad, embedding, logits
-
-    @property
-    def min_samples(self) -> int:
-        """Minimum length of an utterance, in samples at 16 kHz."""
-        return self.mods.model.min_samples
-
-    @property
-    def max_pass_seconds(self) -> float:
-        """Maximum length that is processed in one pass, in seconds."""
-        own = getattr(self.mods.model, "max_samples", None)
-        return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
-
-
-def resolve_device(device: str | None) -> str:
-    """Return the given device; if none is given, a GPU if available, otherwise the CPU.
-
-    Raises
-    ------
-    ValueError
-        If the given device is not available.
-    """
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device).item()  # fails for "meta", which stores no values
-    except (RuntimeError, AssertionError) as error:  # raised by PyTorch without CUDA
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"Device {device} is not available ({reason}). Use cpu or an available GPU."
-        ) from error
-    return str(device)
+        return self.model(signals.to(self.device), lengths.to(self.device))

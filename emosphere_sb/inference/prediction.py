@@ -51,6 +51,9 @@ class Prediction:
     warnings : tuple of str
         Warnings about the audio (for example that it is silent, clipped or truncated), and
         ``off scale`` if the prediction lies outside the label scale.
+    engine : str
+        Engine and precision of the prediction, such as ``torch fp32`` or ``onnx int8``; empty if
+        nothing was predicted.
     """
 
     source: str
@@ -69,6 +72,7 @@ class Prediction:
     head: str = "none"
     words: Sequence[tuple[str, float]] = ()
     warnings: tuple[str, ...] = ()
+    engine: str = ""
 
     @property
     def valence(self) -> float:
@@ -107,7 +111,7 @@ class Prediction:
         row |= {f"p_{name}": value for name, value in self.probabilities.items()}
         if self.words:
             row |= {"word": self.words[0][0], "word_distance": self.words[0][1]}
-        row["warnings"] = "; ".join(self.warnings)
+        row |= {"engine": self.engine, "warnings": "; ".join(self.warnings)}
         if embedding:
             row["embedding"] = [float(value) for value in self.embedding]
         return row

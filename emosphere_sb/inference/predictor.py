@@ -45,12 +45,15 @@ class Predictor(ABC):
         Maximum length that is processed in one pass, in seconds.
     tensors : bool
         Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
+    engine : str
+        Engine and precision of the predictions, such as ``torch fp32`` or ``onnx int8``.
     """
 
     info: ModelInfo
     min_samples: int
     max_pass_seconds: float
     tensors: bool = True
+    engine: str
 
     @abstractmethod
     def _forward(self, signals: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -216,6 +219,7 @@ class Predictor(ABC):
                 ),
                 head=self.info.head,
                 warnings=(*item.warnings, *scale_warnings(vad[row])),
+                engine=self.engine,
                 **locate(vad[row], self.info, words=words),
             )
             for row, item in enumerate(waveforms)

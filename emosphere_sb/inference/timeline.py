@@ -42,7 +42,7 @@ def timeline(
 
     Arguments
     ---------
-    model : EmoSphere
+    model : Predictor
         Model that predicts the windows.
     path : path
         Path of a file that :func:`emosphere_sb.audio.check.check_audio` accepts.

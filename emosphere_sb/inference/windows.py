@@ -48,7 +48,7 @@ def plan_windows(
 
     Arguments
     ---------
-    model : EmoSphere
+    model : Predictor
         Model that processes the windows.
     window, hop : float
         Window length and hop in seconds.
@@ -209,7 +209,7 @@ def predict_windowed(
 
     Arguments
     ---------
-    model : EmoSphere
+    model : Predictor
         Model with ``predict_batch(waveforms)`` and ``info``.
     utterances : iterable of iterator of Waveform
         Windows of each utterance.
@@ -268,7 +268,7 @@ def average_windows(model: Any, predictions: Sequence[Prediction], *, words: int
 
     Arguments
     ---------
-    model : EmoSphere
+    model : Predictor
         Model that made the predictions.
     predictions : sequence of Prediction
         Predictions in chronological order.

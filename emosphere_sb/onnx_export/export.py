@@ -20,12 +20,14 @@ import numpy as np
 import torch
 
 from emosphere_sb.fileio.atomic_folder import atomic_folder, check_empty
-from emosphere_sb.inference.load import find_model, load_pretrained
+from emosphere_sb.inference.find_model import find_model
+from emosphere_sb.inference.load import load_pretrained
 from emosphere_sb.metrics import ccc
 from emosphere_sb.onnx_export.onnx_model import ExportedModel
 from emosphere_sb.onnx_export.session import FLOAT32, INPUTS, INT8, OUTPUTS, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import format_header
+from emosphere_sb.release.load import load_released
 from emosphere_sb.release.model import ModelInfo, ReleasedModel
 from emosphere_sb.scale import DIMENSIONS
 
@@ -101,26 +103,101 @@ def export(
     check_export_dependencies()
     check_empty(Path(out))
     model, about = load_pretrained(source)
-    exported = ExportedModel(model)
-    signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
-    check_signals(signals, model.min_samples)
     with atomic_folder(out) as folder:
-        write_graph(exported, folder / FLOAT32)
-        deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
-        check_deviation(deviations[FLOAT32])
-        if int8:
-            quantise(folder / FLOAT32, folder / INT8)
-            deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
+        deviations = write_graphs(model, folder, int8=int8, check=check)
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
-        metadata = {"opset": OPSET, "shortest": model.min_samples, "deviations": deviations}
-        checksums.write_json_file(
-            folder / checksums.CONFIGURATION, {**_configuration(original, about), "onnx": metadata}
-        )
+        configuration = _configuration(original, about)
+        write_description(folder, configuration, model.min_samples, deviations)
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
         checksums.write_checksums(folder)
     return ExportResult(Path(out), deviations, sizes)
+
+
+def add_onnx(folder: Path, *, int8: bool = False) -> dict[str, dict[str, float]]:
+    """Add an ONNX copy to the folder of a released model, which is not published yet.
+
+    Arguments
+    ---------
+    folder : Path
+        Folder written by :func:`emosphere_sb.release.write.write_released`.
+    int8 : bool
+        Whether to write ``model_int8.onnx`` too.
+
+    Returns
+    -------
+    dict
+        Largest absolute difference from the PyTorch model, by file and output.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be exported, or the graph differs from it by more than 1e-4.
+    ImportError
+        If a package required for export is not installed.
+    """
+    check_export_dependencies()
+    model, _ = load_released(folder)
+    deviations = write_graphs(model, folder, int8=int8)
+    configuration = checksums.read_json(folder / checksums.CONFIGURATION)
+    write_description(folder, configuration, model.min_samples, deviations)
+    checksums.write_checksums(folder)
+    return deviations
+
+
+def write_graphs(
+    model: ReleasedModel,
+    folder: Path,
+    *,
+    int8: bool = False,
+    check: Sequence[np.ndarray] | None = None,
+) -> dict[str, dict[str, float]]:
+    """Write the graphs of a model, and compare them with it.
+
+    Arguments
+    ---------
+    model : ReleasedModel
+        Model to export.
+    folder : Path
+        Output folder.
+    int8 : bool
+        Whether to write ``model_int8.onnx`` too.
+    check : sequence of numpy.ndarray, optional
+        Utterances for the comparison; see :func:`export`.
+
+    Returns
+    -------
+    dict
+        Largest absolute difference from the model, by file and output.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be exported, or the float32 graph differs from it by more than 1e-4.
+    """
+    exported = ExportedModel(model)
+    signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
+    check_signals(signals, model.min_samples)
+    write_graph(exported, folder / FLOAT32)
+    deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
+    check_deviation(deviations[FLOAT32])
+    if int8:
+        quantise(folder / FLOAT32, folder / INT8)
+        deviations[INT8] = max_deviation(model, OnnxSession(folder / INT8), signals)
+    return deviations
+
+
+def write_description(
+    folder: Path,
+    configuration: Mapping[str, Any],
+    min_samples: int,
+    deviations: Mapping[str, Mapping[str, float]],
+) -> None:
+    """Write ``emosphere.json`` with the metadata of the graphs."""
+    metadata = {"opset": OPSET, "shortest": min_samples, "deviations": deviations}
+    path = folder / checksums.CONFIGURATION
+    checksums.write_json_file(path, {**configuration, "onnx": metadata})
 
 
 def check_export_dependencies() -> None:

@@ -181,23 +181,27 @@ class ExportedAttention(GatedAttention):
         return self.out_proj(output), None, position_bias
 
 
+class NotExportableError(ValueError):
+    """The model, or its SSL model, is not supported by the export to ONNX."""
+
+
 def check_exportable(model: nn.Module) -> None:
     """Check that a model can be exported.
 
     Raises
     ------
-    ValueError
+    NotExportableError
         If the model or its SSL model is not supported.
     """
     if not isinstance(model, ReleasedModel):
-        raise ValueError(
+        raise NotExportableError(
             f"Only models written by `emosphere release` can be exported; found a "
             f"{type(model).__name__}."
         )
     config = model.encoder.model.config
     if config.model_type not in MASKED_FAMILIES or not model.encoder.backbone.masked:
         reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
-        raise ValueError(
+        raise NotExportableError(
             f"ONNX export supports the model families {', '.join(MASKED_FAMILIES)}; found "
             f"{config.model_type}{reason}. Other models cannot be exported, because their outputs "
             f"depend on padding or they require operations that ONNX does not support. Use the "

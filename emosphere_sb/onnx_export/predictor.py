@@ -39,6 +39,8 @@ class OnnxEmoSphere(Predictor):
         Information about the model.
     min_samples : int
         Minimum length of an utterance, in samples at 16 kHz.
+    int8 : bool
+        Whether the graph has 8-bit weights.
 
     Example
     -------
@@ -50,8 +52,11 @@ class OnnxEmoSphere(Predictor):
     tensors = False
     max_pass_seconds = MAX_INPUT_SECONDS
 
-    def __init__(self, session: OnnxSession, about: ModelInfo, min_samples: int):
+    def __init__(
+        self, session: OnnxSession, about: ModelInfo, min_samples: int, *, int8: bool = False
+    ):
         self.session, self.info, self.min_samples = session, about, min_samples
+        self.engine = f"onnx {'int8' if int8 else 'fp32'}"
 
     @classmethod
     def from_pretrained(
@@ -62,7 +67,8 @@ class OnnxEmoSphere(Predictor):
         Arguments
         ---------
         source : path
-            Path of the folder written by ``emosphere export``.
+            Path of a folder written by ``emosphere export``, or of a released model with an ONNX
+            copy.
         int8 : bool
             Whether to use ``model_int8.onnx``.
         threads : int
@@ -93,7 +99,7 @@ class OnnxEmoSphere(Predictor):
                 f"found {'a' if session.has_logits else 'no'} class head in the former and "
                 f"{len(about.classes)} classes in the latter. Export the model again."
             )
-        return cls(session, about, min_samples)
+        return cls(session, about, min_samples, int8=int8)
 
     def _forward(
         self, signals: Sequence[np.ndarray]

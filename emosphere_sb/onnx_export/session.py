@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-FLOAT32, INT8 = "model.onnx", "model_int8.onnx"
+from emosphere_sb.release import checksums
+
+FLOAT32, INT8 = checksums.ONNX, checksums.ONNX_INT8
 INPUTS = ("waveform", "lengths")
 OUTPUTS = ("vad", "embedding", "logits")
 """Output names of the graph; ``logits`` is present only if the model has a class head."""

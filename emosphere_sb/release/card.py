@@ -185,7 +185,8 @@ def _usage(info: ModelInfo) -> str:
         "```\n"
         "emosphere predict path/to/this/folder speech.wav\n"
         "```\n\n"
-        "The folder contains only tensors and JSON data, no code."
+        "The folder contains tensors, JSON data and in most cases a copy for ONNX Runtime, but no "
+        "code."
     )
 
 

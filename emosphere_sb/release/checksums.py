@@ -4,6 +4,8 @@
 ``emosphere.json``      parts of the model, label scale, regions, emotion words, protocol
 ``backbone.json``       transformers configuration of the SSL model
 ``model.safetensors``   all weights, including those of the SSL model
+``model.onnx``          copy for ONNX Runtime, with weights (optional)
+``model_int8.onnx``     copy with 8-bit weights (optional)
 ``README.md``           model card
 ``checksums.json``      SHA-256 of all other files
 ======================  =======================================================================
@@ -24,12 +26,15 @@ from emosphere_sb.fileio.atomic import atomic_write, digest_of
 CONFIGURATION = "emosphere.json"
 BACKBONE = "backbone.json"
 WEIGHTS = "model.safetensors"
+ONNX, ONNX_INT8 = "model.onnx", "model_int8.onnx"
 CARD = "README.md"
 CHECKSUMS = "checksums.json"
 PREPROCESSOR = "preprocessor_config.json"
 
 PARTS = (CONFIGURATION, BACKBONE, WEIGHTS)
 """Files that every released model contains."""
+WEIGHT_SUFFIXES = (".safetensors", ".onnx", ".onnx.data")
+"""Files of weights. Each engine reads its own, which may be the only one that was downloaded."""
 
 
 def write_json_file(path: Path, content: Mapping[str, Any]) -> None:
@@ -49,7 +54,8 @@ def verify_checksums(
     """Check that the files of a released model are complete and unchanged.
 
     This detects damage and accidental changes. It does not detect deliberate manipulation, because
-    the checksums can be changed as well; download models only from sources that you trust.
+    the checksums can be changed as well; download models only from sources that you trust. Weights
+    of other engines are not checked.
 
     Arguments
     ---------
@@ -84,6 +90,8 @@ def verify_checksums(
                 f"download it again."
             )
     for name, digest in listed.items():
+        if name.endswith(WEIGHT_SUFFIXES) and name.removesuffix(".data") not in parts:
+            continue  # not read: weights of another engine
         path = folder / os.path.basename(name)
         if not path.is_file():
             raise ValueError(f"{path} is missing. The model is incomplete; download it again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,7 @@ def release(
     *,
     name: str | None = None,
     resamples: int = 10_000,
+    finish: Callable[[Path], object] | None = None,
 ) -> Path:
     """Package the model of a finished run for distribution.
 
@@ -84,6 +85,9 @@ def release(
         Name of the model, on one line. (default: corpus and preset)
     resamples : int
         Number of bootstrap resamples for the confidence intervals in the model card.
+    finish : callable, optional
+        Function that is called with the complete folder before it gets its final name, for example
+        to add an ONNX copy.
 
     Returns
     -------
@@ -109,6 +113,8 @@ def release(
     card = model_card(info, source, resamples=resamples)
     with atomic_folder(out) as folder:
         write_released(folder, assemble(rebuilt), info, described, card)
+        if finish is not None:
+            finish(folder)
     logger.info("Released %s: %s", info.name, out)
     return out
 

@@ -7,6 +7,7 @@ import pytest
 
 from emosphere_sb.cli import main
 from emosphere_sb.commands import demo
+from emosphere_sb.onnx_export import engines
 
 
 def test_help_imports_nothing_heavy():
@@ -60,18 +61,22 @@ def test_options_reach_the_page(monkeypatch):
     pytest.importorskip("gradio")
     from emosphere_sb.demo_page import server
     from emosphere_sb.demo_page.limits import Limits
-    from emosphere_sb.inference.interface import EmoSphere
 
     asked = {}
     monkeypatch.setattr(
-        EmoSphere, "from_pretrained", lambda name, device=None: f"{name} on {device}"
+        engines,
+        "load_predictor",
+        lambda name, *, engine, device, precision, int8: (
+            f"{name} on {device} with {engine} in {precision}, {int8}"
+        ),
     )
     monkeypatch.setattr(server, "serve", lambda *args, **named: asked.update(a=args, n=named))
     words = ["m", "--port=8000", "--host=::1", "--max_seconds=9", "--device=cpu", "--channel=left"]
+    words += ["--engine=torch", "--precision=bf16"]
     assert demo.run(words) == 0
     assert callable(asked["n"].pop("announce"))
     assert asked == {
-        "a": ("m on cpu", Limits(9.0, 50.0)),
+        "a": ("m on cpu with torch in bf16, False", Limits(9.0, 50.0)),
         "n": {"host": "::1", "port": 8000, "channel": "left"},
     }
 
@@ -79,9 +84,8 @@ def test_options_reach_the_page(monkeypatch):
 def test_only_public_addresses_give_a_warning(monkeypatch, caplog):
     pytest.importorskip("gradio")
     from emosphere_sb.demo_page import server
-    from emosphere_sb.inference.interface import EmoSphere
 
-    monkeypatch.setattr(EmoSphere, "from_pretrained", lambda name, device=None: name)
+    monkeypatch.setattr(engines, "load_predictor", lambda name, **options: name)
     monkeypatch.setattr(server, "serve", lambda *args, **named: None)
     demo.run(["m"])
     assert "WARNING" not in caplog.text

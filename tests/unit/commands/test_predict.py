@@ -13,12 +13,12 @@ import soundfile
 
 from emosphere_sb import cli
 from emosphere_sb.commands import predict
-from emosphere_sb.commands.predict import load_predictor
 from emosphere_sb.fileio.csv_cells import restore_cell
 from emosphere_sb.inference.find_audio import FoundAudio, find_audio
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.output import files
 from emosphere_sb.inference.output.table_file import locked_output
+from emosphere_sb.onnx_export.engines import load_predictor
 from tests.helpers.models import write_tiny_model
 
 RATE = 16000
@@ -143,6 +143,7 @@ def test_ten_thousand_files(tmp_path):
 
 
 def test_csv_contains_predictions_in_input_order(released, recordings, tmp_path, caplog, capsys):
+    caplog.set_level("INFO")
     out = tmp_path / "out.csv"
     status = cli.main(["predict", str(released), str(recordings), f"--out={out}", "--embedding"])
     assert status == 2  # two files could not be heard
@@ -168,6 +169,8 @@ def test_csv_contains_predictions_in_input_order(released, recordings, tmp_path,
     assert said.err.count("not predicted: ") == 2
     assert "empty.wav" in said.err and "text.mp3" in said.err
     assert f"3 files predicted, 2 failed (see messages above): {out}" in caplog.text
+    assert "Engine: torch fp32" in caplog.text
+    assert {row["engine"] for row in rows} == {"torch fp32"}
 
 
 def test_json_lines(released, recordings, tmp_path):

@@ -1,11 +1,15 @@
 """``emosphere release``: output and exit status."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from emosphere_sb.cli import main
+from emosphere_sb.onnx_export import onnx_model
+from emosphere_sb.onnx_export.engines import load_predictor
 from emosphere_sb.release.load import load_released
 from tests.helpers.models import untrained_run
 
@@ -17,6 +21,55 @@ def test_writes_a_model_and_prints_its_name_and_licence(tmp_path, capsys):
     assert f"Mine: {tmp_path / 'out'}" in text and text.startswith("Synthetic speech:")
     assert "Licence: Trained on synthetic speech only" in text
     assert load_released(tmp_path / "out")[1].name == "Mine"
+    onnx = load_predictor(tmp_path / "out", engine="onnx")
+    torch = load_predictor(tmp_path / "out", engine="torch", device="cpu")
+    assert onnx.info == torch.info
+    noise = 0.1 * np.random.default_rng(0).normal(size=8000)
+    ours, theirs = (model.predict(noise, 16000) for model in (onnx, torch))
+    np.testing.assert_allclose(ours.vad, theirs.vad, atol=1e-4, rtol=0)
+    assert not (tmp_path / "out" / "model_int8.onnx").exists()
+
+
+def released_files(folder, *options):
+    untrained_run(folder / "run")
+    assert main(["release", str(folder / "run"), str(folder / "out"), *options]) == 0
+    listed = json.loads((folder / "out" / "checksums.json").read_text())
+    assert {path.name for path in (folder / "out").iterdir()} == {*listed, "checksums.json"}
+    return set(listed)
+
+
+def test_no_onnx_omits_the_onnx_copy(tmp_path, caplog):
+    files = released_files(tmp_path, "--no-onnx")
+    assert files == {"README.md", "backbone.json", "emosphere.json", "model.safetensors"}
+    assert "onnx" not in json.loads((tmp_path / "out" / "emosphere.json").read_text())
+    assert "ONNX" not in caplog.text
+
+
+def test_int8_copy_is_written_on_request(tmp_path):
+    assert {"model.onnx", "model_int8.onnx"} < released_files(tmp_path, "--int8")
+
+
+def test_missing_onnx_package_is_stated(tmp_path, monkeypatch, caplog, capsys):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert "model.onnx" not in released_files(tmp_path)
+    assert "The released model has no ONNX copy: Export requires onnx" in caplog.text
+    assert main(["release", str(tmp_path / "run"), str(tmp_path / "other"), "--int8"]) == 2
+    assert "pip install 'emosphere-sb[onnx]'" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_model_that_cannot_be_exported_is_released_without_a_copy(tmp_path, monkeypatch, caplog):
+    def refuse(model):
+        raise onnx_model.NotExportableError("ONNX export supports other families.")
+
+    monkeypatch.setattr(onnx_model, "check_exportable", refuse)
+    assert "model.onnx" not in released_files(tmp_path)
+    assert "has no ONNX copy: ONNX export supports other families." in caplog.text
+
+
+def test_int8_without_onnx_is_an_error(capsys):
+    assert main(["release", "run", "out", "--int8", "--no-onnx"]) == 2
+    assert "--int8 cannot be combined with --no-onnx" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["none", "file"])

@@ -63,7 +63,7 @@ def test_a_table_over_time(released, recording, tmp_path, capsys):
     rows = read_csv(out)
     assert list(rows[0]) == [
         "start", "end", "valence", "arousal", "dominance", "valence_on_scale",
-        "arousal_on_scale", "dominance_on_scale", "region", "kind", "warnings",
+        "arousal_on_scale", "dominance_on_scale", "region", "kind", "warnings", "engine",
     ]  # fmt: skip
     assert [float(row["start"]) for row in rows] == [0, 1.5, 3, 4.5, 6]
     assert [row["kind"] for row in rows] == ["speech", "speech", "silence", "silence", "speech"]

@@ -40,6 +40,12 @@ def test_lock_is_released_after_an_error(tmp_path):
         pass
 
 
+def test_missing_filelock_package_is_stated(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(lock, "FileLock", None)
+    with caplog.at_level("INFO"), file_lock(tmp_path / "a.lock", timeout=0):
+        assert "Install filelock to lock" in caplog.text
+
+
 def test_file_system_without_locking_gives_a_warning(tmp_path, monkeypatch, caplog):
     def fail(*_, **__):
         raise NotImplementedError

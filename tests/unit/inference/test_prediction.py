@@ -16,6 +16,7 @@ def one(**changes):
         "polar": 45.0, "embedding": np.array([1.5, -2.0], dtype=np.float32),
         "probabilities": {"I": 0.25, "II": 0.75}, "head": "region",
         "words": [("happy", 0.5), ("sad", 1.0)], "warnings": ("silent", "clipped"),
+        "engine": "torch fp32",
     }  # fmt: skip
     return Prediction(**(facts | changes))
 
@@ -32,7 +33,7 @@ def test_row_is_flat_and_plain():
         "valence_on_scale": 4.75, "arousal_on_scale": 2.5, "dominance_on_scale": 4.375,
         "region": "II", "radius": 0.6, "azimuth": 90.0, "polar": 45.0,
         "p_I": 0.25, "p_II": 0.75, "word": "happy", "word_distance": 0.5,
-        "warnings": "silent; clipped",
+        "engine": "torch fp32", "warnings": "silent; clipped",
     }  # fmt: skip
 
 

@@ -1,0 +1,150 @@
+"""``TorchPredictor``: prediction with PyTorch, without SpeechBrain."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emosphere_sb.audio.reading import SAMPLE_RATE
+from emosphere_sb.inference.precision import check_precision
+from emosphere_sb.inference.predictor import Predictor
+from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.release.model import ModelInfo, evaluation_mode
+
+
+class TorchPredictor(Predictor):
+    """A trained model that predicts valence, arousal and dominance with PyTorch.
+
+    The commands use this class. :class:`emosphere_sb.inference.interface.EmoSphere` adds the
+    interface of SpeechBrain, whose import takes longer than a prediction.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        Module that returns an :class:`emosphere_sb.release.model.Outcome` when called with
+        ``(signals, lengths)``.
+    about : ModelInfo
+        Information about the model.
+    device : str, optional
+        Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
+    precision : str
+        ``fp32``, or ``bf16`` for matrix products in bfloat16, which are faster on GPUs and on CPUs
+        with AVX512-BF16 or AMX and change predictions slightly.
+
+    Example
+    -------
+    >>> model = TorchPredictor.from_pretrained("path/to/a/model")  # doctest: +SKIP
+    >>> model.predict("speech.wav").valence  # doctest: +SKIP
+    0.31
+    """
+
+    model: nn.Module
+    device: str
+    precision: str
+
+    def __init__(
+        self,
+        model: nn.Module,
+        about: ModelInfo,
+        device: str | None = None,
+        *,
+        precision: str = "fp32",
+    ):
+        self.precision = check_precision(precision)
+        self.device = resolve_device(device)
+        self.model = evaluation_mode(model).to(self.device)
+        self.info = about
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike,
+        *,
+        device: str | None = None,
+        precision: str = "fp32",
+        revision: str | None = None,
+        savedir: str | os.PathLike | None = None,
+    ) -> TorchPredictor:
+        """Load a released model, or a supported public checkpoint.
+
+        Arguments
+        ---------
+        source : str
+            Path of a folder, or name of a model on the Hugging Face Hub.
+        device : str, optional
+            Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
+        precision : str
+            ``fp32``, or ``bf16`` for matrix products in bfloat16.
+        revision : str, optional
+            Branch, tag or commit on the Hub.
+        savedir : path, optional
+            Folder for downloads. The default is the Hugging Face cache.
+
+        Raises
+        ------
+        ValueError
+            If the model is not found, not supported or damaged, if a checksum does not match, or if
+            the device or the precision is not available.
+        """
+        from emosphere_sb.inference.load import load_pretrained
+
+        device = resolve_device(device)  # fail before anything is downloaded
+        check_precision(precision)
+        model, about = load_pretrained(source, revision=revision, savedir=savedir)
+        return cls(model, about, device, precision=precision)
+
+    @torch.inference_mode()
+    def _forward(
+        self, signals: Sequence[Tensor]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Run the model on utterances (samples,) at 16 kHz, in one batch."""
+        lengths = torch.tensor([len(signal) for signal in signals])
+        padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
+        kind, half = torch.device(self.device).type, self.precision == "bf16"
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
+            output = self.model(padded.to(self.device), lengths.to(self.device))
+        vad, embedding, logits = (
+            None if value is None else value.float().cpu().numpy()
+            for value in (output.vad, output.embedding, output.logits)
+        )
+        return vad, embedding, logits
+
+    @property
+    def engine(self) -> str:
+        """Engine and precision, such as ``torch fp32``."""
+        return f"torch {self.precision}"
+
+    @property
+    def min_samples(self) -> int:
+        """Minimum length of an utterance, in samples at 16 kHz."""
+        return self.model.min_samples
+
+    @property
+    def max_pass_seconds(self) -> float:
+        """Maximum length that is processed in one pass, in seconds."""
+        own = getattr(self.model, "max_samples", None)
+        return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
+
+
+def resolve_device(device: str | None) -> str:
+    """Return the given device; if none is given, a GPU if available, otherwise the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the given device is not available.
+    """
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device).item()  # fails for "meta", which stores no values
+    except (RuntimeError, AssertionError) as error:  # raised by PyTorch without CUDA
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"Device {device} is not available ({reason}). Use cpu or an available GPU."
+        ) from error
+    return str(device)
