@@ -111,7 +111,7 @@ def write_figure(path: Path, results: Mapping[str, Any]) -> None:
     """Plot mean CCC, interval and reference of each row."""
     rows = [
         {
-            "label": " ".join(f"{row['factor']}: {row['setting']}".replace("`", "").split()),
+            "label": f"{row['factor']}: {row['setting']}".removeprefix("–: ").replace("`", ""),
             "mean": row["ccc"]["mean_ccc"]["mean"] if "ccc" in row else None,
             "interval": row.get("interval"),
             "seeds": [],
