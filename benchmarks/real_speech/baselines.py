@@ -6,6 +6,8 @@ which the neural models only use to monitor training.
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from data_prep.manifest import Summary
+from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.metrics.regression import ccc
 from emosphere_sb.recipe.arguments import HPARAMS
-from emosphere_sb.recipe.command_line import read_command
+from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.folds import prepared_folds
 from emosphere_sb.recipe.hparams import build_objects
 from emosphere_sb.recipe.run import make_brain, make_datasets, read_from_cache, read_sets
@@ -50,14 +53,11 @@ class Baselines:
         Predictions of all utterances.
     chosen : list of dict
         Layer and C of support vector regression for each fold and dimension.
-    extraction_seconds : float
-        Time in which the averages of all layers were computed or read from the cache.
     """
 
     ridge: pd.DataFrame
     svr: pd.DataFrame
     chosen: list[dict]
-    extraction_seconds: float
 
 
 def evaluate_baselines(settings: Settings, options: Mapping[str, str]) -> Baselines:
@@ -70,14 +70,8 @@ def evaluate_baselines(settings: Settings, options: Mapping[str, str]) -> Baseli
     options : mapping of str to str
         Options of the group of runs to compare with.
     """
-    words = [str(HPARAMS / "emosphere.yaml"), "--preset=frozen", "--fold=all", "--noprogressbar"]
-    words += [f"--{key}={value}" for key, value in options.items()]
-    words += [f"--data_folder={settings.data}", f"--results_folder={settings.results}"]
-    request = read_command([*words, "--layer_normalisation=none"], corpus="OwnData")
-    prepared = prepared_folds(request.tree, request.corpus)
-    start = time.perf_counter()
+    request, prepared = _prepare(settings, options, "--layer_normalisation=none")
     features = layer_averages(*prepared[0], request.run_options, settings.results)
-    seconds = time.perf_counter() - start
     folds = [_fold(read_sets(summary, scalars(tree))) for tree, summary in prepared]
     ridge = [evaluate_baseline({"train": fold.train, "test": fold.test})["test"] for fold in folds]
     svr, chosen = [], []
@@ -88,7 +82,40 @@ def evaluate_baselines(settings: Settings, options: Mapping[str, str]) -> Baseli
         svr.append(table)
         chosen += [{"fold": number, **choice} for choice in choices]
     pooled = (pd.concat(tables, ignore_index=True) for tables in (ridge, svr))
-    return Baselines(*pooled, chosen, seconds)
+    return Baselines(*pooled, chosen)
+
+
+def extraction_cost(settings: Settings, options: Mapping[str, str]) -> dict[str, float]:
+    """Compute the features of the preset ``frozen`` for all clips, and return the time.
+
+    The time is measured only once and then read from a file. See :func:`evaluate_baselines` for the
+    arguments.
+
+    Returns
+    -------
+    dict of str to float
+        ``seconds`` and ``cpu_seconds``, from loading the weights to the stored features.
+    """
+    file = settings.results / "extraction.json"
+    if not file.is_file():
+        with tempfile.TemporaryDirectory(dir=settings.results) as folder:
+            request, prepared = _prepare(settings, options, f"--feature_cache_folder={folder}")
+            start, cpu = time.perf_counter(), time.process_time()
+            layer_averages(*prepared[0], request.run_options, Path(folder))
+            found = [time.perf_counter() - start, time.process_time() - cpu]
+        names = ("seconds", "cpu_seconds")
+        cost = {name: round(value, 1) for name, value in zip(names, found, strict=True)}
+        atomic_write(file, json.dumps(cost))
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _prepare(settings: Settings, options: Mapping[str, str], *more: str) -> tuple[RunRequest, list]:
+    """Return the request of a cross-validated run of ``frozen``, and its prepared folds."""
+    words = [str(HPARAMS / "emosphere.yaml"), "--preset=frozen", "--fold=all", "--noprogressbar"]
+    words += [f"--{key}={value}" for key, value in options.items()]
+    words += [f"--data_folder={settings.data}", f"--results_folder={settings.results}", *more]
+    request = read_command(words, corpus="OwnData")
+    return request, prepared_folds(request.tree, request.corpus)
 
 
 def layer_averages(

@@ -91,8 +91,10 @@ def cost_text(results: Mapping[str, Any]) -> str:
     frozen = next(row for row in results["rows"] if row["name"] == REFERENCE)
     each = frozen["cost"].get("cpu_seconds", 0) / max(frozen["finished"], 1)
     return (
-        f"All {runs} runs took {cpu / 3600:.1f} hours of CPU time; a run of `frozen`, from the "
-        f"start to the scores and with features from the cache, took {each:.0f} s on average."
+        f"CPU time: {cpu / 3600:.1f} hours for all {runs} runs; "
+        f"{results['extraction']['cpu_seconds']:.0f} s to extract the features of `frozen`; and "
+        f"{each:.0f} s on average for a run of `frozen` on these features, from the start to the "
+        "scores."
     )
 
 
@@ -109,7 +111,7 @@ def write_figure(path: Path, results: Mapping[str, Any]) -> None:
     """Plot mean CCC, interval and reference of each row."""
     rows = [
         {
-            "label": " ".join(f"{row['factor']}: {row['setting']}".replace("`", "").split()),
+            "label": f"{row['factor']}: {row['setting']}".removeprefix("–: ").replace("`", ""),
             "mean": row["ccc"]["mean_ccc"]["mean"] if "ccc" in row else None,
             "interval": row.get("interval"),
             "seeds": [],

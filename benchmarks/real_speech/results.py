@@ -19,7 +19,7 @@ from emosphere_sb.results.provenance import git_commit
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.tables.collect import TableEntry
-from real_speech.baselines import Baselines, evaluate_baselines
+from real_speech.baselines import Baselines, evaluate_baselines, extraction_cost
 from real_speech.cells import Runs, Settings
 from real_speech.pool import cpu_seconds
 
@@ -74,7 +74,7 @@ def collect_results(settings: Settings, runs: Runs, *, command: str) -> dict[str
         "encoder": {"model.safetensors": digest_of(settings.encoder / "model.safetensors")},
         "data": _data(settings, baselines.svr, runs),
         "resamples": settings.resamples,
-        "extraction_seconds": round(baselines.extraction_seconds, 1),
+        "extraction": extraction_cost(settings, options),
         "rows": summarise(rows, settings.resamples),
         "own_test_split": summarise(split, settings.resamples, reference=None),
         "nested_choices": settings_chosen,
