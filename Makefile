@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	bench-predict bench-onnx predict-example tables real-tables coverage docs lint messages clean
+	bench-predict bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs lint messages \
+	clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
@@ -82,6 +83,14 @@ tables: $(READY)
 # Measure the speed of prediction for many files and for an hour of speech: benchmarks/RESULTS.md
 bench-predict: $(READY)
 	$(BIN)/python benchmarks/prediction.py
+
+# Measure the CPU time of a prediction for one short file with each engine: benchmarks/RESULTS.md
+bench-startup: $(READY)
+	$(BIN)/python benchmarks/startup.py
+
+# Measure time and memory for up to 264,705 utterances without audio: benchmarks/RESULTS.md
+bench-scale: $(READY)
+	$(BIN)/python benchmarks/scale.py
 
 # Compare PyTorch, ONNX in float32, and ONNX in int8 (requires make demo): benchmarks/RESULTS.md
 bench-onnx: $(READY)

@@ -88,19 +88,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write_base(folder: Path) -> Path:
-    """Write a released model with the architecture of WavLM-base and random weights."""
+def write_base(folder: Path, settings: Mapping = BASE, width: int = WIDTH) -> Path:
+    """Write a released model with random weights, by default of the size of WavLM-base."""
     folder.mkdir()
     configuration = folder.with_suffix(".json")
-    configuration.write_text(json.dumps(BASE))
+    configuration.write_text(json.dumps(settings))
     torch.manual_seed(0)
     encoder = SSLEncoder(str(configuration), freeze="all", spec_augment=False)
-    pooling, head = StylePooling(WIDTH), VADHead(1024)
+    pooling, head = StylePooling(width), VADHead(1024)
     model = ReleasedModel(WaveformNormaliser("none"), encoder, pooling, head)
     described = {
         "normaliser": {"mode": "none"},
         "encoder": {"layers": "last"},
-        "pooling": describe_call("StylePooling", WIDTH),
+        "pooling": describe_call("StylePooling", width),
         "vad_head": describe_call("VADHead", 1024),
         "class_head": None,
     }

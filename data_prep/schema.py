@@ -32,6 +32,10 @@ MANIFEST_COLUMNS = (
     "votes",
 )
 """Columns of a manifest, in order."""
+REPEATED_COLUMNS = tuple(
+    name for name in MANIFEST_COLUMNS if name not in ("ID", "duration", "wav", "transcript")
+)
+"""Columns in which many utterances have the same value."""
 
 NUMERIC_COLUMNS = (
     "duration",
@@ -136,11 +140,14 @@ def read_manifest_rows(
     with open(path, newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
         check_manifest_columns(lines.fieldnames or (), name=path.name)
-        rows = {row.pop("ID"): row for row in lines}
-    for row in rows.values():
-        row["duration"] = float(row["duration"])
-        if data_root is not None and row["wav"].startswith("$data_root/"):
-            row["wav"] = row["wav"].replace("$data_root", str(data_root), 1)
+        rows, known = {}, {}
+        for row in lines:
+            rows[row.pop("ID")] = row
+            for name in REPEATED_COLUMNS:  # equal values share one object, which saves memory
+                row[name] = known.setdefault(row[name], row[name])
+            row["duration"] = float(row["duration"])
+            if data_root is not None and row["wav"].startswith("$data_root/"):
+                row["wav"] = row["wav"].replace("$data_root", str(data_root), 1)
     return rows
 
 

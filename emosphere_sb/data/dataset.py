@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 
+import numpy as np
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from torch import Tensor
@@ -200,15 +201,18 @@ class SpeechDataset(DynamicItemDataset):
 
     def targets(self) -> Tensor:
         """Return the auxiliary class of each utterance (utterances,) without reading audio."""
-        with self.output_keys_as(["target"]):
-            return torch.tensor([item["target"] for item in self])
+        emotions = [self.data[utterance]["emotion"] for utterance in self.data_ids]
+        return self.task.targets(self.labels(), emotions)
 
     def labels(self) -> Tensor:
         """Return the VAD labels (utterances, 3), float64, NaN where unknown, without reading audio.
 
         The values are in [-1, 1].
         """
-        return torch.stack([self._labels(utterance) for utterance in self.data_ids])
+        rows = (self.data[utterance] for utterance in self.data_ids)
+        numbers = (float(row[name] or "nan") for row in rows for name in DIMENSIONS)
+        raw = np.fromiter(numbers, np.float64, count=len(DIMENSIONS) * len(self.data_ids))
+        return torch.from_numpy(self.scale.normalise(raw.reshape(-1, len(DIMENSIONS))))
 
     def _labels(self, utterance: str) -> Tensor:
         return normalised_vad(self.data[utterance], self.scale)

@@ -66,6 +66,24 @@ class AuxiliaryTask(nn.Module):
         """
         return -1
 
+    def targets(self, vad: Tensor, emotions: Sequence[str]) -> Tensor:
+        """Return the class of each utterance of a set; see :meth:`target`.
+
+        Arguments
+        ---------
+        vad : torch.Tensor
+            Valence, arousal and dominance in [-1, 1], float64, shape (utterances, 3).
+        emotions : sequence of str
+            Name of the emotion of each utterance.
+
+        Returns
+        -------
+        torch.Tensor
+            Classes, int64, shape (utterances,).
+        """
+        found = [self.target(*each) for each in zip(vad, emotions, strict=True)]
+        return torch.tensor(found, dtype=torch.long)
+
     def set_targets(self, targets: Tensor) -> None:
         """Compute the class weights from the targets of the training set.
 
@@ -172,6 +190,10 @@ class RegionTask(AuxiliaryTask):
     def target(self, vad: Tensor, emotion: str) -> int:
         """Return the region of an utterance, or -1 if a dimension is unknown."""
         return int(self.regions.assign(vad))
+
+    def targets(self, vad: Tensor, emotions: Sequence[str]) -> Tensor:
+        """Return the region of each utterance of a set, or -1 if a dimension is unknown."""
+        return self.regions.assign(vad)
 
     def forward(self, logits: Tensor, target: Tensor, vad: Tensor) -> Tensor:
         """Compute the cross-entropy with hard labels, or with soft targets from ``vad``."""

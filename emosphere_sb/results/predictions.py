@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from emosphere_sb.fileio.atomic import atomic_write
+from emosphere_sb.fileio.atomic import atomic_file
 from emosphere_sb.fileio.csv_cells import neutral_cell, restore_cell
 from emosphere_sb.results.text_table import parse_table_number
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -23,6 +24,8 @@ MANIFEST_COLUMNS = ("duration", "speaker", "gender", "emotion")
 """Columns copied from the manifest."""
 RATERS = "n_raters"
 """Column with the number of raters, copied if the manifest has it for any utterance."""
+CHUNK_ROWS = 10_000
+"""Rows that are converted to or from text at once."""
 PREDICTED = tuple(f"{name}_predicted" for name in DIMENSIONS)
 
 
@@ -67,7 +70,8 @@ def predictions_table(
     ids = [name for name in rows if name in vad]
     if len(ids) < len(rows):  # --debug stops early
         logger.warning("%d of %d utterances were not predicted.", len(rows) - len(ids), len(rows))
-    truth = np.array([[_number(rows[i][name]) for name in DIMENSIONS] for i in ids])
+    numbers = (_number(rows[i][name]) for i in ids for name in DIMENSIONS)
+    truth = np.fromiter(numbers, np.float64).reshape(-1, len(DIMENSIONS))
     point = np.stack([vad[i] for i in ids]).astype(np.float64)
     table = pd.DataFrame({"ID": ids})
     for column in MANIFEST_COLUMNS:
@@ -98,7 +102,12 @@ def write_predictions(table: pd.DataFrame, path: str | os.PathLike) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, _map_text(table, neutral_cell).to_csv(index=False))
+    with atomic_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        for first in range(0, max(len(table), 1), CHUNK_ROWS):
+            part = _map_text(table.iloc[first : first + CHUNK_ROWS], neutral_cell)
+            part.to_csv(text, index=False, header=first == 0)
+        text.detach()  # flushes, and leaves the file open
 
 
 def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
@@ -110,13 +119,17 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
         If the file is empty, a required column is missing, or a numeric entry is invalid.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        # In parts, because numbers as text need several times as much memory
+        with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS) as chunks:
+            parts = [
+                parse_numeric_columns(_map_text(chunk, restore_cell), path) for chunk in chunks
+            ]
     except pd.errors.EmptyDataError as error:
         raise ValueError(
             f"The predictions file {path} is empty; a header and rows are required. Re-run the "
             "command that writes it."
         ) from error
-    return parse_numeric_columns(_map_text(table, restore_cell), path)
+    return pd.concat(parts) if len(parts) > 1 else parts[0]
 
 
 def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:

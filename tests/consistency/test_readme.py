@@ -102,6 +102,8 @@ def test_links_between_files_have_existing_targets(root):
         ("whisper-padding", "difference"),
         ("tables", "Synthetic speech"),
         ("coverage", "unequal sizes, skewed labels"),
+        ("scale", "264,705 rows"),
+        ("startup", "ONNX Runtime, int8"),
     ],
 )
 def test_generated_tables_contain_their_results_and_command(root, name, content):

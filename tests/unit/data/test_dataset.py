@@ -407,3 +407,15 @@ def test_statistics_of_a_missing_file_raise(tmp_path):
 def test_statistics_without_utterances_raise():
     with pytest.raises(ValueError, match="at least one utterance"):
         corpus_statistics({})
+
+
+def test_labels_of_a_set_equal_those_of_its_utterances():
+    rows = {f"{n}": {"wav": "absent.wav", "duration": 1.0, **LABELS} for n in range(3)}
+    rows["1"]["arousal"] = ""
+    rows["2"]["valence"] = "2.3333333"
+    scale = Scale(1, 7, ("dominance",))
+    expected = torch.stack([normalised_vad(row, scale) for row in rows.values()])
+    found = make_set(rows, scale=scale).labels()
+    assert found.dtype == torch.float64
+    assert torch.equal(found.nan_to_num(9), expected.nan_to_num(9))
+    assert found[1].isnan().tolist() == [False, True, False]

@@ -16,7 +16,7 @@ from data_prep.manifest import (
     read_manifest_rows,
     replacements,
 )
-from data_prep.schema import manifest_row
+from data_prep.schema import manifest_row, write_csv
 from emosphere_sb.audio.check import AudioInfo
 
 NAMES = ["a b", "a:b", "ä ß 語", "a,b", 'a "b"', "$", "$data", "$data_rooted", "50$", "é=?#%&'"]
@@ -119,3 +119,15 @@ def test_duplicate_column_in_a_manifest_raises():
 def test_missing_manifest_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="Run the preparation first"):
         read_manifest(tmp_path / "train.csv")
+
+
+def test_rows_share_equal_values(tmp_path):
+    path = tmp_path / "test1.csv"
+    lines = [["1.25", f"{n}.wav", "16000", *["3.5"] * 3, "happy", "speaker 12"] for n in range(2)]
+    empty = [""] * (len(MANIFEST_COLUMNS) - 9)
+    write_csv(path, MANIFEST_COLUMNS, [[f"u{n}", *line, *empty] for n, line in enumerate(lines)])
+    first, second = read_manifest_rows(path).values()
+    assert first["wav"] == "0.wav" and second["wav"] == "1.wav"
+    for name in ("sample_rate", "valence", "dominance", "emotion", "speaker"):
+        assert first[name] is second[name] is not None
+    assert (first["valence"], first["speaker"]) == ("3.5", "speaker 12")

@@ -154,3 +154,17 @@ def test_class_weights_are_part_of_the_state():
 def test_invalid_arguments_raise(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    "task", [RegionTask(), RegionTask(45, centre_radius=0.3), EmotionTask(), NoTask()], ids=str
+)
+def test_targets_of_a_set_equal_those_of_its_utterances(task):
+    vad = torch.rand(200, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    vad = 2.4 * vad - 1.2
+    vad[::7] = 0.0
+    vad[::11, 1] = math.nan
+    emotions = [("angry", "Sad", "other", "")[n % 4] for n in range(200)]
+    found = task.targets(vad, emotions)
+    assert found.dtype == torch.int64
+    assert found.tolist() == [task.target(*each) for each in zip(vad, emotions, strict=True)]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emosphere_sb.results import predictions
 from emosphere_sb.results.predictions import (
     MANIFEST_COLUMNS,
     PREDICTED,
@@ -206,3 +207,37 @@ def test_ids_that_spreadsheets_execute_are_neutralised_and_restored(tmp_path):
     for found in (read_predictions(path), read_text_table(path)):
         assert found["ID"].tolist() == ids
         assert found["speaker"].tolist() == ids[::-1]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
+def test_table_in_several_parts_equals_the_table_in_one_part(tmp_path, monkeypatch, rows):
+    rng = np.random.default_rng(rows)
+    known = {f"=u{n}": row(valence="" if n % 3 == 1 else "2.5") for n in range(rows)}
+    table = table_of(known, {name: rng.normal(size=3) for name in known})
+    write_predictions(table, tmp_path / "whole.csv")
+    whole = read_predictions(tmp_path / "whole.csv")
+    monkeypatch.setattr(predictions, "CHUNK_ROWS", 3)
+    write_predictions(table, tmp_path / "parts.csv")
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "parts.csv"), whole)
+    assert list(whole["ID"]) == list(known) and whole.index.tolist() == list(range(rows))
+
+
+def test_empty_table_keeps_its_columns(tmp_path):
+    table = table_of({"a": row()}, {"a": [0.0] * 3}).iloc[:0]
+    write_predictions(table, tmp_path / "a.csv")
+    assert list(read_predictions(tmp_path / "a.csv").columns) == list(table.columns)
+
+
+def test_invalid_number_in_a_later_part_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "CHUNK_ROWS", 1)
+    table = table_of({n: row() for n in "ab"}, {n: [0.0] * 3 for n in "ab"})
+    write_predictions(table, tmp_path / "a.csv")
+    text = (tmp_path / "a.csv").read_text().splitlines()
+    columns = text[2].split(",")
+    columns[list(table.columns).index("arousal_predicted")] = "high"
+    (tmp_path / "a.csv").write_text("\n".join([*text[:2], ",".join(columns)]) + "\n")
+    with pytest.raises(
+        ValueError, match=r"arousal_predicted of b .*must be a number; found 'high'"
+    ):
+        read_predictions(tmp_path / "a.csv")
