@@ -1,6 +1,6 @@
 """List the number of weights, default frozen parts and training memory of the backbones.
 
-``make backbones`` writes the table in README.md. Models with the architectures of the published
+``make backbones`` writes the table in docs/backbones.md. Models with the architectures of the published
 checkpoints are built without weight values, on PyTorch's meta device; nothing is downloaded.
 """
 
@@ -70,7 +70,7 @@ def row(name: str, string: str, family: str, changes: dict, note: str) -> str:
 
 
 def main() -> None:
-    """Build the models, count their weights, and write the table to README.md."""
+    """Build the models, count their weights, and write the table to docs/backbones.md."""
     lines = [
         "| family | `--backbone=` | weights | frozen by default | training memory | notes |",
         "|---|---|---|---|---|---|",
@@ -81,7 +81,7 @@ def main() -> None:
         f"{version('transformers')}).",
     ]
     text = "\n".join(lines)
-    put_between(ROOT / "README.md", "backbones", text)
+    put_between(ROOT / "docs" / "backbones.md", "backbones", text)
     print(text)
 
 

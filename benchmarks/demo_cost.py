@@ -1,7 +1,7 @@
 """Report the time and memory of the demo: ``make demo-cost``.
 
 First run ``make demo`` on an idle machine. The script reads the metrics.json of the demo and writes
-the line in recipes/MSP-Podcast/README.md.
+the line in README.md and recipes/MSP-Podcast/README.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def main() -> None:
         f"{metrics['test1']['mean_ccc']:.3f} on test1 and {metrics['test2']['mean_ccc']:.3f} on "
         "test2.\n\n" + origin("make demo; make demo-cost", [metrics["protocol"]["seed"]], metrics)
     )
-    put_between(ROOT / "recipes" / "MSP-Podcast" / "README.md", "demo-cost", text)
+    for page in (ROOT / "README.md", ROOT / "recipes" / "MSP-Podcast" / "README.md"):
+        put_between(page, "demo-cost", text)
     print(text)
 
 

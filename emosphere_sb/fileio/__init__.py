@@ -1,3 +1,1 @@
-"""Atomic writes, file locks, checksums, paths and tables. Requires neither torch nor numpy.
-
-===========================================  ==============================================="""
+"""Atomic writes, file locks, checksums, paths and tables. Requires neither torch nor numpy."""

@@ -50,15 +50,16 @@ def replacements(root, tmp_path_factory, save_any, waveform_settings):
 
 @pytest.fixture(scope="session")
 def workspace_of(root, tmp_path_factory, replacements):
-    """Create the workspace of a page with some recordings, once per page."""
+    """Create a workspace with some recordings for the tutorial, and another for all other pages."""
     workspaces = {}
 
     def workspace(page):
-        if page not in workspaces:
-            folder = tmp_path_factory.mktemp(page.replace("/", "_").replace(".md", ""))
-            workspaces[page] = Workspace(root, folder, replacements)
+        name = "tutorial" if page == "docs/tutorial.md" else "pages"
+        if name not in workspaces:
+            folder = tmp_path_factory.mktemp(name)
+            workspaces[name] = Workspace(root, folder, replacements)
             long_recording(replacements["folder"](), folder / "long_recording.wav")
             recordings(replacements["folder"](), folder)
-        return workspaces[page]
+        return workspaces[name]
 
     return workspace
