@@ -13,7 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
+from pygments.lexers.special import TextLexer  # noqa: E402
+from sphinx.highlighting import lexers  # noqa: E402
+
 from emosphere_sb import __version__  # noqa: E402
+
+lexers["csv"] = TextLexer()  # Pygments has no lexer for CSV
 
 project = "EmoSphere for SpeechBrain"
 author = "the EmoSphere for SpeechBrain authors"

@@ -22,6 +22,8 @@ SIZES = {  # as in preset smoke, but enough in Development for the paper's split
 def replacements(root, tmp_path_factory, save_any, waveform_settings):
     """Values of the placeholders in the substitutions."""
     pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
+    from transformers import Wav2Vec2FeatureExtractor
+
     from data_prep.synthetic import write as synthetic
     from tests.unit.public_models.test_audeering import checkpoint
 
@@ -36,12 +38,17 @@ def replacements(root, tmp_path_factory, save_any, waveform_settings):
             checkpoint(folder / "audeering", waveform_settings)
         return folder / "audeering"
 
+    def hubert():
+        saved = save_any("hubert")
+        Wav2Vec2FeatureExtractor().save_pretrained(saved)  # for normalisation=as_checkpoint
+        return saved
+
     return {
         "MSP-PODCAST": lambda: corpus("MSP-Podcast"),
         "IEMOCAP_full_release": lambda: corpus("IEMOCAP"),
         "MSP-IMPROV": lambda: corpus("MSP-IMPROV"),
         "folder": lambda: corpus("OwnData"),
-        "hubert": lambda: save_any("hubert"),
+        "hubert": hubert,
         "audeering": audeering,
         "tables": lambda: short_tables(root, folder / "tables.yaml"),
         "port": free_port,

@@ -81,9 +81,17 @@ TABLE = [
         "the same tables with only the reference and one other row each",
     ),
     Substitution(r"--jobs=4", "--jobs=2", "for two cores"),
+    Substitution(
+        r"--preset=frozen", "--preset=frozen --number_of_epochs=2",
+        "two epochs are enough to test the command",
+    ),
     # ---- Models from the Hub ---------------------------------------------------------------------
     Substitution(
-        r"facebook/hubert-large-ll60k", "{hubert}",
+        r"(--preset=frozen .*)$(?<!results/mine)", r"\1 --backbone={hubert}",
+        "as below, for the preset without --backbone",
+    ),
+    Substitution(
+        r"facebook/hubert-large-ll60k|microsoft/wavlm-base-plus", "{hubert}",
         "tests do not download models: a tiny random model written by save_pretrained",
     ),
     Substitution(
