@@ -1,7 +1,8 @@
 """List the number of weights, default frozen parts and training memory of the backbones.
 
-``make backbones`` writes the table in docs/backbones.md. Models with the architectures of the published
-checkpoints are built without weight values, on PyTorch's meta device; nothing is downloaded.
+``make backbones`` writes the table in docs/backbones.md. Models with the architectures of the
+published checkpoints are built without weight values, on PyTorch's meta device; nothing is
+downloaded.
 """
 
 from __future__ import annotations

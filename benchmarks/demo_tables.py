@@ -1,7 +1,7 @@
 """Generate two results tables on the demo corpus (SYNTHETIC speech): ``make tables``.
 
-The script takes less than half an hour on two cores and writes the tables to docs/evaluation.md. Finished
-runs are skipped: to continue after an interruption, run it again.
+The script takes less than half an hour on two cores and writes the tables to docs/evaluation.md.
+Finished runs are skipped: to continue after an interruption, run it again.
 """
 
 from __future__ import annotations

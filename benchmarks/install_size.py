@@ -56,7 +56,8 @@ def main() -> None:
     put_between(ROOT / "docs" / "installation.md", "install-size", f"{table}\n\n{origin}")
     line = (
         f"With all test dependencies: {gigabytes(total['download'])} to download, "
-        f"{gigabytes(total['disk'])} on disk, of which {gigabytes(total['cuda'])} are CUDA libraries."
+        f"{gigabytes(total['disk'])} on disk, of which {gigabytes(total['cuda'])} are CUDA "
+        "libraries."
     )
     put_between(ROOT / "README.md", "install-size", f"{line}\n{origin}")
     print(table, line, sep="\n\n")
@@ -68,8 +69,8 @@ def resolve(requirement: str) -> dict[str, str]:
         report = Path(folder) / "report.json"
         subprocess.run(
             [
-                sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed",
-                "--constraint", ROOT / "constraints.txt", "--report", report, requirement,
+                sys.executable, "-m", "pip", "install", "--quiet", "--dry-run",
+                "--ignore-installed", "--constraint", ROOT / "constraints.txt", "--report", report, requirement,
             ],
             check=True,
         )  # fmt: skip

@@ -53,8 +53,8 @@ def main(words: Sequence[str] | None = None) -> None:
     scale = Scale(**metrics["protocol"]["scale"])
     draw(table, chosen, edges, windows, scale).savefig(OUTPUT, dpi=160)
     caption = (
-        f"Left: predicted directions from neutral for {len(table)} test utterances, coloured by the "
-        f"true region. Right: predictions for windows of {WINDOW:g} s of a recording, and true "
+        f"Left: predicted directions from neutral for {len(table)} test utterances, coloured by "
+        f"the true region. Right: predictions for windows of {WINDOW:g} s of a recording, and true "
         "values of its utterances. Synthetic speech and a small model that was trained in minutes."
     )
     line = origin("make demo; make figure", [metrics["protocol"]["seed"]], metrics)

@@ -24,7 +24,9 @@ def main() -> None:
     seconds = time.perf_counter() - begin
     if run.returncode:
         raise RuntimeError(f"{' '.join(command[1:])} failed:\n{run.stdout[-3000:]}")
-    text = cost_line(run.stdout, seconds, f"python {platform.python_version()}; {machine_description()}")
+    text = cost_line(
+        run.stdout, seconds, f"python {platform.python_version()}; {machine_description()}"
+    )
     put_between(ROOT / "README.md", "test-cost", text)
     print(text)
 

@@ -61,7 +61,10 @@ napoleon_use_rtype = False
 # Every reference to an object of this project must resolve. Types of other libraries are not links,
 # because their inventories would have to be downloaded.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!emosphere_sb\.|data_prep\.).*"), (r"py:class", r".*\.Drawing")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!emosphere_sb\.|data_prep\.).*"),
+    (r"py:class", r".*\.Drawing"),
+]
 
 # ---- Appearance ----------------------------------------------------------------------------------
 html_theme = "furo"

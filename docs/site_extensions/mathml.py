@@ -14,7 +14,9 @@ from sphinx.writers.html5 import HTML5Translator
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
-    app.connect("config-inited", lambda app, config: setattr(config, "html_math_renderer", "mathml"))
+    app.connect(
+        "config-inited", lambda app, config: setattr(config, "html_math_renderer", "mathml")
+    )
     return {"parallel_read_safe": True}
 
 

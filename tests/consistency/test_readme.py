@@ -12,7 +12,11 @@ from emosphere_sb.recipe.hparams import merge, read_presets
 
 
 def readmes(root):
-    pages = [*root.glob("recipes/*/README.md"), *root.glob("docs/*.md"), *root.glob("docs/api/*.md")]
+    pages = [
+        *root.glob("recipes/*/README.md"),
+        *root.glob("docs/*.md"),
+        *root.glob("docs/api/*.md"),
+    ]
     return [root / "README.md", *sorted(pages)]
 
 
