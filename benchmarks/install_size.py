@@ -70,7 +70,8 @@ def resolve(requirement: str) -> dict[str, str]:
         subprocess.run(
             [
                 sys.executable, "-m", "pip", "install", "--quiet", "--dry-run",
-                "--ignore-installed", "--constraint", ROOT / "constraints.txt", "--report", report, requirement,
+                "--ignore-installed", "--constraint", ROOT / "constraints.txt",
+                "--report", report, requirement,
             ],
             check=True,
         )  # fmt: skip

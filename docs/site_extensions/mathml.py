@@ -40,5 +40,5 @@ def mathml(latex: str, *, display: str) -> str:
     >>> mathml("x^2", display="inline").count("<msup>")
     1
     """
-    element = convert(latex, display=display)
+    element = convert(latex, display=display).replace(r"\%", "%")  # left as it is in \text
     return element.replace("<math ", f'<math aria-label="{html.escape(latex)}" ', 1)

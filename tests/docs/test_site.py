@@ -59,6 +59,7 @@ def test_each_package_has_a_page_with_its_modules():
 
 
 def test_formula_is_mathml():
+    assert "95%" in mathml.mathml(r"\text{95\% quantile}", display="inline").split(">", 1)[1]
     text = mathml.mathml(r"\frac{a}{b} < 1", display="block")
     assert "<mfrac>" in text and 'aria-label="\\frac{a}{b} &lt; 1"' in text
 
