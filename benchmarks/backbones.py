@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import torch
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from transformers import AutoConfig, AutoModel
 
 from emosphere_sb.backbones.freezing import freeze
@@ -82,7 +82,7 @@ def main() -> None:
         f"{version('transformers')}).",
     ]
     text = "\n".join(lines)
-    put_between(ROOT / "docs" / "backbones.md", "backbones", text)
+    replace_between_markers(ROOT / "docs" / "backbones.md", "backbones", text)
     print(text)
 
 

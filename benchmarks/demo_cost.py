@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from runs import ROOT, origin, put_between
+from runs import ROOT, origin, replace_between_markers
 
 METRICS = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7" / "metrics.json"
 
@@ -24,7 +24,7 @@ def main() -> None:
         "test2.\n\n" + origin("make demo; make demo-cost", [metrics["protocol"]["seed"]], metrics)
     )
     for page in (ROOT / "README.md", ROOT / "recipes" / "MSP-Podcast" / "README.md"):
-        put_between(page, "demo-cost", text)
+        replace_between_markers(page, "demo-cost", text)
     print(text)
 
 

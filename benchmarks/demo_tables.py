@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 TABLES = ("ablation", "paper_table_1")
 OPTIONS = ("--preset=demo_small", "--seeds=1,2,3", "--jobs=2")
@@ -26,7 +26,9 @@ def main() -> int:
     minutes = (time.time() - start) / 60
     print(f"make tables took {minutes:.1f} minutes.")
     if status == 0:
-        put_between(ROOT / "docs" / "evaluation.md", "tables", readme_text(RESULTS / "tables"))
+        replace_between_markers(
+            ROOT / "docs" / "evaluation.md", "tables", readme_text(RESULTS / "tables")
+        )
     return status
 
 

@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 CHOICES = {"without extras": "", "`[demo]`": "[demo]", "`[test]` (`make demo`)": "[test]"}
 """Rows of the table and the extras to install."""
@@ -53,13 +53,15 @@ def main() -> None:
             ),
         ]
     )
-    put_between(ROOT / "docs" / "installation.md", "install-size", f"{table}\n\n{origin}")
+    replace_between_markers(
+        ROOT / "docs" / "installation.md", "install-size", f"{table}\n\n{origin}"
+    )
     line = (
         f"With all test dependencies: {gigabytes(total['download'])} to download, "
         f"{gigabytes(total['disk'])} on disk, of which {gigabytes(total['cuda'])} are CUDA "
         "libraries."
     )
-    put_between(ROOT / "README.md", "install-size", f"{line}\n{origin}")
+    replace_between_markers(ROOT / "README.md", "install-size", f"{line}\n{origin}")
     print(table, line, sep="\n\n")
 
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runs import ROOT, origin, put_between
+from runs import ROOT, origin, replace_between_markers
 
 RUN = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7"
 CORPUS = ROOT / "results" / "demo_corpus" / "MSP-Podcast" / "demo"
@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
             rows = list(csv.DictReader(file))
     seed = metrics["protocol"]["seed"]
     text = f"{table(rows)}\n\n{origin('make demo; make predict-example', [seed], metrics)}"
-    put_between(ROOT / "docs" / "inference.md", "predict", text)
+    replace_between_markers(ROOT / "docs" / "inference.md", "predict", text)
     print(text)
 
 

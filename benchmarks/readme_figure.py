@@ -16,7 +16,7 @@ import pandas as pd
 import soundfile
 from matplotlib.figure import Figure
 from predict_example import build_parser, emosphere
-from runs import ROOT, origin, put_between
+from runs import ROOT, origin, replace_between_markers
 
 from emosphere_sb.report.plots.sphere import draw_directions, draw_globe, region_colours
 from emosphere_sb.report.plots.style import COLOURS, GREY, TITLES, with_plot_style
@@ -58,7 +58,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "values of its utterances. Synthetic speech and a small model that was trained in minutes."
     )
     line = origin("make demo; make figure", [metrics["protocol"]["seed"]], metrics)
-    put_between(ROOT / "docs" / "index.md", "figure", f"{caption}\n\n{line}")
+    replace_between_markers(ROOT / "docs" / "index.md", "figure", f"{caption}\n\n{line}")
     print(caption, line, sep="\n")
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 from emosphere_sb.results.metrics_json import machine_description
 
@@ -27,7 +27,7 @@ def main() -> None:
     text = cost_line(
         run.stdout, seconds, f"python {platform.python_version()}; {machine_description()}"
     )
-    put_between(ROOT / "README.md", "test-cost", text)
+    replace_between_markers(ROOT / "README.md", "test-cost", text)
     print(text)
 
 
