@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	bench-predict bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs lint messages \
-	clean
+	test-cost bench-predict bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
+	site notebook figure install-size lint messages clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
@@ -26,6 +26,10 @@ test-slow: $(READY)
 # Write the time and memory of the last make demo to recipes/MSP-Podcast/README.md.
 demo-cost: $(READY)
 	$(BIN)/python benchmarks/demo_cost.py
+
+# Run make test and write its time to README.md.
+test-cost: $(READY)
+	$(BIN)/python benchmarks/test_cost.py
 
 # Run the demo with three seeds, ridge regression, and shuffled labels: recipes/MSP-Podcast/README.md
 checks: $(READY)
@@ -68,15 +72,15 @@ bench-gpu: $(READY)
 bench-cache: $(READY)
 	$(BIN)/python benchmarks/feature_cache.py
 
-# Write example output of emosphere predict for the model of the last make demo: README.md
+# Write example output of emosphere predict for the model of the last make demo: docs/inference.md
 predict-example: $(READY)
 	$(BIN)/python benchmarks/predict_example.py
 
-# Write the table of backbones: README.md
+# Write the table of backbones: docs/backbones.md
 backbones: $(READY)
 	$(BIN)/python benchmarks/backbones.py
 
-# Generate two results tables on synthetic speech: README.md. Finished runs are skipped.
+# Generate two results tables on synthetic speech: docs/evaluation.md. Finished runs are skipped.
 tables: $(READY)
 	$(BIN)/python benchmarks/demo_tables.py
 
@@ -100,9 +104,26 @@ bench-onnx: $(READY)
 coverage: $(READY)
 	$(BIN)/python benchmarks/coverage.py
 
-# Run each command and Python block of the READMEs and the tutorial with tiny models.
+# Run each command and Python block of the READMEs, docs and the notebook with tiny models, and build
+# the site.
 docs: $(READY)
 	$(BIN)/python -m pytest -m docs --durations=10 tests/docs
+
+# Build the documentation site; a warning is an error. Start page: site/index.html
+site: $(READY)
+	$(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going -q -c docs . site
+
+# Execute the notebook and write its outputs: docs/quickstart.ipynb
+notebook: $(READY)
+	$(BIN)/python benchmarks/execute_notebook.py
+
+# Draw the figure of the README with the model of the last make demo: docs/figure.png
+figure: $(READY)
+	$(BIN)/python benchmarks/readme_figure.py
+
+# Measure the download and disk sizes of the dependencies: docs/installation.md and README.md
+install-size: $(READY)
+	$(BIN)/python benchmarks/install_size.py
 
 lint: $(READY)
 	$(BIN)/pip install -q ruff
@@ -120,4 +141,4 @@ $(READY): setup.cfg constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist site docs/api/generated *.egg-info .pytest_cache .ruff_cache

@@ -1,7 +1,8 @@
 """List the number of weights, default frozen parts and training memory of the backbones.
 
-``make backbones`` writes the table in README.md. Models with the architectures of the published
-checkpoints are built without weight values, on PyTorch's meta device; nothing is downloaded.
+``make backbones`` writes the table in docs/backbones.md. Models with the architectures of the
+published checkpoints are built without weight values, on PyTorch's meta device; nothing is
+downloaded.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import torch
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from transformers import AutoConfig, AutoModel
 
 from emosphere_sb.backbones.freezing import freeze
@@ -70,7 +71,7 @@ def row(name: str, string: str, family: str, changes: dict, note: str) -> str:
 
 
 def main() -> None:
-    """Build the models, count their weights, and write the table to README.md."""
+    """Build the models, count their weights, and write the table to docs/backbones.md."""
     lines = [
         "| family | `--backbone=` | weights | frozen by default | training memory | notes |",
         "|---|---|---|---|---|---|",
@@ -81,7 +82,7 @@ def main() -> None:
         f"{version('transformers')}).",
     ]
     text = "\n".join(lines)
-    put_between(ROOT / "README.md", "backbones", text)
+    replace_between_markers(ROOT / "docs" / "backbones.md", "backbones", text)
     print(text)
 
 

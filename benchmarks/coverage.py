@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
-from runs import DIMENSIONS, ROOT, origin, put_between
+from runs import DIMENSIONS, ROOT, origin, replace_between_markers
 from simulation import DESIGNS, ONE, Design, simulate
 
 from emosphere_sb.report.stats.comparison import compare_systems
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     print(text)
     if sets == SETS:
-        put_between(ROOT / "docs" / "statistics.md", "coverage", text)
+        replace_between_markers(ROOT / "docs" / "statistics.md", "coverage", text)
 
 
 def rates(design: Design, speakers: int, sets: int) -> dict:

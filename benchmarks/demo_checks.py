@@ -7,7 +7,7 @@ writes the table in recipes/MSP-Podcast/README.md.
 
 from __future__ import annotations
 
-from runs import DIMENSIONS, ROOT, origin, put_between, run_all, seeds_row, table
+from runs import DIMENSIONS, ROOT, origin, replace_between_markers, run_all, seeds_row, table
 
 SEEDS = (1, 2, 3)
 RESULTS = ROOT / "results" / "checks"
@@ -38,7 +38,7 @@ def main() -> None:
             upper_bound_row(name, metrics[f"model-{SEEDS[0]}"]["beside"]["cap"][name]),
         ]
     text = "\n\n".join([table(rows), origin("make checks", SEEDS, metrics["model-1"])])
-    put_between(ROOT / "recipes" / "MSP-Podcast" / "README.md", "demo-checks", text)
+    replace_between_markers(ROOT / "recipes" / "MSP-Podcast" / "README.md", "demo-checks", text)
     print(text)
 
 

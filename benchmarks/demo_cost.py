@@ -1,14 +1,14 @@
 """Report the time and memory of the demo: ``make demo-cost``.
 
 First run ``make demo`` on an idle machine. The script reads the metrics.json of the demo and writes
-the line in recipes/MSP-Podcast/README.md.
+the line in README.md and recipes/MSP-Podcast/README.md.
 """
 
 from __future__ import annotations
 
 import json
 
-from runs import ROOT, origin, put_between
+from runs import ROOT, origin, replace_between_markers
 
 METRICS = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7" / "metrics.json"
 
@@ -23,7 +23,8 @@ def main() -> None:
         f"{metrics['test1']['mean_ccc']:.3f} on test1 and {metrics['test2']['mean_ccc']:.3f} on "
         "test2.\n\n" + origin("make demo; make demo-cost", [metrics["protocol"]["seed"]], metrics)
     )
-    put_between(ROOT / "recipes" / "MSP-Podcast" / "README.md", "demo-cost", text)
+    for page in (ROOT / "README.md", ROOT / "recipes" / "MSP-Podcast" / "README.md"):
+        replace_between_markers(page, "demo-cost", text)
     print(text)
 
 

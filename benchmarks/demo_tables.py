@@ -1,7 +1,7 @@
 """Generate two results tables on the demo corpus (SYNTHETIC speech): ``make tables``.
 
-The script takes less than half an hour on two cores and writes the tables to README.md. Finished
-runs are skipped: to continue after an interruption, run it again.
+The script takes less than half an hour on two cores and writes the tables to docs/evaluation.md.
+Finished runs are skipped: to continue after an interruption, run it again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 TABLES = ("ablation", "paper_table_1")
 OPTIONS = ("--preset=demo_small", "--seeds=1,2,3", "--jobs=2")
@@ -19,14 +19,16 @@ RESULTS = ROOT / "results"
 
 
 def main() -> int:
-    """Run ``emosphere table`` and update README.md."""
+    """Run ``emosphere table`` and update docs/evaluation.md."""
     start = time.time()
     words = ["table", *TABLES, *OPTIONS]
     status = subprocess.run([sys.executable, "-m", "emosphere_sb.cli", *words], cwd=ROOT).returncode
     minutes = (time.time() - start) / 60
     print(f"make tables took {minutes:.1f} minutes.")
     if status == 0:
-        put_between(ROOT / "README.md", "tables", readme_text(RESULTS / "tables"))
+        replace_between_markers(
+            ROOT / "docs" / "evaluation.md", "tables", readme_text(RESULTS / "tables")
+        )
     return status
 
 

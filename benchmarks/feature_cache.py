@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from recipe_pipeline import command
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from sides import quiet
 from workload import SIZES, durations, save_weights, write_corpus
 
@@ -161,7 +161,7 @@ def main() -> None:
     text = report(found, arguments, hours, "make bench-cache")
     print(text)
     if all(getattr(arguments, key) == value for key, value in DEFAULTS.items()):
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "feature-cache", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "feature-cache", text)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from gpu_steps.resume import exact_resume
 from gpu_steps.speed import device_check, extraction, peaks, throughput
 from gpu_steps.step import DEFAULTS, Outcome, Settings, Step
 from gpu_steps.variants import variants
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from sides import quiet, use_recipe_start_method
 from workload import SIZES, durations, repeat_rows, save_weights, write_corpus
 
@@ -158,7 +158,7 @@ def main(words: Sequence[str] | None = None) -> int:
             path.write_text(json.dumps(content | {"tables": tables}, indent=1), encoding="utf-8")
         if default:
             for name, text in tables.items():
-                put_between(ROOT / "benchmarks" / "RESULTS.md", name, text)
+                replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", name, text)
         if len(outcomes) == len(STEPS):
             print("", *tables.values(), sep="\n")
 

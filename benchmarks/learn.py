@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from runs import ROOT, origin, put_between, run_all, seeds_row, table
+from runs import ROOT, origin, replace_between_markers, run_all, seeds_row, table
 
 SEEDS = (1, 2, 3)
 RESULTS = ROOT / "results" / "learn"
@@ -40,7 +40,7 @@ def main() -> int:
         for name, preset in PRESETS.items()
     ]
     text = "\n\n".join([table(rows), origin("make learn", SEEDS, metrics[f"learn-{SEEDS[0]}"])])
-    put_between(ROOT / "recipes" / "OwnData" / "README.md", "learn", text)
+    replace_between_markers(ROOT / "recipes" / "OwnData" / "README.md", "learn", text)
     print(text)
     return 0
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from runs import DIMENSIONS, ROOT, put_between
+from runs import DIMENSIONS, ROOT, replace_between_markers
 
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.lobes import SSLEncoder, StylePooling, VADHead, WaveformNormaliser
@@ -70,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> None:
     text = "\n\n".join([speed_table(rows), ccc_table(scores), origin(options, repetitions)])
     print(text)
     if not options.quick:
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "onnx", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "onnx", text)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Write example output of ``emosphere predict`` on SYNTHETIC speech to README.md.
+"""Write example output of ``emosphere predict`` on SYNTHETIC speech to docs/inference.md.
 
 First run ``make demo``, then ``make predict-example``. Use ``--run=`` and ``--corpus=`` for another
 run and the corpus on which it was trained.
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runs import ROOT, origin, put_between
+from runs import ROOT, origin, replace_between_markers
 
 RUN = ROOT / "results" / "MSP-Podcast-synthetic" / "demo" / "official" / "7"
 CORPUS = ROOT / "results" / "demo_corpus" / "MSP-Podcast" / "demo"
@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> None:
             rows = list(csv.DictReader(file))
     seed = metrics["protocol"]["seed"]
     text = f"{table(rows)}\n\n{origin('make demo; make predict-example', [seed], metrics)}"
-    put_between(ROOT / "README.md", "predict", text)
+    replace_between_markers(ROOT / "docs" / "inference.md", "predict", text)
     print(text)
 
 
@@ -75,9 +75,9 @@ def format_cell(text: str) -> str:
         return text
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(description: str = __doc__) -> argparse.ArgumentParser:
     """Build the command-line parser."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument(
         "--run", type=Path, default=RUN, help="folder of a finished run of the demo preset"
     )

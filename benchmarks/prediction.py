@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from sides import quiet
 from workload import SIZES, durations
 
@@ -219,7 +219,7 @@ def main() -> None:
     text = report(rows, long_rows, amount["repeats"])
     print(text)
     if not arguments.quick:
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "prediction", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "prediction", text)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 SIZES = (2_647, 26_470, 264_705)
 LINKED = 64  # number of files to link to; ext4 allows 65,000 links to a file
@@ -130,7 +130,7 @@ def main() -> None:
     text = report(results, "make preparation")
     print(text)
     if tuple(arguments.rows) == SIZES:
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "preparation", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "preparation", text)
 
 
 if __name__ == "__main__":

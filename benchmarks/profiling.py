@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from sides import LABELS, SIDES, Job, Worker, quiet
 from throughput import DEFAULTS, TASKS
 from torch.profiler import ProfilerActivity, profile
@@ -106,7 +106,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads).",
     ]
     text = "\n".join(lines)
-    put_between(ROOT / "benchmarks" / "RESULTS.md", "profile", text)
+    replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "profile", text)
     print(text)
 
 

@@ -8,7 +8,7 @@ benchmarks/RESULTS.md.
 from __future__ import annotations
 
 from demo_checks import SEEDS, SETS, write_demo_corpus
-from runs import ROOT, origin, put_between, run_all, seeds_row, table
+from runs import ROOT, origin, replace_between_markers, run_all, seeds_row, table
 
 RESULTS = ROOT / "results" / "sorting"
 BUCKET_BATCHES = {
@@ -33,7 +33,7 @@ def main() -> None:
         for label, pool in BUCKET_BATCHES.items()
     ]
     text = "\n\n".join([table(rows), origin("make sorting", SEEDS, metrics[8, SEEDS[0]])])
-    put_between(ROOT / "benchmarks" / "RESULTS.md", "sorting", text)
+    replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "sorting", text)
     print(text)
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from published_pipeline import BATCH, default_precision
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 from sides import LABELS, SIDES, Job, quiet, wait, worker_process
 from workload import (
     SIZES,
@@ -315,7 +315,7 @@ def main() -> None:
     text = report(found, command)
     print(f"\n{text}\n")
     if default:
-        put_between(ROOT / "benchmarks" / "RESULTS.md", MARKERS[device], text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", MARKERS[device], text)
     print(last_lines(found))
 
 

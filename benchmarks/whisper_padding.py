@@ -16,7 +16,7 @@ import statistics
 import time
 
 import torch
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 from emosphere_sb.backbones.log_mel import SAMPLE_RATE, load_feature_extractor
 from emosphere_sb.backbones.whisper import WhisperBackbone, difference_from_padding
@@ -150,7 +150,7 @@ def main() -> None:
     text = report(results, arguments.pairs, weights)
     print(text)
     if not arguments.backbone and arguments.sizes == list(SIZES):
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "whisper-padding", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "whisper-padding", text)
 
 
 if __name__ == "__main__":

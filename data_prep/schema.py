@@ -136,7 +136,7 @@ def read_manifest_rows(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"Manifest {path} not found. Run the preparation first.")
+        raise FileNotFoundError(f"Manifest {path} not found. Run data preparation first.")
     with open(path, newline="", encoding="utf-8") as file:
         lines = csv.DictReader(file)
         check_manifest_columns(lines.fieldnames or (), name=path.name)
@@ -190,7 +190,7 @@ def check_manifest_columns(columns: Iterable[str], *, name: str) -> None:
     ValueError: Manifest train.csv has no column 'duration', 'sample_rate', 'valence', 'arousal', \
 'dominance', 'emotion', 'speaker', 'gender', 'session', 'transcript', 'n_raters', \
 'valence_sd', 'arousal_sd', 'dominance_sd', 'votes'; found ID, wav. \
-Run the preparation again with --reuse_manifests=False.
+Re-run data preparation with --reuse_manifests=False.
     """
     found = list(columns)
     missing = [repr(column) for column in MANIFEST_COLUMNS if column not in found]
@@ -201,5 +201,5 @@ Run the preparation again with --reuse_manifests=False.
     problems += [f"has the unknown column {', '.join(extra)}"] if extra else []
     raise ValueError(
         f"Manifest {name} {' and '.join(problems) or 'has duplicate columns'}; "
-        f"found {', '.join(found)}. Run the preparation again with --reuse_manifests=False."
+        f"found {', '.join(found)}. Re-run data preparation with --reuse_manifests=False."
     )

@@ -124,16 +124,16 @@ def load_summary(folder: str | os.PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} not found, so data preparation is not complete. "
-            "Run the preparation again with --reuse_manifests=False."
+            "Re-run data preparation with --reuse_manifests=False."
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(
-            f"{path} is not valid JSON: {error}. Delete it and run the preparation again."
+            f"{path} is not valid JSON: {error}. Delete it and re-run data preparation."
         ) from None
     if not isinstance(facts, dict) or "sets" not in facts:
-        raise ValueError(f"{path} has no key 'sets'. Delete it and run the preparation again.")
+        raise ValueError(f"{path} has no key 'sets'. Delete it and re-run data preparation.")
     return facts
 
 

@@ -130,7 +130,7 @@ def _parse_turn(lines: list[tuple[int, str]]) -> Turn:
     found = _TURN.fullmatch(first)
     facts = {"line": number, "rater_problem": bad, **{k: tuple(v) for k, v in rows.items()}}
     if not found:
-        problem = "damaged line: a turn must be '[start - end] name emotion [V, A, D]'"
+        problem = "malformed line: a turn must be '[start - end] name emotion [V, A, D]'"
         return Turn(problem=problem, **facts)
     start, end, name, code, bracket = found.groups()
     facts.update(utterance=name, start=float(start), end=float(end))
@@ -153,7 +153,7 @@ def _parse_means(bracket: str) -> dict[str, float | None]:
     """Parse valence, arousal and dominance, for example ``2.5000, 3.0000, NaN``."""
     texts = bracket.split(",")
     if len(texts) != len(DIMENSIONS):
-        raise ValueError(f"damaged line: [V, A, D] must be three values; found [{bracket[:40]}]")
+        raise ValueError(f"malformed line: [V, A, D] must be three values; found [{bracket[:40]}]")
     values = {name: parse_value(text, name) for name, text in zip(DIMENSIONS, texts, strict=True)}
     if not any(value is not None for value in values.values()):
         raise ValueError(f"no label: all values in [{bracket[:40]}] are missing")
@@ -164,10 +164,10 @@ def _parse_rater(line: str) -> tuple[str, Rater]:
     """Parse a rater's line, and distinguish evaluators from self-reporting speakers."""
     found = _RATER.fullmatch(line)
     if not found:
-        raise ValueError("damaged line: a rater's line must start with 'A-E1:' or 'C-E1:'")
+        raise ValueError("malformed line: a rater's line must start with 'A-E1:' or 'C-E1:'")
     kind, who, text = found.groups()
     if _SECOND.search(text):
-        raise ValueError("damaged line: it contains two raters")
+        raise ValueError("malformed line: it contains two raters")
     content = _parse_chosen_emotions(text) if kind == "C" else _parse_ratings(text)
     rows = "raters" if who.startswith("E") else "self_reports"
     return rows, Rater(f"{kind}-{who}", **content)
@@ -177,7 +177,7 @@ def _parse_chosen_emotions(text: str) -> dict[str, tuple[str, ...]]:
     """Parse emotions, for example ``Frustration; Anger; (comment)``."""
     *words, tail = text.partition("(")[0].split(";")
     if tail.strip() or not words:
-        raise ValueError(f"damaged line: missing ';' after {tail.strip()[-40:]!r}")
+        raise ValueError(f"malformed line: missing ';' after {tail.strip()[-40:]!r}")
     return parse_choices(words)
 
 
@@ -186,7 +186,7 @@ def _parse_ratings(text: str) -> dict[str, float | None]:
     found = [_RATING.fullmatch(part) for part in text.split(";", 3)[:3]]
     ratings = {match.group(1): match.group(2) for match in found if match}
     if text.count(";") < 3 or set(ratings) != set(_DIMENSIONS):
-        raise ValueError("damaged line: it must contain 'val …; act …; dom …;'")
+        raise ValueError("malformed line: it must contain 'val …; act …; dom …;'")
     return {name: parse_value(ratings[key], name) for key, name in _DIMENSIONS.items()}
 
 

@@ -122,7 +122,7 @@ def parse_labels(table: LabelTable) -> Iterator[Label]:
     header = table.header
     for line, values in table.rows:
         if len(values) != len(header):
-            problem = f"damaged row: line {line} has {len(values)} values, expected {len(header)}"
+            problem = f"malformed row: line {line} has {len(values)} values, expected {len(header)}"
             yield Label(line, values[0] if header[0] == "filename" else "", problem=problem)
         else:
             yield _parse_row(line, dict(zip(header, values, strict=True)))

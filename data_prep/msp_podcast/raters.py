@@ -76,7 +76,9 @@ def _table_blocks(path: Path) -> Iterator[Block]:
         own = found.setdefault(row.get("filename", ""), _UtteranceRows(line))
         try:
             if len(values) != len(table.header):
-                raise ValueError(f"damaged row: {len(values)} values, expected {len(table.header)}")
+                raise ValueError(
+                    f"malformed row: {len(values)} values, expected {len(table.header)}"
+                )
             own.raters.append(parse_row(row))
         except ValueError as error:
             own.bad = own.bad or f"{path.name}:{line}, {error}"

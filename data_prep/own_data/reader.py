@@ -255,7 +255,7 @@ def _iterate_rows(table: LabelTable) -> Iterator[tuple[int, dict[str, str], str]
         row = dict(zip(table.header, values, strict=False))
         row.pop("", None)
         if len(values) != size:
-            yield line, row, f"damaged row: line {line} has {len(values)} values, expected {size}"
+            yield line, row, f"malformed row: line {line} has {len(values)} values, expected {size}"
         else:
             yield line, row, "" if row["file"] else f"no file name: line {line}"
 

@@ -109,7 +109,7 @@ def _parse_block(name: str, lines: list[tuple[int, str]]) -> Block:
     try:
         values, texts = _parse_values(first)
         if not found or len(texts) != 2:
-            raise ValueError("damaged line: it must contain a file name, a class, and A, V, D")
+            raise ValueError("malformed line: it must contain a file name, a class, and A, V, D")
         return Block(letter=texts[1], **values, **block)
     except ValueError as error:
         return Block(problem=f"{error} ({name}, line {number})", **block)
@@ -135,9 +135,9 @@ def parse_rater_line(line: str) -> Rater:
     """
     values, texts = _parse_values(line)
     if len(texts) < 2 or not texts[0]:
-        raise ValueError("damaged line: it must contain a rater, emotions, and A, V, D")
+        raise ValueError("malformed line: it must contain a rater, emotions, and A, V, D")
     if any(_NUMBER.fullmatch(text) for text in texts):
-        raise ValueError("damaged line: it contains two raters")
+        raise ValueError("malformed line: it contains two raters")
     return Rater(texts[0], **parse_choices([texts[1]]), **values)
 
 
@@ -149,12 +149,12 @@ def _parse_values(line: str) -> tuple[dict[str, float | None], list[str]]:
     """
     *parts, tail = (part.strip() for part in line.split(";"))
     if tail and not tail.startswith("N"):
-        raise ValueError(f"damaged line: missing ';' after {tail[-40:]!r}")
+        raise ValueError(f"malformed line: missing ';' after {tail[-40:]!r}")
     found: dict[str, str] = {}
     while parts and (match := _VALUE.fullmatch(parts[-1])) and match.group(1) not in found:
         found[match.group(1)] = match.group(2)
         parts.pop()
     missing = [name for name in _REQUIRED if name not in found]
     if missing:
-        raise ValueError(f"damaged line: missing at the end: {', '.join(missing)}")
+        raise ValueError(f"malformed line: missing at the end: {', '.join(missing)}")
     return {_NAMES[name]: parse_value(found[name], _NAMES[name]) for name in _REQUIRED}, parts

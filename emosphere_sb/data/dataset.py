@@ -240,8 +240,8 @@ class SpeechDataset(DynamicItemDataset):
         expected = min(duration - start, self.max_seconds or math.inf)
         if len(signal) < (expected - DURATION_TOLERANCE) * SAMPLE_RATE:
             raise AudioError(
-                f"changed audio: it ends after {len(signal) / SAMPLE_RATE:.2f} s; expected "
-                f"{expected:.2f} s according to the manifest",
+                f"audio file has changed: it ends after {len(signal) / SAMPLE_RATE:.2f} s; the "
+                f"manifest lists {expected:.2f} s",
                 wav,
             )
         if not bool(signal.isfinite().all()):
@@ -396,7 +396,7 @@ def _moments(path: str, channel: str) -> tuple[int, float, float]:
     if not bool(signal.isfinite().all()):  # would make the statistics NaN
         raise AudioError(
             f"Audio file {path} contains samples that are NaN or infinite. Fix the file, or remove "
-            f"it from the labels and repeat the preparation with --reuse_manifests=False."
+            f"it from the labels and re-run data preparation with --reuse_manifests=False."
         )
     mean = float(signal.mean())
     return len(signal), mean, float((signal - mean).square().sum())

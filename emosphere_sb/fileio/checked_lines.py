@@ -30,7 +30,7 @@ def checked_lines(records: Iterable[Any]) -> bytes:
 
 
 def read_checked_lines(path: str | os.PathLike) -> list[Any]:
-    """Return the records of a file. Incomplete and damaged lines are skipped.
+    """Return the records of a file. Incomplete and malformed lines are skipped.
 
     Arguments
     ---------

@@ -64,7 +64,7 @@ def predictions_table(
     pandas.DataFrame
         Columns ID, duration, speaker, gender, emotion, n_raters (if the manifest has it);
         valence, arousal, dominance (raw, empty if unknown); ``*_predicted``; region,
-        region_point (of the regressed point); and, with a head, ``<head>_head`` and
+        region_point (of the predicted point); and, with a head, ``<head>_head`` and
         ``p_<class>``.
     """
     ids = [name for name in rows if name in vad]

@@ -29,7 +29,7 @@ def prediction_metrics(table: pd.DataFrame) -> dict:
     -------
     dict
         CCC, Pearson correlation, scale ratio, shift, MAE and number of utterances of each
-        dimension; ``mean_ccc``; ``utterances``; ``region_point`` (region of the regressed point
+        dimension; ``mean_ccc``; ``utterances``; ``region_point`` (region of the predicted point
         versus the true region); and, with an auxiliary head, ``<head>_head`` with accuracy, macro
         F1, unweighted recall and, for regions, the agreement with the point. Classification
         metrics are omitted if the table lacks one of the two columns.

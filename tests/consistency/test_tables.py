@@ -201,8 +201,9 @@ def test_region_angles_range_from_180_to_30_degrees():
         assert int(name.split()[0]) == (360 // step) * (180 // step)
 
 
-def test_tables_in_the_readme_exist(root):
-    text = (root / "README.md").read_text(encoding="utf-8")
+def test_tables_in_the_docs_exist(root):
+    pages = [root / "docs" / "evaluation.md", root / "docs" / "reproducing.md"]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
     named = re.findall(r"emosphere table ((?:[a-z_\d]+ ?)+)", text)
     assert named
     assert {word for words in named for word in words.split()} <= set(NAMES)

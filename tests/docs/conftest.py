@@ -22,6 +22,8 @@ SIZES = {  # as in preset smoke, but enough in Development for the paper's split
 def replacements(root, tmp_path_factory, save_any, waveform_settings):
     """Values of the placeholders in the substitutions."""
     pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
+    from transformers import Wav2Vec2FeatureExtractor
+
     from data_prep.synthetic import write as synthetic
     from tests.unit.public_models.test_audeering import checkpoint
 
@@ -36,12 +38,17 @@ def replacements(root, tmp_path_factory, save_any, waveform_settings):
             checkpoint(folder / "audeering", waveform_settings)
         return folder / "audeering"
 
+    def hubert():
+        saved = save_any("hubert")
+        Wav2Vec2FeatureExtractor().save_pretrained(saved)  # for normalisation=as_checkpoint
+        return saved
+
     return {
         "MSP-PODCAST": lambda: corpus("MSP-Podcast"),
         "IEMOCAP_full_release": lambda: corpus("IEMOCAP"),
         "MSP-IMPROV": lambda: corpus("MSP-IMPROV"),
         "folder": lambda: corpus("OwnData"),
-        "hubert": lambda: save_any("hubert"),
+        "hubert": hubert,
         "audeering": audeering,
         "tables": lambda: short_tables(root, folder / "tables.yaml"),
         "port": free_port,
@@ -50,15 +57,16 @@ def replacements(root, tmp_path_factory, save_any, waveform_settings):
 
 @pytest.fixture(scope="session")
 def workspace_of(root, tmp_path_factory, replacements):
-    """Create the workspace of a page with some recordings, once per page."""
+    """Create a workspace with some recordings for the tutorial, and another for all other pages."""
     workspaces = {}
 
     def workspace(page):
-        if page not in workspaces:
-            folder = tmp_path_factory.mktemp(page.replace("/", "_").replace(".md", ""))
-            workspaces[page] = Workspace(root, folder, replacements)
+        name = "tutorial" if page == "docs/tutorial.md" else "pages"
+        if name not in workspaces:
+            folder = tmp_path_factory.mktemp(name)
+            workspaces[name] = Workspace(root, folder, replacements)
             long_recording(replacements["folder"](), folder / "long_recording.wav")
             recordings(replacements["folder"](), folder)
-        return workspaces[page]
+        return workspaces[name]
 
     return workspace

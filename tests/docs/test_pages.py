@@ -120,8 +120,20 @@ def test_unknown_make_targets_and_extras_raise(place):
         place.run(shell("pip install -e '.[onnx,tea]'"))
 
 
-def test_prediction_table_in_the_readme_is_generated(root):
-    text = (root / "README.md").read_text(encoding="utf-8")
+def test_repeated_command_is_run_once(place):
+    block = Snippet("a.md", 1, PYTHON, 'open("a.txt", "a").write("x")\nprint("done")\n')
+    assert place.run(block) == place.run(block) == "done\n"
+    assert (place.folder / "a.txt").read_text() == "x"
+
+
+def test_directives_of_the_site_are_not_run():
+    assert snippets("```{toctree}\ninstallation\n```\n\n```\nmake demo\n```\n", "a.md") == [
+        Snippet("a.md", 6, SHELL, "make demo")
+    ]
+
+
+def test_prediction_table_is_generated(root):
+    text = (root / "docs" / "inference.md").read_text(encoding="utf-8")
     block = text.split("<!-- predict -->")[1].split("<!-- /predict -->")[0]
     assert "synthetic speech" in block and "by `make demo; make predict-example`" in block
     assert "| valence | arousal | dominance |" in block

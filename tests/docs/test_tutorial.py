@@ -1,4 +1,4 @@
-"""Run the commands of the tutorial in this process with preset smoke, and check their results."""
+"""Run the commands of the tutorial in this process with a tiny backbone, and check the results."""
 
 import json
 import shlex

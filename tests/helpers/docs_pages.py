@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGES = (
+    "docs/installation.md", "docs/data.md", "docs/training.md", "docs/presets.md",
+    "docs/backbones.md", "docs/inference.md", "docs/*.md", "docs/api/*.md", "recipes/*/README.md",
     "README.md",
-    "docs/real_speech.md",
-    "docs/tutorial.md",
-    "docs/distributed.md",
-    "recipes/*/README.md",
-)
-"""Pages with commands, relative to the root, in the order of execution."""
+)  # fmt: skip
+"""Pages with commands, relative to the root, in the order of execution. Later pages use the runs
+and models of earlier ones; the README uses both."""
 
 SHELL, PYTHON = "", "python"
 """Languages of blocks that are run; a block without a language contains shell commands."""
 
 TEXT = ("text", "csv", "bibtex")
-"""Languages of blocks that are not run."""
+"""Languages of blocks that are not run; neither are directives of the site, such as {toctree}."""
 
 PROGRAMS = ("emosphere", "make", "pip", "python", "torchrun")
 """Programs that a command may start with."""
@@ -64,7 +63,7 @@ def pages(root: Path) -> list[str]:
         there = sorted(str(path.relative_to(root)) for path in root.glob(pattern))
         if not there:
             raise FileNotFoundError(f"No page in {root} matches {pattern}. Correct PAGES.")
-        found += there
+        found += [page for page in there if page not in found]
     return found
 
 
@@ -80,10 +79,10 @@ def snippets(text: str, page: str) -> list[Snippet]:
     found: list[Snippet] = []
     language, begun, block = None, 0, []
     for number, line in enumerate(text.splitlines(), start=1):
-        fence = re.fullmatch(r"```(\w*)\s*", line)
+        fence = re.fullmatch(r"```(\{\w+\}|\w*)\s*", line)
         if language is None and fence:
             language, begun, block = fence[1], number + 1, []
-            if language not in (SHELL, PYTHON, *TEXT):
+            if language not in (SHELL, PYTHON, *TEXT) and not language.startswith("{"):
                 raise ValueError(
                     f"{page}:{number}: the language of a block must be {PYTHON}, one of "
                     f"{', '.join(TEXT)}, or empty (commands); found {language}."

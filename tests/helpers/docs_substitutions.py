@@ -70,8 +70,12 @@ TABLE = [
         "folder of the run with the smoke preset",
     ),
     Substitution(
-        r"emosphere table paper_table_1", r"emosphere table paper_table_1 --preset=smoke",
-        "fine-tuning four models with five seeds each takes weeks",
+        r"(?<=results/)MSP-Podcast-1\.11/published\+no_regions/", "MSP-Podcast-synthetic/smoke/",
+        "comparing a run with itself avoids training another model",
+    ),
+    Substitution(
+        r"emosphere table (paper_table_\d)", r"emosphere table \1 --preset=smoke",
+        "fine-tuning several models with five seeds each takes weeks",
     ),
     Substitution(
         r"(emosphere table ablation regions)", r"\1 --preset=smoke", "as above, for eleven models",
@@ -85,9 +89,17 @@ TABLE = [
         "the same tables with only the reference and one other row each",
     ),
     Substitution(r"--jobs=4", "--jobs=2", "for two cores"),
+    Substitution(
+        r"--preset=frozen", "--preset=frozen --number_of_epochs=2",
+        "two epochs are enough to test the command",
+    ),
     # ---- Models from the Hub ---------------------------------------------------------------------
     Substitution(
-        r"facebook/hubert-large-ll60k", "{hubert}",
+        r"(--preset=frozen .*)$(?<!results/mine)", r"\1 --backbone={hubert}",
+        "as below, for the preset without --backbone",
+    ),
+    Substitution(
+        r"facebook/hubert-large-ll60k|microsoft/wavlm-base-plus", "{hubert}",
         "tests do not download models: a tiny random model written by save_pretrained",
     ),
     Substitution(

@@ -1,4 +1,4 @@
-"""A folder in which the commands of a documentation page are run in order."""
+"""A folder in which the commands of documentation pages are run in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ LINKED = ("recipes", "hparams", "docs", "benchmarks")
 
 
 class Workspace:
-    """A folder with all files that the snippets of a page need.
+    """A folder with all files that the snippets need.
+
+    A command that several pages show is run once.
 
     Arguments
     ---------
@@ -36,6 +38,7 @@ class Workspace:
 
     def __init__(self, root: Path, folder: Path, names: Mapping[str, Callable[[], object]]):
         self.root, self.folder, self.names = root, folder, names
+        self.outputs: dict[str, str] = {}
         for name in LINKED:
             (folder / name).symlink_to(root / name)
         # Use the programs of this environment and one thread, but neither the Hub nor a cache.
@@ -67,6 +70,11 @@ class Workspace:
             If the snippet fails or does not write an output file in its arguments.
         """
         text = self.text(snippet)
+        if text not in self.outputs:
+            self.outputs[text] = self._run(snippet, text)
+        return self.outputs[text]
+
+    def _run(self, snippet: Snippet, text: str) -> str:
         if snippet.language == PYTHON:
             return self._finish(snippet, self._start([sys.executable, "-c", text]))
         if snippet.program == "make":

@@ -35,7 +35,7 @@ class Layout:
     write_texts : callable
         ``write_texts(folder, sentences, seed)``: writes all other files after the audio.
     first : int
-        Number of the first utterance; see :func:`data_prep.synthetic.script.script`.
+        Number of the first utterance; see :func:`data_prep.synthetic.script.generate_script`.
     hidden : frozenset of str
         Splits whose labels are hidden.
     options : mapping of str to Any

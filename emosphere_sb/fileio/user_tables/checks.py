@@ -70,10 +70,10 @@ def check_names(path: Path, rows: Iterable[Row], names: Sequence[int], *, assume
                 continue
             if not is_plausible_western(text):
                 raise ValueError(
-                    f"{path} must be UTF-8 text; found {text[:MAX_EXAMPLE]!r} in line {line}, in "
+                    f"{path} must be UTF-8 text; found {text[:MAX_EXAMPLE]!r} on line {line}, in "
                     "an encoding that cannot be recognised. Save it as UTF-8."
                 )
-            first = first or f"{text[:MAX_EXAMPLE]!r} in line {line}"
+            first = first or f"{text[:MAX_EXAMPLE]!r} on line {line}"
     return first
 
 

@@ -92,12 +92,13 @@ class DecimalMark:
             )
         if self._ambiguous[0] and not self._comma[0]:
             raise ValueError(
-                f"Numbers in {path} must have a decimal mark that can be recognised; found "
-                f"{_place(self._ambiguous)}, where the comma may be a decimal mark or a thousands "
-                "separator. Write the numbers with a decimal point."
+                f"The decimal mark of the numbers in {path} is ambiguous: in "
+                f"{_place(self._ambiguous)}, the comma may be a decimal mark or a thousands "
+                "separator. Write all numbers with a decimal point, and use no thousands "
+                "separators."
             )
         return bool(self._comma[0])
 
 
 def _place(found: tuple[str, int]) -> str:
-    return f"{found[0]!r} in line {found[1]}"
+    return f"{found[0]!r} on line {found[1]}"

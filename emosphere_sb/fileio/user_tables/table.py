@@ -76,7 +76,7 @@ class UserTable:
             Number of the last line of the row.
         values : list of str
             Text of each value, without surrounding whitespace. Numbers have a decimal point.
-            Damaged rows may have more or fewer values than the header.
+            Malformed rows may have more or fewer values than the header.
         """
         for line, values in self._records():
             if self._joined_by and len(values) > len(self.header):

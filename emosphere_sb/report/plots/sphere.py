@@ -68,9 +68,9 @@ def plot_sphere(table: pd.DataFrame, *, scale: Scale, name: str = "", seed: int 
         figure.text(0.27 + 0.48 * column, 0.945, title, ha="center", fontweight="bold")
         for row, view in enumerate(VIEWS.values()):
             axes = figure.add_subplot(2, 2, 1 + column + 2 * row, projection="3d")
-            _globe(axes, view)
+            draw_globe(axes, view)
             if len(points):
-                _cloud(axes, points, shades, view)
+                draw_directions(axes, points, shades, view)
             else:
                 axes.text2D(0.5, 0.5, "no labels", transform=axes.transAxes, ha="center")
     figure.subplots_adjust(left=0.03, right=1.0, top=0.94, bottom=0.1, wspace=0.0, hspace=0.06)
@@ -162,8 +162,16 @@ def _eye(view: tuple[float, float]) -> np.ndarray:
     return np.array([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
 
 
-def _globe(axes: Axes, view: tuple[float, float]) -> None:
-    """Draw the outline, the borders of the octants, and the axis labels."""
+def draw_globe(axes: Axes, view: tuple[float, float]) -> None:
+    """Draw the outline of the unit sphere, the borders of the octants, and the axis labels.
+
+    Arguments
+    ---------
+    axes : matplotlib.axes.Axes
+        Axes with a 3D projection.
+    view : tuple of float
+        Elevation and azimuth in degrees.
+    """
     axes.view_init(elev=view[0], azim=view[1])
     axes.set_proj_type("ortho")
     axes.set_axis_off()
@@ -190,8 +198,20 @@ def _globe(axes: Axes, view: tuple[float, float]) -> None:
                       color="#333333")  # fmt: skip
 
 
-def _cloud(axes: Axes, points: np.ndarray, colours: np.ndarray, view: tuple) -> None:
-    """Draw the points on the visible side."""
+def draw_directions(axes: Axes, points: np.ndarray, colours: np.ndarray, view: tuple) -> None:
+    """Draw the points that are on the visible side of the sphere.
+
+    Arguments
+    ---------
+    axes : matplotlib.axes.Axes
+        Axes prepared by :func:`draw_globe`.
+    points : numpy.ndarray
+        Points on the unit sphere, shape (n, 3), in the order valence, arousal, dominance.
+    colours : numpy.ndarray
+        Colour of each point, shape (n,).
+    view : tuple of float
+        Elevation and azimuth in degrees.
+    """
     xyz = points[:, [1, 2, 0]]  # (valence, arousal, dominance) to valence upwards
     near = xyz @ _eye(view) >= 0
     size = 24 if len(points) < LARGE_MARKER_POINTS else 10

@@ -70,7 +70,7 @@ def _column(path: str | os.PathLike, table: UserTable, column: int) -> list[str]
         if len(row) <= column:
             raise ValueError(
                 f"Each line of {path} must have a {COLUMN} in column {column + 1}; found "
-                f"{','.join(row)!r} in line {line}. Fix the list."
+                f"{','.join(row)!r} on line {line}. Fix the list."
             )
         names.append(row[column])
     return names
@@ -82,7 +82,7 @@ def _lines(path: str | os.PathLike, table: UserTable) -> Iterator[str]:
         if any(row[1:]):
             raise ValueError(
                 f"The list {path} must have one name per line, in quotation marks if it contains "
-                f"a delimiter; found {','.join(row)!r} in line {line}. Fix the list."
+                f"a delimiter; found {','.join(row)!r} on line {line}. Fix the list."
             )
         yield row[0]
 

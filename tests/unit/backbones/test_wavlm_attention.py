@@ -158,6 +158,11 @@ def test_bias_matches_transformers():
         assert torch.equal(fast.compute_bias(frames, frames), stock.compute_bias(frames, frames))
 
 
+def test_check_works_while_a_released_model_is_built():
+    with torch.device("meta"):
+        assert matches_transformers()
+
+
 def test_different_transformers_attention_is_not_patched(monkeypatch, caplog):
     assert matches_transformers()
     right = wavlm_attention.GatedAttention._gate

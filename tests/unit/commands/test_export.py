@@ -51,7 +51,7 @@ def test_column_file_has_precedence_over_wav(tmp_path):
         ("wav,valence,arousal\na,1,1\n", "have the columns wav, .*missing: dominance"),
         (f"{HEADER}a,1,x,2\n", "line 2: labels must be numbers"),
         (f"{HEADER}a,1,inf,2\n", "line 2: labels must be numbers.*arousal is inf"),
-        (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: damaged row: line 3 has 3 values, expected 4"),
+        (f"{HEADER}a,1,1,2\nb,1,1\n", "labels.csv: malformed row: line 3 has 3 values, expected 4"),
         (f"{HEADER},1,1,2\n", "no file name: line 2"),
         (f"{HEADER}a,1,1,2\n", "at least two labelled files; found 1"),
         ("", "it is empty"),

@@ -49,7 +49,7 @@ def test_file_with_two_ids_one_of_them_excluded(folder, tmp_path, dropped):
         ("a.wav,oops,1,1,s1,train,sad", "not a number: valence is 'oops'"),
         ("a.wav,1,1,1,s1,later,sad", "unknown split: 'later'"),
         ("./a.wav,1,1,1,s1,,sad", "unknown split: ''"),
-        ("a.wav,1,1", "damaged row: line 6 has 3 values, expected 7"),
+        ("a.wav,1,1", "malformed row: line 6 has 3 values, expected 7"),
     ],
 )
 def test_row_with_the_same_file_as_a_rejected_row_is_rejected(
@@ -160,7 +160,7 @@ def test_replacing_a_file_with_a_link_triggers_a_new_preparation(folder, tmp_pat
 def test_impossible_paths_are_rejected(data, tmp_path, path, reader, sets_of):
     sets = sets_of()
     sets["train"].append(Utterance("odd", path, 1.0, 1.0, 1.0))
-    rejected = [Rejection(f"b{path}", "damaged row", "train")]
+    rejected = [Rejection(f"b{path}", "malformed row", "train")]
     summary = prepare_manifests(reader(sets, rejected=rejected), data, tmp_path / "out")
     assert summary.counts["train"] == 6
 

@@ -109,13 +109,13 @@ def test_options_are_counted_separately(data, tmp_path, reader, sets_of, utteran
             ("test", "w", "--conditions"),
         )
     ]
-    rejected = [Rejection("v.wav", "damaged row", "valid"), Rejection("?", "no file name")]
+    rejected = [Rejection("v.wav", "malformed row", "valid"), Rejection("?", "no file name")]
     module = reader(sets_of(valid=""), excluded=excluded, rejected=rejected)
     text = message(module, data, tmp_path / "out")
     assert (
         "found 4 rows for this set in the label files, excluded: 2 by --conditions, 1 by "
         "--drop_valid, "
-        "rejected: 1 x damaged row (first: v.wav, damaged row). Data folder" in text
+        "rejected: 1 x malformed row (first: v.wav, malformed row). Data folder" in text
     )
 
 

@@ -118,10 +118,10 @@ def test_audio_without_a_label_is_listed(
 
 def test_rejections_of_the_reader_come_first(data, tmp_path, reader, sets_of, rejected_rows):
     damage(data / "a.wav", "missing")
-    rejection = Rejection("z.wav", "damaged row: line 7", "train")
+    rejection = Rejection("z.wav", "malformed row: line 7", "train")
     prepare_manifests(reader(sets_of(), rejected=[rejection]), data, tmp_path / "out")
     assert rejected_rows(tmp_path / "out") == [
-        ["z.wav", "train", "damaged row: line 7"],
+        ["z.wav", "train", "malformed row: line 7"],
         ["a.wav", "train", "missing audio file"],
     ]
 

@@ -117,7 +117,7 @@ def test_duplicate_column_in_a_manifest_raises():
 
 
 def test_missing_manifest_raises(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Run the preparation first"):
+    with pytest.raises(FileNotFoundError, match="Run data preparation first"):
         read_manifest(tmp_path / "train.csv")
 
 

@@ -163,7 +163,7 @@ def test_interrupted_preparation_is_not_reused(data, tmp_path, monkeypatch, read
 @pytest.mark.parametrize("content", ["no json", "[1]", "{}"])
 def test_damaged_summary_raises(tmp_path, content):
     (tmp_path / "summary.json").write_text(content)
-    with pytest.raises(ValueError, match="Delete it and run the preparation again"):
+    with pytest.raises(ValueError, match="Delete it and re-run data preparation"):
         load_summary(tmp_path)
 
 

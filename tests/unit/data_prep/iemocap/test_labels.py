@@ -48,7 +48,7 @@ def test_line_with_two_raters_is_rejected(tmp_path, impro, first):
     path = tmp_path / "Ses01F_impro01.txt"
     path.write_text(impro.replace(f"{first}\n", first))
     turn = next(read_labels(path))
-    assert turn.rater_problem.endswith(", damaged line: it contains two raters")
+    assert turn.rater_problem.endswith(", malformed line: it contains two raters")
     assert turn.vad == (2.5, 2.0, 1.5)
 
 
@@ -104,10 +104,10 @@ def test_label_file_without_turns_is_rejected(dialogue, tree, text, tmp_path, re
         ),
         (
             "1.0 - 2.0]\tSes02F_impro09_F000\tneu\t[1, 2, 3]",
-            "damaged line: a turn must be '[start - end] name emotion [V, A, D]'",
+            "malformed line: a turn must be '[start - end] name emotion [V, A, D]'",
         ),
-        ("A-E1:\tval 1; act 2; dom 3;\t()", "damaged line: a turn must be"),
-        ("Ses02F_impro09_F000", "damaged line: a turn must be"),
+        ("A-E1:\tval 1; act 2; dom 3;\t()", "malformed line: a turn must be"),
+        ("Ses02F_impro09_F000", "malformed line: a turn must be"),
     ],
 )
 def test_lines_without_a_valid_turn_are_rejected(dialogue, tree, line, reason, turns):

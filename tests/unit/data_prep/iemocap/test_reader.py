@@ -52,7 +52,7 @@ REJECTED = [
     ["F002", f"no label: all values in [NaN, NaN, NaN] are missing ({LABELS}, line 19)"],
     [
         "F003",
-        f"damaged line: [V, A, D] must be three values; found [2.0, 3.0] ({LABELS}, line 21)",
+        f"malformed line: [V, A, D] must be three values; found [2.0, 3.0] ({LABELS}, line 21)",
     ],
     ["F006", f"unknown emotion: 'mad'; must be one of {CODES} ({LABELS}, line 27)"],
     ["F004", "label outside the scale: arousal is 5.5; must be from 1 to 5"],
@@ -98,7 +98,7 @@ def test_damaged_rater_line_gives_no_statistics_and_is_located(dialogue, tree, i
     dialogue("Ses01F_impro01", impro.replace("val 2; act 2; dom  1;", "val 2; act 2;"))
     found = iemocap.read(tree)
     assert found.sets["test"][0].raters == NO_RATERS
-    assert f"{LABELS}, line 9, damaged line" in found.warnings[0]
+    assert f"{LABELS}, line 9, malformed line" in found.warnings[0]
 
 
 def test_speaker_is_in_the_last_part_of_the_name(tree):

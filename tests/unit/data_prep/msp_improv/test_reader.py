@@ -38,7 +38,7 @@ REJECTED = [
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF06",
-        "damaged line: missing ';' after 'D:2.00' ({}, line 19)",
+        "malformed line: missing ';' after 'D:2.00' ({}, line 19)",
     ],
     [
         "S02S/T/MSP-IMPROV-S02S-M01-T-MF03",
@@ -232,7 +232,7 @@ def test_repeated_raters_count_once(tree):
 def test_damaged_rater_line_gives_no_statistics_and_is_located(tree):
     found = msp_improv.read(tree(LABELS.replace("V:2.000000; D:5.000000; N", "V:2.0; N")))
     assert found.sets["test"][0].raters == NO_RATERS
-    assert "(first: Evalution.txt:2, damaged line: missing at the end: D)" in found.warnings[0]
+    assert "(first: Evalution.txt:2, malformed line: missing at the end: D)" in found.warnings[0]
 
 
 def test_label_that_differs_from_the_mean_gives_a_warning(tree):

@@ -134,8 +134,8 @@ def test_audio_outside_the_data_folder_is_used(corpus, tmp_path, rows_of):
         ("a.wav,N,1,zwei,3,4,Male,Test1", "not a number: EmoVal is 'zwei'", "test1"),
         ("a.wav,N,1,2,3,4,Male,NA", "unknown partition: 'NA'", ""),
         ("a.wav,N,1,2,3,4,Male,", "unknown partition: ''", ""),
-        ("a.wav,N,1,2,3,4,Male", "damaged row: line 2 has 7 values, expected 8", ""),
-        ("a.wav,N,1,2,3,4,Male,Train,x", "damaged row: line 2 has 9 values, expected 8", ""),
+        ("a.wav,N,1,2,3,4,Male", "malformed row: line 2 has 7 values, expected 8", ""),
+        ("a.wav,N,1,2,3,4,Male,Train,x", "malformed row: line 2 has 9 values, expected 8", ""),
     ],
 )
 def test_unusable_rows_are_rejected(corpus, row, reason, name):

@@ -88,7 +88,7 @@ def test_label_outside_the_scale_is_rejected(folder, tmp_path, rows_of):
         ("e.wav,1,2,3,s1,later", ("e.wav", "unknown split: 'later'", "")),
         ("e.wav,1,2,3,s1,", ("e.wav", "unknown split: ''", "")),
         ("e.wav,1,x,3,s1,train", ("e.wav", "not a number: arousal is 'x'", "train")),
-        ("e.wav,1,2,3", ("e.wav", "damaged row: line 5 has 4 values, expected 6", "")),
+        ("e.wav,1,2,3", ("e.wav", "malformed row: line 5 has 4 values, expected 6", "")),
         (",1,2,3,s1,train", ("labels.csv:5", "no file name: line 5", "train")),
     ],
 )
@@ -115,7 +115,7 @@ def test_invalid_values_are_rejected(folder, tmp_path, word):
 def test_short_row_without_its_file_is_rejected(folder):
     header = "valence,arousal,dominance,split,file"
     root = folder(["1,2,3,train,a.wav", "1,2,3"], header=header, audio=False)
-    reason = "damaged row: line 3 has 3 values, expected 5"
+    reason = "malformed row: line 3 has 3 values, expected 5"
     assert own_data.read(root, **SCALE).rejected == [("labels.csv:3", reason, "")]
 
 

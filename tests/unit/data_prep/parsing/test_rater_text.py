@@ -47,7 +47,7 @@ def test_line_with_two_raters_is_rejected(tmp_path, line):
     path = tmp_path / "labels.txt"
     path.write_text(f"{HEAD}\n{line}\n")
     (block,) = read_blocks(path)
-    assert block.rater_problem == "labels.txt:2, damaged line: it contains two raters"
+    assert block.rater_problem == "labels.txt:2, malformed line: it contains two raters"
     assert (block.vad, block.problem) == ((4.0, 2.0, 3.0), "")
 
 

@@ -187,7 +187,7 @@ def test_damaged_rater_line_gives_no_statistics_and_is_located(root):
     assert by_id(found) == {**STATISTICS, "MSP-PODCAST_0001_0140": NO_RATERS}
     assert found.warnings == [
         "1 utterances have unusable rater lines and therefore no rater statistics (first: "
-        "labels.txt:7, damaged line: missing ';' after 'V:2.00')."
+        "labels.txt:7, malformed line: missing ';' after 'V:2.00')."
     ]
 
 

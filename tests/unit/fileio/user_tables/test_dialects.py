@@ -252,7 +252,7 @@ def test_detected_dialect_is_logged(tmp_path, caplog, content, description):
 
 def test_assumed_encoding_is_a_note(tmp_path):
     (note,) = open_written(tmp_path, table(WESTERN).encode("cp1252")).notes
-    assert "read as Windows-1252" in note and "'wav/Zoë.wav' in line 2" in note
+    assert "read as Windows-1252" in note and "'wav/Zoë.wav' on line 2" in note
     assert open_written(tmp_path, table(WESTERN)).notes == []
 
 

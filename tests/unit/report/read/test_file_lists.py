@@ -58,7 +58,7 @@ def test_short_line_raises(tmp_path):
 
 
 def test_list_with_several_names_on_a_line_raises(tmp_path):
-    with pytest.raises(ValueError, match=r"one name per line, .* found 'b.wav,c.wav' in line 2"):
+    with pytest.raises(ValueError, match=r"one name per line, .* found 'b.wav,c.wav' on line 2"):
         read_file_list(written(tmp_path, "a.wav\nb.wav,c.wav\nd.wav\n"))
 
 
