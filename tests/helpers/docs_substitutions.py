@@ -58,10 +58,6 @@ TABLE = [
         "faster; separate folder because the smoke preset already has runs on another corpus",
     ),
     Substitution(
-        r"--preset=frozen(?: --backbone=\S+)?(?!\+)", "--preset=frozen+smoke --freeze=all",
-        "pretrained weights would have to be downloaded: use a tiny model with random weights",
-    ),
-    Substitution(
         r"--preset=(?:demo|learn)\b", "--preset=smoke", "faster",
     ),
     Substitution(
