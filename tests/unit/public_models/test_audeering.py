@@ -9,6 +9,7 @@ import torch
 from transformers import Wav2Vec2FeatureExtractor
 
 from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.public_models import modules
 from emosphere_sb.scale import Scale
 from tests.helpers import public_models
 
@@ -142,3 +143,17 @@ def test_tampered_configuration_is_rejected_fast(tmp_path, waveform_settings, ch
     with pytest.raises(ValueError, match=r"config\.json"):
         EmoSphere.from_pretrained(folder, device="cpu")
     assert time.process_time() - begin < 10
+
+
+def test_a_huge_width_is_rejected_before_anything_is_built(
+    tmp_path, waveform_settings, monkeypatch
+):
+    def fail(*_, **__):
+        raise AssertionError("the encoder was built")
+
+    folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
+    monkeypatch.setattr(modules, "SSLEncoder", fail)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_size": 10**9}))
+    with pytest.raises(ValueError, match=r"config\.json: hidden_size must be at most \d+, the lar"):
+        EmoSphere.from_pretrained(folder, device="cpu")

@@ -259,6 +259,21 @@ def test_tampered_backbone_is_rejected_fast(folder, name):
     assert "ownload" in str(error.value) or "must" in str(error.value)
 
 
+def test_a_huge_width_is_rejected_before_anything_is_built(folder, monkeypatch):
+    """Some models allocate a vector of this length even without memory for their weights."""
+
+    def fail(*_):
+        raise AssertionError("the model was built")
+
+    monkeypatch.setattr(load, "_build", fail)
+    change(folder, "backbone.json", lambda facts: facts.update(hidden_size=10**9))
+    said = (
+        r"backbone\.json: hidden_size must be at most \d+, the largest dimension of the weights; "
+    )
+    with pytest.raises(ValueError, match=f"{said}found 1000000000"):
+        load_released(folder)
+
+
 def test_the_model_is_built_only_if_its_tensors_match(folder, monkeypatch):
     devices = []
     whole = load._build
