@@ -48,6 +48,7 @@ class EmoSphere(Predictor, Pretrained):
     def __init__(self, model: nn.Module, about: ModelInfo, device: str | None = None):
         super().__init__({"model": evaluation_mode(model)}, {}, {"device": resolve_device(device)})
         self.info = about
+        self.source = about.name
 
     @classmethod
     def from_pretrained(
@@ -81,7 +82,9 @@ class EmoSphere(Predictor, Pretrained):
 
         device = resolve_device(device)  # fail before anything is downloaded
         model, about = load_pretrained(source, revision=revision, savedir=savedir)
-        return cls(model, about, device)
+        loaded = cls(model, about, device)
+        loaded.source = str(source)
+        return loaded
 
     @classmethod
     def from_hparams(
@@ -140,8 +143,15 @@ class EmoSphere(Predictor, Pretrained):
         """Run the model on utterances (samples,) at 16 kHz, in one batch."""
         lengths = torch.tensor([len(signal) for signal in signals])
         padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
-        with self.inference_ctx:
-            output = self.forward(padded, lengths)
+        try:
+            with self.inference_ctx:
+                output = self.forward(padded, lengths)
+        except (ArithmeticError, ValueError, IndexError) as error:
+            # Not every invalid value of a configuration is found when the model is loaded.
+            raise ValueError(
+                f"The model {self.source} cannot process audio ({type(error).__name__}: {error}). "
+                f"Its configuration is probably invalid; download it again, or use another model."
+            ) from error
         vad, embedding, logits = (
             None if value is None else value.float().cpu().numpy()
             for value in (output.vad, output.embedding, output.logits)
