@@ -109,6 +109,13 @@ def load_transformers_model(backbone: str, trust_remote_code: bool = False) -> n
         settings = json.loads(bare.read_text(encoding="utf-8"))
         return AutoModel.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
     except load_errors as error:
+        if bare is not None:
+            reason = str(error).strip() or type(error).__name__
+            raise ValueError(
+                f"{bare} must be a valid configuration of a transformers model; found: {reason} "
+                f"({type(error).__name__}). Correct it; if it belongs to a downloaded model, "
+                f"download the model again."
+            ) from error
         raise ValueError(
             f"backbone must be a name on the Hugging Face Hub (such as microsoft/wavlm-large), a "
             f"folder written by save_pretrained, or a .json configuration; {backbone!r} could not "

@@ -8,7 +8,8 @@ line breaks are not changed. :func:`restore_cell` returns the original text.
 This applies to the tables of ``emosphere predict`` and ``emosphere timeline``, to
 ``predictions/<set>.csv`` (restored when it is read), ``rejected.csv`` and the tables of results. It
 does not apply to manifests, which SpeechBrain reads, and to challenge submissions, which must
-contain the exact names of files.
+contain the exact names of files. Tables of other programs are not escaped, so nothing is restored
+in them.
 """
 
 from __future__ import annotations

@@ -45,6 +45,8 @@ class TorchPredictor(Predictor):
     model: nn.Module
     device: str
     precision: str
+    source = ""
+    """Folder or Hub name that the model was loaded from, if any."""
 
     def __init__(
         self,
@@ -95,7 +97,9 @@ class TorchPredictor(Predictor):
         device = resolve_device(device)  # fail before anything is downloaded
         check_precision(precision)
         model, about = load_pretrained(source, revision=revision, savedir=savedir)
-        return cls(model, about, device, precision=precision)
+        loaded = cls(model, about, device, precision=precision)
+        loaded.source = str(source)
+        return loaded
 
     @torch.inference_mode()
     def _forward(
@@ -105,8 +109,16 @@ class TorchPredictor(Predictor):
         lengths = torch.tensor([len(signal) for signal in signals])
         padded = nn.utils.rnn.pad_sequence(list(signals), batch_first=True)
         kind, half = torch.device(self.device).type, self.precision == "bf16"
-        with torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
-            output = self.model(padded.to(self.device), lengths.to(self.device))
+        try:
+            with torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
+                output = self.model(padded.to(self.device), lengths.to(self.device))
+        except (ArithmeticError, ValueError, IndexError) as error:
+            # Not every invalid value of a configuration is found when the model is loaded.
+            raise ValueError(
+                f"The model {self.source or self.info.name} cannot process audio "
+                f"({type(error).__name__}: {error}). Its configuration is probably invalid; "
+                f"download it again, or use another model."
+            ) from error
         vad, embedding, logits = (
             None if value is None else value.float().cpu().numpy()
             for value in (output.vad, output.embedding, output.logits)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from emosphere_sb.lobes import SSLEncoder
+from emosphere_sb.release.backbone_values import check_values
 from emosphere_sb.release.shapes import TensorType, build_without_memory, check_width
 from emosphere_sb.scale import DIMENSIONS, Scale
 
@@ -122,6 +123,7 @@ def build_encoder(
         build = partial(SSLEncoder, str(file), freeze="all", spec_augment=False, layers=layers)
         tensors = {name: TensorType(tuple(one.shape), one.dtype) for name, one in state.items()}
         source = path.with_name("config.json")
+        check_values(settings, source)
         check_width(settings, tensors, source)
         try:
             build_without_memory(build, tensors, str(source))

@@ -9,6 +9,7 @@ from typing import Any
 
 from emosphere_sb.lobes import SSLEncoder, WaveformNormaliser
 from emosphere_sb.release import checksums, parts
+from emosphere_sb.release.backbone_values import check_values
 from emosphere_sb.release.formats import upgrade
 from emosphere_sb.release.model import ModelInfo, ReleasedModel, evaluation_mode
 from emosphere_sb.release.shapes import (
@@ -34,6 +35,7 @@ def load_released(folder: Path) -> tuple[ReleasedModel, ModelInfo]:
     configuration = upgrade(checksums.read_json(path), path)
     backbone = checksums.read_json(folder / checksums.BACKBONE)
     check_no_code(backbone, folder / checksums.BACKBONE)
+    check_values(backbone, folder / checksums.BACKBONE)
     tensors = read_tensor_types(folder / checksums.WEIGHTS)
     check_width(backbone, tensors, folder / checksums.BACKBONE)
     try:

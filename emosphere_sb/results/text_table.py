@@ -23,10 +23,9 @@ def read_text_table(
     is_header: Callable[[list[str]], bool] = lambda names: False,
     is_number: Callable[[str], bool] = lambda name: False,
     is_name: Callable[[str], bool] = lambda name: True,
+    is_escaped: Callable[[list[str]], bool] = lambda names: False,
 ) -> pd.DataFrame:
     """Read a table with a header; all entries are stripped strings.
-
-    Cells that :func:`emosphere_sb.fileio.csv_cells.neutral_cell` has changed are restored.
 
     Arguments
     ---------
@@ -39,6 +38,10 @@ def read_text_table(
     is_number, is_name : callable
         Whether a column contains numbers, or names that must be exact; called with its name in
         lower case.
+    is_escaped : callable
+        Whether the cells were written by :func:`emosphere_sb.fileio.csv_cells.neutral_cell` and are
+        restored; called with the list of column names. By default no cell is changed, because
+        ``\\x41`` in another program's table can be part of a name.
 
     Returns
     -------
@@ -68,7 +71,9 @@ def read_text_table(
                 f"Each line of {path} must have {len(header)} entries, like the header; found "
                 f"{len(row)} in {text!r} (line {line})."
             )
-    cells = [[restore_cell(cell) for cell in row] for _, row in rows]
+    cells = [row for _, row in rows]
+    if is_escaped(named):
+        cells = [[restore_cell(cell) for cell in row] for row in cells]
     frame = pd.DataFrame(cells, columns=header)[named]
     frame.attrs["notes"] = table.notes
     return frame

@@ -16,6 +16,7 @@ import pandas as pd
 
 from emosphere_sb.fileio.path_index import file_url_to_path, normalise_path
 from emosphere_sb.report.read.file_lists import count_with_examples, find_duplicates, utterance_id
+from emosphere_sb.results.own_tables import is_own_table
 from emosphere_sb.results.predictions import MANIFEST_COLUMNS, PREDICTED, RATERS, region_names
 from emosphere_sb.results.text_table import parse_table_number, read_text_table
 from emosphere_sb.scale import DIMENSIONS, Scale
@@ -142,6 +143,8 @@ def read_external_table(
     """Read a table of another system as text.
 
     The header is the first row with the mapped columns, or with at least two recognised ones.
+    Escaped text is restored only in the tables of this package; see
+    :func:`emosphere_sb.results.own_tables.is_own_table`. Other tables are read as they are.
 
     Arguments
     ---------
@@ -166,6 +169,7 @@ def read_external_table(
         is_header=lambda names: len(known.intersection(names)) >= 2,
         is_number=lambda name: name in numbers or name.startswith("p_"),
         is_name=lambda name: name in known,
+        is_escaped=is_own_table,
     )
 
 

@@ -1,5 +1,7 @@
 """``EmoSphere``: predictions, their order, and errors."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
@@ -343,3 +345,21 @@ def test_forward_takes_relative_lengths(model, plain):
     with torch.inference_mode():
         theirs = plain(signals, torch.tensor([16000, 8000])).vad
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [ZeroDivisionError("division by zero"), ValueError("math domain error"), IndexError("index 9")],
+)
+def test_arithmetic_error_names_the_folder_of_the_model(folder, monkeypatch, failure):
+    def fail(*_):
+        raise failure
+
+    model = EmoSphere.from_pretrained(folder, device="cpu")
+    monkeypatch.setattr(model.mods.model, "forward", fail)
+    said = f"{re.escape(str(folder))} cannot process audio .{type(failure).__name__}: {failure}"
+    with pytest.raises(ValueError, match=said):
+        model.predict(noise(1), 16000)
+    direct = EmoSphere(model.mods.model, model.info, "cpu")
+    with pytest.raises(ValueError, match=r"The model tiny cannot process audio"):
+        direct.predict(noise(1), 16000)

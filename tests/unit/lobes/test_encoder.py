@@ -228,15 +228,20 @@ def test_damaged_folder_raises(configuration, tmp_path, how):
     ],
 )
 def test_invalid_configuration_raises(configuration, changes):
-    with pytest.raises(ValueError, match="backbone must"):
-        SSLEncoder(configuration(**changes))
+    path = configuration(**changes)
+    with pytest.raises(ValueError, match=r"must be a (valid configuration|speech model)") as caught:
+        SSLEncoder(path)
+    assert str(path) in str(caught.value) and "Hub" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '"wavlm"', "{}", "{"])
 def test_unrelated_json_raises(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ValueError, match="backbone must"):
+    with pytest.raises(
+        ValueError, match=r"a\.json must be a valid configuration of a tr"
+    ) as caught:
         SSLEncoder(str(tmp_path / "a.json"))
+    assert str(tmp_path) in str(caught.value) and "Hub" not in str(caught.value)
 
 
 # ---- freezing --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 from transformers import Wav2Vec2FeatureExtractor
 
 from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.public_models import modules
 from emosphere_sb.scale import Scale
 from tests.helpers import public_models
 
@@ -131,7 +132,7 @@ def test_mismatched_settings_are_rejected(tmp_path, waveform_settings):
     "changes",
     [
         {"num_hidden_layers": 1_000_000}, {"num_attention_heads": 0}, {"hidden_size": 10**9},
-        {"num_conv_pos_embedding_groups": 0},
+        {"num_conv_pos_embedding_groups": 0}, {"conv_stride": [0] * 7}, {"layer_norm_eps": -1.0},
     ],
 )  # fmt: skip
 def test_tampered_configuration_is_rejected_fast(tmp_path, waveform_settings, changes):
@@ -139,6 +140,21 @@ def test_tampered_configuration_is_rejected_fast(tmp_path, waveform_settings, ch
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     begin = time.process_time()
-    with pytest.raises(ValueError, match=r"config\.json"):
+    with pytest.raises(ValueError, match=r"config\.json") as error:
         EmoSphere.from_pretrained(folder, device="cpu")
+    assert "Hub" not in str(error.value)
     assert time.process_time() - begin < 10
+
+
+def test_a_huge_width_is_rejected_before_anything_is_built(
+    tmp_path, waveform_settings, monkeypatch
+):
+    def fail(*_, **__):
+        raise AssertionError("the encoder was built")
+
+    folder, *_ = checkpoint(tmp_path / "model", waveform_settings)
+    monkeypatch.setattr(modules, "SSLEncoder", fail)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_size": 10**9}))
+    with pytest.raises(ValueError, match=r"config\.json: hidden_size must be at most \d+, the lar"):
+        EmoSphere.from_pretrained(folder, device="cpu")

@@ -90,6 +90,22 @@ def test_calibration_is_the_regression_on_the_truth(tmp_path):
         np.testing.assert_allclose(found, expected, atol=5.1e-4)
 
 
+def test_shrinkage_is_a_scale_ratio_below_1_and_the_slope_is_the_conditional_bias(tmp_path):
+    card, _ = made(tmp_path)
+    text = " ".join(card.split())
+    for sentence in (
+        "Scale ratio: SD of the predictions divided by the SD of the labels; values below 1 mean "
+        "that predictions shrink towards their mean.",
+        "Slope: regression of predictions on labels, the conditional bias; below 1, low values are "
+        "on average overestimated and high values underestimated.",
+        "It equals Pearson correlation times scale ratio.",
+        "If the scale ratio in the table above is below 1, predictions vary less than the true "
+        "ratings.",
+    ):
+        assert sentence in text, sentence
+    assert text.count("shrink") == 1 and "compressed" not in text
+
+
 def test_required_information_is_included(tmp_path):
     command = "python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --data_folder=/my/corpus"
     card, _ = made(tmp_path, run={"command": command, "commit": "ab12", "machine": "A GPU"})

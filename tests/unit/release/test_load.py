@@ -256,6 +256,11 @@ TAMPERED = {
         "model_type": "data2vec-audio", "num_conv_pos_embeddings": 1_000_000,
     },
     "text for a number": {"num_hidden_layers": "many"},
+    "no distance": {"max_bucket_distance": 0},
+    "a distance that is too small": {"max_bucket_distance": 4},
+    "no stride": {"conv_stride": [40, 0]},
+    "an unknown activation": {"hidden_act": "no such"},
+    "an impossible dropout": {"hidden_dropout": 2.0},
 }  # fmt: skip
 
 
@@ -268,6 +273,33 @@ def test_tampered_backbone_is_rejected_fast(folder, name):
     assert time.process_time() - begin < 10  # a million layers would take minutes
     assert len(str(error.value)) < 100_000
     assert "ownload" in str(error.value) or "must" in str(error.value)
+    assert "backbone.json" in str(error.value) and str(folder) in str(error.value)
+    assert "Hub" not in str(error.value)
+
+
+@pytest.mark.parametrize("distance", [0, -1, 4])
+def test_value_that_would_fail_in_the_first_prediction_is_rejected(folder, distance):
+    """The model has 16 buckets, so the distance must be greater than 4."""
+    change(folder, "backbone.json", lambda facts: facts.update(max_bucket_distance=distance))
+    said = f"backbone\\.json: max_bucket_distance must be greater than 4; found {distance}"
+    with pytest.raises(ValueError, match=said) as error:
+        load_released(folder)
+    assert str(folder) in str(error.value)
+
+
+def test_a_huge_width_is_rejected_before_anything_is_built(folder, monkeypatch):
+    """Some models allocate a vector of this length even without memory for their weights."""
+
+    def fail(*_):
+        raise AssertionError("the model was built")
+
+    monkeypatch.setattr(load, "_build", fail)
+    change(folder, "backbone.json", lambda facts: facts.update(hidden_size=10**9))
+    said = (
+        r"backbone\.json: hidden_size must be at most \d+, the largest dimension of the weights; "
+    )
+    with pytest.raises(ValueError, match=f"{said}found 1000000000"):
+        load_released(folder)
 
 
 def test_the_model_is_built_only_if_its_tensors_match(folder, monkeypatch):

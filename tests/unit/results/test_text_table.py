@@ -73,3 +73,10 @@ def test_parse_error_raises_with_line(tmp_path):
     """The csv module takes fields of up to 131,072 letters."""
     with pytest.raises(ValueError, match=r"Could not parse .*x.csv, line 2: invalid CSV: field"):
         read_text_table(written(tmp_path, "a,b\n" + "x" * 131_073 + ",1\n"))
+
+
+def test_cells_are_only_restored_in_escaped_tables(tmp_path):
+    path = written(tmp_path, "a,b\nclips\\x41.wav,'=1\n")
+    assert read_text_table(path).values.tolist() == [["clips\\x41.wav", "'=1"]]
+    table = read_text_table(path, is_escaped=lambda names: names == ["a", "b"])
+    assert table.values.tolist() == [["clipsA.wav", "=1"]]

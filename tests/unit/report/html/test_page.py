@@ -70,6 +70,18 @@ def test_calibration_shows_corrected_and_uncorrected(page, made_report):
     assert next(row for row in page.cells if row[:1] == ["affine"])[-1] == ".432"
 
 
+def test_shrinkage_is_a_ratio_of_sds_below_1_and_the_slope_is_the_conditional_bias(page):
+    text = " ".join(page.text.split())
+    for sentence in (
+        "If the ratio of SDs is below 1, predictions shrink towards their mean.",
+        "The slope of prediction on truth is the conditional bias: below 1, low values are on "
+        "average overestimated and high values underestimated.",
+        "It equals Pearson correlation times ratio of SDs, so it does not measure shrinkage.",
+    ):
+        assert sentence in text, sentence
+    assert text.count("shrink") == 2
+
+
 def test_cap_protocol_and_run(page):
     assert ["test1", ".909", ".909", ".909"] in page.cells
     for text in ("84,030", "2.14.1", "2 h 00 min", "ab12", "python t.py --preset=a<b"):

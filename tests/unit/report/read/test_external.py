@@ -4,9 +4,11 @@ import math
 
 import pytest
 
+from emosphere_sb.inference.output.files import CsvWriter, prediction_columns
 from emosphere_sb.report.read.external import read_external
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS, Scale
+from tests.helpers.models import tiny_about
 
 SEVEN = Scale(1, 7)
 CONSENSUS = """FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
@@ -234,3 +236,34 @@ def test_assumed_encoding_is_a_note(tmp_path):
     table, (note,) = read_external(tmp_path / "x.csv", scale=SEVEN)
     assert table["ID"].tolist() == ["Zoë"]
     assert note.startswith("x.csv is not UTF-8 and was read as Windows-1252.")
+
+
+NAMES = ("clips\\x41.wav", "clips\\xab_1.wav", "'=1+1.wav", "\\x1b.wav")
+"""File names, two of them on Windows, that look like escaped text."""
+
+
+def test_names_in_tables_of_other_programs_are_never_changed(tmp_path):
+    lines = "".join(f"{name},2,3,4\n" for name in NAMES)
+    header = "FileName,EmoAct,EmoVal,EmoDom\n"
+    table, notes = read(tmp_path, header + lines, header + lines)
+    assert (tuple(table["ID"]), notes) == (NAMES, [])
+    lines = "".join(f"{name},2,3,4,2,3,4,{name}\n" for name in NAMES)
+    table, _ = read(tmp_path, f"file,v,a,d,pred_v,pred_a,pred_d,speaker\n{lines}")
+    assert (tuple(table["ID"]), tuple(table["speaker"])) == (NAMES, NAMES)
+
+
+def test_names_in_tables_of_this_package_are_restored(tmp_path):
+    """The labels have the names of the files as they are."""
+    columns = prediction_columns(tiny_about())
+    with CsvWriter(tmp_path / "own.csv", lambda row: row, columns) as file:
+        for name in (*NAMES, "=2.wav"):
+            values = dict.fromkeys(columns, 0.5) | {"file": name, "region": "I", "error": ""}
+            file.write(values)
+    assert "clips\\x5cx41.wav" in (tmp_path / "own.csv").read_text(encoding="utf-8")
+    lines = "".join(f"{name},2,3,4\n" for name in (*NAMES, "=2.wav"))
+    labels = written(tmp_path, "FileName,EmoAct,EmoVal,EmoDom\n" + lines, "labels.csv")
+    columns = {f"{name}_predicted": f"{name}_on_scale" for name in DIMENSIONS}
+    table, _ = read_external(
+        tmp_path / "own.csv", scale=SEVEN, labels=labels, columns={"ID": "file", **columns}
+    )
+    assert tuple(table["ID"]) == (*NAMES, "=2.wav")
