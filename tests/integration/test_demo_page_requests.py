@@ -57,7 +57,7 @@ def upload(netloc, content, name="a.wav", **headers):
 def test_foreign_host_is_refused(netloc, path, host):
     answer, content = request(netloc, "GET", path, Host=host)
     assert answer.status == 403
-    assert content == b"This page only answers its own requests."
+    assert content == b"Requests from other sites are refused."
     assert answer.getheader("access-control-allow-origin") is None
 
 
@@ -67,9 +67,19 @@ def test_foreign_origin_is_refused(netloc, folders, origin):
     for method, path in (("GET", "/config"), ("POST", "/gradio_api/queue/join")):
         answer, content = request(netloc, method, path, Origin=origin)
         assert answer.status == 403
-        assert content == b"This page only answers its own requests."
+        assert content == b"Requests from other sites are refused."
     assert upload(netloc, bytes(1000), Origin=origin)[0].status == 403
     assert list(folders.rglob("*")) == before
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
+def test_request_of_another_site_without_an_origin_is_refused(netloc, path):
+    """As for an image: ``<img src="http://127.0.0.1:7860/config">``."""
+    foreign = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"}
+    answer, content = request(netloc, "GET", path, **foreign)
+    assert (answer.status, content) == (403, b"Requests from other sites are refused.")
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    assert request(netloc, "GET", path, **link)[0].status == 200
 
 
 def test_own_requests_are_answered(netloc):
