@@ -1,4 +1,4 @@
-"""Refuse requests of other sites, and limit the size of requests and of all uploads together.
+"""Refuse requests of other sites and uploads that stop, and limit the size of all uploads.
 
 A page on another site can send requests to a server on this machine through the visitor's browser,
 and can even read the answers if its own name is made to point here (DNS rebinding). The browser
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emosphere_sb.demo_page.address import LOOPBACK
+from emosphere_sb.demo_page.body_timeout import TimedBody
 from emosphere_sb.demo_page.limits import FORM_BYTES
 from emosphere_sb.demo_page.uploads import Uploads
 
@@ -114,10 +115,16 @@ class RequestGuard:
         elif not self.uploads.reserve(size):
             await _refuse(scope, send, 503, "Too many uploads at the same time. Try again.")
         else:
+            body = TimedBody(receive, send)
             try:
-                await self.app(scope, receive, send)
+                await self.app(scope, body.receive, body.send)
+            except Exception:
+                if not body.expired:
+                    raise
             finally:
                 self.uploads.release(size)
+            if body.expired and not body.answered:
+                await _refuse(scope, send, 408, "The upload stopped. Try again.")
 
 
 def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
