@@ -284,7 +284,7 @@ def _note_on_same_data(
         return ""
     note = f"The model was trained on {trained}."
     if not learned:
-        return f"{note} The label files are the same, but the tested utterances are others."
+        return f"{note} The label files are the same, but the tested utterances are different."
     shares = [
         f"{shared:,} of {compared:,} compared utterances of {name}"
         for name, (shared, compared) in counts.items()
