@@ -1,8 +1,10 @@
-"""Refuse requests of other sites, and limit the size of requests and of all uploads together.
+"""Refuse requests of other sites and uploads that stop, and limit the size of all uploads.
 
 A page on another site can send requests to a server on this machine through the visitor's browser,
 and can even read the answers if its own name is made to point here (DNS rebinding). The browser
-reveals both: the header Host has the name in the address bar, and Origin that of the other site.
+reveals both: the header Host has the name in the address bar, and Origin that of the other site. A
+request for an image or a script has no Origin, but Sec-Fetch-Site (W3C Fetch Metadata) shows that
+another site sent it. A link to this page is allowed: its mode is ``navigate``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emosphere_sb.demo_page.address import LOOPBACK
+from emosphere_sb.demo_page.body_timeout import TimedBody
 from emosphere_sb.demo_page.limits import FORM_BYTES
 from emosphere_sb.demo_page.uploads import Uploads
 
@@ -52,10 +55,17 @@ def is_own_request(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     True
     >>> is_own_request([(b"host", b"127.0.0.1:7860"), (b"origin", b"https://example.org")])
     False
+    >>> is_own_request([(b"host", b"127.0.0.1:7860"), (b"sec-fetch-site", b"cross-site")])
+    False
     """
-    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-    origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+    values = {b"host": [], b"origin": [], b"sec-fetch-site": [], b"sec-fetch-mode": []}
+    for name, value in headers:
+        if name in values:
+            values[name].append(value.decode("latin-1"))
+    hosts, origins, sites, modes = values.values()
     if len(hosts) != 1 or host_name(hosts[0]) not in LOOPBACK:
+        return False
+    if "cross-site" in map(str.casefold, sites) and list(map(str.casefold, modes)) != ["navigate"]:
         return False
     allowed = {f"http://{hosts[0]}".casefold(), f"https://{hosts[0]}".casefold()}
     return all(origin.casefold() in allowed for origin in origins)
@@ -86,7 +96,7 @@ class RequestGuard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
         elif self.local and not is_own_request(scope["headers"]):
-            await _refuse(scope, send, 403, "This page only answers its own requests.")
+            await _refuse(scope, send, 403, "Requests from other sites are refused.")
         elif scope["type"] == "websocket" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
         else:
@@ -105,10 +115,16 @@ class RequestGuard:
         elif not self.uploads.reserve(size):
             await _refuse(scope, send, 503, "Too many uploads at the same time. Try again.")
         else:
+            body = TimedBody(receive, send)
             try:
-                await self.app(scope, receive, send)
+                await self.app(scope, body.receive, body.send)
+            except Exception:
+                if not body.expired:
+                    raise
             finally:
                 self.uploads.release(size)
+            if body.expired and not body.answered:
+                await _refuse(scope, send, 408, "The upload stopped. Try again.")
 
 
 def _content_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def defer_interrupt() -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` only after the context, so that its work is never cut in two.
+    """Raise ``KeyboardInterrupt`` only after the context, so that its work is not interrupted.
 
     Outside the main thread, this has no effect.
     """

@@ -287,7 +287,7 @@ def _note_on_same_data(
         return ""
     note = f"The model was trained on {trained}."
     if not learned:
-        return f"{note} The label files are the same, but the tested utterances are others."
+        return f"{note} The label files are the same, but the tested utterances are different."
     shares = [
         f"{shared:,} of the {compared:,} utterances of {name} compared"
         for name, (shared, compared) in counts.items()

@@ -1,7 +1,9 @@
 """Raw HTTP requests to the demo page: foreign hosts, foreign origins, and many uploads."""
 
 import http.client
+import socket
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +11,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="the extra 'page' is not installed")
 
+from emosphere_sb.demo_page import body_timeout
 from emosphere_sb.demo_page.limits import Limits
 from emosphere_sb.demo_page.server import open_page
 from tests.helpers.fixed_model import levels_model
@@ -57,7 +60,7 @@ def upload(netloc, content, name="a.wav", **headers):
 def test_foreign_host_is_refused(netloc, path, host):
     answer, content = request(netloc, "GET", path, Host=host)
     assert answer.status == 403
-    assert content == b"This page only answers its own requests."
+    assert content == b"Requests from other sites are refused."
     assert answer.getheader("access-control-allow-origin") is None
 
 
@@ -67,9 +70,19 @@ def test_foreign_origin_is_refused(netloc, folders, origin):
     for method, path in (("GET", "/config"), ("POST", "/gradio_api/queue/join")):
         answer, content = request(netloc, method, path, Origin=origin)
         assert answer.status == 403
-        assert content == b"This page only answers its own requests."
+        assert content == b"Requests from other sites are refused."
     assert upload(netloc, bytes(1000), Origin=origin)[0].status == 403
     assert list(folders.rglob("*")) == before
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
+def test_request_of_another_site_without_an_origin_is_refused(netloc, path):
+    """As for an image: ``<img src="http://127.0.0.1:7860/config">``."""
+    foreign = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"}
+    answer, content = request(netloc, "GET", path, **foreign)
+    assert (answer.status, content) == (403, b"Requests from other sites are refused.")
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    assert request(netloc, "GET", path, **link)[0].status == 200
 
 
 def test_own_requests_are_answered(netloc):
@@ -105,3 +118,23 @@ def test_a_hundred_uploads_never_exceed_the_limit(netloc, folders):
         assert total <= LIMITS.max_total_bytes
     assert 100 * size > 2 * LIMITS.max_total_bytes
     assert any(Path(folders).rglob("99.wav"))
+
+
+def test_uploads_that_stop_are_ended_and_deleted(netloc, folders, monkeypatch):
+    monkeypatch.setattr(body_timeout, "IDLE_SECONDS", 3.0)
+    before = set(folders.rglob("*"))
+    host, _, port = netloc.rpartition(":")
+    part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nRIFF'
+    head = (
+        f"POST /gradio_api/upload HTTP/1.1\r\nHost: {netloc}\r\nContent-Length: {LIMITS.max_bytes}"
+        f"\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    with ExitStack() as stack:
+        slow = []
+        for _ in range(4):  # they reserve all the room
+            slow.append(stack.enter_context(socket.create_connection((host, int(port)), 60)))
+            slow[-1].sendall(f"{head}{part}".encode())
+        answers = [one.makefile("rb").read() for one in slow]
+    assert [answer.split()[1] for answer in answers] == [b"408"] * 4
+    assert set(folders.rglob("*")) <= before
+    assert upload(netloc, bytes(1000))[0].status == 200

@@ -1,4 +1,4 @@
-"""Tables that are written beside their old version and replace it when they are complete."""
+"""Tables that are written next to their old version and replace it when they are complete."""
 
 from __future__ import annotations
 

@@ -44,6 +44,27 @@ def test_own_requests(headers, own):
     assert is_own_request(pairs(headers)) is own
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "own"),
+    [
+        ("cross-site", "no-cors", False), ("cross-site", "cors", False),
+        ("cross-site", "websocket", False), ("Cross-Site", "no-cors", False),
+        ("cross-site", None, False), ("cross-site", "navigate", True),  # a link to the page
+        ("same-origin", "cors", True), ("none", "navigate", True), (None, "no-cors", True),
+    ],
+)  # fmt: skip
+def test_requests_of_other_sites_without_an_origin(guard, site, mode, own):
+    headers = {"sec_fetch_site": site, "sec_fetch_mode": mode}
+    headers = LOCAL | {name: value for name, value in headers.items() if value}
+    assert ask(guard(), **headers) == (200 if own else 403)
+    assert ask(guard(), **headers, kind="websocket") == (200 if own else "websocket.close")
+
+
+def test_several_modes_of_another_site_are_refused():
+    modes = [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-mode", b"no-cors")]
+    assert not is_own_request([*pairs(LOCAL), (b"sec-fetch-site", b"cross-site"), *modes])
+
+
 def test_several_hosts_are_refused():
     assert not is_own_request([(b"host", b"127.0.0.1"), (b"host", b"evil.example")])
 

@@ -61,4 +61,4 @@ def test_training_utterances_in_another_label_file_are_found():
 def test_test_set_of_the_same_label_file_is_named():
     identity = training_data(summary("a"), SETS)
     note = training_note(model(identity), summary("a"), {"test": SETS["test"]})
-    assert note.endswith("The label files are the same, but the tested utterances are others.")
+    assert note.endswith("The label files are the same, but the tested utterances are different.")
