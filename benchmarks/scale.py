@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 SIZES = (10_000, 100_000, 264_705)
 WARM_UP = 500
@@ -273,7 +273,7 @@ def main(words: Sequence[str] | None = None) -> None:
     text = report(results, "make bench-scale")
     print(text)
     if not options.quick:
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "scale", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "scale", text)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import soundfile
 from onnx_speed import write_base
-from runs import ROOT, put_between
+from runs import ROOT, replace_between_markers
 
 from emosphere_sb.onnx_export.export import add_onnx, synthetic_signals
 from emosphere_sb.results.metrics_json import machine_description
@@ -115,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
         text = report(measure(Path(name), sizes, repetitions), "make bench-startup")
     print(text)
     if not options.quick:
-        put_between(ROOT / "benchmarks" / "RESULTS.md", "startup", text)
+        replace_between_markers(ROOT / "benchmarks" / "RESULTS.md", "startup", text)
 
 
 if __name__ == "__main__":
