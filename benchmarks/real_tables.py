@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from real_speech.cells import Settings, run_missing
-from real_speech.page import results_text, write_figure
+from real_speech.page import readme_text, results_text, write_figure
 from real_speech.results import collect_results, write_results
 from runs import ROOT, replace_between_markers
 
@@ -66,6 +66,7 @@ def write_all(results: dict, output: Path | None) -> None:
         write_results(ROOT / "benchmarks" / "real_tables.json", results)
         write_figure(ROOT / "docs" / "real_speech.png", results)
         replace_between_markers(ROOT / "docs" / "real_speech.md", "real-speech", text)
+        replace_between_markers(ROOT / "README.md", "real-speech", readme_text(results))
     else:
         output.mkdir(parents=True, exist_ok=True)
         write_results(output / "real_tables.json", results)

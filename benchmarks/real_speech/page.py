@@ -13,6 +13,8 @@ from emosphere_sb.tables.columns import COLUMNS
 from real_speech.results import REFERENCE
 
 PACKAGES = ("emosphere_sb", "python", "torch", "speechbrain", "transformers", "scikit-learn")
+README_ROWS = (REFERENCE, "nested", "last_not_normalised", "svr")
+"""Rows of the table in the README."""
 _score = COLUMNS["mean"].format
 
 
@@ -36,6 +38,33 @@ def results_text(results: Mapping[str, Any]) -> str:
             markdown_table(results["own_test_split"]),
             cost_text(results),
             origin_text(results),
+        ]
+    )
+
+
+def readme_text(results: Mapping[str, Any]) -> str:
+    """Return the generated part of the README: the main rows, without settings that differ little.
+
+    Arguments
+    ---------
+    results : mapping
+        Content of ``real_tables.json``.
+    """
+    data = results["data"]
+    rows = {row["name"]: row for row in results["rows"] if "ccc" in row}
+    lines = [_line(["model", "V", "A", "D", "mean", "interval"]), _line(["---"] + ["---:"] * 5)]
+    for name in README_ROWS:
+        if name in rows:
+            row = rows[name]
+            cells = [_mean_and_sd(row["ccc"][key]) for key in (*DIMENSIONS, "mean_ccc")]
+            label = row["setting"] if row["factor"] == "–" else f"{row['factor']}: {row['setting']}"
+            lines.append(_line([label, *cells, _interval(row["interval"])]))
+    return "\n".join(
+        [
+            f"Whisper base, {data['utterances']} acted clips of {data['speakers']} speakers, "
+            f"{data['folds']} folds by speaker, mean ± SD over seeds ([details](docs/real_speech.md)):",
+            "",
+            *lines,
         ]
     )
 
