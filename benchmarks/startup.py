@@ -110,7 +110,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "--quick", action="store_true", help="only the small model, once; write nothing"
     )
     options = parser.parse_args(words)
-    sizes, repetitions = (["small"], 1) if options.quick else (list(SIZES), 5)
+    sizes, repetitions = (["small"], 1) if options.quick else (list(SIZES), 3)
     with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
         text = report(measure(Path(name), sizes, repetitions), "make bench-startup")
     print(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -216,10 +217,16 @@ def check_runtime(options: argparse.Namespace) -> None:
 
 
 def load_model(options: argparse.Namespace) -> Predictor:
-    """Load the model of a command with the options of :func:`add_engine_options`."""
+    """Load the model of a command with the options of :func:`add_engine_options`.
+
+    The objects that exist afterwards, mostly those of imported libraries, are exempted from garbage
+    collection: the last collections of the process would take longer than a prediction.
+    """
     from emosphere_sb.onnx_export.engines import load_predictor
 
-    return load_predictor(options.model, engine=options.engine, **_engine_settings(options))
+    model = load_predictor(options.model, engine=options.engine, **_engine_settings(options))
+    gc.freeze()
+    return model
 
 
 def _engine_settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The parser that the commands share: errors, repeated options, kinds of values."""
 
 import argparse
+import gc
 
 import pytest
 
@@ -8,9 +9,11 @@ from emosphere_sb.commands.arguments import (
     CommandParser,
     add_runtime_options,
     check_runtime,
+    load_model,
     nonempty,
     positive_int,
 )
+from emosphere_sb.onnx_export import engines
 
 
 @pytest.fixture
@@ -112,6 +115,21 @@ def test_empty_values_are_refused():
     assert nonempty(" ") == " "
     with pytest.raises(argparse.ArgumentTypeError, match="needs a value"):
         nonempty("")
+
+
+def test_loaded_objects_are_exempt_from_garbage_collection(monkeypatch):
+    monkeypatch.setattr(engines, "load_predictor", lambda source, **options: (source, options))
+    parser = CommandParser("own", "Predicts.")
+    parser.add_argument("model")
+    add_runtime_options(parser, "files")
+    gc.unfreeze()
+    try:
+        found = load_model(parser.parse_args(["m", "--engine=torch", "--precision=bf16"]))
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+    settings = {"engine": "torch", "device": None, "precision": "bf16", "int8": False}
+    assert found == ("m", settings)
 
 
 @pytest.mark.parametrize(
