@@ -62,7 +62,8 @@ def readme_text(results: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"Whisper base, {data['utterances']} acted clips of {data['speakers']} speakers, "
-            f"{data['folds']} folds by speaker, mean ± SD over seeds ([details](docs/real_speech.md)):",
+            f"{data['folds']} folds by speaker, mean ± SD over seeds "
+            "([details](docs/real_speech.md)):",
             "",
             *lines,
         ]
