@@ -85,7 +85,7 @@ def predictions_table(
     if probabilities is None:
         return table
     scores = np.stack([probabilities[i] for i in ids])
-    table[f"{head}_head"] = np.array(classes)[scores.argmax(axis=1)]
+    table[f"{head}_head"] = [classes[index] for index in scores.argmax(axis=1)]
     return pd.concat([table, pd.DataFrame(scores, columns=[f"p_{c}" for c in classes])], axis=1)
 
 
@@ -129,7 +129,8 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
             f"The predictions file {path} is empty; a header and rows are required. Re-run the "
             "command that writes it."
         ) from error
-    return pd.concat(parts) if len(parts) > 1 else parts[0]
+    # Column by column, so that the parts and the table are not in memory at the same time
+    return pd.DataFrame({c: pd.concat([part.pop(c) for part in parts]) for c in list(parts[0])})
 
 
 def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
