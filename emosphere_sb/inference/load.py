@@ -26,7 +26,7 @@ def load_pretrained(
     source : str
         Path of a folder, or name of a model on the Hugging Face Hub.
     revision, savedir
-        See :meth:`emosphere_sb.inference.interface.EmoSphere.from_pretrained`.
+        See :meth:`emosphere_sb.inference.torch_predictor.TorchPredictor.from_pretrained`.
 
     Returns
     -------
