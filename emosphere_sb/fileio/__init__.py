@@ -10,8 +10,7 @@
 :mod:`emosphere_sb.fileio.interrupts`        ``defer_interrupt`` delays Ctrl-C during a block
 :mod:`emosphere_sb.fileio.json_file`         ``read_json_mapping`` and ``make_folder``, with errors
                                              that name the path and a remedy
-:mod:`emosphere_sb.fileio.lock`              ``file_lock``; the only module that requires
-                                             ``filelock``
+:mod:`emosphere_sb.fileio.lock`              ``file_lock``; the only module that uses ``filelock``
 :mod:`emosphere_sb.fileio.path_index`        ``PathIndex`` finds files whose paths are spelt
                                              differently in a table
 :mod:`emosphere_sb.fileio.user_tables`       ``open_user_table`` detects the dialect of a table

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emosphere_sb.fileio.atomic import atomic_replace
+from emosphere_sb.fileio.lock import file_lock
 
 logger = logging.getLogger(__name__)
 
@@ -16,9 +17,6 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def locked_output(path: str | os.PathLike | None) -> Iterator[None]:
     """Lock an output file, so that no other command replaces it at the same time.
-
-    In an installation without PyTorch, ``filelock`` may be missing; then nothing is locked. The
-    file is still replaced as a whole.
 
     Arguments
     ---------
@@ -35,11 +33,6 @@ def locked_output(path: str | os.PathLike | None) -> Iterator[None]:
         yield
         return
     target = real_path(path)
-    try:
-        from emosphere_sb.fileio.lock import file_lock
-    except ModuleNotFoundError:
-        yield
-        return
     lock = target.with_name(f".{target.name}.lock")
     held = file_lock(lock, timeout=0)
     try:
