@@ -114,7 +114,7 @@ class AudioPaths:
         Returns
         -------
         str
-            The hint; empty if there is none.
+            The hint; empty otherwise.
         """
         if found := self._index.find(path):
             return f"several files match: {self._names(found)}; specify one of them"

@@ -34,7 +34,7 @@ ALIGNMENT = 16  # the row length of a bias that PyTorch need not copy before fus
 def variants(settings: Settings) -> Outcome:
     """Measure variants of feature encoder, attention and positional convolution.
 
-    The check requires that all variants have the same output. The results tell which variant to use
+    The check requires that all variants have the same output. The results show which variant to use
     on a GPU.
     """
     torch.manual_seed(1)

@@ -100,7 +100,7 @@ def find_end(tail: bytes, fixed_block: int) -> int | None:
 
 
 def _frame_end(frame: bytes, fixed_block: int) -> int | None:
-    """Parse a frame header; return the number of the sample behind it, ``None`` if invalid."""
+    """Parse a frame header; return the number of the sample after it, ``None`` if invalid."""
     frame = frame[:24] + bytes(max(0, 24 - len(frame)))  # frames of silence are shorter
     if frame[2] >> 4 == 0 or frame[2] & 15 == 15 or frame[3] & 1:
         return None
@@ -149,7 +149,7 @@ def _crc(content: bytes, table: list[int], bits: int) -> int:
 
 
 def _find_second_stream(file) -> int | None:
-    """Return the offset of a second FLAC stream in a file; ``None`` if there is none."""
+    """Return the offset of a second FLAC stream in a file; ``None`` otherwise."""
     file.seek(4)
     offset, rest = 4, b""
     while block := file.read(_BLOCK):

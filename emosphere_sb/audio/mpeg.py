@@ -153,7 +153,7 @@ def _word(content, offset: int) -> int:
 
 
 def _skip_tags(content, offset: int) -> int:
-    """Return the offset behind metadata tags that start at an offset."""
+    """Return the offset after metadata tags that start at an offset."""
     while True:
         head = content[offset : offset + 11]
         if head[:3] in (b"ID3", b"3DI") and len(head) >= 10:

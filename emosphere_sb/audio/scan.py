@@ -11,9 +11,9 @@ class Scan(NamedTuple):
     Arguments
     ---------
     problem : str
-        Reason to reject the file, as ``kind: details``; empty if there is none.
+        Reason to reject the file, as ``kind: details``; empty otherwise.
     warning : str
-        Defect that does not lose samples; empty if there is none.
+        Defect that does not lose samples; empty otherwise.
     frames : int, optional
         Number of samples per channel in the file, if it is known exactly.
     """

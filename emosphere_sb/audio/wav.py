@@ -41,7 +41,7 @@ class WavLayout(NamedTuple):
     chunks : tuple of bytes
         Names of the chunks in order.
     trailing : int
-        Bytes behind the data chunk that do not belong to any chunk.
+        Bytes after the data chunk that do not belong to any chunk.
     """
 
     code: int

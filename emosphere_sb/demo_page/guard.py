@@ -1,4 +1,4 @@
-"""Refuse requests of other sites and uploads that stop, and limit the size of all uploads.
+"""Reject requests of other sites and uploads that stop, and limit the size of all uploads.
 
 A page on another site can send requests to a server on this machine through the visitor's browser,
 and can even read the answers if its own name is made to point here (DNS rebinding). The browser
@@ -34,7 +34,7 @@ def host_name(authority: str) -> str:
     """
     try:
         parts = urlsplit(f"//{authority}")
-        _ = parts.port  # raises ValueError if it is no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         return ""
     plain = parts.netloc == authority and "@" not in authority
@@ -72,7 +72,7 @@ def is_own_request(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 class RequestGuard:
-    """ASGI middleware that refuses foreign and oversized requests.
+    """ASGI middleware that rejects foreign and oversized requests.
 
     Arguments
     ---------

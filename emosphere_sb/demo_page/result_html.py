@@ -23,7 +23,7 @@ WARNING_SENTENCES = {
     "microphone.",
     "clipped": "The recording is clipped because the recording level was too high. Its values are "
     "less reliable.",
-    OFF_SCALE: "The prediction lies outside the label scale. The recording probably differs from "
+    OFF_SCALE: "The prediction is outside the label scale. The recording probably differs from "
     "the training data of the model.",
 }
 """Explanations of audio warnings; other warnings are shown unchanged."""

@@ -90,7 +90,7 @@ class Uploads:
             return True
 
     def release(self, size: int) -> None:
-        """End the reservation of an upload that was received or refused."""
+        """End the reservation of an upload that was received or rejected."""
         with self._lock:
             if self.max_total_bytes is not None:
                 self._reserved -= 2 * size

@@ -50,7 +50,7 @@ class Prediction:
         Nearest emotion words and their distances, if requested, in ascending order of distance.
     warnings : tuple of str
         Warnings about the audio (for example that it is silent, clipped or truncated), and
-        ``off scale`` if the prediction lies outside the label scale.
+        ``off scale`` if the prediction is outside the label scale.
     engine : str
         Engine and precision of the prediction, such as ``torch fp32`` or ``onnx int8``; empty if
         nothing was predicted.
@@ -118,7 +118,7 @@ class Prediction:
 
 
 def scale_warnings(vad: np.ndarray) -> tuple[str, ...]:
-    """Return a warning if a prediction lies outside the label scale.
+    """Return a warning if a prediction is outside the label scale.
 
     Arguments
     ---------

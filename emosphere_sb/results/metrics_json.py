@@ -86,7 +86,7 @@ def results_error(path: Path) -> str:
     Returns
     -------
     str
-        Description of the first file that is missing, damaged or modified; empty if there is none.
+        Description of the first file that is missing, damaged or modified; empty otherwise.
     """
     try:
         metrics = read_json_mapping(path, remedy="", keys=("protocol", "run"))

@@ -57,7 +57,7 @@ def upload(netloc, content, name="a.wav", **headers):
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info", "/gradio_api/heartbeat/a"])
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example"])
-def test_foreign_host_is_refused(netloc, path, host):
+def test_foreign_host_is_rejected(netloc, path, host):
     answer, content = request(netloc, "GET", path, Host=host)
     assert answer.status == 403
     assert content == b"Requests from other sites are refused."
@@ -65,7 +65,7 @@ def test_foreign_host_is_refused(netloc, path, host):
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
-def test_foreign_origin_is_refused(netloc, folders, origin):
+def test_foreign_origin_is_rejected(netloc, folders, origin):
     before = list(folders.rglob("*"))
     for method, path in (("GET", "/config"), ("POST", "/gradio_api/queue/join")):
         answer, content = request(netloc, method, path, Origin=origin)
@@ -76,7 +76,7 @@ def test_foreign_origin_is_refused(netloc, folders, origin):
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
-def test_request_of_another_site_without_an_origin_is_refused(netloc, path):
+def test_request_of_another_site_without_an_origin_is_rejected(netloc, path):
     """As for an image: ``<img src="http://127.0.0.1:7860/config">``."""
     foreign = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"}
     answer, content = request(netloc, "GET", path, **foreign)
@@ -102,7 +102,7 @@ def test_own_requests_are_answered(netloc):
         ("/gradio_api/queue/join", (1 << 20) + 1),
     ],
 )
-def test_large_requests_are_refused(netloc, path, size):
+def test_large_requests_are_rejected(netloc, path, size):
     """The page answers before it has received the content, which is therefore not sent here."""
     answer, _ = request(netloc, "POST", path, Content_Length=str(size))
     assert answer.status == 413

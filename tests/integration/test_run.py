@@ -259,7 +259,7 @@ def test_untrained_head_adds_no_columns_to_the_predictions(recipe, decayed):
     assert "region_head" not in table and not [c for c in table if c.startswith("p_")]
 
 
-def test_head_weights_are_deleted_after_the_test_and_their_metrics_kept(recipe, decayed):
+def test_head_weights_are_deleted_after_the_test_and_their_metrics_preserved(recipe, decayed):
     folder = recipe.results / "decayed"
     assert all(
         path.name.startswith("CKPT") for path in (folder / "save").iterdir() if path.is_dir()

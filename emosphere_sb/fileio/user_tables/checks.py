@@ -48,7 +48,7 @@ def check_names(path: Path, rows: Iterable[Row], names: Sequence[int], *, assume
     Returns
     -------
     str
-        First name that depends on the assumed encoding, with its line; empty if there is none.
+        First name that depends on the assumed encoding, with its line; empty otherwise.
 
     Raises
     ------

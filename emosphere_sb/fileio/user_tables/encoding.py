@@ -47,7 +47,7 @@ class Encoding(NamedTuple):
     label : str
         Name for messages.
     is_assumed : bool
-        Whether the encoding is an 8-bit encoding, which cannot be told from other ones.
+        Whether the encoding is an 8-bit encoding, which cannot be distinguished from others.
     """
 
     codec: str
@@ -168,7 +168,7 @@ def _decoding_problem(path: str | os.PathLike, codec: str) -> str:
 
 
 def _null_byte(path: str | os.PathLike) -> str:
-    """Return the place of the first null byte; empty if there is none."""
+    """Return the place of the first null byte; empty otherwise."""
     place = 0
     for block in _blocks(path):
         if (found := block.find(b"\0")) >= 0:

@@ -113,7 +113,7 @@ def test_pipe_folder_and_broken_link_are_rejected(tmp_path):
         check_audio("/dev/zero")
 
 
-def test_result_is_kept_until_the_file_changes(tmp_path):
+def test_result_is_preserved_until_the_file_changes(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.zeros(RATE), RATE)
     assert check_audio(path).frames == RATE

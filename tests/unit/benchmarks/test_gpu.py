@@ -152,7 +152,7 @@ def test_steps_after_the_time_limit_fail_without_running(monkeypatch):
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_exit_status_tells_whether_a_check_failed(failing, monkeypatch, capsys):
+def test_exit_status_shows_whether_a_check_failed(failing, monkeypatch, capsys):
     run = partial(passed_if, not failing, "detail")
     monkeypatch.setattr(gpu, "STEPS", (Step("only", lambda _: run(), isolated=False),))
     assert gpu.main(["--device=cpu", "--size=tiny"]) == failing
@@ -239,7 +239,7 @@ def test_profile_uses_the_same_batches_and_keeps_the_following_ones():
     assert {"aten::mm", "aten::ones"} & {name for name, _ in found["operations"]}
 
 
-def test_settings_of_the_gpu_form_use_whole_batches():
+def test_settings_of_the_gpu_form_use_full_batches():
     settings = Settings("cuda", **DEFAULTS["cuda"], rows=dict.fromkeys(range(960)))
     counts = {name: len(settings.rows_in(name)) for name in ("bf16", "fp16", "fp32")}
     assert settings.steps == 20 and counts == {"bf16": 960, "fp16": 320, "fp32": 320}

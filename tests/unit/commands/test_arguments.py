@@ -78,7 +78,7 @@ def test_a_command_line_at_fault_is_a_value_error(parser, words, text):
         (["--size=4", "--many", "1", "--many", "2"], "--many"),
     ],
 )
-def test_an_option_that_is_given_twice_is_refused(parser, words, name):
+def test_an_option_that_is_given_twice_is_rejected(parser, words, name):
     assert refusal(parser, ["x", *words]) == f"{name} was given more than once."
 
 
@@ -105,13 +105,13 @@ def test_options_are_those_that_were_added(parser):
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "two", "1_0", "²"])
-def test_positive_whole_numbers(text):
+def test_positive_integers(text):
     assert positive_int("007") == 7
     with pytest.raises(argparse.ArgumentTypeError, match="must be an integer >= 1; found"):
         positive_int(text)
 
 
-def test_empty_values_are_refused():
+def test_empty_values_are_rejected():
     assert nonempty(" ") == " "
     with pytest.raises(argparse.ArgumentTypeError, match="needs a value"):
         nonempty("")
@@ -139,7 +139,7 @@ def test_loaded_objects_are_exempt_from_garbage_collection(monkeypatch):
         (["--int8"], "--int8 requires --onnx"),
     ],
 )
-def test_options_of_another_runtime_are_refused(words, text):
+def test_options_of_another_runtime_are_rejected(words, text):
     parser = CommandParser("own", "Predicts.")
     add_runtime_options(parser, "files")
     check_runtime(parser.parse_args(["--onnx", "--int8"]))

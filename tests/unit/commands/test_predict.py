@@ -490,7 +490,7 @@ def test_invalid_command_line_exits_with_status_2(options, message, capsys):
     assert capsys.readouterr().err.startswith(f"error: {message}. See emosphere predict --help.")
 
 
-def test_existing_table_is_kept_if_prediction_cannot_start(released, tmp_path):
+def test_existing_table_is_preserved_if_prediction_cannot_start(released, tmp_path):
     out = tmp_path / "out.csv"
     out.write_text("kept")
     assert cli.main(["predict", str(tmp_path / "no model"), "x.wav", f"--out={out}"]) == 2

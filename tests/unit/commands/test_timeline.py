@@ -120,7 +120,7 @@ def test_damaged_recording_is_rejected_before_anything_is_written(released, tmp_
     assert not out.exists()
 
 
-def test_rows_before_an_error_are_kept(released, tmp_path, monkeypatch, capsys):
+def test_rows_before_an_error_are_preserved(released, tmp_path, monkeypatch, capsys):
     """The recording is damaged after it was checked."""
     path, out = tmp_path / "cut.flac", tmp_path / "out.csv"
     noise = 0.1 * np.random.default_rng(1).standard_normal(30 * RATE)

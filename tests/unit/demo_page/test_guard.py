@@ -60,12 +60,12 @@ def test_requests_of_other_sites_without_an_origin(guard, site, mode, own):
     assert ask(guard(), **headers, kind="websocket") == (200 if own else "websocket.close")
 
 
-def test_several_modes_of_another_site_are_refused():
+def test_several_modes_of_another_site_are_rejected():
     modes = [(b"sec-fetch-mode", b"navigate"), (b"sec-fetch-mode", b"no-cors")]
     assert not is_own_request([*pairs(LOCAL), (b"sec-fetch-site", b"cross-site"), *modes])
 
 
-def test_several_hosts_are_refused():
+def test_several_hosts_are_rejected():
     assert not is_own_request([(b"host", b"127.0.0.1"), (b"host", b"evil.example")])
 
 
@@ -99,7 +99,7 @@ def guard(tmp_path):
     return make
 
 
-def test_foreign_requests_are_refused(guard):
+def test_foreign_requests_are_rejected(guard):
     assert ask(guard(), **LOCAL) == 200
     assert ask(guard(), host="evil.example") == 403
     assert ask(guard(), host="evil.example", kind="websocket") == "websocket.close"
@@ -122,7 +122,7 @@ def test_size_of_requests_is_limited(guard, path, length, status):
     assert ask(own, path, "POST", **LOCAL, content_length=str(length)) == status
 
 
-def test_request_without_a_length_is_refused(guard):
+def test_request_without_a_length_is_rejected(guard):
     assert ask(guard(), "/gradio_api/upload", "POST", **LOCAL) == 411
     chunked = {"content_length": "5", "transfer_encoding": "chunked"}
     assert ask(guard(), "/gradio_api/upload", "POST", **LOCAL, **chunked) == 411

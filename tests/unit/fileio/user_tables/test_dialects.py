@@ -256,7 +256,7 @@ def test_assumed_encoding_is_a_note(tmp_path):
     assert open_written(tmp_path, table(WESTERN)).notes == []
 
 
-def test_damaged_rows_are_kept_as_they_are(tmp_path):
+def test_damaged_rows_are_preserved_as_they_are(tmp_path):
     opened = open_written(tmp_path, "file,valence,arousal,dominance\na,1,2,3\nb,1,2\nc,1,2,3,4\n")
     assert [len(row) for _, row in opened.rows()] == [4, 3, 5]
     assert [line for line, _ in opened.rows()] == [2, 3, 4]
