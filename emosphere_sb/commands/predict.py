@@ -20,6 +20,7 @@ from emosphere_sb.commands.arguments import (
     check_runtime,
     load_model,
 )
+from emosphere_sb.commands.columns import ColumnsAction
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ folder (searched recursively), a glob pattern, or - to read a list of files from
 
 On a machine without a GPU, a model with an ONNX copy runs on ONNX Runtime, which starts faster and
 differs by at most 1e-4. The column `engine` states the engine and precision.
+
+`emosphere predict --columns` describes the columns of the table.
 
 Unreadable files are reported on standard error and in the column `error`; the exit status is
 then 2. The output file is replaced when the command ends; after an error, or if no file could be
@@ -78,11 +81,14 @@ def run(argv: Sequence[str]) -> int:
 def predict_to_output(options: argparse.Namespace) -> int:
     """Predict all files and write the table; return the exit status."""
     from emosphere_sb.inference.find_audio import find_audio
+    from emosphere_sb.results.constants import SYNTHETIC_MODEL_NOTE
 
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
     for text in found.notes:
         logger.warning("%s", text)
     model = load_model(options)
+    if model.info.synthetic:
+        logger.warning("%s", SYNTHETIC_MODEL_NOTE)
     if not options.quiet:
         logger.info("Engine: %s", model.engine)
     with explain_out_of_memory(), ExitStack() as stack:
@@ -146,7 +152,8 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     from emosphere_sb.inference.output.screen import ConsoleTable
 
     if options.out is None:
-        return [stack.enter_context(ConsoleTable(files, model.info.scale, print_line))]
+        table = ConsoleTable(files, model.info.scale, print_line, with_legend=not options.quiet)
+        return [stack.enter_context(table)]
     if writers.check_suffix(options.out) == ".jsonl":
         row = partial(writers.row_with_error, embedding=options.embedding)
         return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]
@@ -276,5 +283,8 @@ def build_predict_parser() -> CommandParser:
         help="overlap between windows, as a fraction (default: 0.5)")  # fmt: skip
     add_channel_option(parser)
     add_runtime_options(parser, "files")
-    add("--quiet", action="store_true", help="suppress the progress bar and the summary")
+    add("--columns", action=ColumnsAction,
+        help="describe each column with its unit and range, and exit; with the label scale and "
+        "classes of a model: emosphere predict MODEL --columns")  # fmt: skip
+    add("--quiet", action="store_true", help="suppress the progress bar, legend and summary")
     return parser

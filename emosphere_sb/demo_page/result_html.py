@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
-from emosphere_sb.fileio.csv_cells import neutral_cell
 from emosphere_sb.html import render
+from emosphere_sb.inference.output.files import csv_cell
 from emosphere_sb.inference.prediction import OFF_SCALE, Prediction
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
@@ -145,5 +145,5 @@ def windows_csv(analysis: Analysis) -> str:
     rows = [one.to_dict() for one in analysis.windows]
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: neutral_cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return file.getvalue()

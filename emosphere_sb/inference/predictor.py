@@ -5,29 +5,29 @@ This module does not import torch, so ONNX models run without it.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from emosphere_sb.audio.channels import check_channel
-from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.data.batching import batches_by_length
-from emosphere_sb.inference.locate import locate
-from emosphere_sb.inference.prediction import Prediction, scale_warnings
-from emosphere_sb.inference.waveform import (
-    Waveform,
-    check_max_length,
-    check_min_length,
-    from_array,
-    load_file,
+from emosphere_sb.inference.audio_input import (
+    AudioInput,
+    is_list,
+    is_path,
+    load_pass,
+    load_windows,
+    open_input,
 )
-from emosphere_sb.inference.windows import array_windows, file_windows, plan_windows
+from emosphere_sb.inference.locate import locate
+from emosphere_sb.inference.prediction import Prediction, Predictions, scale_warnings
+from emosphere_sb.inference.waveform import Waveform, check_max_length
+from emosphere_sb.inference.windows import plan_windows
 from emosphere_sb.inference.windows import predict_windowed as predict_windows
 from emosphere_sb.release.model_info import ModelInfo
 
@@ -80,18 +80,19 @@ class Predictor(ABC):
         window: float | None = None,
         overlap: float = 0.5,
         channel: str = "mix",
-    ) -> Prediction | list[Prediction]:
+    ) -> Prediction | Predictions:
         """Predict one or several utterances.
 
         Arguments
         ---------
-        audio : path, array, or a sequence of these
-            Path of a file that libsndfile supports, or ffmpeg if it is installed; or samples of
-            shape (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
-            ``sampling_rate``.
-            A list or tuple is treated as several utterances, which are batched by length.
+        audio : path, array, tuple, bytes, file object, or a sequence of these
+            Path of a file that libsndfile supports, or ffmpeg if it is installed; the content of
+            such a file, as bytes or as an object opened in binary mode; or samples of shape
+            (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
+            ``sampling_rate`` or as a pair ``(samples, rate)``.
+            A list or another tuple is treated as several utterances, which are batched by length.
         sampling_rate : int, optional
-            Sampling rate of arrays in Hz. It is not used for files.
+            Sampling rate in Hz of arrays without their own rate. It is not used for files.
         batch_size : int
             Batch size. It changes predictions by at most 1e-5.
         max_seconds : float, None or ``evaluation``
@@ -112,8 +113,8 @@ class Predictor(ABC):
 
         Returns
         -------
-        Prediction or list of Prediction
-            One prediction; or, for a list or tuple, a list in the same order.
+        Prediction or Predictions
+            One prediction; or, for several utterances, a list in the same order.
 
         Raises
         ------
@@ -123,8 +124,8 @@ class Predictor(ABC):
         ValueError
             If an option is out of range.
         """
-        several = isinstance(audio, (list, tuple))
-        found = []
+        several = is_list(audio)
+        found = Predictions()
         for item in self.predict_each(
             audio if several else [audio], sampling_rate, batch_size=batch_size,
             max_seconds=max_seconds, words=words, window=window, overlap=overlap,
@@ -180,13 +181,13 @@ class Predictor(ABC):
                 f"batch_size and chunk must be at least 1, and words at least 0; found "
                 f"batch_size={batch_size}, chunk={chunk}, words={words}."
             )
-        if _is_path(audio):  # a string would be iterated character by character
+        if is_path(audio):  # a string would be iterated character by character
             raise ValueError(f"predict_each requires a list; found {audio!r}. Use [{audio!r}].")
         if window is not None:
             plan = self._plan(window, overlap)
             limit = None if max_seconds == "evaluation" else limit
             utterances = (
-                _load_windows(item, n, sampling_rate, limit, plan, self, channel)
+                self._open_windows(item, n, sampling_rate, limit, plan, channel)
                 for n, item in enumerate(audio)
             )
             return predict_windows(self, utterances, batch_size=batch_size, words=words)
@@ -219,7 +220,7 @@ class Predictor(ABC):
                 ),
                 head=self.info.head,
                 warnings=(*item.warnings, *scale_warnings(vad[row])),
-                engine=self.engine,
+                engine=self.engine, model=self.info.name, synthetic=self.info.synthetic,
                 **locate(vad[row], self.info, words=words),
             )
             for row, item in enumerate(waveforms)
@@ -255,29 +256,44 @@ class Predictor(ABC):
         channel: str,
     ) -> Iterator[Prediction | AudioError]:
         results: dict[int, Prediction | AudioError] = {}
+        items: dict[int, AudioInput] = {}
         lengths: dict[int, float] = {}
-        for number, item in part:
-            try:
-                seconds = _seconds(item, rate, limit, self.max_pass_seconds)
-                check_max_length(_name(item, number), seconds, self.max_pass_seconds)
-                lengths[number] = seconds
-            except AudioError as error:
-                results[number] = error
-        numbers, items = list(lengths), dict(part)
-        for batch in batches_by_length([lengths[n] for n in numbers], size) if numbers else []:
-            waveforms: dict[int, Waveform] = {}
-            for n in (numbers[index] for index in batch):
+        # Without a limit, longer files are rejected, so they need not be decoded
+        most = self.max_pass_seconds if limit is None else None
+        with ExitStack() as stack:
+            for number, item in part:
                 try:
-                    waveforms[n] = _load(items[n], n, rate, limit, self.tensors, channel)
-                    check_min_length([waveforms[n]], self.min_samples)
+                    items[number] = stack.enter_context(open_input(item, number, rate))
+                    seconds = items[number].seconds(most=most)
+                    seconds = seconds if limit is None else min(seconds, limit)
+                    check_max_length(items[number].name, seconds, self.max_pass_seconds)
+                    lengths[number] = seconds
                 except AudioError as error:
-                    waveforms.pop(n, None)
-                    results[n] = error
-            if waveforms:
-                found = self.predict_batch(list(waveforms.values()), words=words)
-                results |= dict(zip(waveforms, found, strict=True))
+                    results[number] = error
+            numbers = list(lengths)
+            for batch in batches_by_length(list(lengths.values()), size) if numbers else []:
+                waveforms: dict[int, Waveform] = {}
+                for n in (numbers[index] for index in batch):
+                    try:
+                        waveforms[n] = load_pass(items[n], limit, **self._reading(channel))
+                    except AudioError as error:
+                        results[n] = error
+                if waveforms:
+                    found = self.predict_batch(list(waveforms.values()), words=words)
+                    results |= dict(zip(waveforms, found, strict=True))
         for number, _ in part:
             yield results[number]
+
+    def _open_windows(
+        self, item: Any, number: int, rate: int | None, limit: float | None, plan, channel: str
+    ) -> Iterator[Waveform]:
+        """Yield the windows of an utterance."""
+        with open_input(item, number, rate) as opened:
+            yield from load_windows(opened, limit, plan, **self._reading(channel))
+
+    def _reading(self, channel: str) -> dict[str, Any]:
+        """Return the options for reading utterances."""
+        return {"tensors": self.tensors, "channel": channel, "min_samples": self.min_samples}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -291,64 +307,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     logits = logits.astype(np.float64)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _is_path(item: Any) -> bool:
-    return isinstance(item, (str, os.PathLike))
-
-
-def _name(item: Any, number: int) -> str:
-    return os.fsdecode(item) if _is_path(item) else f"array {number}"
-
-
-def _seconds(item: Any, rate: int | None, limit: float | None, max_pass: float) -> float:
-    """Return the duration to be processed, in seconds, for sorting by length."""
-    if _is_path(item):
-        # Without a limit, longer files are rejected, so they need not be decoded
-        seconds = check_audio(item, max_seconds=max_pass if limit is None else None).duration
-    else:
-        # Invalid shapes and sampling rates are rejected with an error when the array is loaded.
-        shape = getattr(item, "shape", ())
-        known = isinstance(rate, (int, float)) and rate > 0
-        seconds = (max(shape) if shape else 0) / (rate if known else 1)
-    return seconds if limit is None else min(seconds, limit)
-
-
-def _load(
-    item: Any,
-    number: int,
-    rate: int | None,
-    limit: float | None,
-    tensors: bool,
-    channel: str,
-) -> Waveform:
-    if _is_path(item):
-        waveform = load_file(item, seconds=limit, tensors=tensors, channel=channel)
-    else:
-        name = _name(item, number)
-        waveform = from_array(
-            item, rate, source=name, seconds=limit, tensors=tensors, channel=channel
-        )
-    if limit is not None and waveform.duration > limit:
-        warning = f"only the first {limit:g} s (of {waveform.duration:.1f} s) were used"
-        return replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
-    return waveform
-
-
-def _load_windows(
-    item: Any,
-    number: int,
-    rate: int | None,
-    limit: float | None,
-    plan,
-    model: Predictor,
-    channel: str,
-) -> Iterator[Waveform]:
-    """Yield the windows of an utterance."""
-    if _is_path(item) and limit is None:  # read block by block, because the file may be long
-        parts = file_windows(item, plan, tensors=model.tensors, channel=channel)
-    else:
-        parts = array_windows(_load(item, number, rate, limit, model.tensors, channel), plan)
-    for waveform in parts:
-        check_min_length([waveform], model.min_samples)
-        yield waveform
