@@ -56,6 +56,8 @@ class Prediction:
         Type of the classes: ``region``, ``emotion`` or ``none``.
     words : sequence of (str, float)
         Nearest emotion words and their distances, if requested, in ascending order of distance.
+    windows : int
+        Number of windows over which the prediction is averaged; 1 for a single pass.
     warnings : tuple of str
         Warnings about the audio (for example that it is silent, clipped or truncated), and
         ``off scale`` if the prediction is outside the label scale.
@@ -84,6 +86,7 @@ class Prediction:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     head: str = "none"
     words: Sequence[tuple[str, float]] = ()
+    windows: int = 1
     warnings: tuple[str, ...] = ()
     engine: str = ""
     model: str = ""
@@ -124,6 +127,7 @@ class Prediction:
             "duration": round(self.duration, 3),
             "start": round(self.start, 3),
             "end": round(self.end, 3),
+            "windows": self.windows,
         }
         row |= {name: float(value) for name, value in zip(DIMENSIONS, self.vad, strict=True)}
         scaled = zip(DIMENSIONS, self.on_scale, strict=True)
@@ -152,11 +156,12 @@ class Prediction:
             "" if self.end - self.start > self.duration - 0.01
             else f", start={self.start:.2f}, end={self.end:.2f}"
         )  # fmt: skip
+        windows = f", windows={self.windows}" if self.windows > 1 else ""
         warnings = f", warnings={list(self.warnings)}" if self.warnings else ""
         synthetic = ", SYNTHETIC" if self.synthetic else ""
         return (
             f"Prediction({self.source!r}, duration={self.duration:.2f}{part}, {values}, "
-            f"region={self.region!r}{warnings}{synthetic})"
+            f"region={self.region!r}{windows}{warnings}{synthetic})"
         )
 
     def _repr_html_(self) -> str:

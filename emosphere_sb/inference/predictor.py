@@ -6,7 +6,7 @@ This module does not import torch, so ONNX models run without it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from emosphere_sb.audio.channels import check_channel
 from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.data.batching import batches_by_length
 from emosphere_sb.inference.audio_input import (
     AudioInput,
@@ -27,9 +28,12 @@ from emosphere_sb.inference.audio_input import (
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction, Predictions, scale_warnings
 from emosphere_sb.inference.waveform import Waveform, check_max_length
-from emosphere_sb.inference.windows import plan_windows
+from emosphere_sb.inference.windows import WindowPlan, plan_windows
 from emosphere_sb.inference.windows import predict_windowed as predict_windows
 from emosphere_sb.release.model_info import ModelInfo
+
+DEFAULT_WINDOW = 12.0
+"""Window length in seconds for long utterances if the model was evaluated without a limit."""
 
 
 class Predictor(ABC):
@@ -75,7 +79,7 @@ class Predictor(ABC):
         sampling_rate: int | None = None,
         *,
         batch_size: int = 16,
-        max_seconds: float | str | None = "evaluation",
+        max_seconds: float | str | None = "auto",
         words: int = 0,
         window: float | None = None,
         overlap: float = 0.5,
@@ -95,19 +99,23 @@ class Predictor(ABC):
             Sampling rate in Hz of arrays without their own rate. It is not used for files.
         batch_size : int
             Batch size. It changes predictions by at most 1e-5.
-        max_seconds : float, None or ``evaluation``
-            Truncate longer utterances to this duration. The default, ``evaluation``, is the limit
-            used to evaluate the model. With ``None``, utterances are not truncated, and those
-            longer than ten minutes or than the model's limit (Whisper: 30 s) are rejected. For long
-            recordings, use :func:`emosphere_sb.inference.timeline.timeline`.
+        max_seconds : float, None, ``auto`` or ``evaluation``
+            Treatment of utterances that are longer than the limit used to evaluate the model
+            (:attr:`window_seconds`). By default, ``auto``, their predictions are means over
+            windows of this length without overlap, so files of any length are supported.
+            ``evaluation`` truncates them to this limit, as the evaluation does, and a number
+            truncates to this number of seconds, for a single pass. With ``None``, the entire
+            utterance is processed in one pass; those longer than ten minutes or than the model's
+            limit (Whisper: 30 s) are rejected. For predictions over time, use
+            :func:`emosphere_sb.inference.timeline.timeline`.
         words : int
             Number of nearest emotion words to return.
         window : float, optional
-            Window length in seconds. If given, predictions are averaged over windows, weighted by
-            duration. This supports files of any length; they are only truncated if
-            ``max_seconds`` is a number.
+            Window length in seconds. If given, all predictions are means over windows, weighted by
+            duration. Utterances are only truncated if ``max_seconds`` is a number or
+            ``evaluation``.
         overlap : float
-            Overlap of consecutive windows as a fraction of the window, in [0, 1).
+            Overlap of consecutive windows of length ``window``, as a fraction in [0, 1).
         channel : str
             Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
 
@@ -142,7 +150,7 @@ class Predictor(ABC):
         sampling_rate: int | None = None,
         *,
         batch_size: int = 16,
-        max_seconds: float | str | None = "evaluation",
+        max_seconds: float | str | None = "auto",
         words: int = 0,
         window: float | None = None,
         overlap: float = 0.5,
@@ -185,18 +193,18 @@ class Predictor(ABC):
             raise ValueError(f"predict_each requires a list; found {audio!r}. Use [{audio!r}].")
         if window is not None:
             plan = self._plan(window, overlap)
-            limit = None if max_seconds == "evaluation" else limit
             utterances = (
                 self._open_windows(item, n, sampling_rate, limit, plan, channel)
                 for n, item in enumerate(audio)
             )
             return predict_windows(self, utterances, batch_size=batch_size, words=words)
+        plan = self._plan(self.window_seconds, 0.0) if max_seconds == "auto" else None
         parts = (
             list(enumerate(audio[first : first + chunk], start=first))
             for first in range(0, len(audio), chunk)
         )
         return chain.from_iterable(
-            self._predict_chunk(part, sampling_rate, batch_size, limit, words, channel)
+            self._predict_chunk(part, sampling_rate, batch_size, limit, plan, words, channel)
             for part in parts
         )
 
@@ -226,19 +234,30 @@ class Predictor(ABC):
             for row, item in enumerate(waveforms)
         ]  # fmt: skip
 
+    @property
+    def pass_seconds(self) -> float:
+        """Longest utterance that is predicted in one pass by default, in seconds."""
+        return min(self.info.max_seconds or self.max_pass_seconds, self.max_pass_seconds)
+
+    @property
+    def window_seconds(self) -> float:
+        """Window length for longer utterances: the limit of the evaluation, in seconds."""
+        return min(self.info.max_seconds or DEFAULT_WINDOW, self.max_pass_seconds)
+
     def _limit(self, max_seconds: float | str | None) -> float | None:
+        """Return the duration in seconds to which utterances are truncated, if any."""
         if max_seconds == "evaluation":
             return self.info.max_seconds
-        if max_seconds is None:
+        if max_seconds is None or max_seconds == "auto":
             return None
         if isinstance(max_seconds, (bool, str)) or not 0 < max_seconds < float("inf"):
             raise ValueError(
-                f"max_seconds must be a positive number of seconds, None or 'evaluation'; found "
-                f"{max_seconds!r}."
+                f"max_seconds must be a positive number of seconds, None, 'auto' or 'evaluation'; "
+                f"found {max_seconds!r}."
             )
         return float(max_seconds)
 
-    def _plan(self, window: float, overlap: float):
+    def _plan(self, window: float, overlap: float) -> WindowPlan:
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be at least 0 and less than 1; found {overlap!r}.")
         hop = window * (1 - overlap)
@@ -251,20 +270,26 @@ class Predictor(ABC):
         part: Sequence[tuple[int, Any]],
         rate: int | None,
         size: int,
-        limit,
+        limit: float | None,
+        plan: WindowPlan | None,
         words: int,
         channel: str,
     ) -> Iterator[Prediction | AudioError]:
+        """Predict utterances sorted by length; with a plan, longer ones are cut into windows."""
         results: dict[int, Prediction | AudioError] = {}
         items: dict[int, AudioInput] = {}
         lengths: dict[int, float] = {}
-        # Without a limit, longer files are rejected, so they need not be decoded
-        most = self.max_pass_seconds if limit is None else None
+        long: list[int] = []
+        # In a single pass, longer files are rejected, so they need not be decoded
+        most = self.max_pass_seconds if limit is None and plan is None else None
         with ExitStack() as stack:
             for number, item in part:
                 try:
                     items[number] = stack.enter_context(open_input(item, number, rate))
                     seconds = items[number].seconds(most=most)
+                    if plan is not None and seconds > self.pass_seconds + 1 / SAMPLE_RATE:
+                        long.append(number)
+                        continue
                     seconds = seconds if limit is None else min(seconds, limit)
                     check_max_length(items[number].name, seconds, self.max_pass_seconds)
                     lengths[number] = seconds
@@ -272,20 +297,38 @@ class Predictor(ABC):
                     results[number] = error
             numbers = list(lengths)
             for batch in batches_by_length(list(lengths.values()), size) if numbers else []:
-                waveforms: dict[int, Waveform] = {}
-                for n in (numbers[index] for index in batch):
-                    try:
-                        waveforms[n] = load_pass(items[n], limit, **self._reading(channel))
-                    except AudioError as error:
-                        results[n] = error
-                if waveforms:
-                    found = self.predict_batch(list(waveforms.values()), words=words)
-                    results |= dict(zip(waveforms, found, strict=True))
+                chosen = {numbers[index]: items[numbers[index]] for index in batch}
+                results |= self._predict_passes(chosen, limit, words, channel)
+            windows = (load_windows(items[n], None, plan, **self._reading(channel)) for n in long)
+            found = predict_windows(self, windows, batch_size=size, words=words)
+            results |= zip(long, found, strict=True)
         for number, _ in part:
             yield results[number]
 
+    def _predict_passes(
+        self, items: Mapping[int, AudioInput], limit: float | None, words: int, channel: str
+    ) -> dict[int, Prediction | AudioError]:
+        """Predict utterances as one batch, each in one pass."""
+        waveforms: dict[int, Waveform] = {}
+        results: dict[int, Prediction | AudioError] = {}
+        for number, item in items.items():
+            try:
+                waveforms[number] = load_pass(item, limit, **self._reading(channel))
+            except AudioError as error:
+                results[number] = error
+        if waveforms:
+            found = self.predict_batch(list(waveforms.values()), words=words)
+            results |= zip(waveforms, found, strict=True)
+        return results
+
     def _open_windows(
-        self, item: Any, number: int, rate: int | None, limit: float | None, plan, channel: str
+        self,
+        item: Any,
+        number: int,
+        rate: int | None,
+        limit: float | None,
+        plan: WindowPlan,
+        channel: str,
     ) -> Iterator[Waveform]:
         """Yield the windows of an utterance."""
         with open_input(item, number, rate) as opened:

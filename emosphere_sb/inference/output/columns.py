@@ -39,6 +39,7 @@ COLUMNS = (
     Column("duration", "s", "> 0", "duration of the entire file"),
     Column("start", "s", ">= 0", "start of the predicted part of the file"),
     Column("end", "s", "> 0", "end of the predicted part of the file"),
+    Column("windows", "–", ">= 1", "number of windows averaged; 1 for a single pass"),
     Column("valence", "–", "-1 to 1", "negative to positive; 0 is neutral, not clipped"),
     Column("arousal", "–", "-1 to 1", "calm to excited; 0 is neutral, not clipped"),
     Column("dominance", "–", "-1 to 1", "submissive to dominant; 0 is neutral, not clipped"),

@@ -119,7 +119,7 @@ class ConsoleTable:
         if prediction.probabilities:
             best = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
             cells.append(f"{best} {prediction.probabilities[best]:.0%}")
-        return [*cells, *(word for word, _ in prediction.words), *_warnings(prediction)]
+        return [*cells, *(word for word, _ in prediction.words), *_notes(prediction)]
 
 
 class TimelineConsoleTable(ConsoleTable):
@@ -144,7 +144,7 @@ class TimelineConsoleTable(ConsoleTable):
         known = np.isfinite(prediction.vad).all()
         cells = _point_cells(prediction) if known else [""] * len(POINT_WIDTHS)
         times = [f"{prediction.start:.2f}", f"{prediction.end:.2f}"]
-        return [*times, *cells, *_warnings(prediction)]
+        return [*times, *cells, *_notes(prediction)]
 
 
 def _point_header(scale: Scale) -> list[str]:
@@ -158,8 +158,11 @@ def _point_cells(prediction: Prediction) -> list[str]:
     return [*values, scaled, prediction.region]
 
 
-def _warnings(prediction: Prediction) -> list[str]:
-    return [f"({'; '.join(prediction.warnings)})"] if prediction.warnings else []
+def _notes(prediction: Prediction) -> list[str]:
+    """Return the number of averaged windows and the warnings, in parentheses."""
+    windows = [f"mean of {prediction.windows:,} windows"] if prediction.windows > 1 else []
+    notes = [*windows, *prediction.warnings]
+    return [f"({'; '.join(notes)})"] if notes else []
 
 
 def shorten_start(name: str, width: int) -> str:

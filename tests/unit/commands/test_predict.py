@@ -327,7 +327,8 @@ def test_channel_option(released, tmp_path):
     assert float(values["loudest"]["valence"]) == pytest.approx(expected.valence, abs=2e-6)
 
 
-def test_window_option_processes_the_entire_file(released, tmp_path):
+def test_window_option_processes_the_entire_file(released, tmp_path, caplog, capsys):
+    caplog.set_level("INFO")
     path = tmp_path / "long.wav"
     draw = np.random.default_rng(1)
     soundfile.write(path, draw.uniform(0.01, 0.3) * draw.standard_normal(5 * RATE), RATE)
@@ -343,11 +344,22 @@ def test_window_option_processes_the_entire_file(released, tmp_path):
     assert float(row["valence"]) == pytest.approx(
         np.average([one[0] for one in vad], weights=[2, 2, 1]), abs=2e-5
     )
-    assert cli.main(command) == 0  # without: the cut of the model's evaluation, and it is said
-    assert read_csv(out)[0]["warnings"].startswith("only the first 2 s (of 5.0 s) were used")
+    assert (row["windows"], caplog.text.count("longer than")) == ("3", 0)
+    assert cli.main(command) == 0  # without: the same windows, because the model was tested on 2 s
+    (default,) = read_csv(out)
+    assert default == row
+    note = "1 file longer than 2 s: mean over windows of 2 s (column windows;"
+    assert note in caplog.text
+    assert cli.main(command[:3]) == 0
+    assert "(mean of 3 windows" in capsys.readouterr().out
+    assert cli.main([*command, "--max_seconds=evaluation"]) == 0
+    (row,) = read_csv(out)
+    assert (float(row["end"]), row["windows"]) == (2.0, "1")
+    assert row["warnings"].startswith("only the first 2 s (of 5.0 s) were used")
     assert cli.main([*command, "--max_seconds=none"]) == 0
     (row,) = read_csv(out)
     assert float(row["end"]) == 5.0 and "only the first" not in row["warnings"]
+    assert row["windows"] == "1"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")
@@ -533,7 +545,8 @@ def test_invalid_options(released, recordings, capsys, options, reason):
         (["--batch"], "missing arguments: INPUT"),
         (
             ["--max_seconds=long"],
-            "--max_seconds must be a number of seconds, 'evaluation' or 'none'; found 'long'",
+            "--max_seconds must be a number of seconds, 'auto', 'evaluation' or 'none'; found "
+            "'long'",
         ),
         ([], "missing arguments: INPUT"),
         (["x.wav", "--batch"], "unrecognized arguments: --batch"),

@@ -31,7 +31,7 @@ def test_dimensions_by_name():
 
 def test_row_is_flat_and_plain():
     assert one().to_dict() == json.loads(json.dumps(one().to_dict())) == {
-        "file": "a.wav", "duration": 1.235, "start": 0.0, "end": 1.235,
+        "file": "a.wav", "duration": 1.235, "start": 0.0, "end": 1.235, "windows": 1,
         "valence": 0.25, "arousal": -0.5, "dominance": 0.125,
         "valence_on_scale": 4.75, "arousal_on_scale": 2.5, "dominance_on_scale": 4.375,
         "region": "II", "radius": 0.6, "azimuth": 90.0, "polar": 45.0,
@@ -86,6 +86,7 @@ def test_repr_fits_on_one_line():
     part = one(warnings=(), start=0.5, end=0.75)
     assert "duration=1.23, start=0.50, end=0.75, valence" in repr(part)
     assert "warnings" not in repr(part)
+    assert "region='II', windows=3)" in repr(one(warnings=(), windows=3))
 
 
 def test_html_is_escaped():
