@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	test-cost bench-predict bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
+	test-cost bench-predict bench-startup bench-scale bench-onnx predict-example speech-detection training-distance tables real-tables coverage docs \
 	site notebook figure install-size lint messages clean
 
 demo: $(READY)
@@ -75,6 +75,16 @@ bench-cache: $(READY)
 # Write example output of emosphere predict for the model of the last make demo: docs/inference.md
 predict-example: $(READY)
 	$(BIN)/python benchmarks/predict_example.py
+
+# Count warnings about sounds without speech and about speech: docs/inference.md
+# make speech-detection TAVA=/path/to/tava RUNS="a finished run on it for each fold"
+speech-detection: $(READY)
+	$(BIN)/python benchmarks/speech_detection.py --data=$(TAVA) --runs $(RUNS)
+
+# Compare distances from the training data: docs/inference.md
+# make training-distance TAVA=/path/to/tava RUNS="a finished run on it for each fold"
+training-distance: $(READY)
+	$(BIN)/python benchmarks/training_distance.py --data=$(TAVA) --runs $(RUNS)
 
 # Write the table of backbones: docs/backbones.md
 backbones: $(READY)

@@ -109,6 +109,11 @@ def predict_to_output(options: argparse.Namespace) -> int:
     failed, predicted = counts["failed"], len(found.files) - counts["failed"]
     if counts["windows"] and options.window is None and not options.quiet:
         logger.info("%s", windows_note(counts["windows"], model))
+    if counts["empty"]:
+        logger.warning(
+            "%s without values: speech_share is below %g", _files(counts["empty"]),
+            options.min_speech_share,
+        )  # fmt: skip
     target = f": {options.out}" if options.out else ""
     if failed or not options.quiet:
         failed_text = f", {failed:,} failed (see messages above)" if failed else ""
@@ -122,6 +127,9 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
         "batch_size": options.batch_size,
         "words": options.words,
         "channel": options.channel,
+        "clip": options.clip,
+        "speech_detection": options.speech_detection,
+        "min_speech_share": options.min_speech_share,
     }
     settings |= {
         "max_seconds": options.max_seconds,
@@ -165,6 +173,7 @@ def write_results(results: Iterable[tuple[str, Any]], tables: Sequence, bar: Any
                     table.write_error(file, result.reason)
         else:
             counts["windows"] += result.windows > 1
+            counts["empty"] += not result.has_values
             with defer_interrupt():  # all tables have the same rows
                 for table in tables:
                     table.write(result)
@@ -310,6 +319,15 @@ def build_predict_parser() -> CommandParser:
         help="average all predictions over windows of S seconds, as in --window=4")  # fmt: skip
     add("--overlap", type=float, metavar="X",
         help="overlap between windows of --window, as a fraction (default: 0.5)")  # fmt: skip
+    add("--clip", action="store_true",
+        help="clip predictions to the label scale, as in --clip --out=clipped.csv; the warning "
+        "'off scale' remains (default: they are not clipped)")  # fmt: skip
+    add("--speech_detection", choices=("auto", "on", "off"), default="auto",
+        help="warn about files without speech: on, off, or auto (default: on if the extra 'speech' "
+        "is installed), as in --speech_detection=off")  # fmt: skip
+    add("--min_speech_share", type=float, metavar="X",
+        help="leave the values of files empty in which less than this share of the time is speech, "
+        "as in --min_speech_share=0.2 (default: predict all files)")  # fmt: skip
     add_channel_option(parser)
     add_runtime_options(parser, "files")
     add("--columns", action=ColumnsAction,

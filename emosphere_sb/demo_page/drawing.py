@@ -10,6 +10,7 @@ from markupsafe import Markup
 from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.html import render
 from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.warning_texts import SILENT
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.results.number_format import format_clock, format_signed
 from emosphere_sb.scale import DIMENSIONS
@@ -61,7 +62,7 @@ def _point(one: Prediction) -> dict[str, Any]:
 def describe_prediction(one: Prediction) -> str:
     """Describe a prediction in words, for the line below the sphere and for screen readers."""
     values = ", ".join(f"{n} {format_signed(v)}" for n, v in zip(DIMENSIONS, one.vad, strict=True))
-    silent = "; silent" if "silent" in one.warnings else ""
+    silent = "; silent" if SILENT in one.warnings else ""
     return (
         f"{format_clock(one.start)}–{format_clock(one.end)}: {values}; region {one.region}{silent}"
     )
@@ -91,7 +92,7 @@ def timeline_html(analysis: Analysis) -> Markup:
         silence=[
             (_x(one.start, duration), _x(one.end - one.start, duration))
             for one in analysis.windows
-            if "silent" in one.warnings
+            if SILENT in one.warnings
         ],
         grid=[(value, _y(value, bound)) for value in (-1, -0.5, 0, 0.5, 1)],
         lines={

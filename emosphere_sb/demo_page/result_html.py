@@ -13,20 +13,11 @@ from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
 from emosphere_sb.html import render
 from emosphere_sb.inference.output.files import csv_cell
-from emosphere_sb.inference.prediction import OFF_SCALE, Prediction
+from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.warning_texts import WARNINGS
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
 from emosphere_sb.scale import DIMENSIONS
-
-WARNING_SENTENCES = {
-    "silent": "The recording is silent (below −80 dBFS), so its values are meaningless. Check the "
-    "microphone.",
-    "clipped": "The recording is clipped because the recording level was too high. Its values are "
-    "less reliable.",
-    OFF_SCALE: "The prediction is outside the label scale. The recording probably differs from "
-    "the training data of the model.",
-}
-"""Explanations of audio warnings; other warnings are shown unchanged."""
 
 MAX_CLASSES = 8
 """Maximum number of classes shown."""
@@ -96,8 +87,8 @@ def warning_sentence(warning: str) -> str:
     >>> warning_sentence("mixing 2 channels cancels the signal")
     'Mixing 2 channels cancels the signal.'
     """
-    if warning in WARNING_SENTENCES:
-        return WARNING_SENTENCES[warning]
+    if warning in WARNINGS:
+        return WARNINGS[warning].replace("(below -", f"(below {MINUS}")
     return warning[:1].upper() + warning[1:].rstrip(".") + "."
 
 

@@ -9,12 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.inference.warning_texts import VERY_SHORT
 from emosphere_sb.inference.waveform import Waveform, check_min_length, from_array, load_file
 from emosphere_sb.inference.windows import WindowPlan, array_windows, file_windows
+
+if TYPE_CHECKING:
+    from emosphere_sb.inference.speech_detection import SpeechDetector
+
+SHORT_SECONDS = 0.5
+"""Duration in seconds below which an utterance is very short."""
 
 
 def is_path(item: Any) -> bool:
@@ -208,7 +217,13 @@ def _temporary_copy(content: Any, name: str) -> Iterator[FileInput]:
 
 
 def load_pass(
-    item: AudioInput, limit: float | None, *, tensors: bool, channel: str, min_samples: int
+    item: AudioInput,
+    limit: float | None,
+    *,
+    tensors: bool,
+    channel: str,
+    min_samples: int,
+    detector: SpeechDetector | None = None,
 ) -> Waveform:
     """Load an utterance for one pass of a model.
 
@@ -222,18 +237,20 @@ def load_pass(
         See :func:`emosphere_sb.inference.waveform.load_file`.
     min_samples : int
         Minimum length in samples at 16 kHz.
+    detector : SpeechDetector, optional
+        Detector of speech, if the detection is on.
 
     Raises
     ------
     AudioError
         If the utterance cannot be read, or is too short.
     """
-    waveform = item.load(limit, tensors=tensors, channel=channel)
+    waveform = _with_length_warning(item.load(limit, tensors=tensors, channel=channel))
     check_min_length([waveform], min_samples)
     if limit is not None and waveform.duration > limit:
         warning = f"only the first {limit:g} s (of {waveform.duration:.1f} s) were used"
-        return replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
-    return waveform
+        waveform = replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
+    return _with_speech(waveform, detector)
 
 
 def load_windows(
@@ -244,12 +261,13 @@ def load_windows(
     tensors: bool,
     channel: str,
     min_samples: int,
+    detector: SpeechDetector | None = None,
 ) -> Iterator[Waveform]:
     """Yield the windows of an utterance.
 
     Arguments
     ---------
-    item, limit, tensors, channel, min_samples
+    item, limit, tensors, channel, min_samples, detector
         See :func:`load_pass`.
     plan : WindowPlan
         Window length and hop.
@@ -265,6 +283,20 @@ def load_windows(
     else:
         whole = load_pass(item, limit, min_samples=min_samples, **options)
         parts = array_windows(whole, plan)
-    for waveform in parts:
+    for waveform in map(_with_length_warning, parts):
         check_min_length([waveform], min_samples)
-        yield waveform
+        yield _with_speech(waveform, detector)
+
+
+def _with_length_warning(waveform: Waveform) -> Waveform:
+    """Add a warning to an utterance that is too short for a reliable prediction."""
+    if waveform.duration >= SHORT_SECONDS or VERY_SHORT in waveform.warnings:
+        return waveform
+    return replace(waveform, warnings=(*waveform.warnings, VERY_SHORT))
+
+
+def _with_speech(waveform: Waveform, detector: SpeechDetector | None) -> Waveform:
+    """Detect speech in an utterance."""
+    if detector is None:
+        return waveform
+    return replace(waveform, speech=detector.count(np.asarray(waveform.signal)))

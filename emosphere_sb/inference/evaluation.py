@@ -156,8 +156,9 @@ def predict_set(
     """
     vad, scores, reasons = {}, {}, {}
     results = model.predict_each(
-        [row["wav"] for row in rows.values()], batch_size=batch_size, max_seconds="evaluation"
-    )
+        [row["wav"] for row in rows.values()], batch_size=batch_size, max_seconds="evaluation",
+        speech_detection="off",
+    )  # fmt: skip
     with_bar = tqdm(results, desc=name, total=len(rows), disable=not sys.stderr.isatty())
     for key, result in zip(rows, with_bar, strict=True):
         if isinstance(result, AudioError):

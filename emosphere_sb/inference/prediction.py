@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.output.notebook import predictions_frame, predictions_html
+from emosphere_sb.inference.warning_texts import OFF_SCALE
 from emosphere_sb.scale import DIMENSIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OFF_SCALE = "off scale"
-"""Warning about a prediction that no label could have."""
+    from emosphere_sb.inference.speech_detection import SpeechCounts
+
 OFF_SCALE_TOLERANCE = 1e-4
 """Largest excess over [-1, 1] without a warning; it covers the rounding of float32."""
 MAX_PRINTED = 20
@@ -64,6 +67,8 @@ class Prediction:
     engine : str
         Engine and precision of the prediction, such as ``torch fp32`` or ``onnx int8``; empty if
         nothing was predicted.
+    speech : SpeechCounts, optional
+        Detected speech; ``None`` if the detection is off.
     model : str
         Name of the model.
     synthetic : bool
@@ -89,6 +94,7 @@ class Prediction:
     windows: int = 1
     warnings: tuple[str, ...] = ()
     engine: str = ""
+    speech: SpeechCounts | None = None
     model: str = ""
     synthetic: bool = False
 
@@ -106,6 +112,16 @@ class Prediction:
     def dominance(self) -> float:
         """Dominance, nominally in [-1, 1] (not clipped)."""
         return float(self.vad[2])
+
+    @property
+    def speech_share(self) -> float | None:
+        """Share of the time with detected speech, in [0, 1]; ``None`` without the detection."""
+        return None if self.speech is None else self.speech.share
+
+    @property
+    def has_values(self) -> bool:
+        """Whether valence, arousal and dominance are known (see ``min_speech_share``)."""
+        return bool(np.isfinite(self.vad).all())
 
     @property
     def model_label(self) -> str:
@@ -138,8 +154,9 @@ class Prediction:
         if self.words:
             row |= {"word": self.words[0][0], "word_distance": self.words[0][1]}
         if len(self.words) > 1:
-            row["words"] = [[word, distance] for word, distance in self.words]
-        row |= {"model": self.model_label, "engine": self.engine, "warnings": list(self.warnings)}
+            row["words"] = [[word, distance] for word, distance in self.words if word]
+        row |= {"model": self.model_label, "engine": self.engine}
+        row |= {"speech_share": self.speech_share, "warnings": list(self.warnings)}
         if embedding:
             row["embedding"] = [float(value) for value in self.embedding]
         return row
@@ -212,6 +229,37 @@ class Predictions(list[Prediction]):
 
     def _repr_html_(self) -> str:
         return predictions_html(self)
+
+
+def clip_prediction(prediction: Prediction, about: Any) -> Prediction:
+    """Clip valence, arousal and dominance to [-1, 1].
+
+    Arguments
+    ---------
+    prediction : Prediction
+        Prediction; one without values is returned unchanged.
+    about : ModelInfo
+        Information about the model, from which the other values are computed again.
+    """
+    if not prediction.has_values:
+        return prediction
+    vad = np.clip(prediction.vad, -1, 1)
+    return replace(prediction, **locate(vad, about, words=len(prediction.words)))
+
+
+def without_values(prediction: Prediction, reason: str) -> Prediction:
+    """Remove everything that was predicted, except the embedding, and add the reason as a warning.
+
+    Numbers become NaN, and names of regions and words become empty.
+    """
+    unknown = np.full(3, np.nan)
+    return replace(
+        prediction, vad=unknown, on_scale=unknown, region="", region_description="",
+        radius=math.nan, azimuth=math.nan, polar=math.nan,
+        probabilities=dict.fromkeys(prediction.probabilities, math.nan),
+        words=[("", math.nan) for _ in prediction.words],
+        warnings=(*prediction.warnings, reason),
+    )  # fmt: skip
 
 
 def scale_warnings(vad: np.ndarray) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ This module does not import torch, so ONNX models run without it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,21 +16,21 @@ import numpy as np
 
 from emosphere_sb.audio.channels import check_channel
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.audio.reading import SAMPLE_RATE
-from emosphere_sb.data.batching import batches_by_length
-from emosphere_sb.inference.audio_input import (
-    AudioInput,
-    is_list,
-    is_path,
-    load_pass,
-    load_windows,
-    open_input,
-)
+from emosphere_sb.audio.speech_level import rms_level
+from emosphere_sb.inference.audio_input import is_list, is_path
 from emosphere_sb.inference.locate import locate
-from emosphere_sb.inference.prediction import Prediction, Predictions, scale_warnings
-from emosphere_sb.inference.waveform import Waveform, check_max_length
+from emosphere_sb.inference.passes import Passes
+from emosphere_sb.inference.prediction import (
+    Prediction,
+    Predictions,
+    clip_prediction,
+    scale_warnings,
+    without_values,
+)
+from emosphere_sb.inference.speech_detection import load_detector
+from emosphere_sb.inference.warning_texts import RANGE_WARNINGS
+from emosphere_sb.inference.waveform import Waveform
 from emosphere_sb.inference.windows import WindowPlan, plan_windows
-from emosphere_sb.inference.windows import predict_windowed as predict_windows
 from emosphere_sb.release.model_info import ModelInfo
 
 DEFAULT_WINDOW = 12.0
@@ -84,6 +85,9 @@ class Predictor(ABC):
         window: float | None = None,
         overlap: float = 0.5,
         channel: str = "mix",
+        clip: bool = False,
+        speech_detection: str = "auto",
+        min_speech_share: float | None = None,
     ) -> Prediction | Predictions:
         """Predict one or several utterances.
 
@@ -118,6 +122,15 @@ class Predictor(ABC):
             Overlap of consecutive windows of length ``window``, as a fraction in [0, 1).
         channel : str
             Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
+        clip : bool
+            Whether to clip valence, arousal and dominance to [-1, 1]. All other values are computed
+            from the clipped point; the warning ``off scale`` remains.
+        speech_detection : str
+            ``on``, ``off``, or ``auto``: on if the extra ``speech`` is installed. Utterances
+            without speech get a warning; their predictions are not changed.
+        min_speech_share : float, optional
+            Share of detected speech, in [0, 1], below which the values of a prediction are removed
+            (NaN), with the reason in its warnings. It requires the detection.
 
         Returns
         -------
@@ -137,7 +150,8 @@ class Predictor(ABC):
         for item in self.predict_each(
             audio if several else [audio], sampling_rate, batch_size=batch_size,
             max_seconds=max_seconds, words=words, window=window, overlap=overlap,
-            channel=channel,
+            channel=channel, clip=clip, speech_detection=speech_detection,
+            min_speech_share=min_speech_share,
         ):  # fmt: skip
             if isinstance(item, AudioError):
                 raise item
@@ -155,6 +169,9 @@ class Predictor(ABC):
         window: float | None = None,
         overlap: float = 0.5,
         channel: str = "mix",
+        clip: bool = False,
+        speech_detection: str = "auto",
+        min_speech_share: float | None = None,
         chunk: int = 512,
     ) -> Iterator[Prediction | AudioError]:
         """Predict many utterances one after the other, in constant memory.
@@ -162,6 +179,8 @@ class Predictor(ABC):
         Arguments
         ---------
         audio, sampling_rate, batch_size, max_seconds, words, window, overlap, channel
+            See :meth:`predict`.
+        clip, speech_detection, min_speech_share
             See :meth:`predict`.
         chunk : int
             Number of utterances that are sorted by length together. Memory grows with this number,
@@ -191,22 +210,38 @@ class Predictor(ABC):
             )
         if is_path(audio):  # a string would be iterated character by character
             raise ValueError(f"predict_each requires a list; found {audio!r}. Use [{audio!r}].")
-        if window is not None:
-            plan = self._plan(window, overlap)
-            utterances = (
-                self._open_windows(item, n, sampling_rate, limit, plan, channel)
-                for n, item in enumerate(audio)
+        if min_speech_share is not None and not 0 <= min_speech_share <= 1:
+            raise ValueError(
+                f"min_speech_share must be from 0 to 1, or None; found {min_speech_share!r}."
             )
-            return predict_windows(self, utterances, batch_size=batch_size, words=words)
-        plan = self._plan(self.window_seconds, 0.0) if max_seconds == "auto" else None
+        required_by = "" if min_speech_share is None else "min_speech_share"
+        detector = load_detector(speech_detection, required_by=required_by)
+        run = Passes(self, sampling_rate, batch_size, words, channel, limit, detector)
+        finish = partial(self._finish, clip=clip, min_speech_share=min_speech_share)
+        if window is not None:
+            run = replace(run, plan=self._plan(window, overlap))
+            return map(finish, run.predict_windows(audio))
+        if max_seconds == "auto":
+            plan = self._plan(self.window_seconds, 0.0)
+            run = replace(run, plan=plan, longer_than=self.pass_seconds)
         parts = (
             list(enumerate(audio[first : first + chunk], start=first))
             for first in range(0, len(audio), chunk)
         )
-        return chain.from_iterable(
-            self._predict_chunk(part, sampling_rate, batch_size, limit, plan, words, channel)
-            for part in parts
-        )
+        return map(finish, chain.from_iterable(map(run.predict_chunk, parts)))
+
+    def _finish(
+        self, result: Prediction | AudioError, *, clip: bool, min_speech_share: float | None
+    ) -> Prediction | AudioError:
+        """Add warnings about speech, and apply the options that change a prediction."""
+        if isinstance(result, AudioError):
+            return result
+        if result.speech is not None:
+            warnings = result.speech.warnings(result.end - result.start)
+            result = replace(result, warnings=(*result.warnings, *warnings))
+        if min_speech_share is not None and result.speech_share < min_speech_share:
+            return without_values(result, f"no values: speech_share is below {min_speech_share:g}")
+        return clip_prediction(result, self.info) if clip else result
 
     def predict_batch(self, waveforms: Sequence[Waveform], *, words: int = 0) -> list[Prediction]:
         """Predict utterances as one batch."""
@@ -227,12 +262,25 @@ class Predictor(ABC):
                     else dict(zip(self.info.classes, scores[row], strict=True))
                 ),
                 head=self.info.head,
-                warnings=(*item.warnings, *scale_warnings(vad[row])),
-                engine=self.engine, model=self.info.name, synthetic=self.info.synthetic,
+                warnings=(
+                    *item.warnings, *self._range_warnings(item, embedding[row]),
+                    *scale_warnings(vad[row]),
+                ),
+                engine=self.engine, speech=item.speech,
+                model=self.info.name, synthetic=self.info.synthetic,
                 **locate(vad[row], self.info, words=words),
             )
             for row, item in enumerate(waveforms)
         ]  # fmt: skip
+
+    def _range_warnings(self, item: Waveform, embedding: np.ndarray) -> tuple[str, ...]:
+        """Return warnings about an utterance that differs from the training data."""
+        if self.info.training_range is None:
+            return ()
+        differences = self.info.training_range.differences(
+            item.end - item.start, rms_level(np.asarray(item.signal)), embedding
+        )
+        return tuple(RANGE_WARNINGS[name] for name in differences)
 
     @property
     def pass_seconds(self) -> float:
@@ -264,79 +312,6 @@ class Predictor(ABC):
         return plan_windows(
             self, window, hop, max_seconds=self.max_pass_seconds, name="window · (1 - overlap)"
         )
-
-    def _predict_chunk(
-        self,
-        part: Sequence[tuple[int, Any]],
-        rate: int | None,
-        size: int,
-        limit: float | None,
-        plan: WindowPlan | None,
-        words: int,
-        channel: str,
-    ) -> Iterator[Prediction | AudioError]:
-        """Predict utterances sorted by length; with a plan, longer ones are cut into windows."""
-        results: dict[int, Prediction | AudioError] = {}
-        items: dict[int, AudioInput] = {}
-        lengths: dict[int, float] = {}
-        long: list[int] = []
-        # In a single pass, longer files are rejected, so they need not be decoded
-        most = self.max_pass_seconds if limit is None and plan is None else None
-        with ExitStack() as stack:
-            for number, item in part:
-                try:
-                    items[number] = stack.enter_context(open_input(item, number, rate))
-                    seconds = items[number].seconds(most=most)
-                    if plan is not None and seconds > self.pass_seconds + 1 / SAMPLE_RATE:
-                        long.append(number)
-                        continue
-                    seconds = seconds if limit is None else min(seconds, limit)
-                    check_max_length(items[number].name, seconds, self.max_pass_seconds)
-                    lengths[number] = seconds
-                except AudioError as error:
-                    results[number] = error
-            numbers = list(lengths)
-            for batch in batches_by_length(list(lengths.values()), size) if numbers else []:
-                chosen = {numbers[index]: items[numbers[index]] for index in batch}
-                results |= self._predict_passes(chosen, limit, words, channel)
-            windows = (load_windows(items[n], None, plan, **self._reading(channel)) for n in long)
-            found = predict_windows(self, windows, batch_size=size, words=words)
-            results |= zip(long, found, strict=True)
-        for number, _ in part:
-            yield results[number]
-
-    def _predict_passes(
-        self, items: Mapping[int, AudioInput], limit: float | None, words: int, channel: str
-    ) -> dict[int, Prediction | AudioError]:
-        """Predict utterances as one batch, each in one pass."""
-        waveforms: dict[int, Waveform] = {}
-        results: dict[int, Prediction | AudioError] = {}
-        for number, item in items.items():
-            try:
-                waveforms[number] = load_pass(item, limit, **self._reading(channel))
-            except AudioError as error:
-                results[number] = error
-        if waveforms:
-            found = self.predict_batch(list(waveforms.values()), words=words)
-            results |= zip(waveforms, found, strict=True)
-        return results
-
-    def _open_windows(
-        self,
-        item: Any,
-        number: int,
-        rate: int | None,
-        limit: float | None,
-        plan: WindowPlan,
-        channel: str,
-    ) -> Iterator[Waveform]:
-        """Yield the windows of an utterance."""
-        with open_input(item, number, rate) as opened:
-            yield from load_windows(opened, limit, plan, **self._reading(channel))
-
-    def _reading(self, channel: str) -> dict[str, Any]:
-        """Return the options for reading utterances."""
-        return {"tensors": self.tensors, "channel": channel, "min_samples": self.min_samples}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

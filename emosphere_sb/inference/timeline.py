@@ -16,6 +16,7 @@ from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.reading import read_mono_blocks
 from emosphere_sb.audio.speech_level import rms_level, speech_level
 from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.warning_texts import ALL_WINDOWS
 from emosphere_sb.inference.waveform import Waveform, check_min_length
 from emosphere_sb.inference.windows import file_windows, plan_windows
 
@@ -132,7 +133,7 @@ def _silent(waveform: Waveform) -> Prediction:
         source=waveform.source, duration=waveform.duration, start=waveform.start, end=waveform.end,
         vad=unknown, on_scale=unknown, region="", region_description="", radius=math.nan,
         azimuth=math.nan, polar=math.nan, embedding=np.empty(0, dtype=np.float32),
-        warnings=(SILENCE, *(text for text in waveform.warnings if text != "silent")),
+        warnings=(SILENCE, *(text for text in waveform.warnings if text not in ALL_WINDOWS)),
     )  # fmt: skip
 
 

@@ -13,12 +13,17 @@ from emosphere_sb.audio.check import VALID_SAMPLE_RATES, array_to_mono, check_au
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
 from emosphere_sb.audio.resampling import resample
+from emosphere_sb.inference.warning_texts import CLIPPED, SILENT, VERY_QUIET
 
 if TYPE_CHECKING:  # ONNX models run without torch
     from torch import Tensor
 
+    from emosphere_sb.inference.speech_detection import SpeechCounts
+
 SILENCE_RMS = 1e-4
 """Root mean square, relative to full scale, below which a signal counts as silent (-80 dBFS)."""
+QUIET_RMS = 1e-3
+"""Root mean square below which a signal counts as very quiet (-60 dBFS)."""
 CLIPPED_SHARE = 0.001
 """Fraction of samples at full scale above which a signal counts as clipped."""
 FULL_SCALE_LIMIT = 2.0
@@ -47,6 +52,8 @@ class Waveform:
         Start of the signal within the recording in seconds.
     warnings : tuple of str
         Warnings about the audio, such as ``silent``.
+    speech : SpeechCounts, optional
+        Detected speech in the signal; ``None`` if the detection is off.
     """
 
     source: str
@@ -54,6 +61,7 @@ class Waveform:
     duration: float
     start: float = 0.0
     warnings: tuple[str, ...] = ()
+    speech: SpeechCounts | None = None
 
     @property
     def end(self) -> float:
@@ -198,23 +206,28 @@ def _full_scale_one(array: np.ndarray) -> np.ndarray:
 
 
 def signal_warnings(signal: Tensor | np.ndarray) -> tuple[str, ...]:
-    """Return warnings about a signal: silence, clipping, or a full scale other than 1.
+    """Return warnings about a signal: a low level, clipping, or a full scale other than 1.
 
     Example
     -------
     >>> signal_warnings(np.zeros(800))
     ('silent',)
+    >>> signal_warnings(np.full(800, 0.0005))
+    ('very quiet',)
     >>> signal_warnings(np.array([1.0, -1.0] * 400))
     ('clipped',)
     """
     found, signal = [], np.asarray(signal)
-    if float(np.square(signal, dtype=np.float64).mean()) ** 0.5 < SILENCE_RMS:
-        found.append("silent")
+    rms = float(np.square(signal, dtype=np.float64).mean()) ** 0.5
+    if rms < SILENCE_RMS:
+        found.append(SILENT)
+    elif rms < QUIET_RMS:
+        found.append(VERY_QUIET)
     if (peak := float(np.abs(signal).max())) > FULL_SCALE_LIMIT:
         found.append(f"peak of {peak:.4g}, but full scale is 1")
     # 16-bit full scale is 32767 / 32768
     elif float((np.abs(signal) >= 0.99996).mean()) > CLIPPED_SHARE:
-        found.append("clipped")
+        found.append(CLIPPED)
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,15 @@ from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_mono_blocks
 from emosphere_sb.audio.resampling import resample_blocks
 from emosphere_sb.inference.locate import locate
-from emosphere_sb.inference.prediction import OFF_SCALE, Prediction, scale_warnings
+from emosphere_sb.inference.prediction import Prediction, scale_warnings
+from emosphere_sb.inference.speech_detection import SpeechCounts
+from emosphere_sb.inference.warning_texts import (
+    ALL_WINDOWS,
+    MOST_WINDOWS,
+    OFF_SCALE,
+    SILENT,
+    VERY_QUIET,
+)
 from emosphere_sb.inference.waveform import Waveform, from_array
 
 MIN_LAST_WINDOW = 1.0
@@ -193,12 +201,13 @@ class WindowMean:
     """
 
     def __init__(self):
-        self.windows = self.silent = 0
+        self.windows = 0
         self._weight = 0.0
         self._first: Prediction | None = None
         self._end = 0.0
+        self._speech: SpeechCounts | None = None
         self._sums: dict[str, Any] = {}
-        self._warnings: dict[str, None] = {}  # a set in order
+        self._warnings: Counter[str] = Counter()  # seconds of the windows with each warning
 
     def add(self, prediction: Prediction) -> None:
         """Add the next window."""
@@ -215,14 +224,18 @@ class WindowMean:
         self._weight += weight
         self._end = prediction.end
         self.windows += 1
-        self.silent += "silent" in prediction.warnings
-        texts = (text for text in prediction.warnings if text != OFF_SCALE)
-        self._warnings |= dict.fromkeys(texts)
+        if prediction.speech is not None:
+            self._speech = prediction.speech + (self._speech or SpeechCounts(0, 0, 0))
+        for text in prediction.warnings:
+            self._warnings[text] += weight
+        if SILENT in prediction.warnings:
+            self._warnings[VERY_QUIET] += weight
 
     def result(self, model: Any, *, words: int = 0) -> Prediction:
         """Return the mean over the windows so far, of which there must be at least one.
 
-        The warnings are those of any window, but ``silent`` only if all windows are silent.
+        The warnings are those of any window, except that ``silent`` and ``very quiet`` must apply
+        to all windows, and differences from the training data to most of the duration.
 
         Arguments
         ---------
@@ -232,18 +245,24 @@ class WindowMean:
             Number of nearest emotion words to return.
         """
         mean = {name: total / self._weight for name, total in self._sums.items()}
-        silent = self.silent == self.windows
-        warnings = (text for text in self._warnings if text != "silent" or silent)
         names = self._first.probabilities
         return replace(
             self._first,
             end=self._end,
             windows=self.windows,
+            speech=self._speech,
             embedding=mean["embedding"].astype(np.float32),
             probabilities=dict(zip(names, mean["probabilities"].tolist(), strict=True)),
-            warnings=(*warnings, *scale_warnings(mean["vad"])),
+            warnings=(*self._audio_warnings(), *scale_warnings(mean["vad"])),
             **locate(mean["vad"], model.info, words=words),
         )
+
+    def _audio_warnings(self) -> list[str]:
+        """Return the warnings except the one about the mean point."""
+        share = {text: seconds / self._weight for text, seconds in self._warnings.items()}
+        least = dict.fromkeys(MOST_WINDOWS, 0.5) | dict.fromkeys(ALL_WINDOWS, 1 - 1e-9)
+        found = [text for text in share if text != OFF_SCALE and share[text] > least.get(text, 0)]
+        return [text for text in found if text != VERY_QUIET or SILENT not in found]
 
 
 @dataclass

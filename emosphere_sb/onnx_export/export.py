@@ -362,7 +362,7 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
     AudioError
         If a file cannot be decoded.
     """
-    predictions = model.predict(paths, max_seconds="evaluation")
+    predictions = model.predict(paths, max_seconds="evaluation", speech_detection="off")
     predicted = np.stack([prediction.on_scale for prediction in predictions])
     scores = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
     return {**scores, "mean": float(np.mean(list(scores.values())))}

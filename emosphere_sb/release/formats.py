@@ -8,7 +8,8 @@ format  written by  description of a part of the model
 ======  ==========  ============================================================================
 
 In format 2, ``layer_normalisation`` of the encoder (default: ``none``) and ``standardise_labels``
-of the VAD head (default: False) may be missing.
+of the VAD head (default: False) may be missing. So may ``training_range`` of the metadata
+(:class:`emosphere_sb.release.training_range.TrainingRange`).
 """
 
 from __future__ import annotations

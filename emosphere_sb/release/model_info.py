@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from emosphere_sb.release.training_range import TrainingRange
 from emosphere_sb.scale import Scale
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class ModelInfo:
         Whether the model was trained on synthetic speech.
     facts : mapping
         Further metadata: corpus, protocol and metrics.
+    training_range : TrainingRange, optional
+        Range of the training data, for warnings about recordings outside it. Models that were
+        released without the training audio, or by earlier versions, do not have it.
     """
 
     name: str
@@ -52,10 +56,15 @@ class ModelInfo:
     licence: str = ""
     synthetic: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    training_range: TrainingRange | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON-compatible types."""
-        return {**asdict(self), "scale": self.scale.to_dict(), "classes": list(self.classes)}
+        fields = {**asdict(self), "scale": self.scale.to_dict(), "classes": list(self.classes)}
+        del fields["training_range"]  # optional
+        if self.training_range is not None:
+            fields["training_range"] = self.training_range.to_dict()
+        return fields
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> ModelInfo:
@@ -69,6 +78,8 @@ class ModelInfo:
         try:
             _check(fields)
             values = {**fields, "scale": Scale.from_dict(fields["scale"])}
+            if "training_range" in fields:
+                values["training_range"] = _read_range(fields["training_range"])
             return cls(**{**values, "classes": tuple(fields.get("classes", ()))})
         except (KeyError, TypeError) as error:
             raise ValueError(
@@ -97,6 +108,15 @@ def _check(fields: Mapping[str, Any]) -> None:
             f"Invalid model description: a model must have classes if and only if it has a class "
             f"head; found head {head} with {len(classes)} classes."
         )
+
+
+def _read_range(fields: Any) -> TrainingRange:
+    try:
+        return TrainingRange.from_dict(fields)
+    except ValueError as error:
+        raise ValueError(
+            f"Invalid model description: {error}. Download the model again."
+        ) from error
 
 
 def _is_number(value: Any) -> bool:

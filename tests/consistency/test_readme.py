@@ -107,6 +107,8 @@ def test_make_targets_in_the_readmes_exist(root):
         ("coverage", "unequal sizes, skewed labels"),
         ("scale", "264,705 rows"),
         ("startup", "ONNX Runtime, int8"),
+        ("speech-detection", "all without speech"),
+        ("training-distance", "standardised"),
     ],
 )
 def test_generated_tables_contain_their_results_and_command(root, name, content):

@@ -82,8 +82,8 @@ def test_released_model_equals_the_run_on_cached_features(
     paths = {path.stem: path for path in smoke_corpus.rglob("*.wav")}
     files = [paths[name] for name in table["ID"]]
     model = EmoSphere.from_pretrained(tmp_path / "model", device="cpu")
-    alone = [model.predict(file) for file in files[:8]]
-    together = model.predict(files, batch_size=5)
+    alone = [model.predict(file, max_seconds="evaluation") for file in files[:8]]
+    together = model.predict(files, batch_size=5, max_seconds="evaluation")
     expected = table[PREDICTED].to_numpy()
     for found in (alone, together):
         on_scale = [[getattr(one, name) for name in DIMENSIONS] for one in found]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from emosphere_sb.inference import speech_detection
 from emosphere_sb.metrics import confusion_matrix
 from emosphere_sb.results.predictions import PREDICTED, region_names
 from emosphere_sb.results.scores import prediction_metrics
@@ -26,6 +27,24 @@ def _no_fsync():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_speech_detector(request, monkeypatch):
+    """The extra ``speech`` counts as not installed, because the signals of most tests are no
+    speech. Tests of the detection request the fixture ``speech_detector``.
+    """
+    if "speech_detector" not in request.fixturenames:
+        monkeypatch.setattr(speech_detection, "weights_path", lambda: None)
+
+
+@pytest.fixture
+def speech_detector():
+    """The speech detector; skips the test if the extra ``speech`` is not installed."""
+    detector = speech_detection.load_detector("auto")
+    if detector is None:
+        pytest.skip("the 'speech' extra is not installed")
+    return detector
 
 
 @pytest.fixture

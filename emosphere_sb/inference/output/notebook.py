@@ -61,6 +61,8 @@ def predictions_frame(
 
 
 def _frame_cell(value: Any) -> Any:
+    if value is None:
+        return float("nan")
     return list_text(value) if isinstance(value, list) else value
 
 
@@ -84,6 +86,7 @@ def _row(cells: Iterable[str]) -> str:
 
 def _cells(one: Prediction) -> list[str]:
     values = [*(f"{value:+.2f}" for value in one.vad), *(f"{value:.2f}" for value in one.on_scale)]
+    values = values if one.has_values else [""] * len(values)
     return [
         one.source, f"{one.duration:.2f}", *values, one.region_description,
         list_text(one.warnings),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from emosphere_sb.console import format_row
 from emosphere_sb.inference.output.files import escape_unencodable, replace_unprintable
 from emosphere_sb.inference.prediction import Prediction
@@ -116,7 +114,9 @@ class ConsoleTable:
     def _cells(self, prediction: Prediction) -> list[str]:
         name = shorten_start(replace_unprintable(prediction.source), self._widths[0])
         cells = [name, f"{prediction.end - prediction.start:.1f}", *_point_cells(prediction)]
-        if prediction.probabilities:
+        if prediction.probabilities and not prediction.has_values:
+            cells.append("")
+        elif prediction.probabilities:
             best = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
             cells.append(f"{best} {prediction.probabilities[best]:.0%}")
         return [*cells, *(word for word, _ in prediction.words), *_notes(prediction)]
@@ -141,10 +141,8 @@ class TimelineConsoleTable(ConsoleTable):
         return ["start (s)", "end (s)", *_point_header(self._scale)]
 
     def _cells(self, prediction: Prediction) -> list[str]:
-        known = np.isfinite(prediction.vad).all()
-        cells = _point_cells(prediction) if known else [""] * len(POINT_WIDTHS)
         times = [f"{prediction.start:.2f}", f"{prediction.end:.2f}"]
-        return [*times, *cells, *_notes(prediction)]
+        return [*times, *_point_cells(prediction), *_notes(prediction)]
 
 
 def _point_header(scale: Scale) -> list[str]:
@@ -153,6 +151,8 @@ def _point_header(scale: Scale) -> list[str]:
 
 def _point_cells(prediction: Prediction) -> list[str]:
     """Format valence, arousal and dominance in [-1, 1] and on the label scale, and the region."""
+    if not prediction.has_values:
+        return [""] * len(POINT_WIDTHS)
     values = [f"{value:+.2f}" for value in prediction.vad]
     scaled = " ".join(f"{value:5.2f}" for value in prediction.on_scale)
     return [*values, scaled, prediction.region]

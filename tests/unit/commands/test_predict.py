@@ -327,6 +327,53 @@ def test_channel_option(released, tmp_path):
     assert float(values["loudest"]["valence"]) == pytest.approx(expected.valence, abs=2e-6)
 
 
+def test_clip_option(released, tmp_path):
+    path, out = tmp_path / "a.wav", tmp_path / "out.csv"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    command = ["predict", str(released), str(path), f"--out={out}"]
+    assert cli.main(command) == 0
+    (plain,) = read_csv(out)
+    assert cli.main([*command, "--clip"]) == 0
+    (clipped,) = read_csv(out)
+    for name in ("valence", "arousal", "dominance"):
+        value = min(1.0, max(-1.0, float(plain[name])))
+        assert float(clipped[name]) == pytest.approx(value, abs=1e-6)
+    assert "off scale" in plain["warnings"]  # else this tests nothing
+    assert clipped["warnings"] == plain["warnings"]
+
+
+def test_speech_detection_options(released, speech_detector, tmp_path, caplog, capsys):
+    path, out = tmp_path / "noise.wav", tmp_path / "out.csv"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    command = ["predict", str(released), str(path), f"--out={out}", "--words=2"]
+    assert cli.main(command) == 0
+    (row,) = read_csv(out)
+    assert float(row["speech_share"]) == 0.0 and row["valence"]
+    assert "no speech detected" in row["warnings"]
+    assert cli.main([*command, "--speech_detection=off"]) == 0
+    (off,) = read_csv(out)
+    assert off["speech_share"] == "" and "speech" not in off["warnings"]
+    assert off["valence"] == row["valence"]
+    assert cli.main([*command, "--min_speech_share=0.2"]) == 0
+    (empty,) = read_csv(out)
+    assert list(empty) == list(row)
+    names = ["valence", "arousal_on_scale", "region", "radius", "p_I", "word", "word_distance"]
+    assert {empty[name] for name in names} == {""} and empty["duration"] == row["duration"]
+    assert empty["warnings"].endswith("no values: speech_share is below 0.2")
+    assert "1 file without values: speech_share is below 0.2" in caplog.text
+    assert cli.main([*command[:3], "--min_speech_share=0.2"]) == 0
+    table = capsys.readouterr().out
+    assert "+nan" not in table and "no values: speech_share is below 0.2)" in table
+
+
+def test_min_speech_share_requires_the_detector(released, recordings, capsys):
+    words = ["predict", str(released), str(recordings / "b.wav"), "--min_speech_share=0.2"]
+    assert cli.main(words) == 2
+    assert "pip install 'emosphere-sb[speech]'" in capsys.readouterr().err
+    assert cli.main([*words, "--speech_detection=off"]) == 2
+    assert "min_speech_share requires speech_detection" in capsys.readouterr().err
+
+
 def test_window_option_processes_the_entire_file(released, tmp_path, caplog, capsys):
     caplog.set_level("INFO")
     path = tmp_path / "long.wav"
@@ -529,6 +576,8 @@ def test_formula_in_the_row_of_an_error_is_neutralised(tmp_path):
         (["--overlap=0.5"], "--overlap requires --window"),
         (["--window=1", "--overlap=1"], "overlap must be at least 0 and less than 1"),
         (["--max_seconds=-1"], "max_seconds must be"),
+        (["--min_speech_share=2"], "min_speech_share must be from 0 to 1"),
+        (["--speech_detection=maybe"], "--speech_detection"),
         (["--device=nothing"], "nothing"),
         (["--out=no/such/folder/x.csv"], "does not exist"),
     ],

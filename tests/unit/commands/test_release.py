@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 
 from emosphere_sb.cli import main
 from emosphere_sb.onnx_export import onnx_model
 from emosphere_sb.onnx_export.engines import load_predictor
+from emosphere_sb.recipe import training_files
 from emosphere_sb.release.load import load_released
 from tests.helpers.models import untrained_run
 
@@ -43,6 +45,38 @@ def test_no_onnx_omits_the_onnx_copy(tmp_path, caplog):
     assert files == {"README.md", "backbone.json", "emosphere.json", "model.safetensors"}
     assert "onnx" not in json.loads((tmp_path / "out" / "emosphere.json").read_text())
     assert "ONNX" not in caplog.text
+
+
+def test_missing_training_data_are_stated(tmp_path, caplog):
+    released_files(tmp_path, "--no-onnx")
+    assert "will not warn about recordings that differ from its training data: " in caplog.text
+    assert load_released(tmp_path / "out")[1].training_range is None
+
+
+def test_range_of_the_training_data_is_stored(tmp_path, monkeypatch, caplog):
+    paths = []
+    for number in range(30):
+        paths.append(str(tmp_path / f"{number}.wav"))
+        noise = 0.1 * np.random.default_rng(number).normal(size=8000)
+        soundfile.write(paths[-1], noise, 16000, subtype="FLOAT")
+    files = training_files.TrainingFiles(paths, [0.5] * 30, "mix")
+    monkeypatch.setattr(training_files, "find_training_files", lambda run: files)
+    released_files(tmp_path, "--no-onnx", "--training_sample=25")
+    found = load_released(tmp_path / "out")[1].training_range
+    assert found.utterances == 25
+    assert found.seconds[0.5] == 0.5 and found.level[0.5] == pytest.approx(-20, abs=0.1)
+    assert "differ from its training data" not in caplog.text
+
+
+def test_range_of_the_training_data_can_be_omitted(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(training_files, "find_training_files", lambda run: 1 / 0)
+    released_files(tmp_path, "--no-onnx", "--training_sample=0")
+    assert "differ from its training data" not in caplog.text
+
+
+def test_negative_training_sample_is_an_error(capsys):
+    assert main(["release", "run", "out", "--training_sample=-1"]) == 2
+    assert "--training_sample must be at least 0; found -1" in capsys.readouterr().err
 
 
 def test_int8_copy_is_written_on_request(tmp_path):

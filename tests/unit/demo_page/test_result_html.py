@@ -16,6 +16,7 @@ from emosphere_sb.demo_page.result_html import (
     warnings_box,
     windows_csv,
 )
+from emosphere_sb.inference.warning_texts import WARNINGS
 from tests.helpers.fixed_model import levels_model, write_levels
 
 VOID = {"br", "img", "input", "line", "rect", "polyline"}
@@ -116,6 +117,9 @@ def test_warning_sentences(tmp_path):
     assert "outside the label scale" not in text
     beyond = replace(analysis.overall, warnings=("off scale",))
     assert "outside the label scale" in Elements(warnings_box(beyond)).text
+    for text in ("no speech detected", "far from the training data", "very short", "very quiet"):
+        shown = warnings_box(replace(analysis.overall, warnings=(text,)))
+        assert WARNINGS[text].replace("-60", "\u221260") in Elements(shown).text
     silent = analyse(model, write_levels(tmp_path / "silent.wav", (2, 0.0)))
     assert "The recording is silent" in warnings_box(silent.overall)
     assert warnings_box(analyse(model, write_levels(tmp_path / "a.wav", (2, 0.5))).overall) == ""

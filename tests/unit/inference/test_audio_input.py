@@ -121,6 +121,12 @@ def soundfile_bytes(samples):
     return file.getvalue()
 
 
+@pytest.mark.parametrize("window", [None, 0.2])
+def test_very_short_utterances_have_a_warning(model, window):
+    short, long = model.predict([constant(rate=7999), constant(rate=8000)], RATE, window=window)
+    assert (short.warnings, long.warnings) == (("very short",), ())
+
+
 def test_duration_of_inputs(path):
     for item, rate in ((path, None), (constant(), RATE), ([0.0] * 8000, 8000)):
         with open_input(item, 0, rate) as opened:

@@ -1,6 +1,7 @@
 """``EmoSphere``: predictions, their order, and errors."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torchaudio.functional import resample
 
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.release.training_range import TrainingRange
 from emosphere_sb.sphere.regions import SphericalRegions
 from tests.helpers.models import WORDS, write_tiny_model
 
@@ -286,6 +288,44 @@ def test_prediction_outside_the_label_scale_gives_a_warning(model, monkeypatch, 
     assert model.predict(noise(0.5), 16000).warnings == expected
 
 
+@pytest.mark.parametrize("window", [None, 0.25])
+def test_clipping(model, monkeypatch, window):
+    forward = model._forward
+
+    def constant(signals):
+        found, *others = forward(signals)
+        return (np.float32([[0.5, -1.5, 3.0]] * len(found)), *others)
+
+    monkeypatch.setattr(model, "_forward", constant)
+    found = model.predict(noise(0.5), 16000, clip=True, window=window)
+    assert found.vad.tolist() == [0.5, -1.0, 1.0] and found.on_scale.tolist() == [5.5, 1.0, 7.0]
+    assert found.warnings == ("off scale",)
+    assert model.predict(noise(0.5), 16000).dominance == 3.0  # the default
+
+
+def test_difference_from_the_training_data_gives_warnings(tmp_path):
+    """A model with a range of 0.5 to 1 s at -20 dBFS, and then with distant embeddings."""
+    model, limits = EmoSphere.from_pretrained(tmp_released(tmp_path), device="cpu"), {}
+    typical = [noise(0.5 + 0.025 * n, n) for n in range(21)]
+    embeddings = np.stack([one.embedding for one in model.predict(typical, 16000)])
+    range_ = TrainingRange.measure(np.linspace(0.5, 1, 21), [-20.0] * 21, embeddings)
+    limits["level"] = 10 ** (3.2 / 20)  # 3.2 dB louder
+    model.info = replace(model.info, training_range=range_)
+    assert audio_warnings(model.predict(typical[0], 16000)) == ()
+    assert audio_warnings(model.predict(noise(1.6), 16000)) == ("longer than the training data",)
+    loud = audio_warnings(model.predict(limits["level"] * typical[0], 16000))
+    assert "louder than the training data" in loud
+    assert audio_warnings(model.predict(limits["level"] * typical[0], 16000, window=0.4)) == loud
+    far = replace(range_, mean=tuple(value + 99 for value in range_.mean))
+    model.info = replace(model.info, training_range=far)
+    assert audio_warnings(model.predict(typical[0], 16000)) == ("far from the training data",)
+
+
+def tmp_released(tmp_path):
+    write_tiny_model(tmp_path / "ranged")
+    return tmp_path / "ranged"
+
+
 @pytest.mark.parametrize(
     "options", [{"batch_size": 0}, {"chunk": 0}, {"words": -1}, {"batch_size": -4}]
 )
@@ -295,7 +335,15 @@ def test_invalid_options(model, files, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"window": 0.001}, {"window": 1.0, "overlap": 1.0}, {"max_seconds": -1}]
+    "options",
+    [
+        {"window": 0.001},
+        {"window": 1.0, "overlap": 1.0},
+        {"max_seconds": -1},
+        {"min_speech_share": 1.5},
+        {"min_speech_share": -0.1},
+        {"speech_detection": "yes"},
+    ],
 )
 def test_invalid_options_are_rejected_before_iteration(model, files, options):
     with pytest.raises(ValueError, match="must be"):

@@ -7,8 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emosphere_sb.inference.output.files import CsvWriter
-from emosphere_sb.inference.prediction import Prediction, Predictions, scale_warnings
+from emosphere_sb.inference.locate import locate
+from emosphere_sb.inference.output.files import CsvWriter, plain_row
+from emosphere_sb.inference.prediction import (
+    Prediction,
+    Predictions,
+    clip_prediction,
+    scale_warnings,
+    without_values,
+)
+from tests.helpers.models import tiny_about
 
 
 def one(**changes):
@@ -37,7 +45,7 @@ def test_row_is_flat_and_plain():
         "region": "II", "radius": 0.6, "azimuth": 90.0, "polar": 45.0,
         "p_I": 0.25, "p_II": 0.75, "word": "happy", "word_distance": 0.5,
         "words": [["happy", 0.5], ["sad", 1.0]], "model": "tiny", "engine": "torch fp32",
-        "warnings": ["silent", "clipped"],
+        "speech_share": None, "warnings": ["silent", "clipped"],
     }  # fmt: skip
 
 
@@ -93,6 +101,34 @@ def test_html_is_escaped():
     shown = one(source="<b>.wav", warnings=("<script>",))._repr_html_()
     assert "&lt;b&gt;.wav" in shown and "<script" not in shown
     assert shown.count("<tr>") == 2 and "<td>+0.25</td>" in shown and "<td>4.75</td>" in shown
+
+
+def test_clipped_point_determines_all_values():
+    about = tiny_about()
+    point = np.array([1.5, -0.25, -2.0])
+    prediction = one(warnings=("off scale",), **locate(point, about, words=2))
+    found = clip_prediction(prediction, about)
+    assert found.vad.tolist() == [1.0, -0.25, -1.0]
+    assert found.on_scale.tolist() == [7.0, 3.25, 1.0]  # 4 + 3 v
+    assert found.radius == pytest.approx(np.sqrt(1 + 0.0625 + 1))
+    assert found.region == "VI" and found.warnings == ("off scale",)  # +V -A -D
+    assert [word for word, _ in found.words] == [word for word, _ in prediction.words]
+    assert found.words[0][1] != prediction.words[0][1]
+    np.testing.assert_array_equal(found.embedding, prediction.embedding)
+
+
+def test_prediction_without_values_keeps_its_columns():
+    empty = without_values(one(), "no values: a reason")
+    assert not empty.has_values and one().has_values
+    assert list(empty.to_dict()) == list(one().to_dict())
+    row = plain_row(empty)
+    names = ["valence", "arousal_on_scale", "radius", "azimuth", "polar", "p_I", "word_distance"]
+    assert [row[name] for name in names] == [None] * 7
+    assert (row["region"], row["word"], row["words"], row["end"]) == ("", "", [], 1.235)
+    assert row["warnings"] == ["silent", "clipped", "no values: a reason"]
+    assert clip_prediction(empty, tiny_about()) is empty
+    assert empty.embedding.tolist() == [1.5, -2.0]
+    assert "nan<" not in empty._repr_html_()
 
 
 # --- lists of predictions -----------------------------------------------------------------------

@@ -208,7 +208,9 @@ def test_array_needs_a_rate(rate):
 
 def test_silence_and_clipping_give_warnings():
     assert signal_warnings(torch.full((800,), 0.99e-4)) == ("silent",)
-    assert signal_warnings(torch.full((800,), 1.01e-4)) == ()
+    assert signal_warnings(torch.full((800,), 1.01e-4)) == ("very quiet",)
+    assert signal_warnings(torch.full((800,), 0.99e-3)) == ("very quiet",)
+    assert signal_warnings(torch.full((800,), 1.01e-3)) == ()
     signal = torch.full((10_000,), 0.5)
     signal[:9] = 32767 / 32768  # below a thousandth
     assert signal_warnings(signal) == ()

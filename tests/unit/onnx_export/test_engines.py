@@ -82,7 +82,8 @@ def imported_by_predict(root, folder, clip, *options):
 
 
 def test_torch_engine_imports_only_the_model_it_needs(root, released, clips):
-    packages, models = imported_by_predict(root, released, clips[0], "--engine=torch")
+    options = ["--engine=torch", "--speech_detection=off"]  # it uses ONNX Runtime
+    packages, models = imported_by_predict(root, released, clips[0], *options)
     assert {"torch", "transformers", "soundfile", "emosphere_sb"} <= packages
     assert packages & (TRAINING | {"onnxruntime", "onnx", "data_prep"}) == set()
     assert models == {"auto", "encoder_decoder", "wavlm"}
@@ -94,6 +95,15 @@ def test_onnx_engine_imports_neither_torch_nor_transformers(root, released, clip
     others = {"torch", "transformers", "scipy", "safetensors", "onnx", "data_prep"}
     assert packages & (TRAINING | others) == set()
     assert models == set()
+
+
+def test_speech_detection_imports_only_onnxruntime(root, released, clips, speech_detector):
+    option = "--speech_detection=on"
+    packages, _ = imported_by_predict(root, released, clips[0], "--engine=onnx", option)
+    others = {"torch", "torchaudio", "transformers", "scipy", "silero_vad", "packaging"}
+    assert packages & (TRAINING | others) == set()
+    packages, _ = imported_by_predict(root, released, clips[0], "--engine=torch", option)
+    assert "onnxruntime" in packages and "silero_vad" not in packages
 
 
 # --- equal predictions --------------------------------------------------------------------------
