@@ -171,7 +171,7 @@ def released(run: Path, folder: Path) -> TorchPredictor:
     return TorchPredictor.from_pretrained(folder)
 
 
-def test_files(run: Path, corpus: Path, name: str) -> list[Path]:
+def files_of_set(run: Path, corpus: Path, name: str) -> list[Path]:
     """Return the audio files of a test set, which predictions/<name>.csv of the run lists."""
     with open(run / "predictions" / f"{name}.csv", encoding="utf-8", newline="") as file:
         ids = [row["ID"] for row in csv.DictReader(file)]
@@ -190,11 +190,11 @@ def measure(options: argparse.Namespace) -> dict[str, Counter[str]]:
         rows |= count_sounds(demo, APART, FILES // len(SOUNDS), options.seed)
         for number, run in enumerate(options.runs):
             model = released(run, folder / f"tava{number}")
-            found = count_warnings(model, test_files(run, options.data, "test"))
+            found = count_warnings(model, files_of_set(run, options.data, "test"))
             rows["TAVA, new speakers"] = rows.get("TAVA, new speakers", Counter()) + found
         sets = [path.stem for path in (options.run / "predictions").glob("test*.csv")]
         files = [
-            path for one in sorted(sets) for path in test_files(options.run, options.corpus, one)
+            path for one in sorted(sets) for path in files_of_set(options.run, options.corpus, one)
         ]
         rows["demo corpus, test sets (synthetic speech)"] = count_warnings(demo, files)
     return rows

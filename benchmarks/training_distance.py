@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from runs import ROOT, replace_between_markers
-from speech_detection import RATE, SOUNDS, generate, test_files
+from speech_detection import RATE, SOUNDS, files_of_set, generate
 
 from emosphere_sb.audio.reading import read_audio
 from emosphere_sb.inference.torch_predictor import TorchPredictor
@@ -97,7 +97,7 @@ def measure(runs: Sequence[Path], data: Path, seed: int) -> dict[tuple[str, floa
     for run in runs:
         with tempfile.TemporaryDirectory() as folder:
             model = TorchPredictor.from_pretrained(release(run, Path(folder, "model")))
-            files = test_files(run, data, "test")
+            files = files_of_set(run, data, "test")
             train = embeddings(model, find_training_files(run).paths)
             groups = [
                 embeddings(model, files),

@@ -188,7 +188,7 @@ class Prediction:
 class Predictions(list[Prediction]):
     """A list of predictions, with conversions to dictionaries and data frames.
 
-    :meth:`Predictor.predict` returns it for several utterances. It is printed with one line per
+    :meth:`emosphere_sb.inference.predictor.Predictor.predict` returns it for several utterances. It is printed with one line per
     prediction, and as a table in notebooks.
 
     Example

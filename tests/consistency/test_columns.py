@@ -4,6 +4,7 @@ import re
 
 from emosphere_sb.inference.output.columns import CLASS_COLUMN, COLUMNS, describe_columns
 from emosphere_sb.inference.output.files import prediction_columns
+from emosphere_sb.inference.warning_texts import WARNINGS
 from tests.helpers.models import tiny_about
 
 
@@ -20,3 +21,9 @@ def test_docs_list_each_column_with_unit_and_range(root):
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
     assert len(COLUMNS) > 20 and CLASS_COLUMN in [row[0] for row in rows]
     assert rows == [tuple(cell.strip() for cell in column) for column in COLUMNS]
+
+
+def test_docs_list_each_warning(root):
+    text = (root / "docs" / "inference.md").read_text(encoding="utf-8")
+    assert len(WARNINGS) > 8
+    assert [name for name in WARNINGS if f"| `{name}` |" not in text] == []

@@ -15,6 +15,7 @@ import torch
 
 from emosphere_sb.audio.reading import read_audio
 from emosphere_sb.inference.interface import EmoSphere
+from emosphere_sb.recipe.training_files import find_training_files
 from emosphere_sb.release.release import MIN_UTTERANCES_PER_WORD, NO_WORD, rebuild, release
 from emosphere_sb.results.predictions import PREDICTED, read_predictions
 from emosphere_sb.scale import DIMENSIONS
@@ -133,6 +134,14 @@ def test_predictions_match_the_run_for_each_set(trained, smoke_corpus, name):
     model = EmoSphere.from_pretrained(out, device="cpu")
     found = np.stack([item.on_scale for item in model.predict(paths, max_seconds="evaluation")])
     np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
+
+
+def test_training_files_of_a_run_are_found(trained):
+    run, _, _ = trained
+    utterances = json.loads((run / "metrics.json").read_text())["protocol"]["utterances"]
+    found = find_training_files(run)
+    assert len(found.paths) == len(found.durations) == utterances["train"] > 10
+    assert all(os.path.isfile(path) for path in found.paths) and found.channel == "mix"
 
 
 def test_emotion_words_are_class_means_of_the_training_set(trained):
