@@ -60,7 +60,9 @@ def collect_results(settings: Settings, runs: Runs, *, command: str) -> dict[str
     rows, split = [], []
     for table in runs.tables:
         entries = runs.entries(table, settings.resamples)
-        (split if table.name.startswith(SPLIT) else rows).extend(map(_row, entries, [runs] * len(entries)))
+        (split if table.name.startswith(SPLIT) else rows).extend(
+            map(_row, entries, [runs] * len(entries))
+        )
     nested, settings_chosen = nested_row(runs)
     rows.extend(nested)
     options = runs.tables[0].groups[0].options
