@@ -108,7 +108,7 @@ def export(
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
         configuration = _configuration(original, about)
-        write_description(folder, configuration, model.min_samples, deviations)
+        write_description(folder, configuration, model, deviations)
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
         checksums.write_checksums(folder)
@@ -141,7 +141,7 @@ def add_onnx(folder: Path, *, int8: bool = False) -> dict[str, dict[str, float]]
     model, _ = load_released(folder)
     deviations = write_graphs(model, folder, int8=int8)
     configuration = checksums.read_json(folder / checksums.CONFIGURATION)
-    write_description(folder, configuration, model.min_samples, deviations)
+    write_description(folder, configuration, model, deviations)
     checksums.write_checksums(folder)
     return deviations
 
@@ -191,11 +191,12 @@ def write_graphs(
 def write_description(
     folder: Path,
     configuration: Mapping[str, Any],
-    min_samples: int,
+    model: ReleasedModel,
     deviations: Mapping[str, Mapping[str, float]],
 ) -> None:
     """Write ``emosphere.json`` with the metadata of the graphs."""
-    metadata = {"opset": OPSET, "shortest": min_samples, "deviations": deviations}
+    lengths = {"shortest": model.min_samples, "longest": model.max_samples}
+    metadata = {"opset": OPSET, **lengths, "deviations": deviations}
     path = folder / checksums.CONFIGURATION
     checksums.write_json_file(path, {**configuration, "onnx": metadata})
 
