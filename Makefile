@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	test-cost bench-predict bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
+	test-cost bench-predict bench-engines bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
 	site notebook figure install-size lint messages clean
 
 demo: $(READY)
@@ -87,6 +87,12 @@ tables: $(READY)
 # Measure the speed of prediction for many files and for an hour of speech: benchmarks/RESULTS.md
 bench-predict: $(READY)
 	$(BIN)/python benchmarks/prediction.py
+
+# Compare the engines of prediction with a plain transformers loop, and their scores on real speech;
+# takes about 15 minutes on two cores: benchmarks/RESULTS.md
+# make bench-engines TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
+bench-engines: $(READY)
+	$(BIN)/python benchmarks/engines.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
 
 # Measure the CPU time of a prediction for one short file with each engine: benchmarks/RESULTS.md
 bench-startup: $(READY)
