@@ -123,8 +123,13 @@ def attend(
     tensors = (query, key, value, gate, bias)
     if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
         return _fused_attention(*tensors, valid, dropout)
-    if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
-        return _AttendOnCPU.apply(*tensors, valid, dropout)
+    if query.device.type == "cpu":
+        if query.dtype in (torch.float32, torch.float64):
+            return _AttendOnCPU.apply(*tensors, valid, dropout)
+        # PyTorch's attention with a trained bias is slower in bfloat16 than this in float32.
+        with torch.autocast("cpu", enabled=False):
+            output = _AttendOnCPU.apply(*(tensor.float() for tensor in tensors), valid, dropout)
+        return output.to(query.dtype)
     # Recompute the gated bias (batch, head, frame, frame) in the backward pass: storing it would
     # take most of the memory of a GPU, and it is cheap to compute.
     options = {"use_reentrant": False, "preserve_rng_state": dropout > 0}
