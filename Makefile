@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	test-cost bench-predict bench-engines bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
+	test-cost bench-predict bench-engines bench-bf16 bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
 	site notebook figure install-size lint messages clean
 
 demo: $(READY)
@@ -93,6 +93,12 @@ bench-predict: $(READY)
 # make bench-engines TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
 bench-engines: $(READY)
 	$(BIN)/python benchmarks/engines.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
+
+# Compare training in bfloat16 and float32 on a CPU, also on real speech; takes about 20 minutes on two
+# cores: benchmarks/RESULTS.md
+# make bench-bf16 TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
+bench-bf16: $(READY)
+	$(BIN)/python benchmarks/bfloat16.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
 
 # Measure the CPU time of a prediction for one short file with each engine: benchmarks/RESULTS.md
 bench-startup: $(READY)
