@@ -74,7 +74,7 @@ def predictions_table(
         logger.warning("%d of %d utterances were not predicted.", len(rows) - len(ids), len(rows))
     numbers = (_number(rows[i][name]) for i in ids for name in DIMENSIONS)
     truth = np.fromiter(numbers, np.float64).reshape(-1, len(DIMENSIONS))
-    point = np.stack([vad[i] for i in ids]).astype(np.float64)
+    point = _stack(vad, ids).astype(np.float64, copy=False)
     columns = {"ID": ids}
     for name in MANIFEST_COLUMNS:
         columns[name] = [rows[i][name] for i in ids]
@@ -85,7 +85,7 @@ def predictions_table(
     columns["region"] = region_names(scale.normalise(truth), regions)
     columns["region_point"] = region_names(point, regions)
     if probabilities is not None:
-        scores = np.stack([probabilities[i] for i in ids])
+        scores = _stack(probabilities, ids)
         columns[f"{head}_head"] = [classes[index] for index in scores.argmax(axis=1)]
         columns |= zip((f"p_{name}" for name in classes), scores.T, strict=True)
     return pd.DataFrame(columns, copy=False)
@@ -181,6 +181,11 @@ def _map_text(table: pd.DataFrame, function: Callable[[str], str]) -> pd.DataFra
     """Apply a function to all text columns."""
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     return table.assign(**{name: table[name].map(function) for name in text})
+
+
+def _stack(vectors: Mapping[str, np.ndarray], ids: Sequence[str]) -> np.ndarray:
+    """Stack vectors (size,) to an array (id, size); ``numpy.stack`` would first make views."""
+    return np.concatenate([vectors[name] for name in ids]).reshape(len(ids), -1)
 
 
 def _number(text: str | float) -> float:
