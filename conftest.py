@@ -10,4 +10,4 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 pytest.register_assert_rewrite("tests.helpers")
-pytest_plugins = ["tests.helpers.parallel"]
+pytest_plugins = ["tests.helpers.parallel", "tests.helpers.assertion_count"]

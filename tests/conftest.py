@@ -15,14 +15,21 @@ from tests.helpers.parallel import make_once
 # packages that are not installed (k2), which ends the test session.
 LazyModule.__file__ = None
 
-# Tests must not fail on a busy machine, so Hypothesis must not check times either.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
-
 # Tests must not access the network: the hub may be unavailable in CI.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Configure Hypothesis; the number of assertions must not depend on the examples it draws."""
+    settings.register_profile(
+        "tests",
+        deadline=None,  # tests must not fail on a busy machine
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=config.getoption("--count-assertions"),
+    )
+    settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
