@@ -5,19 +5,27 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	test-cost bench-predict bench-engines bench-bf16 bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
+.PHONY: demo demo-cost test test-unit test-random test-slow learn checks sorting preparation bench bench-cache bench-gpu \
+	profile backbones test-cost bench-predict bench-engines bench-bf16 bench-startup bench-scale bench-onnx \
+	predict-example tables real-tables coverage docs \
 	site notebook figure install-size lint messages clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
 
+# Run all tests, in one process per core and at most four.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # Run all tests except complete runs (tests/integration), but including docstring examples; takes a few minutes.
 test-unit: $(READY)
-	$(BIN)/python -m pytest tests/unit tests/consistency emosphere_sb data_prep
+	$(BIN)/python -m pytest -n auto tests/unit tests/consistency emosphere_sb data_prep
+
+# Run all tests in random order, to find tests that depend on others. The seed is printed; to repeat
+# an order, run pytest with --random-order-seed.
+test-random: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt pytest-random-order
+	$(BIN)/python -m pytest -n auto --random-order-bucket=global
 
 # Run the slow tests: repeated kills, and complete runs with torchrun.
 test-slow: $(READY)
