@@ -12,7 +12,7 @@ from emosphere_sb.fileio.csv_cells import visible_text
 LOG_CONFIG = Path(__file__).with_name("log_config.yaml")
 """Logging configuration of a run, passed to SpeechBrain's ``create_experiment_directory``."""
 
-THIRD_PARTY = ("speechbrain", "fontTools")
+THIRD_PARTY = ("speechbrain", "fontTools", "wandb")
 """Packages whose INFO messages only go to log.txt."""
 
 IRRELEVANT_WARNINGS = ("torchvision is not available",)

@@ -250,7 +250,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             "counter": hparams["epoch_counter"],
         },
     )
-    loggers = make_loggers(folder, hparams["tensorboard"])
+    loggers = make_loggers(folder, hparams["logger"], hparams)
     checkpointer.add_recoverable("loggers", LogState(loggers))
     clips = len(sets["train"])
     steps = -(-clips // hparams["batch_size"]) * hparams["number_of_epochs"]
@@ -335,7 +335,8 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
     brain.train_sampler = EpochSetter(sampler, train_set, brain)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
-    brain.fit(hparams["epoch_counter"], loader, valid)
+    with brain.checkpointer.recoverables["loggers"].close_at_end():
+        brain.fit(hparams["epoch_counter"], loader, valid)
     if distributed.broadcast_from_main(brain.checkpointer.find_checkpoint()) is None:
         raise ValueError(
             f"No checkpoint found in {brain.checkpointer.checkpoints_dir}. Train first, without "

@@ -266,10 +266,12 @@ class EmoSphereBrain(sb.Brain):
         last = self.checkpointer.recover_if_possible()
         distributed.broadcast_state(self.modules)
         self.tested_checkpoints = []
+        logs = self.checkpointer.recoverables["loggers"]
         if last is None:
-            self.checkpointer.recoverables["loggers"].clear()
-            if self._initialise is not None:
-                self._initialise(self)
+            logs.clear()
+        logs.start()
+        if last is None and self._initialise is not None:
+            self._initialise(self)
         # A resumed run may not repeat the epoch of the head's last metrics.
         meta = {} if last is None else last.meta
         self.head_metrics, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)

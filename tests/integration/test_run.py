@@ -117,6 +117,20 @@ def test_log_has_one_line_per_epoch_and_ends_with_the_location_of_the_results(
     assert lines[-1].startswith("Run complete: ") and f"Results: {folder} " in lines[-1]
 
 
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+def test_additional_logger_does_not_change_the_results(
+    recipe, finished, tmp_path, monkeypatch, logger
+):
+    pytest.importorskip(logger, reason=f"the {logger!r} extra is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    recipe(f"--logger={logger}", f"--output_folder={tmp_path}")
+    assert list((tmp_path / logger).iterdir())
+    for name in ("valid", "test1", "test2", "test3"):
+        path = f"predictions/{name}.csv"
+        assert (tmp_path / path).read_bytes() == (recipe.folder / path).read_bytes()
+
+
 def test_best_and_last_checkpoints_are_retained(recipe, finished):
     assert 1 <= len(list((recipe.folder / "save").glob("CKPT*"))) <= 2
     assert finished["protocol"]["best_epoch"] in (1, 2)

@@ -31,6 +31,7 @@ def record(name, level, message="text"):
         ("speechbrain.core", logging.WARNING, "text", True),
         ("speechbrain.utils.quirks", logging.INFO, "Applied quirks", False),
         ("fontTools.subset", logging.INFO, "text", False),
+        ("wandb", logging.INFO, "starting backend", False),
         (
             "speechbrain.utils.train_logger",
             logging.WARNING,
