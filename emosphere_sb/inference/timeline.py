@@ -141,7 +141,8 @@ class TimelineSummary:
     """Summary statistics of a recording, updated window by window.
 
     Windows are weighted by their duration; skipped silence is ignored. If windows overlap,
-    ``weight`` and ``total`` count overlapping parts several times.
+    ``weight`` and ``total`` count overlapping parts several times. ``descriptions`` has the
+    description of each region.
 
     Example
     -------
@@ -156,6 +157,7 @@ class TimelineSummary:
     total: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(3))
     regions: Counter = field(default_factory=Counter)
+    descriptions: dict[str, str] = field(default_factory=dict)
     warnings: Counter = field(default_factory=Counter)
 
     def add(self, prediction: Prediction) -> None:
@@ -173,6 +175,7 @@ class TimelineSummary:
         # West's (1979) update of a weighted sum of squares around the mean
         self.squares += seconds * (prediction.vad - before) * (prediction.vad - self.mean)
         self.regions[prediction.region] += seconds
+        self.descriptions[prediction.region] = prediction.region_description
 
     @property
     def mean(self) -> np.ndarray:

@@ -273,7 +273,7 @@ def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
         raise AudioError(
             f"{source} is too long to be processed in one pass: at most {max_seconds:g} s are "
             f"supported; found {seconds:.1f} s. Split it into windows (emosphere timeline, or "
-            f"predict with window=…), or set max_seconds to truncate it."
+            f"predict with max_seconds='auto' or window=…), or set max_seconds to truncate it."
         )
 
 

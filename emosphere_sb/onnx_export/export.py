@@ -363,7 +363,8 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
     AudioError
         If a file cannot be decoded.
     """
-    predicted = np.stack([prediction.on_scale for prediction in model.predict(paths)])
+    predictions = model.predict(paths, max_seconds="evaluation")
+    predicted = np.stack([prediction.on_scale for prediction in predictions])
     scores = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
     return {**scores, "mean": float(np.mean(list(scores.values())))}
 
