@@ -28,10 +28,12 @@ from emosphere_sb.inference.audio_input import (
 from emosphere_sb.inference.locate import locate
 from emosphere_sb.inference.prediction import Prediction, Predictions, scale_warnings
 from emosphere_sb.inference.waveform import Waveform, check_max_length
-from emosphere_sb.inference.windows import WindowPlan, plan_windows
+from emosphere_sb.inference.windows import WindowPlan, plan_windows, windows_per_batch
 from emosphere_sb.inference.windows import predict_windowed as predict_windows
 from emosphere_sb.release.model_info import ModelInfo
 
+CPU_BATCH_SECONDS = 20.0
+"""Value of ``max_batch_seconds`` on CPUs, where larger batches are slower and need more memory."""
 DEFAULT_WINDOW = 12.0
 """Window length in seconds for long utterances if the model was evaluated without a limit."""
 
@@ -49,6 +51,8 @@ class Predictor(ABC):
         Maximum length that is processed in one pass, in seconds.
     tensors : bool
         Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
+    max_batch_seconds : float or None
+        Maximum duration of a padded batch in seconds; ``None`` means no maximum.
     engine : str
         Engine and precision of the predictions, such as ``torch fp32`` or ``onnx int8``.
     """
@@ -56,6 +60,7 @@ class Predictor(ABC):
     info: ModelInfo
     min_samples: int
     max_pass_seconds: float
+    max_batch_seconds: float | None = None
     tensors: bool = True
     engine: str
 
@@ -98,7 +103,9 @@ class Predictor(ABC):
         sampling_rate : int, optional
             Sampling rate in Hz of arrays without their own rate. It is not used for files.
         batch_size : int
-            Batch size. It changes predictions by at most 1e-5.
+            Maximum batch size. On a CPU, a batch has at most 20 s of audio if it contains several
+            utterances: larger batches are not faster and need more memory. The batch size changes
+            predictions by at most 1e-5.
         max_seconds : float, None, ``auto`` or ``evaluation``
             Treatment of utterances that are longer than the limit used to evaluate the model
             (:attr:`window_seconds`). By default, ``auto``, their predictions are means over
@@ -197,7 +204,8 @@ class Predictor(ABC):
                 self._open_windows(item, n, sampling_rate, limit, plan, channel)
                 for n, item in enumerate(audio)
             )
-            return predict_windows(self, utterances, batch_size=batch_size, words=words)
+            size = windows_per_batch(batch_size, plan, self.max_batch_seconds)
+            return predict_windows(self, utterances, batch_size=size, words=words)
         plan = self._plan(self.window_seconds, 0.0) if max_seconds == "auto" else None
         parts = (
             list(enumerate(audio[first : first + chunk], start=first))
@@ -296,10 +304,13 @@ class Predictor(ABC):
                 except AudioError as error:
                     results[number] = error
             numbers = list(lengths)
-            for batch in batches_by_length(list(lengths.values()), size) if numbers else []:
+            batches = batches_by_length(list(lengths.values()), size, self.max_batch_seconds)
+            for batch in batches:
                 chosen = {numbers[index]: items[numbers[index]] for index in batch}
                 results |= self._predict_passes(chosen, limit, words, channel)
             windows = (load_windows(items[n], None, plan, **self._reading(channel)) for n in long)
+            if plan is not None:
+                size = windows_per_batch(size, plan, self.max_batch_seconds)
             found = predict_windows(self, windows, batch_size=size, words=words)
             results |= zip(long, found, strict=True)
         for number, _ in part:

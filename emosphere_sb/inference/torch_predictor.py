@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emosphere_sb.inference.precision import check_precision
-from emosphere_sb.inference.predictor import Predictor
+from emosphere_sb.inference.predictor import CPU_BATCH_SECONDS, Predictor
 from emosphere_sb.inference.waveform import max_pass_seconds
 from emosphere_sb.release.model import ModelInfo, evaluation_mode
 
@@ -128,6 +128,11 @@ class TorchPredictor(Predictor):
     def engine(self) -> str:
         """Engine and precision, such as ``torch fp32``."""
         return f"torch {self.precision}"
+
+    @property
+    def max_batch_seconds(self) -> float | None:
+        """Maximum duration of a padded batch in seconds; ``None`` on a GPU."""
+        return CPU_BATCH_SECONDS if torch.device(self.device).type == "cpu" else None
 
     @property
     def min_samples(self) -> int:

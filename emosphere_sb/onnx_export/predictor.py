@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emosphere_sb.inference.predictor import Predictor
+from emosphere_sb.inference.predictor import CPU_BATCH_SECONDS, Predictor
 from emosphere_sb.inference.waveform import max_pass_seconds
 from emosphere_sb.onnx_export.session import FLOAT32, INT8, OnnxSession
 from emosphere_sb.release import checksums
@@ -52,6 +52,7 @@ class OnnxEmoSphere(Predictor):
     """
 
     tensors = False
+    max_batch_seconds = CPU_BATCH_SECONDS
 
     def __init__(
         self,
