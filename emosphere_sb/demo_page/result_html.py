@@ -29,7 +29,7 @@ WARNING_SENTENCES = {
 """Explanations of audio warnings; other warnings are shown unchanged."""
 
 MAX_CLASSES = 8
-"""Maximum number of classes shown."""
+"""Number of most probable classes shown at once; the others are folded."""
 
 
 def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
         region=overall.region_description.replace("-", MINUS),
         radius=f"{overall.radius:.2f}",
         head=overall.head,
-        classes=_classes(overall),
-        count=len(overall.probabilities),
+        classes=_classes(overall)[:MAX_CLASSES],
+        other_classes=_classes(overall)[MAX_CLASSES:],
         words=[(word, f"{distance:.2f}") for word, distance in overall.words],
         timeline=timeline_html(analysis),
         window_heads=("start (m:ss)", "end (m:ss)", *DIMENSIONS, "region", "audio"),
@@ -124,7 +124,7 @@ def _classes(one: Prediction) -> list[dict[str, Any]]:
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     return [
         {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}
-        for name, share in ranked[:MAX_CLASSES]
+        for name, share in ranked
     ]
 
 

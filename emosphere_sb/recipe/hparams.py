@@ -24,6 +24,7 @@ from emosphere_sb.recipe.key_usage import (
     check_effects,
     check_preset_effect,
     references_of_files,
+    unused_preset_keys,
 )
 from emosphere_sb.recipe.renamed_keys import (
     LAST_VERSION_WITH_OLD_NAMES,
@@ -390,8 +391,13 @@ def build_objects(tree: CommentedMap) -> dict[str, Any]:
         raise ValueError(f"Could not instantiate the hyperparameters: {reason}") from error
 
 
+def neutral_keys(tree: CommentedMap) -> set[str]:
+    """Return the keys of a run that do not affect its results."""
+    return {*RESULT_NEUTRAL_KEYS, *REPLACED, *unused_preset_keys(tree)}  # REPLACED: earlier runs
+
+
 def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:
     """Return the keys that differ between two trees and affect the results."""
-    neutral = (*RESULT_NEUTRAL_KEYS, *REPLACED)  # the latter in the folders of earlier runs
+    neutral = neutral_keys(tree) & neutral_keys(saved)
     keys = [key for key in {**tree, **saved} if key not in neutral]
     return [key for key in keys if tagged_value(tree.get(key)) != tagged_value(saved.get(key))]

@@ -57,7 +57,7 @@ from emosphere_sb.training.checkpoints import Checkpointer
 from emosphere_sb.training.feature_extraction import check_cacheable, use_cached_features
 from emosphere_sb.training.head_tests import HEAD_WEIGHTS, auxiliary_head_metrics
 from emosphere_sb.training.layer_statistics import set_layer_statistics
-from emosphere_sb.training.learnability import warn_if_hardly_trainable
+from emosphere_sb.training.learnability import check_emotions, warn_if_hardly_trainable
 from emosphere_sb.training.loggers import LogState, make_loggers
 from emosphere_sb.training.trained_weights import TrainedWeights
 
@@ -310,6 +310,7 @@ def warmup_steps(settings: dict, steps: int) -> int:
 def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
     """Compute class weights and waveform statistics on the training set, then train."""
     train_set = sets["train"]
+    check_emotions(hparams["task"], train_set.emotions)
     hparams["task"].set_targets(train_set.targets())
     if getattr(hparams["vad_head"], "standardise_labels", False):
         hparams["vad_head"].set_label_statistics(*label_statistics(train_set.labels()))

@@ -384,11 +384,14 @@ class EmoSphereBrain(sb.Brain):
         -------
         tuple
             VAD values by id, nominally in [-1, 1], shape (3,); and class probabilities by id, or
-            None if the auxiliary head was not trained in the epoch of the checkpoint.
+            None if the auxiliary head was not trained in the epoch of the checkpoint, unless the
+            task is ``always_predicted`` and the head was trained before.
         """
         self.evaluate(loader, max_key="mean_ccc")
         vad, probabilities = evaluation.prediction_arrays(self.predictions)
-        return vad, probabilities if self.auxiliary_active else None
+        trained = bool(self.tested_checkpoints[0].meta["head"])
+        used = self.auxiliary_active or (self.hparams.task.always_predicted and trained)
+        return vad, probabilities if used else None
 
     def head_metrics_of_test(self) -> dict:
         """Return the metrics of the auxiliary head on the test set evaluated last.
