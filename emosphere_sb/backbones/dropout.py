@@ -29,7 +29,7 @@ def keep_mask(shape: Sequence[int], dropout: float) -> Tensor:
     Returns
     -------
     torch.Tensor
-        Boolean mask, True where an element is kept.
+        Boolean mask, False where an element is dropped.
     """
     count = math.prod(shape)
     numbers = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
@@ -38,7 +38,7 @@ def keep_mask(shape: Sequence[int], dropout: float) -> Tensor:
 
 
 def fill_with_mask(buffer: Tensor, keep: Tensor) -> Tensor:
-    """Write 1 where an element is kept and 0 elsewhere into a floating-point buffer.
+    """Fill a floating-point buffer with 0 where an element is dropped and 1 elsewhere.
 
     A multiplication by the result takes half of the time of ``masked_fill_``, which reads its mask
     one element at a time. Integers are converted faster than booleans.
@@ -47,13 +47,13 @@ def fill_with_mask(buffer: Tensor, keep: Tensor) -> Tensor:
 
 
 def _drop(values: Tensor, keep: Tensor, factor: float, *, in_place: bool = False) -> Tensor:
-    """Return ``values · factor`` where an element is kept and 0 elsewhere."""
+    """Return 0 where an element is dropped and ``values · factor`` elsewhere."""
     values = values.contiguous()
     out = values if in_place else torch.empty_like(values)
     parts = (tensor.view(-1).split(CHUNK) for tensor in (values, keep, out))
     buffer = values.new_empty(min(CHUNK, values.numel()))
-    for part, kept, target in zip(*parts, strict=True):
-        mask = fill_with_mask(buffer[: len(part)], kept)
+    for part, part_mask, target in zip(*parts, strict=True):
+        mask = fill_with_mask(buffer[: len(part)], part_mask)
         torch.mul(part, mask, out=target).mul_(factor)
     return out
 
