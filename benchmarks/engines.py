@@ -41,12 +41,13 @@ SEED = 1
 
 
 def load_engines(folder: Path) -> dict[str, TorchPredictor | OnnxEmoSphere]:
-    """Load a released model with an ONNX copy with each engine."""
+    """Load a released model with an ONNX copy with each engine; all use the same threads."""
+    threads = torch.get_num_threads()
     models = (
         TorchPredictor.from_pretrained(folder, device="cpu"),
         TorchPredictor.from_pretrained(folder, device="cpu", precision="bf16"),
-        OnnxEmoSphere.from_pretrained(folder),
-        OnnxEmoSphere.from_pretrained(folder, int8=True),
+        OnnxEmoSphere.from_pretrained(folder, threads=threads),
+        OnnxEmoSphere.from_pretrained(folder, int8=True, threads=threads),
     )
     return dict(zip(ENGINES, models, strict=True))
 
