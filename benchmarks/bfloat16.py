@@ -91,7 +91,7 @@ def cpu_seconds() -> float:
 
 def report(speed: Mapping, scores: Mapping) -> str:
     """Return both tables with a description of the measurement."""
-    lines = ["| WavLM-base | float32 | bfloat16 | ratio |", "|---|---|---|---|"]
+    lines = ["| WavLM-base | float32 | bfloat16 | float32 / bfloat16 |", "|---|---|---|---|"]
     for task, label in TASKS.items():
         slow, fast = (speed[name][task] for name in PRECISIONS)
         ratios = [a / b for a, b in zip(slow, fast, strict=True)]
@@ -99,8 +99,8 @@ def report(speed: Mapping, scores: Mapping) -> str:
             f"| {label}, s | {statistics.median(slow):.2f} | {statistics.median(fast):.2f} | "
             f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
         )
-    slow, fast = (speed[name]["memory"] for name in PRECISIONS)
-    lines.append(f"| peak memory, MiB | {slow:,.0f} | {fast:,.0f} | {fast / slow:.2f} |")
+    single, half = (speed[name]["memory"] for name in PRECISIONS)
+    lines.append(f"| peak memory, MiB | {single:,.0f} | {half:,.0f} | {single / half:.2f} |")
     lines += [
         "",
         "| `finetune_top` on TAVA | CPU time | valid | test | seeds |",

@@ -130,9 +130,13 @@ def read_description(folder: Path) -> tuple[ModelInfo, int, int | None]:
     check_format(description, path)
     limits = description.get("onnx", {})
     min_samples = limits.get("shortest")
-    if not isinstance(min_samples, int) or "about" not in description:
+    max_samples = limits.get("longest")
+    valid = type(min_samples) is int and (
+        max_samples is None or (type(max_samples) is int and max_samples >= min_samples)
+    )
+    if not valid or "about" not in description:
         raise ValueError(
             f"{path} must describe an exported model and have the keys 'about' and 'onnx'; found "
             f"{', '.join(description)}. Export the model again."
         )
-    return ModelInfo.from_dict(description["about"]), min_samples, limits.get("longest")
+    return ModelInfo.from_dict(description["about"]), min_samples, max_samples

@@ -127,10 +127,11 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
         # In parts, because numbers as text need several times as much memory
         with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS) as chunks:
             for chunk in chunks:
-                repeated = [name for name in chunk if name != "ID" and not is_numeric(name)]
-                part = _map_text(chunk, restore_cell).assign(
-                    **{name: chunk[name].map(restore[name]) for name in repeated}
+                unique = [name for name in chunk if name == "ID" or is_numeric(name)]
+                functions = {name: restore[name] for name in chunk} | dict.fromkeys(
+                    unique, restore_cell
                 )
+                part = chunk.assign(**{name: chunk[name].map(functions[name]) for name in chunk})
                 for name, values in parse_numeric_columns(part, path).items():
                     columns[name].append(values.copy())  # a view would keep the entire part
     except pd.errors.EmptyDataError as error:

@@ -172,7 +172,7 @@ def test_fault_graph_of_another_model_is_never_written(
     exported, waveform_settings, tmp_path, monkeypatch
 ):
     write_model(tmp_path / "other", short_settings(waveform_settings, "wavlm"), seed=1)
-    copy = lambda model, path: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
+    copy = lambda model, path, **_: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
     monkeypatch.setattr(export_module, "write_graph", copy)
     with pytest.raises(ValueError, match="Nothing was written"):
         export(tmp_path / "other", tmp_path / "out")

@@ -1,5 +1,7 @@
 """Export of models with Whisper's encoder."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,9 @@ from transformers import WhisperFeatureExtractor
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.backbones.log_mel import WhisperLogMel
 from emosphere_sb.onnx_export.export import export
-from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
+from emosphere_sb.onnx_export.predictor import OnnxEmoSphere, read_description
 from emosphere_sb.onnx_export.whisper import ExportedLogMel
+from emosphere_sb.release.formats import format_header
 from tests.helpers.onnx_models import random_model, write_model
 from tests.unit.onnx_export.test_onnx_model import compare
 
@@ -56,6 +59,22 @@ def test_exported_folder_predicts_as_the_model(whisper, tmp_path):
         for found in (prediction, model.predict(signal, 16000, max_seconds=None)):
             vad = [found.valence, found.arousal, found.dominance]
             assert vad == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_model_for_utterances_shorter_than_the_test_signals(whisper, tmp_path):
+    write_model(tmp_path / "model", {**whisper, "max_source_positions": 40}, mode="none")
+    result = export(tmp_path / "model", tmp_path / "out")
+    assert max(result.deviations["model.onnx"].values()) < 1e-5
+    with pytest.raises(ValueError, match="supports at most 12,800 samples"):
+        export(tmp_path / "model", tmp_path / "other", check=[np.zeros(12801, np.float32)])
+
+
+@pytest.mark.parametrize("longest", ["x", -1, 0, True, 1.5])
+def test_fault_invalid_maximum_length(longest, tmp_path):
+    facts = {**format_header(), "about": {}, "onnx": {"shortest": 400, "longest": longest}}
+    (tmp_path / "emosphere.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="must describe an exported model"):
+        read_description(tmp_path)
 
 
 def test_fault_longer_than_the_positions(whisper, tmp_path):
