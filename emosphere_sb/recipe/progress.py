@@ -97,8 +97,11 @@ def log_finished(metrics: Mapping) -> None:
         Content of ``metrics.json``.
     """
     protocol, run = metrics["protocol"], metrics["run"]
-    if "averaged_epochs" in protocol:
-        tested = f"mean weights of epochs {', '.join(map(str, protocol['averaged_epochs']))}"
+    averaged = protocol.get("averaged_epochs", ())
+    if len(averaged) > 1:
+        tested = f"mean weights of epochs {', '.join(map(str, averaged))}"
+    elif averaged:
+        tested = f"weights of epoch {averaged[0]}"
     else:
         tested = f"weights of epoch {protocol['best_epoch']}"
     logger.info(
