@@ -17,9 +17,10 @@ REPORT_FOLDER = "report"
 DESCRIPTION = """\
 Read predictions, print their metrics, and write report.json, report.html and plots.
 
-SOURCE is the folder of a finished run, a folder of runs (one per seed), or a CSV file with
-predictions from any system. Multiple sources are treated as runs of the same system; their metrics
-are averaged.
+SOURCE is the folder of a run, a folder of runs (one per seed), or a CSV file with predictions from
+any system. Multiple sources are treated as runs of the same system; their metrics are averaged. The
+report on an unfinished run is marked as such; it has the training curves and any finished
+predictions.
 
   emosphere report results/MSP-Podcast-1.11/published/official/7
   emosphere report results/MSP-Podcast-1.11/published/official --compare results/…/official
@@ -48,13 +49,13 @@ def run(argv: Sequence[str]) -> int:
     options = build_report_parser().parse_args(argv)
     from emosphere_sb.report import ensemble
     from emosphere_sb.report.assembly import ReportRequest, assemble_report
-    from emosphere_sb.report.read.runs import read_run, read_source, unify_set_names
+    from emosphere_sb.report.read.runs import read_run, read_source
     from emosphere_sb.report.text import report_text
 
     if options.seed < 0:
         raise ValueError(f"--seed must be an integer >= 0; found {options.seed}.")
     csv = csv_settings(options)
-    runs = unify_set_names([one for source in options.sources for one in read_source(source, csv)])
+    runs = read_sources(options, csv)
     folder = report_folder(options, runs)
     if options.average:
         ensemble.write_average(options.out, runs)
@@ -69,6 +70,40 @@ def run(argv: Sequence[str]) -> int:
     print(report_text(report.content))
     print(f"\nReport: {folder / 'report.html'}")
     return 0
+
+
+def read_sources(options: argparse.Namespace, csv) -> list:
+    """Read the runs to report on; a single source may be an unfinished run.
+
+    Raises
+    ------
+    ValueError
+        If a source is invalid, or an option requires a finished run.
+    """
+    from emosphere_sb.report.read.runs import read_source, unify_set_names
+    from emosphere_sb.report.read.unfinished import is_unfinished, read_unfinished
+
+    source = options.sources[0]
+    if len(options.sources) > 1 or not is_unfinished(source):
+        return unify_set_names([one for path in options.sources for one in read_source(path, csv)])
+    for name in ("compare", "average", "correct"):
+        if getattr(options, name):
+            raise ValueError(
+                f"--{name} requires finished runs; {source} is not finished. Re-run the training "
+                f"command to finish it, or remove --{name}."
+            )
+    return [read_unfinished(source)]
+
+
+def read_log(run) -> dict | None:
+    """Read the training log of a run; None if there is none yet."""
+    from emosphere_sb.report.read.training_log import read_train_log
+    from emosphere_sb.report.read.unfinished import LOG_FILE, read_started_log
+
+    if run.unfinished is not None:
+        return read_started_log(run.folder)
+    path = run.folder / LOG_FILE if run.folder else None
+    return read_train_log(path) if path is not None and path.is_file() else None
 
 
 def write_report(folder: Path, report, runs: Sequence, *, plots: bool = True) -> list[Path]:
@@ -93,14 +128,12 @@ def write_report(folder: Path, report, runs: Sequence, *, plots: bool = True) ->
     from emosphere_sb.fileio.atomic import atomic_write
     from emosphere_sb.report.html.page import run_page, write_plots
     from emosphere_sb.report.plots.registry import draw_plots
-    from emosphere_sb.report.read.training_log import read_train_log
     from emosphere_sb.results.scores import write_json
 
     # fontTools logs every table of every font that is embedded in a PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    path = runs[0].folder / "train_log.txt" if len(runs) == 1 and runs[0].folder else None
-    log = read_train_log(path) if path is not None and path.is_file() else None
+    log = read_log(runs[0]) if len(runs) == 1 else None
     written = [folder / "report.json", folder / "report.html"]
     write_json(report.content, written[0])
     if report.corrections:

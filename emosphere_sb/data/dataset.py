@@ -201,8 +201,7 @@ class SpeechDataset(DynamicItemDataset):
 
     def targets(self) -> Tensor:
         """Return the auxiliary class of each utterance (utterances,) without reading audio."""
-        emotions = [self.data[utterance]["emotion"] for utterance in self.data_ids]
-        return self.task.targets(self.labels(), emotions)
+        return self.task.targets(self.labels(), self.emotions)
 
     def labels(self) -> Tensor:
         """Return the VAD labels (utterances, 3), float64, NaN where unknown, without reading audio.
@@ -219,6 +218,11 @@ class SpeechDataset(DynamicItemDataset):
 
     def _target(self, vad: Tensor, emotion: str) -> int:
         return self.task.target(vad, emotion)
+
+    @property
+    def emotions(self) -> list[str]:
+        """Emotion of each utterance, in the order of the dataset; empty if unknown."""
+        return [self.data[utterance]["emotion"] for utterance in self.data_ids]
 
     @property
     def audio(self) -> dict[str, str]:

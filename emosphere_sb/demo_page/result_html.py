@@ -20,7 +20,7 @@ from emosphere_sb.results.number_format import MINUS, format_clock, format_decim
 from emosphere_sb.scale import DIMENSIONS
 
 MAX_CLASSES = 8
-"""Maximum number of classes shown."""
+"""Number of most probable classes shown at once; the others are folded."""
 
 
 def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
@@ -52,8 +52,8 @@ def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
         region=overall.region_description.replace("-", MINUS),
         radius=f"{overall.radius:.2f}",
         head=overall.head,
-        classes=_classes(overall),
-        count=len(overall.probabilities),
+        classes=_classes(overall)[:MAX_CLASSES],
+        other_classes=_classes(overall)[MAX_CLASSES:],
         words=[(word, f"{distance:.2f}") for word, distance in overall.words],
         timeline=timeline_html(analysis),
         window_heads=("start (m:ss)", "end (m:ss)", *DIMENSIONS, "region", "audio"),
@@ -115,7 +115,7 @@ def _classes(one: Prediction) -> list[dict[str, Any]]:
     ranked = sorted(one.probabilities.items(), key=lambda pair: -pair[1])
     return [
         {"name": name, "share": share, "width": f"{share:.1%}", "text": f"{share:.0%}"}
-        for name, share in ranked[:MAX_CLASSES]
+        for name, share in ranked
     ]
 
 

@@ -19,7 +19,7 @@ from emosphere_sb.inference.audio_input import (
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.speech_detection import SpeechDetector
 from emosphere_sb.inference.waveform import Waveform, check_max_length
-from emosphere_sb.inference.windows import WindowPlan, predict_windowed
+from emosphere_sb.inference.windows import WindowPlan, predict_windowed, windows_per_batch
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,14 @@ class Passes:
                     results[number] = error
             long = [number for number, seconds in lengths.items() if self._is_long(seconds)]
             short = {number: lengths[number] for number in lengths if number not in set(long)}
-            for batch in batches_by_length(list(short.values()), self.batch_size) if short else []:
-                numbers = [list(short)[index] for index in batch]
-                results |= self._predict_batch({number: items[number] for number in numbers})
-            means = self._mean_over_windows(self._windows(items[number]) for number in long)
+            numbers = list(short)
+            for batch in batches_by_length(
+                list(short.values()), self.batch_size, self.model.max_batch_seconds
+            ):
+                results |= self._predict_batch({numbers[k]: items[numbers[k]] for k in batch})
+            means = iter(())
+            if long:
+                means = self._mean_over_windows(self._windows(items[number]) for number in long)
             waiting = set(long)
             for number, _ in part:
                 yield next(means) if number in waiting else results[number]
@@ -121,9 +125,8 @@ class Passes:
     def _mean_over_windows(
         self, utterances: Iterator[Iterator[Waveform]]
     ) -> Iterator[Prediction | AudioError]:
-        return predict_windowed(
-            self.model, utterances, batch_size=self.batch_size, words=self.words
-        )
+        size = windows_per_batch(self.batch_size, self.plan, self.model.max_batch_seconds)
+        return predict_windowed(self.model, utterances, batch_size=size, words=self.words)
 
     def _open_windows(self, item: Any, number: int) -> Iterator[Waveform]:
         with open_input(item, number, self.rate) as opened:

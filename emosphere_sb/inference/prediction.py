@@ -188,8 +188,8 @@ class Prediction:
 class Predictions(list[Prediction]):
     """A list of predictions, with conversions to dictionaries and data frames.
 
-    :meth:`emosphere_sb.inference.predictor.Predictor.predict` returns it for several utterances. It is printed with one line per
-    prediction, and as a table in notebooks.
+    :meth:`emosphere_sb.inference.predictor.Predictor.predict` returns it for several utterances.
+    It is printed with one line per prediction, and as a table in notebooks.
 
     Example
     -------

@@ -33,6 +33,8 @@ from emosphere_sb.inference.waveform import Waveform
 from emosphere_sb.inference.windows import WindowPlan, plan_windows
 from emosphere_sb.release.model_info import ModelInfo
 
+CPU_BATCH_SECONDS = 20.0
+"""Value of ``max_batch_seconds`` on CPUs, where larger batches are slower and need more memory."""
 DEFAULT_WINDOW = 12.0
 """Window length in seconds for long utterances if the model was evaluated without a limit."""
 
@@ -50,6 +52,8 @@ class Predictor(ABC):
         Maximum length that is processed in one pass, in seconds.
     tensors : bool
         Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
+    max_batch_seconds : float or None
+        Maximum duration of a padded batch in seconds; ``None`` means no maximum.
     engine : str
         Engine and precision of the predictions, such as ``torch fp32`` or ``onnx int8``.
     """
@@ -57,6 +61,7 @@ class Predictor(ABC):
     info: ModelInfo
     min_samples: int
     max_pass_seconds: float
+    max_batch_seconds: float | None = None
     tensors: bool = True
     engine: str
 
@@ -102,7 +107,9 @@ class Predictor(ABC):
         sampling_rate : int, optional
             Sampling rate in Hz of arrays without their own rate. It is not used for files.
         batch_size : int
-            Batch size. It changes predictions by at most 1e-5.
+            Maximum batch size. On a CPU, a batch has at most 20 s of audio if it contains several
+            utterances: larger batches are not faster and need more memory. The batch size changes
+            predictions by at most 1e-5.
         max_seconds : float, None, ``auto`` or ``evaluation``
             Treatment of utterances that are longer than the limit used to evaluate the model
             (:attr:`window_seconds`). By default, ``auto``, their predictions are means over

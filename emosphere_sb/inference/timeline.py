@@ -18,7 +18,7 @@ from emosphere_sb.audio.speech_level import rms_level, speech_level
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.warning_texts import ALL_WINDOWS
 from emosphere_sb.inference.waveform import Waveform, check_min_length
-from emosphere_sb.inference.windows import file_windows, plan_windows
+from emosphere_sb.inference.windows import file_windows, plan_windows, windows_per_batch
 
 SILENCE = "silence"
 """Warning for a window that was skipped as silence, whose values are NaN."""
@@ -89,6 +89,7 @@ def timeline(
             f"skip_silence must be a positive number of dB, or None; found {skip_silence}."
         )
     check_channel(channel)
+    batch_size = windows_per_batch(batch_size, plan, model.max_batch_seconds)
     return _predict_windows(model, path, plan, skip_silence, batch_size, channel)
 
 

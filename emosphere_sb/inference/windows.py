@@ -280,6 +280,29 @@ class PendingUtterance:
         return self.complete and (self.error is not None or self.mean.windows == self.windows)
 
 
+def windows_per_batch(batch_size: int, plan: WindowPlan, max_seconds: float | None) -> int:
+    """Return the number of windows per batch.
+
+    Arguments
+    ---------
+    batch_size : int
+        Maximum number of windows.
+    plan : WindowPlan
+        Length of the windows.
+    max_seconds : float or None
+        Maximum total duration in seconds; a single window may be longer. ``None``: no maximum.
+
+    Example
+    -------
+    >>> plan = WindowPlan(window=64_000, hop=16_000, min_last=400)
+    >>> windows_per_batch(16, plan, 20.0), windows_per_batch(16, plan, None)
+    (5, 16)
+    """
+    if max_seconds is None:
+        return batch_size
+    return max(1, min(batch_size, int(max_seconds * SAMPLE_RATE) // plan.window))
+
+
 def predict_windowed(
     model: Any, utterances: Iterable[Iterator[Waveform]], *, batch_size: int, words: int
 ) -> Iterator[Prediction | AudioError]:

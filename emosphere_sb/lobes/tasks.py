@@ -33,9 +33,19 @@ class AuxiliaryTask(nn.Module):
     ------
     ValueError
         If a class name is not unique or ``class_weights`` is invalid.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of the classes: ``region``, ``emotion`` or ``none``.
+    always_predicted : bool
+        Whether a trained model predicts class probabilities even if the auxiliary loss was removed
+        before the tested epoch. Otherwise it predicts them only if the head was trained in that
+        epoch.
     """
 
     kind = "none"
+    always_predicted = False
 
     def __init__(self, names: Sequence[str], class_weights: str = "inverse_frequency"):
         super().__init__()
@@ -206,6 +216,9 @@ class RegionTask(AuxiliaryTask):
 class EmotionTask(AuxiliaryTask):
     """Classification of the categorical emotion instead of the region (table 2 of the paper).
 
+    A model trained with this task always predicts a probability for every emotion, because, unlike
+    the region, the emotion does not follow from VAD.
+
     Arguments
     ---------
     emotions : sequence of str
@@ -215,6 +228,7 @@ class EmotionTask(AuxiliaryTask):
     """
 
     kind = "emotion"
+    always_predicted = True
 
     def __init__(
         self, emotions: Sequence[str] = EMOTIONS, class_weights: str = "inverse_frequency"

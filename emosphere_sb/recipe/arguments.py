@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emosphere_sb.recipe.renamed_keys import check_not_renamed, nearest_name
+from emosphere_sb.recipe.renamed_keys import (
+    REPLACED,
+    check_not_renamed,
+    nearest_name,
+    replaced_option,
+)
 
 HPARAMS = Path(__file__).resolve().parents[2] / "hparams"
 
@@ -103,7 +108,8 @@ def parse_arguments(argv: list[str], known: Iterable[str]) -> Arguments:
     presets = values.pop("preset", [])
     if len(presets) > 1:
         raise ValueError("--preset was given more than once. Combine presets as --preset=A+B.")
-    options = off | {name: values.pop(name) for name in list(values) if name not in known}
+    run_options = {*RUN_OPTIONS} - known
+    options = off | {name: values.pop(name) for name in list(values) if name in run_options}
     files = [argument for argument in rest if not argument.startswith("--")]
     for argument in (argument for argument in rest if argument.startswith("--")):
         name, equals, value = argument[2:].partition("=")
@@ -114,6 +120,11 @@ def parse_arguments(argv: list[str], known: Iterable[str]) -> Arguments:
         values[name] = _nonempty(name)(value)
     for name, value in values.items():
         check_not_renamed(name, value, known)
+    for old in [name for name in values if name in REPLACED and name not in known]:
+        new, value = replaced_option(old, values.pop(old))
+        if new in values:
+            raise ValueError(f"--{old} was replaced by --{new}; remove --{old}.")
+        values[new] = value
     return Arguments(_only_file(files), presets[0].split("+") if presets else [], values, options)
 
 
@@ -121,7 +132,7 @@ def _parser(known: set[str]) -> ArgumentParser:
     """Return a parser with all keys and run options."""
     parser = ArgumentParser()
     parser.add_argument("--preset", action="append", type=_nonempty("preset"))
-    for name in sorted(known - {"preset"}):
+    for name in sorted((known | REPLACED.keys()) - {"preset"}):
         parser.add_argument(f"--{name}", type=_nonempty(name))
     for name in (name for name in RUN_OPTIONS if name not in known):
         if name in FLAGS:

@@ -11,6 +11,7 @@ from emosphere_sb.fileio.yaml_tree import read_tree
 from emosphere_sb.recipe.arguments import HPARAMS, parse_arguments
 from emosphere_sb.recipe.corpora import check_corpus_keys, corpus_name
 from emosphere_sb.recipe.hparams import check_keys, merge
+from emosphere_sb.recipe.renamed_keys import replace_keys
 from emosphere_sb.results.provenance import recipe_command
 
 
@@ -60,6 +61,7 @@ def read_command(argv: list[str], *, corpus: str, program: str | None = None) ->
         tree = defaults
     else:
         tree = read_tree(arguments.file)
+        replace_keys(tree, arguments.file)
         check_keys(tree, defaults, arguments.file)
         for name in arguments.run_options.keys() & tree.keys():  # keys of the file take precedence
             arguments.overrides[name] = str(arguments.run_options.pop(name))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 
 from emosphere_sb.fileio.csv_cells import visible_text
@@ -10,8 +12,8 @@ from emosphere_sb.fileio.csv_cells import visible_text
 LOG_CONFIG = Path(__file__).with_name("log_config.yaml")
 """Logging configuration of a run, passed to SpeechBrain's ``create_experiment_directory``."""
 
-SHOWN_SPEECHBRAIN_LOGGERS = ("speechbrain.utils.train_logger", "speechbrain.utils.epoch_loop")
-"""SpeechBrain loggers whose INFO messages are shown; those of the others only go to log.txt."""
+THIRD_PARTY = ("speechbrain", "fontTools", "wandb")
+"""Packages whose INFO messages only go to log.txt."""
 
 IRRELEVANT_WARNINGS = ("torchvision is not available",)
 """Beginnings of warnings about features that this package does not use."""
@@ -34,15 +36,17 @@ class ConsoleFilter(logging.Filter):
             return False
         if record.levelno >= logging.WARNING:
             return True
-        third_party = record.name.startswith(("speechbrain", "fontTools"))
-        return not third_party or record.name in SHOWN_SPEECHBRAIN_LOGGERS
+        return not record.name.startswith(THIRD_PARTY)
 
 
 def configure_console_logging() -> None:
     """Show log messages on the console, as plain text and without third-party diagnostics.
 
-    A run replaces the handlers with those of ``LOG_CONFIG`` as soon as its folder exists.
+    A run replaces the handlers with those of ``LOG_CONFIG`` as soon as its folder exists. If
+    standard error is not a terminal, libraries that load models show no progress bars.
     """
+    if not sys.stderr.isatty():  # read by huggingface_hub and transformers when imported
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.basicConfig(level=logging.INFO)
     for handler in logging.getLogger().handlers:
         is_console = isinstance(handler, logging.StreamHandler)

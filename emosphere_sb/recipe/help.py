@@ -18,6 +18,7 @@ from emosphere_sb.recipe.hparams import (
     MAPPING_KEYS,
     NUMBER_KEYS,
     STRING_OR_NUMBER_KEYS,
+    WORD_KEYS,
 )
 
 TOPICS = ("presets",)
@@ -158,6 +159,8 @@ def _type_name(key: str, value: Any) -> str:
         return "TEXT|NUMBER"
     if key in CHOICE_KEYS:
         return "|".join(["True|False", *CHOICE_KEYS[key]])
+    if key in WORD_KEYS:
+        return "|".join(["null", *WORD_KEYS[key]])
     if tag_of(value) == "!ref":
         return "NUMBER"
     if tag_of(value):

@@ -24,18 +24,21 @@ from emosphere_sb.recipe.key_usage import (
     check_effects,
     check_preset_effect,
     references_of_files,
+    unused_preset_keys,
 )
 from emosphere_sb.recipe.renamed_keys import (
     LAST_VERSION_WITH_OLD_NAMES,
+    REPLACED,
     check_values_not_renamed,
     renamed_in,
+    replace_keys,
     unknown_name,
 )
 
 # Keys that do not affect the results. They may change when a run is resumed.
 RESULT_NEUTRAL_KEYS = (
     "data_folder", "results_folder", "output_folder", "reuse_manifests", "eval_batch",
-    "num_workers", "test_corpus", "test_data_folder", "test_options", "tensorboard",
+    "num_workers", "test_corpus", "test_data_folder", "test_options", "logger",
     "acoustic_baseline", "check_memory", "gradient_checkpointing", "feature_cache_folder",
 )  # fmt: skip
 
@@ -43,11 +46,14 @@ RESULT_NEUTRAL_KEYS = (
 STRING_KEYS = (
     "data_folder", "results_folder", "output_folder", "labels_file", "audio_folder", "release",
     "test_corpus", "test_data_folder", "test_options", "synthetic_corpus", "feature_cache_folder",
+    "logger",
 )  # fmt: skip
 # Part of the path of a folder below results_folder.
 FOLDER_NAME_KEYS = ("preset", "release", "partition", "synthetic_corpus")
 # True, False or one of these words.
 CHOICE_KEYS = {"feature_cache": ("frames", "averages")}
+# Null or one of these words.
+WORD_KEYS = {"logger": ("tensorboard", "wandb")}
 # Null in the file, otherwise a number.
 NUMBER_KEYS = ("layerdrop", "label_low", "label_high", "region_soft_targets")
 # Text or a number.
@@ -127,9 +133,11 @@ def _apply_presets(
             raise ValueError(unknown_name("preset", name, presets))
         if not isinstance(presets[name], dict):
             raise ValueError(f"Preset {name!r} must be a mapping; found {presets[name]!r}.")
-        for key, value in presets[name].items():
+        settings = dict(presets[name])
+        replace_keys(settings, f"preset {name!r}")
+        for key, value in settings.items():
             _replace(tree, key, value, f"preset {name!r}")
-        check_preset_effect(tree, before, name, presets[name])
+        check_preset_effect(tree, before, name, settings)
 
 
 def _check_ranges(tree: CommentedMap) -> None:
@@ -141,6 +149,10 @@ def _check_ranges(tree: CommentedMap) -> None:
         value = tree.get(key, False)
         if not isinstance(value, bool) and value not in words:
             raise ValueError(f"{key} must be True, False, {' or '.join(words)}; found {value!r}.")
+    for key, words in WORD_KEYS.items():
+        value = tree.get(key)
+        if value is not None and value not in words:
+            raise ValueError(f"{key} must be null, {' or '.join(words)}; found {str(value)!r}.")
     share = tree.get("warmup_share")
     if isinstance(share, (int, float)) and not 0 <= share <= 1:
         raise ValueError(f"warmup_share must be from 0 to 1; found {share}.")
@@ -379,7 +391,13 @@ def build_objects(tree: CommentedMap) -> dict[str, Any]:
         raise ValueError(f"Could not instantiate the hyperparameters: {reason}") from error
 
 
+def neutral_keys(tree: CommentedMap) -> set[str]:
+    """Return the keys of a run that do not affect its results."""
+    return {*RESULT_NEUTRAL_KEYS, *REPLACED, *unused_preset_keys(tree)}  # REPLACED: earlier runs
+
+
 def differences(tree: CommentedMap, saved: CommentedMap) -> list[str]:
     """Return the keys that differ between two trees and affect the results."""
-    keys = [key for key in {**tree, **saved} if key not in RESULT_NEUTRAL_KEYS]
+    neutral = neutral_keys(tree) & neutral_keys(saved)
+    keys = [key for key in {**tree, **saved} if key not in neutral]
     return [key for key in keys if tagged_value(tree.get(key)) != tagged_value(saved.get(key))]

@@ -17,6 +17,8 @@ READ_BY_RECIPE = ("backbone", "normalisation", "number_of_epochs", "seed")
 _REFERENCE = re.compile(r"<([A-Za-z_]\w*)")
 FIXED_WEIGHTINGS = ("LinearDecay", "ConstantWeight")
 """Weightings without learned loss weights."""
+PRESET_KEYS = ("emotion_classes",)
+"""Keys to which no component of ``emosphere.yaml`` refers, but those of presets."""
 LOSS_WEIGHT_KEYS = ("lr_loss_weights",)
 """Keys that the recipe uses to train the weighting of the auxiliary loss."""
 
@@ -52,11 +54,28 @@ CONDITIONS: dict[str, tuple[tuple[str, Callable[[Mapping], bool]], ...]] = {
     "partition_per_class": (("partition", lambda tree: tree["partition"] != "paper"),),
     "folds": (("partition", lambda tree: tree["partition"] != "folds"),),
     "synthetic_corpus": (("data_folder", lambda tree: tree["data_folder"] is not None),),
+    "emotion_classes": (("task", lambda tree: bool(unused_preset_keys(tree))),),
     "lr_loss_weights": (
         ("weighting", lambda tree: class_of(tree["weighting"]) in FIXED_WEIGHTINGS),
     ),
 }
 """For each key: keys that can disable it, each with the condition under which it has no effect."""
+
+
+def unused_preset_keys(tree: CommentedMap) -> list[str]:
+    """Return the :data:`PRESET_KEYS` that no component of a run refers to.
+
+    Example
+    -------
+    >>> from ruamel.yaml import YAML
+    >>> text = "emotion_classes: [happy, sad]\\ntask: !new:a.Task {names: !ref <emotion_classes>}"
+    >>> unused_preset_keys(YAML().load(text))
+    []
+    >>> unused_preset_keys(YAML().load("emotion_classes: [happy, sad]\\ntask: !new:a.Task {}"))
+    ['emotion_classes']
+    """
+    users = references(tree)
+    return [key for key in PRESET_KEYS if not users.get(key)]
 
 
 def references(tree: CommentedMap) -> dict[str, set[str]]:

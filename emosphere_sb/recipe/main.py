@@ -36,6 +36,8 @@ def main(arguments: list[str], *, corpus: str, program: str | None = None) -> in
         SIGTERM and saved a checkpoint; 130 after Ctrl-C, which also saves a checkpoint.
     """
     configure_console_logging()
+    # Remove finished progress bars, so that one line per epoch remains. Read when tqdm is imported.
+    os.environ.setdefault("TQDM_LEAVE", "")
     try:
         corpus = corpus_name(corpus)
         topics = [w.partition("=")[2] for w in arguments if w.partition("=")[0] in HELP]

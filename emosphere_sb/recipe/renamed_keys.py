@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 RENAMED = {
     "row": "preset",
@@ -20,6 +23,9 @@ RENAMED = {
 
 RENAMED_VALUES = {("crop", "first"): "start"}
 """Keys and values of version 0.1, mapped to the values since version 0.2.0."""
+
+REPLACED = {"tensorboard": ("logger", {"true": "tensorboard", "false": None})}
+"""Keys that are still accepted: the key to use instead, with its value for each old value."""
 
 LAST_VERSION_WITH_OLD_NAMES = "0.1.0"
 
@@ -67,14 +73,18 @@ SYNONYMS = {
     "per_device_train_batch_size": "micro_batch",
     "pretrained_model": "backbone",
     "random_seed": "seed",
+    "report_to": "logger",
     "results_dir": "results_folder",
     "sample_length": "max_seconds",
     "scheduler": "schedule_name",
     "split": "partition",
     "ssl_model": "backbone",
     "train_batch_size": "batch_size",
+    "train_logger": "logger",
     "upstream": "backbone",
+    "use_wandb": "logger",
     "valid_batch_size": "eval_batch",
+    "wandb": "logger",
     "warmup": "warmup_steps",
     "width": "pooling_dim",
     "workers": "num_workers",
@@ -106,6 +116,69 @@ def check_not_renamed(name: str, value: str, known: Iterable[str]) -> None:
         raise ValueError(
             f"--{name}={value} was renamed to --{name}={new} in version 0.2.0; use that instead."
         )
+
+
+def replaced_option(name: str, value: str) -> tuple[str, str]:
+    """Return the option to use instead of a command-line option in :data:`REPLACED`.
+
+    A warning with the new option is logged.
+
+    Raises
+    ------
+    ValueError
+        If the old option does not have this value.
+
+    Example
+    -------
+    >>> replaced_option("tensorboard", "True"), replaced_option("tensorboard", "False")
+    (('logger', 'tensorboard'), ('logger', 'null'))
+    """
+    new, found = _replaced(name, value, f"--{name}")
+    text = "null" if found is None else found
+    logger.warning("--%s=%s is deprecated; use --%s=%s.", name, value, new, text)
+    return new, text
+
+
+def replace_keys(values: MutableMapping[str, Any], source: object) -> None:
+    """Replace the keys in :data:`REPLACED` in the settings of a preset or a file, in place.
+
+    A warning with the new key is logged.
+
+    Arguments
+    ---------
+    values : mutable mapping
+        Settings.
+    source : object
+        Name of the preset or the file, for messages.
+
+    Raises
+    ------
+    ValueError
+        If an old key has another value, or the new key is given as well.
+
+    Example
+    -------
+    >>> settings = {"tensorboard": True, "seed": 1}
+    >>> replace_keys(settings, "own.yaml")
+    >>> settings
+    {'seed': 1, 'logger': 'tensorboard'}
+    """
+    for old in [name for name in REPLACED if name in values]:
+        new, found = _replaced(old, values[old], f"{source}: {old}")
+        if new in values:
+            raise ValueError(f"{source}: {old} was replaced by {new}; remove {old}.")
+        text = "null" if found is None else found
+        logger.warning("%s: %s is deprecated; use %s: %s.", source, old, new, text)
+        del values[old]
+        values[new] = found
+
+
+def _replaced(name: str, value: Any, place: str) -> tuple[str, str | None]:
+    new, values = REPLACED[name]
+    if str(value).lower() not in values:
+        allowed = " or ".join(text.capitalize() for text in values)
+        raise ValueError(f"{place} must be {allowed}; found {str(value)!r}.")
+    return new, values[str(value).lower()]
 
 
 def renamed_in(keys: Iterable[str]) -> str:

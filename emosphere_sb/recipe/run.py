@@ -31,6 +31,7 @@ from emosphere_sb.recipe.console_logging import LOG_CONFIG
 from emosphere_sb.recipe.cross_corpus import metrics_file, prepare_other_corpus
 from emosphere_sb.recipe.folds import run_folds
 from emosphere_sb.recipe.hparams import ALL_FOLDS, SAVED, build_objects
+from emosphere_sb.recipe.progress import log_epoch, log_finished
 from emosphere_sb.recipe.protocol import demo_upper_bound, protocol_metadata
 from emosphere_sb.recipe.workspace import (
     initialise_run_folder,
@@ -56,7 +57,7 @@ from emosphere_sb.training.checkpoints import Checkpointer
 from emosphere_sb.training.feature_extraction import check_cacheable, use_cached_features
 from emosphere_sb.training.head_tests import HEAD_WEIGHTS, auxiliary_head_metrics
 from emosphere_sb.training.layer_statistics import set_layer_statistics
-from emosphere_sb.training.learnability import warn_if_hardly_trainable
+from emosphere_sb.training.learnability import check_emotions, warn_if_hardly_trainable
 from emosphere_sb.training.loggers import LogState, make_loggers
 from emosphere_sb.training.trained_weights import TrainedWeights
 
@@ -141,6 +142,7 @@ def run_one(tree: CommentedMap, options: dict, *, corpus: str, command: str = ""
             brain.checkpointer.remove_weights(HEAD_WEIGHTS)
             if other is not None:
                 metrics |= report_other(folder, other, summary, metrics, external)
+            log_finished(metrics)
         return distributed.broadcast_from_main(metrics)
 
 
@@ -248,7 +250,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             "counter": hparams["epoch_counter"],
         },
     )
-    loggers = make_loggers(folder, hparams["tensorboard"])
+    loggers = make_loggers(folder, hparams["logger"], hparams)
     checkpointer.add_recoverable("loggers", LogState(loggers))
     clips = len(sets["train"])
     steps = -(-clips // hparams["batch_size"]) * hparams["number_of_epochs"]
@@ -267,6 +269,7 @@ def make_brain(hparams: dict, options: dict, sets: dict, folder: Path) -> EmoSph
             partial(longest_batches, sets, hparams) if hparams["check_memory"] else None
         ),
         initialise=partial(set_layer_statistics, dataset=sets["train"], hparams=hparams),
+        progress=partial(log_epoch, hparams["epoch_counter"], task=hparams["task"].kind),
     )
 
 
@@ -307,6 +310,7 @@ def warmup_steps(settings: dict, steps: int) -> int:
 def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> None:
     """Compute class weights and waveform statistics on the training set, then train."""
     train_set = sets["train"]
+    check_emotions(hparams["task"], train_set.emotions)
     hparams["task"].set_targets(train_set.targets())
     if getattr(hparams["vad_head"], "standardise_labels", False):
         hparams["vad_head"].set_label_statistics(*label_statistics(train_set.labels()))
@@ -332,7 +336,8 @@ def fit(brain: EmoSphereBrain, hparams: dict, sets: dict, summary: Summary) -> N
     loader = data.train_loader(train_set, sampler, micro_batch=hparams["micro_batch"], **workers)
     brain.train_sampler = EpochSetter(sampler, train_set, brain)
     valid = data.eval_loader(sets["valid"], batch_size=hparams["eval_batch"], **workers)
-    brain.fit(hparams["epoch_counter"], loader, valid)
+    with brain.checkpointer.recoverables["loggers"].close_at_end():
+        brain.fit(hparams["epoch_counter"], loader, valid)
     if distributed.broadcast_from_main(brain.checkpointer.find_checkpoint()) is None:
         raise ValueError(
             f"No checkpoint found in {brain.checkpointer.checkpoints_dir}. Train first, without "

@@ -11,6 +11,7 @@ import yaml
 from emosphere_sb.release.card_tables import (
     CHOSEN_ON,
     calibration_table,
+    classes_table,
     fact_lines,
     metrics_table,
     quoted,
@@ -85,6 +86,7 @@ def model_card(info: ModelInfo, run: Run, *, resamples: int = 10_000, seed: int 
         _data(info, protocol),
         "## Evaluation results",
         *metrics_table(run, resamples=resamples, seed=seed),
+        *classes_table(run, info),
         "## Calibration",
         *calibration_table(run),
         *words_table(info),
@@ -171,7 +173,20 @@ def _summary(info: ModelInfo, protocol: Mapping[str, Any]) -> str:
     )
     if info.head == "none":
         return f"{text} The model has no class head."
-    return f"{text} A class head predicts {info.head} probabilities: {', '.join(info.classes)}."
+    text += f" A class head predicts {info.head} probabilities: {', '.join(info.classes)}."
+    last, tested = (protocol.get("auxiliary_head") or {}).get("epoch"), tested_epoch(protocol)
+    if last is None or tested is None or last >= tested:
+        return text
+    return (
+        f"{text} The head was last trained in epoch {last}, before the last tested epoch "
+        f"{tested}, so its probabilities may be inaccurate."
+    )
+
+
+def tested_epoch(protocol: Mapping[str, Any]) -> int | None:
+    """Return the last epoch whose weights were tested; None if it is not recorded."""
+    epochs = protocol.get("averaged_epochs") or [protocol.get("best_epoch")]
+    return epochs[-1]
 
 
 def _usage(info: ModelInfo) -> str:

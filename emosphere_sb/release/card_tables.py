@@ -54,6 +54,20 @@ def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
     return [explanation, table(heads, rows), "\n".join(notes)]
 
 
+def classes_table(run: Run, info: ModelInfo) -> list[str]:
+    """Return the scores of the emotion head by set; an empty list for other models."""
+    rows = []
+    for name in run.labelled:
+        scores = run.metrics[name].get("emotion_head") or {}
+        if info.head == "emotion" and scores.get("n"):
+            keys = ("accuracy", "macro_f1", "unweighted_recall")
+            rows.append([name, format_count(scores["n"]), *(format_score(scores[k]) for k in keys)])
+    if not rows:
+        return []
+    heads = ["set", "utterances of these emotions", "accuracy", "macro F1", "unweighted recall"]
+    return ["Most probable emotion compared with the emotion label:", table(heads, rows)]
+
+
 def calibration_table(run: Run) -> list[str]:
     """Return the slope, scale ratio and shift of the predictions by set and dimension."""
     rows = []

@@ -186,8 +186,35 @@ def rebuild(run: Path, protocol: Mapping[str, Any]) -> Rebuilt:
             f"are from epoch {_join(epochs)}: the run was continued after the tests, or a "
             f"checkpoint was lost. Re-run the training command."
         )
-    with_head = built["task"].size > 0 and bool(built["weighting"].active)
-    return Rebuilt(tree, built, with_head)
+    return Rebuilt(tree, built, has_class_head(built, protocol))
+
+
+def has_class_head(built: Mapping[str, Any], protocol: Mapping[str, Any]) -> bool:
+    """Return whether the released model predicts class probabilities.
+
+    It does if the head was trained in the tested epoch, or, for a task that is
+    ``always_predicted``, in an earlier one. A warning is logged in the latter case.
+
+    Arguments
+    ---------
+    built : mapping
+        Components of the run, with the tested weights.
+    protocol : mapping
+        Protocol of the run.
+    """
+    task = built["task"]
+    if task.size == 0 or built["weighting"].active:
+        return task.size > 0
+    # Not written by runs of earlier versions without an auxiliary task
+    last = (protocol.get("auxiliary_head") or {}).get("epoch")
+    if not task.always_predicted or last is None:
+        return False
+    logger.warning(
+        "The %s head was last trained in epoch %d, before the tested weights, so its probabilities "
+        "may be inaccurate; the model card lists its accuracy. To train it in all epochs, add "
+        "--preset=…+emotions.", task.kind, last,
+    )  # fmt: skip
+    return True
 
 
 def describe_model(rebuilt: Rebuilt, source: Run, name: str | None) -> ModelInfo:

@@ -54,7 +54,8 @@ class Report:
     ---------
     content : dict
         Content of ``report.json``: ``title``, ``protocol``, ``run``, ``synthetic``, ``sets``,
-        ``beside``, ``warnings`` and, if requested, ``comparison``.
+        ``beside``, ``warnings``; ``comparison`` if requested; and ``unfinished`` for an unfinished
+        run.
     tables : dict of str to pandas.DataFrame
         Predictions of the first run by set, for scatter plots.
     corrections : list of Correction
@@ -109,7 +110,7 @@ def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
             f"Metrics are means over {len(runs)} runs. Scatter and sphere plots show the first "
             f"run, {runs[0].name}."
         )
-    content = {
+    content: dict[str, Any] = {
         "title": _title(runs),
         "protocol": protocol,
         "run": _run_metadata(runs),
@@ -118,6 +119,9 @@ def assemble_report(runs: Sequence[Run], request: ReportRequest) -> Report:
         "beside": common_metadata([run.metrics.get("beside", {}) for run in runs]),
         "warnings": warnings + plot_notes,
     }
+    if runs[0].unfinished is not None:
+        content["title"] += " (unfinished)"
+        content["unfinished"] = dict(runs[0].unfinished)
     if request.reference:
         content["comparison"] = _comparison(sets, runs, request, content["warnings"])
     return Report(content, plotted, corrections)
@@ -131,7 +135,7 @@ def _sets(runs: Sequence[Run], wanted: Sequence[str]) -> tuple[list[str], list[s
             f"--set must be a labelled set predicted by all runs ({', '.join(common) or 'none'}); "
             f"found {', '.join(wrong)}."
         )
-    if not common:
+    if not common and runs[0].unfinished is None:
         raise ValueError(
             "At least one labelled set must be predicted by all runs; found none. "
             f"{' '.join(notes)}"
@@ -245,7 +249,7 @@ def _title(runs: Sequence[Run]) -> str:
 
 def _protocol(sets: Sequence[str], runs: Sequence[Run]) -> dict[str, Any]:
     protocol = common_metadata([run.protocol for run in runs])
-    scale = _scale_of(sets[0], runs)
+    scale = _scale_of(sets[0], runs) if sets else None
     if "scale" not in protocol and scale is not None:
         protocol["scale"] = scale.to_dict()
     return protocol

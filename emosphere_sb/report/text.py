@@ -41,6 +41,8 @@ def report_text(report: Mapping) -> str:
     parts = [report["title"]]
     if report.get("synthetic"):
         parts.append(SYNTHETIC_WARNING)
+    if unfinished := report.get("unfinished"):
+        parts += unfinished_parts(unfinished)
     for name, evaluation in report["sets"].items():
         parts.append(format_set(name, evaluation, (report.get("comparison") or {}).get(name)))
     notes = list(report.get("warnings") or [])
@@ -49,6 +51,26 @@ def report_text(report: Mapping) -> str:
     if notes:
         parts.append("\n".join(f"Note: {note}" for note in notes))
     return "\n\n".join(parts)
+
+
+def unfinished_parts(progress: Mapping) -> list[str]:
+    """Format the progress of an unfinished run: a message, and its best and last epoch.
+
+    Arguments
+    ---------
+    progress : mapping
+        See :func:`emosphere_sb.report.read.unfinished.training_progress`.
+    """
+    rows = [
+        [f"{name} epoch", str(row["epoch"]), *(format_score(row[column]) for column in COLUMNS)]
+        for name, row in (("best", progress["best"]), ("last", progress["last"]))
+        if row is not None
+    ]
+    if not rows:
+        return [progress["message"]]
+    head = ["", "number", *DIMENSIONS, "mean"]
+    table = format_table(head, rows, title="CCC on the development set so far", indent=2)
+    return [progress["message"], table]
 
 
 def format_set(name: str, evaluation: Mapping, comparison: Mapping | None = None) -> str:

@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from emosphere_sb.fileio.yaml_tree import tagged_value
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.corpora import reader_settings
-from emosphere_sb.recipe.hparams import RESULT_NEUTRAL_KEYS
+from emosphere_sb.recipe.hparams import neutral_keys
 from emosphere_sb.tables.spec import Group, Row, Table, cell_training_corpus, read_options
 
 HPARAMS_FILE = "hparams/emosphere.yaml"
@@ -178,10 +178,9 @@ class Cells:
         command = [HPARAMS_FILE, *([f"--preset={presets}"] if presets else []), *words]
         request = read_command(command, corpus=corpus)
         tree, options = request.tree, request.run_options
+        neutral = {*neutral_keys(tree), "preset"}
         content: dict[str, Any] = {
-            key: tagged_value(value)
-            for key, value in tree.items()
-            if key not in (*RESULT_NEUTRAL_KEYS, "preset")
+            key: tagged_value(value) for key, value in tree.items() if key not in neutral
         }
         run_options = {
             key: value for key, value in options.items() if key not in RESULT_NEUTRAL_RUN_OPTIONS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -29,6 +31,7 @@ from emosphere_sb.training.backward import (
 )
 from emosphere_sb.training.batch_outputs import Labels, Output
 from emosphere_sb.training.checkpoints import INTRA_EPOCH, averaged_epochs
+from emosphere_sb.training.epoch_counter import UNDEFINED_SCORE
 from emosphere_sb.training.head_tests import HEAD_WEIGHTS
 from emosphere_sb.training.preemption import StoppedError, StopRequest
 from emosphere_sb.training.run_options import validate_run_options
@@ -59,6 +62,9 @@ class EmoSphereBrain(sb.Brain):
     initialise : callable
         Function that is called with the Brain before the first epoch of a new run, but not when a
         run is resumed. (default: nothing is called)
+    progress : callable
+        Function that is called after each epoch with the metrics of the training set, those of the
+        development set, and the training time so far in seconds. (default: nothing is called)
 
     Raises
     ------
@@ -79,9 +85,12 @@ class EmoSphereBrain(sb.Brain):
         loggers: Sequence = (),
         memory_check_batches: Callable[[], tuple[Batch, Batch]] | None = None,
         initialise: Callable[[EmoSphereBrain], None] | None = None,
+        progress: Callable[[Mapping, Mapping, float], None] | None = None,
     ):
         super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
         validate_run_options(vars(self))
+        # In a file, each update of a progress bar would remain visible.
+        self.noprogressbar = self.noprogressbar or not sys.stderr.isatty()
         self.schedule: LRScheduler | None = None  # until `init_optimizers`
         self.set_sizes, self.loggers = set_sizes, loggers
         self.stop = StopRequest()
@@ -96,7 +105,7 @@ class EmoSphereBrain(sb.Brain):
         self._clock = time.time()  # when `seconds` was last updated
         self._make_schedule = schedule
         self._memory_check_batches = memory_check_batches
-        self._initialise = initialise
+        self._initialise, self._progress = initialise, progress
         self._averaged_epochs = averaged_epochs(
             self.hparams.test_weights, self.hparams.average_checkpoints
         )
@@ -257,10 +266,12 @@ class EmoSphereBrain(sb.Brain):
         last = self.checkpointer.recover_if_possible()
         distributed.broadcast_state(self.modules)
         self.tested_checkpoints = []
+        logs = self.checkpointer.recoverables["loggers"]
         if last is None:
-            self.checkpointer.recoverables["loggers"].clear()
-            if self._initialise is not None:
-                self._initialise(self)
+            logs.clear()
+        logs.start()
+        if last is None and self._initialise is not None:
+            self._initialise(self)
         # A resumed run may not repeat the epoch of the head's last metrics.
         meta = {} if last is None else last.meta
         self.head_metrics, self.seconds = meta.get("head", {}), meta.get("seconds", 0.0)
@@ -315,15 +326,19 @@ class EmoSphereBrain(sb.Brain):
         metrics = self.metrics()
         rates = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
         for log in self.loggers:
-            log.log_stats(rates, train_stats=self._train_metrics, valid_stats=metrics)
+            log.log_stats(
+                rates, train_stats=self._train_metrics, valid_stats=metrics, verbose=False
+            )
         # The CCC of a constant prediction is undefined: rank it below all others.
-        score = -1.0 if math.isnan(metrics["mean_ccc"]) else metrics["mean_ccc"]
+        score = UNDEFINED_SCORE if math.isnan(metrics["mean_ccc"]) else metrics["mean_ccc"]
         # Before saving, so that the checkpoint contains the decision to stop early.
         self.hparams.epoch_counter.update_metric(score)
         self._trained = None
         if self.auxiliary_active and not self.hparams.weighting.active_next:
             self.checkpointer.save_weights(HEAD_WEIGHTS, {"epoch": epoch})
         self._save_checkpoint({"epoch": epoch, "mean_ccc": score})
+        if self._progress is not None:
+            self._progress(self._train_metrics, metrics, self.seconds)
 
     def train_metrics(self, loss: float) -> dict:
         """Return the mean losses of this epoch, given the mean of the joint loss."""
@@ -369,11 +384,14 @@ class EmoSphereBrain(sb.Brain):
         -------
         tuple
             VAD values by id, nominally in [-1, 1], shape (3,); and class probabilities by id, or
-            None if the auxiliary head was not trained in the epoch of the checkpoint.
+            None if the auxiliary head was not trained in the epoch of the checkpoint, unless the
+            task is ``always_predicted`` and the head was trained before.
         """
         self.evaluate(loader, max_key="mean_ccc")
         vad, probabilities = evaluation.prediction_arrays(self.predictions)
-        return vad, probabilities if self.auxiliary_active else None
+        trained = bool(self.tested_checkpoints[0].meta["head"])
+        used = self.auxiliary_active or (self.hparams.task.always_predicted and trained)
+        return vad, probabilities if used else None
 
     def head_metrics_of_test(self) -> dict:
         """Return the metrics of the auxiliary head on the test set evaluated last.
@@ -433,7 +451,7 @@ class EmoSphereBrain(sb.Brain):
         now = time.time()
         self.seconds, self._clock = self.seconds + now - self._clock, now
         meta = {**meta, "head": self.head_metrics, "seconds": self.seconds}
-        self.checkpointer.save_checkpoint(meta, end_of_epoch=end_of_epoch)
+        self.checkpointer.save_checkpoint(meta, end_of_epoch=end_of_epoch, verbosity=logging.DEBUG)
         self.checkpointer.prune(best="mean_ccc", last=max(1, self._averaged_epochs))
 
     def _save_intra_epoch_ckpt(self) -> None:

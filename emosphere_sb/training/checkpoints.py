@@ -108,7 +108,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         except (OSError, RuntimeError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise OSError(f"Could not write weights to {final} ({error}). {MAKE_ROOM}") from error
-        logger.info("Saved weights %s", final)
+        logger.debug("Saved weights %s", final)
 
     def remove_weights(self, name: str) -> None:
         """Delete the weights saved under a name, if any, in the main process."""

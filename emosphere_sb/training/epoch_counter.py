@@ -7,6 +7,8 @@ import json
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from speechbrain.utils.epoch_loop import EpochCounterWithStopper
 
+UNDEFINED_SCORE = -1.0
+"""Score of an epoch in which the mean CCC is undefined. It ranks below all others."""
 STATE_FIELDS = ("current", "best_limit", "best_score", "should_stop")
 
 
@@ -34,6 +36,7 @@ class EpochCounter(EpochCounterWithStopper):
         super().__init__(
             limit, limit_to_stop=patience or limit + 1, limit_warmup=0, direction="max"
         )
+        self.patience = patience
         # With SpeechBrain's default of 1e-6, an equal metric would count as an improvement.
         self.min_delta = 0.0
 

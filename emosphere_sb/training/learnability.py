@@ -1,13 +1,16 @@
-"""Warning about runs that are unlikely to learn: small steps, or far more weights than clips."""
+"""Warnings before training: small steps, far more weights than clips, emotions without clips."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import nn
+
+from emosphere_sb.lobes.tasks import AuxiliaryTask
 
 logger = logging.getLogger(__name__)
 
@@ -112,3 +115,48 @@ def is_adaptive(opt_class: type | partial) -> bool:
     """Return whether an optimiser class, with or without bound arguments, is of the Adam type."""
     cls = opt_class.func if isinstance(opt_class, partial) else opt_class
     return isinstance(cls, type) and issubclass(cls, (*ADAPTIVE, torch.optim.AdamW))
+
+
+def check_emotions(task: AuxiliaryTask, emotions: Sequence[str]) -> None:
+    """Log how many training utterances have each emotion of an emotion task.
+
+    Utterances that the task ignores, and classes without utterances, are logged as well.
+
+    Arguments
+    ---------
+    task : AuxiliaryTask
+        Auxiliary task; nothing is logged unless its classes are emotions.
+    emotions : sequence of str
+        Emotion of each training utterance; empty if unknown.
+
+    Raises
+    ------
+    ValueError
+        If no training utterance has one of the emotions.
+    """
+    if task.kind != "emotion":
+        return
+    found = Counter(emotion.casefold() for emotion in emotions)
+    counts = {name: found.pop(name.casefold(), 0) for name in task.names}
+    others = _listed({name or "unknown": count for name, count in found.most_common()})
+    if not any(counts.values()):
+        raise ValueError(
+            f"The training set must have utterances of the emotions {', '.join(task.names)}; found "
+            f"{others or 'no utterances'}. Name the emotions as in the labels, e.g. "
+            f'--preset=emotions --emotion_classes="[happy, sad]".'
+        )
+    logger.info("Emotions of the training set: %s", _listed(counts))
+    if found:
+        logger.info(
+            "The emotion head ignores %d of %d training utterances with other emotions: %s",
+            found.total(), len(emotions), others,
+        )  # fmt: skip
+    if missing := [name for name, count in counts.items() if not count]:
+        logger.warning(
+            "No training utterance is %s: the probabilities of these emotions will be meaningless.",
+            " or ".join(missing),
+        )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

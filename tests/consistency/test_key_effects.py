@@ -10,7 +10,13 @@ from torch import nn
 from emosphere_sb.fileio.yaml_tree import dump, read_tree, scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.command_line import read_command
-from emosphere_sb.recipe.hparams import SAVED, build_objects, merge, read_presets
+from emosphere_sb.recipe.hparams import (
+    SAVED,
+    build_objects,
+    differences,
+    merge,
+    read_presets,
+)
 from emosphere_sb.recipe.key_usage import (
     CONDITIONS,
     READ_BY_RECIPE,
@@ -158,6 +164,9 @@ def test_key_of_every_preset_reaches_a_component_or_is_rejected(preset):
         (["no_regions"], {"aux_decay_epochs": "3"}, "task is NoTask"),
         (["categorical"], {"region_class_weights": "none"}, "task is EmotionTask"),
         (["constant_weight"], {"aux_decay_epochs": "3"}, "weighting is ConstantWeight"),
+        (["emotions"], {"aux_decay_epochs": "3"}, "weighting is ConstantWeight"),
+        ([], {"emotion_classes": "[happy]"}, "task is RegionTask"),
+        (["categorical"], {"emotion_classes": "[happy]"}, "task is EmotionTask"),
         (["uncertainty"], {"aux_weight_start": "0.5"}, "weighting is UncertaintyWeighting"),
         ([], {"opt_class": "!name:torch.optim.SGD {lr: 0.5}", "lr_loss_weights": "0.5"},
          "weighting is LinearDecay"),
@@ -259,6 +268,26 @@ def test_conditions_are_about_keys_that_exist():
     assert {*CONDITIONS, *(other for pairs in CONDITIONS.values() for other, _ in pairs)} <= set(
         BASE
     )
+
+
+def test_emotion_classes_are_the_classes_of_the_preset_emotions():
+    tree = merge(Arguments(FILE, ["smoke", "emotions"], {"emotion_classes": "[happy, calm]"}))
+    objects = build_objects(tree)
+    assert objects["task"].names == ["happy", "calm"]
+    assert objects["auxiliary_head"].layers[-1].out_features == 2
+    for epoch in (1, 100):
+        objects["weighting"].set_epoch(epoch)
+        assert objects["weighting"].active
+
+
+def test_key_that_only_presets_use_does_not_change_other_runs():
+    one = merge(Arguments(FILE, ["smoke"]))
+    saved = merge(Arguments(FILE, ["smoke"]))
+    del saved["emotion_classes"]  # a run of an earlier version
+    assert differences(one, saved) == []
+    emotions = merge(Arguments(FILE, ["smoke", "emotions"]))
+    other = merge(Arguments(FILE, ["smoke", "emotions"], {"emotion_classes": "[happy, sad]"}))
+    assert differences(emotions, other) == ["emotion_classes"]
 
 
 def test_the_paper_s_settings_are_keys():

@@ -1,5 +1,7 @@
 """Test that each preset can be trained, and the settings of published and of the paper's tables."""
 
+import re
+import shutil
 from collections import Counter
 from types import SimpleNamespace
 
@@ -88,6 +90,33 @@ def test_smoke_does_not_override_the_settings_of_a_preset(rows):
     settings, tree = read_presets(FILE)[row], merged(rows)
     reduced = set(read_presets(FILE)["smoke"]) if row in FULL_SIZE else set()
     assert not (set(settings) - reduced) & set(differences(tree, merged(row)))
+
+
+SCHEDULE = ("number_of_epochs", "batch_size", "lr", "schedule_name")
+"""Keys of the training schedule, for which a preset must decide about early stopping."""
+
+
+def text_of_presets() -> dict[str, str]:
+    """Return the text of each preset, without what YAML merges into it."""
+    text = (HPARAMS / "presets.yaml").read_text(encoding="utf-8")
+    parts = re.split(r"^(\w+):", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_that_set_the_schedule_set_early_stopping_and_ablations_do_not(preset):
+    text = text_of_presets()[preset]
+    keys = {key for key in (*SCHEDULE, "patience") if re.search(rf"^    {key}: ", text, re.M)}
+    assert ("patience" in keys) is bool(keys - {"patience"})
+
+
+def test_an_ablation_keeps_the_early_stopping_of_the_preset_before_it(tmp_path):
+    own = tmp_path / "emosphere.yaml"
+    shutil.copy(FILE, own)
+    text = (HPARAMS / "presets.yaml").read_text(encoding="utf-8")
+    (tmp_path / "presets.yaml").write_text(f"{text}\nown:\n    patience: 5\n", encoding="utf-8")
+    assert merge(Arguments(own, ["own", "mean_pooling"]))["patience"] == 5
+    assert merge(Arguments(own, ["own", "frozen"]))["patience"] == 0
 
 
 # --- published -------------------------------------------------------------------------------

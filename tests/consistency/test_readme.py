@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shlex
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_arguments_of_documented_commands_are_accepted(root):
     known = set(read_tree(HPARAMS / "emosphere.yaml"))
     for script, arguments in found:
         assert (root / script).is_file()
-        words = [word for word in arguments.split() if not word.startswith("--help")]
+        words = [word for word in shlex.split(arguments) if not word.startswith("--help")]
         if words:
             merge(parse_arguments([words[0].replace("hparams", str(HPARAMS)), *words[1:]], known))
 

@@ -41,10 +41,11 @@ class Workspace:
         self.outputs: dict[str, str] = {}
         for name in LINKED:
             (folder / name).symlink_to(root / name)
-        # Use the programs of this environment and one thread, but neither the Hub nor a cache.
+        # Use the programs of this environment and one thread, but no service or cache.
         places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = {
             **os.environ, "PATH": places, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
+            "WANDB_MODE": "offline",
             "HF_HOME": str(folder / "no_cache"),
         }  # fmt: skip
 

@@ -46,12 +46,12 @@ def write_wav(path):
 
 
 def predictions(model, folder):
-    """Predict each signal; the WAV file is written to ``folder``."""
+    """Predict each signal in one pass, as version 0.1; the WAV file is written to ``folder``."""
     path = Path(folder) / "stereo.wav"
     write_wav(path)
-    single_pass = {"max_seconds": "evaluation"}  # the default of version 0.1.0
-    found = {name: model.predict(signal, 16000, **single_pass) for name, signal in arrays().items()}
-    found["stereo.wav"] = model.predict(str(path), **single_pass)
+    one_pass = {"max_seconds": "evaluation"}
+    found = {name: model.predict(signal, 16000, **one_pass) for name, signal in arrays().items()}
+    found["stereo.wav"] = model.predict(str(path), **one_pass)
     return {
         name: {
             "vad": [float(value) for value in one.vad],

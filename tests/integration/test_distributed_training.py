@@ -158,7 +158,7 @@ def test_distributed_run_on_two_processes_matches_single_process(
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["run"]["processes"] == 2
     assert output.count("test1") == output.count("test2") > 0  # the results table is printed once
-    assert output.count("Going into epoch 1") == 1
+    assert output.count("Epoch 1/") == output.count("Run complete: ") == 1
 
 
 def test_distributed_statistics_of_layers_match_single_process(launch, options, tmp_path):

@@ -38,7 +38,7 @@ torch.load = block_pickle
 torch.set_num_threads(1)
 folder, paths = sys.argv[1], json.load(open(sys.argv[2]))
 model = EmoSphere.from_pretrained(folder, device="cpu")
-found = model.predict(paths, batch_size=5, max_seconds="evaluation")  # as in the run
+found = model.predict(paths, batch_size=5, max_seconds="evaluation")
 rows = [item.to_dict(embedding=True) for item in found]
 assert not any(name.startswith("data_prep") for name in sys.modules), "the corpora were imported"
 print(json.dumps(rows))

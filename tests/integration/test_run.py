@@ -2,17 +2,19 @@
 
 import json
 import math
+import re
 import shutil
 
 import pandas as pd
 import pytest
 import torch
 
+from emosphere_sb.report.read.training_log import read_train_log
 from emosphere_sb.results.predictions import read_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
 
-QUIET = ["hparams/emosphere.yaml", "--noprogressbar", "--release=synthetic"]
+QUIET = ["hparams/emosphere.yaml", "--release=synthetic"]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,38 @@ def test_log_contains_dynamic_weight_and_each_ccc(recipe, finished):
     assert "train weight: 1.00e+00" in lines[0]
     assert "train weight: 8.02e-01" in lines[1]
     assert all(f"valid {name}:" in lines[0] for name in (*DIMENSIONS, "mean_ccc"))
+
+
+def test_log_has_one_line_per_epoch_and_ends_with_the_location_of_the_results(
+    recipe, tmp_path, capfd
+):
+    folder = tmp_path / "run"
+    recipe(f"--output_folder={folder}")
+    printed = capfd.readouterr()
+    assert "\r" not in printed.out + printed.err  # standard error is not a terminal here
+    text = (folder / "log.txt").read_text(encoding="utf-8")
+    assert "\r" not in text
+    lines = [line.split(" - INFO - ")[1] for line in text.splitlines() if " - INFO - " in line]
+    epochs = [line for line in lines if line.startswith("Epoch ")]
+    assert [line.partition(":")[0] for line in epochs] == ["Epoch 1/2", "Epoch 2/2"]
+    log = read_train_log(folder / "train_log.txt")
+    for line, mean in zip(epochs, log["valid mean_ccc"], strict=True):
+        assert float(re.search(r"D \S+, mean (\S+);", line)[1]) == pytest.approx(mean, abs=6e-4)
+    assert lines[-1].startswith("Run complete: ") and f"Results: {folder} " in lines[-1]
+
+
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb"])
+def test_additional_logger_does_not_change_the_results(
+    recipe, finished, tmp_path, monkeypatch, logger
+):
+    pytest.importorskip(logger, reason=f"the {logger!r} extra is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    recipe(f"--logger={logger}", f"--output_folder={tmp_path}")
+    assert list((tmp_path / logger).iterdir())
+    for name in ("valid", "test1", "test2", "test3"):
+        path = f"predictions/{name}.csv"
+        assert (tmp_path / path).read_bytes() == (recipe.folder / path).read_bytes()
 
 
 def test_best_and_last_checkpoints_are_retained(recipe, finished):

@@ -74,8 +74,8 @@ def describe_columns(info: ModelInfo | None = None) -> list[Column]:
 
     Example
     -------
-    >>> [column.range for column in describe_columns()][7]
-    'label scale'
+    >>> {column.name: column.range for column in describe_columns()}["valence"]
+    '-1 to 1'
     """
     if info is None:
         return list(COLUMNS)

@@ -22,15 +22,22 @@ from emosphere_sb.report.plots.style import (
     palette,
     with_plot_style,
 )
+from emosphere_sb.results.number_format import MINUS, format_signed
 from emosphere_sb.scale import DIMENSIONS
 from emosphere_sb.sphere.grid import RegionPartition
 
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200)
 """Candidate distances between time ticks in seconds."""
+MAX_UNSMOOTHED = 60
+"""Maximum number of time steps that are drawn as separate points, without a moving average."""
+MAX_CLEAR = 600
+"""Number of time steps above which the thin line is fainter, so that it does not hide the thick."""
 SMOOTHING_PARTS = 40
 """The thick line is a moving average over the duration divided by this number."""
 MAX_NAMED_REGIONS = 8
 """Maximum number of regions with individual colours; less frequent regions share one colour."""
+LEGEND_COLUMNS = 5
+"""Columns of the legend of the regions, to the left of the label of the time axis."""
 
 
 @with_plot_style
@@ -51,30 +58,49 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels with a shared time axis. Thin lines show individual windows, or their range if
-        several fall into one time step. Thick lines show a moving average over 1/40 of the
-        recording, or over two windows if these are longer. Skipped silence is grey. The band at the
-        bottom shows the most frequent region.
+        Three panels with a shared time axis. Up to 60 windows are drawn as points; a single one has
+        its value next to it, and no line. With more windows, thin lines show individual windows, or
+        their range if several fall into one time step, and thick lines a moving average over 1/40
+        of the recording, or over two windows if these are longer. Skipped silence is grey. The band
+        at the bottom shows the region of the thick line, or else of each window.
     """
-    figure = Figure(figsize=(11, 7.4), layout="constrained")
+    figure = Figure(figsize=(11, 7.6), layout="constrained")
     heights = [3, 3, 3, 0.5]
     panels = figure.subplots(4, 1, sharex=True, height_ratios=heights)
-    smoothing = max(2 * window, traces.duration / SMOOTHING_PARTS, traces.width)
+    smoothing = smoothing_seconds(traces, window)
     limit = _limit(traces)
     for column, (axes, name) in enumerate(zip(panels[:3], DIMENSIONS, strict=True)):
         _panel(axes, traces, column, name, smoothing)
         axes.set_ylim(-limit, limit)
         _scale_axis(axes, about.scale, reverse=name in about.scale.reversed)
-    _band(panels[3], traces, about)
+    _band(panels[3], traces, about, smoothing)
     for axes in panels:
         _grey(axes, traces)
     _time_axis(panels[3], traces.duration)
-    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # leaves space for the note
+    # The rectangle leaves space for the footnote, and the padding separates title and panels.
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965), h_pad=0.08)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    texts = [f"thin: windows of {window:g} s", f"thick: moving average over {clock(smoothing)}"]
-    texts += ["grey: skipped silence"] if traces.silence.any() else []
-    add_footnote(figure, "  ·  ".join([about.name, *texts]))
+    add_footnote(figure, "  ·  ".join([about.name, *_explanations(traces, window, smoothing)]))
     return figure
+
+
+def smoothing_seconds(traces: Traces, window: float) -> float | None:
+    """Return the length of the moving average in seconds; None for few windows."""
+    if len(traces.steps) <= MAX_UNSMOOTHED:
+        return None
+    return max(2 * window, traces.duration / SMOOTHING_PARTS, traces.width)
+
+
+def _explanations(traces: Traces, window: float, smoothing: float | None) -> list[str]:
+    """Explain lines and colours, for the footnote."""
+    if smoothing is None:
+        texts = [f"points: windows of {window:g} s"]
+    else:
+        texts = [
+            f"thin: windows of {window:g} s",
+            f"thick, and its region: moving average over {clock(smoothing)}",
+        ]
+    return texts + (["grey: skipped silence"] if traces.silence.any() else [])
 
 
 def _limit(traces: Traces) -> float:
@@ -84,19 +110,26 @@ def _limit(traces: Traces) -> float:
     return max(1.0, 1.05 * float(reach))
 
 
-def _panel(axes: Axes, traces: Traces, column: int, name: str, smoothing: float) -> None:
-    times, colour = traces.times, COLOURS[name]
+def _panel(axes: Axes, traces: Traces, column: int, name: str, smoothing: float | None) -> None:
+    times, colour, values = traces.times, COLOURS[name], traces.means[:, column]
     low, high = (edge[:, column] for edge in traces.ranges)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.fill_between(times, low, high, color=colour, alpha=0.25, linewidth=0)
-    axes.plot(times, traces.means[:, column], color=colour, alpha=0.45, linewidth=0.7)
-    if len(times) == 1:  # a single point needs a marker
-        axes.plot(times, traces.means[:, column], color=colour, marker="o")
-    axes.plot(times, traces.smoothed(smoothing)[:, column], color=colour, linewidth=2.2)
+    if smoothing is None:
+        axes.plot(times, values, color=colour, linewidth=1.6, marker="o", markersize=4)
+    else:
+        axes.fill_between(times, low, high, color=colour, alpha=0.25, linewidth=0)
+        faint = 0.45 if len(times) <= MAX_CLEAR else 0.25
+        axes.plot(times, values, color=colour, alpha=faint, linewidth=0.7)
+        axes.plot(times, traces.smoothed(smoothing)[:, column], color=colour, linewidth=2.2)
     axes.set_title(TITLES[name], color=colour)
     axes.grid(axis="both")
     if not np.isfinite(low).any():
         annotate_empty(axes, "no predictions")
+    elif len(times) == 1:
+        axes.annotate(
+            format_signed(values[0]), (times[0], values[0]), xytext=(0, 7), ha="center",
+            textcoords="offset points", color=colour, fontweight="bold",
+        )  # fmt: skip
 
 
 def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
@@ -114,30 +147,40 @@ def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
     right.spines["right"].set_visible(False)
 
 
-def _band(axes: Axes, traces: Traces, about: Any) -> None:
+def _band(axes: Axes, traces: Traces, about: Any, smoothing: float | None) -> None:
     """Draw the regions as a colour band, with a legend for the most frequent ones."""
+    grid = RegionPartition(about.region_step, about.centre_radius)
     regions = traces.regions
+    if smoothing is not None:  # those of the windows change too often to be seen
+        indices = grid.assign(traces.smoothed(smoothing))
+        regions = ["" if index < 0 else grid.names[index] for index in indices]
     counts = {name: regions.count(name) for name in dict.fromkeys(regions) if name}
     named = sorted(counts, key=counts.__getitem__, reverse=True)[:MAX_NAMED_REGIONS]
-    colours = _colours(named, about)
+    colours = _colours(named, grid)
     for name, first, last in _runs(regions):
         if name:
             axes.axvspan(*_span(traces, first, last), color=colours.get(name, FAINT), linewidth=0)
     axes.set_yticks([])
     axes.set_ylabel("region", rotation=0, ha="right", va="center", fontsize=8.5)
-    patches = [Patch(color=colours[name], label=name) for name in named]
+    patches = [Patch(color=colours[name], label=_label(name, grid)) for name in named]
     if len(counts) > len(named):
         patches.append(Patch(color=FAINT, label=f"{len(counts) - len(named)} more"))
     if patches:
         axes.legend(
-            handles=patches, loc="upper left", bbox_to_anchor=(0, -0.9), ncols=9, fontsize=8.5,
-            handlelength=1.0, columnspacing=1.2, borderpad=0, borderaxespad=0,
+            handles=patches, loc="upper left", bbox_to_anchor=(0, -1.05), ncols=LEGEND_COLUMNS,
+            fontsize=8.5, handlelength=1.0, columnspacing=1.2, borderpad=0, borderaxespad=0,
         )  # fmt: skip
 
 
-def _colours(named: list[str], about: Any) -> dict[str, Any]:
+def _label(name: str, grid: RegionPartition) -> str:
+    """Return the description of an octant, such as ``II (+V −A +D)``; otherwise the name."""
+    if grid.step != 90:
+        return name
+    return grid.descriptions[grid.names.index(name)].replace("-", MINUS)
+
+
+def _colours(named: list[str], grid: RegionPartition) -> dict[str, Any]:
     """Choose the colour of each region, paler than the lines; octants have fixed colours."""
-    grid = RegionPartition(about.region_step, about.centre_radius)
     order = list(grid.names) if len(grid) <= MAX_NAMED_REGIONS else named
     known = dict(zip(order, palette(max(1, len(order))), strict=False))
     return {name: tuple(0.35 + 0.65 * part for part in to_rgb(known[name])) for name in named}

@@ -15,6 +15,7 @@ from emosphere_sb.report.html.sections import (
     anchor,
     baselines_section,
     comparison_section,
+    progress_section,
     scores_section,
     set_section,
 )
@@ -27,7 +28,10 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 HIDDEN_KEYS = ("training_data",)
 """Keys of the protocol that are for programs, not for readers."""
-REPORT_KEYS = ("title", "protocol", "run", "synthetic", "sets", "comparison", "beside", "warnings")
+REPORT_KEYS = (
+    "title", "protocol", "run", "synthetic", "unfinished", "sets", "comparison", "beside",
+    "warnings",
+)  # fmt: skip
 """Keys of a report that have a dedicated section; all others are listed at the end."""
 
 
@@ -46,7 +50,8 @@ def run_page(
         ``title``; ``protocol`` and ``run`` as in ``metrics.json``; ``synthetic``; ``sets``, the
         results of ``evaluate_predictions`` by set; optionally ``comparison``, the results of
         ``compare_systems`` by set; ``beside`` as in ``metrics.json``; ``warnings``, a list of str.
-        Other keys are listed at the end of the page.
+        ``unfinished``, the progress of an unfinished run. Other keys are listed at the end of the
+        page.
     tables : mapping of str to pandas.DataFrame
         Predictions by set, for the plots.
     log : mapping, optional
@@ -79,6 +84,7 @@ def run_page(
         "report/run.html.jinja",
         title=report["title"],
         synthetic=SYNTHETIC_WARNING if report.get("synthetic") else None,
+        unfinished=progress_section(report.get("unfinished")),
         contents=_contents(report, log),
         warnings=_warnings(report),
         scores=scores_section(sets, [name for name in tables if name not in sets]),
@@ -166,7 +172,8 @@ def write_plots(
 
 def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
     """Return the links of the table of contents: section ID and title."""
-    links = {"results": "Results"}
+    links = {"progress": "Progress"} if report.get("unfinished") else {}
+    links |= {"results": "Results"} if report["sets"] else {}
     links |= {"comparison": "Comparison"} if report.get("comparison") else {}
     links |= {f"set-{anchor(name)}": name for name in report["sets"]}
     links |= {"training": "Training"} if log is not None else {}

@@ -124,6 +124,26 @@ def scores_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> di
     }
 
 
+def progress_section(progress: Mapping | None) -> dict[str, Any] | None:
+    """Build the section on the progress of an unfinished run; None if the run is finished.
+
+    Returns
+    -------
+    dict or None
+        ``message`` for the banner, and ``table`` with the best and the last epoch, or None.
+    """
+    if not progress:
+        return None
+    rows = [
+        [f"{name} epoch", str(row["epoch"]), *(format_score(row[d]) for d in COLOURS)]
+        for name, row in (("best", progress["best"]), ("last", progress["last"]))
+        if row is not None
+    ]
+    heads = ["", "number", *(f"{TITLES[name]} CCC" for name in COLOURS)]
+    table = HtmlTable(heads, rows, "CCC on the development set so far") if rows else None
+    return {"message": progress["message"], "table": table}
+
+
 def comparison_section(comparison: Mapping[str, Mapping]) -> list[dict[str, Any]]:
     """Build the comparison with another system, by set.
 

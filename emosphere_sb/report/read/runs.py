@@ -50,6 +50,9 @@ class Run:
         Notes about the source, shown in the report.
     changed : frozenset of str
         Sets whose predictions were modified after the run.
+    unfinished : mapping, optional
+        Progress of an unfinished run; see
+        :func:`emosphere_sb.report.read.unfinished.training_progress`. (default: it is finished)
     """
 
     name: str
@@ -60,6 +63,7 @@ class Run:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     changed: frozenset[str] = frozenset()
+    unfinished: Mapping[str, Any] | None = None
 
     @property
     def labelled(self) -> list[str]:
@@ -323,7 +327,8 @@ def _check_finished(folder: Path) -> None:
     if found:
         raise ValueError(
             f"The run {folder} is not finished: it has {', '.join(found)} but no {METRICS_FILE}. "
-            "Re-run the training command to resume from the last checkpoint, or choose other runs."
+            "Re-run the training command to resume from the last checkpoint, or choose other runs. "
+            f"`emosphere report {folder}` shows the progress of this run alone."
         )
 
 

@@ -16,7 +16,7 @@ def read_train_log(path: str | os.PathLike) -> dict[str, list[float]]:
     Arguments
     ---------
     path : path
-        Path of the log.
+        Path of the log. A last line without a line break is ignored, because it is being written.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def read_train_log(path: str | os.PathLike) -> dict[str, list[float]]:
     OSError
         If the file cannot be read.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = Path(path).read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
     rows = [_read_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     if not rows:
         raise ValueError(

@@ -14,6 +14,7 @@ from emosphere_sb.report.stats import calibration as calibration_metrics
 from emosphere_sb.results.predictions import PREDICTED, read_predictions, write_predictions
 from emosphere_sb.results.scores import prediction_metrics
 from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.html import Reader
 from tests.helpers.run_folders import SCALE_1_TO_7, random_predictions, write_run
 
 FAST = ["--resamples=199", "--no_plots"]
@@ -243,3 +244,86 @@ def test_modified_set_does_not_affect_checks_of_others(folder):
 def test_negative_seed_raises(folder):
     with pytest.raises(ValueError, match="--seed must be an integer >= 0; found -1"):
         report.run([str(folder / "1"), "--seed=-1", *FAST])
+
+
+# --- unfinished runs -------------------------------------------------------------------------
+
+LINE = (
+    "epoch: {0}, lr: 1.00e-03 - train loss: 5.00 - valid valence: 2.50e-01, valid arousal: "
+    "5.00e-01, valid dominance: 0.00e+00, valid mean_ccc: {1:.2e}\n"
+)
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    """A run that was interrupted after two of 20 epochs."""
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    (folder / "hyperparams.yaml").write_text("preset: demo\nseed: 3\nnumber_of_epochs: 20\n")
+    (folder / "train_log.txt").write_text(LINE.format(1, 0.25) + LINE.format(2, 0.125))
+    return folder
+
+
+def test_unfinished_run_is_marked_and_shows_its_training(unfinished, capsys):
+    assert report.run([str(unfinished)]) == 0
+    text = capsys.readouterr().out
+    assert "Unfinished run: 2 of 20 epochs are trained." in text
+    rows = [line.split() for line in text.splitlines() if " epoch  " in line]
+    assert rows == [
+        ["best", "epoch", "1", ".250", ".500", ".000", ".250"],
+        ["last", "epoch", "2", ".250", ".500", ".000", ".125"],
+    ]
+    page = Reader((unfinished / "report" / "report.html").read_text(encoding="utf-8"))
+    assert [attrs.get("class") for attrs in page.of("p")].count("unfinished") == 1
+    title = "demo, seed 3 (unfinished)"
+    assert page.text.index("Unfinished run: 2 of 20") < page.text.rindex(title)
+    assert ["best epoch", "1", ".250", ".500", ".000", ".250"] in page.cells
+    ids = {attrs["id"] for attrs in page.of("section") if "id" in attrs}
+    assert ids == {"progress", "training", "protocol", "run"}
+    assert {path.name for path in (unfinished / "report" / "plots").iterdir()} == {
+        "training.png", "training.pdf",
+    }  # fmt: skip
+    facts = report_in(unfinished / "report")
+    assert (facts["sets"], facts["unfinished"]["epochs"]) == ({}, 2)
+
+
+def test_finished_predictions_of_an_unfinished_run_are_scored(unfinished, capsys):
+    (unfinished / "predictions").mkdir()
+    write_predictions(bare(40), unfinished / "predictions" / "valid.csv")
+    report.run([str(unfinished), *FAST])
+    expected = prediction_metrics(bare(40))
+    facts = report_in(unfinished / "report")
+    assert facts["sets"]["valid"]["metrics"]["mean_ccc"] == expected["mean_ccc"]
+    text = capsys.readouterr().out
+    assert text.index("Unfinished run") < text.index("valid: 40 utterances")
+
+
+def test_unfinished_run_without_an_epoch_is_reported(unfinished, capsys):
+    (unfinished / "train_log.txt").unlink()
+    report.run([str(unfinished), *FAST])
+    assert "Unfinished run: 0 of 20 epochs are trained." in capsys.readouterr().out
+    page = Reader((unfinished / "report" / "report.html").read_text(encoding="utf-8"))
+    assert "No epoch is complete." in page.text and not page.of("img")
+
+
+def test_finished_run_is_not_marked(folder, capsys):
+    report.run([str(folder / "1"), *FAST, "--set=test1"])
+    assert "Unfinished" not in capsys.readouterr().out
+    assert "unfinished" not in report_in(folder / "1" / "report")
+
+
+@pytest.mark.parametrize("option", ["--compare", "--average", "--correct"])
+def test_options_that_need_results_reject_an_unfinished_run(unfinished, folder, option):
+    value = {"--compare": [str(folder / "1")], "--correct": ["affine"]}.get(option, [])
+    with pytest.raises(ValueError, match=f"{option} requires finished runs.*Re-run the training"):
+        report.run([str(unfinished), option, *value])
+
+
+def test_reference_must_be_finished(unfinished, folder):
+    with pytest.raises(ValueError, match="unfinished is not finished"):
+        report.run([str(folder / "1"), *FAST, "--compare", str(unfinished)])
+
+
+def test_one_of_several_runs_must_be_finished(unfinished, folder, tmp_path):
+    with pytest.raises(ValueError, match=r"unfinished is not finished.*emosphere report .*alone"):
+        report.run([str(folder / "1"), str(unfinished), f"--out={tmp_path / 'here'}"])

@@ -1,6 +1,7 @@
 """emosphere timeline: the table, the aggregation for the plot, and the plot."""
 
 import csv
+import itertools
 import json
 import math
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from emosphere_sb import cli
 from emosphere_sb.audio import check
@@ -21,6 +23,7 @@ from emosphere_sb.inference.output.timeline_plot import tick_text, timeline_plot
 from emosphere_sb.inference.output.traces import Traces
 from emosphere_sb.inference.timeline import TimelineSummary
 from emosphere_sb.scale import Scale
+from emosphere_sb.sphere.grid import RegionPartition
 from tests.helpers.models import write_tiny_model
 
 RATE = 16000
@@ -242,9 +245,76 @@ def test_the_plot_shows_the_three_dimensions_over_time():
     values = np.asarray(thick.get_ydata(), dtype=float)
     assert np.nanmax(np.abs(values + 0.25)) < 1e-9
     assert np.isnan(values[20:30]).all() and np.isfinite(values[:20]).all()
-    assert [text.get_text() for text in panels[3].get_legend().get_texts()] == ["V", "I"]
+    assert legend(figure) == ["V (+V +A −D)", "I (+V +A +D)"]
     assert panels[3].get_xlim() == (0.0, 63.0)
     assert any("grey: skipped silence" in text.get_text() for text in figure.texts)
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
+
+
+def line_of(axes):
+    """Values of the thickest line of a panel."""
+    thick = max(axes.lines, key=lambda line: line.get_linewidth())
+    return np.asarray(thick.get_ydata(), dtype=float)
+
+
+@pytest.mark.parametrize(("count", "smoothed"), [(2, False), (60, False), (61, True), (300, True)])
+def test_few_windows_are_points_and_many_have_a_moving_average(count, smoothed):
+    traces = Traces(1.0)
+    for start in range(count):
+        traces.add(window(start, start + 4, [0.5 * (-1) ** start, 0, 0]))
+    figure = drawn(traces)
+    values = line_of(figure.axes[0])
+    assert len(values) == count
+    # A moving average over 8 s (9 windows), of which 5 have one sign and 4 the other, is ±0.5 / 9.
+    middle = slice(4, -4) if smoothed else slice(None)
+    assert np.abs(values[middle]) == pytest.approx(0.5 / 9 if smoothed else 0.5)
+    (note,) = [text.get_text() for text in figure.texts if "windows of 4 s" in text.get_text()]
+    assert ("moving average over 0:08" in note) is smoothed
+
+
+def test_band_of_many_windows_shows_the_region_of_the_moving_average():
+    traces = Traces(1.0)
+    for start in range(100):  # every fourth window is in another region, the mean never is
+        valence = -0.5 if start % 4 == 0 else 0.5
+        traces.add(window(start, start + 4, [valence, 0.1, 0.1], "IV" if valence < 0 else "I"))
+    assert legend(drawn(traces)) == ["I (+V +A +D)"]
+
+
+def test_regions_that_are_not_octants_have_short_names_in_the_legend():
+    traces = Traces(1.0)
+    for start in range(3):
+        traces.add(window(start, start + 4, [0.5, 0.1, 0.1], "p030a030"))
+    about = SimpleNamespace(**{**vars(ABOUT), "region_step": 30})
+    figure = timeline_plot(traces, about=about, title="talk", window=4.0)
+    assert legend(figure) == ["p030a030"]
+
+
+@pytest.mark.parametrize("count", [1, 3, 400])
+def test_titles_legend_and_labels_do_not_overlap(count):
+    traces = Traces(1.0)
+    chance = np.random.default_rng(0)
+    for start in range(count):
+        vad = chance.uniform(-1, 1, 3)
+        region = RegionPartition(90).names[int(RegionPartition(90).assign(vad))]
+        traces.add(window(start, start + 4, vad, region))
+    figure = drawn(traces)
+    FigureCanvasAgg(figure).draw()
+    band = figure.axes[3]
+    artists = [figure._suptitle, *figure.texts, band.get_legend(), band.xaxis.label]
+    artists += [axes._left_title for axes in figure.axes[:3]]
+    first, last = band.get_xlim()
+    artists += [
+        label for label in band.get_xticklabels() if first <= label.get_position()[0] <= last
+    ]
+    boxes = [artist.get_window_extent() for artist in dict.fromkeys(artists)]
+    assert len(boxes) > 8
+    for first, second in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second)
+    for box in boxes:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1
 
 
 def test_time_axis_of_long_recordings_uses_hours():
@@ -265,4 +335,6 @@ def test_plot_of_one_window_and_of_silence(vad):
     figure = drawn(traces)
     figure.savefig("/dev/null", format="png")
     shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown == ([] if math.isfinite(vad[0]) else ["no predictions"])
+    assert shown == (["+0.10"] if math.isfinite(vad[0]) else ["no predictions"])
+    drawn_lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 1]
+    assert [list(line.get_ydata()) for line in drawn_lines] == [[0, 0]]  # only that at neutral

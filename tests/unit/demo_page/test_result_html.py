@@ -65,6 +65,17 @@ def test_numbers_on_both_scales_and_probabilities(shown):
     assert values(shown)[6:] == pytest.approx([n / 36 for n in range(8, 0, -1)], abs=1e-6)
 
 
+def test_less_probable_classes_are_folded(tmp_path):
+    model = levels_model()
+    analysis = analyse(model, write_levels(tmp_path / "levels.wav", (4, 0.25)))
+    shares = {f"c{number}": number / 55 for number in range(1, 11)}  # 1 + … + 10 = 55
+    overall = replace(analysis.overall, probabilities=shares)
+    html = result_view(replace(analysis, overall=overall), model.info)["html"]
+    assert values(html)[6:] == pytest.approx([n / 55 for n in range(10, 0, -1)])
+    shown, folded = html.split("<summary>2 less probable classes</summary>")
+    assert "c3" in shown and "c2" not in shown and "c2" in folded.split("</details>")[0]
+
+
 def test_mean_and_range_of_the_windows(shown):
     # windows: 0.25, 0, -0.25, -0.5, -0.75
     assert "−0.25 (−0.75 to +0.25)" in Elements(shown).text

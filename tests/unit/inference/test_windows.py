@@ -1,5 +1,6 @@
 """Positions and samples of windows, and averaged predictions."""
 
+import gc
 import math
 import os
 import struct
@@ -244,6 +245,7 @@ def test_memory_does_not_grow_with_the_number_of_windows():
         )
         model = Model()
         model.batches = deque(maxlen=1)
+        gc.collect()
         tracemalloc.start()
         (found,) = windows.predict_windowed(model, [utterance], batch_size=4, words=0)
         size = tracemalloc.get_traced_memory()[1]
@@ -252,9 +254,8 @@ def test_memory_does_not_grow_with_the_number_of_windows():
         assert found.valence == pytest.approx(float(noise_window.mean()), abs=1e-9)
         return size
 
-    peak(50)  # fill caches
-    # Each prediction takes more than 1 kB, so 2,000 of them would take more than 2 MB
-    assert peak(2000) < peak(50) + 400_000
+    # Not fewer: up to hundreds of objects wait for the garbage collector.
+    assert peak(4000) < 1.2 * peak(1000)
 
 
 def test_the_mean_is_weighted_by_duration(three_seconds):

@@ -111,6 +111,11 @@ def test_emotion_targets_are_class_indices():
     assert {task.target(point(0, 0, 0), name) for name in ("other", "no_agreement", "")} == {-1}
 
 
+def test_only_emotions_are_predicted_after_the_end_of_the_auxiliary_loss():
+    tasks = (RegionTask(), EmotionTask(), NoTask())
+    assert [task.always_predicted for task in tasks] == [False, True, False]
+
+
 def test_emotion_names_are_case_insensitive():
     task = EmotionTask(["Sad", "HAPPY"])
     assert [task.target(point(0, 0, 0), name) for name in ("sad", "happy", "SAD")] == [0, 1, 0]

@@ -2,6 +2,8 @@
 
 import logging
 import logging.config
+import os
+import sys
 
 import pytest
 import yaml
@@ -22,12 +24,14 @@ def record(name, level, message="text"):
     ("name", "level", "message", "shown"),
     [
         ("emosphere_sb.recipe.run", logging.INFO, "text", True),
-        ("speechbrain.utils.train_logger", logging.INFO, "epoch: 1", True),
-        ("speechbrain.utils.epoch_loop", logging.INFO, "Going into epoch 1", True),
+        ("emosphere_sb.recipe.progress", logging.INFO, "Epoch 1/2: loss 5.175", True),
+        ("speechbrain.utils.train_logger", logging.INFO, "epoch: 1", False),
+        ("speechbrain.utils.epoch_loop", logging.INFO, "Going into epoch 1", False),
         ("speechbrain.core", logging.INFO, "Gradscaler enabled: `False`", False),
         ("speechbrain.core", logging.WARNING, "text", True),
         ("speechbrain.utils.quirks", logging.INFO, "Applied quirks", False),
         ("fontTools.subset", logging.INFO, "text", False),
+        ("wandb", logging.INFO, "starting backend", False),
         (
             "speechbrain.utils.train_logger",
             logging.WARNING,
@@ -70,6 +74,15 @@ def test_log_file_of_a_run_is_complete_and_its_console_is_filtered(monkeypatch, 
         "speechbrain.utils.test - INFO - Applied quirks",
         "emosphere_sb.recipe.run - INFO - train: 48 utterances",
     ]
+
+
+@pytest.mark.parametrize(("terminal", "value"), [(True, None), (False, "1")])
+def test_libraries_show_no_progress_bars_unless_on_a_terminal(monkeypatch, terminal, value):
+    monkeypatch.setattr(logging.root, "handlers", [logging.NullHandler()])
+    monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS", raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    configure_console_logging()
+    assert os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS") == value
 
 
 def test_control_characters_in_messages_are_escaped():

@@ -49,6 +49,7 @@ def test_usage_shows_type_meaning_and_default():
         "[q_proj, v_proj])",
         "--pooling OBJECT object that pools the features of all frames into one vector per "
         "utterance (default: StylePooling)",
+        "--logger null|tensorboard|wandb log each epoch to another service as well: tensorboard",
         "--label_low NUMBER lower end of the label scale; required (default: null)",
     ):
         assert expected in text

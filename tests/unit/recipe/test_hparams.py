@@ -14,6 +14,7 @@ from emosphere_sb.recipe.hparams import (
     MINIMA,
     RESULT_NEUTRAL_KEYS,
     STRING_KEYS,
+    WORD_KEYS,
     build_objects,
     differences,
     merge,
@@ -239,7 +240,25 @@ def test_yaml_1_1_boolean_is_rejected_in_a_saved_file(tmp_path, key, word):
 def test_text_that_looks_like_a_number_must_be_quoted_in_the_file(tmp_path, key):
     with pytest.raises(ValueError, match=f"{key} must be text; found '1.1"):
         tree_of(file=own_files(tmp_path, f"{key}: 1.10\n"))
+
+
+@pytest.mark.parametrize("key", [key for key in STRING_KEYS if key not in WORD_KEYS])
+def test_quoted_text_that_looks_like_a_number_is_text(tmp_path, key):
     assert tree_of(file=own_files(tmp_path, f"{key}: '1.10'\n"))[key] == "1.10"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("wandb", "wandb"), ("tensorboard", "tensorboard"), ("null", None)]
+)
+def test_logger_is_null_or_the_name_of_a_logger(value, expected):
+    assert tree_of(logger=value)["logger"] == expected
+
+
+def test_unknown_logger_names_the_choices():
+    with pytest.raises(
+        ValueError, match="logger must be null, tensorboard or wandb; found 'mlflow"
+    ):
+        tree_of(logger="mlflow")
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -364,7 +383,8 @@ def test_different_value_is_found_unless_result_neutral(key):
     if key == "preset":
         expected, tree = ["preset"], {**BASE, "preset": "other"}
     else:
-        expected = [] if key in RESULT_NEUTRAL_KEYS else [key]
+        # No component of this run uses emotion_classes.
+        expected = [] if key in (*RESULT_NEUTRAL_KEYS, "emotion_classes") else [key]
         tree = {**BASE, key: another(key, BASE[key])}
     assert differences(tree, BASE) == differences(BASE, tree) == expected
 

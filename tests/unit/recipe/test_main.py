@@ -172,3 +172,11 @@ def test_debug_marks_the_preset_that_names_the_folder(monkeypatch, words, preset
 def test_object_of_a_preset_that_cannot_be_created_is_named(fail):
     with own_preset_file({"pooling": "!new:emosphere_sb.lobes.MeanPool [16]"}) as file:
         assert "emosphere_sb.lobes.MeanPool" in fail(file=str(file), preset="smoke+own")
+
+
+def test_finished_progress_bars_are_removed_from_the_console(monkeypatch, capsys):
+    monkeypatch.delenv("TQDM_LEAVE", raising=False)
+    assert main(["--help"], corpus="OwnData") == 0
+    script = "from tqdm import tqdm; print(tqdm(range(1), disable=True).leave)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.stdout == "False\n"

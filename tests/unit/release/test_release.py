@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from emosphere_sb.lobes.tasks import EMOTIONS
 from emosphere_sb.release.load import load_released
 from emosphere_sb.release.release import release
 from tests.helpers.models import reference, untrained_run
@@ -78,6 +79,36 @@ def test_head_that_is_no_longer_trained_is_not_released(tmp_path, signals):
     about = assert_same(built, tmp_path / "out", signals, head=False)
     assert about.classes == ()
     assert "has no class head" in (tmp_path / "out" / "README.md").read_text()
+
+
+LAST_TRAINED = {"auxiliary_head": {"epoch": 5, "accuracy": 0.5}}
+
+
+def past_the_decay(built, epoch):
+    built["weighting"].set_epoch(epoch)
+
+
+def test_emotion_head_that_is_no_longer_trained_is_released_with_a_warning(
+    tmp_path, signals, caplog
+):
+    built = untrained_run(
+        tmp_path / "run", "categorical", epochs=(6,), change=past_the_decay, protocol=LAST_TRAINED
+    )
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    about = assert_same(built, tmp_path / "out", signals)
+    assert (about.head, about.classes) == ("emotion", EMOTIONS)
+    assert "The emotion head was last trained in epoch 5" in caplog.text
+    card = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "last trained in epoch 5, before the last tested epoch 6, so its" in card
+
+
+def test_emotion_head_that_was_never_trained_is_not_released(tmp_path, signals):
+    built = untrained_run(
+        tmp_path / "run", "categorical", epochs=(6,), change=past_the_decay,
+        protocol={"auxiliary_head": {}},
+    )  # fmt: skip
+    release(tmp_path / "run", tmp_path / "out", resamples=999)
+    assert assert_same(built, tmp_path / "out", signals, head=False).classes == ()
 
 
 def test_learned_sum_of_layers(tmp_path, signals):

@@ -8,9 +8,11 @@ import torch
 from ruamel.yaml import YAML
 from torch import nn
 
+from emosphere_sb.lobes.tasks import EmotionTask, RegionTask
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
 from emosphere_sb.recipe.hparams import build_objects, merge
 from emosphere_sb.training.learnability import (
+    check_emotions,
     count_new_weights,
     is_adaptive,
     learning_problems,
@@ -116,3 +118,36 @@ def test_only_optimisers_of_the_adam_type_limit_the_step(name, adaptive):
     assert is_adaptive(getattr(torch.optim, name)) is adaptive
     tree = merge_objects(["smoke"], {"opt_class": f"!name:torch.optim.{name} {{lr: !ref <lr>}}"})
     assert is_adaptive(build_objects(tree)["opt_class"]) is adaptive
+
+
+# --- emotions of the training set ------------------------------------------------------------
+
+
+def test_emotions_and_ignored_utterances_are_logged(caplog):
+    caplog.set_level(logging.INFO)
+    check_emotions(EmotionTask(["sad", "Happy"]), ["happy", "SAD", "sad", "other", "", "other"])
+    assert caplog.messages == [
+        "Emotions of the training set: sad 2, Happy 1",
+        "The emotion head ignores 3 of 6 training utterances with other emotions: other 2, "
+        "unknown 1",
+    ]
+
+
+def test_emotions_without_utterances_are_named(caplog):
+    check_emotions(EmotionTask(["sad", "fear", "happy"]), ["sad"])
+    (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert record.getMessage().startswith("No training utterance is fear or happy: ")
+
+
+@pytest.mark.parametrize(
+    ("emotions", "found"), [(["joyful", "calm", "calm"], "calm 2, joyful 1"), ([""], "unknown 1")]
+)
+def test_training_set_without_the_emotions_raises_with_those_it_has(emotions, found):
+    with pytest.raises(ValueError, match=f"emotions sad, happy; found {found}.*--emotion_classes="):
+        check_emotions(EmotionTask(["sad", "happy"]), emotions)
+
+
+def test_regions_are_not_checked(caplog):
+    caplog.set_level(logging.INFO)
+    check_emotions(RegionTask(), [""])
+    assert not caplog.messages
