@@ -38,6 +38,7 @@ GREY, FAINT = "#666666", "#D9D9D9"
 
 STYLE = {
     "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.09,  # inches; separates titles from the panels above
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
