@@ -5,6 +5,7 @@ const AXES = ["valence", "arousal", "dominance"];
 const HOME = { yaw: -0.55, pitch: 0.38 };
 const FAR = 5; // distance of the eye, in radii
 const RADIAN = Math.PI / 180;
+const PHONE = 768; // width in pixels up to which the page has one column, as in page.css
 const TRAIL = 30; // windows before the selected one that are joined by a line
 let view = { ...HOME };
 let chosen = 0;
@@ -327,9 +328,8 @@ function show() {
     });
   }
   choose(0);
-  // On a phone, the player fills the screen: show the values of a new recording.
-  const last = element.querySelector(".em-numbers tr:last-child");
-  if (last && last.getBoundingClientRect().bottom > window.innerHeight) element.scrollIntoView();
+  // On a phone, heading and player fill the screen: show the values of a new recording.
+  if (window.innerWidth <= PHONE) element.scrollIntoView();
   const player = document.querySelector("#em-audio");
   if (player) following.observe(player, { subtree: true, childList: true, characterData: true });
 }
