@@ -142,7 +142,7 @@ def add_colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str
 
 
 def add_footnote(figure: Figure, text: str) -> None:
-    """Add a footnote at the bottom of a figure."""
+    """Add a footnote at the bottom of a plot."""
     figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=8, color=GREY)
 
 
