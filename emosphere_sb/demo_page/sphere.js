@@ -6,7 +6,8 @@ const HOME = { yaw: -0.55, pitch: 0.38 };
 const FAR = 5; // distance of the eye, in radii
 const RADIAN = Math.PI / 180;
 const PHONE = 768; // width in pixels up to which the page has one column, as in page.css
-const TRAIL = 30; // windows before the selected one that are joined by a line
+const FEW = 30; // windows up to which all are joined by a line
+const TRAIL = 10; // otherwise: windows before the selected one that are joined
 let view = { ...HOME };
 let chosen = 0;
 let timer = null;
@@ -164,7 +165,7 @@ function draw() {
   stroke([[0, 0, 0], point], { ink: accent, thick: 2 });
   if (several) {
     // A line through hundreds of windows would be a tangle.
-    const few = windows.length <= TRAIL;
+    const few = windows.length <= FEW;
     const first = few ? 0 : Math.max(0, chosen - TRAIL);
     const last = few ? windows.length - 1 : chosen;
     stroke(windows.slice(first, last + 1).map((one) => one.vad), { ink: accent, alpha: 0.45, thick: 1.2 });
