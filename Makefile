@@ -5,19 +5,27 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
-.PHONY: demo demo-cost test test-unit test-slow learn checks sorting preparation bench bench-cache bench-gpu profile backbones \
-	test-cost bench-predict bench-startup bench-scale bench-onnx predict-example tables real-tables coverage docs \
+.PHONY: demo demo-cost test test-unit test-random test-slow learn checks sorting preparation bench bench-cache bench-gpu \
+	profile backbones test-cost bench-predict bench-engines bench-bf16 bench-startup bench-scale bench-onnx \
+	predict-example tables real-tables coverage docs \
 	site notebook figure install-size lint messages clean
 
 demo: $(READY)
 	$(BIN)/python recipes/MSP-Podcast/train.py hparams/emosphere.yaml --preset=demo
 
+# Run all tests, in one process per core and at most four.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # Run all tests except complete runs (tests/integration), but including docstring examples; takes a few minutes.
 test-unit: $(READY)
-	$(BIN)/python -m pytest tests/unit tests/consistency emosphere_sb data_prep
+	$(BIN)/python -m pytest -n auto tests/unit tests/consistency emosphere_sb data_prep
+
+# Run all tests in random order, to find tests that depend on others. The seed is printed; to repeat
+# an order, run pytest with --random-order-seed.
+test-random: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt pytest-random-order
+	$(BIN)/python -m pytest -n auto --random-order-bucket=global
 
 # Run the slow tests: repeated kills, and complete runs with torchrun.
 test-slow: $(READY)
@@ -87,6 +95,18 @@ tables: $(READY)
 # Measure the speed of prediction for many files and for an hour of speech: benchmarks/RESULTS.md
 bench-predict: $(READY)
 	$(BIN)/python benchmarks/prediction.py
+
+# Compare the engines of prediction with a plain transformers loop, and their scores on real speech;
+# takes about 15 minutes on two cores: benchmarks/RESULTS.md
+# make bench-engines TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
+bench-engines: $(READY)
+	$(BIN)/python benchmarks/engines.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
+
+# Compare training in bfloat16 and float32 on a CPU, also on real speech; takes about 20 minutes on two
+# cores: benchmarks/RESULTS.md
+# make bench-bf16 TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
+bench-bf16: $(READY)
+	$(BIN)/python benchmarks/bfloat16.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
 
 # Measure the CPU time of a prediction for one short file with each engine: benchmarks/RESULTS.md
 bench-startup: $(READY)

@@ -120,15 +120,17 @@ def write_table(state: dict) -> None:
     from emosphere_sb.sphere.regions import SphericalRegions
 
     regions, folder = SphericalRegions(90), state["folder"]
-    table = predictions_table(
-        state["rows"], state.pop("vad"), scale=label_scale(), regions=regions,
-        probabilities=state.pop("scores"), classes=regions.names,
-    )  # fmt: skip
-    results = write_and_score_sets(folder, {"test1": table})
+    tables = {
+        "test1": predictions_table(
+            state["rows"], state.pop("vad"), scale=label_scale(), regions=regions,
+            probabilities=state.pop("scores"), classes=regions.names,
+        )
+    }  # fmt: skip
+    results = write_and_score_sets(folder, tables)
     protocol = {
         "corpus": "MSP-Podcast", "release": "synthetic", "scale": label_scale().to_dict(),
         "synthetic": True, "preset": "published", "partition": "official", "seed": 1,
-        "utterances": {"test1": len(table)}, "regions": {"step": 90, "centre_radius": 0.0},
+        "utterances": {"test1": len(state["rows"])}, "regions": {"step": 90, "centre_radius": 0.0},
         "backbone": "none", "heads": {"test1": "region"},
     }  # fmt: skip
     run = {"folder": str(folder), "seed": 1, "predictions": prediction_digests(folder, results)}

@@ -19,11 +19,12 @@ from emosphere_sb.results.metrics_json import machine_description
 def main() -> None:
     """Run the tests and write the line."""
     begin = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    # This environment is used as it is: make does not install anything (-o).
+    command = ["make", "-o", f"{sys.prefix}/.emosphere-installed", f"VENV={sys.prefix}", "test"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begin
     if run.returncode:
-        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{run.stdout[-3000:]}")
+        raise RuntimeError(f"{' '.join(command)} failed:\n{run.stdout[-3000:]}")
     text = cost_line(
         run.stdout, seconds, f"python {platform.python_version()}; {machine_description()}"
     )

@@ -2,24 +2,34 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from speechbrain.utils.importutils import LazyModule
 
+from tests.helpers.parallel import make_once
+
 # Hypothesis reads __file__ of each loaded module. SpeechBrain's lazy modules would then import
 # packages that are not installed (k2), which ends the test session.
 LazyModule.__file__ = None
-
-# Tests must not fail on a busy machine, so Hypothesis must not check times either.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
 
 # Tests must not access the network: the hub may be unavailable in CI.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Configure Hypothesis; the number of assertions must not depend on the examples it draws."""
+    settings.register_profile(
+        "tests",
+        deadline=None,  # tests must not fail on a busy machine
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=config.getoption("--count-assertions"),
+    )
+    settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +38,24 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def smoke_corpus(tmp_path_factory) -> Path:
+def shared_folder(request, tmp_path_factory):
+    """Write a folder once for all workers: ``shared_folder("name", write)``. Tests only read it."""
+    temporary = tmp_path_factory.getbasetemp()  # of this worker; its parent belongs to all workers
+    shared = (temporary.parent if hasattr(request.config, "workerinput") else temporary) / "shared"
+    shared.mkdir(exist_ok=True)
+    return partial(make_once, shared)
+
+
+@pytest.fixture(scope="session")
+def smoke_corpus(shared_folder) -> Path:
     """Synthetic corpus of preset smoke in the layout of MSP-Podcast."""
     pytest.importorskip("espeakng_loader", reason="the 'demo' extra is not installed")
     from data_prep.synthetic import write as synthetic
 
-    folder = tmp_path_factory.mktemp("demo") / "MSP-Podcast"
-    synthetic.write("MSP-Podcast", folder, size="smoke")
-    return folder
+    def write(folder: Path) -> None:
+        synthetic.write("MSP-Podcast", folder / "MSP-Podcast", size="smoke")
+
+    return shared_folder("demo", write) / "MSP-Podcast"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,7 +25,7 @@ from real_speech.pool import cpu_seconds
 
 REFERENCE = "frozen"
 SPLIT = "own_test_split"
-"""Table with the split of the corpus, which is not compared with others."""
+"""Start of the names of tables on the split of the corpus, which are not compared with others."""
 COLUMNS = (*DIMENSIONS, "mean_ccc")
 
 
@@ -60,7 +60,9 @@ def collect_results(settings: Settings, runs: Runs, *, command: str) -> dict[str
     rows, split = [], []
     for table in runs.tables:
         entries = runs.entries(table, settings.resamples)
-        (split if table.name == SPLIT else rows).extend(map(_row, entries, [runs] * len(entries)))
+        (split if table.name.startswith(SPLIT) else rows).extend(
+            map(_row, entries, [runs] * len(entries))
+        )
     nested, settings_chosen = nested_row(runs)
     rows.extend(nested)
     options = runs.tables[0].groups[0].options

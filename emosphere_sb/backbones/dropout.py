@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+CHUNK = 2**17
+"""Number of elements that are processed at a time, so that the mask stays in the CPU cache."""
 
-def drop_mask(shape: Sequence[int], dropout: float) -> Tensor:
+
+def keep_mask(shape: Sequence[int], dropout: float) -> Tensor:
     """Draw a dropout mask from PyTorch's default CPU generator.
 
     Arguments
@@ -26,32 +29,52 @@ def drop_mask(shape: Sequence[int], dropout: float) -> Tensor:
     Returns
     -------
     torch.Tensor
-        Boolean mask, True where an element is dropped.
+        Boolean mask, False where an element is dropped.
     """
     count = math.prod(shape)
     numbers = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
     limit = round(dropout * 2**16) - 2**15
-    return (numbers.view(torch.int16)[:count] < limit).view(shape)
+    return (numbers.view(torch.int16)[:count] >= limit).view(shape)
+
+
+def fill_with_mask(buffer: Tensor, keep: Tensor) -> Tensor:
+    """Fill a floating-point buffer with 0 where an element is dropped and 1 elsewhere.
+
+    A multiplication by the result takes half of the time of ``masked_fill_``, which reads its mask
+    one element at a time. Integers are converted faster than booleans.
+    """
+    return buffer.copy_(keep.view(torch.int8))
+
+
+def _drop(values: Tensor, keep: Tensor, factor: float, *, in_place: bool = False) -> Tensor:
+    """Return 0 where an element is dropped and ``values · factor`` elsewhere."""
+    values = values.contiguous()
+    out = values if in_place else torch.empty_like(values)
+    parts = (tensor.view(-1).split(CHUNK) for tensor in (values, keep, out))
+    buffer = values.new_empty(min(CHUNK, values.numel()))
+    for part, part_mask, target in zip(*parts, strict=True):
+        mask = fill_with_mask(buffer[: len(part)], part_mask)
+        torch.mul(part, mask, out=target).mul_(factor)
+    return out
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, dropout):
-        drop = drop_mask(values.shape, dropout)
-        ctx.save_for_backward(drop)
+        keep = keep_mask(values.shape, dropout)
+        ctx.save_for_backward(keep)
         ctx.factor = 1 / (1 - dropout)
-        # Multiplying by the mask would first convert it to floating point.
-        return values.masked_fill(drop, 0.0).mul_(ctx.factor)
+        return _drop(values, keep, ctx.factor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        (drop,) = ctx.saved_tensors
-        return gradient.masked_fill(drop, 0.0).mul_(ctx.factor), None
+        (keep,) = ctx.saved_tensors
+        return _drop(gradient, keep, ctx.factor), None
 
 
 class FastDropout(nn.Dropout):
-    """``torch.nn.Dropout`` that uses :func:`drop_mask` on the CPU; unchanged on other devices.
+    """``torch.nn.Dropout`` that uses :func:`keep_mask` on the CPU; unchanged on other devices.
 
     It is not instantiated; :func:`patch_dropout` assigns it as the class of existing modules.
     """
@@ -68,21 +91,22 @@ class _GeluDrop(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, values, dropout):
-        drop = drop_mask(values.shape, dropout)
-        ctx.save_for_backward(values, drop)
+        keep = keep_mask(values.shape, dropout)
+        ctx.save_for_backward(values, keep)
         ctx.factor = 1 / (1 - dropout)
-        return torch.ops.aten.gelu(values).masked_fill_(drop, 0.0).mul_(ctx.factor)
+        activations = torch.ops.aten.gelu(values)
+        return _drop(activations, keep, ctx.factor, in_place=True)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        values, drop = ctx.saved_tensors
+        values, keep = ctx.saved_tensors
         through = torch.ops.aten.gelu_backward(gradient, values)
-        return through.masked_fill_(drop, 0.0).mul_(ctx.factor), None
+        return _drop(through, keep, ctx.factor, in_place=True), None
 
 
 class GeluDropout(nn.Dropout):
-    """Exact GELU followed by dropout; on the CPU they are fused and use :func:`drop_mask`."""
+    """Exact GELU followed by dropout; on the CPU they are fused and use :func:`keep_mask`."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Apply GELU and, in training, dropout."""

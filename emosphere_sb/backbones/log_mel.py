@@ -68,6 +68,10 @@ class WhisperLogMel:
         """Convert numbers of samples to numbers of mel frames."""
         return lengths // self.hop
 
+    def constants(self) -> tuple[Tensor, Tensor]:
+        """Return the window (sample,) and the mel filters (frequency, bin) in float64."""
+        return self._constants.on(torch.device("cpu"))
+
     def __call__(self, signals: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute log-mel frames of a padded batch.
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
-from emosphere_sb.backbones.dropout import drop_mask
+from emosphere_sb.backbones.dropout import fill_with_mask, keep_mask
 
 TOLERANCE = 1e-4
 """Largest absolute difference that :func:`matches_transformers` accepts, for outputs around 1."""
@@ -123,8 +123,14 @@ def attend(
     tensors = (query, key, value, gate, bias)
     if not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
         return _fused_attention(*tensors, valid, dropout)
-    if query.device.type == "cpu" and query.dtype in (torch.float32, torch.float64):
-        return _AttendOnCPU.apply(*tensors, valid, dropout)
+    if query.device.type == "cpu":
+        if query.dtype in (torch.float32, torch.float64):
+            return _AttendOnCPU.apply(*tensors, valid, dropout)
+        # PyTorch's attention with a trained bias needs less memory in bfloat16, but is slower than
+        # this in float32.
+        with torch.autocast("cpu", enabled=False):
+            output = _AttendOnCPU.apply(*(tensor.float() for tensor in tensors), valid, dropout)
+        return output.to(query.dtype)
     # Recompute the gated bias (batch, head, frame, frame) in the backward pass: storing it would
     # take most of the memory of a GPU, and it is cheap to compute.
     options = {"use_reentrant": False, "preserve_rng_state": dropout > 0}
@@ -162,10 +168,10 @@ class _AttendOnCPU(torch.autograd.Function):
             torch.mul(gate[row, :, :length, None], bias[:, :length, :length], out=scores)
             scores.baddbmm_(q * ctx.scale, k.transpose(1, 2))
             weights = torch.softmax(scores, -1)
-            drop = drop_mask(weights.shape, dropout) if dropout else None
-            dropped = weights if drop is None else scores.copy_(weights).masked_fill_(drop, 0.0)
+            keep = keep_mask(weights.shape, dropout) if dropout else None
+            dropped = weights if keep is None else fill_with_mask(scores, keep).mul_(weights)
             output[row, :, :length] = torch.bmm(dropped, v).mul_(ctx.factor)
-            saved += [weights] if drop is None else [weights, drop]
+            saved += [weights] if keep is None else [weights, keep]
         ctx.save_for_backward(query, key, value, gate, bias, output, *saved)
         return output
 
@@ -179,7 +185,7 @@ class _AttendOnCPU(torch.autograd.Function):
         )
         first, second = query.new_empty(2, query.shape[1] * max(ctx.lengths) ** 2)
         for row, length in enumerate(ctx.lengths):
-            weights, drop = (*saved[row * step : (row + 1) * step], None)[:2]
+            weights, keep = (*saved[row * step : (row + 1) * step], None)[:2]
             shape = weights.shape
             d_scores, buffer = (part[: weights.numel()].view(shape) for part in (first, second))
             q, k, v = (tensor[row, :, :length] for tensor in (query, key, value))
@@ -190,9 +196,9 @@ class _AttendOnCPU(torch.autograd.Function):
             d_output = d_output * ctx.factor
             torch.bmm(d_output, v.transpose(1, 2), out=d_scores)
             dropped = weights
-            if drop is not None:
-                d_scores.masked_fill_(drop, 0.0)
-                dropped = buffer.copy_(weights).masked_fill_(drop, 0.0)
+            if keep is not None:
+                d_scores.mul_(fill_with_mask(buffer, keep))
+                dropped = buffer.mul_(weights)
             d_value[row, :, :length] = torch.bmm(dropped.transpose(1, 2), d_output)
             d_scores.sub_(total).mul_(weights)
             d_query[row, :, :length] = torch.bmm(d_scores, k).mul_(ctx.scale)

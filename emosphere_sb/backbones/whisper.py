@@ -150,8 +150,6 @@ class WhisperBackbone(nn.Module):
         torch.Tensor
             Last hidden state, shape (batch, frames, ``output_size``).
         """
-        from transformers.masking_utils import create_bidirectional_mask
-
         model = self.model
         mask = frame_mask(mel_lengths, features.shape[-1])
         features = self._augment(features, mask)
@@ -162,14 +160,19 @@ class WhisperBackbone(nn.Module):
         hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         hidden = nn.functional.dropout(hidden, p=model.dropout, training=model.training)
         valid = frame_mask(model._get_feat_extract_output_lengths(mel_lengths), hidden.shape[1])
-        # Mask in the format of the configured attention implementation; None without padding.
-        attended = create_bidirectional_mask(model.config, hidden, valid)
+        attended = self.attention_mask(hidden, valid)
         for layer in model.layers:
             if not (model.training and model.layerdrop > 0 and torch.rand([]) < model.layerdrop):
                 hidden = layer(hidden, attended)
                 if isinstance(hidden, tuple):  # transformers 5.0 also returns attention weights
                     hidden = hidden[0]
         return model.layer_norm(hidden)
+
+    def attention_mask(self, hidden: Tensor, valid: Tensor) -> Tensor | None:
+        """Return the mask in the format of the attention implementation; None without padding."""
+        from transformers.masking_utils import create_bidirectional_mask
+
+        return create_bidirectional_mask(self.model.config, hidden, valid)
 
     def _augment(self, features: Tensor, mask: Tensor) -> Tensor:
         from transformers import WhisperModel

@@ -176,9 +176,10 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     add_precision_options(parser)
     add("--engine", choices=ENGINES, default="auto",
         help="torch; onnx (ONNX Runtime on the CPU, for models with an ONNX copy); or auto "
-        "(default: onnx if there is no GPU and the model has an ONNX copy)")  # fmt: skip
+        "(default: onnx for a folder with only an ONNX model, or if there is no GPU and the model "
+        "has an ONNX copy)")  # fmt: skip
     add("--onnx", dest="engine", action="store_const", const="onnx", help="same as --engine=onnx")
-    add("--int8", action="store_true", help="with --onnx: use the 8-bit quantised model")
+    add("--int8", action="store_true", help="use the 8-bit quantised ONNX model")
 
 
 def add_precision_options(parser: argparse.ArgumentParser) -> None:

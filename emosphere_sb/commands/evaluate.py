@@ -106,7 +106,11 @@ def folder_name(name: str) -> str:
 def evaluation_summary(metrics: Mapping[str, Any]) -> str:
     """Return the console output: model, licence, notes and table of metrics."""
     from emosphere_sb.console import ccc_table
-    from emosphere_sb.results.constants import NON_SET_KEYS, SYNTHETIC_WARNING
+    from emosphere_sb.results.constants import (
+        NON_SET_KEYS,
+        SYNTHETIC_MODEL_NOTE,
+        SYNTHETIC_WARNING,
+    )
 
     protocol = metrics["protocol"]
     model, sets = protocol["evaluated_model"], protocol["utterances"]
@@ -124,6 +128,8 @@ def evaluation_summary(metrics: Mapping[str, Any]) -> str:
     if unlabelled := [name for name in sets if name not in results]:
         lines.append(f"No metrics for {', '.join(unlabelled)}: no labels are available")
     parts = [SYNTHETIC_WARNING] if protocol["synthetic"] else []
+    if model["trained_on_synthetic_speech"]:
+        lines.insert(1, SYNTHETIC_MODEL_NOTE)
     parts += ["\n".join(lines), *([ccc_table(results)] if results else [])]
     folder = metrics["run"]["folder"]
     parts.append(f"Results: {folder}\nNext: emosphere report '{folder}'")

@@ -152,6 +152,7 @@ def print_ccc(options: argparse.Namespace, paths: Sequence[str], labels: np.ndar
     from emosphere_sb.inference.torch_predictor import TorchPredictor
     from emosphere_sb.onnx_export.export import ccc_on_files
     from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
+    from emosphere_sb.results.constants import SYNTHETIC_MODEL_NOTE
 
     models = {"torch": TorchPredictor.from_pretrained(options.model, device="cpu")}
     for int8 in (False, True)[: 1 + options.int8]:
@@ -160,6 +161,8 @@ def print_ccc(options: argparse.Namespace, paths: Sequence[str], labels: np.ndar
         )
     scores = {name: ccc_on_files(model, paths, labels) for name, model in models.items()}
     print(f"CCC on {len(paths)} files of {options.labels}:")
+    if models["torch"].info.synthetic:
+        print(SYNTHETIC_MODEL_NOTE)
     for name, row in scores.items():
         loss = "" if name == "torch" else f"  (loss {scores['torch']['mean'] - row['mean']:+.4f})"
         cells = "  ".join(f"{key} {value:.4f}" for key, value in row.items())

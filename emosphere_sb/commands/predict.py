@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -20,6 +21,7 @@ from emosphere_sb.commands.arguments import (
     check_runtime,
     load_model,
 )
+from emosphere_sb.commands.columns import ColumnsAction
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +44,20 @@ folder (searched recursively), a glob pattern, or - to read a list of files from
 On a machine without a GPU, a model with an ONNX copy runs on ONNX Runtime, which starts faster and
 differs by at most 1e-4. The column `engine` states the engine and precision.
 
+`emosphere predict --columns` describes the columns of the table.
+
 Unreadable files are reported on standard error and in the column `error`; the exit status is
 then 2. The output file is replaced when the command ends; after an error, or if no file could be
-predicted, its old version is kept, and after Ctrl-C, it has the rows written so far. For long
-recordings, use --window (one prediction per file) or `emosphere timeline`.
+predicted, its old version is kept, and after Ctrl-C, it has the rows written so far.
+
+Files that are longer than the limit used to evaluate the model are predicted as the mean over
+windows of this length, whose number the column `windows` gives:
+
+  emosphere predict MODEL interview.wav                            (mean over windows)
+  emosphere predict MODEL interview.wav --max_seconds=evaluation   (one pass, truncated)
+  emosphere predict MODEL interview.wav --window=4                 (windows of another length)
+
+For predictions over time, use `emosphere timeline`.
 """
 
 
@@ -78,11 +90,14 @@ def run(argv: Sequence[str]) -> int:
 def predict_to_output(options: argparse.Namespace) -> int:
     """Predict all files and write the table; return the exit status."""
     from emosphere_sb.inference.find_audio import find_audio
+    from emosphere_sb.results.constants import SYNTHETIC_MODEL_NOTE
 
     found = find_audio(options.inputs, sys.stdin.buffer if "-" in options.inputs else None)
     for text in found.notes:
         logger.warning("%s", text)
     model = load_model(options)
+    if model.info.synthetic:
+        logger.warning("%s", SYNTHETIC_MODEL_NOTE)
     if not options.quiet:
         logger.info("Engine: %s", model.engine)
     with explain_out_of_memory(), ExitStack() as stack:
@@ -90,8 +105,10 @@ def predict_to_output(options: argparse.Namespace) -> int:
         first = next(results)  # invalid options fail here, before an existing table is overwritten
         bar = stack.enter_context(progress_bar(len(found.files), "file", quiet=options.quiet))
         tables = open_tables(options, found.files, model, stack, line_printer(bar))
-        failed = write_results(zip(found.files, chain([first], results), strict=True), tables, bar)
-    predicted = len(found.files) - failed
+        counts = write_results(zip(found.files, chain([first], results), strict=True), tables, bar)
+    failed, predicted = counts["failed"], len(found.files) - counts["failed"]
+    if counts["windows"] and options.window is None and not options.quiet:
+        logger.info("%s", windows_note(counts["windows"], model))
     target = f": {options.out}" if options.out else ""
     if failed or not options.quiet:
         failed_text = f", {failed:,} failed (see messages above)" if failed else ""
@@ -118,26 +135,42 @@ def predict_files(model: Any, files: Sequence[str], options: argparse.Namespace)
     return model.predict_each(files, **settings)
 
 
-def write_results(results: Iterable[tuple[str, Any]], tables: Sequence, bar: Any) -> int:
-    """Write the predictions and errors of files; return the number of unreadable files."""
+def windows_note(count: int, model: Any) -> str:
+    """Return a note about files that were predicted as means over windows."""
+    return (
+        f"{_files(count)} longer than {model.pass_seconds:g} s: mean over windows of "
+        f"{model.window_seconds:g} s (column windows; --max_seconds=evaluation: one pass)"
+    )
+
+
+def write_results(results: Iterable[tuple[str, Any]], tables: Sequence, bar: Any) -> Counter[str]:
+    """Write the predictions and errors of files.
+
+    Returns
+    -------
+    Counter
+        Number of unreadable files (``failed``), and of files predicted as means over windows
+        (``windows``).
+    """
     from emosphere_sb.audio.errors import AudioError
     from emosphere_sb.fileio.interrupts import defer_interrupt
 
-    failed = 0
+    counts = Counter()
     for file, result in results:
         if isinstance(result, AudioError):
-            failed += 1
+            counts["failed"] += 1
             line_printer(bar, sys.stderr)(f"not predicted: {_printable(str(result))}")
             with defer_interrupt():
                 for table in tables:
                     table.write_error(file, result.reason)
         else:
+            counts["windows"] += result.windows > 1
             with defer_interrupt():  # all tables have the same rows
                 for table in tables:
                     table.write(result)
         if bar is not None:
             bar.update()
-    return failed
+    return counts
 
 
 def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, print_line) -> list:
@@ -146,7 +179,8 @@ def open_tables(options, files: Sequence[str], model: Any, stack: ExitStack, pri
     from emosphere_sb.inference.output.screen import ConsoleTable
 
     if options.out is None:
-        return [stack.enter_context(ConsoleTable(files, model.info.scale, print_line))]
+        table = ConsoleTable(files, model.info.scale, print_line, with_legend=not options.quiet)
+        return [stack.enter_context(table)]
     if writers.check_suffix(options.out) == ".jsonl":
         row = partial(writers.row_with_error, embedding=options.embedding)
         return [stack.enter_context(writers.JsonLinesWriter(options.out, row))]
@@ -231,7 +265,7 @@ def _files(count: int) -> str:
 
 
 def seconds_or_word(text: str) -> float | str | None:
-    """Parse ``--max_seconds``: a number, ``evaluation`` or ``none``.
+    """Parse ``--max_seconds``: a number, ``auto``, ``evaluation`` or ``none``.
 
     Raises
     ------
@@ -243,13 +277,13 @@ def seconds_or_word(text: str) -> float | str | None:
     >>> seconds_or_word("12"), seconds_or_word("none"), seconds_or_word("evaluation")
     (12.0, None, 'evaluation')
     """
-    if text == "evaluation":
+    if text in ("auto", "evaluation"):
         return text
     try:
         return None if text.lower() == "none" else float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"must be a number of seconds, 'evaluation' or 'none'; found {text!r}"
+            f"must be a number of seconds, 'auto', 'evaluation' or 'none'; found {text!r}"
         ) from error
 
 
@@ -268,13 +302,18 @@ def build_predict_parser() -> CommandParser:
     add("--embedding", action="store_true",
         help="also write embeddings (with .csv: to a separate .npz file)")  # fmt: skip
     add("--words", type=int, default=0, metavar="N", help="also output the N nearest emotion words")
-    add("--max_seconds", type=seconds_or_word, default="evaluation", metavar="S",
-        help="truncate inputs to S seconds ('none': no limit; 'evaluation' (default): the limit "
-        "used to evaluate the model)")  # fmt: skip
-    add("--window", type=float, metavar="S", help="average predictions over windows of S seconds")
+    add("--max_seconds", type=seconds_or_word, default="auto", metavar="S",
+        help="inputs longer than the limit used to evaluate the model: mean over windows of this "
+        "length ('auto', default); one pass, truncated to this limit ('evaluation') or to S "
+        "seconds, as in --max_seconds=30; or one pass over everything ('none')")  # fmt: skip
+    add("--window", type=float, metavar="S",
+        help="average all predictions over windows of S seconds, as in --window=4")  # fmt: skip
     add("--overlap", type=float, metavar="X",
-        help="overlap between windows, as a fraction (default: 0.5)")  # fmt: skip
+        help="overlap between windows of --window, as a fraction (default: 0.5)")  # fmt: skip
     add_channel_option(parser)
     add_runtime_options(parser, "files")
-    add("--quiet", action="store_true", help="suppress the progress bar and the summary")
+    add("--columns", action=ColumnsAction,
+        help="describe each column with its unit and range, and exit; with the label scale and "
+        "classes of a model: emosphere predict MODEL --columns")  # fmt: skip
+    add("--quiet", action="store_true", help="suppress the progress bar, legend and summary")
     return parser

@@ -70,6 +70,8 @@ def run(argv: Sequence[str]) -> int:
     for line in timeline_summary_lines(summary, model.info.scale):
         print(line)
     print(f"engine: {model.engine}")
+    for line in timeline_legend(summary, model.info):
+        print(line)
     if options.plot:
         write_plot(options, model, traces)
         logger.info("Plot: %s", options.plot)
@@ -131,8 +133,8 @@ def timeline_row(prediction, *, with_kind: bool) -> dict[str, Any]:
     names = ("start", "end", *DIMENSIONS, *(f"{name}_on_scale" for name in DIMENSIONS), "region")
     row = {name: values[name] for name in names}
     row["kind"] = "" if not with_kind else "silence" if silent else "speech"
-    row["warnings"] = "; ".join(text for text in prediction.warnings if text != "silence")
-    row["engine"] = values["engine"]
+    row["warnings"] = [text for text in prediction.warnings if text != "silence"]
+    row |= {"model": values["model"], "engine": values["engine"]}
     return row
 
 
@@ -164,6 +166,14 @@ def timeline_summary_lines(summary, scale) -> list[str]:
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares[:4])
     lines.append(f"regions: {text}" + (f", {len(shares) - 4} more" if len(shares) > 4 else ""))
     return lines + [f"{count:,} windows: {text}" for text, count in summary.warnings.items()]
+
+
+def timeline_legend(summary: Any, info: Any) -> list[str]:
+    """Return the legend of the table and the summary, with the most frequent regions first."""
+    from emosphere_sb.inference.output.screen import legend
+
+    regions = {name: summary.descriptions[name] for name in summary.shares()}
+    return ["", *legend(info.scale, regions, synthetic=info.synthetic)]
 
 
 def write_plot(options: argparse.Namespace, model: Any, traces: Any) -> None:

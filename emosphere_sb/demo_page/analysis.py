@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emosphere_sb.audio.check import check_audio
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.predictor import Predictor
 from emosphere_sb.inference.timeline import timeline
@@ -30,13 +29,16 @@ class Analysis:
     Arguments
     ---------
     overall : Prediction
-        Prediction for the entire recording, as in the evaluation (:meth:`Predictor.predict`).
+        Prediction for the entire recording (:meth:`Predictor.predict`).
     windows : tuple of Prediction
         Predictions for windows in chronological order; at least one.
+    note : str
+        Explanation of the overall prediction if it is a mean over windows.
     """
 
     overall: Prediction
     windows: tuple[Prediction, ...]
+    note: str = ""
 
     @property
     def vad(self) -> np.ndarray:
@@ -73,29 +75,25 @@ def analyse(
         If the recording cannot be read.
     """
     name = os.path.basename(path)
-    overall = replace(_predict_overall(model, path, window, channel), source=name)
+    words = MAX_WORDS if model.info.words else 0
+    overall = replace(model.predict(path, words=words, channel=channel), source=name)
     hop = choose_hop(overall.duration)
     windows = []
     for one in timeline(model, path, window=window, hop=hop, channel=channel):
         windows.append(replace(one, source=name))
         progress(min(1.0, one.end / overall.duration))
-    return Analysis(overall, tuple(windows))
+    return Analysis(overall, tuple(windows), overall_note(model, overall))
 
 
-def _predict_overall(
-    model: Predictor, path: str | os.PathLike, window: float, channel: str
-) -> Prediction:
-    """Predict emotion as in the evaluation, or in windows if one pass is not possible."""
-    words = MAX_WORDS if model.info.words else 0
-    duration = check_audio(path).duration
-    if min(duration, model.info.max_seconds or duration) <= model.max_pass_seconds:
-        return model.predict(path, words=words, channel=channel)
-    overall = model.predict(path, words=words, window=window, overlap=0.0, channel=channel)
-    note = (
-        f"the model processes at most {model.max_pass_seconds:g} s in one pass, so the values for "
-        f"the recording are means over windows of {window:g} s"
+def overall_note(model: Predictor, overall: Prediction) -> str:
+    """Explain an overall prediction that is a mean over windows; empty for a single pass."""
+    if overall.windows == 1:
+        return ""
+    return (
+        f"The recording is longer than {model.pass_seconds:g} s, the longest part that the model "
+        f"processes at once. The values of the recording are means over {overall.windows:,} parts "
+        f"of up to {model.window_seconds:g} s, weighted by duration."
     )
-    return replace(overall, warnings=(*overall.warnings, note))
 
 
 def choose_hop(duration: float) -> float:

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
-from emosphere_sb.fileio.csv_cells import neutral_cell
 from emosphere_sb.html import render
+from emosphere_sb.inference.output.files import csv_cell
 from emosphere_sb.inference.prediction import OFF_SCALE, Prediction
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
@@ -54,6 +54,7 @@ def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
         warnings=warnings_box(overall),
         source=overall.source,
         duration=format_clock(overall.duration, 1),
+        note=analysis.note,
         low=f"{about.scale.low:g}",
         high=f"{about.scale.high:g}",
         dimensions=_dimensions(analysis),
@@ -92,18 +93,12 @@ def warning_sentence(warning: str) -> str:
 
     Example
     -------
-    >>> warning_sentence("only the first 12 s (of 30.0 s) were used")[:43]
-    'Only the first 12 s (of 30.0 s) were used. '
+    >>> warning_sentence("mixing 2 channels cancels the signal")
+    'Mixing 2 channels cancels the signal.'
     """
     if warning in WARNING_SENTENCES:
         return WARNING_SENTENCES[warning]
-    text = warning[:1].upper() + warning[1:].rstrip(".") + "."
-    if warning.startswith("only the first"):
-        text += (
-            " This is the limit used to evaluate the model. The overall values and the "
-            "region refer to this part; the timeline covers the entire recording."
-        )
-    return text
+    return warning[:1].upper() + warning[1:].rstrip(".") + "."
 
 
 def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
@@ -145,5 +140,5 @@ def windows_csv(analysis: Analysis) -> str:
     rows = [one.to_dict() for one in analysis.windows]
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: neutral_cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return file.getvalue()

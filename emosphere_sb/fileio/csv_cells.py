@@ -15,6 +15,7 @@ in them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -44,6 +45,22 @@ def neutral_cell(value: Any) -> Any:
     text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
     starts = _FORMULA.match(value) or _FORMULA.match(text)
     return f"'{text}" if starts and not _NUMBER.fullmatch(value) else text
+
+
+def list_text(values: Sequence[Any]) -> str:
+    """Return a list as the text of one cell.
+
+    Arguments
+    ---------
+    values : sequence
+        Texts, or pairs of a word and its distance.
+
+    Example
+    -------
+    >>> list_text(["silent", "clipped"]), list_text([["sad", 0.25], ["calm", 1.5]]), list_text([])
+    ('silent; clipped', 'sad 0.25; calm 1.5', '')
+    """
+    return "; ".join(one if isinstance(one, str) else f"{one[0]} {one[1]:g}" for one in values)
 
 
 def restore_cell(text: str) -> str:

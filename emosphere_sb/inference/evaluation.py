@@ -155,7 +155,9 @@ def predict_set(
         If more than 1% of the utterances cannot be read.
     """
     vad, scores, reasons = {}, {}, {}
-    results = model.predict_each([row["wav"] for row in rows.values()], batch_size=batch_size)
+    results = model.predict_each(
+        [row["wav"] for row in rows.values()], batch_size=batch_size, max_seconds="evaluation"
+    )
     with_bar = tqdm(results, desc=name, total=len(rows), disable=not sys.stderr.isatty())
     for key, result in zip(rows, with_bar, strict=True):
         if isinstance(result, AudioError):

@@ -1,24 +1,32 @@
-"""The prediction for one utterance, or for one window of a recording."""
+"""The prediction for one utterance or one window of a recording, and lists of predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emosphere_sb.inference.output.notebook import predictions_frame, predictions_html
 from emosphere_sb.scale import DIMENSIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OFF_SCALE = "off scale"
 """Warning about a prediction that no label could have."""
 OFF_SCALE_TOLERANCE = 1e-4
 """Largest excess over [-1, 1] without a warning; it covers the rounding of float32."""
+MAX_PRINTED = 20
+"""Maximum number of predictions that the text of a list shows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Valence, arousal and dominance of an utterance, and values derived from them.
+
+    It is printed on one line, and as a table in notebooks.
 
     Arguments
     ---------
@@ -48,12 +56,19 @@ class Prediction:
         Type of the classes: ``region``, ``emotion`` or ``none``.
     words : sequence of (str, float)
         Nearest emotion words and their distances, if requested, in ascending order of distance.
+    windows : int
+        Number of windows over which the prediction is averaged; 1 for a single pass.
     warnings : tuple of str
         Warnings about the audio (for example that it is silent, clipped or truncated), and
         ``off scale`` if the prediction is outside the label scale.
     engine : str
         Engine and precision of the prediction, such as ``torch fp32`` or ``onnx int8``; empty if
         nothing was predicted.
+    model : str
+        Name of the model.
+    synthetic : bool
+        Whether the model was trained on synthetic speech. Its predictions do not apply to human
+        speech.
     """
 
     source: str
@@ -71,8 +86,11 @@ class Prediction:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     head: str = "none"
     words: Sequence[tuple[str, float]] = ()
+    windows: int = 1
     warnings: tuple[str, ...] = ()
     engine: str = ""
+    model: str = ""
+    synthetic: bool = False
 
     @property
     def valence(self) -> float:
@@ -89,8 +107,15 @@ class Prediction:
         """Dominance, nominally in [-1, 1] (not clipped)."""
         return float(self.vad[2])
 
+    @property
+    def model_label(self) -> str:
+        """Name of the model, marked as ``SYNTHETIC`` if it was trained on synthetic speech."""
+        return f"{self.model} (SYNTHETIC)".lstrip() if self.synthetic else self.model
+
     def to_dict(self, *, embedding: bool = False) -> dict[str, Any]:
-        """Convert to a flat dictionary of plain types, for JSON and CSV.
+        """Convert to a dictionary of plain types, for JSON.
+
+        ``emosphere predict --columns`` describes the keys. ``warnings`` and ``words`` are lists.
 
         Arguments
         ---------
@@ -102,6 +127,7 @@ class Prediction:
             "duration": round(self.duration, 3),
             "start": round(self.start, 3),
             "end": round(self.end, 3),
+            "windows": self.windows,
         }
         row |= {name: float(value) for name, value in zip(DIMENSIONS, self.vad, strict=True)}
         scaled = zip(DIMENSIONS, self.on_scale, strict=True)
@@ -111,10 +137,81 @@ class Prediction:
         row |= {f"p_{name}": value for name, value in self.probabilities.items()}
         if self.words:
             row |= {"word": self.words[0][0], "word_distance": self.words[0][1]}
-        row |= {"engine": self.engine, "warnings": "; ".join(self.warnings)}
+        if len(self.words) > 1:
+            row["words"] = [[word, distance] for word, distance in self.words]
+        row |= {"model": self.model_label, "engine": self.engine, "warnings": list(self.warnings)}
         if embedding:
             row["embedding"] = [float(value) for value in self.embedding]
         return row
+
+    def to_frame(self, *, embedding: bool = False) -> pd.DataFrame:
+        """Convert to a data frame with one row; see :meth:`Predictions.to_frame`."""
+        return predictions_frame([self], embedding=embedding)
+
+    def __repr__(self) -> str:
+        values = ", ".join(
+            f"{name}={value:+.2f}" for name, value in zip(DIMENSIONS, self.vad, strict=True)
+        )
+        part = (
+            "" if self.end - self.start > self.duration - 0.01
+            else f", start={self.start:.2f}, end={self.end:.2f}"
+        )  # fmt: skip
+        windows = f", windows={self.windows}" if self.windows > 1 else ""
+        warnings = f", warnings={list(self.warnings)}" if self.warnings else ""
+        synthetic = ", SYNTHETIC" if self.synthetic else ""
+        return (
+            f"Prediction({self.source!r}, duration={self.duration:.2f}{part}, {values}, "
+            f"region={self.region!r}{windows}{warnings}{synthetic})"
+        )
+
+    def _repr_html_(self) -> str:
+        return predictions_html([self])
+
+
+class Predictions(list[Prediction]):
+    """A list of predictions, with conversions to dictionaries and data frames.
+
+    :meth:`Predictor.predict` returns it for several utterances. It is printed with one line per
+    prediction, and as a table in notebooks.
+
+    Example
+    -------
+    >>> predictions = model.predict(["one.wav", "two.wav"])  # doctest: +SKIP
+    >>> predictions.to_frame()[["file", "valence"]]  # doctest: +SKIP
+          file   valence
+    0  one.wav  0.312345
+    1  two.wav -0.104000
+    """
+
+    def to_dict(self, *, embedding: bool = False) -> list[dict[str, Any]]:
+        """Convert to a list of dictionaries; see :meth:`Prediction.to_dict`."""
+        return [one.to_dict(embedding=embedding) for one in self]
+
+    def to_frame(self, *, embedding: bool = False) -> pd.DataFrame:
+        """Convert to a data frame with one row per prediction, in the same order.
+
+        The columns are those of the CSV file of ``emosphere predict``, in which lists are text.
+        This requires pandas.
+
+        Arguments
+        ---------
+        embedding : bool
+            Whether to include the embedding, as the columns ``embedding_0``, ``embedding_1``, …
+        """
+        return predictions_frame(self, embedding=embedding)
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        return Predictions(found) if isinstance(index, slice) else found
+
+    def __repr__(self) -> str:
+        lines = [repr(one) for one in self[:MAX_PRINTED]]
+        if len(self) > MAX_PRINTED:
+            lines.append(f"… and {len(self) - MAX_PRINTED:,} more")
+        return f"[{(',' + chr(10) + ' ').join(lines)}]"
+
+    def _repr_html_(self) -> str:
+        return predictions_html(self)
 
 
 def scale_warnings(vad: np.ndarray) -> tuple[str, ...]:

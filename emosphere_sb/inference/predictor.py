@@ -5,31 +5,37 @@ This module does not import torch, so ONNX models run without it.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from emosphere_sb.audio.channels import check_channel
-from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.data.batching import batches_by_length
-from emosphere_sb.inference.locate import locate
-from emosphere_sb.inference.prediction import Prediction, scale_warnings
-from emosphere_sb.inference.waveform import (
-    Waveform,
-    check_max_length,
-    check_min_length,
-    from_array,
-    load_file,
+from emosphere_sb.inference.audio_input import (
+    AudioInput,
+    is_list,
+    is_path,
+    load_pass,
+    load_windows,
+    open_input,
 )
-from emosphere_sb.inference.windows import array_windows, file_windows, plan_windows
+from emosphere_sb.inference.locate import locate
+from emosphere_sb.inference.prediction import Prediction, Predictions, scale_warnings
+from emosphere_sb.inference.waveform import Waveform, check_max_length
+from emosphere_sb.inference.windows import WindowPlan, plan_windows, windows_per_batch
 from emosphere_sb.inference.windows import predict_windowed as predict_windows
 from emosphere_sb.release.model_info import ModelInfo
+
+CPU_BATCH_SECONDS = 20.0
+"""Value of ``max_batch_seconds`` on CPUs, where larger batches are slower and need more memory."""
+DEFAULT_WINDOW = 12.0
+"""Window length in seconds for long utterances if the model was evaluated without a limit."""
 
 
 class Predictor(ABC):
@@ -45,6 +51,8 @@ class Predictor(ABC):
         Maximum length that is processed in one pass, in seconds.
     tensors : bool
         Whether the model takes torch.Tensor; otherwise it takes numpy.ndarray.
+    max_batch_seconds : float or None
+        Maximum duration of a padded batch in seconds; ``None`` means no maximum.
     engine : str
         Engine and precision of the predictions, such as ``torch fp32`` or ``onnx int8``.
     """
@@ -52,6 +60,7 @@ class Predictor(ABC):
     info: ModelInfo
     min_samples: int
     max_pass_seconds: float
+    max_batch_seconds: float | None = None
     tensors: bool = True
     engine: str
 
@@ -75,45 +84,52 @@ class Predictor(ABC):
         sampling_rate: int | None = None,
         *,
         batch_size: int = 16,
-        max_seconds: float | str | None = "evaluation",
+        max_seconds: float | str | None = "auto",
         words: int = 0,
         window: float | None = None,
         overlap: float = 0.5,
         channel: str = "mix",
-    ) -> Prediction | list[Prediction]:
+    ) -> Prediction | Predictions:
         """Predict one or several utterances.
 
         Arguments
         ---------
-        audio : path, array, or a sequence of these
-            Path of a file that libsndfile supports, or ffmpeg if it is installed; or samples of
-            shape (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
-            ``sampling_rate``.
-            A list or tuple is treated as several utterances, which are batched by length.
+        audio : path, array, tuple, bytes, file object, or a sequence of these
+            Path of a file that libsndfile supports, or ffmpeg if it is installed; the content of
+            such a file, as bytes or as an object opened in binary mode; or samples of shape
+            (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
+            ``sampling_rate`` or as a pair ``(samples, rate)``.
+            A list or another tuple is treated as several utterances, which are batched by length.
         sampling_rate : int, optional
-            Sampling rate of arrays in Hz. It is not used for files.
+            Sampling rate in Hz of arrays without their own rate. It is not used for files.
         batch_size : int
-            Batch size. It changes predictions by at most 1e-5.
-        max_seconds : float, None or ``evaluation``
-            Truncate longer utterances to this duration. The default, ``evaluation``, is the limit
-            used to evaluate the model. With ``None``, utterances are not truncated, and those
-            longer than ten minutes or than the model's limit (Whisper: 30 s) are rejected. For long
-            recordings, use :func:`emosphere_sb.inference.timeline.timeline`.
+            Maximum batch size. On a CPU, a batch has at most 20 s of audio if it contains several
+            utterances: larger batches are not faster and need more memory. The batch size changes
+            predictions by at most 1e-5.
+        max_seconds : float, None, ``auto`` or ``evaluation``
+            Treatment of utterances that are longer than the limit used to evaluate the model
+            (:attr:`window_seconds`). By default, ``auto``, their predictions are means over
+            windows of this length without overlap, so files of any length are supported.
+            ``evaluation`` truncates them to this limit, as the evaluation does, and a number
+            truncates to this number of seconds, for a single pass. With ``None``, the entire
+            utterance is processed in one pass; those longer than ten minutes or than the model's
+            limit (Whisper: 30 s) are rejected. For predictions over time, use
+            :func:`emosphere_sb.inference.timeline.timeline`.
         words : int
             Number of nearest emotion words to return.
         window : float, optional
-            Window length in seconds. If given, predictions are averaged over windows, weighted by
-            duration. This supports files of any length; they are only truncated if
-            ``max_seconds`` is a number.
+            Window length in seconds. If given, all predictions are means over windows, weighted by
+            duration. Utterances are only truncated if ``max_seconds`` is a number or
+            ``evaluation``.
         overlap : float
-            Overlap of consecutive windows as a fraction of the window, in [0, 1).
+            Overlap of consecutive windows of length ``window``, as a fraction in [0, 1).
         channel : str
             Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
 
         Returns
         -------
-        Prediction or list of Prediction
-            One prediction; or, for a list or tuple, a list in the same order.
+        Prediction or Predictions
+            One prediction; or, for several utterances, a list in the same order.
 
         Raises
         ------
@@ -123,8 +139,8 @@ class Predictor(ABC):
         ValueError
             If an option is out of range.
         """
-        several = isinstance(audio, (list, tuple))
-        found = []
+        several = is_list(audio)
+        found = Predictions()
         for item in self.predict_each(
             audio if several else [audio], sampling_rate, batch_size=batch_size,
             max_seconds=max_seconds, words=words, window=window, overlap=overlap,
@@ -141,7 +157,7 @@ class Predictor(ABC):
         sampling_rate: int | None = None,
         *,
         batch_size: int = 16,
-        max_seconds: float | str | None = "evaluation",
+        max_seconds: float | str | None = "auto",
         words: int = 0,
         window: float | None = None,
         overlap: float = 0.5,
@@ -180,22 +196,23 @@ class Predictor(ABC):
                 f"batch_size and chunk must be at least 1, and words at least 0; found "
                 f"batch_size={batch_size}, chunk={chunk}, words={words}."
             )
-        if _is_path(audio):  # a string would be iterated character by character
+        if is_path(audio):  # a string would be iterated character by character
             raise ValueError(f"predict_each requires a list; found {audio!r}. Use [{audio!r}].")
         if window is not None:
             plan = self._plan(window, overlap)
-            limit = None if max_seconds == "evaluation" else limit
             utterances = (
-                _load_windows(item, n, sampling_rate, limit, plan, self, channel)
+                self._open_windows(item, n, sampling_rate, limit, plan, channel)
                 for n, item in enumerate(audio)
             )
-            return predict_windows(self, utterances, batch_size=batch_size, words=words)
+            size = windows_per_batch(batch_size, plan, self.max_batch_seconds)
+            return predict_windows(self, utterances, batch_size=size, words=words)
+        plan = self._plan(self.window_seconds, 0.0) if max_seconds == "auto" else None
         parts = (
             list(enumerate(audio[first : first + chunk], start=first))
             for first in range(0, len(audio), chunk)
         )
         return chain.from_iterable(
-            self._predict_chunk(part, sampling_rate, batch_size, limit, words, channel)
+            self._predict_chunk(part, sampling_rate, batch_size, limit, plan, words, channel)
             for part in parts
         )
 
@@ -219,25 +236,36 @@ class Predictor(ABC):
                 ),
                 head=self.info.head,
                 warnings=(*item.warnings, *scale_warnings(vad[row])),
-                engine=self.engine,
+                engine=self.engine, model=self.info.name, synthetic=self.info.synthetic,
                 **locate(vad[row], self.info, words=words),
             )
             for row, item in enumerate(waveforms)
         ]  # fmt: skip
 
+    @property
+    def pass_seconds(self) -> float:
+        """Longest utterance that is predicted in one pass by default, in seconds."""
+        return min(self.info.max_seconds or self.max_pass_seconds, self.max_pass_seconds)
+
+    @property
+    def window_seconds(self) -> float:
+        """Window length for longer utterances: the limit of the evaluation, in seconds."""
+        return min(self.info.max_seconds or DEFAULT_WINDOW, self.max_pass_seconds)
+
     def _limit(self, max_seconds: float | str | None) -> float | None:
+        """Return the duration in seconds to which utterances are truncated, if any."""
         if max_seconds == "evaluation":
             return self.info.max_seconds
-        if max_seconds is None:
+        if max_seconds is None or max_seconds == "auto":
             return None
         if isinstance(max_seconds, (bool, str)) or not 0 < max_seconds < float("inf"):
             raise ValueError(
-                f"max_seconds must be a positive number of seconds, None or 'evaluation'; found "
-                f"{max_seconds!r}."
+                f"max_seconds must be a positive number of seconds, None, 'auto' or 'evaluation'; "
+                f"found {max_seconds!r}."
             )
         return float(max_seconds)
 
-    def _plan(self, window: float, overlap: float):
+    def _plan(self, window: float, overlap: float) -> WindowPlan:
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be at least 0 and less than 1; found {overlap!r}.")
         hop = window * (1 - overlap)
@@ -250,34 +278,76 @@ class Predictor(ABC):
         part: Sequence[tuple[int, Any]],
         rate: int | None,
         size: int,
-        limit,
+        limit: float | None,
+        plan: WindowPlan | None,
         words: int,
         channel: str,
     ) -> Iterator[Prediction | AudioError]:
+        """Predict utterances sorted by length; with a plan, longer ones are cut into windows."""
         results: dict[int, Prediction | AudioError] = {}
+        items: dict[int, AudioInput] = {}
         lengths: dict[int, float] = {}
-        for number, item in part:
-            try:
-                seconds = _seconds(item, rate, limit, self.max_pass_seconds)
-                check_max_length(_name(item, number), seconds, self.max_pass_seconds)
-                lengths[number] = seconds
-            except AudioError as error:
-                results[number] = error
-        numbers, items = list(lengths), dict(part)
-        for batch in batches_by_length([lengths[n] for n in numbers], size) if numbers else []:
-            waveforms: dict[int, Waveform] = {}
-            for n in (numbers[index] for index in batch):
+        long: list[int] = []
+        # In a single pass, longer files are rejected, so they need not be decoded
+        most = self.max_pass_seconds if limit is None and plan is None else None
+        with ExitStack() as stack:
+            for number, item in part:
                 try:
-                    waveforms[n] = _load(items[n], n, rate, limit, self.tensors, channel)
-                    check_min_length([waveforms[n]], self.min_samples)
+                    items[number] = stack.enter_context(open_input(item, number, rate))
+                    seconds = items[number].seconds(most=most)
+                    if plan is not None and seconds > self.pass_seconds + 1 / SAMPLE_RATE:
+                        long.append(number)
+                        continue
+                    seconds = seconds if limit is None else min(seconds, limit)
+                    check_max_length(items[number].name, seconds, self.max_pass_seconds)
+                    lengths[number] = seconds
                 except AudioError as error:
-                    waveforms.pop(n, None)
-                    results[n] = error
-            if waveforms:
-                found = self.predict_batch(list(waveforms.values()), words=words)
-                results |= dict(zip(waveforms, found, strict=True))
+                    results[number] = error
+            numbers = list(lengths)
+            batches = batches_by_length(list(lengths.values()), size, self.max_batch_seconds)
+            for batch in batches:
+                chosen = {numbers[index]: items[numbers[index]] for index in batch}
+                results |= self._predict_passes(chosen, limit, words, channel)
+            windows = (load_windows(items[n], None, plan, **self._reading(channel)) for n in long)
+            if plan is not None:
+                size = windows_per_batch(size, plan, self.max_batch_seconds)
+            found = predict_windows(self, windows, batch_size=size, words=words)
+            results |= zip(long, found, strict=True)
         for number, _ in part:
             yield results[number]
+
+    def _predict_passes(
+        self, items: Mapping[int, AudioInput], limit: float | None, words: int, channel: str
+    ) -> dict[int, Prediction | AudioError]:
+        """Predict utterances as one batch, each in one pass."""
+        waveforms: dict[int, Waveform] = {}
+        results: dict[int, Prediction | AudioError] = {}
+        for number, item in items.items():
+            try:
+                waveforms[number] = load_pass(item, limit, **self._reading(channel))
+            except AudioError as error:
+                results[number] = error
+        if waveforms:
+            found = self.predict_batch(list(waveforms.values()), words=words)
+            results |= zip(waveforms, found, strict=True)
+        return results
+
+    def _open_windows(
+        self,
+        item: Any,
+        number: int,
+        rate: int | None,
+        limit: float | None,
+        plan: WindowPlan,
+        channel: str,
+    ) -> Iterator[Waveform]:
+        """Yield the windows of an utterance."""
+        with open_input(item, number, rate) as opened:
+            yield from load_windows(opened, limit, plan, **self._reading(channel))
+
+    def _reading(self, channel: str) -> dict[str, Any]:
+        """Return the options for reading utterances."""
+        return {"tensors": self.tensors, "channel": channel, "min_samples": self.min_samples}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -291,64 +361,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     logits = logits.astype(np.float64)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _is_path(item: Any) -> bool:
-    return isinstance(item, (str, os.PathLike))
-
-
-def _name(item: Any, number: int) -> str:
-    return os.fsdecode(item) if _is_path(item) else f"array {number}"
-
-
-def _seconds(item: Any, rate: int | None, limit: float | None, max_pass: float) -> float:
-    """Return the duration to be processed, in seconds, for sorting by length."""
-    if _is_path(item):
-        # Without a limit, longer files are rejected, so they need not be decoded
-        seconds = check_audio(item, max_seconds=max_pass if limit is None else None).duration
-    else:
-        # Invalid shapes and sampling rates are rejected with an error when the array is loaded.
-        shape = getattr(item, "shape", ())
-        known = isinstance(rate, (int, float)) and rate > 0
-        seconds = (max(shape) if shape else 0) / (rate if known else 1)
-    return seconds if limit is None else min(seconds, limit)
-
-
-def _load(
-    item: Any,
-    number: int,
-    rate: int | None,
-    limit: float | None,
-    tensors: bool,
-    channel: str,
-) -> Waveform:
-    if _is_path(item):
-        waveform = load_file(item, seconds=limit, tensors=tensors, channel=channel)
-    else:
-        name = _name(item, number)
-        waveform = from_array(
-            item, rate, source=name, seconds=limit, tensors=tensors, channel=channel
-        )
-    if limit is not None and waveform.duration > limit:
-        warning = f"only the first {limit:g} s (of {waveform.duration:.1f} s) were used"
-        return replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
-    return waveform
-
-
-def _load_windows(
-    item: Any,
-    number: int,
-    rate: int | None,
-    limit: float | None,
-    plan,
-    model: Predictor,
-    channel: str,
-) -> Iterator[Waveform]:
-    """Yield the windows of an utterance."""
-    if _is_path(item) and limit is None:  # read block by block, because the file may be long
-        parts = file_windows(item, plan, tensors=model.tensors, channel=channel)
-    else:
-        parts = array_windows(_load(item, number, rate, limit, model.tensors, channel), plan)
-    for waveform in parts:
-        check_min_length([waveform], model.min_samples)
-        yield waveform

@@ -17,7 +17,7 @@ from emosphere_sb.audio.reading import read_mono_blocks
 from emosphere_sb.audio.speech_level import rms_level, speech_level
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.waveform import Waveform, check_min_length
-from emosphere_sb.inference.windows import file_windows, plan_windows
+from emosphere_sb.inference.windows import file_windows, plan_windows, windows_per_batch
 
 SILENCE = "silence"
 """Warning for a window that was skipped as silence, whose values are NaN."""
@@ -88,6 +88,7 @@ def timeline(
             f"skip_silence must be a positive number of dB, or None; found {skip_silence}."
         )
     check_channel(channel)
+    batch_size = windows_per_batch(batch_size, plan, model.max_batch_seconds)
     return _predict_windows(model, path, plan, skip_silence, batch_size, channel)
 
 
@@ -141,7 +142,8 @@ class TimelineSummary:
     """Summary statistics of a recording, updated window by window.
 
     Windows are weighted by their duration; skipped silence is ignored. If windows overlap,
-    ``weight`` and ``total`` count overlapping parts several times.
+    ``weight`` and ``total`` count overlapping parts several times. ``descriptions`` has the
+    description of each region.
 
     Example
     -------
@@ -156,6 +158,7 @@ class TimelineSummary:
     total: np.ndarray = field(default_factory=lambda: np.zeros((2, 3)))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(3))
     regions: Counter = field(default_factory=Counter)
+    descriptions: dict[str, str] = field(default_factory=dict)
     warnings: Counter = field(default_factory=Counter)
 
     def add(self, prediction: Prediction) -> None:
@@ -173,6 +176,7 @@ class TimelineSummary:
         # West's (1979) update of a weighted sum of squares around the mean
         self.squares += seconds * (prediction.vad - before) * (prediction.vad - self.mean)
         self.regions[prediction.region] += seconds
+        self.descriptions[prediction.region] = prediction.region_description
 
     @property
     def mean(self) -> np.ndarray:

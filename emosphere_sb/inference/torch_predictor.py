@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.inference.precision import check_precision
-from emosphere_sb.inference.predictor import Predictor
-from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.inference.predictor import CPU_BATCH_SECONDS, Predictor
+from emosphere_sb.inference.waveform import max_pass_seconds
 from emosphere_sb.release.model import ModelInfo, evaluation_mode
 
 
@@ -131,6 +130,11 @@ class TorchPredictor(Predictor):
         return f"torch {self.precision}"
 
     @property
+    def max_batch_seconds(self) -> float | None:
+        """Maximum duration of a padded batch in seconds; ``None`` on a GPU."""
+        return CPU_BATCH_SECONDS if torch.device(self.device).type == "cpu" else None
+
+    @property
     def min_samples(self) -> int:
         """Minimum length of an utterance, in samples at 16 kHz."""
         return self.model.min_samples
@@ -138,8 +142,7 @@ class TorchPredictor(Predictor):
     @property
     def max_pass_seconds(self) -> float:
         """Maximum length that is processed in one pass, in seconds."""
-        own = getattr(self.model, "max_samples", None)
-        return MAX_INPUT_SECONDS if own is None else min(MAX_INPUT_SECONDS, own / SAMPLE_RATE)
+        return max_pass_seconds(getattr(self.model, "max_samples", None))
 
 
 def resolve_device(device: str | None) -> str:

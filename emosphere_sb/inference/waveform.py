@@ -234,6 +234,24 @@ def check_min_length(waveforms: Sequence[Waveform], min_samples: int) -> None:
             )
 
 
+def max_pass_seconds(max_samples: int | None) -> float:
+    """Return the longest input of a model in seconds, at most :data:`MAX_INPUT_SECONDS`.
+
+    Arguments
+    ---------
+    max_samples : int or None
+        Limit of the model in samples at 16 kHz; ``None`` if it has none.
+
+    Example
+    -------
+    >>> max_pass_seconds(480_000), max_pass_seconds(None)
+    (30.0, 600.0)
+    """
+    if max_samples is None:
+        return MAX_INPUT_SECONDS
+    return min(MAX_INPUT_SECONDS, max_samples / SAMPLE_RATE)
+
+
 def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
     """Check that an utterance is short enough for one pass, before it is read.
 
@@ -255,7 +273,7 @@ def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
         raise AudioError(
             f"{source} is too long to be processed in one pass: at most {max_seconds:g} s are "
             f"supported; found {seconds:.1f} s. Split it into windows (emosphere timeline, or "
-            f"predict with window=…), or set max_seconds to truncate it."
+            f"predict with max_seconds='auto' or window=…), or set max_seconds to truncate it."
         )
 
 

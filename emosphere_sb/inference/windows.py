@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -184,6 +184,68 @@ def array_windows(waveform: Waveform, plan: WindowPlan) -> Iterator[Waveform]:
         yield replace(part, duration=waveform.duration, start=start / SAMPLE_RATE)
 
 
+class WindowMean:
+    """Mean of the predictions for the windows of one utterance, weighted by their durations.
+
+    Valence, arousal, dominance, embedding and class probabilities are averaged. Region, spherical
+    coordinates and words are computed from the mean point. Only sums are stored, so memory does
+    not grow with the number of windows.
+    """
+
+    def __init__(self):
+        self.windows = self.silent = 0
+        self._weight = 0.0
+        self._first: Prediction | None = None
+        self._end = 0.0
+        self._sums: dict[str, Any] = {}
+        self._warnings: dict[str, None] = {}  # a set in order
+
+    def add(self, prediction: Prediction) -> None:
+        """Add the next window."""
+        weight = prediction.end - prediction.start
+        parts = {
+            "vad": prediction.vad,
+            "embedding": prediction.embedding.astype(np.float64),
+            "probabilities": np.array(list(prediction.probabilities.values())),
+        }
+        if self._first is None:
+            self._first, self._sums = prediction, dict.fromkeys(parts, 0.0)
+        for name, value in parts.items():
+            self._sums[name] = self._sums[name] + weight * value
+        self._weight += weight
+        self._end = prediction.end
+        self.windows += 1
+        self.silent += "silent" in prediction.warnings
+        texts = (text for text in prediction.warnings if text != OFF_SCALE)
+        self._warnings |= dict.fromkeys(texts)
+
+    def result(self, model: Any, *, words: int = 0) -> Prediction:
+        """Return the mean over the windows so far, of which there must be at least one.
+
+        The warnings are those of any window, but ``silent`` only if all windows are silent.
+
+        Arguments
+        ---------
+        model : Predictor
+            Model that made the predictions.
+        words : int
+            Number of nearest emotion words to return.
+        """
+        mean = {name: total / self._weight for name, total in self._sums.items()}
+        silent = self.silent == self.windows
+        warnings = (text for text in self._warnings if text != "silent" or silent)
+        names = self._first.probabilities
+        return replace(
+            self._first,
+            end=self._end,
+            windows=self.windows,
+            embedding=mean["embedding"].astype(np.float32),
+            probabilities=dict(zip(names, mean["probabilities"].tolist(), strict=True)),
+            warnings=(*warnings, *scale_warnings(mean["vad"])),
+            **locate(mean["vad"], model.info, words=words),
+        )
+
+
 @dataclass
 class PendingUtterance:
     """An utterance whose windows are being predicted."""
@@ -191,12 +253,35 @@ class PendingUtterance:
     windows: int = 0
     complete: bool = False
     error: AudioError | None = None
-    predictions: list[Prediction] = field(default_factory=list)
+    mean: WindowMean = field(default_factory=WindowMean)
 
     @property
     def done(self) -> bool:
         """Whether all windows are predicted, or the utterance failed."""
-        return self.complete and (self.error is not None or len(self.predictions) == self.windows)
+        return self.complete and (self.error is not None or self.mean.windows == self.windows)
+
+
+def windows_per_batch(batch_size: int, plan: WindowPlan, max_seconds: float | None) -> int:
+    """Return the number of windows per batch.
+
+    Arguments
+    ---------
+    batch_size : int
+        Maximum number of windows.
+    plan : WindowPlan
+        Length of the windows.
+    max_seconds : float or None
+        Maximum total duration in seconds; a single window may be longer. ``None``: no maximum.
+
+    Example
+    -------
+    >>> plan = WindowPlan(window=64_000, hop=16_000, min_last=400)
+    >>> windows_per_batch(16, plan, 20.0), windows_per_batch(16, plan, None)
+    (5, 16)
+    """
+    if max_seconds is None:
+        return batch_size
+    return max(1, min(batch_size, int(max_seconds * SAMPLE_RATE) // plan.window))
 
 
 def predict_windowed(
@@ -204,8 +289,8 @@ def predict_windowed(
 ) -> Iterator[Prediction | AudioError]:
     """Predict utterances as the mean over their windows.
 
-    Batches contain windows of several utterances. Memory grows with the batch size and the number
-    of windows of one utterance, not with the number of utterances.
+    Batches contain windows of several utterances. Memory grows with the batch size, neither with
+    the number of utterances nor with their lengths.
 
     Arguments
     ---------
@@ -250,52 +335,9 @@ def _predict_pending(model: Any, pending: list[tuple[PendingUtterance, Waveform]
     """Predict all pending windows and clear the list."""
     found = model.predict_batch([waveform for _, waveform in pending])
     for (one, _), prediction in zip(pending, found, strict=True):
-        one.predictions.append(prediction)
+        one.mean.add(prediction)
     pending.clear()
 
 
 def _result(model: Any, one: PendingUtterance, words: int) -> Prediction | AudioError:
-    return (
-        one.error if one.error is not None else average_windows(model, one.predictions, words=words)
-    )
-
-
-def average_windows(model: Any, predictions: Sequence[Prediction], *, words: int = 0) -> Prediction:
-    """Average the predictions for the windows of one utterance, weighted by duration.
-
-    Valence, arousal, dominance, embedding and class probabilities are averaged. Region, spherical
-    coordinates and words are computed from the mean point.
-
-    Arguments
-    ---------
-    model : Predictor
-        Model that made the predictions.
-    predictions : sequence of Prediction
-        Predictions in chronological order.
-    words : int
-        Number of nearest emotion words to return.
-    """
-    weights = np.array([one.end - one.start for one in predictions])
-    weights = weights / weights.sum()
-    vad = weights @ np.stack([one.vad for one in predictions])
-    embedding = weights @ np.stack([one.embedding for one in predictions]).astype(np.float64)
-    probabilities = {
-        name: float(weights @ [one.probabilities[name] for one in predictions])
-        for name in predictions[0].probabilities
-    }
-    return replace(
-        predictions[0],
-        start=predictions[0].start, end=predictions[-1].end,
-        embedding=embedding.astype(np.float32),
-        probabilities=probabilities,
-        warnings=(*_merge_warnings(predictions), *scale_warnings(vad)),
-        **locate(vad, model.info, words=words),
-    )  # fmt: skip
-
-
-def _merge_warnings(predictions: Sequence[Prediction]) -> tuple[str, ...]:
-    """Collect the warnings about the audio; ``silent`` only if all windows are silent."""
-    texts = (text for one in predictions for text in one.warnings if text != OFF_SCALE)
-    unique = list(dict.fromkeys(texts))
-    silent = all("silent" in one.warnings for one in predictions)
-    return tuple(text for text in unique if text != "silent" or silent)
+    return one.error if one.error is not None else one.mean.result(model, words=words)

@@ -40,14 +40,15 @@ def load_predictor(
     engine : str
         ``torch``; ``onnx``, which runs on the CPU and requires a folder with an ONNX copy, written
         by ``emosphere release`` or ``emosphere export``; or ``auto``: ``onnx`` on machines without
-        a GPU if the model has an ONNX copy and onnxruntime is installed, otherwise ``torch``.
+        a GPU if the model has an ONNX copy and onnxruntime is installed, and for folders that
+        contain only an ONNX model; otherwise ``torch``.
     device : str, optional
         PyTorch device. The default is a GPU if available.
     precision : str
         ``fp32``, or ``bf16`` for matrix products in bfloat16, which only PyTorch supports.
     int8 : bool
-        Whether to use the 8-bit version of the ONNX copy, with ``engine="onnx"``. It is smaller
-        and faster, and its predictions differ slightly.
+        Whether to use the 8-bit version of the ONNX copy. It is smaller and faster, and its
+        predictions differ slightly. It selects the engine ``onnx``.
     revision : str, optional
         Branch, tag or commit on the Hub.
 
@@ -67,6 +68,7 @@ def load_predictor(
     >>> model.engine, model.predict("speech.wav").valence  # doctest: +SKIP
     ('onnx fp32', 0.31)
     """
+    engine = "onnx" if int8 and engine == "auto" else engine
     check_engine(engine, device=device, precision=precision, int8=int8)
     if engine != "torch":
         from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
@@ -75,6 +77,7 @@ def load_predictor(
         folder = find_model(source, revision=revision, onnx=preferred)
         if engine == "onnx" or uses_onnx(folder, device, precision, preferred=preferred):
             return OnnxEmoSphere.from_pretrained(folder, int8=int8)
+    _check_not_only_onnx(source)
     with pause_garbage_collection():
         from emosphere_sb.inference.torch_predictor import TorchPredictor
 
@@ -108,16 +111,18 @@ def check_engine(
     check_precision(precision)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}; found {engine!r}.")
-    if int8 and engine != "onnx":
+    if int8 and engine == "torch":
         raise ValueError(
-            "--int8 requires --onnx (engine='onnx') and a model written by `emosphere release "
-            "--int8` or `emosphere export --int8`."
+            "--int8 cannot be combined with --engine=torch. It requires the ONNX copy of a model "
+            "written by `emosphere release --int8` or `emosphere export --int8`."
         )
-    if engine == "onnx" and device:
-        raise ValueError("--device cannot be combined with --onnx, which runs on the CPU.")
-    if engine == "onnx" and precision != "fp32":
+    option = "--int8" if int8 else "--onnx"
+    onnx = engine == "onnx" or int8
+    if onnx and device:
+        raise ValueError(f"--device cannot be combined with {option}, which runs on the CPU.")
+    if onnx and precision != "fp32":
         raise ValueError(
-            f"--precision={precision} cannot be combined with --onnx; it requires --engine=torch."
+            f"--precision={precision} cannot be combined with {option}; it requires --engine=torch."
         )
 
 
@@ -151,11 +156,28 @@ def uses_onnx(folder: Path, device: str | None, precision: str, *, preferred: bo
         Whether an ONNX copy is preferred. If not, it is used only if the model has no weights for
         PyTorch, and neither a device nor another precision is requested.
     """
-    path = folder / checksums.CONFIGURATION
-    if not (folder / checksums.ONNX).is_file() or not path.is_file():
+    if not _has_onnx(folder):
         return False
     only = not (folder / checksums.WEIGHTS).is_file() and device is None and precision == "fp32"
-    return (preferred or only) and "onnx" in checksums.read_json(path)
+    return preferred or only
+
+
+def _has_onnx(folder: Path) -> bool:
+    """Return whether a folder contains an ONNX model that its description names."""
+    path = folder / checksums.CONFIGURATION
+    known = (folder / checksums.ONNX).is_file() and path.is_file()
+    return known and "onnx" in checksums.read_json(path)
+
+
+def _check_not_only_onnx(source: str | os.PathLike) -> None:
+    """Check that a folder does not contain only an ONNX model, before PyTorch reads it."""
+    folder = Path(source).expanduser()
+    if not (folder / checksums.WEIGHTS).is_file() and _has_onnx(folder):
+        raise ValueError(
+            f"{folder} contains only an ONNX model, which runs on the CPU in fp32. Remove "
+            f"--engine=torch, --device and --precision (engine='auto'), or use the released model "
+            f"from which it was exported."
+        )
 
 
 def has_gpu() -> bool:

@@ -108,7 +108,7 @@ def export(
         sizes = {name: _size(folder, name) for name in deviations}
         original = find_model(source)
         configuration = _configuration(original, about)
-        write_description(folder, configuration, model.min_samples, deviations)
+        write_description(folder, configuration, model, deviations)
         if (original / checksums.CARD).is_file():
             shutil.copyfile(original / checksums.CARD, folder / checksums.CARD)
         checksums.write_checksums(folder)
@@ -141,7 +141,7 @@ def add_onnx(folder: Path, *, int8: bool = False) -> dict[str, dict[str, float]]
     model, _ = load_released(folder)
     deviations = write_graphs(model, folder, int8=int8)
     configuration = checksums.read_json(folder / checksums.CONFIGURATION)
-    write_description(folder, configuration, model.min_samples, deviations)
+    write_description(folder, configuration, model, deviations)
     checksums.write_checksums(folder)
     return deviations
 
@@ -177,9 +177,12 @@ def write_graphs(
         If the model cannot be exported, or the float32 graph differs from it by more than 1e-4.
     """
     exported = ExportedModel(model)
-    signals = synthetic_signals(SYNTHETIC_SECONDS) if check is None else list(check)
-    check_signals(signals, model.min_samples)
-    write_graph(exported, folder / FLOAT32)
+    if check is None:
+        signals = [one[: model.max_samples] for one in synthetic_signals(SYNTHETIC_SECONDS)]
+    else:
+        signals = list(check)
+    check_signals(signals, model.min_samples, model.max_samples)
+    write_graph(exported, folder / FLOAT32, max_samples=model.max_samples)
     deviations = {FLOAT32: max_deviation(model, OnnxSession(folder / FLOAT32), signals)}
     check_deviation(deviations[FLOAT32])
     if int8:
@@ -191,11 +194,12 @@ def write_graphs(
 def write_description(
     folder: Path,
     configuration: Mapping[str, Any],
-    min_samples: int,
+    model: ReleasedModel,
     deviations: Mapping[str, Mapping[str, float]],
 ) -> None:
     """Write ``emosphere.json`` with the metadata of the graphs."""
-    metadata = {"opset": OPSET, "shortest": min_samples, "deviations": deviations}
+    lengths = {"shortest": model.min_samples, "longest": model.max_samples}
+    metadata = {"opset": OPSET, **lengths, "deviations": deviations}
     path = folder / checksums.CONFIGURATION
     checksums.write_json_file(path, {**configuration, "onnx": metadata})
 
@@ -219,7 +223,7 @@ def check_export_dependencies() -> None:
         ) from error
 
 
-def write_graph(model: ExportedModel, path: Path) -> None:
+def write_graph(model: ExportedModel, path: Path, *, max_samples: int | None = None) -> None:
     """Write the graph of a model with dynamic batch size and length.
 
     Arguments
@@ -228,10 +232,13 @@ def write_graph(model: ExportedModel, path: Path) -> None:
         Model to write.
     path : Path
         Path of the ONNX file. Weights of more than 1.8 GB are stored in ``path``.data.
+    max_samples : int, optional
+        Maximum length of an utterance in samples. (default: no maximum)
     """
     # Use a batch of two, because the exporter treats dimensions of size 1 as constants
-    waveform = torch.zeros(2, 16000)
-    lengths = torch.tensor([16000, 12000])
+    samples = min(16000, max_samples or 16000)
+    waveform = torch.zeros(2, samples)
+    lengths = torch.tensor([samples, samples * 3 // 4])
     outputs = OUTPUTS if model.class_head is not None else OUTPUTS[:2]
     with silence_exporters(), torch.no_grad():
         program = torch.onnx.export(
@@ -292,19 +299,26 @@ def max_deviation(
     return largest
 
 
-def check_signals(signals: Sequence[np.ndarray], min_samples: int) -> None:
-    """Check that there are test signals and that they are not too short for the model.
+def check_signals(
+    signals: Sequence[np.ndarray], min_samples: int, max_samples: int | None = None
+) -> None:
+    """Check that there are test signals and that the model supports their lengths.
 
     Raises
     ------
     ValueError
-        If the list is empty or a signal is too short.
+        If the list is empty or a signal is too short or too long.
     """
     lengths = [len(signal) for signal in signals]
     if not lengths or min(lengths) < min_samples:
         raise ValueError(
             f"The check requires at least one utterance, each of at least {min_samples} samples "
             f"at 16 kHz; found {lengths or 'none'}."
+        )
+    if max_samples is not None and max(lengths) > max_samples:
+        raise ValueError(
+            f"The model supports at most {max_samples:,} samples at 16 kHz per utterance; found "
+            f"{max(lengths):,}. Check the export with shorter utterances."
         )
 
 
@@ -362,7 +376,8 @@ def ccc_on_files(model: Any, paths: Sequence[str], labels: np.ndarray) -> dict[s
     AudioError
         If a file cannot be decoded.
     """
-    predicted = np.stack([prediction.on_scale for prediction in model.predict(paths)])
+    predictions = model.predict(paths, max_seconds="evaluation")
+    predicted = np.stack([prediction.on_scale for prediction in predictions])
     scores = {name: ccc(labels[:, k], predicted[:, k]) for k, name in enumerate(DIMENSIONS)}
     return {**scores, "mean": float(np.mean(list(scores.values())))}
 

@@ -18,8 +18,12 @@ from emosphere_sb.backbones.layer_mix import HiddenStates
 from emosphere_sb.backbones.masking import frame_mask
 from emosphere_sb.backbones.waveform_models import MASKED_FAMILIES, WaveformBackbone
 from emosphere_sb.backbones.wavlm_attention import GatedAttention
+from emosphere_sb.backbones.whisper import WhisperBackbone
 from emosphere_sb.lobes.pooling import GatedConvolution
+from emosphere_sb.onnx_export.whisper import ExportedWhisper
 from emosphere_sb.release.model import ReleasedModel
+
+EXPORTABLE_FAMILIES = (*MASKED_FAMILIES, "whisper")
 
 
 class ExportedModel(nn.Module):
@@ -44,7 +48,7 @@ class ExportedModel(nn.Module):
         super().__init__()
         check_exportable(model)
         self.normaliser = copy.deepcopy(model.normaliser)
-        self.backbone = ExportedBackbone(_rebuilt(model.encoder))
+        self.backbone = exported_backbone(model.encoder)
         own = model.encoder.states
         self.states = HiddenStates(self.backbone, own.layers, own.normalisation.mode)
         self.states.load_state_dict(own.state_dict())
@@ -198,15 +202,24 @@ def check_exportable(model: nn.Module) -> None:
             f"Only models written by `emosphere release` can be exported; found a "
             f"{type(model).__name__}."
         )
+    if isinstance(model.encoder.backbone, WhisperBackbone):
+        return
     config = model.encoder.model.config
     if config.model_type not in MASKED_FAMILIES or not model.encoder.backbone.masked:
         reason = " with adapters or batch norm" if config.model_type in MASKED_FAMILIES else ""
         raise NotExportableError(
-            f"ONNX export supports the model families {', '.join(MASKED_FAMILIES)}; found "
+            f"ONNX export supports the model families {', '.join(EXPORTABLE_FAMILIES)}; found "
             f"{config.model_type}{reason}. Other models cannot be exported, because their outputs "
             f"depend on padding or they require operations that ONNX does not support. Use the "
             f"model with PyTorch: emosphere predict."
         )
+
+
+def exported_backbone(encoder) -> nn.Module:
+    """Return the backbone of an encoder in exportable form, with the same weights."""
+    if isinstance(encoder.backbone, WhisperBackbone):
+        return ExportedWhisper(encoder.backbone)
+    return ExportedBackbone(_rebuilt(encoder))
 
 
 def _rebuilt(encoder) -> nn.Module:

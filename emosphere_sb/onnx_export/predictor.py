@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emosphere_sb.inference.predictor import Predictor
-from emosphere_sb.inference.waveform import MAX_INPUT_SECONDS
+from emosphere_sb.inference.predictor import CPU_BATCH_SECONDS, Predictor
+from emosphere_sb.inference.waveform import max_pass_seconds
 from emosphere_sb.onnx_export.session import FLOAT32, INT8, OnnxSession
 from emosphere_sb.release import checksums
 from emosphere_sb.release.formats import check_format
@@ -39,6 +39,8 @@ class OnnxEmoSphere(Predictor):
         Information about the model.
     min_samples : int
         Minimum length of an utterance, in samples at 16 kHz.
+    max_samples : int, optional
+        Maximum length of an utterance, in samples at 16 kHz. (default: ten minutes)
     int8 : bool
         Whether the graph has 8-bit weights.
 
@@ -50,12 +52,19 @@ class OnnxEmoSphere(Predictor):
     """
 
     tensors = False
-    max_pass_seconds = MAX_INPUT_SECONDS
+    max_batch_seconds = CPU_BATCH_SECONDS
 
     def __init__(
-        self, session: OnnxSession, about: ModelInfo, min_samples: int, *, int8: bool = False
+        self,
+        session: OnnxSession,
+        about: ModelInfo,
+        min_samples: int,
+        max_samples: int | None = None,
+        *,
+        int8: bool = False,
     ):
         self.session, self.info, self.min_samples = session, about, min_samples
+        self.max_pass_seconds = max_pass_seconds(max_samples)
         self.engine = f"onnx {'int8' if int8 else 'fp32'}"
 
     @classmethod
@@ -91,7 +100,7 @@ class OnnxEmoSphere(Predictor):
         option = " --int8" if int8 else ""
         parts = (checksums.CONFIGURATION, name)
         checksums.verify_checksums(folder, parts, command=f"emosphere export MODEL OUT{option}")
-        about, min_samples = read_description(folder)
+        about, *limits = read_description(folder)
         session = OnnxSession(folder / name, threads=threads)
         if session.has_logits != bool(about.classes):
             raise ValueError(
@@ -99,7 +108,7 @@ class OnnxEmoSphere(Predictor):
                 f"found {'a' if session.has_logits else 'no'} class head in the former and "
                 f"{len(about.classes)} classes in the latter. Export the model again."
             )
-        return cls(session, about, min_samples, int8=int8)
+        return cls(session, about, *limits, int8=int8)
 
     def _forward(
         self, signals: Sequence[np.ndarray]
@@ -108,8 +117,8 @@ class OnnxEmoSphere(Predictor):
         return self.session.run([np.asarray(signal) for signal in signals])
 
 
-def read_description(folder: Path) -> tuple[ModelInfo, int]:
-    """Read the model information and the minimum utterance length of an exported model.
+def read_description(folder: Path) -> tuple[ModelInfo, int, int | None]:
+    """Read the model information and the length limits, in samples, of an exported model.
 
     Raises
     ------
@@ -119,10 +128,15 @@ def read_description(folder: Path) -> tuple[ModelInfo, int]:
     path = folder / checksums.CONFIGURATION
     description = checksums.read_json(path)
     check_format(description, path)
-    min_samples = description.get("onnx", {}).get("shortest")
-    if not isinstance(min_samples, int) or "about" not in description:
+    limits = description.get("onnx", {})
+    min_samples = limits.get("shortest")
+    max_samples = limits.get("longest")
+    valid = type(min_samples) is int and (
+        max_samples is None or (type(max_samples) is int and max_samples >= min_samples)
+    )
+    if not valid or "about" not in description:
         raise ValueError(
             f"{path} must describe an exported model and have the keys 'about' and 'onnx'; found "
             f"{', '.join(description)}. Export the model again."
         )
-    return ModelInfo.from_dict(description["about"]), min_samples
+    return ModelInfo.from_dict(description["about"]), min_samples, max_samples

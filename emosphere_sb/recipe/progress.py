@@ -97,10 +97,13 @@ def log_finished(metrics: Mapping) -> None:
         Content of ``metrics.json``.
     """
     protocol, run = metrics["protocol"], metrics["run"]
-    epochs = protocol.get("averaged_epochs") or [protocol["best_epoch"]]
-    tested = f"weights of epoch {epochs[0]}"
-    if len(epochs) > 1:
-        tested = f"mean weights of epochs {', '.join(map(str, epochs))}"
+    averaged = protocol.get("averaged_epochs", ())
+    if len(averaged) > 1:
+        tested = f"mean weights of epochs {', '.join(map(str, averaged))}"
+    elif averaged:
+        tested = f"weights of epoch {averaged[0]}"
+    else:
+        tested = f"weights of epoch {protocol['best_epoch']}"
     logger.info(
         "Run complete: %s of training, %s tested. Results: %s (metrics.json, predictions/, save/). "
         "For scores with confidence intervals and plots, run: emosphere report %s",

@@ -6,6 +6,11 @@ NON_SET_KEYS = ("protocol", "run", "beside")
 """Keys of ``metrics.json`` that are not names of sets."""
 
 SYNTHETIC_WARNING = "Synthetic speech: these results do not apply to human speech."
+SYNTHETIC_MODEL_NOTE = (
+    "SYNTHETIC: the model was trained on synthetic speech. Its predictions do not apply to human "
+    "speech."
+)
+"""Note printed with the predictions of a model that was trained on synthetic speech."""
 BASELINE_HEADING = (
     "Acoustic baseline (ridge regression on duration, level, mean F0, F0 range, tilt):"
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,21 +74,21 @@ def predictions_table(
         logger.warning("%d of %d utterances were not predicted.", len(rows) - len(ids), len(rows))
     numbers = (_number(rows[i][name]) for i in ids for name in DIMENSIONS)
     truth = np.fromiter(numbers, np.float64).reshape(-1, len(DIMENSIONS))
-    point = np.stack([vad[i] for i in ids]).astype(np.float64)
-    table = pd.DataFrame({"ID": ids})
-    for column in MANIFEST_COLUMNS:
-        table[column] = [rows[i][column] for i in ids]
+    point = _stack(vad, ids).astype(np.float64, copy=False)
+    columns = {"ID": ids}
+    for name in MANIFEST_COLUMNS:
+        columns[name] = [rows[i][name] for i in ids]
     if any(rows[i].get(RATERS) for i in ids):
-        table[RATERS] = [rows[i].get(RATERS, "") for i in ids]
-    table[list(DIMENSIONS)] = truth
-    table[list(PREDICTED)] = scale.restore(point)
-    table["region"] = region_names(scale.normalise(truth), regions)
-    table["region_point"] = region_names(point, regions)
-    if probabilities is None:
-        return table
-    scores = np.stack([probabilities[i] for i in ids])
-    table[f"{head}_head"] = np.array(classes)[scores.argmax(axis=1)]
-    return pd.concat([table, pd.DataFrame(scores, columns=[f"p_{c}" for c in classes])], axis=1)
+        columns[RATERS] = [rows[i].get(RATERS, "") for i in ids]
+    columns |= zip(DIMENSIONS, truth.T, strict=True)
+    columns |= zip(PREDICTED, scale.restore(point).T, strict=True)
+    columns["region"] = region_names(scale.normalise(truth), regions)
+    columns["region_point"] = region_names(point, regions)
+    if probabilities is not None:
+        scores = _stack(probabilities, ids)
+        columns[f"{head}_head"] = [classes[index] for index in scores.argmax(axis=1)]
+        columns |= zip((f"p_{name}" for name in classes), scores.T, strict=True)
+    return pd.DataFrame(columns, copy=False)
 
 
 def region_names(vad: np.ndarray, regions: SphericalRegions) -> list[str]:
@@ -118,18 +120,28 @@ def read_predictions(path: str | os.PathLike) -> pd.DataFrame:
     ValueError
         If the file is empty, a required column is missing, or a numeric entry is invalid.
     """
+    # Equal texts of a column, such as names of regions, are stored only once.
+    restore = defaultdict(lambda: lru_cache(maxsize=4096)(restore_cell))
+    columns = defaultdict(list)
     try:
         # In parts, because numbers as text need several times as much memory
         with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS) as chunks:
-            parts = [
-                parse_numeric_columns(_map_text(chunk, restore_cell), path) for chunk in chunks
-            ]
+            for chunk in chunks:
+                unique = [name for name in chunk if name == "ID" or is_numeric(name)]
+                functions = {name: restore[name] for name in chunk} | dict.fromkeys(
+                    unique, restore_cell
+                )
+                part = chunk.assign(**{name: chunk[name].map(functions[name]) for name in chunk})
+                for name, values in parse_numeric_columns(part, path).items():
+                    columns[name].append(values.copy())  # a view would keep the entire part
     except pd.errors.EmptyDataError as error:
         raise ValueError(
             f"The predictions file {path} is empty; a header and rows are required. Re-run the "
             "command that writes it."
         ) from error
-    return pd.concat(parts) if len(parts) > 1 else parts[0]
+    # Column by column, so that the parts and the table are not in memory at the same time
+    table = {name: pd.concat(columns.pop(name)) for name in list(columns)}
+    return pd.DataFrame(table, copy=False)
 
 
 def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
@@ -153,8 +165,7 @@ def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.Da
             f"The predictions file {path} has no column {', '.join(missing)}; found "
             f"{', '.join(table.columns)}."
         )
-    numbers = [c for c in table if c in (*DIMENSIONS, *PREDICTED, "duration") or c.startswith("p_")]
-    for name in numbers:
+    for name in filter(is_numeric, table):
         table[name] = [
             parse_table_number(text, f"{name} of {i}", path)
             for i, text in zip(table["ID"], table[name], strict=True)
@@ -162,10 +173,20 @@ def parse_numeric_columns(table: pd.DataFrame, path: str | os.PathLike) -> pd.Da
     return table
 
 
+def is_numeric(column: str) -> bool:
+    """Return whether a column contains numbers."""
+    return column in (*DIMENSIONS, *PREDICTED, "duration") or column.startswith("p_")
+
+
 def _map_text(table: pd.DataFrame, function: Callable[[str], str]) -> pd.DataFrame:
     """Apply a function to all text columns."""
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     return table.assign(**{name: table[name].map(function) for name in text})
+
+
+def _stack(vectors: Mapping[str, np.ndarray], ids: Sequence[str]) -> np.ndarray:
+    """Stack vectors (size,) to an array (id, size); ``numpy.stack`` would first make views."""
+    return np.concatenate([vectors[name] for name in ids]).reshape(len(ids), -1)
 
 
 def _number(text: str | float) -> float:

@@ -66,15 +66,20 @@ def class_metrics(
     names = names or sorted(set(truth) | set(predicted))
     # Case-insensitive, as in the tasks.
     index = {name.casefold(): number for number, name in enumerate(names) if name}
-    texts = [(t.casefold(), p.casefold()) for t, p in zip(truth, predicted, strict=True)]
-    if unknown := sorted({p for _, p in texts if p and p not in index}):
+    if unknown := sorted({p.casefold() for p in set(predicted) if p} - index.keys()):
         raise ValueError(
             f"Predicted classes must be among the classes of the head ({', '.join(names)}); found "
             f"{first_examples(unknown)}. Each class needs a probability column p_<class>."
         )
-    pairs = [(index[t], index[p]) for t, p in texts if t in index and p]
-    true, guess = np.array(pairs, dtype=int).reshape(-1, 2).T
-    return classification_metrics(true, guess)
+    true, guess = _class_numbers(truth, index), _class_numbers(predicted, index)
+    known = (true >= 0) & (guess >= 0)
+    return classification_metrics(true[known], guess[known])
+
+
+def _class_numbers(texts: pd.Series, index: Mapping[str, int]) -> np.ndarray:
+    """Return the number of each class; -1 if it is unknown."""
+    numbers = {text: index.get(text.casefold(), -1) for text in set(texts)}
+    return np.fromiter((numbers[text] for text in texts), dtype=int, count=len(texts))
 
 
 def write_json(content: Mapping, path: str | os.PathLike) -> None:

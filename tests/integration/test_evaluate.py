@@ -85,6 +85,7 @@ def test_released_model_matches_predictions_of_its_run(own, corpora, tmp_path, c
     assert protocol["utterances"] == {n: expected["protocol"]["utterances"][n] for n in SETS}
     text = capsys.readouterr().out
     assert "Synthetic speech:" in text and "no corpus terms apply" in text
+    assert "SYNTHETIC: the model was trained on synthetic speech" in text
     assert "trained on MSP-Podcast synthetic. Results on valid do not show" in text
 
 

@@ -37,7 +37,8 @@ torch.load = block_pickle
 torch.set_num_threads(1)
 folder, paths = sys.argv[1], json.load(open(sys.argv[2]))
 model = EmoSphere.from_pretrained(folder, device="cpu")
-rows = [item.to_dict(embedding=True) for item in model.predict(paths, batch_size=5)]
+found = model.predict(paths, batch_size=5, max_seconds="evaluation")
+rows = [item.to_dict(embedding=True) for item in found]
 assert not any(name.startswith("data_prep") for name in sys.modules), "the corpora were imported"
 print(json.dumps(rows))
 """
@@ -130,7 +131,7 @@ def test_predictions_match_the_run_for_each_set(trained, smoke_corpus, name):
     run, out, _ = trained
     table, paths = paths_of(run, smoke_corpus, name)
     model = EmoSphere.from_pretrained(out, device="cpu")
-    found = np.stack([item.on_scale for item in model.predict(paths)])
+    found = np.stack([item.on_scale for item in model.predict(paths, max_seconds="evaluation")])
     np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)
 
 
@@ -194,5 +195,5 @@ def test_release_succeeds_after_a_killed_release(smoke_corpus, root, tmp_path):
     assert not list(tmp_path.glob(".*.partial"))
     table, paths = paths_of(tmp_path / "run", smoke_corpus, "test1")
     model = EmoSphere.from_pretrained(tmp_path / "out", device="cpu")
-    found = np.stack([item.on_scale for item in model.predict(paths)])
+    found = np.stack([item.on_scale for item in model.predict(paths, max_seconds="evaluation")])
     np.testing.assert_allclose(found, table[list(PREDICTED)].to_numpy(), atol=1e-6)

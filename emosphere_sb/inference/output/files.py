@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from emosphere_sb.fileio.atomic import atomic_file
-from emosphere_sb.fileio.csv_cells import neutral_cell
+from emosphere_sb.fileio.csv_cells import list_text, neutral_cell
 from emosphere_sb.inference.output.table_file import TableFile, keeps_rows, real_path
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.release.model_info import ModelInfo
@@ -42,18 +42,17 @@ def plain_row(prediction: Prediction, *, embedding: bool = False) -> dict[str, A
     Arguments
     ---------
     prediction : Prediction
-        Prediction to convert. If it has several words, they are stored in ``words`` as a list of
-        pairs of word and distance.
+        Prediction to convert.
     embedding : bool
         Whether to include the embedding, as a list.
     """
-    row = {key: _number(value) for key, value in prediction.to_dict(embedding=embedding).items()}
-    if len(prediction.words) > 1:
-        row["words"] = [[word, _number(distance)] for word, distance in prediction.words]
-    return row
+    row = prediction.to_dict(embedding=embedding)
+    return {key: _rounded(value) for key, value in row.items()}
 
 
-def _number(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
     if not isinstance(value, float):
         return value
     # + 0.0 turns -0.0 into 0.0
@@ -126,14 +125,14 @@ class CsvWriter:
             columns = self._columns or list(row)
             self._writer = csv.DictWriter(self._file.text, columns, lineterminator="\n")
             self._writer.writeheader()
-        self._writer.writerow({key: _cell(value) for key, value in row.items()})
+        self._writer.writerow({key: csv_cell(value) for key, value in row.items()})
         self._file.end_row(failed=failed)
 
 
-def _cell(value: Any) -> Any:
-    """Format a value for CSV."""
+def csv_cell(value: Any) -> Any:
+    """Return a value as it is written to a CSV file."""
     if isinstance(value, list):
-        value = "; ".join(f"{word} {distance:g}" for word, distance in value)
+        value = list_text(value)
     return f"{value:.{DECIMALS}f}" if isinstance(value, float) else neutral_cell(value)
 
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, drop_mask, patch_dropout
+from emosphere_sb.backbones.dropout import FastDropout, GeluDropout, _Drop, keep_mask, patch_dropout
 
 
 @pytest.mark.parametrize("dropout", [0.05, 0.1, 0.5, 0.9])
 def test_mask_has_the_requested_rate(dropout):
     torch.manual_seed(1)
-    mask = drop_mask((1000, 1001), dropout)
+    mask = ~keep_mask((1000, 1001), dropout)
     assert mask.shape == (1000, 1001) and mask.dtype == torch.bool
     deviation = (dropout * (1 - dropout) / mask.numel()) ** 0.5
     assert mask.float().mean().item() == pytest.approx(dropout, abs=5 * deviation + 2**-17)
@@ -21,7 +21,7 @@ def test_mask_has_the_requested_rate(dropout):
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (4,), (5, 7)])
 def test_mask_has_any_shape(shape):
-    assert drop_mask(shape, 0.5).shape == shape
+    assert keep_mask(shape, 0.5).shape == shape
 
 
 def test_forward_and_backward_use_the_same_mask():
@@ -31,6 +31,21 @@ def test_forward_and_backward_use_the_same_mask():
     assert {round(x, 4) for x in output.unique().tolist()} == {0.0, 4.0}
     output.sum().backward()
     torch.testing.assert_close(values.grad, output.detach() / 3.0)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 6), (2, 3, 2**16)])
+def test_output_equals_scaled_values_or_zero(kind, shape):
+    torch.manual_seed(3)
+    values = torch.randn(shape).to(kind).transpose(0, 1)  # not contiguous
+    torch.manual_seed(4)
+    keep = keep_mask(values.shape, 0.3)
+    torch.manual_seed(4)
+    expected = torch.where(keep, values * (1 / 0.7), torch.zeros((), dtype=kind))
+    assert torch.equal(_Drop.apply(values, 0.3), expected)
+    torch.manual_seed(4)
+    expected = torch.where(keep, nn.functional.gelu(values) * (1 / 0.7), expected * 0)
+    assert torch.equal(GeluDropout(0.3)(values), expected)
 
 
 def test_same_seed_gives_same_mask():

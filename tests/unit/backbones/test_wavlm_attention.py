@@ -129,9 +129,9 @@ def test_gradients_match_finite_differences(dropout, monkeypatch):
     def draw(*shape):
         return torch.randn(*shape, generator=chance, dtype=torch.float64).requires_grad_()
 
-    drop = torch.rand(2, 5, 5, generator=chance) < dropout
+    keep = torch.rand(2, 5, 5, generator=chance) >= dropout
     monkeypatch.setattr(
-        wavlm_attention, "drop_mask", lambda shape, p: drop[:, : shape[1], : shape[2]].contiguous()
+        wavlm_attention, "keep_mask", lambda shape, p: keep[:, : shape[1], : shape[2]].contiguous()
     )
     inputs = [draw(2, 2, 5, 3), draw(2, 2, 5, 3), draw(2, 2, 5, 3), draw(2, 2, 5), draw(2, 5, 5)]
     valid = torch.tensor([[True] * 5, [True, True, True, False, False]])

@@ -35,11 +35,13 @@ def tables(root):
 
 def test_all_tables_use_the_same_data_and_weights(tables):
     groups = {name: table.groups[0] for name, table in tables.items()}
-    split = groups.pop("own_test_split")
+    splits = [groups.pop(name) for name in ("own_test_split", "own_test_split_one_seed")]
     assert len({str(group.options) for group in groups.values()}) == 1
     assert {group.folds for group in groups.values()} == {5}
     assert groups["five_seeds"].options["backbone"] == "/weights"
-    assert split.folds == 1 and split.options["partition"] == "split"
+    for split in splits:
+        assert split.folds == 1 and split.options["partition"] == "split"
+        assert split.options["backbone"] == "/weights"
 
 
 def test_each_row_of_the_first_table_changes_one_factor(tables):

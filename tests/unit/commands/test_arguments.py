@@ -136,13 +136,14 @@ def test_loaded_objects_are_exempt_from_garbage_collection(monkeypatch):
     ("words", "text"),
     [
         (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
-        (["--int8"], "--int8 requires --onnx"),
+        (["--int8", "--engine=torch"], "--int8 cannot be combined with --engine=torch"),
     ],
 )
 def test_options_of_another_runtime_are_rejected(words, text):
     parser = CommandParser("own", "Predicts.")
     add_runtime_options(parser, "files")
     check_runtime(parser.parse_args(["--onnx", "--int8"]))
+    check_runtime(parser.parse_args(["--int8"]))
     check_runtime(parser.parse_args(["--device=cpu"]))
     with pytest.raises(ValueError, match=text):
         check_runtime(parser.parse_args(words))

@@ -184,16 +184,69 @@ def test_json_lines(released, recordings, tmp_path):
     assert rows[1]["valence"] == pytest.approx(one.valence, abs=2e-5)
     np.testing.assert_allclose(rows[1]["embedding"], one.embedding, atol=1e-5)
     assert [word for word, _ in rows[1]["words"]] == [word for word, _ in one.words]
+    assert rows[1]["warnings"] == list(one.warnings) and rows[1]["error"] == ""
 
 
 def test_console_table(released, recordings, capsys):
     assert cli.main(["predict", str(released), *(str(recordings / name) for name in GOOD)]) == 0
-    head, *lines = capsys.readouterr().out.splitlines()
+    table, legend = (part.splitlines() for part in capsys.readouterr().out.split("\n\n"))
+    head, *lines = table
     assert head.split()[:5] == ["file", "duration", "(s)", "valence", "arousal"]
-    assert "1 to 7" in head
+    assert "V A D, 1 to 7" in head and head.endswith("class (probability)")
     assert len(lines) == 3 and "sub/ç.ogg" in lines[2]
-    one = EmoSphere.from_pretrained(released, device="cpu").predict(recordings / "a.flac")
-    assert f"{one.valence:+.2f}" in lines[0] and f" {one.region} " in lines[0]
+    model = EmoSphere.from_pretrained(released, device="cpu")
+    found = [model.predict(recordings / name) for name in GOOD]
+    assert f"{found[0].valence:+.2f}" in lines[0] and f" {found[0].region} " in lines[0]
+    descriptions = dict.fromkeys(one.region_description for one in found)
+    assert legend == [
+        "valence (V), arousal (A), dominance (D): -1 to 1, not clipped; 0 is neutral",
+        "V A D, 1 to 7: the same values on the label scale",
+        f"region: {', '.join(descriptions)}; + is above neutral, - below",
+    ]
+
+
+def test_quiet_console_table_has_no_legend(released, recordings, capsys):
+    words = ["predict", str(released), str(recordings / "b.wav"), "--quiet"]
+    assert cli.main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_synthetic_model_is_named(tmp_path, recordings, caplog, synthetic):
+    write_tiny_model(tmp_path / "model", synthetic=synthetic)
+    out = tmp_path / "out.csv"
+    words = ["predict", str(tmp_path / "model"), str(recordings / "b.wav")]
+    assert cli.main([*words, f"--out={out}", "--quiet"]) == 0
+    (row,) = read_csv(out)
+    assert row["model"] == ("tiny (SYNTHETIC)" if synthetic else "tiny")
+    assert ("SYNTHETIC: the model was trained on synthetic speech" in caplog.text) is synthetic
+
+
+def test_columns_are_described_in_the_order_of_the_table(released, recordings, tmp_path, capsys):
+    assert cli.main(["predict", str(released), "--columns"]) == 0
+    title, head, *lines = capsys.readouterr().out.splitlines()
+    assert title == "Columns of the table of tiny"
+    assert head.split() == ["column", "unit", "range", "meaning"]
+    described = {line.split()[0]: line for line in lines}
+    assert "1 to 7" in described["arousal_on_scale"] and " s " in described["duration"]
+    assert "probability of the region VIII" in described["p_VIII"]
+    words = ["predict", str(released), str(recordings / "b.wav"), "--words=2", "--embedding"]
+    assert cli.main([*words, f"--out={tmp_path / 'out.jsonl'}"]) == 0
+    (row,) = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert list(row) == list(described)
+    assert cli.main([*words, f"--out={tmp_path / 'out.csv'}"]) == 0
+    (row,) = read_csv(tmp_path / "out.csv")
+    assert list(row) == [name for name in described if name != "embedding"]
+
+
+def test_columns_without_a_model(capsys, tmp_path):
+    assert cli.main(["predict", "--columns"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Columns of the table\n") and "p_CLASS" in said
+    assert cli.main(["predict", str(tmp_path), "--columns"]) == 0  # a folder without metadata
+    assert "label scale" in capsys.readouterr().out
+    assert cli.main(["predict", "nowhere", "--columns"]) == 2
+    assert "requires the folder of a model, or no MODEL; found nowhere" in capsys.readouterr().err
 
 
 def test_rows_are_written_immediately(released, recordings, tmp_path, monkeypatch):
@@ -274,7 +327,8 @@ def test_channel_option(released, tmp_path):
     assert float(values["loudest"]["valence"]) == pytest.approx(expected.valence, abs=2e-6)
 
 
-def test_window_option_processes_the_entire_file(released, tmp_path):
+def test_window_option_processes_the_entire_file(released, tmp_path, caplog, capsys):
+    caplog.set_level("INFO")
     path = tmp_path / "long.wav"
     draw = np.random.default_rng(1)
     soundfile.write(path, draw.uniform(0.01, 0.3) * draw.standard_normal(5 * RATE), RATE)
@@ -290,11 +344,22 @@ def test_window_option_processes_the_entire_file(released, tmp_path):
     assert float(row["valence"]) == pytest.approx(
         np.average([one[0] for one in vad], weights=[2, 2, 1]), abs=2e-5
     )
-    assert cli.main(command) == 0  # without: the cut of the model's evaluation, and it is said
-    assert read_csv(out)[0]["warnings"].startswith("only the first 2 s (of 5.0 s) were used")
+    assert (row["windows"], caplog.text.count("longer than")) == ("3", 0)
+    assert cli.main(command) == 0  # without: the same windows, because the model was tested on 2 s
+    (default,) = read_csv(out)
+    assert default == row
+    note = "1 file longer than 2 s: mean over windows of 2 s (column windows;"
+    assert note in caplog.text
+    assert cli.main(command[:3]) == 0
+    assert "(mean of 3 windows" in capsys.readouterr().out
+    assert cli.main([*command, "--max_seconds=evaluation"]) == 0
+    (row,) = read_csv(out)
+    assert (float(row["end"]), row["windows"]) == (2.0, "1")
+    assert row["warnings"].startswith("only the first 2 s (of 5.0 s) were used")
     assert cli.main([*command, "--max_seconds=none"]) == 0
     (row,) = read_csv(out)
     assert float(row["end"]) == 5.0 and "only the first" not in row["warnings"]
+    assert row["windows"] == "1"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such a name must be allowed by the system")
@@ -308,7 +373,8 @@ def test_non_utf8_file_name_is_preserved(released, tmp_path, capsys):
     assert np.load(tmp_path / "out.npz")["files"][0].endswith("caf\\udce9\n.wav")
     capsys.readouterr()
     assert cli.main(["predict", str(released), str(tmp_path)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2  # the line break is no line break
+    table = capsys.readouterr().out.split("\n\n")[0]
+    assert len(table.splitlines()) == 2  # the line break is no line break
 
 
 def test_words_in_csv(tmp_path):
@@ -458,7 +524,7 @@ def test_formula_in_the_row_of_an_error_is_neutralised(tmp_path):
         (["--batch_size=0"], "--batch_size must be at least 1; found 0"),
         (["--words=-1"], "--words must be at least 0; found -1"),
         (["--onnx", "--device=cpu"], "--device cannot be combined with --onnx"),
-        (["--int8"], "--int8 requires --onnx"),
+        (["--int8", "--engine=torch"], "--int8 cannot be combined with --engine=torch"),
         (["--window=0.001"], "window must be at least"),
         (["--overlap=0.5"], "--overlap requires --window"),
         (["--window=1", "--overlap=1"], "overlap must be at least 0 and less than 1"),
@@ -479,7 +545,8 @@ def test_invalid_options(released, recordings, capsys, options, reason):
         (["--batch"], "missing arguments: INPUT"),
         (
             ["--max_seconds=long"],
-            "--max_seconds must be a number of seconds, 'evaluation' or 'none'; found 'long'",
+            "--max_seconds must be a number of seconds, 'auto', 'evaluation' or 'none'; found "
+            "'long'",
         ),
         ([], "missing arguments: INPUT"),
         (["x.wav", "--batch"], "unrecognized arguments: --batch"),

@@ -66,7 +66,7 @@ def test_a_table_over_time(released, recording, tmp_path, capsys):
     rows = read_csv(out)
     assert list(rows[0]) == [
         "start", "end", "valence", "arousal", "dominance", "valence_on_scale",
-        "arousal_on_scale", "dominance_on_scale", "region", "kind", "warnings", "engine",
+        "arousal_on_scale", "dominance_on_scale", "region", "kind", "warnings", "model", "engine",
     ]  # fmt: skip
     assert [float(row["start"]) for row in rows] == [0, 1.5, 3, 4.5, 6]
     assert [row["kind"] for row in rows] == ["speech", "speech", "silence", "silence", "speech"]
@@ -85,6 +85,9 @@ def test_a_table_over_time(released, recording, tmp_path, capsys):
     assert "5 windows, 0:08 (2 silent, skipped)" in said
     mean = np.mean([one.arousal for one in expected])
     assert f"arousal    {mean:+.2f} " in said
+    assert "V A D, 1 to 7: the same values on the label scale" in said
+    assert all(one.region_description in said.splitlines()[-2] for one in expected)
+    assert said.splitlines()[-1].startswith("SYNTHETIC: the model was trained on synthetic speech")
 
 
 def test_kind_is_empty_without_skip_silence(released, recording, tmp_path):
@@ -93,6 +96,8 @@ def test_kind_is_empty_without_skip_silence(released, recording, tmp_path):
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [(row["start"], row["end"]) for row in rows] == [(0, 4), (2, 6), (4, 7.5)]
     assert {row["kind"] for row in rows} == {""}
+    assert {row["model"] for row in rows} == {"tiny (SYNTHETIC)"}
+    assert all(isinstance(row["warnings"], list) for row in rows)
     assert all(math.isfinite(row["valence"]) for row in rows)
 
 

@@ -30,3 +30,12 @@ def test_batching_does_not_import_torch(root):
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
     assert run.stdout.strip() == "False"
+
+
+def test_padded_batches_have_at_most_the_maximum_duration():
+    durations = [12.0, 2.0, 9.0, 4.0, 4.0, 5.0, 30.0]
+    batches = batches_by_length(durations, 3, max_total=20.0)
+    # 30 alone; 12 alone, because 2 · 12 > 20; 9 with 5 (18); 4 with 4 and 2 (12)
+    assert batches == [[6], [0], [2, 5], [3, 4, 1]]
+    assert batches_by_length(durations, 2, max_total=20.0)[3:] == [[3, 4], [1]]
+    assert batches_by_length([], 3, max_total=20.0) == []

@@ -120,7 +120,10 @@ def test_warning_sentences(tmp_path):
     analysis = analyse(model, write_levels(tmp_path / "loud.wav", (13, 1.0)))
     text = Elements(warnings_box(analysis.overall)).text
     assert "clipped" in text
-    assert "Only the first 12 s (of 13.0 s) were used." in text
+    page = Elements(result_view(analysis, model.info)["html"]).text
+    assert "The recording is longer than 12 s" in page and "means over 2 parts" in page
+    other = replace(analysis.overall, warnings=("mixing 2 channels cancels the signal",))
+    assert "Mixing 2 channels cancels the signal." in Elements(warnings_box(other)).text
     assert "outside the label scale" not in text
     beyond = replace(analysis.overall, warnings=("off scale",))
     assert "outside the label scale" in Elements(warnings_box(beyond)).text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emosphere_sb.fileio.csv_cells import neutral_cell, restore_cell, visible_text
+from emosphere_sb.fileio.csv_cells import list_text, neutral_cell, restore_cell, visible_text
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_other_values_are_not_changed():
 
 def test_control_characters_are_visible():
     assert visible_text("a\x1b[2J\x9b\n\tb") == "a\\x1b[2J\\x9b\n\tb"
+
+
+def test_lists_become_text():
+    assert list_text(["silent", "clipped"]) == "silent; clipped"
+    assert list_text([["sad", 0.25], ("calm", 1.5)]) == "sad 0.25; calm 1.5"
+    assert list_text([]) == ""

@@ -142,11 +142,61 @@ def test_empty_list_gives_empty_list(model):
 # --- truncation --------------------------------------------------------------------------------
 
 
-def test_evaluation_limit_is_the_default(model, plain, tmp_path):
+def test_longer_utterances_are_means_over_windows_by_default(model, plain, tmp_path):
+    """The model was evaluated on the first 2 s; 5 s are windows of 2, 2 and 1 s."""
+    samples = noise(5.0, 5)
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    parts = [run_model(plain, part) for part in np.split(samples, [32000, 64000])]
+    for given in (tmp_path / "a.wav", samples):
+        found = model.predict(given, 16000, words=1)
+        for name, field in (("vad", found.vad), ("embedding", found.embedding)):
+            values = np.stack([getattr(one, name)[0].numpy() for one in parts])
+            np.testing.assert_allclose(field, [0.4, 0.4, 0.2] @ values, atol=1e-6)
+        scores = np.stack([one.logits[0].softmax(-1).numpy() for one in parts])
+        expected = [0.4, 0.4, 0.2] @ scores
+        np.testing.assert_allclose(list(found.probabilities.values()), expected, atol=1e-6)
+        assert (found.start, found.end, found.duration, found.windows) == (0.0, 5.0, 5.0, 3)
+        assert audio_warnings(found) == () and len(found.words) == 1
+
+
+def test_long_and_short_utterances_keep_their_order(model, tmp_path):
+    lengths = (0.5, 5.0, 1.0, 2.0, 2.1, 9.0)
+    samples = [noise(length, number) for number, length in enumerate(lengths)]
+    together = model.predict(samples, 16000, batch_size=4)
+    assert [one.duration for one in together] == list(lengths)
+    assert [one.windows for one in together] == [1, 3, 1, 1, 2, 5]
+    for one, item in zip(together, samples, strict=True):
+        np.testing.assert_allclose(one.vad, model.predict(item, 16000).vad, atol=1e-5)
+    for one, other in zip(
+        model.predict_each(samples, 16000, chunk=2), model.predict(samples, 16000), strict=True
+    ):
+        np.testing.assert_allclose(one.vad, other.vad, atol=1e-5)
+
+
+def test_unreadable_long_utterances_are_returned_in_input_order(model, tmp_path):
+    good = noise(3.0)
+    items = [good, np.full(48000, np.nan), good]
+    found = list(model.predict_each(items, 16000))
+    assert [isinstance(item, AudioError) for item in found] == [False, True, False]
+    assert "NaN or infinite" in str(found[1])
+
+
+def test_model_without_a_limit_uses_one_pass_up_to_its_maximum(tmp_path, monkeypatch):
+    write_tiny_model(tmp_path / "unlimited", max_seconds=None)
+    model = EmoSphere.from_pretrained(tmp_path / "unlimited", device="cpu")
+    assert (model.pass_seconds, model.window_seconds) == (600.0, 12.0)
+    assert model.predict(noise(13.0), 16000).windows == 1
+    monkeypatch.setattr(type(model.model), "max_samples", 3 * 16000)  # as for Whisper
+    assert (model.pass_seconds, model.window_seconds) == (3.0, 3.0)
+    assert model.predict(noise(7.0), 16000).windows == 3
+
+
+def test_single_pass_of_the_evaluation(model, plain, tmp_path):
     samples = noise(3.0, 5)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
     for given in (tmp_path / "a.wav", samples):
-        found = model.predict(given, 16000)
+        found = model.predict(given, 16000, max_seconds="evaluation")
+        assert found.windows == 1
         expected = run_model(plain, samples[:32000])  # the model was tested on the first 2 s
         np.testing.assert_allclose(found.vad, expected.vad[0].numpy(), atol=1e-6)
         assert (found.duration, found.end) == (3.0, 2.0)
@@ -178,7 +228,7 @@ def test_day_long_file_is_truncated_or_rejected_without_reading_it(model, tmp_pa
         file.write((36 + 2 * 16000 * 86_400).to_bytes(4, "little"))
         file.seek(40)
         file.write((2 * 16000 * 86_400).to_bytes(4, "little"))
-    found = model.predict(tmp_path / "a.wav")
+    found = model.predict(tmp_path / "a.wav", max_seconds="evaluation")
     assert found.duration == 86_400 and found.end == 2.0 and "silent" in found.warnings
     with pytest.raises(AudioError, match=r"at most 600 s .* found 86400\.0 s"):
         model.predict(tmp_path / "a.wav", max_seconds=None)

@@ -24,7 +24,7 @@ class Model:
         region_step=90, centre_radius=0.0, words={},
         scale=SimpleNamespace(restore=lambda vad: 4 + 3 * vad),
     )  # fmt: skip
-    min_samples, max_pass_seconds, tensors = 400, 600.0, False
+    min_samples, max_pass_seconds, max_batch_seconds, tensors = 400, 600.0, None, False
 
     def __init__(self):
         self.batches = []

@@ -1,9 +1,12 @@
 """Positions and samples of windows, and averaged predictions."""
 
+import gc
 import math
 import os
 import struct
 import sys
+import tracemalloc
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +20,7 @@ from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import read_mono_blocks
 from emosphere_sb.audio.resampling import resample_blocks
 from emosphere_sb.inference import windows
-from emosphere_sb.inference.waveform import load_file
+from emosphere_sb.inference.waveform import Waveform, load_file
 from emosphere_sb.inference.windows import WindowPlan, cut_windows, file_windows, plan_windows
 
 RATE = 16000
@@ -233,6 +236,28 @@ def three_seconds(tmp_path):
     return path
 
 
+def test_memory_does_not_grow_with_the_number_of_windows():
+    def peak(count):
+        noise_window = noise(1600)
+        utterance = (
+            Waveform("long.wav", noise_window, count * 0.1, start=0.1 * number)
+            for number in range(count)
+        )
+        model = Model()
+        model.batches = deque(maxlen=1)
+        gc.collect()
+        tracemalloc.start()
+        (found,) = windows.predict_windowed(model, [utterance], batch_size=4, words=0)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert found.windows == count
+        assert found.valence == pytest.approx(float(noise_window.mean()), abs=1e-9)
+        return size
+
+    # Not fewer: up to hundreds of objects wait for the garbage collector.
+    assert peak(4000) < 1.2 * peak(1000)
+
+
 def test_the_mean_is_weighted_by_duration(three_seconds):
     parts = file_windows(three_seconds, WindowPlan(2 * RATE, 2 * RATE, 1))
     (found,) = windows.predict_windowed(Model(), [parts], batch_size=4, words=1)
@@ -240,7 +265,7 @@ def test_the_mean_is_weighted_by_duration(three_seconds):
     assert found.on_scale[0] == pytest.approx(4 + 3 * 0.3, abs=1e-6)
     assert found.embedding.tolist() == pytest.approx([RATE * (2 * 2 + 1 * 1) / 3, 1.0])
     assert found.probabilities["b"] == pytest.approx(0.7, abs=1e-6)
-    assert (found.start, found.end, found.duration) == (0.0, 3.0, 3.0)
+    assert (found.start, found.end, found.duration, found.windows) == (0.0, 3.0, 3.0, 2)
     assert found.region == "V"  # +V +A -D
     assert found.radius == pytest.approx(math.sqrt(0.3**2 + 0.5), abs=1e-6)
     assert [word for word, _ in found.words] == ["up"]

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,22 @@ import soundfile
 from torch import nn
 
 from emosphere_sb import cli
-from tests.helpers.onnx_models import short_settings, write_model
+from tests.helpers.onnx_models import random_model, short_settings, write_model
 
 LABELS = [(1.0, 2.0, 3.0), (4.0, 4.5, 2.0), (6.0, 5.0, 7.0)]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model, the folder with its released and exported form, and what the export printed."""
+    """A model, and the folder with its released and exported form."""
 
     model: nn.Module
     folder: Path
-    printed: str
+
+    @property
+    def printed(self) -> str:
+        """What the export printed."""
+        return (self.folder / "printed.txt").read_text(encoding="utf-8")
 
     @property
     def released(self) -> Path:
@@ -42,10 +47,17 @@ class Exported:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, waveform_settings):
+def exported(shared_folder, tmp_path_factory, waveform_settings):
     """A WavLM with style pooling and a class head, exported by the command with int8."""
-    folder = tmp_path_factory.mktemp("wavlm")
-    model = write_model(folder / "model", short_settings(waveform_settings, "wavlm"))
+    settings = short_settings(waveform_settings, "wavlm")
+    folder = shared_folder("exported", partial(write_exported, settings))
+    model, _ = random_model(settings, tmp_path_factory.mktemp("wavlm") / "model.json")
+    return Exported(model, folder)
+
+
+def write_exported(settings, folder):
+    """Write a released model, files with labels, the exported model, and what that printed."""
+    write_model(folder / "model", settings)
     with open(folder / "labels.csv", "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "valence", "arousal", "dominance"])
@@ -58,4 +70,4 @@ def exported(tmp_path_factory, waveform_settings):
     screen = io.StringIO()
     with contextlib.redirect_stdout(screen):
         assert cli.main([*words, str(folder / "1.wav")]) == 0
-    return Exported(model, folder, screen.getvalue())
+    (folder / "printed.txt").write_text(screen.getvalue(), encoding="utf-8")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from emosphere_sb import cli
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.torch_predictor import TorchPredictor
 from emosphere_sb.onnx_export import engines
@@ -162,9 +163,22 @@ def test_auto_uses_onnx_for_an_exported_model(exported, machine, request):
     assert load_predictor(exported.out).engine == "onnx fp32"
 
 
-def test_exported_model_in_bf16_is_an_error(exported):
-    with pytest.raises(ValueError, match=r"missing: backbone\.json, model\.safetensors"):
-        load_predictor(exported.out, precision="bf16")
+@pytest.mark.parametrize("options", [{"precision": "bf16"}, {"engine": "torch"}])
+def test_exported_model_in_torch_is_an_error(exported, options):
+    with pytest.raises(ValueError, match="contains only an ONNX model, which runs on the CPU"):
+        load_predictor(exported.out, **options)
+
+
+def test_int8_selects_onnx_without_an_engine(released, gpu):
+    assert load_predictor(released, int8=True).engine == "onnx int8"
+
+
+def test_predict_recognises_an_exported_model(exported, clips, tmp_path, gpu):
+    out = tmp_path / "out.jsonl"
+    for options, engine in (([], "onnx fp32"), (["--int8"], "onnx int8")):
+        assert cli.main(["predict", str(exported.out), *clips, f"--out={out}", *options]) == 0
+        rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert [row["engine"] for row in rows] == [engine] * 3
 
 
 def test_foreign_graph_in_a_released_model_is_ignored(exported, tmp_path, no_gpu):
@@ -201,14 +215,16 @@ def test_unknown_model_is_an_error(no_gpu, tmp_path, monkeypatch):
     [
         ({"engine": "tensorrt"}, "engine must be one of auto, torch, onnx; found 'tensorrt'"),
         ({"engine": "torch", "precision": "fp16"}, "precision must be fp32 or bf16; found 'fp16'"),
-        ({"engine": "auto", "int8": True}, "--int8 requires --onnx"),
+        ({"engine": "torch", "int8": True}, "--int8 cannot be combined with --engine=torch"),
+        ({"int8": True, "device": "cpu"}, "--device cannot be combined with --int8"),
+        ({"int8": True, "precision": "bf16"}, "--precision=bf16 cannot be combined with --int8"),
         ({"engine": "onnx", "device": "cuda"}, "--device cannot be combined with --onnx"),
         ({"engine": "onnx", "precision": "bf16"}, "--precision=bf16 cannot be combined with"),
     ],
 )
 def test_invalid_options(options, message):
     with pytest.raises(ValueError, match=message):
-        check_engine(**options)
+        check_engine(**{"engine": "auto", **options})
 
 
 @pytest.mark.parametrize(("driver", "available"), [(False, False), (True, False), (True, True)])

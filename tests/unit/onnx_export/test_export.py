@@ -147,7 +147,8 @@ def test_ccc_of_labelled_files_by_hand(tmp_path):
     """Lin's formula: 2 cov / (var + var + difference of means squared)."""
 
     class Says:
-        def predict(self, paths):
+        def predict(self, paths, *, max_seconds):
+            assert max_seconds == "evaluation"
             values = {"a": 1.0, "b": 2.0, "c": 3.0}
             return [type("P", (), {"on_scale": np.full(3, values[p[-1]])}) for p in paths]
 
@@ -171,7 +172,7 @@ def test_fault_graph_of_another_model_is_never_written(
     exported, waveform_settings, tmp_path, monkeypatch
 ):
     write_model(tmp_path / "other", short_settings(waveform_settings, "wavlm"), seed=1)
-    copy = lambda model, path: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
+    copy = lambda model, path, **_: shutil.copyfile(exported.out / "model.onnx", path)  # noqa: E731
     monkeypatch.setattr(export_module, "write_graph", copy)
     with pytest.raises(ValueError, match="Nothing was written"):
         export(tmp_path / "other", tmp_path / "out")

@@ -1,0 +1,13 @@
+"""Settings of pytest for the tests and the docstring examples."""
+
+import os
+
+import pytest
+
+# One thread per process: the models of tests are tiny, and test processes run side by side. Set
+# before torch is imported; worker processes and processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+pytest.register_assert_rewrite("tests.helpers")
+pytest_plugins = ["tests.helpers.parallel", "tests.helpers.assertion_count"]
