@@ -96,7 +96,7 @@ def read_sources(options: argparse.Namespace, csv) -> list:
 
 
 def read_log(run) -> dict | None:
-    """Read the training log of a run; None if there is none yet."""
+    """Read the training log of a run; None if it does not exist yet."""
     from emosphere_sb.report.read.training_log import read_train_log
     from emosphere_sb.report.read.unfinished import LOG_FILE, read_started_log
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from emosphere_sb.demo_page.analysis import Analysis
+from emosphere_sb.demo_page.analysis import WINDOW, Analysis
 from emosphere_sb.html import render
+from emosphere_sb.inference.output.traces import Traces
 from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.warning_texts import SILENT
 from emosphere_sb.release.model import ModelInfo
-from emosphere_sb.results.number_format import format_clock, format_signed
+from emosphere_sb.results.number_format import MINUS, format_clock, format_signed
 from emosphere_sb.scale import DIMENSIONS
 
 WIDTH, HEIGHT = 1000, 200
-"""Size of the timeline SVG in its own units; it is stretched to the available space."""
+"""Size of a timeline panel in its own units; it is stretched to the available space."""
+AXIS_LABELS = ((1, "+1"), (0, "0"), (-1, f"{MINUS}1"))
+"""Labelled values of the vertical axis."""
 TICK_STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """Candidate distances between ticks on the time axis, in seconds."""
 MAX_TICKS = 6
@@ -69,41 +73,87 @@ def describe_prediction(one: Prediction) -> str:
 
 
 def timeline_html(analysis: Analysis) -> Markup:
-    """Render valence, arousal and dominance over time as HTML, with each window at its centre.
+    """Render valence, arousal and dominance over time as HTML, one panel each.
 
-    The SVG is stretched. Labels are outside it so that they remain readable on a phone. The page
-    also shows the values in a table.
+    Each window is at its centre. Up to 60 windows are connected points; with more windows, a thick
+    line shows the moving average without silent windows, and a thin one the windows. The SVGs are
+    stretched. Labels are outside them so that they remain readable on a phone. The page also shows
+    the values in a table.
 
     Arguments
     ---------
     analysis : Analysis
         Analysis of a recording.
+
+    Returns
+    -------
+    Markup
+        HTML; empty for a single window, whose values are those of the recording.
     """
+    if len(analysis.windows) == 1:
+        return Markup("")
     duration = analysis.overall.duration
     bound = max(1.0, 1.05 * float(np.abs(analysis.vad).max()))
+    means = _moving_average(analysis)
     return render(
         "demo_page/timeline.html.jinja",
         width=WIDTH,
         height=HEIGHT,
-        label=(
-            f"Valence, arousal and dominance over {format_clock(duration, 1)} min, "
-            f"{len(analysis.windows)} windows. The table below lists the values."
-        ),
+        panels=[
+            {
+                "name": name,
+                "label": _panel_label(name, analysis.vad[:, index], duration),
+                "points": _points(analysis, index, duration, bound),
+                "averages": [
+                    [(_x(second, duration), _y(vad[index], bound)) for second, vad in segment]
+                    for segment in means
+                ],
+            }
+            for index, name in enumerate(DIMENSIONS)
+        ],
         silence=[
             (_x(one.start, duration), _x(one.end - one.start, duration))
             for one in analysis.windows
             if SILENT in one.warnings
         ],
         grid=[(value, _y(value, bound)) for value in (-1, -0.5, 0, 0.5, 1)],
-        lines={
-            name: _points(analysis, index, duration, bound) for index, name in enumerate(DIMENSIONS)
-        },
-        values=[(f"{_y(v, bound) / HEIGHT:.2%}", format_signed(v)[:5]) for v in (1, 0, -1)],
+        values=[(f"{_y(v, bound) / HEIGHT:.2%}", text) for v, text in AXIS_LABELS],
         times=[
             (f"{second / duration:.2%}", format_clock(second, int(second % 1 > 0)))
             for second in time_ticks(duration)
         ],
     )
+
+
+def _panel_label(name: str, values: np.ndarray, duration: float) -> str:
+    """Describe a panel for screen readers."""
+    return (
+        f"{name} over {format_clock(duration, 1)} min in {len(values)} windows, from "
+        f"{format_signed(values.min())} to {format_signed(values.max())}. The table below lists "
+        f"the values."
+    )
+
+
+def _moving_average(analysis: Analysis) -> list[list[tuple[float, np.ndarray]]]:
+    """Return the moving average as segments of (seconds, VAD); none for few windows.
+
+    Silent windows separate the segments.
+    """
+    first, second = analysis.windows[:2]
+    traces = Traces(second.start - first.start)
+    for one in analysis.windows:
+        silent = "silent" in one.warnings
+        traces.add(replace(one, vad=np.full(3, np.nan)) if silent else one)
+    seconds = traces.smoothing_seconds(WINDOW)
+    if seconds is None:
+        return []
+    segments: list[list] = [[]]
+    for time, vad in zip(traces.times, traces.smoothed(seconds), strict=True):
+        if np.isfinite(vad).all():
+            segments[-1].append((float(time), vad))
+        elif segments[-1]:
+            segments.append([])
+    return [segment for segment in segments if segment]
 
 
 def time_ticks(duration: float) -> list[float]:
@@ -121,14 +171,11 @@ def time_ticks(duration: float) -> list[float]:
 def _points(
     analysis: Analysis, index: int, duration: float, bound: float
 ) -> list[tuple[float, float]]:
-    """Return the line of one dimension through window centres, extended to both ends."""
-    windows = analysis.windows
-    middles = [(one.start + one.end) / 2 for one in windows]
-    times = [windows[0].start, *middles, windows[-1].end]
-    values = analysis.vad[:, index]
-    levels = [values[0], *values, values[-1]]
+    """Return the value of one dimension at the centre of each window."""
+    times = [(one.start + one.end) / 2 for one in analysis.windows]
     return [
-        (_x(time, duration), _y(level, bound)) for time, level in zip(times, levels, strict=True)
+        (_x(time, duration), _y(value, bound))
+        for time, value in zip(times, analysis.vad[:, index], strict=True)
     ]
 
 

@@ -5,6 +5,9 @@ const AXES = ["valence", "arousal", "dominance"];
 const HOME = { yaw: -0.55, pitch: 0.38 };
 const FAR = 5; // distance of the eye, in radii
 const RADIAN = Math.PI / 180;
+const PHONE = 768; // width in pixels up to which the page has one column, as in page.css
+const FEW = 30; // windows up to which all are joined by a line
+const TRAIL = 10; // otherwise: windows before the selected one that are joined
 let view = { ...HOME };
 let chosen = 0;
 let timer = null;
@@ -86,6 +89,14 @@ function draw() {
     pen.globalAlpha = 1;
     pen.setLineDash([]);
   };
+  // Writes a label unless it would overlap an earlier one.
+  const taken = [];
+  const reserve = (x, y, half, tall) => {
+    const box = [x - half, y - tall, x + half, y + tall];
+    const free = taken.every((b) => b[2] <= box[0] || box[2] <= b[0] || b[3] <= box[1] || box[3] <= b[1]);
+    if (free) taken.push(box);
+    return free;
+  };
   const write = (text, point, ink, size) => {
     const [x, y] = place(point);
     pen.font = `${size}px system-ui, sans-serif`;
@@ -93,6 +104,7 @@ function draw() {
     pen.textBaseline = "middle";
     const half = pen.measureText(text).width / 2 + 3;
     const inside = Math.min(Math.max(x, half), width - half);
+    if (!reserve(inside, y, half, size / 2 + 2)) return;
     pen.lineJoin = "round";
     pen.lineWidth = 4;
     pen.strokeStyle = look.getPropertyValue("--body-background-fill").trim() || "#fff";
@@ -147,17 +159,21 @@ function draw() {
     pen.stroke();
     pen.setLineDash([]);
   }
-  for (const [word, at] of Object.entries(scene.words)) write(word, at, soft, 11);
 
   // Show the position of a point by a path from the centre along V, D and A.
   stroke([[0, 0, 0], [point[0], 0, 0], [point[0], 0, point[2]], point], { ink, alpha: 0.55, dash: [3, 3] });
   stroke([[0, 0, 0], point], { ink: accent, thick: 2 });
   if (several) {
-    stroke(windows.map((one) => one.vad), { ink: accent, alpha: 0.45, thick: 1.2 });
+    // A line through hundreds of windows would be a tangle.
+    const few = windows.length <= FEW;
+    const first = few ? 0 : Math.max(0, chosen - TRAIL);
+    const last = few ? windows.length - 1 : chosen;
+    stroke(windows.slice(first, last + 1).map((one) => one.vad), { ink: accent, alpha: 0.45, thick: 1.2 });
     windows.forEach((one, index) => {
       const [x, y] = place(one.vad);
-      pen.globalAlpha = index <= chosen ? 0.9 : 0.35;
-      dot(pen, x, y, 2.6, accent);
+      const recent = index >= first && index <= chosen;
+      pen.globalAlpha = recent ? 0.9 : few ? 0.35 : 0.2;
+      dot(pen, x, y, recent || few ? 2.6 : 2, accent);
       pen.globalAlpha = 1;
     });
     const [x, y] = place(point);
@@ -172,12 +188,15 @@ function draw() {
   pieces(false);
 
   const gap = 1.27;
-  [["valence", [gap, 0, 0]], ["arousal", [0, gap, 0]], ["dominance", [0, 0, gap]]].forEach(
-    ([name, at]) => {
-      write("+ " + name, at, colour(name), 13);
-      write("\u2212", at.map((x) => -x * 0.95), colour(name), 15);
-    },
-  );
+  const ends = [["valence", [gap, 0, 0]], ["arousal", [0, gap, 0]], ["dominance", [0, 0, gap]]];
+  ends.sort(([, one], [, other]) => turned(other)[2] - turned(one)[2]); // the nearest first
+  ends.forEach(([name, at]) => write("+ " + name, at, colour(name), 13));
+  ends.forEach(([name, at]) => write("\u2212", at.map((x) => -x * 0.95), colour(name), 15));
+  for (const vad of [point, scene.overall.vad]) reserve(...place(vad).slice(0, 2), 11, 11);
+  const distance = (at) => Math.hypot(...at.map((x, index) => x - point[index]));
+  const words = Object.entries(scene.words);
+  words.sort(([, one], [, other]) => distance(one) - distance(other));
+  words.forEach(([word, at]) => write(word, at, soft, 11));
   const text = several ? `Recording: ${scene.overall.text}. Selected window: ${windows[chosen].text}` : scene.overall.text;
   canvas.setAttribute("aria-label", `The sphere of valence, arousal and dominance. ${text}`);
 }
@@ -310,6 +329,8 @@ function show() {
     });
   }
   choose(0);
+  // On a phone, heading and player fill the screen: show the values of a new recording.
+  if (window.innerWidth <= PHONE) element.scrollIntoView();
   const player = document.querySelector("#em-audio");
   if (player) following.observe(player, { subtree: true, childList: true, characterData: true });
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.report.html.metadata import format_metadata
+from emosphere_sb.report.notes import grouped_notes
 from emosphere_sb.report.read.runs import Run
 from emosphere_sb.report.stats.calibration import calibration_metrics
 from emosphere_sb.report.stats.intervals import confidence_intervals
@@ -37,7 +38,7 @@ def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
         mean = _cell(figures["mean_ccc"], found["mean_ccc"])
         unit = f"{format_count(found['units'])} {found['unit']}"
         rows.append([name, *cells, mean, format_count(figures["utterances"]), unit])
-        notes += [f"- {quoted(name)}: {quoted(found['note'])}"] if found["note"] else []
+        notes += [(name, found["note"])] if found["note"] else []
     if not rows:
         return ["Not available: no set has labels."]
     heads = ["set", *DIMENSIONS, "mean", "utterances", "resampled"]
@@ -51,7 +52,8 @@ def metrics_table(run: Run, *, resamples: int, seed: int) -> list[str]:
         explanation += (
             f" The best epoch was selected on {CHOSEN_ON}, so results on it are optimistic."
         )
-    return [explanation, table(heads, rows), "\n".join(notes)]
+    lines = [f"- {quoted(note)}" for note in grouped_notes(notes)]
+    return [explanation, table(heads, rows), "\n".join(lines)]
 
 
 def classes_table(run: Run, info: ModelInfo) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emosphere_sb.console import format_table
+from emosphere_sb.report.notes import grouped_notes
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
 from emosphere_sb.results.number_format import (
     format_count,
@@ -43,11 +44,11 @@ def report_text(report: Mapping) -> str:
         parts.append(SYNTHETIC_WARNING)
     if unfinished := report.get("unfinished"):
         parts += unfinished_parts(unfinished)
+    compared, found = report.get("comparison") or {}, []
     for name, evaluation in report["sets"].items():
-        parts.append(format_set(name, evaluation, (report.get("comparison") or {}).get(name)))
-    notes = list(report.get("warnings") or [])
-    for name, evaluation in report["sets"].items():
-        notes += [f"{name}: {text}" for text in evaluation["warnings"]]
+        parts.append(format_set(name, evaluation, compared.get(name)))
+        found += [(name, text) for text in set_notes(evaluation, compared.get(name))]
+    notes = [*(report.get("warnings") or []), *grouped_notes(found)]
     if notes:
         parts.append("\n".join(f"Note: {note}" for note in notes))
     return "\n\n".join(parts)
@@ -74,7 +75,7 @@ def unfinished_parts(progress: Mapping) -> list[str]:
 
 
 def format_set(name: str, evaluation: Mapping, comparison: Mapping | None = None) -> str:
-    """Format one set: one line per metric, one column per dimension."""
+    """Format one set: one line per metric, one column per dimension, without its notes."""
     metrics, intervals = evaluation["metrics"], evaluation["intervals"]
     several = f", mean over {evaluation['runs']} runs" if evaluation["runs"] > 1 else ""
     unit = f"{format_count(intervals['units'])} {intervals['unit']}"
@@ -83,13 +84,9 @@ def format_set(name: str, evaluation: Mapping, comparison: Mapping | None = None
         cells = [_cell(metrics[d][key], intervals[d][key]) for d in DIMENSIONS]
         mean = _cell(metrics["mean_ccc"], intervals["mean_ccc"]) if key == "ccc" else ""
         rows.append([title, *cells, mean])
-    notes = [intervals["note"]] if intervals["note"] else []
     for kind, row in evaluation["calibration"].get("corrected", {}).items():
         values = [row[d]["ccc"] for d in DIMENSIONS] + [row["mean_ccc"]]
         rows.append([f"CCC, {kind}", *map(format_score, values)])
-        fitted_on = evaluation["calibration"]["correction_learned_on"]
-        notes += [f"{kind}: correction fitted on {fitted_on}"]
-        notes += evaluation["calibration"]["not_corrected"]
     if comparison:
         parts = [comparison[column] for column in COLUMNS]
         cells = [_cell(part["difference"], [part["low"], part["high"]]) for part in parts]
@@ -97,18 +94,27 @@ def format_set(name: str, evaluation: Mapping, comparison: Mapping | None = None
             ["difference in CCC", *cells],
             ["p", *(format_p_value(part["p"]) for part in parts)],
         ]
-        notes.append(
-            f"difference: this system minus {', '.join(comparison['reference'])} (paired test)"
-        )
-    if evaluation["missing_slices"]:
-        missing = ", ".join(MISSING_LABELS.get(name, name) for name in evaluation["missing_slices"])
-        notes.append(f"no breakdown by {missing}: not recorded")
     title = (
         f"{name}: {format_count(metrics['utterances'])} utterances{several}; "
         f"{100 * intervals['level']:g}% confidence intervals over {unit}"
     )
-    table = format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)
-    return "\n".join([table, *(f"  ({note})" for note in notes)])
+    return format_table(["", *DIMENSIONS, "mean"], rows, align="<<<<<", title=title, indent=2)
+
+
+def set_notes(evaluation: Mapping, comparison: Mapping | None = None) -> list[str]:
+    """Collect the notes on one set: intervals, corrections, comparison, breakdowns, warnings."""
+    notes = [evaluation["intervals"]["note"]] if evaluation["intervals"]["note"] else []
+    for kind in evaluation["calibration"].get("corrected", {}):
+        fitted_on = evaluation["calibration"]["correction_learned_on"]
+        notes.append(f"The {kind} correction is fitted on {fitted_on}.")
+        notes += evaluation["calibration"]["not_corrected"]
+    if comparison:
+        reference = ", ".join(comparison["reference"])
+        notes.append(f"The difference is this system minus {reference} (paired test).")
+    if evaluation["missing_slices"]:
+        missing = ", ".join(MISSING_LABELS.get(name, name) for name in evaluation["missing_slices"])
+        notes.append(f"No breakdown by {missing}: not recorded.")
+    return notes + list(evaluation["warnings"])
 
 
 def _cell(value: float | None, ends: Sequence[float | None] | None) -> str:

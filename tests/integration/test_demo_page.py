@@ -5,6 +5,7 @@ The browser can only reach this machine, and its log shows that it sends no othe
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
@@ -252,6 +253,72 @@ def test_page_fits_narrow_screens(address, tmp_path, width):
             lambda _: page.execute_script(content_width) <= width,
             "the page is wider than the screen",
         )
+
+
+@pytest.fixture(scope="module")
+def long_recording(tmp_path_factory):
+    """Ten minutes at alternating levels: about 300 windows."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    levels = [(4, (-1) ** (n // 5) * 0.2 + 0.1) for n in range(150)]
+    return write_levels(path, *levels, rate=4_000)
+
+
+@pytest.mark.parametrize("seconds", [3, 20, 600])
+def test_main_values_are_visible_on_a_phone(model, tmp_path, long_recording, seconds):
+    path = long_recording
+    if seconds < 600:
+        path = write_levels(tmp_path / f"{seconds}.wav", (seconds, 0.25))
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    with (
+        open_page(model, Limits(max_seconds=900)) as address,
+        browser(address, tmp_path / "profile", width=390) as page,
+    ):
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        upload(page, path)
+        until(page, "#em-result h2", path.name)
+        rows = "return [...document.querySelectorAll('.em-numbers tbody tr')].map(row => {"
+        rows += "const box = row.getBoundingClientRect(); return [box.top, box.bottom, box.right]})"
+        WebDriverWait(page, PATIENCE).until(
+            lambda _: all(
+                top >= 0 and bottom <= 844 and right <= 390
+                for top, bottom, right in page.execute_script(rows)
+            ),
+            "the values are not on the screen",
+        )
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+        assert len(page.find_elements(By.CSS_SELECTOR, ".em-panel")) == (3 if seconds > 4 else 0)
+        assert errors(page) == []
+
+
+def test_labels_on_the_sphere_do_not_overlap(tmp_path):
+    """Text is recorded with its box; 16 words at almost the same place leave one of them."""
+    words = {f"word{n}": [0.3 + n / 500, 0.2, 0.1] for n in range(16)}
+    crowded = levels_model(words=words)
+    record = """
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    window.written = [];
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+      const half = this.measureText(text).width / 2;
+      window.written.push([text, x - half, x + half, y, parseFloat(this.font)]);
+      return write.call(this, text, x, y);
+    };"""
+    with (
+        open_page(crowded, LIMITS) as address,
+        browser(address, tmp_path / "other", width=1280) as page,
+    ):
+        page.execute_script(record)
+        upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+        canvas = until(page, ".em-sphere")
+        for _ in range(6):
+            page.execute_script("window.written = []")
+            canvas.send_keys(Keys.ARROW_LEFT)
+            found = page.execute_script("return window.written")
+            assert any(text.startswith("word") for text, *_ in found)
+            assert sum(text.startswith("+ ") for text, *_ in found) >= 2
+            for one, other in itertools.combinations(found, 2):
+                (_, left, right, y, size), (_, start, end, place, height) = one, other
+                apart = right <= start or end <= left
+                assert apart or abs(y - place) >= (size + height) / 2, (one, other)
 
 
 def test_uploads_are_deleted_with_next_upload_and_when_page_closes(model, tmp_path, monkeypatch):

@@ -28,12 +28,8 @@ from emosphere_sb.sphere.grid import RegionPartition
 
 TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200)
 """Candidate distances between time ticks in seconds."""
-MAX_UNSMOOTHED = 60
-"""Maximum number of time steps that are drawn as separate points, without a moving average."""
 MAX_CLEAR = 600
 """Number of time steps above which the thin line is fainter, so that it does not hide the thick."""
-SMOOTHING_PARTS = 40
-"""The thick line is a moving average over the duration divided by this number."""
 MAX_NAMED_REGIONS = 8
 """Maximum number of regions with individual colours; less frequent regions share one colour."""
 LEGEND_COLUMNS = 5
@@ -67,7 +63,7 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     heights = [3, 3, 3, 0.5]
     panels = figure.subplots(4, 1, sharex=True, height_ratios=heights)
-    smoothing = smoothing_seconds(traces, window)
+    smoothing = traces.smoothing_seconds(window)
     limit = _limit(traces)
     for column, (axes, name) in enumerate(zip(panels[:3], DIMENSIONS, strict=True)):
         _panel(axes, traces, column, name, smoothing)
@@ -77,18 +73,10 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     for axes in panels:
         _grey(axes, traces)
     _time_axis(panels[3], traces.duration)
-    # The rectangle leaves space for the footnote, and the padding separates title and panels.
-    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965), h_pad=0.08)
+    figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965))  # leaves space for the footnote
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
     add_footnote(figure, "  ·  ".join([about.name, *_explanations(traces, window, smoothing)]))
     return figure
-
-
-def smoothing_seconds(traces: Traces, window: float) -> float | None:
-    """Return the length of the moving average in seconds; None for few windows."""
-    if len(traces.steps) <= MAX_UNSMOOTHED:
-        return None
-    return max(2 * window, traces.duration / SMOOTHING_PARTS, traces.width)
 
 
 def _explanations(traces: Traces, window: float, smoothing: float | None) -> list[str]:

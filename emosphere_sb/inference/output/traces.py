@@ -12,6 +12,11 @@ from emosphere_sb.inference.prediction import Prediction
 MAX_STEPS = 1500
 """Maximum number of time steps. If it is exceeded, neighbouring steps are merged."""
 
+MAX_UNSMOOTHED = 60
+"""Maximum number of time steps that are drawn as separate points, without a moving average."""
+SMOOTHING_PARTS = 40
+"""The moving average is over the duration divided by this number, or over two windows if longer."""
+
 
 @dataclass
 class Step:
@@ -113,6 +118,18 @@ class Traces:
     def regions(self) -> list[str]:
         """Most frequent region of each step; empty for steps without predictions."""
         return [step.regions.most_common(1)[0][0] if step.regions else "" for step in self.steps]
+
+    def smoothing_seconds(self, window: float) -> float | None:
+        """Return the length of the moving average to draw in seconds; None for few windows.
+
+        Arguments
+        ---------
+        window : float
+            Window length in seconds.
+        """
+        if len(self.steps) <= MAX_UNSMOOTHED:
+            return None
+        return max(2 * window, self.duration / SMOOTHING_PARTS, self.width)
 
     def smoothed(self, seconds: float) -> np.ndarray:
         """Compute a centred moving average over the predicted windows, excluding skipped silence.

@@ -15,10 +15,12 @@ from emosphere_sb.report.html.sections import (
     anchor,
     baselines_section,
     comparison_section,
+    explanations,
     progress_section,
     scores_section,
     set_section,
 )
+from emosphere_sb.report.notes import grouped_notes
 from emosphere_sb.report.plots.registry import Plot, draw_plots, missing_sphere_reason, report_scale
 from emosphere_sb.report.plots.style import DPI, render_pdf
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
@@ -73,13 +75,13 @@ def run_page(
     for item in draw_plots(report, tables, log) if drawn is None else drawn:
         view = image_view(item.png, item.alt, item.caption)
         shown.setdefault((item.set, item.section), []).append(view)
-    sets, sections = report["sets"], []
+    sets, sections, missing = report["sets"], [], {}
     for name, evaluation in sets.items():
-        note = "No predictions to plot."
+        missing[name] = "No predictions to plot."
         if name in tables:
-            note = missing_sphere_reason(tables[name], report_scale(report))
+            missing[name] = missing_sphere_reason(tables[name], report_scale(report))
         pieces = {section: items for (of, section), items in shown.items() if of == name}
-        sections.append(set_section(name, evaluation, pieces, note))
+        sections.append(set_section(name, evaluation, pieces))
     page = render(
         "report/run.html.jinja",
         title=report["title"],
@@ -87,11 +89,12 @@ def run_page(
         unfinished=progress_section(report.get("unfinished")),
         contents=_contents(report, log),
         warnings=_warnings(report),
-        scores=scores_section(sets, [name for name in tables if name not in sets]),
+        scores=scores_section(sets, [name for name in tables if name not in sets], missing),
         comparison=comparison_section(report.get("comparison") or {}),
         baselines=baselines_section(report.get("beside") or {}, sets),
         sets=sections,
         training=None if log is None else shown["", "training"],
+        explanations=explanations(sections),
         metadata=_metadata(report),
     )
     return str(page)
@@ -182,10 +185,12 @@ def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
 
 def _warnings(report: Mapping) -> list[str]:
     """Collect all warnings, which are shown above the results."""
-    lines = list(report.get("warnings") or [])
-    for name, evaluation in report["sets"].items():
-        lines += [f"{name}: {text}" for text in evaluation.get("warnings") or []]
-    return lines
+    found = [
+        (name, text)
+        for name, evaluation in report["sets"].items()
+        for text in evaluation.get("warnings") or []
+    ]
+    return [*(report.get("warnings") or []), *grouped_notes(found)]
 
 
 def _metadata(report: Mapping) -> list[tuple]:

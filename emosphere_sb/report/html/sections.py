@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from emosphere_sb.report.html.metadata import metadata_list
+from emosphere_sb.report.notes import grouped_notes
 from emosphere_sb.report.plots.registry import CONFUSIONS
 from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, get_ccc_interval
 from emosphere_sb.report.plots.style import COLOURS, TITLES
@@ -43,6 +44,18 @@ EVALUATION_KEYS = (
 )  # fmt: skip
 """Keys of an evaluation that have a dedicated place on the page."""
 
+CALIBRATION_TEXT = (
+    "If the ratio of SDs is below 1, predictions shrink towards their mean. The slope of "
+    "prediction on truth is the conditional bias: below 1, low values are on average overestimated "
+    "and high values underestimated. It equals Pearson correlation times ratio of SDs, so it does "
+    "not measure shrinkage. If the slope of truth on prediction is 1, predictions are calibrated: "
+    "a difference in prediction corresponds to an equal difference in truth."
+)
+RESTRICTED_TEXT = (
+    "Within the subgroups of an emotion or a region, the range of the true values is restricted. "
+    "This lowers the CCC even if errors are as small as in the entire set, so these CCCs cannot be "
+    "compared with that of the entire set."
+)
 RESTRICTED = ("emotion", "region")
 """Subgroups within which the range of the true values is restricted."""
 
@@ -103,19 +116,35 @@ def anchor(text: str) -> str:
     return re.sub(r"[^\w.-]", "_", text)
 
 
-def scores_section(sets: Mapping[str, Mapping], unlabelled: Sequence[str]) -> dict[str, Any]:
+def scores_section(
+    sets: Mapping[str, Mapping], unlabelled: Sequence[str], missing: Mapping[str, str | None]
+) -> dict[str, Any]:
     """Build the overview of all sets: CCC with confidence intervals.
+
+    Arguments
+    ---------
+    sets : mapping of str to mapping
+        Results of ``evaluate_predictions`` by set.
+    unlabelled : sequence of str
+        Names of the sets without labels.
+    missing : mapping of str to (str or None)
+        Reason for a missing plot of each set.
 
     Returns
     -------
     dict
-        ``table``, and ``notes`` about the intervals.
+        ``table``, and ``notes`` about intervals, missing plots and missing breakdowns, each once.
     """
     rows = [
         [name, format_count(part["metrics"]["utterances"]), *_cells(part)]
         for name, part in sets.items()
     ]
-    notes = list(dict.fromkeys(_interval_note(name, part) for name, part in sets.items()))
+    found = [(name, _interval_note(part)) for name, part in sets.items()]
+    found += [(name, text) for name, text in missing.items() if text]
+    for name, part in sets.items():
+        if slices := part.get("missing_slices"):
+            found.append((name, f"No breakdown by {', '.join(slices)}: not recorded."))
+    notes = grouped_notes(found)
     if unlabelled:
         notes.append(f"Predictions only, no labels: {', '.join(unlabelled)}.")
     return {
@@ -202,7 +231,7 @@ def baselines_section(references: Mapping, sets: Mapping[str, Mapping]) -> dict[
 
 
 def set_section(
-    name: str, evaluation: Mapping, images: Mapping[str, Sequence[dict]], note: str | None
+    name: str, evaluation: Mapping, images: Mapping[str, Sequence[dict]]
 ) -> dict[str, Any]:
     """Build the section of one set.
 
@@ -214,8 +243,6 @@ def set_section(
         Result of ``evaluate_predictions``.
     images : mapping of str to sequence of dict
         Images by section: ``points``, ``sphere``, ``confusion``, ``slices``.
-    note : str or None
-        Reason for a missing plot.
 
     Returns
     -------
@@ -230,16 +257,30 @@ def set_section(
         "anchor": anchor(name),
         "measures": _measures(name, evaluation),
         **{section: images.get(section, []) for section in ("points", "sphere", "confusion")},
-        "note": note,
         "classes": _classes(evaluation["metrics"]),
         "calibration": calibration and _calibration(calibration, evaluation["metrics"]),
         "slices": [
             _slice(key, SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
             for (key, rows), drawn in zip(slices.items(), images.get("slices", []), strict=True)
         ],
-        "missing_slices": evaluation.get("missing_slices") or [],
         "metadata": _metadata(rest),
     }
+
+
+def explanations(sections: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Collect the titles and texts that explain the sections of the sets, each once.
+
+    Arguments
+    ---------
+    sections : sequence of mapping
+        Results of :func:`set_section`.
+    """
+    found = []
+    if any(section["calibration"] for section in sections):
+        found.append(("Calibration", CALIBRATION_TEXT))
+    if any(part["restricted"] for section in sections for part in section["slices"]):
+        found.append(("Results by subgroup", RESTRICTED_TEXT))
+    return found
 
 
 def _metadata(metadata: Mapping) -> Markup | str:
@@ -261,16 +302,16 @@ def _with_interval(value: float | None, ends: Sequence[float] | None) -> str | S
     return Score(format_score(value), format_interval(ends)) if ends else format_score(value)
 
 
-def _interval_note(name: str, part: Mapping) -> str:
+def _interval_note(part: Mapping) -> str:
     """Describe how the confidence intervals of a set were computed."""
     info = part.get("intervals")
     if not info:
-        return f"{name}: no confidence intervals."
+        return "no confidence intervals."
     level = f"{100 * info['level']:g}% " if "level" in info else ""
     times = f", {format_count(info['resamples'])} resamples" if info.get("resamples") else ""
     several = f"mean over {part['runs']} runs; " if part.get("runs", 1) > 1 else ""
     units = f"{format_count(info['units'])} {info['unit']}"
-    text = f"{name}: {several}{level}confidence intervals from a bootstrap over {units}{times}."
+    text = f"{several}{level}confidence intervals from a bootstrap over {units}{times}."
     if info.get("undefined"):
         text += f" {format_count(info['undefined'])} resamples were undefined."
     return f"{text} {info['note']}" if info.get("note") else text

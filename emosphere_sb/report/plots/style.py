@@ -38,6 +38,7 @@ GREY, FAINT = "#666666", "#D9D9D9"
 
 STYLE = {
     "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.09,  # inches; separates titles from the panels above
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -141,7 +142,7 @@ def add_colour_bar(figure: Figure, axes: Axes, image: ScalarMappable, label: str
 
 
 def add_footnote(figure: Figure, text: str) -> None:
-    """Add a footnote at the bottom of a figure."""
+    """Add a footnote at the bottom of a plot."""
     figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=8, color=GREY)
 
 

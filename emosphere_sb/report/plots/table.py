@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from emosphere_sb.report.plots.style import GREY, with_plot_style
 from emosphere_sb.results.number_format import format_score, is_finite_interval
 
 RUN_COLOUR, REFERENCE_COLOUR, PUBLISHED_COLOUR = "#0072B2", "#333333", "#D55E00"
+
+TITLE_CHARACTERS = 30
+"""Maximum length of a line in the title of one of several panels."""
 
 
 @with_plot_style
@@ -64,9 +68,11 @@ def plot_table(
     for axes, (head, part) in zip(
         figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True
     ):
-        _panel(axes, part, xlabel if len(panels) < 3 else "", head or title)
+        # Long titles of neighbouring panels would touch.
+        heading = textwrap.fill(head, TITLE_CHARACTERS) if len(panels) > 1 else head
+        _panel(axes, part, xlabel if len(panels) == 1 else "", heading or title)
     above = title if panels[0][0] else ""
-    if len(panels) > 2:  # labels below narrow panels would overlap
+    if len(panels) > 1:  # labels below narrow panels would overlap
         above = f"{title}: {xlabel}" if title else xlabel
     if above:
         figure.suptitle(above, x=0.01, ha="left", fontsize=10.5)

@@ -278,7 +278,7 @@ def test_unfinished_run_is_marked_and_shows_its_training(unfinished, capsys):
     title = "demo, seed 3 (unfinished)"
     assert page.text.index("Unfinished run: 2 of 20") < page.text.rindex(title)
     assert ["best epoch", "1", ".250", ".500", ".000", ".250"] in page.cells
-    ids = {attrs["id"] for attrs in page.of("section") if "id" in attrs}
+    ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     assert ids == {"progress", "training", "protocol", "run"}
     assert {path.name for path in (unfinished / "report" / "plots").iterdir()} == {
         "training.png", "training.pdf",

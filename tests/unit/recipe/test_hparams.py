@@ -20,6 +20,7 @@ from emosphere_sb.recipe.hparams import (
     merge,
     read_presets,
 )
+from emosphere_sb.recipe.key_usage import PRESET_KEYS
 from tests.helpers.own_preset import merge_objects
 
 FILE = HPARAMS / "emosphere.yaml"
@@ -383,8 +384,8 @@ def test_different_value_is_found_unless_result_neutral(key):
     if key == "preset":
         expected, tree = ["preset"], {**BASE, "preset": "other"}
     else:
-        # No component of this run uses emotion_classes.
-        expected = [] if key in (*RESULT_NEUTRAL_KEYS, "emotion_classes") else [key]
+        # No component of the file refers to the keys of presets.
+        expected = [] if key in (*RESULT_NEUTRAL_KEYS, *PRESET_KEYS) else [key]
         tree = {**BASE, key: another(key, BASE[key])}
     assert differences(tree, BASE) == differences(BASE, tree) == expected
 

@@ -1,6 +1,6 @@
 """Tests of the console report."""
 
-from emosphere_sb.report.text import format_set, report_text
+from emosphere_sb.report.text import format_set, report_text, set_notes
 from emosphere_sb.scale import DIMENSIONS
 
 METRICS = {"ccc": 0.5, "pearson": 0.625, "scale_ratio": 1.25, "shift": -0.125, "mae": 0.75, "n": 9}
@@ -46,8 +46,9 @@ def test_corrected_metrics_are_below_uncorrected_ones():
     lines = format_set("x", evaluation(calibration=calibration)).splitlines()
     assert lines[2].split()[:2] == ["CCC", ".500"]
     assert lines[7].split() == ["CCC,", "affine", ".750", ".750", ".750", ".625"]
-    assert lines[8:] == [
-        "  (affine: correction fitted on the set valid)", "  (arousal is not corrected: why.)",
+    assert len(lines) == 8
+    assert set_notes(evaluation(calibration=calibration)) == [
+        "The affine correction is fitted on the set valid.", "arousal is not corrected: why.",
     ]  # fmt: skip
 
 
@@ -55,11 +56,15 @@ def test_comparison_has_difference_interval_and_p():
     part = {"difference": 0.02, "low": -0.01, "high": 0.03, "p": 0.25}
     comparison = dict.fromkeys(DIMENSIONS, part)
     comparison["mean_ccc"] = {**part, "p": 0.0001}
-    lines = format_set("x", evaluation(), {**comparison, "reference": ["a", "b"]}).splitlines()
+    comparison["reference"] = ["a", "b"]
+    lines = format_set("x", evaluation(), comparison).splitlines()
     assert lines[7].startswith("  difference in CCC  .020 [-.010, .030]")
     assert lines[7].count(".020 [-.010, .030]") == 4
     assert lines[8].split() == ["p", ".250", ".250", ".250", "<", ".001"]
-    assert lines[9] == "  (difference: this system minus a, b (paired test))"
+    assert len(lines) == 9
+    assert set_notes(evaluation(), comparison) == [
+        "The difference is this system minus a, b (paired test)."
+    ]
 
 
 def test_notes_of_set():
@@ -67,9 +72,21 @@ def test_notes_of_set():
     facts["intervals"]["note"] = "Few speakers."
     text = format_set("x", facts)
     assert "1,234 utterances, mean over 3 runs;" in text
-    assert text.splitlines()[-2:] == [
-        "  (Few speakers.)", "  (no breakdown by number of raters, gender: not recorded)",
+    assert "Few speakers" not in text
+    assert set_notes(facts) == [
+        "Few speakers.", "No breakdown by number of raters, gender: not recorded.",
     ]  # fmt: skip
+
+
+def test_each_note_is_printed_once():
+    sets = {name: evaluation(missing_slices=["raters"]) for name in ("valid", "test1", "test2")}
+    for speakers, one in zip((4, 4, 3), sets.values(), strict=True):
+        one["intervals"]["note"] = f"Only {speakers} speakers are known (at least 10)."
+    text = report_text({"title": "T", "sets": sets})
+    assert text.split("\n\n")[-1].splitlines() == [
+        "Note: valid, test1, test2: Only 4, 4 and 3 speakers are known (at least 10).",
+        "Note: valid, test1, test2: No breakdown by number of raters: not recorded.",
+    ]
 
 
 def test_complete_report():

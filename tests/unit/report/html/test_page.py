@@ -126,8 +126,47 @@ def test_content_security_policy_allows_embedded_content_only(page):
 def test_links_have_targets(page):
     ids = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
     targets = {attrs["href"][1:] for attrs in page.of("a")}
-    assert targets == {"results", "comparison", "set-test1", "training", "protocol", "run"}
+    assert targets == {
+        "results", "comparison", "set-test1", "training", "protocol", "run", "explanations",
+    }  # fmt: skip
     assert targets <= ids
+
+
+def folded(text):
+    """Ids of the contents of folded sections, and whether each is open."""
+    found = re.findall(r'<details class="fold level-\d"( open)?>.*?<div id="([^"]+)">', text, re.S)
+    return {name: bool(is_open) for is_open, name in found}
+
+
+def test_sections_are_folded_except_results_and_a_single_set(made_report, made_log):
+    report, tables = made_report
+    found = folded(run_page(report, tables, made_log))
+    assert found.pop("set-test1") is True  # the only set
+    assert not any(found.values())
+    assert set(found) == {
+        "baselines", "test1-classes", "test1-calibration", "test1-subgroups", "training",
+        "explanations", "protocol", "run",
+    }  # fmt: skip
+    several = {"valid": report["sets"]["test1"], **report["sets"]}
+    found = folded(run_page({**report, "sets": several}, tables, made_log))
+    assert (found["set-valid"], found["set-test1"]) == (False, False)
+
+
+def test_each_note_and_explanation_is_shown_once(made_report):
+    report, tables = made_report
+    several = dict.fromkeys(("valid", "test1", "test2"), report["sets"]["test1"])
+    for evaluation in several.values():
+        evaluation["slices"]["region"] = evaluation["slices"]["gender"]
+    text = " ".join(Reader(run_page({**report, "sets": several}, tables)).text.split())
+    for note in (
+        "valid, test1, test2: 95% confidence intervals from a bootstrap over 40 speakers",
+        "valid, test1, test2: No breakdown by raters: not recorded.",
+        "valid, test1, test2: More than half of the predictions lie off the scale.",
+        "Within the subgroups of an emotion or a region, the range of the true values",
+        "The slope of prediction on truth is the conditional bias",
+    ):
+        assert text.count(note) == 1, note
+    assert text.count("More than half") == 1
 
 
 def test_page_has_language_and_scoped_headings(page):
