@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.emosphere-installed
 
 .PHONY: demo demo-cost test test-unit test-random test-slow learn checks sorting preparation bench bench-cache bench-gpu \
-	profile backbones test-cost bench-predict bench-engines bench-bf16 bench-startup bench-scale bench-onnx \
+	profile backbones test-cost bench-predict bench-engines roofline bench-bf16 bench-startup bench-scale bench-onnx \
 	predict-example speech-detection training-distance tables real-tables coverage docs \
 	site notebook figure install-size lint messages clean
 
@@ -86,8 +86,9 @@ predict-example: $(READY)
 
 # Count warnings about sounds without speech and about speech: docs/inference.md
 # make speech-detection TAVA=/path/to/tava RUNS="a finished run on it for each fold"
+# To add recorded sounds without speech: RECORDED="'NAME=/path/to/folder'"
 speech-detection: $(READY)
-	$(BIN)/python benchmarks/speech_detection.py --data=$(TAVA) --runs $(RUNS)
+	$(BIN)/python benchmarks/speech_detection.py --data=$(TAVA) --runs $(RUNS) $(if $(RECORDED),--recorded $(RECORDED))
 
 # Compare distances from the training data: docs/inference.md
 # make training-distance TAVA=/path/to/tava RUNS="a finished run on it for each fold"
@@ -111,6 +112,10 @@ bench-predict: $(READY)
 # make bench-engines TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
 bench-engines: $(READY)
 	$(BIN)/python benchmarks/engines.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
+
+# Compare the time of each part of WavLM-base with the speed of matrix products: benchmarks/RESULTS.md
+roofline: $(READY)
+	$(BIN)/python benchmarks/roofline.py
 
 # Compare training in bfloat16 and float32 on a CPU, also on real speech; takes about 20 minutes on two
 # cores: benchmarks/RESULTS.md

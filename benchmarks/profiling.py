@@ -31,9 +31,11 @@ PRODUCTS = ("mm", "addmm", "addmm_", "bmm", "baddbmm", "baddbmm_", "mkldnn_convo
             "_scaled_dot_product_flash_attention_for_cpu_backward")  # fmt: skip
 
 
-def matrix_peak(size: int = 3072, seconds: float = 3.0) -> float:
-    """Measure the peak FLOP/s of a large float32 matrix product."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
+def matrix_peak(
+    size: int = 3072, seconds: float = 3.0, dtype: torch.dtype = torch.float32
+) -> float:
+    """Measure the peak FLOP/s of a large matrix product."""
+    a, b = torch.randn(2, size, size).to(dtype)
     best, end = math.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter()

@@ -6,6 +6,7 @@ it. Each run predicts only its test set, whose speakers were not in its training
 
     make speech-detection TAVA=/path/to/tava RUNS="run_of_fold_1 run_of_fold_2 …"
 
+Recorded sounds without speech are optional: ``RECORDED="NAME=/path/to/folder"``.
 A false warning is a warning about a file with speech, except ``off scale``, which states a fact
 about the prediction.
 """
@@ -44,6 +45,7 @@ FILES = 200
 SECONDS = (1.0, 12.0)
 LEVELS = (-50.0, -6.0)
 """Range of levels in dBFS, drawn uniformly, as the durations."""
+AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 COLUMNS = (NO_SPEECH, LITTLE_SPEECH, FAR, OFF_SCALE)
 TARGETS = {"unflagged": 0.02, "false": 0.03}
 """Largest accepted shares: sounds without a warning, and speech with a false warning."""
@@ -180,6 +182,20 @@ def files_of_set(run: Path, corpus: Path, name: str) -> list[Path]:
     return [known.get(key) or known[key.partition("-")[2]] for key in ids]
 
 
+def recorded_sounds(folder: Path) -> list[Path]:
+    """Return the audio files below a folder, in order.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO]
+    if not found:
+        raise ValueError(f"Recorded sounds must be {', '.join(AUDIO)} files; {folder} has none.")
+    return found
+
+
 def measure(options: argparse.Namespace) -> dict[str, Counter[str]]:
     """Return the counts of each row of the table."""
     with tempfile.TemporaryDirectory() as name:
@@ -188,6 +204,8 @@ def measure(options: argparse.Namespace) -> dict[str, Counter[str]]:
         rows = count_sounds(demo, SOUNDS, FILES, options.seed)
         rows["all without speech"] = sum(rows.values(), Counter())
         rows |= count_sounds(demo, APART, FILES // len(SOUNDS), options.seed)
+        for name, folder_of_sounds in options.recorded:
+            rows[f"recorded: {name}"] = count_warnings(demo, recorded_sounds(folder_of_sounds))
         for number, run in enumerate(options.runs):
             model = released(run, folder / f"tava{number}")
             found = count_warnings(model, files_of_set(run, options.data, "test"))
@@ -233,6 +251,14 @@ def report(rows: Mapping[str, Counter[str]], options: argparse.Namespace) -> str
     return "\n".join(lines)
 
 
+def named_folder(text: str) -> tuple[str, Path]:
+    """Split an argument NAME=FOLDER."""
+    name, separator, folder = text.partition("=")
+    if not (name and separator and Path(folder).is_dir()):
+        raise argparse.ArgumentTypeError(f"must be NAME=FOLDER with an existing folder: {text!r}")
+    return name, Path(folder)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run the measurement and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
@@ -241,6 +267,10 @@ def main(words: Sequence[str] | None = None) -> None:
     add("--corpus", type=Path, default=CORPUS, help="folder of the corpus of that run")
     add("--data", type=Path, required=True, help="folder of the TAVA dataset")
     add("--runs", type=Path, nargs="+", required=True, help="folders of runs on it, one per fold")
+    add(
+        "--recorded", type=named_folder, nargs="*", default=[], metavar="NAME=FOLDER",
+        help="folders of recorded sounds without speech, with the names of their rows",
+    )  # fmt: skip
     add("--seed", type=int, default=0, help="seed of the generated sounds (default: 0)")
     add("--print_only", action="store_true", help="write nothing")
     options = parser.parse_args(words)

@@ -1,10 +1,11 @@
-"""Convolutional feature encoder of the wav2vec 2.0 family, computed as matrix products.
+"""Faster convolutional feature encoder of the wav2vec 2.0 family.
 
 It has the same weights and, up to rounding, the same output as the encoder of transformers, but is
 faster, and an utterance has the same frames alone and in a padded batch:
 
 - Frames keep the layout (time, channel). Each convolution is a few matrix products on views of its
-  input (no window is copied), and layer norm needs no transposition.
+  input (no window is copied), and layer norm needs no transposition. On the CPU, PyTorch's
+  convolution is faster if there is neither layer norm nor a gradient.
 - Group norm over time is folded into the first convolution, which has one input channel: its mean
   and variance follow from the mean and the covariance matrix (10 by 10) of the windows of the
   waveform. These are computed over the valid samples only, so padding has no effect.
@@ -54,6 +55,8 @@ class FeatureEncoder(nn.Module):
         self.gradient_checkpointing = False
         self.lengths: Tensor | None = None
         self._blocks = [WeightCache() for _ in self.conv_layers]
+        norms = (getattr(layer, "layer_norm", None) for layer in self.conv_layers)
+        self._has_layer_norm = any(isinstance(norm, nn.LayerNorm) for norm in norms)
 
     def _freeze_parameters(self) -> None:
         """Freeze all parameters; transformers calls this method."""
@@ -92,10 +95,11 @@ class FeatureEncoder(nn.Module):
         if torch.is_grad_enabled():
             return self._apply_convs(signal, *first)
         field, jump = receptive_field_and_hop(self.conv_layers)
+        apply_convs = self._apply_convs if self._has_layer_norm else self._convolve_directly
         starts = range(0, count, CHUNK_FRAMES)
         ends = (min(start + CHUNK_FRAMES, count) for start in starts)
         pieces = [
-            self._apply_convs(signal[start * jump : (end - 1) * jump + field], *first)
+            apply_convs(signal[start * jump : (end - 1) * jump + field], *first)
             for start, end in zip(starts, ends, strict=True)
         ]
         return torch.cat(pieces)
@@ -130,6 +134,17 @@ class FeatureEncoder(nn.Module):
         for number, layer in enumerate(self.conv_layers[1:], start=1):
             frames = _finish(layer, convolve(frames, self._kernel_blocks(number), layer.conv))
         return frames
+
+    def _convolve_directly(self, signal: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Apply all convolutions with PyTorch's operator; for a CPU, without layer norm."""
+        weights = [weight.t().unsqueeze(1), *(layer.conv.weight for layer in self.conv_layers[1:])]
+        biases = [None if bias is None else bias.flatten()]
+        biases += [layer.conv.bias for layer in self.conv_layers[1:]]
+        frames = signal.view(1, 1, -1)
+        for layer, kernel, offset in zip(self.conv_layers, weights, biases, strict=True):
+            frames = nn.functional.conv1d(frames, kernel, offset, layer.conv.stride)
+            frames = _finish(layer, frames)
+        return frames[0].t()
 
     def _kernel_blocks(self, number: int) -> list[Tensor]:
         """Return the weight as blocks for :func:`convolve`, cached while the weight is frozen."""

@@ -41,7 +41,8 @@ class SpectralConv1d(nn.Conv1d):
             self.weight_cache.clear()
         count = frames.shape[-1] + 2 * padding - kernel + 1
         if (
-            (frames.device.type, frames.dtype) != ("cpu", torch.float32)
+            frames.device.type != "cpu"
+            or frames.dtype not in (torch.float32, torch.bfloat16)
             or (self._is_trained() and count * len(frames) < MIN_TRAINING_FRAMES)
             or count < 1  # PyTorch raises an informative error
         ):
@@ -52,14 +53,16 @@ class SpectralConv1d(nn.Conv1d):
         step = size - kernel + 1
         segments = -(-count // step)
         end = (segments - 1) * step + size - frames.shape[-1] - padding
-        windows = nn.functional.pad(frames, (padding, end)).unfold(-1, size, step)
+        # FFT in float32 is also faster than direct convolution in bfloat16
+        windows = nn.functional.pad(frames.float(), (padding, end)).unfold(-1, size, step)
         signal = torch.fft.rfft(windows).unflatten(1, (self.groups, -1))
         # (group, frequency, batch · segment, in), so that each frequency is a matrix product
         signal = signal.permute(1, 4, 0, 3, 2).flatten(2, 3)
         product = signal @ self._spectrum(size)
         product = product.unflatten(2, (len(frames), segments)).permute(2, 0, 4, 3, 1).flatten(1, 2)
         output = torch.fft.irfft(product, n=size)[..., :step].flatten(2)[..., :count]
-        return output if self.bias is None else output + self.bias.unsqueeze(-1)
+        output = output if self.bias is None else output + self.bias.unsqueeze(-1)
+        return output.to(frames.dtype)
 
     def _is_trained(self) -> bool:
         return torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())

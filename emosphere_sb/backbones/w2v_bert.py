@@ -124,7 +124,7 @@ class W2vBertBackbone(nn.Module):
             # in any row. It stays for adapters, whose last frame depends on it.
             features = features[:, : int(stacks.max())]
         mask = frame_mask(stacks, features.shape[1])
-        features = features.to(self.model.feature_projection.projection.weight.dtype)
+        features = features.to(self.model.feature_projection.layer_norm.weight.dtype)
         return self._run(features, None if bool(mask.all()) else mask.long())
 
     def _run(self, features: Tensor, mask: Tensor | None) -> Tensor:

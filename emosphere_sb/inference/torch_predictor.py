@@ -14,6 +14,9 @@ from emosphere_sb.inference.predictor import CPU_BATCH_SECONDS, Predictor
 from emosphere_sb.inference.waveform import max_pass_seconds
 from emosphere_sb.release.model import ModelInfo, evaluation_mode
 
+MIN_CONVERTED = 2**12
+"""Minimum number of weights of a layer that is stored in bfloat16."""
+
 
 class TorchPredictor(Predictor):
     """A trained model that predicts valence, arousal and dominance with PyTorch.
@@ -32,7 +35,8 @@ class TorchPredictor(Predictor):
         Device such as ``cpu``, ``cuda`` or ``cuda:1``. The default is a GPU if available.
     precision : str
         ``fp32``, or ``bf16`` for matrix products in bfloat16, which are faster on GPUs and on CPUs
-        with AVX512-BF16 or AMX and change predictions slightly.
+        with AVX512-BF16 or AMX and change predictions slightly. The weights of these products are
+        converted, which halves their memory; the given model is modified.
 
     Example
     -------
@@ -58,6 +62,8 @@ class TorchPredictor(Predictor):
         self.precision = check_precision(precision)
         self.device = resolve_device(device)
         self.model = evaluation_mode(model).to(self.device)
+        if precision == "bf16":
+            store_in_bfloat16(self.model.encoder)
         self.info = about
 
     @classmethod
@@ -143,6 +149,22 @@ class TorchPredictor(Predictor):
     def max_pass_seconds(self) -> float:
         """Maximum length that is processed in one pass, in seconds."""
         return max_pass_seconds(getattr(self.model, "max_samples", None))
+
+
+def store_in_bfloat16(module: nn.Module) -> None:
+    """Convert the weights of linear layers to bfloat16, in place.
+
+    Under autocast, the outputs are bit-equal to those with weights in float32, which autocast would
+    convert in every call. Small layers keep float32: WavLM's attention adds up weights of one.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Module for evaluation under autocast.
+    """
+    for part in module.modules():
+        if type(part) is nn.Linear and part.weight.numel() >= MIN_CONVERTED:
+            part.to(torch.bfloat16)
 
 
 def resolve_device(device: str | None) -> str:

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from emosphere_sb.inference import torch_predictor
 from emosphere_sb.lobes import SSLEncoder
 
 FAMILIES = (
@@ -68,6 +69,17 @@ def test_frozen_parameters_do_not_change(family, freeze, save_any):
     train(encoder, 3)
     assert all(torch.equal(named[name], value) for name, value in frozen.items())
     assert not any(torch.equal(named[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_storing_weights_in_bfloat16_does_not_change_outputs(family, save_any, monkeypatch):
+    monkeypatch.setattr(torch_predictor, "MIN_CONVERTED", 200)  # models are tiny
+    encoder = SSLEncoder(save_any(family)).eval().requires_grad_(False)
+    converted = copy.deepcopy(encoder)
+    torch_predictor.store_in_bfloat16(converted)
+    assert torch.bfloat16 in {parameter.dtype for parameter in converted.parameters()}
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(converted(*batch())[0], encoder(*batch())[0])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -53,6 +53,17 @@ def test_other_dtypes_use_pytorch_convolution():
     assert torch.equal(stock.double()(values), fast.double()(values))
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_bfloat16_frames_are_convolved_in_float32(autocast):
+    stock, fast = pair()
+    values = torch.randn(2, 32, 70).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast), torch.no_grad():
+        found = fast(values)
+    assert found.dtype == torch.bfloat16
+    expected = stock(values.float())
+    assert (found - expected).abs().max() <= 2**-8 * expected.abs().max(), f"seed {SEED}"
+
+
 def test_weight_norm_is_preserved():
     torch.manual_seed(SEED)
     conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(8, 8, 64, padding=32, groups=2), dim=2)

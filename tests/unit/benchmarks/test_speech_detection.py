@@ -73,6 +73,20 @@ def test_files_are_found_by_their_ids(runs, tmp_path):
         assert benchmark.files_of_set(run, tmp_path / "corpus", "test") == [path]
 
 
+def test_recorded_sounds_are_found_by_their_suffix(tmp_path):
+    for name in ("b.wav", "a.OGG", "text.txt"):
+        (tmp_path / name).write_bytes(b"")
+    name, folder = benchmark.named_folder(f"machines={tmp_path}")
+    assert name == "machines"
+    assert benchmark.recorded_sounds(folder) == [tmp_path / "a.OGG", tmp_path / "b.wav"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="has none"):
+        benchmark.recorded_sounds(tmp_path / "empty")
+    for text in ("name", f"={tmp_path}", "name=/missing"):
+        with pytest.raises(argparse.ArgumentTypeError, match="NAME=FOLDER"):
+            benchmark.named_folder(text)
+
+
 def test_report_gives_shares_and_command(runs):
     speech = Counter({"files": 50, "little speech detected": 1, "unflagged": 47, "false": 1})
     rows = {"tone": Counter({"files": 4, "unflagged": 1}), "TAVA, new speakers": speech}

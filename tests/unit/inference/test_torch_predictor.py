@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from emosphere_sb.inference import torch_predictor
 from emosphere_sb.inference.interface import EmoSphere
 from emosphere_sb.inference.torch_predictor import TorchPredictor
 from tests.helpers.models import write_tiny_model
@@ -32,9 +33,25 @@ def test_bf16_matches_autocast(folder, kind):
     assert 0 < np.abs(found.vad - reference.vad).max() < 0.1
 
 
-def test_weights_stay_in_float32(folder):
+def test_only_large_linear_layers_are_stored_in_bfloat16(folder, monkeypatch):
+    exact = TorchPredictor.from_pretrained(folder, device="cpu")
+    assert {value.dtype for value in exact.model.parameters()} == {torch.float32}
+    monkeypatch.setattr(torch_predictor, "MIN_CONVERTED", 200)
     half = TorchPredictor.from_pretrained(folder, device="cpu", precision="bf16")
-    assert {value.dtype for value in half.model.parameters()} == {torch.float32}
+    linear = {
+        name
+        for name, part in half.model.encoder.named_modules()
+        if isinstance(part, torch.nn.Linear) and part.weight.numel() >= 200
+    }
+    assert linear
+    for name, part in half.model.encoder.named_modules():
+        kinds = {value.dtype for value in part.parameters(recurse=False)}
+        assert kinds <= {torch.bfloat16 if name in linear else torch.float32}, name
+    found = half.predict(NOISE, 16000)
+    signals, lengths = torch.from_numpy(NOISE)[None], torch.tensor([16000])
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = exact.model(signals, lengths)
+    assert np.array_equal(found.vad, expected.vad[0].double().numpy())
 
 
 def test_unknown_precision_is_an_error(folder):
