@@ -93,7 +93,7 @@ def paths_of(run, smoke_corpus, name):
 
 
 def assert_equal_predictions(found, table):
-    """Compare values on the label scale, up to the rounding of float32 in batches of other sizes."""
+    """Compare values on the label scale; batches of other sizes are rounded differently."""
     expected = table[list(PREDICTED)].to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
