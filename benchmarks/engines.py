@@ -128,10 +128,10 @@ def measure_accuracy(data: Path, encoder: Path, folder: Path) -> tuple[dict[str,
     return found, len(paths)
 
 
-def speed_table(found: Mapping[str, Mapping]) -> list[str]:
+def speed_table(found: Mapping[str, Mapping], files: int) -> list[str]:
     """Return the lines of the table of speeds."""
     lines = [
-        "| 64 files | time | × real time | relative speed | VAD difference |",
+        f"| {files} files | time | × real time | relative speed | VAD difference |",
         "|---|---|---|---|---|",
     ]
     base = found[LOOP]["seconds"]
@@ -168,7 +168,7 @@ def report(speed: Mapping, accuracy: Mapping, utterances: int) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     return "\n".join(
         [
-            *speed_table(speed),
+            *speed_table(speed, FILES),
             "",
             f"WavLM-base size, random weights, noise with the durations of MSP-Podcast utterances. "
             f"Each engine predicts the files in {BLOCKS} calls, alternating with the others; "
@@ -200,7 +200,7 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
         folder = Path(name)
         if options.quick:
-            print("\n".join(speed_table(measure_speed(folder, 4, 2))))
+            print("\n".join(speed_table(measure_speed(folder, 4, 2), 4)))
             return 0
         accuracy, utterances = measure_accuracy(
             options.data.resolve(), options.encoder.resolve(), folder / "tava"
