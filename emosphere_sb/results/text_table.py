@@ -58,9 +58,8 @@ def read_text_table(
     table = open_user_table(path, is_header=is_header, is_number=is_number, is_name=is_name)
     header, rows = table.header, list(table.rows())
     if not rows:
-        raise ValueError(
-            f"{path} must have a header and at least one row; found {int(any(header))} lines."
-        )
+        found = "only a header" if any(header) else "an empty file"
+        raise ValueError(f"{path} must have a header and at least one row; found {found}.")
     named = [name for name in header if name]
     if len(set(named)) < len(named):
         raise ValueError(f"Column names of {path} must be unique; found {', '.join(named)}.")

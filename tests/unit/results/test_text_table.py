@@ -30,8 +30,8 @@ def test_quoted_entries_may_contain_separators_and_newlines(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "found 0 lines"),
-        ("a,b\n", "found 1 lines"),
+        ("", "found an empty file"),
+        ("a,b\n", "found only a header"),
         ("a,a\n1,2\n", "must be unique; found a, a"),
         ("a,b\n1,2\n3\n", "must have 2 entries, like the header; found 1 in '3'"),
         ("a,b\n1,2,3\n", "found 3 in '1,2,3'"),
