@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from emosphere_sb.training.checkpoints import BROKEN, DELETED, PARTIAL
+from tests.helpers.forked import ForkedProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "hparams/emosphere.yaml"
@@ -49,7 +50,7 @@ class Runs:
 
         Returns
         -------
-        tuple of subprocess.Popen and Path
+        tuple of ForkedProcess and Path
             The process, and the signal file that it writes when it pauses.
         """
         self.number += 1
@@ -58,9 +59,9 @@ class Runs:
         words = [*script, *self.words, f"--output_folder={folder}", *options]
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(
+        process = ForkedProcess(
             words, cwd=ROOT, env=environment, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
         )  # fmt: skip
         return process, sign
 
@@ -76,7 +77,7 @@ class Runs:
         assert process.returncode == -signal.SIGKILL, output
 
 
-def wait_for(process: subprocess.Popen, sign: Path) -> None:
+def wait_for(process: subprocess.Popen | ForkedProcess, sign: Path) -> None:
     """Wait until a process has paused and written the signal file."""
     while not sign.exists():
         time.sleep(0.02)

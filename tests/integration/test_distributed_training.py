@@ -117,12 +117,16 @@ def finish(process) -> str:
 @pytest.fixture(scope="module")
 def single_process(options, root, tmp_path_factory):
     """The folder of a run in one process."""
+    return run_here(options, tmp_path_factory.mktemp("single_process"), root)
+
+
+def run_here(words, results, root):
+    """Run the recipe in this process and return the folder of the run."""
     from emosphere_sb.recipe.run import run_recipe
 
-    results = tmp_path_factory.mktemp("single_process")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        run_recipe([*options, f"--results_folder={results}"], corpus="MSP-Podcast")
+        run_recipe([*words, f"--results_folder={results}"], corpus="MSP-Podcast")
     return folder_in(results)
 
 
@@ -161,15 +165,14 @@ def test_distributed_run_on_two_processes_matches_single_process(
     assert output.count("Epoch 1/") == output.count("Run complete: ") == 1
 
 
-def test_distributed_statistics_of_layers_match_single_process(launch, options, tmp_path):
+def test_distributed_statistics_of_layers_match_single_process(launch, options, tmp_path, root):
     words = [
         *options, "--layers=concat", "--layer_normalisation=standardise", "--number_of_epochs=1",
         "--standardise_labels=True", "--eval_batch=3",
     ]  # fmt: skip
-    states = []
-    for count in (1, 2):
-        finish(launch(torchrun(count, *words, f"--results_folder={tmp_path}/{count}")))
-        states.append(newest_weights(folder_in(tmp_path / str(count))))
+    finish(launch(torchrun(2, *words, f"--results_folder={tmp_path}/2")))
+    folders = [run_here(words, tmp_path / "1", root), folder_in(tmp_path / "2")]
+    states = [newest_weights(folder) for folder in folders]
     for name in ("mean", "sd"):
         one, two = (state[f"encoder.states.normalisation.{name}"] for state in states)
         assert one.abs().min() > 0
@@ -178,14 +181,15 @@ def test_distributed_statistics_of_layers_match_single_process(launch, options, 
         assert torch.equal(states[0][name], states[1][name])
 
 
-def test_distributed_training_from_the_cache_matches_single_process(launch, options, tmp_path):
+def test_distributed_training_from_the_cache_matches_single_process(
+    launch, options, tmp_path, root
+):
     words = [word.replace("smoke+mean_pooling", "frozen+smoke") for word in options]
     words += ["--freeze=all", "--normalisation=utterance", "--number_of_epochs=2"]
     words = list({word.partition("=")[0]: word for word in words}.values())  # the last one counts
-    tables = []
-    for count in (1, 2):
-        finish(launch(torchrun(count, *words, f"--results_folder={tmp_path}/{count}")))
-        tables.append(pd.read_csv(folder_in(tmp_path / str(count)) / "predictions" / "test1.csv"))
+    finish(launch(torchrun(2, *words, f"--results_folder={tmp_path}/2")))
+    folders = [run_here(words, tmp_path / "1", root), folder_in(tmp_path / "2")]
+    tables = [pd.read_csv(folder / "predictions" / "test1.csv") for folder in folders]
     one, two = (table.set_index("ID")[PREDICTED] for table in tables)
     # 1e-5 on the scale from -1 to 1, which is the corpus's scale from 1 to 7.
     assert float((one - two.loc[one.index]).abs().max().max()) < 3e-5

@@ -1,7 +1,10 @@
 """Test ``emosphere table`` with real runs: complete, interrupted, damaged and failed ones."""
 
+import contextlib
 import csv
+import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -10,11 +13,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from emosphere_sb.commands.table import run
+from emosphere_sb.tables import launcher
 from emosphere_sb.tables.launcher import LOG_FILE
+from tests.helpers.forked import ForkedProcess
 
 TABLES = """
 kept:
@@ -58,7 +64,14 @@ crossed:
 @pytest.fixture(autouse=True)
 def _at_the_root(root, monkeypatch):
     monkeypatch.chdir(root)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # same results for any number of concurrent runs
+    start_runs_fast(monkeypatch)
+
+
+def start_runs_fast(patch: pytest.MonkeyPatch) -> None:
+    """Start the runs of commands in this process as forks, each with one thread."""
+    patch.setenv("OMP_NUM_THREADS", "1")  # same results for any number of concurrent runs
+    forking = SimpleNamespace(**{**vars(subprocess), "Popen": ForkedProcess})
+    patch.setattr(launcher, "subprocess", forking)
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +100,18 @@ def start(words: list[str], root: Path) -> subprocess.Popen:
 def uninterrupted(command, root, tmp_path_factory):
     """The results and the output of an uninterrupted command."""
     results = tmp_path_factory.mktemp("uninterrupted")
-    process = start(command(results, "--jobs=2"), root)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    return results, output
+    output = io.StringIO()
+    log = logging.getLogger("emosphere_sb")
+    handler = logging.StreamHandler(output)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.chdir(root)
+        start_runs_fast(patch)
+        patch.setattr(log, "level", logging.INFO)
+        log.addHandler(handler)
+        status = run(command(results, "--jobs=2"))
+        log.removeHandler(handler)
+    assert status == 0, output.getvalue()
+    return results, output.getvalue()
 
 
 @pytest.fixture
@@ -204,7 +225,7 @@ def test_table_killed_twice_matches_uninterrupted_one(
     for number in processes_of(results):
         os.kill(number, signal.SIGKILL)
     process.communicate()
-    assert not processes_of(results)
+    wait_until(lambda: not processes_of(results))
     assert not list(results.rglob("metrics.json"))
 
     # Kill only the command: its runs must end as well. Each of the two has two epochs.

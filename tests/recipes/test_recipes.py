@@ -2,11 +2,12 @@
 
 import csv
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.helpers import forked
 
 ROWS = [
     row
@@ -27,8 +28,8 @@ def test_recipe_runs_and_writes_expected_files(row, root, tmp_path):
         assert (root / row[column]).is_file()
     options = [*row["test_debug_flags"].split(), f"--results_folder={tmp_path}", "--noprogressbar"]
     command = [sys.executable, row["Script_file"], row["Hparam_file"], *options]
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-2000:]
+    run = forked.run(command, cwd=root)
+    assert run.returncode == 0, run.stdout[-2000:]
     metrics = list(tmp_path.rglob("metrics.json"))
     assert len(metrics) == 1
     for name in row["test_debug_checks"].split(","):

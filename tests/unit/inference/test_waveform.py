@@ -8,6 +8,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
+from emosphere_sb.audio import ffmpeg
 from emosphere_sb.audio.check import AudioInfo, check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.inference.waveform import (
@@ -105,7 +106,8 @@ def test_folder_pipe_and_empty_file(tmp_path):
         load_file(tmp_path / "none.wav")
 
 
-def test_error_for_unsupported_format_explains_conversion(tmp_path):
+def test_error_for_unsupported_format_explains_conversion(tmp_path, monkeypatch):
+    monkeypatch.setattr(ffmpeg, "find_ffmpeg", lambda: None)
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + b"\0" * 200)
     with pytest.raises(AudioError, match="ffmpeg -i IN"):
         check_audio(tmp_path / "a.m4a")

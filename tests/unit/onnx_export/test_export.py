@@ -147,8 +147,8 @@ def test_ccc_of_labelled_files_by_hand(tmp_path):
     """Lin's formula: 2 cov / (var + var + difference of means squared)."""
 
     class Says:
-        def predict(self, paths, *, max_seconds):
-            assert max_seconds == "evaluation"
+        def predict(self, paths, *, max_seconds, speech_detection):
+            assert (max_seconds, speech_detection) == ("evaluation", "off")
             values = {"a": 1.0, "b": 2.0, "c": 3.0}
             return [type("P", (), {"on_scale": np.full(3, values[p[-1]])}) for p in paths]
 

@@ -154,9 +154,9 @@ def test_sections_are_folded_except_results_and_a_single_set(made_report, made_l
 
 def test_each_note_and_explanation_is_shown_once(made_report):
     report, tables = made_report
-    several = dict.fromkeys(("valid", "test1", "test2"), report["sets"]["test1"])
-    for evaluation in several.values():
-        evaluation["slices"]["region"] = evaluation["slices"]["gender"]
+    evaluation = report["sets"]["test1"]
+    slices = {**evaluation["slices"], "region": evaluation["slices"]["gender"]}
+    several = {name: {**evaluation, "slices": slices} for name in ("valid", "test1", "test2")}
     text = " ".join(Reader(run_page({**report, "sets": several}, tables)).text.split())
     for note in (
         "valid, test1, test2: 95% confidence intervals from a bootstrap over 40 speakers",
