@@ -327,7 +327,7 @@ class _Levels:
         effect = f"lowers the level by {loss:.0f} dB" if loss < 100 else "cancels the signal"
         return (
             f"mixing {len(self.power)} channels {effect} compared with channel "
-            f"{int(np.argmax(self.power)) + 1}; use channel=loudest, left or right"
+            f"{int(np.argmax(self.power)) + 1}; select one channel (left, right or loudest)"
         )
 
 

@@ -75,7 +75,7 @@ class SpectralConv1d(nn.Conv1d):
         return self.weight_cache.get(self.parameters(), lambda: self._transform(size).contiguous())
 
     def _transform(self, size: int) -> Tensor:
-        spectrum = torch.fft.rfft(self.weight, n=size).unflatten(0, (self.groups, -1))
+        spectrum = torch.fft.rfft(self.weight.float(), n=size).unflatten(0, (self.groups, -1))
         return spectrum.permute(0, 3, 2, 1).conj()
 
 

@@ -221,6 +221,8 @@ def validate_predict_options(options: argparse.Namespace) -> None:
     for name, minimum in (("batch_size", 1), ("words", 0)):
         if (value := getattr(options, name, minimum)) < minimum:
             raise ValueError(f"--{name} must be at least {minimum}; found {value}.")
+    if (share := options.min_speech_share) is not None and not 0 <= share <= 1:
+        raise ValueError(f"--min_speech_share must be from 0 to 1; found {share:g}.")
 
 
 @contextmanager

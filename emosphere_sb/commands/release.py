@@ -60,8 +60,13 @@ def run(argv: Sequence[str]) -> int:
     options = build_release_parser().parse_args(argv)
     if options.int8 and options.no_onnx:
         raise ValueError("--int8 cannot be combined with --no-onnx.")
-    if options.training_sample < 0:
-        raise ValueError(f"--training_sample must be at least 0; found {options.training_sample}.")
+    from emosphere_sb.release.training_range import MIN_UTTERANCES
+
+    if options.training_sample and options.training_sample < MIN_UTTERANCES:
+        raise ValueError(
+            f"--training_sample must be 0 or at least {MIN_UTTERANCES}; found "
+            f"{options.training_sample}."
+        )
     from emosphere_sb.onnx_export.export import check_export_dependencies
     from emosphere_sb.release.load import load_released
     from emosphere_sb.release.release import release

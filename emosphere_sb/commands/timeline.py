@@ -165,7 +165,10 @@ def timeline_summary_lines(summary, scale) -> list[str]:
     shares = list(summary.shares().items())
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares[:4])
     lines.append(f"regions: {text}" + (f", {len(shares) - 4} more" if len(shares) > 4 else ""))
-    return lines + [f"{count:,} windows: {text}" for text, count in summary.warnings.items()]
+    return lines + [
+        f"{count:,} window{'s' if count > 1 else ''}: {text}"
+        for text, count in summary.warnings.items()
+    ]
 
 
 def timeline_legend(summary: Any, info: Any) -> list[str]:

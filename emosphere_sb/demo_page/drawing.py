@@ -142,7 +142,7 @@ def _moving_average(analysis: Analysis) -> list[list[tuple[float, np.ndarray]]]:
     first, second = analysis.windows[:2]
     traces = Traces(second.start - first.start)
     for one in analysis.windows:
-        silent = "silent" in one.warnings
+        silent = SILENT in one.warnings
         traces.add(replace(one, vad=np.full(3, np.nan)) if silent else one)
     seconds = traces.smoothing_seconds(WINDOW)
     if seconds is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -15,6 +15,7 @@ import numpy as np
 
 from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
+from emosphere_sb.audio.reading import SAMPLE_RATE
 from emosphere_sb.inference.warning_texts import VERY_SHORT
 from emosphere_sb.inference.waveform import Waveform, check_min_length, from_array, load_file
 from emosphere_sb.inference.windows import WindowPlan, array_windows, file_windows
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from emosphere_sb.inference.speech_detection import SpeechDetector
 
 SHORT_SECONDS = 0.5
-"""Duration in seconds below which an utterance is very short."""
+"""Duration in seconds below which an utterance or a window is very short."""
+DETECTED_SECONDS = 10.0
+"""Seconds of windows in which speech is detected at once."""
 
 
 def is_path(item: Any) -> bool:
@@ -45,10 +48,22 @@ def is_pair(item: Any) -> bool:
 
 
 def is_list(audio: Any) -> bool:
-    """Return whether an input is a list or tuple of utterances, not a pair in either order."""
+    """Return whether an input is several utterances: a list, a tuple, or an iterator.
+
+    A pair of samples and rate, in either order, is one utterance.
+
+    Example
+    -------
+    >>> is_list(["a.wav"]), is_list(iter(["a.wav"])), is_list(("a.wav", "b.wav"))
+    (True, True, True)
+    >>> is_list(([0.1], 16000)), is_list("a.wav")
+    (False, False)
+    """
     if isinstance(audio, tuple) and len(audio) == 2:
         return not any(map(_is_number, audio))
-    return isinstance(audio, (list, tuple))
+    return isinstance(audio, (list, tuple)) or (
+        isinstance(audio, Iterator) and not hasattr(audio, "read")
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -209,6 +224,8 @@ def _temporary_copy(content: Any, name: str) -> Iterator[FileInput]:
                         "open(path, 'rb')",
                         name,
                     ) from None
+                except (OSError, ValueError) as error:  # closed, write-only, or damaged
+                    raise AudioError(f"the file object cannot be read: {error}", name) from error
             else:
                 file.write(content)
         yield FileInput(path, name)
@@ -250,7 +267,9 @@ def load_pass(
     if limit is not None and waveform.duration > limit:
         warning = f"only the first {limit:g} s (of {waveform.duration:.1f} s) were used"
         waveform = replace(waveform, start=0.0, warnings=(*waveform.warnings, warning))
-    return _with_speech(waveform, detector)
+    if detector is None:
+        return waveform
+    return replace(waveform, speech=detector.count(np.asarray(waveform.signal)))
 
 
 def load_windows(
@@ -263,7 +282,7 @@ def load_windows(
     min_samples: int,
     detector: SpeechDetector | None = None,
 ) -> Iterator[Waveform]:
-    """Yield the windows of an utterance.
+    """Yield the windows of an utterance; speech is detected in the continuous signal.
 
     Arguments
     ---------
@@ -283,20 +302,52 @@ def load_windows(
     else:
         whole = load_pass(item, limit, min_samples=min_samples, **options)
         parts = array_windows(whole, plan)
-    for waveform in map(_with_length_warning, parts):
+    for waveform in parts if detector is None else detect_speech_in_windows(parts, detector):
         check_min_length([waveform], min_samples)
-        yield _with_speech(waveform, detector)
+        yield _with_length_warning(waveform)
 
 
 def _with_length_warning(waveform: Waveform) -> Waveform:
-    """Add a warning to an utterance that is too short for a reliable prediction."""
-    if waveform.duration >= SHORT_SECONDS or VERY_SHORT in waveform.warnings:
+    """Add a warning to an utterance or a window that is too short for a reliable prediction."""
+    if waveform.end - waveform.start >= SHORT_SECONDS or VERY_SHORT in waveform.warnings:
         return waveform
     return replace(waveform, warnings=(*waveform.warnings, VERY_SHORT))
 
 
-def _with_speech(waveform: Waveform, detector: SpeechDetector | None) -> Waveform:
-    """Detect speech in an utterance."""
-    if detector is None:
-        return waveform
-    return replace(waveform, speech=detector.count(np.asarray(waveform.signal)))
+def detect_speech_in_windows(
+    windows: Iterable[Waveform], detector: SpeechDetector
+) -> Iterator[Waveform]:
+    """Detect speech in the signal that consecutive windows cover.
+
+    The detector processes about :data:`DETECTED_SECONDS` at a time, so the result hardly depends on
+    the windows, which may overlap and be shorter than a word. The counts are attached to the
+    windows that complete such a part, and the last window; their sum is that of the signal.
+
+    Arguments
+    ---------
+    windows : iterable of Waveform
+        Consecutive windows of one utterance.
+    detector : SpeechDetector
+        Detector of speech.
+
+    Yields
+    ------
+    Waveform
+        The same windows.
+    """
+    parts: list[np.ndarray] = []
+    reached, last = 0, None  # `reached`: end of the previous window, in samples
+    for waveform in windows:
+        if last is not None:
+            yield last
+        start, signal = round(waveform.start * SAMPLE_RATE), np.asarray(waveform.signal)
+        parts.append(signal[max(0, reached - start) :])
+        reached, last = start + len(signal), waveform
+        if sum(map(len, parts)) >= DETECTED_SECONDS * SAMPLE_RATE:
+            last, parts = replace(last, speech=detector.count(np.concatenate(parts))), []
+    if last is None:
+        return
+    if parts:
+        rest = detector.count(np.concatenate(parts))
+        last = replace(last, speech=rest if last.speech is None else last.speech + rest)
+    yield last

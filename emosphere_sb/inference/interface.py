@@ -9,7 +9,11 @@ from speechbrain.inference.interfaces import Pretrained
 from torch import Tensor, nn
 
 from emosphere_sb.inference.precision import check_precision
-from emosphere_sb.inference.torch_predictor import TorchPredictor, resolve_device
+from emosphere_sb.inference.torch_predictor import (
+    TorchPredictor,
+    resolve_device,
+    store_in_bfloat16,
+)
 from emosphere_sb.release.model import ModelInfo, Outcome, evaluation_mode
 
 
@@ -50,6 +54,8 @@ class EmoSphere(TorchPredictor, Pretrained):
     ):
         settings = {"device": resolve_device(device), "precision": check_precision(precision)}
         Pretrained.__init__(self, {"model": evaluation_mode(model)}, {}, settings)
+        if precision == "bf16":
+            store_in_bfloat16(self.model.encoder)
         self.info = about
 
     @property

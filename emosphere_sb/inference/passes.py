@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ class Passes:
     plan: WindowPlan | None = None
     longer_than: float = 0.0
 
-    def predict_windows(self, audio: Sequence[Any]) -> Iterator[Prediction | AudioError]:
+    def predict_windows(self, audio: Iterable[Any]) -> Iterator[Prediction | AudioError]:
         """Predict all utterances as means over windows, in order, in constant memory."""
         return self._mean_over_windows(
             self._open_windows(item, number) for number, item in enumerate(audio)

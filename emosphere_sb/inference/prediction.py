@@ -132,6 +132,7 @@ class Prediction:
         """Convert to a dictionary of plain types, for JSON.
 
         ``emosphere predict --columns`` describes the keys. ``warnings`` and ``words`` are lists.
+        Values that are not known (see ``min_speech_share``) are ``None``.
 
         Arguments
         ---------
@@ -157,6 +158,10 @@ class Prediction:
             row["words"] = [[word, distance] for word, distance in self.words if word]
         row |= {"model": self.model_label, "engine": self.engine}
         row |= {"speech_share": self.speech_share, "warnings": list(self.warnings)}
+        row = {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in row.items()
+        }
         if embedding:
             row["embedding"] = [float(value) for value in self.embedding]
         return row

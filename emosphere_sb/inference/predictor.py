@@ -6,10 +6,11 @@ This module does not import torch, so ONNX models run without it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,10 @@ class Predictor(ABC):
     tensors: bool = True
     engine: str
 
+    def __repr__(self) -> str:
+        synthetic = ", SYNTHETIC" if self.info.synthetic else ""
+        return f"{type(self).__name__}({self.info.name!r}, engine={self.engine!r}{synthetic})"
+
     @abstractmethod
     def _forward(self, signals: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Run the model on utterances (samples,) at 16 kHz, in one batch.
@@ -103,7 +108,7 @@ class Predictor(ABC):
             such a file, as bytes or as an object opened in binary mode; or samples of shape
             (samples,) or (channels, samples), as numpy.ndarray or torch.Tensor, with their
             ``sampling_rate`` or as a pair ``(samples, rate)``.
-            A list or another tuple is treated as several utterances, which are batched by length.
+            A list, another tuple or an iterator is several utterances, which are batched by length.
         sampling_rate : int, optional
             Sampling rate in Hz of arrays without their own rate. It is not used for files.
         batch_size : int
@@ -130,14 +135,15 @@ class Predictor(ABC):
         channel : str
             Use of several channels: ``mix`` (their mean), ``left``, ``right`` or ``loudest``.
         clip : bool
-            Whether to clip valence, arousal and dominance to [-1, 1]. All other values are computed
-            from the clipped point; the warning ``off scale`` remains.
+            Whether to clip valence, arousal and dominance to [-1, 1]. The values on the label
+            scale, the region, the spherical coordinates and the words are those of the clipped
+            point; the warning ``off scale`` remains.
         speech_detection : str
             ``on``, ``off``, or ``auto``: on if the extra ``speech`` is installed. Utterances
             without speech get a warning; their predictions are not changed.
         min_speech_share : float, optional
             Share of detected speech, in [0, 1], below which the values of a prediction are removed
-            (NaN), with the reason in its warnings. It requires the detection.
+            (NaN), with the reason in its warnings. It requires the extra ``speech``.
 
         Returns
         -------
@@ -151,6 +157,8 @@ class Predictor(ABC):
             continues.
         ValueError
             If an option is out of range.
+        ImportError
+            If the speech detection is required, but not installed.
         """
         several = is_list(audio)
         found = Predictions()
@@ -167,7 +175,7 @@ class Predictor(ABC):
 
     def predict_each(
         self,
-        audio: Sequence[Any],
+        audio: Iterable[Any],
         sampling_rate: int | None = None,
         *,
         batch_size: int = 16,
@@ -202,6 +210,8 @@ class Predictor(ABC):
         ------
         ValueError
             If an option is out of range. This is checked before any audio is read.
+        ImportError
+            If the speech detection is required, but not installed.
         """
         check_channel(channel)
         limit = self._limit(max_seconds)
@@ -217,7 +227,7 @@ class Predictor(ABC):
             )
         if is_path(audio):  # a string would be iterated character by character
             raise ValueError(f"predict_each requires a list; found {audio!r}. Use [{audio!r}].")
-        if min_speech_share is not None and not 0 <= min_speech_share <= 1:
+        if min_speech_share is not None and not _is_share(min_speech_share):
             raise ValueError(
                 f"min_speech_share must be from 0 to 1, or None; found {min_speech_share!r}."
             )
@@ -231,10 +241,8 @@ class Predictor(ABC):
         if max_seconds == "auto":
             plan = self._plan(self.window_seconds, 0.0)
             run = replace(run, plan=plan, longer_than=self.pass_seconds)
-        parts = (
-            list(enumerate(audio[first : first + chunk], start=first))
-            for first in range(0, len(audio), chunk)
-        )
+        numbered = enumerate(audio)
+        parts = iter(lambda: list(islice(numbered, chunk)), [])
         return map(finish, chain.from_iterable(map(run.predict_chunk, parts)))
 
     def _finish(
@@ -284,7 +292,14 @@ class Predictor(ABC):
         """Return warnings about an utterance that differs from the training data."""
         if self.info.training_range is None:
             return ()
-        differences = self.info.training_range.differences(
+        known = self.info.training_range
+        if len(known.mean) != len(embedding):
+            raise ValueError(
+                f"Invalid model description of {self.info.name}: training_range must describe "
+                f"embeddings of size {len(embedding)}; found {len(known.mean)}. Download the model "
+                f"again."
+            )
+        differences = known.differences(
             item.end - item.start, rms_level(np.asarray(item.signal)), embedding
         )
         return tuple(RANGE_WARNINGS[name] for name in differences)
@@ -319,6 +334,10 @@ class Predictor(ABC):
         return plan_windows(
             self, window, hop, max_seconds=self.max_pass_seconds, name="window · (1 - overlap)"
         )
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

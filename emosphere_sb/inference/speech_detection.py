@@ -137,16 +137,17 @@ class SpeechDetector:
 
 
 def normalise_level(signal: np.ndarray) -> np.ndarray:
-    """Scale a signal to a common level; louder samples are clipped.
+    """Scale a signal to a common level without an offset; louder samples are clipped.
 
     The detector misses speech at low levels. The level is a quantile of the magnitudes, which,
     unlike the peak, does not depend on single clicks.
 
     Example
     -------
-    >>> normalise_level(np.full(4, 0.01, dtype=np.float32)).tolist()
-    [0.5, 0.5, 0.5, 0.5]
+    >>> normalise_level(np.array([0.31, 0.29, 0.31, 0.29])).round(6).tolist()
+    [0.5, -0.5, 0.5, -0.5]
     """
+    signal = signal - signal.mean(dtype=np.float64).astype(signal.dtype)
     level = float(np.quantile(np.abs(signal), LEVEL_QUANTILE))
     gain = min(LEVEL / level, MAX_GAIN) if level > 0 else 1.0
     return np.clip(signal * np.float32(gain), -1, 1)
@@ -185,8 +186,8 @@ def load_detector(mode: str = "auto", *, required_by: str = "") -> SpeechDetecto
         return _load(path)
     if mode == "on" or required_by:
         raise ImportError(
-            "Speech detection requires silero-vad and onnxruntime. Install them with: "
-            "pip install 'emosphere-sb[speech]'."
+            f"{required_by or 'Speech detection'} requires silero-vad and onnxruntime. Install "
+            f"them with: pip install 'emosphere-sb[speech]'."
         )
     return None
 

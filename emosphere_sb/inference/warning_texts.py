@@ -5,6 +5,7 @@ from __future__ import annotations
 SILENT = "silent"
 VERY_QUIET = "very quiet"
 CLIPPED = "clipped"
+NOT_SCALED = "not scaled to [-1, 1]"
 VERY_SHORT = "very short"
 OFF_SCALE = "off scale"
 LONGER = "longer than the training data"
@@ -28,19 +29,20 @@ WARNINGS = {
     "Check the recording level.",
     CLIPPED: "The recording is clipped because the recording level was too high. Its values are "
     "less reliable.",
-    VERY_SHORT: "The recording is shorter than 0.5 s, which is too short for a reliable "
-    "prediction.",
-    OFF_SCALE: "The prediction is outside the label scale. The recording probably differs from the "
-    "training data of the model.",
-    LONGER: "The part that was processed at once is at least 1.5 times as long as almost all "
-    "training utterances, so its values are less reliable.",
-    LOUDER: "The recording is at least 3 dB louder than almost all training utterances, so its "
+    NOT_SCALED: "Samples exceed 2, but full scale is 1. Scale them to [-1, 1], or pass integers.",
+    VERY_SHORT: "The recording or the window is shorter than 0.5 s, which is too short for a "
+    "reliable prediction.",
+    OFF_SCALE: "The prediction is outside the label scale. A small excess is common for strong "
+    "emotions; a large one means that the recording differs from the training data.",
+    LONGER: "The part that was processed at once is more than 1.5 times as long as almost all "
+    "training utterances, so its values are less reliable. Use shorter windows.",
+    LOUDER: "The recording is more than 3 dB louder than almost all training utterances, so its "
     "values are less reliable.",
     FAR: "The recording differs from the training data of the model, for example in the "
     "recording conditions or the language, so its values are less reliable.",
-    NO_SPEECH: "The recording probably contains no speech, so its values are meaningless. Fearful "
-    "and angry voices are sometimes not detected.",
-    LITTLE_SPEECH: "Less than a fifth of the recording contains detected speech, so its values are "
-    "less reliable. Fearful and angry voices are sometimes not detected.",
+    NO_SPEECH: "The processed part probably contains no speech, so its values are meaningless. "
+    "Fearful and angry voices are sometimes not detected.",
+    LITTLE_SPEECH: "Less than a fifth of the processed part contains detected speech, so its "
+    "values are less reliable. Fearful and angry voices are sometimes not detected.",
 }
 """Explanation of each warning. Warnings that contain numbers are not listed."""

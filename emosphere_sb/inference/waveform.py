@@ -13,7 +13,7 @@ from emosphere_sb.audio.check import VALID_SAMPLE_RATES, array_to_mono, check_au
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.audio.reading import DURATION_TOLERANCE, SAMPLE_RATE, read_audio
 from emosphere_sb.audio.resampling import resample
-from emosphere_sb.inference.warning_texts import CLIPPED, SILENT, VERY_QUIET
+from emosphere_sb.inference.warning_texts import CLIPPED, NOT_SCALED, SILENT, VERY_QUIET
 
 if TYPE_CHECKING:  # ONNX models run without torch
     from torch import Tensor
@@ -27,7 +27,7 @@ QUIET_RMS = 1e-3
 CLIPPED_SHARE = 0.001
 """Fraction of samples at full scale above which a signal counts as clipped."""
 FULL_SCALE_LIMIT = 2.0
-"""Peak above which a warning states that the samples are probably not scaled to [-1, 1]."""
+"""Peak above which the samples are probably not scaled to [-1, 1]."""
 MAX_LEVEL = 1e10
 """Peak above which a signal is rejected. It exceeds all valid audio, including 32-bit integers
 stored as floats (2e9). Squares of larger values would overflow float32 and corrupt the batch."""
@@ -223,8 +223,8 @@ def signal_warnings(signal: Tensor | np.ndarray) -> tuple[str, ...]:
         found.append(SILENT)
     elif rms < QUIET_RMS:
         found.append(VERY_QUIET)
-    if (peak := float(np.abs(signal).max())) > FULL_SCALE_LIMIT:
-        found.append(f"peak of {peak:.4g}, but full scale is 1")
+    if float(np.abs(signal).max()) > FULL_SCALE_LIMIT:
+        found.append(NOT_SCALED)
     # 16-bit full scale is 32767 / 32768
     elif float((np.abs(signal) >= 0.99996).mean()) > CLIPPED_SHARE:
         found.append(CLIPPED)
@@ -285,8 +285,8 @@ def check_max_length(source: str, seconds: float, max_seconds: float) -> None:
     if seconds > max_seconds + 1 / SAMPLE_RATE:
         raise AudioError(
             f"{source} is too long to be processed in one pass: at most {max_seconds:g} s are "
-            f"supported; found {seconds:.1f} s. Split it into windows (emosphere timeline, or "
-            f"predict with max_seconds='auto' or window=…), or set max_seconds to truncate it."
+            f"supported; found {seconds:.1f} s. Set max_seconds to auto for a mean over windows, "
+            f"or to a number of seconds to truncate it."
         )
 
 

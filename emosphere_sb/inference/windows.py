@@ -24,7 +24,7 @@ from emosphere_sb.inference.warning_texts import (
     SILENT,
     VERY_QUIET,
 )
-from emosphere_sb.inference.waveform import Waveform, from_array
+from emosphere_sb.inference.waveform import Waveform, from_array, signal_warnings
 
 MIN_LAST_WINDOW = 1.0
 """Minimum length of the last window in seconds (unless the recording is shorter)."""
@@ -185,11 +185,16 @@ def file_windows(
 
 
 def array_windows(waveform: Waveform, plan: WindowPlan) -> Iterator[Waveform]:
-    """Yield the windows of a waveform that is in memory."""
+    """Yield the windows of a waveform that is in memory, with the warnings about all of it."""
     tensors = not isinstance(waveform.signal, np.ndarray)
+    own = signal_warnings(waveform.signal)  # each window has its own ones
+    warnings = tuple(text for text in waveform.warnings if text not in own)
     for start, samples in cut_windows([np.asarray(waveform.signal)], plan):
         part = from_array(samples, SAMPLE_RATE, source=waveform.source, tensors=tensors)
-        yield replace(part, duration=waveform.duration, start=start / SAMPLE_RATE)
+        yield replace(
+            part, duration=waveform.duration, start=start / SAMPLE_RATE,
+            warnings=(*part.warnings, *warnings),
+        )  # fmt: skip
 
 
 class WindowMean:

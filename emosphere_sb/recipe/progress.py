@@ -101,9 +101,9 @@ def log_finished(metrics: Mapping) -> None:
     if len(averaged) > 1:
         tested = f"mean weights of epochs {', '.join(map(str, averaged))}"
     elif averaged:
-        tested = f"weights of epoch {averaged[0]}"
+        tested = f"weights of the last epoch ({averaged[0]})"
     else:
-        tested = f"weights of epoch {protocol['best_epoch']}"
+        tested = f"weights of the best epoch ({protocol['best_epoch']})"
     logger.info(
         "Run complete: %s of training, %s tested. Results: %s (metrics.json, predictions/, save/). "
         "For scores with confidence intervals and plots, run: emosphere report %s",

@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
-UPPER = 0.999
-"""Quantile of durations and levels that counts as the upper end; the maximum of small sets."""
+LOWER, UPPER = 0.001, 0.999
+"""Quantiles of durations and levels that count as the ends; the extremes of small sets."""
 FAR = 0.99
 """Quantile of distances that counts as the upper end."""
 LONGER_FACTOR = 1.5
-"""An utterance is longer than the training data if it exceeds the upper end by this factor."""
+"""An utterance is longer than the training data if it exceeds the upper end by this factor.
+
+Embeddings depend on the duration: those of longer utterances, and of utterances that are shorter
+than the lower end by this factor, are far from the training data even for the same recordings.
+"""
 LOUDER_DECIBELS = 3.0
 """An utterance is louder than the training data if it exceeds the upper end by so many dB."""
 FAR_FACTOR = 1.25
@@ -25,7 +29,9 @@ Embeddings of new speakers are farther from the mean than those of the training 
 """
 MIN_UTTERANCES = 20
 """Minimum number of training utterances for a range."""
-QUANTILES = {"seconds": (0.001, 0.5, UPPER), "level": (0.001, 0.5, UPPER), "distance": (0.5, FAR)}
+MAX_NUMBER = 1e12
+"""Largest number that is accepted when a range is read."""
+QUANTILES = {"seconds": (LOWER, 0.5, UPPER), "level": (LOWER, 0.5, UPPER), "distance": (0.5, FAR)}
 """Stored quantiles of each quantity."""
 
 
@@ -116,12 +122,16 @@ class TrainingRange:
         -------
         list of str
             ``seconds`` if it is longer, ``level`` if it is louder, ``embedding`` if it is farther
-            from the mean than the training utterances, each by a margin.
+            from the mean than the training utterances, each by a margin. The embedding is only
+            examined if the duration is similar to those of the training utterances.
         """
+        longer = seconds > LONGER_FACTOR * self.seconds[UPPER]
+        shorter = seconds < self.seconds[LOWER] / LONGER_FACTOR
+        far = self.distance_of(embedding) > FAR_FACTOR * self.distance[FAR]
         found = {
-            "seconds": seconds > LONGER_FACTOR * self.seconds[UPPER],
+            "seconds": longer,
             "level": level > self.level[UPPER] + LOUDER_DECIBELS,
-            "embedding": self.distance_of(embedding) > FAR_FACTOR * self.distance[FAR],
+            "embedding": far and not (longer or shorter),
         }
         return [name for name, outside in found.items() if outside]
 
@@ -141,19 +151,50 @@ class TrainingRange:
         ValueError
             If a field is missing or invalid.
         """
-        try:
-            quantiles = {
-                name: {share: float(fields[name][str(share)]) for share in shares}
-                for name, shares in QUANTILES.items()
-            }
-            mean, sd = (tuple(map(float, fields[name])) for name in ("mean", "sd"))
-            found = cls(int(fields["utterances"]), **quantiles, mean=mean, sd=sd)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"training_range lacks a number ({error})") from error
-        numbers = [*mean, *sd, *(value for row in quantiles.values() for value in row.values())]
-        if len(mean) != len(sd) or not all(map(isfinite, numbers)) or min(sd, default=0) < 0:
-            raise ValueError("training_range contains invalid numbers")
-        return found
+        names = {"utterances", *QUANTILES, "mean", "sd"}
+        if not isinstance(fields, Mapping) or set(fields) != names:
+            found = ", ".join(map(str, fields)) if isinstance(fields, Mapping) else repr(fields)
+            raise ValueError(
+                f"training_range must have the keys {', '.join(sorted(names))}; found {found}"
+            )
+        quantiles = {}
+        for name, shares in QUANTILES.items():
+            given, keys = fields[name], {str(share): share for share in shares}
+            if not isinstance(given, Mapping) or set(given) != set(keys):
+                raise ValueError(
+                    f"training_range: {name} must have the quantiles {', '.join(keys)}; found "
+                    f"{given!r:.100}"
+                )
+            quantiles[name] = {keys[key]: _number(name, value) for key, value in given.items()}
+        mean, sd = (_numbers(name, fields[name]) for name in ("mean", "sd"))
+        if len(mean) != len(sd) or min(sd) < 0:
+            raise ValueError(
+                f"training_range: mean and sd must have the same length, and sd must not be "
+                f"negative; found {len(mean)} and {len(sd)} numbers, minimum of sd {min(sd):g}"
+            )
+        count = fields["utterances"]
+        if isinstance(count, bool) or not isinstance(count, int) or count < MIN_UTTERANCES:
+            raise ValueError(
+                f"training_range: utterances must be an integer of at least {MIN_UTTERANCES}; "
+                f"found {count!r:.100}"
+            )
+        return cls(count, **quantiles, mean=mean, sd=sd)
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Return a non-empty list from JSON as a tuple of floats."""
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"training_range: {name} must be a list of numbers; found {values!r:.100}")
+    return tuple(_number(name, value) for value in values)
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a finite number from JSON as a float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > MAX_NUMBER:
+        raise ValueError(f"training_range: {name} must be finite numbers; found {value!r:.100}")
+    if not isfinite(value):
+        raise ValueError(f"training_range: {name} must be finite numbers; found {value!r}")
+    return float(value)
 
 
 def _quantiles(name: str, values: Sequence[float]) -> dict[float, float]:

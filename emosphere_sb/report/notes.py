@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+MISSING_LABELS = {"raters": "number of raters"}
+"""Names of columns in notes about missing breakdowns, where they differ."""
+
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
@@ -20,7 +23,7 @@ def grouped_notes(notes: Iterable[tuple[str, str]]) -> list[str]:
     -------
     list of str
         Each text once, after the names of its sets, in the order of first occurrence. Numbers that
-        differ are listed in the order of the sets.
+        differ are listed in the order of the sets. Several notes on one set remain separate.
 
     Example
     -------
@@ -29,12 +32,16 @@ def grouped_notes(notes: Iterable[tuple[str, str]]) -> list[str]:
     >>> grouped_notes([("valid", "No labels."), ("valid", "No labels."), ("test1", "No labels.")])
     ['valid, test1: No labels.']
     """
-    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
-    for name, text in notes:
-        groups.setdefault(tuple(_NUMBER.split(text)), {})[name] = _NUMBER.findall(text)
+    # Groups with the same words differ in their last key: the first, second, … note of each set
+    groups: dict[tuple[tuple[str, ...], int], dict[str, list[str]]] = {}
+    for name, text in dict.fromkeys(notes):
+        words, number = tuple(_NUMBER.split(text)), 0
+        while name in groups.get((words, number), {}):
+            number += 1
+        groups.setdefault((words, number), {})[name] = _NUMBER.findall(text)
     return [
         f"{', '.join(members)}: {_merged(words, list(members.values()))}"
-        for words, members in groups.items()
+        for (words, _), members in groups.items()
     ]
 
 

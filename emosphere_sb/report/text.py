@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emosphere_sb.console import format_table
-from emosphere_sb.report.notes import grouped_notes
+from emosphere_sb.report.notes import MISSING_LABELS, grouped_notes
 from emosphere_sb.results.constants import SYNTHETIC_WARNING
 from emosphere_sb.results.number_format import (
     format_count,
@@ -23,7 +23,6 @@ METRIC_LABELS = {
     "mae": "MAE",
 }
 COLUMNS = (*DIMENSIONS, "mean_ccc")
-MISSING_LABELS = {"raters": "number of raters"}
 
 
 def report_text(report: Mapping) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,9 @@ from emosphere_sb.training.optimisation import memory_advice
 from emosphere_sb.training.preemption import StoppedError
 
 logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 60.0
+"""Seconds between two messages about the progress in the log, if there is no progress bar."""
 
 
 def cache_kind(value: bool | str) -> str | None:
@@ -227,7 +231,7 @@ def compute_features(
     items : sequence of int
         Indices of the utterances.
     name : str
-        Name of the set, for the progress bar.
+        Name of the set, for the progress bar, or the log if there is no progress bar.
     add : callable
         Function that is called with ids, states and numbers of frames of each batch.
     """
@@ -242,7 +246,17 @@ def compute_features(
     encoder = brain.modules.encoder
     averages = cache_kind(hparams["feature_cache"]) == "averages"
     brain.modules.eval()
+    hours = sum(_pick(dataset.durations, items)) / 3600
+    logger.info("Computing features of %s: %s utterances, %.2f h", name, f"{len(items):,}", hours)
+    begun = logged = time.monotonic()
+    done = 0
     for batch in tqdm(loader, disable=brain.noprogressbar, desc=f"Features of {name}"):
+        if brain.noprogressbar and done and time.monotonic() - logged >= LOG_SECONDS:
+            logged = time.monotonic()
+            minutes = (logged - begun) / 60 * (len(items) - done) / done
+            counts = f"{done:,} of {len(items):,} utterances"
+            logger.info("Computing features of %s: %s, %.0f min left", name, counts, minutes)
+        done += len(batch.ids)
         if brain.stop.received:
             raise StoppedError
         if batch.missing:

@@ -33,9 +33,8 @@ def test_program_has_arguments_environment_streams_and_status(script, tmp_path):
     )  # fmt: skip
     process.stdin.write(b"typed\n")
     output, _ = process.communicate()
-    first, *others = output.splitlines()
-    assert first == f"{tmp_path} value ['a', 'b'] True __main__"
-    assert sorted(others) == ["'typed\\n'", "to stderr"]
+    expected = [f"{tmp_path} value ['a', 'b'] True __main__", "'typed\\n'", "to stderr"]
+    assert sorted(output.splitlines()) == sorted(expected)
     assert process.returncode == process.poll() == 3
 
 

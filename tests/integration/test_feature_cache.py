@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -244,7 +245,8 @@ def test_damaged_features_are_computed_again(root, smoke_corpus, tmp_path, compu
     assert (predictions(first) - predictions(second)).abs().max().max() < 1e-4
 
 
-def test_other_folder_and_old_format(root, smoke_corpus, tmp_path, caplog):
+def test_other_folder_and_old_format(root, smoke_corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("emosphere_sb.training.feature_extraction.LOG_SECONDS", 0.0)
     old = tmp_path / "MSP-Podcast" / "features"
     old.mkdir(parents=True)
     start(root, smoke_corpus, tmp_path, "--feature_cache=True",
@@ -254,6 +256,10 @@ def test_other_folder_and_old_format(root, smoke_corpus, tmp_path, caplog):
     text = (next(tmp_path.rglob("log.txt"))).read_text()
     assert text.count(f"{old} contains features in the format of an older version") == 1
     assert "delete this folder" in text
+    # The progress of the extraction is logged, because there is no progress bar
+    assert "Computing features of train: 48 utterances, 0.04 h" in text
+    done = re.findall(r"Computing features of train: (\d+) of 48 utterances, 0 min left", text)
+    assert done and list(map(int, done)) == sorted(set(map(int, done))) and 0 < int(done[-1]) < 48
 
 
 @pytest.mark.parametrize(

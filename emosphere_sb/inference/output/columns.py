@@ -56,7 +56,7 @@ COLUMNS = (
     Column("words", "list", "", "nearest words with their distances (--words=2 or more)"),
     Column("model", "text", "", "name of the model, marked if it was trained on SYNTHETIC speech"),
     Column("engine", "text", "", "engine and precision, such as onnx fp32"),
-    Column("speech_share", "–", "0 to 1", "share of the time with detected speech, if installed"),
+    Column("speech_share", "–", "0 to 1", "share of the time with speech; empty without detection"),
     Column("warnings", "list", "", "problems of the audio or of the prediction"),
     Column("embedding", "list", "", "utterance embedding (--embedding with .jsonl)"),
     Column("error", "text", "", "reason why the file could not be predicted; empty if it could"),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from emosphere_sb.report.html.metadata import metadata_list
-from emosphere_sb.report.notes import grouped_notes
+from emosphere_sb.report.notes import MISSING_LABELS, grouped_notes
 from emosphere_sb.report.plots.registry import CONFUSIONS
 from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, get_ccc_interval
 from emosphere_sb.report.plots.style import COLOURS, TITLES
@@ -143,7 +143,8 @@ def scores_section(
     found += [(name, text) for name, text in missing.items() if text]
     for name, part in sets.items():
         if slices := part.get("missing_slices"):
-            found.append((name, f"No breakdown by {', '.join(slices)}: not recorded."))
+            slices = ", ".join(MISSING_LABELS.get(key, key) for key in slices)
+            found.append((name, f"No breakdown by {slices}: not recorded."))
     notes = grouped_notes(found)
     if unlabelled:
         notes.append(f"Predictions only, no labels: {', '.join(unlabelled)}.")

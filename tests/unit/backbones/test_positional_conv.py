@@ -64,6 +64,16 @@ def test_bfloat16_frames_are_convolved_in_float32(autocast):
     assert (found - expected).abs().max() <= 2**-8 * expected.abs().max(), f"seed {SEED}"
 
 
+def test_model_in_bfloat16():
+    stock, fast = pair()
+    values = torch.randn(2, 32, 70).bfloat16()
+    with torch.no_grad():
+        expected = stock.bfloat16()(values).float()
+        found = fast.bfloat16()(values)
+    assert found.dtype == torch.bfloat16
+    assert (found - expected).abs().max() <= 2**-6 * expected.abs().max(), f"seed {SEED}"
+
+
 def test_weight_norm_is_preserved():
     torch.manual_seed(SEED)
     conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(8, 8, 64, padding=32, groups=2), dim=2)

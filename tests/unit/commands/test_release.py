@@ -74,9 +74,10 @@ def test_range_of_the_training_data_can_be_omitted(tmp_path, monkeypatch, caplog
     assert "differ from its training data" not in caplog.text
 
 
-def test_negative_training_sample_is_an_error(capsys):
-    assert main(["release", "run", "out", "--training_sample=-1"]) == 2
-    assert "--training_sample must be at least 0; found -1" in capsys.readouterr().err
+@pytest.mark.parametrize("count", [-1, 19])
+def test_too_small_training_sample_is_an_error(count, capsys):
+    assert main(["release", "run", "out", f"--training_sample={count}"]) == 2
+    assert f"--training_sample must be 0 or at least 20; found {count}" in capsys.readouterr().err
 
 
 def test_int8_copy_is_written_on_request(tmp_path):

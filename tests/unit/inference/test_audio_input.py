@@ -9,7 +9,14 @@ import soundfile
 import torch
 
 from emosphere_sb.audio.errors import AudioError
-from emosphere_sb.inference.audio_input import is_list, is_pair, open_input
+from emosphere_sb.inference.audio_input import (
+    detect_speech_in_windows,
+    is_list,
+    is_pair,
+    open_input,
+)
+from emosphere_sb.inference.speech_detection import SpeechCounts
+from emosphere_sb.inference.waveform import Waveform
 from tests.helpers.fixed_model import levels_model
 
 RATE = 16_000
@@ -121,10 +128,73 @@ def soundfile_bytes(samples):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("window", [None, 0.2])
-def test_very_short_utterances_have_a_warning(model, window):
+@pytest.mark.parametrize(("window", "expected"), [(None, ()), (0.5, ()), (0.2, ("very short",))])
+def test_very_short_utterances_and_windows_have_a_warning(model, window, expected):
     short, long = model.predict([constant(rate=7999), constant(rate=8000)], RATE, window=window)
-    assert (short.warnings, long.warnings) == (("very short",), ())
+    assert (short.warnings, long.warnings) == (("very short",), expected)
+
+
+def test_truncated_utterance_is_very_short(model):
+    found = model.predict(constant(), RATE, max_seconds=0.3)
+    assert found.warnings == ("very short", "only the first 0.3 s (of 1.0 s) were used")
+
+
+@pytest.mark.parametrize("kind", ["array", "file"])
+def test_windows_have_the_warnings_of_the_entire_utterance(model, kind, tmp_path):
+    """Opposite channels, of which the first half is used, in windows of 0.5 s."""
+    samples = np.stack([constant(rate=48_000), -constant(rate=48_000)])
+    audio = (samples, RATE)
+    if kind == "file":
+        audio = tmp_path / "a.wav"
+        soundfile.write(audio, samples.T, RATE, subtype="FLOAT")
+    whole = model.predict(audio)
+    cancelled = [text for text in whole.warnings if "mixing 2 channels" in text]
+    assert len(cancelled) == 1
+    truncated = "only the first 1.5 s (of 3.0 s) were used"
+    found = model.predict(audio, window=0.5, max_seconds=1.5)
+    assert found.windows > 1 and set(found.warnings) == {*whole.warnings, truncated}
+    assert set(model.predict(audio, window=0.5).warnings) == set(whole.warnings)
+
+
+def test_unreadable_file_objects_do_not_stop_the_others(model, path, tmp_path):
+    closed = open(path, "rb")  # noqa: SIM115
+    closed.close()
+    with open(tmp_path / "new", "wb") as written:
+        found = list(model.predict_each([closed, path, written]))
+    for one in (found[0], found[2]):
+        assert isinstance(one, AudioError) and "the file object cannot be read: " in str(one)
+    assert found[1].duration == 1.0
+
+
+def test_iterators_are_several_utterances(model, path):
+    expected = model.predict([path, path]).to_dict()
+    assert model.predict(iter([path, path])).to_dict() == expected
+    found = list(model.predict_each((path for _ in range(2)), chunk=1))
+    assert [one.to_dict() for one in found] == expected
+
+
+def test_speech_of_windows_is_that_of_the_continuous_signal():
+    """Overlapping windows of 4 s with a hop of 3 s; the first part is complete at 10 s."""
+
+    class Counter:
+        def __init__(self):
+            self.signals = []
+
+        def count(self, signal):
+            self.signals.append(signal)
+            return SpeechCounts(len(signal), 0, 0)
+
+    signal, counter = np.arange(25 * RATE, dtype=np.float32), Counter()
+    windows = [
+        Waveform("a", signal[start * RATE : (start + 4) * RATE], 25.0, float(start))
+        for start in range(0, 22, 3)
+    ]
+    found = list(detect_speech_in_windows(windows, counter))
+    assert [one.start for one in found] == [one.start for one in windows]
+    np.testing.assert_array_equal(np.concatenate(counter.signals), signal)
+    counts = [one.speech and one.speech.frames / RATE for one in found]
+    assert counts == [None, None, 10, None, None, None, 12, 3]
+    assert list(detect_speech_in_windows([], counter)) == []
 
 
 def test_duration_of_inputs(path):

@@ -288,7 +288,7 @@ def test_prediction_outside_the_label_scale_gives_a_warning(model, monkeypatch, 
     assert model.predict(noise(0.5), 16000).warnings == expected
 
 
-@pytest.mark.parametrize("window", [None, 0.25])
+@pytest.mark.parametrize("window", [None, 0.5])
 def test_clipping(model, monkeypatch, window):
     forward = model._forward
 
@@ -315,7 +315,7 @@ def test_difference_from_the_training_data_gives_warnings(tmp_path):
     assert audio_warnings(model.predict(noise(1.6), 16000)) == ("longer than the training data",)
     loud = audio_warnings(model.predict(limits["level"] * typical[0], 16000))
     assert "louder than the training data" in loud
-    assert audio_warnings(model.predict(limits["level"] * typical[0], 16000, window=0.4)) == loud
+    assert audio_warnings(model.predict(limits["level"] * typical[0], 16000, window=0.5)) == loud
     far = replace(range_, mean=tuple(value + 99 for value in range_.mean))
     model.info = replace(model.info, training_range=far)
     assert audio_warnings(model.predict(typical[0], 16000)) == ("far from the training data",)

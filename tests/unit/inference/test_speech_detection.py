@@ -1,5 +1,6 @@
 """Detection of speech: the rule by hand, the network against one frame at a time, real sounds."""
 
+import json
 import subprocess
 import sys
 
@@ -10,12 +11,14 @@ import soundfile
 from data_prep.synthetic import espeak
 from emosphere_sb.audio.resampling import resample
 from emosphere_sb.inference import speech_detection
+from emosphere_sb.inference.evaluation import predict_set
 from emosphere_sb.inference.speech_detection import (
     SpeechCounts,
     load_detector,
     normalise_level,
     weights_path,
 )
+from emosphere_sb.onnx_export.export import ccc_on_files
 from tests.helpers.fixed_model import levels_model
 
 RATE = 16_000
@@ -65,20 +68,21 @@ def test_counts_of_windows_are_added():
 
 @pytest.mark.parametrize("level", [1e-3, 0.1, 2.0])
 def test_level_is_normalised(level):
-    found = normalise_level(np.full(1000, level, dtype=np.float32))
-    assert found == pytest.approx(np.full(1000, 0.5)) and found.dtype == np.float32
+    signs = np.tile([1, -1], 500).astype(np.float32)
+    found = normalise_level(level * signs + np.float32(0.3))  # the offset is removed
+    assert found == pytest.approx(0.5 * signs, abs=1e-4) and found.dtype == np.float32
 
 
 def test_single_click_does_not_determine_the_level():
-    signal = np.full(10_000, 0.01, dtype=np.float32)
-    signal[:5] = 1.0
+    signal = np.tile([0.01, -0.01], 5000).astype(np.float32)
+    signal[:4] = [1.0, -1.0, 1.0, -1.0]
     found = normalise_level(signal)
     assert found[100] == pytest.approx(0.5) and found[0] == 1.0  # clipped
 
 
 @pytest.mark.parametrize(("level", "expected"), [(0.0, 0.0), (1e-6, 1e-3)])
 def test_gain_is_limited(level, expected):
-    assert normalise_level(np.full(100, level))[0] == pytest.approx(expected)
+    assert normalise_level(np.tile([level, -level], 50))[0] == pytest.approx(expected)
 
 
 # --- the network --------------------------------------------------------------------------------
@@ -149,6 +153,31 @@ def test_windows_count_together(speech_detector, speech, window):
     assert found.warnings == ("little speech detected",) and found.windows > 2
     assert 0.02 < found.speech_share < 0.15
     assert found.speech.frames == pytest.approx(len(signal) / 512, rel=0.05)
+
+
+def test_evaluation_does_not_use_the_detection(speech_detector, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", noise(1.0), RATE, subtype="FLOAT")
+    monkeypatch.setattr(speech_detection.SpeechDetector, "count", lambda *_: 1 / 0)
+    model, rows = levels_model(), {"a": {"wav": str(tmp_path / "a.wav")}}
+    vad, _, reasons = predict_set(model, "test", rows, batch_size=1)
+    assert vad.keys() == {"a"} and not reasons
+    ccc_on_files(model, [rows["a"]["wav"]] * 2, np.array([[1.0] * 3, [2.0] * 3]))
+    with pytest.raises(ZeroDivisionError):  # the default of predictions
+        model.predict(rows["a"]["wav"])
+
+
+def test_values_that_are_not_known_are_none(speech_detector):
+    found = levels_model().predict(noise(1.0), RATE, min_speech_share=0.2, words=1)
+    row = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert row["valence"] is row["radius"] is row["dominance_on_scale"] is None
+    assert row["speech_share"] == 0.0
+    assert found.to_frame()["valence"].isna().all()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "0.2", True, float("nan")])
+def test_invalid_min_speech_share(share):
+    with pytest.raises(ValueError, match="min_speech_share must be from 0 to 1, or None; found"):
+        levels_model().predict(noise(1.0), RATE, min_speech_share=share)
 
 
 def test_min_speech_share_removes_values(speech_detector, speech):

@@ -33,11 +33,18 @@ def test_bf16_matches_autocast(folder, kind):
     assert 0 < np.abs(found.vad - reference.vad).max() < 0.1
 
 
-def test_only_large_linear_layers_are_stored_in_bfloat16(folder, monkeypatch):
-    exact = TorchPredictor.from_pretrained(folder, device="cpu")
+def test_layers_of_real_models_are_stored_in_bfloat16():
+    projection, gate = torch.nn.Linear(768, 768), torch.nn.Linear(64, 8)  # of WavLM-base
+    torch_predictor.store_in_bfloat16(torch.nn.Sequential(projection, gate))
+    assert (projection.weight.dtype, gate.weight.dtype) == (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize("kind", [TorchPredictor, EmoSphere])
+def test_only_large_linear_layers_are_stored_in_bfloat16(kind, folder, monkeypatch):
+    exact = kind.from_pretrained(folder, device="cpu")
     assert {value.dtype for value in exact.model.parameters()} == {torch.float32}
     monkeypatch.setattr(torch_predictor, "MIN_CONVERTED", 200)
-    half = TorchPredictor.from_pretrained(folder, device="cpu", precision="bf16")
+    half = kind.from_pretrained(folder, device="cpu", precision="bf16")
     linear = {
         name
         for name, part in half.model.encoder.named_modules()

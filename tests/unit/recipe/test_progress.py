@@ -84,9 +84,9 @@ def test_last_epoch_is_not_logged_as_an_early_stop(caplog):
 @pytest.mark.parametrize(
     ("protocol", "tested"),
     [
-        ({"best_epoch": 4}, "weights of epoch 4 tested"),
+        ({"best_epoch": 4}, "weights of the best epoch (4) tested"),
         ({"averaged_epochs": [3, 4]}, "mean weights of epochs 3, 4 tested"),
-        ({"averaged_epochs": [4]}, "weights of epoch 4 tested"),
+        ({"averaged_epochs": [4]}, "weights of the last epoch (4) tested"),
     ],
 )
 def test_finished_run_logs_where_its_results_are(caplog, protocol, tested):

@@ -2,14 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from emosphere_sb.inference.torch_predictor import TorchPredictor
 from emosphere_sb.release.model_info import ModelInfo
 from emosphere_sb.release.training_range import TrainingRange
-from tests.helpers.models import tiny_about
+from tests.helpers.models import tiny_about, write_tiny_model
 
 
 @pytest.fixture
@@ -59,7 +61,10 @@ def test_distance_is_the_root_mean_square_over_dimensions():
         ({"embedding": [10 + 1.24 * 10, 0]}, []),
         ({"embedding": [10 + 1.26 * 10, 0]}, ["embedding"]),
         ({"embedding": [10 - 1.26 * 10, 0]}, ["embedding"]),
-        ({"seconds": 99, "level": 0, "embedding": [99, 0]}, ["seconds", "level", "embedding"]),
+        ({"level": 0, "embedding": [99, 0]}, ["level", "embedding"]),
+        # Embeddings depend on the duration, so they are not examined here
+        ({"seconds": 99, "level": 0, "embedding": [99, 0]}, ["seconds", "level"]),
+        ({"seconds": 0.01, "embedding": [99, 0]}, []),
     ],
 )
 def test_differences_exceed_the_upper_end_by_a_margin(found, changes, expected):
@@ -94,13 +99,30 @@ def test_range_survives_json(found):
         lambda stored: stored.update(sd=[-1.0, 1.0]),
         lambda stored: stored["distance"].update({"0.99": math.nan}),
         lambda stored: stored.update(seconds=None),
+        lambda stored: stored.update(seconds={**stored["seconds"], "0.9": 1.0}),
+        lambda stored: stored.update(mean=[], sd=[]),
+        lambda stored: stored.update(mean="11", sd="11"),
+        lambda stored: stored.update(mean=[10**400, 1.0]),
+        lambda stored: stored.update(utterances=math.inf),
+        lambda stored: stored.update(utterances=19),
+        lambda stored: stored.update(utterances=True),
+        lambda stored: stored.update(other=1),
     ],
 )
 def test_damaged_range_is_an_error(found, damage):
     stored = tiny_about(training_range=found).to_dict()
     damage(stored["training_range"])
-    with pytest.raises(ValueError, match=r"Invalid model description: training_range .* again\."):
+    with pytest.raises(ValueError, match=r"Invalid model description: training_range.* again\."):
         ModelInfo.from_dict(stored)
+
+
+def test_range_of_other_embeddings_is_an_error(tmp_path, found):
+    write_tiny_model(tmp_path / "model")
+    model = TorchPredictor.from_pretrained(tmp_path / "model", device="cpu")
+    model.info = replace(model.info, training_range=found)
+    noise = 0.1 * np.random.default_rng(0).normal(size=16000)
+    with pytest.raises(ValueError, match=r"must describe embeddings of size \d+; found 2\."):
+        model.predict(noise, 16000)
 
 
 def test_range_that_is_not_a_mapping_is_an_error():

@@ -25,5 +25,16 @@ def test_notes_with_other_words_are_separate():
     assert grouped_notes(notes) == [f"{name}: {text}" for name, text in notes]
 
 
+def test_several_notes_on_one_set_are_separate():
+    notes = [
+        ("valid", "run 1: 5 values"), ("valid", "run 2: 6 values"), ("test", "run 1: 7 values"),
+        ("test", "run 2: 8 values"), ("valid", "run 1: 5 values"),
+    ]  # fmt: skip
+    assert grouped_notes(notes) == [
+        "valid, test: run 1: 5 and 7 values", "valid, test: run 2: 6 and 8 values",
+    ]  # fmt: skip
+    assert grouped_notes(notes[:2]) == ["valid: run 1: 5 values", "valid: run 2: 6 values"]
+
+
 def test_no_notes():
     assert grouped_notes([]) == []

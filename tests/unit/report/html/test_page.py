@@ -59,7 +59,7 @@ def test_subgroups_show_counts_and_available_intervals(page, made_report):
         row = next(row for row in page.cells if row[:1] == [part["value"]])
         assert row[1] == str(part["utterances"])
         assert ("[" in row[2]) is (part["value"] == "Female")
-    assert "No breakdown by raters" in page.text
+    assert "No breakdown by number of raters" in page.text
 
 
 def test_calibration_shows_corrected_and_uncorrected(page, made_report):
@@ -160,7 +160,7 @@ def test_each_note_and_explanation_is_shown_once(made_report):
     text = " ".join(Reader(run_page({**report, "sets": several}, tables)).text.split())
     for note in (
         "valid, test1, test2: 95% confidence intervals from a bootstrap over 40 speakers",
-        "valid, test1, test2: No breakdown by raters: not recorded.",
+        "valid, test1, test2: No breakdown by number of raters: not recorded.",
         "valid, test1, test2: More than half of the predictions lie off the scale.",
         "Within the subgroups of an emotion or a region, the range of the true values",
         "The slope of prediction on truth is the conditional bias",
