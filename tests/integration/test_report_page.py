@@ -1,5 +1,6 @@
 """Test the HTML report in a browser: it shows the scores, logs no error, and loads nothing."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -33,6 +34,9 @@ def table():
 
 @pytest.fixture(scope="module")
 def page(table):
+    metrics = prediction_metrics(table)
+    # Negative ends are the longest: [-.123, .456]
+    ends = {name: {"ccc": [-0.123, 0.456]} for name in DIMENSIONS}
     report = {
         "title": "A report <b>escaped</b>",
         "protocol": {"scale": {"low": 1, "high": 7}},
@@ -40,13 +44,14 @@ def page(table):
         "synthetic": False,
         "sets": {
             "test1": {
-                "metrics": prediction_metrics(table),
-                "intervals": None,
+                "metrics": {**metrics, "utterances": 30_647},
+                "intervals": {**ends, "mean_ccc": [-0.123, 0.456], "unit": "speakers", "units": 60},
                 "warnings": ["A warning"],
             }
         },
     }
-    return run_page(report, {"test1": table})
+    log = {"epoch": [1, 2], "train loss": [0.9, 0.5], "valid mean_ccc": [0.2, 0.4]}
+    return run_page(report, {"test1": table}, log)
 
 
 def test_page_contains_no_external_resources(page):
@@ -68,6 +73,35 @@ def test_page_shows_scores_without_browser_errors(page, table, tmp_path):
     assert "A warning" in dom
     assert console(log) == []
     assert any("Content Security Policy" in line for line in console(browse(broken, tmp_path)[1]))
+
+
+MEASURE = """
+<iframe width="390" height="844" style="border: 0"></iframe>
+<script>
+const frame = document.querySelector("iframe");
+frame.onload = () => {
+  const page = frame.contentDocument;
+  for (const fold of page.querySelectorAll("details")) fold.open = true;
+  const cut = [...page.querySelectorAll(".wide")].filter((box) => box.scrollWidth > box.clientWidth);
+  const texts = cut.map((box) => `${box.ariaLabel} ${box.scrollWidth} > ${box.clientWidth}`);
+  const count = page.querySelectorAll(".wide").length;
+  document.title = [frame.clientWidth, count, ...texts].join("; ");
+};
+frame.srcdoc = PAGE;
+</script>
+"""
+"""Page that opens a report in a frame 390 pixels wide and has a title with the boxes that are too
+wide. Chromium has no windows that are narrower than 500 pixels."""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_tables_and_plots_fit_on_a_phone(page, tmp_path):
+    inner = json.dumps(page).replace("</", "<\\/")
+    path = tmp_path / "phone.html"
+    path.write_text(MEASURE.replace("PAGE", inner), encoding="utf-8")
+    dom, _ = browse(path, tmp_path / "profile")
+    # results, metrics, points, sphere, classes, training
+    assert re.search("<title>(.*)</title>", dom)[1] == "390; 6"
 
 
 def browse(path, profile):
