@@ -82,19 +82,20 @@ def run_page(
             missing[name] = missing_sphere_reason(tables[name], report_scale(report))
         pieces = {section: items for (of, section), items in shown.items() if of == name}
         sections.append(set_section(name, evaluation, pieces))
+    texts = explanations(sections)
     page = render(
         "report/run.html.jinja",
         title=report["title"],
         synthetic=SYNTHETIC_WARNING if report.get("synthetic") else None,
         unfinished=progress_section(report.get("unfinished")),
-        contents=_contents(report, log),
+        contents=_contents(report, log, bool(texts)),
         warnings=_warnings(report),
         scores=scores_section(sets, [name for name in tables if name not in sets], missing),
         comparison=comparison_section(report.get("comparison") or {}),
         baselines=baselines_section(report.get("beside") or {}, sets),
         sets=sections,
         training=None if log is None else shown["", "training"],
-        explanations=explanations(sections),
+        explanations=texts,
         metadata=_metadata(report),
     )
     return str(page)
@@ -110,7 +111,7 @@ def image_view(png: bytes, alt: str, caption: str) -> dict[str, object]:
     alt : str
         Alternative text.
     caption : str
-        Caption below the image.
+        Caption below the image; may be empty.
 
     Returns
     -------
@@ -173,13 +174,14 @@ def write_plots(
     return written
 
 
-def _contents(report: Mapping, log: Mapping | None) -> list[tuple[str, str]]:
+def _contents(report: Mapping, log: Mapping | None, explained: bool) -> list[tuple[str, str]]:
     """Return the links of the table of contents: section ID and title."""
     links = {"progress": "Progress"} if report.get("unfinished") else {}
     links |= {"results": "Results"} if report["sets"] else {}
     links |= {"comparison": "Comparison"} if report.get("comparison") else {}
     links |= {f"set-{anchor(name)}": name for name in report["sets"]}
     links |= {"training": "Training"} if log is not None else {}
+    links |= {"explanations": "Explanations"} if explained else {}
     return list((links | {"protocol": "Protocol", "run": "Run"}).items())
 
 

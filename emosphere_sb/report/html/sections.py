@@ -12,7 +12,13 @@ from markupsafe import Markup
 from emosphere_sb.report.html.metadata import metadata_list
 from emosphere_sb.report.notes import MISSING_LABELS, grouped_notes
 from emosphere_sb.report.plots.registry import CONFUSIONS
-from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, get_ccc_interval
+from emosphere_sb.report.plots.slices import (
+    MIN_BAR,
+    SUBGROUP_TITLES,
+    get_ccc,
+    get_ccc_interval,
+    has_bars,
+)
 from emosphere_sb.report.plots.style import COLOURS, TITLES
 from emosphere_sb.results.constants import BASELINE_HEADING, CEILING_HEADING
 from emosphere_sb.results.number_format import (
@@ -50,6 +56,11 @@ CALIBRATION_TEXT = (
     "and high values underestimated. It equals Pearson correlation times ratio of SDs, so it does "
     "not measure shrinkage. If the slope of truth on prediction is 1, predictions are calibrated: "
     "a difference in prediction corresponds to an equal difference in truth."
+)
+SUBGROUP_TEXT = (
+    f"CCC within each subgroup; n: number of utterances. Subgroups of fewer than {MIN_BAR} "
+    f"utterances have no bar. If all subgroups are that small, there is only a table. A bar or a "
+    f"row has no interval if the subgroup has too few utterances for one."
 )
 RESTRICTED_TEXT = (
     "Within the subgroups of an emotion or a region, the range of the true values is restricted. "
@@ -252,6 +263,7 @@ def set_section(
     """
     calibration = evaluation.get("calibration")
     slices = {key: rows for key, rows in (evaluation.get("slices") or {}).items() if rows}
+    drawn = iter(images.get("slices", []))
     rest = {key: value for key, value in evaluation.items() if key not in EVALUATION_KEYS}
     return {
         "name": name,
@@ -261,8 +273,13 @@ def set_section(
         "classes": _classes(evaluation["metrics"]),
         "calibration": calibration and _calibration(calibration, evaluation["metrics"]),
         "slices": [
-            _slice(key, SUBGROUP_TITLES.get(key, f"By {key}"), rows, drawn)
-            for (key, rows), drawn in zip(slices.items(), images.get("slices", []), strict=True)
+            _slice(
+                key,
+                SUBGROUP_TITLES.get(key, f"By {key}"),
+                rows,
+                next(drawn) if has_bars(rows) else None,
+            )
+            for key, rows in slices.items()
         ],
         "metadata": _metadata(rest),
     }
@@ -279,8 +296,11 @@ def explanations(sections: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
     found = []
     if any(section["calibration"] for section in sections):
         found.append(("Calibration", CALIBRATION_TEXT))
-    if any(part["restricted"] for section in sections for part in section["slices"]):
-        found.append(("Results by subgroup", RESTRICTED_TEXT))
+    slices = [part for section in sections for part in section["slices"]]
+    if slices:
+        restricted = any(part["restricted"] for part in slices)
+        text = f"{SUBGROUP_TEXT} {RESTRICTED_TEXT}" if restricted else SUBGROUP_TEXT
+        found.append(("Results by subgroup", text))
     return found
 
 
@@ -364,7 +384,7 @@ def _calibration(calibration: Mapping, metrics: Mapping) -> dict[str, Any]:
     return {"table": table, "corrected": fitted, "metadata": _metadata(rest)}
 
 
-def _slice(key: str, title: str, parts: Sequence[Mapping], image: Mapping) -> dict[str, Any]:
+def _slice(key: str, title: str, parts: Sequence[Mapping], image: Mapping | None) -> dict[str, Any]:
     rows = [
         [part["value"] or "unknown", format_count(part["utterances"]), *_cells(part)]
         for part in parts

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from emosphere_sb.report.plots.confusion import plot_confusion
 from emosphere_sb.report.plots.curves import WEIGHT, plot_training_curves
 from emosphere_sb.report.plots.scatter import plot_predictions
-from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, plot_subgroups
+from emosphere_sb.report.plots.slices import SUBGROUP_TITLES, get_ccc, has_bars, plot_subgroups
 from emosphere_sb.report.plots.sphere import plot_sphere
 from emosphere_sb.report.plots.style import COLOURS, render_png
 from emosphere_sb.results.number_format import format_count, format_score
@@ -45,7 +45,7 @@ class Plot:
     figure : matplotlib.figure.Figure
         Drawn plot.
     caption : str
-        Caption below the plot.
+        Caption below the plot; empty if the explanations of the page describe it.
     alt : str
         Alternative text with the plotted values.
     """
@@ -80,7 +80,8 @@ def draw_plots(
     Yields
     ------
     Plot
-        Plots of each set in report order, then the training plot.
+        Plots of each set in report order, then the training plot. A kind of subgroup without any
+        bar (see :func:`emosphere_sb.report.plots.slices.has_bars`) has no plot.
     """
     for name, evaluation in report["sets"].items():
         if name in tables:
@@ -88,7 +89,7 @@ def draw_plots(
         for key, matrix in (evaluation.get("confusion") or {}).items():
             yield _confusion_plot(name, key, matrix, evaluation.get("runs", 1))
         for key, parts in (evaluation.get("slices") or {}).items():
-            if parts:
+            if has_bars(parts):
                 yield _subgroup_plot(name, key, parts, evaluation["metrics"])
     if log is not None:
         yield _training_plot(log, report["protocol"].get("best_epoch"))
@@ -170,14 +171,12 @@ def _subgroup_plot(name: str, key: str, parts: list, metrics: Mapping) -> Plot:
         for part in parts[:MAX_ALT_PARTS]
     ]
     more = f"; and {len(parts) - MAX_ALT_PARTS} more" if len(parts) > MAX_ALT_PARTS else ""
-    too_small = any(not part.get("intervals") for part in parts)
     return Plot(
         name=f"{name}_by_{key}",
         set=name,
         section="slices",
         figure=plot_subgroups(parts, metrics, title=f"{title}, {name}"),
-        caption="CCC within each subgroup; n: number of utterances."
-        + (" Bars without an error bar: too few utterances for an interval." if too_small else ""),
+        caption="",
         alt=f"Mean CCC of {name} {title.lower()}: {'; '.join(scores)}{more}.",
     )
 

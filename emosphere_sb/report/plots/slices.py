@@ -14,7 +14,7 @@ from emosphere_sb.results.number_format import format_count, is_finite_interval
 SUBGROUP_TITLES = {
     "gender": "By gender",
     "speaker": "By speaker",
-    "duration": "By duration",
+    "duration": "By duration (s)",
     "emotion": "By emotion class",
     "region": "By true region",
     "raters": "By number of raters",
@@ -23,6 +23,17 @@ SUBGROUP_TITLES = {
 
 MIN_BAR = 20
 """Number of utterances below which the CCC of a subgroup is not drawn."""
+
+
+def has_bars(parts: Sequence[Mapping]) -> bool:
+    """Return whether any subgroup has at least :data:`MIN_BAR` utterances.
+
+    Example
+    -------
+    >>> has_bars([{"utterances": 3}, {"utterances": 20}]), has_bars([{"utterances": 19}])
+    (True, False)
+    """
+    return any(part["utterances"] >= MIN_BAR for part in parts)
 
 
 @with_plot_style

@@ -164,9 +164,41 @@ def test_each_note_and_explanation_is_shown_once(made_report):
         "valid, test1, test2: More than half of the predictions lie off the scale.",
         "Within the subgroups of an emotion or a region, the range of the true values",
         "The slope of prediction on truth is the conditional bias",
+        "CCC within each subgroup; n: number of utterances.",
+        "Subgroups of fewer than 20 utterances have no bar.",
     ):
         assert text.count(note) == 1, note
+    assert "Restricted range" not in text
     assert text.count("More than half") == 1
+
+
+def test_small_subgroups_have_a_table_but_no_plot(made_report):
+    report, tables = made_report
+    evaluation = report["sets"]["test1"]
+    gender = evaluation["slices"]["gender"]
+    small = [{**gender[0], "value": "<2", "utterances": 19}, {**gender[0], "utterances": 5}]
+    slices = {"duration": small, "gender": gender}
+    page = run_page({**report, "sets": {"test1": {**evaluation, "slices": slices}}}, tables)
+    read = Reader(page)
+    assert [i["alt"].split(":")[0] for i in read.of("img") if "Mean CCC" in i["alt"]] == [
+        "Mean CCC of test1 by gender"
+    ]
+    rows = [row for row in read.cells if row[0] == "<2"]
+    assert len(rows) == 1 and rows[0][1] == "19"
+    assert "By duration (s): table" in read.text
+
+
+def test_contents_list_the_explanations(page):
+    links = re.search(r"Results\s.*?Run\b", page.text, re.S)[0].split()
+    assert links == [
+        "Results",
+        "Comparison",
+        "test1",
+        "Training",
+        "Explanations",
+        "Protocol",
+        "Run",
+    ]
 
 
 def test_page_has_language_and_scoped_headings(page):
