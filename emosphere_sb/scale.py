@@ -71,6 +71,11 @@ class Scale:
         """Midpoint of the scale, which is mapped to 0."""
         return (self.low + self.high) / 2
 
+    @property
+    def is_normalised(self) -> bool:
+        """Whether labels on this scale equal values in [-1, 1]."""
+        return (self.low, self.high, self.reversed) == (-1.0, 1.0, ())
+
     def normalise(self, values: Any) -> Any:
         """Convert labels from the scale of the corpus to [-1, 1].
 

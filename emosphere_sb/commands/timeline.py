@@ -158,10 +158,11 @@ def timeline_summary_lines(summary, scale) -> list[str]:
     lines = [head]
     if not summary.weight:
         return [*lines, "No predictions: all windows are below the level set by --skip_silence."]
-    ends = f"{scale.low:g} to {scale.high:g}"
+    heads = ["", "mean", "SD", f"mean ({scale.low:g} to {scale.high:g})"]
     values = zip(DIMENSIONS, summary.mean, summary.sd, summary.mean_on_scale, strict=True)
     rows = [[n, f"{mean:+.2f}", f"{sd:.2f}", f"{scaled:.2f}"] for n, mean, sd, scaled in values]
-    lines += format_table(["", "mean", "SD", f"mean ({ends})"], rows).splitlines()
+    columns = slice(3 if scale.is_normalised else 4)  # without the same mean twice
+    lines += format_table(heads[columns], [row[columns] for row in rows]).splitlines()
     shares = list(summary.shares().items())
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares[:4])
     lines.append(f"regions: {text}" + (f", {len(shares) - 4} more" if len(shares) > 4 else ""))

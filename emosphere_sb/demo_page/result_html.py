@@ -17,7 +17,7 @@ from emosphere_sb.inference.prediction import Prediction
 from emosphere_sb.inference.warning_texts import WARNINGS
 from emosphere_sb.release.model import ModelInfo
 from emosphere_sb.results.number_format import MINUS, format_clock, format_decimal, format_signed
-from emosphere_sb.scale import DIMENSIONS
+from emosphere_sb.scale import DIMENSIONS, Scale
 
 MAX_CLASSES = 8
 """Number of most probable classes shown at once; the others are folded."""
@@ -46,9 +46,8 @@ def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
         source=overall.source,
         duration=format_clock(overall.duration, 1),
         note=analysis.note,
-        low=f"{about.scale.low:g}",
-        high=f"{about.scale.high:g}",
-        dimensions=_dimensions(analysis),
+        scale=None if about.scale.is_normalised else _scale_text(about.scale),
+        dimensions=_dimensions(analysis, with_scale=not about.scale.is_normalised),
         region=overall.region_description.replace("-", MINUS),
         radius=f"{overall.radius:.2f}",
         head=overall.head,
@@ -92,8 +91,22 @@ def warning_sentence(warning: str) -> str:
     return warning[:1].upper() + warning[1:].rstrip(".") + "."
 
 
-def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
-    """Collect valence, arousal and dominance on both scales, and mean and range over windows."""
+def _scale_text(scale: Scale) -> str:
+    """Format the ends of a label scale.
+
+    Example
+    -------
+    >>> _scale_text(Scale(-2, 2))
+    'from −2 to 2'
+    """
+    return f"from {scale.low:g} to {scale.high:g}".replace("-", MINUS)
+
+
+def _dimensions(analysis: Analysis, *, with_scale: bool) -> list[dict[str, Any]]:
+    """Collect valence, arousal and dominance on both scales, and mean and range over windows.
+
+    Values on a label scale of -1 to 1 would be the same, so ``with_scale`` omits them.
+    """
     overall, rows = analysis.overall, []
     for index, name in enumerate(DIMENSIONS):
         value, scaled = float(overall.vad[index]), float(overall.on_scale[index])
@@ -101,7 +114,10 @@ def _dimensions(analysis: Analysis) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "numbers": [(value, format_signed(value)), (scaled, format_decimal(scaled))],
+                "numbers": [
+                    (value, format_signed(value)),
+                    *[(scaled, format_decimal(scaled))] * with_scale,
+                ],
                 "mean": format_signed(over.mean()),
                 "lowest": format_signed(over.min()),
                 "highest": format_signed(over.max()),

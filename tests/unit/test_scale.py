@@ -147,3 +147,19 @@ def test_wrong_keys_raise(fields):
 def test_import_does_not_load_torch():
     code = "import sys, emosphere_sb.scale; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("scale", "same"),
+    [
+        (Scale(-1, 1), True),
+        (Scale(-1.0, 1.0, reversed=("arousal",)), False),
+        (Scale(1, 7), False),
+        (Scale(-2, 2), False),
+        (Scale(0, 1), False),
+    ],
+)
+def test_normalised_scale(scale, same):
+    values = [0.25, -0.5, 0.125]
+    assert scale.is_normalised is same
+    assert (scale.restore(values).tolist() == values) is same

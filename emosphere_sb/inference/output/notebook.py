@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 20
 """Maximum number of rows of an HTML table."""
-HEADER = (
-    "file", "duration (s)", *(f"{name} (-1 to 1)" for name in DIMENSIONS),
-    *(f"{name} (label scale)" for name in DIMENSIONS), "region", "warnings",
-)  # fmt: skip
+SAME = 1e-6
+"""Largest difference between a value in [-1, 1] and the same value on a label scale of -1 to 1."""
 
 
 def predictions_frame(
@@ -67,14 +65,25 @@ def _frame_cell(value: Any) -> Any:
 
 
 def predictions_html(predictions: Sequence[Prediction]) -> str:
-    """Render predictions as an HTML table with at most :data:`MAX_ROWS` rows."""
-    rows = [_cells(one) for one in predictions[:MAX_ROWS]]
+    """Render predictions as an HTML table with at most :data:`MAX_ROWS` rows.
+
+    Values on a label scale of -1 to 1 are not repeated. The number of windows is shown if it is
+    above 1 for any prediction.
+    """
+    known = [one for one in predictions if one.has_values]
+    with_scale = not known or not all(_equals_scale(one) for one in known)
+    with_windows = any(one.windows > 1 for one in predictions)
+    rows = [_cells(one, with_scale, with_windows) for one in predictions[:MAX_ROWS]]
+    header = ["file", "duration (s)", *["windows"] * with_windows]
+    header += [f"{name} (-1 to 1)" for name in DIMENSIONS]
+    header += [f"{name} (label scale)" for name in DIMENSIONS] * with_scale
+    header += ["region", "warnings"]
     notes = []
     if len(predictions) > MAX_ROWS:
         notes.append(f"{len(predictions) - MAX_ROWS:,} more rows")
     if any(one.synthetic for one in predictions):
         notes.append(SYNTHETIC_MODEL_NOTE)
-    head = "".join(f"<th>{escape(name)}</th>" for name in HEADER)
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{_row(cells)}</tr>" for cells in rows)
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
@@ -84,10 +93,15 @@ def _row(cells: Iterable[str]) -> str:
     return "".join(f"<td>{escape(text)}</td>" for text in cells)
 
 
-def _cells(one: Prediction) -> list[str]:
-    values = [*(f"{value:+.2f}" for value in one.vad), *(f"{value:.2f}" for value in one.on_scale)]
+def _equals_scale(one: Prediction) -> bool:
+    return max(abs(one.vad - one.on_scale)) < SAME
+
+
+def _cells(one: Prediction, with_scale: bool, with_windows: bool) -> list[str]:
+    values = [f"{value:+.2f}" for value in one.vad]
+    values += [f"{value:.2f}" for value in one.on_scale] * with_scale
     values = values if one.has_values else [""] * len(values)
     return [
-        one.source, f"{one.duration:.2f}", *values, one.region_description,
-        list_text(one.warnings),
+        one.source, f"{one.duration:.2f}", *[f"{one.windows:,}"] * with_windows, *values,
+        one.region_description, list_text(one.warnings),
     ]  # fmt: skip

@@ -35,12 +35,13 @@ def legend(scale: Scale, regions: Mapping[str, str], *, synthetic: bool = False)
     valence (V), arousal (A), dominance (D): -1 to 1, not clipped; 0 is neutral
     V A D, 1 to 7: the same values on the label scale
     region: II (+V -A +D); + is above neutral, - below
+    >>> len(legend(Scale(-1, 1), {}))
+    1
     """
-    ends = f"{scale.low:g} to {scale.high:g}"
-    lines = [
-        "valence (V), arousal (A), dominance (D): -1 to 1, not clipped; 0 is neutral",
-        f"V A D, {ends}: the same values on the label scale",
-    ]
+    lines = ["valence (V), arousal (A), dominance (D): -1 to 1, not clipped; 0 is neutral"]
+    if not scale.is_normalised:
+        ends = f"{scale.low:g} to {scale.high:g}"
+        lines.append(f"V A D, {ends}: the same values on the label scale")
     if regions:
         names = [
             text if text.startswith(name) else f"{name} ({text})" for name, text in regions.items()
@@ -52,6 +53,8 @@ def legend(scale: Scale, regions: Mapping[str, str], *, synthetic: bool = False)
 
 class ConsoleTable:
     """Table of predictions on the console, printed line by line, with a legend below.
+
+    Values on a label scale of -1 to 1 are not repeated.
 
     Arguments
     ---------
@@ -77,8 +80,8 @@ class ConsoleTable:
     ):
         lengths = [len(replace_unprintable(name)) for name in names]
         name_width = min(self.MAX_NAME_WIDTH, max([4, *lengths]))
-        self._widths = (name_width, 12, *POINT_WIDTHS)
-        self._align = f"<>{POINT_ALIGN}"
+        self._widths = (name_width, 12, *_without_duplicate(POINT_WIDTHS, scale))
+        self._align = "<>" + "".join(_without_duplicate(POINT_ALIGN, scale))
         self._scale, self._print_line, self._has_header = scale, print_line, False
         self._with_legend, self._regions = with_legend, {}
 
@@ -108,18 +111,31 @@ class ConsoleTable:
         self._print_line(escape_unencodable(line, sys.stdout.encoding or "utf-8"))
 
     def _header(self, prediction: Prediction) -> list[str]:
-        cells = ["file", "duration (s)", *_point_header(self._scale)]
+        cells = ["file", "duration (s)", *self._point_header()]
         return cells + (["class (probability)"] if prediction.probabilities else [])
 
     def _cells(self, prediction: Prediction) -> list[str]:
         name = shorten_start(replace_unprintable(prediction.source), self._widths[0])
-        cells = [name, f"{prediction.end - prediction.start:.1f}", *_point_cells(prediction)]
+        cells = [name, f"{prediction.duration:.1f}", *self._point_cells(prediction)]
         if prediction.probabilities and not prediction.has_values:
             cells.append("")
         elif prediction.probabilities:
             best = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
             cells.append(f"{best} {prediction.probabilities[best]:.0%}")
         return [*cells, *(word for word, _ in prediction.words), *_notes(prediction)]
+
+    def _point_header(self) -> Sequence[str]:
+        ends = f"{self._scale.low:g} to {self._scale.high:g}"
+        return _without_duplicate([*DIMENSIONS, f"V A D, {ends}", "region"], self._scale)
+
+    def _point_cells(self, prediction: Prediction) -> Sequence[str]:
+        """Format V, A, D in [-1, 1] and on the label scale, and the region."""
+        cells = [""] * len(POINT_WIDTHS)
+        if prediction.has_values:
+            values = [f"{value:+.2f}" for value in prediction.vad]
+            scaled = " ".join(f"{value:5.2f}" for value in prediction.on_scale)
+            cells = [*values, scaled, prediction.region]
+        return _without_duplicate(cells, self._scale)
 
 
 class TimelineConsoleTable(ConsoleTable):
@@ -135,27 +151,20 @@ class TimelineConsoleTable(ConsoleTable):
 
     def __init__(self, scale: Scale, print_line: Callable[[str], None] = print):
         super().__init__([], scale, print_line, with_legend=False)
-        self._widths, self._align = (9, 9, *POINT_WIDTHS), f">>{POINT_ALIGN}"
+        self._widths = (9, 9, *self._widths[2:])
+        self._align = f">>{self._align[2:]}"
 
     def _header(self, prediction: Prediction) -> list[str]:
-        return ["start (s)", "end (s)", *_point_header(self._scale)]
+        return ["start (s)", "end (s)", *self._point_header()]
 
     def _cells(self, prediction: Prediction) -> list[str]:
         times = [f"{prediction.start:.2f}", f"{prediction.end:.2f}"]
-        return [*times, *_point_cells(prediction), *_notes(prediction)]
+        return [*times, *self._point_cells(prediction), *_notes(prediction)]
 
 
-def _point_header(scale: Scale) -> list[str]:
-    return [*DIMENSIONS, f"V A D, {scale.low:g} to {scale.high:g}", "region"]
-
-
-def _point_cells(prediction: Prediction) -> list[str]:
-    """Format valence, arousal and dominance in [-1, 1] and on the label scale, and the region."""
-    if not prediction.has_values:
-        return [""] * len(POINT_WIDTHS)
-    values = [f"{value:+.2f}" for value in prediction.vad]
-    scaled = " ".join(f"{value:5.2f}" for value in prediction.on_scale)
-    return [*values, scaled, prediction.region]
+def _without_duplicate(columns: Sequence, scale: Scale) -> Sequence:
+    """Remove the column with values on the label scale if this scale is -1 to 1."""
+    return [*columns[:3], *columns[4:]] if scale.is_normalised else columns
 
 
 def _notes(prediction: Prediction) -> list[str]:

@@ -45,7 +45,8 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     traces : Traces
         Timeline of the recording.
     about : ModelInfo
-        Information about the model; its label scale is shown on the right axis.
+        Information about the model; its label scale is shown on the right axis unless it is -1
+        to 1.
     title : str
         Title of the plot.
     window : float
@@ -68,7 +69,8 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
     for column, (axes, name) in enumerate(zip(panels[:3], DIMENSIONS, strict=True)):
         _panel(axes, traces, column, name, smoothing)
         axes.set_ylim(-limit, limit)
-        _scale_axis(axes, about.scale, reverse=name in about.scale.reversed)
+        if not about.scale.is_normalised:  # otherwise, both axes would be the same
+            _scale_axis(axes, about.scale, reverse=name in about.scale.reversed)
     _band(panels[3], traces, about, smoothing)
     for axes in panels:
         _grey(axes, traces)
@@ -131,7 +133,8 @@ def _scale_axis(axes: Axes, scale: Any, *, reverse: bool) -> None:
         ),
     )
     right.tick_params(labelsize=8, colors=GREY)
-    right.set_ylabel(f"{scale.low:g} to {scale.high:g}", fontsize=8, color=GREY)
+    ends = f"{scale.low:g} to {scale.high:g}".replace("-", MINUS)
+    right.set_ylabel(ends, fontsize=8, color=GREY)
     right.spines["right"].set_visible(False)
 
 

@@ -183,6 +183,25 @@ def test_summary_without_speech():
     assert lines[1].startswith("No predictions")
 
 
+def test_summary_on_a_scale_of_minus_1_to_1_has_each_mean_once():
+    summary = TimelineSummary()
+    vad = np.array([0.25, -0.5, 0.125])
+    one = SimpleNamespace(
+        start=0.0, end=4.0, vad=vad, on_scale=vad, region="II", region_description="II", warnings=()
+    )
+    summary.add(one)
+    lines = [line.split() for line in timeline_summary_lines(summary, Scale(-1, 1))]
+    assert lines[1:4] == [
+        ["mean", "SD"],
+        ["valence", "+0.25", "0.00"],
+        ["arousal", "-0.50", "0.00"],
+    ]
+    summary = TimelineSummary()
+    summary.add(SimpleNamespace(**{**vars(one), "on_scale": 4 + 3 * vad}))
+    lines = [line.split() for line in timeline_summary_lines(summary, Scale(1, 7))]
+    assert lines[2] == ["valence", "+0.25", "0.00", "4.75"]
+
+
 # --- aggregation for plots ----------------------------------------------------------------------
 
 
@@ -305,6 +324,19 @@ def test_titles_legend_and_labels_do_not_overlap(count):
     labels = [*titles(figure), *tick_labels(figure), figure.axes[3].get_legend()]
     assert len(labels) > 20
     assert_no_overlap(figure, labels)
+
+
+@pytest.mark.parametrize(
+    ("scale", "label"),
+    [(Scale(1, 7), "1 to 7"), (Scale(-2, 2), "\u22122 to 2"), (Scale(-1, 1), None)],
+)
+def test_right_axis_has_the_label_scale_unless_it_is_minus_1_to_1(scale, label):
+    traces = Traces(1.0)
+    traces.add(window(0, 4, [0.5, 0.1, 0.1]))
+    about = SimpleNamespace(**{**vars(ABOUT), "scale": scale})
+    figure = timeline_plot(traces, about=about, title="talk", window=4.0)
+    for axes in figure.axes[:3]:
+        assert [right.get_ylabel() for right in axes.child_axes] == ([label] if label else [])
 
 
 def test_time_axis_of_long_recordings_uses_hours():

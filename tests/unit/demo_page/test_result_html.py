@@ -17,6 +17,7 @@ from emosphere_sb.demo_page.result_html import (
     windows_csv,
 )
 from emosphere_sb.inference.warning_texts import WARNINGS
+from emosphere_sb.scale import Scale
 from tests.helpers.fixed_model import levels_model, write_levels
 
 VOID = {"br", "img", "input", "line", "rect", "polyline"}
@@ -63,6 +64,19 @@ def test_numbers_on_both_scales_and_probabilities(shown):
     expected = [number for value in vad for number in (value, 4 + 3 * value)]
     assert values(shown)[:6] == pytest.approx(expected, abs=1e-6)
     assert values(shown)[6:] == pytest.approx([n / 36 for n in range(8, 0, -1)], abs=1e-6)
+
+
+def test_values_on_a_scale_of_minus_1_to_1_are_shown_once(tmp_path):
+    path = write_levels(tmp_path / "levels.wav", (4, 0.25))
+    for scale, head in ((Scale(-1, 1), None), (Scale(-2, 2), "from −2 to 2")):
+        model = levels_model(scale=scale, head="none", classes=())
+        model.mods.model.forward = without_logits(model.mods.model.forward)
+        html = result_view(analyse(model, path), model.info)["html"]
+        vad = [0.25, 0.25, -0.125]
+        expected = vad if head is None else [number for v in vad for number in (v, 2 * v)]
+        assert values(html) == pytest.approx(expected, abs=1e-6)
+        heads = re.findall(r'<th scope="col">(.*?)</th>', html)[:2]
+        assert heads == ["in [−1, 1]", head or "start (m:ss)"]
 
 
 def test_less_probable_classes_are_folded(tmp_path):
