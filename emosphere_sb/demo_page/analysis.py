@@ -33,17 +33,25 @@ class Analysis:
     windows : tuple of Prediction
         Predictions for windows in chronological order; at least one.
     note : str
-        Explanation of the overall prediction if it is a mean over windows.
+        Explanation of the overall prediction if it is a mean over parts.
+    part_seconds : float
+        Maximum length of these parts in seconds.
     """
 
     overall: Prediction
     windows: tuple[Prediction, ...]
     note: str = ""
+    part_seconds: float = 0.0
 
     @property
     def vad(self) -> np.ndarray:
         """Valence, arousal and dominance of the windows, shape (windows, 3)."""
         return np.stack([window.vad for window in self.windows])
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of the longest window in seconds."""
+        return max(window.end - window.start for window in self.windows)
 
 
 def analyse(
@@ -82,17 +90,21 @@ def analyse(
     for one in timeline(model, path, window=window, hop=hop, channel=channel):
         windows.append(replace(one, source=name))
         progress(min(1.0, one.end / overall.duration))
-    return Analysis(overall, tuple(windows), overall_note(model, overall))
+    return Analysis(overall, tuple(windows), overall_note(model, overall), model.window_seconds)
 
 
 def overall_note(model: Predictor, overall: Prediction) -> str:
-    """Explain an overall prediction that is a mean over windows; empty for a single pass."""
+    """Explain an overall prediction that is a mean over parts; empty for a single pass."""
     if overall.windows == 1:
         return ""
+    if model.info.max_seconds == model.pass_seconds:
+        limit = "the maximum duration of utterances in the evaluation of the model"
+    else:
+        limit = "the longest part that the model processes at once"
     return (
-        f"The recording is longer than {model.pass_seconds:g} s, the longest part that the model "
-        f"processes at once. The values of the recording are means over {overall.windows:,} parts "
-        f"of up to {model.window_seconds:g} s, weighted by duration."
+        f"The recording is longer than {model.pass_seconds:g} s, {limit}. The values of the "
+        f"recording are means over {overall.windows:,} parts of up to {model.window_seconds:g} s, "
+        f"weighted by duration."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from emosphere_sb.demo_page.analysis import WINDOW, Analysis
+from emosphere_sb.demo_page.analysis import Analysis
 from emosphere_sb.html import render
 from emosphere_sb.inference.output.traces import Traces
 from emosphere_sb.inference.prediction import Prediction
@@ -94,7 +94,7 @@ def timeline_html(analysis: Analysis) -> Markup:
         return Markup("")
     duration = analysis.overall.duration
     bound = max(1.0, 1.05 * float(np.abs(analysis.vad).max()))
-    means = _moving_average(analysis)
+    smoothing, means = _moving_average(analysis)
     return render(
         "demo_page/timeline.html.jinja",
         width=WIDTH,
@@ -116,6 +116,8 @@ def timeline_html(analysis: Analysis) -> Markup:
             for one in analysis.windows
             if SILENT in one.warnings
         ],
+        window=f"{analysis.window_seconds:g}",
+        smoothing=None if smoothing is None else f"{smoothing:.0f}",
         grid=[(value, _y(value, bound)) for value in (-1, -0.5, 0, 0.5, 1)],
         values=[(f"{_y(v, bound) / HEIGHT:.2%}", text) for v, text in AXIS_LABELS],
         times=[
@@ -125,35 +127,50 @@ def timeline_html(analysis: Analysis) -> Markup:
     )
 
 
+def recording_length(seconds: float) -> str:
+    """Format the duration of a recording, in seconds if it is below one minute.
+
+    Example
+    -------
+    >>> recording_length(2), recording_length(59.94), recording_length(59.96)
+    ('2.0 s', '59.9 s', '1:00.0 min')
+    """
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    return f"{format_clock(seconds, 1)} min"
+
+
 def _panel_label(name: str, values: np.ndarray, duration: float) -> str:
     """Describe a panel for screen readers."""
     return (
-        f"{name} over {format_clock(duration, 1)} min in {len(values)} windows, from "
+        f"{name} over {recording_length(duration)} in {len(values)} windows, from "
         f"{format_signed(values.min())} to {format_signed(values.max())}. The table below lists "
         f"the values."
     )
 
 
-def _moving_average(analysis: Analysis) -> list[list[tuple[float, np.ndarray]]]:
-    """Return the moving average as segments of (seconds, VAD); none for few windows.
+def _moving_average(
+    analysis: Analysis,
+) -> tuple[float | None, list[list[tuple[float, np.ndarray]]]]:
+    """Return the length of the moving average in seconds, and its segments of (seconds, VAD).
 
-    Silent windows separate the segments.
+    Few windows have none. Silent windows separate the segments.
     """
     first, second = analysis.windows[:2]
     traces = Traces(second.start - first.start)
     for one in analysis.windows:
         silent = SILENT in one.warnings
         traces.add(replace(one, vad=np.full(3, np.nan)) if silent else one)
-    seconds = traces.smoothing_seconds(WINDOW)
+    seconds = traces.smoothing_seconds(analysis.window_seconds)
     if seconds is None:
-        return []
+        return None, []
     segments: list[list] = [[]]
     for time, vad in zip(traces.times, traces.smoothed(seconds), strict=True):
         if np.isfinite(vad).all():
             segments[-1].append((float(time), vad))
         elif segments[-1]:
             segments.append([])
-    return [segment for segment in segments if segment]
+    return seconds, [segment for segment in segments if segment]
 
 
 def time_ticks(duration: float) -> list[float]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from emosphere_sb.demo_page.analysis import Analysis
-from emosphere_sb.demo_page.drawing import sphere_scene, timeline_html
+from emosphere_sb.demo_page.drawing import recording_length, sphere_scene, timeline_html
 from emosphere_sb.html import render
 from emosphere_sb.inference.output.files import csv_cell
 from emosphere_sb.inference.prediction import Prediction
@@ -44,7 +44,9 @@ def result_view(analysis: Analysis, about: ModelInfo) -> dict[str, Any]:
         "demo_page/result.html.jinja",
         warnings=warnings_box(overall),
         source=overall.source,
-        duration=format_clock(overall.duration, 1),
+        duration=recording_length(overall.duration),
+        parts=f"{analysis.part_seconds:g}" if overall.windows > 1 else None,
+        window=f"{analysis.window_seconds:g}",
         note=analysis.note,
         scale=None if about.scale.is_normalised else _scale_text(about.scale),
         dimensions=_dimensions(analysis, with_scale=not about.scale.is_normalised),

@@ -170,6 +170,25 @@ def test_sphere_rotates_and_slider_selects_window(page, tmp_path):
     assert until(page, ".em-now").text.startswith("0:02–0:06")
 
 
+def test_cursor_is_behind_the_names_of_the_dimensions(page, tmp_path):
+    upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
+    until(page, "#em-result h2", "levels")
+    # The cursor starts at the left edge, where the names start
+    script = """
+        const cursor = document.querySelector(".em-cursor");
+        cursor.style.pointerEvents = "auto";
+        return [...document.querySelectorAll(".em-name")].map((name) => {
+            name.scrollIntoView({ block: "center" });
+            const box = name.getBoundingClientRect();
+            const at = (y) => document.elementFromPoint(box.left + 1, y).className;
+            return [at((box.top + box.bottom) / 2), at(box.bottom + 20)];
+        });
+    """
+    assert page.execute_script(script) == [
+        [f"em-name em-{name}", "em-cursor"] for name in DIMENSIONS
+    ]
+
+
 def test_playback_stops_at_last_window(page, tmp_path):
     upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (2, -0.75)))
     until(page, ".em-play").click()

@@ -68,7 +68,8 @@ def test_recording_above_model_limit_is_the_mean_of_windows(tmp_path):
     path = write_levels(tmp_path / "long.wav", (4, 0.25), (4, -0.75))
     analysis = analyse(model, path)
     overall = analysis.overall
-    assert "longer than 5 s" in analysis.note and "means over 2 parts" in analysis.note
+    assert "longer than 5 s, the longest part that the model processes at once" in analysis.note
+    assert "means over 2 parts" in analysis.note
     assert overall.vad == pytest.approx([-0.25, 0.5, -0.25], abs=1e-6)  # windows at 0 and 5 s
     assert (overall.start, overall.end, overall.windows) == (0.0, 8.0, 2)
     assert overall.words[0] == ("calm", pytest.approx(0.75, abs=1e-6))
@@ -80,7 +81,9 @@ def test_recording_above_the_evaluation_limit_is_the_mean_of_windows(tmp_path):
     # windows at 0, 3 and 6 s
     assert analysis.overall.vad[0] == pytest.approx((3 * 0.25 - 4 * 0.75) / 7, abs=1e-6)
     assert analysis.overall.windows == 3
-    assert "longer than 3 s" in analysis.note and "3 parts of up to 3 s" in analysis.note
+    limit = "the maximum duration of utterances in the evaluation of the model. "
+    assert f"longer than 3 s, {limit}" in analysis.note and "at once" not in analysis.note
+    assert analysis.part_seconds == 3 and "3 parts of up to 3 s" in analysis.note
     short = analyse(model, write_levels(tmp_path / "short.wav", (3, 0.25)))
     assert (short.overall.windows, short.note) == (1, "")
 

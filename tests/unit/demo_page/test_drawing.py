@@ -68,7 +68,7 @@ def test_each_dimension_has_a_panel_with_its_name_and_range(analysis):
     names = re.findall(r'<p class="em-name em-(\w+)" aria-hidden="true">(\w+)</p>', html)
     assert names == [(name, name) for name in DIMENSIONS]
     labels = [panel.get("aria-label") for panel in panels(analysis)]
-    start = "valence over 0:08.0 min in 5 windows, from −0.75 to +0.25."
+    start = "valence over 8.0 s in 5 windows, from −0.75 to +0.25."
     assert labels[0].startswith(start) and len(labels) == 3
 
 
@@ -108,7 +108,10 @@ def test_hundreds_of_windows_have_a_moving_average():
     # 8 s are 9 windows, 5 of one sign: ±0.5 / 9 = ±0.0556, or 5.56 units around the middle
     assert len(points) == 240
     assert {round(abs(y - 100), 1) for _, y in points[4:-4]} == {5.6}
-    assert "moving average" in timeline_html(analysis)
+    text = (
+        "Thin lines: windows of 4 s. Thick lines: moving average over 8 s without silent windows."
+    )
+    assert text in timeline_html(analysis)
 
 
 def test_silent_windows_interrupt_the_moving_average():

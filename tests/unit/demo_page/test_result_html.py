@@ -95,6 +95,32 @@ def test_mean_and_range_of_the_windows(shown):
     assert "−0.25 (−0.75 to +0.25)" in Elements(shown).text
 
 
+def test_headings_name_the_length_of_windows_and_parts(tmp_path):
+    model = levels_model()
+    path = write_levels(tmp_path / "long.wav", (13, 0.25))
+    html = result_view(analyse(model, path), model.info)["html"]
+    heads = re.findall(r'<th scope="col">(.*?)</th>', html)
+    assert heads[:3] == [
+        "in [−1, 1]<br>mean over<br>parts of 12 s", "from 1 to 7",
+        "mean over windows of 4 s (range)",
+    ]  # fmt: skip
+    assert "<h3>Over time, in windows of 4 s</h3>" in html
+    html = result_view(analyse(model, path, window=2.5), model.info)["html"]
+    assert "mean over windows of 2.5 s (range)" in html
+
+
+def test_single_pass_has_no_parts_in_the_heading(shown):
+    assert re.findall(r'<th scope="col">(.*?)</th>', shown)[0] == "in [−1, 1]"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(2, "2.0 s"), (61.25, "1:01.2 min")])
+def test_length_of_the_recording_has_a_unit(tmp_path, seconds, text):
+    model = levels_model(max_seconds=None)
+    path = write_levels(tmp_path / "a.wav", (seconds, 0.25))
+    html = result_view(analyse(model, path, window=30), model.info)["html"]
+    assert f"<small>{text}</small>" in html
+
+
 def test_region_words_and_licence(shown):
     text = Elements(shown).text
     assert "VIII (−V +A −D)" in text
