@@ -58,8 +58,9 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
         Three panels with a shared time axis. Up to 60 windows are drawn as points; a single one has
         its value next to it, and no line. With more windows, thin lines show individual windows, or
         their range if several fall into one time step, and thick lines a moving average over 1/40
-        of the recording, or over two windows if these are longer. Skipped silence is grey. The band
-        at the bottom shows the region of the thick line, or else of each window.
+        of the recording, or over two windows if these are longer. Skipped silence and silent
+        windows are grey. The band at the bottom shows the region of the thick line, or else of each
+        window.
     """
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     heights = [3, 3, 3, 0.5]
@@ -83,14 +84,18 @@ def timeline_plot(traces: Traces, *, about: Any, title: str, window: float) -> F
 
 def _explanations(traces: Traces, window: float, smoothing: float | None) -> list[str]:
     """Explain lines and colours, for the footnote."""
-    if smoothing is None:
+    if len(traces.times) == 1:
+        texts = [f"point: window of {min(window, round(traces.duration, 2)):g} s"]
+    elif smoothing is None:
         texts = [f"points: windows of {window:g} s"]
     else:
         texts = [
             f"thin: windows of {window:g} s",
             f"thick, and its region: moving average over {clock(smoothing)}",
         ]
-    return texts + (["grey: skipped silence"] if traces.silence.any() else [])
+    grey = ["skipped silence"] if traces.silence.any() else []
+    grey += ["silent, values are meaningless"] if traces.silence_warnings.any() else []
+    return texts + ([f"grey: {'; '.join(grey)}"] if grey else [])
 
 
 def _limit(traces: Traces) -> float:
@@ -178,7 +183,8 @@ def _colours(named: list[str], grid: RegionPartition) -> dict[str, Any]:
 
 
 def _grey(axes: Axes, traces: Traces) -> None:
-    for silent, first, last in _runs(traces.silence.tolist()):
+    """Mark skipped and silent windows."""
+    for silent, first, last in _runs((traces.silence | traces.silence_warnings).tolist()):
         if silent:
             axes.axvspan(*_span(traces, first, last), color="#EDEDED", linewidth=0, zorder=0)
 

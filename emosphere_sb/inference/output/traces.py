@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emosphere_sb.inference.prediction import Prediction
+from emosphere_sb.inference.warning_texts import SILENT
 
 MAX_STEPS = 1500
 """Maximum number of time steps. If it is exceeded, neighbouring steps are merged."""
@@ -20,10 +21,15 @@ SMOOTHING_PARTS = 40
 
 @dataclass
 class Step:
-    """Statistics of the windows in one time step."""
+    """Statistics of the windows in one time step.
+
+    ``silent`` windows were skipped and have no values; ``warned`` ones have values and the warning
+    that they are silent.
+    """
 
     windows: int = 0
     silent: int = 0
+    warned: int = 0
     total: np.ndarray = field(default_factory=lambda: np.zeros(3))
     low: np.ndarray = field(default_factory=lambda: np.full(3, np.inf))
     high: np.ndarray = field(default_factory=lambda: np.full(3, -np.inf))
@@ -32,7 +38,8 @@ class Step:
     def merged(self, other: Step) -> Step:
         """Return the combined statistics of two steps."""
         return Step(
-            self.windows + other.windows, self.silent + other.silent, self.total + other.total,
+            self.windows + other.windows, self.silent + other.silent, self.warned + other.warned,
+            self.total + other.total,
             np.minimum(self.low, other.low), np.maximum(self.high, other.high),
             self.regions + other.regions,
         )  # fmt: skip
@@ -76,6 +83,7 @@ class Traces:
         if not np.isfinite(prediction.vad).all():
             step.silent += 1
             return
+        step.warned += SILENT in prediction.warnings
         step.total += prediction.vad
         step.low = np.minimum(step.low, prediction.vad)
         step.high = np.maximum(step.high, prediction.vad)
@@ -111,8 +119,15 @@ class Traces:
 
     @property
     def silence(self) -> np.ndarray:
-        """Whether at least half of the windows of each step are silent, shape (steps,)."""
+        """Whether at least half of the windows of each step were skipped, shape (steps,)."""
         return np.array([0 < step.windows <= 2 * step.silent for step in self.steps], dtype=bool)
+
+    @property
+    def silence_warnings(self) -> np.ndarray:
+        """Whether at least half of the predicted windows of a step are silent, shape (steps,)."""
+        return np.array(
+            [0 < step.windows - step.silent <= 2 * step.warned for step in self.steps], dtype=bool
+        )
 
     @property
     def regions(self) -> list[str]:

@@ -52,8 +52,10 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-def window(start, end, vad, region="I"):
-    return SimpleNamespace(start=start, end=end, vad=np.array(vad, dtype=float), region=region)
+def window(start, end, vad, region="I", warnings=()):
+    return SimpleNamespace(
+        start=start, end=end, vad=np.array(vad, dtype=float), region=region, warnings=warnings
+    )
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -243,6 +245,22 @@ def test_step_is_silent_if_half_of_it_is():
     assert traces.smoothed(4.0)[[0, 2], 0].tolist() == pytest.approx([0.375, 0.375])
 
 
+def test_step_has_the_silence_warning_if_half_of_its_predicted_windows_have_it(monkeypatch):
+    monkeypatch.setattr(kept, "MAX_STEPS", 3)
+    traces = Traces(1.0)
+    unknown = [math.nan] * 3
+    windows = [
+        ([0.1] * 3, ("silent",)), ([0.2] * 3, ()), ([0.1] * 3, ()), ([0.2] * 3, ("clipped",)),
+        (unknown, ("silence",)), ([0.3] * 3, ("silent",)),
+    ]  # fmt: skip
+    for start, (vad, warnings) in enumerate(windows):
+        traces.add(window(start, start + 1, vad, warnings=warnings))
+    # Pairs are merged: 1 of 2 silent, 0 of 2, 1 of 1 predicted
+    assert traces.width == 2.0
+    assert traces.silence_warnings.tolist() == [True, False, True]
+    assert traces.silence.tolist() == [False, False, True]
+
+
 # --- the plot -----------------------------------------------------------------------------------
 
 
@@ -337,6 +355,41 @@ def test_right_axis_has_the_label_scale_unless_it_is_minus_1_to_1(scale, label):
     figure = timeline_plot(traces, about=about, title="talk", window=4.0)
     for axes in figure.axes[:3]:
         assert [right.get_ylabel() for right in axes.child_axes] == ([label] if label else [])
+
+
+def footnote(figure):
+    (found,) = [text.get_text() for text in figure.texts if text.get_text().startswith("tiny")]
+    return found
+
+
+def grey(axes):
+    """Start and end of the grey areas of a panel."""
+    found = [patch for patch in axes.patches if patch.get_zorder() == 0]
+    return [(one.get_x(), one.get_x() + one.get_width()) for one in found]
+
+
+def test_silent_windows_are_grey():
+    traces = Traces(1.0)
+    for start in range(6):
+        warnings = ("silent", "clipped") if start in (2, 3) else ()
+        traces.add(window(start, start + 4, [0.1, 0.2, 0.3], warnings=warnings))
+    figure = drawn(traces)
+    # centres at 4 and 5 s
+    assert [grey(axes) for axes in figure.axes[:3]] == [[(3.5, 5.5)]] * 3
+    assert footnote(figure).endswith("grey: silent, values are meaningless")
+    traces = Traces(1.0)
+    traces.add(window(0, 4, [0.1, 0.2, 0.3]))
+    figure = drawn(traces)
+    assert grey(figure.axes[0]) == [] and "grey" not in footnote(figure)
+
+
+@pytest.mark.parametrize(
+    ("end", "text"), [(2.0, "window of 2 s"), (1.234, "window of 1.23 s"), (4.0, "window of 4 s")]
+)
+def test_footnote_has_the_length_of_a_single_window(end, text):
+    traces = Traces(1.0)
+    traces.add(window(0, end, [0.1, 0.2, 0.3]))
+    assert footnote(drawn(traces)) == f"tiny  ·  point: {text}"
 
 
 def test_time_axis_of_long_recordings_uses_hours():
