@@ -82,10 +82,10 @@ const frame = document.querySelector("iframe");
 frame.onload = () => {
   const page = frame.contentDocument;
   for (const fold of page.querySelectorAll("details")) fold.open = true;
-  const cut = [...page.querySelectorAll(".wide")].filter((box) => box.scrollWidth > box.clientWidth);
+  const boxes = [...page.querySelectorAll(".wide")];
+  const cut = boxes.filter((box) => box.scrollWidth > box.clientWidth);
   const texts = cut.map((box) => `${box.ariaLabel} ${box.scrollWidth} > ${box.clientWidth}`);
-  const count = page.querySelectorAll(".wide").length;
-  document.title = [frame.clientWidth, count, ...texts].join("; ");
+  document.title = [frame.clientWidth, boxes.length, ...texts].join("; ");
 };
 frame.srcdoc = PAGE;
 </script>
