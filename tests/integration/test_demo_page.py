@@ -170,7 +170,7 @@ def test_sphere_rotates_and_slider_selects_window(page, tmp_path):
     assert until(page, ".em-now").text.startswith("0:02–0:06")
 
 
-def test_cursor_is_behind_the_names_of_the_dimensions(page, tmp_path):
+def test_cursor_does_not_cross_the_names_of_the_dimensions(page, tmp_path):
     upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
     until(page, "#em-result h2", "levels")
     # The cursor starts at the left edge, where the names start
