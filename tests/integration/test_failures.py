@@ -390,10 +390,10 @@ def test_fault_ctrl_c_in_a_terminal_reaches_all_processes(runs, uninterrupted, t
 # --- a folder in use by a run with loader processes --------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def other_process(runs, root):
+@pytest.fixture
+def other_process(runs, tmp_path):
     """A run with two loader processes that waits during its second epoch."""
-    folder = runs.results / "used"
+    folder = tmp_path / "used"
     process, sign = runs.start_paused(folder, "stepping", 5, "--num_workers=2")
     yield process, sign, folder
     if process.poll() is None:
