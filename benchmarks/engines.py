@@ -75,7 +75,9 @@ def plain_loop(model: TorchPredictor) -> Callable[[Sequence[str]], np.ndarray]:
 
 def predict_with(model: TorchPredictor | OnnxEmoSphere, paths: Sequence[str]) -> np.ndarray:
     """Predict files in one call; return V, A and D in [-1, 1], shape (files, 3)."""
-    return np.stack([found.vad for found in model.predict(list(paths), max_seconds=None)])
+    # The plain loop does not detect speech either
+    options = {"max_seconds": None, "speech_detection": "off"}
+    return np.stack([found.vad for found in model.predict(list(paths), **options)])
 
 
 def measure_speed(folder: Path, files: int, blocks: int) -> dict[str, dict]:
