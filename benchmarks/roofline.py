@@ -9,6 +9,7 @@ and the measured times. The peak limits what any implementation can gain.
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import sys
 import time
@@ -28,6 +29,7 @@ from transformers import AutoConfig, AutoModel
 from workload import MEAN, RATE
 
 from emosphere_sb.backbones.waveform_models import WaveformBackbone
+from emosphere_sb.inference.torch_predictor import store_in_bfloat16
 from emosphere_sb.results.metrics_json import machine_description
 
 PARTS = {
@@ -106,22 +108,22 @@ def measure(seconds: float, repetitions: int) -> tuple[dict[str, float], dict[st
     fast = AutoModel.from_config(AutoConfig.for_model(**BASE)).eval()
     fast.load_state_dict(stock.state_dict())
     backbone = WaveformBackbone(fast)
+    half = copy.deepcopy(backbone)
+    store_in_bfloat16(half)  # as for predictions
     signal = 0.1 * torch.randn(1, round(seconds * RATE))
     lengths = torch.tensor([signal.shape[1]])
     flops = count_flops(stock, signal)
-    timers = {"stock": Timer(stock), "fast": Timer(fast)}
-    half = torch.autocast("cpu", dtype=torch.bfloat16)
     calls = (
-        ("stock", lambda: stock(signal), nullcontext()),
-        ("fast", lambda: backbone(signal, lengths), nullcontext()),
-        ("fast", lambda: backbone(signal, lengths), half),
+        (Timer(stock), lambda: stock(signal), nullcontext()),
+        (Timer(fast), lambda: backbone(signal, lengths), nullcontext()),
+        (Timer(half.model), lambda: half(signal, lengths), torch.autocast("cpu", torch.bfloat16)),
     )
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with torch.inference_mode():
         for repetition in range(repetitions + 1):
             for side, (timer, call, context) in zip(SIDES, calls, strict=True):
                 with context:
-                    result = timers[timer].measure(call)
+                    result = timer.measure(call)
                 if repetition:  # the first call allocates memory
                     found[side].append(result)
     medians = {
