@@ -1,9 +1,9 @@
 """Compare distances of embeddings from the training data: ``make training-distance``.
 
 Each run was trained on a part of the TAVA dataset (real speech). For each distance and threshold,
-the table in docs/inference.md gives the share of utterances that get the warning ``far from the
-training data``: test utterances, whose speakers are not in the training set, which are false
-warnings; test utterances with noise; and generated sounds without speech.
+the table in docs/inference.md gives the share of utterances beyond the threshold: test utterances,
+whose speakers are not in the training set, which would be false warnings; test utterances with
+noise; and generated sounds without speech. Unlike the warning, it includes all durations.
 """
 
 from __future__ import annotations

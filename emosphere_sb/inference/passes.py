@@ -80,19 +80,17 @@ class Passes:
                     lengths[number] = self._seconds(items[number])
                 except AudioError as error:
                     results[number] = error
-            long = [number for number, seconds in lengths.items() if self._is_long(seconds)]
-            short = {number: lengths[number] for number in lengths if number not in set(long)}
-            numbers = list(short)
+            short = [number for number, seconds in lengths.items() if not self._is_long(seconds)]
             for batch in batches_by_length(
-                list(short.values()), self.batch_size, self.model.max_batch_seconds
+                [lengths[number] for number in short], self.batch_size, self.model.max_batch_seconds
             ):
-                results |= self._predict_batch({numbers[k]: items[numbers[k]] for k in batch})
-            means = iter(())
-            if long:
-                means = self._mean_over_windows(self._windows(items[number]) for number in long)
-            waiting = set(long)
+                results |= self._predict_batch(
+                    {short[index]: items[short[index]] for index in batch}
+                )
+            long = [number for number, _ in part if number not in results]
+            means = self._mean_over_windows(self._windows(items[number]) for number in long)
             for number, _ in part:
-                yield next(means) if number in waiting else results[number]
+                yield results[number] if number in results else next(means)
 
     def _seconds(self, item: AudioInput) -> float:
         """Return the duration to be processed in seconds; check that one pass is possible."""
@@ -125,7 +123,9 @@ class Passes:
     def _mean_over_windows(
         self, utterances: Iterator[Iterator[Waveform]]
     ) -> Iterator[Prediction | AudioError]:
-        size = windows_per_batch(self.batch_size, self.plan, self.model.max_batch_seconds)
+        size = self.batch_size
+        if self.plan is not None:
+            size = windows_per_batch(size, self.plan, self.model.max_batch_seconds)
         return predict_windowed(self.model, utterances, batch_size=size, words=self.words)
 
     def _open_windows(self, item: Any, number: int) -> Iterator[Waveform]:
