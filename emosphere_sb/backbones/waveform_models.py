@@ -27,8 +27,8 @@ UNMASKED_CONVOLUTIONS = {
 class WaveformBackbone(nn.Module):
     """Transformers model with a convolutional waveform encoder.
 
-    The convolutions are computed as matrix products
-    (:mod:`emosphere_sb.backbones.feature_encoder`), which also excludes padding from group norm.
+    The convolutions are computed faster (:mod:`emosphere_sb.backbones.feature_encoder`), which also
+    excludes padding from group norm.
     WavLM's attention is replaced by a faster implementation
     (:mod:`emosphere_sb.backbones.wavlm_attention`). Padding is set to zero before the stacked
     positional convolutions of data2vec-audio and the depthwise convolutions of the conformer. Where
