@@ -48,14 +48,15 @@ sorting: $(READY)
 	$(BIN)/python benchmarks/sorting.py
 
 # Train on real speech (TAVA) with style pooling and with mean pooling: recipes/OwnData/README.md
+# make learn TAVA=/path/to/tava
 learn: $(READY)
-	$(BIN)/python benchmarks/learn.py
+	$(BIN)/python benchmarks/learn.py --data=$(TAVA)
 
 # Compare settings and baselines on real speech with pretrained weights, cross-validated; at most
 # 2.5 hours on two cores: docs/real_speech.md. Finished runs are skipped.
 # make real-tables TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
 real-tables: $(READY)
-	$(BIN)/python benchmarks/real_tables.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
+	$(BIN)/python benchmarks/real_tables.py --data=$(TAVA) --encoder=$(ENCODER)
 
 # Measure time and memory of data preparation for up to 264,705 files: benchmarks/RESULTS.md
 preparation: $(READY)
@@ -111,7 +112,7 @@ bench-predict: $(READY)
 # takes about 15 minutes on two cores: benchmarks/RESULTS.md
 # make bench-engines TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
 bench-engines: $(READY)
-	$(BIN)/python benchmarks/engines.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
+	$(BIN)/python benchmarks/engines.py --data=$(TAVA) --encoder=$(ENCODER)
 
 # Compare the time of each part of WavLM-base with the speed of matrix products: benchmarks/RESULTS.md
 roofline: $(READY)
@@ -121,7 +122,7 @@ roofline: $(READY)
 # cores: benchmarks/RESULTS.md
 # make bench-bf16 TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
 bench-bf16: $(READY)
-	$(BIN)/python benchmarks/bfloat16.py $(if $(TAVA),--data=$(TAVA)) $(if $(ENCODER),--encoder=$(ENCODER))
+	$(BIN)/python benchmarks/bfloat16.py --data=$(TAVA) --encoder=$(ENCODER)
 
 # Measure the CPU time of a prediction for one short file with each engine: benchmarks/RESULTS.md
 bench-startup: $(READY)

@@ -19,14 +19,13 @@ from pathlib import Path
 
 import torch
 from prediction import load_average
-from runs import ROOT, mean_and_sd, replace_between_markers, run_recipe
+from runs import ROOT, add_encoder, add_tava, mean_and_sd, replace_between_markers, run_recipe
 from sides import Job, quiet, worker_process
 from throughput import DEFAULTS, TASKS
 from workload import SIZES, durations, save_weights, write_corpus
 
 from emosphere_sb.results.metrics_json import machine_description
 
-SHARED = ROOT.parent / "shared" / "data"
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 SEEDS = (1, 2)
 STEPS = 5
@@ -131,18 +130,21 @@ def report(speed: Mapping, scores: Mapping) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    add = parser.add_argument
-    add("--data", type=Path, default=SHARED / "tava", help="folder of TAVA")
-    add("--encoder", type=Path, default=SHARED / "whisper-base-encoder", help="folder of weights")
-    add("--quick", action="store_true", help="only the speed of a tiny model; write nothing")
+    add_tava(parser, required=False)
+    add_encoder(parser, required=False)
+    parser.add_argument(
+        "--quick", action="store_true", help="only the speed of a tiny model; write nothing"
+    )
     options = parser.parse_args(words)
+    if not options.quick and not (options.data and options.encoder):
+        parser.error("--data and --encoder are required without --quick")
     quiet()
     with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
         folder = Path(name)
         if options.quick:
             print(measure_speed(folder, "tiny", 2))
             return 0
-        scores = measure_scores(options.data.resolve(), options.encoder.resolve(), folder / "tava")
+        scores = measure_scores(options.data, options.encoder, folder / "tava")
         (folder / "speed").mkdir()
         speed = measure_speed(folder / "speed")
     text = report(speed, scores)

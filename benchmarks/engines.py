@@ -22,7 +22,7 @@ import soundfile
 import torch
 from onnx_speed import write_base
 from prediction import load_average, write_files
-from runs import DIMENSIONS, ROOT, replace_between_markers, run_recipe
+from runs import DIMENSIONS, ROOT, add_encoder, add_tava, replace_between_markers, run_recipe
 from sides import quiet
 
 from data_prep.manifest import read_manifest_rows
@@ -32,7 +32,6 @@ from emosphere_sb.onnx_export.predictor import OnnxEmoSphere
 from emosphere_sb.release.release import release
 from emosphere_sb.results.metrics_json import machine_description
 
-SHARED = ROOT.parent / "shared" / "data"
 FILES, BLOCKS = 64, 4
 LOOP = "transformers, one file at a time"
 ENGINES = ("PyTorch, float32", "PyTorch, bfloat16", "ONNX Runtime, float32", "ONNX Runtime, int8")
@@ -193,20 +192,21 @@ def report(speed: Mapping, accuracy: Mapping, utterances: int) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    add = parser.add_argument
-    add("--data", type=Path, default=SHARED / "tava", help="folder of TAVA")
-    add("--encoder", type=Path, default=SHARED / "whisper-base-encoder", help="folder of weights")
-    add("--quick", action="store_true", help="only the speed, on few files; write nothing")
+    add_tava(parser, required=False)
+    add_encoder(parser, required=False)
+    parser.add_argument(
+        "--quick", action="store_true", help="only the speed, on few files; write nothing"
+    )
     options = parser.parse_args(words)
+    if not options.quick and not (options.data and options.encoder):
+        parser.error("--data and --encoder are required without --quick")
     quiet()
     with tempfile.TemporaryDirectory(prefix="emosphere-") as name:
         folder = Path(name)
         if options.quick:
             print("\n".join(speed_table(measure_speed(folder, 4, 2), 4)))
             return 0
-        accuracy, utterances = measure_accuracy(
-            options.data.resolve(), options.encoder.resolve(), folder / "tava"
-        )
+        accuracy, utterances = measure_accuracy(options.data, options.encoder, folder / "tava")
         speed = measure_speed(folder, FILES, BLOCKS)
     text = report(speed, accuracy, utterances)
     print(text)

@@ -9,31 +9,27 @@ MSP-IMPROV.
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
+import argparse
+from collections.abc import Sequence
 
-from runs import ROOT, origin, replace_between_markers, run_all, seeds_row, table
+from runs import ROOT, add_tava, origin, replace_between_markers, run_all, seeds_row, table
 
 SEEDS = (1, 2, 3)
 RESULTS = ROOT / "results" / "learn"
 PRESETS = {"style pooling": "learn", "mean pooling": "learn+mean_pooling"}
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the experiments and write the table."""
-    folder = Path(os.environ.get("TAVA", ROOT.parent / "shared" / "data" / "tava"))
-    if not (folder / "labels.csv").is_file():
-        print(
-            f"{folder}/labels.csv not found. Use TAVA=/path/to/tava to specify the folder of TAVA."
-        )
-        return 0
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    add_tava(parser)
+    options = parser.parse_args(words)
     jobs = {}
     for preset in PRESETS.values():
         for seed in SEEDS:
-            options = [f"--data_folder={folder}", f"--preset={preset}", f"--seed={seed}"]
-            options += ["--label_low=-1", "--label_high=1", "--acoustic_baseline=False"]
-            jobs[f"{preset}-{seed}"] = ("OwnData", options, RESULTS / f"{preset}-{seed}")
+            arguments = [f"--data_folder={options.data}", f"--preset={preset}", f"--seed={seed}"]
+            arguments += ["--label_low=-1", "--label_high=1", "--acoustic_baseline=False"]
+            jobs[f"{preset}-{seed}"] = ("OwnData", arguments, RESULTS / f"{preset}-{seed}")
     metrics = run_all(jobs)
     rows = [
         seeds_row(name, [metrics[f"{preset}-{seed}"]["test"] for seed in SEEDS])
@@ -42,8 +38,7 @@ def main() -> int:
     text = "\n\n".join([table(rows), origin("make learn", SEEDS, metrics[f"learn-{SEEDS[0]}"])])
     replace_between_markers(ROOT / "recipes" / "OwnData" / "README.md", "learn", text)
     print(text)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,41 +13,33 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from real_speech.cells import Settings, run_missing
 from real_speech.page import readme_text, results_text, write_figure
 from real_speech.results import collect_results, write_results
-from runs import ROOT, replace_between_markers
-
-SHARED = ROOT.parent / "shared" / "data"
+from runs import ROOT, add_encoder, add_tava, replace_between_markers
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the missing runs and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--data", type=Path, default=SHARED / "tava", help="folder of TAVA")
-    add("--encoder", type=Path, default=SHARED / "whisper-base-encoder", help="folder of weights")
+    add_tava(parser)
+    add_encoder(parser)
     add("--tables", type=Path, default=ROOT / "benchmarks" / "real_tables.yaml")
     add("--results", type=Path, default=ROOT / "results" / "real_tables", help="folder for runs")
     add("--jobs", type=int, default=2, help="number of parallel runs")
     add("--resamples", type=int, default=10_000, help="number of bootstrap resamples")
     add("--only_collect", action="store_true", help="start no runs; use the finished ones")
     add("--output", type=Path, help="folder for the results, instead of those named above")
-    options = parser.parse_args()
-    for folder, file, name in (
-        (options.data, "labels.csv", "TAVA"),
-        (options.encoder, "config.json", "ENCODER"),
-    ):
-        if not (folder / file).is_file():
-            print(f"{folder / file} not found. Set {name}=/path/to/folder.", file=sys.stderr)
-            return 2
+    options = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.chdir(ROOT)  # the runs read hparams/emosphere.yaml
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # parallel runs would compete for the cores
     settings = Settings(
-        options.data.resolve(), options.encoder.resolve(), options.tables.resolve(),
+        options.data, options.encoder, options.tables.resolve(),
         options.results.resolve(), options.jobs, options.resamples,
     )  # fmt: skip
     runs = run_missing(settings, only_collect=options.only_collect)

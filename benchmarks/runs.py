@@ -5,18 +5,56 @@ Each generated table ends with the command, seeds, versions and machine that pro
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DIMENSIONS = ("valence", "arousal", "dominance")
+
+
+def add_tava(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the option ``--data``, the folder of TAVA (real speech)."""
+    parser.add_argument(
+        "--data", type=folder_with("labels.csv", "TAVA"), required=required, help="folder of TAVA",
+    )  # fmt: skip
+
+
+def add_encoder(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the option ``--encoder``, the folder of a pretrained Whisper encoder."""
+    parser.add_argument(
+        "--encoder", type=folder_with("config.json", "ENCODER"), required=required,
+        help="folder of the pretrained encoder",
+    )  # fmt: skip
+
+
+def folder_with(file: str, variable: str) -> Callable[[str], Path]:
+    """Return a type for argparse that accepts only folders with a file.
+
+    Arguments
+    ---------
+    file : str
+        Name of the file.
+    variable : str
+        Variable of ``make`` that sets the option.
+    """
+
+    def folder(text: str) -> Path:
+        path = Path(text).resolve()
+        if not (path / file).is_file():
+            raise argparse.ArgumentTypeError(
+                f"{path / file} not found. Set {variable}=/path/to/folder."
+            )
+        return path
+
+    return folder
 
 
 def run_recipe(recipe: str, options: Sequence[str], folder: Path) -> dict:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from predict_example import CORPUS, RUN
-from runs import ROOT, replace_between_markers
+from runs import ROOT, add_tava, replace_between_markers
 
 from emosphere_sb import cli
 from emosphere_sb.inference.predictor import Predictor
@@ -265,7 +265,7 @@ def main(words: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("--run", type=Path, default=RUN, help="folder of a finished run of the demo preset")
     add("--corpus", type=Path, default=CORPUS, help="folder of the corpus of that run")
-    add("--data", type=Path, required=True, help="folder of the TAVA dataset")
+    add_tava(parser)
     add("--runs", type=Path, nargs="+", required=True, help="folders of runs on it, one per fold")
     add(
         "--recorded", type=named_folder, nargs="*", default=[], metavar="NAME=FOLDER",

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from runs import ROOT, replace_between_markers
+from runs import ROOT, add_tava, replace_between_markers
 from speech_detection import RATE, SOUNDS, files_of_set, generate
 
 from emosphere_sb.audio.reading import read_audio
@@ -141,7 +141,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run the measurement and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of the TAVA dataset")
+    add_tava(parser)
     add("--runs", type=Path, nargs="+", required=True, help="folders of runs on it, one per fold")
     add("--seed", type=int, default=0, help="seed of the sounds and the noise (default: 0)")
     options = parser.parse_args(words)

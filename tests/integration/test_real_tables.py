@@ -1,18 +1,25 @@
 """Test make real-tables on a small corpus: all steps, and that finished runs are skipped."""
 
+import contextlib
 import csv
+import io
 import json
-import os
-import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 from emosphere_sb.metrics.regression import ccc
+from tests.helpers import forked
 
 pytest.importorskip("sklearn", reason="the extra 'benchmarks' is not installed")
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import real_tables
+from real_speech import pool
 
 SPEAKERS, CLIPS = 12, 3
 TABLES = """
@@ -72,21 +79,23 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def start(root, corpus, save_any, tmp_path_factory):
-    """Run the script; return its result file and the lines of its output."""
+    """Run the benchmark; return its result file and the lines of its output."""
     folder = tmp_path_factory.mktemp("real_tables")
     (folder / "tables.yaml").write_text(TABLES)
     words = [
-        sys.executable, "benchmarks/real_tables.py", f"--data={corpus}",
-        f"--encoder={save_any('whisper')}", f"--tables={folder}/tables.yaml", "--resamples=199",
-        f"--results={folder}/results", f"--output={folder}/output", "--jobs=2",
+        f"--data={corpus}", f"--encoder={save_any('whisper')}", f"--tables={folder}/tables.yaml",
+        "--resamples=199", f"--results={folder}/results", f"--output={folder}/output", "--jobs=2",
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
     def run():
-        run = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
-        assert run.returncode == 0, run.stdout + run.stderr
+        output = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+            patch.chdir(root)  # restored afterwards
+            forks = SimpleNamespace(get_context=lambda _: forked.CONTEXT)
+            patch.setattr(pool, "multiprocessing", forks)
+            assert real_tables.main(words) == 0, output.getvalue()
         results = json.loads((folder / "output" / "real_tables.json").read_text(encoding="utf-8"))
-        return results, run.stdout.splitlines(), folder
+        return results, output.getvalue().splitlines(), folder
 
     return run
 
@@ -156,9 +165,8 @@ def test_finished_runs_are_skipped(first, start):
         assert results[key] == before[key]
 
 
-def test_missing_folders_are_named(root, tmp_path):
-    words = [sys.executable, "benchmarks/real_tables.py", f"--data={tmp_path}"]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    run = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
-    assert run.returncode == 2
-    assert f"{tmp_path}/labels.csv not found. Set TAVA=/path/to/folder." in run.stderr
+def test_missing_folders_are_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        real_tables.main([f"--data={tmp_path}"])
+    message = f"--data: {tmp_path}/labels.csv not found. Set TAVA=/path/to/folder."
+    assert message in capsys.readouterr().err
