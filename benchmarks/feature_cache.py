@@ -23,9 +23,9 @@ from workload import SIZES, durations, save_weights, write_corpus
 
 from emosphere_sb.data import dataset
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.recipe.build import make_brain
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build_objects
-from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.results.metrics_json import machine_description
 from emosphere_sb.scale import Scale
 from emosphere_sb.training.feature_extraction import use_cached_features

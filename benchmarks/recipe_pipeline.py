@@ -19,10 +19,11 @@ from workload import Size
 
 from emosphere_sb.data import dataset
 from emosphere_sb.data.sampler import PooledBatchSampler
+from emosphere_sb.data.waveform_statistics import corpus_statistics
 from emosphere_sb.recipe.arguments import HPARAMS
+from emosphere_sb.recipe.build import make_brain
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build_objects
-from emosphere_sb.recipe.run import make_brain
 from emosphere_sb.scale import Scale
 
 
@@ -80,7 +81,7 @@ class RecipePipeline:
         if self.brain is None:
             self._make_brain(sets)
         hparams["task"].set_targets(sets["train"].targets())
-        hparams["normaliser"].set_statistics(*dataset.corpus_statistics(rows))
+        hparams["normaliser"].set_statistics(*corpus_statistics(rows))
         workers = {
             "num_workers": hparams["num_workers"],
             "pin_memory": self.brain.device_type == "cuda",

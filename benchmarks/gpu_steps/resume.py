@@ -11,9 +11,10 @@ from recipe_pipeline import command
 from torch import Tensor
 from workload import SCALE
 
+from emosphere_sb.recipe.build import make_brain, make_datasets
 from emosphere_sb.recipe.command_line import read_command
 from emosphere_sb.recipe.hparams import build_objects
-from emosphere_sb.recipe.run import fit, make_brain, make_datasets
+from emosphere_sb.recipe.run import fit
 from emosphere_sb.training.preemption import StoppedError
 from gpu_steps.step import Outcome, Settings, deterministic_algorithms, passed_if
 
@@ -22,7 +23,7 @@ OPTIONS = ("--normalisation=utterance", f"--number_of_epochs={EPOCHS}", "--lr=0.
 
 
 class Corpus:
-    """The part of ``emosphere_sb.recipe.run.make_datasets``'s summary that is used here."""
+    """The part of ``emosphere_sb.recipe.build.make_datasets``'s summary that is used here."""
 
     scale = SCALE
 

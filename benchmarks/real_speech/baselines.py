@@ -21,10 +21,11 @@ from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.metrics.regression import ccc
 from emosphere_sb.recipe.arguments import HPARAMS
+from emosphere_sb.recipe.build import make_brain, make_datasets
 from emosphere_sb.recipe.command_line import RunRequest, read_command
 from emosphere_sb.recipe.folds import prepared_folds
 from emosphere_sb.recipe.hparams import build_objects
-from emosphere_sb.recipe.run import make_brain, make_datasets, read_from_cache, read_sets
+from emosphere_sb.recipe.run import read_from_cache, read_sets
 from emosphere_sb.results.acoustic_baseline import evaluate_baseline
 from emosphere_sb.results.predictions import PREDICTED
 from emosphere_sb.scale import DIMENSIONS

@@ -128,7 +128,7 @@ def read_labelled_files(path: str | os.PathLike) -> tuple[list[str], np.ndarray]
     """
     import numpy as np
 
-    from data_prep.own_data.reader import parse_labels, read_labels
+    from data_prep.own_data.labels import parse_labels, read_labels
     from emosphere_sb.fileio.path_index import locate_file
 
     path, paths, labels = Path(path), [], []

@@ -12,7 +12,7 @@ from pathlib import Path
 from ruamel.yaml.comments import CommentedMap
 
 from data_prep.manifest import TRAINING_SETS, Summary, prepare_manifests, read_manifest_rows
-from emosphere_sb.data.dataset import corpus_statistics
+from emosphere_sb.data.waveform_statistics import corpus_statistics
 from emosphere_sb.distributed import is_main_process
 from emosphere_sb.fileio.atomic import atomic_write
 from emosphere_sb.fileio.json_file import (

@@ -29,8 +29,8 @@ from emosphere_sb.release.origin import licence_of, public_protocol
 from emosphere_sb.release.write import write_released
 from emosphere_sb.report.read.runs import METRICS_FILE, Run, read_source
 from emosphere_sb.scale import DIMENSIONS, Scale
-from emosphere_sb.training.checkpoints import Checkpointer, averaged_epochs
-from emosphere_sb.training.trained_weights import TrainedWeights
+from emosphere_sb.training.checkpoints import Checkpointer
+from emosphere_sb.training.trained_weights import TrainedWeights, averaged_epochs
 
 logger = logging.getLogger(__name__)
 

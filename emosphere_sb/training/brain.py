@@ -30,12 +30,13 @@ from emosphere_sb.training.backward import (
     report_nonfinite,
 )
 from emosphere_sb.training.batch_outputs import Labels, Output
-from emosphere_sb.training.checkpoints import INTRA_EPOCH, averaged_epochs
+from emosphere_sb.training.checkpoints import INTRA_EPOCH
 from emosphere_sb.training.epoch_counter import UNDEFINED_SCORE
 from emosphere_sb.training.head_tests import HEAD_WEIGHTS
 from emosphere_sb.training.preemption import StoppedError, StopRequest
 from emosphere_sb.training.run_options import validate_run_options
 from emosphere_sb.training.train_statistics import TrainStatistics
+from emosphere_sb.training.trained_weights import averaged_epochs
 
 
 class EmoSphereBrain(sb.Brain):

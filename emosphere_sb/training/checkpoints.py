@@ -6,31 +6,35 @@ a checkpoint folder is written, verified and deleted.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pickle
 import shutil
 import time
-from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
-import torch
 import yaml
 from speechbrain.utils.checkpoints import CKPT_PREFIX, METAFNAME, Checkpoint
 from speechbrain.utils.checkpoints import Checkpointer as SpeechBrainCheckpointer
 from speechbrain.utils.distributed import MainProcessContext
 
 from emosphere_sb import distributed
-from emosphere_sb.fileio.atomic import MAKE_ROOM, atomic_replace, digest_of, fsync_tree
+from emosphere_sb.fileio.atomic import MAKE_ROOM, atomic_replace
+from emosphere_sb.training.checkpoint_files import (
+    has_state,
+    holds_epoch,
+    integrity_error,
+    missing_keys,
+    read_state,
+    write_checksums,
+    write_state,
+)
 from emosphere_sb.training.trained_weights import average_weights, read_tensors
 
 logger = logging.getLogger(__name__)
 
-CHECKSUM_FILE = "sha256.json"
 INTRA_EPOCH = "within_epoch"  # key in the meta of checkpoints saved within an epoch
-TEST_WEIGHTS = ("best", "last", "average")
 PARTIAL, BROKEN, DELETED = "partial-", "broken-", "deleted-"
 
 
@@ -101,8 +105,8 @@ class Checkpointer(SpeechBrainCheckpointer):
         try:
             partial.mkdir()
             (partial / METAFNAME).write_text(yaml.safe_dump(meta), encoding="utf-8")
-            _write_state(self.recoverables["model"], partial / "model.ckpt")
-            _write_checksums(partial)
+            write_state(self.recoverables["model"], partial / "model.ckpt")
+            write_checksums(partial)
             self.remove_weights(name)
             atomic_replace(partial, final)
         except (OSError, RuntimeError) as error:
@@ -142,7 +146,7 @@ class Checkpointer(SpeechBrainCheckpointer):
 
         found = [c.path for c in self.find_intact(ckpt_predicate=at_end)]
         if not found and distributed.is_main_process():
-            found = [path for path in [self.checkpoints_dir / name] if _holds_epoch(path, epoch)]
+            found = [path for path in [self.checkpoints_dir / name] if holds_epoch(path, epoch)]
         found = distributed.broadcast_from_main(found)
         if not found:
             return False
@@ -162,8 +166,8 @@ class Checkpointer(SpeechBrainCheckpointer):
         self._save_checkpoint_metafile(folder / METAFNAME, meta, end_of_epoch)
         with MainProcessContext():  # otherwise SpeechBrain's savers wait for the other processes
             for name, recoverable in self.recoverables.items():
-                _write_state(recoverable, folder / f"{name}.ckpt")
-        _write_checksums(folder)
+                write_state(recoverable, folder / f"{name}.ckpt")
+        write_checksums(folder)
 
     # --- finding -----------------------------------------------------------------------------
 
@@ -174,7 +178,7 @@ class Checkpointer(SpeechBrainCheckpointer):
             fault = integrity_error(folder, only=[METAFNAME])
             try:
                 created = [] if fault else self._construct_checkpoint_objects([folder])
-                fault = fault or _missing_keys(created[0].meta)
+                fault = fault or missing_keys(created[0].meta)
             except (yaml.YAMLError, ValueError) as error:  # safe YAML has no tags that run code
                 fault = f"{METAFNAME} contains more than plain values: {str(error).splitlines()[0]}"
             if fault:
@@ -207,7 +211,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     ) -> list[Checkpoint]:
         """Load the weights to test: those of the best epoch, or the mean of the last epochs.
 
-        See :func:`averaged_epochs`.
+        See :func:`~emosphere_sb.training.trained_weights.averaged_epochs`.
 
         Arguments
         ---------
@@ -253,7 +257,7 @@ class Checkpointer(SpeechBrainCheckpointer):
     def _content_error(self, folder: Path) -> str:
         """Describe the first file with more than tensors and plain values, or return ''."""
         for name, recoverable in self.recoverables.items():
-            if _has_state(recoverable):
+            if has_state(recoverable):
                 try:
                     read_tensors(folder / f"{name}.ckpt", mmap=True)  # values are not read
                 except (OSError, RuntimeError, pickle.UnpicklingError) as error:
@@ -297,7 +301,7 @@ class Checkpointer(SpeechBrainCheckpointer):
         """Load all recoverables."""
         logger.info("Loading checkpoint %s", checkpoint.path)
         for name, recoverable in self.recoverables.items():
-            _read_state(
+            read_state(
                 recoverable, checkpoint.path / f"{name}.ckpt", checkpoint.meta["end-of-epoch"]
             )
 
@@ -339,125 +343,3 @@ class Checkpointer(SpeechBrainCheckpointer):
         os.replace(checkpoint.path, deleted)
         shutil.rmtree(deleted)
         logger.log(verbosity, "Deleted checkpoint %s", checkpoint.path)
-
-
-def averaged_epochs(test_weights: str, average_checkpoints: int) -> int:
-    """Return the number of last epochs whose weights are averaged for the tests.
-
-    Arguments
-    ---------
-    test_weights : str
-        ``best`` (the epoch with the highest mean CCC on the development set), ``last`` (the last
-        epoch) or ``average`` (the last ``average_checkpoints`` epochs).
-    average_checkpoints : int
-        Number of epochs to average. If it is not 0, it replaces ``test_weights``.
-
-    Returns
-    -------
-    int
-        Number of epochs; 0: use the best epoch.
-
-    Raises
-    ------
-    ValueError
-        If ``test_weights`` is unknown, or ``average`` without a number of epochs.
-
-    Example
-    -------
-    >>> [averaged_epochs("best", 0), averaged_epochs("last", 0), averaged_epochs("average", 5)]
-    [0, 1, 5]
-    """
-    if test_weights not in TEST_WEIGHTS:
-        raise ValueError(
-            f"test_weights must be one of {', '.join(TEST_WEIGHTS)}; found {test_weights!r}."
-        )
-    if test_weights == "average" and not average_checkpoints:
-        raise ValueError(
-            "test_weights=average requires the number of epochs to average; found "
-            "average_checkpoints=0. Add --average_checkpoints=5."
-        )
-    return average_checkpoints or int(test_weights == "last")
-
-
-def integrity_error(folder: Path, *, only: Collection[str] = ()) -> str:
-    """Compare the files of a checkpoint with their checksums.
-
-    Arguments
-    ---------
-    folder : path
-        Folder of the checkpoint.
-    only : collection of str
-        Names of the files to compare. (default: all)
-
-    Returns
-    -------
-    str
-        Description of the error; empty if the checkpoint is intact.
-    """
-    try:
-        sums = json.loads((folder / CHECKSUM_FILE).read_text(encoding="utf-8"))
-        existing = {path.name for path in folder.iterdir()} - {CHECKSUM_FILE}
-        if existing != set(sums):
-            return f"missing or unexpected files: {', '.join(sorted(existing ^ set(sums)))}"
-        names = set(only) or set(sums)
-        wrong = sorted(name for name in names if digest_of(folder / name) != sums[name])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{CHECKSUM_FILE} is missing or invalid: {error}"
-    return f"SHA-256 of {', '.join(wrong)} does not match {CHECKSUM_FILE}" if wrong else ""
-
-
-def _write_checksums(folder: Path) -> None:
-    """Write the digest of each file in a folder, and sync the folder to disk."""
-    sums = {path.name: digest_of(path) for path in sorted(folder.iterdir())}
-    (folder / CHECKSUM_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-    fsync_tree(folder)
-
-
-def _holds_epoch(folder: Path, epoch: int) -> bool:
-    """Return whether a folder of ``save_weights`` is intact and belongs to an epoch."""
-    if not folder.is_dir():
-        return False
-    if fault := integrity_error(folder):
-        logger.error("The weights in %s are corrupted (%s) and are not used.", folder, fault)
-        return False
-    return yaml.safe_load((folder / METAFNAME).read_text(encoding="utf-8")).get("epoch") == epoch
-
-
-def _missing_keys(meta: object) -> str:
-    """Return a description of the keys missing from a checkpoint's metadata, or ''."""
-    existing = set(meta) if isinstance(meta, dict) else set()
-    absent = sorted({"unixtime", "end-of-epoch"} - existing)
-    return f"{METAFNAME} does not contain {' and '.join(absent)}" if absent else ""
-
-
-def _has_state(recoverable: object) -> bool:
-    """Return whether an object has a ``state_dict``; others are saved by a SpeechBrain hook."""
-    return hasattr(recoverable, "state_dict")
-
-
-def _write_state(recoverable: object, path: Path) -> None:
-    if _has_state(recoverable):
-        torch.save(recoverable.state_dict(), path)
-    else:
-        _hook(recoverable, "saver")(recoverable, path)
-
-
-def _read_state(recoverable: object, path: Path, end_of_epoch: bool) -> None:
-    if not _has_state(recoverable):
-        _hook(recoverable, "loader")(recoverable, path, end_of_epoch)
-    # The state of an fp16 scaler is empty in a run without a GPU; on a GPU it then starts afresh.
-    elif state := read_tensors(path):
-        recoverable.load_state_dict(state)
-
-
-def _hook(recoverable: object, kind: str):
-    from speechbrain.utils import checkpoints as sb_checkpoints
-
-    is_saver = kind == "saver"
-    table = sb_checkpoints.DEFAULT_SAVE_HOOKS if is_saver else sb_checkpoints.DEFAULT_LOAD_HOOKS
-    hook = sb_checkpoints.get_default_hook(recoverable, table)
-    if hook is None:
-        raise TypeError(
-            f"No checkpoint {kind} found for objects of type {type(recoverable).__name__}."
-        )
-    return hook

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+TEST_WEIGHTS = ("best", "last", "average")
+
 
 class TrainedWeights:
     """State of all modules without the frozen parameters of the backbone.
@@ -83,6 +85,44 @@ class TrainedWeights:
                 f"{sorted(found - expected)[:5]}. Use the settings with which it was trained."
             )
         self.modules.load_state_dict(state["weights"], strict=False)
+
+
+def averaged_epochs(test_weights: str, average_checkpoints: int) -> int:
+    """Return the number of last epochs whose weights are averaged for the tests.
+
+    Arguments
+    ---------
+    test_weights : str
+        ``best`` (the epoch with the highest mean CCC on the development set), ``last`` (the last
+        epoch) or ``average`` (the last ``average_checkpoints`` epochs).
+    average_checkpoints : int
+        Number of epochs to average. If it is not 0, it replaces ``test_weights``.
+
+    Returns
+    -------
+    int
+        Number of epochs; 0: use the best epoch.
+
+    Raises
+    ------
+    ValueError
+        If ``test_weights`` is unknown, or ``average`` without a number of epochs.
+
+    Example
+    -------
+    >>> [averaged_epochs("best", 0), averaged_epochs("last", 0), averaged_epochs("average", 5)]
+    [0, 1, 5]
+    """
+    if test_weights not in TEST_WEIGHTS:
+        raise ValueError(
+            f"test_weights must be one of {', '.join(TEST_WEIGHTS)}; found {test_weights!r}."
+        )
+    if test_weights == "average" and not average_checkpoints:
+        raise ValueError(
+            "test_weights=average requires the number of epochs to average; found "
+            "average_checkpoints=0. Add --average_checkpoints=5."
+        )
+    return average_checkpoints or int(test_weights == "last")
 
 
 def average_weights(states: Sequence[dict], names: Collection[str]) -> dict:

@@ -12,8 +12,9 @@ import torch
 from emosphere_sb.data.dataset import Batch, CollateStep
 from emosphere_sb.fileio.yaml_tree import scalars
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.build import make_datasets
 from emosphere_sb.recipe.hparams import build_objects, differences, merge, read_presets
-from emosphere_sb.recipe.run import make_datasets, run_recipe
+from emosphere_sb.recipe.run import run_recipe
 from emosphere_sb.recipe.workspace import prepare_corpus
 from emosphere_sb.scale import DIMENSIONS, Scale
 from tests.helpers import brain as brains

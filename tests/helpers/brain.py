@@ -6,8 +6,8 @@ import torch
 from speechbrain.core import Stage
 
 from emosphere_sb.recipe.arguments import HPARAMS, Arguments
+from emosphere_sb.recipe.build import make_schedule
 from emosphere_sb.recipe.hparams import build_objects, merge
-from emosphere_sb.recipe.run import make_schedule
 from emosphere_sb.training.brain import EmoSphereBrain
 
 

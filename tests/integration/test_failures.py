@@ -16,7 +16,7 @@ from emosphere_sb.data.feature_store import open_store, read_description
 from emosphere_sb.recipe import workspace
 from emosphere_sb.recipe.main import main
 from emosphere_sb.training.brain import EmoSphereBrain
-from emosphere_sb.training.checkpoints import integrity_error
+from emosphere_sb.training.checkpoint_files import integrity_error
 from emosphere_sb.training.preemption import EXIT_INTERRUPTED, EXIT_STOPPED
 from tests.helpers.run import (
     Runs,

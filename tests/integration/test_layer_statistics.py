@@ -21,9 +21,9 @@ def _at_the_root(root, monkeypatch):
 @pytest.fixture
 def recorded(monkeypatch):
     """Record the hidden states (frames, states, size) of the training set in each pass."""
-    from emosphere_sb.recipe import run
+    from emosphere_sb.recipe import build
 
-    passes, set_statistics = [], run.set_layer_statistics
+    passes, set_statistics = [], build.set_layer_statistics
 
     def record(brain, dataset, hparams):
         encoder, frames = brain.modules.encoder.eval(), []
@@ -36,7 +36,7 @@ def recorded(monkeypatch):
         passes.append((torch.cat(frames).numpy(), dataset.labels().numpy()))
         set_statistics(brain, dataset, hparams)
 
-    monkeypatch.setattr(run, "set_layer_statistics", record)
+    monkeypatch.setattr(build, "set_layer_statistics", record)
     return passes
 
 

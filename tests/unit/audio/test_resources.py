@@ -20,7 +20,7 @@ from emosphere_sb.audio.check import check_audio
 from emosphere_sb.audio.errors import AudioError
 from emosphere_sb.inference.waveform import load_file
 from emosphere_sb.inference.windows import WindowPlan, file_windows
-from emosphere_sb.data.dataset import corpus_statistics
+from emosphere_sb.data.waveform_statistics import corpus_statistics
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 for path in sys.argv[1:]:

@@ -1,4 +1,4 @@
-"""Datasets and loaders: labels, crops, padding, micro-batches, statistics, unusual paths."""
+"""Datasets and loaders: labels, crops, padding, micro-batches, unusual paths."""
 
 import csv
 import math
@@ -17,7 +17,6 @@ from emosphere_sb.data.dataset import (
     CollateStep,
     SpeechDataset,
     collate,
-    corpus_statistics,
     eval_loader,
     longest_batch,
     normalised_vad,
@@ -347,69 +346,6 @@ def test_targets_do_not_read_audio():
     # V +.5, A 0 (+), D -1: V (+A +V -D)
     assert make_set(rows).targets().tolist() == [4, -1]
     assert make_set(rows, task=NoTask()).targets().tolist() == [-1, -1]
-
-
-# ---- statistics ------------------------------------------------------------------------------
-
-
-def test_statistics_match_concatenated_samples(tmp_path):
-    chance = np.random.default_rng(0)
-    parts, rows = [], {}
-    for number, (size, level) in enumerate([(160, 0.5), (4000, 0.01), (1, 0.0), (900, 0.1)]):
-        samples = (chance.standard_normal(size) * level + number / 10).astype(np.float32)
-        soundfile.write(tmp_path / f"{number}.wav", samples, RATE, subtype="FLOAT")
-        rows[str(number)] = {"wav": str(tmp_path / f"{number}.wav")}
-        parts.append(samples.astype(np.float64))
-    joined = np.concatenate(parts)
-    for workers in (1, 3):
-        found = corpus_statistics(rows, workers=workers)
-        assert found == pytest.approx((joined.mean(), joined.std()), rel=1e-12)
-
-
-def test_statistics_are_accurate_with_a_large_offset(tmp_path):
-    samples = (8 + np.random.default_rng(0).standard_normal(5000) * 1e-4).astype(np.float32)
-    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
-    rows = {str(number): {"wav": str(tmp_path / "a.wav")} for number in range(30)}
-    expected = samples.astype(np.float64)
-    assert corpus_statistics(rows) == pytest.approx((expected.mean(), expected.std()), rel=1e-9)
-
-
-def test_statistics_include_every_file_of_a_large_set(tmp_path):
-    for name, value in (("a", 0.0), ("b", 1.0)):
-        soundfile.write(tmp_path / f"{name}.wav", np.full(2, value), RATE, subtype="FLOAT")
-    rows = {
-        str(n): {"wav": str(tmp_path / ("b.wav" if n >= 1024 else "a.wav"))} for n in range(1280)
-    }
-    # 256 of 1280 are ones: mean .2, SD sqrt(.2 * .8)
-    assert corpus_statistics(rows) == pytest.approx((0.2, 0.4))
-
-
-def test_statistics_use_complete_files(tmp_path):
-    rows = make_rows(tmp_path, [1.0])
-    make_set(rows, max_seconds=0.1)
-    assert corpus_statistics(rows)[0] == pytest.approx((RATE - 1) / 2 / 2**17)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_statistics_of_nonfinite_samples_raise(tmp_path, value):
-    rows = make_rows(tmp_path, [0.1, 0.1])
-    samples = np.zeros(100, dtype=np.float32)
-    samples[50] = value
-    soundfile.write(rows["u1"]["wav"], samples, RATE, subtype="FLOAT")
-    with pytest.raises(RuntimeError, match=r"u1\.wav: non-finite samples"):
-        corpus_statistics(rows)
-
-
-def test_statistics_of_a_missing_file_raise(tmp_path):
-    rows = make_rows(tmp_path, [0.1, 0.1])
-    (tmp_path / "u1.wav").unlink()
-    with pytest.raises(RuntimeError, match=r"u1\.wav"):
-        corpus_statistics(rows)
-
-
-def test_statistics_without_utterances_raise():
-    with pytest.raises(ValueError, match="at least one utterance"):
-        corpus_statistics({})
 
 
 def test_labels_of_a_set_equal_those_of_its_utterances():

@@ -13,13 +13,9 @@ from speechbrain.core import Stage
 from torch import nn
 
 from emosphere_sb.fileio.atomic import digest_of
-from emosphere_sb.training import checkpoints
-from emosphere_sb.training.checkpoints import (
-    INTRA_EPOCH,
-    Checkpointer,
-    averaged_epochs,
-    integrity_error,
-)
+from emosphere_sb.training import checkpoint_files, checkpoints
+from emosphere_sb.training.checkpoint_files import integrity_error
+from emosphere_sb.training.checkpoints import INTRA_EPOCH, Checkpointer
 from emosphere_sb.training.epoch_counter import EpochCounter
 from tests.helpers.brain import make_brain
 
@@ -79,7 +75,7 @@ def test_fault_while_saving_keeps_existing_checkpoints_only(saver, tmp_path, mon
         path.write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr(checkpoints.torch, "save", fail)
+    monkeypatch.setattr(checkpoint_files.torch, "save", fail)
     with pytest.raises(
         OSError,
         match=r"Could not write a checkpoint.*Existing checkpoints: "
@@ -312,25 +308,6 @@ def test_prune_keeps_the_newest_two_and_the_last_end_of_an_epoch(saver):
     save(saver, 6.0, at_end=6)
     saver.prune(best="at_end", last=1)
     assert sorted(c.meta["score"] for c in saver.find_checkpoints()) == [5.0, 6.0]
-
-
-@pytest.mark.parametrize(
-    ("test_weights", "count", "expected"),
-    [("best", 0, 0), ("last", 0, 1), ("average", 3, 3), ("best", 3, 3), ("last", 3, 3)],
-)
-def test_number_of_averaged_epochs(test_weights, count, expected):
-    """A number of epochs to average replaces the other choices."""
-    assert averaged_epochs(test_weights, count) == expected
-
-
-def test_fault_average_of_no_epochs():
-    with pytest.raises(ValueError, match="Add --average_checkpoints=5"):
-        averaged_epochs("average", 0)
-
-
-def test_fault_unknown_choice_of_tested_weights():
-    with pytest.raises(ValueError, match="must be one of best, last, average; found 'newest'"):
-        averaged_epochs("newest", 0)
 
 
 def test_find_intact_returns_the_requested_number(saver):

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from emosphere_sb.training.trained_weights import TrainedWeights, average_weights, digest_of_tensors
+from emosphere_sb.training.trained_weights import (
+    TrainedWeights,
+    average_weights,
+    averaged_epochs,
+    digest_of_tensors,
+)
 
 
 def make_modules(frozen=("first",), seed=0) -> nn.ModuleDict:
@@ -73,6 +78,25 @@ def test_weights_of_another_model_raise():
     state["weights"]["tail.weight"] = state["weights"].pop("head.weight")
     with pytest.raises(ValueError, match=r"Missing .*head.weight.*; unexpected .*tail.weight"):
         TrainedWeights(make_modules(), "a").load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("test_weights", "count", "expected"),
+    [("best", 0, 0), ("last", 0, 1), ("average", 3, 3), ("best", 3, 3), ("last", 3, 3)],
+)
+def test_number_of_averaged_epochs(test_weights, count, expected):
+    """A number of epochs to average replaces the other choices."""
+    assert averaged_epochs(test_weights, count) == expected
+
+
+def test_fault_average_of_no_epochs():
+    with pytest.raises(ValueError, match="Add --average_checkpoints=5"):
+        averaged_epochs("average", 0)
+
+
+def test_fault_unknown_choice_of_tested_weights():
+    with pytest.raises(ValueError, match="must be one of best, last, average; found 'newest'"):
+        averaged_epochs("newest", 0)
 
 
 def test_average_covers_trained_weights_only():

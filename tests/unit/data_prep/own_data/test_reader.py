@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.manifest import prepare_manifests, read_manifest
+from data_prep.own_data import labels
 from data_prep.own_data import reader as own_data
 from emosphere_sb.scale import Scale
 
@@ -59,7 +60,7 @@ def test_manifests_of_a_small_table(folder, tmp_path, wav, rows_of):
     ],
 )
 def test_words_are_converted_to_set_names(word, name):
-    assert own_data.split_name(word) == name
+    assert labels.split_name(word) == name
 
 
 @pytest.mark.parametrize("scale", [{}, {"label_low": 1}, {"label_high": 7}])
@@ -151,9 +152,9 @@ def test_missing_column_raises(folder):
 
 
 def test_ids_of_similar_paths_differ():
-    ids = own_data.unique_ids(["a/b.wav", "a-b.wav", "a-b.flac", "a-b-2.wav"])
+    ids = labels.unique_ids(["a/b.wav", "a-b.wav", "a-b.flac", "a-b-2.wav"])
     assert len(set(ids.values())) == 4
-    assert own_data.unique_ids(sorted(ids, reverse=True)) == ids
+    assert labels.unique_ids(sorted(ids, reverse=True)) == ids
 
 
 def many(speakers=10, files=3):
