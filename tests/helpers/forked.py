@@ -17,7 +17,11 @@ from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["emosphere_sb.recipe.run", "transformers.models.wavlm.modeling_wavlm"]
+    [
+        "emosphere_sb.recipe.run",
+        "transformers.models.wavlm.modeling_wavlm",
+        "transformers.optimization",  # learning rate schedules
+    ]
 )
 
 

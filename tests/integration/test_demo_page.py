@@ -60,11 +60,12 @@ def address(model):
         yield address
 
 
-@contextmanager
-def browser(address, profile, *, width=1280):
-    """Open the page in a browser."""
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """A browser without a page."""
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
+    profile = tmp_path_factory.mktemp("profile")
     for word in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         "--disable-background-networking", f"--user-data-dir={profile}",
@@ -74,21 +75,33 @@ def browser(address, profile, *, width=1280):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@contextmanager
+def tab(driver, address, *, width=1280, height=1400):
+    """Open the page in a new tab."""
+    first = driver.current_window_handle
+    driver.switch_to.new_window("tab")
     try:
-        screen = {"width": width, "height": 1400, "deviceScaleFactor": 1, "mobile": width < 600}
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        for name in ("browser", "performance"):
+            driver.get_log(name)  # removes the messages of earlier tests
         driver.get(address)
         until(driver, "#em-audio input[type=file]")
         until(driver, "#em-result .em-soft")
         yield driver
     finally:
-        driver.quit()
+        driver.close()
+        driver.switch_to.window(first)
 
 
 @pytest.fixture
-def page(address, tmp_path):
-    with browser(address, tmp_path / "profile") as driver:
-        yield driver
+def page(driver, address):
+    with tab(driver, address) as page:
+        yield page
 
 
 def until(driver, selector, text=""):
@@ -263,8 +276,8 @@ def test_microphone_recording_is_analysed(page):
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_page_fits_narrow_screens(address, tmp_path, width):
-    with browser(address, tmp_path / "profile", width=width) as page:
+def test_page_fits_narrow_screens(driver, address, tmp_path, width):
+    with tab(driver, address, width=width) as page:
         upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (14, -0.75)))
         until(page, "#em-result h2", "levels.wav")
         content_width = "return document.documentElement.scrollWidth"
@@ -283,16 +296,14 @@ def long_recording(tmp_path_factory):
 
 
 @pytest.mark.parametrize("seconds", [3, 20, 600])
-def test_main_values_are_visible_on_a_phone(model, tmp_path, long_recording, seconds):
+def test_main_values_are_visible_on_a_phone(driver, model, tmp_path, long_recording, seconds):
     path = long_recording
     if seconds < 600:
         path = write_levels(tmp_path / f"{seconds}.wav", (seconds, 0.25))
-    screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     with (
         open_page(model, Limits(max_seconds=900)) as address,
-        browser(address, tmp_path / "profile", width=390) as page,
+        tab(driver, address, width=390, height=844) as page,
     ):
-        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         upload(page, path)
         until(page, "#em-result h2", path.name)
         rows = "return [...document.querySelectorAll('.em-numbers tbody tr')].map(row => {"
@@ -309,7 +320,7 @@ def test_main_values_are_visible_on_a_phone(model, tmp_path, long_recording, sec
         assert errors(page) == []
 
 
-def test_labels_on_the_sphere_do_not_overlap(tmp_path):
+def test_labels_on_the_sphere_do_not_overlap(driver, tmp_path):
     """Text is recorded with its box; 16 words at almost the same place leave one of them."""
     words = {f"word{n}": [0.3 + n / 500, 0.2, 0.1] for n in range(16)}
     crowded = levels_model(words=words)
@@ -323,7 +334,7 @@ def test_labels_on_the_sphere_do_not_overlap(tmp_path):
     };"""
     with (
         open_page(crowded, LIMITS) as address,
-        browser(address, tmp_path / "other", width=1280) as page,
+        tab(driver, address) as page,
     ):
         page.execute_script(record)
         upload(page, write_levels(tmp_path / "levels.wav", (4, 0.25), (4, -0.75)))
@@ -340,11 +351,13 @@ def test_labels_on_the_sphere_do_not_overlap(tmp_path):
                 assert apart or abs(y - place) >= (size + height) / 2, (one, other)
 
 
-def test_uploads_are_deleted_with_next_upload_and_when_page_closes(model, tmp_path, monkeypatch):
+def test_uploads_are_deleted_with_next_upload_and_when_page_closes(
+    driver, model, tmp_path, monkeypatch
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with open_page(model, LIMITS) as address:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
-        with browser(address, tmp_path / "profile") as page:
+        with tab(driver, address) as page:
             for name in ("one.wav", "two.wav"):
                 upload(page, write_levels(tmp_path / name, (2, len(name) / 8)))
                 until(page, "#em-result h2", name)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from emosphere_sb.scale import DIMENSIONS
+from tests.helpers.forked import ForkedProcess
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 PREDICTED = [f"{name}_predicted" for name in DIMENSIONS]
@@ -107,6 +108,29 @@ def launch(root, environment):
             process.wait()
 
 
+@pytest.fixture
+def run_forked(root, environment):
+    """Run the recipe in two processes without torchrun, which starts new interpreters."""
+
+    def run(*words) -> None:
+        variables = {
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2",
+            "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+        }  # fmt: skip
+        processes = [
+            ForkedProcess(
+                [sys.executable, "recipes/MSP-Podcast/train.py", *words], cwd=root, text=True,
+                stdout=subprocess.PIPE,
+                env={**environment, **variables, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            )
+            for rank in range(2)
+        ]  # fmt: skip
+        for process in processes:
+            finish(process)
+
+    return run
+
+
 def finish(process) -> str:
     """Wait for a process, assert that it succeeded, and return its output."""
     output, _ = process.communicate(timeout=600)
@@ -165,12 +189,12 @@ def test_distributed_run_on_two_processes_matches_single_process(
     assert output.count("Epoch 1/") == output.count("Run complete: ") == 1
 
 
-def test_distributed_statistics_of_layers_match_single_process(launch, options, tmp_path, root):
+def test_distributed_statistics_of_layers_match_single_process(run_forked, options, tmp_path, root):
     words = [
         *options, "--layers=concat", "--layer_normalisation=standardise", "--number_of_epochs=1",
         "--standardise_labels=True", "--eval_batch=3",
     ]  # fmt: skip
-    finish(launch(torchrun(2, *words, f"--results_folder={tmp_path}/2")))
+    run_forked(*words, f"--results_folder={tmp_path}/2")
     folders = [run_here(words, tmp_path / "1", root), folder_in(tmp_path / "2")]
     states = [newest_weights(folder) for folder in folders]
     for name in ("mean", "sd"):
@@ -182,12 +206,12 @@ def test_distributed_statistics_of_layers_match_single_process(launch, options, 
 
 
 def test_distributed_training_from_the_cache_matches_single_process(
-    launch, options, tmp_path, root
+    run_forked, options, tmp_path, root
 ):
     words = [word.replace("smoke+mean_pooling", "frozen+smoke") for word in options]
     words += ["--freeze=all", "--normalisation=utterance", "--number_of_epochs=2"]
     words = list({word.partition("=")[0]: word for word in words}.values())  # the last one counts
-    finish(launch(torchrun(2, *words, f"--results_folder={tmp_path}/2")))
+    run_forked(*words, f"--results_folder={tmp_path}/2")
     folders = [run_here(words, tmp_path / "1", root), folder_in(tmp_path / "2")]
     tables = [pd.read_csv(folder / "predictions" / "test1.csv") for folder in folders]
     one, two = (table.set_index("ID")[PREDICTED] for table in tables)
