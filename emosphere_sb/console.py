@@ -120,7 +120,7 @@ def run_summary(metrics: Mapping) -> str:
             if name in results
         ]
         parts.append(format_table([], rows, title=CEILING_HEADING))
-    parts.append(f"Predictions, metrics and checkpoints: {metrics['run']['folder']}")
+    parts.append(f"Confidence intervals and plots: emosphere report {metrics['run']['folder']}")
     return "\n\n".join(parts)
 
 

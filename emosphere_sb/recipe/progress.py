@@ -105,7 +105,6 @@ def log_finished(metrics: Mapping) -> None:
     else:
         tested = f"weights of the best epoch ({protocol['best_epoch']})"
     logger.info(
-        "Run complete: %s of training, %s tested. Results: %s (metrics.json, predictions/, save/). "
-        "For scores with confidence intervals and plots, run: emosphere report %s",
-        format_duration(run["training_seconds"]), tested, run["folder"], run["folder"],
+        "Run complete: %s of training, %s tested. Results: %s (metrics.json, predictions/, save/)",
+        format_duration(run["training_seconds"]), tested, run["folder"],
     )  # fmt: skip

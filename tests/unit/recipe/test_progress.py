@@ -94,5 +94,5 @@ def test_finished_run_logs_where_its_results_are(caplog, protocol, tested):
     log_finished({"protocol": protocol, "run": {"training_seconds": 180.0, "folder": "runs/7"}})
     assert caplog.messages == [
         f"Run complete: 3 min of training, {tested}. Results: runs/7 (metrics.json, predictions/, "
-        "save/). For scores with confidence intervals and plots, run: emosphere report runs/7"
+        "save/)"
     ]
