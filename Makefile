@@ -118,8 +118,8 @@ bench-engines: $(READY)
 roofline: $(READY)
 	$(BIN)/python benchmarks/roofline.py
 
-# Compare training in bfloat16 and float32 on a CPU, also on real speech; takes about 20 minutes on two
-# cores: benchmarks/RESULTS.md
+# Compare training in bfloat16 and float32 on a CPU, also on real speech; takes about 30 minutes on two
+# cores: benchmarks/RESULTS.md. Finished runs are skipped.
 # make bench-bf16 TAVA=/path/to/tava ENCODER=/path/to/whisper-base-encoder
 bench-bf16: $(READY)
 	$(BIN)/python benchmarks/bfloat16.py --data=$(TAVA) --encoder=$(ENCODER)

@@ -48,6 +48,8 @@ def folder_with(file: str, variable: str) -> Callable[[str], Path]:
 
     def folder(text: str) -> Path:
         path = Path(text).resolve()
+        if not text:
+            raise argparse.ArgumentTypeError(f"no folder given. Set {variable}=/path/to/folder.")
         if not (path / file).is_file():
             raise argparse.ArgumentTypeError(
                 f"{path / file} not found. Set {variable}=/path/to/folder."

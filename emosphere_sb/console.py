@@ -6,6 +6,7 @@ This module imports neither torch nor pandas, so it works without them.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from emosphere_sb.results.constants import (
@@ -120,7 +121,8 @@ def run_summary(metrics: Mapping) -> str:
             if name in results
         ]
         parts.append(format_table([], rows, title=CEILING_HEADING))
-    parts.append(f"Confidence intervals and plots: emosphere report {metrics['run']['folder']}")
+    folder = shlex.quote(metrics["run"]["folder"])
+    parts.append(f"Confidence intervals and plots: emosphere report {folder}")
     return "\n\n".join(parts)
 
 

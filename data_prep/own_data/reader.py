@@ -15,6 +15,7 @@ from data_prep.own_data.labels import (
     iterate_rows,
     open_table,
     parse_labels,
+    read_labels,
     split_name,
     unique_ids,
 )
@@ -34,6 +35,8 @@ from data_prep.partitions.cross_validation import speaker_k_fold
 from data_prep.partitions.splits import split_speakers
 from emosphere_sb.fileio.path_index import file_url_to_path
 from emosphere_sb.scale import Scale
+
+__all__ = ["NAME", "PARTITIONS", "WHOLE", "read", "read_labels"]
 
 NAME = "OwnData"
 LANGUAGE = ""

@@ -76,6 +76,7 @@ def has_state(recoverable: object) -> bool:
 
 
 def write_state(recoverable: object, path: Path) -> None:
+    """Write the state of an object to a file."""
     if has_state(recoverable):
         torch.save(recoverable.state_dict(), path)
     else:
@@ -83,6 +84,7 @@ def write_state(recoverable: object, path: Path) -> None:
 
 
 def read_state(recoverable: object, path: Path, end_of_epoch: bool) -> None:
+    """Restore the state of an object from a file."""
     if not has_state(recoverable):
         _hook(recoverable, "loader")(recoverable, path, end_of_epoch)
     # The state of an fp16 scaler is empty in a run without a GPU; on a GPU it then starts afresh.

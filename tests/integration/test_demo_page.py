@@ -84,6 +84,7 @@ def tab(driver, address, *, width=1280, height=1400):
     """Open the page in a new tab."""
     first = driver.current_window_handle
     driver.switch_to.new_window("tab")
+    driver.execute_cdp_cmd("Network.clearBrowserCache", {})
     try:
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

@@ -1,4 +1,4 @@
-"""Test runs with torchrun: several processes, two nodes on one machine, Slurm script, SIGTERM."""
+"""Test runs in several processes: torchrun, two nodes on one machine, Slurm script, SIGTERM."""
 
 import json
 import os
@@ -109,24 +109,34 @@ def launch(root, environment):
 
 
 @pytest.fixture
-def run_forked(root, environment):
-    """Run the recipe in two processes without torchrun, which starts new interpreters."""
+def run_forked(root, environment, tmp_path):
+    """Run the recipe in two forks of a process that has imported the large packages.
+
+    torchrun would start three interpreters; the forks get the environment variables that it sets.
+    """
 
     def run(*words) -> None:
         variables = {
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2",
-            "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+            **environment, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
+            "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
         }  # fmt: skip
-        processes = [
-            ForkedProcess(
-                [sys.executable, "recipes/MSP-Podcast/train.py", *words], cwd=root, text=True,
-                stdout=subprocess.PIPE,
-                env={**environment, **variables, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            )
-            for rank in range(2)
-        ]  # fmt: skip
-        for process in processes:
-            finish(process)
+        command = [sys.executable, "recipes/MSP-Podcast/train.py", *words]
+        logs = [tmp_path / f"rank_{rank}.txt" for rank in range(2)]
+        processes, end = [], time.monotonic() + 300
+        try:
+            for rank, log in enumerate(logs):
+                own = {**variables, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                with log.open("w") as output:
+                    processes.append(ForkedProcess(command, cwd=root, env=own, stdout=output))
+            statuses = [None]
+            # If one fails, the other one may wait for it.
+            while None in statuses and not any(statuses) and time.monotonic() < end:
+                time.sleep(0.05)
+                statuses = [process.poll() for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        assert statuses == [0, 0], "\n".join(log.read_text() for log in logs)
 
     return run
 

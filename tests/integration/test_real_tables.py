@@ -166,7 +166,12 @@ def test_finished_runs_are_skipped(first, start):
 
 
 def test_missing_folders_are_named(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        real_tables.main([f"--data={tmp_path}"])
-    message = f"--data: {tmp_path}/labels.csv not found. Set TAVA=/path/to/folder."
-    assert message in capsys.readouterr().err
+    for text, found in (
+        (str(tmp_path), f"{tmp_path}/labels.csv not found"),
+        ("", "no folder given"),
+    ):
+        with pytest.raises(SystemExit) as error:
+            real_tables.main([f"--data={text}"])
+        assert error.value.code == 2
+        message = f"argument --data: {found}. Set TAVA=/path/to/folder."
+        assert message in capsys.readouterr().err

@@ -91,7 +91,7 @@ def metrics(**changes):
 def test_run_summary_has_table_and_folder():
     text = run_summary(metrics())
     assert text.startswith("CCC ")
-    assert text.endswith("results/here")
+    assert text.endswith("\n\nConfidence intervals and plots: emosphere report results/here")
     assert "Synthetic" not in text
 
 
