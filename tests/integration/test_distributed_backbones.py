@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from emosphere_sb.lobes import SSLEncoder
+from tests.helpers.forked import CONTEXT
 
 FAMILIES = (
     "wavlm", "wav2vec2", "hubert", "data2vec-audio", "unispeech-sat", "wav2vec2-conformer",
@@ -49,13 +50,12 @@ def run_steps(rank: int, port: int, folders: dict, errors) -> None:
 
 
 def test_gradients_with_layerdrop_agree_between_processes(save_any):
-    context = torch.multiprocessing.get_context("spawn")
-    errors = context.SimpleQueue()
+    errors = CONTEXT.SimpleQueue()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = (port, {family: save_any(family) for family in FAMILIES}, errors)
-    torch.multiprocessing.start_processes(run_steps, arguments, nprocs=2, start_method="spawn")
+    torch.multiprocessing.start_processes(run_steps, arguments, nprocs=2, start_method="forkserver")
     found = []
     while not errors.empty():
         found.append(errors.get())

@@ -115,7 +115,7 @@ def run_forked(root, environment, tmp_path):
     torchrun would start three interpreters; the forks get the environment variables that it sets.
     """
 
-    def run(*words) -> None:
+    def run(*words) -> str:
         variables = {
             **environment, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
             "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
@@ -136,7 +136,9 @@ def run_forked(root, environment, tmp_path):
         finally:
             for process in processes:
                 process.kill()
-        assert statuses == [0, 0], "\n".join(log.read_text() for log in logs)
+        output = "\n".join(log.read_text() for log in logs)
+        assert statuses == [0, 0], output
+        return output
 
     return run
 
@@ -188,9 +190,9 @@ def assert_same_run(found, expected) -> None:
 
 
 def test_distributed_run_on_two_processes_matches_single_process(
-    launch, options, single_process, tmp_path
+    run_forked, options, single_process, tmp_path
 ):
-    output = finish(launch(torchrun(2, *options, f"--results_folder={tmp_path}")))
+    output = run_forked(*options, f"--results_folder={tmp_path}")
     folder = folder_in(tmp_path)
     assert_same_run(folder, single_process)
     metrics = json.loads((folder / "metrics.json").read_text())
