@@ -67,7 +67,7 @@ def test_long_modules_start_first():
 
 
 @pytest.mark.parametrize(("cores", "gigabytes", "expected"), [
-    (2, 16, 2), (1, 16, 1), (64, 256, 4), (8, 9, 2), (8, 2, 1),
+    (2, 16, 3), (1, 16, 2), (2, 9, 2), (64, 256, 4), (8, 9, 2), (8, 2, 1),
 ])  # fmt: skip
 def test_automatic_number_of_workers(cores, gigabytes, expected, monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)

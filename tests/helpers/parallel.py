@@ -38,11 +38,14 @@ GIGABYTES_PER_WORKER = 4
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Return the number of workers of ``-n auto``: one per core, within the memory."""
+    """Return the number of workers of ``-n auto``: one more than cores, within the memory.
+
+    Tests that wait, for processes that they start or for a browser, leave cores to the others.
+    """
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return max(1, min(available_cores(), MOST_WORKERS, int(memory / GIGABYTES_PER_WORKER)))
+    return max(1, min(available_cores() + 1, MOST_WORKERS, int(memory / GIGABYTES_PER_WORKER)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -208,6 +208,7 @@ def test_finished_table_starts_no_run(uninterrupted, results, command, capsys):
     assert "[a]" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_table_killed_twice_matches_uninterrupted_one(
     uninterrupted, command, root, tmp_path, caplog
 ):
