@@ -141,8 +141,9 @@ def test_different_hyperparameters_in_same_folder_raise_and_are_listed(recipe, f
         recipe("--lr=0.01", "--batch_size=8")
 
 
-def test_result_neutral_differences_are_accepted(recipe, finished):
-    repeated = recipe("--eval_batch=3")
+def test_result_neutral_differences_are_accepted(recipe, finished, tmp_path):
+    recipe(f"--output_folder={tmp_path}")
+    repeated = recipe(f"--output_folder={tmp_path}", "--eval_batch=3")  # writes the results again
     for name in ("test1", "test2"):
         assert repeated[name]["mean_ccc"] == pytest.approx(finished[name]["mean_ccc"], abs=1e-5)
 
