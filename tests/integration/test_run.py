@@ -245,7 +245,7 @@ def test_tiny_set_is_overfitted(smoke_corpus, tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
     options = (
         f"--data_folder={tmp_path} --results_folder={tmp_path}/results --label_low=1 --label_high=7"
-        " --number_of_epochs=60 --lr=0.01 --head_dropout=0.0 --spec_augment=False"
+        " --number_of_epochs=45 --lr=0.01 --head_dropout=0.0 --spec_augment=False"
     )
     result = run_recipe([*QUIET, "--preset=smoke", *options.split()], corpus="OwnData")
     assert result["valid"]["mean_ccc"] > 0.8
