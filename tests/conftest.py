@@ -153,6 +153,7 @@ def log_mel_settings():
 @pytest.fixture(scope="session")
 def save_any(tmp_path_factory, waveform_settings):
     """Save a narrow random model of a family once and return its folder: ``save_any("wavlm")``."""
+    import torch
     from transformers import (
         AutoConfig,
         AutoModel,
@@ -173,7 +174,9 @@ def save_any(tmp_path_factory, waveform_settings):
                 kind().save_pretrained(folder)
             else:
                 config = AutoConfig.for_model(**waveform_settings(family))
-            AutoModel.from_config(config).save_pretrained(folder)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # the weights must not depend on the order of the tests
+                AutoModel.from_config(config).save_pretrained(folder)
             folders[family] = str(folder)
         return folders[family]
 
