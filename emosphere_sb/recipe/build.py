@@ -120,7 +120,10 @@ def warmup_steps(settings: dict, steps: int) -> int:
 def training_loaders(
     brain: EmoSphereBrain, hparams: dict, sets: dict[str, data.SpeechDataset]
 ) -> tuple[DataLoader, DataLoader]:
-    """Create the loaders of the training set and of the validation set for ``brain.fit``."""
+    """Create the loaders of the training set and of the validation set for ``brain.fit``.
+
+    The Brain gets the training sampler, whose epoch SpeechBrain sets.
+    """
     train_set = sets["train"]
     sampler = PooledBatchSampler(
         train_set.durations,
