@@ -95,7 +95,7 @@ def test_short_link_is_deleted_with_the_synthesiser(tmp_path, monkeypatch):
     monkeypatch.setattr(espeak.tempfile, "tempdir", str(tmp_path))
     speaker = Synthesiser()
     links = list(tmp_path.iterdir())
-    # No assertion before this line: with --count-assertions, pytest keeps the variables.
+    # An earlier assertion would keep the variable alive with --count-assertions.
     del speaker
     gc.collect()  # if another object refers to it
     assert len(links) == 1
